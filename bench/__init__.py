@@ -1,0 +1,1 @@
+"""Budgets, measured as ratios against a floor in one run: `python -m bench`. Never imported by the project."""

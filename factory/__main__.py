@@ -1,0 +1,33 @@
+"""The door of the command line: `factory …` and `python -m factory …`.
+
+Rule: `--version` and `--help` are answered before anything else is imported. Does not know any
+command: the face does.
+"""
+
+import sys
+
+
+def main() -> int:
+    """Run the command line of this process; returns its exit code."""
+    if sys.argv[1:] == ["--version"]:
+        from factory.version import __version__
+
+        print(f"factory {__version__}")
+        return 0
+    if sys.argv[1:] in (["--help"], ["-h"]):
+        from factory.faces.command_table import overview
+        from factory.faces.streams import tolerate, write_lines
+
+        tolerate(sys.stdout)
+        write_lines(sys.stdout, (overview(),))
+        return 0
+    from factory.faces.cli import main as run_command_line
+
+    return run_command_line(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    if not sys.flags.safe_path:
+        # `-m` puts the current folder first; a repository's own `yaml.py` must not stand in for the one installed.
+        sys.path.append(sys.path.pop(0))
+    raise SystemExit(main())

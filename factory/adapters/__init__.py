@@ -1,0 +1,1 @@
+"""Floor 3: one door per outside thing. Adapters carry out; they do not decide."""

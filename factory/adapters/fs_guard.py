@@ -1,0 +1,272 @@
+"""The one door for writing files: atomic, durable, confined, and never through a link.
+
+Rule: a reader sees the old content or the new one, never a part; what a durable verb wrote
+is on the disk when it returns. Failures of the disk are Refusals (DISK_UNWRITABLE), so a full
+or read-only file system is a verdict and not a traceback. Does not know what it writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+
+_CHUNK = 1 << 20
+_FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+_UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}(\.old)?")
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a name is one under which this module or a store makes something before it takes its place."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path | str) -> Iterator[None]:
+    """Turn an OSError about `path` into Refusal DISK_UNWRITABLE."""
+    try:
+        yield
+    except OSError as error:
+        raise Refusal(
+            Finding(
+                "DISK_UNWRITABLE",
+                f"expected to write {str(path)!r}, found: {error.strerror or error}",
+                "free some space or make that folder writable, then run again",
+            )
+        ) from error
+
+
+def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0o644) -> None:
+    """Put `content` at `path` so that no reader ever sees a part of it; replaces what is there.
+
+    With `durable` the bytes and the name are on the disk at return. Raises Refusal DISK_UNWRITABLE.
+    """
+    with disk_errors(path):
+        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+        try:
+            try:
+                write_all(fd, content)
+                if hasattr(os, "fchmod"):
+                    os.fchmod(fd, mode)
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+            raise
+        if durable:
+            sync_folder(path.parent)
+
+
+def write_all(fd: int, content: bytes) -> None:
+    """Write every byte; a short write is continued, and an error leaves as OSError."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def append_durable(path: Path, content: bytes) -> int:
+    """Append `content` as a whole and sync it; the offset it begins at.
+
+    Where the disk takes only a part (ENOSPC), the file is cut back to its former end before
+    the Refusal DISK_UNWRITABLE leaves. The caller holds the lock that keeps other writers out.
+    """
+    with disk_errors(path):
+        existed = path.exists()
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NOFOLLOW | _BINARY, 0o644)
+        try:
+            end = os.fstat(fd).st_size
+            try:
+                write_all(fd, content)
+                os.fdatasync(fd) if hasattr(os, "fdatasync") else os.fsync(fd)
+            except OSError:
+                os.ftruncate(fd, end)
+                raise
+        finally:
+            os.close(fd)
+        if not existed:
+            sync_folder(path.parent)
+        return end
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in `folder` durable. A platform that cannot open folders has nothing to sync."""
+    if os.name == "nt":
+        return
+    fd = os.open(folder, _FOLDER_FLAGS)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def make_folder(folder: Path, mode: int = 0o755) -> Path:
+    """`folder`, existing, with its missing parents. Raises Refusal DISK_UNWRITABLE, also where a file stands there."""
+    with disk_errors(folder):
+        folder.mkdir(mode=mode, parents=True, exist_ok=True)
+    return folder
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all below it; nothing there is fine. A link is unlinked, never entered.
+
+    Folders that were made unreadable (a pack's chmod 000, an overlay's `work/work`) are opened up
+    first. Raises Refusal DISK_UNWRITABLE.
+    """
+    with disk_errors(folder):
+        try:
+            status = os.lstat(folder)
+        except FileNotFoundError:
+            return
+        if not stat.S_ISDIR(status.st_mode):
+            os.unlink(folder)
+        elif os.open in os.supports_dir_fd and os.scandir in os.supports_fd:
+            _remove_folder(folder)
+        else:
+            shutil.rmtree(folder)
+
+
+_DEPTH = 64  # descriptors held at once; a pack can nest deeper than any limit of the process
+
+
+def _remove_folder(folder: Path) -> None:
+    parent = os.open(folder.parent, _FOLDER_FLAGS)
+    try:
+        top = _open_to_empty(parent, folder.name)
+        try:
+            while os.listdir(top):
+                _empty(top, top, 0)
+        finally:
+            os.close(top)
+        os.rmdir(folder.name, dir_fd=parent)
+    finally:
+        os.close(parent)
+
+
+def _empty(fd: int, top: int, depth: int) -> None:
+    """Remove what is in the open folder; what lies too deep is moved up to `top`, for another round."""
+    with os.scandir(fd) as listing:
+        entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing]
+    for name, is_folder in entries:
+        if not is_folder:
+            os.unlink(name, dir_fd=fd)
+        elif depth == _DEPTH:
+            os.close(_open_to_empty(fd, name))  # a folder moves only where its own ".." may be written
+            os.rename(name, f"deep-{secrets.token_hex(16)}", src_dir_fd=fd, dst_dir_fd=top)
+        else:
+            below = _open_to_empty(fd, name)
+            try:
+                _empty(below, top, depth + 1)
+            finally:
+                os.close(below)
+            os.rmdir(name, dir_fd=fd)
+
+
+def _open_to_empty(parent: int, name: str) -> int:
+    """The folder open and with its owner's bits set; O_NOFOLLOW makes a link an error instead of a way out."""
+    flags = _FOLDER_FLAGS | _NOFOLLOW
+    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+    if status.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
+        if os.chmod in os.supports_follow_symlinks:
+            os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+        else:
+            handle = os.open(name, os.O_PATH | flags, dir_fd=parent)
+            try:
+                os.chmod(f"/proc/self/fd/{handle}", 0o700)
+            finally:
+                os.close(handle)
+    return os.open(name, flags, dir_fd=parent)
+
+
+def inside(root: Path, path: Path | str) -> Path:
+    """`path` (relative to `root`, or absolute below it) as an absolute path that is surely below `root`.
+
+    Raises Refusal PATH_UNSAFE where it is `root` itself, leaves it, or goes through a symbolic link.
+    """
+    given = Path(path)
+    relative = given.relative_to(root) if given.is_absolute() and given.is_relative_to(root) else given
+    if relative.is_absolute() or relative.drive or not relative.parts or ".." in relative.parts or "\0" in str(path):
+        raise _leaves(root, path, "it leaves that folder")
+    here = root
+    for part in relative.parts[:-1]:
+        here = here / part
+        if here.is_symlink():
+            raise _leaves(root, path, f"{here.name!r} is a symbolic link")
+    return root / relative
+
+
+def _leaves(root: Path, path: Path | str, why: str) -> Refusal:
+    return Refusal(
+        Finding(
+            "PATH_UNSAFE",
+            f"expected a path below {str(root)!r}, found {str(path)!r}: {why}",
+            "this is refused whatever the contract says; nothing was written",
+        )
+    )
+
+
+class Writer:
+    """Writes below one folder and nowhere else; every path is checked by `inside` at the moment it is used."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def write(self, path: Path | str, content: bytes, durable: bool = True) -> Path:
+        """Write a file atomically, making its folders; where it went. Raises PATH_UNSAFE, DISK_UNWRITABLE."""
+        target = inside(self.root, path)
+        if target.is_symlink():
+            raise _leaves(self.root, path, f"{target.name!r} is a symbolic link")
+        make_folder(target.parent)
+        write_atomic(target, content, durable)
+        return target
+
+    def folder(self, path: Path | str) -> Path:
+        """Make a folder; where it is. Raises PATH_UNSAFE, DISK_UNWRITABLE."""
+        target = inside(self.root, path)
+        if target.is_symlink():
+            raise _leaves(self.root, path, f"{target.name!r} is a symbolic link")
+        return make_folder(target)
+
+    def remove(self, path: Path | str) -> None:
+        """Remove a file or folder below the root, not following links. Raises PATH_UNSAFE, DISK_UNWRITABLE."""
+        remove_tree(inside(self.root, path))
+
+
+def free_space(path: Path) -> int:
+    """Free bytes for this user on the file system of `path`, or of its nearest parent that exists."""
+    here = path
+    while not here.exists() and here != here.parent:
+        here = here.parent
+    return shutil.disk_usage(here).free
+
+
+def sha256_file(path: Path | str) -> str:
+    """SHA-256 of a regular file's bytes, in hex. Raises OSError where it is a link or not there."""
+    hashed = hashlib.sha256()
+    fd = os.open(path, os.O_RDONLY | _NOFOLLOW | _BINARY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{str(path)!r} is not a regular file")
+        while chunk := os.read(fd, min(_CHUNK, status.st_size + 1)):
+            hashed.update(chunk)
+    finally:
+        os.close(fd)
+    return hashed.hexdigest()

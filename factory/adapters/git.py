@@ -1,0 +1,309 @@
+"""The one door to Git: plumbing only, an environment from an allow-list, every exit code looked at.
+
+Rule: nothing that a user, a repository or a pack configured may make Git execute something.
+Configuration of the system and the user is off, hooks, fsmonitor and attribute files point
+nowhere, lazy fetching and replacement are off, and output is always NUL-separated.
+Does not know what the answers mean. Source: THREATS §4; `git help git`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from factory.model.errors import InternalError, Refusal
+from factory.model.finding import Finding
+
+OLDEST = (2, 38)  # merge-tree --write-tree, cat-file --batch-command
+TIMEOUT = 300.0
+
+_KEPT = ("PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "SUDO_UID")
+_FIXED = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_LITERAL_PATHSPECS": "1",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_PAGER": "cat",
+    "GIT_EDITOR": "false",
+    "LC_ALL": "C",
+    "TZ": "UTC",
+}
+_SWITCHED_OFF = (
+    f"core.hooksPath={os.devnull}",
+    "core.fsmonitor=false",
+    f"core.attributesFile={os.devnull}",
+    f"core.excludesFile={os.devnull}",
+    "core.untrackedCache=false",
+    "core.pager=cat",
+    "core.sshCommand=false",
+    "core.askPass=false",
+    "credential.helper=",
+    "diff.external=",
+    f"diff.orderFile={os.devnull}",
+    "protocol.allow=never",
+    "fetch.fsckObjects=true",
+    "safe.bareRepository=explicit",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "advice.detachedHead=false",
+)
+
+
+class GitError(InternalError):
+    """Git ended with a code that was not expected; `said` is the first line of what it said."""
+
+    def __init__(self, words: tuple[str, ...], rc: int, stderr: str) -> None:
+        first = stderr.strip().split("\n", 1)[0] or "no message"
+        super().__init__(f"expected git {' '.join(words[:2])} to end with 0, found {rc}: {first}")
+        self.rc = rc
+        self.said = first.removeprefix("fatal: ").removeprefix("error: ")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a finished Git process said."""
+
+    rc: int
+    out: bytes
+    err: str
+
+
+@dataclass(frozen=True, slots=True)
+class Git:
+    """How to call Git: the executable, the place, and further settings (`key=value`)."""
+
+    program: str
+    cwd: Path
+    git_dir: Path | None = None
+    work_tree: Path | None = None
+    settings: tuple[str, ...] = ()
+
+    def run(
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        ok: tuple[int, ...] = (0,),
+        variables: Mapping[str, str | None] | None = None,
+        timeout: float = TIMEOUT,
+    ) -> Answer:
+        """Run one command to its end. Raises GitError on a code outside `ok` or after `timeout` seconds."""
+        try:
+            ended = subprocess.run(
+                self.argv(words),
+                input=stdin,
+                capture_output=True,
+                cwd=self.cwd,
+                env=self.environment(variables or {}),
+                timeout=timeout,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise GitError(words, -1, f"no end after {timeout:.0f} s") from error
+        except OSError as error:
+            if error.filename == self.program:
+                raise _missing(self.program) from error
+            raise GitError(words, -1, f"{error.filename}: {error.strerror}") from error
+        said = ended.stderr.decode("utf-8", "replace")
+        if ended.returncode not in ok:
+            raise GitError(words, ended.returncode, said)
+        return Answer(ended.returncode, ended.stdout, said)
+
+    def argv(self, words: Iterable[str]) -> list[str]:
+        """The whole command line."""
+        line = [self.program]
+        if self.git_dir is not None:
+            line.append(f"--git-dir={self.git_dir}")
+        if self.work_tree is not None:
+            line.append(f"--work-tree={self.work_tree}")
+        for setting in (*_SWITCHED_OFF, *self.settings):
+            line += ["-c", setting]
+        return [*line, *words]
+
+    def environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
+        """The whole environment: a few names of the caller's, ours, and `variables` (None takes one away)."""
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        whole = {**kept, "HOME": os.devnull, **_FIXED, **variables}
+        return {name: value for name, value in whole.items() if value is not None}
+
+
+def find_git() -> str:
+    """The Git executable on PATH. Raises Refusal GIT_TOO_OLD where there is none."""
+    found = shutil.which("git")
+    if found is None:
+        raise _missing("git")
+    return found
+
+
+def version(git: Git) -> tuple[int, int]:
+    """Major and minor version. Raises Refusal GIT_TOO_OLD below `OLDEST`."""
+    said = git.run("version").out.decode("ascii", "replace").strip()
+    matched = re.search(r"(\d+)\.(\d+)", said)
+    found = (int(matched[1]), int(matched[2])) if matched else (0, 0)
+    if found < OLDEST:
+        raise Refusal(
+            Finding(
+                "GIT_TOO_OLD",
+                f"expected Git {OLDEST[0]}.{OLDEST[1]} or newer, found {said!r} at {git.program}",
+                "install a newer Git, or put it first on PATH",
+            )
+        )
+    return found
+
+
+def _missing(program: str) -> Refusal:
+    return Refusal(
+        Finding(
+            "GIT_TOO_OLD",
+            f"expected the command git {OLDEST[0]}.{OLDEST[1]} or newer, found none ({program!r} is not on PATH)",
+            "install Git, for instance with: apt install git",
+        )
+    )
+
+
+class Conversation:
+    """A Git process that stays: one question at a time, from any thread.
+
+    The process starts with the first question, and again after it died. Each answer is read up
+    to an end that the caller recognises; a wrong or missing end is GitError, never a short answer.
+    """
+
+    def __init__(self, git: Git, *words: str) -> None:
+        self.git = git
+        self.words = words
+        self.lock = threading.RLock()
+        self.process: subprocess.Popen[bytes] | None = None
+        self.errors: BinaryIO | None = None
+
+    def ask_until_marker(self, question: bytes) -> bytes:
+        """Write `question` and a line that no object id resembles; all bytes up to that line's echo.
+
+        `diff-tree --stdin` echoes and flushes such a line. The marker is unpredictable, so no
+        content can forge it.
+        """
+        marker = b"#END-" + secrets.token_hex(16).encode("ascii") + b"\n"
+        with self._turn():
+            stdout = self._send(question + marker)
+            collected = bytearray()
+            while not collected.endswith(marker):
+                part = os.read(stdout.fileno(), 1 << 16)
+                if not part:
+                    raise self._died()
+                collected += part
+            return bytes(collected[: -len(marker)])
+
+    def ask_objects(self, oids: list[str]) -> list[tuple[str, bytes] | None]:
+        """Type and content of each object, None where it is missing. For `cat-file --batch-command --buffer`."""
+        with self._turn():
+            stdout = self._send(b"".join(b"contents %s\n" % oid.encode("ascii") for oid in oids) + b"flush\n")
+            return [self._object(stdout, oid) for oid in oids]
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The lock, and a bound on the time.
+
+        Whatever breaks an answer off (Ctrl-C too) ends the process, so that no later answer is shifted.
+        """
+        with self.lock:
+            alarm = threading.Timer(TIMEOUT, self._kill)
+            alarm.daemon = True
+            alarm.start()
+            try:
+                yield
+            except BaseException:
+                self._end(kill=True)
+                raise
+            finally:
+                alarm.cancel()
+
+    def _kill(self) -> None:
+        process = self.process
+        if process is not None:
+            process.kill()
+
+    def _object(self, stdout: BinaryIO, oid: str) -> tuple[str, bytes] | None:
+        header = stdout.readline()
+        words = header.split()
+        if len(words) == 2 and words[1] == b"missing":
+            return None
+        if len(words) != 3 or words[0] != oid.encode("ascii"):
+            raise self._died()
+        size = int(words[2])
+        content = stdout.read(size)
+        if len(content) != size or stdout.read(1) != b"\n":
+            raise self._died()
+        return words[1].decode("ascii"), content
+
+    def _send(self, question: bytes) -> BinaryIO:
+        if self.process is None:
+            self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
+            self.process = subprocess.Popen(
+                self.git.argv(self.words),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self.errors,
+                cwd=self.git.cwd,
+                env=self.git.environment({}),
+                bufsize=1 << 16 if "--buffer" in self.words else 0,
+            )
+        stdin, stdout = self.process.stdin, self.process.stdout
+        if stdin is None or stdout is None:  # both were asked for as pipes
+            raise self._died()
+        try:
+            stdin.write(question)
+            stdin.flush()
+        except BrokenPipeError as error:
+            raise self._died() from error
+        return cast("BinaryIO", stdout)
+
+    def _died(self) -> GitError:
+        """The error for an answer that broke off; the next question starts a new process."""
+        said = ""
+        if self.errors is not None:
+            self.errors.seek(0)
+            said = self.errors.read().decode("utf-8", "replace")
+        rc = self._end(kill=True)
+        return GitError(self.words, rc, said or "the answer broke off")
+
+    def _end(self, kill: bool) -> int:
+        process, errors = self.process, self.errors
+        self.process = self.errors = None
+        if errors is not None:
+            errors.close()
+        if process is None:
+            return 0
+        if kill:
+            process.kill()
+        if process.stdin is not None:
+            try:
+                process.stdin.close()
+            except BrokenPipeError:
+                process.kill()
+        try:
+            rc = process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            rc = process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+        return rc
+
+    def close(self) -> None:
+        """End the process; a later question starts it anew."""
+        with self.lock:
+            self._end(kill=False)

@@ -1,0 +1,103 @@
+"""The words of a bubblewrap command line, and the allow-list of what it shows.
+
+Pure: what the host offers comes in as a value, a tuple of words goes out. Never binds the
+host's `/`: the root inside is a folder that holds just what a `HostView` names. Every path and
+name inside is constant, so that a pack sees the same world on every host. Does not know who
+executes it, nor who lays that folder out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+HOME = "/home/pack"
+WORKSPACE = "/workspace"
+USER_ID = 1000
+HOST_NAME = "factory"
+SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can hold
+
+CONSTANT_ENVIRONMENT = (
+    ("HOME", HOME),
+    ("LANG", "C.UTF-8"),
+    ("LOGNAME", "pack"),
+    ("PYTHONDONTWRITEBYTECODE", "1"),
+    ("PYTHONHASHSEED", "0"),
+    ("SHELL", "/bin/sh"),
+    ("SOURCE_DATE_EPOCH", str(EPOCH)),
+    ("TMPDIR", "/tmp"),
+    ("TZ", "UTC"),
+    ("USER", "pack"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host path shown read-only at a path inside."""
+
+    source: str
+    inside: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """What of the host may be seen: read-only mounts, links (path inside, target), and where tools are found."""
+
+    mounts: tuple[Mount, ...]
+    links: tuple[tuple[str, str], ...]
+    masked: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Host paths: `system` is laid out as a `HostView` says; the others are writable, each bounded in size."""
+
+    system: str
+    workspace: str
+    temporary: str
+    shared_memory: str
+    home: str
+
+
+# Folders that the root inside must hold before anything is mounted on them.
+MOUNT_POINTS = ("/dev", "/home/pack", "/proc", "/run", "/tmp", "/var", "/workspace")
+
+
+def arguments(view: HostView, places: Places, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    """Everything before the command: namespaces, mounts and environment."""
+    return (*_isolation(), *_mounts(view, places), *_environment(view, environment), "--chdir", WORKSPACE)
+
+
+def command(run: str, cwd: str) -> tuple[str, ...]:
+    """The words that carry out a command line of a pack in a folder below the workspace."""
+    if cwd in {"", "."}:
+        return ("/bin/sh", "-c", run)
+    enter = 'cd -- "$1" || exit 126; exec /bin/sh -c "$2"'
+    return ("/bin/sh", "-c", enter, "sh", f"{WORKSPACE}/{cwd}", run)
+
+
+def _isolation() -> Iterator[str]:
+    yield from ("--unshare-all", "--unshare-user", "--uid", str(USER_ID), "--gid", str(USER_ID))
+    yield from ("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", HOST_NAME)
+
+
+def _mounts(view: HostView, places: Places) -> Iterator[str]:
+    """Few, since each costs bubblewrap a look at all mounts: one read-only bind shows the whole system."""
+    yield from ("--ro-bind", places.system, "/")
+    yield from ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
+    for path in view.masked:
+        yield from ("--ro-bind", "/dev/null", path)
+    yield from ("--dev", "/dev", "--bind", places.shared_memory, "/dev/shm", "--remount-ro", "/dev")
+    yield from ("--bind", places.temporary, "/tmp", "--bind", places.home, HOME)
+    yield from ("--bind", places.workspace, WORKSPACE)
+
+
+def _environment(view: HostView, extra: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    path = ":".join((*view.path, *SYSTEM_PATH))
+    merged = dict((*CONSTANT_ENVIRONMENT, ("PATH", path), *view.environment, *extra))
+    yield "--clearenv"
+    for name, value in sorted(merged.items()):
+        yield from ("--setenv", name, value)

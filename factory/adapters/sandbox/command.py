@@ -1,0 +1,194 @@
+"""One command of a stage: bubblewrap from its start to the burial of everything it started.
+
+Runs inside the supervisor; stdlib only. Does not know what the command means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from typing import Any
+
+from factory.adapters.sandbox import kernel, layout, watch, wire
+
+GRACE = 2.0  # seconds between SIGTERM and SIGKILL
+SAMPLE = 0.03  # seconds between two looks at the memory
+# A pack gets every signal as any program does, whatever Python, a shell or `nohup` made us ignore or block.
+_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+
+
+def bury() -> None:
+    """Kill and reap until no descendant is left; as subreaper of all, ECHILD is the proof."""
+    while True:
+        for child in watch.children_of(os.getpid()):
+            os.kill(child, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+class Command:
+    """One bubblewrap from start to burial."""
+
+    def __init__(
+        self, control: socket.socket, plan: wire.Message, request: wire.Message, output: int, layer: int
+    ) -> None:
+        self.control = control
+        self.plan = plan
+        self.request = request
+        self.output = output
+        self.layer = layer
+        self.ended = "exited"
+        self.peak = 0
+        self.asked: set[int] = set()  # processes that were sent SIGTERM
+        self.gone = False  # the orchestrator has hung up
+
+    def carry_out(self) -> wire.Message:
+        """Run to the end; what happened, told when no process is left. Raises HungUp when nobody listens any more."""
+        _fresh_scratch(self.plan)
+        status_out, status_in = os.pipe()
+        pid = self._start(status_in)
+        os.close(self.output)
+        self._wait(pid)
+        full = _is_full(self.layer) or _is_full_at(layout.SCRATCH)
+        bury()
+        status = _read_status(status_out)
+        os.close(status_out)
+        if self.gone:
+            raise wire.HungUp("while a command ran")
+        return {"ended": self.ended, "rc": status.get("exit-code"), "peak": self.peak, "full": full}
+
+    def _start(self, status: int) -> int:
+        """Spawn bubblewrap; closes `status`. Its arguments travel in memory: no environment shows in a process list."""
+        words = ["--json-status-fd", str(status)]
+        passed = [status]
+        if self.plan["filter"]:  # a machine without a filter says so in its enforcement
+            passed.append(_memory_file("filter", bytes.fromhex(self.plan["filter"])))
+            words += ["--seccomp", str(passed[-1])]
+        words += self.request["arguments"]
+        passed.append(_memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words)))
+        program = self.plan["bubblewrap"]
+        for descriptor in passed:
+            os.set_inheritable(descriptor, True)
+        try:
+            return os.posix_spawn(
+                program,
+                [program, "--args", str(passed[-1]), "--", *self.request["command"]],
+                {},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, self.output, 1),
+                    (os.POSIX_SPAWN_DUP2, self.output, 2),
+                ],
+                setsigdef=_SIGNALS,
+                setsigmask=(),
+            )
+        finally:
+            for descriptor in passed:
+                os.close(descriptor)
+
+    def _wait(self, pid: int) -> None:
+        """Until bubblewrap is gone or must go: watch the clock, the memory and the orchestrator."""
+        deadline = time.monotonic() + self.request["timeout"]
+        leader = os.pidfd_open(pid)
+        poll = select.poll()
+        poll.register(leader, select.POLLIN)
+        poll.register(self.control, select.POLLIN)
+        try:
+            while True:
+                left = deadline - time.monotonic()
+                ready = {descriptor for descriptor, _ in poll.poll(max(0.0, min(SAMPLE, left)) * 1000)}
+                if leader in ready:
+                    return
+                if self.control.fileno() in ready and self._told_to_stop():
+                    return
+                if self._too_much_memory():
+                    return
+                if time.monotonic() >= deadline:
+                    if self.ended == "timeout":
+                        return
+                    self.ended = "timeout"
+                    deadline = time.monotonic() + GRACE
+                if self.ended == "timeout":
+                    self._ask_to_end(pid)
+        finally:
+            os.close(leader)
+
+    def _told_to_stop(self) -> bool:
+        try:
+            request, _ = wire.receive(self.control)
+            self.ended = request["why"]
+        except wire.HungUp:
+            self.gone = True
+        return True
+
+    def _too_much_memory(self) -> bool:
+        used = watch.memory_below(os.getpid())
+        self.peak = max(self.peak, used)
+        if used > self.request["memory"]:
+            self.ended = "memory"
+            return True
+        return False
+
+    def _ask_to_end(self, pid: int) -> None:
+        """SIGTERM, once each, to what the pack started; bubblewrap and its init must outlive the grace."""
+        own = {pid, *watch.children_of(pid)}
+        for each in watch.descendants_of(os.getpid()):
+            if each not in own and each not in self.asked:
+                self.asked.add(each)
+                _signal(each, signal.SIGTERM)
+
+
+def _signal(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return  # it ended by itself in between
+
+
+def _fresh_scratch(plan: wire.Message) -> None:
+    """An empty /tmp, home and /dev/shm; those of the command before are let go only now, off its critical path."""
+    with contextlib.suppress(OSError):  # the first command finds none
+        kernel.unmount(layout.SCRATCH)
+    layout.mount_bounded(layout.SCRATCH, plan["size"], plan["inodes"])
+    for name, mode in (("tmp", 0o1777), ("shm", 0o1777), ("home", 0o755)):
+        os.mkdir(f"{layout.SCRATCH}/{name}")
+        os.chmod(f"{layout.SCRATCH}/{name}", mode)
+
+
+def _memory_file(name: str, content: bytes) -> int:
+    descriptor = os.memfd_create(name)
+    os.write(descriptor, content)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _read_status(descriptor: int) -> dict[str, Any]:
+    """Bubblewrap's status documents, merged; without "exit-code" the sandbox never started."""
+    merged: dict[str, Any] = {}
+    text = b""
+    while chunk := os.read(descriptor, 65536):
+        text += chunk
+    for line in text.splitlines():
+        if line.strip():
+            merged.update(json.loads(line))
+    return merged
+
+
+def _is_full(descriptor: int) -> bool:
+    room = os.fstatvfs(descriptor)
+    return room.f_bavail == 0 or (room.f_files > 0 and room.f_ffree == 0)
+
+
+def _is_full_at(path: str) -> bool:
+    descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    try:
+        return _is_full(descriptor)
+    finally:
+        os.close(descriptor)

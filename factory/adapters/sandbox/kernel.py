@@ -1,0 +1,112 @@
+"""The few Linux system calls that Python's standard library lacks, as functions that raise OSError.
+
+Stdlib only. Does not know why anything is called.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+NEW_NAMESPACE_MOUNT = 0x00020000
+NEW_NAMESPACE_USER = 0x10000000
+
+READ_ONLY = 1
+NO_SETUID = 2
+NO_DEVICES = 4
+NO_EXEC = 8
+REMOUNT = 32
+NO_ATIME = 1024
+NO_DIR_ATIME = 2048
+BIND = 4096
+RECURSIVE = 16384
+PRIVATE = 1 << 18
+RELATIVE_ATIME = 1 << 21
+DETACH = 2
+
+_SET_PARENT_DEATH_SIGNAL = 1
+_SET_DUMPABLE = 4
+_SET_CHILD_SUBREAPER = 36
+_VFS_RELATIVE_ATIME = 4096  # what statvfs calls it; the other flags have one number in both
+
+_PIVOT_ROOT = {"x86_64": 155, "ppc64le": 203, "s390x": 217, "i686": 217, "armv7l": 218}
+_PIVOT_ROOT_ELSEWHERE = 41  # the table that newer architectures share
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+def unshare(flags: int) -> None:
+    """Leave the namespaces named by `flags`."""
+    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    """mount(2)."""
+    result = _libc.mount(
+        os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode() or None
+    )
+    _check(result, f"mount {kind or 'bind'} on {target}")
+
+
+def unmount(target: str) -> None:
+    """Detach a mount; what still uses it keeps it alive."""
+    _check(_libc.umount2(os.fsencode(target), ctypes.c_int(DETACH)), f"unmount {target}")
+
+
+def pivot_into(folder: str) -> None:
+    """Make `folder`, a mount point, the root of this mount namespace, and let go of everything else in it."""
+    os.chdir(folder)
+    number = ctypes.c_long(_PIVOT_ROOT.get(os.uname().machine, _PIVOT_ROOT_ELSEWHERE))
+    _check(_libc.syscall(number, b".", b"."), f"pivot into {folder}")
+    unmount(".")
+    os.chdir("/")
+
+
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument."""
+    zero = ctypes.c_ulong(0)
+    _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Have the kernel send a signal when the parent dies; a change of user id undoes this."""
+    prctl(_SET_PARENT_DEATH_SIGNAL, signal_number)
+
+
+def become_subreaper() -> None:
+    """Adopt every descendant whose parent dies, so that waiting until ECHILD proves that none is left."""
+    prctl(_SET_CHILD_SUBREAPER, 1)
+
+
+def stay_dumpable() -> None:
+    """Keep /proc/self owned by ourselves after a change of user id, so that the id maps can be written."""
+    prctl(_SET_DUMPABLE, 1)
+
+
+def mount_flags(descriptor: int) -> int:
+    """The flags of the mount that holds a descriptor, as mount(2) wants them back on a remount."""
+    flags = os.fstatvfs(descriptor).f_flag
+    kept = flags & (READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXEC | NO_ATIME | NO_DIR_ATIME)
+    return kept | (RELATIVE_ATIME if flags & _VFS_RELATIVE_ATIME else 0)
+
+
+def enter_user_namespace(flags: int, uid: int, gid: int) -> None:
+    """unshare a user namespace (and `flags`) that maps just the caller's own ids onto themselves."""
+    unshare(NEW_NAMESPACE_USER | flags)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{uid} {uid} 1")
+    _write("/proc/self/gid_map", f"{gid} {gid} 1")
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)

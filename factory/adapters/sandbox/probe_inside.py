@@ -1,0 +1,175 @@
+"""Runs inside the sandbox and tries what must not work there; prints one JSON object of what did.
+
+Executed by the interpreter that packs get, from the probe's own workspace; stdlib only, imports
+nothing of this project. Every attempt is harmless where it succeeds. Does not decide anything.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from typing import Any
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_PTRACE = {"x86_64": 101, "aarch64": 117}
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_IO_URING_SETUP = 425
+_TRACE_ME = 0
+_NEW_USER_NAMESPACE = 0x10000000
+_REMOUNT_BIND = 0x1020
+_PATIENCE = 0.2
+_VSOCK = 40
+
+
+def _works(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
+
+
+def _works_apart(attempt: Callable[[], object]) -> bool:
+    """As `_works`, in a child of its own: success would change what the process is."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if _works(attempt) else 1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _call(result: int) -> None:
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def _connect(family: int, address: Any) -> None:
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        client.settimeout(_PATIENCE)
+        client.connect(address)
+
+
+def _send_datagram(port: int) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.sendto(b"probe", ("127.0.0.1", port))
+
+
+def _write(path: str) -> None:
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _same_folder(path: str, device: int, inode: int) -> None:
+    status = os.stat(path)
+    if (status.st_dev, status.st_ino) != (device, inode):
+        raise OSError(errno.ENOENT, "another folder of that name")
+
+
+def _system_call(number: int, *words: int) -> None:
+    _call(_LIBC.syscall(ctypes.c_long(number), *(ctypes.c_long(word) for word in words)))
+
+
+def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
+    machine = os.uname().machine
+    return {
+        "tcp": _works(lambda: _connect(socket.AF_INET, ("127.0.0.1", ask["tcp"]))),
+        "abstract socket": _works(lambda: _connect(socket.AF_UNIX, "\0" + ask["abstract"])),
+        "unix socket": _works(lambda: _connect(socket.AF_UNIX, ask["unix"])),
+        "network interface": any(name != "lo" for _, name in socket.if_nameindex()),
+        "read canary": _works(lambda: _read(ask["canary"])),
+        "see home": bool(ask["home"]) and _works(lambda: _same_folder(*ask["home"])),
+        "write /": _works(lambda: _write("/probe")),
+        "write /usr": _works(lambda: _write("/usr/probe")),
+        "write /etc": _works(lambda: _write("/etc/passwd")),
+        "write /dev": _works(lambda: _write("/dev/probe")),
+        "write /opt": _works(lambda: _write("/opt/probe")),
+        "write interpreter": _works(lambda: _write(os.path.realpath(sys.executable))),
+        "write supervisor": _works(lambda: os.close(os.open("/proc/1/exe", os.O_WRONLY))),
+        "write core_pattern": _works(lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))),
+        "mount": _works(lambda: _call(_LIBC.mount(b"none", b"/usr", None, ctypes.c_ulong(_REMOUNT_BIND), None))),
+        "user namespace": _works_apart(lambda: _call(_LIBC.unshare(ctypes.c_int(_NEW_USER_NAMESPACE)))),
+        "ptrace": _works_apart(lambda: _system_call(_PTRACE.get(machine, -1), _TRACE_ME, 0, 0, 0)),
+        "keyring": _works(lambda: _system_call(_KEYCTL.get(machine, -1), 0, -3, 1)),
+        "io_uring": _works(lambda: _system_call(_IO_URING_SETUP, 1, 0)),
+        "vsock": _works(lambda: socket.socket(_VSOCK, socket.SOCK_STREAM).close()),
+    }
+
+
+def _status() -> dict[str, str]:
+    lines = _read("/proc/self/status").decode("ascii", "replace").splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+def _count_forks(most: int) -> int:
+    """How many idle children can be started, up to `most`; they stay until the sandbox ends."""
+    for count in range(most):
+        try:
+            child = os.fork()
+        except OSError:
+            return count
+        if child == 0:
+            _idle()
+    return most
+
+
+def _leave_daemon() -> None:
+    """A process in a session of its own that ignores what can be ignored and holds the output open."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        if os.fork() == 0:
+            for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                signal.signal(number, signal.SIG_IGN)
+            _idle()
+        os._exit(0)
+    os.waitpid(child, 0)  # before the processes are counted: the daemon needs its place among them
+
+
+def _idle() -> None:
+    while True:
+        signal.pause()
+
+
+def _fill(path: str, size: int) -> int:
+    """The errno that ends writing `size` bytes, 0 if nothing does; the file is removed."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        left = size
+        while left > 0:
+            left -= os.write(descriptor, bytes(min(left, 1 << 16)))
+    except OSError as error:
+        return error.errno or 0
+    finally:
+        os.close(descriptor)
+        os.unlink(path)
+    return 0
+
+
+def main() -> None:
+    """Try everything and print the outcome."""
+    ask = json.loads(sys.argv[1])
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _works(lambda: _send_datagram(ask["udp"]))
+    told: dict[str, Any] = {"attempts": _attempts(ask), "status": _status(), "environment": sorted(os.environ)}
+    told["descriptors"] = sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    told["users"] = [os.getuid(), os.getgid()]
+    told["namespace"] = os.stat("/proc/self/ns/pid").st_ino
+    told["disk"] = [_fill(f"{folder}/fill", ask["disk"]) for folder in ("/workspace", "/tmp", "/dev/shm")]
+    _leave_daemon()
+    told["forks"] = _count_forks(ask["forks"])
+    sys.stdout.write(json.dumps(told) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""The system call filter, built as classic BPF without any library.
+
+Pure: numbers in, bytes out. Everything not named here is allowed; what is named answers
+EPERM (or ENOSYS where a program then falls back to an older call that can be judged by its
+arguments). A foreign architecture or the x32 interface kills. The numbers are those of the
+kernel's syscall tables; the program's digest is evidence. Does not know who installs it.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+from dataclasses import dataclass
+
+# Offsets into struct seccomp_data; arguments are 64 bit, little endian on both architectures.
+_NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
+
+_LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
+_AND = 0x54  # BPF_ALU | BPF_AND | BPF_K
+_JUMP = 0x05  # BPF_JMP | BPF_JA
+_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
+_GREATER = 0x25  # BPF_JMP | BPF_JGT | BPF_K
+_AT_LEAST = 0x35  # BPF_JMP | BPF_JGE | BPF_K
+_RETURN = 0x06
+
+_KILL = 0x80000000
+_ERROR = 0x00050000
+_ALLOW = 0x7FFF0000
+DENIED = _ERROR | errno.EPERM
+ABSENT = _ERROR | errno.ENOSYS
+
+_X32_BIT = 0x40000000
+_NAMESPACES = 0x7E020080  # every CLONE_NEW* flag, CLONE_NEWTIME included
+_FILE_KIND, _CHARACTER, _BLOCK = 0o170000, 0o020000, 0o060000
+_PUSH_INPUT, _PUSH_CONSOLE = 0x5412, 0x541C  # TIOCSTI, TIOCLINUX
+_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+_NETLINK_ROUTE = 0
+_LARGEST_SHARED = 64 * 1024  # System V segments escape the memory watch; tiny ones are harmless
+
+# name: (x86_64, aarch64); None where the architecture has no such call
+_DENIED = {
+    "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
+    "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
+    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442), "open_tree_attr": (467, 467),
+    "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440), "pidfd_getfd": (438, 438), "kcmp": (312, 272),
+    "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
+    "unshare": (272, 97), "setns": (308, 268),
+    "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282),
+    "kexec_load": (246, 104), "kexec_file_load": (320, 294),
+    "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
+    "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142), "acct": (163, 89),
+    "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171),
+    "sethostname": (170, 161), "setdomainname": (171, 162), "syslog": (103, 116),
+    "quotactl": (179, 60), "quotactl_fd": (443, 443), "lookup_dcookie": (212, 18),
+    "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
+    "fanotify_init": (300, 262), "migrate_pages": (256, 238), "vhangup": (153, 58),
+    "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "uselib": (134, None),
+    "ustat": (136, None), "sysfs": (139, None), "_sysctl": (156, None), "nfsservctl": (180, 42),
+}  # fmt: skip
+
+# Refused as if the kernel did not know them: programs then use what this filter can judge.
+_ABSENT = {
+    "clone3": (435, 435),
+    "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447),  # memory that no process's size shows
+}  # fmt: skip
+
+_JUDGED = {
+    "clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29), "shmget": (29, 194),
+    "mknod": (133, None), "mknodat": (259, 33),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Architecture:
+    audit: int
+    column: int
+    x32: bool
+
+
+_ARCHITECTURES = {
+    "x86_64": _Architecture(0xC000003E, 0, x32=True),
+    "aarch64": _Architecture(0xC00000B7, 1, x32=False),
+}
+
+
+def program(machine: str) -> bytes:
+    """The filter for a machine as named by `os.uname()`; empty where there is none for it."""
+    if machine not in _ARCHITECTURES:
+        return b""
+    architecture = _ARCHITECTURES[machine]
+    code = [
+        *_unless(_load(_ARCH), _EQUAL, architecture.audit, _KILL),
+        _load(_NUMBER),
+        *(_when(_AT_LEAST, _X32_BIT, _KILL) if architecture.x32 else ()),
+    ]
+    for table, answer in ((_DENIED, DENIED), (_ABSENT, ABSENT)):
+        for numbers in table.values():
+            number = numbers[architecture.column]
+            if number is not None:
+                code += _when(_EQUAL, number, answer)
+    for name, numbers in _JUDGED.items():
+        number = numbers[architecture.column]
+        if number is not None:
+            code += _block(number, _judgement(name))
+    code.append(_give(_ALLOW))
+    return b"".join(code)
+
+
+def _instruction(code: int, value: int, true: int = 0, false: int = 0) -> bytes:
+    return struct.pack("=HBBI", code, true, false, value)
+
+
+def _load(offset: int) -> bytes:
+    return _instruction(_LOAD, offset)
+
+
+def _argument(index: int) -> bytes:
+    """The low half of an argument; the kernel itself reads just that of the ones judged here."""
+    return _load(_ARGUMENTS + 8 * index)
+
+
+def _give(answer: int) -> bytes:
+    return _instruction(_RETURN, answer)
+
+
+def _when(test: int, value: int, answer: int) -> tuple[bytes, ...]:
+    return _instruction(test, value, 0, 1), _give(answer)
+
+
+def _unless(load: bytes, test: int, value: int, answer: int) -> tuple[bytes, ...]:
+    return load, _instruction(test, value, 1, 0), _give(answer)
+
+
+def _block(number: int, judgement: list[bytes]) -> list[bytes]:
+    """`judgement` only for one system call; it must end in an answer on every way."""
+    return [_instruction(_EQUAL, number, 1, 0), _instruction(_JUMP, len(judgement)), *judgement]
+
+
+def _judgement(name: str) -> list[bytes]:
+    if name == "clone":
+        return _no_namespaces()
+    if name == "ioctl":
+        return [_argument(1), *_when(_EQUAL, _PUSH_INPUT, DENIED), *_when(_EQUAL, _PUSH_CONSOLE, DENIED), _give(_ALLOW)]
+    if name == "shmget":
+        # The size is 64 bit: any bit in its upper half is too large.
+        upper = _load(_ARGUMENTS + 8 + 4)
+        too_large = _ERROR | errno.ENOMEM
+        return [
+            *_unless(upper, _EQUAL, 0, too_large),
+            _argument(1), *_when(_GREATER, _LARGEST_SHARED, too_large), _give(_ALLOW),
+        ]  # fmt: skip
+    if name in {"mknod", "mknodat"}:
+        kind = [_argument(1 if name == "mknod" else 2), _instruction(_AND, _FILE_KIND)]
+        return [*kind, *_when(_EQUAL, _CHARACTER, DENIED), *_when(_EQUAL, _BLOCK, DENIED), _give(_ALLOW)]
+    return _only_families()
+
+
+def _no_namespaces() -> list[bytes]:
+    flags = [_argument(0), _instruction(_AND, _NAMESPACES)]
+    return [*flags, _instruction(_EQUAL, 0, 1, 0), _give(DENIED), _give(_ALLOW)]
+
+
+def _only_families() -> list[bytes]:
+    *plain, netlink = _FAMILIES
+    code = [_argument(0)]
+    for family in plain:
+        code += _when(_EQUAL, family, _ALLOW)
+    code += [_instruction(_EQUAL, netlink, 1, 0), _give(DENIED)]
+    code += [_argument(2), *_when(_EQUAL, _NETLINK_ROUTE, _ALLOW), _give(DENIED)]
+    return code

@@ -1,0 +1,115 @@
+"""One open stage on Linux: commands through its link, then the dead layer.
+
+Rule: nothing of the layer is read while a process of the stage lives. Does not know how the
+view was made or how processes are confined.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from factory.adapters.sandbox import bubblewrap
+from factory.adapters.sandbox.layer import DeadLayer
+from factory.adapters.sandbox.link import RawOutcome, StageLink
+from factory.model.errors import InternalError
+from factory.model.layer import ScannedLayer
+from factory.model.pack import Limits
+from factory.ports.sandbox import Collected, CommandOutcome, CommandSpec, Ended
+
+_KILLED = 128 + signal.SIGKILL
+_SIGNALS = frozenset(int(number) for number in signal.Signals)
+_TOLD = 4096  # bytes of bubblewrap's own words that an error repeats
+
+Arguments = Callable[[tuple[tuple[str, str], ...]], tuple[str, ...]]
+
+
+class LinuxStage:
+    """A `Stage`; see the port.
+
+    `arguments` gives bubblewrap's words for a command with some variables added; `on_close`
+    lets go of what was made for the stage.
+    """
+
+    def __init__(
+        self, link: StageLink, layer: DeadLayer, limits: Limits, arguments: Arguments, on_close: Callable[[], None]
+    ) -> None:
+        self._link = link
+        self._layer = layer
+        self._limits = limits
+        self._arguments = arguments
+        self._on_close = on_close
+        self._frozen = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def run(self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None) -> CommandOutcome:
+        """Run one command to its end, and everything it started with it.
+
+        Raises InternalError where the sandbox did not start or the stage is frozen.
+        """
+        if self._frozen:
+            raise InternalError("a command was to run in a stage that is frozen already")
+        request = {
+            "arguments": list(self._arguments(command.env)),
+            "command": list(bubblewrap.command(command.run, command.cwd)),
+            "timeout": command.timeout,
+            "memory": self._limits.memory,
+        }
+        started = time.monotonic()
+        raw = self._link.run(request, command.output, on_output)
+        return outcome(raw, round((time.monotonic() - started) * 1000))
+
+    def freeze(self) -> ScannedLayer:
+        """End every process, scan the layer, store every blob."""
+        self._end()
+        return self._layer.scan()
+
+    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
+        """Read matching files of the merged view, once every process is dead."""
+        self._end()
+        return self._layer.collect(patterns)
+
+    def keep(self, destination: Path) -> None:
+        """Copy the private layer to a folder for a person to look at."""
+        self._end()
+        self._layer.keep(destination)
+
+    def close(self) -> None:
+        """End every process and let go of the layer. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._link.close()
+        finally:
+            self._on_close()
+
+    def cancel(self) -> None:
+        """End every process from another thread; a running command returns as cancelled."""
+        self._link.cancel()
+
+    def _end(self) -> None:
+        if not self._frozen:
+            self._frozen = True
+            self._link.end()
+
+
+def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:
+    """What the port says about what the supervisor reported. Raises InternalError where nothing was started."""
+    ended = Ended(raw.ended)
+    if ended is Ended.EXITED:
+        if raw.code is None:
+            said = raw.log[:_TOLD].decode("utf-8", "replace").strip()
+            raise InternalError(f"the sandbox did not start: {said or 'bubblewrap ended without a word'}")
+        if raw.code - 128 in _SIGNALS:
+            ended = Ended.SIGNALLED
+    # A command that was ended from outside never counts as success, whatever it made of its signal.
+    code = _KILLED if raw.code is None or (raw.code == 0 and ended is not Ended.EXITED) else raw.code
+    return CommandOutcome(ended, code, raw.log, raw.output_bytes, duration_ms, raw.peak, raw.full)

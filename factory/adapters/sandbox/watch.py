@@ -1,0 +1,54 @@
+"""What the descendants of a process are and how much memory they hold, read from /proc.
+
+Stdlib only; runs inside the supervisor. Everything here is sampling: a process may be gone
+by the time its numbers are read, and then it counts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children of every thread of `pid`."""
+    try:
+        threads = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return []
+    found: list[int] = []
+    for thread in threads:
+        found += [int(word) for word in _read(f"/proc/{pid}/task/{thread}/children").split()]
+    return found
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Every process below `pid`, parents before children."""
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children_of(waiting.pop())
+        found += below
+        waiting += below
+    return found
+
+
+def resident(pid: int) -> int:
+    """Bytes of anonymous and shared memory that a process holds; pages of files do not count."""
+    total = 0
+    for line in _read(f"/proc/{pid}/status").splitlines():
+        if line.startswith((b"RssAnon:", b"RssShmem:")):
+            total += int(line.split()[1]) * 1024
+    return total
+
+
+def memory_below(pid: int) -> int:
+    """Bytes that all descendants of `pid` hold together."""
+    return sum(resident(each) for each in descendants_of(pid))
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

@@ -1,0 +1,162 @@
+"""Integration as a decision: bundles in, merged tree and findings out, in one canonical order.
+
+Disjoint changes are united entry by entry; a three-way merge is asked for only where the
+configuration says so. The same set of bundles gives the same answer whatever order they
+arrive in. Does not store objects and does not know where bundles come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from factory.core.narrowing import apply_differences
+from factory.core.overlap import Overlap, Selection, Touch, find_overlaps, select
+from factory.core.path_guard import display
+from factory.core.planning import all_needs, canonical_order
+from factory.model.config import Overlap as OverlapPolicy
+from factory.model.evidence import OverlapRecord
+from factory.model.finding import Finding
+from factory.model.tree import Difference, Tree
+
+Merge = Callable[[Tree, Tree, Tree], tuple[Tree, tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One validated bundle as the integrator reads it.
+
+    `changes` are as FILES_CHANGED names them, `patched` as its patch yields them; `base` is
+    the tree they were measured against.
+    """
+
+    pack: str
+    depends_on: tuple[str, ...]
+    base: Tree
+    changes: tuple[Difference, ...]
+    patched: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of the candidates. `tree` is None where nothing may be merged."""
+
+    order: tuple[str, ...]
+    tree: Tree | None
+    overlaps: tuple[OverlapRecord, ...]
+    selection: Selection
+    findings: tuple[Finding, ...]
+
+
+def merge_candidates(base: Tree, candidates: Iterable[Candidate], policy: OverlapPolicy, merge: Merge) -> Merged:
+    """Merge all of `candidates` onto `base`, or say which of them stand in each other's way."""
+    known = {candidate.pack: candidate for candidate in candidates}
+    depends = {pack: candidate.depends_on for pack, candidate in known.items()}
+    order = canonical_order(depends)
+    needs = all_needs(depends)
+    plain, hidden = _overlaps(known, needs)
+    records, findings = _resolve(base, known, plain, policy, merge)
+    for overlap in hidden:
+        records.append(_record(overlap, hidden=True))
+        findings.append(_overlap_finding("HIDDEN_OVERLAP", overlap))
+    conflicts = [(record.first, record.second) for record in records if not record.resolved]
+    selection = select(known, conflicts, needs)
+    if findings:
+        return Merged(order, None, tuple(records), selection, tuple(findings))
+    contested = frozenset(pack for record in records for pack in (record.first, record.second))
+    tree, findings = _unite(base, known, order, contested, policy, merge)
+    return Merged(order, tree, tuple(records), selection, tuple(findings))
+
+
+def _overlaps(
+    known: Mapping[str, Candidate], needs: Mapping[str, frozenset[str]]
+) -> tuple[tuple[Overlap, ...], tuple[Overlap, ...]]:
+    stacked = frozenset((pack, need) for pack, wanted in needs.items() for need in wanted)
+    plain = find_overlaps({pack: _touches(c.changes) for pack, c in known.items()}, stacked)
+    patched = find_overlaps({pack: _touches(c.patched) for pack, c in known.items()}, stacked)
+    named = {(overlap.first, overlap.second) for overlap in plain}
+    return plain, tuple(overlap for overlap in patched if (overlap.first, overlap.second) not in named)
+
+
+def _touches(changes: Iterable[Difference]) -> tuple[Touch, ...]:
+    return tuple(Touch(change.path, change.after) for change in changes)
+
+
+def _resolve(
+    base: Tree, known: Mapping[str, Candidate], overlaps: Iterable[Overlap], policy: OverlapPolicy, merge: Merge
+) -> tuple[list[OverlapRecord], list[Finding]]:
+    records: list[OverlapRecord] = []
+    findings: list[Finding] = []
+    for overlap in overlaps:
+        if policy is OverlapPolicy.BLOCK:
+            records.append(_record(overlap))
+            findings.append(_overlap_finding("OVERLAP", overlap))
+            continue
+        conflicting = _conflicts(base, known[overlap.first], known[overlap.second], merge)
+        records.append(_record(overlap, resolved="" if conflicting else "three-way merge"))
+        if conflicting:
+            findings.append(_conflict_finding(overlap, conflicting))
+    return records, findings
+
+
+def _conflicts(base: Tree, first: Candidate, second: Candidate, merge: Merge) -> tuple[str, ...]:
+    _, conflicting = merge(base, apply_differences(base, first.changes), apply_differences(base, second.changes))
+    return conflicting
+
+
+def _unite(
+    base: Tree,
+    known: Mapping[str, Candidate],
+    order: tuple[str, ...],
+    contested: frozenset[str],
+    policy: OverlapPolicy,
+    merge: Merge,
+) -> tuple[Tree | None, list[Finding]]:
+    tree = base
+    for pack in order:
+        candidate = known[pack]
+        if pack not in contested:
+            tree = apply_differences(tree, candidate.changes)
+            continue
+        needs = all_needs({name: one.depends_on for name, one in known.items()})[pack]
+        below = merge_candidates(base, (known[need] for need in needs), policy, merge)
+        if below.tree is None:
+            return None, list(below.findings)
+        tree, conflicting = merge(below.tree, tree, apply_differences(below.tree, candidate.changes))
+        if conflicting:
+            paths = ", ".join(display(path) for path in conflicting)
+            message = f"{pack} does not merge cleanly onto the packs before it in {paths}"
+            return None, [Finding("MERGE_CONFLICT", message, "Let one pack depend on the other.", pack=pack)]
+    return tree, []
+
+
+def _record(overlap: Overlap, hidden: bool = False, resolved: str = "") -> OverlapRecord:
+    return OverlapRecord(
+        first=overlap.first,
+        second=overlap.second,
+        path=display(overlap.path),
+        other_path=display(overlap.other_path),
+        hidden=hidden,
+        resolved=resolved,
+    )
+
+
+def _overlap_finding(kind: str, overlap: Overlap) -> Finding:
+    place = display(overlap.path)
+    if overlap.path != overlap.other_path:
+        place += f" and {display(overlap.other_path)}"
+    return Finding(
+        kind,
+        f"{overlap.first} and {overlap.second} both change {place}",
+        "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in factory.toml.",
+        pack=overlap.second,
+    )
+
+
+def _conflict_finding(overlap: Overlap, paths: tuple[str, ...]) -> Finding:
+    return Finding(
+        "MERGE_CONFLICT",
+        f"{overlap.first} and {overlap.second} do not merge cleanly in {', '.join(display(path) for path in paths)}",
+        "Let one depend on the other (depends_on), so that it builds on the other's result.",
+        pack=overlap.second,
+    )

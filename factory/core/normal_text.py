@@ -1,0 +1,228 @@
+"""JSON and XML in a form that does not vary with the moment or the host they were written on.
+
+Rule: two documents that say the same but for order, blanks and what is volatile become the same bytes; a
+document that two readers could understand differently is refused. Numbers keep the digits they were
+written with. Nothing is fetched, no entity is expanded. Does not know files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
+from typing import Any, NoReturn
+from xml.etree import ElementTree
+
+MOST_TEXT = 32 * 1024 * 1024
+_DEPTH = 200
+
+# Members and attributes that hold a moment, a duration or a host wherever tools write them.
+VOLATILE = frozenset(
+    ("timestamp", "duration", "duration_ms", "elapsed", "elapsed_ms", "hostname", "pid", "started_at", "finished_at")
+)
+_VOLATILE_XML = VOLATILE | {"time"}
+_WORDS = frozenset(("timestamp", "hostname", "started_at", "finished_at"))  # the others are numbers
+
+_RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
+    ("time", re.compile(r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?"), "<TIME>"),
+    ("time", re.compile(r"\b\d{2}:\d{2}:\d{2}(?:[.,]\d+)?\b"), "<TIME>"),
+    (
+        "duration",
+        re.compile(r"\b\d+(?:\.\d+)? ?(?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?)\b"),
+        "<DURATION>",
+    ),
+    ("address", re.compile(r"\b0x[0-9a-fA-F]{6,16}\b"), "<ADDRESS>"),
+    (
+        "temporary path",
+        re.compile(r"/tmp/[A-Za-z0-9._-]*(?:tmp|pytest-of-)[A-Za-z0-9._/-]*"),
+        "<TMP>",
+    ),
+    ("process id", re.compile(r"\b(pid|PID)([ =:]+)\d+\b"), r"\1\2<PID>"),
+)
+
+
+class Unnormal(ValueError):
+    """Why something was left as it is: one clause that does not vary."""
+
+
+class Counts:
+    """How often each kind of thing was made constant."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def add(self, kind: str, count: int = 1) -> None:
+        """`count` more of a kind."""
+        if count:
+            self._counts[kind] = self._counts.get(kind, 0) + count
+
+    def told(self) -> tuple[str, ...]:
+        """`3 x time`, sorted by kind."""
+        return tuple(f"{self._counts[kind]} x {kind}" for kind in sorted(self._counts))
+
+
+def constant_tokens(text: str, counts: Counts) -> str:
+    """`text` with moments, durations, addresses, temporary paths and process ids replaced."""
+    for kind, pattern, constant in _RULES:
+        text, found = pattern.subn(constant, text)
+        counts.add(kind, found)
+    return text
+
+
+class _Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def normal_json(content: bytes, counts: Counts) -> bytes:
+    """Keys sorted, two blanks an indent, volatile members and tokens constant. Raises Unnormal."""
+    text = _text_of(content)
+    if _deeper_than(text, _DEPTH):
+        raise Unnormal(f"it is nested deeper than {_DEPTH} levels")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_members, parse_int=_Number, parse_float=_Number, parse_constant=_no_constant
+        )
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise Unnormal("it is no JSON") from error
+    rows = "".join(_json_rows(value, "", counts)) + "\n"
+    if any("\ud800" <= char <= "\udfff" for char in rows):
+        raise Unnormal("a string holds half of a surrogate pair")
+    return rows.encode("utf-8")
+
+
+def _text_of(content: bytes) -> str:
+    if len(content) > MOST_TEXT:
+        raise Unnormal(f"it is larger than {MOST_TEXT} bytes")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unnormal("it is not UTF-8") from error
+
+
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+
+
+def _deeper_than(text: str, limit: int) -> bool:
+    depth = 0
+    for found in re.finditer(r"[\[{]|[\]}]", _STRING.sub("", text)):
+        depth += 1 if found[0] in "[{" else -1
+        if depth > limit:
+            return True
+    return False
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Unnormal("a member has one name twice")
+    return found
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise Unnormal(f"it holds {name}, which is no JSON")
+
+
+def _json_rows(value: Any, indent: str, counts: Counts) -> Iterable[str]:
+    match value:
+        case _Number():
+            yield str(value)
+        case str():
+            yield json.dumps(constant_tokens(value, counts), ensure_ascii=False)
+        case dict() if value:
+            rows = ((name, _member(name, value[name], counts)) for name in sorted(value))
+            yield from _block("{}", indent, ((f"{json.dumps(n, ensure_ascii=False)}: ", m) for n, m in rows), counts)
+        case list() if value:
+            yield from _block("[]", indent, (("", item) for item in value), counts)
+        case _:
+            yield json.dumps(value)
+
+
+def _block(ends: str, indent: str, rows: Iterable[tuple[str, Any]], counts: Counts) -> Iterable[str]:
+    inner = indent + "  "
+    separator = ends[0] + "\n"
+    for name, item in rows:
+        yield f"{separator}{inner}{name}"
+        yield from _json_rows(item, inner, counts)
+        separator = ",\n"
+    yield f"\n{indent}{ends[1]}"
+
+
+def _member(name: str, value: Any, counts: Counts) -> Any:
+    """A volatile member's value made constant; its type stays."""
+    if name not in VOLATILE or not isinstance(value, str):
+        return value
+    counts.add(f"member {name}")
+    return _Number("0") if isinstance(value, _Number) else ""
+
+
+def normal_xml(content: bytes, counts: Counts) -> bytes:
+    """Canonical XML (C14N 2.0), volatile attributes and tokens constant, one line feed at the end. Raises Unnormal."""
+    if len(content) > MOST_TEXT:
+        raise Unnormal(f"it is larger than {MOST_TEXT} bytes")
+    if b"<!DOCTYPE" in content or b"\0" in content:
+        raise Unnormal("it has a document type, or is in another encoding than UTF-8")
+    pieces: list[str] = []
+    try:
+        parser = ElementTree.XMLParser(target=_constant_writer(pieces.append, counts))  # noqa: S314  no document type, no entity
+        parser.feed(content)
+        parser.close()
+    except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
+        raise error if isinstance(error, Unnormal) else Unnormal("it is no XML that can be read") from error
+    return ("".join(pieces).strip() + "\n").encode("utf-8")
+
+
+def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNamespace:
+    """A parser's target: canonical XML with what is volatile made constant on the way."""
+
+    def write_as_meant(piece: str) -> None:
+        # The library escapes comments and instructions as if they were text. No reader undoes that (C14N 2.0 leaves
+        # them as they are), so each round would escape once more. Text and tags never begin like this.
+        write(_unescaped(piece) if piece.startswith(("<!--", "<?")) else piece)
+
+    canonical = ElementTree.C14NWriterTarget(write_as_meant, with_comments=True)
+    pieces: list[str] = []  # of one text, which a parser may hand over in parts
+    depth = 0
+
+    def settle_text() -> None:
+        if pieces:
+            canonical.data(constant_tokens("".join(pieces), counts))
+            pieces.clear()
+
+    def start(tag: str, attributes: Mapping[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _DEPTH:
+            raise Unnormal(f"it is nested deeper than {_DEPTH} levels")
+        settle_text()
+        canonical.start(tag, {name: _attribute(name, value, counts) for name, value in attributes.items()})
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        settle_text()
+        canonical.end(tag)
+
+    def comment(text: str) -> None:
+        settle_text()
+        canonical.comment(constant_tokens(text, counts))
+
+    def instruction(name: str, text: str) -> None:
+        settle_text()
+        canonical.pi(name, text)
+
+    heard = {"data": pieces.append, "pi": instruction, "start_ns": canonical.start_ns}
+    return SimpleNamespace(start=start, end=end, comment=comment, **heard)
+
+
+def _unescaped(piece: str) -> str:
+    return piece.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
+def _attribute(name: str, value: str, counts: Counts) -> str:
+    if name not in _VOLATILE_XML:
+        return constant_tokens(value, counts)
+    counts.add(f"attribute {name}")
+    return "" if name in _WORDS else "0"

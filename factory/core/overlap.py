@@ -1,0 +1,202 @@
+"""Overlap between packs: who touches what, the largest set that integrates, the smallest that does not.
+
+Paths overlap when they are equal, when one is a folder of the other, or when they are one
+after folding. Linear in the number of paths. Does not read bundles and does not merge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from factory.core.path_guard import fold_all
+from factory.model.tree import Leaf
+
+EXACT_UP_TO = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One pack's change to one path: what stands there afterwards (None: removed)."""
+
+    path: str
+    after: Leaf | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Overlap:
+    """Two packs (in id order) that touch one place, named by the first pair of paths found."""
+
+    first: str
+    second: str
+    path: str
+    other_path: str
+
+
+def find_overlaps(
+    touches: Mapping[str, Iterable[Touch]], stacked: frozenset[tuple[str, str]] = frozenset()
+) -> tuple[Overlap, ...]:
+    """Every overlapping pair, once, with its first path in order.
+
+    `stacked` holds (pack, dependency) pairs, transitively: those may build on one another.
+    Identical changes do not overlap.
+    """
+    listed = {pack: tuple(touches[pack]) for pack in sorted(touches)}
+    folded = {pack: fold_all([touch.path for touch in listed[pack]]) for pack in listed}
+    suspects = _suspects(folded.values())
+    if not suspects:
+        return ()
+    pairs: dict[tuple[str, str], Overlap] = {}
+    owners: dict[str, list[tuple[str, Touch]]] = {}
+    for pack, keys in folded.items():
+        for key, touch in zip(keys, listed[pack], strict=True):
+            if key in suspects:
+                owners.setdefault(key, []).append((pack, touch))
+    for key in sorted(owners):
+        for above in (key, *_parents(key)):
+            if above in owners:
+                _pair_up(owners[above], owners[key], above == key, stacked, pairs)
+    return tuple(sorted(pairs.values()))
+
+
+def _suspects(folded: Collection[list[str]]) -> set[str]:
+    """Folded paths that can be part of an overlap: of more than one pack, or a folder of another, or below such.
+
+    Whole sets at a time, since mostly there is none among very many.
+    """
+    seen: set[str] = set()
+    total = 0
+    for keys in folded:
+        own = set(keys)
+        total += len(own)
+        seen |= own
+    found: set[str] = set()
+    if len(seen) < total:
+        met: set[str] = set()
+        for keys in folded:
+            own = set(keys)
+            found |= met & own
+            met |= own
+    folders = {key.rpartition("/")[0] for key in seen}
+    folders |= {parent for folder in folders for parent in _parents(folder)}
+    above = seen & folders
+    if above:
+        found |= above
+        found |= {key for key in seen if not above.isdisjoint(_parents(key))}
+    return found
+
+
+def _parents(path: str) -> list[str]:
+    segments = path.split("/")
+    return ["/".join(segments[:depth]) for depth in range(1, len(segments))]
+
+
+def _pair_up(
+    above: list[tuple[str, Touch]],
+    below: list[tuple[str, Touch]],
+    same: bool,
+    stacked: frozenset[tuple[str, str]],
+    pairs: dict[tuple[str, str], Overlap],
+) -> None:
+    for pack, touch in above:
+        for other, other_touch in below:
+            if pack == other or (pack, other) in stacked or (other, pack) in stacked:
+                continue
+            if same and pack > other:
+                continue
+            if touch == other_touch:
+                continue
+            if not same and touch.after is None:
+                continue  # a folder's place was a file and is gone; the other builds below: no shared entry
+            (one, path), (two, other_path) = sorted(((pack, touch.path), (other, other_touch.path)))
+            pairs.setdefault((one, two), Overlap(one, two, path, other_path))
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The largest set of packs without a conflict, the smallest with one, and whether the former is exact."""
+
+    largest: tuple[str, ...]
+    smallest_conflict: tuple[str, ...]
+    exact: bool
+
+
+def select(
+    packs: Iterable[str], conflicts: Iterable[tuple[str, str]], needs: Mapping[str, frozenset[str]]
+) -> Selection:
+    """Choose from `packs`; `needs` maps a pack to everything it depends on, transitively.
+
+    Exact for conflict groups of up to EXACT_UP_TO packs, greedy beyond. Ties go to the set
+    that comes first in order, so that the answer is a function of the input alone.
+    """
+    names = sorted(packs)
+    pairs = sorted({(min(one, two), max(one, two)) for one, two in conflicts})
+    enemies: dict[str, set[str]] = {name: set() for name in names}
+    for one, two in pairs:
+        enemies[one].add(two)
+        enemies[two].add(one)
+    chosen: set[str] = set()
+    exact = True
+    for group in _groups(names, enemies, needs):
+        fits = len(group) <= EXACT_UP_TO
+        exact = exact and fits
+        chosen |= _exact(group, enemies, needs) if fits else _greedy(group, enemies, needs)
+    return Selection(tuple(sorted(chosen)), pairs[0] if pairs else (), exact)
+
+
+def _groups(names: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]) -> list[list[str]]:
+    """Connected groups over conflict and dependency edges."""
+    near: dict[str, set[str]] = {name: set(enemies[name]) for name in names}
+    for name in names:
+        for needed in needs.get(name, frozenset()):
+            if needed in near:
+                near[name].add(needed)
+                near[needed].add(name)
+    groups: list[list[str]] = []
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            continue
+        group, rest = set[str](), [name]
+        while rest:
+            here = rest.pop()
+            if here not in group:
+                group.add(here)
+                rest.extend(near[here])
+        seen |= group
+        groups.append(sorted(group))
+    return groups
+
+
+def _exact(group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]) -> set[str]:
+    best: tuple[str, ...] = ()
+    members = frozenset(group)
+
+    def search(position: int, taken: tuple[str, ...], banned: frozenset[str]) -> None:
+        nonlocal best
+        if len(taken) + len(group) - position <= len(best):
+            return
+        if position == len(group):
+            held = frozenset(taken)
+            if all(needs.get(name, frozenset()) & members <= held for name in taken):
+                best = taken
+            return
+        name = group[position]
+        if name not in banned:
+            search(position + 1, (*taken, name), banned | enemies[name])
+        search(position + 1, taken, banned)
+
+    search(0, (), frozenset())
+    return set(best)
+
+
+def _greedy(group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]) -> set[str]:
+    """Fewest enemies first; a pack is taken together with all it needs, theirs counted as its own, or not at all."""
+    members = frozenset(group)
+    wanted = {name: {name} | (needs.get(name, frozenset()) & members) for name in group}
+    foes = {name: set().union(*(enemies[member] for member in wanted[name])) for name in group}
+    taken: set[str] = set()
+    for name in sorted(group, key=lambda name: (len(foes[name]), name)):
+        if not (foes[name] & (taken | wanted[name])):
+            taken |= wanted[name]
+    return taken

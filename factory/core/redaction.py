@@ -1,0 +1,251 @@
+"""What may be shown to nobody: credentials, by their known values and by the forms that issuers give them.
+
+Rule: bytes in, places out. A place is cut from a text before anything else sees it, so no
+writer decides this for itself. A text that ends in the middle of a credential loses that part too.
+Does not know where a text comes from, who wrote it, or what a place in it means for a verdict.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import bisect
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from factory.core.credential_forms import FORMS, Form
+
+# A shorter value, or one of a few small letters only, is a word that stands everywhere by chance: POSTGRES_PASSWORD is
+# `postgres` in many a workflow.
+SHORTEST_VALUE = 8
+LONGEST_WORD = 15
+# What a cut text may end with before it counts as the beginning of a known value.
+SHORTEST_START = 6
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Bytes `start` to `end` of a text that are a credential; `kind` is a word that tells nothing of it."""
+
+    start: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A text without its credentials, and the kinds that were cut from it, in order of their places."""
+
+    content: bytes
+    kinds: tuple[str, ...]
+
+
+class Redactor:
+    """Knows the values that this user holds (name → value) and the forms of common credentials."""
+
+    def __init__(self, values: Iterable[tuple[str, bytes]] = ()) -> None:
+        known = {value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)}
+        self._straight = tuple((form, kind) for value, kind in known.items() for form in straight_forms(value))
+        self._wrapped = tuple((form, kind) for value, kind in known.items() for form in base64_forms(value))
+
+    def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
+        """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end within one."""
+        found = [*self._known(text), *_in_form(text)]
+        if cut:
+            found += [*self._started(text), *_form_started(text)]
+        return _united(found)
+
+    def redact(self, text: bytes, cut: bool = False) -> Redacted:
+        """`text` with a mark in the place of every credential. Time: linear, a few passes at memory speed."""
+        return _without(text, self.places(text, cut))
+
+    def settled(self, text: bytes) -> int:
+        """How many first bytes of `text` stay as they are told now, whatever comes after them."""
+        least = len(text)
+        unbroken = _Unbroken(text)
+        for form, _ in self._straight:
+            least = min(least, len(text) - _overlap(text, form))
+        for form, _ in self._wrapped:
+            begun = _overlap(unbroken.content, form)
+            least = min(least, unbroken.origin(len(unbroken.content) - begun) if begun else len(text))
+        for each in FORMS:
+            least = min(least, len(text) - _overlap(text, each.anchor))
+        places = _united((*_form_started(text), *self.places(text)))
+        starts = (place.start for place in places if place.end >= least)
+        return min((least, *starts))
+
+    def _known(self, text: bytes) -> Iterator[Place]:
+        for form, kind in self._straight:
+            for at in _every(text, form):
+                yield Place(at, at + len(form), kind)
+        if not self._wrapped:
+            return
+        # Encoders break lines where they like: what they wrote is looked for in the text without its breaks.
+        unbroken = _Unbroken(text)
+        for form, kind in self._wrapped:
+            for at in _every(unbroken.content, form):
+                yield Place(unbroken.origin(at), unbroken.origin(at + len(form) - 1) + 1, kind)
+
+    def _started(self, text: bytes) -> Iterator[Place]:
+        for form, kind in self._straight:
+            length = _overlap(text, form)
+            if length >= SHORTEST_START:
+                yield Place(len(text) - length, len(text), kind)
+        unbroken = _Unbroken(text)
+        whole = len(unbroken.content)
+        for form, kind in self._wrapped:
+            length = _overlap(unbroken.content, form)
+            if length >= SHORTEST_START:
+                yield Place(unbroken.origin(whole - length), unbroken.origin(whole - 1) + 1, kind)
+
+
+class Stream:
+    """A redactor for a text that comes in pieces: a credential that spans pieces is cut as if it came at once.
+
+    What is given back lags behind what came only by what may yet turn out to be a credential.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = b""
+        self._seen = 0  # how many bytes of what is held were given back already: they tell whether a word begins
+
+    def feed(self, piece: bytes) -> bytes:
+        """The part of the text so far that no later piece can change."""
+        self._held += piece
+        return self._given(max(self._seen, self._redactor.settled(self._held)), cut=False)
+
+    def end(self) -> bytes:
+        """The rest of the text."""
+        return self._given(len(self._held), cut=True)
+
+    def _given(self, upto: int, cut: bool) -> bytes:
+        text, shown = self._held[:upto], self._seen
+        # What follows tells too what a credential is: the places are those of all that is held.
+        found = tuple(place for place in self._redactor.places(self._held, cut) if place.end <= upto)
+        self._seen = min(1, upto)
+        self._held = self._held[upto - self._seen :]
+        return _without(text, found).content[shown:]
+
+
+def _without(text: bytes, places: tuple[Place, ...]) -> Redacted:
+    if not places:
+        return Redacted(text, ())
+    parts, at = [], 0
+    for place in places:
+        parts += [text[at : place.start], mark(place.kind)]
+        at = place.end
+    return Redacted(b"".join((*parts, text[at:])), tuple(place.kind for place in places))
+
+
+# RFC 3986, 2.3.
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def _is_a_word(value: bytes) -> bool:
+    return len(value) < SHORTEST_VALUE or (len(value) <= LONGEST_WORD and value.isalpha() and value.islower())
+
+
+def mark(kind: str) -> bytes:
+    """What stands in the place of a credential."""
+    return f"[redacted: {kind}]".encode()
+
+
+def straight_forms(value: bytes) -> tuple[bytes, ...]:
+    """A value as it is, percent-encoded, hexadecimal and escaped for JSON, longest first, each once."""
+    quoted = b"".join(bytes((each,)) if each in _UNRESERVED else b"%%%02X" % each for each in value)
+    lower = re.sub(rb"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    digits = binascii.hexlify(value)
+    escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"/", b"\\/")
+    plain = escaped.replace(b"\\/", b"/")
+    return _longest_first((value, quoted, lower, digits, digits.upper(), escaped, plain))
+
+
+def base64_forms(value: bytes) -> tuple[bytes, ...]:
+    """The characters that a value yields in base64, wherever in the encoded bytes it begins (three alignments).
+
+    Characters at either end that depend on the neighbours are left out. Both alphabets of RFC 4648.
+    """
+    forms: list[bytes] = []
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + value)
+        first = (before * 8 + 5) // 6
+        own = (before + len(value)) * 8 // 6
+        forms.append(encoded[first:own])
+        forms.append(encoded[first:own].translate(bytes.maketrans(b"+/", b"-_")))
+    return _longest_first(form for form in forms if len(form) >= SHORTEST_VALUE)
+
+
+def _longest_first(forms: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(sorted(set(forms), key=lambda form: (-len(form), form)))
+
+
+class _Unbroken:
+    """A text without carriage returns and line feeds, and where each byte of it stood."""
+
+    def __init__(self, text: bytes) -> None:
+        self.content = text.translate(None, b"\r\n")
+        self._starts: list[int] = []  # where, in the unbroken text, a new line begins
+        self._shifts: list[int] = []  # how many bytes were left out before it
+        if len(self.content) != len(text):
+            removed = 0
+            for found in re.finditer(rb"[\r\n]+", text):
+                self._starts.append(found.start() - removed)
+                removed += found.end() - found.start()
+                self._shifts.append(removed)
+
+    def origin(self, at: int) -> int:
+        line = bisect.bisect_right(self._starts, at)
+        return at + (self._shifts[line - 1] if line else 0)
+
+
+def _overlap(text: bytes, form: bytes) -> int:
+    """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that fit."""
+    for length in range(min(len(form) - 1, len(text)), 0, -1):
+        if text.endswith(form[:length]):
+            return length
+    return 0
+
+
+def _every(text: bytes, part: bytes) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _in_form(text: bytes) -> Iterator[Place]:
+    for form in FORMS:
+        for at in _anchors(text, form):
+            found = form.whole.match(text, at)
+            if found is not None and not form.harmless(found[0]):
+                yield Place(found.start("secret"), found.end("secret"), form.kind)
+
+
+def _form_started(text: bytes) -> Iterator[Place]:
+    for form in FORMS:
+        for at in _anchors(text, form):
+            if form.begun.fullmatch(text, at) is not None:
+                yield Place(at, len(text), form.kind)
+
+
+def _anchors(text: bytes, form: Form) -> Iterator[int]:
+    """Where a form may begin: at its literal beginning, not within a longer word."""
+    for at in _every(text, form.anchor):
+        if at == 0 or not _WORD.match(text, at - 1):
+            yield at
+
+
+_WORD = re.compile(rb"[A-Za-z0-9_]")
+
+
+def _united(places: Iterable[Place]) -> tuple[Place, ...]:
+    """Places in order; those that overlap become one, under the kind of the first and longest."""
+    out: list[Place] = []
+    for place in sorted(places, key=lambda place: (place.start, -place.end, place.kind)):
+        if out and place.start < out[-1].end:
+            out[-1] = Place(out[-1].start, max(out[-1].end, place.end), out[-1].kind)
+        else:
+            out.append(place)
+    return tuple(out)

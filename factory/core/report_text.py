@@ -1,0 +1,256 @@
+"""FINAL_REPORT as Markdown and as plain text: a pure function of the run's status document.
+
+Starts with what a reviewer must know in ten seconds. Text that a pack could have written is
+made inert for the medium. Has no clock: with the same run id and inputs it is byte-identical.
+"""
+
+from __future__ import annotations
+
+import re
+
+from factory.core import path_guard
+from factory.core.wording import counted
+from factory.model.evidence import FilesChanged, FindingRecord, PackLine, RunStatus, SigningRecord
+
+_MARKUP = frozenset("\\`*_[]<>#@|!~&$")
+# A backslash does not stop these: forges look for them in the rendered text. A space of no width does.
+_ACTS_RENDERED = re.compile(r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])", re.IGNORECASE)
+_APART = "&#8203;"
+
+
+def inert(text: str) -> str:
+    """`text` in Markdown with nothing that acts: no markup, HTML, mention, reference, link, control or hidden sign."""
+    shown = path_guard.display(" ".join(text.split())).replace("\\\\", "\\")
+    parts = _ACTS_RENDERED.sub(lambda found: f"{found[0]}\0", shown).split("\0")
+    return _APART.join("".join(f"\\{char}" if char in _MARKUP else char for char in part) for part in parts)
+
+
+def code(text: str) -> str:
+    """`text` as inline code whose fence is longer than any run of backticks in it."""
+    shown = path_guard.display(text).replace("\\\\", "\\").replace("|", "¦")
+    longest = max((len(run) for run in _runs(shown)), default=0)
+    fence = "`" * (longest + 1)
+    return f"{fence} {shown} {fence}" if longest else f"{fence}{shown}{fence}"
+
+
+def _runs(text: str) -> list[str]:
+    runs, here = [], ""
+    for char in text + " ":
+        if char == "`":
+            here += char
+        elif here:
+            runs.append(here)
+            here = ""
+    return runs
+
+
+def change_text(files: int, added: int, removed: int, artifacts: int) -> str:
+    """What a pack changed, in a few words."""
+    change = f"{counted(files, 'file')} +{added} −{removed}" if files else "no change"
+    return f"{change}, {counted(artifacts, 'artifact')}" if artifacts else change
+
+
+def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
+    """FINAL_REPORT.md."""
+    lines = [f"# {status.status} · {status.run_id}", "", *_head(status, changed), ""]
+    lines += ["| pack | domain | status | change | checks | why it matters |", "|---|---|---|---|---|---|"]
+    lines += [_row(pack) for pack in status.packs]
+    lines += _findings(status.findings)
+    lines += _overlaps(status)
+    lines += _files(changed)
+    lines += _checks(status)
+    lines += _evidence(status)
+    return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
+
+
+def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
+    files = changed.files if changed is not None else ()
+    added = sum(record.lines_added or 0 for record in files)
+    removed = sum(record.lines_removed or 0 for record in files)
+    tree = f"tree `{status.merged_tree[:12]}` on base" if status.merged_tree else "nothing merged, base"
+    what = f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added} −{removed}"
+    lines = [f"**{status.status}** · {what} · {tree} `{status.base_commit[:12]}` ({inert(status.base_ref)})", ""]
+    lines.append(f"Enforced: {', '.join(status.properties_given) or 'nothing'}.")
+    accepted = ", ".join(status.properties_accepted)
+    lines.append(f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.")
+    if status.signing.signer == "none":
+        lines += ["", f"**{_UNSIGNED}**"]
+    if not status.packs_committed:
+        lines += ["", "Task packs differ from the base commit, so this run cannot be published."]
+    return lines
+
+
+def _row(pack: PackLine) -> str:
+    change = change_text(pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts))
+    checks = f"{pack.checks_ok} of {pack.checks} ok"
+    title = f"{inert(pack.pack)} {inert(pack.title)}"
+    return f"| {title} | {inert(pack.domain)} | {pack.status} | {change} | {checks} | {inert(pack.why)} |"
+
+
+def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
+    if not findings:
+        return ["", "No finding."]
+    lines = ["", "## Findings", ""]
+    for finding in findings:
+        place = f" ({code(_place(finding))})" if finding.file else ""
+        owner = f"{inert(finding.pack)}: " if finding.pack else ""
+        lines.append(f"- **{finding.id}** ({finding.severity}) {owner}{inert(finding.message)}{place}")
+        if finding.hint:
+            lines.append(f"  {inert(finding.hint)}")
+    return lines
+
+
+def _place(finding: FindingRecord) -> str:
+    return finding.file + (f":{finding.line}" if finding.line else "")
+
+
+def _overlaps(status: RunStatus) -> list[str]:
+    if not status.overlaps and not status.smallest_conflict:
+        return []
+    lines = ["", "## Conflicts", ""]
+    if status.overlaps:
+        names = sorted({name for overlap in status.overlaps for name in (overlap.first, overlap.second)})
+        met = {(o.first, o.second): o for o in status.overlaps}
+        lines += ["| | " + " | ".join(inert(name) for name in names) + " |", "|---" * (len(names) + 1) + "|"]
+        for row in names:
+            cells = []
+            for column in names:
+                found = met.get((min(row, column), max(row, column))) if row != column else None
+                cells.append("·" if row == column else code(found.path) if found else "—")
+            lines.append(f"| {inert(row)} | " + " | ".join(cells) + " |")
+        lines += [
+            "",
+            *(f"- {inert(o.first)} and {inert(o.second)}: {inert(o.resolved)}." for o in status.overlaps if o.resolved),
+        ]
+    label = "" if status.exact else " (greedy, not exact)"
+    lines.append(
+        f"Largest set that integrates{label}: {', '.join(map(inert, status.largest_set)) or 'none'} "
+        f"({len(status.largest_set)} of {len(status.packs)})."
+    )
+    if status.smallest_conflict:
+        lines.append(f"Smallest set that does not: {', '.join(map(inert, status.smallest_conflict))}.")
+    return lines
+
+
+def _files(changed: FilesChanged | None) -> list[str]:
+    if changed is None or not changed.files:
+        return []
+    lines = ["", "## Files", "", "| file | change | lines |", "|---|---|---|"]
+    for record in changed.files:
+        lines_text = "binary" if record.lines_added is None else f"+{record.lines_added} −{record.lines_removed}"
+        lines.append(f"| {code(record.path)} | {record.kind} | {lines_text} |")
+    return lines
+
+
+def _checks(status: RunStatus) -> list[str]:
+    if not status.rechecks:
+        return []
+    lines = ["", "## Checks on the merged tree", "", "| pack | check | outcome |", "|---|---|---|"]
+    for record in status.rechecks:
+        lines.append(f"| {inert(record.pack)} | {inert(record.label)} {code(_short(record.run))} | {record.outcome} |")
+    return lines
+
+
+def _short(run: str, most: int = 100) -> str:
+    line = " ".join(run.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _evidence(status: RunStatus) -> list[str]:
+    lines = ["", "## Evidence", ""]
+    for pack in status.packs:
+        origin = f", made by {pack.came_from}" if pack.came_from else ""
+        digest = f"`{pack.bundle_sha256}`" if pack.bundle_sha256 else "none"
+        again = ", reproducible: made twice in two environments, byte for byte" if pack.reproducible else ""
+        lines.append(f"- {inert(pack.pack)}: bundle manifest sha256 {digest}{origin}{again}")
+    lines += [
+        "",
+        "To check it without this tool: the digest of every file of this run is in `RUN_MANIFEST.json`;",
+        "`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it inside a clone give the merged tree,",
+        f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
+        if status.merged_tree
+        else "each pack's `CHANGES.bundle` gives its own result the same way.",
+        _signing(status.signing),
+    ]
+    return lines
+
+
+_UNSIGNED = "No key was at hand, so nothing in this run is signed."
+
+
+def _signing(signing: SigningRecord) -> str:
+    """The policy, and whether anybody could have signed; who did is read off the signature, not off a report."""
+    asked = {
+        "optional": "a signature is optional",
+        "required": "a signature by a key pinned in factory.keys/ is required",
+        "required-from": f"a signature by one of {', '.join(signing.keys) or 'no key'} is required",
+    }[signing.policy]
+    if signing.signer == "none":
+        return f"Signing policy: {asked}. {_UNSIGNED}"
+    return f"Signing policy: {asked}. A key was at hand; who signed is in attestations/checkpoint."
+
+
+def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
+    """FINAL_REPORT.txt: the same, for a terminal."""
+    files = changed.files if changed is not None else ()
+    added = sum(record.lines_added or 0 for record in files)
+    removed = sum(record.lines_removed or 0 for record in files)
+    tree = f"tree {status.merged_tree[:12]}" if status.merged_tree else "nothing merged"
+    what = f"{counted(len(status.packs), 'pack')}, {counted(len(files), 'file')} +{added} −{removed}"
+    lines = [
+        f"{status.status}  {status.run_id}",
+        f"{what}, {tree} on base {status.base_commit[:12]}",
+        f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
+        f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
+        _signing(status.signing),
+        "",
+    ]
+    names = [path_guard.display(pack.pack) for pack in status.packs]
+    width = max(map(len, names), default=0)
+    for name, pack in zip(names, status.packs, strict=True):
+        change = change_text(pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts))
+        checks = counted(pack.checks, "check")
+        lines.append(f"{name:<{width}}  {pack.status:<7}  {change}  {pack.checks_ok} of {checks} ok")
+    for finding in status.findings:
+        lines += ["", *finding_lines(finding)]
+    if status.overlaps or status.smallest_conflict:
+        largest = ", ".join(map(path_guard.display, status.largest_set)) or "none"
+        lines += ["", f"Largest set that integrates: {largest} ({len(status.largest_set)} of {len(status.packs)})"]
+    return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
+
+
+_MOST_FILES = 12
+_MARKS = {"added": "+", "removed": "-", "modified": "~", "mode": "~", "type": "~"}
+
+
+def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
+    """The report in a few lines, for the end of a run: each pack and why it matters, the files, what was enforced."""
+    lines = []
+    for pack in status.packs:
+        checks = f"{pack.checks_ok} of {counted(pack.checks, 'check')} ok"
+        named = " · ".join(word for word in (pack.title, pack.domain, pack.status) if word)
+        lines.append(f"{pack.pack}  {named}, {checks}")
+        if pack.why:
+            lines.append(f"    {pack.why}")
+    files = changed.files if changed is not None else ()
+    for record in files[:_MOST_FILES]:
+        count = "binary" if record.lines_added is None else f"+{record.lines_added} −{record.lines_removed}"
+        lines.append(f"  {_MARKS[record.kind]} {record.path}  {count}")
+    if len(files) > _MOST_FILES:
+        lines.append(f"  … and {len(files) - _MOST_FILES} more, named in the report")
+    weaker = ", ".join(status.properties_accepted)
+    given = len(status.properties_given)
+    lines += ["", f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker: {weaker or 'nothing'}"]
+    return tuple(path_guard.display(line).replace(chr(92) * 2, chr(92)) for line in lines)
+
+
+def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
+    """One finding for a terminal: id and sentence, its place, its way out."""
+    owner = f"{path_guard.display(finding.pack)}: " if finding.pack and finding.pack not in finding.message else ""
+    lines = [f"{indent}{finding.id}  {owner}{path_guard.display(finding.message).replace(chr(92) * 2, chr(92))}"]
+    if finding.file:
+        place = path_guard.display(_place(finding))
+        lines.append(f"{indent}    {place}")
+    if finding.hint:
+        lines.append(f"{indent}    {path_guard.display(finding.hint).replace(chr(92) * 2, chr(92))}")
+    return lines

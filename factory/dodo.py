@@ -1,0 +1,93 @@
+"""What a repository's `dodo.py` imports: doit's configuration, and the creator of all tasks.
+
+    from factory.dodo import DOIT_CONFIG, task_factory
+
+Loading never raises: where no pipeline can be made there is a single task that says why.
+It computes no action key, so `doit list` stays quick. Does not know any phase.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from doit import get_var
+
+from factory.adapters import card_cache
+from factory.adapters.user_places import user_config_file
+from factory.faces.doit_checker import Sha256Checker
+from factory.faces.doit_reporter import DoitReporter
+from factory.faces.doit_tasks import doit_tasks_of, session_of
+from factory.faces.listed import ListedPipeline, is_listing
+from factory.faces.overview_tasks import overview_tasks
+from factory.faces.terminal import tolerate
+from factory.faces.unavailable import unavailable
+from factory.model.names import PHASES, STATE_FOLDER
+from factory.ports.pipeline import Pipeline
+
+__all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
+
+DOIT_CONFIG: dict[str, Any] = {
+    # doit takes a backend by the name of its entry point only.
+    "backend": "factory-durable",
+    "dep_file": f"{STATE_FOLDER}/state/doit.sqlite3",
+    "check_file_uptodate": Sha256Checker,
+    "reporter": DoitReporter,
+    # The same cards as `oneshot`, named by phase, so that a bare `doit forget` and `doit clean` reach all of them.
+    "default_tasks": list(PHASES),
+    "continue": True,
+    "num_process": 0,
+    # A killed worker process would make doit wait for ever; the work is in processes of its own anyway.
+    "par_type": "thread",
+    "verbosity": 0,
+}
+
+
+def task_factory() -> Iterator[dict[str, Any]]:
+    """Task packs of this repository."""
+    _prefer_installed(str(Path.cwd()))
+    yield from tasks_of(_pipeline())
+    yield from overview_tasks()
+
+
+def tasks_of(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
+    """doit's tasks of any pipeline."""
+    tolerate(sys.stdout)  # `doit list` prints help lines itself, on whatever encoding the stream has
+    yield from doit_tasks_of(session_of(pipeline))
+
+
+def _prefer_installed(folder: str) -> None:
+    """doit puts the repository's folder first; its own `yaml.py` must not stand in for the one installed."""
+    if folder in sys.path:
+        sys.path[:] = [*(path for path in sys.path if path != folder), folder]
+
+
+def _pipeline() -> Pipeline:
+    base_ref = get_var("base_ref")
+    flags = {"base_ref": base_ref} if base_ref else {}
+    try:
+        if is_listing(sys.argv[1:]):
+            return _listed(Path.cwd(), flags)
+        return _real(Path.cwd(), flags)
+    except Exception as error:  # noqa: BLE001  whatever is wrong becomes a task that says so
+        return unavailable(error)
+
+
+def _listed(root: Path, flags: Mapping[str, str]) -> Pipeline:
+    """The pipeline for `doit list`: of the cards as kept, where they are those of the packs as they are now."""
+    ground = card_cache.ground_of(root, user_config_file(), flags, os.environ)
+    cards = card_cache.load_cards(root, ground)
+    if cards is None:
+        from factory.wiring import listed_pipeline
+
+        return listed_pipeline(root, flags, ground)
+    return ListedPipeline(cards, lambda: _real(root, flags))
+
+
+def _real(root: Path, flags: Mapping[str, str]) -> Pipeline:
+    from factory.wiring import pipeline
+
+    return pipeline(root, flags)

@@ -1,0 +1,96 @@
+"""`why`: what changed for a pack, and what stands in its way."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from factory import wiring
+from factory.faces.answer import Answer, finding_lines, finding_row
+from factory.faces.options import Parser, here
+from factory.model.verdict import Status
+from factory.phases.contract import choose
+from factory.phases.why import Explainer, State, Why
+
+HELP = {
+    "why": """\
+usage: factory why PACK [OPTION…]
+
+Say why a pack would run again, part by part of its action key, and why its last verdict is what
+it is, each finding with the smallest change of the contract that would allow it, or that none
+can. PACK is an id or the name of a folder. Runs nothing; ends with 0 when it has an answer.
+
+  factory why TASK-0101
+
+options
+  --base-ref REF        the commit that packs start from
+""",
+}
+
+_WIDTH = 11
+
+
+def define(command: str, parser: Parser) -> None:
+    """One pack."""
+    del command
+    parser.add_argument("pack", metavar="PACK")
+    parser.add_argument("--base-ref", metavar="REF", default="")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """The answer for one pack. Raises Refusal, UsageError."""
+    del command
+    pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
+    entry = choose(pipeline.catalogue, (given.pack,))[0]
+    why = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards()).why(entry)
+    details: dict[str, object] = {
+        "pack": why.pack,
+        "runs": why.runs_again,
+        "why": why.state.value,
+        "action_key": {"before": why.before, "now": why.after},
+        "changes": [
+            {"part": change.part, "what": change.what, "before": change.before, "now": change.after}
+            for change in why.changes
+        ],
+        "same": list(why.same),
+        "last_status": why.last.value if why.last is not None else "",
+        "explained": [{**finding_row(each.finding), "way_out": each.way_out} for each in why.explained],
+    }
+    return Answer(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
+
+
+def _lines(why: Why) -> list[str]:
+    lines = [_headline(why)]
+    for change in why.changes:
+        lines.append(f"  {change.part:<{_WIDTH}}{change.what}  {_short(change.before)} → {_short(change.after)}")
+    if why.same and why.changes:
+        lines.append(f"  {'same':<{_WIDTH}}{', '.join(why.same)}")
+    if why.last is not None:
+        lines += ["", f"last verdict {why.last.value}" + (f"  {why.run_id}" if why.run_id else "")]
+    elif why.explained:
+        lines.append("")
+    for each in why.explained:
+        lines += finding_lines((each.finding,), "  ")
+        lines.append(f"      {each.way_out}")
+    return lines
+
+
+def _headline(why: Why) -> str:
+    match why.state:
+        case State.BROKEN:
+            return f"{why.pack} cannot run: {why.state.value}"
+        case State.NEVER_RAN:
+            return f"{why.pack} would run: {why.state.value}; its action key is {_short(why.after)}"
+        case State.CHANGED:
+            return f"{why.pack} would run again: {why.state.value}, {_short(why.before)} → {_short(why.after)}"
+        case State.BELOW:
+            return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
+        case State.NOT_PASS | State.ALTERED:
+            return f"{why.pack} would run again: {why.state.value}"
+        case State.HOLDS:
+            return f"{why.pack} would not run: nothing changed since action key {_short(why.after)}"
+
+
+def _short(value: str) -> str:
+    if not value:
+        return "nothing"
+    return f"{value[:12]}…" if len(value) >= 40 and " " not in value else value

@@ -1,0 +1,1 @@
+"""Floor 0: the nouns. Frozen values only; no I/O, no clock, no environment."""

@@ -1,0 +1,70 @@
+"""Configuration, resolved: defaults, the user's file, the repository's factory.toml, FACTORY_*, flags.
+
+The repository may tighten safety; only the user may accept less. Which value came from
+where is kept beside the values. Does not know how a file is read.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from factory.model.pack import Limits
+from factory.model.properties import Property
+from factory.model.signing import SigningPolicy
+
+
+class Source(enum.Enum):
+    """Where a value of the configuration came from, weakest first."""
+
+    DEFAULT = "default"
+    USER = "user"
+    REPOSITORY = "repository"
+    ENVIRONMENT = "environment"
+    FLAG = "flag"
+
+
+class Overlap(enum.Enum):
+    """What the integrator does when two packs change one path."""
+
+    BLOCK = "block"
+    MERGE = "merge"
+
+
+class IsolationMode(enum.Enum):
+    """How a pack's view is made; AUTO is the overlay where it works, else a full worktree."""
+
+    AUTO = "auto"
+    OVERLAY = "overlay"
+    WORKTREE = "worktree"
+
+
+REQUIRED_BY_DEFAULT = frozenset(Property)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything configurable.
+
+    `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a
+    pack may declare; `accepted_missing` names properties whose absence the user accepts;
+    `python` is another interpreter for packs (empty: the orchestrator's own);
+    `recheck_budget` is how many extra acceptance runs may be spent on naming a culprit;
+    `signing_key_ids` are the keys that `required-from` means.
+    """
+
+    packs_folder: str = "taskpacks"
+    base_ref: str = "HEAD"
+    required: frozenset[Property] = REQUIRED_BY_DEFAULT
+    accepted_missing: frozenset[Property] = frozenset()
+    protected: tuple[str, ...] = ()
+    ceilings: Limits | None = None
+    overlap: Overlap = Overlap.BLOCK
+    isolation: IsolationMode = IsolationMode.AUTO
+    python: str = ""
+    network_hosts: tuple[str, ...] = ()
+    workers: int = 0
+    recheck_budget: int = 24
+    signing_policy: SigningPolicy = SigningPolicy.OPTIONAL
+    signing_key_ids: tuple[str, ...] = ()
+    sources: tuple[tuple[str, Source], ...] = ()

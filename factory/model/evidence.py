@@ -1,0 +1,387 @@
+"""The documents of a bundle and of a run, as written to disk.
+
+No time, duration, host name, process id, absolute path or observed enforcement stands in a
+bundle document: same action, same behaviour, same bytes. Paths of changed files are in the
+displayed form of `core.path_guard.display`. JSON, sorted keys, two spaces, one newline.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from factory.model.strict import LARGEST_INTEGER
+
+StatusName = Literal["PASS", "BLOCKED", "FAIL"]
+Digest = str
+TIME_PATTERN = "^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z$"
+
+
+class Document(BaseModel):
+    """A frozen, strict document: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class FindingRecord(Document):
+    """A finding as evidence; `file` is empty where it has no place."""
+
+    id: str
+    severity: Literal["error", "warning", "note"]
+    message: str
+    hint: str = ""
+    file: str = ""
+    line: int = 0
+    column: int = 0
+    pack: str = ""
+
+
+class CheckRecord(Document):
+    """One executed command: its label (also its log's name), what it ran and how it ended."""
+
+    label: str
+    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    name: str
+    run: str
+    rc: int
+    ended: Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
+
+
+class AttemptRecord(Document):
+    """One attempt: its verdict, the tree it left, and the signature of its first failure (SHA-256 or empty)."""
+
+    number: int
+    status: StatusName
+    result_tree: str
+    failure: str = ""
+
+
+class StatusDocument(Document):
+    """STATUS.json of a bundle.
+
+    `base_tree` and `result_tree` are trees of what the pack could see, before and after: a
+    bundle is a function of its action, whatever commit it was made on. Acceptance ran over
+    exactly `result_tree`.
+    """
+
+    schema_version: Literal[1] = 1
+    pack: str
+    status: StatusName
+    action_key: Digest
+    base_tree: str
+    result_tree: str
+    required: tuple[str, ...]
+    checks: tuple[CheckRecord, ...]
+    findings: tuple[FindingRecord, ...]
+    attempts: tuple[AttemptRecord, ...]
+    artifacts: tuple[str, ...]
+    files_changed: int
+    lines_added: int
+    lines_removed: int
+
+
+class FileRecord(Document):
+    """One changed path. Modes are octal Git modes ("" where absent), digests SHA-256 of the content.
+
+    `lines_*` are None for binary content.
+    """
+
+    path: str
+    kind: Literal["added", "modified", "removed", "mode", "type"]
+    mode_before: str
+    mode_after: str
+    oid_before: str
+    oid_after: str
+    sha256_before: str
+    sha256_after: str
+    lines_added: int | None
+    lines_removed: int | None
+
+
+class FilesChanged(Document):
+    """FILES_CHANGED.json: every differing leaf between two trees, in Git's order, and what was dropped."""
+
+    schema_version: Literal[1] = 1
+    base_tree: str
+    result_tree: str
+    files: tuple[FileRecord, ...]
+    ignored_dropped: int = 0
+
+
+class LimitsRecord(Document):
+    """Bounds in force: seconds, bytes, counts."""
+
+    timeout: int
+    memory: int
+    processes: int
+    disk: int
+    output: int
+    changed_lines: int
+    attempts: int
+
+
+class ScopeLock(Document):
+    """SCOPE_LOCK.json: the contract as resolved before anything ran."""
+
+    schema_version: Literal[1] = 1
+    pack: str
+    allowed: tuple[str, ...]
+    denied: tuple[str, ...]
+    protected: tuple[str, ...]
+    inputs: tuple[str, ...] | None
+    network: tuple[str, ...]
+    network_any: bool
+    cloud: tuple[str, ...]
+    cloud_any: bool
+    limits: LimitsRecord
+    required_properties: tuple[str, ...]
+    artifacts_required: tuple[str, ...]
+    artifacts_optional: tuple[str, ...]
+    artifacts_normalized: tuple[str, ...] = ()
+    docs_required: tuple[str, ...]
+
+
+class PackFileRecord(Document):
+    """One file of the pack's folder as it was read."""
+
+    path: str
+    mode: str
+    sha256: str
+
+
+class DependencyRecord(Document):
+    """A pack depended on, by its action key."""
+
+    pack: str
+    key: Digest
+
+
+class ToolRecord(Document):
+    """A command whose identity joins the key."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class ActionDocument(Document):
+    """ACTION.json: everything the action key is made of. The key is the SHA-256 of its canonical form."""
+
+    format: Literal[1] = 1
+    pack: str
+    files: tuple[PackFileRecord, ...]
+    inputs: str = Field(description="id of the visible tree of the base commit")
+    depends_on: tuple[DependencyRecord, ...]
+    properties: tuple[str, ...]
+    limits: LimitsRecord
+    protected: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    tools: tuple[ToolRecord, ...]
+
+
+class LogRecord(Document):
+    """One log: label of its command, path below the bundle, digest and size of the normalised text."""
+
+    label: str
+    path: str
+    sha256: str
+    bytes: int
+    truncated: bool
+    rc: int
+
+
+class LogIndex(Document):
+    """LOGS/INDEX.json."""
+
+    schema_version: Literal[1] = 1
+    logs: tuple[LogRecord, ...]
+
+
+class ManifestEntry(Document):
+    """One file below the manifest's folder."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class Manifest(Document):
+    """manifest.json of a bundle, RUN_MANIFEST.json of a run: every other file below its folder."""
+
+    schema_version: Literal[1] = 1
+    subject: str
+    files: tuple[ManifestEntry, ...]
+
+
+class PlannedPackRecord(Document):
+    """One pack of a frozen plan."""
+
+    pack: str
+    folder: str
+    title: str
+    action_key: Digest
+    depends_on: tuple[str, ...]
+
+
+class PlanDocument(Document):
+    """The frozen plan: what will run, on what base, in canonical order. Its digest names it."""
+
+    schema_version: Literal[1] = 1
+    base_ref: str
+    base_commit: str
+    base_tree: str
+    hash_name: Literal["sha1", "sha256"]
+    packs_folder: str
+    packs_committed: bool
+    overlap: Literal["block", "merge"]
+    packs: tuple[PlannedPackRecord, ...]
+
+
+class RecheckRecord(Document):
+    """One acceptance command on the merged tree and what its outcome is called."""
+
+    pack: str
+    label: str
+    run: str
+    outcome: Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
+    rc: int
+    culprits: tuple[str, ...] = ()
+
+
+class OverlapRecord(Document):
+    """A pair of packs that touch one path, and where."""
+
+    first: str
+    second: str
+    path: str
+    other_path: str
+    hidden: bool
+    resolved: str = ""
+
+
+class MergeDocument(Document):
+    """MERGE.json: what the confined integrator made of the bundles. Pure function of them."""
+
+    schema_version: Literal[1] = 1
+    base_commit: str
+    base_tree: str
+    merged_tree: str
+    order: tuple[str, ...]
+    bundles: tuple[ManifestEntry, ...]
+    overlaps: tuple[OverlapRecord, ...]
+    largest_set: tuple[str, ...]
+    smallest_conflict: tuple[str, ...]
+    exact: bool
+    findings: tuple[FindingRecord, ...]
+
+
+class PackLine(Document):
+    """One pack's row of the report."""
+
+    pack: str
+    title: str
+    domain: str
+    why: str
+    status: StatusName
+    files_changed: int
+    lines_added: int
+    lines_removed: int
+    checks_ok: int
+    checks: int
+    artifacts: tuple[str, ...]
+    bundle_sha256: str
+    came_from: str = ""
+    reproducible: bool = Field(False, description="this very bundle was made twice, byte for byte, by the same action")
+
+
+class SigningRecord(Document):
+    """The signing policy in force, the keys that it names, and whether a key was at hand when the verdict fell.
+
+    Who signed is not said here: a signature is checked where it stands, never believed.
+    """
+
+    policy: Literal["optional", "required", "required-from"] = "optional"
+    keys: tuple[str, ...] = ()
+    signer: Literal["at-hand", "none"] = "none"
+
+
+class RunStatus(Document):
+    """STATUS.json of a run: the whole verdict, from which every rendering of the report is made."""
+
+    schema_version: Literal[1] = 1
+    run_id: str
+    status: StatusName
+    base_ref: str
+    base_commit: str
+    base_tree: str
+    merged_tree: str
+    packs_committed: bool
+    packs: tuple[PackLine, ...]
+    findings: tuple[FindingRecord, ...]
+    rechecks: tuple[RecheckRecord, ...]
+    overlaps: tuple[OverlapRecord, ...]
+    largest_set: tuple[str, ...]
+    smallest_conflict: tuple[str, ...]
+    exact: bool
+    properties_given: tuple[str, ...]
+    properties_accepted: tuple[str, ...]
+    branch: str = ""
+    signing: SigningRecord = SigningRecord()
+
+
+class PolicyDocument(Document):
+    """attestations/policy.json: the configuration that a verdict was reached under; nothing of any host is in it."""
+
+    schema_version: Literal[1] = 1
+    properties_required: tuple[str, ...]
+    properties_accepted: tuple[str, ...]
+    protected: tuple[str, ...]
+    ceilings: LimitsRecord | None
+    network_hosts: tuple[str, ...]
+    overlap: Literal["block", "merge"]
+    signing: Literal["optional", "required", "required-from"]
+    signing_keys: tuple[str, ...]
+
+
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+_Word = Annotated[str, Field(pattern="^[a-z]+(?:[.-][a-z]+)*$")]
+_Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+
+
+class EventDocument(Document):
+    """One line of the ledger; `event_id` is the SHA-256 of the canonical event without it.
+
+    `parent_event_id` is the event that led to this one, in the same run, or empty. A hash is SHA-256, a Git id
+    of either kind, or empty where there is nothing to name.
+    """
+
+    schema_version: Literal[1] = 1
+    seq: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+    event_id: _Sha256
+    parent_event_id: Annotated[str, Field(pattern="^(?:[0-9a-f]{64})?$")]
+    prev: _Sha256
+    ts_utc: Annotated[str, Field(pattern=TIME_PATTERN)]
+    run_id: Annotated[str, Field(pattern="^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?$")]
+    event_type: _Word
+    actor: _Word
+    duration_ms: _Whole
+    file_counts: dict[str, _Whole]
+    hashes: dict[str, Annotated[str, Field(pattern="^(?:[0-9a-f]{40}|[0-9a-f]{64})?$")]]
+    rc: Annotated[int, Field(ge=-LARGEST_INTEGER, le=LARGEST_INTEGER)]
+    details: dict[str, str]
+
+
+EVIDENCE: tuple[tuple[str, type[Document]], ...] = (
+    ("bundle_status", StatusDocument),
+    ("files_changed", FilesChanged),
+    ("scope_lock", ScopeLock),
+    ("action", ActionDocument),
+    ("log_index", LogIndex),
+    ("manifest", Manifest),
+    ("plan", PlanDocument),
+    ("merge", MergeDocument),
+    ("run_status", RunStatus),
+    ("policy", PolicyDocument),
+    ("run_ledger_event", EventDocument),
+)

@@ -1,0 +1,104 @@
+"""The written forms inside contracts: sizes, durations, hosts, names of variables and tools, folders.
+
+Each form is a regular expression that reads the same in Python and in JSON Schema (no `\\d`, no
+anchors: whoever uses it anchors it), and a function that turns the text into a value or says what
+is wrong with it in one clause. Knows no document and no syntax.
+"""
+
+from __future__ import annotations
+
+import re
+
+SIZE = r"[0-9]{1,15} ?(?:[KMGTkmgt](?:[Ii]?[Bb])?|[Bb])?"
+DURATION = r"(?=[0-9])(?:[0-9]{1,6}h)?(?:[0-9]{1,8}m(?:in)?)?(?:[0-9]{1,9}s)?"
+HOST = (
+    r"(?=[^:]{1,253}(?::|$))"
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
+    r"(?::[1-9][0-9]{0,4})?"
+)
+ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
+TOOL = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}"
+PLUGIN = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
+REF = r"(?!.*\.\.)[A-Za-z0-9_@.][A-Za-z0-9_@.^~{}/+-]{0,254}"
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\\*?:\x00-\x1f\x7f]+"
+PLAIN_FOLDER = rf"(?!\.(?:git|factory)(?:/|$)){_SEGMENT}(?:/{_SEGMENT})*"
+PROGRAM = rf"(?:{TOOL})?|/[^\x00-\x1f\x7f]+|[A-Za-z]:[\\/][^\x00-\x1f\x7f]+"
+FOLDER = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\r\n]*"
+
+LONGEST = 30 * 24 * 3600
+"""Seconds: no limit on time may be longer than 30 days."""
+
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+_SIZE_PARTS = re.compile(r"(?P<digits>[0-9]+) ?(?P<letter>[kmgt]?)(?P<binary>i?)(?P<byte>b?)")
+_DURATION_PARTS = re.compile(r"(?:(?P<hours>[0-9]+)h)?(?:(?P<minutes>[0-9]+)m(?:in)?)?(?:(?P<seconds>[0-9]+)s)?")
+_CREDENTIAL_WORDS = frozenset(
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE PASS PWD CREDENTIAL CREDENTIALS APIKEY KEY KEYS AUTH COOKIE "
+    "SESSION PRIVATE AWS AZURE GCP GOOGLE KUBECONFIG DOCKER SSH GPG DBUS PAT".split()
+)
+
+# Of these, a variable's value is the credential itself, and not a region, an address or the name of something.
+_VALUE_WORDS = frozenset(
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY KEYS COOKIE PAT".split()
+)
+
+
+def size_of(text: str) -> int | None:
+    """Bytes: `65536`, `512MiB`, `2G` and `2GiB` (binary), `2GB` (decimal). None where it is not a size."""
+    parts = _SIZE_PARTS.fullmatch(text.lower()) if re.fullmatch(SIZE, text) else None
+    if parts is None:
+        return None
+    base = 1000 if parts["byte"] and parts["letter"] and not parts["binary"] else 1024
+    size: int = int(parts["digits"]) * base ** _POWERS[parts["letter"]]
+    return size
+
+
+def duration_of(text: str) -> int | None:
+    """Seconds: `90s`, `10m`, `2h`, `1h30m`. None where it is not a duration."""
+    parts = _DURATION_PARTS.fullmatch(text)
+    if parts is None or not re.fullmatch(DURATION, text):
+        return None
+    hours, minutes, seconds = (int(parts[name] or 0) for name in ("hours", "minutes", "seconds"))
+    return hours * 3600 + minutes * 60 + seconds
+
+
+def problem_with_host(text: str) -> str:
+    """ "" when `text` is a host name or address with an optional port, else one clause with what to write."""
+    if "://" in text or "/" in text:
+        return "is an address with a scheme or path; write only the host, as in example.org"
+    if not re.fullmatch(HOST, text):
+        return "is not a host name; write one as in example.org or example.org:8443"
+    port = text.rpartition(":")[2] if ":" in text else "1"
+    return "" if int(port) <= 65535 else "names a port over 65535; write a real port"
+
+
+def problem_with_folder(text: str) -> str:
+    """ "" when `text` is a folder below the workspace root, else one clause with what to write."""
+    if "\\" in text or re.match(r"[A-Za-z]:", text):
+        return "is not a POSIX path; write it with /, below the root"
+    if text.startswith("/"):
+        return "is absolute; write it from the root of the workspace, without a leading /"
+    if ".." in text.split("/"):
+        return "leaves the workspace; write a folder below its root"
+    if any(not character.isprintable() for character in text):
+        return "holds a character that cannot be seen; remove it"
+    return ""
+
+
+def clean_folder(text: str) -> str:
+    """A sound folder in one spelling: no `.`, no doubled or trailing `/`; "" is the root."""
+    return "/".join(part for part in text.split("/") if part not in ("", "."))
+
+
+def names_a_credential(variable: str) -> bool:
+    """Whether a variable's name says that its value is a credential or reaches one."""
+    return not _CREDENTIAL_WORDS.isdisjoint(variable.upper().split("_"))
+
+
+def holds_a_credential(variable: str) -> bool:
+    """Whether a variable's name says that its value is a credential, to be shown to nobody."""
+    return not _VALUE_WORDS.isdisjoint(variable.upper().split("_"))
+
+
+def anchored(form: str) -> str:
+    """`form` as a whole-string pattern for JSON Schema; `$` alone would let a trailing newline pass."""
+    return f"^(?:{form})$(?!\\n)"

@@ -1,0 +1,150 @@
+"""A task pack, resolved: what its five files declare after parsing, with every default filled in.
+
+Values here are what the orchestrator acts on. The documents as written (older spellings,
+optional keys) live in `model.documents`; `core.contract` turns one into the other.
+Sizes are bytes, times are seconds, paths are POSIX and relative to the repository root.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from factory.model.finding import Location
+
+MIB = 1024 * 1024
+
+
+class CommandKind(enum.Enum):
+    """Where a command was declared; the value is also the stem of its log's name."""
+
+    STEP = "step"
+    FORMAT = "format"
+    LINT = "lint"
+    TESTS = "tests"
+    CHECK = "check"
+    MUST = "must"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One shell command of a pack.
+
+    `label` is unique in its pack and names the log (`tests-2`); `name` is what the author
+    called it; `cwd` is relative to the workspace root, empty for the root itself;
+    `timeout` None means that only the pack's own limit binds.
+    """
+
+    label: str
+    kind: CommandKind
+    name: str
+    run: str
+    cwd: str = ""
+    env: tuple[tuple[str, str], ...] = ()
+    timeout: int | None = None
+    location: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one attempt: seconds for all its commands together, bytes, counts, changed lines."""
+
+    timeout: int = 900
+    memory: int = 2048 * MIB
+    processes: int = 256
+    disk: int = 1024 * MIB
+    output: int = 16 * MIB
+    changed_lines: int = 800
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What a pack declares about the network: nothing, any public host, or exact hosts."""
+
+    any_host: bool = False
+    hosts: tuple[str, ...] = ()
+
+    @property
+    def declared(self) -> bool:
+        return self.any_host or bool(self.hosts)
+
+
+@dataclass(frozen=True, slots=True)
+class Constraints:
+    """Rights a pack asks for. Absent means denied; secret reads cannot be asked for at all."""
+
+    network: Network = Network()
+    cloud: Network = Network()
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Scope patterns: what a pack may change, and what it may not even so."""
+
+    allowed: tuple[str, ...]
+    denied: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Patterns of files to collect, from the workspace root (folder-relative ones already joined).
+
+    What of these `normalized` matches is collected in a form without times, users and hosts.
+    """
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    normalized: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackFile:
+    """One file of a pack's folder as read from the work tree: path, Git mode, SHA-256 of its bytes, size."""
+
+    path: str
+    mode: int
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPack:
+    """One declared unit of work.
+
+    `inputs` None means the whole repository is visible. `places` maps a JSON pointer into
+    task.yml to its (line, column), for findings. `information` is canonical JSON of every
+    key that has no effect (owner, priority, notes, …), kept for the manifest.
+    """
+
+    id: str
+    folder: str
+    title: str
+    domain: str
+    why: str
+    scope: Scope
+    acceptance: tuple[Command, ...]
+    files: tuple[PackFile, ...]
+    steps: tuple[Command, ...] = ()
+    constraints: Constraints = Constraints()
+    inputs: tuple[str, ...] | None = None
+    artifacts: Artifacts = Artifacts()
+    limits: Limits = Limits()
+    depends_on: tuple[str, ...] = ()
+    env_passed: tuple[str, ...] = ()
+    env_fixed: tuple[tuple[str, str], ...] = ()
+    tools: tuple[str, ...] = ()
+    plugin: str = ""
+    workspace: str = ""
+    docs_required: tuple[str, ...] = ()
+    must_prose: tuple[str, ...] = ()
+    information: str = "{}"
+    places: tuple[tuple[str, int, int], ...] = ()
+
+    def place(self, pointer: str) -> Location:
+        """Where `pointer` stands in task.yml; its nearest written parent where it was not written."""
+        known = {known: (line, column) for known, line, column in self.places}
+        while pointer and pointer not in known:
+            pointer = pointer.rpartition("/")[0]
+        line, column = known.get(pointer, (1, 1))
+        return Location(f"{self.folder}/task.yml", line, column)

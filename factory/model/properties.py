@@ -1,0 +1,65 @@
+"""Enforcement, stated as properties rather than as the name of a backend.
+
+A backend states which properties it gives and how that was shown; policy says which
+are required. A property that is not stated is absent: "unknown" never means "given".
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+class Property(enum.Enum):
+    """What a host can promise about a pack's run. The values are stable, they appear in evidence."""
+
+    NET_ISOLATED = "net_isolated"
+    FS_READ_SCOPED = "fs_read_scoped"
+    FS_WRITE_SCOPED = "fs_write_scoped"
+    ENV_SCOPED = "env_scoped"
+    AUTHORITY_SOCKETS_HIDDEN = "authority_sockets_hidden"
+    SYSCALLS_FILTERED = "syscalls_filtered"
+    PIDS_BOUNDED = "pids_bounded"
+    MEMORY_BOUNDED = "memory_bounded"
+    DISK_BOUNDED = "disk_bounded"
+    OUTPUT_BOUNDED = "output_bounded"
+    TIME_BOUNDED = "time_bounded"
+    NO_SURVIVORS = "no_survivors"
+    INTEGRATOR_CONFINED = "integrator_confined"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """How one property was shown: `given` or not, and one short sentence for the evidence."""
+
+    property: Property
+    given: bool
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enforcement:
+    """What is in force on this host: one proof per property, and facts about the backend.
+
+    `escaped` names what a probe could do inside the sandbox that it must not be able to
+    do; anything in it is BLOCKED, whatever policy accepts. `facts` is evidence (binary
+    path, digest, version, kernel, filter digest): strings only.
+    """
+
+    backend: str
+    proofs: tuple[Proof, ...]
+    escaped: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def given(self) -> frozenset[Property]:
+        return frozenset(proof.property for proof in self.proofs if proof.given)
+
+    def why_not(self, wanted: Property) -> str:
+        """Why `wanted` is absent, one clause."""
+        for proof in self.proofs:
+            if proof.property is wanted:
+                return proof.how
+        return "this backend does not offer it"

@@ -1,0 +1,63 @@
+"""Keys and signatures as nouns: a public key, its id, and a signature by it. Ed25519 only.
+
+Does not know where a key is kept, nor whether it is trusted.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from dataclasses import dataclass
+
+PUBLIC_BYTES = 32
+SIGNATURE_BYTES = 64
+KEY_ID = r"ed25519:[0-9a-f]{16}"
+PINS_FOLDER = "factory.keys"
+PRIVATE_VARIABLES = frozenset({"FACTORY_SIGNING_KEY", "FACTORY_SIGNING_KEY_FILE"})
+"""Variables that hold or name a private key: never told, never passed on to anything that runs."""
+
+
+class SigningPolicy(enum.Enum):
+    """What a run's evidence must carry, weakest first."""
+
+    OPTIONAL = "optional"
+    REQUIRED = "required"
+    REQUIRED_FROM = "required-from"
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """An Ed25519 public key by its 32 raw bytes (RFC 8032 §5.1.5)."""
+
+    raw: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.raw) != PUBLIC_BYTES:
+            raise ValueError(f"expected a key of {PUBLIC_BYTES} bytes, found {len(self.raw)}")
+
+    @property
+    def key_id(self) -> str:
+        """`ed25519:` and the first 16 hex digits of the SHA-256 of the raw key."""
+        return f"ed25519:{hashlib.sha256(self.raw).hexdigest()[:16]}"
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file it is pinned by; portable, unlike the id."""
+        return f"{self.key_id.replace(':', '-')}.pub"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature, 64 bytes, and the key that made it."""
+
+    key: PublicKey
+    value: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A key of this user: where its private half is, and whether it is the one in use."""
+
+    key: PublicKey
+    source: str
+    in_use: bool

@@ -1,0 +1,185 @@
+"""Statements about a run, in the words of in-toto and SLSA, and the envelope they travel in.
+
+Sources: in-toto Statement v1 and ResourceDescriptor v1, SLSA Provenance v1, in-toto Test Result
+v0.1, SLSA Verification Summary v1, DSSE v1. Members are named as those specifications name them.
+What is absent is None and is not written. Does not know how a statement is signed.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from factory.model.evidence import PackFileRecord, ScopeLock
+
+STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
+PAYLOAD_TYPE: Literal["application/vnd.in-toto+json"] = "application/vnd.in-toto+json"
+PROVENANCE: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/provenance/v1"
+TEST_RESULT: Literal["https://in-toto.io/attestation/test-result/v0.1"] = (
+    "https://in-toto.io/attestation/test-result/v0.1"
+)
+VERIFICATION_SUMMARY: Literal["https://slsa.dev/verification_summary/v1"] = "https://slsa.dev/verification_summary/v1"
+
+# Documented in docs/factory/ATTESTATIONS.md, the build type in docs/factory/BUILD-TYPE.md.
+BUILD_TYPE: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = "urn:codex-orchestrator:build-type:task-pack:1"
+BUILDER_ID: Literal["urn:codex-orchestrator:builder:1"] = "urn:codex-orchestrator:builder:1"
+VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestrator:verifier:1"
+POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
+
+
+class Said(BaseModel):
+    """A frozen, strict part of a statement, its members in camel case."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+    )
+
+
+class ResourceDescriptor(Said):
+    """A thing by its digests: `sha256` of bytes, `gitCommit` and `gitTree` of Git objects."""
+
+    name: str | None = None
+    uri: str | None = None
+    digest: dict[str, str] | None = None
+    media_type: str | None = None
+    annotations: dict[str, str] | None = None
+
+
+class Contract(Said):
+    """External parameters: what the pack asked for, as it was resolved, and the files that say so."""
+
+    scope_lock: ScopeLock
+    pack_files: tuple[PackFileRecord, ...]
+    environment_digests: dict[str, str]
+
+
+class Enforced(Said):
+    """Internal parameters: the key that decides a re-run, and what the sandbox had to hold and held.
+
+    `properties_in_force` is None where the ledger of the run that made the bundle is gone. `reproducible`
+    is there only where this very bundle was made twice, in two environments, byte for byte.
+    """
+
+    action_key: str
+    properties_required: tuple[str, ...]
+    properties_in_force: tuple[str, ...] | None = None
+    reproducible: Literal[True] | None = None
+
+
+class BuildDefinition(Said):
+    """What was built, from what."""
+
+    build_type: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = BUILD_TYPE
+    external_parameters: Contract
+    internal_parameters: Enforced
+    resolved_dependencies: tuple[ResourceDescriptor, ...]
+
+
+class Party(Said):
+    """Who ran, or who judged, and in which version."""
+
+    id: str
+    version: dict[str, str]
+
+
+class BuildMetadata(Said):
+    """The run that made the bundle, and when; times are those of its ledger events."""
+
+    invocation_id: str
+    started_on: str | None = None
+    finished_on: str | None = None
+
+
+class RunDetails(Said):
+    """The particulars of one build."""
+
+    builder: Party
+    metadata: BuildMetadata
+    byproducts: tuple[ResourceDescriptor, ...]
+
+
+class Provenance(Said):
+    """SLSA Provenance v1 of one bundle."""
+
+    build_definition: BuildDefinition
+    run_details: RunDetails
+
+
+class TestResult(Said):
+    """Test Result v0.1: the commands of one pack, by their labels."""
+
+    __test__ = False
+
+    result: Literal["PASSED", "FAILED"]
+    configuration: tuple[ResourceDescriptor, ...]
+    passed_tests: tuple[str, ...]
+    failed_tests: tuple[str, ...]
+
+
+class VerificationSummary(Said):
+    """Verification Summary v1 of a run: the verdict, and the policy that it was reached under."""
+
+    verifier: Party
+    time_verified: str
+    resource_uri: str
+    policy: ResourceDescriptor
+    input_attestations: tuple[ResourceDescriptor, ...]
+    verification_result: Literal["PASSED", "FAILED"]
+    verified_levels: tuple[str, ...]
+    slsa_version: Literal["1.0"] = "1.0"
+
+
+class ProvenanceStatement(Said):
+    """A statement whose predicate is provenance."""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    subject: tuple[ResourceDescriptor, ...]
+    predicate_type: Literal["https://slsa.dev/provenance/v1"] = PROVENANCE
+    predicate: Provenance
+
+
+class TestResultStatement(Said):
+    """A statement whose predicate is a test result."""
+
+    __test__ = False
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    subject: tuple[ResourceDescriptor, ...]
+    predicate_type: Literal["https://in-toto.io/attestation/test-result/v0.1"] = TEST_RESULT
+    predicate: TestResult
+
+
+class SummaryStatement(Said):
+    """A statement whose predicate is a verification summary."""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    subject: tuple[ResourceDescriptor, ...]
+    predicate_type: Literal["https://slsa.dev/verification_summary/v1"] = VERIFICATION_SUMMARY
+    predicate: VerificationSummary
+
+
+Statement = ProvenanceStatement | TestResultStatement | SummaryStatement
+
+
+class EnvelopeSignature(BaseModel):
+    """One signature of an envelope: a hint at the key, and the signature in base64."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    keyid: str
+    sig: str
+
+
+class Envelope(Said):
+    """A DSSE envelope; without signatures it carries a statement that nobody vouches for."""
+
+    payload: str
+    payload_type: Literal["application/vnd.in-toto+json"] = PAYLOAD_TYPE
+    signatures: tuple[EnvelopeSignature, ...]

@@ -1,0 +1,140 @@
+"""Bundle validation: everything a bundle says is derived again and held against the contract.
+
+Nothing is believed because launch wrote it: trees are walked, the patch is applied by Git
+to the base, the judge is asked again, the status is evaluated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factory.core import bundle_check
+from factory.core.acceptance import artifact_name_problem, judge_artifacts, judge_attempts, judge_docs
+from factory.core.bundle_check import OpenedBundle
+from factory.core.bundling import scope_lock
+from factory.core.evidence import sha256
+from factory.core.judge import judge_change, judge_lines
+from factory.core.narrowing import apply_differences, between, hidden_paths, narrow
+from factory.core.path_guard import display
+from factory.core.scope import compile_patterns
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+from factory.model.pack import TaskPack
+from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.planner import PlannedPack, Planner
+from factory.phases.reading import stacked_base
+from factory.phases.site import Site
+
+
+def bundle_digests(site: Site, folder: str) -> dict[str, str]:
+    """SHA-256 of every file below a bundle's folder, its manifest excluded."""
+    return {path: digest for path, digest in site.store.digests(folder).items() if path != "manifest.json"}
+
+
+def bundle_intact(site: Site, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
+    """Whether a bundle's files are those that its manifest names."""
+    place = f"{folder}/{pack_id}"
+    return bundle_check.judge_manifest(
+        pack_id, place, site.store.read(f"{place}/manifest.json"), bundle_digests(site, place)
+    )
+
+
+def validate(site: Site, planner: Planner, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
+    """Findings over one bundle; none means that it agrees with its manifest, itself and its contract."""
+    found = bundle_intact(site, pack_id, folder)
+    if found:
+        return found
+    place = f"{folder}/{pack_id}"
+    files = {path: site.store.read(f"{place}/{path}") or b"" for path in site.store.files(place)}
+    bundle, found = bundle_check.open_bundle(pack_id, place, files)
+    if bundle is None:
+        return found
+    planned = planner.planned(pack_id)
+    lock = scope_lock(planned.pack, site.config, planner.protected.sources)
+    commands = (*planned.pack.steps, *planned.pack.acceptance) if planned.pack.acceptance else ()
+    return (
+        *bundle_check.judge_documents(pack_id, bundle, files, commands, planned.key, lock),
+        *bundle_check.judge_status(pack_id, bundle),
+        *_judge_trees(site, planner, planned, bundle, files),
+    )
+
+
+def _judge_trees(
+    site: Site, planner: Planner, planned: PlannedPack, bundle: OpenedBundle, files: dict[str, bytes]
+) -> tuple[Finding, ...]:
+    pack = planned.pack
+    try:
+        site.objects.take_in(files["CHANGES.bundle"])
+        before = site.objects.tree_of(bundle.status.base_tree)
+        after = site.objects.tree_of(bundle.status.result_tree)
+        patched = site.objects.apply_patch(before.oid, files["DIFF.patch"]) if files["DIFF.patch"] else before.oid
+    except Refusal as refusal:
+        return tuple(Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id) for f in refusal.findings)
+    by_tree = site.objects.raw_differences(before.oid, after.oid)
+    by_patch = between(before, site.objects.tree_of(patched))
+    found = [*bundle_check.judge_agreement(pack.id, bundle.changed, by_tree, by_patch)]
+    stacked = stacked_base(site, planner, planned)
+    found += _judge_base(planned, stacked, before)
+    found += _judge_content(site, planned, bundle, before, after, by_tree)
+    if bundle.status.status == "PASS":
+        found += _judge_again(site, planned, stacked, before, by_tree, tuple(files))
+        found += judge_attempts(pack, bundle.status.attempts)
+    return tuple(found)
+
+
+def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Finding]:
+    """The base that the bundle names must be what the pack sees of plan and bundles below it."""
+    due = narrow(stacked, planned.visible_patterns)
+    if before.oid == due.oid:
+        return []
+    message = f"{planned.pack.id}: base tree {before.oid[:12]} is not the plan's {due.oid[:12]}"
+    return [Finding("BUNDLE_STALE", message, "Run the pack again.", pack=planned.pack.id)]
+
+
+def _judge_content(
+    site: Site, planned: PlannedPack, bundle: OpenedBundle, before: Tree, after: Tree, by_tree: tuple[Difference, ...]
+) -> list[Finding]:
+    pack = planned.pack
+    lines = {display(path): n for path, n in site.objects.numstat(before.oid, after.oid).items()} if by_tree else {}
+    oids = {
+        leaf.oid
+        for difference in by_tree
+        for leaf in (difference.before, difference.after)
+        if leaf is not None and leaf.mode != MODE_SUBMODULE
+    }
+    contents = site.objects.read(sorted(oids)) if oids else {}
+    digests = {oid: sha256(content) for oid, content in contents.items()}
+    return [*bundle_check.judge_numbers(pack.id, bundle, lines, digests)]
+
+
+def _judge_again(
+    site: Site,
+    planned: PlannedPack,
+    stacked: Tree,
+    before: Tree,
+    by_tree: tuple[Difference, ...],
+    files: tuple[str, ...],
+) -> list[Finding]:
+    """The same judge that launch asked, over the whole tree that base and change yield here."""
+    whole = apply_differences(stacked, by_tree)
+    changes = between(stacked, whole)
+    oids = {d.path: d.after.oid for d in changes if d.after is not None and d.after.mode == MODE_LINK}
+    contents = site.objects.read(sorted(oids.values())) if oids else {}
+    links = {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in oids.items()}
+    lines = site.objects.numstat(before.oid, apply_differences(before, by_tree).oid) if by_tree else {}
+    counted = [counts for counts in lines.values() if counts is not None]
+    artifacts = [path.removeprefix("ARTIFACTS/") for path in files if path.startswith("ARTIFACTS/")]
+    return [
+        *judge_change(planned.rules, changes, whole, links, hidden_paths(changes, before)),
+        *judge_lines(planned.rules, sum(c[0] for c in counted), sum(c[1] for c in counted)),
+        *judge_docs(planned.pack, whole),
+        *judge_artifacts(planned.pack, artifacts, _undeclared(planned.pack, artifacts)),
+    ]
+
+
+def _undeclared(pack: TaskPack, artifacts: Iterable[str]) -> list[tuple[str, str]]:
+    """Carried files that the contract does not ask for, or whose names cannot be carried."""
+    declared = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
+    odd = "matches no pattern of the contract"
+    judged = ((path, artifact_name_problem(path) or ("" if declared.matches(path) else odd)) for path in artifacts)
+    return [(path, problem) for path, problem in judged if problem]

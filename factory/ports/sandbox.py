@@ -1,0 +1,118 @@
+"""The sandbox as phases need it: measure the host once, open a stage per attempt, run commands in it.
+
+A stage is one private writable view of a tree. Its commands run one after another, each in
+a sandbox of its own over the same private layer; when the stage is frozen every process
+that ever ran in it is dead. Does not know what a command means or whether its result is good.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from factory.model.layer import ScannedLayer
+from factory.model.pack import Limits
+from factory.model.properties import Enforcement
+from factory.model.tree import Tree
+
+
+class Ended(enum.Enum):
+    """How a command came to its end."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT = "output"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpec:
+    """What to run: a line for `/bin/sh -c`, in `cwd` below the workspace, with variables added.
+
+    `timeout` seconds and `output` bytes are hard bounds.
+    """
+
+    run: str
+    cwd: str
+    env: tuple[tuple[str, str], ...]
+    timeout: float
+    output: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutcome:
+    """What happened. `rc` is the exit code (128 + signal where one ended it).
+
+    `log` is the merged output as it came, cut at the bound; `output_bytes` counts all of it.
+    `duration_ms` is monotonic time. `peak_memory` in bytes as sampled, 0 if unknown.
+    `disk_full` tells that the layer had no space or inode left at the end.
+    """
+
+    ended: Ended
+    rc: int
+    log: bytes
+    output_bytes: int
+    duration_ms: int
+    peak_memory: int = 0
+    disk_full: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a stage shows at /workspace: `tree`, told as a shared base plus the difference to it.
+
+    `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact
+    content. Both are complete and their objects are in the object store.
+    """
+
+    base: Tree
+    tree: Tree
+
+
+class Stage(Protocol):
+    """One private view, alive until closed."""
+
+    def run(self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None) -> CommandOutcome: ...
+
+    def freeze(self) -> ScannedLayer:
+        """End every process, scan the layer, store every blob. No command can run afterwards."""
+        ...
+
+    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
+        """Read files of the view (base and layer) that match scope patterns, each once, without following links."""
+        ...
+
+    def keep(self, destination: Path) -> None:
+        """Copy the private layer to a folder for a person to look at (a failed attempt)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A file collected from a stage, or why it could not be: `problem` is one clause."""
+
+    path: str
+    content: bytes
+    executable: bool = False
+    problem: str = ""
+
+
+class Sandbox(Protocol):
+    """One way of confining packs on this host."""
+
+    def measure(self) -> Enforcement:
+        """Probe by trying, inside the same confinement; cached for the life of the process."""
+        ...
+
+    def open(self, view: View, limits: Limits, name: str) -> Stage:
+        """A fresh stage. Raises Refusal where the view cannot be made as declared."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,252 @@
+"""One bundle re-derived: its objects, its change, the contract in its own folder, and the status they yield.
+
+Everything here needs the bundle alone. What needs the base (whether the pack saw what it should have)
+is `stack`'s. Does not know runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from factory.verify.change import Verified, check_change
+from factory.verify.contract import Contract, read_contract
+from factory.verify.documents import Action, BundleStatus, FilesChanged, ScopeLock
+from factory.verify.elsewhere import Elsewhere
+from factory.verify.folder import Folder
+from factory.verify.form import FormError
+from factory.verify.manifests import Seen, check_manifest
+from factory.verify.names import spell
+from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
+from factory.verify.papers import Papers, check_papers, load_papers
+from factory.verify.patterns import matches
+from factory.verify.rules import breaches
+from factory.verify.sheet import Sheet
+from factory.verify.status import check_status
+from factory.verify.trees import FOLDER, SUBMODULE, Clash, Entry, Trees, Unknown, joined, parse_tree, parts
+
+# What SCOPE_LOCK.json repeats of the contract, under the same names.
+_LOCKED = (
+    *("allowed", "denied", "inputs", "docs_required", "artifacts_required", "artifacts_optional"),
+    "artifacts_normalized",
+    *("network", "network_any", "cloud", "cloud_any"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle whose change was re-derived. `folder` is the pack's own; `tree` its entry in the base."""
+
+    pack: str
+    folder: str
+    status: BundleStatus
+    action: Action
+    lock: ScopeLock
+    contract: Contract
+    change: Verified
+    trees: Trees
+    tree: Entry
+    spec: bytes
+    manifest: str
+
+    def tells(self, why: str) -> bool:
+        """Whether `why` is a line of the pack's spec.md, as it is shown, or nothing."""
+        lines = self.spec.decode("utf-8", "replace").splitlines()
+        shown = ("".join(char if char.isprintable() else " " for char in line.strip()).strip() for line in lines)
+        return not why or any(line[: len(why)] == why for line in shown)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Every pack it builds on."""
+        return tuple(need.pack for need in self.action.depends_on)
+
+
+class BundleCheck:
+    """The check of the bundle in `pack`/ of a run's folder."""
+
+    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, pack: str, elsewhere: Elsewhere | None = None) -> None:
+        self.sheet = sheet
+        self.run = run
+        self.seen = seen
+        self.pack = pack
+        self.place = f"{pack}/"
+        self.elsewhere = elsewhere
+
+    def check(self) -> Bundle | None:
+        """The bundle, re-derived; None, with findings, where that cannot be done."""
+        check_manifest(self.sheet, self.run, self.seen, f"{self.place}manifest.json", self.pack, self.pack)
+        papers = load_papers(self.sheet, self.run, self.pack)
+        if papers is None:
+            return None
+        check_papers(self.sheet, self.run, self.seen, self.pack, papers)
+        try:
+            return self._rederived(papers)
+        except Unknown as unknown:
+            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the tree {unknown}, found that it is missing")
+        except (Clash, ObjectError) as error:
+            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", spell(str(error)))
+        return None
+
+    def _wrong(self, kind: str, file: str, what: str) -> None:
+        self.sheet.wrong(kind, self.place + file, what, self.pack)
+
+    def _rederived(self, papers: Papers) -> Bundle | None:
+        """Raises Unknown, ObjectError."""
+        carried = read_bundle(self.run.read(f"{self.place}CHANGES.bundle") or b"")
+        due = ("", f"refs/codex/{self.pack}")
+        if (carried.prerequisite, carried.ref) != due:
+            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the ref {due[1]} on nothing, found another")
+        blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
+        trees = Trees(carried.hash_name, carried_trees(carried))
+        change = self._change(papers.changed, trees, {**blobs, **self._fetched(papers.changed, blobs)})
+        found = self._contract(papers, trees, blobs)
+        if found is None:
+            return None
+        folder, tree, contract = found
+        self._tip(papers.status, carried, contract)
+        check_status(self.sheet, self.place, papers.status, contract, papers.lock, self._log)
+        if change is None:
+            return None
+        bundle = Bundle(
+            *(self.pack, folder, papers.status, papers.action, papers.lock, contract, change, trees, tree),
+            _text(trees, tree, b"spec.md", blobs),
+            self.seen(f"{self.place}manifest.json"),
+        )
+        self._complete(bundle, carried)
+        if papers.status.status == "PASS":
+            self._rules(bundle)
+        return bundle
+
+    def _log(self, label: str) -> bytes:
+        return self.run.read(f"{self.place}LOGS/{label}.log") or b""
+
+    def _change(self, changed: FilesChanged, trees: Trees, blobs: Mapping[str, bytes]) -> Verified | None:
+        patch = self.run.read(f"{self.place}DIFF.patch")
+        if patch is None:
+            self._wrong("VERIFY_MISSING", "DIFF.patch", "expected this file, found none")
+            return None
+        return check_change(self.sheet, self.place, self.pack, trees, blobs, changed, patch)
+
+    def _fetched(self, changed: FilesChanged, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
+        """Contents whose mode alone changed, which a bundle does not carry, as far as they are at hand."""
+        elsewhere = self.elsewhere
+        if elsewhere is None:
+            return {}
+        wanted = {row.oid_after for row in changed.files if row.kind == "mode"} - blobs.keys()
+        found = ((oid, elsewhere.blob(oid)) for oid in sorted(wanted))
+        return {oid: blob for oid, blob in found if blob is not None}
+
+    def _contract(self, papers: Papers, trees: Trees, blobs: Mapping[str, bytes]) -> tuple[str, Entry, Contract] | None:
+        """The pack's own folder: the files that ACTION.json names, as the base holds them, and what they ask for."""
+        named = {row.path: (row.mode, row.sha256) for row in papers.action.files}
+        folder = next((path.rpartition("/")[0] for path in sorted(named) if path.endswith("/task.yml")), "")
+        tree = trees.at(papers.status.base_tree, parts(folder)) if folder else None
+        if tree is None or tree.mode != FOLDER:
+            self._wrong("VERIFY_ACTION", "ACTION.json", "expected the pack's own folder in the base tree, found none")
+            return None
+        leaves = {joined((*parts(folder), *path)): entry for path, entry in trees.leaves(tree.oid)}
+        texts = {path: blobs.get(entry.oid, b"") for path, entry in leaves.items() if entry.mode != SUBMODULE}
+        found = {path: (f"{leaves[path].mode:06o}", hashlib.sha256(text).hexdigest()) for path, text in texts.items()}
+        if named != found:
+            odd = min(path for path in named.keys() | found.keys() if named.get(path) != found.get(path))
+            self._wrong(
+                "VERIFY_ACTION", "ACTION.json", f"{spell(odd)}: expected it as the base has it, found otherwise"
+            )
+            return None
+        try:
+            contract = read_contract(folder, texts[f"{folder}/task.yml"], texts.get(f"{folder}/acceptance.yml", b""))
+        except FormError as error:
+            self._wrong("VERIFY_ACTION", "ACTION.json", f"{folder}/{spell(str(error))}")
+            return None
+        self._lock(papers.lock, contract)
+        return folder, tree, contract
+
+    def _lock(self, lock: ScopeLock, contract: Contract) -> None:
+        """SCOPE_LOCK against the contract's own text."""
+        file = f"{self.place}SCOPE_LOCK.json"
+        for name in _LOCKED:
+            expected, found = getattr(contract, name), getattr(lock, name)
+            self.sheet.differs("VERIFY_SCOPE", file, f"{name} of task.yml", expected, found, self.pack)
+        most, told = contract.changed_lines, lock.limits.changed_lines
+        if told > most:
+            self._wrong("VERIFY_SCOPE", "SCOPE_LOCK.json", f"changed_lines: expected at most {most}, found {told}")
+
+    def _tip(self, status: BundleStatus, carried: Carried, contract: Contract) -> None:
+        """The two commits of a bundle, made again; and nothing carried that they do not lead to."""
+        start = commit_payload(Commit(status.base_tree, (), f"what {self.pack} could see"))
+        first = object_id("commit", start, carried.hash_name)
+        tip = commit_payload(Commit(status.result_tree, (first,), f"{self.pack}: {contract.title}"))
+        due = object_id("commit", tip, carried.hash_name)
+        self.sheet.differs("VERIFY_OBJECTS", f"{self.place}CHANGES.bundle", "its tip", due, carried.tip, self.pack)
+        if first not in carried.objects or due not in carried.objects:
+            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", "expected the commits of base and result, found others")
+            return
+        links = {first: (status.base_tree,), due: (status.result_tree, first)}
+        inside = tree_links(carried)
+        for oid in unreached(carried, {**links, **inside}):
+            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected only what its tip leads to, found {oid} too")
+
+    def _complete(self, bundle: Bundle, carried: Carried) -> None:
+        """Whether the bundle carries what whoever holds the base does not hold, and no less."""
+        status, trees = bundle.status, bundle.trees
+        if bundle.needs:
+            # What it was measured against is in no bundle: that much must be there, whatever that was.
+            due = trees.unshared(status.result_tree, status.base_tree) | trees.unshared(bundle.tree.oid, trees.empty)
+            due |= {status.base_tree}
+        else:
+            known = trees.placed(status.base_tree, parts(bundle.folder), None)
+            due = trees.unshared(status.base_tree, known) | trees.unshared(status.result_tree, known)
+        if bundle.lock.inputs is not None:
+            due |= trees.folders(status.base_tree) | trees.folders(status.result_tree)
+        for oid in sorted(due - carried.objects.keys()):
+            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the object {oid}, found that it is missing")
+
+    def _rules(self, bundle: Bundle) -> None:
+        """What a PASS may not have, judged again."""
+        status, lock = bundle.status, bundle.lock
+        for path, clause in breaches(lock, bundle.folder, bundle.trees, status.result_tree, bundle.change):
+            self._wrong("VERIFY_SCOPE", "FILES_CHANGED.json", f"{path}: {clause}, in a bundle that says PASS")
+        lines, most = status.lines_added + status.lines_removed, lock.limits.changed_lines
+        if lines > most:
+            self._wrong(
+                "VERIFY_SCOPE", "STATUS.json", f"expected at most {most} changed lines in a PASS, found {lines}"
+            )
+        patterns = (*lock.artifacts_required, *lock.artifacts_optional)
+        for path in status.artifacts:
+            if not matches(patterns, path):
+                self._wrong("VERIFY_ARTIFACTS", f"ARTIFACTS/{path}", "expected a declared artifact, found another file")
+        for pattern in lock.artifacts_required:
+            if not any(matches((pattern,), path) for path in status.artifacts):
+                self._wrong("VERIFY_ARTIFACTS", "STATUS.json", f"expected an artifact {pattern} in a PASS, found none")
+        for path in lock.docs_required:
+            self._document_exists(bundle, path)
+
+    def _document_exists(self, bundle: Bundle, path: str) -> None:
+        part = f"docs.required of {self.pack}: {path}"
+        try:
+            found = bundle.trees.at(bundle.status.result_tree, parts(path))
+        except Unknown:
+            self.sheet.gap(part, "that part of the base is not at hand")
+            return
+        if found is None and bundle.lock.inputs is not None:
+            self.sheet.gap(part, "the pack saw only a part of the base")
+        elif found is None:
+            self._wrong("VERIFY_STATUS", "STATUS.json", f"expected the document {path} in a PASS, found none")
+
+
+def _text(trees: Trees, folder: Entry, name: bytes, blobs: Mapping[str, bytes]) -> bytes:
+    entry = trees.entries(folder.oid).get(name)
+    return blobs.get(entry.oid, b"") if entry is not None else b""
+
+
+def carried_trees(carried: Carried) -> dict[str, bytes]:
+    """The trees of a bundle, by id."""
+    return {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "tree"}
+
+
+def tree_links(carried: Carried) -> dict[str, tuple[str, ...]]:
+    """Carried trees to the ids in them. Raises ObjectError."""
+    width = len(carried.tip) // 2
+    trees = carried_trees(carried).items()
+    return {oid: tuple(entry.oid for entry in parse_tree(payload, width).values()) for oid, payload in trees}

@@ -1,0 +1,219 @@
+"""A change held against itself: FILES_CHANGED, the trees and the patch must tell one story, without a repository.
+
+The result's tree is edited back by what FILES_CHANGED says was there before: where that gives the id
+of the base tree, the list is exactly the difference. The patch is undone on the contents after: where
+that gives the ids before, it is exactly that change. Counts and digests follow from there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from factory.verify.documents import FileRow, FilesChanged
+from factory.verify.names import spell, unspell
+from factory.verify.objects import ObjectError, object_id
+from factory.verify.patch import Change, PatchError, Undone, content_of, undo
+from factory.verify.sheet import Sheet
+from factory.verify.trees import LINK, SUBMODULE, Clash, Entry, Path, Trees, Unknown, joined, parts
+
+_BINARY_WITHIN = 8000
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A change that was re-derived: entry before and after by path, and what contents are known by object id."""
+
+    edits: Mapping[Path, tuple[Entry | None, Entry | None]]
+    contents: Mapping[str, bytes]
+
+    @property
+    def after(self) -> dict[Path, Entry | None]:
+        return {path: sides[1] for path, sides in self.edits.items()}
+
+    @property
+    def before(self) -> dict[Path, Entry | None]:
+        return {path: sides[0] for path, sides in self.edits.items()}
+
+
+class _Check:
+    """One change; findings name `place` (the folder of the evidence, with a slash)."""
+
+    def __init__(self, sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes]) -> None:
+        self.sheet = sheet
+        self.place = place
+        self.pack = pack
+        self.trees = trees
+        self.blobs = dict(blobs)
+
+    def wrong(self, kind: str, file: str, what: str) -> None:
+        self.sheet.wrong(kind, self.place + file, what, self.pack)
+
+
+def check_change(
+    sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes], changed: FilesChanged, patch: bytes
+) -> Verified | None:
+    """Re-derive one change; None where that cannot be done. New trees are at hand in `trees` afterwards."""
+    check = _Check(sheet, place, pack, trees, blobs)
+    edits = _edits(check, changed)
+    if edits is None or not _judge_trees(check, changed, edits):
+        return None
+    sides = [Change(joined(path), before, after) for path, (before, after) in edits.items()]
+    undone = _undone(check, sides, patch)
+    if undone is None:
+        return None
+    for row, side in zip(changed.files, sides, strict=True):
+        _judge_row(check, row, side, undone[side.path])
+    return Verified(MappingProxyType(edits), MappingProxyType(check.blobs))
+
+
+def _edits(check: _Check, changed: FilesChanged) -> dict[Path, tuple[Entry | None, Entry | None]] | None:
+    """The rows as edits, in their order. None, with findings, where they cannot be a change."""
+    edits: dict[Path, tuple[Entry | None, Entry | None]] = {}
+    before = len(check.sheet.findings)
+    last = b""
+    for row in changed.files:
+        path = unspell(row.path)
+        sides = (_entry(row.mode_before, row.oid_before), _entry(row.mode_after, row.oid_after))
+        problem = _problem(row, path, sides, last)
+        if path is None or problem:
+            check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", f"{row.path}: {problem}")
+            continue
+        last = os.fsencode(path)
+        edits[parts(path)] = sides
+    return edits if len(check.sheet.findings) == before else None
+
+
+def _entry(mode: str, oid: str) -> Entry | None:
+    return Entry(int(mode, 8), oid) if mode and oid else None
+
+
+def _problem(row: FileRow, path: str | None, sides: tuple[Entry | None, Entry | None], last: bytes) -> str:
+    if path is None or not path or {"", ".", ".."} & set(path.split("/")):
+        return "expected a path below the root, found none"
+    if (bool(row.mode_before), bool(row.mode_after)) != (bool(row.oid_before), bool(row.oid_after)):
+        return "expected mode and id together, found one of them"
+    if os.fsencode(path) <= last:
+        return "expected paths in order, each once, found another order"
+    if sides[0] == sides[1]:
+        return "expected a change, found the same entry before and after"
+    expected = _kind(*sides)
+    return "" if row.kind == expected else f"expected the kind {expected}, found {row.kind}"
+
+
+def _kind(before: Entry | None, after: Entry | None) -> str:
+    if before is None:
+        return "added"
+    if after is None:
+        return "removed"
+    if (before.mode == LINK) != (after.mode == LINK):
+        return "type"
+    return "mode" if before.oid == after.oid else "modified"
+
+
+def _judge_trees(check: _Check, changed: FilesChanged, edits: Mapping[Path, tuple[Entry | None, Entry | None]]) -> bool:
+    """Whether the result, edited back, is the base."""
+    trees = check.trees
+    try:
+        if not edits and changed.result_tree != changed.base_tree:
+            check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", "expected the files that differ, found none")
+            return False
+        for path, (_, after) in edits.items():
+            found = trees.at(changed.result_tree, path)
+            if found != after:
+                what = f"{spell(joined(path))}: expected {_shown(found)} as in the result's tree, found {_shown(after)}"
+                check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+                return False
+        back = trees.edited(changed.result_tree, {path: before for path, (before, _) in edits.items()})
+    except Unknown as unknown:
+        check.wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the tree {unknown}, found that it is missing")
+    except (Clash, ObjectError) as error:
+        check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", f"does not fit the result's tree: {error}")
+    else:
+        if back == changed.base_tree:
+            return True
+        what = f"taking it back from the result: expected the base tree {changed.base_tree}, found {back}"
+        check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+    return False
+
+
+def _shown(entry: Entry | None) -> str:
+    return f"{entry.mode:06o} {entry.oid[:12]}" if entry is not None else "no file"
+
+
+def _undone(check: _Check, sides: list[Change], patch: bytes) -> dict[str, Undone] | None:
+    after: dict[str, bytes] = {}
+    for side in sides:
+        if side.after is not None:
+            content = content_of(side.after, check.blobs.get(side.after.oid))
+            if content is not None:
+                after[side.path] = content
+    try:
+        return undo(patch, sides, after)
+    except PatchError as error:
+        hidden = error.hidden and error.hidden not in {side.path for side in sides}
+        if hidden:
+            what = f"expected only paths that FILES_CHANGED.json names, found {spell(error.hidden)}"
+            check.wrong("VERIFY_HIDDEN_CHANGE", "DIFF.patch", what)
+        else:
+            check.wrong("VERIFY_CHANGE", "DIFF.patch", spell(str(error)))
+        return None
+
+
+def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> None:
+    """Contents, digests and line counts of one path."""
+    before, after = side.before, side.after
+    if undone.before is not None and before is not None:
+        _take(check, side, before, undone.before)
+    for name, entry, digest in (("before", before, row.sha256_before), ("after", after, row.sha256_after)):
+        blob = check.blobs.get(entry.oid) if entry is not None else None
+        if entry is None or entry.mode == SUBMODULE:
+            due = ""
+        elif blob is None:
+            check.sheet.gap(f"content of {row.path} in {check.place}", "only its mode changed, so it is not carried")
+            continue
+        else:
+            due = hashlib.sha256(blob).hexdigest()
+        if digest != due:
+            what = f"{row.path}: expected sha256_{name} {due or 'empty'}, found {digest or 'empty'}"
+            check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+    _judge_counts(check, row, side, undone)
+
+
+def _take(check: _Check, side: Change, before: Entry, content: bytes) -> None:
+    """The content that the patch was undone to, under its id."""
+    if before.mode == SUBMODULE:
+        fits = content == content_of(before, None)
+    else:
+        fits = object_id("blob", content, check.trees.hash_name) == before.oid
+        if fits:
+            check.blobs[before.oid] = content
+    if not fits:
+        what = f"{spell(side.path)}: undone, expected the content {before.oid}, found another"
+        check.wrong("VERIFY_CHANGE", "DIFF.patch", what)
+
+
+def _judge_counts(check: _Check, row: FileRow, side: Change, undone: Undone) -> None:
+    found = (row.lines_added, row.lines_removed)
+    due: tuple[int | None, int | None] = (undone.added, undone.removed)
+    sides = [entry for entry in (side.before, side.after) if entry is not None]
+    contents = [content_of(entry, check.blobs.get(entry.oid)) for entry in sides]
+    binary = any(b"\0" in content[:_BINARY_WITHIN] for content in contents if content is not None)
+    if row.kind == "mode":
+        wrong = found not in ((0, 0), (None, None)) or (None not in contents and (found == (None, None)) != binary)
+    elif row.kind == "type" and None not in (*found, *due):
+        # A patch writes such a change as a removal and an addition; lines that both have do not count.
+        shared = {int(due[0] or 0) - int(found[0] or 0), int(due[1] or 0) - int(found[1] or 0)}
+        wrong = len(shared) != 1 or min(shared) < 0
+    else:
+        wrong = found != due or (None in due) != binary
+    if wrong:
+        what = f"{row.path}: expected {_counts(due)}, found {_counts(found)}"
+        check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+
+
+def _counts(counts: tuple[int | None, int | None]) -> str:
+    return "binary" if None in counts else f"+{counts[0]} −{counts[1]}"

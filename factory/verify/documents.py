@@ -1,0 +1,364 @@
+"""The documents of a bundle and of a run as this checker understands them; a test holds them to `schemas/`.
+
+Written apart from the writers' models on purpose. Does not know how a document is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from factory.verify.form import AtLeast, Like
+
+PolicyName = Literal["optional", "required", "required-from"]
+StatusName = Literal["PASS", "BLOCKED", "FAIL"]
+Sha256 = Annotated[str, Like(r"[0-9a-f]{64}")]
+MaybeSha256 = Annotated[str, Like(r"(?:[0-9a-f]{64})?")]
+Oid = Annotated[str, Like(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")]
+MaybeOid = Annotated[str, Like(r"(?:[0-9a-f]{40}(?:[0-9a-f]{24})?)?")]
+Mode = Annotated[str, Like(r"(?:[01][0-7]{5})?")]
+Count = Annotated[int, AtLeast(0)]
+Texts = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """A finding as evidence."""
+
+    id: str
+    severity: Literal["error", "warning", "note"]
+    message: str
+    hint: str
+    file: str
+    line: Count
+    column: Count
+    pack: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """One executed command."""
+
+    label: Annotated[str, Like(r"(?:step|format|lint|tests|check|must)-[1-9][0-9]*")]
+    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    name: str
+    run: str
+    rc: int
+    ended: Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRow:
+    """One attempt."""
+
+    number: Annotated[int, AtLeast(1)]
+    status: StatusName
+    result_tree: Oid
+    failure: MaybeSha256
+
+
+@dataclass(frozen=True, slots=True)
+class BundleStatus:
+    """STATUS.json of a bundle."""
+
+    schema_version: Literal[1]
+    pack: str
+    status: StatusName
+    action_key: Sha256
+    base_tree: Oid
+    result_tree: Oid
+    required: Texts
+    checks: tuple[CheckRow, ...]
+    findings: tuple[FindingRow, ...]
+    attempts: tuple[AttemptRow, ...]
+    artifacts: Texts
+    files_changed: Count
+    lines_added: Count
+    lines_removed: Count
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One changed path, before and after."""
+
+    path: str
+    kind: Literal["added", "modified", "removed", "mode", "type"]
+    mode_before: Mode
+    mode_after: Mode
+    oid_before: MaybeOid
+    oid_after: MaybeOid
+    sha256_before: MaybeSha256
+    sha256_after: MaybeSha256
+    lines_added: Count | None
+    lines_removed: Count | None
+
+
+@dataclass(frozen=True, slots=True)
+class FilesChanged:
+    """FILES_CHANGED.json."""
+
+    schema_version: Literal[1]
+    base_tree: Oid
+    result_tree: Oid
+    files: tuple[FileRow, ...]
+    ignored_dropped: Count
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsRow:
+    """Bounds in force."""
+
+    timeout: Count
+    memory: Count
+    processes: Count
+    disk: Count
+    output: Count
+    changed_lines: Count
+    attempts: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeLock:
+    """SCOPE_LOCK.json: the contract as resolved."""
+
+    schema_version: Literal[1]
+    pack: str
+    allowed: Texts
+    denied: Texts
+    protected: Texts
+    inputs: Texts | None
+    network: Texts
+    network_any: bool
+    cloud: Texts
+    cloud_any: bool
+    limits: LimitsRow
+    required_properties: Texts
+    artifacts_required: Texts
+    artifacts_optional: Texts
+    artifacts_normalized: Texts
+    docs_required: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class PackFileRow:
+    """A file of the pack's folder."""
+
+    path: str
+    mode: Mode
+    sha256: Sha256
+
+
+@dataclass(frozen=True, slots=True)
+class NeedRow:
+    """A pack depended on, by its action key."""
+
+    pack: str
+    key: Sha256
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRow:
+    """A command whose identity joins the key."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """ACTION.json: everything the action key is made of."""
+
+    format: Literal[1]
+    pack: str
+    files: tuple[PackFileRow, ...]
+    inputs: Oid
+    depends_on: tuple[NeedRow, ...]
+    properties: Texts
+    limits: LimitsRow
+    protected: Texts
+    environment: tuple[tuple[str, str], ...]
+    tools: tuple[ToolRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One log."""
+
+    label: str
+    path: str
+    sha256: Sha256
+    bytes: Count
+    truncated: bool
+    rc: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogIndex:
+    """LOGS/INDEX.json."""
+
+    schema_version: Literal[1]
+    logs: tuple[LogRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One file by digest and size."""
+
+    path: str
+    sha256: Sha256
+    bytes: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """manifest.json, RUN_MANIFEST.json."""
+
+    schema_version: Literal[1]
+    subject: str
+    files: tuple[ManifestRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecheckRow:
+    """One acceptance command on the merged tree."""
+
+    pack: str
+    label: str
+    run: str
+    outcome: Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
+    rc: int
+    culprits: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapRow:
+    """A pair of packs that touch one path."""
+
+    first: str
+    second: str
+    path: str
+    other_path: str
+    hidden: bool
+    resolved: str
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """MERGE.json."""
+
+    schema_version: Literal[1]
+    base_commit: Oid
+    base_tree: Oid
+    merged_tree: MaybeOid
+    order: Texts
+    bundles: tuple[ManifestRow, ...]
+    overlaps: tuple[OverlapRow, ...]
+    largest_set: Texts
+    smallest_conflict: Texts
+    exact: bool
+    findings: tuple[FindingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackLine:
+    """One pack's row of the run's verdict."""
+
+    pack: str
+    title: str
+    domain: str
+    why: str
+    status: StatusName
+    files_changed: Count
+    lines_added: Count
+    lines_removed: Count
+    checks_ok: Count
+    checks: Count
+    artifacts: Texts
+    bundle_sha256: MaybeSha256
+    came_from: str
+    reproducible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SigningRow:
+    """The signing policy in force and whether a key was at hand."""
+
+    policy: PolicyName
+    keys: Texts
+    signer: Literal["at-hand", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """attestations/policy.json: the configuration that the verdict was reached under."""
+
+    schema_version: Literal[1]
+    properties_required: Texts
+    properties_accepted: Texts
+    protected: Texts
+    ceilings: LimitsRow | None
+    network_hosts: Texts
+    overlap: Literal["block", "merge"]
+    signing: PolicyName
+    signing_keys: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class RunStatus:
+    """STATUS.json of a run."""
+
+    schema_version: Literal[1]
+    run_id: str
+    status: StatusName
+    base_ref: str
+    base_commit: Oid
+    base_tree: Oid
+    merged_tree: MaybeOid
+    packs_committed: bool
+    packs: tuple[PackLine, ...]
+    findings: tuple[FindingRow, ...]
+    rechecks: tuple[RecheckRow, ...]
+    overlaps: tuple[OverlapRow, ...]
+    largest_set: Texts
+    smallest_conflict: Texts
+    exact: bool
+    properties_given: Texts
+    properties_accepted: Texts
+    branch: str
+    signing: SigningRow
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One line of the ledger."""
+
+    schema_version: Literal[1]
+    seq: Annotated[int, AtLeast(1)]
+    event_id: Sha256
+    parent_event_id: MaybeSha256
+    prev: Sha256
+    ts_utc: Annotated[str, Like(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?Z")]
+    run_id: str
+    event_type: str
+    actor: str
+    duration_ms: Count
+    file_counts: Mapping[str, int]
+    hashes: Mapping[str, str]
+    rc: int
+    details: Mapping[str, str]
+
+
+BY_SCHEMA: tuple[tuple[str, type], ...] = (
+    ("bundle_status", BundleStatus),
+    ("files_changed", FilesChanged),
+    ("scope_lock", ScopeLock),
+    ("action", Action),
+    ("log_index", LogIndex),
+    ("manifest", Manifest),
+    ("merge", Merge),
+    ("run_status", RunStatus),
+    ("policy", Policy),
+    ("run_ledger_event", Event),
+)

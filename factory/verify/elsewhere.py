@@ -1,0 +1,182 @@
+"""The repository that a run was made in, where it is at hand: objects by id, and Git's three-way merge.
+
+Rule: Git runs in a throw-away repository of ours that only borrows the other's objects, with no
+configuration, hook or filter of anybody's; every object that it gives is hashed again here. Absent
+means not at hand, never "as expected". Sources: git-cat-file, git-merge-tree, gitrepository-layout.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from factory.verify.objects import Commit, ObjectError, commit_payload, object_id
+
+_SECONDS = 300
+_FIXED = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_SYSTEM": os.devnull,
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_NO_REPLACE_OBJECTS": "1",
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "HOME": os.devnull,
+    "LC_ALL": "C",
+    "TZ": "UTC",
+}
+
+
+def find_objects(start: Path) -> Path | None:
+    """The objects folder of the repository whose work tree is `start`; None where there is none."""
+    place = start / ".git"
+    try:
+        if place.is_file():
+            text = place.read_text("utf-8").strip()
+            if not text.startswith("gitdir: "):
+                return None
+            place = start / text.removeprefix("gitdir: ")
+            common = place / "commondir"
+            if common.is_file():
+                place = place / common.read_text("utf-8").strip()
+        return place / "objects" if (place / "objects").is_dir() else None
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+class Elsewhere:
+    """Objects of another repository. To be closed; a context manager."""
+
+    def __init__(self, objects: Path, hash_name: str) -> None:
+        program = shutil.which("git")
+        if program is None:
+            raise FileNotFoundError("git")
+        self._program = program
+        self._hash_name = hash_name
+        self._folder = Path(tempfile.mkdtemp(prefix="factory-verify-"))
+        self._reader: subprocess.Popen[bytes] | None = None
+        extension = f"[extensions]\n\tobjectformat = {hash_name}\n" if hash_name != "sha1" else ""
+        version = 1 if extension else 0
+        for folder in ("objects/info", "refs"):
+            (self._folder / folder).mkdir(parents=True)
+        (self._folder / "HEAD").write_text("ref: refs/heads/none\n", "ascii")
+        (self._folder / "config").write_text(
+            f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}", "ascii"
+        )
+        shallow = objects.parent / "shallow"
+        if shallow.is_file():
+            shutil.copyfile(shallow, self._folder / "shallow")
+        alternate = os.fsencode(objects.absolute())
+        quoted = b'"' + alternate.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+        (self._folder / "objects/info/alternates").write_bytes(quoted + b"\n")
+
+    def object(self, oid: str) -> tuple[str, bytes] | None:
+        """Kind and payload, hashed here; None where it is not at hand. Raises ObjectError where it is another."""
+        reader = self._reading()
+        if reader.stdin is None or reader.stdout is None:
+            raise ObjectError("expected to ask Git for objects, found no way to")
+        try:
+            reader.stdin.write(oid.encode("ascii") + b"\n")
+            reader.stdin.flush()
+            head = reader.stdout.readline().split()
+            if len(head) != 3:
+                return None
+            payload = reader.stdout.read(int(head[2]))
+            reader.stdout.read(1)
+        except OSError:
+            return None
+        kind = head[1].decode("ascii")
+        if object_id(kind, payload, self._hash_name) != oid:
+            raise ObjectError(f"the repository's object {oid}: expected it to hold what its id says, found another")
+        return kind, payload
+
+    def tree(self, oid: str) -> bytes | None:
+        """The payload of a tree."""
+        found = self.object(oid)
+        return found[1] if found is not None and found[0] == "tree" else None
+
+    def blob(self, oid: str) -> bytes | None:
+        """The content of a blob."""
+        found = self.object(oid)
+        return found[1] if found is not None and found[0] == "blob" else None
+
+    def tree_of_commit(self, oid: str) -> str:
+        """The tree that a commit names; empty where the commit is not at hand."""
+        found = self.object(oid)
+        if found is None or found[0] != "commit" or not found[1].startswith(b"tree "):
+            return ""
+        return found[1][5:].split(b"\n", 1)[0].decode("ascii", "replace")
+
+    def is_ancestor(self, commit: str, of: str) -> bool:
+        """Whether a commit is part of the history of another; False also where that cannot be told."""
+        if len(commit) != len(of):
+            return False
+        return commit == of or self._git("merge-base", "--is-ancestor", commit, of).returncode == 0
+
+    def merged(self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]) -> str:
+        """The tree of a clean three-way merge, empty where it is not clean. `payloads`: objects it may need."""
+        for oid, (kind, payload) in payloads.items():
+            self._write(oid, kind, payload)
+        root = self._commit(base, ())
+        sides = (self._commit(ours, (root,)), self._commit(theirs, (root,)))
+        settings = ("-c", "merge.directoryRenames=false", "-c", "merge.renames=false")
+        done = self._git(*settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
+        if done.returncode > 1:
+            raise ObjectError(f"git merge-tree: expected 0 or 1, found {done.returncode}")
+        return done.stdout.split(b"\0")[0].decode("ascii").strip() if done.returncode == 0 else ""
+
+    def _commit(self, tree: str, parents: tuple[str, ...]) -> str:
+        payload = commit_payload(Commit(tree, parents, "side"))
+        oid = object_id("commit", payload, self._hash_name)
+        self._write(oid, "commit", payload)
+        return oid
+
+    def _write(self, oid: str, kind: str, payload: bytes) -> None:
+        place = self._folder / "objects" / oid[:2] / oid[2:]
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(zlib.compress(f"{kind} {len(payload)}".encode("ascii") + b"\0" + payload, 1))
+
+    def _git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            self._argv(*words), capture_output=True, env=self._environment(), timeout=_SECONDS, check=False
+        )
+
+    def _argv(self, *words: str) -> list[str]:
+        return [self._program, f"--git-dir={self._folder}", *words]
+
+    def _environment(self) -> dict[str, str]:
+        return {**_FIXED, "PATH": os.environ.get("PATH", os.defpath)}
+
+    def _reading(self) -> subprocess.Popen[bytes]:
+        if self._reader is None:
+            self._reader = subprocess.Popen(
+                self._argv("cat-file", "--batch"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=self._environment(),
+            )
+        return self._reader
+
+    def close(self) -> None:
+        """End Git and remove what was made for it."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.kill()
+            reader.communicate()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()

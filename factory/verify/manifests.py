@@ -1,0 +1,135 @@
+"""Manifests and digest lists against the files that are there, both ways: nothing missing, nothing extra.
+
+Does not know what the files say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from factory.verify.documents import Manifest
+from factory.verify.folder import MOST_READ, Folder
+from factory.verify.form import FormError, layout, read
+from factory.verify.names import folded, spell
+from factory.verify.sheet import Sheet
+
+RUN_MANIFEST = "RUN_MANIFEST.json"
+_SHOWN = 16
+Digests = Mapping[str, str]
+
+
+class Seen:
+    """Digests of a folder's files, each computed once; and its names by the folder that they begin with."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+        self._known: dict[str, str] = {}
+        self._below: dict[str, list[str]] = {}
+
+    def __call__(self, path: str) -> str:
+        if path not in self._known:
+            self._known[path] = self._folder.sha256(path)
+        return self._known[path]
+
+    def below(self, top: str) -> tuple[str, ...]:
+        """Every name below a folder of the root, plain file or not; of all where that is empty."""
+        if not self._below:
+            self._below[""] = [*self._folder.sizes, *self._folder.odd]
+            for name in self._below[""]:
+                self._below.setdefault(f"{name.partition('/')[0]}/", []).append(name)
+        return tuple(self._below.get(f"{top}/" if top else "", ()))
+
+
+def check_names(sheet: Sheet, folder: Folder) -> None:
+    """Only plain files, and no two names that are one on some platform."""
+    for path, what in sorted(folder.odd.items()):
+        sheet.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected a plain file, found {what}")
+    seen: dict[str, str] = {}
+    for path in sorted(folder.sizes):
+        if folder.sizes[path] > MOST_READ and not path.startswith("raw/") and "/ARTIFACTS/" not in path:
+            sheet.wrong("VERIFY_FORM", spell(path), f"expected at most {MOST_READ} bytes, found {folder.sizes[path]}")
+        other = seen.setdefault(folded(path), path)
+        if other != path:
+            sheet.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected one name, found {spell(other)} beside it")
+
+
+def check_manifest(
+    sheet: Sheet, folder: Folder, seen: Seen, path: str, subject: str, pack: str = ""
+) -> Manifest | None:
+    """A manifest against every other file below its own folder."""
+    above = path.rpartition("/")[0]
+    prefix = f"{above}/" if above else ""
+    content = folder.read(path)
+    if content is None:
+        sheet.wrong("VERIFY_MISSING", path, "expected this manifest, found none", pack)
+        return None
+    try:
+        manifest = read(Manifest, content)
+    except FormError as error:
+        sheet.wrong("VERIFY_FORM", path, str(error), pack)
+        return None
+    sheet.differs("VERIFY_MANIFEST", path, "its subject", subject, spell(manifest.subject), pack)
+    listed = {prefix + row.path: row for row in manifest.files}
+    there = set(seen.below(above)) - {path}
+    compare(sheet, {name: row.sha256 for name, row in listed.items()}, there, seen, path, pack)
+    names = {row.path: prefix + row.path for row in manifest.files}
+    sizes = {
+        row.path: row.bytes if names[row.path] in sheet.spoilt else folder.sizes.get(names[row.path], row.bytes)
+        for row in manifest.files
+    }
+    rows = {row.path: {"bytes": sizes[row.path], "path": row.path, "sha256": row.sha256} for row in manifest.files}
+    again = layout({"schema_version": 1, "subject": subject, "files": [rows[name] for name in sorted(rows)]})
+    if again != content:
+        sheet.wrong("VERIFY_MANIFEST", path, "expected each file once, in order, with its size; found otherwise", pack)
+    return manifest
+
+
+def compare(
+    sheet: Sheet, listed: Digests, there: Iterable[str], seen: Callable[[str], str], by: str, pack: str = ""
+) -> None:
+    """Files on record against files that are there."""
+    present = set(there)
+
+    def owner(path: str) -> str:
+        above = path.partition("/")[0]
+        return pack or (above if f"{above}/manifest.json" in present else "")
+
+    for path in sorted(listed.keys() - present):
+        sheet.wrong("VERIFY_MISSING", spell(path), f"expected this file, which {by} names, found none", owner(path))
+    for path in sorted(present - listed.keys()):
+        sheet.wrong("VERIFY_EXTRA", spell(path), f"expected no file that {by} does not name, found it", owner(path))
+    for path in sorted(present & listed.keys()):
+        check_digest(sheet, path, listed[path], seen(path), owner(path))
+
+
+def check_digest(sheet: Sheet, path: str, expected: str, found: str, pack: str = "") -> None:
+    """One file's digest against one on record; a file is named once."""
+    if expected != found and path not in sheet.spoilt:
+        sheet.spoilt.add(path)
+        now = f"{found[:_SHOWN]}…" if found else "no plain file"
+        sheet.wrong("VERIFY_DIGEST", spell(path), f"expected sha256 {expected[:_SHOWN]}…, found {now}", pack)
+
+
+def check_list(sheet: Sheet, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]) -> None:
+    """A list for `sha256sum -c` against the files that it must hold, in its one form."""
+    content = folder.read(path)
+    if content is None:
+        sheet.wrong("VERIFY_MISSING", path, "expected this list of digests, found none")
+        return
+    due = [_row(name, seen(name)) for name in sorted(paths) if seen(name)]
+    found = content.splitlines(keepends=True)
+    if sheet.spoilt:  # whatever this list says of a file that was named already adds nothing
+        named = {_row(name, "").lstrip(b"\\") for name in sheet.spoilt}
+        due, found = ([row for row in rows if row.lstrip(b"\\")[64:] not in named] for rows in (due, found))
+    if due == found:
+        return
+    told, wanted = set(found), set(due)
+    odd = next((row for row in found if row not in wanted), next((row for row in due if row not in told), b""))
+    shown = spell(odd.decode("utf-8", "surrogateescape").rstrip("\n")) or "another order"
+    sheet.wrong("VERIFY_ATTESTATION", path, f"expected the digests of {len(due)} files as they are, found: {shown}")
+
+
+def _row(path: str, digest: str) -> bytes:
+    name = path.encode("utf-8", "surrogateescape")
+    escaped = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\r", b"\\r")
+    return (b"\\" if escaped != name else b"") + digest.encode("ascii") + b"  " + escaped + b"\n"

@@ -1,0 +1,228 @@
+"""The merged result made again: from the base and the bundles' changes, by entry, in one order.
+
+A bundle's change was re-derived before; here only trees are edited. Where packs overlap and the
+configuration has them merged, Git's own three-way merge is asked, which needs the repository.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from factory.verify.bundle import Bundle, carried_trees, tree_links
+from factory.verify.change import Verified, check_change
+from factory.verify.documents import FilesChanged, Merge, RunStatus
+from factory.verify.elsewhere import Elsewhere
+from factory.verify.folder import Folder
+from factory.verify.manifests import Seen
+from factory.verify.names import spell
+from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
+from factory.verify.overlaps import Pair, all_needs, in_order, overlapping, selection_problem
+from factory.verify.papers import load
+from factory.verify.sheet import Sheet
+from factory.verify.status import check_findings
+from factory.verify.trees import Clash, Entry, Path, Trees, Unknown
+
+Z = "Z_integrator"
+_RESULT = ("FILES_CHANGED.json", "DIFF.patch", "CHANGES.bundle")
+
+
+class NotAtHand(LookupError):
+    """Something that a check needs is not at hand: one clause."""
+
+
+class MergeCheck:
+    """The check of one run's integration."""
+
+    def __init__(
+        self, sheet: Sheet, run: Folder, seen: Seen, bundles: Mapping[str, Bundle], elsewhere: Elsewhere | None
+    ) -> None:
+        self.sheet = sheet
+        self.run = run
+        self.seen = seen
+        self.bundles = bundles
+        self.elsewhere = elsewhere
+        self.needs = all_needs({pack: bundle.needs for pack, bundle in bundles.items()})
+        self.met = overlapping({pack: bundle.change.after for pack, bundle in bundles.items()}, self.needs)
+        self.trees: Trees | None = None
+
+    def check(self, status: RunStatus) -> Merge | None:
+        """Hold MERGE.json and what lies beside it against base and bundles."""
+        merge = load(self.sheet, self.run, f"{Z}/MERGE.json", Merge)
+        if merge is None:
+            return None
+        for what, expected, found in (
+            ("the base commit", status.base_commit, merge.base_commit),
+            ("the base tree", status.base_tree, merge.base_tree),
+            ("the merged tree of STATUS.json", status.merged_tree, merge.merged_tree),
+            ("the overlaps of STATUS.json", status.overlaps, merge.overlaps),
+            ("the order", in_order(self.needs), merge.order),
+            ("its bundles", self._manifests(merge.order), [(r.path, r.sha256, r.bytes) for r in merge.bundles]),
+        ):
+            self.differs(f"{Z}/MERGE.json", what, expected, found)
+        check_findings(self.sheet, f"{Z}/MERGE.json", merge.findings)
+        self._overlaps(merge)
+        self._plan(merge)
+        if merge.merged_tree:
+            self._held(merge)
+        else:
+            for name in _RESULT:
+                if self.run.read(f"{Z}/{name}") is not None:
+                    self.sheet.wrong(
+                        "VERIFY_EXTRA", f"{Z}/{name}", "expected no result where nothing was merged, found it"
+                    )
+        return merge
+
+    def differs(self, file: str, what: str, expected: object, found: object) -> bool:
+        return self.sheet.differs("VERIFY_MERGE", file, what, expected, found)
+
+    def _manifests(self, order: Iterable[str]) -> list[tuple[str, str, int]]:
+        names = [f"{pack}/manifest.json" for pack in order]
+        return [(name, self.seen(name), self.run.sizes.get(name, -1)) for name in names]
+
+    def _overlaps(self, merge: Merge) -> None:
+        """Every overlap named, and each that is named real; unresolved ones keep anything from being merged."""
+        file = f"{Z}/MERGE.json"
+        named = {(row.first, row.second): row for row in merge.overlaps}
+        self.differs(file, "its overlapping pairs", sorted(self.met), sorted(named))
+        for pair, row in named.items():
+            paths = {(spell(one), spell(two)) for one, two in self.met.get(pair, set())}
+            if paths and (row.path, row.other_path) not in paths:
+                self.differs(file, f"where {row.first} and {row.second} meet", min(paths), (row.path, row.other_path))
+        open_ = sorted(pair for pair, row in named.items() if not row.resolved)
+        problem = selection_problem(self.bundles, open_, self.needs, merge.largest_set, merge.exact)
+        if problem:
+            self.sheet.wrong("VERIFY_MERGE", file, f"largest_set: {problem}, found {', '.join(merge.largest_set)}")
+        self.differs(file, "smallest_conflict", open_[0] if open_ else (), merge.smallest_conflict)
+        blocked = any(row.severity == "error" for row in merge.findings)
+        self.differs(file, "whether overlaps stand open without a finding", False, bool(open_) and not blocked)
+        self.differs(file, "whether something was merged", not blocked, bool(merge.merged_tree))
+
+    def _plan(self, merge: Merge) -> None:
+        rows = ["# Merge plan", "", f"Base commit `{merge.base_commit}`, tree `{merge.base_tree}`.", "", "Order:", ""]
+        rows += [f"{number}. {pack}" for number, pack in enumerate(merge.order, 1)]
+        result = f"tree `{merge.merged_tree}`" if merge.merged_tree else "nothing was merged"
+        rows += ["", f"Result: {result}."]
+        if merge.overlaps:
+            rows += ["", "| pack | pack | path | settled by |", "|---|---|---|---|"]
+            rows += [f"| {o.first} | {o.second} | `{o.path}` | {o.resolved or '—'} |" for o in merge.overlaps]
+            label = "" if merge.exact else " (greedy)"
+            rows += ["", f"Largest set that integrates{label}: {', '.join(merge.largest_set) or 'none'}."]
+            rows += [f"Smallest set that does not: {', '.join(merge.smallest_conflict) or 'none'}."]
+        if self.run.read(f"{Z}/MERGE_PLAN.md") != ("\n".join(rows) + "\n").encode("utf-8"):
+            self.sheet.wrong(
+                "VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", "expected what MERGE.json yields, found another text"
+            )
+
+    def _held(self, merge: Merge) -> None:
+        file = f"{Z}/CHANGES.bundle"
+        try:
+            self._result(merge)
+        except Unknown as unknown:
+            self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the tree {unknown}, found that it is missing")
+        except (Clash, ObjectError) as error:
+            self.sheet.wrong("VERIFY_OBJECTS", file, spell(str(error)))
+
+    def _result(self, merge: Merge) -> None:
+        """Z's own telling of the change, then the tree made again."""
+        changed = load(self.sheet, self.run, f"{Z}/FILES_CHANGED.json", FilesChanged)
+        patch = self.run.read(f"{Z}/DIFF.patch")
+        if patch is None:
+            self.sheet.wrong("VERIFY_MISSING", f"{Z}/DIFF.patch", "expected this file, found none")
+        carried = read_bundle(self.run.read(f"{Z}/CHANGES.bundle") or b"")
+        self._tip(merge, carried)
+        if changed is None or patch is None:
+            return
+        trees = (merge.base_tree, merge.merged_tree)
+        if self.differs(f"{Z}/FILES_CHANGED.json", "its trees", trees, (changed.base_tree, changed.result_tree)):
+            return
+        verified = self._change(carried, changed, patch)
+        if verified is not None and self.trees is not None:
+            due = self.trees.unshared(merge.merged_tree, merge.base_tree)
+            for oid in sorted(due - carried.objects.keys()):
+                file = f"{Z}/CHANGES.bundle"
+                self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing")
+            self._again(merge)
+
+    def _tip(self, merge: Merge, carried: Carried) -> None:
+        """The result's commit, made again; and nothing carried that it does not lead to."""
+        file = f"{Z}/CHANGES.bundle"
+        self.differs(file, "what it stands on", merge.base_commit, carried.prerequisite)
+        self.differs(file, "its ref", "refs/codex/result", carried.ref)
+        rows = "".join(f"- {pack} ({self._key(pack)[:16]})\n" for pack in merge.order)
+        message = f"Integrate {len(merge.order)} task pack{'' if len(merge.order) == 1 else 's'}\n\n{rows}"
+        payload = commit_payload(Commit(merge.merged_tree, (merge.base_commit,), message))
+        due = object_id("commit", payload, carried.hash_name)
+        if self.differs(file, "its tip", due, carried.tip):
+            return
+        for oid in unreached(carried, {due: (merge.merged_tree,), **tree_links(carried)}):
+            self.sheet.wrong("VERIFY_OBJECTS", file, f"expected only what its tip leads to, found {oid} too")
+
+    def _key(self, pack: str) -> str:
+        bundle = self.bundles.get(pack)
+        return bundle.status.action_key if bundle is not None else ""
+
+    def _change(self, carried: Carried, changed: FilesChanged, patch: bytes) -> Verified | None:
+        blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
+        elsewhere = self.elsewhere
+        if elsewhere is not None:
+            for row in changed.files:
+                blob = elsewhere.blob(row.oid_after) if row.kind == "mode" else None
+                blobs |= {row.oid_after: blob} if blob is not None else {}
+        fetch = elsewhere.tree if elsewhere is not None else lambda _: None
+        self.trees = Trees(carried.hash_name, carried_trees(carried), fetch)
+        return check_change(self.sheet, f"{Z}/", "", self.trees, blobs, changed, patch)
+
+    def _again(self, merge: Merge) -> None:
+        """The merged tree, made again from the base."""
+        try:
+            found = self.united(merge.base_tree, merge.order)
+        except NotAtHand as reason:
+            self.sheet.gap("merged tree", str(reason))
+        except Unknown as unknown:
+            self.sheet.gap("merged tree", f"the base's tree {unknown} is not at hand")
+        except (Clash, ObjectError) as error:
+            self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE.json", f"base and bundles do not unite: {spell(str(error))}")
+        else:
+            if not self.differs(f"{Z}/MERGE.json", "the tree of base and bundles", found, merge.merged_tree):
+                self.sheet.fact("merged tree", f"{found[:7]} re-made from base and bundles")
+
+    def united(self, base: str, order: Iterable[str]) -> str:
+        """The tree of the base with the changes of packs. Raises NotAtHand, Unknown, Clash, ObjectError."""
+        trees = self.trees
+        if trees is None:
+            raise NotAtHand("the trees of the result are not at hand")
+        packs = tuple(order)
+        asked = set(packs)
+        contested = {pack for pair in self.met if asked.issuperset(pair) for pack in pair}
+        here = base
+        waiting: dict[Path, Entry | None] = {}
+        for pack in packs:
+            bundle = self.bundles.get(pack)
+            if bundle is None:
+                raise NotAtHand(f"the bundle of {pack} was not re-derived")
+            if pack not in contested:
+                waiting |= bundle.change.after
+                continue
+            here, waiting = trees.edited(here, waiting), {}
+            here = self._three_way(base, here, bundle)
+        return trees.edited(here, waiting)
+
+    def _three_way(self, base: str, here: str, bundle: Bundle) -> str:
+        trees, elsewhere = self.trees, self.elsewhere
+        if trees is None or elsewhere is None:
+            raise NotAtHand("packs were merged three ways, and the repository is not at hand")
+        order = in_order({need: self.needs[need] for need in self.needs[bundle.pack]})
+        below = self.united(base, order)
+        theirs = trees.edited(below, bundle.change.after)
+        payloads: dict[str, tuple[str, bytes]] = {oid: ("tree", tree) for oid, tree in trees.payloads.items()}
+        for other in self.bundles.values():
+            payloads |= {oid: ("blob", blob) for oid, blob in other.change.contents.items()}
+        found = elsewhere.merged(below, here, theirs, payloads)
+        if not found:
+            raise Clash(f"{bundle.pack} does not merge cleanly")
+        return found
+
+
+def pairs_of(merge: Merge | None) -> tuple[Pair, ...]:
+    """Pairs whose overlap stands open."""
+    return tuple((row.first, row.second) for row in merge.overlaps if not row.resolved) if merge is not None else ()

@@ -1,0 +1,119 @@
+"""Names of files: their displayed form and back, and what no change may be called. Written independently.
+
+A path is `str` with surrogateescape, as Git's bytes decode; `spell` and `unspell` are each other's
+inverse. The rules are those of THREATS: portable, inside, not read as .git anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+
+_HIDDEN_CATEGORIES = frozenset({"Cf", "Cs", "Zl", "Zp"})
+_SHOWS_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+# What HFS+ leaves out when it compares names.
+_LEFT_OUT = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+_ESCAPED = re.compile(r"\\(?:\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|[^\\]", re.DOTALL)
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.DOTALL)
+_SHORT = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
+_MARKUP = re.compile(r"[\\`*_\[\]<>#@|!~&$]")
+_REFERENCE = re.compile(r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])", re.IGNORECASE)
+
+
+def spell(path: str) -> str:
+    """The displayed form: everything a terminal or a report could trip over written as an escape."""
+    out = []
+    for char in path:
+        code = ord(char)
+        if 0xDC80 <= code <= 0xDCFF:
+            out.append(f"\\x{code & 0xFF:02x}")
+        elif char == "\\":
+            out.append("\\\\")
+        elif code < 0x20 or 0x7F <= code < 0xA0 or char in _SHOWS_NOTHING or _is_hidden(char):
+            out.append(f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}")
+        else:
+            out.append(char)
+    return "".join(out)
+
+
+def unspell(text: str) -> str | None:
+    """The path that is displayed as `text`; None where no path is."""
+    parts = _ESCAPED.findall(text)
+    if sum(map(len, parts)) != len(text):
+        return None
+    path = "".join(map(_unescaped, parts))
+    return path if spell(path) == text else None
+
+
+def _unescaped(part: str) -> str:
+    if part[0] != "\\" or part == "\\\\":
+        return part[-1]
+    code = int(part[2:], 16)  # noqa: FURB166  no prefix that int knows
+    if part[1] == "x":
+        return chr(0xDC00 + code)
+    return chr(code) if code <= 0x10FFFF else "\ufffd"
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in _HIDDEN_CATEGORIES
+
+
+def folded(name: str) -> str:
+    """The form in which two names are one on some platform."""
+    composed = unicodedata.normalize("NFC", name.translate(_LEFT_OUT))
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", composed).casefold())
+
+
+def inert(text: str) -> str:
+    """`text` in Markdown with nothing that acts, as reports write it."""
+    shown = spell(" ".join(text.split())).replace("\\\\", "\\")
+    marked = _REFERENCE.sub(lambda found: found[0] + "\0", shown)
+    return _MARKUP.sub(lambda found: "\\" + found[0], marked).replace("\0", "&#8203;")
+
+
+def reads_as_git(name: str) -> bool:
+    """Whether some platform opens `name` as .git."""
+    stem = folded(name).partition(":")[0].rstrip(". ")
+    return stem == ".git" or re.fullmatch(r"git~[0-9]+", stem) is not None
+
+
+def why_unsafe(path: str) -> str:
+    """Why `path` could lead outside a workspace or into .git, one clause; empty when it cannot."""
+    if not path or path.startswith(("/", "\\\\")) or re.match(r"[A-Za-z]:", path):
+        return "is empty or absolute"
+    parts = path.split("/")
+    if {"", ".", ".."} & set(parts):
+        return "is not a plain relative path"
+    return "reads as .git" if any(map(reads_as_git, parts)) else ""
+
+
+def why_unportable(path: str) -> str:
+    """Why `path` cannot exist on every platform, one clause; empty when it can."""
+    if len(os.fsencode(path)) > 1024:
+        return "is longer than 1024 bytes"
+    return next(filter(None, map(_why_unportable, path.split("/"))), "")
+
+
+def _why_unportable(name: str) -> str:
+    if any(unicodedata.category(char) == "Cc" or char in _SHOWS_NOTHING or _is_hidden(char) for char in name):
+        return "holds a control, hidden or undecodable character"
+    if any(char in '<>:"|?*\\' for char in name):
+        return "holds a character that Windows reserves"
+    if name[-1:] in (".", " ") or name[:1] == " ":
+        return "starts with a space or ends with a dot or space"
+    small = folded(name)
+    if _DEVICE.fullmatch(small) or _SHORT.fullmatch(small):
+        return "is a Windows device or short name"
+    return "has a name longer than 255 bytes" if len(os.fsencode(name)) > 255 else ""
+
+
+def link_leaves(path: str, target: str) -> bool:
+    """Whether a link at `path` to `target` leads, or could lead, outside the workspace or into .git."""
+    if not target or target[0] in "/\\" or re.match(r"[A-Za-z]:", target):
+        return True
+    parts = [part for part in re.split(r"[/\\]", target) if part not in ("", ".")]
+    ups = 0
+    while ups < len(parts) and parts[ups] == "..":
+        ups += 1
+    return ups > path.count("/") or ".." in parts[ups:] or any(map(reads_as_git, parts))

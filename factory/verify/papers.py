@@ -1,0 +1,159 @@
+"""The documents of one bundle against one another and against the files beside them.
+
+Needs no Git object. Does not know contracts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from factory.verify.documents import Action, BundleStatus, FilesChanged, LogIndex, LogRow, ScopeLock
+from factory.verify.folder import Folder
+from factory.verify.form import FormError, canonical, plain, read
+from factory.verify.manifests import Seen, check_digest
+from factory.verify.names import inert, spell
+from factory.verify.sheet import Sheet
+
+_FIXED = frozenset(
+    "STATUS.json FILES_CHANGED.json DIFF.patch CHANGES.bundle SCOPE_LOCK.json ACTION.json SUMMARY.md manifest.json "
+    "LOGS/INDEX.json".split()
+)
+# No configuration takes these away.
+ALWAYS_PROTECTED = frozenset(".git .git/ **/.git/ .env* **/.env* dodo.py noxfile.py factory.toml .factory/".split())
+
+Shape = TypeVar("Shape")
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """The documents of one bundle, read."""
+
+    status: BundleStatus
+    changed: FilesChanged
+    lock: ScopeLock
+    action: Action
+    logs: LogIndex
+
+
+def load(sheet: Sheet, run: Folder, path: str, shape: type[Shape], pack: str = "") -> Shape | None:
+    """A document of the run; None, with a finding, where it is not there or does not hold its form."""
+    content = run.read(path)
+    if content is None:
+        sheet.wrong("VERIFY_MISSING", path, "expected this document, found none", pack)
+        return None
+    try:
+        return read(shape, content)
+    except FormError as error:
+        sheet.wrong("VERIFY_FORM", path, spell(str(error)), pack)
+        return None
+
+
+def load_papers(sheet: Sheet, run: Folder, pack: str) -> Papers | None:
+    """All documents of the bundle in `pack`/; None, with findings, where one does not hold."""
+    status = load(sheet, run, f"{pack}/STATUS.json", BundleStatus, pack)
+    changed = load(sheet, run, f"{pack}/FILES_CHANGED.json", FilesChanged, pack)
+    lock = load(sheet, run, f"{pack}/SCOPE_LOCK.json", ScopeLock, pack)
+    action = load(sheet, run, f"{pack}/ACTION.json", Action, pack)
+    logs = load(sheet, run, f"{pack}/LOGS/INDEX.json", LogIndex, pack)
+    if status is None or changed is None or lock is None or action is None or logs is None:
+        return None
+    return Papers(status, changed, lock, action, logs)
+
+
+def check_papers(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
+    """Hold the documents of one bundle against one another, and its files against them."""
+    _agreement(sheet, pack, papers)
+    _lock(sheet, pack, papers)
+    _files(sheet, run, seen, pack, papers)
+
+
+def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
+    """What STATUS, FILES_CHANGED and ACTION say of one another."""
+    status, changed, action = papers.status, papers.changed, papers.action
+    key = hashlib.sha256(canonical(plain(action))).hexdigest()
+    rows = changed.files
+    for kind, name, what, expected, found in (
+        ("VERIFY_ACTION", "STATUS.json", "its pack", pack, status.pack),
+        ("VERIFY_ACTION", "ACTION.json", "its pack", pack, action.pack),
+        ("VERIFY_ACTION", "STATUS.json", "the action key of ACTION.json", key, status.action_key),
+        ("VERIFY_CHANGE", "FILES_CHANGED.json", "its base tree", status.base_tree, changed.base_tree),
+        ("VERIFY_CHANGE", "FILES_CHANGED.json", "its result's tree", status.result_tree, changed.result_tree),
+        ("VERIFY_CHANGE", "STATUS.json", "files changed", len(rows), status.files_changed),
+        ("VERIFY_CHANGE", "STATUS.json", "lines added", _sum(row.lines_added for row in rows), status.lines_added),
+        ("VERIFY_CHANGE", "STATUS.json", "lines removed", _sum(r.lines_removed for r in rows), status.lines_removed),
+    ):
+        sheet.differs(kind, f"{pack}/{name}", what, expected, found, pack)
+    if not action.depends_on:
+        file = f"{pack}/STATUS.json"
+        sheet.differs("VERIFY_ACTION", file, "the base tree of ACTION.json", action.inputs, status.base_tree, pack)
+
+
+def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
+    """SCOPE_LOCK against the action, and against what nobody can loosen."""
+    lock, action, file = papers.lock, papers.action, f"{pack}/SCOPE_LOCK.json"
+    for what, expected, found in (
+        ("its pack", pack, lock.pack),
+        ("the limits of ACTION.json", action.limits, lock.limits),
+        ("the protected paths of ACTION.json", action.protected, lock.protected),
+        ("the properties of ACTION.json", action.properties, lock.required_properties),
+    ):
+        sheet.differs("VERIFY_ACTION", file, what, expected, found, pack)
+    for pattern in sorted(ALWAYS_PROTECTED - set(lock.protected)):
+        sheet.wrong("VERIFY_SCOPE", file, f"expected {pattern} to be protected, found that it is not", pack)
+
+
+def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
+    """Logs, artifacts and summary against the documents that name them; and nothing besides."""
+    status, place = papers.status, f"{pack}/"
+    check_logs(sheet, run, seen, place, papers.logs.logs, [(c.label, c.rc) for c in status.checks], pack)
+    own = [path.removeprefix(place) for path in seen.below(pack) if path in run.sizes]
+    artifacts = sorted(path.removeprefix("ARTIFACTS/") for path in own if path.startswith("ARTIFACTS/"))
+    there = tuple(sorted(map(spell, artifacts)))
+    sheet.differs("VERIFY_ARTIFACTS", f"{place}STATUS.json", "the files of ARTIFACTS/", there, status.artifacts, pack)
+    for path in sorted(path for path in own if path not in _FIXED and not path.startswith(("ARTIFACTS/", "LOGS/"))):
+        sheet.wrong("VERIFY_EXTRA", place + spell(path), "expected no such file in a bundle, found it", pack)
+    if run.read(f"{place}SUMMARY.md") != summary_of(status):
+        sheet.wrong("VERIFY_STATUS", f"{place}SUMMARY.md", "expected what STATUS.json yields, found another text", pack)
+
+
+def check_logs(
+    sheet: Sheet,
+    run: Folder,
+    seen: Seen,
+    place: str,
+    logs: tuple[LogRow, ...],
+    due: list[tuple[str, int]],
+    pack: str = "",
+) -> None:
+    """LOGS/ of `place` against its index, and the index against the commands (label, code) that are due."""
+    index = f"{place}LOGS/INDEX.json"
+    told = [(log.label, log.rc) for log in logs]
+    sheet.differs("VERIFY_LOGS", index, "commands and codes", due, told, pack)
+    known = {index}
+    for log in logs:
+        path = f"LOGS/{log.label}.log"
+        known.add(place + path)
+        sheet.differs("VERIFY_LOGS", index, "a log's path", path, log.path, pack)
+        check_digest(sheet, place + path, log.sha256, seen(place + path), pack)
+        if place + path not in sheet.spoilt:
+            sheet.differs("VERIFY_LOGS", place + path, "its size", log.bytes, run.sizes.get(place + path), pack)
+    there = (path for path in seen.below(place.rstrip("/")) if path in run.sizes)
+    for path in sorted(path for path in there if path.startswith(f"{place}LOGS/") and path not in known):
+        sheet.wrong("VERIFY_EXTRA", spell(path), "expected only logs that INDEX.json names, found it", pack)
+
+
+def _sum(counts: Iterable[int | None]) -> int:
+    return sum(count or 0 for count in counts)
+
+
+def summary_of(status: BundleStatus) -> bytes:
+    """SUMMARY.md as it must be."""
+    rows = [f"# {inert(status.pack)}: {status.status}", ""]
+    files = "1 file" if status.files_changed == 1 else f"{status.files_changed} files"
+    rows += [f"{files} changed, +{status.lines_added} −{status.lines_removed}.", ""]
+    rows += [f"- `{check.label}` ended with {check.rc}" for check in status.checks]
+    rows += [f"- **{row.id}** {inert(row.message)}" for row in status.findings]
+    return ("\n".join(rows).rstrip() + "\n").encode("utf-8")

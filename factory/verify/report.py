@@ -1,0 +1,135 @@
+"""FINAL_REPORT against the verdict: what it says of status, counts, trees, packs and findings must be theirs.
+
+The text is not rendered again here; its digest is bound by the ledger, and every line that carries a
+claim is held against the evidence. Does not know how a report is laid out otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factory.verify.documents import FilesChanged, RunStatus
+from factory.verify.folder import Folder
+from factory.verify.names import inert
+from factory.verify.sheet import Sheet
+
+_UNSIGNED = "No key was at hand, so nothing in this run is signed."
+_MD, _TXT = "Z_integrator/FINAL_REPORT.md", "Z_integrator/FINAL_REPORT.txt"
+
+_REPRODUCIBLE = ", reproducible: made twice in two environments, byte for byte"
+
+
+def check_report(sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None) -> None:
+    """Hold both forms of the report against the verdict."""
+    for path, starts, claims in (
+        (_MD, _first_lines(status, changed), tuple(_claims(status))),
+        (_TXT, _first_plain(status, changed), tuple(f"{row.id}  " for row in status.findings)),
+    ):
+        content = run.read(path)
+        if content is None:
+            sheet.wrong("VERIFY_MISSING", path, "expected the report, found none")
+            continue
+        lines = content.decode("utf-8", "replace").split("\n")
+        _compare(sheet, path, lines, starts, claims)
+        if path == _MD:
+            _nothing_more(sheet, lines, status)
+
+
+def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
+    tree = f"tree `{status.merged_tree[:12]}` on base" if status.merged_tree else "nothing merged, base"
+    what = f"{_counted(len(status.packs), 'pack')} · {_files(changed)}, {_lines(changed)} · {tree}"
+    accepted = ", ".join(status.properties_accepted)
+    return [
+        f"# {status.status} · {status.run_id}",
+        "",
+        f"**{status.status}** · {what} `{status.base_commit[:12]}` ({inert(status.base_ref)})",
+        "",
+        f"Enforced: {', '.join(status.properties_given) or 'nothing'}.",
+        f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.",
+        *(("", f"**{_UNSIGNED}**") if status.signing.signer == "none" else ()),
+    ]
+
+
+def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
+    tree = f"tree {status.merged_tree[:12]}" if status.merged_tree else "nothing merged"
+    what = f"{_counted(len(status.packs), 'pack')}, {_files(changed)} {_lines(changed)}"
+    return [
+        f"{status.status}  {status.run_id}",
+        f"{what}, {tree} on base {status.base_commit[:12]}",
+        f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
+        f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
+        _signing(status),
+    ]
+
+
+def _signing(status: RunStatus) -> str:
+    """What both forms say of signing."""
+    who = {
+        "optional": "a signature is optional",
+        "required": "a signature by a key pinned in factory.keys/ is required",
+        "required-from": f"a signature by one of {', '.join(status.signing.keys) or 'no key'} is required",
+    }[status.signing.policy]
+    signed = "A key was at hand; who signed is in attestations/checkpoint."
+    return f"Signing policy: {who}. {_UNSIGNED if status.signing.signer == 'none' else signed}"
+
+
+def _claims(status: RunStatus) -> Iterable[str]:
+    """Starts of lines that must stand in the report."""
+    for line in status.packs:
+        artifacts = f", {_counted(len(line.artifacts), 'artifact')}" if line.artifacts else ""
+        change = f"{_counted(line.files_changed, 'file')} +{line.lines_added} −{line.lines_removed}"
+        told = f"{change if line.files_changed else 'no change'}{artifacts}"
+        title = f"{inert(line.pack)} {inert(line.title)}"
+        checks = f"{line.checks_ok} of {line.checks} ok"
+        yield f"| {title} | {inert(line.domain)} | {line.status} | {told} | {checks} | {inert(line.why)} |"
+        origin = f", made by {line.came_from}" if line.came_from else ""
+        digest = f"`{line.bundle_sha256}`" if line.bundle_sha256 else "none"
+        again = _REPRODUCIBLE if line.reproducible else ""
+        yield f"- {inert(line.pack)}: bundle manifest sha256 {digest}{origin}{again}"
+    for row in status.findings:
+        owner = f"{inert(row.pack)}: " if row.pack else ""
+        yield f"- **{row.id}** ({row.severity}) {owner}{inert(row.message)}"
+    for check in status.rechecks:
+        yield f"| {inert(check.pack)} | {inert(check.label)} "
+    if status.merged_tree:
+        yield f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
+    yield _signing(status)
+
+
+def _compare(sheet: Sheet, path: str, lines: list[str], starts: list[str], claims: tuple[str, ...]) -> None:
+    for number, (due, found) in enumerate(zip(starts, lines, strict=False), 1):
+        if due != found:
+            sheet.wrong("VERIFY_REPORT", path, f"line {number}: expected {due!r}, found {found[:200]!r}")
+    left = list(lines)
+    for claim in claims:
+        line = next((line for line in left if line.startswith(claim)), None)
+        if line is None:
+            sheet.wrong("VERIFY_REPORT", path, f"expected a line that starts {claim[:200]!r}, found none")
+        else:
+            left.remove(line)
+
+
+def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
+    """No finding and no bundle beyond those of the verdict."""
+    for start, due in (("- **", len(status.findings)), ("- ", None)):
+        found = [line for line in lines if line.startswith(start) and (due is not None or ": bundle manifest" in line)]
+        expected = due if due is not None else len(status.packs)
+        if len(found) != expected:
+            sheet.wrong("VERIFY_REPORT", _MD, f"expected {expected} lines {start!r}, found {len(found)}")
+    due, called = sum(row.reproducible for row in status.packs), sum(_REPRODUCIBLE in line for line in lines)
+    if due != called:
+        sheet.wrong("VERIFY_REPORT", _MD, f"expected {due} packs called reproducible, found {called}")
+
+
+def _files(changed: FilesChanged | None) -> str:
+    return _counted(len(changed.files) if changed is not None else 0, "file")
+
+
+def _lines(changed: FilesChanged | None) -> str:
+    files = changed.files if changed is not None else ()
+    added, removed = sum(row.lines_added or 0 for row in files), sum(row.lines_removed or 0 for row in files)
+    return f"+{added} −{removed}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

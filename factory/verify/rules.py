@@ -1,0 +1,82 @@
+"""A change held against its SCOPE_LOCK, judged again by rules of this checker's own.
+
+Asked only where the evidence says PASS: there, nothing may be found. Does not know trees that are
+not at hand; the folders of changed paths always are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from factory.verify.change import Verified
+from factory.verify.documents import ScopeLock
+from factory.verify.names import folded, link_leaves, spell, why_unportable, why_unsafe
+from factory.verify.patterns import matches
+from factory.verify.trees import FOLDER, LINK, SUBMODULE, Entry, Path, Trees, joined
+
+Breach = tuple[str, str]
+
+
+def breaches(lock: ScopeLock, folder: str, trees: Trees, result: str, change: Verified) -> Iterator[Breach]:
+    """(displayed path, clause) of everything that a PASS may not have. Raises Unknown, ObjectError."""
+    for path, (before, after) in change.edits.items():
+        name = joined(path)
+        clause = (
+            _name(lock, name, after is not None)
+            or _kind(name, before, after, change)
+            or _scope(lock, name)
+            or _hidden(lock, folder, name, before)
+            or (_collision(trees, result, path) if after is not None else "")
+        )
+        if clause:
+            yield spell(name), clause
+
+
+def _name(lock: ScopeLock, path: str, kept: bool) -> str:
+    unsafe = why_unsafe(path)
+    if unsafe:
+        return f"expected a safe name, found one that {unsafe}"
+    if matches(lock.protected, path) or matches(lock.protected, folded(path)):
+        return "expected no change of a protected path, found one"
+    unportable = why_unportable(path) if kept else ""
+    return f"expected a portable name, found one that {unportable}" if unportable else ""
+
+
+def _kind(path: str, before: Entry | None, after: Entry | None, change: Verified) -> str:
+    if any(entry is not None and entry.mode == SUBMODULE for entry in (before, after)):
+        return "expected no change of a submodule, found one"
+    if after is not None and after.mode == LINK:
+        target = change.contents.get(after.oid)
+        if target is None or link_leaves(path, os.fsdecode(target)):
+            return "expected a link that stays inside, found one that can lead outside"
+    return ""
+
+
+def _scope(lock: ScopeLock, path: str) -> str:
+    if matches(lock.denied, path):
+        return "expected no change of a denied path, found one"
+    if not matches(lock.allowed, path):
+        return f"expected a path within {', '.join(lock.allowed) or 'nothing'}, found another"
+    return ""
+
+
+def _hidden(lock: ScopeLock, folder: str, path: str, before: Entry | None) -> str:
+    if before is None or lock.inputs is None or matches((*lock.inputs, f"{folder}/"), path):
+        return ""
+    return "expected a path among the inputs, found one that the pack could not see"
+
+
+def _collision(trees: Trees, result: str, path: Path) -> str:
+    here = result
+    for name in path:
+        siblings = trees.entries(here)
+        own = os.fsdecode(name)
+        other = next((n for n in siblings if n != name and folded(os.fsdecode(n)) == folded(own)), None)
+        if other is not None:
+            return f"expected one name, found {spell(os.fsdecode(other))} beside it"
+        entry = siblings.get(name)
+        if entry is None or entry.mode != FOLDER:
+            return ""
+        here = entry.oid
+    return ""

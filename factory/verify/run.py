@@ -1,0 +1,267 @@
+"""One run re-derived: files → bundles → merged result → verdict → report → history → attestations.
+
+Does not know where the folder lies; what is beside it comes as `Surroundings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from factory.model.finding import Finding
+from factory.verify.attestations import POLICY, AttestationCheck
+from factory.verify.bundle import Bundle, BundleCheck
+from factory.verify.documents import FilesChanged, Merge, PackLine, Policy, RunStatus
+from factory.verify.folder import Folder
+from factory.verify.form import FormError, read
+from factory.verify.history import HistoryCheck
+from factory.verify.manifests import RUN_MANIFEST, Seen, check_digest, check_manifest, check_names
+from factory.verify.merge import MergeCheck, Z, pairs_of
+from factory.verify.names import spell
+from factory.verify.objects import ObjectError
+from factory.verify.overlaps import selection_problem
+from factory.verify.papers import load
+from factory.verify.rechecks import check_rechecks
+from factory.verify.report import check_report
+from factory.verify.sheet import Fact, Gap, Sheet
+from factory.verify.stack import check_base
+from factory.verify.status import check_findings
+from factory.verify.surroundings import Surroundings
+from factory.verify.verdict import GOOD_OUTCOMES, of_findings, status_of
+
+_STATUS = f"{Z}/STATUS.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What one run came to.
+
+    `place` is where it lies ("" where nothing does); `status` is the verdict that was evaluated again
+    ("" where that was not possible).
+    """
+
+    run_id: str
+    status: str
+    files: int
+    findings: tuple[Finding, ...]
+    gaps: tuple[Gap, ...]
+    facts: tuple[Fact, ...]
+    place: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """Whether nothing was found. What was not checkable is in `gaps`."""
+        return not any(finding.blocks for finding in self.findings)
+
+
+def verify_run(run: Folder, around: Surroundings) -> Verified:
+    """Everything about one run's folder. Raises nothing that evidence can cause."""
+    sheet, seen = Sheet(), Seen(run)
+    status = load(sheet, run, _STATUS, RunStatus)
+    run_id = status.run_id if status is not None else run.name
+    check_names(sheet, run)
+    subject = run.name if around.named else run_id
+    check_manifest(sheet, run, seen, RUN_MANIFEST, subject)
+    files = len(run.sizes)
+    if not sheet.findings:
+        sheet.fact("manifests", f"{files} file{'' if files == 1 else 's'}, nothing missing, nothing extra")
+    evaluated = _RunCheck(sheet, run, seen, around).check(status) if status is not None else ""
+    return Verified(run_id, evaluated, files, tuple(sheet.findings), tuple(sheet.gaps), tuple(sheet.facts))
+
+
+class _RunCheck:
+    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings) -> None:
+        self.sheet = sheet
+        self.run = run
+        self.seen = seen
+        self.around = around
+
+    def check(self, status: RunStatus) -> str:
+        """All that hangs on the verdict; the status that was evaluated again."""
+        if self.around.named and status.run_id != self.run.name:
+            self.wrong("VERIFY_STATUS", f"its run: expected {self.run.name}, found {spell(status.run_id)}")
+        policy = load(self.sheet, self.run, POLICY, Policy)
+        bundles = self._bundles(status)
+        merging = MergeCheck(self.sheet, self.run, self.seen, bundles, self.around.elsewhere)
+        merge, changed = self._merged(status, bundles, merging)
+        self._base(status, bundles, merging)
+        self._lines(status, bundles)
+        if policy is not None:
+            self._policy(status, bundles, policy)
+        evaluated = self._evaluate(status, bundles, merge)
+        check_report(self.sheet, self.run, status, changed)
+        history = HistoryCheck(self.sheet, self.run, self.seen, self.around, status)
+        history.check(bundles)
+        attestations = AttestationCheck(self.sheet, self.run, self.seen, self.around, status)
+        attestations.check(bundles, history.told, policy)
+        return evaluated
+
+    def wrong(self, kind: str, what: str, pack: str = "") -> None:
+        self.sheet.wrong(kind, _STATUS, what, pack)
+
+    def differs(self, what: str, expected: object, found: object, pack: str = "") -> None:
+        self.sheet.differs("VERIFY_STATUS", _STATUS, what, expected, found, pack)
+
+    def _bundles(self, status: RunStatus) -> dict[str, Bundle]:
+        """Every bundle of the run, re-derived; the verdict must name exactly these."""
+        there = sorted(path.partition("/")[0] for path in self.run.sizes if _is_bundle(path))
+        named = [line.pack for line in status.packs if line.bundle_sha256]
+        stale = [line.pack for line in status.packs if not line.bundle_sha256]
+        for pack in sorted(set(named) - set(there)):
+            self.sheet.wrong("VERIFY_MISSING", f"{pack}/manifest.json", "expected this bundle, found none", pack)
+        for pack in sorted(set(there) - set(named) - set(stale)):
+            self.sheet.wrong("VERIFY_EXTRA", f"{pack}/", "expected no bundle that STATUS.json does not name, found it")
+        found = {}
+        for pack in (pack for pack in there if pack in named):
+            bundle = BundleCheck(self.sheet, self.run, self.seen, pack, self.around.elsewhere).check()
+            if bundle is not None:
+                found[pack] = bundle
+        if len(found) == len(named) and not any(finding.pack for finding in self.sheet.findings):
+            self.sheet.fact("bundles", f"{len(found)} re-derived, trees agree")
+        return found
+
+    def _merged(
+        self, status: RunStatus, bundles: dict[str, Bundle], merging: MergeCheck
+    ) -> tuple[Merge | None, FilesChanged | None]:
+        """What was merged, where something was."""
+        if self.run.read(f"{Z}/MERGE.json") is None:
+            if status.merged_tree:
+                self.sheet.wrong("VERIFY_MISSING", f"{Z}/MERGE.json", "expected it beside a merged tree, found none")
+            elif status.status == "PASS":
+                self.sheet.gap("merged tree", "this run merged nothing: not every phase was asked for")
+            return None, None
+        missing = [line.pack for line in status.packs if line.pack not in bundles]
+        if missing:
+            self.sheet.gap("merged tree", f"the bundle of {missing[0]} was not re-derived")
+            return None, self._changed()
+        merge = merging.check(status)
+        check_rechecks(self.sheet, self.run, self.seen, status, bundles, merging)
+        return merge, self._changed()
+
+    def _changed(self) -> FilesChanged | None:
+        try:
+            return read(FilesChanged, self.run.read(f"{Z}/FILES_CHANGED.json") or b"")
+        except FormError:
+            return None  # named where the result is checked
+
+    def _base(self, status: RunStatus, bundles: dict[str, Bundle], merging: MergeCheck) -> None:
+        """The base commit's tree, and what each pack saw of it."""
+        elsewhere = self.around.elsewhere
+        try:
+            tree = elsewhere.tree_of_commit(status.base_commit) if elsewhere is not None else ""
+        except ObjectError as error:
+            self.wrong("VERIFY_BASE", str(error))
+            return
+        if tree:
+            self.sheet.differs("VERIFY_BASE", _STATUS, "the tree of the base commit", tree, status.base_tree)
+        else:
+            self.sheet.gap(
+                "base commit", f"{status.base_commit[:12]} is not at hand; its tree is taken from STATUS.json"
+            )
+        for bundle in bundles.values():
+            check_base(self.sheet, merging, bundle, status.base_tree, status.packs_committed)
+
+    def _lines(self, status: RunStatus, bundles: dict[str, Bundle]) -> None:
+        """Each pack's row against its bundle."""
+        self.differs("the branch of a run that was just settled", "", status.branch)
+        names = [line.pack for line in status.packs]
+        self.differs("packs, each once and in order", sorted(set(names)), names)
+        for line in status.packs:
+            if line.bundle_sha256:
+                manifest = f"{line.pack}/manifest.json"
+                check_digest(self.sheet, manifest, line.bundle_sha256, self.seen(manifest), line.pack)
+            bundle = bundles.get(line.pack)
+            if bundle is not None:
+                self._line(line, bundle, status)
+
+    def _line(self, line: PackLine, bundle: Bundle, status: RunStatus) -> None:
+        told, own = bundle.status, f"{line.pack}:"
+        for what, expected, found in (
+            ("title", bundle.contract.title, line.title),
+            ("domain", bundle.contract.domain, line.domain),
+            ("why, a line of its spec.md", True, bundle.tells(line.why)),
+            ("files changed", told.files_changed, line.files_changed),
+            ("lines added", told.lines_added, line.lines_added),
+            ("lines removed", told.lines_removed, line.lines_removed),
+            ("checks that ended with 0", sum(check.rc == 0 for check in told.checks), line.checks_ok),
+            ("checks", len(told.required), line.checks),
+            ("artifacts", told.artifacts, line.artifacts),
+        ):
+            self.differs(f"{own} {what}", expected, found, line.pack)
+        refused = any(row.severity == "error" and row.pack == line.pack for row in status.findings)
+        if line.status != told.status and not (told.status == "PASS" and line.status != "PASS" and refused):
+            self.differs(f"{own} status", told.status, line.status, line.pack)
+
+    def _policy(self, status: RunStatus, bundles: dict[str, Bundle], policy: Policy) -> None:
+        """What the verdict was reached under: nothing lacking that is not accepted, nothing loosened."""
+        lacking = set(policy.properties_required) - set(status.properties_given)
+        accepted = tuple(sorted(lacking & set(policy.properties_accepted)))
+        self.differs("properties accepted as lacking", accepted, status.properties_accepted)
+        if status.status == "PASS":
+            self.differs("properties lacking", "", ", ".join(sorted(lacking - set(accepted))))
+        for bundle in bundles.values():
+            lock = bundle.lock
+            self.differs(
+                f"{bundle.pack}: protected", "", ", ".join(sorted(set(policy.protected) - set(lock.protected)))
+            )
+            if bundle.status.status == "PASS":
+                self.differs(f"{bundle.pack}: properties", policy.properties_required, lock.required_properties)
+        merged = [row for row in status.overlaps if row.resolved]
+        self.differs("overlaps merged where policy blocks them", 0, len(merged) if policy.overlap == "block" else 0)
+        signing = (policy.signing, policy.signing_keys)
+        self.differs("the signing policy", signing, (status.signing.policy, status.signing.keys))
+
+    def _evaluate(self, status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> str:
+        """The run's verdict from everything below it."""
+        check_findings(self.sheet, _STATUS, status.findings)
+        missing = [row for row in _needed(status, bundles, merge) if row not in {f.id for f in status.findings}]
+        self.differs("findings that its packs and checks yield", "", ", ".join(sorted(set(missing))))
+        due = status_of(_observations(status, bundles, merge))
+        self.differs("the verdict that its evidence yields", due, status.status)
+        if due == status.status:
+            self.sheet.fact("verdict", f"{due} re-evaluated")
+        pairs = sorted({*pairs_of(merge), *_culprits(status)})
+        self.differs("smallest_conflict", pairs[0] if pairs else (), status.smallest_conflict)
+        if merge is None:
+            self.differs("largest_set, where nothing was merged", (), status.largest_set)
+        else:
+            needs = {pack: frozenset(bundle.needs) for pack, bundle in bundles.items()}
+            problem = selection_problem(bundles, pairs, needs, status.largest_set, status.exact)
+            if problem:
+                self.wrong("VERIFY_MERGE", f"largest_set: {problem}, found {', '.join(status.largest_set)}")
+        return due
+
+
+def _is_bundle(path: str) -> bool:
+    return path.count("/") == 1 and path.endswith("/manifest.json")
+
+
+def _observations(status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> Iterable[str]:
+    """What the run's evidence observes, by the names of the table."""
+    yield from of_findings(status.findings)
+    if any(line.status == "FAIL" for line in status.packs):
+        yield "crashed"
+    if any(bundle.status.status != "PASS" for bundle in bundles.values()):
+        yield "check-not-zero"
+    if any(row.outcome not in GOOD_OUTCOMES for row in status.rechecks):
+        yield "check-not-zero"
+    if merge is not None and (not merge.merged_tree or of_findings(merge.findings) or pairs_of(merge)):
+        yield "finding"
+    if merge is not None and any(line.status != "PASS" for line in status.packs):
+        yield "check-missing"
+
+
+def _needed(status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> Iterable[str]:
+    """Ids of findings that must have reached the verdict: nothing refused below may be left out above."""
+    for line in status.packs:
+        bundle = bundles.get(line.pack)
+        if bundle is not None and line.status == bundle.status.status:
+            yield from (row.id for row in bundle.status.findings)
+    if merge is not None:
+        yield from (row.id for row in merge.findings)
+
+
+def _culprits(status: RunStatus) -> Iterable[tuple[str, str]]:
+    for row in status.rechecks:
+        for other in row.culprits:
+            yield (min(row.pack, other), max(row.pack, other))

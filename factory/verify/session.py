@@ -1,0 +1,245 @@
+"""From a place on a disk to verified runs: which runs there are, what lies beside them, who is trusted.
+
+Rule: everything is only read. A run that never finished has nothing to verify and is told so; one
+that the ledger says finished and that is gone is a finding, unless the ledger says that it was removed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+
+from factory.model.finding import Finding, Location
+from factory.verify.elsewhere import Elsewhere, find_objects
+from factory.verify.folder import DiskFolder, open_folder
+from factory.verify.form import FormError
+from factory.verify.history import FINISHED
+from factory.verify.manifests import RUN_MANIFEST
+from factory.verify.names import spell
+from factory.verify.notes import Checkpoint, Key, read_key
+from factory.verify.objects import ObjectError
+from factory.verify.run import Verified, verify_run
+from factory.verify.sheet import Gap
+from factory.verify.surroundings import (
+    LEDGER,
+    OPTIONAL,
+    Demand,
+    Ledger,
+    Surroundings,
+    load_checkpoints,
+    load_ledger,
+    names_below,
+)
+from factory.verify.trees import FOLDER, Trees, Unknown
+
+PINS = b"factory.keys"
+STATE = ".factory"
+_REMOVED = "gc.removed"
+# Ways of knowing a key, the one that counts most first.
+_WAYS = ("pinned", "given", "own", "once", "theirs")
+_COMMIT = re.compile(rb'"base_commit": "([0-9a-f]{40}(?:[0-9a-f]{24})?)"')
+
+
+class Unreadable(Exception):
+    """A place that holds no run: one clause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks: keys that they give or own, what they demand, their repository's work tree (None: nowhere) and HEAD.
+
+    `checkpoints` are those that they kept themselves, by the names of their files.
+    """
+
+    keys: tuple[Key, ...] = ()
+    demand: Demand = OPTIONAL
+    repository: Path | None = None
+    head: str = ""
+    checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """A state folder's ledger and checkpoints, read once for all its runs."""
+
+    ledger: Ledger | None
+    checkpoints: dict[str, Checkpoint]
+    unread: tuple[str, ...]
+    at_home: bool
+    """Whether it is the state folder of a repository, and no copy of one."""
+
+
+def verify_at(place: Path, asked: Asked) -> Verified:
+    """One run's folder, wherever it lies. Raises Unreadable where it is no folder."""
+    root = place.absolute()
+    beside = root.parent.parent if root.parent.name == "runs" else None
+    return _verify(root, _state(beside, asked) if beside is not None else None, asked)
+
+
+def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
+    """The run of that id, or the one that finished last (""); None where there is no such run. Raises Unreadable."""
+    known = _state(state, asked)
+    name = run_id or _last(state, known)
+    return _found(state, name, known, asked) if name else None
+
+
+def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
+    """Every run of a state folder: those that lie there, then those that the ledger tells of."""
+    known = _state(state, asked)
+    names = names_below(state / "runs")
+    for name in [*names, *sorted(_all_finished(known) - set(names))]:
+        try:
+            found = _found(state, name, known, asked)
+        except Unreadable as error:
+            found = _told(name, finding=str(error))
+        if found is not None:
+            yield found
+
+
+def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | None:
+    """A run of a state folder: verified, or what is told of it; None where nothing is."""
+    place = state / "runs" / name
+    if place.is_symlink():
+        return _told(name, finding="expected the folder of a run, found a symbolic link")
+    settled = (place / RUN_MANIFEST).exists() or name in known.checkpoints or name in known.unread
+    if place.is_dir() and (settled or _finished(known, name)):
+        return _verify(place, known, asked)
+    if place.is_dir() and known.ledger is None:
+        return _told(name, finding=f"expected {RUN_MANIFEST} or a ledger that tells of this run, found neither")
+    if place.is_dir():
+        return _told(name, gap="it never finished, so nothing of it was settled")
+    if _REMOVED in _kinds(known, name):
+        return _told(name, gap="its evidence was removed, which the ledger tells")
+    if _finished(known, name):
+        return _told(name, finding="expected the evidence of a run that the ledger says finished, found none")
+    return None
+
+
+def _last(state: Path, known: _State) -> str:
+    """The run that finished last, wherever its evidence is now; empty where none did.
+
+    One whose evidence was removed, and which the ledger tells so, counts no more. Without a ledger, it is the
+    run whose checkpoint was made over the most events, else any.
+    """
+    if known.ledger is None:
+        return max(names_below(state / "runs"), key=lambda name: _size(known, name), default="")
+    chain = known.ledger.chain
+    done = [event for events in chain.by_run.values() for event in events if event.event_type == FINISHED]
+    latest = sorted(done, key=lambda event: event.seq, reverse=True)
+    return next((event.run_id for event in latest if _REMOVED not in _kinds(known, event.run_id)), "")
+
+
+def _size(known: _State, name: str) -> int:
+    return known.checkpoints[name].size if name in known.checkpoints else 0
+
+
+def _told(name: str, gap: str = "", finding: str = "") -> Verified:
+    place = f"runs/{spell(name)}"
+    wrong = (Finding("VERIFY_MISSING", f"{place}: {finding}", "", Location(place)),) if finding else ()
+    return Verified(name, "", 0, wrong, (Gap("run", gap),) if gap else (), ())
+
+
+def _state(state: Path, asked: Asked) -> _State:
+    checkpoints, unread = load_checkpoints(state / "runs")
+    known = (*checkpoints.values(), *asked.checkpoints.values())
+    at_home = state.name == STATE and (state.parent / ".git").exists()
+    return _State(load_ledger(state / LEDGER, {one.size for one in known}), checkpoints, unread, at_home)
+
+
+def _kinds(state: _State, run_id: str) -> frozenset[str]:
+    return state.ledger.chain.kinds(run_id) if state.ledger is not None else frozenset()
+
+
+def _finished(state: _State, run_id: str) -> bool:
+    return FINISHED in _kinds(state, run_id)
+
+
+def _all_finished(state: _State) -> set[str]:
+    known = state.ledger.chain.by_run if state.ledger is not None else {}
+    return {run_id for run_id in known if _finished(state, run_id)}
+
+
+def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
+    try:
+        run = open_folder(root)
+    except OSError as error:
+        raise Unreadable(f"expected the folder of a run at {str(root)!r}, found: {error.strerror or error}") from error
+    around = Surroundings(keys=asked.keys, demand=asked.demand, named=state is not None, kept=asked.checkpoints)
+    if state is not None:
+        others = {name: checkpoint for name, checkpoint in state.checkpoints.items() if name != run.name}
+        around = replace(around, ledger=state.ledger, others=others, unread=state.unread, ledger_due=state.at_home)
+    with _elsewhere(run, asked) as (elsewhere, whose):
+        pins = _pins(elsewhere, run, asked, whose) if elsewhere is not None else ()
+        around = replace(around, elsewhere=elsewhere, keys=_unique((*asked.keys, *pins)))
+        return replace(verify_run(run, around), place=str(root))
+
+
+def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
+    """Each key once, in the way of knowing it that counts most."""
+    ranked = sorted(keys, key=lambda key: _WAYS.index(key.how))
+    found: dict[str, Key] = {}
+    for key in ranked:
+        found.setdefault(key.id, key)
+    return tuple(found.values())
+
+
+@contextmanager
+def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None, bool]]:
+    """The repository that the run lies in, else the one of who asks, and whether it is theirs; none without objects."""
+    state = run.root.parent.parent
+    own = state.parent if run.root.parent.name == "runs" and state.name == STATE else None
+    places = ((place, find_objects(place)) for place in (own, asked.repository) if place)
+    place, objects = next(((place, objects) for place, objects in places if objects), (None, None))
+    commit = _base_commit(run)
+    with ExitStack() as stack:
+        if objects is None or place is None or not commit:
+            yield None, False
+            return
+        try:
+            elsewhere = stack.enter_context(Elsewhere(objects, "sha1" if len(commit) == 40 else "sha256"))
+        except OSError:
+            yield None, False
+        else:
+            yield elsewhere, asked.repository is not None and place.resolve() == asked.repository.resolve()
+
+
+def _base_commit(run: DiskFolder) -> str:
+    """The commit that the verdict names, looked up before anything is parsed."""
+    found = _COMMIT.search(run.read("Z_integrator/STATUS.json") or b"")
+    return found[1].decode("ascii") if found else ""
+
+
+def _pins(elsewhere: Elsewhere, run: DiskFolder, asked: Asked, whose: bool) -> Iterator[Key]:
+    """Keys pinned in what who asks has checked out, and in the run's base commit.
+
+    Only the first are trusted: the run names its base commit, and a pin that was taken away since says
+    that its key is trusted no more. The others are known, so that this can be told.
+    """
+    commits = {asked.head: "pinned"} if whose and asked.head else {}
+    base = _base_commit(run)
+    if base and base not in commits:
+        ours = bool(commits) and elsewhere.is_ancestor(base, asked.head)
+        commits[base] = "once" if ours else "theirs"
+    for commit, how in commits.items():
+        yield from _pinned(elsewhere, commit, how)
+
+
+def _pinned(elsewhere: Elsewhere, commit: str, how: str) -> Iterator[Key]:
+    try:
+        tree = elsewhere.tree_of_commit(commit)
+        trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, elsewhere.tree)
+        folder = trees.at(tree, (PINS,)) if tree else None
+        entries = trees.entries(folder.oid) if folder is not None and folder.mode == FOLDER else {}
+    except (Unknown, ObjectError):
+        return
+    for name, entry in entries.items():
+        try:
+            content = elsewhere.blob(entry.oid) if name.endswith(b".pub") else None
+            if content is not None:
+                yield read_key(content, how)
+        except (ObjectError, FormError):
+            continue  # a key that cannot be read is not trusted

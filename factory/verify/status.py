@@ -1,0 +1,92 @@
+"""A bundle's status evaluated again: what had to run, what ran, every attempt, and the verdict they yield."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+
+from factory.verify.contract import Contract, Wanted
+from factory.verify.documents import BundleStatus, CheckRow, FindingRow, ScopeLock
+from factory.verify.sheet import Sheet
+from factory.verify.verdict import status_of_pack, weight_of
+
+
+def check_status(
+    sheet: Sheet, place: str, status: BundleStatus, contract: Contract, lock: ScopeLock, log: Callable[[str], bytes]
+) -> None:
+    """Hold STATUS.json against the contract, its own records and its logs."""
+    file = f"{place}STATUS.json"
+
+    def differs(what: str, expected: object, found: object) -> bool:
+        return sheet.differs("VERIFY_STATUS", file, what, expected, found, status.pack)
+
+    wanted = (*contract.steps, *contract.acceptance) if contract.acceptance else ()
+    differs("the commands that must end with 0", tuple(each.label for each in wanted), status.required)
+    ran = [(check.label, check.kind, check.name, check.run) for check in status.checks]
+    due = [(each.label, each.kind, each.name, each.run) for each in expected_to_run(contract, status.checks)]
+    if ran != due:
+        odd = next((row for row in ran if row not in due), None) or next(
+            (row for row in due if row not in ran), ran[:1]
+        )
+        sheet.wrong(
+            "VERIFY_STATUS", file, f"expected the commands of the contract, found otherwise: {odd}", status.pack
+        )
+    for check in status.checks:
+        if check.ended != "exited" and check.rc == 0:
+            differs(f"the code of {check.label}, which {check.ended}", "another than 0", check.rc)
+    check_findings(sheet, file, status.findings, status.pack)
+    differs("the status that its evidence yields", _due(status), status.status)
+    _attempts(differs, status, lock, log)
+
+
+def expected_to_run(contract: Contract, checks: Iterable[CheckRow]) -> tuple[Wanted, ...]:
+    """Steps up to the first that failed; where none did, every acceptance command too."""
+    codes = {check.label: check.rc for check in checks}
+    done = []
+    for step in contract.steps:
+        done.append(step)
+        if codes.get(step.label) != 0:
+            return tuple(done)
+    return (*done, *contract.acceptance)
+
+
+def check_findings(sheet: Sheet, file: str, findings: Iterable[FindingRow], pack: str = "") -> None:
+    """Whether each finding weighs what the catalogue says."""
+    for row in findings:
+        if weight_of(row.id) != row.severity:
+            what = f"the weight of {row.id}"
+            sheet.differs("VERIFY_STATUS", file, what, weight_of(row.id), row.severity, pack)
+
+
+def _due(status: BundleStatus) -> str:
+    return status_of_pack(status.required, status.checks, status.findings)
+
+
+def _attempts(
+    differs: Callable[[str, object, object], bool], status: BundleStatus, lock: ScopeLock, log: Callable[[str], bytes]
+) -> None:
+    attempts = status.attempts
+    numbers = [attempt.number for attempt in attempts]
+    if differs("its attempts, counted", list(range(1, len(numbers) + 1)) or [1], numbers):
+        return
+    differs("attempts within their limit", True, len(numbers) <= lock.limits.attempts)
+    last = attempts[-1]
+    differs("the tree of the last attempt", status.result_tree, last.result_tree)
+    without = [row for row in status.findings if row.id != "FLAKY"]
+    differs("the status of the last attempt", status_of_pack(status.required, status.checks, without), last.status)
+    differs("the failure of the last attempt", _failure(status.checks, log), last.failure)
+    differs("attempts that passed before the last", [], [a.number for a in attempts[:-1] if a.status == "PASS"])
+    by_tree: dict[str, set[str]] = {}
+    for attempt in attempts:
+        by_tree.setdefault(attempt.result_tree, set()).add(attempt.status)
+    flaky = any(len(statuses) > 1 for statuses in by_tree.values())
+    differs("whether it is called flaky", flaky, any(row.id == "FLAKY" for row in status.findings))
+
+
+def _failure(checks: Iterable[CheckRow], log: Callable[[str], bytes]) -> str:
+    """The name of the first failure: over label, code and log."""
+    for check in checks:
+        if check.rc != 0:
+            parts = (check.label.encode(), str(check.rc).encode(), log(check.label))
+            return hashlib.sha256(b"\0".join(parts)).hexdigest()
+    return ""

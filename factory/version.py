@@ -1,0 +1,3 @@
+"""The version, as a literal: asking the installed metadata would cost more than the whole start."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,316 @@
+"""Make the environment `.venv` from the committed lock: called by `./dev`, from the repository's root.
+
+Rule: a stage counts once the copies of its files are in `.venv/.dev`, and they are put
+there after it, by one rename. What a killed run leaves behind is gone on with, or made
+again, under a lock that dies with its holder. Only an environment that carries our mark is ever
+removed. Wheels are downloaded once, into the user's cache, and every installation is
+made from there, without network, with every hash checked.
+
+Uses the standard library of Python 3.11 only; knows nothing of `factory`.
+Exit codes: 0 ready, 2 cannot prepare, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+MARK = "made-by-dev"
+LOCK = "requirements.lock"
+PROJECT = "pyproject.toml"
+# The copies in .venv/.dev that must equal the repository's files, byte by byte.
+COMPARED = (LOCK, PROJECT)
+
+
+class PrepareError(Exception):
+    """The environment cannot be made; the text is the sentence to print."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The folders of one preparation: the repository, its environment, the wheels of its lock."""
+
+    root: Path
+    place: str  # the root as the shell spells it; compared there without starting Python
+    wheels: Path
+
+    @property
+    def venv(self) -> Path:
+        """The environment."""
+        return self.root / ".venv"
+
+    @property
+    def stamp(self) -> Path:
+        """Copies of the files that the environment is known to be in step with."""
+        return self.venv / ".dev"
+
+    @property
+    def scripts(self) -> Path:
+        """The folder of the environment's commands."""
+        return self.venv / ("Scripts" if sys.platform == "win32" else "bin")
+
+
+def main(argv: list[str]) -> int:
+    """Prepare the environment of the current folder; `argv` holds its name as the shell spells it."""
+    try:
+        prepare(make_site(argv[0]))
+    except PrepareError as error:
+        say(str(error))
+        return EXIT_REFUSED
+    except OSError as error:
+        say(f"expected to write the environment, found {error.strerror or error} at {error.filename}; make it writable")
+        return EXIT_REFUSED
+    except KeyboardInterrupt:
+        say("interrupted; call ./dev again to go on")
+        return EXIT_INTERRUPTED
+    return 0
+
+
+def make_site(place: str) -> Site:
+    """Find the folders for the current folder; the wheels' folder is named after the lock's digest."""
+    root = Path.cwd()
+    digest = hashlib.sha256((root / LOCK).read_bytes()).hexdigest()
+    return Site(root=root, place=place, wheels=cache_folder() / "codex-orchestrator" / "wheels" / digest)
+
+
+def cache_folder() -> Path:
+    """`$XDG_CACHE_HOME`, or `~/.cache` where it is unset or, against its specification, relative."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
+    except RuntimeError as error:
+        raise PrepareError("expected a home folder for the wheels, found none; set XDG_CACHE_HOME") from error
+
+
+def prepare(site: Site) -> None:
+    """Bring the environment to its finished state, doing only what is still missing."""
+    with locked(site.root / ".venv.lock") as lock:
+        if is_ready(site, COMPARED):
+            return
+        if not is_ready(site, (LOCK,)):
+            make_environment(site, lock)
+            download_wheels(site)
+            install_lock(site, lock)
+        write_stamp(site, (LOCK,))
+        install_project(site, lock)
+        write_stamp(site, COMPARED)
+    say("ready")
+
+
+def is_ready(site: Site, compared: tuple[str, ...]) -> bool:
+    """Whether the environment is finished, still where it was made, and equal in these files."""
+    try:
+        if (site.stamp / "place").read_text("utf-8") != site.place + "\n":
+            return False
+        if any((site.stamp / name).read_bytes() != (site.root / name).read_bytes() for name in compared):
+            return False
+        recorded = (site.stamp / "python").read_text("utf-8")
+    except FileNotFoundError:
+        return False
+    return recorded == ask_version(site)
+
+
+def ask_version(site: Site) -> str:
+    """The version line of the environment's own interpreter; empty when it does not start."""
+    try:
+        done = subprocess.run(
+            [environment_python(site), "-I", "-c", "import sys; print(sys.version)"], capture_output=True, check=False
+        )
+    except OSError:
+        return ""
+    return done.stdout.decode("utf-8", "replace")
+
+
+def environment_variables(site: Site) -> dict[str, str]:
+    """This process's, with the environment's commands first: the build backend looks for its program there."""
+    return {**os.environ, "PATH": os.pathsep.join((str(site.scripts), os.environ.get("PATH", os.defpath)))}
+
+
+def environment_python(site: Site) -> str:
+    """The environment's interpreter."""
+    return str(site.scripts / ("python.exe" if sys.platform == "win32" else "python"))
+
+
+def download_wheels(site: Site) -> None:
+    """Fill the cache with every wheel that the lock names for this interpreter and machine."""
+    # Which wheels fit depends on the interpreter, so each keeps its own note of completeness.
+    complete = site.wheels / f"complete-{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
+    site.wheels.parent.mkdir(parents=True, exist_ok=True)
+    with locked(site.wheels.with_suffix(".lock")) as lock:
+        if complete.exists():
+            return
+        say(f"downloading the tools named in {LOCK} (once per user and lock)")
+        site.wheels.mkdir(exist_ok=True)
+        run_pip(
+            # The new environment's pip: Debian's own Python comes without one.
+            [environment_python(site), "-I", "-m", "pip"],
+            ["download", "--require-hashes", "--no-deps", "--only-binary", ":all:"]
+            + ["--dest", str(site.wheels), "-r", str(site.root / LOCK)],
+            "download the tools",
+            site,
+            lock,
+        )
+        complete.touch()
+
+
+def make_environment(site: Site, lock: BinaryIO) -> None:
+    """Make an empty environment, in place of an unfinished or outdated one of ours."""
+    if site.venv.is_symlink() or (site.venv.exists() and not (site.venv / MARK).exists()):
+        raise PrepareError(
+            f"expected {site.venv} to be absent or made by ./dev, found one made by something else; move it away"
+        )
+    say(f"making {site.venv}")
+    if site.venv.exists():
+        shutil.rmtree(site.venv)
+    site.venv.mkdir()
+    (site.venv / MARK).touch()
+    # The interpreter by its versioned name: when the system replaces it by another one, ours is seen to be gone.
+    base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
+    run_quietly([base, "-I", "-m", "venv", str(site.venv)], "make the environment", site, lock)
+
+
+def install_lock(site: Site, lock: BinaryIO) -> None:
+    """Install exactly the lock, from the cache, with every hash checked."""
+    say("installing the tools")
+    run_pip(
+        [environment_python(site), "-I", "-m", "pip", "--isolated"],
+        ["install", "--no-index", "--find-links", str(site.wheels), "--require-hashes", "--no-deps"]
+        + ["-r", str(site.root / LOCK)],
+        "install the tools",
+        site,
+        lock,
+    )
+
+
+def install_project(site: Site, lock: BinaryIO) -> None:
+    """Install the project itself, editable, built by the locked build backend."""
+    say("installing the project")
+    run_pip(
+        [environment_python(site), "-I", "-m", "pip", "--isolated"],
+        ["install", "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", "--editable", "."],
+        "install the project",
+        site,
+        lock,
+    )
+    for path_file in site.venv.rglob("site-packages/*.pth"):
+        make_ascii(path_file)
+
+
+def make_ascii(path_file: Path) -> None:
+    """Spell the folders of a path file so that an interpreter in any locale can read them.
+
+    Python before 3.13 reads these files in the locale's encoding, so that a repository below
+    a folder with an umlaut would keep the interpreter from starting under LC_ALL=C.
+    """
+    lines = path_file.read_bytes().decode("utf-8", "surrogateescape").splitlines()
+    if all(line.isascii() for line in lines):
+        return
+    spelled = [line if line.isascii() else f"import sys; sys.path.append({line!a})" for line in lines]
+    path_file.write_text("".join(f"{line}\n" for line in spelled), "ascii")
+
+
+def write_stamp(site: Site, compared: tuple[str, ...]) -> None:
+    """Declare the environment in step with these files: all copies first, then one rename."""
+    part = site.venv / ".dev.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir()
+    for name in compared:
+        shutil.copyfile(site.root / name, part / name)
+    (part / "place").write_text(site.place + "\n", "utf-8")
+    (part / "python").write_text(ask_version(site), "utf-8")
+    if site.stamp.exists():
+        shutil.rmtree(site.stamp)
+    part.rename(site.stamp)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[BinaryIO]:
+    """Hold an operating-system lock on `path`; it is free as soon as its holder and its pip are dead."""
+    with path.open("ab") as opened:
+        if not try_lock(opened):
+            say("waiting for another ./dev that is preparing the same folder")
+            wait_lock(opened)
+        yield opened
+
+
+if sys.platform == "win32":
+    import msvcrt
+    import time
+
+    def try_lock(opened: BinaryIO) -> bool:
+        """Take the lock if it is free."""
+        opened.seek(0)
+        try:
+            msvcrt.locking(opened.fileno(), msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def wait_lock(opened: BinaryIO) -> None:
+        """Wait until the lock is free, and take it."""
+        while not try_lock(opened):
+            time.sleep(0.2)
+
+else:
+    import fcntl
+
+    def try_lock(opened: BinaryIO) -> bool:
+        """Take the lock if it is free."""
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def wait_lock(opened: BinaryIO) -> None:
+        """Wait until the lock is free, and take it."""
+        fcntl.flock(opened, fcntl.LOCK_EX)
+
+
+def run_pip(pip: list[str], words: list[str], purpose: str, site: Site, lock: BinaryIO) -> None:
+    """Run pip without its chatter."""
+    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-color"]
+    run_quietly([*pip, *quiet, *words], purpose, site, lock)
+
+
+def run_quietly(words: list[str], purpose: str, site: Site, lock: BinaryIO) -> None:
+    """Run to the end; what was printed is shown only on failure.
+
+    The lock's descriptor goes along, so that a child which outlives a killed parent still holds it.
+    """
+    held = () if sys.platform == "win32" else (lock.fileno(),)
+    done = subprocess.run(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        env=environment_variables(site),
+        pass_fds=held,
+        check=False,
+    )
+    if done.returncode != 0:
+        sys.stderr.write(done.stdout.decode("utf-8", "replace"))
+        raise PrepareError(
+            f"expected to {purpose}, found exit code {done.returncode} (output above); "
+            "mend the cause and call ./dev again, which goes on where it stopped"
+        )
+
+
+def say(sentence: str) -> None:
+    """One line for the person who waits."""
+    print(f"dev: {sentence}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

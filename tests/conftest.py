@@ -1,0 +1,30 @@
+"""What every test here is given: property tests that a slow machine does not fail, and signals that arrive.
+
+Where there is no POSIX, a module that is marked `linux` as a whole is not imported: it may import what is not there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from hypothesis import settings
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+# A shell, or nohup, starts what runs in its background with these ignored, and all that a test starts would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for name in ("SIGQUIT", "SIGHUP"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_DFL)
+
+WHOLLY_LINUX = "\npytestmark = pytest.mark.linux\n"
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Whether a test module is left out here."""
+    if os.name == "posix" or collection_path.suffix != ".py":
+        return None
+    return True if WHOLLY_LINUX in collection_path.read_text("utf-8") else None

@@ -1,0 +1,74 @@
+"""The real pipeline of a World in this process, with one of its doors replaced: what doit cannot be told to break."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from factory import wiring
+from factory.core.bundling import Files, manifest_of
+from factory.core.evidence import format_document
+from factory.model.verdict import Status
+from factory.phases.pipeline import RepositoryPipeline
+from factory.phases.planner import Planner
+from factory.phases.site import Site
+from factory.ports.pipeline import CardResult
+from tests.world import World, environment
+
+
+def site(world: World, **doors: Any) -> Site:
+    """Everything that acts on the repository, some doors replaced. Whoever asks closes `sandbox` and `objects`."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in list(os.environ):
+            patched.delenv(name)
+        for name, value in environment().items():  # nothing of whoever runs the tests: no keys, no configuration
+            patched.setenv(name, value)
+        built = wiring.site(world.root, {})
+    return replace(built, **{name: make(getattr(built, name)) for name, make in doors.items()})
+
+
+@contextmanager
+def planner(world: World):
+    """A site and the planner over what the repository declares now."""
+    built = site(world)
+    pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
+    try:
+        yield built, Planner(built, pipeline.catalogue)
+    finally:
+        built.sandbox.close()
+        built.objects.close()
+
+
+def oneshot(world: World, **doors: Callable[[Any], object]) -> tuple[Status, Mapping[str, CardResult]]:
+    """Run every card; the run's verdict, and how each card ended."""
+    built = site(world, **doors)
+    pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
+    pipeline.begin(wiring.Silent())
+    results = {card.name: pipeline.execute(card) for card in pipeline.cards()}
+    closing = pipeline.close({name: result.status for name, result in results.items()}, frozenset(results))
+    built.objects.close()
+    return closing.status, results
+
+
+def sealed(files: Files, subject: str) -> Files:
+    """The same files under a manifest that names them: what someone who alters a bundle would write."""
+    rest = {path: content for path, content in files.items() if path != "manifest.json"}
+    return {**rest, "manifest.json": format_document(manifest_of(subject, rest))}
+
+
+def alter(world: World, pack: str, change: Callable[[Files], None], place: str = "bundles") -> None:
+    """Change the files of a bundle by hand, and its manifest so that it fits."""
+    folder = world.state / place / pack
+    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    change(files)
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    for path, content in sealed(files, pack).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)

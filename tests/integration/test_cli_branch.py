@@ -1,0 +1,197 @@
+"""`factory integrate --branch`: the merged result as a branch that is created, never moved; nothing else is touched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from factory.adapters.objects import GitObjects
+from factory.model.errors import Refusal
+from factory.phases.branch import make_branch
+from tests import in_process
+from tests.world import World
+
+pytestmark = pytest.mark.linux
+
+PACK = """
+    scope: {allowed_paths: ["docs/**", "README.md"]}
+    steps: [{name: write, run: "mkdir -p docs && echo one > docs/one.txt && echo more >> README.md"}]
+"""
+
+
+@pytest.fixture(params=["sha1", "sha256"])
+def world(tmp_path: Path, request: pytest.FixtureRequest) -> World:
+    made = World(tmp_path / "repo", object_format=request.param)
+    made.pack("TASK-0101-one", PACK)
+    made.commit()
+    return made
+
+
+def git_folder(world: World, run_id: str = "") -> dict[str, str]:
+    """Every file of .git but objects and the branch in question, by digest."""
+    top = world.root / ".git"
+    found = {}
+    for path in sorted(top.rglob("*")):
+        name = str(path.relative_to(top))
+        if path.is_file() and not name.startswith("objects/") and name != f"refs/heads/codex/{run_id}":
+            found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def work_tree(world: World) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(world.root)): path.read_bytes()
+        for path in sorted(world.root.rglob("*"))
+        if path.is_file() and ".git" not in path.parts and ".factory" not in path.parts
+    }
+
+
+def test_branch_holds_the_merged_tree_and_nothing_else_moved(world: World) -> None:
+    world.write("README.md", "# Stashed\n")
+    world.git("stash")
+    world.write("README.md", "# Local change\n")
+    world.write("staged.txt", "staged\n")
+    world.git("add", "staged.txt")
+    git_before, tree_before = git_folder(world), work_tree(world)
+    ended = world.factory("integrate", "--branch")
+    assert ended.rc == 0, ended.text
+    run_id = world.runs()[0]
+    assert f"Branch    codex/{run_id} at " in ended.out
+    assert git_folder(world, run_id) == git_before
+    assert work_tree(world) == tree_before
+    assert world.git("rev-parse", f"codex/{run_id}^{{tree}}").strip() == world.status()["merged_tree"]
+    assert world.git("rev-parse", f"codex/{run_id}^").strip() == world.status()["base_commit"]
+    assert world.git("show", f"codex/{run_id}:docs/one.txt") == "one\n"
+    assert world.git("show", f"codex/{run_id}:README.md") == "# A repository\nmore\n"
+    assert "staged.txt" not in world.git("ls-tree", "-r", "--name-only", f"codex/{run_id}")
+    world.git("fsck", "--strict", "--full")
+
+
+def test_twice_is_once_and_the_ledger_tells(world: World) -> None:
+    assert world.factory("oneshot").rc == 0
+    run_id = world.runs()[0]
+    for _ in range(2):
+        ended = world.factory("integrate", "--branch", "--json")
+        assert ended.rc == 0, ended.text
+    document = json.loads(ended.out)
+    assert document["run_id"] == run_id
+    assert document["branch"]["created"] is False
+    effects = [event for event in world.events() if event["event_type"].startswith("branch.")]
+    assert [event["event_type"] for event in effects] == ["branch.prepared", "branch.created"]
+    for event in effects:
+        assert event["run_id"] == run_id
+        assert event["details"]["ref"] == f"refs/heads/codex/{run_id}"
+        assert event["hashes"]["commit"] == world.git("rev-parse", f"codex/{run_id}").strip()
+        assert event["hashes"]["tree"] == world.status()["merged_tree"]
+    assert world.executed() == ["TASK-0101"]
+
+
+def test_branch_that_holds_something_else_stays(world: World) -> None:
+    assert world.factory("oneshot").rc == 0
+    run_id = world.runs()[0]
+    world.git("branch", f"codex/{run_id}", "main")
+    ended = world.factory("integrate", "--branch")
+    assert ended.rc == 2
+    assert ended.err.startswith(f"REF_MOVED  expected refs/heads/codex/{run_id} at no commit, found: ")
+    assert world.git("rev-parse", f"codex/{run_id}") == world.git("rev-parse", "main")
+    assert "branch.created" not in {event["event_type"] for event in world.events()}
+    world.git("branch", "-D", f"codex/{run_id}")
+    assert world.factory("integrate", "--branch").rc == 0
+
+
+def test_branch_is_finished_after_a_crash_between_ref_and_ledger(world: World) -> None:
+    assert world.factory("integrate", "--branch").rc == 0
+    ledger = world.state / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    assert json.loads(lines[-1])["event_type"] == "branch.created"
+    ledger.write_bytes(b"".join(lines[:-1]))
+    assert world.factory("integrate", "--branch").rc == 0
+    assert world.events()[-1]["event_type"] == "branch.created"
+
+
+def cut_after_prepared(world: World) -> str:
+    """A branch whose process died before the ref was made; the run's id."""
+    assert world.factory("integrate", "--branch").rc == 0
+    ledger = world.state / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["event_type"] for line in lines[-2:]] == ["branch.prepared", "branch.created"]
+    ledger.write_bytes(b"".join(lines[:-1]))
+    world.git("branch", "-D", f"codex/{world.runs()[0]}")
+    return world.runs()[0]
+
+
+def test_the_next_start_makes_a_branch_that_was_cut_off(world: World) -> None:
+    run_id = cut_after_prepared(world)
+    assert world.factory("oneshot").rc == 0
+    assert world.events()[-1]["event_type"] == "branch.created"
+    assert world.git("rev-parse", f"codex/{run_id}^{{tree}}").strip() == world.status()["merged_tree"]
+    assert world.runs() == [run_id]
+
+
+def test_the_next_start_abandons_a_branch_that_cannot_be_made(world: World) -> None:
+    run_id = cut_after_prepared(world)
+    world.git("branch", f"codex/{run_id}", "main")
+    ended = world.factory("oneshot", "--json")
+    assert ended.rc == 0, ended.text
+    (found,) = [row for row in json.loads(ended.out)["findings"] if row["id"] == "BRANCH_ABANDONED"]
+    begins = f"the branch of run {run_id} was cut off, and cannot be made: expected refs/heads/"
+    assert found["message"].startswith(begins)
+    assert [event["event_type"] for event in world.events()].count("branch.abandoned") == 1
+    assert world.git("rev-parse", f"codex/{run_id}") == world.git("rev-parse", "main")
+    assert world.factory("ledger-replay").rc == 0
+    assert world.factory("verify", "--all").rc == 0
+    assert world.factory("oneshot").rc == 0
+    assert [event["event_type"] for event in world.events()].count("branch.abandoned") == 1
+
+
+def test_no_branch_of_what_did_not_pass(world: World) -> None:
+    world.pack("TASK-0102-two", "scope: {allowed_paths: [docs/]}\n", "checks: [{name: no, run: 'false'}]\n")
+    world.commit()
+    ended = world.factory("integrate", "--branch")
+    assert ended.rc == 2
+    assert world.git("branch", "--list", "codex/*") == ""
+
+
+def test_uncommitted_packs_are_said(world: World) -> None:
+    world.write("taskpacks/TASK-0101-one/spec.md", "# Other\n\nText.\n")
+    ended = world.factory("integrate", "--branch")
+    assert ended.rc == 0
+    assert "its task packs differ from the base commit, so the run cannot be published" in ended.out
+    branch = world.git("branch", "--list", "codex/*", "--format=%(refname:short)").strip()
+    assert world.git("show", f"{branch}:taskpacks/TASK-0101-one/spec.md") == "# Spec\n\nDoes one thing.\n"
+
+
+def test_evidence_that_was_edited_makes_no_branch(world: World) -> None:
+    assert world.factory("oneshot").rc == 0
+    run_id = world.runs()[0]
+    site = in_process.site(world)
+    refs = cast("GitObjects", site.refs)
+    try:
+        for name in ("Z_integrator/CHANGES.bundle", "Z_integrator/STATUS.json", "RUN_MANIFEST.json"):
+            file = world.state / "runs" / run_id / name
+            content = file.read_bytes()
+            file.write_bytes(content[:-3] + b" " + content[-3:])
+            with pytest.raises(Refusal) as refused:
+                make_branch(site, refs, run_id)
+            assert {finding.id for finding in refused.value.findings} == {"RUN_DAMAGED"}
+            assert name in refused.value.findings[0].message
+            file.write_bytes(content)
+    finally:
+        site.sandbox.close()
+        refs.close()
+    assert world.git("branch", "--list", "codex/*") == ""
+
+
+def test_branch_is_of_the_run_that_integrated(world: World) -> None:
+    assert world.factory("oneshot").rc == 0
+    first = world.runs()[0]
+    assert world.doit("forget", "launch").rc == 0
+    assert world.factory("launch").rc == 0  # a later run, which merged nothing, from the same bundle
+    ended = world.factory("integrate", "--branch", "--json")
+    assert ended.rc == 0, ended.text
+    assert json.loads(ended.out)["run_id"] in (first, *world.runs()[2:])
+    assert world.git("branch", "--list", "codex/*") != ""

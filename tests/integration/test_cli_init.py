@@ -1,0 +1,174 @@
+"""`factory init` in repositories of others: adds files, replaces none, and what it adds ends PASS."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.world import World, environment, run
+
+pytestmark = pytest.mark.linux
+
+WRITTEN = {
+    ".gitignore", "dodo.py", "noxfile.py", "factory.toml",
+    *(f"taskpacks/TASK-0001-file-inventory/{name}" for name in (
+        "task.yml", "acceptance.yml", "spec.md", "risk.md", "runbook.md", "inventory.py")),
+}  # fmt: skip
+
+
+class Theirs(World):
+    """A repository that is not ours: nothing in it but what a test puts there."""
+
+    def __init__(self, root: Path, files: dict[str, str | bytes], *, object_format: str = "sha1") -> None:
+        self.root = root
+        root.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main", f"--object-format={object_format}")
+        for path, content in files.items():
+            self.write(path, content)
+        self.git("add", "-A", "-f")
+        self.git("commit", "-q", "--allow-empty", "-m", "theirs")
+
+
+def untracked(world: World) -> set[str]:
+    words = ("ls-files", "-z", "--others", "--exclude-standard")
+    return {name for name in world.git(*words).split("\0") if name}
+
+
+def last_patch(world: World) -> str:
+    return (world.last() / "DIFF.patch").read_text()
+
+
+REPOSITORIES: dict[str, dict[str, str | bytes]] = {
+    "empty": {},
+    "one file": {"README": "hello"},
+    "docs is a file": {"docs": "a file\n"},
+    "Docs in capitals": {"Docs/x.md": "x\n"},
+    "docs is ignored": {".gitignore": "docs/\n"},
+    "inventory exists": {"docs/file-inventory.md": "\n".join(map(str, range(5000)))},
+    "every place taken": {
+        ".gitignore": "/docs/\n",
+        "file-inventory.md": "theirs\n",
+        "file-inventory": "theirs\n",
+    },
+    "odd names": {"ü ö/ä `b`.txt": "x\n", "bin": b"\0\xff", "crlf.txt": "a\r\nb\r\n", "-n": "x", "taskpacks.txt": ""},
+    "a project": {"pyproject.toml": "[project]\nname='x'\n", "src/x.py": "print(1)\n", "docs/index.md": "# X\n"},
+}
+
+
+@pytest.mark.parametrize("name", sorted(REPOSITORIES))
+def test_init_then_oneshot_passes_before_and_after_committing(tmp_path: Path, name: str) -> None:
+    world = Theirs(tmp_path / "their repository", REPOSITORIES[name])
+    before = {path: (world.root / path).read_bytes() for path in REPOSITORIES[name]}
+    ended = world.factory("init")
+    assert (ended.rc, ended.err) == (0, ""), ended.text
+    assert {path: (world.root / path).read_bytes() for path in before} == before
+    assert not world.state.exists()
+    first = world.doit("oneshot")
+    assert first.rc == 0, first.text
+    assert "REPO_PACKS_UNCOMMITTED" in first.out
+    world.git("add", "-A")
+    world.git("commit", "-qm", "Task packs")
+    second = world.factory("oneshot")
+    assert second.rc == 0, second.text
+    assert last_patch(world).count("diff --git ") == 1
+    assert world.factory("contract").rc == 0
+
+
+def test_init_says_what_it_wrote_and_kept(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {"noxfile.py": "theirs\n", ".gitignore": "x\n"})
+    ended = world.factory("init")
+    lines = ended.out.splitlines()
+    assert {line.split(None, 1)[1] for line in lines if line.startswith("wrote ")} == WRITTEN - {
+        "noxfile.py",
+        ".gitignore",
+    }
+    assert {line.split(None, 1)[1] for line in lines if line.startswith("kept ")} == {"noxfile.py", ".gitignore"}
+    assert untracked(world) == WRITTEN - {"noxfile.py", ".gitignore"}
+    assert any(line.startswith("Next   doit oneshot") for line in lines)
+    again = world.factory("init")
+    assert (again.rc, "wrote" in again.out) == (0, False)
+
+
+def test_dodo_of_another_is_kept_and_the_line_to_add_is_named(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {"dodo.py": "def task_theirs():\n    return {'actions': None}\n"})
+    ended = world.factory("init")
+    assert "from factory.dodo import DOIT_CONFIG, task_factory" in ended.out
+    assert world.factory("oneshot").rc == 0  # the command line needs no dodo.py
+
+
+def test_init_works_from_a_subfolder_and_before_the_first_commit(tmp_path: Path) -> None:
+    root = tmp_path / "fresh"
+    (root / "sub").mkdir(parents=True)
+    subprocess.run(["git", "init", "-q", str(root)], check=True, env=environment())
+    ended = run([*FACTORY, "init"], root / "sub")
+    assert ended.rc == 0, ended.text
+    assert (root / "dodo.py").is_file()
+    assert "Next   git add -A && git commit" in ended.out
+    refused = run([*FACTORY, "oneshot"], root)
+    assert (refused.rc, refused.err.startswith("REPO_NO_COMMITS  ")) == (2, True)
+
+
+def test_init_writes_no_pack_where_there_are_packs(tmp_path: Path) -> None:
+    world = World(tmp_path / "r")
+    world.pack("TASK-0500-theirs", "scope: {allowed_paths: [docs/]}\n")
+    world.commit()
+    ended = world.factory("init")
+    assert ended.rc == 0
+    assert "kept   taskpacks/" in ended.out
+    assert [path.name for path in (world.root / "taskpacks").iterdir()] == ["TASK-0500-theirs"]
+
+
+def test_rule_that_hides_the_pack_is_said_with_the_way_out(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {".gitignore": "*.md\n"})
+    ended = world.factory("init")
+    assert ended.rc == 2
+    assert "PACK_FILE_MISSING  expected the repository to keep taskpacks/TASK-0001-file-inventory/risk.md" in ended.out
+    assert "Add to .gitignore: !/taskpacks/**" in ended.out
+    world.write(".gitignore", "*.md\n!/taskpacks/**\n")
+    world.git("add", "-A")
+    world.git("commit", "-qm", "Rules")
+    assert world.factory("oneshot").rc == 0
+
+
+def test_init_follows_no_link(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {})
+    (tmp_path / "elsewhere").mkdir()
+    os.symlink(tmp_path / "elsewhere", world.root / "taskpacks")
+    os.symlink("nowhere", world.root / "dodo.py")
+    ended = world.factory("init")
+    assert ended.rc == 2
+    assert ended.err.startswith("PATH_UNSAFE  ")
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert os.readlink(world.root / "dodo.py") == "nowhere"
+
+
+def test_packs_folder_of_the_configuration_is_used(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {"factory.toml": '[packs]\nfolder = "work/my packs"\n'})
+    assert world.factory("init").rc == 0
+    assert (world.root / "work/my packs/TASK-0001-file-inventory/task.yml").is_file()
+    ended = world.factory("oneshot")
+    assert ended.rc == 0, ended.text
+
+
+def test_session_of_the_noxfile_ends_with_the_verdict(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {})
+    assert world.factory("init").rc == 0
+    import sys
+
+    words = [sys.executable, "-m", "nox", "-s", "contract"]
+    assert run(words, world.root).rc == 0
+    world.write("taskpacks/TASK-0001-file-inventory/task.yml", "id: 1\n")
+    assert run(words, world.root).rc == 2
+
+
+def test_not_a_repository(tmp_path: Path) -> None:
+    ended = run([*FACTORY, "init"], tmp_path, GIT_CEILING_DIRECTORIES=str(tmp_path.parent))
+    assert ended.rc == 2
+    assert ended.err.startswith("REPO_NOT_FOUND  ")
+    assert list(tmp_path.iterdir()) == []
+
+
+FACTORY = ["python3", "-m", "factory"]

@@ -1,0 +1,65 @@
+"""A sample of the crash session: the real commands, killed or failed by the disk at operations evenly spread."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults import shim
+from tests.faults.bench import Bench, Broke
+from tests.faults.scenarios import Scenario, prepare, prepare_many, scenarios, try_point
+
+pytestmark = pytest.mark.linux
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, dict[str, Scenario]]]:
+    with Bench(tmp_path_factory.mktemp("points")) as made:
+        yield made, scenarios(prepare(made), prepare_many(made))
+
+
+# A share of the way, so that the sample stays spread when the number of operations changes; or words of one operation.
+@pytest.mark.parametrize(
+    ("name", "places", "broke"),
+    [
+        ("run", (0.35, 0.6, 0.95), Broke(how=shim.KILL)),
+        ("run", (0.55,), Broke(how=shim.LASTING, error=errno.ENOSPC)),
+        # A verdict that is not kept is known to the run; an end that breaks off is finished by the next start.
+        (
+            "run",
+            ("mkdir .factory/state/bundle-validate", "attestations/.checkpoint"),
+            Broke(how=shim.ONCE, error=errno.EIO),
+        ),
+        # Half an answer of Z, or a bundle of an earlier action, is no part of the evidence.
+        (
+            "change",
+            ("sync .factory/git/objects", "Z_integrator/.MERGE_PLAN.md", "bundles/.TASK-0002"),
+            Broke(how=shim.ONCE, error=errno.EIO),
+        ),
+        ("branch", (0.9,), Broke(how=shim.KILL)),
+        ("gc", (0.3, 0.7), Broke(how=shim.KILL)),
+        ("keys", (0.6,), Broke(how=shim.KILL)),
+    ],
+)
+def test_the_next_run_converges(
+    bench: tuple[Bench, dict[str, Scenario]], name: str, places: tuple[float | str, ...], broke: Broke
+) -> None:
+    made, known = bench
+    made.restore(known[name].state)
+    operations = made.run(*known[name].words).operations
+    assert len(operations) > 20
+    for place in places:
+        at = number_of(operations, place)
+        ran, found = try_point(made, known[name], Broke(at, broke.how, broke.error))
+        assert not found, (ran.operations[at - 1], found)
+        assert (ran.rc == -9) is (broke.how == shim.KILL)
+        assert ran.rc != 0
+
+
+def number_of(operations: tuple[str, ...], place: float | str) -> int:
+    """Which operation is meant."""
+    if isinstance(place, float):
+        return int(len(operations) * place)
+    return 1 + next(number for number, row in enumerate(operations) if place in row)

@@ -1,0 +1,76 @@
+"""Bundles of ours, held against real Git and against their own determinism."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.adapters.gitbundle import format_bundle, stored_deflate
+from factory.adapters.objects import GitObjects
+from factory.adapters.repository import discover
+from factory.model.tree import object_id
+from tests.git_world import World, git, leaf
+
+
+@given(content=st.binary(max_size=300))
+def test_stored_blocks_are_a_zlib_stream(content: bytes) -> None:
+    assert zlib.decompress(stored_deflate(content)) == content
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_534, 65_535, 65_536, 131_070, 131_071, 200_000])
+def test_stored_blocks_at_their_borders(size: int) -> None:
+    content = bytes(range(256)) * (size // 256 + 1)
+    told = stored_deflate(content[:size])
+    assert zlib.decompress(told) == content[:size]
+    assert len(told) == size + 6 + 5 * max(1, -(-size // 65_535))
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
+def test_git_verifies_and_fetches_a_bundle(tmp_path: Path, hash_name: str) -> None:
+    world = World(tmp_path, hash_name)
+    base = world.commit({"a": "a\n", "keep/k": "k"})
+    with world.objects() as objects:
+        old = objects.tree_of(base)
+        new = old.changed({"a": leaf(objects, "b\n" * 50_000), "n/m": leaf(objects, ""), "n/o": leaf(objects, "o")})
+        objects.write_tree(new)
+        commit = objects.write_commit(new.oid, (base,), "change")
+        told = objects.bundle((commit,), objects.new_objects(new, old), "refs/codex/T-1", base)
+        held = {**objects.new_objects(new, old), commit: objects._objects([commit])[0]}
+        assert told == format_bundle(commit, "refs/codex/T-1", base, dict(reversed(held.items())), hash_name)
+    with GitObjects(discover(world.root, "HEAD"), tmp_path / "fresh") as fresh:
+        assert fresh.take_in(told) == (base, commit)
+        assert fresh.tree_of(commit) == new
+    (tmp_path / "b.bundle").write_bytes(told)
+    git(tmp_path, "clone", "-q", "--no-hardlinks", "repo", "other")
+    other = tmp_path / "other"
+    git(other, "bundle", "verify", "-q", "../b.bundle")
+    git(other, "-c", "transfer.fsckObjects=true", "fetch", "-q", "../b.bundle", "refs/codex/T-1:refs/heads/got")
+    assert git(other, "rev-parse", "got", "got^{tree}").decode().split() == [commit, new.oid]
+    assert git(other, "show", "got:a") == b"b\n" * 50_000
+    git(other, "fsck", "--strict", "--full")
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
+def test_a_bundle_without_prerequisite_can_be_cloned(tmp_path: Path, hash_name: str) -> None:
+    world = World(tmp_path, hash_name)
+    base = world.commit({"a": "a\n"})
+    with world.objects() as objects:
+        tree = objects.tree_of(base)
+        commit = objects.write_commit(tree.oid, (), "all")
+        held = {**objects.new_objects(tree, None), commit: objects._objects([commit])[0]}
+        (tmp_path / "all.bundle").write_bytes(format_bundle(commit, "refs/heads/main", "", held, hash_name))
+    git(tmp_path, "clone", "-q", "-b", "main", "all.bundle", "copy")
+    assert (tmp_path / "copy/a").read_text() == "a\n"
+
+
+def test_bytes_are_fixed() -> None:
+    oid = object_id("blob", b"hello", "sha1")
+    told = format_bundle("1" * 40, "refs/codex/x", "2" * 40, {oid: ("blob", b"hello")}, "sha1")
+    head = b"# v2 git bundle\n-" + b"2" * 40 + b" \n" + b"1" * 40 + b" refs/codex/x\n\n"
+    pack = b"PACK" + bytes.fromhex("00000002 00000001 35 7801 01 0500 faff") + b"hello" + bytes.fromhex("062c0215")
+    assert told == head + pack + hashlib.sha1(pack).digest()

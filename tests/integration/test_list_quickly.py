@@ -1,0 +1,71 @@
+"""`doit list` from kept cards: the same lines, nothing heavy is loaded, and nothing but a list uses them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from factory.adapters.card_cache import CACHE_FILE
+from tests.world import World, run
+
+pytestmark = pytest.mark.linux
+
+HEAVY = ("pydantic", "yaml", "jsonschema", "cryptography", "factory.wiring", "subprocess.run")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("listed") / "repository")
+    world.pack("A-1-first", "steps: []")
+    world.pack("B-2-second", "steps: []\ndepends_on: [A-1]")
+    world.commit()
+    return world
+
+
+def forged(world: World) -> bytes:
+    """The kept cards without the second pack, every digest right: what somebody who can write there could leave."""
+    from hashlib import sha256
+
+    head, _, body = (world.root / CACHE_FILE).read_bytes().partition(b"\n")
+    rows = [row for row in json.loads(body) if row[2] != "B-2"]
+    short = json.dumps(rows).encode().replace(b', "bundle-validate:B-2-second"', b"")
+    return json.dumps({**json.loads(head), "body": sha256(short).hexdigest()}).encode() + b"\n" + short
+
+
+def test_a_second_list_says_the_same_and_loads_nothing_heavy(world: World) -> None:
+    first = world.doit("list", "--all", "--deps")
+    kept = (world.root / CACHE_FILE).read_bytes()
+    again = run([sys.executable, "-X", "importtime", "-m", "doit", "list", "--all", "--deps"], world.root)
+    assert (first.rc, again.rc) == (0, 0), first.text
+    assert sorted(again.out.splitlines()) == sorted(first.out.splitlines())  # doit's own order of files varies
+    loaded = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
+    assert "factory.adapters.card_cache" in loaded
+    assert not loaded.intersection(HEAVY)
+    assert (world.root / CACHE_FILE).read_bytes() == kept
+
+
+def test_a_changed_pack_is_read_again(world: World) -> None:
+    world.doit("list")
+    spec = world.root / "taskpacks/A-1-first/task.yml"
+    before = spec.read_text()
+    spec.write_text(before.replace("steps: []", "nonsense: 1"))
+    try:
+        assert "does not hold its contract" in world.doit("list", "--all").out
+    finally:
+        spec.write_text(before)
+    assert "does not hold its contract" not in world.doit("list", "--all").out
+
+
+def test_forged_cards_are_listed_and_nothing_more(world: World) -> None:
+    world.doit("list")
+    place: Path = world.root / CACHE_FILE
+    honest = place.read_bytes()
+    place.write_bytes(forged(world))
+    try:
+        assert "B-2-second" not in world.doit("list", "--all").out
+        assert "launch:B-2-second" in world.doit("info", "launch:B-2-second").out
+    finally:
+        place.write_bytes(honest)

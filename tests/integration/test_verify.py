@@ -1,0 +1,392 @@
+"""`factory verify` as a person runs it: a good run, a copied one, a tampered one, all of them, and made again."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from factory.verify.run import Verified
+from factory.verify.session import Asked, verify_at, verify_run_of
+from tests.docs_kit import ROOT, appears, typed
+from tests.verify_kit import small_world
+from tests.world import Ended, World, run
+
+pytestmark = pytest.mark.linux
+
+
+@dataclass
+class Place:
+    """A repository with one signed run, and the user who signs."""
+
+    world: World
+    env: dict[str, str]
+    run_id: str
+
+    @property
+    def run(self) -> Path:
+        return self.world.state / "runs" / self.run_id
+
+    def verify(self, *words: str, cwd: Path | None = None, **env: str) -> Ended:
+        return self.world.factory("verify", *words, cwd=cwd, **{**self.env, **env})
+
+
+def placed(folder: Path, world: World) -> Place:
+    env = {"HOME": str(folder), "XDG_CONFIG_HOME": str(folder / "config")}
+    (folder / "config").mkdir()
+    assert world.factory("keys", "new", **env).rc == 0
+    done = world.factory("oneshot", **env)
+    assert done.rc == 0, done.text
+    return Place(world, env, world.runs()[-1])
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    folder = tmp_path_factory.mktemp("verify")
+    return placed(folder, small_world(folder / "repository"))
+
+
+def copied(world: World, root: Path) -> World:
+    """The repository with its state, but without caches, which hold what no copy can hold."""
+    shutil.copytree(world.root, root, symlinks=True, ignore=shutil.ignore_patterns("cache"))
+    made = World.__new__(World)
+    made.root = root
+    return made
+
+
+def section(out: str, name: str) -> str:
+    return next(line for line in out.splitlines() if line.startswith(f"  {name} "))
+
+
+def test_a_good_run_is_verified(good: Place) -> None:
+    done = good.verify()
+    assert done.rc == 0, done.text
+    lines = done.out.splitlines()
+    assert lines[0] == good.run_id
+    assert lines[-1] == "VERIFIED"
+    assert "nothing missing, nothing extra" in section(done.out, "manifests")
+    assert "2 re-derived, trees agree" in section(done.out, "bundles")
+    assert "re-made from base and bundles" in section(done.out, "merged tree")
+    assert "PASS re-evaluated" in section(done.out, "verdict")
+    assert "chain and tree hold" in section(done.out, "ledger")
+    assert "your own, not pinned" in section(done.out, "signatures")
+    assert done.err == ""
+
+
+def test_the_same_as_json(good: Place) -> None:
+    done = good.verify(good.run_id, "--json")
+    assert done.rc == 0
+    document = json.loads(done.out)
+    assert document["status"] == "PASS"
+    (run,) = document["runs"]
+    assert run["verified"] is True
+    assert run["verdict"] == "PASS"
+    assert run["not_checkable"] == []
+    assert run["files"] == sum(path.is_file() for path in good.run.rglob("*"))
+
+
+def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(good: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "on another machine" / "evidence"
+    shutil.copytree(good.run, copy)
+    done = good.verify("--path", str(copy), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent")
+    assert done.rc == 0, done.text
+    for part in ("ledger chain", "ledger tree", "base commit", "signatures"):
+        assert f"not-checkable {part}:" in done.out
+    assert "re-made from base and bundles" in section(done.out, "merged tree")
+    assert done.out.splitlines()[-1].startswith("VERIFIED  ")
+
+
+def test_a_copy_with_its_public_key_is_verified_by_it(good: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    key = tmp_path / "alice.pub"
+    key.write_text(good.world.factory("keys", "export", **good.env).out)
+    done = good.verify("--path", str(copy), "--key", str(key), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent")
+    assert done.rc == 0, done.text
+    assert "trusted: given" in section(done.out, "signatures")
+    key.write_text("no key")
+    done = good.verify("--path", str(copy), "--key", str(key), cwd=tmp_path)
+    assert done.rc == 64
+    assert "expected a public key" in done.err
+
+
+def test_a_copied_state_folder_keeps_its_ledger(good: Place, tmp_path: Path) -> None:
+    shutil.copytree(good.world.state / "runs", tmp_path / "runs")
+    shutil.copy(good.world.state / "ledger.jsonl", tmp_path / "ledger.jsonl")
+    done = good.verify("--path", str(tmp_path / "runs" / good.run_id), cwd=tmp_path)
+    assert done.rc == 0, done.text
+    assert "chain and tree hold" in section(done.out, "ledger")
+    (tmp_path / "runs" / good.run_id).rename(tmp_path / "runs" / "another_run")
+    done = good.verify("--path", str(tmp_path / "runs" / "another_run"), cwd=tmp_path)
+    assert done.rc == 2
+    assert "VERIFY_MANIFEST" in done.out
+
+
+def test_a_changed_byte_is_named_with_file_expected_and_found(good: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    log = copy / "TASK-0001" / "LOGS" / "check-1.log"
+    log.write_bytes(log.read_bytes() + b"x")
+    done = good.verify("--path", str(copy), cwd=tmp_path)
+    assert done.rc == 2
+    assert "TASK-0001/LOGS/check-1.log: expected sha256 " in section(done.out, "bundles")
+    assert done.out.splitlines()[-1].startswith("NOT VERIFIED  1 finding in 1 of ")
+
+
+def test_what_could_not_be_checked_is_refused_where_all_is_asked_for(good: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    done = good.verify("--path", str(copy), "--strict", cwd=tmp_path)
+    assert done.rc == 2
+    assert "nothing differs, but " in done.out
+    assert json.loads(good.verify("--path", str(copy), "--strict", "--json", cwd=tmp_path).out)["status"] == "BLOCKED"
+    kept = tmp_path / "kept"
+    kept.write_bytes((good.run / "attestations" / "checkpoint").read_bytes())
+    done = good.verify("--strict", "--checkpoint", str(kept))
+    assert done.rc == 0, done.text
+    assert "consistent with 1 other checkpoint" in section(done.out, "ledger")
+    kept.write_text("no checkpoint\n")
+    done = good.verify("--checkpoint", str(kept))
+    assert done.rc == 64
+    assert "expected a checkpoint in" in done.err
+
+
+def found(world: World, run_id: str = "") -> Verified:
+    verified = verify_run_of(world.state, run_id, Asked())
+    assert verified is not None
+    return verified
+
+
+def test_a_ledger_that_is_gone_or_no_file_is_missed_where_the_run_was_made(good: Place, tmp_path: Path) -> None:
+    world = copied(good.world, tmp_path / "repository")
+    ledger = world.state / "ledger.jsonl"
+    content = ledger.read_bytes()
+    ledger.unlink()
+    for run_id in ("", good.run_id):
+        verified = found(world, run_id)
+        assert verified.run_id == good.run_id
+        assert [finding.id for finding in verified.findings] == ["VERIFY_MISSING"]
+        assert "expected the ledger of this repository's runs, found none" in verified.findings[0].message
+    (tmp_path / "elsewhere").write_bytes(content)
+    ledger.symlink_to(tmp_path / "elsewhere")
+    assert "VERIFY_LEDGER" in {finding.id for finding in found(world, good.run_id).findings}
+    ledger.unlink()
+    os.mkfifo(ledger)
+    assert "VERIFY_LEDGER" in {finding.id for finding in found(world, good.run_id).findings}
+    ledger.unlink()
+    for junk in (b"x" * 3_000_000, b"x" * 3_000_000 + b"\n" + content, content + b"{" * 3_000_000 + b"\n"):
+        ledger.write_bytes(junk)
+        assert "VERIFY_LEDGER" in {finding.id for finding in found(world, good.run_id).findings}
+
+
+def test_the_last_run_is_missed_and_no_earlier_one_takes_its_place(good: Place, tmp_path: Path) -> None:
+    world = copied(good.world, tmp_path / "repository")
+    run = world.state / "runs" / good.run_id
+    run.rename(tmp_path / "away")
+    verified = found(world)
+    assert verified.run_id == good.run_id
+    assert [finding.id for finding in verified.findings] == ["VERIFY_MISSING"]
+    run.symlink_to(tmp_path / "away")
+    (finding,) = found(world).findings
+    assert "expected the folder of a run, found a symbolic link" in finding.message
+    run.unlink()
+    (tmp_path / "away").rename(run)
+    (run / "RUN_MANIFEST.json").unlink()
+    (world.state / "ledger.jsonl").write_bytes(b"")
+    assert "VERIFY_MISSING" in {finding.id for finding in found(world, good.run_id).findings}
+    assert verify_run_of(world.state, "no_such_run", Asked()) is None
+
+
+def test_a_large_file_of_holes_is_named_and_not_read(good: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    os.truncate(copy / "TASK-0001" / "LOGS" / "check-1.log", 1 << 38)
+    verified = verify_at(copy, Asked())
+    assert "found a file made of holes" in " ".join(finding.message for finding in verified.findings)
+
+
+@pytest.mark.parametrize("spoil", ["link", "pipe", "folder", "none"])
+def test_what_is_no_plain_file_is_named_and_never_followed(good: Place, tmp_path: Path, spoil: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    status = copy / "Z_integrator" / "STATUS.json"
+    content = status.read_bytes()
+    status.unlink()
+    if spoil == "link":
+        (tmp_path / "elsewhere").write_bytes(content)
+        status.symlink_to(tmp_path / "elsewhere")
+    elif spoil == "pipe":
+        os.mkfifo(status)
+    elif spoil == "folder":
+        status.mkdir()
+    done = good.verify("--path", str(copy), cwd=tmp_path)
+    assert done.rc == 2
+    assert "Z_integrator/STATUS.json" in done.out
+    assert "Traceback" not in done.text
+
+
+def test_the_same_as_a_task_of_doit(good: Place, tmp_path: Path) -> None:
+    done = good.world.doit("verify", **good.env)
+    assert done.rc == 0, done.text
+    assert "VERIFIED" in done.out
+    assert "re-derive the evidence of the last run" in good.world.doit("list", **good.env).out
+    world = copied(good.world, tmp_path / "repository")
+    (world.state / "runs" / good.run_id / "Z_integrator" / "FINAL_REPORT.md").write_text("# PASS\n")
+    done = world.doit("verify", **good.env)
+    assert done.rc == 2
+    assert "Z_integrator/FINAL_REPORT.md" in done.out
+
+
+def test_the_words_of_the_command(good: Place, tmp_path: Path) -> None:
+    assert good.verify("no_such_run").rc == 2
+    assert "RUN_UNKNOWN" in good.verify("no_such_run").text
+    assert good.verify(good.run_id, "--all").rc == 64
+    assert good.verify("--path", str(tmp_path / "nowhere")).rc == 64
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    done = good.verify("--path", str(empty))
+    assert done.rc == 2
+    assert "VERIFY_MISSING" in done.out
+    bare = World(tmp_path / "bare")
+    bare.commit()
+    done = bare.factory("verify")
+    assert done.rc == 2
+    assert "no run has finished yet" in done.text
+    assert not bare.state.exists()
+
+
+def test_all_runs_and_one_that_is_gone(good: Place, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    world = copied(good.world, root)
+    (world.state / "runs" / "half").mkdir()
+    done = world.factory("verify", "--all", **good.env)
+    assert done.rc == 0, done.text
+    assert "NOT VERIFIABLE" in done.out
+    shutil.rmtree(world.state / "runs" / good.run_id)
+    done = world.factory("verify", "--all", **good.env)
+    assert done.rc == 2
+    assert "which" not in done.err
+    assert "that the ledger says finished, found none" in done.out
+
+
+def test_a_signature_that_policy_requires_and_is_not_there_is_refused(good: Place, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    world = copied(good.world, root)
+    world.write("factory.toml", 'version = 1\n[signing]\npolicy = "required"\n')
+    done = world.factory("verify", **good.env)
+    assert done.rc == 2
+    assert "VERIFY_SIGNATURE" in done.out
+    assert "by a trusted key, as policy requires" in done.out
+
+
+def test_bundles_made_again_are_the_same_and_a_statement_says_so(good: Place) -> None:
+    world = good.world
+    world.write("taskpacks/TASK-0001-alpha/spec.md", "# Changed since\n\nNot what ran.\n")
+    try:
+        done = good.verify("--rebuild")
+    finally:
+        world.git("checkout", "-q", "--", "taskpacks")
+    assert done.rc == 0, done.text
+    assert "2 of 2 bundles made again, byte for byte" in done.out
+    (line,) = (world.state / "rebuilds" / f"{good.run_id}.intoto.jsonl").read_text().splitlines()
+    statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+    assert statement["predicate"]["result"] == "REPRODUCED"
+    assert [row["outcome"] for row in statement["predicate"]["packs"]] == ["same", "same"]
+    assert not [path for path in world.state.iterdir() if path.name.startswith("rebuild-")]
+    assert good.verify().rc == 0
+
+
+def test_a_bundle_that_differs_is_named_with_file_offset_and_a_diff(tmp_path: Path) -> None:
+    world = World(tmp_path / "repository")
+    world.pack("TASK-0001-time", "scope: {allowed_paths: [now]}\nsteps: ['date +%s%N > now']\n")
+    world.pack("TASK-0002-same", "scope: {allowed_paths: [same]}\nsteps: ['echo x > same']\n")
+    world.commit()
+    place = placed(tmp_path, world)
+    done = place.verify("--rebuild")
+    assert done.rc == 2
+    assert "TASK-0001/DIFF.patch: byte " in done.out
+    assert "[VERIFY_REBUILD]" in done.out
+    assert "1 of 2 bundles made again" in done.out
+    diff = [line for line in done.out.splitlines() if line.startswith("  rebuild      +") or " rebuild      -" in line]
+    assert len(diff) >= 2
+    (line,) = (world.state / "rebuilds" / f"{place.run_id}.intoto.jsonl").read_text().splitlines()
+    statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
+    assert statement["predicate"]["result"] == "DIFFERENT"
+    row = next(row for row in statement["predicate"]["packs"] if row["outcome"] == "differs")
+    assert row["file"] == "DIFF.patch"
+    assert row["offset"] > 0
+
+
+def test_what_cannot_be_made_again_is_not_checkable(good: Place, tmp_path: Path) -> None:
+    root = tmp_path / "repository"
+    world = copied(good.world, root)
+    world.write("taskpacks/TASK-0001-alpha/spec.md", "# Other\n\nWords.\n")
+    assert world.factory("oneshot").rc == 0
+    done = world.factory("verify", "--rebuild", XDG_CONFIG_HOME="/nonexistent")
+    assert done.rc == 2, "what was asked for and could not be checked is no success"
+    assert "nothing differs, but 2 of what was asked for could not be checked" in done.out
+    assert "not-checkable rebuild of TASK-0001: the packs of that run were not those of its base commit" in done.out
+    assert "stated nowhere: no key is at hand" in done.out
+
+
+def outcomes(world: World, run_id: str) -> dict[str, str]:
+    (line,) = (world.state / "rebuilds" / f"{run_id}.intoto.jsonl").read_text().splitlines()
+    predicate = json.loads(base64.b64decode(json.loads(line)["payload"]))["predicate"]
+    return {"result": predicate["result"], **{row["pack"]: row["outcome"] for row in predicate["packs"]}}
+
+
+UNCHECKED = {"result": "UNCHECKED", "TASK-0001": "not-checkable", "TASK-0002": "not-checkable"}
+
+
+def test_what_another_tool_would_do_is_no_reproduction_and_no_difference(good: Place, tmp_path: Path) -> None:
+    other = tmp_path / "other" / "python3"
+    other.parent.mkdir()
+    other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    other.chmod(0o755)
+    done = good.verify("--rebuild", FACTORY_PYTHON=str(other))
+    assert done.rc == 2
+    assert "not-checkable rebuild of TASK-0001: this host would carry out another action: tools python " in done.out
+    assert "bundles made again" not in done.out
+    assert outcomes(good.world, good.run_id) == UNCHECKED
+
+
+def test_what_stands_on_a_commit_that_is_not_here_is_not_made_again(good: Place, tmp_path: Path) -> None:
+    fresh = World(tmp_path / "fresh")
+    fresh.commit()
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    done = fresh.factory("verify", "--path", str(copy), "--rebuild", **good.env)
+    assert done.rc == 2
+    assert "not-checkable rebuild of TASK-0002: the base commit " in done.out
+    assert "is not whole in this repository" in done.out
+    assert "Traceback" not in done.text
+    assert outcomes(fresh, good.run_id) == UNCHECKED
+    assert not [path for path in fresh.state.iterdir() if path.name.startswith("rebuild-")]
+    done = good.verify("--path", str(copy), "--rebuild", cwd=tmp_path)
+    assert done.rc == 2
+    assert "not-checkable rebuild: " in done.out
+
+
+def test_the_page_about_it_says_what_is_typed_and_shown(good: Place, tmp_path: Path) -> None:
+    """VERIFY.md, command by command, over the good run."""
+    world = copied(good.world, tmp_path / "work" / "repository")
+    code = 0
+    for one in typed((ROOT / "docs" / "factory" / "VERIFY.md").read_text("utf-8")):
+        if one.command == "echo $?":
+            assert one.shown == (str(code),)
+            code = 0
+            continue
+        assert code == 0, f"before {one.command}"
+        if one.heading == "What it cannot check" and one.command.startswith("cp "):
+            shutil.copytree(good.run, world.state / "runs" / good.run_id, dirs_exist_ok=True)  # whole again
+        done = run(["/bin/sh", "-c", one.command], world.root, **good.env)
+        code = done.rc
+        expected = "\n".join(one.shown or ())
+        assert appears(one.shown or (), done.text), f"{one.command}\nexpected\n{expected}\nfound\n{done.text}"
+    assert code == 0

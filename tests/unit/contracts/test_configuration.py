@@ -1,0 +1,228 @@
+"""Configuration: the corpus, precedence, and who may loosen what."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.core.configuration import config_digest, read
+from factory.core.settings import SETTINGS
+from factory.model.config import REQUIRED_BY_DEFAULT, Config, IsolationMode, Overlap, Source
+from factory.model.pack import Limits
+from factory.model.properties import Property
+from factory.model.signing import SigningPolicy
+from factory.model.strict import LARGEST_INTEGER
+from tests.contract_corpus import config_cases, read_config, sentences
+
+INVALID = config_cases("invalid")
+VALID = config_cases("valid")
+
+
+@pytest.mark.parametrize("path", INVALID, ids=[path.name for path in INVALID])
+def test_a_broken_file_gives_exactly_its_sentences(path: Path) -> None:
+    _, findings = read_config(path)
+    assert sentences(findings) == (path / "expected.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("path", VALID, ids=[path.name for path in VALID])
+def test_a_sound_file_gives_none(path: Path) -> None:
+    _, findings = read_config(path)
+    assert findings == ()
+
+
+def test_nothing_written_is_the_default() -> None:
+    config, findings = read(None, None, {}, {})
+    assert findings == ()
+    assert {source for _, source in config.sources} == {Source.DEFAULT}
+    assert config == Config(sources=config.sources)
+
+
+def test_every_value_is_read() -> None:
+    config, _ = read_config(next(path for path in VALID if path.name == "everything"))
+    expected = Config(
+        packs_folder="work/packs",
+        base_ref="origin/main",
+        required=REQUIRED_BY_DEFAULT,
+        protected=("infra/**", "LICENSE"),
+        ceilings=Limits(1800, 2 << 30, 128, 1 << 30, 16 << 20, 500, 2),
+        overlap=Overlap.MERGE,
+        isolation=IsolationMode.OVERLAY,
+        python="/usr/bin/python3",
+        network_hosts=("example.org", "mirror.example.org:8443"),
+        workers=4,
+        recheck_budget=0,
+        signing_policy=SigningPolicy.REQUIRED_FROM,
+        signing_key_ids=("ed25519:0123456789abcdef",),
+        sources=config.sources,
+    )
+    assert config == expected
+    assert dict(config.sources)["ceilings"] is Source.REPOSITORY
+    assert dict(config.sources)["accepted_missing"] is Source.DEFAULT
+
+
+LAYERS = {
+    Source.USER: b"[run]\nworkers = 1\n",
+    Source.REPOSITORY: b"[run]\nworkers = 2\n",
+    Source.ENVIRONMENT: {"FACTORY_WORKERS": "3"},
+    Source.FLAG: {"workers": "4"},
+}
+
+
+@pytest.mark.parametrize("present", range(16))
+def test_the_strongest_layer_wins(present: int) -> None:
+    given_layers = [source for bit, source in enumerate(LAYERS) if present >> bit & 1]
+    layers = [LAYERS[source] if source in given_layers else None for source in LAYERS]
+    config, findings = read(layers[0], layers[1], layers[2] or {}, layers[3] or {})  # type: ignore[arg-type]
+    assert findings == ()
+    strongest = given_layers[-1] if given_layers else Source.DEFAULT
+    assert config.workers == [Source.DEFAULT, *LAYERS].index(strongest)
+    assert dict(config.sources)["workers"] is strongest
+
+
+def test_only_the_user_accepts_less() -> None:
+    accept = b'[safety]\naccept_missing = ["memory_bounded", "disk_bounded"]\n'
+    config, findings = read(accept, None, {}, {})
+    assert findings == ()
+    assert config.accepted_missing == {Property.MEMORY_BOUNDED, Property.DISK_BOUNDED}
+    config, findings = read(None, accept, {}, {})
+    assert [finding.id for finding in findings] == ["CONFIG_WEAKENED"]
+    assert config.accepted_missing == frozenset()
+    config, _ = read(None, None, {"FACTORY_ACCEPT_MISSING": "disk_bounded, memory_bounded"}, {})
+    assert config.accepted_missing == {Property.MEMORY_BOUNDED, Property.DISK_BOUNDED}
+
+
+def test_the_repository_takes_back_what_the_users_file_accepts_and_a_flag_has_the_last_word() -> None:
+    user = b'[safety]\naccept_missing = ["memory_bounded", "disk_bounded"]\n'
+    repository = b'[safety]\nrequired = ["disk_bounded"]\n'
+    config, findings = read(user, repository, {}, {})
+    assert findings == ()
+    assert config.accepted_missing == {Property.MEMORY_BOUNDED}
+    config, _ = read(user, repository, {}, {"accept-missing": "disk_bounded"})
+    assert config.accepted_missing == {Property.MEMORY_BOUNDED, Property.DISK_BOUNDED}
+    assert config.required == REQUIRED_BY_DEFAULT
+
+
+def test_ceilings_join_by_key_and_only_fall() -> None:
+    user = b'[ceilings]\ntimeout = "10m"\n'
+    config, findings = read(user, b"[ceilings]\ntimeout = 60\nattempts = 2\n", {"FACTORY_CEILINGS_OUTPUT": "1M"}, {})
+    assert findings == ()
+    bound = LARGEST_INTEGER
+    assert config.ceilings == Limits(60, bound, bound, bound, 1 << 20, bound, 2)
+    config, findings = read(user, b"[ceilings]\ntimeout = 601\n", {}, {})
+    assert [finding.id for finding in findings] == ["CONFIG_WEAKENED"]
+    assert config.ceilings is not None
+    assert config.ceilings.timeout == 600
+
+
+def test_protected_only_grows() -> None:
+    config, _ = read(
+        b'[safety]\nprotected = ["a"]\n', b'[safety]\nprotected = ["b", "a"]\n', {"FACTORY_PROTECTED": "c"}, {}
+    )
+    assert config.protected == ("a", "b", "c")
+
+
+def test_other_peoples_variables_are_left_alone_and_near_misses_are_not() -> None:
+    _, findings = read(
+        None, None, {"FACTORY_FLOOR": "1", "PATH": "/bin", "FACTORY_PYTHON": "", "FACTORY_RUN_ID": "x"}, {}
+    )
+    assert findings == ()
+    _, findings = read(None, None, {"FACTORY_BASEREF": "main"}, {})
+    assert sentences(findings) == [
+        "CONFIG_INVALID  -  the variable FACTORY_BASEREF is not known; did you mean FACTORY_BASE_REF?"
+    ]
+
+
+def test_words_that_are_no_values() -> None:
+    _, findings = read(
+        None, None, {"FACTORY_WORKERS": "many", "FACTORY_REQUIRED": "net"}, {"base_ref": "-x", "colour": "1"}
+    )
+    assert [finding.message for finding in findings] == [
+        'FACTORY_REQUIRED: "net" is not a property',
+        'FACTORY_WORKERS: expected a whole number, found "many"',
+        'there is no setting "colour"',
+        '--base-ref: "-x" is not the name of a commit',
+    ]
+    assert all(finding.hint for finding in findings)
+
+
+def test_reading_configuration_loads_no_heavy_library(tmp_path: Path) -> None:
+    code = "import sys, factory.core.configuration; print(sorted({'pydantic','yaml','jsonschema'} & set(sys.modules)))"
+    root = Path(__file__).parents[3]
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "[]\n")
+
+
+def test_setting_names_are_distinct() -> None:
+    assert (
+        len({setting.name for setting in SETTINGS}) == len({setting.pointer for setting in SETTINGS}) == len(SETTINGS)
+    )
+
+
+@given(
+    st.binary(max_size=80),
+    st.dictionaries(st.sampled_from([s.variable for s in SETTINGS]), st.text(max_size=6), max_size=3),
+)
+def test_nothing_raises(raw: bytes, environment: dict[str, str]) -> None:
+    config, findings = read(raw, raw, environment, {"base_ref": raw.decode("latin-1")})
+    assert isinstance(config, Config)
+    assert all(finding.message and finding.hint for finding in findings)
+
+
+def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
+    known = Config()
+    same = (
+        replace(known, sources=(("base_ref", Source.FLAG),)),
+        replace(known, workers=7),
+        replace(known, required=frozenset(sorted(known.required, key=str, reverse=True))),
+    )
+    assert {config_digest(each) for each in (known, *same)} == {config_digest(known)}
+    other = (
+        replace(known, packs_folder="p"),
+        replace(known, base_ref="main"),
+        replace(known, required=frozenset()),
+        replace(known, accepted_missing=frozenset({Property.NET_ISOLATED})),
+        replace(known, protected=("a/**",)),
+        replace(known, ceilings=Limits()),
+        replace(known, overlap=Overlap.MERGE),
+        replace(known, isolation=IsolationMode.OVERLAY),
+        replace(known, python="/usr/bin/python3"),
+        replace(known, network_hosts=("example.org",)),
+        replace(known, recheck_budget=1),
+        replace(known, signing_policy=SigningPolicy.REQUIRED),
+        replace(known, signing_key_ids=("k",)),
+    )
+    assert len(other) == len(fields(Config)) - 2  # every member but the two that change no result
+    assert len({config_digest(each) for each in (known, *other)}) == len(other) + 1
+
+
+def test_a_flag_beyond_its_bound_is_refused() -> None:
+    _, findings = read(None, None, {}, {"workers": "100000"})
+    assert [(found.id, found.message, found.hint) for found in findings] == [
+        ("CONFIG_INVALID", "--workers: expected at most 1024, found the number 100000", "write at most 1024")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "sentence"),
+    [
+        (b"[packs]\nbase_ref = 7\n", "base_ref: expected text, found the number 7"),
+        (b"[safety]\nprotected = [7]\n", "protected[0]: expected text, found the number 7"),
+    ],
+)
+def test_what_is_not_text_is_refused_where_it_stands(raw: bytes, sentence: str) -> None:
+    _, findings = read(None, raw, {}, {})
+    assert [(found.message, found.hint) for found in findings] == [(sentence, "put it in quotes")]
+    assert [found.location.line for found in findings if found.location is not None] == [2]

@@ -1,0 +1,190 @@
+"""JSON Schemas: generated from the models, valid, in step, offline, and of one mind with the loaders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel, ValidationError
+
+from factory.adapters import schemas
+from factory.core import strict_toml, strict_yaml
+from factory.core.settings import SECTIONS, SETTINGS
+from factory.model.config_document import ConfigDocument
+from factory.model.documents import AcceptanceDocument, TaskDocument
+from factory.model.strict import DocumentError, StrictDocument, plain
+from tests.contract_corpus import CORPUS, config_cases, pack_cases
+
+CONTRACTS: dict[str, tuple[str, type[BaseModel]]] = {
+    "task.yml": ("task", TaskDocument),
+    "acceptance.yml": ("acceptance", AcceptanceDocument),
+    "factory.toml": ("config", ConfigDocument),
+}
+SCHEMAS = {name: schemas.schema_of(name, model) for name, model in CONTRACTS.values()}
+
+# What a schema has no words for. Everything else that is refused, the schema refuses as well.
+BY_THE_READER = frozenset({"date", "duplicate-key", "duplicate-table", "not-utf-8", "syntax", "too-deep"})
+ONLY_THE_LOADER_SEES = BY_THE_READER | {
+    # between keys, between files, and with the folder
+    "acceptance-deps-without-network",
+    "acceptance-empty-groups",
+    "acceptance-none",
+    "acceptance-other-file",
+    "cloud-other-host",
+    "cloud-without-network",
+    "limits-two-times",
+    "plugin-differs",
+    "plugin-switched-off",
+    "plugin-unnamed",
+    "task-folder-capitals",
+    "task-folder-mismatch",
+    "task-no-id-anywhere",
+    "task-no-title-no-type",
+    "task-pillar-differs",
+    "workspace-undeclared",
+    "weakened-accept-missing",
+    "weakened-ceiling",
+    "weakened-hosts",
+    "weakened-overlap",
+    "weakened-signing",
+    # words: scope patterns, names of credentials, near misses in open sections, one line of text
+    "artifacts-leave",
+    "env-twice",
+    "protected-leaves",
+    "scope-absolute",
+    "scope-leaves",
+    "secrets-through-env",
+    "task-near-miss-in-open-section",
+    "task-title-two-lines",
+    # how long 9999 hours are
+}
+
+
+def documents(kind: str) -> list[tuple[str, str, StrictDocument]]:
+    """(case, file, document) for every contract file of the corpora that the strict reader can read."""
+    found = []
+    for case in pack_cases(kind) if kind != "config" else []:
+        for name in ("task.yml", "acceptance.yml"):
+            if (case.path / name).exists():
+                found.append((case.name, name, case.path / name))
+    for path in config_cases(kind) if kind in ("valid", "invalid") else []:
+        found.append((path.name, "factory.toml", path / "factory.toml"))
+    readable = []
+    for case_name, name, path in found:
+        try:
+            parse = strict_toml.parse if name == "factory.toml" else strict_yaml.parse
+            readable.append((case_name, name, parse(path.read_bytes())))
+        except DocumentError:
+            assert kind == "invalid"
+    return readable
+
+
+def model_accepts(model: type[BaseModel], document: StrictDocument) -> bool:
+    try:
+        model.model_validate(plain(document.value))
+    except ValidationError:
+        return False
+    return True
+
+
+def labelled(rows: list[tuple[str, str, StrictDocument]]) -> dict[str, Any]:
+    return {"argvalues": rows, "ids": [f"{case}-{name}" for case, name, _ in rows]}
+
+
+SOUND = [*documents("valid"), *documents("older")]
+BROKEN = [row for row in documents("invalid") if row[0] not in ("user-file", "acceptance-empty-file", "yaml-is-empty")]
+
+
+@pytest.mark.parametrize("row", **labelled(SOUND))
+def test_schema_and_model_accept_what_is_sound(row: tuple[str, str, StrictDocument]) -> None:
+    _, file, document = row
+    schema_name, model = CONTRACTS[file]
+    assert schemas.objections(SCHEMAS[schema_name], plain(document.value)) == ()
+    assert model_accepts(model, document)
+
+
+@pytest.mark.parametrize("row", **labelled(BROKEN))
+def test_the_schema_refuses_what_it_can_see(row: tuple[str, str, StrictDocument]) -> None:
+    case, file, document = row
+    schema_name, model = CONTRACTS[file]
+    refused = bool(schemas.objections(SCHEMAS[schema_name], plain(document.value)))
+    assert refused == (case not in ONLY_THE_LOADER_SEES), f"{case}: adjust ONLY_THE_LOADER_SEES only with a reason"
+    if refused and case not in ("secrets-true", "secrets-text"):  # these are a refusal of their own, by the rules
+        assert not model_accepts(model, document)
+
+
+def test_every_exception_is_a_case() -> None:
+    cases = {row[0] for row in BROKEN} | BY_THE_READER
+    assert cases >= ONLY_THE_LOADER_SEES
+    for name in BY_THE_READER:
+        assert (CORPUS / "config" / "invalid" / name).is_dir()
+
+
+def test_a_size_beyond_its_bound_is_for_the_loader() -> None:
+    document = {"limits": {"timeout": "9999h"}}
+    assert schemas.objections(SCHEMAS["task"], document) == ()
+    with pytest.raises(ValidationError):
+        TaskDocument.model_validate(document)
+
+
+@pytest.mark.parametrize(("name", "model"), schemas.MODELS)
+def test_every_schema_is_one(name: str, model: type[BaseModel]) -> None:
+    schema = schemas.schema_of(name, model)
+    Draft202012Validator.check_schema(schema)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"urn:codex-orchestrator:schema:{name}:1"
+
+
+def test_no_mapping_in_a_schema_is_open_by_accident() -> None:
+    open_on_purpose = {"OutputsSection", "ExecutionSection"}
+    for schema in SCHEMAS.values():
+        for name, part in schema["$defs"].items():
+            assert part.get("additionalProperties") is (name in open_on_purpose), name
+        assert schema["additionalProperties"] is False
+
+
+def test_a_trailing_newline_does_not_pass_a_pattern() -> None:
+    for key, text in (("id", "TASK-0105\n"), ("plugin", "a:B\n"), ("tools", "make\n")):
+        assert schemas.objections(SCHEMAS["task"], {key: text})
+
+
+def test_an_objection_has_its_pointer() -> None:
+    objections = schemas.objections(SCHEMAS["task"], {"scope": {"allowed_paths": ["a", 5]}, "a/b": 1})
+    assert [pointer for pointer, _ in objections] == ["", "/scope/allowed_paths"]
+
+
+def test_nothing_is_fetched() -> None:
+    with pytest.raises(Exception, match="Unresolvable"):
+        schemas.objections({"$ref": "http://127.0.0.1:9/x"}, {})
+
+
+def test_writing_and_staleness(tmp_path: Path) -> None:
+    folder = tmp_path / "schemas"
+    expected = [f"{name}.schema.json" for name, _ in schemas.MODELS]
+    assert [finding.id for finding in schemas.stale(folder)] == ["SCHEMA_STALE"] * len(expected)
+    assert list(schemas.write_all(folder)) == expected
+    assert schemas.stale(folder) == ()
+    assert schemas.write_all(folder) == ()
+    (folder / "task.schema.json").write_bytes(b"{}")
+    (folder / "old.schema.json").write_bytes(b"{}")
+    found = schemas.stale(folder)
+    assert [(str(finding.location), finding.message) for finding in found] == [
+        ("schemas/old.schema.json", "expected no such file, found a schema without a model"),
+        ("schemas/task.schema.json", "expected the schema of its model, found other bytes"),
+    ]
+
+
+def test_the_committed_schemas_are_in_step() -> None:
+    assert schemas.stale(Path(__file__).parents[3] / "schemas") == ()
+
+
+def test_the_configuration_reader_and_its_model_know_the_same_settings() -> None:
+    sections: dict[str, Any] = {
+        name: field.annotation for name, field in ConfigDocument.model_fields.items() if name != "version"
+    }
+    assert tuple(sections) == SECTIONS
+    for name, section in sections.items():
+        assert issubclass(section, BaseModel)
+        assert list(section.model_fields) == [setting.key for setting in SETTINGS if setting.section == name]

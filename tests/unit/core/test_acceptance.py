@@ -1,0 +1,258 @@
+"""What the end of a command means, and that a log never raises a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.core.acceptance import (
+    EndedName,
+    artifact_name_problem,
+    check_record,
+    failure_signature,
+    judge_artifacts,
+    judge_attempts,
+    judge_command,
+    judge_docs,
+    judge_normalized,
+    ran_no_test,
+)
+from factory.model.evidence import AttemptRecord
+from factory.model.finding import Finding
+from factory.model.pack import Artifacts, Command, CommandKind, Limits
+from tests.pack_values import CHECK, STEP, pack, tree
+
+
+def judge(
+    command: Command, rc: int = 0, ended: EndedName = "exited", full: bool = False, log: bytes = b""
+) -> tuple[Finding, ...]:
+    return judge_command(pack(), command, rc, ended, full, log, Limits(timeout=9, disk=7))
+
+
+def sentence(findings: tuple[Finding, ...]) -> str:
+    assert len(findings) == 1
+    return f"{findings[0].id} {findings[0].message} @ {findings[0].location} > {findings[0].hint}"
+
+
+TASK, ACCEPTANCE = "taskpacks/T-1-x/task.yml:7", "taskpacks/T-1-x/acceptance.yml:2"
+READ = "Read it with: factory print-report --pack T-1 --log"
+
+
+@pytest.mark.parametrize(
+    ("command", "how", "expected"),
+    [
+        (STEP, {"rc": 3}, f"STEP_FAILED step-1 `make` ended with 3 @ {TASK} > {READ} step-1"),
+        (
+            CHECK,
+            {"rc": 1, "log": b"one\n two \n\n"},
+            f"CHECK_FAILED tests-1 `run` ended with 1; its last line: two @ {ACCEPTANCE} > {READ} tests-1",
+        ),
+        (
+            CHECK,
+            {"rc": 1, "log": b"\x1b[2J@x"},
+            f"CHECK_FAILED tests-1 `run` ended with 1; its last line: \\u001b[2J@x @ {ACCEPTANCE} > {READ} tests-1",
+        ),
+        (
+            STEP,
+            {"rc": 137, "ended": "timeout"},
+            (
+                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 9 @ {TASK} > "
+                "Raise limits.timeout if that is what it needs."
+            ),
+        ),
+        (
+            replace(STEP, timeout=2),
+            {"rc": 137, "ended": "timeout"},
+            (
+                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 2 @ {TASK} > "
+                "Raise limits.timeout if that is what it needs."
+            ),
+        ),
+        (
+            STEP,
+            {"rc": 137, "ended": "memory"},
+            (
+                f"LIMIT_MEMORY step-1 `make` used more bytes of memory than allowed: memory is {2 << 30} @ {TASK} > "
+                "Raise limits.memory if that is what it needs."
+            ),
+        ),
+        (
+            STEP,
+            {"rc": 137, "ended": "output"},
+            (
+                f"LIMIT_OUTPUT step-1 `make` printed more bytes than allowed: output is {16 << 20} @ {TASK} > "
+                "Raise limits.output if that is what it needs."
+            ),
+        ),
+        (
+            STEP,
+            {"rc": 1, "full": True},
+            (
+                f"LIMIT_DISK step-1 `make` ran out of space: disk is 7 @ {TASK} > "
+                "Raise limits.disk if that is what it needs."
+            ),
+        ),
+        (
+            CHECK,
+            {"log": b"Ran 0 tests in 0.000s\n\nOK\n"},
+            (
+                f"CHECK_RAN_NO_TEST tests-1 `run` ran no test; a check that tests "
+                f"nothing accepts nothing @ {ACCEPTANCE} "
+                "> Point it at tests that exist."
+            ),
+        ),
+    ],
+)
+def test_every_way_to_end_badly_has_its_sentence(command: Command, how: dict[str, object], expected: str) -> None:
+    assert sentence(judge(command, **how)) == expected  # type: ignore[arg-type]
+
+
+def test_a_long_command_is_shortened_in_its_sentence() -> None:
+    (finding,) = judge(replace(STEP, run="echo " * 60), rc=1)
+    assert finding.message.startswith(f"step-1 `{'echo ' * 19}echo…` ended") or len(finding.message) < 130
+
+
+def test_success_says_nothing() -> None:
+    assert judge(STEP) == ()
+    assert judge(CHECK, log=b"3 passed in 0.1s") == ()
+    assert judge(STEP, full=True) == ()  # the disk was filled and tidied up: nobody failed
+
+
+NOTHING = [
+    b"Ran 0 tests in 0.000s\n\nOK\n",
+    b"x\n=========== no tests ran in 0.01s ===========\n",
+    b"no tests ran in 0.01s",
+    b"collected 0 items\n",
+    b"No tests found, exiting with code 0\n",
+    b"testing: warning: no tests to run\nPASS\n",
+]
+
+
+@pytest.mark.parametrize("log", NOTHING)
+def test_a_runner_that_says_so_ran_nothing(log: bytes) -> None:
+    assert ran_no_test(CHECK, 0, log)
+    assert not ran_no_test(replace(CHECK, kind=CommandKind.LINT), 0, log)
+    assert not ran_no_test(CHECK, 1, log)
+
+
+@pytest.mark.parametrize("log", [b"Ran 3 tests in 0.1s", b"said: no tests ran in x", b"collected 10 items", b""])
+def test_other_words_are_no_sign(log: bytes) -> None:
+    assert not ran_no_test(CHECK, 0, log)
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ("pytest", True),
+        ("cd x && pytest -q", True),
+        ("python -m pytest tests", True),
+        ("/usr/bin/py.test a", True),
+        ("make pytest-thing", False),
+        ("exit 5", False),
+    ],
+)
+def test_pytests_own_code_for_nothing_is_known_wherever_pytest_runs(run: str, expected: bool) -> None:
+    for kind in CommandKind:
+        assert ran_no_test(replace(CHECK, run=run, kind=kind), 5, b"") is expected
+
+
+@given(st.sampled_from(list(CommandKind)), st.integers(1, 255), st.binary(max_size=60))
+def test_no_log_makes_a_failure_good(kind: CommandKind, rc: int, log: bytes) -> None:
+    assert any(finding.blocks for finding in judge(replace(CHECK, kind=kind), rc=rc, log=log))
+
+
+def test_documents_that_must_exist() -> None:
+    asked = pack(docs_required=("docs/a.md", "docs"))
+    assert judge_docs(asked, tree({"docs/a.md": "x"})) == ()
+    assert [sentence((finding,)) for finding in judge_docs(asked, tree({}))] == [
+        f"DOCS_MISSING docs.required names {path}, which does not exist @ taskpacks/T-1-x/task.yml:8:5 > "
+        "Write it, or take it out of docs.required."
+        for path in ("docs/a.md", "docs")
+    ]
+
+
+def test_artifacts_that_are_missing_or_unsafe() -> None:
+    asked = pack(artifacts=Artifacts(required=("out/*.js", "log"), optional=("more",)))
+    assert judge_artifacts(asked, ["out/a.js", "log"], ()) == ()
+    assert sentence(judge_artifacts(asked, ["out/x/a.js", "log"], ())) == (
+        "ARTIFACT_MISSING required artifact out/*.js was not produced @ taskpacks/T-1-x/task.yml:6:5 > "
+        "Produce it in a step or a check, or take it out of artifacts.required."
+    )
+    assert sentence(judge_artifacts(asked, ["out/a.js", "log"], [("b\n", "is not a plain file")])) == (
+        "ARTIFACT_UNSAFE artifact b\\u000a is not a plain file @ None > Write plain files."
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [
+        ("out/a", ""),
+        ("../a", "leaves the workspace"),
+        ("out/.GIT/x", "holds a name that reads as .git"),
+        ("out/a\n", "holds a control character"),
+    ],
+)
+def test_an_artifact_is_carried_only_under_a_plain_name(path: str, problem: str) -> None:
+    assert artifact_name_problem(path) == problem
+
+
+def record(number: int, status: str, tree_id: str, failure: str = "") -> AttemptRecord:
+    return AttemptRecord(number=number, status=status, result_tree=tree_id, failure=failure)  # type: ignore[arg-type]
+
+
+def test_a_failure_is_named_by_label_code_and_log() -> None:
+    bad = check_record(CHECK, 1, "exited")
+    signatures = {
+        failure_signature([(check_record(STEP, 0, "exited"), b""), (bad, b"x")]),
+        failure_signature([(bad, b"y")]),
+        failure_signature([(check_record(CHECK, 2, "exited"), b"x")]),
+        failure_signature([(check_record(STEP, 1, "exited"), b"x")]),
+    }
+    assert len(signatures) == 4
+    assert failure_signature([(bad, b"x")]) == failure_signature([(bad, b"x"), (bad, b"later")])
+    assert failure_signature([(check_record(STEP, 0, "exited"), b"x")]) == ""
+
+
+def test_flaky_is_a_failure_and_a_pass_on_one_tree() -> None:
+    asked = pack()
+    assert judge_attempts(asked, [record(1, "PASS", "t")]) == ()
+    assert judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "BLOCKED", "t")]) == ()
+    assert judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "u")]) == ()
+    found = judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "t")])
+    assert sentence(found) == (
+        "FLAKY acceptance failed and then passed on an identical tree; a retry proves nothing @ "
+        "taskpacks/T-1-x/task.yml:1:1 > Make the check deterministic."
+    )
+
+
+UNITTEST = replace(CHECK, run="python -m unittest discover -s tests")
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (b"Ran 3 tests in 0.01s\n\nOK\n", False),
+        (b"Ran 0 tests in 0.000s\n\nOK\n", True),
+        (b"Ran 2 tests in 0.000s\n\nOK (skipped=2)\n", True),
+        (b"Ran 2 tests in 0.000s\n\nOK (skipped=1)\n", False),
+        (b"", True),  # unittest always says what it ran
+        (b"3 passed", True),
+    ],
+)
+def test_unittest_must_say_that_it_ran_something(log: bytes, expected: bool) -> None:
+    assert ran_no_test(UNITTEST, 0, log) is expected
+
+
+def test_an_artifact_that_is_not_normal_is_a_warning_with_its_reason() -> None:
+    finding, other = judge_normalized(pack(), [("out/a\x1b.zip", "it is no whole ZIP archive"), ("b", "it is damaged")])
+    assert (finding.id, finding.message, finding.pack) == (
+        "ARTIFACT_NOT_NORMALIZED",
+        "artifact out/a\\u001b.zip is collected as it was made: it is no whole ZIP archive",
+        pack().id,
+    )
+    assert not finding.blocks
+    assert other.message == "artifact b is collected as it was made: it is damaged"
+    assert judge_normalized(pack(), ()) == ()

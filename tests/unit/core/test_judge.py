@@ -1,0 +1,214 @@
+"""The judge of a change: every refusal with its sentence, and that a layer more never lowers what is said."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.core.judge import Rules, judge_change, judge_lines, judge_oddities, rules_of, split_artifacts
+from factory.core.path_guard import protected_patterns
+from factory.core.scope import compile_patterns
+from factory.model.finding import Finding
+from factory.model.layer import Oddity
+from factory.model.pack import Limits, Scope
+from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Leaf, Tree
+from tests.pack_values import added, leaf, pack, tree
+
+RULES = rules_of(pack(), protected_patterns("taskpacks"))
+EVERYTHING = rules_of(pack(scope=Scope(("**",))), protected_patterns("taskpacks"))
+TASK = "taskpacks/T-1-x/task.yml"
+NEVER = "Nothing in a contract can allow it."
+
+
+def judge(
+    *changes: Difference,
+    rules: Rules = RULES,
+    links: dict[str, str] | None = None,
+    hidden: frozenset[str] = frozenset(),
+) -> list[str]:
+    result = Tree({}).changed({change.path: change.after for change in changes})
+    return [sentence(finding) for finding in judge_change(rules, changes, result, links or {}, hidden)]
+
+
+def sentence(finding: Finding) -> str:
+    assert finding.pack == "T-1"
+    return f"{finding.id} {finding.message} @ {finding.location} > {finding.hint}"
+
+
+def test_a_change_inside_the_scope_is_well() -> None:
+    assert judge(added("docs/a"), Difference("docs/b", leaf("x"), None)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            added("src/a"),
+            (
+                f"SCOPE_OUTSIDE_ALLOWED src/a was changed; scope allows docs/** @ {TASK}:3:5 > "
+                'If this is intended, add "src/a" to scope.allowed_paths.'
+            ),
+        ),
+        (
+            Difference("src/a", leaf("x"), None),
+            (
+                f"SCOPE_OUTSIDE_ALLOWED src/a was changed; scope allows docs/** @ {TASK}:3:5 > "
+                'If this is intended, add "src/a" to scope.allowed_paths.'
+            ),
+        ),
+        (
+            added("docs/no/a"),
+            (
+                f"SCOPE_DENIED docs/no/a was changed; scope.denied_paths denies it @ {TASK}:4:5 > "
+                "Take the pattern out of scope.denied_paths if this is intended."
+            ),
+        ),
+        (added("docs/../a"), f"PATH_UNSAFE changed path docs/../a leaves the workspace @ None > {NEVER}"),
+        (
+            added("docs/.GIT/x"),
+            f"PATH_GIT_NAME changed path docs/.GIT/x holds a name that reads as .git @ None > {NEVER}",
+        ),
+        (
+            added("docs/\x1b[2J"),
+            "PATH_NOT_PORTABLE changed path docs/\\u001b[2J holds a control character @ None > Rename it.",
+        ),
+        (
+            added("dodo.py"),
+            (
+                "PATH_PROTECTED dodo.py was changed; it is protected from every pack @ None > "
+                "Nothing in a contract can allow it; change it by hand, outside a pack."
+            ),
+        ),
+        (
+            Difference(f"{TASK}", leaf("x"), None),
+            (
+                f"PATH_PROTECTED {TASK} was changed; it is protected from every pack @ None > "
+                "Nothing in a contract can allow it; change it by hand, outside a pack."
+            ),
+        ),
+        (
+            Difference("docs/sub", None, Leaf(MODE_SUBMODULE, "1" * 40)),
+            f"SUBMODULE_CHANGED docs/sub is a submodule and was changed @ None > {NEVER}",
+        ),
+        (
+            Difference("docs/sub", Leaf(MODE_SUBMODULE, "1" * 40), leaf("x")),
+            f"SUBMODULE_CHANGED docs/sub is a submodule and was changed @ None > {NEVER}",
+        ),
+    ],
+)
+def test_each_refusal_has_its_sentence(change: Difference, expected: str) -> None:
+    assert judge(change) == [expected]
+
+
+@pytest.mark.parametrize(("target", "shown"), [("../../x", "../../x"), ("/etc\n", "/etc\\u000a"), ("", "nothing")])
+def test_a_link_that_leads_outside_is_named_with_its_target(target: str, shown: str) -> None:
+    link = Difference("docs/l", None, leaf(target, MODE_LINK))
+    (found,) = judge(link, links={"docs/l": target})
+    assert found.startswith(
+        f"LINK_ESCAPES symbolic link docs/l points at {shown}, which can lead outside the workspace @"
+    )
+
+
+def test_a_link_whose_target_is_not_told_is_refused() -> None:
+    assert judge(Difference("docs/l", None, leaf("a", MODE_LINK)))[0].startswith("LINK_ESCAPES")
+
+
+def test_a_link_inside_and_a_removed_link_are_well() -> None:
+    link = Difference("docs/l", None, leaf("a", MODE_LINK))
+    assert judge(link, links={"docs/l": "a"}) == []
+    assert judge(Difference("docs/l", leaf("/x", MODE_LINK), None)) == []
+
+
+def test_removing_a_badly_named_file_is_no_fault() -> None:
+    assert judge(Difference("docs/a\n", leaf("x"), None)) == []
+
+
+def test_names_that_collide_in_the_result_are_named_once() -> None:
+    found = judge(added("docs/A"), added("docs/a"))
+    assert [line.split(" @")[0] for line in found] == [
+        "PATH_COLLISION docs/A and docs/a are one name where case or Unicode form is ignored",
+    ]
+
+
+def test_what_was_written_unseen_is_named_beside_its_scope() -> None:
+    found = judge(added("src/a"), hidden=frozenset({"src/a"}))
+    assert [line.split()[0] for line in found] == ["SCOPE_OUTSIDE_ALLOWED", "INPUT_HIDDEN_CHANGED"]
+    assert found[1].endswith('> Add "src/a" to inputs, so that the pack sees what it replaces.')
+
+
+def test_a_scope_that_allows_nothing_says_so() -> None:
+    nothing = rules_of(pack(scope=Scope(())), protected_patterns("taskpacks"))
+    assert "scope allows nothing" in judge(added("a"), rules=nothing)[0]
+
+
+HARMFUL = [
+    ".git/x",
+    "a/.git",
+    "dodo.py",
+    "../x",
+    "/x",
+    "a\x00",
+    "aux",
+    "a.",
+    "c:x",
+    "a\u202e",
+    "taskpacks/T-2-y/spec.md",
+]
+
+
+@pytest.mark.parametrize("path", HARMFUL)
+def test_no_scope_allows_what_may_not_exist(path: str) -> None:
+    assert judge(added(path), rules=EVERYTHING) != []
+
+
+@given(
+    st.lists(st.sampled_from(["docs/a", "src/a", "dodo.py", "docs/no/x", "docs/a\n"]), unique=True, max_size=4),
+    st.sampled_from(["docs/b", "src/b", ".env"]),
+)
+def test_one_change_more_takes_no_finding_away(paths: list[str], more: str) -> None:
+    before = judge(*(added(path) for path in paths))
+    assert set(before) <= set(judge(*(added(path) for path in [*paths, more])))
+
+
+def test_lines_are_counted_against_their_limit() -> None:
+    small = rules_of(pack(limits=Limits(changed_lines=5)), protected_patterns("taskpacks"))
+    assert judge_lines(small, 2, 3) == ()
+    assert [sentence(finding) for finding in judge_lines(small, 4, 3)] == [
+        (
+            f"LIMIT_CHANGED_LINES 7 lines were changed; limits.changed_lines allows 5 @ {TASK}:5:5 > "
+            "Split the work, or raise limits.changed_lines to 7."
+        )
+    ]
+
+
+def test_oddities_become_findings() -> None:
+    found = judge_oddities("T-1", [Oddity("a\n", "FILE_SPECIAL", "is a FIFO")])
+    assert [sentence(finding) for finding in found] == [
+        "FILE_SPECIAL a\\u000a is a FIFO @ None > Remove it before the last step ends."
+    ]
+
+
+def test_a_new_file_outside_the_scope_that_is_an_artifact_leaves_the_change() -> None:
+    artifacts = compile_patterns(("out/**", "docs/**", "dodo.py"))
+    old = Difference("out/old", leaf("x"), leaf("y"))
+    inside, outside, guarded, denied = added("docs/a"), added("out/a"), added("dodo.py"), added("docs/no/a")
+    other = added("src/a")
+    changes = [old, inside, outside, guarded, denied, other]
+    proper, only = split_artifacts(RULES, artifacts, changes)
+    assert proper == (old, inside, guarded, other)
+    assert only == ("out/a", "docs/no/a")
+
+
+def test_rules_know_where_they_were_declared() -> None:
+    bare = rules_of(replace(pack(), places=()), protected_patterns("taskpacks"))
+    assert str(bare.allowed_at) == f"{TASK}:1:1"
+    assert str(RULES.limit_at) == f"{TASK}:5:5"
+
+
+def test_the_base_may_hold_what_a_pack_may_not_add() -> None:
+    """Only changed paths are judged: an old collision elsewhere is none of this pack's doing."""
+    result = tree({"old/A": "1", "old/a": "2", "docs/x": "3"})
+    assert judge_change(RULES, [added("docs/x", "3")], result, {}) == ()

@@ -1,0 +1,190 @@
+"""What is cut from a text, in whatever form and pieces it comes, and what is left alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.parse
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.core.redaction import Redactor, Stream, mark
+
+VALUE = b'hunter2/+"secret\\value'
+NAMED = Redactor([("DEPLOY_TOKEN", VALUE), ("SHORT", b"abc")])
+MARK = b"[redacted: value of DEPLOY_TOKEN]"
+LONG = bytes(range(33, 127)) * 2
+
+
+def letters(count: int) -> str:
+    return ("aB3dE6gH9" * 60)[:count]
+
+
+# Never a credential of anybody: letters that repeat, behind the beginnings that issuers give to theirs.
+CREDENTIALS = {
+    "AWS access key": "AKIA" + "ABCDEFGH234567AB",
+    "AWS secret key": "aws_secret_access_key = " + letters(40),
+    "GitHub token": "ghp_" + letters(36),
+    "GitLab token": "glpat-" + letters(20),
+    "Slack token": "xoxb-" + letters(24),
+    "Slack webhook": "https://hooks.slack.com/services/T0/" + letters(30),
+    "Google API key": "AIza" + letters(35),
+    "Google access token": "ya29." + letters(40),
+    "Stripe key": "sk_live_" + letters(24),
+    "npm token": "npm_" + letters(36),
+    "PyPI token": "pypi-AgEI" + letters(60),
+    "OpenAI key": "sk-proj-" + letters(40),
+    "Anthropic key": "sk-ant-" + letters(40),
+    "Docker token": "dckr_pat_" + letters(27),
+    "DigitalOcean token": "dop_v1_" + "0123456789abcdef" * 4,
+    "Hugging Face token": "hf_" + letters(34),
+    "Vault token": "hvs." + letters(24),
+    "Shopify token": "shpat_" + "0123456789abcdef" * 2,
+    "age key": "AGE-SECRET-KEY-1" + "QPZRY9X8" * 7,
+    "Azure account key": "AccountKey=" + letters(86) + "==",
+    "SendGrid key": "SG." + letters(22) + "." + letters(43),
+    "JSON web token": "eyJ" + letters(20) + ".eyJ" + letters(30) + "." + letters(43),
+    "private key": "-----BEGIN OPENSSH PRIVATE KEY-----\n" + letters(70) + "\n-----END OPENSSH PRIVATE KEY-----",
+}
+
+
+@pytest.mark.parametrize("kind", CREDENTIALS)
+def test_a_credential_is_known_by_its_form(kind: str) -> None:
+    text = f"first line\nfound: '{CREDENTIALS[kind]}'\nlast line\n".encode()
+    safe = Redactor().redact(text)
+    assert safe.kinds == (kind,)
+    assert mark(kind) in safe.content
+    assert letters(20).encode() not in safe.content
+    assert safe.content.startswith(b"first line\nfound: '")
+    assert safe.content.endswith(b"'\nlast line\n")
+
+
+@pytest.mark.parametrize("kind", CREDENTIALS)
+def test_a_credential_that_a_cut_left_half_is_cut_whole(kind: str) -> None:
+    whole = f"log {CREDENTIALS[kind]}".encode()
+    half = whole[: len(whole) - 9]
+    assert CREDENTIALS[kind].encode()[-30:-9] not in Redactor().redact(half, cut=True).content
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"-----BEGIN PRIVATE KEY----- is how such a file begins\n",
+        b"AKIAIOSFODNN7EXAMPLE",
+        b"-----BEGIN PUBLIC KEY-----\n" + letters(80).encode() + b"\n-----END PUBLIC KEY-----\n",
+        b"sha256 " + b"0123456789abcdef" * 4,
+        b"npm_config_registry=https://registry.example.org/ npm_package_name=a",
+        b"ghp_ and github_pat_ are beginnings; eyJ too",
+        b"xxghp_" + letters(36).encode(),
+    ],
+)
+def test_what_only_looks_like_one_is_left_alone(text: bytes) -> None:
+    assert Redactor().redact(text) == Redactor().redact(text, cut=False)
+    assert Redactor().redact(text).kinds == ()
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        VALUE,
+        VALUE.hex().encode(),
+        VALUE.hex().upper().encode(),
+        urllib.parse.quote(VALUE, safe="").encode(),
+        urllib.parse.quote(VALUE, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%5C", "%5c").encode(),
+        json.dumps(VALUE.decode())[1:-1].encode(),
+        base64.b64encode(VALUE),
+        base64.urlsafe_b64encode(VALUE),
+    ],
+)
+def test_a_known_value_is_cut_in_each_form(form: bytes) -> None:
+    safe = NAMED.redact(b"before " + form + b" after")
+    assert set(safe.kinds) == {"value of DEPLOY_TOKEN"}
+    assert safe.content.startswith(b"before [redacted")
+    assert form not in safe.content
+
+
+def test_a_short_value_is_a_word_like_any_other() -> None:
+    assert NAMED.redact(b"abc abc").kinds == ()
+    assert Redactor([("POSTGRES_PASSWORD", b"postgres")]).redact(b"FROM postgres:17").kinds == ()
+    assert Redactor([("POSTGRES_PASSWORD", b"postgres7")]).redact(b"is postgres7").kinds == (
+        "value of POSTGRES_PASSWORD",
+    )
+
+
+@given(st.binary(max_size=40), st.binary(max_size=40), st.sampled_from([b"", b"\n", b"\r\n"]), st.integers(4, 76))
+def test_a_value_within_encoded_bytes_is_found_wherever_lines_break(
+    before: bytes, after: bytes, end: bytes, width: int
+) -> None:
+    redactor = Redactor([("KEY", LONG)])
+    whole = base64.b64encode(before + LONG + after)
+    broken = b"".join(whole[at : at + width] + end for at in range(0, len(whole), width))
+    safe = redactor.redact(broken)
+    assert "value of KEY" in safe.kinds
+    # Of the value at most the characters at both ends are left, which it shares with its neighbours.
+    left = safe.content.replace(b"\n", b"").replace(b"\r", b"")
+    assert base64.b64encode(LONG)[8:-8] not in left
+
+
+@given(st.binary(max_size=5), st.sampled_from([b"\n", b"\r\n"]), st.integers(4, 76), st.integers(30, 240), st.data())
+def test_encoded_bytes_that_a_cut_left_half_are_cut_wherever_lines_break(
+    before: bytes, end: bytes, width: int, length: int, data: st.DataObject
+) -> None:
+    redactor = Redactor([("KEY", LONG)])
+    whole = base64.b64encode(before + LONG)
+    half = b"".join(whole[at : at + width] + end for at in range(0, len(whole), width))[:length]
+    safe = redactor.redact(half, cut=True)
+    left = safe.content.replace(b"\n", b"").replace(b"\r", b"")
+    encoded = whole[: len(half.replace(b"\n", b"").replace(b"\r", b""))]
+    # What may be left: the bytes before the value, and characters at its ends that neighbours share or that are few.
+    assert encoded[16:28] not in left
+    cut = data.draw(st.integers(0, len(half)))
+    stream = Stream(redactor)
+    assert stream.feed(half[:cut]) + stream.feed(half[cut:]) + stream.end() == safe.content
+
+
+def test_a_line_feed_after_encoded_bytes_that_were_cut_stays() -> None:
+    half = base64.b64encode(VALUE)[:16]
+    assert NAMED.redact(half[:8] + b"\n" + half[8:] + b"\n", cut=True).content == MARK + b"\n"
+
+
+@given(st.data())
+def test_pieces_are_cut_as_the_whole_is(data: st.DataObject) -> None:
+    parts = st.one_of(
+        st.sampled_from([each.encode() for each in CREDENTIALS.values()]),
+        st.sampled_from([VALUE, base64.b64encode(VALUE), b"\n", b" ", b"ghp_", b"eyJ", b"-----BEGIN "]),
+        st.binary(max_size=12),
+    )
+    text = b"".join(data.draw(st.lists(parts, max_size=8)))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    stream = Stream(NAMED)
+    shown = b"".join(stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True))
+    assert shown + stream.end() == NAMED.redact(text, cut=True).content
+
+
+def test_a_credential_that_runs_into_the_next_one_is_held_until_both_have_ended() -> None:
+    text = (CREDENTIALS["Azure account key"] + CREDENTIALS["AWS secret key"]).encode()
+    stream = Stream(NAMED)
+    assert stream.feed(text) == b""
+    assert stream.end() == NAMED.redact(text, cut=True).content == b"[redacted: Azure account key]"
+
+
+def test_what_follows_tells_a_stream_that_a_word_is_no_credential() -> None:
+    text = CREDENTIALS["AWS secret key"].encode() + VALUE
+    stream = Stream(NAMED)
+    shown = stream.feed(text) + stream.end()
+    assert shown == NAMED.redact(text, cut=True).content == CREDENTIALS["AWS secret key"].encode() + MARK
+
+
+def test_a_stream_gives_a_line_at_once() -> None:
+    stream = Stream(NAMED)
+    assert stream.feed(b"collected 3 items\n") == b"collected 3 items\n"
+    assert stream.feed(VALUE[:10]) == b""
+    assert stream.feed(VALUE[10:] + b"\n") == MARK + b"\n"
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_have_an_answer(text: bytes) -> None:
+    safe = NAMED.redact(text, cut=True)
+    assert (safe.content == text) == (safe.kinds == ())

@@ -1,0 +1,311 @@
+"""The report: what a pack wrote never acts, and every part that a reviewer needs is there."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from factory.core.report_text import brief, change_text, code, counted, finding_lines, inert, markdown, plain
+from factory.model.evidence import (
+    FileRecord,
+    FilesChanged,
+    FindingRecord,
+    OverlapRecord,
+    PackLine,
+    RecheckRecord,
+    RunStatus,
+    SigningRecord,
+)
+
+HOSTILE = [
+    "**bold** _it_ `code` ~~gone~~",
+    "[click](javascript:alert(1)) ![x](http://e/x.png)",
+    "<script>alert(1)</script><img src=x onerror=y>",
+    "&lt;b&gt; &#64;octocat",
+    "# title\n\n- item\n> quote\n1. one",
+    "| a | b |\n|---|---|",
+    "@octocat please merge, closes #1 and GH-2",
+    "see https://evil.example/x and www.evil.example",
+    "\x1b[31mred\x1b]8;;http://e\x07link\x9b2J",
+    "a\u202egpj.exe \u2066x\u200b\ufeff",
+    "```\nfence\n```",
+    "\\*not bold\\*",
+    "$x$ $$y$$ ~sub~",
+    "half \ud800 and \udcff",
+]
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+
+
+def visible(rendered: str) -> str:
+    """What a person reads: tags away, entities resolved, spaces of no width away."""
+    import html
+
+    return html.unescape(re.sub(r"<[^>]*>", "", rendered)).replace("\u200b", "").strip()
+
+
+def judge(text: str) -> None:
+    rendered = MARKDOWN.render(f"see {inert(text)}")
+    assert re.fullmatch(r"<p>[^<>]*</p>\n", rendered), rendered
+    shown = visible(rendered)
+    assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") for char in shown)
+    loose = re.sub("<[^>]*>", "", rendered).replace("&amp;", "&")
+    assert not re.search(r"@\w|#\d|https?://|www\.\w|GH-\d", loose), loose
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_hostile_text_is_only_text_in_markdown(text: str) -> None:
+    judge(text)
+
+
+@given(ANY_TEXT)
+def test_any_text_is_only_text_in_markdown(text: str) -> None:
+    judge(text)
+
+
+@given(st.text("abc <>&*_`@#:/[]()|!~$\\.-", max_size=20))
+def test_a_person_reads_what_was_written(text: str) -> None:
+    assert visible(MARKDOWN.render(f"see {inert(text)}")) == f"see {' '.join(text.split())}".strip()
+
+
+@given(ANY_TEXT)
+def test_code_is_one_code_span(text: str) -> None:
+    rendered = MARKDOWN.renderInline(f"x{code(text + 'z')}y")
+    assert re.fullmatch(r"x<code>[^<>]*</code>y", rendered), rendered
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_code_stays_in_its_cell(text: str) -> None:
+    rendered = MARKDOWN.render(f"| a | b |\n|---|---|\n| {code(text)} | end |")
+    assert rendered.count("<td>") == 2
+    assert "<td>end</td>" in rendered
+
+
+def record(**other: object) -> FindingRecord:
+    known = {"id": "OVERLAP", "severity": "error", "message": "m", "hint": "h", "file": "f", "line": 3, "pack": "T-1"}
+    return FindingRecord(**{**known, **other})  # type: ignore[arg-type]
+
+
+def line(**other: object) -> PackLine:
+    known = {
+        "pack": "T-1",
+        "title": "Title",
+        "domain": "web",
+        "why": "because",
+        "status": "PASS",
+        "files_changed": 1,
+        "lines_added": 2,
+        "lines_removed": 1,
+        "checks_ok": 1,
+        "checks": 2,
+        "artifacts": (),
+        "bundle_sha256": "a" * 64,
+    }
+    return PackLine(**{**known, **other})  # type: ignore[arg-type]
+
+
+def status(**other: object) -> RunStatus:
+    known = {
+        "run_id": "run_001",
+        "status": "PASS",
+        "base_ref": "HEAD",
+        "base_commit": "b" * 40,
+        "base_tree": "c" * 40,
+        "merged_tree": "d" * 40,
+        "packs_committed": True,
+        "packs": (line(),),
+        "findings": (),
+        "rechecks": (),
+        "overlaps": (),
+        "largest_set": (),
+        "smallest_conflict": (),
+        "exact": True,
+        "properties_given": ("net_isolated",),
+        "properties_accepted": (),
+    }
+    return RunStatus(**{**known, **other})  # type: ignore[arg-type]
+
+
+FILE = FileRecord(
+    path="docs/a|b",
+    kind="modified",
+    mode_before="100644",
+    mode_after="100644",
+    oid_before="1",
+    oid_after="2",
+    sha256_before="3",
+    sha256_after="4",
+    lines_added=2,
+    lines_removed=1,
+)
+BINARY = FILE.model_copy(update={"path": "x.bin", "lines_added": None, "lines_removed": None})
+CHANGED = FilesChanged(base_tree="c" * 40, result_tree="d" * 40, files=(FILE, BINARY))
+
+
+def test_the_first_lines_say_what_matters() -> None:
+    text = markdown(status(), CHANGED).decode()
+    assert text.startswith("# PASS · run_001\n\n**PASS** · 1 pack · 2 files, +2 −1 · tree `dddddddddddd` on base")
+    assert "Enforced: net_isolated.\nNothing was accepted weaker." in text
+    assert "| T-1 Title | web | PASS | 1 file +2 −1 | 1 of 2 ok | because |" in text
+    assert "| `docs/a¦b` | modified | +2 −1 |\n| `x.bin` | modified | binary |" in text
+    assert "No finding." in text
+    assert "## Conflicts" not in text
+    assert "Nothing was accepted weaker.\n\n**No key was at hand, so nothing in this run is signed.**\n" in text
+    assert text.endswith("is optional. No key was at hand, so nothing in this run is signed.\n")
+
+
+def test_what_was_accepted_weaker_and_what_cannot_be_published_is_said_at_the_top() -> None:
+    weak = status(properties_accepted=("disk_bounded",), properties_given=(), packs_committed=False, merged_tree="")
+    text = markdown(weak, None).decode()
+    assert "Enforced: nothing.\n**Accepted weaker by the user: disk_bounded.**" in text
+    assert "so this run cannot be published." in text
+    assert "nothing merged, base `bbbbbbbbbbbb`" in text
+    assert "## Files" not in text
+
+
+def test_findings_stand_with_place_owner_and_way_out() -> None:
+    text = markdown(status(findings=(record(), record(hint="", file="", pack="", line=0))), None).decode()
+    assert "- **OVERLAP** (error) T-1: m (`f:3`)\n  h\n- **OVERLAP** (error) m\n" in text
+
+
+def test_the_conflict_matrix_shows_each_pair_on_both_sides() -> None:
+    pair = OverlapRecord(first="A-1", second="B-2", path="x", other_path="x", hidden=False)
+    settled = OverlapRecord(first="B-2", second="C-3", path="y", other_path="y", hidden=False, resolved="merge")
+    text = markdown(
+        status(overlaps=(pair, settled), largest_set=("A-1",), smallest_conflict=("A-1", "B-2"), exact=False), None
+    ).decode()
+    assert "| A-1 | · | `x` | — |\n| B-2 | `x` | · | `y` |\n| C-3 | — | `y` | · |" in text
+    assert "- B-2 and C-3: merge." in text
+    assert "Largest set that integrates (greedy, not exact): A-1 (1 of 1)." in text
+    assert "Smallest set that does not: A-1, B-2." in text
+
+
+def test_packs_that_break_each_other_have_no_matrix() -> None:
+    text = markdown(status(smallest_conflict=("A-1", "B-2")), None).decode()
+    assert "## Conflicts\n\nLargest set that integrates: none (0 of 1).\n" in text
+
+
+def test_checks_on_the_merged_tree_are_listed() -> None:
+    ran = RecheckRecord(pack="T-1", label="tests-1", run="x " * 90, outcome="ok", rc=0)
+    text = markdown(status(rechecks=(ran,)), None).decode()
+    assert re.search(r"\| T-1 \| tests-1 `(x ){49}x…` \| ok \|", text)
+
+
+def test_a_bundle_of_an_earlier_run_says_so() -> None:
+    packs = (line(came_from="run_000"), line(pack="T-2", bundle_sha256=""))
+    text = markdown(status(packs=packs), None).decode()
+    assert f"- T-1: bundle manifest sha256 `{'a' * 64}`, made by run_000" in text
+    assert "- T-2: bundle manifest sha256 none" in text
+
+
+def test_the_plain_report_says_the_same() -> None:
+    full = status(findings=(record(),), largest_set=("T-1",), smallest_conflict=("T-1", "T-2"))
+    assert plain(full, CHANGED).decode() == (
+        "PASS  run_001\n1 pack, 2 files +2 −1, tree dddddddddddd on base bbbbbbbbbbbb\n"
+        "Enforced: net_isolated\nAccepted weaker: nothing\n"
+        "Signing policy: a signature is optional. No key was at hand, so nothing in this run is signed.\n\n"
+        "T-1  PASS     1 file +2 −1  1 of 2 checks ok\n\n"
+        "OVERLAP  T-1: m\n    f:3\n    h\n\nLargest set that integrates: T-1 (1 of 1)\n"
+    )
+    bare = plain(status(packs=(), merged_tree="", properties_given=(), properties_accepted=("x",)), None).decode()
+    assert "0 packs, 0 files +0 −0, nothing merged on base" in bare
+    assert "Enforced: nothing\nAccepted weaker: x\nSigning policy: " in bare
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_hostile_reaches_a_terminal(text: str) -> None:
+    spoilt = status(
+        packs=(line(pack=text, title=text, why=text, domain=text),),
+        findings=(record(message=text, hint=text, file=text, pack=text),),
+        largest_set=(text,),
+        smallest_conflict=(text, text),
+    )
+    for shown in (plain(spoilt, CHANGED).decode(), markdown(spoilt, CHANGED).decode()):
+        assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char == "\n" for char in shown)
+
+
+def test_a_finding_for_a_terminal_names_its_owner_once() -> None:
+    assert finding_lines(record(message="T-1 is odd", hint="", file=""), "  ") == ["  OVERLAP  T-1 is odd"]
+    assert finding_lines(record(line=0)) == ["OVERLAP  T-1: m", "    f", "    h"]
+
+
+def test_counting() -> None:
+    assert (counted(1, "file"), counted(0, "file"), counted(2, "file")) == ("1 file", "0 files", "2 files")
+    assert change_text(0, 0, 0, 0) == "no change"
+    assert change_text(0, 0, 0, 1) == "no change, 1 artifact"
+    assert change_text(2, 3, 1, 14) == "2 files +3 −1, 14 artifacts"
+
+
+def test_one_status_gives_one_report() -> None:
+    assert {markdown(status(), CHANGED) for _ in range(3)} == {markdown(status(), CHANGED)}
+
+
+def test_the_brief_report_names_packs_files_and_what_was_enforced() -> None:
+    added = FILE.model_copy(update={"path": "new\\u000a", "kind": "added"})
+    files = (FILE, BINARY, added)
+    lines = brief(status(packs=(line(), line(pack="T-2", why=""))), CHANGED.model_copy(update={"files": files}))
+    assert lines[:3] == (
+        "T-1  Title · web · PASS, 1 of 2 checks ok",
+        "    because",
+        "T-2  Title · web · PASS, 1 of 2 checks ok",
+    )
+    assert [row.split(None, 1)[1] for row in lines[3:6]] == ["docs/a|b  +2 −1", "x.bin  binary", "new\\u000a  +2 −1"]
+    assert lines[-1] == "Enforced  1 property; accepted weaker: nothing"
+    many = brief(status(), CHANGED.model_copy(update={"files": (FILE,) * 200}))
+    assert any("more, named in the report" in row for row in many)
+    assert brief(status(), None)[-1].startswith("Enforced")
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_the_brief_report_is_inert_in_a_terminal(text: str) -> None:
+    spoilt = status(packs=(line(pack=text, title=text, why=text, domain=text),))
+    for shown in brief(spoilt, CHANGED.model_copy(update={"files": (FILE.model_copy(update={"path": text}),)})):
+        assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") for char in shown)
+
+
+@pytest.mark.parametrize(
+    ("signing", "sentence"),
+    [
+        (
+            SigningRecord(policy="optional", signer="none", keys=()),
+            "Signing policy: a signature is optional. No key was at hand, so nothing in this run is signed.",
+        ),
+        (
+            SigningRecord(policy="required", signer="at-hand", keys=()),
+            (
+                "Signing policy: a signature by a key pinned in factory.keys/ is required. A key was at hand; "
+                "who signed is in attestations/checkpoint."
+            ),
+        ),
+        (
+            SigningRecord(policy="required-from", signer="at-hand", keys=("k1", "k2")),
+            (
+                "Signing policy: a signature by one of k1, k2 is required. A key was at hand; "
+                "who signed is in attestations/checkpoint."
+            ),
+        ),
+    ],
+)
+def test_the_report_says_whether_anybody_could_sign(signing: SigningRecord, sentence: str) -> None:
+    text = markdown(status(signing=signing), None).decode()
+    assert text.endswith(f"{sentence}\n")
+    assert ("**No key was at hand, so nothing in this run is signed.**" in text) is (signing.signer == "none")
+
+
+def test_a_smallest_conflict_without_an_overlap_is_told_without_a_table() -> None:
+    text = markdown(status(smallest_conflict=("T-1", "T-2"), largest_set=("T-1",)), None).decode()
+    assert "## Conflicts\n" in text
+    assert "Smallest set that does not: T-1, T-2." in text
+    assert "| | " not in text
+
+
+def test_an_overlap_that_merged_is_told_and_no_set_is_called_conflicting() -> None:
+    merged = OverlapRecord(first="A", second="B", path="a", other_path="a", hidden=False, resolved="three-way merge")
+    text = markdown(status(overlaps=(merged,), largest_set=("A", "B")), None).decode()
+    assert "- A and B: three-way merge." in text
+    assert "Smallest set" not in text

@@ -1,0 +1,79 @@
+"""The examination's judgement: what blocks, what warns, what is only told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factory.model.config import Config
+from factory.model.finding import Finding
+from factory.model.properties import Enforcement, Proof, Property
+from factory.model.verdict import Status
+from factory.phases.doctor import Mark, check_up
+from factory.ports.host import HostFacts
+
+FACTS = HostFacts(
+    platform="Linux", python="3.11.7", python_program="/usr/bin/python3", git="2.39.5", git_program="/usr/bin/git",
+    doit="0.37.0", state="/r/.factory", free=50 * 1024**3, held=(), worktrees=(), user_config="/c",
+    user_config_exists=False,
+)  # fmt: skip
+FULL = Enforcement("x", tuple(Proof(each, True, "tried") for each in Property))
+
+
+def without(*missing: Property) -> Enforcement:
+    return Enforcement("x", tuple(Proof(each, each not in missing, "tried") for each in Property))
+
+
+def test_good_host_passes_and_every_property_has_a_row() -> None:
+    checkup = check_up(FACTS, Config(), FULL, "/r", ())
+    assert (checkup.status, checkup.findings) == (Status.PASS, ())
+    assert {each.value for each in Property} <= {row.topic for row in checkup.rows}
+    assert all(row.mark is Mark.GOOD for row in checkup.rows)
+
+
+@pytest.mark.parametrize("missing", sorted(Property, key=lambda each: each.value))
+def test_each_missing_property_blocks_unless_accepted_by_name(missing: Property) -> None:
+    checkup = check_up(FACTS, Config(), without(missing), "/r", ())
+    assert checkup.status is Status.BLOCKED
+    assert [finding.id for finding in checkup.findings] == ["PROPERTY_MISSING"]
+    accepted = check_up(FACTS, Config(accepted_missing=frozenset({missing})), without(missing), "/r", ())
+    assert accepted.status is Status.PASS
+    assert [finding.id for finding in accepted.findings] == ["PROPERTY_ACCEPTED"]
+    other = check_up(FACTS, Config(accepted_missing=frozenset(Property) - {missing}), without(missing), "/r", ())
+    assert other.status is Status.BLOCKED
+
+
+def test_nothing_measured_is_not_nothing_wrong() -> None:
+    assert check_up(FACTS, Config(), None, "", ()).status is Status.BLOCKED
+    no_git = Finding("GIT_TOO_OLD", "none")
+    assert check_up(FACTS, Config(), None, "", (no_git,)).findings == (no_git,)
+
+
+def test_being_outside_a_repository_is_told_and_does_not_block() -> None:
+    checkup = check_up(FACTS, Config(), FULL, "", (Finding("REPO_NOT_FOUND", "none here", "git init"),))
+    assert checkup.status is Status.PASS
+    assert [row.mark for row in checkup.rows if row.topic == "repository"] == [Mark.NOTE]
+
+
+def test_escape_blocks() -> None:
+    escaped = replace(FULL, escaped=("read the canary",))
+    assert [each.id for each in check_up(FACTS, Config(), escaped, "/r", ()).findings] == ["PROBE_ESCAPED"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "finding", "status"),
+    [
+        (replace(FACTS, free=1), "DISK_LOW", Status.PASS),
+        (replace(FACTS, doit=""), "TOOL_MISSING", Status.BLOCKED),
+        (replace(FACTS, worktrees=("T-1",)), "STALE_WORKTREE", Status.PASS),
+    ],
+)
+def test_facts_that_matter(facts: HostFacts, finding: str, status: Status) -> None:
+    checkup = check_up(facts, Config(), FULL, "/r", ())
+    assert ([each.id for each in checkup.findings], checkup.status) == ([finding], status)
+
+
+def test_worktrees_of_a_run_that_goes_on_are_not_stale() -> None:
+    facts = replace(FACTS, worktrees=("T-1",), held=("another run holds the run lock",))
+    assert check_up(facts, Config(), FULL, "/r", ()).findings == ()

@@ -1,0 +1,72 @@
+"""The script of the pack that `init` writes: the same files give the same bytes, and its check sees what differs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import factory
+
+SCRIPT = Path(factory.__file__).parent / "templates" / "init" / "inventory.py"
+
+
+def run(folder: Path, *words: str) -> int:
+    done = subprocess.run([sys.executable, "-I", str(SCRIPT), *words], cwd=folder, capture_output=True, text=True)
+    assert "Traceback" not in done.stderr
+    return done.returncode
+
+
+def test_written_inventory_is_right_and_stays_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "one.txt").write_text("one\ntwo")
+    (tmp_path / "a" / "same.txt").write_text("one\ntwo")
+    (tmp_path / "A.txt").write_text("x\n")
+    (tmp_path / "a.txt").write_text("")
+    (tmp_path / "binary.bin").write_bytes(b"\0\1")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("ignored")
+    assert run(tmp_path, "write", "docs/files.md") == 0
+    first = (tmp_path / "docs" / "files.md").read_text()
+    assert run(tmp_path, "write", "docs/files.md") == 0
+    assert (tmp_path / "docs" / "files.md").read_text() == first
+    assert run(tmp_path, "check", "docs/files.md") == 0
+    assert "| `.txt` | 4 | 5 | 16 |" in first
+    assert "- equal content: `a/one.txt`, `a/same.txt`" in first
+    assert "- only case keeps these apart: `A.txt`, `a.txt`" in first
+    assert "- 1 empty file" in first
+    assert ".git" not in first
+    (tmp_path / "new.txt").write_text("new")
+    assert run(tmp_path, "check", "docs/files.md") == 1
+
+
+def test_nearly_empty_folder(tmp_path: Path) -> None:
+    assert run(tmp_path, "write", "f.md") == 0
+    assert run(tmp_path, "check", "f.md") == 0
+    assert (tmp_path / "f.md").read_text().startswith("# File inventory\n\n0 files, 0 bytes.\n")
+
+
+def test_many_kinds_and_names_stay_short_and_inert(tmp_path: Path) -> None:
+    for number in range(60):
+        (tmp_path / f"f{number}.k{number}").write_text("same")
+        (tmp_path / f"Name{number}").write_text(f"{number}")
+        (tmp_path / f"name{number}").write_text(f"x{number}")
+    (tmp_path / "a`b|c\x1b[2J\u202e.md").write_text("x" * 5000)
+    assert run(tmp_path, "write", "out.md") == 0
+    text = (tmp_path / "out.md").read_text()
+    assert text.isascii()
+    assert text.count("\n") < 80
+    assert "`a\\x60b\\x7cc\\x1b[2J\\u202e.md`" in text
+    assert "| 32 other kinds |" in text
+
+
+@pytest.mark.parametrize("words", [(), ("write",), ("look", "x")])
+def test_wrong_words(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert run(tmp_path, *words) == 64
+
+
+def test_missing_inventory_is_said(tmp_path: Path) -> None:
+    assert run(tmp_path, "check", "docs/files.md") == 1

@@ -1,0 +1,171 @@
+"""The project file, the lock, the version and the workflows are in step, and the wheel is reproducible."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from factory.version import __version__
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+LOCK = (ROOT / "requirements.lock").read_text("utf-8")
+HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """One pinned package of the lock."""
+
+    requirement: Requirement
+    version: str
+    hashes: int
+
+
+def parse_lock(text: str) -> dict[str, Locked]:
+    """The pinned packages by normal name; anything that is neither a comment nor a hashed pin is an error."""
+    found: dict[str, Locked] = {}
+    for line in re.sub(r" \\\n\s*", " ", text).splitlines():
+        if line.startswith("#"):
+            continue
+        words, _, hashes = line.partition(" --hash=")
+        requirement = Requirement(words)
+        pins = [one.version for one in requirement.specifier if one.operator == "=="]
+        assert len(pins) == 1, f"{line[:60]}: expected exactly one ==VERSION"
+        every = HASH.findall("--hash=" + hashes)
+        assert every, f"{line[:60]}: expected a sha256"
+        assert " ".join(every) == "--hash=" + hashes, f"{line[:60]}: expected nothing but sha256 hashes after the pin"
+        found[canonicalize_name(requirement.name)] = Locked(requirement, pins[0], len(every))
+    return found
+
+
+def declared() -> list[Requirement]:
+    """All that pyproject.toml asks for: to run, to work on it, to build it."""
+    texts = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
+    texts += [text for group in PROJECT["dependency-groups"].values() for text in group]
+    texts += [text for extra in PROJECT["project"].get("optional-dependencies", {}).values() for text in extra]
+    return [Requirement(text) for text in texts]
+
+
+def needs_of(name: str) -> list[str]:
+    """Normal names of what an installed package needs on any platform, without its extras; absent here → nothing."""
+    try:
+        texts = importlib.metadata.requires(name) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
+    needs = [Requirement(text) for text in texts]
+    return [canonicalize_name(need.name) for need in needs if need.marker is None or "extra" not in str(need.marker)]
+
+
+def test_version_is_the_same_in_project_and_package() -> None:
+    assert PROJECT["project"]["version"] == __version__
+
+
+@pytest.mark.parametrize("need", declared(), ids=str)
+def test_lock_pins_each_declared_dependency_within_its_bounds(need: Requirement) -> None:
+    locked = parse_lock(LOCK).get(canonicalize_name(need.name))
+    assert locked is not None, "run ./dev nox -s lock"
+    assert need.specifier.contains(locked.version), "run ./dev nox -s lock"
+    if need.marker is None:
+        assert locked.requirement.marker is None, "a dependency for every platform must be locked for every platform"
+
+
+def test_lock_holds_all_that_its_packages_need_and_nothing_else() -> None:
+    locked = set(parse_lock(LOCK))
+    reached: set[str] = set()
+    ahead: list[str] = [canonicalize_name(need.name) for need in declared()]
+    while ahead:
+        name = ahead.pop()
+        if name in locked and name not in reached:
+            reached.add(name)
+            ahead.extend(needs_of(name))
+    assert reached == locked
+
+
+def test_lock_is_closed_on_this_machine() -> None:
+    locked = parse_lock(LOCK)
+    here = [name for name, one in locked.items() if one.requirement.marker is None or one.requirement.marker.evaluate()]
+    for name in here:
+        for text in importlib.metadata.requires(name) or []:
+            need = Requirement(text)
+            if need.marker is None or need.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(need.name) in here, f"{name} needs {need}: run ./dev nox -s lock"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "doit>=0.37 --hash=sha256:" + "0" * 64,
+        "doit==0.37.0",
+        "doit==0.37.0 --hash=md5:" + "0" * 32,
+        "doit==0.37.0 --hash=sha256:" + "0" * 64 + " --hash=sha1:00",
+        "--index-url https://example.invalid/simple",
+        "-e .",
+    ],
+)
+def test_line_that_is_no_hashed_pin_is_found(line: str) -> None:
+    with pytest.raises((AssertionError, ValueError)):
+        parse_lock(line + "\n")
+
+
+def test_entry_points_name_what_exists() -> None:
+    scripts = PROJECT["project"]["scripts"]
+    assert scripts == {"factory": "factory.__main__:main"}
+    backends = PROJECT["project"]["entry-points"]["doit.BACKEND"]
+    for value in [*scripts.values(), *backends.values()]:
+        assert importlib.metadata.EntryPoint("", value, "").load()
+
+
+def build_wheel(folder: Path) -> Path:
+    """Build the wheel with the locked backend, without network."""
+    folder.mkdir()
+    code = f"import uv_build; uv_build.build_wheel({str(folder)!r})"
+    binaries = Path(sys.executable).parent
+    environment = {"PATH": str(binaries), "HOME": str(folder)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+@pytest.mark.linux
+def test_wheel_holds_the_package_only_and_is_reproducible(tmp_path: Path) -> None:
+    first, second = build_wheel(tmp_path / "a"), build_wheel(tmp_path / "b")
+    assert first.read_bytes() == second.read_bytes()
+    names = zipfile.ZipFile(first).namelist()
+    assert {name.split("/")[0] for name in names} == {"factory", f"codex_orchestrator-{__version__}.dist-info"}
+    packed = {name for name in names if name.endswith(".py")}
+    assert packed == {path.relative_to(ROOT).as_posix() for path in (ROOT / "factory").rglob("*.py")}
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflow_has_least_rights_and_pinned_actions(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text("utf-8"))
+    assert workflow["permissions"] == {}
+    for job in workflow["jobs"].values():
+        assert job["permissions"] == {"contents": "read"}
+        assert job["timeout-minutes"] <= 60
+        for step in job["steps"]:
+            if "uses" in step:
+                assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), "pin the action by its full commit digest"
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_there_is_a_workflow() -> None:
+    assert [path.name for path in WORKFLOWS] == ["factory.yml"]

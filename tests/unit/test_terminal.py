@@ -1,0 +1,122 @@
+"""What reaches a terminal is inert, fits, and is coloured only where that is wanted."""
+
+from __future__ import annotations
+
+import io
+import os
+import unicodedata
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.faces.terminal import Palette, fit, is_terminal, palette_for, plain, sanitize, tolerate, width, write_lines
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
+
+
+class Tty(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain · 41 − ü 字", "plain · 41 − ü 字"),
+        ("\x1b[2Jgone", "\\x1b[2Jgone"),
+        ("\x1b]0;title\x07", "\\x1b]0;title\\x07"),
+        ("a\rb\nc\td", "a\\x0db\\x0ac d"),
+        ("\x9b31m", "\\x9b31m"),
+        ("abc\u202edef", "abc\\u202edef"),
+        ("zero\u200bwidth\ufeff", "zero\\u200bwidth\\ufeff"),
+        ("\u2028\u2029", "\\u2028\\u2029"),
+        ("\udcff", "\\udcff"),
+        ("\U000e0041", "\\U000e0041"),
+    ],
+)
+def test_sanitize_shows_what_could_act(text: str, shown: str) -> None:
+    assert sanitize(text) == shown
+
+
+@given(ANY_TEXT)
+def test_sanitized_text_is_inert_and_stays_as_it_is(text: str) -> None:
+    shown = sanitize(text)
+    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert sanitize(shown) == shown
+    shown.encode()
+
+
+@given(ANY_TEXT, st.integers(0, 40))
+def test_fitted_text_never_exceeds_its_columns(text: str, columns: int) -> None:
+    shown = sanitize(text)
+    fitted = fit(shown, columns)
+    assert width(fitted) <= columns
+    assert fitted == shown or fitted.endswith("…") or columns == 0
+
+
+def test_wide_and_combining_characters_are_counted() -> None:
+    assert [width(text) for text in ("ab", "字", "e\u0301", "→")] == [2, 2, 1, 1]
+    assert fit("字字字", 5) == "字字…"
+    assert fit("字字字", 4) == "字…"
+    assert fit("abc", 3) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[1;31mred\x1b[0m", "red"),
+        ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x07", "link"),
+        ("\x1b(Btext\x1b7", "text"),
+        ("\x1bP+q\x1b\\dcs", "dcs"),
+        ("cut \x1b[3", "cut \\x1b[3"),
+        ("\u202eevil", "\\u202eevil"),
+    ],
+)
+def test_plain_drops_colours_and_keeps_the_rest_inert(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "coloured"),
+    [
+        ({"TERM": "xterm"}, True, True),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, True, False),
+        ({"TERM": "xterm", "NO_COLOR": ""}, True, True),
+        ({"TERM": "dumb"}, False, False),
+        ({}, False, False),
+    ],
+)
+def test_colours_are_for_terminals_that_want_them(environ: Mapping[str, str], terminal: bool, coloured: bool) -> None:
+    assert is_terminal(Tty(), environ) is terminal
+    assert palette_for(Tty(), environ) == Palette(coloured)
+    assert palette_for(io.StringIO(), environ) == Palette(False)
+
+
+def test_paint() -> None:
+    assert Palette(True).paint("PASS", "green") == "\x1b[32mPASS\x1b[0m"
+    assert Palette(False).paint("PASS", "green") == "PASS"
+
+
+def test_a_closed_stream_is_no_terminal() -> None:
+    stream = io.StringIO()
+    stream.close()
+    assert not is_terminal(stream, {"TERM": "xterm"})
+
+
+def test_lines_nobody_reads_are_no_error() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as stream:
+        assert not write_lines(stream, ["x" * 100_000])
+        assert write_lines(stream, ["now nowhere"])
+
+
+def test_a_stream_that_lacks_characters_replaces_them() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    tolerate(stream)
+    assert write_lines(stream, ["a → b"])
+    assert raw.getvalue() == b"a ? b\n"
+    tolerate(io.StringIO())

@@ -1,0 +1,230 @@
+"""The checker is written apart: the linter forbids it the writers, and its own rules agree with theirs all the same."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from factory.core import canonical, merkle, path_guard, scope, status_eval
+from factory.core.path_guard import display, fold, link_escapes, reads_as_git, unportable, unsafe
+from factory.core.report_text import inert as inert_of_writer
+from factory.core.scope import compile_patterns
+from factory.model.evidence import CheckRecord
+from factory.model.finding import CATALOGUE, Finding
+from factory.verify import form, names, patterns, verdict
+from factory.verify.documents import BY_SCHEMA, CheckRow, FindingRow
+from factory.verify.events import included
+from factory.verify.papers import ALWAYS_PROTECTED
+from factory.verify.trees import Entry, Trees, Unknown, parts
+from tests.unit.test_floors import copied_package, run_linter
+
+ROOT = Path(__file__).resolve().parents[3]
+CORE = ROOT / "factory" / "core"
+
+ODD = st.sampled_from("aAbB.*?-_~ :\\/é\u200b\u0301\ufeff\udc80\u202eŁǅcom1git\x07\x85ſß")
+TEXT = st.text(ODD, max_size=12)
+PATH = st.lists(st.text(ODD.filter(lambda char: char != "/"), min_size=1, max_size=6), min_size=1, max_size=4).map(
+    "/".join
+)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from factory.core import bundling",
+        "from factory.core.evidence import parse_document",
+        "from factory.core.scope import compile_patterns",
+        "from factory.core.merkle import root_of",
+        "from factory.model.evidence import StatusDocument",
+        "from factory.model.tree import Tree",
+        "from factory.adapters.git import Git",
+        "from factory.phases import settle",
+        "import factory.wiring",
+    ],
+)
+def test_planted_import_of_a_writer_is_found(tmp_path: Path, line: str) -> None:
+    planted = copied_package(tmp_path) / "verify" / "run.py"
+    planted.write_text(planted.read_text("utf-8") + f"\n{line}  # noqa\n", "utf-8")
+    done = run_linter(tmp_path)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "the checker shares nothing" in done.stdout
+
+
+def test_no_module_of_the_checker_names_a_writer() -> None:
+    allowed = {"factory.core", "factory.model.finding"}
+    for path in sorted((ROOT / "factory" / "verify").glob("*.py")):
+        for module, what in re.findall(r"^from (factory\.\S+) import (.+)$", path.read_text("utf-8"), re.MULTILINE):
+            fine = module.startswith("factory.verify") or module in allowed
+            assert fine, f"{path.name} imports {module}"
+            assert module != "factory.core" or what == "strict_json", f"{path.name} imports {what}"
+
+
+# ── the same answers by other code ───────────────────────────────────────────
+
+
+def test_the_table_is_the_one_that_decides_runs() -> None:
+    assert tuple((row, status.value) for row, status in status_eval.TABLE) == verdict.ROWS
+
+
+CHECKS = st.lists(st.tuples(st.sampled_from(["step-1", "check-1", "check-2"]), st.sampled_from([0, 1])), max_size=4)
+FINDINGS = st.lists(st.sampled_from(["CRASH", "SCOPE_DENIED", "REPO_DIRTY"]), max_size=2)
+
+
+@given(st.lists(st.sampled_from(["step-1", "check-1"]), unique=True), CHECKS, FINDINGS)
+def test_status_is_evaluated_alike(required: list[str], checks: list[tuple[str, int]], found: list[str]) -> None:
+    records = [
+        CheckRecord(label=label, kind="check", name=label, run="x", rc=rc, ended="exited") for label, rc in checks
+    ]
+    rows = [CheckRow(r.label, r.kind, r.name, r.run, r.rc, r.ended) for r in records]
+    own = [FindingRow(each, CATALOGUE[each].severity.value, "m", "", "", 0, 0, "") for each in found]
+    theirs = status_eval.evaluate(
+        required, (status_eval.Check(r.label, r.rc) for r in records), (Finding(each, "m") for each in found)
+    )
+    assert verdict.status_of_pack(required, rows, own) == theirs.value
+
+
+@given(TEXT)
+def test_names_are_displayed_alike_and_back(text: str) -> None:
+    assert names.spell(text) == display(text)
+    assert names.unspell(display(text)) == text
+    assert names.folded(text) == fold(text)
+    assert names.inert(text) == inert_of_writer(text)
+
+
+@pytest.mark.parametrize("text", ["\\", "\\x4", "\\q", "a\\u00e9", "\\U00110000", "\\udc80", "\x07"])
+def test_what_no_path_is_displayed_as_has_no_path(text: str) -> None:
+    assert names.unspell(text) is None
+
+
+@given(PATH, TEXT)
+def test_names_are_judged_alike(path: str, target: str) -> None:
+    git = any(map(reads_as_git, path.split("/")))
+    assert bool(names.why_unsafe(path)) == (bool(unsafe(path)) or git)
+    if not unsafe(path):
+        assert bool(names.why_unportable(path)) == bool(unportable(path))
+    assert names.link_leaves(path, target) == link_escapes(path, target)
+
+
+SEGMENT = st.text(st.sampled_from("ab*?."), min_size=1, max_size=4).filter(lambda s: s not in (".", ".."))
+PATTERN = st.lists(st.one_of(SEGMENT, st.just("**")), min_size=1, max_size=4).map("/".join)
+
+
+@given(
+    PATTERN, st.booleans(), st.lists(st.text(st.sampled_from("ab."), min_size=1, max_size=4), min_size=1, max_size=5)
+)
+def test_patterns_match_alike(pattern: str, folder: bool, path: list[str]) -> None:
+    pattern += "/" if folder else ""
+    if not scope.problem_with_pattern(pattern):
+        there = "/".join(path)
+        assert patterns.matches((pattern,), there) == compile_patterns((pattern,)).matches(there)
+
+
+FILES = st.dictionaries(
+    st.lists(st.text(st.sampled_from("ab"), min_size=1, max_size=2), min_size=1, max_size=4).map("/".join),
+    st.just("0" * 40),
+    max_size=8,
+)
+
+
+@given(st.lists(PATTERN, max_size=3), st.booleans(), FILES)
+def test_a_tree_is_narrowed_to_exactly_what_patterns_name(some: list[str], folder: bool, files: dict[str, str]) -> None:
+    """The way down a tree and the match of a whole path say the same, and what is out is not read."""
+    some = [pattern + "/" * folder for pattern in some]
+    some = [pattern for pattern in some if not scope.problem_with_pattern(pattern)]
+    paths = [path for path in files if not any(other.startswith(f"{path}/") for other in files)]
+    trees = Trees("sha1", {})
+    whole = trees.edited(trees.empty, {parts(path): Entry(0o100644, files[path]) for path in paths})
+    due = {parts(path): Entry(0o100644, files[path]) for path in paths if patterns.matches(some, path)}
+    assert trees.narrowed(whole, patterns.Reach.of(some)) == trees.edited(trees.empty, due)
+
+
+def test_what_patterns_cannot_reach_is_not_read() -> None:
+    unknown = Entry(0o040000, "1" * 40)
+    trees = Trees("sha1", {})
+    whole = trees.made({b"in": unknown, b"out": Entry(0o040000, "2" * 40)})
+    assert trees.narrowed(whole, patterns.Reach.of(["in/"])) == trees.made({b"in": unknown})
+    with pytest.raises(Unknown):
+        trees.narrowed(whole, patterns.Reach.of(["**/x"]))
+
+
+def test_pattern_that_could_take_long_does_not() -> None:
+    assert not patterns.matches(("a*" * 40 + "b",), "a" * 4000)
+    assert not patterns.matches(("/".join(["**", "a"] * 30),), "/".join("a" * 200) + "/b")
+
+
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.text(st.characters(codec="utf-8"))),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_canonical_json_is_the_same(value: Any) -> None:
+    assert form.canonical(value) == canonical.encode(value)
+
+
+@given(st.lists(st.binary(max_size=4), min_size=1, max_size=40), st.data())
+def test_inclusion_is_judged_alike(lines: list[bytes], draw: st.DataObject) -> None:
+    hashes = [merkle.leaf_hash(line) for line in lines]
+    index = draw.draw(st.integers(0, len(lines) - 1))
+    path, root = merkle.inclusion_path(hashes, index), merkle.root_of(lines)
+    assert included(lines[index], index, len(lines), path, root)
+    assert not included(lines[index] + b"x", index, len(lines), path, root)
+    other = (index + 1) % len(lines)
+    if other != index:
+        assert not included(lines[index], other, len(lines), path, root) or lines[index] == lines[other]
+    assert not included(lines[index], index, len(lines), (*path, root), root)
+    assert not included(lines[index], len(lines), len(lines), path, root)
+
+
+def test_what_is_always_protected_is_a_part_of_the_built_in_list() -> None:
+    assert set(path_guard.PROTECTED) >= ALWAYS_PROTECTED
+
+
+@pytest.mark.parametrize(("name", "shape"), BY_SCHEMA, ids=[name for name, _ in BY_SCHEMA])
+def test_shapes_are_in_step_with_the_schemas(name: str, shape: type) -> None:
+    schema = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text("utf-8"))
+    compare(shape, schema, schema.get("$defs", {}), name)
+
+
+PLAIN = {str: "string", int: "integer", bool: "boolean"}
+
+
+def compare(kind: Any, schema: dict[str, Any], definitions: dict[str, Any], where: str) -> None:
+    """Hold a shape against a schema: same keys, same kinds, all the way down."""
+    schema = resolved(schema, definitions)
+    arms = [arm for arm in get_args(kind) if arm not in (type(None), Ellipsis)]
+    if hasattr(kind, "__dataclass_fields__"):
+        hints = get_type_hints(kind, include_extras=True)
+        assert hints.keys() == schema["properties"].keys(), where
+        for key, inner in hints.items():
+            compare(inner, schema["properties"][key], definitions, f"{where}/{key}")
+    elif get_origin(kind) is tuple and Ellipsis in get_args(kind):
+        compare(arms[0], schema["items"], definitions, f"{where}/*")
+    elif get_origin(kind) is Mapping:
+        compare(arms[1], schema["additionalProperties"], definitions, f"{where}/*")
+    elif get_origin(kind) is Literal:
+        assert set(arms) == set(schema.get("enum", [schema.get("const")])), where
+    elif kind in PLAIN:
+        assert schema["type"] == PLAIN[kind], where
+    elif get_origin(kind) is not tuple:
+        compare(arms[0], schema, definitions, where)  # Annotated, or a union with None
+
+
+def resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema or "anyOf" in schema:
+        if "anyOf" in schema:
+            schema = next(arm for arm in schema["anyOf"] if arm.get("type") != "null")
+        else:
+            schema = definitions[schema["$ref"].rpartition("/")[2]]
+    return schema

@@ -1,0 +1,308 @@
+"""Evidence to be tampered with: real runs, as folders in memory, and a forger who recomputes what can be recomputed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from factory.core import report_text
+from factory.core.attestations import enclose, format_digests, format_envelopes
+from factory.core.bundling import manifest_of
+from factory.core.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_kept, format_proof, origin_of
+from factory.core.evidence import format_document, parse_document, sha256
+from factory.core.ledger_chain import Entry, Head, format_event, link
+from factory.core.merkle import Peaks
+from factory.core.statements import BundleEvidence, Made, encode, makings, provenance, summary, test_result
+from factory.model.evidence import (
+    ActionDocument,
+    EventDocument,
+    FilesChanged,
+    Manifest,
+    ManifestEntry,
+    MergeDocument,
+    RunStatus,
+    ScopeLock,
+    StatusDocument,
+)
+from factory.verify.events import Chain
+from factory.verify.folder import open_folder
+from factory.verify.notes import Checkpoint as Note
+from factory.verify.notes import Key
+from factory.verify.run import Verified, verify_run
+from factory.verify.surroundings import OPTIONAL, Demand, Ledger, Surroundings
+from tests.world import World
+
+Z = "Z_integrator"
+LISTS = ("bundles", "report", "ledger", "files")
+LATER = frozenset(
+    ("RUN_MANIFEST.json", "attestations/attestations.intoto.jsonl", *(f"attestations/{n}.sha256" for n in LISTS))
+)
+
+
+@dataclass
+class Memory:
+    """A run's folder in memory."""
+
+    name: str
+    files: dict[str, bytes]
+    odd: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return {path: len(content) for path, content in self.files.items()}
+
+    def read(self, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def sha256(self, path: str) -> str:
+        return hashlib.sha256(self.files[path]).hexdigest() if path in self.files else ""
+
+    def copy(self) -> Memory:
+        return Memory(self.name, dict(self.files), dict(self.odd))
+
+
+def load(root: Path) -> Memory:
+    """A run's folder from the disk."""
+    folder = open_folder(root)
+    return Memory(root.name, {path: folder.read(path) or b"" for path in folder.sizes}, dict(folder.odd))
+
+
+def chain_of(content: bytes, sizes: set[int] = frozenset()) -> Ledger:  # type: ignore[assignment]
+    """A whole ledger from its bytes."""
+    *lines, rest = content.split(b"\n")
+    chain = Chain(sizes)
+    for line in lines:
+        chain.take(line)
+    return Ledger(chain, len(rest))
+
+
+def around(
+    ledger: bytes | None = None,
+    others: Mapping[str, Note] | None = None,
+    keys: tuple[Key, ...] = (),
+    demand: Demand = OPTIONAL,
+    sizes: set[int] | None = None,
+) -> Surroundings:
+    """Surroundings without a repository."""
+    others = others or {}
+    wanted = {note.size for note in others.values()} | (sizes or set())
+    known = chain_of(ledger, wanted) if ledger is not None else None
+    return Surroundings(known, others, keys=keys, demand=demand, named=True)
+
+
+def check(run: Memory, beside: Surroundings | None = None) -> Verified:
+    return verify_run(run, beside or Surroundings())
+
+
+def ids(verified: Verified) -> set[str]:
+    return {finding.id for finding in verified.findings}
+
+
+def places(verified: Verified) -> set[str]:
+    return {finding.location.file for finding in verified.findings if finding.location}
+
+
+def small_world(root: Path, **more: str) -> World:
+    """Two packs: one that changes, adds, removes and links files, and one that builds on it."""
+    world = World(root)
+    world.write("src/a.txt", "def one():\n    return 1\n\n\ndef two():\n    return 2\n")
+    world.write("src/gone.txt", "bye\n")
+    world.write("data/x.bin", bytes(range(256)) * 4)
+    world.pack(
+        "TASK-0001-alpha",
+        """
+        scope: {allowed_paths: [src/, docs/]}
+        steps:
+          - run: sed -i s/2/3/ src/a.txt; rm src/gone.txt; mkdir -p docs; echo hi > docs/n.txt; ln -s a.txt src/link
+        artifacts: {required: [out/*.txt]}
+        """,
+        "tests: ['true']\n"
+        "checks: [{name: made, run: 'mkdir -p taskpacks/TASK-0001-alpha/out; "
+        "echo art > taskpacks/TASK-0001-alpha/out/r.txt; echo a log'}]\n",
+    )
+    world.pack(
+        "TASK-0002-beta",
+        """
+        scope: {allowed_paths: [data/, docs/]}
+        depends_on: [TASK-0001]
+        steps: ["printf more >> data/x.bin; echo more >> docs/n.txt"]
+        """,
+        "must: ['test -f spec.md']\n",
+    )
+    for path, text in more.items():
+        world.write(path, text)
+    world.commit()
+    return world
+
+
+# ── the forger ───────────────────────────────────────────────────────────────
+
+
+def relisted(run: Memory) -> Memory:
+    """The same evidence with every manifest and list recomputed, and nothing else."""
+    made = run.copy()
+    for pack in packs_of(made):
+        own = {p.removeprefix(f"{pack}/"): c for p, c in made.files.items() if p.startswith(f"{pack}/")}
+        own.pop("manifest.json", None)
+        made.files[f"{pack}/manifest.json"] = format_document(manifest_of(pack, own))
+    _lists(made)
+    _run_manifest(made)
+    return made
+
+
+def packs_of(run: Memory) -> list[str]:
+    return sorted(p.partition("/")[0] for p in run.files if p.count("/") == 1 and p.endswith("/manifest.json"))
+
+
+def _lists(run: Memory) -> dict[str, dict[str, str]]:
+    digests = {path: sha256(content) for path, content in run.files.items() if path not in LATER}
+    chosen = {
+        "bundles": [f"{pack}/manifest.json" for pack in packs_of(run)],
+        "report": [f"{Z}/{name}" for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt", "STATUS.json")],
+        "ledger": [f"attestations/{name}" for name in ("ledger.jsonl", "checkpoint", "finished.tlog-proof")],
+        "files": list(digests),
+    }
+    lists = {name: {path: digests[path] for path in paths if path in digests} for name, paths in chosen.items()}
+    for name, listed in lists.items():
+        run.files[f"attestations/{name}.sha256"] = format_digests(listed)
+    return lists
+
+
+def _run_manifest(run: Memory) -> None:
+    entries = tuple(
+        ManifestEntry(path=path, sha256=sha256(run.files[path]), bytes=len(run.files[path]))
+        for path in sorted(run.files)
+        if path != "RUN_MANIFEST.json"
+    )
+    run.files["RUN_MANIFEST.json"] = format_document(Manifest(subject=run.name, files=entries))
+
+
+def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple[Memory, bytes]:
+    """Evidence with files changed, and everything that hangs on them recomputed, unsigned; and its whole ledger.
+
+    What an attacker with our own code and no key can do. The run must be the only one of its ledger.
+    `status` replaces members of the run's verdict.
+    """
+    made = run.copy()
+    made.files |= changes
+    made = relisted(made)
+    verdict = parse_document(RunStatus, made.files[f"{Z}/STATUS.json"])
+    verdict = verdict.model_copy(update=status)
+    lines = tuple(
+        line.model_copy(update={"bundle_sha256": sha256(made.files[f"{line.pack}/manifest.json"])})
+        for line in verdict.packs
+    )
+    signing = verdict.signing.model_copy(update={"signer": "none"})
+    verdict = verdict.model_copy(update={"packs": lines, "signing": signing})
+    _merge(made)
+    made.files[f"{Z}/STATUS.json"] = format_document(verdict)
+    try:
+        changed = parse_document(FilesChanged, made.files[f"{Z}/FILES_CHANGED.json"])
+    except (KeyError, ValueError):
+        changed = None
+    made.files[f"{Z}/FINAL_REPORT.md"] = report_text.markdown(verdict, changed)
+    made.files[f"{Z}/FINAL_REPORT.txt"] = report_text.plain(verdict, changed)
+    events = _events(made, verdict)
+    _attest(made, verdict, events)
+    _run_manifest(made)
+    return made, b"".join(map(format_event, events))
+
+
+def _merge(run: Memory) -> None:
+    try:
+        merge = parse_document(MergeDocument, run.files[f"{Z}/MERGE.json"])
+    except (KeyError, ValueError):
+        return
+    entries = tuple(
+        entry.model_copy(update={"sha256": sha256(run.files[entry.path]), "bytes": len(run.files[entry.path])})
+        for entry in merge.bundles
+        if entry.path in run.files
+    )
+    run.files[f"{Z}/MERGE.json"] = format_document(merge.model_copy(update={"bundles": entries}))
+
+
+def _events(run: Memory, verdict: RunStatus) -> list[EventDocument]:
+    """The run's events, told anew so that they agree with the evidence, and chained anew."""
+    head, events, renamed = Head(), [], {"": ""}
+    for line in run.files["attestations/ledger.jsonl"].splitlines():
+        old = EventDocument.model_validate_json(line)
+        hashes, details, counts, rc = dict(old.hashes), dict(old.details), dict(old.file_counts), old.rc
+        pack = details.get("pack", "")
+        if (
+            old.event_type in ("pack.started", "pack.finished", "attempt.finished")
+            and f"{pack}/STATUS.json" in run.files
+        ):
+            said = _said(run, pack)
+            if said is not None and old.event_type == "pack.finished":
+                hashes = {"action_key": said.action_key, "result_tree": said.result_tree}
+                counts = {"changed": said.files_changed, "artifacts": len(said.artifacts)}
+                details["status"], rc = said.status, {"PASS": 0, "BLOCKED": 2, "FAIL": 1}[said.status]
+            elif said is not None and old.event_type == "pack.started":
+                hashes = {"action_key": said.action_key}
+            elif said is not None:
+                attempt = said.attempts[-1]
+                hashes = {"result_tree": attempt.result_tree}
+                details["status"], rc = attempt.status, {"PASS": 0, "BLOCKED": 2, "FAIL": 1}[attempt.status]
+        if old.event_type == "integrate.prepared":
+            hashes = {"status": sha256(run.files[f"{Z}/STATUS.json"]), "merged_tree": verdict.merged_tree}
+        if old.event_type == "integrate.finished":
+            hashes = {"report": sha256(run.files[f"{Z}/FINAL_REPORT.md"]), "merged_tree": verdict.merged_tree}
+            details["status"] = verdict.status
+        if old.event_type.startswith("integrate."):
+            rc = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}[verdict.status]
+        entry = Entry(
+            *(old.event_type, old.run_id, renamed.get(old.parent_event_id, ""), old.actor, old.duration_ms),
+            *(counts, hashes, rc, details),
+        )
+        event = link(head, entry, old.ts_utc)
+        renamed[old.event_id] = event.event_id
+        head = Head(event.seq, event.event_id)
+        events.append(event)
+    return events
+
+
+def _said(run: Memory, pack: str) -> StatusDocument | None:
+    try:
+        return parse_document(StatusDocument, run.files[f"{pack}/STATUS.json"])
+    except ValueError:
+        return None
+
+
+def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
+    lines = [format_event(event) for event in events]
+    run.files["attestations/ledger.jsonl"] = b"".join(lines)
+    before = Peaks().extended(line[:-1] for line in lines[:-1])
+    whole = before.extended((lines[-1][:-1],))
+    kept = KeptCheckpoint(Checkpoint(origin_of(events[0].event_id), whole.size, whole.root), None)
+    run.files["attestations/checkpoint"] = format_kept(kept)
+    run.files["attestations/finished.tlog-proof"] = format_proof(Proof(before.size, before.path_of_next, kept))
+    lists = _lists(run)
+    bundles = {line.pack: line.bundle_sha256 for line in verdict.packs if line.bundle_sha256}
+    statements = []
+    made = makings(events, dict.fromkeys(bundles, verdict.run_id))
+    for line in verdict.packs:
+        evidence = _evidence(run, line.pack, made[line.pack]) if line.bundle_sha256 else None
+        if evidence is not None:
+            statements += [provenance(evidence, bundles), test_result(evidence)]
+    listed = "attestations/files.sha256"
+    about = {**lists["bundles"], **lists["report"], **lists["ledger"], listed: sha256(run.files[listed])}
+    policy = sha256(run.files["attestations/policy.json"])
+    statements.append(summary(verdict, about, policy, list(statements), events[-1].ts_utc))
+    envelopes = (enclose(encode(statement), ()) for statement in statements)
+    run.files["attestations/attestations.intoto.jsonl"] = format_envelopes(envelopes)
+
+
+def _evidence(run: Memory, pack: str, made: Made) -> BundleEvidence | None:
+    try:
+        return BundleEvidence(
+            sha256(run.files[f"{pack}/manifest.json"]),
+            {p.removeprefix(f"{pack}/"): sha256(c) for p, c in run.files.items() if p.startswith(f"{pack}/")},
+            parse_document(StatusDocument, run.files[f"{pack}/STATUS.json"]),
+            parse_document(ActionDocument, run.files[f"{pack}/ACTION.json"]),
+            parse_document(ScopeLock, run.files[f"{pack}/SCOPE_LOCK.json"]),
+            made,
+        )
+    except ValueError:
+        return None

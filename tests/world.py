@@ -1,0 +1,153 @@
+"""Repositories with task packs, made for one test, and the real tool run in them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import dedent
+
+from tests.warm import BIN, FORKER
+
+PATIENCE = 300.0
+DODO = "from factory.dodo import DOIT_CONFIG, task_factory  # noqa: F401\n"
+PROSE = {
+    "spec.md": "# Spec\n\nDoes one thing.\n",
+    "risk.md": "# Risk\n\nNone.\n",
+    "runbook.md": "# Runbook\n\nRun it.\n",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended."""
+
+    rc: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out + self.err
+
+
+class World:
+    """One Git repository with packs."""
+
+    def __init__(self, root: Path, *, object_format: str = "sha1") -> None:
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self.git("init", "-q", "-b", "main", f"--object-format={object_format}")
+        self.write("dodo.py", DODO)
+        self.write("README.md", "# A repository\n")
+        self.write(".gitignore", "*.ignored\n")
+
+    def write(self, path: str, text: str | bytes) -> None:
+        place = self.root / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text if isinstance(text, bytes) else text.encode())
+
+    def pack(self, folder: str, task: str, acceptance: str | None = None, **files: str) -> None:
+        """A whole pack; `task` gets id and title where it has none."""
+        text = dedent(task)
+        if "id:" not in text:
+            text = f"id: {'-'.join(folder.split('-')[:2])}\n{text}"
+        if "title:" not in text:
+            text = f"title: {folder}\n{text}"
+        if "type:" not in text and "pillar:" not in text:
+            text = f"type: platform\n{text}"
+        here = f"taskpacks/{folder}"
+        self.write(f"{here}/task.yml", text)
+        self.write(
+            f"{here}/acceptance.yml", dedent(acceptance) if acceptance else 'checks: [{name: ok, run: "true"}]\n'
+        )
+        for name, content in {**PROSE, **files}.items():
+            self.write(f"{here}/{name}", content)
+
+    def git(self, *words: str, check: bool = True) -> str:
+        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        done = subprocess.run(
+            ["git", *identity, *words], cwd=self.root, check=check, capture_output=True, text=True, env=environment()
+        )
+        return done.stdout
+
+    def commit(self, message: str = "change") -> str:
+        self.git("add", "-A")
+        self.git("commit", "-qm", message)
+        return self.git("rev-parse", "HEAD").strip()
+
+    def doit(self, *words: str, cwd: Path | None = None, **env: str) -> Ended:
+        return run([str(BIN / "doit"), *words], cwd or self.root, **env)
+
+    def factory(self, *words: str, cwd: Path | None = None, **env: str) -> Ended:
+        return run([sys.executable, "-m", "factory", *words], cwd or self.root, **env)
+
+    @property
+    def state(self) -> Path:
+        return self.root / ".factory"
+
+    def runs(self) -> list[str]:
+        folder = self.state / "runs"
+        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+
+    def last(self) -> Path:
+        """Z's folder of the newest run, by the ledger."""
+        started = [event["run_id"] for event in self.events() if event["event_type"] == "run.started"]
+        return self.state / "runs" / started[-1] / "Z_integrator"
+
+    def status(self) -> dict:
+        return json.loads((self.last() / "STATUS.json").read_text())
+
+    def findings(self) -> list[str]:
+        return [finding["id"] for finding in self.status()["findings"]]
+
+    def bundle(self, pack: str, name: str = "STATUS.json") -> dict:
+        return json.loads((self.state / "bundles" / pack / name).read_text())
+
+    def events(self) -> list[dict]:
+        path = self.state / "ledger.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def executed(self) -> list[str]:
+        """Packs that ran, in order, over all runs."""
+        return [event["details"]["pack"] for event in self.events() if event["event_type"] == "pack.started"]
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """A small, constant environment that no configuration of the host reaches."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_") or name == "SYSTEMROOT"}
+    return {
+        **kept,
+        "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/nonexistent",
+        "XDG_CONFIG_HOME": "/nonexistent",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LANG": "C.UTF-8",
+        "NO_COLOR": "1",
+        **extra,
+    }
+
+
+def run(argv: list[str], cwd: Path, **env: str) -> Ended:
+    """Run a program to its end; `factory` and `doit` by way of `tests.warm` where that makes no difference."""
+    warm = FORKER.run(argv, cwd, environment(**env), PATIENCE)
+    if warm is not None:
+        return Ended(warm.rc, _text(warm.out), _text(warm.err))
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=environment(**env),
+        timeout=PATIENCE,
+        stdin=subprocess.DEVNULL,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def _text(written: bytes) -> str:
+    return written.decode().replace("\r\n", "\n").replace("\r", "\n")  # as a pipe in text mode has it
