@@ -20,6 +20,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from factory.model.config_document import ConfigDocument
 from factory.model.determinism import DETERMINISM
 from factory.model.documents import AcceptanceDocument, TaskDocument
+from factory.model.egress_record import EGRESS
 from factory.model.evidence import EVIDENCE
 from factory.model.finding import Finding, Location
 from factory.model.index import OVERVIEWS
@@ -31,6 +32,7 @@ MODELS: tuple[tuple[str, type[BaseModel]], ...] = (
     *EVIDENCE,
     *OVERVIEWS,
     *DETERMINISM,
+    *EGRESS,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

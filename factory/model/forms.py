@@ -11,8 +11,9 @@ import re
 
 SIZE = r"[0-9]{1,15} ?(?:[KMGTkmgt](?:[Ii]?[Bb])?|[Bb])?"
 DURATION = r"(?=[0-9])(?:[0-9]{1,6}h)?(?:[0-9]{1,8}m(?:in)?)?(?:[0-9]{1,9}s)?"
+_ADDRESS = r"(?:[^:]*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)(?::|$)"  # its last label is a number
 HOST = (
-    r"(?=[^:]{1,253}(?::|$))"
+    rf"(?=[^:]{{1,253}}(?::|$))(?!{_ADDRESS})(?:\*\.(?=[^:.]+\.))?"
     r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
     r"(?::[1-9][0-9]{0,4})?"
 )
@@ -62,9 +63,13 @@ def duration_of(text: str) -> int | None:
 
 
 def problem_with_host(text: str) -> str:
-    """ "" when `text` is a host name or address with an optional port, else one clause with what to write."""
+    """ "" when `text` is a host name, or all below one (`*.`), with an optional port, else one clause with a hint."""
     if "://" in text or "/" in text:
         return "is an address with a scheme or path; write only the host, as in example.org"
+    if re.match(_ADDRESS, text) or text.count(":") > 1:
+        return "is a numeric address; write the name of the host, as in example.org"
+    if re.fullmatch(r"\*\.[^.:]+(?::[0-9]+)?", text):
+        return "is all of a top-level domain; write one label more, as in *.example.org"
     if not re.fullmatch(HOST, text):
         return "is not a host name; write one as in example.org or example.org:8443"
     port = text.rpartition(":")[2] if ":" in text else "1"

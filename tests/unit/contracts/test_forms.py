@@ -58,14 +58,49 @@ def test_durations(text: str, seconds: int | None) -> None:
     assert forms.duration_of(text) == seconds
 
 
-@pytest.mark.parametrize("host", ["example.org", "a", "10.0.0.1", "Mirror.example.org:8443", "x-y.example", "a:65535"])
+@pytest.mark.parametrize(
+    "host", ["example.org", "a", "Mirror.example.org:8443", "x-y.example", "a:65535", "*.a.b", "1.a:1", "0xg"]
+)
 def test_hosts(host: str) -> None:
     assert forms.problem_with_host(host) == ""
 
 
 @pytest.mark.parametrize(
     "host",
-    ["", "-a", "a-", "a..b", "a b", "https://a", "a/b", "a:0", "a:65536", "a:", "*.a", "a\n", "ä.example", "a" * 64],
+    [
+        *(
+            "",
+            "-a",
+            "a-",
+            "a..b",
+            "a b",
+            "https://a",
+            "a/b",
+            "a:0",
+            "a:65536",
+            "a:",
+            "*.a",
+            "a\n",
+            "ä.example",
+            "a" * 64,
+        ),
+        *(
+            "10.0.0.1",
+            "1",
+            "a.1:8",
+            "0x7f.1",
+            "a.0x",
+            "[::1]",
+            "::1",
+            "*.*.a",
+            "a.*.b",
+            "*",
+            "a.",
+            "*.1",
+            "u@a.b",
+            "a_b",
+        ),
+    ],
 )
 def test_no_hosts(host: str) -> None:
     assert "; " in forms.problem_with_host(host)

@@ -1,0 +1,159 @@
+"""What is said about one connection of a pack to the outside: whither, how it was judged, what it carried.
+
+The reasons are stable, they stand in evidence. Does not know who judges, nor who carries bytes.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+PROXY_HOST = "127.0.0.1"
+PROXY_PORT = 3128  # inside a stage, on its own loopback: the same on every host
+DEFAULT_PORT = 443  # what a host without a port means
+
+
+class Verdict(enum.Enum):
+    """What became of a connection. CUT was allowed and then ended by a bound, FAILED was allowed and reached nobody."""
+
+    ALLOWED = "allowed"
+    REFUSED = "refused"
+    CUT = "cut"
+    FAILED = "failed"
+
+
+class Reason(enum.Enum):
+    """Why a connection ended as it did."""
+
+    DONE = "done"
+    NOT_CONNECT = "not-connect"
+    MALFORMED = "malformed-request"
+    TOO_LARGE = "request-too-large"
+    NOT_A_HOST = "not-a-host-name"
+    HOST_HEADER = "host-header-differs"
+    PIPELINED = "bytes-before-the-answer"
+    NOT_DECLARED = "not-declared"
+    NOT_PUBLIC = "address-not-public"
+    NOT_TLS = "not-tls"
+    HELLO = "malformed-hello"
+    NO_SERVER_NAME = "no-server-name"
+    SERVER_NAME = "server-name-differs"
+    ENCRYPTED_NAME = "server-name-encrypted"
+    INTERCEPTED = "refused-by-interceptor"
+    SLOW = "too-slow"
+    AT_ONCE = "too-many-at-once"
+    TOO_MANY = "too-many-connections"
+    BYTES = "too-many-bytes"
+    IDLE = "idle-too-long"
+    LEFT = "left-early"
+    NO_ADDRESS = "no-address"
+    UNREACHABLE = "unreachable"
+
+
+def _reasons() -> dict[Reason, Verdict]:
+    own = {
+        Reason.DONE: Verdict.ALLOWED,
+        Reason.BYTES: Verdict.CUT,
+        Reason.IDLE: Verdict.CUT,
+        Reason.LEFT: Verdict.FAILED,
+        Reason.NO_ADDRESS: Verdict.FAILED,
+        Reason.UNREACHABLE: Verdict.FAILED,
+    }
+    return {reason: own.get(reason, Verdict.REFUSED) for reason in Reason}
+
+
+VERDICTS: Mapping[Reason, Verdict] = MappingProxyType(_reasons())
+"""One verdict for each reason: the two cannot disagree."""
+
+SENTENCES: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.DONE: "carried to its end",
+        Reason.NOT_CONNECT: "only CONNECT is served: https through the proxy, nothing in the clear",
+        Reason.MALFORMED: "the request does not hold the strict form of CONNECT",
+        Reason.TOO_LARGE: "the request is larger than the proxy reads",
+        Reason.NOT_A_HOST: "the target is not a plain host name with a port",
+        Reason.HOST_HEADER: "the Host header names another target",
+        Reason.PIPELINED: "bytes came before the proxy had answered",
+        Reason.NOT_DECLARED: "the pack's allow_network does not name it",
+        Reason.NOT_PUBLIC: "its name resolves to an address that is not public",
+        Reason.NOT_TLS: "the first bytes are no TLS handshake",
+        Reason.HELLO: "the TLS handshake does not hold its form",
+        Reason.NO_SERVER_NAME: "the TLS handshake names no server",
+        Reason.SERVER_NAME: "the TLS handshake names another server",
+        Reason.ENCRYPTED_NAME: "the TLS handshake hides the server's name",
+        Reason.INTERCEPTED: "a request in it is not allowed",
+        Reason.SLOW: "the request or the TLS handshake took too long to come",
+        Reason.AT_ONCE: "too many connections are open at once",
+        Reason.TOO_MANY: "the stage has had all connections that it may have",
+        Reason.BYTES: "the stage has carried all bytes that it may carry",
+        Reason.IDLE: "nothing was sent either way for too long",
+        Reason.LEFT: "the client left before it had said what it wants",
+        Reason.NO_ADDRESS: "its name has no address",
+        Reason.UNREACHABLE: "no address of it takes connections",
+    }
+)
+"""What each reason means, one clause."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """Where a connection is to go: a host name in small letters, and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request inside a connection whose TLS ended here: method, host and path as sent, status, bytes each way."""
+
+    method: str
+    host: str
+    path: str
+    status: int
+    bytes_up: int = 0
+    bytes_down: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One connection to a stage's proxy, once it ended.
+
+    `host` is "" and `port` 0 where the request named none that may be shown; `address` is the one that was
+    dialled, or the one that was refused; `requests` are known only where TLS was ended.
+    """
+
+    number: int
+    host: str
+    port: int
+    address: str
+    reason: Reason
+    bytes_up: int
+    bytes_down: int
+    duration_ms: int
+    requests: tuple[Request, ...] = ()
+
+    @property
+    def verdict(self) -> Verdict:
+        return VERDICTS[self.reason]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a stage may use of the network, all its connections together; times in seconds.
+
+    `request` bounds the proxy request and the TLS hello each, `dial` resolving and connecting each.
+    """
+
+    at_once: int = 64
+    connections: int = 512
+    bytes_up: int = 256 << 20
+    bytes_down: int = 4 << 30
+    request: float = 10.0
+    dial: float = 15.0
+    idle: float = 120.0
