@@ -15,11 +15,12 @@ def main() -> int:
         print(f"factory {__version__}")
         return 0
     if sys.argv[1:] in (["--help"], ["-h"]):
+        from factory.core.inert import own_lines
         from factory.faces.command_table import overview
         from factory.faces.streams import tolerate, write_lines
 
         tolerate(sys.stdout)
-        write_lines(sys.stdout, (overview(),))
+        write_lines(sys.stdout, own_lines(overview()))
         return 0
     from factory.faces.cli import main as run_command_line
 

@@ -11,8 +11,8 @@ from typing import Literal
 
 from factory.core import path_guard
 from factory.core.evidence import finding_record, format_document, limits_record, sha256
+from factory.core.inert import Markdown, code, markdown
 from factory.core.planning import bounded_limits
-from factory.core.report_text import inert
 from factory.core.status_eval import Check, evaluate
 from factory.core.wording import counted
 from factory.model.config import Config
@@ -224,13 +224,13 @@ def manifest_of(subject: str, files: Mapping[str, bytes]) -> Manifest:
 def summary(status: StatusDocument) -> bytes:
     """SUMMARY.md: the status for a person, as Markdown in which nothing of a pack acts."""
     lines = [
-        f"# {inert(status.pack)}: {status.status}",
+        markdown("# {}: {}", status.pack, status.status),
         "",
         f"{counted(status.files_changed, 'file')} changed, +{status.lines_added} −{status.lines_removed}.",
         "",
     ]
-    lines += [f"- `{check.label}` ended with {check.rc}" for check in status.checks]
-    lines += [f"- **{finding.id}** {inert(finding.message)}" for finding in status.findings]
+    lines += [markdown("- {} ended with {}", code(check.label), check.rc) for check in status.checks]
+    lines += [markdown("- **{}** {}", Markdown(finding.id), finding.message) for finding in status.findings]
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
 

@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 
+from factory.core.inert import BLANK, visible
 from factory.core.scope import Patterns, compile_patterns
 from factory.model.tree import Tree
 
@@ -47,26 +48,11 @@ _IGNORABLE = frozenset(
 _SHORT_GIT = re.compile(r"git~[0-9]+")
 # What NTFS calls a file besides its name: NOXFIL~1.PY opens noxfile.py there.
 _SHORT_NAME = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
-# Letters and marks that show nothing, though Unicode does not class them as format characters.
-_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
 
 
 def display(path: str) -> str:
     """`path` with everything a terminal, a report or JSON could trip over written as an escape. Injective."""
-    return "".join(_shown(char) for char in path)
-
-
-def _shown(char: str) -> str:
-    code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept by surrogateescape
-        return f"\\x{code - 0xDC00:02x}"
-    if char == "\\":
-        return "\\\\"
-    if code < 32 or 127 <= code < 160:
-        return f"\\u{code:04x}"
-    if char in _BLANK or unicodedata.category(char) in ("Cf", "Cs", "Zl", "Zp"):
-        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-    return char
+    return "".join("\\\\" if char == "\\" else visible(char) for char in path)
 
 
 def fold(name: str) -> str:
@@ -126,7 +112,7 @@ def _unportable_name(name: str) -> str:
         return "is not valid UTF-8"
     if any(unicodedata.category(char) == "Cc" for char in name):
         return "holds a control character"
-    if any(char in _BLANK or unicodedata.category(char) in ("Cf", "Zl", "Zp") for char in name):
+    if any(char in BLANK or unicodedata.category(char) in ("Cf", "Zl", "Zp") for char in name):
         return "holds an invisible or direction-changing character"
     if "\\" in name:
         return "holds a backslash"

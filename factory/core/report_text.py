@@ -1,47 +1,15 @@
 """FINAL_REPORT as Markdown and as plain text: a pure function of the run's status document.
 
 Starts with what a reviewer must know in ten seconds. Text that a pack could have written is
-made inert for the medium. Has no clock: with the same run id and inputs it is byte-identical.
+made inert for the medium (`core.inert`). Has no clock: with the same run id and inputs it is byte-identical.
 """
 
 from __future__ import annotations
 
-import re
-
-from factory.core import path_guard
+from factory.core.inert import Markdown, code, for_eyes, for_markdown
+from factory.core.inert import markdown as md
 from factory.core.wording import counted
 from factory.model.evidence import FilesChanged, FindingRecord, PackLine, RunStatus, SigningRecord
-
-_MARKUP = frozenset("\\`*_[]<>#@|!~&$")
-# A backslash does not stop these: forges look for them in the rendered text. A space of no width does.
-_ACTS_RENDERED = re.compile(r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])", re.IGNORECASE)
-_APART = "&#8203;"
-
-
-def inert(text: str) -> str:
-    """`text` in Markdown with nothing that acts: no markup, HTML, mention, reference, link, control or hidden sign."""
-    shown = path_guard.display(" ".join(text.split())).replace("\\\\", "\\")
-    parts = _ACTS_RENDERED.sub(lambda found: f"{found[0]}\0", shown).split("\0")
-    return _APART.join("".join(f"\\{char}" if char in _MARKUP else char for char in part) for part in parts)
-
-
-def code(text: str) -> str:
-    """`text` as inline code whose fence is longer than any run of backticks in it."""
-    shown = path_guard.display(text).replace("\\\\", "\\").replace("|", "¦")
-    longest = max((len(run) for run in _runs(shown)), default=0)
-    fence = "`" * (longest + 1)
-    return f"{fence} {shown} {fence}" if longest else f"{fence}{shown}{fence}"
-
-
-def _runs(text: str) -> list[str]:
-    runs, here = [], ""
-    for char in text + " ":
-        if char == "`":
-            here += char
-        elif here:
-            runs.append(here)
-            here = ""
-    return runs
 
 
 def change_text(files: int, added: int, removed: int, artifacts: int) -> str:
@@ -52,7 +20,7 @@ def change_text(files: int, added: int, removed: int, artifacts: int) -> str:
 
 def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
     """FINAL_REPORT.md."""
-    lines = [f"# {status.status} · {status.run_id}", "", *_head(status, changed), ""]
+    lines = [md("# {} · {}", status.status, Markdown(status.run_id)), "", *_head(status, changed), ""]
     lines += ["| pack | domain | status | change | checks | why it matters |", "|---|---|---|---|---|---|"]
     lines += [_row(pack) for pack in status.packs]
     lines += _findings(status.findings)
@@ -67,9 +35,10 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     files = changed.files if changed is not None else ()
     added = sum(record.lines_added or 0 for record in files)
     removed = sum(record.lines_removed or 0 for record in files)
-    tree = f"tree `{status.merged_tree[:12]}` on base" if status.merged_tree else "nothing merged, base"
+    tree = md("tree {} on base", code(status.merged_tree[:12])) if status.merged_tree else "nothing merged, base"
     what = f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added} −{removed}"
-    lines = [f"**{status.status}** · {what} · {tree} `{status.base_commit[:12]}` ({inert(status.base_ref)})", ""]
+    base = code(status.base_commit[:12])
+    lines: list[str] = [md("**{}** · {} · {} {} ({})", status.status, what, tree, base, status.base_ref), ""]
     lines.append(f"Enforced: {', '.join(status.properties_given) or 'nothing'}.")
     accepted = ", ".join(status.properties_accepted)
     lines.append(f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.")
@@ -80,11 +49,11 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     return lines
 
 
-def _row(pack: PackLine) -> str:
+def _row(pack: PackLine) -> Markdown:
     change = change_text(pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts))
     checks = f"{pack.checks_ok} of {pack.checks} ok"
-    title = f"{inert(pack.pack)} {inert(pack.title)}"
-    return f"| {title} | {inert(pack.domain)} | {pack.status} | {change} | {checks} | {inert(pack.why)} |"
+    title = md("{} {}", pack.pack, pack.title)
+    return md("| {} | {} | {} | {} | {} | {} |", title, pack.domain, pack.status, change, checks, pack.why)
 
 
 def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
@@ -92,11 +61,12 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
         return ["", "No finding."]
     lines = ["", "## Findings", ""]
     for finding in findings:
-        place = f" ({code(_place(finding))})" if finding.file else ""
-        owner = f"{inert(finding.pack)}: " if finding.pack else ""
-        lines.append(f"- **{finding.id}** ({finding.severity}) {owner}{inert(finding.message)}{place}")
+        place = md(" ({})", code(_place(finding))) if finding.file else Markdown()
+        owner = md("{}: ", finding.pack) if finding.pack else Markdown()
+        kind = Markdown(finding.id)
+        lines.append(md("- **{}** ({}) {}{}{}", kind, finding.severity, owner, finding.message, place))
         if finding.hint:
-            lines.append(f"  {inert(finding.hint)}")
+            lines.append(md("  {}", finding.hint))
     return lines
 
 
@@ -111,25 +81,25 @@ def _overlaps(status: RunStatus) -> list[str]:
     if status.overlaps:
         names = sorted({name for overlap in status.overlaps for name in (overlap.first, overlap.second)})
         met = {(o.first, o.second): o for o in status.overlaps}
-        lines += ["| | " + " | ".join(inert(name) for name in names) + " |", "|---" * (len(names) + 1) + "|"]
+        lines += ["| | " + " | ".join(map(for_markdown, names)) + " |", "|---" * (len(names) + 1) + "|"]
         for row in names:
             cells = []
             for column in names:
                 found = met.get((min(row, column), max(row, column))) if row != column else None
-                cells.append("·" if row == column else code(found.path) if found else "—")
-            lines.append(f"| {inert(row)} | " + " | ".join(cells) + " |")
-        lines += [
-            "",
-            *(f"- {inert(o.first)} and {inert(o.second)}: {inert(o.resolved)}." for o in status.overlaps if o.resolved),
-        ]
+                cells.append("·" if row == column else code(found.path, cell=True) if found else "—")
+            lines.append(md("| {} | {} |", row, Markdown(" | ".join(cells))))
+        settled = (md("- {} and {}: {}.", o.first, o.second, o.resolved) for o in status.overlaps if o.resolved)
+        lines += ["", *settled]
     label = "" if status.exact else " (greedy, not exact)"
-    lines.append(
-        f"Largest set that integrates{label}: {', '.join(map(inert, status.largest_set)) or 'none'} "
-        f"({len(status.largest_set)} of {len(status.packs)})."
-    )
+    count = f"{len(status.largest_set)} of {len(status.packs)}"
+    lines.append(f"Largest set that integrates{label}: {_listed(status.largest_set)} ({count}).")
     if status.smallest_conflict:
-        lines.append(f"Smallest set that does not: {', '.join(map(inert, status.smallest_conflict))}.")
+        lines.append(f"Smallest set that does not: {_listed(status.smallest_conflict)}.")
     return lines
+
+
+def _listed(packs: tuple[str, ...]) -> str:
+    return ", ".join(map(for_markdown, packs)) or "none"
 
 
 def _files(changed: FilesChanged | None) -> list[str]:
@@ -138,7 +108,7 @@ def _files(changed: FilesChanged | None) -> list[str]:
     lines = ["", "## Files", "", "| file | change | lines |", "|---|---|---|"]
     for record in changed.files:
         lines_text = "binary" if record.lines_added is None else f"+{record.lines_added} −{record.lines_removed}"
-        lines.append(f"| {code(record.path)} | {record.kind} | {lines_text} |")
+        lines.append(f"| {code(record.path, cell=True)} | {record.kind} | {lines_text} |")
     return lines
 
 
@@ -147,7 +117,8 @@ def _checks(status: RunStatus) -> list[str]:
         return []
     lines = ["", "## Checks on the merged tree", "", "| pack | check | outcome |", "|---|---|---|"]
     for record in status.rechecks:
-        lines.append(f"| {inert(record.pack)} | {inert(record.label)} {code(_short(record.run))} | {record.outcome} |")
+        ran = code(_short(record.run), cell=True)
+        lines.append(md("| {} | {} {} | {} |", record.pack, record.label, ran, record.outcome))
     return lines
 
 
@@ -160,9 +131,9 @@ def _evidence(status: RunStatus) -> list[str]:
     lines = ["", "## Evidence", ""]
     for pack in status.packs:
         origin = f", made by {pack.came_from}" if pack.came_from else ""
-        digest = f"`{pack.bundle_sha256}`" if pack.bundle_sha256 else "none"
+        digest = code(pack.bundle_sha256) if pack.bundle_sha256 else "none"
         again = ", reproducible: made twice in two environments, byte for byte" if pack.reproducible else ""
-        lines.append(f"- {inert(pack.pack)}: bundle manifest sha256 {digest}{origin}{again}")
+        lines.append(md("- {}: bundle manifest sha256 {}{}", pack.pack, digest, Markdown(f"{origin}{again}")))
     lines += [
         "",
         "To check it without this tool: the digest of every file of this run is in `RUN_MANIFEST.json`;",
@@ -205,7 +176,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
         _signing(status.signing),
         "",
     ]
-    names = [path_guard.display(pack.pack) for pack in status.packs]
+    names = [for_eyes(pack.pack) for pack in status.packs]
     width = max(map(len, names), default=0)
     for name, pack in zip(names, status.packs, strict=True):
         change = change_text(pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts))
@@ -214,7 +185,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
     for finding in status.findings:
         lines += ["", *finding_lines(finding)]
     if status.overlaps or status.smallest_conflict:
-        largest = ", ".join(map(path_guard.display, status.largest_set)) or "none"
+        largest = ", ".join(map(for_eyes, status.largest_set)) or "none"
         lines += ["", f"Largest set that integrates: {largest} ({len(status.largest_set)} of {len(status.packs)})"]
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
@@ -241,16 +212,16 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
     weaker = ", ".join(status.properties_accepted)
     given = len(status.properties_given)
     lines += ["", f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker: {weaker or 'nothing'}"]
-    return tuple(path_guard.display(line).replace(chr(92) * 2, chr(92)) for line in lines)
+    return tuple(for_eyes(line) for line in lines)
 
 
 def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
     """One finding for a terminal: id and sentence, its place, its way out."""
-    owner = f"{path_guard.display(finding.pack)}: " if finding.pack and finding.pack not in finding.message else ""
-    lines = [f"{indent}{finding.id}  {owner}{path_guard.display(finding.message).replace(chr(92) * 2, chr(92))}"]
+    owner = f"{for_eyes(finding.pack)}: " if finding.pack and finding.pack not in finding.message else ""
+    lines = [f"{indent}{finding.id}  {owner}{for_eyes(finding.message)}"]
     if finding.file:
-        place = path_guard.display(_place(finding))
+        place = for_eyes(_place(finding))
         lines.append(f"{indent}    {place}")
     if finding.hint:
-        lines.append(f"{indent}    {path_guard.display(finding.hint).replace(chr(92) * 2, chr(92))}")
+        lines.append(f"{indent}    {for_eyes(finding.hint)}")
     return lines

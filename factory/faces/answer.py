@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from factory.faces.terminal import sanitize
+from factory.faces.terminal import Shown, sanitize
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 
@@ -63,7 +63,7 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[str, ...]:
+def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[Shown, ...]:
     """Findings for a terminal: id and sentence, then the place and the way out, each on a line of its own."""
     lines: list[str] = []
     for finding in findings:

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 from factory.faces.command_table import COMMANDS, Command, overview
-from factory.faces.terminal import lost, sanitize, tolerate, unwritten, write_lines
+from factory.faces.terminal import lost, own_lines, sanitize, tolerate, unwritten, write_lines
 from factory.model.errors import FactoryError, Interrupted, Refusal, UsageError
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
 
@@ -64,17 +64,17 @@ def _ended(words: Sequence[str]) -> int:
 
 def _main(words: list[str]) -> int:
     if not words:
-        write_lines(sys.stderr, (overview(),))
+        write_lines(sys.stderr, own_lines(overview()))
         return EXIT_USAGE
     if words[0] == "--version":
         from factory.version import __version__
 
-        write_lines(sys.stdout, (f"factory {__version__}",))
+        write_lines(sys.stdout, own_lines(f"factory {__version__}"))
         return 0
     if words[0] == "help":
         words = [*words[1:2], "--help"]
     if words[0] in ("-h", "--help"):
-        write_lines(sys.stdout, (overview(),))
+        write_lines(sys.stdout, own_lines(overview()))
         return 0
     command = _chosen(words[0])
     module = cast("CommandModule", importlib.import_module(f"factory.faces.commands.{command.module}"))
@@ -96,7 +96,8 @@ def _carry_out(command: Command, module: CommandModule, words: list[str]) -> int
     from factory.faces.options import COMMON_HELP, Parser
 
     if any(word in ("-h", "--help") for word in words[: _end_of_options(words)]):
-        write_lines(sys.stdout, ((module.HELP[command.name].rstrip("\n") + "\n" + COMMON_HELP).rstrip("\n"),))
+        text = module.HELP[command.name].rstrip("\n") + "\n" + COMMON_HELP
+        write_lines(sys.stdout, own_lines(text.rstrip("\n")))
         return 0
     parser = Parser(command.name)
     module.define(command.name, parser)
@@ -140,7 +141,7 @@ def _crashed(command: Command, error: Exception) -> Answer:
     if os.environ.get("FACTORY_DEBUG") == "1":
         import traceback
 
-        write_lines(sys.stderr, ("".join(traceback.format_exception(error)).rstrip("\n"),))
+        write_lines(sys.stderr, own_lines("".join(traceback.format_exception(error)).rstrip("\n")))
     _complain(told(finding))
     return Answer(Status.FAIL, findings=(finding,))
 
@@ -149,7 +150,7 @@ def _render(command: Command, given: Namespace, answer: Answer, code: int) -> in
     from factory.faces.answer import document_of, finding_lines
 
     if given.json:
-        write_lines(sys.stdout, (document_of(command.name, answer, code),))
+        write_lines(sys.stdout, own_lines(document_of(command.name, answer, code)))
     else:
         write_lines(sys.stdout, map(sanitize, answer.lines))
     if given.json_out is not None:

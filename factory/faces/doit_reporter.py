@@ -24,7 +24,7 @@ from factory.core.status_eval import combine
 from factory.faces.doit_session import Session
 from factory.faces.doit_tasks import CardHolds
 from factory.faces.progress import Display, display_for
-from factory.faces.terminal import lost, sanitize, tolerate, unwritten, write_lines
+from factory.faces.terminal import Shown, lost, sanitize, tolerate, unwritten, write_lines
 from factory.model.errors import FactoryError, Refusal
 from factory.model.verdict import EXIT_INTERRUPTED, Status
 from factory.ports.pipeline import Closing
@@ -165,16 +165,16 @@ class DoitReporter(CardReporter):
         except KeyboardInterrupt as interrupt:
             on_its_way = interrupt
         if isinstance(on_its_way, KeyboardInterrupt):
-            write_lines(sys.stderr, (INTERRUPTED,))
+            write_lines(sys.stderr, (sanitize(INTERRUPTED),))
             raise SystemExit(EXIT_INTERRUPTED) from None
         if on_its_way is None and self.closing is not None:
             write_lines(self._out, map(sanitize, self.closing.lines))
             why = unwritten(self._out)
             if why:
-                write_lines(sys.stderr, (lost(why),))
+                write_lines(sys.stderr, (sanitize(lost(why)),))
             raise SystemExit(self.closing.status.exit_code or (Status.BLOCKED.exit_code if why else 0))
         if on_its_way is None:
-            write_lines(self._out, self._own_failures)
+            write_lines(self._out, map(sanitize, self._own_failures))
 
 
 def _session_of(tasks: Iterable[Any]) -> Session | None:
@@ -216,6 +216,6 @@ def _reason(error: BaseException) -> str:
     return f"the engine stopped: {type(error).__name__}: {error}"
 
 
-def _sentence(error: FactoryError) -> str:
+def _sentence(error: FactoryError) -> Shown:
     prefix = f"{error.findings[0].id}  " if isinstance(error, Refusal) else ""
     return sanitize(f"{prefix}{error}")

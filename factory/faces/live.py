@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from factory.faces.progress import Clock, PlainProgress, seconds
-from factory.faces.terminal import Palette, fit, plain, sanitize
+from factory.faces.terminal import Palette, Shown, fit, plain, sanitize
 from factory.ports.pipeline import Card, CardResult
 
 MINIMUM_COLUMNS = 40
@@ -30,7 +30,7 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._block: tuple[str, ...] = ()
+        self._block: tuple[Shown, ...] = ()
 
     def columns(self) -> int:
         """Width now."""
@@ -48,7 +48,7 @@ class Screen:
             return False
         return True
 
-    def draw(self, kept: Sequence[str], block: Sequence[str]) -> None:
+    def draw(self, kept: Sequence[Shown], block: Sequence[Shown]) -> None:
         """Replace the block: first the lines that stay, then the new block. One write, so that nothing flickers."""
         if not kept and tuple(block) == self._block:
             return
@@ -156,7 +156,7 @@ class LiveProgress(PlainProgress):
         with self._lock:
             self._draw()
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: Shown) -> None:
         self._screen.draw((text,), self._block())
 
     def _draw(self) -> None:
@@ -171,27 +171,27 @@ class LiveProgress(PlainProgress):
         while not self._stopped.wait(self._redraw_seconds):
             self.redraw()
 
-    def _block(self) -> list[str]:
+    def _block(self) -> list[Shown]:
         columns = self._screen.columns() - 1  # the last column would wrap on some terminals
         room = max(1, (self._screen.rows() - 2) // 2)
         shown = list(self._running.items())[:room]
         lines = [line for pack, running in shown for line in self._pack_lines(pack, running, columns)]
         hidden = len(self._running) - len(shown)
-        return [*lines, fit(f"and {hidden} more", columns)] if hidden else lines
+        return [*lines, fit(Shown(f"and {hidden} more"), columns)] if hidden else lines
 
-    def _pack_lines(self, pack: str, running: _Running, columns: int) -> Iterable[str]:
+    def _pack_lines(self, pack: str, running: _Running, columns: int) -> Iterable[Shown]:
         now = self._clock()
         name = f"{sanitize(pack):<{self._pack_columns}}"
         if not running.label:
-            yield fit(f"{name}  {seconds(now - running.started)}", columns)
+            yield fit(Shown(f"{name}  {seconds(now - running.started)}"), columns)
             return
         elapsed = now - running.command_started
         of_limit = f" of {seconds(running.limit)}" if running.limit > 0 else ""
         told = f"{seconds(elapsed)}{of_limit}  {sanitize(running.label)}: {sanitize(running.run)}"
-        yield fit(f"{name}  {self._bar(elapsed, running.limit)}{told}", columns)
+        yield fit(Shown(f"{name}  {self._bar(elapsed, running.limit)}{told}"), columns)
         last = last_line(running.tail)
         if last:
-            yield self._palette.paint(fit(f"{'':{self._pack_columns}}  {last}", columns), "dim")
+            yield self._palette.paint(fit(Shown(f"{'':{self._pack_columns}}  {last}"), columns), "dim")
 
     def _bar(self, elapsed: float, limit: float) -> str:
         if limit <= 0:
@@ -201,10 +201,10 @@ class LiveProgress(PlainProgress):
         return f"{full * done}{empty * (_BAR_COLUMNS - done)} "
 
 
-def last_line(tail: bytes) -> str:
+def last_line(tail: bytes) -> Shown:
     """The last line with something in it, inert and without colours; a carriage return starts a line over."""
     for line in reversed(tail.replace(b"\r", b"\n").split(b"\n")):
         text = plain(line.decode("utf-8", "replace")).strip()
         if text:
-            return text
-    return ""
+            return Shown(text)
+    return Shown("")

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol, TextIO
 
-from factory.faces.terminal import Palette, is_terminal, palette_for, sanitize, write_lines
+from factory.faces.terminal import Palette, Shown, is_terminal, palette_for, sanitize, write_lines
 from factory.model.verdict import Status
 from factory.ports.pipeline import Card, CardResult, Progress
 
@@ -31,7 +31,7 @@ class Display(Progress, Protocol):
         """Which cards will be told about, before the first of them."""
         ...
 
-    def note(self, text: str) -> None:
+    def note(self, text: Shown) -> None:
         """Show a line of an inert text beside the progress."""
         ...
 
@@ -97,7 +97,7 @@ class PlainProgress:
             self._passed[card.phase] += status is Status.PASS
             self._phase_end(card.phase)
 
-    def note(self, text: str) -> None:
+    def note(self, text: Shown) -> None:
         """A line of its own."""
         with self._lock:
             self._last_phase = ""
@@ -111,31 +111,31 @@ class PlainProgress:
         if ended + held != expected or not ended:
             return
         if phase == _TOLD_EACH and held:
-            self._say(phase, f"{held} unchanged")
+            self._say(phase, Shown(f"{held} unchanged"))
         elif phase not in (_TOLD_EACH, "preflight", "integrate", "summary"):
             agree = "agrees with its contract" if expected == 1 else "agree with their contracts"
-            self._say(phase, f"{self._passed[phase]} of {expected} {agree}")
+            self._say(phase, Shown(f"{self._passed[phase]} of {expected} {agree}"))
 
-    def _phase_text(self, card: Card, result: CardResult, elapsed: float) -> str:
+    def _phase_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
         if card.phase == "summary":
             rest = sanitize(result.headline).removeprefix(result.status.value).strip()
-            return f"{self._status(result.status)}  {rest}".rstrip()
+            return Shown(f"{self._status(result.status)}  {rest}".rstrip())
         prefix = "" if result.status is Status.PASS else f"{self._status(result.status)}  "
-        return f"{prefix}{sanitize(result.headline)} · {seconds(elapsed)}"
+        return Shown(f"{prefix}{sanitize(result.headline)} · {seconds(elapsed)}")
 
-    def _pack_text(self, card: Card, result: CardResult, elapsed: float) -> str:
+    def _pack_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
         name = f"{sanitize(card.pack):<{self._pack_columns}}"
-        return f"{name}  {self._status(result.status)}  {sanitize(result.headline)}  {seconds(elapsed)}"
+        return Shown(f"{name}  {self._status(result.status)}  {sanitize(result.headline)}  {seconds(elapsed)}")
 
-    def _status(self, status: Status) -> str:
-        return self._palette.paint(status.value, COLOURS[status])
+    def _status(self, status: Status) -> Shown:
+        return self._palette.paint(sanitize(status.value), COLOURS[status])
 
-    def _say(self, phase: str, text: str) -> None:
+    def _say(self, phase: str, text: Shown) -> None:
         label = phase if phase != self._last_phase else ""
         self._last_phase = phase
-        self._line(f"{label:<{LABEL_COLUMNS}}{text}")
+        self._line(Shown(f"{label:<{LABEL_COLUMNS}}{text}"))
 
-    def _line(self, text: str) -> None:
+    def _line(self, text: Shown) -> None:
         if self._readable:
             self._readable = write_lines(self._stream, (text,))
 

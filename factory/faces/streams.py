@@ -1,13 +1,16 @@
 """Lines out of this process: whatever the stream's encoding is, and whether or not anybody still reads.
 
-Rule: imports nothing that costs; what is printed is the caller's to make inert (`factory.faces.terminal`).
+Rule: imports nothing that costs; takes only lines that were made inert (`core.inert`, `faces.terminal`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from factory.core.inert import Shown, WorkflowCommand
 
 
 def tolerate(stream: TextIO) -> None:
@@ -17,14 +20,28 @@ def tolerate(stream: TextIO) -> None:
         reconfigure(errors="replace")
 
 
-def write_lines(stream: TextIO, lines: Iterable[str]) -> bool:
-    """Print lines at once; False where they did not get through.
+def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
+    """Print lines at once; False where they did not get through. None is a command to a CI runner.
 
     Nobody reads any more (a closed pipe): that must not change an exit code. Anything else (a full disk)
     stays in the buffer, and `unwritten` says so at the end.
     """
+    text = "".join(f"{line}\n" for line in lines)
+    if "::" in text or "##" in text:
+        from factory.core.inert import Shown, no_command
+
+        text = no_command(Shown(text))
+    return _written(stream, text)
+
+
+def write_commands(stream: TextIO, commands: Iterable[WorkflowCommand]) -> bool:
+    """Print commands to a CI runner, and nothing else; as `write_lines`."""
+    return _written(stream, "".join(f"{command}\n" for command in commands))
+
+
+def _written(stream: TextIO, text: str) -> bool:
     try:
-        stream.write("".join(f"{line}\n" for line in lines))
+        stream.write(text)
         stream.flush()
     except (BrokenPipeError, ValueError):
         _turn_away(stream)

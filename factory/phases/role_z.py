@@ -9,6 +9,7 @@ from __future__ import annotations
 from factory.core import bundle_check
 from factory.core.bundling import Change, files_changed
 from factory.core.evidence import finding_record, format_document, parse_document, sha256
+from factory.core.inert import code, markdown
 from factory.core.merging import Candidate, Merged, merge_candidates
 from factory.core.narrowing import between
 from factory.core.wording import counted
@@ -112,7 +113,10 @@ def _plan_text(plan: PlanDocument, document: MergeDocument) -> bytes:
     lines += ["", f"Result: tree `{document.merged_tree}`." if document.merged_tree else "Result: nothing was merged."]
     if document.overlaps:
         lines += ["", "| pack | pack | path | settled by |", "|---|---|---|---|"]
-        lines += [f"| {o.first} | {o.second} | `{o.path}` | {o.resolved or '—'} |" for o in document.overlaps]
+        for o in document.overlaps:
+            lines.append(
+                markdown("| {} | {} | {} | {} |", o.first, o.second, code(o.path, cell=True), o.resolved or "—")
+            )
         label = "" if document.exact else " (greedy)"
         lines += ["", f"Largest set that integrates{label}: {', '.join(document.largest_set) or 'none'}."]
         lines += [f"Smallest set that does not: {', '.join(document.smallest_conflict) or 'none'}."]

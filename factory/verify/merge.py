@@ -14,7 +14,7 @@ from factory.verify.documents import FilesChanged, Merge, RunStatus
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
-from factory.verify.names import spell
+from factory.verify.names import in_cell, spell
 from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
 from factory.verify.overlaps import Pair, all_needs, in_order, overlapping, selection_problem
 from factory.verify.papers import load
@@ -104,7 +104,7 @@ class MergeCheck:
         rows += ["", f"Result: {result}."]
         if merge.overlaps:
             rows += ["", "| pack | pack | path | settled by |", "|---|---|---|---|"]
-            rows += [f"| {o.first} | {o.second} | `{o.path}` | {o.resolved or '—'} |" for o in merge.overlaps]
+            rows += [f"| {o.first} | {o.second} | {in_cell(o.path)} | {o.resolved or '—'} |" for o in merge.overlaps]
             label = "" if merge.exact else " (greedy)"
             rows += ["", f"Largest set that integrates{label}: {', '.join(merge.largest_set) or 'none'}."]
             rows += [f"Smallest set that does not: {', '.join(merge.smallest_conflict) or 'none'}."]

@@ -11,14 +11,21 @@ import re
 import unicodedata
 
 _HIDDEN_CATEGORIES = frozenset({"Cf", "Cs", "Zl", "Zp"})
-_SHOWS_NOTHING = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0")
+_SHOWS_NOTHING = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\ufdd0-\ufdef\U000e0100-\U000e01ef]"
+)
 # What HFS+ leaves out when it compares names.
 _LEFT_OUT = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 _ESCAPED = re.compile(r"\\(?:\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|[^\\]", re.DOTALL)
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.DOTALL)
 _SHORT = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
 _MARKUP = re.compile(r"[\\`*_\[\]<>#@|!~&$]")
-_REFERENCE = re.compile(r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])", re.IGNORECASE)
+# What forges look for once Markdown is rendered; a space of no width goes behind each.
+_REFERENCE = re.compile(
+    r"[@#]|(?:(?<=:)(?=//))|(?:(?<=www)(?=\.))|(?:(?<=\bgh)(?=-[0-9]))|:(?=[\w+-]+:)|[!$%&^~](?=[0-9])",
+    re.IGNORECASE | re.ASCII,
+)
+_COMMIT_LIKE = re.compile(r"\b[0-9a-fA-F]{7,64}\b", re.ASCII)
 
 
 def spell(path: str) -> str:
@@ -30,7 +37,7 @@ def spell(path: str) -> str:
             out.append(f"\\x{code & 0xFF:02x}")
         elif char == "\\":
             out.append("\\\\")
-        elif code < 0x20 or 0x7F <= code < 0xA0 or char in _SHOWS_NOTHING or _is_hidden(char):
+        elif code < 0x20 or 0x7F <= code < 0xA0 or _is_hidden(char):
             out.append(f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}")
         else:
             out.append(char)
@@ -56,7 +63,8 @@ def _unescaped(part: str) -> str:
 
 
 def _is_hidden(char: str) -> bool:
-    return unicodedata.category(char) in _HIDDEN_CATEGORIES
+    nothing = _SHOWS_NOTHING.match(char) is not None or ord(char) % 0x10000 >= 0xFFFE
+    return nothing or unicodedata.category(char) in _HIDDEN_CATEGORIES
 
 
 def folded(name: str) -> str:
@@ -68,8 +76,30 @@ def folded(name: str) -> str:
 def inert(text: str) -> str:
     """`text` in Markdown with nothing that acts, as reports write it."""
     shown = spell(" ".join(text.split())).replace("\\\\", "\\")
-    marked = _REFERENCE.sub(lambda found: found[0] + "\0", shown)
-    return _MARKUP.sub(lambda found: "\\" + found[0], marked).replace("\0", "&#8203;")
+    rest = _REFERENCE.sub(lambda found: found[0] + "\0", shown)
+    start = ""
+    if rest[:1] in ("-", "+", "=", ":"):
+        start, rest = f"\\{rest[0]}", rest[1:]
+    elif item := re.match(r"([0-9]{1,6})([.)])", rest):
+        start, rest = f"{item[1]}\\", rest[len(item[1]) :]
+    out, end = [start], 0
+    for found in _COMMIT_LIKE.finditer(rest):
+        out += (_plain(rest[end : found.start()]), f"`{found[0]}`")
+        end = found.end()
+    return "".join((*out, _plain(rest[end:])))
+
+
+def _plain(text: str) -> str:
+    return _MARKUP.sub(lambda found: "\\" + found[0], text).replace("\0", "&#8203;")
+
+
+def in_cell(text: str) -> str:
+    """`text` as code in a table of a report."""
+    told = spell(text).replace("\\\\", "\\").replace("|", "\\|")
+    runs = [len(run) for run in re.findall("`+", told)]
+    edge = "`" * (max(runs) + 1 if runs else 1)
+    space = " " if runs or not told or (told[0], told[-1]) == (" ", " ") else ""
+    return edge + space + told + space + edge
 
 
 def reads_as_git(name: str) -> bool:
@@ -96,7 +126,7 @@ def why_unportable(path: str) -> str:
 
 
 def _why_unportable(name: str) -> str:
-    if any(unicodedata.category(char) == "Cc" or char in _SHOWS_NOTHING or _is_hidden(char) for char in name):
+    if any(unicodedata.category(char) == "Cc" or _is_hidden(char) for char in name):
         return "holds a control, hidden or undecodable character"
     if any(char in '<>:"|?*\\' for char in name):
         return "holds a character that Windows reserves"

@@ -16,7 +16,7 @@ from factory.core.wording import nearest
 from factory.faces import streams
 from factory.faces.answer import Answer
 from factory.faces.options import Parser, here, run_id
-from factory.faces.terminal import plain
+from factory.faces.terminal import plain, sanitize
 from factory.model.errors import UsageError
 from factory.model.event_types import ACTORS, EVENT_TYPES
 from factory.model.evidence import EventDocument
@@ -123,7 +123,7 @@ def _follow(site: Site, given: Namespace) -> Answer:
     """Print events as they come, until nobody reads any more."""
     for event in ledger_view.follow(site, _wanted(given), partial(streams.still_read, sys.stdout, POLL_SECONDS)):
         (line,) = ledger_view.raw((event,)) if given.raw_events or given.json else (_line(event),)
-        if not streams.write_lines(sys.stdout, (line,)):
+        if not streams.write_lines(sys.stdout, (sanitize(line),)):
             break
     return Answer(Status.PASS)
 

@@ -6,11 +6,8 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
-from factory.core.report_text import brief, change_text, code, counted, finding_lines, inert, markdown, plain
+from factory.core.report_text import brief, change_text, counted, finding_lines, markdown, plain
 from factory.model.evidence import (
     FileRecord,
     FilesChanged,
@@ -21,69 +18,7 @@ from factory.model.evidence import (
     RunStatus,
     SigningRecord,
 )
-
-HOSTILE = [
-    "**bold** _it_ `code` ~~gone~~",
-    "[click](javascript:alert(1)) ![x](http://e/x.png)",
-    "<script>alert(1)</script><img src=x onerror=y>",
-    "&lt;b&gt; &#64;octocat",
-    "# title\n\n- item\n> quote\n1. one",
-    "| a | b |\n|---|---|",
-    "@octocat please merge, closes #1 and GH-2",
-    "see https://evil.example/x and www.evil.example",
-    "\x1b[31mred\x1b]8;;http://e\x07link\x9b2J",
-    "a\u202egpj.exe \u2066x\u200b\ufeff",
-    "```\nfence\n```",
-    "\\*not bold\\*",
-    "$x$ $$y$$ ~sub~",
-    "half \ud800 and \udcff",
-]
-MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
-ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
-
-
-def visible(rendered: str) -> str:
-    """What a person reads: tags away, entities resolved, spaces of no width away."""
-    import html
-
-    return html.unescape(re.sub(r"<[^>]*>", "", rendered)).replace("\u200b", "").strip()
-
-
-def judge(text: str) -> None:
-    rendered = MARKDOWN.render(f"see {inert(text)}")
-    assert re.fullmatch(r"<p>[^<>]*</p>\n", rendered), rendered
-    shown = visible(rendered)
-    assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") for char in shown)
-    loose = re.sub("<[^>]*>", "", rendered).replace("&amp;", "&")
-    assert not re.search(r"@\w|#\d|https?://|www\.\w|GH-\d", loose), loose
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_only_text_in_markdown(text: str) -> None:
-    judge(text)
-
-
-@given(ANY_TEXT)
-def test_any_text_is_only_text_in_markdown(text: str) -> None:
-    judge(text)
-
-
-@given(st.text("abc <>&*_`@#:/[]()|!~$\\.-", max_size=20))
-def test_a_person_reads_what_was_written(text: str) -> None:
-    assert visible(MARKDOWN.render(f"see {inert(text)}")) == f"see {' '.join(text.split())}".strip()
-
-
-@given(ANY_TEXT)
-def test_code_is_one_code_span(text: str) -> None:
-    rendered = MARKDOWN.renderInline(f"x{code(text + 'z')}y")
-    assert re.fullmatch(r"x<code>[^<>]*</code>y", rendered), rendered
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_code_stays_in_its_cell(text: str) -> None:
-    rendered = MARKDOWN.render(f"| a | b |\n|---|---|\n| {code(text)} | end |")
-    assert rendered.count("<td>") == 2
-    assert "<td>end</td>" in rendered
+from tests.hostile_text import HOSTILE
 
 
 def record(**other: object) -> FindingRecord:
@@ -152,7 +87,7 @@ def test_the_first_lines_say_what_matters() -> None:
     assert text.startswith("# PASS · run_001\n\n**PASS** · 1 pack · 2 files, +2 −1 · tree `dddddddddddd` on base")
     assert "Enforced: net_isolated.\nNothing was accepted weaker." in text
     assert "| T-1 Title | web | PASS | 1 file +2 −1 | 1 of 2 ok | because |" in text
-    assert "| `docs/a¦b` | modified | +2 −1 |\n| `x.bin` | modified | binary |" in text
+    assert "| `docs/a\\|b` | modified | +2 −1 |\n| `x.bin` | modified | binary |" in text
     assert "No finding." in text
     assert "## Conflicts" not in text
     assert "Nothing was accepted weaker.\n\n**No key was at hand, so nothing in this run is signed.**\n" in text

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.core import canonical, merkle, path_guard, scope, status_eval
+from factory.core.inert import code, for_markdown
 from factory.core.path_guard import display, fold, link_escapes, reads_as_git, unportable, unsafe
-from factory.core.report_text import inert as inert_of_writer
 from factory.core.scope import compile_patterns
 from factory.model.evidence import CheckRecord
 from factory.model.finding import CATALOGUE, Finding
@@ -23,6 +23,7 @@ from factory.verify.documents import BY_SCHEMA, CheckRow, FindingRow
 from factory.verify.events import included
 from factory.verify.papers import ALWAYS_PROTECTED
 from factory.verify.trees import Entry, Trees, Unknown, parts
+from tests.hostile_text import ANY_TEXT
 from tests.unit.test_floors import copied_package, run_linter
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -95,7 +96,13 @@ def test_names_are_displayed_alike_and_back(text: str) -> None:
     assert names.spell(text) == display(text)
     assert names.unspell(display(text)) == text
     assert names.folded(text) == fold(text)
-    assert names.inert(text) == inert_of_writer(text)
+
+
+@given(st.one_of(TEXT, ANY_TEXT))
+def test_names_and_sentences_are_made_inert_alike(text: str) -> None:
+    assert names.spell(text) == display(text)
+    assert names.inert(text) == for_markdown(text)
+    assert names.in_cell(text) == code(text, cell=True)
 
 
 @pytest.mark.parametrize("text", ["\\", "\\x4", "\\q", "a\\u00e9", "\\U00110000", "\\udc80", "\x07"])
