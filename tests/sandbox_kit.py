@@ -15,6 +15,7 @@ from factory.adapters.sandbox.stage import LinuxStage
 from factory.model.config import IsolationMode
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
+from factory.ports.egress import Outside
 from factory.ports.sandbox import CommandOutcome, CommandSpec, View
 
 MIB = 1 << 20
@@ -69,10 +70,16 @@ def own(folder: Path) -> None:
 
 @contextmanager
 def sandbox(
-    root: Path, mode: IsolationMode = IsolationMode.OVERLAY, bubblewrap: str = "", python: str = ""
+    root: Path,
+    mode: IsolationMode = IsolationMode.OVERLAY,
+    bubblewrap: str = "",
+    python: str = "",
+    texts: Mapping[str, str] = TEXTS,
+    outside: Outside | None = None,
 ) -> Iterator[tuple[LinuxSandbox, Folder]]:
-    views = Folder(root)
-    made = LinuxSandbox(views, views, SandboxSetting(root / "state", mode, python, bubblewrap))
+    views = Folder(root, texts)
+    setting = SandboxSetting(root / "state", mode, python, bubblewrap, outside=outside)
+    made = LinuxSandbox(views, views, setting)
     try:
         yield made, views
     finally:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 
@@ -56,6 +56,15 @@ class Enforcement:
     @property
     def given(self) -> frozenset[Property]:
         return frozenset(proof.property for proof in self.proofs if proof.given)
+
+    def also(self, proof: Proof, escaped: tuple[str, ...]) -> Enforcement:
+        """With one more proof of a property: it is given only where both say so, and neither escaped."""
+        known = next((each for each in self.proofs if each.property is proof.property), proof)
+        both = Proof(proof.property, known.given and proof.given, f"{known.how}; {proof.how}")
+        if known.given and not proof.given:
+            both = proof
+        others = tuple(each for each in self.proofs if each.property is not proof.property)
+        return replace(self, proofs=(*others, both), escaped=tuple(dict.fromkeys((*self.escaped, *escaped))))
 
     def why_not(self, wanted: Property) -> str:
         """Why `wanted` is absent, one clause."""

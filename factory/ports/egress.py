@@ -30,14 +30,14 @@ class Served:
 
 
 class Interceptor(Protocol):
-    """Serves some hosts itself. Called from a thread per connection; whatever it raises ends that connection."""
+    """Serves some hosts itself. Called from a thread per connection. What it raises beside OSError is a defect."""
 
     def serves(self, target: Target) -> bool:
         """Whether this host and port are its own. Must not block."""
         ...
 
     def serve(self, client: socket.socket, dial: Callable[[], socket.socket], target: Target) -> Served:
-        """Carry one connection to its end.
+        """Carry one connection to its end; what was carried is returned also where a socket broke off.
 
         `client` blocks with a time limit and belongs to the proxy, which closes it. `dial` gives a plain TCP socket
         to the address that was judged, with the same time limit, which the proxy closes too; it raises OSError. Both

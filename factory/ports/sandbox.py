@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from factory.model.egress import Connection
 from factory.model.layer import ScannedLayer
 from factory.model.pack import Limits
 from factory.model.properties import Enforcement
 from factory.model.tree import Tree
+from factory.ports.egress import Reach
 
 
 class Ended(enum.Enum):
@@ -79,6 +81,10 @@ class Stage(Protocol):
 
     def run(self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None) -> CommandOutcome: ...
 
+    def connections(self) -> tuple[Connection, ...]:
+        """Connections through the stage's proxy since the last time that was asked, all ended. No command may run."""
+        ...
+
     def freeze(self) -> ScannedLayer:
         """End every process, scan the layer, store every blob. No command can run afterwards."""
         ...
@@ -107,12 +113,18 @@ class Collected:
 class Sandbox(Protocol):
     """One way of confining packs on this host."""
 
-    def measure(self) -> Enforcement:
-        """Probe by trying, inside the same confinement; cached for the life of the process."""
+    def measure(self, network: bool = False) -> Enforcement:
+        """Probe by trying, inside the same confinement; cached for the life of the process.
+
+        With `network` a stage that has a proxy is probed as well: it must be as isolated as any other.
+        """
         ...
 
-    def open(self, view: View, limits: Limits, name: str) -> Stage:
-        """A fresh stage. Raises Refusal where the view cannot be made as declared."""
+    def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> Stage:
+        """A fresh stage; with `reach` it has a proxy of its own, and no other way out.
+
+        Raises Refusal where the view cannot be made as declared, NETWORK_UNAVAILABLE where there can be no proxy.
+        """
         ...
 
     def close(self) -> None: ...

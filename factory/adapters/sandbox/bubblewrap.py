@@ -32,6 +32,13 @@ CONSTANT_ENVIRONMENT = (
 )
 
 
+def proxy_environment(host: str, port: int) -> tuple[tuple[str, str], ...]:
+    """Variables by which programs find the egress proxy. Plain http is sent there too, to be refused with a word."""
+    names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
+    here = (("NO_PROXY", "localhost,127.0.0.1,::1"), ("no_proxy", "localhost,127.0.0.1,::1"))
+    return (*((name, f"http://{host}:{port}") for name in names), *here, ("NODE_USE_ENV_PROXY", "1"))
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A host path shown read-only at a path inside."""

@@ -72,6 +72,8 @@ class Command:
             passed.append(_memory_file("filter", bytes.fromhex(self.plan["filter"])))
             words += ["--seccomp", str(passed[-1])]
         words += self.request["arguments"]
+        if self.plan["network"]:
+            words.append("--share-net")  # the supervisor's own namespace, which has nothing but its loopback
         passed.append(_memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words)))
         program = self.plan["bubblewrap"]
         for descriptor in passed:

@@ -83,14 +83,15 @@ class Confinement:
         return arguments(self.view, _PLACES, environment)
 
 
-def plan(folders: Folders, limits: Limits) -> wire.Message:
-    """What one stage has of its own."""
+def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Message:
+    """What one stage has of its own; `network` tells that it gets a listener for the egress proxy."""
     return {
         "lowers": [str(path) for path in folders.lowers],
         "writable": str(folders.writable or ""),
         "size": limits.disk,
         "inodes": max(_FEWEST_INODES, limits.disk // _BYTES_PER_INODE),
         "processes": limits.processes,
+        "network": network,
     }
 
 

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
+import sys
 
 NEW_NAMESPACE_MOUNT = 0x00020000
 NEW_NAMESPACE_USER = 0x10000000
+NEW_NAMESPACE_NETWORK = 0x40000000
 
 READ_ONLY = 1
 NO_SETUID = 2
@@ -28,6 +31,10 @@ _SET_PARENT_DEATH_SIGNAL = 1
 _SET_DUMPABLE = 4
 _SET_CHILD_SUBREAPER = 36
 _VFS_RELATIVE_ATIME = 4096  # what statvfs calls it; the other flags have one number in both
+
+_SET_INTERFACE_FLAGS = 0x8914
+_INTERFACE_REQUEST = 40  # bytes: a name of 16, then here its flags
+_INTERFACE_UP = 1
 
 _PIVOT_ROOT = {"x86_64": 155, "ppc64le": 203, "s390x": 217, "i686": 217, "armv7l": 218}
 _PIVOT_ROOT_ELSEWHERE = 41  # the table that newer architectures share
@@ -94,6 +101,15 @@ def mount_flags(descriptor: int) -> int:
     flags = os.fstatvfs(descriptor).f_flag
     kept = flags & (READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXEC | NO_ATIME | NO_DIR_ATIME)
     return kept | (RELATIVE_ATIME if flags & _VFS_RELATIVE_ATIME else 0)
+
+
+def bring_up_loopback() -> None:
+    """Make 127.0.0.1 of this network namespace, and with it ::1, work."""
+    flags = _INTERFACE_UP.to_bytes(2, sys.byteorder)
+    request = ctypes.create_string_buffer(b"lo".ljust(16, b"\0") + flags, _INTERFACE_REQUEST)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        number = ctypes.c_ulong(_SET_INTERFACE_FLAGS)
+        _check(_libc.ioctl(any_socket.fileno(), number, request), "bring up loopback")
 
 
 def enter_user_namespace(flags: int, uid: int, gid: int) -> None:

@@ -76,7 +76,7 @@ class Launcher:
         if "error" in reply:
             ours.close()
             raise StageUnavailable(str(reply["error"]))
-        return StageLink(ours, descriptors[0])
+        return StageLink(ours, *descriptors)
 
     def close(self) -> None:
         """End the helper and with it every stage."""
@@ -107,11 +107,15 @@ class Launcher:
 
 
 class StageLink:
-    """One stage: run commands in it, then end it. `layer` is a descriptor of what packs wrote."""
+    """One stage: run commands in it, then end it. `layer` is a descriptor of what packs wrote.
 
-    def __init__(self, control: socket.socket, layer: int) -> None:
+    `listener` is a socket that listens inside, -1 where none does; whoever takes it closes it.
+    """
+
+    def __init__(self, control: socket.socket, layer: int, listener: int = -1) -> None:
         self._control = control
         self.layer = layer
+        self.listener = listener
         self._cancelled = False
 
     def run(self, request: wire.Message, bound: int, on_output: Callable[[bytes], None] | None) -> RawOutcome:

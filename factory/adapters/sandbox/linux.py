@@ -6,6 +6,7 @@ for the supervisor, a bubblewrap command line, a link. Does not know what a pack
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,16 +15,19 @@ from pathlib import Path
 
 from factory.adapters.fs_guard import disk_errors, make_folder, remove_tree
 from factory.adapters.sandbox import confine, host, probe, python_env
+from factory.adapters.sandbox.bubblewrap import proxy_environment
 from factory.adapters.sandbox.confinement import Confinement, Folders, confinement, plan
 from factory.adapters.sandbox.host import sandbox_owner
 from factory.adapters.sandbox.layer import DeadLayer, open_again, open_folder
-from factory.adapters.sandbox.link import Launcher, StageUnavailable
+from factory.adapters.sandbox.link import Launcher, StageLink, StageUnavailable
 from factory.adapters.sandbox.setting import SandboxSetting, Views
-from factory.adapters.sandbox.stage import LinuxStage
+from factory.adapters.sandbox.stage import LinuxStage, WayOut
 from factory.adapters.sandbox.unsupported import UnconfinedSandbox, UnconfinedStage, unavailable
 from factory.model.config import IsolationMode
+from factory.model.egress import PROXY_HOST, PROXY_PORT
 from factory.model.pack import Limits
 from factory.model.properties import Enforcement, Proof, Property
+from factory.ports.egress import Reach
 from factory.ports.objects import Objects
 from factory.ports.sandbox import View
 
@@ -50,27 +54,40 @@ class LinuxSandbox:
         self._stages: set[LinuxStage] = set()
         self._lock = threading.Lock()
         self._measured: _Measured | None = None
+        self._networked: Enforcement | None = None
 
-    def measure(self) -> Enforcement:
+    def measure(self, network: bool = False) -> Enforcement:
         """Probe by trying, inside the same confinement; cached. Never raises for what the host lacks."""
-        return self._measure().enforcement
+        measured = self._measure()
+        if not network or measured.confinement is None or measured.launcher is None:
+            return measured.enforcement
+        with self._lock:
+            if self._networked is None:
+                cache = self._setting.state / "cache"
+                with disk_errors(cache):
+                    proof, escaped = probe.probe_network(
+                        measured.launcher, measured.confinement, cache, measured.overlay
+                    )
+                self._networked = measured.enforcement.also(proof, escaped)
+            return self._networked
 
-    def open(self, view: View, limits: Limits, name: str) -> LinuxStage | UnconfinedStage:
+    def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> LinuxStage | UnconfinedStage:
         """A fresh stage. Raises Refusal where the view cannot be made as declared."""
         measured = self._measure()
         used, launcher = measured.confinement, measured.launcher
         if used is None or launcher is None:
-            return self._without(measured).open(view, limits, name)
+            return self._without(measured).open(view, limits, name, reach)
         folders = self._folders(view, measured.overlay, name)
         try:
-            link = launcher.open_stage(plan(folders, limits))
+            link = launcher.open_stage(plan(folders, limits, reach is not None))
         except StageUnavailable as error:
             raise unavailable(str(error)) from error
         top = partial(open_again, link.layer) if folders.writable is None else partial(open_folder, folders.writable)
         layer = DeadLayer(
             folders.kind, top, folders.lowers, limits.disk, self._objects.write_blob, self._objects.hash_name
         )
-        stage = LinuxStage(link, layer, limits, used.arguments, partial(self._closed, folders))
+        out = self._way_out(link, reach) if reach is not None else None
+        stage = LinuxStage(link, layer, limits, used.arguments, partial(self._closed, folders), out)
         with self._lock:
             self._stages.add(stage)
         return stage
@@ -95,6 +112,13 @@ class LinuxSandbox:
             stage.cancel()
         if measured is not None and measured.launcher is not None:
             measured.launcher.close()
+
+    def _way_out(self, link: StageLink, reach: Reach) -> WayOut:
+        from factory.adapters.egress.outside import SYSTEM  # late: packs without network never load a proxy
+        from factory.adapters.egress.proxy import EgressProxy
+
+        proxy = EgressProxy(socket.socket(fileno=link.listener), reach, self._setting.outside or SYSTEM)
+        return WayOut(proxy, (*proxy_environment(PROXY_HOST, PROXY_PORT), *reach.environment))
 
     def _without(self, measured: _Measured) -> UnconfinedSandbox:
         why = measured.enforcement.why_not(Property.FS_WRITE_SCOPED)

@@ -17,7 +17,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,23 @@ def probe(launcher: Launcher, used: Confinement, cache: Path, overlay: bool) -> 
             integrator_failed = integrator.finish()
     proofs = (*_proofs(seen, used, overlay), _integrator_proof(integrator_failed))
     return Probed(True, "", Enforcement(backend, proofs, _escaped(seen, used), facts))
+
+
+def probe_network(launcher: Launcher, used: Confinement, cache: Path, overlay: bool) -> tuple[Proof, tuple[str, ...]]:
+    """How a stage with a listener for the proxy is isolated all the same, and what it reached that it must not."""
+    with _workplace(cache) as place, ExitStack() as opened:
+        ask, datagrams = _set_bait(place, opened)
+        try:
+            link = launcher.open_stage(plan(_lay_out(place, overlay), _LIMITS, network=True))
+            opened.callback(link.close)
+            opened.callback(os.close, link.listener)
+            attempts = {**_ask(link, used, ask)["attempts"], "udp": _received(datagrams)}
+            link.end()
+        except (StageUnavailable, InternalError) as error:
+            return Proof(Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"), ()
+    proof = _proof_of(Property.NET_ISOLATED, attempts, _NETWORK)
+    escaped = tuple(name for name in (*_NETWORK, "unix socket") if attempts.get(name, True))
+    return replace(proof, how=f"with a listener for the proxy: {proof.how}"), escaped
 
 
 def _facts(used: Confinement, overlay: bool) -> dict[str, str]:
@@ -264,7 +281,11 @@ def _proofs(seen: _Seen, used: Confinement, overlay: bool) -> tuple[Proof, ...]:
 
 
 def _by_attempts(wanted: Property, seen: _Seen, names: tuple[str, ...]) -> Proof:
-    reached = [name for name in names if seen.attempts.get(name, True)]
+    return _proof_of(wanted, seen.attempts, names)
+
+
+def _proof_of(wanted: Property, attempts: Mapping[str, bool], names: tuple[str, ...]) -> Proof:
+    reached = [name for name in names if attempts.get(name, True)]
     if reached:
         return Proof(wanted, False, f"possible inside: {', '.join(reached)}")
     return Proof(wanted, True, f"tried and refused: {', '.join(names)}")

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from factory.model.config import IsolationMode
 from factory.model.tree import Tree
+from factory.ports.egress import Outside
 
 
 class Views(Protocol):
@@ -32,7 +33,8 @@ class SandboxSetting:
 
     `python` names another interpreter for packs, `bubblewrap` a binary; empty: found by looking.
     `unconfined` tells that the user accepted the absence of every property: only then may a
-    command run on a host that confines nothing.
+    command run on a host that confines nothing. `outside` is how names are looked up and dialled for packs that
+    declare network; None: as this host does.
     """
 
     state: Path
@@ -40,3 +42,4 @@ class SandboxSetting:
     python: str = ""
     bubblewrap: str = ""
     unconfined: bool = False
+    outside: Outside | None = None

@@ -9,15 +9,21 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.adapters.sandbox import bubblewrap
 from factory.adapters.sandbox.layer import DeadLayer
 from factory.adapters.sandbox.link import RawOutcome, StageLink
+from factory.model.egress import Connection
 from factory.model.errors import InternalError
 from factory.model.layer import ScannedLayer
 from factory.model.pack import Limits
 from factory.ports.sandbox import Collected, CommandOutcome, CommandSpec, Ended
+
+if TYPE_CHECKING:
+    from factory.adapters.egress.proxy import EgressProxy
 
 _KILLED = 128 + signal.SIGKILL
 _SIGNALS = frozenset(int(number) for number in signal.Signals)
@@ -26,21 +32,36 @@ _TOLD = 4096  # bytes of bubblewrap's own words that an error repeats
 Arguments = Callable[[tuple[tuple[str, str], ...]], tuple[str, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """The proxy of a stage, and the variables by which its commands find it."""
+
+    proxy: EgressProxy
+    environment: tuple[tuple[str, str], ...]
+
+
 class LinuxStage:
     """A `Stage`; see the port.
 
     `arguments` gives bubblewrap's words for a command with some variables added; `on_close`
-    lets go of what was made for the stage.
+    lets go of what was made for the stage; `way_out` is its proxy, where it may use the network.
     """
 
     def __init__(
-        self, link: StageLink, layer: DeadLayer, limits: Limits, arguments: Arguments, on_close: Callable[[], None]
+        self,
+        link: StageLink,
+        layer: DeadLayer,
+        limits: Limits,
+        arguments: Arguments,
+        on_close: Callable[[], None],
+        way_out: WayOut | None = None,
     ) -> None:
         self._link = link
         self._layer = layer
         self._limits = limits
         self._arguments = arguments
         self._on_close = on_close
+        self._way_out = way_out
         self._frozen = False
         self._closed = False
 
@@ -57,7 +78,7 @@ class LinuxStage:
         if self._frozen:
             raise InternalError("a command was to run in a stage that is frozen already")
         request = {
-            "arguments": list(self._arguments(command.env)),
+            "arguments": list(self._arguments(self._environment(command))),
             "command": list(bubblewrap.command(command.run, command.cwd)),
             "timeout": command.timeout,
             "memory": self._limits.memory,
@@ -65,6 +86,10 @@ class LinuxStage:
         started = time.monotonic()
         raw = self._link.run(request, command.output, on_output)
         return outcome(raw, round((time.monotonic() - started) * 1000))
+
+    def connections(self) -> tuple[Connection, ...]:
+        """What of the network the commands used since the last time that was asked. No command may be running."""
+        return self._way_out.proxy.connections() if self._way_out is not None else ()
 
     def freeze(self) -> ScannedLayer:
         """End every process, scan the layer, store every blob."""
@@ -88,12 +113,17 @@ class LinuxStage:
         self._closed = True
         try:
             self._link.close()
+            if self._way_out is not None:
+                self._way_out.proxy.close()
         finally:
             self._on_close()
 
     def cancel(self) -> None:
         """End every process from another thread; a running command returns as cancelled."""
         self._link.cancel()
+
+    def _environment(self, command: CommandSpec) -> tuple[tuple[str, str], ...]:
+        return command.env if self._way_out is None else (*command.env, *self._way_out.environment)
 
     def _end(self) -> None:
         if not self._frozen:

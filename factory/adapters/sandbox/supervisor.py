@@ -3,8 +3,9 @@
 A fork of the launcher, one per stage, made ahead of it: as a spare it prepares what all stages have
 in common, then takes the next request off the launcher's socket. It owns a mount namespace in which the stage's private
 layer lives on a size- and inode-limited tmpfs; nothing is mounted on the host. When the
-orchestrator hangs up or the launcher dies, everything below dies. Stdlib only. Does not know
-what a command means, nor what the layer holds.
+orchestrator hangs up or the launcher dies, everything below dies. Only a stage that may use the network
+gets a network namespace here, with a listener in it; any other gets its own, empty one from bubblewrap.
+Stdlib only. Does not know what a command means, nor what the layer holds.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from factory.adapters.sandbox.layout import BUILD, MERGED, UPPER, WORK
 
 OWN_PROCESSES = 3  # this process, bubblewrap outside and its init inside count against RLIMIT_NPROC too
 OPEN_FILES = 4096
+PROXY = ("127.0.0.1", 3128)  # `model.egress` says the same to those above; this file imports only its neighbours
+BACKLOG = 128
 _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings its own
 
 
@@ -53,11 +56,14 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str) -> None:
         if problem:
             raise OSError(problem)
         layer = _open(plan)
+        listener = _listen() if plan["network"] else -1
     except OSError as error:
         wire.send(control, {"error": str(error)})
         return
     try:
-        wire.send(control, {"ready": True}, [layer])
+        wire.send(control, {"ready": True}, [layer] if listener < 0 else [layer, listener])
+        if listener >= 0:
+            os.close(listener)
         while True:
             request, descriptors = wire.receive(control)
             if request["op"] == "stop":
@@ -141,6 +147,16 @@ def _mount_overlay(plan: wire.Message) -> int:
     for descriptor in lowers:
         os.close(descriptor)
     return os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _listen() -> int:
+    """Leave the host's network for an empty one with a loopback of its own; a listener there, for the orchestrator."""
+    kernel.unshare(kernel.NEW_NAMESPACE_NETWORK)
+    kernel.bring_up_loopback()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
+        listener.bind(PROXY)
+        listener.listen(BACKLOG)
+        return listener.detach()
 
 
 def _drop_to(uid: int, gid: int) -> None:

@@ -22,11 +22,13 @@ from factory.adapters.fs_guard import remove_tree
 from factory.adapters.sandbox.bubblewrap import EPOCH
 from factory.adapters.sandbox.layer import DeadLayer, open_folder
 from factory.adapters.sandbox.setting import SandboxSetting, Views
+from factory.model.egress import Connection
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.layer import LayerKind, ScannedLayer
 from factory.model.pack import Limits
 from factory.model.properties import Enforcement, Proof, Property
+from factory.ports.egress import Reach
 from factory.ports.objects import Objects
 from factory.ports.sandbox import Collected, CommandOutcome, CommandSpec, Ended, View
 
@@ -47,16 +49,22 @@ class UnconfinedSandbox:
         self._setting = setting
         self._why = why
 
-    def measure(self) -> Enforcement:
+    def measure(self, network: bool = False) -> Enforcement:  # noqa: ARG002 - with or without, nothing is given
         """No property is given."""
         return Enforcement(
             "none", tuple(Proof(each, False, self._why) for each in Property), facts={"isolation": "worktree"}
         )
 
-    def open(self, view: View, limits: Limits, name: str) -> UnconfinedStage:
-        """A full worktree of its own. Raises Refusal PROPERTY_MISSING unless the user accepted all that is missing."""
+    def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> UnconfinedStage:
+        """A full worktree of its own. Raises Refusal PROPERTY_MISSING unless the user accepted all that is missing.
+
+        Where network is to be had, NETWORK_UNAVAILABLE: nothing here would make a command use a proxy.
+        """
         if not self._setting.unconfined:
             raise unavailable(self._why)
+        if reach is not None:
+            message = f"{name} declares network, and there is no egress proxy here: {self._why}"
+            raise Refusal(Finding("NETWORK_UNAVAILABLE", message, "Run it on a host that can confine it.", pack=name))
         folder = self._setting.state / "worktrees" / name
         remove_tree(folder)
         self._views.checkout(view.tree, folder)
@@ -121,6 +129,10 @@ class UnconfinedStage:
             code = 128 + signal.SIGTERM
         elapsed = round((time.monotonic() - started) * 1000)
         return CommandOutcome(ended, code, bytes(log.kept), log.count, elapsed)
+
+    def connections(self) -> tuple[Connection, ...]:
+        """None is known of: nothing is in the way of the host's own network."""
+        return ()
 
     def freeze(self) -> ScannedLayer:
         """Scan the worktree. That nothing runs there any more is hoped for, not proved."""

@@ -115,3 +115,18 @@ def test_documents_are_frozen_strict_and_closed(model: type[evidence.Document]) 
     assert model.model_config["frozen"]
     assert model.model_config["strict"]
     assert model.model_config["extra"] == "forbid"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "given", "how"),
+    [(True, True, True, "a; b"), (True, False, False, "b"), (False, True, False, "a; b")],
+)
+def test_a_property_shown_twice_is_given_only_where_both_say_so(
+    first: bool, second: bool, given: bool, how: str
+) -> None:
+    proofs = (Proof(Property.NET_ISOLATED, first, "a"), Proof(Property.ENV_SCOPED, True, "c"))
+    both = Enforcement("x", proofs, ("tcp",)).also(Proof(Property.NET_ISOLATED, second, "b"), ("tcp", "udp"))
+    assert (Property.NET_ISOLATED in both.given) is given
+    assert Property.ENV_SCOPED in both.given
+    assert both.why_not(Property.NET_ISOLATED) == how
+    assert both.escaped == ("tcp", "udp")
