@@ -5,13 +5,16 @@ Wiring like `factory.wiring`: builds what is needed and hands it over; decides n
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.adapters import host_facts, repository, templates
+from factory.adapters.fs_guard import remove_tree
 from factory.adapters.ground import WorkTreeGround
 from factory.adapters.objects import GitObjects
 from factory.adapters.sandbox.here import sandbox_here, sandbox_owner
@@ -28,11 +31,13 @@ from factory.model.signing import PublicKey
 from factory.overviews import stale_schemas
 from factory.phases import branch, contract, doctor, init
 from factory.phases import keys as key_phase
+from factory.phases.pipeline import RepositoryPipeline
 from factory.phases.signing import pinned_keys
 from factory.phases.site import Site
 from factory.ports.objects import Repository
+from factory.ports.sandbox import CommandOutcome, CommandSpec, Conversing, Stage
 from factory.ports.signing import Keys
-from factory.wiring import load_config, site, user_keys
+from factory.wiring import load_config, pipeline, site, user_keys
 
 
 def judge_contracts(start: Path, only: tuple[str, ...] = ()) -> contract.Judged:
@@ -203,3 +208,37 @@ def read_file(start: Path, word: str, most: int = 1 << 20) -> bytes | None:
             return stream.read(most) if place.is_file() else None
     except OSError:
         return None
+
+
+@contextlib.contextmanager
+def visiting(start: Path, flags: Mapping[str, str]) -> Iterator[tuple[RepositoryPipeline, str]]:
+    """A pipeline of whose objects nothing stays, and a name for a stage of its own. Raises Refusal."""
+    name = f"shell-{os.getpid()}-{secrets.token_hex(4)}"
+    made = pipeline(start, flags, apart=name)
+    try:
+        yield made, name
+    finally:
+        made.site.sandbox.close()
+        if isinstance(made.site.objects, GitObjects):
+            made.site.objects.close()
+        remove_tree(made.site.store.root / name)
+
+
+def terminal_here() -> str | None:
+    """The kind of terminal that a session at ours would tell programs of; None where there is none to work at."""
+    try:
+        from factory.adapters.sandbox import person
+    except ImportError:  # a platform that has other terminals
+        return None
+    return person.inside_term(os.environ) if person.at_terminal() else None
+
+
+def converse(stage: Stage, command: CommandSpec) -> CommandOutcome:
+    """Let the person at our terminal work in a stage. Raises Refusal where it has no terminal of its own."""
+    from factory.adapters.sandbox.person import seated  # POSIX only
+
+    if not isinstance(stage, Conversing):
+        message = "expected a sandbox with a terminal of its own, found one that has none"
+        raise Refusal(Finding("PROPERTY_MISSING", message, "give one command with --command LINE"))
+    with seated() as person:
+        return stage.converse(command, person)

@@ -81,8 +81,11 @@ def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Fin
     )
 
 
-def site(start: Path, flags: Mapping[str, str], run_id: str = "") -> Site:
-    """Everything that acts on the repository at or above `start`. Raises Refusal."""
+def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "") -> Site:
+    """Everything that acts on the repository at or above `start`. Raises Refusal.
+
+    `apart` names a folder of the state that new objects go to, for those of whom nothing may stay.
+    """
     found = repository.discover(start, "HEAD")
     config, findings = load_config(found.root, flags)
     if any(finding.blocks for finding in findings):
@@ -92,7 +95,7 @@ def site(start: Path, flags: Mapping[str, str], run_id: str = "") -> Site:
     state = found.root / STATE_FOLDER
     prepare_state(state)
     clock = SystemClock()
-    objects = GitObjects(found, state / "git")
+    objects = GitObjects(found, state / (apart or "git"))
     views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
     unconfined = config.required <= config.accepted_missing
     setting = SandboxSetting(state, config.isolation, config.python, unconfined=unconfined)
@@ -170,9 +173,9 @@ def prepare_state(state: Path) -> None:
         fs_guard.write_atomic(rules, b"# written by the orchestrator: nothing below is committed\n*\n")
 
 
-def pipeline(start: Path, flags: Mapping[str, str], run_id: str = "") -> RepositoryPipeline:
-    """The pipeline of the repository at or above `start`. Raises Refusal where there can be none."""
-    built = site(start, flags, run_id)
+def pipeline(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "") -> RepositoryPipeline:
+    """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where there can be none."""
+    built = site(start, flags, run_id, apart)
 
     def notes() -> tuple[Finding, ...]:
         tree = built.objects.tree_of(built.repository.commit)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from factory.adapters.fs_guard import is_unfinished, remove_tree
 
-_DRAFT = re.compile(r"probe-.*|rebuild-.*|\.(etc|python)-[0-9]+-[0-9a-f]{8}")
+_DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9]+-[0-9a-f]{8}")
 
 
 def clear_remains(state: Path, before: float) -> int:

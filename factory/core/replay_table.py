@@ -98,6 +98,8 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
         "gc.cache-removed": Rule(),
         "determinism.shown": Rule(),
         "determinism.refuted": Rule(),
+        "shell.opened": Rule(),
+        "shell.closed": Rule(),
         "ledger.recovered": Rule(),
         "recovery.finished": Rule(),
     }

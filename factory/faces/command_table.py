@@ -34,6 +34,7 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
         (
             Command("plan", "plan", "what would run, in which order, with which action keys"),
             Command("why", "why", "why a pack runs again, or why its verdict is what it is"),
+            Command("shell", "shell", "work in a pack's sandbox at a terminal; nothing stays"),
             Command("print-report", "report", "print a run's report, or one log of it"),
             Command("open-run", "report", "print where a run's files are"),
             Command("verify", "verify", "re-derive the evidence of a run from its bytes"),

@@ -16,6 +16,7 @@ ACTORS: Mapping[str, str] = MappingProxyType(
         "gc": "a collection",
         "branch": "`factory integrate --branch`, and the start that finishes one",
         "determinism": "`factory determinism`",
+        "shell": "`factory shell`",
         "verify": "`factory verify --record`",
         "ledger": "the ledger's own door",
     }
@@ -45,6 +46,8 @@ EVENT_TYPES: Mapping[str, str] = MappingProxyType(
         "verify.finished": "evidence of a run was derived again by the independent checker",
         "determinism.shown": "a pack was run twice in two environments, to the same bytes",
         "determinism.refuted": "a pack was run twice in two environments, to other bytes",
+        "shell.opened": "a person was let into a pack's sandbox, under this action key and these properties",
+        "shell.closed": "the sandbox was left again; the duration is the time spent in it",
         "branch.prepared": "a result is about to become a branch",
         "branch.created": "a result is a branch",
         "branch.abandoned": "a branch that was cut off cannot be made",

@@ -130,12 +130,13 @@ def do_steps(
             heard(ran[-1])
             if ran[-1].logged.record.rc != 0:
                 break
-        return tuple(ran), _freeze(session, planned, stage, base, visible)
+        return tuple(ran), freeze(session, planned, stage, base, visible)
     finally:
         stage.close()
 
 
-def _freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree) -> Frozen:
+def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree) -> Frozen:
+    """End what runs in a stage over `visible` (a part of `base`); what was changed in it, judged."""
     pack, site = planned.pack, session.site
     layer = stage.freeze()
     fresh = new_paths(visible, layer)

@@ -11,7 +11,7 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from factory.model.egress import Connection
 from factory.model.layer import ScannedLayer
@@ -74,6 +74,41 @@ class View:
 
     base: Tree
     tree: Tree
+
+
+class Person(Protocol):
+    """Who sits at a terminal, as a session needs them. Their terminal itself never enters a sandbox."""
+
+    @property
+    def typing(self) -> int:
+        """A descriptor that is readable when something was typed."""
+        ...
+
+    @property
+    def resized(self) -> int:
+        """A descriptor that is readable when the window may have changed."""
+        ...
+
+    def typed(self) -> bytes:
+        """What was typed; empty when the person is gone."""
+        ...
+
+    def show(self, chunk: bytes) -> None:
+        """Show output of the sandbox, made safe for their terminal."""
+        ...
+
+    def window(self) -> tuple[int, int]:
+        """Rows and columns; takes note of the change."""
+        ...
+
+
+@runtime_checkable
+class Conversing(Protocol):
+    """A stage in which a person can work at a terminal."""
+
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
+        """Run a command at a terminal of the stage's own until it ends. The outcome has no log."""
+        ...
 
 
 class Stage(Protocol):

@@ -28,6 +28,7 @@ DOCUMENTS = (
     "docs/factory/OVERVIEWS.md",
     "docs/factory/LEDGER.md",
     "docs/factory/RECOVERY.md",
+    "docs/factory/SHELL.md",
 )
 # Documents whose commands need a run that is there already: each names the test that types them.
 OWN_TEST = {

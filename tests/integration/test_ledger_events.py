@@ -49,6 +49,7 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
     with (world.state / "ledger.jsonl").open("ab") as stream:
         stream.write(b'{"actor":"pipel')
     assert world.factory("oneshot", "-n", "1").rc == 0
+    assert world.factory("shell", "TASK-0101", "--command", "true").rc == 0
     for words in (["integrate", "--branch"], ["verify", "--record"], ["gc", "--yes"], ["gc", "--yes", "--keep", "1"]):
         ended = world.factory(*words)
         assert ended.rc == 0, ended.text
@@ -102,6 +103,7 @@ def test_each_event_hangs_below_its_cause(lived: World) -> None:
     causes = {(event["event_type"], kinds.get(event["parent_event_id"], "")) for event in lived.events()}
     assert causes == {
         ("run.started", ""), ("ledger.recovered", ""), ("recovery.finished", ""), ("gc.cache-removed", ""),
+        ("shell.opened", ""), ("shell.closed", ""),
         ("gc.raw-removed", ""), ("gc.removed", ""),
         ("lock.taken", "run.started"), ("lock.released", "run.started"), ("preflight.finished", "run.started"),
         ("pack.started", "run.started"), ("bundle.refused", "run.started"), ("bundle.copied", "run.started"),

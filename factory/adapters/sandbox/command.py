@@ -37,12 +37,13 @@ class Command:
     """One bubblewrap from start to burial."""
 
     def __init__(
-        self, control: socket.socket, plan: wire.Message, request: wire.Message, output: int, layer: int
+        self, control: socket.socket, plan: wire.Message, request: wire.Message, descriptors: list[int], layer: int
     ) -> None:
+        """`descriptors` are where its output goes and, for a session, the link that its terminal is handed out on."""
         self.control = control
         self.plan = plan
         self.request = request
-        self.output = output
+        self.output, *self.terminal = descriptors
         self.layer = layer
         self.ended = "exited"
         self.peak = 0
@@ -67,7 +68,7 @@ class Command:
     def _start(self, status: int) -> int:
         """Spawn bubblewrap; closes `status`. Its arguments travel in memory: no environment shows in a process list."""
         words = ["--json-status-fd", str(status)]
-        passed = [status]
+        passed = [status, *self.terminal]
         if self.plan["filter"]:  # a machine without a filter says so in its enforcement
             passed.append(_memory_file("filter", bytes.fromhex(self.plan["filter"])))
             words += ["--seccomp", str(passed[-1])]
@@ -76,12 +77,15 @@ class Command:
             words.append("--share-net")  # the supervisor's own namespace, which has nothing but its loopback
         passed.append(_memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words)))
         program = self.plan["bubblewrap"]
+        command = self.request["command"]
+        if self.terminal:
+            command = [*self.request["opener"], str(self.terminal[0]), *command]
         for descriptor in passed:
             os.set_inheritable(descriptor, True)
         try:
             return os.posix_spawn(
                 program,
-                [program, "--args", str(passed[-1]), "--", *self.request["command"]],
+                [program, "--args", str(passed[-1]), "--", *command],
                 {},
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.adapters.sandbox import wire
+from factory.adapters.sandbox.relay import Relay, take_terminal, tell_opener
 from factory.model.errors import InternalError
+from factory.ports.sandbox import Person
 
 _PROGRAM = Path(__file__).with_name("launcher.py")
 _CHUNK = 1 << 16
@@ -136,6 +138,37 @@ class StageLink:
             if self._cancelled:
                 return RawOutcome("cancelled", None, 0, False, b"", 0)
             raise InternalError(f"the supervisor of a sandbox ended while a command ran ({error})") from error
+        except BaseException:
+            self.cancel()
+            raise
+        finally:
+            os.close(output)
+
+    def converse(self, request: wire.Message, environment: dict[str, str], bound: int, person: Person) -> RawOutcome:
+        """Run one command at a terminal of its own, carried to and from a person; nothing is kept of it.
+
+        `request` names an opener beside the command. Raises as `run` does, and where no terminal could be made.
+        """
+        output, write_end = os.pipe()
+        link, theirs = socket.socketpair()
+        try:
+            with link:
+                try:
+                    wire.send(self._control, {"op": "run", **request}, [write_end, theirs.fileno()])
+                finally:
+                    os.close(write_end)
+                    theirs.close()
+                tell_opener(link, environment, person.window())
+                terminal = take_terminal(link)
+            relay = Relay(self._control, terminal, person, bound)
+            reply = relay.follow()
+            ended = "output" if relay.count > bound and reply["ended"] == "exited" else reply["ended"]
+            if terminal < 0 and ended == "exited":
+                said = os.read(output, _CHUNK).decode("utf-8", "replace").strip()
+                raise InternalError(f"no terminal could be made in the sandbox: {said or 'no word of why'}")
+            return RawOutcome(ended, reply["rc"], reply["peak"], reply["full"], b"", relay.count)
+        except wire.HungUp as error:
+            raise InternalError(f"the supervisor of a sandbox ended during a session ({error})") from error
         except BaseException:
             self.cancel()
             raise

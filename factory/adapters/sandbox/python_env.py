@@ -23,6 +23,7 @@ from factory.model.finding import Finding
 
 INSIDE_BASE = "/opt/python"
 INSIDE_VENV = "/opt/venv"
+INSIDE_PYTHON = f"{INSIDE_VENV}/bin/python"
 INSIDE_TOOLS = f"{INSIDE_VENV}/.tools"
 INSIDE_LIBRARIES = f"{INSIDE_VENV}/.lib"
 _FORMAT = "1"

@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING
 from factory.adapters.sandbox import bubblewrap
 from factory.adapters.sandbox.layer import DeadLayer
 from factory.adapters.sandbox.link import RawOutcome, StageLink
+from factory.adapters.sandbox.python_env import INSIDE_PYTHON
 from factory.model.egress import Connection
 from factory.model.errors import InternalError
 from factory.model.layer import ScannedLayer
 from factory.model.pack import Limits
-from factory.ports.sandbox import Collected, CommandOutcome, CommandSpec, Ended
+from factory.ports.sandbox import Collected, CommandOutcome, CommandSpec, Ended, Person
 
 if TYPE_CHECKING:
     from factory.adapters.egress.proxy import EgressProxy
 
 _KILLED = 128 + signal.SIGKILL
 _SIGNALS = frozenset(int(number) for number in signal.Signals)
+_OPENER = Path(__file__).with_name("terminal_inside.py")
 _TOLD = 4096  # bytes of bubblewrap's own words that an error repeats
 
 Arguments = Callable[[tuple[tuple[str, str], ...]], tuple[str, ...]]
@@ -90,6 +92,21 @@ class LinuxStage:
     def connections(self) -> tuple[Connection, ...]:
         """What of the network the commands used since the last time that was asked. No command may be running."""
         return self._way_out.proxy.connections() if self._way_out is not None else ()
+
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
+        """Run one command at a terminal that is made inside, with the person at its far end. Raises as `run` does."""
+        if self._frozen:
+            raise InternalError("a session was to begin in a stage that is frozen already")
+        request = {
+            "arguments": list(self._arguments(())),  # nothing of the pack's acts on what makes the terminal
+            "opener": [INSIDE_PYTHON, "-I", "-S", "-c", _OPENER.read_text("ascii")],
+            "command": list(bubblewrap.command(command.run, command.cwd)),
+            "timeout": command.timeout,
+            "memory": self._limits.memory,
+        }
+        started = time.monotonic()
+        raw = self._link.converse(request, dict(self._environment(command)), command.output, person)
+        return outcome(raw, round((time.monotonic() - started) * 1000))
 
     def freeze(self) -> ScannedLayer:
         """End every process, scan the layer, store every blob."""

@@ -72,7 +72,7 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str) -> None:
                 bury()
                 wire.send(control, {"ended": True})
                 return
-            wire.send(control, Command(control, plan, request, descriptors[0], layer).carry_out())
+            wire.send(control, Command(control, plan, request, descriptors, layer).carry_out())
     except wire.HungUp:
         bury()
 
