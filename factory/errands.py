@@ -16,6 +16,7 @@ from pathlib import Path
 from factory.adapters import host_facts, repository, templates
 from factory.adapters.fs_guard import remove_tree
 from factory.adapters.ground import WorkTreeGround
+from factory.adapters.known_secrets import redactor_for
 from factory.adapters.objects import GitObjects
 from factory.adapters.sandbox.here import sandbox_here, sandbox_owner
 from factory.adapters.sandbox.setting import SandboxSetting
@@ -45,7 +46,8 @@ def judge_contracts(start: Path, only: tuple[str, ...] = ()) -> contract.Judged:
     root = repository.root_of(start)
     config, findings = load_config(root, {})
     schemas = stale_schemas(root) if not only else ()
-    return contract.judge_contracts(UserWorkTree(root), config, (*findings, *schemas), only)
+    redactor = redactor_for(os.environ)
+    return contract.judge_contracts(UserWorkTree(root), config, (*findings, *schemas), only, redactor)
 
 
 def configuration_here(start: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...], str]:

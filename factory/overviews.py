@@ -50,7 +50,7 @@ def replay(site: Site, run_id: str, until: int) -> Rebuilt:
 
 def make_review(site: Site, mode: Mode, config_findings: tuple[Finding, ...]) -> ReviewReport:
     """Review the repository as it stands. Raises Refusal DISK_UNWRITABLE."""
-    catalogue = read_catalogue(site.work_tree, site.config.packs_folder, site.config.ceilings)
+    catalogue = read_catalogue(site.work_tree, site.config.packs_folder, site.config.ceilings, site.redactor)
     where = review.Reviewed(catalogue, site.work_tree, site.store, site.ledger, RunInventory(site.store.root))
     return review.review(mode, where, _surroundings(site, config_findings))
 

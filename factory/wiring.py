@@ -18,6 +18,7 @@ from factory.adapters import card_cache, fs_guard, repository
 from factory.adapters.clock import SystemClock
 from factory.adapters.integrator import IntegratorProcess
 from factory.adapters.keys import UserKeys
+from factory.adapters.known_secrets import redactor_for
 from factory.adapters.ledger_store import LedgerStore
 from factory.adapters.locks import FileLocks
 from factory.adapters.objects import GitObjects
@@ -31,10 +32,10 @@ from factory.adapters.views import ViewStore
 from factory.adapters.work_tree import UserWorkTree
 from factory.core import configuration
 from factory.core.redaction import Redactor
+from factory.core.secrecy import judge_contract_secrets
 from factory.model.config import Config
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
-from factory.model.forms import holds_a_credential
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, STATE_FOLDER
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.verdict import Status
@@ -71,9 +72,15 @@ def user_keys(root: Path | None) -> UserKeys:
 def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...]]:
     """The configuration in force for the repository at `root`."""
     user_file = user_config_file()
+    own = user_file.read_bytes() if user_file.is_file() else None
+    repositorys = UserWorkTree(root).read(CONFIG_FILE)
+    files = ((str(user_file), own or b""), (CONFIG_FILE, repositorys or b""))
+    secret = judge_contract_secrets(redactor_for(os.environ), files)
+    if secret:
+        return Config(), secret
     return configuration.read(
-        user_file.read_bytes() if user_file.is_file() else None,
-        UserWorkTree(root).read(CONFIG_FILE),
+        own,
+        repositorys,
         os.environ,
         flags,
         user_file=str(user_file),
@@ -90,12 +97,14 @@ def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "
     config, findings = load_config(found.root, flags)
     if any(finding.blocks for finding in findings):
         raise Refusal(*(finding for finding in findings if finding.blocks))
+    redactor = redactor_for(os.environ)
+    _refuse_secrets_in_names(redactor, config)
     if config.base_ref != "HEAD":
         found = repository.discover(start, config.base_ref)
     state = found.root / STATE_FOLDER
     prepare_state(state)
     clock = SystemClock()
-    objects = GitObjects(found, state / (apart or "git"))
+    objects = GitObjects(found, state / (apart or "git"), redactor=redactor)
     views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
     unconfined = config.required <= config.accepted_missing
     setting = SandboxSetting(state, config.isolation, config.python, unconfined=unconfined)
@@ -106,8 +115,8 @@ def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "
         objects=objects,
         refs=objects,
         sandbox=sandbox,
-        store=StateStore(state),
-        ledger=LedgerStore(state, clock),
+        store=StateStore(state, redactor),
+        ledger=LedgerStore(state, clock, redactor),
         clock=clock,
         locks=FileLocks(state, clock),
         work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
@@ -115,22 +124,21 @@ def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "
         integrator=IntegratorProcess(found, sandbox.integrator_argv),
         keys=user_keys(found.root),
         environment={name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES},
-        redactor=Redactor(credentials(os.environ)),
+        redactor=redactor,
         tidy=lambda: _tidy(state, views),
         inventory=lambda: _inventory(state),
         run_id=run_id,
     )
 
 
-def credentials(environment: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
-    """Name and value of every variable of this user whose name says that it is a credential."""
-    named = {*filter(holds_a_credential, environment), *(name for name in PRIVATE_VARIABLES if name in environment)}
-    return tuple((name, os.fsencode(environment[name])) for name in sorted(named) if not _is_place(environment[name]))
-
-
-def _is_place(value: str) -> bool:
-    """A path says where a credential is, not what it is; and it stands in many a log."""
-    return value.startswith(("/", "~", "./")) and " " not in value and os.path.exists(os.path.expanduser(value))
+def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:
+    """Raise Refusal SECRET_IN_CONTRACT for a base ref that is a credential: every document names it."""
+    kinds = redactor.redact(os.fsencode(config.base_ref)).kinds
+    if kinds:
+        message = f"the base ref carries a credential ({', '.join(kinds)}); expected the name of a commit"
+        raise Refusal(
+            Finding("SECRET_IN_CONTRACT", message, "Give that branch another name, and renew the credential.")
+        )
 
 
 def _tidy(state: Path, views: ViewStore) -> None:

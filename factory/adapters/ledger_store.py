@@ -12,7 +12,8 @@ import contextlib
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from factory.core.evidence import EvidenceError, sha256
 from factory.core.ledger_chain import MAX_LINE, Entry, chained, format_event, parse_event
 from factory.core.ledger_standing import LineError, Standing, extended, format_standing, parse_standing
 from factory.core.merkle import Peaks
+from factory.core.redaction import Redactor
+from factory.core.secrecy import silent
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding, Location
@@ -38,7 +41,8 @@ _CHUNK = 1 << 22
 class LedgerStore:
     """One ledger file and its lock. Safe between threads and processes."""
 
-    def __init__(self, root: Path, clock: Clock) -> None:
+    def __init__(self, root: Path, clock: Clock, redactor: Redactor | None = None) -> None:
+        self._redactor = redactor or Redactor()
         self._root = root
         self._path = root / NAME
         self._clock = clock
@@ -61,7 +65,8 @@ class LedgerStore:
             return self._record(*entries)
 
     def _record(self, *entries: Entry) -> str:
-        events = chained(self._standing.head, entries, self._clock.utc())
+        told = (replace(entry, details=self._silent(entry.details)) for entry in entries)
+        events = chained(self._standing.head, told, self._clock.utc())
         lines = [format_event(event)[:-1] for event in events]
         if any(len(line) > MAX_LINE for line in lines):
             raise ValueError(f"expected an event of at most {MAX_LINE} bytes")
@@ -72,6 +77,10 @@ class LedgerStore:
         self._digest.update(content)
         self._inode = self._inode or os.stat(self._path).st_ino
         return after.head.event_id
+
+    def _silent(self, details: Mapping[str, str]) -> dict[str, str]:
+        """What an event says, without any credential. All else of it are words of ours, numbers and digests."""
+        return {name: silent(self._redactor, text) for name, text in details.items()}
 
     def standing(self) -> Standing:
         """Where the ledger stands now. Raises Refusal LEDGER_BROKEN."""

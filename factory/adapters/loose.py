@@ -44,6 +44,11 @@ def write(folder: Path, kind: str, content: bytes, hash_name: str, durable: bool
     return oid, path
 
 
+def stands(folder: Path, oid: str) -> bool:
+    """Whether an object of that id is there already."""
+    return (folder / oid[:2] / oid[2:]).exists()
+
+
 def _place(path: Path, content: bytes, durable: bool) -> None:
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix="tmp_obj_")
     try:

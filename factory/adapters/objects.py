@@ -29,8 +29,11 @@ from factory.adapters.git_plumbing import (
     parse_tree,
     rule_files,
 )
-from factory.adapters.gitbundle_read import BundleError, Carried, parse_bundle
+from factory.adapters.gitbundle_read import BundleError, parse_bundle
+from factory.adapters.gitbundle_read import Carried as CarriedBundle
 from factory.adapters.private_git import all_alternates, make_private
+from factory.core.redaction import Redactor
+from factory.core.secrecy import Carried, carried
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.tree import Difference, Leaf, Tree, object_id, unshared
@@ -60,16 +63,24 @@ class GitObjects:
 
     `private` is made if it does not exist; `alternates` are further object folders to read.
     With `durable` every object is synced before its id is returned; otherwise `settle` does it.
+    A blob in which `redactor` finds a credential gets its id and is held back: it reaches no disk.
     """
 
     def __init__(
-        self, repository: Repository, private: Path, alternates: tuple[Path, ...] = (), durable: bool = False
+        self,
+        repository: Repository,
+        private: Path,
+        alternates: tuple[Path, ...] = (),
+        durable: bool = False,
+        redactor: Redactor | None = None,
     ) -> None:
         self.repository = repository
         self.hash_name = repository.hash_name
         self.private = private
         self.folder = private / "objects"
         self.durable = durable
+        self._redactor = redactor or Redactor()
+        self._held: dict[str, Carried] = {}
         sources = all_alternates((repository.common_dir / "objects", *alternates))
         make_private(private, self.hash_name, sources)
         settings = (f"attr.tree={_EMPTY[self.hash_name]}", "merge.directoryRenames=false", "merge.renames=false")
@@ -158,8 +169,21 @@ class GitObjects:
     # writing
 
     def write_blob(self, content: bytes) -> str:
-        """Store a blob; its id."""
+        """Store a blob, or hold it back where it carries a credential; its id."""
+        oid = object_id("blob", content, self.hash_name)
+        if loose.stands(self.folder, oid):
+            return oid
+        found = carried(self._redactor, content)
+        if found.kinds:
+            with self._lock:
+                self._held[oid] = found
+            return oid
         return self._write("blob", content)
+
+    def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
+        """Those of some blobs that were not stored, and what they carry."""
+        with self._lock:
+            return MappingProxyType({oid: self._held[oid] for oid in oids if oid in self._held})
 
     def write_tree(self, tree: Tree) -> str:
         """Store a tree and every tree below it that is not stored yet; its id."""
@@ -257,7 +281,7 @@ class GitObjects:
             self._write(kind, content)
         return carried.prerequisite, carried.tip
 
-    def _carried(self, bundle: bytes) -> Carried:
+    def _carried(self, bundle: bytes) -> CarriedBundle:
         try:
             return parse_bundle(bundle, self.hash_name)
         except BundleError as error:

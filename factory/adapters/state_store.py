@@ -1,6 +1,7 @@
 """The state folder as a store: reads without following links, writes atomically, never leaves its root.
 
-Implements `ports.stores.Store`. Folders are replaced whole: a new one is made beside the old
+Implements `ports.stores.Store`. What carries a credential is refused: who writes has cut it out before, since the
+digests of evidence are taken of what is written. Folders are replaced whole: a new one is made beside the old
 and put in its place, so that a crash leaves the one or the other. Decides nothing.
 """
 
@@ -15,16 +16,19 @@ from pathlib import Path
 
 from factory.adapters import fs_guard
 from factory.adapters.fs_guard import Writer, disk_errors
+from factory.core.redaction import Redactor
+from factory.core.secrecy import refuse_secrets
 
 _STEM, _OLD = 40, ".old"
 _FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 class StateStore:
-    """A store rooted at `root`, which exists or is made on the first write."""
+    """A store rooted at `root`, which exists or is made on the first write; `redactor` knows what it never takes."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, redactor: Redactor | None = None) -> None:
         self.root = root
+        self._redactor = redactor or Redactor()
         self._writer = Writer(root)
 
     def read(self, path: str) -> bytes | None:
@@ -40,7 +44,8 @@ class StateStore:
             return stream.read()
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file atomically and durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
+        """Write a file atomically and durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE, SECRET_WITHHELD."""
+        refuse_secrets(self._redactor, path, content)
         self._writer.write(path, content)
 
     def names(self, folder: str) -> tuple[str, ...]:
@@ -91,7 +96,9 @@ class StateStore:
             fs_guard.sync_folder(old.parent)
 
     def replace_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Put exactly `files` at `folder`."""
+        """Put exactly `files` at `folder`. Raises as `write`, before anything is replaced."""
+        for path, content in files.items():
+            refuse_secrets(self._redactor, f"{folder}/{path}", content)
         with self._fresh(folder) as place:
             writer = Writer(place)
             for path, content in files.items():
@@ -104,7 +111,7 @@ class StateStore:
 
     def below(self, folder: str) -> StateStore:
         """The store of one folder."""
-        return StateStore(fs_guard.inside(self.root, folder))
+        return StateStore(fs_guard.inside(self.root, folder), self._redactor)
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:
         """Remove what a dead process had not put in its place yet in `folder`, with `below` also further down.

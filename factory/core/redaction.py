@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import bisect
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ from factory.core.credential_forms import FORMS, Form
 # `postgres` in many a workflow.
 SHORTEST_VALUE = 8
 LONGEST_WORD = 15
+# Larger texts that hold none are known again by their digest: evidence passes several doors.
+_WORTH_KNOWING = 1 << 16
+_MOST_KNOWN = 4096
 # What a cut text may end with before it counts as the beginning of a known value.
 SHORTEST_START = 6
 
@@ -48,13 +52,20 @@ class Redactor:
         known = {value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)}
         self._straight = tuple((form, kind) for value, kind in known.items() for form in straight_forms(value))
         self._wrapped = tuple((form, kind) for value, kind in known.items() for form in base64_forms(value))
+        self._clean: set[bytes] = set()
 
     def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
         """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end within one."""
-        found = [*self._known(text), *_in_form(text)]
-        if cut:
-            found += [*self._started(text), *_form_started(text)]
-        return _united(found)
+        if len(text) < _WORTH_KNOWING or cut:
+            found = [*self._known(text), *_in_form(text)]
+            return _united((*found, *self._started(text), *_form_started(text)) if cut else found)
+        digest = hashlib.sha256(text).digest()
+        if digest in self._clean:
+            return ()
+        places = _united((*self._known(text), *_in_form(text)))
+        if not places and len(self._clean) < _MOST_KNOWN:
+            self._clean.add(digest)
+        return places
 
     def redact(self, text: bytes, cut: bool = False) -> Redacted:
         """`text` with a mark in the place of every credential. Time: linear, a few passes at memory speed."""
@@ -71,9 +82,7 @@ class Redactor:
             least = min(least, unbroken.origin(len(unbroken.content) - begun) if begun else len(text))
         for each in FORMS:
             least = min(least, len(text) - _overlap(text, each.anchor))
-        places = _united((*_form_started(text), *self.places(text)))
-        starts = (place.start for place in places if place.end >= least)
-        return min((least, *starts))
+        return _before_all((*_form_started(text), *_spans(text), *self._known(text)), least)
 
     def _known(self, text: bytes) -> Iterator[Place]:
         for form, kind in self._straight:
@@ -216,28 +225,47 @@ def _every(text: bytes, part: bytes) -> Iterator[int]:
 
 
 def _in_form(text: bytes) -> Iterator[Place]:
+    for form, found in _matches(text):
+        yield Place(found.start("secret"), found.end("secret"), form.kind)
+
+
+def _spans(text: bytes) -> Iterator[Place]:
+    """As `_in_form`, each from its anchor on: what names a credential is needed to know it."""
+    for form, found in _matches(text):
+        yield Place(found.start(), found.end("secret"), form.kind)
+
+
+def _matches(text: bytes) -> Iterator[tuple[Form, re.Match[bytes]]]:
     for form in FORMS:
         for at in _anchors(text, form):
             found = form.whole.match(text, at)
-            if found is not None and not form.harmless(found[0]):
-                yield Place(found.start("secret"), found.end("secret"), form.kind)
+            if found is not None and not form.harmless(found[0], found["secret"]):
+                yield form, found
 
 
 def _form_started(text: bytes) -> Iterator[Place]:
     for form in FORMS:
         for at in _anchors(text, form):
-            if form.begun.fullmatch(text, at) is not None:
+            if form.begun.ends(text, at):
                 yield Place(at, len(text), form.kind)
 
 
 def _anchors(text: bytes, form: Form) -> Iterator[int]:
-    """Where a form may begin: at its literal beginning, not within a longer word."""
+    """Where a form may begin: at its literal beginning, and not within a longer word where it does not say so."""
     for at in _every(text, form.anchor):
-        if at == 0 or not _WORD.match(text, at - 1):
+        if at == 0 or form.within or not _WORD.match(text, at - 1):
             yield at
 
 
 _WORD = re.compile(rb"[A-Za-z0-9_]")
+
+
+def _before_all(places: Iterable[Place], least: int) -> int:
+    """The last place up to which no place is cut through that ends at `least` or later, nor one that overlaps it."""
+    for place in sorted(places, key=lambda place: -place.end):
+        if place.end >= least:
+            least = min(least, place.start)
+    return least
 
 
 def _united(places: Iterable[Place]) -> tuple[Place, ...]:

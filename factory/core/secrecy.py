@@ -1,62 +1,105 @@
-"""Whether a change or an artifact carries a credential: findings that name a place, and never the credential.
+"""Whether bytes carry a credential, and what that means for a change, an artifact, a contract.
 
-Rule: only what is new counts. A credential that the file held before is not this pack's doing,
-and one that was moved within its file is still the same. Pure; does not know how a text is made safe.
+Rule: a finding names a place, never the credential. Whatever a bundle would hold counts: the new bytes of a changed
+file, and the old ones too, since its patch tells them. What is compressed is looked into.
+Pure; does not know how a text is made safe.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from factory.core.path_guard import display
-from factory.core.redaction import Place, Redactor
-from factory.model.finding import Finding
+from factory.core.redaction import Redactor
+from factory.core.unpacking import layers
+from factory.model.errors import Refusal
+from factory.model.finding import Finding, Location
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
 
 _HINT = "Take it out, and renew it where it was real: whoever ran the pack has seen it."
+_HINT_OLD = (
+    "Take it out of the repository by hand first, and renew it where it was real; or let the pack leave it alone."
+)
+_HINT_CONTRACT = "Take it out, and renew it where it was real: a contract is told in evidence, and grants no secret."
+_HINT_WITHHELD = "Take it out of what brought it there (a path, a message, the base commit), and renew it."
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What bytes carry of credentials: their kinds, the first line with one (0: within something compressed).
+
+    `prints` are digests, to tell one credential from another without holding any.
+    """
+
+    kinds: tuple[str, ...]
+    line: int
+    prints: frozenset[str]
+
+
+NOTHING = Carried((), 0, frozenset())
+
+
+def carried(redactor: Redactor, content: bytes) -> Carried:
+    """What `content` carries, as it stands and in what is compressed in it."""
+    kinds: dict[str, None] = {}
+    prints: set[str] = set()
+    line = 0
+    for depth, text in enumerate(layers(content)):
+        for place in redactor.places(text):
+            kinds[place.kind] = None
+            prints.add(hashlib.sha256(text[place.start : place.end]).hexdigest())
+            if depth == 0 and not line:
+                line = text.count(b"\n", 0, place.start) + 1
+    return Carried(tuple(sorted(kinds)), line, frozenset(prints)) if kinds else NOTHING
 
 
 def judge_secrets(
-    pack: TaskPack, redactor: Redactor, differences: Iterable[Difference], contents: Mapping[str, bytes]
+    pack: TaskPack,
+    redactor: Redactor,
+    differences: Iterable[Difference],
+    contents: Mapping[str, bytes],
+    held_back: Mapping[str, Carried],
 ) -> tuple[Finding, ...]:
-    """A finding per changed path that carries a credential which it did not carry before, or has one in its name.
+    """A finding per changed path whose bytes, before or after, carry a credential, or that has one in its name.
 
-    `contents` maps the ids of every blob before and after to its bytes.
+    `contents` maps the ids of every blob before and after to its bytes, but those that were `held_back`
+    since they carry one.
     """
     found = []
     for difference in differences:
-        after = _content(difference.after, contents)
-        fresh = new_places(redactor, _content(difference.before, contents), after)
+        before = _carried(difference.before, redactor, contents, held_back)
+        after = _carried(difference.after, redactor, contents, held_back)
+        if difference.before and difference.after and difference.before.oid == difference.after.oid:
+            before = after = NOTHING  # neither patch nor objects tell its bytes
         name = redactor.redact(difference.path.encode("utf-8", "surrogateescape"))
-        kinds = {*(place.kind for place in fresh), *name.kinds}
+        where = display(name.content.decode("utf-8", "surrogateescape"))
+        fresh = bool(after.prints - before.prints) or bool(name.kinds)
+        kinds = sorted({*(after if fresh else before).kinds, *after.kinds, *name.kinds})
         if not kinds:
             continue
-        where = display(name.content.decode("utf-8", "surrogateescape"))
-        line = after.count(b"\n", 0, fresh[0].start) + 1 if fresh else 0
-        message = (
-            f"{where}{f':{line}' if line else ''} carries a credential ({', '.join(sorted(kinds))}); expected none"
-        )
-        found.append(Finding("SECRET_IN_CHANGE", message, _HINT, pack=pack.id))
+        line = after.line if fresh else before.line
+        place = f"{where}{f':{line}' if line else ''}"
+        if fresh:
+            message = f"{place} carries a credential ({', '.join(kinds)}); expected none"
+            found.append(Finding("SECRET_IN_CHANGE", message, _HINT, pack=pack.id))
+        else:
+            message = (
+                f"{place} carried a credential ({', '.join(kinds)}) before the pack changed that file; "
+                "expected none, since the patch would tell it"
+            )
+            found.append(Finding("SECRET_IN_CHANGE", message, _HINT_OLD, pack=pack.id))
     return tuple(found)
 
 
-def new_places(redactor: Redactor, before: bytes, after: bytes) -> tuple[Place, ...]:
-    """The credentials of `after` that `before` does not hold, or does not hold as often, by their very bytes."""
-    places = redactor.places(after)
-    if not places:
-        return ()
-    had = Counter(before[place.start : place.end] for place in redactor.places(before))
-    new = []
-    for place in places:
-        text = after[place.start : place.end]
-        if had[text] > 0:
-            had[text] -= 1
-        else:
-            new.append(place)
-    return tuple(new)
+def _carried(
+    leaf: Leaf | None, redactor: Redactor, contents: Mapping[str, bytes], held_back: Mapping[str, Carried]
+) -> Carried:
+    if leaf is None or leaf.mode == MODE_SUBMODULE:
+        return NOTHING
+    return held_back.get(leaf.oid) or carried(redactor, contents[leaf.oid])
 
 
 def judge_artifact_secrets(
@@ -66,7 +109,7 @@ def judge_artifact_secrets(
     good, found = {}, []
     for path, content in artifacts.items():
         name = redactor.redact(path.encode("utf-8", "surrogateescape"))
-        kinds = {*(place.kind for place in redactor.places(content)), *name.kinds}
+        kinds = {*carried(redactor, content).kinds, *name.kinds}
         if not kinds:
             good[path] = content
             continue
@@ -76,19 +119,48 @@ def judge_artifact_secrets(
     return good, tuple(found)
 
 
+def judge_contract_secrets(redactor: Redactor, files: Iterable[tuple[str, bytes]]) -> tuple[Finding, ...]:
+    """A finding for each file (path, bytes) of a contract or of configuration that carries a credential."""
+    found = []
+    for path, content in files:
+        inside = carried(redactor, content)
+        name = redactor.redact(path.encode("utf-8", "surrogateescape"))
+        kinds = sorted({*inside.kinds, *name.kinds})
+        if kinds:
+            where = display(name.content.decode("utf-8", "surrogateescape"))
+            message = f"{where} carries a credential ({', '.join(kinds)}); expected none"
+            found.append(Finding("SECRET_IN_CONTRACT", message, _HINT_CONTRACT, Location(where, inside.line)))
+    return tuple(found)
+
+
+def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
+    """Raise Refusal SECRET_WITHHELD where a file of evidence, or its path, would carry a credential."""
+    kinds = {place.kind for place in redactor.places(content)}
+    kinds |= {place.kind for place in redactor.places(path.encode("utf-8", "surrogateescape"))}
+    if kinds:
+        message = (
+            f"expected evidence without a credential at {display(silent(redactor, path))}, "
+            f"found one ({', '.join(sorted(kinds))}); it was not written"
+        )
+        raise Refusal(Finding("SECRET_WITHHELD", message, _HINT_WITHHELD))
+
+
 def silenced(redactor: Redactor, findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """The same findings, without any credential that a file name or a log brought into their sentences."""
-    return tuple(
-        replace(finding, message=_silent(redactor, finding.message), hint=_silent(redactor, finding.hint))
-        for finding in findings
+    return tuple(_silenced(redactor, finding) for finding in findings)
+
+
+def _silenced(redactor: Redactor, finding: Finding) -> Finding:
+    place = finding.location
+    if place is not None:
+        place = replace(place, file=silent(redactor, place.file))
+    return replace(
+        finding, message=silent(redactor, finding.message), hint=silent(redactor, finding.hint), location=place
     )
 
 
-def _silent(redactor: Redactor, text: str) -> str:
+def silent(redactor: Redactor, text: str) -> str:
+    """A text without its credentials."""
     content = text.encode("utf-8", "surrogateescape")
     safe = redactor.redact(content)
     return safe.content.decode("utf-8", "surrogateescape") if safe.kinds else text
-
-
-def _content(leaf: Leaf | None, contents: Mapping[str, bytes]) -> bytes:
-    return contents[leaf.oid] if leaf is not None and leaf.mode != MODE_SUBMODULE else b""

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from factory.adapters.fs_guard import disk_errors, write_atomic
+from factory.faces.veil import veiled
 
 
 def write_document(file: Path, document: str) -> None:
@@ -14,7 +15,7 @@ def write_document(file: Path, document: str) -> None:
     Raises Refusal DISK_UNWRITABLE.
     """
     target = Path(os.path.realpath(file))
-    content = f"{document}\n".encode("ascii")
+    content = f"{veiled(document)}\n".encode("ascii")
     if target.exists() and not target.is_file():
         with disk_errors(target):
             target.write_bytes(content)

@@ -14,6 +14,7 @@ from typing import TextIO
 
 from factory.faces.progress import Clock, PlainProgress, seconds
 from factory.faces.terminal import Palette, Shown, fit, plain, sanitize
+from factory.faces.veil import veiled
 from factory.ports.pipeline import Card, CardResult
 
 MINIMUM_COLUMNS = 40
@@ -52,7 +53,7 @@ class Screen:
         """Replace the block: first the lines that stay, then the new block. One write, so that nothing flickers."""
         if not kept and tuple(block) == self._block:
             return
-        text = self._erasing() + "".join(f"{line}\n" for line in (*kept, *block))
+        text = self._erasing() + veiled("".join(f"{line}\n" for line in (*kept, *block)))
         self._block = tuple(block)
         try:
             self._stream.write(text)

@@ -24,9 +24,11 @@ def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
     """Print lines at once; False where they did not get through. None is a command to a CI runner.
 
     Nobody reads any more (a closed pipe): that must not change an exit code. Anything else (a full disk)
-    stays in the buffer, and `unwritten` says so at the end.
+    stays in the buffer, and `unwritten` says so at the end. No credential gets through.
     """
-    text = "".join(f"{line}\n" for line in lines)
+    from factory.faces.veil import veiled
+
+    text = veiled("".join(f"{line}\n" for line in lines))
     if "::" in text or "##" in text:
         from factory.core.inert import Shown, no_command
 
@@ -36,7 +38,9 @@ def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
 
 def write_commands(stream: TextIO, commands: Iterable[WorkflowCommand]) -> bool:
     """Print commands to a CI runner, and nothing else; as `write_lines`."""
-    return _written(stream, "".join(f"{command}\n" for command in commands))
+    from factory.faces.veil import veiled
+
+    return _written(stream, veiled("".join(f"{command}\n" for command in commands)))
 
 
 def _written(stream: TextIO, text: str) -> bool:

@@ -116,6 +116,8 @@ CATALOGUE: dict[str, FindingKind] = {
     "CLOUD_WITHOUT_NETWORK": _error("cloud mutations are declared without the network they need"),
     "SECRETS_NEVER": _error("allow_secrets may only be false"),
     "SECRET_IN_CHANGE": _error("a change carries a credential; it is not kept"),
+    "SECRET_IN_CONTRACT": _error("a contract, or configuration, carries a credential"),
+    "SECRET_WITHHELD": _error("evidence would have carried a credential; it was not written"),
     "SECRET_IN_ARTIFACT": _error("an artifact carries a credential; it is not kept"),
     # host
     "TOOL_MISSING": _error("a command that the pack declares does not exist on this host"),

@@ -147,10 +147,10 @@ def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, vis
     after = apply_differences(base, seen)
     differences = between(base, after)
     visible_after = view_with(after, planned.visible_patterns, (change.path for change in differences))
-    links = _links(session, differences)
     secret = _secrets(session, pack, differences)
     if secret:
         return Frozen(visible, visible, (), secret, len(derived.dropped), (), withheld=True)
+    links = _links(session, differences)
     site.objects.write_tree(visible_after)
     site.objects.write_tree(after)
     findings = (
@@ -164,9 +164,12 @@ def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, vis
 
 
 def _secrets(session: Session, pack: TaskPack, differences: tuple[Difference, ...]) -> tuple[Finding, ...]:
+    objects = session.site.objects
     leaves = (leaf for change in differences for leaf in (change.before, change.after) if leaf is not None)
-    oids = sorted({leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE})
-    return judge_secrets(pack, session.site.redactor, differences, session.site.objects.read(oids) if oids else {})
+    oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
+    held = objects.held_back(oids)
+    stored = sorted(oids - held.keys())
+    return judge_secrets(pack, session.site.redactor, differences, objects.read(stored) if stored else {}, held)
 
 
 def _links(session: Session, differences: Iterable[Difference]) -> Mapping[str, str]:

@@ -5,10 +5,12 @@ Reading never raises: a broken pack is an entry with findings. Does not compute 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from factory.core.contract import judge_packs, read_pack
 from factory.core.path_guard import display
+from factory.core.redaction import Redactor
+from factory.core.secrecy import judge_contract_secrets
 from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FOLDER
 from factory.model.pack import Limits, TaskPack
@@ -54,9 +56,18 @@ class Catalogue:
         return (*self.findings, *(finding for entry in self.entries for finding in entry.findings))
 
 
-def read_catalogue(work_tree: WorkTree, packs_folder: str, ceilings: Limits | None = None) -> Catalogue:
-    """Read every pack folder of the work tree; `ceilings` bound what a pack may declare."""
-    entries = [_read_entry(work_tree, folder, ceilings) for folder in work_tree.pack_folders(packs_folder)]
+def read_catalogue(
+    work_tree: WorkTree, packs_folder: str, ceilings: Limits | None = None, redactor: Redactor | None = None
+) -> Catalogue:
+    """Read every pack folder of the work tree; `ceilings` bound what a pack may declare.
+
+    A pack that carries a credential is told by that finding alone: nothing else of it goes anywhere.
+    """
+    knows = redactor or Redactor()
+    folders = work_tree.pack_folders(packs_folder)
+    named = [(folder, judge_contract_secrets(knows, ((folder, b""),))) for folder in folders]
+    entries = [_read_entry(work_tree, folder, ceilings, knows) for folder, secret in named if not secret]
+    secrets = tuple(finding for _, secret in named for finding in secret)
     unread = [entry.id for entry in entries if entry.pack is None]
     across = judge_packs([entry.pack for entry in entries if entry.pack is not None], unread)
     by_pack: dict[str, list[Finding]] = {}
@@ -66,8 +77,8 @@ def read_catalogue(work_tree: WorkTree, packs_folder: str, ceilings: Limits | No
         PackEntry(entry.folder, entry.id, entry.pack, (*entry.findings, *by_pack.get(entry.id, ())), entry.files)
         for entry in entries
     )
-    if settled:
-        return Catalogue(settled, tuple(by_pack.get("", ())))
+    if settled or secrets:
+        return Catalogue(settled, (*secrets, *by_pack.get("", ())))
     nothing = Finding(
         "PACK_NONE",
         f"no task pack was found in {packs_folder}/",
@@ -77,8 +88,11 @@ def read_catalogue(work_tree: WorkTree, packs_folder: str, ceilings: Limits | No
     return Catalogue((), (nothing,))
 
 
-def _read_entry(work_tree: WorkTree, folder: str, ceilings: Limits | None) -> PackEntry:
+def _read_entry(work_tree: WorkTree, folder: str, ceilings: Limits | None, redactor: Redactor) -> PackEntry:
     files = work_tree.pack_files(folder)
+    secret = judge_contract_secrets(redactor, ((file.path, file.content) for file in files))
+    if secret:
+        return _secret_entry(folder, files, secret, redactor)
     plain = {file.path: file.content for file in files if not file.problem}
     modes = {file.path: file.mode for file in files if not file.problem}
     pack, findings = read_pack(folder, plain, modes, ceilings)
@@ -89,6 +103,16 @@ def _read_entry(work_tree: WorkTree, folder: str, ceilings: Limits | None) -> Pa
     told = (f for f in findings if f.id != "PACK_FILE_MISSING" or f.location is None or f.location.file not in there)
     named = tuple(Finding(f.id, f.message, f.hint, f.location, name) for f in (*told, *odd))
     return PackEntry(folder, name, pack, named, files)
+
+
+def _secret_entry(
+    folder: str, files: tuple[FoundFile, ...], secret: tuple[Finding, ...], redactor: Redactor
+) -> PackEntry:
+    base = folder.rpartition("/")[2]
+    match = PACK_FOLDER.fullmatch(base)
+    name = match["id"] if match else base
+    sound = tuple(file for file in files if not judge_contract_secrets(redactor, ((file.path, b""),)))
+    return PackEntry(folder, name, None, tuple(replace(finding, pack=name) for finding in secret), sound)
 
 
 def _odd(file: FoundFile) -> Finding:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from factory.core.redaction import Redactor
 from factory.core.status_eval import of_findings
 from factory.core.wording import nearest
 from factory.model.config import Config
@@ -31,13 +32,17 @@ class Judged:
 
 
 def judge_contracts(
-    work_tree: WorkTree, config: Config, others: tuple[Finding, ...], only: tuple[str, ...] = ()
+    work_tree: WorkTree,
+    config: Config,
+    others: tuple[Finding, ...],
+    only: tuple[str, ...] = (),
+    redactor: Redactor | None = None,
 ) -> Judged:
     """Every pack of the work tree, or those named (id or folder). `others` are findings over everything else.
 
     Raises UsageError for a name that no pack bears.
     """
-    catalogue = read_catalogue(work_tree, config.packs_folder, config.ceilings)
+    catalogue = read_catalogue(work_tree, config.packs_folder, config.ceilings, redactor)
     chosen = choose(catalogue, only) if only else catalogue.entries
     general = () if only else catalogue.findings
     found = (*others, *general, *(finding for entry in chosen for finding in entry.findings))

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from factory.core.evidence import format_document
 from factory.core.ledger_standing import ABANDONED
+from factory.core.secrecy import silenced, silent
 from factory.core.status_eval import combine, of_findings
 from factory.core.wording import counted
 from factory.model.errors import Refusal
@@ -89,7 +90,9 @@ class RepositoryPipeline:
     def catalogue(self) -> Catalogue:
         if self._catalogue is None:
             config = self._site.config
-            self._catalogue = read_catalogue(self._site.work_tree, config.packs_folder, config.ceilings)
+            self._catalogue = read_catalogue(
+                self._site.work_tree, config.packs_folder, config.ceilings, self._site.redactor
+            )
         return self._catalogue
 
     @property
@@ -157,7 +160,8 @@ class RepositoryPipeline:
             crash = Finding("CRASH", message, "Please report it with the traceback in the run folder.", pack=card.pack)
             self._keep_traceback(card, error)
             status, findings, headline = Status.FAIL, (crash,), ""
-        return self._end(card, status, findings, headline)
+        redactor = self._site.redactor
+        return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
 
     def _announce(self) -> None:
         """Say who holds the run lock, once something is executed: a run that changes nothing touches no file."""
@@ -191,7 +195,8 @@ class RepositoryPipeline:
 
         text = "".join(traceback.format_exception(error))
         name = card.name.replace(":", "-")
-        self._site.store.write(f"runs/{self._session.ensure_run()}/raw/crash-{name}.txt", text.encode())
+        kept = silent(self._site.redactor, text).encode("utf-8", "backslashreplace")
+        self._site.store.write(f"runs/{self._session.ensure_run()}/raw/crash-{name}.txt", kept)
 
     def _preflight(self, _card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         began = self._site.clock.monotonic()

@@ -159,6 +159,17 @@ class Planner:
         """Declared tools that this host does not have."""
         return tuple(name for name in pack.tools if self._identify(name) is None)
 
+    def passed_secrets(self, pack: TaskPack) -> tuple[Finding, ...]:
+        """Variables that a pack passes through, and whose value carries a credential: evidence tells both."""
+        found = []
+        for name, value in environment_of(pack, self._site.environment):
+            kinds = self._site.redactor.redact(value.encode("utf-8", "surrogateescape")).kinds
+            if kinds:
+                message = f"{pack.id} passes {name} through, and its value carries a credential ({', '.join(kinds)})"
+                hint = "Take it out of env: what is passed through is told in evidence, and grants no secret."
+                found.append(Finding("SECRET_IN_CONTRACT", message, hint, pack.place("/env"), pack.id))
+        return tuple(found)
+
     def freeze(self) -> PlanDocument:
         """The plan of all packs whose contracts hold."""
         usable = [entry.pack for entry in self._catalogue.by_id().values() if entry.usable and entry.pack is not None]

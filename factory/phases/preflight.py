@@ -99,6 +99,7 @@ def judge_packs(catalogue: Catalogue, planner: Planner) -> tuple[Finding, ...]:
     for entry in catalogue.entries:
         if entry.usable and entry.pack is not None:
             found += judge_pack(entry.pack, planner.missing_tools(entry.pack))
+            found += planner.passed_secrets(entry.pack)
     return tuple(found)
 
 

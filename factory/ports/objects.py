@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from factory.core.secrecy import Carried
 from factory.model.tree import Difference, Leaf, Tree
 
 
@@ -57,6 +58,10 @@ class Objects(Protocol):
 
     def settle(self) -> None:
         """Make everything written so far durable."""
+        ...
+
+    def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
+        """Those of some blobs that `write_blob` did not store, since they carry a credential, and what they carry."""
         ...
 
     def raw_differences(self, before: str, after: str) -> tuple[Difference, ...]:

@@ -25,10 +25,11 @@ FUNCTION_LINES = 70
 # What the pure floors may import, besides themselves. Everything else is refused: a
 # module that is missing here has to be argued for, not noticed.
 PURE_IMPORTS = frozenset(
-    "__future__ abc base64 bisect collections collections.abc contextlib dataclasses datetime difflib enum functools "
-    "graphlib hashlib heapq ipaddress itertools json math operator posixpath re string struct textwrap tomllib types "
-    "typing unicodedata xml.etree zlib annotated_types binascii pydantic pydantic.alias_generators pydantic_core "
-    "rfc8785 yaml yaml.events yaml.reader yaml.scanner yaml.parser yaml.error factory factory.version".split()
+    "__future__ abc base64 bisect bz2 collections collections.abc contextlib dataclasses datetime difflib enum "
+    "functools graphlib hashlib heapq ipaddress itertools json lzma math operator posixpath re string struct textwrap "
+    "tomllib types typing unicodedata urllib.parse xml.etree zlib annotated_types binascii pydantic "
+    "pydantic.alias_generators pydantic_core rfc8785 yaml yaml.events yaml.reader yaml.scanner yaml.parser yaml.error "
+    "factory factory.version".split()
 )
 # Modules of which a few functions are pure: only these names may be used.
 PURE_NAMES = {

@@ -43,9 +43,24 @@ CREDENTIALS = {
     "Vault token": "hvs." + letters(24),
     "Shopify token": "shpat_" + "0123456789abcdef" * 2,
     "age key": "AGE-SECRET-KEY-1" + "QPZRY9X8" * 7,
-    "Azure account key": "AccountKey=" + letters(86) + "==",
+    "Azure key": "AccountKey=" + letters(86) + "==",
     "SendGrid key": "SG." + letters(22) + "." + letters(43),
     "JSON web token": "eyJ" + letters(20) + ".eyJ" + letters(30) + "." + letters(43),
+    "Google refresh token": "1//0" + letters(60),
+    "Google client secret": "GOCSPX-" + letters(28),
+    "RubyGems key": "rubygems_" + "0123456789abcdef" * 3,
+    "Databricks token": "dapi" + "0123456789abcdef" * 2,
+    "Grafana token": "glsa_" + letters(32) + "_0123abcd",
+    "Atlassian token": "ATATT3" + letters(180),
+    "Sentry token": "sntrys_" + letters(60),
+    "AWS session token": "AWS_SESSION_TOKEN=" + letters(300) + "==",
+    "Azure signature": "sv=2026-01-01&sig=" + letters(43) + "%3D",
+    "Docker login": '{"auths": {"registry.example.org": {"auth": "' + letters(40) + '=="}}}',
+    "Kubernetes key": "client-key-data: " + letters(300),
+    "token": "    token: " + letters(40),
+    "netrc password": "machine example.org login me password " + letters(24),
+    "Authorization header": "Authorization: Bearer " + letters(44),
+    "password of a URL": "postgres://app:" + letters(24) + "@db.example.org/app",
     "private key": "-----BEGIN OPENSSH PRIVATE KEY-----\n" + letters(70) + "\n-----END OPENSSH PRIVATE KEY-----",
 }
 
@@ -59,6 +74,63 @@ def test_a_credential_is_known_by_its_form(kind: str) -> None:
     assert letters(20).encode() not in safe.content
     assert safe.content.startswith(b"first line\nfound: '")
     assert safe.content.endswith(b"'\nlast line\n")
+
+
+# Other spellings of the same kinds.
+VARIANTS = [
+    ("AWS access key", "ASIA" + "ABCDEFGH234567AB"),
+    ("AWS secret key", 'AWS_SECRET_ACCESS_KEY="' + letters(40) + '"'),
+    ("AWS secret key", '"SecretAccessKey": "' + letters(40) + '",'),
+    *(("GitHub token", f"gh{letter}_" + letters(36)) for letter in "ousr"),
+    ("GitHub token", "github_pat_" + letters(22) + "_" + letters(59)),
+    *(("GitLab token", f"gl{kind}-" + letters(20)) for kind in ("dt", "rt", "ptt", "soat", "cbt")),
+    *(("Slack token", f"xox{letter}-1-" + letters(24)) for letter in "abeprs"),
+    ("Slack token", "xapp-1-A0-" + letters(30)),
+    *(("Stripe key", f"{begin}_" + letters(24)) for begin in ("rk_live", "sk_test", "rk_test", "whsec")),
+    ("OpenAI key", "sk-" + letters(20) + "T3BlbkFJ" + letters(20)),
+    ("OpenAI key", "sk-svcacct-" + letters(40)),
+    ("Anthropic key", "sk-ant-api03-" + letters(90)),
+    ("Docker token", "dckr_oat_" + letters(32)),
+    ("Docker login", '"identitytoken": "' + letters(40) + '"'),
+    ("npm token", "//registry.npmjs.org/:_authToken=" + letters(36)),
+    ("npm token", "_auth=" + letters(24) + "=="),
+    ("Vault token", "hvb." + letters(40)),
+    ("Grafana token", "glc_" + letters(40)),
+    ("Azure key", "SharedAccessKey=" + letters(43) + "="),
+    ("Authorization header", '"authorization": "Basic ' + letters(24) + '=="'),
+    ("Authorization header", "Proxy-Authorization: Token " + letters(30)),
+    ("password of a URL", "https://me:" + letters(20) + "@[::1]:8443/x"),
+    (
+        "private key",
+        '{"private_key": "-----BEGIN PRIVATE KEY-----\\n' + letters(64) + '\\n-----END PRIVATE KEY-----\\n"}',
+    ),
+    *(
+        ("private key", f"-----BEGIN {kind}-----\n" + letters(64) + f"\n-----END {kind}-----")
+        for kind in ("RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
+    ),
+    (
+        "private key",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" + letters(64) + "\n-----END PGP PRIVATE KEY BLOCK-----",
+    ),
+    ("private key", "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: mine\n" + letters(64)),
+    ("private key", "Private-Lines: 8\n" + letters(64)),
+]
+
+
+@pytest.mark.parametrize(("kind", "text"), VARIANTS)
+def test_every_spelling_is_known(kind: str, text: str) -> None:
+    safe = Redactor().redact(f"<{text}\n".encode())
+    assert set(safe.kinds) == {kind}
+    assert letters(20).encode() not in safe.content
+
+
+@pytest.mark.parametrize(("kind", "text"), [*CREDENTIALS.items(), *VARIANTS])
+def test_a_credential_in_pieces_is_cut_as_one(kind: str, text: str) -> None:
+    whole = f"a line\n<{text}\nthe end\n".encode()
+    for size in (3, 64):
+        stream = Stream(Redactor())
+        shown = b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)) + stream.end()
+        assert shown == Redactor().redact(whole, cut=True).content, kind
 
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
@@ -78,6 +150,18 @@ def test_a_credential_that_a_cut_left_half_is_cut_whole(kind: str) -> None:
         b"npm_config_registry=https://registry.example.org/ npm_package_name=a",
         b"ghp_ and github_pat_ are beginnings; eyJ too",
         b"xxghp_" + letters(36).encode(),
+        b"postgres://postgres:postgres@db/app https://user:password@example.org https://u:${TOKEN}@h",
+        b"http://localhost:8080/path see user@example.org and git@github.com:owner/name.git",
+        b"Authorization: Bearer <token>  Authorization: Bearer $TOKEN  authorization: basic credentials",
+        b"Authorization: Bearer YOUR_TOKEN_HERE",
+        b"//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
+        b'"auth": "required", "auth": "authentication"',
+        b"AWS_SECRET_ACCESS_KEY=  AWS_SECRET_ACCESS_KEY: ${{ secrets.AWS_SECRET_ACCESS_KEY }}",
+        b"token: ${{ secrets.GITHUB_TOKEN }}\ntoken: sha256-" + b"0123456789abcdef" * 4,
+        b"machine learning login page password reset",
+        b"sig=short&x=1 AccountKey=<key>;",
+        b"-----BEGIN CERTIFICATE-----\n" + letters(80).encode() + b"\n-----END CERTIFICATE-----\n",
+        b"sk-learn and sk_live_ and 1//0 and dapi and xapp-1",
     ],
 )
 def test_what_only_looks_like_one_is_left_alone(text: bytes) -> None:
@@ -164,10 +248,10 @@ def test_pieces_are_cut_as_the_whole_is(data: st.DataObject) -> None:
 
 
 def test_a_credential_that_runs_into_the_next_one_is_held_until_both_have_ended() -> None:
-    text = (CREDENTIALS["Azure account key"] + CREDENTIALS["AWS secret key"]).encode()
+    text = (CREDENTIALS["Azure key"] + CREDENTIALS["AWS secret key"]).encode()
     stream = Stream(NAMED)
     assert stream.feed(text) == b""
-    assert stream.end() == NAMED.redact(text, cut=True).content == b"[redacted: Azure account key]"
+    assert stream.end() == NAMED.redact(text, cut=True).content == b"[redacted: Azure key]"
 
 
 def test_what_follows_tells_a_stream_that_a_word_is_no_credential() -> None:
