@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterable, Mapping
-from types import FrameType
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
@@ -23,6 +20,7 @@ from doit.globals import Globals
 from factory.core.status_eval import combine
 from factory.faces.doit_session import Session
 from factory.faces.doit_tasks import CardHolds
+from factory.faces.polite_stop import stop_like_ctrl_c
 from factory.faces.progress import Display, display_for
 from factory.faces.terminal import Shown, lost, sanitize, tolerate, unwritten, write_lines
 from factory.model.errors import FactoryError, Refusal
@@ -30,8 +28,6 @@ from factory.model.verdict import EXIT_INTERRUPTED, Status
 from factory.ports.pipeline import Closing
 
 INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
-
-_STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class CardReporter:
@@ -58,7 +54,7 @@ class CardReporter:
         if session is None or not asked & session.cards.keys():
             return
         self._session = session
-        _stop_like_ctrl_c(self._signals)
+        stop_like_ctrl_c(self._signals)
         cards = [card for name, card in session.cards.items() if name in asked]
         self._display.expect(cards)
         session.begin((card.name for card in cards), self._display)
@@ -195,19 +191,6 @@ def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:
             reached.add(name)
             waiting += (*tasks[name].task_dep, *tasks[name].setup_tasks)
     return reached
-
-
-def _stop_like_ctrl_c(signals: contextlib.ExitStack) -> None:
-    """Until `signals` is closed, a polite request to stop acts as Ctrl-C does, so that the state is saved."""
-    if threading.current_thread() is not threading.main_thread():
-        return
-    for number in _STOP_SIGNALS:
-        if signal.getsignal(number) is signal.SIG_DFL:  # an ignored one (nohup) stays ignored
-            signals.callback(signal.signal, number, signal.signal(number, _interrupt))
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _reason(error: BaseException) -> str:

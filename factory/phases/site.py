@@ -95,16 +95,17 @@ class Session:
         """The run's id; the first call mints it, makes its folder and records that it started."""
         with self.guard:
             if not self.run_id:
-                self.run_id = chosen_run_id(self.site) if self.site.run_id else next_run_id(self.site)
+                minted = chosen_run_id(self.site) if self.site.run_id else next_run_id(self.site)
                 self.began = self.site.clock.monotonic()
                 self.run_event = self.site.ledger.append(
                     Entry(
                         "run.started",
-                        self.run_id,
+                        minted,
                         hashes={"base_commit": self.site.repository.commit},
                         details={"base_ref": self.site.repository.base_ref},
                     )
                 )
+                self.run_id = minted  # only now: what the ledger does not have did not begin
                 waiting = self.soon.get("", ())
                 self.soon[""] = [replace(one, run_id=self.run_id, parent=self.run_event) for one in waiting]
                 self.site.store.write(f"runs/{self.run_id}/{STARTED_FILE}", f"{self.run_id}\n".encode())
@@ -162,21 +163,25 @@ class Integrated:
 
 
 def chosen_run_id(site: Site) -> str:
-    """The id that the user chose. Raises Refusal RUN_EXISTS where a run bears it."""
-    if site.run_id in site.store.names("runs"):
-        message = f"a run of the id {site.run_id} exists already"
+    """The id that the user chose. Raises Refusal RUN_EXISTS where a run bears or bore it."""
+    if _is_taken(site, site.run_id):
+        message = f"a run of the id {site.run_id} exists already, or the ledger knows one"
         raise Refusal(Finding("RUN_EXISTS", message, "Choose another --run-id, or leave it away."))
     return site.run_id
 
 
 def next_run_id(site: Site) -> str:
-    """`factory_<YYYYMMDD>_<HHMMSS>_<base8>_<NNN>`, the first NNN that no run folder bears."""
+    """`factory_<YYYYMMDD>_<HHMMSS>_<base8>_<NNN>`, the first NNN that no run bears or bore."""
     stamp = site.clock.utc()
     day, time = stamp[:10].replace("-", ""), stamp[11:19].replace(":", "")
     stem = f"factory_{day}_{time}_{site.repository.commit[:8]}"
-    taken = frozenset(site.store.names("runs"))
-    number = next(n for n in range(1, 1_000_000) if f"{stem}_{n:03d}" not in taken)
-    found = f"{stem}_{number:03d}"
+    names = (f"{stem}_{number:03d}" for number in range(1, 1_000_000))
+    found = next(name for name in names if not _is_taken(site, name))
     if RUN_ID.fullmatch(found) is None:
         raise ValueError(f"run id {found!r} does not hold its form")
     return found
+
+
+def _is_taken(site: Site, run_id: str) -> bool:
+    """Whether there is a folder of that name, or an event: a run that was killed at its start has no folder."""
+    return run_id in site.store.names("runs") or bool(site.ledger.of_runs((run_id,)))

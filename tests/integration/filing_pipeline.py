@@ -1,7 +1,8 @@
 """A small real pipeline for the engine's tests: packs are text files whose first word says what happens to them.
 
 PASS, BLOCKED and FAIL end so; CRASH raises ValueError, EXIT calls sys.exit, NOWRITE
-writes no target, SLEEP waits until it is killed (after telling that it began), INTERRUPT
+writes no target, SLEEP waits until it is killed (after telling that it began), STOP has a
+request to stop noted without any wait being interrupted, then waits as SLEEP does, INTERRUPT
 raises KeyboardInterrupt, REFUSE raises a Refusal, ODD returns a key that is not text,
 PRINT prints to the process's own stream.
 What it does is appended to files in `told/`, which the tests read.
@@ -9,9 +10,11 @@ What it does is appended to files in `told/`, which the tests read.
 
 from __future__ import annotations
 
+import _thread
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -23,6 +26,7 @@ from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.ports.pipeline import Card, CardResult, Closing
 
+NEVER = 3600.0
 ENDINGS = {"PASS": Status.PASS, "BLOCKED": Status.BLOCKED, "FAIL": Status.FAIL}
 
 
@@ -118,11 +122,18 @@ class FilingPipeline:
                 sys.stdout.write(
                     f"{card.pack} {number}\n"
                 )  # at once: a print of another thread may come before its end
-        if word == "SLEEP":
-            self._tell("sleeping", card.name)
-            time.sleep(60)
+        if word in ("SLEEP", "STOP"):
+            self._wait(word, card)
         self._progress.command_ended(card.pack, "steps 1", 0)
         return ENDINGS.get(word, Status.PASS)
+
+    def _wait(self, word: str, card) -> None:
+        if word == "SLEEP":
+            self._tell("sleeping", card.name)
+        else:
+            time.sleep(0.5)  # until the main thread waits: only then is there something to be missed
+            _thread.interrupt_main(signal.SIGTERM)
+        time.sleep(NEVER)
 
     def _ending(self, path: Path) -> Status:
         return ENDINGS.get(path.read_text(encoding="utf-8").split()[0], Status.PASS)

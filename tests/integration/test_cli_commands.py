@@ -169,6 +169,10 @@ def test_run_id_is_taken_and_never_given_twice(world: World) -> None:
     assert again.rc == 2
     assert "RUN_EXISTS" in again.text
     assert {name: listing(world.state / "runs").get(name) for name in before} == before
+    shutil.rmtree(world.state / "runs" / "release-1")  # the ledger still has it, and one id names one run there
+    once_more = world.factory("oneshot", "--run-id", "release-1")
+    assert once_more.rc == 2
+    assert "RUN_EXISTS  a run of the id release-1 exists already, or the ledger knows one" in once_more.text
 
 
 def test_base_ref(world: World) -> None:

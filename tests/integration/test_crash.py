@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.core.ledger_chain import Head, follow
+from factory.core.ledger_chain import Entry, Head, follow
+from factory.model.verdict import Status
+from factory.phases.site import next_run_id
+from tests import in_process
 from tests.world import BIN, World, environment
 
 pytestmark = pytest.mark.linux
@@ -143,6 +146,29 @@ def test_an_abandoned_run_is_named_in_the_next_report(fresh: World, tmp_path: Pa
     (found,) = [row for row in world.status()["findings"] if row["id"] == "RUN_ABANDONED"]
     assert found["message"] == f"run {first} ended before its report was made; what its packs finished is kept"
     assert found["hint"] == "Nothing to do; this run goes on from there."
+
+
+def test_a_run_that_died_before_it_had_a_folder_keeps_its_id(fresh: World, tmp_path: Path) -> None:
+    world = copied(fresh, tmp_path)
+    site = in_process.site(world, clock=StoppedClock)
+    first = next_run_id(site)
+    site.ledger.append(Entry("run.started", first))
+    site.sandbox.close()
+    site.objects.close()
+    status, _results = in_process.oneshot(world, clock=StoppedClock)  # in the same second
+    assert status is Status.PASS
+    assert_run_has_an_end(world, first)
+    assert world.runs() == [first.replace("_001", "_002")]
+
+
+class StoppedClock:
+    """A clock whose wall time stands."""
+
+    def __init__(self, real) -> None:
+        self.monotonic = real.monotonic
+
+    def utc(self) -> str:
+        return "2026-01-02T03:04:05.678Z"
 
 
 def kinds_of(found: list[bytes]) -> list[str]:

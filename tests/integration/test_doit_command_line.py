@@ -101,9 +101,14 @@ def test_an_interrupt_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_signals_are_as_before_afterwards(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    before = dispositions()
     run_here(Project(tmp_path, **{"A-1": "PASS"}))
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert dispositions() == before
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def dispositions() -> dict[int, object]:
+    return {number: signal.getsignal(number) for number in signal.valid_signals()}
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -119,6 +124,17 @@ def test_a_polite_stop_reaches_the_command_line_too(tmp_path: Path, workers: str
     assert process.returncode == 130
     assert out.endswith("interrupted: what is finished is kept; run it again to go on\n")
     assert here.told("abandoned") == ["interrupted"]
+
+
+@pytest.mark.linux
+def test_a_stop_that_comes_just_before_a_wait_is_heard(tmp_path: Path) -> None:
+    here = Project(tmp_path, **{"A-1": "STOP"})
+    (tmp_path / "drive.py").write_text(SCRIPT, encoding="utf-8")
+    ended = here.python("drive.py", "2")
+    assert (ended.returncode, ended.stderr) == (130, "")
+    assert ended.stdout.endswith("interrupted: what is finished is kept; run it again to go on\n")
+    assert here.doit("-n", "2", "oneshot").returncode == 130
+    assert here.told("abandoned") == ["interrupted", "interrupted"]
 
 
 @pytest.mark.parametrize(
