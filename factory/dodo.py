@@ -11,18 +11,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from doit import get_var
 
-from factory.adapters import card_cache
+from factory.adapters import card_cache, standstill
 from factory.adapters.user_places import user_config_file
 from factory.faces.doit_checker import Sha256Checker
 from factory.faces.doit_reporter import DoitReporter
 from factory.faces.doit_tasks import doit_tasks_of, session_of
 from factory.faces.listed import ListedPipeline, is_listing
 from factory.faces.overview_tasks import overview_tasks
+from factory.faces.still import Remembered, StillPipeline
 from factory.faces.terminal import tolerate
 from factory.faces.unavailable import unavailable
 from factory.model.names import PHASES, STATE_FOLDER
@@ -71,7 +73,7 @@ def _pipeline() -> Pipeline:
     try:
         if is_listing(sys.argv[1:]):
             return _listed(Path.cwd(), flags)
-        return _real(Path.cwd(), flags)
+        return _still(Path.cwd(), flags) or _real(Path.cwd(), flags)
     except Exception as error:  # noqa: BLE001  whatever is wrong becomes a task that says so
         return unavailable(error)
 
@@ -85,6 +87,24 @@ def _listed(root: Path, flags: Mapping[str, str]) -> Pipeline:
 
         return listed_pipeline(root, flags, ground)
     return ListedPipeline(cards, lambda: _real(root, flags))
+
+
+def _still(root: Path, flags: Mapping[str, str]) -> Pipeline | None:
+    """The pipeline of packs that are as they were when nothing had to be done; None where they are not."""
+    known = standstill.load(root, card_cache.ground_of(root, user_config_file(), flags, os.environ), os.environ)
+    if known is None:
+        return None
+    from factory.adapters.clock import SystemClock
+    from factory.adapters.locks import FileLocks
+
+    locks = FileLocks(root / STATE_FOLDER, SystemClock())
+    return StillPipeline(
+        Remembered(known.cards, known.records, known.digests, known.closing),
+        stands=partial(standstill.state_stands, root, known),
+        lock=partial(locks.hold, "run"),
+        make=partial(_real, root, flags),
+        forget=partial(standstill.forget, root),
+    )
 
 
 def _real(root: Path, flags: Mapping[str, str]) -> Pipeline:

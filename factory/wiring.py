@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from factory.adapters import card_cache, fs_guard, repository
+from factory.adapters import card_cache, fs_guard, repository, standstill
 from factory.adapters.clock import SystemClock
 from factory.adapters.integrator import IntegratorProcess
 from factory.adapters.keys import UserKeys
@@ -42,7 +42,7 @@ from factory.model.verdict import Status
 from factory.phases.pipeline import RepositoryPipeline
 from factory.phases.site import Site
 from factory.ports.inventory import Inventory
-from factory.ports.pipeline import Card, CardResult
+from factory.ports.pipeline import Card, CardResult, Rest
 
 KEEP_VIEWS = 3 * 86_400.0  # seconds since a cached view was last used
 KEEP_REMAINS = 86_400.0  # seconds since something half made was last touched
@@ -183,6 +183,7 @@ def prepare_state(state: Path) -> None:
 
 def pipeline(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "") -> RepositoryPipeline:
     """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where there can be none."""
+    began, ground = time.time_ns(), ground_here(start, flags)
     built = site(start, flags, run_id, apart)
 
     def notes() -> tuple[Finding, ...]:
@@ -192,7 +193,24 @@ def pipeline(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str
             *repository.tree_notes(tree, built.objects.read),
         )
 
-    return RepositoryPipeline(built, Silent(), notes, _after_run(built))
+    return RepositoryPipeline(
+        built, Silent(), notes, _after_run(built), lambda rest: _remember(built, began, ground, flags, rest)
+    )
+
+
+def ground_here(root: Path, flags: Mapping[str, str]) -> str:
+    """What decides the cards of the repository at `root`, and whether they hold, apart from files that it tracks."""
+    given = {name: value for name, value in flags.items() if name == "base_ref"}
+    return card_cache.ground_of(root, user_config_file(), given, os.environ)
+
+
+def _remember(built: Site, began: int, ground: str, flags: Mapping[str, str], rest: Rest) -> None:
+    """Spare the next process to look at all of it again, where nothing changed since."""
+    root, config = built.repository.root, built.config
+    names = (config.base_ref, config.packs_folder, config.python, tuple(rest.tools), rest.environment)
+    around = standstill.Around(built.repository, rest.ignored, rest.tools)
+    first = standstill.Beginning(began, ground, standstill.Asked(*names), around)
+    standstill.store(root, ground_here(root, flags), os.environ, rest, first, built.store.write)
 
 
 def listed_pipeline(root: Path, flags: Mapping[str, str], ground: str) -> RepositoryPipeline:

@@ -60,7 +60,7 @@ def load_cards(root: Path, ground: str) -> tuple[Card, ...] | None:
             return None
         if told["packs"] != packs_digest(root, folder):
             return None
-        return tuple(_card(*row) for row in json.loads(body))
+        return tuple(card_of(*row) for row in json.loads(body))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -70,8 +70,7 @@ def store_cards(root: Path, ground: str, packs_folder: str, packs: str, cards: t
     from factory.adapters import fs_guard
     from factory.model.errors import Refusal
 
-    rows = [[c.name, c.phase, c.pack, c.help, c.file_dep, c.targets, c.after] for c in cards]
-    body = json.dumps(rows, separators=(",", ":")).encode()
+    body = json.dumps([row_of(card) for card in cards], separators=(",", ":")).encode()
     head = {"packs_folder": packs_folder, "ground": ground, "packs": packs, "body": _sha256(body)}
     content = json.dumps(head).encode() + b"\n" + body
     place = root / CACHE_FILE
@@ -80,7 +79,13 @@ def store_cards(root: Path, ground: str, packs_folder: str, packs: str, cards: t
         fs_guard.write_atomic(place, content, durable=False)
 
 
-def _card(name: str, phase: str, pack: str, text: str, deps: list[str], made: list[str], after: list[str]) -> Card:
+def row_of(card: Card) -> tuple[object, ...]:
+    """A card as it is kept."""
+    return (card.name, card.phase, card.pack, card.help, card.file_dep, card.targets, card.after)
+
+
+def card_of(name: str, phase: str, pack: str, text: str, deps: list[str], made: list[str], after: list[str]) -> Card:
+    """A card from a row. Raises TypeError where it is no such row."""
     values = (name, phase, pack, text, *deps, *made, *after)
     if not all(isinstance(value, str) for value in values):
         raise TypeError("expected texts")

@@ -12,6 +12,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
@@ -19,7 +20,9 @@ from factory.adapters import fs_guard
 from factory.core import strict_json
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
-from factory.ports.stores import Clock
+
+if TYPE_CHECKING:  # a start that finds nothing to do takes a lock, and loads no model of the evidence for it
+    from factory.ports.stores import Clock
 
 _MOST_BYTES = 64 * 1024
 

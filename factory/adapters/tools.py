@@ -12,9 +12,12 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.adapters import fs_guard
-from factory.model.evidence import ToolRecord
+
+if TYPE_CHECKING:
+    from factory.model.evidence import ToolRecord
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 _SECONDS = 10
@@ -30,18 +33,13 @@ class HostTools:
 
     def identify(self, name: str) -> ToolRecord | None:
         """The tool's record, or None where a sandbox would not find it."""
-        path = self._find(name)
+        from factory.model.evidence import ToolRecord
+
+        path = find_tool(name, self._interpreter)
         if path is None:
             return None
         digest = fs_guard.sha256_file(path)
         return ToolRecord(name=name, version=self._version(name, path, digest), sha256=digest)
-
-    def _find(self, name: str) -> Path | None:
-        if name in ("python", "python3"):
-            return Path(self._interpreter or sys.executable).resolve()
-        beside = Path(sys.executable).parent
-        found = shutil.which(name, path=f"{beside}:{SYSTEM_PATH}") if "/" not in name else None
-        return Path(found).resolve() if found else None
 
     def _version(self, name: str, path: Path, digest: str) -> str:
         if name in ("python", "python3") and not self._interpreter:
@@ -59,6 +57,15 @@ class HostTools:
         except (OSError, ValueError):
             return {}
         return {key: value for key, value in known.items() if isinstance(value, str)} if isinstance(known, dict) else {}
+
+
+def find_tool(name: str, interpreter: str = "") -> Path | None:
+    """The file that a sandbox would find for a name; None for none."""
+    if name in ("python", "python3"):
+        return Path(interpreter or sys.executable).resolve()
+    beside = Path(sys.executable).parent
+    found = shutil.which(name, path=f"{beside}:{SYSTEM_PATH}") if "/" not in name else None
+    return Path(found).resolve() if found else None
 
 
 def _ask(path: Path) -> str:

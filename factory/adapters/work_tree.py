@@ -37,7 +37,7 @@ class UserWorkTree:
         """`ignored` tells which paths below a folder Git ignores; it is asked once per packs folder."""
         self._root = root
         self._ask_ignored = ignored
-        self._ignored: frozenset[str] = frozenset()
+        self.ignored: frozenset[str] = frozenset()
 
     def pack_folders(self, packs_folder: str) -> tuple[str, ...]:
         """Folders directly below the packs folder, except hidden ones. Raises Refusal PACK_UNSAFE_FILE for a link."""
@@ -47,7 +47,7 @@ class UserWorkTree:
             raise Refusal(Finding("PACK_UNSAFE_FILE", message, "Make it a folder.", Location(packs_folder)))
         if not top.is_dir():
             return ()
-        self._ignored = self._ask_ignored(packs_folder)
+        self.ignored = self._ask_ignored(packs_folder)
         with os.scandir(top) as entries:
             names = [e.name for e in entries if not e.name.startswith(".") and e.name not in _LEFTOVERS and e.is_dir()]
         return tuple(f"{packs_folder}/{name}" for name in sorted(names))
@@ -64,7 +64,7 @@ class UserWorkTree:
         with os.scandir(place) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 path = f"{folder}/{entry.name}"
-                if entry.name in _LEFTOVERS or path in self._ignored:
+                if entry.name in _LEFTOVERS or path in self.ignored:
                     continue
                 if entry.is_dir(follow_symlinks=False) and entry.name in PACK_FILES:
                     yield FoundFile(path, 0, b"", "is a folder, expected a plain file", "Put the file itself there.")

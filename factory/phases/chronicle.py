@@ -1,4 +1,4 @@
-"""What the pipeline tells the ledger around a phase: locks, preflight, validation, refused bundles.
+"""What the pipeline records around a phase: locks, preflight, validation, refused bundles, defects.
 
 Times are the session's monotonic clock. Decides nothing; verdicts are given.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+from factory.core.secrecy import silent
 from factory.core.status_eval import of_findings
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
@@ -47,6 +48,15 @@ def pack_lock(session: Session, pack: str) -> Iterator[None]:
         session.record_soon("lock.taken", duration_ms=int((locked - asked) * 1000), details=held)
         yield
         session.record_soon("lock.released", duration_ms=session.milliseconds(locked), details=held)
+
+
+def keep_traceback(session: Session, card: str, error: Exception) -> None:
+    """Keep where a defect came from in the raw part of the run."""
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    kept = silent(session.site.redactor, text).encode("utf-8", "backslashreplace")
+    session.site.store.write(f"runs/{session.ensure_run()}/raw/crash-{card.replace(':', '-')}.txt", kept)
 
 
 def preflight_ended(session: Session, status: Status, began: float, counts: dict[str, int]) -> None:

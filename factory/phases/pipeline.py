@@ -31,11 +31,12 @@ from factory.phases.determinism import record_shown
 from factory.phases.launch import launch
 from factory.phases.markers import Marker, load_marker, marker_path, not_kept, store_marker
 from factory.phases.planner import Planner
+from factory.phases.rest import rest_of
 from factory.phases.run_intact import Intact
 from factory.phases.signing import judge_signing
 from factory.phases.site import Integrated, Session, Site
 from factory.phases.trash import settle_trash
-from factory.ports.pipeline import Card, CardResult, Closing, Progress
+from factory.ports.pipeline import Card, CardResult, Closing, Progress, Rest
 from factory.ports.sandbox import Sandbox
 
 
@@ -48,10 +49,14 @@ class RepositoryPipeline:
         silent: Progress,
         notes: Callable[[], tuple[Finding, ...]],
         after_run: Callable[[str], tuple[str, ...]] = lambda _run_id: (),
+        at_rest: Callable[[Rest], None] = lambda _rest: None,
     ) -> None:
-        """`after_run` is told the id of a run that was settled, and gives lines to add to the last word."""
+        """`after_run` is told the id of a run that was settled, and gives lines to add to the last word.
+
+        `at_rest` is told where every card held, so that nothing was executed; the run lock is held still.
+        """
         self._site = site
-        self._after_run = after_run
+        self._after_run, self._at_rest = after_run, at_rest
         self._notes = notes
         self._session = Session(site, silent)
         self._stack = contextlib.ExitStack()
@@ -61,6 +66,7 @@ class RepositoryPipeline:
         self._plan: PlanDocument | None = None
         self._integrated = Integrated()
         self._settled = ""
+        self._held: dict[str, Mapping[str, object]] = {}
         self._unkept: tuple[Finding, ...] = ()
         self._against: tuple[Finding, ...] = ()
         self._ending = False  # whether the end of the run has begun; from then on only `settle` says how it ended
@@ -121,7 +127,10 @@ class RepositoryPipeline:
             key = self._key(card)
         except (Refusal, KeyError):
             return False
-        return key == marker.key == stored.get("key") and self._still(card, marker)
+        stands = key == marker.key == stored.get("key") and self._still(card, marker)
+        if stands:
+            self._held[card.name] = stored
+        return stands
 
     def _still(self, card: Card, marker: Marker) -> bool:
         if card.phase == "launch":
@@ -158,7 +167,7 @@ class RepositoryPipeline:
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
             message = f"{card.name} met an error of the orchestrator's own: {type(error).__name__}: {error}"
             crash = Finding("CRASH", message, "Please report it with the traceback in the run folder.", pack=card.pack)
-            self._keep_traceback(card, error)
+            chronicle.keep_traceback(self._session, card.name, error)
             status, findings, headline = Status.FAIL, (crash,), ""
         redactor = self._site.redactor
         return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
@@ -189,14 +198,6 @@ class RepositoryPipeline:
         with self._session.guard:
             self._session.results[card.name] = result
         return result
-
-    def _keep_traceback(self, card: Card, error: Exception) -> None:
-        import traceback
-
-        text = "".join(traceback.format_exception(error))
-        name = card.name.replace(":", "-")
-        kept = silent(self._site.redactor, text).encode("utf-8", "backslashreplace")
-        self._site.store.write(f"runs/{self._session.ensure_run()}/raw/crash-{name}.txt", kept)
 
     def _preflight(self, _card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         began = self._site.clock.monotonic()
@@ -368,6 +369,8 @@ class RepositoryPipeline:
             chronicle.release_run_lock(self._session)
             self._site.ledger.remember()
             more = self._after_run(self._settled) if self._settled else ()
+            if closing.status is Status.PASS and len(self._held) == len(self.cards()) and not executed:
+                self._at_rest(rest_of(self, self._held, self._intact.asked, closing))
             notes = (f"note: {finding.message}; that will be done again next time" for finding in self._unkept)
             return dataclasses.replace(closing, lines=(*closing.lines, *more, *notes))
         finally:

@@ -155,6 +155,10 @@ class Planner:
             self._tools[name] = self._site.tools.identify(name)
         return self._tools[name]
 
+    def tools(self) -> Mapping[str, str]:
+        """The digest of every tool that was asked for so far; "" for one that this host does not have."""
+        return {name: record.sha256 if record is not None else "" for name, record in self._tools.items()}
+
     def missing_tools(self, pack: TaskPack) -> tuple[str, ...]:
         """Declared tools that this host does not have."""
         return tuple(name for name in pack.tools if self._identify(name) is None)

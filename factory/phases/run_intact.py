@@ -55,6 +55,11 @@ class Intact:
         self._site = site
         self._known: dict[str, tuple[Finding, ...]] = {}
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The runs that were looked at."""
+        return tuple(self._known)
+
     def damage(self, run_id: str) -> tuple[Finding, ...]:
         """As `run_damage`; a run that cannot be read, or is gone, is damaged too."""
         if run_id not in self._known:

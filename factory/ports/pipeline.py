@@ -52,6 +52,26 @@ class Closing:
     run_id: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a process that found nothing to do had before it, under the run lock.
+
+    `records` is what the engine had stored, by card; `runs` are those whose files were held against their manifests.
+    `digests` are of the packs' files, by absolute path; `ignored` are files below the packs folder that Git ignores;
+    `tools` are the digests of commands by name, "" for none;
+    `environment` names the variables that packs are given.
+    """
+
+    cards: tuple[Card, ...]
+    records: Mapping[str, Mapping[str, object]]
+    closing: Closing
+    runs: tuple[str, ...]
+    digests: Mapping[str, str]
+    ignored: frozenset[str]
+    tools: Mapping[str, str]
+    environment: tuple[str, ...]
+
+
 class Progress(Protocol):
     """Told what happens, from any thread; must not raise and must not decide."""
 

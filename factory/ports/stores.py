@@ -146,7 +146,9 @@ class FoundFile:
 
 
 class WorkTree(Protocol):
-    """The user's work tree, read only."""
+    """The user's work tree, read only. `ignored` are the files that Git ignores, once the packs folder was read."""
+
+    ignored: frozenset[str]
 
     def pack_folders(self, packs_folder: str) -> tuple[str, ...]: ...
 

@@ -40,6 +40,7 @@ WRITERS = {
     "factory/adapters/schemas.py": USERS,
     "factory/adapters/scratch.py": BASE,
     "factory/adapters/stat_rows.py": OURS,
+    "factory/adapters/standstill.py": BY_GATE,
     "factory/adapters/state_store.py": GATE,
     "factory/adapters/tools.py": OURS,
     "factory/adapters/view_files.py": BASE,
