@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from factory.model.config_document import ConfigDocument
+from factory.model.denial import DENIALS
 from factory.model.determinism import DETERMINISM
 from factory.model.documents import AcceptanceDocument, TaskDocument
 from factory.model.egress_record import EGRESS
@@ -33,6 +34,7 @@ MODELS: tuple[tuple[str, type[BaseModel]], ...] = (
     *OVERVIEWS,
     *DETERMINISM,
     *EGRESS,
+    *DENIALS,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

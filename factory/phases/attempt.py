@@ -27,6 +27,7 @@ from factory.core.planning import bounded_limits
 from factory.core.redaction import Stream
 from factory.core.scope import compile_patterns
 from factory.core.secrecy import judge_artifact_secrets, judge_secrets
+from factory.model.denial import Tried
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
@@ -43,6 +44,7 @@ class Ran:
     raw: bytes
     duration_ms: int
     findings: tuple[Finding, ...]
+    tried: tuple[Tried, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ def run_command(session: Session, planned: PlannedPack, stage: Stage, command: C
         rc = 1  # a runner that ran nothing did not succeed, whatever it says
     log = normalize_log(raw)
     record = check_record(command, rc, ended)
-    return Ran(LoggedCommand(record, log, truncated), raw, outcome.duration_ms, findings)
+    return Ran(LoggedCommand(record, log, truncated), raw, outcome.duration_ms, findings, outcome.tried)
 
 
 Heard: TypeAlias = Callable[[Ran], None]

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from factory.core.acceptance import failure_signature, judge_attempts
 from factory.core.bundling import Attempted, Change, make_bundle, required_labels, scope_lock, unique
-from factory.core.evidence import parse_document, sha256
+from factory.core.denials import DENIED_FILE, denied
+from factory.core.evidence import format_document, parse_document, sha256
 from factory.core.narrowing import narrow
 from factory.core.path_guard import display
 from factory.core.planning import bounded_limits
@@ -68,6 +69,7 @@ def _launched(session: Session, planner: Planner, planned: PlannedPack, cause: s
     tried = _attempts(session, planned, base, cause)
     status, files = _bundle(session, planner, planned, tried)
     _keep_raw(session, run_id, pack_id, tried)
+    _keep_denied(session, run_id, pack_id, tried)
     session.site.store.replace_folder(f"bundles/{pack_id}", files)
     session.causes[pack_id] = session.record(
         "pack.finished",
@@ -248,6 +250,15 @@ def _keep_raw(session: Session, run_id: str, pack_id: str, tried: tuple[Tried, .
         if one.normalized:
             rows = "".join(map(_normalized_row, one.normalized))
             session.site.store.write(f"{folder}/normalized.tsv", rows.encode("utf-8"))
+
+
+def _keep_denied(session: Session, run_id: str, pack_id: str, tried: tuple[Tried, ...]) -> None:
+    """What was tried and denied, beside the raw logs; no file where all could be seen and nothing was denied."""
+    ran = (command for one in tried for command in (*one.steps, *one.checks))
+    commands = ((each.logged.record.label, each.tried) for each in ran)
+    found = denied(pack_id, commands, (finding for one in tried for finding in one.findings), session.site.redactor)
+    if found is not None:
+        session.site.store.write(f"runs/{run_id}/raw/{pack_id}/{DENIED_FILE}", format_document(found))
 
 
 def _normalized_row(one: attempt.NormalizedArtifact) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from factory.model.denial import Tried
 from factory.model.egress import Connection
 from factory.model.layer import ScannedLayer
 from factory.model.pack import Limits
@@ -52,7 +53,8 @@ class CommandOutcome:
 
     `log` is the merged output as it came, cut at the bound; `output_bytes` counts all of it.
     `duration_ms` is monotonic time. `peak_memory` in bytes as sampled, 0 if unknown.
-    `disk_full` tells that the layer had no space or inode left at the end.
+    `disk_full` tells that the layer had no space or inode left at the end. `tried` are addresses that were
+    given to the kernel, wherever they led; None where that could not be seen.
     """
 
     ended: Ended
@@ -62,6 +64,7 @@ class CommandOutcome:
     duration_ms: int
     peak_memory: int = 0
     disk_full: bool = False
+    tried: tuple[Tried, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,3 +113,20 @@ def test_what_is_named_absent_answers_that_it_does_not_exist(machine: str) -> No
 def test_a_machine_without_table_gets_no_filter_and_programs_fit_the_kernels_bound() -> None:
     assert seccomp.program("m68k") == b""
     assert all(len(seccomp.program(machine)) // 8 < 4096 for machine in MACHINES)
+
+
+@pytest.mark.parametrize(("machine", "connect", "send_to"), [("x86_64", 42, 44), ("aarch64", 203, 206)])
+def test_the_filter_that_observes_asks_about_addresses_and_refuses_nothing(
+    machine: str, connect: int, send_to: int
+) -> None:
+    def observe(number: int, *words: int) -> int:
+        return answer(seccomp.observing(machine), number, AUDIT[machine], *words)
+
+    asked = 0x7FC00000
+    assert observe(connect, 3, 0x7F00, 16) == asked
+    assert observe(send_to, 3, 0x7F00, 1, 0, 0x7F80, 16) == asked
+    assert observe(send_to, 3, 0x7F00, 1, 0, 0, 0) == ALLOW
+    assert observe(send_to, 3, 0x7F00, 1, 0, 0x7F80, 12) == ALLOW
+    assert {observe(number) for number in range(470) if number != connect} == {ALLOW}
+    assert answer(seccomp.observing(machine), connect, 0x40000003) == ALLOW
+    assert seccomp.observing("riscv64") == b""

@@ -14,7 +14,7 @@ import socket
 import time
 from typing import Any
 
-from factory.adapters.sandbox import kernel, layout, watch, wire
+from factory.adapters.sandbox import kernel, layout, observe, watch, wire
 
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 SAMPLE = 0.03  # seconds between two looks at the memory
@@ -37,7 +37,13 @@ class Command:
     """One bubblewrap from start to burial."""
 
     def __init__(
-        self, control: socket.socket, plan: wire.Message, request: wire.Message, descriptors: list[int], layer: int
+        self,
+        control: socket.socket,
+        plan: wire.Message,
+        request: wire.Message,
+        descriptors: list[int],
+        layer: int,
+        observer: observe.Observer,
     ) -> None:
         """`descriptors` are where its output goes and, for a session, the link that its terminal is handed out on."""
         self.control = control
@@ -45,10 +51,12 @@ class Command:
         self.request = request
         self.output, *self.terminal = descriptors
         self.layer = layer
+        self.observer = observer
         self.ended = "exited"
         self.peak = 0
         self.asked: set[int] = set()  # processes that were sent SIGTERM
         self.gone = False  # the orchestrator has hung up
+        self.look = 0.0  # when to look at more than calls that wait
 
     def carry_out(self) -> wire.Message:
         """Run to the end; what happened, told when no process is left. Raises HungUp when nobody listens any more."""
@@ -63,7 +71,8 @@ class Command:
         os.close(status_out)
         if self.gone:
             raise wire.HungUp("while a command ran")
-        return {"ended": self.ended, "rc": status.get("exit-code"), "peak": self.peak, "full": full}
+        told = {"ended": self.ended, "rc": status.get("exit-code"), "peak": self.peak, "full": full}
+        return {**told, "tried": self.observer.told()}
 
     def _start(self, status: int) -> int:
         """Spawn bubblewrap; closes `status`. Its arguments travel in memory: no environment shows in a process list."""
@@ -106,12 +115,16 @@ class Command:
         poll = select.poll()
         poll.register(leader, select.POLLIN)
         poll.register(self.control, select.POLLIN)
+        if self.observer.listener >= 0:
+            poll.register(self.observer.listener, select.POLLIN)
         try:
             while True:
                 left = deadline - time.monotonic()
                 ready = {descriptor for descriptor, _ in poll.poll(max(0.0, min(SAMPLE, left)) * 1000)}
                 if leader in ready:
                     return
+                if self.observer.listener in ready and self._answered():
+                    continue
                 if self.control.fileno() in ready and self._told_to_stop():
                     return
                 if self._too_much_memory():
@@ -125,6 +138,15 @@ class Command:
                     self._ask_to_end(pid)
         finally:
             os.close(leader)
+
+    def _answered(self) -> bool:
+        """Let a call that waits go on; whether all else can wait too. However many wait, the clock has its turn."""
+        self.observer.answer()
+        now = time.monotonic()
+        if now < self.look:
+            return True
+        self.look = now + SAMPLE
+        return False
 
     def _told_to_stop(self) -> bool:
         try:

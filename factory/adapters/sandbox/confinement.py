@@ -76,6 +76,7 @@ class Confinement:
             "links": [*links, *self.links],
             "bubblewrap": self.program,
             "filter": self.filter.hex(),
+            "observing": seccomp.observing(platform.machine()).hex(),
         }
 
     def arguments(self, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from factory.adapters.sandbox import wire
 from factory.adapters.sandbox.relay import Relay, take_terminal, tell_opener
+from factory.model.denial import Tried
 from factory.model.errors import InternalError
 from factory.ports.sandbox import Person
 
@@ -41,6 +42,7 @@ class RawOutcome:
     full: bool
     log: bytes
     output_bytes: int
+    tried: tuple[Tried, ...] | None = None
 
 
 class StageUnavailable(Exception):
@@ -166,7 +168,7 @@ class StageLink:
             if terminal < 0 and ended == "exited":
                 said = os.read(output, _CHUNK).decode("utf-8", "replace").strip()
                 raise InternalError(f"no terminal could be made in the sandbox: {said or 'no word of why'}")
-            return RawOutcome(ended, reply["rc"], reply["peak"], reply["full"], b"", relay.count)
+            return _outcome(reply, ended, b"", relay.count)
         except wire.HungUp as error:
             raise InternalError(f"the supervisor of a sandbox ended during a session ({error})") from error
         except BaseException:
@@ -192,7 +194,7 @@ class StageLink:
                 while log.read():
                     pass  # nobody can write any more: what is in the pipe is all there is
                 ended = "output" if log.over and reply["ended"] == "exited" else reply["ended"]
-                return RawOutcome(ended, reply["rc"], reply["peak"], reply["full"], bytes(log.kept), log.count)
+                return _outcome(reply, ended, bytes(log.kept), log.count)
 
     def end(self) -> None:
         """End every process of the stage and wait for the proof. Raises InternalError without it."""
@@ -216,6 +218,12 @@ class StageLink:
         if self.layer >= 0:
             os.close(self.layer)
             self.layer = -1
+
+
+def _outcome(reply: wire.Message, ended: str, log: bytes, count: int) -> RawOutcome:
+    rows = reply["tried"]
+    tried = tuple(Tried(*row) for row in rows) if rows is not None else None
+    return RawOutcome(ended, reply["rc"], reply["peak"], reply["full"], log, count, tried)
 
 
 class _Log:

@@ -26,6 +26,7 @@ _RETURN = 0x06
 _KILL = 0x80000000
 _ERROR = 0x00050000
 _ALLOW = 0x7FFF0000
+_ASK = 0x7FC00000
 DENIED = _ERROR | errno.EPERM
 ABSENT = _ERROR | errno.ENOSYS
 
@@ -71,6 +72,10 @@ _JUDGED = {
     "mknod": (133, None), "mknodat": (259, 33),
 }  # fmt: skip
 
+# Asked about by the filter that only observes; see `observe`.
+_CONNECT, _SEND_TO = (42, 203), (44, 206)
+_NETLINK_ADDRESS = 12  # bytes: too short for any address that leaves the host, and what bubblewrap uses itself
+
 
 @dataclass(frozen=True, slots=True)
 class _Architecture:
@@ -105,6 +110,23 @@ def program(machine: str) -> bytes:
         if number is not None:
             code += _block(number, _judgement(name))
     code.append(_give(_ALLOW))
+    return b"".join(code)
+
+
+def observing(machine: str) -> bytes:
+    """A filter that refuses nothing, and has the kernel ask before a connection or a datagram to an address."""
+    if machine not in _ARCHITECTURES:
+        return b""
+    architecture = _ARCHITECTURES[machine]
+    column = architecture.column
+    addressed = [_argument(5), *_when(_EQUAL, 0, _ALLOW), *_when(_EQUAL, _NETLINK_ADDRESS, _ALLOW), _give(_ASK)]
+    code = [
+        *_unless(_load(_ARCH), _EQUAL, architecture.audit, _ALLOW),
+        _load(_NUMBER),
+        *_when(_EQUAL, _CONNECT[column], _ASK),
+        *_block(_SEND_TO[column], addressed),
+        _give(_ALLOW),
+    ]
     return b"".join(code)
 
 

@@ -159,4 +159,4 @@ def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:
             ended = Ended.SIGNALLED
     # A command that was ended from outside never counts as success, whatever it made of its signal.
     code = _KILLED if raw.code is None or (raw.code == 0 and ended is not Ended.EXITED) else raw.code
-    return CommandOutcome(ended, code, raw.log, raw.output_bytes, duration_ms, raw.peak, raw.full)
+    return CommandOutcome(ended, code, raw.log, raw.output_bytes, duration_ms, raw.peak, raw.full, raw.tried)

@@ -15,7 +15,7 @@ import resource
 import signal
 import socket
 
-from factory.adapters.sandbox import kernel, layout, wire
+from factory.adapters.sandbox import kernel, layout, observe, wire
 from factory.adapters.sandbox.command import Command, bury
 from factory.adapters.sandbox.layout import BUILD, MERGED, UPPER, WORK
 
@@ -36,8 +36,10 @@ def supervise(requests: socket.socket, template: wire.Message, taken: int) -> No
     kernel.die_with_parent(signal.SIGKILL)
     os.setsid()
     problem = ""
+    observer = observe.Observer(-1)
     try:
         _prepare(template)
+        observer = observe.Observer(observe.install(bytes.fromhex(template.get("observing", ""))))
     except OSError as error:
         problem = str(error)
     try:
@@ -48,10 +50,10 @@ def supervise(requests: socket.socket, template: wire.Message, taken: int) -> No
     os.close(taken)
     requests.close()
     with socket.socket(fileno=descriptors[0]) as control:
-        _serve(control, template | plan, problem)
+        _serve(control, template | plan, problem, observer)
 
 
-def _serve(control: socket.socket, plan: wire.Message, problem: str) -> None:
+def _serve(control: socket.socket, plan: wire.Message, problem: str, observer: observe.Observer) -> None:
     try:
         if problem:
             raise OSError(problem)
@@ -72,7 +74,7 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str) -> None:
                 bury()
                 wire.send(control, {"ended": True})
                 return
-            wire.send(control, Command(control, plan, request, descriptors, layer).carry_out())
+            wire.send(control, Command(control, plan, request, descriptors, layer, observer).carry_out())
     except wire.HungUp:
         bury()
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import asdict
 
 from factory import wiring
 from factory.faces.answer import Answer, finding_lines, finding_row
 from factory.faces.options import Parser, here
 from factory.model.verdict import Status
 from factory.phases.contract import choose
+from factory.phases.denied import Denials, read_denials
 from factory.phases.why import Explainer, State, Why
 
 HELP = {
@@ -19,9 +21,14 @@ Say why a pack would run again, part by part of its action key, and why its last
 it is, each finding with the smallest change of the contract that would allow it, or that none
 can. PACK is an id or the name of a folder. Runs nothing; ends with 0 when it has an answer.
 
+Or say what its last run tried and did not get, as far as the host saw it: each with the rule that
+denied it and what would allow it.
+
   factory why TASK-0101
+  factory why TASK-0101 --denied
 
 options
+  --denied              what was tried and denied, instead
   --base-ref REF        the commit that packs start from
 """,
 }
@@ -33,6 +40,7 @@ def define(command: str, parser: Parser) -> None:
     """One pack."""
     del command
     parser.add_argument("pack", metavar="PACK")
+    parser.add_argument("--denied", action="store_true")
     parser.add_argument("--base-ref", metavar="REF", default="")
 
 
@@ -42,6 +50,10 @@ def run(command: str, given: Namespace) -> Answer:
     pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
     entry = choose(pipeline.catalogue, (given.pack,))[0]
     why = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards()).why(entry)
+    if given.denied:
+        ways = {(each.finding.id, each.finding.message): each.way_out for each in why.explained}
+        read = read_denials(pipeline.site, entry.pack, why.run_id, ways) if entry.pack is not None else None
+        return Answer(Status.PASS, tuple(_denied_lines(entry.id, read)), run_id=why.run_id, details=_denied_row(read))
     details: dict[str, object] = {
         "pack": why.pack,
         "runs": why.runs_again,
@@ -72,6 +84,29 @@ def _lines(why: Why) -> list[str]:
         lines += finding_lines((each.finding,), "  ")
         lines.append(f"      {each.way_out}")
     return lines
+
+
+def _denied_lines(pack: str, denials: Denials | None) -> list[str]:
+    if denials is None:
+        return [f"{pack}: nothing is known of what was denied; it never ran here, or the run is gone"]
+    lines: list[str] = []
+    for each in denials.rows:
+        often = "" if each.count == 1 else f", {each.count} times"
+        during = f"  ({', '.join(each.during)}{often})" if each.during else ""
+        lines.append(f"denied   {each.tried} {each.what}   {each.rule}{during}")
+        lines.append(f"         {each.way_out}")
+    if denials.more:
+        lines.append(f"         and {denials.more} more, which are not told apart")
+    if "network" not in denials.observed:
+        lines.append("note: on this host it could not be seen what a pack tries to reach")
+    return lines or [f"{pack}: nothing that the host could see was denied"]
+
+
+def _denied_row(denials: Denials | None) -> dict[str, object]:
+    rows = denials.rows if denials is not None else ()
+    told = [{**asdict(each), "during": list(each.during)} for each in rows]
+    observed = list(denials.observed) if denials is not None else []
+    return {"denied": told, "observed": observed, "more": denials.more if denials is not None else 0}
 
 
 def _headline(why: Why) -> str:

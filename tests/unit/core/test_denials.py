@@ -1,0 +1,142 @@
+"""Which addresses are denials, how they are gathered, and what is said to allow each."""
+
+from __future__ import annotations
+
+import pytest
+
+from factory.core.denials import NEVER, allowed_by, denied, reachable_by, refused, rule_words
+from factory.core.redaction import Redactor
+from factory.model.denial import MOST, DenialRecord, DeniedDocument, Tried
+from factory.model.egress import Connection, Reason
+from factory.model.egress_record import ConnectionRecord, record_of
+from factory.model.finding import Finding
+from factory.model.pack import Constraints, Network
+from tests.pack_values import pack
+
+PLAIN = Redactor()
+PACK = pack()
+NETWORKED = pack(constraints=Constraints(network=Network(hosts=("a.example",))))
+
+
+def gathered(*tried: Tried, findings: tuple[Finding, ...] = ()) -> DeniedDocument | None:
+    return denied("T-1", [("step-1", tried)], findings, PLAIN)
+
+
+def row(tried: Tried) -> DenialRecord | None:
+    found = gathered(tried)
+    return found.denials[0] if found is not None else None
+
+
+@pytest.mark.parametrize(
+    "tried",
+    [
+        Tried("connect", "inet", "127.0.0.1", 8080, 3),
+        Tried("connect", "inet", "0.0.0.0", 8080, 1),
+        Tried("connect", "inet6", "::1", 443, 1),
+        Tried("connect", "inet6", "::ffff:127.0.0.1", 443, 1),
+        Tried("connect", "unix", "/tmp/own.sock", 0, 1),
+        Tried("connect", "unix", "/workspace/own.sock", 0, 1),
+        Tried("connect", "unix", "own.sock", 0, 1),
+        Tried("connect", "unix", "", 0, 1),
+        Tried("connect", "unix", "/var/run/nscd/socket", 0, 1),
+        Tried("connect", "abstract", "own", 0, 1),
+        Tried("connect", "family 16", "", 0, 1),
+        Tried("connect", "family 0", "", 0, 1),
+    ],
+    ids=lambda tried: f"{tried.family} {tried.address}",
+)
+def test_what_only_a_packs_own_processes_can_answer_is_no_denial(tried: Tried) -> None:
+    assert gathered(tried) is None
+
+
+@pytest.mark.parametrize(
+    ("tried", "what", "rule"),
+    [
+        (Tried("connect", "inet", "203.0.113.9", 443, 2), "203.0.113.9:443", "net_isolated"),
+        (Tried("send", "inet", "8.8.8.8", 53, 1), "8.8.8.8:53", "net_isolated"),
+        (Tried("connect", "inet6", "2001:db8::1", 80, 1), "[2001:db8::1]:80", "net_isolated"),
+        (Tried("connect", "inet6", "::ffff:8.8.8.8", 80, 1), "8.8.8.8:80", "net_isolated"),
+        (Tried("connect", "inet", "127.0.0.1", 53, 1), "a name, asked of a resolver", "net_isolated"),
+        (Tried("connect", "unix", "/var/run/docker.sock", 0, 1), "/var/run/docker.sock", "authority_sockets_hidden"),
+        (Tried("connect", "unix", "/tmp/.X11-unix/X0", 0, 1), "/tmp/.X11-unix/X0", "authority_sockets_hidden"),
+        (Tried("connect", "abstract", "/tmp/dbus-x", 0, 1), "@/tmp/dbus-x", "authority_sockets_hidden"),
+    ],
+)
+def test_everything_else_is_one(tried: Tried, what: str, rule: str) -> None:
+    found = row(tried)
+    assert found is not None
+    assert (found.what, found.rule, found.count, found.during) == (what, rule, tried.count, ("step-1",))
+
+
+def test_the_same_is_counted_and_too_much_is_counted_together() -> None:
+    one = Tried("connect", "inet", "203.0.113.9", 443, 2)
+    many = tuple(Tried("connect", "inet", "203.0.113.9", port, 1) for port in range(1, 300))
+    found = denied("T-1", [("step-1", (one, Tried("", "", "", 0, 7))), ("tests-1", (one, *many))], (), PLAIN)
+    assert found is not None
+    first = found.denials[0]
+    assert (first.count, first.during) == (4, ("step-1", "tests-1"))
+    assert len(found.denials) == MOST
+    assert sum(each.count for each in found.denials) + found.more == 4 + 299 + 7
+
+
+def test_findings_that_deny_are_rows_and_others_are_not() -> None:
+    findings = tuple(
+        Finding(name, f"about {name}", pack="T-1")
+        for name in ("SCOPE_OUTSIDE_ALLOWED", "LIMIT_TIME", "SECRET_IN_CHANGE", "CHECK_FAILED", "ARTIFACT_MISSING")
+    )
+    found = gathered(findings=findings)
+    assert found is not None
+    assert [(each.tried, each.rule) for each in found.denials] == [
+        ("change", "SCOPE_OUTSIDE_ALLOWED"),
+        ("exceed", "LIMIT_TIME"),
+        ("carry", "SECRET_IN_CHANGE"),
+    ]
+
+
+def test_where_nothing_could_be_seen_it_is_said() -> None:
+    found = denied("T-1", [("step-1", None)], (), PLAIN)
+    assert found is not None
+    assert found.observed == ()
+    assert gathered() is None
+
+
+def test_what_a_pack_wrote_is_inert_and_carries_no_credential() -> None:
+    found = denied(
+        "T-1",
+        [("step-1", (Tried("connect", "unix", "/run/hunter2-secret\x1b[31m", 0, 1),))],
+        (),
+        Redactor([("DEPLOY_TOKEN", b"hunter2-secret")]),
+    )
+    assert found is not None
+    assert "hunter2" not in found.denials[0].what
+    assert found.denials[0].what.isprintable()
+
+
+def test_ways_out_grant_hosts_by_name_and_never_an_address() -> None:
+    public, private = (row(Tried("connect", "inet", a, 443, 1)) for a in ("8.8.8.8", "169.254.169.254"))
+    name = row(Tried("connect", "inet", "127.0.0.1", 53, 1))
+    bus = row(Tried("connect", "unix", "/run/dbus/system_bus_socket", 0, 1))
+    assert public is not None and private is not None and name is not None and bus is not None  # noqa: PT018
+    assert allowed_by(PACK, public).startswith("no address can be allowed, only its host by name")
+    assert allowed_by(PACK, private) == NEVER
+    assert allowed_by(PACK, bus) == NEVER
+    assert 'constraints: {allow_network: ["a.example", "…"]}' in allowed_by(NETWORKED, name)
+    assert rule_words(PACK, public) == "constraints.allow_network is false"
+    assert "HTTPS_PROXY" in rule_words(NETWORKED, public)
+
+
+def connection(host: str, port: int, reason: Reason) -> ConnectionRecord:
+    return record_of(Connection(1, host, port, "", reason, 0, 0, 1), 1, "steps", 1)
+
+
+def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why() -> None:
+    assert reachable_by(PACK, connection("b.example", 443, Reason.NOT_DECLARED)) == (
+        'allow it with: constraints: {allow_network: ["b.example"]}   (and the same host in factory.toml [network])'
+    )
+    assert '"b.example:8443"' in reachable_by(NETWORKED, connection("b.example", 8443, Reason.NOT_DECLARED))
+    assert reachable_by(PACK, connection("b.example", 443, Reason.NOT_PUBLIC)) == NEVER
+    assert "another" in reachable_by(PACK, connection("b.example", 443, Reason.NOT_TLS))
+    assert refused(connection("b.example", 443, Reason.NOT_DECLARED))
+    assert refused(connection("b.example", 443, Reason.BYTES))
+    assert not refused(connection("b.example", 443, Reason.DONE))
+    assert not refused(connection("b.example", 443, Reason.UNREACHABLE))
