@@ -46,9 +46,10 @@ class Redacted:
 
 
 class Redactor:
-    """Knows the values that this user holds (name → value) and the forms of common credentials."""
+    """Knows values (name → value) and forms: of common credentials, or those given."""
 
-    def __init__(self, values: Iterable[tuple[str, bytes]] = ()) -> None:
+    def __init__(self, values: Iterable[tuple[str, bytes]] = (), forms: tuple[Form, ...] = FORMS) -> None:
+        self._forms = forms
         known = {value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)}
         self._straight = tuple((form, kind) for value, kind in known.items() for form in straight_forms(value))
         self._wrapped = tuple((form, kind) for value, kind in known.items() for form in base64_forms(value))
@@ -57,12 +58,12 @@ class Redactor:
     def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
         """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end within one."""
         if len(text) < _WORTH_KNOWING or cut:
-            found = [*self._known(text), *_in_form(text)]
-            return _united((*found, *self._started(text), *_form_started(text)) if cut else found)
+            found = [*self._known(text), *_in_form(text, self._forms)]
+            return _united((*found, *self._started(text), *_form_started(text, self._forms)) if cut else found)
         digest = hashlib.sha256(text).digest()
         if digest in self._clean:
             return ()
-        places = _united((*self._known(text), *_in_form(text)))
+        places = _united((*self._known(text), *_in_form(text, self._forms)))
         if not places and len(self._clean) < _MOST_KNOWN:
             self._clean.add(digest)
         return places
@@ -80,9 +81,9 @@ class Redactor:
         for form, _ in self._wrapped:
             begun = _overlap(unbroken.content, form)
             least = min(least, unbroken.origin(len(unbroken.content) - begun) if begun else len(text))
-        for each in FORMS:
+        for each in self._forms:
             least = min(least, len(text) - _overlap(text, each.anchor))
-        return _before_all((*_form_started(text), *_spans(text), *self._known(text)), least)
+        return _before_all((*_form_started(text, self._forms), *_spans(text, self._forms), *self._known(text)), least)
 
     def _known(self, text: bytes) -> Iterator[Place]:
         for form, kind in self._straight:
@@ -224,27 +225,27 @@ def _every(text: bytes, part: bytes) -> Iterator[int]:
         at = text.find(part, at + len(part))
 
 
-def _in_form(text: bytes) -> Iterator[Place]:
-    for form, found in _matches(text):
+def _in_form(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
+    for form, found in _matches(text, forms):
         yield Place(found.start("secret"), found.end("secret"), form.kind)
 
 
-def _spans(text: bytes) -> Iterator[Place]:
+def _spans(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
     """As `_in_form`, each from its anchor on: what names a credential is needed to know it."""
-    for form, found in _matches(text):
+    for form, found in _matches(text, forms):
         yield Place(found.start(), found.end("secret"), form.kind)
 
 
-def _matches(text: bytes) -> Iterator[tuple[Form, re.Match[bytes]]]:
-    for form in FORMS:
+def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Match[bytes]]]:
+    for form in forms:
         for at in _anchors(text, form):
             found = form.whole.match(text, at)
             if found is not None and not form.harmless(found[0], found["secret"]):
                 yield form, found
 
 
-def _form_started(text: bytes) -> Iterator[Place]:
-    for form in FORMS:
+def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
+    for form in forms:
         for at in _anchors(text, form):
             if form.begun.ends(text, at):
                 yield Place(at, len(text), form.kind)

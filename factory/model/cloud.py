@@ -1,0 +1,62 @@
+"""What a user grants of the cloud: for one host, the header that carries a credential, and where its value is.
+
+Rule: the value itself is in `Credential` alone, and no text that is made of one tells it. Does not read anything.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+BEARER, BASIC = "authorization-bearer", "basic"
+FROM_FILE, FROM_VARIABLE = "file", "env"
+
+_HEADER = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
+_SOURCE = r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[^\s\x00-\x1f\x7f]{1,1023})"
+GRANT = rf"(?P<host>[^\s*]{{1,261}}) (?P<form>{_HEADER}) (?P<source>{_SOURCE})"
+_GRANT = re.compile(GRANT)
+
+# Headers that say how a message travels: a credential in one would be a request of another kind.
+RESERVED = frozenset(
+    "connection content-encoding content-length content-range content-type date expect host http2-settings keep-alive "
+    "proxy-authenticate proxy-authorization proxy-connection range te trailer transfer-encoding upgrade via "
+    "accept-encoding".split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """One host of the user's configuration: `form` is a known scheme or the name of a header."""
+
+    host: str
+    port: int
+    form: str
+    source: str
+
+    @property
+    def place(self) -> str:
+        """The host as a contract writes it."""
+        return self.host if self.port == 443 else f"{self.host}:{self.port}"
+
+    @property
+    def header(self) -> str:
+        """The header that carries the credential, in small letters."""
+        return "authorization" if self.form in (BEARER, BASIC) else self.form
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What is added to each request to one host: a whole header value. No text made of it tells the value."""
+
+    grant: Grant
+    value: bytes = field(repr=False)
+    known: tuple[bytes, ...] = field(repr=False, default=())
+
+
+def grant_of(text: str) -> Grant | None:
+    """The grant that a line of configuration writes; None where its form does not hold."""
+    found = _GRANT.fullmatch(text)
+    if found is None or found["form"] in RESERVED:
+        return None
+    host, _, port = found["host"].partition(":")
+    return Grant(host.lower(), int(port or 443), found["form"], found["source"])
