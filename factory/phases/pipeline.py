@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from factory.core.evidence import format_document
 from factory.core.ledger_standing import ABANDONED
@@ -323,7 +323,7 @@ class RepositoryPipeline:
         if kept:
             self._settled = kept
             return Status.PASS, (), f"PASS  {kept}"
-        status = self._settle()
+        status = self._settle({card.name for card in self.cards()})
         return status, (), f"{status.value}  {self._session.run_id}"
 
     def _kept_run(self) -> str:
@@ -333,12 +333,12 @@ class RepositoryPipeline:
             return ""
         return marker.run_id if marker.status is Status.PASS and self._intact.whole(marker.run_id) else ""
 
-    def _settle(self) -> Status:
+    def _settle(self, asked: Collection[str]) -> Status:
         run_id = self._session.ensure_run()
         self._ending = True
         self._against, self._unkept = (*self._signing(), *self._unkept), ()
         enforcement = summary.keep_enforcement(self._site, run_id, measured(self._site.sandbox))
-        document = summary.run_status(self, self._integrated, enforcement, self._against)
+        document = summary.run_status(self, self._integrated, enforcement, asked, self._against)
         record_shown(self._session, document)
         cause = self._integrated.event or self._session.run_event
         elapsed = self._session.milliseconds(self._session.began)
@@ -363,9 +363,9 @@ class RepositoryPipeline:
         """Finish the run where one was minted, free the lock, say the last word."""
         try:
             if self._session.run_id and not self._ending:
-                self._settle()
+                self._settle(selected)
             status = combine((*selected.values(), *summary.verdict_of(self._against or self._unsignable or ())))
-            closing = summary.closing(self, status, executed, self._settled)
+            closing = summary.closing(self, status, selected, executed, self._settled)
             chronicle.release_run_lock(self._session)
             self._site.ledger.remember()
             more = self._after_run(self._settled) if self._settled else ()

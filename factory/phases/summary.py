@@ -6,7 +6,7 @@ not decided.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Protocol
 
 from factory.core.bundling import unique
@@ -79,14 +79,21 @@ def merge_headline(result: Integrated) -> str:
 
 
 def run_status(
-    told: Told, integrated: Integrated, enforcement: Enforcement, against: tuple[Finding, ...] = ()
+    told: Told,
+    integrated: Integrated,
+    enforcement: Enforcement,
+    asked: Collection[str],
+    against: tuple[Finding, ...] = (),
 ) -> RunStatus:
-    """The run's whole verdict as one document; `against` is what speaks against it beside the cards."""
+    """The run's whole verdict as one document; `against` is what speaks against it beside the cards.
+
+    What an earlier run remembers of a card that is not among those `asked` for is no finding of this one.
+    """
     site, session = told.site, told.session
     known = [(card, *told.result_of(card)) for card in told.cards() if card.phase != "summary"]
     heard = [(c, s, f) for c, s, f, seen in known if seen and (c.name in session.results or s is Status.PASS)]
     status = combine((*(status for _, status, _ in heard), *verdict_of(against)))
-    findings = unique((*(finding for _, _, findings in heard for finding in findings), *against))
+    findings = unique((*(finding for c, _, found in heard if c.name in asked for finding in found), *against))
     merge = integrated.merge
     statuses = {card.pack: card_status for card, card_status, _, _ in known if card.phase == "launch"}
     return RunStatus(
@@ -176,7 +183,7 @@ def _smallest(integrated: Integrated) -> tuple[str, ...]:
     return integrated.smallest or integrated.merge.smallest_conflict
 
 
-def closing(told: Told, status: Status, executed: frozenset[str], run_id: str) -> Closing:
+def closing(told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str) -> Closing:
     """The last lines of a command: findings by pack, where the report is, what to do next."""
     from factory.phases.signatures import signed_as  # late: only where something ran
 
@@ -184,14 +191,14 @@ def closing(told: Told, status: Status, executed: frozenset[str], run_id: str) -
     last = run_id or _last_run(told)
     if not run_id and told.session.run_id:
         left = f"{status.value}  the end of run {told.session.run_id} was cut off; the next run finishes it"
-        return Closing(status, (*_blocking_lines(told), "", left), told.session.run_id)
+        return Closing(status, (*_blocking_lines(told, asked), "", left), told.session.run_id)
     if not run_id and status is not Status.PASS:
-        return Closing(status, (*_blocking_lines(told), "", f"{status.value}  nothing was run"))
+        return Closing(status, (*_blocking_lines(told, asked), "", f"{status.value}  nothing was run"))
     if not run_id:
         count = f"{counted(len(packs), 'pack')} unchanged"
         what = f"{last} still holds: {count}, nothing was run" if last else "nothing was run"
         return Closing(status, (f"{status.value}  {what}",), last)
-    lines = [*_blocking_lines(told), *_report_lines(told.site, run_id, executed)]
+    lines = [*_blocking_lines(told, asked), *_report_lines(told.site, run_id, executed)]
     report = told.site.store.root / "runs" / run_id / INTEGRATOR / "FINAL_REPORT.md"
     try:
         shown = report.relative_to(told.site.repository.root)
@@ -221,9 +228,9 @@ def _last_run(told: Told) -> str:
     return next((event.run_id for event in told.site.ledger.newest("integrate.finished")), "")
 
 
-def _blocking_lines(told: Told) -> list[str]:
+def _blocking_lines(told: Told, asked: Collection[str]) -> list[str]:
     by_pack: dict[str, list[Finding]] = {}
-    for card in told.cards():
+    for card in (card for card in told.cards() if card.name in asked):
         for finding in told.result_of(card)[1]:
             known = by_pack.setdefault(finding.pack, [])
             if finding not in known:

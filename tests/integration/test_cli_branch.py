@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from pathlib import Path
 from typing import cast
 
 import pytest
 
+from factory import wiring
 from factory.adapters.objects import GitObjects
+from factory.faces.oneshot import run_cards
+from factory.faces.progress import PlainProgress
+from factory.faces.terminal import Palette
 from factory.model.errors import Refusal
+from factory.model.verdict import Status
 from factory.phases.branch import make_branch
+from factory.phases.pipeline import RepositoryPipeline
 from tests import in_process
 from tests.world import World
 
@@ -154,6 +161,59 @@ def test_no_branch_of_what_did_not_pass(world: World) -> None:
     ended = world.factory("integrate", "--branch")
     assert ended.rc == 2
     assert world.git("branch", "--list", "codex/*") == ""
+
+
+@pytest.mark.parametrize(("at", "runs"), [("Z_integrator/STATUS.json", 2), ("Z_integrator/FINAL_REPORT.md", 1)])
+def test_what_a_crashed_summary_left_is_no_finding_of_a_branch(tmp_path: Path, at: str, runs: int) -> None:
+    world = World(tmp_path / "repo")
+    world.pack("TASK-0101-one", PACK)
+    world.commit()
+    crash_at(world, at)
+    ended = world.factory("integrate", "--branch")
+    assert ended.rc == 0, ended.text
+    assert "CRASH" not in ended.text
+    assert len(world.runs()) == runs  # a new one where the end had not begun; else the next start finishes it
+    assert f"Branch    codex/{world.runs()[-1]} at " in ended.out
+    assert world.status()["status"] == "PASS"
+    assert world.git("rev-parse", f"codex/{world.runs()[-1]}^{{tree}}").strip() == world.status()["merged_tree"]
+    assert "CRASH" not in (world.last() / "FINAL_REPORT.txt").read_text()
+
+
+def crash_at(world: World, name: str) -> None:
+    """The main job with a defect: whoever writes the file `name` raises."""
+    site = in_process.site(world, store=lambda store: Defective(store, name))
+    pipeline = RepositoryPipeline(site, wiring.Silent(), lambda: ())
+    display = PlainProgress(io.StringIO(), Palette(False), lambda: 0.0)
+    closing = run_cards(pipeline, ["oneshot"], 1, display, world.state / "state" / "doit.sqlite3")
+    cast("GitObjects", site.objects).close()
+    assert closing.status is Status.FAIL
+    assert "  CRASH  summary met an error of the orchestrator's own: RuntimeError: a defect" in closing.lines
+
+
+class Defective:
+    """A store that raises where one file is written."""
+
+    def __init__(self, store, name: str) -> None:
+        self._store, self._name = store, name
+
+    def __getattr__(self, name: str):
+        return getattr(self._store, name)
+
+    def write(self, path: str, content: bytes) -> None:
+        if path.endswith(self._name):
+            raise RuntimeError("a defect")
+        self._store.write(path, content)
+
+
+def test_a_pack_that_was_not_asked_for_is_not_told_of(tmp_path: Path) -> None:
+    world = World(tmp_path / "repo")
+    world.pack("TASK-0101-one", PACK)
+    world.pack("TASK-0102-two", "scope: {allowed_paths: [docs/]}\n", "checks: [{name: no, run: 'false'}]\n")
+    world.commit()
+    assert world.factory("oneshot").rc == 2
+    ended = world.factory("launch", "TASK-0101")
+    assert ended.rc == 0, ended.text
+    assert "TASK-0102" not in ended.text
 
 
 def test_uncommitted_packs_are_said(world: World) -> None:
