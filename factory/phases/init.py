@@ -18,34 +18,54 @@ FIRST_ID, FIRST_FOLDER = "TASK-0001", "TASK-0001-file-inventory"
 _OUTPUTS = ("docs/file-inventory.md", "FILE-INVENTORY.md", "file-inventory/README.md")
 _TOP = {"gitignore": ".gitignore", "dodo.py": "dodo.py", "noxfile.py": "noxfile.py", "factory.toml": "factory.toml"}
 
+IMPORT = "from factory.dodo import DOIT_CONFIG, task_factory"
+IMPORT_BESIDE_ANOTHER = f"""\
+import os
+import sys
+
+# This repository has a `factory` of its own, which doit would find first: look here last.
+sys.path.sort(key=lambda path: path == os.path.dirname(__file__))
+
+{IMPORT}  # noqa: E402"""
+
 Ignored = Callable[[Iterable[str]], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was written and what was kept because it stood there, as paths from the root."""
+    """What was written and what was kept because it stood there, as paths from the root.
+
+    `imports` is the text by which a dodo.py of this repository gets our tasks.
+    """
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
+    imports: str = IMPORT
 
 
 def begin(ground: Ground, templates: Mapping[str, str], packs_folder: str, ignored: Ignored) -> Begun:
     """Write what a repository needs and, where it has no task pack yet, a first one. Raises Refusal."""
     written: list[str] = []
     kept: list[str] = []
-    marks = {"@PACKS@": packs_folder}
+    imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(ground) else IMPORT
+    marks = {"@PACKS@": packs_folder, "@IMPORTS@": imports}
     for name, path in _TOP.items():
         new = ground.create(path, filled(templates[name], marks).encode())
         (written if new else kept).append(path)
     if any(PACK_FOLDER.fullmatch(name) for name in ground.names(packs_folder)):
-        return Begun(tuple(written), (*kept, f"{packs_folder}/"))
+        return Begun(tuple(written), (*kept, f"{packs_folder}/"), imports)
     folder = f"{packs_folder}/{FIRST_FOLDER}"
     marks |= {"@FOLDER@": folder, "@OUTPUT@": free_output(ground, folder, ignored)}
     for name, text in templates.items():
         if name not in _TOP:
             path = f"{folder}/{name}"
             (written if ground.create(path, filled(text, marks).encode()) else kept).append(path)
-    return Begun(tuple(written), tuple(kept))
+    return Begun(tuple(written), tuple(kept), imports)
+
+
+def _has_own_factory(ground: Ground) -> bool:
+    """Whether `import factory` finds something of this repository where its root is looked at first."""
+    return "factory.py" in ground.names("") or "__init__.py" in ground.names("factory")
 
 
 def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import World, environment, run
+from tests.world import BIN, World, environment, run
 
 pytestmark = pytest.mark.linux
 
@@ -97,6 +97,34 @@ def test_dodo_of_another_is_kept_and_the_line_to_add_is_named(tmp_path: Path) ->
     ended = world.factory("init")
     assert "from factory.dodo import DOIT_CONFIG, task_factory" in ended.out
     assert world.factory("oneshot").rc == 0  # the command line needs no dodo.py
+
+
+OWN = "raise RuntimeError('the factory of this repository was imported')\n"
+
+
+@pytest.mark.parametrize("path", ["factory/__init__.py", "factory.py"])
+def test_repository_with_a_factory_of_its_own_gets_a_dodo_that_imports_ours(tmp_path: Path, path: str) -> None:
+    world = Theirs(tmp_path / "r", {path: OWN})
+    ended = run([str(BIN / "factory"), "init"], world.root)
+    assert ended.rc == 0, ended.text
+    for words in (["doit", "list"], ["doit", "-n", "2", "oneshot"], ["python", "-P", "-m", "doit", "oneshot"]):
+        # With a hash seed each is a start of its own: what imports ours ahead would show nothing.
+        ended = run([str(BIN / words[0]), *words[1:]], world.root, PYTHONHASHSEED="0")
+        assert ended.rc == 0, ended.text
+    assert ended.out.startswith("PASS ")
+    ended = run([str(BIN / "nox"), "-s", "contract"], world.root, PYTHONHASHSEED="0")
+    assert ended.rc == 0, ended.text
+    world.write("dodo.py", "")
+    kept = run([str(BIN / "factory"), "init"], world.root)
+    assert "  sys.path.sort(key=lambda path: path == os.path.dirname(__file__))\n" in kept.out
+
+
+def test_a_folder_named_factory_that_is_no_package_changes_nothing(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {"factory/plan.txt": "x\n"})
+    assert world.factory("init").rc == 0
+    assert "sys.path" not in (world.root / "dodo.py").read_text()
+    listed = world.doit("list", PYTHONHASHSEED="0")
+    assert listed.rc == 0, listed.text
 
 
 def test_init_works_from_a_subfolder_and_before_the_first_commit(tmp_path: Path) -> None:

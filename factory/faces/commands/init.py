@@ -35,14 +35,12 @@ def run(command: str, given: Namespace) -> Answer:
     begun = started.begun
     lines = [*(f"wrote  {path}" for path in begun.written), *(f"kept   {path}" for path in begun.kept)]
     if not started.has_tasks:
-        lines += ["", "dodo.py was kept and does not make our tasks yet; add to it:", f"  {_IMPORT}"]
+        lines += ["", "dodo.py was kept and does not make our tasks yet; add to it:"]
+        lines += [f"  {line}".rstrip() for line in begun.imports.splitlines()]
     lines += ["", *finding_lines(started.findings)] if started.findings else []
     lines += ["", *_next(started.has_commit, begun.written)]
     details = {"written": list(begun.written), "kept": list(begun.kept)}
     return Answer(of_findings(started.findings), tuple(lines), started.findings, details=details)
-
-
-_IMPORT = "from factory.dodo import DOIT_CONFIG, task_factory"
 
 
 def _next(has_commit: bool, written: tuple[str, ...]) -> list[str]:
