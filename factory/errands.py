@@ -149,7 +149,9 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
     try:
         objects = GitObjects(nowhere, state / "git")
         views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
-        sandbox = sandbox_here(views, objects, SandboxSetting(state, config.isolation, config.python))
+        sandbox = sandbox_here(
+            views, objects, SandboxSetting(state, config.isolation, config.python, backend=config.backend)
+        )
         try:
             return sandbox.measure(), ()
         finally:

@@ -107,7 +107,7 @@ def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "
     objects = GitObjects(found, state / (apart or "git"), redactor=redactor)
     views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
     unconfined = config.required <= config.accepted_missing
-    setting = SandboxSetting(state, config.isolation, config.python, unconfined=unconfined)
+    setting = SandboxSetting(state, config.isolation, config.python, unconfined=unconfined, backend=config.backend)
     sandbox = sandbox_here(views, objects, setting)
     return Site(
         repository=found,

@@ -12,7 +12,7 @@ from pathlib import Path
 from factory.adapters.sandbox import host, kernel
 from factory.adapters.sandbox.linux import LinuxSandbox, SandboxSetting
 from factory.adapters.sandbox.stage import LinuxStage
-from factory.model.config import IsolationMode
+from factory.model.config import Backend, IsolationMode
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
 from factory.ports.egress import Outside
@@ -76,9 +76,10 @@ def sandbox(
     python: str = "",
     texts: Mapping[str, str] = TEXTS,
     outside: Outside | None = None,
+    backend: Backend = Backend.FULL,
 ) -> Iterator[tuple[LinuxSandbox, Folder]]:
     views = Folder(root, texts)
-    setting = SandboxSetting(root / "state", mode, python, bubblewrap, outside=outside)
+    setting = SandboxSetting(root / "state", mode, python, bubblewrap, outside=outside, backend=backend)
     made = LinuxSandbox(views, views, setting)
     try:
         yield made, views

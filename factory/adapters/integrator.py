@@ -83,6 +83,9 @@ class IntegratorProcess:
             said = display(lines[-1])[:_LONGEST] if lines else "nothing"
             raise _failed(f"it ended with {done.returncode} and said: {said}")
         try:
+            for made in place.iterdir():
+                if made.is_file() and not made.is_symlink():
+                    made.chmod(0o644)  # in some confinements it cannot set modes itself
             return (place / "MERGE.json").read_bytes()
         except OSError as error:
             raise _failed(f"it ended well, and its MERGE.json cannot be read: {error.strerror}") from error

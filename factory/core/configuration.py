@@ -4,10 +4,10 @@ The rule: the repository may tighten safety, only the user (file, environment, f
 Bad values are findings with their place, never exceptions; where there is one, the value from the
 layer below stands, and the finding blocks. Pure: does not know where files are, nor the environment.
 
-Safety, by setting: `accept_missing` is the user's alone, and what the repository lists as `required`
-is taken out of what the user's file accepts. `protected` only grows. The repository's `ceilings`
-only lower the user's, its `network.hosts` are among the user's where the user names any, and it
-cannot turn `overlap` to merge where the user's file says block. Nor can it ask for less signing
+Safety, by setting: `accept_missing` and `backend` are the user's alone, and what the repository lists as
+`required` is taken out of what the user's file accepts. `protected` only grows. The repository's
+`ceilings` only lower the user's, its `network.hosts` are among the user's where the user names any, and
+it cannot turn `overlap` to merge where the user's file says block. Nor can it ask for less signing
 than the user's file, or name keys that are not among the user's.
 """
 
@@ -32,7 +32,7 @@ USER_FILE = "the user's factory.toml"
 _PREFIX = "FACTORY_"
 _TYPO_CUTOFF = 0.85
 _SIMPLE = (
-    *("packs_folder", "base_ref", "overlap", "isolation", "python", "workers", "recheck_budget"),
+    *("packs_folder", "base_ref", "overlap", "isolation", "backend", "python", "workers", "recheck_budget"),
     *("signing_policy", "signing_key_ids"),
 )
 _ADDITIVE = frozenset({"required", "accept_missing", "protected"})
@@ -150,6 +150,8 @@ class _Merged:
         users = self._user.get(name)
         if name == "accept_missing" and value:
             return "a repository cannot accept that a property is missing"
+        if name == "backend":
+            return "a repository cannot choose what confines packs"
         if name.startswith("ceilings_") and users is not None and value > users:
             return f"{value} is over the user's ceiling of {users}"
         if name == "overlap" and users is Overlap.BLOCK and value is Overlap.MERGE:

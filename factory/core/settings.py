@@ -15,7 +15,7 @@ from enum import Enum
 from factory.core.scope import problem_with_pattern
 from factory.core.wording import found, nearest, quoted
 from factory.model import forms
-from factory.model.config import IsolationMode, Overlap
+from factory.model.config import Backend, IsolationMode, Overlap
 from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.model.signing import KEY_ID, SigningPolicy
@@ -197,6 +197,7 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("workers", "run", "workers", _whole(0, MOST_WORKERS), numeric=True),
     Setting("isolation", "run", "isolation", _choice(IsolationMode)),
+    Setting("backend", "run", "backend", _choice(Backend)),
     Setting("python", "run", "python", _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path")),
     Setting("overlap", "integration", "overlap", _choice(Overlap)),
     Setting("recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True),

@@ -39,6 +39,20 @@ class IsolationMode(enum.Enum):
     WORKTREE = "worktree"
 
 
+class Backend(enum.Enum):
+    """What confines packs, best first; AUTO is the first of them that works on the host.
+
+    The orchestrator's own namespaces, system call filter and quota overlay; bubblewrap alone, where nothing else may
+    make namespaces; Landlock and a filter without any namespace; nothing.
+    """
+
+    AUTO = "auto"
+    FULL = "full"
+    BUBBLEWRAP = "bubblewrap"
+    LANDLOCK = "landlock"
+    NONE = "none"
+
+
 REQUIRED_BY_DEFAULT = frozenset(Property)
 
 
@@ -48,7 +62,8 @@ class Config:
 
     `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a
     pack may declare; `accepted_missing` names properties whose absence the user accepts;
-    `python` is another interpreter for packs (empty: the orchestrator's own);
+    `backend` is the user's choice of what confines packs; `python` is another interpreter for packs
+    (empty: the orchestrator's own);
     `recheck_budget` is how many extra acceptance runs may be spent on naming a culprit;
     `signing_key_ids` are the keys that `required-from` means.
     """
@@ -61,6 +76,7 @@ class Config:
     ceilings: Limits | None = None
     overlap: Overlap = Overlap.BLOCK
     isolation: IsolationMode = IsolationMode.AUTO
+    backend: Backend = Backend.AUTO
     python: str = ""
     network_hosts: tuple[str, ...] = ()
     workers: int = 0

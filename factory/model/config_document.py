@@ -75,6 +75,9 @@ class RunSection(Part):
 
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="Packs at once; 0 chooses by the host.")
     isolation: Literal["auto", "overlay", "worktree"] = Field("auto", description="How a pack's view is made.")
+    backend: Literal["auto", "full", "bubblewrap", "landlock", "none"] = Field(
+        "auto", description="User's own file only: what confines packs."
+    )
     python: Program = Field("", description="Absolute path of another interpreter for packs.")
 
 

@@ -161,7 +161,7 @@ def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.Mon
     from factory.adapters.sandbox import bubblewrap
 
     leaky = ("--unshare-user", "--unshare-pid", "--uid", "1000", "--gid", "1000", "--die-with-parent")
-    monkeypatch.setattr(bubblewrap, "_isolation", lambda: iter(leaky))
+    monkeypatch.setattr(bubblewrap, "isolation_words", lambda: iter(leaky))
     with sandbox(tmp_path) as (made, _):
         enforcement = made.measure()
     assert {"tcp", "udp", "abstract socket"} <= set(enforcement.escaped)
@@ -171,7 +171,7 @@ def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_sandbox_without_filter_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from factory.adapters.sandbox import seccomp
 
-    monkeypatch.setattr(seccomp, "program", lambda machine: b"")
+    monkeypatch.setattr(seccomp, "program", lambda machine, sockets=True: b"")
     with sandbox(tmp_path) as (made, _):
         enforcement = made.measure()
     assert Property.SYSCALLS_FILTERED not in enforcement.given
@@ -214,7 +214,9 @@ def test_what_the_kernel_refuses_is_told_in_a_clause_and_the_next_stage_opens(tm
 
 def test_an_absent_source_of_every_stage_is_told_too(tmp_path: Path) -> None:
     owner = {"as_root": os.geteuid() == 0, "uid": os.geteuid(), "gid": os.getegid(), "epoch": 0}
-    launcher = Launcher({**owner, "binds": {"/x": str(tmp_path / "absent")}, "folders": [], "links": []})
+    launcher = Launcher(
+        {"backend": "full", **owner, "binds": {"/x": str(tmp_path / "absent")}, "folders": [], "links": []}
+    )
     try:
         with pytest.raises(StageUnavailable, match="absent"):
             launcher.open_stage({"lowers": [], "writable": "", "size": MIB, "inodes": 100, "processes": 9})

@@ -1,4 +1,4 @@
-"""Every shipped pack passes, gives the same bundle through both kinds of isolation and for any user, and is narrow."""
+"""Every shipped pack passes, gives the same bundle through every backend and for any user, and is narrow."""
 
 from __future__ import annotations
 
@@ -66,16 +66,26 @@ def clone(origin: Path, folder: Path) -> Path:
     return folder
 
 
-def oneshot(
-    repository: Path, isolation: str = "overlay", *, ordinary: bool = False
-) -> subprocess.CompletedProcess[str]:
-    return run_doit(repository, "oneshot", isolation, ordinary=ordinary)
+# What a user says to have packs confined in one way, and to accept what it lacks.
+WAYS = {
+    "overlay": {"FACTORY_ISOLATION": "overlay"},
+    "worktree": {"FACTORY_ISOLATION": "worktree", "FACTORY_ACCEPT_MISSING": "disk_bounded"},
+    "bubblewrap": {"FACTORY_BACKEND": "bubblewrap", "FACTORY_ACCEPT_MISSING": "disk_bounded"},
+    "landlock": {
+        "FACTORY_BACKEND": "landlock",
+        "FACTORY_ACCEPT_MISSING": "disk_bounded,fs_read_scoped,fs_write_scoped,pids_bounded",
+    },
+}
+
+
+def oneshot(repository: Path, way: str = "overlay", *, ordinary: bool = False) -> subprocess.CompletedProcess[str]:
+    return run_doit(repository, "oneshot", way, ordinary=ordinary)
 
 
 def run_doit(
-    repository: Path, task: str, isolation: str = "overlay", *, ordinary: bool = False
+    repository: Path, task: str, way: str = "overlay", *, ordinary: bool = False
 ) -> subprocess.CompletedProcess[str]:
-    """`doit TASK` with a worktree's missing quota accepted, as a user of that mode would."""
+    """`doit TASK` with packs confined in one of WAYS."""
     home = repository.parent / "home"
     home.mkdir(exist_ok=True)
     environment = {
@@ -83,8 +93,7 @@ def run_doit(
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home),
         "PYTHONPATH": str(ROOT),
-        "FACTORY_ISOLATION": isolation,
-        **({"FACTORY_ACCEPT_MISSING": "disk_bounded"} if isolation == "worktree" else {}),
+        **WAYS[way],
     }
     words = ["-m", "doit", task]
     if ordinary:
@@ -132,19 +141,22 @@ def test_every_pack_passes_and_two_of_them_change_files(first: Path) -> None:
     assert status(first)["status"] == "PASS"
 
 
-def test_bundles_from_full_worktrees_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", ["worktree", "bubblewrap", "landlock"])
+def test_bundles_from_every_backend_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path, way: str) -> None:
     other = clone(origin, tmp_path / "repository")
-    passed(oneshot(other, "worktree"))
+    passed(oneshot(other, way))
     assert bundles(other) == bundles(first)
+    accepted = set(status(other)["properties_accepted"])
+    assert "disk_bounded" in accepted <= {*WAYS[way]["FACTORY_ACCEPT_MISSING"].split(",")}
+    report = next((other / ".factory" / "runs").glob("*/Z_integrator/FINAL_REPORT.md")).read_text()
+    assert all(name in "".join(report.splitlines(keepends=True)[:8]) for name in accepted)
 
 
-@pytest.mark.parametrize("isolation", ["overlay", "worktree"])
-def test_bundles_of_an_ordinary_user_are_the_same_bytes(
-    origin: Path, first: Path, tmp_path: Path, isolation: str
-) -> None:
+@pytest.mark.parametrize("way", ["overlay", "worktree", "landlock"])
+def test_bundles_of_an_ordinary_user_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path, way: str) -> None:
     other = clone(origin, tmp_path / "repository")
     # Where the tests themselves run as an ordinary user, this is a second run of the same.
-    passed(oneshot(other, isolation, ordinary=os.geteuid() == 0))
+    passed(oneshot(other, way, ordinary=os.geteuid() == 0))
     assert bundles(other) == bundles(first)
 
 

@@ -75,18 +75,19 @@ MOUNT_POINTS = ("/dev", "/home/pack", "/proc", "/run", "/tmp", "/var", "/workspa
 
 def arguments(view: HostView, places: Places, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     """Everything before the command: namespaces, mounts and environment."""
-    return (*_isolation(), *_mounts(view, places), *_environment(view, environment), "--chdir", WORKSPACE)
+    return (*isolation_words(), *_mounts(view, places), *environment_words(view, environment), "--chdir", WORKSPACE)
 
 
-def command(run: str, cwd: str) -> tuple[str, ...]:
+def command(run: str, cwd: str, workspace: str = WORKSPACE) -> tuple[str, ...]:
     """The words that carry out a command line of a pack in a folder below the workspace."""
     if cwd in {"", "."}:
         return ("/bin/sh", "-c", run)
     enter = 'cd -- "$1" || exit 126; exec /bin/sh -c "$2"'
-    return ("/bin/sh", "-c", enter, "sh", f"{WORKSPACE}/{cwd}", run)
+    return ("/bin/sh", "-c", enter, "sh", f"{workspace}/{cwd}", run)
 
 
-def _isolation() -> Iterator[str]:
+def isolation_words() -> Iterator[str]:
+    """Every namespace and no capability."""
     yield from ("--unshare-all", "--unshare-user", "--uid", str(USER_ID), "--gid", str(USER_ID))
     yield from ("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", HOST_NAME)
 
@@ -102,7 +103,8 @@ def _mounts(view: HostView, places: Places) -> Iterator[str]:
     yield from ("--bind", places.workspace, WORKSPACE)
 
 
-def _environment(view: HostView, extra: tuple[tuple[str, str], ...]) -> Iterator[str]:
+def environment_words(view: HostView, extra: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """The constant variables, then what the view and the pack add."""
     path = ":".join((*view.path, *SYSTEM_PATH))
     merged = dict((*CONSTANT_ENVIRONMENT, ("PATH", path), *view.environment, *extra))
     yield "--clearenv"

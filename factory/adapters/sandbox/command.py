@@ -1,6 +1,7 @@
 """One command of a stage: bubblewrap from its start to the burial of everything it started.
 
-Runs inside the supervisor; stdlib only. Does not know what the command means.
+Runs inside the supervisor; stdlib only. Backends that start or end a command in another way override a
+step. Does not know what the command means.
 """
 
 from __future__ import annotations
@@ -19,18 +20,29 @@ from factory.adapters.sandbox import kernel, layout, observe, watch, wire
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 SAMPLE = 0.03  # seconds between two looks at the memory
 # A pack gets every signal as any program does, whatever Python, a shell or `nohup` made us ignore or block.
-_SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def bury() -> None:
-    """Kill and reap until no descendant is left; as subreaper of all, ECHILD is the proof."""
+    """Kill and reap until no descendant is left; as subreaper of all, ECHILD is the proof.
+
+    All that is dead is reaped before the next look, or a chain of processes that start one another would leave more
+    dead behind than are taken away. A group is killed at once, which no fork in it can outrun.
+    """
+    own = os.getpgrp()
     while True:
-        for child in watch.children_of(os.getpid()):
-            os.kill(child, signal.SIGKILL)
         try:
-            os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
         except ChildProcessError:
             return
+        for child in watch.children_of(os.getpid()):
+            with contextlib.suppress(ProcessLookupError):
+                group = os.getpgid(child)
+                if group != own:
+                    os.killpg(group, signal.SIGKILL)
+                os.kill(child, signal.SIGKILL)
+        os.sched_yield()
 
 
 class Command:
@@ -57,27 +69,42 @@ class Command:
         self.asked: set[int] = set()  # processes that were sent SIGTERM
         self.gone = False  # the orchestrator has hung up
         self.look = 0.0  # when to look at more than calls that wait
+        self.status = -1  # where bubblewrap tells how the command ended
 
     def carry_out(self) -> wire.Message:
         """Run to the end; what happened, told when no process is left. Raises HungUp when nobody listens any more."""
-        _fresh_scratch(self.plan)
-        status_out, status_in = os.pipe()
-        pid = self._start(status_in)
+        self.make_room()
+        pid = self.start()
         os.close(self.output)
         self._wait(pid)
-        full = _is_full(self.layer) or _is_full_at(layout.SCRATCH)
+        self.note_end(pid)
+        full = self.is_full()
         bury()
-        status = _read_status(status_out)
-        os.close(status_out)
+        code = self.exit_code()
         if self.gone:
             raise wire.HungUp("while a command ran")
-        told = {"ended": self.ended, "rc": status.get("exit-code"), "peak": self.peak, "full": full}
+        told = {"ended": self.ended, "rc": code, "peak": self.peak, "full": full}
         return {**told, "tried": self.observer.told()}
 
-    def _start(self, status: int) -> int:
-        """Spawn bubblewrap; closes `status`. Its arguments travel in memory: no environment shows in a process list."""
-        words = ["--json-status-fd", str(status)]
-        passed = [status, *self.terminal]
+    # --- the steps that a backend may take in its own way
+
+    def make_room(self) -> None:
+        """An empty /tmp, home and /dev/shm; those of the command before are let go only now, off its critical path."""
+        with contextlib.suppress(OSError):  # the first command finds none
+            kernel.unmount(layout.SCRATCH)
+        layout.mount_bounded(layout.SCRATCH, self.plan["size"], self.plan["inodes"])
+        for name, mode in (("tmp", 0o1777), ("shm", 0o1777), ("home", 0o755)):
+            os.mkdir(f"{layout.SCRATCH}/{name}")
+            os.chmod(f"{layout.SCRATCH}/{name}", mode)
+
+    def start(self) -> int:
+        """Spawn bubblewrap. Its arguments travel in memory: no environment shows in a process list."""
+        self.status, told = os.pipe()
+        return self.spawn([told], ["--json-status-fd", str(told)])
+
+    def spawn(self, passed: list[int], words: list[str]) -> int:
+        """Start bubblewrap with `words` before the request's own; the `passed` descriptors are closed here."""
+        passed += self.terminal
         if self.plan["filter"]:  # a machine without a filter says so in its enforcement
             passed.append(_memory_file("filter", bytes.fromhex(self.plan["filter"])))
             words += ["--seccomp", str(passed[-1])]
@@ -101,12 +128,34 @@ class Command:
                     (os.POSIX_SPAWN_DUP2, self.output, 1),
                     (os.POSIX_SPAWN_DUP2, self.output, 2),
                 ],
-                setsigdef=_SIGNALS,
+                setsigdef=SIGNALS,
                 setsigmask=(),
             )
         finally:
             for descriptor in passed:
                 os.close(descriptor)
+
+    def tend(self, pid: int) -> None:
+        """What must be done now and then while the command runs."""
+
+    def note_end(self, pid: int) -> None:
+        """What must be looked at before everything is buried."""
+
+    def is_full(self) -> bool:
+        """Whether a bounded file system of the stage has no room left."""
+        return _is_full(self.layer) or _is_full_at(layout.SCRATCH)
+
+    def exit_code(self) -> int | None:
+        """The command's own, None where it never ended by itself; asked once, when nothing runs any more."""
+        status = _read_status(self.status)
+        os.close(self.status)
+        return status.get("exit-code")
+
+    def spared(self, pid: int) -> set[int]:
+        """Processes of ours that must outlive the grace: bubblewrap and its init."""
+        return {pid, *watch.children_of(pid)}
+
+    # --- until it ends
 
     def _wait(self, pid: int) -> None:
         """Until bubblewrap is gone or must go: watch the clock, the memory and the orchestrator."""
@@ -127,6 +176,7 @@ class Command:
                     continue
                 if self.control.fileno() in ready and self._told_to_stop():
                     return
+                self.tend(pid)
                 if self._too_much_memory():
                     return
                 if time.monotonic() >= deadline:
@@ -165,8 +215,8 @@ class Command:
         return False
 
     def _ask_to_end(self, pid: int) -> None:
-        """SIGTERM, once each, to what the pack started; bubblewrap and its init must outlive the grace."""
-        own = {pid, *watch.children_of(pid)}
+        """SIGTERM, once each, to what the pack started."""
+        own = self.spared(pid)
         for each in watch.descendants_of(os.getpid()):
             if each not in own and each not in self.asked:
                 self.asked.add(each)
@@ -178,16 +228,6 @@ def _signal(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return  # it ended by itself in between
-
-
-def _fresh_scratch(plan: wire.Message) -> None:
-    """An empty /tmp, home and /dev/shm; those of the command before are let go only now, off its critical path."""
-    with contextlib.suppress(OSError):  # the first command finds none
-        kernel.unmount(layout.SCRATCH)
-    layout.mount_bounded(layout.SCRATCH, plan["size"], plan["inodes"])
-    for name, mode in (("tmp", 0o1777), ("shm", 0o1777), ("home", 0o755)):
-        os.mkdir(f"{layout.SCRATCH}/{name}")
-        os.chmod(f"{layout.SCRATCH}/{name}", mode)
 
 
 def _memory_file(name: str, content: bytes) -> int:

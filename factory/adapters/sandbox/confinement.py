@@ -1,4 +1,4 @@
-"""One way of confining on this host, fixed: a binary, a filter and a view of the system.
+"""One way of confining on this host, fixed: a backend, a binary, a filter and a view of the system.
 
 Turns folders and limits into the template and the plan that a supervisor carries out. The probe and every
 stage use the same value, so what was proved is what is in force. Does not know whether it works.
@@ -7,15 +7,29 @@ stage use the same value, so what was proved is what is in force. Does not know 
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
-from factory.adapters.sandbox import layout, seccomp, system_view, wire
-from factory.adapters.sandbox.bubblewrap import EPOCH, MOUNT_POINTS, HostView, Places, arguments
+from factory.adapters.fs_guard import make_folder, remove_tree
+from factory.adapters.sandbox import layout, plain_words, seccomp, system_view, wire
+from factory.adapters.sandbox.bubblewrap import (
+    EPOCH,
+    HOME,
+    MOUNT_POINTS,
+    WORKSPACE,
+    HostView,
+    Mount,
+    Places,
+    arguments,
+    command,
+)
 from factory.adapters.sandbox.host import Bubblewrap, acts_as_root, sandbox_owner
-from factory.adapters.sandbox.python_env import PythonView
+from factory.adapters.sandbox.python_env import Interpreter, PythonView
+from factory.model.config import Backend
 from factory.model.layer import LayerKind
 from factory.model.pack import Limits
 
@@ -34,10 +48,14 @@ _FOR_BUBBLEWRAP = {"/dev": "/dev", "/proc": "/proc"}
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What a stage shows at /workspace: read-only folders (topmost first) under a private layer, or one writable."""
+    """What a stage shows at /workspace: read-only folders (topmost first) under a private layer, or one writable.
+
+    `scratch` is where a backend without mounts of its own has /tmp and home.
+    """
 
     lowers: tuple[Path, ...] = ()
     writable: Path | None = None
+    scratch: Path | None = None
 
     @property
     def kind(self) -> LayerKind:
@@ -46,16 +64,32 @@ class Folders:
         return LayerKind.TRUSTED if acts_as_root() else LayerKind.USER
 
 
+Request = Callable[[str, str, tuple[tuple[str, str], ...]], wire.Message]
+
+
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """See the module. `binds` (path in the stage → host path) and `links` make up the stage's own root."""
+    """See the module. `binds` (path in the stage → host path) and `links` make up the stage's own root.
 
-    bubblewrap: Bubblewrap
-    program: str
-    binds: Mapping[str, str]
-    links: tuple[tuple[str, str], ...]
+    `bubblewrap` is None where Landlock, of this version, does without. `sized` tells that the binary bounds a tmpfs.
+    """
+
+    backend: Backend
+    overlay: bool
     view: HostView
     filter: bytes
+    bubblewrap: Bubblewrap | None = None
+    program: str = ""
+    binds: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    links: tuple[tuple[str, str], ...] = ()
+    needed: tuple[str, ...] = ()
+    sized: bool = False
+    landlock: int = 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether stages are plain folders of the host, which the packs' user must reach."""
+        return self.backend is not Backend.FULL
 
     @property
     def filter_digest(self) -> str:
@@ -67,6 +101,7 @@ class Confinement:
         uid, gid = sandbox_owner()
         links = ((layout.SYSTEM + path, target) for path, target in self.view.links)
         return {
+            "backend": self.backend.value,
             "as_root": acts_as_root(),
             "uid": uid,
             "gid": gid,
@@ -77,11 +112,46 @@ class Confinement:
             "bubblewrap": self.program,
             "filter": self.filter.hex(),
             "observing": seccomp.observing(platform.machine()).hex(),
+            "needed": list(self.needed),
+            "landlock": self.landlock,
+            "readable": [mount.source for mount in self.view.mounts],
+            "devices": list(plain_words.DEVICES),
         }
 
-    def arguments(self, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-        """Bubblewrap's words for one command with these variables added."""
-        return arguments(self.view, _PLACES, environment)
+    def request(self, folders: Folders, size: int) -> Request:
+        """How a stage over these folders asks for a command: its line, its folder, variables added."""
+        workspace = str(folders.writable) if self.backend is Backend.LANDLOCK else WORKSPACE
+
+        def ask(run: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> wire.Message:
+            words = self._arguments(folders, size, environment)
+            return {"arguments": list(words), "command": list(command(run, cwd, workspace))}
+
+        return ask
+
+    def _arguments(self, folders: Folders, size: int, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+        if self.backend is Backend.FULL:
+            return arguments(self.view, _PLACES, environment)
+        if self.backend is Backend.BUBBLEWRAP:
+            bound = size if self.sized else 0
+            return plain_words.bubblewrap_words(self.view, str(folders.writable), bound, environment)
+        return plain_words.landlock_words(self.view, environment)
+
+
+def make_scratch(workspace: Path) -> Path:
+    """An empty folder beside a workspace, the packs' user's own."""
+    folder = workspace.with_name(f".scratch-{workspace.name}")
+    remove_tree(folder)
+    make_folder(folder)
+    os.chown(folder, *sandbox_owner())
+    return folder
+
+
+def shown_as(folders: Folders) -> tuple[tuple[str, str], ...]:
+    """Host paths of a stage that a command may see, and the constant ones to be written instead in what it prints."""
+    if folders.scratch is None:
+        return ()
+    now = folders.scratch / "now"
+    return (str(folders.writable), WORKSPACE), (str(now / "home"), HOME), (str(now / "tmp"), "/tmp")
 
 
 def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Message:
@@ -89,6 +159,7 @@ def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Messag
     return {
         "lowers": [str(path) for path in folders.lowers],
         "writable": str(folders.writable or ""),
+        "scratch": str(folders.scratch or ""),
         "size": limits.disk,
         "inodes": max(_FEWEST_INODES, limits.disk // _BYTES_PER_INODE),
         "processes": limits.processes,
@@ -96,8 +167,8 @@ def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Messag
     }
 
 
-def confinement(bubblewrap: Bubblewrap, python: PythonView, cache: Path) -> Confinement:
-    """Put together what this host offers. Raises OSError where `cache` cannot be written."""
+def full(bubblewrap: Bubblewrap, python: PythonView, cache: Path, overlay: bool) -> Confinement:
+    """Namespaces of our own, then bubblewrap's. Raises OSError where `cache` cannot be written."""
     binds, program = bubblewrap.binds()
     shown, links = system_view.system_mounts()
     mounts = (*shown, system_view.etc_mount(cache), *python.mounts)
@@ -106,4 +177,30 @@ def confinement(bubblewrap: Bubblewrap, python: PythonView, cache: Path) -> Conf
     binds |= {mount.inside: mount.source for mount in shown} | _FOR_BUBBLEWRAP
     inside = system_view.inside_links()
     view = HostView(mounts, (*inside, *links), system_view.masked_files(), python.path, python.environment)
-    return Confinement(bubblewrap, program, binds, links, view, seccomp.program(platform.machine()))
+    return Confinement(Backend.FULL, overlay, view, _filter(), bubblewrap, program, binds, links)
+
+
+def bare_bubblewrap(bubblewrap: Bubblewrap, python: PythonView, cache: Path, work: Path) -> Confinement:
+    """Bubblewrap's namespaces alone, over plain folders below `work`. Raises OSError as `full` does."""
+    shown, links = system_view.system_mounts()
+    mounts = (*shown, system_view.etc_mount(cache), *python.mounts)
+    inside = system_view.inside_links()
+    view = HostView(mounts, (*inside, *links), system_view.masked_files(), python.path, python.environment)
+    needed = (*(mount.source for mount in mounts), *bubblewrap.folders(), str(work))
+    sized = bubblewrap.offers("--size")
+    program = str(bubblewrap.program)
+    return Confinement(Backend.BUBBLEWRAP, False, view, _filter(), bubblewrap, program, needed=needed, sized=sized)
+
+
+def landlocked(interpreter: Interpreter, work: Path, version: int) -> Confinement:
+    """No namespace: Landlock of that version and the filter, over plain folders below `work`."""
+    shown, _ = system_view.system_mounts()
+    etc = (Mount(f"/etc/{name}", f"/etc/{name}") for name in plain_words.ETC)
+    python = (Mount(path, path) for path in map(str, interpreter.folders()))
+    view = HostView((*shown, *etc, *python), (), (), (str(interpreter.scripts),))
+    needed = (*map(str, interpreter.folders()), str(work))
+    return Confinement(Backend.LANDLOCK, False, view, _filter(sockets=False), needed=needed, landlock=version)
+
+
+def _filter(sockets: bool = True) -> bytes:
+    return seccomp.program(platform.machine(), sockets=sockets)

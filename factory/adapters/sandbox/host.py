@@ -42,6 +42,28 @@ class Bubblewrap:
         names = {f"/bwrap/{package.name}": str(package), f"/bwrap/{self.library.name}": str(self.library)}
         return names, f"/bwrap/{self.program.relative_to(package.parent)}"
 
+    def folders(self) -> tuple[str, ...]:
+        """Where it lies, for another user to reach it."""
+        return tuple(str(path) for path in (self.program.parent, self.library) if path is not None)
+
+    def offers(self, word: str) -> bool:
+        """Whether its own help names this word."""
+        asked = _ask(self.program, "--help")
+        return asked is not None and word.encode("ascii") in asked.split()
+
+    def is_safe_from(self, uid: int) -> bool:
+        """Whether that user can write neither the binary nor where it lies: /proc/1/exe leads there from inside."""
+        places = (self.program, self.program.parent)
+        return all(place.stat().st_uid != uid and not place.stat().st_mode & stat.S_IWOTH for place in places)
+
+
+def _ask(program: Path, word: str) -> bytes | None:
+    try:
+        asked = subprocess.run([str(program), word], capture_output=True, timeout=_SECONDS, check=False, env={})
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return asked.stdout
+
 
 def acts_as_root() -> bool:
     """Whether we are root of the host, or of a container that has other users to drop to.
@@ -81,13 +103,8 @@ def candidates(chosen: str = "") -> tuple[Bubblewrap, ...]:
 def identity(bubblewrap: Bubblewrap) -> dict[str, str]:
     """Evidence: name, version and digest of the binary."""
     digest = hashlib.sha256(bubblewrap.program.read_bytes()).hexdigest()
-    try:
-        asked = subprocess.run(
-            [str(bubblewrap.program), "--version"], capture_output=True, timeout=_SECONDS, check=False, env={}
-        )
-        version = asked.stdout.decode("ascii", "replace").strip()
-    except (OSError, subprocess.SubprocessError) as error:
-        version = f"unknown ({type(error).__name__})"
+    asked = _ask(bubblewrap.program, "--version")
+    version = "unknown" if asked is None else asked.decode("ascii", "replace").strip()
     origin = "system" if bubblewrap.library is None else "wheel"
     return {"bwrap": bubblewrap.program.name, "bwrap_origin": origin, "bwrap_sha256": digest, "bwrap_version": version}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
+import struct
 import sys
 
 NEW_NAMESPACE_MOUNT = 0x00020000
@@ -29,7 +30,11 @@ DETACH = 2
 
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_DUMPABLE = 4
+_DROP_BOUNDED = 24
 _SET_CHILD_SUBREAPER = 36
+NO_NEW_PRIVILEGES = 38
+_SECCOMP_SET_FILTER = 1
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
 _VFS_RELATIVE_ATIME = 4096  # what statvfs calls it; the other flags have one number in both
 
 _SET_INTERFACE_FLAGS = 0x8914
@@ -86,6 +91,14 @@ def die_with_parent(signal_number: int) -> None:
     prctl(_SET_PARENT_DEATH_SIGNAL, signal_number)
 
 
+def drop_bounding_set() -> None:
+    """See that no program gives any capability, whatever its file says."""
+    with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
+        last = int(file.read())
+    for capability in range(last + 1):
+        prctl(_DROP_BOUNDED, capability)
+
+
 def become_subreaper() -> None:
     """Adopt every descendant whose parent dies, so that waiting until ECHILD proves that none is left."""
     prctl(_SET_CHILD_SUBREAPER, 1)
@@ -94,6 +107,15 @@ def become_subreaper() -> None:
 def stay_dumpable() -> None:
     """Keep /proc/self owned by ourselves after a change of user id, so that the id maps can be written."""
     prctl(_SET_DUMPABLE, 1)
+
+
+def filter_calls(program: bytes) -> None:
+    """Judge every further system call of this process by a filter in classic BPF; needs NO_NEW_PRIVILEGES."""
+    number = _SECCOMP[os.uname().machine]
+    code = ctypes.create_string_buffer(program, len(program))
+    whole = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
+    result = _libc.syscall(ctypes.c_long(number), ctypes.c_uint(_SECCOMP_SET_FILTER), ctypes.c_uint(0), whole)
+    _check(result, "install the system call filter")
 
 
 def mount_flags(descriptor: int) -> int:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.adapters.sandbox import wire
+from factory.adapters.sandbox.host import sandbox_owner
 from factory.adapters.sandbox.relay import Relay, take_terminal, tell_opener
 from factory.model.denial import Tried
 from factory.model.errors import InternalError
@@ -131,6 +132,7 @@ class StageLink:
         try:
             with contextlib.suppress(PermissionError):  # too many pipes of this user: a smaller one is slower, no more
                 fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
+            os.fchown(write_end, *sandbox_owner())  # who writes to /dev/stderr by its name opens it again
             try:
                 wire.send(self._control, {"op": "run", **request}, [write_end])
             finally:

@@ -1,7 +1,7 @@
 """The sandbox of a Linux host: measures once what it can enforce, then opens stages.
 
-Overlay or full worktree, as root or as an ordinary user, all stages go the same way: a plan
-for the supervisor, a bubblewrap command line, a link. Does not know what a pack is.
+Whatever the backend, overlay or full worktree, as root or as an ordinary user, all stages go the same way: a plan
+for the supervisor, a request per command, a link. Does not know what a pack is.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from factory.adapters.fs_guard import disk_errors, make_folder, remove_tree
-from factory.adapters.sandbox import confine, host, probe, python_env
+from factory.adapters.sandbox import confine, confinement, host, landlock, probe, python_env
 from factory.adapters.sandbox.bubblewrap import proxy_environment
-from factory.adapters.sandbox.confinement import Confinement, Folders, confinement, plan
+from factory.adapters.sandbox.confinement import Confinement, Folders, plan
 from factory.adapters.sandbox.host import sandbox_owner
 from factory.adapters.sandbox.layer import DeadLayer, open_again, open_folder
 from factory.adapters.sandbox.link import Launcher, StageLink, StageUnavailable
 from factory.adapters.sandbox.setting import SandboxSetting, Views
 from factory.adapters.sandbox.stage import LinuxStage, WayOut
-from factory.adapters.sandbox.unsupported import UnconfinedSandbox, UnconfinedStage, unavailable
-from factory.model.config import IsolationMode
+from factory.adapters.sandbox.unsupported import UnconfinedSandbox, UnconfinedStage, no_network, unavailable
+from factory.model.config import Backend, IsolationMode
 from factory.model.egress import PROXY_HOST, PROXY_PORT
 from factory.model.pack import Limits
 from factory.model.properties import Enforcement, Proof, Property
@@ -41,7 +41,6 @@ class _Measured:
     enforcement: Enforcement
     confinement: Confinement | None = None
     launcher: Launcher | None = None
-    overlay: bool = False
 
 
 class LinuxSandbox:
@@ -61,13 +60,14 @@ class LinuxSandbox:
         measured = self._measure()
         if not network or measured.confinement is None or measured.launcher is None:
             return measured.enforcement
+        if measured.confinement.plain:
+            lack = f"the backend {measured.confinement.backend.value} has no way to a proxy; the backend full has"
+            return measured.enforcement.also(Proof(Property.NET_ISOLATED, False, lack), ())
         with self._lock:
             if self._networked is None:
                 cache = self._setting.state / "cache"
                 with disk_errors(cache):
-                    proof, escaped = probe.probe_network(
-                        measured.launcher, measured.confinement, cache, measured.overlay
-                    )
+                    proof, escaped = probe.probe_network(measured.launcher, measured.confinement, cache)
                 self._networked = measured.enforcement.also(proof, escaped)
             return self._networked
 
@@ -77,7 +77,9 @@ class LinuxSandbox:
         used, launcher = measured.confinement, measured.launcher
         if used is None or launcher is None:
             return self._without(measured).open(view, limits, name, reach)
-        folders = self._folders(view, measured.overlay, name)
+        if reach is not None and used.plain:
+            raise no_network(name, f"the backend {used.backend.value} has no way to a proxy")
+        folders = self._folders(view, used, name)
         try:
             link = launcher.open_stage(plan(folders, limits, reach is not None))
         except StageUnavailable as error:
@@ -87,19 +89,23 @@ class LinuxSandbox:
             folders.kind, top, folders.lowers, limits.disk, self._objects.write_blob, self._objects.hash_name
         )
         out = self._way_out(link, reach) if reach is not None else None
-        stage = LinuxStage(link, layer, limits, used.arguments, partial(self._closed, folders), out)
+        ask = used.request(folders, limits.disk)
+        shown = confinement.shown_as(folders)
+        stage = LinuxStage(link, layer, limits, ask, partial(self._closed, folders), out, shown)
         with self._lock:
             self._stages.add(stage)
         return stage
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
-        """The words that run the integrator with nothing but `run_folder` writable, by the binary that was probed.
+        """The words that run the integrator with nothing but `run_folder` writable, in the way that was probed.
 
         Raises Refusal PROPERTY_MISSING where none works.
         """
         measured = self._measure()
         if measured.confinement is None:
             return self._without(measured).integrator_argv(run_folder, argv)
+        if measured.confinement.bubblewrap is None:
+            return confine.landlocked_argv(run_folder, argv)
         return confine.confined_argv(run_folder, argv, measured.confinement.bubblewrap.program)
 
     def close(self) -> None:
@@ -124,12 +130,18 @@ class LinuxSandbox:
         why = measured.enforcement.why_not(Property.FS_WRITE_SCOPED)
         return UnconfinedSandbox(self._views, self._objects, self._setting, why)
 
-    def _folders(self, view: View, overlay: bool, name: str) -> Folders:
-        if not overlay:
-            folder = self._setting.state / "worktrees" / name
+    @property
+    def _work(self) -> Path:
+        return self._setting.state / "worktrees"
+
+    def _folders(self, view: View, used: Confinement, name: str) -> Folders:
+        if not used.overlay:
+            folder = self._work / name
             remove_tree(folder)
             self._views.checkout(view.tree, folder)
-            return Folders(writable=folder)
+            if used.backend is not Backend.LANDLOCK:
+                return Folders(writable=folder)
+            return Folders(writable=folder, scratch=confinement.make_scratch(folder))
         base = self._views.base(view.base)
         layer = self._views.layer(view.base, view.tree)
         return Folders(lowers=(base,) if layer is None else (layer, base))
@@ -137,8 +149,9 @@ class LinuxSandbox:
     def _closed(self, folders: Folders) -> None:
         with self._lock:
             self._stages = {stage for stage in self._stages if not stage.closed}
-        if folders.writable is not None:
-            remove_tree(folders.writable)
+        for folder in (folders.writable, folders.scratch):
+            if folder is not None:
+                remove_tree(folder)
 
     def _measure(self) -> _Measured:
         with self._lock:
@@ -147,36 +160,49 @@ class LinuxSandbox:
             return self._measured
 
     def _probe_all(self) -> _Measured:
-        """The first combination of binary and mode in which a command ran at all, best first."""
-        found = host.candidates(self._setting.bubblewrap)
-        if not found:
-            return _nothing("no bubblewrap was found; install the package bubblewrap", {})
+        """The first way of confining in which a command ran at all, best first."""
         cache = self._setting.state / "cache"
         why = ""
         with disk_errors(cache):
             make_folder(cache)
-            for used, overlay in self._combinations(found, cache):
+            make_folder(self._work)
+            for used in self._ways(cache):
                 launcher = Launcher(used.template())
-                outcome = probe.probe(launcher, used, cache, overlay)
+                outcome = probe.probe(launcher, used, self._work if used.plain else cache)
                 if outcome.started:
-                    return _Measured(outcome.enforcement, used, launcher, overlay)
+                    return _Measured(outcome.enforcement, used, launcher)
                 launcher.close()
                 why = why or outcome.why
-        return _nothing(why, host.identity(found[0]))
+        return _nothing(why or self._why_none())
 
-    def _combinations(self, found: tuple[host.Bubblewrap, ...], cache: Path) -> Iterator[tuple[Confinement, bool]]:
-        python = self._setting.python
-        interpreter = python_env.ask_interpreter(python) if python else python_env.own_interpreter()
-        shown = python_env.view_of(interpreter, cache)
-        for overlay in (True, False):
-            if overlay is (self._setting.isolation is IsolationMode.WORKTREE):
-                continue
-            if not overlay and self._setting.isolation is IsolationMode.OVERLAY:
-                continue
-            for each in found:
-                yield confinement(each, shown, cache), overlay
+    def _ways(self, cache: Path) -> Iterator[Confinement]:
+        """Every way that the user's choice leaves, best first."""
+        setting = self._setting
+        interpreter = python_env.ask_interpreter(setting.python) if setting.python else python_env.own_interpreter()
+        found = host.candidates(setting.bubblewrap)
+        shown = python_env.view_of(interpreter, cache) if found else None
+        chosen = (setting.backend,) if setting.backend is not Backend.AUTO else tuple(Backend)
+        if shown is not None and Backend.FULL in chosen:
+            for overlay in (True, False):
+                if setting.isolation is not (IsolationMode.WORKTREE if overlay else IsolationMode.OVERLAY):
+                    yield from (confinement.full(each, shown, cache, overlay) for each in found)
+        if setting.isolation is IsolationMode.OVERLAY:
+            return
+        if shown is not None and Backend.BUBBLEWRAP in chosen:
+            safe = (each for each in found if each.is_safe_from(host.sandbox_owner()[0]))
+            yield from (confinement.bare_bubblewrap(each, shown, cache, self._work) for each in safe)
+        version = landlock.abi() if Backend.LANDLOCK in chosen else 0
+        if version:
+            yield confinement.landlocked(interpreter, self._work, version)
+
+    def _why_none(self) -> str:
+        """Why there was nothing to try."""
+        if self._setting.backend is Backend.NONE:
+            return "the user's configuration chose the backend none"
+        if not host.candidates(self._setting.bubblewrap):
+            return "no bubblewrap was found; install the package bubblewrap"
+        return "what the user's configuration chose is not offered by this host"
 
 
-def _nothing(why: str, facts: dict[str, str]) -> _Measured:
-    proofs = tuple(Proof(each, False, why) for each in Property)
-    return _Measured(Enforcement("none", proofs, facts=facts))
+def _nothing(why: str) -> _Measured:
+    return _Measured(Enforcement("none", tuple(Proof(each, False, why) for each in Property)))

@@ -15,17 +15,19 @@ import secrets
 import shlex
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from factory.adapters.fs_guard import remove_tree
-from factory.adapters.sandbox import confine, host
-from factory.adapters.sandbox.bubblewrap import CONSTANT_ENVIRONMENT, command
-from factory.adapters.sandbox.confinement import Confinement, Folders, plan
+from factory.adapters.sandbox import confine, host, landlock, promise
+from factory.adapters.sandbox.bubblewrap import CONSTANT_ENVIRONMENT
+from factory.adapters.sandbox.confinement import Confinement, Folders, Request, make_scratch, plan
 from factory.adapters.sandbox.link import Launcher, RawOutcome, StageLink, StageUnavailable
+from factory.model.config import Backend
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
 from factory.model.properties import Enforcement, Proof, Property
@@ -37,14 +39,23 @@ _SMALL_MEMORY = 24 * _MIB
 _HOG = f"python -I -S -c 'import time; held = bytearray({4 * _SMALL_MEMORY}); time.sleep(20)'"
 _SHORT = 0.02
 _PATIENT = 20.0
+_TOLD = 300  # characters of what a failed probe said
 _ALWAYS_SET = {"PATH", "PWD", *(name for name, _ in CONSTANT_ENVIRONMENT)}
 
 _NETWORK = ("tcp", "udp", "abstract socket", "network interface")
 _READ = ("read canary", "see home")
 _WRITE = (
     *("write /", "write /usr", "write /etc", "write /dev", "write /opt", "write interpreter"),
-    *("write supervisor", "write core_pattern"),
+    *(
+        "write supervisor",
+        "write core_pattern",
+        "write canary",
+        "chmod canary",
+        "canary's times",
+        "canary's attributes",
+    ),
 )
+_AUTHORITY = ("unix socket", "abstract socket", "keyring")
 _CALLS = ("mount", "user namespace", "ptrace", "keyring", "io_uring", "vsock")
 
 
@@ -69,31 +80,36 @@ class _Seen:
     memory: RawOutcome
 
 
-def probe(launcher: Launcher, used: Confinement, cache: Path, overlay: bool) -> Probed:
-    """Try `used` in a stage of its own under `cache`."""
-    facts = _facts(used, overlay)
-    backend = "linux-overlay" if overlay else "linux-worktree"
-    with _workplace(cache) as place:
-        integrator = confine.IntegratorProbe(place, used.bubblewrap.program)
+def probe(launcher: Launcher, used: Confinement, parent: Path) -> Probed:
+    """Try `used` in a stage of its own under `parent`."""
+    facts = _facts(used)
+    backend = used.backend.value
+    with _workplace(parent) as place:
+        integrator = confine.IntegratorProbe(place, used.bubblewrap.program if used.bubblewrap else None)
         try:
-            seen = _observe(launcher, used, place, overlay)
+            seen = _observe(launcher, used, place)
         except (StageUnavailable, InternalError) as error:
             return Probed(False, str(error), _nothing_given(backend, str(error), facts))
         finally:
             integrator_failed = integrator.finish()
-    proofs = (*_proofs(seen, used, overlay), _integrator_proof(integrator_failed))
-    return Probed(True, "", Enforcement(backend, proofs, _escaped(seen, used), facts))
+    promised = promise.of(used)
+    proofs = tuple(
+        _as_promised(each, promised) for each in (*_proofs(seen, used), _integrator_proof(integrator_failed))
+    )
+    return Probed(True, "", Enforcement(backend, proofs, _escaped(seen, used, promised), facts))
 
 
-def probe_network(launcher: Launcher, used: Confinement, cache: Path, overlay: bool) -> tuple[Proof, tuple[str, ...]]:
+def probe_network(launcher: Launcher, used: Confinement, cache: Path) -> tuple[Proof, tuple[str, ...]]:
     """How a stage with a listener for the proxy is isolated all the same, and what it reached that it must not."""
     with _workplace(cache) as place, ExitStack() as opened:
         ask, datagrams = _set_bait(place, opened)
+        folders = _lay_out(place, used)
         try:
-            link = launcher.open_stage(plan(_lay_out(place, overlay), _LIMITS, network=True))
+            link = launcher.open_stage(plan(folders, _LIMITS, network=True))
             opened.callback(link.close)
             opened.callback(os.close, link.listener)
-            attempts = {**_ask(link, used, ask)["attempts"], "udp": _received(datagrams)}
+            told = _ask(partial(_run, link, used.request(folders, _LIMITS.disk)), ask)
+            attempts = {**told["attempts"], "udp": _received(datagrams)}
             link.end()
         except (StageUnavailable, InternalError) as error:
             return Proof(Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"), ()
@@ -102,17 +118,20 @@ def probe_network(launcher: Launcher, used: Confinement, cache: Path, overlay: b
     return replace(proof, how=f"with a listener for the proxy: {proof.how}"), escaped
 
 
-def _facts(used: Confinement, overlay: bool) -> dict[str, str]:
+def _facts(used: Confinement) -> dict[str, str]:
     as_root = host.acts_as_root()
+    version = landlock.abi()
     return {
-        **host.identity(used.bubblewrap),
-        "isolation": "overlay" if overlay else "worktree",
+        **(host.identity(used.bubblewrap) if used.bubblewrap is not None else {}),
+        "isolation": "overlay" if used.overlay else "worktree",
         "kernel": platform.release(),
         "machine": platform.machine(),
+        "landlock_abi": str(version),
+        "landlock": landlock.refused(version) or "none",
         "seccomp_sha256": used.filter_digest,
         "user": f"dropped from root to {host.SANDBOX_ID}" if as_root else "an ordinary user, as the orchestrator",
         "memory": "watchdog",
-        "disk": "quota" if overlay else "file size only",
+        "disk": "quota" if used.overlay else "file size only",
     }
 
 
@@ -121,8 +140,9 @@ def _nothing_given(backend: str, why: str, facts: dict[str, str]) -> Enforcement
 
 
 @contextmanager
-def _workplace(cache: Path) -> Iterator[Path]:
-    place = Path(tempfile.mkdtemp(prefix="probe-", dir=cache))
+def _workplace(parent: Path) -> Iterator[Path]:
+    place = Path(tempfile.mkdtemp(prefix="probe-", dir=parent))
+    place.chmod(0o711)  # where there are no mounts, the packs' user goes through it
     try:
         yield place
     finally:
@@ -132,23 +152,24 @@ def _workplace(cache: Path) -> Iterator[Path]:
 # --- observing
 
 
-def _observe(launcher: Launcher, used: Confinement, place: Path, overlay: bool) -> _Seen:
-    folders = _lay_out(place, overlay)
+def _observe(launcher: Launcher, used: Confinement, place: Path) -> _Seen:
+    folders = _lay_out(place, used)
     with ExitStack() as opened:
         ask, datagrams = _set_bait(place, opened)
         link = launcher.open_stage(plan(folders, _LIMITS))
         opened.callback(link.close)
-        told = _ask(link, used, ask)
+        run = partial(_run, link, used.request(folders, _LIMITS.disk))
+        told = _ask(run, ask)
         attempts = {**told["attempts"], "udp": _received(datagrams)}
-        survivors = _count_in_namespace(told["namespace"])
-        flood = _run(link, used, "yes", output=_LIMITS.output)
-        slow = _run(link, used, "sleep 20", timeout=_SHORT)
-        hog = _run(link, used, _HOG, memory=_SMALL_MEMORY)
+        survivors = _count_survivors(ask["abstract"])
+        flood = run("yes", output=_LIMITS.output)
+        slow = run("sleep 20", timeout=_SHORT)
+        hog = run(_HOG, memory=_SMALL_MEMORY)
         link.end()
     return _Seen(told, attempts, survivors, flood, slow, hog)
 
 
-def _lay_out(place: Path, overlay: bool) -> Folders:
+def _lay_out(place: Path, used: Confinement) -> Folders:
     workspace = place / "workspace"
     workspace.mkdir()
     program = workspace / _INSIDE.name
@@ -157,7 +178,9 @@ def _lay_out(place: Path, overlay: bool) -> Folders:
     for path in (workspace, program):
         os.chmod(path, 0o755)
         os.chown(path, *host.sandbox_owner())
-    return Folders(lowers=(workspace,)) if overlay else Folders(writable=workspace)
+    if used.overlay:
+        return Folders(lowers=(workspace,))
+    return Folders(writable=workspace, scratch=make_scratch(workspace) if used.backend is Backend.LANDLOCK else None)
 
 
 def _set_bait(place: Path, opened: ExitStack) -> tuple[dict[str, Any], socket.socket]:
@@ -177,7 +200,7 @@ def _set_bait(place: Path, opened: ExitStack) -> tuple[dict[str, Any], socket.so
         "canary": str(place / "canary"),
         "home": _home(),
         "disk": 2 * _LIMITS.disk,
-        "forks": 4 * _LIMITS.processes,
+        "forks": 2 * _LIMITS.processes,
     }, datagrams
 
 
@@ -206,13 +229,12 @@ def _home() -> list[Any]:
     return [] if shown else [home, status.st_dev, status.st_ino]
 
 
-def _ask(link: StageLink, used: Confinement, ask: dict[str, Any]) -> dict[str, Any]:
-    line = f"exec python -I -S {_INSIDE.name} {shlex.quote(json.dumps(ask))}"
-    outcome = _run(link, used, line)
+def _ask(run: Callable[[str], RawOutcome], ask: dict[str, Any]) -> dict[str, Any]:
+    outcome = run(f"exec python -I -S {_INSIDE.name} {shlex.quote(json.dumps(ask))}")
     try:
         told = json.loads(outcome.log.splitlines()[-1])
     except (IndexError, ValueError) as error:
-        said = outcome.log[:2000].decode("utf-8", "replace").strip()
+        said = outcome.log.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
         raise InternalError(f"no command can run in the sandbox: {said or outcome.ended}") from error
     if not isinstance(told, dict):
         raise InternalError("no command can run in the sandbox: the probe's answer cannot be read")
@@ -221,19 +243,13 @@ def _ask(link: StageLink, used: Confinement, ask: dict[str, Any]) -> dict[str, A
 
 def _run(
     link: StageLink,
-    used: Confinement,
+    ask: Request,
     line: str,
     timeout: float = _PATIENT,
     memory: int = _LIMITS.memory,
     output: int = _LIMITS.output,
 ) -> RawOutcome:
-    request = {
-        "arguments": list(used.arguments(())),
-        "command": list(command(line, "")),
-        "timeout": timeout,
-        "memory": memory,
-    }
-    return link.run(request, output, None)
+    return link.run(ask(line, "", ()) | {"timeout": timeout, "memory": memory}, output, None)
 
 
 def _received(datagrams: socket.socket) -> bool:
@@ -243,13 +259,13 @@ def _received(datagrams: socket.socket) -> bool:
         return False
 
 
-def _count_in_namespace(inode: int) -> int:
-    """Processes of this host that still live in a process namespace."""
+def _count_survivors(mark: str) -> int:
+    """Processes of this host whose command line bears the probe's own mark."""
     count = 0
     for name in os.listdir("/proc"):
         if name.isdecimal():
             try:
-                count += os.stat(f"/proc/{name}/ns/pid").st_ino == inode
+                count += mark.encode("ascii") in Path(f"/proc/{name}/cmdline").read_bytes()
             except OSError:
                 continue  # gone, or not ours: what runs in the sandbox is ours
     return count
@@ -258,22 +274,42 @@ def _count_in_namespace(inode: int) -> int:
 # --- judging
 
 
-def _escaped(seen: _Seen, used: Confinement) -> tuple[str, ...]:
-    guarded = (*_NETWORK, *_READ, *_WRITE, "unix socket", *(_CALLS if used.filter else ()))
-    return tuple(name for name in guarded if seen.attempts.get(name, True))
+_ATTEMPTS = {
+    Property.NET_ISOLATED: _NETWORK,
+    Property.FS_READ_SCOPED: _READ,
+    Property.FS_WRITE_SCOPED: _WRITE,
+    Property.AUTHORITY_SOCKETS_HIDDEN: _AUTHORITY,
+    Property.SYSCALLS_FILTERED: _CALLS,
+}
 
 
-def _proofs(seen: _Seen, used: Confinement, overlay: bool) -> tuple[Proof, ...]:
+def _escaped(seen: _Seen, used: Confinement, promised: Mapping[Property, str]) -> tuple[str, ...]:
+    """What worked although this backend promises that it cannot. Unknown counts as possible."""
+    guarded = [name for each, names in _ATTEMPTS.items() if not promised[each] for name in names]
+    if not used.filter:
+        guarded = [name for name in guarded if name not in _CALLS]
+    return tuple(name for name in dict.fromkeys(guarded) if seen.attempts.get(name, True))
+
+
+def _as_promised(proof: Proof, promised: Mapping[Property, str]) -> Proof:
+    """A property that the backend does not promise is not given, whatever was tried in vain."""
+    lack = promised[proof.property]
+    if not lack:
+        return proof
+    return Proof(proof.property, False, lack if proof.given else f"{lack}; {proof.how}")
+
+
+def _proofs(seen: _Seen, used: Confinement) -> tuple[Proof, ...]:
     return (
         _by_attempts(Property.NET_ISOLATED, seen, _NETWORK),
         _by_attempts(Property.FS_READ_SCOPED, seen, _READ),
         _by_attempts(Property.FS_WRITE_SCOPED, seen, _WRITE),
         _environment_proof(seen),
-        _by_attempts(Property.AUTHORITY_SOCKETS_HIDDEN, seen, ("unix socket", "abstract socket", "keyring")),
+        _by_attempts(Property.AUTHORITY_SOCKETS_HIDDEN, seen, _AUTHORITY),
         _calls_proof(seen, used),
         _process_proof(seen),
         _ended_proof(Property.MEMORY_BOUNDED, seen.memory, "memory", "watchdog: what took too much was ended"),
-        _disk_proof(seen, overlay),
+        _disk_proof(seen),
         _ended_proof(Property.OUTPUT_BOUNDED, seen.output, "output", "a flood of output was ended at the bound"),
         _ended_proof(Property.TIME_BOUNDED, seen.time, "timeout", "a command was ended at its time limit"),
         _survivor_proof(seen),
@@ -293,7 +329,7 @@ def _proof_of(wanted: Property, attempts: Mapping[str, bool], names: tuple[str, 
 
 def _environment_proof(seen: _Seen) -> Proof:
     odd = sorted(set(seen.told["environment"]) - _ALWAYS_SET - {"LD_LIBRARY_PATH", "LC_CTYPE"})
-    open_files = [number for number in seen.told["descriptors"] if number > 3]  # 3 lists the descriptors
+    open_files = [number for number in seen.told["descriptors"] if number > 2]
     if odd or open_files:
         return Proof(Property.ENV_SCOPED, False, f"inherited: {', '.join([*odd, *map(str, open_files)])}")
     return Proof(Property.ENV_SCOPED, True, "only the constant variables and no inherited descriptor")
@@ -305,7 +341,9 @@ def _calls_proof(seen: _Seen, used: Confinement) -> Proof:
     status = seen.told["status"]
     wanted = {"NoNewPrivs": "1", "Seccomp": "2"}
     wrong = [f"{name} is {status.get(name)}" for name, value in wanted.items() if status.get(name) != value]
-    wrong += [f"{name} is {status.get(name)}" for name in ("CapEff", "CapPrm", "CapBnd") if int(status[name], 16)]
+    # Without new privileges a bounding set gives nothing, and who has no capability cannot empty it.
+    kept = ("CapEff", "CapPrm", "CapBnd") if used.bubblewrap is not None else ("CapEff", "CapPrm")
+    wrong += [f"{name} is {status.get(name)}" for name in kept if int(status[name], 16)]
     if wrong:
         return Proof(Property.SYSCALLS_FILTERED, False, ", ".join(wrong))
     return _by_attempts(Property.SYSCALLS_FILTERED, seen, _CALLS)
@@ -317,10 +355,7 @@ def _process_proof(seen: _Seen) -> Proof:
     return Proof(Property.PIDS_BOUNDED, given, f"{forks} children could be started where {bound} processes are allowed")
 
 
-def _disk_proof(seen: _Seen, overlay: bool) -> Proof:
-    if not overlay:
-        why = "a worktree has no quota; only the size of each file is bounded"
-        return Proof(Property.DISK_BOUNDED, False, why)
+def _disk_proof(seen: _Seen) -> Proof:
     given = all(number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} for number in seen.told["disk"])
     how = "writing twice the limit failed" if given else f"writing twice the limit ended with {seen.told['disk']}"
     return Proof(Property.DISK_BOUNDED, given, how)

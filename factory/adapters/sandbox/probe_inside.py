@@ -23,6 +23,8 @@ _IO_URING_SETUP = 425
 _TRACE_ME = 0
 _NEW_USER_NAMESPACE = 0x10000000
 _REMOUNT_BIND = 0x1020
+_CAPABILITY_VERSION, _READ_BOUND, _GET_NO_NEW_PRIVILEGES, _GET_SECCOMP = 0x20080522, 23, 39, 21
+_MOST_DESCRIPTORS = 4096
 _PATIENCE = 0.2
 _VSOCK = 40
 
@@ -60,6 +62,13 @@ def _send_datagram(port: int) -> None:
         client.sendto(b"probe", ("127.0.0.1", port))
 
 
+def _interfaces() -> bool:
+    try:
+        return any(name != "lo" for _, name in socket.if_nameindex())
+    except OSError:
+        return False
+
+
 def _write(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
@@ -85,7 +94,7 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
         "tcp": _works(lambda: _connect(socket.AF_INET, ("127.0.0.1", ask["tcp"]))),
         "abstract socket": _works(lambda: _connect(socket.AF_UNIX, "\0" + ask["abstract"])),
         "unix socket": _works(lambda: _connect(socket.AF_UNIX, ask["unix"])),
-        "network interface": any(name != "lo" for _, name in socket.if_nameindex()),
+        "network interface": _interfaces(),
         "read canary": _works(lambda: _read(ask["canary"])),
         "see home": bool(ask["home"]) and _works(lambda: _same_folder(*ask["home"])),
         "write /": _works(lambda: _write("/probe")),
@@ -95,6 +104,10 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
         "write /opt": _works(lambda: _write("/opt/probe")),
         "write interpreter": _works(lambda: _write(os.path.realpath(sys.executable))),
         "write supervisor": _works(lambda: os.close(os.open("/proc/1/exe", os.O_WRONLY))),
+        "write canary": _works(lambda: os.close(os.open(ask["canary"], os.O_WRONLY))),
+        "chmod canary": _works(lambda: os.chmod(ask["canary"], 0o644)),
+        "canary's times": _works(lambda: os.utime(ask["canary"], (1, 1))),
+        "canary's attributes": _works(lambda: os.setxattr(ask["canary"], "user.probe", b"x")),
         "write core_pattern": _works(lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))),
         "mount": _works(lambda: _call(_LIBC.mount(b"none", b"/usr", None, ctypes.c_ulong(_REMOUNT_BIND), None))),
         "user namespace": _works_apart(lambda: _call(_LIBC.unshare(ctypes.c_int(_NEW_USER_NAMESPACE)))),
@@ -106,8 +119,28 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
 
 
 def _status() -> dict[str, str]:
-    lines = _read("/proc/self/status").decode("ascii", "replace").splitlines()
-    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    """What the kernel says of this process; asked by system calls, since /proc need not be there."""
+    header, words = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    _call(_LIBC.capget(header, words))
+    left = [bound for bound in range(64) if _LIBC.prctl(_READ_BOUND, bound, 0, 0, 0) == 1]
+    return {
+        "NoNewPrivs": str(_LIBC.prctl(_GET_NO_NEW_PRIVILEGES, 0, 0, 0, 0)),
+        "Seccomp": str(_LIBC.prctl(_GET_SECCOMP, 0, 0, 0, 0)),
+        "CapEff": f"{words[0] | words[3] << 32:x}",
+        "CapPrm": f"{words[1] | words[4] << 32:x}",
+        "CapBnd": f"{sum(1 << bound for bound in left):x}",
+    }
+
+
+def _open_descriptors() -> list[int]:
+    found = []
+    for number in range(_MOST_DESCRIPTORS):
+        try:
+            os.fstat(number)
+        except OSError:
+            continue
+        found.append(number)
+    return found
 
 
 def _count_forks(most: int) -> int:
@@ -142,7 +175,10 @@ def _idle() -> None:
 
 def _fill(path: str, size: int) -> int:
     """The errno that ends writing `size` bytes, 0 if nothing does; the file is removed."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    except OSError as error:
+        return error.errno or 0
     try:
         left = size
         while left > 0:
@@ -161,10 +197,9 @@ def main() -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     _works(lambda: _send_datagram(ask["udp"]))
     told: dict[str, Any] = {"attempts": _attempts(ask), "status": _status(), "environment": sorted(os.environ)}
-    told["descriptors"] = sorted(int(name) for name in os.listdir("/proc/self/fd"))
+    told["descriptors"] = _open_descriptors()
     told["users"] = [os.getuid(), os.getgid()]
-    told["namespace"] = os.stat("/proc/self/ns/pid").st_ino
-    told["disk"] = [_fill(f"{folder}/fill", ask["disk"]) for folder in ("/workspace", "/tmp", "/dev/shm")]
+    told["disk"] = [_fill(f"{folder}/fill", ask["disk"]) for folder in (os.getcwd(), os.environ["TMPDIR"], "/dev/shm")]
     _leave_daemon()
     told["forks"] = _count_forks(ask["forks"])
     sys.stdout.write(json.dumps(told) + "\n")

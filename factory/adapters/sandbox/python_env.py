@@ -51,6 +51,10 @@ class Interpreter:
     def virtual(self) -> bool:
         return self.prefix != self.base_prefix
 
+    def folders(self) -> tuple[Path, ...]:
+        """What of the host holds it: its installation and its environment."""
+        return tuple(dict.fromkeys((self.prefix, self.base_prefix, self.base_prefix.resolve())))
+
 
 @dataclass(frozen=True, slots=True)
 class PythonView:

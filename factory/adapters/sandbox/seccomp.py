@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # Offsets into struct seccomp_data; arguments are 64 bit, little endian on both architectures.
@@ -29,6 +30,7 @@ _ALLOW = 0x7FFF0000
 _ASK = 0x7FC00000
 DENIED = _ERROR | errno.EPERM
 ABSENT = _ERROR | errno.ENOSYS
+PRETENDED = _ERROR  # no error, and nothing done
 
 _X32_BIT = 0x40000000
 _NAMESPACES = 0x7E020080  # every CLONE_NEW* flag, CLONE_NEWTIME included
@@ -38,8 +40,9 @@ _FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
 _NETLINK_ROUTE = 0
 _LARGEST_SHARED = 64 * 1024  # System V segments escape the memory watch; tiny ones are harmless
 
+Calls = Mapping[str, tuple[int | None, int | None]]
 # name: (x86_64, aarch64); None where the architecture has no such call
-_DENIED = {
+_DENIED: Calls = {
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
     "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
     "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442), "open_tree_attr": (467, 467),
@@ -61,13 +64,26 @@ _DENIED = {
 }  # fmt: skip
 
 # Refused as if the kernel did not know them: programs then use what this filter can judge.
-_ABSENT = {
+_ABSENT: Calls = {
     "clone3": (435, 435),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "memfd_create": (319, 279), "memfd_secret": (447, 447),  # memory that no process's size shows
 }  # fmt: skip
 
-_JUDGED = {
+# What Landlock lets pass: refused where nothing else protects the files of the host.
+_ATTRIBUTES: Calls = {
+    "chmod": (90, None), "fchmodat": (268, 53), "fchmodat2": (452, 452),
+    "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54),
+    "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
+    "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466),
+    "file_setattr": (469, 469),
+}  # fmt: skip
+
+# Who writes a file of its own sets its mode so, and must not fail; a mode is not worth a hole.
+_MODE_OF_OPEN_FILE: Calls = {"fchmod": (91, 52)}
+
+_JUDGED: Calls = {
     "clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29), "shmget": (29, 194),
     "mknod": (133, None), "mknodat": (259, 33),
 }  # fmt: skip
@@ -90,8 +106,12 @@ _ARCHITECTURES = {
 }
 
 
-def program(machine: str) -> bytes:
-    """The filter for a machine as named by `os.uname()`; empty where there is none for it."""
+def program(machine: str, sockets: bool = True, attributes: bool = True) -> bytes:
+    """The filter for a machine as named by `os.uname()`; empty where there is none for it.
+
+    Without `sockets` none can be made but a pair that is connected from the start; without `attributes` no
+    file's mode, owner, time or extended attribute changes (setting the mode of an open file seems to work).
+    """
     if machine not in _ARCHITECTURES:
         return b""
     architecture = _ARCHITECTURES[machine]
@@ -100,7 +120,10 @@ def program(machine: str) -> bytes:
         _load(_NUMBER),
         *(_when(_AT_LEAST, _X32_BIT, _KILL) if architecture.x32 else ()),
     ]
-    for table, answer in ((_DENIED, DENIED), (_ABSENT, ABSENT)):
+    tables: list[tuple[Calls, int]] = [(_DENIED, DENIED), (_ABSENT, ABSENT)]
+    if not attributes:
+        tables += [(_ATTRIBUTES, DENIED), (_MODE_OF_OPEN_FILE, PRETENDED)]
+    for table, answer in tables:
         for numbers in table.values():
             number = numbers[architecture.column]
             if number is not None:
@@ -108,7 +131,7 @@ def program(machine: str) -> bytes:
     for name, numbers in _JUDGED.items():
         number = numbers[architecture.column]
         if number is not None:
-            code += _block(number, _judgement(name))
+            code += _block(number, _judgement(name) if sockets or name != "socket" else [_give(DENIED)])
     code.append(_give(_ALLOW))
     return b"".join(code)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from factory.model.config import IsolationMode
+from factory.model.config import Backend, IsolationMode
 from factory.model.tree import Tree
 from factory.ports.egress import Outside
 
@@ -32,8 +32,9 @@ class SandboxSetting:
     """Where caches and worktrees live (`state`, a folder of its own), and what the user chose.
 
     `python` names another interpreter for packs, `bubblewrap` a binary; empty: found by looking.
-    `unconfined` tells that the user accepted the absence of every property: only then may a
-    command run on a host that confines nothing. `outside` is how names are looked up and dialled for packs that
+    `backend` is the only one to be tried, AUTO the best that works. `unconfined` tells that the
+    user accepted the absence of every property: only then may a command run on a host that
+    confines nothing. `outside` is how names are looked up and dialled for packs that
     declare network; None: as this host does.
     """
 
@@ -43,3 +44,4 @@ class SandboxSetting:
     bubblewrap: str = ""
     unconfined: bool = False
     outside: Outside | None = None
+    backend: Backend = Backend.AUTO

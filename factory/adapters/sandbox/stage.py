@@ -6,17 +6,20 @@ view was made or how processes are confined.
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from factory.adapters.sandbox import bubblewrap
+from factory.adapters.sandbox.confinement import Request
 from factory.adapters.sandbox.layer import DeadLayer
 from factory.adapters.sandbox.link import RawOutcome, StageLink
 from factory.adapters.sandbox.python_env import INSIDE_PYTHON
+from factory.adapters.sandbox.unsupported import unavailable
 from factory.model.egress import Connection
 from factory.model.errors import InternalError
 from factory.model.layer import ScannedLayer
@@ -31,8 +34,6 @@ _SIGNALS = frozenset(int(number) for number in signal.Signals)
 _OPENER = Path(__file__).with_name("terminal_inside.py")
 _TOLD = 4096  # bytes of bubblewrap's own words that an error repeats
 
-Arguments = Callable[[tuple[tuple[str, str], ...]], tuple[str, ...]]
-
 
 @dataclass(frozen=True, slots=True)
 class WayOut:
@@ -45,8 +46,9 @@ class WayOut:
 class LinuxStage:
     """A `Stage`; see the port.
 
-    `arguments` gives bubblewrap's words for a command with some variables added; `on_close`
-    lets go of what was made for the stage; `way_out` is its proxy, where it may use the network.
+    `ask` words a command for the supervisor; `on_close` lets go of what was made for the stage; `way_out` is its
+    proxy, where it may use the network. `shown` are paths of the host that a command sees, each with the constant
+    one that is written instead in what it prints.
     """
 
     def __init__(
@@ -54,14 +56,16 @@ class LinuxStage:
         link: StageLink,
         layer: DeadLayer,
         limits: Limits,
-        arguments: Arguments,
+        ask: Request,
         on_close: Callable[[], None],
         way_out: WayOut | None = None,
+        shown: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._link = link
         self._layer = layer
         self._limits = limits
-        self._arguments = arguments
+        self._ask = ask
+        self._shown = shown
         self._on_close = on_close
         self._way_out = way_out
         self._frozen = False
@@ -79,14 +83,16 @@ class LinuxStage:
         """
         if self._frozen:
             raise InternalError("a command was to run in a stage that is frozen already")
-        request = {
-            "arguments": list(self._arguments(self._environment(command))),
-            "command": list(bubblewrap.command(command.run, command.cwd)),
-            "timeout": command.timeout,
-            "memory": self._limits.memory,
-        }
+        bounds = {"timeout": command.timeout, "memory": self._limits.memory}
+        request = self._ask(command.run, command.cwd, self._environment(command)) | bounds
         started = time.monotonic()
-        raw = self._link.run(request, command.output, on_output)
+        if not self._shown:
+            raw = self._link.run(request, command.output, on_output)
+        else:
+            said = _Renamed(self._shown, on_output)
+            raw = self._link.run(request, command.output, said.take)
+            said.end()
+            raw = replace(raw, log=bytes(said.whole))
         return outcome(raw, round((time.monotonic() - started) * 1000))
 
     def connections(self) -> tuple[Connection, ...]:
@@ -94,16 +100,17 @@ class LinuxStage:
         return self._way_out.proxy.connections() if self._way_out is not None else ()
 
     def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
-        """Run one command at a terminal that is made inside, with the person at its far end. Raises as `run` does."""
+        """Run one command at a terminal that is made inside, with the person at its far end. Raises as `run` does,
+        and Refusal PROPERTY_MISSING where the backend can make no terminal.
+        """
         if self._frozen:
             raise InternalError("a session was to begin in a stage that is frozen already")
-        request = {
-            "arguments": list(self._arguments(())),  # nothing of the pack's acts on what makes the terminal
-            "opener": [INSIDE_PYTHON, "-I", "-S", "-c", _OPENER.read_text("ascii")],
-            "command": list(bubblewrap.command(command.run, command.cwd)),
-            "timeout": command.timeout,
-            "memory": self._limits.memory,
-        }
+        if self._shown:
+            raise unavailable("a session needs a terminal of its own, and the backend in use makes none")
+        bounds = {"timeout": command.timeout, "memory": self._limits.memory}
+        # Nothing of the pack's acts on what makes the terminal.
+        request = self._ask(command.run, command.cwd, ()) | bounds
+        request["opener"] = [INSIDE_PYTHON, "-I", "-S", "-c", _OPENER.read_text("ascii")]
         started = time.monotonic()
         raw = self._link.converse(request, dict(self._environment(command)), command.output, person)
         return outcome(raw, round((time.monotonic() - started) * 1000))
@@ -146,6 +153,38 @@ class LinuxStage:
         if not self._frozen:
             self._frozen = True
             self._link.end()
+
+
+class _Renamed:
+    """Output in which some paths are written as others, also where chunks cut them."""
+
+    def __init__(self, names: tuple[tuple[str, str], ...], on_output: Callable[[bytes], None] | None) -> None:
+        self._names = {os.fsencode(path): os.fsencode(shown) for path, shown in names}
+        self._pattern = re.compile(b"|".join(map(re.escape, self._names)))
+        self._on_output = on_output
+        self._held = b""
+        self.whole = bytearray()
+
+    def take(self, chunk: bytes) -> None:
+        """Pass on what cannot be the beginning of a path any more."""
+        text = self._pattern.sub(lambda found: self._names[found[0]], self._held + chunk)
+        kept = max(_overlap(text, path) for path in self._names)
+        self._held = text[len(text) - kept :]
+        self._give(text[: len(text) - kept])
+
+    def end(self) -> None:
+        """What was held back is no path."""
+        self._give(self._held)
+
+    def _give(self, text: bytes) -> None:
+        self.whole += text
+        if text and self._on_output is not None:
+            self._on_output(text)
+
+
+def _overlap(text: bytes, path: bytes) -> int:
+    """How many bytes at the end of `text` may be the beginning of `path`."""
+    return next((n for n in range(min(len(text), len(path) - 1), 0, -1) if text.endswith(path[:n])), 0)
 
 
 def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:

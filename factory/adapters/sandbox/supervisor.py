@@ -11,16 +11,14 @@ Stdlib only. Does not know what a command means, nor what the layer holds.
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import socket
 
-from factory.adapters.sandbox import kernel, layout, observe, wire
+from factory.adapters.sandbox import bounds, kernel, layout, observe, plain, wire
 from factory.adapters.sandbox.command import Command, bury
 from factory.adapters.sandbox.layout import BUILD, MERGED, UPPER, WORK
 
 OWN_PROCESSES = 3  # this process, bubblewrap outside and its init inside count against RLIMIT_NPROC too
-OPEN_FILES = 4096
 PROXY = ("127.0.0.1", 3128)  # `model.egress` says the same to those above; this file imports only its neighbours
 BACKLOG = 128
 _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings its own
@@ -38,8 +36,11 @@ def supervise(requests: socket.socket, template: wire.Message, taken: int) -> No
     problem = ""
     observer = observe.Observer(-1)
     try:
-        _prepare(template)
-        observer = observe.Observer(observe.install(bytes.fromhex(template.get("observing", ""))))
+        if template["backend"] == "full":
+            _prepare(template)
+            observer = observe.Observer(observe.install(bytes.fromhex(template.get("observing", ""))))
+        else:
+            plain.prepare(template)
     except OSError as error:
         problem = str(error)
     try:
@@ -57,7 +58,7 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str, observer: o
     try:
         if problem:
             raise OSError(problem)
-        layer = _open(plan)
+        layer = _open(plan) if plan["backend"] == "full" else plain.open_stage(plan)
         listener = _listen() if plan["network"] else -1
     except OSError as error:
         wire.send(control, {"error": str(error)})
@@ -74,7 +75,8 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str, observer: o
                 bury()
                 wire.send(control, {"ended": True})
                 return
-            wire.send(control, Command(control, plan, request, descriptors, layer, observer).carry_out())
+            command = plain.COMMANDS.get(plan["backend"], Command)
+            wire.send(control, command(control, plan, request, descriptors, layer, observer).carry_out())
     except wire.HungUp:
         bury()
 
@@ -84,7 +86,7 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str, observer: o
 
 def _prepare(template: wire.Message) -> None:
     """Make the mount namespace and, in it, the root that all stages have in common."""
-    _use_whole_process_limit()
+    bounds.use_whole_process_limit()
     if template["as_root"]:
         kernel.unshare(kernel.NEW_NAMESPACE_MOUNT)
     else:
@@ -124,7 +126,8 @@ def _open(plan: wire.Message) -> int:
     kernel.pivot_into(BUILD)
     if plan["as_root"]:
         _drop_to(plan["uid"], plan["gid"])
-    _limit(plan)
+    bounds.bound_files(plan["size"])
+    bounds.bound_processes(plan["processes"] + OWN_PROCESSES)
     kernel.become_subreaper()
     kernel.die_with_parent(signal.SIGKILL)  # a change of user has undone it
     return layer
@@ -168,22 +171,3 @@ def _drop_to(uid: int, gid: int) -> None:
     os.setresuid(uid, uid, uid)
     kernel.stay_dumpable()
     kernel.enter_user_namespace(kernel.NEW_NAMESPACE_MOUNT, uid, gid)
-
-
-def _use_whole_process_limit() -> None:
-    """The bound inside is per user namespace; the one it is nested in must not add its own."""
-    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
-
-
-def _limit(plan: wire.Message) -> None:
-    """Bound this process, and with it whatever it starts."""
-    for kind, value in (
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, plan["size"]),
-        (resource.RLIMIT_NOFILE, OPEN_FILES),
-        (resource.RLIMIT_NPROC, plan["processes"] + OWN_PROCESSES),
-    ):
-        hard = resource.getrlimit(kind)[1]
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (bound, bound))

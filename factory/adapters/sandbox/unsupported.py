@@ -63,8 +63,7 @@ class UnconfinedSandbox:
         if not self._setting.unconfined:
             raise unavailable(self._why)
         if reach is not None:
-            message = f"{name} declares network, and there is no egress proxy here: {self._why}"
-            raise Refusal(Finding("NETWORK_UNAVAILABLE", message, "Run it on a host that can confine it.", pack=name))
+            raise no_network(name, self._why)
         folder = self._setting.state / "worktrees" / name
         remove_tree(folder)
         self._views.checkout(view.tree, folder)
@@ -87,6 +86,12 @@ class UnconfinedSandbox:
 
     def close(self) -> None:
         """Nothing is held between stages."""
+
+
+def no_network(name: str, why: str) -> Refusal:
+    """What is said where a pack declares network and nothing would make it use a proxy."""
+    message = f"{name} declares network, and there is no egress proxy here: {why}"
+    return Refusal(Finding("NETWORK_UNAVAILABLE", message, "Run it on a host that can confine it.", pack=name))
 
 
 def unavailable(why: str) -> Refusal:

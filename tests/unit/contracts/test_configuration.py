@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from factory.core.configuration import config_digest, read
 from factory.core.settings import SETTINGS
-from factory.model.config import REQUIRED_BY_DEFAULT, Config, IsolationMode, Overlap, Source
+from factory.model.config import REQUIRED_BY_DEFAULT, Backend, Config, IsolationMode, Overlap, Source
 from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.model.signing import SigningPolicy
@@ -198,6 +198,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, ceilings=Limits()),
         replace(known, overlap=Overlap.MERGE),
         replace(known, isolation=IsolationMode.OVERLAY),
+        replace(known, backend=Backend.LANDLOCK),
         replace(known, python="/usr/bin/python3"),
         replace(known, network_hosts=("example.org",)),
         replace(known, recheck_budget=1),

@@ -1,0 +1,260 @@
+"""The backends below the full one: what each holds, what it lacks, and that nothing claims more than it gives."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory.adapters.sandbox import give_up, host, landlock, promise
+from factory.adapters.sandbox.linux import LinuxSandbox
+from factory.adapters.sandbox.stage import LinuxStage
+from factory.model.config import Backend, IsolationMode
+from factory.model.pack import Limits
+from factory.model.properties import Property
+from factory.ports.sandbox import CommandSpec, Ended
+from tests.integration.test_sandbox_hostile import processes_that_say, python
+from tests.sandbox_kit import MIB, run, sandbox, stage
+
+pytestmark = pytest.mark.linux
+
+LOWER = (Backend.BUBBLEWRAP, Backend.LANDLOCK)
+AUTO = IsolationMode.AUTO
+ALWAYS_LACKING = {
+    Backend.BUBBLEWRAP: {Property.DISK_BOUNDED},
+    Backend.LANDLOCK: {Property.DISK_BOUNDED, Property.FS_READ_SCOPED, Property.PIDS_BOUNDED},
+}
+
+
+@pytest.fixture(scope="module", params=LOWER, ids=lambda backend: backend.value)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
+    with sandbox(tmp_path_factory.mktemp("ladder"), AUTO, backend=request.param) as (built, _):
+        yield built
+
+
+@pytest.fixture
+def opened(made: LinuxSandbox) -> Iterator[LinuxStage]:
+    with stage(made) as each:
+        yield each
+
+
+def lacking(backend: Backend) -> set[Property]:
+    own_user = backend is Backend.LANDLOCK and not host.acts_as_root()
+    return ALWAYS_LACKING[backend] | ({Property.FS_WRITE_SCOPED} if own_user else set())
+
+
+def test_it_gives_what_it_promises_and_says_why_it_lacks_the_rest(made: LinuxSandbox) -> None:
+    enforcement = made.measure()
+    backend = Backend(enforcement.backend)
+    assert enforcement.escaped == ()
+    assert set(Property) - enforcement.given == lacking(backend)
+    assert all(enforcement.why_not(each) for each in Property)
+    assert enforcement.facts["isolation"] == "worktree"
+    assert len(enforcement.facts["seccomp_sha256"]) == 64
+    assert int(enforcement.facts["landlock_abi"]) == landlock.abi()
+    assert ("bwrap_sha256" in enforcement.facts) is (backend is Backend.BUBBLEWRAP)
+
+
+def test_a_command_sees_its_tree_and_what_it_leaves_is_found(opened: LinuxStage) -> None:
+    seen = run(
+        opened, "cat a.txt; ./tool.sh; pwd; echo $HOME; echo new >new.txt; rm sub/x; echo e >/dev/stderr; exit 7"
+    )
+    assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 7, b"hello\ntool\n/workspace\n/home/pack\ne\n")
+    assert {"new.txt", "a.txt"} <= {file.path for file in opened.freeze().files}
+    assert "sub/x" not in {file.path for file in opened.freeze().files}
+
+
+def test_commands_share_the_workspace_and_nothing_else(opened: LinuxStage) -> None:
+    assert run(opened, "echo kept >kept; echo lost >$TMPDIR/lost; echo lost >~/lost; ls -d $TMPDIR").log == b"/tmp\n"
+    assert run(opened, "cat kept $TMPDIR/* ~/* 2>/dev/null").log == b"kept\n"
+
+
+def test_the_orchestrators_python_and_its_tools_run(opened: LinuxStage) -> None:
+    version = "{}.{}.{}".format(*sys.version_info[:3]).encode()
+    assert version in run(opened, "python -V").log
+    assert run(opened, "pytest --version").log.startswith(b"pytest ")
+
+
+def test_the_environment_and_descriptors_of_the_host_stay_there(
+    opened: LinuxStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
+    script = "import os; print([n for n in range(3, 500) if not os.system(f'true <&{n} 2>/dev/null')])"
+    assert run(opened, "env; cat /proc/*/environ 2>/dev/null; " + python(script)).log.endswith(b"[]\n")
+    assert b"canary" not in run(opened, "env; cat /proc/*/environ 2>/dev/null").log
+
+
+def test_no_terminal_is_reachable(opened: LinuxStage) -> None:
+    assert run(opened, "tty; : </dev/tty").log.splitlines()[0] == b"not a tty"
+    assert run(opened, ": </dev/tty").rc != 0
+
+
+def test_no_socket_leads_to_the_host(opened: LinuxStage, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as by_path:
+        port = listener.getsockname()[1]
+        folder = os.open(tmp_path, os.O_RDONLY)
+        by_path.bind(f"/proc/self/fd/{folder}/socket")
+        os.close(folder)
+        by_path.listen()
+        tries = (
+            f"socket.create_connection(('127.0.0.1', {port}), 2)",
+            f"socket.socket(socket.AF_UNIX).connect('{tmp_path}/socket')",
+            f"socket.socket(2, 2).sendto(b'x', ('127.0.0.1', {port}))[99]",
+            "socket.socket(16, 3, 0).bind((0, 0))[99]",
+        )
+        for attempt in tries:
+            assert run(opened, python(f"import socket; {attempt}")).rc != 0
+
+
+def test_files_of_the_host_are_neither_read_nor_written(opened: LinuxStage) -> None:
+    with tempfile.TemporaryDirectory(prefix="open-", dir="/tmp") as folder:
+        os.chmod(folder, 0o777)  # what only the sandbox keeps a pack from
+        canary = Path(folder, "canary")
+        canary.write_text("secret")
+        canary.chmod(0o666)
+        line = f"cat {canary} /etc/shadow; echo x >{canary}; ln {canary} own; mv {canary} own; ls {folder} /root"
+        said = run(opened, line).log
+        assert b"secret" not in said
+        assert b"canary\n" not in said
+        assert canary.read_text() == "secret"
+    assert run(opened, "touch /usr/x || touch /etc/x || touch /dev/x || touch /x").rc != 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("unshare -U true", "mount -t tmpfs none /tmp", "mknod n c 1 3", "chroot / true", "nsenter -t 1 -m true"),
+        *("echo x >/proc/sys/kernel/core_pattern", "su -c id root </dev/null", "chown 0 a.txt", "kill -0 1"),
+    ],
+)
+def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) -> None:
+    if line == "kill -0 1" and opened._ask("", "", ())["arguments"][0].startswith("--"):
+        line = "kill -9 1; sleep 0.1; false"  # its own namespace's: it takes no signal from inside
+    assert run(opened, line).rc != 0
+
+
+def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None:
+    mark = f"daemon-{os.getpid()}-{time.monotonic_ns()}"
+    seen = run(opened, f"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' {mark} & sleep 0.1; echo left")
+    assert (seen.ended, seen.log) == (Ended.EXITED, b"left\n")
+    assert processes_that_say(mark) == []
+
+
+def test_what_forks_without_end_ends_with_its_command(opened: LinuxStage) -> None:
+    """Two chains in which each process starts its successor and dies, so that none is there for long."""
+    mark = f"chain-{os.getpid()}-{time.monotonic_ns()}"
+    chain = "import os\nfor _ in range(2):\n    if os.fork() == 0:\n        while True: os.fork() and os._exit(0)\n"
+    seen = run(opened, f"cat >c.py <<'E'\n{chain}E\nexec python -I -S c.py {mark}", timeout=10)
+    assert (seen.ended, seen.rc) == (Ended.EXITED, 0)
+    assert processes_that_say(mark) == []
+
+
+def test_bounds_on_time_memory_and_output_hold(made: LinuxSandbox) -> None:
+    with stage(made, Limits(timeout=30, memory=64 * MIB, processes=32, disk=16 * MIB)) as opened:
+        hog = run(opened, python("b = bytearray(400 << 20); import time; time.sleep(20)"))
+        assert (hog.ended, hog.rc != 0) == (Ended.MEMORY, True)
+        assert run(opened, "trap '' TERM; while :; do sleep 0.1; done", timeout=0.2).ended is Ended.TIMEOUT
+        asked = run(opened, "trap 'echo asked; exit 0' TERM; sleep 1000 & wait", timeout=0.3)
+        assert (asked.ended, asked.log) == (Ended.TIMEOUT, b"asked\n")
+        assert opened.run(CommandSpec("yes", "", (), 20, 10_000)).ended is Ended.OUTPUT
+        assert run(opened, "head -c 32m /dev/zero >big").rc in {1, 128 + signal.SIGXFSZ}
+        assert run(opened, "kill -SEGV $$").rc == 128 + signal.SIGSEGV
+
+
+def test_a_fork_bomb_meets_its_bound(made: LinuxSandbox) -> None:
+    with stage(made, Limits(timeout=30, processes=20, disk=16 * MIB)) as opened:
+        run(opened, "b() { b | b & }; b; sleep 0.5", timeout=10)
+        assert run(opened, "echo next").log == b"next\n"
+
+
+def test_paths_of_the_host_are_told_as_constant_ones_wherever_output_is_cut(opened: LinuxStage) -> None:
+    chunks: list[bytes] = []
+    cut = 'p=$(pwd -P); a=${p%??????}; for n in 1 2 3; do printf %s "$a"; sleep 0.05; '
+    line = cut + """printf '%s\\n' "${p#"$a"}"; done"""
+    seen = opened.run(CommandSpec(line, "", (), 20, MIB), chunks.append)
+    assert seen.log == b"/workspace\n" * 3 == b"".join(chunks)
+
+
+def test_nothing_stays_behind(made: LinuxSandbox, tmp_path: Path) -> None:
+    before = Path("/proc/self/mounts").read_bytes()
+    with stage(made) as opened:
+        run(opened, "mkdir -p $TMPDIR/d; chmod 0 $TMPDIR/d; echo x >x")
+        assert (made._work / "stage" / "x").read_text() == "x\n"
+    assert list(made._work.iterdir()) == []
+    assert Path("/proc/self/mounts").read_bytes() == before
+
+
+# --- which one is used
+
+
+def test_the_best_that_works_is_used_and_a_chosen_one_is_never_replaced(tmp_path: Path) -> None:
+    with sandbox(tmp_path / "a", AUTO, backend=Backend.AUTO) as (made, _):
+        assert made.measure().backend == "full"
+    with sandbox(tmp_path / "b", AUTO, "/bin/false", backend=Backend.BUBBLEWRAP) as (made, _):
+        assert (made.measure().backend, made.measure().given) == ("none", frozenset())
+    with sandbox(tmp_path / "c", AUTO, "/bin/false", backend=Backend.AUTO) as (made, _):
+        assert made.measure().backend == "landlock"
+    with sandbox(tmp_path / "d", IsolationMode.OVERLAY, "/bin/false", backend=Backend.AUTO) as (made, _):
+        assert made.measure().backend == "none"
+    with sandbox(tmp_path / "e", AUTO, backend=Backend.NONE) as (made, _):
+        assert made.measure().why_not(Property.NET_ISOLATED) == "the user's configuration chose the backend none"
+
+
+def test_a_binary_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> None:
+    own = tmp_path / "bwrap"
+    own.write_bytes(b"#!/bin/sh\n")
+    own.chmod(0o755)
+    os.chown(own, *host.sandbox_owner())
+    with sandbox(tmp_path, AUTO, str(own), backend=Backend.BUBBLEWRAP) as (made, _):
+        assert "not offered by this host" in made.measure().why_not(Property.NET_ISOLATED)
+
+
+@pytest.mark.parametrize(
+    ("version", "lost"), [(7, set()), (5, {Property.NO_SURVIVORS}), (2, {Property.FS_WRITE_SCOPED})]
+)
+def test_an_older_kernel_promises_less(made: LinuxSandbox, version: int, lost: set[Property]) -> None:
+    made.measure()
+    assert made._measured is not None
+    assert made._measured.confinement is not None
+    if made._measured.confinement.backend is Backend.LANDLOCK:
+        from dataclasses import replace
+
+        lacks = promise.of(replace(made._measured.confinement, landlock=version))
+        assert lost <= {each for each, why in lacks.items() if why}
+
+
+def test_a_promise_that_is_broken_is_an_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from factory.adapters.sandbox import seccomp
+
+    plain = seccomp.program
+    monkeypatch.setattr(seccomp, "program", lambda machine, sockets=True: plain(machine))
+    monkeypatch.setattr(landlock, "abi", lambda: 3)
+    with sandbox(tmp_path, AUTO, backend=Backend.LANDLOCK) as (made, _):
+        enforcement = made.measure()
+    assert enforcement.backend == "landlock", enforcement.why_not(Property.NET_ISOLATED)
+    assert {"tcp", "udp", "abstract socket"} <= set(enforcement.escaped)
+    assert not enforcement.given & {Property.NET_ISOLATED, Property.AUTHORITY_SOCKETS_HIDDEN}
+
+
+def test_the_integrators_inner_wall_holds_alone(tmp_path: Path) -> None:
+    run_folder, foreign = tmp_path / "run", tmp_path / "foreign"
+    run_folder.mkdir()
+    foreign.write_text("kept")
+    line = f"echo x >done; echo x >{foreign}; chmod 777 {foreign}; touch {foreign}; rm {foreign}; mkdir {foreign}.d"
+    words = ["/bin/sh", "-c", line]
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-I", "-S", give_up.__file__, str(run_folder), give_up.ALONE, *words],
+        {"PATH": os.defpath},
+    )
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0
+    assert (foreign.read_text(), foreign.stat().st_mode & 0o777) == ("kept", 0o644)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign", "run"]
+    assert (run_folder / "done").read_text() == "x\n"
