@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.snapshot import agrees, expected, settled
-from tests.world import BIN, World, environment
+from tests.world import BIN, PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -321,7 +321,7 @@ locks = FileLocks(Path(sys.argv[1]), SystemClock())
 with locks.hold("run"):
     locks.announce("run", "another run")
     print("held", flush=True)
-    time.sleep(120)
+    time.sleep(3600)
 """
 
 
@@ -363,24 +363,24 @@ def test_closed_pipe_is_quiet(finished: World) -> None:
     for words in (["--help"], ["plan"], ["config", "--json"]):
         line = f"{sys.executable} -m factory {' '.join(words)} | true; echo ${{PIPESTATUS[0]}}"
         ended = subprocess.run(
-            ["bash", "-c", line], cwd=finished.root, env=environment(), capture_output=True, text=True, timeout=60
+            ["bash", "-c", line], cwd=finished.root, env=environment(), capture_output=True, text=True, timeout=PATIENCE
         )
         assert (ended.stdout, ended.stderr) == ("0\n", "")
 
 
 def test_interrupt_ends_with_130_and_the_next_run_goes_on(world: World) -> None:
-    world.pack("TASK-0102-slow", 'steps: [{name: s, run: "sleep 60"}]\nscope: {allowed_paths: [docs/]}\n')
+    world.pack("TASK-0102-slow", 'steps: [{name: s, run: "sleep 600"}]\nscope: {allowed_paths: [docs/]}\n')
     world.commit()
     process = subprocess.Popen(
         [sys.executable, "-m", "factory", "oneshot", "-n", "1"],
         cwd=world.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while "TASK-0102" not in world.executed():
         assert time.monotonic() < end
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, out + err
     assert "Traceback" not in out + err
     assert err == "interrupted: what is finished is kept; run it again to go on\n"

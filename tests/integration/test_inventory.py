@@ -108,12 +108,15 @@ def test_what_is_no_plain_file_has_no_digest(root: Path) -> None:
     assert (found["link"], found["pipe"]) == ((0, "", None), (0, "", None))
 
 
-def test_change_right_at_the_reading_is_read_again(root: Path) -> None:
+def test_change_right_at_the_reading_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = root / "runs" / "r1" / "fresh"
-    fresh.write_bytes(b"1")
-    surveyed(root)
-    assert RunInventory(root).unchanged(("r1",)) is False
-    assert surveyed(root)[1] >= 1
+    with monkeypatch.context() as patched:  # however long this process was kept waiting, it was right before
+        patched.setattr(inventory, "_FINE", 3_600_000_000_000)
+        patched.setattr(inventory, "_COARSE", 3_600_000_000_000)
+        fresh.write_bytes(b"1")
+        surveyed(root)
+        assert RunInventory(root).unchanged(("r1",)) is False
+        assert surveyed(root)[1] >= 1
     time.sleep(SETTLED)
     surveyed(root)
     assert RunInventory(root).unchanged(("r1",)) is True

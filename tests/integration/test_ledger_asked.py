@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from factory.core.ledger_chain import Entry, Head, format_event, link
-from tests.world import World, environment
+from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -124,7 +124,7 @@ def test_follow_shows_what_comes_and_ends_with_an_interrupt(copy: World) -> None
             grow(copy, "gc.cache-removed")
         seen = [json.loads(process.stdout.readline()) for _ in range(2)]
         process.send_signal(signal.SIGINT)
-        rest, complaint = process.communicate(timeout=60)
+        rest, complaint = process.communicate(timeout=PATIENCE)
         assert (process.returncode, rest) == (130, "")
         assert "Traceback" not in complaint
     assert [event["seq"] for event in seen] == [event["seq"] for event in copy.events()][-2:]
@@ -135,7 +135,7 @@ def test_follow_ends_when_nobody_reads(copy: World) -> None:
         assert process.stdout is not None
         assert "lock.released" in process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=PATIENCE) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
 

@@ -23,7 +23,7 @@ from factory.core.ledger_chain import parse_event
 from factory.core.replay import replay
 from factory.core.review import Mode
 from factory.model.index import ReviewReport
-from tests.world import World, environment
+from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -456,20 +456,20 @@ def test_result_on_a_branch_and_bundles_elsewhere(world: Copied) -> None:
 
 
 def test_raw_logs_of_an_abandoned_run_go_and_those_of_the_last_one_stay(world: Copied) -> None:
-    world.pack("TASK-0102-two", 'steps: [{name: s, run: "sleep 60"}]\nscope: {allowed_paths: [docs/]}\n')
+    world.pack("TASK-0102-two", 'steps: [{name: s, run: "sleep 600"}]\nscope: {allowed_paths: [docs/]}\n')
     world.commit()
     process = subprocess.Popen(
         [sys.executable, "-m", "factory", "oneshot", "-n", "1"], cwd=world.root, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while len(world.ordered()) < 4 or not any(e["event_type"] == "pack.started" for e in world.events()[-2:]):
         assert time.monotonic() < end
         time.sleep(0.05)
     locked = world.factory("gc")
     assert (locked.rc, locked.err.split()[0]) == (2, "LOCKED")
     process.send_signal(signal.SIGINT)
-    process.wait(60)
+    process.wait(PATIENCE)
     abandoned = world.ordered()[-1]
     raw = world.state / "runs" / abandoned / "raw"
     (raw / "TASK-0102").mkdir(parents=True, exist_ok=True)

@@ -199,7 +199,7 @@ def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None
 
 
 def test_a_child_that_holds_the_output_open_does_not_hold_the_command(opened: LinuxStage) -> None:
-    seen = run(opened, "sleep 1000 & echo done", timeout=20)
+    seen = run(opened, "sleep 1000 & echo done", timeout=120)
     assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 0, b"done\n")
 
 
@@ -248,8 +248,11 @@ def test_many_files_meet_the_quota_too(made: LinuxSandbox) -> None:
 
 
 def test_a_slow_command_is_asked_to_end_and_may_answer(opened: LinuxStage) -> None:
-    seen = run(opened, "trap 'echo asked; exit 0' TERM; sleep 1000 & wait", timeout=0.3)
-    assert (seen.ended, seen.log) == (Ended.TIMEOUT, b"asked\n")
+    for bound in (0.3, 3, 30):  # whoever was not there yet could not be asked
+        seen = run(opened, "trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait", timeout=bound)
+        if seen.log:
+            break
+    assert (seen.ended, seen.log) == (Ended.TIMEOUT, b"here\nasked\n")
     assert seen.rc != 0
 
 
@@ -334,7 +337,7 @@ with sandbox(Path(sys.argv[1])) as (made, _), stage(made) as opened:
         assert orchestrator.stdout.readline() == b"1\n"
         assert len(processes_that_say(mark)) > 1
         orchestrator.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while processes_that_say(mark) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert processes_that_say(mark) == []
