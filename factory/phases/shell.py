@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from factory.core import path_guard
+from factory.core.denials import allowed_by, denied, rule_words
 from factory.core.ledger_chain import Entry
 from factory.core.narrowing import narrow
 from factory.core.planning import bounded_limits
@@ -78,12 +79,24 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Observed:
+    """Something that the host saw tried and denied: what, how often, the rule, and what would allow it."""
+
+    tried: str
+    what: str
+    count: int
+    rule: str
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True)
 class Visit:
     """What came of it. `findings` are those that an attempt with this change would have had."""
 
     outcome: CommandOutcome
     changed: tuple[Seen, ...]
     findings: tuple[Finding, ...]
+    denials: tuple[Observed, ...] = ()
 
 
 Talk: TypeAlias = Callable[[Stage, CommandSpec], CommandOutcome]
@@ -131,11 +144,12 @@ def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, ta
             _steps(session, planned, stage, heard)
         outcome = _recorded(session.site, planned, room, lambda: _talked(planned, room, asked, stage, talk, heard))
         if asked.where is Where.FROZEN:
-            return Visit(outcome, _written(stage), ())
+            return Visit(outcome, _written(stage), (), _denials(session.site, planned, outcome))
         frozen = attempt.freeze(session, planned, stage, base, visible)
         found = (*frozen.findings, *attempt.judge_size(session, planned, frozen))
         told = tuple(silenced(session.site.redactor, (finding for finding in found if finding.blocks)))
-        return Visit(outcome, tuple(_seen(planned, each) for each in frozen.differences), told)
+        changed = tuple(_seen(planned, each) for each in frozen.differences)
+        return Visit(outcome, changed, told, _denials(session.site, planned, outcome))
     finally:
         stage.close()
 
@@ -194,6 +208,15 @@ def _recorded(site: Site, planned: PlannedPack, room: Room, talk: Callable[[], C
         told = {"pack": room.pack, "ended": ended}
         hashes = {"action_key": planned.key}
         site.ledger.append(Entry(CLOSED, actor=_ACTOR, duration_ms=duration, rc=rc, hashes=hashes, details=told))
+
+
+def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple[Observed, ...]:
+    pack = planned.pack
+    found = denied(pack.id, [("", outcome.tried)], (), site.redactor)
+    return tuple(
+        Observed(each.tried, each.what, each.count, rule_words(pack, each), allowed_by(pack, each))
+        for each in (found.denials if found is not None else ())
+    )
 
 
 def _network(pack: TaskPack) -> str:

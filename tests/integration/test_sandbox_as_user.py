@@ -14,7 +14,10 @@ from tests import sandbox_kit
 
 pytestmark = pytest.mark.linux
 
-FILES = ("test_sandbox_hostile.py", "test_sandbox_session.py", "test_sandbox_stage.py", "test_sandbox_network.py")
+FILES = (
+    *("test_sandbox_hostile.py", "test_sandbox_session.py", "test_sandbox_stage.py", "test_sandbox_network.py"),
+    "test_denied.py",
+)
 
 
 @pytest.mark.parametrize("name", FILES)

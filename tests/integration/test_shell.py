@@ -19,15 +19,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import PATIENCE, World, environment
+from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
 
+PATIENCE = 120.0  # seconds for the next thing to show, on a machine that is busy
 TASK = """
 scope: {allowed_paths: ["docs/**"]}
 steps: [{name: one, run: "mkdir -p docs; echo made >docs/made.md"}]
 limits: {processes: 32, disk: 16MiB}
 """
+
+
+CALLS = (
+    r"printf '\033]0;t\007\033[31mred\033[m\n'; tty; "
+    "python3 -I -S -c 'import socket; socket.socket().connect_ex((\"203.0.113.9\", 80))'; exit 3"
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +76,13 @@ class Seat:
 
     def modes(self) -> list:
         return termios.tcgetattr(self.terminal)
+
+    def wait_until_raw(self, raw: list) -> None:
+        """What is typed before that is discarded."""
+        deadline = time.monotonic() + PATIENCE
+        while self.modes() != raw:
+            assert time.monotonic() < deadline, "expected the terminal to be raw again"
+            time.sleep(0.02)
 
     def end(self) -> int:
         """Wait for the end of the process; its exit code."""
@@ -161,8 +175,19 @@ def test_a_session_from_its_first_line_to_its_last(world: World) -> None:
 
 def test_ctrl_d_leaves_and_what_was_switched_on_is_switched_off(world: World) -> None:
     with seat(world, "TASK-0301", "--after-steps") as person:
+        before = person.modes()
         person.wait_for(r"TASK-0301\$ ")
         assert person.ask("cat docs/made.md") == "made\n"
+        person.ask(r"printf '\033[?1049h\033[?25l'")
+
+        # Stopped from elsewhere, the terminal is as it was; going on, it is raw again.
+        raw = person.modes()
+        os.kill(person.pid, signal.SIGTSTP)
+        assert os.WIFSTOPPED(os.waitpid(person.pid, os.WUNTRACED)[1])
+        assert person.modes() == before
+        os.kill(person.pid, signal.SIGCONT)
+        person.wait_until_raw(raw)
+        person.ask("true")
         person.ask(r"printf '\033[?1049h\033[?25l'")
         person.type("\x04")
         assert person.end() == 0
@@ -224,12 +249,14 @@ def test_without_a_terminal_there_is_no_shell(world: World) -> None:
 
 
 def test_one_command_needs_no_terminal(world: World) -> None:
-    ended = world.factory("shell", "TASK-0301", "--command", r"printf '\033]0;t\007\033[31mred\033[m\n'; tty; exit 3")
+    ended = world.factory("shell", "TASK-0301", "--command", CALLS)
     assert ended.rc == 2, "a command that fails is no success"
     assert ended.out.startswith("red\nnot a tty\nended      with 3\n")
+    assert "denied     connect 203.0.113.9:80  (constraints.allow_network is false)\n" in ended.out
     frozen = world.factory("shell", "TASK-0301", "--frozen", "--command", "cat docs/made.md; echo >z", "--json")
     told = json.loads(frozen.out)
     assert (frozen.rc, told["output"], told["rc"]) == (0, "made\n", 0)
+    assert told["denied"] == []
     assert told["changed"] == [{"path": "z", "kind": "written", "verdict": "thrown away"}]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from argparse import Namespace
+from dataclasses import asdict
 
 from factory import errands
 from factory.core.path_guard import display
@@ -144,6 +145,7 @@ def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> Answer:
         "rc": outcome.rc,
         "output_bytes": outcome.output_bytes,
         "changed": [{"path": display(each.path), "kind": each.kind, "verdict": each.verdict} for each in came.changed],
+        "denied": [asdict(each) for each in came.denials],
         "would_find": [finding_row(finding) for finding in came.findings],
     }
     if asked.line:
@@ -160,6 +162,12 @@ def _lines(came: Visit) -> tuple[str, ...]:
     if len(came.changed) > _MOST_SHOWN:
         lines.append(f"{'':<{_WIDTH}}and {len(came.changed) - _MOST_SHOWN} more")
     lines.append(f"{'gone':<{_WIDTH}}{counted(len(came.changed), 'change')}: nothing of it stays")
+    for one in came.denials[:_MOST_SHOWN]:
+        often = f", {one.count} times" if one.count > 1 else ""
+        lines += [
+            f"{'denied':<{_WIDTH}}{one.tried} {one.what}  ({one.rule}{often})",
+            f"{'':<{_WIDTH}}{one.way_out}",
+        ]
     if came.findings:
         lines += ["an attempt with this change would be BLOCKED:", *finding_lines(came.findings, "  ")]
     return tuple(lines)
