@@ -11,6 +11,9 @@ from pathlib import Path
 
 from hypothesis import settings
 
+# What runs in this process writes annotations of its own only where a test asks for them.
+os.environ.pop("GITHUB_ACTIONS", None)
+
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
 

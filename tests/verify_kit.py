@@ -14,6 +14,10 @@ from factory.core.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_ke
 from factory.core.evidence import format_document, parse_document, sha256
 from factory.core.ledger_chain import Entry, Head, format_event, link
 from factory.core.merkle import Peaks
+from factory.core.report_html import report_html
+from factory.core.report_junit import junit_xml
+from factory.core.report_sarif import results_sarif
+from factory.core.run_view import BundleView, RunView
 from factory.core.statements import BundleEvidence, Made, encode, makings, provenance, summary, test_result
 from factory.model.evidence import (
     ActionDocument,
@@ -26,6 +30,7 @@ from factory.model.evidence import (
     ScopeLock,
     StatusDocument,
 )
+from factory.model.names import REPORTS
 from factory.verify.events import Chain
 from factory.verify.folder import open_folder
 from factory.verify.notes import Checkpoint as Note
@@ -160,7 +165,7 @@ def _lists(run: Memory) -> dict[str, dict[str, str]]:
     digests = {path: sha256(content) for path, content in run.files.items() if path not in LATER}
     chosen = {
         "bundles": [f"{pack}/manifest.json" for pack in packs_of(run)],
-        "report": [f"{Z}/{name}" for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt", "STATUS.json")],
+        "report": [f"{Z}/{name}" for name in (*REPORTS, "STATUS.json")],
         "ledger": [f"attestations/{name}" for name in ("ledger.jsonl", "checkpoint", "finished.tlog-proof")],
         "files": list(digests),
     }
@@ -204,10 +209,24 @@ def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple
         changed = None
     made.files[f"{Z}/FINAL_REPORT.md"] = report_text.markdown(verdict, changed)
     made.files[f"{Z}/FINAL_REPORT.txt"] = report_text.plain(verdict, changed)
+    _render(made, verdict, changed)
     events = _events(made, verdict)
     _attest(made, verdict, events)
     _run_manifest(made)
     return made, b"".join(map(format_event, events))
+
+
+def _render(run: Memory, verdict: RunStatus, changed: FilesChanged | None) -> None:
+    """As the pipeline renders it, of the files in memory."""
+    bundles = {}
+    for line in verdict.packs:
+        said = _said(run, line.pack) if line.bundle_sha256 else None
+        if said is not None:
+            bundles[line.pack] = BundleView(said)
+    view = RunView(verdict, changed, bundles)
+    run.files[f"{Z}/report.html"] = report_html(view)
+    run.files[f"{Z}/junit.xml"] = junit_xml(view)
+    run.files[f"{Z}/results.sarif"] = results_sarif(view)
 
 
 def _merge(run: Memory) -> None:

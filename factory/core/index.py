@@ -19,7 +19,7 @@ from factory.core.path_guard import display
 from factory.core.scope import compile_patterns
 from factory.model.evidence import EventDocument
 from factory.model.index import ArtifactType, EvidenceIndex, IndexedArtifact, IndexedRun, RunState
-from factory.model.names import INTEGRATOR
+from factory.model.names import INTEGRATOR, REPORTS
 from factory.model.verdict import Status
 
 INDEX_FILE = "evidence-index.json"
@@ -42,7 +42,6 @@ _OF_FOLDER: Mapping[str, ArtifactType] = {
     "LOGS/INDEX.json": "log-index",
     "SUMMARY.md": "summary",
 }
-_REPORTS = frozenset({"FINAL_REPORT.md", "FINAL_REPORT.txt", "report.html", "junit.xml", "results.sarif"})
 _VERSIONED = frozenset(
     {
         *("run-manifest", "bundle-manifest", "bundle-status", "action", "scope-lock", "files-changed", "log-index"),
@@ -72,7 +71,7 @@ def type_of(path: str) -> ArtifactType:
         return "raw" if folder == "raw" else "lock"
     if folder == "attestations":
         return _attested(below)
-    if folder == INTEGRATOR and below in _REPORTS:
+    if folder == INTEGRATOR and below in REPORTS:
         return "report"
     if below in _OF_FOLDER:
         return _OF_FOLDER[below]

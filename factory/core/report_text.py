@@ -43,7 +43,7 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     accepted = ", ".join(status.properties_accepted)
     lines.append(f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.")
     if status.signing.signer == "none":
-        lines += ["", f"**{_UNSIGNED}**"]
+        lines += ["", f"**{UNSIGNED}**"]
     if not status.packs_committed:
         lines += ["", "Task packs differ from the base commit, so this run cannot be published."]
     return lines
@@ -61,7 +61,7 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
         return ["", "No finding."]
     lines = ["", "## Findings", ""]
     for finding in findings:
-        place = md(" ({})", code(_place(finding))) if finding.file else Markdown()
+        place = md(" ({})", code(place_of(finding))) if finding.file else Markdown()
         owner = md("{}: ", finding.pack) if finding.pack else Markdown()
         kind = Markdown(finding.id)
         lines.append(md("- **{}** ({}) {}{}{}", kind, finding.severity, owner, finding.message, place))
@@ -70,7 +70,8 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
     return lines
 
 
-def _place(finding: FindingRecord) -> str:
+def place_of(finding: FindingRecord) -> str:
+    """Where a finding is: a file, and its line where that is known."""
     return finding.file + (f":{finding.line}" if finding.line else "")
 
 
@@ -141,15 +142,15 @@ def _evidence(status: RunStatus) -> list[str]:
         f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
         if status.merged_tree
         else "each pack's `CHANGES.bundle` gives its own result the same way.",
-        _signing(status.signing),
+        signing_text(status.signing),
     ]
     return lines
 
 
-_UNSIGNED = "No key was at hand, so nothing in this run is signed."
+UNSIGNED = "No key was at hand, so nothing in this run is signed."
 
 
-def _signing(signing: SigningRecord) -> str:
+def signing_text(signing: SigningRecord) -> str:
     """The policy, and whether anybody could have signed; who did is read off the signature, not off a report."""
     asked = {
         "optional": "a signature is optional",
@@ -157,7 +158,7 @@ def _signing(signing: SigningRecord) -> str:
         "required-from": f"a signature by one of {', '.join(signing.keys) or 'no key'} is required",
     }[signing.policy]
     if signing.signer == "none":
-        return f"Signing policy: {asked}. {_UNSIGNED}"
+        return f"Signing policy: {asked}. {UNSIGNED}"
     return f"Signing policy: {asked}. A key was at hand; who signed is in attestations/checkpoint."
 
 
@@ -173,7 +174,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
         f"{what}, {tree} on base {status.base_commit[:12]}",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
-        _signing(status.signing),
+        signing_text(status.signing),
         "",
     ]
     names = [for_eyes(pack.pack) for pack in status.packs]
@@ -220,7 +221,7 @@ def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
     owner = f"{for_eyes(finding.pack)}: " if finding.pack and finding.pack not in finding.message else ""
     lines = [f"{indent}{finding.id}  {owner}{for_eyes(finding.message)}"]
     if finding.file:
-        place = for_eyes(_place(finding))
+        place = for_eyes(place_of(finding))
         lines.append(f"{indent}    {place}")
     if finding.hint:
         lines.append(f"{indent}    {for_eyes(finding.hint)}")

@@ -147,12 +147,14 @@ def _crashed(command: Command, error: Exception) -> Answer:
 
 
 def _render(command: Command, given: Namespace, answer: Answer, code: int) -> int:
+    from factory.faces.annotations import annotate
     from factory.faces.answer import document_of, finding_lines
 
     if given.json:
         write_lines(sys.stdout, own_lines(document_of(command.name, answer, code)))
     else:
         write_lines(sys.stdout, map(sanitize, answer.lines))
+    annotate(sys.stderr, os.environ, answer.findings)
     if given.json_out is not None:
         from factory.faces.json_file import write_document
 

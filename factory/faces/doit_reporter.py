@@ -12,12 +12,14 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TextIO
 
 from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.globals import Globals
 
 from factory.core.status_eval import combine
+from factory.faces.annotations import annotate
 from factory.faces.doit_session import Session
 from factory.faces.doit_tasks import CardHolds
 from factory.faces.polite_stop import stop_like_ctrl_c
@@ -86,7 +88,7 @@ class CardReporter:
         if problem:
             lines = (*lines, f"note: {sanitize(problem)}; finished work will be done again next time")
         status = combine((closing.status, Status.FAIL)) if self._own_failures else closing.status
-        return Closing(status, lines, closing.run_id)
+        return replace(closing, status=status, lines=lines)
 
     def add_success(self, _task: Any) -> None:
         """A task ended and doit holds its state: make that state durable."""
@@ -165,6 +167,7 @@ class DoitReporter(CardReporter):
             raise SystemExit(EXIT_INTERRUPTED) from None
         if on_its_way is None and self.closing is not None:
             write_lines(self._out, map(sanitize, self.closing.lines))
+            annotate(sys.stderr, os.environ, self.closing.findings)
             why = unwritten(self._out)
             if why:
                 write_lines(sys.stderr, (sanitize(lost(why)),))

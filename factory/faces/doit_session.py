@@ -109,14 +109,14 @@ class Session:
         try:
             closing = self._pipeline.close(verdicts, frozenset(self._results))
         except Refusal as refusal:
-            closing = Closing(Status.BLOCKED, tuple(told(finding) for finding in refusal.findings))
+            closing = Closing(Status.BLOCKED, tuple(map(told, refusal.findings)), findings=refusal.findings)
         except Exception as error:  # noqa: BLE001  the process must still end with a verdict and free the lock
             self.abandon(f"closing met {described(error)}")
             closing = Closing(Status.FAIL, (f"CRASH  closing the run met {described(error)}",))
         self._begun_by = 0
-        return Closing(
-            combine((closing.status, *verdicts.values())), (*closing.lines, *self._own_lines()), closing.run_id
-        )
+        status = combine((closing.status, *verdicts.values()))
+        findings = (*closing.findings, *self._own_findings)
+        return Closing(status, (*closing.lines, *self._own_lines()), closing.run_id, findings)
 
     def abandon(self, reason: str) -> None:
         """The run ends here without a last word; the lock is released, at the latest when the process ends."""

@@ -39,7 +39,7 @@ class UnavailablePipeline:
 
     def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:  # noqa: ARG002
         """The findings, one a line."""
-        return Closing(of_findings(self._findings), tuple(map(told, self._findings)))
+        return Closing(of_findings(self._findings), tuple(map(told, self._findings)), findings=self._findings)
 
     def abandon(self, reason: str) -> None:
         """Nothing was begun."""

@@ -17,6 +17,7 @@ INTEGRATOR = "Z_integrator"
 SCRATCH = "scratch"  # below it while Z works
 RUN_MANIFEST = "RUN_MANIFEST.json"
 ATTESTATIONS = "attestations"
+REPORTS = ("FINAL_REPORT.md", "FINAL_REPORT.txt", "report.html", "junit.xml", "results.sarif")  # below INTEGRATOR
 POLICY_FILE = f"{ATTESTATIONS}/policy.json"
 CHECKPOINT_FILE = f"{ATTESTATIONS}/checkpoint"
 FILES_LIST = f"{ATTESTATIONS}/files.sha256"

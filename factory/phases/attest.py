@@ -30,6 +30,7 @@ from factory.model.names import (
     FILES_LIST,
     INTEGRATOR,
     POLICY_FILE,
+    REPORTS,
     RUN_MANIFEST,
     STATEMENTS_FILE,
 )
@@ -45,7 +46,7 @@ BUNDLES, REPORT = f"{ATTESTATIONS}/bundles.sha256", f"{ATTESTATIONS}/report.sha2
 LEDGER = f"{ATTESTATIONS}/ledger.sha256"
 _LATER = frozenset((RUN_MANIFEST, STATEMENTS_FILE, BUNDLES, REPORT, LEDGER, FILES_LIST))
 _READ = ("manifest.json", "STATUS.json", "ACTION.json", "SCOPE_LOCK.json")
-_REPORTS = tuple(f"{INTEGRATOR}/{name}" for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt", "STATUS.json"))
+_REPORTS = tuple(f"{INTEGRATOR}/{name}" for name in (*REPORTS, "STATUS.json"))
 
 
 def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, str]:

@@ -23,7 +23,7 @@ IMPORT_BESIDE_ANOTHER = f"""\
 import os
 import sys
 
-# This repository has a `factory` of its own, which doit would find first: look here last.
+# doit looks in this folder first; nothing that is merged into it may stand in for the installed tool: look here last.
 sys.path.sort(key=lambda path: path == os.path.dirname(__file__))
 
 {IMPORT}  # noqa: E402"""
@@ -48,7 +48,7 @@ def begin(ground: Ground, templates: Mapping[str, str], packs_folder: str, ignor
     written: list[str] = []
     kept: list[str] = []
     imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(ground) else IMPORT
-    marks = {"@PACKS@": packs_folder, "@IMPORTS@": imports}
+    marks = {"@PACKS@": packs_folder, "@IMPORTS@": IMPORT_BESIDE_ANOTHER}
     for name, path in _TOP.items():
         new = ground.create(path, filled(templates[name], marks).encode())
         (written if new else kept).append(path)

@@ -11,8 +11,11 @@ from factory.phases.ledger_head import hold_runs
 from factory.phases.site import Site
 
 IMPORTANT = (
+    (f"{INTEGRATOR}/report.html", "the report, for a browser"),
     (f"{INTEGRATOR}/FINAL_REPORT.md", "the report"),
     (f"{INTEGRATOR}/STATUS.json", "the verdict, for programs"),
+    (f"{INTEGRATOR}/junit.xml", "checks, for CI"),
+    (f"{INTEGRATOR}/results.sarif", "findings, for code scanning"),
     (f"{INTEGRATOR}/MERGE_PLAN.md", "order and overlaps"),
     (f"{INTEGRATOR}/DIFF.patch", "the whole change"),
     (f"{INTEGRATOR}/CHANGES.bundle", "the change as Git objects"),

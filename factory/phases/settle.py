@@ -7,7 +7,6 @@ attestations over all of it → RUN_MANIFEST.json last. Every step may be repeat
 
 from __future__ import annotations
 
-from factory.core import report_text
 from factory.core.evidence import EvidenceError, format_document, parse_document, sha256
 from factory.core.ledger_chain import Entry
 from factory.core.ledger_standing import ABANDONED, FINISHED, PREPARED, STARTED, Begun
@@ -68,8 +67,9 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
     status = parse_document(RunStatus, content)
     _hold(site, run_id, PREPARED, "status", sha256(content))
     changed = _changed(store.read(f"{run}/{INTEGRATOR}/FILES_CHANGED.json"))
-    store.write(f"{run}/{INTEGRATOR}/FINAL_REPORT.md", report_text.markdown(status, changed))
-    store.write(f"{run}/{INTEGRATOR}/FINAL_REPORT.txt", report_text.plain(status, changed))
+    from factory.phases.renderings import write_renderings  # costs a command that runs nothing too much
+
+    write_renderings(site, status, changed)
     report = store.sha256(f"{run}/{INTEGRATOR}/FINAL_REPORT.md")
     if _event_of(site, run_id, FINISHED) is not None:
         _hold(site, run_id, FINISHED, "report", report)
@@ -94,7 +94,7 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
     finished = _event_of(site, run_id, FINISHED)
     if finished is None:
         raise EvidenceError(f"the ledger does not say that {run_id} finished")
-    from factory.phases.attest import attest  # costs a command that runs nothing too much
+    from factory.phases.attest import attest  # as above
 
     digests = attest(site, status, finished)
     entries = tuple(

@@ -7,6 +7,7 @@ not decided.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from typing import Protocol
 
 from factory.core.bundling import unique
@@ -184,7 +185,12 @@ def _smallest(integrated: Integrated) -> tuple[str, ...]:
 
 
 def closing(told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str) -> Closing:
-    """The last lines of a command: findings by pack, where the report is, what to do next."""
+    """The last word of a command: findings by pack, where the report is, what to do next."""
+    found = unique(finding for card in told.cards() if card.name in asked for finding in told.result_of(card)[1])
+    return replace(_closing(told, status, asked, executed, run_id), findings=found)
+
+
+def _closing(told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str) -> Closing:
     from factory.phases.signatures import signed_as  # late: only where something ran
 
     packs = [card for card in told.cards() if card.phase == "launch"]

@@ -45,11 +45,12 @@ class CardResult:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The last word of a run: verdict over all cards that were asked for, and the lines to print."""
+    """The last word of a run: verdict over all cards that were asked for, the lines to print, what was found."""
 
     status: Status
     lines: tuple[str, ...]
     run_id: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

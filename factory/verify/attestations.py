@@ -36,7 +36,10 @@ POLICY, STATEMENTS, FILES = (
 )
 _LISTS = tuple(f"attestations/{name}.sha256" for name in ("bundles", "report", "ledger"))
 _LEDGER = ("attestations/ledger.jsonl", CHECKPOINT, "attestations/finished.tlog-proof")
-_REPORTS = tuple(f"Z_integrator/{name}" for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt", "STATUS.json"))
+_REPORTS = tuple(
+    f"Z_integrator/{name}"
+    for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt", "report.html", "junit.xml", "results.sarif", "STATUS.json")
+)
 _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 
 

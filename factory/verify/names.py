@@ -73,9 +73,14 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", composed).casefold())
 
 
+def eyes(text: str) -> str:
+    """`text` as a person reads it in a rendering: what acts, hides or shows nothing is spelled."""
+    return spell(text).replace("\\\\", "\\")
+
+
 def inert(text: str) -> str:
     """`text` in Markdown with nothing that acts, as reports write it."""
-    shown = spell(" ".join(text.split())).replace("\\\\", "\\")
+    shown = eyes(" ".join(text.split()))
     rest = _REFERENCE.sub(lambda found: found[0] + "\0", shown)
     start = ""
     if rest[:1] in ("-", "+", "=", ":"):
@@ -95,7 +100,7 @@ def _plain(text: str) -> str:
 
 def in_cell(text: str) -> str:
     """`text` as code in a table of a report."""
-    told = spell(text).replace("\\\\", "\\").replace("|", "\\|")
+    told = eyes(text).replace("|", "\\|")
     runs = [len(run) for run in re.findall("`+", told)]
     edge = "`" * (max(runs) + 1 if runs else 1)
     space = " " if runs or not told or (told[0], told[-1]) == (" ", " ") else ""

@@ -22,6 +22,7 @@ from factory.verify.objects import ObjectError
 from factory.verify.overlaps import selection_problem
 from factory.verify.papers import load
 from factory.verify.rechecks import check_rechecks
+from factory.verify.renderings import check_renderings
 from factory.verify.report import check_report
 from factory.verify.sheet import Fact, Gap, Sheet
 from factory.verify.stack import check_base
@@ -90,6 +91,7 @@ class _RunCheck:
             self._policy(status, bundles, policy)
         evaluated = self._evaluate(status, bundles, merge)
         check_report(self.sheet, self.run, status, changed)
+        check_renderings(self.sheet, self.run, status, changed, bundles)
         history = HistoryCheck(self.sheet, self.run, self.seen, self.around, status)
         history.check(bundles)
         attestations = AttestationCheck(self.sheet, self.run, self.seen, self.around, status)

@@ -122,9 +122,20 @@ def test_repository_with_a_factory_of_its_own_gets_a_dodo_that_imports_ours(tmp_
 def test_a_folder_named_factory_that_is_no_package_changes_nothing(tmp_path: Path) -> None:
     world = Theirs(tmp_path / "r", {"factory/plan.txt": "x\n"})
     assert world.factory("init").rc == 0
-    assert "sys.path" not in (world.root / "dodo.py").read_text()
     listed = world.doit("list", PYTHONHASHSEED="0")
     assert listed.rc == 0, listed.text
+
+
+def test_what_a_merge_put_beside_dodo_does_not_stand_in_for_the_installed_tool(tmp_path: Path) -> None:
+    """A pack may write any module at the top; once merged, `doit list` must not run it on the host."""
+    world = Theirs(tmp_path / "r", {})
+    assert world.factory("init").rc == 0
+    canary = tmp_path / "canary"
+    for name in ("factory.py", "yaml.py", "pydantic.py", "filelock.py", "factory/__init__.py"):
+        world.write(name, f"open({str(canary)!r}, 'w').close()\n")
+    listed = world.doit("list", PYTHONHASHSEED="0")
+    assert "oneshot" in listed.out, listed.text
+    assert not canary.exists()
 
 
 def test_init_works_from_a_subfolder_and_before_the_first_commit(tmp_path: Path) -> None:

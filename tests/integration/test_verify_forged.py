@@ -454,3 +454,40 @@ def test_digests_named_in_the_report_are_the_bundles_own(good: Memory) -> None:
         spoilt.files[path] = run.files[path].replace(old, new)
         assert spoilt.files[path] != run.files[path], old
         assert "VERIFY_REPORT" in ids(check(spoilt, around(ledger)))
+
+
+RENDERED = {
+    "another verdict in HTML": ("report.html", b"<h1>PASS</h1>", b"<h1>FAIL</h1>"),
+    "a script": ("report.html", b"</main>", b"<script>x</script></main>"),
+    "a pack's status in HTML": ("report.html", b'<span class="badge PASS">PASS', b'<span class="badge PASS">FAIL'),
+    "a finding in HTML": ("report.html", b"<p>No finding.</p>", b"<ul><li><p>error CRASH x</p></li></ul>"),
+    "a file in HTML": ("report.html", b"docs/n.txt", b"docs/m.txt"),
+    "an outcome in HTML": ("report.html", b'<span class="badge ok">ok</span>', b'<span class="badge ok">so</span>'),
+    "counts": ("junit.xml", b'failures="0"', b'failures="1"'),
+    "a case": ("junit.xml", b"tests-1 true", b"tests-9 true"),
+    "a failure": ("junit.xml", b"</testcase>", b"<failure>x</failure></testcase>"),
+    "an entity": ("junit.xml", b"<testsuites ", b"<!DOCTYPE a><testsuites "),
+    "another verdict in SARIF": ("results.sarif", b'"status": "PASS"', b'"status": "FAIL"'),
+    "a result": ("results.sarif", b'"results": []', b'"results": [1]'),
+}
+
+
+@pytest.mark.parametrize("what", RENDERED)
+def test_a_rendering_that_says_otherwise_is_named(good: Memory, what: str) -> None:
+    name, old, new = RENDERED[what]
+    path = f"{Z}/{name}"
+    run, ledger = forged(good, {})
+    assert check(run, around(ledger)).holds
+    spoilt = run.copy()
+    spoilt.files[path] = run.files[path].replace(old, new, 1)
+    assert spoilt.files[path] != run.files[path]
+    found = [finding for finding in check(relisted(spoilt), around(ledger)).findings if finding.id == "VERIFY_REPORT"]
+    assert {finding.location.file for finding in found if finding.location} == {path}
+
+
+def test_a_rendering_that_is_gone_is_named(good: Memory) -> None:
+    run, ledger = forged(good, {})
+    for name in ("report.html", "junit.xml", "results.sarif"):
+        bare = run.copy()
+        del bare.files[f"{Z}/{name}"]
+        assert f"{Z}/{name}" in places(check(relisted(bare), around(ledger)))

@@ -1,0 +1,226 @@
+"""`report.html`, `junit.xml` and `results.sarif` against the verdict: each is read as others read it.
+
+None is rendered again: its digest is bound by lists and statements, and here what it says of verdict, packs,
+findings, checks and files must be the evidence's, with nothing in it that acts. Does not know how any is laid out.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from factory.core import strict_json
+from factory.verify.bundle import Bundle
+from factory.verify.documents import FilesChanged, FindingRow, RunStatus
+from factory.verify.folder import Folder
+from factory.verify.html_page import Page, read_page
+from factory.verify.names import eyes
+from factory.verify.sheet import Sheet
+from factory.verify.verdict import GOOD_OUTCOMES
+
+_HTML, _JUNIT, _SARIF = (f"Z_integrator/{name}" for name in ("report.html", "junit.xml", "results.sarif"))
+_XML_ELEMENTS = frozenset({"testsuites", "testsuite", "testcase", "failure", "error", "system-out"})
+_XML_START = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites '
+_IN_SARIF = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})
+
+Bundles = Mapping[str, Bundle]
+
+
+def check_renderings(
+    sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None, bundles: Bundles
+) -> None:
+    """Hold each against the verdict; commands only where every bundle was re-derived."""
+    known = bundles if all(line.pack in bundles for line in status.packs if line.bundle_sha256) else None
+    for path in (_HTML, _JUNIT, _SARIF):
+        if path in sheet.spoilt:
+            continue
+        content = run.read(path)
+        if content is None:
+            sheet.wrong("VERIFY_MISSING", path, "expected this rendering of the report, found none")
+            continue
+        for problem in _problems(path, content, status, changed, known):
+            sheet.wrong("VERIFY_REPORT", path, problem)
+
+
+def _problems(
+    path: str, content: bytes, status: RunStatus, changed: FilesChanged | None, bundles: Bundles | None
+) -> Iterable[str]:
+    if path == _HTML:
+        return _page(read_page(content), status, changed, bundles)
+    return _junit(content, status, bundles) if path == _JUNIT else _sarif(content, status)
+
+
+def _same(what: str, due: object, found: object) -> Iterable[str]:
+    if due != found:
+        yield f"{what}: expected {str(due)[:200]}, found {str(found)[:200]}"
+
+
+def _words(*texts: str) -> str:
+    return " ".join(" ".join(map(eyes, texts)).split())
+
+
+# ── HTML ─────────────────────────────────────────────────────────────────────
+
+
+def _page(page: Page, status: RunStatus, changed: FilesChanged | None, bundles: Bundles | None) -> Iterable[str]:
+    if page.problem:
+        yield page.problem
+        return
+    files = changed.files if changed is not None else ()
+    yield from _same("its title", f"{status.status} · {status.run_id}", page.title)
+    yield from _same("its verdict", status.status, page.verdict)
+    yield from _same("its first lines", _head(status, files), page.head)
+    yield from _same("its packs", [_pack_row(line) for line in status.packs], page.rows.get("packs", []))
+    found = Counter(item[0] for item in page.items.get("findings", []))
+    due = Counter(_words(row.severity, row.id, row.message) for row in status.findings)
+    yield from _same("its findings", sorted(due.elements()), sorted(found.elements()))
+    rows = [(_words(row.path), row.kind, _lines_of(row)) for row in files]
+    yield from _same("its files", rows, page.rows.get("files", []))
+    if bundles is not None:
+        ended = [cells[:1] + cells[2:3] for cells in page.rows.get("checks", [])]
+        yield from _same("its checks", _ended(status, bundles), ended)
+    evidence = page.words.get("evidence", "")
+    digests = (row.bundle_sha256 for row in status.packs)
+    for name in (status.base_commit, status.base_tree, status.merged_tree, *digests):
+        if name not in evidence:
+            yield f"expected {name} among its evidence, found none"
+
+
+def _head(status: RunStatus, files: tuple[Any, ...]) -> list[str]:
+    added, removed = sum(row.lines_added or 0 for row in files), sum(row.lines_removed or 0 for row in files)
+    tree = f"tree {status.merged_tree[:12]} on base" if status.merged_tree else "nothing merged, base"
+    counts = f"{_counted(len(status.packs), 'pack')} · {_counted(len(files), 'file')}, +{added} −{removed}"
+    accepted = ", ".join(status.properties_accepted)
+    number = len(status.properties_given)
+    weaker = "not all that was required." if accepted else "nothing was accepted weaker."
+    lines = [
+        _words(f"{counts} · {tree} {status.base_commit[:12]} ({status.base_ref})"),
+        f"{number} {'property' if number == 1 else 'properties'} enforced; {weaker}",
+        f"Run {status.run_id}",
+    ]
+    if accepted:
+        lines.append(f"Accepted weaker by the user: {accepted}.")
+    if status.signing.signer == "none":
+        lines.append("No key was at hand, so nothing in this run is signed.")
+    if not status.packs_committed:
+        lines.append("Task packs differ from the base commit, so this run cannot be published.")
+    return lines
+
+
+def _pack_row(line: Any) -> tuple[str, ...]:
+    count = f"{_counted(line.files_changed, 'file')} +{line.lines_added} −{line.lines_removed}"
+    change = count if line.files_changed else "no change"
+    change += f", {_counted(len(line.artifacts), 'artifact')}" if line.artifacts else ""
+    checks = f"{line.checks_ok} of {line.checks} ok"
+    return (_words(line.pack, line.title), _words(line.domain), line.status, change, checks, _words(line.why))
+
+
+def _lines_of(row: Any) -> str:
+    return "binary" if row.lines_added is None else f"+{row.lines_added} −{row.lines_removed}"
+
+
+def _ended(status: RunStatus, bundles: Bundles) -> list[tuple[str, ...]]:
+    """Label and outcome of every command, as the page's rows must have them."""
+    due: list[tuple[str, ...]] = []
+    for line in status.packs:
+        for row in bundles[line.pack].status.checks if line.pack in bundles else ():
+            word = "ok" if _fine(row) else f"ended with {row.rc}" if row.ended == "exited" else row.ended
+            due.append((row.label, word))
+    for record in status.rechecks:
+        culprits = f"with {', '.join(record.culprits)}" if record.culprits else ""
+        due.append((_words(record.pack, record.label), _words(record.outcome, culprits)))
+    return due
+
+
+def _fine(row: Any) -> bool:
+    return bool(row.rc == 0 and row.ended == "exited")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+# ── JUnit ────────────────────────────────────────────────────────────────────
+
+
+def _junit(content: bytes, status: RunStatus, bundles: Bundles | None) -> Iterable[str]:
+    if not content.startswith(_XML_START) or b"<!" in content:
+        yield "does not begin as ours, or holds a declaration"
+        return
+    try:
+        top = ET.fromstring(content)  # noqa: S314  no document type, so nothing to expand
+    except ET.ParseError as error:
+        yield f"is no XML: {error}"
+        return
+    odd = sorted({node.tag for node in top.iter()} - _XML_ELEMENTS)
+    yield from _same("elements beyond those of test results", [], odd)
+    yield from _same("its run", status.run_id, top.get("name"))
+    for node in (top, *top.iter("testsuite")):
+        yield from _same("its counts", _counts(node), [node.get(name) for name in ("tests", "failures", "errors")])
+    cases = [(_name(case), bool(len(case))) for case in top.iter("testcase")]
+    if bundles is not None:
+        due = list(_cases(status, bundles))
+        named = [name for name, _ in cases if not name[0].endswith(".findings")]
+        yield from _same("its commands", sorted(name for name, _ in due), sorted(named))
+        failed = {name for name, fails in cases if fails}
+        for name, fine in due:
+            if not fine and name not in failed:
+                yield f"expected {' '.join(name)} to fail, found that it passes"
+    lines = {
+        line for fault in ("failure", "error") for node in top.iter(fault) for line in (node.text or "").split("\n")
+    }
+    errors = [f"{row.id}  {eyes(row.message)}" for row in status.findings if row.severity == "error"]
+    for line in errors:
+        if line not in lines:
+            yield f"expected a failure that says {line[:150]}, found none"
+    if status.status == "PASS" and any(fails for _, fails in cases):
+        yield "expected no failure in a run that passed, found one"
+
+
+def _counts(node: ET.Element) -> list[str]:
+    cases = list(node.iter("testcase"))
+    faults = (sum(case.find(fault) is not None for case in cases) for fault in ("failure", "error"))
+    return [str(number) for number in (len(cases), *faults)]
+
+
+def _name(case: ET.Element) -> tuple[str, str]:
+    """Where a case belongs, and the label of its command."""
+    return case.get("classname", ""), case.get("name", "").partition(" ")[0]
+
+
+def _cases(status: RunStatus, bundles: Bundles) -> Iterable[tuple[tuple[str, str], bool]]:
+    for pack, bundle in bundles.items():
+        for row in bundle.status.checks:
+            yield (eyes(pack), row.label), _fine(row)
+    for record in status.rechecks:
+        yield (f"{eyes(record.pack)}.merged-tree", record.label), record.outcome in GOOD_OUTCOMES
+
+
+# ── SARIF ────────────────────────────────────────────────────────────────────
+
+
+def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
+    try:
+        document: Any = strict_json.parse(content, max_bytes=1 << 28)
+        (only,) = document["runs"]
+        rules = [rule["id"] for rule in only["tool"]["driver"]["rules"]]
+        told = [
+            (row["ruleId"], rules[row["ruleIndex"]], row["level"], row["message"]["text"]) for row in only["results"]
+        ]
+        state = only["properties"]["status"]
+        ran = only["invocations"][0]["executionSuccessful"]
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        yield f"is no log of findings: {type(error).__name__} {error}"
+        return
+    yield from _same("its version", "2.1.0", document.get("version"))
+    yield from _same("its verdict", status.status, state)
+    yield from _same("whether the run came to a verdict", status.status != "FAIL", ran)
+    yield from _same("its rules", sorted({row.id for row in status.findings}), rules)
+    yield from _same("its results", [(row.id, row.id, row.severity, _message(row)) for row in status.findings], told)
+
+
+def _message(row: FindingRow) -> str:
+    owner = f"{row.pack}:" if row.pack else ""
+    return eyes(" ".join(f"{owner} {row.message} {row.hint}".split())).translate(_IN_SARIF)
