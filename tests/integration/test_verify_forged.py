@@ -477,7 +477,7 @@ def test_a_rendering_that_says_otherwise_is_named(good: Memory, what: str) -> No
     name, old, new = RENDERED[what]
     path = f"{Z}/{name}"
     run, ledger = forged(good, {})
-    assert check(run, around(ledger)).holds
+    assert "VERIFY_REPORT" not in ids(check(run, around(ledger)))
     spoilt = run.copy()
     spoilt.files[path] = run.files[path].replace(old, new, 1)
     assert spoilt.files[path] != run.files[path]

@@ -50,7 +50,12 @@ IMPURE_METHODS = frozenset(
 # deed, but also a thing of the operating system, so a test cannot tell.)
 EMPTY_WORDS = frozenset("manager helper helpers util utils handle handler processor data info".split())
 # Names that an interface of someone else's asks for.
-GIVEN_NAMES = {"info": "doit's checker interface"}
+GIVEN_NAMES = {
+    "info": "doit's checker interface",
+    **dict.fromkeys(
+        ("handle_starttag", "handle_endtag", "handle_data", "handle_comment", "handle_pi"), "html.parser's interface"
+    ),
+}
 
 
 def sources(*floors: str) -> list[Path]:
