@@ -177,12 +177,12 @@ def runner(line: str) -> tuple[str, dict[str, str], str]:
 
 @given(ANY_TEXT, ANY_TEXT.filter(bool), ANY_TEXT)
 def test_an_annotation_is_one_command_that_says_what_it_was_given(title: str, file: str, message: str) -> None:
-    line = annotation("note", f"T{title}", message, file, 3)
+    line = annotation("note", f"T{title}T", message, file, 3)
     assert not set("\r\n") & set(line)
     assert shows(line)
     name, members, told = runner(line)
     assert name == "notice"
-    assert members == {"file": for_eyes(file), "line": "3", "title": for_eyes(f"T{title}")}
+    assert members == {"file": for_eyes(file), "line": "3", "title": for_eyes(f"T{title}T")}
     assert told == for_eyes(message)
 
 
