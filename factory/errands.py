@@ -126,7 +126,7 @@ def check_up(start: Path) -> doctor.Checkup:
     except Refusal as refusal:
         return _check_up_elsewhere(refusal.findings)
     try:
-        enforcement = here.sandbox.measure()
+        enforcement = here.sandbox.measure(network=True)
     finally:
         here.sandbox.close()
     held = tuple(sentence for sentence in here.locks.holders())
@@ -153,7 +153,7 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
             views, objects, SandboxSetting(state, config.isolation, config.python, backend=config.backend)
         )
         try:
-            return sandbox.measure(), ()
+            return sandbox.measure(network=True), ()
         finally:
             sandbox.close()
             objects.close()

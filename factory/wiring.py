@@ -41,6 +41,7 @@ from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.verdict import Status
 from factory.phases.pipeline import RepositoryPipeline
 from factory.phases.site import Site
+from factory.ports.egress import Outside
 from factory.ports.inventory import Inventory
 from factory.ports.pipeline import Card, CardResult, Rest
 
@@ -88,10 +89,13 @@ def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Fin
     )
 
 
-def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "") -> Site:
+def site(
+    start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "", outside: Outside | None = None
+) -> Site:
     """Everything that acts on the repository at or above `start`. Raises Refusal.
 
     `apart` names a folder of the state that new objects go to, for those of whom nothing may stay.
+    `outside` is how packs with network reach it; None: as this host does. No setting can be another.
     """
     found = repository.discover(start, "HEAD")
     config, findings = load_config(found.root, flags)
@@ -107,7 +111,9 @@ def site(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "
     objects = GitObjects(found, state / (apart or "git"), redactor=redactor)
     views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
     unconfined = config.required <= config.accepted_missing
-    setting = SandboxSetting(state, config.isolation, config.python, unconfined=unconfined, backend=config.backend)
+    setting = SandboxSetting(
+        state, config.isolation, config.python, unconfined=unconfined, backend=config.backend, outside=outside
+    )
     sandbox = sandbox_here(views, objects, setting)
     return Site(
         repository=found,

@@ -27,6 +27,7 @@ from factory.core import (
     checkpoint,
     configuration,
     contract,
+    egress,
     index,
     ledger_chain,
     normalize_artifacts,
@@ -41,6 +42,7 @@ from factory.core import (
 )
 from factory.core.evidence import EvidenceError, format_document, parse_document
 from factory.core.public_key import KeyFormError
+from factory.core.server_name import server_name
 from factory.core.signed_note import NoteError
 from factory.faces.terminal import sanitize
 from factory.model import evidence as models
@@ -73,6 +75,10 @@ NOTE = KEPT + b"\n\xe2\x80\x94 codex-orchestrator/ledger/" + b"0" * 32 + b" " + 
 PROOF = b"c2sp.org/tlog-proof@v1\nindex 3\n" + b"A" * 43 + b"=\n\n" + KEPT
 ENVELOPE = b'{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[]}\n'
 PEM = b"-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA" + b"A" * 43 + b"=\n-----END PUBLIC KEY-----\n"
+HELLO = (
+    b"\x16\3\1\0\x41\1\0\0\x3d\3\3" + bytes(32) + b"\0\0\2\x13\1\1\0\0\x12"
+    b"\0\0\0\x0e\0\x0c\0\0\x09a.example"
+)  # fmt: skip
 BLOB = object_id("blob", b"x\n", "sha1")
 TREE = format_tree({b"a": Entry(0o100644, BLOB), b"b": Entry(0o040000, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")})
 COMMIT = b"tree " + object_id("tree", TREE, "sha1").encode() + b"\n\nx\n"
@@ -309,6 +315,10 @@ TARGETS = (
     Target("binary-patch", _delta, (binary_patch.BinaryPatchError,), (BINARY, b"\x06\x02\x02x\n")),
     Target("scope", _scope, (), (b"docs/**/*.md\ndocs/a/b.md", b"a?*/\nab/c")),
     Target("path", _path, (), (b"docs/a.md", b"con.txt", "é/\u200b.git".encode(), b"..\\x:\xff")),
+    Target(
+        "connect", egress.target_of, (egress.Refusal,), (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n",)
+    ),
+    Target("client-hello", server_name, (egress.Refusal,), (HELLO,)),
     Target("lock-holder", _lock_holder, (), (b'{"pid": 1, "since": "x", "what": "y"}',)),
     Target(
         "package-lock",

@@ -17,18 +17,19 @@ from factory.model.verdict import Status
 from factory.phases.pipeline import RepositoryPipeline
 from factory.phases.planner import Planner
 from factory.phases.site import Site
+from factory.ports.egress import Outside
 from factory.ports.pipeline import CardResult
 from tests.world import World, environment
 
 
-def site(world: World, **doors: Any) -> Site:
+def site(world: World, outside: Outside | None = None, **doors: Any) -> Site:
     """Everything that acts on the repository, some doors replaced. Whoever asks closes `sandbox` and `objects`."""
     with pytest.MonkeyPatch.context() as patched:
         for name in list(os.environ):
             patched.delenv(name)
         for name, value in environment().items():  # nothing of whoever runs the tests: no keys, no configuration
             patched.setenv(name, value)
-        built = wiring.site(world.root, {})
+        built = wiring.site(world.root, {}, outside=outside)
     return replace(built, **{name: make(getattr(built, name)) for name, make in doors.items()})
 
 
@@ -44,9 +45,11 @@ def planner(world: World):
         built.objects.close()
 
 
-def oneshot(world: World, **doors: Callable[[Any], object]) -> tuple[Status, Mapping[str, CardResult]]:
+def oneshot(
+    world: World, outside: Outside | None = None, **doors: Callable[[Any], object]
+) -> tuple[Status, Mapping[str, CardResult]]:
     """Run every card; the run's verdict, and how each card ended."""
-    built = site(world, **doors)
+    built = site(world, outside, **doors)
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
     pipeline.begin(wiring.Silent())
     results = {card.name: pipeline.execute(card) for card in pipeline.cards()}

@@ -4,11 +4,11 @@ The rule: the repository may tighten safety, only the user (file, environment, f
 Bad values are findings with their place, never exceptions; where there is one, the value from the
 layer below stands, and the finding blocks. Pure: does not know where files are, nor the environment.
 
-Safety, by setting: `accept_missing` and `backend` are the user's alone, and what the repository lists as
-`required` is taken out of what the user's file accepts. `protected` only grows. The repository's
-`ceilings` only lower the user's, its `network.hosts` are among the user's where the user names any, and
-it cannot turn `overlap` to merge where the user's file says block. Nor can it ask for less signing
-than the user's file, or name keys that are not among the user's.
+Safety, by setting: `accept_missing`, `backend` and consent to any host (`network.allow_any`) are the user's
+alone, and what the repository lists as `required` is taken out of what the user's file accepts. `protected`
+only grows. The repository's `ceilings` only lower the user's, its `network.hosts` are inside the user's where
+the user names any, and it cannot turn `overlap` to merge where the user's file says block. Nor can it ask for
+less signing than the user's file, or name keys that are not among the user's.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from factory.core import canonical, strict_toml
+from factory.core.egress import uncovered
 from factory.core.settings import BY_NAME, BY_POINTER, SECTIONS, SETTINGS, Setting, Unfit
 from factory.core.wording import found, label_of, nearest, quoted, unknown_key
 from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
@@ -33,7 +34,7 @@ _PREFIX = "FACTORY_"
 _TYPO_CUTOFF = 0.85
 _SIMPLE = (
     *("packs_folder", "base_ref", "overlap", "isolation", "backend", "python", "workers", "recheck_budget"),
-    *("signing_policy", "signing_key_ids"),
+    *("signing_policy", "signing_key_ids", "network_allow_any"),
 )
 _ADDITIVE = frozenset({"required", "accept_missing", "protected"})
 
@@ -152,6 +153,8 @@ class _Merged:
             return "a repository cannot accept that a property is missing"
         if name == "backend":
             return "a repository cannot choose what confines packs"
+        if name == "network_allow_any" and value:
+            return "a repository cannot consent to packs that reach any host"
         if name.startswith("ceilings_") and users is not None and value > users:
             return f"{value} is over the user's ceiling of {users}"
         if name == "overlap" and users is Overlap.BLOCK and value is Overlap.MERGE:
@@ -160,8 +163,8 @@ class _Merged:
             return f"{value.value}, where the user's file says {users.value}"
         if name == "signing_key_ids" and users is not None and not set(value) <= set(users):
             return f"{', '.join(sorted(set(value) - set(users)))} is not among the user's keys"
-        if name == "network_hosts" and users is not None and "*" not in users:
-            beyond = sorted(set(value) - set(users))
+        if name == "network_hosts" and users is not None:
+            beyond = sorted(uncovered(value, users))
             return f"{', '.join(beyond)} is not among the user's hosts" if beyond else None
         return None
 

@@ -19,6 +19,7 @@ def policy_of(config: Config) -> PolicyDocument:
         protected=tuple(sorted(config.protected)),
         ceilings=limits_record(config.ceilings) if config.ceilings is not None else None,
         network_hosts=tuple(sorted(config.network_hosts)),
+        network_allow_any=config.network_allow_any,
         overlap=config.overlap.value,
         signing=config.signing_policy.value,
         signing_keys=tuple(sorted(config.signing_key_ids)),

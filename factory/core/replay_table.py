@@ -75,6 +75,7 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
         "pack.started": Rule(_AT_WORK, None, _packs(PackState.ABSENT), PackState.STARTED),
         "step.finished": Rule(_AT_WORK, None, _AT_REST | _packs(PackState.STEPPED), PackState.STEPPED),
         "check.finished": Rule(_AT_WORK, None, _TRYING, PackState.CHECKED),
+        "egress.finished": Rule(_AT_WORK, None, _TRYING | _WITH_BUNDLE - _packs(PackState.ABSENT)),
         "attempt.finished": Rule(_AT_WORK, None, _TRYING, PackState.TRIED),
         "pack.finished": Rule(_AT_WORK, None, _packs(PackState.TRIED), PackState.FINISHED),
         "bundle.validated": Rule(_AT_WORK, None, _BEFORE_VALIDATION, PackState.VALIDATED),

@@ -18,6 +18,16 @@ def change_text(files: int, added: int, removed: int, artifacts: int) -> str:
     return f"{change}, {counted(artifacts, 'artifact')}" if artifacts else change
 
 
+def network_text(packs: tuple[PackLine, ...]) -> str:
+    """Which packs could reach what; "" where none could reach anything."""
+    told = []
+    for pack in packs:
+        if pack.network:
+            hosts = "any public host" if "*" in pack.network else ", ".join(pack.network)
+            told.append(f"{pack.pack} to {hosts}")
+    return "; ".join(told)
+
+
 def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
     """FINAL_REPORT.md."""
     lines = [md("# {} · {}", status.status, Markdown(status.run_id)), "", *_head(status, changed), ""]
@@ -42,6 +52,9 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     lines.append(f"Enforced: {', '.join(status.properties_given) or 'nothing'}.")
     accepted = ", ".join(status.properties_accepted)
     lines.append(f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.")
+    reached = network_text(status.packs)
+    if reached:
+        lines.append(md("**Network: {}.** Each connection is in `raw/<PACK>/EGRESS.json`.", reached))
     if status.signing.signer == "none":
         lines += ["", f"**{UNSIGNED}**"]
     if not status.packs_committed:
@@ -169,11 +182,13 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
     removed = sum(record.lines_removed or 0 for record in files)
     tree = f"tree {status.merged_tree[:12]}" if status.merged_tree else "nothing merged"
     what = f"{counted(len(status.packs), 'pack')}, {counted(len(files), 'file')} +{added} −{removed}"
+    reached = network_text(status.packs)
     lines = [
         f"{status.status}  {status.run_id}",
         f"{what}, {tree} on base {status.base_commit[:12]}",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
+        *([f"Network: {for_eyes(reached)}"] if reached else []),
         signing_text(status.signing),
         "",
     ]
@@ -212,7 +227,9 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
         lines.append(f"  … and {len(files) - _MOST_FILES} more, named in the report")
     weaker = ", ".join(status.properties_accepted)
     given = len(status.properties_given)
-    lines += ["", f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker: {weaker or 'nothing'}"]
+    reached = network_text(status.packs)
+    lines += ["", *([f"Network   {reached}"] if reached else [])]
+    lines += [f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker: {weaker or 'nothing'}"]
     return tuple(for_eyes(line) for line in lines)
 
 

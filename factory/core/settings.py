@@ -35,7 +35,8 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `read` turns a document's value into what Config holds, `listed` says that text has commas."""
+    """One setting. `read` turns a document's value into what Config holds, `listed` says that text has commas,
+    `numeric` that it may be a number, `switch` that it is true or false."""
 
     name: str
     section: str
@@ -43,6 +44,7 @@ class Setting:
     read: Callable[[Value], object]
     listed: bool = False
     numeric: bool = False
+    switch: bool = False
 
     @property
     def pointer(self) -> str:
@@ -58,6 +60,8 @@ class Setting:
             return self.read(tuple(item.strip() for item in text.split(",") if item.strip()))
         if re.fullmatch(r"[0-9]{1,17}", text) and self.numeric:
             return self.read(int(text))
+        if self.switch and text in ("true", "false"):
+            return self.read(text == "true")
         return self.read(text)
 
 
@@ -111,6 +115,12 @@ def _choice(choices: type[Enum]) -> Callable[[Value], object]:
         return choices(value)
 
     return read
+
+
+def _switch(value: Value) -> object:
+    if not isinstance(value, bool):
+        raise Unfit(f"expected true or false, found {found(value)}", "write true or false")
+    return value
 
 
 def _many(read_one: Callable[[str], object]) -> Callable[[Value], object]:
@@ -202,6 +212,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("overlap", "integration", "overlap", _choice(Overlap)),
     Setting("recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True),
     Setting("network_hosts", "network", "hosts", _many(_host), listed=True),
+    Setting("network_allow_any", "network", "allow_any", _switch, switch=True),
     Setting("signing_policy", "signing", "policy", _choice(SigningPolicy)),
     Setting("signing_key_ids", "signing", "keys", _many(_key_id), listed=True),
 )

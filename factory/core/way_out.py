@@ -7,6 +7,7 @@ bundle in, one sentence out. Does not decide anything: a person does.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,7 +26,7 @@ NEVER = frozenset(
 ELSEWHERE = frozenset(
     "GIT_TOO_OLD PROPERTY_MISSING DISK_UNWRITABLE LOCKED LEDGER_BROKEN BUNDLE_MISSING BUNDLE_MANIFEST BUNDLE_SCHEMA "
     "BUNDLE_STALE BUNDLE_DISAGREES BUNDLE_STATUS HIDDEN_CHANGE MERGE_DIFFERS INTEGRATOR_FAILED CRASH CONFIG_INVALID "
-    "CONFIG_WEAKENED REPO_UNREADABLE DEPENDS_NOT_PASS".split()
+    "CONFIG_WEAKENED NETWORK_UNAVAILABLE REPO_UNREADABLE DEPENDS_NOT_PASS".split()
 )
 _LIMITS: Mapping[str, str] = {
     "LIMIT_TIME": "timeout",
@@ -33,6 +34,11 @@ _LIMITS: Mapping[str, str] = {
     "LIMIT_OUTPUT": "output",
     "LIMIT_DISK": "disk",
 }
+
+
+# Who allows network is never the pack alone.
+_NETWORK = frozenset({"NETWORK_NOT_IN_POLICY", "NETWORK_NEEDS_CONSENT", "EGRESS_REFUSED"})
+_TRIED = re.compile(r" tried (\S+), and the egress proxy refused it: the pack's allow_network does not name it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Facts:
 
 def way_out(pack: TaskPack, finding: Finding, facts: Facts) -> str:
     """One sentence: the smallest change of the contract that would allow it, that none can, or where to look."""
+    if finding.id in _NETWORK:
+        return _network(pack, finding)
     if not finding.blocks:
         return "does not stand in the way"
     if finding.id in NEVER:
@@ -57,6 +65,21 @@ def way_out(pack: TaskPack, finding: Finding, facts: Facts) -> str:
         return "no change of the contract is needed"
     change = _change(pack, finding.id, facts)
     return f"allow it with: {change}" if change else "mend the contract where it says"
+
+
+def _network(pack: TaskPack, finding: Finding) -> str:
+    hosts = pack.constraints.network.shown
+    if finding.id == "NETWORK_NOT_IN_POLICY":
+        return f"nothing in the contract can allow it; factory.toml can: [network] hosts = {_listed(hosts)}"
+    if finding.id == "NETWORK_NEEDS_CONSENT":
+        return (
+            "nothing in the contract can allow it but naming the hosts; your own file can: [network] allow_any = true"
+        )
+    tried = _TRIED.search(finding.message)
+    if tried is None:
+        return "nothing in the contract can allow it"
+    change = _yaml("constraints", "allow_network", (*hosts, tried[1].removesuffix(":443")))
+    return f"allow it with: {change}, and the same host under [network] in factory.toml"
 
 
 def _change(pack: TaskPack, kind: str, facts: Facts) -> str:

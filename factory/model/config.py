@@ -64,6 +64,7 @@ class Config:
     pack may declare; `accepted_missing` names properties whose absence the user accepts;
     `backend` is the user's choice of what confines packs; `python` is another interpreter for packs
     (empty: the orchestrator's own);
+    `network_hosts` bounds what packs may declare, `network_allow_any` is the user's consent to any public host;
     `recheck_budget` is how many extra acceptance runs may be spent on naming a culprit;
     `signing_key_ids` are the keys that `required-from` means.
     """
@@ -79,6 +80,7 @@ class Config:
     backend: Backend = Backend.AUTO
     python: str = ""
     network_hosts: tuple[str, ...] = ()
+    network_allow_any: bool = False
     workers: int = 0
     recheck_budget: int = 24
     signing_policy: SigningPolicy = SigningPolicy.OPTIONAL

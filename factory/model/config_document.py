@@ -91,7 +91,8 @@ class IntegrationSection(Part):
 class NetworkSection(Part):
     """Hosts that packs may declare."""
 
-    hosts: tuple[Host, ...] = Field((), description="Exact hosts, with an optional port.")
+    hosts: tuple[Host, ...] = Field((), description="Hosts that packs may declare; *.example.org is any below it.")
+    allow_any: bool = Field(False, description="User's own file only: packs may ask for any public host.")
 
 
 class SigningSection(Part):

@@ -31,6 +31,7 @@ EVENT_TYPES: Mapping[str, str] = MappingProxyType(
         "pack.started": "a pack begins, under this action key and these sandbox properties",
         "step.finished": "one command of a pack's work ended",
         "check.finished": "one acceptance command ended, over the frozen tree",
+        "egress.finished": "one connection through a pack's egress proxy ended, or was refused",
         "attempt.finished": "one attempt at a pack was judged",
         "pack.finished": "a pack's bundle is in place",
         "bundle.refused": "a bundle that should have held was not as it was written, so its pack runs again",

@@ -277,7 +277,7 @@ class MergeDocument(Document):
 
 
 class PackLine(Document):
-    """One pack's row of the report."""
+    """One pack's row of the report; `network` is what it could reach, `*` any public host."""
 
     pack: str
     title: str
@@ -292,6 +292,7 @@ class PackLine(Document):
     artifacts: tuple[str, ...]
     bundle_sha256: str
     came_from: str = ""
+    network: tuple[str, ...] = ()
     reproducible: bool = Field(False, description="this very bundle was made twice, byte for byte, by the same action")
 
 
@@ -339,6 +340,7 @@ class PolicyDocument(Document):
     protected: tuple[str, ...]
     ceilings: LimitsRecord | None
     network_hosts: tuple[str, ...]
+    network_allow_any: bool = False
     overlap: Literal["block", "merge"]
     signing: Literal["optional", "required", "required-from"]
     signing_keys: tuple[str, ...]

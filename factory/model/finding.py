@@ -112,7 +112,9 @@ CATALOGUE: dict[str, FindingKind] = {
     # what a contract asks for and this version cannot give
     "PLUGIN_UNAVAILABLE": _error("the pack uses a plugin, which is not available"),
     "WORKSPACE_UNAVAILABLE": _error("the pack targets another workspace, which is not available"),
-    "NETWORK_UNAVAILABLE": _error("the pack declares network, and there is no egress proxy"),
+    "NETWORK_UNAVAILABLE": _error("the pack declares network, and no egress proxy can be enforced on this host"),
+    "NETWORK_NOT_IN_POLICY": _error("the pack declares network that the policy does not allow"),
+    "NETWORK_NEEDS_CONSENT": _error("the pack asks for any public host, and the user has not consented"),
     "CLOUD_WITHOUT_NETWORK": _error("cloud mutations are declared without the network they need"),
     "SECRETS_NEVER": _error("allow_secrets may only be false"),
     "SECRET_IN_CHANGE": _error("a change carries a credential; it is not kept"),
@@ -144,6 +146,7 @@ CATALOGUE: dict[str, FindingKind] = {
     "INPUT_HIDDEN_CHANGED": _error("a path that exists but was not among the inputs was changed"),
     "TREE_TOO_DEEP": _error("folders are nested deeper than the limit"),
     "TREE_TOO_LARGE": _error("more files were written than the limit allows"),
+    "EGRESS_REFUSED": _note("the egress proxy refused a connection; what that means to a pack, its commands say"),
     # limits
     "LIMIT_TIME": _error("a command ran longer than allowed"),
     "LIMIT_MEMORY": _error("a command used more memory than allowed"),
@@ -234,6 +237,7 @@ CATALOGUE: dict[str, FindingKind] = {
     "VERIFY_ROLLBACK": _error("the ledger does not contain what a checkpoint was made over"),
     "VERIFY_ATTESTATION": _error("a digest list or statement is not what the evidence yields"),
     "VERIFY_SIGNATURE": _error("a signature does not fit, or is missing where the evidence or the policy needs one"),
+    "VERIFY_EGRESS": _error("what a pack did over the network is not what was recorded, declared or allowed"),
     "VERIFY_REBUILD": _error("a bundle that was made again differs from the one on record"),
     # determinism
     "NOT_DETERMINISTIC": _error("a pack left other bytes in another environment"),

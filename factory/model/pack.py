@@ -60,7 +60,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a pack declares about the network: nothing, any public host, or exact hosts."""
+    """What a pack declares about the network: nothing, any public host, or hosts (`*.` before one: any below it)."""
 
     any_host: bool = False
     hosts: tuple[str, ...] = ()
@@ -68,6 +68,11 @@ class Network:
     @property
     def declared(self) -> bool:
         return self.any_host or bool(self.hosts)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """As a list: `*` stands for any public host."""
+        return ("*",) if self.any_host else self.hosts
 
 
 @dataclass(frozen=True, slots=True)

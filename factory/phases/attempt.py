@@ -28,9 +28,11 @@ from factory.core.redaction import Stream
 from factory.core.scope import compile_patterns
 from factory.core.secrecy import judge_artifact_secrets, judge_secrets
 from factory.model.denial import Tried
+from factory.model.egress import Connection
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.egress import reach_of
 from factory.phases.planner import PlannedPack
 from factory.phases.site import Session
 from factory.ports.sandbox import Collected, CommandSpec, Stage, View
@@ -38,13 +40,14 @@ from factory.ports.sandbox import Collected, CommandSpec, Stage, View
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One executed command: the record for the bundle, raw output, findings."""
+    """One executed command: the record for the bundle, raw output, findings, and what it did over the network."""
 
     logged: LoggedCommand
     raw: bytes
     duration_ms: int
     findings: tuple[Finding, ...]
     tried: tuple[Tried, ...] | None = None
+    connections: tuple[Connection, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ def run_command(session: Session, planned: PlannedPack, stage: Stage, command: C
     )
     session.progress.command_output(pack.id, shown.end())
     session.progress.command_ended(pack.id, command.label, outcome.rc)
+    connections = stage.connections()
     ended: EndedName = outcome.ended.value
     rc = outcome.rc if outcome.rc != 0 or ended == "exited" else 1
     truncated = outcome.output_bytes > len(outcome.log)
@@ -100,7 +104,8 @@ def run_command(session: Session, planned: PlannedPack, stage: Stage, command: C
         rc = 1  # a runner that ran nothing did not succeed, whatever it says
     log = normalize_log(raw)
     record = check_record(command, rc, ended)
-    return Ran(LoggedCommand(record, log, truncated), raw, outcome.duration_ms, findings, outcome.tried)
+    logged = LoggedCommand(record, log, truncated)
+    return Ran(logged, raw, outcome.duration_ms, findings, outcome.tried, connections)
 
 
 Heard: TypeAlias = Callable[[Ran], None]
@@ -124,7 +129,7 @@ def do_steps(
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    stage = session.site.sandbox.open(View(shared, visible), limits, planned.pack.id)
+    stage = session.site.sandbox.open(View(shared, visible), limits, planned.pack.id, reach_of(planned.pack))
     try:
         ran: list[Ran] = []
         for command in planned.pack.steps:
@@ -194,7 +199,7 @@ def accept(
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
     limits = bounded_limits(pack.limits, session.site.config.ceilings)
-    stage = session.site.sandbox.open(View(shared, visible), limits, pack.id)
+    stage = session.site.sandbox.open(View(shared, visible), limits, pack.id, reach_of(pack))
     try:
         done: list[Ran] = []
         for command in pack.acceptance:

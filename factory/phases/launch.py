@@ -20,10 +20,11 @@ from factory.core.secrecy import silenced
 from factory.core.status_eval import Check, evaluate
 from factory.model.evidence import AttemptRecord, StatusDocument
 from factory.model.finding import Finding
+from factory.model.pack import TaskPack
 from factory.model.properties import Enforcement
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
-from factory.phases import attempt
+from factory.phases import attempt, egress
 from factory.phases.attempt import Frozen, Ran
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.reading import stacked_base
@@ -49,7 +50,7 @@ def launch(session: Session, planner: Planner, pack_id: str) -> StatusDocument:
     """Run one pack and put its bundle in place. Raises Refusal where it cannot even begin."""
     planned = planner.planned(pack_id)
     session.ensure_run()
-    details, hashes = _in_force(session.site.sandbox.measure())
+    details, hashes = _in_force(session.site.sandbox.measure(planned.pack.constraints.network.declared))
     cause = session.record(
         "pack.started", hashes={"action_key": planned.key, **hashes}, details={"pack": pack_id, **details}
     )
@@ -102,7 +103,7 @@ def _attempts(session: Session, planned: PlannedPack, base: Tree, cause: str) ->
     tried: list[Tried] = []
     for number in range(1, limits.attempts + 1):
         started = session.site.clock.monotonic()
-        one = _try(session, planned, base, number, _recorder(session, planned.pack.id, cause, number))
+        one = _try(session, planned, base, number, _recorder(session, planned.pack, cause, number))
         tried.append(one)
         session.causes[planned.pack.id] = session.record(
             "attempt.finished",
@@ -125,18 +126,20 @@ def _counts(one: Tried) -> dict[str, int]:
     return {"changed": len(frozen.differences), "artifacts": len(one.artifacts), "ignored": frozen.ignored}
 
 
-def _recorder(session: Session, pack: str, cause: str, attempt_number: int) -> attempt.Heard:
-    """Records each command as it ends."""
+def _recorder(session: Session, pack: TaskPack, cause: str, attempt_number: int) -> attempt.Heard:
+    """Records each command as it ends, after what it did over the network."""
 
     def heard(ran: Ran) -> None:
         record = ran.logged.record
+        during: egress.During = "steps" if record.kind == "step" else "acceptance"
+        egress.keep(session, pack, during, attempt_number, cause, ran.connections)
         session.record_soon(
             "step.finished" if record.kind == "step" else "check.finished",
             parent=cause,
             duration_ms=ran.duration_ms,
             rc=record.rc,
             hashes={"log": sha256(ran.logged.log)},
-            details={"pack": pack, "attempt": str(attempt_number), "label": record.label, "ended": record.ended},
+            details={"pack": pack.id, "attempt": str(attempt_number), "label": record.label, "ended": record.ended},
         )
 
     return heard

@@ -20,7 +20,7 @@ from factory.model.evidence import PlanDocument
 from factory.model.finding import Finding
 from factory.model.properties import Enforcement
 from factory.model.verdict import Status
-from factory.phases import chronicle, integrate, preflight, settle, summary
+from factory.phases import chronicle, egress, integrate, preflight, settle, summary
 from factory.phases.branch import recover_branches
 from factory.phases.bundle_validate import bundle_intact, validate
 from factory.phases.card_key import card_key, manifest_of
@@ -37,7 +37,6 @@ from factory.phases.signing import judge_signing
 from factory.phases.site import Integrated, Session, Site
 from factory.phases.trash import settle_trash
 from factory.ports.pipeline import Card, CardResult, Closing, Progress, Rest
-from factory.ports.sandbox import Sandbox
 
 
 class RepositoryPipeline:
@@ -201,13 +200,13 @@ class RepositoryPipeline:
 
     def _preflight(self, _card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         began = self._site.clock.monotonic()
-        enforcement = measured(self._site.sandbox)
+        enforcement = self._measured()
         found = (
             *self._session.notes,
             *self._notes(),
             *preflight.judge_host(self._site.config, enforcement),
             *self._signing(),
-            *preflight.judge_packs(self.catalogue, self.planner),
+            *preflight.judge_packs(self.catalogue, self.planner, self._site.config, enforcement),
         )
         if not any(finding.blocks and not finding.pack for finding in found):
             plan = self.frozen_plan()
@@ -222,6 +221,11 @@ class RepositoryPipeline:
         base = self._site.repository
         headline = f"{counted(packs, 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
         return status, found, f"{headline} · sandbox {enforcement.backend}"
+
+    def _measured(self) -> Enforcement:
+        """What the sandbox gives, measured once per process; with network where any pack declares it."""
+        packs = (entry.pack for entry in self.catalogue.entries)
+        return self._site.sandbox.measure(any(pack.constraints.network.declared for pack in packs if pack is not None))
 
     def _signing(self) -> tuple[Finding, ...]:
         """Findings where this run cannot be signed as policy asks; looked at once."""
@@ -250,7 +254,8 @@ class RepositoryPipeline:
             why = "its contract does not hold" if refused else "preflight"
             return self._unlaunched(card, refused, why)
         # Preflight may hold from an earlier day; what is enforced is asked of the host as it is now.
-        lacking = (*preflight.judge_host(self._site.config, measured(self._site.sandbox)), *self._signing())
+        pack = self.planner.planned(card.pack).pack
+        lacking = (*preflight.judge_launch(pack, self._site.config, self._measured()), *self._signing())
         if any(finding.blocks for finding in lacking):
             return self._unlaunched(card, tuple(finding for finding in lacking if finding.blocks), "host")
         with chronicle.pack_lock(self._session, card.pack):
@@ -259,7 +264,8 @@ class RepositoryPipeline:
                 return Status.PASS, (), f"{summary.pack_headline(carried)}, from a run that was cut off"
             altered = self._altered(card)
             status = launch(self._session, self.planner, card.pack)
-        return Status(status.status), summary.findings_of(status), summary.pack_headline(status) + altered
+        findings = (*summary.findings_of(status), *egress.refused(self._session, pack))
+        return Status(status.status), findings, summary.pack_headline(status) + altered
 
     def _unlaunched(self, card: Card, found: tuple[Finding, ...], why: str) -> tuple[Status, tuple[Finding, ...], str]:
         self._session.ensure_run()
@@ -337,7 +343,7 @@ class RepositoryPipeline:
         run_id = self._session.ensure_run()
         self._ending = True
         self._against, self._unkept = (*self._signing(), *self._unkept), ()
-        enforcement = summary.keep_enforcement(self._site, run_id, measured(self._site.sandbox))
+        enforcement = summary.keep_enforcement(self._site, run_id, self._measured())
         document = summary.run_status(self, self._integrated, enforcement, asked, self._against)
         record_shown(self._session, document)
         cause = self._integrated.event or self._session.run_event
@@ -389,8 +395,3 @@ class RepositoryPipeline:
 
 
 _UNCOMMITTED = "task packs differ from the base commit; this run cannot be published"
-
-
-def measured(sandbox: Sandbox) -> Enforcement:
-    """What the sandbox gives; measured once per process."""
-    return sandbox.measure()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from factory.core.egress import uncovered
 from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack
-from factory.model.properties import Enforcement
+from factory.model.properties import Enforcement, Property
 from factory.phases.catalogue import Catalogue
 from factory.phases.planner import Planner
 
@@ -69,17 +70,6 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
                 pack.id,
             )
         )
-    if pack.constraints.network.declared:
-        wanted = "any host" if pack.constraints.network.any_host else ", ".join(pack.constraints.network.hosts)
-        found.append(
-            Finding(
-                "NETWORK_UNAVAILABLE",
-                f"{pack.id} declares network ({wanted}); there is no egress proxy in this version",
-                "Remove constraints.allow_network and bring what is needed as inputs.",
-                pack.place("/constraints/allow_network"),
-                pack.id,
-            )
-        )
     for tool in missing_tools:
         found.append(
             Finding(
@@ -93,14 +83,61 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
     return tuple(found)
 
 
-def judge_packs(catalogue: Catalogue, planner: Planner) -> tuple[Finding, ...]:
+def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
+    """Whether what a pack declares about the network is inside the policy, consented to, and enforceable here."""
+    network = pack.constraints.network
+    if not network.declared:
+        return ()
+    wanted = "any public host" if network.any_host else ", ".join(network.hosts)
+    found = []
+    beyond = uncovered(network.shown, config.network_hosts)
+    if beyond:
+        listed = "[" + ", ".join(f'"{host}"' for host in beyond) + "]"
+        allowed = ", ".join(config.network_hosts) or "no host"
+        found.append(
+            (
+                "NETWORK_NOT_IN_POLICY",
+                f"{pack.id} declares network ({wanted}); the policy allows {allowed}",
+                f"Add {listed} to hosts under [network] in factory.toml, or take it out of constraints.allow_network.",
+            )
+        )
+    if network.any_host and not config.network_allow_any:
+        found.append(
+            (
+                "NETWORK_NEEDS_CONSENT",
+                f"{pack.id} declares network (any public host), and this user has not consented to that",
+                "Name the hosts instead, or put allow_any = true under [network] in your own configuration file.",
+            )
+        )
+    if Property.NET_ISOLATED not in enforcement.given:
+        why = enforcement.why_not(Property.NET_ISOLATED)
+        found.append(
+            (
+                "NETWORK_UNAVAILABLE",
+                f"{pack.id} declares network ({wanted}), and this host enforces no egress proxy: {why}",
+                "Run it on a host that gives net_isolated; see: factory doctor",
+            )
+        )
+    place = pack.place("/constraints/allow_network")
+    return tuple(Finding(kind, message, hint, place, pack.id) for kind, message, hint in found)
+
+
+def judge_launch(pack: TaskPack, config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
+    """What of policy and host keeps one pack from running now."""
+    return (*judge_host(config, enforcement), *judge_network(pack, config, enforcement))
+
+
+def judge_packs(
+    catalogue: Catalogue, planner: Planner, config: Config, enforcement: Enforcement
+) -> tuple[Finding, ...]:
     """Findings of every contract, and of what it asks for."""
     found = list(catalogue.all_findings())
     for entry in catalogue.entries:
         if entry.usable and entry.pack is not None:
             found += judge_pack(entry.pack, planner.missing_tools(entry.pack))
             found += planner.passed_secrets(entry.pack)
+            found += judge_network(entry.pack, config, enforcement)
     return tuple(found)
 
 
-__all__ = ["judge_host", "judge_pack", "judge_packs"]
+__all__ = ["judge_host", "judge_launch", "judge_network", "judge_pack", "judge_packs"]

@@ -16,9 +16,9 @@ from factory.core.planning import bounded_limits
 from factory.core.rechecking import Outcome, classify, judge_recheck
 from factory.model.evidence import RecheckRecord, StatusDocument
 from factory.model.finding import Finding
-from factory.model.pack import Command
+from factory.model.pack import Command, TaskPack
 from factory.model.tree import Difference, Tree
-from factory.phases import attempt
+from factory.phases import attempt, egress
 from factory.phases.attempt import Ran
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.site import Session
@@ -152,8 +152,16 @@ class Recheck:
     def _accept(self, planned: PlannedPack, view: Tree) -> tuple[Ran, ...]:
         limits = bounded_limits(planned.pack.limits, self._session.site.config.ceilings)
         budget = attempt.Budget(self._session, limits)
-        ran, _ = attempt.accept(self._session, planned, planned.shared, view, budget)
+        ran, _ = attempt.accept(self._session, planned, planned.shared, view, budget, self._recorder(planned.pack))
         return ran
+
+    def _recorder(self, pack: TaskPack) -> attempt.Heard:
+        """Records what each command does over the network; what it came to is told once it is judged."""
+
+        def heard(ran: Ran) -> None:
+            egress.keep(self._session, pack, "recheck", 0, self._cause, ran.connections)
+
+        return heard
 
     def _one(self, planned: PlannedPack, command: Command, view: Tree) -> Ran:
         """Run one command again, after those that come before it: a check may build on what an earlier one left."""

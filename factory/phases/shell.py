@@ -115,6 +115,7 @@ def admit(site: Site, planner: Planner, entry: PackEntry) -> tuple[PlannedPack, 
     """The pack as it would run, and what the user accepted. Raises Refusal with all that would keep it from running."""
     found = (
         *preflight.judge_host(site.config, site.sandbox.measure()),
+        *(preflight.judge_network(entry.pack, site.config, site.sandbox.measure()) if entry.pack is not None else ()),
         *entry.findings,
         *(preflight.judge_pack(entry.pack, planner.missing_tools(entry.pack)) if entry.pack is not None else ()),
     )
@@ -220,8 +221,8 @@ def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple
 
 
 def _network(pack: TaskPack) -> str:
-    declared = pack.constraints.network
-    return "any host" if declared.any_host else " ".join(declared.hosts) or "none"
+    """No proxy stands here: a connection is recorded with the run that it is of, and a visit is no run."""
+    return "none; declared hosts are reached in a run" if pack.constraints.network.declared else "none"
 
 
 def _seen(planned: PlannedPack, change: Difference) -> Seen:

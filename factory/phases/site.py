@@ -14,6 +14,7 @@ from typing import TypedDict, Unpack
 from factory.core.ledger_chain import Entry
 from factory.core.redaction import Redactor
 from factory.model.config import Config
+from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import Refusal
 from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
@@ -75,7 +76,8 @@ class Session:
 
     `run_event` is the id of the event that started the run, `causes` that of the last word on each pack. `soon`
     holds events that wait for the next write: by pack, and under "" those of the run itself. `refused` are packs
-    that were not let run: whatever bundle an earlier run left of them is no part of this one.
+    that were not let run: whatever bundle an earlier run left of them is no part of this one. `egress` has what
+    packs with network did over it, by pack.
     """
 
     site: Site
@@ -90,6 +92,7 @@ class Session:
     causes: dict[str, str] = field(default_factory=dict)
     soon: dict[str, list[Entry]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
+    egress: dict[str, tuple[ConnectionRecord, ...]] = field(default_factory=dict)
 
     def ensure_run(self) -> str:
         """The run's id; the first call mints it, makes its folder and records that it started."""

@@ -161,6 +161,7 @@ def _line(told: Told, entry: PackEntry, statuses: dict[str, Status], integrated:
         artifacts=bundle.artifacts if bundle is not None and fresh else (),
         bundle_sha256=manifest,
         came_from=integrated.came_from.get(entry.id, ""),
+        network=entry.pack.constraints.network.shown if entry.pack is not None else (),
         reproducible=fresh and _reproducible(site, entry, bundle, manifest),
     )
 

@@ -188,7 +188,7 @@ class Explainer:
         return tuple(
             Explained(finding, way_out(planned.pack, finding, replace(facts, others=_named(finding, known_ids))))
             for finding in found
-            if finding.blocks
+            if finding.blocks or finding.id == "EGRESS_REFUSED"
         )
 
     def _facts(self, planned: PlannedPack, known: _Known) -> Facts:

@@ -278,6 +278,7 @@ class PackLine:
     artifacts: Texts
     bundle_sha256: MaybeSha256
     came_from: str
+    network: Texts
     reproducible: bool
 
 
@@ -300,6 +301,7 @@ class Policy:
     protected: Texts
     ceilings: LimitsRow | None
     network_hosts: Texts
+    network_allow_any: bool
     overlap: Literal["block", "merge"]
     signing: PolicyName
     signing_keys: Texts

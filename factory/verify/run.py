@@ -12,6 +12,7 @@ from factory.model.finding import Finding
 from factory.verify.attestations import POLICY, AttestationCheck
 from factory.verify.bundle import Bundle, BundleCheck
 from factory.verify.documents import FilesChanged, Merge, PackLine, Policy, RunStatus
+from factory.verify.egress import check_egress
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, read
 from factory.verify.history import HistoryCheck
@@ -94,6 +95,7 @@ class _RunCheck:
         check_renderings(self.sheet, self.run, status, changed, bundles)
         history = HistoryCheck(self.sheet, self.run, self.seen, self.around, status)
         history.check(bundles)
+        check_egress(self.sheet, self.run, bundles, history.told, policy)
         attestations = AttestationCheck(self.sheet, self.run, self.seen, self.around, status)
         attestations.check(bundles, history.told, policy)
         return evaluated
@@ -188,6 +190,7 @@ class _RunCheck:
             ("checks that ended with 0", sum(check.rc == 0 for check in told.checks), line.checks_ok),
             ("checks", len(told.required), line.checks),
             ("artifacts", told.artifacts, line.artifacts),
+            ("network", ("*",) if bundle.lock.network_any else bundle.lock.network, line.network),
         ):
             self.differs(f"{own} {what}", expected, found, line.pack)
         refused = any(row.severity == "error" and row.pack == line.pack for row in status.findings)

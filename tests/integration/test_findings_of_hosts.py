@@ -53,8 +53,8 @@ class OtherHost:
     lacks: frozenset[Property] = frozenset()
     escaped: tuple[str, ...] = ()
 
-    def measure(self) -> Enforcement:
-        known = self.real.measure()
+    def measure(self, network: bool = False) -> Enforcement:
+        known = self.real.measure(network)
         proofs = tuple(
             replace(proof, given=False, how="not on this host") if proof.property in self.lacks else proof
             for proof in known.proofs
@@ -286,13 +286,13 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
         ),
         "TASK-0012-net": (
             'constraints: {allow_network: ["example.org"]}\n',
-            "NETWORK_UNAVAILABLE",
-            "TASK-0012 declares network (example.org); there is no egress proxy in this version",
+            "NETWORK_NOT_IN_POLICY",
+            "TASK-0012 declares network (example.org); the policy allows no host",
         ),
         "TASK-0013-any": (
             "constraints: {allow_network: true}\n",
-            "NETWORK_UNAVAILABLE",
-            "TASK-0013 declares network (any host); there is no egress proxy in this version",
+            "NETWORK_NEEDS_CONSENT",
+            "TASK-0013 declares network (any public host), and this user has not consented to that",
         ),
         "TASK-0014-tool": (
             "tools: [no-such-tool-anywhere]\n",

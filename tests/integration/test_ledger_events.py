@@ -22,8 +22,8 @@ from tests.world import World, environment
 pytestmark = pytest.mark.linux
 
 ROOT = Path(__file__).resolve().parents[2]
-# Those of determinism have tests of their own, and so has a branch that cannot be made.
-ELSEWHERE = {"determinism.shown", "determinism.refuted", "pack.reproducible", "branch.abandoned"}
+# Those of determinism and of the network have tests of their own, and so has a branch that cannot be made.
+ELSEWHERE = {"determinism.shown", "determinism.refuted", "pack.reproducible", "branch.abandoned", "egress.finished"}
 TASK = """
 scope: {{allowed_paths: ["docs/**"]}}
 limits: {{attempts: 2}}

@@ -201,6 +201,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, backend=Backend.LANDLOCK),
         replace(known, python="/usr/bin/python3"),
         replace(known, network_hosts=("example.org",)),
+        replace(known, network_allow_any=True),
         replace(known, recheck_budget=1),
         replace(known, signing_policy=SigningPolicy.REQUIRED),
         replace(known, signing_key_ids=("k",)),

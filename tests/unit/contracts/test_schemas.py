@@ -45,6 +45,7 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
     "task-pillar-differs",
     "workspace-undeclared",
     "weakened-accept-missing",
+    "weakened-allow-any",
     "weakened-backend",
     "weakened-ceiling",
     "weakened-hosts",

@@ -421,3 +421,22 @@ def test_folder_that_agrees_and_every_way_not_to() -> None:
     assert disagreements(runs["r3"], replace(says(two), has_manifest=False)) == ()
     opened = replay(EVENTS[:3]).runs[0]
     assert "its folder has a manifest" in disagreements(opened, says(two))[0].message
+
+
+def test_a_connection_belongs_to_a_pack_that_has_begun_or_whose_bundle_is_there() -> None:
+    tried = Entry("egress.finished", "r1", rc=2, details={"pack": "T-1"})
+    begun, ended = [started("r1"), pack("r1", "pack.started", "T-1")], ran("r1", "T-1", "PASS", end="PASS")
+    copied = [Entry("bundle.copied", "r2", details={"pack": "T-1", "from_run": "r1"})]
+    first = [started("r1"), *ended, *settled("r1", "PASS", TREE)]
+    later = [*first, started("r2"), *copied, replace(tried, run_id="r2")]
+    for entries in (
+        [*begun, tried],
+        [*begun, *attempt("r1", "T-1", "PASS", 1), tried],
+        [started("r1"), *ended, tried],
+        later,
+    ):
+        before = replay(chained([(entry, -1) for entry in entries[:-1]]))
+        after = replay(chained([(entry, -1) for entry in entries]))
+        assert [run.packs for run in after.runs] == [run.packs for run in before.runs], "it changes no state"
+    for entries in ([started("r1"), tried], [*first, tried]):
+        assert "(egress.finished of r1) cannot stand there" in refusal_of(chained([(entry, -1) for entry in entries]))

@@ -12,13 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import canonical, merkle, path_guard, scope, status_eval
+from factory.core import canonical, egress, merkle, path_guard, scope, status_eval
 from factory.core.inert import code, for_markdown
 from factory.core.path_guard import display, fold, link_escapes, reads_as_git, unportable, unsafe
 from factory.core.scope import compile_patterns
+from factory.model.egress import VERDICTS, Target
 from factory.model.evidence import CheckRecord
 from factory.model.finding import CATALOGUE, Finding
+from factory.verify import egress as verified_egress
 from factory.verify import form, names, patterns, verdict
+from factory.verify.connections import OTHERS, Egress, ReasonName
 from factory.verify.documents import BY_SCHEMA, CheckRow, FindingRow
 from factory.verify.events import included
 from factory.verify.papers import ALWAYS_PROTECTED
@@ -198,7 +201,10 @@ def test_what_is_always_protected_is_a_part_of_the_built_in_list() -> None:
     assert set(path_guard.PROTECTED) >= ALWAYS_PROTECTED
 
 
-@pytest.mark.parametrize(("name", "shape"), BY_SCHEMA, ids=[name for name, _ in BY_SCHEMA])
+SHAPES = (*BY_SCHEMA, ("egress", Egress))
+
+
+@pytest.mark.parametrize(("name", "shape"), SHAPES, ids=[name for name, _ in SHAPES])
 def test_shapes_are_in_step_with_the_schemas(name: str, shape: type) -> None:
     schema = json.loads((ROOT / "schemas" / f"{name}.schema.json").read_text("utf-8"))
     compare(shape, schema, schema.get("$defs", {}), name)
@@ -235,3 +241,36 @@ def resolved(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
         else:
             schema = definitions[schema["$ref"].rpartition("/")[2]]
     return schema
+
+
+# ── the network ──────────────────────────────────────────────────────────────
+
+HOSTS = st.builds(
+    lambda star, labels, port: star + ".".join(labels) + port,
+    st.sampled_from(["", "*."]),
+    st.lists(st.sampled_from(["a", "b", "xa"]), min_size=2, max_size=4),
+    st.sampled_from(["", ":443", ":8443"]),
+)
+NAMES = st.lists(st.sampled_from(["a", "b", "xa"]), min_size=2, max_size=5).map(".".join)
+
+
+@given(st.ip_addresses() | st.ip_addresses(network="168.63.129.0/24") | st.ip_addresses(network="2000::/7"))
+def test_both_know_the_same_public_addresses(address: object) -> None:
+    assert verified_egress._is_public(str(address)) == egress.is_public(str(address))
+
+
+@given(HOSTS | st.just("*"), NAMES, st.sampled_from([443, 8443]))
+def test_both_find_the_same_host_declared(entry: str, host: str, port: int) -> None:
+    allowed = entry == "*" or egress.rule_of(entry).allows(Target(host, port))
+    assert verified_egress._names(entry, host, port) == allowed
+
+
+@given(HOSTS | st.just("*"), HOSTS | st.just("*"))
+def test_both_find_the_same_entry_inside_a_policy(outer: str, inner: str) -> None:
+    assert verified_egress._wider(outer, inner) == (egress.uncovered((inner,), (outer,)) == ())
+
+
+def test_both_know_the_same_reasons_and_what_they_mean() -> None:
+    assert {reason.value: verdict.value for reason, verdict in VERDICTS.items()} == {
+        name: OTHERS.get(name, "refused") for name in get_args(ReasonName)
+    }

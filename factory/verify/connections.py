@@ -1,0 +1,66 @@
+"""EGRESS.json as this checker understands it: as `verify.documents`, for one file more. Tests hold it to `schemas/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from factory.verify.documents import Count, Texts
+from factory.verify.form import AtLeast
+
+VerdictName = Literal["allowed", "refused", "cut", "failed"]
+ReasonName = Literal[
+    "done", "not-connect", "malformed-request", "request-too-large", "not-a-host-name", "host-header-differs",
+    "bytes-before-the-answer", "not-declared", "address-not-public", "not-tls", "malformed-hello", "no-server-name",
+    "server-name-differs", "server-name-encrypted", "refused-by-interceptor", "too-slow", "too-many-at-once",
+    "too-many-connections", "too-many-bytes", "idle-too-long", "left-early", "no-address", "unreachable",
+]  # fmt: skip
+OTHERS: dict[str, VerdictName] = {
+    "done": "allowed",
+    "too-many-bytes": "cut",
+    "idle-too-long": "cut",
+    "left-early": "failed",
+    "no-address": "failed",
+    "unreachable": "failed",
+}
+"""What each reason amounts to; any other is refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRow:
+    """One request inside a connection whose TLS was ended by the proxy."""
+
+    method: str
+    host: str
+    path: str
+    status: Count
+    bytes_up: Count
+    bytes_down: Count
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRow:
+    """One connection."""
+
+    number: Annotated[int, AtLeast(1)]
+    during: Literal["steps", "acceptance", "recheck"]
+    attempt: Count
+    host: str
+    port: Count
+    address: str
+    verdict: VerdictName
+    reason: ReasonName
+    bytes_up: Count
+    bytes_down: Count
+    duration_ms: Count
+    requests: tuple[RequestRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """EGRESS.json of one pack in one run."""
+
+    schema_version: Literal[1]
+    pack: str
+    network: Texts
+    connections: tuple[ConnectionRow, ...]

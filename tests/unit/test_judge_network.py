@@ -1,0 +1,100 @@
+"""Whether a pack's network is inside the policy, consented to and enforceable; and what would let it pass."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factory.core.way_out import Facts, way_out
+from factory.model.config import Config
+from factory.model.egress import SENTENCES, Reason
+from factory.model.finding import Finding, Severity
+from factory.model.pack import Constraints, Network, TaskPack
+from factory.model.properties import Enforcement, Proof, Property
+from factory.phases.preflight import judge_network
+from tests.pack_values import pack
+
+GIVEN = Enforcement("x", (Proof(Property.NET_ISOLATED, True, "shown"),))
+LACKING = Enforcement("x", (Proof(Property.NET_ISOLATED, False, "not on this host"),))
+
+
+def declaring(*hosts: str) -> TaskPack:
+    return replace(pack(), constraints=Constraints(network=Network("*" in hosts, () if "*" in hosts else hosts)))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "policy"),
+    [
+        (("example.org",), ("example.org",)),
+        (("example.org",), ("example.org:443", "other.org")),
+        (("a.example.org", "*.b.example.org"), ("*.example.org",)),
+        (("example.org:8443",), ("*",)),
+        ((), ()),
+    ],
+)
+def test_a_list_inside_the_policy_is_fine(hosts: tuple[str, ...], policy: tuple[str, ...]) -> None:
+    assert judge_network(declaring(*hosts), Config(network_hosts=policy), GIVEN) == ()
+
+
+@pytest.mark.parametrize(
+    ("hosts", "policy", "named"),
+    [
+        (("example.org",), (), '["example.org"]'),
+        (("example.org:8443", "a.org"), ("example.org", "a.org"), '["example.org:8443"]'),
+        (("*.example.org",), ("www.example.org",), '["*.example.org"]'),
+        (("example.org",), ("*.example.org",), '["example.org"]'),
+    ],
+)
+def test_a_list_beyond_the_policy_is_refused_with_its_place(
+    hosts: tuple[str, ...], policy: tuple[str, ...], named: str
+) -> None:
+    one = declaring(*hosts)
+    (found,) = judge_network(one, Config(network_hosts=policy, network_allow_any=True), GIVEN)
+    assert (found.id, found.severity, found.pack) == ("NETWORK_NOT_IN_POLICY", Severity.ERROR, one.id)
+    assert f"declares network ({', '.join(hosts)}); the policy allows {', '.join(policy) or 'no host'}" in found.message
+    assert named in found.hint
+    assert found.location is not None
+    told = way_out(one, found, Facts())
+    assert told.startswith("nothing in the contract can allow it; factory.toml can: [network] hosts = [")
+
+
+def test_any_host_needs_policy_and_the_users_consent() -> None:
+    one = declaring("*")
+    for policy, consent, ids in (
+        ((), False, ["NETWORK_NOT_IN_POLICY", "NETWORK_NEEDS_CONSENT"]),
+        (("*",), False, ["NETWORK_NEEDS_CONSENT"]),
+        (("example.org",), True, ["NETWORK_NOT_IN_POLICY"]),
+        (("*",), True, []),
+    ):
+        found = judge_network(one, Config(network_hosts=policy, network_allow_any=consent), GIVEN)
+        assert [each.id for each in found] == ids
+    (found,) = judge_network(one, Config(network_hosts=("*",)), GIVEN)
+    assert "any public host" in found.message
+    assert "allow_any = true under [network] in your own configuration file" in found.hint
+    assert "your own file can: [network] allow_any = true" in way_out(one, found, Facts())
+
+
+def test_a_host_that_cannot_isolate_has_no_proxy() -> None:
+    accepted = Config(network_hosts=("*",), accepted_missing=frozenset(Property))
+    (found,) = judge_network(declaring("example.org"), accepted, LACKING)
+    assert found.id == "NETWORK_UNAVAILABLE"
+    assert "not on this host" in found.message
+    assert judge_network(declaring(), accepted, LACKING) == ()
+    assert way_out(declaring("example.org"), found, Facts()) == "no change of the contract is needed"
+
+
+def test_the_way_out_for_a_refused_connection_is_one_more_host_or_none() -> None:
+    one = declaring("example.org")
+
+    def told(target: str, reason: Reason) -> str:
+        message = f"{one.id} tried {target}, and the egress proxy refused it: {SENTENCES[reason]}"
+        return way_out(one, Finding("EGRESS_REFUSED", message, pack=one.id), Facts())
+
+    assert told("api.example.org:443", Reason.NOT_DECLARED) == (
+        'allow it with: constraints: {allow_network: ["example.org", "api.example.org"]}, '
+        "and the same host under [network] in factory.toml"
+    )
+    assert '"api.example.org:80"' in told("api.example.org:80", Reason.NOT_DECLARED)
+    assert told("example.org:443", Reason.NOT_PUBLIC) == "nothing in the contract can allow it"
+    assert told("169.254.169.254:80", Reason.NOT_A_HOST) == "nothing in the contract can allow it"
