@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from factory.core.markup import Child, Markup, joined, lines_of, relative_uri, tag
 from factory.core.report_style import STYLE
-from factory.core.report_text import UNSIGNED, change_text, place_of, signing_text
+from factory.core.report_text import UNSIGNED, change_text, network_text, place_of, signing_text
 from factory.core.run_view import RunView, good
 from factory.core.wording import counted
 from factory.model.evidence import CheckRecord, FileRecord, FindingRecord, PackLine, RecheckRecord
@@ -71,6 +71,9 @@ def _verdict(run: RunView) -> Markup:
         weaker = "not all that was required."
         accepted = f"Accepted weaker by the user: {', '.join(status.properties_accepted)}."
         notices.append(tag("p", accepted, class_="notice error"))
+    reached = network_text(status.packs)
+    if reached:
+        notices.append(tag("p", f"Network: {reached}.", class_="notice warning"))
     if status.signing.signer == "none":
         notices.append(tag("p", UNSIGNED, class_="notice warning"))
     if not status.packs_committed:

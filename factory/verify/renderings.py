@@ -17,6 +17,7 @@ from factory.verify.documents import FilesChanged, FindingRow, RunStatus
 from factory.verify.folder import Folder
 from factory.verify.html_page import Page, read_page
 from factory.verify.names import eyes
+from factory.verify.report import reached
 from factory.verify.sheet import Sheet
 from factory.verify.verdict import GOOD_OUTCOMES
 
@@ -102,6 +103,8 @@ def _head(status: RunStatus, files: tuple[Any, ...]) -> list[str]:
     ]
     if accepted:
         lines.append(f"Accepted weaker by the user: {accepted}.")
+    if reached(status):
+        lines.append(_words(f"Network: {reached(status)}."))
     if status.signing.signer == "none":
         lines.append("No key was at hand, so nothing in this run is signed.")
     if not status.packs_committed:

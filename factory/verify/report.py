@@ -39,7 +39,7 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     tree = f"tree `{status.merged_tree[:12]}` on base" if status.merged_tree else "nothing merged, base"
     what = f"{_counted(len(status.packs), 'pack')} · {_files(changed)}, {_lines(changed)} · {tree}"
     accepted = ", ".join(status.properties_accepted)
-    reached = _reached(status)
+    network = reached(status)
     return [
         f"# {status.status} · {status.run_id}",
         "",
@@ -47,12 +47,12 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         "",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}.",
         f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.",
-        *((f"**Network: {inert(reached)}.** Each connection is in `raw/<PACK>/EGRESS.json`.",) if reached else ()),
+        *((f"**Network: {inert(network)}.** Each connection is in `raw/<PACK>/EGRESS.json`.",) if network else ()),
         *(("", f"**{_UNSIGNED}**") if status.signing.signer == "none" else ()),
     ]
 
 
-def _reached(status: RunStatus) -> str:
+def reached(status: RunStatus) -> str:
     """Which packs could reach what."""
     rows = ((row.pack, "any public host" if "*" in row.network else ", ".join(row.network)) for row in status.packs)
     return "; ".join(f"{pack} to {hosts}" for pack, hosts in rows if hosts)
@@ -66,7 +66,7 @@ def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         f"{what}, {tree} on base {status.base_commit[:12]}",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
-        *((f"Network: {_reached(status)}",) if _reached(status) else ()),
+        *((f"Network: {reached(status)}",) if reached(status) else ()),
         _signing(status),
     ]
 

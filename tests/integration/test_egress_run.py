@@ -131,6 +131,8 @@ def test_the_report_says_in_its_first_lines_who_reached_what(ran: Run) -> None:
     assert line.startswith("**Network: TASK-0001 to files.example.org.**")
     plain = (ran.world.last() / "FINAL_REPORT.txt").read_text("utf-8").splitlines()
     assert "Network: TASK-0001 to files.example.org" in plain[:6]
+    page = (ran.world.last() / "report.html").read_text("utf-8").partition("</header>")[0]
+    assert "Network: TASK-0001 to files.example.org." in page
     lines = {line["pack"]: line for line in ran.world.status()["packs"]}
     assert (lines["TASK-0001"]["network"], lines["TASK-0002"]["network"]) == ([HOST], [])
     assert not lines["TASK-0001"]["reproducible"]
