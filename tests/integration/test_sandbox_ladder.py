@@ -234,7 +234,7 @@ def test_a_promise_that_is_broken_is_an_escape(tmp_path: Path, monkeypatch: pyte
     from factory.adapters.sandbox import seccomp
 
     plain = seccomp.program
-    monkeypatch.setattr(seccomp, "program", lambda machine, sockets=True: plain(machine))
+    monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: plain(machine))
     monkeypatch.setattr(landlock, "abi", lambda: 3)
     with sandbox(tmp_path, AUTO, backend=Backend.LANDLOCK) as (made, _):
         enforcement = made.measure()

@@ -171,7 +171,7 @@ def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_sandbox_without_filter_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from factory.adapters.sandbox import seccomp
 
-    monkeypatch.setattr(seccomp, "program", lambda machine, sockets=True: b"")
+    monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: b"")
     with sandbox(tmp_path) as (made, _):
         enforcement = made.measure()
     assert Property.SYSCALLS_FILTERED not in enforcement.given

@@ -199,8 +199,8 @@ def landlocked(interpreter: Interpreter, work: Path, version: int) -> Confinemen
     python = (Mount(path, path) for path in map(str, interpreter.folders()))
     view = HostView((*shown, *etc, *python), (), (), (str(interpreter.scripts),))
     needed = (*map(str, interpreter.folders()), str(work))
-    return Confinement(Backend.LANDLOCK, False, view, _filter(sockets=False), needed=needed, landlock=version)
+    return Confinement(Backend.LANDLOCK, False, view, _filter(alone=True), needed=needed, landlock=version)
 
 
-def _filter(sockets: bool = True) -> bytes:
-    return seccomp.program(platform.machine(), sockets=sockets)
+def _filter(alone: bool = False) -> bytes:
+    return seccomp.program(platform.machine(), alone=alone)

@@ -31,7 +31,7 @@ def main() -> None:
     if version:
         landlock.restrict((_READ_ALL, _NULL, (folder, landlock.WRITE)), version)
     if wall == ALONE:
-        kernel.filter_calls(seccomp.program(os.uname().machine, sockets=False, attributes=False))
+        kernel.filter_calls(seccomp.program(os.uname().machine, alone=True, attributes=False))
     os.chdir(folder)
     os.execve(words[0], words, {**os.environ, "TMPDIR": folder})
 

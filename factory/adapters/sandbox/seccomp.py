@@ -1,8 +1,9 @@
 """The system call filter, built as classic BPF without any library.
 
-Pure: numbers in, bytes out. Everything not named here is allowed; what is named answers
-EPERM (or ENOSYS where a program then falls back to an older call that can be judged by its
-arguments). A foreign architecture or the x32 interface kills. The numbers are those of the
+Pure: numbers in, bytes out. What is named here answers EPERM, or ENOSYS where a program then falls back to an
+older call that can be judged by its arguments. Other calls of the kernels known here are allowed; a call newer
+than these is answered as by a kernel that lacks it. Of sockets only the named families and protocols can be
+made. A foreign architecture or the x32 interface kills. The numbers are those of the
 kernel's syscall tables; the program's digest is evidence. Does not know who installs it.
 """
 
@@ -35,9 +36,17 @@ PRETENDED = _ERROR  # no error, and nothing done
 _X32_BIT = 0x40000000
 _NAMESPACES = 0x7E020080  # every CLONE_NEW* flag, CLONE_NEWTIME included
 _FILE_KIND, _CHARACTER, _BLOCK = 0o170000, 0o020000, 0o060000
-_PUSH_INPUT, _PUSH_CONSOLE = 0x5412, 0x541C  # TIOCSTI, TIOCLINUX
-_FAMILIES = (1, 2, 10, 16)  # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
+_TERMINAL_TRICKS = (
+    0x5412,
+    0x541C,
+    0x5423,
+)  # TIOCSTI, TIOCLINUX, TIOCSETD: push input, drive the console, load a driver
+_LISTEN_TO_CALLS = 8  # a filter whose maker answers the calls of those it is put on
+_PERSONALITIES = (0, 0x8, 0x40000, 0xFFFFFFFF)  # plain, 32 bit names, no randomised addresses, asking
+_UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
+_PROTOCOLS = (0, 6, 17)  # of the internet: the usual one, TCP, UDP
 _NETLINK_ROUTE = 0
+_NEWEST = 469  # file_setattr, of Linux 6.17: the last call of the kernels that this table was held against
 _LARGEST_SHARED = 64 * 1024  # System V segments escape the memory watch; tiny ones are harmless
 
 Calls = Mapping[str, tuple[int | None, int | None]]
@@ -60,6 +69,7 @@ _DENIED: Calls = {
     "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
     "fanotify_init": (300, 262), "migrate_pages": (256, 238), "vhangup": (153, 58),
     "iopl": (172, None), "ioperm": (173, None), "modify_ldt": (154, None), "uselib": (134, None),
+    "lsm_set_self_attr": (460, 460), "move_pages": (279, 239),
     "ustat": (136, None), "sysfs": (139, None), "_sysctl": (156, None), "nfsservctl": (180, 42),
 }  # fmt: skip
 
@@ -68,6 +78,8 @@ _ABSENT: Calls = {
     "clone3": (435, 435),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     "memfd_create": (319, 279), "memfd_secret": (447, 447),  # memory that no process's size shows
+    "statmount": (457, 457), "listmount": (458, 458),  # what is mounted where
+    "lsm_get_self_attr": (459, 459), "lsm_list_modules": (461, 461), "file_setattr": (469, 469),
 }  # fmt: skip
 
 # What Landlock lets pass: refused where nothing else protects the files of the host.
@@ -85,8 +97,24 @@ _MODE_OF_OPEN_FILE: Calls = {"fchmod": (91, 52)}
 
 _JUDGED: Calls = {
     "clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29), "shmget": (29, 194),
-    "mknod": (133, None), "mknodat": (259, 33),
+    "mknod": (133, None), "mknodat": (259, 33), "seccomp": (317, 277), "personality": (135, 92),
 }  # fmt: skip
+
+# Where no namespace stands beside: what is shared with every process of this host, and what acts on others of the user.
+_SHARED: Calls = {
+    "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
+    "socket": (41, 198),
+}  # fmt: skip
+# Allowed on the caller alone: arguments that must have these values.
+_ON_OTHERS: Mapping[str, tuple[tuple[int | None, int | None], tuple[tuple[int, int], ...]]] = {
+    "prlimit64": ((302, 261), ((0, 0),)),
+    "setpriority": ((141, 140), ((0, 0), (1, 0))),
+    "sched_setaffinity": ((203, 122), ((0, 0),)),
+    "sched_setscheduler": ((144, 119), ((0, 0),)),
+    "sched_setparam": ((142, 118), ((0, 0),)),
+    "sched_setattr": ((314, 274), ((0, 0),)),
+    "ioprio_set": ((251, 30), ((0, 1), (1, 0))),
+}
 
 # Asked about by the filter that only observes; see `observe`.
 _CONNECT, _SEND_TO = (42, 203), (44, 206)
@@ -106,34 +134,53 @@ _ARCHITECTURES = {
 }
 
 
-def program(machine: str, sockets: bool = True, attributes: bool = True) -> bytes:
+def program(machine: str, alone: bool = False, attributes: bool = True) -> bytes:
     """The filter for a machine as named by `os.uname()`; empty where there is none for it.
 
-    Without `sockets` none can be made but a pair that is connected from the start; without `attributes` no
-    file's mode, owner, time or extended attribute changes (setting the mode of an open file seems to work).
+    `alone`: no namespace stands beside it, so no socket can be made but a pair that is connected from the start, and
+    nothing that other processes of the host share. Without `attributes` no file's mode, owner, time or extended
+    attribute changes (setting the mode of an open file seems to work).
     """
     if machine not in _ARCHITECTURES:
         return b""
     architecture = _ARCHITECTURES[machine]
+    column = architecture.column
     code = [
         *_unless(_load(_ARCH), _EQUAL, architecture.audit, _KILL),
         _load(_NUMBER),
         *(_when(_AT_LEAST, _X32_BIT, _KILL) if architecture.x32 else ()),
+        *_when(_GREATER, _NEWEST, ABSENT),
     ]
-    tables: list[tuple[Calls, int]] = [(_DENIED, DENIED), (_ABSENT, ABSENT)]
-    if not attributes:
-        tables += [(_ATTRIBUTES, DENIED), (_MODE_OF_OPEN_FILE, PRETENDED)]
-    for table, answer in tables:
+    for table, answer in _tables(alone, attributes):
         for numbers in table.values():
-            number = numbers[architecture.column]
+            number = numbers[column]
             if number is not None:
                 code += _when(_EQUAL, number, answer)
     for name, numbers in _JUDGED.items():
-        number = numbers[architecture.column]
+        number = numbers[column]
         if number is not None:
-            code += _block(number, _judgement(name) if sockets or name != "socket" else [_give(DENIED)])
+            code += _block(number, _judgement(name))
+    for numbers, wanted in _ON_OTHERS.values() if alone else ():
+        number = numbers[column]
+        if number is not None:
+            code += _block(number, _only_with(wanted))
     code.append(_give(_ALLOW))
     return b"".join(code)
+
+
+def refused(machine: str, alone: bool = False) -> dict[str, tuple[int, int]]:
+    """Number and errno of every call that is refused whatever its arguments."""
+    column = _ARCHITECTURES[machine].column
+    found: dict[str, tuple[int, int]] = {}
+    for table, answer in _tables(alone, attributes=True):
+        found |= {name: (n[column] or 0, answer & 0xFFFF) for name, n in table.items() if n[column] is not None}
+    return found
+
+
+def _tables(alone: bool, attributes: bool) -> tuple[tuple[Calls, int], ...]:
+    shared = ((_SHARED, DENIED),) if alone else ()
+    modes = () if attributes else ((_ATTRIBUTES, DENIED), (_MODE_OF_OPEN_FILE, PRETENDED))
+    return (_DENIED, DENIED), (_ABSENT, ABSENT), *shared, *modes
 
 
 def observing(machine: str) -> bytes:
@@ -187,7 +234,16 @@ def _judgement(name: str) -> list[bytes]:
     if name == "clone":
         return _no_namespaces()
     if name == "ioctl":
-        return [_argument(1), *_when(_EQUAL, _PUSH_INPUT, DENIED), *_when(_EQUAL, _PUSH_CONSOLE, DENIED), _give(_ALLOW)]
+        tricks = (_when(_EQUAL, trick, DENIED) for trick in _TERMINAL_TRICKS)
+        return [_argument(1), *(word for trick in tricks for word in trick), _give(_ALLOW)]
+    if name == "seccomp":
+        listens = [_argument(1), _instruction(_AND, _LISTEN_TO_CALLS)]
+        return [*listens, _instruction(_EQUAL, 0, 1, 0), _give(DENIED), _give(_ALLOW)]
+    if name == "personality":
+        plain = (_when(_EQUAL, each, _ALLOW) for each in _PERSONALITIES)
+        return [_argument(0), *(word for each in plain for word in each), _give(DENIED)]
+    if name == "socketpair":
+        return [_argument(0), *_when(_EQUAL, _UNIX, _ALLOW), _give(DENIED)]
     if name == "shmget":
         # The size is 64 bit: any bit in its upper half is too large.
         upper = _load(_ARGUMENTS + 8 + 4)
@@ -208,10 +264,19 @@ def _no_namespaces() -> list[bytes]:
 
 
 def _only_families() -> list[bytes]:
-    *plain, netlink = _FAMILIES
-    code = [_argument(0)]
-    for family in plain:
-        code += _when(_EQUAL, family, _ALLOW)
-    code += [_instruction(_EQUAL, netlink, 1, 0), _give(DENIED)]
-    code += [_argument(2), *_when(_EQUAL, _NETLINK_ROUTE, _ALLOW), _give(DENIED)]
-    return code
+    internet = [_argument(2)]
+    for protocol in _PROTOCOLS:
+        internet += _when(_EQUAL, protocol, _ALLOW)
+    internet.append(_give(DENIED))
+    route = [_argument(2), *_when(_EQUAL, _NETLINK_ROUTE, _ALLOW), _give(DENIED)]
+    code = [_argument(0), *_when(_EQUAL, _UNIX, _ALLOW)]
+    for family, judgement in ((_INET, internet), (_INET6, internet), (_NETLINK, route)):
+        code += _block(family, judgement)
+    return [*code, _give(DENIED)]
+
+
+def _only_with(wanted: tuple[tuple[int, int], ...]) -> list[bytes]:
+    code: list[bytes] = []
+    for index, value in wanted:
+        code += _unless(_argument(index), _EQUAL, value, DENIED)
+    return [*code, _give(_ALLOW)]
