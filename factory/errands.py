@@ -10,7 +10,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.adapters import host_facts, repository, templates
@@ -24,10 +24,10 @@ from factory.adapters.user_places import user_config_file
 from factory.adapters.views import ViewStore
 from factory.adapters.work_tree import UserWorkTree
 from factory.core import configuration
-from factory.model.config import Config
+from factory.model.config import Backend, Config, IsolationMode
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
-from factory.model.properties import Enforcement
+from factory.model.properties import Enforcement, Proof, Property
 from factory.model.signing import PublicKey
 from factory.overviews import stale_schemas
 from factory.phases import branch, contract, doctor, init
@@ -142,6 +142,19 @@ def _check_up_elsewhere(refused: tuple[Finding, ...]) -> doctor.Checkup:
         enforcement, more = _measure_in(state, config)
         facts = host_facts.gather(Path(folder).parent, (), (), user_config_file())
     return doctor.check_up(facts, config, enforcement, "", (*refused, *(f for f in more if f not in refused)))
+
+
+def backends_here() -> tuple[tuple[str, Enforcement], ...]:
+    """What each backend would give on this host, best first, each measured by itself with the user's settings."""
+    measured = []
+    for backend in (each for each in Backend if each is not Backend.AUTO):
+        config = replace(_user_config(), backend=backend, isolation=IsolationMode.AUTO)
+        with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
+            enforcement, refused = _measure_in(Path(folder), config)
+        why = refused[0].message if refused else "not measured"
+        nothing = Enforcement("none", tuple(Proof(each, False, why) for each in Property))
+        measured.append((backend.value, enforcement or nothing))
+    return tuple(measured)
 
 
 def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[Finding, ...]]:

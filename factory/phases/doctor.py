@@ -111,6 +111,29 @@ def _properties(config: Config, enforcement: Enforcement | None) -> Iterable[Row
             yield Row(wanted.value, Mark.NOTE, f"not enforced, and accepted by your configuration: {how}")
 
 
+def ladder(measured: Iterable[tuple[str, Enforcement]]) -> tuple[tuple[str, ...], ...]:
+    """Properties by backend: a first row of names, then per property whether each gives it."""
+    columns = tuple(measured)
+    rows = [("property", *(name for name, _ in columns))]
+    rows += [
+        (each.value, *("given" if each in enforcement.given else "no" for _, enforcement in columns))
+        for each in Property
+    ]
+    return tuple(rows)
+
+
+def lacking(measured: Iterable[tuple[str, Enforcement]]) -> tuple[str, ...]:
+    """Why each backend lacks what it lacks: a sentence a property, or one alone where all lack for one reason."""
+    told: list[str] = []
+    for name, enforcement in measured:
+        reasons = {each.value: enforcement.why_not(each) for each in Property if each not in enforcement.given}
+        if len(reasons) == len(Property) and len(set(reasons.values())) == 1:
+            told.append(f"{name}: {next(iter(reasons.values()))}")
+        else:
+            told += [f"{name}, {lacks}: {why}" for lacks, why in reasons.items()]
+    return tuple(told)
+
+
 def _state(facts: HostFacts) -> Iterable[Row]:
     yield Row("free disk", Mark.GOOD if facts.free >= LOW_SPACE else Mark.NOTE, f"{_size(facts.free)} at {facts.state}")
     for sentence in facts.held or ("none held",):

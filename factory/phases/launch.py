@@ -93,7 +93,7 @@ def _in_force(enforcement: Enforcement) -> tuple[dict[str, str], dict[str, str]]
     facts = enforcement.facts
     details = {"properties": " ".join(sorted(given.value for given in enforcement.given))}
     told = {"sandbox": enforcement.backend, "sandbox_version": facts.get("bwrap_version", "")}
-    details |= {**told, "kernel": facts.get("kernel", "")}
+    details |= {**told, "kernel": facts.get("kernel", ""), "landlock_abi": facts.get("landlock_abi", "")}
     hashes = {"sandbox": facts.get("bwrap_sha256", ""), "syscall_filter": facts.get("seccomp_sha256", "")}
     return details, {name: value for name, value in hashes.items() if value}
 

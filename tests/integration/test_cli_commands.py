@@ -281,6 +281,10 @@ def test_doctor_inside_and_outside(world: World, tmp_path: Path) -> None:
         rows = {row["topic"]: row["state"] for row in document["rows"]}
         assert rows["net_isolated"] == rows["git"] == rows["python"] == rows["doit"] == "ok"
         assert rows["repository"] == ("ok" if cwd == world.root else "note")
+    every = world.factory("doctor", "--backends", "--json")
+    measured = {each["backend"]: each for each in json.loads(every.out)["backends"]}
+    assert list(measured) == ["full", "bubblewrap", "landlock", "none"]
+    assert all(not each["escaped"] for each in measured.values())
     assert "PASS  this host can enforce what is required" in world.factory("doctor").out
 
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.linux
 
 FILES = (
     *("test_sandbox_hostile.py", "test_sandbox_session.py", "test_sandbox_stage.py", "test_sandbox_network.py"),
-    "test_denied.py",
+    *("test_denied.py", "test_sandbox_ladder.py", "test_sandbox_calls.py"),
 )
 
 

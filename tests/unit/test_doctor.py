@@ -10,7 +10,7 @@ from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.properties import Enforcement, Proof, Property
 from factory.model.verdict import Status
-from factory.phases.doctor import Mark, check_up
+from factory.phases.doctor import Mark, check_up, lacking, ladder
 from factory.ports.host import HostFacts
 
 FACTS = HostFacts(
@@ -77,3 +77,13 @@ def test_facts_that_matter(facts: HostFacts, finding: str, status: Status) -> No
 def test_worktrees_of_a_run_that_goes_on_are_not_stale() -> None:
     facts = replace(FACTS, worktrees=("T-1",), held=("another run holds the run lock",))
     assert check_up(facts, Config(), FULL, "/r", ()).findings == ()
+
+
+def test_backends_are_shown_side_by_side_with_what_each_lacks() -> None:
+    measured = (("full", FULL), ("less", without(Property.DISK_BOUNDED)), ("none", without(*Property)))
+    rows = {row[0]: row[1:] for row in ladder(measured)}
+    assert rows["property"] == ("full", "less", "none")
+    assert rows["disk_bounded"] == ("given", "no", "no")
+    assert rows["net_isolated"] == ("given", "given", "no")
+    assert len(rows) == 1 + len(Property)
+    assert lacking(measured) == ("less, disk_bounded: tried", "none: tried")

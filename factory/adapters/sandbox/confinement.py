@@ -154,6 +154,11 @@ def shown_as(folders: Folders) -> tuple[tuple[str, str], ...]:
     return (str(folders.writable), WORKSPACE), (str(now / "home"), HOME), (str(now / "tmp"), "/tmp")
 
 
+def inodes_of(limits: Limits) -> int:
+    """How many files, folders and links a stage may hold."""
+    return max(_FEWEST_INODES, limits.disk // _BYTES_PER_INODE)
+
+
 def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Message:
     """What one stage has of its own; `network` tells that it gets a listener for the egress proxy."""
     return {
@@ -161,7 +166,7 @@ def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Messag
         "writable": str(folders.writable or ""),
         "scratch": str(folders.scratch or ""),
         "size": limits.disk,
-        "inodes": max(_FEWEST_INODES, limits.disk // _BYTES_PER_INODE),
+        "inodes": inodes_of(limits),
         "processes": limits.processes,
         "network": network,
     }

@@ -106,7 +106,14 @@ def identity(bubblewrap: Bubblewrap) -> dict[str, str]:
     asked = _ask(bubblewrap.program, "--version")
     version = "unknown" if asked is None else asked.decode("ascii", "replace").strip()
     origin = "system" if bubblewrap.library is None else "wheel"
-    return {"bwrap": bubblewrap.program.name, "bwrap_origin": origin, "bwrap_sha256": digest, "bwrap_version": version}
+    path = str(bubblewrap.program)
+    return {
+        "bwrap": bubblewrap.program.name,
+        "bwrap_path": path,
+        "bwrap_origin": origin,
+        "bwrap_sha256": digest,
+        "bwrap_version": version,
+    }
 
 
 def _is_usable(path: str) -> bool:

@@ -24,8 +24,10 @@ from typing import Any
 
 from factory.adapters.fs_guard import remove_tree
 from factory.adapters.sandbox import confine, host, landlock, promise
+from factory.adapters.sandbox.bounds import OPEN_FILES
 from factory.adapters.sandbox.bubblewrap import CONSTANT_ENVIRONMENT
-from factory.adapters.sandbox.confinement import Confinement, Folders, Request, make_scratch, plan
+from factory.adapters.sandbox.command import GRACE, SAMPLE
+from factory.adapters.sandbox.confinement import Confinement, Folders, Request, inodes_of, make_scratch, plan
 from factory.adapters.sandbox.link import Launcher, RawOutcome, StageLink, StageUnavailable
 from factory.model.config import Backend
 from factory.model.errors import InternalError
@@ -102,7 +104,7 @@ def probe(launcher: Launcher, used: Confinement, parent: Path) -> Probed:
 def probe_network(launcher: Launcher, used: Confinement, cache: Path) -> tuple[Proof, tuple[str, ...]]:
     """How a stage with a listener for the proxy is isolated all the same, and what it reached that it must not."""
     with _workplace(cache) as place, ExitStack() as opened:
-        ask, datagrams = _set_bait(place, opened)
+        ask, datagrams = _set_bait(place, used, opened)
         folders = _lay_out(place, used)
         try:
             link = launcher.open_stage(plan(folders, _LIMITS, network=True))
@@ -130,6 +132,8 @@ def _facts(used: Confinement) -> dict[str, str]:
         "landlock": landlock.refused(version) or "none",
         "seccomp_sha256": used.filter_digest,
         "user": f"dropped from root to {host.SANDBOX_ID}" if as_root else "an ordinary user, as the orchestrator",
+        "limits": f"memory: looked at every {SAMPLE:g} s; grace: {GRACE:g} s; open files: {OPEN_FILES}; no core",
+        "mounts": ", ".join(f"{mount.inside} ro" for mount in used.view.mounts) + ", /workspace rw, /tmp rw, home rw",
         "memory": "watchdog",
         "disk": "quota" if used.overlay else "file size only",
     }
@@ -155,7 +159,7 @@ def _workplace(parent: Path) -> Iterator[Path]:
 def _observe(launcher: Launcher, used: Confinement, place: Path) -> _Seen:
     folders = _lay_out(place, used)
     with ExitStack() as opened:
-        ask, datagrams = _set_bait(place, opened)
+        ask, datagrams = _set_bait(place, used, opened)
         link = launcher.open_stage(plan(folders, _LIMITS))
         opened.callback(link.close)
         run = partial(_run, link, used.request(folders, _LIMITS.disk))
@@ -183,7 +187,7 @@ def _lay_out(place: Path, used: Confinement) -> Folders:
     return Folders(writable=workspace, scratch=make_scratch(workspace) if used.backend is Backend.LANDLOCK else None)
 
 
-def _set_bait(place: Path, opened: ExitStack) -> tuple[dict[str, Any], socket.socket]:
+def _set_bait(place: Path, used: Confinement, opened: ExitStack) -> tuple[dict[str, Any], socket.socket]:
     """Things of this host that must be out of reach: listeners, a file, the home folder."""
     abstract = f"factory-probe-{secrets.token_hex(8)}"
     tcp = _listen(opened, socket.AF_INET, ("127.0.0.1", 0))
@@ -200,6 +204,7 @@ def _set_bait(place: Path, opened: ExitStack) -> tuple[dict[str, Any], socket.so
         "canary": str(place / "canary"),
         "home": _home(),
         "disk": 2 * _LIMITS.disk,
+        "files": 2 * inodes_of(_LIMITS) if used.overlay else 0,  # where it is promised: they cost time
         "forks": 2 * _LIMITS.processes,
     }, datagrams
 
@@ -356,8 +361,12 @@ def _process_proof(seen: _Seen) -> Proof:
 
 
 def _disk_proof(seen: _Seen) -> Proof:
-    given = all(number in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG} for number in seen.told["disk"])
-    how = "writing twice the limit failed" if given else f"writing twice the limit ended with {seen.told['disk']}"
+    full = {errno.ENOSPC, errno.EDQUOT}
+    given = all(number in full | {errno.EFBIG} for number in seen.told["disk"])
+    given = given and all(number in full for number in seen.told["inodes"])
+    ended = f"{seen.told['disk']}, creating twice as many files with {seen.told['inodes']}"
+    how = "writing twice the limit, in bytes and in files, failed"
+    how = how if given else f"writing twice the limit ended with {ended}"
     return Proof(Property.DISK_BOUNDED, given, how)
 
 

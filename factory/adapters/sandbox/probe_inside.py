@@ -191,6 +191,22 @@ def _fill(path: str, size: int) -> int:
     return 0
 
 
+def _fill_with_files(folder: str, most: int) -> int:
+    """The errno that ends creating `most` empty files, 0 if nothing does; all are removed."""
+    place = f"{folder}/many"
+    made = 0
+    try:
+        os.mkdir(place)
+        for made in range(most):
+            os.close(os.open(f"{place}/{made}", os.O_WRONLY | os.O_CREAT, 0o600))
+    except OSError as error:
+        return error.errno or 0
+    finally:
+        for number in range(made):
+            os.unlink(f"{place}/{number}")
+    return 0
+
+
 def main() -> None:
     """Try everything and print the outcome."""
     ask = json.loads(sys.argv[1])
@@ -200,6 +216,7 @@ def main() -> None:
     told["descriptors"] = _open_descriptors()
     told["users"] = [os.getuid(), os.getgid()]
     told["disk"] = [_fill(f"{folder}/fill", ask["disk"]) for folder in (os.getcwd(), os.environ["TMPDIR"], "/dev/shm")]
+    told["inodes"] = [_fill_with_files(folder, ask["files"]) for folder in (os.getcwd(), os.environ["TMPDIR"])]
     _leave_daemon()
     told["forks"] = _count_forks(ask["forks"])
     sys.stdout.write(json.dumps(told) + "\n")
