@@ -158,7 +158,8 @@ class Client:
     def ask(self, content: bytes) -> tuple[socket.socket, bytes]:
         """Send something; the connection and the head of the answer."""
         link = self.dial()
-        link.sendall(content)
+        with contextlib.suppress(ConnectionError):  # who is turned away unheard may be so before it has spoken
+            link.sendall(content)
         return link, head_of(link)
 
     def connect(self, target: str) -> tuple[socket.socket, bytes]:

@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -315,21 +316,21 @@ def test_a_client_that_sends_a_byte_now_and_then_gains_no_time(echo: Map) -> Non
 def test_a_client_that_dawdles_over_its_hello_is_turned_away(echo: Map) -> None:
     with proxy(DECLARED, echo.outside, QUICK) as client:
         link, _ = client.connect(f"{HOST}:443")
-        link.sendall(client_hello(HOST)[:50])
-        assert link.recv(1) in (b"\x15", b"")
+        with contextlib.suppress(ConnectionError):
+            link.sendall(client_hello(HOST)[:50])
+            assert link.recv(1) in (b"\x15", b"")
         link.close()
         assert client.only().reason is Reason.SLOW
 
 
 def test_a_tunnel_in_which_nothing_moves_is_cut(echo: Map, authority: Authority) -> None:
-    with proxy(DECLARED, echo.outside, QUICK) as client:
+    with proxy(DECLARED, echo.outside, Bounds(idle=0.3)) as client:
         link, _ = client.connect(f"{HOST}:443")
-        with tls_over(link, authority) as tls:
+        with contextlib.suppress(OSError), tls_over(link, authority) as tls:  # on a busy machine cut in the handshake
             tls.sendall(b"x")
-            assert tls.recv(1) == b"x"
-            tls.settimeout(20)
-            with contextlib.suppress(OSError):
-                assert tls.recv(1) == b""
+            while tls.recv(1):
+                pass
+        link.close()
         one = client.only()
     assert (one.verdict, one.reason) == (Verdict.CUT, Reason.IDLE)
 
@@ -370,13 +371,23 @@ def test_too_many_at_once_are_turned_away(echo: Map) -> None:
     assert head.startswith(b"HTTP/1.1 200 "), "those that ended make room"
 
 
+def wait_until_nobody_listens(client: Client) -> None:
+    """Until the listener is gone a client may still come to wait for it."""
+    for _ in range(2000):
+        try:
+            client.dial().close()
+        except ConnectionError:
+            return
+        time.sleep(0.01)
+    pytest.fail("somebody still listens")
+
+
 def test_the_connections_of_a_stage_come_to_an_end(echo: Map) -> None:
     with proxy(DECLARED, echo.outside, Bounds(connections=3)) as client:
         for _ in range(4):
             client.ask(b"GET / HTTP/1.1\r\n\r\n")[0].close()
         found = client.proxy.connections()
-        with pytest.raises(ConnectionRefusedError):
-            client.dial()
+        wait_until_nobody_listens(client)
     assert [one.reason for one in found] == [Reason.NOT_CONNECT] * 3 + [Reason.TOO_MANY]
     assert [one.number for one in found] == [1, 2, 3, 4]
 
@@ -420,14 +431,14 @@ def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than
         (Outside(_never(released), echo.dial), Reason.NO_ADDRESS),
         (Outside(echo.resolve, dial), Reason.UNREACHABLE),
     ):
-        with proxy(DECLARED, way, QUICK) as client:
+        with proxy(DECLARED, way, Bounds(dial=0.3)) as client:
             link, head = client.connect(f"{HOST}:443")
             link.close()
             assert head.startswith(b"HTTP/1.1 502 ")
             assert client.only().reason is reason
     released.set()
     while not late:
-        pass
+        time.sleep(0.01)
     late[0].settimeout(20)
     assert late[0].recv(1) == b"", "a connection that came too late is closed"
     late[0].close()

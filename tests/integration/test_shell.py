@@ -248,6 +248,18 @@ def test_without_a_terminal_there_is_no_shell(world: World) -> None:
     )
 
 
+def test_a_pack_with_network_gets_none_here_and_nobody_in_where_the_policy_does_not_allow_it(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    world.pack("TASK-0302-net", TASK + "constraints: {allow_network: [example.org]}\n")
+    world.commit()
+    ended = world.factory("shell", "TASK-0302", "--command", "true")
+    assert ended.rc == 2
+    assert "NETWORK_NOT_IN_POLICY" in ended.text
+    command = ("shell", "TASK-0302", "--command", 'env | grep -ci proxy; test -z "$(env | grep -i proxy)"', "--json")
+    told = json.loads(world.factory(*command, FACTORY_NETWORK_HOSTS="example.org").out)
+    assert (told["output"], told["rc"]) == ("0\n", 0)
+
+
 def test_one_command_needs_no_terminal(world: World) -> None:
     ended = world.factory("shell", "TASK-0301", "--command", CALLS)
     assert ended.rc == 2, "a command that fails is no success"
