@@ -14,7 +14,10 @@ from hypothesis import settings
 # What runs in this process writes annotations of its own only where a test asks for them.
 os.environ.pop("GITHUB_ACTIONS", None)
 
-settings.register_profile("patient", deadline=None)
+# Half of what Hypothesis tries by itself: a run is one of many, and each tries others. `--hypothesis-profile=thorough`
+# tries more.
+settings.register_profile("patient", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("patient")
 
 # A shell, or nohup, starts what runs in its background with these ignored, and all that a test starts would inherit it.

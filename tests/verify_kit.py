@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from factory.core import report_text
@@ -31,6 +32,8 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.names import REPORTS
+from factory.verify import events, form, history, manifests, papers
+from factory.verify import run as verify_run_module
 from factory.verify.events import Chain
 from factory.verify.folder import open_folder
 from factory.verify.notes import Checkpoint as Note
@@ -46,6 +49,34 @@ LATER = frozenset(
 )
 
 
+# Of the documents of a run, a mutation changes one; a document is a function of its bytes, so the others are not
+# read anew each time. A refusal is never remembered.
+remembered_read = lru_cache(maxsize=4096)(form.read)
+remembered_sha256 = lru_cache(maxsize=4096)(lambda content: hashlib.sha256(content).hexdigest())
+for reading in (manifests, papers, verify_run_module):
+    reading.read = remembered_read  # type: ignore[attr-defined]
+events.read_line = history.read_line = lru_cache(maxsize=4096)(events.read_line)  # type: ignore[assignment,attr-defined]
+
+
+class Sizes(Mapping[str, int]):
+    """The sizes of files, each told when it is asked for."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def __getitem__(self, path: str) -> int:
+        return len(self._files[path])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
+
+
 @dataclass
 class Memory:
     """A run's folder in memory."""
@@ -56,13 +87,13 @@ class Memory:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return {path: len(content) for path, content in self.files.items()}
+        return Sizes(self.files)
 
     def read(self, path: str) -> bytes | None:
         return self.files.get(path)
 
     def sha256(self, path: str) -> str:
-        return hashlib.sha256(self.files[path]).hexdigest() if path in self.files else ""
+        return remembered_sha256(self.files[path]) if path in self.files else ""
 
     def copy(self) -> Memory:
         return Memory(self.name, dict(self.files), dict(self.odd))

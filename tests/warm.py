@@ -2,7 +2,8 @@
 
 Rule: what is started is a process of its own, with its own arguments, folder, environment,
 streams, signals and end. Only the interpreter's start and the imports, the same every time,
-are done once. Where that could make a difference `run` says None, and the caller starts the
+are done once, and the disk is not waited for (`fsync`), which shows only where a machine loses
+its power. Where that could make a difference `run` says None, and the caller starts the
 program itself: another program, modules in the folder it starts in, a hash seed, variables
 that the interpreter reads and few tests set, someone else in the middle of a start.
 """
@@ -213,12 +214,18 @@ def _become(link: socket.socket, request: dict[str, Any], streams: array.array[i
     for number, stream in enumerate((nothing, *streams)):
         os.dup2(stream, number)
     os.closerange(3, max(nothing, *streams) + 1)
+    os.fsync = os.fdatasync = _not_waited_for
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()
     os.chdir(request["cwd"])
     sys.path[0] = request["first"]
     sys.argv[1:] = request["words"]
+
+
+def _not_waited_for(file: Any) -> None:
+    """As `fsync`, for a disk that has it already: what is no open file is an error here too."""
+    os.fstat(file if isinstance(file, int) else file.fileno())
 
 
 def _end_of(child: int, link: socket.socket) -> int:

@@ -25,7 +25,7 @@ from tests.world import World
 pytestmark = pytest.mark.linux
 
 EVERY = int(os.environ.get("TAMPER_EVERY", "0"))
-PER_FILE = 8
+PER_FILE = 5
 LARGE = 2048  # at most so many flips in one file
 SHARDS = 8 if EVERY else 1
 LEDGER = "ledger.jsonl"
