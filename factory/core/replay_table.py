@@ -100,6 +100,7 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
         "determinism.shown": Rule(),
         "determinism.refuted": Rule(),
         "shell.opened": Rule(),
+        "shell.connected": Rule(),
         "shell.closed": Rule(),
         "ledger.recovered": Rule(),
         "recovery.finished": Rule(),

@@ -48,6 +48,7 @@ EVENT_TYPES: Mapping[str, str] = MappingProxyType(
         "determinism.shown": "a pack was run twice in two environments, to the same bytes",
         "determinism.refuted": "a pack was run twice in two environments, to other bytes",
         "shell.opened": "a person was let into a pack's sandbox, under this action key and these properties",
+        "shell.connected": "one connection through the egress proxy of such a sandbox ended, or was refused",
         "shell.closed": "the sandbox was left again; the duration is the time spent in it",
         "branch.prepared": "a result is about to become a branch",
         "branch.created": "a result is a branch",

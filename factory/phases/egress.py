@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 
 from factory.core import canonical
 from factory.core.evidence import format_document
+from factory.core.ledger_chain import Entry
 from factory.model.egress import SENTENCES, Connection, Reason, Request, Verdict
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
 from factory.model.finding import Finding
@@ -65,26 +66,59 @@ def _cut(session: Session, connection: Connection) -> Connection:
 
 
 def _tell(session: Session, pack: str, cause: str, record: ConnectionRecord) -> None:
-    carried = record.verdict == Verdict.ALLOWED.value
     session.record_soon(
         "egress.finished",
         parent=cause,
         duration_ms=record.duration_ms,
-        rc=(Status.PASS if carried else Status.BLOCKED).exit_code,
+        rc=_status(record).exit_code,
         hashes={"record": canonical.digest(record.model_dump(mode="json"))},
-        file_counts={"bytes_up": record.bytes_up, "bytes_down": record.bytes_down, "requests": len(record.requests)},
+        file_counts=_counts(record),
         details={
             "pack": pack,
             "attempt": str(record.attempt),
             "during": record.during,
             "connection": str(record.number),
-            "host": record.host,
-            "port": str(record.port),
-            "address": record.address,
-            "verdict": record.verdict,
-            "reason": record.reason,
+            **_where(record),
         },
     )
+
+
+def keep_visit(session: Session, pack: str, action_key: str, connections: Iterable[Connection]) -> None:
+    """Record what was done over the network in a sandbox that was opened for a person: one event per connection.
+
+    No run has a folder for it, so the ledger is its only record.
+    """
+    for number, connection in enumerate(connections, 1):
+        record = record_of(_cut(session, connection), number, "steps", 0)
+        session.site.ledger.append(
+            Entry(
+                "shell.connected",
+                actor="shell",
+                duration_ms=record.duration_ms,
+                rc=_status(record).exit_code,
+                hashes={"action_key": action_key},
+                file_counts=_counts(record),
+                details={"pack": pack, **_where(record)},
+            )
+        )
+
+
+def _status(record: ConnectionRecord) -> Status:
+    return Status.PASS if record.verdict == Verdict.ALLOWED.value else Status.BLOCKED
+
+
+def _counts(record: ConnectionRecord) -> dict[str, int]:
+    return {"bytes_up": record.bytes_up, "bytes_down": record.bytes_down, "requests": len(record.requests)}
+
+
+def _where(record: ConnectionRecord) -> dict[str, str]:
+    return {
+        "host": record.host,
+        "port": str(record.port),
+        "address": record.address,
+        "verdict": record.verdict,
+        "reason": record.reason,
+    }
 
 
 def refused(session: Session, pack: TaskPack) -> tuple[Finding, ...]:

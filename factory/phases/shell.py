@@ -25,6 +25,7 @@ from factory.model.properties import Enforcement
 from factory.model.tree import Difference, Tree
 from factory.phases import attempt, preflight
 from factory.phases.catalogue import PackEntry
+from factory.phases.egress import keep_visit, reach_of
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.reading import stacked_base
 from factory.phases.site import Session, Site
@@ -143,7 +144,7 @@ def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, ta
     try:
         if asked.where is Where.AFTER_STEPS:
             _steps(session, planned, stage, heard)
-        outcome = _recorded(session.site, planned, room, lambda: _talked(planned, room, asked, stage, talk, heard))
+        outcome = _recorded(session, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard))
         if asked.where is Where.FROZEN:
             return Visit(outcome, _written(stage), (), _denials(session.site, planned, outcome))
         frozen = attempt.freeze(session, planned, stage, base, visible)
@@ -157,14 +158,16 @@ def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, ta
 
 def _open(session: Session, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    return session.site.sandbox.open(View(planned.shared, visible), limits, asked.name)
+    return session.site.sandbox.open(View(planned.shared, visible), limits, asked.name, reach_of(planned.pack))
 
 
 def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
     """The pack's steps, up to the first that fails: what they left is what one wants to look at then."""
     budget = attempt.Budget(session, bounded_limits(planned.pack.limits, session.site.config.ceilings))
     for command in planned.pack.steps:
-        record = attempt.run_command(session, planned, stage, command, budget).logged.record
+        ran = attempt.run_command(session, planned, stage, command, budget)
+        keep_visit(session, planned.pack.id, planned.key, ran.connections)
+        record = ran.logged.record
         heard.stepped(record)
         if record.rc != 0:
             return
@@ -193,8 +196,11 @@ def _talked(planned: PlannedPack, room: Room, asked: Asked, stage: Stage, talk: 
     return talk(stage, spec)
 
 
-def _recorded(site: Site, planned: PlannedPack, room: Room, talk: Callable[[], CommandOutcome]) -> CommandOutcome:
-    """`talk` between two events: before it begins and once it is over, whatever ended it."""
+def _recorded(
+    session: Session, planned: PlannedPack, room: Room, stage: Stage, talk: Callable[[], CommandOutcome]
+) -> CommandOutcome:
+    """`talk` between two events: before it begins and once it is over, whatever ended it; its connections between."""
+    site = session.site
     properties = " ".join(sorted(given.value for given in room.enforcement.given))
     details = {"pack": room.pack, "view": room.where.name.lower(), "network": room.network, "properties": properties}
     site.ledger.append(Entry(OPENED, actor=_ACTOR, hashes={"action_key": planned.key}, details=details))
@@ -205,6 +211,7 @@ def _recorded(site: Site, planned: PlannedPack, room: Room, talk: Callable[[], C
         ended, rc = outcome.ended.value, outcome.rc
         return outcome
     finally:
+        keep_visit(session, room.pack, planned.key, stage.connections())
         duration = int((site.clock.monotonic() - began) * 1000)
         told = {"pack": room.pack, "ended": ended}
         hashes = {"action_key": planned.key}
@@ -221,8 +228,8 @@ def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple
 
 
 def _network(pack: TaskPack) -> str:
-    """No proxy stands here: a connection is recorded with the run that it is of, and a visit is no run."""
-    return "none; declared hosts are reached in a run" if pack.constraints.network.declared else "none"
+    network = pack.constraints.network
+    return f"{', '.join(network.shown)}, through the egress proxy" if network.declared else "none"
 
 
 def _seen(planned: PlannedPack, change: Difference) -> Seen:

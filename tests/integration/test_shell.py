@@ -36,6 +36,14 @@ CALLS = (
     "python3 -I -S -c 'import socket; socket.socket().connect_ex((\"203.0.113.9\", 80))'; exit 3"
 )
 
+ASK = """
+import os, socket, urllib.parse
+way_out = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
+with socket.create_connection((way_out.hostname, way_out.port)) as link:
+    link.sendall(b"CONNECT other.example.org:443 HTTP/1.1\\r\\nHost: other.example.org:443\\r\\n\\r\\n")
+    print(link.recv(200).decode())
+"""
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
@@ -248,18 +256,6 @@ def test_without_a_terminal_there_is_no_shell(world: World) -> None:
     )
 
 
-def test_a_pack_with_network_gets_none_here_and_nobody_in_where_the_policy_does_not_allow_it(tmp_path: Path) -> None:
-    world = World(tmp_path / "w")
-    world.pack("TASK-0302-net", TASK + "constraints: {allow_network: [example.org]}\n")
-    world.commit()
-    ended = world.factory("shell", "TASK-0302", "--command", "true")
-    assert ended.rc == 2
-    assert "NETWORK_NOT_IN_POLICY" in ended.text
-    command = ("shell", "TASK-0302", "--command", 'env | grep -ci proxy; test -z "$(env | grep -i proxy)"', "--json")
-    told = json.loads(world.factory(*command, FACTORY_NETWORK_HOSTS="example.org").out)
-    assert (told["output"], told["rc"]) == ("0\n", 0)
-
-
 def test_one_command_needs_no_terminal(world: World) -> None:
     ended = world.factory("shell", "TASK-0301", "--command", CALLS)
     assert ended.rc == 2, "a command that fails is no success"
@@ -280,3 +276,22 @@ def test_what_keeps_a_pack_from_running_keeps_a_person_out(tmp_path: Path) -> No
     assert ended.rc == 2
     assert "unknown key" in ended.err
     assert world.events() == []
+
+
+def test_declared_hosts_are_reached_through_a_proxy_of_the_visits_own(tmp_path: Path) -> None:
+    world = World(tmp_path / "w")
+    world.pack("TASK-0303-net", f'constraints: {{allow_network: ["pypi.example.org"]}}\n{TASK}')
+    world.write("ask.py", ASK)
+    world.commit()
+    command = ("shell", "TASK-0303", "--command", "python -I -S ask.py")
+    kept_out = world.factory(*command)
+    assert kept_out.rc == 2
+    assert "NETWORK_NOT_IN_POLICY" in kept_out.text
+    ended = world.factory(*command, FACTORY_NETWORK_HOSTS="pypi.example.org")
+    assert ended.rc == 0, ended.text
+    assert "network    pypi.example.org, through the egress proxy\n" in ended.err
+    assert "HTTP/1.1 403" in ended.out, "a host that the pack does not declare"
+    told = [event for event in world.events() if event["event_type"].startswith("shell.")]
+    assert [event["event_type"] for event in told] == ["shell.opened", "shell.connected", "shell.closed"]
+    assert {"host": "other.example.org", "verdict": "refused"}.items() <= told[1]["details"].items()
+    assert world.factory("ledger-replay").rc == 0
