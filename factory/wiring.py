@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from factory.adapters import card_cache, fs_guard, repository, standstill
+from factory.adapters import card_cache, cloud_credentials, fs_guard, repository, standstill
 from factory.adapters.clock import SystemClock
+from factory.adapters.egress.cloud import UserCloud
 from factory.adapters.integrator import IntegratorProcess
 from factory.adapters.keys import UserKeys
 from factory.adapters.known_secrets import redactor_for
@@ -131,6 +132,7 @@ def site(
         keys=user_keys(found.root),
         environment={name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES},
         redactor=redactor,
+        cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
         tidy=lambda: _tidy(state, views),
         inventory=lambda: _inventory(state),
         run_id=run_id,

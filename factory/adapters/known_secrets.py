@@ -9,20 +9,39 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from factory.adapters.user_places import user_config_file
 from factory.core.credential_files import FILES, LARGEST, values_in
 from factory.core.redaction import Redactor
 from factory.model.forms import holds_a_credential
 from factory.model.signing import PRIVATE_VARIABLES
 
+_VARIABLE = "FACTORY_CLOUD_INJECT"
+
 Values = tuple[tuple[str, bytes], ...]
 
 
-def redactor_for(environment: Mapping[str, str], named: Iterable[tuple[str, bytes]] = ()) -> Redactor:
-    """A redactor that knows what this user holds, and the values `named` in their configuration."""
-    return Redactor((*of_environment(environment), *of_home(environment), *named))
+def redactor_for(environment: Mapping[str, str]) -> Redactor:
+    """A redactor that knows what this user holds, and what their configuration names."""
+    return Redactor((*of_environment(environment), *of_home(environment), *of_configuration(environment)))
+
+
+def of_configuration(environment: Mapping[str, str]) -> Values:
+    """The credentials that the user's own configuration names for clouds."""
+    file = user_config_file()
+    try:
+        raw = file.read_bytes()
+    except OSError:
+        raw = b""
+    if b"inject" not in raw and not environment.get(_VARIABLE):
+        return ()
+    from factory.adapters import cloud_credentials
+    from factory.core import configuration
+
+    config, _ = configuration.read(raw, None, environment, {})
+    return cloud_credentials.read(config.cloud_inject, environment).known
 
 
 def of_environment(environment: Mapping[str, str]) -> Values:

@@ -8,7 +8,7 @@ Safety, by setting: `accept_missing`, `backend` and consent to any host (`networ
 alone, and what the repository lists as `required` is taken out of what the user's file accepts. `protected`
 only grows. The repository's `ceilings` only lower the user's, its `network.hosts` are inside the user's where
 the user names any, and it cannot turn `overlap` to merge where the user's file says block. Nor can it ask for
-less signing than the user's file, or name keys that are not among the user's.
+less signing than the user's file, or name keys that are not among the user's. `cloud.inject` is the user's alone.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _PREFIX = "FACTORY_"
 _TYPO_CUTOFF = 0.85
 _SIMPLE = (
     *("packs_folder", "base_ref", "overlap", "isolation", "backend", "python", "workers", "recheck_budget"),
-    *("signing_policy", "signing_key_ids", "network_allow_any"),
+    *("signing_policy", "signing_key_ids", "network_allow_any", "cloud_inject"),
 )
 _ADDITIVE = frozenset({"required", "accept_missing", "protected"})
 
@@ -149,6 +149,8 @@ class _Merged:
     def _weakened(self, name: str, value: Any) -> str | None:
         """Why the repository may not set this, one clause; None where it may."""
         users = self._user.get(name)
+        if name == "cloud_inject" and value:
+            return "a repository cannot name a credential"
         if name == "accept_missing" and value:
             return "a repository cannot accept that a property is missing"
         if name == "backend":

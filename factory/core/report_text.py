@@ -55,6 +55,7 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     reached = network_text(status.packs)
     if reached:
         lines.append(md("**Network: {}.** Each connection is in `raw/<PACK>/EGRESS.json`.", reached))
+    lines += [md("**Cloud: {}.**", finding.message) for finding in status.findings if finding.id == "CLOUD_GRANTED"]
     if status.signing.signer == "none":
         lines += ["", f"**{UNSIGNED}**"]
     if not status.packs_committed:
@@ -189,6 +190,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *([f"Network: {for_eyes(reached)}"] if reached else []),
+        *(f"Cloud: {for_eyes(each.message)}" for each in status.findings if each.id == "CLOUD_GRANTED"),
         signing_text(status.signing),
         "",
     ]
@@ -229,6 +231,7 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
     given = len(status.properties_given)
     reached = network_text(status.packs)
     lines += ["", *([f"Network   {reached}"] if reached else [])]
+    lines += [*(f"Cloud     {each.message}" for each in status.findings if each.id == "CLOUD_GRANTED")]
     lines += [f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker: {weaker or 'nothing'}"]
     return tuple(for_eyes(line) for line in lines)
 

@@ -15,6 +15,7 @@ from enum import Enum
 from factory.core.scope import problem_with_pattern
 from factory.core.wording import found, nearest, quoted
 from factory.model import forms
+from factory.model.cloud import grant_of
 from factory.model.config import Backend, IsolationMode, Overlap
 from factory.model.pack import Limits
 from factory.model.properties import Property
@@ -159,6 +160,13 @@ def _host(text: str) -> str:
     return text if text == "*" else _sound(text, forms.problem_with_host).lower()
 
 
+def _grant(text: str) -> str:
+    if grant_of(text) is None:
+        hint = 'write a host, a form and a source, as in "api.example.org authorization-bearer env:NAME"'
+        raise Unfit("expected a host, the form of a header and where its value is, found other text", hint)
+    return text
+
+
 def _key_id(text: str) -> str:
     if not re.fullmatch(KEY_ID, text):
         raise Unfit("expected the id of a key, found other text", "write one as `factory keys list` prints it")
@@ -213,6 +221,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True),
     Setting("network_hosts", "network", "hosts", _many(_host), listed=True),
     Setting("network_allow_any", "network", "allow_any", _switch, switch=True),
+    Setting("cloud_inject", "cloud", "inject", _many(_grant), listed=True),
     Setting("signing_policy", "signing", "policy", _choice(SigningPolicy)),
     Setting("signing_key_ids", "signing", "keys", _many(_key_id), listed=True),
 )

@@ -8,13 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from factory.model.forms import problem_with_host
+
 BEARER, BASIC = "authorization-bearer", "basic"
 FROM_FILE, FROM_VARIABLE = "file", "env"
 
 _HEADER = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
-_SOURCE = r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[^\s\x00-\x1f\x7f]{1,1023})"
-GRANT = rf"(?P<host>[^\s*]{{1,261}}) (?P<form>{_HEADER}) (?P<source>{_SOURCE})"
-_GRANT = re.compile(GRANT)
+_SOURCE = r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[!-~]{1,1023})"
+GRANT = rf"[!-)+-~]{{1,261}} {_HEADER} {_SOURCE}"
 
 # Headers that say how a message travels: a credential in one would be a request of another kind.
 RESERVED = frozenset(
@@ -55,8 +56,10 @@ class Credential:
 
 def grant_of(text: str) -> Grant | None:
     """The grant that a line of configuration writes; None where its form does not hold."""
-    found = _GRANT.fullmatch(text)
-    if found is None or found["form"] in RESERVED:
+    if re.fullmatch(GRANT, text) is None:
         return None
-    host, _, port = found["host"].partition(":")
-    return Grant(host.lower(), int(port or 443), found["form"], found["source"])
+    place, form, source = text.split(" ")
+    if form in RESERVED or problem_with_host(place):
+        return None
+    host, _, port = place.partition(":")
+    return Grant(host.lower(), int(port or 443), form, source)

@@ -66,7 +66,8 @@ class Config:
     (empty: the orchestrator's own);
     `network_hosts` bounds what packs may declare, `network_allow_any` is the user's consent to any public host;
     `recheck_budget` is how many extra acceptance runs may be spent on naming a culprit;
-    `signing_key_ids` are the keys that `required-from` means.
+    `signing_key_ids` are the keys that `required-from` means; `cloud_inject` names hosts, headers and where a
+    credential is, never its value.
     """
 
     packs_folder: str = "taskpacks"
@@ -81,6 +82,7 @@ class Config:
     python: str = ""
     network_hosts: tuple[str, ...] = ()
     network_allow_any: bool = False
+    cloud_inject: tuple[str, ...] = ()
     workers: int = 0
     recheck_budget: int = 24
     signing_policy: SigningPolicy = SigningPolicy.OPTIONAL

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, WithJsonSchema
 
 from factory.model import forms
-from factory.model.document_parts import Count, CountFromZero, Duration, Host, Part, Pattern, Size, matching
+from factory.model.cloud import GRANT, grant_of
+from factory.model.document_parts import Count, CountFromZero, Duration, Host, Part, Pattern, Size, matching, unfit
 from factory.model.properties import Property
 from factory.model.signing import KEY_ID
 
@@ -24,6 +25,16 @@ _judge_program = matching(forms.PROGRAM, "is not a program", "write its name, or
 
 _judge_key = matching(KEY_ID, "is not the id of a key", "write one as `factory keys list` prints it")
 
+
+def _judge_grant(text: str) -> str:
+    if grant_of(text) is None:
+        raise unfit("is no host, form and source", "write api.example.org authorization-bearer env:NAME")
+    return text
+
+
+GrantText = Annotated[
+    str, AfterValidator(_judge_grant), WithJsonSchema({"type": "string", "pattern": forms.anchored(GRANT)})
+]
 KeyId = Annotated[
     str, AfterValidator(_judge_key), WithJsonSchema({"type": "string", "pattern": forms.anchored(KEY_ID)})
 ]
@@ -95,6 +106,14 @@ class NetworkSection(Part):
     allow_any: bool = Field(False, description="User's own file only: packs may ask for any public host.")
 
 
+class CloudSection(Part):
+    """User's own file only: which hosts get a credential, and where it is."""
+
+    inject: tuple[GrantText, ...] = Field(
+        (), description="A host, the form of a header, and where its value is: env:NAME or file:/path."
+    )
+
+
 class SigningSection(Part):
     """What a run's evidence must carry."""
 
@@ -114,4 +133,5 @@ class ConfigDocument(Part):
     run: RunSection = Field(default_factory=RunSection, description="How a run is carried out.")
     integration: IntegrationSection = Field(default_factory=IntegrationSection, description="How results are merged.")
     network: NetworkSection = Field(default_factory=NetworkSection, description="Hosts that packs may declare.")
+    cloud: CloudSection = Field(default_factory=CloudSection, description="User's own file only: credentials by host.")
     signing: SigningSection = Field(default_factory=SigningSection, description="What evidence must carry.")

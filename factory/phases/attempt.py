@@ -129,7 +129,8 @@ def do_steps(
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    stage = session.site.sandbox.open(View(shared, visible), limits, planned.pack.id, reach_of(planned.pack))
+    reach = reach_of(session, planned.pack, limits.timeout)
+    stage = session.site.sandbox.open(View(shared, visible), limits, planned.pack.id, reach)
     try:
         ran: list[Ran] = []
         for command in planned.pack.steps:
@@ -199,7 +200,8 @@ def accept(
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
     limits = bounded_limits(pack.limits, session.site.config.ceilings)
-    stage = session.site.sandbox.open(View(shared, visible), limits, pack.id, reach_of(pack))
+    reach = reach_of(session, pack, limits.timeout)
+    stage = session.site.sandbox.open(View(shared, visible), limits, pack.id, reach)
     try:
         done: list[Ran] = []
         for command in pack.acceptance:

@@ -26,9 +26,14 @@ During: TypeAlias = Literal["steps", "acceptance", "recheck"]
 _MOST_TOLD = 16  # refused targets of one pack that are findings; all of them are in the record
 
 
-def reach_of(pack: TaskPack) -> Reach | None:
-    """What a stage of this pack may reach; None where it declares nothing, and then there is no proxy."""
-    return Reach(pack.constraints.network) if pack.constraints.network.declared else None
+def reach_of(session: Session, pack: TaskPack, seconds: float) -> Reach | None:
+    """What a stage of this pack, for so many seconds, may reach: with the user's credential where they grant a cloud.
+
+    None where the pack declares nothing, and then there is no proxy.
+    """
+    if not pack.constraints.network.declared:
+        return None
+    return session.site.cloud.reach(pack, Reach(pack.constraints.network), seconds)
 
 
 def keep(

@@ -206,7 +206,7 @@ class RepositoryPipeline:
             *self._notes(),
             *preflight.judge_host(self._site.config, enforcement),
             *self._signing(),
-            *preflight.judge_packs(self.catalogue, self.planner, self._site.config, enforcement),
+            *preflight.judge_packs(self.catalogue, self.planner, self._site.config, enforcement, self._site.cloud),
         )
         if not any(finding.blocks and not finding.pack for finding in found):
             plan = self.frozen_plan()
@@ -255,7 +255,10 @@ class RepositoryPipeline:
             return self._unlaunched(card, refused, why)
         # Preflight may hold from an earlier day; what is enforced is asked of the host as it is now.
         pack = self.planner.planned(card.pack).pack
-        lacking = (*preflight.judge_launch(pack, self._site.config, self._measured()), *self._signing())
+        lacking = (
+            *preflight.judge_launch(pack, self._site.config, self._measured(), self._site.cloud),
+            *self._signing(),
+        )
         if any(finding.blocks for finding in lacking):
             return self._unlaunched(card, tuple(finding for finding in lacking if finding.blocks), "host")
         with chronicle.pack_lock(self._session, card.pack):

@@ -15,6 +15,7 @@ from factory.model.pack import TaskPack
 from factory.model.properties import Enforcement, Property
 from factory.phases.catalogue import Catalogue
 from factory.phases.planner import Planner
+from factory.ports.egress import Cloud
 
 
 def judge_host(config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
@@ -122,13 +123,13 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
     return tuple(Finding(kind, message, hint, place, pack.id) for kind, message, hint in found)
 
 
-def judge_launch(pack: TaskPack, config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
-    """What of policy and host keeps one pack from running now."""
-    return (*judge_host(config, enforcement), *judge_network(pack, config, enforcement))
+def judge_launch(pack: TaskPack, config: Config, enforcement: Enforcement, cloud: Cloud) -> tuple[Finding, ...]:
+    """What of policy, host and grants keeps one pack from running now."""
+    return (*judge_host(config, enforcement), *judge_network(pack, config, enforcement), *cloud.judge(pack))
 
 
 def judge_packs(
-    catalogue: Catalogue, planner: Planner, config: Config, enforcement: Enforcement
+    catalogue: Catalogue, planner: Planner, config: Config, enforcement: Enforcement, cloud: Cloud
 ) -> tuple[Finding, ...]:
     """Findings of every contract, and of what it asks for."""
     found = list(catalogue.all_findings())
@@ -137,6 +138,7 @@ def judge_packs(
             found += judge_pack(entry.pack, planner.missing_tools(entry.pack))
             found += planner.passed_secrets(entry.pack)
             found += judge_network(entry.pack, config, enforcement)
+            found += cloud.judge(entry.pack)
     return tuple(found)
 
 

@@ -19,6 +19,7 @@ from factory.model.errors import Refusal
 from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
 from factory.model.names import RUN_ID, STARTED_FILE
+from factory.ports.egress import Cloud
 from factory.ports.inventory import Inventory
 from factory.ports.objects import Objects, Refs, Repository
 from factory.ports.pipeline import CardResult, Progress
@@ -46,8 +47,8 @@ class Site:
     """One repository with everything that acts on it.
 
     `environment` is the host's, for declared names only; `redactor` cuts what nobody may see from whatever
-    a pack said, before anything else reads it; `tidy` drops caches that nobody used
-    for days; `inventory` makes the door to run folders by content.
+    a pack said, before anything else reads it; `cloud` is what the user grants of clouds; `tidy` drops caches that
+    nobody used for days; `inventory` makes the door to run folders by content.
     """
 
     repository: Repository
@@ -65,6 +66,7 @@ class Site:
     keys: Keys
     environment: Mapping[str, str]
     redactor: Redactor
+    cloud: Cloud
     tidy: Callable[[], None]
     inventory: Callable[[], Inventory]
     run_id: str = ""

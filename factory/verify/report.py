@@ -48,6 +48,7 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}.",
         f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.",
         *((f"**Network: {inert(network)}.** Each connection is in `raw/<PACK>/EGRESS.json`.",) if network else ()),
+        *(f"**Cloud: {inert(row.message)}.**" for row in status.findings if row.id == "CLOUD_GRANTED"),
         *(("", f"**{_UNSIGNED}**") if status.signing.signer == "none" else ()),
     ]
 
@@ -67,6 +68,7 @@ def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *((f"Network: {reached(status)}",) if reached(status) else ()),
+        *(f"Cloud: {row.message}" for row in status.findings if row.id == "CLOUD_GRANTED"),
         _signing(status),
     ]
 

@@ -115,8 +115,15 @@ def test_example_of_configuration_is_sound_and_whole() -> None:
     _, findings = read(None, example.encode(), {}, {})
     assert not findings
     for setting in SETTINGS:
-        if setting.name not in {"accept_missing", "backend"}:  # the user's alone
+        if setting.name not in {"accept_missing", "backend", "cloud_inject"}:  # the user's alone
             assert re.search(rf"^{setting.key} = ", example, re.MULTILINE), setting.name
+
+
+def test_example_of_a_users_grants_is_sound() -> None:
+    (example,) = blocks(REFERENCE / "CONFIG.md", "ini")
+    config, findings = read(example.encode(), None, {}, {})
+    assert not findings
+    assert len(config.cloud_inject) == 3
 
 
 def test_every_setting_and_property_is_in_the_reference() -> None:

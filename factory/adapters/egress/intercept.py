@@ -104,6 +104,7 @@ class _Service:
         self._host = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         self._far: Secured | None = None
         self._up = self._down = 0  # of the request under way
+        self._status = 0  # what the host answered to it; where it did not, what the pack was told
         self.requests: list[Request] = []
 
     def carry(self) -> Reason:
@@ -132,32 +133,33 @@ class _Service:
 
     def _one(self) -> bool:
         """One request and its answer; whether another may follow. Raises Refused, _Cut, OSError."""
-        self._up = self._down = 0
+        self._up = self._down = self._status = 0
         asked = self._asked()
         if asked is None:
             return False
-        status = 0
         try:
             forwarded = judge_request(asked.method, asked.target, tuple(asked.headers), self._credential)
             far = self._reached()
             sent = list(forwarded.headers)
             self._send_far(far, h11.Request(method=forwarded.method, target=forwarded.target, headers=sent))
             self._carry_up(far)
-            status = self._carry_down(far)
+            self._carry_down(far)
         except Refused as refused:
-            status = self._answer(refused) or status
+            told = self._answer(refused)
+            self._status = self._status or told
             raise
         finally:
-            self._record(asked, status)
+            self._record(asked)
         return self._pack.our_state is h11.DONE and self._host.their_state is h11.DONE and self._both_go_on()
 
     def _both_go_on(self) -> bool:
         return self._pack.their_state is h11.DONE and self._host.our_state is h11.DONE
 
-    def _record(self, asked: h11.Request, status: int) -> None:
+    def _record(self, asked: h11.Request) -> None:
         method = asked.method.decode("ascii", "replace")[:32]
         path = shown_path(asked.target, self._redactor)
-        self.requests.append(Request(method, self._credential.grant.place, path, status, self._up, self._down))
+        place = self._credential.grant.place
+        self.requests.append(Request(method, place, path, self._status, self._up, self._down))
 
     # --- towards the host
 
@@ -222,25 +224,30 @@ class _Service:
 
     # --- back to the pack
 
-    def _carry_down(self, far: Secured) -> int:
-        """The answer: its status. Raises Refused, and then nothing that held the credential went back."""
+    def _carry_down(self, far: Secured) -> None:
+        """The answer. Raises Refused, and then nothing that held the credential went back."""
         echo = Echo(self._credential)
-        status = 0
+        head: h11.Response | None = None  # kept until some of the body may go back: a refusal can still be told then
         while True:
             event = self._next_far(far)
             if isinstance(event, h11.InformationalResponse):
                 if event.status_code == 101:
                     raise Refused(502, "the answer is another protocol")
             elif isinstance(event, h11.Response):
-                status = event.status_code
-                headers = list(judge_answer(status, tuple(event.headers), echo))
-                self._send_near(h11.Response(status_code=status, headers=headers, reason=_reason(event, echo)))
-            elif isinstance(event, h11.Data):
-                self._send_near(h11.Data(data=echo.feed(bytes(event.data))))
-            elif isinstance(event, h11.EndOfMessage):
-                self._send_near(h11.Data(data=echo.end()))
-                self._send_near(h11.EndOfMessage())
-                return status
+                self._status = event.status_code
+                headers = list(judge_answer(event.status_code, tuple(event.headers), echo))
+                head = h11.Response(status_code=event.status_code, headers=headers, reason=_reason(event, echo))
+            elif isinstance(event, h11.Data | h11.EndOfMessage):
+                last = isinstance(event, h11.EndOfMessage)
+                given = echo.end() if isinstance(event, h11.EndOfMessage) else echo.feed(bytes(event.data))
+                if head is not None and (given or last):
+                    self._send_near(head)
+                    head = None
+                if given:
+                    self._send_near(h11.Data(data=given))
+                if last:
+                    self._send_near(h11.EndOfMessage())
+                    return
             else:
                 raise Refused(502, "the answer ends before its end")
 

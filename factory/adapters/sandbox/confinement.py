@@ -159,7 +159,9 @@ def inodes_of(limits: Limits) -> int:
     return max(_FEWEST_INODES, limits.disk // _BYTES_PER_INODE)
 
 
-def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Message:
+def plan(
+    folders: Folders, limits: Limits, network: bool = False, files: tuple[tuple[str, str], ...] = ()
+) -> wire.Message:
     """What one stage has of its own; `network` tells that it gets a listener for the egress proxy."""
     return {
         "lowers": [str(path) for path in folders.lowers],
@@ -169,6 +171,7 @@ def plan(folders: Folders, limits: Limits, network: bool = False) -> wire.Messag
         "inodes": inodes_of(limits),
         "processes": limits.processes,
         "network": network,
+        "files": dict(files),
     }
 
 

@@ -81,7 +81,8 @@ class LinuxSandbox:
             raise no_network(name, f"the backend {used.backend.value} has no way to a proxy")
         folders = self._folders(view, used, name)
         try:
-            link = launcher.open_stage(plan(folders, limits, reach is not None))
+            files = reach.files if reach is not None else ()
+            link = launcher.open_stage(plan(folders, limits, reach is not None, files))
         except StageUnavailable as error:
             raise unavailable(str(error)) from error
         top = partial(open_again, link.layer) if folders.writable is None else partial(open_folder, folders.writable)

@@ -122,6 +122,7 @@ def _bind(descriptor: int, target: str, read_only: bool) -> None:
 def _open(plan: wire.Message) -> int:
     """Make this stage's own layer, then keep nothing else; a descriptor of what the pack writes to."""
     layout.bound_again(BUILD, plan["size"], plan["inodes"])
+    _write_files(plan["files"])
     layer = _bind_worktree(plan["writable"]) if plan["writable"] else _mount_overlay(plan)
     kernel.pivot_into(BUILD)
     if plan["as_root"]:
@@ -131,6 +132,14 @@ def _open(plan: wire.Message) -> int:
     kernel.become_subreaper()
     kernel.die_with_parent(signal.SIGKILL)  # a change of user has undone it
     return layer
+
+
+def _write_files(files: wire.Message) -> None:
+    """Texts of this stage alone, in the root that packs see and cannot write."""
+    for path, text in files.items():
+        descriptor = os.open(BUILD + layout.SYSTEM + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
 
 
 def _bind_worktree(path: str) -> int:

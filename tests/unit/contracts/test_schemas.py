@@ -48,6 +48,7 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
     "weakened-allow-any",
     "weakened-backend",
     "weakened-ceiling",
+    "weakened-cloud",
     "weakened-hosts",
     "weakened-overlap",
     "weakened-signing",

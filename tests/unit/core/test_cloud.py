@@ -1,0 +1,68 @@
+"""A credential goes where both the contract and the user say so, and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from factory.core.cloud import NO_PARSER, granted, judge_cloud
+from factory.model.cloud import Grant
+from factory.model.pack import Constraints, Network, TaskPack
+from tests.pack_values import pack
+
+API = Grant("api.example.org", 443, "authorization-bearer", "env:A")
+GIT = Grant("git.example.org", 8443, "basic", "file:/b")
+
+
+def declaring(cloud: Network, network: Network | None = None) -> TaskPack:
+    return replace(pack(), constraints=Constraints(network or Network(hosts=("api.example.org", "*.below.org")), cloud))
+
+
+def ids(of: TaskPack, *grants: Grant, **problems: str) -> list[str]:
+    return [finding.id for finding in judge_cloud(of, grants, problems)]
+
+
+def test_nothing_declared_is_nothing_granted() -> None:
+    assert ids(declaring(Network()), API) == []
+    assert granted(declaring(Network()), (API,)) == ()
+
+
+def test_both_have_to_say_so() -> None:
+    one = declaring(Network(hosts=("api.example.org",)))
+    assert granted(one, (API, GIT)) == (API,)
+    assert ids(one) == ["CLOUD_NOT_GRANTED"]
+    assert ids(one, GIT) == ["CLOUD_NOT_GRANTED"]
+    (told,) = judge_cloud(one, (API,), {})
+    assert (told.id, told.blocks) == ("CLOUD_GRANTED", False)
+    assert told.message == ("T-1 may change what api.example.org holds, with a credential of yours that it never sees")
+
+
+def test_every_declared_host_needs_a_grant() -> None:
+    two = declaring(Network(hosts=("api.example.org", "a.below.org")))
+    (told,) = judge_cloud(two, (API,), {})
+    assert told.id == "CLOUD_NOT_GRANTED"
+    assert told.message.startswith("T-1 declares cloud mutations at a.below.org, and your configuration grants")
+
+
+def test_any_host_means_those_that_the_user_names_within_the_network() -> None:
+    anywhere = declaring(Network(any_host=True))
+    assert granted(anywhere, (API, GIT)) == (API,)
+    assert ids(anywhere, GIT) == ["CLOUD_NOT_GRANTED"]
+    everywhere = declaring(Network(any_host=True), Network(any_host=True))
+    assert granted(everywhere, (GIT, API)) == (API, GIT)
+
+
+def test_a_port_is_part_of_the_place() -> None:
+    network = Network(hosts=("git.example.org:8443",))
+    assert granted(declaring(network, network), (GIT,)) == (GIT,)
+    assert granted(declaring(network, network), (replace(GIT, port=443),)) == ()
+
+
+def test_what_cannot_be_used_is_told_with_its_way_out() -> None:
+    one = declaring(Network(hosts=("api.example.org",)))
+    broken, _ = judge_cloud(one, (API,), {"api.example.org": "the variable A is not set"})
+    assert broken.id == "CLOUD_UNAVAILABLE"
+    assert broken.message == (
+        "T-1 needs the credential for api.example.org, and it cannot be used: the variable A is not set"
+    )
+    lacking, _ = judge_cloud(one, (API,), {"api.example.org": NO_PARSER})
+    assert lacking.hint == "Install it with: pip install 'codex-orchestrator[cloud]'"
