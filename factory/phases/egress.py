@@ -31,9 +31,13 @@ def reach_of(session: Session, pack: TaskPack, seconds: float) -> Reach | None:
 
     None where the pack declares nothing, and then there is no proxy.
     """
-    if not pack.constraints.network.declared:
-        return None
-    return session.site.cloud.reach(pack, Reach(pack.constraints.network), seconds)
+    reach = bare_reach_of(pack)
+    return session.site.cloud.reach(pack, reach, seconds) if reach is not None else None
+
+
+def bare_reach_of(pack: TaskPack) -> Reach | None:
+    """As `reach_of` without any grant: for a visit, whose requests are in no evidence."""
+    return Reach(pack.constraints.network) if pack.constraints.network.declared else None
 
 
 def keep(

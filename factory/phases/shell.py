@@ -25,7 +25,7 @@ from factory.model.properties import Enforcement
 from factory.model.tree import Difference, Tree
 from factory.phases import attempt, preflight
 from factory.phases.catalogue import PackEntry
-from factory.phases.egress import keep_visit, reach_of
+from factory.phases.egress import bare_reach_of, keep_visit
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.reading import stacked_base
 from factory.phases.site import Session, Site
@@ -158,7 +158,7 @@ def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, ta
 
 def _open(session: Session, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    return session.site.sandbox.open(View(planned.shared, visible), limits, asked.name, reach_of(planned.pack))
+    return session.site.sandbox.open(View(planned.shared, visible), limits, asked.name, bare_reach_of(planned.pack))
 
 
 def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
