@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from factory.adapters.fs_guard import inside
-from factory.core.path_guard import unportable
+from factory.core.path_guard import misnamed
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FILES
@@ -75,7 +75,7 @@ class UserWorkTree:
 
     def _file(self, path: str) -> FoundFile:
         place = f"{self._root}/{path}"
-        odd = unportable(path)
+        odd = misnamed(path)
         if odd:
             return FoundFile(path, 0, b"", odd, "Give it another name.")
         status = os.lstat(place)

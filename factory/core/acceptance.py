@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Literal
 
 from factory.core.evidence import sha256
-from factory.core.path_guard import display, git_name, unportable, unsafe
+from factory.core.path_guard import display, misnamed
 from factory.core.scope import compile_patterns
 from factory.model.evidence import AttemptRecord, CheckRecord
 from factory.model.finding import Finding
@@ -158,7 +158,7 @@ def judge_normalized(pack: TaskPack, problems: Iterable[tuple[str, str]]) -> tup
 
 def artifact_name_problem(path: str) -> str:
     """Why an artifact cannot be carried under its name, one clause; empty when it can."""
-    return unsafe(path) or ("holds a name that reads as .git" if git_name(path) else "") or unportable(path)
+    return misnamed(path)
 
 
 def failure_signature(records: Iterable[tuple[CheckRecord, bytes]]) -> str:

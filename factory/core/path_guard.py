@@ -72,8 +72,15 @@ def fold_all(names: Sequence[str]) -> list[str]:
 
 
 def reads_as_git(name: str) -> bool:
-    """Whether some platform opens `name` as `.git` (case, HFS ignorables, NTFS short names, streams, trailing dots)."""
-    plain = fold(name).split(":", 1)[0].rstrip(". ")
+    """Whether some platform opens `name`, or a part of it, as `.git`.
+
+    Case, HFS ignorables, NTFS short names, streams and trailing dots do not count, and a backslash is a slash.
+    """
+    return any(map(_is_git, fold(name).split("\\")))
+
+
+def _is_git(folded: str) -> bool:
+    plain = folded.split(":", 1)[0].rstrip(". ")
     return plain == ".git" or _SHORT_GIT.fullmatch(plain) is not None
 
 
@@ -132,6 +139,11 @@ def _unportable_name(name: str) -> str:
 def git_name(path: str) -> str:
     """The segment of `path` that reads as .git on some platform; empty when there is none."""
     return next((name for name in path.split("/") if reads_as_git(name)), "")
+
+
+def misnamed(path: str) -> str:
+    """Why a file cannot be carried under `path`, whatever a contract says, one clause; empty when it can."""
+    return unsafe(path) or ("holds a name that reads as .git" if git_name(path) else "") or unportable(path)
 
 
 def protected_patterns(packs_folder: str, extra: Iterable[str] = ()) -> Patterns:

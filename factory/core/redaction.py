@@ -163,13 +163,14 @@ def mark(kind: str) -> bytes:
 
 
 def straight_forms(value: bytes) -> tuple[bytes, ...]:
-    """A value as it is, percent-encoded, hexadecimal and escaped for JSON, longest first, each once."""
+    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal and escaped for JSON, longest first."""
     quoted = b"".join(bytes((each,)) if each in _UNRESERVED else b"%%%02X" % each for each in value)
     lower = re.sub(rb"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    wholly = b"".join(b"%%%02X" % each for each in value)
     digits = binascii.hexlify(value)
     escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"/", b"\\/")
     plain = escaped.replace(b"\\/", b"/")
-    return _longest_first((value, quoted, lower, digits, digits.upper(), escaped, plain))
+    return _longest_first((value, quoted, lower, wholly, wholly.lower(), digits, digits.upper(), escaped, plain))
 
 
 def base64_forms(value: bytes) -> tuple[bytes, ...]:

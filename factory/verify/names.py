@@ -108,9 +108,9 @@ def in_cell(text: str) -> str:
 
 
 def reads_as_git(name: str) -> bool:
-    """Whether some platform opens `name` as .git."""
-    stem = folded(name).partition(":")[0].rstrip(". ")
-    return stem == ".git" or re.fullmatch(r"git~[0-9]+", stem) is not None
+    """Whether some platform opens `name`, or what stands between its backslashes, as .git."""
+    stems = (part.partition(":")[0].rstrip(". ") for part in folded(name).split("\\"))
+    return any(stem == ".git" or re.fullmatch(r"git~[0-9]+", stem) for stem in stems)
 
 
 def why_unsafe(path: str) -> str:

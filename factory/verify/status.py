@@ -23,7 +23,7 @@ def check_status(
     wanted = (*contract.steps, *contract.acceptance) if contract.acceptance else ()
     differs("the commands that must end with 0", tuple(each.label for each in wanted), status.required)
     ran = [(check.label, check.kind, check.name, check.run) for check in status.checks]
-    due = [(each.label, each.kind, each.name, each.run) for each in expected_to_run(contract, status.checks)]
+    due = [(each.label, each.kind, each.name, each.run) for each in expected_to_run(contract, status)]
     if ran != due:
         odd = next((row for row in ran if row not in due), None) or next(
             (row for row in due if row not in ran), ran[:1]
@@ -39,14 +39,16 @@ def check_status(
     _attempts(differs, status, lock, log)
 
 
-def expected_to_run(contract: Contract, checks: Iterable[CheckRow]) -> tuple[Wanted, ...]:
-    """Steps up to the first that failed; where none did, every acceptance command too."""
-    codes = {check.label: check.rc for check in checks}
+def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, ...]:
+    """Steps up to the first that failed; where none did, acceptance too, unless the change was withheld."""
+    codes = {check.label: check.rc for check in status.checks}
     done = []
     for step in contract.steps:
         done.append(step)
         if codes.get(step.label) != 0:
             return tuple(done)
+    if any(row.id == "SECRET_IN_CHANGE" for row in status.findings):
+        return tuple(done)  # nothing was there to accept
     return (*done, *contract.acceptance)
 
 

@@ -68,6 +68,21 @@ def test_collect_reads_the_merged_view_in_every_mode(made: LinuxSandbox) -> None
     assert narrow == ["out/fifo", "out/passwd", "sub/deep/y"]
 
 
+def test_files_that_are_all_hole_fill_no_memory(made: LinuxSandbox) -> None:
+    with stage(made) as opened:
+        run(opened, "mkdir out; for n in 1 2 3; do truncate -s 7M out/$n; done")
+        found = opened.collect(["out/*"])
+    assert [(each.path, len(each.content)) for each in found] == [("out/1", 7 << 20), ("out/2", 7 << 20), ("out/3", 0)]
+    assert found[2].problem == f"holds {7 << 20} bytes, more than the {2 << 20} that are left for all"
+
+
+def test_a_layer_that_says_that_it_is_larger_than_its_quota_is_not_read(tmp_path: Path) -> None:
+    with sandbox(tmp_path) as (made, _), stage(made) as opened:
+        run(opened, "for n in 1 2 3; do truncate -s 7M $n; done")
+        layer = opened.freeze()
+    assert [(oddity.path, oddity.finding) for oddity in layer.oddities] == [("3", "TREE_TOO_LARGE")]
+
+
 def test_a_folder_that_was_emptied_and_made_again_hides_the_base(made: LinuxSandbox) -> None:
     with stage(made) as opened:
         run(opened, "rm -r sub; mkdir sub; echo only >sub/only")

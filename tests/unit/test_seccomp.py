@@ -12,8 +12,28 @@ from factory.adapters.sandbox import seccomp
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 NUMBERS = {
-    "x86_64": {"read": 0, "clone": 56, "socket": 41, "ioctl": 16, "mknodat": 259, "mount": 165, "shmget": 29},
-    "aarch64": {"read": 63, "clone": 220, "socket": 198, "ioctl": 29, "mknodat": 33, "mount": 40, "shmget": 194},
+    "x86_64": {
+        "read": 0,
+        "clone": 56,
+        "socket": 41,
+        "ioctl": 16,
+        "mknodat": 259,
+        "mount": 165,
+        "shmget": 29,
+        "semget": 64,
+        "msgget": 68,
+    },
+    "aarch64": {
+        "read": 63,
+        "clone": 220,
+        "socket": 198,
+        "ioctl": 29,
+        "mknodat": 33,
+        "mount": 40,
+        "shmget": 194,
+        "semget": 190,
+        "msgget": 186,
+    },
 }
 MACHINES = tuple(AUDIT)
 
@@ -89,9 +109,15 @@ def test_devices_are_not_made_and_other_nodes_are(machine: str) -> None:
 @pytest.mark.parametrize("machine", MACHINES)
 def test_shared_segments_are_small(machine: str) -> None:
     too_large = 0x00050000 | errno.ENOMEM
-    assert ask(machine, "shmget", 0, 65536) == ALLOW
-    assert ask(machine, "shmget", 0, 65537) == too_large
+    assert ask(machine, "shmget", 0, 4096) == ALLOW
+    assert ask(machine, "shmget", 0, 4097) == too_large
     assert ask(machine, "shmget", 0, 1 << 32) == too_large
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_queues_and_semaphores_of_the_kernels_do_not_exist(machine: str) -> None:
+    assert ask(machine, "semget", 0, 1, 0o1600) == seccomp.ABSENT
+    assert ask(machine, "msgget", 0, 0o1600) == seccomp.ABSENT
 
 
 @pytest.mark.parametrize("machine", MACHINES)

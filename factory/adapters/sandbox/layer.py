@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.adapters.sandbox import merged
-from factory.adapters.scanner import scan
+from factory.adapters.scanner import MAX_BYTES, scan
 from factory.core.scope import compile_patterns
 from factory.model.layer import LayerKind, ScannedLayer
 from factory.ports.sandbox import Collected
@@ -28,7 +28,7 @@ _FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 class DeadLayer:
     """`top` yields a descriptor of the private layer (the caller closes it); `lowers` are the folders below it.
 
-    `most` bounds a collected file in bytes.
+    `most` is the quota of the private layer: what says that it holds more is all hole, and is not read.
     """
 
     kind: LayerKind
@@ -41,7 +41,8 @@ class DeadLayer:
     def scan(self) -> ScannedLayer:
         """The layer's whole content, every blob stored."""
         with ExitStack() as opened:
-            return scan(self._open_top(opened), self.kind, self.store_blob, self.hash_name)
+            most = MAX_BYTES if self.kind is LayerKind.WORKTREE else min(MAX_BYTES, self.most)
+            return scan(self._open_top(opened), self.kind, self.store_blob, self.hash_name, max_bytes=most)
 
     def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
         """Matching files of the merged view."""

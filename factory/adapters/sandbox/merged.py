@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from factory.core.scope import Patterns
 from factory.model.layer import LayerKind
@@ -23,28 +24,42 @@ _OPAQUE = {LayerKind.TRUSTED: "trusted.overlay.opaque", LayerKind.USER: "user.ov
 
 
 def collect(layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, most: int) -> tuple[Collected, ...]:
-    """Every matching file of the merged view in order of paths, each at most `most` bytes.
+    """Every matching file of the merged view in order of paths, together at most `most` bytes.
 
-    `layers` are borrowed descriptors of folders, topmost first. What is no plain file is told
-    with its problem instead of content. The top-level `.git` is never seen.
+    `layers` are borrowed descriptors of folders, topmost first. What is no plain file, or does not fit any more,
+    is told with its problem instead of content: files that are all hole must not fill the memory. The top-level
+    `.git` is never seen.
     """
-    found = tuple(_walk(layers, kind, wanted, "", most))
+    found = tuple(_walk(layers, kind, wanted, "", _Room(most)))
     return tuple(sorted(found, key=lambda each: os.fsencode(each.path)))
 
 
-def _walk(layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, prefix: str, most: int) -> Iterator[Collected]:
+@dataclass(slots=True)
+class _Room:
+    """Bytes that may still be read."""
+
+    left: int
+
+    def take(self, size: int) -> bool:
+        """Whether `size` bytes fit; then they are gone."""
+        fits = size <= self.left
+        self.left -= size if fits else 0
+        return fits
+
+
+def _walk(layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, prefix: str, room: _Room) -> Iterator[Collected]:
     files, folders = _merge(layers, kind, top=not prefix)
-    for name, layer in files.items():
+    for name, layer in sorted(files.items()):  # in one order everywhere, since what does not fit depends on it
         if wanted.matches(prefix + name):
-            yield _read(layer, name, prefix + name, most)
-    for name, holders in folders.items():
+            yield _read(layer, name, prefix + name, room)
+    for name, holders in sorted(folders.items()):
         if wanted.may_match_below(prefix + name):
             with ExitStack() as opened:
                 below = []
                 for holder in holders:
                     below.append(os.open(name, _FOLDER, dir_fd=holder))
                     opened.callback(os.close, below[-1])
-                yield from _walk(tuple(below), kind, wanted, f"{prefix}{name}/", most)
+                yield from _walk(tuple(below), kind, wanted, f"{prefix}{name}/", room)
 
 
 def _merge(layers: tuple[int, ...], kind: LayerKind, top: bool) -> tuple[dict[str, int], dict[str, list[int]]]:
@@ -81,7 +96,7 @@ def _is_opaque(folder: int, kind: LayerKind) -> bool:
         return False  # no such mark
 
 
-def _read(folder: int, name: str, path: str, most: int) -> Collected:
+def _read(folder: int, name: str, path: str, room: _Room) -> Collected:
     try:
         descriptor = os.open(name, _FILE, dir_fd=folder)
     except OSError as error:
@@ -92,6 +107,7 @@ def _read(folder: int, name: str, path: str, most: int) -> Collected:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             return Collected(path, b"", problem="is not a plain file")
-        if status.st_size > most:
-            return Collected(path, b"", problem=f"holds {status.st_size} bytes, more than {most}")
-        return Collected(path, file.read(most), executable=bool(status.st_mode & stat.S_IXUSR))
+        if not room.take(status.st_size):
+            problem = f"holds {status.st_size} bytes, more than the {room.left} that are left for all"
+            return Collected(path, b"", problem=problem)
+        return Collected(path, file.read(status.st_size), executable=bool(status.st_mode & stat.S_IXUSR))

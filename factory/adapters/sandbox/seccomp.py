@@ -47,7 +47,7 @@ _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _PROTOCOLS = (0, 6, 17)  # of the internet: the usual one, TCP, UDP
 _NETLINK_ROUTE = 0
 _NEWEST = 469  # file_setattr, of Linux 6.17: the last call of the kernels that this table was held against
-_LARGEST_SHARED = 64 * 1024  # System V segments escape the memory watch; tiny ones are harmless
+_LARGEST_SHARED = 4096  # System V segments escape the memory watch; the kernel's 4,096 of one page are harmless
 
 Calls = Mapping[str, tuple[int | None, int | None]]
 # name: (x86_64, aarch64); None where the architecture has no such call
@@ -77,7 +77,8 @@ _DENIED: Calls = {
 _ABSENT: Calls = {
     "clone3": (435, 435),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
-    "memfd_create": (319, 279), "memfd_secret": (447, 447),  # memory that no process's size shows
+    # Memory that no process's size shows.
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "msgget": (68, 186), "semget": (64, 190),
     "statmount": (457, 457), "listmount": (458, 458),  # what is mounted where
     "lsm_get_self_attr": (459, 459), "lsm_list_modules": (461, 461), "file_setattr": (469, 469),
 }  # fmt: skip

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 
+_COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
+
 
 def children_of(pid: int) -> list[int]:
     """Direct children of every thread of `pid`."""
@@ -33,10 +35,10 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> int:
-    """Bytes of anonymous and shared memory that a process holds; pages of files do not count."""
+    """Bytes that a process holds, swapped out or not, and the page tables for it; pages of files do not count."""
     total = 0
     for line in _read(f"/proc/{pid}/status").splitlines():
-        if line.startswith((b"RssAnon:", b"RssShmem:")):
+        if line.startswith(_COUNTED):
             total += int(line.split()[1]) * 1024
     return total
 

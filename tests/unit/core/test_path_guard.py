@@ -113,7 +113,8 @@ def test_a_plain_name_is_neither(path: str) -> None:
 
 
 GIT = [".git", ".GIT", ".Git", ".git.", ".git ", ".git. .", ".g\u200cit", "\ufeff.git", ".git:x",
-       ".git::$INDEX_ALLOCATION", "git~1", "GIT~2", ".gi\u200dt", ".\u206agit"]  # fmt: skip
+       ".git::$INDEX_ALLOCATION", "git~1", "GIT~2", ".gi\u200dt", ".\u206agit",
+       ".GIt\\", ".git\\config", "a\\git~1\\b"]  # fmt: skip
 NOT_GIT = [".gitignore", ".github", "git", "x.git", ".git2", "git~x", ".gitt"]
 
 
