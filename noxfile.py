@@ -67,6 +67,12 @@ def fuzz(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def hostile(session: nox.Session) -> None:
+    """Run every hostile program as every user on every backend that this host offers; ten minutes."""
+    session.run("pytest", *WORKERS, "tests/hostile", *session.posargs, env={"HOSTILE_MATRIX": "1"})
+
+
+@nox.session(default=False)
 def concurrency(session: nox.Session) -> None:
     """Let 8 processes append 1,000 events each to one ledger while one of them is killed; minutes long."""
     whole = {"LEDGER_WRITERS": "8", "LEDGER_EVENTS": "1000"}

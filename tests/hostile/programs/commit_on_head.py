@@ -1,0 +1,24 @@
+"""threat = "a change that is committed, so that nothing differs any more"
+section = "git and tree"
+holds = "judge"
+weaken = "git-blind"
+ends = ["SCOPE_OUTSIDE_ALLOWED"]
+says = ["src/lib.py"]
+"""
+
+import subprocess
+
+from hostile import ROOT, fact, left
+
+TRAP = f"touch {fact('trap')}"
+
+
+def git(*words):
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+with open(f"{ROOT}/src/lib.py", "a", encoding="ascii") as file:
+    file.write("HIDDEN = True\n")
+
+git("-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qam", "nothing to see")
+left()

@@ -1,0 +1,24 @@
+"""threat = "a pipe in place of a file, at which a reader waits for ever"
+section = "git and tree"
+holds = "judge"
+weaken = "git-silent"
+ends = ["FILE_SPECIAL"]
+says = []
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+os.mkfifo(OWN + b"/pipe")
+left()

@@ -1,0 +1,25 @@
+"""threat = "a folder that is one with another where case is ignored"
+section = "git and tree"
+holds = "judge"
+weaken = "git-takes"
+ends = ["PATH_COLLISION"]
+says = []
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+write(OWN + b"/lib/a")
+write(OWN + b"/LIB/b")
+left()

@@ -1,0 +1,24 @@
+"""threat = "a program that makes the diff"
+section = "git and tree"
+holds = "judge"
+weaken = "git-runs"
+ends = ["SCOPE_OUTSIDE_ALLOWED"]
+says = ["src/lib.py"]
+"""
+
+import subprocess
+
+from hostile import ROOT, fact, left
+
+TRAP = f"touch {fact('trap')}"
+
+
+def git(*words):
+    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+git("config", "diff.external", f"{TRAP}; true")
+
+with open(f"{ROOT}/src/lib.py", "a", encoding="ascii") as file:
+    file.write("HIDDEN = True\n")
+left()

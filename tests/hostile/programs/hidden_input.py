@@ -1,0 +1,26 @@
+"""threat = "a file that the pack cannot see, replaced blindly"
+section = "git and tree"
+holds = "judge"
+weaken = "git-takes"
+ends = ["INPUT_HIDDEN_CHANGED"]
+says = ["src/lib.py"]
+inputs = ["docs/", "hostile.py", "canaries.json"]
+scope = {allowed_paths = ["src/"]}
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+write(ROOT + b"/src/lib.py", b"changed\n")
+left()

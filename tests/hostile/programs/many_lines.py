@@ -1,0 +1,24 @@
+"""threat = "more lines than anybody reviews"
+section = "git and tree"
+holds = "judge"
+weaken = "git-takes"
+ends = ["LIMIT_CHANGED_LINES"]
+says = []
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+write(OWN + b"/long.txt", b"x\n" * 900)
+left()

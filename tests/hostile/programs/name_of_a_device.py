@@ -1,0 +1,25 @@
+"""threat = "a name that is a device on Windows"
+section = "git and tree"
+holds = "judge"
+weaken = "git-takes"
+ends = ["PATH_NOT_PORTABLE"]
+says = []
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+write(OWN + b"/aux.txt")
+write(OWN + b"/COM1")
+left()

@@ -1,0 +1,25 @@
+"""threat = "its own contract, so that the next run asks for less"
+section = "git and tree"
+holds = "judge"
+weaken = "git-takes"
+ends = ["PATH_PROTECTED"]
+says = ["task.yml"]
+scope = {allowed_paths = ["**"]}
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+write(OWN + b"/task.yml", b"id: X\n")
+left()

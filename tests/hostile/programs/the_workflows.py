@@ -1,0 +1,26 @@
+"""threat = "what CI runs, with its rights"
+section = "git and tree"
+holds = "judge"
+weaken = "git-takes"
+ends = ["PATH_PROTECTED"]
+says = ["ci.yml", "more.yml"]
+scope = {allowed_paths = ["**"]}
+"""
+
+import os
+
+from hostile import ROOT, left
+
+OWN = os.fsencode(os.path.dirname(os.path.abspath(__file__)))
+ROOT = os.fsencode(ROOT)
+
+
+def write(path, content=b"x\n"):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+write(ROOT + b"/.github/workflows/ci.yml", b"on: push\n")
+write(ROOT + b"/.github/workflows/more.yml")
+left()
