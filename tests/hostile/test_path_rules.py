@@ -71,7 +71,7 @@ def test_judge_and_checker_and_artifacts_give_one_answer() -> None:
     for path in paths():
         answer = judged(path)
         unsafe, unportable = checker.why_unsafe(path), checker.why_unportable(path)
-        protected = any(checker_patterns.matches(PROTECTED.sources, each) for each in (path, checker.folded(path)))
+        protected = any(checker_patterns.matches(PROTECTED.sources, each) for each in {path, checker.folded(path)})
         due = (
             *(["PATH_UNSAFE", "PATH_GIT_NAME"] if unsafe else []),
             *(["PATH_PROTECTED"] if not unsafe and protected else []),
