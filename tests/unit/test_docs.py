@@ -135,6 +135,35 @@ def test_every_setting_and_property_is_in_the_reference() -> None:
         assert f"`{setting.variable}`" in told[f"{setting.section}.{setting.key}"]
 
 
+def promises() -> dict[str, str]:
+    """The sections of SECURITY.md that make a promise, by their headings."""
+    parts = re.split(r"^#{2,3} (.+)\n", (REFERENCE / "SECURITY.md").read_text("utf-8"), flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    return {heading.strip("`"): text for heading, text in sections.items() if "**Promise**" in text}
+
+
+def test_every_property_has_its_promise() -> None:
+    assert {known.value for known in Property} <= promises().keys()
+    assert rows(REFERENCE / "SECURITY.md").keys() >= {known.value for known in Property}
+
+
+@pytest.mark.parametrize("heading", sorted(promises()))
+def test_every_promise_says_how_it_is_kept_and_which_test_attacks_it(heading: str) -> None:
+    text = promises()[heading]
+    assert "**Enforced**" in text
+    assert re.search(r"`tests/[\w/]+\.py`", text.partition("**Tested**")[2]), heading
+
+
+def test_files_named_in_the_security_page_exist() -> None:
+    page = REFERENCE / "SECURITY.md"
+    named = {word for word in mentioned(page) if re.fullmatch(r"(factory|tests|schemas)/[\w/.]+", word)}
+    linked = set(re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")))
+    assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
+    assert [word for word in sorted(linked) if not (page.parent / word).is_file()] == []
+    assert len(named) > 30
+    assert len(linked) > 6
+
+
 def test_files_named_in_the_architecture_exist() -> None:
     named = {word for word in mentioned(ROOT / "ARCHITECTURE.md") if re.fullmatch(r"(factory|tests)/[\w/.]+", word)}
     assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
@@ -158,6 +187,15 @@ def test_records_are_numbered_and_whole() -> None:
         assert f"{number}. [{title[1]}]({path.name})" in index
         for heading in ("## Context", "## Decision", "## Consequences"):
             assert heading in text
+    listed = re.findall(r"^(\d+)\. \[.*\]\((.+?)\)", index, re.MULTILINE)
+    assert listed == [(str(number), path.name) for number, path in enumerate(RECORDS, 1)]
+
+
+def test_links_to_records_say_their_numbers() -> None:
+    """Whoever links to a decision by its number means the record of that number."""
+    for path in DOCUMENTS:
+        for number, name in re.findall(r"\[decision (\d+)\]\([^)]*?(\d{4}-[\w-]+\.md)\)", path.read_text("utf-8")):
+            assert name.startswith(f"{int(number):04}-"), f"{path.name}: decision {number} leads to {name}"
 
 
 def told_commands() -> set[str]:
@@ -187,6 +225,8 @@ def test_every_session_and_task_in_running_text_is_one() -> None:
     sessions = set(re.findall(r"@nox\.session[^\n]*\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8")))
     named = {word.split()[2] for word in told if word.startswith("nox -s ")}
     assert named <= sessions, named - sessions
+    contributing = set(re.findall(r"`\./dev nox -s (\w+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")))
+    assert contributing == sessions
     tasks = {"preflight", "launch", "bundle-validate", "integrate", "summary", "oneshot", "verify", "evidence-index"}
     known = tasks | {"review", "list", "info", "forget", "clean"}
     words = {word.split()[1] for word in told if re.match(r"doit [a-z]", word)}
