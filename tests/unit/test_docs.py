@@ -154,6 +154,12 @@ def test_every_promise_says_how_it_is_kept_and_which_test_attacks_it(heading: st
     assert re.search(r"`tests/[\w/]+\.py`", text.partition("**Tested**")[2]), heading
 
 
+def test_the_security_page_counts_the_hostile_programs() -> None:
+    folder = ROOT / "tests" / "hostile" / "programs"
+    programs = {path for path in folder.iterdir() if path.suffix in (".py", ".sh")} - {folder / "hostile.py"}
+    assert f"`tests/hostile/programs/` has {len(programs)} " in (REFERENCE / "SECURITY.md").read_text("utf-8")
+
+
 def test_files_named_in_the_security_page_exist() -> None:
     page = REFERENCE / "SECURITY.md"
     named = {word for word in mentioned(page) if re.fullmatch(r"(factory|tests|schemas)/[\w/.]+", word)}
