@@ -17,7 +17,9 @@ from tests.hostile.backends import BACKENDS
 from tests.hostile.declared import RULES, Program, chosen, names, program
 from tests.hostile.observation import observed, shared_folder
 
-pytestmark = [pytest.mark.linux, pytest.mark.timeout(2400)]
+pytestmark = pytest.mark.linux
+
+long = pytest.mark.timeout(2400)  # whoever comes first plays the scene
 
 # (user, backend, programs); whoever runs the suite plays all of them.
 DEFAULT = (("self", "overlay", "all"), ("ordinary", "overlay", "confined"))
@@ -55,6 +57,7 @@ def lacks(scene: Scene) -> tuple[str, ...]:
     return tuple(scene["refused"]["lacks"]) if scene["refused"] is not None else ()
 
 
+@long
 @pytest.mark.parametrize(("played", "name"), CASES, ids=lambda each: each if each in names() else "-".join(each))
 def test_it_is_held_and_the_evidence_says_so(played: Played, name: str, scenes: Callable[[Played], Scene]) -> None:
     scene = scenes(played)
@@ -94,22 +97,26 @@ def _told(scene: Scene, one: Program, seen: Scene) -> None:
     assert codes.keys() <= seen["raw"].keys()
 
 
+@long
 def test_the_host_is_untouched(scene: Scene) -> None:
     assert scene["touched"] == []
     assert scene["survivors"] == []
     assert scene["leaks"] == []
 
 
+@long
 def test_the_verdict_is_that_of_the_worst(scene: Scene) -> None:
     assert scene["rc"] == 2
     assert scene["status"]["status"] == "BLOCKED"
 
 
+@long
 def test_the_evidence_verifies(scene: Scene) -> None:
     code, text = scene["verified"]
     assert code == 0, text[-3000:]
 
 
+@long
 def test_nothing_that_acts_reaches_the_terminal_or_the_report(scene: Scene) -> None:
     for text in (scene["out"], scene["report"]):
         odd = {char for char in text if (ord(char) < 32 and char not in "\n\r\t") or 127 <= ord(char) < 160}
@@ -119,10 +126,12 @@ def test_nothing_that_acts_reaches_the_terminal_or_the_report(scene: Scene) -> N
     assert "<img" not in scene["report"].replace("\\<", "")
 
 
+@long
 def test_no_credential_is_in_the_evidence(scene: Scene) -> None:
     assert scene["credentials"] == []
 
 
+@long
 def test_what_a_backend_lacks_blocks_before_anything_runs(scene: Scene) -> None:
     refused = scene["refused"]
     if BACKENDS[scene["backend"]].whole:

@@ -36,6 +36,8 @@ from tests.git_world import World
 from tests.hostile.paths import corpus, twins
 from tests.sandbox_kit import MIB, NOTHING, run, sandbox
 
+pytestmark = pytest.mark.linux
+
 COUNT = 100_000
 LAID = 20_000
 THROUGH_GIT = 5_000
@@ -142,7 +144,6 @@ def apart(wanted: tuple[str, ...], most: int) -> tuple[str, ...]:
     return tuple(sorted(files, key=os.fsencode))
 
 
-@pytest.mark.linux
 @pytest.mark.parametrize("mode", [IsolationMode.OVERLAY, IsolationMode.WORKTREE])
 def test_a_sandbox_keeps_every_name_byte_for_byte(tmp_path: Path, mode: IsolationMode) -> None:
     wanted = apart(paths()[: 3 * LAID], LAID)
@@ -183,7 +184,6 @@ def _up_to_git(path: str) -> str:
     return "/".join(names[: first + 1])
 
 
-@pytest.mark.linux
 def test_preflight_reads_a_packs_folder_as_the_judge_would(tmp_path: Path) -> None:
     folder = "taskpacks/TASK-1"
     wanted = tuple(f"{folder}/{path}" for path in apart(paths()[: 3 * THROUGH_GIT], THROUGH_GIT))
@@ -200,7 +200,6 @@ def test_preflight_reads_a_packs_folder_as_the_judge_would(tmp_path: Path) -> No
         assert bool(read[path]) == refused, (path, read[path])
 
 
-@pytest.mark.linux
 def test_bundle_validation_and_integration_tell_the_same_paths_through_real_git(tmp_path: Path) -> None:
     """What Git is shown as trees comes back from its raw difference, its patch and its index, byte for byte."""
     wanted = tuple(path for path in apart(paths()[: 3 * THROUGH_GIT], COUNT) if not path_guard.git_name(path))[

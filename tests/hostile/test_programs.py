@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
+
 from factory.model.finding import CATALOGUE
 from factory.model.properties import Property
 from tests.hostile.declared import RULES, SECTIONS, programs
 from tests.hostile.naive import TOOLS
 from tests.hostile.weak import PROFILES
+
+pytestmark = pytest.mark.linux
 
 HOLDERS = {each.value for each in Property} | RULES
 
