@@ -285,6 +285,9 @@ def test_doctor_inside_and_outside(world: World, tmp_path: Path) -> None:
     measured = {each["backend"]: each for each in json.loads(every.out)["backends"]}
     assert list(measured) == ["full", "bubblewrap", "landlock", "none"]
     assert all(not each["escaped"] for each in measured.values())
+    for name in ("full", "bubblewrap", "landlock"):  # what packs without network have; the others have no proxy
+        given = {known: each["given"] for known, each in measured[name]["properties"].items()}
+        assert given["net_isolated"] == given["time_bounded"], name
     assert "PASS  this host can enforce what is required" in world.factory("doctor").out
 
 
