@@ -19,7 +19,7 @@ _REPLACED = (
     (re.compile(r"(?<= at )[0-9a-f]{8}(?= \()"), "<BASE>"),
     # who signed depends on the host's keys
     (re.compile(r"(?m)^Evidence  .*$"), "Evidence  <EVIDENCE>"),
-    (re.compile(r"sandbox linux-(?:overlay|worktree)"), "sandbox <BACKEND>"),
+    (re.compile(r"sandbox (?:full|bubblewrap|landlock|none)\b"), "sandbox <BACKEND>"),
 )
 
 

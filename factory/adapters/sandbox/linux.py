@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from factory.ports.objects import Objects
 from factory.ports.sandbox import View
 
 __all__ = ["LinuxSandbox", "SandboxSetting", "Views", "sandbox_owner"]
+
+_NO_BUBBLEWRAP = "no bubblewrap was found; install the package bubblewrap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ class LinuxSandbox:
     def _probe_all(self) -> _Measured:
         """The first way of confining in which a command ran at all, best first."""
         cache = self._setting.state / "cache"
-        why = ""
+        asks_for_less = self._setting.backend not in (Backend.AUTO, Backend.FULL)
+        why = "" if asks_for_less or host.candidates(self._setting.bubblewrap) else _NO_BUBBLEWRAP
         with disk_errors(cache):
             make_folder(cache)
             make_folder(self._work)
@@ -171,7 +174,7 @@ class LinuxSandbox:
                 launcher = Launcher(used.template())
                 outcome = probe.probe(launcher, used, self._work if used.plain else cache)
                 if outcome.started:
-                    return _Measured(outcome.enforcement, used, launcher)
+                    return _Measured(_said_why(outcome.enforcement, why), used, launcher)
                 launcher.close()
                 why = why or outcome.why
         return _nothing(why or self._why_none())
@@ -201,8 +204,19 @@ class LinuxSandbox:
         if self._setting.backend is Backend.NONE:
             return "the user's configuration chose the backend none"
         if not host.candidates(self._setting.bubblewrap):
-            return "no bubblewrap was found; install the package bubblewrap"
+            return _NO_BUBBLEWRAP
         return "what the user's configuration chose is not offered by this host"
+
+
+def _said_why(enforcement: Enforcement, why: str) -> Enforcement:
+    """The same, with what kept this host from more beside each property that is not given."""
+    if not why:
+        return enforcement
+    proofs = (
+        each if each.given else replace(each, how=f"{each.how}; a better backend is not to be had: {why}")
+        for each in enforcement.proofs
+    )
+    return replace(enforcement, proofs=tuple(proofs))
 
 
 def _nothing(why: str) -> _Measured:
