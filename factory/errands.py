@@ -36,7 +36,7 @@ from factory.phases.pipeline import RepositoryPipeline
 from factory.phases.signing import pinned_keys
 from factory.phases.site import Site
 from factory.ports.objects import Repository
-from factory.ports.sandbox import CommandOutcome, CommandSpec, Conversing, Sandbox, Stage
+from factory.ports.sandbox import CommandOutcome, CommandSpec, Conversing, Stage
 from factory.ports.signing import Keys
 from factory.wiring import load_config, pipeline, site, user_keys
 
@@ -126,7 +126,7 @@ def check_up(start: Path) -> doctor.Checkup:
     except Refusal as refusal:
         return _check_up_elsewhere(refusal.findings)
     try:
-        enforcement = _measured(here.sandbox)
+        enforcement = here.sandbox.measure(network=True)
     finally:
         here.sandbox.close()
     held = tuple(sentence for sentence in here.locks.holders())
@@ -157,12 +157,6 @@ def backends_here() -> tuple[tuple[str, Enforcement], ...]:
     return tuple(measured)
 
 
-def _measured(sandbox: Sandbox) -> Enforcement:
-    """What packs without network have here; where there is a way to a proxy, a stage with one was tried as well."""
-    alone = sandbox.measure()
-    return sandbox.measure(network=True) if alone.backend == Backend.FULL.value else alone
-
-
 def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[Finding, ...]]:
     nowhere = Repository(state, state / "none", state / "none", "sha1", "", "", "")
     try:
@@ -172,7 +166,7 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
             views, objects, SandboxSetting(state, config.isolation, config.python, backend=config.backend)
         )
         try:
-            return _measured(sandbox), ()
+            return sandbox.measure(network=True), ()
         finally:
             sandbox.close()
             objects.close()

@@ -45,13 +45,15 @@ class Enforcement:
 
     `escaped` names what a probe could do inside the sandbox that it must not be able to
     do; anything in it is BLOCKED, whatever policy accepts. `facts` is evidence (binary
-    path, digest, version, kernel, filter digest): strings only.
+    path, digest, version, kernel, filter digest): strings only. `no_proxy` is why no pack can be
+    given network here, empty where it can or was not asked.
     """
 
     backend: str
     proofs: tuple[Proof, ...]
     escaped: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    no_proxy: str = ""
 
     @property
     def given(self) -> frozenset[Property]:

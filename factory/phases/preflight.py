@@ -110,8 +110,8 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
                 "Name the hosts instead, or put allow_any = true under [network] in your own configuration file.",
             )
         )
-    if Property.NET_ISOLATED not in enforcement.given:
-        why = enforcement.why_not(Property.NET_ISOLATED)
+    if enforcement.no_proxy or Property.NET_ISOLATED not in enforcement.given:
+        why = enforcement.no_proxy or enforcement.why_not(Property.NET_ISOLATED)
         found.append(
             (
                 "NETWORK_UNAVAILABLE",

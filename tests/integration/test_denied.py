@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 from factory.adapters.sandbox.linux import LinuxSandbox
 from factory.adapters.sandbox.observe import MOST
 from factory.model.denial import Tried
+from factory.model.properties import Property
 from factory.ports.sandbox import Ended
 from tests.sandbox_kit import MIB, SMALL, run, sandbox, stage
 from tests.world import World
@@ -140,3 +141,27 @@ def test_denials_are_recorded_and_explained(tmp_path: Path) -> None:
     ]
     rows = json.loads(world.factory("why", "TASK-0104", "--denied", "--json").out)
     assert [each["what"] for each in rows["denied"]][:2] == ["169.254.169.254:80", "203.0.113.9:443"]
+
+
+@pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
+def test_a_lower_backend_blocks_what_needs_network_alone_and_says_that_it_saw_no_address(
+    tmp_path: Path, backend: str
+) -> None:
+    world = World(tmp_path / "w")
+    world.write("factory.toml", '[network]\nhosts = ["example.org"]\n')
+    world.pack(
+        "TASK-0104-tries",
+        "steps: [{name: try, run: python3 -I -S taskpacks/TASK-0104-tries/try.py || true}]",
+        **{"try.py": "import socket\nsocket.create_connection(('203.0.113.9', 443), 5)\n"},
+    )
+    world.pack("TASK-0105-declares", "constraints: {allow_network: [example.org]}\nsteps: [{name: no, run: 'true'}]")
+    world.commit()
+    lacking = ",".join(each.value for each in Property if each is not Property.NET_ISOLATED)
+    assert world.factory("oneshot", FACTORY_BACKEND=backend, FACTORY_ACCEPT_MISSING=lacking).rc == 2
+    assert set(world.findings()) - {"PROPERTY_ACCEPTED"} == {"NETWORK_UNAVAILABLE"}
+    assert world.bundle("TASK-0104")["status"] == "PASS"
+    assert not (world.state / "bundles/TASK-0105").exists()
+    (folder,) = (world.state / "runs").glob("*/raw/TASK-0104")
+    assert json.loads((folder / "DENIED.json").read_text())["observed"] == []
+    told = world.factory("why", "TASK-0104", "--denied").out
+    assert told == "note: on this host it could not be seen what a pack tries to reach\n"

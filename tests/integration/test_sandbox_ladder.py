@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox import give_up, host, landlock, promise
+from factory.adapters.fs_guard import remove_tree
+from factory.adapters.sandbox import give_up, host, landlock, own_user, promise, watch
+from factory.adapters.sandbox.link import StageUnavailable
 from factory.adapters.sandbox.linux import LinuxSandbox
 from factory.adapters.sandbox.stage import LinuxStage
 from factory.model.config import Backend, IsolationMode
+from factory.model.errors import InternalError
 from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.ports.sandbox import CommandSpec, Ended
 from tests.integration.test_sandbox_hostile import processes_that_say, python
-from tests.sandbox_kit import MIB, run, sandbox, stage
+from tests.sandbox_kit import MIB, NOTHING, SMALL, run, sandbox, stage
 
 pytestmark = pytest.mark.linux
 
@@ -29,8 +34,9 @@ LOWER = (Backend.BUBBLEWRAP, Backend.LANDLOCK)
 AUTO = IsolationMode.AUTO
 ALWAYS_LACKING = {
     Backend.BUBBLEWRAP: {Property.DISK_BOUNDED},
-    Backend.LANDLOCK: {Property.DISK_BOUNDED, Property.FS_READ_SCOPED, Property.PIDS_BOUNDED},
+    Backend.LANDLOCK: {Property.DISK_BOUNDED, Property.FS_READ_SCOPED},
 }
+FOR_ITS_OWN_USER = {Property.FS_WRITE_SCOPED, Property.PIDS_BOUNDED}
 
 
 @pytest.fixture(scope="module", params=LOWER, ids=lambda backend: backend.value)
@@ -46,8 +52,8 @@ def opened(made: LinuxSandbox) -> Iterator[LinuxStage]:
 
 
 def lacking(backend: Backend) -> set[Property]:
-    own_user = backend is Backend.LANDLOCK and not host.acts_as_root()
-    return ALWAYS_LACKING[backend] | ({Property.FS_WRITE_SCOPED} if own_user else set())
+    as_user = backend is Backend.LANDLOCK and not host.acts_as_root()
+    return ALWAYS_LACKING[backend] | (FOR_ITS_OWN_USER if as_user else set())
 
 
 def test_it_gives_what_it_promises_and_says_why_it_lacks_the_rest(made: LinuxSandbox) -> None:
@@ -191,6 +197,81 @@ def test_nothing_stays_behind(made: LinuxSandbox, tmp_path: Path) -> None:
     assert Path("/proc/self/mounts").read_bytes() == before
 
 
+# --- stages among each other
+
+
+def test_a_stage_reaches_neither_the_processes_nor_the_files_of_another(made: LinuxSandbox) -> None:
+    mark = f"other-{os.getpid()}-{time.monotonic_ns()}"
+    other = made.open(NOTHING, SMALL, "other")
+    assert isinstance(other, LinuxStage)
+    theirs = made._work / "other"
+    waiting = f"sh -c 'while [ ! -e stop ]; do sleep 0.05; done' {mark}; echo whole"
+    with stage(made) as mine, ThreadPoolExecutor(1) as pool:
+        ended = pool.submit(run, other, waiting)
+        try:
+            while not processes_that_say(mark):
+                assert not ended.done(), ended.result().log
+                time.sleep(0.02)
+            pids = set(map(int, processes_that_say(mark)))
+            pids |= {watch.parent_of(pid) for pid in pids}
+            tries = "".join(
+                f"kill -9 {pid} && echo killed; cat /proc/{pid}/environ && echo read; readlink /proc/{pid}/cwd;"
+                f"ls /proc/{pid}/fd && echo seen;"
+                for pid in pids
+            )
+            attributes = f"chmod 777 {theirs}/a.txt && echo changed; touch -d @1 {theirs}/a.txt && echo dated;"
+            if Property.FS_WRITE_SCOPED in made.measure().given:
+                tries += attributes
+            said = run(mine, f"exec 2>/dev/null; {tries} cat {theirs}/a.txt; echo x >{theirs}/a.txt; echo end").log
+            assert said == b"end\n"
+        finally:
+            (theirs / "stop").touch()
+        assert (ended.result().ended, ended.result().log) == (Ended.EXITED, b"whole\n")
+    other.close()
+
+
+def test_with_landlock_alone_each_stage_of_root_has_a_user_of_its_own(made: LinuxSandbox, opened: LinuxStage) -> None:
+    other = made.open(NOTHING, SMALL, "other")
+    assert isinstance(other, LinuxStage)
+    users = {run(each, "id -u; id -g").log for each in (opened, other)}
+    other.close()
+    parted = made.measure().backend == "landlock" and host.acts_as_root()
+    assert len(users) == (2 if parted else 1)
+    shared = str(host.sandbox_owner()[0]).encode()
+    assert not (parted and any(shared in each for each in users))
+
+
+def test_a_user_is_free_when_nobody_holds_it_and_no_process_runs_as_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = own_user.take(), own_user.take()
+    assert first.uid != second.uid
+    still = os.dup(first.lock.fileno())
+    first.close()
+    assert own_user._lock(first.uid) is None  # as where the orchestrator has died and the supervisor has not
+    os.close(still)
+    second.close()
+    monkeypatch.setattr(own_user, "FIRST", os.getuid())
+    monkeypatch.setattr(own_user, "COUNT", 1)
+    with pytest.raises(StageUnavailable, match="is free for a stage"):
+        own_user.take()
+
+
+def test_a_number_that_went_to_another_process_is_not_below() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        assert watch.is_below(os.getpid(), child.pid)
+        child.kill()
+    assert not watch.is_below(os.getpid(), child.pid)
+    assert not watch.is_below(os.getpid(), os.getppid())
+
+
+def test_a_supervisor_that_cannot_go_on_says_why(made: LinuxSandbox, opened: LinuxStage) -> None:
+    if made.measure().backend == "landlock":
+        remove_tree(made._work / ".scratch-stage")
+        with pytest.raises(InternalError, match=r"could not go on with a command: .*No such file"):
+            run(opened, "true")
+    else:
+        assert not (made._work / ".scratch-stage").exists()
+
+
 # --- which one is used
 
 
@@ -217,7 +298,12 @@ def test_a_binary_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("version", "lost"), [(7, set()), (5, {Property.NO_SURVIVORS}), (2, {Property.FS_WRITE_SCOPED})]
+    ("version", "lost"),
+    [
+        (7, set()),
+        (5, {Property.NO_SURVIVORS, Property.MEMORY_BOUNDED, Property.TIME_BOUNDED, Property.OUTPUT_BOUNDED}),
+        (2, {Property.FS_WRITE_SCOPED}),
+    ],
 )
 def test_an_older_kernel_promises_less(made: LinuxSandbox, version: int, lost: set[Property]) -> None:
     made.measure()

@@ -12,7 +12,7 @@ from factory.model.egress import SENTENCES, Reason
 from factory.model.finding import Finding, Severity
 from factory.model.pack import Constraints, Network, TaskPack
 from factory.model.properties import Enforcement, Proof, Property
-from factory.phases.preflight import judge_network
+from factory.phases.preflight import judge_host, judge_network
 from tests.pack_values import pack
 
 GIVEN = Enforcement("x", (Proof(Property.NET_ISOLATED, True, "shown"),))
@@ -82,6 +82,16 @@ def test_a_host_that_cannot_isolate_has_no_proxy() -> None:
     assert "not on this host" in found.message
     assert judge_network(declaring(), accepted, LACKING) == ()
     assert way_out(declaring("example.org"), found, Facts()) == "no change of the contract is needed"
+
+
+def test_a_host_that_isolates_and_has_no_proxy_runs_what_declares_no_network() -> None:
+    without = replace(GIVEN, no_proxy="the backend x has no way to a proxy")
+    config = Config(network_hosts=("*",))
+    (found,) = judge_network(declaring("example.org"), config, without)
+    assert found.id == "NETWORK_UNAVAILABLE"
+    assert found.message.endswith("this host enforces no egress proxy: the backend x has no way to a proxy")
+    assert judge_network(declaring(), config, without) == ()
+    assert judge_host(Config(required=frozenset({Property.NET_ISOLATED})), without) == ()
 
 
 def test_the_way_out_for_a_refused_connection_is_one_more_host_or_none() -> None:

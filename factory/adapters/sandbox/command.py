@@ -220,14 +220,21 @@ class Command:
         for each in watch.descendants_of(os.getpid()):
             if each not in own and each not in self.asked:
                 self.asked.add(each)
-                _signal(each, signal.SIGTERM)
+                _signal_below(each, signal.SIGTERM)
 
 
-def _signal(pid: int, number: int) -> None:
+def _signal_below(pid: int, number: int) -> None:
+    """Signal a process if it is below us; one that ended may have left its number to somebody else's."""
     try:
-        os.kill(pid, number)
+        target = os.pidfd_open(pid)
     except ProcessLookupError:
         return  # it ended by itself in between
+    try:
+        if watch.is_below(os.getpid(), pid):
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(target, number)
+    finally:
+        os.close(target)
 
 
 def _memory_file(name: str, content: bytes) -> int:

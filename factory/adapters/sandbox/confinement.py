@@ -7,7 +7,6 @@ stage use the same value, so what was proved is what is in force. Does not know 
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from factory.adapters.fs_guard import make_folder, remove_tree
-from factory.adapters.sandbox import layout, plain_words, seccomp, system_view, wire
+from factory.adapters.sandbox import layout, own_user, plain_words, seccomp, system_view, wire
 from factory.adapters.sandbox.bubblewrap import (
     EPOCH,
     HOME,
@@ -28,6 +27,7 @@ from factory.adapters.sandbox.bubblewrap import (
     command,
 )
 from factory.adapters.sandbox.host import Bubblewrap, acts_as_root, sandbox_owner
+from factory.adapters.sandbox.own_user import OwnUser
 from factory.adapters.sandbox.python_env import Interpreter, PythonView
 from factory.model.config import Backend
 from factory.model.layer import LayerKind
@@ -50,12 +50,24 @@ _FOR_BUBBLEWRAP = {"/dev": "/dev", "/proc": "/proc"}
 class Folders:
     """What a stage shows at /workspace: read-only folders (topmost first) under a private layer, or one writable.
 
-    `scratch` is where a backend without mounts of its own has /tmp and home.
+    `scratch` is where a backend without mounts of its own has /tmp and home; `user` is the stage's own, where
+    it has one.
     """
 
     lowers: tuple[Path, ...] = ()
     writable: Path | None = None
     scratch: Path | None = None
+    user: OwnUser | None = None
+
+    @property
+    def owner(self) -> tuple[int, int]:
+        """The uid and gid that the stage runs as."""
+        return (self.user.uid, self.user.uid) if self.user is not None else sandbox_owner()
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Descriptors that the supervisor keeps until no process of the stage is left."""
+        return (self.user.lock.fileno(),) if self.user is not None else ()
 
     @property
     def kind(self) -> LayerKind:
@@ -137,13 +149,20 @@ class Confinement:
         return plain_words.landlock_words(self.view, environment)
 
 
-def make_scratch(workspace: Path) -> Path:
-    """An empty folder beside a workspace, the packs' user's own."""
-    folder = workspace.with_name(f".scratch-{workspace.name}")
-    remove_tree(folder)
-    make_folder(folder)
-    os.chown(folder, *sandbox_owner())
-    return folder
+def without_mounts(workspace: Path) -> Folders:
+    """A workspace as it is, an empty folder beside it, and where we are root a user who owns just these.
+
+    Raises StageUnavailable.
+    """
+    scratch = workspace.with_name(f".scratch-{workspace.name}")
+    remove_tree(scratch)
+    make_folder(scratch)
+    if not acts_as_root():
+        return Folders(writable=workspace, scratch=scratch)
+    user = own_user.take()
+    user.give(workspace)
+    user.give(scratch)
+    return Folders(writable=workspace, scratch=scratch, user=user)
 
 
 def shown_as(folders: Folders) -> tuple[tuple[str, str], ...]:
@@ -163,7 +182,10 @@ def plan(
     folders: Folders, limits: Limits, network: bool = False, files: tuple[tuple[str, str], ...] = ()
 ) -> wire.Message:
     """What one stage has of its own; `network` tells that it gets a listener for the egress proxy."""
+    uid, gid = folders.owner
     return {
+        "uid": uid,
+        "gid": gid,
         "lowers": [str(path) for path in folders.lowers],
         "writable": str(folders.writable or ""),
         "scratch": str(folders.scratch or ""),

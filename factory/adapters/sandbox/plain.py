@@ -4,9 +4,9 @@
 at all, for containers: the command's first process gives up files, network and system calls by itself.
 Runs inside the supervisor; stdlib only. Does not know what a command means.
 
-As root everything runs as another user. Where that user cannot reach what a command needs (an interpreter below a
-root-only home), and the kernel lets root mount, the supervisor keeps a mount namespace of its own in
-which just that is reachable, at the same paths.
+As root everything runs as another user, with Landlock alone as one of each stage's own. Where that user cannot
+reach what a command needs (an interpreter below a root-only home), and the kernel lets root mount, the
+supervisor keeps a mount namespace of its own in which just that is reachable, at the same paths.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Landlocked(Command):
 
     def start(self) -> int:
         """Fork; never returns in the child."""
-        most = bounds.tasks_of_user() + self.plan["processes"] + _ROOM_FOR_OTHERS
+        most = self.plan["processes"] + self._others()
         child = os.fork()
         if child == 0:
             try:
@@ -149,6 +149,10 @@ class Landlocked(Command):
             finally:
                 os._exit(_FAILED)
         return child
+
+    def _others(self) -> int:
+        """Processes of the same user that are not the command's: where the stage has its own, just this one."""
+        return 1 if self.plan["as_root"] else bounds.tasks_of_user() + _ROOM_FOR_OTHERS
 
     def _become_the_command(self, most: int) -> None:
         os.setsid()

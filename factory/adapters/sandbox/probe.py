@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from factory.adapters.fs_guard import remove_tree
-from factory.adapters.sandbox import confine, host, landlock, promise
+from factory.adapters.sandbox import confine, host, landlock, own_user, promise
 from factory.adapters.sandbox.bounds import OPEN_FILES
 from factory.adapters.sandbox.bubblewrap import CONSTANT_ENVIRONMENT
 from factory.adapters.sandbox.command import GRACE, SAMPLE
-from factory.adapters.sandbox.confinement import Confinement, Folders, Request, inodes_of, make_scratch, plan
+from factory.adapters.sandbox.confinement import Confinement, Folders, Request, inodes_of, plan, without_mounts
 from factory.adapters.sandbox.link import Launcher, RawOutcome, StageLink, StageUnavailable
 from factory.model.config import Backend
 from factory.model.errors import InternalError
@@ -121,7 +121,6 @@ def probe_network(launcher: Launcher, used: Confinement, cache: Path) -> tuple[P
 
 
 def _facts(used: Confinement) -> dict[str, str]:
-    as_root = host.acts_as_root()
     version = landlock.abi()
     return {
         **(host.identity(used.bubblewrap) if used.bubblewrap is not None else {}),
@@ -131,12 +130,20 @@ def _facts(used: Confinement) -> dict[str, str]:
         "landlock_abi": str(version),
         "landlock": landlock.refused(version) or "none",
         "seccomp_sha256": used.filter_digest,
-        "user": f"dropped from root to {host.SANDBOX_ID}" if as_root else "an ordinary user, as the orchestrator",
+        "user": _user(used),
         "limits": f"memory: looked at every {SAMPLE:g} s; grace: {GRACE:g} s; open files: {OPEN_FILES}; no core",
         "mounts": ", ".join(f"{mount.inside} ro" for mount in used.view.mounts) + ", /workspace rw, /tmp rw, home rw",
         "memory": "watchdog",
         "disk": "quota" if used.overlay else "file size only",
     }
+
+
+def _user(used: Confinement) -> str:
+    if not host.acts_as_root():
+        return "an ordinary user, as the orchestrator"
+    if used.backend is Backend.LANDLOCK:
+        return f"dropped from root to one of each stage's own, from {own_user.FIRST}"
+    return f"dropped from root to {host.SANDBOX_ID}"
 
 
 def _nothing_given(backend: str, why: str, facts: dict[str, str]) -> Enforcement:
@@ -160,7 +167,9 @@ def _observe(launcher: Launcher, used: Confinement, place: Path) -> _Seen:
     folders = _lay_out(place, used)
     with ExitStack() as opened:
         ask, datagrams = _set_bait(place, used, opened)
-        link = launcher.open_stage(plan(folders, _LIMITS))
+        if folders.user is not None:
+            opened.callback(folders.user.close)
+        link = launcher.open_stage(plan(folders, _LIMITS), folders.held)
         opened.callback(link.close)
         run = partial(_run, link, used.request(folders, _LIMITS.disk))
         told = _ask(run, ask)
@@ -181,10 +190,11 @@ def _lay_out(place: Path, used: Confinement) -> Folders:
     (place / "canary").write_text("a probe must not read this\n", "ascii")
     for path in (workspace, program):
         os.chmod(path, 0o755)
+    for path in (workspace, program, place / "canary"):  # as all that packs share belongs to this user
         os.chown(path, *host.sandbox_owner())
     if used.overlay:
         return Folders(lowers=(workspace,))
-    return Folders(writable=workspace, scratch=make_scratch(workspace) if used.backend is Backend.LANDLOCK else None)
+    return without_mounts(workspace) if used.backend is Backend.LANDLOCK else Folders(writable=workspace)
 
 
 def _set_bait(place: Path, used: Confinement, opened: ExitStack) -> tuple[dict[str, Any], socket.socket]:

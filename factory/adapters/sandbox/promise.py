@@ -12,6 +12,8 @@ from factory.adapters.sandbox.confinement import Confinement
 from factory.model.config import Backend
 from factory.model.properties import Property
 
+_BY_SUPERVISOR = (Property.NO_SURVIVORS, Property.MEMORY_BOUNDED, Property.TIME_BOUNDED, Property.OUTPUT_BOUNDED)
+_SIGNALS = "this kernel's Landlock does not keep a pack from signalling its supervisor"
 _NO_QUOTA = "a plain folder has no quota; only the size of each file is bounded"
 
 
@@ -29,8 +31,9 @@ def _of_landlock(version: int) -> dict[Property, str]:
     lacks = {
         Property.FS_READ_SCOPED: "no content outside can be read, but the kind, size and times of a file whose name "
         "is known can",
-        Property.PIDS_BOUNDED: "the bound is shared with all other processes of the user that packs run as",
     }
+    if not host.acts_as_root():
+        lacks[Property.PIDS_BOUNDED] = "the bound is shared with all other processes of the orchestrator's own user"
     if version < landlock.TRUNCATION:
         lacks[Property.FS_WRITE_SCOPED] = "this kernel's Landlock does not refuse truncation"
     elif not host.acts_as_root():
@@ -39,5 +42,5 @@ def _of_landlock(version: int) -> dict[Property, str]:
             "extended attributes of that user's files"
         )
     if version < landlock.SCOPES:
-        lacks[Property.NO_SURVIVORS] = "this kernel's Landlock does not keep a pack from signalling its supervisor"
+        lacks |= dict.fromkeys(_BY_SUPERVISOR, _SIGNALS)
     return lacks

@@ -103,7 +103,7 @@ _JUDGED: Calls = {
 
 # Where no namespace stands beside: what is shared with every process of this host, and what acts on others of the user.
 _SHARED: Calls = {
-    "shmget": (29, 194), "shmat": (30, 196), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
+    "shmget": (29, 194), "shmat": (30, 196), "mq_open": (240, 180),
     "socket": (41, 198),
 }  # fmt: skip
 # Allowed on the caller alone: arguments that must have these values.

@@ -27,7 +27,8 @@ _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings 
 def supervise(requests: socket.socket, template: wire.Message, taken: int) -> None:
     """Prepare as a spare, take one request, be its stage until told to end.
 
-    `requests` and `taken` are this process's own copies: a byte is written to `taken` when a
+    What comes with the request beside its own link is held until this process ends. `requests` and `taken` are this
+    process's own copies: a byte is written to `taken` when a
     request was taken, so that the launcher makes the next spare. Nothing is written when
     the orchestrator hangs up first.
     """
@@ -76,7 +77,13 @@ def _serve(control: socket.socket, plan: wire.Message, problem: str, observer: o
                 wire.send(control, {"ended": True})
                 return
             command = plain.COMMANDS.get(plan["backend"], Command)
-            wire.send(control, command(control, plan, request, descriptors, layer, observer).carry_out())
+            try:
+                told = command(control, plan, request, descriptors, layer, observer).carry_out()
+            except OSError as error:
+                bury()
+                wire.send(control, {"failed": str(error)})
+                return
+            wire.send(control, told)
     except wire.HungUp:
         bury()
 

@@ -34,6 +34,19 @@ def descendants_of(pid: int) -> list[int]:
     return found
 
 
+def is_below(ancestor: int, pid: int) -> bool:
+    """Whether `pid` is a descendant of `ancestor`, asked upwards, from each process to its parent."""
+    while pid not in {0, ancestor}:
+        pid = parent_of(pid)
+    return pid == ancestor
+
+
+def parent_of(pid: int) -> int:
+    """0 where there is none, or it is gone."""
+    words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
+    return int(words[1]) if words else 0
+
+
 def resident(pid: int) -> int:
     """Bytes that a process holds, swapped out or not, and the page tables for it; pages of files do not count."""
     total = 0
