@@ -32,6 +32,7 @@ from factory.model.egress import Connection
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.doit_table import judge_configuration
 from factory.phases.egress import reach_of
 from factory.phases.planner import PlannedPack
 from factory.phases.site import Session
@@ -164,6 +165,7 @@ def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, vis
     findings = (
         *judge_oddities(pack.id, layer.oddities),
         *judge_change(planned.rules, differences, after, links, hidden_paths(differences, visible)),
+        *judge_configuration(site.objects, pack.id, base, after),
         *judge_docs(pack, after),
     )
     collected = stage.collect(artifact_patterns.sources) if artifact_patterns.sources else ()

@@ -21,6 +21,7 @@ from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.doit_table import judge_configuration
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.reading import stacked_base
 from factory.phases.site import Site
@@ -126,6 +127,7 @@ def _judge_again(
     artifacts = [path.removeprefix("ARTIFACTS/") for path in files if path.startswith("ARTIFACTS/")]
     return [
         *judge_change(planned.rules, changes, whole, links, hidden_paths(changes, before)),
+        *judge_configuration(site.objects, planned.pack.id, stacked, whole),
         *judge_lines(planned.rules, sum(c[0] for c in counted), sum(c[1] for c in counted)),
         *judge_docs(planned.pack, whole),
         *judge_artifacts(planned.pack, artifacts, _undeclared(planned.pack, artifacts)),

@@ -20,6 +20,7 @@ from factory.model.finding import Finding
 from factory.model.names import INTEGRATOR
 from factory.model.tree import Tree
 from factory.phases import role_z
+from factory.phases.doit_table import judge_configuration
 from factory.phases.planner import Planner
 from factory.phases.recheck import Recheck
 from factory.phases.site import Integrated, Session, Site
@@ -134,6 +135,8 @@ def _hold_answer(
         result.findings.append(Finding("MERGE_DIFFERS", message, "Look at the bundles, then run again."))
     named = store.read(f"{INTEGRATOR}/DIFF.patch") or b""
     base = objects.tree_of(plan.base_commit)
+    if again.tree is not None:  # merged line by line, two tables that are fit can make one that is not
+        result.findings += judge_configuration(objects, "", base, again.tree)
     if again.tree is not None and named:
         patched = objects.apply_patch(base.oid, named)
         if patched != again.tree.oid:

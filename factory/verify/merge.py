@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from factory.verify.bundle import Bundle, carried_trees, tree_links
 from factory.verify.change import Verified, check_change
 from factory.verify.documents import FilesChanged, Merge, RunStatus
+from factory.verify.doit_table import tables_touched
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
@@ -63,7 +64,7 @@ class MergeCheck:
         self._overlaps(merge)
         self._plan(merge)
         if merge.merged_tree:
-            self._held(merge)
+            self._held(merge, status.status == "PASS")
         else:
             for name in _RESULT:
                 if self.run.read(f"{Z}/{name}") is not None:
@@ -113,16 +114,16 @@ class MergeCheck:
                 "VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", "expected what MERGE.json yields, found another text"
             )
 
-    def _held(self, merge: Merge) -> None:
+    def _held(self, merge: Merge, passed: bool) -> None:
         file = f"{Z}/CHANGES.bundle"
         try:
-            self._result(merge)
+            self._result(merge, passed)
         except Unknown as unknown:
             self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the tree {unknown}, found that it is missing")
         except (Clash, ObjectError) as error:
             self.sheet.wrong("VERIFY_OBJECTS", file, spell(str(error)))
 
-    def _result(self, merge: Merge) -> None:
+    def _result(self, merge: Merge, passed: bool) -> None:
         """Z's own telling of the change, then the tree made again."""
         changed = load(self.sheet, self.run, f"{Z}/FILES_CHANGED.json", FilesChanged)
         patch = self.run.read(f"{Z}/DIFF.patch")
@@ -142,6 +143,8 @@ class MergeCheck:
                 file = f"{Z}/CHANGES.bundle"
                 self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing")
             self._again(merge)
+        for path, clause in tables_touched(verified) if verified is not None and passed else ():
+            self.sheet.wrong("VERIFY_MERGE", f"{Z}/FILES_CHANGED.json", f"{path}: {clause}, in a run that says PASS")
 
     def _tip(self, merge: Merge, carried: Carried) -> None:
         """The result's commit, made again; and nothing carried that it does not lead to."""

@@ -22,7 +22,10 @@ _FIXED = frozenset(
     "LOGS/INDEX.json".split()
 )
 # No configuration takes these away.
-ALWAYS_PROTECTED = frozenset(".git .git/ **/.git/ .env* **/.env* dodo.py noxfile.py factory.toml .factory/".split())
+ALWAYS_PROTECTED = frozenset(
+    ".git .git/ **/.git/ .env* **/.env* dodo.py dodo.* dodo dodo/ noxfile.py __pycache__/dodo.* "
+    "doit.cfg factory.toml .factory/".split()
+)
 
 Shape = TypeVar("Shape")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from factory.verify.change import Verified
 from factory.verify.documents import ScopeLock
+from factory.verify.doit_table import tables_touched
 from factory.verify.names import folded, link_leaves, spell, why_unportable, why_unsafe
 from factory.verify.patterns import matches
 from factory.verify.trees import FOLDER, LINK, SUBMODULE, Entry, Path, Trees, joined
@@ -31,6 +32,7 @@ def breaches(lock: ScopeLock, folder: str, trees: Trees, result: str, change: Ve
         )
         if clause:
             yield spell(name), clause
+    yield from tables_touched(change)
 
 
 def _name(lock: ScopeLock, path: str, kept: bool) -> str:

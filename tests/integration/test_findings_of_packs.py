@@ -63,6 +63,25 @@ CASES: dict[str, Case] = {
             for path in (".env", "dodo.py", "FOLDER/spec.md")
         ],
     ),
+    "doit-table": (
+        steps(
+            "printf '[tool.doit.plugins.command]\\nrun = \"docs.run:Run\"\\n' >> pyproject.toml",
+            scope='scope: {allowed_paths: ["**"]}\n',
+        ),
+        None,
+        [
+            (
+                "PATH_PROTECTED pyproject.toml was changed, and [tool.doit] in it was changed; what doit loads on the "
+                "host is protected from every pack @ - > Leave [tool.doit] as it is in the base, in a file that is "
+                "valid TOML; change that table by hand, outside a pack."
+            )
+        ],
+    ),
+    "another-table": (
+        steps("echo 'version = 2' >> pyproject.toml", scope="scope: {allowed_paths: [pyproject.toml]}\n"),
+        None,
+        [],
+    ),
     "step": (
         steps("echo out; echo err >&2; exit 7", "touch docs/never"),
         None,
@@ -346,6 +365,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for path in ("old/gone", "old/tool", "old/file", "old/dir/a", "old/dir/b/c", "src/app.py"):
         here.write(path, f"{path}\n")
     here.write("LICENSE", "licence\n")
+    here.write("pyproject.toml", "[tool.doit]\nverbosity = 0\n\n[project]\nname = 'x'\n")
     for number, (slug, (task, acceptance, _)) in enumerate(CASES.items(), 1):
         here.pack(f"TASK-{number:04}-{slug}", task, acceptance)
     here.commit()

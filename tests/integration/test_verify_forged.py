@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,6 +70,14 @@ def failing(tmp_path_factory: pytest.TempPathFactory) -> Memory:
     """A run that is BLOCKED because a check failed."""
     task = "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; echo a > docs/a']\n"
     return refused(tmp_path_factory.mktemp("forged") / "failing", task, "checks: ['echo no; false']\n")
+
+
+@pytest.fixture(scope="module")
+def configured(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """A run that is BLOCKED because its pack added doit's table."""
+    run = "printf '[tool.doit]\\ndodoFile = 1\\n' > pyproject.toml"
+    task = f"scope: {{allowed_paths: [pyproject.toml]}}\nsteps: [{json.dumps(run)}]\n"
+    return refused(tmp_path_factory.mktemp("forged") / "configured", task)
 
 
 def dump(value: object) -> bytes:
@@ -215,6 +224,39 @@ def test_a_refusal_of_scope_told_as_pass_is_judged_again(outside: Memory) -> Non
     verified = as_pass(outside, changes)
     assert "VERIFY_SCOPE" in ids(verified)
     assert any("README.md" in finding.message for finding in verified.findings)
+
+
+def test_a_refusal_of_doits_table_told_as_pass_is_judged_again(configured: Memory) -> None:
+    changes, _ = upgraded(configured)
+    verified = as_pass(configured, changes)
+    clause = "expected the table tool.doit as it was, found another, in a bundle that says PASS"
+    told = [f.message for f in verified.findings if f.id == "VERIFY_SCOPE"]
+    assert told == [f"{CHANGED}: pyproject.toml: {clause}"]
+
+
+def test_a_merge_that_makes_doits_table_is_no_pass(tmp_path: Path) -> None:
+    """One pack writes its header into a string, which changes nothing; the other takes the quotes away."""
+    world = World(tmp_path)
+    world.write("factory.toml", '[integration]\noverlap = "merge"\n')
+    lines = "".join(f"# {number}\n" for number in range(1, 13))
+    world.write("pyproject.toml", f'about = """\n{lines}"""\n')
+    for folder, program in (("TASK-0001-a", "7s/.*/[tool.doit]/"), ("TASK-0002-b", "1d;14d")):
+        world.pack(
+            folder, f"scope: {{allowed_paths: [pyproject.toml]}}\nsteps: ['sed -i \"{program}\" pyproject.toml']\n"
+        )
+    world.commit()
+    run = made(world, 2)
+    assert [row["status"] for row in world.status()["packs"]] == ["PASS", "PASS"]
+    (row,) = world.status()["findings"]
+    assert (row["id"], row["pack"]) == ("PATH_PROTECTED", "")
+    assert row["message"] == (
+        "pyproject.toml was changed, and [tool.doit] in it was added; "
+        "what doit loads on the host is protected from every pack"
+    )
+    assert world.factory("verify").rc == 0
+    told = [f.message for f in verify(run, {}, status="PASS", findings=()).findings if f.id == "VERIFY_MERGE"]
+    sentence = "pyproject.toml: expected the table tool.doit as it was, found another, in a run that says PASS"
+    assert f"{Z}/FILES_CHANGED.json: {sentence}" in told
 
 
 def test_a_scope_that_was_widened_to_fit_is_held_against_the_contract(outside: Memory) -> None:
