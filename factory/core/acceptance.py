@@ -32,7 +32,14 @@ _PYTEST_NO_TESTS = 5
 _UNITTEST = re.compile(r"-m\s+unittest\b")
 _UNITTEST_RAN = re.compile(rb"^Ran (\d+) tests? in ", re.MULTILINE)
 _UNITTEST_SKIPPED = re.compile(rb"^OK \((?:[a-z ]+=\d+, )*skipped=(\d+)", re.MULTILINE)
-_PYTEST_ONLY_SKIPPED = re.compile(rb"^=* ?\d+ skipped(?:, \d+ (?:deselected|warnings?))* in ", re.MULTILINE)
+# The closing lines that say how it went; the last one counts, since a test may show those of a run of its own.
+_PYTEST_CLOSING = re.compile(
+    rb"^.*\b\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected)\b.* in \d.*$", re.MULTILINE
+)
+_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
+_PYTEST_RAN = re.compile(rb"\b[1-9]\d* (?:passed|xfailed|xpassed)\b")
+_PYTEST_FAILED = re.compile(rb"\b[1-9]\d* (?:failed|errors?)\b")
+_UNITTEST_CLOSING = re.compile(rb"^(?:OK\b|FAILED \().*$", re.MULTILINE)
 
 
 def check_record(command: Command, rc: int, ended: EndedName) -> CheckRecord:
@@ -50,7 +57,27 @@ def ran_no_test(command: Command, rc: int, log: bytes) -> bool:
         return False
     if _UNITTEST.search(command.run) is not None and not _unittest_ran(log):
         return True
-    return _RAN_NOTHING.search(log) is not None or _PYTEST_ONLY_SKIPPED.search(log) is not None
+    if _PYTEST.search(command.run) is not None and _PYTEST_RAN.search(_last(_PYTEST_CLOSING, log)) is None:
+        return True
+    return _RAN_NOTHING.search(log) is not None
+
+
+def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
+    """The closing line of a test runner that ended with 0 and says that tests failed; empty for any other."""
+    if rc != 0 or command.kind is not CommandKind.TESTS:
+        return b""
+    if _PYTEST.search(command.run) is not None:
+        closing = _last(_PYTEST_CLOSING, log)
+        return closing if _PYTEST_FAILED.search(closing) is not None else b""
+    if _UNITTEST.search(command.run) is not None:
+        closing = _last(_UNITTEST_CLOSING, log)
+        return closing if closing.startswith(b"FAILED") else b""
+    return b""
+
+
+def _last(closing: re.Pattern[bytes], log: bytes) -> bytes:
+    found = closing.findall(_COLOUR.sub(b"", log))
+    return bytes(found[-1]) if found else b""
 
 
 def _unittest_ran(log: bytes) -> bool:
@@ -77,7 +104,15 @@ def judge_command(
         )
     if ran_no_test(command, rc, log):
         message = f"{what} ran no test; a check that tests nothing accepts nothing"
-        return (Finding("CHECK_RAN_NO_TEST", message, "Point it at tests that exist.", command.location, pack.id),)
+        hint = "Point it at tests that exist."
+        if rc == 0 and _PYTEST.search(command.run) is not None:
+            hint = "Point it at tests that exist, and let pytest print its closing line (at most one -q)."
+        return (Finding("CHECK_RAN_NO_TEST", message, hint, command.location, pack.id),)
+    said = failed_by_its_word(command, rc, log)
+    if said:
+        message = f"{what} ended with 0, and its runner says: {_short(said.decode('utf-8', 'replace'))}"
+        hint = "Let the runner's own exit code through: no pipe behind it, no hook that changes it."
+        return (Finding("CHECK_FAILED", message, hint, command.location, pack.id),)
     if rc == 0:
         return ()
     kind = "STEP_FAILED" if command.kind is CommandKind.STEP else "CHECK_FAILED"

@@ -256,3 +256,55 @@ def test_an_artifact_that_is_not_normal_is_a_warning_with_its_reason() -> None:
     assert not finding.blocks
     assert other.message == "artifact b is collected as it was made: it is damaged"
     assert judge_normalized(pack(), ()) == ()
+
+
+PYTEST = replace(CHECK, run="python -m pytest -q tests")
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        (b"..\n2 passed in 0.01s\n", False),
+        (b"=== 1 passed, 1 skipped, 2 warnings in 61.20s (0:01:01) ===\n", False),
+        (b"\x1b[32m\x1b[1m1 passed\x1b[0m\x1b[32m in 0.00s\x1b[0m\n", False),
+        (b"x\n1 xfailed in 0.02s\n", False),
+        (b"", True),
+        (b"1 passed\n", True),
+        (b"tests/test_a.py: 1\n\n1 test collected in 0.00s\n", True),
+        (b"s\n3 skipped in 0.02s\n", True),
+        (b"0 passed in 0.02s\n", True),
+        (b"4 passed in 0.1s\n2 skipped in 0.1s\n", True),
+    ],
+)
+def test_pytest_must_say_that_it_ran_something(log: bytes, expected: bool) -> None:
+    assert ran_no_test(PYTEST, 0, log) is expected
+
+
+@pytest.mark.parametrize(
+    ("run", "log", "said"),
+    [
+        (PYTEST.run, b"F\n=== 1 failed, 2 passed in 0.02s ===\n", "=== 1 failed, 2 passed in 0.02s ==="),
+        (PYTEST.run, b"1 passed, 1 error in 0.02s\n", "1 passed, 1 error in 0.02s"),
+        ("python -m unittest -v | tee log", b"Ran 2 tests in 0.1s\n\nFAILED (failures=1)\n", "FAILED (failures=1)"),
+    ],
+)
+def test_a_runner_that_says_that_tests_failed_is_believed_whatever_its_code(run: str, log: bytes, said: str) -> None:
+    command = replace(CHECK, run=run)
+    (finding,) = judge(command, log=log)
+    assert (finding.id, finding.message) == (
+        "CHECK_FAILED",
+        f"tests-1 `{run}` ended with 0, and its runner says: {said}",
+    )
+    assert judge(replace(command, run="make"), log=log) == ()
+
+
+@pytest.mark.parametrize(
+    ("run", "log"),
+    [
+        (PYTEST.run, b"an inner run: 1 failed in 0.1s\n3 passed in 0.2s\n"),
+        (PYTEST.run, b"0 failed, 3 passed in 0.2s\n"),
+        ("python -m unittest", b"FAILED (errors=1)\nRan 3 tests in 0.2s\n\nOK\n"),
+    ],
+)
+def test_the_last_closing_line_counts(run: str, log: bytes) -> None:
+    assert judge(replace(CHECK, run=run), log=log) == ()
