@@ -163,14 +163,25 @@ def mark(kind: str) -> bytes:
 
 
 def straight_forms(value: bytes) -> tuple[bytes, ...]:
-    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal and escaped for JSON, longest first."""
+    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal, escaped for JSON and in UTF-16; longest
+    first."""
     quoted = b"".join(bytes((each,)) if each in _UNRESERVED else b"%%%02X" % each for each in value)
     lower = re.sub(rb"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
     wholly = b"".join(b"%%%02X" % each for each in value)
     digits = binascii.hexlify(value)
     escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"/", b"\\/")
     plain = escaped.replace(b"\\/", b"/")
-    return _longest_first((value, quoted, lower, wholly, wholly.lower(), digits, digits.upper(), escaped, plain))
+    forms = (value, quoted, lower, wholly, wholly.lower(), digits, digits.upper(), escaped, plain)
+    return _longest_first((*forms, *_wide_forms(value)))
+
+
+def _wide_forms(value: bytes) -> tuple[bytes, ...]:
+    """A text in UTF-16, either way round; none where it is no UTF-8."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return ()
+    return text.encode("utf-16-le"), text.encode("utf-16-be")
 
 
 def base64_forms(value: bytes) -> tuple[bytes, ...]:

@@ -272,3 +272,17 @@ def test_a_stream_gives_a_line_at_once() -> None:
 def test_any_bytes_have_an_answer(text: bytes) -> None:
     safe = NAMED.redact(text, cut=True)
     assert (safe.content == text) == (safe.kinds == ())
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_value_in_utf_16_is_found(encoding: str) -> None:
+    redactor = Redactor([("MY_PASSWORD", "correct-horse-bättery".encode())])
+    made = redactor.redact("say correct-horse-bättery now".encode(encoding))
+    assert made.kinds == ("value of MY_PASSWORD",)
+    assert "horse".encode("utf-16-le") not in made.content
+    assert not redactor.places("correct-horse-battery".encode(encoding))
+
+
+def test_a_value_that_is_no_text_is_still_found_as_it_is() -> None:
+    value = b"\xff\xfe\x80-no-text-at-all"
+    assert Redactor([("TOKEN", value)]).redact(b"a" + value + b"z").kinds == ("value of TOKEN",)
