@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from factory.core.narrowing import apply_differences
 from factory.core.overlap import Overlap, Selection, Touch, find_overlaps, select
-from factory.core.path_guard import display
+from factory.core.path_guard import display, fold, new_collisions
 from factory.core.planning import all_needs, canonical_order
 from factory.model.config import Overlap as OverlapPolicy
 from factory.model.evidence import OverlapRecord
 from factory.model.finding import Finding
 from factory.model.tree import Difference, Tree
+
+_ONE_SPELLING = "Spell it one way in every pack."
 
 Merge = Callable[[Tree, Tree, Tree], tuple[Tree, tuple[str, ...]]]
 
@@ -65,6 +67,9 @@ def merge_candidates(base: Tree, candidates: Iterable[Candidate], policy: Overla
         return Merged(order, None, tuple(records), selection, tuple(findings))
     contested = frozenset(pack for record in records for pack in (record.first, record.second))
     tree, findings = _unite(base, known, order, contested, policy, merge)
+    if tree is not None:
+        findings = [_collision_finding(known, order, *twins) for twins in sorted(new_collisions(base, tree))]
+        tree = None if findings else tree
     return Merged(order, tree, tuple(records), selection, tuple(findings))
 
 
@@ -92,16 +97,17 @@ def _resolve(
             records.append(_record(overlap))
             findings.append(_overlap_finding("OVERLAP", overlap))
             continue
-        conflicting = _conflicts(base, known[overlap.first], known[overlap.second], merge)
-        records.append(_record(overlap, resolved="" if conflicting else "three-way merge"))
+        ours, theirs = (apply_differences(base, known[pack].changes) for pack in (overlap.first, overlap.second))
+        tree, conflicting = merge(base, ours, theirs)
+        twins = () if conflicting else sorted(new_collisions(base, tree))
+        records.append(_record(overlap, resolved="" if conflicting or twins else "three-way merge"))
         if conflicting:
             findings.append(_conflict_finding(overlap, conflicting))
+        elif twins:
+            told = bool(_twins(overlap.path, overlap.other_path))
+            met = overlap if told else Overlap(overlap.first, overlap.second, *twins[0])
+            findings.append(_overlap_finding("OVERLAP", met))
     return records, findings
-
-
-def _conflicts(base: Tree, first: Candidate, second: Candidate, merge: Merge) -> tuple[str, ...]:
-    _, conflicting = merge(base, apply_differences(base, first.changes), apply_differences(base, second.changes))
-    return conflicting
 
 
 def _unite(
@@ -143,14 +149,38 @@ def _record(overlap: Overlap, hidden: bool = False, resolved: str = "") -> Overl
 
 def _overlap_finding(kind: str, overlap: Overlap) -> Finding:
     place = display(overlap.path)
+    hint = "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in factory.toml."
     if overlap.path != overlap.other_path:
         place += f" and {display(overlap.other_path)}"
-    return Finding(
-        kind,
-        f"{overlap.first} and {overlap.second} both change {place}",
-        "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in factory.toml.",
-        pack=overlap.second,
-    )
+    twins = _twins(overlap.path, overlap.other_path)
+    if twins:
+        place += f": {' and '.join(map(display, twins))} are one name where case or Unicode form is ignored"
+        hint = _ONE_SPELLING
+    return Finding(kind, f"{overlap.first} and {overlap.second} both change {place}", hint, pack=overlap.second)
+
+
+def _twins(path: str, other: str) -> tuple[str, ...]:
+    """The first folders, or the paths themselves, that are one when folded and not spelled alike; empty if none is."""
+    names, others = path.split("/"), other.split("/")
+    for depth, (one, two) in enumerate(zip(names, others, strict=False), 1):
+        if one != two:
+            both = ("/".join(names[:depth]), "/".join(others[:depth]))
+            return both if fold(one) == fold(two) else ()
+    return ()
+
+
+def _collision_finding(known: Mapping[str, Candidate], order: Iterable[str], path: str, other: str) -> Finding:
+    """Two names of the merged tree that are one when folded, which the overlaps did not tell."""
+    places = (f"{path}/", f"{other}/")
+    changes = {pack: known[pack].changes for pack in order}
+    packs = [
+        pack
+        for pack in changes
+        if any(change.after is not None and f"{change.path}/".startswith(places) for change in changes[pack])
+    ]
+    names = f"{display(path)} and {display(other)} are one name where case or Unicode form is ignored"
+    message = f"{' and '.join(packs) or 'the packs'} do not merge: {names}"
+    return Finding("OVERLAP", message, _ONE_SPELLING, pack=packs[-1] if packs else "")
 
 
 def _conflict_finding(overlap: Overlap, paths: tuple[str, ...]) -> Finding:

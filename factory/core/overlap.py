@@ -1,13 +1,15 @@
 """Overlap between packs: who touches what, the largest set that integrates, the smallest that does not.
 
-Paths overlap when they are equal, when one is a folder of the other, or when they are one
-after folding. Linear in the number of paths. Does not read bundles and does not merge.
+Paths overlap when they are equal, when one is a folder of the other, when they are one after
+folding, or when what they leave stands in folders that are one after folding and spelled
+differently. Linear in the number of paths. Does not read bundles and does not merge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import combinations, product
 
 from factory.core.path_guard import fold_all
 from factory.model.tree import Leaf
@@ -43,10 +45,31 @@ def find_overlaps(
     """
     listed = {pack: tuple(touches[pack]) for pack in sorted(touches)}
     folded = {pack: fold_all([touch.path for touch in listed[pack]]) for pack in listed}
-    suspects = _suspects(folded.values())
-    if not suspects:
-        return ()
     pairs: dict[tuple[str, str], Overlap] = {}
+    folders = _folders(listed.values())
+    _pair_paths(listed, folded, _suspects(folded.values(), set(folders.values())), stacked, pairs)
+    if len(set(folders.values())) < len(folders):
+        _pair_folders(listed, folders, stacked, pairs)
+    return tuple(sorted(pairs.values()))
+
+
+def _folders(listed: Iterable[tuple[Touch, ...]]) -> dict[str, str]:
+    """Every folder that a path is in, as it is spelled, to its folded form."""
+    direct = {touch.path.rpartition("/")[0] for touches in listed for touch in touches}
+    spelled = list(direct.union(*(_parents(folder) for folder in direct)))
+    return dict(zip(spelled, fold_all(spelled), strict=True))
+
+
+def _pair_paths(
+    listed: Mapping[str, tuple[Touch, ...]],
+    folded: Mapping[str, list[str]],
+    suspects: set[str],
+    stacked: frozenset[tuple[str, str]],
+    pairs: dict[tuple[str, str], Overlap],
+) -> None:
+    """Pairs that meet at one path, or where one's path is a folder of the other's."""
+    if not suspects:
+        return
     owners: dict[str, list[tuple[str, Touch]]] = {}
     for pack, keys in folded.items():
         for key, touch in zip(keys, listed[pack], strict=True):
@@ -56,13 +79,51 @@ def find_overlaps(
         for above in (key, *_parents(key)):
             if above in owners:
                 _pair_up(owners[above], owners[key], above == key, stacked, pairs)
-    return tuple(sorted(pairs.values()))
 
 
-def _suspects(folded: Collection[list[str]]) -> set[str]:
+def _pair_folders(
+    listed: Mapping[str, tuple[Touch, ...]],
+    folders: Mapping[str, str],
+    stacked: frozenset[tuple[str, str]],
+    pairs: dict[tuple[str, str], Overlap],
+) -> None:
+    """Pairs that leave something in two folders of one folder which are one when folded: each one's first path there.
+
+    Only folders of the very same folder are held against each other: where that is spelled
+    differently too, the packs meet there already.
+    """
+    for group in _beside(listed, folders):
+        for one, other in combinations(sorted(group.items()), 2):
+            for (pack, path), (beside, other_path) in product(one[1].items(), other[1].items()):
+                if pack != beside and (pack, beside) not in stacked and (beside, pack) not in stacked:
+                    (lower, at), (upper, near) = sorted(((pack, path), (beside, other_path)))
+                    pairs.setdefault((lower, upper), Overlap(lower, upper, at, near))
+
+
+def _beside(
+    listed: Mapping[str, tuple[Touch, ...]], folders: Mapping[str, str]
+) -> Iterator[Mapping[str, Mapping[str, str]]]:
+    """Folders side by side that are one when folded: of each, the packs that leave something in it, and what first."""
+    twins: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
+    for pack, touches in listed.items():
+        first: dict[str, str] = {}
+        for touch in touches:
+            if touch.after is not None:
+                folder = touch.path.rpartition("/")[0]
+                first[folder] = min(touch.path, first.get(folder, touch.path))
+        for folder, path in first.items():
+            for spelling in filter(None, (*_parents(folder), folder)):
+                group = twins.setdefault((spelling.rpartition("/")[0], folders[spelling]), {})
+                packs = group.setdefault(spelling, {})
+                packs[pack] = min(path, packs.get(pack, path))
+    for place in sorted(place for place, group in twins.items() if len(group) > 1):
+        yield twins[place]
+
+
+def _suspects(folded: Collection[list[str]], folders: set[str]) -> set[str]:
     """Folded paths that can be part of an overlap: of more than one pack, or a folder of another, or below such.
 
-    Whole sets at a time, since mostly there is none among very many.
+    `folders` are the folded folders of them all. Whole sets at a time, since mostly there is none among very many.
     """
     seen: set[str] = set()
     total = 0
@@ -77,8 +138,6 @@ def _suspects(folded: Collection[list[str]]) -> set[str]:
             own = set(keys)
             found |= met & own
             met |= own
-    folders = {key.rpartition("/")[0] for key in seen}
-    folders |= {parent for folder in folders for parent in _parents(folder)}
     above = seen & folders
     if above:
         found |= above

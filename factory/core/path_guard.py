@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 from factory.core.inert import BLANK, visible
 from factory.core.scope import Patterns, compile_patterns
@@ -197,6 +198,28 @@ def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
                 found[path] = f"{parent}/{others[0]}" if parent else others[0]
                 break
     return found
+
+
+def new_collisions(base: Tree, tree: Tree) -> Iterator[tuple[str, str]]:
+    """Paths of `tree` that stand side by side and are one when folded, where `base` does not hold both.
+
+    Folders that both hold unchanged are not read.
+    """
+    waiting: list[tuple[str, Tree | None, Tree]] = [("", base, tree)]
+    while waiting:
+        above, old, new = waiting.pop()
+        if old == new:
+            continue
+        before = old.entries if old is not None else {}
+        if len(set(fold_all(list(new.entries)))) < len(new.entries):
+            for alike in _folded_names(new).values():
+                for one, other in pairwise(alike):
+                    if one not in before or other not in before:
+                        yield above + one, above + other
+        for name, entry in new.entries.items():
+            if isinstance(entry, Tree):
+                below = before.get(name)
+                waiting.append((f"{above}{name}/", below if isinstance(below, Tree) else None, entry))
 
 
 def _folded_names(folder: object) -> dict[str, list[str]]:

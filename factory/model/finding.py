@@ -173,7 +173,7 @@ CATALOGUE: dict[str, FindingKind] = {
     "BUNDLE_DISAGREES": _error("FILES_CHANGED, DIFF.patch and the tree do not agree"),
     "BUNDLE_STATUS": _error("the status in a bundle is not what its evidence yields"),
     "HIDDEN_CHANGE": _error("the patch changes a path that FILES_CHANGED does not name"),
-    "OVERLAP": _error("two packs change the same path"),
+    "OVERLAP": _error("two packs change the same path, or names that are one on some platform"),
     "HIDDEN_OVERLAP": _error("two packs overlap in a path that only their patches show"),
     "MERGE_CONFLICT": _error("a three-way merge of two packs is not clean"),
     "MERGE_BROKEN": _error("a check that passed alone fails on the merged tree"),

@@ -17,11 +17,11 @@ from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
 from factory.verify.names import in_cell, spell
 from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
-from factory.verify.overlaps import Pair, all_needs, in_order, overlapping, selection_problem
+from factory.verify.overlaps import Pair, all_needs, grown_alike, in_order, overlapping, selection_problem
 from factory.verify.papers import load
 from factory.verify.sheet import Sheet
 from factory.verify.status import check_findings
-from factory.verify.trees import Clash, Entry, Path, Trees, Unknown
+from factory.verify.trees import Clash, Entry, Path, Trees, Unknown, joined
 
 Z = "Z_integrator"
 _RESULT = ("FILES_CHANGED.json", "DIFF.patch", "CHANGES.bundle")
@@ -142,6 +142,9 @@ class MergeCheck:
             for oid in sorted(due - carried.objects.keys()):
                 file = f"{Z}/CHANGES.bundle"
                 self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing")
+            for twin in grown_alike(self.trees, merge.merged_tree, merge.base_tree):
+                message = f"expected names of one spelling, found {spell(joined(twin))} beside one that folds alike"
+                self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE.json", message)
             self._again(merge)
         for path, clause in tables_touched(verified) if verified is not None and passed else ():
             self.sheet.wrong("VERIFY_MERGE", f"{Z}/FILES_CHANGED.json", f"{path}: {clause}, in a run that says PASS")

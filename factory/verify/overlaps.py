@@ -1,41 +1,88 @@
 """Overlaps between bundles found again, and whether a selection of packs is as large as it can be.
 
 Two packs overlap where they leave one path differently, where one leaves something at a path that is
-a folder of the other's, or where two paths are one when folded; not where one builds on the other.
+a folder of the other's, or where two paths are one when folded, or two folders in which they leave
+something; not where one builds on the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, combinations, product
 
 from factory.verify.names import folded
-from factory.verify.trees import Entry, Path, joined
+from factory.verify.trees import FOLDER, Entry, Path, Trees, joined
 
 Pair = tuple[str, str]
+Meeting = tuple[str, str, str, str]  # a pack and its path, another and its
 Edits = Mapping[Path, Entry | None]
 EXACT_UP_TO = 20
 
 
 def overlapping(edits: Mapping[str, Edits], needs: Mapping[str, frozenset[str]]) -> dict[Pair, set[tuple[str, str]]]:
     """Each overlapping pair of packs (in order) and the paths they meet at, the first pack's first."""
+    found: dict[Pair, set[tuple[str, str]]] = {}
+    for one, path, two, other in chain(_met_at_paths(edits), _met_in_folders(edits)):
+        if one != two and one not in needs[two] and two not in needs[one]:
+            (first, a), (second, b) = sorted(((one, path), (two, other)))
+            found.setdefault((first, second), set()).add((a, b))
+    return found
+
+
+def _met_at_paths(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
+    """Where two leave one path differently, or one's path is a folder of the other's."""
     places: dict[tuple[str, ...], list[tuple[str, Path, Entry | None]]] = {}
     for pack in sorted(edits):
         for path, after in edits[pack].items():
             places.setdefault(tuple(folded(joined((name,))) for name in path), []).append((pack, path, after))
-    found: dict[Pair, set[tuple[str, str]]] = {}
     for key, here in places.items():
         alike = len({(path, after) for _, path, after in here}) == 1
         for depth in range(1, len(key) + (not alike)):
+            whole = depth == len(key)
             for one, path, after in places.get(key[:depth], ()):
                 for two, other, left in here:
-                    whole = depth == len(key)
-                    if one == two or one in needs[two] or two in needs[one]:
-                        continue
-                    if (whole and (path, after) == (other, left)) or (not whole and after is None):
-                        continue
-                    (first, a), (second, b) = sorted(((one, joined(path)), (two, joined(other))))
-                    found.setdefault((first, second), set()).add((a, b))
-    return found
+                    if (path, after) != (other, left) if whole else after is not None:
+                        yield one, joined(path), two, joined(other)
+
+
+def _met_in_folders(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
+    """Where two leave something in folders side by side that fold alike: the least path of each."""
+    inside: dict[Path, dict[bytes, dict[str, str]]] = {}
+    for pack, edited in edits.items():
+        left = {joined(path): path for path, after in edited.items() if after is not None}
+        for told in sorted(left, reverse=True):  # so that the least one stays
+            for depth, name in enumerate(left[told][:-1]):
+                inside.setdefault(left[told][:depth], {}).setdefault(name, {})[pack] = told
+    for names in inside.values():
+        for here, there in chain.from_iterable(combinations(group, 2) for group in _alike(names)):
+            for (one, path), (two, other) in product(names[here].items(), names[there].items()):
+                yield one, path, two, other
+
+
+def _alike(names: Iterable[bytes]) -> list[list[bytes]]:
+    """Those of `names` that are one when folded, together."""
+    groups: dict[str, list[bytes]] = {}
+    for name in names:
+        groups.setdefault(folded(joined((name,))), []).append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def grown_alike(trees: Trees, root: str, against: str) -> list[Path]:
+    """Paths of `root` that fold like one beside them and that `against` does not have. Raises Unknown."""
+    found: list[Path] = []
+    waiting: list[tuple[Path, str, str]] = [((), root, against)]
+    while waiting:
+        above, new, old = waiting.pop()
+        if new == old:
+            continue
+        names, known = trees.entries(new), trees.entries(old)
+        found += [(*above, name) for group in _alike(names) for name in group if name not in known]
+        for name, entry in names.items():
+            if entry.mode == FOLDER:
+                was = known.get(name)
+                below = was.oid if was is not None and was.mode == FOLDER else trees.empty
+                waiting.append(((*above, name), entry.oid, below))
+    return sorted(found)
 
 
 def all_needs(direct: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:

@@ -105,8 +105,7 @@ def test_both_read_a_scope_alike() -> None:
 def test_overlaps_are_found_by_all_alike() -> None:
     tried = met = 0
     for one, other in twins(paths()[: COUNT // 10]):
-        above, beside = one.rpartition("/")[0], other.rpartition("/")[0]
-        if path_guard.unsafe(one) or path_guard.unsafe(other) or one == other or above != beside:
+        if path_guard.unsafe(one) or path_guard.unsafe(other) or one == other:
             continue
         tried += 1
         touches = {"A-1": (Touch(one, LEAF),), "B-1": (Touch(other, Leaf(0o100644, "2" * 40)),)}

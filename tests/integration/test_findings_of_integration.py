@@ -48,9 +48,6 @@ def run(world: World, expected: int, *words: str, commit: bool = True) -> Ended:
     return ended
 
 
-SETTLE = "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in factory.toml."
-
-
 def test_an_overlap_is_blocked_with_matrix_and_sets(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.pack("TASK-0001-a", writes("docs/same", "one"))
@@ -59,7 +56,9 @@ def test_an_overlap_is_blocked_with_matrix_and_sets(tmp_path: Path) -> None:
     world.pack("TASK-0004-d", writes("docs/twin", "twin"))
     world.pack("TASK-0005-e", writes("docs/twin", "twin"))
     run(world, 2)
-    assert told(world) == [f"OVERLAP TASK-0001 and TASK-0002 both change docs/same and docs/SAME @ - > {SETTLE}"]
+    place, end = "docs/same and docs/SAME", "one name where case or Unicode form is ignored"
+    sentence = f"OVERLAP TASK-0001 and TASK-0002 both change {place}: {place} are {end}"
+    assert told(world) == [f"{sentence} @ - > Spell it one way in every pack."]
     status = world.status()
     assert status["merged_tree"] == ""
     assert status["largest_set"] == ["TASK-0001", "TASK-0003", "TASK-0004", "TASK-0005"]

@@ -10,6 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from factory.adapters.objects import GitObjects
+from factory.adapters.repository import discover
+from factory.adapters.state_store import StateStore
+from factory.core import merging
+from factory.core.evidence import parse_document
+from factory.model.evidence import PlanDocument
+from factory.phases import role_z
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.run import Verified
 from factory.verify.session import Asked, verify_at, verify_state
@@ -136,6 +143,45 @@ def test_overlaps_told_as_merged_where_policy_blocks_them_are_named(run: Memory,
     evidence, ledger = forged(run, {"attestations/policy.json": policy})
     verified = check(evidence, replace(around(ledger), elsewhere=objects))
     assert any("overlaps merged where policy blocks them" in finding.message for finding in verified.findings)
+
+
+def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the integrator that does not know the rule: it merges them, sound in itself, where no path is shared."""
+    world = World(tmp_path / "repository")
+    for number, path in enumerate(("data/a", "dATA/b", "y"), 1):
+        steps = f"steps: ['mkdir -p x/data x/dATA; echo {number} > x/{path}']\n"
+        world.pack(f"TASK-000{number}-t", f"scope: {{allowed_paths: [x/{path}]}}\n{steps}")
+    world.commit()
+    assert world.factory("oneshot").rc == 2
+    status = world.status()
+    sentence = (
+        "TASK-0001 and TASK-0002 both change x/data/a and x/dATA/b: x/data and x/dATA are one name where case or "
+    )
+    assert [row["message"] for row in status["findings"]] == [f"{sentence}Unicode form is ignored"]
+    assert (status["largest_set"], status["smallest_conflict"]) == (
+        ["TASK-0001", "TASK-0003"],
+        ["TASK-0001", "TASK-0002"],
+    )
+    (verified,) = verify_state(world.state, Asked(repository=world.root))
+    assert verified.findings == ()
+    run = world.state / "runs" / world.runs()[0]
+    honest = load(run)
+    monkeypatch.setattr(merging, "find_overlaps", lambda *_: ())
+    monkeypatch.setattr(merging, "new_collisions", lambda *_: ())
+    plan = parse_document(PlanDocument, (world.state / "state" / "plan.json").read_bytes())
+    with GitObjects(discover(world.root, "HEAD"), tmp_path / "objects") as own:
+        merge = role_z.integrate(plan, StateStore(run), own)
+    made = {name: content for name, content in load(run).files.items() if honest.files.get(name) != content}
+    assert {f"{Z}/MERGE.json", f"{Z}/CHANGES.bundle"} <= made.keys()
+    evidence, ledger = forged(honest, made, merged_tree=merge.merged_tree, overlaps=(), findings=())
+    with Elsewhere(world.root / ".git" / "objects", "sha1") as elsewhere:
+        verified = check(evidence, replace(around(ledger), elsewhere=elsewhere))
+    said = [finding.message for finding in verified.findings if finding.id == "VERIFY_MERGE"]
+    assert any("its overlapping pairs" in message for message in said)
+    for folder in ("x/data", "x/dATA"):
+        assert any(f"found {folder} beside one that folds alike" in message for message in said)
 
 
 def test_runs_that_are_blocked_copied_or_of_another_hash_are_verified(tmp_path: Path) -> None:

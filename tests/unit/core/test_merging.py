@@ -83,7 +83,62 @@ def test_an_overlap_is_said_with_both_packs_and_the_place() -> None:
 def test_an_overlap_of_two_names_shows_both_of_them() -> None:
     both = [candidate("T-1", BASE | {"N": "x"}), candidate("T-2", BASE | {"n\n": "y", "n": "y"})]
     merged = merge_candidates(tree(BASE), both, Overlap.BLOCK, never)
-    assert blocked(merged) == [("OVERLAP", "T-1 and T-2 both change N and n")]
+    why = "N and n are one name where case or Unicode form is ignored"
+    assert blocked(merged) == [("OVERLAP", f"T-1 and T-2 both change N and n: {why}")]
+    assert merged.findings[0].hint == "Spell it one way in every pack."
+
+
+TWIN_FOLDERS = "T-1 and T-2 both change x/data/a and x/dATA/b: x/data and x/dATA are one name"
+
+
+@pytest.mark.parametrize("policy", Overlap)
+def test_folders_that_are_one_when_folded_keep_both_packs_apart_whatever_the_policy(policy: Overlap) -> None:
+    """Git would merge them: no path is shared."""
+    packs = [candidate(f"T-{n}", BASE | {path: n}) for n, path in (("1", "x/data/a"), ("2", "x/dATA/b"), ("3", "y"))]
+    merged = merge_candidates(tree(BASE), packs, policy, by_lines)
+    assert blocked(merged) == [("OVERLAP", f"{TWIN_FOLDERS} where case or Unicode form is ignored")]
+    assert [(o.first, o.second, o.path, o.other_path, o.resolved) for o in merged.overlaps] == [
+        ("T-1", "T-2", "x/data/a", "x/dATA/b", "")
+    ]
+    assert merged.selection.largest == ("T-1", "T-3")
+    assert merged.selection.smallest_conflict == ("T-1", "T-2")
+
+
+def test_a_clean_merge_that_would_hold_twins_settles_nothing() -> None:
+    """They share `a`, by which they are told to overlap, and bring twins besides."""
+    packs = [candidate("T-1", BASE | {"a": "x", "q/N": ""}), candidate("T-2", BASE | {"a": "y", "q/n": ""})]
+    merged = merge_candidates(tree(BASE), packs, Overlap.MERGE, line_merge)
+    why = "q/N and q/n are one name where case or Unicode form is ignored"
+    assert blocked(merged) == [("OVERLAP", f"T-1 and T-2 both change q/N and q/n: {why}")]
+    assert [(o.path, o.resolved) for o in merged.overlaps] == [("a", "")]
+    assert merged.selection.largest == ("T-1",)
+
+
+def test_a_folder_may_be_spelled_anew_where_nothing_is_left_of_the_old_one() -> None:
+    before = {"x/data/a": "1", "y": "2"}
+    one = candidate("T-1", {"x/dATA/b": "1", "y": "2"}, before=before)
+    other = candidate("T-2", {"y": "2"}, before=before)
+    merged = merge_candidates(tree(before), [one, other], Overlap.BLOCK, never)
+    assert merged.tree == tree({"x/dATA/b": "1", "y": "2"})
+
+
+def test_a_merged_tree_with_a_new_collision_is_refused_whoever_brought_it() -> None:
+    """A merge that adds a name of its own: no pair of packs shows it. What the base holds already is none of it."""
+    held = BASE | {"K/k": "", "k/k": ""}
+    both = [
+        candidate("T-1", held | {"a": "x", "q/n": ""}, before=held),
+        candidate("T-2", held | {"a": "y"}, before=held),
+    ]
+
+    def adds(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
+        merged, _ = line_merge(base, ours, theirs)
+        return (merged.changed({"q/N": leaf("")}) if base == ours else merged), ()
+
+    assert merge_candidates(tree(held), both, Overlap.MERGE, line_merge).tree is not None
+    merged = merge_candidates(tree(held), both, Overlap.MERGE, adds)
+    why = "T-1 do not merge: q/N and q/n are one name where case or Unicode form is ignored"
+    assert blocked(merged) == [("OVERLAP", why)]
+    assert merged.findings[0].pack == "T-1"
 
 
 def test_an_overlap_that_only_the_patch_shows_is_hidden() -> None:

@@ -15,9 +15,21 @@ from factory.model.tree import Leaf
 
 ONE, OTHER = Leaf(0o100644, "1" * 40), Leaf(0o100644, "2" * 40)
 PACKS = ("A-1", "B-2", "C-3", "D-4")
-PATHS = st.sampled_from(["a", "A", "a/b", "a/B", "a/b/c", "b", "é", "e\u0301"])
+PATHS = st.sampled_from(
+    ["a", "A", "a/b", "a/B", "A/c", "a/b/c", "a/B/d", "A/b/d", "b", "é", "e\u0301", "é/a", "e\u0301/b"]
+)
 TOUCHES = st.lists(st.builds(Touch, PATHS, st.sampled_from([ONE, OTHER, None])), max_size=4, unique_by=lambda t: t.path)
 WORLD = st.dictionaries(st.sampled_from(PACKS), TOUCHES, max_size=4)
+
+
+def spelled(path: str) -> set[str]:
+    """Every folder that `path` is in."""
+    return {path[:place] for place, char in enumerate(path) if char == "/"}
+
+
+def twins(path: str, other: str) -> bool:
+    """Whether a folder of one is a folder of the other's in another spelling."""
+    return any(one != two and fold(one) == fold(two) for one, two in itertools.product(spelled(path), spelled(other)))
 
 
 def meet(one: Touch, other: Touch) -> bool:
@@ -25,6 +37,8 @@ def meet(one: Touch, other: Touch) -> bool:
     first, second = fold(one.path), fold(other.path)
     if first == second:
         return one != other
+    if one.after is not None and other.after is not None and twins(one.path, other.path):
+        return True
     above, below = (one, other) if second.startswith(first + "/") else (other, one)
     if not fold(below.path).startswith(fold(above.path) + "/"):
         return False
@@ -64,6 +78,27 @@ def test_the_same_change_is_no_overlap_and_a_folded_name_is() -> None:
     assert find_overlaps(same) == ()
     folded = {"A-1": [Touch("Readme", ONE)], "B-2": [Touch("readme", ONE)]}
     assert find_overlaps(folded) == (Overlap("A-1", "B-2", "Readme", "readme"),)
+
+
+def test_folders_of_one_folder_that_are_one_when_folded_overlap_by_the_first_path_in_each() -> None:
+    touches = {
+        "C-3": [Touch("x/e\u0301/sub/b", ONE), Touch("x/e\u0301/a", ONE), Touch("y", ONE)],
+        "A-1": [Touch("x/é/d", ONE), Touch("x/é/c", ONE)],
+        "B-2": [Touch("x/é/own/e", ONE), Touch("x/E\u0301/gone", None)],
+        "D-4": [Touch("x/é/OWN/f", ONE)],
+    }
+    assert find_overlaps(touches) == (
+        Overlap("A-1", "C-3", "x/é/c", "x/e\u0301/a"),
+        Overlap("B-2", "C-3", "x/é/own/e", "x/e\u0301/a"),
+        Overlap("B-2", "D-4", "x/é/own/e", "x/é/OWN/f"),
+        Overlap("C-3", "D-4", "x/e\u0301/a", "x/é/OWN/f"),
+    )
+    assert find_overlaps(touches, frozenset({("B-2", "D-4"), ("D-4", "C-3"), ("C-3", "A-1"), ("C-3", "B-2")})) == ()
+
+
+def test_what_is_removed_from_a_folder_makes_it_no_twin() -> None:
+    touches = {"A-1": [Touch("x/data/a", None)], "B-2": [Touch("x/dATA/b", ONE), Touch("x/data/a", None)]}
+    assert find_overlaps(touches) == ()
 
 
 def test_a_file_and_a_folder_of_one_name_overlap() -> None:
