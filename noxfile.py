@@ -68,7 +68,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def hostile(session: nox.Session) -> None:
-    """Run every hostile program as every user on every backend that this host offers; ten minutes."""
+    """Run every hostile program as every user on every backend, its teeth, and 100,000 paths; half an hour."""
     session.run("pytest", *WORKERS, "tests/hostile", *session.posargs, env={"HOSTILE_MATRIX": "1"})
 
 

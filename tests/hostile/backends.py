@@ -19,4 +19,6 @@ class Backend:
 BACKENDS = {
     "overlay": Backend({"FACTORY_BACKEND": "full", "FACTORY_ISOLATION": "overlay"}, whole=True),
     "worktree": Backend({"FACTORY_BACKEND": "full", "FACTORY_ISOLATION": "worktree"}),
+    "bubblewrap": Backend({"FACTORY_BACKEND": "bubblewrap"}),
+    "landlock": Backend({"FACTORY_BACKEND": "landlock"}),
 }

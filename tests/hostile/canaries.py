@@ -100,6 +100,7 @@ def laid(place: Path) -> Iterator[Canaries]:
         _memory(made, opened)
         _process(made, opened)
         for path in (place, *place.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)  # no mode is what keeps anybody away
             os.chown(path, *host.sandbox_owner(), follow_symlinks=False)
         made.leaked = os.open(place / "outside.txt", os.O_RDWR)
         opened.callback(os.close, made.leaked)

@@ -26,6 +26,14 @@ FOLDER = Path(__file__).with_name("programs")
 LIBRARY = FOLDER / "hostile.py"
 SECTIONS = ("git and tree", "artifacts", "processes and limits", "secrets and authority", "inputs and evidence")
 RULES = frozenset({"judge", "acceptance", "redactor", "escaping"})
+# The name of a sample, and its programs: of every property some, of every rule one.
+SAMPLE = "sample"
+SAMPLED = (
+    *("tcp_loopback", "dns_question", "files_outside", "cloud_credentials", "writes_outside", "traces_of_other_packs"),
+    *("environment_variables", "leaked_descriptors", "docker_socket", "mount_tmpfs", "user_namespace", "fork_bomb"),
+    *("memory_of_one", "disk_flood", "output_flood", "stops_everybody", "daemon_outlives"),
+    *("git_external_diff", "planted_unittest", "secret_printed", "terminal_escapes"),
+)
 LIMITS = {"timeout": "60s", "memory": "256MiB", "processes": 64, "disk": "16MiB", "output": "1MiB"}
 
 
@@ -55,40 +63,35 @@ class Program:
         return f"taskpacks/{self.pack}-{self.name.replace('_', '-')}"
 
     @property
-    def confined(self) -> bool:
-        """Whether a property of the sandbox holds it, and not a rule of the host's."""
-        return self.holds not in RULES
-
-    @property
     def pack(self) -> str:
         """The pack's id."""
         return f"HOSTILE-{names().index(self.name) + 1:03d}"
 
-    def lines(self) -> tuple[str, ...]:
+    def lines(self, scene: str = "") -> tuple[str, ...]:
         """The command lines of its steps."""
-        return tuple(self.line(str(turn)) for turn in range(1, self.steps + 1))
+        return tuple(self.line(str(turn), scene) for turn in range(1, self.steps + 1))
 
-    def line(self, turn: str) -> str:
-        """One call of it from the workspace's root."""
+    def line(self, turn: str, scene: str = "") -> str:
+        """One call of it from the workspace's root. By the word `scene` its processes are told from another's."""
         start = f"{self.folder}/{self.file.name}"
         runner = "sh" if self.file.suffix == ".sh" else "PYTHONPATH=. python -S"
-        return f"{runner} {start} {turn}"
+        return f"{runner} {start} {turn} {scene}".rstrip()
 
-    def task(self) -> dict[str, Any]:
+    def task(self, scene: str) -> dict[str, Any]:
         """Its task.yml."""
         parts = {"scope": self.scope, "artifacts": self.artifacts, "inputs": self.inputs}
         return {
             "id": self.pack,
             "title": self.threat,
             "type": "security",
-            "steps": list(self.lines()),
+            "steps": list(self.lines(scene)),
             "limits": {**LIMITS, **self.limits},
             **{name: part for name, part in parts.items() if part is not None},
         }
 
-    def acceptance(self) -> dict[str, Any]:
+    def acceptance(self, scene: str) -> dict[str, Any]:
         """Its acceptance.yml."""
-        lines = [*self.checks, *([self.line("accept")] if self.accepts else [])] or ["true"]
+        lines = [*self.checks, *([self.line("accept", scene)] if self.accepts else [])] or ["true"]
         return {"tests": [line for line in lines if "unittest" in line or "pytest" in line], "checks": _named(lines)}
 
 
@@ -117,10 +120,15 @@ def program(name: str) -> Program:
 
 
 def chosen(sample: str) -> tuple[Program, ...]:
-    """Those of a sample: `all`, `confined` (without what is held whoever the user is), or one by its name."""
-    return tuple(one for one in programs() if sample in ("all", one.name) or (sample == "confined" and one.confined))
+    """Those of a sample: `all`, `sample` (some of every property), `K-of-N` (every N-th), or one by its name."""
+    number, within, of = sample.partition("-of-")
+    if within:
+        return programs()[int(number) - 1 :: int(of)]
+    wanted = {"all": names(), SAMPLE: SAMPLED}.get(sample, (sample,))
+    return tuple(one for one in programs() if one.name in wanted)
 
 
+@cache
 def programs() -> tuple[Program, ...]:
     """All of them."""
     return tuple(map(program, names()))

@@ -1,8 +1,8 @@
 """One scene: bait on the host, a repository with a pack per program, one real `doit oneshot`, and all that it left.
 
 `python -m tests.hostile.scene USER BACKEND SAMPLE PLACE` writes PLACE/observed.json. USER is `self` or `ordinary`; the
-second gives up root for good first. SAMPLE is `all`, or `confined`: what the sandbox holds, and not a rule of the
-host's. The observation is plain values, so that tests share it. Judges nothing.
+second gives up root for good first. SAMPLE is what `declared.chosen` knows. The observation is plain values, so that
+tests share it. Judges nothing.
 """
 
 from __future__ import annotations
@@ -81,10 +81,18 @@ def made_world(root: Path, canaries: Canaries, played: tuple[Program, ...]) -> W
     for path, text in BASE.items():
         world.write(path, text)
     for program in played:
-        documents = {"task.yml": json.dumps(program.task()), "acceptance.yml": json.dumps(program.acceptance())}
+        documents = {
+            "task.yml": json.dumps(program.task(scene_of(root))),
+            "acceptance.yml": json.dumps(program.acceptance(scene_of(root))),
+        }
         for name, text in {**PROSE, **documents, program.file.name: program.file.read_text("utf-8")}.items():
             world.write(f"{program.folder}/{name}", text)
     return world
+
+
+def scene_of(root: Path) -> str:
+    """A word that is in the command lines of this scene's programs, and of no other's that runs beside it."""
+    return f"scene-{zlib.crc32(str(root).encode()):08x}"
 
 
 BASE = {
@@ -163,7 +171,7 @@ def _survivors(root: Path) -> list[str]:
     for name in filter(str.isdecimal, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-            if "taskpacks/HOSTILE-" in words or str(root) in words:
+            if scene_of(root) in words or str(root) in words:
                 found.append(words)
     return found
 

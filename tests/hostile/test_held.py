@@ -1,12 +1,11 @@
 """Every hostile program, run by the real `doit oneshot`, is held; the host is untouched, and the evidence says so.
 
-One scene per user and backend carries all programs; each has its own tests over what the scene left. By default the
-best backend is played; `nox -s hostile` plays all that this host offers.
+One scene per user and backend; each program has its own tests over what the scene left. How many scenes are played, and
+with how many programs, `extent` says.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -15,20 +14,13 @@ import pytest
 
 from tests.hostile.backends import BACKENDS
 from tests.hostile.declared import RULES, Program, chosen, names, program
+from tests.hostile.extent import SCENES
 from tests.hostile.observation import observed, shared_folder
 
 pytestmark = pytest.mark.linux
 
 long = pytest.mark.timeout(2400)  # whoever comes first plays the scene
 
-# (user, backend, programs); whoever runs the suite plays all of them.
-DEFAULT = (("self", "overlay", "all"), ("ordinary", "overlay", "confined"))
-MATRIX = tuple((user, backend, "all") for user in ("self", "ordinary") for backend in BACKENDS)
-SCENES = tuple(
-    scene
-    for scene in (MATRIX if os.environ.get("HOSTILE_MATRIX") else DEFAULT)
-    if scene[0] == "self" or os.geteuid() == 0  # who is no root has shown with `self` what an ordinary user sees
-)
 CASES = tuple((scene, one.name) for scene in SCENES for one in chosen(scene[2]))
 Scene = dict[str, Any]
 Played = tuple[str, str, str]
@@ -65,9 +57,7 @@ def test_it_is_held_and_the_evidence_says_so(played: Played, name: str, scenes: 
     assert seen, f"{one.pack} left no bundle"
     said = "".join(seen["logs"].values())
     if one.holds in lacks(scene):
-        accepted = {f["message"].split()[0] for f in scene["status"]["findings"] if f["id"] == "PROPERTY_ACCEPTED"}
-        assert one.holds in accepted
-        return
+        return  # test_what_a_backend_lacks_blocks_before_anything_runs has it
     assert "ESCAPED" not in said, said[-2000:]
     findings = seen["status"]["findings"]
     assert sorted({finding["id"] for finding in findings}) == sorted(set(one.ends)), findings
@@ -99,7 +89,8 @@ def _told(scene: Scene, one: Program, seen: Scene) -> None:
 
 @long
 def test_the_host_is_untouched(scene: Scene) -> None:
-    assert scene["touched"] == []
+    modes = {"outside.txt"} if "fs_write_scoped" in lacks(scene) else set()
+    assert set(scene["touched"]) <= modes
     assert scene["survivors"] == []
     assert scene["leaks"] == []
 
@@ -141,3 +132,7 @@ def test_what_a_backend_lacks_blocks_before_anything_runs(scene: Scene) -> None:
     assert refused["lacks"] != []
     assert refused["started"] == []
     assert all(name in refused["out"] for name in refused["lacks"])
+    accepted = [f["message"].split()[0] for f in scene["status"]["findings"] if f["id"] == "PROPERTY_ACCEPTED"]
+    assert sorted(accepted) == sorted(refused["lacks"])
+    first = scene["report"].splitlines()[:12]
+    assert any("Accepted weaker" in line and all(name in line for name in accepted) for line in first)

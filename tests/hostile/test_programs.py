@@ -8,7 +8,9 @@ import pytest
 
 from factory.model.finding import CATALOGUE
 from factory.model.properties import Property
-from tests.hostile.declared import RULES, SECTIONS, programs
+from tests.hostile.backends import BACKENDS
+from tests.hostile.declared import RULES, SAMPLE, SAMPLED, SECTIONS, chosen, names, program, programs
+from tests.hostile.extent import SCENES, WHOLE, toothed
 from tests.hostile.naive import TOOLS
 from tests.hostile.weak import PROFILES
 
@@ -39,3 +41,18 @@ def test_every_property_of_a_pack_is_tried() -> None:
 def test_every_threat_is_said_once() -> None:
     said = Counter(one.threat for one in programs())
     assert [threat for threat, count in said.items() if count > 1] == []
+
+
+def test_the_sample_has_every_property_and_every_rule() -> None:
+    sampled = [one.holds for one in chosen(SAMPLE)]
+    assert len(sampled) == len(SAMPLED)
+    assert set(sampled) == {one.holds for one in programs()}
+
+
+def test_every_program_is_played_and_every_way_to_weaken_is_shown() -> None:
+    for user, backend in {scene[:2] for scene in SCENES}:
+        played = [one.name for scene in SCENES if scene[:2] == (user, backend) for one in chosen(scene[2])]
+        assert len(played) == len(set(played))
+        assert set(played) == set(names()) or not (WHOLE or (user, backend) == ("self", "overlay"))
+    assert {backend for _, backend, _ in SCENES} == set(BACKENDS)
+    assert {program(name).weaken for name in toothed()} == {one.weaken for one in programs()}

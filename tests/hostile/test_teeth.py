@@ -1,4 +1,7 @@
-"""Every program has teeth: where its protection is taken away, or a naive tool stands in its place, it gets out."""
+"""Every program has teeth: where its protection is taken away, or a naive tool stands in its place, it gets out.
+
+Which are shown in this run, `extent` says.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ import pytest
 
 from tests.hostile import naive, weak
 from tests.hostile.canaries import Canaries, laid
-from tests.hostile.declared import LIBRARY, Program, names, program
+from tests.hostile.declared import LIBRARY, Program, program
+from tests.hostile.extent import toothed
 from tests.hostile.scene import BASE
 from tests.sandbox_kit import own
 from tests.world import World, environment
@@ -46,7 +50,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
         profiles.close()
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", toothed())
 def test_it_escapes_where_its_protection_is_missing(name: str, bench: Bench, tmp_path: Path) -> None:
     one = program(name)
     said = _weakened(one, bench, tmp_path) if one.weaken in weak.PROFILES else _naive(one, bench, tmp_path)

@@ -19,6 +19,7 @@ SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/s
 EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can hold
 
 CONSTANT_ENVIRONMENT = (
+    ("GIT_CONFIG_NOSYSTEM", "1"),  # Git ends where the host's settings are there and it may not read them
     ("HOME", HOME),
     ("LANG", "C.UTF-8"),
     ("LOGNAME", "pack"),

@@ -6,8 +6,7 @@ weaken = "network"
 
 import socket
 
-from hostile import fact, held, refused
+from hostile import converse, fact, held, refused
 
-client = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-refused("an abstract datagram socket", client.sendto, b"secret", "\0" + fact("abstract") + "-datagram")
+refused("an abstract datagram socket", converse, socket.SOCK_DGRAM, "\0" + fact("abstract") + "-datagram", b"secret")
 held()

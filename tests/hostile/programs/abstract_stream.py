@@ -6,8 +6,7 @@ weaken = "network"
 
 import socket
 
-from hostile import fact, held, refused
+from hostile import converse, fact, held, refused
 
-client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-refused("an abstract socket", client.connect, "\0" + fact("abstract"))
+refused("an abstract socket", converse, socket.SOCK_STREAM, "\0" + fact("abstract"))
 held()

@@ -7,14 +7,19 @@ weaken = "capable"
 import ctypes
 import struct
 
-from hostile import call, escaped, held
+from hostile import call, escaped, held, process_told
 
-with open("/proc/self/status", encoding="ascii") as file:
-    told = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-kept = {name: value for name, value in told.items() if name.startswith("Cap") and int(value, 16)}
+VERSION = 0x20080522
+IN_BOUNDS, AMBIENT, IS_SET = 23, 47, 1
+
+header = ctypes.create_string_buffer(struct.pack("Ii", VERSION, 0))
+told = ctypes.create_string_buffer(24)
+if call("capget", header, told)[0] != 0 or any(told.raw):
+    escaped("effective, permitted, inheritable:", told.raw.hex())
+kept = [number for number in range(64) if process_told(IN_BOUNDS, number) > 0]
+kept += [number for number in range(64) if process_told(AMBIENT, IS_SET, number) > 0]
 if kept:
-    escaped(kept)
-header = ctypes.create_string_buffer(struct.pack("Ii", 0x20080522, 0))
+    escaped("in bounds or ambient:", kept)
 wanted = ctypes.create_string_buffer(struct.pack("6I", *([0xFFFFFFFF] * 6)))
 if call("capset", header, wanted)[0] != -1:
     escaped("capset")

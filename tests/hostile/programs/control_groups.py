@@ -4,12 +4,9 @@ holds = "fs_write_scoped"
 weaken = "kernel-files"
 """
 
-import os
+from hostile import escaped, held, listed, text
 
-from hostile import escaped, held
-
-with open("/proc/self/mounts", encoding="utf-8") as file:
-    kinds = {line.split()[2] for line in file}
+kinds = {line.split()[2] for line in text("/proc/self/mounts").splitlines()}
 odd = kinds & {
     "cgroup",
     "cgroup2",
@@ -22,9 +19,8 @@ odd = kinds & {
     "efivarfs",
     "mqueue",
 }
-if odd or os.path.exists("/sys/fs"):
+if odd or listed("/sys/fs"):
     escaped("file systems of the kernel", sorted(odd))
-with open("/proc/self/cgroup", encoding="ascii") as file:
-    if any(line.rstrip().rsplit(":", 1)[1] != "/" for line in file):
-        escaped("names of control groups")
+if any(line.rsplit(":", 1)[1] != "/" for line in text("/proc/self/cgroup").splitlines()):
+    escaped("names of control groups")
 held()

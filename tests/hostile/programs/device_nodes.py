@@ -8,7 +8,7 @@ import errno
 import os
 import stat
 
-from hostile import escaped, held, refused
+from hostile import escaped, held, listed, refused
 
 known = {
     "null",
@@ -27,7 +27,7 @@ known = {
     "pts",
     "shm",
 }
-more = set(os.listdir("/dev")) - known
+more = set(listed("/dev")) - known
 if more:
     escaped("devices", sorted(more))
 for kind, device in ((stat.S_IFBLK, os.makedev(8, 0)), (stat.S_IFCHR, os.makedev(1, 1)), (stat.S_IFCHR, 0)):

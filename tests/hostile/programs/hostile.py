@@ -9,6 +9,7 @@ import ctypes
 import errno
 import json
 import os
+import socket
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -29,7 +30,7 @@ NUMBERS = {
     "clock_settime": (227, 112), "adjtimex": (159, 171), "syslog": (103, 116), "quotactl": (179, 60),
     "fanotify_init": (300, 262), "personality": (135, 92), "sethostname": (170, 161), "acct": (163, 89),
     "shmget": (29, 194), "shmat": (30, 196),
-    "msgget": (68, 186), "semget": (64, 190), "capset": (126, 91), "lsm_set_self_attr": (460, 460),
+    "msgget": (68, 186), "semget": (64, 190), "capget": (125, 90), "capset": (126, 91), "lsm_set_self_attr": (460, 460),
 }  # fmt: skip
 _COLUMN = {"x86_64": 0, "aarch64": 1}[os.uname().machine]
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -75,6 +76,28 @@ def refused(what: str, attempt: Callable[..., object], *words: Any) -> None:
     escaped(what, "gave", repr(result)[:200])
 
 
+def listed(folder: str) -> list[str]:
+    """The names in a folder; none where it is not shown."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
+
+
+def text(path: str) -> str:
+    """What a file holds; nothing where it is not shown."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def process_told(option: int, *words: int) -> int:
+    """What the kernel says of this process: prctl(2)."""
+    return _LIBC.prctl(option, *map(ctypes.c_ulong, (*words, 0, 0, 0, 0)[:4]))
+
+
 def call(name: str, *words: Any) -> tuple[int, int]:
     """One system call: (result, errno)."""
     ctypes.set_errno(0)
@@ -91,3 +114,28 @@ def filtered(name: str, *words: Any) -> None:
     result, number = call(name, *words)
     if result != -1 or number not in (errno.EPERM, errno.ENOSYS):
         escaped(name, "reached the kernel:", result, errno.errorcode.get(number, number))
+
+
+AUTHORITIES = (
+    "/var/run/docker.sock",
+    "/run/docker.sock",
+    "/run/user/1000/bus",
+    "~/.gnupg/S.gpg-agent",
+    "/run/dbus/system_bus_socket",
+)
+
+
+def authority(name: str) -> None:
+    """Neither the host's own service of that name nor any at a usual or a told place may answer."""
+    known = [fact("sockets")[name], *map(os.path.expanduser, AUTHORITIES)]
+    known += [value.split("=")[-1].split("//")[-1] for key, value in os.environ.items() if key in fact("variables")]
+    for path in known:
+        refused(f"{name} at {path}", converse, socket.SOCK_STREAM, path)
+    held()
+
+
+def converse(kind: int, path: str, said: bytes = b"") -> None:
+    """Say something to whoever listens at a path. Raises OSError where nobody can be asked."""
+    with socket.socket(socket.AF_UNIX, kind) as client:
+        client.connect(path)
+        client.send(said)

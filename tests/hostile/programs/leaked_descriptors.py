@@ -5,16 +5,26 @@ weaken = "outside"
 """
 
 import os
+import stat
 
 from hostile import escaped, held
 
-open_files = {}
-for name in os.listdir("/proc/self/fd"):
+MOST = 1024
+THERE = ("/dev/pts", "/dev/tty", "socket:")
+
+
+def target(number):
     try:
-        open_files[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+        kind = os.fstat(number).st_mode
     except OSError:
-        continue  # the one that listed the folder
-more = {number: target for number, target in open_files.items() if number > 2}
-if more or any(target.startswith(("/dev/pts", "/dev/tty", "socket:")) for target in open_files.values()):
+        return ""
+    try:
+        return os.readlink(f"/proc/self/fd/{number}")
+    except OSError:  # no such folder here
+        return "socket:" if stat.S_ISSOCK(kind) else "/dev/tty" if os.isatty(number) else "a file"
+
+
+open_files = {number: found for number in range(MOST) if (found := target(number))}
+if any(number > 2 for number in open_files) or any(found.startswith(THERE) for found in open_files.values()):
     escaped(open_files)
 held()

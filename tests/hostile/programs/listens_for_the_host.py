@@ -8,7 +8,10 @@ import socket
 
 from hostile import escaped, fact, held
 
-service = socket.create_server(("127.0.0.1", 0))
+try:
+    service = socket.create_server(("127.0.0.1", 0))
+except OSError:
+    held("nothing can listen")
 with open("/proc/net/tcp", encoding="ascii") as file:
     ports = {int(line.split()[1].split(":")[1], 16) for line in file.readlines()[1:]}
 if fact("tcp") in ports or ports != {service.getsockname()[1]}:

@@ -6,12 +6,14 @@ weaken = "network"
 
 import socket
 
-from hostile import escaped, held
+from hostile import escaped, held, text
 
-others = [name for _, name in socket.if_nameindex() if name != "lo"]
+try:
+    others = [name for _, name in socket.if_nameindex() if name != "lo"]
+except OSError:  # who can ask for no socket sees no interface
+    others = []
 if others:
     escaped("interfaces", others)
-with open("/proc/net/route", encoding="ascii") as file:
-    if len(file.readlines()) > 1:
-        escaped("there is a route")
+if len(text("/proc/net/route").splitlines()) > 1:
+    escaped("there is a route")
 held()

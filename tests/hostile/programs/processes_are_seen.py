@@ -6,9 +6,9 @@ weaken = "processes"
 
 import os
 
-from hostile import escaped, fact, held
+from hostile import escaped, fact, held, listed
 
-seen = sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+seen = sorted(int(name) for name in listed("/proc") if name.isdecimal())
 if fact("process") in seen and os.path.exists(f"/proc/{fact('process')}/comm"):
     with open(f"/proc/{fact('process')}/comm", encoding="ascii") as file:
         if file.read() == "sleep\n":

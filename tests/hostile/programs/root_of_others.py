@@ -6,9 +6,9 @@ weaken = "outside"
 
 import os
 
-from hostile import escaped, fact, held
+from hostile import escaped, fact, held, listed
 
-for name in filter(str.isdecimal, os.listdir("/proc")):
+for name in filter(str.isdecimal, listed("/proc")):
     for way in ("root", "cwd"):
         if os.path.exists(f"/proc/{name}/{way}{fact('outside')}"):
             escaped(f"/proc/{name}/{way}")

@@ -7,11 +7,11 @@ weaken = "outside"
 import os
 import subprocess
 
-from hostile import escaped, held
+from hostile import escaped, held, process_told
 
-with open("/proc/self/status", encoding="ascii") as file:
-    told = dict(line.rstrip("\n").split(":\t", 1) for line in file if ":\t" in line)
-if told["NoNewPrivs"] != "1":
+NO_NEW_PRIVILEGES = 39
+
+if process_told(NO_NEW_PRIVILEGES) != 1:
     escaped("new privileges can be had")
 for program in ("su", "mount", "passwd", "newgrp"):
     for folder in ("/usr/bin", "/bin"):

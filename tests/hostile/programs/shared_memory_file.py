@@ -6,8 +6,8 @@ weaken = "outside"
 
 import os
 
-from hostile import escaped, fact, held
+from hostile import escaped, fact, held, listed
 
-if os.path.exists(fact("shared_memory")) or os.listdir("/dev/shm"):
-    escaped(os.listdir("/dev/shm"))
+if os.path.exists(fact("shared_memory")) or listed("/dev/shm"):
+    escaped(listed("/dev/shm"))
 held()

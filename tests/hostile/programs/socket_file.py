@@ -8,6 +8,7 @@ says = []
 
 import os
 import socket
+import stat
 
 from hostile import ROOT, left
 
@@ -21,7 +22,10 @@ def write(path, content=b"x\n"):
         file.write(content)
 
 
-service = socket.socket(socket.AF_UNIX)
 os.chdir(OWN)
-service.bind("socket")
+try:
+    service = socket.socket(socket.AF_UNIX)
+    service.bind("socket")
+except OSError:  # a node that nobody serves is a socket all the same
+    os.mknod("socket", stat.S_IFSOCK | 0o600)
 left()

@@ -8,10 +8,10 @@ import os
 import subprocess
 import tempfile
 
-from hostile import ROOT, escaped, held
+from hostile import ROOT, escaped, held, listed
 
 empty = [tempfile.gettempdir(), os.path.expanduser("~"), "/dev/shm"]
-found = [f"{folder}/{name}" for folder in empty for name in os.listdir(folder)]
+found = [f"{folder}/{name}" for folder in empty for name in listed(folder)]
 if found:
     escaped(found)
 status = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True)
