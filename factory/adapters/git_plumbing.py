@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from factory.adapters.fs_guard import make_folder, write_atomic
 from factory.adapters.git import Git, GitError
@@ -123,10 +123,21 @@ def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
     try:
         git.run("update-ref", "--no-deref", ref, new, old or "0" * len(new))
     except GitError as error:
+        found, which = error.said, "that branch"
+        if others := _in_the_way(git, ref):
+            found = f"{others[0]}, beside which Git can make no such name"
+            which = others[0].removeprefix("refs/heads/")
         raise Refusal(
             Finding(
                 "REF_MOVED",
-                f"expected {ref} at {old or 'no commit'}, found: {error.said}",
-                "look at that branch, delete it if it is not needed, and run the integration again",
+                f"expected {ref} at {old or 'no commit'}, found: {found}",
+                f"look at {which}, delete or rename it if it is not needed, and run the integration again",
             )
         ) from error
+
+
+def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:
+    """The refs whose name is a folder of `ref`, or has `ref` as a folder: Git has one of both or the other."""
+    above = [str(folder) for folder in PurePosixPath(ref).parents][:-2]
+    names = git.run("for-each-ref", "--format=%(refname)", *above, ref).out.decode("utf-8", "replace").splitlines()
+    return tuple(name for name in names if name in above or name.startswith(f"{ref}/"))

@@ -152,6 +152,7 @@ def _overlap_finding(kind: str, overlap: Overlap) -> Finding:
     hint = "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in factory.toml."
     if overlap.path != overlap.other_path:
         place += f" and {display(overlap.other_path)}"
+        hint = "Let one depend on the other (depends_on), or narrow a scope."  # no three-way merge makes both of one
     twins = _twins(overlap.path, overlap.other_path)
     if twins:
         place += f": {' and '.join(map(display, twins))} are one name where case or Unicode form is ignored"

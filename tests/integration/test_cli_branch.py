@@ -110,6 +110,23 @@ def test_branch_that_holds_something_else_stays(world: World) -> None:
     assert world.factory("integrate", "--branch").rc == 0
 
 
+def test_branch_whose_name_is_a_folder_of_the_new_one_is_named(world: World) -> None:
+    assert world.factory("oneshot").rc == 0
+    run_id = world.runs()[0]
+    for name in ("codex", f"codex/{run_id}/more"):
+        world.git("branch", name, "main")
+        ended = world.factory("integrate", "--branch")
+        assert ended.rc == 2
+        sentence, hint = ended.err.splitlines()[:2]
+        assert sentence.startswith(
+            f"REF_MOVED  expected refs/heads/codex/{run_id} at no commit, found: refs/heads/{name},"
+        )
+        assert f"look at {name}, delete or rename it" in hint
+        world.git("branch", "-m", name, "elsewhere")
+        world.git("branch", "-D", "elsewhere")
+    assert world.factory("integrate", "--branch").rc == 0
+
+
 def test_branch_is_finished_after_a_crash_between_ref_and_ledger(world: World) -> None:
     assert world.factory("integrate", "--branch").rc == 0
     ledger = world.state / "ledger.jsonl"

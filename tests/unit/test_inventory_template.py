@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import factory
+from factory.core.prose import first_line
 
 SCRIPT = Path(factory.__file__).parent / "templates" / "init" / "inventory.py"
 
@@ -41,6 +42,12 @@ def test_written_inventory_is_right_and_stays_the_same(tmp_path: Path) -> None:
     assert ".git" not in first
     (tmp_path / "new.txt").write_text("new")
     assert run(tmp_path, "check", "docs/files.md") == 1
+
+
+def test_reason_that_reports_show_is_one_whole_sentence() -> None:
+    for skeleton in ("init", "pack"):
+        reason = first_line((SCRIPT.parents[1] / skeleton / "spec.md.txt").read_text("utf-8"))
+        assert reason.endswith("."), reason
 
 
 def test_nearly_empty_folder(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_an_overlap_is_said_with_both_packs_and_the_place() -> None:
     merged = merge_candidates(tree(BASE), both, Overlap.BLOCK, never)
     assert blocked(merged) == [("OVERLAP", "T-1 and T-2 both change a")]
     assert merged.findings[0].pack == "T-2"
-    assert "depends_on" in merged.findings[0].hint
+    assert merged.findings[0].hint.endswith("or set overlap = 'merge' in factory.toml.")
     assert (merged.selection.largest, merged.selection.smallest_conflict) == (("T-1",), ("T-1", "T-2"))
 
 
@@ -86,6 +86,13 @@ def test_an_overlap_of_two_names_shows_both_of_them() -> None:
     why = "N and n are one name where case or Unicode form is ignored"
     assert blocked(merged) == [("OVERLAP", f"T-1 and T-2 both change N and n: {why}")]
     assert merged.findings[0].hint == "Spell it one way in every pack."
+
+
+def test_a_path_and_a_folder_of_it_are_not_told_to_merge() -> None:
+    both = [candidate("T-1", BASE | {"n": "x"}), candidate("T-2", BASE | {"n/x": "y"})]
+    merged = merge_candidates(tree(BASE), both, Overlap.BLOCK, never)
+    assert blocked(merged) == [("OVERLAP", "T-1 and T-2 both change n and n/x")]
+    assert merged.findings[0].hint == "Let one depend on the other (depends_on), or narrow a scope."
 
 
 TWIN_FOLDERS = "T-1 and T-2 both change x/data/a and x/dATA/b: x/data and x/dATA are one name"
