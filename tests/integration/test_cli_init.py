@@ -77,6 +77,18 @@ def test_init_then_oneshot_passes_before_and_after_committing(tmp_path: Path, na
     assert world.factory("contract").rc == 0
 
 
+def test_a_second_pack_that_adds_a_file_goes_together_with_the_first(tmp_path: Path) -> None:
+    world = Theirs(tmp_path / "r", {"README.md": "# Theirs\n"})
+    for words in (("init",), ("taskpack", "new", "TASK-0002-more", "--domain", "web")):
+        assert world.factory(*words).rc == 0
+    world.write("taskpacks/TASK-0002-more/acceptance.yml", "checks: [{name: it is there, run: test -s docs/more.md}]\n")
+    world.git("add", "-A")
+    world.git("commit", "-qm", "Two task packs")
+    ended = world.doit("oneshot")
+    assert ended.rc == 0, ended.text
+    assert last_patch(world).count("diff --git ") == 2
+
+
 def test_init_says_what_it_wrote_and_kept(tmp_path: Path) -> None:
     world = Theirs(tmp_path / "r", {"noxfile.py": "theirs\n", ".gitignore": "x\n"})
     ended = world.factory("init")

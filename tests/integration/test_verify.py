@@ -231,6 +231,29 @@ def test_what_is_no_plain_file_is_named_and_never_followed(good: Place, tmp_path
     assert "Traceback" not in done.text
 
 
+def test_a_folder_that_is_no_runs_gets_one_sentence(tmp_path: Path) -> None:
+    world = World(tmp_path / "repository")
+    done = world.factory("verify", "--path", ".")
+    assert done.rc == 2
+    assert done.out.splitlines()[1:] == [
+        "  manifests    this is no run's folder: it has no RUN_MANIFEST.json and no Z_integrator/  [VERIFY_MISSING]",
+        "NOT VERIFIED  1 finding",
+    ]
+    assert json.loads(world.factory("verify", "--path", ".", "--json").out)["status"] == "BLOCKED"
+
+
+def test_a_run_whose_manifest_was_taken_away_is_not_verified(good: Place, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    (copy / "RUN_MANIFEST.json").unlink()
+    verified = verify_at(copy, Asked())
+    assert not verified.holds
+    assert "RUN_MANIFEST.json: expected this manifest, found none" in [one.message for one in verified.findings]
+    shutil.rmtree(copy / "Z_integrator")
+    verified = verify_at(copy, Asked())
+    assert (verified.holds, verified.status, len(verified.findings)) == (False, "", 1)
+
+
 def test_the_same_as_a_task_of_doit(good: Place, tmp_path: Path) -> None:
     done = good.world.doit("verify", **good.env)
     assert done.rc == 0, done.text

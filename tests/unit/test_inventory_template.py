@@ -40,8 +40,62 @@ def test_written_inventory_is_right_and_stays_the_same(tmp_path: Path) -> None:
     assert "- only case keeps these apart: `A.txt`, `a.txt`" in first
     assert "- 1 empty file" in first
     assert ".git" not in first
-    (tmp_path / "new.txt").write_text("new")
-    assert run(tmp_path, "check", "docs/files.md") == 1
+
+
+def test_what_others_add_leaves_it_right_and_what_they_remove_does_not(tmp_path: Path) -> None:
+    sizes = {f"f{number}.{number % 40}": number for number in range(50)} | {"same.a": 90, "same.b": 90, "Same.a": 7}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(b"x" * size)
+    assert run(tmp_path, "write", "files.md") == 0
+    for number in range(12):
+        (tmp_path / f"new{number}.0").write_bytes(b"n" * 5000 * number)
+        (tmp_path / f"new.k{number}").write_text("")
+        assert run(tmp_path, "check", "files.md") == 0
+    with open(tmp_path / "f49.9", "a") as stream:
+        stream.write("grown")
+    assert run(tmp_path, "check", "files.md") == 0
+    for name in ("f49.9", "same.a", "same.b", "Same.a"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).unlink()
+        assert run(tmp_path, "check", "files.md") == 1, name
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "same.b").write_bytes(b"y" * 90)
+    assert run(tmp_path, "check", "files.md") == 1
+
+
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize(
+    ("said", "lie"),
+    [
+        ("4 files, 1,012 bytes.", "5 files, 1,012 bytes."),
+        ("4 files, 1,012 bytes.", "3 files, 1,012 bytes."),
+        ("4 files, 1,012 bytes.", "4 files, 9,012 bytes."),
+        ("4 files, 1,012 bytes.", ""),
+        ("| `.txt` | 3 |", "| `.txt` | 2 |"),
+        ("| `.txt` |", "| `.tex` |"),
+        ("| `.md` | 1 | 0 | 1,000 |\n", ""),
+        ("| `.md` | 1 | 0 | 1,000 |", "| `.md` | 1 | 7 | 1,000 |"),
+        ("`b.md`: 1,000 bytes", "`c.md`: 1,000 bytes"),
+        ("`b.md`: 1,000 bytes", "`b.md`: 1,001 bytes"),
+        ("`a.txt`, `c.txt`", "`a.txt`, `b.md`"),
+        ("- 1 empty file", "- 9 empty files"),
+        ("- 1 empty file", "- nothing else"),
+        ("## Worth a look", "## Worth a lie"),
+    ],
+)
+def test_a_wrong_inventory_is_refused_whether_or_not_files_were_added(
+    tmp_path: Path, added: bool, said: str, lie: str
+) -> None:
+    for name, content in (("a.txt", "equal\n"), ("b.md", "\0" * 1000), ("c.txt", "equal\n"), ("d.txt", "")):
+        (tmp_path / name).write_text(content)
+    assert run(tmp_path, "write", "out") == 0
+    text = (tmp_path / "out").read_text()
+    assert said in text
+    if added:
+        (tmp_path / "new.txt").write_text("new\n")
+        assert run(tmp_path, "check", "out") == 0
+    (tmp_path / "out").write_text(text.replace(said, lie))
+    assert run(tmp_path, "check", "out") == 1
 
 
 def test_reason_that_reports_show_is_one_whole_sentence() -> None:

@@ -188,7 +188,7 @@ def _last_word(verified: Verified) -> str:
     if count:
         files = len({finding.location.file for finding in verified.findings if finding.location is not None})
         noun = f"{count} finding{'' if count == 1 else 's'}"
-        return f"NOT VERIFIED  {noun} in {files} of {verified.files} files"
+        return f"NOT VERIFIED  {noun}" + (f" in {files} of {verified.files} files" if files else "")
     if not verified.status:
         return "NOT VERIFIABLE"
     count = len(verified.gaps)

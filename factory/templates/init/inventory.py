@@ -3,6 +3,9 @@
     python inventory.py write FILE
     python inventory.py check FILE
 
+A written one is right where it is what the files say, and stays so where files were added or grew since, as by
+other packs: then whatever it states has to be there still, and be no more than there is.
+
 The same files give the same bytes: no time, no host, sorted names. Reads every file once and
 follows no link. Needs nothing but Python's standard library and no network.
 """
@@ -11,10 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,11 @@ LARGEST = 10
 EQUAL = 10
 CASE_ONLY = 10
 LEFT_OUT = {".git", ".factory", "__pycache__"}
+
+HEAD = ("| kind | files | lines of text | bytes |", "|---|---:|---:|---:|")
+FIXED = {"", "# File inventory", "## Largest files", "## Worth a look", *HEAD}
+TOTAL = r"^([\d,]+) files?, ([\d,]+) bytes\.$"
+ROW = r"\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$"
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def inventory(found: list[Entry]) -> str:
     """The inventory as Markdown."""
     total = sum(each.size for each in found)
     lines = ["# File inventory", "", f"{counted(len(found), 'file')}, {total:,} bytes.", ""]
-    lines += ["| kind | files | lines of text | bytes |", "|---|---:|---:|---:|", *kinds(found)]
+    lines += [*HEAD, *kinds(found)]
     largest = sorted((each for each in found if each.size), key=lambda each: (-each.size, each.path))[:LARGEST]
     if largest:
         lines += ["", "## Largest files", "", *(f"- {shown(each.path)}: {each.size:,} bytes" for each in largest)]
@@ -87,8 +96,8 @@ def kinds(found: list[Entry]) -> Iterator[str]:
 
 def row(name: str, members: list[Entry]) -> str:
     """One row of the table."""
-    lines = sum(each.lines or 0 for each in members)
-    return f"| {name} | {len(members):,} | {lines:,} | {sum(each.size for each in members):,} |"
+    files, lines, size = sums(members)
+    return f"| {name} | {files:,} | {lines:,} | {size:,} |"
 
 
 def remarks(found: list[Entry]) -> Iterator[str]:
@@ -131,13 +140,74 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def difference(written: str, expected: str, found: list[Entry]) -> str:
+    """The first thing in a written inventory that is not so; empty where it is right, or was and files came or grew."""
+    if written == expected:
+        return ""
+    total = re.search(TOTAL, written, re.MULTILINE)
+    if total is None:
+        return "it has no total"
+    stated = tuple(map(number, total.groups()))
+    if stated == (len(found), sum(each.size for each in found)):
+        lines = zip(written.splitlines(), expected.splitlines(), strict=False)
+        return next((ascii(mine) for mine, right in lines if mine != right), "it ends elsewhere")
+    if expected.splitlines()[3:6] != written.splitlines()[3:6] or (stated[1] and "\n- `" not in written):
+        return "it is not whole"
+    rows = [tuple(map(number, row)) for row in re.findall(ROW, written, re.MULTILINE)]
+    if (sum(row[0] for row in rows), sum(row[2] for row in rows)) != stated:
+        return "its rows do not add up to its total"
+    named = set(re.findall(r"^\| `([^`]+)` \|", written, re.MULTILINE))
+    return next((ascii(line) for line in written.splitlines() if not still_so(line, found, named)), "")
+
+
+def still_so(line: str, found: list[Entry], named: set[str]) -> bool:
+    """Whether a line of an inventory is true of these files, or was before some were added or grew."""
+    if match := re.fullmatch(TOTAL, line):
+        return fits(match.groups(), (len(found), sum(each.size for each in found)))
+    if match := re.fullmatch(r"\| (?:`([^`]+)`|([\d,]+) other kinds) " + ROW, line):
+        kind, others, *counts = match.groups()
+        members = [each for each in found if (each.kind == kind if kind else each.kind not in named)]
+        return fits([others or "0", *counts], (len({each.kind for each in members}), *sums(members)))
+    if match := re.fullmatch(r"- (`[^`]+`): ([\d,]+) bytes", line):
+        return any(shown(each.path) == match[1] and each.size >= number(match[2]) for each in found)
+    if match := re.fullmatch(
+        r"- (equal content|only case keeps these apart): (`[^`]+`(?:, `[^`]+`)+)(?: and \d+ more)?", line
+    ):
+        paths = match[2].split(", ")
+        there = [each for each in found if shown(each.path) in paths]
+        alike = {each.digest if match[1] == "equal content" else each.path.casefold() for each in there}
+        return len(there) == len(paths) and len(alike) == 1
+    if match := re.fullmatch(r"- ([\d,]+) empty files?", line):
+        return number(match[1]) <= sum(each.size == 0 and each.kind != "(links)" for each in found)
+    return (
+        line in FIXED
+        or re.fullmatch(r"- \d+ more (?:groups of equal content|names that only case keeps apart)", line) is not None
+    )
+
+
+def sums(members: list[Entry]) -> tuple[int, int, int]:
+    """Files, lines of text and bytes."""
+    return len(members), sum(each.lines or 0 for each in members), sum(each.size for each in members)
+
+
+def fits(stated: Iterable[str], there: Iterable[int]) -> bool:
+    """Whether no number that is stated is more than there is."""
+    return all(number(mine) <= most for mine, most in zip(stated, there, strict=True))
+
+
+def number(text: str) -> int:
+    """`1,234`."""
+    return int(text.replace(",", ""))
+
+
 def main(words: list[str]) -> int:
     """Write or check; 0 when it is done or right."""
     if len(words) != 2 or words[0] not in ("write", "check"):
         sys.stderr.write("usage: inventory.py write|check FILE\n")
         return 64
     target = Path(words[1])
-    text = inventory(list(entries(Path(), target.as_posix())))
+    found = list(entries(Path(), target.as_posix()))
+    text = inventory(found)
     if words[0] == "write":
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
@@ -145,8 +215,9 @@ def main(words: list[str]) -> int:
     if not target.is_file():
         sys.stderr.write(f"{target} does not exist; does a .gitignore of this repository name it?\n")
         return 1
-    if target.read_text(encoding="utf-8") != text:
-        sys.stderr.write(f"{target} is not what the files say\n")
+    untrue = difference(target.read_text(encoding="utf-8"), text, found)
+    if untrue:
+        sys.stderr.write(f"{target} is not what the files say: {untrue}\n")
         return 1
     return 0
 
