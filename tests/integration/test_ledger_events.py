@@ -23,7 +23,8 @@ pytestmark = pytest.mark.linux
 
 ROOT = Path(__file__).resolve().parents[2]
 # Those of determinism and of the network have tests of their own, and so has a branch that cannot be made.
-ELSEWHERE = {"determinism.shown", "determinism.refuted", "pack.reproducible", "branch.abandoned", "egress.finished"}
+OF_THE_NETWORK = {"egress.finished", "shell.connected"}
+ELSEWHERE = {"determinism.shown", "determinism.refuted", "pack.reproducible", "branch.abandoned", *OF_THE_NETWORK}
 TASK = """
 scope: {{allowed_paths: ["docs/**"]}}
 limits: {{attempts: 2}}
