@@ -192,7 +192,7 @@ def proxy(
     """A proxy with a listener of this host."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
-    made = EgressProxy(listener, Reach(network, interceptor, (), bounds or Bounds()), outside)
+    made = EgressProxy(listener, Reach(network, interceptor=interceptor, bounds=bounds or Bounds()), outside)
     try:
         yield Client(made, port)
     finally:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 from factory.model.egress import Bounds, Reason, Request, Target
@@ -67,6 +67,7 @@ class Reach:
     """
 
     network: Network
+    _: KW_ONLY
     interceptor: Interceptor | None = None
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()

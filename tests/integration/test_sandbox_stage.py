@@ -15,13 +15,13 @@ from factory.adapters.sandbox import confine, host
 from factory.adapters.sandbox.link import Launcher, StageUnavailable
 from factory.adapters.sandbox.linux import LinuxSandbox, SandboxSetting
 from factory.adapters.sandbox.unsupported import UnconfinedSandbox
-from factory.model.config import IsolationMode
+from factory.model.config import Backend, IsolationMode
 from factory.model.errors import Refusal
 from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.model.tree import Tree, object_id
 from factory.ports.sandbox import CommandSpec, Ended
-from tests.sandbox_kit import BUBBLEWRAPS, MIB, MODES, NOTHING, Folder, own, run, sandbox, stage
+from tests.sandbox_kit import BUBBLEWRAPS, MIB, MODES, NOTHING, SMALL, Folder, own, run, sandbox, stage
 
 pytestmark = pytest.mark.linux
 
@@ -76,11 +76,21 @@ def test_files_that_are_all_hole_fill_no_memory(made: LinuxSandbox) -> None:
     assert found[2].problem == f"holds {7 << 20} bytes, more than the {2 << 20} that are left for all"
 
 
-def test_a_layer_that_says_that_it_is_larger_than_its_quota_is_not_read(tmp_path: Path) -> None:
-    with sandbox(tmp_path) as (made, _), stage(made) as opened:
-        run(opened, "for n in 1 2 3; do truncate -s 7M $n; done")
+@pytest.mark.parametrize("backend", [Backend.FULL, Backend.BUBBLEWRAP, Backend.LANDLOCK], ids=lambda each: each.value)
+def test_a_layer_that_says_that_it_is_larger_than_its_quota_is_not_read(tmp_path: Path, backend: Backend) -> None:
+    with sandbox(tmp_path, IsolationMode.AUTO, backend=backend) as (made, _), stage(made) as opened:
+        run(opened, "mkdir z; for n in 1 2 3; do truncate -s 7M z/$n; done")
         layer = opened.freeze()
-    assert [(oddity.path, oddity.finding) for oddity in layer.oddities] == [("3", "TREE_TOO_LARGE")]
+    assert [(oddity.path, oddity.finding) for oddity in layer.oddities] == [("z/3", "TREE_TOO_LARGE")]
+
+
+def test_what_a_worktree_was_given_does_not_count_against_its_quota(tmp_path: Path) -> None:
+    texts = {"large": "x" * (SMALL.disk + MIB), "a.txt": ""}
+    with sandbox(tmp_path, IsolationMode.WORKTREE, texts=texts) as (made, _), stage(made) as opened:
+        run(opened, "echo more >b.txt")
+        layer = opened.freeze()
+    assert layer.oddities == ()
+    assert [file.path for file in layer.files] == ["a.txt", "b.txt", "large"]
 
 
 def test_a_folder_that_was_emptied_and_made_again_hides_the_base(made: LinuxSandbox) -> None:

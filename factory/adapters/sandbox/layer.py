@@ -28,7 +28,8 @@ _FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 class DeadLayer:
     """`top` yields a descriptor of the private layer (the caller closes it); `lowers` are the folders below it.
 
-    `most` is the quota of the private layer: what says that it holds more is all hole, and is not read.
+    `most` is what may be written there: what says that it is more is all hole, and is not read. `given` is what lay
+    there before: a full checkout, or nothing. Both in bytes of plain files.
     """
 
     kind: LayerKind
@@ -37,11 +38,12 @@ class DeadLayer:
     most: int
     store_blob: Callable[[bytes], str]
     hash_name: str
+    given: int = 0
 
     def scan(self) -> ScannedLayer:
         """The layer's whole content, every blob stored."""
         with ExitStack() as opened:
-            most = MAX_BYTES if self.kind is LayerKind.WORKTREE else min(MAX_BYTES, self.most)
+            most = self.given + min(MAX_BYTES, self.most)
             return scan(self._open_top(opened), self.kind, self.store_blob, self.hash_name, max_bytes=most)
 
     def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
@@ -64,6 +66,17 @@ class DeadLayer:
         top = self.top()
         opened.callback(os.close, top)
         return top
+
+
+def bytes_of(folder: Path) -> int:
+    """The sizes of all plain files of a checkout that no pack has touched yet, its `.git` aside."""
+    size = 0
+    for here, folders, files in os.walk(folder):
+        if here == str(folder) and ".git" in folders:
+            folders.remove(".git")
+        found = (os.lstat(os.path.join(here, name)) for name in files)
+        size += sum(status.st_size for status in found if stat.S_ISREG(status.st_mode))
+    return size
 
 
 def open_folder(path: Path) -> int:

@@ -18,7 +18,7 @@ from factory.adapters.sandbox import confine, confinement, host, landlock, probe
 from factory.adapters.sandbox.bubblewrap import proxy_environment
 from factory.adapters.sandbox.confinement import Confinement, Folders, plan
 from factory.adapters.sandbox.host import sandbox_owner
-from factory.adapters.sandbox.layer import DeadLayer, open_again, open_folder
+from factory.adapters.sandbox.layer import DeadLayer, bytes_of, open_again, open_folder
 from factory.adapters.sandbox.link import Launcher, StageLink, StageUnavailable
 from factory.adapters.sandbox.setting import SandboxSetting, Views
 from factory.adapters.sandbox.stage import LinuxStage, WayOut
@@ -95,9 +95,9 @@ class LinuxSandbox:
             self._closed(folders)
             raise unavailable(str(error)) from error
         top = partial(open_again, link.layer) if folders.writable is None else partial(open_folder, folders.writable)
-        layer = DeadLayer(
-            folders.kind, top, folders.lowers, limits.disk, self._objects.write_blob, self._objects.hash_name
-        )
+        given = bytes_of(folders.writable) if folders.writable is not None else 0
+        store, hash_name = self._objects.write_blob, self._objects.hash_name
+        layer = DeadLayer(folders.kind, top, folders.lowers, limits.disk, store, hash_name, given)
         out = self._way_out(link, reach) if reach is not None else None
         ask = used.request(folders, limits.disk)
         shown = confinement.shown_as(folders)

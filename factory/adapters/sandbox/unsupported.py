@@ -20,7 +20,7 @@ from pathlib import Path
 
 from factory.adapters.fs_guard import remove_tree
 from factory.adapters.sandbox.bubblewrap import EPOCH
-from factory.adapters.sandbox.layer import DeadLayer, open_folder
+from factory.adapters.sandbox.layer import DeadLayer, bytes_of, open_folder
 from factory.adapters.sandbox.setting import SandboxSetting, Views
 from factory.model.egress import Connection
 from factory.model.errors import InternalError, Refusal
@@ -74,6 +74,7 @@ class UnconfinedSandbox:
             limits.disk,
             self._objects.write_blob,
             self._objects.hash_name,
+            bytes_of(folder),
         )
         python = self._setting.python or sys.executable
         return UnconfinedStage(folder, layer, Path(python).parent)
