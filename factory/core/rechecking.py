@@ -13,7 +13,7 @@ from factory.model.evidence import RecheckRecord
 from factory.model.finding import Finding
 from factory.model.pack import Command
 
-Outcome = Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
+Outcome = Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
 
 
 def classify(
@@ -21,7 +21,7 @@ def classify(
 ) -> Outcome:
     """Name an outcome. Each argument is (rc, failure signature): on the merged tree, there again, on the base."""
     if merged[0] == 0:
-        return "fixed" if base is not None and base[0] != 0 else "ok"
+        return "ok"
     if again is not None and again[0] == 0:
         return "flaky"
     if ran_nothing:
@@ -32,7 +32,7 @@ def classify(
 
 
 def judge_recheck(record: RecheckRecord, command: Command, above: bool = False) -> tuple[Finding, ...]:
-    """The finding over one outcome; none for ok, fixed and as-accepted. `above`: its culprit builds on this pack."""
+    """The finding over one outcome; none for ok and as-accepted. `above`: its culprit builds on this pack."""
     where = f"{record.label} `{record.run}` of {record.pack}"
     place = command.location
     if record.outcome == "broken" and record.culprits:

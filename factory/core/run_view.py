@@ -58,4 +58,4 @@ def excerpt(log: bytes) -> str:
 
 def good(outcome: str) -> bool:
     """Whether a re-check's outcome speaks for the merged tree."""
-    return outcome in ("ok", "fixed", "as-accepted")
+    return outcome in ("ok", "as-accepted")

@@ -244,7 +244,7 @@ class RecheckRecord(Document):
     pack: str
     label: str
     run: str
-    outcome: Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
+    outcome: Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
     rc: int
     culprits: tuple[str, ...] = ()
 

@@ -72,7 +72,7 @@ def merge_headline(result: Integrated) -> str:
     ran = [record for record in result.rechecks if record.outcome != "as-accepted"]
     same = len(result.rechecks) - len(ran)
     if ran:
-        good = sum(record.outcome in ("ok", "fixed") for record in ran)
+        good = sum(record.outcome == "ok" for record in ran)
         words.append(f"{counted(len(ran), 'check')} again on the merged tree, {good} ok")
     if same:
         words.append(f"{counted(same, 'check')} saw the same tree already")

@@ -227,7 +227,7 @@ class RecheckRow:
     pack: str
     label: str
     run: str
-    outcome: Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
+    outcome: Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
     rc: int
     culprits: Texts
 
