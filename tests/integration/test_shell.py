@@ -197,6 +197,7 @@ def test_ctrl_d_leaves_and_what_was_switched_on_is_switched_off(world: World) ->
         person.wait_until_raw(raw)
         person.ask("true")
         person.ask(r"printf '\033[?1049h\033[?25l'")
+        person.wait_for(r"TASK-0301\$ ")  # before its prompt the shell's own terminal would take it for another's
         person.type("\x04")
         assert person.end() == 0
         assert re.search(rb"\x1b\[\?1049l.*\x1b\[\?25h", person.seen, re.DOTALL)
