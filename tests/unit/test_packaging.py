@@ -169,3 +169,39 @@ def test_workflow_has_least_rights_and_pinned_actions(path: Path) -> None:
 
 def test_there_is_a_workflow() -> None:
     assert [path.name for path in WORKFLOWS] == ["factory.yml"]
+
+
+GATES = {
+    "linux": {"./dev nox -s contract", "./dev nox -s lint types floors", "./dev nox -s tests", "./dev doit oneshot"},
+    "coverage": {"./dev nox -s coverage"},
+    "windows": {
+        "./dev nox -s contract",
+        "./dev nox -s portable",
+        'code=0\n./dev doit oneshot || code=$?\ntest "$code" -eq 2\n',
+    },
+}
+
+
+def test_nothing_that_a_change_must_pass_was_taken_out_or_made_softer() -> None:
+    """The workflow, `.ci/run` and the thresholds of `noxfile.py`; whoever moves a gate says so here too."""
+    workflow = yaml.safe_load(WORKFLOWS[0].read_text("utf-8"))
+    assert workflow[True] == {"push": {"branches": ["main"]}, "pull_request": None}, "yaml reads `on` as true"
+    assert workflow["jobs"].keys() == GATES.keys()
+    for name, job in workflow["jobs"].items():
+        always = [step for step in job["steps"] if "if" not in step]
+        assert GATES[name] <= {step.get("run") for step in always}, f"{name}: a gate is missing or conditional"
+        assert not {"if", "needs", "continue-on-error"} & job.keys(), f"{name}: must run, and count, whatever happens"
+        assert not any("continue-on-error" in step for step in job["steps"]), f"{name}: a step that may fail is no gate"
+        if any("doit oneshot" in gate for gate in GATES[name]):
+            last = job["steps"][-1]
+            assert (last["if"], last["uses"].partition("@")[0]) == ("failure()", "actions/upload-artifact")
+            assert last["with"]["path"].split() == [".factory/runs/", ".factory/ledger.jsonl"]
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert "for session in lint types floors contract tests; do" in script
+    assert '--session "$session" </dev/null || failed+=("$session")' in script
+    sessions = (ROOT / "noxfile.py").read_text("utf-8")
+    assert int(re.findall(r"^PURE_PERCENT = (\d+)$", sessions, re.MULTILINE)[0]) >= 95
+    assert int(re.findall(r"^OVERALL_PERCENT = (\d+)$", sessions, re.MULTILINE)[0]) >= 85
+    assert 'PURE = "factory/model/*,factory/core/*"' in sessions
+    assert 'session.run("coverage", "report", f"--fail-under={OVERALL_PERCENT}")' in sessions
+    assert 'session.run("coverage", "report", f"--include={PURE}", f"--fail-under={PURE_PERCENT}")' in sessions
