@@ -1,4 +1,4 @@
-"""doit's tasks that look over runs: `evidence-index`, `review` and `verify`. Beside the graph, never part of a run.
+"""doit's tasks that look over runs and host: `evidence-index`, `review`, `verify`, `doctor`. Never part of a run.
 
 None is ever up to date: they look at what is there now, and are quick where nothing changed. doit
 ends with 2 for what it calls an error and 1 for a failure, so BLOCKED is told as the one and FAIL as
@@ -22,6 +22,7 @@ from factory.model.verdict import Status
 INDEX_HELP = "make the index of all runs and artifacts"
 VERIFY_HELP = "re-derive the evidence of the last run"
 REVIEW_HELP = "objective checks of the whole repository, advisory"
+DOCTOR_HELP = "measure what this host can enforce"
 
 
 def overview_tasks() -> Iterator[dict[str, Any]]:
@@ -30,6 +31,7 @@ def overview_tasks() -> Iterator[dict[str, Any]]:
         ("evidence-index", INDEX_HELP, make_index),
         ("review", REVIEW_HELP, make_review),
         ("verify", VERIFY_HELP, verify_last),
+        ("doctor", DOCTOR_HELP, examine_host),
     ):
         yield {"basename": name, "actions": [action], "doc": text, "io": {"capture": False}, "verbosity": 0}
 
@@ -47,6 +49,11 @@ def make_review() -> bool | TaskError | TaskFailed:
 def verify_last() -> bool | TaskError | TaskFailed:
     """As `factory verify`."""
     return _answered("verify", [])
+
+
+def examine_host() -> bool | TaskError | TaskFailed:
+    """As `factory doctor`."""
+    return _answered("doctor", [])
 
 
 def _answered(command: str, words: list[str]) -> bool | TaskError | TaskFailed:

@@ -349,8 +349,9 @@ def test_flag_that_fails_changes_no_verdict(world: Copied) -> None:
 
 def test_tasks_of_doit(world: Copied) -> None:
     world.settle_in()
-    ended = world.doit("evidence-index", "review")
+    ended = world.doit("evidence-index", "review", "doctor")
     assert (ended.rc, "PASS  0 errors, 0 warnings (advisory)" in ended.out) == (0, True), ended.text
+    assert ended.out.endswith("PASS  this host can enforce what is required\n")
     assert (world.state / INDEX).exists()
     assert len(world.ordered()) == 4
     both = world.doit("oneshot", "evidence-index")

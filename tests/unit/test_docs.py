@@ -234,7 +234,7 @@ def test_every_session_and_task_in_running_text_is_one() -> None:
     contributing = set(re.findall(r"`\./dev nox -s (\w+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")))
     assert contributing == sessions
     tasks = {"preflight", "launch", "bundle-validate", "integrate", "summary", "oneshot", "verify", "evidence-index"}
-    known = tasks | {"review", "list", "info", "forget", "clean"}
+    known = tasks | {"review", "doctor", "list", "info", "forget", "clean"}
     words = {word.split()[1] for word in told if re.match(r"doit [a-z]", word)}
     assert {word for word in words if "=" not in word} <= known, words - known
 
