@@ -81,8 +81,9 @@ class StillPipeline:
         return self._asked().execute(card)
 
     def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:
-        """The same last word, where all that was asked for holds; else that of the real one."""
-        if self._real is None and all(status is Status.PASS for status in selected.values()):
+        """The same last word, where everything was asked for and holds; else that of the real one."""
+        everything = selected.keys() >= {card.name for card in self._known.cards}
+        if self._real is None and everything and all(status is Status.PASS for status in selected.values()):
             self._stack.close()
             return self._known.closing
         return self._asked().close(selected, executed)

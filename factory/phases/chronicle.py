@@ -14,6 +14,7 @@ from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.phases.site import Session
+from factory.ports.pipeline import Card
 
 
 def take_run_lock(session: Session, stack: contextlib.ExitStack) -> None:
@@ -50,8 +51,14 @@ def pack_lock(session: Session, pack: str) -> Iterator[None]:
         session.record_soon("lock.released", duration_ms=session.milliseconds(locked), details=held)
 
 
-def keep_traceback(session: Session, card: str, error: Exception) -> None:
-    """Keep where a defect came from in the raw part of the run."""
+def crashed(session: Session, card: Card, error: Exception) -> tuple[Finding, ...]:
+    """The finding over a defect; where it came from is kept in the raw part of the run."""
+    message = f"{card.name} met an error of the orchestrator's own: {type(error).__name__}: {error}"
+    _keep_traceback(session, card.name, error)
+    return (Finding("CRASH", message, "Please report it with the traceback in the run folder.", pack=card.pack),)
+
+
+def _keep_traceback(session: Session, card: str, error: Exception) -> None:
     import traceback
 
     text = "".join(traceback.format_exception(error))
@@ -73,14 +80,15 @@ def preflight_ended(session: Session, status: Status, began: float, counts: dict
     )
 
 
-def bundle_refused(session: Session, pack: str, why: str) -> None:
-    """Record that a bundle was not as it was written."""
+def bundle_refused(session: Session, pack: str, why: str) -> str:
+    """Record that a bundle was not as it was written; words for the headline of the pack that runs again."""
     session.record(
         "bundle.refused",
         rc=Status.BLOCKED.exit_code,
         hashes={"manifest": _manifest(session, pack)},
         details={"pack": pack, "why": why},
     )
+    return f", run again since {why}"
 
 
 def bundle_validated(session: Session, pack: str, found: tuple[Finding, ...], began: float) -> None:

@@ -28,8 +28,9 @@ from factory.phases.cards import make_cards
 from factory.phases.carry import Carrying, carried_on
 from factory.phases.catalogue import Catalogue, read_catalogue
 from factory.phases.determinism import record_shown
+from factory.phases.known import Known
 from factory.phases.launch import launch
-from factory.phases.markers import Marker, load_marker, marker_path, not_kept, store_marker
+from factory.phases.markers import Marker, marker_path, not_kept, store_marker
 from factory.phases.planner import Planner
 from factory.phases.rest import rest_of
 from factory.phases.run_intact import Intact
@@ -56,8 +57,8 @@ class RepositoryPipeline:
         """
         self._site = site
         self._after_run, self._at_rest = after_run, at_rest
-        self._notes = notes
         self._session = Session(site, silent)
+        self._known = Known(self._session, notes)
         self._stack = contextlib.ExitStack()
         self._catalogue: Catalogue | None = None
         self._planner: Planner | None = None
@@ -116,7 +117,7 @@ class RepositoryPipeline:
 
     def holds(self, card: Card, stored: Mapping[str, object]) -> bool:
         """A stored PASS for the same key, with its target and what it points at untouched."""
-        marker = load_marker(self._site.store, card)
+        marker = self._known.marker(card)
         if marker is None or marker.status is not Status.PASS or stored.get("verdict") != Status.PASS.value:
             return False
         targets = {target: self._site.store.sha256(marker_path(card)) for target in card.targets}
@@ -164,10 +165,7 @@ class RepositoryPipeline:
         except KeyboardInterrupt:
             raise
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
-            message = f"{card.name} met an error of the orchestrator's own: {type(error).__name__}: {error}"
-            crash = Finding("CRASH", message, "Please report it with the traceback in the run folder.", pack=card.pack)
-            chronicle.keep_traceback(self._session, card.name, error)
-            status, findings, headline = Status.FAIL, (crash,), ""
+            status, findings, headline = Status.FAIL, chronicle.crashed(self._session, card, error), ""
         redactor = self._site.redactor
         return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
 
@@ -184,7 +182,7 @@ class RepositoryPipeline:
         except (Refusal, KeyError):
             key = ""  # a pack that cannot be planned has no key, and is never up to date
         run = self._carrying.run_of(card) or self._session.run_id or self._settled
-        marker = Marker(status, key, run, findings)
+        marker = Marker(status, key, run, self._known.lasting(card, findings))
         try:
             self._site.objects.settle()
             targets = dict.fromkeys(card.targets, store_marker(self._site.store, card, marker))
@@ -202,8 +200,7 @@ class RepositoryPipeline:
         began = self._site.clock.monotonic()
         enforcement = self._measured()
         found = (
-            *self._session.notes,
-            *self._notes(),
+            *self._known.look(),
             *preflight.judge_host(self._site.config, enforcement),
             *self._signing(),
             *preflight.judge_packs(self.catalogue, self.planner, self._site.config, enforcement, self._site.cloud),
@@ -217,9 +214,8 @@ class RepositoryPipeline:
         entries = self.catalogue.entries
         counts = {"packs": len(entries), "files": sum(len(entry.files) for entry in entries)}
         chronicle.preflight_ended(self._session, status, began, counts)
-        packs = len(entries)
         base = self._site.repository
-        headline = f"{counted(packs, 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
+        headline = f"{counted(len(entries), 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
         return status, found, f"{headline} · sandbox {enforcement.backend}"
 
     def _measured(self) -> Enforcement:
@@ -278,14 +274,11 @@ class RepositoryPipeline:
 
     def _altered(self, card: Card) -> str:
         """Words for a bundle that was a PASS of this very action and is not as it was written; recorded as an event."""
-        marker = self._marker(card)
+        marker = self._known.marker(card)
         if marker is None or marker.status is not Status.PASS or marker.key != self._key(card):
             return ""
         found = bundle_intact(self._site, card.pack)
-        if not found:
-            return ""
-        chronicle.bundle_refused(self._session, card.pack, found[0].message)
-        return f", run again since {found[0].message}"
+        return chronicle.bundle_refused(self._session, card.pack, found[0].message) if found else ""
 
     def _validate(self, card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         before = self.status_of(f"launch:{card.name.partition(':')[2]}")
@@ -299,22 +292,18 @@ class RepositoryPipeline:
 
     def status_of(self, name: str) -> Status:
         """The verdict of a card: of this process, or as remembered; BLOCKED where nothing is known."""
-        result = self._session.results.get(name)
-        if result is not None:
-            return result.status
         card = next((card for card in self.cards() if card.name == name), None)
-        marker = load_marker(self._site.store, card) if card is not None else None
-        return marker.status if marker is not None else Status.BLOCKED
+        return self._known.of(card)[0] if card is not None else Status.BLOCKED
 
     def _integrate(self, card: Card) -> tuple[Status, tuple[Finding, ...], str]:
-        before_this = self._marker(card)
+        before_this = self._known.marker(card)
         replaced = self._intact.replaced(before_this.run_id) if before_this is not None and before_this.run_id else ()
         self._session.ensure_run()
         below = [other.name for other in self.cards() if other.phase in ("preflight", "launch", "bundle-validate")]
         status = combine(self.status_of(name) for name in below)
         refused = self._session.refused
         packs = tuple(e.id for e in self.catalogue.entries if e.id not in refused and manifest_of(self._site, e.id))
-        launched = [(other, self._marker(other)) for other in self.cards() if other.phase == "launch"]
+        launched = [(other, self._known.marker(other)) for other in self.cards() if other.phase == "launch"]
         came = {other.pack: self._carrying.ran_in(self._session, other, marker) for other, marker in launched}
         self._integrated.came_from = integrate.copy_bundles(self._session, packs, came)
         if status is not Status.PASS:
@@ -323,9 +312,6 @@ class RepositoryPipeline:
         integrate.integrate(self._session, self.planner, plan, self._integrated)
         found = (*replaced, *self._integrated.findings)
         return of_findings(found), found, summary.merge_headline(self._integrated)
-
-    def _marker(self, card: Card) -> Marker | None:
-        return load_marker(self._site.store, card)
 
     def _summary(self, _card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         kept = self._kept_run()
@@ -337,7 +323,7 @@ class RepositoryPipeline:
 
     def _kept_run(self) -> str:
         """The finished run whose integration still holds, where nothing was executed since; else empty."""
-        marker = next((self._marker(card) for card in self.cards() if card.phase == "integrate"), None)
+        marker = next((self._known.marker(card) for card in self.cards() if card.phase == "integrate"), None)
         if self._session.run_id or "integrate" in self._session.results or marker is None:
             return ""
         return marker.run_id if marker.status is Status.PASS and self._intact.whole(marker.run_id) else ""
@@ -346,6 +332,10 @@ class RepositoryPipeline:
         run_id = self._session.ensure_run()
         self._ending = True
         self._against, self._unkept = (*self._signing(), *self._unkept), ()
+        try:
+            self._known.look_again()
+        except Refusal as refusal:
+            self._against += refusal.findings
         enforcement = summary.keep_enforcement(self._site, run_id, self._measured())
         document = summary.run_status(self, self._integrated, enforcement, asked, self._against)
         record_shown(self._session, document)
@@ -360,11 +350,7 @@ class RepositoryPipeline:
 
     def result_of(self, card: Card) -> tuple[Status, tuple[Finding, ...], bool]:
         """Verdict and findings of a card, and whether anything is known of it."""
-        result = self._session.results.get(card.name)
-        if result is not None:
-            return result.status, result.findings, True
-        marker = self._marker(card)
-        return (marker.status, marker.findings, True) if marker is not None else (Status.BLOCKED, (), False)
+        return self._known.of(card)
 
     # ── the end ──────────────────────────────────────────────────────────────
 
@@ -373,6 +359,8 @@ class RepositoryPipeline:
         try:
             if self._session.run_id and not self._ending:
                 self._settle(selected)
+            elif "integrate" not in selected:  # nothing of a run was asked for, so preflight has to speak for itself
+                self._known.look_again()
             status = combine((*selected.values(), *summary.verdict_of(self._against or self._unsignable or ())))
             closing = summary.closing(self, status, selected, executed, self._settled)
             chronicle.release_run_lock(self._session)

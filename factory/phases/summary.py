@@ -22,6 +22,7 @@ from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.phases.catalogue import Catalogue, PackEntry
 from factory.phases.determinism import shown_by
+from factory.phases.markers import load_marker
 from factory.phases.planner import Planner
 from factory.phases.reading import load_status
 from factory.phases.signing import signing_record
@@ -194,17 +195,13 @@ def closing(told: Told, status: Status, asked: Collection[str], executed: frozen
 def _closing(told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str) -> Closing:
     from factory.phases.signatures import signed_as  # late: only where something ran
 
-    packs = [card for card in told.cards() if card.phase == "launch"]
-    last = run_id or _last_run(told)
     if not run_id and told.session.run_id:
         left = f"{status.value}  the end of run {told.session.run_id} was cut off; the next run finishes it"
         return Closing(status, (*_blocking_lines(told, asked), "", left), told.session.run_id)
     if not run_id and status is not Status.PASS:
         return Closing(status, (*_blocking_lines(told, asked), "", f"{status.value}  nothing was run"))
     if not run_id:
-        count = f"{counted(len(packs), 'pack')} unchanged"
-        what = f"{last} still holds: {count}, nothing was run" if last else "nothing was run"
-        return Closing(status, (f"{status.value}  {what}",), last)
+        return _nothing_run(told, asked, executed)
     lines = [*_blocking_lines(told, asked), *_report_lines(told.site, run_id, executed)]
     report = told.site.store.root / "runs" / run_id / INTEGRATOR / "FINAL_REPORT.md"
     try:
@@ -231,8 +228,16 @@ def _report_lines(site: Site, run_id: str, executed: frozenset[str]) -> tuple[st
     return ("", *brief(status, parse_document(FilesChanged, changed) if changed is not None else None))
 
 
-def _last_run(told: Told) -> str:
-    return next((event.run_id for event in told.site.ledger.newest("integrate.finished")), "")
+def _nothing_run(told: Told, asked: Collection[str], executed: frozenset[str]) -> Closing:
+    """All that was asked for holds. Only where that is an integration is there a run to name, and it is that one's."""
+    cards = [card for card in told.cards() if card.name in asked]
+    whole = next((load_marker(told.site.store, card) for card in cards if card.phase == "integrate"), None)
+    run_id = whole.run_id if whole is not None else ""
+    packs = sum(card.phase == "launch" for card in cards)
+    unchanged = f": {counted(packs, 'pack')} unchanged" if packs else ""
+    what = f"{run_id} still holds" if run_id else f"{cards[-1].phase} holds"
+    words = _blocking_lines(told, asked) if executed or not run_id else []
+    return Closing(Status.PASS, (*words, *([""] if words else []), f"PASS  {what}{unchanged}, nothing was run"), run_id)
 
 
 def _blocking_lines(told: Told, asked: Collection[str]) -> list[str]:

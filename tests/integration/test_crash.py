@@ -149,6 +149,9 @@ def test_an_abandoned_run_is_named_in_the_next_report(fresh: World, tmp_path: Pa
     (found,) = [row for row in world.status()["findings"] if row["id"] == "RUN_ABANDONED"]
     assert found["message"] == f"run {first} ended before its report was made; what its packs finished is kept"
     assert found["hint"] == "Nothing to do; this run goes on from there."
+    assert world.doit("forget", f"launch:{PACKS[0]}-x").rc == 0
+    assert world.doit("oneshot").rc == 0
+    assert (len(world.runs()), world.findings()) == (3, []), "preflight held, and it is told once"
 
 
 def test_a_run_that_died_before_it_had_a_folder_keeps_its_id(fresh: World, tmp_path: Path) -> None:

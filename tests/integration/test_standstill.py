@@ -76,13 +76,25 @@ def at_rest(world: World) -> World:
 
 def test_a_second_start_with_nothing_to_do_looks_at_no_content_and_says_the_same(world: World) -> None:
     before = (world.root / FILE).read_bytes()
-    for words in (("oneshot",), ("-n", "2", "oneshot"), ("summary",), ("launch",)):
+    for words in (("oneshot",), ("-n", "2", "oneshot"), ("summary",)):
         ended = watched(world, *words)
         assert (ended.rc, UNCHANGED in ended.out) == (0, True), ended.text
         assert "QUICK" in ended.err, ended.err
     read = {line.removeprefix("OPENED ") for line in ended.err.splitlines() if line.startswith("OPENED")}
     assert not [path for path in read if path.startswith(("taskpacks/", ".factory/bundles", ".factory/runs"))]
     assert (world.root / FILE).read_bytes() == before
+
+
+def test_a_part_that_holds_names_no_run(world: World) -> None:
+    for phase, packs in (
+        ("preflight", ""),
+        ("launch", ": 2 packs unchanged"),
+        ("bundle-validate", ": 2 packs unchanged"),
+    ):
+        ended = world.doit(phase)
+        assert (ended.rc, ended.out) == (0, f"PASS  {phase} holds{packs}, nothing was run\n"), ended.text
+    whole = world.doit("integrate")
+    assert (whole.rc, whole.out) == (0, f"PASS  {world.runs()[-1]} {UNCHANGED}\n"), whole.text
 
 
 def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:

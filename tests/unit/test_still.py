@@ -163,3 +163,11 @@ def test_a_lock_that_another_holds_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="another run"):
         still.pipeline.begin(Silent())
     assert still.real.told == []
+
+
+def test_less_than_everything_is_no_word_for_the_whole_run(tmp_path: Path) -> None:
+    still = Still(tmp_path / "file", Real())
+    still.pipeline.begin(Silent())
+    assert still.pipeline.holds(ONE, RECORDS["launch:A"])
+    assert still.pipeline.close({"launch:A": Status.PASS}, frozenset()) == REAL
+    assert still.real.told == ["begin", "holds launch:A", "close"]
