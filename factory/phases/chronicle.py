@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 
 from factory.core.secrecy import silent
 from factory.core.status_eval import of_findings
@@ -36,9 +37,23 @@ def release_run_lock(session: Session) -> None:
         session.record("lock.released", duration_ms=held, details={"lock": "run"})
 
 
+def take_pack_lock(session: Session, pack: str, stack: contextlib.ExitStack) -> tuple[Finding, ...]:
+    """Hold the lock of one pack until `stack` ends; LOCKED, at the pack, where another process has it.
+
+    Raises Refusal where it cannot be asked for, or no run can be minted.
+    """
+    try:
+        stack.enter_context(_pack_lock(session, pack))
+    except Refusal as refusal:
+        if any(finding.id != "LOCKED" for finding in refusal.findings):
+            raise
+        return tuple(replace(finding, pack=pack) for finding in refusal.findings)
+    return ()
+
+
 @contextlib.contextmanager
-def pack_lock(session: Session, pack: str) -> Iterator[None]:
-    """Hold the lock of one pack, within a run; both ends are recorded. Raises Refusal LOCKED."""
+def _pack_lock(session: Session, pack: str) -> Iterator[None]:
+    """Both ends are recorded, within a run."""
     name, clock = f"pack-{pack}", session.site.clock
     asked = clock.monotonic()
     with session.site.locks.hold(name):

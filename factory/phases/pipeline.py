@@ -161,13 +161,20 @@ class RepositoryPipeline:
         try:
             status, findings, headline = self._execute[card.phase](card)
         except Refusal as refusal:
-            status, findings, headline = of_findings(refusal.findings), refusal.findings, ""
+            status, findings, headline = self._broken_off(card, of_findings(refusal.findings)), refusal.findings, ""
         except KeyboardInterrupt:
             raise
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
-            status, findings, headline = Status.FAIL, chronicle.crashed(self._session, card, error), ""
+            crash = chronicle.crashed(self._session, card, error)
+            status, findings, headline = self._broken_off(card, Status.FAIL), crash, ""
         redactor = self._site.redactor
         return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
+
+    def _broken_off(self, card: Card, status: Status) -> Status:
+        """A pack that did not come to its end brought no bundle: what lies there is of an earlier action."""
+        if card.phase == "launch":
+            self._session.refuse(card.pack)
+        return status
 
     def _announce(self) -> None:
         """Say who holds the run lock, once something is executed: a run that changes nothing touches no file."""
@@ -257,7 +264,10 @@ class RepositoryPipeline:
         )
         if any(finding.blocks for finding in lacking):
             return self._unlaunched(card, tuple(finding for finding in lacking if finding.blocks), "host")
-        with chronicle.pack_lock(self._session, card.pack):
+        with contextlib.ExitStack() as stack:
+            held = chronicle.take_pack_lock(self._session, card.pack, stack)
+            if held:
+                return self._unlaunched(card, held, "locked")
             carried = self._carrying.take(self._session, self.planner.planned(card.pack))
             if carried is not None:
                 return Status.PASS, (), f"{summary.pack_headline(carried)}, from a run that was cut off"
@@ -268,8 +278,7 @@ class RepositoryPipeline:
 
     def _unlaunched(self, card: Card, found: tuple[Finding, ...], why: str) -> tuple[Status, tuple[Finding, ...], str]:
         self._session.ensure_run()
-        with self._session.guard:
-            self._session.refused.add(card.pack)
+        self._session.refuse(card.pack)
         return Status.BLOCKED, found, f"not run: {why}"
 
     def _altered(self, card: Card) -> str:

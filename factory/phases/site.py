@@ -78,8 +78,8 @@ class Session:
 
     `run_event` is the id of the event that started the run, `causes` that of the last word on each pack. `soon`
     holds events that wait for the next write: by pack, and under "" those of the run itself. `refused` are packs
-    that were not let run: whatever bundle an earlier run left of them is no part of this one. `egress` has what
-    packs with network did over it, by pack.
+    that were not let run, or did not come to an end: whatever bundle an earlier run left of them is no part of this
+    one. `egress` has what packs with network did over it, by pack.
     """
 
     site: Site
@@ -115,6 +115,11 @@ class Session:
                 self.soon[""] = [replace(one, run_id=self.run_id, parent=self.run_event) for one in waiting]
                 self.site.store.write(f"runs/{self.run_id}/{STARTED_FILE}", f"{self.run_id}\n".encode())
             return self.run_id
+
+    def refuse(self, pack: str) -> None:
+        """The pack is not let run, or its run broke off: it has no part in what this run comes to."""
+        with self.guard:
+            self.refused.add(pack)
 
     def milliseconds(self, since: float) -> int:
         """Whole milliseconds since a reading of the monotonic clock."""
