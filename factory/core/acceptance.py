@@ -1,16 +1,16 @@
-"""What the outcome of a command means: findings for steps and checks, runners that ran nothing, flakiness.
+"""What the outcome of a command means: findings for steps and checks, documents and artifacts, flakiness.
 
 A log can only lower a verdict, never raise one. Does not run anything.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Literal
 
 from factory.core.evidence import sha256
 from factory.core.path_guard import display, misnamed
+from factory.core.runner_words import failed_by_its_word, is_pytest, ran_no_test
 from factory.core.scope import compile_patterns
 from factory.model.evidence import AttemptRecord, CheckRecord
 from factory.model.finding import Finding
@@ -19,71 +19,12 @@ from factory.model.tree import Tree
 
 EndedName = Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
 
-# Closing lines of runners that found nothing to run, each anchored to a whole line.
-_RAN_NOTHING = re.compile(
-    rb"^(?:Ran 0 tests in .*|=* ?no tests ran in .*|collected 0 items.*|No tests found.*"
-    rb"|testing: warning: no tests to run)$",
-    re.MULTILINE,
-)
-_PYTEST = re.compile(r"(?:^|[\s/;&|])(?:pytest|py\.test)(?:\s|$)|-m\s+pytest\b")
-_PYTEST_NO_TESTS = 5
-
-
-_UNITTEST = re.compile(r"-m\s+unittest\b")
-_UNITTEST_RAN = re.compile(rb"^Ran (\d+) tests? in ", re.MULTILINE)
-_UNITTEST_SKIPPED = re.compile(rb"^OK \((?:[a-z ]+=\d+, )*skipped=(\d+)", re.MULTILINE)
-# The closing lines that say how it went; the last one counts, since a test may show those of a run of its own.
-_PYTEST_CLOSING = re.compile(
-    rb"^.*\b\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected)\b.* in \d.*$", re.MULTILINE
-)
-_COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
-_PYTEST_RAN = re.compile(rb"\b[1-9]\d* (?:passed|xfailed|xpassed)\b")
-_PYTEST_FAILED = re.compile(rb"\b[1-9]\d* (?:failed|errors?)\b")
-_UNITTEST_CLOSING = re.compile(rb"^(?:OK\b|FAILED \().*$", re.MULTILINE)
-
 
 def check_record(command: Command, rc: int, ended: EndedName) -> CheckRecord:
     """The record of one executed command."""
     return CheckRecord(
         label=command.label, kind=command.kind.value, name=command.name, run=command.run, rc=rc, ended=ended
     )
-
-
-def ran_no_test(command: Command, rc: int, log: bytes) -> bool:
-    """Whether a test runner ended without having run a test."""
-    if rc == _PYTEST_NO_TESTS and _PYTEST.search(command.run) is not None:
-        return True
-    if rc != 0 or command.kind is not CommandKind.TESTS:
-        return False
-    if _UNITTEST.search(command.run) is not None and not _unittest_ran(log):
-        return True
-    if _PYTEST.search(command.run) is not None and _PYTEST_RAN.search(_last(_PYTEST_CLOSING, log)) is None:
-        return True
-    return _RAN_NOTHING.search(log) is not None
-
-
-def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
-    """The closing line of a test runner that ended with 0 and says that tests failed; empty for any other."""
-    if rc != 0 or command.kind is not CommandKind.TESTS:
-        return b""
-    if _PYTEST.search(command.run) is not None:
-        closing = _last(_PYTEST_CLOSING, log)
-        return closing if _PYTEST_FAILED.search(closing) is not None else b""
-    if _UNITTEST.search(command.run) is not None:
-        closing = _last(_UNITTEST_CLOSING, log)
-        return closing if closing.startswith(b"FAILED") else b""
-    return b""
-
-
-def _last(closing: re.Pattern[bytes], log: bytes) -> bytes:
-    found = closing.findall(_COLOUR.sub(b"", log))
-    return bytes(found[-1]) if found else b""
-
-
-def _unittest_ran(log: bytes) -> bool:
-    """Whether unittest says that it ran a test which was not skipped; silence says that it did not."""
-    ran = sum(int(count) for count in _UNITTEST_RAN.findall(log))
-    return ran > sum(int(count) for count in _UNITTEST_SKIPPED.findall(log))
 
 
 def judge_command(
@@ -105,7 +46,7 @@ def judge_command(
     if ran_no_test(command, rc, log):
         message = f"{what} ran no test; a check that tests nothing accepts nothing"
         hint = "Point it at tests that exist."
-        if rc == 0 and _PYTEST.search(command.run) is not None:
+        if rc == 0 and is_pytest(command):
             hint = "Point it at tests that exist, and let pytest print its closing line (at most one -q)."
         return (Finding("CHECK_RAN_NO_TEST", message, hint, command.location, pack.id),)
     said = failed_by_its_word(command, rc, log)
@@ -128,7 +69,7 @@ _LIMITS = {
 
 
 def _short(run: str, most: int = 100) -> str:
-    line = display(" ".join(run.split()))
+    line = display(" ".join(run.split())[: most + 1])  # no sign becomes shorter, and a line may be a whole log
     return line if len(line) <= most else line[: most - 1] + "…"
 
 

@@ -215,9 +215,10 @@ def plain_scalar(text: str) -> tuple[None | bool | int | float | str, str]:
 def _integer(text: str) -> tuple[int, str]:
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     too_large = f"{_clipped(text)} is beyond ±{LARGEST_INTEGER}, where numbers stop being exact"
-    if len(text.lstrip("+-0xo")) > 20:
+    digits = text.lstrip("+-0xo")  # without leading zeros, of which Python's own reading takes only some thousands
+    if len(digits) > 20:
         return 0, too_large
-    number = int(text[2:] if base != 10 else text, base)
+    number = int(digits or "0", base) * (-1 if text.startswith("-") else 1)
     return (number, "") if abs(number) <= LARGEST_INTEGER else (0, too_large)
 
 

@@ -253,6 +253,30 @@ def believes_the_log(place: Place, program: Program) -> str:
     return _taken_in("PASS" in said.splitlines(), "the log says PASS")
 
 
+def counts_tests(place: Place, program: Program) -> str:
+    """Adds up what a log says that ran."""
+    said = place.steps(program) + "".join(place.sh(line).said for line in program.checks)
+    try:
+        sum(map(int, re.findall(r"^Ran (\d+) tests? in ", said, re.MULTILINE)))
+    except ValueError:
+        return "ESCAPED the judge dies of a line, and the log with it"
+    return "HELD"
+
+
+SEARCH = """
+import re, resource, sys
+resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
+re.findall(r"^.*\\b\\d+ passed\\b.* in \\d.*$", sys.stdin.read(), re.MULTILINE)
+"""
+
+
+def searches_the_log(place: Place, program: Program) -> str:
+    """Looks for a runner's last word by one expression, in seconds of the processor that a thousand logs would need."""
+    said = place.steps(program) + "".join(place.sh(line).said for line in program.checks)
+    done = subprocess.run([sys.executable, "-c", SEARCH], input=said.encode(), capture_output=True)
+    return _taken_in(done.returncode in (-signal.SIGXCPU, -signal.SIGKILL), "the search does not end")
+
+
 def same_folder(place: Place, program: Program) -> str:
     """Asks the checks in the folder that the steps have worked in."""
     place.steps(program)
@@ -276,6 +300,8 @@ TOOLS: Mapping[str, Callable[[Place, Program], str]] = {
             sums_artifacts,
             sums_files,
             believes_the_log,
+            counts_tests,
+            searches_the_log,
             same_folder,
         ),
     )

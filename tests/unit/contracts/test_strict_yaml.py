@@ -96,6 +96,10 @@ def test_a_lone_surrogate_written_as_an_escape_is_refused() -> None:
         ("=", "="),
         ('"<<"', "<<"),
         (str(LARGEST_INTEGER), LARGEST_INTEGER),
+        ("-" + "0" * 5000 + "7", -7),
+        ("0x" + "0" * 5000 + "f", 15),
+        ("0o0", 0),
+        ("-0", 0),
     ],
 )
 def test_scalars_follow_the_core_schema(text: str, value: object) -> None:

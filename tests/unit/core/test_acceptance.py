@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,12 +21,14 @@ from factory.core.acceptance import (
     judge_command,
     judge_docs,
     judge_normalized,
-    ran_no_test,
 )
+from factory.core.runner_words import ran_no_test
 from factory.model.evidence import AttemptRecord
 from factory.model.finding import Finding
 from factory.model.pack import Artifacts, Command, CommandKind, Limits
 from tests.pack_values import CHECK, STEP, pack, tree
+
+ROOT = Path(__file__).parents[3]
 
 
 def judge(
@@ -238,6 +243,10 @@ UNITTEST = replace(CHECK, run="python -m unittest discover -s tests")
         (b"Ran 0 tests in 0.000s\n\nOK\n", True),
         (b"Ran 2 tests in 0.000s\n\nOK (skipped=2)\n", True),
         (b"Ran 2 tests in 0.000s\n\nOK (skipped=1)\n", False),
+        (b"Ran 2 tests in 0.000s\n\nOK (expected failures=1, skipped=1)\n", False),
+        (b"\x1b[1mRan 1 test in 0.000s\x1b[0m\n\n\x1b[32mOK\x1b[0m\n", False),
+        (b"Ran %b tests in 0.01s\n\nOK\n" % (b"9" * 5000), True),  # nobody has so many, and it is no number to Python
+        (b"Ran 2 tests in 0.01s\n\nOK (skipped=%b)\n" % (b"0" * 5000), True),
         (b"", True),  # unittest always says what it ran
         (b"3 passed", True),
     ],
@@ -308,3 +317,39 @@ def test_a_runner_that_says_that_tests_failed_is_believed_whatever_its_code(run:
 )
 def test_the_last_closing_line_counts(run: str, log: bytes) -> None:
     assert judge(replace(CHECK, run=run), log=log) == ()
+
+
+JUDGED_AT_ONCE = """
+import resource
+resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
+from dataclasses import replace
+from factory.core.acceptance import judge_command
+from factory.model.pack import Limits
+from tests.pack_values import CHECK, STEP, pack
+
+PARTS = [
+    "1 passed ", "1 passed\\n", "1 passed in 1s ", "1 ", "1", " in 1", "= ", "=", "no tests ran in ", "Ran 1 test in ",
+    "Ran 1 test in \\n", "OK (", "OK (a=1, ", "OK (\\n", "OK (skipped=1, ", "skipped=", "FAILED (", "\\n", "\\r",
+    "\\x1b[0", "\\x1b[m", "\\\\", " ",
+]
+for part in PARTS:
+    log = (part * ((1 << 20) // len(part))).encode()
+    for run in ("python -m pytest", "python -m unittest", "make"):
+        for rc in (0, 1):
+            judge_command(pack(), replace(CHECK, run=run), rc, "exited", False, log, Limits())
+print("judged")
+"""
+
+
+@pytest.mark.linux
+def test_no_log_makes_its_judging_long() -> None:
+    """Seconds of the processor where time grows with the log, hours where it grows with its square."""
+    done = subprocess.run([sys.executable, "-c", JUDGED_AT_ONCE], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "judged\n"), done.stderr[-2000:]
+
+
+def test_a_last_line_of_any_length_is_told_short() -> None:
+    (finding,) = judge(CHECK, rc=1, log=b"\\" * 500 + b"x" * 100_000)
+    assert finding.message == "tests-1 `run` ended with 1; its last line: " + "\\" * 99 + "…"
+    (finding,) = judge(CHECK, rc=1, log=b"y" * 100)
+    assert finding.message.endswith(": " + "y" * 100)
