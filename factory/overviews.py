@@ -104,6 +104,18 @@ def collect_garbage(
         return planned
 
 
+def clean_caches(site: Site, tell: Callable[[gc.Removal], None], dry: bool) -> None:
+    """Remove the caches, or with `dry` only tell, under the run lock. Raises Refusal LOCKED and as the phase does."""
+    with site.locks.hold("run"):
+        site.locks.announce("run", "removing caches")
+        planned = gc.caches(site)
+        if not dry:
+            gc.collect(site, planned, tell)
+            return
+        for removal in planned.removals:
+            tell(removal)
+
+
 def after_run(
     site: Site, environ: Mapping[str, str], config_findings: Callable[[], tuple[Finding, ...]]
 ) -> Callable[[str], tuple[str, ...]]:

@@ -11,7 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from doit.exceptions import TaskError
+from doit.task import clean_targets
 
+from factory.faces.doit_clean import remove_caches
 from factory.faces.doit_session import NotBegun, Session
 from factory.faces.terminal import sanitize
 from factory.faces.unavailable import UnavailablePipeline, unavailable
@@ -127,7 +129,8 @@ def _task(session: Session, card: Card) -> TaskDict:
         "targets": list(card.targets),
         "task_dep": list(card.after),
         "uptodate": [CardHolds(session, card)],
-        "clean": True,
+        # Caches are no card's own; they go with the first one.
+        "clean": [clean_targets, remove_caches] if card.name == PHASES[0] else True,
         "doc": sanitize(card.help),
         # Threads would swap each other's streams; what a pack prints goes to its log anyway.
         "io": {"capture": False},

@@ -66,9 +66,14 @@ def plan(site: Site, refs: Refs, keep: int = 0, exports: Exports | None = None) 
     keepers = [run.run_id for run in present if run.run_id not in old]
     folders = [_folder(site, refs, run, keepers, exports if run.run_id in old else None) for run in present]
     decision = decide(folders, old, protected)
-    caches = (Chosen(Kind.CACHE, path, why, "") for path, why, holds in _CACHES if _holds_more(site, holds))
-    removals = tuple(_measured(site, chosen) for chosen in (*caches, *decision.chosen))
-    return Collection(removals, decision.stays)
+    removals = tuple(_measured(site, chosen) for chosen in decision.chosen)
+    return Collection((*caches(site).removals, *removals), decision.stays)
+
+
+def caches(site: Site) -> Collection:
+    """What is made again whenever it is missing, whatever the ledger says."""
+    chosen = (Chosen(Kind.CACHE, path, why, "") for path, why, holds in _CACHES if _holds_more(site, holds))
+    return Collection(tuple(_measured(site, one) for one in chosen), ())
 
 
 def _holds_more(site: Site, folder: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from filelock import FileLock
 from jsonschema import Draft202012Validator
 
 from factory import overviews, wiring
@@ -454,6 +455,37 @@ def test_result_on_a_branch_and_bundles_elsewhere(world: Copied) -> None:
     said = [finding["message"] for finding in world.json("gc", "--keep", "1")["findings"]]
     (why,) = [message for message in said if branched in message]
     assert "its merged result is in no other place" in why
+
+
+def test_doit_clean_removes_caches_and_no_evidence(world: Copied) -> None:
+    world.settle_in()
+    held = {path: digest for path, digest in tree(world.state).items() if path.startswith(("runs/", "bundles/"))}
+    lines = (world.state / "ledger.jsonl").read_bytes()
+    rehearsed = world.doit("clean", "-n")
+    assert f"preflight - removing folder '{world.state / 'cache'}'" in rehearsed.out
+    with FileLock(world.state / "locks" / "run.lock"):
+        refused = world.doit("clean", "preflight")
+    assert (refused.rc, refused.err.startswith("caches stay:\nLOCKED  ")) == (0, True), refused.text
+    (world.state / "locks").rename(world.state / "aside")
+    (world.state / "locks").write_text("in the way\n")
+    refused = world.doit("clean", "preflight")
+    assert refused.err.startswith("caches stay:\nPATH_UNSAFE  "), refused.text
+    assert "Traceback" not in refused.text
+    (world.state / "locks").unlink()
+    (world.state / "aside").rename(world.state / "locks")
+    assert any((world.state / "cache").iterdir())
+    assert (world.state / "ledger.jsonl").read_bytes() == lines
+    cleaned = world.doit("clean")
+    assert (cleaned.rc, cleaned.err) == (0, ""), cleaned.text
+    assert not [name for name in ("cache", "trash") if (world.state / name).exists()]
+    assert not [path for path in tree(world.state) if path.startswith("git/objects/") and "/info/" not in path]
+    assert {
+        path: digest for path, digest in tree(world.state).items() if path.startswith(("runs/", "bundles/"))
+    } == held
+    assert (world.state / "ledger.jsonl").read_bytes().startswith(lines)
+    assert [e["details"]["path"] for e in world.events() if e["event_type"] == "gc.cache-removed"] == ["cache", "git"]
+    assert world.factory("oneshot").rc == 0
+    assert world.json("ledger-replay")["findings"] == []
 
 
 def test_raw_logs_of_an_abandoned_run_go_and_those_of_the_last_one_stay(world: Copied) -> None:
