@@ -184,7 +184,7 @@ def _pack_said(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
             return _pack_finished(event, pack)
         case "bundle.validated":
             return replace(pack, valid=event.rc == 0, manifest=event.hashes.get("manifest", ""))
-        case "bundle.refused" | "recheck.finished" | "pack.reproducible" | "egress.finished":
+        case "bundle.refused" | "pack.abandoned" | "recheck.finished" | "pack.reproducible" | "egress.finished":
             return pack
         case _:
             origin = event.details.get("from_run", "")

@@ -78,6 +78,7 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
         "egress.finished": Rule(_AT_WORK, None, _TRYING | _WITH_BUNDLE - _packs(PackState.ABSENT)),
         "attempt.finished": Rule(_AT_WORK, None, _TRYING, PackState.TRIED),
         "pack.finished": Rule(_AT_WORK, None, _packs(PackState.TRIED), PackState.FINISHED),
+        "pack.abandoned": Rule(_AT_WORK, None, _TRYING),
         "bundle.validated": Rule(_AT_WORK, None, _BEFORE_VALIDATION, PackState.VALIDATED),
         "pack.reproducible": Rule(_runs(RunState.OPEN), None, _WITH_BUNDLE),
         "bundle.copied": Rule(

@@ -25,7 +25,7 @@ NEVER = frozenset(
 # Nothing about the contract: the host, the repository or the evidence is in the way.
 ELSEWHERE = frozenset(
     "GIT_TOO_OLD PROPERTY_MISSING DISK_UNWRITABLE LOCKED LEDGER_BROKEN BUNDLE_MISSING BUNDLE_MANIFEST BUNDLE_SCHEMA "
-    "BUNDLE_STALE BUNDLE_DISAGREES BUNDLE_STATUS HIDDEN_CHANGE MERGE_DIFFERS INTEGRATOR_FAILED CRASH CONFIG_INVALID "
+    "BUNDLE_STALE BUNDLE_DISAGREES BUNDLE_STATUS HIDDEN_CHANGE MERGE_DIFFERS INTEGRATOR_FAILED CONFIG_INVALID "
     "CONFIG_WEAKENED NETWORK_UNAVAILABLE CLOUD_UNAVAILABLE REPO_UNREADABLE DEPENDS_NOT_PASS".split()
 )
 _LIMITS: Mapping[str, str] = {
@@ -61,6 +61,8 @@ def way_out(pack: TaskPack, finding: Finding, facts: Facts) -> str:
         return "does not stand in the way"
     if finding.id in NEVER:
         return "nothing in the contract can allow it"
+    if finding.id == "CRASH":
+        return "no change of the contract mends it: report it, with what the run keeps in its folder raw"
     if finding.id in ELSEWHERE:
         return "no change of the contract is needed"
     change = _change(pack, finding.id, facts)

@@ -34,6 +34,7 @@ EVENT_TYPES: Mapping[str, str] = MappingProxyType(
         "egress.finished": "one connection through a pack's egress proxy ended, or was refused",
         "attempt.finished": "one attempt at a pack was judged",
         "pack.finished": "a pack's bundle is in place",
+        "pack.abandoned": "a pack ran and left no bundle, for the reason given; the logs so far are in the run",
         "bundle.refused": "a bundle that should have held was not as it was written, so its pack runs again",
         "bundle.validated": "a bundle was derived again and held against its contract",
         "bundle.copied": "a bundle of an earlier run joined this one",

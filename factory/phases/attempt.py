@@ -32,6 +32,7 @@ from factory.model.egress import Connection
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.defects import crash
 from factory.phases.doit_table import judge_configuration
 from factory.phases.egress import reach_of
 from factory.phases.planner import PlannedPack
@@ -100,7 +101,11 @@ def run_command(session: Session, planned: PlannedPack, stage: Stage, command: C
     rc = outcome.rc if outcome.rc != 0 or ended == "exited" else 1
     truncated = outcome.output_bytes > len(outcome.log)
     raw = redactor.redact(outcome.log, cut=truncated or ended != "exited").content
-    findings = judge_command(pack, command, rc, ended, outcome.disk_full, raw, limits)
+    findings: tuple[Finding, ...]
+    try:
+        findings = judge_command(pack, command, rc, ended, outcome.disk_full, raw, limits)
+    except Exception as error:  # noqa: BLE001  what a log provokes must not cost the log
+        findings = (crash(session, f"judge:{pack.id}:{command.label}", error, pack.id),)
     if rc == 0 and any(finding.blocks for finding in findings):
         rc = 1  # a runner that ran nothing did not succeed, whatever it says
     log = normalize_log(raw)

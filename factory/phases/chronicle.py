@@ -1,4 +1,4 @@
-"""What the pipeline records around a phase: locks, preflight, validation, refused bundles, defects.
+"""What the pipeline records around a phase: locks, preflight, validation, refused bundles.
 
 Times are the session's monotonic clock. Decides nothing; verdicts are given.
 """
@@ -9,13 +9,11 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 
-from factory.core.secrecy import silent
 from factory.core.status_eval import of_findings
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.phases.site import Session
-from factory.ports.pipeline import Card
 
 
 def take_run_lock(session: Session, stack: contextlib.ExitStack) -> None:
@@ -64,21 +62,6 @@ def _pack_lock(session: Session, pack: str) -> Iterator[None]:
         session.record_soon("lock.taken", duration_ms=int((locked - asked) * 1000), details=held)
         yield
         session.record_soon("lock.released", duration_ms=session.milliseconds(locked), details=held)
-
-
-def crashed(session: Session, card: Card, error: Exception) -> tuple[Finding, ...]:
-    """The finding over a defect; where it came from is kept in the raw part of the run."""
-    message = f"{card.name} met an error of the orchestrator's own: {type(error).__name__}: {error}"
-    _keep_traceback(session, card.name, error)
-    return (Finding("CRASH", message, "Please report it with the traceback in the run folder.", pack=card.pack),)
-
-
-def _keep_traceback(session: Session, card: str, error: Exception) -> None:
-    import traceback
-
-    text = "".join(traceback.format_exception(error))
-    kept = silent(session.site.redactor, text).encode("utf-8", "backslashreplace")
-    session.site.store.write(f"runs/{session.ensure_run()}/raw/crash-{card.replace(':', '-')}.txt", kept)
 
 
 def preflight_ended(session: Session, status: Status, began: float, counts: dict[str, int]) -> None:

@@ -7,6 +7,8 @@ of it is run again.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from factory.core.acceptance import failure_signature, judge_attempts
@@ -16,8 +18,9 @@ from factory.core.evidence import format_document, parse_document, sha256
 from factory.core.narrowing import narrow
 from factory.core.path_guard import display
 from factory.core.planning import bounded_limits
-from factory.core.secrecy import silenced
+from factory.core.secrecy import silenced, silent
 from factory.core.status_eval import Check, evaluate
+from factory.model.errors import Refusal
 from factory.model.evidence import AttemptRecord, StatusDocument
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack
@@ -31,6 +34,8 @@ from factory.phases.reading import stacked_base
 from factory.phases.site import Session
 from factory.ports.objects import Objects
 from factory.ports.sandbox import Collected
+
+_LONGEST_REASON = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,21 +60,42 @@ def launch(session: Session, planner: Planner, pack_id: str) -> StatusDocument:
         "pack.started", hashes={"action_key": planned.key, **hashes}, details={"pack": pack_id, **details}
     )
     session.causes[pack_id] = cause
+    heard: list[tuple[int, Ran]] = []
     try:
-        return _launched(session, planner, planned, cause)
-    except Exception:
+        return _launched(session, planner, planned, cause, heard)
+    except Exception as error:
         # What stands there is of an earlier action, and no part of a run that tried this one; its own run has it.
         session.site.store.remove(f"bundles/{pack_id}")
+        with contextlib.suppress(Refusal):  # a disk that takes no more is the very reason, and is told as such
+            _keep_abandoned(session, pack_id, heard, error)
         raise
 
 
-def _launched(session: Session, planner: Planner, planned: PlannedPack, cause: str) -> StatusDocument:
+def _keep_abandoned(session: Session, pack_id: str, heard: list[tuple[int, Ran]], error: Exception) -> None:
+    """The logs of what ran, and an event: a pack that provokes a defect or a refusal leaves them all the same."""
+    for number in sorted({number for number, _ in heard}):
+        _keep_logs(session, pack_id, number, [ran for at, ran in heard if at == number])
+    refused = isinstance(error, Refusal)
+    why = error.findings[0].message if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    session.causes[pack_id] = session.record(
+        "pack.abandoned",
+        parent=session.causes[pack_id],
+        rc=(Status.BLOCKED if refused else Status.FAIL).exit_code,
+        file_counts={"logs": len(heard)},
+        details={"pack": pack_id, "reason": silent(session.site.redactor, display(why[:_LONGEST_REASON]))},
+    )
+
+
+def _launched(
+    session: Session, planner: Planner, planned: PlannedPack, cause: str, heard: list[tuple[int, Ran]]
+) -> StatusDocument:
+    """`heard` is told each command as it ends, with the number of its attempt."""
     run_id, pack_id = session.run_id, planned.pack.id
     started = session.site.clock.monotonic()
     base = stacked_base(session.site, planner, planned)
-    tried = _attempts(session, planned, base, cause)
+    tried = _attempts(session, planned, base, cause, heard)
     status, files = _bundle(session, planner, planned, tried)
-    _keep_raw(session, run_id, pack_id, tried)
+    _keep_raw(session, pack_id, tried)
     _keep_denied(session, run_id, pack_id, tried)
     session.site.store.replace_folder(f"bundles/{pack_id}", files)
     session.causes[pack_id] = session.record(
@@ -98,12 +124,14 @@ def _in_force(enforcement: Enforcement) -> tuple[dict[str, str], dict[str, str]]
     return details, {name: value for name, value in hashes.items() if value}
 
 
-def _attempts(session: Session, planned: PlannedPack, base: Tree, cause: str) -> tuple[Tried, ...]:
+def _attempts(
+    session: Session, planned: PlannedPack, base: Tree, cause: str, heard: list[tuple[int, Ran]]
+) -> tuple[Tried, ...]:
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
     tried: list[Tried] = []
     for number in range(1, limits.attempts + 1):
         started = session.site.clock.monotonic()
-        one = _try(session, planned, base, number, _recorder(session, planned.pack, cause, number))
+        one = _try(session, planned, base, number, _recorder(session, planned.pack, cause, number, heard))
         tried.append(one)
         session.causes[planned.pack.id] = session.record(
             "attempt.finished",
@@ -126,10 +154,13 @@ def _counts(one: Tried) -> dict[str, int]:
     return {"changed": len(frozen.differences), "artifacts": len(one.artifacts), "ignored": frozen.ignored}
 
 
-def _recorder(session: Session, pack: TaskPack, cause: str, attempt_number: int) -> attempt.Heard:
+def _recorder(
+    session: Session, pack: TaskPack, cause: str, attempt_number: int, so_far: list[tuple[int, Ran]]
+) -> attempt.Heard:
     """Records each command as it ends, after what it did over the network."""
 
     def heard(ran: Ran) -> None:
+        so_far.append((attempt_number, ran))
         record = ran.logged.record
         during: egress.During = "steps" if record.kind == "step" else "acceptance"
         egress.keep(session, pack, during, attempt_number, cause, ran.connections)
@@ -240,19 +271,25 @@ def _carried(objects: Objects, planned: PlannedPack, before: Tree, after: Tree) 
     return carried
 
 
-def _keep_raw(session: Session, run_id: str, pack_id: str, tried: tuple[Tried, ...]) -> None:
+def _keep_raw(session: Session, pack_id: str, tried: tuple[Tried, ...]) -> None:
     """Raw logs and timings, beside the deterministic part and never hashed into it."""
     for one in tried:
-        folder = f"runs/{run_id}/raw/{pack_id}/attempt-{one.record.number}"
-        timings = []
-        for ran in (*one.steps, *one.checks):
-            label = ran.logged.record.label
-            session.site.store.write(f"{folder}/{label}.log", ran.raw)
-            timings.append(f"{label}\t{ran.duration_ms}\t{ran.logged.record.ended}\n")
-        session.site.store.write(f"{folder}/timings.tsv", "".join(timings).encode())
+        folder = _keep_logs(session, pack_id, one.record.number, (*one.steps, *one.checks))
         if one.normalized:
             rows = "".join(map(_normalized_row, one.normalized))
             session.site.store.write(f"{folder}/normalized.tsv", rows.encode("utf-8"))
+
+
+def _keep_logs(session: Session, pack_id: str, number: int, commands: Sequence[Ran]) -> str:
+    """What the commands of one attempt printed and how long they took; the folder that has it."""
+    folder = f"runs/{session.run_id}/raw/{pack_id}/attempt-{number}"
+    timings = []
+    for ran in commands:
+        label = ran.logged.record.label
+        session.site.store.write(f"{folder}/{label}.log", ran.raw)
+        timings.append(f"{label}\t{ran.duration_ms}\t{ran.logged.record.ended}\n")
+    session.site.store.write(f"{folder}/timings.tsv", "".join(timings).encode())
+    return folder
 
 
 def _keep_denied(session: Session, run_id: str, pack_id: str, tried: tuple[Tried, ...]) -> None:

@@ -27,6 +27,7 @@ from factory.phases.card_key import card_key, manifest_of
 from factory.phases.cards import make_cards
 from factory.phases.carry import Carrying, carried_on
 from factory.phases.catalogue import Catalogue, read_catalogue
+from factory.phases.defects import crash
 from factory.phases.determinism import record_shown
 from factory.phases.known import Known
 from factory.phases.launch import launch
@@ -165,8 +166,8 @@ class RepositoryPipeline:
         except KeyboardInterrupt:
             raise
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
-            crash = chronicle.crashed(self._session, card, error)
-            status, findings, headline = self._broken_off(card, Status.FAIL), crash, ""
+            found = crash(self._session, card.name, error, card.pack)
+            status, findings, headline = self._broken_off(card, Status.FAIL), (found,), ""
         redactor = self._site.redactor
         return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
 

@@ -26,6 +26,7 @@ PACK = TaskPack("T-1", "taskpacks/T-1", "t", "d", "", Scope(("docs/**",)), (), (
         ("PATH_PROTECTED", Facts(outside=("dodo.py",)), "nothing in the contract can allow it"),
         ("CHECK_FAILED", Facts(), "nothing in the contract can allow it"),
         ("PROPERTY_MISSING", Facts(), "no change of the contract is needed"),
+        ("CRASH", Facts(), "no change of the contract mends it: report it, with what the run keeps in its folder raw"),
         ("REPO_DIRTY", Facts(), "does not stand in the way"),
         ("SCOPE_OUTSIDE_ALLOWED", Facts(), "mend the contract where it says"),
         ("PACK_INVALID", Facts(), "mend the contract where it says"),

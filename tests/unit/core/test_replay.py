@@ -107,7 +107,8 @@ def history() -> list[tuple[Entry, int]]:
              from_run="r1"), *settled("r2", "BLOCKED", "")],
             [Entry("gc.cache-removed", details={"path": "cache"})],
         ),
-        ([started("r3"), pack("r3", "pack.started", "T-1"), Entry("run.abandoned", "r3", rc=1)],
+        ([started("r3"), pack("r3", "pack.started", "T-1"), pack("r3", "pack.abandoned", "T-1"),
+          Entry("run.abandoned", "r3", rc=1)],
          [Entry("recovery.finished"), Entry("gc.raw-removed", "r3"), Entry("ledger.recovered")]),
         ([started("r4"), *settled("r4", "PASS", TREE)[:1], Entry("run.abandoned", "r4", rc=1)], []),
         (
