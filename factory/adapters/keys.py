@@ -37,7 +37,7 @@ _NEVER_BELOW = frozenset(("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store
 
 
 class UserKeys:
-    """Keys in `folder`, made below `home` or below a parent that exists; `repository` is where none may be."""
+    """Keys in `folder`, made where `home` or something on the way to it exists; `repository` is where none may be."""
 
     def __init__(self, folder: Path, home: Path, repository: Path | None, environment: Mapping[str, str]) -> None:
         self._folder = folder
@@ -150,16 +150,23 @@ class UserKeys:
 
     def _make_folder(self) -> None:
         base = self._folder.parent.parent
-        if not base.is_dir() and not (self._home.is_dir() and base.is_relative_to(self._home)):
-            message = f"there is no key, and no folder to keep one in: neither {base} nor {self._home} exists"
-            raise _missing(message)
+        if base.is_relative_to(self._home):
+            if not base.is_dir() and not self._home.is_dir():
+                raise _missing(f"no folder to keep one in: neither {base} nor {self._home} exists")
+        elif not _has_a_place(base):
+            raise _missing(f"no folder to keep one in: nothing of {base} exists")
         _refuse_place(self._folder, self._repository)
         with _keeping(self._folder):
-            base.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in (*reversed(self._folder.parents), self._folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
 
     def _path_of(self, key_id: str) -> Path:
         return self._folder / f"{key_id.replace(':', '-')}.pem"
+
+
+def _has_a_place(folder: Path) -> bool:
+    """Whether anything on the way to it exists below the top: `/nonexistent` is how a user without a home is told."""
+    return any(place.is_dir() for place in (folder, *folder.parents) if place != place.parent)
 
 
 def _name_once(temporary: str, target: Path) -> None:
@@ -240,9 +247,9 @@ def _unsafe(where: str, what: str, hint: str = "Look at it; a new one is made by
     return Refusal(Finding("SIGNING_KEY_UNSAFE", f"the signing key {where} {what}", hint))
 
 
-def _missing(message: str) -> Refusal:
+def _missing(why: str) -> Refusal:
     hint = f"Set HOME or XDG_CONFIG_HOME to a folder that exists, or {FILE_VARIABLE} to a key file."
-    return Refusal(Finding("SIGNING_KEY_MISSING", message, hint))
+    return Refusal(Finding("SIGNING_KEY_MISSING", f"there is no key, and {why}", hint))
 
 
 @contextlib.contextmanager
@@ -251,8 +258,8 @@ def _keeping(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _missing(f"there is no key, and {path} cannot be written: {error.strerror}") from error
+        raise _missing(f"{path} cannot be written: {error.strerror}") from error
     except Refusal as refusal:
         if refusal.findings[0].id != "DISK_UNWRITABLE":
             raise
-        raise _missing(f"there is no key, and none can be kept: {refusal.sentence}") from refusal
+        raise _missing(f"none can be kept: {refusal.sentence}") from refusal

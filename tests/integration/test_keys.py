@@ -93,6 +93,24 @@ def test_without_a_home_there_is_no_key_and_nothing_is_made(tmp_path: Path) -> N
     assert not home.exists()
 
 
+@pytest.mark.linux
+def test_a_configuration_folder_that_does_not_exist_is_made_for_its_user_alone(tmp_path: Path) -> None:
+    named = tmp_path / "mine" / "config"
+    keys = UserKeys(named / "c" / "keys", tmp_path / "gone", tmp_path / "repository", {})
+    assert keys.signer().key.key_id.startswith("ed25519:")
+    made = (named.parent, named, named / "c", named / "c" / "keys")
+    assert [stat.S_IMODE(folder.stat().st_mode) for folder in made] == [0o700] * 4
+
+
+def test_a_configuration_folder_of_which_nothing_exists_is_not_made(tmp_path: Path) -> None:
+    named = Path(tmp_path.anchor) / "no-such-folder-of-anybody" / "config"
+    keys = UserKeys(named / "c" / "keys", tmp_path, tmp_path / "repository", {})
+    assert refused(keys) == (
+        f"SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: nothing of {named} exists"
+    )
+    assert not named.parent.exists()
+
+
 def test_a_configuration_folder_that_exists_needs_no_home(tmp_path: Path) -> None:
     keys = UserKeys(tmp_path / "c" / "keys", tmp_path / "gone", tmp_path / "repository", {})
     assert keys.signer().key.key_id.startswith("ed25519:")
