@@ -118,16 +118,21 @@ def _host(text: str) -> str:
     return text if text == "*" else _judged(forms.problem_with_host)(text).lower()
 
 
+_NO_ENV_NAME, _ENV_HINT = "is not the name of a variable", "use letters, digits and _"
+
+
 def _environment(value: object) -> object:
     if isinstance(value, dict):
         return value
     if not isinstance(value, (str, tuple)):
         raise unexpected("a list of names or a mapping", 'write [HOME_PAGE], or {MODE: "fast"}')
     found: dict[object, object] = {}
-    for item in (value,) if isinstance(value, str) else value:
+    for number, item in enumerate((value,) if isinstance(value, str) else value, 1):
         if not isinstance(item, str):
-            raise unexpected("a list of names or a mapping", "write only names, or NAME=value, in the list")
+            raise unfit(f"item {number} is not text", "write only names, or NAME=value, in the list")
         name, equals, fixed = item.partition("=")
+        if not re.fullmatch(forms.ENV_NAME, name):
+            raise unfit(f'item {number}, "{name}", {_NO_ENV_NAME}', _ENV_HINT)
         if name in found:
             raise unfit(f'names "{name}" twice', "keep one of them")
         found[name] = fixed if equals else None
@@ -145,7 +150,7 @@ def _version(value: object) -> object:
 
 
 _judge_id = matching(names.PACK_ID.pattern, "is not a pack id", "write one as in TASK-0101")
-_judge_env = matching(forms.ENV_NAME, "is not the name of a variable", "use letters, digits and _")
+_judge_env = matching(forms.ENV_NAME, _NO_ENV_NAME, _ENV_HINT)
 _judge_tool = matching(forms.TOOL, "is not the name of a command", "write it without path or arguments")
 judge_plugin = matching(forms.PLUGIN, "is not a plugin", "write it as package.module:Class")
 
