@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from factory.core.credential_forms import FORMS, Form
+from factory.core.credential_forms import FORMS, Form, Pattern
 
 # A shorter value, or one of a few small letters only, is a word that stands everywhere by chance: POSTGRES_PASSWORD is
 # `postgres` in many a workflow.
@@ -24,6 +24,8 @@ LONGEST_WORD = 15
 # Larger texts that hold none are known again by their digest: evidence passes several doors.
 _WORTH_KNOWING = 1 << 16
 _MOST_KNOWN = 4096
+# What a stream holds of a text without looking at it again for each byte that comes.
+_WORTH_A_LOOK = 1 << 12
 # What a cut text may end with before it counts as the beginning of a known value.
 SHORTEST_START = 6
 
@@ -113,22 +115,38 @@ class Redactor:
 class Stream:
     """A redactor for a text that comes in pieces: a credential that spans pieces is cut as if it came at once.
 
-    What is given back lags behind what came only by what may yet turn out to be a credential.
+    What is given back lags behind what came only by what may yet turn out to be a credential. What is held for long
+    is looked at again only when it has grown by a part of itself, so that the whole costs a few looks at each byte.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._held = b""
+        self._fresh: list[bytes] = []  # what came since, and was not looked at
+        self._waits = 0  # how many bytes that is
+        self._due = 0  # how many it must be before it is looked at
         self._seen = 0  # how many bytes of what is held were given back already: they tell whether a word begins
 
     def feed(self, piece: bytes) -> bytes:
         """The part of the text so far that no later piece can change."""
-        self._held += piece
-        return self._given(max(self._seen, self._redactor.settled(self._held)), cut=False)
+        self._fresh.append(piece)
+        self._waits += len(piece)
+        if self._waits < self._due:
+            return b""
+        self._take()
+        settled = self._redactor.settled(self._held)
+        shown = self._given(settled, cut=False) if settled > self._seen else b""
+        self._due = len(self._held) // 4 if len(self._held) > _WORTH_A_LOOK else 0
+        return shown
 
     def end(self) -> bytes:
         """The rest of the text."""
+        self._take()
         return self._given(len(self._held), cut=True)
+
+    def _take(self) -> None:
+        self._held = b"".join((self._held, *self._fresh))
+        self._fresh, self._waits = [], 0
 
     def _given(self, upto: int, cut: bool) -> bytes:
         text, shown = self._held[:upto], self._seen
@@ -224,10 +242,18 @@ class _Unbroken:
 
 def _overlap(text: bytes, form: bytes) -> int:
     """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that fit."""
-    for length in range(min(len(form) - 1, len(text)), 0, -1):
-        if text.endswith(form[:length]):
-            return length
-    return 0
+    tail = text[-(len(form) - 1) :] if len(form) > 1 else b""
+    head = form[:_TELLING]
+    at = tail.find(head)
+    while at >= 0 and not form.startswith(tail[at:]):
+        at = tail.find(head, at + 1)
+    if at >= 0:
+        return len(tail) - at
+    last = tail[-_TELLING + 1 :]
+    return next((len(last) - at for at in range(len(last)) if head.startswith(last[at:])), 0)
+
+
+_TELLING = 8  # bytes that hardly any other text begins with
 
 
 def _every(text: bytes, part: bytes) -> Iterator[int]:
@@ -250,27 +276,38 @@ def _spans(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
 
 def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Match[bytes]]]:
     for form in forms:
-        for at in _anchors(text, form):
-            found = form.whole.match(text, at)
-            if found is not None and not form.harmless(found[0], found["secret"]):
+        for found in _looks(text, form, form.whole):
+            secret = found["secret"]
+            if secret is not None and not form.harmless(text[found.start() : _end(found)], secret):
                 yield form, found
 
 
 def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
+    """Per form the first place that may be cut by the end of the text: it holds any other of that form."""
     for form in forms:
-        for at in _anchors(text, form):
-            if form.begun.ends(text, at):
-                yield Place(at, len(text), form.kind)
+        started = next((found for found in _looks(text, form, form.begun) if found["begun"] is not None), None)
+        if started is not None:
+            yield Place(started.start(), len(text), form.kind)
 
 
-def _anchors(text: bytes, form: Form) -> Iterator[int]:
-    """Where a form may begin: at its literal beginning, and not within a longer word where it does not say so."""
-    for at in _every(text, form.anchor):
-        if at == 0 or form.within or not _WORD.match(text, at - 1):
-            yield at
+def _looks(text: bytes, form: Form, pattern: Pattern) -> Iterator[re.Match[bytes]]:
+    """Each match of `pattern` where the form may begin: at its anchor, not within a longer word where it does not say
+    so, and not within what an earlier match has looked at: so no byte is looked at again and again."""
+    at = text.find(form.anchor)
+    while at >= 0:
+        after = at + len(form.anchor)
+        found = pattern.match(text, at) if form.within or at == 0 or text[at - 1] not in _WORD else None
+        if found is not None:
+            yield found
+            after = form.after(at, found.end())
+        at = text.find(form.anchor, after)
 
 
-_WORD = re.compile(rb"[A-Za-z0-9_]")
+def _end(found: re.Match[bytes]) -> int:
+    return max(found.end(), found.end("secret"))
+
+
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
 
 
 def _before_all(places: Iterable[Place], least: int) -> int:
