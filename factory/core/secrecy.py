@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from factory.core.path_guard import display
 from factory.core.redaction import Redactor
-from factory.core.unpacking import layers
+from factory.core.unpacking import MOST_BYTES, MOST_LAYERS, MOST_MEMBERS, Bounds, layers
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.pack import TaskPack
@@ -41,18 +41,30 @@ class Carried:
 
 NOTHING = Carried((), 0, frozenset())
 
+# What was not searched is not known to carry none.
+_UNSEARCHED = (
+    f"beyond {MOST_LAYERS} layers, {MOST_MEMBERS} members or {MOST_BYTES >> 20} MiB nothing packed is searched"
+)
+
 
 def carried(redactor: Redactor, content: bytes) -> Carried:
-    """What `content` carries, as it stands and in what is compressed in it."""
+    """What `content` carries, as it stands and in what is compressed in it.
+
+    Where more is packed than is searched, that counts as a credential: the rest may be one.
+    """
     kinds: dict[str, None] = {}
     prints: set[str] = set()
     line = 0
-    for depth, text in enumerate(layers(content)):
+    bounds = Bounds()
+    for depth, text in enumerate(layers(content, bounds)):
         for place in redactor.places(text):
             kinds[place.kind] = None
             prints.add(hashlib.sha256(text[place.start : place.end]).hexdigest())
             if depth == 0 and not line:
                 line = text.count(b"\n", 0, place.start) + 1
+    if bounds.reached:
+        kinds[_UNSEARCHED] = None
+        prints.add(hashlib.sha256(content).hexdigest())
     return Carried(tuple(sorted(kinds)), line, frozenset(prints)) if kinds else NOTHING
 
 

@@ -1,8 +1,10 @@
 """What is in compressed and packed bytes, for those who search them: nothing is kept, extracted or believed.
 
-Rule: never an error, and never more than a bound. What is damaged, encrypted or larger shows what could be
-read of it. Of a ZIP no directory and no length is believed: whatever begins like a member is unpacked. Tar needs
-no unpacking, since its members stand in it as they are, as the names in a ZIP do. Knows no files.
+Rule: never an error, and never more than the bounds, which hold for all layers together and say when they were
+reached: each member, however empty, costs one, and a byte that is read costs as much as one that comes out. What is
+damaged or encrypted shows what could be read of it. Of a ZIP no directory and no length is believed: whatever begins
+like a member is unpacked. Tar needs no unpacking, since its members stand in it as they are, as the names in a ZIP do.
+Knows no files.
 Sources: RFC 1951, RFC 1952, PKWARE APPNOTE 6.3.
 """
 
@@ -20,6 +22,7 @@ MOST_BYTES = 256 * 1024 * 1024
 MOST_MEMBERS = 20_000
 MOST_LAYERS = 3
 _PIECE = 1 << 20
+_FIRST_PIECE = 1 << 9  # of a member: the smaller, the less is read in vain of an empty one
 
 
 class _Decompressor(Protocol):
@@ -40,71 +43,96 @@ _ZIPPED: Mapping[int, Callable[[], _Decompressor]] = MappingProxyType(
 )
 
 
-def layers(content: bytes) -> Iterator[bytes]:
+class Bounds:
+    """What may still be unpacked: bytes that come out, bytes that are read for it, members. `reached` once it was not
+    enough: what was told is then not all there is."""
+
+    def __init__(self, unpacked: int = MOST_BYTES, members: int = MOST_MEMBERS) -> None:
+        self.unpacked = unpacked
+        self.packed = unpacked
+        self.members = members
+        self.reached = False
+
+    def member(self) -> bool:
+        """Whether one more member may be unpacked; it counts from now on."""
+        self.members -= 1
+        return self.holds(self.members >= 0)
+
+    def holds(self, enough: bool = True) -> bool:
+        """Whether more may be read and unpacked."""
+        if not enough or self.unpacked <= 0 or self.packed <= 0:
+            self.reached = True
+        return not self.reached
+
+
+def layers(content: bytes, bounds: Bounds | None = None) -> Iterator[bytes]:
     """`content`, and everything that was compressed in it, within the bounds."""
-    yield from _layers(content, _Left(MOST_BYTES), MOST_LAYERS)
+    yield from _layers(content, bounds or Bounds(), MOST_LAYERS)
 
 
-class _Left:
-    """Bytes that may still be unpacked."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-
-def _layers(content: bytes, left: _Left, depth: int) -> Iterator[bytes]:
+def _layers(content: bytes, bounds: Bounds, depth: int) -> Iterator[bytes]:
     yield content
     if depth == 0:
+        bounds.reached = bounds.reached or content.startswith(tuple(begin for begin, _ in _STREAMS))
         return
-    for inner in _within(content, left):
-        yield from _layers(inner, left, depth - 1)
+    for inner in _within(content, bounds):
+        yield from _layers(inner, bounds, depth - 1)
 
 
-def _within(content: bytes, left: _Left) -> Iterator[bytes]:
+def _within(content: bytes, bounds: Bounds) -> Iterator[bytes]:
     for begin, make in _STREAMS:
         if content.startswith(begin):
-            yield from _stream(content, make, left)
+            yield from _stream(content, make, bounds)
             return
-    yield from _zip(content, left)
+    yield from _zip(content, bounds)
 
 
-def _stream(content: bytes, make: Callable[[], _Decompressor], left: _Left) -> Iterator[bytes]:
+def _stream(content: bytes, make: Callable[[], _Decompressor], bounds: Bounds) -> Iterator[bytes]:
     """All members of a compressed stream, one after another, as one text: a word may go over their border."""
     parts: list[bytes] = []
-    rest = content
-    while rest and left.count > 0:
-        unpacked, rest = _member(rest, make(), left)
+    at = 0
+    while at < len(content) and bounds.member():
+        unpacked, at = _member(content, at, make(), bounds)
         parts += unpacked
     if parts:
         yield b"".join(parts)
 
 
-def _member(packed: bytes, reader: _Decompressor, left: _Left) -> tuple[list[bytes], bytes]:
-    """What one member holds, and the bytes behind it; none where it is damaged or the bound is reached."""
+def _member(content: bytes, at: int, reader: _Decompressor, bounds: Bounds) -> tuple[list[bytes], int]:
+    """What one member holds, and where the bytes behind it begin; none do where it is damaged or a bound is reached."""
     parts: list[bytes] = []
-    given = packed
+    given, size, more = b"", _FIRST_PIECE, False
     try:
-        while not reader.eof and left.count > 0:
-            part = reader.decompress(given, min(_PIECE, left.count))
-            given = getattr(reader, "unconsumed_tail", b"")
-            if not part and not given:
-                break
+        while not reader.eof:
+            if not (given or more) and getattr(reader, "needs_input", True):
+                given, size = content[at : at + size], min(2 * size, _PIECE)
+                if not given:
+                    return parts, len(content)
+                at += len(given)
+                bounds.packed -= len(given)
+            if not bounds.holds():
+                return parts, len(content)
+            asked = min(_PIECE, bounds.unpacked)
+            part = reader.decompress(given, asked)
+            given, more = getattr(reader, "unconsumed_tail", b""), len(part) == asked
             parts.append(part)
-            left.count -= len(part)
+            bounds.unpacked -= len(part)
     except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError):
-        return parts, b""
-    return parts, getattr(reader, "unused_data", b"") if reader.eof else b""
+        return parts, len(content)
+    unused = len(getattr(reader, "unused_data", b""))
+    bounds.packed += unused
+    return parts, at - unused
 
 
-def _zip(content: bytes, left: _Left) -> Iterator[bytes]:
+def _zip(content: bytes, bounds: Bounds) -> Iterator[bytes]:
     at = content.find(b"PK\3\4")
-    members = 0
-    while 0 <= at <= len(content) - _LOCAL.size and members < MOST_MEMBERS and left.count > 0:
+    while 0 <= at <= len(content) - _LOCAL.size:
         row = _LOCAL.unpack_from(content, at)
         method, named, extra = row[3], row[9], row[10]
         make = _ZIPPED.get(method)
         if make is not None:
-            members += 1
-            parts, _ = _member(content[at + _LOCAL.size + named + extra :], make(), left)
+            if not bounds.member():
+                return
+            parts, _ = _member(content, at + _LOCAL.size + named + extra, make(), bounds)
             yield b"".join(parts)
         at = content.find(b"PK\3\4", at + 4)
