@@ -240,6 +240,8 @@ def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple
         changed = None
     made.files[f"{Z}/FINAL_REPORT.md"] = report_text.markdown(verdict, changed)
     made.files[f"{Z}/FINAL_REPORT.txt"] = report_text.plain(verdict, changed)
+    if f"{Z}/MERGE.json" not in made.files:
+        made.files[f"{Z}/MERGE_PLAN.md"] = report_text.unmerged_plan(verdict)
     _render(made, verdict, changed)
     events = _events(made, verdict)
     _attest(made, verdict, events)

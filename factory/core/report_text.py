@@ -152,13 +152,32 @@ def _evidence(status: RunStatus) -> list[str]:
     lines += [
         "",
         "To check it without this tool: the digest of every file of this run is in `RUN_MANIFEST.json`;",
-        "`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it inside a clone give the merged tree,",
-        f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
-        if status.merged_tree
-        else "each pack's `CHANGES.bundle` gives its own result the same way.",
+        *_by_git(status),
         signing_text(status.signing),
     ]
     return lines
+
+
+def _by_git(status: RunStatus) -> tuple[str, ...]:
+    """How Git alone gives what the run came to: the merged tree, else what each bundle of it came to by itself."""
+    if status.merged_tree:
+        merged = "Z_integrator/CHANGES.bundle"
+        return (
+            f"`git bundle verify {merged}` and `git fetch` from it inside a clone give the merged tree,",
+            f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`.",
+        )
+    if any(pack.bundle_sha256 for pack in status.packs):
+        return ("nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone gives its own result.",)
+    return ("nothing was merged, and no pack left a bundle.",)
+
+
+def unmerged_plan(status: RunStatus) -> bytes:
+    """MERGE_PLAN.md of a run in which the integrator was not asked, or gave no answer that holds."""
+    lines = ["# Merge plan", "", f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.", ""]
+    lines += ["Result: nothing was merged.", ""]
+    left = [md("- {} is {}.", pack.pack, pack.status) for pack in status.packs if pack.status != "PASS"]
+    lines += left or ["No pack stands in the way: an integration was not asked for, or gave no answer that holds."]
+    return ("\n".join(lines) + "\n").encode("utf-8")
 
 
 UNSIGNED = "No key was at hand, so nothing in this run is signed."

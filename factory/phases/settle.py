@@ -12,6 +12,7 @@ from factory.core.ledger_chain import Entry
 from factory.core.ledger_standing import ABANDONED, FINISHED, PREPARED, STARTED, Begun
 from factory.core.path_guard import display
 from factory.core.policy import policy_of
+from factory.core.report_text import unmerged_plan
 from factory.model.evidence import EventDocument, FilesChanged, LogIndex, Manifest, ManifestEntry, RunStatus
 from factory.model.finding import Finding, Location
 from factory.model.names import (
@@ -42,6 +43,8 @@ def prepare(site: Site, status: RunStatus, parent: str, duration_ms: int = 0, wa
     store.write(f"{run}/{POLICY_FILE}", format_document(policy_of(site.config)))
     if store.read(f"{run}/{INTEGRATOR}/LOGS/INDEX.json") is None:
         store.write(f"{run}/{INTEGRATOR}/LOGS/INDEX.json", format_document(LogIndex(logs=())))
+    if store.read(f"{run}/{INTEGRATOR}/MERGE.json") is None:
+        store.write(f"{run}/{INTEGRATOR}/MERGE_PLAN.md", unmerged_plan(status))
     return site.ledger.append(
         *waiting,
         Entry(

@@ -15,7 +15,7 @@ from factory.verify.doit_table import tables_touched
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
-from factory.verify.names import in_cell, spell
+from factory.verify.names import in_cell, inert, spell
 from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
 from factory.verify.overlaps import Pair, all_needs, grown_alike, in_order, overlapping, selection_problem
 from factory.verify.papers import load
@@ -66,11 +66,7 @@ class MergeCheck:
         if merge.merged_tree:
             self._held(merge, status.status == "PASS")
         else:
-            for name in _RESULT:
-                if self.run.read(f"{Z}/{name}") is not None:
-                    self.sheet.wrong(
-                        "VERIFY_EXTRA", f"{Z}/{name}", "expected no result where nothing was merged, found it"
-                    )
+            self._no_result()
         return merge
 
     def differs(self, file: str, what: str, expected: object, found: object) -> bool:
@@ -113,6 +109,23 @@ class MergeCheck:
             self.sheet.wrong(
                 "VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", "expected what MERGE.json yields, found another text"
             )
+
+    def unmerged(self, status: RunStatus) -> None:
+        """A plan that says that nothing was merged, and no result, where the integrator told nothing."""
+        head = ("# Merge plan", "", f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.", "")
+        left = [f"- {inert(line.pack)} is {line.status}." for line in status.packs if line.status != "PASS"]
+        none = "No pack stands in the way: an integration was not asked for, or gave no answer that holds."
+        rows = (*head, "Result: nothing was merged.", "", *(left or [none]))
+        if self.run.read(f"{Z}/MERGE_PLAN.md") != ("\n".join(rows) + "\n").encode("utf-8"):
+            what = "expected that nothing was merged, and which packs did not PASS; found another text or none"
+            self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", what)
+        self._no_result()
+
+    def _no_result(self) -> None:
+        for name in _RESULT:
+            if self.run.read(f"{Z}/{name}") is not None:
+                what = "expected no result where nothing was merged, found it"
+                self.sheet.wrong("VERIFY_EXTRA", f"{Z}/{name}", what)
 
     def _held(self, merge: Merge, passed: bool) -> None:
         file = f"{Z}/CHANGES.bundle"

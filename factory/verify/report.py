@@ -102,9 +102,19 @@ def _claims(status: RunStatus) -> Iterable[str]:
         yield f"- **{row.id}** ({row.severity}) {owner}{inert(row.message)}"
     for check in status.rechecks:
         yield f"| {inert(check.pack)} | {inert(check.label)} "
-    if status.merged_tree:
-        yield f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
+    yield from _by_git(status)
     yield _signing(status)
+
+
+def _by_git(status: RunStatus) -> Iterable[str]:
+    """What the report says that Git can be asked: it sends nobody to a file that is not there."""
+    if status.merged_tree:
+        yield "`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it "
+        yield f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
+    elif any(line.bundle_sha256 for line in status.packs):
+        yield "nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone gives its own result."
+    else:
+        yield "nothing was merged, and no pack left a bundle."
 
 
 def _compare(sheet: Sheet, path: str, lines: list[str], starts: list[str], claims: tuple[str, ...]) -> None:
@@ -127,6 +137,8 @@ def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
         expected = due if due is not None else len(status.packs)
         if len(found) != expected:
             sheet.wrong("VERIFY_REPORT", _MD, f"expected {expected} lines {start!r}, found {len(found)}")
+    if not status.merged_tree and any(line.startswith("`git bundle verify") for line in lines):
+        sheet.wrong("VERIFY_REPORT", _MD, "expected no merged bundle where nothing was merged, found it named")
     due, called = sum(row.reproducible for row in status.packs), sum(_REPRODUCIBLE in line for line in lines)
     if due != called:
         sheet.wrong("VERIFY_REPORT", _MD, f"expected {due} packs called reproducible, found {called}")

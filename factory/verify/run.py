@@ -135,7 +135,9 @@ class _RunCheck:
         if self.run.read(f"{Z}/MERGE.json") is None:
             if status.merged_tree:
                 self.sheet.wrong("VERIFY_MISSING", f"{Z}/MERGE.json", "expected it beside a merged tree, found none")
-            elif status.status == "PASS":
+                return None, None
+            merging.unmerged(status)
+            if status.status == "PASS":
                 self.sheet.gap("merged tree", "this run merged nothing: not every phase was asked for")
             return None, None
         missing = [line.pack for line in status.packs if line.pack not in bundles]

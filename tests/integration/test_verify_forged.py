@@ -482,6 +482,27 @@ def test_every_log_index_artifact_and_summary_belongs(good: Memory) -> None:
         assert not verify(good, changes).holds, f"{path} survived"
 
 
+def test_a_run_that_merged_nothing_says_so_and_sends_nobody_to_a_result(failing: Memory) -> None:
+    run, ledger = forged(failing, {})
+    plan, report = f"{Z}/MERGE_PLAN.md", f"{Z}/FINAL_REPORT.md"
+    assert run.files[plan].endswith(b"\nResult: nothing was merged.\n\n- TASK-0001 is BLOCKED.\n")
+    assert {f"{Z}/{name}" for name in ("MERGE.json", "FILES_CHANGED.json", "DIFF.patch")}.isdisjoint(run.files)
+    merged = (
+        b"`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it inside a clone give the merged tree,"
+    )
+    for path, kind, old, new in (
+        (plan, "VERIFY_MERGE", b"is BLOCKED", b"is PASS"),
+        (report, "VERIFY_REPORT", b"nothing was merged; `git fetch`", b"`git fetch`"),
+        (report, "VERIFY_REPORT", b"nothing was merged; ", merged + b"\nnothing was merged; "),
+    ):
+        spoilt = run.copy()
+        spoilt.files[path] = run.files[path].replace(old, new)
+        assert spoilt.files[path] != run.files[path], old
+        assert kind in ids(check(spoilt, around(ledger))), new
+    del run.files[plan]
+    assert "VERIFY_MERGE" in ids(check(run, around(ledger)))
+
+
 def test_digests_named_in_the_report_are_the_bundles_own(good: Memory) -> None:
     path = f"{Z}/FINAL_REPORT.md"
     run, ledger = forged(good, {})

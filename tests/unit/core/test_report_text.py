@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from factory.core.report_text import brief, change_text, counted, finding_lines, markdown, plain
+from factory.core.report_text import brief, change_text, counted, finding_lines, markdown, plain, unmerged_plan
 from factory.model.evidence import (
     FileRecord,
     FilesChanged,
@@ -244,3 +244,21 @@ def test_an_overlap_that_merged_is_told_and_no_set_is_called_conflicting() -> No
     text = markdown(status(overlaps=(merged,), largest_set=("A", "B")), None).decode()
     assert "- A and B: three-way merge." in text
     assert "Smallest set" not in text
+
+
+def test_a_report_sends_nobody_to_a_file_that_is_not_there() -> None:
+    merged = markdown(status(), None).decode()
+    assert "`git bundle verify Z_integrator/CHANGES.bundle`" in merged
+    assert f"must print `{'d' * 40}`" in merged
+    alone = markdown(status(merged_tree=""), None).decode()
+    assert "Z_integrator" not in alone
+    assert "nothing was merged; `git fetch` from a pack's `CHANGES.bundle`" in alone
+    bare = markdown(status(merged_tree="", packs=(line(bundle_sha256=""),)), None).decode()
+    assert ("CHANGES.bundle" in bare, "nothing was merged, and no pack left a bundle." in bare) == (False, True)
+
+
+def test_the_plan_of_a_run_that_merged_nothing_names_who_did_not_pass() -> None:
+    packs = (line(), line(pack="T-2", status="BLOCKED"), line(pack="T_3_", status="FAIL"))
+    text = unmerged_plan(status(merged_tree="", packs=packs)).decode()
+    assert text.endswith("\nResult: nothing was merged.\n\n- T-2 is BLOCKED.\n- T\\_3\\_ is FAIL.\n"), text
+    assert "No pack stands in the way" in unmerged_plan(status(merged_tree="")).decode()
