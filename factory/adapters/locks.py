@@ -88,7 +88,7 @@ class FileLocks:
             return f"{who or 'another process'}, which has executed nothing yet, holds the {name} lock"
 
     def _finding(self, name: str) -> Finding:
-        return Finding("LOCKED", self._sentence(name), "It frees itself when that process ends; then run again.")
+        return Finding("LOCKED", self._sentence(name), "it frees itself when that process ends; then run again")
 
 
 @contextlib.contextmanager

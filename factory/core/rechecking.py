@@ -35,17 +35,18 @@ def judge_recheck(record: RecheckRecord, command: Command, above: bool = False) 
     """The finding over one outcome; none for ok and as-accepted. `above`: its culprit builds on this pack."""
     where = f"{record.label} `{record.run}` of {record.pack}"
     place = command.location
+    log = f"Its log: factory print-report --log {record.pack}.{record.label}"  # the pack's own one tells how it passed
     if record.outcome == "broken" and record.culprits:
         others = " and ".join(record.culprits)
         message = f"{where} passes alone and fails on the merged tree together with {others}"
         hint = f"Declare depends_on: [{record.culprits[0]}] in {record.pack} and adapt it, or change one of the two."
         if above:
             hint = f"{record.culprits[0]} builds on {record.pack} and takes back what it checks; change one of the two."
-        return (Finding("MERGE_BROKEN_TOGETHER", message, hint, place, record.pack),)
+        return (Finding("MERGE_BROKEN_TOGETHER", message, f"{hint} {log}", place, record.pack),)
     if record.outcome == "broken":
         message = f"{where} passes alone and fails on the merged tree"
         hint = "No pair within recheck_budget explains it; look at the merged tree, or raise the budget."
-        return (Finding("MERGE_BROKEN", message, hint, place, record.pack),)
+        return (Finding("MERGE_BROKEN", message, f"{hint} {log}", place, record.pack),)
     if record.outcome == "pre-existing":
         message = f"{where} fails on the merged tree exactly as it does on the base"
         return (Finding("MERGE_PRE_EXISTING", message, "Another pack undoes what it fixed.", place, record.pack),)

@@ -113,8 +113,17 @@ class PlainProgress:
         if phase == _TOLD_EACH and held:
             self._say(phase, Shown(f"{held} unchanged"))
         elif phase not in (_TOLD_EACH, "preflight", "integrate", "summary"):
-            agree = "agrees with its contract" if expected == 1 else "agree with their contracts"
-            self._say(phase, Shown(f"{self._passed[phase]} of {expected} {agree}"))
+            self._say(phase, self._agreement(self._passed[phase], expected))
+
+    def _agreement(self, agreed: int, expected: int) -> Shown:
+        """What validation showed: a bundle of a pack that did not PASS tells truly what its pack broke."""
+        alone, passed = expected == 1, self._passed[_TOLD_EACH]
+        if passed == self._expected[_TOLD_EACH]:
+            return Shown(
+                f"{agreed} of {expected} {'agrees with its contract' if alone else 'agree with their contracts'}"
+            )
+        told = "bundle tells what its pack did" if alone else "bundles tell what their packs did"
+        return Shown(f"{agreed} of {expected} {told}, {passed} of {expected} {'pack' if alone else 'packs'} passed")
 
     def _phase_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
         if card.phase == "summary":

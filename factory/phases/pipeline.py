@@ -298,7 +298,7 @@ class RepositoryPipeline:
         began = self._site.clock.monotonic()
         found = validate(self._site, self.planner, card.pack)
         chronicle.bundle_validated(self._session, card.pack, found, began)
-        return of_findings(found), found, "agrees with its contract" if not found else ""
+        return of_findings(found), found, "holds, derived again" if not found else ""
 
     def status_of(self, name: str) -> Status:
         """The verdict of a card: of this process, or as remembered; BLOCKED where nothing is known."""

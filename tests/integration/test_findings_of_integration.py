@@ -127,7 +127,7 @@ def test_packs_stack_in_order_and_a_failed_one_stops_those_above(tmp_path: Path)
             "MERGE_BROKEN_TOGETHER check-1 `grep ab out/a` of TASK-0002 passes "
             "alone and fails on the merged tree together "
             "with TASK-0001 @ acceptance.yml:1 > TASK-0001 builds on TASK-0002 and takes back what it checks; "
-            "change one of the two."
+            "change one of the two. Its log: factory print-report --log TASK-0002.check-1"
         )
     ]
     assert world.executed()[3:] == ["TASK-0001"]
@@ -154,7 +154,8 @@ def test_packs_that_merge_and_break_each_other_are_named_as_a_pair(tmp_path: Pat
         (
             "MERGE_BROKEN_TOGETHER tests-1 `python src/more.py` of TASK-0202 passes alone and fails on the merged tree "
             "together with TASK-0201 @ acceptance.yml:1 > "
-            "Declare depends_on: [TASK-0201] in TASK-0202 and adapt it, or change one of the two."
+            "Declare depends_on: [TASK-0201] in TASK-0202 and adapt it, or change one of the two. "
+            "Its log: factory print-report --log TASK-0202.tests-1"
         )
     ]
     status = world.status()
@@ -164,6 +165,8 @@ def test_packs_that_merge_and_break_each_other_are_named_as_a_pair(tmp_path: Pat
     assert ("TASK-0202", "broken", ("TASK-0201",)) in outcomes
     log = world.last() / "LOGS/TASK-0202.tests-1.log"
     assert "ImportError" in log.read_text()
+    shown = world.factory("print-report", "--log", "TASK-0202.tests-1")
+    assert (shown.rc, shown.out) == (0, log.read_text())
 
 
 def test_a_break_that_no_pair_explains_and_a_fix_that_is_undone(tmp_path: Path) -> None:
@@ -182,7 +185,8 @@ def test_a_break_that_no_pair_explains_and_a_fix_that_is_undone(tmp_path: Path) 
     assert [row.split()[0] for row in rows] == ["MERGE_BROKEN", "MERGE_BROKEN_TOGETHER"]
     assert rows[0] == (
         "MERGE_BROKEN check-1 `test $(ls on | wc -l) -lt 3` of TASK-0001 passes alone and fails on the merged tree @ "
-        "acceptance.yml:1 > No pair within recheck_budget explains it; look at the merged tree, or raise the budget."
+        "acceptance.yml:1 > No pair within recheck_budget explains it; look at the merged tree, or raise the budget. "
+        "Its log: factory print-report --log TASK-0001.check-1"
     )
 
 

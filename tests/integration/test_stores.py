@@ -52,7 +52,7 @@ def refusal(locks: FileLocks) -> str:
         pass
     (finding,) = raised.value.findings
     assert finding.id == "LOCKED"
-    assert finding.hint == "It frees itself when that process ends; then run again."
+    assert finding.hint == "it frees itself when that process ends; then run again"
     return finding.message
 
 

@@ -15,6 +15,7 @@ from factory.model.evidence import RecheckRecord
 from factory.verify.documents import RecheckRow
 from tests.pack_values import CHECK
 
+LOG = "Its log: factory print-report --log T-1.tests-1"
 ROOT = Path(__file__).resolve().parents[3]
 SEEN = st.tuples(st.integers(0, 2), st.sampled_from(["one", "two"]))
 
@@ -67,14 +68,14 @@ def test_only_a_check_that_ended_with_0_is_well(merged, again, base, nothing: bo
             ("T-2",),
             "MERGE_BROKEN_TOGETHER",
             "passes alone and fails on the merged tree together with T-2",
-            "Declare depends_on: [T-2] in T-1 and adapt it, or change one of the two.",
+            "Declare depends_on: [T-2] in T-1 and adapt it, or change one of the two. " + LOG,
         ),
         (
             "broken",
             (),
             "MERGE_BROKEN",
             "passes alone and fails on the merged tree",
-            "No pair within recheck_budget explains it; look at the merged tree, or raise the budget.",
+            "No pair within recheck_budget explains it; look at the merged tree, or raise the budget. " + LOG,
         ),
         (
             "pre-existing",
@@ -107,7 +108,7 @@ def test_a_culprit_that_builds_on_the_pack_cannot_be_depended_on() -> None:
     record = RecheckRecord(pack="T-1", label="tests-1", run="run", outcome="broken", rc=1, culprits=("T-2",))
     (finding,) = judge_recheck(record, CHECK, above=True)
     assert finding.id == "MERGE_BROKEN_TOGETHER"
-    assert finding.hint == "T-2 builds on T-1 and takes back what it checks; change one of the two."
+    assert finding.hint == f"T-2 builds on T-1 and takes back what it checks; change one of the two. {LOG}"
 
 
 @pytest.mark.parametrize("outcome", ["ok", "as-accepted"])
