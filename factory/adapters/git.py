@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from factory.model.errors import InternalError, Refusal
+from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.finding import Finding
 
 OLDEST = (2, 38)  # merge-tree --write-tree, cat-file --batch-command
@@ -187,6 +187,8 @@ class Conversation:
         self.git = git
         self.words = words
         self.lock = threading.RLock()
+        self.seconds = TIMEOUT
+        self.overdue = False
         self.process: subprocess.Popen[bytes] | None = None
         self.errors: BinaryIO | None = None
 
@@ -207,6 +209,19 @@ class Conversation:
                 collected += part
             return bytes(collected[: -len(marker)])
 
+    def ask_aside(self, question: bytes, seconds: float) -> bytes:
+        """`ask_until_marker` of a process of its own, for which nobody else waits. Raises Overdue after `seconds`."""
+        other = Conversation(self.git, *self.words)
+        other.seconds = seconds
+        try:
+            return other.ask_until_marker(question)
+        except GitError as error:
+            if other.overdue:
+                raise Overdue(f"expected git {self.words[0]} to end within {seconds:.0f} s, found no end") from error
+            raise
+        finally:
+            other.close()
+
     def ask_objects(self, oids: list[str]) -> list[tuple[str, bytes] | None]:
         """Type and content of each object, None where it is missing. For `cat-file --batch-command --buffer`."""
         with self._turn():
@@ -220,7 +235,8 @@ class Conversation:
         Whatever breaks an answer off (Ctrl-C too) ends the process, so that no later answer is shifted.
         """
         with self.lock:
-            alarm = threading.Timer(TIMEOUT, self._kill)
+            self.overdue = False
+            alarm = threading.Timer(self.seconds, self._kill)
             alarm.daemon = True
             alarm.start()
             try:
@@ -232,6 +248,7 @@ class Conversation:
                 alarm.cancel()
 
     def _kill(self) -> None:
+        self.overdue = True
         process = self.process
         if process is not None:
             process.kill()
@@ -261,6 +278,8 @@ class Conversation:
                 env=self.git.environment({}),
                 bufsize=1 << 16 if "--buffer" in self.words else 0,
             )
+        if self.overdue:  # before there was a process to end
+            raise self._died()
         stdin, stdout = self.process.stdin, self.process.stdout
         if stdin is None or stdout is None:  # both were asked for as pipes
             raise self._died()

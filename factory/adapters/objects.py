@@ -218,17 +218,17 @@ class GitObjects:
         """`git diff-tree -r --raw --no-renames` between two stored trees, as Git sees it."""
         return parse_raw(self._diff(self._raw, before, after))
 
-    def patch(self, before: str, after: str) -> bytes:
+    def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
         """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration in it."""
-        return self._diff(self._patch, before, after)
+        return self._diff(self._patch, before, after, within)
 
-    def numstat(self, before: str, after: str) -> Mapping[str, tuple[int, int] | None]:
+    def numstat(self, before: str, after: str, within: float = 0.0) -> Mapping[str, tuple[int, int] | None]:
         """Lines added and removed per path; None for binary."""
-        return MappingProxyType(parse_numstat(self._diff(self._numstat, before, after)))
+        return MappingProxyType(parse_numstat(self._diff(self._numstat, before, after, within)))
 
-    def _diff(self, conversation: Conversation, before: str, after: str) -> bytes:
+    def _diff(self, asked: Conversation, before: str, after: str, within: float = 0.0) -> bytes:
         header = f"{self._checked(before)} {self._checked(after)}\n".encode("ascii")
-        answer = conversation.ask_until_marker(header)
+        answer = asked.ask_aside(header, within) if within else asked.ask_until_marker(header)
         if not answer.startswith(header):
             raise InternalError(f"git diff-tree did not compare {before} with {after}: {answer[:80]!r}")
         return answer[len(header) :]

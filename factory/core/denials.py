@@ -34,8 +34,8 @@ _OF_THE_HOST = ("/run/", "/var/run/", "/tmp/.X11-unix/", "/tmp/dbus-", "/tmp/.IC
 
 _Try = Literal["connect", "send", "look-up", "exceed", "change", "carry"]
 _BY_FINDING: Mapping[str, _Try] = MappingProxyType(
-    {"LIMIT": "exceed", "SCOPE": "change", "PATH": "change", "FILE": "change", "LINK": "change", "TREE": "change",
-     "SUBMODULE": "change", "INPUT": "change", "ARTIFACT": "carry", "SECRET": "carry"}
+    {"LIMIT": "exceed", "CHANGE": "exceed", "SCOPE": "change", "PATH": "change", "FILE": "change", "LINK": "change",
+     "TREE": "change", "SUBMODULE": "change", "INPUT": "change", "ARTIFACT": "carry", "SECRET": "carry"}
 )  # fmt: skip
 
 

@@ -92,6 +92,9 @@ def _change(pack: TaskPack, kind: str, facts: Facts) -> str:
         return f"scope.denied_paths without what denies {', '.join(map(json.dumps, facts.denied))}"
     if kind == "INPUT_HIDDEN_CHANGED" and facts.hidden:
         return f"inputs: {_listed((*(pack.inputs or ()), *facts.hidden))}"
+    if kind == "CHANGE_TOO_LARGE":
+        limits = pack.limits
+        return f"limits: {{changed_lines: …, timeout: …}} above {limits.changed_lines} and {limits.timeout}"
     if kind == "LIMIT_CHANGED_LINES":
         return f"limits: {{changed_lines: {facts.lines}}}"
     if kind in _LIMITS:

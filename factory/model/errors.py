@@ -50,3 +50,7 @@ class Refusal(FactoryError):
 
 class InternalError(FactoryError):
     """The orchestrator could not reach a verdict: FAIL."""
+
+
+class Overdue(InternalError):
+    """Something took longer than the time that was given to it."""

@@ -156,6 +156,7 @@ CATALOGUE: dict[str, FindingKind] = {
     "LIMIT_OUTPUT": _error("a command printed more than allowed"),
     "LIMIT_DISK": _error("a command wrote more than allowed"),
     "LIMIT_CHANGED_LINES": _error("the change is larger than declared"),
+    "CHANGE_TOO_LARGE": _error("a change is too large to be compared line by line; it is not kept"),
     # acceptance
     "STEP_FAILED": _error("a step did not end with 0"),
     "CHECK_FAILED": _error("an acceptance command did not end with 0"),

@@ -20,6 +20,7 @@ from factory.core.acceptance import (
 )
 from factory.core.bundling import LoggedCommand
 from factory.core.derive import apply_layer, new_paths
+from factory.core.effort import Effort, effort_of, judge_effort, judge_overdue
 from factory.core.judge import judge_change, judge_lines, judge_oddities, split_artifacts
 from factory.core.narrowing import apply_differences, between, hidden_paths, view_with
 from factory.core.normalize_artifacts import Normalized, normalize, normalize_log
@@ -29,9 +30,11 @@ from factory.core.scope import compile_patterns
 from factory.core.secrecy import judge_artifact_secrets, judge_secrets
 from factory.model.denial import Tried
 from factory.model.egress import Connection
+from factory.model.errors import Overdue
 from factory.model.finding import Finding
-from factory.model.pack import Command, Limits, TaskPack
+from factory.model.pack import Command, Limits
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.comparing import Compared, LineCounts, compared, seconds_for
 from factory.phases.defects import crash
 from factory.phases.doit_table import judge_configuration
 from factory.phases.egress import reach_of
@@ -56,7 +59,8 @@ class Ran:
 class Frozen:
     """What the steps left: what the pack could see before and after, how that differs, and what was judged.
 
-    A change that carries a credential is `withheld`: it is told by its findings, and `after` is `before`.
+    A change that carries a credential, or is beyond comparing, is `withheld`: it is told by its findings, and `after`
+    is `before`. `compared` is None where there is little to compare.
     """
 
     before: Tree
@@ -65,6 +69,7 @@ class Frozen:
     findings: tuple[Finding, ...]
     ignored: int
     artifacts: tuple[Collected, ...]
+    compared: Compared | None = None
     withheld: bool = False
 
 
@@ -161,12 +166,18 @@ def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, vis
     after = apply_differences(base, seen)
     differences = between(base, after)
     visible_after = view_with(after, planned.visible_patterns, (change.path for change in differences))
-    secret = _secrets(session, pack, differences)
-    if secret:
-        return Frozen(visible, visible, (), secret, len(derived.dropped), (), withheld=True)
+    refused, effort = _unkeepable(session, planned, differences)
+    if refused:
+        return Frozen(visible, visible, (), refused, len(derived.dropped), (), withheld=True)
     links = _links(session, differences)
     site.objects.write_tree(visible_after)
     site.objects.write_tree(after)
+    seconds = seconds_for(bounded_limits(pack.limits, site.config.ceilings).timeout)
+    try:
+        both = compared(site.objects, effort, visible.oid, visible_after.oid, seconds)
+    except Overdue:
+        late = judge_overdue(planned.rules, seconds)
+        return Frozen(visible, visible, (), late, len(derived.dropped), (), withheld=True)
     findings = (
         *judge_oddities(pack.id, layer.oddities),
         *judge_change(planned.rules, differences, after, links, hidden_paths(differences, visible)),
@@ -175,16 +186,22 @@ def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, vis
     )
     collected = stage.collect(artifact_patterns.sources) if artifact_patterns.sources else ()
     seen = between(visible, visible_after)
-    return Frozen(visible, visible_after, seen, findings, len(derived.dropped), collected)
+    return Frozen(visible, visible_after, seen, findings, len(derived.dropped), collected, both)
 
 
-def _secrets(session: Session, pack: TaskPack, differences: tuple[Difference, ...]) -> tuple[Finding, ...]:
+def _unkeepable(
+    session: Session, planned: PlannedPack, differences: tuple[Difference, ...]
+) -> tuple[tuple[Finding, ...], Effort]:
+    """Why a change cannot be kept, if so; and what it takes to compare it."""
     objects = session.site.objects
     leaves = (leaf for change in differences for leaf in (change.before, change.after) if leaf is not None)
     oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
     held = objects.held_back(oids)
     stored = sorted(oids - held.keys())
-    return judge_secrets(pack, session.site.redactor, differences, objects.read(stored) if stored else {}, held)
+    contents = objects.read(stored) if stored else {}
+    effort = effort_of(differences, contents)
+    secret = judge_secrets(planned.pack, session.site.redactor, differences, contents, held)
+    return secret or judge_effort(planned.rules, effort), effort
 
 
 def _links(session: Session, differences: Iterable[Difference]) -> Mapping[str, str]:
@@ -195,10 +212,16 @@ def _links(session: Session, differences: Iterable[Difference]) -> Mapping[str, 
 
 def judge_size(session: Session, planned: PlannedPack, frozen: Frozen) -> tuple[Finding, ...]:
     """Whether the change is within its limit of lines."""
-    lines = session.site.objects.numstat(frozen.before.oid, frozen.after.oid) if frozen.differences else {}
+    lines = _lines_of(session, frozen)
     added = sum(counts[0] for counts in lines.values() if counts is not None)
     removed = sum(counts[1] for counts in lines.values() if counts is not None)
     return judge_lines(planned.rules, added, removed)
+
+
+def _lines_of(session: Session, frozen: Frozen) -> LineCounts:
+    if frozen.compared is not None:
+        return frozen.compared.lines
+    return session.site.objects.numstat(frozen.before.oid, frozen.after.oid) if frozen.differences else {}
 
 
 def accept(

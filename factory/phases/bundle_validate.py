@@ -6,21 +6,23 @@ to the base, the judge is asked again, the status is evaluated again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from factory.core import bundle_check
 from factory.core.acceptance import artifact_name_problem, judge_artifacts, judge_attempts, judge_docs
 from factory.core.bundle_check import OpenedBundle
 from factory.core.bundling import scope_lock
+from factory.core.effort import effort_of, judge_effort, judge_overdue
 from factory.core.evidence import sha256
 from factory.core.judge import judge_change, judge_lines
 from factory.core.narrowing import apply_differences, between, hidden_paths, narrow
 from factory.core.path_guard import display
 from factory.core.scope import compile_patterns
-from factory.model.errors import Refusal
+from factory.model.errors import Overdue, Refusal
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.phases.comparing import MOST_SECONDS, LineCounts, line_counts
 from factory.phases.doit_table import judge_configuration
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.reading import stacked_base
@@ -72,13 +74,19 @@ def _judge_trees(
     except Refusal as refusal:
         return tuple(Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id) for f in refusal.findings)
     by_tree = site.objects.raw_differences(before.oid, after.oid)
+    contents = _contents(site, by_tree)
+    lines, refused = _lines(site, planned, before, after, by_tree, contents)
+    if refused:
+        return refused
     by_patch = between(before, site.objects.tree_of(patched))
     found = [*bundle_check.judge_agreement(pack.id, bundle.changed, by_tree, by_patch)]
     stacked = stacked_base(site, planner, planned)
     found += _judge_base(planned, stacked, before)
-    found += _judge_content(site, planned, bundle, before, after, by_tree)
+    shown = {display(path): counts for path, counts in lines.items()}
+    digests = {oid: sha256(content) for oid, content in contents.items()}
+    found += bundle_check.judge_numbers(pack.id, bundle, shown, digests)
     if bundle.status.status == "PASS":
-        found += _judge_again(site, planned, stacked, before, by_tree, tuple(files))
+        found += _judge_again(site, planned, stacked, before, by_tree, lines, tuple(files))
         found += judge_attempts(pack, bundle.status.attempts)
     return tuple(found)
 
@@ -92,20 +100,29 @@ def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Findi
     return [Finding("BUNDLE_STALE", message, "Run the pack again.", pack=planned.pack.id)]
 
 
-def _judge_content(
-    site: Site, planned: PlannedPack, bundle: OpenedBundle, before: Tree, after: Tree, by_tree: tuple[Difference, ...]
-) -> list[Finding]:
-    pack = planned.pack
-    lines = {display(path): n for path, n in site.objects.numstat(before.oid, after.oid).items()} if by_tree else {}
-    oids = {
-        leaf.oid
-        for difference in by_tree
-        for leaf in (difference.before, difference.after)
-        if leaf is not None and leaf.mode != MODE_SUBMODULE
-    }
-    contents = site.objects.read(sorted(oids)) if oids else {}
-    digests = {oid: sha256(content) for oid, content in contents.items()}
-    return [*bundle_check.judge_numbers(pack.id, bundle, lines, digests)]
+def _contents(site: Site, changes: tuple[Difference, ...]) -> Mapping[str, bytes]:
+    leaves = (leaf for change in changes for leaf in (change.before, change.after) if leaf is not None)
+    oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
+    return site.objects.read(sorted(oids)) if oids else {}
+
+
+def _lines(
+    site: Site,
+    planned: PlannedPack,
+    before: Tree,
+    after: Tree,
+    changes: tuple[Difference, ...],
+    contents: Mapping[str, bytes],
+) -> tuple[LineCounts, tuple[Finding, ...]]:
+    """Git's count of the lines of a change, or why it is not made; launch keeps no change that it is not made of."""
+    effort = effort_of(changes, contents)
+    refused = judge_effort(planned.rules, effort)
+    if refused or not changes:
+        return {}, refused
+    try:
+        return line_counts(site.objects, effort, before.oid, after.oid), ()
+    except Overdue:
+        return {}, judge_overdue(planned.rules, MOST_SECONDS)
 
 
 def _judge_again(
@@ -114,6 +131,7 @@ def _judge_again(
     stacked: Tree,
     before: Tree,
     by_tree: tuple[Difference, ...],
+    lines: LineCounts,
     files: tuple[str, ...],
 ) -> list[Finding]:
     """The same judge that launch asked, over the whole tree that base and change yield here."""
@@ -122,7 +140,6 @@ def _judge_again(
     oids = {d.path: d.after.oid for d in changes if d.after is not None and d.after.mode == MODE_LINK}
     contents = site.objects.read(sorted(oids.values())) if oids else {}
     links = {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in oids.items()}
-    lines = site.objects.numstat(before.oid, apply_differences(before, by_tree).oid) if by_tree else {}
     counted = [counts for counts in lines.values() if counts is not None]
     artifacts = [path.removeprefix("ARTIFACTS/") for path in files if path.startswith("ARTIFACTS/")]
     return [

@@ -29,6 +29,7 @@ from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
 from factory.phases import attempt, egress
 from factory.phases.attempt import Frozen, Ran
+from factory.phases.comparing import Compared
 from factory.phases.planner import PlannedPack, Planner
 from factory.phases.reading import stacked_base
 from factory.phases.site import Session
@@ -243,6 +244,7 @@ def change_of(session: Session, planned: PlannedPack, frozen: Frozen) -> Change:
         for leaf in (difference.before, difference.after)
         if leaf is not None and leaf.mode != MODE_SUBMODULE
     }
+    both = frozen.compared or _compared(objects, frozen)
     start = objects.write_commit(before.oid, (), f"what {planned.pack.id} could see\n")
     tip = objects.write_commit(after.oid, (start,), f"{planned.pack.id}: {planned.pack.title}\n")
     carried = objects.bundle((start, tip), _carried(objects, planned, before, after), f"refs/codex/{planned.pack.id}")
@@ -250,12 +252,19 @@ def change_of(session: Session, planned: PlannedPack, frozen: Frozen) -> Change:
         base_tree=before.oid,
         result_tree=after.oid,
         differences=frozen.differences,
-        patch=objects.patch(before.oid, after.oid) if frozen.differences else b"",
-        lines=objects.numstat(before.oid, after.oid) if frozen.differences else {},
+        patch=both.patch,
+        lines=both.lines,
         contents=objects.read(sorted(oids)) if oids else {},
         objects=carried,
         ignored=frozen.ignored,
     )
+
+
+def _compared(objects: Objects, frozen: Frozen) -> Compared:
+    if not frozen.differences:
+        return Compared({}, b"")
+    before, after = frozen.before.oid, frozen.after.oid
+    return Compared(objects.numstat(before, after), objects.patch(before, after))
 
 
 def _carried(objects: Objects, planned: PlannedPack, before: Tree, after: Tree) -> dict[str, tuple[str, bytes]]:

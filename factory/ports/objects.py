@@ -68,12 +68,15 @@ class Objects(Protocol):
         """`git diff-tree -r --raw --no-renames` between two stored trees, as Git sees it."""
         ...
 
-    def patch(self, before: str, after: str) -> bytes:
-        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration in it."""
+    def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
+        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration in it.
+
+        Where `within` is given, so many seconds of a process of its own. Raises Overdue after them.
+        """
         ...
 
-    def numstat(self, before: str, after: str) -> Mapping[str, tuple[int, int] | None]:
-        """Lines added and removed per path; None for binary."""
+    def numstat(self, before: str, after: str, within: float = 0.0) -> Mapping[str, tuple[int, int] | None]:
+        """Lines added and removed per path; None for binary. `within` as for `patch`."""
         ...
 
     def ignored(self, rules: Tree, paths: Iterable[str]) -> frozenset[str]:

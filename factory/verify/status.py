@@ -10,6 +10,9 @@ from factory.verify.documents import BundleStatus, CheckRow, FindingRow, ScopeLo
 from factory.verify.sheet import Sheet
 from factory.verify.verdict import status_of_pack, weight_of
 
+_WITHHELD = frozenset({"SECRET_IN_CHANGE", "CHANGE_TOO_LARGE"})
+"""Of a change that is not kept."""
+
 
 def check_status(
     sheet: Sheet, place: str, status: BundleStatus, contract: Contract, lock: ScopeLock, log: Callable[[str], bytes]
@@ -47,7 +50,7 @@ def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, .
         done.append(step)
         if codes.get(step.label) != 0:
             return tuple(done)
-    if any(row.id == "SECRET_IN_CHANGE" for row in status.findings):
+    if any(row.id in _WITHHELD for row in status.findings):
         return tuple(done)  # nothing was there to accept
     return (*done, *contract.acceptance)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from factory.adapters.git import Conversation, GitError
 from factory.adapters.objects import GitObjects
 from factory.adapters.private_git import all_alternates
 from factory.adapters.repository import discover
-from factory.model.errors import InternalError, Refusal
+from factory.core.effort import Effort, effort_of
+from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.tree import (
     MODE_EXECUTABLE,
     MODE_FILE,
@@ -160,6 +162,45 @@ def test_all_views_of_a_difference_agree(world: World) -> None:
         assert objects.patch(before, before) == b""
         assert objects.raw_differences(after, after) == ()
         assert objects.apply_patch(before, b"") == before
+
+
+def test_git_counts_no_fewer_lines_than_a_change_has_at_least(world: World) -> None:
+    made = random.Random(4)
+    parts = ("a\n", "b\n", "\n", "a", "\r\n", "\0", "é\n")
+    texts = [
+        ["".join(made.choices(parts, (9, 9, 3, 1, 1, 0.1, 2), k=made.randrange(40))) for _ in "ab"] for _ in range(200)
+    ]
+    with world.objects() as objects:
+        old, new = (
+            tree_from_leaves(
+                {f"f{n}": leaf(objects, pair[side]) for n, pair in enumerate(texts) if pair[side]}.items(),
+                objects.hash_name,
+            )
+            for side in (0, 1)
+        )
+        before, after = objects.write_tree(old), objects.write_tree(new)
+        counts = objects.numstat(before, after)
+        for change in differences(old, new):
+            oids = [one.oid for one in (change.before, change.after) if one is not None]
+            effort = effort_of([change], objects.read(oids))
+            counted = counts[change.path]
+            assert effort.least <= sum(counted or (0, 0)) <= effort.lines
+            assert counted is not None or effort == Effort()
+        assert len(counts) > 150
+
+
+def test_aside_the_answers_are_the_same_and_bounded_in_time(world: World) -> None:
+    with world.objects() as objects:
+        before, after = all_kinds(objects, world.head())
+        assert objects.patch(before, after, 60.0) == objects.patch(before, after)
+        assert objects.numstat(before, after, 60.0) == objects.numstat(before, after)
+        rows = ["\n".join(random.Random(seed).choices("ab", k=300_000)) for seed in (1, 2)]
+        old, new = (
+            objects.write_tree(tree_from_leaves([("f", leaf(objects, text))], objects.hash_name)) for text in rows
+        )
+        with pytest.raises(Overdue, match="expected git diff-tree to end within 0 s, found no end"):
+            objects.numstat(old, new, 0.02)
+        assert objects.raw_differences(old, new)[0].path == "f"
 
 
 def test_a_patch_that_does_not_apply_is_a_refusal(world: World) -> None:

@@ -22,6 +22,7 @@ PACK = TaskPack("T-1", "taskpacks/T-1", "t", "d", "", Scope(("docs/**",)), (), (
         ("SCOPE_DENIED", Facts(denied=("a",)), 'allow it with: scope.denied_paths without what denies "a"'),
         ("INPUT_HIDDEN_CHANGED", Facts(hidden=("b",)), 'allow it with: inputs: ["src/**", "b"]'),
         ("LIMIT_CHANGED_LINES", Facts(lines=912), "allow it with: limits: {changed_lines: 912}"),
+        ("CHANGE_TOO_LARGE", Facts(), "allow it with: limits: {changed_lines: …, timeout: …} above 800 and 900"),
         ("LIMIT_TIME", Facts(), "allow it with: limits: {timeout: …} above 900"),
         ("PATH_PROTECTED", Facts(outside=("dodo.py",)), "nothing in the contract can allow it"),
         ("CHECK_FAILED", Facts(), "nothing in the contract can allow it"),

@@ -82,7 +82,14 @@ def test_the_same_is_counted_and_too_much_is_counted_together() -> None:
 def test_findings_that_deny_are_rows_and_others_are_not() -> None:
     findings = tuple(
         Finding(name, f"about {name}", pack="T-1")
-        for name in ("SCOPE_OUTSIDE_ALLOWED", "LIMIT_TIME", "SECRET_IN_CHANGE", "CHECK_FAILED", "ARTIFACT_MISSING")
+        for name in (
+            "SCOPE_OUTSIDE_ALLOWED",
+            "LIMIT_TIME",
+            "SECRET_IN_CHANGE",
+            "CHANGE_TOO_LARGE",
+            "CHECK_FAILED",
+            "ARTIFACT_MISSING",
+        )
     )
     found = gathered(findings=findings)
     assert found is not None
@@ -90,6 +97,7 @@ def test_findings_that_deny_are_rows_and_others_are_not() -> None:
         ("change", "SCOPE_OUTSIDE_ALLOWED"),
         ("exceed", "LIMIT_TIME"),
         ("carry", "SECRET_IN_CHANGE"),
+        ("exceed", "CHANGE_TOO_LARGE"),
     ]
 
 

@@ -1,0 +1,90 @@
+"""Changes that take long to compare: refused where that is certain without it, bounded in time, compared aside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from factory.model.verdict import Status
+from factory.phases import attempt
+from tests.in_process import oneshot
+from tests.world import World
+
+pytestmark = pytest.mark.linux
+
+WRITES = 'steps: ["python taskpacks/{0}/write.py > taskpacks/{0}/big"]\n'
+LATE = 77
+
+
+def rows(count: int, seed: int) -> str:
+    """A text of two kinds of lines in an order that is nowhere regular."""
+    return f"import random\nr = random.Random({seed})\nprint(*(r.choice('ab') for _ in range({count})), sep='\\n')\n"
+
+
+class Counted:
+    """The object store, and how often it was asked to compare which trees within which time."""
+
+    def __init__(self, real: Any, asked: list[tuple[str, str, float]]) -> None:
+        self.real = real
+        self.asked = asked
+
+    def patch(self, before: str, after: str, within: float = 0.0) -> object:
+        self.asked.append((before, after, within))
+        return self.real.patch(before, after, within)
+
+    def numstat(self, before: str, after: str, within: float = 0.0) -> object:
+        self.asked.append((before, after, within))
+        return self.real.numstat(before, after, within)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+def played(place: Path, limits: str, count: int) -> tuple[World, Status, list[tuple[str, str, float]]]:
+    world = World(place / "repository")
+    big = "\n".join("ab"[number * number % 7 % 2] for number in range(110_000))
+    files = {"big": big, "write.py": rows(count, 1)}
+    world.pack("TASK-0001-a", f"limits: {limits}\n" + WRITES.format("TASK-0001-a"), None, **files)
+    world.commit()
+    asked: list[tuple[str, str, float]] = []
+    status, _ = oneshot(world, objects=lambda real: Counted(real, asked))
+    return world, status, asked
+
+
+def withheld(world: World, message: str) -> None:
+    """The bundle is whole, says why, and carries no change; whoever checks it agrees."""
+    bundle = world.bundle("TASK-0001")
+    (finding,) = bundle["findings"]
+    assert (finding["id"], finding["message"]) == ("CHANGE_TOO_LARGE", message)
+    assert (bundle["status"], bundle["files_changed"], bundle["result_tree"]) == ("BLOCKED", 0, bundle["base_tree"])
+    assert [check["label"] for check in bundle["checks"]] == ["step-1"]
+    assert world.factory("bundle-validate", "TASK-0001").rc == 2
+    verified = world.factory("verify")
+    assert verified.rc == 0, verified.text
+
+
+def test_what_is_certainly_too_much_is_never_compared(tmp_path: Path) -> None:
+    world, status, asked = played(tmp_path, "{changed_lines: 100}", 300_000)
+    assert (status, asked) == (Status.BLOCKED, [])
+    sentence = "at least 190000 lines were changed; limits.changed_lines allows 100"
+    withheld(world, f"{sentence}, and so large a change is neither compared nor kept")
+    assert "limits: {changed_lines: …, timeout: …} above 100 and 900" in world.factory("why", "TASK-0001").text
+
+
+def test_what_cannot_be_compared_in_time_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(attempt, "seconds_for", lambda timeout: timeout / 77_000)
+    world, status, asked = played(tmp_path, f"{{timeout: {LATE}s}}", 110_000)
+    assert (status, [within for _, _, within in asked]) == (Status.BLOCKED, [0.001])
+    withheld(world, "comparing the change line by line took longer than 0 seconds, so it is not kept")
+
+
+def test_what_is_large_and_allowed_is_compared_aside_and_kept(tmp_path: Path) -> None:
+    world, status, asked = played(tmp_path, "{changed_lines: 300000}", 110_000)
+    assert status is Status.PASS
+    assert {within for _, _, within in asked[:2]} == {300.0}  # launch
+    assert asked[2][2] == 300.0  # validation
+    patch = world.state / "bundles" / "TASK-0001" / "DIFF.patch"
+    assert patch.stat().st_size > 100_000
+    assert world.factory("verify").rc == 0
