@@ -55,7 +55,7 @@ Shown = NewType("Shown", str)
 _ASCII_PRINTABLE = re.compile(r"[ -~]*")
 _ON_TERMINALS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # GitHub takes `::name` where a line begins, and `##[name` anywhere; Azure and TeamCity `##name[`.
-_COMMAND = re.compile(r"^(\s*):(?=:)|#(?=#[a-z]*\[)", re.IGNORECASE | re.MULTILINE)
+_COMMAND = re.compile(r"^([^\S\n]*+):(?=:)|#(?=#[a-z]*+\[)", re.IGNORECASE | re.MULTILINE)
 
 
 def for_terminal(text: str) -> Shown:

@@ -57,7 +57,7 @@ class _Packed:
     flags: int
     method: int
     crc: int
-    packed: bytes
+    packed: memoryview
     length: int
     executable: bool
 
@@ -121,7 +121,14 @@ def _zip_member(content: bytes, at: int) -> tuple[int, _Packed, tuple[int, int]]
         raise Unnormal("it holds a link or a special file")
     begin, end = _zip_span(content, start, (name, flags, method, crc, packed, length))
     member = _Packed(
-        name, flags & ~_DESCRIPTOR, method, crc, content[begin : begin + packed], length, bool(mode & _EXECUTABLE)
+        # No copy: before the spans are compared, every entry may claim all of the archive.
+        name,
+        flags & ~_DESCRIPTOR,
+        method,
+        crc,
+        memoryview(content)[begin : begin + packed],
+        length,
+        bool(mode & _EXECUTABLE),
     )
     return at + _CENTRAL.size + named + extra + remark, member, (start, end)
 
@@ -160,7 +167,8 @@ def _zip_of(members: list[_Packed]) -> bytes:
         mode = _FOLDER | 0o755 if folder else _REGULAR | (0o755 if member.executable else 0o644)
         common = (member.flags, member.method, 0, _FIRST_DAY, member.crc, len(member.packed), member.length)
         needed = 20 if member.method in (0, 8) else 63
-        body += _LOCAL.pack(b"PK\3\4", needed, *common, len(member.name), 0) + member.name + member.packed
+        body += _LOCAL.pack(b"PK\3\4", needed, *common, len(member.name), 0) + member.name
+        body += member.packed
         attributes = mode << 16 | (0x10 if folder else 0)
         rest = (len(member.name), 0, 0, 0, 0, attributes, start)
         directory += _CENTRAL.pack(b"PK\1\2", _UNIX << 8 | 20, needed, *common, *rest) + member.name
@@ -217,7 +225,7 @@ def _tar_members(content: bytes) -> Iterator[_Member]:
             long_name = b""
     if long_name or len(content) < at + 2 * _BLOCK:
         raise Unnormal("it is cut off")
-    if any(content[at:]):
+    if content.count(0, at) != len(content) - at:
         raise Unnormal("it holds bytes that no member owns")
 
 
@@ -292,6 +300,7 @@ def _tar_header(name: bytes, mode: int, size: int, kind: bytes) -> bytes:
 
 # ── gzip ─────────────────────────────────────────────────────────────────────
 
+_FIRST_PIECE, _PIECE = 1 << 9, 1 << 20  # bytes of a stream that are read at once: the smaller, the less in vain
 _TEXT, _CHECKED, _EXTRA, _NAMED, _REMARKED = 1, 2, 4, 8, 16
 
 
@@ -306,9 +315,9 @@ class Unzipped:
 def unzipped(content: bytes) -> tuple[Unzipped, ...]:
     """Every stream of a gzip file. Raises Unnormal also where more than `MOST_BYTES` would come out."""
     streams: list[Unzipped] = []
-    left = MOST_BYTES
-    while content:
-        found, content = _gzip_stream(content, left)
+    left, at = MOST_BYTES, 0
+    while at < len(content):
+        found, at = _gzip_stream(content, at, left)
         left -= len(found.content)
         streams.append(found)
         if len(streams) > MOST_MEMBERS:
@@ -318,26 +327,37 @@ def unzipped(content: bytes) -> tuple[Unzipped, ...]:
     return tuple(streams)
 
 
-def _gzip_stream(content: bytes, most: int) -> tuple[Unzipped, bytes]:
-    start = _gzip_header(content)
+def _gzip_stream(content: bytes, begin: int, most: int) -> tuple[Unzipped, int]:
+    """The stream that begins at `begin`, and where it ends. Read in pieces: what follows it is not copied."""
+    start = at = _gzip_header(content, begin)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        out = engine.decompress(content[start:], most + 1)
-    except zlib.error as error:
-        raise Unnormal("it is damaged") from error
-    if len(out) > most:
-        raise Unnormal(f"more than {MOST_BYTES} bytes would come out of it")
-    rest = engine.unused_data
-    if not engine.eof or rest[:8] != struct.pack("<2I", zlib.crc32(out), len(out) & 0xFFFFFFFF):
+    parts: list[bytes] = []
+    left, piece = most, _FIRST_PIECE
+    while not engine.eof:
+        given, piece = content[at : at + piece], min(2 * piece, _PIECE)
+        at += len(given)
+        try:
+            parts.append(engine.decompress(given, left + 1))
+        except zlib.error as error:
+            raise Unnormal("it is damaged") from error
+        left -= len(parts[-1])
+        if left < 0:
+            raise Unnormal(f"more than {MOST_BYTES} bytes would come out of it")
+        if not given:
+            raise Unnormal("it is damaged")
+    out = b"".join(parts)
+    end = at - len(engine.unused_data) + 8
+    if content[end - 8 : end] != struct.pack("<2I", zlib.crc32(out), len(out) & 0xFFFFFFFF):
         raise Unnormal("it is damaged")
-    return Unzipped(out, content[start : len(content) - len(rest) + 8]), rest[8:]
+    return Unzipped(out, content[start:end]), end
 
 
-def _gzip_header(content: bytes) -> int:
+def _gzip_header(content: bytes, begin: int) -> int:
     """Where the compressed bytes begin."""
-    if len(content) < 18 or content[:3] != b"\x1f\x8b\x08" or content[3] & 0xE0:
+    head = content[begin : begin + 18]
+    if len(head) < 18 or head[:3] != b"\x1f\x8b\x08" or head[3] & 0xE0:
         raise Unnormal("it is no gzip file, or holds bytes that no member owns")
-    flags, at = content[3], 10
+    flags, at = head[3], begin + 10
     if flags & _EXTRA:
         at += 2 + int.from_bytes(content[at : at + 2], "little")
     for flag in (_NAMED, _REMARKED):

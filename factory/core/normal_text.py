@@ -15,7 +15,9 @@ from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 MOST_TEXT = 32 * 1024 * 1024
+_MOST_MADE = 4 * MOST_TEXT  # indents make a text longer, and each level makes them longer
 _DEPTH = 200
+_NAMESPACES = 200  # in force at one place: each name is looked for in all of them
 
 # Members and attributes that hold a moment, a duration or a host wherever tools write them.
 VOLATILE = frozenset(
@@ -87,10 +89,20 @@ def normal_json(content: bytes, counts: Counts) -> bytes:
         )
     except (json.JSONDecodeError, RecursionError) as error:
         raise Unnormal("it is no JSON") from error
-    rows = "".join(_json_rows(value, "", counts)) + "\n"
+    rows = _bounded(_json_rows(value, "", counts)) + "\n"
     if any("\ud800" <= char <= "\udfff" for char in rows):
         raise Unnormal("a string holds half of a surrogate pair")
     return rows.encode("utf-8")
+
+
+def _bounded(rows: Iterable[str]) -> str:
+    kept, size = [], 0
+    for row in rows:
+        size += len(row)
+        if size > _MOST_MADE:
+            raise Unnormal(f"its normal form is larger than {_MOST_MADE} bytes")
+        kept.append(row)
+    return "".join(kept)
 
 
 def _text_of(content: bytes) -> str:
@@ -174,6 +186,29 @@ def normal_xml(content: bytes, counts: Counts) -> bytes:
     return ("".join(pieces).strip() + "\n").encode("utf-8")
 
 
+class _Scopes:
+    """How many namespaces are in force, in each open element and in the one that comes."""
+
+    def __init__(self) -> None:
+        self._outer: list[int] = []
+        self._count = 0
+
+    def declare(self) -> None:
+        """One more for the element that comes. Raises Unnormal."""
+        self._count += 1
+        if self._count > _NAMESPACES:
+            raise Unnormal(f"it has more than {_NAMESPACES} namespaces in force in one place")
+
+    def open(self) -> None:
+        """The element that was to come."""
+        self._outer.append(self._count)
+
+    def close(self) -> None:
+        """The end of the innermost one: what it declared is in force no more."""
+        self._outer.pop()
+        self._count = self._outer[-1] if self._outer else 0
+
+
 def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNamespace:
     """A parser's target: canonical XML with what is volatile made constant on the way."""
 
@@ -185,6 +220,11 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
     canonical = ElementTree.C14NWriterTarget(write_as_meant, with_comments=True)
     pieces: list[str] = []  # of one text, which a parser may hand over in parts
     depth = 0
+    scopes = _Scopes()
+
+    def start_ns(prefix: str, uri: str) -> None:
+        scopes.declare()
+        canonical.start_ns(prefix, uri)
 
     def settle_text() -> None:
         if pieces:
@@ -196,6 +236,7 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
         depth += 1
         if depth > _DEPTH:
             raise Unnormal(f"it is nested deeper than {_DEPTH} levels")
+        scopes.open()
         settle_text()
         canonical.start(tag, {name: _attribute(name, value, counts) for name, value in attributes.items()})
 
@@ -204,6 +245,7 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
         depth -= 1
         settle_text()
         canonical.end(tag)
+        scopes.close()
 
     def comment(text: str) -> None:
         settle_text()
@@ -213,7 +255,7 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
         settle_text()
         canonical.pi(name, text)
 
-    heard = {"data": pieces.append, "pi": instruction, "start_ns": canonical.start_ns}
+    heard = {"data": pieces.append, "pi": instruction, "start_ns": start_ns}
     return SimpleNamespace(start=start, end=end, comment=comment, **heard)
 
 

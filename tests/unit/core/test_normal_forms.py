@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -465,3 +467,67 @@ def test_executables_stay_so_and_readers_find_what_they_look_for_first() -> None
     with zipfile.ZipFile(io.BytesIO(made.content)) as archive:
         assert archive.namelist() == ["mimetype", "META-INF/", "META-INF/MANIFEST.MF", "A.class"]
         assert {info.external_attr >> 16 for info in archive.infolist()} == {0o100755, 0o040755}
+
+
+def test_what_follows_a_gzip_stream_is_not_copied_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    make = zlib.decompressobj
+
+    class Fed:
+        """A decompressor that tells what it is given."""
+
+        def __init__(self, wbits: int) -> None:
+            self._engine = make(wbits)
+
+        def decompress(self, data: bytes, most: int) -> bytes:
+            given.append(len(data))
+            return self._engine.decompress(data, most)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._engine, name)
+
+    monkeypatch.setattr(normal_archives.zlib, "decompressobj", Fed)
+    content = gzip.compress(b"", 1, mtime=0) * 5_000
+    assert normalize("a.gz", content).problem == ""
+    assert len(given) == 5_000
+    assert sum(given) <= 5_000 * 512
+
+
+@pytest.mark.parametrize("size", [0, 511, 512, 513, 1 << 16, 3 << 20])
+def test_a_gzip_stream_of_any_length_comes_out_whole(size: int) -> None:
+    content = random.Random(size).randbytes(size)
+    packed = gzip.compress(content) + gzip.compress(b"end")
+    assert [each.content for each in normal_archives.unzipped(packed)] == [content, b"end"]
+
+
+def test_entries_that_all_claim_the_whole_archive_cost_no_copy_of_it() -> None:
+    data = bytes(1 << 20)
+    local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, zlib.crc32(data), len(data), len(data), 1, 0) + b"a"
+    entry = struct.pack(
+        "<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, zlib.crc32(data), len(data), len(data), 1, 0, 0, 0, 0, 0, 0
+    )
+    directory = (entry + b"a") * 500
+    end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 500, 500, len(directory), len(local + data), 0)
+    tracemalloc.start()
+    try:
+        problem = normalize("a.zip", local + data + directory + end).problem
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    assert problem == "it holds members that overlap, or bytes that no member owns"
+
+
+def test_json_whose_indents_would_fill_the_memory_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normal_text, "_MOST_MADE", 1 << 16)
+    deep = b"[" * 150 + b",".join([b"1"] * 1_000) + b"]" * 150
+    assert normalize("a.json", deep).problem == f"its normal form is larger than {1 << 16} bytes"
+    assert normalize("a.json", b"[" + b",".join([b"1"] * 1_000) + b"]").problem == ""
+
+
+def test_namespaces_in_force_are_bounded_and_those_no_more_in_force_are_not() -> None:
+    names = b" ".join(b'xmlns:n%d="u%d"' % (number, number) for number in range(201))
+    assert normalize("a.xml", b"<a %b><b/></a>" % names).problem == (
+        "it has more than 200 namespaces in force in one place"
+    )
+    one = b'<b xmlns:n="u" n:x="1"><c xmlns:m="v"/></b>'
+    assert normalize("a.xml", b"<a>" + one * 300 + b"</a>").problem == ""
