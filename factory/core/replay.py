@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from factory.core.ledger_chain import GENESIS
-from factory.core.replay_table import TABLE, PackState, Rule, RunState
+from factory.core.replay_table import TABLE, PackState, Rule, RunState, Stage
 from factory.core.status_eval import combine
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
@@ -26,7 +26,9 @@ class ReplayedPack:
     """One pack within one run. `status` is "" until it finished here, `last` that of its last attempt.
 
     `attempts` counts; `ran` are the commands of the last one that ended and `running` those since, each with its
-    exit code; `valid` is None where no validation was recorded; `from_run` is where its bundle came from.
+    exit code; `valid` is None where no validation was recorded; `from_run` is where its bundle came from. `checks` are
+    the labels of its acceptance, as far as they are known, `rechecks` of those that ran over the merged tree,
+    `connections` the numbers of those that its proxy told of.
     """
 
     pack: str
@@ -41,17 +43,29 @@ class ReplayedPack:
     manifest: str = ""
     ran: tuple[tuple[str, int], ...] = ()
     running: tuple[tuple[str, int], ...] = ()
+    checks: frozenset[str] = frozenset()
+    rechecks: frozenset[str] = frozenset()
+    connections: frozenset[str] = frozenset()
+    reproducible: bool = False
+
+    @property
+    def unready(self) -> bool:
+        """Whether an integrator cannot have been asked yet: it must be a PASS of this run, or of the one it is from."""
+        own = self.state is PackState.VALIDATED and self.status == Status.PASS.value
+        return not (own or self.state is PackState.COPIED) or self.valid is False
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRun:
     """One run as the ledger tells it. `status` is "" until it finished; `packs` are in the order of their ids.
 
-    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are held now.
+    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are held now;
+    `branching` is true while a branch was prepared and is neither made nor given up.
     """
 
     run_id: str
     state: RunState = RunState.UNKNOWN
+    stage: Stage = Stage.BEGUN
     status: str = ""
     base_commit: str = ""
     base_ref: str = ""
@@ -61,7 +75,9 @@ class ReplayedRun:
     ended: str = ""
     events: int = 0
     branch: str = ""
+    branching: bool = False
     merged: str | None = None
+    merge_rc: int = 0
     locks: frozenset[str] = frozenset()
     hashes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     packs: tuple[ReplayedPack, ...] = ()
@@ -139,19 +155,24 @@ class _History:
             raise refused(event, f"its run is {run.state.value}, expected {_either(rule.run_from)}")
         if event.event_type == "run.started" and self._open:
             raise refused(event, f"run {self._open} has not ended, and one run at a time holds the lock")
+        if run.stage not in rule.stages:
+            raise refused(event, f"its run is {run.stage.value}, expected {_either(rule.stages)}")
         packs = self._packs.setdefault(event.run_id, {})
         if rule.pack_from:
             name = event.details.get("pack", "")
-            packs[name] = _pack_after(event, rule, packs.get(name, ReplayedPack(name)))
+            pack = _pack_after(event, rule, run, packs.get(name, ReplayedPack(name)))
+            packs[name] = self._with_checks(pack)
         else:
-            run = _run_after(event, run, packs.values())
-        after = rule.run_to if rule.run_to is not None else run.state
-        if run.state is RunState.FINISHED and after is RunState.PREPARED:
-            after = RunState.FINISHED
-        run = replace(run, state=after, events=run.events + 1)
+            run = _run_after(event, run, tuple(packs.values()))
+        run = replace(run, state=rule.run_to or run.state, stage=rule.stage_to or run.stage, events=run.events + 1)
         self._runs[event.run_id] = run
         if run.open or self._open == run.run_id:
             self._open = run.run_id if run.open else ""
+
+    def _with_checks(self, pack: ReplayedPack) -> ReplayedPack:
+        """What the acceptance of a pack from another run is, where the ledger has that run."""
+        origin = self._packs.get(pack.from_run, {}).get(pack.pack)
+        return replace(pack, checks=origin.checks) if origin is not None else pack
 
 
 def refused(event: EventDocument, why: str) -> Refusal:
@@ -162,14 +183,28 @@ def refused(event: EventDocument, why: str) -> Refusal:
     return Refusal(Finding("LEDGER_ORDER", f"{name} cannot stand there: {why}", hint, place))
 
 
-def _either(states: frozenset[RunState] | frozenset[PackState]) -> str:
+def _either(states: frozenset[RunState] | frozenset[PackState] | frozenset[Stage]) -> str:
     return " or ".join(sorted(state.value for state in states))
 
 
-def _pack_after(event: EventDocument, rule: Rule, pack: ReplayedPack) -> ReplayedPack:
+def _pack_after(event: EventDocument, rule: Rule, run: ReplayedRun, pack: ReplayedPack) -> ReplayedPack:
     if not pack.pack or pack.state not in rule.pack_from:
         raise refused(event, f"pack {pack.pack or '(none)'} is {pack.state.value}, expected {_either(rule.pack_from)}")
+    if event.event_type == "egress.finished":
+        pack = _connected(event, run, pack)
     return replace(_pack_said(event, pack), state=rule.pack_to or pack.state)
+
+
+def _connected(event: EventDocument, run: ReplayedRun, pack: ReplayedPack) -> ReplayedPack:
+    """A command over the merged tree comes after the merge, any other within an attempt."""
+    again = event.details.get("during", "") == "recheck"
+    if (run.stage is Stage.MERGED, pack.state in _TRYING) != (again, not again):
+        where = f"its run is {run.stage.value}, pack {pack.pack} is {pack.state.value}"
+        raise refused(event, f"{where}, expected {'the merged tree' if again else 'an attempt'}")
+    number = event.details.get("connection", "")
+    if number in pack.connections:
+        raise refused(event, f"connection {number or '(none)'} of {pack.pack} ended before")
+    return replace(pack, connections=pack.connections | {number})
 
 
 def _pack_said(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
@@ -184,13 +219,27 @@ def _pack_said(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
             return _pack_finished(event, pack)
         case "bundle.validated":
             return replace(pack, valid=event.rc == 0, manifest=event.hashes.get("manifest", ""))
-        case "bundle.refused" | "pack.abandoned" | "recheck.finished" | "pack.reproducible" | "egress.finished":
-            return pack
+        case "recheck.finished":
+            return _rechecked(event, pack)
+        case "pack.reproducible":
+            return _reproducible(event, pack)
+        case "bundle.copied":
+            return _copied(event, pack)
         case _:
-            origin = event.details.get("from_run", "")
-            if pack.action_key or origin in ("", event.run_id):
-                raise refused(event, f"pack {pack.pack} ran in this run, or no other run is named")
-            return replace(pack, from_run=origin, manifest=event.hashes.get("manifest", ""))
+            return pack
+
+
+def _copied(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    origin = event.details.get("from_run", "")
+    if pack.action_key or origin in ("", event.run_id):
+        raise refused(event, f"pack {pack.pack} ran in this run, or no other run is named")
+    return replace(pack, from_run=origin, manifest=event.hashes.get("manifest", ""))
+
+
+def _reproducible(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    if pack.reproducible:
+        raise refused(event, f"pack {pack.pack} was called reproducible before")
+    return replace(pack, reproducible=True)
 
 
 def _commanded(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
@@ -198,7 +247,15 @@ def _commanded(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     label = event.details.get("label", "")
     if not label or label in dict(pack.running):
         raise refused(event, f"command {label or '(none)'} ended twice in one attempt, or has no name")
-    return replace(pack, running=(*pack.running, (label, event.rc)))
+    checks = pack.checks | {label} if event.event_type == "check.finished" else pack.checks
+    return replace(pack, running=(*pack.running, (label, event.rc)), checks=checks)
+
+
+def _rechecked(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    label = event.details.get("label", "")
+    if not label or label in pack.rechecks or (pack.checks and label not in pack.checks):
+        raise refused(event, f"check {label or '(none)'} ran again before, or is none of {pack.pack}")
+    return replace(pack, rechecks=pack.rechecks | {label})
 
 
 def _attempted(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
@@ -220,7 +277,7 @@ def _pack_finished(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     return replace(pack, status=status)
 
 
-def _run_after(event: EventDocument, run: ReplayedRun, packs: Iterable[ReplayedPack]) -> ReplayedRun:
+def _run_after(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
     """A run after one of its own events. Raises Refusal LEDGER_ORDER where what it says contradicts what was said."""
     match event.event_type:
         case "run.started":
@@ -233,16 +290,16 @@ def _run_after(event: EventDocument, run: ReplayedRun, packs: Iterable[ReplayedP
         case "integrate.finished":
             _agree(event, "merged tree", event.hashes.get("merged_tree", ""), run.merged_tree)
             _agree(event, "verdict", _status(event), run.status)
-            _hold_pass(event, run, tuple(packs))
+            _hold_pass(event, run, packs)
             return replace(run, ended=event.ts_utc, hashes=MappingProxyType({**event.hashes, **run.hashes}))
         case "run.abandoned":
             return replace(run, status="", ended=event.ts_utc)
         case "merge.finished":
-            return replace(run, merged=event.hashes.get("merged_tree", ""))
+            return _merged(event, run, packs)
         case "lock.taken" | "lock.released":
             return _locked(event, run)
-        case "branch.created":
-            return replace(run, branch=event.details.get("ref", ""))
+        case "branch.prepared" | "branch.created" | "branch.abandoned":
+            return _branched(event, run)
         case _:
             return run
 
@@ -254,13 +311,29 @@ def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     return replace(run, locks=run.locks | {name} if taking else run.locks - {name})
 
 
+def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
+    """A branch that stood there already is on record as made without having been prepared."""
+    if event.event_type == "branch.created":
+        return replace(run, branch=event.details.get("ref", ""), branching=False)
+    preparing = event.event_type == "branch.prepared"
+    if run.branching is preparing:
+        raise refused(event, f"a branch was {'prepared already' if preparing else 'not prepared'}")
+    return replace(run, branching=preparing)
+
+
+def _merged(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
+    """The integrator is asked once every pack of the run is a PASS that was validated, or was copied."""
+    unready = [pack for pack in packs if pack.unready]
+    if unready:
+        raise refused(event, f"pack {unready[0].pack} is {unready[0].state.value}, expected validated or copied")
+    _agree(event, "number of packs", str(event.file_counts.get("packs", 0)), str(len(packs)))
+    return replace(run, merged=event.hashes.get("merged_tree", ""), merge_rc=event.rc)
+
+
 def _prepared(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     status = _BY_CODE.get(event.rc)
     if status is None:
         raise refused(event, f"{event.rc} is no verdict's exit code")
-    if run.state is not RunState.OPEN:
-        _agree(event, "merged tree", event.hashes.get("merged_tree", ""), run.merged_tree)
-        _agree(event, "verdict", status, run.status)
     tree = event.hashes.get("merged_tree", "")
     if run.merged is not None:
         _agree(event, "merged tree", tree, run.merged)
@@ -274,8 +347,16 @@ def _hold_pass(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack
     bad = [pack.pack for pack in packs if pack.valid is False or (pack.action_key and pack.status != run.status)]
     if bad or run.preflight not in ("", Status.PASS.value):
         raise refused(event, f"it says PASS, and {', '.join(bad) or 'preflight'} did not")
+    if run.merge_rc != 0 or (run.merged_tree and run.merged is None):
+        raise refused(event, f"it says PASS, and the merge {'is not there' if run.merged is None else 'did not'}")
+    partly = [pack.pack for pack in packs if pack.rechecks and pack.checks > pack.rechecks]
+    if partly:
+        raise refused(event, f"it says PASS, and not every check of {partly[0]} ran over the merged tree")
+    if run.locks != {"run"}:
+        raise refused(event, f"it says PASS, and holds {', '.join(sorted(run.locks)) or 'no lock'}, expected lock run")
 
 
+_TRYING = frozenset((PackState.STARTED, PackState.STEPPED, PackState.CHECKED, PackState.TRIED))
 _BY_CODE: Mapping[int, str] = MappingProxyType({status.exit_code: status.value for status in Status})
 
 

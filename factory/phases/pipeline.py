@@ -136,6 +136,8 @@ class RepositoryPipeline:
     def _still(self, card: Card, marker: Marker) -> bool:
         if card.phase == "launch":
             return not bundle_intact(self._site, card.pack)
+        if card.phase == "bundle-validate":  # what ran in a run is validated in it, though its bytes be the old ones
+            return card.after[0] not in self._session.results
         if card.phase == "preflight":
             return not self._session.notes  # what an earlier run left behind is told, once
         if card.phase in ("integrate", "summary"):
@@ -291,10 +293,9 @@ class RepositoryPipeline:
         return chronicle.bundle_refused(self._session, card.pack, found[0].message) if found else ""
 
     def _validate(self, card: Card) -> tuple[Status, tuple[Finding, ...], str]:
-        before = self.status_of(f"launch:{card.name.partition(':')[2]}")
         refused = card.pack in self._session.refused or self._refused(card) is not None
         if refused or manifest_of(self._site, card.pack) == "":
-            return combine((before, Status.BLOCKED)), (), "no bundle"
+            return combine((self.status_of(card.after[0]), Status.BLOCKED)), (), "no bundle"
         began = self._site.clock.monotonic()
         found = validate(self._site, self.planner, card.pack)
         chronicle.bundle_validated(self._session, card.pack, found, began)

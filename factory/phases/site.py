@@ -77,7 +77,8 @@ class Session:
     """What one process did so far. `run_id` is empty until something executes.
 
     `run_event` is the id of the event that started the run, `causes` that of the last word on each pack. `soon`
-    holds events that wait for the next write: by pack, and under "" those of the run itself. `refused` are packs
+    holds events that wait for the next write: by pack, and under "" those of the run itself. `writing` is held from
+    taking what waits until it is written, so that events come in the order in which they were told. `refused` are packs
     that were not let run, or did not come to an end: whatever bundle an earlier run left of them is no part of this
     one. `egress` has what packs with network did over it, by pack.
     """
@@ -89,6 +90,7 @@ class Session:
     results: dict[str, CardResult] = field(default_factory=dict)
     notes: list[Finding] = field(default_factory=list)
     guard: threading.Lock = field(default_factory=threading.Lock)
+    writing: threading.Lock = field(default_factory=threading.Lock)
     began: float = 0.0
     locked_at: float = 0.0
     causes: dict[str, str] = field(default_factory=dict)
@@ -130,13 +132,14 @@ class Session:
         return self._append(self._entry(event_type, fields))
 
     def _append(self, entry: Entry) -> str:
-        waited = self.waiting(entry.details.get("pack", ""))
-        try:
-            return self.site.ledger.append(*waited, entry)
-        except Refusal:
-            with self.guard:  # nothing was recorded: what waited still does
-                self.soon[""] = [*waited, *self.soon.get("", ())]
-            raise
+        with self.writing:  # else another worker's event could come before what waited for this one
+            waited = self.waiting(entry.details.get("pack", ""))
+            try:
+                return self.site.ledger.append(*waited, entry)
+            except Refusal:
+                with self.guard:  # nothing was recorded: what waited still does
+                    self.soon[""] = [*waited, *self.soon.get("", ())]
+                raise
 
     def waiting(self, pack: str = "") -> tuple[Entry, ...]:
         """Take what waits to be recorded: of the run and of one pack, or ("") of all packs."""

@@ -1,0 +1,48 @@
+"""Events of one run are written in the order in which they were told, whichever worker writes them."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from factory.adapters.clock import SystemClock
+from factory.adapters.ledger_store import LedgerStore
+from factory.core.ledger_chain import Entry
+from factory.phases.site import Session
+
+
+class HeldUp(LedgerStore):
+    """A ledger of which the first append waits at its door, as one does behind a busy processor."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, SystemClock())
+        self.entered, self.go_on = threading.Event(), threading.Event()
+
+    def append(self, *entries: Entry) -> str:
+        if not self.entered.is_set():
+            self.entered.set()
+            assert self.go_on.wait(60)
+        return super().append(*entries)
+
+
+def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
+    (tmp_path / "locks").mkdir()
+    ledger = HeldUp(tmp_path)
+    site: Any = SimpleNamespace(ledger=ledger, clock=SystemClock())
+    session = Session(site, progress=SimpleNamespace(), run_id="r")  # type: ignore[arg-type]  # nobody is told
+    session.record_soon("preflight.finished", details={"status": "PASS"})
+    workers = [
+        threading.Thread(target=session.record, args=("pack.started",), kwargs={"details": {"pack": name}})
+        for name in ("T-1", "T-2")
+    ]
+    workers[0].start()
+    assert ledger.entered.wait(60)
+    workers[1].start()
+    workers[1].join(0.3)  # long enough to overtake, were it let
+    ledger.go_on.set()
+    for worker in workers:
+        worker.join(60)
+    told = [(event.event_type, event.details.get("pack", "")) for event in ledger.events()]
+    assert told == [("preflight.finished", ""), ("pack.started", "T-1"), ("pack.started", "T-2")]
