@@ -15,7 +15,8 @@ from datetime import datetime
 
 from factory.core.checkpoint import Checkpoint
 from factory.core.merkle import Peaks, consistency_path, verify_consistency
-from factory.core.wording import counted
+from factory.core.wording import counted, nearest
+from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
 
@@ -69,8 +70,10 @@ def select(events: Iterable[EventDocument], wanted: Wanted) -> tuple[EventDocume
 
 
 def instant_of(text: str, *, end: bool = False) -> str:
-    """An instant as the ledger writes it, from a day or a time in UTC; `end` means its last millisecond.
+    """An instant as the ledger writes it, from a day or a time in UTC.
 
+    A day is a whole day, a time to the minute a whole minute, one to the second a whole second: `end` means the last
+    millisecond of it, else its first.
     Raises ValueError for anything else, also for a day that no calendar has.
     """
     match = _INSTANT.fullmatch(text)
@@ -82,6 +85,13 @@ def instant_of(text: str, *, end: bool = False) -> str:
     full = f"{match['day']}T{minute}:{second}.{fraction.ljust(3, '0')[:3]}"
     datetime.fromisoformat(full)
     return f"{full}Z"
+
+
+def unknown_run(run_id: str, known: Iterable[str]) -> Refusal:
+    """That no event names a run; `known` are those that some do."""
+    meant = nearest(run_id, known)
+    hint = f"did you mean {meant}?" if meant else "see them all with: factory ledger-replay"
+    return Refusal(Finding("RUN_UNKNOWN", f"the ledger knows no run {run_id}", hint))
 
 
 def judge_checkpoint(

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from factory.core.evidence import AnyDocument, EvidenceError, parse_document
+from factory.core.history import unknown_run
 from factory.core.replay import Replayed, ReplayedRun, replay
 from factory.core.replay_agrees import FolderSays, disagreements
-from factory.core.wording import nearest
-from factory.model.errors import Refusal
 from factory.model.evidence import RunStatus, StatusDocument
 from factory.model.finding import Finding, Location
 from factory.model.names import INTEGRATOR, RUN_ID, STATE_FOLDER
@@ -38,7 +37,7 @@ def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0
     replayed = replay(islice(ledger.events(), until or count))
     runs = tuple(run for run in replayed.runs if run_id in ("", run.run_id))
     if run_id and not runs:
-        raise _unknown(run_id, [run.run_id for run in replayed.runs])
+        raise unknown_run(run_id, [run.run_id for run in replayed.runs])
     if until and until < count:
         return Rebuilt(replayed, runs, ())
     found = [finding for run in runs for finding in disagreements(run, folder_says(store, run.run_id))]
@@ -77,9 +76,3 @@ def _strangers(store: Store, replayed: Replayed) -> Iterable[Finding]:
             message = f"the folder of run {name} is there, and no event of the ledger names that run"
             hint = "It was copied here, or its ledger was moved aside."
             yield Finding("LEDGER_DISAGREES", message, hint, Location(f"{STATE_FOLDER}/runs/{name}"))
-
-
-def _unknown(run_id: str, known: Iterable[str]) -> Refusal:
-    meant = nearest(run_id, known)
-    hint = f"did you mean {meant}?" if meant else "see them all with: factory ledger-replay"
-    return Refusal(Finding("RUN_UNKNOWN", f"the ledger knows no run {run_id}", hint))

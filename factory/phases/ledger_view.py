@@ -20,9 +20,10 @@ from factory.core.history import (
     judge_pair,
     prove_consistency,
     select,
+    unknown_run,
 )
 from factory.core.ledger_chain import format_event, parse_event
-from factory.core.ledger_standing import FINISHED
+from factory.core.ledger_standing import FINISHED, STARTED
 from factory.core.signed_note import NoteError, NoteKey, signers
 from factory.model.errors import InternalError, Refusal
 from factory.model.evidence import EventDocument
@@ -57,12 +58,17 @@ class Compared:
 
 
 def view(site: Site, wanted: Wanted) -> tuple[EventDocument, ...]:
-    """The wanted events. Raises Refusal LEDGER_BROKEN."""
+    """The wanted events. Raises Refusal LEDGER_BROKEN, and RUN_UNKNOWN for a run that no event names."""
+    if wanted.run_id and not site.ledger.of_runs((wanted.run_id,)):
+        raise unknown_run(wanted.run_id, [event.run_id for event in site.ledger.newest(STARTED)])
     return select(site.ledger.events(), wanted)
 
 
 def follow(site: Site, wanted: Wanted, pause: Callable[[], bool]) -> Iterator[EventDocument]:
-    """The wanted events, then those that come, until `pause` says that nobody listens. Raises Refusal LEDGER_BROKEN."""
+    """The wanted events, then those that come, until `pause` says that nobody listens; of a run that may yet come, too.
+
+    Raises Refusal LEDGER_BROKEN.
+    """
     seen = site.ledger.standing().head.seq
     yield from select(islice(site.ledger.events(), seen), wanted)
     while pause():

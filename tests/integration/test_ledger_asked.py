@@ -71,6 +71,26 @@ def test_filters_must_all_agree(asked: World) -> None:
         assert told(asked, *words, "--limit", "2") == expected[-2:]
 
 
+def test_a_second_is_meant_whole(asked: World) -> None:
+    """What happened within the second that `--until` names is not after it."""
+    last = asked.events()[-1]["ts_utc"]
+    second = f"{last[:19]}Z"
+    within = [event["seq"] for event in asked.events() if second <= f"{event['ts_utc'][:19]}Z"]
+    assert told(asked, "--since", second, "--until", second) == within
+    assert within
+
+
+def test_a_run_that_no_event_names_is_unknown_to_both_commands(asked: World) -> None:
+    for command in ("ledger", "ledger-replay"):
+        ended = asked.factory(command, "--run-id", "nosuch")
+        assert (ended.rc, ended.out) == (2, ""), ended.text
+        assert ended.err.startswith("RUN_UNKNOWN")
+        assert "the ledger knows no run nosuch" in ended.err
+    typed = asked.runs()[0][:-1]
+    assert f"did you mean {asked.runs()[0]}?" in asked.factory("ledger", "--run-id", typed).err
+    assert told(asked, "--run-id", asked.runs()[0], "--rc", "77") == []  # a run that is known, and nothing fits
+
+
 def test_raw_events_are_the_lines(asked: World) -> None:
     assert asked.factory("ledger", "--raw-events").out.encode() == (asked.state / "ledger.jsonl").read_bytes()
 
@@ -81,7 +101,9 @@ def test_raw_events_are_the_lines(asked: World) -> None:
         (["--event-type", "pack.finish"], "did you mean pack.finished?"),
         (["--actor", "me"], "expected one of branch, determinism, gc,"),
         (["--status", "GOOD"], "GOOD"),
-        (["--rc", "two"], "expected an exit code, found 'two'"),
+        (["--rc", "two"], "expected an exit code from 0 to 255, found 'two'"),
+        (["--rc", "999"], "expected an exit code from 0 to 255, found '999'"),
+        (["--rc=-1"], "expected an exit code from 0 to 255, found '-1'"),
         (["--since", "2026-02-30"], "expected a day or a time in UTC"),
         (["--until", "noon"], "expected a day or a time in UTC"),
         (["--since", "2026-02-02", "--until", "2026-02-01"], "nothing is both since 2026-02-02"),

@@ -42,13 +42,13 @@ NEW, each a run, a checkpoint file, or now.
   factory ledger consistency kept/elsewhere/checkpoint now
 
 options
-  --run-id RUN_ID       events of this run
+  --run-id RUN_ID       events of this run; with --follow also of one that is yet to come
   --event-type TYPE     events of this type, as in pack.finished
   --actor ACTOR         events by this actor
   --status STATUS       events that say PASS, BLOCKED or FAIL
-  --rc N                events with this exit code
+  --rc N                events with this exit code, 0 to 255
   --since WHEN          not before this day or time in UTC, as in 2026-01-31 or 2026-01-31T12:00Z
-  --until WHEN          not after it
+  --until WHEN          not after it: a day, a minute or a second is meant whole
   --limit N             the last N of them
   --raw-events          the lines of the ledger, byte for byte
   --follow              go on with events as they come, until Ctrl-C; with --json, a line each
@@ -185,8 +185,8 @@ def _seq(text: str) -> int:
 
 
 def _code(text: str) -> int:
-    if re.fullmatch(r"-?[0-9]{1,10}", text) is None:
-        raise argparse.ArgumentTypeError(f"expected an exit code, found {text!r}")
+    if re.fullmatch(r"[0-9]{1,3}", text) is None or int(text) > 255:
+        raise argparse.ArgumentTypeError(f"expected an exit code from 0 to 255, found {text!r}")
     return int(text)
 
 
