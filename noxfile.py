@@ -144,7 +144,7 @@ def lock(session: nox.Session) -> None:
 def crash(session: nox.Session) -> None:
     """Break a small run at every operation that it makes, by SIGKILL, ENOSPC and EIO; hours long, for the night.
 
-    `-- --stride 4 --how kill` does a part; see tests/faults/session.py.
+    `-- --stride 4 --how kill` does a part, as the nightly workflow does; see tests/faults/session.py.
     """
     session.run("python", "-m", "tests.faults.session", *session.posargs)
 

@@ -1,13 +1,16 @@
 """Every operation of a small run, broken: `./dev nox -s crash`, or a part of it by hand.
 
-    python -m tests.faults.session [--only run,gc] [--how kill,disk,clock] [--stride N] [--offset N] [--place DIR]
+    python -m tests.faults.session [--only run,gc] [--how kill,disk,clock] [--stride N] [--offset N|today]
+                                   [--at-least N] [--place DIR]
 
-Prints each point that does not converge, and figures at the end; exit 1 where there was one.
+`--offset today` takes other operations each day: with a stride of N, all of them within N days. Prints each point
+that does not converge, and figures at the end; exit 1 where there was one, or fewer points than asked for.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import sys
 import tempfile
 import time
@@ -25,7 +28,7 @@ _CLOCK = 40  # moments at which a run is killed by the clock, wherever SQLite, G
 
 
 def main() -> int:
-    given = _given()
+    given = _given(datetime.datetime.now(datetime.UTC).date())
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     began = time.monotonic()
@@ -39,19 +42,29 @@ def main() -> int:
         _say(f"{key:<14} {tried[key]:>5} points, {tried[key] - failed[key]} converged")
     seconds = time.monotonic() - began
     _say(f"{'all':<14} {tried.total():>5} points, {tried.total() - failed.total()} converged, {seconds:.0f} s")
-    return 1 if failed or not tried else 0
+    return verdict(given, tried.total(), failed.total())
 
 
-def _given() -> argparse.Namespace:
+def verdict(given: argparse.Namespace, tried: int, failed: int) -> int:
+    """The exit code: too few points prove nothing, however they went."""
+    if tried < given.at_least:
+        _say(f"expected at least {given.at_least} points, tried {tried}: take a smaller --stride")
+    return 1 if failed or tried < given.at_least else 0
+
+
+def _given(today: datetime.date) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.session")
     parser.add_argument(
         "--only", type=lambda text: text.split(","), default=["run", "change", "cold", "branch", "keys", "gc"]
     )
     parser.add_argument("--how", type=lambda text: text.split(","), default=["kill", "disk", "clock"])
     parser.add_argument("--stride", type=int, default=1)
-    parser.add_argument("--offset", type=int, default=0)
+    parser.add_argument("--offset", default="0")
+    parser.add_argument("--at-least", type=int, default=1)
     parser.add_argument("--place", type=Path, default=None)
-    return parser.parse_args()
+    given = parser.parse_args()
+    given.offset = today.toordinal() % given.stride if given.offset == "today" else int(given.offset)
+    return given
 
 
 def _try_all(

@@ -159,7 +159,7 @@ def test_workflow_has_least_rights_and_pinned_actions(path: Path) -> None:
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         assert job["permissions"] == {"contents": "read"}
-        assert job["timeout-minutes"] <= 60
+        assert job["timeout-minutes"] <= (60 if path.name == "factory.yml" else 350), "a job of six hours is cut off"
         for step in job["steps"]:
             if "uses" in step:
                 assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), "pin the action by its full commit digest"
@@ -167,8 +167,39 @@ def test_workflow_has_least_rights_and_pinned_actions(path: Path) -> None:
                 assert step["with"]["persist-credentials"] is False
 
 
-def test_there_is_a_workflow() -> None:
-    assert [path.name for path in WORKFLOWS] == ["factory.yml"]
+def test_there_is_a_workflow_of_every_change_and_one_of_the_night() -> None:
+    assert [path.name for path in WORKFLOWS] == ["factory.yml", "nightly.yml"]
+
+
+NIGHT = {
+    "crash": ["--stride", "9", "--offset", "today", "--at-least", "500"],
+    "tamper": ["8"],
+    "concurrency": [],
+    "fuzz": ["120"],
+    "hostile": [],
+}
+
+
+def test_every_night_runs_the_long_sessions_and_at_least_500_points_of_crash() -> None:
+    """Each in a job of its own, so that no failure hides another."""
+    workflow = yaml.safe_load(WORKFLOWS[1].read_text("utf-8"))
+    ((trigger, times),) = ((name, how) for name, how in workflow[True].items() if name != "workflow_dispatch")
+    assert trigger == "schedule"
+    assert [row["cron"].split()[2:] for row in times] == [["*", "*", "*"]], "every night"
+    (job,) = workflow["jobs"].values()
+    assert not {"if", "needs", "continue-on-error"} & job.keys()
+    assert job["strategy"]["fail-fast"] is False
+    rows = job["strategy"]["matrix"]["include"]
+    assert {row["session"]: row["arguments"].split() for row in rows} == NIGHT
+    sessions = (ROOT / "noxfile.py").read_text("utf-8")
+    assert all(f"\ndef {name}(session: nox.Session)" in sessions for name in NIGHT)
+    assert not any("continue-on-error" in step for step in job["steps"])
+    (run,) = [step for step in job["steps"] if "SESSION" in step.get("env", {})]
+    assert "if" not in run
+    assert './dev nox -s "$SESSION" -- "${arguments[@]}"' in run["run"]
+    last = job["steps"][-1]
+    assert (last["if"], last["uses"].partition("@")[0]) == ("failure()", "actions/upload-artifact")
+    assert last["with"]["path"].split() == ["night.log", ".hypothesis/"]
 
 
 GATES = {
