@@ -5,6 +5,7 @@ The default suite takes a sample; `nox -s concurrency` takes the whole size (LED
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -104,13 +105,51 @@ def test_two_work_trees_of_one_repository(tmp_path: Path) -> None:
     world.pack("TASK-0101-one", "scope: {allowed_paths: ['a.txt']}\nsteps: [{name: w, run: 'echo a > a.txt'}]\n")
     world.commit()
     world.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "other"))
+    run_at_once(world, world.root, tmp_path / "other")
+
+
+@pytest.mark.linux
+def test_two_repositories_that_share_all_that_can_be_shared(tmp_path: Path) -> None:
+    """Two clones of one history, for one user whose home is empty: both make the key of the first use, at once.
+
+    Shared are HOME and every folder of the XDG convention, so the folder of keys and the user's configuration; TMPDIR;
+    Git's configuration; and, since one clone borrows from the other, the very objects of the user's repository.
+    Caches of views, Git stores, locks and ledgers are below `.factory` of each: nothing of them can be shared. The
+    cache of wheels is `./dev`'s, and has its test in test_dev.py.
+    """
+    world = World(tmp_path / "repo")
+    world.pack("TASK-0101-one", "scope: {allowed_paths: ['a.txt']}\nsteps: [{name: w, run: 'echo a > a.txt'}]\n")
+    world.commit()
+    world.git("clone", "-q", "--shared", str(world.root), str(tmp_path / "other"))
+    home = tmp_path / "home"
+    names = {"XDG_CONFIG_HOME": ".config", "XDG_CACHE_HOME": ".cache", "XDG_DATA_HOME": ".local/share",
+             "XDG_STATE_HOME": ".local/state", "XDG_RUNTIME_DIR": "run", "TMPDIR": "tmp"}  # fmt: skip
+    shared = {"HOME": str(home), **{name: str(home / below) for name, below in names.items()}}
+    for folder in shared.values():
+        Path(folder).mkdir(parents=True, exist_ok=True, mode=0o700)
+    run_at_once(world, world.root, tmp_path / "other", **shared)
+    keys = home / ".config/codex-orchestrator/keys"
+    made = [path for path in keys.iterdir() if path.suffix == ".pem"]
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o600], "one key, whoever came first"
+    folders = [path.parent for path in tmp_path.glob("*/.factory/runs/*/attestations/checkpoint")]
+    envelopes = [json.loads(line) for folder in folders
+                 for line in (folder / "attestations.intoto.jsonl").read_text().splitlines()]  # fmt: skip
+    assert len(folders) == 2
+    assert {one["keyid"] for envelope in envelopes for one in envelope["signatures"]} == {made[0].stem.replace("-", ":")}
+    assert list((home / "tmp").iterdir()) == []
+
+
+def run_at_once(world: World, *places: Path, **shared: str) -> None:
+    """A run at each place, at the same time: both PASS, replay and verify, and each has a history of its own."""
     words = [sys.executable, "-m", "factory", "oneshot"]
-    places, home = (world.root, tmp_path / "other"), {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    both = [subprocess.Popen(words, cwd=place, env=environment(**home), stdout=subprocess.DEVNULL) for place in places]
-    assert [process.wait(300) for process in both] == [0, 0]
+    both = [subprocess.Popen(words, cwd=place, env=environment(**shared), stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True) for place in places]  # fmt: skip
+    said = [process.communicate(timeout=300)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
     for place in places:
-        assert world.factory("ledger-replay", cwd=place).rc == 0
-        assert world.factory("verify", cwd=place).rc == 0
+        for command in ("ledger-replay", "verify"):
+            ended = world.factory(command, cwd=place, **shared)
+            assert ended.rc == 0, ended.text
     firsts = {(place / ".factory/ledger.jsonl").read_bytes().split(b"\n")[0] for place in places}
     assert len(firsts) == 2
     trees = {next((place / ".factory/runs").glob("*/TASK-0101/manifest.json")).read_bytes() for place in places}
