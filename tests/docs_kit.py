@@ -1,7 +1,8 @@
 """Commands that a document tells its reader to type, typed; and what it shows, compared with what appears.
 
 Blocks tagged `console` hold `$ ` commands with their output; blocks tagged `sh` hold commands alone. In
-output, numbers and ids stand for any others, a line `…` for any lines.
+output, numbers and ids stand for any others, a line `…` for any lines. Where a document claims exactness, what is
+counted (lines, files, artifacts, checks, packs) is compared as it is written.
 """
 
 from __future__ import annotations
@@ -65,8 +66,15 @@ def run(command: str, folder: Path) -> tuple[str, int]:
     return done.stdout, done.returncode
 
 
-def shape(line: str) -> str:
-    """A line with every id and number made one, and bars and gaps of any width. Ids of packs stay."""
+# `+531 −0`, `2 files`, `43 artifacts`, and the middle of `| 461 ++++`.
+COUNTED = re.compile(r"[+−][0-9]+|\b[0-9]+(?= (?:artifact|check|file|insertion|pack)s?\b)|(?<=\|) *[0-9]+(?= \+)")
+KEPT = str.maketrans("0123456789", "０１２３４５６７８９")  # digits that `shape` does not take for a number
+
+
+def shape(line: str, exact: bool = False) -> str:
+    """A line with every id and number made one, and bars and gaps of any width. Ids of packs stay, and exact counts."""
+    if exact:
+        line = COUNTED.sub(lambda found: found[0].translate(KEPT), line)
     line = re.sub(r"factory_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}_[0-9]{3}", "RUN", line)
     line = re.sub(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z", "TIME", line)
     line = re.sub(r"\b[0-9a-f]{7,64}\b", "N", line)
@@ -74,8 +82,9 @@ def shape(line: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"\++(?=$|\s)", "+", line)).strip()
 
 
-def appears(shown: tuple[str, ...], output: str) -> bool:
-    """Whether the output has the shown lines, `…` standing for any."""
-    wanted = [".*" if line.strip() == "…" else re.escape(shape(line)) for line in shown]
+def appears(shown: tuple[str, ...], output: str, exact: bool = False) -> bool:
+    """Whether the output has the shown lines, `…` standing for any; with `exact`, what is counted is as shown."""
+    wanted = [".*" if line.strip() == "…" else re.escape(shape(line, exact)) for line in shown]
     expression = "\n".join(wanted).replace("\n.*\n", r"\n(?:.*\n)?")
-    return re.fullmatch(expression, "\n".join(map(shape, output.splitlines())), re.DOTALL) is not None
+    found = "\n".join(shape(line, exact) for line in output.splitlines())
+    return re.fullmatch(expression, found, re.DOTALL) is not None

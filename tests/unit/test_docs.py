@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 from markdown_it import MarkdownIt
@@ -224,6 +226,25 @@ def test_every_factory_command_in_running_text_is_one() -> None:
         module.define(name, parser)
         known = {option for option in parser.options() if option.startswith("-")}
         assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known, line
+
+
+def test_the_readme_counts_the_pages_and_dependencies_of_today(tmp_path: Path) -> None:
+    """What its tour shows follows from these files; whoever changes them hears it here, before the tour is typed."""
+    told = (ROOT / "README.md").read_text("utf-8")
+    site = run_path(str(next(ROOT.glob("taskpacks/TASK-0102-*")) / "build.py"))
+    count = sum(1 for _ in site["sources"](ROOT)) + len(("style.css", "pages.json"))
+    assert f"no change, {count} artifacts" in told, "put the new count of artifacts of TASK-0102 into the README's tour"
+    for name in ("requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    program = next(ROOT.glob("taskpacks/TASK-0101-*")) / "inventory.py"
+    subprocess.run([sys.executable, str(program), "write"], cwd=tmp_path, check=True, capture_output=True)
+    lines = {path.name: path.read_bytes().count(b"\n") for path in (tmp_path / "docs" / "inventory").iterdir()}
+    content = int(re.findall(r"content/index.json  \+([0-9]+)", told)[0])
+    lines |= {"the sum of both": sum(lines.values()), "the whole merge": sum(lines.values()) + content}
+    shown = {f"{name}  +{lines[name]} −0" for name in ("dependencies.json", "dependencies.md")}
+    shown |= {f"TASK-0101  PASS  2 files +{lines['the sum of both']} −0", f"{lines['the whole merge']} insertions(+)"}
+    missing = {words for words in shown if words not in told}
+    assert not missing, "put the new counts of TASK-0101 into the README's tour"
 
 
 def test_every_session_and_task_in_running_text_is_one() -> None:
