@@ -22,6 +22,7 @@ from factory.model.pack import Network
 from factory.model.properties import Property
 from factory.ports.egress import Reach
 from tests.egress_kit import Authority, Map, https
+from tests.hostile.extent import WHOLE
 from tests.sandbox_kit import BUBBLEWRAPS, NOTHING, SMALL, run, sandbox
 
 pytestmark = pytest.mark.linux
@@ -86,6 +87,11 @@ except OSError as error:
 
 def fetch(url: str) -> str:
     return f"python -I -S -c '{FETCH}' {url}"
+
+
+def found_inside(program: str) -> bool:
+    """Whether a stage has a program of the system's."""
+    return shutil.which(program, path="/usr/local/bin:/usr/bin:/bin") is not None
 
 
 def test_both_ends_mean_the_same_listener() -> None:
@@ -223,10 +229,16 @@ def test_real_git_clones_through_the_proxy(made: LinuxSandbox, files: tuple[Path
     assert {(one.host, one.reason) for one in more} == {("evil.example.org", Reason.NOT_DECLARED)}
 
 
-def test_real_curl_or_where_there_is_none_pythons_client_reports_what_the_proxy_says(made: LinuxSandbox) -> None:
-    """A fresh host need not have curl. Git brings libcurl along, and was asked above."""
-    there = shutil.which("curl", path="/usr/local/bin:/usr/bin:/bin") is not None
-    get = "curl -sS --cacert /workspace/ca.pem" if there else f"python -I -S -c '{FETCH}'"
+# A fresh host has neither curl nor npm. What stands in for one is in the name of its test, and `nox -s hostile` takes
+# none for curl. Git brings libcurl along, and is asked above.
+CURL = "curl" if found_inside("curl") else "python, since there is no curl here"
+NPM = "npm" if found_inside("npm") and found_inside("node") else "variables alone, since there is no npm here"
+
+
+@pytest.mark.parametrize("client", [CURL])
+def test_real_curl_reports_what_the_proxy_says(made: LinuxSandbox, client: str) -> None:
+    assert client == "curl" or not WHOLE, "expected curl below /usr, found none; install it: apt install curl"
+    get = "curl -sS --cacert /workspace/ca.pem" if client == "curl" else f"python -I -S -c '{FETCH}'"
     with stage(made) as opened:
         done = run(opened, f"{get} https://{HOST}/a.txt")
         refused = run(opened, f"{get} https://evil.example.org/")
@@ -237,6 +249,47 @@ def test_real_curl_or_where_there_is_none_pythons_client_reports_what_the_proxy_
         (HOST, Reason.DONE),
         ("evil.example.org", Reason.NOT_DECLARED),
     ]
+
+
+def npm_package(folder: Path) -> str:
+    """A tiny package in a registry of its own; its name."""
+    import io
+    import tarfile
+
+    name, place = "tinypackage", folder / "npm"
+    place.mkdir(exist_ok=True)
+    texts = {"package.json": json.dumps({"name": name, "version": "1.0.0"}), "index.js": "console.log('installed')\n"}
+    with tarfile.open(place / f"{name}-1.0.0.tgz", "w:gz") as archive:
+        for path, text in texts.items():
+            member = tarfile.TarInfo(f"package/{path}")
+            member.size, member.mode = len(text), 0o644
+            archive.addfile(member, io.BytesIO(text.encode()))
+    version = {"name": name, "version": "1.0.0", "dist": {"tarball": f"https://{HOST}/npm/{name}-1.0.0.tgz"}}
+    listed = {"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
+    (place / name).write_text(json.dumps(listed))
+    return name
+
+
+@pytest.mark.parametrize("client", [NPM])
+def test_real_npm_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Path, Map], client: str) -> None:
+    name = npm_package(files[0])
+    words = "--no-audit --no-fund --no-update-notifier --fetch-retries 0 --cafile /workspace/ca.pem --cache /tmp/cache"
+    install = f"mkdir -p /tmp/site && cd /tmp/site && npm install {words} {name} --registry"
+    with stage(made) as opened:
+        told = run(opened, "echo $HTTPS_PROXY $https_proxy $NODE_USE_ENV_PROXY")
+        proxy = f"http://{egress.PROXY_HOST}:{egress.PROXY_PORT}"
+        assert told.log.decode().split() == [proxy, proxy, "1"]
+        if client != "npm":
+            return
+        done = run(opened, f"{install} https://{HOST}/npm/ && node node_modules/{name}/index.js")
+        records = opened.connections()
+        refused = run(opened, f"{install} https://evil.example.org/npm/")
+        more = opened.connections()
+    assert done.rc == 0, done.log
+    assert done.log.endswith(b"installed\n")
+    assert {(one.host, one.verdict) for one in records} == {(HOST, Verdict.ALLOWED)}
+    assert refused.rc != 0
+    assert {(one.host, one.reason) for one in more} == {("evil.example.org", Reason.NOT_DECLARED)}
 
 
 def wheel(folder: Path) -> str:
