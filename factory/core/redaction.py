@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import bisect
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from factory.core.credential_forms import FORMS, Form, Pattern
+from factory.core.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
 
 # A shorter value, or one of a few small letters only, is a word that stands everywhere by chance: POSTGRES_PASSWORD is
 # `postgres` in many a workflow.
@@ -26,6 +26,8 @@ _WORTH_KNOWING = 1 << 16
 _MOST_KNOWN = 4096
 # What a stream holds of a text without looking at it again for each byte that comes.
 _WORTH_A_LOOK = 1 << 12
+# Bytes before a word that tell whether it begins there, also in UTF-16.
+_TELLS = 2
 # What a cut text may end with before it counts as the beginning of a known value.
 SHORTEST_START = 6
 
@@ -54,7 +56,10 @@ class Redactor:
         self._forms = forms
         known = {value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)}
         self._straight = tuple((form, kind) for value, kind in known.items() for form in straight_forms(value))
-        self._wrapped = tuple((form, kind) for value, kind in known.items() for form in base64_forms(value))
+        # Encoders break lines and part bytes where they like: what they wrote is looked for in the text without that.
+        encoded = tuple((form, kind) for value, kind in known.items() for form in base64_forms(value))
+        digits = tuple((binascii.hexlify(value), kind) for value, kind in known.items())
+        self._parted = ((LINE_ENDS, False, encoded), (BETWEEN_DIGITS, True, digits)) if known else ()
         self._clean: set[bytes] = set()
 
     def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
@@ -77,39 +82,41 @@ class Redactor:
     def settled(self, text: bytes) -> int:
         """How many first bytes of `text` stay as they are told now, whatever comes after them."""
         least = len(text)
-        unbroken = _Unbroken(text)
         for form, _ in self._straight:
             least = min(least, len(text) - _overlap(text, form))
-        for form, _ in self._wrapped:
-            begun = _overlap(unbroken.content, form)
-            least = min(least, unbroken.origin(len(unbroken.content) - begun) if begun else len(text))
+        for place in self._parted_starts(text, 1):
+            least = min(least, place.start)
         for each in self._forms:
             least = min(least, len(text) - _overlap(text, each.anchor))
+        least = min(least, len(text) - _wide_overlap(text, self._forms))
         return _before_all((*_form_started(text, self._forms), *_spans(text, self._forms), *self._known(text)), least)
 
     def _known(self, text: bytes) -> Iterator[Place]:
         for form, kind in self._straight:
             for at in _every(text, form):
                 yield Place(at, at + len(form), kind)
-        if not self._wrapped:
-            return
-        # Encoders break lines where they like: what they wrote is looked for in the text without its breaks.
-        unbroken = _Unbroken(text)
-        for form, kind in self._wrapped:
-            for at in _every(unbroken.content, form):
-                yield Place(unbroken.origin(at), unbroken.origin(at + len(form) - 1) + 1, kind)
+        for dropped, lower, forms in self._parted:
+            through = Through(text, dropped, lower)
+            for form, kind in forms:
+                for at in _every(through.content, form):
+                    yield Place(through.origin(at), through.origin(at + len(form) - 1) + 1, kind)
 
     def _started(self, text: bytes) -> Iterator[Place]:
         for form, kind in self._straight:
             length = _overlap(text, form)
             if length >= SHORTEST_START:
                 yield Place(len(text) - length, len(text), kind)
-        unbroken = _Unbroken(text)
-        whole = len(unbroken.content)
-        for form, kind in self._wrapped:
-            length = _overlap(unbroken.content, form)
-            if length >= SHORTEST_START:
-                yield Place(unbroken.origin(whole - length), unbroken.origin(whole - 1) + 1, kind)
+        yield from self._parted_starts(text, SHORTEST_START)
+
+    def _parted_starts(self, text: bytes, shortest: int) -> Iterator[Place]:
+        """The beginnings of encoded values, of so many characters at least, that the text ends with."""
+        for dropped, lower, forms in self._parted:
+            through = Through(text, dropped, lower)
+            whole = len(through.content)
+            for form, kind in forms:
+                length = _overlap(through.content, form)
+                if length >= shortest:
+                    yield Place(through.origin(whole - length), through.origin(whole - 1) + 1, kind)
 
 
 class Stream:
@@ -152,7 +159,7 @@ class Stream:
         text, shown = self._held[:upto], self._seen
         # What follows tells too what a credential is: the places are those of all that is held.
         found = tuple(place for place in self._redactor.places(self._held, cut) if place.end <= upto)
-        self._seen = min(1, upto)
+        self._seen = min(_TELLS, upto)
         self._held = self._held[upto - self._seen :]
         return _without(text, found).content[shown:]
 
@@ -221,25 +228,6 @@ def _longest_first(forms: Iterable[bytes]) -> tuple[bytes, ...]:
     return tuple(sorted(set(forms), key=lambda form: (-len(form), form)))
 
 
-class _Unbroken:
-    """A text without carriage returns and line feeds, and where each byte of it stood."""
-
-    def __init__(self, text: bytes) -> None:
-        self.content = text.translate(None, b"\r\n")
-        self._starts: list[int] = []  # where, in the unbroken text, a new line begins
-        self._shifts: list[int] = []  # how many bytes were left out before it
-        if len(self.content) != len(text):
-            removed = 0
-            for found in re.finditer(rb"[\r\n]+", text):
-                self._starts.append(found.start() - removed)
-                removed += found.end() - found.start()
-                self._shifts.append(removed)
-
-    def origin(self, at: int) -> int:
-        line = bisect.bisect_right(self._starts, at)
-        return at + (self._shifts[line - 1] if line else 0)
-
-
 def _overlap(text: bytes, form: bytes) -> int:
     """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that fit."""
     tail = text[-(len(form) - 1) :] if len(form) > 1 else b""
@@ -251,6 +239,15 @@ def _overlap(text: bytes, form: bytes) -> int:
         return len(tail) - at
     last = tail[-_TELLING + 1 :]
     return next((len(last) - at for at in range(len(last)) if head.startswith(last[at:])), 0)
+
+
+def _wide_overlap(text: bytes, forms: tuple[Form, ...]) -> int:
+    """How many last bytes of `text` are the beginning of a form's anchor in UTF-16."""
+    longest = max((len(form.anchor) for form in forms), default=0)
+    if b"\0" not in text[-2 * longest :]:
+        return int(any(text.endswith(form.anchor[:1]) for form in forms))
+    wide = (form.anchor.decode("ascii").encode(order) for form in forms for order in ("utf-16-le", "utf-16-be"))
+    return max((_overlap(text, anchor) for anchor in wide), default=0)
 
 
 _TELLING = 8  # bytes that hardly any other text begins with
@@ -266,12 +263,22 @@ def _every(text: bytes, part: bytes) -> Iterator[int]:
 def _in_form(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
     for form, found in _matches(text, forms):
         yield Place(found.start("secret"), found.end("secret"), form.kind)
+    narrow = Narrow(text)
+    for form, found in _matches(narrow.content, forms):
+        yield _wide_place(narrow, found.start("secret"), found.end("secret"), form, text)
+
+
+def _wide_place(narrow: Narrow, start: int, end: int, form: Form, text: bytes) -> Place:
+    return Place(narrow.origin(start), min(narrow.origin(end - 1) + 1, len(text)), form.kind)
 
 
 def _spans(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
     """As `_in_form`, each from its anchor on: what names a credential is needed to know it."""
     for form, found in _matches(text, forms):
         yield Place(found.start(), found.end("secret"), form.kind)
+    narrow = Narrow(text)
+    for form, found in _matches(narrow.content, forms):
+        yield _wide_place(narrow, found.start(), found.end("secret"), form, text)
 
 
 def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Match[bytes]]]:
@@ -284,10 +291,18 @@ def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Ma
 
 def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
     """Per form the first place that may be cut by the end of the text: it holds any other of that form."""
+    for form, at in _begun(text, forms):
+        yield Place(at, len(text), form.kind)
+    narrow = Narrow(text)
+    for form, at in _begun(narrow.content, forms):
+        yield Place(narrow.origin(at), len(text), form.kind)
+
+
+def _begun(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, int]]:
     for form in forms:
         started = next((found for found in _looks(text, form, form.begun) if found["begun"] is not None), None)
         if started is not None:
-            yield Place(started.start(), len(text), form.kind)
+            yield form, started.start()
 
 
 def _looks(text: bytes, form: Form, pattern: Pattern) -> Iterator[re.Match[bytes]]:

@@ -286,3 +286,73 @@ def test_a_value_in_utf_16_is_found(encoding: str) -> None:
 def test_a_value_that_is_no_text_is_still_found_as_it_is() -> None:
     value = b"\xff\xfe\x80-no-text-at-all"
     assert Redactor([("TOKEN", value)]).redact(b"a" + value + b"z").kinds == ("value of TOKEN",)
+
+
+DIGITS = VALUE.hex()
+PAIRS = [DIGITS[at : at + 2] for at in range(0, len(DIGITS), 2)]
+HEXADECIMAL = {
+    "broken by line ends, as of xxd -p": DIGITS[:20] + "\n" + DIGITS[20:],
+    "broken by both line ends": "\r\n".join(PAIRS),
+    "mixed case": DIGITS[:20].upper() + DIGITS[20:],
+    "with colons": ":".join(PAIRS),
+    "with blanks, as of od -An -tx1": " " + "  ".join(PAIRS),
+    "words, as of od -An -tx2 --endian=big": " ".join(DIGITS[at : at + 4] for at in range(0, len(DIGITS), 4)),
+    "with dashes": "-".join(PAIRS).upper(),
+    "escaped": "".join(f"\\x{pair}" for pair in PAIRS),
+    "escaped in capitals": "".join(f"\\X{pair.upper()}" for pair in PAIRS),
+}
+
+
+@pytest.mark.parametrize("kind", HEXADECIMAL)
+def test_a_known_value_is_cut_however_its_digits_are_parted(kind: str) -> None:
+    text = f"before\n{HEXADECIMAL[kind]}\nafter".encode()
+    safe = NAMED.redact(text)
+    assert safe.kinds == ("value of DEPLOY_TOKEN",)
+    assert DIGITS[:4] not in safe.content.decode().lower().replace(" ", "")
+    assert safe.content.startswith(b"before\n")
+    assert safe.content.endswith(b"\nafter")
+    for size in (1, 7, 64):
+        stream = Stream(NAMED)
+        pieces = [stream.feed(text[at : at + size]) for at in range(0, len(text), size)]
+        assert b"".join((*pieces, stream.end())) == NAMED.redact(text, cut=True).content
+
+
+@pytest.mark.parametrize("kind", HEXADECIMAL)
+def test_parted_digits_that_a_cut_left_half_are_cut(kind: str) -> None:
+    whole = HEXADECIMAL[kind]
+    safe = NAMED.redact(f"log {whole[: len(whole) * 2 // 3]}".encode(), cut=True)
+    assert safe.kinds == ("value of DEPLOY_TOKEN",)
+    assert safe.content.startswith(b"log ")
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be", "utf-16"])
+@pytest.mark.parametrize("kind", CREDENTIALS)
+def test_a_credential_is_known_by_its_form_in_utf_16(kind: str, order: str) -> None:
+    text = b"plain\n" + f"found: '{CREDENTIALS[kind]}' \U0001f511\nlast\n".encode(order) + b"\0\0\xff plain"
+    safe = Redactor().redact(text)
+    assert safe.kinds == (kind,)
+    assert letters(20).encode("utf-16-le") not in safe.content
+    assert letters(20).encode("utf-16-be") not in safe.content
+    assert safe.content.startswith(b"plain\n")
+    assert safe.content.endswith(b"\0\0\xff plain")
+
+
+@pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("kind", ["GitHub token", "JSON web token", "private key", "netrc password"])
+def test_a_credential_in_utf_16_in_pieces_is_cut_as_one(kind: str, order: str) -> None:
+    whole = b"plain\n" + f"<{CREDENTIALS[kind]}\nthe end\n".encode(order) + b"\nplain"
+    for size in (1, 3, 64):
+        stream = Stream(Redactor())
+        shown = b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)) + stream.end()
+        assert shown == Redactor().redact(whole, cut=True).content, size
+
+
+def test_nothing_else_with_nuls_is_taken_for_one() -> None:
+    token = CREDENTIALS["GitHub token"]
+    for text in (
+        b"\0" + f"x{token}".encode("utf-16-le"),
+        b"\0".join(bytes((each,)) * 2 for each in token.encode()),
+        "\0".join(token[at : at + 9] for at in range(0, len(token), 9)).encode(),
+        bytes(4096),
+    ):
+        assert Redactor().redact(text).kinds == ()
