@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import re._constants as opcodes
 import re._parser as sre
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -120,8 +119,11 @@ print(shown + len(stream.end()))
 """
 
 
+@pytest.mark.linux
 @pytest.mark.parametrize("unit", HOSTILE, ids=lambda unit: unit[:40].decode().strip())
 def test_a_mebibyte_of_beginnings_is_read_in_seconds(unit: bytes) -> None:
+    import resource
+
     def bounded() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 
