@@ -135,7 +135,9 @@ def test_two_repositories_that_share_all_that_can_be_shared(tmp_path: Path) -> N
     envelopes = [json.loads(line) for folder in folders
                  for line in (folder / "attestations.intoto.jsonl").read_text().splitlines()]  # fmt: skip
     assert len(folders) == 2
-    assert {one["keyid"] for envelope in envelopes for one in envelope["signatures"]} == {made[0].stem.replace("-", ":")}
+    assert {one["keyid"] for envelope in envelopes for one in envelope["signatures"]} == {
+        made[0].stem.replace("-", ":")
+    }
     assert list((home / "tmp").iterdir()) == []
 
 
