@@ -162,6 +162,7 @@ def test_first_call_sets_up_and_second_starts_no_python(site: Site) -> None:
     assert site.dev("no-such-command").returncode == 127
 
 
+@pytest.mark.slow
 def test_set_up_again_needs_the_cache_only(site: Site) -> None:
     assert site.dev("true").returncode == 0
     shutil.rmtree(site.repository / ".venv")
@@ -171,6 +172,7 @@ def test_set_up_again_needs_the_cache_only(site: Site) -> None:
     assert "downloading" not in again.stderr
 
 
+@pytest.mark.slow
 def test_changed_project_file_installs_the_project_only(site: Site) -> None:
     assert site.dev("true").returncode == 0
     with (site.repository / "pyproject.toml").open("a", encoding="utf-8") as project:
@@ -220,15 +222,8 @@ def test_two_at_once_make_one_environment(site: Site) -> None:
     assert sum(err.count("making") for _, err in ends) == 1
 
 
-@pytest.mark.parametrize(
-    "stage",
-    [
-        pytest.param("making", marks=pytest.mark.slow),
-        pytest.param("downloading", marks=pytest.mark.slow),
-        "installing the tools",
-        pytest.param("installing the project", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["making", "downloading", "installing the tools", "installing the project"])
 def test_killed_half_way_goes_on(site: Site, stage: str) -> None:
     words = [str(site.repository / "dev"), "tiny"]
     started = subprocess.Popen(words, env=site.environment(), stderr=-1, text=True, start_new_session=True)

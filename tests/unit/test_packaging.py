@@ -177,6 +177,7 @@ NIGHT = {
     "concurrency": [],
     "fuzz": ["120"],
     "hostile": [],
+    "fresh": [],
 }
 
 
