@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +32,7 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.names import REPORTS
-from factory.verify import events, form, history, manifests, papers
+from factory.verify import events, form, hearing, history, manifests, papers
 from factory.verify import run as verify_run_module
 from factory.verify.events import Chain
 from factory.verify.folder import open_folder
@@ -53,7 +53,7 @@ LATER = frozenset(
 # read anew each time. A refusal is never remembered.
 remembered_read = lru_cache(maxsize=4096)(form.read)
 remembered_sha256 = lru_cache(maxsize=4096)(lambda content: hashlib.sha256(content).hexdigest())
-for reading in (manifests, papers, verify_run_module):
+for reading in (hearing, manifests, papers, verify_run_module):
     reading.read = remembered_read  # type: ignore[attr-defined]
 events.read_line = history.read_line = lru_cache(maxsize=4096)(events.read_line)  # type: ignore[assignment,attr-defined]
 
@@ -243,7 +243,7 @@ def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple
     if f"{Z}/MERGE.json" not in made.files:
         made.files[f"{Z}/MERGE_PLAN.md"] = report_text.unmerged_plan(verdict)
     _render(made, verdict, changed)
-    events = _events(made, verdict)
+    events = chained(_told_anew(made, verdict, event) for event in events_of(made))
     _attest(made, verdict, events)
     _run_manifest(made)
     return made, b"".join(map(format_event, events))
@@ -275,65 +275,123 @@ def _merge(run: Memory) -> None:
     run.files[f"{Z}/MERGE.json"] = format_document(merge.model_copy(update={"bundles": entries}))
 
 
-def _events(run: Memory, verdict: RunStatus) -> list[EventDocument]:
-    """The run's events, told anew so that they agree with the evidence, and chained anew."""
-    head, events, renamed = Head(), [], {"": ""}
-    for line in run.files["attestations/ledger.jsonl"].splitlines():
-        old = EventDocument.model_validate_json(line)
-        hashes, details, counts, rc = dict(old.hashes), dict(old.details), dict(old.file_counts), old.rc
-        pack = details.get("pack", "")
-        if (
-            old.event_type in ("pack.started", "pack.finished", "attempt.finished")
-            and f"{pack}/STATUS.json" in run.files
-        ):
-            said = _said(run, pack)
-            if said is not None and old.event_type == "pack.finished":
-                hashes = {"action_key": said.action_key, "result_tree": said.result_tree}
-                counts = {"changed": said.files_changed, "artifacts": len(said.artifacts)}
-                details["status"], rc = said.status, {"PASS": 0, "BLOCKED": 2, "FAIL": 1}[said.status]
-            elif said is not None and old.event_type == "pack.started":
-                hashes = {"action_key": said.action_key}
-            elif said is not None:
-                attempt = said.attempts[-1]
-                hashes = {"result_tree": attempt.result_tree}
-                details["status"], rc = attempt.status, {"PASS": 0, "BLOCKED": 2, "FAIL": 1}[attempt.status]
-        if old.event_type == "integrate.prepared":
-            hashes = {"status": sha256(run.files[f"{Z}/STATUS.json"]), "merged_tree": verdict.merged_tree}
-        if old.event_type == "integrate.finished":
-            hashes = {"report": sha256(run.files[f"{Z}/FINAL_REPORT.md"]), "merged_tree": verdict.merged_tree}
-            details["status"] = verdict.status
-        if old.event_type.startswith("integrate."):
-            rc = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}[verdict.status]
+CODES = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}
+
+
+CODES = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}
+
+
+def events_of(run: Memory) -> list[EventDocument]:
+    """The run's own events."""
+    return [EventDocument.model_validate_json(line) for line in run.files["attestations/ledger.jsonl"].splitlines()]
+
+
+def chained(events: Iterable[EventDocument], start: tuple[EventDocument, ...] = ()) -> list[EventDocument]:
+    """Events in a chain of their own, each with its time and its parent; `start` is chained already."""
+    head = Head(start[-1].seq, start[-1].event_id) if start else Head()
+    made, renamed = list(start), {"": "", **{old.event_id: old.event_id for old in start}}
+    for old in events:
         entry = Entry(
             *(old.event_type, old.run_id, renamed.get(old.parent_event_id, ""), old.actor, old.duration_ms),
-            *(counts, hashes, rc, details),
+            *(dict(old.file_counts), dict(old.hashes), old.rc, dict(old.details)),
         )
         event = link(head, entry, old.ts_utc)
         renamed[old.event_id] = event.event_id
         head = Head(event.seq, event.event_id)
-        events.append(event)
-    return events
+        made.append(event)
+    return made
+
+
+def retold(run: Memory, told: list[EventDocument]) -> tuple[Memory, bytes]:
+    """The same evidence with a ledger of these events, which end with the run's own; attested anew, unsigned."""
+    made = run.copy()
+    _attest(made, parse_document(RunStatus, made.files[f"{Z}/STATUS.json"]), told)
+    _run_manifest(made)
+    return made, b"".join(map(format_event, told))
+
+
+def told_only(run: Memory, told: list[EventDocument]) -> tuple[Memory, bytes]:
+    """As `retold`, without what is no part of a run's history."""
+    made = run.copy()
+    _history(made, parse_document(RunStatus, made.files[f"{Z}/STATUS.json"]), told)
+    return made, b"".join(map(format_event, told))
+
+
+def _told_anew(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocument:
+    """One event with everything that the evidence says otherwise by now."""
+    kind = old.event_type
+    said = _said(run, old.details.get("pack", ""))
+    if kind in ("recheck.finished", "merge.finished") or kind.startswith("integrate."):
+        return _of_run(run, verdict, old)
+    return _of_pack(run, said, old) if said is not None else old
+
+
+def _of_run(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocument:
+    hashes, details, rc = dict(old.hashes), dict(old.details), old.rc
+    if old.event_type == "recheck.finished":
+        rows = [row for row in verdict.rechecks if (row.pack, row.label) == (details["pack"], details["label"])]
+        rc, details["outcome"] = (rows[0].rc, rows[0].outcome) if rows else (rc, details["outcome"])
+        hashes["log"] = sha256(run.files.get(f"{Z}/LOGS/{details['pack']}.{details['label']}.log", b""))
+        return old.model_copy(update={"hashes": hashes, "details": details, "rc": rc})
+    hashes["merged_tree"] = verdict.merged_tree
+    if old.event_type == "integrate.prepared":
+        hashes["status"] = sha256(run.files[f"{Z}/STATUS.json"])
+    if old.event_type == "integrate.finished":
+        hashes["report"] = sha256(run.files[f"{Z}/FINAL_REPORT.md"])
+        details["status"] = verdict.status
+    if old.event_type.startswith("integrate."):
+        rc = CODES[verdict.status]
+    return old.model_copy(update={"hashes": hashes, "details": details, "rc": rc})
+
+
+def _of_pack(run: Memory, said: StatusDocument, old: EventDocument) -> EventDocument:
+    hashes, details, counts, rc, pack = dict(old.hashes), dict(old.details), dict(old.file_counts), old.rc, said.pack
+    manifest = sha256(run.files.get(f"{pack}/manifest.json", b""))
+    match old.event_type:
+        case "pack.started":
+            hashes["action_key"] = said.action_key
+        case "step.finished" | "check.finished":
+            rc = next((check.rc for check in said.checks if check.label == details["label"]), rc)
+            hashes["log"] = sha256(run.files.get(f"{pack}/LOGS/{details['label']}.log", b""))
+        case "attempt.finished":
+            hashes = {"result_tree": said.attempts[-1].result_tree}
+            counts |= {"changed": said.files_changed, "artifacts": len(said.artifacts)}
+            details["status"], rc = said.attempts[-1].status, CODES[said.attempts[-1].status]
+        case "pack.finished":
+            hashes = {"action_key": said.action_key, "result_tree": said.result_tree, "manifest": manifest}
+            counts = {"changed": said.files_changed, "artifacts": len(said.artifacts)}
+            details["status"], rc = said.status, CODES[said.status]
+        case "bundle.validated":
+            hashes["manifest"] = manifest
+            counts["files"] = sum(path.startswith(f"{pack}/") for path in run.files)
+    return old.model_copy(update={"hashes": hashes, "details": details, "file_counts": counts, "rc": rc})
 
 
 def _said(run: Memory, pack: str) -> StatusDocument | None:
     try:
-        return parse_document(StatusDocument, run.files[f"{pack}/STATUS.json"])
+        return parse_document(StatusDocument, run.files.get(f"{pack}/STATUS.json", b""))
     except ValueError:
         return None
 
 
-def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
+def _history(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
+    """A run's copy of its events, checkpoint and proof; `events` are those of the whole ledger up to the run's last."""
     lines = [format_event(event) for event in events]
-    run.files["attestations/ledger.jsonl"] = b"".join(lines)
+    own = (line for line, event in zip(lines, events, strict=True) if event.run_id == verdict.run_id)
+    run.files["attestations/ledger.jsonl"] = b"".join(own)
     before = Peaks().extended(line[:-1] for line in lines[:-1])
     whole = before.extended((lines[-1][:-1],))
     kept = KeptCheckpoint(Checkpoint(origin_of(events[0].event_id), whole.size, whole.root), None)
     run.files["attestations/checkpoint"] = format_kept(kept)
     run.files["attestations/finished.tlog-proof"] = format_proof(Proof(before.size, before.path_of_next, kept))
+
+
+def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
+    _history(run, verdict, events)
     lists = _lists(run)
     bundles = {line.pack: line.bundle_sha256 for line in verdict.packs if line.bundle_sha256}
     statements = []
-    made = makings(events, dict.fromkeys(bundles, verdict.run_id))
+    made = makings(events, {line.pack: line.came_from or verdict.run_id for line in verdict.packs})
     for line in verdict.packs:
         evidence = _evidence(run, line.pack, made[line.pack]) if line.bundle_sha256 else None
         if evidence is not None:

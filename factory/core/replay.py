@@ -27,8 +27,8 @@ class ReplayedPack:
 
     `attempts` counts; `ran` are the commands of the last one that ended and `running` those since, each with its
     exit code; `valid` is None where no validation was recorded; `from_run` is where its bundle came from. `checks` are
-    the labels of its acceptance, as far as they are known, `rechecks` of those that ran over the merged tree,
-    `connections` the numbers of those that its proxy told of.
+    the labels of its acceptance, as far as they are known, `rechecks` of those that ran over the merged tree, which
+    `outcomes` has with code and outcome; `connections` the numbers of those that its proxy told of.
     """
 
     pack: str
@@ -45,6 +45,7 @@ class ReplayedPack:
     running: tuple[tuple[str, int], ...] = ()
     checks: frozenset[str] = frozenset()
     rechecks: frozenset[str] = frozenset()
+    outcomes: tuple[tuple[str, int, str], ...] = ()
     connections: frozenset[str] = frozenset()
     reproducible: bool = False
 
@@ -255,7 +256,8 @@ def _rechecked(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     label = event.details.get("label", "")
     if not label or label in pack.rechecks or (pack.checks and label not in pack.checks):
         raise refused(event, f"check {label or '(none)'} ran again before, or is none of {pack.pack}")
-    return replace(pack, rechecks=pack.rechecks | {label})
+    told = (label, event.rc, event.details.get("outcome", ""))
+    return replace(pack, rechecks=pack.rechecks | {label}, outcomes=(*pack.outcomes, told))
 
 
 def _attempted(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:

@@ -73,6 +73,7 @@ def _of_finished(run: ReplayedRun, says: FolderSays) -> Iterable[Finding]:
             yield _finding(run, f"its {what} is {_short(told)} in the ledger and {_short(found)} in its folder")
     lines = {line.pack: line for line in status.packs}
     yield from _of_packs(run, lines)
+    yield from _of_rechecks(run, status)
     for pack in run.packs:
         if pack.pack in lines and lines[pack.pack].bundle_sha256:  # else the run took no bundle in
             yield from _of_bundle(run, pack, says)
@@ -89,6 +90,24 @@ def _of_packs(run: ReplayedRun, lines: dict[str, PackLine]) -> Iterable[Finding]
         if pack.from_run != line.came_from:
             told, found = pack.from_run or "this run", line.came_from or "this run"
             yield _finding(run, f"{pack.pack} came from {told} in the ledger and from {found} in its folder")
+
+
+def _of_rechecks(run: ReplayedRun, status: RunStatus) -> Iterable[Finding]:
+    """The checks on the merged tree, but for those that broke off, of which a run that is not PASS has no record."""
+    if not status.rechecks and status.status != "PASS":
+        return
+    again = [row for row in status.rechecks if row.outcome != "as-accepted"]
+    for pack in run.packs:
+        told = _outcomes(pack.outcomes)
+        found = _outcomes((row.label, row.rc, row.outcome) for row in again if row.pack == pack.pack)
+        if told != found:
+            yield _finding(
+                run, f"{pack.pack}: its checks on the merged tree are {told} in the ledger and {found} in its folder"
+            )
+
+
+def _outcomes(ran: Iterable[tuple[str, int, str]]) -> str:
+    return ", ".join(f"{label} {rc} {outcome}" for label, rc, outcome in ran) or "none"
 
 
 def _of_bundle(run: ReplayedRun, pack: ReplayedPack, says: FolderSays) -> Iterable[Finding]:

@@ -36,7 +36,10 @@ _LOCKED = (
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose change was re-derived. `folder` is the pack's own; `tree` its entry in the base."""
+    """A bundle whose change was re-derived. `folder` is the pack's own; `tree` its entry in the base.
+
+    `dropped` is how many files the pack left where its base ignores them.
+    """
 
     pack: str
     folder: str
@@ -49,6 +52,7 @@ class Bundle:
     tree: Entry
     spec: bytes
     manifest: str
+    dropped: int
 
     def tells(self, why: str) -> bool:
         """Whether `why` is a line of the pack's spec.md, as it is shown, or nothing."""
@@ -112,6 +116,7 @@ class BundleCheck:
             *(self.pack, folder, papers.status, papers.action, papers.lock, contract, change, trees, tree),
             _text(trees, tree, b"spec.md", blobs),
             self.seen(f"{self.place}manifest.json"),
+            papers.changed.ignored_dropped,
         )
         self._complete(bundle, carried)
         if papers.status.status == "PASS":

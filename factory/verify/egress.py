@@ -18,6 +18,7 @@ from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, plain, read
 from factory.verify.names import spell
 from factory.verify.sheet import Sheet
+from factory.verify.verdict import EXIT_CODES
 
 NAME = "EGRESS.json"
 _EVENT = "egress.finished"
@@ -94,8 +95,15 @@ class _Record:
         found = [event.hashes.get("record", "") for event in told.of(_EVENT, self.pack)]
         self.differs("digests of its connections, by the events of the run", found, due)
         for row, event in zip(record.connections, told.of(_EVENT, self.pack), strict=False):
-            said = (event.details.get("host"), event.details.get("port"), event.details.get("verdict"))
-            self.differs(f"connection {row.number}", (row.host, str(row.port), row.verdict), said)
+            counts = {"bytes_up": row.bytes_up, "bytes_down": row.bytes_down, "requests": len(row.requests)}
+            rows: tuple[tuple[str, object, object], ...] = (
+                ("what it was", _described(self.pack, row), dict(event.details)),
+                ("its counts", counts, dict(event.file_counts)),
+                ("its milliseconds", row.duration_ms, event.duration_ms),
+                ("its rc", EXIT_CODES["PASS" if row.verdict == "allowed" else "BLOCKED"], event.rc),
+            )
+            for what, due_now, told_now in rows:
+                self.differs(f"connection {row.number}, {what}", due_now, told_now)
 
     def _reached(self, row: ConnectionRow, network: tuple[str, ...]) -> None:
         where = f"connection {row.number}, which was {row.verdict}"
@@ -104,6 +112,14 @@ class _Record:
             self.differs(f"{where}: its target", f"one of {', '.join(network) or 'no host'}", found)
         if not _is_public(row.address):
             self.differs(f"{where}: its address", "a public one", spell(row.address))
+
+
+def _described(pack: str, row: ConnectionRow) -> dict[str, str]:
+    """A connection as its event tells it."""
+    place = {"host": row.host, "port": str(row.port), "address": row.address}
+    ended = {"verdict": row.verdict, "reason": row.reason}
+    when = {"attempt": str(row.attempt), "during": row.during, "connection": str(row.number)}
+    return {"pack": pack, **when, **place, **ended}
 
 
 def _meaning(reason: str) -> str:

@@ -1,26 +1,26 @@
-"""The ledger and one run's copy of it: chain, order, bindings to the evidence, checkpoint and proof.
+"""The ledger and one run's copy of it: chain, order, checkpoint and proof.
 
-Does not know who signed.
+What the events say is held against the evidence by `bindings`. Does not know who signed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from factory.verify.bindings import Bindings
 from factory.verify.bundle import Bundle
-from factory.verify.documents import Event, PackLine, RunStatus
+from factory.verify.documents import Event, RunStatus
+from factory.verify.event_forms import FINISHED, PREPARED, STARTED
 from factory.verify.events import Line, Told, included, read_line
 from factory.verify.folder import Folder
 from factory.verify.form import FormError
+from factory.verify.hearing import COPY
 from factory.verify.manifests import Seen
 from factory.verify.notes import Checkpoint, read_checkpoint, read_proof
 from factory.verify.sheet import Sheet
 from factory.verify.surroundings import CHECKPOINT, LEDGER, Surroundings
-from factory.verify.verdict import EXIT_CODES
 
-COPY = "attestations/ledger.jsonl"
 PROOF = "attestations/finished.tlog-proof"
-STARTED, PREPARED, FINISHED = "run.started", "integrate.prepared", "integrate.finished"
 _ORIGIN = "codex-orchestrator/ledger/"
 _SHOWN = 5
 
@@ -43,7 +43,7 @@ class HistoryCheck:
         self.told = Told(self.lines)
         if self.lines:
             self._order()
-            self._bindings(bundles)
+            Bindings(self.sheet, self.run, self.seen, self.around, self.status, self.told).check(bundles)
         self._ledger()
         self._checkpoint()
 
@@ -86,101 +86,6 @@ class HistoryCheck:
         self.differs("its last event", FINISHED, kinds[-1])
         for kind in (STARTED, FINISHED):
             self.differs(f"events {kind}", 1, kinds.count(kind))
-
-    def _bindings(self, bundles: Mapping[str, Bundle]) -> None:
-        """What events say against what the evidence is."""
-        status, seen = self.status, self.seen
-        code = EXIT_CODES[status.status]
-        for event in self.told.of(STARTED):
-            self._says(event, "base_commit", status.base_commit)
-            self.differs(f"event {event.seq}, base_ref", status.base_ref, event.details.get("base_ref"))
-        prepared = self.told.of(PREPARED)
-        self.differs(f"whether there is an event {PREPARED}", True, bool(prepared))
-        for event in prepared[-1:]:
-            self._says(event, "status", seen("Z_integrator/STATUS.json"))
-            self._says(event, "merged_tree", status.merged_tree)
-            self.differs(f"event {event.seq}, rc", code, event.rc)
-            self.differs(f"event {event.seq}, packs", len(status.packs), event.file_counts.get("packs"))
-        for event in self.told.of(FINISHED):
-            self._says(event, "report", seen("Z_integrator/FINAL_REPORT.md"))
-            self._says(event, "merged_tree", status.merged_tree)
-            self.differs(f"event {event.seq}, rc", code, event.rc)
-            self.differs(f"event {event.seq}, status", status.status, event.details.get("status"))
-        for line in status.packs:
-            if line.bundle_sha256 and line.pack in bundles:
-                self._pack(line, bundles[line.pack])
-
-    def _says(self, event: Event, name: str, expected: str) -> None:
-        self.differs(f"event {event.seq}, {name}", expected or "nothing", event.hashes.get(name) or "nothing")
-
-    def _pack(self, line: PackLine, bundle: Bundle) -> None:
-        pack = line.pack
-        ends = self.told.of("pack.finished", pack)
-        if line.came_from:
-            self._copied(line, bundle)
-        elif not ends and line.status == "PASS":
-            self.differs(f"whether it tells that {pack} was run", True, False)
-        elif not ends:
-            self.sheet.gap(f"making of {pack}'s bundle", "this run did not run the pack, and the ledger names no other")
-        for event in ends:
-            self._made(event, bundle)
-        self._reproducible(line, bundle)
-        attempts = [(a.number, a.status, a.result_tree) for a in bundle.status.attempts]
-        told = [
-            (_number(e.details.get("attempt", "")), e.details.get("status", ""), e.hashes.get("result_tree", ""))
-            for e in self.told.of("attempt.finished", pack)
-        ]
-        if ends:
-            self.differs(f"attempts of {pack}", attempts, told)
-        for event in self.told.of("pack.started", pack):
-            self._says(event, "action_key", bundle.status.action_key)
-
-    def _reproducible(self, line: PackLine, bundle: Bundle) -> None:
-        """A bundle is called reproducible where this run recorded what showed it, and nowhere else."""
-        own = (bundle.status.action_key, bundle.manifest)
-        told = [
-            (e.hashes.get("action_key", ""), e.hashes.get("manifest", ""))
-            for e in self.told.of("pack.reproducible", line.pack)
-        ]
-        self.differs(f"what showed {line.pack} reproducible", [own] if line.reproducible else [], told)
-        if not line.reproducible:
-            return
-        if bundle.lock.network or bundle.lock.network_any:
-            self.differs(f"whether {line.pack}, which declares the network, is called reproducible", False, True)
-        ledger = self.around.ledger
-        if ledger is None:
-            self.sheet.gap(f"what showed {line.pack} reproducible", "the whole ledger is not at hand")
-            return
-        shown = [event.hashes for event in ledger.chain.run("").of("determinism.shown", line.pack)]
-        if own not in [(hashes.get("action_key", ""), hashes.get("manifest", "")) for hashes in shown]:
-            self.differs(f"determinism.shown for {line.pack}", "an event of this action and bundle", "none", LEDGER)
-
-    def _made(self, event: Event, bundle: Bundle) -> None:
-        status = bundle.status
-        self._says(event, "action_key", status.action_key)
-        self._says(event, "result_tree", status.result_tree)
-        self.differs(f"event {event.seq}, status", status.status, event.details.get("status"))
-        self.differs(f"event {event.seq}, rc", EXIT_CODES[status.status], event.rc)
-        counts = {"changed": status.files_changed, "artifacts": len(status.artifacts)}
-        self.differs(f"event {event.seq}, counts", counts, dict(event.file_counts))
-
-    def _copied(self, line: PackLine, bundle: Bundle) -> None:
-        events = self.told.of("bundle.copied", line.pack)
-        told = [(event.hashes.get("manifest"), event.details.get("from_run")) for event in events]
-        self.differs(f"where {line.pack}'s bundle came from", [(bundle.manifest, line.came_from)], told)
-        ledger = self.around.ledger
-        if ledger is None:
-            self.sheet.gap(
-                f"making of {line.pack}'s bundle", f"it was made by {line.came_from}, whose events are not at hand"
-            )
-            return
-        made = [
-            (event.hashes.get("action_key"), event.hashes.get("result_tree"), event.details.get("status"))
-            for event in ledger.chain.run(line.came_from).of("pack.finished", line.pack)
-        ]
-        due = (bundle.status.action_key, bundle.status.result_tree, bundle.status.status)
-        if due not in made:
-            self.differs(f"{line.came_from}: the end of {line.pack}", due, made, LEDGER)
 
     def _ledger(self) -> None:
         """The whole ledger: its chain, and this run's lines in it."""
@@ -270,10 +175,6 @@ class HistoryCheck:
             self.differs("its index", last.event.seq - 1, index, PROOF)
             if not included(last.content, index, own.size, path, own.root):
                 self.sheet.wrong("VERIFY_LEDGER", PROOF, "expected a path from the last event to the root, found none")
-
-
-def _number(text: str) -> int:
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else -1
 
 
 def _read(sheet: Sheet, run: Folder, path: str) -> Checkpoint | None:

@@ -15,9 +15,9 @@ from types import MappingProxyType
 
 from factory.model.finding import Finding, Location
 from factory.verify.elsewhere import Elsewhere, find_objects
+from factory.verify.event_forms import FINISHED
 from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
-from factory.verify.history import FINISHED
 from factory.verify.manifests import RUN_MANIFEST
 from factory.verify.names import spell
 from factory.verify.notes import Checkpoint, Key, read_key

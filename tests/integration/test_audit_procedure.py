@@ -22,9 +22,10 @@ from markdown_it import MarkdownIt
 from factory.adapters import ed25519
 from factory.core.attestations import enclose, format_envelopes, pae, parse_envelopes, payload_of
 from factory.core.public_key import format_pem
+from factory.model.evidence import EventDocument
 from factory.model.signing import Signature
 from tests.docs_kit import ROOT, appears, run, typed
-from tests.verify_kit import Memory, load, relisted
+from tests.verify_kit import Memory, chained, events_of, load, relisted, retold
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -364,6 +365,35 @@ def test_each_step_refuses_what_was_tampered_with(made: Made, tmp_path: Path) ->
             wrong.append(f"{what}: expected step {step} to say {sentence!r}, found step {refused} saying {said!r}")
         shutil.rmtree(audit.place)
     assert wrong == []
+
+
+def test_events_told_anew_and_chained_anew_are_held_against_the_records(made: Made, tmp_path: Path) -> None:
+    run = load(made.world.last().parent)
+    own = events_of(run)
+    last = own[-1].seq
+    lines = (made.world.state / "ledger.jsonl").read_bytes().splitlines()[:last]
+    whole = [EventDocument.model_validate_json(line) for line in lines]
+    changes: dict[str, tuple[dict[str, object] | None, str]] = {
+        "": (None, ""),
+        "integrate.prepared": ({"hashes": {"status": "a" * 64, "merged_tree": ""}}, "another verdict"),
+        "merge.finished": ({"hashes": {"merged_tree": OTHER_TREE}}, "another merge"),
+        "recheck.finished": ({"rc": 1}, "the ledger knows other checks on the merged tree"),
+        "bundle.validated": ({"hashes": {"manifest": "b" * 64}}, "the ledger knows another bundle"),
+        "bundle.copied": (None, "from another run"),
+        "pack.started": (None, "another start"),
+        "pack.finished": ({"rc": 2}, "another end"),
+        "attempt.finished": (None, "other attempts"),
+        "check.finished": ({"rc": 1}, "the ledger knows other commands"),
+        "step.finished": ({"hashes": {"log": "a" * 64}}, "the ledger knows other commands"),
+    }
+    for number, (kind, (update, sentence)) in enumerate(changes.items()):
+        at = next((n for n, one in enumerate(whole) if one.event_type == kind and one.run_id == own[0].run_id), last)
+        instead = [whole[at].model_copy(update=update)] if update is not None else []
+        evidence, ledger = retold(run, chained([*whole[:at], *instead, *whole[at + 1 :]]))
+        audit = made.audit(tmp_path / str(number), evidence)
+        (audit.place / "ledger.jsonl").write_bytes(ledger)
+        done = audit.step(5)
+        assert (done.returncode, sentence in done.stderr) == (1 if kind else 0, True), f"{kind}: {done.stderr}"
 
 
 def test_the_ledger_is_held_against_the_signed_head(made: Made, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from factory.core.replay_agrees import FolderSays, disagreements
 from factory.core.replay_table import TABLE, PackState
 from factory.model.errors import Refusal
 from factory.model.event_types import EVENT_TYPES
-from factory.model.evidence import CheckRecord, EventDocument, PackLine, RunStatus, StatusDocument
+from factory.model.evidence import CheckRecord, EventDocument, PackLine, RecheckRecord, RunStatus, StatusDocument
 
 ROOT = Path(__file__).resolve().parents[3]
 TREE, BASE, KEY = "a" * 40, "b" * 40, "c" * 64
@@ -402,6 +402,30 @@ def test_bundle_that_tells_another_story_is_named(changes: dict[str, object], cl
     (finding,) = disagreements(run, changed)
     assert finding.id == "LEDGER_DISAGREES"
     assert clause in finding.message
+
+
+def test_checks_on_the_merged_tree_that_tell_another_story_are_named() -> None:
+    run = states(replay(EVENTS))["r2"]
+    rows = (
+        RecheckRecord(pack="T-2", label="check-1", run="true", outcome="ok", rc=0),
+        RecheckRecord(pack="T-2", label="check-2", run="true", outcome="as-accepted", rc=0),
+    )
+    for outcomes, found in (
+        ((("check-1", 0, "ok"),), ""),
+        ((("check-1", 1, "broken"),), "check-1 1 broken"),
+        ((), "none"),
+    ):
+        told = replace(run, packs=(run.packs[0], replace(run.packs[1], outcomes=outcomes)))
+        clause = f"T-2: its checks on the merged tree are {found} in the ledger and check-1 0 ok in its folder"
+        messages = [finding.message for finding in disagreements(told, says(told, rechecks=rows))]
+        assert messages == ([f"run r2: {clause}"] if found else [])
+        assert disagreements(told, says(told)) == (), "they broke off, and left nothing but their events"
+
+
+def test_a_check_on_the_merged_tree_is_replayed_with_its_outcome() -> None:
+    entries = [started("r1"), *ran("r1", "T-1", "PASS", end="PASS"), *merged("r1", "T-1")]
+    (run,) = replay(chained([(entry, -1) for entry in entries])).runs
+    assert [pack.outcomes for pack in run.packs] == [(("check-1", 0, ""),)]
 
 
 def test_bundle_that_is_another_or_none_is_named() -> None:

@@ -1,0 +1,135 @@
+"""How one bundle was made, as events tell it, against the bundle and the times kept beside it.
+
+Rule: the events of a making stand in one order, from `pack.started` over the commands of every attempt to
+`pack.finished`, and what the bundle says of the last attempt is what they say. Of an earlier attempt the bundle
+keeps its verdict, its tree and whether it failed. Does not know which run the events are of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from factory.verify.bundle import Bundle
+from factory.verify.documents import AttemptRow, Event
+from factory.verify.events import Told
+from factory.verify.hearing import Hearing
+from factory.verify.verdict import EXIT_CODES
+
+COMMANDS = ("step.finished", "check.finished")
+MADE = frozenset(("pack.started", *COMMANDS, "attempt.finished", "pack.finished"))
+Timing = tuple[str, str, str]
+
+
+class MakingCheck:
+    """The check of one making. `file` is where the events stand; `raw` says that the run kept its times beside them."""
+
+    def __init__(self, hearing: Hearing, bundle: Bundle, told: Told, file: str, raw: bool) -> None:
+        self.hearing = hearing
+        self.bundle = bundle
+        self.file = file
+        self.raw = raw
+        self.events = tuple(event for event in told.of("", bundle.pack) if event.event_type in MADE)
+        self.tries: dict[str, list[Event]] = {}
+        for event in self.events:
+            if event.event_type in COMMANDS:
+                self.tries.setdefault(event.details.get("attempt", ""), []).append(event)
+
+    def differs(self, what: str, expected: object, found: object) -> bool:
+        return self.hearing.differs(what, expected, found, self.file)
+
+    def check(self) -> None:
+        """Everything; what each event says is asked where all stand in their order."""
+        told = [_named(event) for event in self.events]
+        due = list(self._due())
+        if told != due:
+            at = next((n for n, (one, two) in enumerate(zip(due, told, strict=False)) if one != two), -1)
+            at = at if at >= 0 else min(len(due), len(told))
+            expected, found = (rows[at] if at < len(rows) else "no more" for rows in (due, told))
+            self.differs(f"events of the making of {self.bundle.pack}, number {at + 1}", expected, found)
+            return
+        self._ends()
+        for attempt in self.bundle.status.attempts:
+            self._attempt(attempt, last=attempt is self.bundle.status.attempts[-1])
+
+    def _due(self) -> Iterator[str]:
+        """What has to stand there, in order."""
+        status = self.bundle.status
+        yield "pack.started"
+        for attempt in status.attempts:
+            if attempt is status.attempts[-1]:
+                labels = [check.label for check in status.checks]
+            elif self._timed(attempt.number):
+                labels = [label for label, _, _ in self._timings(attempt.number)]
+            else:
+                labels = [event.details.get("label", "") for event in self.tries.get(str(attempt.number), ())]
+            for label in labels:
+                yield f"{COMMANDS[not label.startswith('step-')]} {label} of attempt {attempt.number}"
+            yield f"attempt.finished {attempt.number}"
+        yield "pack.finished"
+
+    def _timings(self, number: int) -> list[Timing]:
+        """Label, milliseconds and ending of each command of an attempt, as the run kept them beside its logs."""
+        rows = (self.hearing.run.read(self._times_of(number)) or b"").decode("utf-8", "replace").splitlines()
+        found = (row.split("\t") for row in rows)
+        return [(row[0], row[1], row[2]) if len(row) == 3 else ("", "", "") for row in found]
+
+    def _timed(self, number: int) -> bool:
+        return self.raw and self.hearing.whole(self._times_of(number))
+
+    def _times_of(self, number: int) -> str:
+        return f"raw/{self.bundle.pack}/attempt-{number}/timings.tsv"
+
+    def _ends(self) -> None:
+        """The first and the last event."""
+        status, first, last = self.bundle.status, self.events[0], self.events[-1]
+        counts = {"changed": status.files_changed, "artifacts": len(status.artifacts)}
+        due = {"action_key": status.action_key, "result_tree": status.result_tree, "manifest": self.bundle.manifest}
+        for event, what, expected, found in (
+            (first, "action_key", status.action_key, first.hashes.get("action_key", "")),
+            *((last, name, value, last.hashes.get(name, "")) for name, value in due.items()),
+            (last, "status", status.status, last.details.get("status")),
+            (last, "rc", EXIT_CODES[status.status], last.rc),
+            (last, "counts", counts, dict(last.file_counts)),
+        ):
+            self.differs(f"event {event.seq}, {what}", expected, found)
+
+    def _attempt(self, row: AttemptRow, last: bool) -> None:
+        number = row.number
+        end = next(e for e in self.events if _named(e) == f"attempt.finished {number}")
+        for what, expected, found in (
+            ("result_tree", row.result_tree, end.hashes.get("result_tree", "")),
+            ("status", row.status, end.details.get("status")),
+            ("rc", EXIT_CODES[row.status], end.rc),
+        ):
+            self.differs(f"event {end.seq}, {what}", expected, found)
+        commands = self.tries.get(str(number), [])
+        self.differs(
+            f"whether a command of attempt {number} failed", bool(row.failure), any(event.rc for event in commands)
+        )
+        if last:
+            self._last(end, commands)
+        if self._timed(number):
+            kept = [(e.details.get("label"), str(e.duration_ms), e.details.get("ended")) for e in commands]
+            what = f"commands of attempt {number} of {self.bundle.pack}, by {self._times_of(number)}"
+            self.differs(what, self._timings(number), kept)
+
+    def _last(self, end: Event, commands: list[Event]) -> None:
+        """The last attempt, which the bundle tells whole."""
+        status, pack = self.bundle.status, self.bundle.pack
+        counts = {"changed": status.files_changed, "artifacts": len(status.artifacts), "ignored": self.bundle.dropped}
+        self.differs(f"event {end.seq}, counts", counts, dict(end.file_counts))
+        for check, event in zip(status.checks, commands, strict=True):
+            for what, expected, found in (
+                ("rc", check.rc, event.rc),
+                ("ended", check.ended, event.details.get("ended")),
+                ("log", self.hearing.seen(f"{pack}/LOGS/{check.label}.log"), event.hashes.get("log", "")),
+            ):
+                self.differs(f"event {event.seq}, {what}", expected, found)
+
+
+def _named(event: Event) -> str:
+    """An event by what places it in the order of a making."""
+    attempt = event.details.get("attempt", "")
+    if event.event_type in COMMANDS:
+        return f"{event.event_type} {event.details.get('label', '')} of attempt {attempt}"
+    return f"{event.event_type} {attempt}".strip()

@@ -1,0 +1,137 @@
+"""What a run's events say of one pack, held against its bundle: where it was made, how, and that it was validated.
+
+Does not know what the run came to.
+"""
+
+from __future__ import annotations
+
+from factory.verify.bundle import Bundle
+from factory.verify.documents import PackLine
+from factory.verify.hearing import COPY, Hearing, digest
+from factory.verify.making import MADE, MakingCheck
+from factory.verify.surroundings import LEDGER
+from factory.verify.verdict import EXIT_CODES
+
+
+class PackBindings:
+    """The check of what the events of a run say of one pack."""
+
+    def __init__(self, hearing: Hearing, line: PackLine, bundle: Bundle) -> None:
+        self.hearing = hearing
+        self.told = hearing.told
+        self.line = line
+        self.bundle = bundle
+        self.differs = hearing.differs
+        self.files = sum(path.startswith(f"{line.pack}/") for path in hearing.run.sizes)
+
+    def check(self) -> None:
+        """Everything."""
+        line, pack = self.line, self.line.pack
+        made = [event for event in self.told.of("", pack) if event.event_type in MADE]
+        if line.came_from:
+            self._copied()
+            self.differs(f"events of the making of {pack}, which an earlier run made", 0, len(made))
+        else:
+            self.differs(
+                f"whether {pack} was copied from another run", False, bool(self.told.of("bundle.copied", pack))
+            )
+        if made and not line.came_from:
+            MakingCheck(self.hearing, self.bundle, self.told, COPY, raw=True).check()
+            self._sandbox()
+        elif not line.came_from and line.status == "PASS":
+            self.differs(f"whether it tells that {pack} was run", True, False)
+        elif not line.came_from:
+            self.hearing.sheet.gap(
+                f"making of {pack}'s bundle", "this run did not run the pack, and the ledger names no other"
+            )
+        self._validated(bool(made))
+        self._reproducible()
+
+    def _sandbox(self) -> None:
+        """What had to be enforced was, where nobody accepted that it lacked: else the pack is not started."""
+        due = set(self.bundle.lock.required_properties) - set(self.hearing.status.properties_accepted)
+        for event in self.told.of("pack.started", self.line.pack):
+            lacking = sorted(due - set(event.details.get("properties", "").split()))
+            self.hearing.says(event, ("properties that lacked in the sandbox", "", " ".join(lacking)))
+
+    def _validated(self, made: bool) -> None:
+        """A validation is of this very bundle; a PASS that was made here has one, now or when its like was made."""
+        pack = self.line.pack
+        told = self.told.of("bundle.validated", pack)
+        self.differs(f"validations of {pack}, at most one", len(told[:1]), len(told))
+        known = {row.id for row in self.bundle.status.findings}
+        own = [row for row in self.hearing.status.findings if row.pack == pack and row.severity == "error"]
+        refused = any(row.id not in known for row in own)
+        for event in told:
+            self.hearing.says(event, digest(event, "manifest", self.bundle.manifest))
+            self.hearing.says(event, ("files", self.files, event.file_counts.get("files")))
+            if self.line.status == "PASS" or not refused:
+                self.hearing.says(event, ("rc", 0, event.rc))
+            elif event.rc not in EXIT_CODES.values():
+                self.hearing.says(event, ("rc", "one of a verdict", event.rc))
+        if not told and made and self.hearing.status.status == "PASS":
+            self._validated_before()
+
+    def _validated_before(self) -> None:
+        """What was made again to the same bytes is not validated again."""
+        ledger, part = self.hearing.around.ledger, f"validation of {self.bundle.pack}'s bundle"
+        if ledger is None:
+            self.hearing.sheet.gap(part, "this run did not validate it, and the events of earlier runs are not at hand")
+            return
+        kinds = ("pack.finished", "bundle.validated")
+        others = [run_id for run_id in ledger.chain.by_run if run_id not in ("", self.hearing.status.run_id)]
+        made, validated = (
+            any(
+                event.hashes.get("manifest") == self.bundle.manifest
+                for run_id in others
+                for event in ledger.chain.run(run_id).of(kind, self.bundle.pack)
+            )
+            for kind in kinds
+        )
+        if not made and not validated:
+            self.differs(f"validations of {self.bundle.pack}", 1, 0)
+        elif not validated:
+            self.hearing.sheet.gap(part, "an earlier run made the same, and no event tells that it was validated")
+
+    def _reproducible(self) -> None:
+        """A bundle is called reproducible where this run recorded what showed it, and nowhere else."""
+        own = (self.bundle.status.action_key, self.bundle.manifest)
+        told = self.told.of("pack.reproducible", self.line.pack)
+        said = [(event.hashes.get("action_key", ""), event.hashes.get("manifest", "")) for event in told]
+        self.differs(f"what showed {self.line.pack} reproducible", [own] if self.line.reproducible else [], said)
+        if not self.line.reproducible:
+            return
+        if self.bundle.lock.network or self.bundle.lock.network_any:
+            self.differs(f"whether {self.line.pack}, which declares the network, is called reproducible", False, True)
+        ledger = self.hearing.around.ledger
+        if ledger is None:
+            self.hearing.sheet.gap(f"what showed {self.line.pack} reproducible", "the whole ledger is not at hand")
+            return
+        shown = {
+            event.event_id
+            for event in ledger.chain.run("").of("determinism.shown", self.line.pack)
+            if own == (event.hashes.get("action_key", ""), event.hashes.get("manifest", ""))
+        }
+        if not shown:
+            self.differs(
+                f"determinism.shown for {self.line.pack}", "an event of this action and bundle", "none", LEDGER
+            )
+        for event in told if shown else ():
+            if event.hashes.get("shown") not in shown:
+                self.hearing.says(event, ("shown", " or ".join(sorted(shown)), event.hashes.get("shown")))
+
+    def _copied(self) -> None:
+        """What an earlier run made: that this run says so, and what that run's events say."""
+        told = [
+            (event.hashes.get("manifest"), event.details.get("from_run"), event.file_counts.get("files"))
+            for event in self.told.of("bundle.copied", self.line.pack)
+        ]
+        due = [(self.bundle.manifest, self.line.came_from, self.files)]
+        self.differs(f"where {self.line.pack}'s bundle came from", due, told)
+        ledger = self.hearing.around.ledger
+        if ledger is None:
+            reason = f"it was made by {self.line.came_from}, whose events are not at hand"
+            self.hearing.sheet.gap(f"making of {self.line.pack}'s bundle", reason)
+            return
+        events = ledger.chain.run(self.line.came_from)
+        MakingCheck(self.hearing, self.bundle, events, LEDGER, raw=False).check()

@@ -1,0 +1,179 @@
+"""No event of a run can be changed, taken away or told twice unnoticed, by whoever chains and attests anew.
+
+Real runs, made once; then every member of every event, one at a time. What survives is listed below with its reason:
+the writer alone tells it, and nothing else in the evidence knows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import pytest
+
+from factory.model.evidence import EventDocument
+from factory.model.finding import Finding
+from factory.verify.bundle import Bundle, BundleCheck
+from factory.verify.documents import RunStatus
+from factory.verify.elsewhere import Elsewhere
+from factory.verify.event_forms import FORMS
+from factory.verify.form import read
+from factory.verify.history import HistoryCheck
+from factory.verify.manifests import Seen
+from factory.verify.sheet import Sheet
+from tests.verify_kit import Memory, around, chained, check, events_of, load, places, retold, told_only
+from tests.world import World
+
+pytestmark = pytest.mark.linux
+
+COPY = "attestations/ledger.jsonl"
+HOST = "what the host enforced: the provenance repeats it, and nothing else in the run's folder says so"
+EARLIER = "of an attempt that another one followed, only verdict, tree and whether it failed are kept"
+HELD = "a phase that still holds is not done again, and then leaves no event"
+ALONE = {
+    ("preflight.finished", "hash plan"): "the plan is a file of the orchestrator's state, not of the run",
+    ("preflight.finished", "removed"): HELD,
+    **{("pack.started", f"hash {name}"): HOST for name in ("sandbox", "syscall_filter")},
+    **{("pack.started", f"detail {name}"): HOST for name in ("kernel", "landlock_abi", "sandbox", "sandbox_version")},
+    **{("pack.started", f"without {name}"): HOST for name in ("sandbox", "syscall_filter")},
+}
+ALONE_WHERE_BLOCKED = {
+    ("preflight.finished", "count files"): "not every pack has a bundle whose own files could be counted",
+    ("bundle.validated", "removed"): "where the disk refused the event, the run is BLOCKED and goes on without it",
+    **{("step.finished", name): EARLIER for name in ("hash log", "rc")},
+    **{("attempt.finished", f"count {name}"): EARLIER for name in ("artifacts", "changed", "ignored")},
+}
+MEASURED = {kind for kind in FORMS if kind not in ("step.finished", "check.finished", "egress.finished")}
+
+
+@dataclass(frozen=True)
+class Made:
+    """One real run, its bundles re-derived, and every event of the ledger up to its end."""
+
+    run: Memory
+    status: RunStatus
+    bundles: Mapping[str, Bundle]
+    before: tuple[EventDocument, ...]
+    own: tuple[EventDocument, ...]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two runs: both packs made, and merged; then one tried twice and BLOCKED, and the other copied."""
+    world = World(tmp_path_factory.mktemp("events"))
+    world.pack(
+        "TASK-0001-alpha",
+        "scope: {allowed_paths: [docs/]}\nartifacts: {optional: [out/*.txt]}\n"
+        "steps: ['mkdir docs; echo a > docs/a', 'mkdir -p taskpacks/TASK-0001-alpha/out; "
+        "echo r > taskpacks/TASK-0001-alpha/out/r.txt']\n",
+        "tests: ['test -f docs/a']\nchecks: ['echo fine']\n",
+    )
+    beta = "scope: {{allowed_paths: [docs/]}}\ndepends_on: [TASK-0001]\nlimits: {{attempts: 2}}\nsteps: ['{}']\n"
+    never_the_same = "cat /proc/sys/kernel/random/uuid; exit 3"
+    for line, rc in (("echo b > docs/b", 0), (never_the_same, 2)):
+        world.pack("TASK-0002-beta", beta.format(line))
+        world.commit()
+        done = world.factory("oneshot")
+        assert done.rc == rc, done.text
+    return world
+
+
+@pytest.fixture(scope="module")
+def made(world: World) -> list[Made]:
+    lines = (world.state / "ledger.jsonl").read_bytes().splitlines()
+    whole = [EventDocument.model_validate_json(line) for line in lines]
+    found = []
+    for run_id in world.runs():
+        run = load(world.state / "runs" / run_id)
+        own = tuple(events_of(run))
+        status = read(RunStatus, run.files["Z_integrator/STATUS.json"])
+        sheet, seen = Sheet(), Seen(run)
+        names = [line.pack for line in status.packs if line.bundle_sha256]
+        bundles = {pack: BundleCheck(sheet, run, seen, pack).check() for pack in names}
+        assert sheet.findings == []
+        before = tuple(event for event in whole if event.seq < own[0].seq)
+        found.append(Made(run, status, {pack: one for pack, one in bundles.items() if one}, before, own))
+    return found
+
+
+def history(made: Made, at: int, *events: EventDocument) -> list[Finding]:
+    """What is found in the history alone, where these events take the place of the one at that place."""
+    told = chained((*events, *made.own[at + 1 :]), (*made.before, *made.own[:at]))
+    run, ledger = told_only(made.run, told)
+    sheet = Sheet()
+    HistoryCheck(sheet, run, Seen(run), around(ledger, sizes={len(told)}), made.status).check(made.bundles)
+    return sheet.findings
+
+
+def other(value: str) -> str:
+    return "a" * len(value) if len(value) in (40, 64) and set(value) != {"a"} else "ghost" if value else "b" * 64
+
+
+def mutants(event: EventDocument) -> Iterator[tuple[str, tuple[EventDocument, ...]]]:
+    """Everything that one event can be made into."""
+
+    def made(**update: object) -> tuple[EventDocument, ...]:
+        return (event.model_copy(update=update),)
+
+    yield "removed", ()
+    yield "told twice", (event, event)
+    for rc in {0, 1, 2} - {event.rc}:
+        yield "rc", made(rc=rc)
+    yield "duration", made(duration_ms=event.duration_ms + 1)
+    yield "actor", made(actor="ghost")
+    yield "type", made(event_type="ghost.finished")
+    for name, value in event.hashes.items():
+        rest = {key: kept for key, kept in event.hashes.items() if key != name}
+        yield f"hash {name}", made(hashes={**rest, name: other(value)})
+        yield f"without {name}", made(hashes=rest)
+    for name, count in event.file_counts.items():
+        rest = {key: kept for key, kept in event.file_counts.items() if key != name}
+        yield f"count {name}", made(file_counts={**rest, name: count + 7})
+        yield f"without {name}", made(file_counts=rest)
+    for name, text in event.details.items():
+        rest = {key: kept for key, kept in event.details.items() if key != name}
+        yield f"detail {name}", made(details={**rest, name: other(text)})
+        yield f"without {name}", made(details=rest)
+    yield "a hash more", made(hashes={**event.hashes, "ghost": "a" * 64})
+    yield "a count more", made(file_counts={**event.file_counts, "ghost": 1})
+    yield "a detail more", made(details={**event.details, "ghost": "ghost"})
+
+
+def survivors(made: Made) -> tuple[set[tuple[str, str]], int]:
+    """What could be done to which kind of event unnoticed, and how much was tried."""
+    found: set[tuple[str, str]] = set()
+    tried = 0
+    for at, event in enumerate(made.own):
+        for name, instead in mutants(event):
+            tried += 1
+            findings = history(made, at, *instead)
+            if not findings:
+                found.add((event.event_type, name))
+            assert all(" expected " in finding.message for finding in findings)
+    return found, tried
+
+
+def test_a_forger_who_changes_nothing_is_not_found(made: list[Made]) -> None:
+    for one in made:
+        assert history(one, 0, one.own[0]) == []
+
+
+def test_no_mutation_of_an_event_survives(made: list[Made]) -> None:
+    found, tried = zip(*map(survivors, made), strict=True)
+    assert sum(tried) > 600
+    passed, blocked = found
+    measured = {(kind, "duration") for kind in MEASURED}
+    assert passed - measured == set(ALONE)
+    assert blocked - measured - set(ALONE) == set(ALONE_WHERE_BLOCKED)
+
+
+def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(world: World, made: list[Made]) -> None:
+    run = made[0]
+    at_of = {event.event_type: at for at, event in enumerate(run.own)}
+    with Elsewhere(world.root / ".git" / "objects", "sha1") as objects:
+        for kind, at in [("", 0), *at_of.items()]:
+            spoilt = run.own[at].model_copy(update={"rc": 7 if kind else run.own[at].rc})
+            told = chained((spoilt, *run.own[at + 1 :]), (*run.before, *run.own[:at]))
+            evidence, ledger = retold(run.run, told)
+            verified = check(evidence, replace(around(ledger, sizes={len(told)}), elsewhere=objects))
+            assert places(verified) == ({COPY} if kind else set()), kind
