@@ -177,3 +177,13 @@ def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(world: World, m
             evidence, ledger = retold(run.run, told)
             verified = check(evidence, replace(around(ledger, sizes={len(told)}), elsewhere=objects))
             assert places(verified) == ({COPY} if kind else set()), kind
+
+
+def test_a_changed_file_of_a_bundle_is_the_only_one_that_is_named(made: list[Made]) -> None:
+    run = made[0].run
+    ledger = retold(run, [*made[0].before, *made[0].own])[1]
+    for path in ("DIFF.patch", "CHANGES.bundle", "SCOPE_LOCK.json", "LOGS/tests-1.log", "SUMMARY.md"):
+        spoilt, name = run.copy(), f"TASK-0001/{path}"
+        content = run.files[name]
+        spoilt.files[name] = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:] if content else b"x"
+        assert places(check(spoilt, around(ledger, sizes={len(ledger.splitlines())}))) == {name}
