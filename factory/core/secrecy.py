@@ -42,9 +42,8 @@ class Carried:
 NOTHING = Carried((), 0, frozenset())
 
 # What was not searched is not known to carry none.
-_UNSEARCHED = (
-    f"beyond {MOST_LAYERS} layers, {MOST_MEMBERS} members or {MOST_BYTES >> 20} MiB nothing packed is searched"
-)
+_MOST = f"{MOST_LAYERS} layers, {MOST_MEMBERS} members or {MOST_BYTES >> 20} MiB"
+_UNSEARCHED = f"or may: what it packs beyond {_MOST} is not searched"
 
 
 def carried(redactor: Redactor, content: bytes) -> Carried:

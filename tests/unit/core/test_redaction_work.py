@@ -105,6 +105,9 @@ HOSTILE = (
     b"=SessionToken=AAAA",
     b"uthorization" + b" " * 20 + b"=" * 60,
     b"machine a login b ",
+    "-eyJ".encode("utf-16-be"),
+    b"\0a\0b\0zz",
+    b"hunter2-secret-value".hex().encode() + b"\n",
 )
 CHILD = """
 import sys
@@ -120,7 +123,7 @@ print(shown + len(stream.end()))
 
 
 @pytest.mark.linux
-@pytest.mark.parametrize("unit", HOSTILE, ids=lambda unit: unit[:40].decode().strip())
+@pytest.mark.parametrize("unit", HOSTILE, ids=lambda unit: unit[:40].decode().strip("\0 \n"))
 def test_a_mebibyte_of_beginnings_is_read_in_seconds(unit: bytes) -> None:
     import resource
 

@@ -140,7 +140,7 @@ def test_each_member_of_a_zip_is_a_text_of_its_own() -> None:
 )
 def test_what_is_packed_beyond_the_bounds_counts_as_a_credential(content: bytes) -> None:
     found = carried(Redactor(), content)
-    assert found.kinds == ("beyond 3 layers, 20000 members or 256 MiB nothing packed is searched",)
+    assert found.kinds == ("or may: what it packs beyond 3 layers, 20000 members or 256 MiB is not searched",)
     assert found.prints
 
 
