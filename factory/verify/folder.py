@@ -92,10 +92,12 @@ def open_folder(root: Path) -> DiskFolder:
         del odd[here]
         try:
             found: dict[str, str] = {}
-            _list(root, f"{here}/", sizes, found)
+            entries = _list(root, f"{here}/", sizes, found)
         except OSError as error:
             odd[here] = f"a folder that cannot be read ({error.strerror or error})"
             continue
+        if not entries:
+            odd[here] = "an empty folder"
         odd |= found
         waiting += [path for path, what in found.items() if what == _FOLDER]
         if len(sizes) + len(odd) > MOST_FILES:
@@ -103,10 +105,12 @@ def open_folder(root: Path) -> DiskFolder:
     return DiskFolder(root, MappingProxyType(sizes), MappingProxyType(odd))
 
 
-def _list(root: Path, above: str, sizes: dict[str, int], odd: dict[str, str]) -> None:
-    """One folder's entries: plain files to `sizes`, everything else to `odd`."""
+def _list(root: Path, above: str, sizes: dict[str, int], odd: dict[str, str]) -> int:
+    """One folder's entries: plain files to `sizes`, everything else to `odd`; how many there are."""
+    count = 0
     with os.scandir(root / above) as listing:
         for entry in listing:
+            count += 1
             path = f"{above}{entry.name}"
             found = entry.stat(follow_symlinks=False)
             what = _FOLDER if stat.S_ISDIR(found.st_mode) else _kind(found)
@@ -114,6 +118,7 @@ def _list(root: Path, above: str, sizes: dict[str, int], odd: dict[str, str]) ->
                 odd[path] = what
             else:
                 sizes[path] = found.st_size
+    return count
 
 
 def open_plain(path: Path, buffering: int = -1) -> IO[bytes]:

@@ -367,6 +367,13 @@ def test_each_step_refuses_what_was_tampered_with(made: Made, tmp_path: Path) ->
     assert wrong == []
 
 
+def test_an_empty_folder_is_refused(made: Made, tmp_path: Path) -> None:
+    audit = made.audit(tmp_path / "given")
+    (audit.place / "run" / "TASK-9999").mkdir()
+    done = audit.step(1)
+    assert (done.returncode, "./TASK-9999 is an empty folder" in done.stderr) == (1, True), done.stderr
+
+
 def test_events_told_anew_and_chained_anew_are_held_against_the_records(made: Made, tmp_path: Path) -> None:
     run = load(made.world.last().parent)
     own = events_of(run)

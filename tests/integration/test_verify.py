@@ -231,6 +231,17 @@ def test_what_is_no_plain_file_is_named_and_never_followed(good: Place, tmp_path
     assert "Traceback" not in done.text
 
 
+@pytest.mark.parametrize("path", ["TASK-9999", "TASK-0001/LOGS/more", "raw/a/b"])
+def test_an_empty_folder_is_extra(good: Place, tmp_path: Path, path: str) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    (copy / path).mkdir(parents=True)
+    (finding,) = (each for each in verify_at(copy, Asked()).findings if each.id == "VERIFY_UNSAFE_FILE")
+    assert finding.location is not None
+    assert finding.location.file == path
+    assert "an empty folder" in finding.message
+
+
 def test_a_folder_that_is_no_runs_gets_one_sentence(tmp_path: Path) -> None:
     world = World(tmp_path / "repository")
     done = world.factory("verify", "--path", ".")
