@@ -5,13 +5,13 @@ What the events say is held against the evidence by `bindings`. Does not know wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from factory.verify.bindings import Bindings
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Event, RunStatus
 from factory.verify.event_forms import FINISHED, PREPARED, STARTED
-from factory.verify.events import Line, Told, included, read_line
+from factory.verify.events import Chain, Line, Told, included, read_line
 from factory.verify.folder import Folder
 from factory.verify.form import FormError
 from factory.verify.hearing import COPY
@@ -136,7 +136,8 @@ class HistoryCheck:
             return
         earlier = f", consistent with {checked} other checkpoint{'' if checked == 1 else 's'}" if checked else ""
         if not any(finding.location is not None and finding.location.file == LEDGER for finding in self.sheet.findings):
-            self.sheet.fact("ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}")
+            late = _uncovered(ledger.chain, (own, *theirs.values(), *kept.values()))
+            self.sheet.fact("ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}{late}")
 
     def _against(self, name: str, other: Checkpoint, binding: bool) -> int:
         """1 where the ledger continues what a checkpoint was made over; `binding`: it must be of this ledger."""
@@ -175,6 +176,15 @@ class HistoryCheck:
             self.differs("its index", last.event.seq - 1, index, PROOF)
             if not included(last.content, index, own.size, path, own.root):
                 self.sheet.wrong("VERIFY_LEDGER", PROOF, "expected a path from the last event to the root, found none")
+
+
+def _uncovered(chain: Chain, checkpoints: Iterable[Checkpoint]) -> str:
+    """A clause where events stand under no checkpoint; the one that frees the lock of the last run always does."""
+    covered = max((one.size for one in checkpoints if chain.roots.get(one.size) == one.root), default=0)
+    briefs = (found for events in chain.by_run.values() for found in events)
+    if not any(found.seq > covered and found.event_type != "lock.released" for found in briefs):
+        return ""
+    return f"; no checkpoint covers the last {chain.size - covered}"
 
 
 def _read(sheet: Sheet, run: Folder, path: str) -> Checkpoint | None:

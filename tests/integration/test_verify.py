@@ -79,6 +79,18 @@ def test_a_good_run_is_verified(good: Place) -> None:
     assert done.err == ""
 
 
+def test_events_that_no_checkpoint_covers_are_counted(good: Place, tmp_path: Path) -> None:
+    world = copied(good.world, tmp_path / "repository")
+    assert "no checkpoint" not in section(world.factory("verify", **good.env).out, "ledger")
+    count = len(world.events())
+    world.factory("verify", "--record", **good.env)
+    late = len(world.events()) - count + 1  # the one that freed the lock of the run is the first of them
+    assert late > 1
+    done = world.factory("verify", **good.env)
+    assert done.rc == 0
+    assert section(done.out, "ledger").endswith(f"; no checkpoint covers the last {late}")
+
+
 def test_the_same_as_json(good: Place) -> None:
     done = good.verify(good.run_id, "--json")
     assert done.rc == 0
