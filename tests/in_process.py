@@ -33,6 +33,17 @@ def site(world: World, outside: Outside | None = None, **doors: Any) -> Site:
     return replace(built, **{name: make(getattr(built, name)) for name, make in doors.items()})
 
 
+def close(built: Site) -> None:
+    """Close a site's sandbox and objects; that a store of objects is closed is no business of its port."""
+    built.sandbox.close()
+    close_objects(built)
+
+
+def close_objects(built: Site) -> None:
+    objects: Any = built.objects
+    objects.close()
+
+
 @contextmanager
 def planner(world: World):
     """A site and the planner over what the repository declares now."""
@@ -41,8 +52,7 @@ def planner(world: World):
     try:
         yield built, Planner(built, pipeline.catalogue)
     finally:
-        built.sandbox.close()
-        built.objects.close()
+        close(built)
 
 
 def oneshot(
@@ -54,7 +64,7 @@ def oneshot(
     pipeline.begin(wiring.Silent())
     results = {card.name: pipeline.execute(card) for card in pipeline.cards()}
     closing = pipeline.close({name: result.status for name, result in results.items()}, frozenset(results))
-    built.objects.close()
+    close_objects(built)
     return closing.status, results
 
 
@@ -72,6 +82,6 @@ def alter(world: World, pack: str, change: Callable[[Files], None], place: str =
     for path in folder.rglob("*"):
         if path.is_file():
             path.unlink()
-    for path, content in sealed(files, pack).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_bytes(content)
+    for name, content in sealed(files, pack).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from factory.adapters.sandbox import host, kernel
 from factory.adapters.sandbox.linux import LinuxSandbox, SandboxSetting
@@ -16,7 +17,7 @@ from factory.model.config import Backend, IsolationMode
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
 from factory.ports.egress import Outside
-from factory.ports.sandbox import CommandOutcome, CommandSpec, View
+from factory.ports.sandbox import CommandOutcome, CommandSpec, Stage, View
 
 MIB = 1 << 20
 ORDINARY_ID = 64077
@@ -80,7 +81,8 @@ def sandbox(
 ) -> Iterator[tuple[LinuxSandbox, Folder]]:
     views = Folder(root, texts)
     setting = SandboxSetting(root / "state", mode, python, bubblewrap, outside=outside, backend=backend)
-    made = LinuxSandbox(views, views, setting)
+    blobs: Any = views  # of all objects it stores blobs only: no more is asked of it
+    made = LinuxSandbox(views, blobs, setting)
     try:
         yield made, views
     finally:
@@ -97,7 +99,7 @@ def stage(made: LinuxSandbox, limits: Limits = SMALL) -> Iterator[LinuxStage]:
         opened.close()
 
 
-def run(opened: LinuxStage, line: str, timeout: float = 30, output: int = MIB, cwd: str = "") -> CommandOutcome:
+def run(opened: Stage, line: str, timeout: float = 30, output: int = MIB, cwd: str = "") -> CommandOutcome:
     return opened.run(CommandSpec(line, cwd, (), timeout, output))
 
 

@@ -32,6 +32,7 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.names import REPORTS
+from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.verify import events, form, hearing, history, manifests, papers
 from factory.verify import run as verify_run_module
 from factory.verify.events import Chain
@@ -55,7 +56,7 @@ remembered_read = lru_cache(maxsize=4096)(form.read)
 remembered_sha256 = lru_cache(maxsize=4096)(lambda content: hashlib.sha256(content).hexdigest())
 for reading in (hearing, manifests, papers, verify_run_module):
     reading.read = remembered_read  # type: ignore[attr-defined]
-events.read_line = history.read_line = lru_cache(maxsize=4096)(events.read_line)  # type: ignore[assignment,attr-defined]
+events.read_line = history.read_line = lru_cache(maxsize=4096)(events.read_line)  # type: ignore[attr-defined]
 
 
 class Sizes(Mapping[str, int]):
@@ -390,7 +391,7 @@ def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> Non
     _history(run, verdict, events)
     lists = _lists(run)
     bundles = {line.pack: line.bundle_sha256 for line in verdict.packs if line.bundle_sha256}
-    statements = []
+    statements: list[ProvenanceStatement | TestResultStatement | SummaryStatement] = []
     made = makings(events, {line.pack: line.came_from or verdict.run_id for line in verdict.packs})
     for line in verdict.packs:
         evidence = _evidence(run, line.pack, made[line.pack]) if line.bundle_sha256 else None

@@ -214,7 +214,7 @@ def _become(link: socket.socket, request: dict[str, Any], streams: array.array[i
     for number, stream in enumerate((nothing, *streams)):
         os.dup2(stream, number)
     os.closerange(3, max(nothing, *streams) + 1)
-    os.fsync = os.fdatasync = _not_waited_for
+    vars(os).update(fsync=_not_waited_for, fdatasync=_not_waited_for)
     os.environ.clear()
     os.environ.update(request["environment"])
     time.tzset()

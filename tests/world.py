@@ -79,11 +79,11 @@ class World:
         self.git("commit", "-qm", message)
         return self.git("rev-parse", "HEAD").strip()
 
-    def doit(self, *words: str, cwd: Path | None = None, **env: str) -> Ended:
-        return run([str(BIN / "doit"), *words], cwd or self.root, **env)
+    def doit(self, *words: str, cwd: Path | str | None = None, **env: str) -> Ended:
+        return run([str(BIN / "doit"), *words], Path(cwd or self.root), **env)
 
-    def factory(self, *words: str, cwd: Path | None = None, **env: str) -> Ended:
-        return run([sys.executable, "-m", "factory", *words], cwd or self.root, **env)
+    def factory(self, *words: str, cwd: Path | str | None = None, **env: str) -> Ended:
+        return run([sys.executable, "-m", "factory", *words], Path(cwd or self.root), **env)
 
     @property
     def state(self) -> Path:

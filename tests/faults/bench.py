@@ -57,14 +57,17 @@ class Bench:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
+        assert self._zygote.stdin is not None
+        assert self._zygote.stdout is not None
+        self._ask, self._answer = self._zygote.stdin, self._zygote.stdout
 
     def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._zygote.stdin.close()
+        self._ask.close()
         self._zygote.wait(60)
-        self._zygote.stdout.close()
+        self._answer.close()
 
     @property
     def world(self) -> World:
@@ -102,9 +105,9 @@ class Bench:
             TMPDIR=str(self.live / "tmp"),
         )
         request = {"words": words, "environment": env, "folder": str(self.live / "w"), **vars(broke)}
-        self._zygote.stdin.write(json.dumps(request).encode() + b"\n")
-        self._zygote.stdin.flush()
-        answer = json.loads(self._zygote.stdout.readline())
+        self._ask.write(json.dumps(request).encode() + b"\n")
+        self._ask.flush()
+        answer = json.loads(self._answer.readline())
         return Ran(
             answer["rc"],
             answer["out"] + answer["err"],

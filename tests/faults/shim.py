@@ -151,7 +151,7 @@ class Faults:
         faults, real = self, io.open
 
         class Counted(io.FileIO):
-            def write(self, content) -> int:  # type: ignore[override]
+            def write(self, content) -> int:
                 view = memoryview(content)
                 if faults.meets("write", self.name):
                     super().write(view[: len(view) // 2])
@@ -177,7 +177,7 @@ class Faults:
 
         import builtins
 
-        io.open = builtins.open = opened  # type: ignore[assignment]
+        io.open = builtins.open = opened
 
     def _wrap_processes(self) -> None:
         faults = self

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.warm import FORKER
 
@@ -116,6 +117,6 @@ class Project:
         assert "Traceback" not in ended.stdout + ended.stderr, ended.stderr
         return ended.returncode, sorted(self.executed_since(before))
 
-    def last_closing(self) -> dict[str, object]:
-        closing: dict[str, object] = json.loads(self.told("closed")[-1])
+    def last_closing(self) -> dict[str, Any]:
+        closing: dict[str, Any] = json.loads(self.told("closed")[-1])
         return closing

@@ -18,8 +18,9 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
@@ -38,15 +39,15 @@ class FilingPipeline:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.state = root / ".factory" / "state"
-        self._lock = None
-        self._progress = None
+        self._lock: BaseFileLock | None = None
+        self._progress: Any = None
 
     def cards(self):
         packs = sorted(path.stem for path in (self.root / "packs").glob("*.txt"))
         yes = self._marker("preflight")
         cards = [Card("preflight", "preflight", "", "look around", (self._path("settings.txt"),), (yes,))]
         for pack in packs:
-            deps = (self._path(f"packs/{pack}.txt"), yes)
+            deps: tuple[str, ...] = (self._path(f"packs/{pack}.txt"), yes)
             cards.append(
                 Card(f"launch:{pack}", "launch", pack, f"file {pack}", deps, (self._marker(f"launch/{pack}"),))
             )
@@ -82,7 +83,7 @@ class FilingPipeline:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             Path(target).write_bytes(content)
             targets[target] = sha256(content)
-        key = {1, 2} if self._word(card) == "ODD" else self._key(card)
+        key: Any = {1, 2} if self._word(card) == "ODD" else self._key(card)
         return CardResult(status, key, targets, f"{card.name} is {status.value}")
 
     def close(self, selected, executed):

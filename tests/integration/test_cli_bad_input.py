@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from factory.adapters.sandbox import host
-from tests.world import BIN, DODO, Ended, World, run
+from tests.warm import BIN
+from tests.world import DODO, Ended, World, run
 
 pytestmark = pytest.mark.linux
 

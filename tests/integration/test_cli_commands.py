@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.snapshot import agrees, expected, settled
-from tests.world import BIN, PATIENCE, World, environment
+from tests.warm import BIN
+from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux
 

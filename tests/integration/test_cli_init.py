@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.world import BIN, World, environment, run
+from tests.warm import BIN
+from tests.world import World, environment, run
 
 pytestmark = pytest.mark.linux
 

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,7 +115,7 @@ class World:
         context.check_hostname = name is None
         return context.wrap_socket(link, server_hostname=name or host)
 
-    def ask(self, method: str, path: str, body: object = None, **headers: str) -> tuple[int, bytes]:
+    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
         connection = http.client.HTTPSConnection(HOST)
         connection.sock = self.tls()
         with contextlib.closing(connection):

@@ -20,7 +20,8 @@ from factory.core.ledger_chain import Entry, Head, follow
 from factory.model.verdict import Status
 from factory.phases.site import next_run_id
 from tests import in_process
-from tests.world import BIN, World, environment
+from tests.warm import BIN
+from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -159,8 +160,7 @@ def test_a_run_that_died_before_it_had_a_folder_keeps_its_id(fresh: World, tmp_p
     site = in_process.site(world, clock=StoppedClock)
     first = next_run_id(site)
     site.ledger.append(Entry("run.started", first))
-    site.sandbox.close()
-    site.objects.close()
+    in_process.close(site)
     status, _results = in_process.oneshot(world, clock=StoppedClock)  # in the same second
     assert status is Status.PASS
     assert_run_has_an_end(world, first)

@@ -154,7 +154,8 @@ def test_no_task_has_what_breaks_in_threads(here: Project) -> None:
         "import dodo\n"
         "for task in dodo.task_factory():\n"
         "    if task.get('actions'):\n"
-        "        print(task['io'], task['verbosity'], task['clean'] is True or len(task['clean']), 'teardown' in task, bool(task['doc']),"
+        "        clean = task['clean'] is True or len(task['clean'])\n"
+        "        print(task['io'], task['verbosity'], clean, 'teardown' in task, bool(task['doc']),"
         " bool(task['targets']), bool(task['file_dep']))\n"
     )
     (here.root / "show.py").write_text(script, encoding="utf-8")

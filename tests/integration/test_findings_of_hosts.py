@@ -23,7 +23,7 @@ from factory.model.properties import Enforcement, Property
 from factory.model.verdict import Status
 from factory.phases.doctor import check_up
 from factory.ports.host import HostFacts
-from tests.in_process import alter, oneshot, planner, site
+from tests.in_process import alter, close_objects, oneshot, planner, site
 from tests.world import World, run
 
 pytestmark = pytest.mark.linux
@@ -110,14 +110,13 @@ def test_a_pack_does_not_run_on_a_weaker_host_because_preflight_still_holds(worl
     card = next(card for card in pipeline.cards() if card.phase == "launch")
     result = pipeline.execute(card)
     pipeline.close({card.name: result.status}, frozenset({card.name}))
-    built.objects.close()
+    close_objects(built)
     assert (result.status, [finding.id for finding in result.findings]) == (Status.BLOCKED, ["PROPERTY_MISSING"])
     assert world.executed() == []
 
 
 def test_what_the_user_accepted_by_name_is_a_warning_that_the_report_starts_with(world: World) -> None:
-    door = {"sandbox": lacking(Property.DISK_BOUNDED), "config": accepting(Property.DISK_BOUNDED)}
-    status, _ = oneshot(world, **door)
+    status, _ = oneshot(world, sandbox=lacking(Property.DISK_BOUNDED), config=accepting(Property.DISK_BOUNDED))
     assert status is Status.PASS
     assert lines(world) == [
         "PROPERTY_ACCEPTED disk_bounded is not enforced and the user accepted that: not on this host > "
@@ -128,8 +127,7 @@ def test_what_the_user_accepted_by_name_is_a_warning_that_the_report_starts_with
 
 
 def test_what_escaped_blocks_whatever_was_accepted(world: World) -> None:
-    door = {"sandbox": lacking(escaped=("reach the host's loopback",)), "config": accepting(*Property)}
-    status, _ = oneshot(world, **door)
+    status, _ = oneshot(world, sandbox=lacking(escaped=("reach the host's loopback",)), config=accepting(*Property))
     assert (status, world.executed()) == (Status.BLOCKED, [])
     assert lines(world) == [
         (

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.in_process import site
+from factory.adapters.sandbox.linux import LinuxSandbox
+from tests.in_process import close, site
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -148,10 +149,10 @@ def confined(world: World, run: Path, argv: list[str]) -> list[str]:
     """The words by which the pipeline itself would start Z with this program."""
     built = site(world)
     try:
+        assert isinstance(built.sandbox, LinuxSandbox)
         return built.sandbox.integrator_argv(run, argv)
     finally:
-        built.sandbox.close()
-        built.objects.close()
+        close(built)
 
 
 def attack(world: World, run: Path, port: int) -> dict[str, str]:

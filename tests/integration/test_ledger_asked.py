@@ -292,8 +292,8 @@ def test_each_way_to_change_history_is_named_against_a_checkpoint_kept_elsewhere
 
     ledger.write_bytes(whole)
     rewritten(copy, 2)
-    for place in (one, two):
-        assert refusal(copy, "consistency", place, "now").startswith("LEDGER_REWRITTEN")
+    for name in (one, two):
+        assert refusal(copy, "consistency", name, "now").startswith("LEDGER_REWRITTEN")
     started = copy.factory("oneshot")
     assert started.rc == 2
     assert "LEDGER_REWRITTEN" in started.text

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from factory.adapters import fs_guard
 from factory.adapters.clock import SystemClock
 from factory.adapters.ledger_store import LedgerStore
 from factory.core.ledger_chain import Entry, Head, follow
@@ -55,7 +54,7 @@ def test_a_failure_at_any_operation_leaves_the_last_good_event(
     disk, told = Disk(at, code, lasting, short), []
     with monkeypatch.context() as patched:
         for name in OPERATIONS:
-            patched.setattr(fs_guard.os, name, disk.wrapped(name, getattr(os, name)))
+            patched.setattr(os, name, disk.wrapped(name, getattr(os, name)))
         for number in range(2):
             try:
                 acknowledged.append(ledger.append(Entry("x", details={"number": str(number)}), Entry("y")))

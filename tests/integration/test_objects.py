@@ -510,7 +510,7 @@ def test_any_two_trees_patch_into_each_other_and_equal_fast_import(
             tree = tree_from_leaves(leaves, "sha1")
             assert objects.write_tree(tree) == imported(shared, kept)
             stored.append(tree.oid)
-        assert objects.apply_patch(stored[0], objects.patch(*stored)) == stored[1]
+        assert objects.apply_patch(stored[0], objects.patch(stored[0], stored[1])) == stored[1]
 
 
 def imported(world: World, flat: dict[str, tuple[int, bytes]]) -> str:

@@ -76,7 +76,9 @@ def test_calls_are_judged_by_their_arguments(made: LinuxSandbox) -> None:
     }
     answers = ask(made, refused)
     assert answers == dict.fromkeys(refused, errno.EPERM)
-    newer = {f"call {number}": (number, 0, 0, 0) for number in (470, 471, 500, 547, 1000, 0x3FFFFFFF)}
+    newer: dict[str, tuple[int, ...]] = {
+        f"call {number}": (number, 0, 0, 0) for number in (470, 471, 500, 547, 1000, 0x3FFFFFFF)
+    }
     assert ask(made, newer) == dict.fromkeys(newer, errno.ENOSYS)
     assert ask(made, {"asking": (personality, 0xFFFFFFFF), "plain": (personality, 0)}) == {"asking": 0, "plain": 0}
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -50,7 +51,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
 
 
 def talk(
-    made: LinuxSandbox, person: Scripted, limits: Limits = SMALL, line: str = SHELL, timeout: float = 60, **env: str
+    made: LinuxSandbox,
+    person: Scripted,
+    limits: Limits = SMALL,
+    line: str = SHELL,
+    timeout: float = 60,
+    env: Mapping[str, str] = MappingProxyType({}),
 ) -> CommandOutcome:
     with stage(made, limits) as opened:
         return opened.converse(CommandSpec(line, "", tuple(env.items()), timeout, limits.output), person)
@@ -72,7 +78,7 @@ def test_the_terminal_is_made_inside_and_is_the_controlling_one(made: LinuxSandb
 def test_nothing_of_the_packs_acts_before_the_terminal_is_there(made: LinuxSandbox) -> None:
     person = Scripted("")
     evil = {"PATH": "/workspace", "LD_PRELOAD": "/workspace/evil.so", "PYTHONPATH": "/workspace", "HOLDS": "this"}
-    outcome = talk(made, person, line='echo "$HOLDS $PATH"', **evil)
+    outcome = talk(made, person, line='echo "$HOLDS $PATH"', env=evil)
     assert outcome.rc == 0
     assert b"this /workspace\r\n" in person.seen
 

@@ -8,6 +8,7 @@ import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -212,11 +213,12 @@ def test_no_bubblewrap_at_all_gives_nothing(tmp_path: Path, monkeypatch: pytest.
 
 def test_only_a_user_who_accepted_everything_runs_unconfined(tmp_path: Path) -> None:
     views = Folder(tmp_path)
-    refused = UnconfinedSandbox(views, views, SandboxSetting(tmp_path / "state"))
+    blobs: Any = views
+    refused = UnconfinedSandbox(views, blobs, SandboxSetting(tmp_path / "state"))
     assert refused.measure().given == frozenset()
     with pytest.raises(Refusal):
         refused.open(NOTHING, Limits(), "x")
-    accepted = UnconfinedSandbox(views, views, SandboxSetting(tmp_path / "state", unconfined=True))
+    accepted = UnconfinedSandbox(views, blobs, SandboxSetting(tmp_path / "state", unconfined=True))
     opened = accepted.open(NOTHING, Limits(), "x")
     seen = opened.run(CommandSpec("cat a.txt; echo n >n; sleep 100 & exit 3", "", (), 20, MIB))
     assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 3, b"hello\n")

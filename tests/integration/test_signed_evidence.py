@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import SSlibKey
+from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # exported, and not said to be
 
 from factory.adapters import ed25519
 from factory.core.attestations import parse_digests, parse_envelopes, payload_of

@@ -127,9 +127,9 @@ def mutants(event: EventDocument) -> Iterator[tuple[str, tuple[EventDocument, ..
         yield f"hash {name}", made(hashes={**rest, name: other(value)})
         yield f"without {name}", made(hashes=rest)
     for name, count in event.file_counts.items():
-        rest = {key: kept for key, kept in event.file_counts.items() if key != name}
-        yield f"count {name}", made(file_counts={**rest, name: count + 7})
-        yield f"without {name}", made(file_counts=rest)
+        counts = {key: kept for key, kept in event.file_counts.items() if key != name}
+        yield f"count {name}", made(file_counts={**counts, name: count + 7})
+        yield f"without {name}", made(file_counts=counts)
     for name, text in event.details.items():
         rest = {key: kept for key, kept in event.details.items() if key != name}
         yield f"detail {name}", made(details={**rest, name: other(text)})

@@ -84,7 +84,7 @@ def dump(value: object) -> bytes:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
 
 
-def changed(run: Memory, path: str, change: Callable[[Any], None]) -> dict[str, bytes]:
+def changed(run: Memory, path: str, change: Callable[[Any], object]) -> dict[str, bytes]:
     value = json.loads(run.files[path])
     change(value)
     return {path: dump(value)}
@@ -307,10 +307,18 @@ def test_a_hidden_change_in_the_patch_is_named(good: Memory) -> None:
         assert f"{pack}/DIFF.patch" in places(verified)
 
 
+def without(at: int) -> Callable[[Any], object]:
+    return lambda document: document["files"].pop(at)
+
+
+def with_other(at: int, name: str, other: Any) -> Callable[[Any], object]:
+    return lambda document: document["files"][at].update({name: other})
+
+
 def test_a_change_left_out_of_the_list_is_named(good: Memory) -> None:
     for path in (CHANGED, f"{Z}/FILES_CHANGED.json"):
         for at in range(len(json.loads(good.files[path])["files"])):
-            verified = verify(good, changed(good, path, lambda v, at=at: v["files"].pop(at)))
+            verified = verify(good, changed(good, path, without(at)))
             assert "VERIFY_CHANGE" in ids(verified)
             assert path in places(verified)
 
@@ -324,9 +332,7 @@ def test_every_member_of_every_changed_file_is_derived_again(good: Memory, name:
     path = f"{place}/FILES_CHANGED.json"
     for at, row in enumerate(json.loads(good.files[path])["files"]):
         for other in others(name, row[name]):
-            verified = verify(
-                good, changed(good, path, lambda v, at=at, other=other: v["files"][at].update({name: other}))
-            )
+            verified = verify(good, changed(good, path, with_other(at, name, other)))
             assert not verified.holds, f"{row['path']}: {name} {other!r} survived"
 
 
@@ -388,7 +394,7 @@ def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) ->
     assert tried >= sum(path.partition("/")[2] in DERIVED for path in good.files)
 
 
-HOSTILE_VALUES = (
+HOSTILE_VALUES: tuple[Any, ...] = (
     *(None, True, False, -1, 0, 2**53, 1.5, "", "PASS", "../x", "0" * 40, "0" * 64, "\x07", "é"),
     *([], {}, [0], ["x", None], [[]], {"": ""}),
 )
@@ -411,7 +417,7 @@ def put(value: Any, where: str, other: Any) -> Any:
     if not where:
         return other
     key, _, rest = where[1:].partition("/")
-    made = dict(value) if isinstance(value, dict) else list(value)
+    made: Any = dict(value) if isinstance(value, dict) else list(value)
     at = key if isinstance(value, dict) else int(key)
     made[at] = put(made[at], f"/{rest}" if rest else "", other)
     return made
@@ -452,11 +458,12 @@ def test_every_member_of_the_verdict_is_derived_again(good: Memory) -> None:
         assert not verify(good, {}, **{name: other}).holds, f"{name} {other!r} survived"
     from factory.model.evidence import PackLine
 
-    for name, other in (
+    told: tuple[tuple[str, Any], ...] = (
         *(("title", "x"), ("domain", "x"), ("why", "x"), ("status", "BLOCKED"), ("files_changed", 9)),
         *(("lines_added", 9), ("lines_removed", 9), ("checks_ok", 9), ("checks", 9), ("artifacts", ())),
         ("came_from", "another_run"),
-    ):
+    )
+    for name, other in told:
         lines = [PackLine.model_validate(line, strict=False) for line in (pack | {name: other}, verdict["packs"][1])]
         assert not verify(good, {}, packs=tuple(lines)).holds, f"packs/0/{name} {other!r} survived"
 

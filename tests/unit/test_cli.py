@@ -15,6 +15,7 @@ import pytest
 
 from factory.faces import cli
 from factory.faces.answer import Answer, document_of, finding_lines
+from factory.faces.command_table import COMMANDS, overview
 from factory.faces.options import COMMON_HELP, Parser
 from factory.model.errors import InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import Finding, Location
@@ -22,11 +23,11 @@ from factory.model.verdict import Status
 from tests.snapshot import agrees, expected
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = [command.name for command in cli.COMMANDS]
+NAMES = [command.name for command in COMMANDS]
 
 
 def module_of(name: str):
-    command = next(command for command in cli.COMMANDS if command.name == name)
+    command = next(command for command in COMMANDS if command.name == name)
     return importlib.import_module(f"factory.faces.commands.{command.module}")
 
 
@@ -142,7 +143,7 @@ class Staged:
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch):
     def put(outcome: Answer | BaseException) -> None:
-        monkeypatch.setattr(cli.importlib, "import_module", lambda _name: Staged(outcome))
+        monkeypatch.setattr(importlib, "import_module", lambda _name: Staged(outcome))
 
     return put
 
@@ -242,7 +243,7 @@ def test_lines_of_findings_are_inert() -> None:
 def test_every_command_is_told_once() -> None:
     assert len(set(NAMES)) == len(NAMES)
     for name in NAMES:
-        assert f"  {name:<17}" in cli.overview()
+        assert f"  {name:<17}" in overview()
 
 
 def modules_after(*words: str) -> set[str]:

@@ -25,6 +25,9 @@ def without(*missing: Property) -> Enforcement:
     return Enforcement("x", tuple(Proof(each, each not in missing, "tried") for each in Property))
 
 
+BY_NAME: list[Property] = sorted([*Property], key=lambda each: each.value)
+
+
 def test_good_host_passes_and_every_property_has_a_row() -> None:
     checkup = check_up(FACTS, Config(), FULL, "/r", ())
     assert (checkup.status, checkup.findings) == (Status.PASS, ())
@@ -32,7 +35,7 @@ def test_good_host_passes_and_every_property_has_a_row() -> None:
     assert all(row.mark is Mark.GOOD for row in checkup.rows)
 
 
-@pytest.mark.parametrize("missing", sorted(Property, key=lambda each: each.value))
+@pytest.mark.parametrize("missing", BY_NAME)
 def test_each_missing_property_blocks_unless_accepted_by_name(missing: Property) -> None:
     checkup = check_up(FACTS, Config(), without(missing), "/r", ())
     assert checkup.status is Status.BLOCKED

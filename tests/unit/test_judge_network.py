@@ -69,10 +69,10 @@ def test_any_host_needs_policy_and_the_users_consent() -> None:
     ):
         found = judge_network(one, Config(network_hosts=policy, network_allow_any=consent), GIVEN)
         assert [each.id for each in found] == ids
-    (found,) = judge_network(one, Config(network_hosts=("*",)), GIVEN)
-    assert "any public host" in found.message
-    assert "allow_any = true under [network] in your own configuration file" in found.hint
-    assert "your own file can: [network] allow_any = true" in way_out(one, found, Facts())
+    (only,) = judge_network(one, Config(network_hosts=("*",)), GIVEN)
+    assert "any public host" in only.message
+    assert "allow_any = true under [network] in your own configuration file" in only.hint
+    assert "your own file can: [network] allow_any = true" in way_out(one, only, Facts())
 
 
 def test_a_host_that_cannot_isolate_has_no_proxy() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from factory.core.inert import Shown
 from factory.faces import live
 from factory.faces.live import LiveProgress, last_line
 from factory.faces.progress import Display, PlainProgress, display_for, seconds
@@ -37,7 +38,7 @@ class Terminal(io.StringIO):
         self.row = 0
 
     @property
-    def encoding(self) -> str:
+    def encoding(self) -> str:  # type: ignore[override]  # the real one is read-only too; its stub says otherwise
         return self._encoding
 
     def isatty(self) -> bool:
@@ -196,7 +197,7 @@ def test_the_block_shows_what_runs_against_its_limit(terminal: Terminal) -> None
     display.command_ended("TASK-0101", "steps 1", 0)
     display.card_ended(CARDS[1], result("2 files"))
     assert terminal.shown() == ["launch           TASK-0101  PASS  2 files  20 s", "TASK-0102  20 s"]
-    display.note("a line beside")
+    display.note(Shown("a line beside"))
     display.stop()
     display.stop()
     assert terminal.shown() == ["launch           TASK-0101  PASS  2 files  20 s", "a line beside"]

@@ -31,7 +31,8 @@ def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
     (tmp_path / "locks").mkdir()
     ledger = HeldUp(tmp_path)
     site: Any = SimpleNamespace(ledger=ledger, clock=SystemClock())
-    session = Session(site, progress=SimpleNamespace(), run_id="r")  # type: ignore[arg-type]  # nobody is told
+    nobody: Any = SimpleNamespace()
+    session = Session(site, nobody, run_id="r")
     session.record_soon("preflight.finished", details={"status": "PASS"})
     workers = [
         threading.Thread(target=session.record, args=("pack.started",), kwargs={"details": {"pack": name}})

@@ -19,6 +19,7 @@ import pytest
 from factory.adapters import repository, standstill
 from factory.adapters.standstill import FILE, Around, Asked, Beginning
 from factory.adapters.state_store import StateStore
+from factory.adapters.tools import find_tool
 from factory.model.verdict import Status
 from factory.ports.pipeline import Card, Closing, Rest
 from tests.git_world import git
@@ -67,7 +68,7 @@ def rest_at(root: Path) -> Rest:
     kept = {"verdict": "PASS", "key": "k"}
     records = {card.name: {**kept, "targets": dict.fromkeys(card.targets, "0")} for card in cards}
     pack = {str(root / "taskpacks/A-1/task.yml"): "1"}
-    tools = {"git": standstill._content_of(standstill.find_tool("git"))}
+    tools = {"git": standstill._content_of(find_tool("git"))}
     ignored = frozenset({"taskpacks/A-1/it.ignored"})
     return Rest(cards, records, Closing(Status.PASS, ("still",), "run_2"), ("run_2",), pack, ignored, tools, ("GIVEN",))
 

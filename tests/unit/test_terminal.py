@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.core.inert import Shown
 from factory.faces.terminal import Palette, fit, is_terminal, palette_for, plain, sanitize, tolerate, width, write_lines
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
@@ -57,10 +58,10 @@ def test_fitted_text_never_exceeds_its_columns(text: str, columns: int) -> None:
 
 
 def test_wide_and_combining_characters_are_counted() -> None:
-    assert [width(text) for text in ("ab", "字", "e\u0301", "→")] == [2, 2, 1, 1]
-    assert fit("字字字", 5) == "字字…"
-    assert fit("字字字", 4) == "字…"
-    assert fit("abc", 3) == "abc"
+    assert [width(Shown(text)) for text in ("ab", "字", "e\u0301", "→")] == [2, 2, 1, 1]
+    assert fit(Shown("字字字"), 5) == "字字…"
+    assert fit(Shown("字字字"), 4) == "字…"
+    assert fit(Shown("abc"), 3) == "abc"
 
 
 @pytest.mark.parametrize(
@@ -95,8 +96,8 @@ def test_colours_are_for_terminals_that_want_them(environ: Mapping[str, str], te
 
 
 def test_paint() -> None:
-    assert Palette(True).paint("PASS", "green") == "\x1b[32mPASS\x1b[0m"
-    assert Palette(False).paint("PASS", "green") == "PASS"
+    assert Palette(True).paint(Shown("PASS"), "green") == "\x1b[32mPASS\x1b[0m"
+    assert Palette(False).paint(Shown("PASS"), "green") == "PASS"
 
 
 def test_a_closed_stream_is_no_terminal() -> None:
@@ -109,14 +110,14 @@ def test_lines_nobody_reads_are_no_error() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with open(writing, "w", encoding="utf-8") as stream:
-        assert not write_lines(stream, ["x" * 100_000])
-        assert write_lines(stream, ["now nowhere"])
+        assert not write_lines(stream, [Shown("x" * 100_000)])
+        assert write_lines(stream, [Shown("now nowhere")])
 
 
 def test_a_stream_that_lacks_characters_replaces_them() -> None:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding="ascii")
     tolerate(stream)
-    assert write_lines(stream, ["a → b"])
+    assert write_lines(stream, [Shown("a → b")])
     assert raw.getvalue() == b"a ? b\n"
     tolerate(io.StringIO())

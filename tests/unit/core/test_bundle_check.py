@@ -338,7 +338,8 @@ CONTENTS = {leaf(text).oid: sha256(text.encode()) for text in ("1\n", "2\n", "3\
 
 def test_counts_and_contents_are_held_against_what_was_derived() -> None:
     assert numbers(LINES, CONTENTS) == []
-    for wrong in ({**LINES, "a": (1, 2)}, {**LINES, "a": None}, {"docs/b": (1, 0)}):
+    wrongs: list[dict[str, tuple[int, int] | None]] = [{**LINES, "a": (1, 2)}, {**LINES, "a": None}, {"docs/b": (1, 0)}]
+    for wrong in wrongs:
         assert numbers(wrong, CONTENTS) == ["BUNDLE_DISAGREES T-1: FILES_CHANGED.json miscounts the lines of a"]
     other = {**CONTENTS, leaf("3\n").oid: "0" * 64}
     assert numbers(LINES, other) == ["BUNDLE_DISAGREES T-1: FILES_CHANGED.json misstates the content of docs/b"]

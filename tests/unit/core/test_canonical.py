@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 import rfc8785
@@ -19,7 +20,7 @@ VALUE = st.recursive(LEAF, lambda below: st.lists(below) | st.dictionaries(TEXT,
 
 
 @given(VALUE)
-def test_the_bytes_are_those_of_the_reference(value: object) -> None:
+def test_the_bytes_are_those_of_the_reference(value: Any) -> None:
     assert encode(value) == rfc8785.dumps(value)
 
 

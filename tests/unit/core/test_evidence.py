@@ -21,7 +21,7 @@ from factory.model.finding import CATALOGUE, Finding, Location
 from factory.model.pack import Limits
 from tests.pack_values import bundle
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=10)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
 
 @pytest.mark.parametrize("model", [model for _, model in EVIDENCE if model.__name__ != "EventDocument"])
@@ -81,7 +81,11 @@ def test_anything_else_is_refused_with_a_clause(content: bytes, clause: str) -> 
 
 def test_every_document_of_a_bundle_reads_back() -> None:
     _, files, _, _ = bundle()
-    models = {"STATUS.json": StatusDocument, "FILES_CHANGED.json": FilesChanged, "LOGS/INDEX.json": LogIndex}
+    models: dict[str, type[Document]] = {
+        "STATUS.json": StatusDocument,
+        "FILES_CHANGED.json": FilesChanged,
+        "LOGS/INDEX.json": LogIndex,
+    }
     for name, model in models.items():
         assert format_document(parse_document(model, files[name])) == files[name]
     assert json.loads(files["manifest.json"])["subject"] == "T-1"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.core.http_rules import Echo, Refused, judge_answer, judge_request, shown_path, watchable
+from factory.core.http_rules import Echo, Headers, Refused, judge_answer, judge_request, shown_path, watchable
 from factory.core.redaction import Redactor
 from factory.model.cloud import Credential, Grant, grant_of
 
@@ -51,7 +51,12 @@ def test_a_header_of_its_own_name_is_replaced_in_both_spellings() -> None:
 
 
 def test_no_header_of_the_connection_goes_on_and_none_that_it_names() -> None:
-    sent = (HOST, (b"connection", b"keep-alive, X-Own, Authorization"), (b"x-own", b"a"), (b"keep-alive", b"5"))
+    sent: Headers = (
+        HOST,
+        (b"connection", b"keep-alive, X-Own, Authorization"),
+        (b"x-own", b"a"),
+        (b"keep-alive", b"5"),
+    )
     sent += ((b"proxy-authorization", b"Basic x"), (b"te", b"trailers"), (b"expect", b"100-continue"))
     forwarded = judge_request(b"GET", b"/", sent, CREDENTIAL)
     assert [name for name, _ in forwarded.headers] == [b"Host", b"Accept-Encoding", b"authorization"]
@@ -59,7 +64,7 @@ def test_no_header_of_the_connection_goes_on_and_none_that_it_names() -> None:
 
 
 def test_the_length_goes_on_whatever_the_connection_header_names() -> None:
-    sent = (HOST, (b"connection", b"content-length"), (b"content-length", b"7"))
+    sent: Headers = (HOST, (b"connection", b"content-length"), (b"content-length", b"7"))
     assert (b"content-length", b"7") in judge_request(b"PUT", b"/", sent, CREDENTIAL).headers
 
 
@@ -127,7 +132,7 @@ def test_too_much_is_refused() -> None:
 
 
 def test_an_answer_goes_back_without_what_belongs_to_the_connection() -> None:
-    headers = ((b"content-type", b"text/plain"), (b"Connection", b"close, x-hop"), (b"x-hop", b"1"))
+    headers: Headers = ((b"content-type", b"text/plain"), (b"Connection", b"close, x-hop"), (b"x-hop", b"1"))
     headers += ((b"transfer-encoding", b"chunked"), (b"set-cookie", b"a=b"))
     assert judge_answer(200, headers, Echo(CREDENTIAL)) == ((b"content-type", b"text/plain"), (b"set-cookie", b"a=b"))
 

@@ -26,7 +26,7 @@ from factory.core.ledger_chain import (
     skim,
 )
 
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ASCII = st.characters(codec="ascii")
 NAME = st.text(alphabet="abz_09", max_size=4) | TEXT
 COUNT = st.integers(0, 2**53 - 1)

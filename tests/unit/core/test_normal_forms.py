@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -444,7 +445,11 @@ def test_bombs_are_refused_without_being_unpacked(monkeypatch: pytest.MonkeyPatc
 @given(st.sampled_from(["a.zip", "a.tar", "a.tgz", "a.gz", "a.json", "a.xml", "a.log"]), st.data())
 def test_any_bytes_come_to_an_end_without_an_error(path: str, data: st.DataObject) -> None:
     """Also damaged ones of a sound archive; what is normalised stays normal."""
-    sound = {"a.zip": zipped, "a.tar": tarred, "a.tgz": lambda f, s: gzip.compress(tarred(f, s), mtime=0)}
+    sound: dict[str, Any] = {
+        "a.zip": zipped,
+        "a.tar": tarred,
+        "a.tgz": lambda f, s: gzip.compress(tarred(f, s), mtime=0),
+    }
     base = sound[path]((("a", b"b"), ("c/d", b"")), EPOCH) if path in sound else data.draw(st.binary(max_size=60))
     content = bytearray(base)
     for _ in range(data.draw(st.integers(0, 4))):
@@ -486,7 +491,7 @@ def test_what_follows_a_gzip_stream_is_not_copied_for_each(monkeypatch: pytest.M
         def __getattr__(self, name: str) -> object:
             return getattr(self._engine, name)
 
-    monkeypatch.setattr(normal_archives.zlib, "decompressobj", Fed)
+    monkeypatch.setattr(zlib, "decompressobj", Fed)
     content = gzip.compress(b"", 1, mtime=0) * 5_000
     assert normalize("a.gz", content).problem == ""
     assert len(given) == 5_000

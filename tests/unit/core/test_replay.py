@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -363,8 +364,11 @@ LINE = PackLine(
 
 
 def bundle(replayed: ReplayedPack, **changes: object) -> StatusDocument:
-    checks = tuple(CheckRecord.model_construct(label=label, rc=rc) for label, rc in replayed.ran)
-    known = {
+    checks = tuple(
+        CheckRecord.model_construct(label=label, rc=rc, kind="check", name="", run="", ended="exited")
+        for label, rc in replayed.ran
+    )
+    known: dict[str, Any] = {
         "status": replayed.status, "action_key": replayed.action_key, "result_tree": replayed.result_tree,
         "attempts": (None,) * replayed.attempts, "checks": checks, **changes,
     }  # fmt: skip
@@ -374,7 +378,7 @@ def bundle(replayed: ReplayedPack, **changes: object) -> StatusDocument:
 def says(run: ReplayedRun, **changes: object) -> FolderSays:
     lines = tuple(LINE.model_copy(update={"pack": p.pack, "status": p.status or "PASS", "came_from": p.from_run})
                   for p in run.packs)  # fmt: skip
-    known = {
+    known: dict[str, Any] = {
         "run_id": run.run_id, "status": run.status, "base_ref": "HEAD", "base_commit": BASE, "base_tree": TREE,
         "merged_tree": run.merged_tree, "packs_committed": True, "packs": lines, "findings": (), "rechecks": (),
         "overlaps": (), "largest_set": (), "smallest_conflict": (), "exact": True, "properties_given": (),
@@ -384,6 +388,11 @@ def says(run: ReplayedRun, **changes: object) -> FolderSays:
     manifests = {p.pack: p.manifest for p in run.packs if p.manifest}
     status = RunStatus.model_construct(**known)
     return FolderSays(True, True, status, "d" * 64, "e" * 64, bundles, manifests)
+
+
+def lines_of(said: FolderSays) -> tuple[PackLine, ...]:
+    assert said.status is not None
+    return said.status.packs
 
 
 @pytest.mark.parametrize(
@@ -434,7 +443,7 @@ def test_bundle_that_is_another_or_none_is_named() -> None:
     assert "T-2: its bundle is ffffffffffff… in the ledger and 000000000000… in its folder" in finding.message
     (finding,) = disagreements(run, replace(says(run), bundles={}))
     assert "T-2 ended BLOCKED, and its bundle has no STATUS.json that holds its form" in finding.message
-    nothing = says(run, packs=tuple(line.model_copy(update={"bundle_sha256": ""}) for line in says(run).status.packs))
+    nothing = says(run, packs=tuple(line.model_copy(update={"bundle_sha256": ""}) for line in lines_of(says(run))))
     assert disagreements(run, replace(nothing, bundles={}, manifests={})) == ()
 
 
@@ -451,7 +460,7 @@ def test_folder_that_agrees_and_every_way_not_to() -> None:
     ):
         (finding,) = disagreements(two, says(two, **changes))
         assert finding.id == "LEDGER_DISAGREES"
-    lines = says(two).status.packs
+    lines = lines_of(says(two))
     assert (
         "came from r1"
         in disagreements(two, says(two, packs=(lines[0].model_copy(update={"came_from": ""}), lines[1])))[0].message

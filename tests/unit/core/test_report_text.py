@@ -7,7 +7,8 @@ import unicodedata
 
 import pytest
 
-from factory.core.report_text import brief, change_text, counted, finding_lines, markdown, plain, unmerged_plan
+from factory.core.report_text import brief, change_text, finding_lines, markdown, plain, unmerged_plan
+from factory.core.wording import counted
 from factory.model.evidence import (
     FileRecord,
     FilesChanged,

@@ -65,8 +65,8 @@ def test_what_matches_below_a_folder_begins_with_a_name_that_was_told(
 
 def test_names_are_told_where_they_are_spelled_out() -> None:
     compiled = compile_patterns(("docs/guide/*.md", "README.md", "src/deep/"))
-    assert compiled.names_in("") == {"docs", "README.md", "src"}
-    assert compiled.names_in("docs") == {"guide"}
+    assert compiled.names_in("") == frozenset({"docs", "README.md", "src"})
+    assert compiled.names_in("docs") == frozenset({"guide"})
     assert compiled.names_in("docs/guide") is None
     assert compiled.names_in("src/deep") is None
     assert compiled.names_in("elsewhere") == frozenset()

@@ -9,6 +9,7 @@ import lzma
 import tarfile
 import zipfile
 from collections.abc import Mapping
+from typing import Literal
 
 import pytest
 
@@ -95,7 +96,7 @@ def zipped(method: int) -> bytes:
     return made.getvalue()
 
 
-def tarred(mode: str) -> bytes:
+def tarred(mode: Literal["w", "w:gz", "w:bz2", "w:xz"]) -> bytes:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode=mode) as archive:
         member = tarfile.TarInfo("inner.txt")

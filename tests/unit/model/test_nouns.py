@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import FrozenInstanceError, fields, is_dataclass
+from typing import Any
 
 import pytest
 
@@ -104,7 +105,7 @@ NOUNS = [
 
 @pytest.mark.parametrize("noun", NOUNS, ids=lambda noun: noun.__name__)
 def test_nouns_are_frozen_and_hold_nothing_that_changes(noun: type) -> None:
-    made = object.__new__(noun)
+    made: Any = object.__new__(noun)
     with pytest.raises(FrozenInstanceError):
         setattr(made, fields(noun)[0].name, None)
     assert not [field.name for field in fields(noun) if re.match(r"(list|dict|set)\b", str(field.type))]

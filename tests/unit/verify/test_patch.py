@@ -122,7 +122,11 @@ def test_what_git_writes_is_taken_back(folder: Path, seed: int) -> None:
                 continue  # its mode alone changed: nothing is in the patch
             assert one.before == (old[1] if old else None)
             if change.after is None or change.before is None or LINK not in (change.before.mode, change.after.mode):
-                due = [b"-", b"-"] if one.added is None else [b"%d" % one.added, b"%d" % one.removed]
+                due = (
+                    [b"-", b"-"]
+                    if one.added is None or one.removed is None
+                    else [b"%d" % one.added, b"%d" % one.removed]
+                )
                 assert told[change.path] == due
 
 
