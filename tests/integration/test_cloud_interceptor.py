@@ -32,7 +32,6 @@ HOST, OTHER = "api.example.org", "www.example.org"
 SECRET = "kQ7-canary/of+the_user-" + "x9" * 12
 GRANT = Grant(HOST, 443, "authorization-bearer", "env:CLOUD_TOKEN")
 CREDENTIAL = Credential(GRANT, f"Bearer {SECRET}".encode(), (SECRET.encode(),))
-NOW = datetime.datetime.now(datetime.UTC)
 
 
 class _Cloud(http.server.BaseHTTPRequestHandler):
@@ -163,7 +162,7 @@ def made(
     trust: Callable[[], ssl.SSLContext] | None = None,
     bounds: Bounds | None = None,
 ) -> Iterator[World]:
-    inside = authorities.Authority([HOST], NOW, 600)
+    inside = authorities.Authority([HOST], datetime.datetime.now(datetime.UTC), 600)
     trusted = trust or (lambda: ssl.create_default_context(cadata=outer.pem.decode()))
     redactor = Redactor([("CLOUD_TOKEN", SECRET.encode())])
     used = bounds or Bounds()
@@ -342,10 +341,11 @@ def test_bytes_are_bounded(outer: Authority, tmp_path: Path) -> None:
 def test_the_authority_speaks_for_its_hosts_alone_and_for_minutes(tmp_path: Path) -> None:
     from cryptography import x509
 
-    made_now = authorities.Authority([HOST], NOW, 60)
+    now = datetime.datetime.now(datetime.UTC)
+    made_now = authorities.Authority([HOST], now, 60)
     certificate = x509.load_pem_x509_certificate(made_now.pem.encode())
-    assert certificate.not_valid_before_utc < NOW
-    assert certificate.not_valid_after_utc - NOW < datetime.timedelta(minutes=12)
+    assert certificate.not_valid_before_utc < now
+    assert certificate.not_valid_after_utc - now < datetime.timedelta(minutes=12)
     limits = certificate.extensions.get_extension_for_class(x509.NameConstraints)
     assert limits.critical
     assert [name.value for name in limits.value.permitted_subtrees or ()] == [HOST]

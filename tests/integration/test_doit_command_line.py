@@ -184,7 +184,7 @@ def test_without_a_pipeline_there_is_one_task_that_says_why(tmp_path: Path) -> N
     )
     here = refusing(tmp_path, body)
     listed = here.doit("list", "--all")
-    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 9)
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 10)
     assert not (tmp_path / ".factory").exists()
     for words in (("oneshot",), (), ("launch",), ("-n", "2", "integrate")):
         ended = here.doit(*words)
