@@ -273,7 +273,7 @@ def test_an_answer_that_tells_the_credential_never_comes_back(world: World, how:
         (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
         (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nTransfer-Encoding: xchunked\r\n\r\n", 501),
         (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nHost: api.example.org\r\nX: a\r\n b\r\n\r\n", 0),
+        (b"GET / HTTP/1.1\r\nHost: api.example.org\r\nConnection: close\r\nX: a\r\n b\r\n\r\n", 0),
         (b"GET / HTTP/1.1\r\nX: a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: api.example.org\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 0),
