@@ -29,7 +29,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, dic
         # A verdict that is not kept is known to the run; an end that breaks off is finished by the next start.
         (
             "run",
-            ("mkdir .factory/state/bundle-validate", "attestations/.checkpoint"),
+            ("mkdir .factory/state/bundle-validate", "Z_integrator/.FINAL_REPORT.md", "attestations/.checkpoint"),
             Broke(how=shim.ONCE, error=errno.EIO),
         ),
         # Half an answer of Z, or a bundle of an earlier action, is no part of the evidence.
