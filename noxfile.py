@@ -18,8 +18,9 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "floors", "tests"]
 
+# Three share two cores: a quarter of the time one alone waits for disks and processes.
 # Neighbours stay on one worker, so that what a file's tests share is made once; who is done takes from the other.
-WORKERS = ("-n", "2", "--dist", "worksteal")
+WORKERS = ("-n", "3", "--dist", "worksteal")
 CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
 # The pure floors decide verdicts: nearly every branch of theirs has a test.
 PURE = "factory/model/*,factory/core/*"

@@ -442,7 +442,8 @@ def test_a_racing_writer_gets_nothing_followed_and_nothing_half_told(place: Plac
                 os.replace(spare, name)
             name.unlink()
             name.mkdir()
-            (name / "in").write_bytes(b"inside\n")
+            spare.write_bytes(b"inside\n")
+            os.replace(spare, name / "in")  # never empty, as a file is between its making and its first byte
             shutil.rmtree(name)
 
     writer = threading.Thread(target=race)
