@@ -60,8 +60,8 @@ class ReplayedPack:
 class ReplayedRun:
     """One run as the ledger tells it. `status` is "" until it finished; `packs` are in the order of their ids.
 
-    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are held now;
-    `branching` is true while a branch was prepared and is neither made nor given up.
+    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are held now,
+    `freed` were given back; `branching` is true while a branch was prepared and is neither made nor given up.
     """
 
     run_id: str
@@ -80,6 +80,7 @@ class ReplayedRun:
     merged: str | None = None
     merge_rc: int = 0
     locks: frozenset[str] = frozenset()
+    freed: frozenset[str] = frozenset()
     hashes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     packs: tuple[ReplayedPack, ...] = ()
 
@@ -310,7 +311,9 @@ def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     name, taking = event.details.get("lock", ""), event.event_type == "lock.taken"
     if not name or (name in run.locks) is taking:
         raise refused(event, f"lock {name or '(none)'} is {'held' if name in run.locks else 'free'}")
-    return replace(run, locks=run.locks | {name} if taking else run.locks - {name})
+    if taking:
+        return replace(run, locks=run.locks | {name})
+    return replace(run, locks=run.locks - {name}, freed=run.freed | {name})
 
 
 def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
@@ -355,7 +358,8 @@ def _hold_pass(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack
     if partly:
         raise refused(event, f"it says PASS, and not every check of {partly[0]} ran over the merged tree")
     # Where the run that prepared it broke off in good order, its lock is free: whoever finishes it holds a new one.
-    if run.locks != {"run"} and not (event.actor == _RECOVERY and not run.locks):
+    taken_up = event.actor == _RECOVERY and not run.locks and "run" in run.freed
+    if run.locks != {"run"} and not taken_up:
         raise refused(event, f"it says PASS, and holds {', '.join(sorted(run.locks)) or 'no lock'}, expected lock run")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from factory.verify.bundle import Bundle
 from factory.verify.documents import FilesChanged, Merge
-from factory.verify.event_forms import FINISHED, PREPARED, STARTED, problems
+from factory.verify.event_forms import FINISHED, PREPARED, RECOVERY, STARTED, problems
 from factory.verify.hearing import Hearing, digest
 from factory.verify.making import MADE
 from factory.verify.pack_bindings import PackBindings
@@ -80,7 +80,7 @@ class Bindings(Hearing):
             self.says(event, ("lock", f"pack-{event.details['pack']}" if "pack" in event.details else "run", name))
             by_name.setdefault(name, []).append(event.event_type)
         # A run that broke off in good order gave its lock back; a later start, under a lock of its own, finished it.
-        broke_off = tuple(by_name["run"]) == kinds and {event.actor for event in self.told.of(FINISHED)} == {"recovery"}
+        broke_off = tuple(by_name["run"]) == kinds and {event.actor for event in self.told.of(FINISHED)} == {RECOVERY}
         if not broke_off:
             self.differs("what became of the run's lock before its end", kinds[:1], tuple(by_name["run"]))
         for line in self.status.packs:

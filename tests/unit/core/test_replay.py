@@ -314,6 +314,8 @@ BRANCH = Entry("branch.prepared", "r", details={"ref": "refs/heads/codex/r"})
         ([*BEGUN[:1], *[(preflight("r", "PASS"), 0)] * 2], "its run is past preflight, expected begun"),
         ([*BEGUN[:1], *[(entry, 0) for entry in settled("r", "PASS", TREE)]], "and the merge is not there"),
         ([*BEGUN[:1], *[(entry, 0) for entry in settled("r", "PASS", "")]], "and holds no lock, expected lock run"),
+        ([*BEGUN[:1], *[(replace(entry, actor="recovery"), 0) for entry in settled("r", "PASS", "")]],
+         "and holds no lock, expected lock run"),
         ([*BEGUN[:1], *[(settled("r", "PASS", "")[0], 0)] * 2], "its run is prepared, expected open"),
         ([*COPIED, (replace(merged("r", "T-1")[0], rc=2), 0), *[(entry, 0) for entry in settled("r", "PASS", TREE)]],
          "it says PASS, and the merge did not"),
