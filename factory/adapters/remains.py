@@ -13,6 +13,11 @@ from pathlib import Path
 
 from factory.adapters.fs_guard import is_unfinished, remove_tree
 
+# Folders of the state folder into which commands write that hold no run lock, or that no recovery looks into.
+OPEN_FOLDERS = (
+    *("", "cache", "cache/evidence", "cache/index", "determinism", "git", "git/info", "git/objects/info"),
+    *("reviews", "rebuilds"),
+)
 _DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9]+-[0-9a-f]{8}")
 
 
@@ -32,9 +37,7 @@ def clear_remains(state: Path, before: float) -> int:
 
 def _candidates(state: Path) -> Iterator[Path]:
     git = state / "git"
-    shelves = sorted((state / "cache" / "views").glob("*/*"))
-    places = (state, state / "cache", state / "cache" / "index", git, git / "info", git / "objects" / "info", *shelves)
-    for folder in places:
+    for folder in (*(state / name for name in OPEN_FOLDERS), *sorted((state / "cache" / "views").glob("*/*"))):
         for name in _names(folder):
             if is_unfinished(name) or _DRAFT.fullmatch(name):
                 yield folder / name

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from factory.adapters.remains import OPEN_FOLDERS
 from factory.core.ledger_chain import Head, follow
 from tests.faults.bench import PACKS, Bench, Ran, digests
 
@@ -153,7 +154,8 @@ def _let_a_day_pass(bench: Bench) -> None:
     state = bench.world.state
     git = state / "git"
     shelves = (state / "cache" / "views").glob("*/*")
-    for folder in (state, state / "cache", git, git / "scratch", git / "info", *(git / "objects").glob("*"), *shelves):
+    opened = (state / name for name in OPEN_FOLDERS)
+    for folder in (*opened, git / "scratch", *(git / "objects").glob("*"), *shelves):
         for path in folder.glob("*") if folder.is_dir() else ():
             if path.suffix != ".lock":  # when a view was last wanted
                 os.utime(path, (1, 1), follow_symlinks=False)

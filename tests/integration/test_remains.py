@@ -63,6 +63,11 @@ def test_what_several_may_be_at_goes_by_age_alone(tmp_path: Path) -> None:
     half = (
         "cache/probe-x/f",
         "cache/.etc-12-0123abcd/f",
+        "cache/evidence/.factory_20260101_000000_00000000_001.run.abcdefgh",
+        "cache/evidence/.now.abcdefgh",
+        "determinism/.TASK-0001.json.abcdefgh",
+        "reviews/.factory_20260101_000000_00000000_001.json.abcdefgh",
+        "rebuilds/.factory_20260101_000000_00000000_001.intoto.jsonl.abcdefgh",
         "git/scratch/tmpx/f",
         "git/objects/ab/tmp_obj_x",
         ".a.abcdefgh",
