@@ -11,7 +11,7 @@ import shutil
 import socket
 import stat
 import subprocess
-import threading
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from factory.core.path_guard import unportable
 from factory.model.errors import InternalError, Refusal
 from factory.model.layer import LayerKind, ScannedLayer
 from factory.model.tree import MODE_LINK, differences
+from tests import racing_writer
 from tests.git_world import ENVIRONMENT, World, git, leaf
 
 pytestmark = pytest.mark.linux
@@ -426,46 +427,32 @@ def test_names_of_every_evil_kind_arrive_as_they_are_and_are_refused(
 def test_a_racing_writer_gets_nothing_followed_and_nothing_half_told(place: Place, tmp_path: Path) -> None:
     """A name that is a file, a link to a secret, a FIFO and a folder in turn, while it is read."""
     upper = laid(tmp_path / "upper", LayerKind.USER)
-    stop = threading.Event()
     own = {b"1" * 5000, b"2" * 9000, b"inside\n"}
-
-    def race() -> None:
-        spare, name = upper.parent / "spare", upper / "name"
-        while not stop.is_set():
-            for make in (
-                lambda: spare.write_bytes(b"1" * 5000),
-                lambda: spare.symlink_to(place.secret),
-                lambda: os.mkfifo(spare),
-                lambda: spare.write_bytes(b"2" * 9000),
-            ):
-                make()
-                os.replace(spare, name)
-            name.unlink()
-            name.mkdir()
-            spare.write_bytes(b"inside\n")
-            os.replace(spare, name / "in")  # never empty, as a file is between its making and its first byte
-            shutil.rmtree(name)
-
-    writer = threading.Thread(target=race)
-    writer.start()
     stored: list[bytes] = []
 
     def keep(content: bytes) -> str:
         stored.append(content)
         return place.objects.write_blob(content)
 
-    try:
-        for _ in range(150):
-            fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                scan(fd, LayerKind.USER, keep, place.objects.hash_name)
-            except (InternalError, OSError):
-                continue  # a layer that changes is a defect, told as one
-            finally:
-                os.close(fd)
-    finally:
-        stop.set()
-        writer.join()
+    words = [sys.executable, "-I", "-S", racing_writer.__file__, str(upper), str(place.secret)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"racing\n"
+        try:
+            for _ in range(100_000):
+                if len(stored) >= 50:  # most looks find nothing that stands still
+                    break
+                fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    scan(fd, LayerKind.USER, keep, place.objects.hash_name)
+                except (InternalError, OSError):
+                    continue  # a layer that changes is a defect, told as one
+                finally:
+                    os.close(fd)
+            assert writer.poll() is None
+        finally:
+            writer.kill()
+    assert len(stored) >= 50
     assert set(stored) <= {*own, os.fsencode(place.secret)}  # the link's own target is what a link holds
 
 
