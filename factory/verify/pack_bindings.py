@@ -65,7 +65,7 @@ class PackBindings:
         for event in told:
             self.hearing.says(event, digest(event, "manifest", self.bundle.manifest))
             self.hearing.says(event, ("files", self.files, event.file_counts.get("files")))
-            if self.line.status == "PASS" or not refused:
+            if not refused:
                 self.hearing.says(event, ("rc", 0, event.rc))
             elif event.rc not in EXIT_CODES.values():
                 self.hearing.says(event, ("rc", "one of a verdict", event.rc))

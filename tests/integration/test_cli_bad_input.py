@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from factory.adapters.sandbox import host
+from tests.sample import sample
 from tests.warm import BIN
 from tests.world import DODO, Ended, World, run
 
@@ -145,7 +146,7 @@ def test_linked_worktree_and_subfolder(world: World, tmp_path: Path) -> None:
 ODD = ["with space", "ünïcödé-日本", "quo'te\"s", "new\nline", "-dash", "co:lon", "do$llar`x`"]
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", sample(ODD[1:2], [*ODD[:1], *ODD[2:]]))
 def test_odd_paths(tmp_path: Path, name: str) -> None:
     world = World(tmp_path / name)
     world.write("ä ö/ü 'x'.txt", "x\n")

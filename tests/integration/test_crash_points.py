@@ -10,6 +10,7 @@ import pytest
 from tests.faults import shim
 from tests.faults.bench import Bench, Broke
 from tests.faults.scenarios import Scenario, prepare, prepare_many, scenarios, try_point
+from tests.sample import sample
 
 pytestmark = pytest.mark.linux
 
@@ -20,28 +21,44 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, dic
         yield made, scenarios(prepare(made), prepare_many(made))
 
 
-# A share of the way, so that the sample stays spread when the number of operations changes; or words of one operation.
+NO_SPACE = Broke(how=shim.ONCE, error=errno.ENOSPC)
+
+
+# A share of the way, so that the sample stays spread when the number of operations changes; or words of one
+# operation, which may be the next after others.
 @pytest.mark.parametrize(
     ("name", "places", "broke"),
-    [
-        ("run", (0.35, 0.6, 0.95), Broke(how=shim.KILL)),
-        ("run", (0.55,), Broke(how=shim.LASTING, error=errno.ENOSPC)),
-        # A verdict that is not kept is known to the run; an end that breaks off is finished by the next start.
-        (
-            "run",
-            ("mkdir .factory/state/bundle-validate", "Z_integrator/.FINAL_REPORT.md", "attestations/.checkpoint"),
-            Broke(how=shim.ONCE, error=errno.EIO),
-        ),
-        # Half an answer of Z, or a bundle of an earlier action, is no part of the evidence.
-        (
-            "change",
-            ("sync .factory/git/objects", "Z_integrator/.MERGE_PLAN.md", "bundles/.TASK-0002"),
-            Broke(how=shim.ONCE, error=errno.EIO),
-        ),
-        ("branch", (0.9,), Broke(how=shim.KILL)),
-        ("gc", (0.3, 0.7), Broke(how=shim.KILL)),
-        ("keys", (0.6,), Broke(how=shim.KILL)),
-    ],
+    sample(
+        [
+            ("run", (0.6,), Broke(how=shim.KILL)),
+            # An end that breaks off is finished by the next start.
+            ("run", ("Z_integrator/.FINAL_REPORT.md",), Broke(how=shim.ONCE, error=errno.EIO)),
+            # A disk that is full when a bundle is validated says nothing about the bundle.
+            ("run", ("bundles/.TASK-0002 > bundles/TASK-0002 > rename .factory/git/objects",), NO_SPACE),
+            # A bundle of an earlier action is no part of the evidence.
+            ("change", ("bundles/.TASK-0002",), Broke(how=shim.ONCE, error=errno.EIO)),
+            ("branch", (0.9,), Broke(how=shim.KILL)),
+            ("gc", (0.3,), Broke(how=shim.KILL)),
+            ("keys", (0.6,), Broke(how=shim.KILL)),
+        ],
+        [
+            ("run", (0.35, 0.95), Broke(how=shim.KILL)),
+            ("run", (0.55,), Broke(how=shim.LASTING, error=errno.ENOSPC)),
+            # A verdict that is not kept is known to the run.
+            (
+                "run",
+                ("mkdir .factory/state/bundle-validate", "attestations/.checkpoint"),
+                Broke(how=shim.ONCE, error=errno.EIO),
+            ),
+            # Nor is half an answer of Z.
+            (
+                "change",
+                ("sync .factory/git/objects", "Z_integrator/.MERGE_PLAN.md"),
+                Broke(how=shim.ONCE, error=errno.EIO),
+            ),
+            ("gc", (0.7,), Broke(how=shim.KILL)),
+        ],
+    ),
 )
 def test_the_next_run_converges(
     bench: tuple[Bench, dict[str, Scenario]], name: str, places: tuple[float | str, ...], broke: Broke
@@ -62,4 +79,7 @@ def number_of(operations: tuple[str, ...], place: float | str) -> int:
     """Which operation is meant."""
     if isinstance(place, float):
         return int(len(operations) * place)
-    return 1 + next(number for number, row in enumerate(operations) if place in row)
+    at = -1
+    for words in place.split(" > "):
+        at = next(number for number, row in enumerate(operations) if number > at and words in row)
+    return at + 1

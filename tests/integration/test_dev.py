@@ -213,6 +213,7 @@ def test_call_through_a_link_finds_the_repository(site: Site) -> None:
     assert (done.returncode, done.stdout) == (0, "the tiny command\n"), done.stderr
 
 
+@pytest.mark.slow
 def test_two_at_once_make_one_environment(site: Site) -> None:
     words = [str(site.repository / "dev"), "tiny"]
     both = [subprocess.Popen(words, env=site.environment(), stdout=-1, stderr=-1, text=True) for _ in range(2)]

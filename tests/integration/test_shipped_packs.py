@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests import sandbox_kit
+from tests.sample import sample
 
 pytestmark = pytest.mark.linux
 
@@ -141,7 +142,7 @@ def test_every_pack_passes_and_two_of_them_change_files(first: Path) -> None:
     assert status(first)["status"] == "PASS"
 
 
-@pytest.mark.parametrize("way", ["worktree", "bubblewrap", "landlock"])
+@pytest.mark.parametrize("way", sample(["bubblewrap"], ["worktree", "landlock"]))
 def test_bundles_from_every_backend_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path, way: str) -> None:
     other = clone(origin, tmp_path / "repository")
     passed(oneshot(other, way))
@@ -152,7 +153,7 @@ def test_bundles_from_every_backend_are_the_same_bytes(origin: Path, first: Path
     assert all(name in "".join(report.splitlines(keepends=True)[:8]) for name in accepted)
 
 
-@pytest.mark.parametrize("way", ["overlay", "worktree", "landlock"])
+@pytest.mark.parametrize("way", sample(["landlock"], ["overlay", "worktree"]))
 def test_bundles_of_an_ordinary_user_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path, way: str) -> None:
     other = clone(origin, tmp_path / "repository")
     # Where the tests themselves run as an ordinary user, this is a second run of the same.
