@@ -168,7 +168,7 @@ def fresh(session: nox.Session) -> None:
     runs the packs, builds the wheel, installs it elsewhere without network and runs it in
     a repository that is not ours.
     """
-    session.run("pytest", "-m", "slow", *session.posargs)
+    session.run("pytest", *WORKERS, "-m", "slow", *session.posargs)
     with tempfile.TemporaryDirectory(prefix="fresh ") as folder:
         clone = Path(folder) / "clone of ours"
         session.run("git", "clone", "--quiet", "--no-hardlinks", ".", str(clone), external=True)
