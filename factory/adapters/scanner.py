@@ -45,7 +45,8 @@ def scan(
     `store_blob`, whose answer must be the Git blob id under `hash_name`. `max_bytes` bounds the
     sum of the sizes of regular files, so that a sparse file cannot exhaust memory. What cannot
     be part of a change becomes an oddity: FILE_SPECIAL, FILE_SETID, PATH_GIT_NAME,
-    TREE_TOO_DEEP, TREE_TOO_LARGE. Raises InternalError where the layer changes while it is read.
+    TREE_TOO_DEEP, TREE_TOO_LARGE. Of a layer that is too large nothing is said to hide what it lies over: what
+    was not reached may stand there still. Raises InternalError where the layer changes while it is read.
     """
     walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes)
     with _descriptor(os.open(".", _DIRECTORY, dir_fd=root_fd)) as top:
@@ -75,6 +76,8 @@ class _Walk:
     def layer(self) -> ScannedLayer:
         if self.kind is LayerKind.WORKTREE:
             self.opaque.append("")
+        if self.stopped:
+            self.opaque.clear()
         return ScannedLayer(
             tuple(sorted(self.files, key=lambda file: os.fsencode(file.path))),
             tuple(sorted(self.folders, key=os.fsencode)),

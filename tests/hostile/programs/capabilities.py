@@ -10,13 +10,15 @@ import struct
 from hostile import call, escaped, held, process_told
 
 VERSION = 0x20080522
-IN_BOUNDS, AMBIENT, IS_SET = 23, 47, 1
+IN_BOUNDS, NO_NEW_PRIVILEGES, AMBIENT, IS_SET = 23, 39, 47, 1
 
 header = ctypes.create_string_buffer(struct.pack("Ii", VERSION, 0))
 told = ctypes.create_string_buffer(24)
 if call("capget", header, told)[0] != 0 or any(told.raw):
     escaped("effective, permitted, inheritable:", told.raw.hex())
-kept = [number for number in range(64) if process_told(IN_BOUNDS, number) > 0]
+# Who has no privilege cannot narrow the bounds either; they bound nothing where no program gives a privilege.
+gained = process_told(NO_NEW_PRIVILEGES) != 1
+kept = [number for number in range(64) if gained and process_told(IN_BOUNDS, number) > 0]
 kept += [number for number in range(64) if process_told(AMBIENT, IS_SET, number) > 0]
 if kept:
     escaped("in bounds or ambient:", kept)

@@ -138,4 +138,5 @@ def converse(kind: int, path: str, said: bytes = b"") -> None:
     """Say something to whoever listens at a path. Raises OSError where nobody can be asked."""
     with socket.socket(socket.AF_UNIX, kind) as client:
         client.connect(path)
-        client.send(said)
+        if said:  # else who answers may have hung up by now, and sending nothing would look like nobody there
+            client.send(said)

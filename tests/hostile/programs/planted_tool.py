@@ -20,6 +20,6 @@ def write(path, text):
 
 
 write(os.path.expanduser("~/.local/bin/python"), "#!/bin/sh\nexit 0\n")
-write("/tmp/bin/python", "#!/bin/sh\nexit 0\n")
+write(os.path.join(os.environ.get("TMPDIR", "/tmp"), "bin/python"), "#!/bin/sh\nexit 0\n")
 os.chmod(os.path.expanduser("~/.local/bin/python"), 0o755)
 left()
