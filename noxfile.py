@@ -18,9 +18,9 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "floors", "tests"]
 
-# Three share two cores: a quarter of the time one alone waits for disks and processes.
+# Four share two cores: a third of the time one alone waits for disks and processes.
 # Neighbours stay on one worker, so that what a file's tests share is made once; who is done takes from the other.
-WORKERS = ("-n", "3", "--dist", "worksteal")
+WORKERS = ("-n", "4", "--dist", "worksteal")
 CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
 # The pure floors decide verdicts: nearly every branch of theirs has a test.
 PURE = "factory/model/*,factory/core/*"
@@ -44,7 +44,7 @@ def portable(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tamper(session: nox.Session) -> None:
-    """Flip a bit in every byte of every file of a finished run (`-- N`: of every N-th); each must be named; minutes."""
+    """Flip a bit in every byte of every file of a finished run (`-- N`: of large ones, of every N-th)."""
     every = {"TAMPER_EVERY": session.posargs[0] if session.posargs else "1"}
     words = (*WORKERS, "--dist=load", "-v", "-rP", "--timeout=14400")  # the flips are shared out by the test
     session.run("pytest", *words, "tests/integration/test_verify_tamper.py", env=every)

@@ -21,14 +21,14 @@ _PART = (
 )
 # Where every stage is a copy of the tree, a repository of all packs is slow: parts, each a run of its own.
 _PARTS = 6
-_ALL = tuple(
+ALL = tuple(
     (user, backend, f"{part}-of-{_PARTS}")
     for user in ("self", "ordinary")
     for backend in BACKENDS
     for part in range(1, _PARTS + 1)
 )
 # (user, backend, programs); `self` is whoever runs the suite. Who is no root shows with it what an ordinary user sees.
-SCENES = tuple(scene for scene in (_ALL if WHOLE else _PART) if scene[0] == "self" or os.geteuid() == 0)
+SCENES = tuple(scene for scene in (ALL if WHOLE else _PART) if scene[0] == "self" or os.geteuid() == 0)
 
 
 def toothed() -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from factory.model.finding import CATALOGUE
 from factory.model.properties import Property
 from tests.hostile.backends import BACKENDS
 from tests.hostile.declared import RULES, SAMPLE, SAMPLED, SECTIONS, chosen, names, program, programs
-from tests.hostile.extent import SCENES, WHOLE, toothed
+from tests.hostile.extent import ALL, SCENES, WHOLE, toothed
 from tests.hostile.naive import TOOLS
 from tests.hostile.weak import PROFILES
 
@@ -54,5 +54,6 @@ def test_every_program_is_played_and_every_way_to_weaken_is_shown() -> None:
         played = [one.name for scene in SCENES if scene[:2] == (user, backend) for one in chosen(scene[2])]
         assert len(played) == len(set(played))
         assert set(played) == set(names()) or not (WHOLE or (user, backend) == ("self", "overlay"))
-    assert {backend for _, backend, _ in SCENES} == set(BACKENDS)
+    assert {scene[:2] for scene in ALL} == {(user, backend) for user in ("self", "ordinary") for backend in BACKENDS}
+    assert {backend for _, backend, _ in SCENES} == (set(BACKENDS) if WHOLE else {"overlay", "landlock"})
     assert {program(name).weaken for name in toothed()} == {one.weaken for one in programs()}

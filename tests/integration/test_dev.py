@@ -142,6 +142,7 @@ def path_without_python(site: Site) -> str:
     return str(folder)
 
 
+@pytest.mark.slow
 def test_first_call_sets_up_and_second_starts_no_python(site: Site) -> None:
     first = site.dev("sh", "-c", "pwd; command -v python; tiny")
     assert first.returncode == 0, first.stderr

@@ -13,6 +13,7 @@ import pytest
 
 from factory.adapters import standstill
 from factory.adapters.local_disk import keeps_change_times
+from factory.adapters.remains import OPEN_FOLDERS
 from factory.adapters.standstill import FILE
 from tests.world import World, run
 
@@ -110,7 +111,8 @@ def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:
     asked = (".factory/state/doit.sqlite3", ".factory/locks")
     own = (*asked, ".factory/cache", ".factory/state/ledger.json", ".factory/git", ".git/")
     around = {"factory.toml", ".gitignore", "dodo.py", ".factory/.gitignore"}
-    swept = {".factory/state", ".factory", "", "."}  # cleared of half-made files only
+    # cleared of half-made files only
+    swept = {".factory/state", "", ".", *(f".factory/{name}".rstrip("/") for name in OPEN_FOLDERS)}
     unknown = {path for _, _, path in told if path not in kept | around | swept and not path.startswith(own)}
     assert unknown == {path for path in unknown if "__pycache__" in path}
     assert {"taskpacks/TASK-0001-a/task.yml", ".factory/ledger.jsonl"} <= kept

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from factory.core.evidence import finding_record, sha256
 from factory.model.finding import Finding
@@ -389,7 +390,11 @@ def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) ->
             if line.strip().startswith(TOLD) or (path.endswith("MERGE.json") and line.strip().startswith(MENDED)):
                 continue
             spoilt = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-            assert not verify(good, {path: spoilt}).holds, f"{path}: byte {at} in {line!r} survived"
+            try:
+                survived = verify(good, {path: spoilt}).holds
+            except ValidationError:  # no event can carry what was a digest: the forger cannot so much as write it
+                continue
+            assert not survived, f"{path}: byte {at} in {line!r} survived"
             tried += 1
     assert tried >= sum(path.partition("/")[2] in DERIVED for path in good.files)
 

@@ -26,6 +26,7 @@ pytestmark = pytest.mark.linux
 
 EVERY = int(os.environ.get("TAMPER_EVERY", "0"))
 PER_FILE = 5
+SMALL = 1024  # every byte of so small a file is flipped
 LARGE = 2048  # at most so many flips in one file
 SHARDS = 8 if EVERY else 1
 LEDGER = "ledger.jsonl"
@@ -96,9 +97,9 @@ def test_the_runs_hold(signed: Signed) -> None:
 
 
 def offsets(content: bytes) -> Iterator[tuple[int, int]]:
-    """Which bits to flip: of each byte where all are asked for (some, in a large file), else of some, spread evenly."""
+    """Which bits to flip: where all is asked for, of each byte of a small file and of some of a large one; else few."""
     if EVERY:
-        step = max(EVERY, len(content) // LARGE)
+        step = 1 if len(content) <= SMALL else max(EVERY, len(content) // LARGE)
         yield from ((at, (at // step) % 8) for at in range(0, len(content), step))
         return
     step = max(1, len(content) // PER_FILE)
