@@ -15,12 +15,11 @@ def main() -> int:
         print(f"factory {__version__}")
         return 0
     if sys.argv[1:] in (["--help"], ["-h"]):
-        from factory.core.inert import own_lines
         from factory.faces.command_table import overview
-        from factory.faces.streams import tolerate, write_lines
+        from factory.faces.streams import tolerate, write_own
 
         tolerate(sys.stdout)
-        write_lines(sys.stdout, own_lines(overview()))
+        write_own(sys.stdout, overview())
         return 0
     from factory.faces.cli import main as run_command_line
 

@@ -36,6 +36,11 @@ def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
     return _written(stream, text)
 
 
+def write_own(stream: TextIO, text: str) -> bool:
+    """Print a text that stands in this program's source: no pack and no environment has a part in it. Loads nothing."""
+    return _written(stream, f"{text}\n")
+
+
 def write_commands(stream: TextIO, commands: Iterable[WorkflowCommand]) -> bool:
     """Print commands to a CI runner, and nothing else; as `write_lines`."""
     from factory.faces.veil import veiled
