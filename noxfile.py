@@ -18,7 +18,7 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "floors", "tests"]
 
-# Four share two cores: a third of the time one alone waits for disks and processes.
+# Four share two cores: a quarter of the time one alone waits for disks and processes.
 # Neighbours stay on one worker, so that what a file's tests share is made once; who is done takes from the other.
 WORKERS = ("-n", "4", "--dist", "worksteal")
 CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")

@@ -1,6 +1,7 @@
 """Lines out of this process: whatever the stream's encoding is, and whether or not anybody still reads.
 
-Rule: imports nothing that costs; takes only lines that were made inert (`core.inert`, `faces.terminal`).
+Rule: imports nothing that costs; takes only lines that were made inert (`core.inert`, `faces.terminal`), or
+that stand in our own source.
 """
 
 from __future__ import annotations

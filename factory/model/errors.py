@@ -47,6 +47,11 @@ class Refusal(FactoryError):
         super().__init__(findings[0].message, findings[0].hint)
         self.findings = findings
 
+    @property
+    def of_the_disk(self) -> bool:
+        """Whether the host's disk refused, which says nothing about what was to be written."""
+        return any(finding.id == "DISK_UNWRITABLE" for finding in self.findings)
+
 
 class InternalError(FactoryError):
     """The orchestrator could not reach a verdict: FAIL."""

@@ -50,13 +50,9 @@ def make_branch(site: Site, refs: Refs, run_id: str) -> Branched:
         return _make(site, refs, run_id)
     except Refusal as refusal:
         last = _own(site, run_id)[-1:]
-        if last and last[0].event_type == PREPARED and not _of_the_disk(refusal):
+        if last and last[0].event_type == PREPARED and not refusal.of_the_disk:
             site.ledger.append(Entry(ABANDONED, run_id, last[0].event_id, "branch", rc=Status.BLOCKED.exit_code))
         raise
-
-
-def _of_the_disk(refusal: Refusal) -> bool:
-    return any(finding.id == "DISK_UNWRITABLE" for finding in refusal.findings)
 
 
 def _make(site: Site, refs: Refs, run_id: str) -> Branched:
@@ -89,7 +85,7 @@ def recover_branches(site: Site, refs: Refs) -> tuple[Finding, ...]:
         try:
             make_branch(site, refs, run_id)
         except Refusal as refusal:
-            if _of_the_disk(refusal):
+            if refusal.of_the_disk:
                 raise
             message = f"the branch of run {run_id} was cut off, and cannot be made: {refusal.findings[0].message}"
             notes.append(Finding("BRANCH_ABANDONED", message, "To try again: factory integrate --branch"))

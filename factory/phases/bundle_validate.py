@@ -75,8 +75,8 @@ def _judge_trees(
         after = site.objects.tree_of(bundle.status.result_tree)
         patched = site.objects.apply_patch(before.oid, files["DIFF.patch"]) if files["DIFF.patch"] else before.oid
     except Refusal as refusal:
-        if any(finding.id == "DISK_UNWRITABLE" for finding in refusal.findings):
-            raise  # that the host's disk is full says nothing about the bundle
+        if refusal.of_the_disk:
+            raise
         return tuple(Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id) for f in refusal.findings)
     by_tree = site.objects.raw_differences(before.oid, after.oid)
     contents = _contents(site, by_tree)

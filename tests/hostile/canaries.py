@@ -116,6 +116,7 @@ def _files(made: Canaries) -> None:
     (made.place / "outside.txt").write_text(f"{made.mark}\n", "ascii")
     for folder in ("run/user", "trap"):
         (made.place / folder).mkdir(parents=True)
+    made.facts |= {"keeps_bounds": False}
     made.facts |= {"trap": str(made.place / "trap" / "sprung")}
     made.environment |= dict.fromkeys(VARIABLES, made.mark)
     made.environment |= {"HOME": str(home), "SSH_AUTH_SOCK": str(made.place / AUTHORITIES["ssh-agent"])}

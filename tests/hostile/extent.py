@@ -1,7 +1,7 @@
 """How much is played: all of it by `nox -s hostile`, and in every run of the suite a part that leaves no kind out.
 
-Every program runs in every run of the suite, once; as an ordinary user, over the backend that shares least with the
-full one, and without its protection, a sample does. Does not know what a program does.
+Every program runs in every run of the suite, once; over other users and backends, and without its protection, a sample
+does. Does not know what a program does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PATHS = 100_000 if WHOLE else 10_000
 _PART = (
     ("self", "overlay", "all"),
     ("ordinary", "overlay", SAMPLE),
-    ("self", "landlock", SAMPLE),
+    *(("self", backend, SAMPLE) for backend in BACKENDS if backend != "overlay"),
 )
 # Where every stage is a copy of the tree, a repository of all packs is slow: parts, each a run of its own.
 _PARTS = 6

@@ -55,5 +55,5 @@ def test_every_program_is_played_and_every_way_to_weaken_is_shown() -> None:
         assert len(played) == len(set(played))
         assert set(played) == set(names()) or not (WHOLE or (user, backend) == ("self", "overlay"))
     assert {scene[:2] for scene in ALL} == {(user, backend) for user in ("self", "ordinary") for backend in BACKENDS}
-    assert {backend for _, backend, _ in SCENES} == (set(BACKENDS) if WHOLE else {"overlay", "landlock"})
+    assert {backend for _, backend, _ in SCENES} == set(BACKENDS)
     assert {program(name).weaken for name in toothed()} == {one.weaken for one in programs()}

@@ -385,7 +385,7 @@ def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) ->
     for path, content in sorted(good.files.items()):
         if path.partition("/")[2] not in DERIVED or path == STATUS:
             continue
-        for at in range(3, len(content), max(1, len(content) // 5)):
+        for at in range(3, len(content), max(1, len(content) // 10)):
             line = content[content.rfind(b"\n", 0, at) + 1 :].split(b"\n")[0]
             if line.strip().startswith(TOLD) or (path.endswith("MERGE.json") and line.strip().startswith(MENDED)):
                 continue

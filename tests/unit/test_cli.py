@@ -263,9 +263,6 @@ def test_overview_imports_nothing_heavy() -> None:
     assert modules & heavy == set()
 
 
-STREAMS = "factory.faces.streams"
-
-
 def test_help_of_a_command_imports_only_that_command() -> None:
     modules = {name for name in modules_after("config", "--help") if name.startswith("factory.faces.commands.")}
     assert modules == {"factory.faces.commands.config"}
@@ -275,4 +272,5 @@ def test_help_of_a_command_imports_only_that_command() -> None:
 def test_what_everybody_asks_first_imports_next_to_nothing(word: str) -> None:
     """No pattern of a credential, no document: it took twice its budget once."""
     own = {name for name in modules_after(word) if name.startswith("factory.")}
-    assert own <= {"factory.__main__", "factory.version", "factory.faces", "factory.faces.command_table", STREAMS}
+    faces = {"factory.faces", "factory.faces.command_table", "factory.faces.streams"}
+    assert own <= {"factory.__main__", "factory.version", *faces}

@@ -176,7 +176,7 @@ def as_layer(
 
 
 @given(leaves=bases, done=operations, ignored=st.frozensets(paths))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_overlay_and_worktree_give_the_same_tree(
     leaves: dict[str, Leaf], done: list[tuple[str, str, Leaf]], ignored: frozenset[str]
 ) -> None:

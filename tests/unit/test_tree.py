@@ -130,7 +130,7 @@ change_sets = st.dictionaries(paths, st.none() | leaves, max_size=8).map(
 
 
 @given(flat=flats, changes=change_sets)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_changed_equals_the_dictionary_model(flat: FLAT, changes: dict[str, Leaf | None]) -> None:
     removals_of_additions = {
         path
