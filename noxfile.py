@@ -18,8 +18,9 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "floors", "tests"]
 
-# Four share two cores: a quarter of the time one alone waits for disks and processes.
-# Neighbours stay on one worker, so that what a file's tests share is made once; who is done takes from the other.
+# Four share two cores: a quarter of the time one alone waits for disks and processes. Neighbours
+# stay on one worker, so that what a file's tests share is made once; who is done takes from the
+# other.
 WORKERS = ("-n", "4", "--dist", "worksteal")
 CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
 # The pure floors decide verdicts: nearly every branch of theirs has a test.
@@ -44,24 +45,44 @@ def portable(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def tamper(session: nox.Session) -> None:
-    """Flip a bit in every byte of every file of a finished run (`-- N`: of large ones, of every N-th)."""
+    """Flip a bit in every byte of every file of a finished run (`-- N`: of large ones, of every
+    N-th).
+    """
     every = {"TAMPER_EVERY": session.posargs[0] if session.posargs else "1"}
-    words = (*WORKERS, "--dist=load", "-v", "-rP", "--timeout=14400")  # the flips are shared out by the test
+    words = (
+        *WORKERS,
+        "--dist=load",
+        "-v",
+        "-rP",
+        "--timeout=14400",
+    )  # the flips are shared out by the test
     session.run("pytest", *words, "tests/integration/test_verify_tamper.py", env=every)
 
 
 @nox.session(default=False)
 def fuzz(session: nox.Session) -> None:
-    """Fuzz every parser, guided by coverage, 20 seconds each (`-- SECONDS [TARGET …]`); fetches atheris.
+    """Fuzz every parser, guided by coverage, 20 seconds each (`-- SECONDS [TARGET …]`); fetches
+    atheris.
 
-    Atheris is kept out of the lock: it has wheels for some Pythons on Linux only, and nothing else needs it.
+    Atheris is kept out of the lock: it has wheels for some Pythons on Linux only, and nothing else
+    needs it.
     """
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
-        install = ("pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", "--target", folder, ATHERIS)
+        install = (
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--only-binary",
+            ":all:",
+            "--target",
+            folder,
+            ATHERIS,
+        )
         if subprocess.run([sys.executable, "-m", *install], check=False).returncode != 0:
             session.error(
-                f"expected a wheel of {ATHERIS} for this Python and platform, found none or no network: "
-                "run it on Linux with CPython 3.11, 3.12 or 3.13"
+                f"expected a wheel of {ATHERIS} for this Python and platform, found none or no"
+                " network: run it on Linux with CPython 3.11, 3.12 or 3.13"
             )
         paths = {"PYTHONPATH": f"{folder}:{Path.cwd()}"}
         session.run("python", "-m", "tests.fuzz_guided", *(session.posargs or ["20"]), env=paths)
@@ -69,7 +90,8 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def hostile(session: nox.Session) -> None:
-    """Run every hostile program as every user on every backend, its teeth, and 100,000 paths; half an hour.
+    """Run every hostile program as every user on every backend, its teeth, and 100,000 paths; half
+    an hour.
 
     Beside them real git, pip and curl go through the proxy; a host without one of them fails.
     """
@@ -85,14 +107,25 @@ def hostile(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def concurrency(session: nox.Session) -> None:
-    """Let 8 processes append 1,000 events each to one ledger while one of them is killed; minutes long."""
+    """Let 8 processes append 1,000 events each to one ledger while one of them is killed; minutes
+    long.
+    """
     whole = {"LEDGER_WRITERS": "8", "LEDGER_EVENTS": "1000"}
-    session.run("pytest", "-q", "-s", "--timeout=3600", "tests/integration/test_ledger_concurrency.py", env=whole)
+    session.run(
+        "pytest",
+        "-q",
+        "-s",
+        "--timeout=3600",
+        "tests/integration/test_ledger_concurrency.py",
+        env=whole,
+    )
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Measure branches over all tests, processes that they start included, against the thresholds."""
+    """Measure branches over all tests, processes that they start included, against the
+    thresholds.
+    """
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet")
@@ -106,7 +139,9 @@ def lint(session: nox.Session) -> None:
     present = [name for name in CODE if Path(name).exists()]
     session.run("ruff", "check", *present)
     session.run("ruff", "format", "--check", *present)
-    session.run("zizmor", "--offline", "--no-progress", "--persona", "pedantic", ".github/workflows")
+    session.run(
+        "zizmor", "--offline", "--no-progress", "--persona", "pedantic", ".github/workflows"
+    )
 
 
 @nox.session
@@ -127,7 +162,9 @@ def contract(session: nox.Session) -> None:
 
     Run it alone or last: a verdict other than PASS ends nox here.
     """
-    code = subprocess.run([sys.executable, "-m", "factory", "contract", *session.posargs], check=False).returncode
+    code = subprocess.run(
+        [sys.executable, "-m", "factory", "contract", *session.posargs], check=False
+    ).returncode
     if code != 0:
         # A process that a signal ended reached no verdict: FAIL.
         sys.exit(code if code > 0 else 1)
@@ -135,34 +172,57 @@ def contract(session: nox.Session) -> None:
 
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
-    """Measure the budgets as ratios and print the table: a quarter of an hour on an idle machine (`-- NAME`)."""
+    """Measure the budgets as ratios and print the table: a quarter of an hour on an idle machine
+    (`-- NAME`).
+    """
     session.run("python", "-m", "bench", *session.posargs)
 
 
 @nox.session(default=False, venv_backend="virtualenv")
 def lock(session: nox.Session) -> None:
-    """Resolve requirements.lock anew, keeping what still fits (`-- --upgrade` to move on); needs the network."""
+    """Resolve requirements.lock anew, keeping what still fits (`-- --upgrade` to move on); needs
+    the network.
+    """
     session.install(UV)
     session.run(
-        *("uv", "pip", "compile", "pyproject.toml", "--group", "dev", "--universal", "--python-version", "3.11"),
+        *(
+            "uv",
+            "pip",
+            "compile",
+            "pyproject.toml",
+            "--group",
+            "dev",
+            "--universal",
+            "--python-version",
+            "3.11",
+        ),
         *("--generate-hashes", "--no-annotate", "--custom-compile-command", "./dev nox -s lock"),
-        *("--default-index", "https://pypi.org/simple", "--output-file", "requirements.lock", "--quiet"),
+        *(
+            "--default-index",
+            "https://pypi.org/simple",
+            "--output-file",
+            "requirements.lock",
+            "--quiet",
+        ),
         *session.posargs,
     )
 
 
 @nox.session(default=False)
 def crash(session: nox.Session) -> None:
-    """Break a small run at every operation that it makes, by SIGKILL, ENOSPC and EIO; hours long, for the night.
+    """Break a small run at every operation that it makes, by SIGKILL, ENOSPC and EIO; hours long,
+    for the night.
 
-    `-- --stride 4 --how kill` does a part, as the nightly workflow does; see tests/faults/session.py.
+    `-- --stride 4 --how kill` does a part, as the nightly workflow does; see
+    tests/faults/session.py.
     """
     session.run("python", "-m", "tests.faults.session", *session.posargs)
 
 
 @nox.session(default=False)
 def fresh(session: nox.Session) -> None:
-    """Prove the first minutes of a newcomer, from committed files only; minutes long, by hand before a release.
+    """Prove the first minutes of a newcomer, from committed files only; minutes long, by hand
+    before a release.
 
     Runs the slow tests, then clones the last commit into a folder with a space, sets it up,
     runs the packs, builds the wheel, installs it elsewhere without network and runs it in
@@ -180,15 +240,34 @@ def fresh(session: nox.Session) -> None:
 
 
 def _install_wheel_offline(session: nox.Session, folder: Path) -> Path:
-    """Build the wheel in the clone's environment and install it into a new one; returns its commands' folder."""
+    """Build the wheel in the clone's environment and install it into a new one; returns its
+    commands' folder.
+    """
     wheels = folder / "wheels"
-    download = ("pip", "download", "--quiet", "--only-binary", ":all:", "--require-hashes", "--no-deps")
+    download = (
+        "pip",
+        "download",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+        "--require-hashes",
+        "--no-deps",
+    )
     session.run("./dev", *download, "-d", str(wheels), "-r", "requirements.lock", external=True)
     build = ("pip", "wheel", "--quiet", "--no-index", "--no-deps", "--no-build-isolation")
     session.run("./dev", *build, "-w", str(wheels), ".", external=True)
     session.run("./dev", "python", "-m", "venv", str(folder / "installed"), external=True)
     commands = folder / "installed" / ("Scripts" if sys.platform == "win32" else "bin")
-    install = ("-m", "pip", "install", "--quiet", "--no-index", "--find-links", str(wheels), "codex-orchestrator")
+    install = (
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-index",
+        "--find-links",
+        str(wheels),
+        "codex-orchestrator",
+    )
     session.run(str(commands / "python"), *install, external=True)
     return commands
 

@@ -1,1 +1,3 @@
-"""Budgets, measured as ratios against a floor in one run: `python -m bench`. Never imported by the project."""
+"""Budgets, measured as ratios against a floor in one run: `python -m bench`. Never imported by the
+project.
+"""

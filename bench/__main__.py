@@ -27,15 +27,28 @@ BENCHES: dict[str, Callable[[Scale, Path], Iterator[Row]]] = {
     "index": artifacts.index,
     "overlap": overlaps.overlap,
 }
-_HEAD = f"{'what : floor or peer':<64} {'ours':>10} {'floor':>10} {'ratio':>9} {'noise':>6}   budget"
+_HEAD = (
+    f"{'what : floor or peer':<64} {'ours':>10} {'floor':>10} {'ratio':>9} {'noise':>6}   budget"
+)
 
 
 def main(words: list[str]) -> int:
     """Measure what is named, everything where nothing is."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description="The budgets, measured as ratios.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {' '.join(BENCHES)}; default: all")
-    parser.add_argument("--quick", action="store_true", help="small sizes: shows that it works, measures nothing")
-    parser.add_argument("--rounds", type=int, default=0, help="how often the sides take turns at most (15; quick: 2)")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="The budgets, measured as ratios."
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of: {' '.join(BENCHES)}; default: all"
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="small sizes: shows that it works, measures nothing"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=0,
+        help="how often the sides take turns at most (15; quick: 2)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a row")
     given = parser.parse_args(words)
     unknown = [name for name in given.names if name not in BENCHES]
@@ -54,7 +67,9 @@ def main(words: list[str]) -> int:
 def _as_text(row: Row) -> str:
     bound = f">= {row.budget:g} x faster" if row.faster else f"<= {row.budget:g}"
     verdict = "kept" if row.kept else "MISSED"
-    measured = f"{_seconds(row.ours):>10} {_seconds(row.floor):>10} {row.ratio:>9.2f} {row.noise:>6.0%}"
+    measured = (
+        f"{_seconds(row.ours):>10} {_seconds(row.floor):>10} {row.ratio:>9.2f} {row.noise:>6.0%}"
+    )
     return f"{row.name:<64} {measured}   {bound}  {verdict}"
 
 
@@ -63,8 +78,22 @@ def _seconds(value: float) -> str:
 
 
 def _as_json(name: str, row: Row) -> str:
-    members = {"bench": name, "name": row.name, "ours": row.ours, "floor": row.floor, "ratio": row.ratio}
-    return json.dumps({**members, "noise": row.noise, "budget": row.budget, "faster": row.faster, "kept": row.kept})
+    members = {
+        "bench": name,
+        "name": row.name,
+        "ours": row.ours,
+        "floor": row.floor,
+        "ratio": row.ratio,
+    }
+    return json.dumps(
+        {
+            **members,
+            "noise": row.noise,
+            "budget": row.budget,
+            "faster": row.faster,
+            "kept": row.kept,
+        }
+    )
 
 
 def _say(line: str) -> None:

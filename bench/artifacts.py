@@ -1,9 +1,10 @@
-"""The evidence index over many artifacts, new and unchanged, against `sha256sum` over them, two at a time.
+"""The evidence index over many artifacts, new and unchanged, against `sha256sum` over them, two at
+a time.
 
-Ours is the whole of `make_index`, each time in a new process; the start of the interpreter, which is
-the same for one file and for a million, is not counted. 8 KiB an artifact is between a log and a
-picture: the smaller the files, the smaller the second ratio, since asking the kernel about each file
-costs the same while summing it costs less.
+Ours is the whole of `make_index`, each time in a new process; the start of the interpreter, which
+is the same for one file and for a million, is not counted. 8 KiB an artifact is between a log and a
+picture: the smaller the files, the smaller the second ratio, since asking the kernel about each
+file costs the same while summing it costs less.
 """
 
 from __future__ import annotations
@@ -50,8 +51,15 @@ def index(scale: Scale, root: Path) -> Iterator[Row]:
         rounds.append((_indexed(place, artifacts, artifacts), _indexed(place, artifacts, 0), stock))
     counted = rounds[1:]
     name = f"evidence index, {artifacts:,} artifacts"
-    yield row(f"{name} : sha256sum, 2 at a time", 1.3, [(cold, stock) for cold, _, stock in counted])
-    yield row(f"{name}, unchanged : sha256sum", 20, [(again, stock) for _, again, stock in counted], faster=True)
+    yield row(
+        f"{name} : sha256sum, 2 at a time", 1.3, [(cold, stock) for cold, _, stock in counted]
+    )
+    yield row(
+        f"{name}, unchanged : sha256sum",
+        20,
+        [(again, stock) for _, again, stock in counted],
+        faster=True,
+    )
 
 
 def _lay_out(root: Path, artifacts: int) -> None:
@@ -71,5 +79,7 @@ def _indexed(root: Path, artifacts: int, read: int) -> float:
     done = subprocess.run(words, env=environment(root), check=True, capture_output=True, text=True)
     found, taken, alone = done.stdout.split()
     if (int(found), int(taken)) != (artifacts, read):
-        raise SystemExit(f"expected {artifacts} artifacts of which {read} were read, found {found} and {taken}")
+        raise SystemExit(
+            f"expected {artifacts} artifacts of which {read} were read, found {found} and {taken}"
+        )
     return float(alone)

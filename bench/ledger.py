@@ -1,4 +1,5 @@
-"""The ledger: verifying a long one against a bare parse and SHA-256; a durable append against the same write.
+"""The ledger: verifying a long one against a bare parse and SHA-256; a durable append against the
+same write.
 
 Both floors are what a line cannot do without. The bytes are the very bytes that ours writes.
 """
@@ -25,7 +26,10 @@ def verify(scale: Scale, root: Path) -> Iterator[Row]:
     del root
     lines = _lines(scale.of(200_000, 500))
     name = f"ledger verify, {len(lines):,} events : strict JSON + SHA-256"
-    taken = [(timed(lambda: _verified(lines)), timed(lambda: _parsed(lines))) for _ in range(scale.turns(5))]
+    taken = [
+        (timed(lambda: _verified(lines)), timed(lambda: _parsed(lines)))
+        for _ in range(scale.turns(5))
+    ]
     yield row(name, 1.5, taken)
 
 

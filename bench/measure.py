@@ -2,7 +2,8 @@
 
 The sides take turns within a round, so that whatever else the machine does hits both; the ratio is
 taken per round. The noise is half the distance between the quartiles of these ratios, relative to
-the median: a budget that is missed by less than the noise says nothing. Does not know what is measured.
+the median: a budget that is missed by less than the noise says nothing. Does not know what is
+measured.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH", "COVER
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large: `of(full, quick)` picks a size; `rounds` is how often the sides take turns at most."""
+    """How large: `of(full, quick)` picks a size; `rounds` is how often the sides take turns at
+    most.
+    """
 
     quick: bool
     rounds: int
@@ -38,8 +41,8 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `ours` and `floor` in seconds; `budget` bounds ours ÷ floor from above,
-    or floor ÷ ours from below where `faster`.
+    """One line of the table. `ours` and `floor` in seconds; `budget` bounds ours ÷ floor from
+    above, or floor ÷ ours from below where `faster`.
     """
 
     name: str
@@ -56,15 +59,24 @@ class Row:
 
 
 def compare(
-    name: str, budget: float, rounds: int, ours: Callable[[], float], floor: Callable[[], float], faster: bool = False
+    name: str,
+    budget: float,
+    rounds: int,
+    ours: Callable[[], float],
+    floor: Callable[[], float],
+    faster: bool = False,
 ) -> Row:
-    """Let both sides take turns, after one turn each that does not count. A side returns its seconds."""
+    """Let both sides take turns, after one turn each that does not count. A side returns its
+    seconds.
+    """
     ours(), floor()
     taken = [(ours(), floor()) for _ in range(rounds)]
     return row(name, budget, taken, faster)
 
 
-def row(name: str, budget: float, taken: Sequence[tuple[float, float]], faster: bool = False) -> Row:
+def row(
+    name: str, budget: float, taken: Sequence[tuple[float, float]], faster: bool = False
+) -> Row:
     """The line for rounds of (ours, floor)."""
     ratios = [theirs / own if faster else own / theirs for own, theirs in taken]
     ratio = statistics.median(ratios)
@@ -96,18 +108,32 @@ def timed(work: Callable[[], object]) -> float:
 def process(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> float:
     """Seconds of a whole process, which must end with 0."""
     begun = time.perf_counter()
-    done = subprocess.run(list(map(str, words)), cwd=cwd, env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        list(map(str, words)), cwd=cwd, env=env, capture_output=True, text=True, check=False
+    )
     taken = time.perf_counter() - begun
     if done.returncode != 0:
         said = (done.stdout + done.stderr).strip()[-2000:]
-        raise SystemExit(f"expected {list(map(str, words))} to end with 0, found {done.returncode}: {said}")
+        raise SystemExit(
+            f"expected {list(map(str, words))} to end with 0, found {done.returncode}: {said}"
+        )
     return taken
 
 
 def environment(home: Path) -> dict[str, str]:
-    """This process's environment with a home of its own: no configuration and no key of a person plays a part."""
+    """This process's environment with a home of its own: no configuration and no key of a person
+    plays a part.
+    """
     kept = {
-        name: value for name, value in os.environ.items() if name not in _LEFT_OUT and not name.startswith("FACTORY_")
+        name: value
+        for name, value in os.environ.items()
+        if name not in _LEFT_OUT and not name.startswith("FACTORY_")
     }
     git = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    return {**kept, **git, "HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "NO_COLOR": "1"}
+    return {
+        **kept,
+        **git,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "NO_COLOR": "1",
+    }

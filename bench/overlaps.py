@@ -1,4 +1,6 @@
-"""Overlap of many bundles of many paths against one dictionary insert a path; and memory, which must be linear."""
+"""Overlap of many bundles of many paths against one dictionary insert a path; and memory, which
+must be linear.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,10 @@ def overlap(scale: Scale, root: Path) -> Iterator[Row]:
     bundles, paths = scale.of(1000, 20), scale.of(1000, 20)
     touches = _touches(bundles, paths)
     name = f"overlap, {bundles:,} x {paths:,} paths"
-    taken = [(timed(lambda: _found(touches)), timed(lambda: _inserted(touches))) for _ in range(scale.turns(3))]
+    taken = [
+        (timed(lambda: _found(touches)), timed(lambda: _inserted(touches)))
+        for _ in range(scale.turns(3))
+    ]
     yield row(f"{name} : one insert a path", 5, taken)
     small = _touches(bundles // 4, paths)
     yield row(f"{name}, memory : 4 x a quarter", 1.5, [(_peak(touches), 4 * _peak(small))])
@@ -26,7 +31,10 @@ def overlap(scale: Scale, root: Path) -> Iterator[Row]:
 def _touches(bundles: int, paths: int) -> dict[str, list[Touch]]:
     leaf = Leaf(MODE_FILE, "0" * 40)
     return {
-        f"B-{bundle:05}": [Touch(f"src/part{bundle:05}/folder{n // 50:03}/file{n:05}.py", leaf) for n in range(paths)]
+        f"B-{bundle:05}": [
+            Touch(f"src/part{bundle:05}/folder{n // 50:03}/file{n:05}.py", leaf)
+            for n in range(paths)
+        ]
         for bundle in range(bundles)
     }
 
@@ -44,7 +52,9 @@ def _inserted(touches: dict[str, list[Touch]]) -> None:
 
 
 def _peak(touches: dict[str, list[Touch]]) -> float:
-    """Bytes at the peak; the table shows them as if they were seconds of both sides, only their ratio counts."""
+    """Bytes at the peak; the table shows them as if they were seconds of both sides, only their
+    ratio counts.
+    """
     tracemalloc.start()
     _found(touches)
     peak = tracemalloc.get_traced_memory()[1]

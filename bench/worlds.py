@@ -8,12 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 COMMANDS = Path(sys.executable).parent
-DODO = "from factory.dodo import DOIT_CONFIG, task_factory\n\n__all__ = ['DOIT_CONFIG', 'task_factory']\n"
+DODO = (
+    "from factory.dodo import DOIT_CONFIG, task_factory\n\n__all__ = ['DOIT_CONFIG',"
+    " 'task_factory']\n"
+)
 PACK_FILES = ("task.yml", "acceptance.yml", "spec.md", "risk.md", "runbook.md")
 STEP = "mkdir -p out/{n} && echo {n} > out/{n}/made.txt"
 CHECK = "test -f out/{n}/made.txt"
 
-# The tasks of our graph, in stock doit: the same files, targets and order, and actions that write their targets.
+# The tasks of our graph, in stock doit: the same files, targets and order, and actions that write
+# their targets.
 _BARE = """\
 from pathlib import Path
 
@@ -57,7 +61,9 @@ def names_of(packs: int) -> list[str]:
 
 
 def packs_repository(root: Path, packs: int, env: Mapping[str, str]) -> None:
-    """A committed repository of that many packs, each writing one file and checking that it is there."""
+    """A committed repository of that many packs, each writing one file and checking that it is
+    there.
+    """
     root.mkdir(parents=True)
     _git(root, env, "init", "-q", "-b", "main")
     (root / "dodo.py").write_text(DODO, encoding="utf-8")
@@ -65,20 +71,34 @@ def packs_repository(root: Path, packs: int, env: Mapping[str, str]) -> None:
     for name in names_of(packs):
         _write_pack(root / "taskpacks" / name, name[2:7])
     _git(root, env, "add", "-A")
-    _git(root, env, "-c", "user.name=B", "-c", "user.email=b@example.invalid", "commit", "-qm", "packs")
+    _git(
+        root,
+        env,
+        "-c",
+        "user.name=B",
+        "-c",
+        "user.email=b@example.invalid",
+        "commit",
+        "-qm",
+        "packs",
+    )
 
 
 def _write_pack(folder: Path, number: str) -> None:
     folder.mkdir(parents=True)
     step, check = STEP.format(n=number), CHECK.format(n=number)
     task = (
-        f"version: 1\nid: B-{number}\ntitle: Pack {number}\ntype: platform\nscope: {{allowed_paths: [out/{number}/]}}\n"
-        f"inputs: [README.md]\nsteps:\n  - {{name: make, run: '{step}'}}\n"
+        f"version: 1\nid: B-{number}\ntitle: Pack {number}\ntype: platform\nscope: {{allowed_paths:"
+        f" [out/{number}/]}}\ninputs: [README.md]\nsteps:\n  - {{name: make, run: '{step}'}}\n"
     )
     (folder / "task.yml").write_text(task, encoding="utf-8")
-    (folder / "acceptance.yml").write_text(f"checks:\n  - {{name: made, run: '{check}'}}\n", encoding="utf-8")
+    (folder / "acceptance.yml").write_text(
+        f"checks:\n  - {{name: made, run: '{check}'}}\n", encoding="utf-8"
+    )
     for name in PACK_FILES[2:]:
-        (folder / name).write_text(f"# {name} of {number}\n\nWhat a person reads.\n", encoding="utf-8")
+        (folder / name).write_text(
+            f"# {name} of {number}\n\nWhat a person reads.\n", encoding="utf-8"
+        )
 
 
 def bare_project(root: Path, packs_of: Path, packs: int) -> None:
@@ -90,11 +110,17 @@ def bare_project(root: Path, packs_of: Path, packs: int) -> None:
 
 
 def files_repository(root: Path, files: int, env: Mapping[str, str]) -> None:
-    """A repository of that many small files, a hundred a folder, made by one fast-import; its work tree is empty."""
+    """A repository of that many small files, a hundred a folder, made by one fast-import; its work
+    tree is empty.
+    """
     root.mkdir(parents=True)
     _git(root, env, "init", "-q", "-b", "main")
     subprocess.run(
-        ["git", "fast-import", "--quiet"], cwd=root, env=dict(env), check=True, input=b"".join(_stream(files))
+        ["git", "fast-import", "--quiet"],
+        cwd=root,
+        env=dict(env),
+        check=True,
+        input=b"".join(_stream(files)),
     )
 
 
@@ -102,7 +128,12 @@ def _stream(files: int) -> Iterator[bytes]:
     yield b"commit refs/heads/main\ncommitter B <b@example.invalid> 1 +0000\ndata 5\nfiles\n"
     for number in range(files):
         text = b"file %d\n" % number
-        yield b"M 644 inline d%04d/f%02d.txt\ndata %d\n%s" % (number // 100, number % 100, len(text), text)
+        yield b"M 644 inline d%04d/f%02d.txt\ndata %d\n%s" % (
+            number // 100,
+            number % 100,
+            len(text),
+            text,
+        )
 
 
 def _git(root: Path, env: Mapping[str, str], *words: str) -> None:

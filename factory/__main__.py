@@ -28,6 +28,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # `-m` puts the current folder first; a repository's own `yaml.py` must not stand in for the one installed.
+        # `-m` puts the current folder first; a repository's own `yaml.py` must not stand in for the
+        # one installed.
         sys.path.append(sys.path.pop(0))
     raise SystemExit(main())

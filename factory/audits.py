@@ -1,7 +1,8 @@
-"""What `verify` needs from this user and this repository: trusted and own keys, the policy, where runs lie.
+"""What `verify` needs from this user and this repository: trusted and own keys, the policy, where
+runs lie.
 
-Wiring like `factory.wiring`: finds and hands over; decides nothing. Writes nothing, and makes no state
-folder: evidence is only read.
+Wiring like `factory.wiring`: finds and hands over; decides nothing. Writes nothing, and makes no
+state folder: evidence is only read.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ _MOST_BYTES = 16 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Witness:
-    """What an auditor brings along: files of public keys that they trust, and of checkpoints that they kept."""
+    """What an auditor brings along: files of public keys that they trust, and of checkpoints that
+    they kept.
+    """
 
     keys: tuple[Path, ...] = ()
     checkpoints: tuple[Path, ...] = ()
@@ -41,7 +44,9 @@ def verify_folder(start: Path, place: Path, witness: Witness) -> tuple[Verified,
     try:
         found = _repository(start)
     except Refusal:
-        found = None  # a copy is verified anywhere; what needs a repository is told as not checkable
+        found = (
+            None  # a copy is verified anywhere; what needs a repository is told as not checkable
+        )
     try:
         return (session.verify_at(place, _asked(found, witness)),)
     except Unreadable as error:
@@ -49,7 +54,9 @@ def verify_folder(start: Path, place: Path, witness: Witness) -> tuple[Verified,
 
 
 def verify_runs(start: Path, run_id: str, every: bool, witness: Witness) -> tuple[Verified, ...]:
-    """The run of that id, the last one that finished (""), or all. Raises Refusal RUN_UNKNOWN, UsageError."""
+    """The run of that id, the last one that finished (""), or all. Raises Refusal RUN_UNKNOWN,
+    UsageError.
+    """
     found = _repository(start)
     state = found.root / STATE_FOLDER
     asked = _asked(found, witness)
@@ -68,7 +75,8 @@ def verify_runs(start: Path, run_id: str, every: bool, witness: Witness) -> tupl
         raise _unknown("no run has finished yet", "Make one with: factory oneshot")
     meant = nearest(run_id, names_below(state / "runs"))
     raise _unknown(
-        f"there is no run {run_id}", f"did you mean {meant}?" if meant else f"runs are in {STATE_FOLDER}/runs/"
+        f"there is no run {run_id}",
+        f"did you mean {meant}?" if meant else f"runs are in {STATE_FOLDER}/runs/",
     )
 
 
@@ -85,7 +93,8 @@ def _given_key(path: Path) -> Key:
         return read_key(read_plain(path, _MOST_BYTES), "given")
     except (OSError, FormError) as error:
         raise UsageError(
-            f"expected a public key in {str(path)!r}: {error}", "write one with: factory keys export"
+            f"expected a public key in {str(path)!r}: {error}",
+            "write one with: factory keys export",
         ) from error
 
 
@@ -94,7 +103,8 @@ def _kept(path: Path) -> Checkpoint:
         return load_checkpoint(path)
     except (OSError, FormError) as error:
         raise UsageError(
-            f"expected a checkpoint in {str(path)!r}: {error}", "keep a copy of a run's attestations/checkpoint"
+            f"expected a checkpoint in {str(path)!r}: {error}",
+            "keep a copy of a run's attestations/checkpoint",
         ) from error
 
 

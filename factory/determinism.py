@@ -1,8 +1,9 @@
-"""`factory determinism`: one pack run twice, in two environments, and the first divergence of what it left.
+"""`factory determinism`: one pack run twice, in two environments, and the first divergence of what
+it left.
 
-Rule: neither time is in the repository itself: both are in scratch repositories that borrow its objects, by
-processes of their own. What was different between them is told by name, and so is what was not. Wiring like
-`factory.wiring`; the outcome is kept by `phases.determinism`.
+Rule: neither time is in the repository itself: both are in scratch repositories that borrow its
+objects, by processes of their own. What was different between them is told by name, and so is what
+was not. Wiring like `factory.wiring`; the outcome is kept by `phases.determinism`.
 """
 
 from __future__ import annotations
@@ -46,12 +47,22 @@ _KERNEL = {
     "uptime": "uptime",
     "memory": "file system",
 }
-_ALWAYS = ("checkout path", "order of writing", "workers", "home", "time zone", "language", "noise variables")
+_ALWAYS = (
+    "checkout path",
+    "order of writing",
+    "workers",
+    "home",
+    "time zone",
+    "language",
+    "noise variables",
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """One pack that was run twice: its verdict, what the bundle weighs, where it diverges (None: nowhere)."""
+    """One pack that was run twice: its verdict, what the bundle weighs, where it diverges (None:
+    nowhere).
+    """
 
     pack: str
     status: str
@@ -64,7 +75,9 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two environments: a folder for everything, the repository in it, and how a process starts."""
+    """One of the two environments: a folder for everything, the repository in it, and how a process
+    starts.
+    """
 
     name: str
     top: Path
@@ -82,12 +95,12 @@ class Side:
 def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Again, ...]:
     """Run a pack, and what it depends on, twice; one row a pack up to the first that diverges.
 
-    `tell` is given a line before each time. Raises UsageError for an unknown name, Refusal DETERMINISM_UNSHOWN,
-    LOCKED, DISK_UNWRITABLE and with what is wrong with a contract.
+    `tell` is given a line before each time. Raises UsageError for an unknown name, Refusal
+    DETERMINISM_UNSHOWN, LOCKED, DISK_UNWRITABLE and with what is wrong with a contract.
     """
     pipeline = wiring.pipeline(start, {})
     try:
-        (entry, *_) = choose(pipeline.catalogue, (name,))
+        entry, *_ = choose(pipeline.catalogue, (name,))
         if not entry.usable:
             raise Refusal(*(finding for finding in entry.findings if finding.blocks))
         packs = (*pipeline.planner.planned(entry.id).needs, entry.id)
@@ -106,7 +119,10 @@ def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Agai
 def _refuse_network(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> None:
     for pack in packs:
         if pipeline.planner.planned(pack).pack.constraints.network.declared:
-            message = f"{pack} declares the network, and what comes over it is no function of the repository"
+            message = (
+                f"{pack} declares the network, and what comes over it is no function of the"
+                " repository"
+            )
             hint = "Nothing to do: a pack with network is never called reproducible."
             raise Refusal(Finding("DETERMINISM_UNSHOWN", message, hint, pack=pack))
 
@@ -115,19 +131,27 @@ def _refuse_network(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Non
 def _sides(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Iterator[tuple[Side, Side]]:
     """Both scratch repositories, gone afterwards whatever happens."""
     state = pipeline.site.store.root
-    for left in state.glob(f"{_PREFIX}*"):  # by one that was killed: the run lock is held, so nobody is at it
+    for left in state.glob(
+        f"{_PREFIX}*"
+    ):  # by one that was killed: the run lock is held, so nobody is at it
         fs_guard.remove_tree(left)
     own = tuple(_work_tree_files(pipeline))
     tops = [Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state)) for _ in range(2)]
     try:
-        needed = _MARGIN + 3 * scratch.weight(pipeline.site.repository, pipeline.site.repository.commit)
+        needed = _MARGIN + 3 * scratch.weight(
+            pipeline.site.repository, pipeline.site.repository.commit
+        )
         passed = {name for pack in packs for name in pipeline.planner.planned(pack).pack.env_passed}
         sides = (_here(tops[0], passed), _elsewhere(tops[1], passed, needed))
         for side in sides:
             fs_guard.make_folder(side.repository)
-            scratch.borrow(pipeline.site.repository, pipeline.site.repository.commit, side.repository)
+            scratch.borrow(
+                pipeline.site.repository, pipeline.site.repository.commit, side.repository
+            )
             ordered = reversed(own) if side.backwards else own
-            scratch.put(side.repository, ((f.path, f.content, f.mode == MODE_EXECUTABLE) for f in ordered))
+            scratch.put(
+                side.repository, ((f.path, f.content, f.mode == MODE_EXECUTABLE) for f in ordered)
+            )
         yield sides
     finally:
         for top in tops:
@@ -154,35 +178,52 @@ def _elsewhere(top: Path, passed: set[str], needed: int) -> Side:
     home = top / "home"
     home.mkdir()
     other = {
-        "TZ": "Pacific/Chatham", "LANG": "POSIX", "LC_ALL": "POSIX", "PYTHONHASHSEED": "4242", "HOME": str(home),
-        "USER": "somebody", "LOGNAME": "somebody", "COLUMNS": "57", "TERM": "dumb", "GIT_AUTHOR_NAME": "Somebody",
+        "TZ": "Pacific/Chatham", "LANG": "POSIX", "LC_ALL": "POSIX", "PYTHONHASHSEED": "4242",
+        "HOME": str(home),
+        "USER": "somebody", "LOGNAME": "somebody", "COLUMNS": "57", "TERM": "dumb",
+        "GIT_AUTHOR_NAME": "Somebody",
         "CI": "true", "NOISE_OF_ELSEWHERE": "x" * 4000, "SOURCE_DATE_EPOCH": "1",
     }  # fmt: skip
     memory = {"folder": str(folder), "bytes": needed, "back": f"{STATE_FOLDER}/bundles"}
     request = {
-        "umask": 0o077, "processors": 1, "host_name": "elsewhere.example", "uptime": _SECONDS, "memory": memory,
+        "umask": 0o077, "processors": 1, "host_name": "elsewhere.example", "uptime": _SECONDS,
+        "memory": memory,
     }  # fmt: skip
     return Side("elsewhere", top, folder, _environment(other, passed), request, 1, backwards=True)
 
 
 def _environment(changes: Mapping[str, str], passed: set[str]) -> dict[str, str]:
-    """This process's environment with changes, but for what a pack takes from it: that is part of its action."""
+    """This process's environment with changes, but for what a pack takes from it: that is part of
+    its action.
+    """
     dropped = (AFTER_RUN_INDEX, AFTER_RUN_REVIEW, "FACTORY_BASE_REF")
     kept = {name: value for name, value in os.environ.items() if name not in dropped}
-    config = str(user_config_file().parent.parent)  # the user's settings are part of the action, too
+    config = str(
+        user_config_file().parent.parent
+    )  # the user's settings are part of the action, too
     changed = {name: value for name, value in changes.items() if name not in passed}
     return {**kept, "XDG_CONFIG_HOME": config, **changed}
 
 
 def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> None:
-    """Run the pack in one environment. Raises Refusal DETERMINISM_UNSHOWN where it leaves no bundle there."""
+    """Run the pack in one environment. Raises Refusal DETERMINISM_UNSHOWN where it leaves no bundle
+    there.
+    """
     commit = pipeline.site.repository.commit
     own = ("launch", name, "--json", "--workers", str(side.workers), "--base-ref", commit)
     words = [
-        *(sys.executable, "-P", str(Path(elsewhere.__file__)), json.dumps(side.request), str(side.told)),
+        *(
+            sys.executable,
+            "-P",
+            str(Path(elsewhere.__file__)),
+            json.dumps(side.request),
+            str(side.told),
+        ),
         *(sys.executable, "-P", "-m", "factory", *own),
     ]
-    ended = subprocess.run(words, cwd=side.repository, env=side.environment, capture_output=True, check=False)
+    ended = subprocess.run(
+        words, cwd=side.repository, env=side.environment, capture_output=True, check=False
+    )
     if StateStore(side.repository / STATE_FOLDER).read(f"bundles/{pack}/manifest.json") is None:
         said = ended.stderr.decode("utf-8", "replace").strip()[-300:]
         why = _why(ended.stdout) or said or f"it ended {ended.returncode}"
@@ -198,7 +239,9 @@ def _why(output: bytes) -> str:
 
 
 def _unshown(pack: str, message: str) -> Refusal:
-    return Refusal(Finding("DETERMINISM_UNSHOWN", message, f"See why with: factory launch {pack}", pack=pack))
+    return Refusal(
+        Finding("DETERMINISM_UNSHOWN", message, f"See why with: factory launch {pack}", pack=pack)
+    )
 
 
 def _varied(sides: tuple[Side, Side]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -241,8 +284,12 @@ def _bundle(side: Side, pack: str) -> dict[str, bytes]:
     return {path: store.read(f"{folder}/{path}") or b"" for path in store.files(folder)}
 
 
-def _held_to_action(pipeline: RepositoryPipeline, pack: str, files: Mapping[str, bytes]) -> StatusDocument:
-    """The verdict of a bundle, which must be one of this repository's own action. Raises Refusal."""
+def _held_to_action(
+    pipeline: RepositoryPipeline, pack: str, files: Mapping[str, bytes]
+) -> StatusDocument:
+    """The verdict of a bundle, which must be one of this repository's own action. Raises
+    Refusal.
+    """
     planned = pipeline.planner.planned(pack)
     try:
         status = parse_document(StatusDocument, files.get("STATUS.json", b""))

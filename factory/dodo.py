@@ -38,11 +38,13 @@ DOIT_CONFIG: dict[str, Any] = {
     "dep_file": f"{STATE_FOLDER}/state/doit.sqlite3",
     "check_file_uptodate": Sha256Checker,
     "reporter": DoitReporter,
-    # The same cards as `oneshot`, named by phase, so that a bare `doit forget` and `doit clean` reach all of them.
+    # The same cards as `oneshot`, named by phase, so that a bare `doit forget` and `doit clean`
+    # reach all of them.
     "default_tasks": list(PHASES),
     "continue": True,
     "num_process": 0,
-    # A killed worker process would make doit wait for ever; the work is in processes of its own anyway.
+    # A killed worker process would make doit wait for ever; the work is in processes of its own
+    # anyway.
     "par_type": "thread",
     "verbosity": 0,
 }
@@ -57,12 +59,16 @@ def task_factory() -> Iterator[dict[str, Any]]:
 
 def tasks_of(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
     """doit's tasks of any pipeline."""
-    tolerate(sys.stdout)  # `doit list` prints help lines itself, on whatever encoding the stream has
+    tolerate(
+        sys.stdout
+    )  # `doit list` prints help lines itself, on whatever encoding the stream has
     yield from doit_tasks_of(session_of(pipeline))
 
 
 def _prefer_installed(folder: str) -> None:
-    """doit puts the repository's folder first; its own `yaml.py` must not stand in for the one installed."""
+    """doit puts the repository's folder first; its own `yaml.py` must not stand in for the one
+    installed.
+    """
     if folder in sys.path:
         sys.path[:] = [*(path for path in sys.path if path != folder), folder]
 
@@ -79,7 +85,9 @@ def _pipeline() -> Pipeline:
 
 
 def _listed(root: Path, flags: Mapping[str, str]) -> Pipeline:
-    """The pipeline for `doit list`: of the cards as kept, where they are those of the packs as they are now."""
+    """The pipeline for `doit list`: of the cards as kept, where they are those of the packs as they
+    are now.
+    """
     ground = card_cache.ground_of(root, user_config_file(), flags, os.environ)
     cards = card_cache.load_cards(root, ground)
     if cards is None:
@@ -90,8 +98,12 @@ def _listed(root: Path, flags: Mapping[str, str]) -> Pipeline:
 
 
 def _still(root: Path, flags: Mapping[str, str]) -> Pipeline | None:
-    """The pipeline of packs that are as they were when nothing had to be done; None where they are not."""
-    known = standstill.load(root, card_cache.ground_of(root, user_config_file(), flags, os.environ), os.environ)
+    """The pipeline of packs that are as they were when nothing had to be done; None where they are
+    not.
+    """
+    known = standstill.load(
+        root, card_cache.ground_of(root, user_config_file(), flags, os.environ), os.environ
+    )
     if known is None:
         return None
     from factory.adapters.clock import SystemClock

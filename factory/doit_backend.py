@@ -167,7 +167,8 @@ class DurableSqliteDB:
             # A row that is not UTF-8 must be an empty record, not an exception of the driver.
             connection.text_factory = bytes
             connection.execute("pragma journal_mode = wal")
-            # In WAL mode NORMAL survives the death of the process; a power cut may cost the last tasks, which is time.
+            # In WAL mode NORMAL survives the death of the process; a power cut may cost the last
+            # tasks, which is time.
             connection.execute("pragma synchronous = normal")
             connection.execute(_SCHEMA)
         except sqlite3.Error:
@@ -181,7 +182,9 @@ class DurableSqliteDB:
             self._connection = None
 
     def _give_up(self, error: Exception) -> None:
-        """After an error: put a damaged file out of the way; leave a file that is merely out of reach alone."""
+        """After an error: put a damaged file out of the way; leave a file that is merely out of
+        reach alone.
+        """
         if _is_out_of_reach(error) or not self._set_aside():
             self.problem = f"{self.name} could not be used ({error})"
 
@@ -197,7 +200,9 @@ class DurableSqliteDB:
 
 
 def _is_record(record: object) -> bool:
-    """Whether doit can read this: it iterates the list of dependencies and asks the values for names, unchecked."""
+    """Whether doit can read this: it iterates the list of dependencies and asks the values for
+    names, unchecked.
+    """
     if not isinstance(record, dict):
         return False
     dependencies = record.get("deps:") or []

@@ -1,4 +1,5 @@
-"""What single commands need besides the pipeline: contracts, the first files, the examination, a branch.
+"""What single commands need besides the pipeline: contracts, the first files, the examination, a
+branch.
 
 Wiring like `factory.wiring`: builds what is needed and hands it over; decides nothing.
 """
@@ -47,18 +48,26 @@ def judge_contracts(start: Path, only: tuple[str, ...] = ()) -> contract.Judged:
     config, findings = load_config(root, {})
     schemas = stale_schemas(root) if not only else ()
     redactor = redactor_for(os.environ)
-    return contract.judge_contracts(UserWorkTree(root), config, (*findings, *schemas), only, redactor)
+    return contract.judge_contracts(
+        UserWorkTree(root), config, (*findings, *schemas), only, redactor
+    )
 
 
-def configuration_here(start: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...], str]:
-    """The configuration in force, what is wrong with it, and the user's own file. Raises Refusal."""
+def configuration_here(
+    start: Path, flags: Mapping[str, str]
+) -> tuple[Config, tuple[Finding, ...], str]:
+    """The configuration in force, what is wrong with it, and the user's own file. Raises
+    Refusal.
+    """
     config, findings = load_config(repository.root_of(start), flags)
     return config, findings, str(user_config_file())
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What `init` came to: also whether there is a commit to run from, and whether dodo.py makes our tasks."""
+    """What `init` came to: also whether there is a commit to run from, and whether dodo.py makes
+    our tasks.
+    """
 
     begun: init.Begun
     has_commit: bool
@@ -76,14 +85,22 @@ def begin(start: Path) -> Start:
     def ignored(paths: Iterable[str]) -> frozenset[str]:
         return _ignored_in_base(found, tuple(paths)) if found is not None else frozenset()
 
-    begun = init.begin(WorkTreeGround(root), templates.read_templates("init"), config.packs_folder, ignored)
+    begun = init.begin(
+        WorkTreeGround(root), templates.read_templates("init"), config.packs_folder, ignored
+    )
     has_tasks = b"factory.dodo" in (UserWorkTree(root).read("dodo.py") or b"")
-    hidden = repository.ignored_below(found, config.packs_folder) if found is not None else frozenset()
-    return Start(begun, found is not None, has_tasks, init.judge_hidden(begun, hidden, config.packs_folder))
+    hidden = (
+        repository.ignored_below(found, config.packs_folder) if found is not None else frozenset()
+    )
+    return Start(
+        begun, found is not None, has_tasks, init.judge_hidden(begun, hidden, config.packs_folder)
+    )
 
 
 def _repository_or_none(start: Path) -> Repository | None:
-    """The repository with its commit; None where it has none yet. Raises Refusal for anything else."""
+    """The repository with its commit; None where it has none yet. Raises Refusal for anything
+    else.
+    """
     try:
         return repository.discover(start, "HEAD")
     except Refusal as refusal:
@@ -94,7 +111,10 @@ def _repository_or_none(start: Path) -> Repository | None:
 
 def _ignored_in_base(found: Repository, paths: tuple[str, ...]) -> frozenset[str]:
     """Which paths the base commit's rules ignore: those decide what a pack's change may hold."""
-    with tempfile.TemporaryDirectory(prefix="factory-init-") as folder, GitObjects(found, Path(folder)) as objects:
+    with (
+        tempfile.TemporaryDirectory(prefix="factory-init-") as folder,
+        GitObjects(found, Path(folder)) as objects,
+    ):
         return objects.ignored(objects.tree_of(found.commit), paths)
 
 
@@ -103,7 +123,9 @@ def new_pack(start: Path, name: str, domain: str) -> init.Begun:
     root = repository.root_of(start)
     config, findings = load_config(root, {})
     _refuse(findings)
-    return init.new_pack(WorkTreeGround(root), templates.read_templates("pack"), config.packs_folder, name, domain)
+    return init.new_pack(
+        WorkTreeGround(root), templates.read_templates("pack"), config.packs_folder, name, domain
+    )
 
 
 def _refuse(findings: Iterable[Finding]) -> None:
@@ -130,22 +152,30 @@ def check_up(start: Path) -> doctor.Checkup:
     finally:
         here.sandbox.close()
     held = tuple(sentence for sentence in here.locks.holders())
-    facts = host_facts.gather(here.store.root, held, here.store.names("worktrees"), user_config_file())
+    facts = host_facts.gather(
+        here.store.root, held, here.store.names("worktrees"), user_config_file()
+    )
     return doctor.check_up(facts, here.config, enforcement, str(here.repository.root), ())
 
 
 def _check_up_elsewhere(refused: tuple[Finding, ...]) -> doctor.Checkup:
-    """As above where no repository could be opened: what is needed lives in a folder that goes away again."""
+    """As above where no repository could be opened: what is needed lives in a folder that goes away
+    again.
+    """
     config = _user_config()
     with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
         state = Path(folder)
         enforcement, more = _measure_in(state, config)
         facts = host_facts.gather(Path(folder).parent, (), (), user_config_file())
-    return doctor.check_up(facts, config, enforcement, "", (*refused, *(f for f in more if f not in refused)))
+    return doctor.check_up(
+        facts, config, enforcement, "", (*refused, *(f for f in more if f not in refused))
+    )
 
 
 def backends_here() -> tuple[tuple[str, Enforcement], ...]:
-    """What each backend would give on this host, best first, each measured by itself with the user's settings."""
+    """What each backend would give on this host, best first, each measured by itself with the
+    user's settings.
+    """
     measured = []
     for backend in (each for each in Backend if each is not Backend.AUTO):
         config = replace(_user_config(), backend=backend, isolation=IsolationMode.AUTO)
@@ -163,7 +193,9 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
         objects = GitObjects(nowhere, state / "git")
         views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
         sandbox = sandbox_here(
-            views, objects, SandboxSetting(state, config.isolation, config.python, backend=config.backend)
+            views,
+            objects,
+            SandboxSetting(state, config.isolation, config.python, backend=config.backend),
         )
         try:
             return sandbox.measure(network=True), ()
@@ -182,7 +214,9 @@ def _user_config() -> Config:
 
 @dataclass(frozen=True, slots=True)
 class KeyRoom:
-    """This user's keys, and the repository they are asked for in; None outside one that has a commit."""
+    """This user's keys, and the repository they are asked for in; None outside one that has a
+    commit.
+    """
 
     keys: Keys
     site: Site | None
@@ -195,7 +229,9 @@ class KeyRoom:
 
 
 def key_room(start: Path) -> KeyRoom:
-    """Keys as seen from a folder, in a repository or outside one. Raises Refusal for a broken configuration."""
+    """Keys as seen from a folder, in a repository or outside one. Raises Refusal for a broken
+    configuration.
+    """
     try:
         found = site(start, {})
     except Refusal as refusal:
@@ -218,7 +254,9 @@ def pin_key(start: Path, key: PublicKey) -> key_phase.Trusted:
 
 
 def read_file(start: Path, word: str, most: int = 1 << 20) -> bytes | None:
-    """The first bytes of a file that a person named, seen from `start`; None where there is no plain file."""
+    """The first bytes of a file that a person named, seen from `start`; None where there is no
+    plain file.
+    """
     place = start / word
     try:
         with open(place, "rb") as stream:
@@ -229,7 +267,9 @@ def read_file(start: Path, word: str, most: int = 1 << 20) -> bytes | None:
 
 @contextlib.contextmanager
 def visiting(start: Path, flags: Mapping[str, str]) -> Iterator[tuple[RepositoryPipeline, str]]:
-    """A pipeline of whose objects nothing stays, and a name for a stage of its own. Raises Refusal."""
+    """A pipeline of whose objects nothing stays, and a name for a stage of its own. Raises
+    Refusal.
+    """
     name = f"shell-{os.getpid()}-{secrets.token_hex(4)}"
     made = pipeline(start, flags, apart=name)
     try:
@@ -242,7 +282,9 @@ def visiting(start: Path, flags: Mapping[str, str]) -> Iterator[tuple[Repository
 
 
 def terminal_here() -> str | None:
-    """The kind of terminal that a session at ours would tell programs of; None where there is none to work at."""
+    """The kind of terminal that a session at ours would tell programs of; None where there is none
+    to work at.
+    """
     try:
         from factory.adapters.sandbox import person
     except ImportError:  # a platform that has other terminals
@@ -251,7 +293,9 @@ def terminal_here() -> str | None:
 
 
 def converse(stage: Stage, command: CommandSpec) -> CommandOutcome:
-    """Let the person at our terminal work in a stage. Raises Refusal where it has no terminal of its own."""
+    """Let the person at our terminal work in a stage. Raises Refusal where it has no terminal of
+    its own.
+    """
     from factory.adapters.sandbox.person import seated  # POSIX only
 
     if not isinstance(stage, Conversing):

@@ -1,6 +1,7 @@
 """What looks over all runs of a repository: evidence index, review, replay, garbage collection.
 
-Wiring like `factory.wiring`, which may use it: builds what is needed and hands it over; decides nothing.
+Wiring like `factory.wiring`, which may use it: builds what is needed and hands it over; decides
+nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ _OUR_SCHEMA = b'"$id": "urn:codex-orchestrator:schema:'
 
 
 def make_index(site: Site, full: bool = False) -> Made:
-    """Make the evidence index. Raises Refusal LEDGER_BROKEN, EVIDENCE_UNREADABLE, DISK_UNWRITABLE."""
+    """Make the evidence index. Raises Refusal LEDGER_BROKEN, EVIDENCE_UNREADABLE,
+    DISK_UNWRITABLE.
+    """
     return evidence_index.make_index(site.store, site.ledger, RunInventory(site.store.root), full)
 
 
@@ -50,15 +53,23 @@ def replay(site: Site, run_id: str, until: int) -> Rebuilt:
 
 def make_review(site: Site, mode: Mode, config_findings: tuple[Finding, ...]) -> ReviewReport:
     """Review the repository as it stands. Raises Refusal DISK_UNWRITABLE."""
-    catalogue = read_catalogue(site.work_tree, site.config.packs_folder, site.config.ceilings, site.redactor)
-    where = review.Reviewed(catalogue, site.work_tree, site.store, site.ledger, RunInventory(site.store.root))
+    catalogue = read_catalogue(
+        site.work_tree, site.config.packs_folder, site.config.ceilings, site.redactor
+    )
+    where = review.Reviewed(
+        catalogue, site.work_tree, site.store, site.ledger, RunInventory(site.store.root)
+    )
     return review.review(mode, where, _surroundings(site, config_findings))
 
 
 def _surroundings(site: Site, config_findings: tuple[Finding, ...]) -> review.Surroundings:
     root = site.repository.root
     names = WorkTreeGround(root).names(FOLDER)
-    contents = ((f"{FOLDER}/{name}", site.work_tree.read(f"{FOLDER}/{name}")) for name in names if is_workflow(name))
+    contents = (
+        (f"{FOLDER}/{name}", site.work_tree.read(f"{FOLDER}/{name}"))
+        for name in names
+        if is_workflow(name)
+    )
     return review.Surroundings(
         commit=site.repository.commit,
         config_findings=config_findings,
@@ -73,7 +84,11 @@ def our_schemas(root: Path) -> tuple[Path, ...]:
     """Files of the schemas folder, where one of them is ours; else none."""
     folder = root / SCHEMAS_FOLDER
     written = sorted(folder.glob("*.schema.json")) if folder.is_dir() else []
-    return tuple(written) if any(_OUR_SCHEMA in path.read_bytes() for path in written if path.is_file()) else ()
+    return (
+        tuple(written)
+        if any(_OUR_SCHEMA in path.read_bytes() for path in written if path.is_file())
+        else ()
+    )
 
 
 def stale_schemas(root: Path) -> tuple[Finding, ...]:
@@ -86,7 +101,9 @@ def stale_schemas(root: Path) -> tuple[Finding, ...]:
 
 
 def plan_gc(site: Site, keep: int, exported: Path | None) -> gc.Collection:
-    """What could be removed. The run lock is held. Raises Refusal, UsageError for a folder that cannot hold copies."""
+    """What could be removed. The run lock is held. Raises Refusal, UsageError for a folder that
+    cannot hold copies.
+    """
     exports = ExportedRuns(site.store.root, exported) if exported is not None else None
     return gc.plan(site, site.refs, keep, exports)
 
@@ -94,7 +111,9 @@ def plan_gc(site: Site, keep: int, exported: Path | None) -> gc.Collection:
 def collect_garbage(
     site: Site, keep: int, exported: Path | None, tell: Callable[[gc.Removal], None] | None
 ) -> gc.Collection:
-    """Plan, and with `tell` remove, under the run lock. Raises Refusal LOCKED and as the phase does, UsageError."""
+    """Plan, and with `tell` remove, under the run lock. Raises Refusal LOCKED and as the phase
+    does, UsageError.
+    """
     with site.locks.hold("run"):
         site.locks.announce("run", "collecting garbage")
         settle_trash(site)
@@ -105,7 +124,9 @@ def collect_garbage(
 
 
 def clean_caches(site: Site, tell: Callable[[gc.Removal], None], dry: bool) -> None:
-    """Remove the caches, or with `dry` only tell, under the run lock. Raises Refusal LOCKED and as the phase does."""
+    """Remove the caches, or with `dry` only tell, under the run lock. Raises Refusal LOCKED and as
+    the phase does.
+    """
     with site.locks.hold("run"):
         site.locks.announce("run", "removing caches")
         planned = gc.caches(site)
@@ -119,14 +140,18 @@ def clean_caches(site: Site, tell: Callable[[gc.Removal], None], dry: bool) -> N
 def after_run(
     site: Site, environ: Mapping[str, str], config_findings: Callable[[], tuple[Finding, ...]]
 ) -> Callable[[str], tuple[str, ...]]:
-    """What is done when a run was settled, by the opt-in flags: lines to tell. The run lock is held.
+    """What is done when a run was settled, by the opt-in flags: lines to tell. The run lock is
+    held.
 
     Nothing of it can change the run's verdict: what fails is told in its line.
     """
 
     def write_index(_run_id: str) -> str:
         made = make_index(site)
-        return f"Index     {counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')}, {made.sha256[:12]}"
+        return (
+            f"Index     {counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')},"
+            f" {made.sha256[:12]}"
+        )
 
     def collect_review(run_id: str) -> str:
         made = make_review(site, Mode.ADVISORY, config_findings())

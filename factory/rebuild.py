@@ -1,9 +1,10 @@
-"""`verify --rebuild`: a run's packs made again from its base commit, in a scratch folder, and compared byte for byte.
+"""`verify --rebuild`: a run's packs made again from its base commit, in a scratch folder, and
+compared byte for byte.
 
 Rule: the packs are taken from the base commit, never from the work tree, and the run itself is not
 touched. Another action than the run's (another tool, another environment) is no reproduction and no
-difference: it is told as not checkable. Wiring like `factory.wiring`; writes one signed statement of
-the outcome beside the runs, where there is a key.
+difference: it is told as not checkable. Wiring like `factory.wiring`; writes one signed statement
+of the outcome beside the runs, where there is a key.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """One pack made again: `what` says where it differs or why it was not checkable; `diff` is for reading."""
+    """One pack made again: `what` says where it differs or why it was not checkable; `diff` is for
+    reading.
+    """
 
     pack: str
     outcome: Outcome
@@ -64,7 +67,9 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilding:
-    """A whole run made again; `statement` is the signed file ("" where nobody could sign), `signer` who did."""
+    """A whole run made again; `statement` is the signed file ("" where nobody could sign), `signer`
+    who did.
+    """
 
     packs: tuple[Rebuilt, ...]
     statement: str = ""
@@ -79,7 +84,10 @@ def rebuild(start: Path, run: Path) -> Rebuilding:
     packs = tuple(line.pack for line in status.packs if line.bundle_sha256)
     wiring.prepare_state(found.root / STATE_FOLDER)
     if not status.packs_committed:
-        told = tuple(_unchecked(pack, "the packs of that run were not those of its base commit") for pack in packs)
+        told = tuple(
+            _unchecked(pack, "the packs of that run were not those of its base commit")
+            for pack in packs
+        )
         return _stated(found, status, evidence, told)
     try:
         with _scratch(found, status.base_commit) as place:
@@ -96,7 +104,8 @@ class Absent(Exception):
 
 @contextlib.contextmanager
 def _scratch(found: Repository, commit: str) -> Iterator[Path]:
-    """A repository of its own that borrows the objects; its work tree holds packs and configuration as committed.
+    """A repository of its own that borrows the objects; its work tree holds packs and configuration
+    as committed.
 
     Raises Absent, Refusal.
     """
@@ -106,14 +115,18 @@ def _scratch(found: Repository, commit: str) -> Iterator[Path]:
             scratch.borrow(found, commit, place)
             _lay_out(found, commit, place)
         except GitError as error:
-            raise Absent(f"the base commit {commit[:12]} is not whole in this repository: {error.said}") from error
+            raise Absent(
+                f"the base commit {commit[:12]} is not whole in this repository: {error.said}"
+            ) from error
         yield place
     finally:
         fs_guard.remove_tree(place)
 
 
 def _lay_out(found: Repository, commit: str, place: Path) -> None:
-    """Write what a plan reads from the work tree: raw bytes, whatever filters the repository declares."""
+    """Write what a plan reads from the work tree: raw bytes, whatever filters the repository
+    declares.
+    """
     private = Path(tempfile.mkdtemp(prefix="objects-", dir=place / ".git"))
     with GitObjects(found, private) as objects:
         tree = objects.tree_of(commit)
@@ -124,10 +137,15 @@ def _lay_out(found: Repository, commit: str, place: Path) -> None:
             _write(objects, place, packs.leaves(f"{config.packs_folder}/"))
 
 
-def _write(objects: GitObjects, place: Path, entries: Iterable[tuple[str, Leaf | Tree | None]]) -> None:
+def _write(
+    objects: GitObjects, place: Path, entries: Iterable[tuple[str, Leaf | Tree | None]]
+) -> None:
     leaves = {path: entry for path, entry in entries if isinstance(entry, Leaf)}
     contents = objects.read(leaf.oid for leaf in leaves.values()) if leaves else {}
-    scratch.put(place, ((path, contents[leaf.oid], leaf.mode == MODE_EXECUTABLE) for path, leaf in leaves.items()))
+    scratch.put(
+        place,
+        ((path, contents[leaf.oid], leaf.mode == MODE_EXECUTABLE) for path, leaf in leaves.items()),
+    )
 
 
 def _again(
@@ -175,7 +193,8 @@ def _why_not(pipeline: RepositoryPipeline, evidence: StateStore, pack: str) -> s
     changes = why_changed(before, now)
     if changes:
         rows = "; ".join(
-            f"{c.part} {c.what} {c.before[:24] or 'absent'} → {c.after[:24] or 'absent'}" for c in changes[:3]
+            f"{c.part} {c.what} {c.before[:24] or 'absent'} → {c.after[:24] or 'absent'}"
+            for c in changes[:3]
         )
         return f"this host would carry out another action: {rows}"
     return ""
@@ -194,10 +213,14 @@ def _compared(pack: str, before: dict[str, bytes], now: dict[str, bytes]) -> Reb
     found = first_divergence(before, now, _SIDES)
     if found is None:
         return Rebuilt(pack, Outcome.SAME)
-    return Rebuilt(pack, Outcome.DIFFERS, f"{pack}/{found.what}", found.file, found.offset, found.diff)
+    return Rebuilt(
+        pack, Outcome.DIFFERS, f"{pack}/{found.what}", found.file, found.offset, found.diff
+    )
 
 
-def _stated(found: Repository, status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ...]) -> Rebuilding:
+def _stated(
+    found: Repository, status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ...]
+) -> Rebuilding:
     """The outcome as a signed statement beside the runs; unsigned, it is only told."""
     keys = user_keys(found.root)
     try:
@@ -213,7 +236,9 @@ def _stated(found: Repository, status: RunStatus, evidence: StateStore, packs: t
     return Rebuilding(packs, f"{STATE_FOLDER}/{path}", signer.key.key_id)
 
 
-def _statement(status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ...]) -> dict[str, object]:
+def _statement(
+    status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ...]
+) -> dict[str, object]:
     return {
         "_type": STATEMENT_TYPE,
         "subject": [
@@ -245,7 +270,9 @@ def _statement(status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ..
 
 
 def _result(packs: tuple[Rebuilt, ...]) -> str:
-    """The outcome of all: one difference decides, and only what was made again wholly is REPRODUCED."""
+    """The outcome of all: one difference decides, and only what was made again wholly is
+    REPRODUCED.
+    """
     outcomes = {one.outcome for one in packs}
     if Outcome.DIFFERS in outcomes:
         return "DIFFERENT"

@@ -67,8 +67,12 @@ class Silent:
 
 
 def user_keys(root: Path | None) -> UserKeys:
-    """This user's signing keys, beside their configuration; none may lie in the repository at `root`, if any."""
-    return UserKeys(user_config_file().parent / "keys", Path(os.path.expanduser("~")), root, os.environ)
+    """This user's signing keys, beside their configuration; none may lie in the repository at
+    `root`, if any.
+    """
+    return UserKeys(
+        user_config_file().parent / "keys", Path(os.path.expanduser("~")), root, os.environ
+    )
 
 
 def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...]]:
@@ -91,12 +95,17 @@ def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Fin
 
 
 def site(
-    start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "", outside: Outside | None = None
+    start: Path,
+    flags: Mapping[str, str],
+    run_id: str = "",
+    apart: str = "",
+    outside: Outside | None = None,
 ) -> Site:
     """Everything that acts on the repository at or above `start`. Raises Refusal.
 
     `apart` names a folder of the state that new objects go to, for those of whom nothing may stay.
-    `outside` is how packs with network reach it; None: as this host does. No setting can be another.
+    `outside` is how packs with network reach it; None: as this host does. No setting can be
+    another.
     """
     found = repository.discover(start, "HEAD")
     config, findings = load_config(found.root, flags)
@@ -113,7 +122,12 @@ def site(
     views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
     unconfined = config.required <= config.accepted_missing
     setting = SandboxSetting(
-        state, config.isolation, config.python, unconfined=unconfined, backend=config.backend, outside=outside
+        state,
+        config.isolation,
+        config.python,
+        unconfined=unconfined,
+        backend=config.backend,
+        outside=outside,
     )
     sandbox = sandbox_here(views, objects, setting)
     return Site(
@@ -130,7 +144,9 @@ def site(
         tools=HostTools(state / "cache", config.python),
         integrator=IntegratorProcess(found, sandbox.integrator_argv),
         keys=user_keys(found.root),
-        environment={name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES},
+        environment={
+            name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES
+        },
         redactor=redactor,
         cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
         tidy=lambda: _tidy(state, views),
@@ -140,12 +156,20 @@ def site(
 
 
 def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:
-    """Raise Refusal SECRET_IN_CONTRACT for a base ref that is a credential: every document names it."""
+    """Raise Refusal SECRET_IN_CONTRACT for a base ref that is a credential: every document names
+    it.
+    """
     kinds = redactor.redact(os.fsencode(config.base_ref)).kinds
     if kinds:
-        message = f"the base ref carries a credential ({', '.join(kinds)}); expected the name of a commit"
+        message = (
+            f"the base ref carries a credential ({', '.join(kinds)}); expected the name of a commit"
+        )
         raise Refusal(
-            Finding("SECRET_IN_CONTRACT", message, "Give that branch another name, and renew the credential.")
+            Finding(
+                "SECRET_IN_CONTRACT",
+                message,
+                "Give that branch another name, and renew the credential.",
+            )
         )
 
 
@@ -173,24 +197,36 @@ def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
     if is_wanted(mode):
         return
     name = place.name if place.name == STATE_FOLDER else f"{STATE_FOLDER}/{place.name}"
-    kind = "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a file"
+    kind = (
+        "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a file"
+    )
     message = f"expected {wanted} at {name}, found {kind}"
-    raise Refusal(Finding("PATH_UNSAFE", message, f"Move {name} away, then run again.", Location(name)))
+    raise Refusal(
+        Finding("PATH_UNSAFE", message, f"Move {name} away, then run again.", Location(name))
+    )
 
 
 def prepare_state(state: Path) -> None:
-    """Make the state folder, ignored by Git from within. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
+    """Make the state folder, ignored by Git from within. Raises Refusal DISK_UNWRITABLE,
+    PATH_UNSAFE.
+    """
     for place in (state, *(state / name for name in _FOLDERS)):
         _expect(place, stat.S_ISDIR, "a folder")
     _expect(state / "ledger.jsonl", stat.S_ISREG, "a plain file")
     fs_guard.make_folder(state / "state")
     rules = state / ".gitignore"
     if not rules.exists():
-        fs_guard.write_atomic(rules, b"# written by the orchestrator: nothing below is committed\n*\n")
+        fs_guard.write_atomic(
+            rules, b"# written by the orchestrator: nothing below is committed\n*\n"
+        )
 
 
-def pipeline(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = "") -> RepositoryPipeline:
-    """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where there can be none."""
+def pipeline(
+    start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = ""
+) -> RepositoryPipeline:
+    """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where
+    there can be none.
+    """
     began, ground = time.time_ns(), ground_here(start, flags)
     built = site(start, flags, run_id, apart)
 
@@ -202,12 +238,18 @@ def pipeline(start: Path, flags: Mapping[str, str], run_id: str = "", apart: str
         )
 
     return RepositoryPipeline(
-        built, Silent(), notes, _after_run(built), lambda rest: _remember(built, began, ground, flags, rest)
+        built,
+        Silent(),
+        notes,
+        _after_run(built),
+        lambda rest: _remember(built, began, ground, flags, rest),
     )
 
 
 def ground_here(root: Path, flags: Mapping[str, str]) -> str:
-    """What decides the cards of the repository at `root`, and whether they hold, apart from files that it tracks."""
+    """What decides the cards of the repository at `root`, and whether they hold, apart from files
+    that it tracks.
+    """
     given = {name: value for name, value in flags.items() if name == "base_ref"}
     return card_cache.ground_of(root, user_config_file(), given, os.environ)
 
@@ -215,18 +257,27 @@ def ground_here(root: Path, flags: Mapping[str, str]) -> str:
 def _remember(built: Site, began: int, ground: str, flags: Mapping[str, str], rest: Rest) -> None:
     """Spare the next process to look at all of it again, where nothing changed since."""
     root, config = built.repository.root, built.config
-    names = (config.base_ref, config.packs_folder, config.python, tuple(rest.tools), rest.environment)
+    names = (
+        config.base_ref,
+        config.packs_folder,
+        config.python,
+        tuple(rest.tools),
+        rest.environment,
+    )
     around = standstill.Around(built.repository, rest.ignored, rest.tools)
     first = standstill.Beginning(began, ground, standstill.Asked(*names), around)
     standstill.store(root, ground_here(root, flags), os.environ, rest, first, built.store.write)
 
 
 def listed_pipeline(root: Path, flags: Mapping[str, str], ground: str) -> RepositoryPipeline:
-    """As `pipeline`, its cards kept for the next listing with the same `ground`. Raises Refusal as it does."""
+    """As `pipeline`, its cards kept for the next listing with the same `ground`. Raises Refusal as
+    it does.
+    """
     made = pipeline(root, flags)
     if made.site.repository.root == root:
         folder = made.site.config.packs_folder
-        # The digest first: packs that change in between are then other packs, never the same ones with other cards.
+        # The digest first: packs that change in between are then other packs, never the same ones
+        # with other cards.
         with contextlib.suppress(OSError):
             packs = card_cache.packs_digest(root, folder)
             card_cache.store_cards(root, ground, folder, packs, made.cards())

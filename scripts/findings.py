@@ -28,7 +28,10 @@ This page is printed by `scripts/findings.py` from `factory/model/finding.py`.
 
 def page() -> str:
     """The whole page."""
-    rows = [f"| `{name}` | {kind.severity.value} | {kind.meaning} |\n" for name, kind in CATALOGUE.items()]
+    rows = [
+        f"| `{name}` | {kind.severity.value} | {kind.meaning} |\n"
+        for name, kind in CATALOGUE.items()
+    ]
     return _HEAD + "".join(rows)
 
 

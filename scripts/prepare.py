@@ -1,4 +1,5 @@
-"""Make the environment `.venv` from the committed lock: called by `./dev`, from the repository's root.
+"""Make the environment `.venv` from the committed lock: called by `./dev`, from the repository's
+root.
 
 Rule: a stage counts once the copies of its files are in `.venv/.dev`, and they are put
 there after it, by one rename. What a killed run leaves behind is gone on with, or made
@@ -62,14 +63,19 @@ class Site:
 
 
 def main(argv: list[str]) -> int:
-    """Prepare the environment of the current folder; `argv` holds its name as the shell spells it."""
+    """Prepare the environment of the current folder; `argv` holds its name as the shell spells
+    it.
+    """
     try:
         prepare(make_site(argv[0]))
     except PrepareError as error:
         say(str(error))
         return EXIT_REFUSED
     except OSError as error:
-        say(f"expected to write the environment, found {error.strerror or error} at {error.filename}; make it writable")
+        say(
+            f"expected to write the environment, found {error.strerror or error} at"
+            f" {error.filename}; make it writable"
+        )
         return EXIT_REFUSED
     except KeyboardInterrupt:
         say("interrupted; call ./dev again to go on")
@@ -78,19 +84,27 @@ def main(argv: list[str]) -> int:
 
 
 def make_site(place: str) -> Site:
-    """Find the folders for the current folder; the wheels' folder is named after the lock's digest."""
+    """Find the folders for the current folder; the wheels' folder is named after the lock's
+    digest.
+    """
     root = Path.cwd()
     digest = hashlib.sha256((root / LOCK).read_bytes()).hexdigest()
-    return Site(root=root, place=place, wheels=cache_folder() / "codex-orchestrator" / "wheels" / digest)
+    return Site(
+        root=root, place=place, wheels=cache_folder() / "codex-orchestrator" / "wheels" / digest
+    )
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME`, or `~/.cache` where it is unset or, against its specification, relative."""
+    """`$XDG_CACHE_HOME`, or `~/.cache` where it is unset or, against its specification,
+    relative.
+    """
     named = os.environ.get("XDG_CACHE_HOME", "")
     try:
         return Path(named) if os.path.isabs(named) else Path.home() / ".cache"
     except RuntimeError as error:
-        raise PrepareError("expected a home folder for the wheels, found none; set XDG_CACHE_HOME") from error
+        raise PrepareError(
+            "expected a home folder for the wheels, found none; set XDG_CACHE_HOME"
+        ) from error
 
 
 def prepare(site: Site) -> None:
@@ -113,7 +127,9 @@ def is_ready(site: Site, compared: tuple[str, ...]) -> bool:
     try:
         if (site.stamp / "place").read_text("utf-8") != site.place + "\n":
             return False
-        if any((site.stamp / name).read_bytes() != (site.root / name).read_bytes() for name in compared):
+        if any(
+            (site.stamp / name).read_bytes() != (site.root / name).read_bytes() for name in compared
+        ):
             return False
         recorded = (site.stamp / "python").read_text("utf-8")
     except FileNotFoundError:
@@ -125,7 +141,9 @@ def ask_version(site: Site) -> str:
     """The version line of the environment's own interpreter; empty when it does not start."""
     try:
         done = subprocess.run(
-            [environment_python(site), "-I", "-c", "import sys; print(sys.version)"], capture_output=True, check=False
+            [environment_python(site), "-I", "-c", "import sys; print(sys.version)"],
+            capture_output=True,
+            check=False,
         )
     except OSError:
         return ""
@@ -133,8 +151,13 @@ def ask_version(site: Site) -> str:
 
 
 def environment_variables(site: Site) -> dict[str, str]:
-    """This process's, with the environment's commands first: the build backend looks for its program there."""
-    return {**os.environ, "PATH": os.pathsep.join((str(site.scripts), os.environ.get("PATH", os.defpath)))}
+    """This process's, with the environment's commands first: the build backend looks for its
+    program there.
+    """
+    return {
+        **os.environ,
+        "PATH": os.pathsep.join((str(site.scripts), os.environ.get("PATH", os.defpath))),
+    }
 
 
 def environment_python(site: Site) -> str:
@@ -168,14 +191,16 @@ def make_environment(site: Site, lock: BinaryIO) -> None:
     """Make an empty environment, in place of an unfinished or outdated one of ours."""
     if site.venv.is_symlink() or (site.venv.exists() and not (site.venv / MARK).exists()):
         raise PrepareError(
-            f"expected {site.venv} to be absent or made by ./dev, found one made by something else; move it away"
+            f"expected {site.venv} to be absent or made by ./dev, found one made by something else;"
+            " move it away"
         )
     say(f"making {site.venv}")
     if site.venv.exists():
         shutil.rmtree(site.venv)
     site.venv.mkdir()
     (site.venv / MARK).touch()
-    # The interpreter by its versioned name: when the system replaces it by another one, ours is seen to be gone.
+    # The interpreter by its versioned name: when the system replaces it by another one, ours is
+    # seen to be gone.
     base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     run_quietly([base, "-I", "-m", "venv", str(site.venv)], "make the environment", site, lock)
 
@@ -198,7 +223,15 @@ def install_project(site: Site, lock: BinaryIO) -> None:
     say("installing the project")
     run_pip(
         [environment_python(site), "-I", "-m", "pip", "--isolated"],
-        ["install", "--no-index", "--no-deps", "--no-build-isolation", "--force-reinstall", "--editable", "."],
+        [
+            "install",
+            "--no-index",
+            "--no-deps",
+            "--no-build-isolation",
+            "--force-reinstall",
+            "--editable",
+            ".",
+        ],
         "install the project",
         site,
         lock,
@@ -216,7 +249,9 @@ def make_ascii(path_file: Path) -> None:
     lines = path_file.read_bytes().decode("utf-8", "surrogateescape").splitlines()
     if all(line.isascii() for line in lines):
         return
-    spelled = [line if line.isascii() else f"import sys; sys.path.append({line!a})" for line in lines]
+    spelled = [
+        line if line.isascii() else f"import sys; sys.path.append({line!a})" for line in lines
+    ]
     path_file.write_text("".join(f"{line}\n" for line in spelled), "ascii")
 
 
@@ -236,7 +271,9 @@ def write_stamp(site: Site, compared: tuple[str, ...]) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[BinaryIO]:
-    """Hold an operating-system lock on `path`; it is free as soon as its holder and its pip are dead."""
+    """Hold an operating-system lock on `path`; it is free as soon as its holder and its pip are
+    dead.
+    """
     with path.open("ab") as opened:
         if not try_lock(opened):
             say("waiting for another ./dev that is preparing the same folder")

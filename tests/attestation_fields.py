@@ -1,7 +1,9 @@
-"""The fields of in-toto and SLSA statements, written down from their specifications, and a checker of them.
+"""The fields of in-toto and SLSA statements, written down from their specifications, and a checker
+of them.
 
-Sources: in-toto Attestation Framework v1 (Statement, ResourceDescriptor, DigestSet), SLSA Provenance v1,
-SLSA Verification Summary v1, in-toto Test Result v0.1. Shares nothing with our own models.
+Sources: in-toto Attestation Framework v1 (Statement, ResourceDescriptor, DigestSet), SLSA
+Provenance v1, SLSA Verification Summary v1, in-toto Test Result v0.1. Shares nothing with our own
+models.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from typing import Any
 
 Check = Callable[[Any], bool]
 _HEX = {"sha256": (64,), "gitCommit": (40, 64), "gitTree": (40, 64), "gitBlob": (40, 64)}
-_LEVELS = {f"SLSA_BUILD_LEVEL_{level}" for level in ("UNEVALUATED", "0", "1", "2", "3")} | {"FAILED"}
+_LEVELS = {f"SLSA_BUILD_LEVEL_{level}" for level in ("UNEVALUATED", "0", "1", "2", "3")} | {
+    "FAILED"
+}
 
 
 def text(value: Any) -> bool:
@@ -33,7 +37,11 @@ def timestamp(value: Any) -> bool:
 
 def digest(value: Any) -> bool:
     def fits(name: str, hexed: Any) -> bool:
-        return isinstance(hexed, str) and len(hexed) in _HEX.get(name, ()) and bool(re.fullmatch("[0-9a-f]+", hexed))
+        return (
+            isinstance(hexed, str)
+            and len(hexed) in _HEX.get(name, ())
+            and bool(re.fullmatch("[0-9a-f]+", hexed))
+        )
 
     return isinstance(value, dict) and bool(value) and all(fits(*item) for item in value.items())
 
@@ -47,12 +55,18 @@ def texts(value: Any) -> bool:
 
 
 def versions(value: Any) -> bool:
-    return isinstance(value, dict) and all(text(one) and text(other) for one, other in value.items())
+    return isinstance(value, dict) and all(
+        text(one) and text(other) for one, other in value.items()
+    )
 
 
 def levels(value: Any) -> bool:
     """Names that start with SLSA_ are those of the specification; others are anybody's."""
-    return texts(value) and bool(value) and all(not one.startswith("SLSA_") or one in _LEVELS for one in value)
+    return (
+        texts(value)
+        and bool(value)
+        and all(not one.startswith("SLSA_") or one in _LEVELS for one in value)
+    )
 
 
 def one_of(*known: str) -> Check:
@@ -86,11 +100,19 @@ PREDICATES: dict[str, Fields] = {
             {
                 "builder": (
                     True,
-                    {"id": (True, uri), "builderDependencies": (False, [DESCRIPTOR]), "version": (False, versions)},
+                    {
+                        "id": (True, uri),
+                        "builderDependencies": (False, [DESCRIPTOR]),
+                        "version": (False, versions),
+                    },
                 ),
                 "metadata": (
                     False,
-                    {"invocationId": (False, text), "startedOn": (False, timestamp), "finishedOn": (False, timestamp)},
+                    {
+                        "invocationId": (False, text),
+                        "startedOn": (False, timestamp),
+                        "finishedOn": (False, timestamp),
+                    },
                 ),
                 "byproducts": (False, [DESCRIPTOR]),
             },
@@ -113,13 +135,18 @@ PREDICATES: dict[str, Fields] = {
         "verificationResult": (True, one_of("PASSED", "FAILED")),
         "verifiedLevels": (True, levels),
         "dependencyLevels": (False, mapping),
-        "slsaVersion": (False, lambda value: text(value) and re.fullmatch(r"\d+\.\d+", value) is not None),
+        "slsaVersion": (
+            False,
+            lambda value: text(value) and re.fullmatch(r"\d+\.\d+", value) is not None,
+        ),
     },
 }
 
 
 def problems(statement: Any) -> list[str]:
-    """What in a statement its specifications do not have so, by place; nothing where it is sound."""
+    """What in a statement its specifications do not have so, by place; nothing where it is
+    sound.
+    """
     kind = statement.get("predicateType") if isinstance(statement, dict) else None
     fields: Fields = {
         "_type": (True, one_of("https://in-toto.io/Statement/v1")),
@@ -130,7 +157,11 @@ def problems(statement: Any) -> list[str]:
     found = list(_against(statement, fields, ""))
     subjects = statement.get("subject", []) if isinstance(statement, dict) else []
     found += ["/subject: expected at least one"] if not subjects else []
-    found += [f"/subject/{at}: expected a digest" for at, one in enumerate(subjects) if "digest" not in one]
+    found += [
+        f"/subject/{at}: expected a digest"
+        for at, one in enumerate(subjects)
+        if "digest" not in one
+    ]
     names = [one.get("name") for one in subjects]
     found += ["/subject: a name stands twice"] if len(names) != len(set(names)) else []
     return found

@@ -1,6 +1,8 @@
-"""What every test here is given: property tests that a slow machine does not fail, and signals that arrive.
+"""What every test here is given: property tests that a slow machine does not fail, and signals that
+arrive.
 
-Where there is no POSIX, a module that is marked `linux` as a whole is not imported: it may import what is not there.
+Where there is no POSIX, a module that is marked `linux` as a whole is not imported: it may import
+what is not there.
 """
 
 from __future__ import annotations
@@ -14,13 +16,14 @@ from hypothesis import settings
 # What runs in this process writes annotations of its own only where a test asks for them.
 os.environ.pop("GITHUB_ACTIONS", None)
 
-# Half of what Hypothesis tries by itself: a run is one of many, and each tries others. `--hypothesis-profile=thorough`
-# tries more.
+# Half of what Hypothesis tries by itself: a run is one of many, and each tries others.
+# `--hypothesis-profile=thorough` tries more.
 settings.register_profile("patient", deadline=None, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("patient")
 
-# A shell, or nohup, starts what runs in its background with these ignored, and all that a test starts would inherit it.
+# A shell, or nohup, starts what runs in its background with these ignored, and all that a test
+# starts would inherit it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 for name in ("SIGQUIT", "SIGHUP"):
     if hasattr(signal, name):

@@ -1,8 +1,10 @@
-"""Commands that a document tells its reader to type, typed; and what it shows, compared with what appears.
+"""Commands that a document tells its reader to type, typed; and what it shows, compared with what
+appears.
 
-Blocks tagged `console` hold `$ ` commands with their output; blocks tagged `sh` hold commands alone. In
-output, numbers and ids stand for any others, a line `…` for any lines. Where a document claims exactness, what is
-counted (lines, files, artifacts, checks, packs) is compared as it is written.
+Blocks tagged `console` hold `$ ` commands with their output; blocks tagged `sh` hold commands
+alone. In output, numbers and ids stand for any others, a line `…` for any lines. Where a document
+claims exactness, what is counted (lines, files, artifacts, checks, packs) is compared as it is
+written.
 """
 
 from __future__ import annotations
@@ -18,12 +20,18 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[1]
-IDENTITY = {f"GIT_{role}_{what}": "a@example.invalid" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+IDENTITY = {
+    f"GIT_{role}_{what}": "a@example.invalid"
+    for role in ("AUTHOR", "COMMITTER")
+    for what in ("NAME", "EMAIL")
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """One command of a document: the heading above it, and its output (None where the document shows none)."""
+    """One command of a document: the heading above it, and its output (None where the document
+    shows none).
+    """
 
     heading: str
     command: str
@@ -38,7 +46,9 @@ def typed(text: str) -> Iterator[Typed]:
         if token.type == "heading_open":
             heading = tokens[index + 1].content
         if token.type == "fence" and token.info.strip() == "sh":
-            yield from (Typed(heading, line, None) for line in token.content.splitlines() if line.strip())
+            yield from (
+                Typed(heading, line, None) for line in token.content.splitlines() if line.strip()
+            )
         if token.type == "fence" and token.info.strip() == "console":
             yield from _with_output(heading, token.content.splitlines())
 
@@ -52,7 +62,11 @@ def _with_output(heading: str, lines: list[str]) -> Iterator[Typed]:
 
 def run(command: str, folder: Path) -> tuple[str, int]:
     """What a person sees who types the command in `folder`, and the exit code."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("FACTORY_", "GIT_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("FACTORY_", "GIT_"))
+    }
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
@@ -67,12 +81,18 @@ def run(command: str, folder: Path) -> tuple[str, int]:
 
 
 # `+531 −0`, `2 files`, `43 artifacts`, and the middle of `| 461 ++++`.
-COUNTED = re.compile(r"[+−][0-9]+|\b[0-9]+(?= (?:artifact|check|file|insertion|pack)s?\b)|(?<=\|) *[0-9]+(?= \+)")
-KEPT = str.maketrans("0123456789", "０１２３４５６７８９")  # digits that `shape` does not take for a number
+COUNTED = re.compile(
+    r"[+−][0-9]+|\b[0-9]+(?= (?:artifact|check|file|insertion|pack)s?\b)|(?<=\|) *[0-9]+(?= \+)"
+)
+KEPT = str.maketrans(
+    "0123456789", "０１２３４５６７８９"
+)  # digits that `shape` does not take for a number
 
 
 def shape(line: str, exact: bool = False) -> str:
-    """A line with every id and number made one, and bars and gaps of any width. Ids of packs stay, and exact counts."""
+    """A line with every id and number made one, and bars and gaps of any width. Ids of packs stay,
+    and exact counts.
+    """
     if exact:
         line = COUNTED.sub(lambda found: found[0].translate(KEPT), line)
     line = re.sub(r"factory_[0-9]{8}_[0-9]{6}_[0-9a-f]{8}_[0-9]{3}", "RUN", line)
@@ -83,7 +103,9 @@ def shape(line: str, exact: bool = False) -> str:
 
 
 def appears(shown: tuple[str, ...], output: str, exact: bool = False) -> bool:
-    """Whether the output has the shown lines, `…` standing for any; with `exact`, what is counted is as shown."""
+    """Whether the output has the shown lines, `…` standing for any; with `exact`, what is counted
+    is as shown.
+    """
     wanted = [".*" if line.strip() == "…" else re.escape(shape(line, exact)) for line in shown]
     expression = "\n".join(wanted).replace("\n.*\n", r"\n(?:.*\n)?")
     found = "\n".join(shape(line, exact) for line in output.splitlines())

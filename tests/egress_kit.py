@@ -1,7 +1,8 @@
 """TLS servers on loopback that stand in for public hosts, and the map that leads there.
 
-The map replaces resolver and dialler, in Python and only there. A name gets a public address, which is judged like
-any other, and the dialler leads that address to a server of ours: no rule of the product is switched off.
+The map replaces resolver and dialler, in Python and only there. A name gets a public address, which
+is judged like any other, and the dialler leads that address to a server of ours: no rule of the
+product is switched off.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ from factory.model.pack import Network
 from factory.ports.egress import Interceptor, Outside, Reach
 
 _DAY = datetime.timedelta(days=1)
-# Public in the eyes of the rules, and nobody here ever sends a byte there: the dialler of these tests leads elsewhere.
+# Public in the eyes of the rules, and nobody here ever sends a byte there: the dialler of these
+# tests leads elsewhere.
 ADDRESSES = tuple(f"9.9.9.{number}" for number in range(1, 250))
 
 
@@ -36,8 +38,12 @@ class Authority:
 
     def __init__(self) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an authority of these tests")])
-        made = self._builder(self._name, self._key.public_key()).add_extension(x509.BasicConstraints(True, None), True)
+        self._name = x509.Name(
+            [x509.NameAttribute(NameOID.COMMON_NAME, "an authority of these tests")]
+        )
+        made = self._builder(self._name, self._key.public_key()).add_extension(
+            x509.BasicConstraints(True, None), True
+        )
         self._certificate = made.sign(self._key, hashes.SHA256())
         self.pem = self._certificate.public_bytes(serialization.Encoding.PEM)
 
@@ -46,11 +52,17 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, hosts[0])])
         names = x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts])
-        made = self._builder(name, key.public_key()).add_extension(names, False).sign(self._key, hashes.SHA256())
+        made = (
+            self._builder(name, key.public_key())
+            .add_extension(names, False)
+            .sign(self._key, hashes.SHA256())
+        )
         place = folder / f"{hosts[0]}.pem"
         place.write_bytes(
             key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
             )
             + made.public_bytes(serialization.Encoding.PEM)
         )
@@ -58,9 +70,13 @@ class Authority:
         context.load_cert_chain(place)
         return context
 
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+    def _builder(
+        self, subject: x509.Name, key: ec.EllipticCurvePublicKey
+    ) -> x509.CertificateBuilder:
         now = datetime.datetime.now(datetime.UTC)
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
+        builder = (
+            x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
+        )
         builder = builder.serial_number(x509.random_serial_number())
         return builder.not_valid_before(now - _DAY).not_valid_after(now + 30 * _DAY)
 
@@ -135,8 +151,12 @@ def https(folder: Path, context: ssl.SSLContext) -> Iterator[int]:
         return _Quiet(*words, directory=str(folder))  # type: ignore[arg-type]
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         thread.start()
         try:
             yield server.server_address[1]
@@ -158,7 +178,9 @@ class Client:
     def ask(self, content: bytes) -> tuple[socket.socket, bytes]:
         """Send something; the connection and the head of the answer."""
         link = self.dial()
-        with contextlib.suppress(ConnectionError):  # who is turned away unheard may be so before it has spoken
+        with contextlib.suppress(
+            ConnectionError
+        ):  # who is turned away unheard may be so before it has spoken
             link.sendall(content)
         return link, head_of(link)
 
@@ -187,12 +209,17 @@ def head_of(link: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def proxy(
-    network: Network, outside: Outside, bounds: Bounds | None = None, interceptor: Interceptor | None = None
+    network: Network,
+    outside: Outside,
+    bounds: Bounds | None = None,
+    interceptor: Interceptor | None = None,
 ) -> Iterator[Client]:
     """A proxy with a listener of this host."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
-    made = EgressProxy(listener, Reach(network, interceptor=interceptor, bounds=bounds or Bounds()), outside)
+    made = EgressProxy(
+        listener, Reach(network, interceptor=interceptor, bounds=bounds or Bounds()), outside
+    )
     try:
         yield Client(made, port)
     finally:

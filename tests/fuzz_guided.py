@@ -1,4 +1,5 @@
-"""The targets of `tests.fuzz_targets` under atheris: libFuzzer, guided by the coverage of our parsers.
+"""The targets of `tests.fuzz_targets` under atheris: libFuzzer, guided by the coverage of our
+parsers.
 
     python -m tests.fuzz_guided SECONDS [TARGET …]    each for so long, one after the other; ends with 1 at a find
     python -m tests.fuzz_guided --one TARGET [OPTION …]    one target, with options of libFuzzer
@@ -29,7 +30,9 @@ def fuzz(name: str, options: list[str]) -> None:
 
 
 def fuzz_each(seconds: int, chosen: list[str]) -> int:
-    """Every target, or the chosen ones, in processes of their own; prints how often each was tried."""
+    """Every target, or the chosen ones, in processes of their own; prints how often each was
+    tried.
+    """
     from tests.fuzz_targets import BY_NAME
 
     tried = 0
@@ -37,9 +40,16 @@ def fuzz_each(seconds: int, chosen: list[str]) -> int:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
             for number, seed in enumerate(BY_NAME[name].seeds):
                 (Path(folder) / f"seed-{number}").write_bytes(seed)
-            bounds = (f"-max_total_time={seconds}", f"-timeout={_SLOWEST}", "-max_len=4096", "-print_final_stats=1")
+            bounds = (
+                f"-max_total_time={seconds}",
+                f"-timeout={_SLOWEST}",
+                "-max_len=4096",
+                "-print_final_stats=1",
+            )
             words = (sys.executable, "-m", "tests.fuzz_guided", "--one", name, folder, *bounds)
-            done = subprocess.run([*words, f"-artifact_prefix={folder}/"], stderr=subprocess.PIPE, text=True)
+            done = subprocess.run(
+                [*words, f"-artifact_prefix={folder}/"], stderr=subprocess.PIPE, text=True
+            )
         units = _UNITS.search(done.stderr)
         if done.returncode or units is None:
             print(done.stderr[-6000:])  # noqa: T201  the find: traceback and input

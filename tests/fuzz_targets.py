@@ -1,8 +1,9 @@
-"""Every parser of the project as a fuzz target: bytes in, an answer or the parser's own refusal out, and nothing else.
+"""Every parser of the project as a fuzz target: bytes in, an answer or the parser's own refusal
+out, and nothing else.
 
-A target raises whatever its parser must not raise, and AssertionError where two readers of one thing see
-it differently, or where what was read is not what would be written. Used by hypothesis in the tests and
-by atheris in the session `fuzz`. Seeds are well-formed: mutations of them come far.
+A target raises whatever its parser must not raise, and AssertionError where two readers of one
+thing see it differently, or where what was read is not what would be written. Used by hypothesis in
+the tests and by atheris in the session `fuzz`. Seeds are well-formed: mutations of them come far.
 """
 
 from __future__ import annotations
@@ -58,15 +59,24 @@ from factory.verify.trees import Entry, format_tree, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "taskpacks/TASK-0105-links"
-TASK = b"id: TASK-0105\ntitle: Links\ntype: web\nscope:\n  allowed_paths: [docs/, '*.md']\nsteps:\n  - run: echo x\n"
+TASK = (
+    b"id: TASK-0105\ntitle: Links\ntype: web\nscope:\n  allowed_paths: [docs/, '*.md']\nsteps:\n  -"
+    b" run: echo x\n"
+)
 ACCEPTANCE = b"tests:\n  commands:\n    - python -m pytest -q\nmust: ['test -f spec.md']\n"
 CONFIG = b'version = 1\n[integration]\noverlap = "merge"\n[network]\nhosts = ["a.example"]\n'
-PROSE = {"spec.md": b"# Links\n\nDead links.\n", "risk.md": b"# Risk\n", "runbook.md": b"# Runbook\n"}
+PROSE = {
+    "spec.md": b"# Links\n\nDead links.\n",
+    "risk.md": b"# Risk\n",
+    "runbook.md": b"# Runbook\n",
+}
 PACK_DEFAULTS = {"task.yml": TASK, "acceptance.yml": ACCEPTANCE, **PROSE}
 EVENT = ledger_chain.format_event(
     ledger_chain.link(
         ledger_chain.Head(),
-        ledger_chain.Entry("pack.finished", "run_1", "", "x", 7, {"a": 1}, {"k": "0" * 40}, 0, {"pack": "P"}),
+        ledger_chain.Entry(
+            "pack.finished", "run_1", "", "x", 7, {"a": 1}, {"k": "0" * 40}, 0, {"pack": "P"}
+        ),
         "2026-11-22T06:16:09.797Z",
     )
 )[:-1]
@@ -80,7 +90,9 @@ HELLO = (
     b"\0\0\0\x0e\0\x0c\0\0\x09a.example"
 )  # fmt: skip
 BLOB = object_id("blob", b"x\n", "sha1")
-TREE = format_tree({b"a": Entry(0o100644, BLOB), b"b": Entry(0o040000, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")})
+TREE = format_tree(
+    {b"a": Entry(0o100644, BLOB), b"b": Entry(0o040000, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")}
+)
 COMMIT = b"tree " + object_id("tree", TREE, "sha1").encode() + b"\n\nx\n"
 TIP = object_id("commit", COMMIT, "sha1")
 OBJECTS = {
@@ -91,12 +103,17 @@ OBJECTS = {
 BUNDLE = format_bundle(TIP, "refs/codex/x", "", OBJECTS, "sha1")
 AFTER = Entry(0o100644, object_id("blob", b"a\nc\n", "sha1"))
 BEFORE = Entry(0o100644, object_id("blob", b"a\nb\n", "sha1"))
-PATCH = b"diff --git a/f b/f\nindex %b..%b 100644\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n" % (
-    BEFORE.oid.encode(),
-    AFTER.oid.encode(),
+PATCH = (
+    b"diff --git a/f b/f\nindex %b..%b 100644\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n"
+    % (
+        BEFORE.oid.encode(),
+        AFTER.oid.encode(),
+    )
 )
 BINARY = b"GIT binary patch\nliteral 2\nJcmXp0\n\nliteral 0\nHcmV?d00001\n\n"
-MANIFEST = form.layout({"files": [{"bytes": 1, "path": "a", "sha256": "0" * 64}], "schema_version": 1, "subject": "x"})
+MANIFEST = form.layout(
+    {"files": [{"bytes": 1, "path": "a", "sha256": "0" * 64}], "schema_version": 1, "subject": "x"}
+)
 
 
 @dataclass(frozen=True)
@@ -132,11 +149,19 @@ def _config(raw: bytes) -> None:
 
 def _environment(raw: bytes) -> None:
     text = raw.decode("utf-8", "replace").replace("\0", "")
-    for name in ("FACTORY_OVERLAP", "FACTORY_PYTHON", "FACTORY_LIMIT_TIMEOUT", "FACTORY_REQUIRED", text):
+    for name in (
+        "FACTORY_OVERLAP",
+        "FACTORY_PYTHON",
+        "FACTORY_LIMIT_TIMEOUT",
+        "FACTORY_REQUIRED",
+        text,
+    ):
         configuration.read(None, None, {name: text}, {})
 
 
-def _round_trip(parse: Callable[[bytes], object], write: Callable[..., bytes]) -> Callable[[bytes], None]:
+def _round_trip(
+    parse: Callable[[bytes], object], write: Callable[..., bytes]
+) -> Callable[[bytes], None]:
     """Only what would be written is accepted."""
 
     def run(raw: bytes) -> None:
@@ -146,7 +171,13 @@ def _round_trip(parse: Callable[[bytes], object], write: Callable[..., bytes]) -
 
 
 def _documents(raw: bytes) -> None:
-    for model in (models.StatusDocument, models.RunStatus, models.Manifest, models.ScopeLock, models.PlanDocument):
+    for model in (
+        models.StatusDocument,
+        models.RunStatus,
+        models.Manifest,
+        models.ScopeLock,
+        models.PlanDocument,
+    ):
         with contextlib.suppress(EvidenceError):
             assert format_document(parse_document(model, raw)) == raw
 
@@ -173,7 +204,9 @@ def _event(raw: bytes) -> None:
 
 
 def _bundle(raw: bytes) -> None:
-    """Two readers of one bundle: what the checker accepts, the validation sees as the same objects."""
+    """Two readers of one bundle: what the checker accepts, the validation sees as the same
+    objects.
+    """
     theirs = own = None
     with contextlib.suppress(BundleError):
         theirs = parse_bundle(raw, "sha1")
@@ -276,11 +309,27 @@ def _workflow(raw: bytes) -> None:
     workflows.judge_permissions(".github/workflows/x.yml", raw)
 
 
-WORKFLOW = b"on: push\njobs:\n  a:\n    permissions: {}\n    steps:\n      - uses: a/b@" + b"0" * 40 + b"\n"
+WORKFLOW = (
+    b"on: push\njobs:\n  a:\n    permissions: {}\n    steps:\n      - uses: a/b@"
+    + b"0" * 40
+    + b"\n"
+)
 TARGETS = (
-    Target("strict-yaml", strict_yaml.parse, (DocumentError,), (TASK, ACCEPTANCE, b"a: [1, 2.5, {b: |\n  x\n}]")),
-    Target("strict-toml", strict_toml.parse, (DocumentError,), (CONFIG, b'a.b = [1, 2]\n[[c]]\nd = """x"""\n')),
-    Target("strict-json", _json, (DocumentError,), (MANIFEST, EVENT, b'{"a":[1.5e3,"\\u00e9",null]}')),
+    Target(
+        "strict-yaml",
+        strict_yaml.parse,
+        (DocumentError,),
+        (TASK, ACCEPTANCE, b"a: [1, 2.5, {b: |\n  x\n}]"),
+    ),
+    Target(
+        "strict-toml",
+        strict_toml.parse,
+        (DocumentError,),
+        (CONFIG, b'a.b = [1, 2]\n[[c]]\nd = """x"""\n'),
+    ),
+    Target(
+        "strict-json", _json, (DocumentError,), (MANIFEST, EVENT, b'{"a":[1.5e3,"\\u00e9",null]}')
+    ),
     Target("task", _pack("task.yml"), (), (TASK,)),
     Target("acceptance", _pack("acceptance.yml"), (), (ACCEPTANCE,)),
     Target("prose", _pack("spec.md"), (), tuple(PROSE.values())),
@@ -291,9 +340,21 @@ TARGETS = (
     Target("documents-again", _shapes, (), (MANIFEST,)),
     Target("index", index.parse_index, (EvidenceError,), (b'{"runs":[],"schema_version":1}\n',)),
     Target("event", _event, (), (EVENT,)),
-    Target("note", _round_trip(signed_note.parse_note, signed_note.format_note), (NoteError,), (NOTE,)),
-    Target("checkpoint", _round_trip(checkpoint.parse_kept, checkpoint.format_kept), (NoteError,), (KEPT, NOTE)),
-    Target("proof", _round_trip(checkpoint.parse_proof, checkpoint.format_proof), (NoteError,), (PROOF,)),
+    Target(
+        "note", _round_trip(signed_note.parse_note, signed_note.format_note), (NoteError,), (NOTE,)
+    ),
+    Target(
+        "checkpoint",
+        _round_trip(checkpoint.parse_kept, checkpoint.format_kept),
+        (NoteError,),
+        (KEPT, NOTE),
+    ),
+    Target(
+        "proof",
+        _round_trip(checkpoint.parse_proof, checkpoint.format_proof),
+        (NoteError,),
+        (PROOF,),
+    ),
     Target("notes-again", _notes, (), (KEPT, NOTE, PROOF, ENVELOPE)),
     Target(
         "envelopes",
@@ -316,7 +377,10 @@ TARGETS = (
     Target("scope", _scope, (), (b"docs/**/*.md\ndocs/a/b.md", b"a?*/\nab/c")),
     Target("path", _path, (), (b"docs/a.md", b"con.txt", "é/\u200b.git".encode(), b"..\\x:\xff")),
     Target(
-        "connect", egress.target_of, (egress.Refusal,), (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n",)
+        "connect",
+        egress.target_of,
+        (egress.Refusal,),
+        (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n",),
     ),
     Target("client-hello", server_name, (egress.Refusal,), (HELLO,)),
     Target("lock-holder", _lock_holder, (), (b'{"pid": 1, "since": "x", "what": "y"}',)),
@@ -328,6 +392,11 @@ TARGETS = (
     ),
     Target("workflow", _workflow, (), (WORKFLOW,)),
     Target("log", normalize_artifacts.normalize_log, (), (b"/tmp/x 12:00:01 1.5s\r\n\x1b[31m",)),
-    Target("terminal", lambda raw: sanitize(raw.decode("utf-8", "surrogateescape")), (), (b"\x1b]0;x\x07",)),
+    Target(
+        "terminal",
+        lambda raw: sanitize(raw.decode("utf-8", "surrogateescape")),
+        (),
+        (b"\x1b]0;x\x07",),
+    ),
 )
 BY_NAME = {target.name: target for target in TARGETS}

@@ -25,7 +25,11 @@ ENVIRONMENT = {
 
 
 def git(
-    cwd: Path, *words: str, stdin: bytes = b"", ok: bool = True, variables: Mapping[str, str] | None = None
+    cwd: Path,
+    *words: str,
+    stdin: bytes = b"",
+    ok: bool = True,
+    variables: Mapping[str, str] | None = None,
 ) -> bytes:
     """Stock Git's answer; with `ok` its exit code must be 0."""
     ended = subprocess.run(
@@ -51,12 +55,18 @@ class World:
         git(self.root, "init", "-q", "-b", "main", "--object-format", hash_name)
 
     def git(
-        self, *words: str, stdin: bytes = b"", ok: bool = True, variables: Mapping[str, str] | None = None
+        self,
+        *words: str,
+        stdin: bytes = b"",
+        ok: bool = True,
+        variables: Mapping[str, str] | None = None,
     ) -> bytes:
         return git(self.root, *words, stdin=stdin, ok=ok, variables=variables)
 
     def write(self, files: Mapping[str, str | bytes | None]) -> World:
-        """Lay files down: text or bytes; None removes; text that starts with "-> " is a link, with "#!" executable."""
+        """Lay files down: text or bytes; None removes; text that starts with "-> " is a link, with
+        "#!" executable.
+        """
         for path, content in files.items():
             where = self.root / path
             if content is None:
@@ -96,7 +106,9 @@ def link(objects: GitObjects, target: str) -> Leaf:
 
 
 def files_of(root: Path) -> dict[str, tuple[int, bytes]]:
-    """What stands below a folder: modes as Git sees them, and bytes; the top-level .git left out."""
+    """What stands below a folder: modes as Git sees them, and bytes; the top-level .git left
+    out.
+    """
     found: dict[str, tuple[int, bytes]] = {}
     for path in sorted(root.rglob("*")):
         name = str(path.relative_to(root))
@@ -105,10 +117,15 @@ def files_of(root: Path) -> dict[str, tuple[int, bytes]]:
         if path.is_symlink():
             found[name] = (MODE_LINK, os.fsencode(os.readlink(path)))
         elif path.is_file():
-            found[name] = (MODE_EXECUTABLE if path.stat().st_mode & 0o100 else MODE_FILE, path.read_bytes())
+            found[name] = (
+                MODE_EXECUTABLE if path.stat().st_mode & 0o100 else MODE_FILE,
+                path.read_bytes(),
+            )
     return found
 
 
 def files_in(objects: GitObjects, tree: Tree) -> dict[str, tuple[int, bytes]]:
     """What a tree says should stand there."""
-    return {path: (entry.mode, objects.read([entry.oid])[entry.oid]) for path, entry in tree.leaves()}
+    return {
+        path: (entry.mode, objects.read([entry.oid])[entry.oid]) for path, entry in tree.leaves()
+    }

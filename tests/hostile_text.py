@@ -44,5 +44,6 @@ PIECES = st.sampled_from(
     [*HOSTILE, *"\\`*_[]<>#@|!~&$:.-+=()%^{}'\" \n\t\0\x1b", "www", "GH-1", "://", "0123abc", "1."]
 )
 ANY_TEXT = st.one_of(
-    st.text(st.characters(exclude_categories=()), max_size=40), st.lists(PIECES, max_size=8).map("".join)
+    st.text(st.characters(exclude_categories=()), max_size=40),
+    st.lists(PIECES, max_size=8).map("".join),
 )

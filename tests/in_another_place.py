@@ -1,7 +1,7 @@
 """`python in_another_place.py YEARS WORD…`: the command line, as another person at another time.
 
-As root it becomes an ordinary user, to whom the current repository is given; for anybody else the user stays. The clock
-that the orchestrator reads is YEARS ahead.
+As root it becomes an ordinary user, to whom the current repository is given; for anybody else the
+user stays. The clock that the orchestrator reads is YEARS ahead.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def become_another(repository: Path) -> None:
     for folder in (repository, home):
         subprocess.run(["chown", "-R", f"{ORDINARY_ID}:{ORDINARY_ID}", str(folder)], check=True)
     mask = os.umask(0o022)  # for the folders that lead to what is needed
-    become_ordinary_user(Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[1], repository, home)
+    become_ordinary_user(
+        Path(sys.base_prefix), Path(sys.prefix), Path(__file__).parents[1], repository, home
+    )
     os.umask(mask)
     os.chdir(repository)
 

@@ -1,4 +1,6 @@
-"""The real pipeline of a World in this process, with one of its doors replaced: what doit cannot be told to break."""
+"""The real pipeline of a World in this process, with one of its doors replaced: what doit cannot be
+told to break.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,25 @@ from tests.world import World, environment
 
 
 def site(world: World, outside: Outside | None = None, **doors: Any) -> Site:
-    """Everything that acts on the repository, some doors replaced. Whoever asks closes `sandbox` and `objects`."""
+    """Everything that acts on the repository, some doors replaced. Whoever asks closes `sandbox`
+    and `objects`.
+    """
     with pytest.MonkeyPatch.context() as patched:
         for name in list(os.environ):
             patched.delenv(name)
-        for name, value in environment().items():  # nothing of whoever runs the tests: no keys, no configuration
+        for (
+            name,
+            value,
+        ) in environment().items():  # nothing of whoever runs the tests: no keys, no configuration
             patched.setenv(name, value)
         built = wiring.site(world.root, {}, outside=outside)
     return replace(built, **{name: make(getattr(built, name)) for name, make in doors.items()})
 
 
 def close(built: Site) -> None:
-    """Close a site's sandbox and objects; that a store of objects is closed is no business of its port."""
+    """Close a site's sandbox and objects; that a store of objects is closed is no business of its
+    port.
+    """
     built.sandbox.close()
     close_objects(built)
 
@@ -63,13 +72,17 @@ def oneshot(
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
     pipeline.begin(wiring.Silent())
     results = {card.name: pipeline.execute(card) for card in pipeline.cards()}
-    closing = pipeline.close({name: result.status for name, result in results.items()}, frozenset(results))
+    closing = pipeline.close(
+        {name: result.status for name, result in results.items()}, frozenset(results)
+    )
     close_objects(built)
     return closing.status, results
 
 
 def sealed(files: Files, subject: str) -> Files:
-    """The same files under a manifest that names them: what someone who alters a bundle would write."""
+    """The same files under a manifest that names them: what someone who alters a bundle would
+    write.
+    """
     rest = {path: content for path, content in files.items() if path != "manifest.json"}
     return {**rest, "manifest.json": format_document(manifest_of(subject, rest))}
 
@@ -77,7 +90,11 @@ def sealed(files: Files, subject: str) -> Files:
 def alter(world: World, pack: str, change: Callable[[Files], None], place: str = "bundles") -> None:
     """Change the files of a bundle by hand, and its manifest so that it fits."""
     folder = world.state / place / pack
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
     change(files)
     for path in folder.rglob("*"):
         if path.is_file():

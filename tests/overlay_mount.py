@@ -1,4 +1,6 @@
-"""Real overlay mounts in a namespace that lives as long as a test: layers as the kernel leaves them."""
+"""Real overlay mounts in a namespace that lives as long as a test: layers as the kernel leaves
+them.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,8 @@ from pathlib import Path
 
 from factory.model.layer import LayerKind
 
-# By root the mount believes `trusted.overlay.*`; in a user namespace only `user.overlay.*` is possible.
+# By root the mount believes `trusted.overlay.*`; in a user namespace only `user.overlay.*` is
+# possible.
 KINDS = [LayerKind.USER, *([LayerKind.TRUSTED] if os.geteuid() == 0 else [])]
 _UNSHARE = {LayerKind.USER: ["unshare", "-rm"], LayerKind.TRUSTED: ["unshare", "-m"]}
 
@@ -29,17 +32,31 @@ mount -t overlay none -o "lowerdir={lower},upperdir=u{n},workdir=w{n}$options" m
 
 
 @contextmanager
-def overlays(kind: LayerKind, place: Path, lowers: Sequence[Path], scripts: Sequence[str]) -> Iterator[Path]:
+def overlays(
+    kind: LayerKind, place: Path, lowers: Sequence[Path], scripts: Sequence[str]
+) -> Iterator[Path]:
     """Run each shell script in an overlay of its own over `lowers` (topmost first).
 
-    Yields a folder that shows the namespace: `u0` is the first upper layer, `m0` the merged view, `o0` the output.
+    Yields a folder that shows the namespace: `u0` is the first upper layer, `m0` the merged view,
+    `o0` the output.
     """
     place.mkdir()
     lower = ":".join(f"l{number}" for number in range(len(lowers)))
-    text = _MOUNT + "".join(_ONE.format(n=n, lower=lower, script=script) for n, script in enumerate(scripts))
+    text = _MOUNT + "".join(
+        _ONE.format(n=n, lower=lower, script=script) for n, script in enumerate(scripts)
+    )
     options = ",userxattr" if kind is LayerKind.USER else ""
     process = subprocess.Popen(
-        [*_UNSHARE[kind], "sh", "-c", f"{text}\necho ready\nread end", "sh", str(place), options, *map(str, lowers)],
+        [
+            *_UNSHARE[kind],
+            "sh",
+            "-c",
+            f"{text}\necho ready\nread end",
+            "sh",
+            str(place),
+            options,
+            *map(str, lowers),
+        ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -9,14 +9,28 @@ from factory.core.evidence import sha256
 from factory.core.narrowing import between
 from factory.core.planning import action_key, action_of
 from factory.model.config import Config
-from factory.model.evidence import ActionDocument, AttemptRecord, CheckRecord, ScopeLock, StatusDocument
+from factory.model.evidence import (
+    ActionDocument,
+    AttemptRecord,
+    CheckRecord,
+    ScopeLock,
+    StatusDocument,
+)
 from factory.model.finding import Finding, Location
 from factory.model.pack import Artifacts, Command, CommandKind, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_FILE, Difference, Leaf, Tree, object_id, tree_from_leaves
 
 PROTECTED = ("dodo.py",)
-STEP = Command("step-1", CommandKind.STEP, "build", "make", location=Location("taskpacks/T-1-x/task.yml", 7))
-CHECK = Command("tests-1", CommandKind.TESTS, "tests-1", "run", location=Location("taskpacks/T-1-x/acceptance.yml", 2))
+STEP = Command(
+    "step-1", CommandKind.STEP, "build", "make", location=Location("taskpacks/T-1-x/task.yml", 7)
+)
+CHECK = Command(
+    "tests-1",
+    CommandKind.TESTS,
+    "tests-1",
+    "run",
+    location=Location("taskpacks/T-1-x/acceptance.yml", 2),
+)
 
 
 def pack(**other: object) -> TaskPack:
@@ -73,21 +87,31 @@ def action(of: TaskPack, visible: Tree | None = None) -> ActionDocument:
 
 def ran(command: Command, log: bytes = b"done\n", rc: int = 0) -> LoggedCommand:
     record = CheckRecord(
-        label=command.label, kind=command.kind.value, name=command.name, run=command.run, rc=rc, ended="exited"
+        label=command.label,
+        kind=command.kind.value,
+        name=command.name,
+        run=command.run,
+        rc=rc,
+        ended="exited",
     )
     return LoggedCommand(record, log, truncated=False)
 
 
 def change(before: Mapping[str, str], after: Mapping[str, str], ignored: int = 0) -> Change:
     """The change between two sets of text files, its patch and objects only pretended."""
-    contents = {leaf(text).oid: text.encode() for files in (before, after) for text in files.values()}
+    contents = {
+        leaf(text).oid: text.encode() for files in (before, after) for text in files.values()
+    }
     differences = between(tree(before), tree(after))
     return Change(
         base_tree=tree(before).oid,
         result_tree=tree(after).oid,
         differences=differences,
         patch=b"patch",
-        lines={d.path: (after.get(d.path, "").count("\n"), before.get(d.path, "").count("\n")) for d in differences},
+        lines={
+            d.path: (after.get(d.path, "").count("\n"), before.get(d.path, "").count("\n"))
+            for d in differences
+        },
         contents=contents,
         objects=b"objects",
         ignored=ignored,
@@ -108,7 +132,11 @@ def bundle(
         change=made,
         commands=(ran(STEP), ran(CHECK, rc=rc)),
         findings=findings,
-        attempts=(AttemptRecord(number=1, status="BLOCKED" if rc else "PASS", result_tree=made.result_tree),),
+        attempts=(
+            AttemptRecord(
+                number=1, status="BLOCKED" if rc else "PASS", result_tree=made.result_tree
+            ),
+        ),
         artifacts={f"out/{name}": content for name, content in artifacts.items()},
     )
     lock = scope_lock(of, Config(), PROTECTED)

@@ -1,8 +1,10 @@
-"""A process of its own that makes one name a file, a link, a FIFO and a folder in turn, until it is ended.
+"""A process of its own that makes one name a file, a link, a FIFO and a folder in turn, until it is
+ended.
 
     python tests/racing_writer.py FOLDER SECRET
 
-A thread of the reader would not race: the two would take turns. Prints a line when the first round is over.
+A thread of the reader would not race: the two would take turns. Prints a line when the first round
+is over.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ def main() -> None:
         name.unlink()
         name.mkdir()
         spare.write_bytes(b"inside\n")
-        os.replace(spare, name / "in")  # never empty, as a file is between its making and its first byte
+        os.replace(
+            spare, name / "in"
+        )  # never empty, as a file is between its making and its first byte
         shutil.rmtree(name)
         if not told:
             told = True

@@ -116,19 +116,27 @@ def spoilt(text: str) -> RunView:
             ("REPO_DIRTY", text, "warning", text),
         )
     )
-    met = OverlapRecord(first="TASK-0101", second=text, path=text, other_path=text, hidden=False, resolved=text)
+    met = OverlapRecord(
+        first="TASK-0101", second=text, path=text, other_path=text, hidden=False, resolved=text
+    )
     verdict = status(
         status="FAIL",
         base_ref=text,
         packs=(line("TASK-0101", title=text, domain=text, why=text, status="BLOCKED"), line(text)),
         findings=rows,
-        rechecks=(RecheckRecord(pack=text, label="tests-1", run=text, outcome="broken", rc=1, culprits=(text,)),),
+        rechecks=(
+            RecheckRecord(
+                pack=text, label="tests-1", run=text, outcome="broken", rc=1, culprits=(text,)
+            ),
+        ),
         overlaps=(met,),
         largest_set=(text,),
         smallest_conflict=(text,),
         properties_accepted=("net_isolated",),
     )
     name = f"{text}.tests-1"
-    log = LogRecord(label=name, path=f"LOGS/{name}.log", sha256="5" * 64, bytes=1, truncated=False, rc=1)
+    log = LogRecord(
+        label=name, path=f"LOGS/{name}.log", sha256="5" * 64, bytes=1, truncated=False, rc=1
+    )
     own = bundle("TASK-0101", check("tests-1", text, 1), excerpts={"tests-1": f"{text}\n{text}"})
     return RunView(verdict, changed(text, "a.bin"), {"TASK-0101": own}, LogIndex(logs=(log,)))

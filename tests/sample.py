@@ -1,4 +1,6 @@
-"""A sample of alike cases for every run of the suite; the others are for the night (`nox -s fresh` runs them)."""
+"""A sample of alike cases for every run of the suite; the others are for the night (`nox -s fresh`
+runs them).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,11 @@ import pytest
 
 
 def sample(every_run: Iterable[Any], nightly: Iterable[Any]) -> list[Any]:
-    """Values of one parameter, or tuples of several: the first in every run, the others marked slow."""
-    marked = [pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.slow) for v in nightly]
+    """Values of one parameter, or tuples of several: the first in every run, the others marked
+    slow.
+    """
+    marked = [
+        pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.slow)
+        for v in nightly
+    ]
     return [*every_run, *marked]

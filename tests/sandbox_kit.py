@@ -1,4 +1,6 @@
-"""A sandbox over a tiny tree for tests, without a repository; and how to run tests as an ordinary user."""
+"""A sandbox over a tiny tree for tests, without a repository; and how to run tests as an ordinary
+user.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,12 @@ from factory.ports.sandbox import CommandOutcome, CommandSpec, Stage, View
 
 MIB = 1 << 20
 ORDINARY_ID = 64077
-TEXTS = {"a.txt": "hello\n", "sub/x": "x\n", "sub/deep/y": "y\n", "tool.sh": "#!/bin/sh\necho tool\n"}
+TEXTS = {
+    "a.txt": "hello\n",
+    "sub/x": "x\n",
+    "sub/deep/y": "y\n",
+    "tool.sh": "#!/bin/sh\necho tool\n",
+}
 NOTHING = View(Tree({}), Tree({}))
 BUBBLEWRAPS = tuple(str(found.program) for found in host.candidates())
 SMALL = Limits(timeout=30, processes=32, disk=16 * MIB)
@@ -80,7 +87,9 @@ def sandbox(
     backend: Backend = Backend.FULL,
 ) -> Iterator[tuple[LinuxSandbox, Folder]]:
     views = Folder(root, texts)
-    setting = SandboxSetting(root / "state", mode, python, bubblewrap, outside=outside, backend=backend)
+    setting = SandboxSetting(
+        root / "state", mode, python, bubblewrap, outside=outside, backend=backend
+    )
     blobs: Any = views  # of all objects it stores blobs only: no more is asked of it
     made = LinuxSandbox(views, blobs, setting)
     try:
@@ -99,7 +108,9 @@ def stage(made: LinuxSandbox, limits: Limits = SMALL) -> Iterator[LinuxStage]:
         opened.close()
 
 
-def run(opened: Stage, line: str, timeout: float = 30, output: int = MIB, cwd: str = "") -> CommandOutcome:
+def run(
+    opened: Stage, line: str, timeout: float = 30, output: int = MIB, cwd: str = ""
+) -> CommandOutcome:
     return opened.run(CommandSpec(line, cwd, (), timeout, output))
 
 

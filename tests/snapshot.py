@@ -1,4 +1,6 @@
-"""Plain-text snapshots of what people see. `UPDATE_SNAPSHOTS=1 pytest …` writes them anew, for review as a diff."""
+"""Plain-text snapshots of what people see. `UPDATE_SNAPSHOTS=1 pytest …` writes them anew, for
+review as a diff.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ _REPLACED = (
 
 
 def settled(text: str, **names: str | Path) -> str:
-    """`text` without what differs from run to run; `names` maps a placeholder to the text it stands for."""
+    """`text` without what differs from run to run; `names` maps a placeholder to the text it stands
+    for.
+    """
     for name, value in names.items():
         text = text.replace(str(value), f"<{name}>")
     for pattern, placeholder in _REPLACED:

@@ -1,4 +1,6 @@
-"""Evidence to be tampered with: real runs, as folders in memory, and a forger who recomputes what can be recomputed."""
+"""Evidence to be tampered with: real runs, as folders in memory, and a forger who recomputes what
+can be recomputed.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,14 @@ from pathlib import Path
 from factory.core import report_text
 from factory.core.attestations import enclose, format_digests, format_envelopes
 from factory.core.bundling import manifest_of
-from factory.core.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_kept, format_proof, origin_of
+from factory.core.checkpoint import (
+    Checkpoint,
+    KeptCheckpoint,
+    Proof,
+    format_kept,
+    format_proof,
+    origin_of,
+)
 from factory.core.evidence import format_document, parse_document, sha256
 from factory.core.ledger_chain import Entry, Head, format_event, link
 from factory.core.merkle import Peaks
@@ -19,7 +28,15 @@ from factory.core.report_html import report_html
 from factory.core.report_junit import junit_xml
 from factory.core.report_sarif import results_sarif
 from factory.core.run_view import BundleView, RunView
-from factory.core.statements import BundleEvidence, Made, encode, makings, provenance, summary, test_result
+from factory.core.statements import (
+    BundleEvidence,
+    Made,
+    encode,
+    makings,
+    provenance,
+    summary,
+    test_result,
+)
 from factory.model.evidence import (
     ActionDocument,
     EventDocument,
@@ -46,12 +63,16 @@ from tests.world import World
 Z = "Z_integrator"
 LISTS = ("bundles", "report", "ledger", "files")
 LATER = frozenset(
-    ("RUN_MANIFEST.json", "attestations/attestations.intoto.jsonl", *(f"attestations/{n}.sha256" for n in LISTS))
+    (
+        "RUN_MANIFEST.json",
+        "attestations/attestations.intoto.jsonl",
+        *(f"attestations/{n}.sha256" for n in LISTS),
+    )
 )
 
 
-# Of the documents of a run, a mutation changes one; a document is a function of its bytes, so the others are not
-# read anew each time. A refusal is never remembered.
+# Of the documents of a run, a mutation changes one; a document is a function of its bytes, so the
+# others are not read anew each time. A refusal is never remembered.
 remembered_read = lru_cache(maxsize=4096)(form.read)
 remembered_sha256 = lru_cache(maxsize=4096)(lambda content: hashlib.sha256(content).hexdigest())
 for reading in (hearing, manifests, papers, verify_run_module):
@@ -103,7 +124,9 @@ class Memory:
 def load(root: Path) -> Memory:
     """A run's folder from the disk."""
     folder = open_folder(root)
-    return Memory(root.name, {path: folder.read(path) or b"" for path in folder.sizes}, dict(folder.odd))
+    return Memory(
+        root.name, {path: folder.read(path) or b"" for path in folder.sizes}, dict(folder.odd)
+    )
 
 
 def chain_of(content: bytes, sizes: set[int] = frozenset()) -> Ledger:  # type: ignore[assignment]
@@ -181,7 +204,9 @@ def relisted(run: Memory) -> Memory:
     """The same evidence with every manifest and list recomputed, and nothing else."""
     made = run.copy()
     for pack in packs_of(made):
-        own = {p.removeprefix(f"{pack}/"): c for p, c in made.files.items() if p.startswith(f"{pack}/")}
+        own = {
+            p.removeprefix(f"{pack}/"): c for p, c in made.files.items() if p.startswith(f"{pack}/")
+        }
         own.pop("manifest.json", None)
         made.files[f"{pack}/manifest.json"] = format_document(manifest_of(pack, own))
     _lists(made)
@@ -190,7 +215,9 @@ def relisted(run: Memory) -> Memory:
 
 
 def packs_of(run: Memory) -> list[str]:
-    return sorted(p.partition("/")[0] for p in run.files if p.count("/") == 1 and p.endswith("/manifest.json"))
+    return sorted(
+        p.partition("/")[0] for p in run.files if p.count("/") == 1 and p.endswith("/manifest.json")
+    )
 
 
 def _lists(run: Memory) -> dict[str, dict[str, str]]:
@@ -198,10 +225,15 @@ def _lists(run: Memory) -> dict[str, dict[str, str]]:
     chosen = {
         "bundles": [f"{pack}/manifest.json" for pack in packs_of(run)],
         "report": [f"{Z}/{name}" for name in (*REPORTS, "STATUS.json")],
-        "ledger": [f"attestations/{name}" for name in ("ledger.jsonl", "checkpoint", "finished.tlog-proof")],
+        "ledger": [
+            f"attestations/{name}" for name in ("ledger.jsonl", "checkpoint", "finished.tlog-proof")
+        ],
         "files": list(digests),
     }
-    lists = {name: {path: digests[path] for path in paths if path in digests} for name, paths in chosen.items()}
+    lists = {
+        name: {path: digests[path] for path in paths if path in digests}
+        for name, paths in chosen.items()
+    }
     for name, listed in lists.items():
         run.files[f"attestations/{name}.sha256"] = format_digests(listed)
     return lists
@@ -217,10 +249,11 @@ def _run_manifest(run: Memory) -> None:
 
 
 def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple[Memory, bytes]:
-    """Evidence with files changed, and everything that hangs on them recomputed, unsigned; and its whole ledger.
+    """Evidence with files changed, and everything that hangs on them recomputed, unsigned; and its
+    whole ledger.
 
-    What an attacker with our own code and no key can do. The run must be the only one of its ledger.
-    `status` replaces members of the run's verdict.
+    What an attacker with our own code and no key can do. The run must be the only one of its
+    ledger. `status` replaces members of the run's verdict.
     """
     made = run.copy()
     made.files |= changes
@@ -269,7 +302,9 @@ def _merge(run: Memory) -> None:
     except (KeyError, ValueError):
         return
     entries = tuple(
-        entry.model_copy(update={"sha256": sha256(run.files[entry.path]), "bytes": len(run.files[entry.path])})
+        entry.model_copy(
+            update={"sha256": sha256(run.files[entry.path]), "bytes": len(run.files[entry.path])}
+        )
         for entry in merge.bundles
         if entry.path in run.files
     )
@@ -284,16 +319,29 @@ CODES = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}
 
 def events_of(run: Memory) -> list[EventDocument]:
     """The run's own events."""
-    return [EventDocument.model_validate_json(line) for line in run.files["attestations/ledger.jsonl"].splitlines()]
+    return [
+        EventDocument.model_validate_json(line)
+        for line in run.files["attestations/ledger.jsonl"].splitlines()
+    ]
 
 
-def chained(events: Iterable[EventDocument], start: tuple[EventDocument, ...] = ()) -> list[EventDocument]:
-    """Events in a chain of their own, each with its time and its parent; `start` is chained already."""
+def chained(
+    events: Iterable[EventDocument], start: tuple[EventDocument, ...] = ()
+) -> list[EventDocument]:
+    """Events in a chain of their own, each with its time and its parent; `start` is chained
+    already.
+    """
     head = Head(start[-1].seq, start[-1].event_id) if start else Head()
     made, renamed = list(start), {"": "", **{old.event_id: old.event_id for old in start}}
     for old in events:
         entry = Entry(
-            *(old.event_type, old.run_id, renamed.get(old.parent_event_id, ""), old.actor, old.duration_ms),
+            *(
+                old.event_type,
+                old.run_id,
+                renamed.get(old.parent_event_id, ""),
+                old.actor,
+                old.duration_ms,
+            ),
             *(dict(old.file_counts), dict(old.hashes), old.rc, dict(old.details)),
         )
         event = link(head, entry, old.ts_utc)
@@ -304,7 +352,9 @@ def chained(events: Iterable[EventDocument], start: tuple[EventDocument, ...] = 
 
 
 def retold(run: Memory, told: list[EventDocument]) -> tuple[Memory, bytes]:
-    """The same evidence with a ledger of these events, which end with the run's own; attested anew, unsigned."""
+    """The same evidence with a ledger of these events, which end with the run's own; attested anew,
+    unsigned.
+    """
     made = run.copy()
     _attest(made, parse_document(RunStatus, made.files[f"{Z}/STATUS.json"]), told)
     _run_manifest(made)
@@ -330,9 +380,15 @@ def _told_anew(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocu
 def _of_run(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocument:
     hashes, details, rc = dict(old.hashes), dict(old.details), old.rc
     if old.event_type == "recheck.finished":
-        rows = [row for row in verdict.rechecks if (row.pack, row.label) == (details["pack"], details["label"])]
+        rows = [
+            row
+            for row in verdict.rechecks
+            if (row.pack, row.label) == (details["pack"], details["label"])
+        ]
         rc, details["outcome"] = (rows[0].rc, rows[0].outcome) if rows else (rc, details["outcome"])
-        hashes["log"] = sha256(run.files.get(f"{Z}/LOGS/{details['pack']}.{details['label']}.log", b""))
+        hashes["log"] = sha256(
+            run.files.get(f"{Z}/LOGS/{details['pack']}.{details['label']}.log", b"")
+        )
         return old.model_copy(update={"hashes": hashes, "details": details, "rc": rc})
     hashes["merged_tree"] = verdict.merged_tree
     if old.event_type == "integrate.prepared":
@@ -346,7 +402,13 @@ def _of_run(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocumen
 
 
 def _of_pack(run: Memory, said: StatusDocument, old: EventDocument) -> EventDocument:
-    hashes, details, counts, rc, pack = dict(old.hashes), dict(old.details), dict(old.file_counts), old.rc, said.pack
+    hashes, details, counts, rc, pack = (
+        dict(old.hashes),
+        dict(old.details),
+        dict(old.file_counts),
+        old.rc,
+        said.pack,
+    )
     manifest = sha256(run.files.get(f"{pack}/manifest.json", b""))
     match old.event_type:
         case "pack.started":
@@ -359,13 +421,19 @@ def _of_pack(run: Memory, said: StatusDocument, old: EventDocument) -> EventDocu
             counts |= {"changed": said.files_changed, "artifacts": len(said.artifacts)}
             details["status"], rc = said.attempts[-1].status, CODES[said.attempts[-1].status]
         case "pack.finished":
-            hashes = {"action_key": said.action_key, "result_tree": said.result_tree, "manifest": manifest}
+            hashes = {
+                "action_key": said.action_key,
+                "result_tree": said.result_tree,
+                "manifest": manifest,
+            }
             counts = {"changed": said.files_changed, "artifacts": len(said.artifacts)}
             details["status"], rc = said.status, CODES[said.status]
         case "bundle.validated":
             hashes["manifest"] = manifest
             counts["files"] = sum(path.startswith(f"{pack}/") for path in run.files)
-    return old.model_copy(update={"hashes": hashes, "details": details, "file_counts": counts, "rc": rc})
+    return old.model_copy(
+        update={"hashes": hashes, "details": details, "file_counts": counts, "rc": rc}
+    )
 
 
 def _said(run: Memory, pack: str) -> StatusDocument | None:
@@ -376,15 +444,21 @@ def _said(run: Memory, pack: str) -> StatusDocument | None:
 
 
 def _history(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
-    """A run's copy of its events, checkpoint and proof; `events` are those of the whole ledger up to the run's last."""
+    """A run's copy of its events, checkpoint and proof; `events` are those of the whole ledger up
+    to the run's last.
+    """
     lines = [format_event(event) for event in events]
-    own = (line for line, event in zip(lines, events, strict=True) if event.run_id == verdict.run_id)
+    own = (
+        line for line, event in zip(lines, events, strict=True) if event.run_id == verdict.run_id
+    )
     run.files["attestations/ledger.jsonl"] = b"".join(own)
     before = Peaks().extended(line[:-1] for line in lines[:-1])
     whole = before.extended((lines[-1][:-1],))
     kept = KeptCheckpoint(Checkpoint(origin_of(events[0].event_id), whole.size, whole.root), None)
     run.files["attestations/checkpoint"] = format_kept(kept)
-    run.files["attestations/finished.tlog-proof"] = format_proof(Proof(before.size, before.path_of_next, kept))
+    run.files["attestations/finished.tlog-proof"] = format_proof(
+        Proof(before.size, before.path_of_next, kept)
+    )
 
 
 def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
@@ -398,7 +472,12 @@ def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> Non
         if evidence is not None:
             statements += [provenance(evidence, bundles), test_result(evidence)]
     listed = "attestations/files.sha256"
-    about = {**lists["bundles"], **lists["report"], **lists["ledger"], listed: sha256(run.files[listed])}
+    about = {
+        **lists["bundles"],
+        **lists["report"],
+        **lists["ledger"],
+        listed: sha256(run.files[listed]),
+    }
     policy = sha256(run.files["attestations/policy.json"])
     statements.append(summary(verdict, about, policy, list(statements), events[-1].ts_utc))
     envelopes = (enclose(encode(statement), ()) for statement in statements)
@@ -409,7 +488,11 @@ def _evidence(run: Memory, pack: str, made: Made) -> BundleEvidence | None:
     try:
         return BundleEvidence(
             sha256(run.files[f"{pack}/manifest.json"]),
-            {p.removeprefix(f"{pack}/"): sha256(c) for p, c in run.files.items() if p.startswith(f"{pack}/")},
+            {
+                p.removeprefix(f"{pack}/"): sha256(c)
+                for p, c in run.files.items()
+                if p.startswith(f"{pack}/")
+            },
             parse_document(StatusDocument, run.files[f"{pack}/STATUS.json"]),
             parse_document(ActionDocument, run.files[f"{pack}/ACTION.json"]),
             parse_document(ScopeLock, run.files[f"{pack}/SCOPE_LOCK.json"]),

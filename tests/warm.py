@@ -1,4 +1,5 @@
-"""Real processes of the command line without the wait: a process that has it imported forks one for each start.
+"""Real processes of the command line without the wait: a process that has it imported forks one for
+each start.
 
 Rule: what is started is a process of its own, with its own arguments, folder, environment,
 streams, signals and end. Only the interpreter's start and the imports, the same every time,
@@ -36,7 +37,12 @@ BIN = Path(sys.executable).parent
 EARLY = ("PYTHON", "LC_", "LANG", "COV", "LD_", "MALLOC_", "GLIBC_", "OPENSSL_")
 OWN_MODULES = frozenset({"dodo.py", "noxfile.py"})
 # These do something when they are imported, or run inside a sandbox.
-NOT_AHEAD = ("factory.__main__", "factory.dodo", "factory.templates", "factory.adapters.sandbox.probe_inside")
+NOT_AHEAD = (
+    "factory.__main__",
+    "factory.dodo",
+    "factory.templates",
+    "factory.adapters.sandbox.probe_inside",
+)
 LONGEST = 1 << 20
 KINDS = 2  # of environments: `tests.world`'s and `engine_project`'s
 
@@ -66,18 +72,26 @@ class Made:
 
 
 class Forker:
-    """Processes that fork, one for each set of what is read early, made when first needed. One start at a time."""
+    """Processes that fork, one for each set of what is read early, made when first needed. One
+    start at a time.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: dict[frozenset[tuple[str, str]], Made] = {}
 
-    def run(self, argv: list[str], cwd: Path, environment: dict[str, str], seconds: float) -> Done | None:
-        """What the process came to; None where it has to be started the long way. Raises TimeoutExpired."""
+    def run(
+        self, argv: list[str], cwd: Path, environment: dict[str, str], seconds: float
+    ) -> Done | None:
+        """What the process came to; None where it has to be started the long way. Raises
+        TimeoutExpired.
+        """
         if not is_plain(argv, cwd, environment) or not self._lock.acquire(blocking=False):
             return None
         try:
-            link = self._link({name: value for name, value in environment.items() if name.startswith(EARLY)})
+            link = self._link(
+                {name: value for name, value in environment.items() if name.startswith(EARLY)}
+            )
             return None if link is None else _ask(link, argv, cwd, environment, seconds)
         except BaseException:
             self.close()  # and with it whatever was under way
@@ -132,14 +146,26 @@ def _program_of(argv: list[str]) -> tuple[str, list[str]] | None:
     return None
 
 
-def _ask(link: socket.socket, argv: list[str], cwd: Path, environment: dict[str, str], seconds: float) -> Done:
+def _ask(
+    link: socket.socket, argv: list[str], cwd: Path, environment: dict[str, str], seconds: float
+) -> Done:
     program, words = _program_of(argv) or ("", [])
-    first = str(BIN) if argv[0] != sys.executable else str(cwd)  # of sys.path, as the interpreter would have it
-    request = {"program": program, "words": words, "first": first, "cwd": str(cwd), "environment": environment}
+    first = (
+        str(BIN) if argv[0] != sys.executable else str(cwd)
+    )  # of sys.path, as the interpreter would have it
+    request = {
+        "program": program,
+        "words": words,
+        "first": first,
+        "cwd": str(cwd),
+        "environment": environment,
+    }
     (out, theirs), (err, theirs_too) = os.pipe(), os.pipe()
     try:
         passed = array.array("i", [theirs, theirs_too])
-        link.sendmsg([json.dumps(request).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)])
+        link.sendmsg(
+            [json.dumps(request).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)]
+        )
         os.close(theirs)
         os.close(theirs_too)
         written = _read_all((out, err), argv, seconds)

@@ -62,15 +62,28 @@ class World:
         here = f"taskpacks/{folder}"
         self.write(f"{here}/task.yml", text)
         self.write(
-            f"{here}/acceptance.yml", dedent(acceptance) if acceptance else 'checks: [{name: ok, run: "true"}]\n'
+            f"{here}/acceptance.yml",
+            dedent(acceptance) if acceptance else 'checks: [{name: ok, run: "true"}]\n',
         )
         for name, content in {**PROSE, **files}.items():
             self.write(f"{here}/{name}", content)
 
     def git(self, *words: str, check: bool = True) -> str:
-        identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
+        identity = (
+            "-c",
+            "user.name=A",
+            "-c",
+            "user.email=a@example.org",
+            "-c",
+            "commit.gpgsign=false",
+        )
         done = subprocess.run(
-            ["git", *identity, *words], cwd=self.root, check=check, capture_output=True, text=True, env=environment()
+            ["git", *identity, *words],
+            cwd=self.root,
+            check=check,
+            capture_output=True,
+            text=True,
+            env=environment(),
         )
         return done.stdout
 
@@ -95,7 +108,9 @@ class World:
 
     def last(self) -> Path:
         """Z's folder of the newest run, by the ledger."""
-        started = [event["run_id"] for event in self.events() if event["event_type"] == "run.started"]
+        started = [
+            event["run_id"] for event in self.events() if event["event_type"] == "run.started"
+        ]
         return self.state / "runs" / started[-1] / "Z_integrator"
 
     def status(self) -> dict:
@@ -113,12 +128,20 @@ class World:
 
     def executed(self) -> list[str]:
         """Packs that ran, in order, over all runs."""
-        return [event["details"]["pack"] for event in self.events() if event["event_type"] == "pack.started"]
+        return [
+            event["details"]["pack"]
+            for event in self.events()
+            if event["event_type"] == "pack.started"
+        ]
 
 
 def environment(**extra: str) -> dict[str, str]:
     """A small, constant environment that no configuration of the host reaches."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_") or name == "SYSTEMROOT"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("COVERAGE_") or name == "SYSTEMROOT"
+    }
     return {
         **kept,
         "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
@@ -133,7 +156,9 @@ def environment(**extra: str) -> dict[str, str]:
 
 
 def run(argv: list[str], cwd: Path, **env: str) -> Ended:
-    """Run a program to its end; `factory` and `doit` by way of `tests.warm` where that makes no difference."""
+    """Run a program to its end; `factory` and `doit` by way of `tests.warm` where that makes no
+    difference.
+    """
     warm = FORKER.run(argv, cwd, environment(**env), PATIENCE)
     if warm is not None:
         return Ended(warm.rc, _text(warm.out), _text(warm.err))
@@ -150,4 +175,6 @@ def run(argv: list[str], cwd: Path, **env: str) -> Ended:
 
 
 def _text(written: bytes) -> str:
-    return written.decode().replace("\r\n", "\n").replace("\r", "\n")  # as a pipe in text mode has it
+    return (
+        written.decode().replace("\r\n", "\n").replace("\r", "\n")
+    )  # as a pipe in text mode has it

@@ -1,4 +1,5 @@
-"""The cards of the last full look at a repository, kept for `doit list`, which must not read a contract to print names.
+"""The cards of the last full look at a repository, kept for `doit list`, which must not read a
+contract to print names.
 
 Rule: what is kept is bound to a digest of every byte it was made from (pack files, configuration,
 ignore rules, environment), and it serves listing only: whatever executes, or says that something
@@ -25,24 +26,38 @@ CACHE_FILE = f"{STATE_FOLDER}/cache/cards.json"
 _FORMAT = f"cards 1, {__version__}"
 _GROUND_FILES = ("factory.toml", ".gitignore", ".git/info/exclude")
 _LARGE = 16 * 1024 * 1024  # no file of a pack is read beyond this size
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
-def ground_of(root: Path, user_file: Path, flags: Mapping[str, str], environment: Mapping[str, str]) -> str:
+def ground_of(
+    root: Path, user_file: Path, flags: Mapping[str, str], environment: Mapping[str, str]
+) -> str:
     """Digest of what decides the cards of the repository at `root`, apart from its packs.
 
     `user_file` is the user's own configuration; of the environment only `FACTORY_*` counts.
     """
     digest = hashlib.sha256()
-    settings = sorted((name, value) for name, value in environment.items() if name.startswith("FACTORY_"))
-    _add(digest, repr((_FORMAT, str(root), os.path.lexists(root / ".git"), sorted(flags.items()), settings)))
+    settings = sorted(
+        (name, value) for name, value in environment.items() if name.startswith("FACTORY_")
+    )
+    _add(
+        digest,
+        repr((_FORMAT, str(root), os.path.lexists(root / ".git"), sorted(flags.items()), settings)),
+    )
     for place in (user_file, *(root / name for name in _GROUND_FILES)):
         _add(digest, _content(str(place)))
     return digest.hexdigest()
 
 
 def packs_digest(root: Path, packs_folder: str) -> str:
-    """Digest of every name, kind, mode and byte below the packs folder. Raises OSError where it can't be read."""
+    """Digest of every name, kind, mode and byte below the packs folder. Raises OSError where it
+    can't be read.
+    """
     digest = hashlib.sha256()
     for path, kind, content in _walk(str(root / packs_folder), ""):
         _add(digest, f"{kind} {path}")
@@ -51,7 +66,9 @@ def packs_digest(root: Path, packs_folder: str) -> str:
 
 
 def load_cards(root: Path, ground: str) -> tuple[Card, ...] | None:
-    """The cards kept for exactly this ground and the packs as they are now; None for anything else."""
+    """The cards kept for exactly this ground and the packs as they are now; None for anything
+    else.
+    """
     try:
         head, _, body = (root / CACHE_FILE).read_bytes().partition(b"\n")
         told = json.loads(head)
@@ -65,8 +82,12 @@ def load_cards(root: Path, ground: str) -> tuple[Card, ...] | None:
         return None
 
 
-def store_cards(root: Path, ground: str, packs_folder: str, packs: str, cards: tuple[Card, ...]) -> None:
-    """Keep `cards`, made from the packs of the digest `packs`. A disk that takes nothing costs time later, no more."""
+def store_cards(
+    root: Path, ground: str, packs_folder: str, packs: str, cards: tuple[Card, ...]
+) -> None:
+    """Keep `cards`, made from the packs of the digest `packs`. A disk that takes nothing costs time
+    later, no more.
+    """
     from factory.adapters import fs_guard
     from factory.model.errors import Refusal
 
@@ -84,7 +105,9 @@ def row_of(card: Card) -> tuple[object, ...]:
     return (card.name, card.phase, card.pack, card.help, card.file_dep, card.targets, card.after)
 
 
-def card_of(name: str, phase: str, pack: str, text: str, deps: list[str], made: list[str], after: list[str]) -> Card:
+def card_of(
+    name: str, phase: str, pack: str, text: str, deps: list[str], made: list[str], after: list[str]
+) -> Card:
     """A card from a row. Raises TypeError where it is no such row."""
     values = (name, phase, pack, text, *deps, *made, *after)
     if not all(isinstance(value, str) for value in values):
@@ -94,11 +117,17 @@ def card_of(name: str, phase: str, pack: str, text: str, deps: list[str], made: 
 
 def _is_below(folder: object) -> bool:
     """Whether a packs folder that a file names leads nowhere but below the root."""
-    return isinstance(folder, str) and not os.path.isabs(folder) and ".." not in folder.replace("\\", "/").split("/")
+    return (
+        isinstance(folder, str)
+        and not os.path.isabs(folder)
+        and ".." not in folder.replace("\\", "/").split("/")
+    )
 
 
 def _walk(top: str, prefix: str) -> Iterator[tuple[str, str, bytes]]:
-    """(path below the top, kind and mode, content), in one order; a link, a device or a FIFO is not opened."""
+    """(path below the top, kind and mode, content), in one order; a link, a device or a FIFO is not
+    opened.
+    """
     with os.scandir(top) as entries:
         found = sorted(entries, key=lambda entry: entry.name)
     for entry in found:
@@ -109,12 +138,17 @@ def _walk(top: str, prefix: str) -> Iterator[tuple[str, str, bytes]]:
             continue
         status = entry.stat(follow_symlinks=False)
         plain = stat.S_ISREG(status.st_mode) and status.st_size <= _LARGE
-        kind = f"{stat.S_IFMT(status.st_mode):o} {bool(status.st_mode & stat.S_IXUSR)} {plain or status.st_size}"
+        kind = (
+            f"{stat.S_IFMT(status.st_mode):o} {bool(status.st_mode & stat.S_IXUSR)}"
+            f" {plain or status.st_size}"
+        )
         yield path, kind, _content(entry.path) if plain else b""
 
 
 def _content(path: str) -> bytes:
-    """Bytes of a plain file, after a mark that tells them from those of an absent or unreadable one."""
+    """Bytes of a plain file, after a mark that tells them from those of an absent or unreadable
+    one.
+    """
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:

@@ -1,7 +1,8 @@
-"""Credentials that the user's configuration names: read from a file of theirs or a variable of this process.
+"""Credentials that the user's configuration names: read from a file of theirs or a variable of this
+process.
 
-Rule: a value that others could read, that could not be kept out of evidence, or that is no text of a header is not
-used. Nothing told of one tells its value. Does not know which pack asks.
+Rule: a value that others could read, that could not be kept out of evidence, or that is no text of
+a header is not used. Nothing told of one tells its value. Does not know which pack asks.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Held:
     def known(self) -> tuple[tuple[str, bytes], ...]:
         """Name and value of all that no text may tell."""
         return tuple(
-            (f"the credential for {each.grant.place}", value) for each in self.credentials for value in each.known
+            (f"the credential for {each.grant.place}", value)
+            for each in self.credentials
+            for value in each.known
         )
 
 
@@ -63,7 +66,9 @@ def _credential(grant: Grant, value: bytes) -> Credential:
     _, colon, password = value.partition(b":")
     if not colon or not watchable(password):
         raise _Unfit("expected user:password, its password long enough to be kept out of evidence")
-    return Credential(grant, b"Basic " + base64.b64encode(value), (value, password, base64.b64encode(value)))
+    return Credential(
+        grant, b"Basic " + base64.b64encode(value), (value, password, base64.b64encode(value))
+    )
 
 
 def _value(source: str, environment: Mapping[str, str]) -> bytes:
@@ -73,7 +78,9 @@ def _value(source: str, environment: Mapping[str, str]) -> bytes:
             raise _Unfit(f"the variable {where} is not set")
         return os.fsencode(environment[where])
     try:
-        descriptor = os.open(where, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(
+            where, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
     except OSError as error:
         raise _Unfit(f"{where}: {error.strerror}") from error
     try:

@@ -1,4 +1,5 @@
-"""The one door to cryptography: Ed25519 keys made, read, used (RFC 8032), private keys as PKCS8 PEM (RFC 8410).
+"""The one door to cryptography: Ed25519 keys made, read, used (RFC 8032), private keys as PKCS8 PEM
+(RFC 8410).
 
 Rule: a private key leaves this module only as the bytes of a file to be written; errors never
 quote a key. Does not know where keys are kept.
@@ -44,7 +45,9 @@ class PrivateSigner:
 
 def make_pem() -> bytes:
     """A new private key, as the PEM of its file."""
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    )
 
 
 def parse_private_pem(content: bytes) -> PrivateSigner:

@@ -1,12 +1,13 @@
-"""Start a command in other surroundings: umask, processors, host name, uptime, file system. A small program.
+"""Start a command in other surroundings: umask, processors, host name, uptime, file system. A small
+program.
 
     python elsewhere.py REQUEST TOLD WORD…
 
-REQUEST is JSON; each member may be absent: `umask`, `processors`, `host_name`, `uptime` (seconds), and
-`memory` (`folder`: the current folder, to be seen on a file system in memory that lists it in another order;
-`bytes` that it may need; `back`: a path in it that is copied back at the end). What the kernel allowed is
-written to the file TOLD, one name a line; the rest stays as it was. Ends as the command ends. Stdlib only,
-and nothing of ours. Does not know what the command is.
+REQUEST is JSON; each member may be absent: `umask`, `processors`, `host_name`, `uptime` (seconds),
+and `memory` (`folder`: the current folder, to be seen on a file system in memory that lists it in
+another order; `bytes` that it may need; `back`: a path in it that is copied back at the end). What
+the kernel allowed is written to the file TOLD, one name a line; the rest stays as it was. Ends as
+the command ends. Stdlib only, and nothing of ours. Does not know what the command is.
 """
 
 from __future__ import annotations
@@ -94,11 +95,15 @@ def _take_host_name(name: str) -> None:
 
 def _shift_uptime(seconds: int) -> None:
     _held(_libc().unshare(ctypes.c_int(_NEW_TIME)))
-    Path("/proc/self/timens_offsets").write_text(f"monotonic {seconds} 0\nboottime {seconds} 0\n", encoding="ascii")
+    Path("/proc/self/timens_offsets").write_text(
+        f"monotonic {seconds} 0\nboottime {seconds} 0\n", encoding="ascii"
+    )
 
 
 def _move_to_memory(wanted: Mapping[str, Any]) -> int:
-    """Show `folder` on a file system of its own from now on, filled backwards; a descriptor of what is below it."""
+    """Show `folder` on a file system of its own from now on, filled backwards; a descriptor of what
+    is below it.
+    """
     available = re.search(r"MemAvailable: +([0-9]+) kB", Path("/proc/meminfo").read_text("ascii"))
     if available is None or int(available[1]) * 1024 < wanted["bytes"]:
         raise OSError("expected enough memory")

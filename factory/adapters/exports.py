@@ -14,7 +14,9 @@ from factory.model.errors import UsageError
 
 
 class ExportedRuns:
-    """Runs of the state folder `state` and their copies directly below `folder`. Raises UsageError."""
+    """Runs of the state folder `state` and their copies directly below `folder`. Raises
+    UsageError.
+    """
 
     def __init__(self, state: Path, folder: Path) -> None:
         if not folder.is_dir():

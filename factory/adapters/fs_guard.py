@@ -31,7 +31,9 @@ _UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}(\.old)?")
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a name is one under which this module or a store makes something before it takes its place."""
+    """Whether a name is one under which this module or a store makes something before it takes its
+    place.
+    """
     return _UNFINISHED.fullmatch(name) is not None
 
 
@@ -107,7 +109,9 @@ def append_durable(path: Path, content: bytes) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable. A platform that cannot open folders has nothing to sync."""
+    """Make the names in `folder` durable. A platform that cannot open folders has nothing to
+    sync.
+    """
     if os.name == "nt":
         return
     fd = os.open(folder, _FOLDER_FLAGS)
@@ -118,7 +122,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, mode: int = 0o755) -> Path:
-    """`folder`, existing, with its missing parents. Raises Refusal DISK_UNWRITABLE, also where a file stands there."""
+    """`folder`, existing, with its missing parents. Raises Refusal DISK_UNWRITABLE, also where a
+    file stands there.
+    """
     with disk_errors(folder):
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
     return folder
@@ -161,14 +167,18 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _empty(fd: int, top: int, depth: int) -> None:
-    """Remove what is in the open folder; what lies too deep is moved up to `top`, for another round."""
+    """Remove what is in the open folder; what lies too deep is moved up to `top`, for another
+    round.
+    """
     with os.scandir(fd) as listing:
         entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing]
     for name, is_folder in entries:
         if not is_folder:
             os.unlink(name, dir_fd=fd)
         elif depth == _DEPTH:
-            os.close(_open_to_empty(fd, name))  # a folder moves only where its own ".." may be written
+            os.close(
+                _open_to_empty(fd, name)
+            )  # a folder moves only where its own ".." may be written
             os.rename(name, f"deep-{secrets.token_hex(16)}", src_dir_fd=fd, dst_dir_fd=top)
         else:
             below = _open_to_empty(fd, name)
@@ -180,7 +190,9 @@ def _empty(fd: int, top: int, depth: int) -> None:
 
 
 def _open_to_empty(parent: int, name: str) -> int:
-    """The folder open and with its owner's bits set; O_NOFOLLOW makes a link an error instead of a way out."""
+    """The folder open and with its owner's bits set; O_NOFOLLOW makes a link an error instead of a
+    way out.
+    """
     flags = _FOLDER_FLAGS | _NOFOLLOW
     status = os.stat(name, dir_fd=parent, follow_symlinks=False)
     if status.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
@@ -196,13 +208,23 @@ def _open_to_empty(parent: int, name: str) -> int:
 
 
 def inside(root: Path, path: Path | str) -> Path:
-    """`path` (relative to `root`, or absolute below it) as an absolute path that is surely below `root`.
+    """`path` (relative to `root`, or absolute below it) as an absolute path that is surely below
+    `root`.
 
-    Raises Refusal PATH_UNSAFE where it is `root` itself, leaves it, or goes through a symbolic link.
+    Raises Refusal PATH_UNSAFE where it is `root` itself, leaves it, or goes through a symbolic
+    link.
     """
     given = Path(path)
-    relative = given.relative_to(root) if given.is_absolute() and given.is_relative_to(root) else given
-    if relative.is_absolute() or relative.drive or not relative.parts or ".." in relative.parts or "\0" in str(path):
+    relative = (
+        given.relative_to(root) if given.is_absolute() and given.is_relative_to(root) else given
+    )
+    if (
+        relative.is_absolute()
+        or relative.drive
+        or not relative.parts
+        or ".." in relative.parts
+        or "\0" in str(path)
+    ):
         raise _leaves(root, path, "it leaves that folder")
     here = root
     for part in relative.parts[:-1]:
@@ -223,13 +245,17 @@ def _leaves(root: Path, path: Path | str, why: str) -> Refusal:
 
 
 class Writer:
-    """Writes below one folder and nowhere else; every path is checked by `inside` at the moment it is used."""
+    """Writes below one folder and nowhere else; every path is checked by `inside` at the moment it
+    is used.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def write(self, path: Path | str, content: bytes, durable: bool = True) -> Path:
-        """Write a file atomically, making its folders; where it went. Raises PATH_UNSAFE, DISK_UNWRITABLE."""
+        """Write a file atomically, making its folders; where it went. Raises PATH_UNSAFE,
+        DISK_UNWRITABLE.
+        """
         target = inside(self.root, path)
         if target.is_symlink():
             raise _leaves(self.root, path, f"{target.name!r} is a symbolic link")
@@ -245,12 +271,16 @@ class Writer:
         return make_folder(target)
 
     def remove(self, path: Path | str) -> None:
-        """Remove a file or folder below the root, not following links. Raises PATH_UNSAFE, DISK_UNWRITABLE."""
+        """Remove a file or folder below the root, not following links. Raises PATH_UNSAFE,
+        DISK_UNWRITABLE.
+        """
         remove_tree(inside(self.root, path))
 
 
 def free_space(path: Path) -> int:
-    """Free bytes for this user on the file system of `path`, or of its nearest parent that exists."""
+    """Free bytes for this user on the file system of `path`, or of its nearest parent that
+    exists.
+    """
     here = path
     while not here.exists() and here != here.parent:
         here = here.parent

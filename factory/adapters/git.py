@@ -102,7 +102,9 @@ class Git:
         variables: Mapping[str, str | None] | None = None,
         timeout: float = TIMEOUT,
     ) -> Answer:
-        """Run one command to its end. Raises GitError on a code outside `ok` or after `timeout` seconds."""
+        """Run one command to its end. Raises GitError on a code outside `ok` or after `timeout`
+        seconds.
+        """
         try:
             ended = subprocess.run(
                 self.argv(words),
@@ -136,7 +138,9 @@ class Git:
         return [*line, *words]
 
     def environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
-        """The whole environment: a few names of the caller's, ours, and `variables` (None takes one away)."""
+        """The whole environment: a few names of the caller's, ours, and `variables` (None takes one
+        away).
+        """
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         whole = {**kept, "HOME": os.devnull, **_FIXED, **variables}
         return {name: value for name, value in whole.items() if value is not None}
@@ -170,7 +174,8 @@ def _missing(program: str) -> Refusal:
     return Refusal(
         Finding(
             "GIT_TOO_OLD",
-            f"expected the command git {OLDEST[0]}.{OLDEST[1]} or newer, found none ({program!r} is not on PATH)",
+            f"expected the command git {OLDEST[0]}.{OLDEST[1]} or newer, found none ({program!r} is"
+            " not on PATH)",
             "install Git, for instance with: apt install git",
         )
     )
@@ -193,7 +198,8 @@ class Conversation:
         self.errors: BinaryIO | None = None
 
     def ask_until_marker(self, question: bytes) -> bytes:
-        """Write `question` and a line that no object id resembles; all bytes up to that line's echo.
+        """Write `question` and a line that no object id resembles; all bytes up to that line's
+        echo.
 
         `diff-tree --stdin` echoes and flushes such a line. The marker is unpredictable, so no
         content can forge it.
@@ -210,29 +216,38 @@ class Conversation:
             return bytes(collected[: -len(marker)])
 
     def ask_aside(self, question: bytes, seconds: float) -> bytes:
-        """`ask_until_marker` of a process of its own, for which nobody else waits. Raises Overdue after `seconds`."""
+        """`ask_until_marker` of a process of its own, for which nobody else waits. Raises Overdue
+        after `seconds`.
+        """
         other = Conversation(self.git, *self.words)
         other.seconds = seconds
         try:
             return other.ask_until_marker(question)
         except GitError as error:
             if other.overdue:
-                raise Overdue(f"expected git {self.words[0]} to end within {seconds:.0f} s, found no end") from error
+                raise Overdue(
+                    f"expected git {self.words[0]} to end within {seconds:.0f} s, found no end"
+                ) from error
             raise
         finally:
             other.close()
 
     def ask_objects(self, oids: list[str]) -> list[tuple[str, bytes] | None]:
-        """Type and content of each object, None where it is missing. For `cat-file --batch-command --buffer`."""
+        """Type and content of each object, None where it is missing. For `cat-file --batch-command
+        --buffer`.
+        """
         with self._turn():
-            stdout = self._send(b"".join(b"contents %s\n" % oid.encode("ascii") for oid in oids) + b"flush\n")
+            stdout = self._send(
+                b"".join(b"contents %s\n" % oid.encode("ascii") for oid in oids) + b"flush\n"
+            )
             return [self._object(stdout, oid) for oid in oids]
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """The lock, and a bound on the time.
 
-        Whatever breaks an answer off (Ctrl-C too) ends the process, so that no later answer is shifted.
+        Whatever breaks an answer off (Ctrl-C too) ends the process, so that no later answer is
+        shifted.
         """
         with self.lock:
             self.overdue = False

@@ -1,4 +1,5 @@
-"""Git's index, version 2, as bytes: written from what is known, so that Git need not look at a single file.
+"""Git's index, version 2, as bytes: written from what is known, so that Git need not look at a
+single file.
 
 Rule: an entry tells the size and the constant time that our checkout gives every file; with
 `core.checkStat=minimal` Git asks for no more. A difference to another index is written as a
@@ -49,7 +50,9 @@ def format_split_index(
     kept = list(replaced)
     rows = [_entry(b"", entry.leaf, entry.size) for _, entry in kept]
     rows += [_entry(os.fsencode(entry.path), entry.leaf, entry.size) for entry in added]
-    link = bytes.fromhex(shared) + format_ewah(removed) + format_ewah(position for position, _ in kept)
+    link = (
+        bytes.fromhex(shared) + format_ewah(removed) + format_ewah(position for position, _ in kept)
+    )
     return _sealed(rows, b"link" + struct.pack(">I", len(link)) + link, hash_name)
 
 
@@ -64,7 +67,8 @@ def _sealed(rows: list[bytes], extension: bytes, hash_name: str) -> bytes:
 
 
 def _entry(path: bytes, leaf: Leaf, size: int) -> bytes:
-    # ctime, mtime, device, inode, mode, uid, gid, size: what checkStat=minimal does not ask for is 0
+    # ctime, mtime, device, inode, mode, uid, gid, size: what checkStat=minimal does not ask for is
+    # 0
     status = struct.pack(">10I", 0, 0, EPOCH, 0, 0, 0, leaf.mode, 0, 0, size & 0xFFFFFFFF)
     row = status + bytes.fromhex(leaf.oid) + struct.pack(">H", min(len(path), 0xFFF)) + path
     return row + b"\0" * (8 - len(row) % 8)

@@ -19,7 +19,9 @@ from factory.model.tree import MODE_TREE, Difference, Leaf, Tree
 
 
 def parse_tree(content: bytes, width: int) -> dict[str, Leaf | str]:
-    """Entries of a raw tree object whose ids have `width` bytes: leaves, and ids of trees. Raises ValueError."""
+    """Entries of a raw tree object whose ids have `width` bytes: leaves, and ids of trees. Raises
+    ValueError.
+    """
     rows: dict[str, Leaf | str] = {}
     at = 0
     while at < len(content):
@@ -79,26 +81,43 @@ def rule_files(rules: Tree, paths: Iterable[str]) -> dict[str, str]:
     return files
 
 
-def match_ignored(git: Git, scratch: Path, rules: Mapping[str, bytes], paths: Iterable[str]) -> frozenset[str]:
-    """Which of `paths` are ignored where `rules` (path of a .gitignore to its bytes) are laid out in `scratch`."""
+def match_ignored(
+    git: Git, scratch: Path, rules: Mapping[str, bytes], paths: Iterable[str]
+) -> frozenset[str]:
+    """Which of `paths` are ignored where `rules` (path of a .gitignore to its bytes) are laid out
+    in `scratch`.
+    """
     for path, content in rules.items():
         make_folder((scratch / path).parent)
         write_atomic(scratch / path, content, durable=False)
     at_scratch = Git(git.program, scratch, git.git_dir, scratch)
-    # "./" keeps a leading ":" from being read as pathspec magic, for which this command has no off switch
+    # "./" keeps a leading ":" from being read as pathspec magic, for which this command has no off
+    # switch
     listed = b"".join(b"./" + os.fsencode(path) + b"\0" for path in paths)
     words = ("check-ignore", "--stdin", "-z", "--no-index")
-    answer = at_scratch.run(*words, stdin=listed, ok=(0, 1), variables={"GIT_LITERAL_PATHSPECS": None})
+    answer = at_scratch.run(
+        *words, stdin=listed, ok=(0, 1), variables={"GIT_LITERAL_PATHSPECS": None}
+    )
     return frozenset(os.fsdecode(path.removeprefix(b"./")) for path in answer.out.split(b"\0")[:-1])
 
 
 def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:
-    """The tree that `patch` makes of the tree `before`, by way of a new index. Raises Refusal BUNDLE_DISAGREES."""
+    """The tree that `patch` makes of the tree `before`, by way of a new index. Raises Refusal
+    BUNDLE_DISAGREES.
+    """
     variables = {"GIT_INDEX_FILE": str(index)}
     git.run("read-tree", before, variables=variables)
     if patch:
         try:
-            git.run("apply", "--cached", "--binary", "--whitespace=nowarn", "-", stdin=patch, variables=variables)
+            git.run(
+                "apply",
+                "--cached",
+                "--binary",
+                "--whitespace=nowarn",
+                "-",
+                stdin=patch,
+                variables=variables,
+            )
         except GitError as error:
             raise Refusal(
                 Finding(
@@ -118,7 +137,9 @@ def merge_commits(git: Git, ours: str, theirs: str) -> tuple[str, tuple[str, ...
 
 
 def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
-    """Compare-and-swap of one ref, without hook and reflog; `old` is "" where it must not exist. Raises REF_MOVED."""
+    """Compare-and-swap of one ref, without hook and reflog; `old` is "" where it must not exist.
+    Raises REF_MOVED.
+    """
     git = Git(program, common, common, settings=("core.logAllRefUpdates=false",))
     try:
         git.run("update-ref", "--no-deref", ref, new, old or "0" * len(new))
@@ -131,13 +152,20 @@ def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
             Finding(
                 "REF_MOVED",
                 f"expected {ref} at {old or 'no commit'}, found: {found}",
-                f"look at {which}, delete or rename it if it is not needed, and run the integration again",
+                f"look at {which}, delete or rename it if it is not needed, and run the integration"
+                " again",
             )
         ) from error
 
 
 def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:
-    """The refs whose name is a folder of `ref`, or has `ref` as a folder: Git has one of both or the other."""
+    """The refs whose name is a folder of `ref`, or has `ref` as a folder: Git has one of both or
+    the other.
+    """
     above = [str(folder) for folder in PurePosixPath(ref).parents][:-2]
-    names = git.run("for-each-ref", "--format=%(refname)", *above, ref).out.decode("utf-8", "replace").splitlines()
+    names = (
+        git.run("for-each-ref", "--format=%(refname)", *above, ref)
+        .out.decode("utf-8", "replace")
+        .splitlines()
+    )
     return tuple(name for name in names if name in above or name.startswith(f"{ref}/"))

@@ -1,8 +1,8 @@
 """A Git bundle whose bytes depend on nothing but its objects.
 
-Rule: no delta, no compression (stored deflate blocks, written here), objects in the order of
-their ids. So no version of zlib or Git shows in the bytes, and two hosts write the same
-file. Does not know where objects come from. Sources: gitformat-bundle, gitformat-pack, RFC 1950/1951.
+Rule: no delta, no compression (stored deflate blocks, written here), objects in the order of their
+ids. So no version of zlib or Git shows in the bytes, and two hosts write the same file. Does not
+know where objects come from. Sources: gitformat-bundle, gitformat-pack, RFC 1950/1951.
 """
 
 from __future__ import annotations
@@ -17,16 +17,27 @@ _STORED_MAX = 0xFFFF
 
 
 def format_bundle(
-    commit: str, ref: str, prerequisite: str, objects: Mapping[str, tuple[str, bytes]], hash_name: str
+    commit: str,
+    ref: str,
+    prerequisite: str,
+    objects: Mapping[str, tuple[str, bytes]],
+    hash_name: str,
 ) -> bytes:
-    """The bytes of a bundle that offers `commit` as `ref` to who has `prerequisite` ("" for nobody).
+    """The bytes of a bundle that offers `commit` as `ref` to who has `prerequisite` ("" for
+    nobody).
 
     `objects` maps ids to (kind, content) and must hold all that is new, the commit too. Version 2
     for SHA-1, version 3 with its capability for SHA-256.
     """
-    head = "# v2 git bundle\n" if hash_name == "sha1" else f"# v3 git bundle\n@object-format={hash_name}\n"
+    head = (
+        "# v2 git bundle\n"
+        if hash_name == "sha1"
+        else f"# v3 git bundle\n@object-format={hash_name}\n"
+    )
     needed = f"-{prerequisite} \n" if prerequisite else ""
-    return f"{head}{needed}{commit} {ref}\n\n".encode("utf-8", "surrogateescape") + format_pack(objects, hash_name)
+    return f"{head}{needed}{commit} {ref}\n\n".encode("utf-8", "surrogateescape") + format_pack(
+        objects, hash_name
+    )
 
 
 def format_pack(objects: Mapping[str, tuple[str, bytes]], hash_name: str) -> bytes:

@@ -16,7 +16,8 @@ from factory.model.tree import object_id
 
 _KIND_NAMES = {1: "commit", 2: "tree", 3: "blob"}
 _HEAD = re.compile(
-    rb"\A(?:# v2 git bundle\n|# v3 git bundle\n@object-format=sha256\n)(?:-(?P<need>[0-9a-f]{40,64}) \n)?"
+    rb"\A(?:# v2 git bundle\n|# v3 git"
+    rb" bundle\n@object-format=sha256\n)(?:-(?P<need>[0-9a-f]{40,64}) \n)?"
     rb"(?P<tip>[0-9a-f]{40,64}) (?P<ref>refs/codex/[A-Za-z0-9._-]+)\n\n"
 )
 
@@ -41,7 +42,9 @@ def parse_bundle(content: bytes, hash_name: str) -> Carried:
     if head is None:
         raise BundleError("does not start like a bundle of this tool")
     objects = _parse_pack(content[head.end() :], hash_name)
-    carried = Carried((head["need"] or b"").decode(), head["tip"].decode(), head["ref"].decode(), objects)
+    carried = Carried(
+        (head["need"] or b"").decode(), head["tip"].decode(), head["ref"].decode(), objects
+    )
     if carried.tip not in objects:
         raise BundleError("does not hold the commit that it names")
     if format_bundle(carried.tip, carried.ref, carried.prerequisite, objects, hash_name) != content:
@@ -83,7 +86,9 @@ def _entry_head(body: bytes, at: int) -> tuple[str, int, int]:
 
 
 def _stored(body: bytes, at: int, length: int) -> tuple[bytes, int]:
-    """The content of one stored zlib stream of exactly `length` bytes, and where the next entry begins."""
+    """The content of one stored zlib stream of exactly `length` bytes, and where the next entry
+    begins.
+    """
     parts: list[bytes] = []
     got, start, last = 0, at, False
     at += 2

@@ -1,4 +1,5 @@
-"""The user's work tree where files may be added: create-only, through no link, and nothing is ever replaced.
+"""The user's work tree where files may be added: create-only, through no link, and nothing is ever
+replaced.
 
 Implements `ports.stores.Ground`. Does not know what is written.
 """

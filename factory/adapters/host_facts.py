@@ -1,4 +1,6 @@
-"""Gathers what `doctor` shows of the host. Each fact on its own: what is missing is "", never an error."""
+"""Gathers what `doctor` shows of the host. Each fact on its own: what is missing is "", never an
+error.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from factory.model.errors import Refusal
 from factory.ports.host import HostFacts
 
 
-def gather(state: Path, held: tuple[str, ...], worktrees: tuple[str, ...], user_config: Path) -> HostFacts:
+def gather(
+    state: Path, held: tuple[str, ...], worktrees: tuple[str, ...], user_config: Path
+) -> HostFacts:
     """The facts of this host, with what was found in the state folder."""
     git_program, git = _git()
     return HostFacts(

@@ -1,4 +1,5 @@
-"""The integrator process: our own code in a confined child, asked once, answering through its run folder.
+"""The integrator process: our own code in a confined child, asked once, answering through its run
+folder.
 
 Implements `ports.stores.Integrator`. Gives the child a scrubbed environment and no input but
 the plan; what it printed is only ever shown, never parsed.
@@ -34,14 +35,18 @@ Confine = Callable[[Path, list[str]], list[str]]
 
 
 class IntegratorProcess:
-    """Runs role Z for one repository. `confine` wraps its words so that only the run folder is writable."""
+    """Runs role Z for one repository. `confine` wraps its words so that only the run folder is
+    writable.
+    """
 
     def __init__(self, repository: Repository, confine: Confine) -> None:
         self._repository = repository
         self._confine = confine
 
     def merge(self, run_folder: Path, request: bytes) -> bytes:
-        """Run Z below `run_folder`; its MERGE.json. Raises Refusal INTEGRATOR_FAILED, or what `confine` raises."""
+        """Run Z below `run_folder`; its MERGE.json. Raises Refusal INTEGRATOR_FAILED, or what
+        `confine` raises.
+        """
         place = fs_guard.make_folder(run_folder / INTEGRATOR)
         scratch = place / SCRATCH
         fs_guard.remove_tree(scratch)
@@ -79,7 +84,9 @@ class IntegratorProcess:
         finally:
             fs_guard.remove_tree(scratch)
         if done.returncode != 0:
-            lines = [line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
+            lines = [
+                line for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()
+            ]
             said = display(lines[-1])[:_LONGEST] if lines else "nothing"
             raise _failed(f"it ended with {done.returncode} and said: {said}")
         try:
@@ -88,10 +95,16 @@ class IntegratorProcess:
                     made.chmod(0o644)  # in some confinements it cannot set modes itself
             return (place / "MERGE.json").read_bytes()
         except OSError as error:
-            raise _failed(f"it ended well, and its MERGE.json cannot be read: {error.strerror}") from error
+            raise _failed(
+                f"it ended well, and its MERGE.json cannot be read: {error.strerror}"
+            ) from error
 
 
 def _failed(what: str) -> Refusal:
     return Refusal(
-        Finding("INTEGRATOR_FAILED", f"the integrator gave no result: {what}", "Run again; see factory doctor.")
+        Finding(
+            "INTEGRATOR_FAILED",
+            f"the integrator gave no result: {what}",
+            "Run again; see factory doctor.",
+        )
     )

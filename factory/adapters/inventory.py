@@ -1,10 +1,11 @@
 """Run folders by content, and the memory of what was read. Implements `ports.inventory.Inventory`.
 
 Trusted: that a file with the inode, size and change time (ctime) it had when it was read holds the
-same bytes. The kernel sets that time at every write, truncation, rename and change of attributes, and
-no call lets a program choose it. So this is deceived only by setting the system's clock back or by
-writing below the file system. Never trusted: a change time so near to the reading that a later write
-could bear it too; and anything where ctime means something else (Windows): there every file is read.
+same bytes. The kernel sets that time at every write, truncation, rename and change of attributes,
+and no call lets a program choose it. So this is deceived only by setting the system's clock back or
+by writing below the file system. Never trusted: a change time so near to the reading that a later
+write could bear it too; and anything where ctime means something else (Windows): there every file
+is read.
 """
 
 from __future__ import annotations
@@ -36,7 +37,12 @@ _FINE, _COARSE = 50_000_000, 2_000_000_000  # nanoseconds within which two chang
 _NEVER = 1 << 63  # what is already remembered was believed when it was read
 _MANY = 20_000  # paths from which a second process is worth its start
 _READERS, _AT_ONCE = 4, 256  # threads that wait for the disk, and files that one takes at a time
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 _CHUNK = 1 << 20
 _LOOKS = 3
 _PACK = Struct("=QQQ").pack
@@ -64,13 +70,19 @@ class RunInventory:
         """Folders that bear the name of a run."""
         try:
             with os.scandir(self._runs) as entries:
-                found = [e.name for e in entries if RUN_ID.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+                found = [
+                    e.name
+                    for e in entries
+                    if RUN_ID.fullmatch(e.name) and e.is_dir(follow_symlinks=False)
+                ]
         except (FileNotFoundError, NotADirectoryError):
             return ()
         return tuple(sorted(found))
 
     def unchanged(self, names: tuple[str, ...]) -> bool:
-        """Whether every path of these runs has the stat numbers that are remembered. A new path changes its folder."""
+        """Whether every path of these runs has the stat numbers that are remembered. A new path
+        changes its folder.
+        """
         paths: list[bytes] = []
         known: list[bytes] = []
         for name in names:
@@ -78,7 +90,9 @@ class RunInventory:
             if memory is None:
                 return False
             top = os.fsencode(self._runs / name)
-            paths += [top + b"/" + path if path else top for path in (*memory.folders, *memory.files)]
+            paths += [
+                top + b"/" + path if path else top for path in (*memory.folders, *memory.files)
+            ]
             known.append(memory.rows)
         rows = b"".join(known)
         return _TRUSTED and not _distrusted(rows) and _rows_of(paths) == rows
@@ -93,7 +107,9 @@ class RunInventory:
         limit = self._now() if remember else _NEVER
         known = inventory_memory.load(self._place(name)) if _TRUSTED and not full else None
         folders, rows, files, reads, count = _surveyed(os.fsencode(self._runs / name), known, limit)
-        surveyed = Surveyed(tuple(_found(path, read) for (path, _), read in zip(files, reads, strict=True)), count)
+        surveyed = Surveyed(
+            tuple(_found(path, read) for (path, _), read in zip(files, reads, strict=True)), count
+        )
         if not remember:
             return surveyed
         memory = Memory(
@@ -133,9 +149,11 @@ _Survey = tuple[list[bytes], list[bytes], list[tuple[bytes, "_Entry"]], list[_Re
 
 
 def _surveyed(top: bytes, known: Memory | None, limit: int) -> _Survey:
-    """Folders with their rows, files with what they hold, and how many were read. Raises Refusal EVIDENCE_UNREADABLE.
+    """Folders with their rows, files with what they hold, and how many were read. Raises Refusal
+    EVIDENCE_UNREADABLE.
 
-    In a run that is still going a name may vanish between two looks; then everything is looked at again.
+    In a run that is still going a name may vanish between two looks; then everything is looked at
+    again.
     """
     for left in reversed(range(_LOOKS)):
         try:
@@ -150,7 +168,9 @@ def _surveyed(top: bytes, known: Memory | None, limit: int) -> _Survey:
 
 
 def _walk(top: bytes, limit: int) -> tuple[list[bytes], list[bytes], list[tuple[bytes, _Entry]]]:
-    """Folders below `top` (itself as b"") with their rows, and every other entry by path. Follows no link."""
+    """Folders below `top` (itself as b"") with their rows, and every other entry by path. Follows
+    no link.
+    """
     folders: list[bytes] = []
     rows: list[bytes] = []
     files: list[tuple[bytes, _Entry]] = []
@@ -170,10 +190,14 @@ def _walk(top: bytes, limit: int) -> tuple[list[bytes], list[bytes], list[tuple[
     return folders, rows, files
 
 
-def _take(files: Sequence[tuple[bytes, _Entry]], known: Memory | None, limit: int) -> tuple[list[_Read], int]:
+def _take(
+    files: Sequence[tuple[bytes, _Entry]], known: Memory | None, limit: int
+) -> tuple[list[_Read], int]:
     """Every file as it is, and how many had to be read for that."""
     remembered = known.by_path() if known is not None else {}
-    taken: list[_Read | None] = [_recalled(entry, remembered.get(path), limit) for path, entry in files]
+    taken: list[_Read | None] = [
+        _recalled(entry, remembered.get(path), limit) for path, entry in files
+    ]
     missing = [at for at, read in enumerate(taken) if read is None]
     parts = [missing[at : at + _AT_ONCE] for at in range(0, len(missing), _AT_ONCE)]
 
@@ -202,7 +226,9 @@ def _recalled(entry: _Entry, known: tuple[bytes, bytes, int] | None, limit: int)
 
 
 def _read(path: bytes, entry: _Entry, limit: int) -> _Read:
-    """Read one file. Its stat numbers are taken before its bytes are, so a write in between shows next time."""
+    """Read one file. Its stat numbers are taken before its bytes are, so a write in between shows
+    next time.
+    """
     if not entry.is_file(follow_symlinks=False):
         return _Read(0, _NOTHING, NO_VERSION, _row(entry.stat(follow_symlinks=False), limit))
     fd = os.open(entry.path, _FLAGS)
@@ -232,13 +258,19 @@ def _row(status: os.stat_result, limit: int) -> bytes:
 
 def _found(path: bytes, read: _Read) -> FoundArtifact:
     digest = "" if read.digest == _NOTHING else read.digest.hex()
-    return FoundArtifact(os.fsdecode(path), read.size, digest, None if read.version == NO_VERSION else read.version)
+    return FoundArtifact(
+        os.fsdecode(path), read.size, digest, None if read.version == NO_VERSION else read.version
+    )
 
 
 def _unreadable(error: OSError) -> Refusal:
     place = os.fsdecode(error.filename) if error.filename is not None else "a run's folder"
     message = f"expected to read {place!r}, found: {error.strerror or error}"
-    return Refusal(Finding("EVIDENCE_UNREADABLE", message, "Make it readable, or ask as its owner; then try again."))
+    return Refusal(
+        Finding(
+            "EVIDENCE_UNREADABLE", message, "Make it readable, or ask as its owner; then try again."
+        )
+    )
 
 
 def _distrusted(rows: bytes) -> bool:
@@ -249,7 +281,9 @@ def _distrusted(rows: bytes) -> bool:
 
 
 def _rows_of(paths: list[bytes]) -> bytes:
-    """Stat numbers of all paths; of many, the second half by a second process. What it fails to say differs."""
+    """Stat numbers of all paths; of many, the second half by a second process. What it fails to say
+    differs.
+    """
     if len(paths) < _MANY:
         return stat_rows.rows(paths).tobytes()
     half = len(paths) // 2

@@ -1,4 +1,5 @@
-"""What is remembered of one surveyed run, as one file: a digest of the rest, sizes, then flat columns.
+"""What is remembered of one surveyed run, as one file: a digest of the rest, sizes, then flat
+columns.
 
 A cache: what is damaged, of another form or of another machine's byte order counts as absent, and
 costs time only. Does not know which of it may be believed.
@@ -26,10 +27,12 @@ _FORM = f"1 {sys.byteorder}"
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Folders, then files, as paths below the run's folder; one row of stat numbers each; a digest and version a file.
+    """Folders, then files, as paths below the run's folder; one row of stat numbers each; a digest
+    and version a file.
 
-    `rows` are `ROW` bytes each, all zeros where the numbers may not be believed; `digests` are `DIGEST` bytes
-    each, all zeros for no plain file; a version is `NO_VERSION` where a file states none.
+    `rows` are `ROW` bytes each, all zeros where the numbers may not be believed; `digests` are
+    `DIGEST` bytes each, all zeros for no plain file; a version is `NO_VERSION` where a file states
+    none.
     """
 
     folders: tuple[bytes, ...]
@@ -45,7 +48,11 @@ class Memory:
         digests = [self.digests[at : at + DIGEST] for at in range(0, len(self.digests), DIGEST)]
         columns = zip(self.files, rows, digests, self.versions, strict=True)
         return MappingProxyType(
-            {path: (row, digest, version) for path, row, digest, version in columns if row != DISTRUSTED}
+            {
+                path: (row, digest, version)
+                for path, row, digest, version in columns
+                if row != DISTRUSTED
+            }
         )
 
 
@@ -83,7 +90,12 @@ def _parsed(sizes: Mapping[str, int], columns: bytes) -> Memory:
 def store(place: Path, memory: Memory) -> None:
     """Remember. Not durable. Raises Refusal DISK_UNWRITABLE."""
     paths = b"\0".join((*memory.folders, *memory.files))
-    sizes = {"form": _FORM, "folders": len(memory.folders), "files": len(memory.files), "paths": len(paths)}
+    sizes = {
+        "form": _FORM,
+        "folders": len(memory.folders),
+        "files": len(memory.files),
+        "paths": len(paths),
+    }
     columns = paths + memory.rows + memory.digests + array("q", memory.versions).tobytes()
     rest = json.dumps(sizes).encode("ascii") + b"\n" + columns
     head = hashlib.sha256(rest).hexdigest().encode("ascii")

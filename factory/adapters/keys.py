@@ -1,4 +1,5 @@
-"""Where private keys are kept: the user's configuration folder, or what the environment of a job names.
+"""Where private keys are kept: the user's configuration folder, or what the environment of a job
+names.
 
 Implements `ports.signing.Keys`. A key file is a plain file of its user alone (0600), outside the
 repository; one that is not so is refused, not mended. `FACTORY_SIGNING_KEY_FILE` names a file,
@@ -31,15 +32,26 @@ if TYPE_CHECKING:
 FILE_VARIABLE, TEXT_VARIABLE = "FACTORY_SIGNING_KEY_FILE", "FACTORY_SIGNING_KEY"
 CURRENT = "current"
 _MOST_BYTES = 16 * 1024
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 # Packs see these.
-_NEVER_BELOW = frozenset(("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", sys.prefix, sys.base_prefix)) - {"/"}
+_NEVER_BELOW = frozenset(
+    ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", sys.prefix, sys.base_prefix)
+) - {"/"}
 
 
 class UserKeys:
-    """Keys in `folder`, made where `home` or something on the way to it exists; `repository` is where none may be."""
+    """Keys in `folder`, made where `home` or something on the way to it exists; `repository` is
+    where none may be.
+    """
 
-    def __init__(self, folder: Path, home: Path, repository: Path | None, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, home: Path, repository: Path | None, environment: Mapping[str, str]
+    ) -> None:
         self._folder = folder
         self._home = home
         self._repository = repository
@@ -48,7 +60,9 @@ class UserKeys:
         self._signer: PrivateSigner | None = None
 
     def signer(self) -> Signer:
-        """The key in use, made on first use. Raises Refusal SIGNING_KEY_MISSING, SIGNING_KEY_UNSAFE."""
+        """The key in use, made on first use. Raises Refusal SIGNING_KEY_MISSING,
+        SIGNING_KEY_UNSAFE.
+        """
         if self._signer is None:
             self._signer = self._given() or self._current() or self._made()
         return self._signer
@@ -57,11 +71,18 @@ class UserKeys:
         """A new key in the folder, in use from now on."""
         if self._file or self._text:
             variable = FILE_VARIABLE if self._file else TEXT_VARIABLE
-            message = f"{variable} names the key in use; expected no such variable where a key is to be made"
-            raise Refusal(Finding("SIGNING_KEY_UNSAFE", message, f"Unset {variable}, then run it again."))
+            message = (
+                f"{variable} names the key in use; expected no such variable where a key is to be"
+                " made"
+            )
+            raise Refusal(
+                Finding("SIGNING_KEY_UNSAFE", message, f"Unset {variable}, then run it again.")
+            )
         signer, path = self._write_new()
         with _keeping(self._folder):
-            fs_guard.write_atomic(self._folder / CURRENT, f"{signer.key.key_id}\n".encode(), mode=0o600)
+            fs_guard.write_atomic(
+                self._folder / CURRENT, f"{signer.key.key_id}\n".encode(), mode=0o600
+            )
         self._signer = signer
         return OwnKey(signer.key, str(path), True)
 
@@ -87,7 +108,9 @@ class UserKeys:
         return ed25519.check(key, message, signature)
 
     def _given(self) -> PrivateSigner | None:
-        """The key that the environment names; a variable that does not lead to one is never passed over."""
+        """The key that the environment names; a variable that does not lead to one is never passed
+        over.
+        """
         if self._file and self._text:
             message = f"expected one of {FILE_VARIABLE} and {TEXT_VARIABLE}, found both"
             raise Refusal(Finding("SIGNING_KEY_UNSAFE", message, "Unset one of them."))
@@ -103,7 +126,9 @@ class UserKeys:
         _refuse_folder(self._folder)
         signer = _read(path, self._repository)
         if signer.key.key_id != current:
-            raise _unsafe(str(path), f"holds the key {signer.key.key_id}, not the one it is named after")
+            raise _unsafe(
+                str(path), f"holds the key {signer.key.key_id}, not the one it is named after"
+            )
         return signer
 
     def _current_id(self) -> str:
@@ -119,7 +144,9 @@ class UserKeys:
         return text.strip()
 
     def _made(self) -> PrivateSigner:
-        """The first key. Of two processes that make one at once, both use the one that is named first."""
+        """The first key. Of two processes that make one at once, both use the one that is named
+        first.
+        """
         signer, path = self._write_new()
         with _keeping(self._folder):
             fd, temporary = tempfile.mkstemp(dir=self._folder, prefix=f".{CURRENT}.")
@@ -165,7 +192,9 @@ class UserKeys:
 
 
 def _has_a_place(folder: Path) -> bool:
-    """Whether anything on the way to it exists below the top: `/nonexistent` is how a user without a home is told."""
+    """Whether anything on the way to it exists below the top: `/nonexistent` is how a user without
+    a home is told.
+    """
     return any(place.is_dir() for place in (folder, *folder.parents) if place != place.parent)
 
 
@@ -179,7 +208,9 @@ def _name_once(temporary: str, target: Path) -> None:
 
 
 def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateSigner:
-    """The key of a file that is its user's alone. `follow` allows a link, as secrets of a job are mounted."""
+    """The key of a file that is its user's alone. `follow` allows a link, as secrets of a job are
+    mounted.
+    """
     place = Path(os.path.realpath(path)) if follow else path
     _refuse_place(place, repository)
     try:
@@ -210,8 +241,13 @@ def _contents(fd: int) -> bytes:
 
 def _refuse_access(path: Path, found: os.stat_result) -> None:
     if found.st_mode & 0o077:
-        what = f"can be read or written by others (mode {stat.S_IMODE(found.st_mode):04o}), expected 0600"
-        raise _unsafe(str(path), what, f"If nobody else had it: chmod 600 {path}. Otherwise make a new one.")
+        what = (
+            f"can be read or written by others (mode {stat.S_IMODE(found.st_mode):04o}), expected"
+            " 0600"
+        )
+        raise _unsafe(
+            str(path), what, f"If nobody else had it: chmod 600 {path}. Otherwise make a new one."
+        )
     if found.st_uid not in (os.geteuid(), 0):
         raise _unsafe(str(path), f"belongs to another user (uid {found.st_uid})")
 
@@ -222,16 +258,22 @@ def _refuse_folder(folder: Path) -> None:
     if os.name != "nt" and mode & 0o022:
         what = f"lies in a folder that others can write (mode {mode:04o}), expected 0700"
         raise _unsafe(
-            str(folder / CURRENT), what, f"If nobody else had it: chmod 700 {folder}. Otherwise make a new one."
+            str(folder / CURRENT),
+            what,
+            f"If nobody else had it: chmod 700 {folder}. Otherwise make a new one.",
         )
 
 
 def _refuse_place(place: Path, repository: Path | None) -> None:
     real = Path(os.path.realpath(place))
     if repository is not None and real.is_relative_to(os.path.realpath(repository)):
-        raise _unsafe(str(place), "lies inside the repository", "Keep it in your own configuration folder.")
+        raise _unsafe(
+            str(place), "lies inside the repository", "Keep it in your own configuration folder."
+        )
     if any(real.is_relative_to(folder) for folder in _NEVER_BELOW):
-        raise _unsafe(str(place), "lies where packs can see it", "Keep it in your own configuration folder.")
+        raise _unsafe(
+            str(place), "lies where packs can see it", "Keep it in your own configuration folder."
+        )
 
 
 def _parse(content: bytes, where: str) -> PrivateSigner:
@@ -240,10 +282,14 @@ def _parse(content: bytes, where: str) -> PrivateSigner:
     try:
         return ed25519.parse_private_pem(content)
     except KeyFormError as error:
-        raise _unsafe(where, str(error), "Make one with: openssl genpkey -algorithm ed25519") from error
+        raise _unsafe(
+            where, str(error), "Make one with: openssl genpkey -algorithm ed25519"
+        ) from error
 
 
-def _unsafe(where: str, what: str, hint: str = "Look at it; a new one is made by: factory keys new") -> Refusal:
+def _unsafe(
+    where: str, what: str, hint: str = "Look at it; a new one is made by: factory keys new"
+) -> Refusal:
     return Refusal(Finding("SIGNING_KEY_UNSAFE", f"the signing key {where} {what}", hint))
 
 

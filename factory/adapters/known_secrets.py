@@ -1,7 +1,8 @@
-"""The values that must be shown to nobody: of this process's environment, and of the usual files of this home.
+"""The values that must be shown to nobody: of this process's environment, and of the usual files of
+this home.
 
-Rule: they are read here, go into a redactor, and nowhere else. What cannot be read is not ours to know.
-Does not know who writes.
+Rule: they are read here, go into a redactor, and nowhere else. What cannot be read is not ours to
+know. Does not know who writes.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ Values = tuple[tuple[str, bytes], ...]
 
 def redactor_for(environment: Mapping[str, str]) -> Redactor:
     """A redactor that knows what this user holds, and what their configuration names."""
-    return Redactor((*of_environment(environment), *of_home(environment), *of_configuration(environment)))
+    return Redactor(
+        (*of_environment(environment), *of_home(environment), *of_configuration(environment))
+    )
 
 
 def of_configuration(environment: Mapping[str, str]) -> Values:
@@ -46,8 +49,15 @@ def of_configuration(environment: Mapping[str, str]) -> Values:
 
 def of_environment(environment: Mapping[str, str]) -> Values:
     """Name and value of every variable whose name says that it is a credential."""
-    named = {*filter(holds_a_credential, environment), *(name for name in PRIVATE_VARIABLES if name in environment)}
-    return tuple((name, os.fsencode(environment[name])) for name in sorted(named) if not _is_place(environment[name]))
+    named = {
+        *filter(holds_a_credential, environment),
+        *(name for name in PRIVATE_VARIABLES if name in environment),
+    }
+    return tuple(
+        (name, os.fsencode(environment[name]))
+        for name in sorted(named)
+        if not _is_place(environment[name])
+    )
 
 
 def of_home(environment: Mapping[str, str]) -> Values:
@@ -64,11 +74,17 @@ def _of_files(home: Path) -> Iterator[tuple[str, bytes]]:
 
 def _plain(path: Path) -> bytes:
     """The beginning of a plain file. A pipe or device is never waited for; raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    descriptor = os.open(
+        path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+    )
     with open(descriptor, "rb") as stream:
         return stream.read(LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _is_place(value: str) -> bool:
     """A path says where a credential is, not what it is; and it stands in many a log."""
-    return value.startswith(("/", "~", "./")) and " " not in value and os.path.exists(os.path.expanduser(value))
+    return (
+        value.startswith(("/", "~", "./"))
+        and " " not in value
+        and os.path.exists(os.path.expanduser(value))
+    )

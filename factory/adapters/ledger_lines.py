@@ -1,7 +1,7 @@
 """Lines of the ledger file, as bytes: all of them, those that hold a text, and from the end.
 
-Every function reads the first `size` bytes, which end with a line feed, and gives lines without theirs. Does not
-know what a line says.
+Every function reads the first `size` bytes, which end with a line feed, and gives lines without
+theirs. Does not know what a line says.
 """
 
 from __future__ import annotations
@@ -23,11 +23,15 @@ def lines_with(path: Path, size: int, needles: Collection[bytes]) -> Iterator[by
     """Lines that hold one of the texts, in order; blocks without any are passed over whole."""
     for block in _blocks(path, size):
         if any(needle in block for needle in needles):
-            yield from (line for line in block.split(b"\n") if any(needle in line for needle in needles))
+            yield from (
+                line for line in block.split(b"\n") if any(needle in line for needle in needles)
+            )
 
 
 def lines_backwards(path: Path, size: int, needles: Collection[bytes]) -> Iterator[bytes]:
-    """Lines that hold one of the texts, the last one first; reads no further back than it is asked to."""
+    """Lines that hold one of the texts, the last one first; reads no further back than it is asked
+    to.
+    """
     if not size:
         return
     with open(path, "rb") as stream:
@@ -37,7 +41,9 @@ def lines_backwards(path: Path, size: int, needles: Collection[bytes]) -> Iterat
             block = _read_at(stream, start, end - start) + rest
             cut = block.find(b"\n") + 1 if start else 0  # the first line may begin further back
             rest, end = block[:cut], start
-            lines = reversed(block[cut:].split(b"\n")[:-1])  # a block ends with a line feed, as all lines do
+            lines = reversed(
+                block[cut:].split(b"\n")[:-1]
+            )  # a block ends with a line feed, as all lines do
             yield from (line for line in lines if any(needle in line for needle in needles))
 
 

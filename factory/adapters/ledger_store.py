@@ -1,9 +1,10 @@
 """The ledger file: appended under a lock with one write and one sync, read back strictly.
 
-Implements `ports.stores.Ledger`. A torn last line (a crash while it was written) is moved to
-a file of its own and recorded; anything else that does not hold stops everything. Keeps no event in
-memory. What was verified is remembered beside the digest of its bytes: the next process hashes those, and
-reads line by line only what it does not know; where the digest differs it reads all of it.
+Implements `ports.stores.Ledger`. A torn last line (a crash while it was written) is moved to a file
+of its own and recorded; anything else that does not hold stops everything. Keeps no event in
+memory. What was verified is remembered beside the digest of its bytes: the next process hashes
+those, and reads line by line only what it does not know; where the digest differs it reads all of
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from factory.adapters.ledger_lines import lines_backwards, lines_of, lines_with
 from factory.adapters.locks import exclusive
 from factory.core.evidence import EvidenceError, sha256
 from factory.core.ledger_chain import MAX_LINE, Entry, chained, format_event, parse_event
-from factory.core.ledger_standing import LineError, Standing, extended, format_standing, parse_standing
+from factory.core.ledger_standing import (
+    LineError,
+    Standing,
+    extended,
+    format_standing,
+    parse_standing,
+)
 from factory.core.merkle import Peaks
 from factory.core.redaction import Redactor
 from factory.core.secrecy import silent
@@ -34,7 +41,9 @@ from factory.ports.stores import Clock
 
 NAME = "ledger.jsonl"
 REMEMBERED = "state/ledger.json"
-WORTH_REMEMBERING = 500  # events since it was last remembered: reading those again takes some milliseconds
+WORTH_REMEMBERING = (
+    500  # events since it was last remembered: reading those again takes some milliseconds
+)
 _CHUNK = 1 << 22
 
 
@@ -70,7 +79,9 @@ class LedgerStore:
         lines = [format_event(event)[:-1] for event in events]
         if any(len(line) > MAX_LINE for line in lines):
             raise ValueError(f"expected an event of at most {MAX_LINE} bytes")
-        after = extended(self._standing, lines)  # read back before it is written: what is no event never gets there
+        after = extended(
+            self._standing, lines
+        )  # read back before it is written: what is no event never gets there
         content = b"".join(line + b"\n" for line in lines)
         fs_guard.append_durable(self._path, content)
         self._standing = after
@@ -79,7 +90,9 @@ class LedgerStore:
         return after.head.event_id
 
     def _silent(self, details: Mapping[str, str]) -> dict[str, str]:
-        """What an event says, without any credential. All else of it are words of ours, numbers and digests."""
+        """What an event says, without any credential. All else of it are words of ours, numbers and
+        digests.
+        """
         return {name: silent(self._redactor, text) for name, text in details.items()}
 
     def standing(self) -> Standing:
@@ -93,7 +106,9 @@ class LedgerStore:
         return self._parsed(self.lines())
 
     def lines(self) -> Iterator[bytes]:
-        """The bytes of every event up to now, each as it was found to hold. Raises Refusal LEDGER_BROKEN."""
+        """The bytes of every event up to now, each as it was found to hold. Raises Refusal
+        LEDGER_BROKEN.
+        """
         return lines_of(self._path, self.standing().size)
 
     def of_runs(self, run_ids: Iterable[str]) -> tuple[EventDocument, ...]:
@@ -105,12 +120,16 @@ class LedgerStore:
 
     def newest(self, *event_types: str) -> Iterator[EventDocument]:
         """Events, or those of some types, the last one first. Raises Refusal LEDGER_BROKEN."""
-        needles = [b'"event_type":"%s"' % event_type.encode("utf-8") for event_type in event_types] or [b""]
+        needles = [
+            b'"event_type":"%s"' % event_type.encode("utf-8") for event_type in event_types
+        ] or [b""]
         found = self._parsed(lines_backwards(self._path, self.standing().size, needles))
         return (event for event in found if not event_types or event.event_type in event_types)
 
     def tree(self, size: int) -> Peaks:
-        """The tree over the first `size` events, of which there are as many. Raises Refusal LEDGER_BROKEN."""
+        """The tree over the first `size` events, of which there are as many. Raises Refusal
+        LEDGER_BROKEN.
+        """
         standing = self.standing()
         known = (Peaks(), standing.tree, *standing.before.values())
         nearest = max((tree for tree in known if tree.size <= size), key=lambda tree: tree.size)
@@ -123,11 +142,20 @@ class LedgerStore:
             if not torn:
                 return ()
             aside = self._set_aside(torn)
-        message = f"the last line of the ledger was torn ({len(torn)} bytes); it was set aside as {aside.name}"
-        return (Finding("LEDGER_TORN", message, "Nothing to do; the event it belonged to did not happen."),)
+        message = (
+            f"the last line of the ledger was torn ({len(torn)} bytes); it was set aside as"
+            f" {aside.name}"
+        )
+        return (
+            Finding(
+                "LEDGER_TORN", message, "Nothing to do; the event it belonged to did not happen."
+            ),
+        )
 
     def remember(self) -> None:
-        """Spare the next process most of the reading. What cannot be written is made again another time."""
+        """Spare the next process most of the reading. What cannot be written is made again another
+        time.
+        """
         with self._guard:
             standing = self._standing
             if standing.head.seq - self._remembered < WORTH_REMEMBERING:
@@ -138,7 +166,9 @@ class LedgerStore:
                 self._remembered = standing.head.seq
 
     def _set_aside(self, torn: bytes) -> Path:
-        """Move a torn tail to a file of its own, and record that. The lock is held, all whole lines are read."""
+        """Move a torn tail to a file of its own, and record that. The lock is held, all whole lines
+        are read.
+        """
         aside = self._path.with_name(f"ledger.torn-{sha256(torn)[:16]}")
         fs_guard.write_atomic(aside, torn)
         with disk_errors(self._path), open(self._path, "r+b") as stream:
@@ -148,7 +178,9 @@ class LedgerStore:
         return aside
 
     def _catch_up(self) -> bytes:
-        """Read what was appended since; each line must follow. What stands after the last line feed is returned."""
+        """Read what was appended since; each line must follow. What stands after the last line feed
+        is returned.
+        """
         try:
             found = os.stat(self._path)
         except FileNotFoundError:
@@ -166,7 +198,9 @@ class LedgerStore:
             return self._read_on(stream.read)
 
     def _take_up(self, read: Callable[[int], bytes], inode: int) -> None:
-        """Where this is the first look, or at another file: hold its beginning against what is known of it."""
+        """Where this is the first look, or at another file: hold its beginning against what is
+        known of it.
+        """
         if inode == self._inode:
             return
         if self._standing.size:
@@ -177,7 +211,9 @@ class LedgerStore:
         self._inode = inode
 
     def _recall(self, read: Callable[[int], bytes]) -> None:
-        """Go on from what is remembered, where the ledger begins with the bytes that this is about."""
+        """Go on from what is remembered, where the ledger begins with the bytes that this is
+        about.
+        """
         try:
             standing, digest = parse_standing((self._root / REMEMBERED).read_bytes())
         except (OSError, EvidenceError):
@@ -212,7 +248,8 @@ class LedgerStore:
             Finding(
                 "LEDGER_BROKEN",
                 f"the ledger does not hold at line {line}: {what}",
-                f"Keep {NAME} and runs/ as they are for an audit: move both aside, and run again; a new ledger begins.",
+                f"Keep {NAME} and runs/ as they are for an audit: move both aside, and run again; a"
+                " new ledger begins.",
                 Location(f".factory/{NAME}", line),
             )
         )
@@ -229,4 +266,10 @@ def _hashed(read: Callable[[int], bytes], size: int) -> hashlib._Hash:
 def _torn_entry(torn: bytes, aside: Path) -> Entry:
     counts = {"bytes": len(torn)}
     details = {"file": aside.name}
-    return Entry("ledger.recovered", actor="ledger", hashes={"torn": sha256(torn)}, file_counts=counts, details=details)
+    return Entry(
+        "ledger.recovered",
+        actor="ledger",
+        hashes={"torn": sha256(torn)},
+        file_counts=counts,
+        details=details,
+    )

@@ -1,8 +1,9 @@
-"""Whether the file system of a folder sets change times (ctime) itself, at every change: the disks of this machine.
+"""Whether the file system of a folder sets change times (ctime) itself, at every change: the disks
+of this machine.
 
-Rule: what is not on the list is not believed. A network file system answers from a memory of its own, a FUSE
-one says what its program likes, and tmpfs tells nothing of a write through a mapping. Does not know what is
-concluded from a change time. Source: proc_pid_mountinfo(5).
+Rule: what is not on the list is not believed. A network file system answers from a memory of its
+own, a FUSE one says what its program likes, and tmpfs tells nothing of a write through a mapping.
+Does not know what is concluded from a change time. Source: proc_pid_mountinfo(5).
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def _plain(point: bytes) -> bytes:
 
 
 def long_before(changed: int, now: int) -> bool:
-    """Whether a change time is so far back that no change after `now` can bear it; both in nanoseconds.
+    """Whether a change time is so far back that no change after `now` can bear it; both in
+    nanoseconds.
 
     A file system that keeps whole seconds, or two, is told by its times.
     """

@@ -1,8 +1,8 @@
 """Locks that free themselves when their holder dies: kernel locks on files that are never removed.
 
-Implements `ports.stores.Locks`. What stands in the file beside a lock (who, since when) is for people only; the lock
-itself is the kernel's, and where nothing was written yet the kernel is asked who has it. Never degrades to an
-existence lock.
+Implements `ports.stores.Locks`. What stands in the file beside a lock (who, since when) is for
+people only; the lock itself is the kernel's, and where nothing was written yet the kernel is asked
+who has it. Never degrades to an existence lock.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from factory.core import strict_json
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 
-if TYPE_CHECKING:  # a start that finds nothing to do takes a lock, and loads no model of the evidence for it
+if (
+    TYPE_CHECKING
+):  # a start that finds nothing to do takes a lock, and loads no model of the evidence for it
     from factory.ports.stores import Clock
 
 _MOST_BYTES = 64 * 1024
@@ -38,7 +40,9 @@ class FileLocks:
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[None]:
-        """Hold lock `name` for the block. Raises Refusal LOCKED at once where another process has it."""
+        """Hold lock `name` for the block. Raises Refusal LOCKED at once where another process has
+        it.
+        """
         fs_guard.make_folder(self._folder)
         lock = self._lock(name)
         try:
@@ -46,7 +50,10 @@ class FileLocks:
         except Timeout:
             raise Refusal(self._finding(name)) from None
         except OSError as error:
-            finding = Finding("DISK_UNWRITABLE", f"expected to lock {self._folder.name}/{name}.lock, found: {error}")
+            finding = Finding(
+                "DISK_UNWRITABLE",
+                f"expected to lock {self._folder.name}/{name}.lock, found: {error}",
+            )
             raise Refusal(finding) from error
         try:
             yield
@@ -56,7 +63,9 @@ class FileLocks:
     def announce(self, name: str, what: str) -> None:
         """Write down who holds lock `name`, for others to name."""
         holder = {"pid": os.getpid(), "since": self._clock.utc(), "what": what}
-        fs_guard.write_atomic(self._folder / f"{name}.json", json.dumps(holder).encode(), durable=False)
+        fs_guard.write_atomic(
+            self._folder / f"{name}.json", json.dumps(holder).encode(), durable=False
+        )
 
     def holders(self) -> tuple[str, ...]:
         """One sentence per lock of this folder that is held now."""
@@ -82,18 +91,26 @@ class FileLocks:
                 holder = strict_json.parse(stream.read(_MOST_BYTES + 1), max_bytes=_MOST_BYTES)
             if not _alive(int(holder["pid"])):
                 raise ValueError("an earlier holder, which is dead")
-            return f"{holder['what']} (pid {holder['pid']}, started {holder['since']}) holds the {name} lock"
+            return (
+                f"{holder['what']} (pid {holder['pid']}, started {holder['since']}) holds the"
+                f" {name} lock"
+            )
         except (OSError, OverflowError, ValueError, KeyError, TypeError):
             who = _as_the_kernel_says(self._folder / f"{name}.lock")
-            return f"{who or 'another process'}, which has executed nothing yet, holds the {name} lock"
+            return (
+                f"{who or 'another process'}, which has executed nothing yet, holds the {name} lock"
+            )
 
     def _finding(self, name: str) -> Finding:
-        return Finding("LOCKED", self._sentence(name), "it frees itself when that process ends; then run again")
+        return Finding(
+            "LOCKED", self._sentence(name), "it frees itself when that process ends; then run again"
+        )
 
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait for the kernel lock on the file `path`, and hold it for the block: as `FileLocks`, and quick.
+    """Wait for the kernel lock on the file `path`, and hold it for the block: as `FileLocks`, and
+    quick.
 
     The file is made where it is missing, and never removed. Raises Refusal DISK_UNWRITABLE.
     """
@@ -128,7 +145,9 @@ def _locked_file(path: Path) -> int:
                 if os.path.samestat(os.fstat(fd), os.stat(path)):
                     return fd
             except FileNotFoundError:
-                os.close(fd)  # somebody removed the folder: whoever comes later would lock another file
+                os.close(
+                    fd
+                )  # somebody removed the folder: whoever comes later would lock another file
                 continue
             except BaseException:
                 os.close(fd)
@@ -137,14 +156,36 @@ def _locked_file(path: Path) -> int:
 
 
 def _as_the_kernel_says(path: Path) -> str:
-    """The process that has the lock on a file, and its start, where the kernel tells; else empty. Touches no file."""
+    """The process that has the lock on a file, and its start, where the kernel tells; else empty.
+    Touches no file.
+    """
     try:
         inode, ticks = path.stat().st_ino, os.sysconf("SC_CLK_TCK")
         rows = [row.split() for row in Path("/proc/locks").read_text("ascii").splitlines()]
-        (pid,) = {int(row[4]) for row in rows if row[1] == "FLOCK" and row[5].rpartition(":")[2] == str(inode)}
-        began = int(Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[19]) / ticks
-        (boot,) = (row[6:] for row in Path("/proc/stat").read_text("ascii").splitlines() if row.startswith("btime "))
-        since = datetime.fromtimestamp(int(boot) + began, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        (pid,) = {
+            int(row[4])
+            for row in rows
+            if row[1] == "FLOCK" and row[5].rpartition(":")[2] == str(inode)
+        }
+        began = (
+            int(
+                Path(f"/proc/{pid}/stat")
+                .read_text("utf-8", "replace")
+                .rpartition(")")[2]
+                .split()[19]
+            )
+            / ticks
+        )
+        (boot,) = (
+            row[6:]
+            for row in Path("/proc/stat").read_text("ascii").splitlines()
+            if row.startswith("btime ")
+        )
+        since = (
+            datetime.fromtimestamp(int(boot) + began, UTC)
+            .isoformat(timespec="seconds")
+            .replace("+00:00", "Z")
+        )
     except (OSError, OverflowError, ValueError, IndexError, AttributeError):
         return ""
     return f"a process (pid {pid}, started {since})"

@@ -24,7 +24,9 @@ _REST = re.compile(r"[0-9a-f]{38}(?:[0-9a-f]{24})?")
 _LEVEL = 1  # throw-away objects: speed before size
 
 
-def write(folder: Path, kind: str, content: bytes, hash_name: str, durable: bool) -> tuple[str, Path | None]:
+def write(
+    folder: Path, kind: str, content: bytes, hash_name: str, durable: bool
+) -> tuple[str, Path | None]:
     """Store an object in an objects folder: (its id, its path; None where it was there already).
 
     Raises Refusal DISK_UNWRITABLE.
@@ -36,7 +38,11 @@ def write(folder: Path, kind: str, content: bytes, hash_name: str, durable: bool
     with disk_errors(path):
         fresh = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
-        _place(path, zlib.compress(b"%s %d\0" % (kind.encode("ascii"), len(content)) + content, _LEVEL), durable)
+        _place(
+            path,
+            zlib.compress(b"%s %d\0" % (kind.encode("ascii"), len(content)) + content, _LEVEL),
+            durable,
+        )
         if durable:
             sync_folder(path.parent)
             if fresh:

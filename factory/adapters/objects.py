@@ -42,7 +42,14 @@ from factory.ports.objects import Repository
 AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _EMPTY = {"sha1": object_id("tree", b"", "sha1"), "sha256": object_id("tree", b"", "sha256")}
-_DIFF = ("--no-renames", "--ignore-submodules=none", "--no-ext-diff", "--no-textconv", "--no-color", "--no-relative")
+_DIFF = (
+    "--no-renames",
+    "--ignore-submodules=none",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-relative",
+)
 _PATCH = (
     "-p",
     "--binary",
@@ -83,13 +90,26 @@ class GitObjects:
         self._held: dict[str, Carried] = {}
         sources = all_alternates((repository.common_dir / "objects", *alternates))
         make_private(private, self.hash_name, sources)
-        settings = (f"attr.tree={_EMPTY[self.hash_name]}", "merge.directoryRenames=false", "merge.renames=false")
+        settings = (
+            f"attr.tree={_EMPTY[self.hash_name]}",
+            "merge.directoryRenames=false",
+            "merge.renames=false",
+        )
         self.git = Git(find_git(), private, private, settings=settings)
         self._contents = Conversation(self.git, "cat-file", "--batch-command", "--buffer")
-        self._raw = Conversation(self.git, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", *_DIFF)
+        self._raw = Conversation(
+            self.git, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", *_DIFF
+        )
         self._patch = Conversation(self.git, "diff-tree", "--stdin", "-r", *_PATCH, *_DIFF)
         self._numstat = Conversation(
-            self.git, "diff-tree", "--stdin", "-r", "-z", "--numstat", "--diff-algorithm=myers", *_DIFF
+            self.git,
+            "diff-tree",
+            "--stdin",
+            "-r",
+            "-z",
+            "--numstat",
+            "--diff-algorithm=myers",
+            *_DIFF,
         )
         self._lock = threading.RLock()
         self._trees: dict[str, Tree] = {}
@@ -154,7 +174,9 @@ class GitObjects:
         try:
             return parse_tree(content, len(oid) // 2)
         except ValueError as error:
-            raise self._unreadable(f"expected a well-formed tree at {oid}, found {error}") from error
+            raise self._unreadable(
+                f"expected a well-formed tree at {oid}, found {error}"
+            ) from error
 
     def _objects(self, oids: list[str]) -> list[tuple[str, bytes]]:
         found: list[tuple[str, bytes]] = []
@@ -219,10 +241,14 @@ class GitObjects:
         return parse_raw(self._diff(self._raw, before, after))
 
     def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
-        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration in it."""
+        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration
+        in it.
+        """
         return self._diff(self._patch, before, after, within)
 
-    def numstat(self, before: str, after: str, within: float = 0.0) -> Mapping[str, tuple[int, int] | None]:
+    def numstat(
+        self, before: str, after: str, within: float = 0.0
+    ) -> Mapping[str, tuple[int, int] | None]:
         """Lines added and removed per path; None for binary."""
         return MappingProxyType(parse_numstat(self._diff(self._numstat, before, after, within)))
 
@@ -230,7 +256,9 @@ class GitObjects:
         header = f"{self._checked(before)} {self._checked(after)}\n".encode("ascii")
         answer = asked.ask_aside(header, within) if within else asked.ask_until_marker(header)
         if not answer.startswith(header):
-            raise InternalError(f"git diff-tree did not compare {before} with {after}: {answer[:80]!r}")
+            raise InternalError(
+                f"git diff-tree did not compare {before} with {after}: {answer[:80]!r}"
+            )
         return answer[len(header) :]
 
     def ignored(self, rules: Tree, paths: Iterable[str]) -> frozenset[str]:
@@ -245,10 +273,13 @@ class GitObjects:
             return frozenset()
         contents = self.read(files.values())
         with self._scratch() as scratch:
-            return match_ignored(self.git, scratch, {path: contents[oid] for path, oid in files.items()}, asked)
+            return match_ignored(
+                self.git, scratch, {path: contents[oid] for path, oid in files.items()}, asked
+            )
 
     def apply_patch(self, before: str, patch: bytes) -> str:
-        """The tree id that `git apply --cached` makes of `before`; Refusal BUNDLE_DISAGREES where it does not apply.
+        """The tree id that `git apply --cached` makes of `before`; Refusal BUNDLE_DISAGREES where
+        it does not apply.
 
         Costs what an index of `before` costs: give a tree narrowed to the paths in question.
         """
@@ -256,26 +287,35 @@ class GitObjects:
             return apply_to_index(self.git, scratch / "index", self._checked(before), patch)
 
     def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-        """Three-way merge of trees: (tree id, conflicting paths). Follows no rename, of file or folder.
+        """Three-way merge of trees: (tree id, conflicting paths). Follows no rename, of file or
+        folder.
 
         Commits are synthesised, since Git before 2.40 cannot be given the merge base.
         """
         root = self.write_commit(base, (), "base")
         return merge_commits(
-            self.git, self.write_commit(ours, (root,), "ours"), self.write_commit(theirs, (root,), "theirs")
+            self.git,
+            self.write_commit(ours, (root,), "ours"),
+            self.write_commit(theirs, (root,), "theirs"),
         )
 
     # leaving
 
     def bundle(
-        self, commits: tuple[str, ...], objects: Mapping[str, tuple[str, bytes]], ref: str, prerequisite: str = ""
+        self,
+        commits: tuple[str, ...],
+        objects: Mapping[str, tuple[str, bytes]],
+        ref: str,
+        prerequisite: str = "",
     ) -> bytes:
         """A Git bundle with deterministic bytes (see `adapters.gitbundle`)."""
         everything = {**objects, **dict(zip(commits, self._objects(list(commits)), strict=True))}
         return gitbundle.format_bundle(commits[-1], ref, prerequisite, everything, self.hash_name)
 
     def take_in(self, bundle: bytes) -> tuple[str, str]:
-        """Store what a bundle of ours carries; (prerequisite, tip). Raises Refusal BUNDLE_DISAGREES."""
+        """Store what a bundle of ours carries; (prerequisite, tip). Raises Refusal
+        BUNDLE_DISAGREES.
+        """
         carried = self._carried(bundle)
         for kind, content in carried.objects.values():
             self._write(kind, content)
@@ -293,25 +333,36 @@ class GitObjects:
         trees, blobs = unshared(tree, against)
         contents = self.read(blobs)
         return MappingProxyType(
-            {oid: ("tree", new.payload) for oid, new in trees.items()} | {oid: ("blob", contents[oid]) for oid in blobs}
+            {oid: ("tree", new.payload) for oid, new in trees.items()}
+            | {oid: ("blob", contents[oid]) for oid in blobs}
         )
 
     def pack(self, oids: Iterable[str], folder: Path) -> None:
         """Write one pack and its index, holding exactly these objects, into an existing folder."""
         listed = b"".join(self._checked(oid).encode("ascii") + b"\n" for oid in oids)
-        words = ("pack-objects", "-q", "--window=0", "--threads=1", "--no-reuse-delta", str(folder / "pack"))
+        words = (
+            "pack-objects",
+            "-q",
+            "--window=0",
+            "--threads=1",
+            "--no-reuse-delta",
+            str(folder / "pack"),
+        )
         try:
             self.git.run(*words, stdin=listed)
         except GitError as error:
             raise self._unreadable(error.sentence) from error
 
     def export(self, destination: Path, tree: Tree, against: Tree | None = None) -> None:
-        """Write every object of `tree` that is not in `against` as loose objects into an objects folder."""
+        """Write every object of `tree` that is not in `against` as loose objects into an objects
+        folder.
+        """
         for kind, content in self.new_objects(tree, against).values():
             loose.write(destination, kind, content, self.hash_name, durable=True)
 
     def adopt(self, objects: Path) -> int:
-        """Copy the loose objects of a folder into the user's repository, each checked and durable; how many.
+        """Copy the loose objects of a folder into the user's repository, each checked and durable;
+        how many.
 
         Raises Refusal REPO_UNREADABLE at the first one that does not hold what its name says.
         """
@@ -323,7 +374,9 @@ class GitObjects:
         return count
 
     def hand_over(self, bundle: bytes) -> tuple[str, str]:
-        """Store what a bundle of ours carries in the user's repository; (prerequisite, tip). See `Refs`."""
+        """Store what a bundle of ours carries in the user's repository; (prerequisite, tip). See
+        `Refs`.
+        """
         carried = self._carried(bundle)
         target = self.repository.common_dir / "objects"
         # what refers comes after what it refers to, so that a crash leaves no dangling reference
@@ -337,15 +390,24 @@ class GitObjects:
         """What a full ref name of the user's repository holds; "" where there is none."""
         git = Git(self.git.program, self.repository.common_dir, self.repository.common_dir)
         return (
-            git.run("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1)).out.decode("ascii").strip()
+            git.run("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
+            .out.decode("ascii")
+            .strip()
         )
 
     def update_ref(self, ref: str, new: str, old: str = "") -> None:
-        """Move a ref of the user's repository from `old` ("" where it must not exist) to `new`, or not at all.
+        """Move a ref of the user's repository from `old` ("" where it must not exist) to `new`, or
+        not at all.
 
         Raises Refusal REF_MOVED where it is elsewhere. No reflog, no hook, no other ref.
         """
-        move_ref(self.git.program, self.repository.common_dir, ref, self._checked(new), old and self._checked(old))
+        move_ref(
+            self.git.program,
+            self.repository.common_dir,
+            ref,
+            self._checked(new),
+            old and self._checked(old),
+        )
 
     def close(self) -> None:
         """End the Git processes. The store can still be used: they start again."""
@@ -371,7 +433,8 @@ class GitObjects:
             Finding(
                 "REPO_UNREADABLE",
                 f"{sentence} (repository {str(self.repository.root)!r})",
-                "look at it with: git fsck; a partial clone needs its missing objects first: git fetch --refetch",
+                "look at it with: git fsck; a partial clone needs its missing objects first: git"
+                " fetch --refetch",
             )
         )
 
@@ -392,5 +455,10 @@ class _Scratch:
 
 def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:
     """The bytes of a commit object by the constant author at the constant time (1980-01-01 UTC)."""
-    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {AUTHOR}", f"committer {AUTHOR}"]
+    lines = [
+        f"tree {tree}",
+        *(f"parent {parent}" for parent in parents),
+        f"author {AUTHOR}",
+        f"committer {AUTHOR}",
+    ]
     return ("\n".join(lines) + f"\n\n{message.rstrip()}\n").encode("utf-8", "surrogateescape")

@@ -1,4 +1,5 @@
-"""The private bare Git folder over the repository's objects: only what Git needs to take it for one.
+"""The private bare Git folder over the repository's objects: only what Git needs to take it for
+one.
 
 Rule: every file in it is ours and is put right at each start; alternates are resolved here, so
 that no file of anybody else's decides where Git reads. Attributes of the trees it compares are
@@ -17,12 +18,15 @@ from factory.adapters.fs_guard import make_folder, write_atomic
 
 # "!" makes an attribute unspecified again: "-diff" would declare every file binary.
 _ATTRIBUTES = (
-    "* !text !eol !crlf !working-tree-encoding !ident !filter !diff !merge !whitespace !conflict-marker-size\n"
+    "* !text !eol !crlf !working-tree-encoding !ident !filter !diff !merge !whitespace"
+    " !conflict-marker-size\n"
 )
 
 
 def all_alternates(folders: Iterable[Path]) -> tuple[Path, ...]:
-    """Object folders and everything that their info/alternates name, each once, absolute, in order."""
+    """Object folders and everything that their info/alternates name, each once, absolute, in
+    order.
+    """
     found: dict[Path, None] = {}
     waiting = [Path(os.path.realpath(folder)) for folder in folders]
     while waiting:
@@ -46,7 +50,15 @@ def _alternates_in(folder: Path) -> Iterator[str]:
             yield os.fsdecode(row)
 
 
-_ESCAPES = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
+_ESCAPES = {
+    b"a": b"\a",
+    b"b": b"\b",
+    b"f": b"\f",
+    b"n": b"\n",
+    b"r": b"\r",
+    b"t": b"\t",
+    b"v": b"\v",
+}
 
 
 def _unquoted(row: bytes) -> bytes:
@@ -64,7 +76,13 @@ def _quoted(path: Path) -> bytes:
     raw = os.fsencode(path)
     if b"\n" not in raw and not raw.startswith(b'"'):
         return raw
-    return b'"' + b"".join(b"\\%03o" % byte if byte < 32 or byte in b'"\\' else bytes([byte]) for byte in raw) + b'"'
+    return (
+        b'"'
+        + b"".join(
+            b"\\%03o" % byte if byte < 32 or byte in b'"\\' else bytes([byte]) for byte in raw
+        )
+        + b'"'
+    )
 
 
 def make_private(private: Path, hash_name: str, sources: tuple[Path, ...]) -> None:
@@ -78,7 +96,9 @@ def make_private(private: Path, hash_name: str, sources: tuple[Path, ...]) -> No
     version = 1 if extension else 0
     files = {
         "HEAD": b"ref: refs/heads/none\n",
-        "config": f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}".encode(),
+        "config": (
+            f"[core]\n\trepositoryformatversion = {version}\n\tbare = true\n{extension}".encode()
+        ),
         "info/attributes": _ATTRIBUTES.encode(),
         "info/exclude": b"",
         "objects/info/alternates": b"".join(_quoted(source) + b"\n" for source in sources),

@@ -1,7 +1,9 @@
-"""What processes that were killed left half made in places where several may work at once: cleared by age.
+"""What processes that were killed left half made in places where several may work at once: cleared
+by age.
 
-Rule: only names that this package gives to things before they are in their place, and only where nothing
-touched them for longer than any command lasts. What the run lock guards needs no age: the store clears that.
+Rule: only names that this package gives to things before they are in their place, and only where
+nothing touched them for longer than any command lasts. What the run lock guards needs no age: the
+store clears that.
 """
 
 from __future__ import annotations
@@ -13,16 +15,28 @@ from pathlib import Path
 
 from factory.adapters.fs_guard import is_unfinished, remove_tree
 
-# Folders of the state folder into which commands write that hold no run lock, or that no recovery looks into.
+# Folders of the state folder into which commands write that hold no run lock, or that no recovery
+# looks into.
 OPEN_FOLDERS = (
-    *("", "cache", "cache/evidence", "cache/index", "determinism", "git", "git/info", "git/objects/info"),
+    *(
+        "",
+        "cache",
+        "cache/evidence",
+        "cache/index",
+        "determinism",
+        "git",
+        "git/info",
+        "git/objects/info",
+    ),
     *("reviews", "rebuilds"),
 )
 _DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9]+-[0-9a-f]{8}")
 
 
 def clear_remains(state: Path, before: float) -> int:
-    """Remove what was last touched before `before` (seconds since 1970); how many. Raises Refusal DISK_UNWRITABLE."""
+    """Remove what was last touched before `before` (seconds since 1970); how many. Raises Refusal
+    DISK_UNWRITABLE.
+    """
     count = 0
     for place in _candidates(state):
         try:
@@ -37,7 +51,10 @@ def clear_remains(state: Path, before: float) -> int:
 
 def _candidates(state: Path) -> Iterator[Path]:
     git = state / "git"
-    for folder in (*(state / name for name in OPEN_FOLDERS), *sorted((state / "cache" / "views").glob("*/*"))):
+    for folder in (
+        *(state / name for name in OPEN_FOLDERS),
+        *sorted((state / "cache" / "views").glob("*/*")),
+    ):
         for name in _names(folder):
             if is_unfinished(name) or _DRAFT.fullmatch(name):
                 yield folder / name
@@ -45,7 +62,9 @@ def _candidates(state: Path) -> Iterator[Path]:
     yield from (scratch / name for name in _names(scratch))
     objects = git / "objects"
     for fan in _names(objects):
-        yield from (objects / fan / name for name in _names(objects / fan) if name.startswith("tmp_obj_"))
+        yield from (
+            objects / fan / name for name in _names(objects / fan) if name.startswith("tmp_obj_")
+        )
 
 
 def _names(folder: Path) -> tuple[str, ...]:

@@ -48,14 +48,20 @@ def discover(start: Path, base_ref: str) -> Repository:
 
 
 def root_of(start: Path) -> Path:
-    """The work tree that holds `start`, also of a repository without a commit. Raises as `discover` does."""
+    """The work tree that holds `start`, also of a repository without a commit. Raises as `discover`
+    does.
+    """
     git, place = _asked(start)
     return Path(os.fsdecode(_facts(git, place)[2][2]))
 
 
 def _asked(start: Path) -> tuple[Git, Answer]:
     if not start.is_dir():
-        raise _refusal("REPO_NOT_FOUND", f"expected a folder at {str(start)!r}, found none", "name one that exists")
+        raise _refusal(
+            "REPO_NOT_FOUND",
+            f"expected a folder at {str(start)!r}, found none",
+            "name one that exists",
+        )
     if not os.access(start, os.R_OK | os.X_OK):
         raise _refusal(
             "REPO_UNREADABLE",
@@ -81,24 +87,30 @@ def _place(git: Git) -> Answer:
 
 
 def _trusted_folders(git: Git) -> tuple[str, ...]:
-    """`safe.directory` of the system's and the user's configuration: the one thing that is asked of them.
+    """`safe.directory` of the system's and the user's configuration: the one thing that is asked of
+    them.
 
     Git honours this setting from there and from the command line only, never from a repository.
     """
     own: dict[str, str | None] = {
-        name: os.environ.get(name) for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
+        name: os.environ.get(name)
+        for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
     }
     own["GIT_CONFIG_NOSYSTEM"] = os.environ.get("GIT_CONFIG_NOSYSTEM")
     found: list[str] = []
     for scope in ("--system", "--global"):
         # 1: not set; 128: that configuration cannot be read, so it grants nothing
-        answer = git.run("config", scope, "-z", "--get-all", "safe.directory", ok=(0, 1, 128), variables=own)
+        answer = git.run(
+            "config", scope, "-z", "--get-all", "safe.directory", ok=(0, 1, 128), variables=own
+        )
         found += [f"safe.directory={os.fsdecode(value)}" for value in answer.out.split(b"\0")[:-1]]
     return tuple(found)
 
 
 def _facts(git: Git, place: Answer) -> tuple[str, bool, tuple[bytes, ...]]:
-    """Object format, whether shallow, and the three paths; each asked for alone where one holds a line feed."""
+    """Object format, whether shallow, and the three paths; each asked for alone where one holds a
+    line feed.
+    """
     rows = place.out.removesuffix(b"\n").split(b"\n")
     if place.rc != 0:
         raise _no_repository(git.cwd, place, bare=rows[0] == b"true")
@@ -118,7 +130,8 @@ def _no_repository(start: Path, place: Answer, bare: bool) -> Refusal:
     if _DUBIOUS in place.err:
         return _refusal(
             "REPO_UNREADABLE",
-            f"expected a repository of this user at {str(start)!r}, found that another user owns it",
+            f"expected a repository of this user at {str(start)!r}, found that another user"
+            " owns it",
             f"if you trust it: git config --global --add safe.directory {start}",
         )
     if "must be run in a work tree" in place.err:
@@ -133,7 +146,9 @@ def _no_repository(start: Path, place: Answer, bare: bool) -> Refusal:
             f"expected a Git repository at {str(start)!r} or above, found none",
             "run it inside one, or start one with: git init",
         )
-    return _refusal("REPO_UNREADABLE", f"expected a readable repository at {str(start)!r}, found: {said}", _FSCK)
+    return _refusal(
+        "REPO_UNREADABLE", f"expected a readable repository at {str(start)!r}, found: {said}", _FSCK
+    )
 
 
 def _bare(start: Path) -> Refusal:
@@ -151,25 +166,35 @@ def _commit(git: Git, base_ref: str) -> str:
     peeled = git.run("rev-parse", "--verify", "--quiet", f"{base_ref}^{{commit}}", ok=(0, 1, 128))
     if peeled.rc == 0:
         return peeled.out.decode("ascii").strip()
-    if git.run("rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1, 128)).rc != 0 and _has_no_commit(git, base_ref):
+    if git.run(
+        "rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1, 128)
+    ).rc != 0 and _has_no_commit(git, base_ref):
         raise _refusal(
             "REPO_NO_COMMITS",
             f"expected a commit to start from in {str(git.cwd)!r}, found none",
             'make one with: git commit --allow-empty -m "first"',
         )
-    named = git.run("rev-parse", "--verify", "--quiet", base_ref, ok=(0, 1, 128)).out.decode("ascii", "replace").strip()
+    named = (
+        git.run("rev-parse", "--verify", "--quiet", base_ref, ok=(0, 1, 128))
+        .out.decode("ascii", "replace")
+        .strip()
+    )
     if not named:
         raise _unknown(base_ref, "found no such ref")
     kind = git.run("cat-file", "-t", named, ok=(0, 1, 128))
     if kind.rc != 0:
         raise _refusal(
-            "REPO_UNREADABLE", f"expected the object {named} that {base_ref!r} names, found that it is missing", _FSCK
+            "REPO_UNREADABLE",
+            f"expected the object {named} that {base_ref!r} names, found that it is missing",
+            _FSCK,
         )
     raise _unknown(base_ref, f"found a {kind.out.decode('ascii', 'replace').strip()}")
 
 
 def _has_no_commit(git: Git, base_ref: str) -> bool:
-    return base_ref == "HEAD" or not git.run("for-each-ref", "--count=1", "--format=%(objectname)").out
+    return (
+        base_ref == "HEAD" or not git.run("for-each-ref", "--count=1", "--format=%(objectname)").out
+    )
 
 
 _FSCK = "look at it with: git fsck"
@@ -184,13 +209,16 @@ def _unknown(base_ref: str, found: str) -> Refusal:
 
 
 def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
-    """What is worth a warning: REPO_DETACHED, REPO_SHALLOW, and REPO_DIRTY outside `packs_folder`."""
+    """What is worth a warning: REPO_DETACHED, REPO_SHALLOW, and REPO_DIRTY outside
+    `packs_folder`.
+    """
     found: list[Finding] = []
     if not repository.branch:
         found.append(
             Finding(
                 "REPO_DETACHED",
-                f"expected HEAD on a branch, found it detached; the base is {repository.commit[:12]}",
+                "expected HEAD on a branch, found it detached; the base is"
+                f" {repository.commit[:12]}",
                 "this is fine for a run; a result branch starts from that commit",
             )
         )
@@ -209,7 +237,9 @@ def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
 
 
 def _dirty(paths: tuple[str, ...]) -> Finding:
-    shown = ", ".join(repr(path) for path in paths[:_SHOWN]) + (", …" if len(paths) > _SHOWN else "")
+    shown = ", ".join(repr(path) for path in paths[:_SHOWN]) + (
+        ", …" if len(paths) > _SHOWN else ""
+    )
     return Finding(
         "REPO_DIRTY",
         f"expected no local change outside the task packs, found {len(paths)}: {shown}",
@@ -219,18 +249,29 @@ def _dirty(paths: tuple[str, ...]) -> Finding:
 
 
 def changed_paths(repository: Repository) -> tuple[str, ...]:
-    """Paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`, which writes nothing.
+    """Paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`, which
+    writes nothing.
 
-    Filters that the repository configures are off, so a large file under Git LFS can be named that did not change.
+    Filters that the repository configures are off, so a large file under Git LFS can be named that
+    did not change.
     """
     git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
     git = replace(git, settings=(*git.settings, *_filters_off(git)))
-    words = ("status", "--porcelain=v1", "-z", "--untracked-files=normal", "--ignore-submodules=all", "--no-renames")
+    words = (
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--untracked-files=normal",
+        "--ignore-submodules=all",
+        "--no-renames",
+    )
     try:
         rows = git.run(*words).out.split(b"\0")[:-1]
     except GitError as error:
         raise _refusal(
-            "REPO_UNREADABLE", f"expected git status of {str(repository.root)!r}, found: {error.said}", _FSCK
+            "REPO_UNREADABLE",
+            f"expected git status of {str(repository.root)!r}, found: {error.said}",
+            _FSCK,
         ) from error
     return tuple(os.fsdecode(row[3:]) for row in rows)
 
@@ -250,10 +291,17 @@ def _trust(repository: Repository) -> tuple[str, ...]:
 def _filters_off(git: Git) -> tuple[str, ...]:
     """Settings that take every configured filter its programs."""
     answer = git.run(
-        "config", "-z", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process|required)$", ok=(0, 1)
+        "config",
+        "-z",
+        "--name-only",
+        "--get-regexp",
+        r"^filter\..*\.(clean|process|required)$",
+        ok=(0, 1),
     )
     names = {os.fsdecode(name) for name in answer.out.split(b"\0")[:-1]}
-    return tuple(f"{name}={'false' if name.endswith('.required') else ''}" for name in sorted(names))
+    return tuple(
+        f"{name}={'false' if name.endswith('.required') else ''}" for name in sorted(names)
+    )
 
 
 def _ours(path: str, packs_folder: str) -> bool:
@@ -264,21 +312,30 @@ def _ours(path: str, packs_folder: str) -> bool:
     return any(bare == folder or bare.startswith(f"{folder}/") for folder in folders)
 
 
-def tree_notes(tree: Tree, read: Callable[[Iterable[str]], Mapping[str, bytes]]) -> tuple[Finding, ...]:
-    """Warnings about a base tree: REPO_SUBMODULE and REPO_LFS_POINTER; `read` yields blobs by id."""
+def tree_notes(
+    tree: Tree, read: Callable[[Iterable[str]], Mapping[str, bytes]]
+) -> tuple[Finding, ...]:
+    """Warnings about a base tree: REPO_SUBMODULE and REPO_LFS_POINTER; `read` yields blobs by
+    id.
+    """
     found: list[Finding] = []
     submodules, rules = _notable(tree, "")
     if submodules:
         found.append(
             Finding(
                 "REPO_SUBMODULE",
-                f"expected plain files only, found {len(submodules)} submodule(s): {', '.join(submodules[:_SHOWN])}",
+                f"expected plain files only, found {len(submodules)} submodule(s):"
+                f" {', '.join(submodules[:_SHOWN])}",
                 "a pack sees an empty folder there and must not need its content",
                 Location(submodules[0]),
             )
         )
     contents = read(rules.values())
-    lfs = [path for path, oid in rules.items() if re.search(rb"^[^#\n]*\sfilter=lfs\b", contents[oid], re.MULTILINE)]
+    lfs = [
+        path
+        for path, oid in rules.items()
+        if re.search(rb"^[^#\n]*\sfilter=lfs\b", contents[oid], re.MULTILINE)
+    ]
     if lfs:
         found.append(
             Finding(

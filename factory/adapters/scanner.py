@@ -26,7 +26,9 @@ MAX_BYTES = 4 << 30
 WHITEOUT_DEVICE = 0
 
 _NAMESPACE = {LayerKind.TRUSTED: "trusted.overlay.", LayerKind.USER: "user.overlay."}
-_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_NOFOLLOW = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+)
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
 
 
@@ -41,12 +43,12 @@ def scan(
 ) -> ScannedLayer:
     """The whole content of the layer whose top folder is `root_fd` (borrowed, not closed).
 
-    Every process that could write there must be dead. Each file's bytes go once to
-    `store_blob`, whose answer must be the Git blob id under `hash_name`. `max_bytes` bounds the
-    sum of the sizes of regular files, so that a sparse file cannot exhaust memory. What cannot
-    be part of a change becomes an oddity: FILE_SPECIAL, FILE_SETID, PATH_GIT_NAME,
-    TREE_TOO_DEEP, TREE_TOO_LARGE. Of a layer that is too large nothing is said to hide what it lies over: what
-    was not reached may stand there still. Raises InternalError where the layer changes while it is read.
+    Every process that could write there must be dead. Each file's bytes go once to `store_blob`,
+    whose answer must be the Git blob id under `hash_name`. `max_bytes` bounds the sum of the sizes
+    of regular files, so that a sparse file cannot exhaust memory. What cannot be part of a change
+    becomes an oddity: FILE_SPECIAL, FILE_SETID, PATH_GIT_NAME, TREE_TOO_DEEP, TREE_TOO_LARGE. Of a
+    layer that is too large nothing is said to hide what it lies over: what was not reached may
+    stand there still. Raises InternalError where the layer changes while it is read.
     """
     walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes)
     with _descriptor(os.open(".", _DIRECTORY, dir_fd=root_fd)) as top:
@@ -83,7 +85,9 @@ class _Walk:
             tuple(sorted(self.folders, key=os.fsencode)),
             tuple(sorted(self.removed, key=os.fsencode)),
             tuple(sorted(self.opaque, key=os.fsencode)),
-            tuple(sorted(self.oddities, key=lambda oddity: (os.fsencode(oddity.path), oddity.finding))),
+            tuple(
+                sorted(self.oddities, key=lambda oddity: (os.fsencode(oddity.path), oddity.finding))
+            ),
         )
 
     def folder(self, fd: int, prefix: str, depth: int) -> None:
@@ -92,7 +96,9 @@ class _Walk:
         if mark == b"y" and self.kind is not LayerKind.WORKTREE:
             self.opaque.append(prefix.rstrip("/"))
         if _attribute(fd, self.kind, "redirect") is not None:
-            self.odd(prefix.rstrip("/"), "FILE_SPECIAL", "a folder that an overlay redirects elsewhere")
+            self.odd(
+                prefix.rstrip("/"), "FILE_SPECIAL", "a folder that an overlay redirects elsewhere"
+            )
         for name in self.names(fd, prefix):
             if self.stopped:
                 return
@@ -124,12 +130,16 @@ class _Walk:
                 self.regular(parent, name, path, status, white)
             case stat.S_IFLNK:
                 self.link(parent, name, path)
-            case stat.S_IFCHR if status.st_rdev == WHITEOUT_DEVICE and self.kind is not LayerKind.WORKTREE:
+            case stat.S_IFCHR if (
+                status.st_rdev == WHITEOUT_DEVICE and self.kind is not LayerKind.WORKTREE
+            ):
                 self.removed.append(path)
             case other:
                 self.odd(path, "FILE_SPECIAL", _SPECIAL.get(other, "neither a file nor a folder"))
 
-    def subfolder(self, parent: int, name: str, path: str, depth: int, status: os.stat_result) -> None:
+    def subfolder(
+        self, parent: int, name: str, path: str, depth: int, status: os.stat_result
+    ) -> None:
         self.folders.append(path)
         if depth + 1 > self.max_depth:
             self.odd(path, "TREE_TOO_DEEP", f"a folder deeper than {self.max_depth} levels")
@@ -137,7 +147,9 @@ class _Walk:
         with _opened(parent, name, status, _DIRECTORY, 0o700) as fd:
             self.folder(fd, path + "/", depth + 1)
 
-    def regular(self, parent: int, name: str, path: str, status: os.stat_result, white: bool) -> None:
+    def regular(
+        self, parent: int, name: str, path: str, status: os.stat_result, white: bool
+    ) -> None:
         self.size += status.st_size
         if self.size > self.max_bytes:
             self.stop(path, f"more than {self.max_bytes} bytes of files")
@@ -156,7 +168,9 @@ class _Walk:
         self.files.append(ScannedFile(path, Leaf(mode, self.stored(content, path)), status.st_size))
 
     def marked(self, path: str, white: bool) -> None:
-        """An empty file that carries a whiteout attribute: one only where its folder says so too."""
+        """An empty file that carries a whiteout attribute: one only where its folder says so
+        too.
+        """
         if white:
             self.removed.append(path)
         else:
@@ -171,7 +185,9 @@ class _Walk:
         expected = object_id("blob", content, self.hash_name)
         found = self.store_blob(content)
         if found != expected:
-            raise InternalError(f"the object store answered {found} for {path!r}, expected {expected}")
+            raise InternalError(
+                f"the object store answered {found} for {path!r}, expected {expected}"
+            )
         return expected
 
     def odd(self, path: str, finding: str, what: str) -> None:
@@ -202,7 +218,8 @@ def _descriptor(fd: int) -> Iterator[int]:
 def _opened(parent: int, name: str, seen: os.stat_result, flags: int, need: int) -> Iterator[int]:
     """The entry `name` open, proved to be the inode that was `seen`.
 
-    Where its owner's mode bits lack `need`, they are added first: a pack cannot hide content behind chmod.
+    Where its owner's mode bits lack `need`, they are added first: a pack cannot hide content behind
+    chmod.
     """
     if seen.st_mode & need != need and os.geteuid() != 0:
         _permit(parent, name, seen, need)
@@ -225,7 +242,9 @@ def _permit(parent: int, name: str, seen: os.stat_result, need: int) -> None:
 def _same(found: os.stat_result, seen: os.stat_result, name: str) -> None:
     now = (found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode))
     if now != (seen.st_dev, seen.st_ino, stat.S_IFMT(seen.st_mode)):
-        raise InternalError(f"{name!r} was exchanged while its layer was read; something still runs in it")
+        raise InternalError(
+            f"{name!r} was exchanged while its layer was read; something still runs in it"
+        )
 
 
 def _content(fd: int, size: int, path: str) -> bytes:
@@ -239,17 +258,24 @@ def _content(fd: int, size: int, path: str) -> bytes:
         parts.append(part)
         left -= len(part)
     if left != 1:
-        raise InternalError(f"{path!r} had {size} bytes and yielded {size + 1 - left}; something still writes to it")
+        raise InternalError(
+            f"{path!r} had {size} bytes and yielded {size + 1 - left}; something still writes to it"
+        )
     return b"".join(parts)
 
 
 def _attribute(fd: int, kind: LayerKind, name: str) -> bytes | None:
-    """An overlay mark in the one namespace that this kind of layer is believed in; None where there is none."""
+    """An overlay mark in the one namespace that this kind of layer is believed in; None where there
+    is none.
+    """
     if kind is LayerKind.WORKTREE:
         return None
     try:
         return os.getxattr(fd, _NAMESPACE[kind] + name)
     except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):  # a file system without attributes cannot carry a mark
+        if error.errno in (
+            errno.ENODATA,
+            errno.ENOTSUP,
+        ):  # a file system without attributes cannot carry a mark
             return None
         raise

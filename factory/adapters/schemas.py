@@ -1,8 +1,9 @@
-"""JSON Schemas (draft 2020-12) of the documents: written from the models, compared with the folder, applied.
+"""JSON Schemas (draft 2020-12) of the documents: written from the models, compared with the folder,
+applied.
 
-The second validator: `jsonschema` judges a document by the written schema alone, offline (a reference
-to anywhere else is an error). What only the loader can see (places, contradictions, patterns) it does
-not know. New documents join by a row in `MODELS`.
+The second validator: `jsonschema` judges a document by the written schema alone, offline (a
+reference to anywhere else is an error). What only the loader can see (places, contradictions,
+patterns) it does not know. New documents join by a row in `MODELS`.
 """
 
 from __future__ import annotations
@@ -62,7 +63,9 @@ def format_schema(schema: Mapping[str, Any]) -> bytes:
 
 def written_schemas() -> tuple[tuple[str, bytes], ...]:
     """File name and bytes of every schema, in the order of `MODELS`."""
-    return tuple((f"{name}.schema.json", format_schema(schema_of(name, model))) for name, model in MODELS)
+    return tuple(
+        (f"{name}.schema.json", format_schema(schema_of(name, model))) for name, model in MODELS
+    )
 
 
 def write_all(folder: Path) -> tuple[str, ...]:
@@ -78,7 +81,9 @@ def write_all(folder: Path) -> tuple[str, ...]:
 
 
 def stale(folder: Path, shown_as: str = "schemas") -> tuple[Finding, ...]:
-    """A SCHEMA_STALE for every file of `folder` that is missing, differs, or has no model. Raises OSError."""
+    """A SCHEMA_STALE for every file of `folder` that is missing, differs, or has no model. Raises
+    OSError.
+    """
     expected = dict(written_schemas())
     found = {path.name: path for path in folder.glob("*.schema.json")} if folder.is_dir() else {}
     findings = []
@@ -97,7 +102,8 @@ def stale(folder: Path, shown_as: str = "schemas") -> tuple[Finding, ...]:
 
 
 def objections(schema: Mapping[str, Any], document: object) -> tuple[tuple[str, str], ...]:
-    """What the schema has against `document`: (JSON pointer, sentence), in the order of the pointers.
+    """What the schema has against `document`: (JSON pointer, sentence), in the order of the
+    pointers.
 
     `document` is a tree of dicts, lists or tuples, and scalars. Never opens a connection or a file.
     """
@@ -107,7 +113,9 @@ def objections(schema: Mapping[str, Any], document: object) -> tuple[tuple[str, 
 
 
 def _pointer(error: ValidationError) -> str:
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
+    return "".join(
+        f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path
+    )
 
 
 def _is_array(_: Any, instance: object) -> bool:
@@ -115,7 +123,8 @@ def _is_array(_: Any, instance: object) -> bool:
 
 
 _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
-    Draft202012Validator, type_checker=Draft202012Validator.TYPE_CHECKER.redefine("array", _is_array)
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("array", _is_array),
 )
 
 
@@ -126,7 +135,9 @@ def _tidied(schema: Any) -> Any:
     if not isinstance(schema, dict):
         return schema
     tidied = {
-        key: {name: _tidied(inner) for name, inner in member.items()} if key in _NAMED else _tidied(member)
+        key: {name: _tidied(inner) for name, inner in member.items()}
+        if key in _NAMED
+        else _tidied(member)
         for key, member in schema.items()
         if not (key == "default" and member in _SILENT)
     }

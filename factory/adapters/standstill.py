@@ -1,10 +1,11 @@
-"""The memory of a start that found nothing to do: where all that it looked at is as it was, the next one need not look.
+"""The memory of a start that found nothing to do: where all that it looked at is as it was, the
+next one need not look.
 
-Rule: it answers one question, whether anything has to be executed. Once anything has, nobody asks it any more and
-every byte is read: no PASS is ever made of what stands here. It is bound to the numbers that the file system keeps
-of each file and folder (device, inode, kind, size, both times), to the Git commit, settings, environment, tools by
-content and our own code. What is damaged or of another form counts as absent. See decision 13. Does not know
-what a pack is, nor why a card holds.
+Rule: it answers one question, whether anything has to be executed. Once anything has, nobody asks
+it any more and every byte is read: no PASS is ever made of what stands here. It is bound to the
+numbers that the file system keeps of each file and folder (device, inode, kind, size, both times),
+to the Git commit, settings, environment, tools by content and our own code. What is damaged or of
+another form counts as absent. See decision 13. Does not know what a pack is, nor why a card holds.
 """
 
 from __future__ import annotations
@@ -34,13 +35,18 @@ FILE = f"{STATE_FOLDER}/{NAME}"
 Write = Callable[[str, bytes], None]
 _FORM = "standstill 1"
 _WIDTH = 6  # numbers a path
-_BOUNDS = ("", *(f"/{name}" for name in ("bundles", "cache", "git", "locks", "runs", "state", "worktrees")))
+_BOUNDS = (
+    "",
+    *(f"/{name}" for name in ("bundles", "cache", "git", "locks", "runs", "state", "worktrees")),
+)
 _CODE = Path(__file__).resolve().parents[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What has to be asked again: how the repository was opened, whose tools and which variables packs are given."""
+    """What has to be asked again: how the repository was opened, whose tools and which variables
+    packs are given.
+    """
 
     base_ref: str
     packs_folder: str
@@ -51,7 +57,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What there is besides files: the repository as it was opened, paths that Git ignores, tools by content."""
+    """What there is besides files: the repository as it was opened, paths that Git ignores, tools
+    by content.
+    """
 
     repository: Repository
     ignored: frozenset[str]
@@ -60,7 +68,9 @@ class Around:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Paths below the repository, and a digest of the numbers that the file system keeps of them."""
+    """Paths below the repository, and a digest of the numbers that the file system keeps of
+    them.
+    """
 
     paths: tuple[bytes, ...]
     digest: str
@@ -70,7 +80,8 @@ class Places:
 class Standstill:
     """What was found: the cards, what the engine had stored of each, and the last word.
 
-    `digests` are of the files that tasks depend on, by absolute path; they stand while both places do.
+    `digests` are of the files that tasks depend on, by absolute path; they stand while both places
+    do.
     """
 
     ground: str
@@ -85,7 +96,8 @@ class Standstill:
 
 
 def load(root: Path, ground: str, environment: Mapping[str, str]) -> Standstill | None:
-    """What is remembered, where packs and surroundings are as they were then; None for anything else.
+    """What is remembered, where packs and surroundings are as they were then; None for anything
+    else.
 
     Whether the state folder is too is asked by `state_stands`, once nobody else may write there.
     """
@@ -94,7 +106,8 @@ def load(root: Path, ground: str, environment: Mapping[str, str]) -> Standstill 
         stands = (
             known.ground == ground
             and known.packs.digest == _digest_of(root, known.packs.paths)
-            and known.surroundings == _digest_around(_around(root, known.asked), known.asked, environment)
+            and known.surroundings
+            == _digest_around(_around(root, known.asked), known.asked, environment)
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, FactoryError):
         return None
@@ -125,11 +138,18 @@ class Beginning:
     around: Around
 
 
-def store(root: Path, ground: str, environment: Mapping[str, str], rest: Rest, first: Beginning, write: Write) -> None:
+def store(
+    root: Path,
+    ground: str,
+    environment: Mapping[str, str],
+    rest: Rest,
+    first: Beginning,
+    write: Write,
+) -> None:
     """Remember, where nothing that was looked at changed since it was; `ground` is what it is now.
 
-    `write` takes a path of the state folder. A disk that takes nothing, or whose change times say nothing, costs
-    time later, no more.
+    `write` takes a path of the state folder. A disk that takes nothing, or whose change times say
+    nothing, costs time later, no more.
     """
     asked = first.asked
     state, packs = root / STATE_FOLDER, root / asked.packs_folder
@@ -137,10 +157,16 @@ def store(root: Path, ground: str, environment: Mapping[str, str], rest: Rest, f
         if not (keeps_change_times(state) and keeps_change_times(packs)):
             return
         fs_guard.make_folder(state / "cache")
-        packs_now = _places(root, tuple(_below(os.fsencode(root), os.fsencode(asked.packs_folder))), first.began)
+        packs_now = _places(
+            root, tuple(_below(os.fsencode(root), os.fsencode(asked.packs_folder))), first.began
+        )
         state_now = _places(root, tuple(dict.fromkeys(_of_state(root, rest))), first.began)
         around = _around(root, asked)
-        if packs_now is None or state_now is None or (around, ground) != (first.around, first.ground):
+        if (
+            packs_now is None
+            or state_now is None
+            or (around, ground) != (first.around, first.ground)
+        ):
             return
         known = Standstill(
             ground=ground,
@@ -160,7 +186,9 @@ def store(root: Path, ground: str, environment: Mapping[str, str], rest: Rest, f
 
 
 def _of_state(root: Path, rest: Rest) -> Iterator[bytes]:
-    """Every place of the state folder that decides whether something holds, or whether something is to be recovered."""
+    """Every place of the state folder that decides whether something holds, or whether something is
+    to be recovered.
+    """
     top, here = os.fsencode(root), os.fsencode(STATE_FOLDER)
     yield here + b"/ledger.jsonl"
     yield here + b"/trash"
@@ -175,7 +203,13 @@ def _of_state(root: Path, rest: Rest) -> Iterator[bytes]:
     yield runs
     for name in sorted(os.listdir(os.path.join(top, runs))):
         run = runs + b"/" + name
-        yield from (run, *(run + b"/" + os.fsencode(file) for file in (RUN_MANIFEST, CHECKPOINT_FILE, STARTED_FILE)))
+        yield from (
+            run,
+            *(
+                run + b"/" + os.fsencode(file)
+                for file in (RUN_MANIFEST, CHECKPOINT_FILE, STARTED_FILE)
+            ),
+        )
         if os.fsdecode(name) in rest.runs:
             yield from _below(top, run)
 
@@ -224,7 +258,9 @@ def _numbers(root: Path, paths: Iterable[bytes]) -> array[int]:
 
 
 def _bounds(root: Path) -> bytes:
-    """What stands at the folders on the way, whose own times say nothing: no link may have taken their place."""
+    """What stands at the folders on the way, whose own times say nothing: no link may have taken
+    their place.
+    """
     found = []
     for name in _BOUNDS:
         try:
@@ -257,7 +293,14 @@ def _digest_around(around: Around, asked: Asked, environment: Mapping[str, str])
 
 
 def _facts(found: Repository) -> list[str]:
-    return [str(found.root), str(found.git_dir), str(found.common_dir), found.hash_name, found.base_ref, found.commit]
+    return [
+        str(found.root),
+        str(found.git_dir),
+        str(found.common_dir),
+        found.hash_name,
+        found.base_ref,
+        found.commit,
+    ]
 
 
 def _content_of(tool: Path | None) -> str:
@@ -265,7 +308,9 @@ def _content_of(tool: Path | None) -> str:
 
 
 def _code() -> list[tuple[str, int, int]]:
-    """Our own modules by size and time: another version of them may see other cards in the same packs."""
+    """Our own modules by size and time: another version of them may see other cards in the same
+    packs.
+    """
     rows = []
     for folder, _, names in os.walk(_CODE):
         for name in names:

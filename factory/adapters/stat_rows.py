@@ -16,7 +16,8 @@ GONE = (0, 0, 0)
 
 
 def rows(paths: Iterable[bytes]) -> array[int]:
-    """Three numbers a path: inode, size in bytes (0 for a folder), nanoseconds of its last change of any kind.
+    """Three numbers a path: inode, size in bytes (0 for a folder), nanoseconds of its last change
+    of any kind.
 
     Three zeros for what is not there. Follows no link.
     """

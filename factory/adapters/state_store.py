@@ -1,8 +1,10 @@
-"""The state folder as a store: reads without following links, writes atomically, never leaves its root.
+"""The state folder as a store: reads without following links, writes atomically, never leaves its
+root.
 
-Implements `ports.stores.Store`. What carries a credential is refused: who writes has cut it out before, since the
-digests of evidence are taken of what is written. Folders are replaced whole: a new one is made beside the old
-and put in its place, so that a crash leaves the one or the other. Decides nothing.
+Implements `ports.stores.Store`. What carries a credential is refused: who writes has cut it out
+before, since the digests of evidence are taken of what is written. Folders are replaced whole: a
+new one is made beside the old and put in its place, so that a crash leaves the one or the other.
+Decides nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +22,18 @@ from factory.core.redaction import Redactor
 from factory.core.secrecy import refuse_secrets
 
 _STEM, _OLD = 40, ".old"
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 class StateStore:
-    """A store rooted at `root`, which exists or is made on the first write; `redactor` knows what it never takes."""
+    """A store rooted at `root`, which exists or is made on the first write; `redactor` knows what
+    it never takes.
+    """
 
     def __init__(self, root: Path, redactor: Redactor | None = None) -> None:
         self.root = root
@@ -44,7 +53,9 @@ class StateStore:
             return stream.read()
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file atomically and durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE, SECRET_WITHHELD."""
+        """Write a file atomically and durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE,
+        SECRET_WITHHELD.
+        """
         refuse_secrets(self._redactor, path, content)
         self._writer.write(path, content)
 
@@ -67,7 +78,9 @@ class StateStore:
         return _digest(str(self._at(path)))
 
     def digests(self, folder: str) -> dict[str, str]:
-        """`sha256` of each of `files`, by its path below `folder`; the way there is looked at once."""
+        """`sha256` of each of `files`, by its path below `folder`; the way there is looked at
+        once.
+        """
         top = self._at(folder)
         if top.is_symlink() or not top.is_dir():
             return {}
@@ -114,14 +127,18 @@ class StateStore:
         return StateStore(fs_guard.inside(self.root, folder), self._redactor)
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:
-        """Remove what a dead process had not put in its place yet in `folder`, with `below` also further down.
+        """Remove what a dead process had not put in its place yet in `folder`, with `below` also
+        further down.
 
-        An old folder whose successor never came takes its place again. No process may be writing there.
+        An old folder whose successor never came takes its place again. No process may be writing
+        there.
         """
         top = self._at(folder)
         if top.is_symlink() or not top.is_dir():
             return
-        for name in sorted(os.listdir(top), reverse=True):  # "….old" before the one that was to succeed it
+        for name in sorted(
+            os.listdir(top), reverse=True
+        ):  # "….old" before the one that was to succeed it
             place = top / name
             if fs_guard.is_unfinished(name):
                 self._clear(place)

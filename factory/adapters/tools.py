@@ -25,7 +25,9 @@ _LONGEST = 200
 
 
 class HostTools:
-    """Tools of this host. `interpreter` is another Python for packs; empty for the orchestrator's own."""
+    """Tools of this host. `interpreter` is another Python for packs; empty for the orchestrator's
+    own.
+    """
 
     def __init__(self, cache: Path, interpreter: str = "") -> None:
         self._cache = cache
@@ -48,7 +50,11 @@ class HostTools:
         if digest not in known:
             known = {**known, digest: _ask(path)}
             fs_guard.make_folder(self._cache)
-            fs_guard.write_atomic(self._cache / "tools.json", json.dumps(known, sort_keys=True).encode(), durable=False)
+            fs_guard.write_atomic(
+                self._cache / "tools.json",
+                json.dumps(known, sort_keys=True).encode(),
+                durable=False,
+            )
         return known[digest]
 
     def _known(self) -> dict[str, str]:
@@ -56,7 +62,11 @@ class HostTools:
             known = json.loads((self._cache / "tools.json").read_bytes())
         except (OSError, ValueError):
             return {}
-        return {key: value for key, value in known.items() if isinstance(value, str)} if isinstance(known, dict) else {}
+        return (
+            {key: value for key, value in known.items() if isinstance(value, str)}
+            if isinstance(known, dict)
+            else {}
+        )
 
 
 def find_tool(name: str, interpreter: str = "") -> Path | None:

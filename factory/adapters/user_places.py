@@ -1,4 +1,6 @@
-"""Where this user's own configuration lies, by the platform's convention. Does not know what is in it."""
+"""Where this user's own configuration lies, by the platform's convention. Does not know what is in
+it.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ from factory.model.finding import Finding
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Leaf
 from factory.ports.objects import Objects
 
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_NEW = (
+    os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
 _BATCH = 256
 
 
@@ -33,7 +35,9 @@ class ViewFiles:
         self._top = str(root)
         self._folders: dict[str, None] = {"": None}
 
-    def file(self, path: str, content: bytes, executable: bool = False, seconds: int = EPOCH) -> None:
+    def file(
+        self, path: str, content: bytes, executable: bool = False, seconds: int = EPOCH
+    ) -> None:
         """A new file, in a folder made before. Raises Refusal DISK_UNWRITABLE."""
         where = f"{self._top}/{path}"
         with disk_errors(where):
@@ -58,7 +62,9 @@ class ViewFiles:
             os.link(f"{self._top}/{other}", f"{self._top}/{path}")
 
     def take(self, path: str) -> None:
-        """Make a file that somebody else wrote below the root one of ours. Raises Refusal DISK_UNWRITABLE."""
+        """Make a file that somebody else wrote below the root one of ours. Raises Refusal
+        DISK_UNWRITABLE.
+        """
         where = f"{self._top}/{path}"
         with disk_errors(where):
             os.chmod(where, 0o644)
@@ -72,7 +78,9 @@ class ViewFiles:
             self._settle(where, EPOCH)
 
     def folder(self, path: str) -> None:
-        """A folder and those above it, if they are not there yet. Raises Refusal DISK_UNWRITABLE."""
+        """A folder and those above it, if they are not there yet. Raises Refusal
+        DISK_UNWRITABLE.
+        """
         if path in self._folders:
             return
         self.folder(path.rpartition("/")[0])
@@ -114,7 +122,9 @@ class ViewFiles:
         self._write_batch(batch, objects, sizes)
         return sizes
 
-    def _write_batch(self, batch: list[tuple[str, Leaf]], objects: Objects, sizes: dict[str, int]) -> None:
+    def _write_batch(
+        self, batch: list[tuple[str, Leaf]], objects: Objects, sizes: dict[str, int]
+    ) -> None:
         contents = objects.read(leaf.oid for _, leaf in batch)
         for path, leaf in batch:
             content = contents[leaf.oid]
@@ -134,7 +144,8 @@ def _refuse_git_names(path: str) -> None:
             raise Refusal(
                 Finding(
                     "PATH_GIT_NAME",
-                    f"expected a tree that can be shown as files, found {path!r}, whose {name!r} reads as .git",
+                    f"expected a tree that can be shown as files, found {path!r}, whose {name!r}"
+                    " reads as .git",
                     "remove that path from the commit; Git itself refuses to check it out",
                 )
             )

@@ -40,7 +40,9 @@ _CONFIG = """\
 _SHA256 = "[extensions]\n\tobjectFormat = sha256\n"
 
 
-def lay_repository(tree: Tree, sizes: Mapping[str, int], objects: Objects, files: ViewFiles) -> None:
+def lay_repository(
+    tree: Tree, sizes: Mapping[str, int], objects: Objects, files: ViewFiles
+) -> None:
     """Lay `.git` for a whole checkout of `tree`: a pack of its objects, one commit, an index."""
     for folder in ("info", "objects/info", "objects/pack", "refs/heads", "refs/tags"):
         files.folder(f".git/{folder}")
@@ -67,7 +69,9 @@ def _pack(tree: Tree, objects: Objects, files: ViewFiles) -> None:
 
 
 def _commit(tree: Tree, files: ViewFiles) -> None:
-    payload = f"tree {tree.oid}\nauthor {_AUTHOR}\ncommitter {_AUTHOR}\n\nthe visible tree\n".encode()
+    payload = (
+        f"tree {tree.oid}\nauthor {_AUTHOR}\ncommitter {_AUTHOR}\n\nthe visible tree\n".encode()
+    )
     oid = _loose("commit", payload, tree.hash_name, files)
     files.file(".git/refs/heads/main", oid.encode() + b"\n")
 
@@ -96,8 +100,12 @@ def lay_difference(
     files.file(".git/index", split, seconds=_NEWER)
 
 
-def _split_index(base: Tree, found: tuple[Difference, ...], sizes: Mapping[str, int], shared: str) -> bytes:
-    """The index of the layer, as a difference to the base's index, which Git finds by its digest."""
+def _split_index(
+    base: Tree, found: tuple[Difference, ...], sizes: Mapping[str, int], shared: str
+) -> bytes:
+    """The index of the layer, as a difference to the base's index, which Git finds by its
+    digest.
+    """
     removed: list[int] = []
     replaced: list[tuple[int, IndexEntry]] = []
     added: list[IndexEntry] = []

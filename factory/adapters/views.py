@@ -1,4 +1,5 @@
-"""What a pack sees: shared checkouts, thin layers over them, and full copies, each with a private `.git`.
+"""What a pack sees: shared checkouts, thin layers over them, and full copies, each with a private
+`.git`.
 
 Rule: exact blob bytes, modes 644 and 755, one constant time, nothing of the repository's own
 `.git`. A shared checkout appears whole or not at all, and nobody writes to it afterwards. A
@@ -57,10 +58,13 @@ class ViewStore:
             return None
         lower = self.base(base)
         name = f"{base.oid}-{tree.oid}"
-        return self._shared("layers", name, lambda folder: self._write_layer(lower, base, tree, folder))
+        return self._shared(
+            "layers", name, lambda folder: self._write_layer(lower, base, tree, folder)
+        )
 
     def checkout(self, tree: Tree, destination: Path) -> None:
-        """A full writable copy with its own `.git`, at a path that does not exist or is an empty folder.
+        """A full writable copy with its own `.git`, at a path that does not exist or is an empty
+        folder.
 
         Leaves nothing behind where it fails. Raises as `base` does.
         """
@@ -86,7 +90,8 @@ class ViewStore:
         remove_tree(self.cache)
 
     def prune(self, before: float) -> int:
-        """Remove checkouts and layers that were last wanted before `before` or before this boot; how many.
+        """Remove checkouts and layers that were last wanted before `before` or before this boot;
+        how many.
 
         `before` is in seconds since 1970. Raises Refusal DISK_UNWRITABLE.
         """
@@ -95,7 +100,11 @@ class ViewStore:
             lock = _lock_of(place)
             if place.suffix == ".lock" or not place.is_dir():
                 continue
-            if f"-{_boot()}-" in place.parts[-3] and lock.exists() and lock.stat().st_mtime >= before:
+            if (
+                f"-{_boot()}-" in place.parts[-3]
+                and lock.exists()
+                and lock.stat().st_mtime >= before
+            ):
                 continue
             with disk_errors(place), FileLock(lock, fallback_to_soft=False):
                 remove_tree(place)
@@ -114,8 +123,12 @@ class ViewStore:
             files.folder(path.rpartition("/")[0])
             files.whiteout(path)
         found = tuple(differences(base, tree))
-        sizes = files.write_leaves(((one.path, one.after) for one in found if one.after is not None), self.objects)
-        lay_difference(base, tree, found, sizes, (lower / ".git/index").read_bytes(), self.objects, files)
+        sizes = files.write_leaves(
+            ((one.path, one.after) for one in found if one.after is not None), self.objects
+        )
+        lay_difference(
+            base, tree, found, sizes, (lower / ".git/index").read_bytes(), self.objects, files
+        )
         files.finish()
 
     def _shared(self, kind: str, name: str, build: Callable[[Path], None]) -> Path:
@@ -148,7 +161,9 @@ class ViewStore:
         return place
 
     def _untouched(self, place: Path) -> bool:
-        """Whether `place` is as it was built: asked once per process, by what the kernel keeps of every file."""
+        """Whether `place` is as it was built: asked once per process, by what the kernel keeps of
+        every file.
+        """
         if place in self._trusted:
             return True
         try:
@@ -161,7 +176,9 @@ class ViewStore:
 
 
 def seal(place: Path) -> str:
-    """SHA-256 over kind, size, times and inode of everything below `place`. A write shows in the ctime."""
+    """SHA-256 over kind, size, times and inode of everything below `place`. A write shows in the
+    ctime.
+    """
     hashed = hashlib.sha256()
     rest = [(str(place), "")]
     while rest:
@@ -169,7 +186,15 @@ def seal(place: Path) -> str:
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 seen = entry.stat(follow_symlinks=False)
-                row = (prefix, entry.name, seen.st_mode, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino)
+                row = (
+                    prefix,
+                    entry.name,
+                    seen.st_mode,
+                    seen.st_size,
+                    seen.st_mtime_ns,
+                    seen.st_ctime_ns,
+                    seen.st_ino,
+                )
                 hashed.update(repr(row).encode("utf-8", "surrogateescape"))
                 if entry.is_dir(follow_symlinks=False):
                     rest.append((entry.path, f"{prefix}{entry.name}/"))
@@ -177,7 +202,9 @@ def seal(place: Path) -> str:
 
 
 def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
-    """Paths that need a whiteout: in `base`, not in `tree`, and not hidden by what stands in their place."""
+    """Paths that need a whiteout: in `base`, not in `tree`, and not hidden by what stands in their
+    place.
+    """
     for name in base.ordered:
         old, new = base.entries[name], tree.entries.get(name)
         if new is None:
@@ -186,7 +213,9 @@ def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
             if old.oid != new.oid:
                 yield from _hidden(old, new, f"{prefix}{name}/")
         elif isinstance(old, Tree) and isinstance(new, Leaf) and new.mode == MODE_SUBMODULE:
-            yield from (f"{prefix}{name}/{below}" for below in old.ordered)  # the folder stays, empty
+            yield from (
+                f"{prefix}{name}/{below}" for below in old.ordered
+            )  # the folder stays, empty
 
 
 def _lock_of(place: Path) -> Path:

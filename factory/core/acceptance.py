@@ -1,4 +1,5 @@
-"""What the outcome of a command means: findings for steps and checks, documents and artifacts, flakiness.
+"""What the outcome of a command means: findings for steps and checks, documents and artifacts,
+flakiness.
 
 A log can only lower a verdict, never raise one. Does not run anything.
 """
@@ -23,12 +24,23 @@ EndedName = Literal["exited", "signalled", "timeout", "memory", "output", "cance
 def check_record(command: Command, rc: int, ended: EndedName) -> CheckRecord:
     """The record of one executed command."""
     return CheckRecord(
-        label=command.label, kind=command.kind.value, name=command.name, run=command.run, rc=rc, ended=ended
+        label=command.label,
+        kind=command.kind.value,
+        name=command.name,
+        run=command.run,
+        rc=rc,
+        ended=ended,
     )
 
 
 def judge_command(
-    pack: TaskPack, command: Command, rc: int, ended: EndedName, disk_full: bool, log: bytes, limits: Limits
+    pack: TaskPack,
+    command: Command,
+    rc: int,
+    ended: EndedName,
+    disk_full: bool,
+    log: bytes,
+    limits: Limits,
 ) -> tuple[Finding, ...]:
     """Findings over one command that has ended."""
     what = f"{command.label} `{_short(command.run)}`"
@@ -37,28 +49,49 @@ def judge_command(
         kind, clause, key = limited
         bound = command.timeout if ended == "timeout" and command.timeout else getattr(limits, key)
         message = f"{what} {clause}: {key} is {bound}"
-        return (Finding(kind, message, f"Raise limits.{key} if that is what it needs.", command.location, pack.id),)
+        return (
+            Finding(
+                kind,
+                message,
+                f"Raise limits.{key} if that is what it needs.",
+                command.location,
+                pack.id,
+            ),
+        )
     if disk_full and rc != 0:
         message = f"{what} ran out of space: disk is {limits.disk}"
         return (
-            Finding("LIMIT_DISK", message, "Raise limits.disk if that is what it needs.", command.location, pack.id),
+            Finding(
+                "LIMIT_DISK",
+                message,
+                "Raise limits.disk if that is what it needs.",
+                command.location,
+                pack.id,
+            ),
         )
     if ran_no_test(command, rc, log):
         message = f"{what} ran no test; a check that tests nothing accepts nothing"
         hint = "Point it at tests that exist."
         if rc == 0 and is_pytest(command):
-            hint = "Point it at tests that exist, and let pytest print its closing line (at most one -q)."
+            hint = (
+                "Point it at tests that exist, and let pytest print its closing line (at most one"
+                " -q)."
+            )
         return (Finding("CHECK_RAN_NO_TEST", message, hint, command.location, pack.id),)
     said = failed_by_its_word(command, rc, log)
     if said:
-        message = f"{what} ended with 0, and its runner says: {_short(said.decode('utf-8', 'replace'))}"
+        message = (
+            f"{what} ended with 0, and its runner says: {_short(said.decode('utf-8', 'replace'))}"
+        )
         hint = "Let the runner's own exit code through: no pipe behind it, no hook that changes it."
         return (Finding("CHECK_FAILED", message, hint, command.location, pack.id),)
     if rc == 0:
         return ()
     kind = "STEP_FAILED" if command.kind is CommandKind.STEP else "CHECK_FAILED"
     hint = f"Read it with: factory print-report --pack {pack.id} --log {command.label}"
-    return (Finding(kind, f"{what} ended with {rc}{_last_line(log)}", hint, command.location, pack.id),)
+    return (
+        Finding(kind, f"{what} ended with {rc}{_last_line(log)}", hint, command.location, pack.id),
+    )
 
 
 _LIMITS = {
@@ -69,7 +102,9 @@ _LIMITS = {
 
 
 def _short(run: str, most: int = 100) -> str:
-    line = display(" ".join(run.split())[: most + 1])  # no sign becomes shorter, and a line may be a whole log
+    line = display(
+        " ".join(run.split())[: most + 1]
+    )  # no sign becomes shorter, and a line may be a whole log
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
@@ -96,9 +131,14 @@ def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
 def judge_artifacts(
     pack: TaskPack, collected: Iterable[str], problems: Iterable[tuple[str, str]]
 ) -> tuple[Finding, ...]:
-    """Whether each required pattern collected something, and whether anything could not be collected."""
+    """Whether each required pattern collected something, and whether anything could not be
+    collected.
+    """
     problems = tuple(problems)
-    paths = (*collected, *(path for path, _ in problems))  # what is there and unsafe is told once, as unsafe
+    paths = (
+        *collected,
+        *(path for path, _ in problems),
+    )  # what is there and unsafe is told once, as unsafe
     missing = tuple(
         Finding(
             "ARTIFACT_MISSING",
@@ -111,7 +151,12 @@ def judge_artifacts(
         if not any(compile_patterns((pattern,)).matches(path) for path in paths)
     )
     unsafe = tuple(
-        Finding("ARTIFACT_UNSAFE", f"artifact {display(path)} {problem}", "Write plain files.", pack=pack.id)
+        Finding(
+            "ARTIFACT_UNSAFE",
+            f"artifact {display(path)} {problem}",
+            "Write plain files.",
+            pack=pack.id,
+        )
         for path, problem in problems
     )
     return missing + unsafe
@@ -138,7 +183,9 @@ def artifact_name_problem(path: str) -> str:
 
 
 def failure_signature(records: Iterable[tuple[CheckRecord, bytes]]) -> str:
-    """What names a failure: SHA-256 over label, code and log of the first command that failed; empty for none."""
+    """What names a failure: SHA-256 over label, code and log of the first command that failed;
+    empty for none.
+    """
     for record, log in records:
         if record.rc != 0:
             return sha256(b"\0".join((record.label.encode(), str(record.rc).encode(), log)))
@@ -153,4 +200,12 @@ def judge_attempts(pack: TaskPack, attempts: Iterable[AttemptRecord]) -> tuple[F
     if not any(len(statuses) > 1 for statuses in by_tree.values()):
         return ()
     message = "acceptance failed and then passed on an identical tree; a retry proves nothing"
-    return (Finding("FLAKY", message, "Make the check deterministic.", pack.place("/limits/attempts"), pack.id),)
+    return (
+        Finding(
+            "FLAKY",
+            message,
+            "Make the check deterministic.",
+            pack.place("/limits/attempts"),
+            pack.id,
+        ),
+    )

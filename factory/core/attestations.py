@@ -1,4 +1,5 @@
-"""How statements are bound: the bytes that are signed (DSSE v1 PAE), envelopes one a line, digest lists.
+"""How statements are bound: the bytes that are signed (DSSE v1 PAE), envelopes one a line, digest
+lists.
 
 `format_envelopes` and `parse_envelopes` are each other's inverse, as are `format_digests` and
 `parse_digests` (the form of `sha256sum`); what would not be printed so is refused. Does not know
@@ -34,14 +35,18 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 def enclose(payload: bytes, signatures: Iterable[Signature]) -> Envelope:
     """The envelope of a statement's bytes under signatures made over their `pae`."""
     signed = (
-        EnvelopeSignature(keyid=signature.key.key_id, sig=base64.b64encode(signature.value).decode("ascii"))
+        EnvelopeSignature(
+            keyid=signature.key.key_id, sig=base64.b64encode(signature.value).decode("ascii")
+        )
         for signature in signatures
     )
     return Envelope(payload=base64.b64encode(payload).decode("ascii"), signatures=tuple(signed))
 
 
 def payload_of(envelope: Envelope) -> bytes:
-    """The statement's bytes. Raises EvidenceError where they are not in the one base64 form they have."""
+    """The statement's bytes. Raises EvidenceError where they are not in the one base64 form they
+    have.
+    """
     return _decode(envelope.payload)
 
 
@@ -59,7 +64,9 @@ def parse_envelopes(content: bytes) -> tuple[Envelope, ...]:
 
 
 def format_digests(digests: Mapping[str, str]) -> bytes:
-    """A list that `sha256sum -c` checks, sorted by path; names that it escapes are escaped its way."""
+    """A list that `sha256sum -c` checks, sorted by path; names that it escapes are escaped its
+    way.
+    """
     rows = []
     for path in sorted(digests):
         name = path.encode("utf-8", "surrogateescape")
@@ -82,7 +89,9 @@ def parse_digests(content: bytes) -> dict[str, str]:
         name = re.sub(rb"\\(.)", _unescape, match["path"]) if match["escaped"] else match["path"]
         found[name.decode("utf-8", "surrogateescape")] = match["digest"].decode("ascii")
     if rest or format_digests(found) != content:
-        raise EvidenceError("is not sorted, or names a path twice, or is not in the form of sha256sum")
+        raise EvidenceError(
+            "is not sorted, or names a path twice, or is not in the form of sha256sum"
+        )
     return found
 
 
@@ -101,7 +110,9 @@ def _envelope(line: bytes, number: int) -> Envelope:
             raise EvidenceError("is not in canonical form")
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        raise EvidenceError(f"line {number}: {'/'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise EvidenceError(
+            f"line {number}: {'/'.join(map(str, first['loc']))}: {first['msg']}"
+        ) from error
     except ValueError as error:
         raise EvidenceError(f"line {number}: {str(error).splitlines()[0]}") from error
     return envelope

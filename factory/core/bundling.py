@@ -96,7 +96,9 @@ def status_document(attempted: Attempted) -> StatusDocument:
     pack, change = attempted.pack, attempted.change
     required = required_labels(pack) if pack.acceptance else ()
     checks = tuple(command.record for command in attempted.commands)
-    status = evaluate(required, (Check(check.label, check.rc) for check in checks), attempted.findings)
+    status = evaluate(
+        required, (Check(check.label, check.rc) for check in checks), attempted.findings
+    )
     return StatusDocument(
         pack=pack.id,
         status=status.value,
@@ -216,7 +218,8 @@ def manifest_of(subject: str, files: Mapping[str, bytes]) -> Manifest:
     return Manifest(
         subject=subject,
         files=tuple(
-            ManifestEntry(path=path, sha256=sha256(files[path]), bytes=len(files[path])) for path in sorted(files)
+            ManifestEntry(path=path, sha256=sha256(files[path]), bytes=len(files[path]))
+            for path in sorted(files)
         ),
     )
 
@@ -226,11 +229,19 @@ def summary(status: StatusDocument) -> bytes:
     lines = [
         markdown("# {}: {}", status.pack, status.status),
         "",
-        f"{counted(status.files_changed, 'file')} changed, +{status.lines_added} −{status.lines_removed}.",
+        (
+            f"{counted(status.files_changed, 'file')} changed, +{status.lines_added}"
+            f" −{status.lines_removed}."
+        ),
         "",
     ]
-    lines += [markdown("- {} ended with {}", code(check.label), check.rc) for check in status.checks]
-    lines += [markdown("- **{}** {}", Markdown(finding.id), finding.message) for finding in status.findings]
+    lines += [
+        markdown("- {} ended with {}", code(check.label), check.rc) for check in status.checks
+    ]
+    lines += [
+        markdown("- **{}** {}", Markdown(finding.id), finding.message)
+        for finding in status.findings
+    ]
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
 

@@ -1,7 +1,7 @@
 """Canonical JSON: one byte string for one value, on every machine (RFC 8785).
 
-Floats are refused, although the RFC has a form for them: nothing here that is hashed or signed
-may depend on rounding. What is ASCII throughout, and nearly everything is, is printed by the standard
+Floats are refused, although the RFC has a form for them: nothing here that is hashed or signed may
+depend on rounding. What is ASCII throughout, and nearly everything is, is printed by the standard
 library, whose form of it is the RFC's; the rest, where keys sort by UTF-16, goes the long way. Does
 not know what is hashed, or why.
 """
@@ -19,16 +19,23 @@ from factory.model.errors import InternalError
 
 
 class NotCanonical(InternalError, ValueError):
-    """A value that has no canonical form here: a float, a key that is not text, an integer beyond 2**53 - 1."""
+    """A value that has no canonical form here: a float, a key that is not text, an integer beyond
+    2**53 - 1.
+    """
 
 
 def encode(value: object) -> bytes:
-    """The canonical bytes of None, bool, int, str, sequences and mappings of these. Raises NotCanonical."""
+    """The canonical bytes of None, bool, int, str, sequences and mappings of these. Raises
+    NotCanonical.
+    """
     try:
         plain = _checked(value)
         text = _PRINTER.encode(plain)
         return text.encode("ascii") if text.isascii() else rfc8785.dumps(plain)
-    except (ValueError, RecursionError) as error:  # also UnicodeEncodeError, for a lone surrogate in a key
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also UnicodeEncodeError, for a lone surrogate in a key
         raise NotCanonical(f"this value has no canonical JSON: {error}") from error
 
 
@@ -37,7 +44,9 @@ def digest(value: object) -> str:
     return hashlib.sha256(encode(value)).hexdigest()
 
 
-_PRINTER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
+_PRINTER = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False
+)
 _LARGEST = 2**53 - 1
 
 

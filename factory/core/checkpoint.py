@@ -48,7 +48,9 @@ class Proof:
 
 
 def origin_of(first_event_id: str) -> str:
-    """The name of a ledger, from the id of its first event: no two ledgers share it, no copy loses it."""
+    """The name of a ledger, from the id of its first event: no two ledgers share it, no copy loses
+    it.
+    """
     return f"{ORIGIN_STEM}{first_event_id[:32]}"
 
 
@@ -62,7 +64,9 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """What the three lines say. Raises NoteError; also for extension lines, which nothing here writes."""
+    """What the three lines say. Raises NoteError; also for extension lines, which nothing here
+    writes.
+    """
     lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
         raise NoteError(f"expected three lines (origin, size, root), found {len(lines) - 1}")
@@ -83,7 +87,9 @@ def format_kept(kept: KeptCheckpoint) -> bytes:
 
 
 def parse_kept(content: bytes) -> KeptCheckpoint:
-    """The checkpoint of a file, signed or not; the signatures are not checked yet. Raises NoteError."""
+    """The checkpoint of a file, signed or not; the signatures are not checked yet. Raises
+    NoteError.
+    """
     if b"\n\n" in content:
         note = parse_note(content)
         return KeptCheckpoint(parse_checkpoint(note.text), note)
@@ -109,13 +115,21 @@ def parse_proof(content: bytes) -> Proof:
         raise NoteError("is not UTF-8") from error
     if not blank or len(lines) < 2 or lines[0] != _PROOF_HEAD or not lines[1].startswith("index "):
         raise NoteError(f"expected {_PROOF_HEAD}, an index, a path, an empty line and a checkpoint")
-    return Proof(_decimal(lines[1].removeprefix("index ")), tuple(map(_parse_hash, lines[2:])), parse_kept(kept))
+    return Proof(
+        _decimal(lines[1].removeprefix("index ")),
+        tuple(map(_parse_hash, lines[2:])),
+        parse_kept(kept),
+    )
 
 
 def proves(proof: Proof, line: bytes) -> bool:
-    """Whether `line` (without its line feed) stands where the proof says; signatures are another question."""
+    """Whether `line` (without its line feed) stands where the proof says; signatures are another
+    question.
+    """
     found = proof.kept.checkpoint
-    return merkle.verify_inclusion(merkle.leaf_hash(line), proof.index, found.size, proof.path, found.root)
+    return merkle.verify_inclusion(
+        merkle.leaf_hash(line), proof.index, found.size, proof.path, found.root
+    )
 
 
 def _decimal(text: str) -> int:

@@ -1,14 +1,17 @@
-"""Configuration, resolved: defaults < the user's file < the repository's factory.toml < FACTORY_* < flags.
+"""Configuration, resolved: defaults < the user's file < the repository's factory.toml < FACTORY_* <
+flags.
 
-The rule: the repository may tighten safety, only the user (file, environment, flag) may accept less.
-Bad values are findings with their place, never exceptions; where there is one, the value from the
-layer below stands, and the finding blocks. Pure: does not know where files are, nor the environment.
+The rule: the repository may tighten safety, only the user (file, environment, flag) may accept
+less. Bad values are findings with their place, never exceptions; where there is one, the value from
+the layer below stands, and the finding blocks. Pure: does not know where files are, nor the
+environment.
 
-Safety, by setting: `accept_missing`, `backend` and consent to any host (`network.allow_any`) are the user's
-alone, and what the repository lists as `required` is taken out of what the user's file accepts. `protected`
-only grows. The repository's `ceilings` only lower the user's, its `network.hosts` are inside the user's where
-the user names any, and it cannot turn `overlap` to merge where the user's file says block. Nor can it ask for
-less signing than the user's file, or name keys that are not among the user's. `cloud.inject` is the user's alone.
+Safety, by setting: `accept_missing`, `backend` and consent to any host (`network.allow_any`) are
+the user's alone, and what the repository lists as `required` is taken out of what the user's file
+accepts. `protected` only grows. The repository's `ceilings` only lower the user's, its
+`network.hosts` are inside the user's where the user names any, and it cannot turn `overlap` to
+merge where the user's file says block. Nor can it ask for less signing than the user's file, or
+name keys that are not among the user's. `cloud.inject` is the user's alone.
 """
 
 from __future__ import annotations
@@ -33,7 +36,16 @@ USER_FILE = "the user's factory.toml"
 _PREFIX = "FACTORY_"
 _TYPO_CUTOFF = 0.85
 _SIMPLE = (
-    *("packs_folder", "base_ref", "overlap", "isolation", "backend", "python", "workers", "recheck_budget"),
+    *(
+        "packs_folder",
+        "base_ref",
+        "overlap",
+        "isolation",
+        "backend",
+        "python",
+        "workers",
+        "recheck_budget",
+    ),
     *("signing_policy", "signing_key_ids", "network_allow_any", "cloud_inject"),
 )
 _ADDITIVE = frozenset({"required", "accept_missing", "protected"})
@@ -66,7 +78,12 @@ def read(
         documents.append(document)
         findings += problems
     config, more = resolve(
-        documents[0], documents[1], environment, flags, user_file=user_file, repository_file=repository_file
+        documents[0],
+        documents[1],
+        environment,
+        flags,
+        user_file=user_file,
+        repository_file=repository_file,
     )
     return config, (*findings, *more)
 
@@ -80,9 +97,11 @@ def resolve(
     user_file: str = USER_FILE,
     repository_file: str = REPOSITORY_FILE,
 ) -> tuple[Config, tuple[Finding, ...]]:
-    """Merge the layers. `environment` may be the whole environment; `flags` maps setting names to text.
+    """Merge the layers. `environment` may be the whole environment; `flags` maps setting names to
+    text.
 
-    Setting names are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the environment.
+    Setting names are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the
+    environment.
     """
     layers = (
         _file_layer(Source.USER, user, user_file),
@@ -116,14 +135,21 @@ class _Merged:
             weakened = self._weakened(name, value) if layer.source is Source.REPOSITORY else None
             if weakened is not None:
                 sentence = f"{label_of(BY_NAME[name].pointer)}: {weakened}"
-                hint = "remove it here; a user may accept less, in their own file, by FACTORY_* or by a flag"
-                self.findings.append(Finding("CONFIG_WEAKENED", sentence, hint, layer.places.get(name)))
+                hint = (
+                    "remove it here; a user may accept less, in their own file, by FACTORY_* or by"
+                    " a flag"
+                )
+                self.findings.append(
+                    Finding("CONFIG_WEAKENED", sentence, hint, layer.places.get(name))
+                )
                 continue
             self._values[name] = self._joined(name, value)
             self._sources[name] = layer.source
 
     def config(self) -> Config:
-        ceilings = {limit.name: self._values.get(f"ceilings_{limit.name}") for limit in fields(Limits)}
+        ceilings = {
+            limit.name: self._values.get(f"ceilings_{limit.name}") for limit in fields(Limits)
+        }
         given = {name: bound for name, bound in ceilings.items() if bound is not None}
         unbounded = dict.fromkeys(ceilings, LARGEST_INTEGER)
         defaults = Config()
@@ -139,7 +165,9 @@ class _Merged:
         )
 
     def _joined(self, name: str, value: Any) -> Any:
-        """The value of a setting that only grows is the union of its layers; any other is replaced."""
+        """The value of a setting that only grows is the union of its layers; any other is
+        replaced.
+        """
         if name == "protected":
             return tuple(dict.fromkeys((*self._values.get(name, ()), *value)))
         if name in _ADDITIVE:
@@ -161,7 +189,11 @@ class _Merged:
             return f"{value} is over the user's ceiling of {users}"
         if name == "overlap" and users is Overlap.BLOCK and value is Overlap.MERGE:
             return "merge, where the user's file says block"
-        if name == "signing_policy" and users is not None and _STRICTEST.index(value) < _STRICTEST.index(users):
+        if (
+            name == "signing_policy"
+            and users is not None
+            and _STRICTEST.index(value) < _STRICTEST.index(users)
+        ):
             return f"{value.value}, where the user's file says {users.value}"
         if name == "signing_key_ids" and users is not None and not set(value) <= set(users):
             return f"{', '.join(sorted(set(value) - set(users)))} is not among the user's keys"
@@ -171,9 +203,15 @@ class _Merged:
         return None
 
     def _all_sources(self) -> tuple[tuple[str, Source], ...]:
-        found_in = {field.name: Source.DEFAULT for field in fields(Config) if field.name != "sources"}
+        found_in = {
+            field.name: Source.DEFAULT for field in fields(Config) if field.name != "sources"
+        }
         for name, source in self._sources.items():
-            shown = "ceilings" if name.startswith("ceilings_") else name.replace("accept_missing", "accepted_missing")
+            shown = (
+                "ceilings"
+                if name.startswith("ceilings_")
+                else name.replace("accept_missing", "accepted_missing")
+            )
             ranked = list(Source)
             found_in[shown] = max(found_in[shown], source, key=ranked.index)
         return tuple(sorted(found_in.items()))
@@ -189,7 +227,12 @@ def _document(raw: bytes | None, file: str) -> tuple[StrictDocument | None, list
         return strict_toml.parse(raw), []
     except DocumentError as error:
         return None, [
-            Finding("CONFIG_INVALID", problem.problem, problem.hint, Location(file, problem.line, problem.column))
+            Finding(
+                "CONFIG_INVALID",
+                problem.problem,
+                problem.hint,
+                Location(file, problem.line, problem.column),
+            )
             for problem in error.problems
         ]
 
@@ -207,15 +250,25 @@ def _file_layer(source: Source, document: StrictDocument | None, file: str) -> L
         except Unfit as error:
             pointer = setting.pointer if error.item is None else child(setting.pointer, error.item)
             location = Location(file, *document.place(pointer))
-            findings.append(Finding("CONFIG_INVALID", f"{label_of(pointer)}: {error.clause}", error.hint, location))
-    findings.sort(key=lambda finding: (finding.location.line, finding.location.column) if finding.location else (0, 0))
+            findings.append(
+                Finding(
+                    "CONFIG_INVALID", f"{label_of(pointer)}: {error.clause}", error.hint, location
+                )
+            )
+    findings.sort(
+        key=lambda finding: (
+            (finding.location.line, finding.location.column) if finding.location else (0, 0)
+        )
+    )
     return Layer(source, values, places, tuple(findings))
 
 
 def _written(document: StrictDocument) -> Iterator[tuple[Setting, Value]]:
     """Every known setting that the document holds."""
     for setting in SETTINGS:
-        section = document.value.get(setting.section) if isinstance(document.value, Mapping) else None
+        section = (
+            document.value.get(setting.section) if isinstance(document.value, Mapping) else None
+        )
         if isinstance(section, Mapping) and setting.key in section:
             yield setting, section[setting.key]
 
@@ -233,7 +286,11 @@ def _strangers(document: StrictDocument, file: str) -> Iterator[Finding]:
             yield _at_key(document, pointer, file, *unknown_key(name, (*SECTIONS, "version")))
         elif not isinstance(section, Mapping):
             yield _at_value(
-                document, pointer, file, f"{name}: expected a table, found {found(section)}", f"write [{name}]"
+                document,
+                pointer,
+                file,
+                f"{name}: expected a table, found {found(section)}",
+                f"write [{name}]",
             )
         else:
             known = [setting.key for setting in SETTINGS if setting.section == name]
@@ -246,12 +303,16 @@ def _at_key(document: StrictDocument, pointer: str, file: str, sentence: str, hi
     return Finding("CONFIG_INVALID", sentence, hint, Location(file, *document.key_place(pointer)))
 
 
-def _at_value(document: StrictDocument, pointer: str, file: str, sentence: str, hint: str) -> Finding:
+def _at_value(
+    document: StrictDocument, pointer: str, file: str, sentence: str, hint: str
+) -> Finding:
     return Finding("CONFIG_INVALID", sentence, hint, Location(file, *document.place(pointer)))
 
 
 def _environment_layer(environment: Mapping[str, str]) -> Layer:
-    """Known FACTORY_* variables that are not empty; a near miss of one is refused, others are not ours."""
+    """Known FACTORY_* variables that are not empty; a near miss of one is refused, others are not
+    ours.
+    """
     variables = {setting.variable: setting for setting in SETTINGS}
     given = {}
     findings = []
@@ -290,14 +351,23 @@ def _texts(given: Mapping[Setting, str], name_of: Any) -> tuple[dict[str, Any], 
         try:
             values[setting.name] = setting.parse_text(text)
         except Unfit as error:
-            findings.append(Finding("CONFIG_INVALID", f"{name_of(setting)}: {error.clause}", error.hint))
+            findings.append(
+                Finding("CONFIG_INVALID", f"{name_of(setting)}: {error.clause}", error.hint)
+            )
     return values, findings
 
 
 def config_digest(config: Config) -> str:
     """SHA-256 of every value that is in force; the same for the same values in any process."""
     rows = []
-    for name in sorted(field.name for field in fields(config) if field.name not in ("sources", "workers")):
+    for name in sorted(
+        field.name for field in fields(config) if field.name not in ("sources", "workers")
+    ):
         value = getattr(config, name)
-        rows.append([name, sorted(str(item) for item in value) if isinstance(value, frozenset) else str(value)])
+        rows.append(
+            [
+                name,
+                sorted(str(item) for item in value) if isinstance(value, frozenset) else str(value),
+            ]
+        )
     return canonical.digest(rows)

@@ -46,9 +46,10 @@ def read_pack(
 ) -> tuple[TaskPack | None, tuple[Finding, ...]]:
     """Resolve the pack in `folder` (POSIX, from the repository root, no trailing slash).
 
-    `files` maps paths to their bytes, all from the repository root or all from the folder; `modes` maps
-    the same paths to Git modes (absent: a plain file). `ceilings` bound what a pack may declare, and
-    lower what it leaves at its default. The pack is None exactly when a finding blocks. Raises nothing.
+    `files` maps paths to their bytes, all from the repository root or all from the folder; `modes`
+    maps the same paths to Git modes (absent: a plain file). `ceilings` bound what a pack may
+    declare, and lower what it leaves at its default. The pack is None exactly when a finding
+    blocks. Raises nothing.
     """
     files, modes = _from_folder(folder, files), _from_folder(folder, modes)
     reading = _Reading(folder, files)
@@ -58,7 +59,9 @@ def read_pack(
     why = reading.why()
     identity = (task.id if task is not None else "") or id_of_folder(folder)
     if task is not None:
-        reading.add("task.yml", task_breaches(TaskFacts(folder, identity, task, task_source, ceilings)))
+        reading.add(
+            "task.yml", task_breaches(TaskFacts(folder, identity, task, task_source, ceilings))
+        )
     commands: tuple[Command, ...] = ()
     if acceptance is not None:
         commands = values.acceptance_commands(acceptance, acceptance_source, folder)
@@ -69,7 +72,9 @@ def read_pack(
     if task is None or any(finding.blocks for finding in findings):
         return None, findings
     pack = _pack(folder, identity, task, task_source, limits=values.limits_of(task, ceilings))
-    return replace(pack, why=why, acceptance=commands, files=_pack_files(folder, files, modes)), findings
+    return replace(
+        pack, why=why, acceptance=commands, files=_pack_files(folder, files, modes)
+    ), findings
 
 
 def id_of_folder(folder: str) -> str:
@@ -98,14 +103,23 @@ class _Reading:
         for name in PACK_FILES:
             if name not in self.files:
                 hint = "add it; a pack has " + ", ".join(PACK_FILES)
-                self.add(name, [Breach("PACK_FILE_MISSING", Problem("this file is missing", hint=hint))])
+                self.add(
+                    name, [Breach("PACK_FILE_MISSING", Problem("this file is missing", hint=hint))]
+                )
         for name, mode in sorted(modes.items()):
             if mode not in (MODE_FILE, MODE_EXECUTABLE):
-                problem = Problem(f"expected a plain file, found mode {mode:06o}", hint="replace it by a plain file")
+                problem = Problem(
+                    f"expected a plain file, found mode {mode:06o}",
+                    hint="replace it by a plain file",
+                )
                 self.add(name, [Breach("PACK_UNSAFE_FILE", problem)])
 
-    def document(self, name: str, model: type[_Document]) -> tuple[_Document | None, StrictDocument]:
-        """The file as a model and as written; the model None, with findings, where it does not hold."""
+    def document(
+        self, name: str, model: type[_Document]
+    ) -> tuple[_Document | None, StrictDocument]:
+        """The file as a model and as written; the model None, with findings, where it does not
+        hold.
+        """
         source = StrictDocument(None)
         if name not in self.files:
             return None, source
@@ -115,7 +129,9 @@ class _Reading:
                 source = replace(source, value=MappingProxyType({}))
             return load(model, source), source
         except DocumentError as error:
-            self.add(name, [Breach("PACK_INVALID", problem) for problem in in_order(error.problems)])
+            self.add(
+                name, [Breach("PACK_INVALID", problem) for problem in in_order(error.problems)]
+            )
             return None, source
 
     def why(self) -> str:
@@ -126,15 +142,23 @@ class _Reading:
             return ""
 
     def add(self, name: str, breaches: Iterable[Breach]) -> None:
-        for breach in sorted(breaches, key=lambda breach: (breach.problem.line, breach.problem.column)):
+        for breach in sorted(
+            breaches, key=lambda breach: (breach.problem.line, breach.problem.column)
+        ):
             problem = breach.problem
             location = Location(f"{self.folder}/{name}", problem.line, problem.column)
             self.findings.append(Finding(breach.finding, problem.problem, problem.hint, location))
 
 
-def _pack(folder: str, identity: str, task: TaskDocument, source: StrictDocument, limits: Limits) -> TaskPack:
+def _pack(
+    folder: str, identity: str, task: TaskDocument, source: StrictDocument, limits: Limits
+) -> TaskPack:
     """What task.yml means; acceptance, prose and files are for the caller to add."""
-    allowed = task.scope.allowed_paths if "allowed_paths" in task.scope.model_fields_set else (f"{folder}/",)
+    allowed = (
+        task.scope.allowed_paths
+        if "allowed_paths" in task.scope.model_fields_set
+        else (f"{folder}/",)
+    )
     return TaskPack(
         id=identity,
         folder=folder,
@@ -151,7 +175,9 @@ def _pack(folder: str, identity: str, task: TaskDocument, source: StrictDocument
         limits=limits,
         depends_on=tuple(dict.fromkeys(task.depends_on)),
         env_passed=tuple(sorted(name for name, value in task.env.items() if value is None)),
-        env_fixed=tuple(sorted((name, value) for name, value in task.env.items() if value is not None)),
+        env_fixed=tuple(
+            sorted((name, value) for name, value in task.env.items() if value is not None)
+        ),
         tools=tuple(dict.fromkeys(task.tools)),
         plugin=task.plugin or task.execution.use_plugins,
         workspace=task.workspace,
@@ -162,8 +188,15 @@ def _pack(folder: str, identity: str, task: TaskDocument, source: StrictDocument
     )
 
 
-def _pack_files(folder: str, files: Mapping[str, bytes], modes: Mapping[str, int]) -> tuple[PackFile, ...]:
+def _pack_files(
+    folder: str, files: Mapping[str, bytes], modes: Mapping[str, int]
+) -> tuple[PackFile, ...]:
     return tuple(
-        PackFile(f"{folder}/{name}", modes.get(name, MODE_FILE), hashlib.sha256(content).hexdigest(), len(content))
+        PackFile(
+            f"{folder}/{name}",
+            modes.get(name, MODE_FILE),
+            hashlib.sha256(content).hexdigest(),
+            len(content),
+        )
         for name, content in sorted(files.items())
     )

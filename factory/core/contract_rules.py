@@ -1,7 +1,7 @@
 """What must hold between the keys of a contract, and with its folder.
 
-One function a rule; each yields its breaches with a place. Expects documents that their models accept.
-Does not know ceilings of other packs, nor what this version can carry out.
+One function a rule; each yields its breaches with a place. Expects documents that their models
+accept. Does not know ceilings of other packs, nor what this version can carry out.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ class Breach:
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """Everything the rules over task.yml look at. `identity` is the pack's id, "" where none is known."""
+    """Everything the rules over task.yml look at. `identity` is the pack's id, "" where none is
+    known.
+    """
 
     folder: str
     identity: str
@@ -41,7 +43,9 @@ class TaskFacts:
 
     def breach(self, pointer: str, clause: str, hint: str, finding: str = "PACK_INVALID") -> Breach:
         """A breach at the value of `pointer`, labelled with its key."""
-        return Breach(finding, Problem(f"{label_of(pointer)}: {clause}", *self.source.place(pointer), hint))
+        return Breach(
+            finding, Problem(f"{label_of(pointer)}: {clause}", *self.source.place(pointer), hint)
+        )
 
 
 def task_breaches(facts: TaskFacts) -> Iterator[Breach]:
@@ -53,20 +57,28 @@ def task_breaches(facts: TaskFacts) -> Iterator[Breach]:
 def acceptance_breaches(
     acceptance: AcceptanceDocument, source: StrictDocument, commands: int, network: bool
 ) -> Iterator[Breach]:
-    """Breaches in acceptance.yml; `commands` is how many it holds, `network` whether the pack declares it."""
+    """Breaches in acceptance.yml; `commands` is how many it holds, `network` whether the pack
+    declares it.
+    """
     if not commands:
         hint = "add at least one under format, lint, tests, checks or must"
         yield Breach("PACK_NO_ACCEPTANCE", Problem("no command to accept by", 1, 1, hint))
     if acceptance.deps and not network:
         clause = "deps: packages are listed, and constraints.allow_network is false"
-        yield Breach("PACK_INVALID", Problem(clause, *source.place("/deps"), "remove them, or declare the hosts"))
+        yield Breach(
+            "PACK_INVALID",
+            Problem(clause, *source.place("/deps"), "remove them, or declare the hosts"),
+        )
 
 
 def _identity(facts: TaskFacts) -> Iterator[Breach]:
     name = facts.folder.rpartition("/")[2]
     if not facts.identity:
         hint = "add it, as in id: TASK-0101"
-        yield Breach("PACK_INVALID", Problem('the key "id" is missing, and the folder names none', 1, 1, hint))
+        yield Breach(
+            "PACK_INVALID",
+            Problem('the key "id" is missing, and the folder names none', 1, 1, hint),
+        )
         return
     fits = name == facts.identity or name.startswith(facts.identity + "-")
     if not fits or not PACK_FOLDER.fullmatch(name):
@@ -78,18 +90,33 @@ def _identity(facts: TaskFacts) -> Iterator[Breach]:
 def _required_keys(facts: TaskFacts) -> Iterator[Breach]:
     task = facts.task
     if not (task.title or task.task.name):
-        yield Breach("PACK_INVALID", Problem('the key "title" is missing', 1, 1, "add it, in one line"))
+        yield Breach(
+            "PACK_INVALID", Problem('the key "title" is missing', 1, 1, "add it, in one line")
+        )
     if not (task.type or task.pillar or task.task.pillar):
-        yield Breach("PACK_INVALID", Problem('the key "type" is missing', 1, 1, "add it, as in type: security"))
+        yield Breach(
+            "PACK_INVALID",
+            Problem('the key "type" is missing', 1, 1, "add it, as in type: security"),
+        )
 
 
 def _spellings_agree(facts: TaskFacts) -> Iterator[Breach]:
     task, execution = facts.task, facts.task.execution
     if task.type and task.pillar and task.type != task.pillar:
-        yield facts.breach("/pillar", f"{quoted(task.pillar)} differs from type {quoted(task.type)}", "keep only type")
-    both = "timeout" in task.limits.model_fields_set and "timeout_minutes" in execution.model_fields_set
+        yield facts.breach(
+            "/pillar",
+            f"{quoted(task.pillar)} differs from type {quoted(task.type)}",
+            "keep only type",
+        )
+    both = (
+        "timeout" in task.limits.model_fields_set
+        and "timeout_minutes" in execution.model_fields_set
+    )
     if both and task.limits.timeout != execution.timeout_minutes * 60:
-        clause = f"{execution.timeout_minutes} differs from limits.timeout, {task.limits.timeout} seconds"
+        clause = (
+            f"{execution.timeout_minutes} differs from limits.timeout, {task.limits.timeout}"
+            " seconds"
+        )
         yield facts.breach("/execution/timeout_minutes", clause, "keep only limits.timeout")
 
 
@@ -98,20 +125,34 @@ def _plugin(facts: TaskFacts) -> Iterator[Breach]:
     written = "use_plugins" in facts.task.execution.model_fields_set
     pointer = "/execution/use_plugins"
     if used == "*" and not named:
-        yield facts.breach(pointer, "true, and no plugin is named", "add plugin: package.module:Class, or write false")
+        yield facts.breach(
+            pointer,
+            "true, and no plugin is named",
+            "add plugin: package.module:Class, or write false",
+        )
     elif written and not used and named:
-        yield facts.breach(pointer, f"false, and plugin names {quoted(named)}", "remove one of them")
+        yield facts.breach(
+            pointer, f"false, and plugin names {quoted(named)}", "remove one of them"
+        )
     elif used not in ("", "*") and named and used != named:
-        yield facts.breach(pointer, f"{quoted(used)} differs from plugin {quoted(named)}", "keep only plugin")
+        yield facts.breach(
+            pointer, f"{quoted(used)} differs from plugin {quoted(named)}", "keep only plugin"
+        )
 
 
 def _typos_in_open_sections(facts: TaskFacts) -> Iterator[Breach]:
-    for pointer, section in (("/outputs", facts.task.outputs), ("/execution", facts.task.execution)):
+    for pointer, section in (
+        ("/outputs", facts.task.outputs),
+        ("/execution", facts.task.execution),
+    ):
         for key in section.model_extra or {}:
             meant = nearest(key, type(section).model_fields, _TYPO_CUTOFF)
             if meant:
                 place = facts.source.key_place(child(pointer, key))
-                yield Breach("PACK_INVALID", Problem(f"unknown key {quoted(key)}", *place, f'did you mean "{meant}"?'))
+                yield Breach(
+                    "PACK_INVALID",
+                    Problem(f"unknown key {quoted(key)}", *place, f'did you mean "{meant}"?'),
+                )
 
 
 def _patterns(facts: TaskFacts) -> Iterator[Breach]:
@@ -129,7 +170,9 @@ def _patterns(facts: TaskFacts) -> Iterator[Breach]:
 
 def _judged_patterns(facts: TaskFacts, pointer: str, rooted: bool) -> Iterator[Breach]:
     for place, pattern in _texts(facts.source, pointer):
-        clause, _, hint = problem_with_pattern(pattern.removeprefix("/") if rooted else pattern).partition("; ")
+        clause, _, hint = problem_with_pattern(
+            pattern.removeprefix("/") if rooted else pattern
+        ).partition("; ")
         if clause:
             yield facts.breach(place, f"{quoted(pattern)} {clause}", hint)
 
@@ -152,7 +195,9 @@ def _artifacts_dir(facts: TaskFacts) -> Iterator[Breach]:
         clause, _, hint = problem_with_folder(written.removeprefix("/")).partition("; ")
         if not clause:
             pattern = artifacts_folder(written).removeprefix("/")
-            clause, _, hint = problem_with_pattern(f"{pattern}/**" if pattern else "").partition("; ")
+            clause, _, hint = problem_with_pattern(f"{pattern}/**" if pattern else "").partition(
+                "; "
+            )
         if clause:
             yield facts.breach(pointer, f"{quoted(written)} {clause}", hint)
 
@@ -162,15 +207,22 @@ def _secrets(facts: TaskFacts) -> Iterator[Breach]:
     if wanted is not False:
         shown = found(at(facts.source.value, "/constraints/allow_secrets"))
         hint = "remove it; secret reads are never granted"
-        yield facts.breach("/constraints/allow_secrets", f"expected false, found {shown}", hint, "SECRETS_NEVER")
+        yield facts.breach(
+            "/constraints/allow_secrets", f"expected false, found {shown}", hint, "SECRETS_NEVER"
+        )
     for name, value in facts.task.env.items():
         if value is None and names_a_credential(name):
             hint = "remove it; credentials never reach a pack"
-            yield facts.breach("/env", f"passes {name} through, which names a credential", hint, "SECRETS_NEVER")
+            yield facts.breach(
+                "/env", f"passes {name} through, which names a credential", hint, "SECRETS_NEVER"
+            )
 
 
 def _cloud(facts: TaskFacts) -> Iterator[Breach]:
-    network, cloud = facts.task.constraints.allow_network, facts.task.constraints.allow_cloud_mutations
+    network, cloud = (
+        facts.task.constraints.allow_network,
+        facts.task.constraints.allow_cloud_mutations,
+    )
     if "*" in network:
         return
     without = [host for host in cloud if host not in network]
@@ -178,23 +230,37 @@ def _cloud(facts: TaskFacts) -> Iterator[Breach]:
         what = "any host" if "*" in without else ", ".join(without)
         clause = f"mutations at {what} are declared without the network for it"
         hint = "add the same hosts to allow_network, or write false"
-        yield facts.breach("/constraints/allow_cloud_mutations", clause, hint, "CLOUD_WITHOUT_NETWORK")
+        yield facts.breach(
+            "/constraints/allow_cloud_mutations", clause, hint, "CLOUD_WITHOUT_NETWORK"
+        )
 
 
 def _workspace(facts: TaskFacts) -> Iterator[Breach]:
     if not facts.task.workspace:
         return
     if not facts.task.docs.required:
-        yield facts.breach("/workspace", "declared without docs.required", "name the documents that must exist there")
+        yield facts.breach(
+            "/workspace",
+            "declared without docs.required",
+            "name the documents that must exist there",
+        )
     if not facts.task.scope.allowed_paths:
-        yield facts.breach("/workspace", "declared without scope.allowed_paths", "name the paths it may change there")
+        yield facts.breach(
+            "/workspace",
+            "declared without scope.allowed_paths",
+            "name the paths it may change there",
+        )
 
 
 def _acceptance_file(facts: TaskFacts) -> Iterator[Breach]:
     written = facts.task.acceptance.file
     if written not in ("acceptance.yml", "./acceptance.yml", f"{facts.folder}/acceptance.yml"):
         clause = f"expected acceptance.yml, found {quoted(written)}"
-        yield facts.breach("/acceptance/file", clause, "keep the commands in acceptance.yml, which packs cannot change")
+        yield facts.breach(
+            "/acceptance/file",
+            clause,
+            "keep the commands in acceptance.yml, which packs cannot change",
+        )
 
 
 def _ceilings(facts: TaskFacts) -> Iterator[Breach]:
@@ -204,8 +270,15 @@ def _ceilings(facts: TaskFacts) -> Iterator[Breach]:
     for limit in fields(Limits):
         ceiling = getattr(facts.ceilings, limit.name)
         if declared.get(limit.name, 0) > ceiling:
-            pointer = f"/limits/{limit.name}" if f"/limits/{limit.name}" in facts.source.places else "/execution"
-            clause = f"{declared[limit.name]} is over the ceiling of {ceiling} that the configuration sets"
+            pointer = (
+                f"/limits/{limit.name}"
+                if f"/limits/{limit.name}" in facts.source.places
+                else "/execution"
+            )
+            clause = (
+                f"{declared[limit.name]} is over the ceiling of {ceiling} that the configuration"
+                " sets"
+            )
             yield facts.breach(pointer, clause, "lower it")
 
 

@@ -1,6 +1,7 @@
 """From documents as written to the nouns that a run acts on: commands, limits, artifacts, rights.
 
-Only translation, defaults included; nothing is refused here. Expects documents that their models accept.
+Only translation, defaults included; nothing is refused here. Expects documents that their models
+accept.
 """
 
 from __future__ import annotations
@@ -15,7 +16,18 @@ from factory.model.forms import clean_folder
 from factory.model.pack import Artifacts, Command, CommandKind, Constraints, Limits, Network
 from factory.model.strict import StrictDocument, Value, pointers
 
-KEPT = ("owner", "priority", "notes", "skills", "review", "engine", "solution", "task", "outputs", "execution")
+KEPT = (
+    "owner",
+    "priority",
+    "notes",
+    "skills",
+    "review",
+    "engine",
+    "solution",
+    "task",
+    "outputs",
+    "execution",
+)
 """Keys of task.yml without effect of their own; what they say stays in the manifest."""
 
 KEPT_CONSTRAINTS = ("safe_mode", "allow_long_running")
@@ -26,8 +38,12 @@ def step_commands(task: TaskDocument, source: StrictDocument, folder: str) -> tu
     return tuple(_commands(CommandKind.STEP, task.steps, "/steps", source, f"{folder}/task.yml"))
 
 
-def acceptance_commands(acceptance: AcceptanceDocument, source: StrictDocument, folder: str) -> tuple[Command, ...]:
-    """All commands of acceptance.yml in their fixed order; `must` runs in the pack's folder, the rest at the root."""
+def acceptance_commands(
+    acceptance: AcceptanceDocument, source: StrictDocument, folder: str
+) -> tuple[Command, ...]:
+    """All commands of acceptance.yml in their fixed order; `must` runs in the pack's folder, the
+    rest at the root.
+    """
     file = f"{folder}/acceptance.yml"
     return (
         *_commands(CommandKind.FORMAT, acceptance.format.commands, "/format", source, file),
@@ -39,7 +55,9 @@ def acceptance_commands(acceptance: AcceptanceDocument, source: StrictDocument, 
 
 
 def limits_of(task: TaskDocument, ceilings: Limits | None) -> Limits:
-    """What the pack declares; what it does not is the default, or the ceiling where that is lower."""
+    """What the pack declares; what it does not is the default, or the ceiling where that is
+    lower.
+    """
     declared, defaults = declared_limits(task), Limits()
     chosen = {}
     for limit in fields(Limits):
@@ -51,7 +69,9 @@ def limits_of(task: TaskDocument, ceilings: Limits | None) -> Limits:
 
 def declared_limits(task: TaskDocument) -> Mapping[str, int]:
     """The limits that are written in task.yml, under either spelling of the time limit."""
-    declared: dict[str, int] = {name: getattr(task.limits, name) for name in task.limits.model_fields_set}
+    declared: dict[str, int] = {
+        name: getattr(task.limits, name) for name in task.limits.model_fields_set
+    }
     if "timeout_minutes" in task.execution.model_fields_set:
         declared.setdefault("timeout", task.execution.timeout_minutes * 60)
     return declared
@@ -93,10 +113,16 @@ def inputs_of(task: TaskDocument, source: StrictDocument) -> tuple[str, ...] | N
 
 
 def information_of(source: StrictDocument) -> str:
-    """Canonical JSON of what has no effect. Fractions become text: canonical JSON holds none here."""
+    """Canonical JSON of what has no effect. Fractions become text: canonical JSON holds none
+    here.
+    """
     kept = {key: member(source.value, key) for key in KEPT if member(source.value, key) is not None}
     constraints = member(source.value, "constraints")
-    told = {key: member(constraints, key) for key in KEPT_CONSTRAINTS if member(constraints, key) is not None}
+    told = {
+        key: member(constraints, key)
+        for key in KEPT_CONSTRAINTS
+        if member(constraints, key) is not None
+    }
     if told:
         kept["constraints"] = told
     inputs = member(source.value, "inputs")
@@ -107,7 +133,9 @@ def information_of(source: StrictDocument) -> str:
 
 def written_places(source: StrictDocument) -> tuple[tuple[str, int, int], ...]:
     """Where things stand in task.yml: values at their value, collections at their key."""
-    return tuple(sorted((pointer, *_written_place(source, pointer)) for pointer in pointers(source.value)))
+    return tuple(
+        sorted((pointer, *_written_place(source, pointer)) for pointer in pointers(source.value))
+    )
 
 
 def member(value: Value, key: str) -> Value:
@@ -128,7 +156,12 @@ def _written_place(source: StrictDocument, pointer: str) -> tuple[int, int]:
 
 
 def _commands(
-    kind: CommandKind, items: tuple[CommandItem, ...], pointer: str, source: StrictDocument, file: str, cwd: str = ""
+    kind: CommandKind,
+    items: tuple[CommandItem, ...],
+    pointer: str,
+    source: StrictDocument,
+    file: str,
+    cwd: str = "",
 ) -> list[Command]:
     inner = f"{pointer}/commands" if f"{pointer}/commands" in source.places else pointer
     commands = []

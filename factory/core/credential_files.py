@@ -1,7 +1,9 @@
-"""What the usual files of a home folder hold of credentials, so that their values can be kept out of every text.
+"""What the usual files of a home folder hold of credentials, so that their values can be kept out
+of every text.
 
-Rule: bytes in, values out, and never an error: what cannot be read holds nothing for us. A value is told
-under the name of its file alone. Does not know where the files are, and grants nothing to anybody.
+Rule: bytes in, values out, and never an error: what cannot be read holds nothing for us. A value is
+told under the name of its file alone. Does not know where the files are, and grants nothing to
+anybody.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ LARGEST = 1 << 20
 
 
 def values_in(file: str, content: bytes) -> tuple[tuple[str, bytes], ...]:
-    """(name of the file, value) for each credential in a file of `FILES`; bytes beyond `LARGEST` are not read."""
+    """(name of the file, value) for each credential in a file of `FILES`; bytes beyond `LARGEST`
+    are not read.
+    """
     read = FILES[file]
     return tuple((file, value) for value in dict.fromkeys(read(content[:LARGEST])) if value)
 
@@ -37,9 +41,18 @@ def _git_credentials(content: bytes) -> Iterator[bytes]:
             yield urllib.parse.unquote_to_bytes(found[1])
 
 
-_NAMED = re.compile(rb"^[ \t]*(?:[^\s=#;]*[:.])?(_?[A-Za-z_]+)[ \t]*=[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE)
+_NAMED = re.compile(
+    rb"^[ \t]*(?:[^\s=#;]*[:.])?(_?[A-Za-z_]+)[ \t]*=[ \t]*(\S.*?)[ \t\r]*$", re.MULTILINE
+)
 _SECRET_NAMES = frozenset(
-    {b"aws_secret_access_key", b"aws_session_token", b"_authtoken", b"_password", b"_auth", b"password"}
+    {
+        b"aws_secret_access_key",
+        b"aws_session_token",
+        b"_authtoken",
+        b"_password",
+        b"_auth",
+        b"password",
+    }
 )
 
 

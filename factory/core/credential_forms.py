@@ -1,10 +1,11 @@
-"""The forms of common credentials, as data: a literal beginning, the rest, and what is known to be harmless.
+"""The forms of common credentials, as data: a literal beginning, the rest, and what is known to be
+harmless.
 
-Rule: a form has a beginning that stands by chance in hardly any text, so that it can be searched
-at memory speed. No expression here looks at a byte more often than a few times, whatever the text: what may be long
-goes as far as it can and is never tried shorter, and tells how far it went. Forms are public facts of their issuers.
-What stands for a credential in a manual (`<token>`, `$TOKEN`, a plain word) is none. Does not know who holds a
-credential.
+Rule: a form has a beginning that stands by chance in hardly any text, so that it can be searched at
+memory speed. No expression here looks at a byte more often than a few times, whatever the text:
+what may be long goes as far as it can and is never tried shorter, and tells how far it went. Forms
+are public facts of their issuers. What stands for a credential in a manual (`<token>`, `$TOKEN`, a
+plain word) is none. Does not know who holds a credential.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# What people write where a credential would stand: a plain word, a name in capitals, dots and crosses.
-_PLACEHOLDER = re.compile(rb"[a-z]{1,15}|[A-Z_]{1,40}|[xX.*]+|(?i:your|my|the|some|example|dummy)[-_A-Za-z]{0,30}")
+# What people write where a credential would stand: a plain word, a name in capitals, dots and
+# crosses.
+_PLACEHOLDER = re.compile(
+    rb"[a-z]{1,15}|[A-Z_]{1,40}|[xX.*]+|(?i:your|my|the|some|example|dummy)[-_A-Za-z]{0,30}"
+)
 
 
 class Pattern:
@@ -34,12 +38,14 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`whole` matches from the `anchor` on; where it is a credential, group `secret` is the part to cut.
+    """`whole` matches from the `anchor` on; where it is a credential, group `secret` is the part to
+    cut.
 
-    `begun` matches from the anchor on as far as a credential could go; group `begun` is there where that is the end
-    of the text, which may then have been cut within one. A match tells how far its bytes were looked at: no other is
-    begun within it (`after`). `within` says that the anchor may stand within a longer word; `loose` that words which
-    only stand for a credential fit the form too; `exact` that it has one length, so that one may hide another.
+    `begun` matches from the anchor on as far as a credential could go; group `begun` is there where
+    that is the end of the text, which may then have been cut within one. A match tells how far its
+    bytes were looked at: no other is begun within it (`after`). `within` says that the anchor may
+    stand within a longer word; `loose` that words which only stand for a credential fit the form
+    too; `exact` that it has one length, so that one may hide another.
     """
 
     kind: str
@@ -53,13 +59,16 @@ class Form:
     def after(self, at: int, end: int) -> int:
         """Where the next may begin, when what begins at `at` was looked at up to `end`.
 
-        One that lies within that part would end where it ended. One whose name stands at its very end may go on.
+        One that lies within that part would end where it ended. One whose name stands at its very
+        end may go on.
         """
         least = at + len(self.anchor)
         return least if self.exact else max(least, end - len(self.anchor) - _LONGEST_GAP)
 
     def harmless(self, found: bytes, secret: bytes) -> bool:
-        """Whether a match is an example that its issuer published, or stands for a credential and is none."""
+        """Whether a match is an example that its issuer published, or stands for a credential and
+        is none.
+        """
         if found.endswith((b"EXAMPLE", b"EXAMPLEKEY")):
             return True
         return self.loose and _PLACEHOLDER.fullmatch(secret) is not None
@@ -77,11 +86,15 @@ def _token(kind: str, anchor: bytes, characters: bytes, least: int, exact: bool 
     return Form(kind, anchor, Pattern(whole), Pattern(begun), exact=exact)
 
 
-def _named(kind: str, anchor: bytes, between: bytes, secret: bytes, begun: bytes, within: bool = False) -> Form:
+def _named(
+    kind: str, anchor: bytes, between: bytes, secret: bytes, begun: bytes, within: bool = False
+) -> Form:
     """A credential that only its name gives away: the name, what stands between, and the value."""
     head = re.escape(anchor)
     whole = Pattern(b"%b%b(?P<secret>%b)" % (head, between, secret))
-    return Form(kind, anchor, whole, Pattern(b"%b(?:%b)?+%b" % (head, begun, _CUT)), within, loose=True)
+    return Form(
+        kind, anchor, whole, Pattern(b"%b(?:%b)?+%b" % (head, begun, _CUT)), within, loose=True
+    )
 
 
 _WORD = rb"A-Za-z0-9"
@@ -92,7 +105,8 @@ _MIXED = rb"(?=[A-Za-z._\-]*+[0-9])(?=[a-z0-9._\-]*+[A-Z])(?=[A-Z0-9._\-]*+[a-z]
 
 _PEM = rb"-----BEGIN (?:[A-Z0-9]++ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _PEM_END = rb"-----END [A-Z0-9 ]{0,40}+-----"
-# A key body may be broken by line ends, or by the two characters that stand for one in JSON and shells.
+# A key body may be broken by line ends, or by the two characters that stand for one in JSON and
+# shells.
 _PEM_BREAK = rb"(?:\\r|\\n|\s){0,64}+"
 _PEM_HEADERS = rb"(?:[A-Z][A-Za-z\-]{2,30}+: [A-Za-z0-9,\-]{1,80}+" + _PEM_BREAK + rb"){0,4}+"
 # All that may stand in a body, up to its end or to what may not.
@@ -103,16 +117,28 @@ _PEM_BODY = _PEM_BREAK + _PEM_HEADERS + rb"[A-Za-z0-9+/=]{24}" + _PEM_REST
 _TOKENS: tuple[tuple[str, bytes, bytes, int], ...] = (
     *(("GitHub token", b"gh%b_" % letter, _WORD, 36) for letter in (b"p", b"o", b"u", b"s", b"r")),
     ("GitHub token", b"github_pat_", rb"A-Za-z0-9_", 22),
-    *(("GitLab token", b"gl%b-" % kind, _URL_SAFE, 20) for kind in (b"pat", b"dt", b"rt", b"ptt", b"soat", b"cbt")),
-    *(("Slack token", b"xox%b-" % letter, rb"A-Za-z0-9\-", 10) for letter in (b"a", b"b", b"e", b"p", b"r", b"s")),
+    *(
+        ("GitLab token", b"gl%b-" % kind, _URL_SAFE, 20)
+        for kind in (b"pat", b"dt", b"rt", b"ptt", b"soat", b"cbt")
+    ),
+    *(
+        ("Slack token", b"xox%b-" % letter, rb"A-Za-z0-9\-", 10)
+        for letter in (b"a", b"b", b"e", b"p", b"r", b"s")
+    ),
     ("Slack token", b"xapp-", rb"A-Za-z0-9\-", 24),
     ("Slack webhook", b"https://hooks.slack.com/services/", rb"A-Za-z0-9/", 24),
     ("Google access token", b"ya29.", _URL_SAFE, 20),
     ("Google refresh token", b"1//0", _URL_SAFE, 40),
-    *(("Stripe key", begin, _WORD, 16) for begin in (b"sk_live_", b"rk_live_", b"sk_test_", b"rk_test_", b"whsec_")),
+    *(
+        ("Stripe key", begin, _WORD, 16)
+        for begin in (b"sk_live_", b"rk_live_", b"sk_test_", b"rk_test_", b"whsec_")
+    ),
     ("npm token", b"npm_", _WORD, 36),
     ("PyPI token", b"pypi-AgEI", _URL_SAFE, 50),
-    *(("OpenAI key", begin, _URL_SAFE, 32) for begin in (b"sk-proj-", b"sk-svcacct-", b"sk-admin-")),
+    *(
+        ("OpenAI key", begin, _URL_SAFE, 32)
+        for begin in (b"sk-proj-", b"sk-svcacct-", b"sk-admin-")
+    ),
     ("Anthropic key", b"sk-ant-", _URL_SAFE, 32),
     ("Docker token", b"dckr_pat_", _URL_SAFE, 24),
     ("Docker token", b"dckr_oat_", _URL_SAFE, 24),
@@ -143,15 +169,40 @@ _EXACT: tuple[tuple[str, bytes, bytes, int], ...] = (
 _GAP = rb"[\"'\s=:]{1,20}+"
 _NAMED: tuple[Form, ...] = (
     *(
-        _named("AWS secret key", name, _IS, rb"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])", _GAP + rb"[A-Za-z0-9/+]{0,40}+")
-        for name in (b"aws_secret_access_key", b"AWS_SECRET_ACCESS_KEY", b"SecretAccessKey", b"secretAccessKey")
+        _named(
+            "AWS secret key",
+            name,
+            _IS,
+            rb"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])",
+            _GAP + rb"[A-Za-z0-9/+]{0,40}+",
+        )
+        for name in (
+            b"aws_secret_access_key",
+            b"AWS_SECRET_ACCESS_KEY",
+            b"SecretAccessKey",
+            b"secretAccessKey",
+        )
     ),
     *(
-        _named("AWS session token", name, _IS, rb"[A-Za-z0-9/+=]{100,}+", _GAP + rb"[A-Za-z0-9/+=]*+")
+        _named(
+            "AWS session token", name, _IS, rb"[A-Za-z0-9/+=]{100,}+", _GAP + rb"[A-Za-z0-9/+=]*+"
+        )
         for name in (b"aws_session_token", b"AWS_SESSION_TOKEN", b"SessionToken")
     ),
-    _named("Azure signature", b"sig=", b"", rb"[A-Za-z0-9%+/]{40,64}(?:%3[Dd]|=)", rb"[A-Za-z0-9%+/]{1,67}+"),
-    _named("npm token", b"_authToken", _IS, rb"[A-Za-z0-9_\-./+=]{16,}+", _GAP + rb"[A-Za-z0-9_\-./+=]*+"),
+    _named(
+        "Azure signature",
+        b"sig=",
+        b"",
+        rb"[A-Za-z0-9%+/]{40,64}(?:%3[Dd]|=)",
+        rb"[A-Za-z0-9%+/]{1,67}+",
+    ),
+    _named(
+        "npm token",
+        b"_authToken",
+        _IS,
+        rb"[A-Za-z0-9_\-./+=]{16,}+",
+        _GAP + rb"[A-Za-z0-9_\-./+=]*+",
+    ),
     _named("npm token", b"_auth", _IS, rb"[A-Za-z0-9+/]{12,}+={0,2}+", _GAP + rb"[A-Za-z0-9+/=]*+"),
     _named(
         "Docker login",
@@ -160,9 +211,23 @@ _NAMED: tuple[Form, ...] = (
         rb"(?=[A-Za-z+/]*+[0-9=])[A-Za-z0-9+/]{12,}+={0,2}+",
         _GAP + rb"[A-Za-z0-9+/=]*+",
     ),
-    _named("Docker login", b'"identitytoken"', _IS, rb"[A-Za-z0-9+/=._\-]{16,}+", _GAP + rb"[A-Za-z0-9+/=._\-]*+"),
-    _named("Kubernetes key", b"client-key-data", _IS, rb"[A-Za-z0-9+/]{40,}+={0,2}+", _GAP + rb"[A-Za-z0-9+/=]*+"),
-    _named("token", b"token", _IS, _MIXED + rb"[A-Za-z0-9._\-]{32,}+", _GAP + rb"[A-Za-z0-9._\-]*+"),
+    _named(
+        "Docker login",
+        b'"identitytoken"',
+        _IS,
+        rb"[A-Za-z0-9+/=._\-]{16,}+",
+        _GAP + rb"[A-Za-z0-9+/=._\-]*+",
+    ),
+    _named(
+        "Kubernetes key",
+        b"client-key-data",
+        _IS,
+        rb"[A-Za-z0-9+/]{40,}+={0,2}+",
+        _GAP + rb"[A-Za-z0-9+/=]*+",
+    ),
+    _named(
+        "token", b"token", _IS, _MIXED + rb"[A-Za-z0-9._\-]{32,}+", _GAP + rb"[A-Za-z0-9._\-]*+"
+    ),
     _named(
         "netrc password",
         b"machine ",
@@ -178,14 +243,17 @@ _NAMED: tuple[Form, ...] = (
         _GAP + rb"(?:[A-Za-z]{0,6}+(?:\s{1,4}+[A-Za-z0-9._~+/=\-]*+)?+)?+",
         within=True,
     ),
-    # The password of a URL. What may not stand in one unencoded, or names a variable, ends the search.
+    # The password of a URL. What may not stand in one unencoded, or names a variable, ends the
+    # search.
     Form(
         "password of a URL",
         b"://",
         Pattern(
             rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+:(?P<secret>[A-Za-z0-9._~%!&'()+,;=\-]{6,512}+)@[A-Za-z0-9\[]"
         ),
-        Pattern(rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+(?::[A-Za-z0-9._~%!&'()+,;=\-]{0,512}+@?+)?+(?P<begun>\Z)?"),
+        Pattern(
+            rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+(?::[A-Za-z0-9._~%!&'()+,;=\-]{0,512}+@?+)?+(?P<begun>\Z)?"
+        ),
         within=True,
         loose=True,
     ),
@@ -216,7 +284,9 @@ FORMS: tuple[Form, ...] = (
             rb"(?:(?=(?P<secret>eyJ[A-Za-z0-9_\-]{8,}+\.eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{16,}+))|)"
             rb"eyJ[A-Za-z0-9_\-]*+"
         ),
-        Pattern(rb"(?:(?=eyJ[A-Za-z0-9_\-]*+(?:\.[A-Za-z0-9_\-]*+){0,2}+(?P<begun>\Z))|)eyJ[A-Za-z0-9_\-]*+"),
+        Pattern(
+            rb"(?:(?=eyJ[A-Za-z0-9_\-]*+(?:\.[A-Za-z0-9_\-]*+){0,2}+(?P<begun>\Z))|)eyJ[A-Za-z0-9_\-]*+"
+        ),
     ),
     Form(
         "private key",
@@ -228,7 +298,11 @@ FORMS: tuple[Form, ...] = (
         Form(
             "private key",
             begin,
-            Pattern(re.escape(begin) + rest + rb"\s{1,4}+(?P<secret>[A-Za-z0-9+/=]{24}[A-Za-z0-9+/=\s]*+)"),
+            Pattern(
+                re.escape(begin)
+                + rest
+                + rb"\s{1,4}+(?P<secret>[A-Za-z0-9+/=]{24}[A-Za-z0-9+/=\s]*+)"
+            ),
             Pattern(re.escape(begin) + rb"[A-Za-z0-9+/=:,.@\-\"\s]*+" + _CUT),
         )
         for begin, rest in (

@@ -1,7 +1,8 @@
 """Which of the things that a pack tried were denied, by which rule, and what would allow each.
 
-Rule: an address that only the sandbox's own processes can listen on is no denial; every other one is, since nothing
-else can be reached. What is not known to be allowable is never said to be. Pure. Decides nothing about a pack.
+Rule: an address that only the sandbox's own processes can listen on is no denial; every other one
+is, since nothing else can be reached. What is not known to be allowable is never said to be. Pure.
+Decides nothing about a pack.
 """
 
 from __future__ import annotations
@@ -29,13 +30,17 @@ _DNS = 53
 _A_NAME = "a name, asked of a resolver"
 # Where a pack's own processes make sockets, and what libraries knock at without anybody's wish.
 _OWN = ("/tmp/", "/workspace/", "/home/pack/", "/dev/shm/")
-_BY_THE_WAY = frozenset({"/var/run/nscd/socket", "/run/nscd/socket", "/dev/log", "/run/systemd/journal/socket"})
+_BY_THE_WAY = frozenset(
+    {"/var/run/nscd/socket", "/run/nscd/socket", "/dev/log", "/run/systemd/journal/socket"}
+)
 _OF_THE_HOST = ("/run/", "/var/run/", "/tmp/.X11-unix/", "/tmp/dbus-", "/tmp/.ICE-unix/")
 
 _Try = Literal["connect", "send", "look-up", "exceed", "change", "carry"]
 _BY_FINDING: Mapping[str, _Try] = MappingProxyType(
-    {"LIMIT": "exceed", "CHANGE": "exceed", "SCOPE": "change", "PATH": "change", "FILE": "change", "LINK": "change",
-     "TREE": "change", "SUBMODULE": "change", "INPUT": "change", "ARTIFACT": "carry", "SECRET": "carry"}
+    {"LIMIT": "exceed", "CHANGE": "exceed", "SCOPE": "change", "PATH": "change", "FILE": "change",
+    "LINK": "change",
+     "TREE": "change", "SUBMODULE": "change", "INPUT": "change", "ARTIFACT": "carry",
+     "SECRET": "carry"}
 )  # fmt: skip
 
 
@@ -45,7 +50,9 @@ def denied(
     findings: Iterable[Finding],
     redactor: Redactor,
 ) -> DeniedDocument | None:
-    """The record of a pack: what each command tried, by its label, and what was found. None where it would be empty."""
+    """The record of a pack: what each command tried, by its label, and what was found. None where
+    it would be empty.
+    """
     rows: dict[tuple[_Try, str, str], tuple[int, tuple[str, ...]]] = {}
     seen, more = True, 0
 
@@ -75,11 +82,15 @@ def denied(
         DenialRecord(tried=tried, what=what, rule=rule, count=count, during=during)
         for (tried, what, rule), (count, during) in rows.items()
     )
-    return DeniedDocument(pack=pack, observed=("network",) if seen else (), denials=records, more=more)
+    return DeniedDocument(
+        pack=pack, observed=("network",) if seen else (), denials=records, more=more
+    )
 
 
 def _denied(tried: Tried) -> tuple[_Try, str, str] | None:
-    """What of an address was denied, and by which rule; None where it is no denial, or none that can be told."""
+    """What of an address was denied, and by which rule; None where it is no denial, or none that
+    can be told.
+    """
     call: _Try = "send" if tried.call == "send" else "connect"
     if tried.family in ("inet", "inet6"):
         address = _plain(tried.address)
@@ -129,15 +140,23 @@ def allowed_by(pack: TaskPack, denial: DenialRecord) -> str:
     if denial.rule == _SOCKETS:
         return NEVER
     if denial.tried == "look-up":
-        return f"allow it with: {_network(pack, '…')}, the host's name for …; the proxy then looks it up"
+        return (
+            f"allow it with: {_network(pack, '…')}, the host's name for …; the proxy then looks"
+            " it up"
+        )
     address = ipaddress.ip_address(denial.what.rpartition(":")[0].strip("[]"))
     if not address.is_global or address.is_multicast:
         return NEVER
-    return f"no address can be allowed, only its host by name, through the proxy: {_network(pack, '…')}"
+    return (
+        "no address can be allowed, only its host by name, through the proxy:"
+        f" {_network(pack, '…')}"
+    )
 
 
 def refused(record: ConnectionRecord) -> bool:
-    """Whether a connection through the proxy was denied: not one that was carried, or that nobody took."""
+    """Whether a connection through the proxy was denied: not one that was carried, or that nobody
+    took.
+    """
     return record.verdict in (Verdict.REFUSED.value, Verdict.CUT.value)
 
 
@@ -150,7 +169,9 @@ def reachable_by(pack: TaskPack, record: ConnectionRecord) -> str:
     """As `allowed_by`, for what the egress proxy refused."""
     if record.reason == Reason.NOT_DECLARED.value and record.host:
         name = record.host if record.port == 443 else f"{record.host}:{record.port}"
-        return f"allow it with: {_network(pack, name)}   (and the same host in factory.toml [network])"
+        return (
+            f"allow it with: {_network(pack, name)}   (and the same host in factory.toml [network])"
+        )
     if record.reason == Reason.NOT_PUBLIC.value:
         return NEVER
     return "no change of the contract allows it; what the program does has to be another"

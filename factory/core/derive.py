@@ -16,7 +16,9 @@ from factory.model.tree import MODE_SUBMODULE, Leaf, Tree
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The tree that stands, and the paths of ignored files that were left out of it, in byte order."""
+    """The tree that stands, and the paths of ignored files that were left out of it, in byte
+    order.
+    """
 
     tree: Tree
     dropped: tuple[str, ...]
@@ -35,7 +37,9 @@ def apply_layer(base: Tree, layer: ScannedLayer, ignored: frozenset[str]) -> Der
     as an empty folder, stays while a folder stands there without a file below it.
     """
     start = Tree({}, base.hash_name) if "" in layer.opaque else base
-    changes: dict[str, Leaf | Tree | None] = dict.fromkeys((*layer.removed, *filter(None, layer.opaque)))
+    changes: dict[str, Leaf | Tree | None] = dict.fromkeys(
+        (*layer.removed, *filter(None, layer.opaque))
+    )
     for folder in layer.folders:
         entry = base.get(folder)
         if isinstance(entry, Leaf):

@@ -1,7 +1,8 @@
-"""Where two sets of files first differ, for a person: which file, at which byte, and how it reads there.
+"""Where two sets of files first differ, for a person: which file, at which byte, and how it reads
+there.
 
-Pure. What a person can read comes first: the patch and the logs tell why; what hangs on them (objects,
-manifest) differs with any other file. Does not know what the files are of.
+Pure. What a person can read comes first: the patch and the logs tell why; what hangs on them
+(objects, manifest) differs with any other file. Does not know what the files are of.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _RANKS = {"DIFF.patch": 0, "FILES_CHANGED.json": 1, "CHANGES.bundle": 4, "manife
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first difference: path below the folder, byte offset (0 where a file is missing), a sentence, a diff."""
+    """The first difference: path below the folder, byte offset (0 where a file is missing), a
+    sentence, a diff.
+    """
 
     file: str
     offset: int
@@ -35,7 +38,9 @@ class Sides:
     second: str
 
 
-def first_divergence(before: Mapping[str, bytes], now: Mapping[str, bytes], sides: Sides) -> Divergence | None:
+def first_divergence(
+    before: Mapping[str, bytes], now: Mapping[str, bytes], sides: Sides
+) -> Divergence | None:
     """The first file that is not alike on both sides; None where all are."""
     for path in sorted(before.keys() | now.keys(), key=_readable_first):
         if path not in now:
@@ -45,7 +50,9 @@ def first_divergence(before: Mapping[str, bytes], now: Mapping[str, bytes], side
         one, two = before[path], now[path]
         if one != two:
             at = first_difference(one, two)
-            what = f"{display(path)}: byte {at}: expected {_shown(one, at)}, found {_shown(two, at)}"
+            what = (
+                f"{display(path)}: byte {at}: expected {_shown(one, at)}, found {_shown(two, at)}"
+            )
             return Divergence(path, at, what, readable_diff(one, two, sides))
     return None
 
@@ -57,7 +64,9 @@ def _readable_first(path: str) -> tuple[int, str]:
 def first_difference(one: bytes, two: bytes) -> int:
     """Offset of the first byte that differs; the shorter length where one begins with the other."""
     low, high = 0, min(len(one), len(two))
-    while low < high:  # halves compare in C; a loop over bytes would take seconds for a large artifact
+    while (
+        low < high
+    ):  # halves compare in C; a loop over bytes would take seconds for a large artifact
         middle = (low + high + 1) // 2
         low, high = (middle, high) if one[low:middle] == two[low:middle] else (low, middle - 1)
     return low
@@ -69,7 +78,9 @@ def _shown(content: bytes, at: int) -> str:
 
 
 def readable_diff(one: bytes, two: bytes, sides: Sides) -> tuple[str, ...]:
-    """A unified diff of two texts, its first lines; of anything else the bytes around the first difference."""
+    """A unified diff of two texts, its first lines; of anything else the bytes around the first
+    difference.
+    """
     if not (_is_text(one) and _is_text(two)):
         return _bytes_around(one, two, sides)
     old, new = (content.decode("utf-8").splitlines() for content in (one, two))
@@ -81,7 +92,9 @@ _MOST_TEXT = 1024 * 1024
 
 
 def _is_text(content: bytes) -> bool:
-    """Whether a line diff is worth making: UTF-8, no NUL, not so long that making it takes seconds."""
+    """Whether a line diff is worth making: UTF-8, no NUL, not so long that making it takes
+    seconds.
+    """
     if b"\0" in content or len(content) > _MOST_TEXT:
         return False
     try:

@@ -1,7 +1,7 @@
 """What a model has against a document, as sentences with places.
 
-pydantic knows what is wrong; the StrictDocument knows where it stands. Here they meet, so that every
-refusal reads `label: expected X, found Y; what to do`. Does not know which file is meant.
+pydantic knows what is wrong; the StrictDocument knows where it stands. Here they meet, so that
+every refusal reads `label: expected X, found Y; what to do`. Does not know which file is meant.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ _WANTED: Mapping[str, tuple[str, str]] = {
 
 
 def load(model: type[Model], document: StrictDocument) -> Model:
-    """`document` as a `model`. Raises DocumentError with every problem, in the order of the file."""
+    """`document` as a `model`. Raises DocumentError with every problem, in the order of the
+    file.
+    """
     try:
         return model.model_validate(plain(document.value))
     except ValidationError as error:
@@ -50,13 +52,19 @@ def _problem(model: type[BaseModel], document: StrictDocument, detail: Any) -> P
         return Problem(sentence, *document.key_place(pointer), hint)
     if kind == "missing":
         inside = f"{label_of(pointer)}: " if pointer else ""
-        return Problem(f'{inside}the key "{location[-1]}" is missing', *document.place(pointer), "add it")
+        return Problem(
+            f'{inside}the key "{location[-1]}" is missing', *document.place(pointer), "add it"
+        )
     sentence, hint = _sentence(kind, detail, value)
     label = label_of(pointer)
     on_key = location and location[-1] == "[key]"
     place = document.key_place(pointer) if on_key or value is None else document.place(pointer)
     if kind == "unfit":
-        shown = f"{found(_last_name(pointer) if on_key else value)} " if on_key or _is_scalar(value) else ""
+        shown = (
+            f"{found(_last_name(pointer) if on_key else value)} "
+            if on_key or _is_scalar(value)
+            else ""
+        )
         return Problem(f"{label}: {shown}{sentence}", *place, hint)
     return Problem(f"{label}: {sentence}" if label else sentence, *place, hint)
 
@@ -73,9 +81,15 @@ def _sentence(kind: str, detail: Any, value: Value) -> tuple[str, str]:
     bounds = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
     if kind in bounds:
         word, bound = bounds[kind]
-        return f"expected {word} {context[bound]}, found {found(value)}", f"write {word} {context[bound]}"
+        return (
+            f"expected {word} {context[bound]}, found {found(value)}",
+            f"write {word} {context[bound]}",
+        )
     if kind in {"literal_error", "enum"}:
-        return f"expected {context['expected']}, found {found(value)}", f"write {context['expected']}"
+        return (
+            f"expected {context['expected']}, found {found(value)}",
+            f"write {context['expected']}",
+        )
     return str(detail["msg"]), "write it as the schema says"
 
 

@@ -1,8 +1,9 @@
 """The judge of `[tool.doit]`: what stock doit loads from a `pyproject.toml` before any `dodo.py`.
 
-That table names commands, loaders, backends and the dodo file, so whoever writes it decides what runs
-on the host. Packs rightly change the rest of the file; a change after which the table is another is
-refused, and so is one where that cannot be told. Does not know trees, scopes or where bytes are from.
+That table names commands, loaders, backends and the dodo file, so whoever writes it decides what
+runs on the host. Packs rightly change the rest of the file; a change after which the table is
+another is refused, and so is one where that cannot be told. Does not know trees, scopes or where
+bytes are from.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ def names_read(names: Iterable[str]) -> frozenset[str]:
     return frozenset(name for name in names if fold(name) == NAME)
 
 
-def judge_doit_table(pack: str, name: str, before: bytes | None, after: bytes | None) -> tuple[Finding, ...]:
-    """Whether what doit takes from `name` is the same before and after; None where there is no such file."""
+def judge_doit_table(
+    pack: str, name: str, before: bytes | None, after: bytes | None
+) -> tuple[Finding, ...]:
+    """Whether what doit takes from `name` is the same before and after; None where there is no such
+    file.
+    """
     if before == after:
         return ()
     tables = []
@@ -34,7 +39,13 @@ def judge_doit_table(pack: str, name: str, before: bytes | None, after: bytes | 
         try:
             tables.append(_table(content))
         except DocumentError as error:
-            return (_finding(pack, name, f"and cannot be compared: {when} the change, {error.problems[0].problem}"),)
+            return (
+                _finding(
+                    pack,
+                    name,
+                    f"and cannot be compared: {when} the change, {error.problems[0].problem}",
+                ),
+            )
     if tables[0] == tables[1]:
         return ()
     what = "added" if not tables[0] else "removed" if not tables[1] else "changed"
@@ -42,7 +53,9 @@ def judge_doit_table(pack: str, name: str, before: bytes | None, after: bytes | 
 
 
 def link_made(pack: str, name: str) -> Finding:
-    """The refusal of a file that became a symbolic link: what it leads to is no longer judged by this name."""
+    """The refusal of a file that became a symbolic link: what it leads to is no longer judged by
+    this name.
+    """
     return _finding(pack, name, "and it is a symbolic link now")
 
 
@@ -65,10 +78,14 @@ def _table(content: bytes | None) -> str:
 
 
 def _finding(pack: str, name: str, clause: str) -> Finding:
-    message = f"{display(name)} was changed, {clause}; what doit loads on the host is protected from every pack"
+    message = (
+        f"{display(name)} was changed, {clause}; what doit loads on the host is protected from"
+        " every pack"
+    )
     return Finding("PATH_PROTECTED", message, _HINT, pack=pack)
 
 
 _HINT = (
-    "Leave [tool.doit] as it is in the base, in a file that is valid TOML; change that table by hand, outside a pack."
+    "Leave [tool.doit] as it is in the base, in a file that is valid TOML; change that table by"
+    " hand, outside a pack."
 )

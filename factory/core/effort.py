@@ -1,7 +1,9 @@
-"""What it takes to compare a change line by line, told from its bytes alone, in time in step with their number.
+"""What it takes to compare a change line by line, told from its bytes alone, in time in step with
+their number.
 
-Rule: `least` is never more than Git would count, so that a change refused by it would be refused by Git's count too.
-Git knows a binary file by a NUL among its first bytes, or by its size, and counts no lines of it. Does not compare.
+Rule: `least` is never more than Git would count, so that a change refused by it would be refused by
+Git's count too. Git knows a binary file by a NUL among its first bytes, or by its size, and counts
+no lines of it. Does not compare.
 """
 
 from __future__ import annotations
@@ -39,7 +41,11 @@ def effort_of(differences: Iterable[Difference], contents: Mapping[str, bytes]) 
     """The effort of a change; `contents` maps the ids of blobs to their bytes."""
     least = lines = 0
     for change in differences:
-        if change.before is not None and change.after is not None and change.before.oid == change.after.oid:
+        if (
+            change.before is not None
+            and change.after is not None
+            and change.before.oid == change.after.oid
+        ):
             continue
         before, after = _lines(change.before, contents), _lines(change.after, contents)
         if before is None or after is None:
@@ -62,13 +68,21 @@ def _lines(leaf: Leaf | None, contents: Mapping[str, bytes]) -> int | None:
 
 
 def judge_effort(rules: Rules, effort: Effort) -> tuple[Finding, ...]:
-    """Whether a change is beyond comparing: by its own limit where that is certain uncompared, or by ours."""
+    """Whether a change is beyond comparing: by its own limit where that is certain uncompared, or
+    by ours.
+    """
     if effort.lines > MOST:
-        message = f"{effort.lines} lines are to be compared; expected at most {MOST}, so the change is not kept"
+        message = (
+            f"{effort.lines} lines are to be compared; expected at most {MOST}, so the change is"
+            " not kept"
+        )
     elif effort.large and effort.least > rules.changed_lines:
         least = counted(effort.least, "line was", "lines were")
         allowed = f"limits.changed_lines allows {rules.changed_lines}"
-        message = f"at least {least} changed; {allowed}, and so large a change is neither compared nor kept"
+        message = (
+            f"at least {least} changed; {allowed}, and so large a change is neither compared nor"
+            " kept"
+        )
     else:
         return ()
     return (Finding("CHANGE_TOO_LARGE", message, "Split the work.", rules.limit_at, rules.pack),)
@@ -76,6 +90,9 @@ def judge_effort(rules: Rules, effort: Effort) -> tuple[Finding, ...]:
 
 def judge_overdue(rules: Rules, seconds: float) -> tuple[Finding, ...]:
     """The finding over a change that could not be compared in time."""
-    message = f"comparing the change line by line took longer than {seconds:.0f} seconds, so it is not kept"
+    message = (
+        f"comparing the change line by line took longer than {seconds:.0f} seconds, so it is not"
+        " kept"
+    )
     hint = "Change fewer lines of large files in one pack, or raise limits.timeout."
     return (Finding("CHANGE_TOO_LARGE", message, hint, rules.limit_at, rules.pack),)

@@ -1,7 +1,8 @@
-"""The rules of the egress proxy: what a request asks for, which hosts a pack declared, which addresses are public.
+"""The rules of the egress proxy: what a request asks for, which hosts a pack declared, which
+addresses are public.
 
-Rule: strict bytes in, one answer out, and what is not plainly right is refused. Nothing here resolves, dials or
-waits. Does not know who asks, nor how often.
+Rule: strict bytes in, one answer out, and what is not plainly right is refused. Nothing here
+resolves, dials or waits. Does not know who asks, nor how often.
 """
 
 from __future__ import annotations
@@ -74,7 +75,11 @@ def target_of(request: bytes) -> Target:
 def _shown(raw: bytes) -> Target:
     """What was asked for, where it is made of signs that are plain in any text."""
     found = _SHOWN.fullmatch(raw)
-    return Target(found[1].decode("ascii"), min(int(found[2]), 65535)) if found is not None else _UNNAMED
+    return (
+        Target(found[1].decode("ascii"), min(int(found[2]), 65535))
+        if found is not None
+        else _UNNAMED
+    )
 
 
 def _judge_headers(headers: list[bytes], target: Target) -> None:
@@ -103,7 +108,9 @@ class HostRule:
     below: bool = False
 
     def allows(self, target: Target) -> bool:
-        """Whether this entry names the target: same port, same name or a label boundary above it."""
+        """Whether this entry names the target: same port, same name or a label boundary above
+        it.
+        """
         same = target.host.endswith(f".{self.host}") if self.below else target.host == self.host
         return same and target.port == self.port
 
@@ -119,7 +126,9 @@ class HostRule:
 def rule_of(text: str) -> HostRule:
     """The meaning of a sound entry, as `forms.problem_with_host` knows it."""
     host, _, port = text.lower().partition(":")
-    return HostRule(host.removeprefix("*."), int(port) if port else DEFAULT_PORT, host.startswith("*."))
+    return HostRule(
+        host.removeprefix("*."), int(port) if port else DEFAULT_PORT, host.startswith("*.")
+    )
 
 
 def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
@@ -128,7 +137,11 @@ def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
     if "*" in outer:
         return ()
     rules = tuple(rule_of(text) for text in outer)
-    return tuple(text for text in hosts if text == "*" or not any(rule.covers(rule_of(text)) for rule in rules))
+    return tuple(
+        text
+        for text in hosts
+        if text == "*" or not any(rule.covers(rule_of(text)) for rule in rules)
+    )
 
 
 def judge_target(network: Network, target: Target) -> None:
@@ -139,17 +152,33 @@ def judge_target(network: Network, target: Target) -> None:
 
 # --- addresses
 
-# What IANA's registries of special purposes take out of the public space, and what stands for a host's own services.
+# What IANA's registries of special purposes take out of the public space, and what stands for a
+# host's own services.
 _NOT_PUBLIC_4 = tuple(
     ipaddress.IPv4Network(text)
     for text in (
-        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-        *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24"),
+        *(
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+        ),
+        *(
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+        ),
         *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
         "168.63.129.16/32",  # a cloud's host answers its guests there
     )
 )
-# Only this is public at all: mapped and translated forms, local, link-local and multicast addresses are outside it.
+# Only this is public at all: mapped and translated forms, local, link-local and multicast addresses
+# are outside it.
 _PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
 _NOT_PUBLIC_6 = tuple(
     ipaddress.IPv6Network(text)
@@ -163,7 +192,9 @@ _NOT_PUBLIC_6 = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, in its textual form, is one that the whole Internet can reach, and no form of another."""
+    """Whether an address, in its textual form, is one that the whole Internet can reach, and no
+    form of another.
+    """
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
@@ -176,7 +207,9 @@ def is_public(address: str) -> bool:
 
 
 def judge_addresses(target: Target, addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses to dial, in order. One that is not public spoils the whole answer. Raises Refusal."""
+    """The addresses to dial, in order. One that is not public spoils the whole answer. Raises
+    Refusal.
+    """
     if not addresses:
         raise Refusal(Reason.NO_ADDRESS, target)
     for address in addresses:

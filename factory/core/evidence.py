@@ -27,8 +27,12 @@ class EvidenceError(ValueError):
 
 
 def format_document(document: Document) -> bytes:
-    """The one textual form of a document: UTF-8 JSON, sorted keys, two spaces, a newline at the end."""
-    text = json.dumps(document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False)
+    """The one textual form of a document: UTF-8 JSON, sorted keys, two spaces, a newline at the
+    end.
+    """
+    text = json.dumps(
+        document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False
+    )
     return text.encode("utf-8") + b"\n"
 
 

@@ -1,7 +1,8 @@
 """The ledger as a history to ask: which events, and whether a checkpoint of it can still be true.
 
-Pure functions over events and line hashes. Order is by `seq`; times are only compared as text, since
-the ledger writes them in one form (RFC 3339, UTC, milliseconds). Does not know files, nor whom to trust.
+Pure functions over events and line hashes. Order is by `seq`; times are only compared as text,
+since the ledger writes them in one form (RFC 3339, UTC, milliseconds). Does not know files, nor
+whom to trust.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ _INSTANT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which events: every member that is set must agree. `since` and `until` are instants, both included.
+    """Which events: every member that is set must agree. `since` and `until` are instants, both
+    included.
 
     `status` is what an event says of itself; `limit` keeps the last so many, 0 all.
     """
@@ -72,9 +74,9 @@ def select(events: Iterable[EventDocument], wanted: Wanted) -> tuple[EventDocume
 def instant_of(text: str, *, end: bool = False) -> str:
     """An instant as the ledger writes it, from a day or a time in UTC.
 
-    A day is a whole day, a time to the minute a whole minute, one to the second a whole second: `end` means the last
-    millisecond of it, else its first.
-    Raises ValueError for anything else, also for a day that no calendar has.
+    A day is a whole day, a time to the minute a whole minute, one to the second a whole second:
+    `end` means the last millisecond of it, else its first. Raises ValueError for anything else,
+    also for a day that no calendar has.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
@@ -97,12 +99,16 @@ def unknown_run(run_id: str, known: Iterable[str]) -> Refusal:
 def judge_checkpoint(
     checkpoint: Checkpoint, name: str, origin: str, lines: Iterator[bytes], count: int
 ) -> Finding | None:
-    """What speaks against `checkpoint` (which people call `name`) in a ledger of `count` lines; None for nothing."""
+    """What speaks against `checkpoint` (which people call `name`) in a ledger of `count` lines;
+    None for nothing.
+    """
     if checkpoint.origin != origin:
         message = f"{name} is a checkpoint of {checkpoint.origin}, this ledger is {origin}"
         return Finding("LEDGER_OTHER", message, "Ask the repository that it was made in.")
     against = judge_size(checkpoint, name, count)
-    return against or judge_root(checkpoint, name, Peaks().extended(itertools.islice(lines, checkpoint.size)).root)
+    return against or judge_root(
+        checkpoint, name, Peaks().extended(itertools.islice(lines, checkpoint.size)).root
+    )
 
 
 def judge_size(checkpoint: Checkpoint, name: str, count: int) -> Finding | None:
@@ -122,14 +128,20 @@ def judge_root(checkpoint: Checkpoint, name: str, root: bytes) -> Finding | None
     return Finding("LEDGER_REWRITTEN", message, _KEEP)
 
 
-def judge_origin(others: Iterable[tuple[str, Checkpoint]], origin: str, finished: frozenset[str]) -> Finding | None:
-    """What speaks against this ledger in checkpoints of another one: that it tells of a run which was in that one.
+def judge_origin(
+    others: Iterable[tuple[str, Checkpoint]], origin: str, finished: frozenset[str]
+) -> Finding | None:
+    """What speaks against this ledger in checkpoints of another one: that it tells of a run which
+    was in that one.
 
-    A ledger that was moved aside tells of none of its runs; one that was written anew from its first event on does.
+    A ledger that was moved aside tells of none of its runs; one that was written anew from its
+    first event on does.
     """
     for run, checkpoint in others:
         if run in finished:
-            message = f"{run} is told here, in {origin}, and its checkpoint is of {checkpoint.origin}"
+            message = (
+                f"{run} is told here, in {origin}, and its checkpoint is of {checkpoint.origin}"
+            )
             return Finding("LEDGER_REWRITTEN", f"{message}: another first event", _KEEP)
     return None
 
@@ -142,9 +154,13 @@ def judge_pair(old: Checkpoint, new: Checkpoint, names: tuple[str, str]) -> Find
         return Finding("LEDGER_OTHER", message, "Compare checkpoints of one ledger.")
     if old.size > new.size:
         size = counted(new.size, "event")
-        message = f"{second} was made over {size}, {first} over {old.size}: expected the older one first"
+        message = (
+            f"{second} was made over {size}, {first} over {old.size}: expected the older one first"
+        )
         return Finding(
-            "LEDGER_ROLLED_BACK", message, "If the second is the later one, the ledger was cut between them."
+            "LEDGER_ROLLED_BACK",
+            message,
+            "If the second is the later one, the ledger was cut between them.",
         )
     if old.size == new.size and old.root != new.root:
         message = f"{first} and {second} name different roots of the same {old.size} events"
@@ -153,22 +169,30 @@ def judge_pair(old: Checkpoint, new: Checkpoint, names: tuple[str, str]) -> Find
 
 
 def judge_fork(against: Finding | None, old: str) -> Finding | None:
-    """What it means that checkpoint `old` fits a ledger and this speaks against a later one: two histories."""
+    """What it means that checkpoint `old` fits a ledger and this speaks against a later one: two
+    histories.
+    """
     if against is None or against.id != "LEDGER_REWRITTEN":
         return against
     return Finding(
-        "LEDGER_FORKED", f"{old} is of this ledger, and after it history went two ways: {against.message}", _KEEP
+        "LEDGER_FORKED",
+        f"{old} is of this ledger, and after it history went two ways: {against.message}",
+        _KEEP,
     )
 
 
-def prove_consistency(hashes: Sequence[bytes], old: Checkpoint, new: Checkpoint) -> Consistency | None:
-    """The proof that `old` begins `new`, from the line hashes up to `new`; None where it does not."""
+def prove_consistency(
+    hashes: Sequence[bytes], old: Checkpoint, new: Checkpoint
+) -> Consistency | None:
+    """The proof that `old` begins `new`, from the line hashes up to `new`; None where it does
+    not.
+    """
     path = consistency_path(hashes[: new.size], old.size)
     holds = verify_consistency(old.size, new.size, path, old.root, new.root)
     return Consistency(old, new, path) if holds else None
 
 
 _KEEP = (
-    "Keep ledger and runs as they are for an audit and compare them with copies held elsewhere; to go on, move "
-    "ledger.jsonl and runs/ aside together: a new ledger begins."
+    "Keep ledger and runs as they are for an audit and compare them with copies held elsewhere; to"
+    " go on, move ledger.jsonl and runs/ aside together: a new ledger begins."
 )

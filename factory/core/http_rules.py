@@ -1,9 +1,9 @@
 """Which requests an interceptor lets through, what it sends on, and which answers may go back.
 
-Rule: one request, one host, one meaning. What two servers could read in two ways is refused, never mended: framing
-said twice, another Host, another scheme, an upgrade, a request for a tunnel. An answer that holds the credential
-does not go back, in no form in which a redactor knows it. Pure; does not know sockets, TLS, nor who parses.
-Sources: RFC 9110, RFC 9112, RFC 6750.
+Rule: one request, one host, one meaning. What two servers could read in two ways is refused, never
+mended: framing said twice, another Host, another scheme, an upgrade, a request for a tunnel. An
+answer that holds the credential does not go back, in no form in which a redactor knows it. Pure;
+does not know sockets, TLS, nor who parses. Sources: RFC 9110, RFC 9112, RFC 6750.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ _SHOWN_PATH = 512
 METHODS = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND".split())
 # What belongs to one connection and is never sent on (RFC 9110, 7.6.1).
 _OF_CONNECTION = frozenset(
-    b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer upgrade "
-    b"http2-settings expect transfer-encoding".split()
+    b"connection keep-alive proxy-connection proxy-authorization proxy-authenticate te trailer"
+    b" upgrade http2-settings expect transfer-encoding".split()
 )
 _TARGET = re.compile(rb"[\x21-\x7e]+")
 
 
 class Refused(Exception):
-    """Why a request or an answer goes no further: the status that the client gets, and one clause."""
+    """Why a request or an answer goes no further: the status that the client gets, and one
+    clause.
+    """
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -40,23 +42,34 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A request as it is sent on: target in origin form, headers with the credential in its place."""
+    """A request as it is sent on: target in origin form, headers with the credential in its
+    place.
+    """
 
     method: bytes
     target: bytes
     headers: Headers
 
 
-def judge_request(method: bytes, target: bytes, headers: Headers, credential: Credential) -> Forwarded:
+def judge_request(
+    method: bytes, target: bytes, headers: Headers, credential: Credential
+) -> Forwarded:
     """What is sent on of a request to the credential's host. Raises Refused."""
     if method not in METHODS:
         raise Refused(405, f"the method {display(method.decode('latin-1'))} is not carried")
-    if len(headers) > MOST_HEADERS or sum(len(name) + len(value) + 4 for name, value in headers) > MOST_HEAD:
+    if (
+        len(headers) > MOST_HEADERS
+        or sum(len(name) + len(value) + 4 for name, value in headers) > MOST_HEAD
+    ):
         raise Refused(431, "its headers are too many or too large")
     names = [name.lower() for name, _ in headers]
     _judge_framing(names, headers)
     grant = credential.grant
-    hosts = {f"{grant.host}:{grant.port}", grant.host} if grant.port == 443 else {f"{grant.host}:{grant.port}"}
+    hosts = (
+        {f"{grant.host}:{grant.port}", grant.host}
+        if grant.port == 443
+        else {f"{grant.host}:{grant.port}"}
+    )
     said = [value.decode("latin-1").lower() for name, value in headers if name.lower() == b"host"]
     if len(said) != 1 or said[0] not in hosts:
         raise Refused(421, "its Host header is not the host that was asked for")
@@ -71,7 +84,9 @@ def judge_request(method: bytes, target: bytes, headers: Headers, credential: Cr
         b"host",
     }
     kept = [
-        (name, value) for name, value in headers if name.lower() not in dropped or name.lower() == b"content-length"
+        (name, value)
+        for name, value in headers
+        if name.lower() not in dropped or name.lower() == b"content-length"
     ]
     if b"transfer-encoding" in names:
         kept.append((b"Transfer-Encoding", b"chunked"))
@@ -85,12 +100,17 @@ def _judge_framing(names: list[bytes], headers: Headers) -> None:
     if b"upgrade" in names or b"http2-settings" in names:
         raise Refused(501, "it asks for another protocol")
     lengths = names.count(b"content-length")
-    codings = [value.strip().lower() for name, value in headers if name.lower() == b"transfer-encoding"]
+    codings = [
+        value.strip().lower() for name, value in headers if name.lower() == b"transfer-encoding"
+    ]
     if lengths > 1 or len(codings) > 1 or (lengths and codings):
         raise Refused(400, "it says twice how long it is")
     if codings and codings != [b"chunked"]:
         raise Refused(400, "it has a transfer encoding that is not carried")
-    if any(b"_" in name and name.replace(b"_", b"-") in (b"content-length", b"transfer-encoding") for name in names):
+    if any(
+        b"_" in name and name.replace(b"_", b"-") in (b"content-length", b"transfer-encoding")
+        for name in names
+    ):
         raise Refused(400, "it says twice how long it is")
 
 
@@ -121,14 +141,20 @@ def judge_answer(status: int, headers: Headers, echo: Echo) -> Headers:
             raise Refused(502, "the answer is encoded, though no encoding was asked for")
     echo.judge(b"\n".join(name + b": " + value for name, value in headers))
     named = set(_named_by_connection(headers))
-    return tuple((name, value) for name, value in headers if name.lower() not in _OF_CONNECTION | named)
+    return tuple(
+        (name, value) for name, value in headers if name.lower() not in _OF_CONNECTION | named
+    )
 
 
 class Echo:
-    """Watches what goes back for the credential. What may yet become one is held back until it cannot."""
+    """Watches what goes back for the credential. What may yet become one is held back until it
+    cannot.
+    """
 
     def __init__(self, credential: Credential) -> None:
-        self._redactor = Redactor([("credential", value) for value in (credential.value, *credential.known)], forms=())
+        self._redactor = Redactor(
+            [("credential", value) for value in (credential.value, *credential.known)], forms=()
+        )
         self._held = b""
 
     def judge(self, text: bytes) -> None:
@@ -151,13 +177,21 @@ class Echo:
 
 
 def shown_path(target: bytes, redactor: Redactor) -> str:
-    """A target as evidence may tell it: values of the query and credentials left out, inert, and not too long."""
+    """A target as evidence may tell it: values of the query and credentials left out, inert, and
+    not too long.
+    """
     path, mark, query = target.decode("latin-1").partition("?")
-    names = "&".join(f"{part.partition('=')[0]}=*" if "=" in part else "*" for part in query.split("&")) if mark else ""
+    names = (
+        "&".join(f"{part.partition('=')[0]}=*" if "=" in part else "*" for part in query.split("&"))
+        if mark
+        else ""
+    )
     safe = redactor.redact(f"{path}{mark}{names}".encode("latin-1")).content.decode("latin-1")
     return display(safe if len(safe) <= _SHOWN_PATH else f"{safe[:_SHOWN_PATH]}…")
 
 
 def watchable(value: bytes) -> bool:
-    """Whether a value is one that a redactor looks for: a short one, or a plain word, stands everywhere by chance."""
+    """Whether a value is one that a redactor looks for: a short one, or a plain word, stands
+    everywhere by chance.
+    """
     return bool(Redactor([("credential", value)], forms=()).places(value))

@@ -1,4 +1,5 @@
-"""The evidence index: what a file of a run is, what the ledger says of a run, and the one textual form.
+"""The evidence index: what a file of a run is, what the ledger says of a run, and the one textual
+form.
 
 A row a line, so that two indexes can be compared by eye, and canonical in itself (sorted keys, no
 spaces). `format_index` and `parse_index` are each other's inverse. Does not know files or clocks.
@@ -44,17 +45,30 @@ _OF_FOLDER: Mapping[str, ArtifactType] = {
 }
 _VERSIONED = frozenset(
     {
-        *("run-manifest", "bundle-manifest", "bundle-status", "action", "scope-lock", "files-changed", "log-index"),
+        *(
+            "run-manifest",
+            "bundle-manifest",
+            "bundle-status",
+            "action",
+            "scope-lock",
+            "files-changed",
+            "log-index",
+        ),
         *("run-status", "merge", "ledger-events", "policy"),
     }
 )
-# The documents of a run have one form: a key of the top level stands behind two spaces, or in a line of the ledger.
-_VERSION = re.compile(rb'^(?:  "(?:schema_version|format)": |\{.*?"schema_version":)([0-9]{1,9})\b', re.MULTILINE)
+# The documents of a run have one form: a key of the top level stands behind two spaces, or in a
+# line of the ledger.
+_VERSION = re.compile(
+    rb'^(?:  "(?:schema_version|format)": |\{.*?"schema_version":)([0-9]{1,9})\b', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundArtifact:
-    """One file as an adapter found it. `path` is relative to the run's folder; `sha256` is "" for no plain file."""
+    """One file as an adapter found it. `path` is relative to the run's folder; `sha256` is "" for
+    no plain file.
+    """
 
     path: str
     bytes: int
@@ -102,7 +116,9 @@ def states_version(path: str) -> bool:
 
 
 def version_in(content: bytes) -> int | None:
-    """The schema version that a document in the form of this tool states; None for anything else."""
+    """The schema version that a document in the form of this tool states; None for anything
+    else.
+    """
     found = _VERSION.search(content)
     return int(found[1]) if found is not None else None
 
@@ -137,7 +153,9 @@ def run_facts(events: Iterable[EventDocument]) -> Mapping[str, RunFacts]:
             continue
         known = found.get(event.run_id, UNRECORDED)
         if state == "open":
-            found[event.run_id] = RunFacts(state, "", event.hashes.get("base_commit", ""), event.ts_utc, "")
+            found[event.run_id] = RunFacts(
+                state, "", event.hashes.get("base_commit", ""), event.ts_utc, ""
+            )
             continue
         ended = "" if state == "prepared" else event.ts_utc
         status = _STATUS_OF.get(event.rc, "") if state == "finished" else ""
@@ -181,7 +199,9 @@ _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 
 def _text(value: str) -> str:
     """A JSON string of the displayed form; of most paths that is the path itself, in quotes."""
-    return f'"{value}"' if _PLAIN.fullmatch(value) else json.dumps(display(value), ensure_ascii=False)
+    return (
+        f'"{value}"' if _PLAIN.fullmatch(value) else json.dumps(display(value), ensure_ascii=False)
+    )
 
 
 def format_index(index: EvidenceIndex) -> bytes:
@@ -191,7 +211,12 @@ def format_index(index: EvidenceIndex) -> bytes:
 
 def _parsed_row(run: IndexedRun) -> bytes:
     rows = ",\n".join(
-        json.dumps(artifact.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        json.dumps(
+            artifact.model_dump(mode="json"),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=False,
+        )
         for artifact in run.artifacts
     )
     head = run.model_dump(mode="json", exclude={"artifacts"})
@@ -217,7 +242,9 @@ def parse_index(content: bytes) -> EvidenceIndex:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which rows are wanted; an empty field wants all. `path` is a scope pattern, `since` an RFC 3339 beginning."""
+    """Which rows are wanted; an empty field wants all. `path` is a scope pattern, `since` an RFC
+    3339 beginning.
+    """
 
     run_id: str = ""
     status: str = ""
@@ -240,14 +267,20 @@ def choose_runs(index: EvidenceIndex, wanted: Filter) -> tuple[IndexedRun, ...]:
     )
 
 
-def choose_artifacts(index: EvidenceIndex, wanted: Filter) -> tuple[tuple[str, IndexedArtifact], ...]:
-    """(run id, artifact) that a filter wants, in its order. Raises ValueError for an unsound pattern."""
+def choose_artifacts(
+    index: EvidenceIndex, wanted: Filter
+) -> tuple[tuple[str, IndexedArtifact], ...]:
+    """(run id, artifact) that a filter wants, in its order. Raises ValueError for an unsound
+    pattern.
+    """
     matches = _matcher(wanted.path)
     return tuple(
         (run.run_id, artifact)
         for run in choose_runs(index, wanted)
         for artifact in run.artifacts
-        if wanted.type in ("", artifact.type) and wanted.pack in ("", artifact.pack) and matches(artifact.path)
+        if wanted.type in ("", artifact.type)
+        and wanted.pack in ("", artifact.pack)
+        and matches(artifact.path)
     )
 
 
@@ -258,6 +291,17 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 def find_artifacts(index: EvidenceIndex, name: str) -> tuple[tuple[str, IndexedArtifact], ...]:
     """Artifacts by a digest (its first 8 digits at least) or by `RUN_ID/path`."""
     if re.fullmatch(r"[0-9a-f]{8,64}", name):
-        return tuple((run.run_id, a) for run in index.runs for a in run.artifacts if a.sha256.startswith(name))
+        return tuple(
+            (run.run_id, a)
+            for run in index.runs
+            for a in run.artifacts
+            if a.sha256.startswith(name)
+        )
     run_id, _, path = name.partition("/")
-    return tuple((run.run_id, a) for run in index.runs if run.run_id == run_id for a in run.artifacts if a.path == path)
+    return tuple(
+        (run.run_id, a)
+        for run in index.runs
+        if run.run_id == run_id
+        for a in run.artifacts
+        if a.path == path
+    )

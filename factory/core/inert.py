@@ -1,8 +1,9 @@
-"""Text that others wrote, made inert for where it is shown: one function per sink, and a type that says it was done.
+"""Text that others wrote, made inert for where it is shown: one function per sink, and a type that
+says it was done.
 
-Rule: a sink takes no raw text. `write_lines` asks for `Shown`, `markdown` escapes whatever is not `Markdown`,
-`core.markup` whatever is not `Markup`; so what is forgotten is shown, and never acts. Does not know who
-wrote a text, nor what it says.
+Rule: a sink takes no raw text. `write_lines` asks for `Shown`, `markdown` escapes whatever is not
+`Markdown`, `core.markup` whatever is not `Markup`; so what is forgotten is shown, and never acts.
+Does not know who wrote a text, nor what it says.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import re
 import unicodedata
 from typing import NewType
 
-# Letters, marks and code points that show nothing, though Unicode does not class them as format characters.
+# Letters, marks and code points that show nothing, though Unicode does not class them as format
+# characters.
 BLANK = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
     + "".join(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0), *range(0xFDD0, 0xFDF0))))
@@ -61,9 +63,10 @@ _COMMAND = re.compile(r"^([^\S\n]*+):(?=:)|#(?=#[a-z]*+\[)", re.IGNORECASE | re.
 def for_terminal(text: str) -> Shown:
     """The text with every character that could act on a terminal shown as an escape.
 
-    Control and format characters (bidirectional ones, joiners, escape), surrogates, private and unassigned
-    ones, those that show nothing, and line separators become `\\xNN`, `\\uNNNN` or `\\UNNNNNNNN`. A tab becomes
-    a space. Idempotent, and never more lines: a line feed is escaped too.
+    Control and format characters (bidirectional ones, joiners, escape), surrogates, private and
+    unassigned ones, those that show nothing, and line separators become `\\xNN`, `\\uNNNN` or
+    `\\UNNNNNNNN`. A tab becomes a space. Idempotent, and never more lines: a line feed is escaped
+    too.
     """
     shown = text if _ASCII_PRINTABLE.fullmatch(text) else "".join(map(_on_terminal, text))
     return no_command(Shown(shown))
@@ -81,7 +84,9 @@ def _on_terminal(char: str) -> str:
 
 
 def no_command(text: Shown) -> Shown:
-    """Shown lines with nothing that a CI runner reads as a command; a JSON document stays the same document."""
+    """Shown lines with nothing that a CI runner reads as a command; a JSON document stays the same
+    document.
+    """
     if "::" not in text and "##" not in text:
         return text
     return Shown(_COMMAND.sub(_spelled, text))
@@ -105,8 +110,15 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 def annotation(
     severity: str, title: str, message: str, file: str = "", line: int = 0, column: int = 0
 ) -> WorkflowCommand:
-    """`::error file=…,line=…,title=…::message`: a GitHub annotation in which nothing but its own members is read."""
-    places = (("file", file), ("line", str(line or "")), ("col", str(column or "")), ("title", title))
+    """`::error file=…,line=…,title=…::message`: a GitHub annotation in which nothing but its own
+    members is read.
+    """
+    places = (
+        ("file", file),
+        ("line", str(line or "")),
+        ("col", str(column or "")),
+        ("title", title),
+    )
     members = ",".join(f"{name}={_member(value)}" for name, value in places if value)
     return WorkflowCommand(f"::{_LEVELS[severity]} {members}::{_percent(message)}")
 
@@ -125,7 +137,9 @@ _IN_SARIF = {"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"}
 
 
 def for_sarif(text: str) -> str:
-    """A plain text message (SARIF 2.1.0, 3.11.5 and 3.11.6) that holds no placeholder and no embedded link."""
+    """A plain text message (SARIF 2.1.0, 3.11.5 and 3.11.6) that holds no placeholder and no
+    embedded link.
+    """
     return "".join(_IN_SARIF.get(char, char) for char in for_eyes(text))
 
 
@@ -140,23 +154,34 @@ class Markdown(str):
 
 _APART = "&#8203;"
 _MARKUP = frozenset("\\`*_[]<>#@|!~&$")
-# Forges look for these in the rendered text, where a backslash is gone: mentions and references, addresses,
-# GH-1, images by name (:octocat:), and GitLab's !1 $1 &1 ~1 %1 ^1. A space of no width stops them.
+# Forges look for these in the rendered text, where a backslash is gone: mentions and references,
+# addresses, GH-1, images by name (:octocat:), and GitLab's !1 $1 &1 ~1 %1 ^1. A space of no width
+# stops them.
 _ACTS_RENDERED = re.compile(
-    r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])|:(?=[a-z0-9_+-]+:)|[!$&~%^](?=[0-9])", re.IGNORECASE
+    r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])|:(?=[a-z0-9_+-]+:)|[!$&~%^](?=[0-9])",
+    re.IGNORECASE,
 )
 # What names a commit becomes a link, but not as code; and so it can still be copied.
 _COMMIT = re.compile(r"(?<!\w)([0-9a-f]{7,64})(?!\w)", re.IGNORECASE | re.ASCII)
-# What begins a list, a heading's underline, a table's second row or front matter, where a line begins.
+# What begins a list, a heading's underline, a table's second row or front matter, where a line
+# begins.
 _BEGINS = re.compile(r"[-+=:]|[0-9]{1,6}(?=[.)])")
 
 
 def for_markdown(text: str) -> Markdown:
-    """`text` on one line in Markdown with nothing that acts: no markup, HTML, mention, reference, link, hidden sign."""
+    """`text` on one line in Markdown with nothing that acts: no markup, HTML, mention, reference,
+    link, hidden sign.
+    """
     marked = _ACTS_RENDERED.sub(lambda found: f"{found[0]}\0", for_eyes(" ".join(text.split())))
     begins = _BEGINS.match(marked)
     head = begins.end() if begins else 0
-    first = f"{marked[:head]}\\" if begins and marked[0].isdecimal() else f"\\{marked[:head]}" if begins else ""
+    first = (
+        f"{marked[:head]}\\"
+        if begins and marked[0].isdecimal()
+        else f"\\{marked[:head]}"
+        if begins
+        else ""
+    )
     pieces = _COMMIT.split(marked[head:])
     parts = (f"`{piece}`" if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
     return Markdown(first + "".join(parts))
@@ -167,7 +192,9 @@ def _escaped(text: str) -> str:
 
 
 def code(text: str, cell: bool = False) -> Markdown:
-    """`text` as inline code whose fence is longer than any run of backticks in it; `cell`: inside a table."""
+    """`text` as inline code whose fence is longer than any run of backticks in it; `cell`: inside a
+    table.
+    """
     shown = for_eyes(text).replace("|", "\\|") if cell else for_eyes(text)
     longest = max(map(len, re.findall("`+", shown)), default=0)
     fence = "`" * (longest + 1)
@@ -176,9 +203,16 @@ def code(text: str, cell: bool = False) -> Markdown:
 
 
 def markdown(template: str, *values: object) -> Markdown:
-    """`template`, a literal of ours, with each `{}` replaced by a value: `Markdown` and numbers as they are."""
+    """`template`, a literal of ours, with each `{}` replaced by a value: `Markdown` and numbers as
+    they are.
+    """
     pieces = template.split("{}")
     if len(pieces) != len(values) + 1:
         raise ValueError(f"{template!r} has {len(pieces) - 1} places for {len(values)} values")
-    filled = (str(value) if isinstance(value, (Markdown, int)) else for_markdown(str(value)) for value in values)
-    return Markdown(pieces[0] + "".join(value + piece for value, piece in zip(filled, pieces[1:], strict=True)))
+    filled = (
+        str(value) if isinstance(value, (Markdown, int)) else for_markdown(str(value))
+        for value in values
+    )
+    return Markdown(
+        pieces[0] + "".join(value + piece for value, piece in zip(filled, pieces[1:], strict=True))
+    )

@@ -62,7 +62,11 @@ def judge_change(
     listed = tuple(changes)
     found: list[Finding] = []
     for change in listed:
-        finding = _judge_name(rules, change) or _judge_kind(rules, change, links) or _judge_scope(rules, change)
+        finding = (
+            _judge_name(rules, change)
+            or _judge_kind(rules, change, links)
+            or _judge_scope(rules, change)
+        )
         if finding is not None:
             found.append(finding)
         if change.path in hidden:
@@ -76,7 +80,8 @@ def judge_change(
         found.append(
             Finding(
                 "PATH_COLLISION",
-                f"{display(path)} and {display(other)} are one name where case or Unicode form is ignored",
+                f"{display(path)} and {display(other)} are one name where case or Unicode form is"
+                " ignored",
                 "Rename one of them.",
                 pack=rules.pack,
             )
@@ -88,11 +93,16 @@ def _judge_name(rules: Rules, change: Difference) -> Finding | None:
     path = change.path
     problem = path_guard.unsafe(path)
     if problem:
-        return Finding("PATH_UNSAFE", f"changed path {display(path)} {problem}", _NEVER, pack=rules.pack)
+        return Finding(
+            "PATH_UNSAFE", f"changed path {display(path)} {problem}", _NEVER, pack=rules.pack
+        )
     segment = path_guard.git_name(path)
     if segment:
         return Finding(
-            "PATH_GIT_NAME", f"changed path {display(path)} holds a name that reads as .git", _NEVER, pack=rules.pack
+            "PATH_GIT_NAME",
+            f"changed path {display(path)} holds a name that reads as .git",
+            _NEVER,
+            pack=rules.pack,
         )
     if path_guard.is_protected(path, rules.protected):
         return Finding(
@@ -105,7 +115,12 @@ def _judge_name(rules: Rules, change: Difference) -> Finding | None:
         return None  # removing a badly named file makes the repository more portable, not less
     problem = path_guard.unportable(path)
     if problem:
-        return Finding("PATH_NOT_PORTABLE", f"changed path {display(path)} {problem}", "Rename it.", pack=rules.pack)
+        return Finding(
+            "PATH_NOT_PORTABLE",
+            f"changed path {display(path)} {problem}",
+            "Rename it.",
+            pack=rules.pack,
+        )
     return None
 
 
@@ -113,7 +128,10 @@ def _judge_kind(rules: Rules, change: Difference, links: Mapping[str, str]) -> F
     modes = {leaf.mode for leaf in (change.before, change.after) if leaf is not None}
     if MODE_SUBMODULE in modes:
         return Finding(
-            "SUBMODULE_CHANGED", f"{display(change.path)} is a submodule and was changed", _NEVER, pack=rules.pack
+            "SUBMODULE_CHANGED",
+            f"{display(change.path)} is a submodule and was changed",
+            _NEVER,
+            pack=rules.pack,
         )
     if change.after is not None and change.after.mode == MODE_LINK:
         target = links.get(change.path, "")
@@ -122,7 +140,8 @@ def _judge_kind(rules: Rules, change: Difference, links: Mapping[str, str]) -> F
                 "LINK_ESCAPES",
                 f"symbolic link {display(change.path)} points at {display(target) or 'nothing'}, "
                 "which can lead outside the workspace",
-                "Link to a path inside the workspace, relative to the link, with every .. at its start.",
+                "Link to a path inside the workspace, relative to the link, with every .. at its"
+                " start.",
                 pack=rules.pack,
             )
     return None
@@ -141,7 +160,8 @@ def _judge_scope(rules: Rules, change: Difference) -> Finding | None:
     if not rules.allowed.matches(path):
         return Finding(
             "SCOPE_OUTSIDE_ALLOWED",
-            f"{display(path)} was changed; scope allows {', '.join(rules.allowed.sources) or 'nothing'}",
+            f"{display(path)} was changed; scope allows"
+            f" {', '.join(rules.allowed.sources) or 'nothing'}",
             f'If this is intended, add "{display(path)}" to scope.allowed_paths.',
             rules.allowed_at,
             rules.pack,
@@ -152,7 +172,8 @@ def _judge_scope(rules: Rules, change: Difference) -> Finding | None:
 def _hidden(rules: Rules, path: str) -> Finding:
     return Finding(
         "INPUT_HIDDEN_CHANGED",
-        f"{display(path)} was written without being visible: it exists in the base and is not among the inputs",
+        f"{display(path)} was written without being visible: it exists in the base and is not among"
+        " the inputs",
         f'Add "{display(path)}" to inputs, so that the pack sees what it replaces.',
         pack=rules.pack,
     )
@@ -177,7 +198,8 @@ def judge_lines(rules: Rules, added: int, removed: int) -> tuple[Finding, ...]:
 def judge_oddities(pack: str, oddities: Iterable[Oddity]) -> tuple[Finding, ...]:
     """Findings for what a scanner met that can be part of no change."""
     return tuple(
-        Finding(oddity.finding, f"{display(oddity.path)} {oddity.what}", _REMOVE, pack=pack) for oddity in oddities
+        Finding(oddity.finding, f"{display(oddity.path)} {oddity.what}", _REMOVE, pack=pack)
+        for oddity in oddities
     )
 
 

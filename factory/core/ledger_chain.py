@@ -29,7 +29,8 @@ MAX_LINE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a writer wants recorded; the chain adds its place. `duration_ms` and counts are whole numbers.
+    """What a writer wants recorded; the chain adds its place. `duration_ms` and counts are whole
+    numbers.
 
     `ts_utc` is set where the entry is recorded later than it happened; empty: when it is recorded.
     """
@@ -65,7 +66,9 @@ class Skimmed(NamedTuple):
 
 
 def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
-    """The event that follows `head`. `ts_utc` is RFC 3339 with a Z. Raises ValueError for what no event can say."""
+    """The event that follows `head`. `ts_utc` is RFC 3339 with a Z. Raises ValueError for what no
+    event can say.
+    """
     body = {
         "schema_version": 1,
         "seq": head.seq + 1,
@@ -94,12 +97,16 @@ def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDoc
 
 
 def format_event(event: EventDocument) -> bytes:
-    """One line, with its newline. Raises ValueError where a text in it is no text (half of a surrogate pair)."""
+    """One line, with its newline. Raises ValueError where a text in it is no text (half of a
+    surrogate pair).
+    """
     return canonical.encode(_members(event)) + b"\n"
 
 
 def parse_event(line: bytes) -> EventDocument:
-    """Parse one line (without its newline). Raises EvidenceError unless it is exactly what would be printed."""
+    """Parse one line (without its newline). Raises EvidenceError unless it is exactly what would be
+    printed.
+    """
     try:
         event = EventDocument.model_validate(parse(line, max_bytes=MAX_LINE))
     except ValidationError as error:
@@ -139,11 +146,14 @@ def _table(value: bytes) -> bytes:
 
 
 _FAST = re.compile(
-    rb'(?P<head>\{"actor":"' + _WORD + rb'","details":(?P<details>' + _table(_PLAIN) + rb'),"duration_ms":' + _WHOLE
+    rb'(?P<head>\{"actor":"' + _WORD + rb'","details":(?P<details>' + _table(_PLAIN)
+    + rb'),"duration_ms":' + _WHOLE
     + rb'),"event_id":"(?P<id>' + _HEX + rb')"(?P<tail>,"event_type":"(?P<type>' + _WORD
     + rb')","file_counts":(?P<counts>' + _table(_WHOLE) + rb'),"hashes":(?P<hashes>'
-    + _table(rb'"(?:' + _HEX + rb'|[0-9a-f]{40})?"') + rb'),"parent_event_id":"(?:' + _HEX + rb')?","prev":"(?P<prev>'
-    + _HEX + rb')","rc":-?' + _WHOLE + rb',"run_id":"(?P<run>(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?)"'
+    + _table(rb'"(?:' + _HEX + rb'|[0-9a-f]{40})?"') + rb'),"parent_event_id":"(?:' + _HEX
+    + rb')?","prev":"(?P<prev>'
+    + _HEX + rb')","rc":-?' + _WHOLE + rb',"run_id":"'
+    + rb'(?P<run>(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?)"'
     rb',"schema_version":1,"seq":(?P<seq>[1-9][0-9]{0,14}),"ts_utc":"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]'
     rb':[0-5][0-9]:[0-6][0-9]\.[0-9]{3}Z"\})'
 )  # fmt: skip
@@ -152,9 +162,15 @@ _STRINGS = re.compile(rb':"[^"]*"')
 
 
 def skim(line: bytes) -> Skimmed:
-    """What the chain needs of a line (without its newline). Raises EvidenceError exactly where `parse_event` does."""
+    """What the chain needs of a line (without its newline). Raises EvidenceError exactly where
+    `parse_event` does.
+    """
     found = _FAST.fullmatch(line) if len(line) <= MAX_LINE else None
-    if found is None or b'"rc":-0' in line or not all(map(_in_order, found.group("details", "counts", "hashes"))):
+    if (
+        found is None
+        or b'"rc":-0' in line
+        or not all(map(_in_order, found.group("details", "counts", "hashes")))
+    ):
         event = parse_event(line)
         return Skimmed(event.seq, event.prev, event.event_id, event.run_id, event.event_type)
     head, tail, said = found.group("head", "tail", "id")
@@ -181,13 +197,16 @@ def follow(head: Head, lines: Iterable[bytes]) -> Head:
 
 
 def followed(head: Head, lines: Iterable[bytes]) -> Iterator[Skimmed]:
-    """Each line as `skim` tells it, once it was shown to follow the one before. Raises EvidenceError."""
+    """Each line as `skim` tells it, once it was shown to follow the one before. Raises
+    EvidenceError.
+    """
     seq, before = head.seq, head.event_id
     for line in lines:
         skimmed = skim(line)
         if skimmed.seq != seq + 1 or skimmed.prev != before:
             raise EvidenceError(
-                f"event {skimmed.seq} follows {skimmed.prev[:12]}…, expected seq {seq + 1} after {before[:12]}…"
+                f"event {skimmed.seq} follows {skimmed.prev[:12]}…, expected seq {seq + 1} after"
+                f" {before[:12]}…"
             )
         yield skimmed
         seq, before = skimmed.seq, skimmed.event_id

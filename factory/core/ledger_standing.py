@@ -1,8 +1,9 @@
-"""Where a ledger stands after a line: its chain, its tree, and the runs that have no end yet. One pass, line by line.
+"""Where a ledger stands after a line: its chain, its tree, and the runs that have no end yet. One
+pass, line by line.
 
-A `Standing` is a fold: `extended` over the lines that follow gives the next one, so nobody who keeps one needs to
-read what came before. `format_standing` keeps it beside the digest of the bytes it is about; whoever takes it up
-again compares that digest first. Does not know files.
+A `Standing` is a fold: `extended` over the lines that follow gives the next one, so nobody who
+keeps one needs to read what came before. `format_standing` keeps it beside the digest of the bytes
+it is about; whoever takes it up again compares that digest first. Does not know files.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from factory.core.ledger_chain import Head, Skimmed, followed
 from factory.core.merkle import Peaks, leaf_hash, node_hash
 from factory.core.strict_json import parse
 
-STARTED, PREPARED, FINISHED, ABANDONED = "run.started", "integrate.prepared", "integrate.finished", "run.abandoned"
+STARTED, PREPARED, FINISHED, ABANDONED = (
+    "run.started",
+    "integrate.prepared",
+    "integrate.finished",
+    "run.abandoned",
+)
 KEPT_ROOTS = 64
 MAX_STANDING = 16 * 1024 * 1024
 _HEX = re.compile("[0-9a-f]{64}")
@@ -44,9 +50,10 @@ class Begun:
 class Standing:
     """A ledger up to some line.
 
-    `size` is in bytes; `first` is the id of the first event; `branching` are runs whose branch was prepared and is
-    neither made nor abandoned. `before` holds the tree before each event that
-    finished a run, as far as it was passed here, and `roots` the root after it: by that event's number.
+    `size` is in bytes; `first` is the id of the first event; `branching` are runs whose branch was
+    prepared and is neither made nor abandoned. `before` holds the tree before each event that
+    finished a run, as far as it was passed here, and `roots` the root after it: by that event's
+    number.
     """
 
     size: int = 0
@@ -94,10 +101,14 @@ def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
     head = Head(skimmed.seq, skimmed.event_id) if skimmed is not None else standing.head
     known = (MappingProxyType(runs.begun), frozenset(runs.abandoned), frozenset(runs.branching))
     tree = Peaks(count, tuple(peaks))
-    return Standing(size, head, first, tree, *known, MappingProxyType(roots), MappingProxyType(before))
+    return Standing(
+        size, head, first, tree, *known, MappingProxyType(roots), MappingProxyType(before)
+    )
 
 
-_BRANCH = MappingProxyType({"branch.prepared": True, "branch.created": False, "branch.abandoned": False})
+_BRANCH = MappingProxyType(
+    {"branch.prepared": True, "branch.created": False, "branch.abandoned": False}
+)
 _ENDS = frozenset((STARTED, PREPARED, FINISHED, ABANDONED, *_BRANCH))
 
 
@@ -124,7 +135,9 @@ class _Runs:
 
 
 def format_standing(standing: Standing, digest: str) -> bytes:
-    """A standing beside the SHA-256 of the bytes it is about; of the roots, the last `KEPT_ROOTS`."""
+    """A standing beside the SHA-256 of the bytes it is about; of the roots, the last
+    `KEPT_ROOTS`.
+    """
     kept = sorted(standing.roots)[-KEPT_ROOTS:]
     return canonical.encode(
         {
@@ -144,7 +157,9 @@ def format_standing(standing: Standing, digest: str) -> bytes:
 
 
 def parse_standing(content: bytes) -> tuple[Standing, str]:
-    """A standing and the digest beside it. Raises EvidenceError for anything that would not be printed so."""
+    """A standing and the digest beside it. Raises EvidenceError for anything that would not be
+    printed so.
+    """
     try:
         value = parse(content, max_bytes=MAX_STANDING)
         head = Head(int(value["seq"]), _hex(value["event_id"]))
@@ -153,10 +168,14 @@ def parse_standing(content: bytes) -> tuple[Standing, str]:
             head,
             _hex(value["first"]),
             Peaks(head.seq, tuple(bytes.fromhex(_hex(peak)) for peak in value["peaks"])),
-            MappingProxyType({str(run): Begun(*map(str, events)) for run, events in value["begun"].items()}),
+            MappingProxyType(
+                {str(run): Begun(*map(str, events)) for run, events in value["begun"].items()}
+            ),
             frozenset(map(str, value["abandoned"])),
             frozenset(map(str, value["branching"])),
-            MappingProxyType({int(size): bytes.fromhex(_hex(root)) for size, root in value["roots"].items()}),
+            MappingProxyType(
+                {int(size): bytes.fromhex(_hex(root)) for size, root in value["roots"].items()}
+            ),
         )
         digest = _hex(value["sha256"])
         whole = len(standing.tree.peaks) == head.seq.bit_count() and standing.size > 0 < head.seq

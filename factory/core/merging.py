@@ -50,7 +50,9 @@ class Merged:
     findings: tuple[Finding, ...]
 
 
-def merge_candidates(base: Tree, candidates: Iterable[Candidate], policy: OverlapPolicy, merge: Merge) -> Merged:
+def merge_candidates(
+    base: Tree, candidates: Iterable[Candidate], policy: OverlapPolicy, merge: Merge
+) -> Merged:
     """Merge all of `candidates` onto `base`, or say which of them stand in each other's way."""
     known = {candidate.pack: candidate for candidate in candidates}
     depends = {pack: candidate.depends_on for pack, candidate in known.items()}
@@ -68,7 +70,9 @@ def merge_candidates(base: Tree, candidates: Iterable[Candidate], policy: Overla
     contested = frozenset(pack for record in records for pack in (record.first, record.second))
     tree, findings = _unite(base, known, order, contested, policy, merge)
     if tree is not None:
-        findings = [_collision_finding(known, order, *twins) for twins in sorted(new_collisions(base, tree))]
+        findings = [
+            _collision_finding(known, order, *twins) for twins in sorted(new_collisions(base, tree))
+        ]
         tree = None if findings else tree
     return Merged(order, tree, tuple(records), selection, tuple(findings))
 
@@ -80,7 +84,9 @@ def _overlaps(
     plain = find_overlaps({pack: _touches(c.changes) for pack, c in known.items()}, stacked)
     patched = find_overlaps({pack: _touches(c.patched) for pack, c in known.items()}, stacked)
     named = {(overlap.first, overlap.second) for overlap in plain}
-    return plain, tuple(overlap for overlap in patched if (overlap.first, overlap.second) not in named)
+    return plain, tuple(
+        overlap for overlap in patched if (overlap.first, overlap.second) not in named
+    )
 
 
 def _touches(changes: Iterable[Difference]) -> tuple[Touch, ...]:
@@ -88,7 +94,11 @@ def _touches(changes: Iterable[Difference]) -> tuple[Touch, ...]:
 
 
 def _resolve(
-    base: Tree, known: Mapping[str, Candidate], overlaps: Iterable[Overlap], policy: OverlapPolicy, merge: Merge
+    base: Tree,
+    known: Mapping[str, Candidate],
+    overlaps: Iterable[Overlap],
+    policy: OverlapPolicy,
+    merge: Merge,
 ) -> tuple[list[OverlapRecord], list[Finding]]:
     records: list[OverlapRecord] = []
     findings: list[Finding] = []
@@ -97,7 +107,9 @@ def _resolve(
             records.append(_record(overlap))
             findings.append(_overlap_finding("OVERLAP", overlap))
             continue
-        ours, theirs = (apply_differences(base, known[pack].changes) for pack in (overlap.first, overlap.second))
+        ours, theirs = (
+            apply_differences(base, known[pack].changes) for pack in (overlap.first, overlap.second)
+        )
         tree, conflicting = merge(base, ours, theirs)
         twins = () if conflicting else sorted(new_collisions(base, tree))
         records.append(_record(overlap, resolved="" if conflicting or twins else "three-way merge"))
@@ -128,11 +140,15 @@ def _unite(
         below = merge_candidates(base, (known[need] for need in needs), policy, merge)
         if below.tree is None:
             return None, list(below.findings)
-        tree, conflicting = merge(below.tree, tree, apply_differences(below.tree, candidate.changes))
+        tree, conflicting = merge(
+            below.tree, tree, apply_differences(below.tree, candidate.changes)
+        )
         if conflicting:
             paths = ", ".join(display(path) for path in conflicting)
             message = f"{pack} does not merge cleanly onto the packs before it in {paths}"
-            return None, [Finding("MERGE_CONFLICT", message, "Let one pack depend on the other.", pack=pack)]
+            return None, [
+                Finding("MERGE_CONFLICT", message, "Let one pack depend on the other.", pack=pack)
+            ]
     return tree, []
 
 
@@ -149,19 +165,31 @@ def _record(overlap: Overlap, hidden: bool = False, resolved: str = "") -> Overl
 
 def _overlap_finding(kind: str, overlap: Overlap) -> Finding:
     place = display(overlap.path)
-    hint = "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in factory.toml."
+    hint = (
+        "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in"
+        " factory.toml."
+    )
     if overlap.path != overlap.other_path:
         place += f" and {display(overlap.other_path)}"
-        hint = "Let one depend on the other (depends_on), or narrow a scope."  # no three-way merge makes both of one
+        hint = (  # no three-way merge makes both of one
+            "Let one depend on the other (depends_on), or narrow a scope."
+        )
     twins = _twins(overlap.path, overlap.other_path)
     if twins:
-        place += f": {' and '.join(map(display, twins))} are one name where case or Unicode form is ignored"
+        place += (
+            f": {' and '.join(map(display, twins))} are one name where case or Unicode form is"
+            " ignored"
+        )
         hint = _ONE_SPELLING
-    return Finding(kind, f"{overlap.first} and {overlap.second} both change {place}", hint, pack=overlap.second)
+    return Finding(
+        kind, f"{overlap.first} and {overlap.second} both change {place}", hint, pack=overlap.second
+    )
 
 
 def _twins(path: str, other: str) -> tuple[str, ...]:
-    """The first folders, or the paths themselves, that are one when folded and not spelled alike; empty if none is."""
+    """The first folders, or the paths themselves, that are one when folded and not spelled alike;
+    empty if none is.
+    """
     names, others = path.split("/"), other.split("/")
     for depth, (one, two) in enumerate(zip(names, others, strict=False), 1):
         if one != two:
@@ -170,16 +198,23 @@ def _twins(path: str, other: str) -> tuple[str, ...]:
     return ()
 
 
-def _collision_finding(known: Mapping[str, Candidate], order: Iterable[str], path: str, other: str) -> Finding:
+def _collision_finding(
+    known: Mapping[str, Candidate], order: Iterable[str], path: str, other: str
+) -> Finding:
     """Two names of the merged tree that are one when folded, which the overlaps did not tell."""
     places = (f"{path}/", f"{other}/")
     changes = {pack: known[pack].changes for pack in order}
     packs = [
         pack
         for pack in changes
-        if any(change.after is not None and f"{change.path}/".startswith(places) for change in changes[pack])
+        if any(
+            change.after is not None and f"{change.path}/".startswith(places)
+            for change in changes[pack]
+        )
     ]
-    names = f"{display(path)} and {display(other)} are one name where case or Unicode form is ignored"
+    names = (
+        f"{display(path)} and {display(other)} are one name where case or Unicode form is ignored"
+    )
     message = f"{' and '.join(packs) or 'the packs'} do not merge: {names}"
     return Finding("OVERLAP", message, _ONE_SPELLING, pack=packs[-1] if packs else "")
 
@@ -187,7 +222,8 @@ def _collision_finding(known: Mapping[str, Candidate], order: Iterable[str], pat
 def _conflict_finding(overlap: Overlap, paths: tuple[str, ...]) -> Finding:
     return Finding(
         "MERGE_CONFLICT",
-        f"{overlap.first} and {overlap.second} do not merge cleanly in {', '.join(display(path) for path in paths)}",
+        f"{overlap.first} and {overlap.second} do not merge cleanly in"
+        f" {', '.join(display(path) for path in paths)}",
         "Let one depend on the other (depends_on), so that it builds on the other's result.",
         pack=overlap.second,
     )

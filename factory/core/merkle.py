@@ -1,4 +1,5 @@
-"""A Merkle tree over the ledger's lines: root, proofs, and who checks them (RFC 6962 §2.1, RFC 9162 §2.1.3–2.1.4).
+"""A Merkle tree over the ledger's lines: root, proofs, and who checks them (RFC 6962 §2.1, RFC 9162
+§2.1.3–2.1.4).
 
 SHA-256; a leaf is hashed behind 0x00, a node behind 0x01, so that neither passes for the other.
 `Peaks` grows by one leaf at amortised constant cost, so that a root needs one pass and O(log n)
@@ -58,7 +59,9 @@ class Peaks:
 
     @property
     def path_of_next(self) -> tuple[bytes, ...]:
-        """The inclusion path of the leaf that will be appended next, in the tree that ends with it."""
+        """The inclusion path of the leaf that will be appended next, in the tree that ends with
+        it.
+        """
         return tuple(reversed(self.peaks))
 
 
@@ -68,7 +71,9 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
 
 
 def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """PATH(index, D[n]) over leaf hashes, from the leaf's sibling upwards. Raises ValueError outside the tree."""
+    """PATH(index, D[n]) over leaf hashes, from the leaf's sibling upwards. Raises ValueError
+    outside the tree.
+    """
     if not 0 <= index < len(hashes):
         raise ValueError(f"expected an index below {len(hashes)}, found {index}")
     path: list[bytes] = []
@@ -85,13 +90,19 @@ def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
 
 
 def consistency_path(hashes: Sequence[bytes], first: int) -> tuple[bytes, ...]:
-    """PROOF(first, D[n]) over leaf hashes; empty for 0 and for n. Raises ValueError where `first` is over n."""
+    """PROOF(first, D[n]) over leaf hashes; empty for 0 and for n. Raises ValueError where `first`
+    is over n.
+    """
     if not 0 <= first <= len(hashes):
         raise ValueError(f"expected a size up to {len(hashes)}, found {first}")
     if first in (0, len(hashes)):
         return ()
     path: list[bytes] = []
-    low, high, whole = 0, len(hashes), True  # whole: the old tree still ends where this subtree begins at 0
+    low, high, whole = (
+        0,
+        len(hashes),
+        True,
+    )  # whole: the old tree still ends where this subtree begins at 0
     while first != high:
         middle = low + _left_of(high - low)
         if first <= middle:
@@ -105,8 +116,12 @@ def consistency_path(hashes: Sequence[bytes], first: int) -> tuple[bytes, ...]:
     return tuple(reversed(path))
 
 
-def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes) -> bool:
-    """Whether `path` shows that the leaf of hash `leaf` stands at `index` (from 0) of the tree (RFC 9162 §2.1.3.2)."""
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes
+) -> bool:
+    """Whether `path` shows that the leaf of hash `leaf` stands at `index` (from 0) of the tree (RFC
+    9162 §2.1.3.2).
+    """
     if not 0 <= index < size:
         return False
     here, last, found = index, size - 1, leaf
@@ -123,8 +138,12 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
     return last == 0 and found == root
 
 
-def verify_consistency(first: int, second: int, path: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
-    """Whether `path` shows that the tree of size `first` is the beginning of the other (RFC 9162 §2.1.4.2)."""
+def verify_consistency(
+    first: int, second: int, path: Sequence[bytes], old_root: bytes, new_root: bytes
+) -> bool:
+    """Whether `path` shows that the tree of size `first` is the beginning of the other (RFC 9162
+    §2.1.4.2).
+    """
     if not 0 <= first <= second:
         return False
     if first in (0, second):

@@ -14,16 +14,22 @@ def visible_patterns(inputs: tuple[str, ...] | None, folder: str) -> Patterns | 
 
 
 def narrow(tree: Tree, visible: Patterns | None) -> Tree:
-    """`tree` with only the files that `visible` matches; untouched subtrees are shared. None keeps all."""
+    """`tree` with only the files that `visible` matches; untouched subtrees are shared. None keeps
+    all.
+    """
     return tree if visible is None else _narrow(tree, visible, "")
 
 
 def view_with(tree: Tree, visible: Patterns | None, paths: Iterable[str]) -> Tree:
-    """What a pack that touched `paths` sees of `tree`: its visible part, and whatever stands at those paths."""
+    """What a pack that touched `paths` sees of `tree`: its visible part, and whatever stands at
+    those paths.
+    """
     if visible is None:
         return tree
     own = {path: tree.get(path) for path in paths}
-    return narrow(tree, visible).changed({path: entry for path, entry in own.items() if isinstance(entry, Leaf)})
+    return narrow(tree, visible).changed(
+        {path: entry for path, entry in own.items() if isinstance(entry, Leaf)}
+    )
 
 
 def _narrow(tree: Tree, visible: Patterns, folder: str) -> Tree:
@@ -49,15 +55,21 @@ def lay_over(base: Tree, folder: str, content: Tree) -> Tree:
 
 
 def apply_differences(tree: Tree, changes: tuple[Difference, ...]) -> Tree:
-    """`tree` with every difference's after side set. Removals of parents by files are the caller's to exclude."""
+    """`tree` with every difference's after side set. Removals of parents by files are the caller's
+    to exclude.
+    """
     removed = tree.changed({change.path: None for change in changes if change.after is None})
-    return removed.changed({change.path: change.after for change in changes if change.after is not None})
+    return removed.changed(
+        {change.path: change.after for change in changes if change.after is not None}
+    )
 
 
 def hidden_paths(changes: Iterable[Difference], visible: Tree) -> frozenset[str]:
     """Paths of `changes` that existed before and that `visible` does not show."""
     return frozenset(
-        change.path for change in changes if change.before is not None and visible.get(change.path) is None
+        change.path
+        for change in changes
+        if change.before is not None and visible.get(change.path) is None
     )
 
 

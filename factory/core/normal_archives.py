@@ -1,10 +1,10 @@
 """ZIP, tar and gzip in a form that does not vary with the moment or the user that packed them.
 
-Rule: names, order of members aside, and contents stay; times, owners, modes beyond "may be executed", comments
-and extra fields become constant. Nothing is ever extracted, and of a ZIP nothing is even decompressed. What
-is not plainly sound (links, special files, names that leave a folder, a name twice, encryption, bytes that no
-member owns, more than a bound) is refused as a whole. Sources: PKWARE APPNOTE 6.3, POSIX.1-2017 pax, RFC 1952,
-RFC 1951. Knows no files.
+Rule: names, order of members aside, and contents stay; times, owners, modes beyond "may be
+executed", comments and extra fields become constant. Nothing is ever extracted, and of a ZIP
+nothing is even decompressed. What is not plainly sound (links, special files, names that leave a
+folder, a name twice, encryption, bytes that no member owns, more than a bound) is refused as a
+whole. Sources: PKWARE APPNOTE 6.3, POSIX.1-2017 pax, RFC 1952, RFC 1951. Knows no files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can ho
 
 
 def _judge_names(names: list[bytes]) -> None:
-    """Raise Unnormal for a name that is there twice, that is empty, or that leaves the folder it is unpacked in."""
+    """Raise Unnormal for a name that is there twice, that is empty, or that leaves the folder it is
+    unpacked in.
+    """
     if len(names) > MOST_MEMBERS:
         raise Unnormal(f"it has more than {MOST_MEMBERS} members")
     if len({name.rstrip(b"/") for name in names}) != len(names):
@@ -51,7 +53,9 @@ _UNIX, _FIRST_DAY = 3, 0x21
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """One member of a ZIP: its name, flags, method, checksum, compressed bytes, length, and whether it may run."""
+    """One member of a ZIP: its name, flags, method, checksum, compressed bytes, length, and whether
+    it may run.
+    """
 
     name: bytes
     flags: int
@@ -63,7 +67,9 @@ class _Packed:
 
 
 def normal_zip(content: bytes, counts: Counts) -> bytes:
-    """The same members in order of their names, their compressed bytes untouched. Raises Unnormal."""
+    """The same members in order of their names, their compressed bytes untouched. Raises
+    Unnormal.
+    """
     if len(content) > MOST_BYTES:
         raise Unnormal(f"it is larger than {MOST_BYTES} bytes")
     try:
@@ -110,7 +116,25 @@ def _zip_members(content: bytes) -> list[_Packed]:
 def _zip_member(content: bytes, at: int) -> tuple[int, _Packed, tuple[int, int]]:
     """Where the next entry is, this member, and which bytes before the directory are its own."""
     row = _CENTRAL.unpack_from(content, at)
-    mark, made_by, _, flags, method, _, _, crc, packed, length, named, extra, remark, disk, _, attributes, start = row
+    (
+        mark,
+        made_by,
+        _,
+        flags,
+        method,
+        _,
+        _,
+        crc,
+        packed,
+        length,
+        named,
+        extra,
+        remark,
+        disk,
+        _,
+        attributes,
+        start,
+    ) = row
     if mark != b"PK\1\2" or disk:
         raise Unnormal("it is no whole ZIP archive")
     if flags & _ENCRYPTED or 0xFFFFFFFF in (packed, length, start):
@@ -133,20 +157,31 @@ def _zip_member(content: bytes, at: int) -> tuple[int, _Packed, tuple[int, int]]
     return at + _CENTRAL.size + named + extra + remark, member, (start, end)
 
 
-def _zip_span(content: bytes, start: int, due: tuple[bytes, int, int, int, int, int]) -> tuple[int, int]:
-    """Where a member's bytes begin, and where what belongs to it ends; its own header must say the same."""
+def _zip_span(
+    content: bytes, start: int, due: tuple[bytes, int, int, int, int, int]
+) -> tuple[int, int]:
+    """Where a member's bytes begin, and where what belongs to it ends; its own header must say the
+    same.
+    """
     name, flags, method, crc, packed, length = due
-    mark, _, own_flags, own_method, _, _, own_crc, own_packed, own_length, named, extra = _LOCAL.unpack_from(
-        content, start
+    mark, _, own_flags, own_method, _, _, own_crc, own_packed, own_length, named, extra = (
+        _LOCAL.unpack_from(content, start)
     )
     begin = start + _LOCAL.size + named + extra
     later = bool(flags & _DESCRIPTOR)
-    same = content[start + _LOCAL.size : start + _LOCAL.size + named] == name and (own_flags, own_method) == (
+    same = content[start + _LOCAL.size : start + _LOCAL.size + named] == name and (
+        own_flags,
+        own_method,
+    ) == (
         flags,
         method,
     )
     sizes = (own_crc, own_packed, own_length)
-    if mark != b"PK\3\4" or not same or not (sizes == (crc, packed, length) or (later and sizes == (0, 0, 0))):
+    if (
+        mark != b"PK\3\4"
+        or not same
+        or not (sizes == (crc, packed, length) or (later and sizes == (0, 0, 0)))
+    ):
         raise Unnormal("a member and its entry in the directory do not agree")
     end = begin + packed
     if later:
@@ -165,7 +200,15 @@ def _zip_of(members: list[_Packed]) -> bytes:
         start = len(body)
         folder = member.name.endswith(b"/")
         mode = _FOLDER | 0o755 if folder else _REGULAR | (0o755 if member.executable else 0o644)
-        common = (member.flags, member.method, 0, _FIRST_DAY, member.crc, len(member.packed), member.length)
+        common = (
+            member.flags,
+            member.method,
+            0,
+            _FIRST_DAY,
+            member.crc,
+            len(member.packed),
+            member.length,
+        )
         needed = 20 if member.method in (0, 8) else 63
         body += _LOCAL.pack(b"PK\3\4", needed, *common, len(member.name), 0) + member.name
         body += member.packed
@@ -179,7 +222,9 @@ def _zip_of(members: list[_Packed]) -> bytes:
 # ── tar ──────────────────────────────────────────────────────────────────────
 
 _BLOCK, _RECORD = 512, 10240
-_DROPPED = frozenset((b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment", b"path"))
+_DROPPED = frozenset(
+    (b"mtime", b"atime", b"ctime", b"uid", b"gid", b"uname", b"gname", b"comment", b"path")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +243,9 @@ def normal_tar(content: bytes, counts: Counts) -> bytes:
     members = [member for member in _tar_members(content) if member.name not in (b".", b"./", b"")]
     _judge_names([member.name for member in members])
     counts.add("time and owner of a member", len(members))
-    made = b"".join(_tar_entry(member) for member in sorted(members, key=lambda member: member.name))
+    made = b"".join(
+        _tar_entry(member) for member in sorted(members, key=lambda member: member.name)
+    )
     return made + bytes(2 * _BLOCK + -(len(made) + 2 * _BLOCK) % _RECORD)
 
 
@@ -231,7 +278,10 @@ def _tar_members(content: bytes) -> Iterator[_Member]:
 
 def _judge_header(header: bytes) -> None:
     told = _octal(header[148:156])
-    if sum(header) - sum(header[148:156]) + 8 * 0x20 != told or header[257:262] not in (b"ustar", bytes(5)):
+    if sum(header) - sum(header[148:156]) + 8 * 0x20 != told or header[257:262] not in (
+        b"ustar",
+        bytes(5),
+    ):
         raise Unnormal("it is no tar archive")
 
 
@@ -261,8 +311,16 @@ def _pax_path(body: bytes) -> bytes:
         match = re.compile(rb"([0-9]{1,9}) ").match(body, at)
         size = int(match[1]) if match is not None else 0
         record = body[at : at + size]
-        key, equals, value = record[len(match[0]) if match is not None else 0 :].removesuffix(b"\n").partition(b"=")
-        if match is None or len(record) != size or size <= len(match[0]) or not equals or not record.endswith(b"\n"):
+        key, equals, value = (
+            record[len(match[0]) if match is not None else 0 :].removesuffix(b"\n").partition(b"=")
+        )
+        if (
+            match is None
+            or len(record) != size
+            or size <= len(match[0])
+            or not equals
+            or not record.endswith(b"\n")
+        ):
             raise Unnormal("it is no tar archive")
         if key not in _DROPPED:
             raise Unnormal("it holds an attribute that would get lost")
@@ -280,7 +338,12 @@ def _tar_entry(member: _Member) -> bytes:
         record = _pax_record(b"path", name)
         lead = _tar_header(b"pax", 0o644, len(record), b"x") + record + bytes(-len(record) % _BLOCK)
     mode = 0o755 if member.executable else 0o644
-    return lead + _tar_header(name[:100], mode, len(content), kind) + content + bytes(-len(content) % _BLOCK)
+    return (
+        lead
+        + _tar_header(name[:100], mode, len(content), kind)
+        + content
+        + bytes(-len(content) % _BLOCK)
+    )
 
 
 def _pax_record(key: bytes, value: bytes) -> bytes:
@@ -292,7 +355,13 @@ def _pax_record(key: bytes, value: bytes) -> bytes:
 
 
 def _tar_header(name: bytes, mode: int, size: int, kind: bytes) -> bytes:
-    before = name.ljust(100, b"\0") + b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (mode, 0, 0, size, EPOCH)
+    before = name.ljust(100, b"\0") + b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (
+        mode,
+        0,
+        0,
+        size,
+        EPOCH,
+    )
     after = kind + bytes(100) + b"ustar\x0000" + bytes(64) + b"%07o\0%07o\0" % (0, 0) + bytes(167)
     told = sum(before) + sum(after) + 8 * 0x20
     return before + b"%06o\0 " % told + after
@@ -300,7 +369,10 @@ def _tar_header(name: bytes, mode: int, size: int, kind: bytes) -> bytes:
 
 # ── gzip ─────────────────────────────────────────────────────────────────────
 
-_FIRST_PIECE, _PIECE = 1 << 9, 1 << 20  # bytes of a stream that are read at once: the smaller, the less in vain
+_FIRST_PIECE, _PIECE = (
+    1 << 9,
+    1 << 20,
+)  # bytes of a stream that are read at once: the smaller, the less in vain
 _TEXT, _CHECKED, _EXTRA, _NAMED, _REMARKED = 1, 2, 4, 8, 16
 
 
@@ -313,7 +385,9 @@ class Unzipped:
 
 
 def unzipped(content: bytes) -> tuple[Unzipped, ...]:
-    """Every stream of a gzip file. Raises Unnormal also where more than `MOST_BYTES` would come out."""
+    """Every stream of a gzip file. Raises Unnormal also where more than `MOST_BYTES` would come
+    out.
+    """
     streams: list[Unzipped] = []
     left, at = MOST_BYTES, 0
     while at < len(content):
@@ -328,7 +402,9 @@ def unzipped(content: bytes) -> tuple[Unzipped, ...]:
 
 
 def _gzip_stream(content: bytes, begin: int, most: int) -> tuple[Unzipped, int]:
-    """The stream that begins at `begin`, and where it ends. Read in pieces: what follows it is not copied."""
+    """The stream that begins at `begin`, and where it ends. Read in pieces: what follows it is not
+    copied.
+    """
     start = at = _gzip_header(content, begin)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
     parts: list[bytes] = []
@@ -378,10 +454,18 @@ def rewrapped(streams: tuple[Unzipped, ...], counts: Counts) -> bytes:
 
 
 def stored(content: bytes, counts: Counts) -> bytes:
-    """A gzip file whose content is not compressed: what compresses differs from host to host, this does not."""
+    """A gzip file whose content is not compressed: what compresses differs from host to host, this
+    does not.
+    """
     counts.add("gzip header")
     pieces = [content[at : at + 0xFFFF] for at in range(0, len(content), 0xFFFF)] or [b""]
     blocks = bytearray()
     for number, piece in enumerate(pieces, 1):
-        blocks += struct.pack("<BHH", number == len(pieces), len(piece), len(piece) ^ 0xFFFF) + piece
-    return _GZIP_HEADER + bytes(blocks) + struct.pack("<2I", zlib.crc32(content), len(content) & 0xFFFFFFFF)
+        blocks += (
+            struct.pack("<BHH", number == len(pieces), len(piece), len(piece) ^ 0xFFFF) + piece
+        )
+    return (
+        _GZIP_HEADER
+        + bytes(blocks)
+        + struct.pack("<2I", zlib.crc32(content), len(content) & 0xFFFFFFFF)
+    )

@@ -1,8 +1,8 @@
 """JSON and XML in a form that does not vary with the moment or the host they were written on.
 
-Rule: two documents that say the same but for order, blanks and what is volatile become the same bytes; a
-document that two readers could understand differently is refused. Numbers keep the digits they were
-written with. Nothing is fetched, no entity is expanded. Does not know files.
+Rule: two documents that say the same but for order, blanks and what is volatile become the same
+bytes; a document that two readers could understand differently is refused. Numbers keep the digits
+they were written with. Nothing is fetched, no entity is expanded. Does not know files.
 """
 
 from __future__ import annotations
@@ -21,13 +21,27 @@ _NAMESPACES = 200  # in force at one place: each name is looked for in all of th
 
 # Members and attributes that hold a moment, a duration or a host wherever tools write them.
 VOLATILE = frozenset(
-    ("timestamp", "duration", "duration_ms", "elapsed", "elapsed_ms", "hostname", "pid", "started_at", "finished_at")
+    (
+        "timestamp",
+        "duration",
+        "duration_ms",
+        "elapsed",
+        "elapsed_ms",
+        "hostname",
+        "pid",
+        "started_at",
+        "finished_at",
+    )
 )
 _VOLATILE_XML = VOLATILE | {"time"}
 _WORDS = frozenset(("timestamp", "hostname", "started_at", "finished_at"))  # the others are numbers
 
 _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
-    ("time", re.compile(r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?"), "<TIME>"),
+    (
+        "time",
+        re.compile(r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?"),
+        "<TIME>",
+    ),
     ("time", re.compile(r"\b\d{2}:\d{2}:\d{2}(?:[.,]\d+)?\b"), "<TIME>"),
     (
         "duration",
@@ -85,7 +99,11 @@ def normal_json(content: bytes, counts: Counts) -> bytes:
         raise Unnormal(f"it is nested deeper than {_DEPTH} levels")
     try:
         value = json.loads(
-            text, object_pairs_hook=_members, parse_int=_Number, parse_float=_Number, parse_constant=_no_constant
+            text,
+            object_pairs_hook=_members,
+            parse_int=_Number,
+            parse_float=_Number,
+            parse_constant=_no_constant,
         )
     except (json.JSONDecodeError, RecursionError) as error:
         raise Unnormal("it is no JSON") from error
@@ -145,14 +163,21 @@ def _json_rows(value: Any, indent: str, counts: Counts) -> Iterable[str]:
             yield json.dumps(constant_tokens(value, counts), ensure_ascii=False)
         case dict() if value:
             rows = ((name, _member(name, value[name], counts)) for name in sorted(value))
-            yield from _block("{}", indent, ((f"{json.dumps(n, ensure_ascii=False)}: ", m) for n, m in rows), counts)
+            yield from _block(
+                "{}",
+                indent,
+                ((f"{json.dumps(n, ensure_ascii=False)}: ", m) for n, m in rows),
+                counts,
+            )
         case list() if value:
             yield from _block("[]", indent, (("", item) for item in value), counts)
         case _:
             yield json.dumps(value)
 
 
-def _block(ends: str, indent: str, rows: Iterable[tuple[str, Any]], counts: Counts) -> Iterable[str]:
+def _block(
+    ends: str, indent: str, rows: Iterable[tuple[str, Any]], counts: Counts
+) -> Iterable[str]:
     inner = indent + "  "
     separator = ends[0] + "\n"
     for name, item in rows:
@@ -171,7 +196,9 @@ def _member(name: str, value: Any, counts: Counts) -> Any:
 
 
 def normal_xml(content: bytes, counts: Counts) -> bytes:
-    """Canonical XML (C14N 2.0), volatile attributes and tokens constant, one line feed at the end. Raises Unnormal."""
+    """Canonical XML (C14N 2.0), volatile attributes and tokens constant, one line feed at the end.
+    Raises Unnormal.
+    """
     if len(content) > MOST_TEXT:
         raise Unnormal(f"it is larger than {MOST_TEXT} bytes")
     if b"<!DOCTYPE" in content or b"\0" in content:
@@ -182,7 +209,9 @@ def normal_xml(content: bytes, counts: Counts) -> bytes:
         parser.feed(content)
         parser.close()
     except (ElementTree.ParseError, LookupError, ValueError, RecursionError) as error:
-        raise error if isinstance(error, Unnormal) else Unnormal("it is no XML that can be read") from error
+        raise (
+            error if isinstance(error, Unnormal) else Unnormal("it is no XML that can be read")
+        ) from error
     return ("".join(pieces).strip() + "\n").encode("utf-8")
 
 
@@ -213,8 +242,9 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
     """A parser's target: canonical XML with what is volatile made constant on the way."""
 
     def write_as_meant(piece: str) -> None:
-        # The library escapes comments and instructions as if they were text. No reader undoes that (C14N 2.0 leaves
-        # them as they are), so each round would escape once more. Text and tags never begin like this.
+        # The library escapes comments and instructions as if they were text. No reader undoes that
+        # (C14N 2.0 leaves them as they are), so each round would escape once more. Text and tags
+        # never begin like this.
         write(_unescaped(piece) if piece.startswith(("<!--", "<?")) else piece)
 
     canonical = ElementTree.C14NWriterTarget(write_as_meant, with_comments=True)
@@ -238,7 +268,9 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
             raise Unnormal(f"it is nested deeper than {_DEPTH} levels")
         scopes.open()
         settle_text()
-        canonical.start(tag, {name: _attribute(name, value, counts) for name, value in attributes.items()})
+        canonical.start(
+            tag, {name: _attribute(name, value, counts) for name, value in attributes.items()}
+        )
 
     def end(tag: str) -> None:
         nonlocal depth

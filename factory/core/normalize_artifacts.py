@@ -1,8 +1,10 @@
-"""Logs and artifacts in a form that does not vary with the moment, the user or the host they were made on.
+"""Logs and artifacts in a form that does not vary with the moment, the user or the host they were
+made on.
 
-Logs always: the normalised text goes into the bundle, the raw one stays in the run folder. Artifacts only
-where the contract asks for it, by their names: logs, JSON, XML, ZIP, tar, gzip. What cannot be normalised
-safely is left as it is, with the reason. Never applied to what a pack changes; nothing is decided by it.
+Logs always: the normalised text goes into the bundle, the raw one stays in the run folder.
+Artifacts only where the contract asks for it, by their names: logs, JSON, XML, ZIP, tar, gzip. What
+cannot be normalised safely is left as it is, with the reason. Never applied to what a pack changes;
+nothing is decided by it.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """What came of one file: its bytes, its form ("" where its name tells none), what was made constant.
+    """What came of one file: its bytes, its form ("" where its name tells none), what was made
+    constant.
 
     `problem` is one clause where the bytes are untouched; it is the same for every such file.
     """
@@ -32,7 +35,9 @@ class Normalized:
 
 
 def normalize_log(raw: bytes) -> bytes:
-    """`raw` as UTF-8 text with volatile tokens replaced, escape sequences gone and line ends unified."""
+    """`raw` as UTF-8 text with volatile tokens replaced, escape sequences gone and line ends
+    unified.
+    """
     return _log(raw, Counts())
 
 
@@ -71,7 +76,9 @@ def _unfolded(path: str) -> str:
 
 
 def normalize(path: str, content: bytes) -> Normalized:
-    """One artifact by the form that its name tells. Never raises: what is not sound stays as it is."""
+    """One artifact by the form that its name tells. Never raises: what is not sound stays as it
+    is.
+    """
     form = form_of(path)
     if not form:
         return Normalized(content, "", problem="its name tells no form that can be normalised")

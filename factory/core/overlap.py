@@ -1,4 +1,5 @@
-"""Overlap between packs: who touches what, the largest set that integrates, the smallest that does not.
+"""Overlap between packs: who touches what, the largest set that integrates, the smallest that does
+not.
 
 Paths overlap when they are equal, when one is a folder of the other, when they are one after
 folding, or when what they leave stands in folders that are one after folding and spelled
@@ -87,7 +88,8 @@ def _pair_folders(
     stacked: frozenset[tuple[str, str]],
     pairs: dict[tuple[str, str], Overlap],
 ) -> None:
-    """Pairs that leave something in two folders of one folder which are one when folded: each one's first path there.
+    """Pairs that leave something in two folders of one folder which are one when folded: each one's
+    first path there.
 
     Only folders of the very same folder are held against each other: where that is spelled
     differently too, the packs meet there already.
@@ -95,7 +97,11 @@ def _pair_folders(
     for group in _beside(listed, folders):
         for one, other in combinations(sorted(group.items()), 2):
             for (pack, path), (beside, other_path) in product(one[1].items(), other[1].items()):
-                if pack != beside and (pack, beside) not in stacked and (beside, pack) not in stacked:
+                if (
+                    pack != beside
+                    and (pack, beside) not in stacked
+                    and (beside, pack) not in stacked
+                ):
                     (lower, at), (upper, near) = sorted(((pack, path), (beside, other_path)))
                     pairs.setdefault((lower, upper), Overlap(lower, upper, at, near))
 
@@ -103,7 +109,9 @@ def _pair_folders(
 def _beside(
     listed: Mapping[str, tuple[Touch, ...]], folders: Mapping[str, str]
 ) -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """Folders side by side that are one when folded: of each, the packs that leave something in it, and what first."""
+    """Folders side by side that are one when folded: of each, the packs that leave something in it,
+    and what first.
+    """
     twins: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for pack, touches in listed.items():
         first: dict[str, str] = {}
@@ -121,9 +129,11 @@ def _beside(
 
 
 def _suspects(folded: Collection[list[str]], folders: set[str]) -> set[str]:
-    """Folded paths that can be part of an overlap: of more than one pack, or a folder of another, or below such.
+    """Folded paths that can be part of an overlap: of more than one pack, or a folder of another,
+    or below such.
 
-    `folders` are the folded folders of them all. Whole sets at a time, since mostly there is none among very many.
+    `folders` are the folded folders of them all. Whole sets at a time, since mostly there is none
+    among very many.
     """
     seen: set[str] = set()
     total = 0
@@ -166,14 +176,17 @@ def _pair_up(
             if touch == other_touch:
                 continue
             if not same and touch.after is None:
-                continue  # a folder's place was a file and is gone; the other builds below: no shared entry
+                # a folder's place was a file and is gone; the other builds below: no shared entry
+                continue
             (one, path), (two, other_path) = sorted(((pack, touch.path), (other, other_touch.path)))
             pairs.setdefault((one, two), Overlap(one, two, path, other_path))
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The largest set of packs without a conflict, the smallest with one, and whether the former is exact."""
+    """The largest set of packs without a conflict, the smallest with one, and whether the former is
+    exact.
+    """
 
     largest: tuple[str, ...]
     smallest_conflict: tuple[str, ...]
@@ -203,7 +216,9 @@ def select(
     return Selection(tuple(sorted(chosen)), pairs[0] if pairs else (), exact)
 
 
-def _groups(names: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]) -> list[list[str]]:
+def _groups(
+    names: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]
+) -> list[list[str]]:
     """Connected groups over conflict and dependency edges."""
     near: dict[str, set[str]] = {name: set(enemies[name]) for name in names}
     for name in names:
@@ -227,7 +242,9 @@ def _groups(names: list[str], enemies: Mapping[str, set[str]], needs: Mapping[st
     return groups
 
 
-def _exact(group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]) -> set[str]:
+def _exact(
+    group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]
+) -> set[str]:
     best: tuple[str, ...] = ()
     members = frozenset(group)
 
@@ -249,8 +266,12 @@ def _exact(group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str
     return set(best)
 
 
-def _greedy(group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]) -> set[str]:
-    """Fewest enemies first; a pack is taken together with all it needs, theirs counted as its own, or not at all."""
+def _greedy(
+    group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]
+) -> set[str]:
+    """Fewest enemies first; a pack is taken together with all it needs, theirs counted as its own,
+    or not at all.
+    """
     members = frozenset(group)
     wanted = {name: {name} | (needs.get(name, frozenset()) & members) for name in group}
     foes = {name: set().union(*(enemies[member] for member in wanted[name])) for name in group}

@@ -14,7 +14,9 @@ from factory.model.pack import TaskPack
 
 
 def judge_packs(packs: Iterable[TaskPack], unread: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Findings over the set. `unread` are ids of packs that exist and have findings of their own."""
+    """Findings over the set. `unread` are ids of packs that exist and have findings of their
+    own.
+    """
     ordered = sorted(packs, key=lambda pack: (pack.id, pack.folder))
     known = frozenset(unread) | {pack.id for pack in ordered}
     return (*_duplicates(ordered), *_unknown(ordered, known), *_cycles(ordered))
@@ -26,7 +28,13 @@ def _duplicates(packs: list[TaskPack]) -> Iterator[Finding]:
         other = first.setdefault(pack.id, pack)
         if other is not pack:
             sentence = f'id: "{pack.id}" is also the id of {other.folder}'
-            yield Finding("PACK_DUPLICATE_ID", sentence, "give one of them another id", pack.place("/id"), pack.id)
+            yield Finding(
+                "PACK_DUPLICATE_ID",
+                sentence,
+                "give one of them another id",
+                pack.place("/id"),
+                pack.id,
+            )
 
 
 def _unknown(packs: list[TaskPack], known: frozenset[str]) -> Iterator[Finding]:
@@ -34,9 +42,19 @@ def _unknown(packs: list[TaskPack], known: frozenset[str]) -> Iterator[Finding]:
         for index, needed in enumerate(pack.depends_on):
             if needed not in known:
                 meant = nearest(needed, known - {pack.id})
-                hint = f'did you mean "{meant}"?' if meant else "add that pack, or remove the dependency"
+                hint = (
+                    f'did you mean "{meant}"?'
+                    if meant
+                    else "add that pack, or remove the dependency"
+                )
                 place = pack.place(f"/depends_on/{index}")
-                yield Finding("DEPENDS_UNKNOWN", f'depends_on: there is no pack "{needed}"', hint, place, pack.id)
+                yield Finding(
+                    "DEPENDS_UNKNOWN",
+                    f'depends_on: there is no pack "{needed}"',
+                    hint,
+                    place,
+                    pack.id,
+                )
 
 
 def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
@@ -52,7 +70,13 @@ def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
             circle = _turned(error.args[1][:-1][::-1])
             first = by_id[circle[0]]
             sentence = f"depends_on: {' -> '.join([*circle, circle[0]])} is a circle"
-            yield Finding("DEPENDS_CYCLE", sentence, "remove one of these", first.place("/depends_on"), first.id)
+            yield Finding(
+                "DEPENDS_CYCLE",
+                sentence,
+                "remove one of these",
+                first.place("/depends_on"),
+                first.id,
+            )
             needs = {name: [] if name in circle else wanted for name, wanted in needs.items()}
         else:
             return

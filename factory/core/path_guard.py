@@ -1,4 +1,5 @@
-"""The one judge of changed paths, called by every layer: preflight, bundle, validation, integration.
+"""The one judge of changed paths, called by every layer: preflight, bundle, validation,
+integration.
 
 It looks at names and tree entries only; never at patch text, never at a pack's word, never
 at a file system. What may not exist anywhere (unsafe, unportable, protected) is refused
@@ -27,7 +28,8 @@ PROTECTED = (
     "**/.env*",
     ".env*/",
     "**/.env*/",
-    # doit imports its file by the name `dodo`: a package, an extension or a cached .pyc of it would come first.
+    # doit imports its file by the name `dodo`: a package, an extension or a cached .pyc of it would
+    # come first.
     "dodo.py",
     "dodo.*",
     "dodo",
@@ -48,7 +50,8 @@ _DEVICES = frozenset(
     | {f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789¹²³"}
 )
 _RESERVED = frozenset('<>:"|?*')
-# Code points that HFS+ ignores when it compares names; ".g\u200cit" is ".git" there (Git's own utf8.c list).
+# Code points that HFS+ ignores when it compares names; ".g\u200cit" is ".git" there (Git's own
+# utf8.c list).
 _IGNORABLE = frozenset(
     "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
@@ -58,16 +61,22 @@ _SHORT_NAME = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
 
 
 def display(path: str) -> str:
-    """`path` with everything a terminal, a report or JSON could trip over written as an escape. Injective."""
+    """`path` with everything a terminal, a report or JSON could trip over written as an escape.
+    Injective.
+    """
     return "".join("\\\\" if char == "\\" else visible(char) for char in path)
 
 
 def fold(name: str) -> str:
-    """The form under which two names are one on some platform: NFC, case-folded, ignorables removed."""
+    """The form under which two names are one on some platform: NFC, case-folded, ignorables
+    removed.
+    """
     if name.isascii():  # nearly always, and then only the case is folded
         return name.lower()
     kept = "".join(char for char in name if char not in _IGNORABLE)
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", unicodedata.normalize("NFC", kept)).casefold())
+    return unicodedata.normalize(
+        "NFC", unicodedata.normalize("NFD", unicodedata.normalize("NFC", kept)).casefold()
+    )
 
 
 def fold_all(names: Sequence[str]) -> list[str]:
@@ -81,7 +90,8 @@ def fold_all(names: Sequence[str]) -> list[str]:
 def reads_as_git(name: str) -> bool:
     """Whether some platform opens `name`, or a part of it, as `.git`.
 
-    Case, HFS ignorables, NTFS short names, streams and trailing dots do not count, and a backslash is a slash.
+    Case, HFS ignorables, NTFS short names, streams and trailing dots do not count, and a backslash
+    is a slash.
     """
     return any(map(_is_git, fold(name).split("\\")))
 
@@ -149,14 +159,23 @@ def git_name(path: str) -> str:
 
 
 def misnamed(path: str) -> str:
-    """Why a file cannot be carried under `path`, whatever a contract says, one clause; empty when it can."""
-    return unsafe(path) or ("holds a name that reads as .git" if git_name(path) else "") or unportable(path)
+    """Why a file cannot be carried under `path`, whatever a contract says, one clause; empty when
+    it can.
+    """
+    return (
+        unsafe(path)
+        or ("holds a name that reads as .git" if git_name(path) else "")
+        or unportable(path)
+    )
 
 
 def protected_patterns(packs_folder: str, extra: Iterable[str] = ()) -> Patterns:
-    """The protected list: built in, the contract files of every pack, and what policy adds; each also folded."""
+    """The protected list: built in, the contract files of every pack, and what policy adds; each
+    also folded.
+    """
     contract = tuple(
-        f"{packs_folder}/*/{name}" for name in ("task.yml", "acceptance.yml", "spec.md", "risk.md", "runbook.md")
+        f"{packs_folder}/*/{name}"
+        for name in ("task.yml", "acceptance.yml", "spec.md", "risk.md", "runbook.md")
     )
     listed = (*PROTECTED, *contract, *extra)
     return compile_patterns(tuple(dict.fromkeys((*listed, *(fold(pattern) for pattern in listed)))))
@@ -168,7 +187,8 @@ def is_protected(path: str, protected: Patterns) -> bool:
 
 
 def link_escapes(path: str, target: str) -> bool:
-    """Whether a symbolic link at `path` pointing at `target` leads, or could lead, outside the workspace.
+    """Whether a symbolic link at `path` pointing at `target` leads, or could lead, outside the
+    workspace.
 
     Only the folders above the link are known to be folders. Going up after a name is refused:
     that name may be another link, and two of them that each look harmless reach anywhere.
@@ -176,15 +196,21 @@ def link_escapes(path: str, target: str) -> bool:
     """
     if not target or target.startswith(("/", "\\")) or _DRIVE.match(target):
         return True
-    segments = [segment for segment in target.replace("\\", "/").split("/") if segment not in ("", ".")]
+    segments = [
+        segment for segment in target.replace("\\", "/").split("/") if segment not in ("", ".")
+    ]
     if any(reads_as_git(segment) for segment in segments):
         return True
-    named = next((position for position, segment in enumerate(segments) if segment != ".."), len(segments))
+    named = next(
+        (position for position, segment in enumerate(segments) if segment != ".."), len(segments)
+    )
     return named > path.count("/") or ".." in segments[named:]
 
 
 def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
-    """For each of `paths` in `tree` that is one with a sibling (of it or a parent) when folded: that sibling's path."""
+    """For each of `paths` in `tree` that is one with a sibling (of it or a parent) when folded:
+    that sibling's path.
+    """
     found: dict[str, str] = {}
     folded: dict[str, dict[str, list[str]]] = {}
     for path in paths:
@@ -193,7 +219,11 @@ def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
             parent = "/".join(segments[:depth])
             if parent not in folded:
                 folded[parent] = _folded_names(tree.get(parent) if parent else tree)
-            others = [name for name in folded[parent].get(fold(segments[depth]), []) if name != segments[depth]]
+            others = [
+                name
+                for name in folded[parent].get(fold(segments[depth]), [])
+                if name != segments[depth]
+            ]
             if others:
                 found[path] = f"{parent}/{others[0]}" if parent else others[0]
                 break
@@ -201,7 +231,8 @@ def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
 
 
 def new_collisions(base: Tree, tree: Tree) -> Iterator[tuple[str, str]]:
-    """Paths of `tree` that stand side by side and are one when folded, where `base` does not hold both.
+    """Paths of `tree` that stand side by side and are one when folded, where `base` does not hold
+    both.
 
     Folders that both hold unchanged are not read.
     """
@@ -219,7 +250,9 @@ def new_collisions(base: Tree, tree: Tree) -> Iterator[tuple[str, str]]:
         for name, entry in new.entries.items():
             if isinstance(entry, Tree):
                 below = before.get(name)
-                waiting.append((f"{above}{name}/", below if isinstance(below, Tree) else None, entry))
+                waiting.append(
+                    (f"{above}{name}/", below if isinstance(below, Tree) else None, entry)
+                )
 
 
 def _folded_names(folder: object) -> dict[str, list[str]]:

@@ -1,4 +1,5 @@
-"""Planning: canonical order, action keys, and why a key changed. Pure: every identity is an argument.
+"""Planning: canonical order, action keys, and why a key changed. Pure: every identity is an
+argument.
 
 The action key is the SHA-256 of canonical JSON over what decides a pack's result: its files,
 the tree it sees, the keys of the packs it builds on, required properties, limits, the
@@ -66,11 +67,15 @@ def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
     if ceilings is None:
         return limits
     names = ("timeout", "memory", "processes", "disk", "output", "changed_lines", "attempts")
-    return replace(limits, **{name: min(getattr(limits, name), getattr(ceilings, name)) for name in names})
+    return replace(
+        limits, **{name: min(getattr(limits, name), getattr(ceilings, name)) for name in names}
+    )
 
 
 def environment_of(pack: TaskPack, host: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The variables a pack gets besides the constant ones: passed through where the host has them, or fixed."""
+    """The variables a pack gets besides the constant ones: passed through where the host has them,
+    or fixed.
+    """
     passed = {name: host[name] for name in pack.env_passed if name in host}
     return tuple(sorted({**passed, **dict(pack.env_fixed)}.items()))
 
@@ -93,11 +98,15 @@ def action_of(
             for file in sorted(pack.files, key=lambda file: file.path)
         ),
         inputs=visible_tree,
-        depends_on=tuple(DependencyRecord(pack=need, key=key) for need, key in sorted(dependencies)),
+        depends_on=tuple(
+            DependencyRecord(pack=need, key=key) for need, key in sorted(dependencies)
+        ),
         properties=tuple(sorted(wanted.value for wanted in config.required)),
         limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
         protected=protected,
-        environment=tuple((name, hashlib.sha256(value.encode()).hexdigest()) for name, value in environment),
+        environment=tuple(
+            (name, hashlib.sha256(value.encode()).hexdigest()) for name, value in environment
+        ),
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
     )
 
@@ -143,7 +152,9 @@ def plan_of(
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """One part of an action that differs: which part, what in it, before and after (empty: absent)."""
+    """One part of an action that differs: which part, what in it, before and after (empty:
+    absent).
+    """
 
     part: str
     what: str
@@ -155,17 +166,25 @@ def why_changed(before: ActionDocument, after: ActionDocument) -> tuple[KeyChang
     """Every part in which two actions differ, in a fixed order of parts."""
     changes: list[KeyChange] = []
     changes += _rows(
-        "pack", {f.path: f.sha256 + f.mode for f in before.files}, {f.path: f.sha256 + f.mode for f in after.files}
+        "pack",
+        {f.path: f.sha256 + f.mode for f in before.files},
+        {f.path: f.sha256 + f.mode for f in after.files},
     )
     changes += _rows("inputs", {"tree": before.inputs}, {"tree": after.inputs})
     changes += _rows(
-        "depends_on", {d.pack: d.key for d in before.depends_on}, {d.pack: d.key for d in after.depends_on}
+        "depends_on",
+        {d.pack: d.key for d in before.depends_on},
+        {d.pack: d.key for d in after.depends_on},
     )
     changes += _rows(
-        "sandbox", dict.fromkeys(before.properties, "required"), dict.fromkeys(after.properties, "required")
+        "sandbox",
+        dict.fromkeys(before.properties, "required"),
+        dict.fromkeys(after.properties, "required"),
     )
     changes += _rows("limits", _numbers(before), _numbers(after))
-    changes += _rows("protected", dict.fromkeys(before.protected, "yes"), dict.fromkeys(after.protected, "yes"))
+    changes += _rows(
+        "protected", dict.fromkeys(before.protected, "yes"), dict.fromkeys(after.protected, "yes")
+    )
     changes += _rows("environment", dict(before.environment), dict(after.environment))
     changes += _rows(
         "tools",

@@ -1,4 +1,5 @@
-"""The part of a configuration that a verdict depends on: the same on every host, and kept with the run.
+"""The part of a configuration that a verdict depends on: the same on every host, and kept with the
+run.
 
 Written before a run is said to end, so that finishing it later is under the policy it was decided
 under. Nothing of a host (interpreter, workers, isolation) is in it.

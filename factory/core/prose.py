@@ -1,4 +1,6 @@
-"""The one line of a Markdown file that says why: the first that is neither heading, rule nor comment."""
+"""The one line of a Markdown file that says why: the first that is neither heading, rule nor
+comment.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 def first_line(text: str) -> str:
-    """The first line of prose in `text`, clipped to 300 characters, printable; "" where there is none."""
+    """The first line of prose in `text`, clipped to 300 characters, printable; "" where there is
+    none.
+    """
     lines = [line.strip() for line in _COMMENT.sub("", text).splitlines()]
     for line, below in itertools.zip_longest(lines, lines[1:], fillvalue=""):
         underlined = bool(below) and re.fullmatch(r"=+|-+", below) is not None

@@ -1,4 +1,5 @@
-"""Public keys as PEM (RFC 8410 SubjectPublicKeyInfo in RFC 7468 armour), as `openssl` reads and writes them.
+"""Public keys as PEM (RFC 8410 SubjectPublicKeyInfo in RFC 7468 armour), as `openssl` reads and
+writes them.
 
 `format_pem` and `parse_pem` are each other's inverse; anything that would not be printed so is
 refused. Pure: an Ed25519 key in DER is a constant prefix and 32 bytes.
@@ -16,7 +17,9 @@ _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 
 
 class KeyFormError(ValueError):
-    """A key is not in the form expected: one clause. Never quotes the text, which may be a secret."""
+    """A key is not in the form expected: one clause. Never quotes the text, which may be a
+    secret.
+    """
 
 
 def format_pem(key: PublicKey) -> bytes:

@@ -1,7 +1,8 @@
-"""A text read through what breaks it: without line ends, as hexadecimal digits alone, or out of UTF-16.
+"""A text read through what breaks it: without line ends, as hexadecimal digits alone, or out of
+UTF-16.
 
-Rule: what is found in such a reading has a place in the text, and costs a few passes over it. Nothing is decoded beyond
-that. Does not know what is looked for.
+Rule: what is found in such a reading has a place in the text, and costs a few passes over it.
+Nothing is decoded beyond that. Does not know what is looked for.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ class Through:
         self.content = text.translate(_LOWER if lower else None, dropped)
         self._text = text
         self._dropped = dropped
-        self._kept: list[int] = []  # how many bytes were kept before each block of the text; made when it is needed
+        self._kept: list[
+            int
+        ] = []  # how many bytes were kept before each block of the text; made when it is needed
 
     def origin(self, at: int) -> int:
         """Where byte `at` stood."""
@@ -43,14 +46,17 @@ class Through:
         return where
 
 
-# Printable characters with a NUL between them: UTF-16 either way round, but for the first character of one way.
+# Printable characters with a NUL between them: UTF-16 either way round, but for the first character
+# of one way.
 _WIDE = re.compile(rb"\0(?:[\t\n\r -~]\0){2,}+[\t\n\r -~]?+")
 _PRINTABLE = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
 _APART = b"\n\xff"  # no credential goes over it
 
 
 class Narrow:
-    """What of a text is ASCII in UTF-16, each part apart from the next, and where each character of it stood."""
+    """What of a text is ASCII in UTF-16, each part apart from the next, and where each character of
+    it stood.
+    """
 
     def __init__(self, text: bytes) -> None:
         self._starts: list[int] = []  # of each part, in what is read

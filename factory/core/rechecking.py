@@ -17,9 +17,14 @@ Outcome = Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-ac
 
 
 def classify(
-    merged: tuple[int, str], again: tuple[int, str] | None, base: tuple[int, str] | None, ran_nothing: bool
+    merged: tuple[int, str],
+    again: tuple[int, str] | None,
+    base: tuple[int, str] | None,
+    ran_nothing: bool,
 ) -> Outcome:
-    """Name an outcome. Each argument is (rc, failure signature): on the merged tree, there again, on the base."""
+    """Name an outcome. Each argument is (rc, failure signature): on the merged tree, there again,
+    on the base.
+    """
     if merged[0] == 0:
         return "ok"
     if again is not None and again[0] == 0:
@@ -31,25 +36,48 @@ def classify(
     return "broken"
 
 
-def judge_recheck(record: RecheckRecord, command: Command, above: bool = False) -> tuple[Finding, ...]:
-    """The finding over one outcome; none for ok and as-accepted. `above`: its culprit builds on this pack."""
+def judge_recheck(
+    record: RecheckRecord, command: Command, above: bool = False
+) -> tuple[Finding, ...]:
+    """The finding over one outcome; none for ok and as-accepted. `above`: its culprit builds on
+    this pack.
+    """
     where = f"{record.label} `{record.run}` of {record.pack}"
     place = command.location
-    log = f"Its log: factory print-report --log {record.pack}.{record.label}"  # the pack's own one tells how it passed
+    log = (  # the pack's own one tells how it passed
+        f"Its log: factory print-report --log {record.pack}.{record.label}"
+    )
     if record.outcome == "broken" and record.culprits:
         others = " and ".join(record.culprits)
         message = f"{where} passes alone and fails on the merged tree together with {others}"
-        hint = f"Declare depends_on: [{record.culprits[0]}] in {record.pack} and adapt it, or change one of the two."
+        hint = (
+            f"Declare depends_on: [{record.culprits[0]}] in {record.pack} and adapt it, or change"
+            " one of the two."
+        )
         if above:
-            hint = f"{record.culprits[0]} builds on {record.pack} and takes back what it checks; change one of the two."
+            hint = (
+                f"{record.culprits[0]} builds on {record.pack} and takes back what it checks;"
+                " change one of the two."
+            )
         return (Finding("MERGE_BROKEN_TOGETHER", message, f"{hint} {log}", place, record.pack),)
     if record.outcome == "broken":
         message = f"{where} passes alone and fails on the merged tree"
-        hint = "No pair within recheck_budget explains it; look at the merged tree, or raise the budget."
+        hint = (
+            "No pair within recheck_budget explains it; look at the merged tree, or raise the"
+            " budget."
+        )
         return (Finding("MERGE_BROKEN", message, f"{hint} {log}", place, record.pack),)
     if record.outcome == "pre-existing":
         message = f"{where} fails on the merged tree exactly as it does on the base"
-        return (Finding("MERGE_PRE_EXISTING", message, "Another pack undoes what it fixed.", place, record.pack),)
+        return (
+            Finding(
+                "MERGE_PRE_EXISTING",
+                message,
+                "Another pack undoes what it fixed.",
+                place,
+                record.pack,
+            ),
+        )
     if record.outcome == "flaky":
         message = f"{where} failed and then passed on the merged tree; a retry proves nothing"
         return (Finding("FLAKY", message, "Make the check deterministic.", place, record.pack),)

@@ -1,4 +1,5 @@
-"""What may be shown to nobody: credentials, by their known values and by the forms that issuers give them.
+"""What may be shown to nobody: credentials, by their known values and by the forms that issuers
+give them.
 
 Rule: bytes in, places out. A place is cut from a text before anything else sees it, so no
 writer decides this for itself. A text that ends in the middle of a credential loses that part too.
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 from factory.core.credential_forms import FORMS, Form, Pattern
 from factory.core.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
 
-# A shorter value, or one of a few small letters only, is a word that stands everywhere by chance: POSTGRES_PASSWORD is
-# `postgres` in many a workflow.
+# A shorter value, or one of a few small letters only, is a word that stands everywhere by chance:
+# POSTGRES_PASSWORD is `postgres` in many a workflow.
 SHORTEST_VALUE = 8
 LONGEST_WORD = 15
 # Larger texts that hold none are known again by their digest: evidence passes several doors.
@@ -34,7 +35,9 @@ SHORTEST_START = 6
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Bytes `start` to `end` of a text that are a credential; `kind` is a word that tells nothing of it."""
+    """Bytes `start` to `end` of a text that are a credential; `kind` is a word that tells nothing
+    of it.
+    """
 
     start: int
     end: int
@@ -43,7 +46,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A text without its credentials, and the kinds that were cut from it, in order of their places."""
+    """A text without its credentials, and the kinds that were cut from it, in order of their
+    places.
+    """
 
     content: bytes
     kinds: tuple[str, ...]
@@ -52,21 +57,36 @@ class Redacted:
 class Redactor:
     """Knows values (name → value) and forms: of common credentials, or those given."""
 
-    def __init__(self, values: Iterable[tuple[str, bytes]] = (), forms: tuple[Form, ...] = FORMS) -> None:
+    def __init__(
+        self, values: Iterable[tuple[str, bytes]] = (), forms: tuple[Form, ...] = FORMS
+    ) -> None:
         self._forms = forms
-        known = {value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)}
-        self._straight = tuple((form, kind) for value, kind in known.items() for form in straight_forms(value))
-        # Encoders break lines and part bytes where they like: what they wrote is looked for in the text without that.
-        encoded = tuple((form, kind) for value, kind in known.items() for form in base64_forms(value))
+        known = {
+            value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)
+        }
+        self._straight = tuple(
+            (form, kind) for value, kind in known.items() for form in straight_forms(value)
+        )
+        # Encoders break lines and part bytes where they like: what they wrote is looked for in the
+        # text without that.
+        encoded = tuple(
+            (form, kind) for value, kind in known.items() for form in base64_forms(value)
+        )
         digits = tuple((binascii.hexlify(value), kind) for value, kind in known.items())
-        self._parted = ((LINE_ENDS, False, encoded), (BETWEEN_DIGITS, True, digits)) if known else ()
+        self._parted = (
+            ((LINE_ENDS, False, encoded), (BETWEEN_DIGITS, True, digits)) if known else ()
+        )
         self._clean: set[bytes] = set()
 
     def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
-        """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end within one."""
+        """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end
+        within one.
+        """
         if len(text) < _WORTH_KNOWING or cut:
             found = [*self._known(text), *_in_form(text, self._forms)]
-            return _united((*found, *self._started(text), *_form_started(text, self._forms)) if cut else found)
+            return _united(
+                (*found, *self._started(text), *_form_started(text, self._forms)) if cut else found
+            )
         digest = hashlib.sha256(text).digest()
         if digest in self._clean:
             return ()
@@ -76,7 +96,9 @@ class Redactor:
         return places
 
     def redact(self, text: bytes, cut: bool = False) -> Redacted:
-        """`text` with a mark in the place of every credential. Time: linear, a few passes at memory speed."""
+        """`text` with a mark in the place of every credential. Time: linear, a few passes at memory
+        speed.
+        """
         return _without(text, self.places(text, cut))
 
     def settled(self, text: bytes) -> int:
@@ -89,7 +111,10 @@ class Redactor:
         for each in self._forms:
             least = min(least, len(text) - _overlap(text, each.anchor))
         least = min(least, len(text) - _wide_overlap(text, self._forms))
-        return _before_all((*_form_started(text, self._forms), *_spans(text, self._forms), *self._known(text)), least)
+        return _before_all(
+            (*_form_started(text, self._forms), *_spans(text, self._forms), *self._known(text)),
+            least,
+        )
 
     def _known(self, text: bytes) -> Iterator[Place]:
         for form, kind in self._straight:
@@ -109,7 +134,9 @@ class Redactor:
         yield from self._parted_starts(text, SHORTEST_START)
 
     def _parted_starts(self, text: bytes, shortest: int) -> Iterator[Place]:
-        """The beginnings of encoded values, of so many characters at least, that the text ends with."""
+        """The beginnings of encoded values, of so many characters at least, that the text ends
+        with.
+        """
         for dropped, lower, forms in self._parted:
             through = Through(text, dropped, lower)
             whole = len(through.content)
@@ -120,10 +147,12 @@ class Redactor:
 
 
 class Stream:
-    """A redactor for a text that comes in pieces: a credential that spans pieces is cut as if it came at once.
+    """A redactor for a text that comes in pieces: a credential that spans pieces is cut as if it
+    came at once.
 
-    What is given back lags behind what came only by what may yet turn out to be a credential. What is held for long
-    is looked at again only when it has grown by a part of itself, so that the whole costs a few looks at each byte.
+    What is given back lags behind what came only by what may yet turn out to be a credential. What
+    is held for long is looked at again only when it has grown by a part of itself, so that the
+    whole costs a few looks at each byte.
     """
 
     def __init__(self, redactor: Redactor) -> None:
@@ -132,7 +161,8 @@ class Stream:
         self._fresh: list[bytes] = []  # what came since, and was not looked at
         self._waits = 0  # how many bytes that is
         self._due = 0  # how many it must be before it is looked at
-        self._seen = 0  # how many bytes of what is held were given back already: they tell whether a word begins
+        # how many bytes of what is held were given back already: they tell whether a word begins
+        self._seen = 0
 
     def feed(self, piece: bytes) -> bytes:
         """The part of the text so far that no later piece can change."""
@@ -158,7 +188,9 @@ class Stream:
     def _given(self, upto: int, cut: bool) -> bytes:
         text, shown = self._held[:upto], self._seen
         # What follows tells too what a credential is: the places are those of all that is held.
-        found = tuple(place for place in self._redactor.places(self._held, cut) if place.end <= upto)
+        found = tuple(
+            place for place in self._redactor.places(self._held, cut) if place.end <= upto
+        )
         self._seen = min(_TELLS, upto)
         self._held = self._held[upto - self._seen :]
         return _without(text, found).content[shown:]
@@ -179,7 +211,9 @@ _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01
 
 
 def _is_a_word(value: bytes) -> bool:
-    return len(value) < SHORTEST_VALUE or (len(value) <= LONGEST_WORD and value.isalpha() and value.islower())
+    return len(value) < SHORTEST_VALUE or (
+        len(value) <= LONGEST_WORD and value.isalpha() and value.islower()
+    )
 
 
 def mark(kind: str) -> bytes:
@@ -188,13 +222,18 @@ def mark(kind: str) -> bytes:
 
 
 def straight_forms(value: bytes) -> tuple[bytes, ...]:
-    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal, escaped for JSON and in UTF-16; longest
-    first."""
+    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal, escaped for JSON and
+    in UTF-16; longest first."""
     quoted = b"".join(bytes((each,)) if each in _UNRESERVED else b"%%%02X" % each for each in value)
     lower = re.sub(rb"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
     wholly = b"".join(b"%%%02X" % each for each in value)
     digits = binascii.hexlify(value)
-    escaped = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n").replace(b"/", b"\\/")
+    escaped = (
+        value.replace(b"\\", b"\\\\")
+        .replace(b'"', b'\\"')
+        .replace(b"\n", b"\\n")
+        .replace(b"/", b"\\/")
+    )
     plain = escaped.replace(b"\\/", b"/")
     forms = (value, quoted, lower, wholly, wholly.lower(), digits, digits.upper(), escaped, plain)
     return _longest_first((*forms, *_wide_forms(value)))
@@ -210,7 +249,8 @@ def _wide_forms(value: bytes) -> tuple[bytes, ...]:
 
 
 def base64_forms(value: bytes) -> tuple[bytes, ...]:
-    """The characters that a value yields in base64, wherever in the encoded bytes it begins (three alignments).
+    """The characters that a value yields in base64, wherever in the encoded bytes it begins (three
+    alignments).
 
     Characters at either end that depend on the neighbours are left out. Both alphabets of RFC 4648.
     """
@@ -229,7 +269,9 @@ def _longest_first(forms: Iterable[bytes]) -> tuple[bytes, ...]:
 
 
 def _overlap(text: bytes, form: bytes) -> int:
-    """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that fit."""
+    """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that
+    fit.
+    """
     tail = text[-(len(form) - 1) :] if len(form) > 1 else b""
     head = form[:_TELLING]
     at = tail.find(head)
@@ -246,7 +288,11 @@ def _wide_overlap(text: bytes, forms: tuple[Form, ...]) -> int:
     longest = max((len(form.anchor) for form in forms), default=0)
     if b"\0" not in text[-2 * longest :]:
         return int(any(text.endswith(form.anchor[:1]) for form in forms))
-    wide = (form.anchor.decode("ascii").encode(order) for form in forms for order in ("utf-16-le", "utf-16-be"))
+    wide = (
+        form.anchor.decode("ascii").encode(order)
+        for form in forms
+        for order in ("utf-16-le", "utf-16-be")
+    )
     return max((_overlap(text, anchor) for anchor in wide), default=0)
 
 
@@ -290,7 +336,9 @@ def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Ma
 
 
 def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
-    """Per form the first place that may be cut by the end of the text: it holds any other of that form."""
+    """Per form the first place that may be cut by the end of the text: it holds any other of that
+    form.
+    """
     for form, at in _begun(text, forms):
         yield Place(at, len(text), form.kind)
     narrow = Narrow(text)
@@ -300,18 +348,23 @@ def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
 
 def _begun(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, int]]:
     for form in forms:
-        started = next((found for found in _looks(text, form, form.begun) if found["begun"] is not None), None)
+        started = next(
+            (found for found in _looks(text, form, form.begun) if found["begun"] is not None), None
+        )
         if started is not None:
             yield form, started.start()
 
 
 def _looks(text: bytes, form: Form, pattern: Pattern) -> Iterator[re.Match[bytes]]:
-    """Each match of `pattern` where the form may begin: at its anchor, not within a longer word where it does not say
-    so, and not within what an earlier match has looked at: so no byte is looked at again and again."""
+    """Each match of `pattern` where the form may begin: at its anchor, not within a longer word
+    where it does not say so, and not within what an earlier match has looked at: so no byte is
+    looked at again and again."""
     at = text.find(form.anchor)
     while at >= 0:
         after = at + len(form.anchor)
-        found = pattern.match(text, at) if form.within or at == 0 or text[at - 1] not in _WORD else None
+        found = (
+            pattern.match(text, at) if form.within or at == 0 or text[at - 1] not in _WORD else None
+        )
         if found is not None:
             yield found
             after = form.after(at, found.end())
@@ -326,7 +379,9 @@ _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 def _before_all(places: Iterable[Place], least: int) -> int:
-    """The last place up to which no place is cut through that ends at `least` or later, nor one that overlaps it."""
+    """The last place up to which no place is cut through that ends at `least` or later, nor one
+    that overlaps it.
+    """
     for place in sorted(places, key=lambda place: -place.end):
         if place.end >= least:
             least = min(least, place.start)

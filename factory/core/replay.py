@@ -1,8 +1,9 @@
-"""Replay: the ledger read as a history of runs, rebuilt event by event through one transition table.
+"""Replay: the ledger read as a history of runs, rebuilt event by event through one transition
+table.
 
-An event that the table does not allow where it stands is refused by name: the orchestrator cannot have
-written it there. State is never stored, only replayed. Does not know files; what a run folder says is
-held against the replay by `core.replay_agrees`.
+An event that the table does not allow where it stands is refused by name: the orchestrator cannot
+have written it there. State is never stored, only replayed. Does not know files; what a run folder
+says is held against the replay by `core.replay_agrees`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from factory.model.verdict import Status
 
 @dataclass(frozen=True, slots=True)
 class ReplayedPack:
-    """One pack within one run. `status` is "" until it finished here, `last` that of its last attempt.
+    """One pack within one run. `status` is "" until it finished here, `last` that of its last
+    attempt.
 
-    `attempts` counts; `ran` are the commands of the last one that ended and `running` those since, each with its
-    exit code; `valid` is None where no validation was recorded; `from_run` is where its bundle came from. `checks` are
-    the labels of its acceptance, as far as they are known, `rechecks` of those that ran over the merged tree, which
-    `outcomes` has with code and outcome; `connections` the numbers of those that its proxy told of.
+    `attempts` counts; `ran` are the commands of the last one that ended and `running` those since,
+    each with its exit code; `valid` is None where no validation was recorded; `from_run` is where
+    its bundle came from. `checks` are the labels of its acceptance, as far as they are known,
+    `rechecks` of those that ran over the merged tree, which `outcomes` has with code and outcome;
+    `connections` the numbers of those that its proxy told of.
     """
 
     pack: str
@@ -51,17 +54,21 @@ class ReplayedPack:
 
     @property
     def unready(self) -> bool:
-        """Whether an integrator cannot have been asked yet: it must be a PASS of this run, or of the one it is from."""
+        """Whether an integrator cannot have been asked yet: it must be a PASS of this run, or of
+        the one it is from.
+        """
         own = self.state is PackState.VALIDATED and self.status == Status.PASS.value
         return not (own or self.state is PackState.COPIED) or self.valid is False
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRun:
-    """One run as the ledger tells it. `status` is "" until it finished; `packs` are in the order of their ids.
+    """One run as the ledger tells it. `status` is "" until it finished; `packs` are in the order of
+    their ids.
 
-    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are held now,
-    `freed` were given back; `branching` is true while a branch was prepared and is neither made nor given up.
+    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are
+    held now, `freed` were given back; `branching` is true while a branch was prepared and is
+    neither made nor given up.
     """
 
     run_id: str
@@ -92,7 +99,11 @@ class ReplayedRun:
     def phases(self) -> tuple[tuple[str, str], ...]:
         """Each phase with its verdict; "" where it was not reached, or held and left no event."""
         ran = [Status(pack.status) for pack in self.packs if pack.status]
-        asked = [Status.PASS if pack.valid else Status.BLOCKED for pack in self.packs if pack.valid is not None]
+        asked = [
+            Status.PASS if pack.valid else Status.BLOCKED
+            for pack in self.packs
+            if pack.valid is not None
+        ]
         return (
             ("preflight", self.preflight),
             ("launch", combine(ran).value if ran else ""),
@@ -104,7 +115,9 @@ class ReplayedRun:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Every run in the order in which they started, how many events were read, and the id of the last."""
+    """Every run in the order in which they started, how many events were read, and the id of the
+    last.
+    """
 
     runs: tuple[ReplayedRun, ...]
     events: int
@@ -112,7 +125,9 @@ class Replayed:
 
 
 def replay(events: Iterable[EventDocument]) -> Replayed:
-    """Rebuild every run. Raises Refusal LEDGER_ORDER, naming the first event that cannot stand where it stands."""
+    """Rebuild every run. Raises Refusal LEDGER_ORDER, naming the first event that cannot stand
+    where it stands.
+    """
     history = _History()
     for event in events:
         history.take(event)
@@ -132,18 +147,27 @@ class _History:
 
     def rebuilt(self) -> tuple[ReplayedRun, ...]:
         """Every run with its packs."""
-        packs = {run_id: tuple(found[name] for name in sorted(found)) for run_id, found in self._packs.items()}
+        packs = {
+            run_id: tuple(found[name] for name in sorted(found))
+            for run_id, found in self._packs.items()
+        }
         return tuple(replace(run, packs=packs[run.run_id]) for run in self._runs.values())
 
     def take(self, event: EventDocument) -> None:
         """The state after one more event. Raises Refusal LEDGER_ORDER."""
         if event.seq != self.seq + 1 or event.prev != self.head:
-            raise refused(event, f"it follows event {event.prev[:12]}…, expected it after {self.head[:12]}…")
+            raise refused(
+                event, f"it follows event {event.prev[:12]}…, expected it after {self.head[:12]}…"
+            )
         rule = TABLE.get(event.event_type)
         if rule is None:
             raise refused(event, "no such type of event is known")
         if event.parent_event_id and self._owner.get(event.parent_event_id) != event.run_id:
-            raise refused(event, f"no earlier event of its run has the id of its parent {event.parent_event_id[:12]}…")
+            raise refused(
+                event,
+                "no earlier event of its run has the id of its parent"
+                f" {event.parent_event_id[:12]}…",
+            )
         if rule.run_from:
             self._take_run(event, rule)
         elif event.run_id:
@@ -156,7 +180,9 @@ class _History:
         if not event.run_id or run.state not in rule.run_from:
             raise refused(event, f"its run is {run.state.value}, expected {_either(rule.run_from)}")
         if event.event_type == "run.started" and self._open:
-            raise refused(event, f"run {self._open} has not ended, and one run at a time holds the lock")
+            raise refused(
+                event, f"run {self._open} has not ended, and one run at a time holds the lock"
+            )
         if run.stage not in rule.stages:
             raise refused(event, f"its run is {run.stage.value}, expected {_either(rule.stages)}")
         packs = self._packs.setdefault(event.run_id, {})
@@ -166,7 +192,12 @@ class _History:
             packs[name] = self._with_checks(pack)
         else:
             run = _run_after(event, run, tuple(packs.values()))
-        run = replace(run, state=rule.run_to or run.state, stage=rule.stage_to or run.stage, events=run.events + 1)
+        run = replace(
+            run,
+            state=rule.run_to or run.state,
+            stage=rule.stage_to or run.stage,
+            events=run.events + 1,
+        )
         self._runs[event.run_id] = run
         if run.open or self._open == run.run_id:
             self._open = run.run_id if run.open else ""
@@ -189,9 +220,15 @@ def _either(states: frozenset[RunState] | frozenset[PackState] | frozenset[Stage
     return " or ".join(sorted(state.value for state in states))
 
 
-def _pack_after(event: EventDocument, rule: Rule, run: ReplayedRun, pack: ReplayedPack) -> ReplayedPack:
+def _pack_after(
+    event: EventDocument, rule: Rule, run: ReplayedRun, pack: ReplayedPack
+) -> ReplayedPack:
     if not pack.pack or pack.state not in rule.pack_from:
-        raise refused(event, f"pack {pack.pack or '(none)'} is {pack.state.value}, expected {_either(rule.pack_from)}")
+        raise refused(
+            event,
+            f"pack {pack.pack or '(none)'} is {pack.state.value}, expected"
+            f" {_either(rule.pack_from)}",
+        )
     if event.event_type == "egress.finished":
         pack = _connected(event, run, pack)
     return replace(_pack_said(event, pack), state=rule.pack_to or pack.state)
@@ -248,7 +285,9 @@ def _commanded(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     _agree(event, "attempt", event.details.get("attempt", ""), str(pack.attempts + 1))
     label = event.details.get("label", "")
     if not label or label in dict(pack.running):
-        raise refused(event, f"command {label or '(none)'} ended twice in one attempt, or has no name")
+        raise refused(
+            event, f"command {label or '(none)'} ended twice in one attempt, or has no name"
+        )
     checks = pack.checks | {label} if event.event_type == "check.finished" else pack.checks
     return replace(pack, running=(*pack.running, (label, event.rc)), checks=checks)
 
@@ -256,7 +295,9 @@ def _commanded(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
 def _rechecked(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     label = event.details.get("label", "")
     if not label or label in pack.rechecks or (pack.checks and label not in pack.checks):
-        raise refused(event, f"check {label or '(none)'} ran again before, or is none of {pack.pack}")
+        raise refused(
+            event, f"check {label or '(none)'} ran again before, or is none of {pack.pack}"
+        )
     told = (label, event.rc, event.details.get("outcome", ""))
     return replace(pack, rechecks=pack.rechecks | {label}, outcomes=(*pack.outcomes, told))
 
@@ -268,7 +309,14 @@ def _attempted(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     if status == Status.PASS.value and bad:
         raise refused(event, f"it says PASS, and {bad[0]} did not end with 0")
     tree = event.hashes.get("result_tree", "")
-    return replace(pack, attempts=pack.attempts + 1, last=status, result_tree=tree, ran=pack.running, running=())
+    return replace(
+        pack,
+        attempts=pack.attempts + 1,
+        last=status,
+        result_tree=tree,
+        ran=pack.running,
+        running=(),
+    )
 
 
 def _pack_finished(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
@@ -280,12 +328,21 @@ def _pack_finished(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     return replace(pack, status=status)
 
 
-def _run_after(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
-    """A run after one of its own events. Raises Refusal LEDGER_ORDER where what it says contradicts what was said."""
+def _run_after(
+    event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]
+) -> ReplayedRun:
+    """A run after one of its own events. Raises Refusal LEDGER_ORDER where what it says contradicts
+    what was said.
+    """
     match event.event_type:
         case "run.started":
             base = event.hashes.get("base_commit", "")
-            return replace(run, base_commit=base, base_ref=event.details.get("base_ref", ""), started=event.ts_utc)
+            return replace(
+                run,
+                base_commit=base,
+                base_ref=event.details.get("base_ref", ""),
+                started=event.ts_utc,
+            )
         case "preflight.finished":
             return replace(run, preflight=_status(event))
         case "integrate.prepared":
@@ -294,7 +351,9 @@ def _run_after(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack
             _agree(event, "merged tree", event.hashes.get("merged_tree", ""), run.merged_tree)
             _agree(event, "verdict", _status(event), run.status)
             _hold_pass(event, run, packs)
-            return replace(run, ended=event.ts_utc, hashes=MappingProxyType({**event.hashes, **run.hashes}))
+            return replace(
+                run, ended=event.ts_utc, hashes=MappingProxyType({**event.hashes, **run.hashes})
+            )
         case "run.abandoned":
             return replace(run, status="", ended=event.ts_utc)
         case "merge.finished":
@@ -310,7 +369,9 @@ def _run_after(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack
 def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     name, taking = event.details.get("lock", ""), event.event_type == "lock.taken"
     if not name or (name in run.locks) is taking:
-        raise refused(event, f"lock {name or '(none)'} is {'held' if name in run.locks else 'free'}")
+        raise refused(
+            event, f"lock {name or '(none)'} is {'held' if name in run.locks else 'free'}"
+        )
     if taking:
         return replace(run, locks=run.locks | {name})
     return replace(run, locks=run.locks - {name}, freed=run.freed | {name})
@@ -327,10 +388,15 @@ def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
 
 
 def _merged(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
-    """The integrator is asked once every pack of the run is a PASS that was validated, or was copied."""
+    """The integrator is asked once every pack of the run is a PASS that was validated, or was
+    copied.
+    """
     unready = [pack for pack in packs if pack.unready]
     if unready:
-        raise refused(event, f"pack {unready[0].pack} is {unready[0].state.value}, expected validated or copied")
+        raise refused(
+            event,
+            f"pack {unready[0].pack} is {unready[0].state.value}, expected validated or copied",
+        )
     _agree(event, "number of packs", str(event.file_counts.get("packs", 0)), str(len(packs)))
     return replace(run, merged=event.hashes.get("merged_tree", ""), merge_rc=event.rc)
 
@@ -342,30 +408,51 @@ def _prepared(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     tree = event.hashes.get("merged_tree", "")
     if run.merged is not None:
         _agree(event, "merged tree", tree, run.merged)
-    return replace(run, status=status, merged_tree=tree, hashes=MappingProxyType({**run.hashes, **event.hashes}))
+    return replace(
+        run,
+        status=status,
+        merged_tree=tree,
+        hashes=MappingProxyType({**run.hashes, **event.hashes}),
+    )
 
 
 def _hold_pass(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> None:
     """A run that PASSed had nothing in it that did not."""
     if run.status != Status.PASS.value:
         return
-    bad = [pack.pack for pack in packs if pack.valid is False or (pack.action_key and pack.status != run.status)]
+    bad = [
+        pack.pack
+        for pack in packs
+        if pack.valid is False or (pack.action_key and pack.status != run.status)
+    ]
     if bad or run.preflight not in ("", Status.PASS.value):
         raise refused(event, f"it says PASS, and {', '.join(bad) or 'preflight'} did not")
     if run.merge_rc != 0 or (run.merged_tree and run.merged is None):
-        raise refused(event, f"it says PASS, and the merge {'is not there' if run.merged is None else 'did not'}")
+        raise refused(
+            event,
+            f"it says PASS, and the merge {'is not there' if run.merged is None else 'did not'}",
+        )
     partly = [pack.pack for pack in packs if pack.rechecks and pack.checks > pack.rechecks]
     if partly:
-        raise refused(event, f"it says PASS, and not every check of {partly[0]} ran over the merged tree")
-    # Where the run that prepared it broke off in good order, its lock is free: whoever finishes it holds a new one.
+        raise refused(
+            event, f"it says PASS, and not every check of {partly[0]} ran over the merged tree"
+        )
+    # Where the run that prepared it broke off in good order, its lock is free: whoever finishes it
+    # holds a new one.
     taken_up = event.actor == _RECOVERY and not run.locks and "run" in run.freed
     if run.locks != {"run"} and not taken_up:
-        raise refused(event, f"it says PASS, and holds {', '.join(sorted(run.locks)) or 'no lock'}, expected lock run")
+        raise refused(
+            event,
+            f"it says PASS, and holds {', '.join(sorted(run.locks)) or 'no lock'}, expected"
+            " lock run",
+        )
 
 
 _RECOVERY = "recovery"
 _TRYING = frozenset((PackState.STARTED, PackState.STEPPED, PackState.CHECKED, PackState.TRIED))
-_BY_CODE: Mapping[int, str] = MappingProxyType({status.exit_code: status.value for status in Status})
+_BY_CODE: Mapping[int, str] = MappingProxyType(
+    {status.exit_code: status.value for status in Status}
+)
 
 
 def _status(event: EventDocument) -> str:
@@ -377,4 +464,6 @@ def _status(event: EventDocument) -> str:
 
 def _agree(event: EventDocument, what: str, said: str, known: str) -> None:
     if said != known:
-        raise refused(event, f"its {what} is {said[:12] or 'empty'}, expected {known[:12] or 'none'}")
+        raise refused(
+            event, f"its {what} is {said[:12] or 'empty'}, expected {known[:12] or 'none'}"
+        )

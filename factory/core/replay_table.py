@@ -1,7 +1,9 @@
-"""The transition table of the ledger: which event may come in which state of its run and of its pack.
+"""The transition table of the ledger: which event may come in which state of its run and of its
+pack.
 
-Data, and total over `model.event_types`: an event that no row allows where it stands was not written by
-the orchestrator. What an event says beyond its type is held against the replay by `core.replay`.
+Data, and total over `model.event_types`: an event that no row allows where it stands was not
+written by the orchestrator. What an event says beyond its type is held against the replay by
+`core.replay`.
 """
 
 from __future__ import annotations
@@ -51,9 +53,11 @@ class PackState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one type of event needs and does. None as `run_to`, `stage_to` or `pack_to` leaves that state as it is.
+    """What one type of event needs and does. None as `run_to`, `stage_to` or `pack_to` leaves that
+    state as it is.
 
-    `run_from` empty: the event is the ledger's own and bears no run. `pack_from` empty: it concerns no pack.
+    `run_from` empty: the event is the ledger's own and bears no run. `pack_from` empty: it concerns
+    no pack.
     """
 
     run_from: frozenset[RunState] = frozenset()
@@ -96,18 +100,23 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
         "run.started": Rule(_runs(RunState.UNKNOWN), RunState.OPEN),
         "lock.taken": Rule(_ANY),
         "lock.released": Rule(_ANY),
-        "preflight.finished": Rule(_runs(RunState.OPEN), stages=_upto(Stage.BEGUN), stage_to=Stage.CHECKED),
+        "preflight.finished": Rule(
+            _runs(RunState.OPEN), stages=_upto(Stage.BEGUN), stage_to=Stage.CHECKED
+        ),
         "bundle.refused": _work(_packs(PackState.ABSENT), PackState.REFUSED),
         "pack.started": _work(_UNTRIED, PackState.STARTED),
         "step.finished": _work(_AT_REST | _packs(PackState.STEPPED), PackState.STEPPED),
         "check.finished": _work(_TRYING, PackState.CHECKED),
-        # By a command of an attempt, or by one over the merged tree: `core.replay` tells them apart.
+        # By a command of an attempt, or by one over the merged tree: `core.replay` tells them
+        # apart.
         "egress.finished": Rule(_AT_WORK, None, _TRYING | _WITH_BUNDLE),
         "attempt.finished": _work(_TRYING, PackState.TRIED),
         "pack.finished": _work(_packs(PackState.TRIED), PackState.FINISHED),
         "pack.abandoned": _work(_TRYING, PackState.ABANDONED),
         # Also of a pack that still held, and of one whose end the disk did not take.
-        "bundle.validated": _work(_UNTRIED | _TRYING | _packs(PackState.FINISHED), PackState.VALIDATED),
+        "bundle.validated": _work(
+            _UNTRIED | _TRYING | _packs(PackState.FINISHED), PackState.VALIDATED
+        ),
         "bundle.copied": Rule(
             _runs(RunState.OPEN),
             None,
@@ -116,7 +125,9 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
             _upto(Stage.COLLECTED),
             Stage.COLLECTED,
         ),
-        "merge.finished": Rule(_AT_WORK, stages=frozenset((Stage.AT_PACKS, Stage.COLLECTED)), stage_to=Stage.MERGED),
+        "merge.finished": Rule(
+            _AT_WORK, stages=frozenset((Stage.AT_PACKS, Stage.COLLECTED)), stage_to=Stage.MERGED
+        ),
         "recheck.finished": Rule(_AT_WORK, None, _READY, stages=frozenset((Stage.MERGED,))),
         "pack.reproducible": Rule(_runs(RunState.OPEN), None, _WITH_BUNDLE, stage_to=Stage.CLOSED),
         "integrate.prepared": Rule(_runs(RunState.OPEN), RunState.PREPARED, stage_to=Stage.CLOSED),
@@ -128,7 +139,9 @@ TABLE: Mapping[str, Rule] = MappingProxyType(
         "verify.finished": Rule(_runs(RunState.FINISHED)),
         "gc.raw-removed": Rule(_runs(RunState.ABANDONED)),
         # Recorded before the removal, so a crash in between lets it be recorded again.
-        "gc.removed": Rule(_runs(RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED), RunState.REMOVED),
+        "gc.removed": Rule(
+            _runs(RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED), RunState.REMOVED
+        ),
         "gc.cache-removed": Rule(),
         "determinism.shown": Rule(),
         "determinism.refuted": Rule(),

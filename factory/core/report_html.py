@@ -1,7 +1,9 @@
-"""`report.html`: one file that needs no other, runs nothing and fetches nothing; the verdict comes first.
+"""`report.html`: one file that needs no other, runs nothing and fetches nothing; the verdict comes
+first.
 
-A function of a `RunView`: no clock, no host. Its policy allows its own style by digest and nothing else, and its
-links lead to places in it and to logs beside it. Text of packs enters only through `core.markup`, which escapes it.
+A function of a `RunView`: no clock, no host. Its policy allows its own style by digest and nothing
+else, and its links lead to places in it and to logs beside it. Text of packs enters only through
+`core.markup`, which escapes it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from factory.model.evidence import CheckRecord, FileRecord, FindingRecord, PackL
 from factory.model.finding import CATALOGUE
 
 _STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode("utf-8")).digest()).decode("ascii")
-_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; base-uri 'none'; form-action 'none'"
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; base-uri 'none'; form-action 'none'"
+)
 _EMPTY = Markup("")
 
 
@@ -50,7 +54,10 @@ def report_html(run: RunView) -> bytes:
         tag("a", "Skip to the findings", class_="skip", href="#findings"),
         _verdict(run),
         tag("nav", tag("ul", *links), aria_label="Sections"),
-        tag("main", *(tag("section", tag("h2", title), inner, id=name) for name, title, inner in shown)),
+        tag(
+            "main",
+            *(tag("section", tag("h2", title), inner, id=name) for name, title, inner in shown),
+        ),
     )
     text = tag("html", tag("head", head), tag("body", body), lang="en").text
     return f"<!DOCTYPE html>\n{text}\n".encode()
@@ -58,13 +65,19 @@ def report_html(run: RunView) -> bytes:
 
 def _verdict(run: RunView) -> Markup:
     status, files = run.status, run.changed.files if run.changed is not None else ()
-    added, removed = sum(row.lines_added or 0 for row in files), sum(row.lines_removed or 0 for row in files)
+    added, removed = (
+        sum(row.lines_added or 0 for row in files),
+        sum(row.lines_removed or 0 for row in files),
+    )
     tree = (
         joined("tree ", tag("code", status.merged_tree[:12]), " on base ")
         if status.merged_tree
         else "nothing merged, base "
     )
-    what = f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added} −{removed} · "
+    what = (
+        f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added}"
+        f" −{removed} · "
+    )
     notices = []
     weaker = "nothing was accepted weaker."
     if status.properties_accepted:
@@ -84,7 +97,11 @@ def _verdict(run: RunView) -> Markup:
         "header",
         tag("h1", status.status),
         tag("p", what, tree, base),
-        tag("p", f"{counted(len(status.properties_given), 'property', 'properties')} enforced; ", weaker),
+        tag(
+            "p",
+            f"{counted(len(status.properties_given), 'property', 'properties')} enforced; ",
+            weaker,
+        ),
         tag("p", "Run ", tag("code", status.run_id), class_="soft"),
         *notices,
         class_=status.status,
@@ -93,8 +110,13 @@ def _verdict(run: RunView) -> Markup:
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Markup], class_: str = "") -> Markup:
     """A table with a name, in a box of its own that scrolls where it is too wide."""
-    first = tag("tr", *(tag("th", head, scope="col", class_="num" if head == "lines" else "") for head in heads))
-    table = tag("table", tag("caption", caption), tag("thead", first), tag("tbody", *rows), class_=class_)
+    first = tag(
+        "tr",
+        *(tag("th", head, scope="col", class_="num" if head == "lines" else "") for head in heads),
+    )
+    table = tag(
+        "table", tag("caption", caption), tag("thead", first), tag("tbody", *rows), class_=class_
+    )
     return tag("div", table, class_="wide", role="region", aria_label=caption, tabindex="0")
 
 
@@ -104,8 +126,14 @@ def _packs(run: RunView) -> Markup:
 
 
 def _pack(line: PackLine) -> Markup:
-    change = change_text(line.files_changed, line.lines_added, line.lines_removed, len(line.artifacts))
-    name = joined(tag("code", line.pack), tag("br"), line.title) if line.title else tag("code", line.pack)
+    change = change_text(
+        line.files_changed, line.lines_added, line.lines_removed, len(line.artifacts)
+    )
+    name = (
+        joined(tag("code", line.pack), tag("br"), line.title)
+        if line.title
+        else tag("code", line.pack)
+    )
     return tag(
         "tr",
         tag("th", name, scope="row"),
@@ -128,7 +156,10 @@ def _findings(run: RunView) -> Markup:
     for owner in ("", *run.owners):
         found = run.findings_of(owner)
         if found:
-            groups += [tag("h3", owner or "The run"), tag("ul", *map(_finding, found), class_="findings")]
+            groups += [
+                tag("h3", owner or "The run"),
+                tag("ul", *map(_finding, found), class_="findings"),
+            ]
     return joined(*groups)
 
 
@@ -136,10 +167,21 @@ def _finding(row: FindingRecord) -> Markup:
     known = CATALOGUE.get(row.id)
     return tag(
         "li",
-        tag("p", _badge(row.severity, row.severity), " ", tag("strong", row.id), " ", tag("span", row.message)),
+        tag(
+            "p",
+            _badge(row.severity, row.severity),
+            " ",
+            tag("strong", row.id),
+            " ",
+            tag("span", row.message),
+        ),
         tag("p", tag("code", place_of(row))) if row.file else "",
         tag("p", row.hint) if row.hint else "",
-        tag("p", f"{known.meaning[:1].upper()}{known.meaning[1:]}.", class_="soft") if known is not None else "",
+        (
+            tag("p", f"{known.meaning[:1].upper()}{known.meaning[1:]}.", class_="soft")
+            if known is not None
+            else ""
+        ),
         class_=row.severity,
     )
 
@@ -163,21 +205,33 @@ def _conflicts(run: RunView) -> Markup:
             rows.append(tag("tr", tag("th", name, scope="row"), *cells))
         parts.append(_table("Where two packs meet", ("", *names), rows, "matrix"))
         settled = (
-            tag("li", f"{row.first} and {row.second}: {row.resolved}.") for row in status.overlaps if row.resolved
+            tag("li", f"{row.first} and {row.second}: {row.resolved}.")
+            for row in status.overlaps
+            if row.resolved
         )
         parts.append(tag("ul", *settled))
     label = "" if status.exact else " (greedy, not exact)"
     count = f"{len(status.largest_set)} of {len(status.packs)}"
-    parts.append(tag("p", f"Largest set that integrates{label}: {', '.join(status.largest_set) or 'none'} ({count})."))
+    parts.append(
+        tag(
+            "p",
+            f"Largest set that integrates{label}: {', '.join(status.largest_set) or 'none'}"
+            f" ({count}).",
+        )
+    )
     if status.smallest_conflict:
-        parts.append(tag("p", f"Smallest set that does not: {', '.join(status.smallest_conflict)}."))
+        parts.append(
+            tag("p", f"Smallest set that does not: {', '.join(status.smallest_conflict)}.")
+        )
     return joined(*parts)
 
 
 def _files(run: RunView) -> Markup:
     if run.changed is None or not run.changed.files:
         return _EMPTY
-    return _table("What the merged tree changes", ("file", "change", "lines"), map(_file, run.changed.files))
+    return _table(
+        "What the merged tree changes", ("file", "change", "lines"), map(_file, run.changed.files)
+    )
 
 
 def _file(row: FileRecord) -> Markup:
@@ -192,11 +246,17 @@ def _checks(run: RunView) -> Markup:
         checks = run.checks_of(line.pack)
         if checks:
             rows = (_check(run, line.pack, check) for check in checks)
-            groups += [tag("h3", line.pack), _table(f"Commands of {line.pack}", _COMMAND_HEADS, rows)]
+            groups += [
+                tag("h3", line.pack),
+                _table(f"Commands of {line.pack}", _COMMAND_HEADS, rows),
+            ]
     if run.status.rechecks:
         rows = (_recheck(run, record) for record in run.status.rechecks)
         heads = ("check", "command", "outcome", "log")
-        groups += [tag("h3", "On the merged tree"), _table("Checks on the merged tree", heads, rows)]
+        groups += [
+            tag("h3", "On the merged tree"),
+            _table("Checks on the merged tree", heads, rows),
+        ]
     return joined(*groups)
 
 
@@ -207,19 +267,33 @@ def _check(run: RunView, pack: str, check: CheckRecord) -> Markup:
     fine = check.rc == 0 and check.ended == "exited"
     word = f"ended with {check.rc}" if check.ended == "exited" else check.ended
     told = run.bundles[pack].excerpts.get(check.label, "")
-    cells = [tag("td", tag("code", check.run)), tag("td", _badge("ok" if fine else word, "ok" if fine else "not"))]
+    cells = [
+        tag("td", tag("code", check.run)),
+        tag("td", _badge("ok" if fine else word, "ok" if fine else "not")),
+    ]
     if told and not fine:
-        ending = tag("details", tag("summary", "how its log ends"), tag("pre", lines_of(told)), open=True)
+        ending = tag(
+            "details", tag("summary", "how its log ends"), tag("pre", lines_of(told)), open=True
+        )
         cells[0] = tag("td", tag("code", check.run), ending)
     return tag(
-        "tr", tag("th", check.label, scope="row"), *cells, tag("td", _log(f"../{relative_uri(pack)}/", check.label))
+        "tr",
+        tag("th", check.label, scope="row"),
+        *cells,
+        tag("td", _log(f"../{relative_uri(pack)}/", check.label)),
     )
 
 
 def _recheck(run: RunView, record: RecheckRecord) -> Markup:
     label = f"{record.pack}.{record.label}"
     kept = any(log.label == label for log in run.logs.logs)
-    log = _log("", label) if kept else "of the pack's own run" if record.outcome == "as-accepted" else "none"
+    log = (
+        _log("", label)
+        if kept
+        else "of the pack's own run"
+        if record.outcome == "as-accepted"
+        else "none"
+    )
     culprits = f" with {', '.join(record.culprits)}" if record.culprits else ""
     return tag(
         "tr",
@@ -241,7 +315,11 @@ def _evidence(run: RunView) -> Markup:
     for line in status.packs:
         digest = tag("code", line.bundle_sha256) if line.bundle_sha256 else "no bundle"
         origin = f", made by {line.came_from}" if line.came_from else ""
-        again = ", reproducible: made twice in two environments, byte for byte" if line.reproducible else ""
+        again = (
+            ", reproducible: made twice in two environments, byte for byte"
+            if line.reproducible
+            else ""
+        )
         rows += [tag("dt", line.pack), tag("dd", digest, origin, again)]
     merged: list[Child] = []
     if status.merged_tree:
@@ -264,8 +342,18 @@ def _how(run: RunView) -> Markup:
     status = run.status
     tool = joined("With this tool: ", tag("code", f"factory verify {status.run_id}"), ".")
     steps = [
-        tag("li", "The digest of every file of this run is in ", tag("code", "RUN_MANIFEST.json"), "."),
-        tag("li", "In the run's folder: ", tag("code", "sha256sum --check attestations/files.sha256"), "."),
+        tag(
+            "li",
+            "The digest of every file of this run is in ",
+            tag("code", "RUN_MANIFEST.json"),
+            ".",
+        ),
+        tag(
+            "li",
+            "In the run's folder: ",
+            tag("code", "sha256sum --check attestations/files.sha256"),
+            ".",
+        ),
     ]
     if status.merged_tree:
         fetch = tag("code", "git fetch Z_integrator/CHANGES.bundle refs/codex/result")

@@ -1,7 +1,9 @@
-"""`results.sarif` (SARIF 2.1.0): every finding of a run as a result, every finding id that occurs as a rule.
+"""`results.sarif` (SARIF 2.1.0): every finding of a run as a result, every finding id that occurs
+as a rule.
 
-A function of a `RunView`. Messages hold neither links nor placeholders; places are relative URIs. Two results of one
-run never share a fingerprint, and the same finding has the same one in every run. Does not know who reads it.
+A function of a `RunView`. Messages hold neither links nor placeholders; places are relative URIs.
+Two results of one run never share a fingerprint, and the same finding has the same one in every
+run. Does not know who reads it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from factory.model.evidence import FindingRecord
 from factory.model.finding import CATALOGUE
 from factory.version import __version__
 
-SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
 _TOOL = "codex-orchestrator"
 
 
@@ -24,7 +28,12 @@ def results_sarif(run: RunView) -> bytes:
     """The whole document: ASCII, sorted keys, two spaces."""
     status = run.status
     ids = sorted({row.id for row in status.findings})
-    driver = {"name": _TOOL, "version": __version__, "semanticVersion": __version__, "rules": list(map(_rule, ids))}
+    driver = {
+        "name": _TOOL,
+        "version": __version__,
+        "semanticVersion": __version__,
+        "rules": list(map(_rule, ids)),
+    }
     told: dict[str, int] = {}
     results = [_result(row, ids.index(row.id), told) for row in status.findings]
     document = {
@@ -50,7 +59,9 @@ def results_sarif(run: RunView) -> bytes:
 
 def _rule(kind: str) -> dict[str, object]:
     known = CATALOGUE.get(kind)
-    meaning = for_sarif(f"{known.meaning[:1].upper()}{known.meaning[1:]}." if known is not None else kind)
+    meaning = for_sarif(
+        f"{known.meaning[:1].upper()}{known.meaning[1:]}." if known is not None else kind
+    )
     level = known.severity.value if known is not None else "error"
     more = "factory why PACK says what would allow it, or that nothing can."
     return {
@@ -62,7 +73,9 @@ def _rule(kind: str) -> dict[str, object]:
 
 
 def _result(row: FindingRecord, rule: int, told: dict[str, int]) -> dict[str, object]:
-    text = " ".join(part for part in (f"{row.pack}: " if row.pack else "", row.message, row.hint) if part)
+    text = " ".join(
+        part for part in (f"{row.pack}: " if row.pack else "", row.message, row.hint) if part
+    )
     identity = f"{row.id}\0{row.pack}\0{row.file}\0{row.message}".encode("utf-8", "surrogatepass")
     again = told[sha256(identity)] = told.get(sha256(identity), 0) + 1
     return {
@@ -79,5 +92,8 @@ def _result(row: FindingRecord, rule: int, told: dict[str, int]) -> dict[str, ob
 def _location(row: FindingRecord) -> dict[str, object]:
     place: dict[str, object] = {"artifactLocation": {"uri": relative_uri(row.file)}}
     if row.line:
-        place["region"] = {"startLine": row.line, **({"startColumn": row.column} if row.column else {})}
+        place["region"] = {
+            "startLine": row.line,
+            **({"startColumn": row.column} if row.column else {}),
+        }
     return {"physicalLocation": place}

@@ -1,7 +1,8 @@
 """FINAL_REPORT as Markdown and as plain text: a pure function of the run's status document.
 
-Starts with what a reviewer must know in ten seconds. Text that a pack could have written is
-made inert for the medium (`core.inert`). Has no clock: with the same run id and inputs it is byte-identical.
+Starts with what a reviewer must know in ten seconds. Text that a pack could have written is made
+inert for the medium (`core.inert`). Has no clock: with the same run id and inputs it is
+byte-identical.
 """
 
 from __future__ import annotations
@@ -30,8 +31,16 @@ def network_text(packs: tuple[PackLine, ...]) -> str:
 
 def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
     """FINAL_REPORT.md."""
-    lines = [md("# {} · {}", status.status, Markdown(status.run_id)), "", *_head(status, changed), ""]
-    lines += ["| pack | domain | status | change | checks | why it matters |", "|---|---|---|---|---|---|"]
+    lines = [
+        md("# {} · {}", status.status, Markdown(status.run_id)),
+        "",
+        *_head(status, changed),
+        "",
+    ]
+    lines += [
+        "| pack | domain | status | change | checks | why it matters |",
+        "|---|---|---|---|---|---|",
+    ]
     lines += [_row(pack) for pack in status.packs]
     lines += _findings(status.findings)
     lines += _overlaps(status)
@@ -45,17 +54,36 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     files = changed.files if changed is not None else ()
     added = sum(record.lines_added or 0 for record in files)
     removed = sum(record.lines_removed or 0 for record in files)
-    tree = md("tree {} on base", code(status.merged_tree[:12])) if status.merged_tree else "nothing merged, base"
-    what = f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added} −{removed}"
+    tree = (
+        md("tree {} on base", code(status.merged_tree[:12]))
+        if status.merged_tree
+        else "nothing merged, base"
+    )
+    what = (
+        f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added} −{removed}"
+    )
     base = code(status.base_commit[:12])
-    lines: list[str] = [md("**{}** · {} · {} {} ({})", status.status, what, tree, base, status.base_ref), ""]
+    lines: list[str] = [
+        md("**{}** · {} · {} {} ({})", status.status, what, tree, base, status.base_ref),
+        "",
+    ]
     lines.append(f"Enforced: {', '.join(status.properties_given) or 'nothing'}.")
     accepted = ", ".join(status.properties_accepted)
-    lines.append(f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.")
+    lines.append(
+        f"**Accepted weaker by the user: {accepted}.**"
+        if accepted
+        else "Nothing was accepted weaker."
+    )
     reached = network_text(status.packs)
     if reached:
-        lines.append(md("**Network: {}.** Each connection is in `raw/<PACK>/EGRESS.json`.", reached))
-    lines += [md("**Cloud: {}.**", finding.message) for finding in status.findings if finding.id == "CLOUD_GRANTED"]
+        lines.append(
+            md("**Network: {}.** Each connection is in `raw/<PACK>/EGRESS.json`.", reached)
+        )
+    lines += [
+        md("**Cloud: {}.**", finding.message)
+        for finding in status.findings
+        if finding.id == "CLOUD_GRANTED"
+    ]
     if status.signing.signer == "none":
         lines += ["", f"**{UNSIGNED}**"]
     if not status.packs_committed:
@@ -64,10 +92,14 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
 
 
 def _row(pack: PackLine) -> Markdown:
-    change = change_text(pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts))
+    change = change_text(
+        pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts)
+    )
     checks = f"{pack.checks_ok} of {pack.checks} ok"
     title = md("{} {}", pack.pack, pack.title)
-    return md("| {} | {} | {} | {} | {} | {} |", title, pack.domain, pack.status, change, checks, pack.why)
+    return md(
+        "| {} | {} | {} | {} | {} | {} |", title, pack.domain, pack.status, change, checks, pack.why
+    )
 
 
 def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
@@ -78,7 +110,9 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
         place = md(" ({})", code(place_of(finding))) if finding.file else Markdown()
         owner = md("{}: ", finding.pack) if finding.pack else Markdown()
         kind = Markdown(finding.id)
-        lines.append(md("- **{}** ({}) {}{}{}", kind, finding.severity, owner, finding.message, place))
+        lines.append(
+            md("- **{}** ({}) {}{}{}", kind, finding.severity, owner, finding.message, place)
+        )
         if finding.hint:
             lines.append(md("  {}", finding.hint))
     return lines
@@ -94,16 +128,27 @@ def _overlaps(status: RunStatus) -> list[str]:
         return []
     lines = ["", "## Conflicts", ""]
     if status.overlaps:
-        names = sorted({name for overlap in status.overlaps for name in (overlap.first, overlap.second)})
+        names = sorted(
+            {name for overlap in status.overlaps for name in (overlap.first, overlap.second)}
+        )
         met = {(o.first, o.second): o for o in status.overlaps}
-        lines += ["| | " + " | ".join(map(for_markdown, names)) + " |", "|---" * (len(names) + 1) + "|"]
+        lines += [
+            "| | " + " | ".join(map(for_markdown, names)) + " |",
+            "|---" * (len(names) + 1) + "|",
+        ]
         for row in names:
             cells = []
             for column in names:
                 found = met.get((min(row, column), max(row, column))) if row != column else None
-                cells.append("·" if row == column else code(found.path, cell=True) if found else "—")
+                cells.append(
+                    "·" if row == column else code(found.path, cell=True) if found else "—"
+                )
             lines.append(md("| {} | {} |", row, Markdown(" | ".join(cells))))
-        settled = (md("- {} and {}: {}.", o.first, o.second, o.resolved) for o in status.overlaps if o.resolved)
+        settled = (
+            md("- {} and {}: {}.", o.first, o.second, o.resolved)
+            for o in status.overlaps
+            if o.resolved
+        )
         lines += ["", *settled]
     label = "" if status.exact else " (greedy, not exact)"
     count = f"{len(status.largest_set)} of {len(status.packs)}"
@@ -122,7 +167,11 @@ def _files(changed: FilesChanged | None) -> list[str]:
         return []
     lines = ["", "## Files", "", "| file | change | lines |", "|---|---|---|"]
     for record in changed.files:
-        lines_text = "binary" if record.lines_added is None else f"+{record.lines_added} −{record.lines_removed}"
+        lines_text = (
+            "binary"
+            if record.lines_added is None
+            else f"+{record.lines_added} −{record.lines_removed}"
+        )
         lines.append(f"| {code(record.path, cell=True)} | {record.kind} | {lines_text} |")
     return lines
 
@@ -147,11 +196,20 @@ def _evidence(status: RunStatus) -> list[str]:
     for pack in status.packs:
         origin = f", made by {pack.came_from}" if pack.came_from else ""
         digest = code(pack.bundle_sha256) if pack.bundle_sha256 else "none"
-        again = ", reproducible: made twice in two environments, byte for byte" if pack.reproducible else ""
-        lines.append(md("- {}: bundle manifest sha256 {}{}", pack.pack, digest, Markdown(f"{origin}{again}")))
+        again = (
+            ", reproducible: made twice in two environments, byte for byte"
+            if pack.reproducible
+            else ""
+        )
+        lines.append(
+            md("- {}: bundle manifest sha256 {}{}", pack.pack, digest, Markdown(f"{origin}{again}"))
+        )
     lines += [
         "",
-        "To check it without this tool: the digest of every file of this run is in `RUN_MANIFEST.json`;",
+        (
+            "To check it without this tool: the digest of every file of this run is in"
+            " `RUN_MANIFEST.json`;"
+        ),
         *_by_git(status),
         signing_text(status.signing),
     ]
@@ -159,24 +217,45 @@ def _evidence(status: RunStatus) -> list[str]:
 
 
 def _by_git(status: RunStatus) -> tuple[str, ...]:
-    """How Git alone gives what the run came to: the merged tree, else what each bundle of it came to by itself."""
+    """How Git alone gives what the run came to: the merged tree, else what each bundle of it came
+    to by itself.
+    """
     if status.merged_tree:
         merged = "Z_integrator/CHANGES.bundle"
         return (
-            f"`git bundle verify {merged}` and `git fetch` from it inside a clone give the merged tree,",
+            (
+                f"`git bundle verify {merged}` and `git fetch` from it inside a clone give the"
+                " merged tree,"
+            ),
             f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`.",
         )
     if any(pack.bundle_sha256 for pack in status.packs):
-        return ("nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone gives its own result.",)
+        return (
+            (
+                "nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone"
+                " gives its own result."
+            ),
+        )
     return ("nothing was merged, and no pack left a bundle.",)
 
 
 def unmerged_plan(status: RunStatus) -> bytes:
-    """MERGE_PLAN.md of a run in which the integrator was not asked, or gave no answer that holds."""
-    lines = ["# Merge plan", "", f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.", ""]
+    """MERGE_PLAN.md of a run in which the integrator was not asked, or gave no answer that
+    holds.
+    """
+    lines = [
+        "# Merge plan",
+        "",
+        f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.",
+        "",
+    ]
     lines += ["Result: nothing was merged.", ""]
-    left = [md("- {} is {}.", pack.pack, pack.status) for pack in status.packs if pack.status != "PASS"]
-    lines += left or ["No pack stands in the way: an integration was not asked for, or gave no answer that holds."]
+    left = [
+        md("- {} is {}.", pack.pack, pack.status) for pack in status.packs if pack.status != "PASS"
+    ]
+    lines += left or [
+        "No pack stands in the way: an integration was not asked for, or gave no answer that holds."
+    ]
     return ("\n".join(lines) + "\n").encode("utf-8")
 
 
@@ -184,7 +263,9 @@ UNSIGNED = "No key was at hand, so nothing in this run is signed."
 
 
 def signing_text(signing: SigningRecord) -> str:
-    """The policy, and whether anybody could have signed; who did is read off the signature, not off a report."""
+    """The policy, and whether anybody could have signed; who did is read off the signature, not off
+    a report.
+    """
     asked = {
         "optional": "a signature is optional",
         "required": "a signature by a key pinned in factory.keys/ is required",
@@ -201,7 +282,9 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
     added = sum(record.lines_added or 0 for record in files)
     removed = sum(record.lines_removed or 0 for record in files)
     tree = f"tree {status.merged_tree[:12]}" if status.merged_tree else "nothing merged"
-    what = f"{counted(len(status.packs), 'pack')}, {counted(len(files), 'file')} +{added} −{removed}"
+    what = (
+        f"{counted(len(status.packs), 'pack')}, {counted(len(files), 'file')} +{added} −{removed}"
+    )
     reached = network_text(status.packs)
     lines = [
         f"{status.status}  {status.run_id}",
@@ -209,21 +292,35 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *([f"Network: {for_eyes(reached)}"] if reached else []),
-        *(f"Cloud: {for_eyes(each.message)}" for each in status.findings if each.id == "CLOUD_GRANTED"),
+        *(
+            f"Cloud: {for_eyes(each.message)}"
+            for each in status.findings
+            if each.id == "CLOUD_GRANTED"
+        ),
         signing_text(status.signing),
         "",
     ]
     names = [for_eyes(pack.pack) for pack in status.packs]
     width = max(map(len, names), default=0)
     for name, pack in zip(names, status.packs, strict=True):
-        change = change_text(pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts))
+        change = change_text(
+            pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts)
+        )
         checks = counted(pack.checks, "check")
-        lines.append(f"{name:<{width}}  {pack.status:<7}  {change}  {pack.checks_ok} of {checks} ok")
+        lines.append(
+            f"{name:<{width}}  {pack.status:<7}  {change}  {pack.checks_ok} of {checks} ok"
+        )
     for finding in status.findings:
         lines += ["", *finding_lines(finding)]
     if status.overlaps or status.smallest_conflict:
         largest = ", ".join(map(for_eyes, status.largest_set)) or "none"
-        lines += ["", f"Largest set that integrates: {largest} ({len(status.largest_set)} of {len(status.packs)})"]
+        lines += [
+            "",
+            (
+                f"Largest set that integrates: {largest} ({len(status.largest_set)} of"
+                f" {len(status.packs)})"
+            ),
+        ]
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
 
@@ -232,7 +329,9 @@ _MARKS = {"added": "+", "removed": "-", "modified": "~", "mode": "~", "type": "~
 
 
 def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
-    """The report in a few lines, for the end of a run: each pack and why it matters, the files, what was enforced."""
+    """The report in a few lines, for the end of a run: each pack and why it matters, the files,
+    what was enforced.
+    """
     lines = []
     for pack in status.packs:
         checks = f"{pack.checks_ok} of {counted(pack.checks, 'check')} ok"
@@ -242,7 +341,11 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
             lines.append(f"    {pack.why}")
     files = changed.files if changed is not None else ()
     for record in files[:_MOST_FILES]:
-        count = "binary" if record.lines_added is None else f"+{record.lines_added} −{record.lines_removed}"
+        count = (
+            "binary"
+            if record.lines_added is None
+            else f"+{record.lines_added} −{record.lines_removed}"
+        )
         lines.append(f"  {_MARKS[record.kind]} {record.path}  {count}")
     if len(files) > _MOST_FILES:
         lines.append(f"  … and {len(files) - _MOST_FILES} more, named in the report")
@@ -250,14 +353,25 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
     given = len(status.properties_given)
     reached = network_text(status.packs)
     lines += ["", *([f"Network   {reached}"] if reached else [])]
-    lines += [*(f"Cloud     {each.message}" for each in status.findings if each.id == "CLOUD_GRANTED")]
-    lines += [f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker: {weaker or 'nothing'}"]
+    lines += [
+        *(f"Cloud     {each.message}" for each in status.findings if each.id == "CLOUD_GRANTED")
+    ]
+    lines += [
+        (
+            f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker:"
+            f" {weaker or 'nothing'}"
+        )
+    ]
     return tuple(for_eyes(line) for line in lines)
 
 
 def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
     """One finding for a terminal: id and sentence, its place, its way out."""
-    owner = f"{for_eyes(finding.pack)}: " if finding.pack and finding.pack not in finding.message else ""
+    owner = (
+        f"{for_eyes(finding.pack)}: "
+        if finding.pack and finding.pack not in finding.message
+        else ""
+    )
     lines = [f"{indent}{finding.id}  {owner}{for_eyes(finding.message)}"]
     if finding.file:
         place = for_eyes(place_of(finding))

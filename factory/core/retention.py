@@ -1,7 +1,8 @@
-"""What may go: a pure decision over facts about run folders. Whatever is not proved to be elsewhere stays.
+"""What may go: a pure decision over facts about run folders. Whatever is not proved to be elsewhere
+stays.
 
-Never: the ledger, the last run, a run that markers still point at, a run that the ledger does not know,
-a bundle or result that is in no other place. Does not know how a proof was made.
+Never: the ledger, the last run, a run that markers still point at, a run that the ledger does not
+know, a bundle or result that is in no other place. Does not know how a proof was made.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """One run folder, oldest first in any sequence of them. `exported` says where a whole copy is, "" where none is."""
+    """One run folder, oldest first in any sequence of them. `exported` says where a whole copy is,
+    "" where none is.
+    """
 
     run_id: str
     state: RunState
@@ -70,13 +73,17 @@ class Decision:
 
 
 def beyond(run_ids: Iterable[str], keep: int, protected: Collection[str]) -> tuple[str, ...]:
-    """The runs (oldest first) that are not among the `keep` newest and not protected. `keep` 0: none is asked for."""
+    """The runs (oldest first) that are not among the `keep` newest and not protected. `keep` 0:
+    none is asked for.
+    """
     ordered = tuple(run_ids)
     old = ordered[:-keep] if keep else ()
     return tuple(run_id for run_id in old if run_id not in protected)
 
 
-def decide(folders: Iterable[RunFolder], old: Collection[str], protected: Collection[str]) -> Decision:
+def decide(
+    folders: Iterable[RunFolder], old: Collection[str], protected: Collection[str]
+) -> Decision:
     """What may go of these run folders; `old` are the runs that nobody asked to keep."""
     chosen: list[Chosen] = []
     stays: list[Stays] = []
@@ -88,7 +95,9 @@ def decide(folders: Iterable[RunFolder], old: Collection[str], protected: Collec
                 continue
             stays.append(judged)
         if folder.state is RunState.ABANDONED and folder.has_raw and folder.run_id not in protected:
-            chosen.append(Chosen(Kind.RAW, folder.run_id, "raw logs of a run that was abandoned", ""))
+            chosen.append(
+                Chosen(Kind.RAW, folder.run_id, "raw logs of a run that was abandoned", "")
+            )
     return Decision(tuple(chosen), tuple(stays))
 
 

@@ -1,8 +1,8 @@
 """The review: which objective checks there are, and what they come to together. Pure.
 
-Ids are stable: one never changes its meaning and is never reused. Advisory tells and does not block;
-strict blocks on every error. What was not judged is told as such, never as good. Does not know how a
-check is made.
+Ids are stable: one never changes its meaning and is never reused. Advisory tells and does not
+block; strict blocks on every error. What was not judged is told as such, never as good. Does not
+know how a check is made.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ CHECKS: Mapping[str, str] = MappingProxyType(
         "RV-DOCS": "every file under docs.required exists, or its pack may write it",
         "RV-SCHEMAS": "the schemas are those of the models",
         "RV-WORKFLOW-PINS": "every action of a workflow is named by a full digest",
-        "RV-WORKFLOW-PERMISSIONS": "every workflow states its permissions, and none for all jobs beyond reading",
+        "RV-WORKFLOW-PERMISSIONS": (
+            "every workflow states its permissions, and none for all jobs beyond reading"
+        ),
         "RV-STATE-IGNORED": "Git ignores the state folder",
         "RV-LEDGER": "the ledger's chain holds, and replay agrees with the run folders",
         "RV-RUNS": "the files of every finished run are those of its manifest",
@@ -44,7 +46,9 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What one check came to: how many things it looked at (0: there was nothing), and what it found."""
+    """What one check came to: how many things it looked at (0: there was nothing), and what it
+    found.
+    """
 
     id: str
     count: int
@@ -52,7 +56,9 @@ class Judged:
 
 
 def report(mode: Mode, commit: str, judged: Iterable[Judged]) -> ReviewReport:
-    """The report over all checks, in the order of `CHECKS`. Raises ValueError where one is missing or unknown."""
+    """The report over all checks, in the order of `CHECKS`. Raises ValueError where one is missing
+    or unknown.
+    """
     found = {one.id: one for one in judged}
     if found.keys() != CHECKS.keys():
         raise ValueError(f"expected each check of the review once, found {sorted(found)}")

@@ -1,7 +1,8 @@
-"""What renderings of a finished run are made of, beside its status: bundles, their logs, and how a log ends.
+"""What renderings of a finished run are made of, beside its status: bundles, their logs, and how a
+log ends.
 
-Values only; each rendering (HTML, JUnit, SARIF) is a function of one `RunView`, so that all of them say the same.
-Does not know where a run is stored.
+Values only; each rendering (HTML, JUnit, SARIF) is a function of one `RunView`, so that all of them
+say the same. Does not know where a run is stored.
 """
 
 from __future__ import annotations
@@ -9,7 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from factory.model.evidence import CheckRecord, FilesChanged, FindingRecord, LogIndex, RunStatus, StatusDocument
+from factory.model.evidence import (
+    CheckRecord,
+    FilesChanged,
+    FindingRecord,
+    LogIndex,
+    RunStatus,
+    StatusDocument,
+)
 
 EXCERPT_LINES = 20
 EXCERPT_CHARACTERS = 4000
@@ -17,7 +25,9 @@ EXCERPT_CHARACTERS = 4000
 
 @dataclass(frozen=True, slots=True)
 class BundleView:
-    """One pack's bundle: its status, and by label how the log of each command that did not end with 0 ends."""
+    """One pack's bundle: its status, and by label how the log of each command that did not end with
+    0 ends.
+    """
 
     status: StatusDocument
     excerpts: Mapping[str, str] = field(default_factory=dict)
@@ -25,7 +35,9 @@ class BundleView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run at its end. `bundles` holds those whose files are what the status says; `logs` the re-checks' logs."""
+    """A run at its end. `bundles` holds those whose files are what the status says; `logs` the
+    re-checks' logs.
+    """
 
     status: RunStatus
     changed: FilesChanged | None = None
@@ -43,9 +55,13 @@ class RunView:
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Packs in the order of the status, then whatever else a finding names but the run itself."""
+        """Packs in the order of the status, then whatever else a finding names but the run
+        itself.
+        """
         named = (line.pack for line in self.status.packs)
-        return tuple(dict.fromkeys((*named, *(row.pack for row in self.status.findings if row.pack))))
+        return tuple(
+            dict.fromkeys((*named, *(row.pack for row in self.status.findings if row.pack)))
+        )
 
 
 def excerpt(log: bytes) -> str:

@@ -1,8 +1,10 @@
-"""What test runners say at the end of their work: how much they ran, and whether something of it failed.
+"""What test runners say at the end of their work: how much they ran, and whether something of it
+failed.
 
-Rule: a log is written by whoever is judged, so every answer takes time in step with its length, whatever is in it, and
-a number beyond reason counts against the log. What is said can only lower a verdict. Does not know exit codes' weight,
-findings or packs. Sources: the terminal reporter of pytest, the text runner of unittest.
+Rule: a log is written by whoever is judged, so every answer takes time in step with its length,
+whatever is in it, and a number beyond reason counts against the log. What is said can only lower a
+verdict. Does not know exit codes' weight, findings or packs. Sources: the terminal reporter of
+pytest, the text runner of unittest.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _RAN_NOTHING = re.compile(
 _UNITTEST_RAN = re.compile(rb"^Ran (\d+) tests? in ", re.MULTILINE)
 _UNITTEST_SKIPPED = re.compile(rb"^OK \([^\n]*?\bskipped=(\d+)", re.MULTILINE)
 _UNITTEST_CLOSING = re.compile(rb"^(?:OK\b|FAILED \().*$", re.MULTILINE)
-# Two finds one after the other, and not one expression: that would try each count with each end of a line.
+# Two finds one after the other, and not one expression: that would try each count with each end of
+# a line.
 _PYTEST_COUNT = re.compile(rb"\b\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected)\b")
 _PYTEST_TOOK = re.compile(rb" in \d")
 _PYTEST_RAN = re.compile(rb"\b[1-9]\d* (?:passed|xfailed|xpassed)\b")
@@ -55,7 +58,9 @@ def ran_no_test(command: Command, rc: int, log: bytes) -> bool:
 
 
 def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
-    """The closing line of a test runner that ended with 0 and says that tests failed; empty for any other."""
+    """The closing line of a test runner that ended with 0 and says that tests failed; empty for any
+    other.
+    """
     if rc != 0 or command.kind is not CommandKind.TESTS:
         return b""
     plain = _COLOUR.sub(b"", log)
@@ -72,7 +77,9 @@ def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
 
 
 def _pytest_closing(log: bytes) -> bytes:
-    """The last line that counts tests and then says how long they took; each line is looked at once."""
+    """The last line that counts tests and then says how long they took; each line is looked at
+    once.
+    """
     closing, at = b"", 0
     while (count := _PYTEST_COUNT.search(log, at)) is not None:
         end = log.find(b"\n", count.end())
@@ -91,7 +98,9 @@ def _unittest_closing(log: bytes) -> bytes:
 
 
 def _unittest_ran(log: bytes) -> bool:
-    """Whether unittest says that it ran a test which was not skipped; silence says that it did not."""
+    """Whether unittest says that it ran a test which was not skipped; silence says that it did
+    not.
+    """
     ran = sum(_count(found[1], 0) for found in _UNITTEST_RAN.finditer(log))
     return ran > sum(_count(found[1], _BEYOND) for found in _UNITTEST_SKIPPED.finditer(log))
 

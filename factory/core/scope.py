@@ -58,7 +58,8 @@ class Patterns:
         return any(_may_lead_below(pattern, segments) for pattern in self._below)
 
     def names_in(self, folder: str) -> frozenset[str] | None:
-        """The only names directly in `folder` that files of the set can begin with; None where a wildcard decides.
+        """The only names directly in `folder` that files of the set can begin with; None where a
+        wildcard decides.
 
         What a pack sees of a large folder is mostly spelled out, and then need not be looked for.
         """
@@ -74,9 +75,15 @@ class Patterns:
         return frozenset(found)
 
     def matches_all_below(self, folder: str) -> bool:
-        """Whether every file below `folder` is certainly in the set; True is certain, False is not."""
+        """Whether every file below `folder` is certainly in the set; True is certain, False is
+        not.
+        """
         ancestors = [""] if not folder else ["", *_ancestors(folder)]
-        return any(prefix.fullmatch(ancestor) is not None for prefix in self._whole for ancestor in ancestors)
+        return any(
+            prefix.fullmatch(ancestor) is not None
+            for prefix in self._whole
+            for ancestor in ancestors
+        )
 
 
 def _ancestors(folder: str) -> list[str]:
@@ -99,24 +106,37 @@ def compile_patterns(patterns: tuple[str, ...]) -> Patterns:
     union = "|".join(_expression(pattern) for pattern in expanded)
     segments = tuple(tuple(pattern.split("/")) for pattern in expanded)
     below = tuple(tuple(map(_segment_matcher, names)) for names in segments)
-    whole = tuple(re.compile(_folders(pattern), re.DOTALL) for pattern in expanded if pattern.split("/")[-1] == "**")
+    whole = tuple(
+        re.compile(_folders(pattern), re.DOTALL)
+        for pattern in expanded
+        if pattern.split("/")[-1] == "**"
+    )
     return Patterns(patterns, re.compile(union or r"(?!)", re.DOTALL), below, whole, segments)
 
 
 def union(*sets: Iterable[str]) -> Patterns:
     """One set of all given patterns, duplicates dropped, order kept."""
-    return compile_patterns(tuple(dict.fromkeys(pattern for patterns in sets for pattern in patterns)))
+    return compile_patterns(
+        tuple(dict.fromkeys(pattern for patterns in sets for pattern in patterns))
+    )
 
 
 def _spelled_out(pattern: str) -> str:
-    """The one spelling of patterns that mean the same: a trailing / as **, and no ** after another."""
+    """The one spelling of patterns that mean the same: a trailing / as **, and no ** after
+    another.
+    """
     segments = (pattern + "**" if pattern.endswith("/") else pattern).split("/")
-    kept = [one for one, before in zip(segments, [None, *segments], strict=False) if not one == before == "**"]
+    kept = [
+        one
+        for one, before in zip(segments, [None, *segments], strict=False)
+        if not one == before == "**"
+    ]
     return "/".join(kept)
 
 
 def _expression(pattern: str) -> str:
-    """An expression whose every repetition commits to its first fit, so that no path makes it try for long.
+    """An expression whose every repetition commits to its first fit, so that no path makes it try
+    for long.
 
     What stands between two `**` has a fixed number of segments, so its first fit leaves the most
     room for the rest; the same holds within a segment for what stands between two `*`.

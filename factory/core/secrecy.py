@@ -1,8 +1,8 @@
 """Whether bytes carry a credential, and what that means for a change, an artifact, a contract.
 
-Rule: a finding names a place, never the credential. Whatever a bundle would hold counts: the new bytes of a changed
-file, and the old ones too, since its patch tells them. What is compressed is looked into.
-Pure; does not know how a text is made safe.
+Rule: a finding names a place, never the credential. Whatever a bundle would hold counts: the new
+bytes of a changed file, and the old ones too, since its patch tells them. What is compressed is
+looked into. Pure; does not know how a text is made safe.
 """
 
 from __future__ import annotations
@@ -21,15 +21,22 @@ from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
 
 _HINT = "Take it out, and renew it where it was real: whoever ran the pack has seen it."
 _HINT_OLD = (
-    "Take it out of the repository by hand first, and renew it where it was real; or let the pack leave it alone."
+    "Take it out of the repository by hand first, and renew it where it was real; or let the pack"
+    " leave it alone."
 )
-_HINT_CONTRACT = "Take it out, and renew it where it was real: a contract is told in evidence, and grants no secret."
-_HINT_WITHHELD = "Take it out of what brought it there (a path, a message, the base commit), and renew it."
+_HINT_CONTRACT = (
+    "Take it out, and renew it where it was real: a contract is told in evidence, and grants no"
+    " secret."
+)
+_HINT_WITHHELD = (
+    "Take it out of what brought it there (a path, a message, the base commit), and renew it."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What bytes carry of credentials: their kinds, the first line with one (0: within something compressed).
+    """What bytes carry of credentials: their kinds, the first line with one (0: within something
+    compressed).
 
     `prints` are digests, to tell one credential from another without holding any.
     """
@@ -74,10 +81,11 @@ def judge_secrets(
     contents: Mapping[str, bytes],
     held_back: Mapping[str, Carried],
 ) -> tuple[Finding, ...]:
-    """A finding per changed path whose bytes, before or after, carry a credential, or that has one in its name.
+    """A finding per changed path whose bytes, before or after, carry a credential, or that has one
+    in its name.
 
-    `contents` maps the ids of every blob before and after to its bytes, but those that were `held_back`
-    since they carry one.
+    `contents` maps the ids of every blob before and after to its bytes, but those that were
+    `held_back` since they carry one.
     """
     found = []
     for difference in differences:
@@ -98,15 +106,18 @@ def judge_secrets(
             found.append(Finding("SECRET_IN_CHANGE", message, _HINT, pack=pack.id))
         else:
             message = (
-                f"{place} carried a credential ({', '.join(kinds)}) before the pack changed that file; "
-                "expected none, since the patch would tell it"
+                f"{place} carried a credential ({', '.join(kinds)}) before the pack changed that"
+                " file; expected none, since the patch would tell it"
             )
             found.append(Finding("SECRET_IN_CHANGE", message, _HINT_OLD, pack=pack.id))
     return tuple(found)
 
 
 def _carried(
-    leaf: Leaf | None, redactor: Redactor, contents: Mapping[str, bytes], held_back: Mapping[str, Carried]
+    leaf: Leaf | None,
+    redactor: Redactor,
+    contents: Mapping[str, bytes],
+    held_back: Mapping[str, Carried],
 ) -> Carried:
     if leaf is None or leaf.mode == MODE_SUBMODULE:
         return NOTHING
@@ -125,13 +136,20 @@ def judge_artifact_secrets(
             good[path] = content
             continue
         where = display(name.content.decode("utf-8", "surrogateescape"))
-        message = f"artifact {where} carries a credential ({', '.join(sorted(kinds))}); expected none, it is not kept"
+        message = (
+            f"artifact {where} carries a credential ({', '.join(sorted(kinds))}); expected none, it"
+            " is not kept"
+        )
         found.append(Finding("SECRET_IN_ARTIFACT", message, _HINT, pack=pack.id))
     return good, tuple(found)
 
 
-def judge_contract_secrets(redactor: Redactor, files: Iterable[tuple[str, bytes]]) -> tuple[Finding, ...]:
-    """A finding for each file (path, bytes) of a contract or of configuration that carries a credential."""
+def judge_contract_secrets(
+    redactor: Redactor, files: Iterable[tuple[str, bytes]]
+) -> tuple[Finding, ...]:
+    """A finding for each file (path, bytes) of a contract or of configuration that carries a
+    credential.
+    """
     found = []
     for path, content in files:
         inside = carried(redactor, content)
@@ -140,12 +158,16 @@ def judge_contract_secrets(redactor: Redactor, files: Iterable[tuple[str, bytes]
         if kinds:
             where = display(name.content.decode("utf-8", "surrogateescape"))
             message = f"{where} carries a credential ({', '.join(kinds)}); expected none"
-            found.append(Finding("SECRET_IN_CONTRACT", message, _HINT_CONTRACT, Location(where, inside.line)))
+            found.append(
+                Finding("SECRET_IN_CONTRACT", message, _HINT_CONTRACT, Location(where, inside.line))
+            )
     return tuple(found)
 
 
 def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
-    """Raise Refusal SECRET_WITHHELD where a file of evidence, or its path, would carry a credential."""
+    """Raise Refusal SECRET_WITHHELD where a file of evidence, or its path, would carry a
+    credential.
+    """
     kinds = {place.kind for place in redactor.places(content)}
     kinds |= {place.kind for place in redactor.places(path.encode("utf-8", "surrogateescape"))}
     if kinds:
@@ -157,7 +179,9 @@ def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
 
 
 def silenced(redactor: Redactor, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The same findings, without any credential that a file name or a log brought into their sentences."""
+    """The same findings, without any credential that a file name or a log brought into their
+    sentences.
+    """
     return tuple(_silenced(redactor, finding) for finding in findings)
 
 
@@ -166,7 +190,10 @@ def _silenced(redactor: Redactor, finding: Finding) -> Finding:
     if place is not None:
         place = replace(place, file=silent(redactor, place.file))
     return replace(
-        finding, message=silent(redactor, finding.message), hint=silent(redactor, finding.hint), location=place
+        finding,
+        message=silent(redactor, finding.message),
+        hint=silent(redactor, finding.hint),
+        location=place,
     )
 
 

@@ -1,7 +1,9 @@
-"""The server name of a TLS handshake, read off the first bytes that a client sends (RFC 8446, RFC 6066).
+"""The server name of a TLS handshake, read off the first bytes that a client sends (RFC 8446, RFC
+6066).
 
-Rule: exactly one name, in the clear, in a ClientHello that is whole and alone; anything else is refused. Reads no
-more than the first handshake message, whatever number of records carries it. Does not know what is allowed.
+Rule: exactly one name, in the clear, in a ClientHello that is whole and alone; anything else is
+refused. Reads no more than the first handshake message, whatever number of records carries it. Does
+not know what is allowed.
 """
 
 from __future__ import annotations
@@ -60,7 +62,9 @@ def _message(buffered: bytes) -> bytes | None:
 
 
 def _judge_record(header: bytes) -> None:
-    """A record's header as far as it is there: handshake, version 3.x, a length that is neither 0 nor too large."""
+    """A record's header as far as it is there: handshake, version 3.x, a length that is neither 0
+    nor too large.
+    """
     if header[:1] not in (b"", bytes([_HANDSHAKE])) or header[1:2] not in (b"", b"\x03"):
         raise Refusal(Reason.NOT_TLS)
     if header[2:3] and header[2] > 4:

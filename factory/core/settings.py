@@ -1,8 +1,9 @@
-"""Every setting that configuration knows: its place in factory.toml, its field, and the values it takes.
+"""Every setting that configuration knows: its place in factory.toml, its field, and the values it
+takes.
 
 One table serves files, environment and flags. Reads without pydantic, because every command reads
-configuration before it does anything; `model.config_document` states the same shape for editors, and
-a test holds the two together. Does not know precedence.
+configuration before it does anything; `model.config_document` states the same shape for editors,
+and a test holds the two together. Does not know precedence.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ MOST_RECHECKS = 10_000
 
 
 class Unfit(Exception):
-    """A value that a setting does not take: one clause, what to do, and which item of a list it is."""
+    """A value that a setting does not take: one clause, what to do, and which item of a list it
+    is.
+    """
 
     def __init__(self, clause: str, hint: str, item: int | None = None) -> None:
         super().__init__(clause)
@@ -36,8 +39,8 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `read` turns a document's value into what Config holds, `listed` says that text has commas,
-    `numeric` that it may be a number, `switch` that it is true or false."""
+    """One setting. `read` turns a document's value into what Config holds, `listed` says that text
+    has commas, `numeric` that it may be a number, `switch` that it is true or false."""
 
     name: str
     section: str
@@ -82,13 +85,18 @@ def _text(form: str, clause: str, hint: str) -> Callable[[Value], object]:
 def _whole(least: int, most: int) -> Callable[[Value], object]:
     def read(value: Value) -> object:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Unfit(f"expected a whole number, found {found(value)}", "write digits, without quotes or fraction")
+            raise Unfit(
+                f"expected a whole number, found {found(value)}",
+                "write digits, without quotes or fraction",
+            )
         return _bounded(value, least, most)
 
     return read
 
 
-def _measure(parse: Callable[[str], int | None], most: int, wanted: str, hint: str) -> Callable[[Value], object]:
+def _measure(
+    parse: Callable[[str], int | None], most: int, wanted: str, hint: str
+) -> Callable[[Value], object]:
     def read(value: Value) -> object:
         number = parse(value) if isinstance(value, str) else value
         if not isinstance(number, int) or isinstance(number, bool):
@@ -100,7 +108,9 @@ def _measure(parse: Callable[[str], int | None], most: int, wanted: str, hint: s
 
 def _bounded(number: int, least: int, most: int) -> int:
     if number < least:
-        raise Unfit(f"expected at least {least}, found the number {number}", f"write at least {least}")
+        raise Unfit(
+            f"expected at least {least}, found the number {number}", f"write at least {least}"
+        )
     if number > most:
         raise Unfit(f"expected at most {most}, found the number {number}", f"write at most {most}")
     return number
@@ -147,7 +157,8 @@ def _property(text: str) -> Property:
     if text not in names:
         meant = nearest(text, names)
         raise Unfit(
-            f"{quoted(text)} is not a property", f'did you mean "{meant}"?' if meant else f"known: {', '.join(names)}"
+            f"{quoted(text)} is not a property",
+            f'did you mean "{meant}"?' if meant else f"known: {', '.join(names)}",
         )
     return Property(text)
 
@@ -162,14 +173,22 @@ def _host(text: str) -> str:
 
 def _grant(text: str) -> str:
     if grant_of(text) is None:
-        hint = 'write a host, a form and a source, as in "api.example.org authorization-bearer env:NAME"'
-        raise Unfit("expected a host, the form of a header and where its value is, found other text", hint)
+        hint = (
+            'write a host, a form and a source, as in "api.example.org authorization-bearer'
+            ' env:NAME"'
+        )
+        raise Unfit(
+            "expected a host, the form of a header and where its value is, found other text", hint
+        )
     return text
 
 
 def _key_id(text: str) -> str:
     if not re.fullmatch(KEY_ID, text):
-        raise Unfit("expected the id of a key, found other text", "write one as `factory keys list` prints it")
+        raise Unfit(
+            "expected the id of a key, found other text",
+            "write one as `factory keys list` prints it",
+        )
     return text
 
 
@@ -180,8 +199,12 @@ def _sound(text: str, problem_with: Callable[[str], str]) -> str:
     return text
 
 
-_DURATION = _measure(forms.duration_of, forms.LONGEST, "a duration", "write seconds, or text such as 90s or 10m")
-_SIZE = _measure(forms.size_of, LARGEST_INTEGER, "a size", "write bytes, or text such as 512MiB or 2G")
+_DURATION = _measure(
+    forms.duration_of, forms.LONGEST, "a duration", "write seconds, or text such as 90s or 10m"
+)
+_SIZE = _measure(
+    forms.size_of, LARGEST_INTEGER, "a size", "write bytes, or text such as 512MiB or 2G"
+)
 _COUNT = _whole(1, LARGEST_INTEGER)
 _CEILINGS: Mapping[str, Callable[[Value], object]] = {
     "timeout": _DURATION,
@@ -210,15 +233,24 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("accept_missing", "safety", "accept_missing", _many(_property), listed=True),
     Setting("protected", "safety", "protected", _many(_pattern), listed=True),
     *(
-        Setting(f"ceilings_{limit.name}", "ceilings", limit.name, _CEILINGS[limit.name], numeric=True)
+        Setting(
+            f"ceilings_{limit.name}", "ceilings", limit.name, _CEILINGS[limit.name], numeric=True
+        )
         for limit in fields(Limits)
     ),
     Setting("workers", "run", "workers", _whole(0, MOST_WORKERS), numeric=True),
     Setting("isolation", "run", "isolation", _choice(IsolationMode)),
     Setting("backend", "run", "backend", _choice(Backend)),
-    Setting("python", "run", "python", _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path")),
+    Setting(
+        "python",
+        "run",
+        "python",
+        _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path"),
+    ),
     Setting("overlap", "integration", "overlap", _choice(Overlap)),
-    Setting("recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True),
+    Setting(
+        "recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True
+    ),
     Setting("network_hosts", "network", "hosts", _many(_host), listed=True),
     Setting("network_allow_any", "network", "allow_any", _switch, switch=True),
     Setting("cloud_inject", "cloud", "inject", _many(_grant), listed=True),

@@ -1,4 +1,5 @@
-"""Signed notes (C2SP signed-note): a text and the signatures under it, in a form that is text itself.
+"""Signed notes (C2SP signed-note): a text and the signatures under it, in a form that is text
+itself.
 
 `format_note` and `parse_note` are each other's inverse; what would not be printed so is refused.
 A signature counts only by a key that the caller already holds. Whether it fits is asked of
@@ -27,11 +28,15 @@ MOST_SIGNATURES = 64
 _ED25519 = b"\x01"
 _HASH_BYTES = 4
 _LINE = re.compile("— (?P<name>[^ ]+) (?P<value>[A-Za-z0-9+/]+={0,2})")
-_VERIFIER_KEY = re.compile(r"(?P<name>[^+ ]+)\+(?P<hash>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})")
+_VERIFIER_KEY = re.compile(
+    r"(?P<name>[^+ ]+)\+(?P<hash>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})"
+)
 
 
 class NoteError(ValueError):
-    """A note or one of its parts does not hold its form, or a signature does not fit: one clause."""
+    """A note or one of its parts does not hold its form, or a signature does not fit: one
+    clause.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,9 @@ class NoteKey:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """One signature line: the key's name, its 4-byte hash, and the signature (64 bytes where it is Ed25519)."""
+    """One signature line: the key's name, its 4-byte hash, and the signature (64 bytes where it is
+    Ed25519).
+    """
 
     name: str
     hash: bytes
@@ -73,7 +80,9 @@ class Note:
 
 def is_key_name(name: str) -> bool:
     """Whether a key may bear this name: visible, without spaces and plus signs."""
-    return bool(name) and not any(c == "+" or c.isspace() or unicodedata.category(c)[0] in "CZ" for c in name)
+    return bool(name) and not any(
+        c == "+" or c.isspace() or unicodedata.category(c)[0] in "CZ" for c in name
+    )
 
 
 def sign_note(text: str, name: str, signatures: Iterable[Signature]) -> Note:
@@ -131,7 +140,8 @@ def parse_verifier_key(text: str) -> NoteKey:
 def signers(note: Note, keys: Iterable[NoteKey], check: Check) -> tuple[NoteKey, ...]:
     """Which of `keys` signed, in the order of the signatures; none of them is a note to be ignored.
 
-    Signatures by other keys are passed over. Raises NoteError where one by a known key does not fit.
+    Signatures by other keys are passed over. Raises NoteError where one by a known key does not
+    fit.
     """
     known = {(key.name, key.hash): key for key in keys}
     found: list[NoteKey] = []
@@ -139,7 +149,9 @@ def signers(note: Note, keys: Iterable[NoteKey], check: Check) -> tuple[NoteKey,
         key = known.get((signature.name, signature.hash))
         if key is None:
             continue
-        fits = len(signature.value) == SIGNATURE_BYTES and check(key.key, note.text.encode("utf-8"), signature.value)
+        fits = len(signature.value) == SIGNATURE_BYTES and check(
+            key.key, note.text.encode("utf-8"), signature.value
+        )
         if not fits:
             raise NoteError(f"the signature by {key.key.key_id} does not fit the text")
         found.append(key)

@@ -23,7 +23,9 @@ _UNSEEN_IN_VALUE = re.compile("[\x00\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 def decode_prose(raw: bytes, limit: int) -> str:
     """`raw` as text without its byte order mark, for people to read. Raises DocumentError."""
     if len(raw) > limit:
-        raise DocumentError(Problem(f"the file has {len(raw)} bytes, the limit is {limit}", hint="shorten it"))
+        raise DocumentError(
+            Problem(f"the file has {len(raw)} bytes, the limit is {limit}", hint="shorten it")
+        )
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -37,7 +39,9 @@ def decode_text(raw: bytes, limit: int = SIZE_LIMIT) -> str:
     found = _UNSEEN.search(text)
     if found:
         line, column = place_of(text, found.start())
-        raise DocumentError(Problem(f"the character {named(found[0][0])} is not allowed", line, column, "remove it"))
+        raise DocumentError(
+            Problem(f"the character {named(found[0][0])} is not allowed", line, column, "remove it")
+        )
     return text
 
 
@@ -53,7 +57,9 @@ def named(character: str) -> str:
 
 
 def unseen_in(value: str) -> str:
-    """The first character that a string must not hold, even when written as an escape; "" when fine."""
+    """The first character that a string must not hold, even when written as an escape; "" when
+    fine.
+    """
     found = _UNSEEN_IN_VALUE.search(value)
     return found[0] if found else ""
 

@@ -1,4 +1,5 @@
-"""What is attested of a run: provenance and test result of each pack, and the summary of the verdict.
+"""What is attested of a run: provenance and test result of each pack, and the summary of the
+verdict.
 
 Pure functions of evidence. Every time in a statement is the time of a ledger event, and every
 member that depends on time, or on who signed, is listed in `TIME_BEARING`: without these, the same
@@ -51,7 +52,11 @@ RUN_URI = "urn:codex-orchestrator:run:"
 CONTRACT_FILES = ("task.yml", "acceptance.yml")
 PACK_STARTED, PACK_FINISHED, RUN_STARTED = "pack.started", "pack.finished", "run.started"
 
-TIMED_SUBJECTS = ("attestations/ledger.jsonl", "attestations/checkpoint", "attestations/finished.tlog-proof")
+TIMED_SUBJECTS = (
+    "attestations/ledger.jsonl",
+    "attestations/checkpoint",
+    "attestations/finished.tlog-proof",
+)
 TIMED_LISTS = ("attestations/files.sha256",)
 TIME_BEARING = re.compile(
     r"/predicate/runDetails/metadata/(?:startedOn|finishedOn)|/predicate/timeVerified"
@@ -61,7 +66,8 @@ TIME_BEARING = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The making of a bundle, as the ledger tells it: run, times (RFC 3339), base commit, what was in force.
+    """The making of a bundle, as the ledger tells it: run, times (RFC 3339), base commit, what was
+    in force.
 
     Empty (None for properties) where the ledger has no such event any more.
     """
@@ -76,7 +82,9 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class BundleEvidence:
-    """One bundle of a run: digest of its manifest, digests of its files by path, and what they say."""
+    """One bundle of a run: digest of its manifest, digests of its files by path, and what they
+    say.
+    """
 
     manifest: str
     files: Mapping[str, str]
@@ -88,7 +96,9 @@ class BundleEvidence:
 
 
 def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict[str, Made]:
-    """What the ledger knows of the making of each pack's bundle; `made_by` maps packs to the runs that made them."""
+    """What the ledger knows of the making of each pack's bundle; `made_by` maps packs to the runs
+    that made them.
+    """
     found = {pack: Made(run_id) for pack, run_id in made_by.items()}
     runs = frozenset(made_by.values())
     commits: dict[str, str] = {}
@@ -103,18 +113,29 @@ def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict
         elif event.event_type == PACK_STARTED:
             told = event.details.get("properties")
             given = tuple(told.split()) if told is not None else None
-            found[pack] = replace(found[pack], started=event.ts_utc, properties=given, sandbox=_sandbox(event))
+            found[pack] = replace(
+                found[pack], started=event.ts_utc, properties=given, sandbox=_sandbox(event)
+            )
         elif event.event_type == PACK_FINISHED:
             found[pack] = replace(found[pack], finished=event.ts_utc)
-    return {pack: replace(made, base_commit=commits.get(made.run_id, "")) for pack, made in found.items()}
+    return {
+        pack: replace(made, base_commit=commits.get(made.run_id, ""))
+        for pack, made in found.items()
+    }
 
 
 def _sandbox(event: EventDocument) -> tuple[ResourceDescriptor, ...]:
-    """The program that made the sandbox and the filter in force, of a `pack.started` event that tells their digests."""
+    """The program that made the sandbox and the filter in force, of a `pack.started` event that
+    tells their digests.
+    """
     told = event.details
     names = (("backend", "sandbox"), ("kernel", "kernel"), ("version", "sandbox_version"))
     rows = (
-        ("sandbox", event.hashes.get("sandbox", ""), {note: told.get(name, "") for note, name in names}),
+        (
+            "sandbox",
+            event.hashes.get("sandbox", ""),
+            {note: told.get(name, "") for note, name in names},
+        ),
         ("sandbox:syscall-filter", event.hashes.get("syscall_filter", ""), None),
     )
     return tuple(
@@ -130,9 +151,14 @@ def encode(statement: Statement) -> bytes:
 
 
 def _plain(value: object) -> object:
-    """As it is written: a statement's own members are left out where absent; documents of ours stand whole."""
+    """As it is written: a statement's own members are left out where absent; documents of ours
+    stand whole.
+    """
     if isinstance(value, Said):
-        members = ((field.alias or name, getattr(value, name)) for name, field in type(value).model_fields.items())
+        members = (
+            (field.alias or name, getattr(value, name))
+            for name, field in type(value).model_fields.items()
+        )
         return {alias: _plain(member) for alias, member in members if member is not None}
     if isinstance(value, Document):
         return value.model_dump(mode="json")
@@ -140,14 +166,18 @@ def _plain(value: object) -> object:
 
 
 def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> ProvenanceStatement:
-    """SLSA provenance of a bundle. `bundles` maps packs to the digests of the manifests in this run."""
+    """SLSA provenance of a bundle. `bundles` maps packs to the digests of the manifests in this
+    run.
+    """
     pack, action = bundle.status.pack, bundle.action
     return ProvenanceStatement(
         subject=_subject(bundle),
         predicate=Provenance(
             build_definition=BuildDefinition(
                 external_parameters=Contract(
-                    scope_lock=bundle.lock, pack_files=action.files, environment_digests=dict(action.environment)
+                    scope_lock=bundle.lock,
+                    pack_files=action.files,
+                    environment_digests=dict(action.environment),
                 ),
                 internal_parameters=Enforced(
                     action_key=bundle.status.action_key,
@@ -201,7 +231,11 @@ def test_result(bundle: BundleEvidence) -> TestResultStatement:
 
 
 def summary(
-    status: RunStatus, digests: Mapping[str, str], policy: str, inputs: Iterable[Statement], verified: str
+    status: RunStatus,
+    digests: Mapping[str, str],
+    policy: str,
+    inputs: Iterable[Statement],
+    verified: str,
 ) -> SummaryStatement:
     """The verdict of a run.
 
@@ -209,7 +243,9 @@ def summary(
     the statements on its packs, `verified` the time (RFC 3339) of the event that finished it.
     """
     tree = [ResourceDescriptor(name="merged-tree", digest={"gitTree": status.merged_tree})]
-    files = [ResourceDescriptor(name=path, digest={"sha256": digests[path]}) for path in sorted(digests)]
+    files = [
+        ResourceDescriptor(name=path, digest={"sha256": digests[path]}) for path in sorted(digests)
+    ]
     passed = status.status == Status.PASS.value
     return SummaryStatement(
         subject=(*(tree if status.merged_tree else ()), *files),
@@ -236,7 +272,9 @@ def summary(
 
 
 def timeless(payload: bytes) -> bytes:
-    """A statement's bytes with every time-bearing member emptied, for comparing two runs. Raises EvidenceError."""
+    """A statement's bytes with every time-bearing member emptied, for comparing two runs. Raises
+    EvidenceError.
+    """
     try:
         document = parse(payload, max_bytes=len(payload))
     except ValueError as error:
@@ -258,12 +296,18 @@ def _emptied(value: object, pointer: str) -> object:
 
 def _subject(bundle: BundleEvidence) -> tuple[ResourceDescriptor, ...]:
     return (
-        ResourceDescriptor(name=f"{bundle.status.pack}/manifest.json", digest={"sha256": bundle.manifest}),
-        ResourceDescriptor(name=f"{bundle.status.pack}/result-tree", digest={"gitTree": bundle.status.result_tree}),
+        ResourceDescriptor(
+            name=f"{bundle.status.pack}/manifest.json", digest={"sha256": bundle.manifest}
+        ),
+        ResourceDescriptor(
+            name=f"{bundle.status.pack}/result-tree", digest={"gitTree": bundle.status.result_tree}
+        ),
     )
 
 
-def _dependencies(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Iterable[ResourceDescriptor]:
+def _dependencies(
+    bundle: BundleEvidence, bundles: Mapping[str, str]
+) -> Iterable[ResourceDescriptor]:
     if bundle.made.base_commit:
         yield ResourceDescriptor(name="base-commit", digest={"gitCommit": bundle.made.base_commit})
     yield ResourceDescriptor(name="inputs", digest={"gitTree": bundle.action.inputs})
@@ -271,8 +315,12 @@ def _dependencies(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Iterabl
     for need in bundle.action.depends_on:
         digest = {"sha256": bundles[need.pack]} if need.pack in bundles else None
         notes = {"actionKey": need.key}
-        yield ResourceDescriptor(name=f"{need.pack}/manifest.json", digest=digest, annotations=notes)
+        yield ResourceDescriptor(
+            name=f"{need.pack}/manifest.json", digest=digest, annotations=notes
+        )
     for tool in bundle.action.tools:
         notes = {"version": tool.version}
-        yield ResourceDescriptor(name=f"tool:{tool.name}", digest={"sha256": tool.sha256}, annotations=notes)
+        yield ResourceDescriptor(
+            name=f"tool:{tool.name}", digest={"sha256": tool.sha256}, annotations=notes
+        )
     yield from bundle.made.sandbox

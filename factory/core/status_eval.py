@@ -1,4 +1,5 @@
-"""The one decision: what status a set of observations yields. Command line, doit and integrator all ask here.
+"""The one decision: what status a set of observations yields. Command line, doit and integrator all
+ask here.
 
 The table below is data; `verify` re-evaluates it with code of its own. Policies are
 monotonic: an observation that is missing is counted as refused, never as passed.
@@ -32,12 +33,18 @@ class Check:
     rc: int | None
 
 
-def evaluate(required: Iterable[str], checks: Iterable[Check], findings: Iterable[Finding]) -> Status:
-    """The status of a pack, by the table. `required` are labels of the checks that must have a record with rc 0."""
+def evaluate(
+    required: Iterable[str], checks: Iterable[Check], findings: Iterable[Finding]
+) -> Status:
+    """The status of a pack, by the table. `required` are labels of the checks that must have a
+    record with rc 0.
+    """
     return _first_row(_observations(tuple(required), tuple(checks), tuple(findings)))
 
 
-def _observations(wanted: tuple[str, ...], checks: tuple[Check, ...], findings: tuple[Finding, ...]) -> frozenset[str]:
+def _observations(
+    wanted: tuple[str, ...], checks: tuple[Check, ...], findings: tuple[Finding, ...]
+) -> frozenset[str]:
     seen = {"all-held"}
     if any(finding.id == "CRASH" for finding in findings):
         seen.add("crashed")

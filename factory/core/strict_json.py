@@ -26,16 +26,22 @@ _LARGEST_DIGITS = 16
 def parse(raw: bytes, *, max_bytes: int, floats: bool = False, depth: int = DEPTH_LIMIT) -> Any:
     """Read one JSON value of at most `max_bytes` bytes. Raises DocumentError and nothing else."""
     if len(raw) > max_bytes:
-        raise DocumentError(Problem(f"the JSON has {len(raw)} bytes, the limit is {max_bytes}", hint="write less"))
+        raise DocumentError(
+            Problem(f"the JSON has {len(raw)} bytes, the limit is {max_bytes}", hint="write less")
+        )
     if raw.count(b"[") + raw.count(b"{") > depth:
         _judge_depth(raw, depth)
     decoder = _DECODERS[floats, _LONG_DIGITS.search(raw) is not None]
     try:
         value = decoder.decode(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise DocumentError(Problem(f"byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8")) from None
+        raise DocumentError(
+            Problem(f"byte {error.start} (0x{raw[error.start]:02x}) is not UTF-8")
+        ) from None
     except json.JSONDecodeError as error:
-        raise DocumentError(Problem("this is not JSON", error.lineno, error.colno, "write it again")) from None
+        raise DocumentError(
+            Problem("this is not JSON", error.lineno, error.colno, "write it again")
+        ) from None
     if b"\\u" in raw:
         _refuse_surrogates(value)
     return value
@@ -47,7 +53,9 @@ def _judge_depth(raw: bytes, limit: int) -> None:
         if byte in b"[{":
             depth += 1
             if depth > limit:
-                raise DocumentError(Problem(f"the JSON is nested deeper than {limit} levels", hint="flatten it"))
+                raise DocumentError(
+                    Problem(f"the JSON is nested deeper than {limit} levels", hint="flatten it")
+                )
         elif byte in b"]}":
             depth -= 1
 
@@ -55,7 +63,9 @@ def _judge_depth(raw: bytes, limit: int) -> None:
 def _refuse_surrogates(value: Any) -> None:
     for text in _strings(value):
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
-            raise DocumentError(Problem("a string holds half of a surrogate pair", hint="write whole characters"))
+            raise DocumentError(
+                Problem("a string holds half of a surrogate pair", hint="write whole characters")
+            )
 
 
 def _strings(value: Any) -> Iterator[str]:
@@ -76,7 +86,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise DocumentError(Problem(f"the key {json.dumps(key)} is given twice", hint="keep one of them"))
+                raise DocumentError(
+                    Problem(f"the key {json.dumps(key)} is given twice", hint="keep one of them")
+                )
             seen.add(key)
     return found
 
@@ -85,7 +97,9 @@ def _checked_integer(text: str) -> int:
     if len(text.lstrip("-")) <= _LARGEST_DIGITS and abs(int(text)) <= LARGEST_INTEGER:
         return int(text)
     raise DocumentError(
-        Problem(f"a number of {len(text)} digits is beyond ±{LARGEST_INTEGER}", hint="write it as text")
+        Problem(
+            f"a number of {len(text)} digits is beyond ±{LARGEST_INTEGER}", hint="write it as text"
+        )
     )
 
 
@@ -97,7 +111,9 @@ def _checked_float(text: str) -> float:
 
 
 def _no_float(text: str) -> NoReturn:
-    raise DocumentError(Problem(f"{text[:40]} is not a whole number", hint="write a whole number, or text"))
+    raise DocumentError(
+        Problem(f"{text[:40]} is not a whole number", hint="write a whole number, or text")
+    )
 
 
 def _no_constant(text: str) -> NoReturn:
@@ -114,4 +130,8 @@ def _decoder(floats: bool, long_digits: bool) -> json.JSONDecoder:
     )
 
 
-_DECODERS = {(floats, digits): _decoder(floats, digits) for floats in (False, True) for digits in (False, True)}
+_DECODERS = {
+    (floats, digits): _decoder(floats, digits)
+    for floats in (False, True)
+    for digits in (False, True)
+}

@@ -43,26 +43,40 @@ def parse(raw: bytes, limit: int = SIZE_LIMIT) -> StrictDocument:
     except tomllib.TOMLDecodeError as error:
         raise DocumentError(_syntax_problem(str(error), text)) from None
     except (RecursionError, ValueError):  # int() refuses thousands of digits
-        raise DocumentError(Problem("this TOML is nested or counted beyond all limits", hint="shorten it")) from None
+        raise DocumentError(
+            Problem("this TOML is nested or counted beyond all limits", hint="shorten it")
+        ) from None
     problems = tuple(_unfit(tree, "", scanned.places))
     if problems:
         raise DocumentError(*problems)
-    document = StrictDocument(freeze(tree), MappingProxyType(scanned.places), MappingProxyType(scanned.keys))
+    document = StrictDocument(
+        freeze(tree), MappingProxyType(scanned.places), MappingProxyType(scanned.keys)
+    )
     _judge_places(document.value, scanned.places)
     return document
 
 
 def _judge_places(value: Value, places: Mapping[str, Place]) -> None:
     if any(pointer not in places for pointer in pointers(value)):
-        raise DocumentError(Problem("this TOML is written in a form that is not read here", hint="write it plainly"))
+        raise DocumentError(
+            Problem("this TOML is written in a form that is not read here", hint="write it plainly")
+        )
 
 
 def _unfit(value: object, pointer: str, places: Mapping[str, Place]) -> list[Problem]:
     """Problems with values that TOML has and our documents do not."""
     if isinstance(value, dict):
-        return [found for key, member in value.items() for found in _unfit(member, child(pointer, key), places)]
+        return [
+            found
+            for key, member in value.items()
+            for found in _unfit(member, child(pointer, key), places)
+        ]
     if isinstance(value, list):
-        return [found for index, item in enumerate(value) for found in _unfit(item, child(pointer, index), places)]
+        return [
+            found
+            for index, item in enumerate(value)
+            for found in _unfit(item, child(pointer, index), places)
+        ]
     sentence, hint = _unfit_scalar(value)
     return [Problem(sentence, *places.get(pointer, (0, 0)), hint)] if sentence else []
 
@@ -73,7 +87,10 @@ def _unfit_scalar(value: object) -> tuple[str, str]:
     if isinstance(value, float) and not math.isfinite(value):
         return f"{value} is not a finite number", "write a finite one"
     if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
-        return f"this number is beyond ±{LARGEST_INTEGER}, where numbers stop being exact", "put it in quotes"
+        return (
+            f"this number is beyond ±{LARGEST_INTEGER}, where numbers stop being exact",
+            "put it in quotes",
+        )
     if isinstance(value, str) and unseen_in(value):
         return f"the character {named(unseen_in(value))} is not allowed", "remove it"
     return "", ""

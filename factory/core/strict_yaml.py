@@ -1,4 +1,5 @@
-"""Strict YAML: bytes to a value tree with places, on parser events, so that nothing is ever constructed.
+"""Strict YAML: bytes to a value tree with places, on parser events, so that nothing is ever
+constructed.
 
 Refused, each with its place: duplicate keys, anchors, aliases, tags, merge keys, directives, a
 second document, keys that are not text, nesting over 32, more than 64 KiB, characters that cannot
@@ -17,20 +18,36 @@ from typing import Any
 import yaml
 
 from factory.core.source_text import DEPTH_LIMIT, decode_text, named, unseen_in
-from factory.model.strict import LARGEST_INTEGER, DocumentError, Place, Problem, StrictDocument, Value, child
+from factory.model.strict import (
+    LARGEST_INTEGER,
+    DocumentError,
+    Place,
+    Problem,
+    StrictDocument,
+    Value,
+    child,
+)
 
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MOST_PROBLEMS = 25
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-_BOOLEAN = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+_BOOLEAN = {
+    "true": True,
+    "True": True,
+    "TRUE": True,
+    "false": False,
+    "False": False,
+    "FALSE": False,
+}
 _INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def parse(raw: bytes, parser: Any = PARSER) -> StrictDocument:
-    """Read one YAML document; an empty one has the value None. Raises DocumentError and nothing else.
+    """Read one YAML document; an empty one has the value None. Raises DocumentError and nothing
+    else.
 
     `parser` is a PyYAML loader class, by default the one on libyaml where that is present.
     """
@@ -42,15 +59,20 @@ def parse(raw: bytes, parser: Any = PARSER) -> StrictDocument:
     except yaml.MarkedYAMLError as error:
         reader.problems.append(_syntax_problem(text, error, reader.last_bracket()))
     except yaml.YAMLError as error:  # the parser's own reader: characters that it alone refuses
-        reader.problems.append(Problem(f"this is not YAML: {_one_line(str(error))}", hint="retype the line"))
+        reader.problems.append(
+            Problem(f"this is not YAML: {_one_line(str(error))}", hint="retype the line")
+        )
     if reader.problems:
         raise DocumentError(*reader.problems)
-    return StrictDocument(reader.root, MappingProxyType(reader.places), MappingProxyType(reader.keys))
+    return StrictDocument(
+        reader.root, MappingProxyType(reader.places), MappingProxyType(reader.keys)
+    )
 
 
 @dataclass(slots=True)
 class _Open:
-    """A collection that is being read; `key` is the key whose value comes next, None where a key must come.
+    """A collection that is being read; `key` is the key whose value comes next, None where a key
+    must come.
 
     `bracket` is where its bracket stands; None for one that is written by indentation.
     """
@@ -121,7 +143,9 @@ class _Reader:
             self._put(value)
 
     def _alias(self, event: Any) -> None:
-        self._add(f"an alias (*{event.anchor}) is not allowed", _place(event), "write the value out")
+        self._add(
+            f"an alias (*{event.anchor}) is not allowed", _place(event), "write the value out"
+        )
         if self._wants_key():
             raise DocumentError(*self.problems)
         self._put(None)
@@ -137,7 +161,11 @@ class _Reader:
         here.dropped = here.members is not None and here.key in here.members
         if here.dropped:
             first = self.keys[pointer][0]
-            self._add(f"the key {_shown(here.key)} is given twice, first at line {first}", place, "keep one of them")
+            self._add(
+                f"the key {_shown(here.key)} is given twice, first at line {first}",
+                place,
+                "keep one of them",
+            )
         self.keys.setdefault(pointer, place)
 
     def _enter(self, place: Place) -> str:
@@ -163,14 +191,20 @@ class _Reader:
 
     def last_bracket(self) -> Place | None:
         """Where the innermost collection in brackets starts that is still open."""
-        return next((here.bracket for here in reversed(self._open) if here.bracket is not None), None)
+        return next(
+            (here.bracket for here in reversed(self._open) if here.bracket is not None), None
+        )
 
     def _wants_key(self) -> bool:
-        return bool(self._open) and self._open[-1].members is not None and self._open[-1].key is None
+        return (
+            bool(self._open) and self._open[-1].members is not None and self._open[-1].key is None
+        )
 
     def _refuse_properties(self, event: Any) -> None:
         if event.anchor is not None:
-            self._add(f"an anchor (&{event.anchor}) is not allowed", _place(event), "write the value out")
+            self._add(
+                f"an anchor (&{event.anchor}) is not allowed", _place(event), "write the value out"
+            )
         if event.tag is not None:
             self._add(f"a tag ({_short_tag(event.tag)}) is not allowed", _place(event), "remove it")
 
@@ -206,7 +240,11 @@ def plain_scalar(text: str) -> tuple[None | bool | int | float | str, str]:
         return _integer(text)
     if _FLOAT.fullmatch(text):
         number = float(text)
-        return (number, "") if math.isfinite(number) else (0.0, f"{_clipped(text)} is not a finite number")
+        return (
+            (number, "")
+            if math.isfinite(number)
+            else (0.0, f"{_clipped(text)} is not a finite number")
+        )
     if _NOT_FINITE.fullmatch(text):
         return 0.0, f"{text} is not a finite number"
     return text, ""
@@ -215,7 +253,9 @@ def plain_scalar(text: str) -> tuple[None | bool | int | float | str, str]:
 def _integer(text: str) -> tuple[int, str]:
     base = {"0o": 8, "0x": 16}.get(text[:2], 10)
     too_large = f"{_clipped(text)} is beyond ±{LARGEST_INTEGER}, where numbers stop being exact"
-    digits = text.lstrip("+-0xo")  # without leading zeros, of which Python's own reading takes only some thousands
+    digits = text.lstrip(
+        "+-0xo"
+    )  # without leading zeros, of which Python's own reading takes only some thousands
     if len(digits) > 20:
         return 0, too_large
     number = int(digits or "0", base) * (-1 if text.startswith("-") else 1)
@@ -243,16 +283,22 @@ def _one_line(text: str) -> str:
 
 
 def _syntax_problem(text: str, error: yaml.MarkedYAMLError, bracket: Place | None) -> Problem:
-    """A sentence that is the same whichever parser found the place; `bracket` is the last one left open."""
+    """A sentence that is the same whichever parser found the place; `bracket` is the last one left
+    open.
+    """
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Problem("this is not YAML", hint="check quotes, brackets and indentation")
     lines = text.split("\n")
     if mark.line >= len(lines) - 1 and not lines[-1][mark.column :].strip():
         opened = error.context_mark
-        quote = (opened.line + 1, opened.column + 1) if opened and opened.line < mark.line else bracket
+        quote = (
+            (opened.line + 1, opened.column + 1) if opened and opened.line < mark.line else bracket
+        )
         if quote is not None:
-            return Problem("what starts here is never closed", *quote, "add the closing quote or bracket")
+            return Problem(
+                "what starts here is never closed", *quote, "add the closing quote or bracket"
+            )
     line = lines[mark.line] if mark.line < len(lines) else ""
     character = line[mark.column : mark.column + 1]
     place = mark.line + 1, mark.column + 1
@@ -260,4 +306,6 @@ def _syntax_problem(text: str, error: yaml.MarkedYAMLError, bracket: Place | Non
         return Problem("a tab cannot stand here", *place, "indent with spaces")
     if character in {"@", "`", "%"}:
         return Problem(f"unquoted text cannot start with {character}", *place, "put it in quotes")
-    return Problem("this is not YAML", *place, "check quotes, brackets, colons and indentation here and above")
+    return Problem(
+        "this is not YAML", *place, "check quotes, brackets, colons and indentation here and above"
+    )

@@ -1,9 +1,10 @@
-"""What of a sandboxed program's output may act on a person's terminal: an allow-list of escape sequences.
+"""What of a sandboxed program's output may act on a person's terminal: an allow-list of escape
+sequences.
 
-Rule: nothing passes that makes a terminal answer, write a clipboard, print, rename or move its window, report the
-mouse, or stay changed after the session. A sequence passes whole, in its plainest spelling, or not at all; strings
-(OSC, DCS, APC, PM, SOS) never do. Pure: bytes of any cut in, bytes out, the same for every cut. Does not know what
-the program draws, nor the terminal.
+Rule: nothing passes that makes a terminal answer, write a clipboard, print, rename or move its
+window, report the mouse, or stay changed after the session. A sequence passes whole, in its
+plainest spelling, or not at all; strings (OSC, DCS, APC, PM, SOS) never do. Pure: bytes of any cut
+in, bytes out, the same for every cut. Does not know what the program draws, nor the terminal.
 """
 
 from __future__ import annotations
@@ -19,22 +20,34 @@ _REPLACED = "\ufffd"
 _JOINERS = "\u200c\u200d"  # format characters that scripts and emoji need
 _HIDDEN = frozenset({"Cf", "Cs", "Cn", "Zl", "Zp"})
 
-# Bell, backspace, tab, the three line feeds, carriage return, and the two shifts between character sets.
-# Absent: ENQ, which a terminal answers; XON and XOFF; NUL; DEL.
+# Bell, backspace, tab, the three line feeds, carriage return, and the two shifts between character
+# sets. Absent: ENQ, which a terminal answers; XON and XOFF; NUL; DEL.
 _CONTROLS = frozenset("\x07\x08\t\n\x0b\x0c\r\x0e\x0f")
 _CANCELS = frozenset("\x18\x1a")
 _STRINGS = frozenset("]PX^_")
 
-# ESC and one character: save and restore the cursor, move it by a line, set a tab, choose the keypad.
+# ESC and one character: save and restore the cursor, move it by a line, set a tab, choose the
+# keypad.
 _SHORT = frozenset("78DEHM=>")
 # ESC ( or ) and one of these: the character sets G0 and G1 are ASCII, British, or line drawing.
 _SETS = frozenset("()")
 _SET_NAMES = frozenset("0AB")
 
-# Private modes that change what is drawn, never what the terminal sends by itself: cursor keys, wrapping, blinking,
-# the cursor, the alternate screen. Bracketed paste only marks what a person pastes.
+# Private modes that change what is drawn, never what the terminal sends by itself: cursor keys,
+# wrapping, blinking, the cursor, the alternate screen. Bracketed paste only marks what a person
+# pastes.
 _MODES: Mapping[str, str] = MappingProxyType(
-    {"1": "l", "7": "h", "12": "l", "25": "h", "47": "l", "1047": "l", "1048": "", "1049": "l", "2004": "l"}
+    {
+        "1": "l",
+        "7": "h",
+        "12": "l",
+        "25": "h",
+        "47": "l",
+        "1047": "l",
+        "1048": "",
+        "1049": "l",
+        "2004": "l",
+    }
 )
 _NUMBERS = r"[0-9]{0,4}(?:;[0-9]{0,4}){0,31}"
 _SEQUENCES = tuple(
@@ -58,14 +71,18 @@ _State = Callable[[str], str]
 
 
 class TerminalFilter:
-    """One stream of output on its way to a terminal. `ascii_only` for terminals that do not read UTF-8."""
+    """One stream of output on its way to a terminal. `ascii_only` for terminals that do not read
+    UTF-8.
+    """
 
     def __init__(self, *, ascii_only: bool = False) -> None:
         self._ascii_only = ascii_only
         self._cut = b""  # the beginning of a character whose rest is still to come
         self._state: _State = self._text
         self._held = ""  # what there is of a control sequence, after its introducer
-        self._changed: dict[str, str] = {}  # private modes that the stream has set, each with its last letter
+        self._changed: dict[
+            str, str
+        ] = {}  # private modes that the stream has set, each with its last letter
         self._used = False  # whether any sequence passed
 
     def feed(self, chunk: bytes) -> bytes:
@@ -73,18 +90,30 @@ class TerminalFilter:
         content = self._cut + chunk
         whole = len(content) - _cut_off(content)
         self._cut = content[whole:]
-        return "".join([self._state(char) for char in content[:whole].decode("utf-8", "replace")]).encode("utf-8")
+        return "".join(
+            [self._state(char) for char in content[:whole].decode("utf-8", "replace")]
+        ).encode("utf-8")
 
     def end(self) -> bytes:
-        """What undoes everything that passed; the stream is over, and what was held back is dropped."""
+        """What undoes everything that passed; the stream is over, and what was held back is
+        dropped.
+        """
         self._state, self._held, self._cut = self._text, "", b""
         changed, self._changed = self._changed, {}
         if not self._used:
             return b""
         self._used = False
-        undone = [f"{_ESC}[?{mode}{_MODES[mode]}" for mode, last in changed.items() if _MODES[mode] not in ("", last)]
-        region = f"{_ESC}7{_ESC}[r{_ESC}8"  # the whole screen scrolls again, and the cursor stays where it is
-        return "".join((f"{_ESC}[!p", *undone, region, f"{_ESC}[4l{_ESC}[m{_ESC}(B\x0f{_ESC}>")).encode("ascii")
+        undone = [
+            f"{_ESC}[?{mode}{_MODES[mode]}"
+            for mode, last in changed.items()
+            if _MODES[mode] not in ("", last)
+        ]
+        region = (  # the whole screen scrolls again, and the cursor stays where it is
+            f"{_ESC}7{_ESC}[r{_ESC}8"
+        )
+        return "".join(
+            (f"{_ESC}[!p", *undone, region, f"{_ESC}[4l{_ESC}[m{_ESC}(B\x0f{_ESC}>")
+        ).encode("ascii")
 
     # ── states: a character in, what passes out ──────────────────────────────
 

@@ -1,7 +1,8 @@
 """Where keys and values stand in a TOML source.
 
 A scanner, not a judge: it follows well-formed TOML and stops at the first thing that it cannot
-follow, which `tomllib` then names. It alone names duplicate keys and depth, since it knows the places.
+follow, which `tomllib` then names. It alone names duplicate keys and depth, since it knows the
+places.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _BLANK = re.compile(r"[ \t]*")
 _BLANKS = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"|\'[^\'\n]*\'')
-_MULTILINE = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*""""{0,2}|\'\'\'(?:[^\']|\'(?!\'\'))*\'\'\'\'{0,2}', re.DOTALL)
+_MULTILINE = re.compile(
+    r'"""(?:[^"\\]|\\.|"(?!""))*""""{0,2}|\'\'\'(?:[^\']|\'(?!\'\'))*\'\'\'\'{0,2}', re.DOTALL
+)
 _BARE_VALUE = re.compile(r"[^\s,\]}#\"'\[{][^,\]}#\n]*")
 
 

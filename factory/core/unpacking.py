@@ -1,10 +1,11 @@
-"""What is in compressed and packed bytes, for those who search them: nothing is kept, extracted or believed.
+"""What is in compressed and packed bytes, for those who search them: nothing is kept, extracted or
+believed.
 
-Rule: never an error, and never more than the bounds, which hold for all layers together and say when they were
-reached: each member, however empty, costs one, and a byte that is read costs as much as one that comes out. What is
-damaged or encrypted shows what could be read of it. Of a ZIP no directory and no length is believed: whatever begins
-like a member is unpacked. Tar needs no unpacking, since its members stand in it as they are, as the names in a ZIP do.
-Knows no files.
+Rule: never an error, and never more than the bounds, which hold for all layers together and say
+when they were reached: each member, however empty, costs one, and a byte that is read costs as much
+as one that comes out. What is damaged or encrypted shows what could be read of it. Of a ZIP no
+directory and no length is believed: whatever begins like a member is unpacked. Tar needs no
+unpacking, since its members stand in it as they are, as the names in a ZIP do. Knows no files.
 Sources: RFC 1951, RFC 1952, PKWARE APPNOTE 6.3.
 """
 
@@ -44,8 +45,8 @@ _ZIPPED: Mapping[int, Callable[[], _Decompressor]] = MappingProxyType(
 
 
 class Bounds:
-    """What may still be unpacked: bytes that come out, bytes that are read for it, members. `reached` once it was not
-    enough: what was told is then not all there is."""
+    """What may still be unpacked: bytes that come out, bytes that are read for it, members.
+    `reached` once it was not enough: what was told is then not all there is."""
 
     def __init__(self, unpacked: int = MOST_BYTES, members: int = MOST_MEMBERS) -> None:
         self.unpacked = unpacked
@@ -88,7 +89,9 @@ def _within(content: bytes, bounds: Bounds) -> Iterator[bytes]:
 
 
 def _stream(content: bytes, make: Callable[[], _Decompressor], bounds: Bounds) -> Iterator[bytes]:
-    """All members of a compressed stream, one after another, as one text: a word may go over their border."""
+    """All members of a compressed stream, one after another, as one text: a word may go over their
+    border.
+    """
     parts: list[bytes] = []
     at = 0
     while at < len(content) and bounds.member():
@@ -98,8 +101,12 @@ def _stream(content: bytes, make: Callable[[], _Decompressor], bounds: Bounds) -
         yield b"".join(parts)
 
 
-def _member(content: bytes, at: int, reader: _Decompressor, bounds: Bounds) -> tuple[list[bytes], int]:
-    """What one member holds, and where the bytes behind it begin; none do where it is damaged or a bound is reached."""
+def _member(
+    content: bytes, at: int, reader: _Decompressor, bounds: Bounds
+) -> tuple[list[bytes], int]:
+    """What one member holds, and where the bytes behind it begin; none do where it is damaged or a
+    bound is reached.
+    """
     parts: list[bytes] = []
     given, size, more = b"", _FIRST_PIECE, False
     try:

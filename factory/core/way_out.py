@@ -16,17 +16,18 @@ from factory.model.pack import TaskPack
 
 # No contract can grant these; the change itself has to be another.
 NEVER = frozenset(
-    "PATH_PROTECTED PATH_UNSAFE PATH_NOT_PORTABLE PATH_COLLISION PATH_GIT_NAME FILE_SPECIAL FILE_SETID LINK_ESCAPES "
-    "SUBMODULE_CHANGED TREE_TOO_DEEP TREE_TOO_LARGE SECRETS_NEVER SECRET_IN_CHANGE SECRET_IN_ARTIFACT "
-    "SECRET_IN_CONTRACT SECRET_WITHHELD FLAKY "
-    "ARTIFACT_UNSAFE CHECK_FAILED CHECK_RAN_NO_TEST STEP_FAILED MERGE_BROKEN MERGE_CONFLICT MERGE_PRE_EXISTING "
-    "PROBE_ESCAPED".split()
+    "PATH_PROTECTED PATH_UNSAFE PATH_NOT_PORTABLE PATH_COLLISION PATH_GIT_NAME FILE_SPECIAL"
+    " FILE_SETID LINK_ESCAPES SUBMODULE_CHANGED TREE_TOO_DEEP TREE_TOO_LARGE SECRETS_NEVER"
+    " SECRET_IN_CHANGE SECRET_IN_ARTIFACT SECRET_IN_CONTRACT SECRET_WITHHELD FLAKY ARTIFACT_UNSAFE"
+    " CHECK_FAILED CHECK_RAN_NO_TEST STEP_FAILED MERGE_BROKEN MERGE_CONFLICT MERGE_PRE_EXISTING"
+    " PROBE_ESCAPED".split()
 )
 # Nothing about the contract: the host, the repository or the evidence is in the way.
 ELSEWHERE = frozenset(
-    "GIT_TOO_OLD PROPERTY_MISSING DISK_UNWRITABLE LOCKED LEDGER_BROKEN BUNDLE_MISSING BUNDLE_MANIFEST BUNDLE_SCHEMA "
-    "BUNDLE_STALE BUNDLE_DISAGREES BUNDLE_STATUS HIDDEN_CHANGE MERGE_DIFFERS INTEGRATOR_FAILED CONFIG_INVALID "
-    "CONFIG_WEAKENED NETWORK_UNAVAILABLE CLOUD_UNAVAILABLE REPO_UNREADABLE DEPENDS_NOT_PASS".split()
+    "GIT_TOO_OLD PROPERTY_MISSING DISK_UNWRITABLE LOCKED LEDGER_BROKEN BUNDLE_MISSING"
+    " BUNDLE_MANIFEST BUNDLE_SCHEMA BUNDLE_STALE BUNDLE_DISAGREES BUNDLE_STATUS HIDDEN_CHANGE"
+    " MERGE_DIFFERS INTEGRATOR_FAILED CONFIG_INVALID CONFIG_WEAKENED NETWORK_UNAVAILABLE"
+    " CLOUD_UNAVAILABLE REPO_UNREADABLE DEPENDS_NOT_PASS".split()
 )
 _LIMITS: Mapping[str, str] = {
     "LIMIT_TIME": "timeout",
@@ -38,13 +39,15 @@ _LIMITS: Mapping[str, str] = {
 
 # Who allows network is never the pack alone.
 _NETWORK = frozenset({"NETWORK_NOT_IN_POLICY", "NETWORK_NEEDS_CONSENT", "EGRESS_REFUSED"})
-_TRIED = re.compile(r" tried (\S+), and the egress proxy refused it: the pack's allow_network does not name it")
+_TRIED = re.compile(
+    r" tried (\S+), and the egress proxy refused it: the pack's allow_network does not name it"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known of a refused change: paths outside the scope, denied ones, unseen ones, lines in all,
-    and other packs that the finding names."""
+    """What is known of a refused change: paths outside the scope, denied ones, unseen ones, lines
+    in all, and other packs that the finding names."""
 
     outside: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
@@ -54,7 +57,9 @@ class Facts:
 
 
 def way_out(pack: TaskPack, finding: Finding, facts: Facts) -> str:
-    """One sentence: the smallest change of the contract that would allow it, that none can, or where to look."""
+    """One sentence: the smallest change of the contract that would allow it, that none can, or
+    where to look.
+    """
     if finding.id in _NETWORK:
         return _network(pack, finding)
     if not finding.blocks:
@@ -62,7 +67,10 @@ def way_out(pack: TaskPack, finding: Finding, facts: Facts) -> str:
     if finding.id in NEVER:
         return "nothing in the contract can allow it"
     if finding.id == "CRASH":
-        return "no change of the contract mends it: report it, with what the run keeps in its folder raw"
+        return (
+            "no change of the contract mends it: report it, with what the run keeps in its"
+            " folder raw"
+        )
     if finding.id in ELSEWHERE:
         return "no change of the contract is needed"
     change = _change(pack, finding.id, facts)
@@ -72,10 +80,14 @@ def way_out(pack: TaskPack, finding: Finding, facts: Facts) -> str:
 def _network(pack: TaskPack, finding: Finding) -> str:
     hosts = pack.constraints.network.shown
     if finding.id == "NETWORK_NOT_IN_POLICY":
-        return f"nothing in the contract can allow it; factory.toml can: [network] hosts = {_listed(hosts)}"
+        return (
+            "nothing in the contract can allow it; factory.toml can: [network] hosts ="
+            f" {_listed(hosts)}"
+        )
     if finding.id == "NETWORK_NEEDS_CONSENT":
         return (
-            "nothing in the contract can allow it but naming the hosts; your own file can: [network] allow_any = true"
+            "nothing in the contract can allow it but naming the hosts; your own file can:"
+            " [network] allow_any = true"
         )
     tried = _TRIED.search(finding.message)
     if tried is None:
@@ -94,7 +106,10 @@ def _change(pack: TaskPack, kind: str, facts: Facts) -> str:
         return f"inputs: {_listed((*(pack.inputs or ()), *facts.hidden))}"
     if kind == "CHANGE_TOO_LARGE":
         limits = pack.limits
-        return f"limits: {{changed_lines: …, timeout: …}} above {limits.changed_lines} and {limits.timeout}"
+        return (
+            f"limits: {{changed_lines: …, timeout: …}} above {limits.changed_lines} and"
+            f" {limits.timeout}"
+        )
     if kind == "LIMIT_CHANGED_LINES":
         return f"limits: {{changed_lines: {facts.lines}}}"
     if kind in _LIMITS:
@@ -106,7 +121,11 @@ def _change(pack: TaskPack, kind: str, facts: Facts) -> str:
         return "docs.required without it"
     if kind in ("OVERLAP", "HIDDEN_OVERLAP", "MERGE_BROKEN_TOGETHER"):
         named = ", ".join(facts.others) or "the other pack"
-        return f"depends_on: [{named}], so that one is built on the other" if facts.others else f"depends_on: {named}"
+        return (
+            f"depends_on: [{named}], so that one is built on the other"
+            if facts.others
+            else f"depends_on: {named}"
+        )
     return ""
 
 
@@ -115,4 +134,8 @@ def _yaml(section: str, key: str, values: tuple[str, ...]) -> str:
 
 
 def _listed(values: tuple[str, ...]) -> str:
-    return "[" + ", ".join(json.dumps(value, ensure_ascii=False) for value in dict.fromkeys(values)) + "]"
+    return (
+        "["
+        + ", ".join(json.dumps(value, ensure_ascii=False) for value in dict.fromkeys(values))
+        + "]"
+    )

@@ -18,7 +18,9 @@ def label_of(pointer: str) -> str:
     label = ""
     for part in reversed(pointer.split("/")[1:]):
         if part.isdecimal():
-            label = f"[{part}]{label}" if not label or label.startswith("[") else f"[{part}].{label}"
+            label = (
+                f"[{part}]{label}" if not label or label.startswith("[") else f"[{part}].{label}"
+            )
             continue
         if label and not label.startswith("["):
             break

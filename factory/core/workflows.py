@@ -1,4 +1,5 @@
-"""What is said of a workflow of GitHub Actions: whether its actions are pinned, and what its jobs may do.
+"""What is said of a workflow of GitHub Actions: whether its actions are pinned, and what its jobs
+may do.
 
 The rule of the review: every action of others by the full digest of its content, permissions stated
 for the whole workflow and none of them to write; a job that must write says so itself, by name.
@@ -16,7 +17,9 @@ from factory.model.finding import Finding, Location
 from factory.model.strict import DocumentError, StrictDocument, Value, child
 
 FOLDER = ".github/workflows"
-_PINNED = re.compile(r"[\w.-]+/[\w./-]+@[0-9a-f]{40}(?:[0-9a-f]{24})?|docker://[^@\s]+@sha256:[0-9a-f]{64}")
+_PINNED = re.compile(
+    r"[\w.-]+/[\w./-]+@[0-9a-f]{40}(?:[0-9a-f]{24})?|docker://[^@\s]+@sha256:[0-9a-f]{64}"
+)
 _READING = frozenset({"read", "none"})
 _GIVEN = frozenset({"with", "env"})  # what is handed to an action, and may bear any name
 
@@ -27,17 +30,24 @@ def is_workflow(name: str) -> bool:
 
 
 def judge_pins(path: str, content: bytes) -> tuple[Finding, ...]:
-    """WORKFLOW_UNREADABLE, or one WORKFLOW_UNPINNED for each action that is not named by its digest."""
+    """WORKFLOW_UNREADABLE, or one WORKFLOW_UNPINNED for each action that is not named by its
+    digest.
+    """
     document, found = _read(path, content)
     return (*found, *(_unpinned(path, document) if document is not None else ()))
 
 
 def judge_permissions(path: str, content: bytes) -> tuple[Finding, ...]:
-    """WORKFLOW_PERMISSIONS for what is not stated or is too much. An unreadable workflow is told by `judge_pins`."""
+    """WORKFLOW_PERMISSIONS for what is not stated or is too much. An unreadable workflow is told by
+    `judge_pins`.
+    """
     document, _ = _read(path, content)
     if document is None or not isinstance(document.value, Mapping):
         return ()
-    return (*_of_workflow(path, document, document.value), *_of_jobs(path, document, document.value))
+    return (
+        *_of_workflow(path, document, document.value),
+        *_of_jobs(path, document, document.value),
+    )
 
 
 def _read(path: str, content: bytes) -> tuple[StrictDocument | None, tuple[Finding, ...]]:
@@ -60,7 +70,8 @@ def _unpinned(path: str, document: StrictDocument) -> Iterator[Finding]:
             continue
         said = quoted(used) if isinstance(used, str) else "something that is no text"
         message = f"{path}: uses {said}; expected OWNER/NAME@ and a full commit id"
-        yield Finding("WORKFLOW_UNPINNED", message, "Name the commit, with the tag behind it as a comment.",
+        yield Finding("WORKFLOW_UNPINNED", message,
+                          "Name the commit, with the tag behind it as a comment.",
                       _place(path, document, pointer))  # fmt: skip
 
 
@@ -78,7 +89,9 @@ def _uses(value: Value, pointer: str) -> Iterator[tuple[str, Value]]:
             yield from _uses(member, child(pointer, number))
 
 
-def _of_workflow(path: str, document: StrictDocument, workflow: Mapping[str, Value]) -> Iterator[Finding]:
+def _of_workflow(
+    path: str, document: StrictDocument, workflow: Mapping[str, Value]
+) -> Iterator[Finding]:
     hint = "State permissions: {} for the workflow, and for each job what it needs."
     if "permissions" not in workflow:
         message = f"{path}: expected permissions for the whole workflow, found none"
@@ -86,11 +99,15 @@ def _of_workflow(path: str, document: StrictDocument, workflow: Mapping[str, Val
         return
     wide = _too_wide(workflow["permissions"], of_job=False)
     if wide:
-        message = f"{path}: the workflow grants {wide} to all of its jobs; expected no more than reading"
+        message = (
+            f"{path}: the workflow grants {wide} to all of its jobs; expected no more than reading"
+        )
         yield Finding("WORKFLOW_PERMISSIONS", message, hint, _place(path, document, "/permissions"))
 
 
-def _of_jobs(path: str, document: StrictDocument, workflow: Mapping[str, Value]) -> Iterator[Finding]:
+def _of_jobs(
+    path: str, document: StrictDocument, workflow: Mapping[str, Value]
+) -> Iterator[Finding]:
     jobs = workflow.get("jobs")
     for name, job in jobs.items() if isinstance(jobs, Mapping) else ():
         if not isinstance(job, Mapping) or "permissions" not in job:
@@ -99,7 +116,9 @@ def _of_jobs(path: str, document: StrictDocument, workflow: Mapping[str, Value])
         if wide:
             message = f"{path}: job {name} is granted {wide}; expected each right by its name"
             place = _place(path, document, child(child(child("", "jobs"), name), "permissions"))
-            yield Finding("WORKFLOW_PERMISSIONS", message, "Name what the job needs, and nothing else.", place)
+            yield Finding(
+                "WORKFLOW_PERMISSIONS", message, "Name what the job needs, and nothing else.", place
+            )
 
 
 def _too_wide(granted: Value, *, of_job: bool) -> str:

@@ -1,4 +1,5 @@
-"""Findings as annotations of a GitHub job, beside what is printed: on standard error, and only inside such a job.
+"""Findings as annotations of a GitHub job, beside what is printed: on standard error, and only
+inside such a job.
 
 Does not know what was run.
 """
@@ -16,7 +17,9 @@ MOST = 50
 
 
 def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Finding]) -> None:
-    """Print an annotation for each finding, errors first and no more than `MOST`, where a GitHub job runs this."""
+    """Print an annotation for each finding, errors first and no more than `MOST`, where a GitHub
+    job runs this.
+    """
     if environ.get("GITHUB_ACTIONS") != "true" or not findings:
         return
     ordered = sorted(findings, key=lambda finding: not finding.blocks)
@@ -25,5 +28,9 @@ def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Find
         place = finding.location or Location("")
         owner = f"{finding.pack}: " if finding.pack and finding.pack not in finding.message else ""
         text = f"{owner}{finding.message} {finding.hint}".rstrip()
-        commands.append(annotation(finding.severity.value, finding.id, text, place.file, place.line, place.column))
+        commands.append(
+            annotation(
+                finding.severity.value, finding.id, text, place.file, place.line, place.column
+            )
+        )
     write_commands(stream, commands)

@@ -1,4 +1,5 @@
-"""What a command came to, and its two renderings: lines for a person, one JSON document for a program.
+"""What a command came to, and its two renderings: lines for a person, one JSON document for a
+program.
 
 Rule: both say the same; text that a pack could have written is made inert here. The document
 is ASCII, so that no terminal's encoding can spoil it. Does not know any command.
@@ -23,7 +24,9 @@ _OWN_KEYS = ("schema_version", "command", "status", "exit_code", "run_id", "find
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of a command. `lines` are for people; `details` joins the JSON document under its own keys."""
+    """The end of a command. `lines` are for people; `details` joins the JSON document under its own
+    keys.
+    """
 
     status: Status
     lines: tuple[str, ...] = ()
@@ -64,7 +67,9 @@ def finding_row(finding: Finding) -> dict[str, Any]:
 
 
 def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[Shown, ...]:
-    """Findings for a terminal: id and sentence, then the place and the way out, each on a line of its own."""
+    """Findings for a terminal: id and sentence, then the place and the way out, each on a line of
+    its own.
+    """
     lines: list[str] = []
     for finding in findings:
         lines.append(f"{indent}{finding.id}  {finding.message}")

@@ -77,7 +77,9 @@ def _main(words: list[str]) -> int:
         write_lines(sys.stdout, own_lines(overview()))
         return 0
     command = _chosen(words[0])
-    module = cast("CommandModule", importlib.import_module(f"factory.faces.commands.{command.module}"))
+    module = cast(
+        "CommandModule", importlib.import_module(f"factory.faces.commands.{command.module}")
+    )
     return _carry_out(command, module, words[1:])
 
 
@@ -86,7 +88,9 @@ def _chosen(word: str) -> Command:
     if found is not None:
         return found
     if word.startswith("-"):
-        raise UsageError(f"expected a command first, found the option {word!r}", "see: factory --help")
+        raise UsageError(
+            f"expected a command first, found the option {word!r}", "see: factory --help"
+        )
     near = difflib.get_close_matches(word, [command.name for command in COMMANDS], n=1)
     hint = f"did you mean {near[0]}?" if near else "see: factory --help"
     raise UsageError(f"there is no command {word!r}", hint)
@@ -111,7 +115,9 @@ def _end_of_options(words: list[str]) -> int:
 
 
 def _answered(command: Command, module: CommandModule, given: Namespace) -> tuple[Answer, int]:
-    """The answer and its exit code; whatever goes wrong is told on standard error and is an answer too."""
+    """The answer and its exit code; whatever goes wrong is told on standard error and is an answer
+    too.
+    """
     from factory.faces.answer import Answer, finding_lines
 
     try:

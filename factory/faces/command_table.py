@@ -1,7 +1,7 @@
 """Which commands there are, in the order people meet them, and the text of `factory --help`.
 
-Rule: imports nothing that costs, since help is asked for more often than anything else. Does not know
-what a command does.
+Rule: imports nothing that costs, since help is asked for more often than anything else. Does not
+know what a command does.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """One command: its name, the module below `factory.faces.commands` that has it, and its line of help."""
+    """One command: its name, the module below `factory.faces.commands` that has it, and its line of
+    help.
+    """
 
     name: str
     module: str
@@ -24,7 +26,9 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("oneshot", "run", "preflight → launch → bundle-validate → integrate → summary"),
             Command("preflight", "run", "check repository, configuration, packs and host"),
             Command("launch", "run", "run task packs in their sandboxes"),
-            Command("bundle-validate", "run", "re-derive bundles and hold them against their contracts"),
+            Command(
+                "bundle-validate", "run", "re-derive bundles and hold them against their contracts"
+            ),
             Command("integrate", "run", "merge validated bundles and check the merged tree"),
             Command("summary", "run", "settle the verdict and say where the evidence is"),
         ),
@@ -38,9 +42,21 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("print-report", "report", "print a run's report, or one log of it"),
             Command("open-run", "report", "print where a run's files are"),
             Command("verify", "verify", "re-derive the evidence of a run from its bytes"),
-            Command("determinism", "determinism", "run a pack twice in two environments and compare every byte"),
-            Command("ledger", "ledger", "what happened, the proof of it, and whether history still agrees"),
-            Command("ledger-replay", "ledger_replay", "rebuild every run from the ledger and compare the folders"),
+            Command(
+                "determinism",
+                "determinism",
+                "run a pack twice in two environments and compare every byte",
+            ),
+            Command(
+                "ledger",
+                "ledger",
+                "what happened, the proof of it, and whether history still agrees",
+            ),
+            Command(
+                "ledger-replay",
+                "ledger_replay",
+                "rebuild every run from the ledger and compare the folders",
+            ),
             Command("evidence", "evidence", "make the index of all runs and artifacts, and ask it"),
             Command("review", "review", "objective checks of the whole repository"),
         ),
@@ -48,7 +64,9 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "Prepare",
         (
-            Command("init", "init", "start here: write dodo.py, configuration and a first task pack"),
+            Command(
+                "init", "init", "start here: write dodo.py, configuration and a first task pack"
+            ),
             Command("taskpack", "taskpack", "start a new task pack, or check one"),
             Command("contract", "contract", "check every pack, schema and configuration"),
             Command("config", "config", "each setting and where it came from"),

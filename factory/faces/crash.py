@@ -1,4 +1,5 @@
-"""An unexpected exception, told as a finding in one line: never a traceback, yet enough to report it by.
+"""An unexpected exception, told as a finding in one line: never a traceback, yet enough to report
+it by.
 
 Does not know where the exception came from.
 """
@@ -16,16 +17,24 @@ _HINT = "this is a defect of the orchestrator: report it with this line"
 
 
 def crash(expected: str, error: BaseException, pack: str = "") -> Finding:
-    """A CRASH finding: `expected` is a clause ("expected X to …"), what was found is the exception."""
+    """A CRASH finding: `expected` is a clause ("expected X to …"), what was found is the
+    exception.
+    """
     return Finding("CRASH", f"{expected}, found {described(error)}", _HINT, pack=pack)
 
 
 def described(error: BaseException) -> str:
     """An exception in one line, with its innermost frames."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]
-    places = ", ".join(f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames)
+    places = ", ".join(
+        f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames
+    )
     message = " ".join(str(error).split())[:_MESSAGE_LIMIT]
-    return f"{type(error).__name__}: {message} ({places})" if message else f"{type(error).__name__} ({places})"
+    return (
+        f"{type(error).__name__}: {message} ({places})"
+        if message
+        else f"{type(error).__name__} ({places})"
+    )
 
 
 def told(finding: Finding) -> str:

@@ -20,11 +20,18 @@ UNKNOWN = "unknown"
 
 _CHUNK = 1 << 16
 # A FIFO or a device in a pack's folder must not make the engine wait.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_vouched: list[Mapping[str, str]] = [_NOTHING]  # of this process: doit makes a checker of a class, and asks nobody else
+_vouched: list[Mapping[str, str]] = [
+    _NOTHING
+]  # of this process: doit makes a checker of a class, and asks nobody else
 
 
 def vouch(digests: Mapping[str, str]) -> None:
@@ -67,7 +74,9 @@ def _digest(descriptor: int) -> str:
 
 
 class Sha256Checker:
-    """doit's `check_file_uptodate`: compares digests. doit stores the class's name, so renaming it re-runs all."""
+    """doit's `check_file_uptodate`: compares digests. doit stores the class's name, so renaming it
+    re-runs all.
+    """
 
     CheckerError = OSError
 
@@ -80,7 +89,9 @@ class Sha256Checker:
         return digest_of(path)
 
     def check_modified(self, _path: str, now: str, stored: object) -> bool:
-        """Whether the content differs from the stored one; what can't be read always counts as changed."""
+        """Whether the content differs from the stored one; what can't be read always counts as
+        changed.
+        """
         return now == UNKNOWN or now != stored
 
     def get_state(self, path: str, _stored: object) -> str:

@@ -1,7 +1,8 @@
 """What `doit clean` removes beside marker files: caches, as `factory gc` would, and nothing else.
 
-Rule: under the run lock, each recorded in the ledger, and never bundles, runs or the ledger. What cannot be
-removed is told in one sentence, and stays whole. Does not know what a cache is, nor how it is made again.
+Rule: under the run lock, each recorded in the ledger, and never bundles, runs or the ledger. What
+cannot be removed is told in one sentence, and stays whole. Does not know what a cache is, nor how
+it is made again.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _OWNER = "preflight"
 
 
 def remove_caches(dryrun: bool) -> None:
-    """Remove the caches of the repository in the current folder, or only say what would go. doit gives `dryrun`."""
+    """Remove the caches of the repository in the current folder, or only say what would go. doit
+    gives `dryrun`.
+    """
     root = Path.cwd()
     if not (root / STATE_FOLDER).is_dir():
         return

@@ -1,4 +1,5 @@
-"""doit's reporter: begins the run, tells what happens, saves each task, and ends the process with the verdict.
+"""doit's reporter: begins the run, tells what happens, saves each task, and ends the process with
+the verdict.
 
 doit's own exit codes mean other things than ours, so the last call, `complete_run`, leaves
 with `SystemExit`, unless an exception is already on its way. doit calls `execute_task` and
@@ -33,7 +34,8 @@ INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
 
 
 class CardReporter:
-    """Drives a `Session` along doit's run. What it raises and returns is left to the caller; see `DoitReporter`.
+    """Drives a `Session` along doit's run. What it raises and returns is left to the caller; see
+    `DoitReporter`.
 
     `closing` is the last word, once there is one. A project's own tasks beside ours are told
     by a line where they fail, which is FAIL.
@@ -50,7 +52,9 @@ class CardReporter:
         self._own_failures: list[str] = []
 
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
-        """Before anything runs: take the lock. Raises Refusal LOCKED, and with it nothing is run."""
+        """Before anything runs: take the lock. Raises Refusal LOCKED, and with it nothing is
+        run.
+        """
         session = _session_of(tasks.values())
         asked = _reached(tasks, selected)
         if session is None or not asked & session.cards.keys():
@@ -62,7 +66,9 @@ class CardReporter:
         session.begin((card.name for card in cards), self._display)
 
     def complete_run(self) -> None:
-        """After everything, the state saved: the last word, or the end of a run that an exception ended."""
+        """After everything, the state saved: the last word, or the end of a run that an exception
+        ended.
+        """
         on_its_way = sys.exc_info()[1]
         self._display.stop()
         try:
@@ -86,7 +92,10 @@ class CardReporter:
         problem = getattr(self._backend, "problem", "")
         lines = (*closing.lines, *self._own_failures)
         if problem:
-            lines = (*lines, f"note: {sanitize(problem)}; finished work will be done again next time")
+            lines = (
+                *lines,
+                f"note: {sanitize(problem)}; finished work will be done again next time",
+            )
         status = combine((closing.status, Status.FAIL)) if self._own_failures else closing.status
         return replace(closing, status=status, lines=lines)
 
@@ -98,11 +107,15 @@ class CardReporter:
             save()
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
-        """doit's own kind of failure. Our actions have none, so it is a project's own task or a misuse of doit."""
+        """doit's own kind of failure. Our actions have none, so it is a project's own task or a
+        misuse of doit.
+        """
         if isinstance(fail, UnmetDependency):
             return  # what it waited for has been told
         if not self._is_card(task):
-            self._own_failures.append(f"{task.name}  {'failed' if isinstance(fail, TaskFailed) else 'met an error'}")
+            self._own_failures.append(
+                f"{task.name}  {'failed' if isinstance(fail, TaskFailed) else 'met an error'}"
+            )
         self.write(" ".join(f"{task.name}: {fail.message}".split()))
 
     def skip_uptodate(self, task: Any) -> None:
@@ -139,7 +152,9 @@ class CardReporter:
 
 
 class DoitReporter(CardReporter):
-    """The reporter of stock `doit`: prints the last word and ends the process with 0, 2, 1 or 130."""
+    """The reporter of stock `doit`: prints the last word and ends the process with 0, 2, 1 or
+    130.
+    """
 
     def __init__(self, outstream: TextIO, _options: Mapping[str, Any] | None = None) -> None:
         tolerate(outstream)
@@ -171,7 +186,9 @@ class DoitReporter(CardReporter):
             why = unwritten(self._out)
             if why:
                 write_lines(sys.stderr, (sanitize(lost(why)),))
-            raise SystemExit(self.closing.status.exit_code or (Status.BLOCKED.exit_code if why else 0))
+            raise SystemExit(
+                self.closing.status.exit_code or (Status.BLOCKED.exit_code if why else 0)
+            )
         if on_its_way is None:
             write_lines(self._out, map(sanitize, self._own_failures))
 

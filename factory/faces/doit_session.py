@@ -30,7 +30,8 @@ class NotBegun(Exception):
 
 
 class Session:
-    """Cards of one pipeline, and what became of them. `begin`, any number of cards, then `close` or `abandon`.
+    """Cards of one pipeline, and what became of them. `begin`, any number of cards, then `close` or
+    `abandon`.
 
     `remembers` is False where no state is to be kept, as in a folder that holds no repository.
     """
@@ -53,7 +54,9 @@ class Session:
         return self._begun_by == os.getpid()
 
     def begin(self, asked: Iterable[str], progress: Progress) -> None:
-        """Take the lock of the repository for the cards named. Raises Refusal LOCKED, InternalError for a defect."""
+        """Take the lock of the repository for the cards named. Raises Refusal LOCKED, InternalError
+        for a defect.
+        """
         self._asked = tuple(asked)
         try:
             self._pipeline.begin(progress)
@@ -65,7 +68,9 @@ class Session:
         self._begun_by = os.getpid()
 
     def holds(self, card: Card, stored: Mapping[str, object]) -> str:
-        """Why the stored result of `card` does not stand any more, as a clause; "" where it does. No side effects."""
+        """Why the stored result of `card` does not stand any more, as a clause; "" where it does.
+        No side effects.
+        """
         if not _is_record(stored):
             return "no, it has no result yet"
         if stored[VERDICT] != Status.PASS.value:
@@ -86,7 +91,9 @@ class Session:
             self._progress.card_held(self.cards[name], Status.PASS)
 
     def execute(self, card: Card) -> dict[str, object]:
-        """Carry out one card; what doit stores of it. Any failure becomes a verdict; KeyboardInterrupt passes."""
+        """Carry out one card; what doit stores of it. Any failure becomes a verdict;
+        KeyboardInterrupt passes.
+        """
         if not self.begun or self._progress is None:
             raise NotBegun(card.name)
         self._progress.card_started(card)
@@ -97,19 +104,25 @@ class Session:
         except Refusal as refusal:
             result = self._ended_here(refusal.findings)
         except BaseException as error:  # noqa: BLE001  also SystemExit: a card has no say in how the process ends
-            result = self._ended_here((crash(f"expected {card.name} to reach a verdict", error, card.pack),))
+            result = self._ended_here(
+                (crash(f"expected {card.name} to reach a verdict", error, card.pack),)
+            )
         with self._lock:
             self._results[card.name] = result
         self._progress.card_ended(card, result)
         return record_of(result)
 
     def close(self) -> Closing:
-        """The last word: the pipeline's, made no better than what the cards ended with. Releases the lock."""
+        """The last word: the pipeline's, made no better than what the cards ended with. Releases
+        the lock.
+        """
         verdicts = {name: self._verdict(name) for name in self._asked}
         try:
             closing = self._pipeline.close(verdicts, frozenset(self._results))
         except Refusal as refusal:
-            closing = Closing(Status.BLOCKED, tuple(map(told, refusal.findings)), findings=refusal.findings)
+            closing = Closing(
+                Status.BLOCKED, tuple(map(told, refusal.findings)), findings=refusal.findings
+            )
         except Exception as error:  # noqa: BLE001  the process must still end with a verdict and free the lock
             self.abandon(f"closing met {described(error)}")
             closing = Closing(Status.FAIL, (f"CRASH  closing the run met {described(error)}",))
@@ -119,7 +132,9 @@ class Session:
         return Closing(status, (*closing.lines, *self._own_lines()), closing.run_id, findings)
 
     def abandon(self, reason: str) -> None:
-        """The run ends here without a last word; the lock is released, at the latest when the process ends."""
+        """The run ends here without a last word; the lock is released, at the latest when the
+        process ends.
+        """
         if not self.begun:
             return
         self._begun_by = 0
@@ -139,12 +154,21 @@ class Session:
         return result.status if result is not None else self._held.get(name, Status.BLOCKED)
 
     def _own_lines(self) -> Iterable[str]:
-        """What the pipeline can't know: how cards ended outside it, and which were never reached."""
+        """What the pipeline can't know: how cards ended outside it, and which were never
+        reached.
+        """
         yield from map(told, self._own_findings)
-        missed = [name for name in self._asked if name not in self._results and name not in self._held]
+        missed = [
+            name for name in self._asked if name not in self._results and name not in self._held
+        ]
         if missed:
-            names = ", ".join(missed[:_NAMES_TOLD]) + (" and more" if len(missed) > _NAMES_TOLD else "")
-            yield f"not reached, so BLOCKED: {names}; what `doit ignore` named runs again after `doit forget NAME`"
+            names = ", ".join(missed[:_NAMES_TOLD]) + (
+                " and more" if len(missed) > _NAMES_TOLD else ""
+            )
+            yield (
+                f"not reached, so BLOCKED: {names}; what `doit ignore` named runs again after `doit"
+                " forget NAME`"
+            )
 
 
 def record_of(result: CardResult) -> dict[str, object]:

@@ -1,4 +1,5 @@
-"""Cards become doit tasks: the same names, files, order and help; a group per phase and `oneshot` over all.
+"""Cards become doit tasks: the same names, files, order and help; a group per phase and `oneshot`
+over all.
 
 An action always succeeds in doit's eyes and returns its verdict as values, because doit's
 own failures lose the stored state and skip everything downstream, report included. Does
@@ -66,8 +67,8 @@ class CardAction:
             return self._session.execute(self._card)
         except NotBegun:
             return TaskError(
-                f"{self._card.name} was not run: expected this project's reporter and threads, found others; "
-                "leave -r and -P away"
+                f"{self._card.name} was not run: expected this project's reporter and threads,"
+                " found others; leave -r and -P away"
             )
 
     def __repr__(self) -> str:
@@ -75,7 +76,9 @@ class CardAction:
 
 
 def session_of(pipeline: Pipeline) -> Session:
-    """A session over the pipeline's cards, or over one that says why they can't be tasks. Never raises."""
+    """A session over the pipeline's cards, or over one that says why they can't be tasks. Never
+    raises.
+    """
     if isinstance(pipeline, UnavailablePipeline):
         return Session(pipeline, pipeline.cards(), remembers=False)
     try:
@@ -107,17 +110,29 @@ def unfit(cards: tuple[Card, ...]) -> str:
 
 
 def doit_tasks_of(session: Session) -> Iterator[TaskDict]:
-    """Every task, in doit's own form. A phase without a card is a group over what comes before it: its name works."""
+    """Every task, in doit's own form. A phase without a card is a group over what comes before it:
+    its name works.
+    """
     cards = tuple(session.cards.values())
     phases = tuple(dict.fromkeys((*PHASES, *(card.phase for card in cards))))
     for place, phase in enumerate(phases):
         own = [card for card in cards if card.phase == phase]
         if not any(card.name == phase for card in own):
             earlier = [card.name for card in cards if not own and card.phase in phases[:place]]
-            yield {"basename": phase, "name": None, "task_dep": earlier, "doc": GROUP_HELP.get(phase, phase)}
+            yield {
+                "basename": phase,
+                "name": None,
+                "task_dep": earlier,
+                "doc": GROUP_HELP.get(phase, phase),
+            }
         for card in own:
             yield _task(session, card)
-    yield {"basename": ONESHOT, "actions": None, "task_dep": list(session.cards), "doc": GROUP_HELP[ONESHOT]}
+    yield {
+        "basename": ONESHOT,
+        "actions": None,
+        "task_dep": list(session.cards),
+        "doc": GROUP_HELP[ONESHOT],
+    }
 
 
 def _task(session: Session, card: Card) -> TaskDict:

@@ -10,7 +10,8 @@ from factory.faces.veil import veiled
 
 
 def write_document(file: Path, document: str) -> None:
-    """Write `document` to `file`; into what is no plain file (a terminal, a pipe) it is written as it stands.
+    """Write `document` to `file`; into what is no plain file (a terminal, a pipe) it is written as
+    it stands.
 
     Raises Refusal DISK_UNWRITABLE.
     """

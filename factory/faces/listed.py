@@ -1,4 +1,5 @@
-"""The pipeline behind `doit list`: names, help and files as last seen, while the repository is as it was then.
+"""The pipeline behind `doit list`: names, help and files as last seen, while the repository is as
+it was then.
 
 Rule: only `cards` is answered from what was kept. Any other question makes the real pipeline and
 asks that one, and a run does not begin unless both have the same cards. Does not know how either is
@@ -15,12 +16,16 @@ from factory.ports.pipeline import Card, CardResult, Closing, Pipeline, Progress
 
 
 def is_listing(words: Sequence[str]) -> bool:
-    """Whether these words after `doit` can only mean `doit list`: its name comes first, after variables."""
+    """Whether these words after `doit` can only mean `doit list`: its name comes first, after
+    variables.
+    """
     return next((word for word in words if word.startswith("-") or "=" not in word), "") == "list"
 
 
 class ListedPipeline:
-    """A `Pipeline` whose cards are known already; `make` gives the real one, once, when something else is asked."""
+    """A `Pipeline` whose cards are known already; `make` gives the real one, once, when something
+    else is asked.
+    """
 
     def __init__(self, cards: tuple[Card, ...], make: Callable[[], Pipeline]) -> None:
         self._cards = cards
@@ -32,10 +37,15 @@ class ListedPipeline:
         return self._cards
 
     def begin(self, progress: Progress) -> None:
-        """As the real one, which must have these very cards. Raises InternalError where it has others."""
+        """As the real one, which must have these very cards. Raises InternalError where it has
+        others.
+        """
         real = self._asked()
         if real.cards() != self._cards:
-            raise InternalError("expected the tasks that were listed to be those of the packs, found others; list anew")
+            raise InternalError(
+                "expected the tasks that were listed to be those of the packs, found others; list"
+                " anew"
+            )
         real.begin(progress)
 
     def holds(self, card: Card, stored: Mapping[str, object]) -> bool:

@@ -50,7 +50,9 @@ class Screen:
         return True
 
     def draw(self, kept: Sequence[Shown], block: Sequence[Shown]) -> None:
-        """Replace the block: first the lines that stay, then the new block. One write, so that nothing flickers."""
+        """Replace the block: first the lines that stay, then the new block. One write, so that
+        nothing flickers.
+        """
         if not kept and tuple(block) == self._block:
             return
         text = self._erasing() + veiled("".join(f"{line}\n" for line in (*kept, *block)))
@@ -87,10 +89,17 @@ class _Running:
 class LiveProgress(PlainProgress):
     """Plain lines above, the block below. A thread of its own keeps the times moving until `stop`.
 
-    `redraw_seconds` 0 starts no thread: the block is then only redrawn when something begins or ends.
+    `redraw_seconds` 0 starts no thread: the block is then only redrawn when something begins or
+    ends.
     """
 
-    def __init__(self, stream: TextIO, palette: Palette, clock: Clock, redraw_seconds: float = _REDRAW_SECONDS) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        palette: Palette,
+        clock: Clock,
+        redraw_seconds: float = _REDRAW_SECONDS,
+    ) -> None:
         super().__init__(stream, palette, clock)
         self._screen = Screen(stream)
         self._bars = self._screen.can_show("█░…·")
@@ -109,7 +118,9 @@ class LiveProgress(PlainProgress):
             self._draw()
 
     def command_started(self, pack: str, label: str, run: str, limit: float) -> None:
-        """Show the command, its time starting over. Also for a pack without a card, as in a re-check."""
+        """Show the command, its time starting over. Also for a pack without a card, as in a
+        re-check.
+        """
         with self._lock:
             now = self._clock()
             running = self._running.setdefault(pack, _Running(now))
@@ -176,7 +187,9 @@ class LiveProgress(PlainProgress):
         columns = self._screen.columns() - 1  # the last column would wrap on some terminals
         room = max(1, (self._screen.rows() - 2) // 2)
         shown = list(self._running.items())[:room]
-        lines = [line for pack, running in shown for line in self._pack_lines(pack, running, columns)]
+        lines = [
+            line for pack, running in shown for line in self._pack_lines(pack, running, columns)
+        ]
         hidden = len(self._running) - len(shown)
         return [*lines, fit(Shown(f"and {hidden} more"), columns)] if hidden else lines
 
@@ -192,7 +205,9 @@ class LiveProgress(PlainProgress):
         yield fit(Shown(f"{name}  {self._bar(elapsed, running.limit)}{told}"), columns)
         last = last_line(running.tail)
         if last:
-            yield self._palette.paint(fit(Shown(f"{'':{self._pack_columns}}  {last}"), columns), "dim")
+            yield self._palette.paint(
+                fit(Shown(f"{'':{self._pack_columns}}  {last}"), columns), "dim"
+            )
 
     def _bar(self, elapsed: float, limit: float) -> str:
         if limit <= 0:
@@ -203,7 +218,9 @@ class LiveProgress(PlainProgress):
 
 
 def last_line(tail: bytes) -> Shown:
-    """The last line with something in it, inert and without colours; a carriage return starts a line over."""
+    """The last line with something in it, inert and without colours; a carriage return starts a
+    line over.
+    """
     for line in reversed(tail.replace(b"\r", b"\n").split(b"\n")):
         text = plain(line.decode("utf-8", "replace")).strip()
         if text:

@@ -1,4 +1,5 @@
-"""How the command line runs the graph: doit's own control, runner and database, without doit's command line.
+"""How the command line runs the graph: doit's own control, runner and database, without doit's
+command line.
 
 So there is one engine, and no configuration file of the current folder is ever read:
 `DoitMain` would execute what a `pyproject.toml` or `doit.cfg` there names. The state is
@@ -26,7 +27,9 @@ from factory.model.errors import InternalError, Interrupted, UsageError
 from factory.ports.pipeline import Closing, Pipeline
 
 
-def run_cards(pipeline: Pipeline, names: Sequence[str], workers: int, display: Display, database: Path) -> Closing:
+def run_cards(
+    pipeline: Pipeline, names: Sequence[str], workers: int, display: Display, database: Path
+) -> Closing:
     """Run the named tasks (none: `oneshot`) and all they need, `workers` at a time; the last word.
 
     `database` is doit's state file. Only one run per process at a time. Raises Refusal LOCKED

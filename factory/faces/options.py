@@ -50,9 +50,14 @@ class Parser(argparse.ArgumentParser):
         return given
 
     def options(self) -> tuple[str, ...]:
-        """Every option string and the metavar of every argument, for the test that compares them with the help."""
+        """Every option string and the metavar of every argument, for the test that compares them
+        with the help.
+        """
         named = [option for action in self._actions for option in action.option_strings]
-        return (*named, *(str(action.metavar) for action in self._actions if not action.option_strings))
+        return (
+            *named,
+            *(str(action.metavar) for action in self._actions if not action.option_strings),
+        )
 
 
 def here() -> Path:
@@ -74,7 +79,9 @@ def whole_number(text: str) -> int:
 def run_id(text: str) -> str:
     """A name that can be a run's."""
     if RUN_ID.fullmatch(text) is None:
-        raise argparse.ArgumentTypeError(f"expected letters, digits, dots, dashes and underscores, found {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected letters, digits, dots, dashes and underscores, found {text!r}"
+        )
     return text
 
 

@@ -1,8 +1,9 @@
-"""doit's tasks that look over runs and host: `evidence-index`, `review`, `verify`, `doctor`. Never part of a run.
+"""doit's tasks that look over runs and host: `evidence-index`, `review`, `verify`, `doctor`. Never
+part of a run.
 
 None is ever up to date: they look at what is there now, and are quick where nothing changed. doit
-ends with 2 for what it calls an error and 1 for a failure, so BLOCKED is told as the one and FAIL as
-the other. Does not know how any is made.
+ends with 2 for what it calls an error and 1 for a failure, so BLOCKED is told as the one and FAIL
+as the other. Does not know how any is made.
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ def overview_tasks() -> Iterator[dict[str, Any]]:
         ("verify", VERIFY_HELP, verify_last),
         ("doctor", DOCTOR_HELP, examine_host),
     ):
-        yield {"basename": name, "actions": [action], "doc": text, "io": {"capture": False}, "verbosity": 0}
+        yield {
+            "basename": name,
+            "actions": [action],
+            "doc": text,
+            "io": {"capture": False},
+            "verbosity": 0,
+        }
 
 
 def make_index() -> bool | TaskError | TaskFailed:
@@ -57,7 +64,9 @@ def examine_host() -> bool | TaskError | TaskFailed:
 
 
 def _answered(command: str, words: list[str]) -> bool | TaskError | TaskFailed:
-    """The command's answer, printed; every other end in doit's words. Its module is loaded only now."""
+    """The command's answer, printed; every other end in doit's words. Its module is loaded only
+    now.
+    """
     from factory.faces.options import Parser
 
     module = importlib.import_module(f"factory.faces.commands.{command}")

@@ -1,9 +1,11 @@
-"""A polite request to stop acts as Ctrl-C does, and both are heard at once, whatever the main thread waits for.
+"""A polite request to stop acts as Ctrl-C does, and both are heard at once, whatever the main
+thread waits for.
 
-The interpreter notes a signal and answers it in the main thread, between two steps or where a wait is interrupted.
-A signal that comes just before a wait interrupts nothing, and would be answered when the wait ends: with packs in
-worker threads, when one of them does. So the note goes to a thread as well, which interrupts the main one until that
-has answered. Does not know what is stopped.
+The interpreter notes a signal and answers it in the main thread, between two steps or where a wait
+is interrupted. A signal that comes just before a wait interrupts nothing, and would be answered
+when the wait ends: with packs in worker threads, when one of them does. So the note goes to a
+thread as well, which interrupts the main one until that has answered. Does not know what is
+stopped.
 """
 
 from __future__ import annotations
@@ -15,19 +17,26 @@ import threading
 import time
 from types import FrameType
 
-STOPS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-# Means nothing to a program that does not ask for it, and has a higher number than those above: of several
-# signals that are noted, the interpreter answers the lower ones first.
+STOPS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+# Means nothing to a program that does not ask for it, and has a higher number than those above: of
+# several signals that are noted, the interpreter answers the lower ones first.
 _INTERRUPTING = getattr(signal, "SIGURG", None)
 _BETWEEN = 0.02  # seconds
 
 
 def stop_like_ctrl_c(until: contextlib.ExitStack) -> None:
-    """Until the stack is closed, a request to stop raises KeyboardInterrupt in the main thread. Nothing elsewhere."""
+    """Until the stack is closed, a request to stop raises KeyboardInterrupt in the main thread.
+    Nothing elsewhere.
+    """
     if threading.current_thread() is not threading.main_thread():
         return
     for number in STOPS:
-        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):  # an ignored one stays so (nohup)
+        if signal.getsignal(number) in (
+            signal.SIG_DFL,
+            signal.default_int_handler,
+        ):  # an ignored one stays so (nohup)
             until.callback(signal.signal, number, signal.signal(number, _interrupt))
     if _INTERRUPTING is not None and signal.getsignal(_INTERRUPTING) is signal.SIG_DFL:
         _Listener(_INTERRUPTING).listen(until)
@@ -38,7 +47,9 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 class _Listener:
-    """A thread that reads what the interpreter notes, and sends `number` to the main thread until it has answered."""
+    """A thread that reads what the interpreter notes, and sends `number` to the main thread until
+    it has answered.
+    """
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -51,9 +62,13 @@ class _Listener:
         write.setblocking(False)
         until.callback(write.close)  # what ends the thread
         until.callback(signal.signal, self._number, signal.signal(self._number, self._hear))
-        until.callback(signal.set_wakeup_fd, signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False))
+        until.callback(
+            signal.set_wakeup_fd, signal.set_wakeup_fd(write.fileno(), warn_on_full_buffer=False)
+        )
         until.callback(self._end)
-        threading.Thread(target=self._listen, args=(notes,), name="polite stop", daemon=True).start()
+        threading.Thread(
+            target=self._listen, args=(notes,), name="polite stop", daemon=True
+        ).start()
 
     def _listen(self, notes: socket.socket) -> None:
         with notes:

@@ -1,4 +1,5 @@
-"""What a run shows while it goes: one plain line per card that ended, or a live block on a terminal.
+"""What a run shows while it goes: one plain line per card that ended, or a live block on a
+terminal.
 
 Told from any thread, under one lock; never raises and never decides. Time is a clock that
 is passed in. Text of packs is made inert here. Does not know who executes the cards.
@@ -20,7 +21,8 @@ Clock = Callable[[], float]
 LABEL_COLUMNS = 17
 COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
 
-# Phases whose cards are told one by one; the cards of other phases with packs are counted into one line.
+# Phases whose cards are told one by one; the cards of other phases with packs are counted into one
+# line.
 _TOLD_EACH = "launch"
 
 
@@ -116,14 +118,20 @@ class PlainProgress:
             self._say(phase, self._agreement(self._passed[phase], expected))
 
     def _agreement(self, agreed: int, expected: int) -> Shown:
-        """What validation showed: a bundle of a pack that did not PASS tells truly what its pack broke."""
+        """What validation showed: a bundle of a pack that did not PASS tells truly what its pack
+        broke.
+        """
         alone, passed = expected == 1, self._passed[_TOLD_EACH]
         if passed == self._expected[_TOLD_EACH]:
             return Shown(
-                f"{agreed} of {expected} {'agrees with its contract' if alone else 'agree with their contracts'}"
+                f"{agreed} of {expected}"
+                f" {'agrees with its contract' if alone else 'agree with their contracts'}"
             )
         told = "bundle tells what its pack did" if alone else "bundles tell what their packs did"
-        return Shown(f"{agreed} of {expected} {told}, {passed} of {expected} {'pack' if alone else 'packs'} passed")
+        return Shown(
+            f"{agreed} of {expected} {told}, {passed} of {expected} {'pack' if alone else 'packs'}"
+            " passed"
+        )
 
     def _phase_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
         if card.phase == "summary":
@@ -134,7 +142,10 @@ class PlainProgress:
 
     def _pack_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
         name = f"{sanitize(card.pack):<{self._pack_columns}}"
-        return Shown(f"{name}  {self._status(result.status)}  {sanitize(result.headline)}  {seconds(elapsed)}")
+        return Shown(
+            f"{name}  {self._status(result.status)}  {sanitize(result.headline)} "
+            f" {seconds(elapsed)}"
+        )
 
     def _status(self, status: Status) -> Shown:
         return self._palette.paint(sanitize(status.value), COLOURS[status])

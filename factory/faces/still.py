@@ -1,8 +1,9 @@
-"""The pipeline of a repository where everything is as it was when nothing had to be done: nothing has to be done again.
+"""The pipeline of a repository where everything is as it was when nothing had to be done: nothing
+has to be done again.
 
-Rule: it only ever says that what holds still holds. The first other question makes the real pipeline, which takes
-over with every byte read again; it must find that what was said to hold does, or nothing is executed. Does not
-know how either is made, nor how it is told that all is as it was.
+Rule: it only ever says that what holds still holds. The first other question makes the real
+pipeline, which takes over with every byte read again; it must find that what was said to hold does,
+or nothing is executed. Does not know how either is made, nor how it is told that all is as it was.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from factory.ports.pipeline import Card, CardResult, Closing, Pipeline, Progress
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What was found then: by card what the engine had stored, digests by path, and the last word."""
+    """What was found then: by card what the engine had stored, digests by path, and the last
+    word.
+    """
 
     cards: tuple[Card, ...]
     records: Mapping[str, Mapping[str, object]]
@@ -32,8 +35,8 @@ class Remembered:
 class StillPipeline:
     """A `Pipeline` that answers from what is remembered.
 
-    `stands` says whether the state folder is as it was; `lock` is the run lock; `make` gives the real pipeline, and
-    `forget` drops what is remembered where that one finds otherwise.
+    `stands` says whether the state folder is as it was; `lock` is the run lock; `make` gives the
+    real pipeline, and `forget` drops what is remembered where that one finds otherwise.
     """
 
     def __init__(
@@ -62,7 +65,9 @@ class StillPipeline:
         return self._known.cards
 
     def begin(self, progress: Progress) -> None:
-        """Take the run lock, and look at the state folder under it. Raises Refusal LOCKED; else as the real one."""
+        """Take the run lock, and look at the state folder under it. Raises Refusal LOCKED; else as
+        the real one.
+        """
         self._progress = progress
         self._stack.enter_context(self._lock())
         self._stands = None
@@ -71,7 +76,11 @@ class StillPipeline:
 
     def holds(self, card: Card, stored: Mapping[str, object]) -> bool:
         """Where all is as it was: whether the engine still has what it had."""
-        if self._real is None and self._as_it_was() and stored == self._known.records.get(card.name):
+        if (
+            self._real is None
+            and self._as_it_was()
+            and stored == self._known.records.get(card.name)
+        ):
             self._held[card.name] = (card, stored)
             return True
         return self._asked().holds(card, stored)
@@ -81,9 +90,15 @@ class StillPipeline:
         return self._asked().execute(card)
 
     def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:
-        """The same last word, where everything was asked for and holds; else that of the real one."""
+        """The same last word, where everything was asked for and holds; else that of the real
+        one.
+        """
         everything = selected.keys() >= {card.name for card in self._known.cards}
-        if self._real is None and everything and all(status is Status.PASS for status in selected.values()):
+        if (
+            self._real is None
+            and everything
+            and all(status is Status.PASS for status in selected.values())
+        ):
             self._stack.close()
             return self._known.closing
         return self._asked().close(selected, executed)
@@ -101,7 +116,9 @@ class StillPipeline:
         return self._stands
 
     def _asked(self) -> Pipeline:
-        """The real pipeline, begun where this one is. Raises as its `begin`, InternalError where it finds otherwise."""
+        """The real pipeline, begun where this one is. Raises as its `begin`, InternalError where it
+        finds otherwise.
+        """
         with self._guard:
             if self._defect is not None:
                 raise self._defect
@@ -116,11 +133,20 @@ class StillPipeline:
         found = "tasks" if real.cards() != self._known.cards else ""
         if self._progress is not None and not found:
             real.begin(self._progress)
-            found = next((name for name, (card, stored) in self._held.items() if not real.holds(card, stored)), "")
+            found = next(
+                (
+                    name
+                    for name, (card, stored) in self._held.items()
+                    if not real.holds(card, stored)
+                ),
+                "",
+            )
             if found:
                 real.abandon("what had held does not")
         if found:
             self._forget()
-            self._defect = InternalError(f"expected {found} to be as when this began, found a change; run it again")
+            self._defect = InternalError(
+                f"expected {found} to be as when this began, found a change; run it again"
+            )
             raise self._defect
         return real

@@ -1,7 +1,8 @@
-"""Lines out of this process: whatever the stream's encoding is, and whether or not anybody still reads.
+"""Lines out of this process: whatever the stream's encoding is, and whether or not anybody still
+reads.
 
-Rule: imports nothing that costs; takes only lines that were made inert (`core.inert`, `faces.terminal`), or
-that stand in our own source.
+Rule: imports nothing that costs; takes only lines that were made inert (`core.inert`,
+`faces.terminal`), or that stand in our own source.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def tolerate(stream: TextIO) -> None:
-    """Let the stream replace what its encoding lacks, instead of raising in the middle of a report."""
+    """Let the stream replace what its encoding lacks, instead of raising in the middle of a
+    report.
+    """
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
@@ -24,8 +27,8 @@ def tolerate(stream: TextIO) -> None:
 def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
     """Print lines at once; False where they did not get through. None is a command to a CI runner.
 
-    Nobody reads any more (a closed pipe): that must not change an exit code. Anything else (a full disk)
-    stays in the buffer, and `unwritten` says so at the end. No credential gets through.
+    Nobody reads any more (a closed pipe): that must not change an exit code. Anything else (a full
+    disk) stays in the buffer, and `unwritten` says so at the end. No credential gets through.
     """
     from factory.faces.veil import veiled
 
@@ -38,7 +41,9 @@ def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
 
 
 def write_own(stream: TextIO, text: str) -> bool:
-    """Print a text that stands in this program's source: no pack and no environment has a part in it. Loads nothing."""
+    """Print a text that stands in this program's source: no pack and no environment has a part in
+    it. Loads nothing.
+    """
     return _written(stream, f"{text}\n")
 
 
@@ -62,7 +67,9 @@ def _written(stream: TextIO, text: str) -> bool:
 
 
 def still_read(stream: TextIO, seconds: float) -> bool:
-    """Wait; False, at once, when the reader of a pipe has gone. Where that cannot be asked, the wait is all."""
+    """Wait; False, at once, when the reader of a pipe has gone. Where that cannot be asked, the
+    wait is all.
+    """
     import select
     import time
 
@@ -76,7 +83,9 @@ def still_read(stream: TextIO, seconds: float) -> bool:
 
 
 def unwritten(stream: TextIO) -> str:
-    """Why something that was printed cannot be written, at the end of a process; "" where all is, or nobody reads."""
+    """Why something that was printed cannot be written, at the end of a process; "" where all is,
+    or nobody reads.
+    """
     try:
         stream.flush()
     except (BrokenPipeError, ValueError):
@@ -89,11 +98,16 @@ def unwritten(stream: TextIO) -> str:
 
 def lost(why: str) -> str:
     """What to say on standard error where `unwritten` gave a reason."""
-    return f"expected to write to standard output, found: {why}; evidence that was made is whole: factory print-report"
+    return (
+        f"expected to write to standard output, found: {why}; evidence that was made is whole:"
+        " factory print-report"
+    )
 
 
 def _turn_away(stream: TextIO) -> None:
-    """Send what is still buffered nowhere: at its exit the interpreter would complain, and end with 120."""
+    """Send what is still buffered nowhere: at its exit the interpreter would complain, and end with
+    120.
+    """
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,7 +1,8 @@
 """Text on its way to a terminal: inert, coloured where wanted, and cut to the width.
 
-Everything that a pack, a file name or a log can bring passes `sanitize` (`core.inert.for_terminal`), at the
-sink, which takes nothing else; what is stored stays as it came. Does not know what the text says.
+Everything that a pack, a file name or a log can bring passes `sanitize`
+(`core.inert.for_terminal`), at the sink, which takes nothing else; what is stored stays as it came.
+Does not know what the text says.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ sanitize = for_terminal
 
 
 def plain(text: str) -> Shown:
-    """As `sanitize`, after dropping well-formed escape sequences: for showing a log line, where colour is no news."""
+    """As `sanitize`, after dropping well-formed escape sequences: for showing a log line, where
+    colour is no news.
+    """
     return sanitize(without_colours(text))
 
 

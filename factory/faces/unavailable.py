@@ -17,14 +17,25 @@ from factory.ports.pipeline import Card, CardResult, Closing, Progress
 
 
 class UnavailablePipeline:
-    """A `Pipeline` of a single preflight card, which ends with the findings given and never holds."""
+    """A `Pipeline` of a single preflight card, which ends with the findings given and never
+    holds.
+    """
 
     def __init__(self, findings: tuple[Finding, ...]) -> None:
         self._findings = findings
 
     def cards(self) -> tuple[Card, ...]:
         """The one card."""
-        return (Card("preflight", "preflight", "", "check repository, configuration, packs and host", (), ()),)
+        return (
+            Card(
+                "preflight",
+                "preflight",
+                "",
+                "check repository, configuration, packs and host",
+                (),
+                (),
+            ),
+        )
 
     def begin(self, progress: Progress) -> None:
         """Nothing to lock."""
@@ -35,11 +46,15 @@ class UnavailablePipeline:
 
     def execute(self, card: Card) -> CardResult:  # noqa: ARG002
         """The findings, as a verdict."""
-        return CardResult(of_findings(self._findings), "", headline=self._findings[0].id, findings=self._findings)
+        return CardResult(
+            of_findings(self._findings), "", headline=self._findings[0].id, findings=self._findings
+        )
 
     def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:  # noqa: ARG002
         """The findings, one a line."""
-        return Closing(of_findings(self._findings), tuple(map(told, self._findings)), findings=self._findings)
+        return Closing(
+            of_findings(self._findings), tuple(map(told, self._findings)), findings=self._findings
+        )
 
     def abandon(self, reason: str) -> None:
         """Nothing was begun."""

@@ -1,7 +1,8 @@
-"""The last door before a person or a program reads: no credential passes it, whoever wrote the line.
+"""The last door before a person or a program reads: no credential passes it, whoever wrote the
+line.
 
-Rule: what this process prints goes through here, findings and documents alike. Made once, and only when
-something is printed. Does not know what a line says.
+Rule: what this process prints goes through here, findings and documents alike. Made once, and only
+when something is printed. Does not know what a line says.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""acceptance.yml, version 1, as written: the commands that decide whether a pack's result is accepted.
+"""acceptance.yml, version 1, as written: the commands that decide whether a pack's result is
+accepted.
 
 Only shapes are judged here.
 """
@@ -9,7 +10,15 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from factory.model.document_parts import CommandItem, Commands, CommandText, Part, Texts, Version, text_or_list_as
+from factory.model.document_parts import (
+    CommandItem,
+    Commands,
+    CommandText,
+    Part,
+    Texts,
+    Version,
+    text_or_list_as,
+)
 
 
 class CommandGroup(Part):
@@ -31,7 +40,9 @@ class AcceptanceDocument(Part):
     """acceptance.yml: all commands run, all are required."""
 
     version: Version = Field(1, description="Version of this format.")
-    format: GroupEntry = Field(default_factory=CommandGroup, description="Formatting checks, run at the root.")
+    format: GroupEntry = Field(
+        default_factory=CommandGroup, description="Formatting checks, run at the root."
+    )
     lint: GroupEntry = Field(default_factory=CommandGroup, description="Linters, run at the root.")
     tests: GroupEntry = Field(default_factory=CommandGroup, description="Tests, run at the root.")
     checks: Commands = Field((), description="Named checks, run at the root.")

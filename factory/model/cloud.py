@@ -1,6 +1,8 @@
-"""What a user grants of the cloud: for one host, the header that carries a credential, and where its value is.
+"""What a user grants of the cloud: for one host, the header that carries a credential, and where
+its value is.
 
-Rule: the value itself is in `Credential` alone, and no text that is made of one tells it. Does not read anything.
+Rule: the value itself is in `Credential` alone, and no text that is made of one tells it. Does not
+read anything.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ GRANT = rf"[!-)+-~]{{1,261}} {_HEADER} {_SOURCE}"
 
 # Headers that say how a message travels: a credential in one would be a request of another kind.
 RESERVED = frozenset(
-    "connection content-encoding content-length content-range content-type date expect host http2-settings keep-alive "
-    "proxy-authenticate proxy-authorization proxy-connection range te trailer transfer-encoding upgrade via "
-    "accept-encoding".split()
+    "connection content-encoding content-length content-range content-type date expect host"
+    " http2-settings keep-alive proxy-authenticate proxy-authorization proxy-connection range te"
+    " trailer transfer-encoding upgrade via accept-encoding".split()
 )
 
 
@@ -47,7 +49,9 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What is added to each request to one host: a whole header value. No text made of it tells the value."""
+    """What is added to each request to one host: a whole header value. No text made of it tells the
+    value.
+    """
 
     grant: Grant
     value: bytes = field(repr=False)

@@ -1,4 +1,5 @@
-"""Configuration, resolved: defaults, the user's file, the repository's factory.toml, FACTORY_*, flags.
+"""Configuration, resolved: defaults, the user's file, the repository's factory.toml, FACTORY_*,
+flags.
 
 The repository may tighten safety; only the user may accept less. Which value came from
 where is kept beside the values. Does not know how a file is read.
@@ -42,8 +43,8 @@ class IsolationMode(enum.Enum):
 class Backend(enum.Enum):
     """What confines packs, best first; AUTO is the first of them that works on the host.
 
-    The orchestrator's own namespaces, system call filter and quota overlay; bubblewrap alone, where nothing else may
-    make namespaces; Landlock and a filter without any namespace; nothing.
+    The orchestrator's own namespaces, system call filter and quota overlay; bubblewrap alone, where
+    nothing else may make namespaces; Landlock and a filter without any namespace; nothing.
     """
 
     AUTO = "auto"
@@ -60,14 +61,13 @@ REQUIRED_BY_DEFAULT = frozenset(Property)
 class Config:
     """Everything configurable.
 
-    `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a
-    pack may declare; `accepted_missing` names properties whose absence the user accepts;
-    `backend` is the user's choice of what confines packs; `python` is another interpreter for packs
-    (empty: the orchestrator's own);
-    `network_hosts` bounds what packs may declare, `network_allow_any` is the user's consent to any public host;
-    `recheck_budget` is how many extra acceptance runs may be spent on naming a culprit;
-    `signing_key_ids` are the keys that `required-from` means; `cloud_inject` names hosts, headers and where a
-    credential is, never its value.
+    `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a pack
+    may declare; `accepted_missing` names properties whose absence the user accepts; `backend` is
+    the user's choice of what confines packs; `python` is another interpreter for packs (empty: the
+    orchestrator's own); `network_hosts` bounds what packs may declare, `network_allow_any` is the
+    user's consent to any public host; `recheck_budget` is how many extra acceptance runs may be
+    spent on naming a culprit; `signing_key_ids` are the keys that `required-from` means;
+    `cloud_inject` names hosts, headers and where a credential is, never its value.
     """
 
     packs_folder: str = "taskpacks"

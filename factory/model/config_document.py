@@ -1,7 +1,7 @@
 """factory.toml, as written: the shape that editors and the independent validator see.
 
-The same keys and forms as `core.configuration` reads without this model (it must stay quick to load);
-a test holds the two together. Does not know precedence, nor who may loosen what.
+The same keys and forms as `core.configuration` reads without this model (it must stay quick to
+load); a test holds the two together. Does not know precedence, nor who may loosen what.
 """
 
 from __future__ import annotations
@@ -12,35 +12,63 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 
 from factory.model import forms
 from factory.model.cloud import GRANT, grant_of
-from factory.model.document_parts import Count, CountFromZero, Duration, Host, Part, Pattern, Size, matching, unfit
+from factory.model.document_parts import (
+    Count,
+    CountFromZero,
+    Duration,
+    Host,
+    Part,
+    Pattern,
+    Size,
+    matching,
+    unfit,
+)
 from factory.model.properties import Property
 from factory.model.signing import KEY_ID
 
-_judge_ref = matching(forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id")
+_judge_ref = matching(
+    forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"
+)
 
 _PROPERTIES = tuple(known.value for known in Property)
-_judge_property = matching("|".join(_PROPERTIES), "is not a property", f"known are {', '.join(_PROPERTIES)}")
-_judge_folder = matching(forms.PLAIN_FOLDER, "is not a folder below the root", "write one as in taskpacks")
+_judge_property = matching(
+    "|".join(_PROPERTIES), "is not a property", f"known are {', '.join(_PROPERTIES)}"
+)
+_judge_folder = matching(
+    forms.PLAIN_FOLDER, "is not a folder below the root", "write one as in taskpacks"
+)
 _judge_program = matching(forms.PROGRAM, "is not a program", "write its name, or an absolute path")
 
-_judge_key = matching(KEY_ID, "is not the id of a key", "write one as `factory keys list` prints it")
+_judge_key = matching(
+    KEY_ID, "is not the id of a key", "write one as `factory keys list` prints it"
+)
 
 
 def _judge_grant(text: str) -> str:
     if grant_of(text) is None:
-        raise unfit("is no host, form and source", "write api.example.org authorization-bearer env:NAME")
+        raise unfit(
+            "is no host, form and source", "write api.example.org authorization-bearer env:NAME"
+        )
     return text
 
 
 GrantText = Annotated[
-    str, AfterValidator(_judge_grant), WithJsonSchema({"type": "string", "pattern": forms.anchored(GRANT)})
+    str,
+    AfterValidator(_judge_grant),
+    WithJsonSchema({"type": "string", "pattern": forms.anchored(GRANT)}),
 ]
 KeyId = Annotated[
-    str, AfterValidator(_judge_key), WithJsonSchema({"type": "string", "pattern": forms.anchored(KEY_ID)})
+    str,
+    AfterValidator(_judge_key),
+    WithJsonSchema({"type": "string", "pattern": forms.anchored(KEY_ID)}),
 ]
-PropertyName = Annotated[str, AfterValidator(_judge_property), WithJsonSchema({"enum": list(_PROPERTIES)})]
+PropertyName = Annotated[
+    str, AfterValidator(_judge_property), WithJsonSchema({"enum": list(_PROPERTIES)})
+]
 Ref = Annotated[
-    str, AfterValidator(_judge_ref), WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.REF)})
+    str,
+    AfterValidator(_judge_ref),
+    WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.REF)}),
 ]
 FolderBelow = Annotated[
     str,
@@ -48,7 +76,9 @@ FolderBelow = Annotated[
     WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.PLAIN_FOLDER)}),
 ]
 Program = Annotated[
-    str, AfterValidator(_judge_program), WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.PROGRAM)})
+    str,
+    AfterValidator(_judge_program),
+    WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.PROGRAM)}),
 ]
 
 
@@ -62,8 +92,12 @@ class PacksSection(Part):
 class SafetySection(Part):
     """What must be enforced. A repository may add, never remove."""
 
-    required: tuple[PropertyName, ...] = Field((), description="Properties required whatever a user's file accepts.")
-    accept_missing: tuple[PropertyName, ...] = Field((), description="User's own file only: properties that may lack.")
+    required: tuple[PropertyName, ...] = Field(
+        (), description="Properties required whatever a user's file accepts."
+    )
+    accept_missing: tuple[PropertyName, ...] = Field(
+        (), description="User's own file only: properties that may lack."
+    )
     protected: tuple[Pattern, ...] = Field(
         (), description="Patterns that no pack may change, beside the built-in ones."
     )
@@ -84,8 +118,12 @@ class CeilingsSection(Part):
 class RunSection(Part):
     """How a run is carried out."""
 
-    workers: Annotated[int, Field(ge=0, le=1024)] = Field(0, description="Packs at once; 0 chooses by the host.")
-    isolation: Literal["auto", "overlay", "worktree"] = Field("auto", description="How a pack's view is made.")
+    workers: Annotated[int, Field(ge=0, le=1024)] = Field(
+        0, description="Packs at once; 0 chooses by the host."
+    )
+    isolation: Literal["auto", "overlay", "worktree"] = Field(
+        "auto", description="How a pack's view is made."
+    )
     backend: Literal["auto", "full", "bubblewrap", "landlock", "none"] = Field(
         "auto", description="User's own file only: what confines packs."
     )
@@ -95,22 +133,31 @@ class RunSection(Part):
 class IntegrationSection(Part):
     """How results are merged."""
 
-    overlap: Literal["block", "merge"] = Field("block", description="What to do where two packs change one path.")
-    recheck_budget: Annotated[int, Field(ge=0, le=10000)] = Field(24, description="Extra runs to name a culprit.")
+    overlap: Literal["block", "merge"] = Field(
+        "block", description="What to do where two packs change one path."
+    )
+    recheck_budget: Annotated[int, Field(ge=0, le=10000)] = Field(
+        24, description="Extra runs to name a culprit."
+    )
 
 
 class NetworkSection(Part):
     """Hosts that packs may declare."""
 
-    hosts: tuple[Host, ...] = Field((), description="Hosts that packs may declare; *.example.org is any below it.")
-    allow_any: bool = Field(False, description="User's own file only: packs may ask for any public host.")
+    hosts: tuple[Host, ...] = Field(
+        (), description="Hosts that packs may declare; *.example.org is any below it."
+    )
+    allow_any: bool = Field(
+        False, description="User's own file only: packs may ask for any public host."
+    )
 
 
 class CloudSection(Part):
     """User's own file only: which hosts get a credential, and where it is."""
 
     inject: tuple[GrantText, ...] = Field(
-        (), description="A host, the form of a header, and where its value is: env:NAME or file:/path."
+        (),
+        description="A host, the form of a header, and where its value is: env:NAME or file:/path.",
     )
 
 
@@ -128,10 +175,22 @@ class ConfigDocument(Part):
 
     version: Annotated[int, Field(ge=1, le=1)] = Field(1, description="Version of this format.")
     packs: PacksSection = Field(default_factory=PacksSection, description="Where the packs are.")
-    safety: SafetySection = Field(default_factory=SafetySection, description="What must be enforced.")
-    ceilings: CeilingsSection = Field(default_factory=CeilingsSection, description="The most a pack may declare.")
+    safety: SafetySection = Field(
+        default_factory=SafetySection, description="What must be enforced."
+    )
+    ceilings: CeilingsSection = Field(
+        default_factory=CeilingsSection, description="The most a pack may declare."
+    )
     run: RunSection = Field(default_factory=RunSection, description="How a run is carried out.")
-    integration: IntegrationSection = Field(default_factory=IntegrationSection, description="How results are merged.")
-    network: NetworkSection = Field(default_factory=NetworkSection, description="Hosts that packs may declare.")
-    cloud: CloudSection = Field(default_factory=CloudSection, description="User's own file only: credentials by host.")
-    signing: SigningSection = Field(default_factory=SigningSection, description="What evidence must carry.")
+    integration: IntegrationSection = Field(
+        default_factory=IntegrationSection, description="How results are merged."
+    )
+    network: NetworkSection = Field(
+        default_factory=NetworkSection, description="Hosts that packs may declare."
+    )
+    cloud: CloudSection = Field(
+        default_factory=CloudSection, description="User's own file only: credentials by host."
+    )
+    signing: SigningSection = Field(
+        default_factory=SigningSection, description="What evidence must carry."
+    )

@@ -1,4 +1,5 @@
-"""What the host saw a pack try and not get: addresses, limits, changes that its contract does not allow.
+"""What the host saw a pack try and not get: addresses, limits, changes that its contract does not
+allow.
 
 Observed, so it stands in the run's `raw/` and in no bundle, and decides nothing.
 """
@@ -19,10 +20,11 @@ _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An address that processes of a command gave to the kernel, so many times; whether they got there is not known.
+    """An address that processes of a command gave to the kernel, so many times; whether they got
+    there is not known.
 
-    `call` is connect or send. `family` is inet, inet6, unix, abstract or another's name. All are empty, and `port`
-    is 0, where `count` is of those that found no place.
+    `call` is connect or send. `family` is inet, inet6, unix, abstract or another's name. All are
+    empty, and `port` is 0, where `count` is of those that found no place.
     """
 
     call: str
@@ -33,7 +35,8 @@ class Tried:
 
 
 class DenialRecord(Document):
-    """One thing that was tried: what, under which rule it was denied, how often, and during which commands.
+    """One thing that was tried: what, under which rule it was denied, how often, and during which
+    commands.
 
     `rule` is the name of a property or the id of a finding.
     """
@@ -46,7 +49,9 @@ class DenialRecord(Document):
 
 
 class DeniedDocument(Document):
-    """DENIED.json of one pack in one run. `observed` names what the host could see; `more` counts what has no row."""
+    """DENIED.json of one pack in one run. `observed` names what the host could see; `more` counts
+    what has no row.
+    """
 
     schema_version: Literal[1] = 1
     pack: str

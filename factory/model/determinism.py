@@ -15,8 +15,9 @@ from factory.model.evidence import Digest, Document
 class DeterminismRecord(Document):
     """`determinism/<PACK>.json`.
 
-    `manifest` is the digest of the manifest.json that both times yielded, "" where they differed; `first`
-    then tells the first divergence. `varied` and `constant` name what was and what was not different.
+    `manifest` is the digest of the manifest.json that both times yielded, "" where they differed;
+    `first` then tells the first divergence. `varied` and `constant` name what was and what was not
+    different.
     """
 
     schema_version: Literal[1] = 1

@@ -94,7 +94,9 @@ def _size(value: object) -> object:
 
 
 def _duration(value: object) -> object:
-    return _measured(value, forms.duration_of, "a duration", "write seconds, or text such as 90s or 10m")
+    return _measured(
+        value, forms.duration_of, "a duration", "write seconds, or text such as 90s or 10m"
+    )
 
 
 def _measured(value: object, read: Callable[[str], int | None], wanted: str, hint: str) -> int:
@@ -129,7 +131,9 @@ def _environment(value: object) -> object:
     found: dict[object, object] = {}
     for number, item in enumerate((value,) if isinstance(value, str) else value, 1):
         if not isinstance(item, str):
-            raise unfit(f"item {number} is not text", "write only names, or NAME=value, in the list")
+            raise unfit(
+                f"item {number} is not text", "write only names, or NAME=value, in the list"
+            )
         name, equals, fixed = item.partition("=")
         if not re.fullmatch(forms.ENV_NAME, name):
             raise unfit(f'item {number}, "{name}", {_NO_ENV_NAME}', _ENV_HINT)
@@ -151,7 +155,9 @@ def _version(value: object) -> object:
 
 _judge_id = matching(names.PACK_ID.pattern, "is not a pack id", "write one as in TASK-0101")
 _judge_env = matching(forms.ENV_NAME, _NO_ENV_NAME, _ENV_HINT)
-_judge_tool = matching(forms.TOOL, "is not the name of a command", "write it without path or arguments")
+_judge_tool = matching(
+    forms.TOOL, "is not the name of a command", "write it without path or arguments"
+)
 judge_plugin = matching(forms.PLUGIN, "is not a plugin", "write it as package.module:Class")
 
 _WITH_TEXT: dict[str, Any] = {"type": "string", "pattern": r"\S"}
@@ -159,7 +165,9 @@ _BOUND = LARGEST_INTEGER
 
 Line = Annotated[str, AfterValidator(_line), WithJsonSchema(_WITH_TEXT)]
 CommandText = Annotated[str, AfterValidator(_command_text), WithJsonSchema(_WITH_TEXT)]
-PackId = Annotated[str, AfterValidator(_judge_id), WithJsonSchema(_text_schema(names.PACK_ID.pattern))]
+PackId = Annotated[
+    str, AfterValidator(_judge_id), WithJsonSchema(_text_schema(names.PACK_ID.pattern))
+]
 Folder = Annotated[str, AfterValidator(_folder), WithJsonSchema(_text_schema(forms.FOLDER))]
 Tool = Annotated[str, AfterValidator(_judge_tool), WithJsonSchema(_text_schema(forms.TOOL))]
 Plugin = Annotated[str, AfterValidator(judge_plugin), WithJsonSchema(_text_schema(forms.PLUGIN))]
@@ -170,28 +178,46 @@ Count = Annotated[int, Field(ge=1, le=_BOUND)]
 CountFromZero = Annotated[int, Field(ge=0, le=_BOUND)]
 
 _SIZES = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": _BOUND}, _text_schema(forms.SIZE)]}
-_DURATIONS = {"anyOf": [{"type": "integer", "minimum": 1, "maximum": forms.LONGEST}, _text_schema(forms.DURATION)]}
+_DURATIONS = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "maximum": forms.LONGEST},
+        _text_schema(forms.DURATION),
+    ]
+}
 Size = Annotated[int, Field(ge=1, le=_BOUND), BeforeValidator(_size), WithJsonSchema(_SIZES)]
-Duration = Annotated[int, Field(ge=1, le=forms.LONGEST), BeforeValidator(_duration), WithJsonSchema(_DURATIONS)]
+Duration = Annotated[
+    int, Field(ge=1, le=forms.LONGEST), BeforeValidator(_duration), WithJsonSchema(_DURATIONS)
+]
 
-Texts = Annotated[tuple[Line, ...], BeforeValidator(_one_or_many, json_schema_input_type=Line | tuple[Line, ...])]
+Texts = Annotated[
+    tuple[Line, ...], BeforeValidator(_one_or_many, json_schema_input_type=Line | tuple[Line, ...])
+]
 Patterns = Annotated[
-    tuple[Pattern, ...], BeforeValidator(_one_or_many, json_schema_input_type=Pattern | tuple[Pattern, ...])
+    tuple[Pattern, ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=Pattern | tuple[Pattern, ...]),
 ]
 PackIds = Annotated[
-    tuple[PackId, ...], BeforeValidator(_one_or_many, json_schema_input_type=PackId | tuple[PackId, ...])
+    tuple[PackId, ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=PackId | tuple[PackId, ...]),
 ]
-Tools = Annotated[tuple[Tool, ...], BeforeValidator(_one_or_many, json_schema_input_type=Tool | tuple[Tool, ...])]
+Tools = Annotated[
+    tuple[Tool, ...], BeforeValidator(_one_or_many, json_schema_input_type=Tool | tuple[Tool, ...])
+]
 
 Host = Annotated[str, AfterValidator(_host), WithJsonSchema(_text_schema(rf"\*|{forms.HOST}"))]
-Hosts = Annotated[tuple[Host, ...], BeforeValidator(_hosts, json_schema_input_type=bool | Host | tuple[Host, ...])]
+Hosts = Annotated[
+    tuple[Host, ...], BeforeValidator(_hosts, json_schema_input_type=bool | Host | tuple[Host, ...])
+]
 """False is nothing, true is any host (written `*`), otherwise exact hosts."""
 
 EnvName = Annotated[str, AfterValidator(_judge_env), WithJsonSchema(_text_schema(forms.ENV_NAME))]
 EnvItem = Annotated[str, WithJsonSchema(_text_schema(rf"{forms.ENV_NAME}(?:=[\s\S]*)?"))]
 Environment = Annotated[
     Mapping[EnvName, str | None],
-    BeforeValidator(_environment, json_schema_input_type=EnvItem | tuple[EnvItem, ...] | dict[EnvName, str | None]),
+    BeforeValidator(
+        _environment,
+        json_schema_input_type=EnvItem | tuple[EnvItem, ...] | dict[EnvName, str | None],
+    ),
     AfterValidator(_sealed),
 ]
 """Names to fixed values; None passes the caller's value through."""
@@ -221,8 +247,12 @@ class CommandItem(Part):
     run: CommandText = Field(description="The shell command.")
     name: Line = Field("", description="What to call it in reports.")
     cwd: Folder = Field("", description="Folder from the root of the workspace.")
-    env: FixedEnvironment = Field(default_factory=lambda: MappingProxyType({}), description="Fixed variables.")
-    timeout: Duration = Field(0, description="Seconds, or text such as 90s or 10m; absent: limits.timeout.")
+    env: FixedEnvironment = Field(
+        default_factory=lambda: MappingProxyType({}), description="Fixed variables."
+    )
+    timeout: Duration = Field(
+        0, description="Seconds, or text such as 90s or 10m; absent: limits.timeout."
+    )
 
 
 def _command(value: object) -> object:
@@ -233,8 +263,12 @@ def _command(value: object) -> object:
     return value
 
 
-CommandEntry = Annotated[CommandItem, BeforeValidator(_command, json_schema_input_type=CommandText | CommandItem)]
+CommandEntry = Annotated[
+    CommandItem, BeforeValidator(_command, json_schema_input_type=CommandText | CommandItem)
+]
 Commands = Annotated[
     tuple[CommandEntry, ...],
-    BeforeValidator(_one_or_many, json_schema_input_type=CommandText | tuple[CommandText | CommandItem, ...]),
+    BeforeValidator(
+        _one_or_many, json_schema_input_type=CommandText | tuple[CommandText | CommandItem, ...]
+    ),
 ]

@@ -1,4 +1,5 @@
-"""What is said about one connection of a pack to the outside: whither, how it was judged, what it carried.
+"""What is said about one connection of a pack to the outside: whither, how it was judged, what it
+carried.
 
 The reasons are stable, they stand in evidence. Does not know who judges, nor who carries bytes.
 """
@@ -16,7 +17,9 @@ DEFAULT_PORT = 443  # what a host without a port means
 
 
 class Verdict(enum.Enum):
-    """What became of a connection. CUT was allowed and then ended by a bound, FAILED was allowed and reached nobody."""
+    """What became of a connection. CUT was allowed and then ended by a bound, FAILED was allowed
+    and reached nobody.
+    """
 
     ALLOWED = "allowed"
     REFUSED = "refused"
@@ -110,7 +113,9 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request inside a connection whose TLS ended here: method, host and path as sent, status, bytes each way."""
+    """One request inside a connection whose TLS ended here: method, host and path as sent, status,
+    bytes each way.
+    """
 
     method: str
     host: str
@@ -124,8 +129,8 @@ class Request:
 class Connection:
     """One connection to a stage's proxy, once it ended.
 
-    `host` is "" and `port` 0 where the request named none that may be shown; `address` is the one that was
-    dialled, or the one that was refused; `requests` are known only where TLS was ended.
+    `host` is "" and `port` 0 where the request named none that may be shown; `address` is the one
+    that was dialled, or the one that was refused; `requests` are known only where TLS was ended.
     """
 
     number: int

@@ -1,6 +1,7 @@
 """EGRESS.json: every connection that a pack made, or tried to make, through its proxy in one run.
 
-Observed, so it stands in the run's `raw/` and in no bundle. One event of the ledger says the same of each.
+Observed, so it stands in the run's `raw/` and in no bundle. One event of the ledger says the same
+of each.
 """
 
 from __future__ import annotations
@@ -30,9 +31,11 @@ class RequestRecord(Document):
 
 
 class ConnectionRecord(Document):
-    """One connection. `during` tells what the pack was at, `attempt` is 0 where it was asked again on the merged tree.
+    """One connection. `during` tells what the pack was at, `attempt` is 0 where it was asked again
+    on the merged tree.
 
-    `host` is empty where none was named that may be shown; `address` is the one that was dialled or refused.
+    `host` is empty where none was named that may be shown; `address` is the one that was dialled or
+    refused.
     """
 
     number: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
@@ -50,7 +53,9 @@ class ConnectionRecord(Document):
 
 
 class EgressDocument(Document):
-    """EGRESS.json of one pack in one run; `network` is what its contract declares, `*` for any public host."""
+    """EGRESS.json of one pack in one run; `network` is what its contract declares, `*` for any
+    public host.
+    """
 
     schema_version: Literal[1] = 1
     pack: str
@@ -59,7 +64,10 @@ class EgressDocument(Document):
 
 
 def record_of(
-    connection: Connection, number: int, during: Literal["steps", "acceptance", "recheck"], attempt: int
+    connection: Connection,
+    number: int,
+    during: Literal["steps", "acceptance", "recheck"],
+    attempt: int,
 ) -> ConnectionRecord:
     """A connection as evidence, under its number in the run."""
     return ConnectionRecord(

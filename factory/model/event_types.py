@@ -34,22 +34,34 @@ EVENT_TYPES: Mapping[str, str] = MappingProxyType(
         "egress.finished": "one connection through a pack's egress proxy ended, or was refused",
         "attempt.finished": "one attempt at a pack was judged",
         "pack.finished": "a pack's bundle is in place",
-        "pack.abandoned": "a pack ran and left no bundle, for the reason given; the logs so far are in the run",
-        "bundle.refused": "a bundle that should have held was not as it was written, so its pack runs again",
+        "pack.abandoned": (
+            "a pack ran and left no bundle, for the reason given; the logs so far are in the run"
+        ),
+        "bundle.refused": (
+            "a bundle that should have held was not as it was written, so its pack runs again"
+        ),
         "bundle.validated": "a bundle was derived again and held against its contract",
         "bundle.copied": "a bundle of an earlier run joined this one",
-        "pack.reproducible": "what the run's verdict calls reproducible, with the event that showed it",
+        "pack.reproducible": (
+            "what the run's verdict calls reproducible, with the event that showed it"
+        ),
         "merge.finished": "the integrator answered, and its answer was derived again",
         "recheck.finished": "one acceptance command ended again, over the merged tree",
-        "integrate.prepared": "verdict and merged tree are durable; the duration is that of the run so far",
+        "integrate.prepared": (
+            "verdict and merged tree are durable; the duration is that of the run so far"
+        ),
         "integrate.finished": "report made; the run has ended; the duration is that of making it",
         "run.abandoned": "a run ended without a verdict",
         "recovery.finished": "what earlier runs had left was finished or abandoned",
         "verify.finished": "evidence of a run was derived again by the independent checker",
         "determinism.shown": "a pack was run twice in two environments, to the same bytes",
         "determinism.refuted": "a pack was run twice in two environments, to other bytes",
-        "shell.opened": "a person was let into a pack's sandbox, under this action key and these properties",
-        "shell.connected": "one connection through the egress proxy of such a sandbox ended, or was refused",
+        "shell.opened": (
+            "a person was let into a pack's sandbox, under this action key and these properties"
+        ),
+        "shell.connected": (
+            "one connection through the egress proxy of such a sandbox ended, or was refused"
+        ),
         "shell.closed": "the sandbox was left again; the duration is the time spent in it",
         "branch.prepared": "a result is about to become a branch",
         "branch.created": "a result is a branch",

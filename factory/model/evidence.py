@@ -49,7 +49,9 @@ class CheckRecord(Document):
 
 
 class AttemptRecord(Document):
-    """One attempt: its verdict, the tree it left, and the signature of its first failure (SHA-256 or empty)."""
+    """One attempt: its verdict, the tree it left, and the signature of its first failure (SHA-256
+    or empty).
+    """
 
     number: int
     status: StatusName
@@ -82,7 +84,8 @@ class StatusDocument(Document):
 
 
 class FileRecord(Document):
-    """One changed path. Modes are octal Git modes ("" where absent), digests SHA-256 of the content.
+    """One changed path. Modes are octal Git modes ("" where absent), digests SHA-256 of the
+    content.
 
     `lines_*` are None for binary content.
     """
@@ -100,7 +103,9 @@ class FileRecord(Document):
 
 
 class FilesChanged(Document):
-    """FILES_CHANGED.json: every differing leaf between two trees, in Git's order, and what was dropped."""
+    """FILES_CHANGED.json: every differing leaf between two trees, in Git's order, and what was
+    dropped.
+    """
 
     schema_version: Literal[1] = 1
     base_tree: str
@@ -166,7 +171,9 @@ class ToolRecord(Document):
 
 
 class ActionDocument(Document):
-    """ACTION.json: everything the action key is made of. The key is the SHA-256 of its canonical form."""
+    """ACTION.json: everything the action key is made of. The key is the SHA-256 of its canonical
+    form.
+    """
 
     format: Literal[1] = 1
     pack: str
@@ -181,7 +188,9 @@ class ActionDocument(Document):
 
 
 class LogRecord(Document):
-    """One log: label of its command, path below the bundle, digest and size of the normalised text."""
+    """One log: label of its command, path below the bundle, digest and size of the normalised
+    text.
+    """
 
     label: str
     path: str
@@ -293,11 +302,14 @@ class PackLine(Document):
     bundle_sha256: str
     came_from: str = ""
     network: tuple[str, ...] = ()
-    reproducible: bool = Field(False, description="this very bundle was made twice, byte for byte, by the same action")
+    reproducible: bool = Field(
+        False, description="this very bundle was made twice, byte for byte, by the same action"
+    )
 
 
 class SigningRecord(Document):
-    """The signing policy in force, the keys that it names, and whether a key was at hand when the verdict fell.
+    """The signing policy in force, the keys that it names, and whether a key was at hand when the
+    verdict fell.
 
     Who signed is not said here: a signature is checked where it stands, never believed.
     """
@@ -332,7 +344,9 @@ class RunStatus(Document):
 
 
 class PolicyDocument(Document):
-    """attestations/policy.json: the configuration that a verdict was reached under; nothing of any host is in it."""
+    """attestations/policy.json: the configuration that a verdict was reached under; nothing of any
+    host is in it.
+    """
 
     schema_version: Literal[1] = 1
     properties_required: tuple[str, ...]
@@ -354,8 +368,8 @@ _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 class EventDocument(Document):
     """One line of the ledger; `event_id` is the SHA-256 of the canonical event without it.
 
-    `parent_event_id` is the event that led to this one, in the same run, or empty. A hash is SHA-256, a Git id
-    of either kind, or empty where there is nothing to name.
+    `parent_event_id` is the event that led to this one, in the same run, or empty. A hash is
+    SHA-256, a Git id of either kind, or empty where there is nothing to name.
     """
 
     schema_version: Literal[1] = 1

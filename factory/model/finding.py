@@ -20,7 +20,9 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a repository file: POSIX path from the root, 1-based line and column (0 = whole file)."""
+    """A place in a repository file: POSIX path from the root, 1-based line and column (0 = whole
+    file).
+    """
 
     file: str
     line: int = 0
@@ -97,14 +99,18 @@ CATALOGUE: dict[str, FindingKind] = {
     "REPO_LFS_POINTER": _warning("Git LFS pointers are seen as pointers, not as content"),
     # contracts
     "CONFIG_INVALID": _error("factory.toml does not hold its schema"),
-    "CONFIG_WEAKENED": _error("the repository's configuration asks for less safety than the user's"),
+    "CONFIG_WEAKENED": _error(
+        "the repository's configuration asks for less safety than the user's"
+    ),
     "PACK_NONE": _error("the repository declares no task pack"),
     "PACK_INVALID": _error("a file of a task pack does not hold its schema"),
     "PACK_FILE_MISSING": _error("a task pack lacks one of its five files"),
     "PACK_DUPLICATE_ID": _error("two task packs carry the same id"),
     "PACK_FOLDER_MISMATCH": _error("a task pack's folder does not start with its id"),
     "PACK_NO_ACCEPTANCE": _error("a task pack has nothing to accept by"),
-    "PACK_UNSAFE_FILE": _error("a task pack holds what can be no part of it: no plain file, too large, or badly named"),
+    "PACK_UNSAFE_FILE": _error(
+        "a task pack holds what can be no part of it: no plain file, too large, or badly named"
+    ),
     "DEPENDS_UNKNOWN": _error("depends_on names a pack that does not exist"),
     "DEPENDS_CYCLE": _error("task packs depend on one another in a circle"),
     "DEPENDS_NOT_PASS": _error("a pack that this one depends on did not PASS"),
@@ -112,13 +118,23 @@ CATALOGUE: dict[str, FindingKind] = {
     # what a contract asks for and this version cannot give
     "PLUGIN_UNAVAILABLE": _error("the pack uses a plugin, which is not available"),
     "WORKSPACE_UNAVAILABLE": _error("the pack targets another workspace, which is not available"),
-    "NETWORK_UNAVAILABLE": _error("the pack declares network, and no egress proxy can be enforced on this host"),
+    "NETWORK_UNAVAILABLE": _error(
+        "the pack declares network, and no egress proxy can be enforced on this host"
+    ),
     "NETWORK_NOT_IN_POLICY": _error("the pack declares network that the policy does not allow"),
-    "NETWORK_NEEDS_CONSENT": _error("the pack asks for any public host, and the user has not consented"),
+    "NETWORK_NEEDS_CONSENT": _error(
+        "the pack asks for any public host, and the user has not consented"
+    ),
     "CLOUD_WITHOUT_NETWORK": _error("cloud mutations are declared without the network they need"),
-    "CLOUD_GRANTED": _warning("the user lets a pack change what a cloud holds; it never sees the credential"),
-    "CLOUD_NOT_GRANTED": _error("cloud mutations are declared that the user's configuration does not grant"),
-    "CLOUD_UNAVAILABLE": _error("a granted credential cannot be read, or what injects it is not installed"),
+    "CLOUD_GRANTED": _warning(
+        "the user lets a pack change what a cloud holds; it never sees the credential"
+    ),
+    "CLOUD_NOT_GRANTED": _error(
+        "cloud mutations are declared that the user's configuration does not grant"
+    ),
+    "CLOUD_UNAVAILABLE": _error(
+        "a granted credential cannot be read, or what injects it is not installed"
+    ),
     "SECRETS_NEVER": _error("allow_secrets may only be false"),
     "SECRET_IN_CHANGE": _error("a change carries a credential; it is not kept"),
     "SECRET_IN_CONTRACT": _error("a contract, or configuration, carries a credential"),
@@ -149,7 +165,9 @@ CATALOGUE: dict[str, FindingKind] = {
     "INPUT_HIDDEN_CHANGED": _error("a path that exists but was not among the inputs was changed"),
     "TREE_TOO_DEEP": _error("folders are nested deeper than the limit"),
     "TREE_TOO_LARGE": _error("more files were written than the limit allows"),
-    "EGRESS_REFUSED": _note("the egress proxy refused a connection; what that means to a pack, its commands say"),
+    "EGRESS_REFUSED": _note(
+        "the egress proxy refused a connection; what that means to a pack, its commands say"
+    ),
     # limits
     "LIMIT_TIME": _error("a command ran longer than allowed"),
     "LIMIT_MEMORY": _error("a command used more memory than allowed"),
@@ -164,7 +182,9 @@ CATALOGUE: dict[str, FindingKind] = {
     "FLAKY": _error("acceptance failed and then passed on an identical tree"),
     "ARTIFACT_MISSING": _error("a required artifact was not produced"),
     "ARTIFACT_UNSAFE": _error("an artifact is not a plain file"),
-    "ARTIFACT_NOT_NORMALIZED": _warning("an artifact was to be normalised and is collected as it was made"),
+    "ARTIFACT_NOT_NORMALIZED": _warning(
+        "an artifact was to be normalised and is collected as it was made"
+    ),
     "DOCS_MISSING": _error("a file under docs.required does not exist"),
     # bundle and integration
     "BUNDLE_MISSING": _error("a bundle that the plan needs does not exist"),
@@ -186,7 +206,9 @@ CATALOGUE: dict[str, FindingKind] = {
     # signing
     "SIGNING_KEY_MISSING": _error("a signature is required, and there is no key to make it with"),
     "SIGNING_KEY_UNSAFE": _error("a signing key is there that must not be used as it is"),
-    "SIGNING_KEY_UNTRUSTED": _error("the key in use is not one that the policy takes signatures from"),
+    "SIGNING_KEY_UNTRUSTED": _error(
+        "the key in use is not one that the policy takes signatures from"
+    ),
     "SIGNING_PIN_INVALID": _error("a file in factory.keys/ is not a public key"),
     "SIGNING_KEY_UNKNOWN": _error("there is no key of that id"),
     # history
@@ -211,11 +233,17 @@ CATALOGUE: dict[str, FindingKind] = {
     "INDEX_STALE": _error("the evidence index is not what the runs on disk yield"),
     "RUN_DAMAGED": _error("a finished run's files are not those that its manifest names"),
     "RUN_REPLACED": _warning("a finished run is not as it was written, so it no longer holds"),
-    "RUN_GONE": _warning("a finished run is not on the disk, and no record says that it was removed"),
+    "RUN_GONE": _warning(
+        "a finished run is not on the disk, and no record says that it was removed"
+    ),
     "STATE_EXPOSED": _error("Git would commit files of the state folder, or has committed some"),
-    "WORKFLOW_UNREADABLE": _error("a workflow cannot be read strictly, so nothing can be said of it"),
+    "WORKFLOW_UNREADABLE": _error(
+        "a workflow cannot be read strictly, so nothing can be said of it"
+    ),
     "WORKFLOW_UNPINNED": _error("a workflow uses an action that is not named by a full digest"),
-    "WORKFLOW_PERMISSIONS": _error("a workflow does not state its permissions, or grants all jobs more than reading"),
+    "WORKFLOW_PERMISSIONS": _error(
+        "a workflow does not state its permissions, or grants all jobs more than reading"
+    ),
     "GC_KEPT": _note("something old was kept, since nothing proves that it is elsewhere"),
     "RUN_UNKNOWN": _error("there is no such run"),
     "RUN_EXISTS": _error("a run of that id exists already"),
@@ -223,14 +251,20 @@ CATALOGUE: dict[str, FindingKind] = {
     "VERIFY_MISSING": _error("the evidence lacks a file that it needs or names"),
     "VERIFY_EXTRA": _error("the evidence holds a file that nothing names"),
     "VERIFY_DIGEST": _error("a file is not the one whose digest is on record"),
-    "VERIFY_UNSAFE_FILE": _error("the evidence holds a link, a special file, or names that are one on some platform"),
+    "VERIFY_UNSAFE_FILE": _error(
+        "the evidence holds a link, a special file, or names that are one on some platform"
+    ),
     "VERIFY_FORM": _error("a document of the evidence does not hold its strict form"),
     "VERIFY_MANIFEST": _error("a manifest is not what the files yield"),
-    "VERIFY_OBJECTS": _error("the Git objects of the evidence are not sound or not those that belong there"),
+    "VERIFY_OBJECTS": _error(
+        "the Git objects of the evidence are not sound or not those that belong there"
+    ),
     "VERIFY_CHANGE": _error("FILES_CHANGED, the patch and the trees do not tell one change"),
     "VERIFY_HIDDEN_CHANGE": _error("the patch holds a change that FILES_CHANGED does not name"),
     "VERIFY_ACTION": _error("the action, its key or the pack's files do not agree"),
-    "VERIFY_SCOPE": _error("a change is outside what the contract allows, or the contract is told otherwise"),
+    "VERIFY_SCOPE": _error(
+        "a change is outside what the contract allows, or the contract is told otherwise"
+    ),
     "VERIFY_STATUS": _error("a status is not what its evidence yields"),
     "VERIFY_LOGS": _error("logs are not those that were recorded"),
     "VERIFY_ARTIFACTS": _error("artifacts are not those that were declared and recorded"),
@@ -240,8 +274,12 @@ CATALOGUE: dict[str, FindingKind] = {
     "VERIFY_LEDGER": _error("the ledger or a run's copy of it does not hold"),
     "VERIFY_ROLLBACK": _error("the ledger does not contain what a checkpoint was made over"),
     "VERIFY_ATTESTATION": _error("a digest list or statement is not what the evidence yields"),
-    "VERIFY_SIGNATURE": _error("a signature does not fit, or is missing where the evidence or the policy needs one"),
-    "VERIFY_EGRESS": _error("what a pack did over the network is not what was recorded, declared or allowed"),
+    "VERIFY_SIGNATURE": _error(
+        "a signature does not fit, or is missing where the evidence or the policy needs one"
+    ),
+    "VERIFY_EGRESS": _error(
+        "what a pack did over the network is not what was recorded, declared or allowed"
+    ),
     "VERIFY_REBUILD": _error("a bundle that was made again differs from the one on record"),
     # determinism
     "NOT_DETERMINISTIC": _error("a pack left other bytes in another environment"),

@@ -1,4 +1,5 @@
-"""The written forms inside contracts: sizes, durations, hosts, names of variables and tools, folders.
+"""The written forms inside contracts: sizes, durations, hosts, names of variables and tools,
+folders.
 
 Each form is a regular expression that reads the same in Python and in JSON Schema (no `\\d`, no
 anchors: whoever uses it anchors it), and a function that turns the text into a value or says what
@@ -31,20 +32,27 @@ LONGEST = 30 * 24 * 3600
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE_PARTS = re.compile(r"(?P<digits>[0-9]+) ?(?P<letter>[kmgt]?)(?P<binary>i?)(?P<byte>b?)")
-_DURATION_PARTS = re.compile(r"(?:(?P<hours>[0-9]+)h)?(?:(?P<minutes>[0-9]+)m(?:in)?)?(?:(?P<seconds>[0-9]+)s)?")
+_DURATION_PARTS = re.compile(
+    r"(?:(?P<hours>[0-9]+)h)?(?:(?P<minutes>[0-9]+)m(?:in)?)?(?:(?P<seconds>[0-9]+)s)?"
+)
 _CREDENTIAL_WORDS = frozenset(
-    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE PASS PWD CREDENTIAL CREDENTIALS APIKEY KEY KEYS AUTH COOKIE "
-    "SESSION PRIVATE AWS AZURE GCP GOOGLE KUBECONFIG DOCKER SSH GPG DBUS PAT".split()
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE PASS PWD CREDENTIAL CREDENTIALS APIKEY KEY"
+    " KEYS AUTH COOKIE SESSION PRIVATE AWS AZURE GCP GOOGLE KUBECONFIG DOCKER"
+    " SSH GPG DBUS PAT".split()
 )
 
-# Of these, a variable's value is the credential itself, and not a region, an address or the name of something.
+# Of these, a variable's value is the credential itself, and not a region, an address or the name of
+# something.
 _VALUE_WORDS = frozenset(
-    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY KEYS COOKIE PAT".split()
+    "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY KEYS"
+    " COOKIE PAT".split()
 )
 
 
 def size_of(text: str) -> int | None:
-    """Bytes: `65536`, `512MiB`, `2G` and `2GiB` (binary), `2GB` (decimal). None where it is not a size."""
+    """Bytes: `65536`, `512MiB`, `2G` and `2GiB` (binary), `2GB` (decimal). None where it is not a
+    size.
+    """
     parts = _SIZE_PARTS.fullmatch(text.lower()) if re.fullmatch(SIZE, text) else None
     if parts is None:
         return None
@@ -63,7 +71,9 @@ def duration_of(text: str) -> int | None:
 
 
 def problem_with_host(text: str) -> str:
-    """ "" when `text` is a host name, or all below one (`*.`), with an optional port, else one clause with a hint."""
+    """ "" when `text` is a host name, or all below one (`*.`), with an optional port, else one
+    clause with a hint.
+    """
     if "://" in text or "/" in text:
         return "is an address with a scheme or path; write only the host, as in example.org"
     if re.match(_ADDRESS, text) or text.count(":") > 1:
@@ -105,5 +115,7 @@ def holds_a_credential(variable: str) -> bool:
 
 
 def anchored(form: str) -> str:
-    """`form` as a whole-string pattern for JSON Schema; `$` alone would let a trailing newline pass."""
+    """`form` as a whole-string pattern for JSON Schema; `$` alone would let a trailing newline
+    pass.
+    """
     return f"^(?:{form})$(?!\\n)"

@@ -43,10 +43,12 @@ ArtifactType = Literal[
 
 
 class IndexedArtifact(Document):
-    """One file of a run. `path` is relative to the run's folder, in the displayed form of `core.path_guard`.
+    """One file of a run. `path` is relative to the run's folder, in the displayed form of
+    `core.path_guard`.
 
-    `pack` is empty where the file belongs to the run as a whole. `schema_version` is what the document
-    itself states, None where it states none. What is no plain file is `irregular`: no bytes, no digest.
+    `pack` is empty where the file belongs to the run as a whole. `schema_version` is what the
+    document itself states, None where it states none. What is no plain file is `irregular`: no
+    bytes, no digest.
     """
 
     path: str
@@ -58,7 +60,9 @@ class IndexedArtifact(Document):
 
 
 class IndexedRun(Document):
-    """One run folder. `state`, `status` and the two times come from the ledger ("" where it does not say)."""
+    """One run folder. `state`, `status` and the two times come from the ledger ("" where it does
+    not say).
+    """
 
     run_id: str
     state: RunState
@@ -90,7 +94,9 @@ class ReviewCheck(Document):
 
 
 class ReviewReport(Document):
-    """What `factory review` found. `status` follows from `mode`: only `strict` turns an error into BLOCKED."""
+    """What `factory review` found. `status` follows from `mode`: only `strict` turns an error into
+    BLOCKED.
+    """
 
     schema_version: Literal[1] = 1
     mode: Literal["advisory", "strict"]

@@ -23,7 +23,9 @@ class LayerKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """A regular file or symbolic link that stands in the layer; `size` in bytes, `link` the target of a link."""
+    """A regular file or symbolic link that stands in the layer; `size` in bytes, `link` the target
+    of a link.
+    """
 
     path: str
     leaf: Leaf

@@ -9,7 +9,9 @@ STATE_FOLDER = ".factory"
 CONFIG_FILE = "factory.toml"
 
 PACK_ID = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+")
-PACK_FOLDER = re.compile(r"(?P<id>[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+)(?:-(?P<slug>[a-z0-9][a-z0-9._-]*))?")
+PACK_FOLDER = re.compile(
+    r"(?P<id>[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+)(?:-(?P<slug>[a-z0-9][a-z0-9._-]*))?"
+)
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -17,7 +19,13 @@ INTEGRATOR = "Z_integrator"
 SCRATCH = "scratch"  # below it while Z works
 RUN_MANIFEST = "RUN_MANIFEST.json"
 ATTESTATIONS = "attestations"
-REPORTS = ("FINAL_REPORT.md", "FINAL_REPORT.txt", "report.html", "junit.xml", "results.sarif")  # below INTEGRATOR
+REPORTS = (
+    "FINAL_REPORT.md",
+    "FINAL_REPORT.txt",
+    "report.html",
+    "junit.xml",
+    "results.sarif",
+)  # below INTEGRATOR
 POLICY_FILE = f"{ATTESTATIONS}/policy.json"
 CHECKPOINT_FILE = f"{ATTESTATIONS}/checkpoint"
 FILES_LIST = f"{ATTESTATIONS}/files.sha256"

@@ -47,7 +47,9 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one attempt: seconds for all its commands together, bytes, counts, changed lines."""
+    """Bounds of one attempt: seconds for all its commands together, bytes, counts, changed
+    lines.
+    """
 
     timeout: int = 900
     memory: int = 2048 * MIB
@@ -60,7 +62,9 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a pack declares about the network: nothing, any public host, or hosts (`*.` before one: any below it)."""
+    """What a pack declares about the network: nothing, any public host, or hosts (`*.` before one:
+    any below it).
+    """
 
     any_host: bool = False
     hosts: tuple[str, ...] = ()
@@ -105,7 +109,9 @@ class Artifacts:
 
 @dataclass(frozen=True, slots=True)
 class PackFile:
-    """One file of a pack's folder as read from the work tree: path, Git mode, SHA-256 of its bytes, size."""
+    """One file of a pack's folder as read from the work tree: path, Git mode, SHA-256 of its bytes,
+    size.
+    """
 
     path: str
     mode: int
@@ -147,7 +153,9 @@ class TaskPack:
     places: tuple[tuple[str, int, int], ...] = ()
 
     def place(self, pointer: str) -> Location:
-        """Where `pointer` stands in task.yml; its nearest written parent where it was not written."""
+        """Where `pointer` stands in task.yml; its nearest written parent where it was not
+        written.
+        """
         known = {known: (line, column) for known, line, column in self.places}
         while pointer and pointer not in known:
             pointer = pointer.rpartition("/")[0]

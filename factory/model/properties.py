@@ -13,7 +13,9 @@ from types import MappingProxyType
 
 
 class Property(enum.Enum):
-    """What a host can promise about a pack's run. The values are stable, they appear in evidence."""
+    """What a host can promise about a pack's run. The values are stable, they appear in
+    evidence.
+    """
 
     NET_ISOLATED = "net_isolated"
     FS_READ_SCOPED = "fs_read_scoped"
@@ -60,13 +62,17 @@ class Enforcement:
         return frozenset(proof.property for proof in self.proofs if proof.given)
 
     def also(self, proof: Proof, escaped: tuple[str, ...]) -> Enforcement:
-        """With one more proof of a property: it is given only where both say so, and neither escaped."""
+        """With one more proof of a property: it is given only where both say so, and neither
+        escaped.
+        """
         known = next((each for each in self.proofs if each.property is proof.property), proof)
         both = Proof(proof.property, known.given and proof.given, f"{known.how}; {proof.how}")
         if known.given and not proof.given:
             both = proof
         others = tuple(each for each in self.proofs if each.property is not proof.property)
-        return replace(self, proofs=(*others, both), escaped=tuple(dict.fromkeys((*self.escaped, *escaped))))
+        return replace(
+            self, proofs=(*others, both), escaped=tuple(dict.fromkeys((*self.escaped, *escaped)))
+        )
 
     def why_not(self, wanted: Property) -> str:
         """Why `wanted` is absent, one clause."""

@@ -20,10 +20,14 @@ PROVENANCE: Literal["https://slsa.dev/provenance/v1"] = "https://slsa.dev/proven
 TEST_RESULT: Literal["https://in-toto.io/attestation/test-result/v0.1"] = (
     "https://in-toto.io/attestation/test-result/v0.1"
 )
-VERIFICATION_SUMMARY: Literal["https://slsa.dev/verification_summary/v1"] = "https://slsa.dev/verification_summary/v1"
+VERIFICATION_SUMMARY: Literal["https://slsa.dev/verification_summary/v1"] = (
+    "https://slsa.dev/verification_summary/v1"
+)
 
 # Documented in docs/factory/ATTESTATIONS.md, the build type in docs/factory/BUILD-TYPE.md.
-BUILD_TYPE: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = "urn:codex-orchestrator:build-type:task-pack:1"
+BUILD_TYPE: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = (
+    "urn:codex-orchestrator:build-type:task-pack:1"
+)
 BUILDER_ID: Literal["urn:codex-orchestrator:builder:1"] = "urn:codex-orchestrator:builder:1"
 VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestrator:verifier:1"
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
@@ -53,7 +57,9 @@ class ResourceDescriptor(Said):
 
 
 class Contract(Said):
-    """External parameters: what the pack asked for, as it was resolved, and the files that say so."""
+    """External parameters: what the pack asked for, as it was resolved, and the files that say
+    so.
+    """
 
     scope_lock: ScopeLock
     pack_files: tuple[PackFileRecord, ...]
@@ -61,10 +67,12 @@ class Contract(Said):
 
 
 class Enforced(Said):
-    """Internal parameters: the key that decides a re-run, and what the sandbox had to hold and held.
+    """Internal parameters: the key that decides a re-run, and what the sandbox had to hold and
+    held.
 
-    `properties_in_force` is None where the ledger of the run that made the bundle is gone. `reproducible`
-    is there only where this very bundle was made twice, in two environments, byte for byte.
+    `properties_in_force` is None where the ledger of the run that made the bundle is gone.
+    `reproducible` is there only where this very bundle was made twice, in two environments, byte
+    for byte.
     """
 
     action_key: str

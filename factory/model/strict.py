@@ -35,7 +35,9 @@ class Problem:
 
 
 class DocumentError(FactoryError, ValueError):
-    """A document that cannot be read; carries every problem that was seen before reading stopped."""
+    """A document that cannot be read; carries every problem that was seen before reading
+    stopped.
+    """
 
     exit_code = Status.BLOCKED.exit_code
 
@@ -75,7 +77,9 @@ def child(pointer: str, name: str | int) -> str:
 
 
 def freeze(value: object) -> Value:
-    """The same tree with tuples and read-only mappings. Raises TypeError on anything that is not JSON-like."""
+    """The same tree with tuples and read-only mappings. Raises TypeError on anything that is not
+    JSON-like.
+    """
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, Mapping):

@@ -51,7 +51,9 @@ class ConstraintsSection(Part):
     """Rights that the pack asks for; what is absent is denied."""
 
     allow_network: Hosts = Field((), description="false, true, or the hosts it may reach.")
-    allow_cloud_mutations: Hosts = Field((), description="false, true, or some of the hosts of allow_network.")
+    allow_cloud_mutations: Hosts = Field(
+        (), description="false, true, or some of the hosts of allow_network."
+    )
     allow_secrets: Annotated[Information, WithJsonSchema({"const": False})] = Field(
         False, description="Only false: secret reads are never granted."
     )
@@ -62,7 +64,9 @@ class ConstraintsSection(Part):
 class ScopeSection(Part):
     """What the pack may change."""
 
-    allowed_paths: Patterns = Field((), description="Patterns from the root; default: the pack's own folder.")
+    allowed_paths: Patterns = Field(
+        (), description="Patterns from the root; default: the pack's own folder."
+    )
     denied_paths: Patterns = Field((), description="Patterns that stay untouched even so.")
 
 
@@ -77,7 +81,9 @@ class ArtifactsSection(Part):
 
     required: Patterns = Field((), description="Each pattern must match at least one file.")
     optional: Patterns = Field((), description="Collected where present.")
-    normalize: Patterns = Field((), description="Of these, collected without times, users and hosts in them.")
+    normalize: Patterns = Field(
+        (), description="Of these, collected without times, users and hosts in them."
+    )
 
 
 class OutputsSection(OpenPart):
@@ -95,8 +101,12 @@ class LimitsSection(Part):
     processes: Count = Field(_DEFAULTS.processes, description="Processes and threads at once.")
     disk: Size = Field(_DEFAULTS.disk, description="Bytes written.")
     output: Size = Field(_DEFAULTS.output, description="Bytes printed by one command.")
-    changed_lines: CountFromZero = Field(_DEFAULTS.changed_lines, description="Lines added and removed.")
-    attempts: Annotated[Count, Field(le=100)] = Field(_DEFAULTS.attempts, description="Fresh starts at most.")
+    changed_lines: CountFromZero = Field(
+        _DEFAULTS.changed_lines, description="Lines added and removed."
+    )
+    attempts: Annotated[Count, Field(le=100)] = Field(
+        _DEFAULTS.attempts, description="Fresh starts at most."
+    )
 
 
 def _use_plugins(value: object) -> object:
@@ -110,10 +120,12 @@ def _use_plugins(value: object) -> object:
 class ExecutionSection(OpenPart):
     """The older form of limits and plugin; other keys are information."""
 
-    timeout_minutes: Annotated[Count, Field(le=43200)] = Field(1, description="Older spelling of limits.timeout.")
-    use_plugins: Annotated[str, BeforeValidator(_use_plugins, json_schema_input_type=bool | Plugin)] = Field(
-        "", description="Older spelling of plugin, or a plain switch (true is kept as *)."
+    timeout_minutes: Annotated[Count, Field(le=43200)] = Field(
+        1, description="Older spelling of limits.timeout."
     )
+    use_plugins: Annotated[
+        str, BeforeValidator(_use_plugins, json_schema_input_type=bool | Plugin)
+    ] = Field("", description="Older spelling of plugin, or a plain switch (true is kept as *).")
 
 
 class AcceptanceSection(Part):
@@ -132,14 +144,19 @@ class DocsSection(Part):
 def _inputs(value: object) -> object:
     if isinstance(value, dict):
         if value.keys() != {"description"}:
-            raise unfit("as a mapping holds only description", "write a list of patterns, or {description: ...}")
+            raise unfit(
+                "as a mapping holds only description",
+                "write a list of patterns, or {description: ...}",
+            )
         return ()
     return (value,) if isinstance(value, str) else value
 
 
 ArtifactsEntry = Annotated[
     ArtifactsSection,
-    BeforeValidator(text_or_list_as("required"), json_schema_input_type=Patterns | ArtifactsSection),
+    BeforeValidator(
+        text_or_list_as("required"), json_schema_input_type=Patterns | ArtifactsSection
+    ),
 ]
 
 
@@ -151,7 +168,9 @@ class TaskDocument(Part):
     title: Line = Field("", description="One line.")
     type: Line = Field("", description="Solution domain: security, web, game, platform, ...")
     pillar: Line = Field("", description="Older spelling of type.")
-    task: TaskSection = Field(default_factory=TaskSection, description="Older place of title and type.")
+    task: TaskSection = Field(
+        default_factory=TaskSection, description="Older place of title and type."
+    )
     owner: Information = Field(None, description="Information.")
     priority: Information = Field(None, description="Information.")
     notes: Information = Field(None, description="Information.")
@@ -159,20 +178,36 @@ class TaskDocument(Part):
     review: Information = Field(None, description="Information.")
     engine: Information = Field(None, description="Information.")
     solution: Information = Field(None, description="Information.")
-    outputs: OutputsSection = Field(default_factory=OutputsSection, description="Older form of artifacts.")
-    execution: ExecutionSection = Field(default_factory=ExecutionSection, description="Older form of limits.")
-    constraints: ConstraintsSection = Field(default_factory=ConstraintsSection, description="Rights.")
-    scope: ScopeSection = Field(default_factory=ScopeSection, description="What may be changed.")
-    inputs: Annotated[Patterns, BeforeValidator(_inputs, json_schema_input_type=Patterns | InputsNote)] = Field(
-        (), description="Patterns of files that the pack may read; default: all."
+    outputs: OutputsSection = Field(
+        default_factory=OutputsSection, description="Older form of artifacts."
     )
+    execution: ExecutionSection = Field(
+        default_factory=ExecutionSection, description="Older form of limits."
+    )
+    constraints: ConstraintsSection = Field(
+        default_factory=ConstraintsSection, description="Rights."
+    )
+    scope: ScopeSection = Field(default_factory=ScopeSection, description="What may be changed.")
+    inputs: Annotated[
+        Patterns, BeforeValidator(_inputs, json_schema_input_type=Patterns | InputsNote)
+    ] = Field((), description="Patterns of files that the pack may read; default: all.")
     steps: Commands = Field((), description="The work; may be empty when the pack only validates.")
-    acceptance: AcceptanceSection = Field(default_factory=AcceptanceSection, description="Acceptance in prose.")
-    artifacts: ArtifactsEntry = Field(default_factory=ArtifactsSection, description="Files to collect.")
-    limits: LimitsSection = Field(default_factory=LimitsSection, description="Bounds of one attempt.")
+    acceptance: AcceptanceSection = Field(
+        default_factory=AcceptanceSection, description="Acceptance in prose."
+    )
+    artifacts: ArtifactsEntry = Field(
+        default_factory=ArtifactsSection, description="Files to collect."
+    )
+    limits: LimitsSection = Field(
+        default_factory=LimitsSection, description="Bounds of one attempt."
+    )
     depends_on: PackIds = Field((), description="Packs whose result this one starts from.")
-    env: Environment = Field(default_factory=dict, description="Names passed through, or fixed values.")
+    env: Environment = Field(
+        default_factory=dict, description="Names passed through, or fixed values."
+    )
     tools: Tools = Field((), description="Commands whose identity decides a re-run.")
     plugin: Plugin = Field("", description="package.module:Class.")
     workspace: Line = Field("", description="Another repository to work on.")
-    docs: DocsSection = Field(default_factory=DocsSection, description="Documents that belong to the work.")
+    docs: DocsSection = Field(
+        default_factory=DocsSection, description="Documents that belong to the work."
+    )

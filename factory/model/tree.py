@@ -33,7 +33,9 @@ class Leaf:
 class Tree:
     """A folder: names to leaves and trees. Two trees are equal when their ids are."""
 
-    def __init__(self, entries: Mapping[str, Leaf | Tree], hash_name: str = "sha1", oid: str = "") -> None:
+    def __init__(
+        self, entries: Mapping[str, Leaf | Tree], hash_name: str = "sha1", oid: str = ""
+    ) -> None:
         self.entries: Mapping[str, Leaf | Tree] = MappingProxyType(dict(entries))
         self.hash_name = hash_name
         if oid:  # known from Git; spares hashing what was just listed
@@ -133,7 +135,9 @@ class Tree:
 
 def object_id(kind: str, payload: bytes, hash_name: str) -> str:
     """The Git object id (hex) of `payload` as a `kind` ("blob", "tree", "commit")."""
-    hashed = hashlib.new(hash_name, b"%s %d\0" % (kind.encode("ascii"), len(payload)), usedforsecurity=False)
+    hashed = hashlib.new(
+        hash_name, b"%s %d\0" % (kind.encode("ascii"), len(payload)), usedforsecurity=False
+    )
     hashed.update(payload)
     return hashed.hexdigest()
 
@@ -157,14 +161,18 @@ def unshared(tree: Tree, against: Tree | None) -> tuple[dict[str, Tree], frozens
             there = old.entries.get(name) if old is not None else None
             if isinstance(entry, Tree):
                 waiting.append((entry, there if isinstance(there, Tree) else None))
-            elif entry.mode != MODE_SUBMODULE and not (isinstance(there, Leaf) and there.oid == entry.oid):
+            elif entry.mode != MODE_SUBMODULE and not (
+                isinstance(there, Leaf) and there.oid == entry.oid
+            ):
                 blobs.add(entry.oid)
     return trees, frozenset(blobs)
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One leaf that differs between two trees; `before` or `after` is None where it does not exist."""
+    """One leaf that differs between two trees; `before` or `after` is None where it does not
+    exist.
+    """
 
     path: str
     before: Leaf | None
@@ -172,7 +180,9 @@ class Difference:
 
 
 def differences(before: Tree, after: Tree, prefix: str = "") -> Iterator[Difference]:
-    """Every differing leaf, in Git's byte order of paths, skipping subtrees that are equal. No renames."""
+    """Every differing leaf, in Git's byte order of paths, skipping subtrees that are equal. No
+    renames.
+    """
     found = list(_differences(before, after, prefix))
     found.sort(key=lambda difference: os.fsencode(difference.path))
     yield from found

@@ -1,4 +1,5 @@
-"""One attempt at one pack: steps in a private view, freeze, judge, accept over exactly the frozen tree.
+"""One attempt at one pack: steps in a private view, freeze, judge, accept over exactly the frozen
+tree.
 
 Launch and the re-check on a merged tree share `accept`. Knows the sandbox as a port only.
 """
@@ -45,7 +46,9 @@ from factory.ports.sandbox import Collected, CommandSpec, Stage, View
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One executed command: the record for the bundle, raw output, findings, and what it did over the network."""
+    """One executed command: the record for the bundle, raw output, findings, and what it did over
+    the network.
+    """
 
     logged: LoggedCommand
     raw: bytes
@@ -57,10 +60,11 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What the steps left: what the pack could see before and after, how that differs, and what was judged.
+    """What the steps left: what the pack could see before and after, how that differs, and what was
+    judged.
 
-    A change that carries a credential, or is beyond comparing, is `withheld`: it is told by its findings, and `after`
-    is `before`. `compared` is None where there is little to compare.
+    A change that carries a credential, or is beyond comparing, is `withheld`: it is told by its
+    findings, and `after` is `before`. `compared` is None where there is little to compare.
     """
 
     before: Tree
@@ -86,7 +90,9 @@ class Budget:
         return min(left, float(command.timeout)) if command.timeout else left
 
 
-def run_command(session: Session, planned: PlannedPack, stage: Stage, command: Command, budget: Budget) -> Ran:
+def run_command(
+    session: Session, planned: PlannedPack, stage: Stage, command: Command, budget: Budget
+) -> Ran:
     """Run one command in a stage and judge how it ended."""
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
     bound = budget.of(command)
@@ -136,7 +142,9 @@ def do_steps(
     budget: Budget,
     heard: Heard = unheard,
 ) -> tuple[tuple[Ran, ...], Frozen]:
-    """Run the steps over `visible` (a part of `base`) and freeze what they left. Stops at the first that fails."""
+    """Run the steps over `visible` (a part of `base`) and freeze what they left. Stops at the first
+    that fails.
+    """
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
@@ -154,8 +162,12 @@ def do_steps(
         stage.close()
 
 
-def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree) -> Frozen:
-    """End what runs in a stage over `visible` (a part of `base`); what was changed in it, judged."""
+def freeze(
+    session: Session, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree
+) -> Frozen:
+    """End what runs in a stage over `visible` (a part of `base`); what was changed in it,
+    judged.
+    """
     pack, site = planned.pack, session.site
     layer = stage.freeze()
     fresh = new_paths(visible, layer)
@@ -165,7 +177,9 @@ def freeze(session: Session, planned: PlannedPack, stage: Stage, base: Tree, vis
     seen, _ = split_artifacts(planned.rules, artifact_patterns, between(visible, derived.tree))
     after = apply_differences(base, seen)
     differences = between(base, after)
-    visible_after = view_with(after, planned.visible_patterns, (change.path for change in differences))
+    visible_after = view_with(
+        after, planned.visible_patterns, (change.path for change in differences)
+    )
     refused, effort = _unkeepable(session, planned, differences)
     if refused:
         return Frozen(visible, visible, (), refused, len(derived.dropped), (), withheld=True)
@@ -194,7 +208,9 @@ def _unkeepable(
 ) -> tuple[tuple[Finding, ...], Effort]:
     """Why a change cannot be kept, if so; and what it takes to compare it."""
     objects = session.site.objects
-    leaves = (leaf for change in differences for leaf in (change.before, change.after) if leaf is not None)
+    leaves = (
+        leaf for change in differences for leaf in (change.before, change.after) if leaf is not None
+    )
     oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
     held = objects.held_back(oids)
     stored = sorted(oids - held.keys())
@@ -205,7 +221,11 @@ def _unkeepable(
 
 
 def _links(session: Session, differences: Iterable[Difference]) -> Mapping[str, str]:
-    wanted = {d.path: d.after.oid for d in differences if d.after is not None and d.after.mode == MODE_LINK}
+    wanted = {
+        d.path: d.after.oid
+        for d in differences
+        if d.after is not None and d.after.mode == MODE_LINK
+    }
     contents = session.site.objects.read(wanted.values()) if wanted else {}
     return {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in wanted.items()}
 
@@ -221,11 +241,20 @@ def judge_size(session: Session, planned: PlannedPack, frozen: Frozen) -> tuple[
 def _lines_of(session: Session, frozen: Frozen) -> LineCounts:
     if frozen.compared is not None:
         return frozen.compared.lines
-    return session.site.objects.numstat(frozen.before.oid, frozen.after.oid) if frozen.differences else {}
+    return (
+        session.site.objects.numstat(frozen.before.oid, frozen.after.oid)
+        if frozen.differences
+        else {}
+    )
 
 
 def accept(
-    session: Session, planned: PlannedPack, shared: Tree, visible: Tree, budget: Budget, heard: Heard = unheard
+    session: Session,
+    planned: PlannedPack,
+    shared: Tree,
+    visible: Tree,
+    budget: Budget,
+    heard: Heard = unheard,
 ) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
@@ -248,7 +277,9 @@ def accept(
 
 @dataclass(frozen=True, slots=True)
 class NormalizedArtifact:
-    """One artifact that the contract wants normalised: its path, its bytes as they were made, and what came of them."""
+    """One artifact that the contract wants normalised: its path, its bytes as they were made, and
+    what came of them.
+    """
 
     path: str
     before: bytes
@@ -258,17 +289,24 @@ class NormalizedArtifact:
 def normalize_collected(
     session: Session, planned: PlannedPack, collected: Mapping[str, bytes]
 ) -> tuple[dict[str, bytes], tuple[NormalizedArtifact, ...], tuple[Finding, ...]]:
-    """Artifacts with those normalised that the contract names; what was done to which, and what could not be.
+    """Artifacts with those normalised that the contract names; what was done to which, and what
+    could not be.
 
     What was compressed shows its credentials only now, so they are looked for once more.
     """
     patterns = compile_patterns(planned.pack.artifacts.normalized)
     wanted = [path for path in sorted(collected) if patterns.matches(path)]
-    done = tuple(NormalizedArtifact(path, collected[path], normalize(path, collected[path])) for path in wanted)
+    done = tuple(
+        NormalizedArtifact(path, collected[path], normalize(path, collected[path]))
+        for path in wanted
+    )
     made, secret = judge_artifact_secrets(
         planned.pack, session.site.redactor, {one.path: one.made.content for one in done}
     )
-    contents = {**{path: content for path, content in collected.items() if path not in wanted}, **made}
+    contents = {
+        **{path: content for path, content in collected.items() if path not in wanted},
+        **made,
+    }
     kept = tuple(one for one in done if one.path in made)
     unnormal = judge_normalized(planned.pack, ((one.path, one.made.problem) for one in kept))
     return contents, kept, (*unnormal, *secret)
@@ -277,9 +315,13 @@ def normalize_collected(
 def judge_collected(
     session: Session, planned: PlannedPack, *collections: Iterable[Collected]
 ) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
-    """Artifacts by path (later collections win), and findings over what is missing, unsafe or carries a credential."""
+    """Artifacts by path (later collections win), and findings over what is missing, unsafe or
+    carries a credential.
+    """
     found = {item.path: item for collection in collections for item in collection}
-    judged = {path: item.problem or artifact_name_problem(path) for path, item in sorted(found.items())}
+    judged = {
+        path: item.problem or artifact_name_problem(path) for path, item in sorted(found.items())
+    }
     good = {path: found[path].content for path, problem in judged.items() if not problem}
     problems = [(path, problem) for path, problem in judged.items() if problem]
     kept, secret = judge_artifact_secrets(planned.pack, session.site.redactor, good)

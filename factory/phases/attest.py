@@ -1,8 +1,9 @@
-"""What is attested at the end of a run: its events, a checkpoint of the ledger, digest lists, statements.
+"""What is attested at the end of a run: its events, a checkpoint of the ledger, digest lists,
+statements.
 
 Everything is written below `attestations/`, in this order: events → checkpoint and proof → digest
-lists → statements. All of it covers the ledger up to the event that finished the run, so repeating it
-after a crash gives the same bytes: an Ed25519 signature has no chance in it. Decides nothing.
+lists → statements. All of it covers the ledger up to the event that finished the run, so repeating
+it after a crash gives the same bytes: an Ed25519 signature has no chance in it. Decides nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +11,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory.core.attestations import enclose, format_digests, format_envelopes, pae
-from factory.core.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_checkpoint, format_kept, format_proof
+from factory.core.checkpoint import (
+    Checkpoint,
+    KeptCheckpoint,
+    Proof,
+    format_checkpoint,
+    format_kept,
+    format_proof,
+)
 from factory.core.evidence import EvidenceError, parse_document, sha256
 from factory.core.ledger_chain import format_event
 from factory.core.signed_note import sign_note
-from factory.core.statements import BundleEvidence, Made, encode, makings, provenance, summary, test_result
+from factory.core.statements import (
+    BundleEvidence,
+    Made,
+    encode,
+    makings,
+    provenance,
+    summary,
+    test_result,
+)
 from factory.model.evidence import (
     ActionDocument,
     EventDocument,
@@ -53,8 +69,8 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     """Write all of `attestations/`; the digest of every file of the run but its manifest, by path.
 
     `finished` is the event that finished the run. Raises Refusal where policy requires a key that
-    was at hand and is gone, or the ledger does not fit an earlier checkpoint; EvidenceError where it
-    does not hold that event.
+    was at hand and is gone, or the ledger does not fit an earlier checkpoint; EvidenceError where
+    it does not hold that event.
     """
     run = f"runs/{status.run_id}"
     made_in = {status.run_id, *(line.came_from for line in status.packs if line.came_from)}
@@ -64,9 +80,17 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     kept = _kept(head.checkpoint, signer)
     proof = Proof(finished.seq - 1, head.path, kept)
     own = b"".join(format_event(event) for event in events if event.run_id == status.run_id)
-    for path, content in ((EVENTS, own), (CHECKPOINT_FILE, format_kept(kept)), (PROOF, format_proof(proof))):
+    for path, content in (
+        (EVENTS, own),
+        (CHECKPOINT_FILE, format_kept(kept)),
+        (PROOF, format_proof(proof)),
+    ):
         site.store.write(f"{run}/{path}", content)
-    digests = {path: site.store.sha256(f"{run}/{path}") for path in site.store.files(run) if path not in _LATER}
+    digests = {
+        path: site.store.sha256(f"{run}/{path}")
+        for path in site.store.files(run)
+        if path not in _LATER
+    }
     lists = _lists(digests)
     for path, listed in lists.items():
         _write(site, run, path, format_digests(listed), digests)
@@ -89,15 +113,25 @@ def _signed(signer: Signer | None, message: bytes) -> tuple[Signature, ...]:
 def _kept(checkpoint: Checkpoint, signer: Signer | None) -> KeptCheckpoint:
     text = format_checkpoint(checkpoint)
     signed = _signed(signer, text.encode("utf-8"))
-    return KeptCheckpoint(checkpoint, sign_note(text, checkpoint.origin, signed) if signed else None)
+    return KeptCheckpoint(
+        checkpoint, sign_note(text, checkpoint.origin, signed) if signed else None
+    )
 
 
 def _lists(digests: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Which files stand in which list; every plain file of the run is in the last."""
     bundles = [path for path in digests if path.count("/") == 1 and path.endswith("/manifest.json")]
     reports = [path for path in _REPORTS if path in digests]
-    chosen = {BUNDLES: bundles, REPORT: reports, LEDGER: [EVENTS, CHECKPOINT_FILE, PROOF], FILES_LIST: list(digests)}
-    return {name: {path: digests[path] for path in paths if digests[path]} for name, paths in chosen.items()}
+    chosen = {
+        BUNDLES: bundles,
+        REPORT: reports,
+        LEDGER: [EVENTS, CHECKPOINT_FILE, PROOF],
+        FILES_LIST: list(digests),
+    }
+    return {
+        name: {path: digests[path] for path in paths if digests[path]}
+        for name, paths in chosen.items()
+    }
 
 
 def _statements(
@@ -109,7 +143,9 @@ def _statements(
     lists: Mapping[str, Mapping[str, str]],
 ) -> tuple[Statement, ...]:
     if not digests.get(POLICY_FILE):
-        raise EvidenceError(f"{POLICY_FILE} is not there, expected the policy that the run was decided under")
+        raise EvidenceError(
+            f"{POLICY_FILE} is not there, expected the policy that the run was decided under"
+        )
     with_bundle = [line for line in status.packs if line.bundle_sha256]
     bundles = {line.pack: line.bundle_sha256 for line in with_bundle}
     made = makings(events, {line.pack: line.came_from or status.run_id for line in with_bundle})
@@ -123,7 +159,9 @@ def _statements(
 
 
 def _bundle(site: Site, run_id: str, line: PackLine, made: Made) -> BundleEvidence | None:
-    """The evidence of one bundle; None where it does not hold, and then nothing is attested of it."""
+    """The evidence of one bundle; None where it does not hold, and then nothing is attested of
+    it.
+    """
     folder = f"runs/{run_id}/{line.pack}"
     texts = {name: site.store.read(f"{folder}/{name}") or b"" for name in _READ}
     if sha256(texts["manifest.json"]) != line.bundle_sha256:

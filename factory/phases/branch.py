@@ -1,9 +1,11 @@
-"""The result of a PASS run as a branch of the user's repository: `codex/<RUN_ID>`, created and never moved.
+"""The result of a PASS run as a branch of the user's repository: `codex/<RUN_ID>`, created and
+never moved.
 
 Order of effects: ledger `branch.prepared` → objects, each checked against its name and durable →
-ref by compare-and-swap → ledger `branch.created`. Each step may be repeated, and one function takes them all: when
-a person asks, and at the next start for a branch that was prepared when its process died. The user's branch,
-index, work tree and stash are no business of this module: it has no way to reach them.
+ref by compare-and-swap → ledger `branch.created`. Each step may be repeated, and one function takes
+them all: when a person asks, and at the next start for a branch that was prepared when its process
+died. The user's branch, index, work tree and stash are no business of this module: it has no way to
+reach them.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ _BUNDLE = f"{INTEGRATOR}/CHANGES.bundle"
 
 @dataclass(frozen=True, slots=True)
 class Branched:
-    """A branch that holds a run's result. `fresh`: it was created now; `committed`: the run's packs were."""
+    """A branch that holds a run's result. `fresh`: it was created now; `committed`: the run's packs
+    were.
+    """
 
     run_id: str
     name: str
@@ -40,18 +44,21 @@ class Branched:
 
 
 def make_branch(site: Site, refs: Refs, run_id: str) -> Branched:
-    """Make the branch of a PASS run, or find that it is there; one that was prepared and cannot be is abandoned.
+    """Make the branch of a PASS run, or find that it is there; one that was prepared and cannot be
+    is abandoned.
 
-    The run lock is held. Raises Refusal RUN_UNKNOWN where the run did not PASS, BUNDLE_MANIFEST or MERGE_DIFFERS
-    where its result is not what its evidence says, REF_MOVED where the branch holds something else, DISK_UNWRITABLE:
-    then it stays prepared.
+    The run lock is held. Raises Refusal RUN_UNKNOWN where the run did not PASS, BUNDLE_MANIFEST or
+    MERGE_DIFFERS where its result is not what its evidence says, REF_MOVED where the branch holds
+    something else, DISK_UNWRITABLE: then it stays prepared.
     """
     try:
         return _make(site, refs, run_id)
     except Refusal as refusal:
         last = _own(site, run_id)[-1:]
         if last and last[0].event_type == PREPARED and not refusal.of_the_disk:
-            site.ledger.append(Entry(ABANDONED, run_id, last[0].event_id, "branch", rc=Status.BLOCKED.exit_code))
+            site.ledger.append(
+                Entry(ABANDONED, run_id, last[0].event_id, "branch", rc=Status.BLOCKED.exit_code)
+            )
         raise
 
 
@@ -59,14 +66,25 @@ def _make(site: Site, refs: Refs, run_id: str) -> Branched:
     status, bundle = _evidence(site, run_id)
     base, tip = site.objects.take_in(bundle)
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
-        message = f"run {run_id} says tree {status.merged_tree[:12]}, its CHANGES.bundle holds another"
+        message = (
+            f"run {run_id} says tree {status.merged_tree[:12]}, its CHANGES.bundle holds another"
+        )
         raise Refusal(Finding("MERGE_DIFFERS", message, "Make a new run with: factory oneshot"))
     name = f"codex/{run_id}"
     ref = f"refs/heads/{name}"
-    last, cause = next(((event.event_type, event.event_id) for event in reversed(_own(site, run_id))), ("", ""))
+    last, cause = next(
+        ((event.event_type, event.event_id) for event in reversed(_own(site, run_id))), ("", "")
+    )
     fresh = refs.commit_at(ref) != tip
     began = site.clock.monotonic()
-    said = Entry("", run_id, cause, "branch", hashes={"commit": tip, "tree": status.merged_tree}, details={"ref": ref})
+    said = Entry(
+        "",
+        run_id,
+        cause,
+        "branch",
+        hashes={"commit": tip, "tree": status.merged_tree},
+        details={"ref": ref},
+    )
     if fresh:
         if last != PREPARED:
             cause = site.ledger.append(replace(said, event_type=PREPARED))
@@ -79,7 +97,9 @@ def _make(site: Site, refs: Refs, run_id: str) -> Branched:
 
 
 def recover_branches(site: Site, refs: Refs) -> tuple[Finding, ...]:
-    """Make or abandon every branch that was prepared. The run lock is held. Raises Refusal DISK_UNWRITABLE."""
+    """Make or abandon every branch that was prepared. The run lock is held. Raises Refusal
+    DISK_UNWRITABLE.
+    """
     notes = []
     for run_id in sorted(site.ledger.standing().branching):
         try:
@@ -87,8 +107,13 @@ def recover_branches(site: Site, refs: Refs) -> tuple[Finding, ...]:
         except Refusal as refusal:
             if refusal.of_the_disk:
                 raise
-            message = f"the branch of run {run_id} was cut off, and cannot be made: {refusal.findings[0].message}"
-            notes.append(Finding("BRANCH_ABANDONED", message, "To try again: factory integrate --branch"))
+            message = (
+                f"the branch of run {run_id} was cut off, and cannot be made:"
+                f" {refusal.findings[0].message}"
+            )
+            notes.append(
+                Finding("BRANCH_ABANDONED", message, "To try again: factory integrate --branch")
+            )
     return tuple(notes)
 
 
@@ -102,9 +127,14 @@ def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
     except EvidenceError as error:
         raise _spoilt(run_id, str(error)) from error
     if status.status != Status.PASS.value or not status.merged_tree:
-        message = f"run {run_id} ended {status.status}{'' if status.merged_tree else ' and merged nothing'}"
+        message = (
+            f"run {run_id} ended"
+            f" {status.status}{'' if status.merged_tree else ' and merged nothing'}"
+        )
         hint = "Make a run that ends PASS with: factory oneshot"
-        raise Refusal(Finding("RUN_UNKNOWN", f"{message}; expected a PASS to make a branch of", hint))
+        raise Refusal(
+            Finding("RUN_UNKNOWN", f"{message}; expected a PASS to make a branch of", hint)
+        )
     expected = {entry.path: entry.sha256 for entry in manifest.files}
     bundle = store.read(f"{run}/{_BUNDLE}") or b""
     for path, found in (

@@ -9,7 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from factory.core import bundle_check
-from factory.core.acceptance import artifact_name_problem, judge_artifacts, judge_attempts, judge_docs
+from factory.core.acceptance import (
+    artifact_name_problem,
+    judge_artifacts,
+    judge_attempts,
+    judge_docs,
+)
 from factory.core.bundle_check import OpenedBundle
 from factory.core.bundling import scope_lock
 from factory.core.effort import effort_of, judge_effort, judge_overdue
@@ -31,7 +36,11 @@ from factory.phases.site import Site
 
 def bundle_digests(site: Site, folder: str) -> dict[str, str]:
     """SHA-256 of every file below a bundle's folder, its manifest excluded."""
-    return {path: digest for path, digest in site.store.digests(folder).items() if path != "manifest.json"}
+    return {
+        path: digest
+        for path, digest in site.store.digests(folder).items()
+        if path != "manifest.json"
+    }
 
 
 def bundle_intact(site: Site, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
@@ -42,8 +51,11 @@ def bundle_intact(site: Site, pack_id: str, folder: str = "bundles") -> tuple[Fi
     )
 
 
-def validate(site: Site, planner: Planner, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
-    """Findings over one bundle; none means that it agrees with its manifest, itself and its contract.
+def validate(
+    site: Site, planner: Planner, pack_id: str, folder: str = "bundles"
+) -> tuple[Finding, ...]:
+    """Findings over one bundle; none means that it agrees with its manifest, itself and its
+    contract.
 
     Raises Refusal DISK_UNWRITABLE.
     """
@@ -66,18 +78,29 @@ def validate(site: Site, planner: Planner, pack_id: str, folder: str = "bundles"
 
 
 def _judge_trees(
-    site: Site, planner: Planner, planned: PlannedPack, bundle: OpenedBundle, files: dict[str, bytes]
+    site: Site,
+    planner: Planner,
+    planned: PlannedPack,
+    bundle: OpenedBundle,
+    files: dict[str, bytes],
 ) -> tuple[Finding, ...]:
     pack = planned.pack
     try:
         site.objects.take_in(files["CHANGES.bundle"])
         before = site.objects.tree_of(bundle.status.base_tree)
         after = site.objects.tree_of(bundle.status.result_tree)
-        patched = site.objects.apply_patch(before.oid, files["DIFF.patch"]) if files["DIFF.patch"] else before.oid
+        patched = (
+            site.objects.apply_patch(before.oid, files["DIFF.patch"])
+            if files["DIFF.patch"]
+            else before.oid
+        )
     except Refusal as refusal:
         if refusal.of_the_disk:
             raise
-        return tuple(Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id) for f in refusal.findings)
+        return tuple(
+            Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id)
+            for f in refusal.findings
+        )
     by_tree = site.objects.raw_differences(before.oid, after.oid)
     contents = _contents(site, by_tree)
     lines, refused = _lines(site, planned, before, after, by_tree, contents)
@@ -106,7 +129,9 @@ def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Findi
 
 
 def _contents(site: Site, changes: tuple[Difference, ...]) -> Mapping[str, bytes]:
-    leaves = (leaf for change in changes for leaf in (change.before, change.after) if leaf is not None)
+    leaves = (
+        leaf for change in changes for leaf in (change.before, change.after) if leaf is not None
+    )
     oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
     return site.objects.read(sorted(oids)) if oids else {}
 
@@ -119,7 +144,9 @@ def _lines(
     changes: tuple[Difference, ...],
     contents: Mapping[str, bytes],
 ) -> tuple[LineCounts, tuple[Finding, ...]]:
-    """Git's count of the lines of a change, or why it is not made; launch keeps no change that it is not made of."""
+    """Git's count of the lines of a change, or why it is not made; launch keeps no change that it
+    is not made of.
+    """
     effort = effort_of(changes, contents)
     refused = judge_effort(planned.rules, effort)
     if refused or not changes:
@@ -142,7 +169,9 @@ def _judge_again(
     """The same judge that launch asked, over the whole tree that base and change yield here."""
     whole = apply_differences(stacked, by_tree)
     changes = between(stacked, whole)
-    oids = {d.path: d.after.oid for d in changes if d.after is not None and d.after.mode == MODE_LINK}
+    oids = {
+        d.path: d.after.oid for d in changes if d.after is not None and d.after.mode == MODE_LINK
+    }
     contents = site.objects.read(sorted(oids.values())) if oids else {}
     links = {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in oids.items()}
     counted = [counts for counts in lines.values() if counts is not None]
@@ -160,5 +189,8 @@ def _undeclared(pack: TaskPack, artifacts: Iterable[str]) -> list[tuple[str, str
     """Carried files that the contract does not ask for, or whose names cannot be carried."""
     declared = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
     odd = "matches no pattern of the contract"
-    judged = ((path, artifact_name_problem(path) or ("" if declared.matches(path) else odd)) for path in artifacts)
+    judged = (
+        (path, artifact_name_problem(path) or ("" if declared.matches(path) else odd))
+        for path in artifacts
+    )
     return [(path, problem) for path, problem in judged if problem]

@@ -15,15 +15,25 @@ from factory.ports.pipeline import Card
 
 
 def card_key(card: Card, site: Site, catalogue: Catalogue, planner: Planner) -> str:
-    """The key of a card, SHA-256 in hex. Raises KeyError and Refusal for a pack that cannot be planned."""
+    """The key of a card, SHA-256 in hex. Raises KeyError and Refusal for a pack that cannot be
+    planned.
+    """
     commit = site.repository.commit
     if card.phase == "launch":
         planned = planner.planned(card.pack)
-        return canonical.digest([planned.key, [[need, manifest_of(site, need)] for need in planned.needs]])
+        return canonical.digest(
+            [planned.key, [[need, manifest_of(site, need)] for need in planned.needs]]
+        )
     if card.phase == "bundle-validate":
-        return canonical.digest([planner.planned(card.pack).key, commit, manifest_of(site, card.pack)])
+        return canonical.digest(
+            [planner.planned(card.pack).key, commit, manifest_of(site, card.pack)]
+        )
     if card.phase == "preflight":
-        files = [[f.path, sha256(f.content), f.problem] for entry in catalogue.entries for f in entry.files]
+        files = [
+            [f.path, sha256(f.content), f.problem]
+            for entry in catalogue.entries
+            for f in entry.files
+        ]
         return canonical.digest([commit, config_digest(site.config), files])
     bundles = [[entry.id, manifest_of(site, entry.id)] for entry in catalogue.entries]
     return canonical.digest([commit, config_digest(site.config), bundles])

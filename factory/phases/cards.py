@@ -1,4 +1,5 @@
-"""The graph: which cards there are for a catalogue, what files each reads and writes, what comes before.
+"""The graph: which cards there are for a catalogue, what files each reads and writes, what comes
+before.
 
 Every phase has one marker file as its target; the next phase depends on that file. Making
 cards never raises and computes no key.
@@ -16,11 +17,15 @@ from factory.ports.pipeline import Card
 
 
 def make_cards(catalogue: Catalogue, root: Path, state: Path) -> tuple[Card, ...]:
-    """Every card, in an order that respects `after`. `root` is the work tree, `state` the state folder."""
+    """Every card, in an order that respects `after`. `root` is the work tree, `state` the state
+    folder.
+    """
     maker = _Maker(root, state, catalogue)
     entries = maker.ordered()
     everything = tuple(path for entry in entries for path in maker.files_of(entry))
-    preflight = maker.card("preflight", "", "check repository, configuration, packs and host", everything, ())
+    preflight = maker.card(
+        "preflight", "", "check repository, configuration, packs and host", everything, ()
+    )
     launches = [maker.launch(entry) for entry in entries]
     text = "re-derive the bundle and hold it against its contract"
     validations = [
@@ -30,7 +35,9 @@ def make_cards(catalogue: Catalogue, root: Path, state: Path) -> tuple[Card, ...
     before = validations or [preflight]
     markers = tuple(target for card in before for target in card.targets)
     names = tuple(card.name for card in before)
-    integrate = maker.card("integrate", "", "merge validated bundles and check the merged tree", markers, names)
+    integrate = maker.card(
+        "integrate", "", "merge validated bundles and check the merged tree", markers, names
+    )
     text = "print the verdict and where the evidence is"
     summary = maker.card("summary", "", text, integrate.targets, ("integrate",))
     return (preflight, *launches, *validations, integrate, summary)
@@ -45,7 +52,9 @@ class _Maker:
         self._waits = _waits_of(self._known)
 
     def files_of(self, entry: PackEntry) -> tuple[str, ...]:
-        return tuple(str(self._root / PurePosixPath(file.path)) for file in entry.files if not file.problem)
+        return tuple(
+            str(self._root / PurePosixPath(file.path)) for file in entry.files if not file.problem
+        )
 
     def ordered(self) -> tuple[PackEntry, ...]:
         """Entries so that each comes after those it waits for; otherwise by id and folder."""
@@ -55,19 +64,37 @@ class _Maker:
     def launch(self, entry: PackEntry) -> Card:
         waits = self._waits[entry.id] if entry is self._known[entry.id] else ()
         known = tuple(f"launch:{self._known[need].name}" for need in waits)
-        return self.card("launch", entry.name, _help(entry), self.files_of(entry), ("preflight", *known), entry.id)
+        return self.card(
+            "launch",
+            entry.name,
+            _help(entry),
+            self.files_of(entry),
+            ("preflight", *known),
+            entry.id,
+        )
 
     def card(
-        self, phase: str, name: str, text: str, file_dep: tuple[str, ...], after: tuple[str, ...], pack: str = ""
+        self,
+        phase: str,
+        name: str,
+        text: str,
+        file_dep: tuple[str, ...],
+        after: tuple[str, ...],
+        pack: str = "",
     ) -> Card:
         full = f"{phase}:{name}" if name else phase
         bare = Card(full, phase, pack, text, (), (), after)
-        return Card(full, phase, pack, text, file_dep, (str(self._state / marker_path(bare)),), after)
+        return Card(
+            full, phase, pack, text, file_dep, (str(self._state / marker_path(bare)),), after
+        )
 
 
 def _waits_of(known: Mapping[str, PackEntry]) -> Mapping[str, tuple[str, ...]]:
     """Known packs that each one depends on; none for a member of a circle, which can never run."""
-    needs = {name: entry.pack.depends_on if entry.pack is not None else () for name, entry in known.items()}
+    needs = {
+        name: entry.pack.depends_on if entry.pack is not None else ()
+        for name, entry in known.items()
+    }
     below = all_needs(needs)
     return {
         name: () if name in below[name] else tuple(need for need in wanted if need in known)

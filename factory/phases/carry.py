@@ -1,8 +1,10 @@
-"""Bundles that a killed run had finished: carried on by the next run, so that no command runs twice.
+"""Bundles that a killed run had finished: carried on by the next run, so that no command runs
+twice.
 
-Rule: what counts is the ledger. A pack is carried on where its last `pack.finished` says PASS, names the very
-bundle that lies there, belongs to a run that never finished, and no run finished since. After the next finished
-run nothing is carried any more, so `doit forget` then means what it says. Does not know how a pack is run.
+Rule: what counts is the ledger. A pack is carried on where its last `pack.finished` says PASS,
+names the very bundle that lies there, belongs to a run that never finished, and no run finished
+since. After the next finished run nothing is carried any more, so `doit forget` then means what it
+says. Does not know how a pack is run.
 """
 
 from __future__ import annotations
@@ -34,7 +36,9 @@ class Carried:
 
 
 def carried_on(newest: Iterable[EventDocument]) -> Mapping[str, Carried]:
-    """By pack: what was finished since the last run that finished. Events come newest first; no more are asked for."""
+    """By pack: what was finished since the last run that finished. Events come newest first; no
+    more are asked for.
+    """
     found: dict[str, Carried] = {}
     for event in newest:
         pack = event.details.get("pack", "")
@@ -42,7 +46,9 @@ def carried_on(newest: Iterable[EventDocument]) -> Mapping[str, Carried]:
             break
         if event.event_type == PACK_FINISHED and pack not in found:
             passed = event.details.get("status") == Status.PASS.value
-            key, manifest = (event.hashes.get(name, "") if passed else "" for name in ("action_key", "manifest"))
+            key, manifest = (
+                event.hashes.get(name, "") if passed else "" for name in ("action_key", "manifest")
+            )
             found[pack] = Carried(event.run_id, key, manifest)
     return {pack: one for pack, one in found.items() if one.key and one.manifest}
 
@@ -55,13 +61,20 @@ class Carrying:
         self._taken: dict[str, str] = {}
 
     def take(self, session: Session, planned: PlannedPack) -> StatusDocument | None:
-        """The status of the bundle that stands for launching this pack, or None: then it must be run."""
+        """The status of the bundle that stands for launching this pack, or None: then it must be
+        run.
+        """
         pack, known = planned.pack.id, self._known.get(planned.pack.id)
-        ran = any(f"launch:{need}" in session.results and need not in self._taken for need in planned.needs)
+        ran = any(
+            f"launch:{need}" in session.results and need not in self._taken
+            for need in planned.needs
+        )
         if known is None or known.key != planned.key or ran:
             return None
         site = session.site
-        if known.manifest != site.store.sha256(f"bundles/{pack}/manifest.json") or bundle_intact(site, pack):
+        if known.manifest != site.store.sha256(f"bundles/{pack}/manifest.json") or bundle_intact(
+            site, pack
+        ):
             return None
         session.ensure_run()
         self._taken[pack] = known.run_id
@@ -72,7 +85,9 @@ class Carrying:
         return self._taken.get(card.pack, "") if card.phase == "launch" else ""
 
     def ran_in(self, session: Session, card: Card, marker: Marker | None) -> str:
-        """The run that a pack's bundle is of; a marker speaks only of a card that was not executed here."""
+        """The run that a pack's bundle is of; a marker speaks only of a card that was not executed
+        here.
+        """
         if card.name in session.results or marker is None:
             return self.run_of(card) or session.run_id
         return marker.run_id

@@ -1,4 +1,5 @@
-"""What the repository declares right now: every pack as read from the work tree, and what is wrong with it.
+"""What the repository declares right now: every pack as read from the work tree, and what is wrong
+with it.
 
 Reading never raises: a broken pack is an entry with findings. Does not compute keys.
 """
@@ -14,13 +15,23 @@ from factory.core.secrecy import judge_contract_secrets
 from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FOLDER
 from factory.model.pack import Limits, TaskPack
-from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, Tree, object_id, tree_from_leaves
+from factory.model.tree import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_LINK,
+    Leaf,
+    Tree,
+    object_id,
+    tree_from_leaves,
+)
 from factory.ports.stores import FoundFile, WorkTree
 
 
 @dataclass(frozen=True, slots=True)
 class PackEntry:
-    """One folder below the packs folder. `pack` is None where it could not be read; `files` is what was read."""
+    """One folder below the packs folder. `pack` is None where it could not be read; `files` is what
+    was read.
+    """
 
     folder: str
     id: str
@@ -57,16 +68,22 @@ class Catalogue:
 
 
 def read_catalogue(
-    work_tree: WorkTree, packs_folder: str, ceilings: Limits | None = None, redactor: Redactor | None = None
+    work_tree: WorkTree,
+    packs_folder: str,
+    ceilings: Limits | None = None,
+    redactor: Redactor | None = None,
 ) -> Catalogue:
     """Read every pack folder of the work tree; `ceilings` bound what a pack may declare.
 
-    A pack that carries a credential is told by that finding alone: nothing else of it goes anywhere.
+    A pack that carries a credential is told by that finding alone: nothing else of it goes
+    anywhere.
     """
     knows = redactor or Redactor()
     folders = work_tree.pack_folders(packs_folder)
     named = [(folder, judge_contract_secrets(knows, ((folder, b""),))) for folder in folders]
-    entries = [_read_entry(work_tree, folder, ceilings, knows) for folder, secret in named if not secret]
+    entries = [
+        _read_entry(work_tree, folder, ceilings, knows) for folder, secret in named if not secret
+    ]
     secrets = tuple(finding for _, secret in named for finding in secret)
     unread = [entry.id for entry in entries if entry.pack is None]
     across = judge_packs([entry.pack for entry in entries if entry.pack is not None], unread)
@@ -74,7 +91,13 @@ def read_catalogue(
     for finding in across:
         by_pack.setdefault(finding.pack, []).append(finding)
     settled = tuple(
-        PackEntry(entry.folder, entry.id, entry.pack, (*entry.findings, *by_pack.get(entry.id, ())), entry.files)
+        PackEntry(
+            entry.folder,
+            entry.id,
+            entry.pack,
+            (*entry.findings, *by_pack.get(entry.id, ())),
+            entry.files,
+        )
         for entry in entries
     )
     if settled or secrets:
@@ -88,7 +111,9 @@ def read_catalogue(
     return Catalogue((), (nothing,))
 
 
-def _read_entry(work_tree: WorkTree, folder: str, ceilings: Limits | None, redactor: Redactor) -> PackEntry:
+def _read_entry(
+    work_tree: WorkTree, folder: str, ceilings: Limits | None, redactor: Redactor
+) -> PackEntry:
     files = work_tree.pack_files(folder)
     secret = judge_contract_secrets(redactor, ((file.path, file.content) for file in files))
     if secret:
@@ -99,8 +124,14 @@ def _read_entry(work_tree: WorkTree, folder: str, ceilings: Limits | None, redac
     match = PACK_FOLDER.fullmatch(folder.rpartition("/")[2])
     name = pack.id if pack is not None else (match["id"] if match else folder.rpartition("/")[2])
     odd = tuple(_odd(file) for file in files if file.problem)
-    there = {file.path for file in files if file.problem}  # what is there and no part of a pack is not missing too
-    told = (f for f in findings if f.id != "PACK_FILE_MISSING" or f.location is None or f.location.file not in there)
+    there = {
+        file.path for file in files if file.problem
+    }  # what is there and no part of a pack is not missing too
+    told = (
+        f
+        for f in findings
+        if f.id != "PACK_FILE_MISSING" or f.location is None or f.location.file not in there
+    )
     named = tuple(Finding(f.id, f.message, f.hint, f.location, name) for f in (*told, *odd))
     return PackEntry(folder, name, pack, named, files)
 
@@ -111,8 +142,12 @@ def _secret_entry(
     base = folder.rpartition("/")[2]
     match = PACK_FOLDER.fullmatch(base)
     name = match["id"] if match else base
-    sound = tuple(file for file in files if not judge_contract_secrets(redactor, ((file.path, b""),)))
-    return PackEntry(folder, name, None, tuple(replace(finding, pack=name) for finding in secret), sound)
+    sound = tuple(
+        file for file in files if not judge_contract_secrets(redactor, ((file.path, b""),))
+    )
+    return PackEntry(
+        folder, name, None, tuple(replace(finding, pack=name) for finding in secret), sound
+    )
 
 
 def _odd(file: FoundFile) -> Finding:

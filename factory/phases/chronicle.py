@@ -17,26 +17,31 @@ from factory.phases.site import Session
 
 
 def take_run_lock(session: Session, stack: contextlib.ExitStack) -> None:
-    """Hold the run lock until `stack` ends; recorded once a run is minted. Raises Refusal LOCKED."""
+    """Hold the run lock until `stack` ends; recorded once a run is minted. Raises Refusal
+    LOCKED.
+    """
     asked = session.site.clock.monotonic()
     stack.enter_context(session.site.locks.hold("run"))
     session.locked_at = session.site.clock.monotonic()
-    session.record_soon("lock.taken", duration_ms=session.milliseconds(asked), details={"lock": "run"})
+    session.record_soon(
+        "lock.taken", duration_ms=session.milliseconds(asked), details={"lock": "run"}
+    )
 
 
 def release_run_lock(session: Session) -> None:
     """Record that the run lock is about to be freed, where a run was minted under it."""
     if not session.run_id:
         return
-    # The run has its end already, and the kernel frees the lock: nothing hangs on this event, so a disk that
-    # is full by now must not make another verdict of it.
+    # The run has its end already, and the kernel frees the lock: nothing hangs on this event, so a
+    # disk that is full by now must not make another verdict of it.
     with contextlib.suppress(Refusal):
         held = session.milliseconds(session.locked_at)
         session.record("lock.released", duration_ms=held, details={"lock": "run"})
 
 
 def take_pack_lock(session: Session, pack: str, stack: contextlib.ExitStack) -> tuple[Finding, ...]:
-    """Hold the lock of one pack until `stack` ends; LOCKED, at the pack, where another process has it.
+    """Hold the lock of one pack until `stack` ends; LOCKED, at the pack, where another process has
+    it.
 
     Raises Refusal where it cannot be asked for, or no run can be minted.
     """
@@ -72,14 +77,18 @@ def preflight_ended(session: Session, status: Status, began: float, counts: dict
         "preflight.finished",
         duration_ms=session.milliseconds(began),
         rc=status.exit_code,
-        hashes={"plan": session.site.store.sha256("state/plan.json") if status is Status.PASS else ""},
+        hashes={
+            "plan": session.site.store.sha256("state/plan.json") if status is Status.PASS else ""
+        },
         file_counts=counts,
         details={"status": status.value},
     )
 
 
 def bundle_refused(session: Session, pack: str, why: str) -> str:
-    """Record that a bundle was not as it was written; words for the headline of the pack that runs again."""
+    """Record that a bundle was not as it was written; words for the headline of the pack that runs
+    again.
+    """
     session.record(
         "bundle.refused",
         rc=Status.BLOCKED.exit_code,

@@ -1,6 +1,8 @@
-"""A change compared line by line: in a process of its own and in bounded time, where there is much to compare.
+"""A change compared line by line: in a process of its own and in bounded time, where there is much
+to compare.
 
-Rule: what is small is asked of the process that all packs share; nobody waits there for what is large. Decides nothing.
+Rule: what is small is asked of the process that all packs share; nobody waits there for what is
+large. Decides nothing.
 """
 
 from __future__ import annotations
@@ -30,8 +32,12 @@ def seconds_for(timeout: int) -> float:
     return min(MOST_SECONDS, max(LEAST_SECONDS, float(timeout)))
 
 
-def compared(objects: Objects, effort: Effort, before: str, after: str, seconds: float) -> Compared | None:
-    """Two stored trees compared; None where that takes so little that whoever needs it asks. Raises Overdue."""
+def compared(
+    objects: Objects, effort: Effort, before: str, after: str, seconds: float
+) -> Compared | None:
+    """Two stored trees compared; None where that takes so little that whoever needs it asks. Raises
+    Overdue.
+    """
     if not effort.large:
         return None
     return Compared(objects.numstat(before, after, seconds), objects.patch(before, after, seconds))

@@ -1,4 +1,5 @@
-"""The contracts of a repository, held against their forms and each other. Needs no commit and no sandbox.
+"""The contracts of a repository, held against their forms and each other. Needs no commit and no
+sandbox.
 
 Does not know what this version or this host can carry out: preflight judges that.
 """
@@ -20,7 +21,9 @@ from factory.ports.stores import WorkTree
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Every finding in the order of files, how many packs were read, and the ids of those that do not hold."""
+    """Every finding in the order of files, how many packs were read, and the ids of those that do
+    not hold.
+    """
 
     findings: tuple[Finding, ...]
     packs: int
@@ -38,7 +41,8 @@ def judge_contracts(
     only: tuple[str, ...] = (),
     redactor: Redactor | None = None,
 ) -> Judged:
-    """Every pack of the work tree, or those named (id or folder). `others` are findings over everything else.
+    """Every pack of the work tree, or those named (id or folder). `others` are findings over
+    everything else.
 
     Raises UsageError for a name that no pack bears.
     """
@@ -51,7 +55,9 @@ def judge_contracts(
 
 
 def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...]:
-    """The packs of these names, each an id or the name of a folder. Raises UsageError with what was probably meant."""
+    """The packs of these names, each an id or the name of a folder. Raises UsageError with what was
+    probably meant.
+    """
     chosen: dict[str, PackEntry] = {}
     for name in names:
         bare = name.rstrip("/").rpartition("/")[2]
@@ -59,7 +65,10 @@ def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...
         if not found:
             known = [each for entry in catalogue.entries for each in (entry.id, entry.name)]
             meant = nearest(bare, known)
-            shown = ", ".join(entry.id for entry in catalogue.entries[:5]) or "none yet; start with: factory init"
+            shown = (
+                ", ".join(entry.id for entry in catalogue.entries[:5])
+                or "none yet; start with: factory init"
+            )
             hint = f"did you mean {meant}?" if meant else f"task packs: {shown}"
             raise UsageError(f"there is no task pack {name!r}", hint)
         chosen.update((entry.folder, entry) for entry in found)

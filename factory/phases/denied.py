@@ -1,7 +1,8 @@
-"""What the host saw a pack try and not get, read from a run: each with its rule and what would allow it.
+"""What the host saw a pack try and not get, read from a run: each with its rule and what would
+allow it.
 
-Rule: only records of the host are read, never a log; whatever does not hold its form counts as not there. Decides
-nothing, and does not know how anything was seen.
+Rule: only records of the host are read, never a log; whatever does not hold its form counts as not
+there. Decides nothing, and does not know how anything was seen.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from factory.core.denials import DENIED_FILE, allowed_by, is_observed, reachable_by, refused, rule_of, rule_words
+from factory.core.denials import (
+    DENIED_FILE,
+    allowed_by,
+    is_observed,
+    reachable_by,
+    refused,
+    rule_of,
+    rule_words,
+)
 from factory.core.evidence import EvidenceError, parse_document
 from factory.core.path_guard import display
 from factory.core.way_out import NEVER
@@ -25,7 +34,9 @@ EGRESS_FILE = "EGRESS.json"
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """One thing that was tried: what, the rule in a clause, how often, during which commands, and the way out."""
+    """One thing that was tried: what, the rule in a clause, how often, during which commands, and
+    the way out.
+    """
 
     tried: str
     what: str
@@ -37,15 +48,21 @@ class Denial:
 
 @dataclass(frozen=True, slots=True)
 class Denials:
-    """Of one pack in one run. `observed` names what could be seen; `more` counts what has no row of its own."""
+    """Of one pack in one run. `observed` names what could be seen; `more` counts what has no row of
+    its own.
+    """
 
     rows: tuple[Denial, ...]
     observed: tuple[str, ...]
     more: int
 
 
-def read_denials(site: Site, pack: TaskPack, run_id: str, ways: Mapping[tuple[str, str], str]) -> Denials | None:
-    """What was denied in a run; None where nothing of that run is left. `ways` are ways out by finding and sentence."""
+def read_denials(
+    site: Site, pack: TaskPack, run_id: str, ways: Mapping[tuple[str, str], str]
+) -> Denials | None:
+    """What was denied in a run; None where nothing of that run is left. `ways` are ways out by
+    finding and sentence.
+    """
     folder = f"runs/{run_id}/raw/{pack.id}"
     if not run_id or not site.store.names(folder):
         return None
@@ -55,7 +72,11 @@ def read_denials(site: Site, pack: TaskPack, run_id: str, ways: Mapping[tuple[st
         if is_observed(each):
             rule, way = rule_words(pack, each), allowed_by(pack, each)
         else:
-            unknown = "nothing in the contract can allow it" if each.rule in NEVER else f"see: factory why {pack.id}"
+            unknown = (
+                "nothing in the contract can allow it"
+                if each.rule in NEVER
+                else f"see: factory why {pack.id}"
+            )
             rule, way = each.rule, ways.get((each.rule, each.what), unknown)
         rows.append(Denial(each.tried, display(each.what), rule, each.count, each.during, way))
     egress = _parsed(site, f"{folder}/{EGRESS_FILE}", EgressDocument)
@@ -69,7 +90,9 @@ def _refused(pack: TaskPack, connections: tuple[ConnectionRecord, ...]) -> list[
     found: dict[tuple[str, str], list[ConnectionRecord]] = {}
     for each in filter(refused, connections):
         where = each.host or each.address or "an unnamed host"
-        found.setdefault((f"{where}:{each.port}" if each.port else where, each.reason), []).append(each)
+        found.setdefault((f"{where}:{each.port}" if each.port else where, each.reason), []).append(
+            each
+        )
     return [
         Denial(
             "connect",

@@ -1,8 +1,9 @@
-"""What was shown of packs run twice: kept in the state folder, on record in the ledger, asked when a run ends.
+"""What was shown of packs run twice: kept in the state folder, on record in the ledger, asked when
+a run ends.
 
-Rule: a record counts for one action key and one bundle, and only while the last event about its pack is the
-one that recorded these very bytes. Whatever is missing, changed or refuted means "not shown". Does not know
-how a pack is run twice.
+Rule: a record counts for one action key and one bundle, and only while the last event about its
+pack is the one that recorded these very bytes. Whatever is missing, changed or refuted means "not
+shown". Does not know how a pack is run twice.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ SHOWN, REFUTED, CARRIED = "determinism.shown", "determinism.refuted", "pack.repr
 
 
 def keep(site: Site, record: DeterminismRecord) -> str:
-    """Keep what was shown, then put it on record; its path in the state folder. The run lock is held."""
+    """Keep what was shown, then put it on record; its path in the state folder. The run lock is
+    held.
+    """
     content = format_document(record)
     path = f"{FOLDER}/{record.pack}.json"
     site.store.write(path, content)
@@ -39,7 +42,9 @@ def keep(site: Site, record: DeterminismRecord) -> str:
 
 
 def shown_by(site: Site, pack: str, key: str, manifest: str) -> str:
-    """The id of the event that shows this bundle of this action to be deterministic; "" where nothing does."""
+    """The id of the event that shows this bundle of this action to be deterministic; "" where
+    nothing does.
+    """
     content = site.store.read(f"{FOLDER}/{pack}.json")
     if content is None or not manifest:
         return ""
@@ -47,15 +52,28 @@ def shown_by(site: Site, pack: str, key: str, manifest: str) -> str:
         record = parse_document(DeterminismRecord, content)
     except EvidenceError:
         return ""
-    if (record.outcome, record.pack, record.action_key, record.manifest) != ("identical", pack, key, manifest):
+    if (record.outcome, record.pack, record.action_key, record.manifest) != (
+        "identical",
+        pack,
+        key,
+        manifest,
+    ):
         return ""
-    last = next((e for e in site.ledger.newest(SHOWN, REFUTED) if e.details.get("pack") == pack), None)
-    held = last is not None and last.event_type == SHOWN and last.hashes.get("record") == sha256(content)
+    last = next(
+        (e for e in site.ledger.newest(SHOWN, REFUTED) if e.details.get("pack") == pack), None
+    )
+    held = (
+        last is not None
+        and last.event_type == SHOWN
+        and last.hashes.get("record") == sha256(content)
+    )
     return last.event_id if last is not None and held else ""
 
 
 def record_shown(session: Session, status: RunStatus) -> None:
-    """Carry into the run what its verdict calls reproducible: one event a pack, with what showed it."""
+    """Carry into the run what its verdict calls reproducible: one event a pack, with what showed
+    it.
+    """
     for line in status.packs:
         if line.reproducible:
             told = load_status(session.site, line.pack, f"runs/{status.run_id}")

@@ -1,4 +1,5 @@
-"""What this host can enforce, and what would keep a run from starting: rows to read, findings to act on.
+"""What this host can enforce, and what would keep a run from starting: rows to read, findings to
+act on.
 
 Everything it judges was gathered by others. A lock that is held is a fact, not a fault.
 """
@@ -51,27 +52,52 @@ class Checkup:
 
 
 def check_up(
-    facts: HostFacts, config: Config, enforcement: Enforcement | None, root: str, refused: Iterable[Finding]
+    facts: HostFacts,
+    config: Config,
+    enforcement: Enforcement | None,
+    root: str,
+    refused: Iterable[Finding],
 ) -> Checkup:
-    """The whole examination. `root` is the repository ("" for none), `refused` what kept it from being opened.
+    """The whole examination. `root` is the repository ("" for none), `refused` what kept it from
+    being opened.
 
     Being outside a repository is no fault of the host, so that alone does not block.
     """
     others = tuple(finding for finding in refused if finding.id not in _REPOSITORY)
     elsewhere = next((finding for finding in refused if finding.id in _REPOSITORY), None)
-    rows = (*_installed(facts), _repository(root, elsewhere), *_properties(config, enforcement), *_state(facts))
+    rows = (
+        *_installed(facts),
+        _repository(root, elsewhere),
+        *_properties(config, enforcement),
+        *_state(facts),
+    )
     findings = [*others, *(judge_host(config, enforcement) if enforcement is not None else ())]
     if enforcement is None and not others:
-        findings.append(Finding("PROPERTY_MISSING", "expected to measure a sandbox, found that it could not be tried"))
+        findings.append(
+            Finding(
+                "PROPERTY_MISSING",
+                "expected to measure a sandbox, found that it could not be tried",
+            )
+        )
     if not facts.doit:
-        findings.append(Finding("TOOL_MISSING", "doit is not installed beside factory", "Install the package again."))
+        findings.append(
+            Finding(
+                "TOOL_MISSING", "doit is not installed beside factory", "Install the package again."
+            )
+        )
     if facts.free < LOW_SPACE:
-        message = f"expected at least {_size(LOW_SPACE)} free at {facts.state}, found {_size(facts.free)}"
+        message = (
+            f"expected at least {_size(LOW_SPACE)} free at {facts.state}, found {_size(facts.free)}"
+        )
         findings.append(Finding("DISK_LOW", message, "Free some space; caches can go: doit clean"))
     if facts.worktrees and not facts.held:
         named = ", ".join(facts.worktrees[:5])
         message = f"{len(facts.worktrees)} left behind below {facts.state}/worktrees: {named}"
-        findings.append(Finding("STALE_WORKTREE", message, "Look at them if you like; the next run replaces each."))
+        findings.append(
+            Finding(
+                "STALE_WORKTREE", message, "Look at them if you like; the next run replaces each."
+            )
+        )
     return Checkup(rows, tuple(findings))
 
 
@@ -91,16 +117,24 @@ def _installed(facts: HostFacts) -> Iterable[Row]:
 def _repository(root: str, elsewhere: Finding | None) -> Row:
     if elsewhere is not None:
         return Row("repository", Mark.NOTE, f"{elsewhere.message}; {elsewhere.hint}")
-    return Row("repository", Mark.GOOD, root) if root else Row("repository", Mark.NOTE, "not opened")
+    return (
+        Row("repository", Mark.GOOD, root) if root else Row("repository", Mark.NOTE, "not opened")
+    )
 
 
 def _properties(config: Config, enforcement: Enforcement | None) -> Iterable[Row]:
     if enforcement is None:
         yield Row("sandbox", Mark.MISSING, "not measured")
         return
-    shown = ", ".join(f"{name} {enforcement.facts[name]}" for name in sorted(enforcement.facts) if "sha256" not in name)
+    shown = ", ".join(
+        f"{name} {enforcement.facts[name]}"
+        for name in sorted(enforcement.facts)
+        if "sha256" not in name
+    )
     usable = Mark.GOOD if enforcement.given else Mark.MISSING
-    yield Row("sandbox", usable, f"{enforcement.backend} ({shown})" if shown else enforcement.backend)
+    yield Row(
+        "sandbox", usable, f"{enforcement.backend} ({shown})" if shown else enforcement.backend
+    )
     for wanted in Property:
         how = enforcement.why_not(wanted)
         if wanted in enforcement.given:
@@ -108,7 +142,9 @@ def _properties(config: Config, enforcement: Enforcement | None) -> Iterable[Row
         elif wanted in config.required and wanted not in config.accepted_missing:
             yield Row(wanted.value, Mark.MISSING, how)
         else:
-            yield Row(wanted.value, Mark.NOTE, f"not enforced, and accepted by your configuration: {how}")
+            yield Row(
+                wanted.value, Mark.NOTE, f"not enforced, and accepted by your configuration: {how}"
+            )
 
 
 def ladder(measured: Iterable[tuple[str, Enforcement]]) -> tuple[tuple[str, ...], ...]:
@@ -116,17 +152,26 @@ def ladder(measured: Iterable[tuple[str, Enforcement]]) -> tuple[tuple[str, ...]
     columns = tuple(measured)
     rows = [("property", *(name for name, _ in columns))]
     rows += [
-        (each.value, *("given" if each in enforcement.given else "no" for _, enforcement in columns))
+        (
+            each.value,
+            *("given" if each in enforcement.given else "no" for _, enforcement in columns),
+        )
         for each in Property
     ]
     return tuple(rows)
 
 
 def lacking(measured: Iterable[tuple[str, Enforcement]]) -> tuple[str, ...]:
-    """Why each backend lacks what it lacks: a sentence a property, or one alone where all lack for one reason."""
+    """Why each backend lacks what it lacks: a sentence a property, or one alone where all lack for
+    one reason.
+    """
     told: list[str] = []
     for name, enforcement in measured:
-        reasons = {each.value: enforcement.why_not(each) for each in Property if each not in enforcement.given}
+        reasons = {
+            each.value: enforcement.why_not(each)
+            for each in Property
+            if each not in enforcement.given
+        }
         if len(reasons) == len(Property) and len(set(reasons.values())) == 1:
             told.append(f"{name}: {next(iter(reasons.values()))}")
         else:
@@ -135,7 +180,11 @@ def lacking(measured: Iterable[tuple[str, Enforcement]]) -> tuple[str, ...]:
 
 
 def _state(facts: HostFacts) -> Iterable[Row]:
-    yield Row("free disk", Mark.GOOD if facts.free >= LOW_SPACE else Mark.NOTE, f"{_size(facts.free)} at {facts.state}")
+    yield Row(
+        "free disk",
+        Mark.GOOD if facts.free >= LOW_SPACE else Mark.NOTE,
+        f"{_size(facts.free)} at {facts.state}",
+    )
     for sentence in facts.held or ("none held",):
         yield Row("locks", Mark.NOTE if facts.held else Mark.GOOD, sentence)
     if facts.worktrees:

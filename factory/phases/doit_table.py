@@ -1,7 +1,8 @@
-"""What stock doit reads of a tree's root, before and after a change: found, and put before its judge.
+"""What stock doit reads of a tree's root, before and after a change: found, and put before its
+judge.
 
-The same for launch, validation and integration: whole trees in, findings out. A file that is a symbolic
-link in the base is followed within each tree, as opening it would. Decides nothing.
+The same for launch, validation and integration: whole trees in, findings out. A file that is a
+symbolic link in the base is followed within each tree, as opening it would. Decides nothing.
 """
 
 from __future__ import annotations
@@ -14,8 +15,12 @@ from factory.ports.objects import Objects
 _MOST_LINKS = 40
 
 
-def judge_configuration(objects: Objects, pack: str, before: Tree, after: Tree) -> tuple[Finding, ...]:
-    """Findings over every file at the root that doit would read on some platform. Every blob must be stored."""
+def judge_configuration(
+    objects: Objects, pack: str, before: Tree, after: Tree
+) -> tuple[Finding, ...]:
+    """Findings over every file at the root that doit would read on some platform. Every blob must
+    be stored.
+    """
     if before == after:
         return ()
     found: list[Finding] = []
@@ -24,12 +29,16 @@ def judge_configuration(objects: Objects, pack: str, before: Tree, after: Tree) 
         if new != old and isinstance(new, Leaf) and new.mode == MODE_LINK:
             found.append(link_made(pack, name))
         elif new != old or (isinstance(new, Leaf) and new.mode == MODE_LINK):
-            found += judge_doit_table(pack, name, _opened(objects, before, name), _opened(objects, after, name))
+            found += judge_doit_table(
+                pack, name, _opened(objects, before, name), _opened(objects, after, name)
+            )
     return tuple(found)
 
 
 def _opened(objects: Objects, tree: Tree, name: str) -> bytes | None:
-    """The bytes that opening `name` at the root of `tree` yields; None where that is no file of the tree."""
+    """The bytes that opening `name` at the root of `tree` yields; None where that is no file of the
+    tree.
+    """
     todo, folders = [name], [tree]
     for _ in range(_MOST_LINKS):
         entry = _walk(todo, folders)

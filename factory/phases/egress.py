@@ -1,7 +1,9 @@
-"""What a pack may reach over the network, and the record of what it did: EGRESS.json and one event per connection.
+"""What a pack may reach over the network, and the record of what it did: EGRESS.json and one event
+per connection.
 
-The file and the events are made together, after each command, from what the stage's proxy told. Nothing of it
-enters a bundle. What a pack wrote into a name or a path goes through the redactor first. Does not know a socket.
+The file and the events are made together, after each command, from what the stage's proxy told.
+Nothing of it enters a bundle. What a pack wrote into a name or a path goes through the redactor
+first. Does not know a socket.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ _MOST_TOLD = 16  # refused targets of one pack that are findings; all of them ar
 
 
 def reach_of(session: Session, pack: TaskPack, seconds: float) -> Reach | None:
-    """What a stage of this pack, for so many seconds, may reach: with the user's credential where they grant a cloud.
+    """What a stage of this pack, for so many seconds, may reach: with the user's credential where
+    they grant a cloud.
 
     None where the pack declares nothing, and then there is no proxy.
     """
@@ -41,9 +44,16 @@ def bare_reach_of(pack: TaskPack) -> Reach | None:
 
 
 def keep(
-    session: Session, pack: TaskPack, during: During, attempt: int, cause: str, connections: Iterable[Connection]
+    session: Session,
+    pack: TaskPack,
+    during: During,
+    attempt: int,
+    cause: str,
+    connections: Iterable[Connection],
 ) -> None:
-    """Record what one command did over the network; `attempt` is 0 on the merged tree, `cause` the event above."""
+    """Record what one command did over the network; `attempt` is 0 on the merged tree, `cause` the
+    event above.
+    """
     if not pack.constraints.network.declared:
         return
     known = session.egress.get(pack.id)
@@ -55,8 +65,12 @@ def keep(
     if known is not None and not fresh:
         return
     session.egress[pack.id] = (*before, *fresh)
-    document = EgressDocument(pack=pack.id, network=pack.constraints.network.shown, connections=session.egress[pack.id])
-    session.site.store.write(f"runs/{session.run_id}/raw/{pack.id}/EGRESS.json", format_document(document))
+    document = EgressDocument(
+        pack=pack.id, network=pack.constraints.network.shown, connections=session.egress[pack.id]
+    )
+    session.site.store.write(
+        f"runs/{session.run_id}/raw/{pack.id}/EGRESS.json", format_document(document)
+    )
     for record in fresh:
         _tell(session, pack.id, cause, record)
 
@@ -65,10 +79,14 @@ def _cut(session: Session, connection: Connection) -> Connection:
     """The same without credentials in what the pack chose."""
 
     def cut(text: str) -> str:
-        return session.site.redactor.redact(text.encode("utf-8", "replace")).content.decode("utf-8", "replace")
+        return session.site.redactor.redact(text.encode("utf-8", "replace")).content.decode(
+            "utf-8", "replace"
+        )
 
     requests = tuple(
-        Request(cut(one.method), cut(one.host), cut(one.path), one.status, one.bytes_up, one.bytes_down)
+        Request(
+            cut(one.method), cut(one.host), cut(one.path), one.status, one.bytes_up, one.bytes_down
+        )
         for one in connection.requests
     )
     return replace(connection, host=cut(connection.host), requests=requests)
@@ -92,8 +110,11 @@ def _tell(session: Session, pack: str, cause: str, record: ConnectionRecord) -> 
     )
 
 
-def keep_visit(session: Session, pack: str, action_key: str, connections: Iterable[Connection]) -> None:
-    """Record what was done over the network in a sandbox that was opened for a person: one event per connection.
+def keep_visit(
+    session: Session, pack: str, action_key: str, connections: Iterable[Connection]
+) -> None:
+    """Record what was done over the network in a sandbox that was opened for a person: one event
+    per connection.
 
     No run has a folder for it, so the ledger is its only record.
     """
@@ -117,7 +138,11 @@ def _status(record: ConnectionRecord) -> Status:
 
 
 def _counts(record: ConnectionRecord) -> dict[str, int]:
-    return {"bytes_up": record.bytes_up, "bytes_down": record.bytes_down, "requests": len(record.requests)}
+    return {
+        "bytes_up": record.bytes_up,
+        "bytes_down": record.bytes_down,
+        "requests": len(record.requests),
+    }
 
 
 def _where(record: ConnectionRecord) -> dict[str, str]:
@@ -131,15 +156,24 @@ def _where(record: ConnectionRecord) -> dict[str, str]:
 
 
 def refused(session: Session, pack: TaskPack) -> tuple[Finding, ...]:
-    """What the proxy refused a pack in this run, each target once for each reason: remarks, since its own commands
-    decide what a refusal means to them."""
+    """What the proxy refused a pack in this run, each target once for each reason: remarks, since
+    its own commands decide what a refusal means to them."""
     records = session.egress.get(pack.id, ())
-    rows = [(_named(record), Reason(record.reason)) for record in records if record.verdict == Verdict.REFUSED.value]
+    rows = [
+        (_named(record), Reason(record.reason))
+        for record in records
+        if record.verdict == Verdict.REFUSED.value
+    ]
     targets = tuple(dict.fromkeys(rows))
     found = [_refused(pack, named, reason) for named, reason in targets[:_MOST_TOLD]]
     if len(targets) > _MOST_TOLD:
-        message = f"{pack.id} tried {len(targets) - _MOST_TOLD} targets more that the egress proxy refused"
-        found.append(Finding("EGRESS_REFUSED", message, "All of them are in EGRESS.json.", pack=pack.id))
+        message = (
+            f"{pack.id} tried {len(targets) - _MOST_TOLD} targets more that the egress proxy"
+            " refused"
+        )
+        found.append(
+            Finding("EGRESS_REFUSED", message, "All of them are in EGRESS.json.", pack=pack.id)
+        )
     return tuple(found)
 
 
@@ -150,6 +184,10 @@ def _named(record: ConnectionRecord) -> str:
 def _refused(pack: TaskPack, named: str, reason: Reason) -> Finding:
     hint = "Nothing in the contract can allow it."
     if reason is Reason.NOT_DECLARED:
-        hint = f'If it is intended, add "{named.removesuffix(":443")}" to constraints.allow_network.'
+        hint = (
+            f'If it is intended, add "{named.removesuffix(":443")}" to constraints.allow_network.'
+        )
     message = f"{pack.id} tried {named}, and the egress proxy refused it: {SENTENCES[reason]}"
-    return Finding("EGRESS_REFUSED", message, hint, pack.place("/constraints/allow_network"), pack.id)
+    return Finding(
+        "EGRESS_REFUSED", message, hint, pack.place("/constraints/allow_network"), pack.id
+    )

@@ -1,8 +1,9 @@
-"""The evidence index: an inventory of every run and every file in it, made from disk and ledger, asked alone.
+"""The evidence index: an inventory of every run and every file in it, made from disk and ledger,
+asked alone.
 
 Rule: making it changes no evidence, and twice makes the same bytes; a question is answered from the
-index and from nothing else. What has not changed since the last time is not read again. Does not know
-how "not changed" is told: that is the inventory's.
+index and from nothing else. What has not changed since the last time is not read again. Does not
+know how "not changed" is told: that is the inventory's.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ MAKE = "Make it with: factory evidence index"
 
 
 class RememberedIndex(Document):
-    """What the last making came to: digests of index and ledger, the runs there were, and the sums."""
+    """What the last making came to: digests of index and ledger, the runs there were, and the
+    sums.
+    """
 
     index: str
     ledger: str
@@ -36,7 +39,9 @@ class RememberedIndex(Document):
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What making the index came to: its digest, how much is in it, how many files were read for it."""
+    """What making the index came to: its digest, how much is in it, how many files were read for
+    it.
+    """
 
     sha256: str
     runs: int
@@ -47,7 +52,8 @@ class Made:
 
 
 def make_index(store: Store, ledger: Ledger, inventory: Inventory, full: bool = False) -> Made:
-    """Write `.factory/evidence-index.json`. A run that is still going is in it as far as it got, as open.
+    """Write `.factory/evidence-index.json`. A run that is still going is in it as far as it got, as
+    open.
 
     Raises Refusal LEDGER_BROKEN, EVIDENCE_UNREADABLE, DISK_UNWRITABLE.
     """
@@ -61,7 +67,11 @@ def make_index(store: Store, ledger: Ledger, inventory: Inventory, full: bool = 
     if fresh:
         store.write(INDEX_FILE, content)
     remembered = RememberedIndex(
-        index=made.sha256, ledger=ledger_digest, names=names, artifacts=made.artifacts, bytes=made.bytes
+        index=made.sha256,
+        ledger=ledger_digest,
+        names=names,
+        artifacts=made.artifacts,
+        bytes=made.bytes,
     )
     store.write(_HEAD, format_document(remembered))
     inventory.forget(names)
@@ -104,4 +114,6 @@ def load_index(store: Store) -> EvidenceIndex:
     try:
         return parse_index(content)
     except EvidenceError as error:
-        raise Refusal(Finding("INDEX_BROKEN", f"the evidence index {error}", MAKE, place)) from error
+        raise Refusal(
+            Finding("INDEX_BROKEN", f"the evidence index {error}", MAKE, place)
+        ) from error

@@ -1,8 +1,10 @@
-"""Garbage collection: remove what is proved to be superseded or exported, each recorded before it goes.
+"""Garbage collection: remove what is proved to be superseded or exported, each recorded before it
+goes.
 
-Order of effects, each thing alone: the folder is moved aside in one step → ledger event → it is removed.
-After a crash the next start puts back what was not recorded, and removes the rest. Does not know what may go:
-`core.retention` decides, over proofs made here by reading every byte. The run lock is held.
+Order of effects, each thing alone: the folder is moved aside in one step → ledger event → it is
+removed. After a crash the next start puts back what was not recorded, and removes the rest. Does
+not know what may go: `core.retention` decides, over proofs made here by reading every byte. The run
+lock is held.
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ _RESULT = f"{INTEGRATOR}/CHANGES.bundle"
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One thing that goes: where it is in the state folder, why, where its work is, how many files and bytes."""
+    """One thing that goes: where it is in the state folder, why, where its work is, how many files
+    and bytes.
+    """
 
     kind: Kind
     run_id: str
@@ -64,7 +68,9 @@ def plan(site: Site, refs: Refs, keep: int = 0, exports: Exports | None = None) 
     protected = _protected(site, present)
     old = beyond((run.run_id for run in present), keep, protected)
     keepers = [run.run_id for run in present if run.run_id not in old]
-    folders = [_folder(site, refs, run, keepers, exports if run.run_id in old else None) for run in present]
+    folders = [
+        _folder(site, refs, run, keepers, exports if run.run_id in old else None) for run in present
+    ]
     decision = decide(folders, old, protected)
     removals = tuple(_measured(site, chosen) for chosen in decision.chosen)
     return Collection((*caches(site).removals, *removals), decision.stays)
@@ -72,7 +78,11 @@ def plan(site: Site, refs: Refs, keep: int = 0, exports: Exports | None = None) 
 
 def caches(site: Site) -> Collection:
     """What is made again whenever it is missing, whatever the ledger says."""
-    chosen = (Chosen(Kind.CACHE, path, why, "") for path, why, holds in _CACHES if _holds_more(site, holds))
+    chosen = (
+        Chosen(Kind.CACHE, path, why, "")
+        for path, why, holds in _CACHES
+        if _holds_more(site, holds)
+    )
     return Collection(tuple(_measured(site, one) for one in chosen), ())
 
 
@@ -81,7 +91,9 @@ def _holds_more(site: Site, folder: str) -> bool:
 
 
 def collect(site: Site, collection: Collection, tell: Callable[[Removal], None]) -> None:
-    """Remove what was planned; `tell` hears of each thing before anything is done to it. Raises Refusal."""
+    """Remove what was planned; `tell` hears of each thing before anything is done to it. Raises
+    Refusal.
+    """
     settle_trash(site)
     for removal in collection.removals:
         tell(removal)
@@ -94,7 +106,9 @@ def collect(site: Site, collection: Collection, tell: Callable[[Removal], None])
 
 
 def _entry(site: Site, removal: Removal) -> Entry:
-    manifest = site.store.sha256(f"{removal.path}/RUN_MANIFEST.json") if removal.kind is Kind.RUN else ""
+    manifest = (
+        site.store.sha256(f"{removal.path}/RUN_MANIFEST.json") if removal.kind is Kind.RUN else ""
+    )
     return Entry(
         removal.kind.value,
         removal.run_id,
@@ -106,16 +120,24 @@ def _entry(site: Site, removal: Removal) -> Entry:
 
 
 def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
-    """Runs that never go: the last one, the last one that finished, and those that still hold by a marker."""
+    """Runs that never go: the last one, the last one that finished, and those that still hold by a
+    marker.
+    """
     last = [run.run_id for run in present][-1:]
     finished = [run.run_id for run in present if run.state is RunState.FINISHED][-1:]
     cards = (Card(name, name, "", "", (), ()) for name in ("integrate", "summary"))
-    marked = [marker.run_id for card in cards if (marker := load_marker(site.store, card)) is not None]
+    marked = [
+        marker.run_id for card in cards if (marker := load_marker(site.store, card)) is not None
+    ]
     return frozenset((*last, *finished, *marked))
 
 
-def _folder(site: Site, refs: Refs, run: ReplayedRun, keepers: list[str], exports: Exports | None) -> RunFolder:
-    """The facts about one run. Proofs are only made for a run that somebody wants to go (`exports` or old)."""
+def _folder(
+    site: Site, refs: Refs, run: ReplayedRun, keepers: list[str], exports: Exports | None
+) -> RunFolder:
+    """The facts about one run. Proofs are only made for a run that somebody wants to go (`exports`
+    or old).
+    """
     folder = f"runs/{run.run_id}"
     has_raw = "raw" in site.store.names(folder)
     if run.run_id in keepers:
@@ -134,7 +156,9 @@ def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> 
         digest = site.store.sha256(f"{folder}/{name}/manifest.json")
         sound = bool(digest) and not bundle_intact(site, name, folder)
         copies = (
-            f"run {keeper}" for keeper in reversed([*keepers]) if sound and _holds_bundle(site, keeper, name, digest)
+            f"run {keeper}"
+            for keeper in reversed([*keepers])
+            if sound and _holds_bundle(site, keeper, name, digest)
         )
         yield Work(f"the bundle of {name}" if digest else name, next(copies, ""))
     result = site.store.sha256(f"{folder}/{_RESULT}")
@@ -149,13 +173,19 @@ def _holds_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
     return same and not bundle_intact(site, pack, folder)
 
 
-def _result_elsewhere(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str], digest: str) -> str:
+def _result_elsewhere(
+    site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str], digest: str
+) -> str:
     for keeper in reversed([*keepers]):
         if site.store.sha256(f"runs/{keeper}/{_RESULT}") == digest:
             return f"run {keeper}"
     commit = refs.commit_at(run.branch) if run.branch else ""
     try:
-        held = bool(commit) and bool(run.merged_tree) and site.objects.tree_id_of(commit) == run.merged_tree
+        held = (
+            bool(commit)
+            and bool(run.merged_tree)
+            and site.objects.tree_id_of(commit) == run.merged_tree
+        )
     except Refusal:
         held = False
     return f"branch {run.branch.removeprefix('refs/heads/')}" if held else ""

@@ -1,4 +1,5 @@
-"""The first files of a repository that starts with task packs, and of a new pack. Adds files, replaces none.
+"""The first files of a repository that starts with task packs, and of a new pack. Adds files,
+replaces none.
 
 Where the first pack may write is chosen so that it can PASS anywhere: not where a rule of the
 repository ignores it, nor where a name stands in the way. Does not read the repository's content.
@@ -16,14 +17,20 @@ from factory.ports.stores import Ground
 
 FIRST_ID, FIRST_FOLDER = "TASK-0001", "TASK-0001-file-inventory"
 _OUTPUTS = ("docs/file-inventory.md", "FILE-INVENTORY.md", "file-inventory/README.md")
-_TOP = {"gitignore": ".gitignore", "dodo.py": "dodo.py", "noxfile.py": "noxfile.py", "factory.toml": "factory.toml"}
+_TOP = {
+    "gitignore": ".gitignore",
+    "dodo.py": "dodo.py",
+    "noxfile.py": "noxfile.py",
+    "factory.toml": "factory.toml",
+}
 
 IMPORT = "from factory.dodo import DOIT_CONFIG, task_factory"
 IMPORT_BESIDE_ANOTHER = f"""\
 import os
 import sys
 
-# doit looks in this folder first; nothing that is merged into it may stand in for the installed tool: look here last.
+# doit looks in this folder first; nothing that is merged into it may stand in for the installed
+# tool: look here last.
 sys.path.sort(key=lambda path: path == os.path.dirname(__file__))
 
 {IMPORT}  # noqa: E402"""
@@ -43,8 +50,12 @@ class Begun:
     imports: str = IMPORT
 
 
-def begin(ground: Ground, templates: Mapping[str, str], packs_folder: str, ignored: Ignored) -> Begun:
-    """Write what a repository needs and, where it has no task pack yet, a first one. Raises Refusal."""
+def begin(
+    ground: Ground, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
+) -> Begun:
+    """Write what a repository needs and, where it has no task pack yet, a first one. Raises
+    Refusal.
+    """
     written: list[str] = []
     kept: list[str] = []
     imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(ground) else IMPORT
@@ -64,21 +75,36 @@ def begin(ground: Ground, templates: Mapping[str, str], packs_folder: str, ignor
 
 
 def _has_own_factory(ground: Ground) -> bool:
-    """Whether `import factory` finds something of this repository where its root is looked at first."""
+    """Whether `import factory` finds something of this repository where its root is looked at
+    first.
+    """
     return "factory.py" in ground.names("") or "__init__.py" in ground.names("factory")
 
 
 def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tuple[Finding, ...]:
-    """A finding where the repository's rules ignore a file of the new pack: then it does not count as there."""
+    """A finding where the repository's rules ignore a file of the new pack: then it does not count
+    as there.
+    """
     hidden = sorted(ignored & frozenset(begun.written))
     if not hidden:
         return ()
     message = f"expected the repository to keep {hidden[0]}, found that its rules ignore it"
-    return (Finding("PACK_FILE_MISSING", message, f"Add to .gitignore: !/{packs_folder}/**", Location(hidden[0])),)
+    return (
+        Finding(
+            "PACK_FILE_MISSING",
+            message,
+            f"Add to .gitignore: !/{packs_folder}/**",
+            Location(hidden[0]),
+        ),
+    )
 
 
-def new_pack(ground: Ground, templates: Mapping[str, str], packs_folder: str, name: str, domain: str) -> Begun:
-    """Write the skeleton of the pack `name` (ID-slug). Its acceptance fails until it is written. Raises Refusal."""
+def new_pack(
+    ground: Ground, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
+) -> Begun:
+    """Write the skeleton of the pack `name` (ID-slug). Its acceptance fails until it is written.
+    Raises Refusal.
+    """
     match = PACK_FOLDER.fullmatch(name)
     if match is None or not match["slug"]:
         raise ValueError(f"{name!r} is not the name of a pack's folder")
@@ -91,7 +117,9 @@ def new_pack(ground: Ground, templates: Mapping[str, str], packs_folder: str, na
         "@DOMAIN@": domain,
         "@FOLDER@": folder,
     }
-    contents = {f"{folder}/{each}": filled(text, marks).encode() for each, text in templates.items()}
+    contents = {
+        f"{folder}/{each}": filled(text, marks).encode() for each, text in templates.items()
+    }
     written = tuple(path for path, content in contents.items() if ground.create(path, content))
     return Begun(written, tuple(path for path in contents if path not in written))
 
@@ -104,14 +132,18 @@ def filled(text: str, marks: Mapping[str, str]) -> str:
 
 
 def free_output(ground: Ground, folder: str, ignored: Ignored) -> str:
-    """The first place that nothing stands in the way of; the pack's own folder where there is none."""
+    """The first place that nothing stands in the way of; the pack's own folder where there is
+    none.
+    """
     candidates = [path for path in _OUTPUTS if _is_free(ground, path)]
     refused = ignored(candidates)
     return next((path for path in candidates if path not in refused), f"{folder}/INVENTORY.md")
 
 
 def _is_free(ground: Ground, path: str) -> bool:
-    """Nothing at `path`, and no name on the way that is the same where case or Unicode form is ignored."""
+    """Nothing at `path`, and no name on the way that is the same where case or Unicode form is
+    ignored.
+    """
     folder = ""
     *folders, last = path.split("/")
     for part in folders:

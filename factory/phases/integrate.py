@@ -1,4 +1,5 @@
-"""Integration, the unconfined part: lay the bundles before Z, hold its answer, check the merged tree.
+"""Integration, the unconfined part: lay the bundles before Z, hold its answer, check the merged
+tree.
 
 Z decides what the bundles merge to, in its own process. This side copies bundles into the
 run, derives Z's result once more, and runs acceptance over it. It moves no ref.
@@ -26,8 +27,12 @@ from factory.phases.recheck import Recheck
 from factory.phases.site import Integrated, Session, Site
 
 
-def copy_bundles(session: Session, pack_ids: tuple[str, ...], ran_in: dict[str, str]) -> dict[str, str]:
-    """Copy every bundle into the run; for those of an earlier run, record which. Returns pack → that run."""
+def copy_bundles(
+    session: Session, pack_ids: tuple[str, ...], ran_in: dict[str, str]
+) -> dict[str, str]:
+    """Copy every bundle into the run; for those of an earlier run, record which. Returns pack →
+    that run.
+    """
     site, run_id = session.site, session.ensure_run()
     came_from: dict[str, str] = {}
     for pack in pack_ids:
@@ -38,12 +43,15 @@ def copy_bundles(session: Session, pack_ids: tuple[str, ...], ran_in: dict[str, 
             digest = site.store.sha256(f"bundles/{pack}/manifest.json")
             counts = {"files": len(site.store.files(f"runs/{run_id}/{pack}"))}
             details = {"pack": pack, "from_run": origin}
-            session.record("bundle.copied", hashes={"manifest": digest}, file_counts=counts, details=details)
+            session.record(
+                "bundle.copied", hashes={"manifest": digest}, file_counts=counts, details=details
+            )
     return came_from
 
 
 def integrate(session: Session, planner: Planner, plan: PlanDocument, result: Integrated) -> None:
-    """Merge and re-check; findings and records are added to `result`. Every bundle is in the run already.
+    """Merge and re-check; findings and records are added to `result`. Every bundle is in the run
+    already.
 
     Half an answer of Z, or half of the logs, is no part of the evidence: what broke off is removed.
     """
@@ -64,7 +72,9 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
         some = tuple(candidate for candidate in candidates if candidate.pack in packs)
         return role_z.merge_all(plan, some, session.site.objects).tree
 
-    rechecked = Recheck(session, planner, merged, changes, result.statuses, together, result.event).run()
+    rechecked = Recheck(
+        session, planner, merged, changes, result.statuses, together, result.event
+    ).run()
     try:
         _write_logs(session, rechecked.logs)
     except Refusal:
@@ -79,7 +89,9 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
         result.largest, result.smallest = chosen.largest, chosen.smallest_conflict
 
 
-def _record(session: Session, candidates: tuple[Candidate, ...], result: Integrated, began: float) -> None:
+def _record(
+    session: Session, candidates: tuple[Candidate, ...], result: Integrated, began: float
+) -> None:
     """One event for what the integrator came to."""
     merge = result.merge
     changed = sum(len(candidate.changes) for candidate in candidates)
@@ -94,7 +106,9 @@ def _record(session: Session, candidates: tuple[Candidate, ...], result: Integra
 
 
 def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[Candidate, ...]:
-    """Ask Z and hold its answer; what each pack brought, none where there is no answer to build on."""
+    """Ask Z and hold its answer; what each pack brought, none where there is no answer to build
+    on.
+    """
     site, run_id = session.site, session.ensure_run()
     store = site.store
     for planned in plan.packs:
@@ -102,9 +116,13 @@ def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[C
         result.statuses[planned.pack] = parse_document(StatusDocument, content)
     try:
         site.integrator.merge(store.root / "runs" / run_id, format_document(plan))
-        merge = parse_document(MergeDocument, store.read(f"runs/{run_id}/{INTEGRATOR}/MERGE.json") or b"")
+        merge = parse_document(
+            MergeDocument, store.read(f"runs/{run_id}/{INTEGRATOR}/MERGE.json") or b""
+        )
     except EvidenceError as error:
-        result.findings.append(Finding("INTEGRATOR_FAILED", f"the integrator's answer does not hold its form: {error}"))
+        result.findings.append(
+            Finding("INTEGRATOR_FAILED", f"the integrator's answer does not hold its form: {error}")
+        )
         _forget(session, result)
         return ()
     except Refusal as refusal:
@@ -131,16 +149,24 @@ def _hold_answer(
     again = role_z.merge_all(plan, candidates, objects)
     if again.tree is None or again.tree.oid != merge.merged_tree:
         found = again.tree.oid[:12] if again.tree is not None else "no tree"
-        message = f"the integrator says tree {merge.merged_tree[:12]}, base and bundles yield {found}"
-        result.findings.append(Finding("MERGE_DIFFERS", message, "Look at the bundles, then run again."))
+        message = (
+            f"the integrator says tree {merge.merged_tree[:12]}, base and bundles yield {found}"
+        )
+        result.findings.append(
+            Finding("MERGE_DIFFERS", message, "Look at the bundles, then run again.")
+        )
     named = store.read(f"{INTEGRATOR}/DIFF.patch") or b""
     base = objects.tree_of(plan.base_commit)
-    if again.tree is not None:  # merged line by line, two tables that are fit can make one that is not
+    if (
+        again.tree is not None
+    ):  # merged line by line, two tables that are fit can make one that is not
         result.findings += judge_configuration(objects, "", base, again.tree)
     if again.tree is not None and named:
         patched = objects.apply_patch(base.oid, named)
         if patched != again.tree.oid:
-            result.findings.append(Finding("MERGE_DIFFERS", "the integrator's patch does not yield the merged tree"))
+            result.findings.append(
+                Finding("MERGE_DIFFERS", "the integrator's patch does not yield the merged tree")
+            )
     return candidates
 
 
@@ -161,4 +187,6 @@ def _write_logs(session: Session, logs: tuple[tuple[str, LoggedCommand], ...]) -
                 rc=logged.record.rc,
             )
         )
-    session.site.store.write(f"{run}/LOGS/INDEX.json", format_document(LogIndex(logs=tuple(records))))
+    session.site.store.write(
+        f"{run}/LOGS/INDEX.json", format_document(LogIndex(logs=tuple(records)))
+    )

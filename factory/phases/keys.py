@@ -18,7 +18,9 @@ from factory.ports.stores import Ground
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One key that is known here: whose private half this user has and where ("" for none), in use, pinned."""
+    """One key that is known here: whose private half this user has and where ("" for none), in use,
+    pinned.
+    """
 
     key: PublicKey
     source: str

@@ -1,8 +1,9 @@
-"""What is known of each card: its verdict and findings in this process, or as its marker remembers them.
+"""What is known of each card: its verdict and findings in this process, or as its marker remembers
+them.
 
-Rule: a marker remembers what its key decides. What was only worth a word about a moment (local changes, a detached
-head, what an earlier run left behind) is not remembered; where a preflight of an earlier day holds, the repository
-is looked at again. Does not know what a phase does.
+Rule: a marker remembers what its key decides. What was only worth a word about a moment (local
+changes, a detached head, what an earlier run left behind) is not remembered; where a preflight of
+an earlier day holds, the repository is looked at again. Does not know what a phase does.
 """
 
 from __future__ import annotations
@@ -32,23 +33,33 @@ class Known:
         return load_marker(self._session.site.store, card)
 
     def of(self, card: Card) -> tuple[Status, tuple[Finding, ...], bool]:
-        """Verdict and findings of a card, and whether anything is known of it; BLOCKED where nothing is."""
+        """Verdict and findings of a card, and whether anything is known of it; BLOCKED where
+        nothing is.
+        """
         result = self._session.results.get(card.name)
         if result is not None:
             return result.status, result.findings, True
         marker = self.marker(card)
         if marker is None:
             return Status.BLOCKED, (), False
-        return marker.status, (*(self._now if card.phase == PREFLIGHT else ()), *marker.findings), True
+        return (
+            marker.status,
+            (*(self._now if card.phase == PREFLIGHT else ()), *marker.findings),
+            True,
+        )
 
     def look(self) -> tuple[Finding, ...]:
-        """What is worth a word now: what an earlier run left behind, and the repository as it is. Raises Refusal."""
+        """What is worth a word now: what an earlier run left behind, and the repository as it is.
+        Raises Refusal.
+        """
         session = self._session
         self._now = silenced(session.site.redactor, (*session.notes, *self._notes()))
         return self._now
 
     def look_again(self) -> None:
-        """The same, where no preflight was executed in this process, so that nobody looked yet. Raises Refusal."""
+        """The same, where no preflight was executed in this process, so that nobody looked yet.
+        Raises Refusal.
+        """
         if PREFLIGHT not in self._session.results:
             self.look()
 

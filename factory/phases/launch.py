@@ -1,8 +1,9 @@
-"""Launch: one pack to one bundle. A pure function of the action and the base's objects, whatever machine runs it.
+"""Launch: one pack to one bundle. A pure function of the action and the base's objects, whatever
+machine runs it.
 
-Attempts start from a fresh base each; all are recorded; nothing is retried into green.
-The bundle is complete on disk before anything says that it exists; from the event that says so on, nothing
-of it is run again.
+Attempts start from a fresh base each; all are recorded; nothing is retried into green. The bundle
+is complete on disk before anything says that it exists; from the event that says so on, nothing of
+it is run again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from factory.core.acceptance import failure_signature, judge_attempts
-from factory.core.bundling import Attempted, Change, make_bundle, required_labels, scope_lock, unique
+from factory.core.bundling import (
+    Attempted,
+    Change,
+    make_bundle,
+    required_labels,
+    scope_lock,
+    unique,
+)
 from factory.core.denials import DENIED_FILE, denied
 from factory.core.evidence import format_document, parse_document, sha256
 from factory.core.narrowing import narrow
@@ -56,39 +64,61 @@ def launch(session: Session, planner: Planner, pack_id: str) -> StatusDocument:
     """Run one pack and put its bundle in place. Raises Refusal where it cannot even begin."""
     planned = planner.planned(pack_id)
     session.ensure_run()
-    details, hashes = _in_force(session.site.sandbox.measure(planned.pack.constraints.network.declared))
+    details, hashes = _in_force(
+        session.site.sandbox.measure(planned.pack.constraints.network.declared)
+    )
     cause = session.record(
-        "pack.started", hashes={"action_key": planned.key, **hashes}, details={"pack": pack_id, **details}
+        "pack.started",
+        hashes={"action_key": planned.key, **hashes},
+        details={"pack": pack_id, **details},
     )
     session.causes[pack_id] = cause
     heard: list[tuple[int, Ran]] = []
     try:
         return _launched(session, planner, planned, cause, heard)
     except Exception as error:
-        # What stands there is of an earlier action, and no part of a run that tried this one; its own run has it.
+        # What stands there is of an earlier action, and no part of a run that tried this one; its
+        # own run has it.
         session.site.store.remove(f"bundles/{pack_id}")
-        with contextlib.suppress(Refusal):  # a disk that takes no more is the very reason, and is told as such
+        with contextlib.suppress(
+            Refusal
+        ):  # a disk that takes no more is the very reason, and is told as such
             _keep_abandoned(session, pack_id, heard, error)
         raise
 
 
-def _keep_abandoned(session: Session, pack_id: str, heard: list[tuple[int, Ran]], error: Exception) -> None:
-    """The logs of what ran, and an event: a pack that provokes a defect or a refusal leaves them all the same."""
+def _keep_abandoned(
+    session: Session, pack_id: str, heard: list[tuple[int, Ran]], error: Exception
+) -> None:
+    """The logs of what ran, and an event: a pack that provokes a defect or a refusal leaves them
+    all the same.
+    """
     for number in sorted({number for number, _ in heard}):
         _keep_logs(session, pack_id, number, [ran for at, ran in heard if at == number])
     refused = isinstance(error, Refusal)
-    why = error.findings[0].message if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    why = (
+        error.findings[0].message
+        if isinstance(error, Refusal)
+        else f"{type(error).__name__}: {error}"
+    )
     session.causes[pack_id] = session.record(
         "pack.abandoned",
         parent=session.causes[pack_id],
         rc=(Status.BLOCKED if refused else Status.FAIL).exit_code,
         file_counts={"logs": len(heard)},
-        details={"pack": pack_id, "reason": silent(session.site.redactor, display(why[:_LONGEST_REASON]))},
+        details={
+            "pack": pack_id,
+            "reason": silent(session.site.redactor, display(why[:_LONGEST_REASON])),
+        },
     )
 
 
 def _launched(
-    session: Session, planner: Planner, planned: PlannedPack, cause: str, heard: list[tuple[int, Ran]]
+    session: Session,
+    planner: Planner,
+    planned: PlannedPack,
+    cause: str,
+    heard: list[tuple[int, Ran]],
 ) -> StatusDocument:
     """`heard` is told each command as it ends, with the number of its attempt."""
     run_id, pack_id = session.run_id, planned.pack.id
@@ -120,8 +150,15 @@ def _in_force(enforcement: Enforcement) -> tuple[dict[str, str], dict[str, str]]
     facts = enforcement.facts
     details = {"properties": " ".join(sorted(given.value for given in enforcement.given))}
     told = {"sandbox": enforcement.backend, "sandbox_version": facts.get("bwrap_version", "")}
-    details |= {**told, "kernel": facts.get("kernel", ""), "landlock_abi": facts.get("landlock_abi", "")}
-    hashes = {"sandbox": facts.get("bwrap_sha256", ""), "syscall_filter": facts.get("seccomp_sha256", "")}
+    details |= {
+        **told,
+        "kernel": facts.get("kernel", ""),
+        "landlock_abi": facts.get("landlock_abi", ""),
+    }
+    hashes = {
+        "sandbox": facts.get("bwrap_sha256", ""),
+        "syscall_filter": facts.get("seccomp_sha256", ""),
+    }
     return details, {name: value for name, value in hashes.items() if value}
 
 
@@ -132,7 +169,9 @@ def _attempts(
     tried: list[Tried] = []
     for number in range(1, limits.attempts + 1):
         started = session.site.clock.monotonic()
-        one = _try(session, planned, base, number, _recorder(session, planned.pack, cause, number, heard))
+        one = _try(
+            session, planned, base, number, _recorder(session, planned.pack, cause, number, heard)
+        )
         tried.append(one)
         session.causes[planned.pack.id] = session.record(
             "attempt.finished",
@@ -150,9 +189,15 @@ def _attempts(
 
 
 def _counts(one: Tried) -> dict[str, int]:
-    """How many files an attempt changed, left as artifacts, and left where the base ignores them."""
+    """How many files an attempt changed, left as artifacts, and left where the base ignores
+    them.
+    """
     frozen = one.frozen
-    return {"changed": len(frozen.differences), "artifacts": len(one.artifacts), "ignored": frozen.ignored}
+    return {
+        "changed": len(frozen.differences),
+        "artifacts": len(one.artifacts),
+        "ignored": frozen.ignored,
+    }
 
 
 def _recorder(
@@ -171,14 +216,23 @@ def _recorder(
             duration_ms=ran.duration_ms,
             rc=record.rc,
             hashes={"log": sha256(ran.logged.log)},
-            details={"pack": pack.id, "attempt": str(attempt_number), "label": record.label, "ended": record.ended},
+            details={
+                "pack": pack.id,
+                "attempt": str(attempt_number),
+                "label": record.label,
+                "ended": record.ended,
+            },
         )
 
     return heard
 
 
-def _try(session: Session, planned: PlannedPack, base: Tree, number: int, heard: attempt.Heard) -> Tried:
-    budget = attempt.Budget(session, bounded_limits(planned.pack.limits, session.site.config.ceilings))
+def _try(
+    session: Session, planned: PlannedPack, base: Tree, number: int, heard: attempt.Heard
+) -> Tried:
+    budget = attempt.Budget(
+        session, bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    )
     visible = narrow(base, planned.visible_patterns)
     session.site.objects.write_tree(visible)
     session.site.objects.write_tree(planned.shared)
@@ -189,7 +243,9 @@ def _try(session: Session, planned: PlannedPack, base: Tree, number: int, heard:
     checks: tuple[Ran, ...] = ()
     collected: tuple[Collected, ...] = ()
     if all(ran.logged.record.rc == 0 for ran in steps) and not frozen.withheld:
-        checks, collected = attempt.accept(session, planned, planned.shared, frozen.after, budget, heard)
+        checks, collected = attempt.accept(
+            session, planned, planned.shared, frozen.after, budget, heard
+        )
         findings += [finding for ran in checks for finding in ran.findings]
         artifacts, problems = attempt.judge_collected(session, planned, frozen.artifacts, collected)
         findings += problems
@@ -209,7 +265,15 @@ def _try(session: Session, planned: PlannedPack, base: Tree, number: int, heard:
         result_tree=frozen.after.oid,
         failure=failure_signature((one.logged.record, one.logged.log) for one in ran),
     )
-    return Tried(record, steps, checks, frozen, unique(findings), tuple(sorted(artifacts.items())), normalized)
+    return Tried(
+        record,
+        steps,
+        checks,
+        frozen,
+        unique(findings),
+        tuple(sorted(artifacts.items())),
+        normalized,
+    )
 
 
 def _bundle(
@@ -247,7 +311,9 @@ def change_of(session: Session, planned: PlannedPack, frozen: Frozen) -> Change:
     both = frozen.compared or _compared(objects, frozen)
     start = objects.write_commit(before.oid, (), f"what {planned.pack.id} could see\n")
     tip = objects.write_commit(after.oid, (start,), f"{planned.pack.id}: {planned.pack.title}\n")
-    carried = objects.bundle((start, tip), _carried(objects, planned, before, after), f"refs/codex/{planned.pack.id}")
+    carried = objects.bundle(
+        (start, tip), _carried(objects, planned, before, after), f"refs/codex/{planned.pack.id}"
+    )
     return Change(
         base_tree=before.oid,
         result_tree=after.oid,
@@ -267,7 +333,9 @@ def _compared(objects: Objects, frozen: Frozen) -> Compared:
     return Compared(objects.numstat(before, after), objects.patch(before, after))
 
 
-def _carried(objects: Objects, planned: PlannedPack, before: Tree, after: Tree) -> dict[str, tuple[str, bytes]]:
+def _carried(
+    objects: Objects, planned: PlannedPack, before: Tree, after: Tree
+) -> dict[str, tuple[str, bytes]]:
     """Objects that whoever holds the base does not hold, chosen by the action alone.
 
     That is everything beyond the visible part without the pack's own folder; and, where
@@ -276,7 +344,9 @@ def _carried(objects: Objects, planned: PlannedPack, before: Tree, after: Tree) 
     known = planned.visible.changed({planned.pack.folder: None})
     carried = {**objects.new_objects(before, known), **objects.new_objects(after, known)}
     if planned.visible_patterns is not None:
-        carried |= {tree.oid: ("tree", tree.payload) for whole in (before, after) for tree in whole.trees()}
+        carried |= {
+            tree.oid: ("tree", tree.payload) for whole in (before, after) for tree in whole.trees()
+        }
     return carried
 
 
@@ -302,16 +372,30 @@ def _keep_logs(session: Session, pack_id: str, number: int, commands: Sequence[R
 
 
 def _keep_denied(session: Session, run_id: str, pack_id: str, tried: tuple[Tried, ...]) -> None:
-    """What was tried and denied, beside the raw logs; no file where all could be seen and nothing was denied."""
+    """What was tried and denied, beside the raw logs; no file where all could be seen and nothing
+    was denied.
+    """
     ran = (command for one in tried for command in (*one.steps, *one.checks))
     commands = ((each.logged.record.label, each.tried) for each in ran)
-    found = denied(pack_id, commands, (finding for one in tried for finding in one.findings), session.site.redactor)
+    found = denied(
+        pack_id,
+        commands,
+        (finding for one in tried for finding in one.findings),
+        session.site.redactor,
+    )
     if found is not None:
-        session.site.store.write(f"runs/{run_id}/raw/{pack_id}/{DENIED_FILE}", format_document(found))
+        session.site.store.write(
+            f"runs/{run_id}/raw/{pack_id}/{DENIED_FILE}", format_document(found)
+        )
 
 
 def _normalized_row(one: attempt.NormalizedArtifact) -> str:
     """Path, form, digest before and after, and what was made constant or why nothing was."""
     made = one.made
-    told = f"left as it was: {made.problem}" if made.problem else "; ".join(made.changes) or "nothing to change"
-    return f"{display(one.path)}\t{made.form or '-'}\t{sha256(one.before)}\t{sha256(made.content)}\t{told}\n"
+    told = (
+        f"left as it was: {made.problem}"
+        if made.problem
+        else "; ".join(made.changes) or "nothing to change"
+    )
+    digests = f"{sha256(one.before)}\t{sha256(made.content)}"
+    return f"{display(one.path)}\t{made.form or '-'}\t{digests}\t{told}\n"

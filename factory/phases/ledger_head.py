@@ -1,8 +1,9 @@
-"""The head of the ledger at a run's end: its checkpoint, held against the checkpoints that earlier runs keep.
+"""The head of the ledger at a run's end: its checkpoint, held against the checkpoints that earlier
+runs keep.
 
 A log never vouches for two histories (C2SP tlog-checkpoint): where an earlier checkpoint of this
-ledger does not fit any more, nothing is made, and the run does not finish. Roots come with the ledger's
-standing; only those it does not have cost a pass over the lines. Does not know who signs.
+ledger does not fit any more, nothing is made, and the run does not finish. Roots come with the
+ledger's standing; only those it does not have cost a pass over the lines. Does not know who signs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ _BRING_BACK = (
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The checkpoint up to an event, and the inclusion path of that event, which is its last line."""
+    """The checkpoint up to an event, and the inclusion path of that event, which is its last
+    line.
+    """
 
     checkpoint: Checkpoint
     path: tuple[bytes, ...]
@@ -49,12 +52,16 @@ def head_at(site: Site, finished: EventDocument) -> Head:
     before = site.ledger.tree(finished.seq - 1)
     whole = before.extended((format_event(finished)[:-1],))
     if whole.root != _root(site, site.ledger.standing(), finished.seq):
-        raise EvidenceError(f"line {finished.seq} of the ledger is not the event that finished the run")
+        raise EvidenceError(
+            f"line {finished.seq} of the ledger is not the event that finished the run"
+        )
     return Head(Checkpoint(origin(site), finished.seq, whole.root), before.path_of_next)
 
 
 def hold_head(site: Site) -> None:
-    """Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where a checkpoint that a run keeps fits no more."""
+    """Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where a checkpoint that a run keeps fits
+    no more.
+    """
     _hold_earlier(site, "")
 
 
@@ -72,15 +79,19 @@ def _hold_earlier(site: Site, but: str) -> None:
 
 
 def hold_runs(site: Site) -> None:
-    """Raise Refusal LEDGER_LACKS_RUN where a run is here that the ledger does not tell of, or not to its end.
+    """Raise Refusal LEDGER_LACKS_RUN where a run is here that the ledger does not tell of, or not
+    to its end.
 
-    A run writes its first file after the event that starts it, and its manifest after the one that finishes
-    it. So what is missing was taken out of the ledger: a lost ledger must not be better than a cut one.
+    A run writes its first file after the event that starts it, and its manifest after the one that
+    finishes it. So what is missing was taken out of the ledger: a lost ledger must not be better
+    than a cut one.
     """
     count = site.ledger.standing().head.seq
     held = {run for run, checkpoint in _earlier(site, "") if checkpoint.origin == origin(site)}
     last = site.store.names("runs")[-REMEMBERED:] if count else site.store.names("runs")
-    names = [run for run in last if run not in held]  # `hold_head` shows that the ledger has the others' ends
+    names = [
+        run for run in last if run not in held
+    ]  # `hold_head` shows that the ledger has the others' ends
     events = site.ledger.of_runs(names) if names and count else ()
     known = {event.run_id for event in events}
     finished = {event.run_id for event in events if event.event_type == FINISHED}
@@ -97,9 +108,16 @@ def hold_runs(site: Site) -> None:
 def _untold(runs: list[str], count: int) -> Finding:
     ledger = f"the ledger ({counted(count, 'event')}) does not tell of"
     what = ledger if count else "the ledger is gone or empty, and with it the history of"
-    named = ", ".join(runs[:_NAMED]) + (f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else "")
-    message = f"{what} {'a run that is' if len(runs) == 1 else f'{len(runs)} runs that are'} here: {named}"
-    return Finding("LEDGER_LACKS_RUN", message, _BRING_BACK, Location(f"{STATE_FOLDER}/ledger.jsonl"))
+    named = ", ".join(runs[:_NAMED]) + (
+        f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
+    )
+    message = (
+        f"{what} {'a run that is' if len(runs) == 1 else f'{len(runs)} runs that are'} here:"
+        f" {named}"
+    )
+    return Finding(
+        "LEDGER_LACKS_RUN", message, _BRING_BACK, Location(f"{STATE_FOLDER}/ledger.jsonl")
+    )
 
 
 def _root(site: Site, standing: Standing, size: int) -> bytes:
@@ -120,7 +138,9 @@ def origin(site: Site) -> str:
 
 
 def kept_checkpoint(site: Site, run_id: str) -> KeptCheckpoint | None:
-    """The checkpoint that a run keeps; None where it has none. Raises NoteError where it does not hold its form."""
+    """The checkpoint that a run keeps; None where it has none. Raises NoteError where it does not
+    hold its form.
+    """
     content = site.store.read(f"runs/{run_id}/{CHECKPOINT_FILE}")
     return parse_kept(content) if content is not None else None
 

@@ -21,7 +21,9 @@ from factory.ports.stores import Ledger, Store
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What was replayed, the runs that were asked for, and where they disagree with their folders."""
+    """What was replayed, the runs that were asked for, and where they disagree with their
+    folders.
+    """
 
     replayed: Replayed
     runs: tuple[ReplayedRun, ...]
@@ -29,7 +31,8 @@ class Rebuilt:
 
 
 def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0) -> Rebuilt:
-    """Replay the ledger, up to event `until` (0: all of it). A part of it is not held against folders of today.
+    """Replay the ledger, up to event `until` (0: all of it). A part of it is not held against
+    folders of today.
 
     Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN.
     """
@@ -40,7 +43,9 @@ def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0
         raise unknown_run(run_id, [run.run_id for run in replayed.runs])
     if until and until < count:
         return Rebuilt(replayed, runs, ())
-    found = [finding for run in runs for finding in disagreements(run, folder_says(store, run.run_id))]
+    found = [
+        finding for run in runs for finding in disagreements(run, folder_says(store, run.run_id))
+    ]
     return Rebuilt(replayed, runs, (*found, *(_strangers(store, replayed) if not run_id else ())))
 
 
@@ -48,8 +53,13 @@ def folder_says(store: Store, run_id: str) -> FolderSays:
     """What a run's folder holds."""
     run = f"runs/{run_id}"
     names = store.names(run)
-    manifests = {name: digest for name in names if (digest := store.sha256(f"{run}/{name}/manifest.json"))}
-    found = {name: _document(StatusDocument, store.read(f"{run}/{name}/STATUS.json")) for name in manifests}
+    manifests = {
+        name: digest for name in names if (digest := store.sha256(f"{run}/{name}/manifest.json"))
+    }
+    found = {
+        name: _document(StatusDocument, store.read(f"{run}/{name}/STATUS.json"))
+        for name in manifests
+    }
     return FolderSays(
         present=bool(names),
         has_manifest=bool(store.sha256(f"{run}/RUN_MANIFEST.json")),
@@ -73,6 +83,10 @@ def _strangers(store: Store, replayed: Replayed) -> Iterable[Finding]:
     known = {run.run_id for run in replayed.runs}
     for name in store.names("runs"):
         if RUN_ID.fullmatch(name) and name not in known:
-            message = f"the folder of run {name} is there, and no event of the ledger names that run"
+            message = (
+                f"the folder of run {name} is there, and no event of the ledger names that run"
+            )
             hint = "It was copied here, or its ledger was moved aside."
-            yield Finding("LEDGER_DISAGREES", message, hint, Location(f"{STATE_FOLDER}/runs/{name}"))
+            yield Finding(
+                "LEDGER_DISAGREES", message, hint, Location(f"{STATE_FOLDER}/runs/{name}")
+            )

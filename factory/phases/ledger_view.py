@@ -1,4 +1,5 @@
-"""The ledger for reading: events by what they say, a proof of one, and whether two checkpoints agree.
+"""The ledger for reading: events by what they say, a proof of one, and whether two checkpoints
+agree.
 
 A checkpoint is named by the run that holds it, by a file, or by `now`, the ledger as it stands.
 Reads only. Whether a signature counts is said by who is pinned in the repository.
@@ -39,7 +40,9 @@ ReadFile = Callable[[str], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """A proof file, the line it is about, and who signed the checkpoint in it (ids of pinned keys)."""
+    """A proof file, the line it is about, and who signed the checkpoint in it (ids of pinned
+    keys).
+    """
 
     event: EventDocument
     line: bytes
@@ -58,14 +61,17 @@ class Compared:
 
 
 def view(site: Site, wanted: Wanted) -> tuple[EventDocument, ...]:
-    """The wanted events. Raises Refusal LEDGER_BROKEN, and RUN_UNKNOWN for a run that no event names."""
+    """The wanted events. Raises Refusal LEDGER_BROKEN, and RUN_UNKNOWN for a run that no event
+    names.
+    """
     if wanted.run_id and not site.ledger.of_runs((wanted.run_id,)):
         raise unknown_run(wanted.run_id, [event.run_id for event in site.ledger.newest(STARTED)])
     return select(site.ledger.events(), wanted)
 
 
 def follow(site: Site, wanted: Wanted, pause: Callable[[], bool]) -> Iterator[EventDocument]:
-    """The wanted events, then those that come, until `pause` says that nobody listens; of a run that may yet come, too.
+    """The wanted events, then those that come, until `pause` says that nobody listens; of a run
+    that may yet come, too.
 
     Raises Refusal LEDGER_BROKEN.
     """
@@ -84,14 +90,18 @@ def raw(events: Iterable[EventDocument]) -> tuple[str, ...]:
 
 
 def prove(site: Site, seq: int, run_id: str = "") -> Proved:
-    """That event `seq` is in the ledger, against the newest checkpoint that covers it, or that of one run.
+    """That event `seq` is in the ledger, against the newest checkpoint that covers it, or that of
+    one run.
 
-    Raises Refusal LEDGER_NO_CHECKPOINT, LEDGER_REWRITTEN, LEDGER_ROLLED_BACK, LEDGER_OTHER, CHECKPOINT_INVALID.
+    Raises Refusal LEDGER_NO_CHECKPOINT, LEDGER_REWRITTEN, LEDGER_ROLLED_BACK, LEDGER_OTHER,
+    CHECKPOINT_INVALID.
     """
     count = site.ledger.standing().head.seq
     if not 1 <= seq <= count:
         message = f"there is no event {seq}; the ledger has {count}"
-        raise Refusal(Finding("LEDGER_NO_CHECKPOINT", message, "Number them as `factory ledger` does."))
+        raise Refusal(
+            Finding("LEDGER_NO_CHECKPOINT", message, "Number them as `factory ledger` does.")
+        )
     name, kept = _covering(site, seq, run_id)
     signed = _signed_by(site, kept, name)
     _refuse(_against(site, kept.checkpoint, name))
@@ -104,7 +114,8 @@ def prove(site: Site, seq: int, run_id: str = "") -> Proved:
 def compare(site: Site, old: str, new: str, read_file: ReadFile) -> Compared:
     """Whether checkpoint `old` begins checkpoint `new`, and both are of this ledger.
 
-    Raises Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN, LEDGER_FORKED, LEDGER_OTHER, CHECKPOINT_INVALID.
+    Raises Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN, LEDGER_FORKED, LEDGER_OTHER,
+    CHECKPOINT_INVALID.
     """
     kept = [_named(site, word, read_file) for word in (old, new)]
     signed = [_signed_by(site, one, name) for one, name in zip(kept, (old, new), strict=True)]
@@ -117,12 +128,16 @@ def compare(site: Site, old: str, new: str, read_file: ReadFile) -> Compared:
     hashes = [merkle.leaf_hash(line) for line in islice(site.ledger.lines(), second.size)]
     consistency = prove_consistency(hashes, first, second)
     if consistency is None:
-        raise InternalError(f"both {old} and {new} fit the ledger, and no path leads from one to the other")
+        raise InternalError(
+            f"both {old} and {new} fit the ledger, and no path leads from one to the other"
+        )
     return Compared(consistency, signed[0], signed[1])
 
 
 def _against(site: Site, checkpoint: Checkpoint, name: str) -> Finding | None:
-    return judge_checkpoint(checkpoint, name, origin(site), site.ledger.lines(), site.ledger.standing().head.seq)
+    return judge_checkpoint(
+        checkpoint, name, origin(site), site.ledger.lines(), site.ledger.standing().head.seq
+    )
 
 
 def _refuse(finding: Finding | None) -> None:
@@ -168,11 +183,15 @@ def _kept(site: Site, run_id: str) -> KeptCheckpoint | None:
 
 def _invalid(name: str, what: str) -> Refusal:
     hint = "Take it from a copy of the run that is held elsewhere."
-    return Refusal(Finding("CHECKPOINT_INVALID", f"the checkpoint of {name} does not hold: {what}", hint))
+    return Refusal(
+        Finding("CHECKPOINT_INVALID", f"the checkpoint of {name} does not hold: {what}", hint)
+    )
 
 
 def _signed_by(site: Site, kept: KeptCheckpoint, name: str) -> tuple[str, ...]:
-    """Ids of the pinned keys whose signature fits. Raises Refusal CHECKPOINT_INVALID where one does not fit."""
+    """Ids of the pinned keys whose signature fits. Raises Refusal CHECKPOINT_INVALID where one does
+    not fit.
+    """
     if kept.note is None:
         return ()
     keys = [NoteKey(kept.checkpoint.origin, key) for key in pinned_keys(site)]

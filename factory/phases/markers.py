@@ -70,7 +70,10 @@ def store_marker(store: Store, card: Card, marker: Marker) -> str:
         findings=tuple(finding_record(finding) for finding in marker.findings),
     )
     content = (
-        json.dumps(document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+        json.dumps(
+            document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False
+        ).encode()
+        + b"\n"
     )
     store.write(marker_path(card), content)
     return sha256(content)
@@ -81,4 +84,10 @@ def not_kept(card: Card, error: Refusal | OSError) -> tuple[Finding, ...]:
     if isinstance(error, Refusal):
         return error.findings
     message = f"expected to keep what {card.name} came to, found: {error.strerror or error}"
-    return (Finding("DISK_UNWRITABLE", message, "free some space or make that folder writable, then run again"),)
+    return (
+        Finding(
+            "DISK_UNWRITABLE",
+            message,
+            "free some space or make that folder writable, then run again",
+        ),
+    )

@@ -42,7 +42,9 @@ from factory.ports.pipeline import Card, CardResult, Closing, Progress, Rest
 
 
 class RepositoryPipeline:
-    """The pipeline of one repository, for one process. `silent` is used until `begin` says who is told."""
+    """The pipeline of one repository, for one process. `silent` is used until `begin` says who is
+    told.
+    """
 
     def __init__(
         self,
@@ -52,9 +54,11 @@ class RepositoryPipeline:
         after_run: Callable[[str], tuple[str, ...]] = lambda _run_id: (),
         at_rest: Callable[[Rest], None] = lambda _rest: None,
     ) -> None:
-        """`after_run` is told the id of a run that was settled, and gives lines to add to the last word.
+        """`after_run` is told the id of a run that was settled, and gives lines to add to the last
+        word.
 
-        `at_rest` is told where every card held, so that nothing was executed; the run lock is held still.
+        `at_rest` is told where every card held, so that nothing was executed; the run lock is held
+        still.
         """
         self._site = site
         self._after_run, self._at_rest = after_run, at_rest
@@ -70,7 +74,8 @@ class RepositoryPipeline:
         self._held: dict[str, Mapping[str, object]] = {}
         self._unkept: tuple[Finding, ...] = ()
         self._against: tuple[Finding, ...] = ()
-        self._ending = False  # whether the end of the run has begun; from then on only `settle` says how it ended
+        # whether the end of the run has begun; from then on only `settle` says how it ended
+        self._ending = False
         self._carrying = Carrying()
         self._intact = Intact(site)
         self._unsignable: tuple[Finding, ...] | None = None
@@ -111,7 +116,9 @@ class RepositoryPipeline:
     def cards(self) -> tuple[Card, ...]:
         """Every card, in an order that respects `after`."""
         if not self._cards:
-            self._cards = make_cards(self.catalogue, self._site.repository.root, self._site.store.root)
+            self._cards = make_cards(
+                self.catalogue, self._site.repository.root, self._site.store.root
+            )
         return self._cards
 
     # ── whether a card still holds ───────────────────────────────────────────
@@ -119,7 +126,11 @@ class RepositoryPipeline:
     def holds(self, card: Card, stored: Mapping[str, object]) -> bool:
         """A stored PASS for the same key, with its target and what it points at untouched."""
         marker = self._known.marker(card)
-        if marker is None or marker.status is not Status.PASS or stored.get("verdict") != Status.PASS.value:
+        if (
+            marker is None
+            or marker.status is not Status.PASS
+            or stored.get("verdict") != Status.PASS.value
+        ):
             return False
         targets = {target: self._site.store.sha256(marker_path(card)) for target in card.targets}
         if stored.get("targets") != targets:
@@ -136,7 +147,9 @@ class RepositoryPipeline:
     def _still(self, card: Card, marker: Marker) -> bool:
         if card.phase == "launch":
             return not bundle_intact(self._site, card.pack)
-        if card.phase == "bundle-validate":  # what ran in a run is validated in it, though its bytes be the old ones
+        if (
+            card.phase == "bundle-validate"
+        ):  # what ran in a run is validated in it, though its bytes be the old ones
             return card.after[0] not in self._session.results
         if card.phase == "preflight":
             return not self._session.notes  # what an earlier run left behind is told, once
@@ -154,7 +167,10 @@ class RepositoryPipeline:
         self._session.progress = progress
         chronicle.take_run_lock(self._session, self._stack)
         settle_trash(self._site)
-        self._session.notes += (*settle.recover(self._site), *recover_branches(self._site, self._site.refs))
+        self._session.notes += (
+            *settle.recover(self._site),
+            *recover_branches(self._site, self._site.refs),
+        )
         self._carrying = Carrying(carried_on(self._site.ledger.newest()))
         self._site.tidy()
 
@@ -164,7 +180,11 @@ class RepositoryPipeline:
         try:
             status, findings, headline = self._execute[card.phase](card)
         except Refusal as refusal:
-            status, findings, headline = self._broken_off(card, of_findings(refusal.findings)), refusal.findings, ""
+            status, findings, headline = (
+                self._broken_off(card, of_findings(refusal.findings)),
+                refusal.findings,
+                "",
+            )
         except KeyboardInterrupt:
             raise
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
@@ -174,19 +194,27 @@ class RepositoryPipeline:
         return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
 
     def _broken_off(self, card: Card, status: Status) -> Status:
-        """A pack that did not come to its end brought no bundle: what lies there is of an earlier action."""
+        """A pack that did not come to its end brought no bundle: what lies there is of an earlier
+        action.
+        """
         if card.phase == "launch":
             self._session.refuse(card.pack)
         return status
 
     def _announce(self) -> None:
-        """Say who holds the run lock, once something is executed: a run that changes nothing touches no file."""
+        """Say who holds the run lock, once something is executed: a run that changes nothing
+        touches no file.
+        """
         with self._session.guard:
             if not self._announced:
                 self._announced = True
-                self._site.locks.announce("run", f"another run{f' {self._site.run_id}' if self._site.run_id else ''}")
+                self._site.locks.announce(
+                    "run", f"another run{f' {self._site.run_id}' if self._site.run_id else ''}"
+                )
 
-    def _end(self, card: Card, status: Status, findings: tuple[Finding, ...], headline: str) -> CardResult:
+    def _end(
+        self, card: Card, status: Status, findings: tuple[Finding, ...], headline: str
+    ) -> CardResult:
         try:
             key = self._key(card)
         except (Refusal, KeyError):
@@ -197,7 +225,8 @@ class RepositoryPipeline:
             self._site.objects.settle()
             targets = dict.fromkeys(card.targets, store_marker(self._site.store, card, marker))
         except (Refusal, OSError) as error:
-            # The card came to what it came to; that the disk does not keep it is for the verdict of the run.
+            # The card came to what it came to; that the disk does not keep it is for the verdict of
+            # the run.
             unkept = not_kept(card, error)
             self._unkept += unkept
             key, findings, targets = "", findings if self._settled else (*findings, *unkept), {}
@@ -213,25 +242,38 @@ class RepositoryPipeline:
             *self._known.look(),
             *preflight.judge_host(self._site.config, enforcement),
             *self._signing(),
-            *preflight.judge_packs(self.catalogue, self.planner, self._site.config, enforcement, self._site.cloud),
+            *preflight.judge_packs(
+                self.catalogue, self.planner, self._site.config, enforcement, self._site.cloud
+            ),
         )
         if not any(finding.blocks and not finding.pack for finding in found):
             plan = self.frozen_plan()
             self._site.store.write("state/plan.json", format_document(plan))
             if not plan.packs_committed:
-                found = (*found, Finding("REPO_PACKS_UNCOMMITTED", _UNCOMMITTED, "Commit them to publish a run."))
+                found = (
+                    *found,
+                    Finding(
+                        "REPO_PACKS_UNCOMMITTED", _UNCOMMITTED, "Commit them to publish a run."
+                    ),
+                )
         status = of_findings(found)
         entries = self.catalogue.entries
         counts = {"packs": len(entries), "files": sum(len(entry.files) for entry in entries)}
         chronicle.preflight_ended(self._session, status, began, counts)
         base = self._site.repository
-        headline = f"{counted(len(entries), 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
+        headline = (
+            f"{counted(len(entries), 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
+        )
         return status, found, f"{headline} · sandbox {enforcement.backend}"
 
     def _measured(self) -> Enforcement:
-        """What the sandbox gives, measured once per process; with network where any pack declares it."""
+        """What the sandbox gives, measured once per process; with network where any pack declares
+        it.
+        """
         packs = (entry.pack for entry in self.catalogue.entries)
-        return self._site.sandbox.measure(any(pack.constraints.network.declared for pack in packs if pack is not None))
+        return self._site.sandbox.measure(
+            any(pack.constraints.network.declared for pack in packs if pack is not None)
+        )
 
     def _signing(self) -> tuple[Finding, ...]:
         """Findings where this run cannot be signed as policy asks; looked at once."""
@@ -246,7 +288,9 @@ class RepositoryPipeline:
         return self._plan
 
     def _refused(self, card: Card) -> tuple[Finding, ...] | None:
-        """What keeps a pack from running: findings, an empty tuple where the whole run is refused, None for nothing."""
+        """What keeps a pack from running: findings, an empty tuple where the whole run is refused,
+        None for nothing.
+        """
         before = self._session.results.get("preflight")
         if before is not None and any(f.blocks and not f.pack for f in before.findings):
             return ()
@@ -259,33 +303,44 @@ class RepositoryPipeline:
         if refused is not None:
             why = "its contract does not hold" if refused else "preflight"
             return self._unlaunched(card, refused, why)
-        # Preflight may hold from an earlier day; what is enforced is asked of the host as it is now.
+        # Preflight may hold from an earlier day; what is enforced is asked of the host as it is
+        # now.
         pack = self.planner.planned(card.pack).pack
         lacking = (
             *preflight.judge_launch(pack, self._site.config, self._measured(), self._site.cloud),
             *self._signing(),
         )
         if any(finding.blocks for finding in lacking):
-            return self._unlaunched(card, tuple(finding for finding in lacking if finding.blocks), "host")
+            return self._unlaunched(
+                card, tuple(finding for finding in lacking if finding.blocks), "host"
+            )
         with contextlib.ExitStack() as stack:
             held = chronicle.take_pack_lock(self._session, card.pack, stack)
             if held:
                 return self._unlaunched(card, held, "locked")
             carried = self._carrying.take(self._session, self.planner.planned(card.pack))
             if carried is not None:
-                return Status.PASS, (), f"{summary.pack_headline(carried)}, from a run that was cut off"
+                return (
+                    Status.PASS,
+                    (),
+                    f"{summary.pack_headline(carried)}, from a run that was cut off",
+                )
             altered = self._altered(card)
             status = launch(self._session, self.planner, card.pack)
         findings = (*summary.findings_of(status), *egress.refused(self._session, pack))
         return Status(status.status), findings, summary.pack_headline(status) + altered
 
-    def _unlaunched(self, card: Card, found: tuple[Finding, ...], why: str) -> tuple[Status, tuple[Finding, ...], str]:
+    def _unlaunched(
+        self, card: Card, found: tuple[Finding, ...], why: str
+    ) -> tuple[Status, tuple[Finding, ...], str]:
         self._session.ensure_run()
         self._session.refuse(card.pack)
         return Status.BLOCKED, found, f"not run: {why}"
 
     def _altered(self, card: Card) -> str:
-        """Words for a bundle that was a PASS of this very action and is not as it was written; recorded as an event."""
+        """Words for a bundle that was a PASS of this very action and is not as it was written;
+        recorded as an event.
+        """
         marker = self._known.marker(card)
         if marker is None or marker.status is not Status.PASS or marker.key != self._key(card):
             return ""
@@ -302,20 +357,39 @@ class RepositoryPipeline:
         return of_findings(found), found, "holds, derived again" if not found else ""
 
     def status_of(self, name: str) -> Status:
-        """The verdict of a card: of this process, or as remembered; BLOCKED where nothing is known."""
+        """The verdict of a card: of this process, or as remembered; BLOCKED where nothing is
+        known.
+        """
         card = next((card for card in self.cards() if card.name == name), None)
         return self._known.of(card)[0] if card is not None else Status.BLOCKED
 
     def _integrate(self, card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         before_this = self._known.marker(card)
-        replaced = self._intact.replaced(before_this.run_id) if before_this is not None and before_this.run_id else ()
+        replaced = (
+            self._intact.replaced(before_this.run_id)
+            if before_this is not None and before_this.run_id
+            else ()
+        )
         self._session.ensure_run()
-        below = [other.name for other in self.cards() if other.phase in ("preflight", "launch", "bundle-validate")]
+        below = [
+            other.name
+            for other in self.cards()
+            if other.phase in ("preflight", "launch", "bundle-validate")
+        ]
         status = combine(self.status_of(name) for name in below)
         refused = self._session.refused
-        packs = tuple(e.id for e in self.catalogue.entries if e.id not in refused and manifest_of(self._site, e.id))
-        launched = [(other, self._known.marker(other)) for other in self.cards() if other.phase == "launch"]
-        came = {other.pack: self._carrying.ran_in(self._session, other, marker) for other, marker in launched}
+        packs = tuple(
+            e.id
+            for e in self.catalogue.entries
+            if e.id not in refused and manifest_of(self._site, e.id)
+        )
+        launched = [
+            (other, self._known.marker(other)) for other in self.cards() if other.phase == "launch"
+        ]
+        came = {
+            other.pack: self._carrying.ran_in(self._session, other, marker)
+            for other, marker in launched
+        }
         self._integrated.came_from = integrate.copy_bundles(self._session, packs, came)
         if status is not Status.PASS:
             return status, replaced, "nothing merged"
@@ -333,11 +407,19 @@ class RepositoryPipeline:
         return status, (), f"{status.value}  {self._session.run_id}"
 
     def _kept_run(self) -> str:
-        """The finished run whose integration still holds, where nothing was executed since; else empty."""
-        marker = next((self._known.marker(card) for card in self.cards() if card.phase == "integrate"), None)
+        """The finished run whose integration still holds, where nothing was executed since; else
+        empty.
+        """
+        marker = next(
+            (self._known.marker(card) for card in self.cards() if card.phase == "integrate"), None
+        )
         if self._session.run_id or "integrate" in self._session.results or marker is None:
             return ""
-        return marker.run_id if marker.status is Status.PASS and self._intact.whole(marker.run_id) else ""
+        return (
+            marker.run_id
+            if marker.status is Status.PASS and self._intact.whole(marker.run_id)
+            else ""
+        )
 
     def _settle(self, asked: Collection[str]) -> Status:
         run_id = self._session.ensure_run()
@@ -355,7 +437,9 @@ class RepositoryPipeline:
         prepared = settle.prepare(self._site, document, cause, elapsed, self._session.waiting())
         settle.settle(self._site, run_id, prepared)
         self._settled = run_id
-        with contextlib.suppress(Refusal):  # a memory to be quick by next time; without it every file is read
+        with contextlib.suppress(
+            Refusal
+        ):  # a memory to be quick by next time; without it every file is read
             self._site.inventory().survey(run_id)
         return Status(document.status)
 
@@ -370,26 +454,41 @@ class RepositoryPipeline:
         try:
             if self._session.run_id and not self._ending:
                 self._settle(selected)
-            elif "integrate" not in selected:  # nothing of a run was asked for, so preflight has to speak for itself
+            elif (
+                "integrate" not in selected
+            ):  # nothing of a run was asked for, so preflight has to speak for itself
                 self._known.look_again()
-            status = combine((*selected.values(), *summary.verdict_of(self._against or self._unsignable or ())))
+            status = combine(
+                (*selected.values(), *summary.verdict_of(self._against or self._unsignable or ()))
+            )
             closing = summary.closing(self, status, selected, executed, self._settled)
             chronicle.release_run_lock(self._session)
             self._site.ledger.remember()
             more = self._after_run(self._settled) if self._settled else ()
-            if closing.status is Status.PASS and len(self._held) == len(self.cards()) and not executed:
+            if (
+                closing.status is Status.PASS
+                and len(self._held) == len(self.cards())
+                and not executed
+            ):
                 self._at_rest(rest_of(self, self._held, self._intact.asked, closing))
-            notes = (f"note: {finding.message}; that will be done again next time" for finding in self._unkept)
+            notes = (
+                f"note: {finding.message}; that will be done again next time"
+                for finding in self._unkept
+            )
             return dataclasses.replace(closing, lines=(*closing.lines, *more, *notes))
         finally:
             self._stack.close()
             self._site.sandbox.close()
 
     def abandon(self, reason: str) -> None:
-        """Record an interrupted run and free the lock. One whose end had begun is for the next start to finish."""
+        """Record an interrupted run and free the lock. One whose end had begun is for the next
+        start to finish.
+        """
         try:
             if self._session.run_id and not self._ending:
-                self._session.record(ABANDONED, rc=Status.FAIL.exit_code, details={"reason": reason})
+                self._session.record(
+                    ABANDONED, rc=Status.FAIL.exit_code, details={"reason": reason}
+                )
                 chronicle.release_run_lock(self._session)
         finally:
             self._stack.close()

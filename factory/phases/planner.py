@@ -1,4 +1,5 @@
-"""Keys and trees of every pack, computed once per process from the base commit and the work tree's packs.
+"""Keys and trees of every pack, computed once per process from the base commit and the work tree's
+packs.
 
 The only phase code that turns identities into an action. Workers get a `PlannedPack` and
 never plan. Nothing here executes anything of a pack.
@@ -13,7 +14,14 @@ from dataclasses import dataclass
 from factory.core.judge import Rules, rules_of
 from factory.core.narrowing import lay_over, narrow, visible_patterns
 from factory.core.path_guard import protected_patterns
-from factory.core.planning import action_key, action_of, all_needs, canonical_order, environment_of, plan_of
+from factory.core.planning import (
+    action_key,
+    action_of,
+    all_needs,
+    canonical_order,
+    environment_of,
+    plan_of,
+)
 from factory.core.scope import Patterns
 from factory.model.errors import Refusal
 from factory.model.evidence import ActionDocument, PlanDocument, ToolRecord
@@ -57,7 +65,9 @@ class Planner:
         self._base: Tree | None = None
         self.protected = protected_patterns(site.config.packs_folder, site.config.protected)
         self._entries = {entry.id: entry for entry in catalogue.entries if entry.pack is not None}
-        self._needs = all_needs({name: entry.pack.depends_on for name, entry in self._entries.items() if entry.pack})
+        self._needs = all_needs(
+            {name: entry.pack.depends_on for name, entry in self._entries.items() if entry.pack}
+        )
 
     @property
     def base(self) -> Tree:
@@ -68,7 +78,9 @@ class Planner:
             return self._base
 
     def planned(self, pack_id: str) -> PlannedPack:
-        """The plan of one pack whose contract holds. Raises KeyError for any other, Refusal DEPENDS_NOT_PASS."""
+        """The plan of one pack whose contract holds. Raises KeyError for any other, Refusal
+        DEPENDS_NOT_PASS.
+        """
         with self._guard:
             if pack_id not in self._planned:
                 self._planned[pack_id] = self._plan(self._entries[pack_id])
@@ -82,7 +94,9 @@ class Planner:
         if lame:
             message = f"{pack.id} depends on {lame[0]}, which cannot run itself"
             place = pack.place("/depends_on")
-            raise Refusal(Finding("DEPENDS_NOT_PASS", message, f"Mend {lame[0]} first.", place, pack.id))
+            raise Refusal(
+                Finding("DEPENDS_NOT_PASS", message, f"Mend {lame[0]} first.", place, pack.id)
+            )
         needs = canonical_order({name: self._depends(name) for name in self._needs[pack.id]})
         own = self._lay_over(self.base, entry)
         patterns = visible_patterns(pack.inputs, pack.folder)
@@ -111,13 +125,17 @@ class Planner:
         )
 
     def _lame_needs(self, pack: TaskPack) -> tuple[str, ...]:
-        """What of a pack's needs has no sound contract, or is part of a circle; the pack itself where it is."""
+        """What of a pack's needs has no sound contract, or is part of a circle; the pack itself
+        where it is.
+        """
         below = self._needs[pack.id]
         wanted = {need for name in (pack.id, *below) for need in self._depends(name)}
         return tuple(
             need
             for need in sorted(wanted)
-            if need not in self._entries or not self._entries[need].usable or need in self._needs[need]
+            if need not in self._entries
+            or not self._entries[need].usable
+            or need in self._needs[need]
         )
 
     def _depends(self, name: str) -> tuple[str, ...]:
@@ -144,7 +162,9 @@ class Planner:
 
     def committed(self) -> bool:
         """Whether every pack folder is in the base commit exactly as it was read."""
-        return all(self._lay_over(self.base, entry) is self.base for entry in self._entries.values())
+        return all(
+            self._lay_over(self.base, entry) is self.base for entry in self._entries.values()
+        )
 
     def _identities(self, pack: TaskPack) -> list[ToolRecord]:
         found = [self._identify(name) for name in ("python", "git", *pack.tools)]
@@ -156,27 +176,46 @@ class Planner:
         return self._tools[name]
 
     def tools(self) -> Mapping[str, str]:
-        """The digest of every tool that was asked for so far; "" for one that this host does not have."""
-        return {name: record.sha256 if record is not None else "" for name, record in self._tools.items()}
+        """The digest of every tool that was asked for so far; "" for one that this host does not
+        have.
+        """
+        return {
+            name: record.sha256 if record is not None else ""
+            for name, record in self._tools.items()
+        }
 
     def missing_tools(self, pack: TaskPack) -> tuple[str, ...]:
         """Declared tools that this host does not have."""
         return tuple(name for name in pack.tools if self._identify(name) is None)
 
     def passed_secrets(self, pack: TaskPack) -> tuple[Finding, ...]:
-        """Variables that a pack passes through, and whose value carries a credential: evidence tells both."""
+        """Variables that a pack passes through, and whose value carries a credential: evidence
+        tells both.
+        """
         found = []
         for name, value in environment_of(pack, self._site.environment):
             kinds = self._site.redactor.redact(value.encode("utf-8", "surrogateescape")).kinds
             if kinds:
-                message = f"{pack.id} passes {name} through, and its value carries a credential ({', '.join(kinds)})"
-                hint = "Take it out of env: what is passed through is told in evidence, and grants no secret."
-                found.append(Finding("SECRET_IN_CONTRACT", message, hint, pack.place("/env"), pack.id))
+                message = (
+                    f"{pack.id} passes {name} through, and its value carries a credential"
+                    f" ({', '.join(kinds)})"
+                )
+                hint = (
+                    "Take it out of env: what is passed through is told in evidence, and grants no"
+                    " secret."
+                )
+                found.append(
+                    Finding("SECRET_IN_CONTRACT", message, hint, pack.place("/env"), pack.id)
+                )
         return tuple(found)
 
     def freeze(self) -> PlanDocument:
         """The plan of all packs whose contracts hold."""
-        usable = [entry.pack for entry in self._catalogue.by_id().values() if entry.usable and entry.pack is not None]
+        usable = [
+            entry.pack
+            for entry in self._catalogue.by_id().values()
+            if entry.usable and entry.pack is not None
+        ]
         sound = [pack for pack in usable if not self._lame_needs(pack)]
         keys: Mapping[str, str] = {pack.id: self.planned(pack.id).key for pack in sound}
         return plan_of(

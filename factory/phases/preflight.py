@@ -34,15 +34,18 @@ def judge_host(config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
         why = enforcement.why_not(wanted)
         if wanted in config.accepted_missing:
             found.append(
-                Finding("PROPERTY_ACCEPTED", f"{wanted.value} is not enforced and the user accepted that: {why}")
+                Finding(
+                    "PROPERTY_ACCEPTED",
+                    f"{wanted.value} is not enforced and the user accepted that: {why}",
+                )
             )
         else:
             found.append(
                 Finding(
                     "PROPERTY_MISSING",
                     f"{wanted.value} is required and cannot be enforced here: {why}",
-                    f'See: factory doctor. To go on without it, put accept_missing = ["{wanted.value}"] '
-                    "in your own configuration file.",
+                    "See: factory doctor. To go on without it, put accept_missing ="
+                    f' ["{wanted.value}"] in your own configuration file.',
                 )
             )
     return tuple(found)
@@ -55,7 +58,8 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
         found.append(
             Finding(
                 "PLUGIN_UNAVAILABLE",
-                f"{pack.id} uses the plugin {pack.plugin}; plugins are not available in this version",
+                f"{pack.id} uses the plugin {pack.plugin}; plugins are not available in this"
+                " version",
                 "Do the work with steps.",
                 pack.place("/plugin"),
                 pack.id,
@@ -65,7 +69,8 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
         found.append(
             Finding(
                 "WORKSPACE_UNAVAILABLE",
-                f"{pack.id} targets the workspace {pack.workspace}; other workspaces are not available in this version",
+                f"{pack.id} targets the workspace {pack.workspace}; other workspaces are not"
+                " available in this version",
                 "Run it inside that repository.",
                 pack.place("/workspace"),
                 pack.id,
@@ -75,7 +80,8 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
         found.append(
             Finding(
                 "TOOL_MISSING",
-                f"{pack.id} declares the tool {tool}; no such command exists where a sandbox would find it",
+                f"{pack.id} declares the tool {tool}; no such command exists where a sandbox would"
+                " find it",
                 f"Install {tool}, or take it out of tools.",
                 pack.place("/tools"),
                 pack.id,
@@ -85,7 +91,9 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
 
 
 def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
-    """Whether what a pack declares about the network is inside the policy, consented to, and enforceable here."""
+    """Whether what a pack declares about the network is inside the policy, consented to, and
+    enforceable here.
+    """
     network = pack.constraints.network
     if not network.declared:
         return ()
@@ -99,15 +107,24 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
             (
                 "NETWORK_NOT_IN_POLICY",
                 f"{pack.id} declares network ({wanted}); the policy allows {allowed}",
-                f"Add {listed} to hosts under [network] in factory.toml, or take it out of constraints.allow_network.",
+                (
+                    f"Add {listed} to hosts under [network] in factory.toml, or take it out of"
+                    " constraints.allow_network."
+                ),
             )
         )
     if network.any_host and not config.network_allow_any:
         found.append(
             (
                 "NETWORK_NEEDS_CONSENT",
-                f"{pack.id} declares network (any public host), and this user has not consented to that",
-                "Name the hosts instead, or put allow_any = true under [network] in your own configuration file.",
+                (
+                    f"{pack.id} declares network (any public host), and this user has not consented"
+                    " to that"
+                ),
+                (
+                    "Name the hosts instead, or put allow_any = true under [network] in your own"
+                    " configuration file."
+                ),
             )
         )
     if enforcement.no_proxy or Property.NET_ISOLATED not in enforcement.given:
@@ -115,7 +132,10 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
         found.append(
             (
                 "NETWORK_UNAVAILABLE",
-                f"{pack.id} declares network ({wanted}), and this host enforces no egress proxy: {why}",
+                (
+                    f"{pack.id} declares network ({wanted}), and this host enforces no egress"
+                    f" proxy: {why}"
+                ),
                 "Run it on a host that gives net_isolated; see: factory doctor",
             )
         )
@@ -123,9 +143,15 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
     return tuple(Finding(kind, message, hint, place, pack.id) for kind, message, hint in found)
 
 
-def judge_launch(pack: TaskPack, config: Config, enforcement: Enforcement, cloud: Cloud) -> tuple[Finding, ...]:
+def judge_launch(
+    pack: TaskPack, config: Config, enforcement: Enforcement, cloud: Cloud
+) -> tuple[Finding, ...]:
     """What of policy, host and grants keeps one pack from running now."""
-    return (*judge_host(config, enforcement), *judge_network(pack, config, enforcement), *cloud.judge(pack))
+    return (
+        *judge_host(config, enforcement),
+        *judge_network(pack, config, enforcement),
+        *cloud.judge(pack),
+    )
 
 
 def judge_packs(

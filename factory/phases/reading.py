@@ -1,4 +1,6 @@
-"""Reading bundles back: from bytes to what other phases decide on. Reads only; believes nothing unchecked."""
+"""Reading bundles back: from bytes to what other phases decide on. Reads only; believes nothing
+unchecked.
+"""
 
 from __future__ import annotations
 
@@ -31,31 +33,47 @@ def load_status(site: Site, pack_id: str, folder: str = "bundles") -> StatusDocu
 def bundle_differences(
     site: Site, pack_id: str, status: StatusDocument, folder: str = "bundles"
 ) -> tuple[Difference, ...]:
-    """What the bundle changed, from its trees. Takes in the objects that it carries. Raises Refusal."""
+    """What the bundle changed, from its trees. Takes in the objects that it carries. Raises
+    Refusal.
+    """
     carried = site.store.read(f"{folder}/{pack_id}/CHANGES.bundle")
     if carried is None:
         raise Refusal(
-            Finding("BUNDLE_MISSING", f"the bundle of {pack_id} has no CHANGES.bundle", "Run it again.", pack=pack_id)
+            Finding(
+                "BUNDLE_MISSING",
+                f"the bundle of {pack_id} has no CHANGES.bundle",
+                "Run it again.",
+                pack=pack_id,
+            )
         )
     site.objects.take_in(carried)
     return between(site.objects.tree_of(status.base_tree), site.objects.tree_of(status.result_tree))
 
 
 def stacked_base(site: Site, planner: Planner, planned: PlannedPack) -> Tree:
-    """The whole tree that the pack starts from: base and what it depends on, merged, with its own folder laid over.
+    """The whole tree that the pack starts from: base and what it depends on, merged, with its own
+    folder laid over.
 
     Raises Refusal DEPENDS_NOT_PASS, or with what keeps the packs below from being merged.
     """
     below = []
     for need in planned.needs:
         status = load_status(site, need)
-        if status is None or status.status != Status.PASS.value or status.action_key != planner.planned(need).key:
+        if (
+            status is None
+            or status.status != Status.PASS.value
+            or status.action_key != planner.planned(need).key
+        ):
             message = f"{planned.pack.id} depends on {need}, which did not PASS"
             place = planned.pack.place("/depends_on")
-            raise Refusal(Finding("DEPENDS_NOT_PASS", message, f"Fix {need} first.", place, planned.pack.id))
+            raise Refusal(
+                Finding("DEPENDS_NOT_PASS", message, f"Fix {need} first.", place, planned.pack.id)
+            )
         changes = bundle_differences(site, need, status)
         needs = planner.planned(need).needs
-        below.append(Candidate(need, needs, site.objects.tree_of(status.base_tree), changes, changes))
+        below.append(
+            Candidate(need, needs, site.objects.tree_of(status.base_tree), changes, changes)
+        )
     merged = merge_candidates(planner.base, below, site.config.overlap, three_way_of(site.objects))
     if merged.tree is None:
         raise Refusal(*(replace(finding, pack=planned.pack.id) for finding in merged.findings))

@@ -1,4 +1,5 @@
-"""Acceptance again, over the merged tree: in a fresh sandbox, unless it would see what it already ran on.
+"""Acceptance again, over the merged tree: in a fresh sandbox, unless it would see what it already
+ran on.
 
 A check that fails is repeated, asked on the base, and then asked on this pack with each
 other pack alone, within a stated budget of extra runs, to name the pair that breaks.
@@ -46,7 +47,9 @@ class Recheck:
         together: Callable[[Collection[str]], Tree | None],
         cause: str = "",
     ) -> None:
-        """`together` merges some of the packs alone, None where that cannot be done; `cause` is the merge's event."""
+        """`together` merges some of the packs alone, None where that cannot be done; `cause` is the
+        merge's event.
+        """
         self._session = session
         self._planner = planner
         self._merged = merged
@@ -65,7 +68,9 @@ class Recheck:
             planned = self._planner.planned(pack)
             for command, record in self._pack(planned):
                 records.append(record)
-                above = any(pack in self._planner.planned(culprit).needs for culprit in record.culprits)
+                above = any(
+                    pack in self._planner.planned(culprit).needs for culprit in record.culprits
+                )
                 findings += judge_recheck(record, command, above)
         return Rechecked(tuple(records), tuple(findings), tuple(self._logs))
 
@@ -73,7 +78,10 @@ class Recheck:
         pack = planned.pack
         view = self._view(planned, self._merged, self._changes)
         if view.oid == self._accepted[pack.id].result_tree:
-            return [(command, _record(pack.id, command, "as-accepted", 0)) for command in pack.acceptance]
+            return [
+                (command, _record(pack.id, command, "as-accepted", 0))
+                for command in pack.acceptance
+            ]
         ran = self._accept(planned, view)
         self._logs += [(pack.id, one.logged) for one in ran]
         judged = [
@@ -110,7 +118,9 @@ class Recheck:
         return replace_culprits(_record(name, command, outcome, rc), culprits)
 
     def _culprits(self, planned: PlannedPack, command: Command) -> tuple[str, ...]:
-        """The first other pack, in id order, together with which alone the check fails; empty where none is found."""
+        """The first other pack, in id order, together with which alone the check fails; empty where
+        none is found.
+        """
         mine = {planned.pack.id, *planned.needs}
         for other in sorted(self._changes.keys() - mine):
             among = frozenset({*mine, other, *self._planner.planned(other).needs})
@@ -143,7 +153,9 @@ class Recheck:
         if self._planner.lay_over(self._planner.base, planned.pack.id) is not self._planner.base:
             below = planned.pack.folder + "/"
             order = (name for name in self._order() if name in among)
-            inside = tuple(c for name in order for c in self._changes[name] if c.path.startswith(below))
+            inside = tuple(
+                c for name in order for c in self._changes[name] if c.path.startswith(below)
+            )
             whole = apply_differences(self._planner.lay_over(tree, planned.pack.id), inside)
         view = view_with(whole, planned.visible_patterns, (change.path for change in own))
         self._session.site.objects.write_tree(view)
@@ -152,11 +164,15 @@ class Recheck:
     def _accept(self, planned: PlannedPack, view: Tree) -> tuple[Ran, ...]:
         limits = bounded_limits(planned.pack.limits, self._session.site.config.ceilings)
         budget = attempt.Budget(self._session, limits)
-        ran, _ = attempt.accept(self._session, planned, planned.shared, view, budget, self._recorder(planned.pack))
+        ran, _ = attempt.accept(
+            self._session, planned, planned.shared, view, budget, self._recorder(planned.pack)
+        )
         return ran
 
     def _recorder(self, pack: TaskPack) -> attempt.Heard:
-        """Records what each command does over the network; what it came to is told once it is judged."""
+        """Records what each command does over the network; what it came to is told once it is
+        judged.
+        """
 
         def heard(ran: Ran) -> None:
             egress.keep(self._session, pack, "recheck", 0, self._cause, ran.connections)
@@ -164,10 +180,14 @@ class Recheck:
         return heard
 
     def _one(self, planned: PlannedPack, command: Command, view: Tree) -> Ran:
-        """Run one command again, after those that come before it: a check may build on what an earlier one left."""
+        """Run one command again, after those that come before it: a check may build on what an
+        earlier one left.
+        """
         self._session.site.objects.write_tree(view)
         upto = planned.pack.acceptance.index(command) + 1
-        only = replace(planned, pack=replace(planned.pack, acceptance=planned.pack.acceptance[:upto]))
+        only = replace(
+            planned, pack=replace(planned.pack, acceptance=planned.pack.acceptance[:upto])
+        )
         return self._accept(only, view)[-1]
 
 

@@ -1,7 +1,8 @@
-"""The renderings of a finished run for people and machines: report as Markdown, text and HTML, JUnit, SARIF.
+"""The renderings of a finished run for people and machines: report as Markdown, text and HTML,
+JUnit, SARIF.
 
-All of them are functions of the run's status and of bundles whose files are those that it names; written again
-after a crash, they are the same bytes. Decides nothing.
+All of them are functions of the run's status and of bundles whose files are those that it names;
+written again after a crash, they are the same bytes. Decides nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from factory.core.report_html import report_html
 from factory.core.report_junit import junit_xml
 from factory.core.report_sarif import results_sarif
 from factory.core.run_view import BundleView, RunView, excerpt
-from factory.model.evidence import FilesChanged, LogIndex, Manifest, PackLine, RunStatus, StatusDocument
+from factory.model.evidence import (
+    FilesChanged,
+    LogIndex,
+    Manifest,
+    PackLine,
+    RunStatus,
+    StatusDocument,
+)
 from factory.model.names import INTEGRATOR
 from factory.phases.site import Site
 
@@ -33,16 +41,26 @@ def write_renderings(site: Site, status: RunStatus, changed: FilesChanged | None
 
 def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunView:
     run = f"runs/{status.run_id}"
-    bundles = {line.pack: _bundle(site, f"{run}/{line.pack}", line) for line in status.packs if line.bundle_sha256}
+    bundles = {
+        line.pack: _bundle(site, f"{run}/{line.pack}", line)
+        for line in status.packs
+        if line.bundle_sha256
+    }
     try:
-        logs = parse_document(LogIndex, site.store.read(f"{run}/{INTEGRATOR}/LOGS/INDEX.json") or b"")
+        logs = parse_document(
+            LogIndex, site.store.read(f"{run}/{INTEGRATOR}/LOGS/INDEX.json") or b""
+        )
     except EvidenceError:
         logs = LogIndex(logs=())
-    return RunView(status, changed, {pack: view for pack, view in bundles.items() if view is not None}, logs)
+    return RunView(
+        status, changed, {pack: view for pack, view in bundles.items() if view is not None}, logs
+    )
 
 
 def _bundle(site: Site, folder: str, line: PackLine) -> BundleView | None:
-    """One bundle's own words; None where its files are not those of the manifest that the status names."""
+    """One bundle's own words; None where its files are not those of the manifest that the status
+    names.
+    """
     manifest = site.store.read(f"{folder}/manifest.json") or b""
     content = site.store.read(f"{folder}/STATUS.json") or b""
     try:

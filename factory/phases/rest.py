@@ -1,4 +1,5 @@
-"""What a process had before it that found nothing to do: for the next one, which then need not look at all of it again.
+"""What a process had before it that found nothing to do: for the next one, which then need not look
+at all of it again.
 
 Does not know how it is remembered, nor when it may be believed.
 """
@@ -32,9 +33,14 @@ class Resting(Protocol):
 
 
 def rest_of(
-    resting: Resting, records: Mapping[str, Mapping[str, object]], runs: tuple[str, ...], closing: Closing
+    resting: Resting,
+    records: Mapping[str, Mapping[str, object]],
+    runs: tuple[str, ...],
+    closing: Closing,
 ) -> Rest:
-    """Everything that the answers of this process hang on, apart from the commit and the settings."""
+    """Everything that the answers of this process hang on, apart from the commit and the
+    settings.
+    """
     root, entries = resting.site.repository.root, resting.catalogue.entries
     files = (file for entry in entries for file in entry.files if not file.problem)
     packs = (entry.pack for entry in entries if entry.pack is not None)

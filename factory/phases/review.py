@@ -1,7 +1,8 @@
-"""The review of a whole repository: objective checks over work tree, ledger, runs and index. Reads only.
+"""The review of a whole repository: objective checks over work tree, ledger, runs and index. Reads
+only.
 
-Each check stands alone: what keeps one from being made is its finding, and the others go on. Does not
-know what a check's outcome means for the verdict: that is `core.review`.
+Each check stands alone: what keeps one from being made is its finding, and the others go on. Does
+not know what a check's outcome means for the verdict: that is `core.review`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ _INDEX = "evidence-index.json"
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What others gathered: findings over configuration and schemas, workflows by path, what Git would commit.
+    """What others gathered: findings over configuration and schemas, workflows by path, what Git
+    would commit.
 
     `schemas` counts the schema files that are ours.
     """
@@ -56,7 +58,9 @@ class Reviewed:
 
 
 def review(mode: Mode, where: Reviewed, around: Surroundings) -> ReviewReport:
-    """Make every check. Raises Refusal DISK_UNWRITABLE where nothing can be remembered of what was read."""
+    """Make every check. Raises Refusal DISK_UNWRITABLE where nothing can be remembered of what was
+    read.
+    """
     return report(
         mode,
         around.commit,
@@ -90,14 +94,20 @@ def _contracts(catalogue: Catalogue, around: Surroundings) -> Judged:
 
 
 def _pack_files(catalogue: Catalogue) -> Judged:
-    found = tuple(finding for finding in catalogue.all_findings() if finding.id == "PACK_FILE_MISSING")
+    found = tuple(
+        finding for finding in catalogue.all_findings() if finding.id == "PACK_FILE_MISSING"
+    )
     return Judged("RV-PACK-FILES", len(catalogue.entries), found)
 
 
 def _docs(where: Reviewed) -> Judged:
     packs = [entry.pack for entry in where.catalogue.entries if entry.pack is not None]
     wanted = [(pack, path) for pack in packs for path in pack.docs_required]
-    found = [_doc_missing(pack, path) for pack, path in wanted if _is_missing(where.work_tree, pack, path)]
+    found = [
+        _doc_missing(pack, path)
+        for pack, path in wanted
+        if _is_missing(where.work_tree, pack, path)
+    ]
     return Judged("RV-DOCS", len(wanted), tuple(found))
 
 
@@ -117,7 +127,9 @@ def _doc_missing(pack: TaskPack, path: str) -> Finding:
                    pack.place("/docs/required"), pack.id)  # fmt: skip
 
 
-def _workflows(name: str, judge: Callable[[str, bytes], tuple[Finding, ...]], workflows: Mapping[str, bytes]) -> Judged:
+def _workflows(
+    name: str, judge: Callable[[str, bytes], tuple[Finding, ...]], workflows: Mapping[str, bytes]
+) -> Judged:
     found = tuple(finding for path in sorted(workflows) for finding in judge(path, workflows[path]))
     return Judged(name, len(workflows), found)
 
@@ -127,8 +139,14 @@ def _exposed(paths: Iterable[str]) -> Iterable[Finding]:
     if not first:
         return
     others = f" and {len(more)} more" if more else ""
-    message = f"expected Git to ignore {STATE_FOLDER}/, found that it would commit, or has, {display(first)}{others}"
-    hint = f"Put {STATE_FOLDER}/ into .gitignore; what is committed goes with: git rm -r --cached {STATE_FOLDER}"
+    message = (
+        f"expected Git to ignore {STATE_FOLDER}/, found that it would commit, or has,"
+        f" {display(first)}{others}"
+    )
+    hint = (
+        f"Put {STATE_FOLDER}/ into .gitignore; what is committed goes with: git rm -r --cached"
+        f" {STATE_FOLDER}"
+    )
     yield Finding("STATE_EXPOSED", message, hint, Location(display(first)))
 
 
@@ -143,7 +161,8 @@ def _runs(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
     for name in where.inventory.names():
         content = where.store.read(f"runs/{name}/{_MANIFEST}")
         if content is None:
-            continue  # an abandoned run has none; that a finished one must have it is the ledger's check
+            # an abandoned run has none; that a finished one must have it is the ledger's check
+            continue
         count += 1
         found += judge_run_files(name, content, where.inventory.survey(name).files)
     return count, tuple(found)
@@ -157,4 +176,6 @@ def _index(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
     if made.sha256 == stands:
         return made.artifacts, ()
     message = f"the evidence index is {stands[:12]}…, the runs on disk yield {made.sha256[:12]}…"
-    return made.artifacts, (Finding("INDEX_STALE", message, MAKE, Location(f"{STATE_FOLDER}/{_INDEX}")),)
+    return made.artifacts, (
+        Finding("INDEX_STALE", message, MAKE, Location(f"{STATE_FOLDER}/{_INDEX}")),
+    )

@@ -15,7 +15,13 @@ from factory.core.narrowing import between
 from factory.core.wording import counted
 from factory.model.config import Overlap
 from factory.model.errors import Refusal
-from factory.model.evidence import ManifestEntry, MergeDocument, PlanDocument, PlannedPackRecord, StatusDocument
+from factory.model.evidence import (
+    ManifestEntry,
+    MergeDocument,
+    PlanDocument,
+    PlannedPackRecord,
+    StatusDocument,
+)
 from factory.model.finding import Finding
 from factory.model.names import INTEGRATOR
 from factory.model.tree import MODE_SUBMODULE, Tree
@@ -27,28 +33,41 @@ from factory.ports.stores import Store
 def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -> Candidate:
     """One bundle as a candidate. Raises Refusal where it does not agree with its manifest."""
     pack = planned.pack
-    digests = {path: store.sha256(f"{pack}/{path}") for path in store.files(pack) if path != "manifest.json"}
+    digests = {
+        path: store.sha256(f"{pack}/{path}")
+        for path in store.files(pack)
+        if path != "manifest.json"
+    }
     found = bundle_check.judge_manifest(pack, pack, store.read(f"{pack}/manifest.json"), digests)
     if found:
         raise Refusal(*found)
     status = parse_document(StatusDocument, store.read(f"{pack}/STATUS.json") or b"")
     if status.status != "PASS" or status.action_key != planned.action_key:
-        message = f"{pack}: expected a PASS bundle of action {planned.action_key[:12]}…, found {status.status}"
+        message = (
+            f"{pack}: expected a PASS bundle of action {planned.action_key[:12]}…, found"
+            f" {status.status}"
+        )
         raise Refusal(Finding("BUNDLE_STALE", message, "Run the pack again.", pack=pack))
     objects.take_in(store.read(f"{pack}/CHANGES.bundle") or b"")
     before, after = objects.tree_of(status.base_tree), objects.tree_of(status.result_tree)
     patch = store.read(f"{pack}/DIFF.patch") or b""
     patched = objects.tree_of(objects.apply_patch(before.oid, patch)) if patch else before
-    return Candidate(pack, planned.depends_on, before, between(before, after), between(before, patched))
+    return Candidate(
+        pack, planned.depends_on, before, between(before, after), between(before, patched)
+    )
 
 
 def merge_all(plan: PlanDocument, candidates: tuple[Candidate, ...], objects: Objects) -> Merged:
     """The decision over all candidates of a plan."""
-    return merge_candidates(objects.tree_of(plan.base_commit), candidates, Overlap(plan.overlap), three_way_of(objects))
+    return merge_candidates(
+        objects.tree_of(plan.base_commit), candidates, Overlap(plan.overlap), three_way_of(objects)
+    )
 
 
 def integrate(plan: PlanDocument, store: Store, objects: Objects) -> MergeDocument:
-    """Merge every bundle of `plan`; `store` is rooted at the run folder. Writes below Z_integrator/ only."""
+    """Merge every bundle of `plan`; `store` is rooted at the run folder. Writes below Z_integrator/
+    only.
+    """
     candidates = tuple(read_candidate(store, objects, planned) for planned in plan.packs)
     merged = merge_all(plan, candidates, objects)
     document = MergeDocument(
@@ -93,7 +112,9 @@ def _write_result(plan: PlanDocument, tree: Tree, store: Store, objects: Objects
         patch=objects.patch(base.oid, tree.oid) if differences else b"",
         lines=objects.numstat(base.oid, tree.oid) if differences else {},
         contents=objects.read(sorted(oids)) if oids else {},
-        objects=objects.bundle((tip,), objects.new_objects(tree, base), "refs/codex/result", plan.base_commit),
+        objects=objects.bundle(
+            (tip,), objects.new_objects(tree, base), "refs/codex/result", plan.base_commit
+        ),
     )
     store.write(f"{INTEGRATOR}/FILES_CHANGED.json", format_document(files_changed(change)))
     store.write(f"{INTEGRATOR}/DIFF.patch", change.patch)
@@ -108,16 +129,39 @@ def result_message(plan: PlanDocument) -> str:
 
 
 def _plan_text(plan: PlanDocument, document: MergeDocument) -> bytes:
-    lines = ["# Merge plan", "", f"Base commit `{plan.base_commit}`, tree `{plan.base_tree}`.", "", "Order:", ""]
+    lines = [
+        "# Merge plan",
+        "",
+        f"Base commit `{plan.base_commit}`, tree `{plan.base_tree}`.",
+        "",
+        "Order:",
+        "",
+    ]
     lines += [f"{number}. {pack}" for number, pack in enumerate(document.order, 1)]
-    lines += ["", f"Result: tree `{document.merged_tree}`." if document.merged_tree else "Result: nothing was merged."]
+    lines += [
+        "",
+        (
+            f"Result: tree `{document.merged_tree}`."
+            if document.merged_tree
+            else "Result: nothing was merged."
+        ),
+    ]
     if document.overlaps:
         lines += ["", "| pack | pack | path | settled by |", "|---|---|---|---|"]
         for o in document.overlaps:
             lines.append(
-                markdown("| {} | {} | {} | {} |", o.first, o.second, code(o.path, cell=True), o.resolved or "—")
+                markdown(
+                    "| {} | {} | {} | {} |",
+                    o.first,
+                    o.second,
+                    code(o.path, cell=True),
+                    o.resolved or "—",
+                )
             )
         label = "" if document.exact else " (greedy)"
-        lines += ["", f"Largest set that integrates{label}: {', '.join(document.largest_set) or 'none'}."]
+        lines += [
+            "",
+            f"Largest set that integrates{label}: {', '.join(document.largest_set) or 'none'}.",
+        ]
         lines += [f"Smallest set that does not: {', '.join(document.smallest_conflict) or 'none'}."]
     return ("\n".join(lines) + "\n").encode("utf-8")

@@ -1,7 +1,9 @@
-"""Whether a finished run is still what it was when it ended: its files, its manifest, and what the ledger keeps of it.
+"""Whether a finished run is still what it was when it ended: its files, its manifest, and what the
+ledger keeps of it.
 
-Reads only. Where nothing needs to be certain beyond an ordinary edit, a file is believed unchanged by its
-inode, size and change time (`ports.inventory`); with `full` every byte is read. Does not know who asks.
+Reads only. Where nothing needs to be certain beyond an ordinary edit, a file is believed unchanged
+by its inode, size and change time (`ports.inventory`); with `full` every byte is read. Does not
+know who asks.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ _TOLD = 5
 
 
 def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...]:
-    """What was changed, removed or added in a finished run, a finding a file; none for one that never finished.
+    """What was changed, removed or added in a finished run, a finding a file; none for one that
+    never finished.
 
     Raises Refusal EVIDENCE_UNREADABLE, LEDGER_BROKEN.
     """
@@ -39,8 +42,12 @@ def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...
     return found or tuple(_against_ledger(run_id, events, digests))
 
 
-def _against_ledger(run_id: str, events: Iterable[EventDocument], digests: dict[str, str]) -> Iterable[Finding]:
-    """Status and report against the events that recorded them; a run whose events are elsewhere has none."""
+def _against_ledger(
+    run_id: str, events: Iterable[EventDocument], digests: dict[str, str]
+) -> Iterable[Finding]:
+    """Status and report against the events that recorded them; a run whose events are elsewhere has
+    none.
+    """
     last = {event.event_type: event for event in events}
     for kind, name, path in ((PREPARED, "status", _STATUS), (FINISHED, "report", _REPORT)):
         recorded = last[kind].hashes.get(name, "") if kind in last else ""
@@ -49,7 +56,9 @@ def _against_ledger(run_id: str, events: Iterable[EventDocument], digests: dict[
 
 
 class Intact:
-    """What speaks against finished runs, asked at most once a process and run; quick, by stat numbers."""
+    """What speaks against finished runs, asked at most once a process and run; quick, by stat
+    numbers.
+    """
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -71,19 +80,26 @@ class Intact:
 
     def whole(self, run_id: str) -> bool:
         """Whether a run ended, and every file of it is as it was then."""
-        return self._site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 and not self.damage(run_id)
+        return self._site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 and not self.damage(
+            run_id
+        )
 
     def replaced(self, run_id: str) -> tuple[Finding, ...]:
-        """The same as what the run that takes its place says of it: nothing stands in that one's way."""
+        """The same as what the run that takes its place says of it: nothing stands in that one's
+        way.
+        """
         kept = f"{STATE_FOLDER}/runs/{run_id}"
         hint = f"This run takes its place; for an audit, keep a copy of {kept} or move it away."
         return tuple(
-            Finding("RUN_REPLACED", finding.message, hint, finding.location) for finding in told(self.damage(run_id))
+            Finding("RUN_REPLACED", finding.message, hint, finding.location)
+            for finding in told(self.damage(run_id))
         )
 
 
 def refuse_damaged(site: Site, run_id: str) -> None:
-    """Raise Refusal RUN_DAMAGED where a finished run is not as it was written. Every byte is read."""
+    """Raise Refusal RUN_DAMAGED where a finished run is not as it was written. Every byte is
+    read.
+    """
     found = run_damage(site, run_id)
     if found:
         raise Refusal(*told(found))

@@ -1,4 +1,6 @@
-"""Runs of the past, found by name or by the ledger, and the files of one that a person looks for. Reads only."""
+"""Runs of the past, found by name or by the ledger, and the files of one that a person looks for.
+Reads only.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ IMPORTANT = (
 
 
 def find_run(site: Site, run_id: str = "") -> str:
-    """The run of that id, or the last one that finished. Raises Refusal RUN_UNKNOWN, LEDGER_LACKS_RUN."""
+    """The run of that id, or the last one that finished. Raises Refusal RUN_UNKNOWN,
+    LEDGER_LACKS_RUN.
+    """
     present = tuple(name for name in site.store.names("runs") if RUN_ID.fullmatch(name))
     if run_id:
         if run_id in present:
@@ -37,7 +41,9 @@ def find_run(site: Site, run_id: str = "") -> str:
         if event.run_id in present:
             return event.run_id
     hold_runs(site)
-    raise Refusal(Finding("RUN_UNKNOWN", "no run has finished yet", "Make one with: factory oneshot"))
+    raise Refusal(
+        Finding("RUN_UNKNOWN", "no run has finished yet", "Make one with: factory oneshot")
+    )
 
 
 def report_of(site: Site, run_id: str) -> bytes:
@@ -45,12 +51,18 @@ def report_of(site: Site, run_id: str) -> bytes:
     content = site.store.read(f"runs/{run_id}/{INTEGRATOR}/FINAL_REPORT.txt")
     if content is None:
         hint = "The next run finishes or abandons it; its logs are in the run's folder."
-        raise Refusal(Finding("RUN_UNKNOWN", f"run {run_id} has no report: it ended before one was made", hint))
+        raise Refusal(
+            Finding(
+                "RUN_UNKNOWN", f"run {run_id} has no report: it ended before one was made", hint
+            )
+        )
     return content
 
 
 def log_of(site: Site, run_id: str, pack: str, label: str) -> bytes:
-    """One normalised log: of a pack, or ("" as pack) of a check on the merged tree. Raises Refusal RUN_UNKNOWN."""
+    """One normalised log: of a pack, or ("" as pack) of a check on the merged tree. Raises Refusal
+    RUN_UNKNOWN.
+    """
     labels = labels_of(site, run_id, pack)
     if label not in labels:
         where = f"of {pack}" if pack else "of the merged tree"
@@ -68,7 +80,9 @@ def labels_of(site: Site, run_id: str, pack: str) -> tuple[str, ...]:
 
 
 def _logs(site: Site, run_id: str, pack: str) -> str:
-    """Where logs are: in the run; for a pack that was launched alone, in its bundle, which no later run replaced."""
+    """Where logs are: in the run; for a pack that was launched alone, in its bundle, which no later
+    run replaced.
+    """
     place = f"runs/{run_id}/{pack or INTEGRATOR}"
     if not pack or site.store.sha256(f"{place}/manifest.json"):
         return f"{place}/LOGS"
@@ -79,4 +93,6 @@ def _logs(site: Site, run_id: str, pack: str) -> str:
 
 def important_files(site: Site, run_id: str) -> tuple[tuple[str, str], ...]:
     """(path below the run's folder, what it is) of the files that exist."""
-    return tuple((path, what) for path, what in IMPORTANT if site.store.sha256(f"runs/{run_id}/{path}"))
+    return tuple(
+        (path, what) for path, what in IMPORTANT if site.store.sha256(f"runs/{run_id}/{path}")
+    )

@@ -1,8 +1,10 @@
-"""The end of a run: report, ledger, manifest. One function finishes or abandons it, now or after a crash.
+"""The end of a run: report, ledger, manifest. One function finishes or abandons it, now or after a
+crash.
 
-Order of effects: STATUS.json (everything the report is made of) → ledger `integrate.prepared`
-→ report → ledger `integrate.finished` → this run's events and a checkpoint copied into it →
-attestations over all of it → RUN_MANIFEST.json last. Every step may be repeated; nothing hashes forward.
+Order of effects: STATUS.json (everything the report is made of) → ledger `integrate.prepared` →
+report → ledger `integrate.finished` → this run's events and a checkpoint copied into it →
+attestations over all of it → RUN_MANIFEST.json last. Every step may be repeated; nothing hashes
+forward.
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from factory.core.ledger_standing import ABANDONED, FINISHED, PREPARED, STARTED,
 from factory.core.path_guard import display
 from factory.core.policy import policy_of
 from factory.core.report_text import unmerged_plan
-from factory.model.evidence import EventDocument, FilesChanged, LogIndex, Manifest, ManifestEntry, RunStatus
+from factory.model.evidence import (
+    EventDocument,
+    FilesChanged,
+    LogIndex,
+    Manifest,
+    ManifestEntry,
+    RunStatus,
+)
 from factory.model.finding import Finding, Location
 from factory.model.names import (
     ATTESTATIONS,
@@ -32,8 +41,15 @@ from factory.phases.site import Site
 RECOVERY = "recovery"
 
 
-def prepare(site: Site, status: RunStatus, parent: str, duration_ms: int = 0, waiting: tuple[Entry, ...] = ()) -> str:
-    """Make the run's end durable before anything says that it ended; the id of the event that says so.
+def prepare(
+    site: Site,
+    status: RunStatus,
+    parent: str,
+    duration_ms: int = 0,
+    waiting: tuple[Entry, ...] = (),
+) -> str:
+    """Make the run's end durable before anything says that it ended; the id of the event that says
+    so.
 
     `duration_ms` is what the run took so far; `waiting` is recorded just before.
     """
@@ -53,7 +69,10 @@ def prepare(site: Site, status: RunStatus, parent: str, duration_ms: int = 0, wa
             parent,
             duration_ms=duration_ms,
             rc=Status(status.status).exit_code,
-            hashes={"status": store.sha256(f"{run}/{INTEGRATOR}/STATUS.json"), "merged_tree": status.merged_tree},
+            hashes={
+                "status": store.sha256(f"{run}/{INTEGRATOR}/STATUS.json"),
+                "merged_tree": status.merged_tree,
+            },
             file_counts={"packs": len(status.packs)},
         ),
     )
@@ -62,7 +81,8 @@ def prepare(site: Site, status: RunStatus, parent: str, duration_ms: int = 0, wa
 def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -> RunStatus:
     """Finish a prepared run; `parent` is the event that prepared it.
 
-    Raises EvidenceError where what it was prepared with is not what stands there now, Refusal as `attest`.
+    Raises EvidenceError where what it was prepared with is not what stands there now, Refusal as
+    `attest`.
     """
     began = site.clock.monotonic()
     store, run = site.store, f"runs/{run_id}"
@@ -70,7 +90,9 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
     status = parse_document(RunStatus, content)
     _hold(site, run_id, PREPARED, "status", sha256(content))
     changed = _changed(store.read(f"{run}/{INTEGRATOR}/FILES_CHANGED.json"))
-    from factory.phases.renderings import write_renderings  # costs a command that runs nothing too much
+    from factory.phases.renderings import (
+        write_renderings,
+    )  # costs a command that runs nothing too much
 
     write_renderings(site, status, changed)
     report = store.sha256(f"{run}/{INTEGRATOR}/FINAL_REPORT.md")
@@ -101,7 +123,8 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
 
     digests = attest(site, status, finished)
     entries = tuple(
-        ManifestEntry(path=path, sha256=digests[path], bytes=store.size(f"{run}/{path}")) for path in sorted(digests)
+        ManifestEntry(path=path, sha256=digests[path], bytes=store.size(f"{run}/{path}"))
+        for path in sorted(digests)
     )
     store.write(f"{run}/{RUN_MANIFEST}", format_document(Manifest(subject=run_id, files=entries)))
     return status
@@ -118,15 +141,21 @@ def _event_of(site: Site, run_id: str, event_type: str) -> EventDocument | None:
 
 
 def _hold(site: Site, run_id: str, event_type: str, name: str, digest: str) -> None:
-    """Raise EvidenceError where the ledger recorded another digest: finishing never vouches for a changed file."""
+    """Raise EvidenceError where the ledger recorded another digest: finishing never vouches for a
+    changed file.
+    """
     event = _event_of(site, run_id, event_type)
     recorded = event.hashes.get(name, "") if event is not None else ""
     if recorded != digest:
-        raise EvidenceError(f"its {name} was recorded as sha256 {recorded[:12]}…, found {digest[:12]}…")
+        raise EvidenceError(
+            f"its {name} was recorded as sha256 {recorded[:12]}…, found {digest[:12]}…"
+        )
 
 
 def _hold_listed(site: Site, run_id: str) -> None:
-    """As `_hold`, for every file that the run's own digest list names and that is not made again of the ledger."""
+    """As `_hold`, for every file that the run's own digest list names and that is not made again of
+    the ledger.
+    """
     from factory.core.attestations import parse_digests  # as above
     from factory.phases.attest import EVENTS, PROOF
 
@@ -135,7 +164,10 @@ def _hold_listed(site: Site, run_id: str) -> None:
     for path, digest in listed.items():
         found = site.store.sha256(f"{run}/{path}")
         if found != digest and path not in (EVENTS, CHECKPOINT_FILE, PROOF):
-            raise EvidenceError(f"{display(path)} was listed as sha256 {digest[:12]}…, found {found[:12] or 'no file'}")
+            raise EvidenceError(
+                f"{display(path)} was listed as sha256 {digest[:12]}…, found"
+                f" {found[:12] or 'no file'}"
+            )
 
 
 def recover(site: Site) -> tuple[Finding, ...]:
@@ -154,7 +186,11 @@ def recover(site: Site) -> tuple[Finding, ...]:
         _clear(site, f"runs/{run_id}")
     finished, abandoned = [], []
     for run_id, begun in open_runs.items():
-        why_not = _finish(site, run_id, begun.prepared) if begun.prepared else "ended before its report was made"
+        why_not = (
+            _finish(site, run_id, begun.prepared)
+            if begun.prepared
+            else "ended before its report was made"
+        )
         if not why_not:
             finished.append(run_id)
             continue
@@ -162,19 +198,27 @@ def recover(site: Site) -> tuple[Finding, ...]:
             notes.append(_spoilt(run_id, why_not))
             continue
         abandoned.append(run_id)
-        site.ledger.append(Entry(ABANDONED, run_id, begun.started, RECOVERY, rc=Status.FAIL.exit_code))
+        site.ledger.append(
+            Entry(ABANDONED, run_id, begun.started, RECOVERY, rc=Status.FAIL.exit_code)
+        )
         message = f"run {run_id} {why_not}; what its packs finished is kept"
-        notes.append(Finding("RUN_ABANDONED", message, "Nothing to do; this run goes on from there."))
+        notes.append(
+            Finding("RUN_ABANDONED", message, "Nothing to do; this run goes on from there.")
+        )
     if finished or abandoned:
         counts = {"finished": len(finished), "abandoned": len(abandoned)}
         took = int((site.clock.monotonic() - began) * 1000)
-        site.ledger.append(Entry("recovery.finished", actor=RECOVERY, duration_ms=took, file_counts=counts))
+        site.ledger.append(
+            Entry("recovery.finished", actor=RECOVERY, duration_ms=took, file_counts=counts)
+        )
     site.ledger.remember()
     return tuple(notes)
 
 
 def _clear(site: Site, run: str) -> None:
-    """Remove what was half made in the folder of a run that nobody is at; bundles in it are whole or not there."""
+    """Remove what was half made in the folder of a run that nobody is at; bundles in it are whole
+    or not there.
+    """
     site.store.clear_unfinished(run)
     for folder in ("raw", "locks", ATTESTATIONS, INTEGRATOR):
         site.store.clear_unfinished(f"{run}/{folder}", below=True)
@@ -182,11 +226,15 @@ def _clear(site: Site, run: str) -> None:
 
 
 def _without_end(site: Site) -> dict[str, Begun]:
-    """Runs that the ledger has no end of, and those that it has, of which the folder still lacks its manifest."""
+    """Runs that the ledger has no end of, and those that it has, of which the folder still lacks
+    its manifest.
+    """
     standing = site.ledger.standing()
     found = dict(standing.begun)
     known = found.keys() | standing.abandoned
-    bare = [run for run in site.store.names("runs") if run not in known and not _complete(site, run)]
+    bare = [
+        run for run in site.store.names("runs") if run not in known and not _complete(site, run)
+    ]
     for event in site.ledger.of_runs(bare):
         if event.event_type == STARTED:
             found[event.run_id] = Begun(event.event_id)
@@ -196,8 +244,12 @@ def _without_end(site: Site) -> dict[str, Begun]:
 
 
 def _complete(site: Site, run_id: str) -> bool:
-    """Whether nothing of a finished run is left to write: its manifest stands, or there is nothing of it at all."""
-    return site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 or not site.store.names(f"runs/{run_id}")
+    """Whether nothing of a finished run is left to write: its manifest stands, or there is nothing
+    of it at all.
+    """
+    return site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 or not site.store.names(
+        f"runs/{run_id}"
+    )
 
 
 def _finish(site: Site, run_id: str, prepared: str) -> str:
@@ -210,7 +262,11 @@ def _finish(site: Site, run_id: str, prepared: str) -> str:
 
 
 def _spoilt(run_id: str, why_not: str) -> Finding:
-    """A run that the ledger calls finished, without a manifest, whose files are not those that it was finished with."""
+    """A run that the ledger calls finished, without a manifest, whose files are not those that it
+    was finished with.
+    """
     kept = f"{STATE_FOLDER}/runs/{run_id}"
     hint = f"It no longer counts; for an audit, move {kept} away, which also ends this warning."
-    return Finding("RUN_REPLACED", f"run {run_id} lost its {RUN_MANIFEST} and {why_not}", hint, Location(kept))
+    return Finding(
+        "RUN_REPLACED", f"run {run_id} lost its {RUN_MANIFEST} and {why_not}", hint, Location(kept)
+    )

@@ -1,7 +1,9 @@
-"""A visit to a pack's sandbox: the view, the limits and the environment of an attempt, and nothing of it stays.
+"""A visit to a pack's sandbox: the view, the limits and the environment of an attempt, and nothing
+of it stays.
 
-Rule: what would keep a pack from running keeps a person out. No run is minted, no bundle made, no verdict reached; the
-ledger tells that a sandbox was opened and how it was left. Does not know how a person types.
+Rule: what would keep a pack from running keeps a person out. No run is minted, no bundle made, no
+verdict reached; the ledger tells that a sandbox was opened and how it was left. Does not know how a
+person types.
 """
 
 from __future__ import annotations
@@ -48,7 +50,9 @@ class Where(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`line` is one command, or empty for a shell; `timeout` in seconds, 0 for the default; `name` names the stage."""
+    """`line` is one command, or empty for a shell; `timeout` in seconds, 0 for the default; `name`
+    names the stage.
+    """
 
     name: str
     where: Where = Where.WORK
@@ -72,7 +76,9 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file that the visit changed; `verdict` is what the contract has against that, empty where it has nothing."""
+    """A file that the visit changed; `verdict` is what the contract has against that, empty where
+    it has nothing.
+    """
 
     path: str
     kind: str
@@ -81,7 +87,9 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Something that the host saw tried and denied: what, how often, the rule, and what would allow it."""
+    """Something that the host saw tried and denied: what, how often, the rule, and what would allow
+    it.
+    """
 
     tried: str
     what: str
@@ -112,13 +120,25 @@ class Heard:
     opened: Callable[[Room], None]
 
 
-def admit(site: Site, planner: Planner, entry: PackEntry) -> tuple[PlannedPack, tuple[Finding, ...]]:
-    """The pack as it would run, and what the user accepted. Raises Refusal with all that would keep it from running."""
+def admit(
+    site: Site, planner: Planner, entry: PackEntry
+) -> tuple[PlannedPack, tuple[Finding, ...]]:
+    """The pack as it would run, and what the user accepted. Raises Refusal with all that would keep
+    it from running.
+    """
     found = (
         *preflight.judge_host(site.config, site.sandbox.measure()),
-        *(preflight.judge_network(entry.pack, site.config, site.sandbox.measure()) if entry.pack is not None else ()),
+        *(
+            preflight.judge_network(entry.pack, site.config, site.sandbox.measure())
+            if entry.pack is not None
+            else ()
+        ),
         *entry.findings,
-        *(preflight.judge_pack(entry.pack, planner.missing_tools(entry.pack)) if entry.pack is not None else ()),
+        *(
+            preflight.judge_pack(entry.pack, planner.missing_tools(entry.pack))
+            if entry.pack is not None
+            else ()
+        ),
     )
     blocking = tuple(finding for finding in found if finding.blocks)
     if blocking:
@@ -127,13 +147,21 @@ def admit(site: Site, planner: Planner, entry: PackEntry) -> tuple[PlannedPack, 
     return planner.planned(entry.id), accepted
 
 
-def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, talk: Talk, heard: Heard) -> Visit:
-    """Open the pack's sandbox, have `talk` carry out what was asked, and look at what that changed. Raises Refusal."""
+def visit(
+    session: Session, planner: Planner, entry: PackEntry, asked: Asked, talk: Talk, heard: Heard
+) -> Visit:
+    """Open the pack's sandbox, have `talk` carry out what was asked, and look at what that changed.
+    Raises Refusal.
+    """
     planned, accepted = admit(session.site, planner, entry)
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    timeout = asked.timeout or (limits.timeout if asked.line else max(limits.timeout, SHORTEST_SESSION))
+    timeout = asked.timeout or (
+        limits.timeout if asked.line else max(limits.timeout, SHORTEST_SESSION)
+    )
     network = _network(planned.pack)
-    room = Room(entry.id, asked.where, session.site.sandbox.measure(), accepted, limits, timeout, network)
+    room = Room(
+        entry.id, asked.where, session.site.sandbox.measure(), accepted, limits, timeout, network
+    )
     base = stacked_base(session.site, planner, planned)
     visible = narrow(base, planned.visible_patterns)
     for tree in (visible, planned.shared):
@@ -144,12 +172,16 @@ def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, ta
     try:
         if asked.where is Where.AFTER_STEPS:
             _steps(session, planned, stage, heard)
-        outcome = _recorded(session, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard))
+        outcome = _recorded(
+            session, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard)
+        )
         if asked.where is Where.FROZEN:
             return Visit(outcome, _written(stage), (), _denials(session.site, planned, outcome))
         frozen = attempt.freeze(session, planned, stage, base, visible)
         found = (*frozen.findings, *attempt.judge_size(session, planned, frozen))
-        told = tuple(silenced(session.site.redactor, (finding for finding in found if finding.blocks)))
+        told = tuple(
+            silenced(session.site.redactor, (finding for finding in found if finding.blocks))
+        )
         changed = tuple(_seen(planned, each) for each in frozen.differences)
         return Visit(outcome, changed, told, _denials(session.site, planned, outcome))
     finally:
@@ -158,12 +190,18 @@ def visit(session: Session, planner: Planner, entry: PackEntry, asked: Asked, ta
 
 def _open(session: Session, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
     limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    return session.site.sandbox.open(View(planned.shared, visible), limits, asked.name, bare_reach_of(planned.pack))
+    return session.site.sandbox.open(
+        View(planned.shared, visible), limits, asked.name, bare_reach_of(planned.pack)
+    )
 
 
 def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
-    """The pack's steps, up to the first that fails: what they left is what one wants to look at then."""
-    budget = attempt.Budget(session, bounded_limits(planned.pack.limits, session.site.config.ceilings))
+    """The pack's steps, up to the first that fails: what they left is what one wants to look at
+    then.
+    """
+    budget = attempt.Budget(
+        session, bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    )
     for command in planned.pack.steps:
         ran = attempt.run_command(session, planned, stage, command, budget)
         keep_visit(session, planned.pack.id, planned.key, ran.connections)
@@ -173,7 +211,9 @@ def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -
             return
 
 
-def _frozen(session: Session, planned: PlannedPack, base: Tree, visible: Tree, asked: Asked, heard: Heard) -> Tree:
+def _frozen(
+    session: Session, planned: PlannedPack, base: Tree, visible: Tree, asked: Asked, heard: Heard
+) -> Tree:
     """The tree that acceptance would run over."""
     if not planned.pack.steps:
         return visible
@@ -185,25 +225,44 @@ def _frozen(session: Session, planned: PlannedPack, base: Tree, visible: Tree, a
         stage.close()
 
 
-def _talked(planned: PlannedPack, room: Room, asked: Asked, stage: Stage, talk: Talk, heard: Heard) -> CommandOutcome:
+def _talked(
+    planned: PlannedPack, room: Room, asked: Asked, stage: Stage, talk: Talk, heard: Heard
+) -> CommandOutcome:
     heard.opened(room)
     environment = dict(planned.environment)
     if not asked.line:
         environment |= {"TERM": asked.term, "PS1": f"{planned.pack.id}$ "}
     spec = CommandSpec(
-        asked.line or _SHELL, "", tuple(sorted(environment.items())), float(room.timeout), room.limits.output
+        asked.line or _SHELL,
+        "",
+        tuple(sorted(environment.items())),
+        float(room.timeout),
+        room.limits.output,
     )
     return talk(stage, spec)
 
 
 def _recorded(
-    session: Session, planned: PlannedPack, room: Room, stage: Stage, talk: Callable[[], CommandOutcome]
+    session: Session,
+    planned: PlannedPack,
+    room: Room,
+    stage: Stage,
+    talk: Callable[[], CommandOutcome],
 ) -> CommandOutcome:
-    """`talk` between two events: before it begins and once it is over, whatever ended it; its connections between."""
+    """`talk` between two events: before it begins and once it is over, whatever ended it; its
+    connections between.
+    """
     site = session.site
     properties = " ".join(sorted(given.value for given in room.enforcement.given))
-    details = {"pack": room.pack, "view": room.where.name.lower(), "network": room.network, "properties": properties}
-    site.ledger.append(Entry(OPENED, actor=_ACTOR, hashes={"action_key": planned.key}, details=details))
+    details = {
+        "pack": room.pack,
+        "view": room.where.name.lower(),
+        "network": room.network,
+        "properties": properties,
+    }
+    site.ledger.append(
+        Entry(OPENED, actor=_ACTOR, hashes={"action_key": planned.key}, details=details)
+    )
     began = site.clock.monotonic()
     ended, rc = "interrupted", 1
     try:
@@ -215,7 +274,9 @@ def _recorded(
         duration = int((site.clock.monotonic() - began) * 1000)
         told = {"pack": room.pack, "ended": ended}
         hashes = {"action_key": planned.key}
-        site.ledger.append(Entry(CLOSED, actor=_ACTOR, duration_ms=duration, rc=rc, hashes=hashes, details=told))
+        site.ledger.append(
+            Entry(CLOSED, actor=_ACTOR, duration_ms=duration, rc=rc, hashes=hashes, details=told)
+        )
 
 
 def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple[Observed, ...]:

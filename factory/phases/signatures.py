@@ -1,7 +1,8 @@
-"""What a person is told of a run's signatures: who is named, whether they are pinned, whether each signature fits.
+"""What a person is told of a run's signatures: who is named, whether they are pinned, whether each
+signature fits.
 
-A sentence, never a verdict: whether the evidence under a signature holds is for `verify` to say. Where
-something cannot be told, the sentence says so. Signs nothing.
+A sentence, never a verdict: whether the evidence under a signature holds is for `verify` to say.
+Where something cannot be told, the sentence says so. Signs nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ from factory.phases.site import Site
 
 
 def signed_as(site: Site, run_id: str) -> str:
-    """Who signed a run, as far as its statements name keys, and whether these are pinned; no signature is checked."""
+    """Who signed a run, as far as its statements name keys, and whether these are pinned; no
+    signature is checked.
+    """
     try:
         envelopes = _envelopes(site, run_id)
         pinned = {key.key_id for key in pinned_keys(site)}
@@ -35,7 +38,9 @@ def signed_as(site: Site, run_id: str) -> str:
 
 
 def signature_status(site: Site, run_id: str) -> str:
-    """Whether every statement of a run and its checkpoint bear a signature by one key that fits; one sentence."""
+    """Whether every statement of a run and its checkpoint bear a signature by one key that fits;
+    one sentence.
+    """
     try:
         envelopes = _envelopes(site, run_id)
         kept = parse_kept(site.store.read(f"runs/{run_id}/{CHECKPOINT_FILE}") or b"")
@@ -47,22 +52,37 @@ def signature_status(site: Site, run_id: str) -> str:
         return "NOT SIGNED: nobody vouches for this run"
     key = next((key for key in (*pinned, *_own(site)) if {key.key_id} == named), None)
     if key is None:
-        return f"NOT VERIFIED: signed by {', '.join(sorted(named)) or 'nobody'}, whose public key is not at hand"
+        return (
+            f"NOT VERIFIED: signed by {', '.join(sorted(named)) or 'nobody'}, whose public key is"
+            " not at hand"
+        )
     if not _all_fit(site, key, envelopes, kept):
-        return f"NOT VERIFIED: a signature by {key.key_id} is missing or does not fit; see: factory verify {run_id}"
+        return (
+            f"NOT VERIFIED: a signature by {key.key_id} is missing or does not fit; see: factory"
+            f" verify {run_id}"
+        )
     if key not in pinned:
         return f"signed by {key.key_id}, which is yours and NOT PINNED: factory keys trust"
-    return f"signed by {key.key_id}, which is pinned; whether the evidence holds says: factory verify {run_id}"
+    return (
+        f"signed by {key.key_id}, which is pinned; whether the evidence holds says: factory verify"
+        f" {run_id}"
+    )
 
 
-def _all_fit(site: Site, key: PublicKey, envelopes: tuple[Envelope, ...], kept: KeptCheckpoint) -> bool:
+def _all_fit(
+    site: Site, key: PublicKey, envelopes: tuple[Envelope, ...], kept: KeptCheckpoint
+) -> bool:
     note = NoteKey(kept.checkpoint.origin, key)
     try:
         fits = kept.note is not None and signers(kept.note, (note,), site.keys.check) == (note,)
     except NoteError:
         return False
     return fits and all(
-        [site.keys.check(key, pae(payload_of(envelope)), b64decode(one.sig)) for one in envelope.signatures] == [True]
+        [
+            site.keys.check(key, pae(payload_of(envelope)), b64decode(one.sig))
+            for one in envelope.signatures
+        ]
+        == [True]
         for envelope in envelopes
     )
 

@@ -1,4 +1,5 @@
-"""Whether a run can carry the signatures that policy asks for: the key in use, against the keys that are pinned.
+"""Whether a run can carry the signatures that policy asks for: the key in use, against the keys
+that are pinned.
 
 Pinned keys are the `*.pub` files of `factory.keys/` in the base commit: what is committed was
 reviewed, what lies in the work tree was not. Where policy requires nothing, having no key is no
@@ -24,20 +25,34 @@ def judge_signing(site: Site) -> tuple[Finding, ...]:
         key = site.keys.signer().key
         pinned = pinned_keys(site) if policy is not SigningPolicy.OPTIONAL else ()
     except Refusal as refusal:
-        optional = policy is SigningPolicy.OPTIONAL and refusal.findings[0].id == "SIGNING_KEY_MISSING"
+        optional = (
+            policy is SigningPolicy.OPTIONAL and refusal.findings[0].id == "SIGNING_KEY_MISSING"
+        )
         return () if optional else refusal.findings
     if policy is SigningPolicy.OPTIONAL:
         return ()
     if key not in pinned:
         known = ", ".join(sorted(pin.key_id for pin in pinned)) or "none"
         message = (
-            f"{key.key_id} is in use; expected a key pinned in {PINS_FOLDER}/ of the base commit, which are: {known}"
+            f"{key.key_id} is in use; expected a key pinned in {PINS_FOLDER}/ of the base commit,"
+            f" which are: {known}"
         )
-        return (Finding("SIGNING_KEY_UNTRUSTED", message, "Pin it with: factory keys trust, and commit the file."),)
+        return (
+            Finding(
+                "SIGNING_KEY_UNTRUSTED",
+                message,
+                "Pin it with: factory keys trust, and commit the file.",
+            ),
+        )
     named = site.config.signing_key_ids
     if policy is SigningPolicy.REQUIRED_FROM and key.key_id not in named:
-        message = f"{key.key_id} is in use; expected one of signing.keys, which are: {', '.join(named) or 'none'}"
-        return (Finding("SIGNING_KEY_UNTRUSTED", message, "Name it there, or use one that is named."),)
+        message = (
+            f"{key.key_id} is in use; expected one of signing.keys, which are:"
+            f" {', '.join(named) or 'none'}"
+        )
+        return (
+            Finding("SIGNING_KEY_UNTRUSTED", message, "Name it there, or use one that is named."),
+        )
     return ()
 
 
@@ -67,19 +82,26 @@ def signer_for(site: Site, record: SigningRecord) -> Signer | None:
     try:
         return site.keys.signer()
     except Refusal as refusal:
-        if record.policy == SigningPolicy.OPTIONAL.value and refusal.findings[0].id == "SIGNING_KEY_MISSING":
+        if (
+            record.policy == SigningPolicy.OPTIONAL.value
+            and refusal.findings[0].id == "SIGNING_KEY_MISSING"
+        ):
             return None
         raise
 
 
 def pinned_keys(site: Site) -> tuple[PublicKey, ...]:
-    """The keys pinned in the base commit. Raises Refusal SIGNING_PIN_INVALID for a file that is none."""
+    """The keys pinned in the base commit. Raises Refusal SIGNING_PIN_INVALID for a file that is
+    none.
+    """
     folder = site.objects.tree_of(site.repository.commit).get(PINS_FOLDER)
     if not isinstance(folder, Tree):
         return ()
     leaves = {name: leaf for name, leaf in folder.leaves() if name.endswith(".pub")}
     contents = site.objects.read(leaf.oid for leaf in leaves.values()) if leaves else {}
-    return tuple(_pin(f"{PINS_FOLDER}/{name}", contents[leaf.oid]) for name, leaf in sorted(leaves.items()))
+    return tuple(
+        _pin(f"{PINS_FOLDER}/{name}", contents[leaf.oid]) for name, leaf in sorted(leaves.items())
+    )
 
 
 def _pin(path: str, content: bytes) -> PublicKey:
@@ -87,4 +109,6 @@ def _pin(path: str, content: bytes) -> PublicKey:
         return parse_pem(content)
     except KeyFormError as error:
         hint = "Write it again with: factory keys export, or remove it."
-        raise Refusal(Finding("SIGNING_PIN_INVALID", f"{path} {error}", hint, Location(path))) from error
+        raise Refusal(
+            Finding("SIGNING_PIN_INVALID", f"{path} {error}", hint, Location(path))
+        ) from error

@@ -31,7 +31,9 @@ LONG_MS = 100  # a command that took this long has its event written at once
 
 
 class Told(TypedDict, total=False):
-    """The members of an event that a phase may set; `parent` is the start of the run where nothing is said."""
+    """The members of an event that a phase may set; `parent` is the start of the run where nothing
+    is said.
+    """
 
     parent: str
     duration_ms: int
@@ -46,9 +48,10 @@ class Told(TypedDict, total=False):
 class Site:
     """One repository with everything that acts on it.
 
-    `environment` is the host's, for declared names only; `redactor` cuts what nobody may see from whatever
-    a pack said, before anything else reads it; `cloud` is what the user grants of clouds; `tidy` drops caches that
-    nobody used for days; `inventory` makes the door to run folders by content.
+    `environment` is the host's, for declared names only; `redactor` cuts what nobody may see from
+    whatever a pack said, before anything else reads it; `cloud` is what the user grants of clouds;
+    `tidy` drops caches that nobody used for days; `inventory` makes the door to run folders by
+    content.
     """
 
     repository: Repository
@@ -76,11 +79,12 @@ class Site:
 class Session:
     """What one process did so far. `run_id` is empty until something executes.
 
-    `run_event` is the id of the event that started the run, `causes` that of the last word on each pack. `soon`
-    holds events that wait for the next write: by pack, and under "" those of the run itself. `writing` is held from
-    taking what waits until it is written, so that events come in the order in which they were told. `refused` are packs
-    that were not let run, or did not come to an end: whatever bundle an earlier run left of them is no part of this
-    one. `egress` has what packs with network did over it, by pack.
+    `run_event` is the id of the event that started the run, `causes` that of the last word on each
+    pack. `soon` holds events that wait for the next write: by pack, and under "" those of the run
+    itself. `writing` is held from taking what waits until it is written, so that events come in the
+    order in which they were told. `refused` are packs that were not let run, or did not come to an
+    end: whatever bundle an earlier run left of them is no part of this one. `egress` has what packs
+    with network did over it, by pack.
     """
 
     site: Site
@@ -114,12 +118,18 @@ class Session:
                 )
                 self.run_id = minted  # only now: what the ledger does not have did not begin
                 waiting = self.soon.get("", ())
-                self.soon[""] = [replace(one, run_id=self.run_id, parent=self.run_event) for one in waiting]
-                self.site.store.write(f"runs/{self.run_id}/{STARTED_FILE}", f"{self.run_id}\n".encode())
+                self.soon[""] = [
+                    replace(one, run_id=self.run_id, parent=self.run_event) for one in waiting
+                ]
+                self.site.store.write(
+                    f"runs/{self.run_id}/{STARTED_FILE}", f"{self.run_id}\n".encode()
+                )
             return self.run_id
 
     def refuse(self, pack: str) -> None:
-        """The pack is not let run, or its run broke off: it has no part in what this run comes to."""
+        """The pack is not let run, or its run broke off: it has no part in what this run comes
+        to.
+        """
         with self.guard:
             self.refused.add(pack)
 
@@ -128,7 +138,9 @@ class Session:
         return int((self.site.clock.monotonic() - since) * 1000)
 
     def record(self, event_type: str, **fields: Unpack[Told]) -> str:
-        """Append an event of this run, and what waited for it; its id. A run's own event takes all that waits."""
+        """Append an event of this run, and what waited for it; its id. A run's own event takes all
+        that waits.
+        """
         return self._append(self._entry(event_type, fields))
 
     def _append(self, entry: Entry) -> str:
@@ -148,7 +160,9 @@ class Session:
             return tuple(one for name in names for one in self.soon.pop(name, ()))
 
     def record_soon(self, event_type: str, **fields: Unpack[Told]) -> None:
-        """Record an event with the next one of its pack, or at once where it took long: a sync costs no more then."""
+        """Record an event with the next one of its pack, or at once where it took long: a sync
+        costs no more then.
+        """
         entry = replace(self._entry(event_type, fields), ts_utc=self.site.clock.utc())
         if entry.duration_ms >= LONG_MS and self.run_id:
             self._append(entry)
@@ -163,7 +177,9 @@ class Session:
 
 @dataclass(slots=True)
 class Integrated:
-    """What integration came to; `merge` is None where Z was not asked, `event` the id of the event that records it."""
+    """What integration came to; `merge` is None where Z was not asked, `event` the id of the event
+    that records it.
+    """
 
     findings: list[Finding] = field(default_factory=list)
     merge: MergeDocument | None = None
@@ -196,5 +212,7 @@ def next_run_id(site: Site) -> str:
 
 
 def _is_taken(site: Site, run_id: str) -> bool:
-    """Whether there is a folder of that name, or an event: a run that was killed at its start has no folder."""
+    """Whether there is a folder of that name, or an event: a run that was killed at its start has
+    no folder.
+    """
     return run_id in site.store.names("runs") or bool(site.ledger.of_runs((run_id,)))

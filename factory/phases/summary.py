@@ -59,7 +59,9 @@ def findings_of(status: StatusDocument) -> tuple[Finding, ...]:
 
 def pack_headline(status: StatusDocument) -> str:
     """`2 files +41 −3, 14 artifacts`."""
-    return change_text(status.files_changed, status.lines_added, status.lines_removed, len(status.artifacts))
+    return change_text(
+        status.files_changed, status.lines_added, status.lines_removed, len(status.artifacts)
+    )
 
 
 def merge_headline(result: Integrated) -> str:
@@ -87,17 +89,27 @@ def run_status(
     asked: Collection[str],
     against: tuple[Finding, ...] = (),
 ) -> RunStatus:
-    """The run's whole verdict as one document; `against` is what speaks against it beside the cards.
+    """The run's whole verdict as one document; `against` is what speaks against it beside the
+    cards.
 
-    What an earlier run remembers of a card that is not among those `asked` for is no finding of this one.
+    What an earlier run remembers of a card that is not among those `asked` for is no finding of
+    this one.
     """
     site, session = told.site, told.session
     known = [(card, *told.result_of(card)) for card in told.cards() if card.phase != "summary"]
-    heard = [(c, s, f) for c, s, f, seen in known if seen and (c.name in session.results or s is Status.PASS)]
+    heard = [
+        (c, s, f)
+        for c, s, f, seen in known
+        if seen and (c.name in session.results or s is Status.PASS)
+    ]
     status = combine((*(status for _, status, _ in heard), *verdict_of(against)))
-    findings = unique((*(finding for c, _, found in heard if c.name in asked for finding in found), *against))
+    findings = unique(
+        (*(finding for c, _, found in heard if c.name in asked for finding in found), *against)
+    )
     merge = integrated.merge
-    statuses = {card.pack: card_status for card, card_status, _, _ in known if card.phase == "launch"}
+    statuses = {
+        card.pack: card_status for card, card_status, _, _ in known if card.phase == "launch"
+    }
     return RunStatus(
         run_id=session.run_id,
         status=status.value,
@@ -120,19 +132,27 @@ def run_status(
 
 
 def keep_enforcement(site: Site, run_id: str, enforcement: Enforcement) -> Enforcement:
-    """Put `raw/enforcement.tsv` into a run: what was in force, how each property was shown, facts of the host."""
+    """Put `raw/enforcement.tsv` into a run: what was in force, how each property was shown, facts
+    of the host.
+    """
     rows = [("backend", enforcement.backend, "")]
     shown = sorted(enforcement.proofs, key=lambda proof: proof.property.value)
-    rows += [(proof.property.value, "given" if proof.given else "absent", proof.how) for proof in shown]
+    rows += [
+        (proof.property.value, "given" if proof.given else "absent", proof.how) for proof in shown
+    ]
     rows += [("escaped", "", what) for what in enforcement.escaped]
     rows += [("fact", name, value) for name, value in sorted(enforcement.facts.items())]
     lines = ("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
-    site.store.write(f"runs/{run_id}/raw/enforcement.tsv", "".join(lines).encode("utf-8", "backslashreplace"))
+    site.store.write(
+        f"runs/{run_id}/raw/enforcement.tsv", "".join(lines).encode("utf-8", "backslashreplace")
+    )
     return enforcement
 
 
 def verdict_of(findings: tuple[Finding, ...]) -> tuple[Status, ...]:
-    """The status that findings alone amount to; none where there are none, since nothing was shown then."""
+    """The status that findings alone amount to; none where there are none, since nothing was shown
+    then.
+    """
     return (of_findings(findings),) if findings else ()
 
 
@@ -141,7 +161,9 @@ def _accepted(site: Site, enforcement: Enforcement) -> tuple[str, ...]:
     return tuple(sorted(name.value for name in missing))
 
 
-def _line(told: Told, entry: PackEntry, statuses: dict[str, Status], integrated: Integrated) -> PackLine:
+def _line(
+    told: Told, entry: PackEntry, statuses: dict[str, Status], integrated: Integrated
+) -> PackLine:
     site = told.site
     run = f"runs/{told.session.run_id}"
     bundle = load_status(site, entry.id, run) or load_status(site, entry.id)
@@ -167,8 +189,12 @@ def _line(told: Told, entry: PackEntry, statuses: dict[str, Status], integrated:
     )
 
 
-def _reproducible(site: Site, entry: PackEntry, bundle: StatusDocument | None, manifest: str) -> bool:
-    """Whether this very bundle was made twice by `factory determinism`; never where the pack declares the network."""
+def _reproducible(
+    site: Site, entry: PackEntry, bundle: StatusDocument | None, manifest: str
+) -> bool:
+    """Whether this very bundle was made twice by `factory determinism`; never where the pack
+    declares the network.
+    """
     if bundle is None or entry.pack is None or entry.pack.constraints.network.declared:
         return False
     return bool(shown_by(site, entry.id, bundle.action_key, manifest))
@@ -186,20 +212,34 @@ def _smallest(integrated: Integrated) -> tuple[str, ...]:
     return integrated.smallest or integrated.merge.smallest_conflict
 
 
-def closing(told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str) -> Closing:
+def closing(
+    told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str
+) -> Closing:
     """The last word of a command: findings by pack, where the report is, what to do next."""
-    found = unique(finding for card in told.cards() if card.name in asked for finding in told.result_of(card)[1])
+    found = unique(
+        finding
+        for card in told.cards()
+        if card.name in asked
+        for finding in told.result_of(card)[1]
+    )
     return replace(_closing(told, status, asked, executed, run_id), findings=found)
 
 
-def _closing(told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str) -> Closing:
+def _closing(
+    told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str
+) -> Closing:
     from factory.phases.signatures import signed_as  # late: only where something ran
 
     if not run_id and told.session.run_id:
-        left = f"{status.value}  the end of run {told.session.run_id} was cut off; the next run finishes it"
+        left = (
+            f"{status.value}  the end of run {told.session.run_id} was cut off; the next run"
+            " finishes it"
+        )
         return Closing(status, (*_blocking_lines(told, asked), "", left), told.session.run_id)
     if not run_id and status is not Status.PASS:
-        return Closing(status, (*_blocking_lines(told, asked), "", f"{status.value}  nothing was run"))
+        return Closing(
+            status, (*_blocking_lines(told, asked), "", f"{status.value}  nothing was run")
+        )
     if not run_id:
         return _nothing_run(told, asked, executed)
     lines = [*_blocking_lines(told, asked), *_report_lines(told.site, run_id, executed)]
@@ -211,7 +251,10 @@ def _closing(told: Told, status: Status, asked: Collection[str], executed: froze
     lines += [
         *([] if "summary" in executed else [""]),
         f"Report    {shown}",
-        f"Evidence  {signed_as(told.site, run_id)}, ledger {counted(told.site.ledger.standing().head.seq, 'event')}",
+        (
+            f"Evidence  {signed_as(told.site, run_id)}, ledger"
+            f" {counted(told.site.ledger.standing().head.seq, 'event')}"
+        ),
     ]
     if status is Status.PASS and "integrate" in executed:
         lines.append(f"Next      factory integrate --branch     put the result on codex/{run_id}")
@@ -225,19 +268,30 @@ def _report_lines(site: Site, run_id: str, executed: frozenset[str]) -> tuple[st
         return ()
     changed = site.store.read(f"{folder}/FILES_CHANGED.json")
     status = parse_document(RunStatus, site.store.read(f"{folder}/STATUS.json") or b"")
-    return ("", *brief(status, parse_document(FilesChanged, changed) if changed is not None else None))
+    return (
+        "",
+        *brief(status, parse_document(FilesChanged, changed) if changed is not None else None),
+    )
 
 
 def _nothing_run(told: Told, asked: Collection[str], executed: frozenset[str]) -> Closing:
-    """All that was asked for holds. Only where that is an integration is there a run to name, and it is that one's."""
+    """All that was asked for holds. Only where that is an integration is there a run to name, and
+    it is that one's.
+    """
     cards = [card for card in told.cards() if card.name in asked]
-    whole = next((load_marker(told.site.store, card) for card in cards if card.phase == "integrate"), None)
+    whole = next(
+        (load_marker(told.site.store, card) for card in cards if card.phase == "integrate"), None
+    )
     run_id = whole.run_id if whole is not None else ""
     packs = sum(card.phase == "launch" for card in cards)
     unchanged = f": {counted(packs, 'pack')} unchanged" if packs else ""
     what = f"{run_id} still holds" if run_id else f"{cards[-1].phase} holds"
     words = _blocking_lines(told, asked) if executed or not run_id else []
-    return Closing(Status.PASS, (*words, *([""] if words else []), f"PASS  {what}{unchanged}, nothing was run"), run_id)
+    return Closing(
+        Status.PASS,
+        (*words, *([""] if words else []), f"PASS  {what}{unchanged}, nothing was run"),
+        run_id,
+    )
 
 
 def _blocking_lines(told: Told, asked: Collection[str]) -> list[str]:
@@ -250,10 +304,18 @@ def _blocking_lines(told: Told, asked: Collection[str]) -> list[str]:
     lines: list[str] = []
     whole, rest = sorted(by_pack)[:_TOLD_WHOLE], sorted(by_pack)[_TOLD_WHOLE:]
     for pack in whole:
-        rows = [row for finding in by_pack[pack] for row in finding_lines(finding_record(finding), "  ")]
+        rows = [
+            row for finding in by_pack[pack] for row in finding_lines(finding_record(finding), "  ")
+        ]
         lines += ["", pack or "the run", *rows]
     if rest:
-        lines += ["", f"and {counted(len(rest), 'more pack')}; all of it is in the report, or of one: factory why PACK"]
+        lines += [
+            "",
+            (
+                f"and {counted(len(rest), 'more pack')}; all of it is in the report, or of one:"
+                " factory why PACK"
+            ),
+        ]
         lines += [f"  {pack}  {_ids(by_pack[pack])}" for pack in rest]
     return lines
 

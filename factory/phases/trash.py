@@ -1,7 +1,8 @@
 """What is being removed: moved aside in one step, recorded, and only then removed for good.
 
-Rule: a move can be taken back, so whatever lies in the trash without a record goes back to its place, and whatever
-is recorded goes for good; one function does both, in the normal path and at the next start. Does not know what may go.
+Rule: a move can be taken back, so whatever lies in the trash without a record goes back to its
+place, and whatever is recorded goes for good; one function does both, in the normal path and at the
+next start. Does not know what may go.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ def move_aside(site: Site, kind: Kind, path: str) -> None:
 
 
 def settle_trash(site: Site) -> None:
-    """Empty the trash: unrecorded things of runs go back, the rest goes for good. The run lock is held."""
+    """Empty the trash: unrecorded things of runs go back, the rest goes for good. The run lock is
+    held.
+    """
     if not site.store.names(TRASH):
         site.store.remove(TRASH)
         return

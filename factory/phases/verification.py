@@ -1,4 +1,5 @@
-"""The record that a run was verified: one event after the run's end, made only where a person asks for it.
+"""The record that a run was verified: one event after the run's end, made only where a person asks
+for it.
 
 `verify` itself only reads. Decides nothing; what was found is given.
 """
@@ -18,7 +19,9 @@ from factory.phases.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a verification came to: counts of files read, findings, and parts that could not be checked."""
+    """What a verification came to: counts of files read, findings, and parts that could not be
+    checked.
+    """
 
     run_id: str
     status: Status
@@ -31,14 +34,22 @@ class Checked:
 def record(site: Site, checked: Checked) -> str:
     """Record it; the id of the event.
 
-    Raises Refusal RUN_UNKNOWN where the ledger does not say that the run finished, LEDGER_BROKEN, DISK_UNWRITABLE.
+    Raises Refusal RUN_UNKNOWN where the ledger does not say that the run finished, LEDGER_BROKEN,
+    DISK_UNWRITABLE.
     """
     own = site.ledger.of_runs((checked.run_id,)) if checked.run_id else ()
     ends = [event.event_id for event in own if event.event_type == FINISHED]
     if not ends:
-        message = f"the ledger does not say that {checked.run_id or 'that run'} finished, so nothing was recorded of it"
+        message = (
+            f"the ledger does not say that {checked.run_id or 'that run'} finished, so nothing was"
+            " recorded of it"
+        )
         raise Refusal(Finding("RUN_UNKNOWN", message, "Verify it without --record."))
-    counts = {"files": checked.files, "findings": checked.findings, "not_checkable": checked.not_checkable}
+    counts = {
+        "files": checked.files,
+        "findings": checked.findings,
+        "not_checkable": checked.not_checkable,
+    }
     manifest = site.store.sha256(f"runs/{checked.run_id}/{RUN_MANIFEST}")
     return site.ledger.append(
         Entry(

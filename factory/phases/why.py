@@ -1,4 +1,5 @@
-"""Why a pack would run again, and why its last verdict is what it is. Reads only, and works when nothing ran yet.
+"""Why a pack would run again, and why its last verdict is what it is. Reads only, and works when
+nothing ran yet.
 
 What the pack's bundle was made from (its ACTION.json) is compared with the action as it is
 now. Decides nothing that planning and the judges have not decided.
@@ -54,7 +55,9 @@ class Explained:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The answer for one pack. Keys are "" where there is none; `last` is None where it never ran."""
+    """The answer for one pack. Keys are "" where there is none; `last` is None where it never
+    ran.
+    """
 
     pack: str
     state: State
@@ -83,7 +86,9 @@ class _Known:
 class Explainer:
     """Answers for the packs of one process; each is planned once."""
 
-    def __init__(self, site: Site, catalogue: Catalogue, planner: Planner, cards: tuple[Card, ...]) -> None:
+    def __init__(
+        self, site: Site, catalogue: Catalogue, planner: Planner, cards: tuple[Card, ...]
+    ) -> None:
         self._site = site
         self._catalogue = catalogue
         self._planner = planner
@@ -93,12 +98,16 @@ class Explainer:
         """The answer for one pack of the catalogue."""
         if not entry.usable or entry.pack is None:
             own = tuple(finding for finding in entry.findings if finding.blocks)
-            explained = tuple(Explained(finding, "mend the contract where it says") for finding in own)
+            explained = tuple(
+                Explained(finding, "mend the contract where it says") for finding in own
+            )
             return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", explained)
         try:
             planned, known = self._planner.planned(entry.id), self._known(entry.id)
         except Refusal as refusal:
-            explained = tuple(Explained(each, "no change of this contract is needed") for each in refusal.findings)
+            explained = tuple(
+                Explained(each, "no change of this contract is needed") for each in refusal.findings
+            )
             return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", explained)
         changes = self._changes(planned, known)
         state, below = self._state(entry, planned, known, changes)
@@ -109,7 +118,11 @@ class Explainer:
             before=action_key(known.action) if known.action is not None else "",
             after=planned.key,
             changes=changes,
-            same=tuple(part for part in PARTS if part not in changed_parts) if known.action is not None else (),
+            same=(
+                tuple(part for part in PARTS if part not in changed_parts)
+                if known.action is not None
+                else ()
+            ),
             last=self._last(entry),
             run_id=self._run_of(entry),
             explained=self._explained(entry, planned, known),
@@ -151,23 +164,39 @@ class Explainer:
         return tuple(found)
 
     def _files(self, planned: PlannedPack, change: KeyChange) -> list[KeyChange]:
-        """The files in which two visible trees differ, without the pack's own, which are told as its own."""
+        """The files in which two visible trees differ, without the pack's own, which are told as
+        its own.
+        """
         try:
             old = self._site.objects.tree_of(change.before)
         except Refusal:
             return [change]  # that tree was never stored here, so only its id is known
         own = planned.pack.folder + "/"
         return [
-            KeyChange("inputs", display(d.path), d.before.oid if d.before else "", d.after.oid if d.after else "")
+            KeyChange(
+                "inputs",
+                display(d.path),
+                d.before.oid if d.before else "",
+                d.after.oid if d.after else "",
+            )
             for d in between(old, planned.visible)
             if not d.path.startswith(own)
         ]
 
     def _markers(self, entry: PackEntry) -> Iterable[tuple[Status, str, tuple[Finding, ...]]]:
         for card in self._cards:
-            if card.pack in ("", entry.id) and (marker := load_marker(self._site.store, card)) is not None:
-                concerns = tuple(f for f in marker.findings if f.pack == entry.id or entry.id in f.message)
-                general = tuple(f for f in marker.findings if not f.pack and f.blocks and card.phase == "preflight")
+            if (
+                card.pack in ("", entry.id)
+                and (marker := load_marker(self._site.store, card)) is not None
+            ):
+                concerns = tuple(
+                    f for f in marker.findings if f.pack == entry.id or entry.id in f.message
+                )
+                general = tuple(
+                    f
+                    for f in marker.findings
+                    if not f.pack and f.blocks and card.phase == "preflight"
+                )
                 yield marker.status, marker.run_id, (*concerns, *general)
 
     def _launch_card(self, entry: PackEntry) -> Card:
@@ -181,12 +210,17 @@ class Explainer:
         marker = load_marker(self._site.store, self._launch_card(entry))
         return marker.run_id if marker is not None else ""
 
-    def _explained(self, entry: PackEntry, planned: PlannedPack, known: _Known) -> tuple[Explained, ...]:
+    def _explained(
+        self, entry: PackEntry, planned: PlannedPack, known: _Known
+    ) -> tuple[Explained, ...]:
         found = unique(finding for _, _, findings in self._markers(entry) for finding in findings)
         facts = self._facts(planned, known)
         known_ids = [other.id for other in self._catalogue.entries if other.id != entry.id]
         return tuple(
-            Explained(finding, way_out(planned.pack, finding, replace(facts, others=_named(finding, known_ids))))
+            Explained(
+                finding,
+                way_out(planned.pack, finding, replace(facts, others=_named(finding, known_ids))),
+            )
             for finding in found
             if finding.blocks or finding.id == "EGRESS_REFUSED"
         )
@@ -214,4 +248,6 @@ class Explainer:
 
 def _named(finding: Finding, ids: Iterable[str]) -> tuple[str, ...]:
     """Which of these packs a finding names besides the one that asks."""
-    return tuple(pack for pack in ids if re.search(rf"(?<![\w-]){re.escape(pack)}(?![\w-])", finding.message))
+    return tuple(
+        pack for pack in ids if re.search(rf"(?<![\w-]){re.escape(pack)}(?![\w-])", finding.message)
+    )

@@ -1,8 +1,9 @@
-"""The way out of a stage: what it may reach, who looks names up and dials, and who may serve a host instead.
+"""The way out of a stage: what it may reach, who looks names up and dials, and who may serve a host
+instead.
 
-An `Interceptor` is asked before a host is tunnelled. For a host that it serves the proxy has read a sound CONNECT,
-found the host declared, resolved it and judged every address, and answered 200; not a byte of what follows was
-read. Does not know TLS, nor what a request means.
+An `Interceptor` is asked before a host is tunnelled. For a host that it serves the proxy has read a
+sound CONNECT, found the host declared, resolved it and judged every address, and answered 200; not
+a byte of what follows was read. Does not know TLS, nor what a request means.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from factory.model.pack import Network, TaskPack
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an interceptor carried, counted as the proxy counts: bytes of the client's side, each way.
+    """What an interceptor carried, counted as the proxy counts: bytes of the client's side, each
+    way.
 
     `reason` says how it ended; a request that the interceptor does not allow is INTERCEPTED.
     """
@@ -31,28 +33,35 @@ class Served:
 
 
 class Interceptor(Protocol):
-    """Serves some hosts itself. Called from a thread per connection. What it raises beside OSError is a defect."""
+    """Serves some hosts itself. Called from a thread per connection. What it raises beside OSError
+    is a defect.
+    """
 
     def serves(self, target: Target) -> bool:
         """Whether this host and port are its own. Must not block."""
         ...
 
-    def serve(self, client: socket.socket, dial: Callable[[], socket.socket], target: Target) -> Served:
-        """Carry one connection to its end; what was carried is returned also where a socket broke off.
+    def serve(
+        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+    ) -> Served:
+        """Carry one connection to its end; what was carried is returned also where a socket broke
+        off.
 
-        `client` blocks with a time limit and belongs to the proxy, which closes it. `dial` gives a plain TCP socket
-        to the address that was judged, with the same time limit, which the proxy closes too; it raises OSError. Both
-        sockets are shut down when the stage's command has ended.
+        `client` blocks with a time limit and belongs to the proxy, which closes it. `dial` gives a
+        plain TCP socket to the address that was judged, with the same time limit, which the proxy
+        closes too; it raises OSError. Both sockets are shut down when the stage's command has
+        ended.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """How names become addresses and addresses sockets. Tests give another; nothing that is read or set does.
+    """How names become addresses and addresses sockets. Tests give another; nothing that is read or
+    set does.
 
-    `resolve` gives every address of a host, in the order to try them; `dial` takes an address that was judged, a
-    port and seconds. Both raise OSError.
+    `resolve` gives every address of a host, in the order to try them; `dial` takes an address that
+    was judged, a port and seconds. Both raise OSError.
     """
 
     resolve: Callable[[str, int], tuple[str, ...]]
@@ -63,7 +72,8 @@ class Outside:
 class Reach:
     """What one stage may reach. `environment` is added for its commands, after everything else.
 
-    `files` are texts by their paths inside, directly in /run, for this stage alone and read-only there.
+    `files` are texts by their paths inside, directly in /run, for this stage alone and read-only
+    there.
     """
 
     network: Network

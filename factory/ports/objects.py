@@ -1,4 +1,6 @@
-"""Git objects as phases need them. One private object store that no pack ever sees, reading the repository's too."""
+"""Git objects as phases need them. One private object store that no pack ever sees, reading the
+repository's too.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +63,9 @@ class Objects(Protocol):
         ...
 
     def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
-        """Those of some blobs that `write_blob` did not store, since they carry a credential, and what they carry."""
+        """Those of some blobs that `write_blob` did not store, since they carry a credential, and
+        what they carry.
+        """
         ...
 
     def raw_differences(self, before: str, after: str) -> tuple[Difference, ...]:
@@ -69,13 +73,16 @@ class Objects(Protocol):
         ...
 
     def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
-        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration in it.
+        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration
+        in it.
 
         Where `within` is given, so many seconds of a process of its own. Raises Overdue after them.
         """
         ...
 
-    def numstat(self, before: str, after: str, within: float = 0.0) -> Mapping[str, tuple[int, int] | None]:
+    def numstat(
+        self, before: str, after: str, within: float = 0.0
+    ) -> Mapping[str, tuple[int, int] | None]:
         """Lines added and removed per path; None for binary. `within` as for `patch`."""
         ...
 
@@ -84,7 +91,9 @@ class Objects(Protocol):
         ...
 
     def apply_patch(self, before: str, patch: bytes) -> str:
-        """The tree id that `git apply --cached` makes of `before`; raises Refusal where it does not apply."""
+        """The tree id that `git apply --cached` makes of `before`; raises Refusal where it does not
+        apply.
+        """
         ...
 
     def new_objects(self, tree: Tree, against: Tree | None) -> Mapping[str, tuple[str, bytes]]:
@@ -92,18 +101,25 @@ class Objects(Protocol):
         ...
 
     def bundle(
-        self, commits: tuple[str, ...], objects: Mapping[str, tuple[str, bytes]], ref: str, prerequisite: str = ""
+        self,
+        commits: tuple[str, ...],
+        objects: Mapping[str, tuple[str, bytes]],
+        ref: str,
+        prerequisite: str = "",
     ) -> bytes:
-        """A Git bundle with deterministic bytes: `objects` and `commits`, the last of them named `ref`.
+        """A Git bundle with deterministic bytes: `objects` and `commits`, the last of them named
+        `ref`.
 
-        `prerequisite` is the commit that a receiver must hold; empty where it only must hold some objects.
+        `prerequisite` is the commit that a receiver must hold; empty where it only must hold some
+        objects.
         """
         ...
 
     def take_in(self, bundle: bytes) -> tuple[str, str]:
         """Store every object of a bundle that `bundle` wrote, each under the id computed here.
 
-        Returns (prerequisite commit, tip commit). Raises Refusal BUNDLE_DISAGREES where its form does not hold.
+        Returns (prerequisite commit, tip commit). Raises Refusal BUNDLE_DISAGREES where its form
+        does not hold.
         """
         ...
 
@@ -117,10 +133,13 @@ class Objects(Protocol):
 
 
 class Refs(Protocol):
-    """The user's repository, where an explicit wish lets one thing be written: a commit and a branch at it."""
+    """The user's repository, where an explicit wish lets one thing be written: a commit and a
+    branch at it.
+    """
 
     def hand_over(self, bundle: bytes) -> tuple[str, str]:
-        """Store every object of a bundle of ours in the user's repository, durably: (prerequisite, tip).
+        """Store every object of a bundle of ours in the user's repository, durably: (prerequisite,
+        tip).
 
         Raises Refusal BUNDLE_DISAGREES, DISK_UNWRITABLE.
         """
@@ -131,7 +150,9 @@ class Refs(Protocol):
         ...
 
     def update_ref(self, ref: str, new: str, old: str = "") -> None:
-        """Move a ref from `old` ("" where it must not exist) to `new`, or raise Refusal REF_MOVED."""
+        """Move a ref from `old` ("" where it must not exist) to `new`, or raise Refusal
+        REF_MOVED.
+        """
         ...
 
 

@@ -34,7 +34,9 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class CardResult:
-    """The end of one card: its verdict, the key it was executed for, SHA-256 of each target, a line to show."""
+    """The end of one card: its verdict, the key it was executed for, SHA-256 of each target, a line
+    to show.
+    """
 
     status: Status
     key: str
@@ -45,7 +47,9 @@ class CardResult:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """The last word of a run: verdict over all cards that were asked for, the lines to print, what was found."""
+    """The last word of a run: verdict over all cards that were asked for, the lines to print, what
+    was found.
+    """
 
     status: Status
     lines: tuple[str, ...]
@@ -57,9 +61,9 @@ class Closing:
 class Rest:
     """What a process that found nothing to do had before it, under the run lock.
 
-    `records` is what the engine had stored, by card; `runs` are those whose files were held against their manifests.
-    `digests` are of the packs' files, by absolute path; `ignored` are files below the packs folder that Git ignores;
-    `tools` are the digests of commands by name, "" for none;
+    `records` is what the engine had stored, by card; `runs` are those whose files were held against
+    their manifests. `digests` are of the packs' files, by absolute path; `ignored` are files below
+    the packs folder that Git ignores; `tools` are the digests of commands by name, "" for none;
     `environment` names the variables that packs are given.
     """
 
@@ -93,7 +97,9 @@ class Pipeline(Protocol):
     """Everything an engine may ask. Only `execute` has effects besides taking the lock."""
 
     def cards(self) -> tuple[Card, ...]:
-        """All cards in an order that respects `after`. Never raises: a broken pack is a card that ends BLOCKED."""
+        """All cards in an order that respects `after`. Never raises: a broken pack is a card that
+        ends BLOCKED.
+        """
         ...
 
     def begin(self, progress: Progress) -> None:
@@ -101,17 +107,22 @@ class Pipeline(Protocol):
         ...
 
     def holds(self, card: Card, stored: Mapping[str, object]) -> bool:
-        """Whether the stored result ({"verdict", "key", "targets"}) of `card` still stands. No side effects."""
+        """Whether the stored result ({"verdict", "key", "targets"}) of `card` still stands. No side
+        effects.
+        """
         ...
 
     def execute(self, card: Card) -> CardResult:
-        """Carry the card out and write its targets. Only KeyboardInterrupt leaves it as an exception."""
+        """Carry the card out and write its targets. Only KeyboardInterrupt leaves it as an
+        exception.
+        """
         ...
 
     def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:
         """Finish the run (if one was minted), release the lock, and say the last word.
 
-        `selected` maps every card name that was asked for to its verdict; `executed` names those that ran.
+        `selected` maps every card name that was asked for to its verdict; `executed` names those
+        that ran.
         """
         ...
 

@@ -1,4 +1,5 @@
-"""The sandbox as phases need it: measure the host once, open a stage per attempt, run commands in it.
+"""The sandbox as phases need it: measure the host once, open a stage per attempt, run commands in
+it.
 
 A stage is one private writable view of a tree. Its commands run one after another, each in
 a sandbox of its own over the same private layer; when the stage is frozen every process
@@ -52,8 +53,8 @@ class CommandOutcome:
     """What happened. `rc` is the exit code (128 + signal where one ended it).
 
     `log` is the merged output as it came, cut at the bound; `output_bytes` counts all of it.
-    `duration_ms` is monotonic time. `peak_memory` in bytes as sampled, 0 if unknown.
-    `disk_full` tells that the layer had no space or inode left at the end. `tried` are addresses that were
+    `duration_ms` is monotonic time. `peak_memory` in bytes as sampled, 0 if unknown. `disk_full`
+    tells that the layer had no space or inode left at the end. `tried` are addresses that were
     given to the kernel, wherever they led; None where that could not be seen.
     """
 
@@ -80,7 +81,9 @@ class View:
 
 
 class Person(Protocol):
-    """Who sits at a terminal, as a session needs them. Their terminal itself never enters a sandbox."""
+    """Who sits at a terminal, as a session needs them. Their terminal itself never enters a
+    sandbox.
+    """
 
     @property
     def typing(self) -> int:
@@ -117,10 +120,14 @@ class Conversing(Protocol):
 class Stage(Protocol):
     """One private view, alive until closed."""
 
-    def run(self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None) -> CommandOutcome: ...
+    def run(
+        self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
+    ) -> CommandOutcome: ...
 
     def connections(self) -> tuple[Connection, ...]:
-        """Connections through the stage's proxy since the last time that was asked, all ended. No command may run."""
+        """Connections through the stage's proxy since the last time that was asked, all ended. No
+        command may run.
+        """
         ...
 
     def freeze(self) -> ScannedLayer:
@@ -128,7 +135,9 @@ class Stage(Protocol):
         ...
 
     def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
-        """Read files of the view (base and layer) that match scope patterns, each once, without following links."""
+        """Read files of the view (base and layer) that match scope patterns, each once, without
+        following links.
+        """
         ...
 
     def keep(self, destination: Path) -> None:
@@ -154,14 +163,16 @@ class Sandbox(Protocol):
     def measure(self, network: bool = False) -> Enforcement:
         """Probe by trying, inside the same confinement; cached for the life of the process.
 
-        With `network` a stage that has a proxy is probed as well: it must be as isolated as any other.
+        With `network` a stage that has a proxy is probed as well: it must be as isolated as any
+        other.
         """
         ...
 
     def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> Stage:
         """A fresh stage; with `reach` it has a proxy of its own, and no other way out.
 
-        Raises Refusal where the view cannot be made as declared, NETWORK_UNAVAILABLE where there can be no proxy.
+        Raises Refusal where the view cannot be made as declared, NETWORK_UNAVAILABLE where there
+        can be no proxy.
         """
         ...
 

@@ -1,4 +1,6 @@
-"""Files, history, time and locks as phases need them. Every path is POSIX and relative to the state folder."""
+"""Files, history, time and locks as phases need them. Every path is POSIX and relative to the state
+folder.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ from factory.model.finding import Finding
 
 
 class Store(Protocol):
-    """The state folder. Writes are atomic and durable; nothing outside it is reachable through it."""
+    """The state folder. Writes are atomic and durable; nothing outside it is reachable through
+    it.
+    """
 
     root: Path
 
@@ -29,7 +33,9 @@ class Store(Protocol):
         ...
 
     def files(self, folder: str) -> tuple[str, ...]:
-        """Every regular file below `folder`, relative to it, sorted. Links and special files are listed too."""
+        """Every regular file below `folder`, relative to it, sorted. Links and special files are
+        listed too.
+        """
         ...
 
     def sha256(self, path: str) -> str:
@@ -45,7 +51,9 @@ class Store(Protocol):
     def remove(self, path: str) -> None: ...
 
     def move(self, source: str, destination: str) -> None:
-        """Give a file or folder another place in the store, in one step; what stood there is replaced."""
+        """Give a file or folder another place in the store, in one step; what stood there is
+        replaced.
+        """
         ...
 
     def replace_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
@@ -59,7 +67,9 @@ class Store(Protocol):
     def copy_folder(self, source: str, destination: str) -> None: ...
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:
-        """Remove what a dead process left half made in `folder`, with `below` also in its folders."""
+        """Remove what a dead process left half made in `folder`, with `below` also in its
+        folders.
+        """
         ...
 
 
@@ -71,7 +81,9 @@ class Ledger(Protocol):
         ...
 
     def standing(self) -> Standing:
-        """Where it stands now: its last event, its tree, its runs without an end. Costs what was appended since."""
+        """Where it stands now: its last event, its tree, its runs without an end. Costs what was
+        appended since.
+        """
         ...
 
     def events(self) -> Iterator[EventDocument]:
@@ -79,7 +91,9 @@ class Ledger(Protocol):
         ...
 
     def lines(self) -> Iterator[bytes]:
-        """The bytes of every event, each without its line feed, in order. Raises Refusal LEDGER_BROKEN."""
+        """The bytes of every event, each without its line feed, in order. Raises Refusal
+        LEDGER_BROKEN.
+        """
         ...
 
     def of_runs(self, run_ids: Iterable[str]) -> tuple[EventDocument, ...]:
@@ -99,7 +113,9 @@ class Ledger(Protocol):
         ...
 
     def recover(self) -> tuple[Finding, ...]:
-        """Set a torn last line aside and say so; raise Refusal LEDGER_BROKEN where the chain does not hold."""
+        """Set a torn last line aside and say so; raise Refusal LEDGER_BROKEN where the chain does
+        not hold.
+        """
         ...
 
 
@@ -146,7 +162,9 @@ class FoundFile:
 
 
 class WorkTree(Protocol):
-    """The user's work tree, read only. `ignored` are the files that Git ignores, once the packs folder was read."""
+    """The user's work tree, read only. `ignored` are the files that Git ignores, once the packs
+    folder was read.
+    """
 
     ignored: frozenset[str]
 
@@ -160,7 +178,9 @@ class WorkTree(Protocol):
 
 
 class Ground(Protocol):
-    """The user's work tree where files may be added, and nothing that stands there is ever touched."""
+    """The user's work tree where files may be added, and nothing that stands there is ever
+    touched.
+    """
 
     def create(self, path: str, content: bytes) -> bool:
         """Write a new file, making its folders; False where anything stands at `path` already.
@@ -182,7 +202,9 @@ class Tools(Protocol):
     """Commands of the host, by the identity that joins a key."""
 
     def identify(self, name: str) -> ToolRecord | None:
-        """Version and digest of the command as a sandbox would find it; None where there is none."""
+        """Version and digest of the command as a sandbox would find it; None where there is
+        none.
+        """
         ...
 
 
@@ -194,4 +216,14 @@ class Integrator(Protocol):
         ...
 
 
-__all__ = ["Clock", "FoundFile", "Ground", "Integrator", "Ledger", "Locks", "Store", "Tools", "WorkTree"]
+__all__ = [
+    "Clock",
+    "FoundFile",
+    "Ground",
+    "Integrator",
+    "Ledger",
+    "Locks",
+    "Store",
+    "Tools",
+    "WorkTree",
+]

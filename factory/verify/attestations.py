@@ -1,7 +1,7 @@
 """Lists, envelopes and signatures of one run against its evidence and against what is asked for.
 
-Rule: a missing signature is named, and refused where a key was at hand, or where policy asks for one.
-A signature by a key that is not at hand proves nothing and is told as not checkable.
+Rule: a missing signature is named, and refused where a key was at hand, or where policy asks for
+one. A signature by a key that is not at hand proves nothing and is told as not checkable.
 """
 
 from __future__ import annotations
@@ -38,7 +38,14 @@ _LISTS = tuple(f"attestations/{name}.sha256" for name in ("bundles", "report", "
 _LEDGER = ("attestations/ledger.jsonl", CHECKPOINT, "attestations/finished.tlog-proof")
 _REPORTS = tuple(
     f"Z_integrator/{name}"
-    for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt", "report.html", "junit.xml", "results.sarif", "STATUS.json")
+    for name in (
+        "FINAL_REPORT.md",
+        "FINAL_REPORT.txt",
+        "report.html",
+        "junit.xml",
+        "results.sarif",
+        "STATUS.json",
+    )
 )
 _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 
@@ -46,7 +53,9 @@ _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 class AttestationCheck:
     """The check of one run's `attestations/`."""
 
-    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus) -> None:
+    def __init__(
+        self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus
+    ) -> None:
         self.sheet = sheet
         self.run = run
         self.seen = seen
@@ -61,21 +70,34 @@ class AttestationCheck:
         envelopes = self._envelopes()
         if envelopes is None:
             return
-        about = {name: self.seen(name) for path in _LISTS for name in chosen[path] if self.seen(name)}
-        self._statements([payload for _, payload in envelopes], bundles, own, {**about, FILES: self.seen(FILES)})
+        about = {
+            name: self.seen(name) for path in _LISTS for name in chosen[path] if self.seen(name)
+        }
+        self._statements(
+            [payload for _, payload in envelopes], bundles, own, {**about, FILES: self.seen(FILES)}
+        )
         self._signatures(envelopes, policy)
 
     def _lists(self) -> dict[str, list[str]]:
         """Which files each list must hold."""
         later = {RUN_MANIFEST, STATEMENTS, FILES, *_LISTS}
         files = [path for path in self.run.sizes if path not in later]
-        bundles = [path for path in files if path.count("/") == 1 and path.endswith("/manifest.json")]
-        return {_LISTS[0]: bundles, _LISTS[1]: list(_REPORTS), _LISTS[2]: list(_LEDGER), FILES: files}
+        bundles = [
+            path for path in files if path.count("/") == 1 and path.endswith("/manifest.json")
+        ]
+        return {
+            _LISTS[0]: bundles,
+            _LISTS[1]: list(_REPORTS),
+            _LISTS[2]: list(_LEDGER),
+            FILES: files,
+        }
 
     def _envelopes(self) -> tuple[tuple[Envelope, bytes], ...] | None:
         content = self.run.read(STATEMENTS)
         if content is None:
-            self.sheet.wrong("VERIFY_MISSING", STATEMENTS, "expected the statements on this run, found none")
+            self.sheet.wrong(
+                "VERIFY_MISSING", STATEMENTS, "expected the statements on this run, found none"
+            )
             return None
         try:
             return read_envelopes(content)
@@ -84,12 +106,19 @@ class AttestationCheck:
             return None
 
     def _statements(
-        self, payloads: list[bytes], bundles: Mapping[str, Bundle], own: Told, about: Mapping[str, str]
+        self,
+        payloads: list[bytes],
+        bundles: Mapping[str, Bundle],
+        own: Told,
+        about: Mapping[str, str],
     ) -> None:
         told = [self._told(number, payload) for number, payload in enumerate(payloads, 1)]
         listed = [line for line in self.status.packs if line.bundle_sha256]
         if len(told) != 2 * len(listed) + 1:
-            what = f"expected {2 * len(listed) + 1} statements (two a bundle, one of the run), found {len(told)}"
+            what = (
+                f"expected {2 * len(listed) + 1} statements (two a bundle, one of the run), found"
+                f" {len(told)}"
+            )
             self.sheet.wrong("VERIFY_ATTESTATION", STATEMENTS, what)
             return
         manifests = {line.pack: line.bundle_sha256 for line in listed}
@@ -105,7 +134,9 @@ class AttestationCheck:
         time = own.lines[-1].event.ts_utc if own.lines else ""
         due.append(summary(self.status, about, self.seen(POLICY), due, time, told[-1]))
         held = 0
-        for number, (expected, found, payload) in enumerate(zip(due, told, payloads, strict=True), 1):
+        for number, (expected, found, payload) in enumerate(
+            zip(due, told, payloads, strict=True), 1
+        ):
             held += self._same(number, expected, found, payload)
         if held == len(due):
             self.sheet.fact("statements", f"{held} made again from the evidence, byte for byte")
@@ -117,7 +148,8 @@ class AttestationCheck:
         ledger = self.around.ledger
         if ledger is None:
             self.sheet.gap(
-                f"provenance of {pack}", f"times and properties are told by {came_from}, whose events are not at hand"
+                f"provenance of {pack}",
+                f"times and properties are told by {came_from}, whose events are not at hand",
             )
             return Making(run_id, None)
         last = own.lines[-1].event.seq if own.lines else 0
@@ -143,11 +175,15 @@ class AttestationCheck:
         self.sheet.wrong("VERIFY_ATTESTATION", STATEMENTS, f"statement {number}: {what}")
         return False
 
-    def _signatures(self, envelopes: tuple[tuple[Envelope, bytes], ...], policy: Policy | None) -> None:
+    def _signatures(
+        self, envelopes: tuple[tuple[Envelope, bytes], ...], policy: Policy | None
+    ) -> None:
         checkpoint = self._checkpoint()
         if checkpoint is None:
             return
-        ids = tuple(signature.keyid for signature in envelopes[0][0].signatures) if envelopes else ()
+        ids = (
+            tuple(signature.keyid for signature in envelopes[0][0].signatures) if envelopes else ()
+        )
         before = len(self.sheet.findings)
         for number, (envelope, payload) in enumerate(envelopes, 1):
             self._envelope(number, envelope, payload, ids)
@@ -160,32 +196,51 @@ class AttestationCheck:
         except FormError:
             return None  # named where the ledger is checked
 
-    def _envelope(self, number: int, envelope: Envelope, payload: bytes, ids: tuple[str, ...]) -> None:
+    def _envelope(
+        self, number: int, envelope: Envelope, payload: bytes, ids: tuple[str, ...]
+    ) -> None:
         if envelope.payloadType != PAYLOAD_TYPE:
-            self._wrong(STATEMENTS, f"statement {number}: expected the type {PAYLOAD_TYPE}, found another")
+            self._wrong(
+                STATEMENTS, f"statement {number}: expected the type {PAYLOAD_TYPE}, found another"
+            )
         found = tuple(signature.keyid for signature in envelope.signatures)
         if found != ids or len(set(ids)) != len(ids):
-            self._wrong(STATEMENTS, f"statement {number}: expected signatures by {_named(ids)}, found {_named(found)}")
+            self._wrong(
+                STATEMENTS,
+                f"statement {number}: expected signatures by {_named(ids)}, found {_named(found)}",
+            )
         for signature in envelope.signatures:
             key = self._key(signature.keyid)
             try:
-                fits = key is None or signed_by(key, preauthenticated(payload), decoded(signature.sig))
+                fits = key is None or signed_by(
+                    key, preauthenticated(payload), decoded(signature.sig)
+                )
             except FormError:
                 fits = False
             if not fits:
-                what = f"statement {number}: expected a signature by {signature.keyid} that fits, found another"
+                what = (
+                    f"statement {number}: expected a signature by {signature.keyid} that fits,"
+                    " found another"
+                )
                 self._wrong(STATEMENTS, what)
 
     def _note(self, checkpoint: Checkpoint, ids: tuple[str, ...]) -> None:
         keys = [self._key(keyid) for keyid in ids]
         if len(checkpoint.signatures) != len(ids):
             found = f"{len(checkpoint.signatures)} signatures"
-            self._wrong(CHECKPOINT, f"expected it signed as the statements are, by {_named(ids)}, found {found}")
+            self._wrong(
+                CHECKPOINT,
+                f"expected it signed as the statements are, by {_named(ids)}, found {found}",
+            )
             return
         for (name, mark, value), keyid, key in zip(checkpoint.signatures, ids, keys, strict=True):
             if name != checkpoint.origin:
-                self._wrong(CHECKPOINT, "expected signatures under the ledger's name, found another name")
-            elif key is not None and (mark != key.mark_under(name) or not signed_by(key, checkpoint.text, value)):
+                self._wrong(
+                    CHECKPOINT, "expected signatures under the ledger's name, found another name"
+                )
+            elif key is not None and (
+                mark != key.mark_under(name) or not signed_by(key, checkpoint.text, value)
+            ):
                 self._wrong(CHECKPOINT, f"expected a signature by {keyid} that fits, found another")
 
     def _judge(self, ids: tuple[str, ...], demand: Demand, count: int, before: int) -> None:
@@ -195,22 +250,33 @@ class AttestationCheck:
         if demand.policy != "optional":
             named = [key for key in trusted if demand.policy == "required" or key.id in demand.keys]
             if not named:
-                asked = f"by one of {_named(demand.keys)}" if demand.policy == "required-from" else "by a trusted key"
+                asked = (
+                    f"by one of {_named(demand.keys)}"
+                    if demand.policy == "required-from"
+                    else "by a trusted key"
+                )
                 hint = "Give the public key with --key FILE, if you hold it and trust it."
                 what = f"expected a signature {asked}, as policy requires, found {_named(ids)}"
                 self.sheet.wrong("VERIFY_SIGNATURE", CHECKPOINT, what, hint=hint)
         if not ids and self.status.signing.signer == "at-hand":
             self._wrong(CHECKPOINT, "expected signatures, since a key was at hand, found none")
         elif not ids:
-            self.sheet.gap("signatures", "nothing is signed: no key was at hand, and nobody vouches for this evidence")
+            self.sheet.gap(
+                "signatures",
+                "nothing is signed: no key was at hand, and nobody vouches for this evidence",
+            )
         for keyid in ids:
             if self._key(keyid) is None:
                 self.sheet.gap(
-                    "signatures", f"made by {keyid}, whose public key is not at hand; give it with --key FILE"
+                    "signatures",
+                    f"made by {keyid}, whose public key is not at hand; give it with --key FILE",
                 )
         if keys and len(self.sheet.findings) == before:
             by = ", ".join(f"{key.id} ({_HOW[key.how]})" for key in keys)
-            self.sheet.fact("signatures", f"{count} envelope{'' if count == 1 else 's'} and the checkpoint by {by}")
+            self.sheet.fact(
+                "signatures",
+                f"{count} envelope{'' if count == 1 else 's'} and the checkpoint by {by}",
+            )
 
     def _key(self, keyid: str) -> Key | None:
         return next((key for key in self.around.keys if key.id == keyid), None)
@@ -224,7 +290,9 @@ _HOW = {
     "given": "trusted: given",
     "own": "your own, not pinned",
     "theirs": "pinned where the run was made, which you do not vouch for",
-    "once": "NOT TRUSTED: pinned when the run was made, and no more in the commit that is checked out",
+    "once": (
+        "NOT TRUSTED: pinned when the run was made, and no more in the commit that is checked out"
+    ),
 }
 
 
@@ -233,7 +301,9 @@ def _named(ids: tuple[str, ...]) -> str:
 
 
 def _demand(around: Demand, policy: Policy | None, status: RunStatus) -> Demand:
-    """The strictest of what is asked here, what the policy document says, and what the verdict says."""
+    """The strictest of what is asked here, what the policy document says, and what the verdict
+    says.
+    """
     asked = [around, Demand(status.signing.policy, status.signing.keys)]
     if policy is not None:
         asked.append(Demand(policy.signing, policy.signing_keys))

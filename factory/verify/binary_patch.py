@@ -1,6 +1,7 @@
 """Binary patches as Git writes them: base 85, deflate, literal or delta, forwards and backwards.
 
-Each direction must lead to the other. Sources: git-diff (`GIT binary patch`), gitformat-pack (deltas), RFC 1950.
+Each direction must lead to the other. Sources: git-diff (`GIT binary patch`), gitformat-pack
+(deltas), RFC 1950.
 """
 
 from __future__ import annotations
@@ -18,12 +19,16 @@ class BinaryPatchError(ValueError):
 
 
 def content_before(next_line: Callable[[], bytes], after: bytes) -> bytes:
-    """The content that the patch leads from; `next_line` gives the lines after its head. Raises BinaryPatchError."""
+    """The content that the patch leads from; `next_line` gives the lines after its head. Raises
+    BinaryPatchError.
+    """
     forward, backward = _part(next_line), _part(next_line)
     before = backward[1] if backward[0] == b"literal" else with_delta(backward[1], after)
     again = forward[1] if forward[0] == b"literal" else with_delta(forward[1], before)
     if again != after:
-        raise BinaryPatchError("expected a binary patch to lead to the content after, found another content")
+        raise BinaryPatchError(
+            "expected a binary patch to lead to the content after, found another content"
+        )
     return before
 
 
@@ -55,7 +60,9 @@ def _inflated(packed: bytes, size: int) -> bytes:
     try:
         content = stream.decompress(packed, size + 1)
     except zlib.error as error:
-        raise BinaryPatchError("expected a deflated part of a binary patch, found another") from error
+        raise BinaryPatchError(
+            "expected a deflated part of a binary patch, found another"
+        ) from error
     if len(content) != size or not stream.eof or stream.unused_data:
         raise BinaryPatchError(f"expected {size} bytes in a binary patch, found others")
     return content

@@ -1,7 +1,8 @@
 """What a run's events say, held against its evidence: each that is there, and each that has to be.
 
-Rule: every member of an event has its counterpart in the evidence, or is told by the writer alone; a test lists
-the latter, each with its reason. A file that was named as changed is asked nothing more. Does not know chains.
+Rule: every member of an event has its counterpart in the evidence, or is told by the writer alone;
+a test lists the latter, each with its reason. A file that was named as changed is asked nothing
+more. Does not know chains.
 """
 
 from __future__ import annotations
@@ -40,9 +41,22 @@ class Bindings(Hearing):
         for line in self.status.packs:
             bundle = bundles.get(line.pack)
             for event in self.told.of("pack.abandoned", line.pack):
-                self.says(event, ("what it left", "no bundle", "one" if line.bundle_sha256 else "no bundle"))
-                if event.rc not in (EXIT_CODES["FAIL"], EXIT_CODES["BLOCKED"]) or line.status == "PASS":
-                    self.says(event, ("rc and the verdict on the pack", "those of a refusal", (event.rc, line.status)))
+                self.says(
+                    event,
+                    ("what it left", "no bundle", "one" if line.bundle_sha256 else "no bundle"),
+                )
+                if (
+                    event.rc not in (EXIT_CODES["FAIL"], EXIT_CODES["BLOCKED"])
+                    or line.status == "PASS"
+                ):
+                    self.says(
+                        event,
+                        (
+                            "rc and the verdict on the pack",
+                            "those of a refusal",
+                            (event.rc, line.status),
+                        ),
+                    )
             if line.bundle_sha256 and bundle is not None and self.whole(f"{line.pack}/"):
                 PackBindings(self, line, bundle).check()
 
@@ -59,37 +73,62 @@ class Bindings(Hearing):
         self.differs(f"events {PREPARED}", 1, len(prepared))
         for event in prepared:
             self.says(event, digest(event, "status", self.seen(f"{_Z}/STATUS.json")))
-            self.says(event, digest(event, "merged_tree", status.merged_tree), ("rc", code, event.rc))
+            self.says(
+                event, digest(event, "merged_tree", status.merged_tree), ("rc", code, event.rc)
+            )
             self.says(event, ("packs", len(status.packs), event.file_counts.get("packs")))
         changed = self.document(FilesChanged, f"{_Z}/FILES_CHANGED.json")
         for event in self.told.of(FINISHED):
             if self.whole(f"{_Z}/FINAL_REPORT.md"):
                 self.says(event, digest(event, "report", self.seen(f"{_Z}/FINAL_REPORT.md")))
-            self.says(event, digest(event, "merged_tree", status.merged_tree), ("rc", code, event.rc))
+            self.says(
+                event, digest(event, "merged_tree", status.merged_tree), ("rc", code, event.rc)
+            )
             self.says(event, ("status", status.status, event.details.get("status")))
             if self.whole(f"{_Z}/FILES_CHANGED.json"):
                 files = len(changed.files) if changed is not None else 0
                 self.says(event, ("changed", files, event.file_counts.get("changed")))
 
     def _locks(self) -> None:
-        """Each is taken once, and given back once or, where its owner died, not at all; packs ran under their own."""
+        """Each is taken once, and given back once or, where its owner died, not at all; packs ran
+        under their own.
+        """
         kinds = ("lock.taken", "lock.released")
-        by_name: dict[str, list[str]] = {"run": [], **{f"pack-{line.pack}": [] for line in self.status.packs}}
+        by_name: dict[str, list[str]] = {
+            "run": [],
+            **{f"pack-{line.pack}": [] for line in self.status.packs},
+        }
         for event in (event for event in self.events() if event.event_type in kinds):
             name = event.details.get("lock", "")
-            self.says(event, ("lock", f"pack-{event.details['pack']}" if "pack" in event.details else "run", name))
+            self.says(
+                event,
+                (
+                    "lock",
+                    f"pack-{event.details['pack']}" if "pack" in event.details else "run",
+                    name,
+                ),
+            )
             by_name.setdefault(name, []).append(event.event_type)
-        # A run that broke off in good order gave its lock back; a later start, under a lock of its own, finished it.
-        broke_off = tuple(by_name["run"]) == kinds and {event.actor for event in self.told.of(FINISHED)} == {RECOVERY}
+        # A run that broke off in good order gave its lock back; a later start, under a lock of its
+        # own, finished it.
+        broke_off = tuple(by_name["run"]) == kinds and {
+            event.actor for event in self.told.of(FINISHED)
+        } == {RECOVERY}
         if not broke_off:
-            self.differs("what became of the run's lock before its end", kinds[:1], tuple(by_name["run"]))
+            self.differs(
+                "what became of the run's lock before its end", kinds[:1], tuple(by_name["run"])
+            )
         for line in self.status.packs:
             told = tuple(event.event_type for event in self.told.of("", line.pack))
             found = tuple(by_name[f"pack-{line.pack}"])
             if "pack.finished" in told and (line.bundle_sha256 or line.status == "PASS"):
                 around = ("lock.taken", *(kind for kind in told if kind in MADE), "lock.released")
                 self.differs(f"the lock around the making of {line.pack}", kinds, found)
-                self.differs(f"its place around {line.pack}", around, tuple(k for k in told if k in {*MADE, *kinds}))
+                self.differs(
+                    f"its place around {line.pack}",
+                    around,
+                    tuple(k for k in told if k in {*MADE, *kinds}),
+                )
             elif found not in ((), kinds, kinds[:1]) or ("pack.started" in told and not found):
                 self.differs(f"the lock of {line.pack}", kinds, found)
 
@@ -102,7 +141,9 @@ class Bindings(Hearing):
             said = event.details.get("status", "")
             self.says(event, ("rc", EXIT_CODES.get(said), event.rc))
             self.says(event, ("packs", len(status.packs), event.file_counts.get("packs")))
-            self.says(event, ("whether it has a plan", said == "PASS", bool(event.hashes.get("plan"))))
+            self.says(
+                event, ("whether it has a plan", said == "PASS", bool(event.hashes.get("plan")))
+            )
             if status.status != "PASS":
                 continue
             self.says(event, ("status", "PASS", said))
@@ -113,7 +154,9 @@ class Bindings(Hearing):
     # ── what Z and the checks on its result came to ──────────────────────────
 
     def _merge(self, bundles: Mapping[str, Bundle]) -> None:
-        """Told once where Z answered, with its answer; a run that is not PASS may have ended before it was told."""
+        """Told once where Z answered, with its answer; a run that is not PASS may have ended before
+        it was told.
+        """
         told = self.told.of("merge.finished")
         merge = self.document(Merge, f"{_Z}/MERGE.json")
         if not self.whole(f"{_Z}/MERGE.json"):
@@ -125,10 +168,19 @@ class Bindings(Hearing):
         tree = merge.merged_tree if merge is not None else ""
         for event in told:
             self.says(event, digest(event, "merged_tree", tree))
-            self.says(event, ("overlaps", len(merge.overlaps) if merge else 0, event.file_counts.get("overlaps")))
+            self.says(
+                event,
+                (
+                    "overlaps",
+                    len(merge.overlaps) if merge else 0,
+                    event.file_counts.get("overlaps"),
+                ),
+            )
             self.says(event, ("packs", len(self.status.packs), event.file_counts.get("packs")))
             if not tree or len(bundles) == len(self.status.packs):
-                changed = sum(bundle.status.files_changed for bundle in bundles.values()) if tree else 0
+                changed = (
+                    sum(bundle.status.files_changed for bundle in bundles.values()) if tree else 0
+                )
                 self.says(event, ("changed", changed, event.file_counts.get("changed")))
             refused = merge is None or not tree or bool(of_findings(merge.findings))
             fine = bool(self.status.rechecks) or self.status.status == "PASS"
@@ -150,7 +202,10 @@ class Bindings(Hearing):
             logs = [f"{_Z}/LOGS/{row.pack}.{row.label}.log" for row in own]
             found = self.told.of("recheck.finished", line.pack)
             due = [(row.label, row.rc, row.outcome) for row in own]
-            said = [(event.details.get("label"), event.rc, event.details.get("outcome")) for event in found]
+            said = [
+                (event.details.get("label"), event.rc, event.details.get("outcome"))
+                for event in found
+            ]
             if self.differs(f"checks of {line.pack} on the merged tree", due, said):
                 continue
             for path, event in zip(logs, found, strict=True):

@@ -1,7 +1,8 @@
-"""One bundle re-derived: its objects, its change, the contract in its own folder, and the status they yield.
+"""One bundle re-derived: its objects, its change, the contract in its own folder, and the status
+they yield.
 
-Everything here needs the bundle alone. What needs the base (whether the pack saw what it should have)
-is `stack`'s. Does not know runs.
+Everything here needs the bundle alone. What needs the base (whether the pack saw what it should
+have) is `stack`'s. Does not know runs.
 """
 
 from __future__ import annotations
@@ -18,13 +19,31 @@ from factory.verify.folder import Folder
 from factory.verify.form import FormError
 from factory.verify.manifests import Seen, check_manifest
 from factory.verify.names import spell
-from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
+from factory.verify.objects import (
+    Carried,
+    Commit,
+    ObjectError,
+    commit_payload,
+    object_id,
+    read_bundle,
+    unreached,
+)
 from factory.verify.papers import Papers, check_papers, load_papers
 from factory.verify.patterns import matches
 from factory.verify.rules import breaches
 from factory.verify.sheet import Sheet
 from factory.verify.status import check_status
-from factory.verify.trees import FOLDER, SUBMODULE, Clash, Entry, Trees, Unknown, joined, parse_tree, parts
+from factory.verify.trees import (
+    FOLDER,
+    SUBMODULE,
+    Clash,
+    Entry,
+    Trees,
+    Unknown,
+    joined,
+    parse_tree,
+    parts,
+)
 
 # What SCOPE_LOCK.json repeats of the contract, under the same names.
 _LOCKED = (
@@ -36,7 +55,8 @@ _LOCKED = (
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose change was re-derived. `folder` is the pack's own; `tree` its entry in the base.
+    """A bundle whose change was re-derived. `folder` is the pack's own; `tree` its entry in the
+    base.
 
     `dropped` is how many files the pack left where its base ignores them.
     """
@@ -57,7 +77,10 @@ class Bundle:
     def tells(self, why: str) -> bool:
         """Whether `why` is a line of the pack's spec.md, as it is shown, or nothing."""
         lines = self.spec.decode("utf-8", "replace").splitlines()
-        shown = ("".join(char if char.isprintable() else " " for char in line.strip()).strip() for line in lines)
+        shown = (
+            "".join(char if char.isprintable() else " " for char in line.strip()).strip()
+            for line in lines
+        )
         return not why or any(line[: len(why)] == why for line in shown)
 
     @property
@@ -69,7 +92,9 @@ class Bundle:
 class BundleCheck:
     """The check of the bundle in `pack`/ of a run's folder."""
 
-    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, pack: str, elsewhere: Elsewhere | None = None) -> None:
+    def __init__(
+        self, sheet: Sheet, run: Folder, seen: Seen, pack: str, elsewhere: Elsewhere | None = None
+    ) -> None:
         self.sheet = sheet
         self.run = run
         self.seen = seen
@@ -79,7 +104,9 @@ class BundleCheck:
 
     def check(self) -> Bundle | None:
         """The bundle, re-derived; None, with findings, where that cannot be done."""
-        check_manifest(self.sheet, self.run, self.seen, f"{self.place}manifest.json", self.pack, self.pack)
+        check_manifest(
+            self.sheet, self.run, self.seen, f"{self.place}manifest.json", self.pack, self.pack
+        )
         papers = load_papers(self.sheet, self.run, self.pack)
         if papers is None:
             return None
@@ -87,7 +114,11 @@ class BundleCheck:
         try:
             return self._rederived(papers)
         except Unknown as unknown:
-            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the tree {unknown}, found that it is missing")
+            self._wrong(
+                "VERIFY_OBJECTS",
+                "CHANGES.bundle",
+                f"expected the tree {unknown}, found that it is missing",
+            )
         except (Clash, ObjectError) as error:
             self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", spell(str(error)))
         return None
@@ -100,10 +131,16 @@ class BundleCheck:
         carried = read_bundle(self.run.read(f"{self.place}CHANGES.bundle") or b"")
         due = ("", f"refs/codex/{self.pack}")
         if (carried.prerequisite, carried.ref) != due:
-            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the ref {due[1]} on nothing, found another")
+            self._wrong(
+                "VERIFY_OBJECTS",
+                "CHANGES.bundle",
+                f"expected the ref {due[1]} on nothing, found another",
+            )
         blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
         trees = Trees(carried.hash_name, carried_trees(carried))
-        change = self._change(papers.changed, trees, {**blobs, **self._fetched(papers.changed, blobs)})
+        change = self._change(
+            papers.changed, trees, {**blobs, **self._fetched(papers.changed, blobs)}
+        )
         found = self._contract(papers, trees, blobs)
         if found is None:
             return None
@@ -113,7 +150,17 @@ class BundleCheck:
         if change is None:
             return None
         bundle = Bundle(
-            *(self.pack, folder, papers.status, papers.action, papers.lock, contract, change, trees, tree),
+            *(
+                self.pack,
+                folder,
+                papers.status,
+                papers.action,
+                papers.lock,
+                contract,
+                change,
+                trees,
+                tree,
+            ),
             _text(trees, tree, b"spec.md", blobs),
             self.seen(f"{self.place}manifest.json"),
             papers.changed.ignored_dropped,
@@ -126,7 +173,9 @@ class BundleCheck:
     def _log(self, label: str) -> bytes:
         return self.run.read(f"{self.place}LOGS/{label}.log") or b""
 
-    def _change(self, changed: FilesChanged, trees: Trees, blobs: Mapping[str, bytes]) -> Verified | None:
+    def _change(
+        self, changed: FilesChanged, trees: Trees, blobs: Mapping[str, bytes]
+    ) -> Verified | None:
         patch = self.run.read(f"{self.place}DIFF.patch")
         if patch is None:
             self._wrong("VERIFY_MISSING", "DIFF.patch", "expected this file, found none")
@@ -134,7 +183,9 @@ class BundleCheck:
         return check_change(self.sheet, self.place, self.pack, trees, blobs, changed, patch)
 
     def _fetched(self, changed: FilesChanged, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Contents whose mode alone changed, which a bundle does not carry, as far as they are at hand."""
+        """Contents whose mode alone changed, which a bundle does not carry, as far as they are at
+        hand.
+        """
         elsewhere = self.elsewhere
         if elsewhere is None:
             return {}
@@ -142,25 +193,48 @@ class BundleCheck:
         found = ((oid, elsewhere.blob(oid)) for oid in sorted(wanted))
         return {oid: blob for oid, blob in found if blob is not None}
 
-    def _contract(self, papers: Papers, trees: Trees, blobs: Mapping[str, bytes]) -> tuple[str, Entry, Contract] | None:
-        """The pack's own folder: the files that ACTION.json names, as the base holds them, and what they ask for."""
+    def _contract(
+        self, papers: Papers, trees: Trees, blobs: Mapping[str, bytes]
+    ) -> tuple[str, Entry, Contract] | None:
+        """The pack's own folder: the files that ACTION.json names, as the base holds them, and what
+        they ask for.
+        """
         named = {row.path: (row.mode, row.sha256) for row in papers.action.files}
-        folder = next((path.rpartition("/")[0] for path in sorted(named) if path.endswith("/task.yml")), "")
+        folder = next(
+            (path.rpartition("/")[0] for path in sorted(named) if path.endswith("/task.yml")), ""
+        )
         tree = trees.at(papers.status.base_tree, parts(folder)) if folder else None
         if tree is None or tree.mode != FOLDER:
-            self._wrong("VERIFY_ACTION", "ACTION.json", "expected the pack's own folder in the base tree, found none")
+            self._wrong(
+                "VERIFY_ACTION",
+                "ACTION.json",
+                "expected the pack's own folder in the base tree, found none",
+            )
             return None
         leaves = {joined((*parts(folder), *path)): entry for path, entry in trees.leaves(tree.oid)}
-        texts = {path: blobs.get(entry.oid, b"") for path, entry in leaves.items() if entry.mode != SUBMODULE}
-        found = {path: (f"{leaves[path].mode:06o}", hashlib.sha256(text).hexdigest()) for path, text in texts.items()}
+        texts = {
+            path: blobs.get(entry.oid, b"")
+            for path, entry in leaves.items()
+            if entry.mode != SUBMODULE
+        }
+        found = {
+            path: (f"{leaves[path].mode:06o}", hashlib.sha256(text).hexdigest())
+            for path, text in texts.items()
+        }
         if named != found:
-            odd = min(path for path in named.keys() | found.keys() if named.get(path) != found.get(path))
+            odd = min(
+                path for path in named.keys() | found.keys() if named.get(path) != found.get(path)
+            )
             self._wrong(
-                "VERIFY_ACTION", "ACTION.json", f"{spell(odd)}: expected it as the base has it, found otherwise"
+                "VERIFY_ACTION",
+                "ACTION.json",
+                f"{spell(odd)}: expected it as the base has it, found otherwise",
             )
             return None
         try:
-            contract = read_contract(folder, texts[f"{folder}/task.yml"], texts.get(f"{folder}/acceptance.yml", b""))
+            contract = read_contract(
+                folder, texts[f"{folder}/task.yml"], texts.get(f"{folder}/acceptance.yml", b"")
+            )
         except FormError as error:
             self._wrong("VERIFY_ACTION", "ACTION.json", f"{folder}/{spell(str(error))}")
             return None
@@ -172,10 +246,16 @@ class BundleCheck:
         file = f"{self.place}SCOPE_LOCK.json"
         for name in _LOCKED:
             expected, found = getattr(contract, name), getattr(lock, name)
-            self.sheet.differs("VERIFY_SCOPE", file, f"{name} of task.yml", expected, found, self.pack)
+            self.sheet.differs(
+                "VERIFY_SCOPE", file, f"{name} of task.yml", expected, found, self.pack
+            )
         most, told = contract.changed_lines, lock.limits.changed_lines
         if told > most:
-            self._wrong("VERIFY_SCOPE", "SCOPE_LOCK.json", f"changed_lines: expected at most {most}, found {told}")
+            self._wrong(
+                "VERIFY_SCOPE",
+                "SCOPE_LOCK.json",
+                f"changed_lines: expected at most {most}, found {told}",
+            )
 
     def _tip(self, status: BundleStatus, carried: Carried, contract: Contract) -> None:
         """The two commits of a bundle, made again; and nothing carried that they do not lead to."""
@@ -183,47 +263,82 @@ class BundleCheck:
         first = object_id("commit", start, carried.hash_name)
         tip = commit_payload(Commit(status.result_tree, (first,), f"{self.pack}: {contract.title}"))
         due = object_id("commit", tip, carried.hash_name)
-        self.sheet.differs("VERIFY_OBJECTS", f"{self.place}CHANGES.bundle", "its tip", due, carried.tip, self.pack)
+        self.sheet.differs(
+            "VERIFY_OBJECTS", f"{self.place}CHANGES.bundle", "its tip", due, carried.tip, self.pack
+        )
         if first not in carried.objects or due not in carried.objects:
-            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", "expected the commits of base and result, found others")
+            self._wrong(
+                "VERIFY_OBJECTS",
+                "CHANGES.bundle",
+                "expected the commits of base and result, found others",
+            )
             return
         links = {first: (status.base_tree,), due: (status.result_tree, first)}
         inside = tree_links(carried)
         for oid in unreached(carried, {**links, **inside}):
-            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected only what its tip leads to, found {oid} too")
+            self._wrong(
+                "VERIFY_OBJECTS",
+                "CHANGES.bundle",
+                f"expected only what its tip leads to, found {oid} too",
+            )
 
     def _complete(self, bundle: Bundle, carried: Carried) -> None:
         """Whether the bundle carries what whoever holds the base does not hold, and no less."""
         status, trees = bundle.status, bundle.trees
         if bundle.needs:
-            # What it was measured against is in no bundle: that much must be there, whatever that was.
-            due = trees.unshared(status.result_tree, status.base_tree) | trees.unshared(bundle.tree.oid, trees.empty)
+            # What it was measured against is in no bundle: that much must be there, whatever that
+            # was.
+            due = trees.unshared(status.result_tree, status.base_tree) | trees.unshared(
+                bundle.tree.oid, trees.empty
+            )
             due |= {status.base_tree}
         else:
             known = trees.placed(status.base_tree, parts(bundle.folder), None)
-            due = trees.unshared(status.base_tree, known) | trees.unshared(status.result_tree, known)
+            due = trees.unshared(status.base_tree, known) | trees.unshared(
+                status.result_tree, known
+            )
         if bundle.lock.inputs is not None:
             due |= trees.folders(status.base_tree) | trees.folders(status.result_tree)
         for oid in sorted(due - carried.objects.keys()):
-            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the object {oid}, found that it is missing")
+            self._wrong(
+                "VERIFY_OBJECTS",
+                "CHANGES.bundle",
+                f"expected the object {oid}, found that it is missing",
+            )
 
     def _rules(self, bundle: Bundle) -> None:
         """What a PASS may not have, judged again."""
         status, lock = bundle.status, bundle.lock
-        for path, clause in breaches(lock, bundle.folder, bundle.trees, status.result_tree, bundle.change):
-            self._wrong("VERIFY_SCOPE", "FILES_CHANGED.json", f"{path}: {clause}, in a bundle that says PASS")
+        for path, clause in breaches(
+            lock, bundle.folder, bundle.trees, status.result_tree, bundle.change
+        ):
+            self._wrong(
+                "VERIFY_SCOPE",
+                "FILES_CHANGED.json",
+                f"{path}: {clause}, in a bundle that says PASS",
+            )
         lines, most = status.lines_added + status.lines_removed, lock.limits.changed_lines
         if lines > most:
             self._wrong(
-                "VERIFY_SCOPE", "STATUS.json", f"expected at most {most} changed lines in a PASS, found {lines}"
+                "VERIFY_SCOPE",
+                "STATUS.json",
+                f"expected at most {most} changed lines in a PASS, found {lines}",
             )
         patterns = (*lock.artifacts_required, *lock.artifacts_optional)
         for path in status.artifacts:
             if not matches(patterns, path):
-                self._wrong("VERIFY_ARTIFACTS", f"ARTIFACTS/{path}", "expected a declared artifact, found another file")
+                self._wrong(
+                    "VERIFY_ARTIFACTS",
+                    f"ARTIFACTS/{path}",
+                    "expected a declared artifact, found another file",
+                )
         for pattern in lock.artifacts_required:
             if not any(matches((pattern,), path) for path in status.artifacts):
-                self._wrong("VERIFY_ARTIFACTS", "STATUS.json", f"expected an artifact {pattern} in a PASS, found none")
+                self._wrong(
+                    "VERIFY_ARTIFACTS",
+                    "STATUS.json",
+                    f"expected an artifact {pattern} in a PASS, found none",
+                )
         for path in lock.docs_required:
             self._document_exists(bundle, path)
 
@@ -237,7 +352,11 @@ class BundleCheck:
         if found is None and bundle.lock.inputs is not None:
             self.sheet.gap(part, "the pack saw only a part of the base")
         elif found is None:
-            self._wrong("VERIFY_STATUS", "STATUS.json", f"expected the document {path} in a PASS, found none")
+            self._wrong(
+                "VERIFY_STATUS",
+                "STATUS.json",
+                f"expected the document {path} in a PASS, found none",
+            )
 
 
 def _text(trees: Trees, folder: Entry, name: bytes, blobs: Mapping[str, bytes]) -> bytes:
@@ -254,4 +373,7 @@ def tree_links(carried: Carried) -> dict[str, tuple[str, ...]]:
     """Carried trees to the ids in them. Raises ObjectError."""
     width = len(carried.tip) // 2
     trees = carried_trees(carried).items()
-    return {oid: tuple(entry.oid for entry in parse_tree(payload, width).values()) for oid, payload in trees}
+    return {
+        oid: tuple(entry.oid for entry in parse_tree(payload, width).values())
+        for oid, payload in trees
+    }

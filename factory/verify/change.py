@@ -1,8 +1,9 @@
-"""A change held against itself: FILES_CHANGED, the trees and the patch must tell one story, without a repository.
+"""A change held against itself: FILES_CHANGED, the trees and the patch must tell one story, without
+a repository.
 
-The result's tree is edited back by what FILES_CHANGED says was there before: where that gives the id
-of the base tree, the list is exactly the difference. The patch is undone on the contents after: where
-that gives the ids before, it is exactly that change. Counts and digests follow from there.
+The result's tree is edited back by what FILES_CHANGED says was there before: where that gives the
+id of the base tree, the list is exactly the difference. The patch is undone on the contents after:
+where that gives the ids before, it is exactly that change. Counts and digests follow from there.
 """
 
 from __future__ import annotations
@@ -18,14 +19,27 @@ from factory.verify.names import spell, unspell
 from factory.verify.objects import ObjectError, object_id
 from factory.verify.patch import Change, PatchError, Undone, content_of, undo
 from factory.verify.sheet import Sheet
-from factory.verify.trees import FOLDER, LINK, SUBMODULE, Clash, Entry, Path, Trees, Unknown, joined, parts
+from factory.verify.trees import (
+    FOLDER,
+    LINK,
+    SUBMODULE,
+    Clash,
+    Entry,
+    Path,
+    Trees,
+    Unknown,
+    joined,
+    parts,
+)
 
 _BINARY_WITHIN = 8000
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A change that was re-derived: entry before and after by path, and what contents are known by object id."""
+    """A change that was re-derived: entry before and after by path, and what contents are known by
+    object id.
+    """
 
     edits: Mapping[Path, tuple[Entry | None, Entry | None]]
     contents: Mapping[str, bytes]
@@ -42,7 +56,9 @@ class Verified:
 class _Check:
     """One change; findings name `place` (the folder of the evidence, with a slash)."""
 
-    def __init__(self, sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes]
+    ) -> None:
         self.sheet = sheet
         self.place = place
         self.pack = pack
@@ -54,9 +70,17 @@ class _Check:
 
 
 def check_change(
-    sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes], changed: FilesChanged, patch: bytes
+    sheet: Sheet,
+    place: str,
+    pack: str,
+    trees: Trees,
+    blobs: Mapping[str, bytes],
+    changed: FilesChanged,
+    patch: bytes,
 ) -> Verified | None:
-    """Re-derive one change; None where that cannot be done. New trees are at hand in `trees` afterwards."""
+    """Re-derive one change; None where that cannot be done. New trees are at hand in `trees`
+    afterwards.
+    """
     check = _Check(sheet, place, pack, trees, blobs)
     edits = _edits(check, changed)
     if edits is None or not _judge_trees(check, changed, edits):
@@ -70,7 +94,9 @@ def check_change(
     return Verified(MappingProxyType(edits), MappingProxyType(check.blobs))
 
 
-def _edits(check: _Check, changed: FilesChanged) -> dict[Path, tuple[Entry | None, Entry | None]] | None:
+def _edits(
+    check: _Check, changed: FilesChanged
+) -> dict[Path, tuple[Entry | None, Entry | None]] | None:
     """The rows as edits, in their order. None, with findings, where they cannot be a change."""
     edits: dict[Path, tuple[Entry | None, Entry | None]] = {}
     before = len(check.sheet.findings)
@@ -91,7 +117,9 @@ def _entry(mode: str, oid: str) -> Entry | None:
     return Entry(int(mode, 8), oid) if mode and oid else None
 
 
-def _problem(row: FileRow, path: str | None, sides: tuple[Entry | None, Entry | None], last: bytes) -> str:
+def _problem(
+    row: FileRow, path: str | None, sides: tuple[Entry | None, Entry | None], last: bytes
+) -> str:
     if path is None or not path or {"", ".", ".."} & set(path.split("/")):
         return "expected a path below the root, found none"
     if (bool(row.mode_before), bool(row.mode_after)) != (bool(row.oid_before), bool(row.oid_after)):
@@ -114,30 +142,50 @@ def _kind(before: Entry | None, after: Entry | None) -> str:
     return "mode" if before.oid == after.oid else "modified"
 
 
-def _judge_trees(check: _Check, changed: FilesChanged, edits: Mapping[Path, tuple[Entry | None, Entry | None]]) -> bool:
+def _judge_trees(
+    check: _Check, changed: FilesChanged, edits: Mapping[Path, tuple[Entry | None, Entry | None]]
+) -> bool:
     """Whether the result, edited back, is the base."""
     trees = check.trees
     try:
         if not edits and changed.result_tree != changed.base_tree:
-            check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", "expected the files that differ, found none")
+            check.wrong(
+                "VERIFY_CHANGE", "FILES_CHANGED.json", "expected the files that differ, found none"
+            )
             return False
         for path, (_, after) in edits.items():
             found = trees.at(changed.result_tree, path)
             if after is None and found is not None and found.mode == FOLDER:
-                continue  # a file that became a folder; that it held nothing before is shown by taking it back
+                # a file that became a folder; that it held nothing before is shown by taking it
+                # back
+                continue
             if found != after:
-                what = f"{spell(joined(path))}: expected {_shown(found)} as in the result's tree, found {_shown(after)}"
+                what = (
+                    f"{spell(joined(path))}: expected {_shown(found)} as in the result's tree,"
+                    f" found {_shown(after)}"
+                )
                 check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
                 return False
-        back = trees.edited(changed.result_tree, {path: before for path, (before, _) in edits.items()})
+        back = trees.edited(
+            changed.result_tree, {path: before for path, (before, _) in edits.items()}
+        )
     except Unknown as unknown:
-        check.wrong("VERIFY_OBJECTS", "CHANGES.bundle", f"expected the tree {unknown}, found that it is missing")
+        check.wrong(
+            "VERIFY_OBJECTS",
+            "CHANGES.bundle",
+            f"expected the tree {unknown}, found that it is missing",
+        )
     except (Clash, ObjectError) as error:
-        check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", f"does not fit the result's tree: {error}")
+        check.wrong(
+            "VERIFY_CHANGE", "FILES_CHANGED.json", f"does not fit the result's tree: {error}"
+        )
     else:
         if back == changed.base_tree:
             return True
-        what = f"taking it back from the result: expected the base tree {changed.base_tree}, found {back}"
+        what = (
+            f"taking it back from the result: expected the base tree {changed.base_tree}, found"
+            f" {back}"
+        )
         check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
     return False
 
@@ -170,12 +218,18 @@ def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> Non
     before, after = side.before, side.after
     if undone.before is not None and before is not None:
         _take(check, side, before, undone.before)
-    for name, entry, digest in (("before", before, row.sha256_before), ("after", after, row.sha256_after)):
+    for name, entry, digest in (
+        ("before", before, row.sha256_before),
+        ("after", after, row.sha256_after),
+    ):
         blob = check.blobs.get(entry.oid) if entry is not None else None
         if entry is None or entry.mode == SUBMODULE:
             due = ""
         elif blob is None:
-            check.sheet.gap(f"content of {row.path} in {check.place}", "only its mode changed, so it is not carried")
+            check.sheet.gap(
+                f"content of {row.path} in {check.place}",
+                "only its mode changed, so it is not carried",
+            )
             continue
         else:
             due = hashlib.sha256(blob).hexdigest()
@@ -205,9 +259,12 @@ def _judge_counts(check: _Check, row: FileRow, side: Change, undone: Undone) -> 
     contents = [content_of(entry, check.blobs.get(entry.oid)) for entry in sides]
     binary = any(b"\0" in content[:_BINARY_WITHIN] for content in contents if content is not None)
     if row.kind == "mode":
-        wrong = found not in ((0, 0), (None, None)) or (None not in contents and (found == (None, None)) != binary)
+        wrong = found not in ((0, 0), (None, None)) or (
+            None not in contents and (found == (None, None)) != binary
+        )
     elif row.kind == "type" and None not in (*found, *due):
-        # A patch writes such a change as a removal and an addition; lines that both have do not count.
+        # A patch writes such a change as a removal and an addition; lines that both have do not
+        # count.
         shared = {int(due[0] or 0) - int(found[0] or 0), int(due[1] or 0) - int(found[1] or 0)}
         wrong = len(shared) != 1 or min(shared) < 0
     else:

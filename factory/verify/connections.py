@@ -1,4 +1,6 @@
-"""EGRESS.json as this checker understands it: as `verify.documents`, for one file more. Tests hold it to `schemas/`."""
+"""EGRESS.json as this checker understands it: as `verify.documents`, for one file more. Tests hold
+it to `schemas/`.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,14 @@ from factory.verify.form import AtLeast
 
 VerdictName = Literal["allowed", "refused", "cut", "failed"]
 ReasonName = Literal[
-    "done", "not-connect", "malformed-request", "request-too-large", "not-a-host-name", "host-header-differs",
-    "bytes-before-the-answer", "not-declared", "address-not-public", "not-tls", "malformed-hello", "no-server-name",
-    "server-name-differs", "server-name-encrypted", "refused-by-interceptor", "too-slow", "too-many-at-once",
-    "too-many-connections", "too-many-bytes", "idle-too-long", "left-early", "no-address", "unreachable",
+    "done", "not-connect", "malformed-request", "request-too-large", "not-a-host-name",
+    "host-header-differs",
+    "bytes-before-the-answer", "not-declared", "address-not-public", "not-tls", "malformed-hello",
+    "no-server-name",
+    "server-name-differs", "server-name-encrypted", "refused-by-interceptor", "too-slow",
+    "too-many-at-once",
+    "too-many-connections", "too-many-bytes", "idle-too-long", "left-early", "no-address",
+    "unreachable",
 ]  # fmt: skip
 OTHERS: dict[str, VerdictName] = {
     "done": "allowed",

@@ -68,12 +68,17 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         optional.append(_cleaned(str(outputs["artifacts_dir"])) + "/**")
     required = (*_texts(wanted.get("required")), *_texts(outputs.get("evidence")))
     rights = _part(written, "constraints")
-    network, cloud = _hosts(rights.get("allow_network")), _hosts(rights.get("allow_cloud_mutations"))
+    network, cloud = (
+        _hosts(rights.get("allow_network")),
+        _hosts(rights.get("allow_cloud_mutations")),
+    )
     inputs = written.get("inputs", "")
     older = _part(written, "task")
     return Contract(
         title=str(written.get("title") or older.get("name") or "").strip(),
-        domain=str(written.get("type") or written.get("pillar") or older.get("pillar") or "").strip(),
+        domain=str(
+            written.get("type") or written.get("pillar") or older.get("pillar") or ""
+        ).strip(),
         allowed=_texts(scope["allowed_paths"]) if "allowed_paths" in scope else (f"{folder}/",),
         denied=_texts(scope.get("denied_paths")),
         inputs=None if isinstance(inputs, dict) or inputs in _ABSENT else _texts(inputs),
@@ -130,7 +135,9 @@ def _number(value: object) -> int:
     try:
         return int(str(value), 0)
     except ValueError as error:
-        raise FormError(f"task.yml: expected a number of lines, found {str(value)[:40]!r}") from error
+        raise FormError(
+            f"task.yml: expected a number of lines, found {str(value)[:40]!r}"
+        ) from error
 
 
 def _cleaned(folder: str) -> str:
@@ -139,7 +146,9 @@ def _cleaned(folder: str) -> str:
 
 
 def _rooted(folder: str, patterns: list[str] | tuple[str, ...]) -> tuple[str, ...]:
-    whole = (pattern[1:] if pattern.startswith("/") else f"{folder}/{pattern}" for pattern in patterns)
+    whole = (
+        pattern[1:] if pattern.startswith("/") else f"{folder}/{pattern}" for pattern in patterns
+    )
     return tuple(dict.fromkeys(whole))
 
 
@@ -152,10 +161,19 @@ def _acceptance(asked: Mapping[str, Any]) -> tuple[Wanted, ...]:
 
 
 def _commands(kind: str, value: object) -> tuple[Wanted, ...]:
-    items = [] if value is None or value in _ABSENT else value if isinstance(value, list) else [value]
+    items = (
+        [] if value is None or value in _ABSENT else value if isinstance(value, list) else [value]
+    )
     found = []
     for number, item in enumerate(items, 1):
         label = f"{kind}-{number}"
         entry = item if isinstance(item, dict) else {"run": item}
-        found.append(Wanted(label, kind, str(entry.get("name") or label).strip(), str(entry.get("run", "")).strip()))
+        found.append(
+            Wanted(
+                label,
+                kind,
+                str(entry.get("name") or label).strip(),
+                str(entry.get("run", "")).strip(),
+            )
+        )
     return tuple(found)

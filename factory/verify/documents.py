@@ -1,4 +1,5 @@
-"""The documents of a bundle and of a run as this checker understands them; a test holds them to `schemas/`.
+"""The documents of a bundle and of a run as this checker understands them; a test holds them to
+`schemas/`.
 
 Written apart from the writers' models on purpose. Does not know how a document is read.
 """
@@ -341,7 +342,9 @@ class Event:
     event_id: Sha256
     parent_event_id: MaybeSha256
     prev: Sha256
-    ts_utc: Annotated[str, Like(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?Z")]
+    ts_utc: Annotated[
+        str, Like(r"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?Z")
+    ]
     run_id: str
     event_type: str
     actor: str

@@ -1,7 +1,8 @@
-"""`[tool.doit]` of a `pyproject.toml` at the root, judged again: no change that passed may touch it.
+"""`[tool.doit]` of a `pyproject.toml` at the root, judged again: no change that passed may touch
+it.
 
-Stock doit loads what that table names. Does not follow a file that was a symbolic link before the change:
-what such a link leads to is not carried.
+Stock doit loads what that table names. Does not follow a file that was a symbolic link before the
+change: what such a link leads to is not carried.
 """
 
 from __future__ import annotations
@@ -16,17 +17,24 @@ from factory.verify.trees import LINK, Entry, joined
 
 _LONGEST = 1024 * 1024
 # A key of more parts costs tomllib the square of their number.
-_DEEP_KEY = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII)
+_DEEP_KEY = re.compile(
+    r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
+)
 
 
 def tables_touched(change: Verified) -> Iterator[tuple[str, str]]:
-    """(displayed path, clause) of every file that doit would read and whose table is another after the change."""
+    """(displayed path, clause) of every file that doit would read and whose table is another after
+    the change.
+    """
     for path, (before, after) in change.edits.items():
         name = joined(path)
         if folded(name) != "pyproject.toml":
             continue
         if after is not None and after.mode == LINK:
-            yield spell(name), "expected no symbolic link where doit reads its configuration, found one"
+            yield (
+                spell(name),
+                "expected no symbolic link where doit reads its configuration, found one",
+            )
         elif before is None or after is None or before.oid != after.oid:
             tables = [_table(change, entry) for entry in (before, after)]
             if None in tables or tables[0] != tables[1]:
@@ -34,7 +42,9 @@ def tables_touched(change: Verified) -> Iterator[tuple[str, str]]:
 
 
 def _table(change: Verified, entry: Entry | None) -> str | None:
-    """The table as text, types and order kept; empty where there is none, None where that cannot be told."""
+    """The table as text, types and order kept; empty where there is none, None where that cannot be
+    told.
+    """
     if entry is None or entry.mode == LINK:
         return ""
     content = change.contents.get(entry.oid)

@@ -1,7 +1,9 @@
-"""What packs did over the network: EGRESS.json against the run's events, the contract, the policy and the rules.
+"""What packs did over the network: EGRESS.json against the run's events, the contract, the policy
+and the rules.
 
-Nothing that came over the network can be derived again. What can be told is whether the record is the one that
-was made then, whether each carried connection was one that the contract names, and whether its address is public.
+Nothing that came over the network can be derived again. What can be told is whether the record is
+the one that was made then, whether each carried connection was one that the contract names, and
+whether its address is public.
 """
 
 from __future__ import annotations
@@ -25,9 +27,15 @@ _EVENT = "egress.finished"
 _REACHED = ("allowed", "cut")
 
 
-def check_egress(sheet: Sheet, run: Folder, bundles: Mapping[str, Bundle], told: Told, policy: Policy | None) -> None:
+def check_egress(
+    sheet: Sheet, run: Folder, bundles: Mapping[str, Bundle], told: Told, policy: Policy | None
+) -> None:
     """Every record of the run, and every one that has to be there."""
-    there = {path.split("/")[1] for path in run.sizes if path.startswith("raw/") and path.endswith(f"/{NAME}")}
+    there = {
+        path.split("/")[1]
+        for path in run.sizes
+        if path.startswith("raw/") and path.endswith(f"/{NAME}")
+    }
     ran = {event.details.get("pack", "") for event in told.of("pack.finished")}
     tried = {event.details.get("pack", "") for event in told.of(_EVENT)}
     for pack, bundle in sorted(bundles.items()):
@@ -35,14 +43,21 @@ def check_egress(sheet: Sheet, run: Folder, bundles: Mapping[str, Bundle], told:
         if policy is not None and bundle.status.status == "PASS":
             _inside(sheet, pack, bundle.lock, policy)
         if declared and pack in ran and pack not in there:
-            sheet.wrong("VERIFY_MISSING", f"raw/{pack}/{NAME}", "expected its record, found none", pack)
+            sheet.wrong(
+                "VERIFY_MISSING", f"raw/{pack}/{NAME}", "expected its record, found none", pack
+            )
         if not declared and (pack in there or pack in tried):
             what = f"expected no connection of {pack}, which declares no network, found some"
             sheet.wrong("VERIFY_EGRESS", f"raw/{pack}/{NAME}", what, pack)
     for pack in sorted(there):
         _Record(sheet, run, pack).check(bundles.get(pack), told)
     for pack in sorted(tried - there):
-        sheet.wrong("VERIFY_MISSING", f"raw/{pack}/{NAME}", "expected the record that events tell of, found none", pack)
+        sheet.wrong(
+            "VERIFY_MISSING",
+            f"raw/{pack}/{NAME}",
+            "expected the record that events tell of, found none",
+            pack,
+        )
 
 
 def _declared(lock: ScopeLock) -> tuple[str, ...]:
@@ -51,10 +66,19 @@ def _declared(lock: ScopeLock) -> tuple[str, ...]:
 
 def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
     """What a pack that passed declares is what the policy allowed."""
-    beyond = [each for each in _declared(lock) if not any(_wider(outer, each) for outer in policy.network_hosts)]
+    beyond = [
+        each
+        for each in _declared(lock)
+        if not any(_wider(outer, each) for outer in policy.network_hosts)
+    ]
     place = "attestations/policy.json"
     sheet.differs(
-        "VERIFY_EGRESS", place, f"hosts of {pack} that the policy does not allow", "", ", ".join(beyond), pack
+        "VERIFY_EGRESS",
+        place,
+        f"hosts of {pack} that the policy does not allow",
+        "",
+        ", ".join(beyond),
+        pack,
     )
     if lock.network_any and not policy.network_allow_any:
         what = f"whether the user consented to any public host for {pack}"
@@ -86,7 +110,11 @@ class _Record:
         self.differs("its connections, counted", list(range(1, len(numbers) + 1)), numbers)
         self._against_events(record, told)
         for row in record.connections:
-            self.differs(f"what {row.reason} of connection {row.number} means", _meaning(row.reason), row.verdict)
+            self.differs(
+                f"what {row.reason} of connection {row.number} means",
+                _meaning(row.reason),
+                row.verdict,
+            )
             if row.verdict in _REACHED:
                 self._reached(row, record.network)
 
@@ -95,7 +123,11 @@ class _Record:
         found = [event.hashes.get("record", "") for event in told.of(_EVENT, self.pack)]
         self.differs("digests of its connections, by the events of the run", found, due)
         for row, event in zip(record.connections, told.of(_EVENT, self.pack), strict=False):
-            counts = {"bytes_up": row.bytes_up, "bytes_down": row.bytes_down, "requests": len(row.requests)}
+            counts = {
+                "bytes_up": row.bytes_up,
+                "bytes_down": row.bytes_down,
+                "requests": len(row.requests),
+            }
             rows: tuple[tuple[str, object, object], ...] = (
                 ("what it was", _described(self.pack, row), dict(event.details)),
                 ("its counts", counts, dict(event.file_counts)),
@@ -156,15 +188,36 @@ def _wider(outer: str, inner: str) -> bool:
 
 
 _THIS = "0.0.0.0"  # noqa: S104  the first of a block; nothing is bound to it
-# First and last address of what is not public: the special purposes that IANA lists, and a cloud's own address.
+# First and last address of what is not public: the special purposes that IANA lists, and a cloud's
+# own address.
 _CLOSED = tuple(
     (ipaddress.IPv4Address(first), ipaddress.IPv4Address(last))
     for first, last in (
-        *((_THIS, "0.255.255.255"), ("10.0.0.0", "10.255.255.255"), ("100.64.0.0", "100.127.255.255")),
-        *(("127.0.0.0", "127.255.255.255"), ("168.63.129.16", "168.63.129.16"), ("169.254.0.0", "169.254.255.255")),
-        *(("172.16.0.0", "172.31.255.255"), ("192.0.0.0", "192.0.0.255"), ("192.0.2.0", "192.0.2.255")),
-        *(("192.88.99.0", "192.88.99.255"), ("192.168.0.0", "192.168.255.255"), ("198.18.0.0", "198.19.255.255")),
-        *(("198.51.100.0", "198.51.100.255"), ("203.0.113.0", "203.0.113.255"), ("224.0.0.0", "255.255.255.255")),
+        *(
+            (_THIS, "0.255.255.255"),
+            ("10.0.0.0", "10.255.255.255"),
+            ("100.64.0.0", "100.127.255.255"),
+        ),
+        *(
+            ("127.0.0.0", "127.255.255.255"),
+            ("168.63.129.16", "168.63.129.16"),
+            ("169.254.0.0", "169.254.255.255"),
+        ),
+        *(
+            ("172.16.0.0", "172.31.255.255"),
+            ("192.0.0.0", "192.0.0.255"),
+            ("192.0.2.0", "192.0.2.255"),
+        ),
+        *(
+            ("192.88.99.0", "192.88.99.255"),
+            ("192.168.0.0", "192.168.255.255"),
+            ("198.18.0.0", "198.19.255.255"),
+        ),
+        *(
+            ("198.51.100.0", "198.51.100.255"),
+            ("203.0.113.0", "203.0.113.255"),
+            ("224.0.0.0", "255.255.255.255"),
+        ),
     )
 )
 
@@ -178,6 +231,9 @@ def _is_public(address: str) -> bool:
         return not any(first <= parsed <= last for first, last in _CLOSED)
     words = int(parsed) >> 96, int(parsed) >> 112
     special = (
-        words[0] >> 9 == 0x20010000 >> 9 or words[0] == 0x20010DB8 or words[1] == 0x2002 or words[0] >> 12 == 0x3FFF0
+        words[0] >> 9 == 0x20010000 >> 9
+        or words[0] == 0x20010DB8
+        or words[1] == 0x2002
+        or words[0] >> 12 == 0x3FFF0
     )
     return parsed.scope_id is None and words[1] >> 13 == 1 and not special

@@ -1,4 +1,5 @@
-"""The repository that a run was made in, where it is at hand: objects by id, and Git's three-way merge.
+"""The repository that a run was made in, where it is at hand: objects by id, and Git's three-way
+merge.
 
 Rule: Git runs in a throw-away repository of ours that only borrows the other's objects, with no
 configuration, hook or filter of anybody's; every object that it gives is hashed again here. Absent
@@ -75,11 +76,17 @@ class Elsewhere:
         if shallow.is_file():
             shutil.copyfile(shallow, self._folder / "shallow")
         alternate = os.fsencode(objects.absolute())
-        quoted = b'"' + alternate.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+        quoted = (
+            b'"'
+            + alternate.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
+            + b'"'
+        )
         (self._folder / "objects/info/alternates").write_bytes(quoted + b"\n")
 
     def object(self, oid: str) -> tuple[str, bytes] | None:
-        """Kind and payload, hashed here; None where it is not at hand. Raises ObjectError where it is another."""
+        """Kind and payload, hashed here; None where it is not at hand. Raises ObjectError where it
+        is another.
+        """
         reader = self._reading()
         if reader.stdin is None or reader.stdout is None:
             raise ObjectError("expected to ask Git for objects, found no way to")
@@ -95,7 +102,10 @@ class Elsewhere:
             return None
         kind = head[1].decode("ascii")
         if object_id(kind, payload, self._hash_name) != oid:
-            raise ObjectError(f"the repository's object {oid}: expected it to hold what its id says, found another")
+            raise ObjectError(
+                f"the repository's object {oid}: expected it to hold what its id says, found"
+                " another"
+            )
         return kind, payload
 
     def tree(self, oid: str) -> bytes | None:
@@ -116,19 +126,27 @@ class Elsewhere:
         return found[1][5:].split(b"\n", 1)[0].decode("ascii", "replace")
 
     def is_ancestor(self, commit: str, of: str) -> bool:
-        """Whether a commit is part of the history of another; False also where that cannot be told."""
+        """Whether a commit is part of the history of another; False also where that cannot be
+        told.
+        """
         if len(commit) != len(of):
             return False
         return commit == of or self._git("merge-base", "--is-ancestor", commit, of).returncode == 0
 
-    def merged(self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]) -> str:
-        """The tree of a clean three-way merge, empty where it is not clean. `payloads`: objects it may need."""
+    def merged(
+        self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]
+    ) -> str:
+        """The tree of a clean three-way merge, empty where it is not clean. `payloads`: objects it
+        may need.
+        """
         for oid, (kind, payload) in payloads.items():
             self._write(oid, kind, payload)
         root = self._commit(base, ())
         sides = (self._commit(ours, (root,)), self._commit(theirs, (root,)))
         settings = ("-c", "merge.directoryRenames=false", "-c", "merge.renames=false")
-        done = self._git(*settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides)
+        done = self._git(
+            *settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides
+        )
         if done.returncode > 1:
             raise ObjectError(f"git merge-tree: expected 0 or 1, found {done.returncode}")
         return done.stdout.split(b"\0")[0].decode("ascii").strip() if done.returncode == 0 else ""
@@ -143,11 +161,17 @@ class Elsewhere:
         place = self._folder / "objects" / oid[:2] / oid[2:]
         if not place.exists():
             place.parent.mkdir(exist_ok=True)
-            place.write_bytes(zlib.compress(f"{kind} {len(payload)}".encode("ascii") + b"\0" + payload, 1))
+            place.write_bytes(
+                zlib.compress(f"{kind} {len(payload)}".encode("ascii") + b"\0" + payload, 1)
+            )
 
     def _git(self, *words: str) -> subprocess.CompletedProcess[bytes]:
         return subprocess.run(
-            self._argv(*words), capture_output=True, env=self._environment(), timeout=_SECONDS, check=False
+            self._argv(*words),
+            capture_output=True,
+            env=self._environment(),
+            timeout=_SECONDS,
+            check=False,
         )
 
     def _argv(self, *words: str) -> list[str]:
@@ -178,5 +202,10 @@ class Elsewhere:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self.close()

@@ -1,6 +1,8 @@
-"""What an event of a run may say at all, kind by kind: which members it has, and its code where no verdict gives one.
+"""What an event of a run may say at all, kind by kind: which members it has, and its code where no
+verdict gives one.
 
-A kind that is not here has no place among a run's events up to its end. Does not know what the members have to be.
+A kind that is not here has no place among a run's events up to its end. Does not know what the
+members have to be.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ def _names(text: str = "") -> Names:
 
 @dataclass(frozen=True, slots=True)
 class EventForm:
-    """The members of one kind of event; `rc` is the only code that it may have, None where a verdict decides it.
+    """The members of one kind of event; `rc` is the only code that it may have, None where a
+    verdict decides it.
 
     `more` names hashes and details that may be absent.
     """
@@ -57,13 +60,17 @@ FORMS: Mapping[str, EventForm] = {
         _names("result_tree"), _names("artifacts changed ignored"), _names("attempt pack status")
     ),
     "pack.finished": EventForm(
-        _names("action_key manifest result_tree"), _names("artifacts changed"), _names("pack status")
+        _names("action_key manifest result_tree"),
+        _names("artifacts changed"),
+        _names("pack status"),
     ),
     "pack.abandoned": EventForm(counts=_names("logs"), details=_names("pack reason")),
     "bundle.refused": EventForm(_names("manifest"), details=_names("pack why"), rc=2),
     "bundle.validated": EventForm(_names("manifest"), _names("files"), _names("pack")),
     "bundle.copied": EventForm(_names("manifest"), _names("files"), _names("from_run pack"), rc=0),
-    "pack.reproducible": EventForm(_names("action_key manifest shown"), details=_names("pack"), rc=0),
+    "pack.reproducible": EventForm(
+        _names("action_key manifest shown"), details=_names("pack"), rc=0
+    ),
     "merge.finished": EventForm(_names("merged_tree"), _names("changed overlaps packs")),
     "recheck.finished": EventForm(_names("log"), details=_names("label outcome pack")),
     PREPARED: EventForm(_names("merged_tree status"), _names("packs")),
@@ -72,7 +79,9 @@ FORMS: Mapping[str, EventForm] = {
 
 
 def problems(event: Event) -> Iterator[tuple[str, object, object]]:
-    """Each member that an event of its kind cannot have so: what, what was expected, what was found."""
+    """Each member that an event of its kind cannot have so: what, what was expected, what was
+    found.
+    """
     form = FORMS.get(event.event_type)
     if form is None:
         yield "its type", "one that a run has before its end", event.event_type

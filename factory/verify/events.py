@@ -1,7 +1,8 @@
 """Lines of the ledger read again: canonical, hashed, chained; and the tree over them.
 
 One pass, little memory: the tree is kept as the roots of its perfect parts, so that the root at any
-size that is asked for beforehand comes with the pass. Does not know runs. Sources: RFC 8785, RFC 6962.
+size that is asked for beforehand comes with the pass. Does not know runs. Sources: RFC 8785, RFC
+6962.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from factory.verify.form import FormError, build, canonical
 MOST_BYTES = 1024 * 1024
 GENESIS = "0" * 64
 _KEYS = frozenset(
-    "actor details duration_ms event_id event_type file_counts hashes parent_event_id prev rc run_id "
-    "schema_version seq ts_utc".split()
+    "actor details duration_ms event_id event_type file_counts hashes parent_event_id prev rc"
+    " run_id schema_version seq ts_utc".split()
 )
 _HEAD_KEYS = ("actor", "details", "duration_ms")
 
@@ -71,7 +72,9 @@ def _encoded(value: object) -> bytes:
 
 
 class Told:
-    """One run's events, by type and by the pack they are about; each list is looked up, never searched."""
+    """One run's events, by type and by the pack they are about; each list is looked up, never
+    searched.
+    """
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self.lines = tuple(lines)
@@ -98,7 +101,9 @@ class Brief(NamedTuple):
 
 
 class Chain:
-    """A whole ledger, line by line: what is wrong with it, its runs, and roots at the sizes asked for."""
+    """A whole ledger, line by line: what is wrong with it, its runs, and roots at the sizes asked
+    for.
+    """
 
     def __init__(self, sizes: Iterable[int] = ()) -> None:
         self.size = 0
@@ -122,7 +127,10 @@ class Chain:
             self._last = ""
             return
         if self._last and (found.seq, found.prev) != (number, self._last):
-            what = f"expected seq {number} after {self._last[:16]}, found seq {found.seq} after {found.prev[:16]}"
+            what = (
+                f"expected seq {number} after {self._last[:16]}, found seq {found.seq} after"
+                f" {found.prev[:16]}"
+            )
             self.problems.append((number, what))
         self._last = found.event_id
         self.first = self.first or found.event_id
@@ -132,7 +140,9 @@ class Chain:
         """The events of one run, read whole, once."""
         if run_id not in self._told:
             briefs = self.by_run.get(run_id, ())
-            self._told[run_id] = Told(Line(read_line(found.content), found.content) for found in briefs)
+            self._told[run_id] = Told(
+                Line(read_line(found.content), found.content) for found in briefs
+            )
         return self._told[run_id]
 
     def kinds(self, run_id: str) -> frozenset[str]:
@@ -155,8 +165,9 @@ class Chain:
         return here
 
 
-# Nearly every line is in this form: canonical, and all its text plain ASCII. A line that fits was read strictly by
-# fitting; only the order of keys in its three small mappings is left to look at. Others are read at length.
+# Nearly every line is in this form: canonical, and all its text plain ASCII. A line that fits was
+# read strictly by fitting; only the order of keys in its three small mappings is left to look at.
+# Others are read at length.
 _PLAIN = rb'"[ !#-\[\]-~]*"'
 _NUMBER = rb"(?:0|-?[1-9][0-9]{0,14})"
 _COUNT = rb"(?:0|[1-9][0-9]{0,14})"
@@ -164,7 +175,13 @@ _TABLE = rb"\{(?:%b:%b(?:,%b:%b)*)?\}"
 _TEXTS = _TABLE % (_PLAIN, _PLAIN, _PLAIN, _PLAIN)
 _COUNTS = _TABLE % (_PLAIN, _NUMBER, _PLAIN, _NUMBER)
 _FAST = re.compile(
-    rb'(?P<head>\{"actor":' + _PLAIN + rb',"details":(?P<details>' + _TEXTS + rb'),"duration_ms":' + _COUNT + rb")"
+    rb'(?P<head>\{"actor":'
+    + _PLAIN
+    + rb',"details":(?P<details>'
+    + _TEXTS
+    + rb'),"duration_ms":'
+    + _COUNT
+    + rb")"
     rb',"event_id":"(?P<id>[0-9a-f]{64})"(?P<tail>,"event_type":(?P<type>' + _PLAIN + rb")"
     rb',"file_counts":(?P<counts>' + _COUNTS + rb'),"hashes":(?P<hashes>' + _TEXTS + rb")"
     rb',"parent_event_id":"(?:[0-9a-f]{64})?","prev":"(?P<prev>[0-9a-f]{64})","rc":'
@@ -202,7 +219,9 @@ def node(left: bytes, right: bytes) -> bytes:
 
 
 def included(leaf: bytes, index: int, size: int, path: tuple[bytes, ...], root: bytes) -> bool:
-    """Whether `path` leads from a line at `index` to the root of a tree of `size` lines (RFC 9162 §2.1.3.2)."""
+    """Whether `path` leads from a line at `index` to the root of a tree of `size` lines (RFC 9162
+    §2.1.3.2).
+    """
     if not 0 <= index < size:
         return False
     here = hashlib.sha256(b"\0" + leaf).digest()

@@ -1,8 +1,9 @@
-"""Files and a run's folder as they lie on a disk: every name, read without following or waiting for anything.
+"""Files and a run's folder as they lie on a disk: every name, read without following or waiting for
+anything.
 
-Rule: a plain file is listed with its size; everything else that is no folder that can be read is listed
-as odd, and so is a large file made of holes, which would take hours to read and no room to make. No
-more is held in memory than `MOST_READ`. Does not know what the files are for.
+Rule: a plain file is listed with its size; everything else that is no folder that can be read is
+listed as odd, and so is a large file made of holes, which would take hours to read and no room to
+make. No more is held in memory than `MOST_READ`. Does not know what the files are for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from typing import IO, Protocol
 
 MOST_FILES = 2_000_000
 MOST_READ = 1 << 30
-_FLAGS = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
 _CHUNK = 1 << 20
 _FOLDER = "a folder"
 
@@ -40,7 +46,9 @@ class Folder(Protocol):
         ...
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no plain file, or one of more than MOST_READ bytes."""
+        """A file's bytes; None where there is no plain file, or one of more than MOST_READ
+        bytes.
+        """
         ...
 
     def sha256(self, path: str) -> str:
@@ -82,7 +90,9 @@ class DiskFolder:
 
 
 def open_folder(root: Path) -> DiskFolder:
-    """List a folder. Raises OSError where it cannot be read, or holds more than MOST_FILES files."""
+    """List a folder. Raises OSError where it cannot be read, or holds more than MOST_FILES
+    files.
+    """
     sizes: dict[str, int] = {}
     odd: dict[str, str] = {}
     _list(root, "", sizes, odd)
@@ -106,7 +116,9 @@ def open_folder(root: Path) -> DiskFolder:
 
 
 def _list(root: Path, above: str, sizes: dict[str, int], odd: dict[str, str]) -> int:
-    """One folder's entries: plain files to `sizes`, everything else to `odd`; how many there are."""
+    """One folder's entries: plain files to `sizes`, everything else to `odd`; how many there
+    are.
+    """
     count = 0
     with os.scandir(root / above) as listing:
         for entry in listing:
@@ -143,6 +155,14 @@ def _kind(found: os.stat_result) -> str:
     """What an entry that is no folder is; empty for a plain file."""
     if stat.S_ISREG(found.st_mode):
         blocks = getattr(found, "st_blocks", found.st_size)
-        return "a file made of holes" if found.st_size > MOST_READ and blocks * 512 < found.st_size // 64 else ""
-    kinds = ((stat.S_ISLNK, "a symbolic link"), (stat.S_ISFIFO, "a FIFO"), (stat.S_ISSOCK, "a socket"))
+        return (
+            "a file made of holes"
+            if found.st_size > MOST_READ and blocks * 512 < found.st_size // 64
+            else ""
+        )
+    kinds = (
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+    )
     return next((name for test, name in kinds if test(found.st_mode)), "a device")

@@ -1,4 +1,5 @@
-"""Documents of the evidence, read once at the door into frozen values; canonical forms, written independently.
+"""Documents of the evidence, read once at the door into frozen values; canonical forms, written
+independently.
 
 Rule: a document is wholly in the one form that may be written, or it is refused with the place of
 its first fault. Shapes are dataclasses; a field's type says everything that is checked.
@@ -41,10 +42,15 @@ class AtLeast:
 
 
 def read(shape: type[Shape], content: bytes) -> Shape:
-    """The document as a `shape`. Raises FormError: strictness, layout (sorted keys, two spaces), shape."""
+    """The document as a `shape`. Raises FormError: strictness, layout (sorted keys, two spaces),
+    shape.
+    """
     value = value_of(content)
     if layout(value) != content:
-        raise FormError("expected the one layout of evidence (sorted keys, two spaces, one newline), found another")
+        raise FormError(
+            "expected the one layout of evidence (sorted keys, two spaces, one newline), found"
+            " another"
+        )
     return build(shape, value)
 
 
@@ -68,9 +74,13 @@ def layout(value: object) -> bytes:
 
 
 def canonical(value: object) -> bytes:
-    """RFC 8785 for null, booleans, whole numbers, text, lists and mappings. Raises FormError for anything else."""
+    """RFC 8785 for null, booleans, whole numbers, text, lists and mappings. Raises FormError for
+    anything else.
+    """
     try:
-        return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False).encode(
+            "utf-8"
+        )
     except (UnicodeEncodeError, RecursionError) as error:
         raise FormError(f"expected a value with a canonical form, found: {error}") from error
 
@@ -166,7 +176,10 @@ def _many(arms: tuple[Any, ...]) -> Reader:
         if type(value) is not list or (not endless and len(value) != len(readers)):
             raise _unfit(where, "a list" if endless else f"a list of {len(readers)}", value)
         each = [readers[0]] * len(value) if endless else readers
-        return tuple(one(item, f"{where}/{at}") for at, (one, item) in enumerate(zip(each, value, strict=True)))
+        return tuple(
+            one(item, f"{where}/{at}")
+            for at, (one, item) in enumerate(zip(each, value, strict=True))
+        )
 
     return reader
 
@@ -179,7 +192,9 @@ def _table(inner: Reader) -> Reader:
     def reader(value: Any, where: str) -> Any:
         if type(value) is not dict:
             raise _unfit(where, "a mapping", value)
-        return MappingProxyType({key: inner(member, f"{where}/{key}") for key, member in value.items()})
+        return MappingProxyType(
+            {key: inner(member, f"{where}/{key}") for key, member in value.items()}
+        )
 
     return reader
 
@@ -191,11 +206,18 @@ def _record(kind: Any) -> Reader:
     def reader(value: Any, where: str) -> Any:
         if type(value) is not dict:
             raise _unfit(where, "a mapping", value)
-        missing, unknown = sorted(readers.keys() - value.keys()), sorted(value.keys() - readers.keys())
+        missing, unknown = (
+            sorted(readers.keys() - value.keys()),
+            sorted(value.keys() - readers.keys()),
+        )
         if missing:
-            raise FormError(f"{where or 'the document'}: expected the key {missing[0]!r}, found none")
+            raise FormError(
+                f"{where or 'the document'}: expected the key {missing[0]!r}, found none"
+            )
         if unknown:
-            raise FormError(f"{where or 'the document'}: expected no key {unknown[0][:80]!r}, found it")
+            raise FormError(
+                f"{where or 'the document'}: expected no key {unknown[0][:80]!r}, found it"
+            )
         return kind(**{name: one(value[name], f"{where}/{name}") for name, one in readers.items()})
 
     return reader

@@ -1,6 +1,7 @@
 """One run's events and everything that they are held against.
 
-Rule: a file that was named already, as changed, missing or more, is asked nothing. Decides nothing itself.
+Rule: a file that was named already, as changed, missing or more, is asked nothing. Decides nothing
+itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,13 @@ class Hearing:
     """The events of one run, its folder, its verdict and what lies beside it."""
 
     def __init__(
-        self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus, told: Told
+        self,
+        sheet: Sheet,
+        run: Folder,
+        seen: Seen,
+        around: Surroundings,
+        status: RunStatus,
+        told: Told,
     ) -> None:
         self.sheet = sheet
         self.run = run
@@ -32,8 +39,15 @@ class Hearing:
         self.around = around
         self.status = status
         self.told = told
-        odd = (f for f in sheet.findings if f.id in ("VERIFY_EXTRA", "VERIFY_MISSING") and f.location is not None)
-        self._named = {*sheet.spoilt, *(finding.location.file for finding in odd if finding.location is not None)}
+        odd = (
+            f
+            for f in sheet.findings
+            if f.id in ("VERIFY_EXTRA", "VERIFY_MISSING") and f.location is not None
+        )
+        self._named = {
+            *sheet.spoilt,
+            *(finding.location.file for finding in odd if finding.location is not None),
+        }
 
     def events(self) -> Iterable[Event]:
         """All of the run's events."""
@@ -50,10 +64,14 @@ class Hearing:
 
     def whole(self, path: str) -> bool:
         """Whether a file, or (with a slash at the end) everything below a folder, was not named."""
-        return path not in self._named and not (path.endswith("/") and any(n.startswith(path) for n in self._named))
+        return path not in self._named and not (
+            path.endswith("/") and any(n.startswith(path) for n in self._named)
+        )
 
     def document(self, shape: type[Shape], path: str) -> Shape | None:
-        """A document of the run; None where there is none that holds its form, which is named elsewhere."""
+        """A document of the run; None where there is none that holds its form, which is named
+        elsewhere.
+        """
         try:
             return read(shape, self.run.read(path) or b"")
         except FormError:

@@ -28,7 +28,9 @@ _SHOWN = 5
 class HistoryCheck:
     """The check of one run's history."""
 
-    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus) -> None:
+    def __init__(
+        self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus
+    ) -> None:
         self.sheet = sheet
         self.run = run
         self.seen = seen
@@ -43,7 +45,9 @@ class HistoryCheck:
         self.told = Told(self.lines)
         if self.lines:
             self._order()
-            Bindings(self.sheet, self.run, self.seen, self.around, self.status, self.told).check(bundles)
+            Bindings(self.sheet, self.run, self.seen, self.around, self.status, self.told).check(
+                bundles
+            )
         self._ledger()
         self._checkpoint()
 
@@ -57,17 +61,23 @@ class HistoryCheck:
             return
         *lines, rest = content.split(b"\n")
         if rest:
-            self.sheet.wrong("VERIFY_LEDGER", COPY, "expected a line feed at the end, found a torn line")
+            self.sheet.wrong(
+                "VERIFY_LEDGER", COPY, "expected a line feed at the end, found a torn line"
+            )
         for number, line in enumerate(lines, 1):
             try:
                 self.lines.append(Line(read_line(line), line))
             except FormError as error:
                 self.sheet.wrong("VERIFY_LEDGER", COPY, f"line {number}: {error}")
         if not self.lines:
-            self.sheet.wrong("VERIFY_LEDGER", COPY, "expected this run's events, found none that holds")
+            self.sheet.wrong(
+                "VERIFY_LEDGER", COPY, "expected this run's events, found none that holds"
+            )
 
     def _order(self) -> None:
-        """Own events, ascending, chained where they follow at once, each with a parent that came before."""
+        """Own events, ascending, chained where they follow at once, each with a parent that came
+        before.
+        """
         known: set[str] = set()
         before: Event | None = None
         for event in (line.event for line in self.lines):
@@ -91,28 +101,58 @@ class HistoryCheck:
         """The whole ledger: its chain, and this run's lines in it."""
         ledger = self.around.ledger
         if ledger is None and self.around.ledger_due:
-            self.sheet.wrong("VERIFY_MISSING", LEDGER, "expected the ledger of this repository's runs, found none")
+            self.sheet.wrong(
+                "VERIFY_MISSING",
+                LEDGER,
+                "expected the ledger of this repository's runs, found none",
+            )
         if ledger is None:
-            self.sheet.gap("ledger chain", "the whole ledger is not at hand; this run's own events were checked")
+            self.sheet.gap(
+                "ledger chain",
+                "the whole ledger is not at hand; this run's own events were checked",
+            )
             return
         if ledger.unread:
             self.sheet.wrong("VERIFY_LEDGER", LEDGER, ledger.unread)
         for number, what in ledger.chain.problems[:_SHOWN]:
             self.sheet.wrong("VERIFY_LEDGER", LEDGER, f"line {number}: {what}")
         if ledger.torn:
-            hint = "A run that died while it wrote leaves such a line; the next run sets it aside and records it."
+            hint = (
+                "A run that died while it wrote leaves such a line; the next run sets it aside and"
+                " records it."
+            )
             what = f"expected a line feed at the end, found {ledger.torn} bytes of a torn line"
             self.sheet.wrong("VERIFY_LEDGER", LEDGER, what, hint=hint)
         own = [line.content for line in self.lines]
         there = [found.content for found in ledger.chain.by_run.get(self.status.run_id, ())]
         if there[: len(own)] != own or not own:
-            self.differs("this run's events", f"{len(own)} as copied into the run", "others", LEDGER)
-        later = {found.event_type for found in ledger.chain.by_run.get(self.status.run_id, [])[len(own) :]}
-        if later & {STARTED, PREPARED, FINISHED, "pack.started", "pack.finished", "bundle.copied", "run.abandoned"}:
-            self.differs("events after the run's end", "none of the run itself", ", ".join(sorted(later)), LEDGER)
+            self.differs(
+                "this run's events", f"{len(own)} as copied into the run", "others", LEDGER
+            )
+        later = {
+            found.event_type
+            for found in ledger.chain.by_run.get(self.status.run_id, [])[len(own) :]
+        }
+        if later & {
+            STARTED,
+            PREPARED,
+            FINISHED,
+            "pack.started",
+            "pack.finished",
+            "bundle.copied",
+            "run.abandoned",
+        }:
+            self.differs(
+                "events after the run's end",
+                "none of the run itself",
+                ", ".join(sorted(later)),
+                LEDGER,
+            )
 
     def _checkpoint(self) -> None:
-        """The checkpoint and the proof in it, then the ledger against every checkpoint that is known."""
+        """The checkpoint and the proof in it, then the ledger against every checkpoint that is
+        known.
+        """
         own = _read(self.sheet, self.run, CHECKPOINT)
         if own is None:
             return
@@ -122,25 +162,43 @@ class HistoryCheck:
         self._proof(own, last)
         ledger = self.around.ledger
         if ledger is None:
-            self.sheet.gap("ledger tree", "the whole ledger is not at hand; the last event's place in it was checked")
+            self.sheet.gap(
+                "ledger tree",
+                "the whole ledger is not at hand; the last event's place in it was checked",
+            )
             return
         if ledger.unread:
             return
-        alien = self.differs("its ledger", f"{_ORIGIN}{ledger.chain.first[:32]}", own.origin, CHECKPOINT)
+        alien = self.differs(
+            "its ledger", f"{_ORIGIN}{ledger.chain.first[:32]}", own.origin, CHECKPOINT
+        )
         for name in self.around.unread:
             self.sheet.gap(f"checkpoint of {name}", "it cannot be read")
         theirs = {f"the checkpoint of {name}": one for name, one in self.around.others.items()}
         kept = {f"the checkpoint in {name}": one for name, one in self.around.kept.items()}
-        checked = sum(self._against(name, other, name in kept) for name, other in {**theirs, **kept}.items())
+        checked = sum(
+            self._against(name, other, name in kept) for name, other in {**theirs, **kept}.items()
+        )
         if alien or not self._against("the run's own checkpoint", own, True):
             return
-        earlier = f", consistent with {checked} other checkpoint{'' if checked == 1 else 's'}" if checked else ""
-        if not any(finding.location is not None and finding.location.file == LEDGER for finding in self.sheet.findings):
+        earlier = (
+            f", consistent with {checked} other checkpoint{'' if checked == 1 else 's'}"
+            if checked
+            else ""
+        )
+        if not any(
+            finding.location is not None and finding.location.file == LEDGER
+            for finding in self.sheet.findings
+        ):
             late = _uncovered(ledger.chain, (own, *theirs.values(), *kept.values()))
-            self.sheet.fact("ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}{late}")
+            self.sheet.fact(
+                "ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}{late}"
+            )
 
     def _against(self, name: str, other: Checkpoint, binding: bool) -> int:
-        """1 where the ledger continues what a checkpoint was made over; `binding`: it must be of this ledger."""
+        """1 where the ledger continues what a checkpoint was made over; `binding`: it must be of
+        this ledger.
+        """
         ledger = self.around.ledger
         if ledger is None:
             return 0
@@ -150,10 +208,14 @@ class HistoryCheck:
                 return 0
             what = f"it was replaced: expected the ledger of {name}, {other.origin}, found another"
         elif other.size > ledger.chain.size:
-            what = f"its end was taken away: expected the {other.size} events of {name}, found {ledger.chain.size}"
+            what = (
+                f"its end was taken away: expected the {other.size} events of {name}, found"
+                f" {ledger.chain.size}"
+            )
         elif ledger.chain.roots.get(other.size) != other.root:
             what = (
-                f"it was rewritten or forked: expected the first {other.size} events as {name} has them, found others"
+                f"it was rewritten or forked: expected the first {other.size} events as {name} has"
+                " them, found others"
             )
         else:
             return 1
@@ -171,16 +233,26 @@ class HistoryCheck:
             self.sheet.wrong("VERIFY_FORM", PROOF, str(error))
             return
         if kept != self.run.read(CHECKPOINT):
-            self.sheet.wrong("VERIFY_LEDGER", PROOF, "expected the run's own checkpoint in it, found another")
+            self.sheet.wrong(
+                "VERIFY_LEDGER", PROOF, "expected the run's own checkpoint in it, found another"
+            )
         if last is not None:
             self.differs("its index", last.event.seq - 1, index, PROOF)
             if not included(last.content, index, own.size, path, own.root):
-                self.sheet.wrong("VERIFY_LEDGER", PROOF, "expected a path from the last event to the root, found none")
+                self.sheet.wrong(
+                    "VERIFY_LEDGER",
+                    PROOF,
+                    "expected a path from the last event to the root, found none",
+                )
 
 
 def _uncovered(chain: Chain, checkpoints: Iterable[Checkpoint]) -> str:
-    """A clause where events stand under no checkpoint; the one that frees the lock of the last run always does."""
-    covered = max((one.size for one in checkpoints if chain.roots.get(one.size) == one.root), default=0)
+    """A clause where events stand under no checkpoint; the one that frees the lock of the last run
+    always does.
+    """
+    covered = max(
+        (one.size for one in checkpoints if chain.roots.get(one.size) == one.root), default=0
+    )
     briefs = (found for events in chain.by_run.values() for found in events)
     if not any(found.seq > covered and found.event_type != "lock.released" for found in briefs):
         return ""

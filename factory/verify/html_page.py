@@ -1,7 +1,8 @@
-"""`report.html` as a browser would take it: nothing in it may act, and what it says is gathered by section.
+"""`report.html` as a browser would take it: nothing in it may act, and what it says is gathered by
+section.
 
-A page that holds anything but plain elements, its own style under a policy that allows nothing else, and links
-to itself and to logs is refused. Does not know what the page should say.
+A page that holds anything but plain elements, its own style under a policy that allows nothing
+else, and links to itself and to logs is refused. Does not know what the page should say.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 _ELEMENTS = frozenset(
-    "html head meta title style body a header h1 h2 h3 p code nav ul ol li main section div table caption thead tbody "
-    "tr th td span strong br details summary pre dl dt dd".split()
+    "html head meta title style body a header h1 h2 h3 p code nav ul ol li main section div table"
+    " caption thead tbody tr th td span strong br details summary pre dl dt dd".split()
 )
 _EMPTY = frozenset({"meta", "br"})
 _ATTRIBUTES = frozenset(
@@ -25,7 +26,9 @@ _LINK = re.compile(r"#[a-z]+|(?:\.\./[A-Za-z0-9._~%-]+/)?LOGS/[A-Za-z0-9._~%-]+\
 
 @dataclass
 class Page:
-    """What a page says: its title, its verdict, the lines of its head, and rows and items by section."""
+    """What a page says: its title, its verdict, the lines of its head, and rows and items by
+    section.
+    """
 
     title: str = ""
     verdict: str = ""
@@ -51,7 +54,10 @@ def read_page(content: bytes) -> Page:
     digest = base64.b64encode(hashlib.sha256(reader.style.encode("utf-8")).digest()).decode("ascii")
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     if reader.policies != [policy]:
-        page.problem = page.problem or "does not state the one policy under which nothing but its own style acts"
+        page.problem = (
+            page.problem
+            or "does not state the one policy under which nothing but its own style acts"
+        )
     if reader.open:
         page.problem = page.problem or f"leaves {reader.open[-1]} open"
     return page

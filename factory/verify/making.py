@@ -1,8 +1,9 @@
 """How one bundle was made, as events tell it, against the bundle and the times kept beside it.
 
-Rule: the events of a making stand in one order, from `pack.started` over the commands of every attempt to
-`pack.finished`, and what the bundle says of the last attempt is what they say. Of an earlier attempt the bundle
-keeps its verdict, its tree and whether it failed. Does not know which run the events are of.
+Rule: the events of a making stand in one order, from `pack.started` over the commands of every
+attempt to `pack.finished`, and what the bundle says of the last attempt is what they say. Of an
+earlier attempt the bundle keeps its verdict, its tree and whether it failed. Does not know which
+run the events are of.
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ Timing = tuple[str, str, str]
 
 
 class MakingCheck:
-    """The check of one making. `file` is where the events stand; `raw` says that the run kept its times beside them."""
+    """The check of one making. `file` is where the events stand; `raw` says that the run kept its
+    times beside them.
+    """
 
     def __init__(self, hearing: Hearing, bundle: Bundle, told: Told, file: str, raw: bool) -> None:
         self.hearing = hearing
@@ -42,10 +45,14 @@ class MakingCheck:
         told = [_named(event) for event in self.events]
         due = list(self._due())
         if told != due:
-            at = next((n for n, (one, two) in enumerate(zip(due, told, strict=False)) if one != two), -1)
+            at = next(
+                (n for n, (one, two) in enumerate(zip(due, told, strict=False)) if one != two), -1
+            )
             at = at if at >= 0 else min(len(due), len(told))
             expected, found = (rows[at] if at < len(rows) else "no more" for rows in (due, told))
-            self.differs(f"events of the making of {self.bundle.pack}, number {at + 1}", expected, found)
+            self.differs(
+                f"events of the making of {self.bundle.pack}, number {at + 1}", expected, found
+            )
             return
         self._ends()
         for attempt in self.bundle.status.attempts:
@@ -61,15 +68,26 @@ class MakingCheck:
             elif self._timed(attempt.number):
                 labels = [label for label, _, _ in self._timings(attempt.number)]
             else:
-                labels = [event.details.get("label", "") for event in self.tries.get(str(attempt.number), ())]
+                labels = [
+                    event.details.get("label", "")
+                    for event in self.tries.get(str(attempt.number), ())
+                ]
             for label in labels:
-                yield f"{COMMANDS[not label.startswith('step-')]} {label} of attempt {attempt.number}"
+                yield (
+                    f"{COMMANDS[not label.startswith('step-')]} {label} of attempt {attempt.number}"
+                )
             yield f"attempt.finished {attempt.number}"
         yield "pack.finished"
 
     def _timings(self, number: int) -> list[Timing]:
-        """Label, milliseconds and ending of each command of an attempt, as the run kept them beside its logs."""
-        rows = (self.hearing.run.read(self._times_of(number)) or b"").decode("utf-8", "replace").splitlines()
+        """Label, milliseconds and ending of each command of an attempt, as the run kept them beside
+        its logs.
+        """
+        rows = (
+            (self.hearing.run.read(self._times_of(number)) or b"")
+            .decode("utf-8", "replace")
+            .splitlines()
+        )
         found = (row.split("\t") for row in rows)
         return [(row[0], row[1], row[2]) if len(row) == 3 else ("", "", "") for row in found]
 
@@ -83,7 +101,11 @@ class MakingCheck:
         """The first and the last event."""
         status, first, last = self.bundle.status, self.events[0], self.events[-1]
         counts = {"changed": status.files_changed, "artifacts": len(status.artifacts)}
-        due = {"action_key": status.action_key, "result_tree": status.result_tree, "manifest": self.bundle.manifest}
+        due = {
+            "action_key": status.action_key,
+            "result_tree": status.result_tree,
+            "manifest": self.bundle.manifest,
+        }
         for event, what, expected, found in (
             (first, "action_key", status.action_key, first.hashes.get("action_key", "")),
             *((last, name, value, last.hashes.get(name, "")) for name, value in due.items()),
@@ -104,25 +126,40 @@ class MakingCheck:
             self.differs(f"event {end.seq}, {what}", expected, found)
         commands = self.tries.get(str(number), [])
         self.differs(
-            f"whether a command of attempt {number} failed", bool(row.failure), any(event.rc for event in commands)
+            f"whether a command of attempt {number} failed",
+            bool(row.failure),
+            any(event.rc for event in commands),
         )
         if last:
             self._last(end, commands)
         if self._timed(number):
-            kept = [(e.details.get("label"), str(e.duration_ms), e.details.get("ended")) for e in commands]
-            what = f"commands of attempt {number} of {self.bundle.pack}, by {self._times_of(number)}"
+            kept = [
+                (e.details.get("label"), str(e.duration_ms), e.details.get("ended"))
+                for e in commands
+            ]
+            what = (
+                f"commands of attempt {number} of {self.bundle.pack}, by {self._times_of(number)}"
+            )
             self.differs(what, self._timings(number), kept)
 
     def _last(self, end: Event, commands: list[Event]) -> None:
         """The last attempt, which the bundle tells whole."""
         status, pack = self.bundle.status, self.bundle.pack
-        counts = {"changed": status.files_changed, "artifacts": len(status.artifacts), "ignored": self.bundle.dropped}
+        counts = {
+            "changed": status.files_changed,
+            "artifacts": len(status.artifacts),
+            "ignored": self.bundle.dropped,
+        }
         self.differs(f"event {end.seq}, counts", counts, dict(end.file_counts))
         for check, event in zip(status.checks, commands, strict=True):
             for what, expected, found in (
                 ("rc", check.rc, event.rc),
                 ("ended", check.ended, event.details.get("ended")),
-                ("log", self.hearing.seen(f"{pack}/LOGS/{check.label}.log"), event.hashes.get("log", "")),
+                (
+                    "log",
+                    self.hearing.seen(f"{pack}/LOGS/{check.label}.log"),
+                    event.hashes.get("log", ""),
+                ),
             ):
                 self.differs(f"event {event.seq}, {what}", expected, found)
 

@@ -1,4 +1,5 @@
-"""Manifests and digest lists against the files that are there, both ways: nothing missing, nothing extra.
+"""Manifests and digest lists against the files that are there, both ways: nothing missing, nothing
+extra.
 
 Does not know what the files say.
 """
@@ -19,7 +20,9 @@ Digests = Mapping[str, str]
 
 
 class Seen:
-    """Digests of a folder's files, each computed once; and its names by the folder that they begin with."""
+    """Digests of a folder's files, each computed once; and its names by the folder that they begin
+    with.
+    """
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -46,11 +49,23 @@ def check_names(sheet: Sheet, folder: Folder) -> None:
         sheet.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected a plain file, found {what}")
     seen: dict[str, str] = {}
     for path in sorted(folder.sizes):
-        if folder.sizes[path] > MOST_READ and not path.startswith("raw/") and "/ARTIFACTS/" not in path:
-            sheet.wrong("VERIFY_FORM", spell(path), f"expected at most {MOST_READ} bytes, found {folder.sizes[path]}")
+        if (
+            folder.sizes[path] > MOST_READ
+            and not path.startswith("raw/")
+            and "/ARTIFACTS/" not in path
+        ):
+            sheet.wrong(
+                "VERIFY_FORM",
+                spell(path),
+                f"expected at most {MOST_READ} bytes, found {folder.sizes[path]}",
+            )
         other = seen.setdefault(folded(path), path)
         if other != path:
-            sheet.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected one name, found {spell(other)} beside it")
+            sheet.wrong(
+                "VERIFY_UNSAFE_FILE",
+                spell(path),
+                f"expected one name, found {spell(other)} beside it",
+            )
 
 
 def check_manifest(
@@ -74,18 +89,35 @@ def check_manifest(
     compare(sheet, {name: row.sha256 for name, row in listed.items()}, there, seen, path, pack)
     names = {row.path: prefix + row.path for row in manifest.files}
     sizes = {
-        row.path: row.bytes if names[row.path] in sheet.spoilt else folder.sizes.get(names[row.path], row.bytes)
+        row.path: row.bytes
+        if names[row.path] in sheet.spoilt
+        else folder.sizes.get(names[row.path], row.bytes)
         for row in manifest.files
     }
-    rows = {row.path: {"bytes": sizes[row.path], "path": row.path, "sha256": row.sha256} for row in manifest.files}
-    again = layout({"schema_version": 1, "subject": subject, "files": [rows[name] for name in sorted(rows)]})
+    rows = {
+        row.path: {"bytes": sizes[row.path], "path": row.path, "sha256": row.sha256}
+        for row in manifest.files
+    }
+    again = layout(
+        {"schema_version": 1, "subject": subject, "files": [rows[name] for name in sorted(rows)]}
+    )
     if again != content:
-        sheet.wrong("VERIFY_MANIFEST", path, "expected each file once, in order, with its size; found otherwise", pack)
+        sheet.wrong(
+            "VERIFY_MANIFEST",
+            path,
+            "expected each file once, in order, with its size; found otherwise",
+            pack,
+        )
     return manifest
 
 
 def compare(
-    sheet: Sheet, listed: Digests, there: Iterable[str], seen: Callable[[str], str], by: str, pack: str = ""
+    sheet: Sheet,
+    listed: Digests,
+    there: Iterable[str],
+    seen: Callable[[str], str],
+    by: str,
+    pack: str = "",
 ) -> None:
     """Files on record against files that are there."""
     present = set(there)
@@ -95,9 +127,19 @@ def compare(
         return pack or (above if f"{above}/manifest.json" in present else "")
 
     for path in sorted(listed.keys() - present):
-        sheet.wrong("VERIFY_MISSING", spell(path), f"expected this file, which {by} names, found none", owner(path))
+        sheet.wrong(
+            "VERIFY_MISSING",
+            spell(path),
+            f"expected this file, which {by} names, found none",
+            owner(path),
+        )
     for path in sorted(present - listed.keys()):
-        sheet.wrong("VERIFY_EXTRA", spell(path), f"expected no file that {by} does not name, found it", owner(path))
+        sheet.wrong(
+            "VERIFY_EXTRA",
+            spell(path),
+            f"expected no file that {by} does not name, found it",
+            owner(path),
+        )
     for path in sorted(present & listed.keys()):
         check_digest(sheet, path, listed[path], seen(path), owner(path))
 
@@ -107,10 +149,14 @@ def check_digest(sheet: Sheet, path: str, expected: str, found: str, pack: str =
     if expected != found and path not in sheet.spoilt:
         sheet.spoilt.add(path)
         now = f"{found[:_SHOWN]}…" if found else "no plain file"
-        sheet.wrong("VERIFY_DIGEST", spell(path), f"expected sha256 {expected[:_SHOWN]}…, found {now}", pack)
+        sheet.wrong(
+            "VERIFY_DIGEST", spell(path), f"expected sha256 {expected[:_SHOWN]}…, found {now}", pack
+        )
 
 
-def check_list(sheet: Sheet, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]) -> None:
+def check_list(
+    sheet: Sheet, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]
+) -> None:
     """A list for `sha256sum -c` against the files that it must hold, in its one form."""
     content = folder.read(path)
     if content is None:
@@ -120,13 +166,22 @@ def check_list(sheet: Sheet, folder: Folder, seen: Callable[[str], str], path: s
     found = content.splitlines(keepends=True)
     if sheet.spoilt:  # whatever this list says of a file that was named already adds nothing
         named = {_row(name, "").lstrip(b"\\") for name in sheet.spoilt}
-        due, found = ([row for row in rows if row.lstrip(b"\\")[64:] not in named] for rows in (due, found))
+        due, found = (
+            [row for row in rows if row.lstrip(b"\\")[64:] not in named] for rows in (due, found)
+        )
     if due == found:
         return
     told, wanted = set(found), set(due)
-    odd = next((row for row in found if row not in wanted), next((row for row in due if row not in told), b""))
+    odd = next(
+        (row for row in found if row not in wanted),
+        next((row for row in due if row not in told), b""),
+    )
     shown = spell(odd.decode("utf-8", "surrogateescape").rstrip("\n")) or "another order"
-    sheet.wrong("VERIFY_ATTESTATION", path, f"expected the digests of {len(due)} files as they are, found: {shown}")
+    sheet.wrong(
+        "VERIFY_ATTESTATION",
+        path,
+        f"expected the digests of {len(due)} files as they are, found: {shown}",
+    )
 
 
 def _row(path: str, digest: str) -> bytes:

@@ -16,8 +16,23 @@ from factory.verify.elsewhere import Elsewhere
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
 from factory.verify.names import in_cell, inert, spell
-from factory.verify.objects import Carried, Commit, ObjectError, commit_payload, object_id, read_bundle, unreached
-from factory.verify.overlaps import Pair, all_needs, grown_alike, in_order, overlapping, selection_problem
+from factory.verify.objects import (
+    Carried,
+    Commit,
+    ObjectError,
+    commit_payload,
+    object_id,
+    read_bundle,
+    unreached,
+)
+from factory.verify.overlaps import (
+    Pair,
+    all_needs,
+    grown_alike,
+    in_order,
+    overlapping,
+    selection_problem,
+)
 from factory.verify.papers import load
 from factory.verify.sheet import Sheet
 from factory.verify.status import check_findings
@@ -35,7 +50,12 @@ class MergeCheck:
     """The check of one run's integration."""
 
     def __init__(
-        self, sheet: Sheet, run: Folder, seen: Seen, bundles: Mapping[str, Bundle], elsewhere: Elsewhere | None
+        self,
+        sheet: Sheet,
+        run: Folder,
+        seen: Seen,
+        bundles: Mapping[str, Bundle],
+        elsewhere: Elsewhere | None,
     ) -> None:
         self.sheet = sheet
         self.run = run
@@ -43,7 +63,9 @@ class MergeCheck:
         self.bundles = bundles
         self.elsewhere = elsewhere
         self.needs = all_needs({pack: bundle.needs for pack, bundle in bundles.items()})
-        self.met = overlapping({pack: bundle.change.after for pack, bundle in bundles.items()}, self.needs)
+        self.met = overlapping(
+            {pack: bundle.change.after for pack, bundle in bundles.items()}, self.needs
+        )
         self.trees: Trees | None = None
 
     def check(self, status: RunStatus) -> Merge | None:
@@ -57,7 +79,11 @@ class MergeCheck:
             ("the merged tree of STATUS.json", status.merged_tree, merge.merged_tree),
             ("the overlaps of STATUS.json", status.overlaps, merge.overlaps),
             ("the order", in_order(self.needs), merge.order),
-            ("its bundles", self._manifests(merge.order), [(r.path, r.sha256, r.bytes) for r in merge.bundles]),
+            (
+                "its bundles",
+                self._manifests(merge.order),
+                [(r.path, r.sha256, r.bytes) for r in merge.bundles],
+            ),
         ):
             self.differs(f"{Z}/MERGE.json", what, expected, found)
         check_findings(self.sheet, f"{Z}/MERGE.json", merge.findings)
@@ -77,47 +103,95 @@ class MergeCheck:
         return [(name, self.seen(name), self.run.sizes.get(name, -1)) for name in names]
 
     def _overlaps(self, merge: Merge) -> None:
-        """Every overlap named, and each that is named real; unresolved ones keep anything from being merged."""
+        """Every overlap named, and each that is named real; unresolved ones keep anything from
+        being merged.
+        """
         file = f"{Z}/MERGE.json"
         named = {(row.first, row.second): row for row in merge.overlaps}
         self.differs(file, "its overlapping pairs", sorted(self.met), sorted(named))
         for pair, row in named.items():
             paths = {(spell(one), spell(two)) for one, two in self.met.get(pair, set())}
             if paths and (row.path, row.other_path) not in paths:
-                self.differs(file, f"where {row.first} and {row.second} meet", min(paths), (row.path, row.other_path))
+                self.differs(
+                    file,
+                    f"where {row.first} and {row.second} meet",
+                    min(paths),
+                    (row.path, row.other_path),
+                )
         open_ = sorted(pair for pair, row in named.items() if not row.resolved)
         problem = selection_problem(self.bundles, open_, self.needs, merge.largest_set, merge.exact)
         if problem:
-            self.sheet.wrong("VERIFY_MERGE", file, f"largest_set: {problem}, found {', '.join(merge.largest_set)}")
+            self.sheet.wrong(
+                "VERIFY_MERGE",
+                file,
+                f"largest_set: {problem}, found {', '.join(merge.largest_set)}",
+            )
         self.differs(file, "smallest_conflict", open_[0] if open_ else (), merge.smallest_conflict)
         blocked = any(row.severity == "error" for row in merge.findings)
-        self.differs(file, "whether overlaps stand open without a finding", False, bool(open_) and not blocked)
+        self.differs(
+            file,
+            "whether overlaps stand open without a finding",
+            False,
+            bool(open_) and not blocked,
+        )
         self.differs(file, "whether something was merged", not blocked, bool(merge.merged_tree))
 
     def _plan(self, merge: Merge) -> None:
-        rows = ["# Merge plan", "", f"Base commit `{merge.base_commit}`, tree `{merge.base_tree}`.", "", "Order:", ""]
+        rows = [
+            "# Merge plan",
+            "",
+            f"Base commit `{merge.base_commit}`, tree `{merge.base_tree}`.",
+            "",
+            "Order:",
+            "",
+        ]
         rows += [f"{number}. {pack}" for number, pack in enumerate(merge.order, 1)]
         result = f"tree `{merge.merged_tree}`" if merge.merged_tree else "nothing was merged"
         rows += ["", f"Result: {result}."]
         if merge.overlaps:
             rows += ["", "| pack | pack | path | settled by |", "|---|---|---|---|"]
-            rows += [f"| {o.first} | {o.second} | {in_cell(o.path)} | {o.resolved or '—'} |" for o in merge.overlaps]
+            rows += [
+                f"| {o.first} | {o.second} | {in_cell(o.path)} | {o.resolved or '—'} |"
+                for o in merge.overlaps
+            ]
             label = "" if merge.exact else " (greedy)"
-            rows += ["", f"Largest set that integrates{label}: {', '.join(merge.largest_set) or 'none'}."]
+            rows += [
+                "",
+                f"Largest set that integrates{label}: {', '.join(merge.largest_set) or 'none'}.",
+            ]
             rows += [f"Smallest set that does not: {', '.join(merge.smallest_conflict) or 'none'}."]
         if self.run.read(f"{Z}/MERGE_PLAN.md") != ("\n".join(rows) + "\n").encode("utf-8"):
             self.sheet.wrong(
-                "VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", "expected what MERGE.json yields, found another text"
+                "VERIFY_MERGE",
+                f"{Z}/MERGE_PLAN.md",
+                "expected what MERGE.json yields, found another text",
             )
 
     def unmerged(self, status: RunStatus) -> None:
-        """A plan that says that nothing was merged, and no result, where the integrator told nothing."""
-        head = ("# Merge plan", "", f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.", "")
-        left = [f"- {inert(line.pack)} is {line.status}." for line in status.packs if line.status != "PASS"]
-        none = "No pack stands in the way: an integration was not asked for, or gave no answer that holds."
+        """A plan that says that nothing was merged, and no result, where the integrator told
+        nothing.
+        """
+        head = (
+            "# Merge plan",
+            "",
+            f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.",
+            "",
+        )
+        left = [
+            f"- {inert(line.pack)} is {line.status}."
+            for line in status.packs
+            if line.status != "PASS"
+        ]
+        none = (
+            "No pack stands in the way: an integration was not asked for, or gave no answer that"
+            " holds."
+        )
         rows = (*head, "Result: nothing was merged.", "", *(left or [none]))
         if self.run.read(f"{Z}/MERGE_PLAN.md") != ("\n".join(rows) + "\n").encode("utf-8"):
-            what = "expected that nothing was merged, and which packs did not PASS; found another text or none"
+            what = (
+                "expected that nothing was merged, and which packs did not PASS; found another text"
+                " or none"
+            )
             self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", what)
         self._no_result()
 
@@ -132,7 +206,9 @@ class MergeCheck:
         try:
             self._result(merge, passed)
         except Unknown as unknown:
-            self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the tree {unknown}, found that it is missing")
+            self.sheet.wrong(
+                "VERIFY_OBJECTS", file, f"expected the tree {unknown}, found that it is missing"
+            )
         except (Clash, ObjectError) as error:
             self.sheet.wrong("VERIFY_OBJECTS", file, spell(str(error)))
 
@@ -147,20 +223,31 @@ class MergeCheck:
         if changed is None or patch is None:
             return
         trees = (merge.base_tree, merge.merged_tree)
-        if self.differs(f"{Z}/FILES_CHANGED.json", "its trees", trees, (changed.base_tree, changed.result_tree)):
+        if self.differs(
+            f"{Z}/FILES_CHANGED.json", "its trees", trees, (changed.base_tree, changed.result_tree)
+        ):
             return
         verified = self._change(carried, changed, patch)
         if verified is not None and self.trees is not None:
             due = self.trees.unshared(merge.merged_tree, merge.base_tree)
             for oid in sorted(due - carried.objects.keys()):
                 file = f"{Z}/CHANGES.bundle"
-                self.sheet.wrong("VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing")
+                self.sheet.wrong(
+                    "VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing"
+                )
             for twin in grown_alike(self.trees, merge.merged_tree, merge.base_tree):
-                message = f"expected names of one spelling, found {spell(joined(twin))} beside one that folds alike"
+                message = (
+                    f"expected names of one spelling, found {spell(joined(twin))} beside one that"
+                    " folds alike"
+                )
                 self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE.json", message)
             self._again(merge)
         for path, clause in tables_touched(verified) if verified is not None and passed else ():
-            self.sheet.wrong("VERIFY_MERGE", f"{Z}/FILES_CHANGED.json", f"{path}: {clause}, in a run that says PASS")
+            self.sheet.wrong(
+                "VERIFY_MERGE",
+                f"{Z}/FILES_CHANGED.json",
+                f"{path}: {clause}, in a run that says PASS",
+            )
 
     def _tip(self, merge: Merge, carried: Carried) -> None:
         """The result's commit, made again; and nothing carried that it does not lead to."""
@@ -168,13 +255,18 @@ class MergeCheck:
         self.differs(file, "what it stands on", merge.base_commit, carried.prerequisite)
         self.differs(file, "its ref", "refs/codex/result", carried.ref)
         rows = "".join(f"- {pack} ({self._key(pack)[:16]})\n" for pack in merge.order)
-        message = f"Integrate {len(merge.order)} task pack{'' if len(merge.order) == 1 else 's'}\n\n{rows}"
+        message = (
+            f"Integrate {len(merge.order)} task"
+            f" pack{'' if len(merge.order) == 1 else 's'}\n\n{rows}"
+        )
         payload = commit_payload(Commit(merge.merged_tree, (merge.base_commit,), message))
         due = object_id("commit", payload, carried.hash_name)
         if self.differs(file, "its tip", due, carried.tip):
             return
         for oid in unreached(carried, {due: (merge.merged_tree,), **tree_links(carried)}):
-            self.sheet.wrong("VERIFY_OBJECTS", file, f"expected only what its tip leads to, found {oid} too")
+            self.sheet.wrong(
+                "VERIFY_OBJECTS", file, f"expected only what its tip leads to, found {oid} too"
+            )
 
     def _key(self, pack: str) -> str:
         bundle = self.bundles.get(pack)
@@ -200,13 +292,21 @@ class MergeCheck:
         except Unknown as unknown:
             self.sheet.gap("merged tree", f"the base's tree {unknown} is not at hand")
         except (Clash, ObjectError) as error:
-            self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE.json", f"base and bundles do not unite: {spell(str(error))}")
+            self.sheet.wrong(
+                "VERIFY_MERGE",
+                f"{Z}/MERGE.json",
+                f"base and bundles do not unite: {spell(str(error))}",
+            )
         else:
-            if not self.differs(f"{Z}/MERGE.json", "the tree of base and bundles", found, merge.merged_tree):
+            if not self.differs(
+                f"{Z}/MERGE.json", "the tree of base and bundles", found, merge.merged_tree
+            ):
                 self.sheet.fact("merged tree", f"{found[:7]} re-made from base and bundles")
 
     def united(self, base: str, order: Iterable[str]) -> str:
-        """The tree of the base with the changes of packs. Raises NotAtHand, Unknown, Clash, ObjectError."""
+        """The tree of the base with the changes of packs. Raises NotAtHand, Unknown, Clash,
+        ObjectError.
+        """
         trees = self.trees
         if trees is None:
             raise NotAtHand("the trees of the result are not at hand")
@@ -233,7 +333,9 @@ class MergeCheck:
         order = in_order({need: self.needs[need] for need in self.needs[bundle.pack]})
         below = self.united(base, order)
         theirs = trees.edited(below, bundle.change.after)
-        payloads: dict[str, tuple[str, bytes]] = {oid: ("tree", tree) for oid, tree in trees.payloads.items()}
+        payloads: dict[str, tuple[str, bytes]] = {
+            oid: ("tree", tree) for oid, tree in trees.payloads.items()
+        }
         for other in self.bundles.values():
             payloads |= {oid: ("blob", blob) for oid, blob in other.change.contents.items()}
         found = elsewhere.merged(below, here, theirs, payloads)
@@ -244,4 +346,8 @@ class MergeCheck:
 
 def pairs_of(merge: Merge | None) -> tuple[Pair, ...]:
     """Pairs whose overlap stands open."""
-    return tuple((row.first, row.second) for row in merge.overlaps if not row.resolved) if merge is not None else ()
+    return (
+        tuple((row.first, row.second) for row in merge.overlaps if not row.resolved)
+        if merge is not None
+        else ()
+    )

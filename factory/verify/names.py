@@ -1,4 +1,5 @@
-"""Names of files: their displayed form and back, and what no change may be called. Written independently.
+"""Names of files: their displayed form and back, and what no change may be called. Written
+independently.
 
 A path is `str` with surrogateescape, as Git's bytes decode; `spell` and `unspell` are each other's
 inverse. The rules are those of THREATS: portable, inside, not read as .git anywhere.
@@ -15,9 +16,13 @@ _SHOWS_NOTHING = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\ufdd0-\ufdef\U000e0100-\U000e01ef]"
 )
 # What HFS+ leaves out when it compares names.
-_LEFT_OUT = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
+_LEFT_OUT = dict.fromkeys(
+    [*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF]
+)
 _ESCAPED = re.compile(r"\\(?:\\|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})|[^\\]", re.DOTALL)
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.DOTALL)
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|clock\$|(?:com|lpt)[0-9¹²³]) *(?:\..*)?", re.DOTALL
+)
 _SHORT = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
 _MARKUP = re.compile(r"[\\`*_\[\]<>#@|!~&$]")
 # What forges look for once Markdown is rendered; a space of no width goes behind each.
@@ -29,7 +34,9 @@ _COMMIT_LIKE = re.compile(r"\b[0-9a-fA-F]{7,64}\b", re.ASCII)
 
 
 def spell(path: str) -> str:
-    """The displayed form: everything a terminal or a report could trip over written as an escape."""
+    """The displayed form: everything a terminal or a report could trip over written as an
+    escape.
+    """
     out = []
     for char in path:
         code = ord(char)
@@ -144,7 +151,9 @@ def _why_unportable(name: str) -> str:
 
 
 def link_leaves(path: str, target: str) -> bool:
-    """Whether a link at `path` to `target` leads, or could lead, outside the workspace or into .git."""
+    """Whether a link at `path` to `target` leads, or could lead, outside the workspace or into
+    .git.
+    """
     if not target or target[0] in "/\\" or re.match(r"[A-Za-z]:", target):
         return True
     parts = [part for part in re.split(r"[/\\]", target) if part not in ("", ".")]

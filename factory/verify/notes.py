@@ -17,7 +17,9 @@ from factory.verify.form import FormError, build, canonical, value_of
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _KIND = b"\x01"
 _MARK = "— "
-_PEM = re.compile(rb"-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=]+)\r?\n-----END PUBLIC KEY-----\r?\n")
+_PEM = re.compile(
+    rb"-----BEGIN PUBLIC KEY-----\r?\n([A-Za-z0-9+/=]+)\r?\n-----END PUBLIC KEY-----\r?\n"
+)
 _DER = bytes.fromhex("302a300506032b6570032100")
 _ORIGIN = re.compile(r"codex-orchestrator/ledger/[0-9a-f]{32}")
 _SIZE = re.compile(r"[1-9][0-9]{0,17}")
@@ -28,7 +30,8 @@ _MOST_SIGNATURES = 64
 class Key:
     """A public key that is known, and how.
 
-    "pinned", "given", "own", "once": pinned in an earlier commit of ours, "theirs": pinned where the run was made.
+    "pinned", "given", "own", "once": pinned in an earlier commit of ours, "theirs": pinned where
+    the run was made.
     """
 
     raw: bytes
@@ -148,7 +151,9 @@ def read_envelopes(content: bytes) -> tuple[tuple[Envelope, bytes], ...]:
 def preauthenticated(payload: bytes) -> bytes:
     """The bytes that an envelope's signature is made over."""
     kind = PAYLOAD_TYPE.encode("ascii")
-    return b" ".join((b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload))
+    return b" ".join(
+        (b"DSSEv1", str(len(kind)).encode(), kind, str(len(payload)).encode(), payload)
+    )
 
 
 def decoded(text: str) -> bytes:

@@ -1,4 +1,5 @@
-"""Git objects out of a bundle file, by code of this checker's own: ids recomputed, nothing extra, nothing compressed.
+"""Git objects out of a bundle file, by code of this checker's own: ids recomputed, nothing extra,
+nothing compressed.
 
 Rule: only the one form is read that may be written: a header with at most one prerequisite and one
 ref, an undeltified pack of stored blocks in the order of ids, its checksum, the end. Does not know
@@ -27,7 +28,9 @@ class ObjectError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A bundle's content: what it stands on ("" for nothing), its tip under a ref, and (kind, payload) by id."""
+    """A bundle's content: what it stands on ("" for nothing), its tip under a ref, and (kind,
+    payload) by id.
+    """
 
     hash_name: str
     prerequisite: str
@@ -77,10 +80,14 @@ def _read_pack(pack: bytes, hash_name: str) -> dict[str, tuple[str, bytes]]:
         payload, at = _stored(pack, at, end, size)
         oid = object_id(kind, payload, hash_name)
         if oid <= before:
-            raise ObjectError(f"expected objects in the order of their ids, found {oid[:12]} after {before[:12]}")
+            raise ObjectError(
+                f"expected objects in the order of their ids, found {oid[:12]} after {before[:12]}"
+            )
         objects[oid], before = (kind, payload), oid
     if at != end:
-        raise ObjectError(f"expected the pack to end after its objects, found {end - at} more bytes")
+        raise ObjectError(
+            f"expected the pack to end after its objects, found {end - at} more bytes"
+        )
     return objects
 
 
@@ -94,7 +101,9 @@ def _entry(pack: bytes, at: int, end: int) -> tuple[str, int, int]:
         if not byte & 0x80:
             kind, size = _KINDS.get(number >> 4 & 7), number & 0xF | number >> 7 << 4
             if kind is None or (at - start > 1 and byte == 0):
-                raise ObjectError("expected whole commits, trees and blobs with plain sizes, found another entry")
+                raise ObjectError(
+                    "expected whole commits, trees and blobs with plain sizes, found another entry"
+                )
             return kind, size, at
     raise ObjectError("expected an entry's size, found the end of the pack")
 
@@ -109,7 +118,9 @@ def _stored(pack: bytes, at: int, end: int, size: int) -> tuple[bytes, int]:
     for number in range(blocks):
         last = number == blocks - 1
         length = size - number * _FULL_BLOCK if last else _FULL_BLOCK
-        marks = bytes([last]) + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
+        marks = (
+            bytes([last]) + length.to_bytes(2, "little") + (length ^ 0xFFFF).to_bytes(2, "little")
+        )
         if pack[at : at + 5] != marks:
             raise ObjectError("expected full stored blocks, found others")
         parts.append(pack[at + 5 : at + 5 + length])
@@ -122,7 +133,10 @@ def _stored(pack: bytes, at: int, end: int, size: int) -> tuple[bytes, int]:
 
 def commit_payload(commit: Commit) -> bytes:
     """The one form of a commit by the constant author at the constant time."""
-    rows = [b"tree " + commit.tree.encode(), *(b"parent " + parent.encode() for parent in commit.parents)]
+    rows = [
+        b"tree " + commit.tree.encode(),
+        *(b"parent " + parent.encode() for parent in commit.parents),
+    ]
     rows += [
         b"author " + AUTHOR,
         b"committer " + AUTHOR,
@@ -133,7 +147,9 @@ def commit_payload(commit: Commit) -> bytes:
 
 
 def unreached(carried: Carried, links: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Carried objects that the tip does not lead to; `links` maps commits and trees to what they name."""
+    """Carried objects that the tip does not lead to; `links` maps commits and trees to what they
+    name.
+    """
     seen: set[str] = set()
     waiting = [carried.tip]
     while waiting:

@@ -1,8 +1,8 @@
 """Overlaps between bundles found again, and whether a selection of packs is as large as it can be.
 
-Two packs overlap where they leave one path differently, where one leaves something at a path that is
-a folder of the other's, or where two paths are one when folded, or two folders in which they leave
-something; not where one builds on the other.
+Two packs overlap where they leave one path differently, where one leaves something at a path that
+is a folder of the other's, or where two paths are one when folded, or two folders in which they
+leave something; not where one builds on the other.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ Edits = Mapping[Path, Entry | None]
 EXACT_UP_TO = 20
 
 
-def overlapping(edits: Mapping[str, Edits], needs: Mapping[str, frozenset[str]]) -> dict[Pair, set[tuple[str, str]]]:
-    """Each overlapping pair of packs (in order) and the paths they meet at, the first pack's first."""
+def overlapping(
+    edits: Mapping[str, Edits], needs: Mapping[str, frozenset[str]]
+) -> dict[Pair, set[tuple[str, str]]]:
+    """Each overlapping pair of packs (in order) and the paths they meet at, the first pack's
+    first.
+    """
     found: dict[Pair, set[tuple[str, str]]] = {}
     for one, path, two, other in chain(_met_at_paths(edits), _met_in_folders(edits)):
         if one != two and one not in needs[two] and two not in needs[one]:
@@ -34,7 +38,9 @@ def _met_at_paths(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
     places: dict[tuple[str, ...], list[tuple[str, Path, Entry | None]]] = {}
     for pack in sorted(edits):
         for path, after in edits[pack].items():
-            places.setdefault(tuple(folded(joined((name,))) for name in path), []).append((pack, path, after))
+            places.setdefault(tuple(folded(joined((name,))) for name in path), []).append(
+                (pack, path, after)
+            )
     for key, here in places.items():
         alike = len({(path, after) for _, path, after in here}) == 1
         for depth in range(1, len(key) + (not alike)):
@@ -68,7 +74,9 @@ def _alike(names: Iterable[bytes]) -> list[list[bytes]]:
 
 
 def grown_alike(trees: Trees, root: str, against: str) -> list[Path]:
-    """Paths of `root` that fold like one beside them and that `against` does not have. Raises Unknown."""
+    """Paths of `root` that fold like one beside them and that `against` does not have. Raises
+    Unknown.
+    """
     found: list[Path] = []
     waiting: list[tuple[Path, str, str]] = [((), root, against)]
     while waiting:
@@ -123,7 +131,9 @@ def selection_problem(
     conflicts = {frozenset(pair) for pair in pairs}
     if not chosen <= names or len(largest) != len(chosen) or list(largest) != sorted(largest):
         return "expected known packs, each once, in order"
-    if any(pair <= chosen for pair in conflicts) or any(not needs[pack] <= chosen for pack in chosen):
+    if any(pair <= chosen for pair in conflicts) or any(
+        not needs[pack] <= chosen for pack in chosen
+    ):
         return "expected no conflict in it and all that its packs build on"
     groups = _groups(names, conflicts, needs)
     if exact != all(len(group) <= EXACT_UP_TO for group in groups):
@@ -149,7 +159,9 @@ def _groups(
     return list(set(group.values()))
 
 
-def _most(group: list[str], conflicts: set[frozenset[str]], needs: Mapping[str, frozenset[str]]) -> int:
+def _most(
+    group: list[str], conflicts: set[frozenset[str]], needs: Mapping[str, frozenset[str]]
+) -> int:
     """How many packs of a group can go together."""
     if not any(pair <= set(group) for pair in conflicts):
         return len(group)

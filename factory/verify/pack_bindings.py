@@ -1,4 +1,5 @@
-"""What a run's events say of one pack, held against its bundle: where it was made, how, and that it was validated.
+"""What a run's events say of one pack, held against its bundle: where it was made, how, and that it
+was validated.
 
 Does not know what the run came to.
 """
@@ -33,7 +34,9 @@ class PackBindings:
             self.differs(f"events of the making of {pack}, which an earlier run made", 0, len(made))
         else:
             self.differs(
-                f"whether {pack} was copied from another run", False, bool(self.told.of("bundle.copied", pack))
+                f"whether {pack} was copied from another run",
+                False,
+                bool(self.told.of("bundle.copied", pack)),
             )
         if made and not line.came_from:
             MakingCheck(self.hearing, self.bundle, self.told, COPY, raw=True).check()
@@ -42,25 +45,38 @@ class PackBindings:
             self.differs(f"whether it tells that {pack} was run", True, False)
         elif not line.came_from:
             self.hearing.sheet.gap(
-                f"making of {pack}'s bundle", "this run did not run the pack, and the ledger names no other"
+                f"making of {pack}'s bundle",
+                "this run did not run the pack, and the ledger names no other",
             )
         self._validated(bool(made))
         self._reproducible()
 
     def _sandbox(self) -> None:
-        """What had to be enforced was, where nobody accepted that it lacked: else the pack is not started."""
-        due = set(self.bundle.lock.required_properties) - set(self.hearing.status.properties_accepted)
+        """What had to be enforced was, where nobody accepted that it lacked: else the pack is not
+        started.
+        """
+        due = set(self.bundle.lock.required_properties) - set(
+            self.hearing.status.properties_accepted
+        )
         for event in self.told.of("pack.started", self.line.pack):
             lacking = sorted(due - set(event.details.get("properties", "").split()))
-            self.hearing.says(event, ("properties that lacked in the sandbox", "", " ".join(lacking)))
+            self.hearing.says(
+                event, ("properties that lacked in the sandbox", "", " ".join(lacking))
+            )
 
     def _validated(self, made: bool) -> None:
-        """A validation is of this very bundle; a PASS that was made here has one, now or when its like was made."""
+        """A validation is of this very bundle; a PASS that was made here has one, now or when its
+        like was made.
+        """
         pack = self.line.pack
         told = self.told.of("bundle.validated", pack)
         self.differs(f"validations of {pack}, at most one", len(told[:1]), len(told))
         known = {row.id for row in self.bundle.status.findings}
-        own = [row for row in self.hearing.status.findings if row.pack == pack and row.severity == "error"]
+        own = [
+            row
+            for row in self.hearing.status.findings
+            if row.pack == pack and row.severity == "error"
+        ]
         refused = any(row.id not in known for row in own)
         for event in told:
             self.hearing.says(event, digest(event, "manifest", self.bundle.manifest))
@@ -76,10 +92,16 @@ class PackBindings:
         """What was made again to the same bytes is not validated again."""
         ledger, part = self.hearing.around.ledger, f"validation of {self.bundle.pack}'s bundle"
         if ledger is None:
-            self.hearing.sheet.gap(part, "this run did not validate it, and the events of earlier runs are not at hand")
+            self.hearing.sheet.gap(
+                part, "this run did not validate it, and the events of earlier runs are not at hand"
+            )
             return
         kinds = ("pack.finished", "bundle.validated")
-        others = [run_id for run_id in ledger.chain.by_run if run_id not in ("", self.hearing.status.run_id)]
+        others = [
+            run_id
+            for run_id in ledger.chain.by_run
+            if run_id not in ("", self.hearing.status.run_id)
+        ]
         made, validated = (
             any(
                 event.hashes.get("manifest") == self.bundle.manifest
@@ -91,21 +113,37 @@ class PackBindings:
         if not made and not validated:
             self.differs(f"validations of {self.bundle.pack}", 1, 0)
         elif not validated:
-            self.hearing.sheet.gap(part, "an earlier run made the same, and no event tells that it was validated")
+            self.hearing.sheet.gap(
+                part, "an earlier run made the same, and no event tells that it was validated"
+            )
 
     def _reproducible(self) -> None:
-        """A bundle is called reproducible where this run recorded what showed it, and nowhere else."""
+        """A bundle is called reproducible where this run recorded what showed it, and nowhere
+        else.
+        """
         own = (self.bundle.status.action_key, self.bundle.manifest)
         told = self.told.of("pack.reproducible", self.line.pack)
-        said = [(event.hashes.get("action_key", ""), event.hashes.get("manifest", "")) for event in told]
-        self.differs(f"what showed {self.line.pack} reproducible", [own] if self.line.reproducible else [], said)
+        said = [
+            (event.hashes.get("action_key", ""), event.hashes.get("manifest", "")) for event in told
+        ]
+        self.differs(
+            f"what showed {self.line.pack} reproducible",
+            [own] if self.line.reproducible else [],
+            said,
+        )
         if not self.line.reproducible:
             return
         if self.bundle.lock.network or self.bundle.lock.network_any:
-            self.differs(f"whether {self.line.pack}, which declares the network, is called reproducible", False, True)
+            self.differs(
+                f"whether {self.line.pack}, which declares the network, is called reproducible",
+                False,
+                True,
+            )
         ledger = self.hearing.around.ledger
         if ledger is None:
-            self.hearing.sheet.gap(f"what showed {self.line.pack} reproducible", "the whole ledger is not at hand")
+            self.hearing.sheet.gap(
+                f"what showed {self.line.pack} reproducible", "the whole ledger is not at hand"
+            )
             return
         shown = {
             event.event_id
@@ -114,16 +152,25 @@ class PackBindings:
         }
         if not shown:
             self.differs(
-                f"determinism.shown for {self.line.pack}", "an event of this action and bundle", "none", LEDGER
+                f"determinism.shown for {self.line.pack}",
+                "an event of this action and bundle",
+                "none",
+                LEDGER,
             )
         for event in told if shown else ():
             if event.hashes.get("shown") not in shown:
-                self.hearing.says(event, ("shown", " or ".join(sorted(shown)), event.hashes.get("shown")))
+                self.hearing.says(
+                    event, ("shown", " or ".join(sorted(shown)), event.hashes.get("shown"))
+                )
 
     def _copied(self) -> None:
         """What an earlier run made: that this run says so, and what that run's events say."""
         told = [
-            (event.hashes.get("manifest"), event.details.get("from_run"), event.file_counts.get("files"))
+            (
+                event.hashes.get("manifest"),
+                event.details.get("from_run"),
+                event.file_counts.get("files"),
+            )
             for event in self.told.of("bundle.copied", self.line.pack)
         ]
         due = [(self.bundle.manifest, self.line.came_from, self.files)]

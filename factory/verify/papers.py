@@ -18,8 +18,8 @@ from factory.verify.names import inert, spell
 from factory.verify.sheet import Sheet
 
 _FIXED = frozenset(
-    "STATUS.json FILES_CHANGED.json DIFF.patch CHANGES.bundle SCOPE_LOCK.json ACTION.json SUMMARY.md manifest.json "
-    "LOGS/INDEX.json".split()
+    "STATUS.json FILES_CHANGED.json DIFF.patch CHANGES.bundle SCOPE_LOCK.json ACTION.json"
+    " SUMMARY.md manifest.json LOGS/INDEX.json".split()
 )
 # No configuration takes these away.
 ALWAYS_PROTECTED = frozenset(
@@ -42,7 +42,9 @@ class Papers:
 
 
 def load(sheet: Sheet, run: Folder, path: str, shape: type[Shape], pack: str = "") -> Shape | None:
-    """A document of the run; None, with a finding, where it is not there or does not hold its form."""
+    """A document of the run; None, with a finding, where it is not there or does not hold its
+    form.
+    """
     content = run.read(path)
     if content is None:
         sheet.wrong("VERIFY_MISSING", path, "expected this document, found none", pack)
@@ -82,16 +84,47 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
         ("VERIFY_ACTION", "STATUS.json", "its pack", pack, status.pack),
         ("VERIFY_ACTION", "ACTION.json", "its pack", pack, action.pack),
         ("VERIFY_ACTION", "STATUS.json", "the action key of ACTION.json", key, status.action_key),
-        ("VERIFY_CHANGE", "FILES_CHANGED.json", "its base tree", status.base_tree, changed.base_tree),
-        ("VERIFY_CHANGE", "FILES_CHANGED.json", "its result's tree", status.result_tree, changed.result_tree),
+        (
+            "VERIFY_CHANGE",
+            "FILES_CHANGED.json",
+            "its base tree",
+            status.base_tree,
+            changed.base_tree,
+        ),
+        (
+            "VERIFY_CHANGE",
+            "FILES_CHANGED.json",
+            "its result's tree",
+            status.result_tree,
+            changed.result_tree,
+        ),
         ("VERIFY_CHANGE", "STATUS.json", "files changed", len(rows), status.files_changed),
-        ("VERIFY_CHANGE", "STATUS.json", "lines added", _sum(row.lines_added for row in rows), status.lines_added),
-        ("VERIFY_CHANGE", "STATUS.json", "lines removed", _sum(r.lines_removed for r in rows), status.lines_removed),
+        (
+            "VERIFY_CHANGE",
+            "STATUS.json",
+            "lines added",
+            _sum(row.lines_added for row in rows),
+            status.lines_added,
+        ),
+        (
+            "VERIFY_CHANGE",
+            "STATUS.json",
+            "lines removed",
+            _sum(r.lines_removed for r in rows),
+            status.lines_removed,
+        ),
     ):
         sheet.differs(kind, f"{pack}/{name}", what, expected, found, pack)
     if not action.depends_on:
         file = f"{pack}/STATUS.json"
-        sheet.differs("VERIFY_ACTION", file, "the base tree of ACTION.json", action.inputs, status.base_tree, pack)
+        sheet.differs(
+            "VERIFY_ACTION",
+            file,
+            "the base tree of ACTION.json",
+            action.inputs,
+            status.base_tree,
+            pack,
+        )
 
 
 def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
@@ -105,21 +138,43 @@ def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
     ):
         sheet.differs("VERIFY_ACTION", file, what, expected, found, pack)
     for pattern in sorted(ALWAYS_PROTECTED - set(lock.protected)):
-        sheet.wrong("VERIFY_SCOPE", file, f"expected {pattern} to be protected, found that it is not", pack)
+        sheet.wrong(
+            "VERIFY_SCOPE", file, f"expected {pattern} to be protected, found that it is not", pack
+        )
 
 
 def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
     """Logs, artifacts and summary against the documents that name them; and nothing besides."""
     status, place = papers.status, f"{pack}/"
-    check_logs(sheet, run, seen, place, papers.logs.logs, [(c.label, c.rc) for c in status.checks], pack)
+    check_logs(
+        sheet, run, seen, place, papers.logs.logs, [(c.label, c.rc) for c in status.checks], pack
+    )
     own = [path.removeprefix(place) for path in seen.below(pack) if path in run.sizes]
-    artifacts = sorted(path.removeprefix("ARTIFACTS/") for path in own if path.startswith("ARTIFACTS/"))
+    artifacts = sorted(
+        path.removeprefix("ARTIFACTS/") for path in own if path.startswith("ARTIFACTS/")
+    )
     there = tuple(sorted(map(spell, artifacts)))
-    sheet.differs("VERIFY_ARTIFACTS", f"{place}STATUS.json", "the files of ARTIFACTS/", there, status.artifacts, pack)
-    for path in sorted(path for path in own if path not in _FIXED and not path.startswith(("ARTIFACTS/", "LOGS/"))):
-        sheet.wrong("VERIFY_EXTRA", place + spell(path), "expected no such file in a bundle, found it", pack)
+    sheet.differs(
+        "VERIFY_ARTIFACTS",
+        f"{place}STATUS.json",
+        "the files of ARTIFACTS/",
+        there,
+        status.artifacts,
+        pack,
+    )
+    for path in sorted(
+        path for path in own if path not in _FIXED and not path.startswith(("ARTIFACTS/", "LOGS/"))
+    ):
+        sheet.wrong(
+            "VERIFY_EXTRA", place + spell(path), "expected no such file in a bundle, found it", pack
+        )
     if run.read(f"{place}SUMMARY.md") != summary_of(status):
-        sheet.wrong("VERIFY_STATUS", f"{place}SUMMARY.md", "expected what STATUS.json yields, found another text", pack)
+        sheet.wrong(
+            "VERIFY_STATUS",
+            f"{place}SUMMARY.md",
+            "expected what STATUS.json yields, found another text",
+            pack,
+        )
 
 
 def check_logs(
@@ -131,7 +186,9 @@ def check_logs(
     due: list[tuple[str, int]],
     pack: str = "",
 ) -> None:
-    """LOGS/ of `place` against its index, and the index against the commands (label, code) that are due."""
+    """LOGS/ of `place` against its index, and the index against the commands (label, code) that are
+    due.
+    """
     index = f"{place}LOGS/INDEX.json"
     told = [(log.label, log.rc) for log in logs]
     sheet.differs("VERIFY_LOGS", index, "commands and codes", due, told, pack)
@@ -142,10 +199,21 @@ def check_logs(
         sheet.differs("VERIFY_LOGS", index, "a log's path", path, log.path, pack)
         check_digest(sheet, place + path, log.sha256, seen(place + path), pack)
         if place + path not in sheet.spoilt:
-            sheet.differs("VERIFY_LOGS", place + path, "its size", log.bytes, run.sizes.get(place + path), pack)
+            sheet.differs(
+                "VERIFY_LOGS",
+                place + path,
+                "its size",
+                log.bytes,
+                run.sizes.get(place + path),
+                pack,
+            )
     there = (path for path in seen.below(place.rstrip("/")) if path in run.sizes)
-    for path in sorted(path for path in there if path.startswith(f"{place}LOGS/") and path not in known):
-        sheet.wrong("VERIFY_EXTRA", spell(path), "expected only logs that INDEX.json names, found it", pack)
+    for path in sorted(
+        path for path in there if path.startswith(f"{place}LOGS/") and path not in known
+    ):
+        sheet.wrong(
+            "VERIFY_EXTRA", spell(path), "expected only logs that INDEX.json names, found it", pack
+        )
 
 
 def _sum(counts: Iterable[int | None]) -> int:

@@ -1,9 +1,10 @@
-"""DIFF.patch taken back: what each changed file was before, out of what it is and what the patch says.
+"""DIFF.patch taken back: what each changed file was before, out of what it is and what the patch
+says.
 
 Rule: the patch is read against the changes it must hold, header by header, and only in the form Git
-writes; a section for another path is a hidden change. Hunks are undone on the content after, so that
-no repository is needed, and whoever calls compares the id of what comes out. Sources: git-diff,
-in Git's own words "generating patch text".
+writes; a section for another path is a hidden change. Hunks are undone on the content after, so
+that no repository is needed, and whoever calls compares the id of what comes out. Sources:
+git-diff, in Git's own words "generating patch text".
 """
 
 from __future__ import annotations
@@ -21,11 +22,23 @@ _ENDLESS = b"\\ No newline at end of file"
 _HEADING_STARTS = re.compile(rb"[A-Za-z_$]")
 _HEADING_BYTES = 80
 _QUOTED = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
-_SHORT_ESCAPES = {7: b"a", 8: b"b", 9: b"t", 10: b"n", 11: b"v", 12: b"f", 13: b"r", 34: b'"', 92: b"\\"}
+_SHORT_ESCAPES = {
+    7: b"a",
+    8: b"b",
+    9: b"t",
+    10: b"n",
+    11: b"v",
+    12: b"f",
+    13: b"r",
+    34: b'"',
+    92: b"\\",
+}
 
 
 class PatchError(ValueError):
-    """The patch does not hold: one clause. `hidden` is the path of a change that should not be there."""
+    """The patch does not hold: one clause. `hidden` is the path of a change that should not be
+    there.
+    """
 
     def __init__(self, clause: str, hidden: str = "") -> None:
         super().__init__(clause)
@@ -43,7 +56,9 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """A file before the change (None: it did not exist, or only its mode changed), and its lines (None: binary)."""
+    """A file before the change (None: it did not exist, or only its mode changed), and its lines
+    (None: binary).
+    """
 
     before: bytes | None
     added: int | None
@@ -56,12 +71,18 @@ def undo(patch: bytes, changes: Iterable[Change], after: Mapping[str, bytes]) ->
     undone: dict[str, Undone] = {}
     for change in changes:
         content = after.get(change.path)
-        if change.before and change.after and (change.before.mode == LINK) != (change.after.mode == LINK):
+        if (
+            change.before
+            and change.after
+            and (change.before.mode == LINK) != (change.after.mode == LINK)
+        ):
             removal = _section(text, Change(change.path, change.before, None), None)
             addition = _section(text, Change(change.path, None, change.after), content)
             added, removed = addition.added, removal.removed
             binary = added is None or removed is None
-            undone[change.path] = Undone(removal.before, None if binary else added, None if binary else removed)
+            undone[change.path] = Undone(
+                removal.before, None if binary else added, None if binary else removed
+            )
         else:
             undone[change.path] = _section(text, change, content)
     if not text.ended:
@@ -96,7 +117,8 @@ class _Text:
         if found != line:
             hidden = _named(found)
             raise PatchError(
-                f"expected {_clipped(line)} for {path!r}, found {_clipped(found)}", hidden if hidden != path else ""
+                f"expected {_clipped(line)} for {path!r}, found {_clipped(found)}",
+                hidden if hidden != path else "",
             )
 
 
@@ -116,7 +138,10 @@ def _named(line: bytes) -> str:
 def _section(text: _Text, change: Change, after: bytes | None) -> Undone:
     """One section: header as Git writes it for this change, then hunks or a binary patch."""
     before, now = change.before, change.after
-    text.expect(b"diff --git " + _quoted(b"a/", change.path) + b" " + _quoted(b"b/", change.path), change.path)
+    text.expect(
+        b"diff --git " + _quoted(b"a/", change.path) + b" " + _quoted(b"b/", change.path),
+        change.path,
+    )
     for line in _mode_lines(change):
         text.expect(line, change.path)
     if before is not None and now is not None and before.oid == now.oid:
@@ -159,7 +184,11 @@ def _quoted(prefix: bytes, path: str) -> bytes:
     if _QUOTED.search(raw) is None:
         return raw
     return (
-        b'"' + _QUOTED.sub(lambda found: b"\\" + (_SHORT_ESCAPES.get(found[0][0]) or b"%03o" % found[0][0]), raw) + b'"'
+        b'"'
+        + _QUOTED.sub(
+            lambda found: b"\\" + (_SHORT_ESCAPES.get(found[0][0]) or b"%03o" % found[0][0]), raw
+        )
+        + b'"'
     )
 
 
@@ -173,7 +202,9 @@ def _named_side(prefix: bytes, path: str, there: bool) -> bytes:
 def _hunks(text: _Text, change: Change, after: bytes) -> Undone:
     if not text.peek().startswith(b"--- "):
         if (change.before is None and not after) or (change.after is None):
-            return Undone(None if change.before is None else b"", 0, 0)  # an empty file, made or removed
+            return Undone(
+                None if change.before is None else b"", 0, 0
+            )  # an empty file, made or removed
         raise PatchError(f"expected hunks for {change.path!r}, found none")
     text.expect(b"--- " + _named_side(b"a/", change.path, change.before is not None), change.path)
     text.expect(b"+++ " + _named_side(b"b/", change.path, change.after is not None), change.path)
@@ -193,10 +224,16 @@ def _hunks(text: _Text, change: Change, after: bytes) -> Undone:
             raise PatchError(f"expected hunks of {change.path!r} in order, found line {starts[1]}")
         old += new[at:first]
         if starts[0] - (1 if counts[0] else 0) != len(old):
-            raise PatchError(f"expected a hunk of {change.path!r} at old line {len(old)}, found {starts[0]}")
+            raise PatchError(
+                f"expected a hunk of {change.path!r} at old line {len(old)}, found {starts[0]}"
+            )
         heading, seen = _heading(old, seen, heading), len(old)
-        if (found[5] or b"") != heading or (b" @@ " in found[0] and not heading and found[0].endswith(b"@@ ")):
-            raise PatchError(f"expected the heading {_clipped(heading)} in {change.path!r}, found another")
+        if (found[5] or b"") != heading or (
+            b" @@ " in found[0] and not heading and found[0].endswith(b"@@ ")
+        ):
+            raise PatchError(
+                f"expected the heading {_clipped(heading)} in {change.path!r}, found another"
+            )
         plus, minus = _hunk(text, change.path, new, first, counts, old)
         at, added, removed = first + counts[1], added + plus, removed + minus
     if not added + removed:
@@ -204,7 +241,9 @@ def _hunks(text: _Text, change: Change, after: bytes) -> Undone:
     return Undone(None if change.before is None else b"".join([*old, *new[at:]]), added, removed)
 
 
-def _hunk(text: _Text, path: str, new: list[bytes], first: int, counts: list[int], old: list[bytes]) -> tuple[int, int]:
+def _hunk(
+    text: _Text, path: str, new: list[bytes], first: int, counts: list[int], old: list[bytes]
+) -> tuple[int, int]:
     """Undo one hunk onto `old`; lines added and removed."""
     left, at, added, removed = list(counts), first, 0, 0
     while left[0] or left[1]:
@@ -218,7 +257,9 @@ def _hunk(text: _Text, path: str, new: list[bytes], first: int, counts: list[int
             raise PatchError(f"expected a line of a hunk of {path!r}, found {_clipped(line)}")
         if sign in b" +":
             if at >= len(new) or new[at] != content:
-                raise PatchError(f"expected line {at + 1} of {path!r} as it is, found {_clipped(line)}")
+                raise PatchError(
+                    f"expected line {at + 1} of {path!r} as it is, found {_clipped(line)}"
+                )
             at, left[1], added = at + 1, left[1] - 1, added + (sign == b"+")
         if sign in b" -":
             old.append(content)
@@ -229,7 +270,9 @@ def _hunk(text: _Text, path: str, new: list[bytes], first: int, counts: list[int
 
 
 def _heading(old: list[bytes], seen: int, before: bytes) -> bytes:
-    """What Git writes behind a hunk's head: the last line above it that starts like a definition."""
+    """What Git writes behind a hunk's head: the last line above it that starts like a
+    definition.
+    """
     for line in reversed(old[seen:]):
         if _HEADING_STARTS.match(line):
             return line.removesuffix(b"\n")[:_HEADING_BYTES].rstrip(b" \t\n\v\f\r")

@@ -24,7 +24,9 @@ def _segments(pattern: str) -> tuple[str, ...]:
 
 
 def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
-    """Row by row: `reach[n]` says whether the pattern so far can end after n segments of the path."""
+    """Row by row: `reach[n]` says whether the pattern so far can end after n segments of the
+    path.
+    """
     reach = [True] + [False] * len(path)
     for at, segment in enumerate(pattern):
         last = at == len(pattern) - 1
@@ -40,7 +42,9 @@ def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 class Reach:
-    """How far patterns have come on the way down a tree: which of them can still name something below here."""
+    """How far patterns have come on the way down a tree: which of them can still name something
+    below here.
+    """
 
     def __init__(self, states: frozenset[tuple[tuple[str, ...], int]]) -> None:
         self._states = states
@@ -65,7 +69,9 @@ class Reach:
         """Whether a file of that name here is meant."""
         for pattern, at in self._states:
             last = len(pattern) - 1
-            if last in _skipped(pattern, at) and (pattern[last] == "**" or _fits(pattern[last], name)):
+            if last in _skipped(pattern, at) and (
+                pattern[last] == "**" or _fits(pattern[last], name)
+            ):
                 return True
         return False
 
@@ -81,7 +87,9 @@ class Reach:
 
 
 def _skipped(pattern: tuple[str, ...], at: int) -> Iterable[int]:
-    """`at` and every place that is reached from it by letting ** stand for no segment; the last ** stands for one."""
+    """`at` and every place that is reached from it by letting ** stand for no segment; the last **
+    stands for one.
+    """
     yield at
     while at < len(pattern) - 1 and pattern[at] == "**":
         at += 1
@@ -90,7 +98,9 @@ def _skipped(pattern: tuple[str, ...], at: int) -> Iterable[int]:
 
 @lru_cache(maxsize=65536)
 def _fits(segment: str, name: str) -> bool:
-    """Whether one segment with * and ? fits one name: the last * takes more where the rest fails."""
+    """Whether one segment with * and ? fits one name: the last * takes more where the rest
+    fails.
+    """
     s = n = 0
     star, mark = -1, 0
     while n < len(name):

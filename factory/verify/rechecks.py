@@ -1,4 +1,6 @@
-"""The checks on the merged tree against the contracts, their logs, and what they were allowed to skip."""
+"""The checks on the merged tree against the contracts, their logs, and what they were allowed to
+skip.
+"""
 
 from __future__ import annotations
 
@@ -19,19 +21,32 @@ _FILE = f"{Z}/STATUS.json"
 
 
 def check_rechecks(
-    sheet: Sheet, run: Folder, seen: Seen, status: RunStatus, bundles: Mapping[str, Bundle], merging: MergeCheck
+    sheet: Sheet,
+    run: Folder,
+    seen: Seen,
+    status: RunStatus,
+    bundles: Mapping[str, Bundle],
+    merging: MergeCheck,
 ) -> None:
     """Hold the rechecks of a run, and the logs beside them, against everything else."""
     due = []
     if status.rechecks or status.status == "PASS":
-        due = [(pack, c.label, c.run) for pack in sorted(bundles) for c in bundles[pack].contract.acceptance]
+        due = [
+            (pack, c.label, c.run)
+            for pack in sorted(bundles)
+            for c in bundles[pack].contract.acceptance
+        ]
     rows = [(row.pack, row.label, row.run) for row in status.rechecks]
     sheet.differs("VERIFY_MERGE", _FILE, "the checks on the merged tree", due, rows)
     for row in status.rechecks:
         fine = row.outcome in ("ok", "as-accepted")
         if fine != (row.rc == 0):
             sheet.differs(
-                "VERIFY_STATUS", _FILE, f"the code of {row.pack} {row.label}, {row.outcome}", "another", row.rc
+                "VERIFY_STATUS",
+                _FILE,
+                f"the code of {row.pack} {row.label}, {row.outcome}",
+                "another",
+                row.rc,
             )
     for pack in sorted({row.pack for row in status.rechecks if row.outcome == "as-accepted"}):
         if pack in bundles:
@@ -52,7 +67,14 @@ def _same_view(sheet: Sheet, status: RunStatus, bundle: Bundle, merging: MergeCh
     except (Clash, ObjectError) as error:
         sheet.wrong("VERIFY_MERGE", _FILE, f"{part}: {error}", bundle.pack)
     else:
-        sheet.differs("VERIFY_MERGE", _FILE, f"{part}, the tree to see", bundle.status.result_tree, seen, bundle.pack)
+        sheet.differs(
+            "VERIFY_MERGE",
+            _FILE,
+            f"{part}, the tree to see",
+            bundle.status.result_tree,
+            seen,
+            bundle.pack,
+        )
 
 
 def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
@@ -62,11 +84,15 @@ def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
     shown = trees.narrowed(merged, Reach.of((*inputs, f"{bundle.folder}/")))
     own = (path for path, after in bundle.change.after.items() if after is not None)
     there = {path: entry for path in own if (entry := trees.at(merged, path)) is not None}
-    return trees.edited(shown, {path: entry for path, entry in there.items() if entry.mode != FOLDER})
+    return trees.edited(
+        shown, {path: entry for path, entry in there.items() if entry.mode != FOLDER}
+    )
 
 
 def _logs(sheet: Sheet, run: Folder, seen: Seen, rechecks: tuple[RecheckRow, ...]) -> None:
     index = load(sheet, run, f"{Z}/LOGS/INDEX.json", LogIndex)
     if index is not None:
-        due = [(f"{row.pack}.{row.label}", row.rc) for row in rechecks if row.outcome != "as-accepted"]
+        due = [
+            (f"{row.pack}.{row.label}", row.rc) for row in rechecks if row.outcome != "as-accepted"
+        ]
         check_logs(sheet, run, seen, f"{Z}/", index.logs, due)

@@ -1,7 +1,9 @@
-"""`report.html`, `junit.xml` and `results.sarif` against the verdict: each is read as others read it.
+"""`report.html`, `junit.xml` and `results.sarif` against the verdict: each is read as others read
+it.
 
-None is rendered again: its digest is bound by lists and statements, and here what it says of verdict, packs,
-findings, checks and files must be the evidence's, with nothing in it that acts. Does not know how any is laid out.
+None is rendered again: its digest is bound by lists and statements, and here what it says of
+verdict, packs, findings, checks and files must be the evidence's, with nothing in it that acts.
+Does not know how any is laid out.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ from factory.verify.report import reached
 from factory.verify.sheet import Sheet
 from factory.verify.verdict import GOOD_OUTCOMES
 
-_HTML, _JUNIT, _SARIF = (f"Z_integrator/{name}" for name in ("report.html", "junit.xml", "results.sarif"))
+_HTML, _JUNIT, _SARIF = (
+    f"Z_integrator/{name}" for name in ("report.html", "junit.xml", "results.sarif")
+)
 _XML_ELEMENTS = frozenset({"testsuites", "testsuite", "testcase", "failure", "error", "system-out"})
 _XML_START = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites '
 _IN_SARIF = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})
@@ -33,7 +37,11 @@ def check_renderings(
     sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None, bundles: Bundles
 ) -> None:
     """Hold each against the verdict; commands only where every bundle was re-derived."""
-    known = bundles if all(line.pack in bundles for line in status.packs if line.bundle_sha256) else None
+    known = (
+        bundles
+        if all(line.pack in bundles for line in status.packs if line.bundle_sha256)
+        else None
+    )
     for path in (_HTML, _JUNIT, _SARIF):
         if path in sheet.spoilt:
             continue
@@ -46,7 +54,11 @@ def check_renderings(
 
 
 def _problems(
-    path: str, content: bytes, status: RunStatus, changed: FilesChanged | None, bundles: Bundles | None
+    path: str,
+    content: bytes,
+    status: RunStatus,
+    changed: FilesChanged | None,
+    bundles: Bundles | None,
 ) -> Iterable[str]:
     if path == _HTML:
         return _page(read_page(content), status, changed, bundles)
@@ -65,7 +77,9 @@ def _words(*texts: str) -> str:
 # ── HTML ─────────────────────────────────────────────────────────────────────
 
 
-def _page(page: Page, status: RunStatus, changed: FilesChanged | None, bundles: Bundles | None) -> Iterable[str]:
+def _page(
+    page: Page, status: RunStatus, changed: FilesChanged | None, bundles: Bundles | None
+) -> Iterable[str]:
     if page.problem:
         yield page.problem
         return
@@ -73,7 +87,9 @@ def _page(page: Page, status: RunStatus, changed: FilesChanged | None, bundles: 
     yield from _same("its title", f"{status.status} · {status.run_id}", page.title)
     yield from _same("its verdict", status.status, page.verdict)
     yield from _same("its first lines", _head(status, files), page.head)
-    yield from _same("its packs", [_pack_row(line) for line in status.packs], page.rows.get("packs", []))
+    yield from _same(
+        "its packs", [_pack_row(line) for line in status.packs], page.rows.get("packs", [])
+    )
     found = Counter(item[0] for item in page.items.get("findings", []))
     due = Counter(_words(row.severity, row.id, row.message) for row in status.findings)
     yield from _same("its findings", sorted(due.elements()), sorted(found.elements()))
@@ -90,9 +106,17 @@ def _page(page: Page, status: RunStatus, changed: FilesChanged | None, bundles: 
 
 
 def _head(status: RunStatus, files: tuple[Any, ...]) -> list[str]:
-    added, removed = sum(row.lines_added or 0 for row in files), sum(row.lines_removed or 0 for row in files)
-    tree = f"tree {status.merged_tree[:12]} on base" if status.merged_tree else "nothing merged, base"
-    counts = f"{_counted(len(status.packs), 'pack')} · {_counted(len(files), 'file')}, +{added} −{removed}"
+    added, removed = (
+        sum(row.lines_added or 0 for row in files),
+        sum(row.lines_removed or 0 for row in files),
+    )
+    tree = (
+        f"tree {status.merged_tree[:12]} on base" if status.merged_tree else "nothing merged, base"
+    )
+    counts = (
+        f"{_counted(len(status.packs), 'pack')} · {_counted(len(files), 'file')}, +{added}"
+        f" −{removed}"
+    )
     accepted = ", ".join(status.properties_accepted)
     number = len(status.properties_given)
     weaker = "not all that was required." if accepted else "nothing was accepted weaker."
@@ -117,7 +141,14 @@ def _pack_row(line: Any) -> tuple[str, ...]:
     change = count if line.files_changed else "no change"
     change += f", {_counted(len(line.artifacts), 'artifact')}" if line.artifacts else ""
     checks = f"{line.checks_ok} of {line.checks} ok"
-    return (_words(line.pack, line.title), _words(line.domain), line.status, change, checks, _words(line.why))
+    return (
+        _words(line.pack, line.title),
+        _words(line.domain),
+        line.status,
+        change,
+        checks,
+        _words(line.why),
+    )
 
 
 def _lines_of(row: Any) -> str:
@@ -129,7 +160,13 @@ def _ended(status: RunStatus, bundles: Bundles) -> list[tuple[str, ...]]:
     due: list[tuple[str, ...]] = []
     for line in status.packs:
         for row in bundles[line.pack].status.checks if line.pack in bundles else ():
-            word = "ok" if _fine(row) else f"ended with {row.rc}" if row.ended == "exited" else row.ended
+            word = (
+                "ok"
+                if _fine(row)
+                else f"ended with {row.rc}"
+                if row.ended == "exited"
+                else row.ended
+            )
             due.append((row.label, word))
     for record in status.rechecks:
         culprits = f"with {', '.join(record.culprits)}" if record.culprits else ""
@@ -161,7 +198,11 @@ def _junit(content: bytes, status: RunStatus, bundles: Bundles | None) -> Iterab
     yield from _same("elements beyond those of test results", [], odd)
     yield from _same("its run", status.run_id, top.get("name"))
     for node in (top, *top.iter("testsuite")):
-        yield from _same("its counts", _counts(node), [node.get(name) for name in ("tests", "failures", "errors")])
+        yield from _same(
+            "its counts",
+            _counts(node),
+            [node.get(name) for name in ("tests", "failures", "errors")],
+        )
     cases = [(_name(case), bool(len(case))) for case in top.iter("testcase")]
     if bundles is not None:
         due = list(_cases(status, bundles))
@@ -172,9 +213,14 @@ def _junit(content: bytes, status: RunStatus, bundles: Bundles | None) -> Iterab
             if not fine and name not in failed:
                 yield f"expected {' '.join(name)} to fail, found that it passes"
     lines = {
-        line for fault in ("failure", "error") for node in top.iter(fault) for line in (node.text or "").split("\n")
+        line
+        for fault in ("failure", "error")
+        for node in top.iter(fault)
+        for line in (node.text or "").split("\n")
     }
-    errors = [f"{row.id}  {eyes(row.message)}" for row in status.findings if row.severity == "error"]
+    errors = [
+        f"{row.id}  {eyes(row.message)}" for row in status.findings if row.severity == "error"
+    ]
     for line in errors:
         if line not in lines:
             yield f"expected a failure that says {line[:150]}, found none"
@@ -210,7 +256,8 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
         (only,) = document["runs"]
         rules = [rule["id"] for rule in only["tool"]["driver"]["rules"]]
         told = [
-            (row["ruleId"], rules[row["ruleIndex"]], row["level"], row["message"]["text"]) for row in only["results"]
+            (row["ruleId"], rules[row["ruleIndex"]], row["level"], row["message"]["text"])
+            for row in only["results"]
         ]
         state = only["properties"]["status"]
         ran = only["invocations"][0]["executionSuccessful"]
@@ -221,7 +268,11 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
     yield from _same("its verdict", status.status, state)
     yield from _same("whether the run came to a verdict", status.status != "FAIL", ran)
     yield from _same("its rules", sorted({row.id for row in status.findings}), rules)
-    yield from _same("its results", [(row.id, row.id, row.severity, _message(row)) for row in status.findings], told)
+    yield from _same(
+        "its results",
+        [(row.id, row.id, row.severity, _message(row)) for row in status.findings],
+        told,
+    )
 
 
 def _message(row: FindingRow) -> str:

@@ -1,7 +1,8 @@
-"""FINAL_REPORT against the verdict: what it says of status, counts, trees, packs and findings must be theirs.
+"""FINAL_REPORT against the verdict: what it says of status, counts, trees, packs and findings must
+be theirs.
 
-The text is not rendered again here; its digest is bound by the ledger, and every line that carries a
-claim is held against the evidence. Does not know how a report is laid out otherwise.
+The text is not rendered again here; its digest is bound by the ledger, and every line that carries
+a claim is held against the evidence. Does not know how a report is laid out otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ _MD, _TXT = "Z_integrator/FINAL_REPORT.md", "Z_integrator/FINAL_REPORT.txt"
 _REPRODUCIBLE = ", reproducible: made twice in two environments, byte for byte"
 
 
-def check_report(sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None) -> None:
+def check_report(
+    sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None
+) -> None:
     """Hold both forms of the report against the verdict."""
     for path, starts, claims in (
         (_MD, _first_lines(status, changed), tuple(_claims(status))),
@@ -36,7 +39,11 @@ def check_report(sheet: Sheet, run: Folder, status: RunStatus, changed: FilesCha
 
 
 def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
-    tree = f"tree `{status.merged_tree[:12]}` on base" if status.merged_tree else "nothing merged, base"
+    tree = (
+        f"tree `{status.merged_tree[:12]}` on base"
+        if status.merged_tree
+        else "nothing merged, base"
+    )
     what = f"{_counted(len(status.packs), 'pack')} · {_files(changed)}, {_lines(changed)} · {tree}"
     accepted = ", ".join(status.properties_accepted)
     network = reached(status)
@@ -46,16 +53,31 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         f"**{status.status}** · {what} `{status.base_commit[:12]}` ({inert(status.base_ref)})",
         "",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}.",
-        f"**Accepted weaker by the user: {accepted}.**" if accepted else "Nothing was accepted weaker.",
-        *((f"**Network: {inert(network)}.** Each connection is in `raw/<PACK>/EGRESS.json`.",) if network else ()),
-        *(f"**Cloud: {inert(row.message)}.**" for row in status.findings if row.id == "CLOUD_GRANTED"),
+        (
+            f"**Accepted weaker by the user: {accepted}.**"
+            if accepted
+            else "Nothing was accepted weaker."
+        ),
+        *(
+            (f"**Network: {inert(network)}.** Each connection is in `raw/<PACK>/EGRESS.json`.",)
+            if network
+            else ()
+        ),
+        *(
+            f"**Cloud: {inert(row.message)}.**"
+            for row in status.findings
+            if row.id == "CLOUD_GRANTED"
+        ),
         *(("", f"**{_UNSIGNED}**") if status.signing.signer == "none" else ()),
     ]
 
 
 def reached(status: RunStatus) -> str:
     """Which packs could reach what."""
-    rows = ((row.pack, "any public host" if "*" in row.network else ", ".join(row.network)) for row in status.packs)
+    rows = (
+        (row.pack, "any public host" if "*" in row.network else ", ".join(row.network))
+        for row in status.packs
+    )
     return "; ".join(f"{pack} to {hosts}" for pack, hosts in rows if hosts)
 
 
@@ -78,7 +100,9 @@ def _signing(status: RunStatus) -> str:
     who = {
         "optional": "a signature is optional",
         "required": "a signature by a key pinned in factory.keys/ is required",
-        "required-from": f"a signature by one of {', '.join(status.signing.keys) or 'no key'} is required",
+        "required-from": (
+            f"a signature by one of {', '.join(status.signing.keys) or 'no key'} is required"
+        ),
     }[status.signing.policy]
     signed = "A key was at hand; who signed is in attestations/checkpoint."
     return f"Signing policy: {who}. {_UNSIGNED if status.signing.signer == 'none' else signed}"
@@ -92,7 +116,10 @@ def _claims(status: RunStatus) -> Iterable[str]:
         told = f"{change if line.files_changed else 'no change'}{artifacts}"
         title = f"{inert(line.pack)} {inert(line.title)}"
         checks = f"{line.checks_ok} of {line.checks} ok"
-        yield f"| {title} | {inert(line.domain)} | {line.status} | {told} | {checks} | {inert(line.why)} |"
+        yield (
+            f"| {title} | {inert(line.domain)} | {line.status} | {told} | {checks} |"
+            f" {inert(line.why)} |"
+        )
         origin = f", made by {line.came_from}" if line.came_from else ""
         digest = f"`{line.bundle_sha256}`" if line.bundle_sha256 else "none"
         again = _REPRODUCIBLE if line.reproducible else ""
@@ -112,20 +139,29 @@ def _by_git(status: RunStatus) -> Iterable[str]:
         yield "`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it "
         yield f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
     elif any(line.bundle_sha256 for line in status.packs):
-        yield "nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone gives its own result."
+        yield (
+            "nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone gives"
+            " its own result."
+        )
     else:
         yield "nothing was merged, and no pack left a bundle."
 
 
-def _compare(sheet: Sheet, path: str, lines: list[str], starts: list[str], claims: tuple[str, ...]) -> None:
+def _compare(
+    sheet: Sheet, path: str, lines: list[str], starts: list[str], claims: tuple[str, ...]
+) -> None:
     for number, (due, found) in enumerate(zip(starts, lines, strict=False), 1):
         if due != found:
-            sheet.wrong("VERIFY_REPORT", path, f"line {number}: expected {due!r}, found {found[:200]!r}")
+            sheet.wrong(
+                "VERIFY_REPORT", path, f"line {number}: expected {due!r}, found {found[:200]!r}"
+            )
     left = list(lines)
     for claim in claims:
         line = next((line for line in left if line.startswith(claim)), None)
         if line is None:
-            sheet.wrong("VERIFY_REPORT", path, f"expected a line that starts {claim[:200]!r}, found none")
+            sheet.wrong(
+                "VERIFY_REPORT", path, f"expected a line that starts {claim[:200]!r}, found none"
+            )
         else:
             left.remove(line)
 
@@ -133,15 +169,30 @@ def _compare(sheet: Sheet, path: str, lines: list[str], starts: list[str], claim
 def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
     """No finding and no bundle beyond those of the verdict."""
     for start, due in (("- **", len(status.findings)), ("- ", None)):
-        found = [line for line in lines if line.startswith(start) and (due is not None or ": bundle manifest" in line)]
+        found = [
+            line
+            for line in lines
+            if line.startswith(start) and (due is not None or ": bundle manifest" in line)
+        ]
         expected = due if due is not None else len(status.packs)
         if len(found) != expected:
-            sheet.wrong("VERIFY_REPORT", _MD, f"expected {expected} lines {start!r}, found {len(found)}")
+            sheet.wrong(
+                "VERIFY_REPORT", _MD, f"expected {expected} lines {start!r}, found {len(found)}"
+            )
     if not status.merged_tree and any(line.startswith("`git bundle verify") for line in lines):
-        sheet.wrong("VERIFY_REPORT", _MD, "expected no merged bundle where nothing was merged, found it named")
-    due, called = sum(row.reproducible for row in status.packs), sum(_REPRODUCIBLE in line for line in lines)
+        sheet.wrong(
+            "VERIFY_REPORT",
+            _MD,
+            "expected no merged bundle where nothing was merged, found it named",
+        )
+    due, called = (
+        sum(row.reproducible for row in status.packs),
+        sum(_REPRODUCIBLE in line for line in lines),
+    )
     if due != called:
-        sheet.wrong("VERIFY_REPORT", _MD, f"expected {due} packs called reproducible, found {called}")
+        sheet.wrong(
+            "VERIFY_REPORT", _MD, f"expected {due} packs called reproducible, found {called}"
+        )
 
 
 def _files(changed: FilesChanged | None) -> str:
@@ -150,7 +201,10 @@ def _files(changed: FilesChanged | None) -> str:
 
 def _lines(changed: FilesChanged | None) -> str:
     files = changed.files if changed is not None else ()
-    added, removed = sum(row.lines_added or 0 for row in files), sum(row.lines_removed or 0 for row in files)
+    added, removed = (
+        sum(row.lines_added or 0 for row in files),
+        sum(row.lines_removed or 0 for row in files),
+    )
     return f"+{added} −{removed}"
 
 

@@ -19,8 +19,12 @@ from factory.verify.trees import FOLDER, LINK, SUBMODULE, Entry, Path, Trees, jo
 Breach = tuple[str, str]
 
 
-def breaches(lock: ScopeLock, folder: str, trees: Trees, result: str, change: Verified) -> Iterator[Breach]:
-    """(displayed path, clause) of everything that a PASS may not have. Raises Unknown, ObjectError."""
+def breaches(
+    lock: ScopeLock, folder: str, trees: Trees, result: str, change: Verified
+) -> Iterator[Breach]:
+    """(displayed path, clause) of everything that a PASS may not have. Raises Unknown,
+    ObjectError.
+    """
     for path, (before, after) in change.edits.items():
         name = joined(path)
         clause = (
@@ -74,7 +78,9 @@ def _collision(trees: Trees, result: str, path: Path) -> str:
     for name in path:
         siblings = trees.entries(here)
         own = os.fsdecode(name)
-        other = next((n for n in siblings if n != name and folded(os.fsdecode(n)) == folded(own)), None)
+        other = next(
+            (n for n in siblings if n != name and folded(os.fsdecode(n)) == folded(own)), None
+        )
         if other is not None:
             return f"expected one name, found {spell(os.fsdecode(other))} beside it"
         entry = siblings.get(name)

@@ -38,8 +38,8 @@ _STATUS = f"{Z}/STATUS.json"
 class Verified:
     """What one run came to.
 
-    `place` is where it lies ("" where nothing does); `status` is the verdict that was evaluated again
-    ("" where that was not possible).
+    `place` is where it lies ("" where nothing does); `status` is the verdict that was evaluated
+    again ("" where that was not possible).
     """
 
     run_id: str
@@ -61,7 +61,9 @@ def verify_run(run: Folder, around: Surroundings) -> Verified:
     sheet, seen = Sheet(), Seen(run)
     if not around.named and RUN_MANIFEST not in (*run.sizes, *run.odd) and not seen.below(Z):
         what = f"this is no run's folder: it has no {RUN_MANIFEST} and no {Z}/"
-        sheet.findings.append(Finding("VERIFY_MISSING", what, "Name the folder that holds the run's evidence."))
+        sheet.findings.append(
+            Finding("VERIFY_MISSING", what, "Name the folder that holds the run's evidence.")
+        )
         return Verified(run.name, "", len(run.sizes), tuple(sheet.findings), (), ())
     status = load(sheet, run, _STATUS, RunStatus)
     run_id = status.run_id if status is not None else run.name
@@ -70,9 +72,13 @@ def verify_run(run: Folder, around: Surroundings) -> Verified:
     check_manifest(sheet, run, seen, RUN_MANIFEST, subject)
     files = len(run.sizes)
     if not sheet.findings:
-        sheet.fact("manifests", f"{files} file{'' if files == 1 else 's'}, nothing missing, nothing extra")
+        sheet.fact(
+            "manifests", f"{files} file{'' if files == 1 else 's'}, nothing missing, nothing extra"
+        )
     evaluated = _RunCheck(sheet, run, seen, around).check(status) if status is not None else ""
-    return Verified(run_id, evaluated, files, tuple(sheet.findings), tuple(sheet.gaps), tuple(sheet.facts))
+    return Verified(
+        run_id, evaluated, files, tuple(sheet.findings), tuple(sheet.gaps), tuple(sheet.facts)
+    )
 
 
 class _RunCheck:
@@ -85,7 +91,9 @@ class _RunCheck:
     def check(self, status: RunStatus) -> str:
         """All that hangs on the verdict; the status that was evaluated again."""
         if self.around.named and status.run_id != self.run.name:
-            self.wrong("VERIFY_STATUS", f"its run: expected {self.run.name}, found {spell(status.run_id)}")
+            self.wrong(
+                "VERIFY_STATUS", f"its run: expected {self.run.name}, found {spell(status.run_id)}"
+            )
         policy = load(self.sheet, self.run, POLICY, Policy)
         bundles = self._bundles(status)
         merging = MergeCheck(self.sheet, self.run, self.seen, bundles, self.around.elsewhere)
@@ -116,12 +124,20 @@ class _RunCheck:
         named = [line.pack for line in status.packs if line.bundle_sha256]
         stale = [line.pack for line in status.packs if not line.bundle_sha256]
         for pack in sorted(set(named) - set(there)):
-            self.sheet.wrong("VERIFY_MISSING", f"{pack}/manifest.json", "expected this bundle, found none", pack)
+            self.sheet.wrong(
+                "VERIFY_MISSING", f"{pack}/manifest.json", "expected this bundle, found none", pack
+            )
         for pack in sorted(set(there) - set(named) - set(stale)):
-            self.sheet.wrong("VERIFY_EXTRA", f"{pack}/", "expected no bundle that STATUS.json does not name, found it")
+            self.sheet.wrong(
+                "VERIFY_EXTRA",
+                f"{pack}/",
+                "expected no bundle that STATUS.json does not name, found it",
+            )
         found = {}
         for pack in (pack for pack in there if pack in named):
-            bundle = BundleCheck(self.sheet, self.run, self.seen, pack, self.around.elsewhere).check()
+            bundle = BundleCheck(
+                self.sheet, self.run, self.seen, pack, self.around.elsewhere
+            ).check()
             if bundle is not None:
                 found[pack] = bundle
         if len(found) == len(named) and not any(finding.pack for finding in self.sheet.findings):
@@ -134,11 +150,17 @@ class _RunCheck:
         """What was merged, where something was."""
         if self.run.read(f"{Z}/MERGE.json") is None:
             if status.merged_tree:
-                self.sheet.wrong("VERIFY_MISSING", f"{Z}/MERGE.json", "expected it beside a merged tree, found none")
+                self.sheet.wrong(
+                    "VERIFY_MISSING",
+                    f"{Z}/MERGE.json",
+                    "expected it beside a merged tree, found none",
+                )
                 return None, None
             merging.unmerged(status)
             if status.status == "PASS":
-                self.sheet.gap("merged tree", "this run merged nothing: not every phase was asked for")
+                self.sheet.gap(
+                    "merged tree", "this run merged nothing: not every phase was asked for"
+                )
             return None, None
         missing = [line.pack for line in status.packs if line.pack not in bundles]
         if missing:
@@ -163,10 +185,13 @@ class _RunCheck:
             self.wrong("VERIFY_BASE", str(error))
             return
         if tree:
-            self.sheet.differs("VERIFY_BASE", _STATUS, "the tree of the base commit", tree, status.base_tree)
+            self.sheet.differs(
+                "VERIFY_BASE", _STATUS, "the tree of the base commit", tree, status.base_tree
+            )
         else:
             self.sheet.gap(
-                "base commit", f"{status.base_commit[:12]} is not at hand; its tree is taken from STATUS.json"
+                "base commit",
+                f"{status.base_commit[:12]} is not at hand; its tree is taken from STATUS.json",
             )
         for bundle in bundles.values():
             check_base(self.sheet, merging, bundle, status.base_tree, status.packs_committed)
@@ -179,7 +204,9 @@ class _RunCheck:
         for line in status.packs:
             if line.bundle_sha256:
                 manifest = f"{line.pack}/manifest.json"
-                check_digest(self.sheet, manifest, line.bundle_sha256, self.seen(manifest), line.pack)
+                check_digest(
+                    self.sheet, manifest, line.bundle_sha256, self.seen(manifest), line.pack
+                )
             bundle = bundles.get(line.pack)
             if bundle is not None:
                 self._line(line, bundle, status)
@@ -193,18 +220,26 @@ class _RunCheck:
             ("files changed", told.files_changed, line.files_changed),
             ("lines added", told.lines_added, line.lines_added),
             ("lines removed", told.lines_removed, line.lines_removed),
-            ("checks that ended with 0", sum(check.rc == 0 for check in told.checks), line.checks_ok),
+            (
+                "checks that ended with 0",
+                sum(check.rc == 0 for check in told.checks),
+                line.checks_ok,
+            ),
             ("checks", len(told.required), line.checks),
             ("artifacts", told.artifacts, line.artifacts),
             ("network", ("*",) if bundle.lock.network_any else bundle.lock.network, line.network),
         ):
             self.differs(f"{own} {what}", expected, found, line.pack)
         refused = any(row.severity == "error" and row.pack == line.pack for row in status.findings)
-        if line.status != told.status and not (told.status == "PASS" and line.status != "PASS" and refused):
+        if line.status != told.status and not (
+            told.status == "PASS" and line.status != "PASS" and refused
+        ):
             self.differs(f"{own} status", told.status, line.status, line.pack)
 
     def _policy(self, status: RunStatus, bundles: dict[str, Bundle], policy: Policy) -> None:
-        """What the verdict was reached under: nothing lacking that is not accepted, nothing loosened."""
+        """What the verdict was reached under: nothing lacking that is not accepted, nothing
+        loosened.
+        """
         lacking = set(policy.properties_required) - set(status.properties_given)
         accepted = tuple(sorted(lacking & set(policy.properties_accepted)))
         self.differs("properties accepted as lacking", accepted, status.properties_accepted)
@@ -213,20 +248,36 @@ class _RunCheck:
         for bundle in bundles.values():
             lock = bundle.lock
             self.differs(
-                f"{bundle.pack}: protected", "", ", ".join(sorted(set(policy.protected) - set(lock.protected)))
+                f"{bundle.pack}: protected",
+                "",
+                ", ".join(sorted(set(policy.protected) - set(lock.protected))),
             )
             if bundle.status.status == "PASS":
-                self.differs(f"{bundle.pack}: properties", policy.properties_required, lock.required_properties)
+                self.differs(
+                    f"{bundle.pack}: properties",
+                    policy.properties_required,
+                    lock.required_properties,
+                )
         merged = [row for row in status.overlaps if row.resolved]
-        self.differs("overlaps merged where policy blocks them", 0, len(merged) if policy.overlap == "block" else 0)
+        self.differs(
+            "overlaps merged where policy blocks them",
+            0,
+            len(merged) if policy.overlap == "block" else 0,
+        )
         signing = (policy.signing, policy.signing_keys)
         self.differs("the signing policy", signing, (status.signing.policy, status.signing.keys))
 
     def _evaluate(self, status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> str:
         """The run's verdict from everything below it."""
         check_findings(self.sheet, _STATUS, status.findings)
-        missing = [row for row in _needed(status, bundles, merge) if row not in {f.id for f in status.findings}]
-        self.differs("findings that its packs and checks yield", "", ", ".join(sorted(set(missing))))
+        missing = [
+            row
+            for row in _needed(status, bundles, merge)
+            if row not in {f.id for f in status.findings}
+        ]
+        self.differs(
+            "findings that its packs and checks yield", "", ", ".join(sorted(set(missing)))
+        )
         due = status_of(_observations(status, bundles, merge))
         self.differs("the verdict that its evidence yields", due, status.status)
         if due == status.status:
@@ -241,7 +292,9 @@ class _RunCheck:
             needs = {pack: frozenset(bundle.needs) for pack, bundle in bundles.items()}
             problem = selection_problem(bundles, pairs, needs, status.largest_set, status.exact)
             if problem:
-                self.wrong("VERIFY_MERGE", f"largest_set: {problem}, found {', '.join(status.largest_set)}")
+                self.wrong(
+                    "VERIFY_MERGE", f"largest_set: {problem}, found {', '.join(status.largest_set)}"
+                )
         return due
 
 
@@ -249,7 +302,9 @@ def _is_bundle(path: str) -> bool:
     return path.count("/") == 1 and path.endswith("/manifest.json")
 
 
-def _observations(status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> Iterable[str]:
+def _observations(
+    status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None
+) -> Iterable[str]:
     """What the run's evidence observes, by the names of the table."""
     yield from of_findings(status.findings)
     if any(line.status == "FAIL" for line in status.packs):
@@ -258,14 +313,18 @@ def _observations(status: RunStatus, bundles: dict[str, Bundle], merge: Merge | 
         yield "check-not-zero"
     if any(row.outcome not in GOOD_OUTCOMES for row in status.rechecks):
         yield "check-not-zero"
-    if merge is not None and (not merge.merged_tree or of_findings(merge.findings) or pairs_of(merge)):
+    if merge is not None and (
+        not merge.merged_tree or of_findings(merge.findings) or pairs_of(merge)
+    ):
         yield "finding"
     if merge is not None and any(line.status != "PASS" for line in status.packs):
         yield "check-missing"
 
 
 def _needed(status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> Iterable[str]:
-    """Ids of findings that must have reached the verdict: nothing refused below may be left out above."""
+    """Ids of findings that must have reached the verdict: nothing refused below may be left out
+    above.
+    """
     for line in status.packs:
         bundle = bundles.get(line.pack)
         if bundle is not None and line.status == bundle.status.status:

@@ -1,7 +1,9 @@
-"""From a place on a disk to verified runs: which runs there are, what lies beside them, who is trusted.
+"""From a place on a disk to verified runs: which runs there are, what lies beside them, who is
+trusted.
 
 Rule: everything is only read. A run that never finished has nothing to verify and is told so; one
-that the ledger says finished and that is gone is a finding, unless the ledger says that it was removed.
+that the ledger says finished and that is gone is a finding, unless the ledger says that it was
+removed.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks: keys that they give or own, what they demand, their repository's work tree (None: nowhere) and HEAD.
+    """Who asks: keys that they give or own, what they demand, their repository's work tree (None:
+    nowhere) and HEAD.
 
     `checkpoints` are those that they kept themselves, by the names of their files.
     """
@@ -81,7 +84,9 @@ def verify_at(place: Path, asked: Asked) -> Verified:
 
 
 def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
-    """The run of that id, or the one that finished last (""); None where there is no such run. Raises Unreadable."""
+    """The run of that id, or the one that finished last (""); None where there is no such run.
+    Raises Unreadable.
+    """
     known = _state(state, asked)
     name = run_id or _last(state, known)
     return _found(state, name, known, asked) if name else None
@@ -109,28 +114,40 @@ def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | No
     if place.is_dir() and (settled or _finished(known, name)):
         return _verify(place, known, asked)
     if place.is_dir() and known.ledger is None:
-        return _told(name, finding=f"expected {RUN_MANIFEST} or a ledger that tells of this run, found neither")
+        return _told(
+            name,
+            finding=f"expected {RUN_MANIFEST} or a ledger that tells of this run, found neither",
+        )
     if place.is_dir():
         return _told(name, gap="it never finished, so nothing of it was settled")
     if _REMOVED in _kinds(known, name):
         return _told(name, gap="its evidence was removed, which the ledger tells")
     if _finished(known, name):
-        return _told(name, finding="expected the evidence of a run that the ledger says finished, found none")
+        return _told(
+            name, finding="expected the evidence of a run that the ledger says finished, found none"
+        )
     return None
 
 
 def _last(state: Path, known: _State) -> str:
     """The run that finished last, wherever its evidence is now; empty where none did.
 
-    One whose evidence was removed, and which the ledger tells so, counts no more. Without a ledger, it is the
-    run whose checkpoint was made over the most events, else any.
+    One whose evidence was removed, and which the ledger tells so, counts no more. Without a ledger,
+    it is the run whose checkpoint was made over the most events, else any.
     """
     if known.ledger is None:
         return max(names_below(state / "runs"), key=lambda name: _size(known, name), default="")
     chain = known.ledger.chain
-    done = [event for events in chain.by_run.values() for event in events if event.event_type == FINISHED]
+    done = [
+        event
+        for events in chain.by_run.values()
+        for event in events
+        if event.event_type == FINISHED
+    ]
     latest = sorted(done, key=lambda event: event.seq, reverse=True)
-    return next((event.run_id for event in latest if _REMOVED not in _kinds(known, event.run_id)), "")
+    return next(
+        (event.run_id for event in latest if _REMOVED not in _kinds(known, event.run_id)), ""
+    )
 
 
 def _size(known: _State, name: str) -> int:
@@ -139,7 +156,9 @@ def _size(known: _State, name: str) -> int:
 
 def _told(name: str, gap: str = "", finding: str = "") -> Verified:
     place = f"runs/{spell(name)}"
-    wrong = (Finding("VERIFY_MISSING", f"{place}: {finding}", "", Location(place)),) if finding else ()
+    wrong = (
+        (Finding("VERIFY_MISSING", f"{place}: {finding}", "", Location(place)),) if finding else ()
+    )
     return Verified(name, "", 0, wrong, (Gap("run", gap),) if gap else (), ())
 
 
@@ -147,7 +166,9 @@ def _state(state: Path, asked: Asked) -> _State:
     checkpoints, unread = load_checkpoints(state / "runs")
     known = (*checkpoints.values(), *asked.checkpoints.values())
     at_home = state.name == STATE and (state.parent / ".git").exists()
-    return _State(load_ledger(state / LEDGER, {one.size for one in known}), checkpoints, unread, at_home)
+    return _State(
+        load_ledger(state / LEDGER, {one.size for one in known}), checkpoints, unread, at_home
+    )
 
 
 def _kinds(state: _State, run_id: str) -> frozenset[str]:
@@ -167,11 +188,23 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
     try:
         run = open_folder(root)
     except OSError as error:
-        raise Unreadable(f"expected the folder of a run at {str(root)!r}, found: {error.strerror or error}") from error
-    around = Surroundings(keys=asked.keys, demand=asked.demand, named=state is not None, kept=asked.checkpoints)
+        raise Unreadable(
+            f"expected the folder of a run at {str(root)!r}, found: {error.strerror or error}"
+        ) from error
+    around = Surroundings(
+        keys=asked.keys, demand=asked.demand, named=state is not None, kept=asked.checkpoints
+    )
     if state is not None:
-        others = {name: checkpoint for name, checkpoint in state.checkpoints.items() if name != run.name}
-        around = replace(around, ledger=state.ledger, others=others, unread=state.unread, ledger_due=state.at_home)
+        others = {
+            name: checkpoint for name, checkpoint in state.checkpoints.items() if name != run.name
+        }
+        around = replace(
+            around,
+            ledger=state.ledger,
+            others=others,
+            unread=state.unread,
+            ledger_due=state.at_home,
+        )
     with _elsewhere(run, asked) as (elsewhere, whose):
         pins = _pins(elsewhere, run, asked, whose) if elsewhere is not None else ()
         around = replace(around, elsewhere=elsewhere, keys=_unique((*asked.keys, *pins)))
@@ -189,7 +222,9 @@ def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
 
 @contextmanager
 def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None, bool]]:
-    """The repository that the run lies in, else the one of who asks, and whether it is theirs; none without objects."""
+    """The repository that the run lies in, else the one of who asks, and whether it is theirs; none
+    without objects.
+    """
     state = run.root.parent.parent
     own = state.parent if run.root.parent.name == "runs" and state.name == STATE else None
     places = ((place, find_objects(place)) for place in (own, asked.repository) if place)
@@ -200,11 +235,16 @@ def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None
             yield None, False
             return
         try:
-            elsewhere = stack.enter_context(Elsewhere(objects, "sha1" if len(commit) == 40 else "sha256"))
+            elsewhere = stack.enter_context(
+                Elsewhere(objects, "sha1" if len(commit) == 40 else "sha256")
+            )
         except OSError:
             yield None, False
         else:
-            yield elsewhere, asked.repository is not None and place.resolve() == asked.repository.resolve()
+            yield (
+                elsewhere,
+                asked.repository is not None and place.resolve() == asked.repository.resolve(),
+            )
 
 
 def _base_commit(run: DiskFolder) -> str:
@@ -216,8 +256,8 @@ def _base_commit(run: DiskFolder) -> str:
 def _pins(elsewhere: Elsewhere, run: DiskFolder, asked: Asked, whose: bool) -> Iterator[Key]:
     """Keys pinned in what who asks has checked out, and in the run's base commit.
 
-    Only the first are trusted: the run names its base commit, and a pin that was taken away since says
-    that its key is trusted no more. The others are known, so that this can be told.
+    Only the first are trusted: the run names its base commit, and a pin that was taken away since
+    says that its key is trusted no more. The others are known, so that this can be told.
     """
     commits = {asked.head: "pinned"} if whose and asked.head else {}
     base = _base_commit(run)

@@ -16,7 +16,9 @@ KEEP = "Keep the evidence as it is for an audit; factory oneshot makes a new run
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What was not checkable: the part, and why, each one clause; `asked` where just that part was asked for."""
+    """What was not checkable: the part, and why, each one clause; `asked` where just that part was
+    asked for.
+    """
 
     part: str
     reason: str
@@ -47,10 +49,14 @@ class Sheet:
 
     def wrong(self, kind: str, file: str, what: str, pack: str = "", hint: str = KEEP) -> None:
         """Record a finding: `what` says what was expected and what was found in `file`."""
-        finding = Finding(kind, f"{file}: {what}" if file else what, hint, Location(file) if file else None, pack)
+        finding = Finding(
+            kind, f"{file}: {what}" if file else what, hint, Location(file) if file else None, pack
+        )
         self._once(finding, self.findings)
 
-    def differs(self, kind: str, file: str, what: str, expected: object, found: object, pack: str = "") -> bool:
+    def differs(
+        self, kind: str, file: str, what: str, expected: object, found: object, pack: str = ""
+    ) -> bool:
         """Record a finding where the two differ; whether they do."""
         if expected == found:
             return False
@@ -73,6 +79,12 @@ class Sheet:
 
 def shown(value: object, most: int = 160) -> str:
     """A value in a sentence, shortened."""
-    text = value if isinstance(value, str) else ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    text = (
+        value
+        if isinstance(value, str)
+        else ", ".join(map(str, value))
+        if isinstance(value, tuple)
+        else str(value)
+    )
     text = text if len(text) <= most else f"{text[: most - 1]}…"
     return text or "nothing"

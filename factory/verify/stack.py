@@ -1,4 +1,5 @@
-"""Whether a pack saw what it should have: the base, what it depends on, its own folder, and only its inputs.
+"""Whether a pack saw what it should have: the base, what it depends on, its own folder, and only
+its inputs.
 
 Needs the base's trees as far as a pack's view reaches; where they are not at hand, it says so.
 """
@@ -14,7 +15,9 @@ from factory.verify.sheet import Sheet
 from factory.verify.trees import Clash, Trees, Unknown, joined, parts
 
 
-def check_base(sheet: Sheet, merging: MergeCheck, bundle: Bundle, base: str, committed: bool) -> None:
+def check_base(
+    sheet: Sheet, merging: MergeCheck, bundle: Bundle, base: str, committed: bool
+) -> None:
     """Hold a bundle's base tree against the base commit's tree `base` and the packs below it."""
     part = f"what {bundle.pack} started from"
     if bundle.status.base_tree == base and not bundle.needs:
@@ -34,16 +37,32 @@ def check_base(sheet: Sheet, merging: MergeCheck, bundle: Bundle, base: str, com
     except Unknown as unknown:
         sheet.gap(part, f"the base's tree {unknown} is not at hand")
     except (Clash, ObjectError) as error:
-        sheet.wrong("VERIFY_BASE", f"{bundle.pack}/STATUS.json", f"base and needs do not unite: {error}", bundle.pack)
+        sheet.wrong(
+            "VERIFY_BASE",
+            f"{bundle.pack}/STATUS.json",
+            f"base and needs do not unite: {error}",
+            bundle.pack,
+        )
 
 
-def _compare(sheet: Sheet, merging: MergeCheck, trees: Trees, bundle: Bundle, base: str, committed: bool) -> None:
+def _compare(
+    sheet: Sheet, merging: MergeCheck, trees: Trees, bundle: Bundle, base: str, committed: bool
+) -> None:
     file = f"{bundle.pack}/STATUS.json"
-    whole = merging.united(base, in_order({need: merging.needs[need] for need in merging.needs[bundle.pack]}))
+    whole = merging.united(
+        base, in_order({need: merging.needs[need] for need in merging.needs[bundle.pack]})
+    )
     place = parts(bundle.folder)
     if committed:
         found = trees.at(base, place)
-        sheet.differs("VERIFY_BASE", file, "the pack's folder in the base commit", found, bundle.tree, bundle.pack)
+        sheet.differs(
+            "VERIFY_BASE",
+            file,
+            "the pack's folder in the base commit",
+            found,
+            bundle.tree,
+            bundle.pack,
+        )
     whole = trees.placed(whole, place, bundle.tree)
     inputs = bundle.lock.inputs
     due = whole
@@ -51,7 +70,21 @@ def _compare(sheet: Sheet, merging: MergeCheck, trees: Trees, bundle: Bundle, ba
         kept = (*inputs, f"{bundle.folder}/")
         due = trees.narrowed(whole, Reach.of(kept))
         for path, (before, _) in bundle.change.edits.items():
-            if before is None and trees.at(whole, path) is not None and bundle.status.status == "PASS":
-                what = f"{joined(path)}: expected a path that the pack could see, found one that the base hides"
+            if (
+                before is None
+                and trees.at(whole, path) is not None
+                and bundle.status.status == "PASS"
+            ):
+                what = (
+                    f"{joined(path)}: expected a path that the pack could see, found one that the"
+                    " base hides"
+                )
                 sheet.wrong("VERIFY_SCOPE", file, what, bundle.pack)
-    sheet.differs("VERIFY_BASE", file, "what base, needs and inputs yield", due, bundle.status.base_tree, bundle.pack)
+    sheet.differs(
+        "VERIFY_BASE",
+        file,
+        "what base, needs and inputs yield",
+        due,
+        bundle.status.base_tree,
+        bundle.pack,
+    )

@@ -1,4 +1,5 @@
-"""Statements made again from the evidence, member by member, and held against those in the envelopes.
+"""Statements made again from the evidence, member by member, and held against those in the
+envelopes.
 
 Rule: nothing is taken from a statement but what the evidence cannot tell: the version of the tool,
 and, where the events of an earlier run are not at hand, what it says of that run's making.
@@ -26,7 +27,9 @@ _UNTOLD = ("startedOn", "finishedOn")
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How a bundle came to be: the run, its start and its events about the pack (None: not at hand)."""
+    """How a bundle came to be: the run, its start and its events about the pack (None: not at
+    hand).
+    """
 
     run_id: str
     events: tuple[Event, ...] | None
@@ -40,7 +43,9 @@ def provenance(
     told: Any,
     reproducible: bool,
 ) -> Any:
-    """The provenance of a bundle; `seen` gives digests of files, `told` is the statement that was found."""
+    """The provenance of a bundle; `seen` gives digests of files, `told` is the statement that was
+    found.
+    """
     metadata, commit, properties, sandbox = _making(bundle.pack, making, told)
     internal = {
         "actionKey": bundle.status.action_key,
@@ -60,14 +65,22 @@ def provenance(
                     "packFiles": plain(bundle.action.files),
                     "environmentDigests": dict(bundle.action.environment),
                 },
-                "internalParameters": {name: value for name, value in internal.items() if value is not None},
+                "internalParameters": {
+                    name: value for name, value in internal.items() if value is not None
+                },
                 "resolvedDependencies": [*_dependencies(bundle, commit, manifests), *sandbox],
             },
             "runDetails": {
-                "builder": {"id": f"{_OWN}builder:1", "version": _version(told, "runDetails", "builder")},
+                "builder": {
+                    "id": f"{_OWN}builder:1",
+                    "version": _version(told, "runDetails", "builder"),
+                },
                 "metadata": metadata,
                 "byproducts": [
-                    {"name": f"{bundle.pack}/{path}", "digest": {"sha256": seen(f"{bundle.pack}/{path}")}}
+                    {
+                        "name": f"{bundle.pack}/{path}",
+                        "digest": {"sha256": seen(f"{bundle.pack}/{path}")},
+                    }
                     for path in ("LOGS/INDEX.json", "STATUS.json")
                 ],
             },
@@ -75,7 +88,9 @@ def provenance(
     }
 
 
-def _making(pack: str, making: Making, told: Any) -> tuple[dict[str, Any], str, list[str] | None, list[Any]]:
+def _making(
+    pack: str, making: Making, told: Any
+) -> tuple[dict[str, Any], str, list[str] | None, list[Any]]:
     """Metadata, base commit, properties in force, the sandbox's own rows."""
     metadata: dict[str, Any] = {"invocationId": f"{_OWN}run:{making.run_id}"}
     commit, properties, sandbox = "", None, []
@@ -86,7 +101,9 @@ def _making(pack: str, making: Making, told: Any) -> tuple[dict[str, Any], str, 
         rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         first = rows[0] if rows else {}
         sandbox = [row for row in rows if str(row.get("name")).partition(":")[0] == "sandbox"]
-        commit = _at(first, "digest").get("gitCommit", "") if first.get("name") == "base-commit" else ""
+        commit = (
+            _at(first, "digest").get("gitCommit", "") if first.get("name") == "base-commit" else ""
+        )
         kept = _at(told, "predicate", "buildDefinition", "internalParameters")
         return metadata, commit, kept.get("propertiesInForce"), sandbox
     for event in making.events:
@@ -96,7 +113,9 @@ def _making(pack: str, making: Making, told: Any) -> tuple[dict[str, Any], str, 
             continue
         elif event.event_type == "pack.started":
             metadata["startedOn"] = event.ts_utc
-            properties = event.details["properties"].split() if "properties" in event.details else None
+            properties = (
+                event.details["properties"].split() if "properties" in event.details else None
+            )
             sandbox = list(_sandbox(event))
         elif event.event_type == "pack.finished":
             metadata["finishedOn"] = event.ts_utc
@@ -108,9 +127,16 @@ def _sandbox(event: Event) -> Iterable[Any]:
     names = {"backend": "sandbox", "version": "sandbox_version", "kernel": "kernel"}
     notes = {note: event.details.get(name, "") for note, name in names.items()}
     if event.hashes.get("sandbox"):
-        yield {"name": "sandbox", "digest": {"sha256": event.hashes["sandbox"]}, "annotations": notes}
+        yield {
+            "name": "sandbox",
+            "digest": {"sha256": event.hashes["sandbox"]},
+            "annotations": notes,
+        }
     if event.hashes.get("syscall_filter"):
-        yield {"name": "sandbox:syscall-filter", "digest": {"sha256": event.hashes["syscall_filter"]}}
+        yield {
+            "name": "sandbox:syscall-filter",
+            "digest": {"sha256": event.hashes["syscall_filter"]},
+        }
 
 
 def _dependencies(bundle: Bundle, commit: str, manifests: Mapping[str, str]) -> Iterable[Any]:
@@ -154,14 +180,28 @@ def test_result(bundle: Bundle) -> Any:
 
 
 def summary(
-    status: RunStatus, about: Mapping[str, str], policy: str, inputs: Iterable[Any], time: str, told: Any
+    status: RunStatus,
+    about: Mapping[str, str],
+    policy: str,
+    inputs: Iterable[Any],
+    time: str,
+    told: Any,
 ) -> Any:
-    """The summary of a run: `about` maps files to digests, `time` is that of the event that finished it."""
-    tree = [{"name": "merged-tree", "digest": {"gitTree": status.merged_tree}}] if status.merged_tree else []
+    """The summary of a run: `about` maps files to digests, `time` is that of the event that
+    finished it.
+    """
+    tree = (
+        [{"name": "merged-tree", "digest": {"gitTree": status.merged_tree}}]
+        if status.merged_tree
+        else []
+    )
     passed = status.status == "PASS"
     return {
         "_type": TYPE,
-        "subject": [*tree, *({"name": path, "digest": {"sha256": about[path]}} for path in sorted(about))],
+        "subject": [
+            *tree,
+            *({"name": path, "digest": {"sha256": about[path]}} for path in sorted(about)),
+        ],
         "predicateType": SUMMARY,
         "predicate": {
             "verifier": {"id": f"{_OWN}verifier:1", "version": _version(told, "verifier")},
@@ -215,5 +255,7 @@ def first_difference(due: Any, found: Any, where: str = "") -> tuple[str, Any, A
         return None
     if isinstance(due, list) and isinstance(found, list) and len(due) == len(found):
         pairs = enumerate(zip(due, found, strict=True))
-        return next(filter(None, (first_difference(a, b, f"{where}/{at}") for at, (a, b) in pairs)), None)
+        return next(
+            filter(None, (first_difference(a, b, f"{where}/{at}") for at, (a, b) in pairs)), None
+        )
     return None if type(due) is type(found) and due == found else (where or "/", due, found)

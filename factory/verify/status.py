@@ -1,4 +1,6 @@
-"""A bundle's status evaluated again: what had to run, what ran, every attempt, and the verdict they yield."""
+"""A bundle's status evaluated again: what had to run, what ran, every attempt, and the verdict they
+yield.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,12 @@ _WITHHELD = frozenset({"SECRET_IN_CHANGE", "CHANGE_TOO_LARGE"})
 
 
 def check_status(
-    sheet: Sheet, place: str, status: BundleStatus, contract: Contract, lock: ScopeLock, log: Callable[[str], bytes]
+    sheet: Sheet,
+    place: str,
+    status: BundleStatus,
+    contract: Contract,
+    lock: ScopeLock,
+    log: Callable[[str], bytes],
 ) -> None:
     """Hold STATUS.json against the contract, its own records and its logs."""
     file = f"{place}STATUS.json"
@@ -24,15 +31,22 @@ def check_status(
         return sheet.differs("VERIFY_STATUS", file, what, expected, found, status.pack)
 
     wanted = (*contract.steps, *contract.acceptance) if contract.acceptance else ()
-    differs("the commands that must end with 0", tuple(each.label for each in wanted), status.required)
+    differs(
+        "the commands that must end with 0", tuple(each.label for each in wanted), status.required
+    )
     ran = [(check.label, check.kind, check.name, check.run) for check in status.checks]
-    due = [(each.label, each.kind, each.name, each.run) for each in expected_to_run(contract, status)]
+    due = [
+        (each.label, each.kind, each.name, each.run) for each in expected_to_run(contract, status)
+    ]
     if ran != due:
         odd = next((row for row in ran if row not in due), None) or next(
             (row for row in due if row not in ran), ran[:1]
         )
         sheet.wrong(
-            "VERIFY_STATUS", file, f"expected the commands of the contract, found otherwise: {odd}", status.pack
+            "VERIFY_STATUS",
+            file,
+            f"expected the commands of the contract, found otherwise: {odd}",
+            status.pack,
         )
     for check in status.checks:
         if check.ended != "exited" and check.rc == 0:
@@ -43,7 +57,9 @@ def check_status(
 
 
 def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, ...]:
-    """Steps up to the first that failed; where none did, acceptance too, unless the change was withheld."""
+    """Steps up to the first that failed; where none did, acceptance too, unless the change was
+    withheld.
+    """
     codes = {check.label: check.rc for check in status.checks}
     done = []
     for step in contract.steps:
@@ -68,7 +84,10 @@ def _due(status: BundleStatus) -> str:
 
 
 def _attempts(
-    differs: Callable[[str, object, object], bool], status: BundleStatus, lock: ScopeLock, log: Callable[[str], bytes]
+    differs: Callable[[str, object, object], bool],
+    status: BundleStatus,
+    lock: ScopeLock,
+    log: Callable[[str], bytes],
 ) -> None:
     attempts = status.attempts
     numbers = [attempt.number for attempt in attempts]
@@ -78,9 +97,17 @@ def _attempts(
     last = attempts[-1]
     differs("the tree of the last attempt", status.result_tree, last.result_tree)
     without = [row for row in status.findings if row.id != "FLAKY"]
-    differs("the status of the last attempt", status_of_pack(status.required, status.checks, without), last.status)
+    differs(
+        "the status of the last attempt",
+        status_of_pack(status.required, status.checks, without),
+        last.status,
+    )
     differs("the failure of the last attempt", _failure(status.checks, log), last.failure)
-    differs("attempts that passed before the last", [], [a.number for a in attempts[:-1] if a.status == "PASS"])
+    differs(
+        "attempts that passed before the last",
+        [],
+        [a.number for a in attempts[:-1] if a.status == "PASS"],
+    )
     by_tree: dict[str, set[str]] = {}
     for attempt in attempts:
         by_tree.setdefault(attempt.result_tree, set()).add(attempt.status)

@@ -1,4 +1,5 @@
-"""What is known beside a run's own folder: the whole ledger, other checkpoints, keys, policy, the repository.
+"""What is known beside a run's own folder: the whole ledger, other checkpoints, keys, policy, the
+repository.
 
 Each may be absent, and then what needs it is not checkable. Reads files; decides nothing.
 """
@@ -25,7 +26,9 @@ _MOST_NOTE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What signatures are asked for: "optional", "required" (from a trusted key), "required-from" (one named)."""
+    """What signatures are asked for: "optional", "required" (from a trusted key), "required-from"
+    (one named).
+    """
 
     policy: str = "optional"
     keys: tuple[str, ...] = ()
@@ -36,7 +39,9 @@ OPTIONAL = Demand()
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The whole ledger, read once: its chain, the bytes after the last line feed, and why it could not be read."""
+    """The whole ledger, read once: its chain, the bytes after the last line feed, and why it could
+    not be read.
+    """
 
     chain: Chain
     torn: int
@@ -47,10 +52,10 @@ class Ledger:
 class Surroundings:
     """Everything beside the run.
 
-    `others` are the checkpoints of other runs by name, `kept` those that who asks kept themselves, by file;
-    `unread` are the runs whose checkpoint cannot be read;
-    `named` says that the folder's name has to be the run's id: so where it lies among other runs.
-    `ledger_due` says that the ledger has to be there: so where the run lies in the repository that made it.
+    `others` are the checkpoints of other runs by name, `kept` those that who asks kept themselves,
+    by file; `unread` are the runs whose checkpoint cannot be read; `named` says that the folder's
+    name has to be the run's id: so where it lies among other runs. `ledger_due` says that the
+    ledger has to be there: so where the run lies in the repository that made it.
     """
 
     ledger: Ledger | None = None
@@ -77,7 +82,9 @@ def load_ledger(path: Path, sizes: Iterable[int]) -> Ledger | None:
 
 
 def _take_lines(stream: IO[bytes], chain: Chain) -> int:
-    """Every line to the chain, none held longer than an event may be; the bytes after the last line feed."""
+    """Every line to the chain, none held longer than an event may be; the bytes after the last line
+    feed.
+    """
     while line := stream.readline(MOST_BYTES + 2):
         if line.endswith(b"\n"):
             chain.take(line[:-1])

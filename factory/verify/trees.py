@@ -1,4 +1,5 @@
-"""Trees of which perhaps only a part is at hand: read, compared, edited, narrowed; every id computed here.
+"""Trees of which perhaps only a part is at hand: read, compared, edited, narrowed; every id
+computed here.
 
 Rule: what is not at hand raises `Unknown`, and what an edit would lose without saying so raises
 `Clash`; nothing is assumed. A tree that is edited back to a known id proves every entry along the
@@ -53,7 +54,9 @@ def joined(path: Path) -> str:
 class Trees:
     """Trees by id: those given, those made here, and those that `fetch` finds elsewhere."""
 
-    def __init__(self, hash_name: str, payloads: Mapping[str, bytes], fetch: Fetch = lambda _: None) -> None:
+    def __init__(
+        self, hash_name: str, payloads: Mapping[str, bytes], fetch: Fetch = lambda _: None
+    ) -> None:
         self.hash_name = hash_name
         self.empty = object_id("tree", b"", hash_name)
         self._payloads = {self.empty: b"", **payloads}
@@ -99,14 +102,17 @@ class Trees:
         return oid
 
     def edited(self, root: str, edits: Edits) -> str:
-        """The id of `root` with every path set, or removed where None. Raises Unknown, Clash, ObjectError.
+        """The id of `root` with every path set, or removed where None. Raises Unknown, Clash,
+        ObjectError.
 
         Removals come first, and folders without entries vanish. Something may stand only where
         nothing stood or what it replaces was named; so an edit loses no file that it does not name.
         """
         _bounded(max(map(len, edits), default=0))
         removed = self._without(root, {path for path, entry in edits.items() if entry is None})
-        return self._with(removed, {path: entry for path, entry in edits.items() if entry is not None})
+        return self._with(
+            removed, {path: entry for path, entry in edits.items() if entry is not None}
+        )
 
     def _without(self, root: str, paths: set[Path]) -> str:
         if not paths:
@@ -145,7 +151,9 @@ class Trees:
         return self.made(entries)
 
     def placed(self, root: str, path: Path, entry: Entry | None) -> str:
-        """The id of `root` with whatever stands at `path` replaced. Raises Unknown, Clash, ObjectError."""
+        """The id of `root` with whatever stands at `path` replaced. Raises Unknown, Clash,
+        ObjectError.
+        """
         _bounded(len(path))
         entries = dict(self.entries(root))
         name, below = path[0], path[1:]
@@ -186,7 +194,9 @@ class Trees:
                 if entry.mode == FOLDER:
                     below = other.oid if other is not None and other.mode == FOLDER else self.empty
                     waiting.append((entry.oid, below))
-                elif entry.mode != SUBMODULE and (other is None or other.mode == FOLDER or other.oid != entry.oid):
+                elif entry.mode != SUBMODULE and (
+                    other is None or other.mode == FOLDER or other.oid != entry.oid
+                ):
                     found.add(entry.oid)
         return found
 
@@ -198,7 +208,9 @@ class Trees:
             here = waiting.pop()
             if here not in found:
                 found.add(here)
-                waiting += [entry.oid for entry in self.entries(here).values() if entry.mode == FOLDER]
+                waiting += [
+                    entry.oid for entry in self.entries(here).values() if entry.mode == FOLDER
+                ]
         return found
 
     def narrowed(self, root: str, reach: Reach, depth: int = 0) -> str:
@@ -229,7 +241,9 @@ def _bounded(depth: int) -> None:
         raise ObjectError(f"expected at most {MOST_DEPTH} folders in one another, found more")
 
 
-def _by_head(edits: Mapping[Path, Entry | None] | Mapping[Path, Entry]) -> dict[bytes, dict[Path, Entry]]:
+def _by_head(
+    edits: Mapping[Path, Entry | None] | Mapping[Path, Entry],
+) -> dict[bytes, dict[Path, Entry]]:
     heads: dict[bytes, dict[Path, Entry]] = {}
     for path, entry in edits.items():
         heads.setdefault(path[0], {})[path[1:]] = entry  # type: ignore[assignment]
@@ -237,13 +251,20 @@ def _by_head(edits: Mapping[Path, Entry | None] | Mapping[Path, Entry]) -> dict[
 
 
 def parse_tree(payload: bytes, width: int) -> dict[bytes, Entry]:
-    """Name to entry of a tree whose ids have `width` bytes. Raises ObjectError, also for a wrong order."""
+    """Name to entry of a tree whose ids have `width` bytes. Raises ObjectError, also for a wrong
+    order.
+    """
     found: dict[bytes, Entry] = {}
     at, before = 0, b""
     while at < len(payload):
         space = payload.find(b" ", at, at + 7)
         end = payload.find(b"\0", space + 1)
-        if space < 0 or end < 0 or end + 1 + width > len(payload) or not _OCTAL.fullmatch(payload, at, space):
+        if (
+            space < 0
+            or end < 0
+            or end + 1 + width > len(payload)
+            or not _OCTAL.fullmatch(payload, at, space)
+        ):
             raise ObjectError("expected whole tree entries, found one that breaks off")
         name, mode = payload[space + 1 : end], int(payload[at:space], 8)
         sorting = name + (b"/" if mode == FOLDER else b"")
@@ -258,5 +279,10 @@ def parse_tree(payload: bytes, width: int) -> dict[bytes, Entry]:
 
 def format_tree(entries: Mapping[bytes, Entry]) -> bytes:
     """The payload of a tree."""
-    rows = sorted((name + (b"/" if entry.mode == FOLDER else b""), name, entry) for name, entry in entries.items())
-    return b"".join(b"%o %s\0" % (entry.mode, name) + bytes.fromhex(entry.oid) for _, name, entry in rows)
+    rows = sorted(
+        (name + (b"/" if entry.mode == FOLDER else b""), name, entry)
+        for name, entry in entries.items()
+    )
+    return b"".join(
+        b"%o %s\0" % (entry.mode, name) + bytes.fromhex(entry.oid) for _, name, entry in rows
+    )

@@ -23,7 +23,9 @@ EXIT_CODES = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}
 GOOD_OUTCOMES = frozenset({"ok", "as-accepted"})
 
 
-def status_of_pack(required: Iterable[str], checks: Iterable[CheckRow], findings: Iterable[FindingRow]) -> str:
+def status_of_pack(
+    required: Iterable[str], checks: Iterable[CheckRow], findings: Iterable[FindingRow]
+) -> str:
     """What a pack's evidence yields."""
     wanted, ran = tuple(required), tuple(checks)
     seen = {*of_findings(findings), "all-held"}

@@ -1,4 +1,5 @@
-"""Write the dependency inventory, or check that it is what the lock yields; run at the repository's root.
+"""Write the dependency inventory, or check that it is what the lock yields; run at the repository's
+root.
 
 Usage: inventory.py write | check. Exit codes: 0 done, 1 problems, 64 usage. Rules are in `rules`.
 """
@@ -21,7 +22,10 @@ def derive(root: Path, reviewed: Path) -> dict[str, str]:
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))
     direct = direct_names(project["project"]["dependencies"])
     rows = take_inventory((root / "requirements.lock").read_text("utf-8"), review, direct)
-    return {"dependencies.json": format_json(rows), "dependencies.md": format_markdown(rows, review)}
+    return {
+        "dependencies.json": format_json(rows),
+        "dependencies.md": format_markdown(rows, review),
+    }
 
 
 def differing(root: Path, texts: dict[str, str]) -> list[str]:
@@ -30,7 +34,10 @@ def differing(root: Path, texts: dict[str, str]) -> list[str]:
     for name, text in texts.items():
         path = root / FOLDER / name
         if not path.is_file() or path.read_bytes() != text.encode("utf-8"):
-            found.append(f"{FOLDER / name}: expected what the lock yields, found something else; write it again")
+            found.append(
+                f"{FOLDER / name}: expected what the lock yields, found something else; write it"
+                " again"
+            )
     return found
 
 

@@ -2,7 +2,8 @@
 
 Rule: shares nothing with `rules`. The lock is read with `packaging`; licences and roles come from
 the metadata of whatever is installed in exactly the locked version, so what is not installed is not
-judged, and what is printed does not depend on it. `recount.py propose` prints lines for reviewed.toml.
+judged, and what is printed does not depend on it. `recount.py propose` prints lines for
+reviewed.toml.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def locked(text: str) -> dict[tuple[str, str], tuple[str, int]]:
         if words[0].strip() and not line.startswith("#"):
             need = Requirement(words[0].strip())
             (pin,) = need.specifier
-            found[canonicalize_name(need.name), str(need.marker or "")] = (pin.version, len(words) - 1)
+            found[canonicalize_name(need.name), str(need.marker or "")] = (
+                pin.version,
+                len(words) - 1,
+            )
     return found
 
 
@@ -46,10 +50,15 @@ def written(path: Path) -> list[dict[str, str | int]]:
     return packages
 
 
-def differences(packages: list[dict[str, str | int]], lock: dict[tuple[str, str], tuple[str, int]]) -> Iterator[str]:
+def differences(
+    packages: list[dict[str, str | int]], lock: dict[tuple[str, str], tuple[str, int]]
+) -> Iterator[str]:
     """What the inventory says otherwise than the lock."""
     listed = {
-        (str(one["name"]), str(Requirement(f"x; {one['marker']}").marker) if one["marker"] else ""): (
+        (
+            str(one["name"]),
+            str(Requirement(f"x; {one['marker']}").marker) if one["marker"] else "",
+        ): (
             one["version"],
             one["hashes"],
         )
@@ -70,14 +79,22 @@ def installed(packages: list[dict[str, str | int]]) -> dict[str, Distribution]:
 
 
 def licence_of(distribution: Distribution) -> tuple[str, set[str]]:
-    """The declared SPDX expression, or "" and the licences its classifiers leave open (empty: it says nothing)."""
+    """The declared SPDX expression, or "" and the licences its classifiers leave open (empty: it
+    says nothing).
+    """
     metadata = distribution.metadata
     expression = (metadata.get_all("License-Expression") or [""])[0]
-    last = [text.rpartition(" :: ")[2] for text in metadata.get_all("Classifier") or [] if text.startswith("License")]
+    last = [
+        text.rpartition(" :: ")[2]
+        for text in metadata.get_all("Classifier") or []
+        if text.startswith("License")
+    ]
     return expression, set[str]().union(*(CLASSIFIED.get(text, set()) for text in last))
 
 
-def licence_differences(packages: list[dict[str, str | int]], here: dict[str, Distribution]) -> Iterator[str]:
+def licence_differences(
+    packages: list[dict[str, str | int]], here: dict[str, Distribution]
+) -> Iterator[str]:
     """Reviewed licences that installed metadata contradicts."""
     for one in packages:
         distribution = here.get(str(one["name"]))
@@ -87,11 +104,16 @@ def licence_differences(packages: list[dict[str, str | int]], here: dict[str, Di
         if expression and expression != one["licence"]:
             yield f"{one['name']}: reviewed as {one['licence']}, its metadata says {expression}"
         elif not expression and open_ones and open_ones.isdisjoint(str(one["licence"]).split()):
-            yield f"{one['name']}: reviewed as {one['licence']}, its metadata says {' or '.join(sorted(open_ones))}"
+            yield (
+                f"{one['name']}: reviewed as {one['licence']}, its metadata says"
+                f" {' or '.join(sorted(open_ones))}"
+            )
 
 
 def needed_at_run_time(direct: list[str], here: dict[str, Distribution]) -> tuple[set[str], bool]:
-    """Names that the project's dependencies lead to, and whether all of these are installed here."""
+    """Names that the project's dependencies lead to, and whether all of these are installed
+    here.
+    """
     reached: set[str] = set()
     ahead = [canonicalize_name(Requirement(text).name) for text in direct]
     while ahead:
@@ -99,8 +121,10 @@ def needed_at_run_time(direct: list[str], here: dict[str, Distribution]) -> tupl
         if name in reached:
             continue
         reached.add(name)
-        needs = [Requirement(text) for text in (here[name].requires or [])] if name in here else []
-        ahead += [canonicalize_name(need.name) for need in needs if "extra" not in str(need.marker or "")]
+        needs = [Requirement(text) for text in here[name].requires or []] if name in here else []
+        ahead += [
+            canonicalize_name(need.name) for need in needs if "extra" not in str(need.marker or "")
+        ]
     return reached, reached <= here.keys()
 
 
@@ -118,12 +142,17 @@ def role_differences(
 
 def propose(lock: dict[tuple[str, str], tuple[str, int]], direct: list[str]) -> Iterator[str]:
     """Lines for reviewed.toml, from what is installed."""
-    here = installed([{"name": name, "version": version} for (name, _), (version, _) in lock.items()])
+    here = installed(
+        [{"name": name, "version": version} for (name, _), (version, _) in lock.items()]
+    )
     reached, _ = needed_at_run_time(direct, here)
     for name in sorted({name for name, _ in lock}):
         expression, open_ones = licence_of(here[name]) if name in here else ("", set[str]())
         guess = expression or " or ".join(sorted(open_ones)) or "READ IT"
-        yield f'{name} = {{ licence = "{guess}", role = "{"runtime" if name in reached else "dev"}" }}'
+        yield (
+            f'{name} = {{ licence = "{guess}", role ='
+            f' "{"runtime" if name in reached else "dev"}" }}'
+        )
 
 
 def main(argv: list[str]) -> int:
@@ -143,7 +172,10 @@ def main(argv: list[str]) -> int:
         *licence_differences(packages, here),
         *role_differences(packages, direct, here),
     ]
-    print("\n".join(problems) or f"{len(packages)} packages counted again; nothing contradicts the inventory")
+    print(
+        "\n".join(problems)
+        or f"{len(packages)} packages counted again; nothing contradicts the inventory"
+    )
     return 1 if problems else 0
 
 

@@ -1,6 +1,8 @@
-"""What a lock may hold and what its packages may be licensed under: text in, an inventory or problems out.
+"""What a lock may hold and what its packages may be licensed under: text in, an inventory or
+problems out.
 
-Rule: an inventory exists only where nothing is wrong. Does not know where files are, nor what is installed.
+Rule: an inventory exists only where nothing is wrong. Does not know where files are, nor what is
+installed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ RUNTIME, DEV = "runtime", "dev"
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """One requirement of the lock: normal name, exact version, marker ("" for every platform), SHA-256 count."""
+    """One requirement of the lock: normal name, exact version, marker ("" for every platform),
+    SHA-256 count.
+    """
 
     name: str
     version: str
@@ -40,7 +44,9 @@ class Reviewed:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """The reviewed table: licences allowed for all, names accepted beyond them with a reason, the packages."""
+    """The reviewed table: licences allowed for all, names accepted beyond them with a reason, the
+    packages.
+    """
 
     allowed: frozenset[str]
     accepted: Mapping[str, str]
@@ -82,12 +88,18 @@ def parse_lock(text: str) -> tuple[tuple[Pin, ...], tuple[str, ...]]:
             problems.append(f"{_short(words)}: expected NAME==VERSION, found something else")
             continue
         kinds = [_HASH.fullmatch(one) for one in hashes]
-        sound = [kind for kind in kinds if kind and kind["kind"] == "sha256" and len(kind["digest"]) == _SHA256_DIGITS]
+        sound = [
+            kind
+            for kind in kinds
+            if kind and kind["kind"] == "sha256" and len(kind["digest"]) == _SHA256_DIGITS
+        ]
         pin = Pin(normal(found["name"]), found["version"], found["marker"] or "", len(sound))
         if not hashes:
             problems.append(f"{pin.name}: expected at least one --hash=sha256, found none")
         elif len(sound) != len(hashes):
-            problems.append(f"{pin.name}: expected only SHA-256 hashes, found {_short(' '.join(hashes))}")
+            problems.append(
+                f"{pin.name}: expected only SHA-256 hashes, found {_short(' '.join(hashes))}"
+            )
         elif len({kind["digest"] for kind in sound}) != len(sound):
             problems.append(f"{pin.name}: expected different hashes, found one twice")
         pins.append(pin)
@@ -106,17 +118,29 @@ def _duplicates(pins: Iterable[Pin]) -> Iterator[str]:
 def parse_review(document: Mapping[str, object]) -> Review:
     """The reviewed table from its parsed TOML. Raises Problems."""
     allowed, accepted, packages = (document.get(key) for key in ("allowed", "accepted", "packages"))
-    if not isinstance(allowed, list) or not isinstance(accepted, dict) or not isinstance(packages, dict):
-        raise Problems(["reviewed.toml: expected allowed, accepted and packages, found another shape"])
+    if (
+        not isinstance(allowed, list)
+        or not isinstance(accepted, dict)
+        or not isinstance(packages, dict)
+    ):
+        raise Problems(
+            ["reviewed.toml: expected allowed, accepted and packages, found another shape"]
+        )
     read = {normal(name): _reviewed(name, entry) for name, entry in packages.items()}
-    return Review(frozenset(map(str, allowed)), {normal(name): str(why) for name, why in accepted.items()}, read)
+    return Review(
+        frozenset(map(str, allowed)),
+        {normal(name): str(why) for name, why in accepted.items()},
+        read,
+    )
 
 
 def _reviewed(name: str, entry: object) -> Reviewed:
     licence = entry.get("licence") if isinstance(entry, dict) else None
     role = entry.get("role") if isinstance(entry, dict) else None
     if not isinstance(licence, str) or not licence or role not in (RUNTIME, DEV):
-        raise Problems([f"reviewed.toml: {name}: expected a licence and the role {RUNTIME} or {DEV}"])
+        raise Problems(
+            [f"reviewed.toml: {name}: expected a licence and the role {RUNTIME} or {DEV}"]
+        )
     return Reviewed(licence, str(role))
 
 
@@ -127,10 +151,15 @@ def direct_names(dependencies: Iterable[object]) -> frozenset[str]:
 
 
 def licence_holds(expression: str, allowed: frozenset[str]) -> bool:
-    """Whether an SPDX expression (OR, AND, no brackets) leaves a choice that is allowed. Unreadable: no."""
+    """Whether an SPDX expression (OR, AND, no brackets) leaves a choice that is allowed.
+    Unreadable: no.
+    """
     if not re.fullmatch(r"[A-Za-z0-9.+-]+(?: (?:OR|AND|WITH) [A-Za-z0-9.+-]+)*", expression):
         return False
-    return any(all(part in allowed for part in choice.split(" AND ")) for choice in expression.split(" OR "))
+    return any(
+        all(part in allowed for part in choice.split(" AND "))
+        for choice in expression.split(" OR ")
+    )
 
 
 def take_inventory(lock: str, review: Review, direct: frozenset[str]) -> tuple[Row, ...]:
@@ -142,7 +171,10 @@ def take_inventory(lock: str, review: Review, direct: frozenset[str]) -> tuple[R
     if every:
         raise Problems(every)
     ordered = sorted(pins, key=lambda pin: (pin.name, pin.marker))
-    return tuple(Row(pin, review.packages[pin.name].licence, review.packages[pin.name].role) for pin in ordered)
+    return tuple(
+        Row(pin, review.packages[pin.name].licence, review.packages[pin.name].role)
+        for pin in ordered
+    )
 
 
 def _policy(pins: Iterable[Pin], review: Review, direct: frozenset[str]) -> Iterator[str]:
@@ -177,7 +209,9 @@ def format_json(rows: Iterable[Row]) -> str:
         }
         for row in rows
     ]
-    return json.dumps({"schema_version": 1, "packages": packages}, indent=1, ensure_ascii=False) + "\n"
+    return (
+        json.dumps({"schema_version": 1, "packages": packages}, indent=1, ensure_ascii=False) + "\n"
+    )
 
 
 def format_markdown(rows: tuple[Row, ...], review: Review) -> str:
@@ -186,7 +220,10 @@ def format_markdown(rows: tuple[Row, ...], review: Review) -> str:
     lines = [
         "# Dependencies and licences",
         "",
-        f"{len(rows)} locked packages: {runtime} for an installation (runtime), {len(rows) - runtime} only for work",
+        (
+            f"{len(rows)} locked packages: {runtime} for an installation (runtime),"
+            f" {len(rows) - runtime} only for work"
+        ),
         "on the project (dev). Written by TASK-0101 from `requirements.lock`; do not edit.",
         "",
         "| package | version | licence | role | only where | hashes |",
@@ -195,7 +232,8 @@ def format_markdown(rows: tuple[Row, ...], review: Review) -> str:
     for row in rows:
         where = f"`{row.pin.marker}`" if row.pin.marker else "everywhere"
         lines.append(
-            f"| {row.pin.name} | {row.pin.version} | {row.licence} | {row.role} | {where} | {row.pin.hashes} |"
+            f"| {row.pin.name} | {row.pin.version} | {row.licence} | {row.role} | {where} |"
+            f" {row.pin.hashes} |"
         )
     lines += ["", "## Accepted with a reason", ""]
     lines += [f"- **{name}**: {why}." for name, why in sorted(review.accepted.items())]

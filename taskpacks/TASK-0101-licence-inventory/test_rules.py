@@ -47,7 +47,8 @@ class Lock(unittest.TestCase):
         pins, problems = parse_lock(LOCK)
         self.assertEqual(problems, ())
         self.assertEqual(
-            [(pin.name, pin.version, pin.hashes) for pin in pins], [("alpha-one", "1.0", 2), ("beta", "2.0.post1", 1)]
+            [(pin.name, pin.version, pin.hashes) for pin in pins],
+            [("alpha-one", "1.0", 2), ("beta", "2.0.post1", 1)],
         )
         self.assertEqual(pins[1].marker, "sys_platform == 'win32'")
 
@@ -58,10 +59,15 @@ class Lock(unittest.TestCase):
         self.assertIn("expected NAME==VERSION", self.problem(f"alpha==1.* --hash=sha256:{A}"))
 
     def test_address_is_no_pin(self) -> None:
-        self.assertIn("expected NAME==VERSION", self.problem(f"alpha @ https://example.org/a.whl --hash=sha256:{A}"))
+        self.assertIn(
+            "expected NAME==VERSION",
+            self.problem(f"alpha @ https://example.org/a.whl --hash=sha256:{A}"),
+        )
 
     def test_other_index_is_no_pin(self) -> None:
-        self.assertIn("expected NAME==VERSION", self.problem("--index-url https://example.org/simple"))
+        self.assertIn(
+            "expected NAME==VERSION", self.problem("--index-url https://example.org/simple")
+        )
 
     def test_editable_is_no_pin(self) -> None:
         self.assertIn("expected NAME==VERSION", self.problem("-e ."))
@@ -70,7 +76,9 @@ class Lock(unittest.TestCase):
         self.assertIn("found none", self.problem("alpha==1.0"))
 
     def test_weak_hash_is_named(self) -> None:
-        self.assertIn("only SHA-256", self.problem(f"alpha==1.0 --hash=sha256:{A} --hash=md5:{'0' * 32}"))
+        self.assertIn(
+            "only SHA-256", self.problem(f"alpha==1.0 --hash=sha256:{A} --hash=md5:{'0' * 32}")
+        )
 
     def test_short_hash_is_named(self) -> None:
         self.assertIn("only SHA-256", self.problem("alpha==1.0 --hash=sha256:abc"))
@@ -91,7 +99,9 @@ class Lock(unittest.TestCase):
 class Policy(unittest.TestCase):
     """What may be in an inventory."""
 
-    def problems(self, lock: str, review: Review, direct: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    def problems(
+        self, lock: str, review: Review, direct: frozenset[str] = frozenset()
+    ) -> tuple[str, ...]:
         with self.assertRaises(Problems) as caught:
             take_inventory(lock, review, direct)
         return caught.exception.sentences
@@ -99,7 +109,8 @@ class Policy(unittest.TestCase):
     def test_unknown_licence_is_named(self) -> None:
         review = Review(REVIEW.allowed, REVIEW.accepted, {"beta": REVIEW.packages["beta"]})
         self.assertEqual(
-            self.problems(LOCK, review), ("alpha-one: expected a reviewed licence, found none; see runbook.md",)
+            self.problems(LOCK, review),
+            ("alpha-one: expected a reviewed licence, found none; see runbook.md",),
         )
 
     def test_copyleft_without_acceptance_is_named(self) -> None:
@@ -107,15 +118,21 @@ class Policy(unittest.TestCase):
         self.assertIn("beta: MPL-2.0 is not allowed", self.problems(LOCK, review)[0])
 
     def test_entry_without_package_is_named(self) -> None:
-        review = Review(REVIEW.allowed, REVIEW.accepted, {**REVIEW.packages, "gone": Reviewed("MIT", DEV)})
+        review = Review(
+            REVIEW.allowed, REVIEW.accepted, {**REVIEW.packages, "gone": Reviewed("MIT", DEV)}
+        )
         self.assertIn("gone: reviewed, and not in the lock", self.problems(LOCK, review)[0])
 
     def test_needless_exception_is_named(self) -> None:
-        review = Review(REVIEW.allowed, {**REVIEW.accepted, "alpha-one": "MIT: why not"}, REVIEW.packages)
+        review = Review(
+            REVIEW.allowed, {**REVIEW.accepted, "alpha-one": "MIT: why not"}, REVIEW.packages
+        )
         self.assertIn("alpha-one: accepted as an exception", self.problems(LOCK, review)[0])
 
     def test_direct_dependency_is_not_dev(self) -> None:
-        self.assertIn("asks for it at run time", self.problems(LOCK, REVIEW, frozenset({"beta"}))[0])
+        self.assertIn(
+            "asks for it at run time", self.problems(LOCK, REVIEW, frozenset({"beta"}))[0]
+        )
 
     def test_direct_dependency_outside_the_lock_is_named(self) -> None:
         self.assertIn("does not hold it", self.problems(LOCK, REVIEW, frozenset({"missing"}))[0])
@@ -128,7 +145,12 @@ class Policy(unittest.TestCase):
 
     def test_licence_expressions(self) -> None:
         allowed = frozenset({"MIT", "Apache-2.0"})
-        for expression in ("MIT", "GPL-3.0-only OR MIT", "MIT AND Apache-2.0", "MIT OR GPL-3.0-only AND X"):
+        for expression in (
+            "MIT",
+            "GPL-3.0-only OR MIT",
+            "MIT AND Apache-2.0",
+            "MIT OR GPL-3.0-only AND X",
+        ):
             self.assertTrue(licence_holds(expression, allowed), expression)
         for expression in (
             "",
@@ -148,12 +170,21 @@ class Table(unittest.TestCase):
 
     def test_names_are_read_in_their_normal_spelling(self) -> None:
         review = parse_review(
-            {"allowed": ["MIT"], "accepted": {}, "packages": {"A.b": {"licence": "MIT", "role": DEV}}}
+            {
+                "allowed": ["MIT"],
+                "accepted": {},
+                "packages": {"A.b": {"licence": "MIT", "role": DEV}},
+            }
         )
         self.assertEqual(review.packages, {"a-b": Reviewed("MIT", DEV)})
 
     def test_wrong_shapes_are_refused(self) -> None:
-        for entry in ({"licence": "MIT"}, {"licence": "", "role": DEV}, {"licence": "MIT", "role": "test"}, "MIT"):
+        for entry in (
+            {"licence": "MIT"},
+            {"licence": "", "role": DEV},
+            {"licence": "MIT", "role": "test"},
+            "MIT",
+        ):
             with self.subTest(entry=entry), self.assertRaises(Problems):
                 parse_review({"allowed": [], "accepted": {}, "packages": {"a": entry}})
         with self.assertRaises(Problems):

@@ -1,4 +1,5 @@
-"""Build the site into a folder: every Markdown file at the root and below docs/, and what lies beside them.
+"""Build the site into a folder: every Markdown file at the root and below docs/, and what lies
+beside them.
 
 Usage: build.py FOLDER, at the repository's root. Exit codes: 0 built, 1 problems, 64 usage.
 Rule: only the locked version of the Markdown parser, so that the bytes are the same everywhere.
@@ -34,7 +35,11 @@ def sources(root: Path) -> Iterator[Path]:
     found = [*root.glob("*.md"), root / "LICENSE", *(root / "docs").rglob("*")]
     for path in sorted(found):
         parts = path.relative_to(root).parts
-        if path.is_file() and not path.is_symlink() and not any(part.startswith(".") for part in parts):
+        if (
+            path.is_file()
+            and not path.is_symlink()
+            and not any(part.startswith(".") for part in parts)
+        ):
             yield path
 
 

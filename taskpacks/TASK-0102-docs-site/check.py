@@ -1,4 +1,5 @@
-"""Check a built site: links, anchors, images, ids, headings, and that nothing is loaded from elsewhere.
+"""Check a built site: links, anchors, images, ids, headings, and that nothing is loaded from
+elsewhere.
 
 Usage: check.py FOLDER. Exit codes: 0 sound, 1 problems, 64 usage. Rule: reads the HTML that was
 built and shares no code with what built it. Nothing is fetched.
@@ -85,7 +86,9 @@ def read_page(text: str) -> Read:
 def problems(files: Mapping[str, bytes]) -> list[str]:
     """Everything wrong with a site, from its files by path; a sentence each."""
     pages = {
-        path: read_page(content.decode("utf-8")) for path, content in sorted(files.items()) if path.endswith(".html")
+        path: read_page(content.decode("utf-8"))
+        for path, content in sorted(files.items())
+        if path.endswith(".html")
     }
     if "index.html" not in pages:
         return ["index.html: expected the start page, found no such file"]
@@ -98,7 +101,9 @@ def problems(files: Mapping[str, bytes]) -> list[str]:
                 found.append(f"{path}: {address!r} {clause}")
             reached[path].add(target)
     lost = pages.keys() - _from_start(reached)
-    return found + [f"{path}: expected a way from the start page, found none" for path in sorted(lost)]
+    return found + [
+        f"{path}: expected a way from the start page, found none" for path in sorted(lost)
+    ]
 
 
 def _alone(page: Read) -> Iterator[str]:
@@ -111,7 +116,10 @@ def _alone(page: Read) -> Iterator[str]:
         yield f"expected one heading of the first level, found {page.levels.count(1)}"
     for before, after in zip(page.levels, page.levels[1:], strict=False):
         if after > before + 1:
-            yield f"expected a heading of level {before + 1} at most after level {before}, found level {after}"
+            yield (
+                f"expected a heading of level {before + 1} at most after level {before}, found"
+                f" level {after}"
+            )
     for twice in sorted({one for one in page.ids if page.ids.count(one) > 1}):
         yield f"expected the id {twice!r} once, found it {page.ids.count(twice)} times"
     for image in page.images_without_text:
@@ -123,19 +131,31 @@ def _alone(page: Read) -> Iterator[str]:
 def _judge(
     address: str, page: str, files: Mapping[str, bytes], pages: Mapping[str, Read], *, loading: bool
 ) -> tuple[str, str]:
-    """What is wrong with an address on a page ("" for nothing), and the path in the site that it names."""
+    """What is wrong with an address on a page ("" for nothing), and the path in the site that it
+    names.
+    """
     try:
         parts = urlsplit(address)
     except ValueError:
         return "is not a well-formed address", ""
     if parts.scheme or parts.netloc:
-        return ("is loaded from elsewhere; everything must be in the site" if loading else _outside(address)), ""
-    target = posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(parts.path))) if parts.path else page
+        return (
+            "is loaded from elsewhere; everything must be in the site"
+            if loading
+            else _outside(address)
+        ), ""
+    target = (
+        posixpath.normpath(posixpath.join(posixpath.dirname(page), unquote(parts.path)))
+        if parts.path
+        else page
+    )
     if target.startswith(("../", "/")) or target == "..":
         return "leaves the site", ""
     if target not in files:
         return f"expected {target}, found no such file in the site", ""
-    if parts.fragment and unquote(parts.fragment) not in (pages[target].ids if target in pages else ()):
+    if parts.fragment and unquote(parts.fragment) not in (
+        pages[target].ids if target in pages else ()
+    ):
         return f"expected the anchor {parts.fragment!r} in {target}, found none", target
     return "", target
 
@@ -169,7 +189,11 @@ def main(argv: list[str]) -> int:
         print("usage: check.py FOLDER", file=sys.stderr)
         return 64
     root = Path(argv[0])
-    files = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
+    files = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
     found = problems(files)
     pages = sum(path.endswith(".html") for path in files)
     print("\n".join(found) or f"{pages} pages, and every link and anchor on them holds")

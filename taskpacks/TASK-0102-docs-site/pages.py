@@ -33,12 +33,16 @@ class Page:
 def render_site(texts: Mapping[str, str]) -> dict[str, str]:
     """Every page as a whole document, by its path in the site, from Markdown by source path."""
     pages = [render_page(source, text, texts.keys()) for source, text in texts.items()]
-    ordered = sorted(pages, key=lambda page: (page.source != START, page.source.count("/"), page.source))
+    ordered = sorted(
+        pages, key=lambda page: (page.source != START, page.source.count("/"), page.source)
+    )
     return {page.path: _document(page, ordered) for page in ordered}
 
 
 def render_page(source: str, text: str, sources: Iterable[str]) -> Page:
-    """One Markdown text as a page; its title is its first heading, or its path where it has none."""
+    """One Markdown text as a page; its title is its first heading, or its path where it has
+    none.
+    """
     tokens = _parser().parse(text)
     seen: dict[str, int] = {}
     title = ""
@@ -49,7 +53,12 @@ def render_page(source: str, text: str, sources: Iterable[str]) -> Page:
             token.attrSet("id", _unique(slug(words), seen))
         for inner in token.children or []:
             _rewrite(inner, source, frozenset(sources))
-    return Page(source, path_of(source), title or source, _parser().renderer.render(tokens, _parser().options, {}))
+    return Page(
+        source,
+        path_of(source),
+        title or source,
+        _parser().renderer.render(tokens, _parser().options, {}),
+    )
 
 
 def path_of(source: str) -> str:
@@ -67,7 +76,9 @@ def _parser() -> MarkdownIt:
 
 
 def _plain(inline: Token) -> str:
-    return "".join(child.content for child in inline.children or [] if child.type in ("text", "code_inline"))
+    return "".join(
+        child.content for child in inline.children or [] if child.type in ("text", "code_inline")
+    )
 
 
 def _unique(anchor: str, seen: dict[str, int]) -> str:

@@ -17,7 +17,9 @@ SOUND = {
 
 
 def built(**changed: str) -> dict[str, bytes]:
-    """The files of the sound site with some sources replaced (`README` for README.md, `more` for docs/more.md)."""
+    """The files of the sound site with some sources replaced (`README` for README.md, `more` for
+    docs/more.md).
+    """
     names = {"README": "README.md", "more": "docs/more.md", "extra": "docs/extra.md"}
     texts = SOUND | {names[name]: text for name, text in changed.items()}
     return {path: text.encode() for path, text in render_site(texts).items()} | {"style.css": b""}
@@ -40,7 +42,9 @@ class Flaws(unittest.TestCase):
         self.assertEqual(problems(built()), [])
 
     def test_dead_page(self) -> None:
-        self.flaw(built(more="# More\n\n## Second part\n\n[x](missing.md)\n"), "no such file in the site")
+        self.flaw(
+            built(more="# More\n\n## Second part\n\n[x](missing.md)\n"), "no such file in the site"
+        )
 
     def test_dead_anchor(self) -> None:
         self.flaw(built(more="# More\n\n## Other part\n"), "expected the anchor 'second-part'")
@@ -80,7 +84,10 @@ class Flaws(unittest.TestCase):
         self.flaw({"index.html": b'<html lang="en"><title> </title><h1>T</h1>'}, "expected a title")
 
     def test_style_from_elsewhere(self) -> None:
-        self.flaw(page('<link rel="stylesheet" href="https://example.org/a.css">'), "is loaded from elsewhere")
+        self.flaw(
+            page('<link rel="stylesheet" href="https://example.org/a.css">'),
+            "is loaded from elsewhere",
+        )
 
     def test_image_from_elsewhere(self) -> None:
         self.flaw(page('<img alt="a" src="//example.org/a.png">'), "is loaded from elsewhere")
@@ -90,7 +97,13 @@ class Flaws(unittest.TestCase):
         self.flaw(page('<p onclick="1">'), "expected no script")
 
     def test_addresses_outside(self) -> None:
-        for address in ("https://", "https://exa mple.org", "https://a@example.org", "mailto:nobody", "https://[::1"):
+        for address in (
+            "https://",
+            "https://exa mple.org",
+            "https://a@example.org",
+            "mailto:nobody",
+            "https://[::1",
+        ):
             with self.subTest(address=address):
                 self.flaw(page(f'<a href="{address}">x</a>'), "address")
         for address in ("javascript:alert(1)", "ftp://example.org/"):
@@ -144,11 +157,17 @@ class Build(unittest.TestCase):
             (root / "docs" / ".hidden").write_bytes(b"")
             (root / "docs" / "link.md").symlink_to("/etc/passwd")
             self.assertEqual(build(root, target), 2)
-            names = sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file())
-            self.assertEqual(names, ["docs/a.json", "docs/more.html", "index.html", "pages.json", "style.css"])
+            names = sorted(
+                path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()
+            )
+            self.assertEqual(
+                names, ["docs/a.json", "docs/more.html", "index.html", "pages.json", "style.css"]
+            )
 
     def test_other_version_of_the_parser_is_refused(self) -> None:
-        self.assertIn("expected markdown-it-py 0.0.1, found ", version_problem("markdown-it-py==0.0.1 \\\n"))
+        self.assertIn(
+            "expected markdown-it-py 0.0.1, found ", version_problem("markdown-it-py==0.0.1 \\\n")
+        )
         self.assertIn("a version in requirements.lock", version_problem("# nothing\n"))
 
 

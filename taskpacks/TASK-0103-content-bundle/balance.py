@@ -15,7 +15,9 @@ WALL, FLOOR, START, CHEST, EXIT = "#.@$>"
 
 
 def problems(content: ContentSet) -> list[str]:
-    """Everything wrong with a set. Rules that need sound references are asked only where these hold."""
+    """Everything wrong with a set. Rules that need sound references are asked only where these
+    hold.
+    """
     found = [*_items(content), *_references(content), *_maps(content)]
     found += [] if found else _circles(content)
     if not found:
@@ -29,16 +31,25 @@ def _items(content: ContentSet) -> Iterator[str]:
         where = f"{item.file}: {item.id}"
         rarity = rules.rarities.get(item.rarity)
         if item.kind not in rules.kinds:
-            yield f"{where}: expected a kind among {', '.join(sorted(rules.kinds))}, found {item.kind!r}"
+            yield (
+                f"{where}: expected a kind among {', '.join(sorted(rules.kinds))}, found"
+                f" {item.kind!r}"
+            )
         if item.weight < 1:
             yield f"{where}: expected a weight of at least 1, found {item.weight}"
         if not item.name.strip():
             yield f"{where}: expected a name, found none"
         if rarity is None:
-            yield f"{where}: expected a rarity among {', '.join(rules.rarities)}, found {item.rarity!r}"
+            yield (
+                f"{where}: expected a rarity among {', '.join(rules.rarities)}, found"
+                f" {item.rarity!r}"
+            )
         elif item.kind != "key" and not rarity.value[0] <= item.value <= rarity.value[1]:
             least, most = rarity.value
-            yield f"{where}: expected a value from {least} to {most} for {item.rarity}, found {item.value}"
+            yield (
+                f"{where}: expected a value from {least} to {most} for {item.rarity}, found"
+                f" {item.value}"
+            )
 
 
 def _references(content: ContentSet) -> Iterator[str]:
@@ -57,7 +68,10 @@ def _references(content: ContentSet) -> Iterator[str]:
     for level in content.levels.values():
         yield from _level_references(level, content)
         if level.order in orders:
-            yield f"{level.file}: {level.id}: order {level.order} is that of {orders[level.order]} too"
+            yield (
+                f"{level.file}: {level.id}: order {level.order} is that of"
+                f" {orders[level.order]} too"
+            )
         orders[level.order] = level.id
 
 
@@ -77,12 +91,18 @@ def _level_references(level: Level, content: ContentSet) -> Iterator[str]:
 
 def _maps(content: ContentSet) -> Iterator[str]:
     for level in content.levels.values():
-        for clause in map_problems(level.map, content.rules.largest, len(level.chests), len(level.exits)):
+        for clause in map_problems(
+            level.map, content.rules.largest, len(level.chests), len(level.exits)
+        ):
             yield f"{level.file}: {level.id}: {clause}"
 
 
-def map_problems(rows: tuple[str, ...], largest: tuple[int, int], chests: int, exits: int) -> Iterator[str]:
-    """What is wrong with one map, given how large it may be and how many chests and exits its level lists."""
+def map_problems(
+    rows: tuple[str, ...], largest: tuple[int, int], chests: int, exits: int
+) -> Iterator[str]:
+    """What is wrong with one map, given how large it may be and how many chests and exits its level
+    lists.
+    """
     if not rows or len({len(row) for row in rows}) != 1:
         yield "expected rows of one length"
         return
@@ -93,7 +113,11 @@ def map_problems(rows: tuple[str, ...], largest: tuple[int, int], chests: int, e
     strange = sorted(set(text) - {WALL, FLOOR, START, CHEST, EXIT})
     if strange:
         yield f"expected only # . @ $ and >, found {' '.join(strange)}"
-    for sign, name, wanted in ((START, "start", 1), (CHEST, "chests", chests), (EXIT, "exits", exits)):
+    for sign, name, wanted in (
+        (START, "start", 1),
+        (CHEST, "chests", chests),
+        (EXIT, "exits", exits),
+    ):
         if text.count(sign) != wanted:
             yield f"expected {wanted} {name} on the map, found {text.count(sign)}"
     edge = rows[0] + rows[-1] + "".join(row[0] + row[-1] for row in rows)
@@ -103,7 +127,10 @@ def map_problems(rows: tuple[str, ...], largest: tuple[int, int], chests: int, e
         walked = _walk(rows)
         lost = sum(sign in (CHEST, EXIT) and at not in walked for at, sign in _cells(rows))
         if lost:
-            yield f"expected a way from the start to every chest and exit, found none to {lost} of them"
+            yield (
+                f"expected a way from the start to every chest and exit, found none to {lost} of"
+                " them"
+            )
 
 
 def _cells(rows: tuple[str, ...]) -> Iterator[tuple[tuple[int, int], str]]:
@@ -130,7 +157,10 @@ def _walk(rows: tuple[str, ...]) -> set[tuple[int, int]]:
 
 def _circles(content: ContentSet) -> list[str]:
     """One sentence for each table that contains itself."""
-    inside = {name: {one.table for one in table.entries if one.table} for name, table in content.tables.items()}
+    inside = {
+        name: {one.table for one in table.entries if one.table}
+        for name, table in content.tables.items()
+    }
     found = []
     for name, table in content.tables.items():
         seen: set[str] = set()
@@ -151,7 +181,11 @@ def worth_of(table: Table, content: ContentSet) -> Fraction:
     each = sum(
         (
             Fraction(entry.weight, total)
-            * (content.items[entry.item].value if entry.item else worth_of(content.tables[entry.table], content))
+            * (
+                content.items[entry.item].value
+                if entry.item
+                else worth_of(content.tables[entry.table], content)
+            )
             for entry in table.entries
         ),
         Fraction(),
@@ -165,10 +199,16 @@ def level_worth(level: Level, content: ContentSet) -> Fraction:
 
 
 def chance_of(rarity: str, table: Table, content: ContentSet) -> Fraction:
-    """How likely one roll yields an item of a rarity; a table inside counts with all its own rolls."""
+    """How likely one roll yields an item of a rarity; a table inside counts with all its own
+    rolls.
+    """
     total = sum(entry.weight for entry in table.entries)
     return sum(
-        (Fraction(one.weight, total) * _once(rarity, one.item, one.table, content) for one in table.entries), Fraction()
+        (
+            Fraction(one.weight, total) * _once(rarity, one.item, one.table, content)
+            for one in table.entries
+        ),
+        Fraction(),
     )
 
 
@@ -185,7 +225,10 @@ def _chances(content: ContentSet) -> Iterator[str]:
             chance = chance_of(name, table, content)
             if chance * 100 > rarity.percent:
                 where = f"{table.file}: {table.id}"
-                yield f"{where}: expected {name} in at most {rarity.percent} % of rolls, found {chance}"
+                yield (
+                    f"{where}: expected {name} in at most {rarity.percent} % of rolls, found"
+                    f" {chance}"
+                )
 
 
 def _worth(content: ContentSet) -> Iterator[str]:
@@ -193,13 +236,20 @@ def _worth(content: ContentSet) -> Iterator[str]:
         least, most = content.rules.worth[level.difficulty]
         worth = level_worth(level, content)
         if not least <= worth <= most:
-            yield f"{level.file}: {level.id}: expected chests worth {least} to {most} cogs together, found {worth}"
+            yield (
+                f"{level.file}: {level.id}: expected chests worth {least} to {most} cogs together,"
+                f" found {worth}"
+            )
 
 
 def certain_items(table: Table, content: ContentSet) -> frozenset[str]:
     """Items that a table yields whatever is rolled: those that every entry yields."""
     each = [
-        frozenset({entry.item}) if entry.item else certain_items(content.tables[entry.table], content)
+        (
+            frozenset({entry.item})
+            if entry.item
+            else certain_items(content.tables[entry.table], content)
+        )
         for entry in table.entries
     ]
     return frozenset.intersection(*each)
@@ -208,14 +258,20 @@ def certain_items(table: Table, content: ContentSet) -> frozenset[str]:
 def possible_items(table: Table, content: ContentSet) -> frozenset[str]:
     """Items that a table may yield."""
     each = [
-        frozenset({entry.item}) if entry.item else possible_items(content.tables[entry.table], content)
+        (
+            frozenset({entry.item})
+            if entry.item
+            else possible_items(content.tables[entry.table], content)
+        )
         for entry in table.entries
     ]
     return frozenset().union(*each)
 
 
 def _progress(content: ContentSet) -> Iterator[str]:
-    """Whether every level can be reached with keys that are certain, and every item found somewhere."""
+    """Whether every level can be reached with keys that are certain, and every item found
+    somewhere.
+    """
     reached, keys = _play(content)
     for name in sorted(content.levels.keys() - reached):
         level = content.levels[name]
@@ -226,7 +282,9 @@ def _progress(content: ContentSet) -> Iterator[str]:
         yield f"{content.items[name].file}: {name}: expected it in some chest, found it in none"
     needed = {way.needs for level in content.levels.values() for way in level.exits if way.needs}
     for name in sorted(keys - needed):
-        yield f"{content.items[name].file}: {name}: expected an exit that needs this key, found none"
+        yield (
+            f"{content.items[name].file}: {name}: expected an exit that needs this key, found none"
+        )
 
 
 def _play(content: ContentSet) -> tuple[set[str], set[str]]:
@@ -238,7 +296,9 @@ def _play(content: ContentSet) -> tuple[set[str], set[str]]:
         for name in sorted(reached):
             for chest in content.levels[name].chests:
                 keys |= _keys(certain_items(content.tables[chest], content), content)
-            reached |= {way.to for way in content.levels[name].exits if not way.needs or way.needs in keys}
+            reached |= {
+                way.to for way in content.levels[name].exits if not way.needs or way.needs in keys
+            }
         if len(reached) + len(keys) == before:
             return reached, keys
 
@@ -249,4 +309,8 @@ def _keys(items: frozenset[str], content: ContentSet) -> set[str]:
 
 def counts(content: ContentSet) -> Mapping[str, int]:
     """How much there is of each."""
-    return {"items": len(content.items), "levels": len(content.levels), "tables": len(content.tables)}
+    return {
+        "items": len(content.items),
+        "levels": len(content.levels),
+        "tables": len(content.tables),
+    }

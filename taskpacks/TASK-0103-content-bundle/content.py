@@ -21,12 +21,17 @@ BUNDLE = "night-shift.tar"
 
 
 def read_files(root: Path) -> dict[str, bytes]:
-    """Every TOML file of the content set by its path below `content/`. Raises Malformed for a symbolic link."""
+    """Every TOML file of the content set by its path below `content/`. Raises Malformed for a
+    symbolic link.
+    """
     top = root / FOLDER
     paths = sorted(top.rglob("*.toml"))
     links = [path for path in paths if path.is_symlink()]
     if links:
-        raise Malformed(f"{path.relative_to(top).as_posix()}: expected a file, found a symbolic link" for path in links)
+        raise Malformed(
+            f"{path.relative_to(top).as_posix()}: expected a file, found a symbolic link"
+            for path in links
+        )
     return {path.relative_to(top).as_posix(): path.read_bytes() for path in paths}
 
 
@@ -46,16 +51,26 @@ def index_of(files: Mapping[str, bytes], content: ContentSet) -> bytes:
         "schema_version": 1,
         "counts": counts(content),
         "files": {path: hashlib.sha256(files[path]).hexdigest() for path in sorted(files)},
-        "items": {name: {"rarity": item.rarity, "value": item.value} for name, item in sorted(content.items.items())},
-        "levels": [{"id": level.id, "worth": str(level_worth(level, content))} for level in ordered],
-        "tables": {name: {"worth": str(worth_of(table, content))} for name, table in sorted(content.tables.items())},
+        "items": {
+            name: {"rarity": item.rarity, "value": item.value}
+            for name, item in sorted(content.items.items())
+        },
+        "levels": [
+            {"id": level.id, "worth": str(level_worth(level, content))} for level in ordered
+        ],
+        "tables": {
+            name: {"worth": str(worth_of(table, content))}
+            for name, table in sorted(content.tables.items())
+        },
     }
     return (json.dumps(index, indent=1) + "\n").encode("ascii")
 
 
 def bundle_of(files: Mapping[str, bytes], index: bytes) -> bytes:
     """The archive of all files and the index, under `content/`."""
-    return archive({INDEX: index, **{f"{FOLDER}/{path}": content for path, content in files.items()}})
+    return archive(
+        {INDEX: index, **{f"{FOLDER}/{path}": content for path, content in files.items()}}
+    )
 
 
 def build_twice(files: Mapping[str, bytes]) -> bytes:
@@ -65,7 +80,9 @@ def build_twice(files: Mapping[str, bytes]) -> bytes:
         turned = {path: files[path] for path in order}
         built.append(bundle_of(turned, index_of(turned, load(turned))))
     if built[0] != built[1]:
-        raise Malformed(["the bundle: expected the same bytes from another order of files, found others"])
+        raise Malformed(
+            ["the bundle: expected the same bytes from another order of files, found others"]
+        )
     return built[0]
 
 
@@ -84,7 +101,9 @@ def write_index(root: Path) -> str:
     files = read_files(root)
     content = load(files)
     (root / INDEX).write_bytes(index_of(files, content))
-    return f"wrote {INDEX}: " + ", ".join(f"{count} {name}" for name, count in counts(content).items())
+    return f"wrote {INDEX}: " + ", ".join(
+        f"{count} {name}" for name, count in counts(content).items()
+    )
 
 
 def check_index(root: Path) -> str:
@@ -93,7 +112,9 @@ def check_index(root: Path) -> str:
     index = index_of(files, load(files))
     path = root / INDEX
     if not path.is_file() or path.read_bytes() != index:
-        raise Malformed([f"{INDEX}: expected what the content yields, found something else; write it again"])
+        raise Malformed(
+            [f"{INDEX}: expected what the content yields, found something else; write it again"]
+        )
     return "the index is what the content yields"
 
 

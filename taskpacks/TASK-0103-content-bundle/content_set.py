@@ -1,7 +1,7 @@
 """A content set as frozen values, read strictly from the bytes of its files.
 
-Rule: all that is malformed is named at once, with file and id, and then there is no set. Does not know
-what is balanced, nor where files are.
+Rule: all that is malformed is named at once, with file and id, and then there is no set. Does not
+know what is balanced, nor where files are.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ class _Part:
     read: set[str] = field(default_factory=set)
 
     def take(self, key: str, kind: type, default: Any = None) -> Any:
-        """The value of a key; the default, or an empty value and a problem, where it is absent or of another type."""
+        """The value of a key; the default, or an empty value and a problem, where it is absent or
+        of another type.
+        """
         self.read.add(key)
         value = self.values.get(key, default)
         if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
@@ -136,14 +138,23 @@ class _Part:
     def pair(self, key: str) -> tuple[int, int]:
         """Two whole numbers, the smaller first."""
         values = self.take(key, list)
-        if len(values) == 2 and all(type(value) is int for value in values) and values[0] <= values[1]:
+        if (
+            len(values) == 2
+            and all(type(value) is int for value in values)
+            and values[0] <= values[1]
+        ):
             return values[0], values[1]
-        self.problems.append(f"{self.where}: {key}: expected two whole numbers, the smaller first, found {values}")
+        self.problems.append(
+            f"{self.where}: {key}: expected two whole numbers, the smaller first, found {values}"
+        )
         return 0, 0
 
     def parts(self, key: str) -> list[_Part]:
         """A list of mappings."""
-        return [self._part(f"{self.where}: {key} {number}", one) for number, one in enumerate(self.take(key, list), 1)]
+        return [
+            self._part(f"{self.where}: {key} {number}", one)
+            for number, one in enumerate(self.take(key, list), 1)
+        ]
 
     def part(self, key: str) -> _Part:
         """A mapping inside."""
@@ -157,13 +168,18 @@ class _Part:
 
     def close(self) -> None:
         """Name what nobody asked for."""
-        self.problems += [f"{self.where}: unknown key {key!r}" for key in self.values if key not in self.read]
+        self.problems += [
+            f"{self.where}: unknown key {key!r}" for key in self.values if key not in self.read
+        ]
 
 
 def parse(files: Mapping[str, bytes]) -> ContentSet:
     """The content set from its TOML files by path below `content/`. Raises Malformed."""
     problems: list[str] = []
-    parts = {path: _Part(path, _toml(path, content, problems), problems) for path, content in sorted(files.items())}
+    parts = {
+        path: _Part(path, _toml(path, content, problems), problems)
+        for path, content in sorted(files.items())
+    }
     rules = _rules(parts.pop("rules.toml", _Part("rules.toml", {}, problems)))
     items: list[Item] = []
     tables: list[Table] = []
@@ -180,7 +196,9 @@ def parse(files: Mapping[str, bytes]) -> ContentSet:
             problems.append(f"{path}: expected a file in items, loot or levels")
             continue
         part.close()
-    found = ContentSet(rules, _by_id(items, problems), _by_id(tables, problems), _by_id(levels, problems))
+    found = ContentSet(
+        rules, _by_id(items, problems), _by_id(tables, problems), _by_id(levels, problems)
+    )
     if problems:
         raise Malformed(problems)
     return found
@@ -283,8 +301,12 @@ def _by_id(things: Iterable[Any], problems: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for one in things:
         if not _ID.fullmatch(one.id):
-            problems.append(f"{one.file}: expected an id of small letters, digits and -, found {one.id!r}")
+            problems.append(
+                f"{one.file}: expected an id of small letters, digits and -, found {one.id!r}"
+            )
         if one.id in found:
-            problems.append(f"{one.file}: {one.id}: expected each id once, found it in {found[one.id].file} too")
+            problems.append(
+                f"{one.file}: {one.id}: expected each id once, found it in {found[one.id].file} too"
+            )
         found[one.id] = one
     return found

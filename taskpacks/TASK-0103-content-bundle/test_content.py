@@ -10,28 +10,35 @@ from content import build_twice, index_of, load
 from content_set import Malformed, parse
 
 GOOD = {
-    "rules.toml": """
+    "rules.toml": (
+        """
 first_level = "one"
 kinds = ["key", "tool"]
 rarity.common = { value = [1, 20], percent = 100 }
 rarity.rare = { value = [50, 100], percent = 25 }
 level = { largest = [8, 4], worth = { 1 = [1, 40] } }
-""",
-    "items/all.toml": """
+"""
+    ),
+    "items/all.toml": (
+        """
 item = [
     { id = "nut", name = "Nut", kind = "tool", rarity = "common", value = 4, weight = 1 },
     { id = "gem", name = "Gem", kind = "tool", rarity = "rare", value = 60, weight = 1 },
     { id = "red-key", name = "Key", kind = "key", rarity = "common", value = 0, weight = 1 },
 ]
-""",
-    "loot/all.toml": """
+"""
+    ),
+    "loot/all.toml": (
+        """
 table = [
     { id = "box", rolls = 2, entries = [{ item = "nut", weight = 3 }, { table = "gems", weight = 1 }] },
     { id = "gems", rolls = 1, entries = [{ item = "nut", weight = 3 }, { item = "gem", weight = 1 }] },
     { id = "hook", rolls = 1, entries = [{ item = "red-key", weight = 1 }] },
 ]
-""",
-    "levels/one.toml": """
+"""
+    ),
+    "levels/one.toml": (
+        """
 id = "one"
 name = "One"
 order = 1
@@ -43,8 +50,10 @@ map = '''
 #@$$>
 #####
 '''
-""",
-    "levels/two.toml": """
+"""
+    ),
+    "levels/two.toml": (
+        """
 id = "two"
 name = "Two"
 order = 2
@@ -56,7 +65,8 @@ map = '''
 >@$#
 ####
 '''
-""",
+"""
+    ),
 }
 FILES = {path: text.encode() for path, text in GOOD.items()}
 
@@ -80,22 +90,39 @@ class Flaws(unittest.TestCase):
         found = flaws(path, old, new)
         self.assertEqual(len(found), 1, found)
         self.assertIn(words, found[0])
-        self.assertTrue(found[0].startswith(("rules.toml", path, "items/", "levels/", "loot/")), found[0])
+        self.assertTrue(
+            found[0].startswith(("rules.toml", path, "items/", "levels/", "loot/")), found[0]
+        )
 
     def test_good_set_is_good(self) -> None:
         self.assertEqual(problems(parse(FILES)), [])
 
     def test_items(self) -> None:
         path = "items/all.toml"
-        self.flaw(path, "value = 4,", "value = 21,", "nut: expected a value from 1 to 20 for common, found 21")
-        self.flaw(path, 'name = "Nut", kind = "tool"', 'name = "Nut", kind = "toll"', "expected a kind among key, tool")
+        self.flaw(
+            path,
+            "value = 4,",
+            "value = 21,",
+            "nut: expected a value from 1 to 20 for common, found 21",
+        )
+        self.flaw(
+            path,
+            'name = "Nut", kind = "tool"',
+            'name = "Nut", kind = "toll"',
+            "expected a kind among key, tool",
+        )
         self.flaw(
             path,
             'name = "Nut", kind = "tool", rarity = "common"',
             'name = "Nut", kind = "tool", rarity = "odd"',
             "expected a rarity among common, rare",
         )
-        self.flaw(path, "value = 4, weight = 1", "value = 4, weight = 0", "expected a weight of at least 1")
+        self.flaw(
+            path,
+            "value = 4, weight = 1",
+            "value = 4, weight = 0",
+            "expected a weight of at least 1",
+        )
         self.flaw(path, '"Nut"', '" "', "expected a name")
 
     def test_shapes(self) -> None:
@@ -103,7 +130,12 @@ class Flaws(unittest.TestCase):
         self.flaw(path, "value = 4,", 'value = "4",', "value: expected int, found '4'")
         self.flaw(path, "value = 60,", "value = true,", "value: expected int, found True")
         self.flaw(path, "value = 4,", "value = 4, colour = 1,", "nut: unknown key 'colour'")
-        self.flaw("loot/all.toml", '{ item = "red-key", weight = 1 }', "{ weight = 1 }", "expected an item or a table")
+        self.flaw(
+            "loot/all.toml",
+            '{ item = "red-key", weight = 1 }',
+            "{ weight = 1 }",
+            "expected an item or a table",
+        )
         self.flaw("levels/two.toml", "order = 2", "", "order: expected int, found nothing")
         self.flaw("rules.toml", "[1, 20]", "[20, 1]", "two whole numbers, the smaller first")
         self.flaw("rules.toml", "[8, 4]", "[8]", "expected a width and a height")
@@ -112,16 +144,24 @@ class Flaws(unittest.TestCase):
         with self.assertRaises(Malformed) as caught:
             parse({**FILES, "items/all.toml": b"item = [", "items/b.toml": b"\xff"})
         self.assertEqual(
-            [one.partition(":")[0] for one in caught.exception.sentences][:2], ["items/all.toml", "items/b.toml"]
+            [one.partition(":")[0] for one in caught.exception.sentences][:2],
+            ["items/all.toml", "items/b.toml"],
         )
 
     def test_file_in_the_wrong_place(self) -> None:
         with self.assertRaises(Malformed) as caught:
             parse({**FILES, "extra/a.toml": b""})
-        self.assertEqual(caught.exception.sentences, ("extra/a.toml: expected a file in items, loot or levels",))
+        self.assertEqual(
+            caught.exception.sentences, ("extra/a.toml: expected a file in items, loot or levels",)
+        )
 
     def test_id_twice(self) -> None:
-        self.flaw("loot/all.toml", 'id = "hook", rolls = 1', 'id = "gems", rolls = 1', "gems: expected each id once")
+        self.flaw(
+            "loot/all.toml",
+            'id = "hook", rolls = 1',
+            'id = "gems", rolls = 1',
+            "gems: expected each id once",
+        )
 
     def test_bad_id(self) -> None:
         self.flaw("levels/two.toml", 'id = "two"', 'id = "Two!"', "expected an id of small letters")
@@ -129,15 +169,24 @@ class Flaws(unittest.TestCase):
     def test_references(self) -> None:
         self.flaw("rules.toml", '"one"', '"none"', "there is no level 'none'")
         self.flaw("loot/all.toml", 'item = "gem"', 'item = "jem"', "gems: there is no item 'jem'")
-        self.flaw("loot/all.toml", 'table = "gems"', 'table = "jems"', "box: there is no table 'jems'")
+        self.flaw(
+            "loot/all.toml", 'table = "gems"', 'table = "jems"', "box: there is no table 'jems'"
+        )
         self.flaw("levels/two.toml", '["box"]', '["bocks"]', "two: there is no table 'bocks'")
         self.flaw("levels/two.toml", 'to = "one"', 'to = "three"', "two: there is no level 'three'")
         self.flaw("levels/one.toml", '"red-key"', '"nut"', "one: there is no key 'nut'")
-        self.flaw("levels/two.toml", "difficulty = 1", "difficulty = 9", "expected a difficulty that rules.toml knows")
+        self.flaw(
+            "levels/two.toml",
+            "difficulty = 1",
+            "difficulty = 9",
+            "expected a difficulty that rules.toml knows",
+        )
         self.flaw("levels/two.toml", "order = 2", "order = 1", "two: order 1 is that of one too")
 
     def test_tables(self) -> None:
-        self.flaw("loot/all.toml", 'id = "gems", rolls = 1', 'id = "gems", rolls = 0', "at least one roll")
+        self.flaw(
+            "loot/all.toml", 'id = "gems", rolls = 1', 'id = "gems", rolls = 0', "at least one roll"
+        )
         self.flaw(
             "loot/all.toml",
             '{ item = "red-key", weight = 1 }',
@@ -177,7 +226,9 @@ class Flaws(unittest.TestCase):
         )
 
     def test_key_behind_its_own_door(self) -> None:
-        one = GOOD["levels/one.toml"].replace('["box", "hook"]', '["box"]').replace("#@$$>", "#@$.>")
+        one = (
+            GOOD["levels/one.toml"].replace('["box", "hook"]', '["box"]').replace("#@$$>", "#@$.>")
+        )
         two = (
             GOOD["levels/two.toml"]
             .replace('["box"]', '["box", "hook"]')
@@ -197,7 +248,12 @@ class Flaws(unittest.TestCase):
         )
 
     def test_key_that_opens_nothing(self) -> None:
-        self.flaw("levels/one.toml", ', needs = "red-key"', "", "red-key: expected an exit that needs this key")
+        self.flaw(
+            "levels/one.toml",
+            ', needs = "red-key"',
+            "",
+            "red-key: expected an exit that needs this key",
+        )
 
 
 class Maps(unittest.TestCase):
@@ -234,9 +290,17 @@ class Numbers(unittest.TestCase):
 
     def test_chances_count_every_roll_of_a_table_inside(self) -> None:
         content = parse(
-            {**FILES, "loot/all.toml": GOOD["loot/all.toml"].replace('"gems", rolls = 1', '"gems", rolls = 2').encode()}
+            {
+                **FILES,
+                "loot/all.toml": (
+                    GOOD["loot/all.toml"].replace('"gems", rolls = 1', '"gems", rolls = 2').encode()
+                ),
+            }
         )
-        self.assertEqual(chance_of("rare", content.tables["box"], content), Fraction(1, 4) * (1 - Fraction(3, 4) ** 2))
+        self.assertEqual(
+            chance_of("rare", content.tables["box"], content),
+            Fraction(1, 4) * (1 - Fraction(3, 4) ** 2),
+        )
 
 
 class Bundle(unittest.TestCase):

@@ -1,4 +1,6 @@
-"""The archive is read back by the standard library's reader, which shares no code with the writer."""
+"""The archive is read back by the standard library's reader, which shares no code with the
+writer.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,12 @@ import unittest
 
 from ustar import archive
 
-FILES = {"b/two.bin": bytes(range(256)) * 5, "a.txt": b"", "a/" + "x" * 120 + "/" + "y" * 90: b"long", "c": b"z" * 512}
+FILES = {
+    "b/two.bin": bytes(range(256)) * 5,
+    "a.txt": b"",
+    "a/" + "x" * 120 + "/" + "y" * 90: b"long",
+    "c": b"z" * 512,
+}
 
 
 class Archive(unittest.TestCase):
@@ -33,7 +40,18 @@ class Archive(unittest.TestCase):
         self.assertEqual(archive({}), bytes(10240))
 
     def test_names_that_leave_or_do_not_fit_are_refused(self) -> None:
-        for name in ("", "/a", "../a", "a/../b", "a//b", "a/.", "ä", "a\nb", "x" * 101, "/".join(["y" * 99] * 3)):
+        for name in (
+            "",
+            "/a",
+            "../a",
+            "a/../b",
+            "a//b",
+            "a/.",
+            "ä",
+            "a\nb",
+            "x" * 101,
+            "/".join(["y" * 99] * 3),
+        ):
             with self.subTest(name=name), self.assertRaises(ValueError):
                 archive({name: b""})
 

@@ -47,10 +47,16 @@ def _header(name: str, size: int) -> bytes:
 def _split(name: str) -> tuple[bytes, bytes]:
     """A name as ustar keeps it: a prefix and up to 100 bytes."""
     parts = name.split("/")
-    if not name.isascii() or not name.isprintable() or any(part in ("", ".", "..") for part in parts):
+    if (
+        not name.isascii()
+        or not name.isprintable()
+        or any(part in ("", ".", "..") for part in parts)
+    ):
         raise ValueError(f"expected a plain relative name in ASCII, found {name!r}")
     for cut in range(len(parts)):
         prefix, short = "/".join(parts[:cut]).encode(), "/".join(parts[cut:]).encode()
         if len(short) <= _NAME and len(prefix) <= _PREFIX:
             return prefix, short
-    raise ValueError(f"expected a name that fits into {_PREFIX} and {_NAME} bytes, found {len(name)}")
+    raise ValueError(
+        f"expected a name that fits into {_PREFIX} and {_NAME} bytes, found {len(name)}"
+    )

@@ -1,1 +1,3 @@
-"""Fault injection: the real commands, killed or failed by the disk at every operation that they make."""
+"""Fault injection: the real commands, killed or failed by the disk at every operation that they
+make.
+"""

@@ -1,7 +1,9 @@
-"""A small repository, brought back to the same state before each point, and the zygote that runs commands in it.
+"""A small repository, brought back to the same state before each point, and the zygote that runs
+commands in it.
 
-Rule: every state is made once by the real tool and copied back to the very place it was made at, so that what
-the engine remembers still holds there. Does not know what a broken command should have left.
+Rule: every state is made once by the real tool and copied back to the very place it was made at, so
+that what the engine remembers still holds there. Does not know what a broken command should have
+left.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ PACKS = ("TASK-0001", "TASK-0002")
 
 @dataclass(frozen=True)
 class Broke:
-    """How to break a command: at which operation (0: not), by what, with which error; or by the clock, in seconds."""
+    """How to break a command: at which operation (0: not), by what, with which error; or by the
+    clock, in seconds.
+    """
 
     at: int = 0
     how: int = shim.NONE
@@ -45,7 +49,9 @@ class Ran:
 
 
 class Bench:
-    """One repository `w` with a home folder beside it, states of both, and a zygote. Used as a context."""
+    """One repository `w` with a home folder beside it, states of both, and a zygote. Used as a
+    context.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -84,7 +90,10 @@ class Bench:
         world = World(self.live / "w")
         for name in PACKS:
             run = json.dumps(f"mkdir -p docs; echo {name} > docs/{name}")
-            world.pack(f"{name}-x", f'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: {run}}}]\n')
+            world.pack(
+                f"{name}-x",
+                f'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: {run}}}]\n',
+            )
         world.commit()
 
     def keep(self, state: str) -> None:
@@ -104,7 +113,12 @@ class Bench:
             XDG_CONFIG_HOME=str(self.live / "home" / ".config"),
             TMPDIR=str(self.live / "tmp"),
         )
-        request = {"words": words, "environment": env, "folder": str(self.live / "w"), **vars(broke)}
+        request = {
+            "words": words,
+            "environment": env,
+            "folder": str(self.live / "w"),
+            **vars(broke),
+        }
         self._ask.write(json.dumps(request).encode() + b"\n")
         self._ask.flush()
         answer = json.loads(self._answer.readline())
@@ -129,6 +143,8 @@ def digests(folder: Path, without: Iterable[str] = ()) -> dict[str, str]:
             folders[:] = [name for name in folders if name not in without]
         for name in files:
             path = os.path.join(place, name)
-            content = os.readlink(path).encode() if os.path.islink(path) else Path(path).read_bytes()
+            content = (
+                os.readlink(path).encode() if os.path.islink(path) else Path(path).read_bytes()
+            )
             found[os.path.relpath(path, folder)] = hashlib.sha256(content).hexdigest()
     return found

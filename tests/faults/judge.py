@@ -1,7 +1,8 @@
-"""What must hold after a command was broken and run again: one sentence for each thing that does not.
+"""What must hold after a command was broken and run again: one sentence for each thing that does
+not.
 
-Rule: nothing lost, nothing twice, the same result, nothing of the user's touched, nothing left lying about.
-The undisturbed run is the measure. Does not break anything itself.
+Rule: nothing lost, nothing twice, the same result, nothing of the user's touched, nothing left
+lying about. The undisturbed run is the measure. Does not break anything itself.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from factory.core.ledger_chain import Head, follow
 from tests.faults.bench import PACKS, Bench, Ran, digests
 
 _TOLD_ONCE = frozenset(("RUN_ABANDONED", "LEDGER_TORN"))
-_LITTER = re.compile(r"\.[^/]+\.[a-z0-9_]{8}(\.old)?|tmp_obj_.*|tmp[a-z0-9_]{8}|probe-.*|scratch-.*|deep-[0-9a-f]{32}")
+_LITTER = re.compile(
+    r"\.[^/]+\.[a-z0-9_]{8}(\.old)?|tmp_obj_.*|tmp[a-z0-9_]{8}|probe-.*|scratch-.*|deep-[0-9a-f]{32}"
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,9 @@ def users_files(bench: Bench) -> dict[str, str]:
 
 
 def status_of(bench: Bench) -> tuple[dict, bool]:
-    """The last run's verdict without its id and what an earlier crash adds; whether there was any of that."""
+    """The last run's verdict without its id and what an earlier crash adds; whether there was any
+    of that.
+    """
     status = bench.world.status()
     text = json.dumps(status).replace(status["run_id"], "RUN")
     plain = json.loads(text)
@@ -103,10 +108,13 @@ def judge_evidence(bench: Bench) -> list[str]:
     return found
 
 
-def judge_again(bench: Bench, again: Ran, before: list[bytes], wanted: Measure, killed: bool) -> list[str]:
+def judge_again(
+    bench: Bench, again: Ran, before: list[bytes], wanted: Measure, killed: bool
+) -> list[str]:
     """Of the run that came after: `before` is the ledger as the broken one left it.
 
-    A run that was not killed could end BLOCKED for the disk's sake; its packs run again then, as any that did not PASS.
+    A run that was not killed could end BLOCKED for the disk's sake; its packs run again then, as
+    any that did not PASS.
     """
     if again.rc:
         return [f"run again, it ended with {again.rc}: {again.text[-800:]}"]
@@ -133,7 +141,9 @@ def judge_again(bench: Bench, again: Ran, before: list[bytes], wanted: Measure, 
 def judge_users(bench: Bench, wanted: dict[str, str]) -> list[str]:
     """Work tree, index, refs and objects are as they were."""
     now = users_files(bench)
-    changed = sorted(path for path in now.keys() | wanted.keys() if now.get(path) != wanted.get(path))
+    changed = sorted(
+        path for path in now.keys() | wanted.keys() if now.get(path) != wanted.get(path)
+    )
     return [f"the user's files changed: {changed[:5]}"] if changed else []
 
 
@@ -150,7 +160,9 @@ def judge_litter(bench: Bench) -> list[str]:
 
 
 def _let_a_day_pass(bench: Bench) -> None:
-    """What lies where several processes may be at work is cleared when nothing touched it for long."""
+    """What lies where several processes may be at work is cleared when nothing touched it for
+    long.
+    """
     state = bench.world.state
     git = state / "git"
     shelves = (state / "cache" / "views").glob("*/*")
@@ -173,7 +185,9 @@ def _nothing_more_to_do(bench: Bench) -> list[str]:
 def started(lines: Iterable[bytes]) -> frozenset[str]:
     """Packs that were run."""
     events = [json.loads(line) for line in lines]
-    return frozenset(event["details"]["pack"] for event in events if event["event_type"] == "pack.started")
+    return frozenset(
+        event["details"]["pack"] for event in events if event["event_type"] == "pack.started"
+    )
 
 
 def _twice_told(lines: list[bytes]) -> list[str]:
@@ -184,7 +198,9 @@ def _twice_told(lines: list[bytes]) -> list[str]:
         if event["event_type"] not in ("ledger.recovered", "attempt.finished", "integrate.prepared")
     )
     ends = Counter(
-        event["run_id"] for event in events if event["event_type"] in ("integrate.finished", "run.abandoned")
+        event["run_id"]
+        for event in events
+        if event["event_type"] in ("integrate.finished", "run.abandoned")
     )
     twice = [*(" ".join(key) for key, count in told.items() if count > 1)]
     return [f"recorded twice: {row}" for row in twice] + [

@@ -1,4 +1,6 @@
-"""Commands that are broken at one operation each, what they start from, and what must hold afterwards."""
+"""Commands that are broken at one operation each, what they start from, and what must hold
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ _CACHES = ("cache",)
 
 @dataclass(frozen=True)
 class Scenario:
-    """`state` is what it starts from; `settled` tells what does not hold when `words` were broken and run again."""
+    """`state` is what it starts from; `settled` tells what does not hold when `words` were broken
+    and run again.
+    """
 
     name: str
     state: str
@@ -39,7 +43,8 @@ def prepare(bench: Bench) -> Measure:
 
 
 def prepare_many(bench: Bench) -> Measure:
-    """A state in which one pack changed since its PASS, and what a run then comes to; and one with older runs.
+    """A state in which one pack changed since its PASS, and what a run then comes to; and one with
+    older runs.
 
     Of these the first has work that is in no other place, the second what the third made again.
     """
@@ -116,7 +121,9 @@ def _branch_again(bench: Bench, _ran: Ran, _killed: bool) -> list[str]:
     found = []
     if world.git("rev-parse", f"codex/{run}^{{tree}}").strip() != world.status()["merged_tree"]:
         found.append("the branch does not hold the merged tree")
-    if world.git("rev-parse", "--abbrev-ref", "HEAD").strip() != "main" or world.git("status", "--porcelain"):
+    if world.git("rev-parse", "--abbrev-ref", "HEAD").strip() != "main" or world.git(
+        "status", "--porcelain"
+    ):
         found.append("HEAD, index or work tree changed")
     world.git("fsck", "--strict", "--no-dangling")
     kinds = [event["event_type"] for event in world.events()]
@@ -138,9 +145,15 @@ def _keys_again(bench: Bench, _ran: Ran, _killed: bool) -> list[str]:
 
 def _gc_again(bench: Bench, _ran: Ran, _killed: bool) -> list[str]:
     kept = bench.place / "many" / "w" / ".factory"
-    wanted = {digest for path, digest in digests(kept / "runs").items() if path.endswith("/manifest.json")}
+    wanted = {
+        digest for path, digest in digests(kept / "runs").items() if path.endswith("/manifest.json")
+    }
     found = [] if wanted <= _manifests(bench) else ["a bundle that was there is in no run any more"]
-    found += [f"before the next: {row}" for row in judge.judge_evidence(bench)] if bench.run(*ONESHOT).rc == 0 else []
+    found += (
+        [f"before the next: {row}" for row in judge.judge_evidence(bench)]
+        if bench.run(*ONESHOT).rc == 0
+        else []
+    )
     again = bench.run("gc", "--yes", "--keep", "1")
     if again.rc:
         return [*found, f"run again, it ended with {again.rc}: {again.text[-600:]}"]
@@ -157,16 +170,22 @@ def _gc_again(bench: Bench, _ran: Ran, _killed: bool) -> list[str]:
 
 
 def _manifests(bench: Bench) -> set[str]:
-    """Digests of the bundle manifests in runs that stand, and of those in the trash: a move is no loss yet."""
+    """Digests of the bundle manifests in runs that stand, and of those in the trash: a move is no
+    loss yet.
+    """
     found = digests(bench.world.state / "runs") | digests(bench.world.state / "trash")
     return {digest for path, digest in found.items() if path.endswith("/manifest.json")}
 
 
-FAULTS = tuple((how, error) for how in (shim.ONCE, shim.LASTING) for error in (errno.ENOSPC, errno.EIO))
+FAULTS = tuple(
+    (how, error) for how in (shim.ONCE, shim.LASTING) for error in (errno.ENOSPC, errno.EIO)
+)
 
 
 def points(operations: int, how: str, stride: int, offset: int) -> Iterator[Broke]:
-    """Where to break: by "kill", or by "disk" errors, of which each operation gets all four kinds over four strides."""
+    """Where to break: by "kill", or by "disk" errors, of which each operation gets all four kinds
+    over four strides.
+    """
     for at in range(1 + offset, operations + 1, stride):
         if how == "kill":
             yield Broke(at, shim.KILL)

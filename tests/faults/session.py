@@ -3,8 +3,9 @@
     python -m tests.faults.session [--only run,gc] [--how kill,disk,clock] [--stride N] [--offset N|today]
                                    [--at-least N] [--place DIR]
 
-`--offset today` takes other operations each day: with a stride of N, all of them within N days. Prints each point
-that does not converge, and figures at the end; exit 1 where there was one, or fewer points than asked for.
+`--offset today` takes other operations each day: with a stride of N, all of them within N days.
+Prints each point that does not converge, and figures at the end; exit 1 where there was one, or
+fewer points than asked for.
 """
 
 from __future__ import annotations
@@ -20,11 +21,21 @@ from pathlib import Path
 
 from tests.faults import shim
 from tests.faults.bench import Bench, Broke
-from tests.faults.scenarios import Scenario, points, prepare, prepare_many, scenarios, told, try_point
+from tests.faults.scenarios import (
+    Scenario,
+    points,
+    prepare,
+    prepare_many,
+    scenarios,
+    told,
+    try_point,
+)
 
-_COLD = 25  # a first run lays down hundreds of alike files in caches; every 25th operation of it is broken
+# a first run lays down hundreds of alike files in caches; every 25th operation of it is broken
+_COLD = 25
 _TELL = 25
-_CLOCK = 40  # moments at which a run is killed by the clock, wherever SQLite, Git or the sandbox are then
+# moments at which a run is killed by the clock, wherever SQLite, Git or the sandbox are then
+_CLOCK = 40
 
 
 def main() -> int:
@@ -32,7 +43,10 @@ def main() -> int:
     tried: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="crash-", dir=given.place) as place, Bench(Path(place)) as bench:
+    with (
+        tempfile.TemporaryDirectory(prefix="crash-", dir=given.place) as place,
+        Bench(Path(place)) as bench,
+    ):
         known = scenarios(prepare(bench), prepare_many(bench))
         for name, scenario in known.items():
             if name in given.only:
@@ -41,7 +55,10 @@ def main() -> int:
     for key in tried:
         _say(f"{key:<14} {tried[key]:>5} points, {tried[key] - failed[key]} converged")
     seconds = time.monotonic() - began
-    _say(f"{'all':<14} {tried.total():>5} points, {tried.total() - failed.total()} converged, {seconds:.0f} s")
+    _say(
+        f"{'all':<14} {tried.total():>5} points, {tried.total() - failed.total()} converged,"
+        f" {seconds:.0f} s"
+    )
     return verdict(given, tried.total(), failed.total())
 
 
@@ -55,20 +72,31 @@ def verdict(given: argparse.Namespace, tried: int, failed: int) -> int:
 def _given(today: datetime.date) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.session")
     parser.add_argument(
-        "--only", type=lambda text: text.split(","), default=["run", "change", "cold", "branch", "keys", "gc"]
+        "--only",
+        type=lambda text: text.split(","),
+        default=["run", "change", "cold", "branch", "keys", "gc"],
     )
-    parser.add_argument("--how", type=lambda text: text.split(","), default=["kill", "disk", "clock"])
+    parser.add_argument(
+        "--how", type=lambda text: text.split(","), default=["kill", "disk", "clock"]
+    )
     parser.add_argument("--stride", type=int, default=1)
     parser.add_argument("--offset", default="0")
     parser.add_argument("--at-least", type=int, default=1)
     parser.add_argument("--place", type=Path, default=None)
     given = parser.parse_args()
-    given.offset = today.toordinal() % given.stride if given.offset == "today" else int(given.offset)
+    given.offset = (
+        today.toordinal() % given.stride if given.offset == "today" else int(given.offset)
+    )
     return given
 
 
 def _try_all(
-    bench: Bench, scenario: Scenario, how: str, given: argparse.Namespace, tried: Counter[str], failed: Counter[str]
+    bench: Bench,
+    scenario: Scenario,
+    how: str,
+    given: argparse.Namespace,
+    tried: Counter[str],
+    failed: Counter[str],
 ) -> None:
     key = f"{scenario.name} {how}"
     bench.restore(scenario.state)
@@ -86,10 +114,15 @@ def _try_all(
             failed[key] += 1
             _say("\n    ".join((told(scenario, broke, ran), *found)))
         if tried[key] % _TELL == 0:
-            _say(f"{key}: {tried[key]} points, {tried[key] - failed[key]} converged, at operation {broke.at}")
+            _say(
+                f"{key}: {tried[key]} points, {tried[key] - failed[key]} converged, at operation"
+                f" {broke.at}"
+            )
 
 
-def _chosen(how: str, count: int, stride: int, offset: int, seconds: float, scenario: Scenario) -> Iterator[Broke]:
+def _chosen(
+    how: str, count: int, stride: int, offset: int, seconds: float, scenario: Scenario
+) -> Iterator[Broke]:
     if how != "clock":
         yield from points(count, how, stride, offset)
     elif scenario.name in ("run", "branch", "gc"):

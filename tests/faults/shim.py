@@ -1,8 +1,10 @@
-"""Counts what a process does to the disk, and breaks it at one operation: a kill, or an error of the disk.
+"""Counts what a process does to the disk, and breaks it at one operation: a kill, or an error of
+the disk.
 
-Rule: loaded into the real orchestrator by `tests.faults.zygote`, never imported by it. Counted are writes to
-plain files, syncs, renames, links, unlinks, folders made and removed, files created and cut, and starts of
-processes; the integrator's process counts on in the same row. Not seen: what SQLite and Git write by themselves.
+Rule: loaded into the real orchestrator by `tests.faults.zygote`, never imported by it. Counted are
+writes to plain files, syncs, renames, links, unlinks, folders made and removed, files created and
+cut, and starts of processes; the integrator's process counts on in the same row. Not seen: what
+SQLite and Git write by themselves.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _BOOT = "import runpy,sys; runpy.run_path(sys.argv[1])['integrate'](sys.argv[1:]
 
 
 def new_board(at: int = 0, how: int = NONE, error: int = 0) -> int:
-    """The descriptor of shared memory that says where to break, and on which operations are counted."""
+    """The descriptor of shared memory that says where to break, and on which operations are
+    counted.
+    """
     board = os.memfd_create("operations")
     os.truncate(board, SIZE)
     os.pwrite(board, _HEAD.pack(0, at, how, error), 0)
@@ -39,14 +43,19 @@ def operations(board: int) -> list[str]:
     """What was counted, in order: a verb and the path."""
     count = _HEAD.unpack(os.pread(board, _HEAD.size, 0))[0]
     rows = os.pread(board, _ROW * count, _ROWS)
-    return [rows[at : at + _ROW].rstrip(b"\0").decode("utf-8", "replace") for at in range(0, len(rows), _ROW)]
+    return [
+        rows[at : at + _ROW].rstrip(b"\0").decode("utf-8", "replace")
+        for at in range(0, len(rows), _ROW)
+    ]
 
 
 class Faults:
     """One process under watch."""
 
     def __init__(self, board: int, kill: int, below: str) -> None:
-        """`board` as `new_board` made it; `kill` a pipe that ends everything; paths are told relative to `below`."""
+        """`board` as `new_board` made it; `kill` a pipe that ends everything; paths are told
+        relative to `below`.
+        """
         self.board, self.kill, self.below = board, kill, below
         self.memory = mmap.mmap(board, SIZE)
         self.pid = os.getpid()
@@ -59,7 +68,9 @@ class Faults:
             return False
         with self.lock:
             count, at, how, error = _HEAD.unpack_from(self.memory)
-            row = f"{verb} {os.fspath(path) if isinstance(path, (str, bytes, os.PathLike)) else path}"
+            row = (
+                f"{verb} {os.fspath(path) if isinstance(path, (str, bytes, os.PathLike)) else path}"
+            )
             text = row.replace(f"{self.below}/", "").encode("utf-8", "replace")[:_ROW]
             self.memory[_ROWS + count * _ROW : _ROWS + (count + 1) * _ROW] = text.ljust(_ROW, b"\0")
             count += 1
@@ -67,7 +78,9 @@ class Faults:
         return how != NONE and (count == at or (how == LASTING and count > at > 0))
 
     def breaks(self, verb: str) -> None:
-        """End everything, or raise the error of the disk; returns where this operation cannot have that error."""
+        """End everything, or raise the error of the disk; returns where this operation cannot have
+        that error.
+        """
         _, _, how, error = _HEAD.unpack_from(self.memory)
         if how == KILL:
             self.end()
@@ -76,7 +89,9 @@ class Faults:
         raise OSError(error, os.strerror(error))
 
     def end(self) -> None:
-        """SIGKILL for the whole process group; the integrator, in a namespace of its own, asks for it."""
+        """SIGKILL for the whole process group; the integrator, in a namespace of its own, asks for
+        it.
+        """
         if self.kill >= 0:
             os.write(self.kill, b"k")
             time.sleep(600)
@@ -122,7 +137,11 @@ class Faults:
         first = given[0] if given else ""
         if isinstance(first, int):
             return os.readlink(f"/proc/self/fd/{first}")
-        second = f" {os.fspath(given[1])}" if len(given) > 1 and isinstance(given[1], (str, os.PathLike)) else ""
+        second = (
+            f" {os.fspath(given[1])}"
+            if len(given) > 1 and isinstance(given[1], (str, os.PathLike))
+            else ""
+        )
         return f"{os.fspath(first)}{second}"
 
     def _wrap_write(self) -> None:
@@ -163,7 +182,16 @@ class Faults:
                     faults.breaks("truncate")
                 return super().truncate(size)
 
-        def opened(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
+        def opened(
+            file,
+            mode="r",
+            buffering=-1,
+            encoding=None,
+            errors=None,
+            newline=None,
+            closefd=True,
+            opener=None,
+        ):
             plain = not isinstance(file, int) or stat.S_ISREG(os.fstat(file).st_mode)
             if os.getpid() != faults.pid or not plain or not set(mode) & set("wax+"):
                 return real(file, mode, buffering, encoding, errors, newline, closefd, opener)
@@ -173,7 +201,9 @@ class Faults:
             if buffering == 0:
                 return raw
             buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
-            return buffered if "b" in mode else io.TextIOWrapper(buffered, encoding, errors, newline)
+            return (
+                buffered if "b" in mode else io.TextIOWrapper(buffered, encoding, errors, newline)
+            )
 
         import builtins
 

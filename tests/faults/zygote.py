@@ -1,9 +1,11 @@
-"""A process that has everything imported, and forks one real command line after another, broken where asked.
+"""A process that has everything imported, and forks one real command line after another, broken
+where asked.
 
     python -m tests.faults.zygote
 
-One JSON request a line on standard input, one JSON answer a line. Rule: it is the reaper of all that its
-children leave behind, so an answer tells what outlived the command. Does not know what a command should have done.
+One JSON request a line on standard input, one JSON answer a line. Rule: it is the reaper of all
+that its children leave behind, so an answer tells what outlived the command. Does not know what a
+command should have done.
 """
 
 from __future__ import annotations
@@ -115,7 +117,9 @@ def _wait(child: int, kill_after: float) -> tuple[int, bool]:
 
 
 def _survivors() -> list[str]:
-    """Command lines of what is still there when everything had time to end; these are ended here."""
+    """Command lines of what is still there when everything had time to end; these are ended
+    here.
+    """
     deadline = time.monotonic() + _BURIAL
     while time.monotonic() < deadline:
         try:
@@ -124,7 +128,9 @@ def _survivors() -> list[str]:
         except ChildProcessError:
             return []
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    told = [Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in children]
+    told = [
+        Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode() for pid in children
+    ]
     for pid in children:
         os.kill(int(pid), signal.SIGKILL)
         os.waitpid(int(pid), 0)

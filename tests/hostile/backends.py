@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Backend:
-    """Settings that force it, and whether it gives every property; else the user accepts what it says it lacks."""
+    """Settings that force it, and whether it gives every property; else the user accepts what it
+    says it lacks.
+    """
 
     settings: dict[str, str]
     whole: bool = False

@@ -1,7 +1,8 @@
-"""Bait on the host: services, sockets, files, variables, segments and a process that nothing hostile may reach.
+"""Bait on the host: services, sockets, files, variables, segments and a process that nothing
+hostile may reach.
 
-Everything is made for one scene, on loopback and below one folder, and is gone afterwards. What was touched is
-told as names. Does not know who tries.
+Everything is made for one scene, on loopback and below one folder, and is gone afterwards. What was
+touched is told as names. Does not know who tries.
 """
 
 from __future__ import annotations
@@ -26,8 +27,20 @@ from typing import Any
 from factory.adapters.sandbox import host
 
 SECRETS = (
-    *(".aws/credentials", ".config/gcloud/application_default_credentials.json", ".azure/accessTokens.json"),
-    *(".kube/config", ".ssh/id_ed25519", ".netrc", ".git-credentials", ".docker/config.json", ".npmrc", ".pypirc"),
+    *(
+        ".aws/credentials",
+        ".config/gcloud/application_default_credentials.json",
+        ".azure/accessTokens.json",
+    ),
+    *(
+        ".kube/config",
+        ".ssh/id_ed25519",
+        ".netrc",
+        ".git-credentials",
+        ".docker/config.json",
+        ".npmrc",
+        ".pypirc",
+    ),
     *(".gnupg/secring.gpg", ".cargo/credentials.toml", ".config/gh/hosts.yml", ".vault-token"),
 )
 AUTHORITIES = {
@@ -36,7 +49,13 @@ AUTHORITIES = {
     "ssh-agent": "run/agent.1",
     "gpg-agent": "home/.gnupg/S.gpg-agent",
 }
-VARIABLES = ("AWS_SECRET_ACCESS_KEY", "GITHUB_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "KUBECONFIG", "NPM_TOKEN")
+VARIABLES = (
+    "AWS_SECRET_ACCESS_KEY",
+    "GITHUB_TOKEN",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "KUBECONFIG",
+    "NPM_TOKEN",
+)
 _IPC_CREATE = 0o1000
 _REMOVE = 0
 _SEGMENT = 4096
@@ -45,7 +64,9 @@ _JOIN_SESSION, _SESSION = 1, -3
 
 @dataclass
 class Canaries:
-    """The bait of one scene. `facts` is what programs are told, `environment` what the orchestrator is started with."""
+    """The bait of one scene. `facts` is what programs are told, `environment` what the orchestrator
+    is started with.
+    """
 
     place: Path
     mark: str
@@ -65,7 +86,11 @@ class Canaries:
         """Everything that is not as it was, by name."""
         found = list(self.touched)
         after = digests(self.place)
-        found += sorted(path for path in self.before.keys() | after.keys() if self.before.get(path) != after.get(path))
+        found += sorted(
+            path
+            for path in self.before.keys() | after.keys()
+            if self.before.get(path) != after.get(path)
+        )
         if self.sleeper is not None and self.sleeper.poll() is not None:
             found.append(f"the canary process ended with {self.sleeper.returncode}")
         if read_segment(self.segment)[: len(self.mark)] != self.mark.encode():
@@ -119,11 +144,24 @@ def _files(made: Canaries) -> None:
     made.facts |= {"keeps_bounds": False}
     made.facts |= {"trap": str(made.place / "trap" / "sprung")}
     made.environment |= dict.fromkeys(VARIABLES, made.mark)
-    made.environment |= {"HOME": str(home), "SSH_AUTH_SOCK": str(made.place / AUTHORITIES["ssh-agent"])}
-    made.environment |= {"DBUS_SESSION_BUS_ADDRESS": f"unix:path={made.place / AUTHORITIES['dbus']}"}
+    made.environment |= {
+        "HOME": str(home),
+        "SSH_AUTH_SOCK": str(made.place / AUTHORITIES["ssh-agent"]),
+    }
+    made.environment |= {
+        "DBUS_SESSION_BUS_ADDRESS": f"unix:path={made.place / AUTHORITIES['dbus']}"
+    }
     made.environment |= {"DOCKER_HOST": f"unix://{made.place / AUTHORITIES['docker']}"}
-    made.facts |= {"home": str(home), "outside": str(made.place / "outside.txt"), "place": str(made.place)}
-    made.facts |= {"secrets": list(SECRETS), "variables": sorted(made.environment), "mark_reversed": made.mark[::-1]}
+    made.facts |= {
+        "home": str(home),
+        "outside": str(made.place / "outside.txt"),
+        "place": str(made.place),
+    }
+    made.facts |= {
+        "secrets": list(SECRETS),
+        "variables": sorted(made.environment),
+        "mark_reversed": made.mark[::-1],
+    }
     made.facts |= {"sockets": {name: str(made.place / path) for name, path in AUTHORITIES.items()}}
 
 
@@ -255,7 +293,9 @@ def read_segment(segment: int) -> bytes:
 def _process(made: Canaries, opened: ExitStack) -> None:
     """A process of the very user that packs run as, with a secret in its environment."""
     uid, gid = host.sandbox_owner()
-    who: Mapping[str, Any] = {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    who: Mapping[str, Any] = (
+        {"user": uid, "group": gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    )
     made.sleeper = subprocess.Popen(
         ["/bin/sleep", "900"],  # anybody may execute it
         env={"CANARY": made.mark, "PATH": os.defpath},

@@ -24,13 +24,33 @@ from typing import Any
 
 FOLDER = Path(__file__).with_name("programs")
 LIBRARY = FOLDER / "hostile.py"
-SECTIONS = ("git and tree", "artifacts", "processes and limits", "secrets and authority", "inputs and evidence")
+SECTIONS = (
+    "git and tree",
+    "artifacts",
+    "processes and limits",
+    "secrets and authority",
+    "inputs and evidence",
+)
 RULES = frozenset({"judge", "acceptance", "redactor", "escaping"})
 # The name of a sample, and its programs: of every property some, of every rule one.
 SAMPLE = "sample"
 SAMPLED = (
-    *("tcp_loopback", "dns_question", "files_outside", "cloud_credentials", "writes_outside", "traces_of_other_packs"),
-    *("environment_variables", "leaked_descriptors", "docker_socket", "mount_tmpfs", "user_namespace", "fork_bomb"),
+    *(
+        "tcp_loopback",
+        "dns_question",
+        "files_outside",
+        "cloud_credentials",
+        "writes_outside",
+        "traces_of_other_packs",
+    ),
+    *(
+        "environment_variables",
+        "leaked_descriptors",
+        "docker_socket",
+        "mount_tmpfs",
+        "user_namespace",
+        "fork_bomb",
+    ),
     *("memory_of_one", "disk_flood", "output_flood", "stops_everybody", "daemon_outlives"),
     *("git_external_diff", "planted_unittest", "secret_printed", "terminal_escapes"),
 )
@@ -72,7 +92,9 @@ class Program:
         return tuple(self.line(str(turn), scene) for turn in range(1, self.steps + 1))
 
     def line(self, turn: str, scene: str = "") -> str:
-        """One call of it from the workspace's root. By the word `scene` its processes are told from another's."""
+        """One call of it from the workspace's root. By the word `scene` its processes are told from
+        another's.
+        """
         start = f"{self.folder}/{self.file.name}"
         runner = "sh" if self.file.suffix == ".sh" else "PYTHONPATH=. python -S"
         return f"{runner} {start} {turn} {scene}".rstrip()
@@ -92,7 +114,10 @@ class Program:
     def acceptance(self, scene: str) -> dict[str, Any]:
         """Its acceptance.yml."""
         lines = [*self.checks, *([self.line("accept", scene)] if self.accepts else [])] or ["true"]
-        return {"tests": [line for line in lines if "unittest" in line or "pytest" in line], "checks": _named(lines)}
+        return {
+            "tests": [line for line in lines if "unittest" in line or "pytest" in line],
+            "checks": _named(lines),
+        }
 
 
 def _named(lines: list[str]) -> list[dict[str, str]]:
@@ -120,7 +145,9 @@ def program(name: str) -> Program:
 
 
 def chosen(sample: str) -> tuple[Program, ...]:
-    """Those of a sample: `all`, `sample` (some of every property), `K-of-N` (every N-th), or one by its name."""
+    """Those of a sample: `all`, `sample` (some of every property), `K-of-N` (every N-th), or one by
+    its name.
+    """
     number, within, of = sample.partition("-of-")
     if within:
         return programs()[int(number) - 1 :: int(of)]

@@ -1,8 +1,9 @@
 """Naive tools: what people put in place of the product, shown to fall for what it holds.
 
-Each runs a program in a plain folder, as a plain process, and then does what a tool without its rule would do:
-calls Git there, follows links, believes a log. The answer is what was seen, with the word ESCAPED where the tool was
-taken in. Bounded in time; what a program springs is a canary's trap. Does not know how the product holds it.
+Each runs a program in a plain folder, as a plain process, and then does what a tool without its
+rule would do: calls Git there, follows links, believes a log. The answer is what was seen, with the
+word ESCAPED where the tool was taken in. Bounded in time; what a program springs is a canary's
+trap. Does not know how the product holds it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Place:
-    """A plain folder with a repository, as a program finds it: where, with which variables, what is bait, the mark."""
+    """A plain folder with a repository, as a program finds it: where, with which variables, what is
+    bait, the mark.
+    """
 
     root: Path
     environment: Mapping[str, str]
@@ -52,7 +55,9 @@ class Place:
     leaked: int
 
     def sh(self, line: str) -> Ended:
-        """Run one line at a terminal of its own and wait for its end, not for that of its output."""
+        """Run one line at a terminal of its own and wait for its end, not for that of its
+        output.
+        """
         lead, terminal = os.openpty()
         with tempfile.TemporaryFile() as output:
             try:
@@ -91,7 +96,11 @@ class Place:
 
     def left(self, folder: Path) -> list[Path]:
         """Everything below a folder but the repository."""
-        return [path for path in sorted(folder.rglob("*")) if ".git" not in path.relative_to(folder).parts[:1]]
+        return [
+            path
+            for path in sorted(folder.rglob("*"))
+            if ".git" not in path.relative_to(folder).parts[:1]
+        ]
 
 
 def outside(place: Place, program: Program) -> str:
@@ -137,8 +146,14 @@ def terminator(place: Place, program: Program) -> str:
 def _group_lives(group: int) -> bool:
     for name in filter(str.isdecimal, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            after = Path(f"/proc/{name}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-            if int(after[2]) == group and after[0] not in "ZX" and "python" in Path(f"/proc/{name}/comm").read_text():
+            after = (
+                Path(f"/proc/{name}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            )
+            if (
+                int(after[2]) == group
+                and after[0] not in "ZX"
+                and "python" in Path(f"/proc/{name}/comm").read_text()
+            ):
                 return True
     return False
 
@@ -146,7 +161,9 @@ def _group_lives(group: int) -> bool:
 def reads_to_the_end(place: Place, program: Program) -> str:
     """Waits for the end of the output, not of the command."""
     line = ["/bin/sh", "-c", f"{program.lines()[0]}\nexit $?"]
-    return subprocess.run(line, cwd=place.root, env={**place.environment}, capture_output=True, text=True).stdout
+    return subprocess.run(
+        line, cwd=place.root, env={**place.environment}, capture_output=True, text=True
+    ).stdout
 
 
 def git_runs(place: Place, program: Program) -> str:
@@ -155,7 +172,13 @@ def git_runs(place: Place, program: Program) -> str:
     trap = place.host / "trap" / "sprung"
     nests = {path.parent for path in place.left(place.root) if path.name in {"HEAD", ".git"}}
     for folder in (place.root, *sorted(nests)):
-        for words in (("status", "--porcelain"), ("diff",), ("add", "-A"), ("commit", "-qm", "x"), ("show",)):
+        for words in (
+            ("status", "--porcelain"),
+            ("diff",),
+            ("add", "-A"),
+            ("commit", "-qm", "x"),
+            ("show",),
+        ):
             place.git(*words, cwd=folder)
     sprung = trap.exists()
     trap.unlink(missing_ok=True)
@@ -183,7 +206,11 @@ def git_silent(place: Place, program: Program) -> str:
     place.git("add", "-A")
     place.git("commit", "-qm", "x")
     known = set(place.git("ls-tree", "-r", "-z", "--name-only", "HEAD").split("\0"))
-    there = {os.fspath(path.relative_to(place.root)) for path in place.left(place.root) if not path.is_dir()}
+    there = {
+        os.fspath(path.relative_to(place.root))
+        for path in place.left(place.root)
+        if not path.is_dir()
+    }
     return _taken_in(bool(there - known), "Git leaves it where it is and out of the commit")
 
 
@@ -192,7 +219,10 @@ def git_keeps_key(place: Place, program: Program) -> str:
     place.steps(program)
     place.git("add", "-A")
     place.git("commit", "-qm", "x")
-    return _taken_in(bool(KEYS.search(place.git("show", "--stat=1000", "-p", "HEAD"))), "the credential is in a commit")
+    return _taken_in(
+        bool(KEYS.search(place.git("show", "--stat=1000", "-p", "HEAD"))),
+        "the credential is in a commit",
+    )
 
 
 def reads_links(place: Place, program: Program) -> str:
@@ -211,7 +241,9 @@ def reads_artifacts(place: Place, program: Program) -> str:
     out = place.root / program.folder / "out"
     for path in [out / name for name in os.listdir(out)]:
         found: list[str] = []
-        reader = threading.Thread(target=lambda path=path, found=found: found.append(_read(path)), daemon=True)
+        reader = threading.Thread(
+            target=lambda path=path, found=found: found.append(_read(path)), daemon=True
+        )
         reader.start()
         reader.join(SOON)
         if reader.is_alive():
@@ -237,13 +269,18 @@ def sums_artifacts(place: Place, program: Program) -> str:
     """Reads all artifacts and keeps them."""
     place.steps(program)
     out = place.root / program.folder / "out"
-    return _taken_in(sum(path.stat().st_size for path in out.iterdir()) > 1 << 30, "a gigabyte of nothing is kept")
+    return _taken_in(
+        sum(path.stat().st_size for path in out.iterdir()) > 1 << 30,
+        "a gigabyte of nothing is kept",
+    )
 
 
 def sums_files(place: Place, program: Program) -> str:
     """Reads whatever is there."""
     place.steps(program)
-    sizes = (path.stat().st_size for path in place.left(place.root / program.folder) if path.is_file())
+    sizes = (
+        path.stat().st_size for path in place.left(place.root / program.folder) if path.is_file()
+    )
     return _taken_in(sum(sizes) > 1 << 30, "a gigabyte of nothing is read")
 
 
@@ -271,10 +308,14 @@ re.findall(r"^.*\\b\\d+ passed\\b.* in \\d.*$", sys.stdin.read(), re.MULTILINE)
 
 
 def searches_the_log(place: Place, program: Program) -> str:
-    """Looks for a runner's last word by one expression, in seconds of the processor that a thousand logs would need."""
+    """Looks for a runner's last word by one expression, in seconds of the processor that a thousand
+    logs would need.
+    """
     said = place.steps(program) + "".join(place.sh(line).said for line in program.checks)
     done = subprocess.run([sys.executable, "-c", SEARCH], input=said.encode(), capture_output=True)
-    return _taken_in(done.returncode in (-signal.SIGXCPU, -signal.SIGKILL), "the search does not end")
+    return _taken_in(
+        done.returncode in (-signal.SIGXCPU, -signal.SIGKILL), "the search does not end"
+    )
 
 
 def same_folder(place: Place, program: Program) -> str:
@@ -291,7 +332,17 @@ def _taken_in(seen: bool, what: str) -> str:
 TOOLS: Mapping[str, Callable[[Place, Program], str]] = {
     tool.__name__.replace("_", "-"): tool
     for tool in (
-        *(outside, prints, prints_raw, terminator, reads_to_the_end, git_runs, git_blind, git_takes, git_silent),
+        *(
+            outside,
+            prints,
+            prints_raw,
+            terminator,
+            reads_to_the_end,
+            git_runs,
+            git_blind,
+            git_takes,
+            git_silent,
+        ),
         *(
             git_keeps_key,
             reads_links,
@@ -312,7 +363,9 @@ def tools_folder(place: Path) -> Path:
     """A folder with `python`: the plain interpreter below the environment that runs the tests."""
     folder = place / "tools"
     folder.mkdir()
-    base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    base = (
+        Path(sys.base_prefix) / "bin" / f"python{sys.version_info.major}.{sys.version_info.minor}"
+    )
     (folder / "python").symlink_to(base if base.exists() else Path(sys.executable).resolve())
     return folder
 

@@ -1,4 +1,5 @@
-"""What a scene left, made once for a whole test run, whoever asks first, and read by everybody else.
+"""What a scene left, made once for a whole test run, whoever asks first, and read by everybody
+else.
 
 Knows how scenes are started and shared between xdist's workers. Judges nothing.
 """
@@ -22,7 +23,9 @@ SECONDS = 1800
 
 
 def observed(shared: Path, user: str, backend: str, sample: str) -> dict[str, Any]:
-    """The observation of one scene; `shared` is a folder that all workers of this test run have in common."""
+    """The observation of one scene; `shared` is a folder that all workers of this test run have in
+    common.
+    """
     kept = shared / f"hostile-{user}-{backend}-{sample}.json"
     with FileLock(f"{kept}.lock"):
         if not kept.exists():

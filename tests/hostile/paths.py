@@ -1,4 +1,6 @@
-"""A corpus of paths, plain and evil, the same on every machine: names of every kind that some platform trips over."""
+"""A corpus of paths, plain and evil, the same on every machine: names of every kind that some
+platform trips over.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +26,86 @@ PLAIN = (
     "taskpacks",
 )
 WATCHED = (
-    *("task.yml", "acceptance.yml", "spec.md", "dodo.py", "noxfile.py", "doit.cfg", "factory.toml", "factory.keys"),
-    *(".git", ".github", "workflows", ".env", ".env.local", ".factory", ".gitmodules", ".gitattributes", "TASK-1"),
+    *(
+        "task.yml",
+        "acceptance.yml",
+        "spec.md",
+        "dodo.py",
+        "noxfile.py",
+        "doit.cfg",
+        "factory.toml",
+        "factory.keys",
+    ),
+    *(
+        ".git",
+        ".github",
+        "workflows",
+        ".env",
+        ".env.local",
+        ".factory",
+        ".gitmodules",
+        ".gitattributes",
+        "TASK-1",
+    ),
 )
-DEVICES = ("con", "PRN", "aux.txt", "nul", "COM1", "lpt9.log", "com¹", "CONIN$", "clock$", "com10", "auxiliary")
+DEVICES = (
+    "con",
+    "PRN",
+    "aux.txt",
+    "nul",
+    "COM1",
+    "lpt9.log",
+    "com¹",
+    "CONIN$",
+    "clock$",
+    "com10",
+    "auxiliary",
+)
 SHORT = ("git~1", "GIT~2", "NOXFIL~1.PY", "a~1", "verylong~1", "x~1.abcd", "~1", "task~99.yml")
 ENDS = (".", " ", "..", ". ", "::$DATA", ":stream", "::$INDEX_ALLOCATION", "~", "\t", "\r", "\n")
 STARTS = (" ", ".", "-", "~", "\ufeff", "\u200d")
 WITHIN = (
     *("\n", "\r", "\x01", "\x1b", "\x7f", "\x85", "\x9b", "\\", ":", "*", "?", '"', "<", ">", "|"),
-    *("\u200c", "\u200d", "\u200e", "\u202e", "\u2066", "\u2028", "\u2029", "\ufeff", "\u00ad", "\u034f", "\u115f"),
-    *("\u3164", "\u180e", "\ue000", "\ufffe", "\U000e0001", "\u0301", "\u212a", "\u017f", "\u1e9e", "ı", "İ", "ß", "ﬁ"),
-    *("\udcff", "\udce9", "\udc80", "é", "e\u0301", "Å", "\u212b", "\u1100\u1161", "가", "\U0001f600"),
+    *(
+        "\u200c",
+        "\u200d",
+        "\u200e",
+        "\u202e",
+        "\u2066",
+        "\u2028",
+        "\u2029",
+        "\ufeff",
+        "\u00ad",
+        "\u034f",
+        "\u115f",
+    ),
+    *(
+        "\u3164",
+        "\u180e",
+        "\ue000",
+        "\ufffe",
+        "\U000e0001",
+        "\u0301",
+        "\u212a",
+        "\u017f",
+        "\u1e9e",
+        "ı",
+        "İ",
+        "ß",
+        "ﬁ",
+    ),
+    *(
+        "\udcff",
+        "\udce9",
+        "\udc80",
+        "é",
+        "e\u0301",
+        "Å",
+        "\u212b",
+        "\u1100\u1161",
+        "가",
+        "\U0001f600",
+    ),
 )
 WHOLE = (
     "",
@@ -115,7 +185,9 @@ SPOILT = (_case, _case, _end, _start, _within, _within, _device_end)
 
 
 def twins(paths: tuple[str, ...], seed: int = 5) -> Iterator[tuple[str, str]]:
-    """Each path with one that is, or nearly is, the same where case, form or hidden letters do not count."""
+    """Each path with one that is, or nearly is, the same where case, form or hidden letters do not
+    count.
+    """
     dice = random.Random(seed)
     for path in paths:
         folder, slash, name = path.rpartition("/")

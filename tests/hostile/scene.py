@@ -1,8 +1,9 @@
-"""One scene: bait on the host, a repository with a pack per program, one real `doit oneshot`, and all that it left.
+"""One scene: bait on the host, a repository with a pack per program, one real `doit oneshot`, and
+all that it left.
 
-`python -m tests.hostile.scene USER BACKEND SAMPLE PLACE` writes PLACE/observed.json. USER is `self` or `ordinary`; the
-second gives up root for good first. SAMPLE is what `declared.chosen` knows. The observation is plain values, so that
-tests share it. Judges nothing.
+`python -m tests.hostile.scene USER BACKEND SAMPLE PLACE` writes PLACE/observed.json. USER is `self`
+or `ordinary`; the second gives up root for good first. SAMPLE is what `declared.chosen` knows. The
+observation is plain values, so that tests share it. Judges nothing.
 """
 
 from __future__ import annotations
@@ -29,44 +30,64 @@ from tests.warm import BIN
 from tests.world import PROSE, World, environment
 
 PATIENCE = 1500.0
-# What programs print, write and name: keys put together inside, so that no pack's own file holds one.
+# What programs print, write and name: keys put together inside, so that no pack's own file holds
+# one.
 CREDENTIALS = re.compile(rb"AKIAZ7QX3M2KV5T4N6PR|AKIAQRSTUVWXYZ234567|b3BlbnNzaC1rZXktdjEAb3Blbn")
 KEPT = ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/kernel/sysrq")
 
 
 def main() -> None:
     """See the module."""
-    user, backend, sample, place = sys.argv[1], BACKENDS[sys.argv[2]], sys.argv[3], Path(sys.argv[4])
+    user, backend, sample, place = (
+        sys.argv[1],
+        BACKENDS[sys.argv[2]],
+        sys.argv[3],
+        Path(sys.argv[4]),
+    )
     if user == "ordinary":
         become_ordinary_user(Path(sys.base_prefix), Path(sys.prefix), Path.cwd(), place)
     os.umask(0o022)
     with laid(place / "host") as canaries:
-        # Without a namespace of its own, who has no privilege cannot narrow the bounds of what it starts.
+        # Without a namespace of its own, who has no privilege cannot narrow the bounds of what it
+        # starts.
         canaries.facts["keeps_bounds"] = sys.argv[2] == "landlock" and os.geteuid() != 0
         observed = observe(canaries, backend, chosen(sample), place / "repository")
     (place / "observed.json").write_text(json.dumps(observed), "utf-8")
 
 
-def observe(canaries: Canaries, backend: Backend, played: tuple[Program, ...], root: Path) -> dict[str, Any]:
+def observe(
+    canaries: Canaries, backend: Backend, played: tuple[Program, ...], root: Path
+) -> dict[str, Any]:
     """Run every program's pack and gather what there is to see."""
     world = made_world(root, canaries, played)
     base = world.commit("hostile packs")
     refused = _refused(world, canaries, backend)
-    kept = {**_host_files(), **{f".git/{path}": digest for path, digest in digests(root / ".git").items()}}
+    kept = {
+        **_host_files(),
+        **{f".git/{path}": digest for path, digest in digests(root / ".git").items()},
+    }
     accepted = {"FACTORY_ACCEPT_MISSING": ",".join(refused["lacks"])} if refused is not None else {}
     rc, out = _oneshot(world, canaries, backend.settings | accepted)
-    now = {**_host_files(), **{f".git/{path}": digest for path, digest in digests(root / ".git").items()}}
+    now = {
+        **_host_files(),
+        **{f".git/{path}": digest for path, digest in digests(root / ".git").items()},
+    }
     verified = world.factory("verify")
     return {
         "base": base,
         "rc": rc,
         "out": out,
         "refused": refused,
-        "touched": canaries.look()
-        + sorted(path for path in kept.keys() | now.keys() if kept.get(path) != now.get(path)),
+        "touched": (
+            canaries.look()
+            + sorted(path for path in kept.keys() | now.keys() if kept.get(path) != now.get(path))
+        ),
         "survivors": _survivors(root),
         "verified": [verified.rc, verified.text],
-        "leaks": leaks(world.state, re.compile("|".join(map(re.escape, forms(canaries.mark))).encode(), re.IGNORECASE)),
+        "leaks": leaks(
+            world.state,
+            re.compile("|".join(map(re.escape, forms(canaries.mark))).encode(), re.IGNORECASE),
+        ),
         "credentials": leaks(world.state, CREDENTIALS),
         "status": world.status(),
         "report": (world.last() / "FINAL_REPORT.md").read_text("utf-8"),
@@ -87,13 +108,19 @@ def made_world(root: Path, canaries: Canaries, played: tuple[Program, ...]) -> W
             "task.yml": json.dumps(program.task(scene_of(root))),
             "acceptance.yml": json.dumps(program.acceptance(scene_of(root))),
         }
-        for name, text in {**PROSE, **documents, program.file.name: program.file.read_text("utf-8")}.items():
+        for name, text in {
+            **PROSE,
+            **documents,
+            program.file.name: program.file.read_text("utf-8"),
+        }.items():
             world.write(f"{program.folder}/{name}", text)
     return world
 
 
 def scene_of(root: Path) -> str:
-    """A word that is in the command lines of this scene's programs, and of no other's that runs beside it."""
+    """A word that is in the command lines of this scene's programs, and of no other's that runs
+    beside it.
+    """
     return f"scene-{zlib.crc32(str(root).encode()):08x}"
 
 
@@ -102,8 +129,11 @@ BASE = {
     "src/data.txt": "one\ntwo\n",
     "docs/index.md": "# Docs\n",
     "tools/run.sh": "#!/bin/sh\necho run\n",
-    "tests/test_area.py": "import sys\nimport unittest\n\nsys.path.insert(0, 'src')\n\nfrom lib import area\n\n\n"
-    "class Area(unittest.TestCase):\n    def test_area(self):\n        self.assertEqual(area(2), 5)\n",
+    "tests/test_area.py": (
+        "import sys\nimport unittest\n\nsys.path.insert(0, 'src')\n\nfrom lib import"
+        " area\n\n\nclass Area(unittest.TestCase):\n    def test_area(self):\n       "
+        " self.assertEqual(area(2), 5)\n"
+    ),
     ".github/workflows/ci.yml": "on: push\njobs: {}\n",
     "schemas/own.schema.json": "{}\n",
     ".gitattributes": "*.bin binary\n",
@@ -111,20 +141,35 @@ BASE = {
 
 
 def _refused(world: World, canaries: Canaries, backend: Backend) -> dict[str, Any] | None:
-    """What a backend that lacks something does where nobody has accepted that; None where it lacks nothing."""
+    """What a backend that lacks something does where nobody has accepted that; None where it lacks
+    nothing.
+    """
     if backend.whole:
         return None
     rc, out = _oneshot(world, canaries, backend.settings)
-    lacks = [f["message"].split()[0] for f in world.status()["findings"] if f["id"] == "PROPERTY_MISSING"]
+    lacks = [
+        f["message"].split()[0] for f in world.status()["findings"] if f["id"] == "PROPERTY_MISSING"
+    ]
     return {"rc": rc, "out": out, "lacks": lacks, "started": world.executed()}
 
 
 def _oneshot(world: World, canaries: Canaries, settings: dict[str, str]) -> tuple[int, str]:
-    """`doit -n 2 oneshot` as its caller may start it: with a terminal, a descriptor and an environment to steal."""
+    """`doit -n 2 oneshot` as its caller may start it: with a terminal, a descriptor and an
+    environment to steal.
+    """
     lead, terminal = os.openpty()
     try:
         process = subprocess.Popen(
-            ["/bin/sh", "-c", 'exec 0<>"$0"; exec "$@"', os.ttyname(terminal), str(BIN / "doit"), "-n", "2", "oneshot"],
+            [
+                "/bin/sh",
+                "-c",
+                'exec 0<>"$0"; exec "$@"',
+                os.ttyname(terminal),
+                str(BIN / "doit"),
+                "-n",
+                "2",
+                "oneshot",
+            ],
             cwd=world.root,
             env=environment(**canaries.environment, **settings),
             stdin=subprocess.DEVNULL,
@@ -150,8 +195,13 @@ def _pack(world: World, program: Program) -> dict[str, Any]:
     return {
         "status": json.loads((folder / "STATUS.json").read_text("utf-8")),
         "files": json.loads((folder / "FILES_CHANGED.json").read_text("utf-8"))["files"],
-        "logs": {path.stem: path.read_text("utf-8", "replace") for path in sorted((folder / "LOGS").glob("*.log"))},
-        "raw": {path.stem: path.read_text("utf-8", "replace") for path in sorted(raw.glob("*.log"))},
+        "logs": {
+            path.stem: path.read_text("utf-8", "replace")
+            for path in sorted((folder / "LOGS").glob("*.log"))
+        },
+        "raw": {
+            path.stem: path.read_text("utf-8", "replace") for path in sorted(raw.glob("*.log"))
+        },
         "patch": (folder / "DIFF.patch").read_text("utf-8", "replace"),
         "events": events,
     }
@@ -159,7 +209,10 @@ def _pack(world: World, program: Program) -> dict[str, Any]:
 
 def _host_files() -> dict[str, str]:
     """The interpreter, the supervisor and what the kernel is told: digest or content."""
-    programs_here = [Path(sys.executable).resolve(), *(found.program for found in host.candidates())]
+    programs_here = [
+        Path(sys.executable).resolve(),
+        *(found.program for found in host.candidates()),
+    ]
     found = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in programs_here}
     for name in KEPT:
         with contextlib.suppress(OSError):  # an ordinary user may not read all of them
@@ -172,7 +225,12 @@ def _survivors(root: Path) -> list[str]:
     found = []
     for name in filter(str.isdecimal, os.listdir("/proc")):
         with contextlib.suppress(OSError):
-            words = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            words = (
+                Path(f"/proc/{name}/cmdline")
+                .read_bytes()
+                .replace(b"\0", b" ")
+                .decode("utf-8", "replace")
+            )
             if scene_of(root) in words or str(root) in words:
                 found.append(words)
     return found
@@ -180,7 +238,11 @@ def _survivors(root: Path) -> list[str]:
 
 def leaks(folder: Path, secret: re.Pattern[bytes]) -> list[str]:
     """Files below `folder` that hold `secret`, Git's compressed objects included."""
-    return [str(path.relative_to(folder)) for path in _plain_files(folder) if secret.search(_content(path))]
+    return [
+        str(path.relative_to(folder))
+        for path in _plain_files(folder)
+        if secret.search(_content(path))
+    ]
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:

@@ -1,7 +1,8 @@
-"""Every hostile program, run by the real `doit oneshot`, is held; the host is untouched, and the evidence says so.
+"""Every hostile program, run by the real `doit oneshot`, is held; the host is untouched, and the
+evidence says so.
 
-One scene per user and backend; each program has its own tests over what the scene left. How many scenes are played, and
-with how many programs, `extent` says.
+One scene per user and backend; each program has its own tests over what the scene left. How many
+scenes are played, and with how many programs, `extent` says.
 """
 
 from __future__ import annotations
@@ -50,8 +51,12 @@ def lacks(scene: Scene) -> tuple[str, ...]:
 
 
 @long
-@pytest.mark.parametrize(("played", "name"), CASES, ids=lambda each: each if each in names() else "-".join(each))
-def test_it_is_held_and_the_evidence_says_so(played: Played, name: str, scenes: Callable[[Played], Scene]) -> None:
+@pytest.mark.parametrize(
+    ("played", "name"), CASES, ids=lambda each: each if each in names() else "-".join(each)
+)
+def test_it_is_held_and_the_evidence_says_so(
+    played: Played, name: str, scenes: Callable[[Played], Scene]
+) -> None:
     scene = scenes(played)
     one, seen = program(name), scene["packs"][name]
     assert seen, f"{one.pack} left no bundle"
@@ -65,7 +70,9 @@ def test_it_is_held_and_the_evidence_says_so(played: Played, name: str, scenes: 
     assert [words for words in one.says if words not in sentences] == []
     if one.ends:
         assert seen["status"]["status"] == "BLOCKED"
-        ids = [finding["id"] for finding in scene["status"]["findings"] if finding["pack"] == one.pack]
+        ids = [
+            finding["id"] for finding in scene["status"]["findings"] if finding["pack"] == one.pack
+        ]
         assert set(one.ends) <= set(ids)
     else:
         assert seen["status"]["status"] == "PASS"
@@ -74,14 +81,18 @@ def test_it_is_held_and_the_evidence_says_so(played: Played, name: str, scenes: 
 
 
 def _told(scene: Scene, one: Program, seen: Scene) -> None:
-    """The ledger has the properties in force when it ran, its commands with their codes, and its verdict."""
+    """The ledger has the properties in force when it ran, its commands with their codes, and its
+    verdict.
+    """
     by_type = {event["event_type"]: event for event in seen["events"]}
     in_force = by_type["pack.started"]["details"]["properties"].split()
     assert one.holds in {*in_force, *RULES}
     assert by_type["pack.finished"]["details"]["status"] == seen["status"]["status"]
     codes = {check["label"]: check["rc"] for check in seen["status"]["checks"]}
     told = {
-        e["details"]["label"]: e["rc"] for e in seen["events"] if e["event_type"] in ("step.finished", "check.finished")
+        e["details"]["label"]: e["rc"]
+        for e in seen["events"]
+        if e["event_type"] in ("step.finished", "check.finished")
     }
     assert told == codes
     assert codes.keys() <= seen["raw"].keys()
@@ -110,7 +121,11 @@ def test_the_evidence_verifies(scene: Scene) -> None:
 @long
 def test_nothing_that_acts_reaches_the_terminal_or_the_report(scene: Scene) -> None:
     for text in (scene["out"], scene["report"]):
-        odd = {char for char in text if (ord(char) < 32 and char not in "\n\r\t") or 127 <= ord(char) < 160}
+        odd = {
+            char
+            for char in text
+            if (ord(char) < 32 and char not in "\n\r\t") or 127 <= ord(char) < 160
+        }
         assert odd == set()
         assert not {"\u202e", "\u202c", "\u200b", "\u2066"} & set(text)
         assert not [line for line in text.splitlines() if line.startswith(("::", "##[", "##vso"))]
@@ -132,7 +147,13 @@ def test_what_a_backend_lacks_blocks_before_anything_runs(scene: Scene) -> None:
     assert refused["lacks"] != []
     assert refused["started"] == []
     assert all(name in refused["out"] for name in refused["lacks"])
-    accepted = [f["message"].split()[0] for f in scene["status"]["findings"] if f["id"] == "PROPERTY_ACCEPTED"]
+    accepted = [
+        f["message"].split()[0]
+        for f in scene["status"]["findings"]
+        if f["id"] == "PROPERTY_ACCEPTED"
+    ]
     assert sorted(accepted) == sorted(refused["lacks"])
     first = scene["report"].splitlines()[:12]
-    assert any("Accepted weaker" in line and all(name in line for name in accepted) for line in first)
+    assert any(
+        "Accepted weaker" in line and all(name in line for name in accepted) for line in first
+    )

@@ -1,7 +1,8 @@
-"""Every layer that judges a path gives one answer, over a corpus of paths; and a sandbox keeps every name as it is.
+"""Every layer that judges a path gives one answer, over a corpus of paths; and a sandbox keeps
+every name as it is.
 
-Asked are the judge (launch, validation and re-check), preflight's reader of pack files, the rule for artifacts, the
-integrator's overlaps, and the checker that shares nothing with them.
+Asked are the judge (launch, validation and re-check), preflight's reader of pack files, the rule
+for artifacts, the integrator's overlaps, and the checker that shares nothing with them.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ EMPTY = Tree({})
 PROTECTED = path_guard.protected_patterns("taskpacks", ("requirements.lock",))
 SCOPE = ("src/", "docs/**/index*", "*/b.txt", "**/x?", "taskpacks/TASK-1/", "a", "**")
 HERE = Location("task.yml")
-RULES = Rules("T-1", compile_patterns(SCOPE), compile_patterns(()), PROTECTED, 800, HERE, HERE, HERE)
+RULES = Rules(
+    "T-1", compile_patterns(SCOPE), compile_patterns(()), PROTECTED, 800, HERE, HERE, HERE
+)
 
 
 @cache
@@ -74,7 +77,10 @@ def test_judge_and_checker_and_artifacts_give_one_answer() -> None:
     for path in paths():
         answer = judged(path)
         unsafe, unportable = checker.why_unsafe(path), checker.why_unportable(path)
-        protected = any(checker_patterns.matches(PROTECTED.sources, each) for each in {path, checker.folded(path)})
+        protected = any(
+            checker_patterns.matches(PROTECTED.sources, each)
+            for each in {path, checker.folded(path)}
+        )
         due = (
             *(["PATH_UNSAFE", "PATH_GIT_NAME"] if unsafe else []),
             *(["PATH_PROTECTED"] if not unsafe and protected else []),
@@ -115,7 +121,10 @@ def test_overlaps_are_found_by_all_alike() -> None:
             "B-1": {parts(other): Entry(0o100644, "2" * 40)},
         }
         found = bool(find_overlaps(touches))
-        assert found == bool(overlapping(edits, {"A-1": frozenset(), "B-1": frozenset()})), (one, other)
+        assert found == bool(overlapping(edits, {"A-1": frozenset(), "B-1": frozenset()})), (
+            one,
+            other,
+        )
         met += found
         if not (one.startswith(f"{other}/") or other.startswith(f"{one}/")):
             both = tree_from_leaves([(one, LEAF), (other, LEAF)], "sha1")
@@ -128,12 +137,16 @@ def test_overlaps_are_found_by_all_alike() -> None:
 def on_linux(path: str) -> bool:
     """Whether a file of that path can be laid down here."""
     names = path.split("/")
-    plain = not ({"", ".", ".."} & set(names)) and all(len(os.fsencode(name)) <= 255 for name in names)
+    plain = not ({"", ".", ".."} & set(names)) and all(
+        len(os.fsencode(name)) <= 255 for name in names
+    )
     return plain and len(os.fsencode(path)) < 2000
 
 
 def apart(wanted: tuple[str, ...], most: int) -> tuple[str, ...]:
-    """The first of them of which none is a folder of another, so that all can stand side by side."""
+    """The first of them of which none is a folder of another, so that all can stand side by
+    side.
+    """
     files: set[str] = set()
     folders: set[str] = set()
     for path in wanted:
@@ -170,7 +183,9 @@ def test_a_sandbox_keeps_every_name_byte_for_byte(tmp_path: Path, mode: Isolatio
         finally:
             opened.close()
     as_git = {path for path in wanted if path_guard.git_name(path)}
-    found = {file.path.removeprefix("laid/") for file in layer.files if file.path.startswith("laid/")}
+    found = {
+        file.path.removeprefix("laid/") for file in layer.files if file.path.startswith("laid/")
+    }
     assert found == set(wanted) - as_git
     told = {oddity.path.removeprefix("laid/") for oddity in layer.oddities}
     assert {oddity.finding for oddity in layer.oddities} == {"PATH_GIT_NAME"}
@@ -200,11 +215,15 @@ def test_preflight_reads_a_packs_folder_as_the_judge_would(tmp_path: Path) -> No
         assert bool(read[path]) == refused, (path, read[path])
 
 
-def test_bundle_validation_and_integration_tell_the_same_paths_through_real_git(tmp_path: Path) -> None:
-    """What Git is shown as trees comes back from its raw difference, its patch and its index, byte for byte."""
-    wanted = tuple(path for path in apart(paths()[: 3 * THROUGH_GIT], COUNT) if not path_guard.git_name(path))[
-        :THROUGH_GIT
-    ]
+def test_bundle_validation_and_integration_tell_the_same_paths_through_real_git(
+    tmp_path: Path,
+) -> None:
+    """What Git is shown as trees comes back from its raw difference, its patch and its index, byte
+    for byte.
+    """
+    wanted = tuple(
+        path for path in apart(paths()[: 3 * THROUGH_GIT], COUNT) if not path_guard.git_name(path)
+    )[:THROUGH_GIT]
     assert len(wanted) == THROUGH_GIT
     world = World(tmp_path)
     world.commit({"zz": "what the corpus does not name"})

@@ -1,4 +1,6 @@
-"""What the programs declare holds together: enough of them, of every part of the threat list, and each with teeth."""
+"""What the programs declare holds together: enough of them, of every part of the threat list, and
+each with teeth.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,16 @@ import pytest
 from factory.model.finding import CATALOGUE
 from factory.model.properties import Property
 from tests.hostile.backends import BACKENDS
-from tests.hostile.declared import RULES, SAMPLE, SAMPLED, SECTIONS, chosen, names, program, programs
+from tests.hostile.declared import (
+    RULES,
+    SAMPLE,
+    SAMPLED,
+    SECTIONS,
+    chosen,
+    names,
+    program,
+    programs,
+)
 from tests.hostile.extent import ALL, SCENES, WHOLE, toothed
 from tests.hostile.naive import TOOLS
 from tests.hostile.weak import PROFILES
@@ -35,7 +46,9 @@ def test_each_names_what_holds_it_and_what_gives_it_teeth() -> None:
 
 def test_every_property_of_a_pack_is_tried() -> None:
     tried = {one.holds for one in programs()}
-    assert {each.value for each in Property} - tried == {"integrator_confined"}  # test_integrator_attacked tries that
+    assert {each.value for each in Property} - tried == {
+        "integrator_confined"
+    }  # test_integrator_attacked tries that
 
 
 def test_every_threat_is_said_once() -> None:
@@ -51,9 +64,13 @@ def test_the_sample_has_every_property_and_every_rule() -> None:
 
 def test_every_program_is_played_and_every_way_to_weaken_is_shown() -> None:
     for user, backend in {scene[:2] for scene in SCENES}:
-        played = [one.name for scene in SCENES if scene[:2] == (user, backend) for one in chosen(scene[2])]
+        played = [
+            one.name for scene in SCENES if scene[:2] == (user, backend) for one in chosen(scene[2])
+        ]
         assert len(played) == len(set(played))
         assert set(played) == set(names()) or not (WHOLE or (user, backend) == ("self", "overlay"))
-    assert {scene[:2] for scene in ALL} == {(user, backend) for user in ("self", "ordinary") for backend in BACKENDS}
+    assert {scene[:2] for scene in ALL} == {
+        (user, backend) for user in ("self", "ordinary") for backend in BACKENDS
+    }
     assert {backend for _, backend, _ in SCENES} == set(BACKENDS)
     assert {program(name).weaken for name in toothed()} == {one.weaken for one in programs()}

@@ -1,4 +1,5 @@
-"""Every program has teeth: where its protection is taken away, or a naive tool stands in its place, it gets out.
+"""Every program has teeth: where its protection is taken away, or a naive tool stands in its place,
+it gets out.
 
 Which are shown in this run, `extent` says.
 """
@@ -51,9 +52,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("name", toothed())
-def test_it_escapes_where_its_protection_is_missing(name: str, bench: Bench, tmp_path: Path) -> None:
+def test_it_escapes_where_its_protection_is_missing(
+    name: str, bench: Bench, tmp_path: Path
+) -> None:
     one = program(name)
-    said = _weakened(one, bench, tmp_path) if one.weaken in weak.PROFILES else _naive(one, bench, tmp_path)
+    said = (
+        _weakened(one, bench, tmp_path)
+        if one.weaken in weak.PROFILES
+        else _naive(one, bench, tmp_path)
+    )
     assert "ESCAPED" in said, said[-3000:]
 
 
@@ -72,9 +79,13 @@ def _naive(one: Program, bench: Bench, place: Path) -> str:
     temporary.mkdir()
     (temporary / "left by another").touch()
     path = f"{home}/.local/bin:{bench.tools}:/usr/bin:/bin"
-    known = environment(**{**bench.canaries.environment, "PATH": path, "TMPDIR": str(temporary), "HOME": str(home)})
+    known = environment(
+        **{**bench.canaries.environment, "PATH": path, "TMPDIR": str(temporary), "HOME": str(home)}
+    )
     known |= {"PYTHONDONTWRITEBYTECODE": "1"}
-    there = naive.Place(workspace, known, bench.canaries.place, bench.canaries.mark, bench.canaries.leaked)
+    there = naive.Place(
+        workspace, known, bench.canaries.place, bench.canaries.mark, bench.canaries.leaked
+    )
     there.git("add", "-A")
     there.git("commit", "-qm", "the pack")
     try:

@@ -1,8 +1,10 @@
-"""Deliberately weakened profiles: the product's own sandbox with one protection taken out, for tests only.
+"""Deliberately weakened profiles: the product's own sandbox with one protection taken out, for
+tests only.
 
-Each profile changes the words, the filter or the limits of a real stage and nothing else, so that what a
-program reaches then is what that protection keeps from it. `outside` takes all of it away. Bounded in time, processes
-and memory; a program's harm is a canary's. Does not know what a program wants.
+Each profile changes the words, the filter or the limits of a real stage and nothing else, so that
+what a program reaches then is what that protection keeps from it. `outside` takes all of it away.
+Bounded in time, processes and memory; a program's harm is a canary's. Does not know what a program
+wants.
 """
 
 from __future__ import annotations
@@ -55,7 +57,9 @@ PROFILES = {
     "ipc": Weakened(shared="ipc"),
     "unlimited": Weakened(limits=LOOSE),
     "unlimited-unfiltered": Weakened(filtered=False, limits=LOOSE),
-    "metadata": Weakened(CAPABLE, capable=True, filtered=False, first="python -S .weak/services.py"),
+    "metadata": Weakened(
+        CAPABLE, capable=True, filtered=False, first="python -S .weak/services.py"
+    ),
     "kernel-files": Weakened(("--mqueue", "/run")),
     "writable": Weakened(
         ("--bind", "/scratch/shm", "/var", "--bind", "/scratch/home", "/run")
@@ -81,7 +85,9 @@ class Weak:
         for launcher in self._launchers.values():
             launcher.close()
 
-    def run(self, profile: str, workspace: Path, lines: tuple[str, ...], environment: Mapping[str, str]) -> str:
+    def run(
+        self, profile: str, workspace: Path, lines: tuple[str, ...], environment: Mapping[str, str]
+    ) -> str:
         """What the program printed in a stage that shows `workspace`, all its lines together."""
         weakened = PROFILES[profile]
         folders = Folders(lowers=(workspace,))
@@ -92,10 +98,17 @@ class Weak:
             link.close()
 
     def _one(
-        self, link: StageLink, folders: Folders, weakened: Weakened, line: str, environment: Mapping[str, str]
+        self,
+        link: StageLink,
+        folders: Folders,
+        weakened: Weakened,
+        line: str,
+        environment: Mapping[str, str],
     ) -> str:
         line = f"{weakened.first} && {line}" if weakened.first else line
-        asked = self._used.request(folders, weakened.limits.disk)(line, "", tuple(environment.items()))
+        asked = self._used.request(folders, weakened.limits.disk)(
+            line, "", tuple(environment.items())
+        )
         bounds = {"timeout": float(weakened.limits.timeout), "memory": weakened.limits.memory}
         request = {**asked, **bounds, "arguments": list(_arguments(weakened, asked["arguments"]))}
         return link.run(request, weakened.limits.output, None).log.decode("utf-8", "replace")
@@ -103,7 +116,9 @@ class Weak:
     def _launcher(self, with_filter: bool) -> Launcher:
         if with_filter not in self._launchers:
             template = self._used.template()
-            self._launchers[with_filter] = Launcher(template if with_filter else template | {"filter": ""})
+            self._launchers[with_filter] = Launcher(
+                template if with_filter else template | {"filter": ""}
+            )
         return self._launchers[with_filter]
 
 
@@ -136,7 +151,9 @@ time.sleep(20)
 
 
 def lay_beside(workspace: Path) -> None:
-    """What profiles show in place of what is protected: an interpreter of one's own, services with known addresses."""
+    """What profiles show in place of what is protected: an interpreter of one's own, services with
+    known addresses.
+    """
     folder = workspace / WEAK / "bin"
     folder.mkdir(parents=True)
     shutil.copy(Path(sys.executable).resolve(), folder / "python")

@@ -56,7 +56,11 @@ class Project:
         return self.root / ".factory" / "state" / f"{name}.json"
 
     def env(self, **more: str) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "DOIT_FILE"}}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in {"NO_COLOR", "DOIT_FILE"}
+        }
         return {**kept, "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1", **more}
 
     def doit(self, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +69,12 @@ class Project:
         if warm is not None:
             return subprocess.CompletedProcess(argv, warm.rc, warm.out.decode(), warm.err.decode())
         return subprocess.run(
-            argv, cwd=self.root, env=self.env(**env), capture_output=True, encoding="utf-8", timeout=PATIENCE
+            argv,
+            cwd=self.root,
+            env=self.env(**env),
+            capture_output=True,
+            encoding="utf-8",
+            timeout=PATIENCE,
         )
 
     def python(self, *words: str) -> subprocess.CompletedProcess[str]:

@@ -1,4 +1,5 @@
-"""A small real pipeline for the engine's tests: packs are text files whose first word says what happens to them.
+"""A small real pipeline for the engine's tests: packs are text files whose first word says what
+happens to them.
 
 PASS, BLOCKED and FAIL end so; CRASH raises ValueError, EXIT calls sys.exit, NOWRITE
 writes no target, SLEEP waits until it is killed (after telling that it began), STOP has a
@@ -45,20 +46,44 @@ class FilingPipeline:
     def cards(self):
         packs = sorted(path.stem for path in (self.root / "packs").glob("*.txt"))
         yes = self._marker("preflight")
-        cards = [Card("preflight", "preflight", "", "look around", (self._path("settings.txt"),), (yes,))]
+        cards = [
+            Card("preflight", "preflight", "", "look around", (self._path("settings.txt"),), (yes,))
+        ]
         for pack in packs:
             deps: tuple[str, ...] = (self._path(f"packs/{pack}.txt"), yes)
             cards.append(
-                Card(f"launch:{pack}", "launch", pack, f"file {pack}", deps, (self._marker(f"launch/{pack}"),))
+                Card(
+                    f"launch:{pack}",
+                    "launch",
+                    pack,
+                    f"file {pack}",
+                    deps,
+                    (self._marker(f"launch/{pack}"),),
+                )
             )
         for pack in packs:
             marker = self._marker(f"bundle-validate/{pack}")
             deps = (self._marker(f"launch/{pack}"),)
-            cards.append(Card(f"bundle-validate:{pack}", "bundle-validate", pack, f"check {pack}", deps, (marker,)))
+            cards.append(
+                Card(
+                    f"bundle-validate:{pack}",
+                    "bundle-validate",
+                    pack,
+                    f"check {pack}",
+                    deps,
+                    (marker,),
+                )
+            )
         checked = tuple(self._marker(f"bundle-validate/{pack}") for pack in packs)
-        cards.append(Card("integrate", "integrate", "", "merge", checked, (self._marker("integrate"),)))
+        cards.append(
+            Card("integrate", "integrate", "", "merge", checked, (self._marker("integrate"),))
+        )
         deps = (self._marker("integrate"),)
-        cards.append(Card("summary", "summary", "", "say it", deps, (self._marker("summary"),), ("integrate",)))
+        cards.append(
+            Card(
+                "summary", "summary", "", "say it", deps, (self._marker("summary"),), ("integrate",)
+            )
+        )
         return tuple(cards)
 
     def begin(self, progress) -> None:
@@ -67,7 +92,9 @@ class FilingPipeline:
         try:
             lock.acquire()
         except Timeout:
-            raise Refusal(Finding("LOCKED", "another run holds this repository", "wait for its end")) from None
+            raise Refusal(
+                Finding("LOCKED", "another run holds this repository", "wait for its end")
+            ) from None
         self._lock, self._progress = lock, progress
         self._tell("begun", str(os.getpid()))
 
@@ -79,7 +106,9 @@ class FilingPipeline:
         status = self._work(card)
         targets = {}
         for target in card.targets if self._word(card) != "NOWRITE" else ():
-            content = json.dumps({"card": card.name, "key": self._key(card), "status": status.value}).encode()
+            content = json.dumps(
+                {"card": card.name, "key": self._key(card), "status": status.value}
+            ).encode()
             os.makedirs(os.path.dirname(target), exist_ok=True)
             Path(target).write_bytes(content)
             targets[target] = sha256(content)
@@ -88,7 +117,10 @@ class FilingPipeline:
 
     def close(self, selected, executed):
         status = _worst(selected.values())
-        told = {"selected": {name: verdict.value for name, verdict in selected.items()}, "executed": sorted(executed)}
+        told = {
+            "selected": {name: verdict.value for name, verdict in selected.items()},
+            "executed": sorted(executed),
+        }
         self._tell("closed", json.dumps(told))
         self._unlock()
         return Closing(status, (f"{status.value}  {len(executed)} executed of {len(selected)}",))
@@ -117,7 +149,9 @@ class FilingPipeline:
         if word == "INTERRUPT":
             raise KeyboardInterrupt
         if word == "REFUSE":
-            raise Refusal(Finding("TOOL_MISSING", "expected gcc, found nothing", "install it", pack=card.pack))
+            raise Refusal(
+                Finding("TOOL_MISSING", "expected gcc, found nothing", "install it", pack=card.pack)
+            )
         if word == "PRINT":
             for number in range(200):
                 sys.stdout.write(
@@ -132,7 +166,9 @@ class FilingPipeline:
         if word == "SLEEP":
             self._tell("sleeping", card.name)
         else:
-            time.sleep(0.5)  # until the main thread waits: only then is there something to be missed
+            time.sleep(
+                0.5
+            )  # until the main thread waits: only then is there something to be missed
             _thread.interrupt_main(signal.SIGTERM)
         time.sleep(NEVER)
 
@@ -140,10 +176,16 @@ class FilingPipeline:
         return ENDINGS.get(path.read_text(encoding="utf-8").split()[0], Status.PASS)
 
     def _key(self, card) -> str:
-        return sha256(b"".join(Path(path).read_bytes() for path in card.file_dep if os.path.exists(path)))
+        return sha256(
+            b"".join(Path(path).read_bytes() for path in card.file_dep if os.path.exists(path))
+        )
 
     def _word(self, card) -> str:
-        return (self.root / "packs" / f"{card.pack}.txt").read_text(encoding="utf-8").split()[0] if card.pack else ""
+        return (
+            (self.root / "packs" / f"{card.pack}.txt").read_text(encoding="utf-8").split()[0]
+            if card.pack
+            else ""
+        )
 
     def _path(self, name: str) -> str:
         return str(self.root / name)

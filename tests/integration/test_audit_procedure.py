@@ -1,4 +1,5 @@
-"""AUDIT.md is typed as it stands, on a real run, where our package cannot be imported; ATTESTATIONS.md where it can.
+"""AUDIT.md is typed as it stands, on a real run, where our package cannot be imported;
+ATTESTATIONS.md where it can.
 
 The run is not an easy one: narrowed inputs, packs that build on each other, a three-way merge,
 bundles from an earlier run, a pack that is not committed. Then each step is shown to refuse.
@@ -59,9 +60,18 @@ class Audit:
 
     def step(self, number: int) -> subprocess.CompletedProcess[str]:
         """One step, typed by a stranger: a bare PATH, no variable of ours."""
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(self.place), "LANG": "C.UTF-8"}
+        environment = {
+            "PATH": "/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.place),
+            "LANG": "C.UTF-8",
+        }
         return subprocess.run(
-            ["sh", "-c", steps()[number]], cwd=self.place, env=environment, capture_output=True, text=True, check=False
+            ["sh", "-c", steps()[number]],
+            cwd=self.place,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
 
     def first_refusal(self) -> tuple[int, str]:
@@ -162,14 +172,19 @@ def test_every_step_holds_on_a_real_run_without_our_package(made: Made, tmp_path
     assert list(steps()) == [1, 2, 3, 4, 5, 6]
     for number in steps():
         done = audit.step(number)
-        assert (done.returncode, done.stderr) == (0, ""), f"step {number}: {done.stdout}{done.stderr}"
+        assert (done.returncode, done.stderr) == (
+            0,
+            "",
+        ), f"step {number}: {done.stdout}{done.stderr}"
         assert done.stdout.startswith(f"{number}. ")
     (audit.place / "ledger.jsonl").unlink()
     assert audit.step(5).stdout.count("\n") == 1
 
 
 def test_a_run_that_is_blocked_is_audited_too(made: Made, tmp_path: Path) -> None:
-    shutil.copytree(made.world.root, tmp_path / "copy", symlinks=True, ignore=shutil.ignore_patterns("cache"))
+    shutil.copytree(
+        made.world.root, tmp_path / "copy", symlinks=True, ignore=shutil.ignore_patterns("cache")
+    )
     world = World(tmp_path / "copy")
     world.write("taskpacks/TASK-0003-gamma/acceptance.yml", "tests: ['false']\n")
     assert world.factory("oneshot", **made.env).rc == 2
@@ -276,10 +291,18 @@ def objects_of_another_pack(run: Memory) -> None:
 OTHER_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 # Each: which step must refuse it, what its sentence has, and what was done to the run.
 WHOLE: dict[str, tuple[int, str, Tamper]] = {
-    "a bit": (1, "TASK-0001/DIFF.patch: FAILED", replace("TASK-0001/DIFF.patch", b"three", b"thref")),
+    "a bit": (
+        1,
+        "TASK-0001/DIFF.patch: FAILED",
+        replace("TASK-0001/DIFF.patch", b"three", b"thref"),
+    ),
     "a file more": (1, "'raw/more.txt'", lambda run: run.files.update({"raw/more.txt": b""})),
     "a file less": (1, "locks/started.txt", lambda run: run.files.__delitem__("locks/started.txt")),
-    "another verdict": (1, "STATUS.json: FAILED", set_in(f"{Z}/STATUS.json", "status", to="BLOCKED")),
+    "another verdict": (
+        1,
+        "STATUS.json: FAILED",
+        set_in(f"{Z}/STATUS.json", "status", to="BLOCKED"),
+    ),
     "every list computed anew": (3, "is not what a statement is about", lists_recomputed),
 }
 ALONE: dict[str, tuple[int, str, Tamper]] = {
@@ -288,15 +311,31 @@ ALONE: dict[str, tuple[int, str, Tamper]] = {
         "signed-0001.message is not signed",
         payload(0, b"propertiesInForce", b"propertiesInForca"),
     ),
-    "what the summary says": (2, "is not signed by signer.pub", payload(-1, b'"PASSED"', b'"FAILED"')),
+    "what the summary says": (
+        2,
+        "is not signed by signer.pub",
+        payload(-1, b'"PASSED"', b'"FAILED"'),
+    ),
     "another key": (2, "is not signed by signer.pub", signed_by_another),
     "no signature": (2, "statement 1 has 0 signatures", unsigned),
-    "the head": (2, "signed-0000.message is not signed", lines_of(CHECKPOINT, lambda r: [r[0], b"7\n", *r[2:]])),
-    "statements in another order": (3, "other statements", lines_of(STATEMENTS, lambda r: [*r[2:4], *r[:2], *r[4:]])),
+    "the head": (
+        2,
+        "signed-0000.message is not signed",
+        lines_of(CHECKPOINT, lambda r: [r[0], b"7\n", *r[2:]]),
+    ),
+    "statements in another order": (
+        3,
+        "other statements",
+        lines_of(STATEMENTS, lambda r: [*r[2:4], *r[:2], *r[4:]]),
+    ),
     "a statement less": (3, "other statements", lines_of(STATEMENTS, lambda rows: rows[1:])),
     "no summary": (3, "no summary", lines_of(STATEMENTS, lambda rows: rows[:-1])),
     "the policy": (3, "another policy", set_in("attestations/policy.json", "overlap", to="block")),
-    "a report": (3, "FINAL_REPORT.md is not what", replace(f"{Z}/FINAL_REPORT.md", b"PASS", b"pass")),
+    "a report": (
+        3,
+        "FINAL_REPORT.md is not what",
+        replace(f"{Z}/FINAL_REPORT.md", b"PASS", b"pass"),
+    ),
     "a required command that failed": (
         4,
         "its records do not say so",
@@ -317,39 +356,97 @@ ALONE: dict[str, tuple[int, str, Tamper]] = {
         "the run is PASS, and",
         set_in(f"{Z}/STATUS.json", "packs", 0, "status", to="BLOCKED"),
     ),
-    "no check on the merged tree": (4, "not accepted again", set_in(f"{Z}/STATUS.json", "rechecks", to=[])),
-    "an event": (5, "is not what its id says", replace(EVENTS, b'"actor":"pipeline"', b'"actor":"somebody"')),
+    "no check on the merged tree": (
+        4,
+        "not accepted again",
+        set_in(f"{Z}/STATUS.json", "rechecks", to=[]),
+    ),
+    "an event": (
+        5,
+        "is not what its id says",
+        replace(EVENTS, b'"actor":"pipeline"', b'"actor":"somebody"'),
+    ),
     "an event told anew": (5, "the last event is not under the signed head", event_told_anew),
-    "events in another order": (5, "not in their order", lines_of(EVENTS, lambda rows: [rows[1], rows[0], *rows[2:]])),
+    "events in another order": (
+        5,
+        "not in their order",
+        lines_of(EVENTS, lambda rows: [rows[1], rows[0], *rows[2:]]),
+    ),
     "the last event": (5, "another end", lines_of(EVENTS, lambda rows: rows[:-1])),
-    "an event of another run": (5, "events of another run", set_in(f"{Z}/STATUS.json", "run_id", to="other")),
+    "an event of another run": (
+        5,
+        "events of another run",
+        set_in(f"{Z}/STATUS.json", "run_id", to="other"),
+    ),
     "a proof that is cut": (5, "too short", lines_of(PROOF, lambda rows: [*rows[:2], *rows[3:]])),
-    "a verdict that the ledger does not know": (5, "another end", set_in(f"{Z}/STATUS.json", "status", to="BLOCKED")),
-    "a patch": (6, "TASK-0001: its patch", replace("TASK-0001/DIFF.patch", b"+line three", b"+line thref")),
-    "the result's id": (6, "TASK-0001: what it left", set_in("TASK-0001/STATUS.json", "result_tree", to=OTHER_TREE)),
-    "the base's id": (6, "what it was measured against", set_in("TASK-0003/STATUS.json", "base_tree", to=OTHER_TREE)),
+    "a verdict that the ledger does not know": (
+        5,
+        "another end",
+        set_in(f"{Z}/STATUS.json", "status", to="BLOCKED"),
+    ),
+    "a patch": (
+        6,
+        "TASK-0001: its patch",
+        replace("TASK-0001/DIFF.patch", b"+line three", b"+line thref"),
+    ),
+    "the result's id": (
+        6,
+        "TASK-0001: what it left",
+        set_in("TASK-0001/STATUS.json", "result_tree", to=OTHER_TREE),
+    ),
+    "the base's id": (
+        6,
+        "what it was measured against",
+        set_in("TASK-0003/STATUS.json", "base_tree", to=OTHER_TREE),
+    ),
     "what was changed": (
         6,
         "TASK-0001: FILES_CHANGED.json",
         set_in("TASK-0001/FILES_CHANGED.json", "files", 0, "path", to="docs/x"),
     ),
-    "what the pack could see": (6, "TASK-0001: its inputs", set_in("TASK-0001/ACTION.json", "inputs", to=OTHER_TREE)),
+    "what the pack could see": (
+        6,
+        "TASK-0001: its inputs",
+        set_in("TASK-0001/ACTION.json", "inputs", to=OTHER_TREE),
+    ),
     "inputs that are wider": (
         6,
         "TASK-0003: what it could see",
         set_in("TASK-0003/SCOPE_LOCK.json", "inputs", to=["src/"]),
     ),
-    "a file of the pack": (6, "task.yml", set_in("TASK-0002/ACTION.json", "files", -1, "sha256", to="0" * 64)),
-    "a dependency": (6, "TASK-0002: what it could see", set_in("TASK-0002/ACTION.json", "depends_on", to=[])),
-    "the base commit's tree": (6, "the base tree", set_in(f"{Z}/STATUS.json", "base_tree", to=OTHER_TREE)),
-    "the merged tree": (6, "the merged tree", set_in(f"{Z}/STATUS.json", "merged_tree", to=OTHER_TREE)),
-    "the merged patch": (6, "the merged patch", replace(f"{Z}/DIFF.patch", b"+line three", b"+line thref")),
+    "a file of the pack": (
+        6,
+        "task.yml",
+        set_in("TASK-0002/ACTION.json", "files", -1, "sha256", to="0" * 64),
+    ),
+    "a dependency": (
+        6,
+        "TASK-0002: what it could see",
+        set_in("TASK-0002/ACTION.json", "depends_on", to=[]),
+    ),
+    "the base commit's tree": (
+        6,
+        "the base tree",
+        set_in(f"{Z}/STATUS.json", "base_tree", to=OTHER_TREE),
+    ),
+    "the merged tree": (
+        6,
+        "the merged tree",
+        set_in(f"{Z}/STATUS.json", "merged_tree", to=OTHER_TREE),
+    ),
+    "the merged patch": (
+        6,
+        "the merged patch",
+        replace(f"{Z}/DIFF.patch", b"+line three", b"+line thref"),
+    ),
     "stored objects": (6, "git fetch", objects_of_another_pack),
 }
 
 
 def test_each_step_refuses_what_was_tampered_with(made: Made, tmp_path: Path) -> None:
-    """In order, the first step that can tell; and each step by itself, were it the only one that could."""
+    """In order, the first step that can tell; and each step by itself, were it the only one that
+    could.
+    """
     real = load(made.world.last().parent)
     wrong = []
     for number, (what, (step, sentence, tamper)) in enumerate({**WHOLE, **ALONE}.items()):
@@ -362,7 +459,10 @@ def test_each_step_refuses_what_was_tampered_with(made: Made, tmp_path: Path) ->
             done = audit.step(step)
             refused, said = (step if done.returncode else 0), done.stdout + done.stderr
         if refused != step or sentence not in said or "Traceback" in said:
-            wrong.append(f"{what}: expected step {step} to say {sentence!r}, found step {refused} saying {said!r}")
+            wrong.append(
+                f"{what}: expected step {step} to say {sentence!r}, found step {refused} saying"
+                f" {said!r}"
+            )
         shutil.rmtree(audit.place)
     assert wrong == []
 
@@ -371,10 +471,15 @@ def test_an_empty_folder_is_refused(made: Made, tmp_path: Path) -> None:
     audit = made.audit(tmp_path / "given")
     (audit.place / "run" / "TASK-9999").mkdir()
     done = audit.step(1)
-    assert (done.returncode, "./TASK-9999 is an empty folder" in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, "./TASK-9999 is an empty folder" in done.stderr) == (
+        1,
+        True,
+    ), done.stderr
 
 
-def test_events_told_anew_and_chained_anew_are_held_against_the_records(made: Made, tmp_path: Path) -> None:
+def test_events_told_anew_and_chained_anew_are_held_against_the_records(
+    made: Made, tmp_path: Path
+) -> None:
     run = load(made.world.last().parent)
     own = events_of(run)
     last = own[-1].seq
@@ -382,7 +487,10 @@ def test_events_told_anew_and_chained_anew_are_held_against_the_records(made: Ma
     whole = [EventDocument.model_validate_json(line) for line in lines]
     changes: dict[str, tuple[dict[str, object] | None, str]] = {
         "": (None, ""),
-        "integrate.prepared": ({"hashes": {"status": "a" * 64, "merged_tree": ""}}, "another verdict"),
+        "integrate.prepared": (
+            {"hashes": {"status": "a" * 64, "merged_tree": ""}},
+            "another verdict",
+        ),
         "merge.finished": ({"hashes": {"merged_tree": OTHER_TREE}}, "another merge"),
         "recheck.finished": ({"rc": 1}, "the ledger knows other checks on the merged tree"),
         "bundle.validated": ({"hashes": {"manifest": "b" * 64}}, "the ledger knows another bundle"),
@@ -394,13 +502,23 @@ def test_events_told_anew_and_chained_anew_are_held_against_the_records(made: Ma
         "step.finished": ({"hashes": {"log": "a" * 64}}, "the ledger knows other commands"),
     }
     for number, (kind, (update, sentence)) in enumerate(changes.items()):
-        at = next((n for n, one in enumerate(whole) if one.event_type == kind and one.run_id == own[0].run_id), last)
+        at = next(
+            (
+                n
+                for n, one in enumerate(whole)
+                if one.event_type == kind and one.run_id == own[0].run_id
+            ),
+            last,
+        )
         instead = [whole[at].model_copy(update=update)] if update is not None else []
         evidence, ledger = retold(run, chained([*whole[:at], *instead, *whole[at + 1 :]]))
         audit = made.audit(tmp_path / str(number), evidence)
         (audit.place / "ledger.jsonl").write_bytes(ledger)
         done = audit.step(5)
-        assert (done.returncode, sentence in done.stderr) == (1 if kind else 0, True), f"{kind}: {done.stderr}"
+        assert (done.returncode, sentence in done.stderr) == (
+            1 if kind else 0,
+            True,
+        ), f"{kind}: {done.stderr}"
 
 
 def test_the_ledger_is_held_against_the_signed_head(made: Made, tmp_path: Path) -> None:

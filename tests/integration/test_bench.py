@@ -1,4 +1,6 @@
-"""Each bench in its small form, once: it runs to its end and yields ratios. No time is judged here."""
+"""Each bench in its small form, once: it runs to its end and yields ratios. No time is judged
+here.
+"""
 
 from __future__ import annotations
 

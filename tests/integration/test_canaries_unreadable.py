@@ -1,4 +1,6 @@
-"""Credentials in every usual place of a user's home and session: a pack that knows each path reads none of them."""
+"""Credentials in every usual place of a user's home and session: a pack that knows each path reads
+none of them.
+"""
 
 from __future__ import annotations
 

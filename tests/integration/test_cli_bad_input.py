@@ -1,4 +1,5 @@
-"""Repositories and contracts as they should not be, given to the real command: works, or one finding and exit 2.
+"""Repositories and contracts as they should not be, given to the real command: works, or one
+finding and exit 2.
 
 Never a traceback, and nothing of the user's is lost: every case compares the user's files
 before and after.
@@ -46,7 +47,13 @@ def user_files(root: Path) -> dict[str, tuple[int, bytes]]:
         if ".factory" in path.parts or "/objects/" in f"/{name}/" or path.is_dir():
             continue
         mode = path.lstat().st_mode
-        content = os.readlink(path).encode() if stat.S_ISLNK(mode) else path.read_bytes() if stat.S_ISREG(mode) else b""
+        content = (
+            os.readlink(path).encode()
+            if stat.S_ISLNK(mode)
+            else path.read_bytes()
+            if stat.S_ISREG(mode)
+            else b""
+        )
         found[name] = (mode, content)
     return found
 
@@ -85,7 +92,9 @@ def test_not_a_repository(tmp_path: Path) -> None:
     for command in ("oneshot", "preflight", "plan", "contract", "init", "config", "print-report"):
         said = refused(tmp_path, "REPO_NOT_FOUND", command, GIT_CEILING_DIRECTORIES=ceiling)
         assert said.splitlines()[1] == "    run it inside one, or start one with: git init"
-    document = json.loads(run([*FACTORY, "oneshot", "--json"], tmp_path, GIT_CEILING_DIRECTORIES=ceiling).out)
+    document = json.loads(
+        run([*FACTORY, "oneshot", "--json"], tmp_path, GIT_CEILING_DIRECTORIES=ceiling).out
+    )
     assert [finding["id"] for finding in document["findings"]] == ["REPO_NOT_FOUND"]
     assert list(tmp_path.iterdir()) == []
 
@@ -182,14 +191,25 @@ def test_sha256_repository(tmp_path: Path) -> None:
 def test_submodule_is_an_empty_folder_to_packs(world: World, tmp_path: Path) -> None:
     other = World(tmp_path / "other")
     other.commit()
-    world.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other.root), "vendor/other")
+    world.git(
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        str(other.root),
+        "vendor/other",
+    )
     world.commit()
     passed(world.root, "REPO_SUBMODULE")
 
 
 def test_lfs_pointers_are_seen_as_pointers(world: World) -> None:
     world.write(".gitattributes", "*.bin filter=lfs diff=lfs merge=lfs -text\n")
-    world.write("big.bin", "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 9\n")
+    world.write(
+        "big.bin",
+        "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 9\n",
+    )
     world.commit()
     world.git("config", "filter.lfs.process", "false")
     world.git("config", "filter.lfs.required", "true")
@@ -212,7 +232,11 @@ def test_no_packs(tmp_path: Path) -> None:
     world = World(tmp_path / "r")
     world.commit()
     assert "factory init" in refused(world.root, "PACK_NONE")
-    assert refused(world.root, "no task pack was found", "contract").splitlines()[-1].startswith("BLOCKED  ")
+    assert (
+        refused(world.root, "no task pack was found", "contract")
+        .splitlines()[-1]
+        .startswith("BLOCKED  ")
+    )
 
 
 HEAD = "id: TASK-0101\ntitle: x\ntype: platform\n"
@@ -223,13 +247,21 @@ CONTRACTS: dict[str, tuple[str, str, str]] = {
     "wrong type": ("task.yml", HEAD + "scope: {allowed_paths: 7}\n", "PACK_INVALID"),
     "unknown key": ("task.yml", "id: TASK-0101\ntitel: x\ntype: platform\n", "PACK_INVALID"),
     "alias": ("task.yml", "id: TASK-0101\ntitle: &a x\ntype: *a\n", "PACK_INVALID"),
-    "tag": ("task.yml", "id: TASK-0101\ntitle: !!python/object:x {}\ntype: platform\n", "PACK_INVALID"),
+    "tag": (
+        "task.yml",
+        "id: TASK-0101\ntitle: !!python/object:x {}\ntype: platform\n",
+        "PACK_INVALID",
+    ),
     "empty": ("task.yml", "", "PACK_INVALID"),
     "unknown dependency": ("task.yml", HEAD + "depends_on: [TASK-0999]\n", "DEPENDS_UNKNOWN"),
     "on itself": ("task.yml", HEAD + "depends_on: [TASK-0101]\n", "DEPENDS_CYCLE"),
     "another id": ("task.yml", "id: TASK-0999\ntitle: x\ntype: platform\n", "PACK_FOLDER_MISMATCH"),
     "secrets": ("task.yml", HEAD + "constraints: {allow_secrets: true}\n", "SECRETS_NEVER"),
-    "leaves the repository": ("task.yml", HEAD + "scope: {allowed_paths: [../x]}\n", "PACK_INVALID"),
+    "leaves the repository": (
+        "task.yml",
+        HEAD + "scope: {allowed_paths: [../x]}\n",
+        "PACK_INVALID",
+    ),
 }
 
 
@@ -318,7 +350,9 @@ def test_broken_configuration(world: World) -> None:
     ):
         world.write("factory.toml", text)
         for words in (("oneshot",), ("contract",), ("doctor",)):
-            assert "factory.toml" in refused(world.root, finding if words != ("contract",) else "", *words)
+            assert "factory.toml" in refused(
+                world.root, finding if words != ("contract",) else "", *words
+            )
 
 
 def test_packs_folder_that_is_a_link_or_missing(world: World, tmp_path: Path) -> None:
@@ -378,7 +412,9 @@ def test_no_bubblewrap(world: World) -> None:
 def test_no_user_namespaces(world: World) -> None:
     """Inside a real user namespace that forbids further ones, as a hardened host does."""
     words = [
-        str(host.candidates()[0].program),  # the one that the tool brings, where the system has none
+        str(
+            host.candidates()[0].program
+        ),  # the one that the tool brings, where the system has none
         "--dev-bind",
         "/",
         "/",
@@ -447,7 +483,9 @@ def test_read_only_state(world: World, ordinary: list[str]) -> None:
 def test_full_disk(world: World, tmp_path: Path) -> None:
     """A real file system of 1 MiB for the state, in a mount namespace of its own."""
     world.state.mkdir()
-    line = f"mount -t tmpfs -o size=1m none {world.state} && exec {sys.executable} -m factory oneshot"
+    line = (
+        f"mount -t tmpfs -o size=1m none {world.state} && exec {sys.executable} -m factory oneshot"
+    )
     mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
     ended = run(["unshare", "--mount", *mapped, "/bin/sh", "-c", line], world.root)
     assert ended.rc == 2, ended.text
@@ -494,13 +532,25 @@ def test_doit_and_factory_say_the_same_of_a_bad_repository(tmp_path: Path) -> No
 
 
 def test_environment_variable_that_was_misspelt(world: World) -> None:
-    assert "did you mean FACTORY_BASE_REF?" in refused(world.root, "CONFIG_INVALID", FACTORY_BASEREF="x")
+    assert "did you mean FACTORY_BASE_REF?" in refused(
+        world.root, "CONFIG_INVALID", FACTORY_BASEREF="x"
+    )
     assert oneshot(world.root, "contract", FACTORY_DEBUG="1").rc == 0
 
 
 @pytest.mark.parametrize("how", ["doit", "factory"])
-def test_modules_of_the_repository_stand_in_for_none_of_ours(world: World, tmp_path: Path, how: str) -> None:
-    for name in ("cryptography", "filelock", "jsonschema", "pydantic", "rfc8785", "tomllib", "yaml"):
+def test_modules_of_the_repository_stand_in_for_none_of_ours(
+    world: World, tmp_path: Path, how: str
+) -> None:
+    for name in (
+        "cryptography",
+        "filelock",
+        "jsonschema",
+        "pydantic",
+        "rfc8785",
+        "tomllib",
+        "yaml",
+    ):
         world.write(f"{name}.py", f"open({str(tmp_path / 'loaded')!r}, 'a').write('{name} ')\n")
     world.commit()
     ended = world.doit("oneshot") if how == "doit" else world.factory("oneshot")

@@ -1,4 +1,6 @@
-"""`factory integrate --branch`: the merged result as a branch that is created, never moved; nothing else is touched."""
+"""`factory integrate --branch`: the merged result as a branch that is created, never moved; nothing
+else is touched.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,11 @@ def git_folder(world: World, run_id: str = "") -> dict[str, str]:
     found = {}
     for path in sorted(top.rglob("*")):
         name = str(path.relative_to(top))
-        if path.is_file() and not name.startswith("objects/") and name != f"refs/heads/codex/{run_id}":
+        if (
+            path.is_file()
+            and not name.startswith("objects/")
+            and name != f"refs/heads/codex/{run_id}"
+        ):
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
@@ -71,7 +77,9 @@ def test_branch_holds_the_merged_tree_and_nothing_else_moved(world: World) -> No
     assert f"Branch    codex/{run_id} at " in ended.out
     assert git_folder(world, run_id) == git_before
     assert work_tree(world) == tree_before
-    assert world.git("rev-parse", f"codex/{run_id}^{{tree}}").strip() == world.status()["merged_tree"]
+    assert (
+        world.git("rev-parse", f"codex/{run_id}^{{tree}}").strip() == world.status()["merged_tree"]
+    )
     assert world.git("rev-parse", f"codex/{run_id}^").strip() == world.status()["base_commit"]
     assert world.git("show", f"codex/{run_id}:docs/one.txt") == "one\n"
     assert world.git("show", f"codex/{run_id}:README.md") == "# A repository\nmore\n"
@@ -104,7 +112,9 @@ def test_branch_that_holds_something_else_stays(world: World) -> None:
     world.git("branch", f"codex/{run_id}", "main")
     ended = world.factory("integrate", "--branch")
     assert ended.rc == 2
-    assert ended.err.startswith(f"REF_MOVED  expected refs/heads/codex/{run_id} at no commit, found: ")
+    assert ended.err.startswith(
+        f"REF_MOVED  expected refs/heads/codex/{run_id} at no commit, found: "
+    )
     assert world.git("rev-parse", f"codex/{run_id}") == world.git("rev-parse", "main")
     assert "branch.created" not in {event["event_type"] for event in world.events()}
     world.git("branch", "-D", f"codex/{run_id}")
@@ -143,7 +153,10 @@ def cut_after_prepared(world: World) -> str:
     assert world.factory("integrate", "--branch").rc == 0
     ledger = world.state / "ledger.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
-    assert [json.loads(line)["event_type"] for line in lines[-2:]] == ["branch.prepared", "branch.created"]
+    assert [json.loads(line)["event_type"] for line in lines[-2:]] == [
+        "branch.prepared",
+        "branch.created",
+    ]
     ledger.write_bytes(b"".join(lines[:-1]))
     world.git("branch", "-D", f"codex/{world.runs()[0]}")
     return world.runs()[0]
@@ -153,7 +166,9 @@ def test_the_next_start_makes_a_branch_that_was_cut_off(world: World) -> None:
     run_id = cut_after_prepared(world)
     assert world.factory("oneshot").rc == 0
     assert world.events()[-1]["event_type"] == "branch.created"
-    assert world.git("rev-parse", f"codex/{run_id}^{{tree}}").strip() == world.status()["merged_tree"]
+    assert (
+        world.git("rev-parse", f"codex/{run_id}^{{tree}}").strip() == world.status()["merged_tree"]
+    )
     assert world.runs() == [run_id]
 
 
@@ -174,15 +189,21 @@ def test_the_next_start_abandons_a_branch_that_cannot_be_made(world: World) -> N
 
 
 def test_no_branch_of_what_did_not_pass(world: World) -> None:
-    world.pack("TASK-0102-two", "scope: {allowed_paths: [docs/]}\n", "checks: [{name: no, run: 'false'}]\n")
+    world.pack(
+        "TASK-0102-two", "scope: {allowed_paths: [docs/]}\n", "checks: [{name: no, run: 'false'}]\n"
+    )
     world.commit()
     ended = world.factory("integrate", "--branch")
     assert ended.rc == 2
     assert world.git("branch", "--list", "codex/*") == ""
 
 
-@pytest.mark.parametrize(("at", "runs"), [("Z_integrator/STATUS.json", 2), ("Z_integrator/FINAL_REPORT.md", 1)])
-def test_what_a_crashed_summary_left_is_no_finding_of_a_branch(tmp_path: Path, at: str, runs: int) -> None:
+@pytest.mark.parametrize(
+    ("at", "runs"), [("Z_integrator/STATUS.json", 2), ("Z_integrator/FINAL_REPORT.md", 1)]
+)
+def test_what_a_crashed_summary_left_is_no_finding_of_a_branch(
+    tmp_path: Path, at: str, runs: int
+) -> None:
     world = World(tmp_path / "repo")
     world.pack("TASK-0101-one", PACK)
     world.commit()
@@ -190,10 +211,15 @@ def test_what_a_crashed_summary_left_is_no_finding_of_a_branch(tmp_path: Path, a
     ended = world.factory("integrate", "--branch")
     assert ended.rc == 0, ended.text
     assert "CRASH" not in ended.text
-    assert len(world.runs()) == runs  # a new one where the end had not begun; else the next start finishes it
+    assert (
+        len(world.runs()) == runs
+    )  # a new one where the end had not begun; else the next start finishes it
     assert f"Branch    codex/{world.runs()[-1]} at " in ended.out
     assert world.status()["status"] == "PASS"
-    assert world.git("rev-parse", f"codex/{world.runs()[-1]}^{{tree}}").strip() == world.status()["merged_tree"]
+    assert (
+        world.git("rev-parse", f"codex/{world.runs()[-1]}^{{tree}}").strip()
+        == world.status()["merged_tree"]
+    )
     assert "CRASH" not in (world.last() / "FINAL_REPORT.txt").read_text()
 
 
@@ -205,7 +231,10 @@ def crash_at(world: World, name: str) -> None:
     closing = run_cards(pipeline, ["oneshot"], 1, display, world.state / "state" / "doit.sqlite3")
     cast("GitObjects", site.objects).close()
     assert closing.status is Status.FAIL
-    assert "  CRASH  summary met an error of the orchestrator's own: RuntimeError: a defect" in closing.lines
+    assert (
+        "  CRASH  summary met an error of the orchestrator's own: RuntimeError: a defect"
+        in closing.lines
+    )
 
 
 class Defective:
@@ -226,7 +255,9 @@ class Defective:
 def test_a_pack_that_was_not_asked_for_is_not_told_of(tmp_path: Path) -> None:
     world = World(tmp_path / "repo")
     world.pack("TASK-0101-one", PACK)
-    world.pack("TASK-0102-two", "scope: {allowed_paths: [docs/]}\n", "checks: [{name: no, run: 'false'}]\n")
+    world.pack(
+        "TASK-0102-two", "scope: {allowed_paths: [docs/]}\n", "checks: [{name: no, run: 'false'}]\n"
+    )
     world.commit()
     assert world.factory("oneshot").rc == 2
     ended = world.factory("launch", "TASK-0101")
@@ -240,7 +271,10 @@ def test_uncommitted_packs_are_said(world: World) -> None:
     assert ended.rc == 0
     assert "its task packs differ from the base commit, so the run cannot be published" in ended.out
     branch = world.git("branch", "--list", "codex/*", "--format=%(refname:short)").strip()
-    assert world.git("show", f"{branch}:taskpacks/TASK-0101-one/spec.md") == "# Spec\n\nDoes one thing.\n"
+    assert (
+        world.git("show", f"{branch}:taskpacks/TASK-0101-one/spec.md")
+        == "# Spec\n\nDoes one thing.\n"
+    )
 
 
 def test_evidence_that_was_edited_makes_no_branch(world: World) -> None:
@@ -249,7 +283,11 @@ def test_evidence_that_was_edited_makes_no_branch(world: World) -> None:
     site = in_process.site(world)
     refs = cast("GitObjects", site.refs)
     try:
-        for name in ("Z_integrator/CHANGES.bundle", "Z_integrator/STATUS.json", "RUN_MANIFEST.json"):
+        for name in (
+            "Z_integrator/CHANGES.bundle",
+            "Z_integrator/STATUS.json",
+            "RUN_MANIFEST.json",
+        ):
             file = world.state / "runs" / run_id / name
             content = file.read_bytes()
             file.write_bytes(content[:-3] + b" " + content[-3:])
@@ -268,7 +306,9 @@ def test_branch_is_of_the_run_that_integrated(world: World) -> None:
     assert world.factory("oneshot").rc == 0
     first = world.runs()[0]
     assert world.doit("forget", "launch").rc == 0
-    assert world.factory("launch").rc == 0  # a later run, which merged nothing, from the same bundle
+    assert (
+        world.factory("launch").rc == 0
+    )  # a later run, which merged nothing, from the same bundle
     ended = world.factory("integrate", "--branch", "--json")
     assert ended.rc == 0, ended.text
     assert json.loads(ended.out)["run_id"] in (first, *world.runs()[2:])

@@ -1,4 +1,6 @@
-"""The commands on a real repository with real packs: exit code, output, document, and what they leave alone."""
+"""The commands on a real repository with real packs: exit code, output, document, and what they
+leave alone.
+"""
 
 from __future__ import annotations
 
@@ -123,7 +125,11 @@ def test_document_is_all_there_is_on_standard_output(finished: World) -> None:
     ):
         ended = finished.factory(*words, "--json")
         document = json.loads(ended.out)
-        assert (ended.rc, document["exit_code"], document["schema_version"]) == (code, code, 1), words
+        assert (ended.rc, document["exit_code"], document["schema_version"]) == (
+            code,
+            code,
+            1,
+        ), words
         assert document["command"] == words[0]
         assert document["status"] in ("PASS", "BLOCKED")
 
@@ -170,10 +176,15 @@ def test_run_id_is_taken_and_never_given_twice(world: World) -> None:
     assert again.rc == 2
     assert "RUN_EXISTS" in again.text
     assert {name: listing(world.state / "runs").get(name) for name in before} == before
-    shutil.rmtree(world.state / "runs" / "release-1")  # the ledger still has it, and one id names one run there
+    shutil.rmtree(
+        world.state / "runs" / "release-1"
+    )  # the ledger still has it, and one id names one run there
     once_more = world.factory("oneshot", "--run-id", "release-1")
     assert once_more.rc == 2
-    assert "RUN_EXISTS  a run of the id release-1 exists already, or the ledger knows one" in once_more.text
+    assert (
+        "RUN_EXISTS  a run of the id release-1 exists already, or the ledger knows one"
+        in once_more.text
+    )
 
 
 def test_base_ref(world: World) -> None:
@@ -202,9 +213,15 @@ def test_why_names_the_files_that_changed(world: World) -> None:
     rows = [line.split() for line in changed.out.splitlines() if line.startswith("  inputs")]
     assert [row[1] for row in rows] == ["README.md", "new.txt"]
     assert rows[1][2] == "nothing"
-    assert "  same       pack, depends_on, sandbox, limits, protected, environment, tools" in changed.out
+    assert (
+        "  same       pack, depends_on, sandbox, limits, protected, environment, tools"
+        in changed.out
+    )
     world.write("taskpacks/TASK-0101-one/spec.md", "# Other\n\nText.\n")
-    parts = [row["part"] for row in json.loads(world.factory("why", "TASK-0101", "--json").out)["changes"]]
+    parts = [
+        row["part"]
+        for row in json.loads(world.factory("why", "TASK-0101", "--json").out)["changes"]
+    ]
     assert parts == ["pack", "inputs", "inputs"]
 
 
@@ -221,7 +238,9 @@ def test_why_of_a_broken_contract(world: World) -> None:
     world.write("taskpacks/TASK-0101-one/task.yml", "id: TASK-0101\ntitel: x\n")
     ended = world.factory("why", "TASK-0101")
     assert ended.rc == 0
-    assert ended.out.startswith("TASK-0101 cannot run: its contract, or one that it depends on, does not hold")
+    assert ended.out.startswith(
+        "TASK-0101 cannot run: its contract, or one that it depends on, does not hold"
+    )
     assert "taskpacks/TASK-0101-one/task.yml:2:1" in ended.out
 
 
@@ -232,7 +251,8 @@ def test_contract_tells_places_and_ends_with_the_verdict(world: World) -> None:
     lines = ended.out.splitlines()
     assert lines[-1] == "BLOCKED  1 of 2 packs does not hold its contract"
     assert any(
-        line.startswith("taskpacks/TASK-0105-bad/task.yml:") and 'unknown key "titel"; did you mean "title"?' in line
+        line.startswith("taskpacks/TASK-0105-bad/task.yml:")
+        and 'unknown key "titel"; did you mean "title"?' in line
         for line in lines
     ), ended.out
     assert not world.state.exists()  # it only reads
@@ -263,7 +283,9 @@ def test_config_tells_where_a_value_came_from(world: World, tmp_path: Path) -> N
     world.write("factory.toml", '[integration]\noverlap = "merge"\n')
     (tmp_path / "codex-orchestrator").mkdir()
     (tmp_path / "codex-orchestrator" / "factory.toml").write_text("[ceilings]\nmemory = '1G'\n")
-    ended = world.factory("config", "--json", XDG_CONFIG_HOME=str(tmp_path), FACTORY_BASE_REF="main")
+    ended = world.factory(
+        "config", "--json", XDG_CONFIG_HOME=str(tmp_path), FACTORY_BASE_REF="main"
+    )
     assert ended.rc == 0, ended.text
     rows = {row["name"]: (row["value"], row["source"]) for row in json.loads(ended.out)["settings"]}
     assert rows["integration.overlap"] == ("merge", "repository: factory.toml")
@@ -286,7 +308,11 @@ def test_doctor_inside_and_outside(world: World, tmp_path: Path) -> None:
     measured = {each["backend"]: each for each in json.loads(every.out)["backends"]}
     assert list(measured) == ["full", "bubblewrap", "landlock", "none"]
     assert all(not each["escaped"] for each in measured.values())
-    for name in ("full", "bubblewrap", "landlock"):  # what packs without network have; the others have no proxy
+    for name in (
+        "full",
+        "bubblewrap",
+        "landlock",
+    ):  # what packs without network have; the others have no proxy
         given = {known: each["given"] for known, each in measured[name]["properties"].items()}
         assert given["net_isolated"] == given["time_bounded"], name
     assert "PASS  this host can enforce what is required" in world.factory("doctor").out
@@ -298,7 +324,10 @@ def test_doctor_names_a_lock_and_what_was_left_behind(world: World) -> None:
     left = world.factory("doctor")
     assert (left.rc, "STALE_WORKTREE" in left.out) == (0, True)
     holder = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(world.state)], stdout=subprocess.PIPE, env=environment(), text=True
+        [sys.executable, "-c", HOLD, str(world.state)],
+        stdout=subprocess.PIPE,
+        env=environment(),
+        text=True,
     )
     try:
         assert holder.stdout is not None
@@ -337,7 +366,10 @@ def test_no_run_yet(world: World) -> None:
     for command in ("print-report", "open-run"):
         ended = world.factory(command)
         assert (ended.rc, ended.out) == (2, "")
-        assert ended.err == "RUN_UNKNOWN  no run has finished yet\n    Make one with: factory oneshot\n"
+        assert (
+            ended.err
+            == "RUN_UNKNOWN  no run has finished yet\n    Make one with: factory oneshot\n"
+        )
 
 
 def test_logs_are_made_inert(world: World) -> None:
@@ -371,13 +403,20 @@ def test_closed_pipe_is_quiet(finished: World) -> None:
     for words in (["--help"], ["plan"], ["config", "--json"]):
         line = f"{sys.executable} -m factory {' '.join(words)} | true; echo ${{PIPESTATUS[0]}}"
         ended = subprocess.run(
-            ["bash", "-c", line], cwd=finished.root, env=environment(), capture_output=True, text=True, timeout=PATIENCE
+            ["bash", "-c", line],
+            cwd=finished.root,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
         )
         assert (ended.stdout, ended.stderr) == ("0\n", "")
 
 
 def test_interrupt_ends_with_130_and_the_next_run_goes_on(world: World) -> None:
-    world.pack("TASK-0102-slow", 'steps: [{name: s, run: "sleep 600"}]\nscope: {allowed_paths: [docs/]}\n')
+    world.pack(
+        "TASK-0102-slow", 'steps: [{name: s, run: "sleep 600"}]\nscope: {allowed_paths: [docs/]}\n'
+    )
     world.commit()
     process = subprocess.Popen(
         [sys.executable, "-m", "factory", "oneshot", "-n", "1"],
@@ -400,7 +439,10 @@ def test_interrupt_ends_with_130_and_the_next_run_goes_on(world: World) -> None:
 
 def test_version_and_module_are_one_tool(tmp_path: Path) -> None:
     words = ([str(BIN / "factory"), "--version"], [sys.executable, "-m", "factory", "--version"])
-    outs = {subprocess.run(w, cwd=tmp_path, capture_output=True, text=True, check=True).stdout for w in words}
+    outs = {
+        subprocess.run(w, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for w in words
+    }
     assert len(outs) == 1
     assert outs.pop().startswith("factory ")
 
@@ -414,7 +456,11 @@ def test_colour_only_on_a_terminal_and_not_with_no_color(world: World) -> None:
         if "NO_COLOR" not in variables:
             del env["NO_COLOR"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "factory", "preflight"], cwd=world.root, env=env, stdout=follower, stderr=follower
+            [sys.executable, "-m", "factory", "preflight"],
+            cwd=world.root,
+            env=env,
+            stdout=follower,
+            stderr=follower,
         )
         os.close(follower)
         found = b""

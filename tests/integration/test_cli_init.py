@@ -1,4 +1,6 @@
-"""`factory init` in repositories of others: adds files, replaces none, and what it adds ends PASS."""
+"""`factory init` in repositories of others: adds files, replaces none, and what it adds ends
+PASS.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,9 @@ WRITTEN = {
 class Theirs(World):
     """A repository that is not ours: nothing in it but what a test puts there."""
 
-    def __init__(self, root: Path, files: dict[str, str | bytes], *, object_format: str = "sha1") -> None:
+    def __init__(
+        self, root: Path, files: dict[str, str | bytes], *, object_format: str = "sha1"
+    ) -> None:
         self.root = root
         root.mkdir(parents=True)
         self.git("init", "-q", "-b", "main", f"--object-format={object_format}")
@@ -55,8 +59,18 @@ REPOSITORIES: dict[str, dict[str, str | bytes]] = {
         "file-inventory.md": "theirs\n",
         "file-inventory": "theirs\n",
     },
-    "odd names": {"ü ö/ä `b`.txt": "x\n", "bin": b"\0\xff", "crlf.txt": "a\r\nb\r\n", "-n": "x", "taskpacks.txt": ""},
-    "a project": {"pyproject.toml": "[project]\nname='x'\n", "src/x.py": "print(1)\n", "docs/index.md": "# X\n"},
+    "odd names": {
+        "ü ö/ä `b`.txt": "x\n",
+        "bin": b"\0\xff",
+        "crlf.txt": "a\r\nb\r\n",
+        "-n": "x",
+        "taskpacks.txt": "",
+    },
+    "a project": {
+        "pyproject.toml": "[project]\nname='x'\n",
+        "src/x.py": "print(1)\n",
+        "docs/index.md": "# X\n",
+    },
 }
 USUAL = ("empty", "a project", "odd names", "every place taken")
 
@@ -84,7 +98,10 @@ def test_a_second_pack_that_adds_a_file_goes_together_with_the_first(tmp_path: P
     world = Theirs(tmp_path / "r", {"README.md": "# Theirs\n"})
     for words in (("init",), ("taskpack", "new", "TASK-0002-more", "--domain", "web")):
         assert world.factory(*words).rc == 0
-    world.write("taskpacks/TASK-0002-more/acceptance.yml", "checks: [{name: it is there, run: test -s docs/more.md}]\n")
+    world.write(
+        "taskpacks/TASK-0002-more/acceptance.yml",
+        "checks: [{name: it is there, run: test -s docs/more.md}]\n",
+    )
     world.git("add", "-A")
     world.git("commit", "-qm", "Two task packs")
     ended = world.doit("oneshot")
@@ -100,7 +117,10 @@ def test_init_says_what_it_wrote_and_kept(tmp_path: Path) -> None:
         "noxfile.py",
         ".gitignore",
     }
-    assert {line.split(None, 1)[1] for line in lines if line.startswith("kept ")} == {"noxfile.py", ".gitignore"}
+    assert {line.split(None, 1)[1] for line in lines if line.startswith("kept ")} == {
+        "noxfile.py",
+        ".gitignore",
+    }
     assert untracked(world) == WRITTEN - {"noxfile.py", ".gitignore"}
     assert any(line.startswith("Next   doit oneshot") for line in lines)
     again = world.factory("init")
@@ -108,7 +128,9 @@ def test_init_says_what_it_wrote_and_kept(tmp_path: Path) -> None:
 
 
 def test_dodo_of_another_is_kept_and_the_line_to_add_is_named(tmp_path: Path) -> None:
-    world = Theirs(tmp_path / "r", {"dodo.py": "def task_theirs():\n    return {'actions': None}\n"})
+    world = Theirs(
+        tmp_path / "r", {"dodo.py": "def task_theirs():\n    return {'actions': None}\n"}
+    )
     ended = world.factory("init")
     assert "from factory.dodo import DOIT_CONFIG, task_factory" in ended.out
     assert world.factory("oneshot").rc == 0  # the command line needs no dodo.py
@@ -118,11 +140,17 @@ OWN = "raise RuntimeError('the factory of this repository was imported')\n"
 
 
 @pytest.mark.parametrize("path", sample(["factory/__init__.py"], ["factory.py"]))
-def test_repository_with_a_factory_of_its_own_gets_a_dodo_that_imports_ours(tmp_path: Path, path: str) -> None:
+def test_repository_with_a_factory_of_its_own_gets_a_dodo_that_imports_ours(
+    tmp_path: Path, path: str
+) -> None:
     world = Theirs(tmp_path / "r", {path: OWN})
     ended = run([str(BIN / "factory"), "init"], world.root)
     assert ended.rc == 0, ended.text
-    for words in (["doit", "list"], ["doit", "-n", "2", "oneshot"], ["python", "-P", "-m", "doit", "oneshot"]):
+    for words in (
+        ["doit", "list"],
+        ["doit", "-n", "2", "oneshot"],
+        ["python", "-P", "-m", "doit", "oneshot"],
+    ):
         # With a hash seed each is a start of its own: what imports ours ahead would show nothing.
         ended = run([str(BIN / words[0]), *words[1:]], world.root, PYTHONHASHSEED="0")
         assert ended.rc == 0, ended.text
@@ -141,8 +169,12 @@ def test_a_folder_named_factory_that_is_no_package_changes_nothing(tmp_path: Pat
     assert listed.rc == 0, listed.text
 
 
-def test_what_a_merge_put_beside_dodo_does_not_stand_in_for_the_installed_tool(tmp_path: Path) -> None:
-    """A pack may write any module at the top; once merged, `doit list` must not run it on the host."""
+def test_what_a_merge_put_beside_dodo_does_not_stand_in_for_the_installed_tool(
+    tmp_path: Path,
+) -> None:
+    """A pack may write any module at the top; once merged, `doit list` must not run it on the
+    host.
+    """
     world = Theirs(tmp_path / "r", {})
     assert world.factory("init").rc == 0
     canary = tmp_path / "canary"
@@ -179,7 +211,10 @@ def test_rule_that_hides_the_pack_is_said_with_the_way_out(tmp_path: Path) -> No
     world = Theirs(tmp_path / "r", {".gitignore": "*.md\n"})
     ended = world.factory("init")
     assert ended.rc == 2
-    assert "PACK_FILE_MISSING  expected the repository to keep taskpacks/TASK-0001-file-inventory/risk.md" in ended.out
+    assert (
+        "PACK_FILE_MISSING  expected the repository to keep"
+        " taskpacks/TASK-0001-file-inventory/risk.md" in ended.out
+    )
     assert "Add to .gitignore: !/taskpacks/**" in ended.out
     world.write(".gitignore", "*.md\n!/taskpacks/**\n")
     world.git("add", "-A")

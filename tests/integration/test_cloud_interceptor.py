@@ -1,4 +1,6 @@
-"""The interceptor between clients that do what they like and a host that demands a credential, over real TLS."""
+"""The interceptor between clients that do what they like and a host that demands a credential, over
+real TLS.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ CREDENTIAL = Credential(GRANT, f"Bearer {SECRET}".encode(), (SECRET.encode(),))
 
 
 class _Cloud(http.server.BaseHTTPRequestHandler):
-    """A host that demands the credential, changes something, and can be made to misbehave by the path."""
+    """A host that demands the credential, changes something, and can be made to misbehave by the
+    path.
+    """
 
     protocol_version = "HTTP/1.1"
     seen: list[tuple[str, str, dict[str, str], bytes]]
@@ -61,7 +65,9 @@ class _Cloud(http.server.BaseHTTPRequestHandler):
         elif self.path.startswith("/echo/"):
             self._echo(self.path.removeprefix("/echo/"))
         else:
-            self._say(201 if self.command == "POST" else 200, json.dumps({"got": len(body)}).encode())
+            self._say(
+                201 if self.command == "POST" else 200, json.dumps({"got": len(body)}).encode()
+            )
 
     def _say(self, status: int, body: bytes, **headers: str) -> None:
         self.send_response(status)
@@ -105,7 +111,9 @@ class World:
     map: Map
     seen: list[tuple[str, str, dict[str, str], bytes]] = field(default_factory=list)
 
-    def tls(self, host: str = HOST, alpn: tuple[str, ...] = (), name: str | None = None) -> ssl.SSLSocket:
+    def tls(
+        self, host: str = HOST, alpn: tuple[str, ...] = (), name: str | None = None
+    ) -> ssl.SSLSocket:
         link, head = self.client.connect(f"{host}:443")
         assert head.startswith(b"HTTP/1.1 200 "), head
         context = ssl.create_default_context(cadata=self.inside)
@@ -141,12 +149,18 @@ def outer() -> Authority:
 
 
 @contextlib.contextmanager
-def https(context: ssl.SSLContext, seen: list[tuple[str, str, dict[str, str], bytes]]) -> Iterator[int]:
+def https(
+    context: ssl.SSLContext, seen: list[tuple[str, str, dict[str, str], bytes]]
+) -> Iterator[int]:
     asked = {f"do_{method}": _Cloud._answer for method in ("GET", "POST", "PUT", "DELETE", "HEAD")}
     handler = type("Handler", (_Cloud,), {"seen": seen, **asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         thread.start()
         try:
             yield server.server_address[1]
@@ -186,7 +200,9 @@ def world(outer: Authority, tmp_path: Path) -> Iterator[World]:
 
 
 def test_a_mutation_is_carried_with_the_credential_and_recorded(world: World) -> None:
-    status, body = world.ask("POST", "/v1/things?key=a&b", b"x" * 100_000, Authorization="Bearer nothing")
+    status, body = world.ask(
+        "POST", "/v1/things?key=a&b", b"x" * 100_000, Authorization="Bearer nothing"
+    )
     assert (status, json.loads(body)) == (201, {"got": 100_000})
     method, path, headers, sent = world.seen[0]
     assert (method, path, len(sent)) == ("POST", "/v1/things?key=a&b", 100_000)
@@ -194,7 +210,12 @@ def test_a_mutation_is_carried_with_the_credential_and_recorded(world: World) ->
     (connection,) = world.connections()
     (request,) = connection.requests
     assert connection.reason is Reason.DONE
-    assert (request.method, request.host, request.path, request.status) == ("POST", HOST, "/v1/things?key=*&*", 201)
+    assert (request.method, request.host, request.path, request.status) == (
+        "POST",
+        HOST,
+        "/v1/things?key=*&*",
+        201,
+    )
     assert request.bytes_up > 100_000
     assert connection.bytes_up > request.bytes_up - 10
     assert SECRET not in repr(connection)
@@ -204,7 +225,13 @@ def test_one_connection_carries_many_requests_of_every_framing(world: World) -> 
     connection = http.client.HTTPSConnection(HOST)
     connection.sock = world.tls(alpn=("h2", "http/1.1"))
     assert connection.sock.selected_alpn_protocol() == "http/1.1"
-    asked = [("GET", None), ("PUT", b"abc"), ("POST", iter([b"ab", b"c"])), ("HEAD", None), ("DELETE", None)]
+    asked = [
+        ("GET", None),
+        ("PUT", b"abc"),
+        ("POST", iter([b"ab", b"c"])),
+        ("HEAD", None),
+        ("DELETE", None),
+    ]
     for method, body in asked:
         connection.request(method, f"/{method.lower()}", body, encode_chunked=method == "POST")
         answer = connection.getresponse()
@@ -220,7 +247,10 @@ def test_one_connection_carries_many_requests_of_every_framing(world: World) -> 
 
 def test_who_waits_to_be_told_to_go_on_is_told(world: World) -> None:
     with world.tls() as tls:
-        tls.sendall(b"PUT /x HTTP/1.1\r\nHost: api.example.org\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n")
+        tls.sendall(
+            b"PUT /x HTTP/1.1\r\nHost: api.example.org\r\nExpect: 100-continue\r\nContent-Length:"
+            b" 3\r\n\r\n"
+        )
         assert tls.recv(200).startswith(b"HTTP/1.1 100 ")
         tls.sendall(b"abc")
         assert tls.recv(2000).startswith(b"HTTP/1.1 200 ")
@@ -251,12 +281,18 @@ def test_other_hosts_are_not_opened(outer: Authority, world: World, tmp_path: Pa
 @pytest.mark.parametrize("how", ["plain", "base64", "header", "encoded", "pieces", "upgrade"])
 def test_an_answer_that_tells_the_credential_never_comes_back(world: World, how: str) -> None:
     got = world.raw(f"GET /echo/{how} HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-    for form in (SECRET.encode(), base64.b64encode(f"Bearer {SECRET}".encode())[:24], SECRET[:20].encode()):
+    for form in (
+        SECRET.encode(),
+        base64.b64encode(f"Bearer {SECRET}".encode())[:24],
+        SECRET[:20].encode(),
+    ):
         assert form not in got
     (connection,) = world.connections()
     assert connection.reason is Reason.INTERCEPTED
     assert connection.requests[0].path == f"/echo/{how}"
-    assert connection.requests[0].status == (502 if how == "upgrade" else 200), "what the host said, though it was kept"
+    assert connection.requests[0].status == (502 if how == "upgrade" else 200), (
+        "what the host said, though it was kept"
+    )
     if how != "pieces":  # there some of the answer went back before
         assert got.startswith(b"HTTP/1.1 502 ")
 
@@ -268,11 +304,35 @@ def test_an_answer_that_tells_the_credential_never_comes_back(world: World, how:
         (b"GET https://www.example.org/ HTTP/1.1\r\nHost: api.example.org\r\n\r\n", 421),
         (b"CONNECT www.example.org:443 HTTP/1.1\r\nHost: api.example.org\r\n\r\n", 405),
         (b"TRACE / HTTP/1.1\r\nHost: api.example.org\r\n\r\n", 405),
-        (b"GET / HTTP/1.1\r\nHost: api.example.org\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", 501),
-        (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
-        (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400),
+        (
+            (
+                b"GET / HTTP/1.1\r\nHost: api.example.org\r\nUpgrade: websocket\r\nConnection:"
+                b" upgrade\r\n\r\n"
+            ),
+            501,
+        ),
+        (
+            (
+                b"POST / HTTP/1.1\r\nHost: api.example.org\r\nContent-Length:"
+                b" 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+            ),
+            400,
+        ),
+        (
+            (
+                b"POST / HTTP/1.1\r\nHost: api.example.org\r\nContent-Length: 1\r\nContent-Length:"
+                b" 2\r\n\r\nab"
+            ),
+            400,
+        ),
         (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nTransfer-Encoding: xchunked\r\n\r\n", 501),
-        (b"POST / HTTP/1.1\r\nHost: api.example.org\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n", 400),
+        (
+            (
+                b"POST / HTTP/1.1\r\nHost: api.example.org\r\nTransfer-Encoding :"
+                b" chunked\r\n\r\n0\r\n\r\n"
+            ),
+            400,
+        ),
         (b"GET / HTTP/1.1\r\nHost: api.example.org\r\nConnection: close\r\nX: a\r\n b\r\n\r\n", 0),
         (b"GET / HTTP/1.1\r\nX: a\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: api.example.org\r\nX: " + b"x" * 70_000 + b"\r\n\r\n", 431),
@@ -295,7 +355,8 @@ def test_a_request_that_could_mean_something_else_never_reaches_the_host(
 
 def test_a_pipelined_second_request_is_judged_like_the_first(world: World) -> None:
     got = world.raw(
-        b"GET /one HTTP/1.1\r\nHost: api.example.org\r\n\r\nGET /two HTTP/1.1\r\nHost: www.example.org\r\n\r\n"
+        b"GET /one HTTP/1.1\r\nHost: api.example.org\r\n\r\nGET /two HTTP/1.1\r\nHost:"
+        b" www.example.org\r\n\r\n"
     )
     assert got.count(b"HTTP/1.1 200 ") == 1
     assert b"HTTP/1.1 421 " in got
@@ -309,17 +370,23 @@ def test_a_client_that_names_another_server_gets_no_handshake(world: World) -> N
     assert world.map.dialled == []
 
 
-def test_a_host_whose_certificate_does_not_hold_gets_no_credential(outer: Authority, tmp_path: Path) -> None:
+def test_a_host_whose_certificate_does_not_hold_gets_no_credential(
+    outer: Authority, tmp_path: Path
+) -> None:
     seen: list[tuple[str, str, dict[str, str], bytes]] = []
     found = Map()
-    with https(outer.context(tmp_path, OTHER), seen) as port:  # of the right authority, for another name
+    with https(
+        outer.context(tmp_path, OTHER), seen
+    ) as port:  # of the right authority, for another name
         found.add(HOST, port)
         with made(outer, found) as world:
             got = world.raw(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
         assert got.startswith(b"HTTP/1.1 502 ")
         assert b"certificate does not hold" in got
         with made(outer, found, ssl.create_default_context) as world:
-            assert world.raw(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()).startswith(b"HTTP/1.1 502 ")
+            assert world.raw(f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()).startswith(
+                b"HTTP/1.1 502 "
+            )
     assert seen == []
 
 
@@ -349,10 +416,14 @@ def test_the_authority_speaks_for_its_hosts_alone_and_for_minutes(tmp_path: Path
     limits = certificate.extensions.get_extension_for_class(x509.NameConstraints)
     assert limits.critical
     assert [name.value for name in limits.value.permitted_subtrees or ()] == [HOST]
-    assert certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
+    assert (
+        certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.path_length == 0
+    )
     assert "PRIVATE" not in made_now.pem
     for host, holds in ((HOST, True), (OTHER, False)):
-        assert _holds(made_now, host) is holds, "a leaf for another host is refused by its own authority"
+        assert _holds(made_now, host) is holds, (
+            "a leaf for another host is refused by its own authority"
+        )
 
 
 def _holds(authority: authorities.Authority, host: str) -> bool:
@@ -360,7 +431,11 @@ def _holds(authority: authorities.Authority, host: str) -> bool:
     context = authority.context(host)
 
     def serve() -> None:
-        with theirs, contextlib.suppress(OSError), context.wrap_socket(theirs, server_side=True) as tls:
+        with (
+            theirs,
+            contextlib.suppress(OSError),
+            context.wrap_socket(theirs, server_side=True) as tls,
+        ):
             tls.recv(1)
 
     thread = threading.Thread(target=serve, daemon=True)

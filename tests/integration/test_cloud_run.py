@@ -1,4 +1,6 @@
-"""A pack that changes a cloud through the real pipeline: real programs in the real sandbox, and the value nowhere."""
+"""A pack that changes a cloud through the real pipeline: real programs in the real sandbox, and the
+value nowhere.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ steps:
 
 
 class _Cloud(http.server.SimpleHTTPRequestHandler):
-    """Demands the credential for everything, a repository's files included, and remembers what was asked of it."""
+    """Demands the credential for everything, a repository's files included, and remembers what was
+    asked of it.
+    """
 
     protocol_version = "HTTP/1.1"
     seen: ClassVar[list[tuple[str, str, bytes]]]
@@ -137,8 +141,14 @@ def served(folder: Path) -> None:
     git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org"]
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-qm", "one"]):
         subprocess.run([*git, *words], cwd=work, check=True, env=environment(), capture_output=True)
-    subprocess.run([*git, "clone", "-q", "--bare", str(work), str(folder / "repo.git")], check=True, env=environment())
-    subprocess.run([*git, "update-server-info"], cwd=folder / "repo.git", check=True, env=environment())
+    subprocess.run(
+        [*git, "clone", "-q", "--bare", str(work), str(folder / "repo.git")],
+        check=True,
+        env=environment(),
+    )
+    subprocess.run(
+        [*git, "update-server-info"], cwd=folder / "repo.git", check=True, env=environment()
+    )
     shutil.rmtree(work)
 
 
@@ -168,8 +178,12 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
     held = read([GRANT], {"CLOUD_TOKEN": SECRET})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), make) as server:
-        server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
         thread.start()
         found = Map()
         found.add(HOST, server.server_address[1])
@@ -183,7 +197,9 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def with_grants(world: World, found: Map, held: Held, authority: Authority) -> Status:
     redactor = Redactor(held.known)
-    cloud = UserCloud(held, redactor, lambda: ssl.create_default_context(cadata=authority.pem.decode()))
+    cloud = UserCloud(
+        held, redactor, lambda: ssl.create_default_context(cadata=authority.pem.decode())
+    )
     status, _ = oneshot(world, found.outside, cloud=lambda _: cloud, redactor=lambda _: redactor)
     return status
 
@@ -195,16 +211,27 @@ def test_real_programs_change_the_cloud_with_a_credential_that_they_never_had(ra
         ("PUT", "/v1/things/2", b"made by curl"),
     ]
     patch = (ran.world.state / "bundles/TASK-0001/DIFF.patch").read_text()
-    assert '[{"got": "made by urllib"}, {"got": "made by curl"}, "from the cloud\\n", "HTTPError"]' in patch
+    assert (
+        '[{"got": "made by urllib"}, {"got": "made by curl"}, "from the cloud\\n", "HTTPError"]'
+        in patch
+    )
 
 
 def test_each_mutation_is_evidence(ran: Run) -> None:
     record = json.loads((ran.folder / "raw/TASK-0001/EGRESS.json").read_text())
     requests = [one for connection in record["connections"] for one in connection["requests"]]
-    changes = [(one["method"], one["host"], one["path"], one["status"]) for one in requests if one["method"] != "GET"]
+    changes = [
+        (one["method"], one["host"], one["path"], one["status"])
+        for one in requests
+        if one["method"] != "GET"
+    ]
     assert changes == [("POST", HOST, "/v1/things?key=*", 201), ("PUT", HOST, "/v1/things/2", 201)]
     assert all(one["bytes_up"] > 0 and one["bytes_down"] > 0 for one in requests)
-    (echoed,) = [connection for connection in record["connections"] if connection["reason"] == "refused-by-interceptor"]
+    (echoed,) = [
+        connection
+        for connection in record["connections"]
+        if connection["reason"] == "refused-by-interceptor"
+    ]
     assert [(one["path"], one["status"]) for one in echoed["requests"]] == [("/echo", 200)]
 
 
@@ -236,7 +263,11 @@ def test_the_value_is_in_no_file_of_the_evidence(ran: Run) -> None:
     ("inject", "variables", "finding"),
     [
         ("", {}, "CLOUD_NOT_GRANTED"),
-        ("other.example.org authorization-bearer env:CLOUD_TOKEN", {"CLOUD_TOKEN": SECRET}, "CLOUD_NOT_GRANTED"),
+        (
+            "other.example.org authorization-bearer env:CLOUD_TOKEN",
+            {"CLOUD_TOKEN": SECRET},
+            "CLOUD_NOT_GRANTED",
+        ),
         (GRANT, {}, "CLOUD_UNAVAILABLE"),
         (GRANT, {"CLOUD_TOKEN": "short"}, "CLOUD_UNAVAILABLE"),
     ],

@@ -1,4 +1,6 @@
-"""What a clumsy hand leaves where the tool keeps or reads things: each is told once, with what to do."""
+"""What a clumsy hand leaves where the tool keeps or reads things: each is told once, with what to
+do.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,20 @@ pytestmark = pytest.mark.linux
     ("spoil", "said"),
     [
         (os.mkfifo, "is a FIFO; a pack holds plain files and folders only"),
-        (lambda path: path.symlink_to("risk.md"), "is a symbolic link; a pack holds plain files and folders only"),
+        (
+            lambda path: path.symlink_to("risk.md"),
+            "is a symbolic link; a pack holds plain files and folders only",
+        ),
         (lambda path: path.mkdir(), "is a folder, expected a plain file"),
-        (lambda path: path.write_bytes(b"x" * (16 * 1024 * 1024 + 1)), "has 16777217 bytes, the limit is 16777216"),
+        (
+            lambda path: path.write_bytes(b"x" * (16 * 1024 * 1024 + 1)),
+            "has 16777217 bytes, the limit is 16777216",
+        ),
     ],
 )
-def test_a_pack_file_that_is_none_is_told_once(tmp_path: Path, spoil: Callable[[Path], object], said: str) -> None:
+def test_a_pack_file_that_is_none_is_told_once(
+    tmp_path: Path, spoil: Callable[[Path], object], said: str
+) -> None:
     world = World(tmp_path)
     world.pack("TASK-0101-one", "scope: {allowed_paths: [docs/]}\n")
     place = tmp_path / "taskpacks/TASK-0101-one/spec.md"
@@ -37,7 +47,10 @@ def test_a_pack_file_that_is_none_is_told_once(tmp_path: Path, spoil: Callable[[
     spoil(place)
     (entry,) = read_catalogue(UserWorkTree(tmp_path), "taskpacks").entries
     (finding,) = entry.findings
-    assert (finding.id, finding.message) == ("PACK_UNSAFE_FILE", f"taskpacks/TASK-0101-one/spec.md {said}")
+    assert (finding.id, finding.message) == (
+        "PACK_UNSAFE_FILE",
+        f"taskpacks/TASK-0101-one/spec.md {said}",
+    )
     assert finding.hint
     assert "step" not in finding.hint
 
@@ -57,7 +70,9 @@ def test_the_state_folder_holds_folders_and_a_ledger(tmp_path: Path, name: str, 
         wiring.prepare_state(tmp_path / ".factory")
     (finding,) = refused.value.findings
     assert finding.id == "PATH_UNSAFE"
-    assert finding.message.startswith(f"expected a {'plain file' if name.endswith('jsonl') else 'folder'} at .factory/")
+    assert finding.message.startswith(
+        f"expected a {'plain file' if name.endswith('jsonl') else 'folder'} at .factory/"
+    )
     assert finding.hint == f"Move .factory/{name} away, then run again."
 
 
@@ -67,7 +82,13 @@ def test_an_output_that_cannot_be_written_is_no_success(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "factory", "contract", "--json-out", "answer.json"]
     with open("/dev/full", "w") as full:
         ended = subprocess.run(
-            words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, timeout=120
+            words,
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=environment(),
+            text=True,
+            timeout=120,
         )
     assert json.loads((tmp_path / "answer.json").read_text())["status"] == "PASS"
     assert ended.returncode == 2

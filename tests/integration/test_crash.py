@@ -1,4 +1,6 @@
-"""SIGKILL at any moment, torn lines, two runs at once: the next run converges, and nothing finished is lost."""
+"""SIGKILL at any moment, torn lines, two runs at once: the next run converges, and nothing finished
+is lost.
+"""
 
 from __future__ import annotations
 
@@ -98,10 +100,12 @@ def kinds(world: World) -> list[str]:
     return [event["event_type"] for event in world.events()]
 
 
-# Events of this run: start; start, attempt and end of three packs; three validations; prepared; finished. Every single
-# operation between them is for test_crash_points.py and the session `crash`.
+# Events of this run: start; start, attempt and end of three packs; three validations; prepared;
+# finished. Every single operation between them is for test_crash_points.py and the session `crash`.
 @pytest.mark.parametrize("moment", sample([5, 14], [1, 12]))
-def test_a_killed_run_is_carried_on_by_the_next(fresh: World, tmp_path: Path, merged_tree: str, moment: int) -> None:
+def test_a_killed_run_is_carried_on_by_the_next(
+    fresh: World, tmp_path: Path, merged_tree: str, moment: int
+) -> None:
     world = copied(fresh, tmp_path)
     with started(world, "oneshot") as process:
         wait_for(process, lambda: len(lines(world)) >= moment)
@@ -119,7 +123,9 @@ def test_a_killed_run_is_carried_on_by_the_next(fresh: World, tmp_path: Path, me
     assert_run_has_an_end(world, first)
     after = world.events()[len(before) :]
     assert ("ledger.recovered" in [event["event_type"] for event in after]) is torn
-    finished = {event["details"]["pack"] for event in before if event["event_type"] == "pack.finished"}
+    finished = {
+        event["details"]["pack"] for event in before if event["event_type"] == "pack.finished"
+    }
     again = {event["details"]["pack"] for event in after if event["event_type"] == "pack.started"}
     assert not finished & again
     assert world.doit("oneshot").text.startswith("PASS ")
@@ -133,7 +139,8 @@ def assert_run_has_an_end(world: World, run_id: str) -> None:
     ends = [
         event["event_type"]
         for event in world.events()
-        if event["run_id"] == run_id and event["event_type"] in ("integrate.finished", "run.abandoned")
+        if event["run_id"] == run_id
+        and event["event_type"] in ("integrate.finished", "run.abandoned")
     ]
     assert len(ends) == 1
     manifest = world.state / "runs" / run_id / "RUN_MANIFEST.json"
@@ -149,7 +156,10 @@ def test_an_abandoned_run_is_named_in_the_next_report(fresh: World, tmp_path: Pa
     first = json.loads(lines(world)[0])["run_id"]
     assert world.doit("oneshot").rc == 0
     (found,) = [row for row in world.status()["findings"] if row["id"] == "RUN_ABANDONED"]
-    assert found["message"] == f"run {first} ended before its report was made; what its packs finished is kept"
+    assert (
+        found["message"]
+        == f"run {first} ended before its report was made; what its packs finished is kept"
+    )
     assert found["hint"] == "Nothing to do; this run goes on from there."
     assert world.doit("forget", f"launch:{PACKS[0]}-x").rc == 0
     assert world.doit("oneshot").rc == 0
@@ -209,7 +219,11 @@ def cut_after(world: World, kind: str) -> None:
 
 
 def run_files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_a_prepared_run_is_finished_by_the_next_start_with_the_same_report(held: World) -> None:
@@ -229,7 +243,11 @@ def test_a_prepared_run_is_finished_by_the_next_start_with_the_same_report(held:
     assert world.runs() == [run.name]
     after = run_files(run)
     assert after.keys() == before.keys()
-    for name in ("Z_integrator/STATUS.json", "Z_integrator/FINAL_REPORT.md", "Z_integrator/FINAL_REPORT.txt"):
+    for name in (
+        "Z_integrator/STATUS.json",
+        "Z_integrator/FINAL_REPORT.md",
+        "Z_integrator/FINAL_REPORT.txt",
+    ):
         assert after[name] == before[name]
     named = {row["path"]: row["sha256"] for row in json.loads(after["RUN_MANIFEST.json"])["files"]}
     assert set(named) == set(after) - {"RUN_MANIFEST.json"}
@@ -254,7 +272,9 @@ def test_a_run_that_somebody_removed_is_left_alone(held: World) -> None:
 
 
 @pytest.mark.parametrize("tail", [b'{"actor":"pipel', b"\xff\xfe\x00", b"{}"])
-def test_whatever_the_last_line_was_torn_to_is_set_aside(done: World, tmp_path: Path, tail: bytes) -> None:
+def test_whatever_the_last_line_was_torn_to_is_set_aside(
+    done: World, tmp_path: Path, tail: bytes
+) -> None:
     (tmp_path / "ledger.jsonl").write_bytes((done.state / "ledger.jsonl").read_bytes() + tail)
     ledger = LedgerStore(tmp_path, SystemClock())
     (found,) = ledger.recover()
@@ -277,8 +297,10 @@ def test_a_torn_last_line_is_set_aside_and_recorded(done: World, tmp_path: Path)
     assert kinds(world)[count] == "ledger.recovered"
     assert follow(Head(), lines(world)).seq == len(lines(world))
     (found,) = [row for row in world.status()["findings"] if row["id"] == "LEDGER_TORN"]
-    assert found["message"] == (
-        f"the last line of the ledger was torn ({len(tail)} bytes); it was set aside as {aside.name}"
+    assert (
+        found["message"]
+        == f"the last line of the ledger was torn ({len(tail)} bytes); it was set aside as"
+        f" {aside.name}"
     )
     assert found["hint"] == "Nothing to do; the event it belonged to did not happen."
 
@@ -306,7 +328,9 @@ def test_a_ledger_that_does_not_hold_stops_everything_and_stays_as_it_is(
     assert path.read_bytes() == spoilt
 
 
-def test_a_second_run_is_told_who_holds_the_lock_and_a_killed_holder_never_blocks(fresh: World, tmp_path: Path) -> None:
+def test_a_second_run_is_told_who_holds_the_lock_and_a_killed_holder_never_blocks(
+    fresh: World, tmp_path: Path
+) -> None:
     world = copied(fresh, tmp_path)
     naptime = f"sleep 300.{os.getpid()}"
     world.pack("TASK-0002-x", writer("TASK-0002", naptime))

@@ -1,4 +1,6 @@
-"""A sample of the crash session: the real commands, killed or failed by the disk at operations evenly spread."""
+"""A sample of the crash session: the real commands, killed or failed by the disk at operations
+evenly spread.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +26,8 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, dic
 NO_SPACE = Broke(how=shim.ONCE, error=errno.ENOSPC)
 
 
-# A share of the way, so that the sample stays spread when the number of operations changes; or words of one
-# operation, which may be the next after others.
+# A share of the way, so that the sample stays spread when the number of operations changes; or
+# words of one operation, which may be the next after others.
 @pytest.mark.parametrize(
     ("name", "places", "broke"),
     sample(
@@ -34,7 +36,11 @@ NO_SPACE = Broke(how=shim.ONCE, error=errno.ENOSPC)
             # An end that breaks off is finished by the next start.
             ("run", ("Z_integrator/.FINAL_REPORT.md",), Broke(how=shim.ONCE, error=errno.EIO)),
             # A disk that is full when a bundle is validated says nothing about the bundle.
-            ("run", ("bundles/.TASK-0002 > bundles/TASK-0002 > rename .factory/git/objects",), NO_SPACE),
+            (
+                "run",
+                ("bundles/.TASK-0002 > bundles/TASK-0002 > rename .factory/git/objects",),
+                NO_SPACE,
+            ),
             # A bundle of an earlier action is no part of the evidence.
             ("change", ("bundles/.TASK-0002",), Broke(how=shim.ONCE, error=errno.EIO)),
             ("branch", (0.9,), Broke(how=shim.KILL)),
@@ -61,7 +67,10 @@ NO_SPACE = Broke(how=shim.ONCE, error=errno.ENOSPC)
     ),
 )
 def test_the_next_run_converges(
-    bench: tuple[Bench, dict[str, Scenario]], name: str, places: tuple[float | str, ...], broke: Broke
+    bench: tuple[Bench, dict[str, Scenario]],
+    name: str,
+    places: tuple[float | str, ...],
+    broke: Broke,
 ) -> None:
     made, known = bench
     made.restore(known[name].state)

@@ -1,4 +1,6 @@
-"""A pack that provokes a defect of the orchestrator leaves no less evidence than one that does not."""
+"""A pack that provokes a defect of the orchestrator leaves no less evidence than one that does
+not.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,11 @@ pytestmark = pytest.mark.linux
 def world(tmp_path: Path) -> World:
     here = World(tmp_path / "repository")
     steps = 'steps: [{name: s, run: "mkdir docs; echo x > docs/x; echo said by the step"}]'
-    here.pack("TASK-0001-a", f'scope: {{allowed_paths: ["docs/**"]}}\n{steps}', "tests: [echo said by the test]\n")
+    here.pack(
+        "TASK-0001-a",
+        f'scope: {{allowed_paths: ["docs/**"]}}\n{steps}',
+        "tests: [echo said by the test]\n",
+    )
     here.commit()
     return here
 
@@ -45,7 +51,11 @@ class Breaks:
     ("error", "verdict", "reason"),
     [
         (RuntimeError("unforeseen \x1b"), Status.FAIL, "RuntimeError: unforeseen \\u001b"),
-        (Refusal(Finding("REPO_UNREADABLE", "an object is gone")), Status.BLOCKED, "an object is gone"),
+        (
+            Refusal(Finding("REPO_UNREADABLE", "an object is gone")),
+            Status.BLOCKED,
+            "an object is gone",
+        ),
     ],
 )
 def test_what_ran_before_a_defect_keeps_its_logs_and_an_event(
@@ -58,7 +68,10 @@ def test_what_ran_before_a_defect_keeps_its_logs_and_an_event(
     assert (kept / "step-1.log").read_text() == "said by the step\n"
     assert (kept / "tests-1.log").read_text() == "said by the test\n"
     (told,) = [event for event in world.events() if event["event_type"] == "pack.abandoned"]
-    assert (told["details"], told["rc"]) == ({"pack": "TASK-0001", "reason": reason}, verdict.exit_code)
+    assert (told["details"], told["rc"]) == (
+        {"pack": "TASK-0001", "reason": reason},
+        verdict.exit_code,
+    )
     types = {event["event_type"] for event in world.events()}
     assert {"step.finished", "check.finished"} <= types
     assert "pack.finished" not in types
@@ -66,7 +79,9 @@ def test_what_ran_before_a_defect_keeps_its_logs_and_an_event(
     assert world.factory("verify").rc == 0
 
 
-def test_a_defect_of_the_judge_leaves_a_whole_bundle(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_the_judge_leaves_a_whole_bundle(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def judge(*_: object) -> None:
         raise ValueError("no such number")
 
@@ -76,11 +91,16 @@ def test_a_defect_of_the_judge_leaves_a_whole_bundle(world: World, monkeypatch: 
     bundle = world.bundle("TASK-0001")
     assert (bundle["status"], [check["rc"] for check in bundle["checks"]]) == ("FAIL", [1])
     (finding,) = bundle["findings"]
-    message = "judge:TASK-0001:step-1 met an error of the orchestrator's own: ValueError: no such number"
+    message = (
+        "judge:TASK-0001:step-1 met an error of the orchestrator's own: ValueError: no such number"
+    )
     assert (finding["id"], finding["message"]) == ("CRASH", message)
     log = world.state / "bundles" / "TASK-0001" / "LOGS" / "step-1.log"
     assert log.read_text() == "said by the step\n"
-    assert "Traceback" in (world.last().parent / "raw" / "crash-judge-TASK-0001-step-1.txt").read_text()
+    assert (
+        "Traceback"
+        in (world.last().parent / "raw" / "crash-judge-TASK-0001-step-1.txt").read_text()
+    )
     assert world.factory("verify").rc == 0
     why = json.loads(world.factory("why", "TASK-0001", "--json").out)
     assert "no change of the contract mends it: report it" in json.dumps(why)

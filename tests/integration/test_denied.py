@@ -1,4 +1,6 @@
-"""What a pack tries to reach is seen by the host, goes on as it would, and is explained with its way out."""
+"""What a pack tries to reach is seen by the host, goes on as it would, and is explained with its
+way out.
+"""
 
 from __future__ import annotations
 
@@ -69,10 +71,17 @@ def test_every_address_is_seen_and_every_call_goes_on_as_it_would(made: LinuxSan
         assert run(opened, "true").tried == (), "of the command before nothing is left"
 
 
-def test_a_flood_of_addresses_is_bounded_and_hides_nothing_from_clock_and_memory(made: LinuxSandbox) -> None:
-    flood = "import socket\nfor port in range(1, 400):\n    socket.socket().connect_ex(('203.0.113.9', port))\n"
+def test_a_flood_of_addresses_is_bounded_and_hides_nothing_from_clock_and_memory(
+    made: LinuxSandbox,
+) -> None:
+    flood = (
+        "import socket\nfor port in range(1, 400):\n    socket.socket().connect_ex(('203.0.113.9',"
+        " port))\n"
+    )
     endless = "import socket\nwhile True:\n    socket.socket().connect_ex(('203.0.113.9', 1))\n"
-    hog = endless.replace("while True:\n", "held = []\nwhile True:\n    held.append(bytes(1 << 20))\n")
+    hog = endless.replace(
+        "while True:\n", "held = []\nwhile True:\n    held.append(bytes(1 << 20))\n"
+    )
     with stage(made) as opened:
         outcome = run(opened, script(flood))
         tried = outcome.tried or ()
@@ -97,14 +106,16 @@ def test_no_address_can_be_read_from_a_pointer_that_leads_nowhere(made: LinuxSan
 
 def test_a_pack_cannot_listen_in_its_place(made: LinuxSandbox) -> None:
     text = (
-        "import ctypes, os, struct\nlibc = ctypes.CDLL(None, use_errno=True)\n"
-        "code = ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7FFF0000))\n"
-        "header = struct.pack('HxxxxxxP', 1, ctypes.addressof(code))\n"
-        "number = {'x86_64': 317, 'aarch64': 277}[os.uname().machine]\n"
-        "print(libc.syscall(number, 1, 0, header), libc.syscall(number, 1, 8, header), ctypes.get_errno())\n"
+        "import ctypes, os, struct\nlibc = ctypes.CDLL(None, use_errno=True)\ncode ="
+        " ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7FFF0000))\nheader ="
+        " struct.pack('HxxxxxxP', 1, ctypes.addressof(code))\nnumber = {'x86_64': 317, 'aarch64':"
+        " 277}[os.uname().machine]\nprint(libc.syscall(number, 1, 0, header), libc.syscall(number,"
+        " 1, 8, header), ctypes.get_errno())\n"
     )
     with stage(made) as opened:
-        assert run(opened, script(text)).log == b"0 -1 1\n"  # the filter refuses it before the kernel would
+        assert (
+            run(opened, script(text)).log == b"0 -1 1\n"
+        )  # the filter refuses it before the kernel would
 
 
 def test_denials_are_recorded_and_explained(tmp_path: Path) -> None:
@@ -118,7 +129,9 @@ def test_denials_are_recorded_and_explained(tmp_path: Path) -> None:
         **{"try.py": TRY},
     )
     world.commit()
-    assert world.factory("why", "TASK-0104", "--denied").out.startswith("TASK-0104: nothing is known")
+    assert world.factory("why", "TASK-0104", "--denied").out.startswith(
+        "TASK-0104: nothing is known"
+    )
     assert world.factory("oneshot").rc == 2
     (folder,) = (world.state / "runs").glob("*/raw/TASK-0104")
     document = json.loads((folder / "DENIED.json").read_text())
@@ -140,7 +153,10 @@ def test_denials_are_recorded_and_explained(tmp_path: Path) -> None:
         '         allow it with: scope: {allowed_paths: ["docs/**", "README.md"]}',
     ]
     rows = json.loads(world.factory("why", "TASK-0104", "--denied", "--json").out)
-    assert [each["what"] for each in rows["denied"]][:2] == ["169.254.169.254:80", "203.0.113.9:443"]
+    assert [each["what"] for each in rows["denied"]][:2] == [
+        "169.254.169.254:80",
+        "203.0.113.9:443",
+    ]
 
 
 @pytest.mark.parametrize("backend", ["bubblewrap", "landlock"])
@@ -154,7 +170,10 @@ def test_a_lower_backend_blocks_what_needs_network_alone_and_says_that_it_saw_no
         "steps: [{name: try, run: python3 -I -S taskpacks/TASK-0104-tries/try.py || true}]",
         **{"try.py": "import socket\nsocket.create_connection(('203.0.113.9', 443), 5)\n"},
     )
-    world.pack("TASK-0105-declares", "constraints: {allow_network: [example.org]}\nsteps: [{name: no, run: 'true'}]")
+    world.pack(
+        "TASK-0105-declares",
+        "constraints: {allow_network: [example.org]}\nsteps: [{name: no, run: 'true'}]",
+    )
     world.commit()
     lacking = ",".join(each.value for each in Property if each is not Property.NET_ISOLATED)
     assert world.factory("oneshot", FACTORY_BACKEND=backend, FACTORY_ACCEPT_MISSING=lacking).rc == 2

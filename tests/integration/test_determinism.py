@@ -1,4 +1,6 @@
-"""`factory determinism`: what it names, what it keeps, and that a run calls reproducible only what was shown."""
+"""`factory determinism`: what it names, what it keeps, and that a run calls reproducible only what
+was shown.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,8 @@ class Shown:
         steps = "mkdir -p out && printf 'one\\\\ntwo\\\\n' > out/x.txt && date +%s.%N >> out/x.txt"
         self.world.pack(
             f"{OTHER}-other",
-            f'depends_on: [{SAME}]\nscope: {{allowed_paths: ["out/"]}}\nsteps: [{{run: "{steps}"}}]\n',
+            f'depends_on: [{SAME}]\nscope: {{allowed_paths: ["out/"]}}\nsteps: [{{run:'
+            f' "{steps}"}}]\n',
         )
         self.world.commit()
         (self.world.state / "twice-killed" / "a").mkdir(parents=True)
@@ -107,8 +110,12 @@ def test_nothing_of_it_is_left_but_the_record(shown: Shown) -> None:
 
 def test_artifact_is_normalised_and_what_was_done_is_told(shown: Shown) -> None:
     run = shown.world.last().parent
-    archive = zipfile.ZipFile(run / SAME / "ARTIFACTS" / "taskpacks" / "TASK-0001-same" / "out" / "a.zip")
-    assert [(info.filename, info.date_time[0]) for info in archive.infolist()] == [("stamped", 1980)]
+    archive = zipfile.ZipFile(
+        run / SAME / "ARTIFACTS" / "taskpacks" / "TASK-0001-same" / "out" / "a.zip"
+    )
+    assert [(info.filename, info.date_time[0]) for info in archive.infolist()] == [
+        ("stamped", 1980)
+    ]
     rows = (run / "raw" / SAME / "attempt-1" / "normalized.tsv").read_text("utf-8").splitlines()
     told = {row.split("\t")[0].rpartition("/")[2]: row.split("\t")[1:] for row in rows}
     form, before, after, what = told["a.zip"]
@@ -117,7 +124,9 @@ def test_artifact_is_normalised_and_what_was_done_is_told(shown: Shown) -> None:
     form, before, after, what = told["b.bin"]
     assert (form, before == after) == ("-", True)
     assert what == "left as it was: its name tells no form that can be normalised"
-    (finding,) = [finding for finding in shown.world.status()["findings"] if finding["pack"] == SAME]
+    (finding,) = [
+        finding for finding in shown.world.status()["findings"] if finding["pack"] == SAME
+    ]
     assert (finding["id"], finding["severity"]) == ("ARTIFACT_NOT_NORMALIZED", "warning")
     assert "out/b.bin is collected as it was made" in finding["message"]
     lock = shown.world.bundle(SAME, "SCOPE_LOCK.json")
@@ -134,7 +143,9 @@ def test_only_what_was_shown_is_called_reproducible(shown: Shown) -> None:
     report = (shown.world.last() / "FINAL_REPORT.md").read_text("utf-8")
     (told,) = [line for line in report.splitlines() if "reproducible" in line]
     assert told.startswith(f"- {SAME}:")
-    statements = (shown.world.last().parent / "attestations" / "attestations.intoto.jsonl").read_bytes()
+    statements = (
+        shown.world.last().parent / "attestations" / "attestations.intoto.jsonl"
+    ).read_bytes()
     from factory.core.attestations import parse_envelopes, payload_of
 
     texts = [payload_of(envelope) for envelope in parse_envelopes(statements)]
@@ -162,7 +173,9 @@ def test_claim_without_what_showed_it_does_not_hold(shown: Shown) -> None:
     assert f"determinism.shown for {SAME}" in said, "the forged ledger has no such event"
     quiet = tuple(line.model_copy(update={"reproducible": False}) for line in verdict.packs)
     made, ledger = forged(run, {}, packs=quiet)
-    assert f"what showed {SAME} reproducible" in " ".join(finding.message for finding in check(made).findings)
+    assert f"what showed {SAME} reproducible" in " ".join(
+        finding.message for finding in check(made).findings
+    )
 
 
 def test_another_action_is_not_called_reproducible(shown: Shown, tmp_path: Path) -> None:
@@ -175,7 +188,12 @@ def test_another_action_is_not_called_reproducible(shown: Shown, tmp_path: Path)
 
 
 RECORD = DeterminismRecord(
-    pack=SAME, outcome="identical", action_key="a" * 64, manifest="b" * 64, varied=("umask",), constant=()
+    pack=SAME,
+    outcome="identical",
+    action_key="a" * 64,
+    manifest="b" * 64,
+    varied=("umask",),
+    constant=(),
 )
 
 
@@ -215,16 +233,24 @@ def edit(site: Site) -> None:
     [refute, refute_and_put_back, edit, lambda s: s.store.remove(f"determinism/{SAME}.json"),
      lambda s: s.store.write(f"determinism/{SAME}.json", b"{}"), lambda s: s.store.remove("ledger.jsonl")],
 )  # fmt: skip
-def test_what_is_refuted_edited_or_gone_shows_nothing(site: Site, spoil: Any, tmp_path: Path) -> None:
+def test_what_is_refuted_edited_or_gone_shows_nothing(
+    site: Site, spoil: Any, tmp_path: Path
+) -> None:
     keep(site, RECORD)
     spoil(site)
-    fresh = cast("Site", SimpleNamespace(store=StateStore(tmp_path), ledger=LedgerStore(tmp_path, SystemClock())))
+    fresh = cast(
+        "Site",
+        SimpleNamespace(store=StateStore(tmp_path), ledger=LedgerStore(tmp_path, SystemClock())),
+    )
     assert not shown_by(fresh, SAME, "a" * 64, "b" * 64)
 
 
 def test_network_is_never_shown(tmp_path: Path) -> None:
     world = World(tmp_path / "repo")
-    world.pack("TASK-0001-net", "constraints: {allow_network: [example.org]}\nscope: {allowed_paths: [out/]}\n")
+    world.pack(
+        "TASK-0001-net",
+        "constraints: {allow_network: [example.org]}\nscope: {allowed_paths: [out/]}\n",
+    )
     world.commit()
     ended = world.factory("determinism", "TASK-0001")
     assert (ended.rc, ended.err.split()[0]) == (2, "DETERMINISM_UNSHOWN")

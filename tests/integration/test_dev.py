@@ -60,7 +60,9 @@ MODULE = "def main():\n    print('the tiny command')\n"
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A small repository with our `dev` in it, the only index that it may use, and a cache of its own."""
+    """A small repository with our `dev` in it, the only index that it may use, and a cache of its
+    own.
+    """
 
     repository: Path
     index: Path
@@ -83,7 +85,9 @@ class Site:
             **more,
         }
 
-    def dev(self, *words: str, cwd: Path | None = None, **more: str) -> subprocess.CompletedProcess[str]:
+    def dev(
+        self, *words: str, cwd: Path | None = None, **more: str
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(self.repository / "dev"), *words],
             cwd=cwd or self.elsewhere,
@@ -99,9 +103,14 @@ def write_wheel(folder: Path, name: str, text: str) -> str:
     files = {
         f"{name}.py": text,
         f"{name}-1.0.dist-info/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{name}-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{name}-1.0.dist-info/WHEEL": (
+            "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
     }
-    record = "".join(f"{path},sha256={record_digest(content)},{len(content)}\n" for path, content in files.items())
+    record = "".join(
+        f"{path},sha256={record_digest(content)},{len(content)}\n"
+        for path, content in files.items()
+    )
     path = folder / f"{name}-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as wheel:
         for member, content in {**files, f"{name}-1.0.dist-info/RECORD": record}.items():
@@ -126,12 +135,16 @@ def site(tmp_path: Path) -> Site:
     cache = tmp_path / "cache"
     for folder in (index, elsewhere, cache / "home"):
         folder.mkdir(parents=True)
-    (repository / "requirements.lock").write_text(write_wheel(index, "tinybackend", BACKEND), "utf-8")
+    (repository / "requirements.lock").write_text(
+        write_wheel(index, "tinybackend", BACKEND), "utf-8"
+    )
     return Site(repository, index, cache, elsewhere)
 
 
 def path_without_python(site: Site) -> str:
-    """A search path with everything of the system but Python; a Python that is tried leaves a trace."""
+    """A search path with everything of the system but Python; a Python that is tried leaves a
+    trace.
+    """
     folder = site.cache / "bin"
     folder.mkdir(exist_ok=True)
     for name in ("cmp", "readlink", "sh", "cat", "pwd"):
@@ -159,7 +172,11 @@ def test_first_call_sets_up_and_second_starts_no_python(site: Site) -> None:
         ["dev:", "ready"],
     ]
     second = site.dev("sh", "-c", "echo $VIRTUAL_ENV; exit 7", PATH=path_without_python(site))
-    assert (second.returncode, second.stdout, second.stderr) == (7, f"{site.repository}/.venv\n", "")
+    assert (second.returncode, second.stdout, second.stderr) == (
+        7,
+        f"{site.repository}/.venv\n",
+        "",
+    )
     assert site.dev("no-such-command").returncode == 127
 
 
@@ -210,14 +227,19 @@ def test_call_through_a_link_finds_the_repository(site: Site) -> None:
     link = site.elsewhere / "linked"
     link.symlink_to("hop")
     (site.elsewhere / "hop").symlink_to(site.repository / "dev")
-    done = subprocess.run([str(link), "tiny"], env=site.environment(), capture_output=True, text=True)
+    done = subprocess.run(
+        [str(link), "tiny"], env=site.environment(), capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "the tiny command\n"), done.stderr
 
 
 @pytest.mark.slow
 def test_two_at_once_make_one_environment(site: Site) -> None:
     words = [str(site.repository / "dev"), "tiny"]
-    both = [subprocess.Popen(words, env=site.environment(), stdout=-1, stderr=-1, text=True) for _ in range(2)]
+    both = [
+        subprocess.Popen(words, env=site.environment(), stdout=-1, stderr=-1, text=True)
+        for _ in range(2)
+    ]
     ends = [one.communicate(timeout=120) for one in both]
     assert [one.returncode for one in both] == [0, 0], ends
     assert [out for out, _ in ends] == ["the tiny command\n"] * 2
@@ -225,10 +247,14 @@ def test_two_at_once_make_one_environment(site: Site) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["making", "downloading", "installing the tools", "installing the project"])
+@pytest.mark.parametrize(
+    "stage", ["making", "downloading", "installing the tools", "installing the project"]
+)
 def test_killed_half_way_goes_on(site: Site, stage: str) -> None:
     words = [str(site.repository / "dev"), "tiny"]
-    started = subprocess.Popen(words, env=site.environment(), stderr=-1, text=True, start_new_session=True)
+    started = subprocess.Popen(
+        words, env=site.environment(), stderr=-1, text=True, start_new_session=True
+    )
     assert started.stderr is not None
     with started, started.stderr:
         assert any(stage in line for line in started.stderr)
@@ -287,20 +313,24 @@ def test_usage_can_be_asked_for(site: Site) -> None:
 def test_option_is_a_usage_error(site: Site) -> None:
     done = site.dev("--verbose")
     assert done.returncode == 64
-    assert done.stderr == "dev: expected a command, found the option '--verbose'; see ./dev --help\n"
+    assert (
+        done.stderr == "dev: expected a command, found the option '--verbose'; see ./dev --help\n"
+    )
 
 
 def test_missing_python_is_one_sentence(site: Site) -> None:
     done = site.dev("true", PATH=path_without_python(site))
     assert done.returncode == 2
-    assert done.stderr == (
-        "dev: expected Python 3.11 or newer on the PATH, found none; "
+    assert (
+        done.stderr == "dev: expected Python 3.11 or newer on the PATH, found none; "
         "install it (Debian and Ubuntu: apt install python3 python3-venv) and call ./dev again\n"
     )
 
 
 def write_python(site: Site, name: str, verdicts: str) -> str:
-    """Put a stand-in for an interpreter on the search path; `verdicts` decides over what it is asked."""
+    """Put a stand-in for an interpreter on the search path; `verdicts` decides over what it is
+    asked.
+    """
     folder = path_without_python(site)
     stub = Path(folder) / name
     stub.write_text(f"#!/bin/sh\n{verdicts}\n", "utf-8")
@@ -323,14 +353,20 @@ def test_python_without_venv_is_one_sentence(site: Site) -> None:
 
 @pytest.mark.slow
 def test_committed_lock_installs_without_network(tmp_path: Path) -> None:
-    """The real lock, from the user's warm cache, in a network namespace of its own where the system grants one."""
+    """The real lock, from the user's warm cache, in a network namespace of its own where the system
+    grants one.
+    """
     repository = tmp_path / "Büro no 1"
     shutil.copytree(
-        ROOT, repository, ignore=shutil.ignore_patterns(".venv*", ".git", ".factory", "__pycache__", ".*_cache")
+        ROOT,
+        repository,
+        ignore=shutil.ignore_patterns(".venv*", ".git", ".factory", "__pycache__", ".*_cache"),
     )
     alone = ["unshare", "--user", "--map-root-user", "--net"]
     can = subprocess.run([*alone, "true"], capture_output=True).returncode == 0
     words = [*(alone if can else []), str(repository / "dev"), "factory", "--version"]
-    done = subprocess.run(words, env={**os.environ, "PIP_NO_INDEX": "1"}, capture_output=True, text=True)
+    done = subprocess.run(
+        words, env={**os.environ, "PIP_NO_INDEX": "1"}, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("factory ")

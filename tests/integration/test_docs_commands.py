@@ -1,8 +1,9 @@
-"""Every command that the documentation tells a reader to type is typed here, and what it shows is what appears.
+"""Every command that the documentation tells a reader to type is typed here, and what it shows is
+what appears.
 
-Commands are run in order, in one copy of the repository per section, with the packages of the environment
-that runs the tests in place of `./dev`; an exit code other than 0 has to be shown by an `echo $?`. Not
-run here, by name: COVERED, each of which is typed elsewhere.
+Commands are run in order, in one copy of the repository per section, with the packages of the
+environment that runs the tests in place of `./dev`; an exit code other than 0 has to be shown by an
+`echo $?`. Not run here, by name: COVERED, each of which is typed elsewhere.
 """
 
 from __future__ import annotations
@@ -40,9 +41,15 @@ OWN_TEST = {
 # What these count is compared as written: they say that they show real output.
 EXACT = frozenset({"README.md"})
 HOW = {
-    False: "numbers may differ, words may not: put what was found into the document, or mend the command",
-    True: "words and counts of lines, files and artifacts may not differ; they change with the locked dependencies, "
-    "the pages of the documentation and the content: where that was meant, copy what was found into the document",
+    False: (
+        "numbers may differ, words may not: put what was found into the document, or mend the"
+        " command"
+    ),
+    True: (
+        "words and counts of lines, files and artifacts may not differ; they change with the locked"
+        " dependencies, the pages of the documentation and the content: where that was meant, copy"
+        " what was found into the document"
+    ),
 }
 COVERED = {
     ("Two commands", "./dev doit oneshot"): "it is the first run under “Three minutes”",
@@ -51,8 +58,25 @@ COVERED = {
 }
 ELSEWHERE = "In another repository"
 COPIED = (
-    *("taskpacks", "content", "docs", "schemas", "dodo.py", "factory.toml", "requirements.lock", "pyproject.toml"),
-    *("LICENSE", ".gitignore", ".gitattributes", "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"),
+    *(
+        "taskpacks",
+        "content",
+        "docs",
+        "schemas",
+        "dodo.py",
+        "factory.toml",
+        "requirements.lock",
+        "pyproject.toml",
+    ),
+    *(
+        "LICENSE",
+        ".gitignore",
+        ".gitattributes",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+    ),
 )
 
 
@@ -66,7 +90,9 @@ def own_repository(folder: Path) -> Path:
     folder.mkdir(parents=True)
     for name in COPIED:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache")
+            )
         else:
             shutil.copyfile(ROOT / name, folder / name)
     return commit_all(folder)
@@ -89,10 +115,14 @@ def test_commands_of_a_document_do_what_it_shows(name: str, tmp_path: Path) -> N
             make = foreign_repository if one.heading == ELSEWHERE else own_repository
             places[one.heading] = make(tmp_path / str(len(places)) / "repository")
         if one.command == "echo $?":
-            assert one.shown == (str(code),), f"{name}: expected the exit code {code}, found {one.shown}"
+            assert one.shown == (str(code),), (
+                f"{name}: expected the exit code {code}, found {one.shown}"
+            )
             code = 0
             continue
-        assert code == 0, f"{name}: before {one.command} a command ended with {code}, and no `echo $?` shows it"
+        assert code == 0, (
+            f"{name}: before {one.command} a command ended with {code}, and no `echo $?` shows it"
+        )
         output, code = run(one.command, places[one.heading])
         expected = "\n".join(one.shown or ())
         told = f"{one.command}\n{HOW[name in EXACT]}\nexpected\n{expected}\nfound\n{output}"
@@ -105,12 +135,19 @@ def _is_covered(one: Typed) -> bool:
 
 
 def test_every_covered_command_is_in_a_document() -> None:
-    commands = {(one.heading, one.command) for name in DOCUMENTS for one in typed((ROOT / name).read_text("utf-8"))}
+    commands = {
+        (one.heading, one.command)
+        for name in DOCUMENTS
+        for one in typed((ROOT / name).read_text("utf-8"))
+    }
     assert COVERED.keys() <= commands
 
 
 def test_no_document_with_commands_is_left_out() -> None:
-    documents = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))]
+    documents = [
+        path.relative_to(ROOT).as_posix()
+        for path in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+    ]
     with_commands = {name for name in documents if any(typed((ROOT / name).read_text("utf-8")))}
     assert with_commands <= {*DOCUMENTS, *OWN_TEST}
     for name, test in OWN_TEST.items():
@@ -118,9 +155,16 @@ def test_no_document_with_commands_is_left_out() -> None:
 
 
 def test_the_comparison_has_teeth() -> None:
-    output = "launch  TASK-0101  PASS  2 files +486 −0  0.5 s\nReport  runs/factory_20261122_061042_4d0451d1_001/x\n"
+    output = (
+        "launch  TASK-0101  PASS  2 files +486 −0  0.5 s\nReport "
+        " runs/factory_20261122_061042_4d0451d1_001/x\n"
+    )
     assert appears(
-        ("launch TASK-0101 PASS 7 files +1 −9 12.5 s", "Report runs/factory_20250101_000000_00000000_007/x"), output
+        (
+            "launch TASK-0101 PASS 7 files +1 −9 12.5 s",
+            "Report runs/factory_20250101_000000_00000000_007/x",
+        ),
+        output,
     )
     assert appears(("…", "Report runs/factory_20250101_000000_00000000_007/x"), output)
     assert appears(("launch TASK-0101 PASS 7 files +1 −9 12.5 s", "…"), output)
@@ -132,8 +176,15 @@ def test_the_comparison_has_teeth() -> None:
     assert not appears(("launch TASK-0101 PASS 3 files +486 −0 12.5 s", "…"), output, exact=True)
     assert not appears(("launch TASK-0101 PASS 2 files +487 −0 12.5 s", "…"), output, exact=True)
     assert not appears(("launch TASK-0101 PASS 2 files +486 −1 12.5 s", "…"), output, exact=True)
-    counted = " docs/x.json | 421 ++++\n 3 files changed, 585 insertions(+)\nno change, 21 artifacts 0.6 s\n"
-    shown = (" docs/x.json | 421 +++++++", " 3 files changed, 585 insertions(+)", "no change, 21 artifacts 9.9 s")
+    counted = (
+        " docs/x.json | 421 ++++\n 3 files changed, 585 insertions(+)\nno change, 21 artifacts"
+        " 0.6 s\n"
+    )
+    shown = (
+        " docs/x.json | 421 +++++++",
+        " 3 files changed, 585 insertions(+)",
+        "no change, 21 artifacts 9.9 s",
+    )
     assert appears(shown, counted, exact=True)
     for line, other in ((0, "| 422 +"), (1, "586 insertions"), (2, "43 artifacts")):
         changed = re.sub(r"\| 421 \++|585 insertions|21 artifacts", other, shown[line])

@@ -1,4 +1,6 @@
-"""`run_cards`, the command line's way into the same graph, and `factory.dodo` where no pipeline can be made."""
+"""`run_cards`, the command line's way into the same graph, and `factory.dodo` where no pipeline can
+be made.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +54,15 @@ def run_here(here: Project, *names: str, workers: int = 1) -> Closing:
 @pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
     ("first", "second", "status"),
-    [("PASS", "PASS", Status.PASS), ("PASS", "BLOCKED", Status.BLOCKED), ("CRASH", "BLOCKED", Status.FAIL)],
+    [
+        ("PASS", "PASS", Status.PASS),
+        ("PASS", "BLOCKED", Status.BLOCKED),
+        ("CRASH", "BLOCKED", Status.FAIL),
+    ],
 )
-def test_the_last_word_is_given_back(tmp_path: Path, workers: int, first: str, second: str, status: Status) -> None:
+def test_the_last_word_is_given_back(
+    tmp_path: Path, workers: int, first: str, second: str, status: Status
+) -> None:
     here = Project(tmp_path, **{"A-1": first, "B-2": second})
     assert run_here(here, workers=workers).status is status
     assert len(here.told("closed")) == 1
@@ -72,7 +80,9 @@ def test_doit_and_the_command_line_share_one_memory(tmp_path: Path) -> None:
 
 def test_an_unknown_name_is_a_usage_error_with_the_nearest(tmp_path: Path) -> None:
     here = Project(tmp_path, **{"A-1": "PASS"})
-    with pytest.raises(UsageError, match=r"^expected the name of a task, found 'lanch'; did you mean launch\?$"):
+    with pytest.raises(
+        UsageError, match=r"^expected the name of a task, found 'lanch'; did you mean launch\?$"
+    ):
         run_here(here, "lanch")
     with pytest.raises(UsageError, match="found 'x=y'; `doit list --all` shows every name"):
         run_here(here, "x=y")
@@ -116,7 +126,11 @@ def test_a_polite_stop_reaches_the_command_line_too(tmp_path: Path, workers: str
     here = Project(tmp_path, **{"A-1": "SLEEP"})
     (tmp_path / "drive.py").write_text(SCRIPT, encoding="utf-8")
     process = subprocess.Popen(
-        [sys.executable, "drive.py", workers], cwd=tmp_path, env=here.env(), stdout=subprocess.PIPE, encoding="utf-8"
+        [sys.executable, "drive.py", workers],
+        cwd=tmp_path,
+        env=here.env(),
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
     )
     here.wait_for("sleeping")
     process.terminate()
@@ -141,10 +155,18 @@ def test_a_stop_that_comes_just_before_a_wait_is_heard(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("pyproject.toml", '[tool.doit.plugins.command]\nrun = "pwn:Run"\n'),
-        ("doit.cfg", "[COMMAND]\nrun = pwn:Run\n[BACKEND]\nfactory-durable = factory.doit_backend:DurableSqliteDB\n"),
+        (
+            "doit.cfg",
+            (
+                "[COMMAND]\nrun = pwn:Run\n[BACKEND]\nfactory-durable ="
+                " factory.doit_backend:DurableSqliteDB\n"
+            ),
+        ),
     ],
 )
-def test_configuration_in_the_current_folder_is_never_executed(tmp_path: Path, name: str, text: str) -> None:
+def test_configuration_in_the_current_folder_is_never_executed(
+    tmp_path: Path, name: str, text: str
+) -> None:
     here = Project(tmp_path, **{"A-1": "PASS"})
     (tmp_path / "drive.py").write_text(SCRIPT, encoding="utf-8")
     (tmp_path / "pwn.py").write_text(PLUGIN, encoding="utf-8")
@@ -153,7 +175,9 @@ def test_configuration_in_the_current_folder_is_never_executed(tmp_path: Path, n
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert not (tmp_path / "pwned").exists()
     here.doit("oneshot")
-    assert (tmp_path / "pwned").exists(), "the trap must work on stock doit, or this test shows nothing"
+    assert (tmp_path / "pwned").exists(), (
+        "the trap must work on stock doit, or this test shows nothing"
+    )
 
 
 REFUSING = """\
@@ -179,8 +203,9 @@ def refusing(root: Path, body: str) -> Project:
 
 def test_without_a_pipeline_there_is_one_task_that_says_why(tmp_path: Path) -> None:
     body = (
-        "from factory.model.errors import Refusal; from factory.model.finding import Finding; "
-        "raise Refusal(Finding('REPO_NOT_FOUND', 'no Git repository here or above', 'start one with: git init'))"
+        "from factory.model.errors import Refusal; from factory.model.finding import Finding; raise"
+        " Refusal(Finding('REPO_NOT_FOUND', 'no Git repository here or above', 'start one with: git"
+        " init'))"
     )
     here = refusing(tmp_path, body)
     listed = here.doit("list", "--all")
@@ -189,13 +214,19 @@ def test_without_a_pipeline_there_is_one_task_that_says_why(tmp_path: Path) -> N
     for words in (("oneshot",), (), ("launch",), ("-n", "2", "integrate")):
         ended = here.doit(*words)
         assert ended.returncode == 2
-        assert "REPO_NOT_FOUND  no Git repository here or above; start one with: git init" in ended.stdout
+        assert (
+            "REPO_NOT_FOUND  no Git repository here or above; start one with: git init"
+            in ended.stdout
+        )
         assert "Traceback" not in ended.stdout + ended.stderr
     assert not (tmp_path / ".factory").exists()
 
 
 def test_a_usage_error_of_the_wiring_is_blocked(tmp_path: Path) -> None:
-    body = "from factory.model.errors import UsageError; raise UsageError('expected a ref, found nothing')"
+    body = (
+        "from factory.model.errors import UsageError; raise UsageError('expected a ref, found"
+        " nothing')"
+    )
     ended = refusing(tmp_path, body).doit("oneshot")
     assert ended.returncode == 2
     assert "CONFIG_INVALID  expected a ref, found nothing" in ended.stdout
@@ -210,8 +241,15 @@ def test_a_defect_of_the_wiring_is_fail(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-@pytest.mark.parametrize(("words", "flags"), [((), {}), (("base_ref=main",), {"base_ref": "main"}), (("other=1",), {})])
-def test_the_base_ref_is_a_variable_of_doit(tmp_path: Path, words: tuple[str, ...], flags: dict[str, str]) -> None:
-    body = "import json, pathlib; pathlib.Path('flags').write_text(json.dumps([str(start), flags])); raise ValueError"
+@pytest.mark.parametrize(
+    ("words", "flags"), [((), {}), (("base_ref=main",), {"base_ref": "main"}), (("other=1",), {})]
+)
+def test_the_base_ref_is_a_variable_of_doit(
+    tmp_path: Path, words: tuple[str, ...], flags: dict[str, str]
+) -> None:
+    body = (
+        "import json, pathlib; pathlib.Path('flags').write_text(json.dumps([str(start), flags]));"
+        " raise ValueError"
+    )
     refusing(tmp_path, body).doit(*words, "preflight")
     assert json.loads((tmp_path / "flags").read_text(encoding="utf-8")) == [str(tmp_path), flags]

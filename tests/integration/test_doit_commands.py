@@ -1,4 +1,6 @@
-"""`doit list`, `info`, `forget`, `clean` and `-a` over our tasks: what a doit user expects, and no run is begun."""
+"""`doit list`, `info`, `forget`, `clean` and `-a` over our tasks: what a doit user expects, and no
+run is begun.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,15 @@ import pytest
 
 from tests.integration.engine_project import Project
 
-ALL = ["bundle-validate:A-1", "bundle-validate:B-2", "integrate", "launch:A-1", "launch:B-2", "preflight", "summary"]
+ALL = [
+    "bundle-validate:A-1",
+    "bundle-validate:B-2",
+    "integrate",
+    "launch:A-1",
+    "launch:B-2",
+    "preflight",
+    "summary",
+]
 
 LIST = """\
 bundle-validate   re-derive every bundle and hold it against its contract
@@ -90,7 +100,10 @@ def test_info_names_the_edited_target(here: Project) -> None:
     here.doit("oneshot")
     here.marker("launch/A-1").write_text("by hand", encoding="utf-8")
     marker = here.marker("launch/A-1")
-    assert f"launch:A-1 still holds: no, {marker} is not the file it wrote" in here.doit("info", "launch:A-1").stdout
+    assert (
+        f"launch:A-1 still holds: no, {marker} is not the file it wrote"
+        in here.doit("info", "launch:A-1").stdout
+    )
 
 
 def test_forget_one_card(here: Project) -> None:
@@ -112,7 +125,11 @@ def test_clean_removes_caches_and_nothing_else(tmp_path: Path) -> None:
     here.doit("oneshot")
     runs = tmp_path / ".factory" / "runs"
     runs.mkdir()
-    kept = [runs / "report.md", tmp_path / ".factory" / "ledger.jsonl", tmp_path / "packs" / "A-1.txt"]
+    kept = [
+        runs / "report.md",
+        tmp_path / ".factory" / "ledger.jsonl",
+        tmp_path / "packs" / "A-1.txt",
+    ]
     kept[0].write_text("evidence", encoding="utf-8")
     kept[1].write_text("{}\n", encoding="utf-8")
     rehearsed = here.doit("clean", "-n")
@@ -162,4 +179,7 @@ def test_no_task_has_what_breaks_in_threads(here: Project) -> None:
     shown = here.python("show.py").stdout.splitlines()
     tail = "False True True True"
     # The first phase cleans the caches too.
-    assert sorted(shown) == [f"{{'capture': False}} 0 2 {tail}", *[f"{{'capture': False}} 0 True {tail}"] * 6]
+    assert sorted(shown) == [
+        f"{{'capture': False}} 0 2 {tail}",
+        *[f"{{'capture': False}} 0 True {tail}"] * 6,
+    ]

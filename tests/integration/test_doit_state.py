@@ -1,4 +1,6 @@
-"""What makes a card run again, and what may happen to doit's database: content decides, and the database is a cache."""
+"""What makes a card run again, and what may happen to doit's database: content decides, and the
+database is a cache.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,15 @@ import pytest
 from tests.integration.engine_project import Project
 from tests.sample import sample
 
-ALL = ["bundle-validate:A-1", "bundle-validate:B-2", "integrate", "launch:A-1", "launch:B-2", "preflight", "summary"]
+ALL = [
+    "bundle-validate:A-1",
+    "bundle-validate:B-2",
+    "integrate",
+    "launch:A-1",
+    "launch:B-2",
+    "preflight",
+    "summary",
+]
 OF_A = ["bundle-validate:A-1", "integrate", "launch:A-1", "summary"]
 
 
@@ -38,13 +48,18 @@ def rewrite(path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("words", [("oneshot",), (), ("-n", "2")])
-def test_nothing_changed_runs_nothing_and_touches_nothing(done: Project, words: tuple[str, ...]) -> None:
+def test_nothing_changed_runs_nothing_and_touches_nothing(
+    done: Project, words: tuple[str, ...]
+) -> None:
     assert done.run(*words) == (0, [])  # doit notes the groups of another selection once
     before = snapshot(done.root)
     ended = done.doit(*words)
     assert (ended.returncode, ended.stdout) == (0, "PASS  0 executed of 7\n")
     assert snapshot(done.root) == before
-    assert done.last_closing() == {"selected": dict.fromkeys(done.last_closing()["selected"], "PASS"), "executed": []}
+    assert done.last_closing() == {
+        "selected": dict.fromkeys(done.last_closing()["selected"], "PASS"),
+        "executed": [],
+    }
 
 
 def test_content_decides_also_when_the_time_was_put_back(done: Project) -> None:
@@ -131,7 +146,9 @@ def overwritten(database: Path) -> None:
         file.write(b"\xff" * 4096)
 
 
-@pytest.mark.parametrize("damage", sample([delete, cut, foreign], [garbage, prose, folder, overwritten]))
+@pytest.mark.parametrize(
+    "damage", sample([delete, cut, foreign], [garbage, prose, folder, overwritten])
+)
 def test_a_lost_database_costs_time_only(done: Project, damage: object) -> None:
     assert callable(damage)
     damage(done.database)
@@ -168,7 +185,9 @@ def test_a_blocked_verdict_cannot_be_forged_into_the_cache(tmp_path: Path) -> No
     here = Project(tmp_path, **{"A-1": "BLOCKED"})
     here.run("oneshot")
     connection = sqlite3.connect(here.database)
-    connection.execute("update doit set task_data = replace(task_data, '\"BLOCKED\"', '\"PASSED\"')")
+    connection.execute(
+        "update doit set task_data = replace(task_data, '\"BLOCKED\"', '\"PASSED\"')"
+    )
     connection.commit()
     connection.close()
     assert "launch:A-1" in here.run("oneshot")[1]

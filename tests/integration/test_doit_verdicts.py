@@ -1,4 +1,6 @@
-"""Real `doit` processes end with the verdict: 0, 2, 1 or 130, whichever way the cards end and are run."""
+"""Real `doit` processes end with the verdict: 0, 2, 1 or 130, whichever way the cards end and are
+run.
+"""
 
 from __future__ import annotations
 
@@ -9,17 +11,33 @@ import pytest
 
 from tests.integration.engine_project import DODO, PATIENCE, Project
 
-ALL = ["bundle-validate:A-1", "bundle-validate:B-2", "integrate", "launch:A-1", "launch:B-2", "preflight", "summary"]
+ALL = [
+    "bundle-validate:A-1",
+    "bundle-validate:B-2",
+    "integrate",
+    "launch:A-1",
+    "launch:B-2",
+    "preflight",
+    "summary",
+]
 
 
 def project(root: Path, first: str = "PASS", second: str = "PASS") -> Project:
     return Project(root, **{"A-1": first, "B-2": second})
 
 
-@pytest.mark.parametrize("words", [("oneshot",), (), ("-n", "2", "oneshot"), ("-a",), ("-n", "2", "-v", "2")])
+@pytest.mark.parametrize(
+    "words", [("oneshot",), (), ("-n", "2", "oneshot"), ("-a",), ("-n", "2", "-v", "2")]
+)
 @pytest.mark.parametrize(
     ("first", "second", "code"),
-    [("PASS", "PASS", 0), ("PASS", "BLOCKED", 2), ("FAIL", "BLOCKED", 1), ("CRASH", "REFUSE", 1), ("EXIT", "PASS", 1)],
+    [
+        ("PASS", "PASS", 0),
+        ("PASS", "BLOCKED", 2),
+        ("FAIL", "BLOCKED", 1),
+        ("CRASH", "REFUSE", 1),
+        ("EXIT", "PASS", 1),
+    ],
 )
 def test_the_exit_code_is_the_verdict(
     tmp_path: Path, words: tuple[str, ...], first: str, second: str, code: int
@@ -30,7 +48,9 @@ def test_the_exit_code_is_the_verdict(
     assert not here.told("abandoned")
 
 
-@pytest.mark.parametrize(("word", "code"), [("PASS", 0), ("REFUSE", 2), ("BLOCKED", 2), ("FAIL", 1), ("CRASH", 1)])
+@pytest.mark.parametrize(
+    ("word", "code"), [("PASS", 0), ("REFUSE", 2), ("BLOCKED", 2), ("FAIL", 1), ("CRASH", 1)]
+)
 @pytest.mark.parametrize("workers", [(), ("-n", "2")])
 def test_one_selected_card_ends_with_its_own_verdict(
     tmp_path: Path, word: str, code: int, workers: tuple[str, ...]
@@ -112,7 +132,10 @@ def test_finished_cards_outlive_sigkill(tmp_path: Path) -> None:
     process.kill()
     process.communicate(timeout=PATIENCE)
     here.write("B-2", "PASS")
-    assert here.run("oneshot") == (0, [name for name in ALL if name not in ("preflight", "launch:A-1")])
+    assert here.run("oneshot") == (
+        0,
+        [name for name in ALL if name not in ("preflight", "launch:A-1")],
+    )
     assert here.run("oneshot") == (0, [])
 
 
@@ -140,7 +163,8 @@ def test_a_second_run_is_refused_before_anything_runs(tmp_path: Path) -> None:
 def test_a_pipeline_that_cannot_begin_is_fail_without_a_traceback(tmp_path: Path) -> None:
     here = project(tmp_path)
     (tmp_path / "dodo.py").write_text(
-        DODO + "\n\ndef begin(self, progress):\n    raise OSError('no lock today')\n\nFilingPipeline.begin = begin\n",
+        DODO + "\n\ndef begin(self, progress):\n    raise OSError('no lock"
+        " today')\n\nFilingPipeline.begin = begin\n",
         encoding="utf-8",
     )
     ended = here.doit("oneshot")
@@ -165,9 +189,15 @@ def test_a_closing_that_crashes_is_fail_and_frees_the_lock(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(("-n", "2", "-P", "process", "oneshot"), 2), (("-r", "console", "oneshot"), 2), (("-r", "zero", "oneshot"), 2)],
+    [
+        (("-n", "2", "-P", "process", "oneshot"), 2),
+        (("-r", "console", "oneshot"), 2),
+        (("-r", "zero", "oneshot"), 2),
+    ],
 )
-def test_worker_processes_and_other_reporters_run_no_card(tmp_path: Path, words: tuple[str, ...], code: int) -> None:
+def test_worker_processes_and_other_reporters_run_no_card(
+    tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
     here = project(tmp_path)
     assert here.run(*words) == (code, [])
 
@@ -179,8 +209,8 @@ def test_an_ignored_card_is_blocked_until_it_is_forgotten(tmp_path: Path) -> Non
     ended = here.doit("oneshot")
     assert ended.returncode == 2
     assert (
-        "not reached, so BLOCKED: launch:A-1, bundle-validate:A-1, integrate, summary; what `doit ignore`"
-        in ended.stdout
+        "not reached, so BLOCKED: launch:A-1, bundle-validate:A-1, integrate, summary; what `doit"
+        " ignore`" in ended.stdout
     )
     here.doit("forget", "launch:A-1")
     assert here.run("oneshot") == (0, ["launch:A-1"])
@@ -202,9 +232,9 @@ def test_threads_do_not_mix_up_the_streams(tmp_path: Path) -> None:
     ended = here.doit("-n", "2", "oneshot")
     printed = ended.stdout.splitlines()
     for pack in ("A-1", "B-2"):
-        assert [line for line in printed if line.startswith(f"{pack} ") and line.split()[1].isdigit()] == [
-            f"{pack} {number}" for number in range(200)
-        ]
+        assert [
+            line for line in printed if line.startswith(f"{pack} ") and line.split()[1].isdigit()
+        ] == [f"{pack} {number}" for number in range(200)]
     assert printed[-1] == "PASS  7 executed of 7"
 
 

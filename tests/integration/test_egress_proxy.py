@@ -1,4 +1,6 @@
-"""The egress proxy against clients and servers that do what they like, over real sockets of this host's loopback."""
+"""The egress proxy against clients and servers that do what they like, over real sockets of this
+host's loopback.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,12 @@ def test_a_declared_host_is_reached_and_what_was_carried_is_counted(
                 got += tls.recv(65536)
         one = client.only()
         assert client.proxy.connections() == ()
-    assert (one.verdict, one.reason, one.host, one.address) == (Verdict.ALLOWED, Reason.DONE, name, echo.names[name][0])
+    assert (one.verdict, one.reason, one.host, one.address) == (
+        Verdict.ALLOWED,
+        Reason.DONE,
+        name,
+        echo.names[name][0],
+    )
     assert one.bytes_up > 100_000
     assert one.bytes_down > 100_000
     assert echo.resolved == [name], "resolved once"
@@ -110,7 +117,9 @@ def test_a_side_that_closes_its_half_still_reads() -> None:
     assert (one.reason, one.bytes_up, one.bytes_down) == (Reason.DONE, len(hello), len(got))
 
 
-def test_the_second_address_is_dialled_where_the_first_takes_nobody(echo: Map, authority: Authority) -> None:
+def test_the_second_address_is_dialled_where_the_first_takes_nobody(
+    echo: Map, authority: Authority
+) -> None:
     (good,) = echo.names[HOST]
     echo.names[HOST] = ("9.9.9.250", good)
     with socket.create_server(("127.0.0.1", 0)) as closed:
@@ -130,7 +139,11 @@ def test_the_second_address_is_dialled_where_the_first_takes_nobody(echo: Map, a
 @pytest.mark.parametrize(
     ("content", "status", "reason"),
     [
-        (b"GET http://www.example.org/ HTTP/1.1\r\nHost: www.example.org\r\n\r\n", 405, Reason.NOT_CONNECT),
+        (
+            b"GET http://www.example.org/ HTTP/1.1\r\nHost: www.example.org\r\n\r\n",
+            405,
+            Reason.NOT_CONNECT,
+        ),
         (b"CONNECT www.example.org:80 HTTP/1.1\r\n\r\n", 403, Reason.NOT_DECLARED),
         (b"CONNECT example.org:443 HTTP/1.1\r\n\r\n", 403, Reason.NOT_DECLARED),
         (b"CONNECT below.org:443 HTTP/1.1\r\n\r\n", 403, Reason.NOT_DECLARED),
@@ -143,10 +156,22 @@ def test_the_second_address_is_dialled_where_the_first_takes_nobody(echo: Map, a
         (b"CONNECT 0x7f.1:443 HTTP/1.1\r\n\r\n", 400, Reason.NOT_A_HOST),
         (b"CONNECT [::1]:443 HTTP/1.1\r\n\r\n", 400, Reason.NOT_A_HOST),
         (b"CONNECT w\xc3\xa4.example.org:443 HTTP/1.1\r\n\r\n", 400, Reason.MALFORMED),
-        (b"CONNECT www.example.org:443 HTTP/1.1\r\nHost: other.org:8443\r\n\r\n", 400, Reason.HOST_HEADER),
+        (
+            b"CONNECT www.example.org:443 HTTP/1.1\r\nHost: other.org:8443\r\n\r\n",
+            400,
+            Reason.HOST_HEADER,
+        ),
         (b"CONNECT www.example.org:443 HTTP/1.1\nHost: a\r\n\r\n", 400, Reason.MALFORMED),
-        (b"CONNECT www.example.org:443 HTTP/1.1\r\n\r\nCONNECT other.org:8443 HTTP/1.1\r\n\r\n", 400, Reason.PIPELINED),
-        (b"CONNECT www.example.org:443 HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n", 431, Reason.TOO_LARGE),
+        (
+            b"CONNECT www.example.org:443 HTTP/1.1\r\n\r\nCONNECT other.org:8443 HTTP/1.1\r\n\r\n",
+            400,
+            Reason.PIPELINED,
+        ),
+        (
+            b"CONNECT www.example.org:443 HTTP/1.1\r\nX: " + b"x" * 9000 + b"\r\n\r\n",
+            431,
+            Reason.TOO_LARGE,
+        ),
     ],
 )
 def test_a_request_that_is_refused_resolves_and_dials_nothing(
@@ -157,7 +182,13 @@ def test_a_request_that_is_refused_resolves_and_dials_nothing(
         link.close()
         one = client.only()
     assert head.startswith(f"HTTP/1.1 {status} {reason.value}\r\n".encode())
-    assert (one.verdict, one.reason, one.address, one.bytes_up, one.bytes_down) == (Verdict.REFUSED, reason, "", 0, 0)
+    assert (one.verdict, one.reason, one.address, one.bytes_up, one.bytes_down) == (
+        Verdict.REFUSED,
+        reason,
+        "",
+        0,
+        0,
+    )
     assert echo.resolved == []
     assert echo.dialled == []
 
@@ -173,7 +204,9 @@ def test_a_request_that_is_refused_resolves_and_dials_nothing(
         ("64:ff9b::909:909",),
     ],
 )
-def test_one_address_that_is_not_public_spoils_the_whole_answer(echo: Map, addresses: tuple[str, ...]) -> None:
+def test_one_address_that_is_not_public_spoils_the_whole_answer(
+    echo: Map, addresses: tuple[str, ...]
+) -> None:
     echo.names[HOST] = addresses
     with proxy(Network(any_host=True), echo.outside) as client:
         link, head = client.connect(f"{HOST}:443")
@@ -187,7 +220,9 @@ def test_one_address_that_is_not_public_spoils_the_whole_answer(echo: Map, addre
 def test_loopback_is_refused_with_this_hosts_own_dialler(echo: Map) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bait:
         port = bait.getsockname()[1]
-        with proxy(Network(any_host=True), Outside(lambda _host, _port: ("127.0.0.1",), outside.dial)) as client:
+        with proxy(
+            Network(any_host=True), Outside(lambda _host, _port: ("127.0.0.1",), outside.dial)
+        ) as client:
             link, head = client.connect(f"{HOST}:{port}")
             link.close()
             assert client.only().reason is Reason.NOT_PUBLIC
@@ -197,7 +232,9 @@ def test_loopback_is_refused_with_this_hosts_own_dialler(echo: Map) -> None:
     assert head.startswith(b"HTTP/1.1 403 ")
 
 
-def test_names_are_looked_up_as_absolute_ones_once_for_each_address(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_names_are_looked_up_as_absolute_ones_once_for_each_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[object] = []
 
     def rows(host: object, port: int, **_words: object) -> list[tuple[object, ...]]:
@@ -206,11 +243,16 @@ def test_names_are_looked_up_as_absolute_ones_once_for_each_address(monkeypatch:
 
     monkeypatch.setattr(socket, "getaddrinfo", rows)
     assert outside.resolve(HOST, 443) == ("9.9.9.9", "2620:fe::9")
-    assert asked == [b"www.example.org."], "no search list of this host completes a name that ends in a dot"
+    assert asked == [b"www.example.org."], (
+        "no search list of this host completes a name that ends in a dot"
+    )
 
 
 def test_this_hosts_own_dialler_reaches_what_it_is_told_or_says_why(tmp_path: Path) -> None:
-    with serving(lambda client: client.sendall(b"here")) as port, outside.dial("127.0.0.1", port, 5) as link:
+    with (
+        serving(lambda client: client.sendall(b"here")) as port,
+        outside.dial("127.0.0.1", port, 5) as link,
+    ):
         assert link.recv(10) == b"here"
     with pytest.raises(OSError, match="refused"):
         outside.dial("127.0.0.1", port, 5)
@@ -248,7 +290,9 @@ def _mapped(port: int) -> Iterator[Map]:
         (b"\x16\x03\x01\x00\x05\x02\x00\x00\x01\x00", Reason.HELLO),
     ],
 )
-def test_a_handshake_that_is_refused_sends_the_server_nothing(content: bytes, reason: Reason) -> None:
+def test_a_handshake_that_is_refused_sends_the_server_nothing(
+    content: bytes, reason: Reason
+) -> None:
     got: list[bytes] = []
     ended = threading.Event()
 
@@ -265,7 +309,12 @@ def test_a_handshake_that_is_refused_sends_the_server_nothing(content: bytes, re
         link.close()
         one = client.only()
         assert ended.wait(20)
-    assert (one.verdict, one.reason, one.bytes_up, one.bytes_down) == (Verdict.REFUSED, reason, 0, 0)
+    assert (one.verdict, one.reason, one.bytes_up, one.bytes_down) == (
+        Verdict.REFUSED,
+        reason,
+        0,
+        0,
+    )
     assert got == []
 
 
@@ -283,7 +332,9 @@ def test_the_hello_may_come_in_pieces(echo: Map, authority: Authority) -> None:
 # ── bounds ───────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("begun", [b"", b"CONNECT www.exam", b"CONNECT www.example.org:443 HTTP/1.1\r\n"])
+@pytest.mark.parametrize(
+    "begun", [b"", b"CONNECT www.exam", b"CONNECT www.example.org:443 HTTP/1.1\r\n"]
+)
 def test_a_client_that_dawdles_over_its_request_is_turned_away(echo: Map, begun: bytes) -> None:
     with proxy(DECLARED, echo.outside, QUICK) as client:
         link, head = client.ask(begun)
@@ -326,7 +377,10 @@ def test_a_client_that_dawdles_over_its_hello_is_turned_away(echo: Map) -> None:
 def test_a_tunnel_in_which_nothing_moves_is_cut(echo: Map, authority: Authority) -> None:
     with proxy(DECLARED, echo.outside, Bounds(idle=0.3)) as client:
         link, _ = client.connect(f"{HOST}:443")
-        with contextlib.suppress(OSError), tls_over(link, authority) as tls:  # on a busy machine cut in the handshake
+        with (
+            contextlib.suppress(OSError),
+            tls_over(link, authority) as tls,
+        ):  # on a busy machine cut in the handshake
             tls.sendall(b"x")
             while tls.recv(1):
                 pass
@@ -336,7 +390,9 @@ def test_a_tunnel_in_which_nothing_moves_is_cut(echo: Map, authority: Authority)
 
 
 @pytest.mark.parametrize("bounds", [Bounds(bytes_up=200_000), Bounds(bytes_down=200_000)])
-def test_the_stage_carries_no_more_bytes_than_it_may(echo: Map, authority: Authority, bounds: Bounds) -> None:
+def test_the_stage_carries_no_more_bytes_than_it_may(
+    echo: Map, authority: Authority, bounds: Bounds
+) -> None:
     with proxy(DECLARED, echo.outside, bounds) as client:
         link, _ = client.connect(f"{HOST}:443")
         with contextlib.suppress(OSError), tls_over(link, authority) as tls:
@@ -417,7 +473,9 @@ def _never(event: threading.Event) -> Callable[[str, int], tuple[str, ...]]:
     return resolve
 
 
-def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than_a_bound(echo: Map) -> None:
+def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than_a_bound(
+    echo: Map,
+) -> None:
     released = threading.Event()
     late: list[socket.socket] = []
 
@@ -480,7 +538,9 @@ class Answers:
     def serves(self, target: Target) -> bool:
         return target == Target(HOST, 443)
 
-    def serve(self, client: socket.socket, dial: Callable[[], socket.socket], target: Target) -> Served:
+    def serve(
+        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+    ) -> Served:
         if self.fails is not None:
             raise self.fails
         said = client.recv(100)

@@ -1,4 +1,6 @@
-"""Packs with network through the real pipeline: what they reach, what is recorded, and what the checker makes of it."""
+"""Packs with network through the real pipeline: what they reach, what is recorded, and what the
+checker makes of it.
+"""
 
 from __future__ import annotations
 
@@ -91,28 +93,44 @@ def test_the_run_passes_and_each_connection_is_on_record(ran: Run) -> None:
     schema = json.loads((ROOT / "schemas/egress.schema.json").read_text("utf-8"))
     assert list(Draft202012Validator(schema).iter_errors(record)) == []
     assert (record["pack"], record["network"]) == ("TASK-0001", [HOST])
-    rows = [(row["during"], row["attempt"], row["host"], row["verdict"]) for row in record["connections"]]
+    rows = [
+        (row["during"], row["attempt"], row["host"], row["verdict"])
+        for row in record["connections"]
+    ]
     assert rows == [
         ("steps", 1, HOST, "allowed"),
         ("steps", 1, "evil.example.org", "refused"),
         ("acceptance", 1, HOST, "allowed"),
         ("recheck", 0, HOST, "allowed"),
     ]
-    assert all(row["bytes_down"] > 100 for row in record["connections"] if row["verdict"] == "allowed")
+    assert all(
+        row["bytes_down"] > 100 for row in record["connections"] if row["verdict"] == "allowed"
+    )
     assert ran.map.resolved == [HOST] * 3, "what is not declared is not even looked up"
-    assert {address for address, _ in ran.map.dialled} == {row["address"] for row in record["connections"]} - {""}
+    assert {address for address, _ in ran.map.dialled} == {
+        row["address"] for row in record["connections"]
+    } - {""}
 
 
 def test_the_ledger_says_the_same_of_each_connection(ran: Run) -> None:
     events = [event for event in ran.world.events() if event["event_type"] == "egress.finished"]
     connections = ran.record["connections"]
-    assert [event["hashes"]["record"] for event in events] == [canonical.digest(row) for row in connections]
+    assert [event["hashes"]["record"] for event in events] == [
+        canonical.digest(row) for row in connections
+    ]
     for event, row in zip(events, connections, strict=True):
         assert event["details"]["pack"] == "TASK-0001"
-        assert (event["details"]["host"], event["details"]["verdict"]) == (row["host"], row["verdict"])
+        assert (event["details"]["host"], event["details"]["verdict"]) == (
+            row["host"],
+            row["verdict"],
+        )
         assert event["file_counts"]["bytes_up"] == row["bytes_up"]
         assert event["rc"] == (0 if row["verdict"] == "allowed" else 2)
-    order = [event["event_type"] for event in ran.world.events() if event["details"].get("pack") == "TASK-0001"]
+    order = [
+        event["event_type"]
+        for event in ran.world.events()
+        if event["details"].get("pack") == "TASK-0001"
+    ]
     assert order.index("egress.finished") < order.index("step.finished")
     assert ran.world.factory("ledger-replay").rc == 0
 
@@ -140,10 +158,19 @@ def test_the_report_says_in_its_first_lines_who_reached_what(ran: Run) -> None:
 
 def test_a_refusal_is_a_remark_and_why_says_what_would_allow_it(ran: Run) -> None:
     (found,) = ran.world.status()["findings"]
-    assert (found["id"], found["severity"], found["pack"]) == ("EGRESS_REFUSED", "note", "TASK-0001")
-    assert "tried evil.example.org:443, and the egress proxy refused it: the pack's allow_network" in found["message"]
+    assert (found["id"], found["severity"], found["pack"]) == (
+        "EGRESS_REFUSED",
+        "note",
+        "TASK-0001",
+    )
+    assert (
+        "tried evil.example.org:443, and the egress proxy refused it: the pack's allow_network"
+        in found["message"]
+    )
     said = ran.world.factory("why", "TASK-0001")
-    assert f'allow it with: constraints: {{allow_network: ["{HOST}", "evil.example.org"]}}' in said.out
+    assert (
+        f'allow it with: constraints: {{allow_network: ["{HOST}", "evil.example.org"]}}' in said.out
+    )
     assert "would not run" in said.out
 
 
@@ -163,26 +190,35 @@ def test_the_checker_finds_nothing_wrong(ran: Run) -> None:
     ("change", "said"),
     [
         (lambda rows: rows[1].update(verdict="allowed"), "digests of its connections"),
-        (lambda rows: rows[0].update(host="evil.example.org"), "its target: expected one of files.example.org"),
+        (
+            lambda rows: rows[0].update(host="evil.example.org"),
+            "its target: expected one of files.example.org",
+        ),
         (lambda rows: rows[0].update(address="10.0.0.1"), "its address: expected a public one"),
         (lambda rows: rows.pop(), "digests of its connections"),
         (lambda rows: rows[0].update(bytes_up=0), "digests of its connections"),
         (lambda rows: rows[1].update(number=7), "its connections, counted"),
     ],
 )
-def test_a_changed_record_is_named_though_every_list_was_made_to_fit(ran: Run, change: Change, said: str) -> None:
+def test_a_changed_record_is_named_though_every_list_was_made_to_fit(
+    ran: Run, change: Change, said: str
+) -> None:
     def alter(record: dict) -> None:
         change(record["connections"])
 
     findings = altered(ran, alter)
-    assert any(finding.id == "VERIFY_EGRESS" and said in finding.message for finding in findings), findings
+    assert any(finding.id == "VERIFY_EGRESS" and said in finding.message for finding in findings), (
+        findings
+    )
 
 
 def altered(ran: Run, alter: Callable[[dict], object]) -> tuple[Finding, ...]:
     evidence = load(ran.folder)
     record = json.loads(evidence.files[PLACE])
     alter(record)
-    evidence.files[PLACE] = json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    evidence.files[PLACE] = (
+        json.dumps(record, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+    )
     return check(relisted(evidence)).findings
 
 
@@ -190,7 +226,8 @@ def test_a_record_of_another_contract_is_named(ran: Run) -> None:
     found = altered(ran, lambda record: record.update(network=["*"]))
     assert any("what its contract declares" in finding.message for finding in found)
     assert any(
-        "its pack" in finding.message for finding in altered(ran, lambda record: record.update(pack="TASK-0002"))
+        "its pack" in finding.message
+        for finding in altered(ran, lambda record: record.update(pack="TASK-0002"))
     )
 
 
@@ -198,20 +235,30 @@ def test_a_record_of_another_contract_is_named(ran: Run) -> None:
     ("content", "kind", "said"),
     [(None, "VERIFY_MISSING", "expected its record, found none"), (b"{}", "VERIFY_FORM", "")],
 )
-def test_a_record_that_is_missing_or_broken_is_named(ran: Run, content: bytes | None, kind: str, said: str) -> None:
+def test_a_record_that_is_missing_or_broken_is_named(
+    ran: Run, content: bytes | None, kind: str, said: str
+) -> None:
     evidence = load(ran.folder)
     del evidence.files[PLACE]
     if content is not None:
         evidence.files[PLACE] = content
     found = check(relisted(evidence)).findings
-    assert any(finding.id == kind and said in finding.message and PLACE in str(finding.location) for finding in found)
+    assert any(
+        finding.id == kind and said in finding.message and PLACE in str(finding.location)
+        for finding in found
+    )
 
 
 def test_a_record_of_a_pack_that_declares_nothing_is_named(ran: Run) -> None:
     evidence = load(ran.folder)
-    evidence.files["raw/TASK-0002/EGRESS.json"] = evidence.files[PLACE].replace(b"TASK-0001", b"TASK-0002")
+    evidence.files["raw/TASK-0002/EGRESS.json"] = evidence.files[PLACE].replace(
+        b"TASK-0001", b"TASK-0002"
+    )
     found = check(relisted(evidence)).findings
-    assert any(f.id == "VERIFY_EGRESS" and "which declares no network, found some" in f.message for f in found)
+    assert any(
+        f.id == "VERIFY_EGRESS" and "which declares no network, found some" in f.message
+        for f in found
+    )
 
 
 def test_a_policy_that_would_not_have_allowed_it_is_named(ran: Run) -> None:
@@ -222,5 +269,6 @@ def test_a_policy_that_would_not_have_allowed_it_is_named(ran: Run) -> None:
     evidence.files["attestations/policy.json"] = text.encode() + b"\n"
     found = check(relisted(evidence)).findings
     assert any(
-        f.id == "VERIFY_EGRESS" and f"does not allow: expected nothing, found {HOST}" in f.message for f in found
+        f.id == "VERIFY_EGRESS" and f"does not allow: expected nothing, found {HOST}" in f.message
+        for f in found
     )

@@ -11,7 +11,8 @@ from tests.world import World
 pytestmark = pytest.mark.linux
 
 SCOPE = 'scope: {allowed_paths: ["docs/**"]}\n'
-# Nothing survives an attempt, so chance decides: one in six passes, and what it prints differs each time.
+# Nothing survives an attempt, so chance decides: one in six passes, and what it prints differs each
+# time.
 DICE = "n=$(od -An -N4 -tu4 /dev/urandom); echo thrown $n; test $((n % 6)) -eq 0"
 
 
@@ -19,9 +20,15 @@ DICE = "n=$(od -An -N4 -tu4 /dev/urandom); echo thrown $n; test $((n % 6)) -eq 0
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     here = World(tmp_path_factory.mktemp("attempts"))
     make = 'steps: [{name: s, run: "test ! -e docs/x && mkdir -p docs && echo x >> docs/x"}]\n'
-    here.pack("TASK-0001-dice", f"{SCOPE}limits: {{attempts: 80}}\n{make}", f"checks:\n  - name: c\n    run: {DICE}\n")
     here.pack(
-        "TASK-0002-same", f"{SCOPE}limits: {{attempts: 9}}\n{make}", 'checks: [{name: c, run: "echo no; exit 4"}]\n'
+        "TASK-0001-dice",
+        f"{SCOPE}limits: {{attempts: 80}}\n{make}",
+        f"checks:\n  - name: c\n    run: {DICE}\n",
+    )
+    here.pack(
+        "TASK-0002-same",
+        f"{SCOPE}limits: {{attempts: 9}}\n{make}",
+        'checks: [{name: c, run: "echo no; exit 4"}]\n',
     )
     tree = 'steps: [{name: s, run: "mkdir -p docs; od -An -N8 -tx8 /dev/urandom > docs/x"}]\n'
     here.pack(
@@ -49,7 +56,9 @@ def test_a_pass_after_a_failure_on_one_tree_is_flaky_and_blocked(world: World) -
     status = world.bundle("TASK-0001")
     trees = {attempt["result_tree"] for attempt in status["attempts"]}
     assert len(trees) == 1
-    assert [number for number, _ in attempts(world, "TASK-0001")] == list(range(1, len(status["attempts"]) + 1))
+    assert [number for number, _ in attempts(world, "TASK-0001")] == list(
+        range(1, len(status["attempts"]) + 1)
+    )
     assert status["attempts"][-1]["status"] == "PASS"
     assert {attempt["status"] for attempt in status["attempts"][:-1]} == {"BLOCKED"}
     assert status["status"] == "BLOCKED"
@@ -91,6 +100,8 @@ def test_every_attempt_is_in_the_ledger_and_its_raw_logs_are_kept(world: World) 
     ]
     assert events == [(str(number), status) for number, status in attempts(world, "TASK-0001")]
     raw = run / "raw/TASK-0001"
-    assert sorted(path.name for path in raw.iterdir()) == sorted(f"attempt-{number}" for number, _ in events)
+    assert sorted(path.name for path in raw.iterdir()) == sorted(
+        f"attempt-{number}" for number, _ in events
+    )
     logs = {Path(path, "check-1.log").read_bytes() for path in raw.iterdir()}
     assert len(logs) == len(events)

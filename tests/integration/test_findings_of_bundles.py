@@ -1,4 +1,6 @@
-"""Bundles altered by hand between two commands: each alteration is named, and nothing is merged over it."""
+"""Bundles altered by hand between two commands: each alteration is named, and nothing is merged
+over it.
+"""
 
 from __future__ import annotations
 
@@ -52,14 +54,21 @@ RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 ALTERATIONS: dict[str, tuple[Altered, set[str]]] = {
     "schema": (
         text("STATUS.json", '"files_changed": 1', '"files_changed": "1"'),
-        {"BUNDLE_SCHEMA ID: bundles/ID/STATUS.json: files_changed: Input should be a valid integer"},
+        {
+            (
+                "BUNDLE_SCHEMA ID: bundles/ID/STATUS.json: files_changed: Input should be a valid"
+                " integer"
+            )
+        },
     ),
     "lock": (
         text("SCOPE_LOCK.json", '"docs/**"', '"**"'),
         {"BUNDLE_STALE ID: SCOPE_LOCK.json is not what the contract resolves to"},
     ),
     "status": (
-        both(text("STATUS.json", '"rc": 0', '"rc": 1'), text("LOGS/INDEX.json", '"rc": 0', '"rc": 1')),
+        both(
+            text("STATUS.json", '"rc": 0', '"rc": 1'), text("LOGS/INDEX.json", '"rc": 0', '"rc": 1')
+        ),
         {
             "BUNDLE_STATUS ID: STATUS.json says PASS, its evidence yields BLOCKED",
             "BUNDLE_DISAGREES ID: SUMMARY.md is not what STATUS.json yields",
@@ -78,7 +87,12 @@ ALTERATIONS: dict[str, tuple[Altered, set[str]]] = {
     ),
     "hidden": (
         appended("DIFF.patch", SNEAKY),
-        {"HIDDEN_CHANGE ID: DIFF.patch changes docs/sneaky, which FILES_CHANGED.json does not name"},
+        {
+            (
+                "HIDDEN_CHANGE ID: DIFF.patch changes docs/sneaky, which FILES_CHANGED.json does not"
+                " name"
+            )
+        },
     ),
     "patch": (
         text("DIFF.patch", "+mine", "+ours"),
@@ -111,7 +125,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for slug in ALTERATIONS:
         name = identity(slug)
         run = json.dumps(f"mkdir -p docs; echo mine > docs/{name}")
-        here.pack(f"{name}-{slug}", f'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: {run}}}]\n')
+        here.pack(
+            f"{name}-{slug}",
+            f'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: {run}}}]\n',
+        )
     here.commit()
     ended = here.doit("-n", "2", "oneshot")
     assert ended.rc == 0, ended.text
@@ -139,7 +156,8 @@ def test_every_alteration_is_named_and_nothing_is_merged(world: World) -> None:
         for slug, (_, expected) in ALTERATIONS.items()
         if len(expected) != len(found[slug])
         or not all(
-            any(line == due or (due[-1] == " " and line.startswith(due)) for line in found[slug]) for due in expected
+            any(line == due or (due[-1] == " " and line.startswith(due)) for line in found[slug])
+            for due in expected
         )
     }
     assert wrong == {}
@@ -149,7 +167,9 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
     """Through the phase itself: doit would run the pack again before it is read."""
     world = World(tmp_path)
     world.pack(
-        "TASK-0001-a", 'scope: {allowed_paths: ["docs/**"]}\nsteps: [{name: s, run: "mkdir docs; touch docs/x"}]\n'
+        "TASK-0001-a",
+        'scope: {allowed_paths: ["docs/**"]}\nsteps: [{name: s, run: "mkdir docs; touch'
+        ' docs/x"}]\n',
     )
     world.commit()
     assert world.doit("oneshot").rc == 0
@@ -185,11 +205,16 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
         assert "expected a PASS bundle of action 000000000000…, found PASS" in str(raised.value)
 
 
-def test_a_bundle_edited_between_launch_and_integrate_is_named_and_made_again(tmp_path: Path) -> None:
+def test_a_bundle_edited_between_launch_and_integrate_is_named_and_made_again(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path)
     for number in "12":
         run = json.dumps(f"mkdir -p docs; echo {number} > docs/{number}")
-        world.pack(f"TASK-000{number}-a", f'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: {run}}}]\n')
+        world.pack(
+            f"TASK-000{number}-a",
+            f'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: {run}}}]\n',
+        )
     world.commit()
     ended = world.doit("bundle-validate")
     assert ended.rc == 0, ended.text

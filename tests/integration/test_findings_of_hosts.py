@@ -1,4 +1,6 @@
-"""What a host lacks, an integrator that fails or lies, our own defects: the real pipeline with one door replaced."""
+"""What a host lacks, an integrator that fails or lies, our own defects: the real pipeline with one
+door replaced.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,11 @@ class OtherHost:
     def measure(self, network: bool = False) -> Enforcement:
         known = self.real.measure(network)
         proofs = tuple(
-            replace(proof, given=False, how="not on this host") if proof.property in self.lacks else proof
+            (
+                replace(proof, given=False, how="not on this host")
+                if proof.property in self.lacks
+                else proof
+            )
             for proof in known.proofs
         )
         return replace(known, proofs=proofs, escaped=self.escaped)
@@ -89,7 +95,9 @@ def test_a_property_that_lacks_blocks_before_any_pack_runs(world: World) -> None
         )
     ]
     assert "disk_bounded" not in world.status()["properties_given"]
-    assert {result.status for name, result in results.items() if name.startswith("launch")} == {Status.BLOCKED}
+    assert {result.status for name, result in results.items() if name.startswith("launch")} == {
+        Status.BLOCKED
+    }
 
 
 def test_each_property_is_required(world: World) -> None:
@@ -111,15 +119,25 @@ def test_a_pack_does_not_run_on_a_weaker_host_because_preflight_still_holds(worl
     result = pipeline.execute(card)
     pipeline.close({card.name: result.status}, frozenset({card.name}))
     close_objects(built)
-    assert (result.status, [finding.id for finding in result.findings]) == (Status.BLOCKED, ["PROPERTY_MISSING"])
+    assert (result.status, [finding.id for finding in result.findings]) == (
+        Status.BLOCKED,
+        ["PROPERTY_MISSING"],
+    )
     assert world.executed() == []
 
 
-def test_what_the_user_accepted_by_name_is_a_warning_that_the_report_starts_with(world: World) -> None:
-    status, _ = oneshot(world, sandbox=lacking(Property.DISK_BOUNDED), config=accepting(Property.DISK_BOUNDED))
+def test_what_the_user_accepted_by_name_is_a_warning_that_the_report_starts_with(
+    world: World,
+) -> None:
+    status, _ = oneshot(
+        world, sandbox=lacking(Property.DISK_BOUNDED), config=accepting(Property.DISK_BOUNDED)
+    )
     assert status is Status.PASS
     assert lines(world) == [
-        "PROPERTY_ACCEPTED disk_bounded is not enforced and the user accepted that: not on this host > "
+        (
+            "PROPERTY_ACCEPTED disk_bounded is not enforced and the user accepted that: not on this"
+            " host > "
+        )
     ]
     assert world.status()["properties_accepted"] == ["disk_bounded"]
     report = (world.last() / "FINAL_REPORT.md").read_text()
@@ -127,7 +145,9 @@ def test_what_the_user_accepted_by_name_is_a_warning_that_the_report_starts_with
 
 
 def test_what_escaped_blocks_whatever_was_accepted(world: World) -> None:
-    status, _ = oneshot(world, sandbox=lacking(escaped=("reach the host's loopback",)), config=accepting(*Property))
+    status, _ = oneshot(
+        world, sandbox=lacking(escaped=("reach the host's loopback",)), config=accepting(*Property)
+    )
     assert (status, world.executed()) == (Status.BLOCKED, [])
     assert lines(world) == [
         (
@@ -153,9 +173,11 @@ class Breaks:
 def test_a_defect_of_our_own_is_a_fail_with_its_traceback_kept(world: World) -> None:
     status, results = oneshot(world, sandbox=Breaks)
     assert status is Status.FAIL
-    assert {result.status for name, result in results.items() if name.startswith("launch")} == {Status.FAIL}
+    assert {result.status for name, result in results.items() if name.startswith("launch")} == {
+        Status.FAIL
+    }
     run = world.last().parent
-    (first, _) = lines(world)
+    first, _ = lines(world)
     assert first.startswith("CRASH ")
     assert "RuntimeError" in first
     assert "unforeseen" in first
@@ -213,10 +235,16 @@ index 0000000000000000000000000000000000000000..587be6b4c3f93f93c489c0111bba5596
                 "TREE > Look at the bundles, then run again."
             ),
         ),
-        (empties("DIFF.patch", EMPTY_PATCH), "MERGE_DIFFERS the integrator's patch does not yield the merged tree > "),
+        (
+            empties("DIFF.patch", EMPTY_PATCH),
+            "MERGE_DIFFERS the integrator's patch does not yield the merged tree > ",
+        ),
         (
             empties("MERGE.json", b"{}"),
-            "INTEGRATOR_FAILED the integrator's answer does not hold its form: base_commit: Field required > ",
+            (
+                "INTEGRATOR_FAILED the integrator's answer does not hold its form: base_commit:"
+                " Field required > "
+            ),
         ),
         (
             empties("CHANGES.bundle", b""),
@@ -245,8 +273,8 @@ def test_an_integrator_that_ends_without_an_answer_is_named_with_what_it_said(wo
     assert status is Status.BLOCKED
     assert lines(world) == [
         (
-            "INTEGRATOR_FAILED the integrator gave no result: it ended with 9 and said: \\u001b[31mwhy > "
-            "Run again; see factory doctor."
+            "INTEGRATOR_FAILED the integrator gave no result: it ended with 9 and said: \\u001b[31mwhy"
+            " > Run again; see factory doctor."
         )
     ]
     assert world.status()["merged_tree"] == ""
@@ -264,7 +292,9 @@ def test_an_overlap_that_only_a_patch_shows_is_named_by_z_itself(world: World) -
     alter(world, "TASK-0002", sneak, f"runs/{run.name}")
     shutil.rmtree(run / "Z_integrator")
     with planner(world) as (built, plan):
-        answer = parse_document(MergeDocument, built.integrator.merge(run, format_document(plan.freeze())))
+        answer = parse_document(
+            MergeDocument, built.integrator.merge(run, format_document(plan.freeze()))
+        )
     assert answer.merged_tree == ""
     assert [(row.id, row.message, row.pack) for row in answer.findings] == [
         ("HIDDEN_OVERLAP", "TASK-0001 and TASK-0002 both change docs/a", "TASK-0002")
@@ -295,17 +325,26 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
         "TASK-0014-tool": (
             "tools: [no-such-tool-anywhere]\n",
             "TOOL_MISSING",
-            "TASK-0014 declares the tool no-such-tool-anywhere; no such command exists where a sandbox would find it",
+            (
+                "TASK-0014 declares the tool no-such-tool-anywhere; no such command exists where a"
+                " sandbox would find it"
+            ),
         ),
         "TASK-0015-plugin": (
             "plugin: some.module:Class\nexecution: {use_plugins: true}\n",
             "PLUGIN_UNAVAILABLE",
-            "TASK-0015 uses the plugin some.module:Class; plugins are not available in this version",
+            (
+                "TASK-0015 uses the plugin some.module:Class; plugins are not available in this"
+                " version"
+            ),
         ),
         "TASK-0016-place": (
             'workspace: ../other\ndocs: {required: ["README.md"]}\n',
             "WORKSPACE_UNAVAILABLE",
-            "TASK-0016 targets the workspace ../other; other workspaces are not available in this version",
+            (
+                "TASK-0016 targets the workspace ../other; other workspaces are not available in"
+                " this version"
+            ),
         ),
     }
     for folder, (task, _, _) in asked.items():
@@ -348,13 +387,20 @@ def test_little_space_is_a_warning_that_says_how_little(world: World) -> None:
     assert not low[0].blocks
 
 
-def test_root_of_a_namespace_that_maps_nobody_else_is_confined_as_an_ordinary_user(tmp_path: Path) -> None:
+def test_root_of_a_namespace_that_maps_nobody_else_is_confined_as_an_ordinary_user(
+    tmp_path: Path,
+) -> None:
     world = World(tmp_path / "world")
     world.pack("TASK-0001-a", 'scope: {allowed_paths: ["docs/**"]}')
     world.commit()
-    done = run(["unshare", "--user", "--map-root-user", sys.executable, "-m", "factory", "oneshot"], world.root)
+    done = run(
+        ["unshare", "--user", "--map-root-user", sys.executable, "-m", "factory", "oneshot"],
+        world.root,
+    )
     assert "DISK_UNWRITABLE" not in done.text
-    if os.geteuid() == 0:  # the host's root goes beyond a limit on processes whatever it is called inside
+    if (
+        os.geteuid() == 0
+    ):  # the host's root goes beyond a limit on processes whatever it is called inside
         assert (done.rc, world.findings()) == (2, ["PROPERTY_MISSING"])
         assert "pids_bounded is required and cannot be enforced here" in done.text
     else:

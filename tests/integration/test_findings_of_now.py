@@ -1,4 +1,6 @@
-"""What a run says of the repository is what is so when it closes, also where preflight holds from an earlier day."""
+"""What a run says of the repository is what is so when it closes, also where preflight holds from
+an earlier day.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,12 @@ def ran(world: World) -> Ended:
 
 
 def told(world: World, ended: Ended) -> tuple[list[str], int, int]:
-    """Findings about the repository in the verdict; how often report and terminal speak of local changes."""
-    found = [each["message"] for each in world.status()["findings"] if each["id"].startswith("REPO_")]
+    """Findings about the repository in the verdict; how often report and terminal speak of local
+    changes.
+    """
+    found = [
+        each["message"] for each in world.status()["findings"] if each["id"].startswith("REPO_")
+    ]
     report = (world.last() / "FINAL_REPORT.md").read_text()
     return found, report.count("REPO_DIRTY"), ended.out.count("REPO_DIRTY")
 
@@ -68,7 +74,10 @@ def test_preflight_by_itself_says_it_and_a_dirty_file_alone_makes_no_run(tmp_pat
         assert (alone.rc, alone.out.count(dirt("README.md"))) == (0, 1), alone.text
         assert alone.out.endswith("PASS  preflight holds, nothing was run\n")
     whole = world.factory("oneshot")
-    assert (whole.rc, whole.out) == (0, f"PASS  {run} still holds: 1 pack unchanged, nothing was run\n"), whole.text
+    assert (whole.rc, whole.out) == (
+        0,
+        f"PASS  {run} still holds: 1 pack unchanged, nothing was run\n",
+    ), whole.text
     document = json.loads(world.factory("preflight", "--json").out)
     assert [each["id"] for each in document["findings"]] == ["REPO_DIRTY"]
     assert (document["status"], document["run_id"], document["report"]) == ("PASS", "", "")

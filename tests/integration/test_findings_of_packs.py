@@ -1,4 +1,5 @@
-"""What packs do wrong, each in a pack of its own, in one real run: exactly the findings that are due, and no other.
+"""What packs do wrong, each in a pack of its own, in one real run: exactly the findings that are
+due, and no other.
 
 And what packs may do: the changes that must come through, byte for byte.
 """
@@ -71,14 +72,17 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "PATH_PROTECTED pyproject.toml was changed, and [tool.doit] in it was changed; what doit loads on the "
-                "host is protected from every pack @ - > Leave [tool.doit] as it is in the base, in a file that is "
-                "valid TOML; change that table by hand, outside a pack."
+                "PATH_PROTECTED pyproject.toml was changed, and [tool.doit] in it was changed; what"
+                " doit loads on the host is protected from every pack @ - > Leave [tool.doit] as it is"
+                " in the base, in a file that is valid TOML; change that table by hand, outside a pack."
             )
         ],
     ),
     "another-table": (
-        steps("echo 'version = 2' >> pyproject.toml", scope="scope: {allowed_paths: [pyproject.toml]}\n"),
+        steps(
+            "echo 'version = 2' >> pyproject.toml",
+            scope="scope: {allowed_paths: [pyproject.toml]}\n",
+        ),
         None,
         [],
     ),
@@ -87,8 +91,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "STEP_FAILED step-1 `echo out; echo err >&2; exit 7` ended with 7; its last line: err @ task.yml:6 > "
-                "Read it with: factory print-report --pack ID --log step-1"
+                "STEP_FAILED step-1 `echo out; echo err >&2; exit 7` ended with 7; its last line: err @"
+                " task.yml:6 > Read it with: factory print-report --pack ID --log step-1"
             )
         ],
     ),
@@ -97,8 +101,8 @@ CASES: dict[str, Case] = {
         'lint: {commands: ["true", "echo no; exit 3"]}\nmust: ["test -f spec.md"]\n',
         [
             (
-                "CHECK_FAILED lint-2 `echo no; exit 3` ended with 3; its last line: no @ acceptance.yml:1 > "
-                "Read it with: factory print-report --pack ID --log lint-2"
+                "CHECK_FAILED lint-2 `echo no; exit 3` ended with 3; its last line: no @"
+                " acceptance.yml:1 > Read it with: factory print-report --pack ID --log lint-2"
             )
         ],
     ),
@@ -118,19 +122,22 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_TIME step-1 `sleep 60` ran longer than its seconds allow: timeout is 1 @ task.yml:7 > "
-                "Raise limits.timeout if that is what it needs."
+                "LIMIT_TIME step-1 `sleep 60` ran longer than its seconds allow: timeout is 1 @"
+                " task.yml:7 > Raise limits.timeout if that is what it needs."
             )
         ],
     ),
     "memory": (
-        steps("python -c 'x = bytearray(300 << 20); import time; time.sleep(60)'", more="limits: {memory: 64MiB}\n"),
+        steps(
+            "python -c 'x = bytearray(300 << 20); import time; time.sleep(60)'",
+            more="limits: {memory: 64MiB}\n",
+        ),
         None,
         [
             (
-                "LIMIT_MEMORY step-1 `python -c 'x = bytearray(300 << 20); import "
-                "time; time.sleep(60)'` used more bytes of "
-                "memory than allowed: memory is 67108864 @ task.yml:7 > Raise limits.memory if that is what it needs."
+                "LIMIT_MEMORY step-1 `python -c 'x = bytearray(300 << 20); import time;"
+                " time.sleep(60)'` used more bytes of memory than allowed: memory is 67108864 @"
+                " task.yml:7 > Raise limits.memory if that is what it needs."
             )
         ],
     ),
@@ -139,8 +146,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_OUTPUT step-1 `yes` printed more bytes than allowed: output is 65536 @ task.yml:7 > "
-                "Raise limits.output if that is what it needs."
+                "LIMIT_OUTPUT step-1 `yes` printed more bytes than allowed: output is 65536 @"
+                " task.yml:7 > Raise limits.output if that is what it needs."
             )
         ],
     ),
@@ -149,8 +156,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_DISK step-1 `mkdir -p docs && cat /dev/zero > docs/big` ran out of space: disk is 2097152 @ "
-                "task.yml:7 > Raise limits.disk if that is what it needs."
+                "LIMIT_DISK step-1 `mkdir -p docs && cat /dev/zero > docs/big` ran out of space: disk"
+                " is 2097152 @ task.yml:7 > Raise limits.disk if that is what it needs."
             )
         ],
     ),
@@ -159,8 +166,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_CHANGED_LINES 9 lines were changed; limits.changed_lines allows 8 @ task.yml:5 > "
-                "Split the work, or raise limits.changed_lines to 9."
+                "LIMIT_CHANGED_LINES 9 lines were changed; limits.changed_lines allows 8 @ task.yml:5 >"
+                " Split the work, or raise limits.changed_lines to 9."
             )
         ],
     ),
@@ -175,17 +182,23 @@ CASES: dict[str, Case] = {
         ],
     ),
     "artifact-link": (
-        steps("mkdir -p out; ln -s /etc/passwd out/a.txt", more='artifacts: {required: ["/out/*.txt"]}\n'),
+        steps(
+            "mkdir -p out; ln -s /etc/passwd out/a.txt",
+            more='artifacts: {required: ["/out/*.txt"]}\n',
+        ),
         None,
         [
             (
-                "ARTIFACT_UNSAFE artifact out/a.txt is a symbolic link; only plain files are collected "
-                "@ - > Write plain files."
+                "ARTIFACT_UNSAFE artifact out/a.txt is a symbolic link; only plain files are"
+                " collected @ - > Write plain files."
             ),
         ],
     ),
     "artifact-name": (
-        steps(r"mkdir -p out; printf x > out/$(printf '\377').txt", more='artifacts: {optional: ["/out/*.txt"]}\n'),
+        steps(
+            r"mkdir -p out; printf x > out/$(printf '\377').txt",
+            more='artifacts: {optional: ["/out/*.txt"]}\n',
+        ),
         None,
         ["ARTIFACT_UNSAFE artifact out/\\xff.txt is not valid UTF-8 @ - > Write plain files."],
     ),
@@ -244,11 +257,15 @@ CASES: dict[str, Case] = {
         ["PATH_GIT_NAME docs/.GIT "],
     ),
     "link-out": (
-        steps(f"{MADE}ln -s ../../etc/passwd docs/l && ln -s /etc docs/m && ln -s ../README.md docs/ok"),
+        steps(
+            f"{MADE}ln -s ../../etc/passwd docs/l && ln -s /etc docs/m && ln -s ../README.md"
+            " docs/ok"
+        ),
         None,
         [
-            f"LINK_ESCAPES symbolic link docs/{name} points at {target}, which can lead outside the workspace @ - > "
-            "Link to a path inside the workspace, relative to the link, with every .. at its start."
+            f"LINK_ESCAPES symbolic link docs/{name} points at {target}, which can lead outside the"
+            " workspace @ - > Link to a path inside the workspace, relative to the link, with"
+            " every .. at its start."
             for name, target in (("l", "../../etc/passwd"), ("m", "/etc"))
         ],
     ),
@@ -256,7 +273,10 @@ CASES: dict[str, Case] = {
         steps("echo x > vendor/sub/x", scope='scope: {allowed_paths: ["vendor/**"]}\n'),
         None,
         [
-            "SUBMODULE_CHANGED vendor/sub is a submodule and was changed @ - > Nothing in a contract can allow it.",
+            (
+                "SUBMODULE_CHANGED vendor/sub is a submodule and was changed @ - > Nothing in a"
+                " contract can allow it."
+            ),
         ],
     ),
     "bad-names": (
@@ -268,17 +288,29 @@ CASES: dict[str, Case] = {
         ),
         None,
         [
-            "PATH_NOT_PORTABLE changed path docs/C:x holds a character that Windows reserves @ - > Rename it.",
+            (
+                "PATH_NOT_PORTABLE changed path docs/C:x holds a character that Windows reserves @"
+                " - > Rename it."
+            ),
             "PATH_NOT_PORTABLE changed path docs/a\\xff is not valid UTF-8 @ - > Rename it.",
             "PATH_NOT_PORTABLE changed path docs/con.txt is a Windows device name @ - > Rename it.",
-            "PATH_NOT_PORTABLE changed path docs/dot. starts with a space or ends with a dot or space @ - > Rename it.",
-            "PATH_NOT_PORTABLE changed path docs/new\\u000aline holds a control character @ - > Rename it.",
+            (
+                "PATH_NOT_PORTABLE changed path docs/dot. starts with a space or ends with a dot or"
+                " space @ - > Rename it."
+            ),
+            (
+                "PATH_NOT_PORTABLE changed path docs/new\\u000aline holds a control character @ - >"
+                " Rename it."
+            ),
             (
                 "PATH_NOT_PORTABLE changed path docs/noxfil~1.py reads as the short "
                 "name of another file on Windows @ - > "
                 "Rename it."
             ),
-            "PATH_UNSAFE changed path C:x starts with a drive @ - > Nothing in a contract can allow it.",
+            (
+                "PATH_UNSAFE changed path C:x starts with a drive @ - > Nothing in a contract can"
+                " allow it."
+            ),
         ],
     ),
     "collision": (
@@ -286,15 +318,18 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "PATH_COLLISION docs/Readme and docs/readme are one name where case or Unicode form is ignored @ - > "
-                "Rename one of them."
+                "PATH_COLLISION docs/Readme and docs/readme are one name where case or Unicode form is"
+                " ignored @ - > Rename one of them."
             )
         ],
     ),
     "fifo": (steps(f"{MADE}mkfifo docs/pipe"), None, ["FILE_SPECIAL docs/pipe "]),
     "setid": (steps(f"{MADE}echo x > docs/s && chmod u+s docs/s"), None, ["FILE_SETID docs/s "]),
     "deep": (
-        steps('python -c \'import os\nfor _ in range(80): os.mkdir("d"); os.chdir("d")\nopen("x", "w")\''),
+        steps(
+            'python -c \'import os\nfor _ in range(80): os.mkdir("d"); os.chdir("d")\nopen("x",'
+            ' "w")\''
+        ),
         None,
         ["TREE_TOO_DEEP d/"],
     ),
@@ -306,11 +341,15 @@ CASES: dict[str, Case] = {
     # and what must come through
     "all-kinds": (
         steps(
-            "rm old/gone; chmod +x old/tool; rm old/file; mkdir old/file; echo x > old/file/x; rm -r old/dir; "
-            "echo d > old/dir; ln -s ../README.md old/link; printf 'a\\0b' > old/binary; echo ü > 'old/ü b'",
+            "rm old/gone; chmod +x old/tool; rm old/file; mkdir old/file; echo x > old/file/x; rm"
+            " -r old/dir; echo d > old/dir; ln -s ../README.md old/link; printf 'a\\0b' >"
+            " old/binary; echo ü > 'old/ü b'",
             scope='scope: {allowed_paths: ["old/**"]}\n',
         ),
-        'checks: [{name: c, run: "test -x old/tool && test -f old/file/x && test -f old/dir && test ! -e old/gone"}]\n',
+        (
+            'checks: [{name: c, run: "test -x old/tool && test -f old/file/x && test -f old/dir &&'
+            ' test ! -e old/gone"}]\n'
+        ),
         [],
     ),
     "artifacts": (
@@ -318,34 +357,45 @@ CASES: dict[str, Case] = {
             "mkdir -p out docs; echo a > out/a.txt; echo d > docs/d.txt",
             more='artifacts: {required: ["/out/*.txt", "/docs/d.txt"], optional: ["/out/none"]}\n',
         ),
-        'checks: [{name: c, run: "test ! -e out/a.txt && mkdir -p out && echo late > out/late.txt"}]\n',
+        (
+            'checks: [{name: c, run: "test ! -e out/a.txt && mkdir -p out && echo late >'
+            ' out/late.txt"}]\n'
+        ),
         [],
     ),
     "inputs": (
         steps(
-            "test -e src/app.py && test ! -e LICENSE && test ! -e README.md && mkdir -p docs && ls -A > docs/list",
+            "test -e src/app.py && test ! -e LICENSE && test ! -e README.md && mkdir -p docs && ls"
+            " -A > docs/list",
             more='inputs: ["src/**"]\n',
         ),
         'checks: [{name: c, run: "test -e docs/list && test ! -e LICENSE"}]\n',
         [],
     ),
     "hidden-same": (
-        steps("echo licence > LICENSE", scope='scope: {allowed_paths: ["**"]}\n', more='inputs: ["src/**"]\n'),
+        steps(
+            "echo licence > LICENSE",
+            scope='scope: {allowed_paths: ["**"]}\n',
+            more='inputs: ["src/**"]\n',
+        ),
         None,
         [],
     ),
     "git-inside": (
         steps(
-            "git status --porcelain > /tmp/s && test ! -s /tmp/s && git log "
-            "--oneline | grep . && git ls-files | grep -q "
-            "README.md && mkdir docs && echo x > docs/x && git add -A && git -c "
-            "user.name=a -c user.email=b commit -qm x "
-            "&& git config core.hooksPath /evil && echo x > .git/info/x && rm -rf .git && mkdir .git && echo y > .git/y"
+            "git status --porcelain > /tmp/s && test ! -s /tmp/s && git log --oneline | grep . &&"
+            " git ls-files | grep -q README.md && mkdir docs && echo x > docs/x && git add -A &&"
+            " git -c user.name=a -c user.email=b commit -qm x && git config core.hooksPath /evil &&"
+            " echo x > .git/info/x && rm -rf .git && mkdir .git && echo y > .git/y"
         ),
         None,
         [],
     ),
-    "ignored": (steps(f"{MADE}echo x > docs/x.ignored; echo y > docs/y; echo z > z.ignored"), None, []),
+    "ignored": (
+        steps(f"{MADE}echo x > docs/x.ignored; echo y > docs/y; echo z > z.ignored"),
+        None,
+        [],
+    ),
     "environment": (
         steps(
             'mkdir docs; echo "$GREETING $FIXED ${SECRET_TOKEN-none} ${HOME##*/}" > docs/env',
@@ -354,7 +404,11 @@ CASES: dict[str, Case] = {
         'checks: [{name: c, run: "grep -q hello.fast.none docs/env"}]\n',
         [],
     ),
-    "no-steps": (DOCS, 'checks: [{name: c, run: "echo x > docs-are-thrown-away; test -e README.md"}]\n', []),
+    "no-steps": (
+        DOCS,
+        'checks: [{name: c, run: "echo x > docs-are-thrown-away; test -e README.md"}]\n',
+        [],
+    ),
 }
 
 
@@ -387,7 +441,11 @@ def told(world: World, slug: str) -> list[str]:
     found = []
     for finding in world.bundle(name)["findings"]:
         assert finding["pack"] == name
-        place = finding["file"].removeprefix(f"{folder}/") + f":{finding['line']}" if finding["file"] else "-"
+        place = (
+            finding["file"].removeprefix(f"{folder}/") + f":{finding['line']}"
+            if finding["file"]
+            else "-"
+        )
         line = f"{finding['id']} {finding['message']} @ {place} > {finding['hint']}"
         found.append(line.replace(folder, "FOLDER").replace(name, "ID"))
     return sorted(found)
@@ -414,7 +472,9 @@ def test_each_pack_has_exactly_the_findings_that_are_due(world: World) -> None:
     }
     assert wrong == {}
     verdicts = {slug: world.bundle(identity(slug))["status"] for slug in CASES}
-    assert verdicts == {slug: "BLOCKED" if expected else "PASS" for slug, (_, _, expected) in CASES.items()}
+    assert verdicts == {
+        slug: "BLOCKED" if expected else "PASS" for slug, (_, _, expected) in CASES.items()
+    }
 
 
 def test_every_kind_of_change_comes_through(world: World) -> None:
@@ -445,7 +505,11 @@ def test_an_artifact_outside_the_scope_is_collected_and_changes_nothing(world: W
 
 def test_only_inputs_are_visible(world: World) -> None:
     patch = (world.state / "bundles" / identity("inputs") / "DIFF.patch").read_text()
-    assert [line[1:] for line in patch.splitlines() if line.startswith("+") and not line.startswith("+++")] == [
+    assert [
+        line[1:]
+        for line in patch.splitlines()
+        if line.startswith("+") and not line.startswith("+++")
+    ] == [
         ".git",
         "docs",
         "src",
@@ -480,7 +544,11 @@ def test_a_step_that_fails_ends_the_attempt(world: World) -> None:
 
 def test_all_checks_run_also_after_one_that_failed(world: World) -> None:
     checks = world.bundle(identity("check"))["checks"]
-    assert [(check["label"], check["rc"]) for check in checks] == [("lint-1", 0), ("lint-2", 3), ("must-1", 0)]
+    assert [(check["label"], check["rc"]) for check in checks] == [
+        ("lint-1", 0),
+        ("lint-2", 3),
+        ("must-1", 0),
+    ]
 
 
 def test_report_status_and_ledger_agree(world: World) -> None:
@@ -491,11 +559,17 @@ def test_report_status_and_ledger_agree(world: World) -> None:
     assert [(event["rc"], event["details"]["status"]) for event in finished] == [(2, "BLOCKED")]
     for pack in status["packs"]:
         bundle = json.loads((world.last().parent / pack["pack"] / "STATUS.json").read_text())
-        assert (pack["status"], pack["files_changed"]) == (bundle["status"], bundle["files_changed"])
+        assert (pack["status"], pack["files_changed"]) == (
+            bundle["status"],
+            bundle["files_changed"],
+        )
 
 
 def test_nothing_of_a_pack_is_left_on_the_host(world: World) -> None:
-    assert world.git("status", "--porcelain", "--ignore-submodules=all") in ("", "?? __pycache__/\n")  # dodo.py's own
+    assert world.git("status", "--porcelain", "--ignore-submodules=all") in (
+        "",
+        "?? __pycache__/\n",
+    )  # dodo.py's own
     assert not (world.root / "docs").exists()
     assert "hunter2" not in "".join(
         path.read_text(errors="replace")

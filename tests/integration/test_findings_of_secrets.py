@@ -1,4 +1,6 @@
-"""A credential in output, change or artifact: it blocks where it would be kept, and is nowhere in the evidence."""
+"""A credential in output, change or artifact: it blocks where it would be kept, and is nowhere in
+the evidence.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +13,20 @@ from tests.world import Ended, World
 
 pytestmark = pytest.mark.linux
 
-# A value of the user who runs the factory. The repository holds it too, so that a pack can come by it at all.
+# A value of the user who runs the factory. The repository holds it too, so that a pack can come by
+# it at all.
 CANARY = "kQ7-canary/of+the_user-" + "x9" * 20
 # The form of a credential, with letters that no issuer ever gave.
 TOKEN = "glpat-" + "aB3dE6gH9" * 4
 FORMS = tuple(
     form.encode()
-    for form in (CANARY, CANARY.encode().hex(), base64.b64encode(CANARY.encode()).decode()[:40], TOKEN, TOKEN[6:])
+    for form in (
+        CANARY,
+        CANARY.encode().hex(),
+        base64.b64encode(CANARY.encode()).decode()[:40],
+        TOKEN,
+        TOKEN[6:],
+    )
 )
 
 
@@ -81,9 +90,13 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[World, Ended]:
 def test_the_run_is_blocked_and_says_where(ended: tuple[World, Ended]) -> None:
     world, done = ended
     assert done.rc == 2, done.text
-    assert "SECRET_IN_CHANGE  TASK-0002: docs/b:2 carries a credential (GitLab token); expected none" in done.text
     assert (
-        "SECRET_IN_ARTIFACT  TASK-0003: artifact docs/out.txt carries a credential (value of DEPLOY_TOKEN)" in done.text
+        "SECRET_IN_CHANGE  TASK-0002: docs/b:2 carries a credential (GitLab token); expected none"
+        in done.text
+    )
+    assert (
+        "SECRET_IN_ARTIFACT  TASK-0003: artifact docs/out.txt carries a credential (value of"
+        " DEPLOY_TOKEN)" in done.text
     )
     assert sorted(set(world.findings())) == ["SECRET_IN_ARTIFACT", "SECRET_IN_CHANGE"]
     assert TOKEN not in done.text
@@ -114,7 +127,9 @@ def test_it_is_nowhere_in_the_evidence(ended: tuple[World, Ended]) -> None:
 
 def test_what_normalising_lays_open_is_looked_at_too(ended: tuple[World, Ended]) -> None:
     world, done = ended
-    assert "SECRET_IN_ARTIFACT  TASK-0004: artifact docs/out.json.gz carries a credential" in done.text
+    assert (
+        "SECRET_IN_ARTIFACT  TASK-0004: artifact docs/out.json.gz carries a credential" in done.text
+    )
     assert world.bundle("TASK-0004")["artifacts"] == []
 
 

@@ -31,7 +31,9 @@ def refused(caught: pytest.ExceptionInfo[Refusal]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_write_replaces_the_whole_file_and_leaves_nothing_beside_it(tmp_path: Path, durable: bool) -> None:
+def test_a_write_replaces_the_whole_file_and_leaves_nothing_beside_it(
+    tmp_path: Path, durable: bool
+) -> None:
     path = tmp_path / "f"
     write_atomic(path, b"a longer first content", durable)
     write_atomic(path, b"short", durable)
@@ -82,8 +84,14 @@ def test_a_write_that_fails_is_a_refusal_and_leaves_the_old_content(
     with pytest.raises(Refusal) as caught:
         write_atomic(path, b"new")
     monkeypatch.undo()
-    assert refused(caught) == ("DISK_UNWRITABLE", f"expected to write '{path}', found: No space left on device")
-    assert caught.value.findings[0].hint == "free some space or make that folder writable, then run again"
+    assert refused(caught) == (
+        "DISK_UNWRITABLE",
+        f"expected to write '{path}', found: No space left on device",
+    )
+    assert (
+        caught.value.findings[0].hint
+        == "free some space or make that folder writable, then run again"
+    )
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["f"]
 
@@ -134,7 +142,10 @@ def test_a_folder_where_a_file_stands_is_a_refusal(tmp_path: Path) -> None:
     (tmp_path / "f").write_text("")
     with pytest.raises(Refusal) as caught:
         make_folder(tmp_path / "f/b")
-    assert refused(caught) == ("DISK_UNWRITABLE", f"expected to write '{tmp_path}/f/b', found: Not a directory")
+    assert refused(caught) == (
+        "DISK_UNWRITABLE",
+        f"expected to write '{tmp_path}/f/b', found: Not a directory",
+    )
 
 
 def test_removing_does_not_follow_links(tmp_path: Path) -> None:
@@ -193,7 +204,9 @@ def test_removing_opens_up_folders_without_permissions(tmp_path: Path) -> None:
     assert not top.exists()
 
 
-@pytest.mark.parametrize("path", ["..", "../x", "a/../../x", "/etc/passwd", "", ".", "a/../b", "x\0y"])
+@pytest.mark.parametrize(
+    "path", ["..", "../x", "a/../../x", "/etc/passwd", "", ".", "a/../b", "x\0y"]
+)
 def test_a_path_that_leaves_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(Refusal) as caught:
         inside(tmp_path, path)

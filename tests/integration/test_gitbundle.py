@@ -36,12 +36,20 @@ def test_git_verifies_and_fetches_a_bundle(tmp_path: Path, hash_name: str) -> No
     base = world.commit({"a": "a\n", "keep/k": "k"})
     with world.objects() as objects:
         old = objects.tree_of(base)
-        new = old.changed({"a": leaf(objects, "b\n" * 50_000), "n/m": leaf(objects, ""), "n/o": leaf(objects, "o")})
+        new = old.changed(
+            {
+                "a": leaf(objects, "b\n" * 50_000),
+                "n/m": leaf(objects, ""),
+                "n/o": leaf(objects, "o"),
+            }
+        )
         objects.write_tree(new)
         commit = objects.write_commit(new.oid, (base,), "change")
         told = objects.bundle((commit,), objects.new_objects(new, old), "refs/codex/T-1", base)
         held = {**objects.new_objects(new, old), commit: objects._objects([commit])[0]}
-        assert told == format_bundle(commit, "refs/codex/T-1", base, dict(reversed(held.items())), hash_name)
+        assert told == format_bundle(
+            commit, "refs/codex/T-1", base, dict(reversed(held.items())), hash_name
+        )
     with GitObjects(discover(world.root, "HEAD"), tmp_path / "fresh") as fresh:
         assert fresh.take_in(told) == (base, commit)
         assert fresh.tree_of(commit) == new
@@ -49,7 +57,15 @@ def test_git_verifies_and_fetches_a_bundle(tmp_path: Path, hash_name: str) -> No
     git(tmp_path, "clone", "-q", "--no-hardlinks", "repo", "other")
     other = tmp_path / "other"
     git(other, "bundle", "verify", "-q", "../b.bundle")
-    git(other, "-c", "transfer.fsckObjects=true", "fetch", "-q", "../b.bundle", "refs/codex/T-1:refs/heads/got")
+    git(
+        other,
+        "-c",
+        "transfer.fsckObjects=true",
+        "fetch",
+        "-q",
+        "../b.bundle",
+        "refs/codex/T-1:refs/heads/got",
+    )
     assert git(other, "rev-parse", "got", "got^{tree}").decode().split() == [commit, new.oid]
     assert git(other, "show", "got:a") == b"b\n" * 50_000
     git(other, "fsck", "--strict", "--full")
@@ -63,7 +79,9 @@ def test_a_bundle_without_prerequisite_can_be_cloned(tmp_path: Path, hash_name: 
         tree = objects.tree_of(base)
         commit = objects.write_commit(tree.oid, (), "all")
         held = {**objects.new_objects(tree, None), commit: objects._objects([commit])[0]}
-        (tmp_path / "all.bundle").write_bytes(format_bundle(commit, "refs/heads/main", "", held, hash_name))
+        (tmp_path / "all.bundle").write_bytes(
+            format_bundle(commit, "refs/heads/main", "", held, hash_name)
+        )
     git(tmp_path, "clone", "-q", "-b", "main", "all.bundle", "copy")
     assert (tmp_path / "copy/a").read_text() == "a\n"
 
@@ -72,5 +90,10 @@ def test_bytes_are_fixed() -> None:
     oid = object_id("blob", b"hello", "sha1")
     told = format_bundle("1" * 40, "refs/codex/x", "2" * 40, {oid: ("blob", b"hello")}, "sha1")
     head = b"# v2 git bundle\n-" + b"2" * 40 + b" \n" + b"1" * 40 + b" refs/codex/x\n\n"
-    pack = b"PACK" + bytes.fromhex("00000002 00000001 35 7801 01 0500 faff") + b"hello" + bytes.fromhex("062c0215")
+    pack = (
+        b"PACK"
+        + bytes.fromhex("00000002 00000001 35 7801 01 0500 faff")
+        + b"hello"
+        + bytes.fromhex("062c0215")
+    )
     assert told == head + pack + hashlib.sha1(pack).digest()

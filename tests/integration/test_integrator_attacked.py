@@ -1,4 +1,6 @@
-"""Role Z made hostile: a program in exactly the integrator's confinement tries to reach anything but its run folder."""
+"""Role Z made hostile: a program in exactly the integrator's confinement tries to reach anything
+but its run folder.
+"""
 
 from __future__ import annotations
 
@@ -120,7 +122,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     here = World(tmp_path_factory.mktemp("z"))
     here.write("src/.keep", "")
     here.pack(
-        "TASK-0001-a", 'scope: {allowed_paths: ["docs/**"]}\nsteps: [{name: s, run: "mkdir docs; touch docs/x"}]\n'
+        "TASK-0001-a",
+        'scope: {allowed_paths: ["docs/**"]}\nsteps: [{name: s, run: "mkdir docs; touch'
+        ' docs/x"}]\n',
     )
     here.commit()
     assert here.doit("oneshot").rc == 0
@@ -141,7 +145,13 @@ def snapshot(root: Path, but: Path) -> dict[str, tuple[int, int, int, int, bytes
             continue
         status = path.lstat()
         content = path.read_bytes() if path.is_file() and not path.is_symlink() else b""
-        found[str(path)] = (status.st_mode, status.st_uid, status.st_nlink, status.st_mtime_ns, content)
+        found[str(path)] = (
+            status.st_mode,
+            status.st_uid,
+            status.st_nlink,
+            status.st_mtime_ns,
+            content,
+        )
     return found
 
 
@@ -157,7 +167,10 @@ def confined(world: World, run: Path, argv: list[str]) -> list[str]:
 
 def attack(world: World, run: Path, port: int) -> dict[str, str]:
     name = f"z-{os.getpid()}-{port}"
-    with socket.socket(socket.AF_UNIX) as abstract, tempfile.TemporaryDirectory(dir="/tmp") as place:
+    with (
+        socket.socket(socket.AF_UNIX) as abstract,
+        tempfile.TemporaryDirectory(dir="/tmp") as place,
+    ):
         abstract.bind("\0" + name)
         abstract.listen()
         words = [str(run), str(world.root), place, str(port), name, "-"]
@@ -181,15 +194,26 @@ def test_z_can_write_in_its_run_folder_and_nowhere_else(world: World, listener: 
         assert not Path(name).exists()
 
 
-def test_without_confinement_the_same_program_does_harm(world: World, listener: int, tmp_path: Path) -> None:
+def test_without_confinement_the_same_program_does_harm(
+    world: World, listener: int, tmp_path: Path
+) -> None:
     """The attack is a real one: bare, on a copy, most of it works."""
     copy = tmp_path / "copy"
     subprocess.run(["cp", "-a", str(world.root), str(copy)], check=True)
     run = copy / ".factory/runs" / world.last().parent.name
     harmless = ATTACK
-    for dangerous in ("/dev/shm/evil-of-z", "/var/tmp/evil-of-z", "/run/evil-of-z", "/etc/evil-of-z"):
+    for dangerous in (
+        "/dev/shm/evil-of-z",
+        "/var/tmp/evil-of-z",
+        "/run/evil-of-z",
+        "/etc/evil-of-z",
+    ):
         harmless = harmless.replace(dangerous, str(tmp_path / "elsewhere"))
-    for dangerous in ("/proc/sys/kernel/core_pattern", "/proc/sysrq-trigger", "/sys/kernel/uevent_helper"):
+    for dangerous in (
+        "/proc/sys/kernel/core_pattern",
+        "/proc/sysrq-trigger",
+        "/sys/kernel/uevent_helper",
+    ):
         harmless = harmless.replace(dangerous, "/proc/self/nowhere")
     for never in (
         '"rename the run"',
@@ -213,4 +237,12 @@ def test_without_confinement_the_same_program_does_harm(world: World, listener: 
     )
     assert done.returncode == 0, done.stderr
     worked = {what for what, outcome in json.loads(done.stdout).items() if outcome}
-    assert {"write a file", "chmod", "times", "write HEAD", "move a ref", "write the ledger", "connect TCP"} <= worked
+    assert {
+        "write a file",
+        "chmod",
+        "times",
+        "write HEAD",
+        "move a ref",
+        "write the ledger",
+        "connect TCP",
+    } <= worked

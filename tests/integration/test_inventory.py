@@ -1,4 +1,6 @@
-"""Run folders by content: what is read, what is remembered, and every change that must be noticed."""
+"""Run folders by content: what is read, what is remembered, and every change that must be
+noticed.
+"""
 
 from __future__ import annotations
 
@@ -36,14 +38,19 @@ def root(tmp_path: Path) -> Path:
 
 def surveyed(root: Path, full: bool = False) -> tuple[dict[str, tuple[int, str, int | None]], int]:
     found = RunInventory(root).survey("r1", full)
-    return {file.path: (file.bytes, file.sha256, file.schema_version) for file in found.files}, found.read
+    return {
+        file.path: (file.bytes, file.sha256, file.schema_version) for file in found.files
+    }, found.read
 
 
 def expected(root: Path) -> dict[str, tuple[int, str]]:
     run = root / "runs" / "r1"
     plain = [path for path in run.rglob("*") if path.is_file() and not path.is_symlink()]
     return {
-        path.relative_to(run).as_posix(): (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+        path.relative_to(run).as_posix(): (
+            path.stat().st_size,
+            hashlib.sha256(path.read_bytes()).hexdigest(),
+        )
         for path in plain
     }
 
@@ -52,7 +59,9 @@ def test_every_file_is_read_once_and_then_remembered(root: Path) -> None:
     first, read = surveyed(root)
     assert read == 4
     assert {path: row[:2] for path, row in first.items()} == expected(root)
-    assert {path: row[2] for path, row in first.items() if row[2] is not None} == {"T-1/STATUS.json": 1}
+    assert {path: row[2] for path, row in first.items() if row[2] is not None} == {
+        "T-1/STATUS.json": 1
+    }
     assert surveyed(root) == (first, 0)
     assert RunInventory(root).unchanged(("r1",)) is True
     assert surveyed(root, full=True) == (first, 4)
@@ -108,9 +117,13 @@ def test_what_is_no_plain_file_has_no_digest(root: Path) -> None:
     assert (found["link"], found["pipe"]) == ((0, "", None), (0, "", None))
 
 
-def test_change_right_at_the_reading_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_change_right_at_the_reading_is_read_again(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fresh = root / "runs" / "r1" / "fresh"
-    with monkeypatch.context() as patched:  # however long this process was kept waiting, it was right before
+    with (
+        monkeypatch.context() as patched
+    ):  # however long this process was kept waiting, it was right before
         patched.setattr(inventory, "_FINE", 3_600_000_000_000)
         patched.setattr(inventory, "_COARSE", 3_600_000_000_000)
         fresh.write_bytes(b"1")
@@ -123,7 +136,13 @@ def test_change_right_at_the_reading_is_read_again(root: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    "spoil", [lambda raw: b"", lambda raw: raw[:-1], lambda raw: raw[:80] + b"\0" + raw[81:], lambda raw: b"x" + raw]
+    "spoil",
+    [
+        lambda raw: b"",
+        lambda raw: raw[:-1],
+        lambda raw: raw[:80] + b"\0" + raw[81:],
+        lambda raw: b"x" + raw,
+    ],
 )
 def test_damaged_memory_is_no_memory(root: Path, spoil: Callable[[bytes], bytes]) -> None:
     first, _ = surveyed(root)
@@ -134,7 +153,9 @@ def test_damaged_memory_is_no_memory(root: Path, spoil: Callable[[bytes], bytes]
     assert surveyed(root) == (first, 4)
 
 
-def test_where_change_times_mean_something_else_all_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_change_times_mean_something_else_all_is_read(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inventory, "_TRUSTED", False)
     surveyed(root)
     assert RunInventory(root).unchanged(("r1",)) is False

@@ -1,4 +1,6 @@
-"""Where private keys are kept: made once, for their user alone, and refused where they are not so."""
+"""Where private keys are kept: made once, for their user alone, and refused where they are not
+so.
+"""
 
 from __future__ import annotations
 
@@ -87,14 +89,18 @@ def test_many_at_once_come_to_one_key(place: Place) -> None:
 def test_without_a_home_there_is_no_key_and_nothing_is_made(tmp_path: Path) -> None:
     home = tmp_path / "gone"
     keys = UserKeys(home / ".config" / "c" / "keys", home, tmp_path / "repository", {})
-    assert refused(keys) == (
-        f"SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: neither {home}/.config nor {home} exists"
+    assert (
+        refused(keys)
+        == "SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: neither"
+        f" {home}/.config nor {home} exists"
     )
     assert not home.exists()
 
 
 @pytest.mark.linux
-def test_a_configuration_folder_that_does_not_exist_is_made_for_its_user_alone(tmp_path: Path) -> None:
+def test_a_configuration_folder_that_does_not_exist_is_made_for_its_user_alone(
+    tmp_path: Path,
+) -> None:
     named = tmp_path / "mine" / "config"
     keys = UserKeys(named / "c" / "keys", tmp_path / "gone", tmp_path / "repository", {})
     assert keys.signer().key.key_id.startswith("ed25519:")
@@ -105,8 +111,10 @@ def test_a_configuration_folder_that_does_not_exist_is_made_for_its_user_alone(t
 def test_a_configuration_folder_of_which_nothing_exists_is_not_made(tmp_path: Path) -> None:
     named = Path(tmp_path.anchor) / "no-such-folder-of-anybody" / "config"
     keys = UserKeys(named / "c" / "keys", tmp_path, tmp_path / "repository", {})
-    assert refused(keys) == (
-        f"SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: nothing of {named} exists"
+    assert (
+        refused(keys)
+        == f"SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: nothing of {named}"
+        " exists"
     )
     assert not named.parent.exists()
 
@@ -146,13 +154,18 @@ def test_a_home_that_cannot_be_written_means_no_key(place: Place) -> None:
     argv = [sys.executable, "-c", AS_NOBODY, str(place.home)]
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     place.home.chmod(0o700)
-    expected = "SIGNING_KEY_MISSING there is no key, and .config/c/keys cannot be written: Permission denied"
+    expected = (
+        "SIGNING_KEY_MISSING there is no key, and .config/c/keys cannot be written: Permission"
+        " denied"
+    )
     assert (done.stdout.strip(), done.stderr) == (expected, "")
 
 
 def test_a_file_in_the_place_of_the_folder_means_no_key(place: Place) -> None:
     (place.home / ".config").write_bytes(b"")
-    assert refused(place.keys()).startswith(f"SIGNING_KEY_MISSING: there is no key, and {place.folder} cannot be")
+    assert refused(place.keys()).startswith(
+        f"SIGNING_KEY_MISSING: there is no key, and {place.folder} cannot be"
+    )
 
 
 @pytest.mark.linux
@@ -161,8 +174,10 @@ def test_a_key_that_others_can_reach_is_refused_and_not_mended(place: Place, mod
     place.keys().signer()
     path = next(place.folder.glob("*.pem"))
     path.chmod(mode)
-    assert refused(place.keys()) == (
-        f"SIGNING_KEY_UNSAFE: the signing key {path} can be read or written by others (mode {mode:04o}), expected 0600"
+    assert (
+        refused(place.keys())
+        == f"SIGNING_KEY_UNSAFE: the signing key {path} can be read or written by others (mode"
+        f" {mode:04o}), expected 0600"
     )
     assert stat.S_IMODE(path.stat().st_mode) == mode
 
@@ -182,9 +197,10 @@ def test_a_folder_where_others_can_put_a_key_is_refused(place: Place, mode: int)
     place.keys().signer()
     place.folder.chmod(mode)
     current = place.folder / "current"
-    assert refused(place.keys()) == (
-        f"SIGNING_KEY_UNSAFE: the signing key {current} lies in a folder that others can write (mode {mode:04o}), "
-        "expected 0700"
+    assert (
+        refused(place.keys())
+        == f"SIGNING_KEY_UNSAFE: the signing key {current} lies in a folder that others can write"
+        f" (mode {mode:04o}), expected 0700"
     )
 
 
@@ -196,7 +212,10 @@ def test_a_key_of_another_user_is_refused(place: Place, monkeypatch: pytest.Monk
     else:
         monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
     found = refused(place.keys(**{FILE_VARIABLE: str(path)}))
-    assert found == (f"SIGNING_KEY_UNSAFE: the signing key {path} belongs to another user (uid {path.stat().st_uid})")
+    assert (
+        found == f"SIGNING_KEY_UNSAFE: the signing key {path} belongs to another user (uid"
+        f" {path.stat().st_uid})"
+    )
 
 
 @pytest.mark.linux
@@ -206,8 +225,17 @@ def test_a_key_that_cannot_be_read_is_refused(place: Place) -> None:
     for folder in (place.home, *place.home.parents):
         if folder.stat().st_uid == os.geteuid() and folder.is_relative_to(place.home.parents[2]):
             folder.chmod(0o755)
-    environment = {**unmeasured(), "PYTHONPATH": str(Path(__file__).parents[2]), FILE_VARIABLE: str(path)}
-    argv = [sys.executable, "-c", AS_NOBODY.replace(", {}).signer", ", os.environ).signer"), str(place.home)]
+    environment = {
+        **unmeasured(),
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        FILE_VARIABLE: str(path),
+    }
+    argv = [
+        sys.executable,
+        "-c",
+        AS_NOBODY.replace(", {}).signer", ", os.environ).signer"),
+        str(place.home),
+    ]
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     expected = f"SIGNING_KEY_UNSAFE the signing key {path} cannot be read: Permission denied"
     assert (done.stdout.strip(), done.stderr) == (expected, "")
@@ -218,7 +246,10 @@ def test_a_key_file_that_was_cut_short_is_refused(place: Place, bytes_left: int)
     place.keys().signer()
     path = next(place.folder.glob("*.pem"))
     path.write_bytes(path.read_bytes()[:bytes_left])
-    assert refused(place.keys()) == f"SIGNING_KEY_UNSAFE: the signing key {path} is not a PEM file of one private key"
+    assert (
+        refused(place.keys())
+        == f"SIGNING_KEY_UNSAFE: the signing key {path} is not a PEM file of one private key"
+    )
 
 
 def test_a_folder_that_is_gone_means_another_key(place: Place) -> None:
@@ -236,11 +267,15 @@ def test_a_key_under_another_ones_name_is_refused(place: Place) -> None:
     assert "not the one it is named after" in refused(place.keys())
 
 
-@pytest.mark.parametrize("text", ["", "ed25519:0123456789abcdef", "../../evil\n", "ed25519:0123456789abcdeg\n", "\xff"])
+@pytest.mark.parametrize(
+    "text", ["", "ed25519:0123456789abcdef", "../../evil\n", "ed25519:0123456789abcdeg\n", "\xff"]
+)
 def test_current_names_a_key_or_nothing_is_used(place: Place, text: str) -> None:
     place.keys().signer()
     (place.folder / "current").write_text(text, "latin-1")
-    assert refused(place.keys()).startswith(f"SIGNING_KEY_UNSAFE: the signing key {place.folder / 'current'} ")
+    assert refused(place.keys()).startswith(
+        f"SIGNING_KEY_UNSAFE: the signing key {place.folder / 'current'} "
+    )
 
 
 def test_a_key_that_current_names_and_that_is_gone_is_not_replaced(place: Place) -> None:
@@ -262,18 +297,26 @@ def test_a_job_may_name_a_link_as_secrets_are_mounted(place: Place) -> None:
     pem = ed25519.make_pem()
     link = place.home / "link.pem"
     link.symlink_to(place.file(pem))
-    assert place.keys(**{FILE_VARIABLE: str(link)}).signer().key == ed25519.parse_private_pem(pem).key
+    assert (
+        place.keys(**{FILE_VARIABLE: str(link)}).signer().key == ed25519.parse_private_pem(pem).key
+    )
 
 
 def test_a_job_holds_the_text(place: Place) -> None:
     pem = ed25519.make_pem()
-    assert place.keys(**{TEXT_VARIABLE: pem.decode()}).signer().key == ed25519.parse_private_pem(pem).key
+    assert (
+        place.keys(**{TEXT_VARIABLE: pem.decode()}).signer().key
+        == ed25519.parse_private_pem(pem).key
+    )
     assert not place.folder.exists()
 
 
 def test_both_at_once_are_refused(place: Place) -> None:
     keys = place.keys(**{TEXT_VARIABLE: "x", FILE_VARIABLE: "y"})
-    assert refused(keys) == f"SIGNING_KEY_UNSAFE: expected one of {FILE_VARIABLE} and {TEXT_VARIABLE}, found both"
+    assert (
+        refused(keys)
+        == f"SIGNING_KEY_UNSAFE: expected one of {FILE_VARIABLE} and {TEXT_VARIABLE}, found both"
+    )
 
 
 def test_a_job_makes_no_key(place: Place) -> None:
@@ -284,9 +327,13 @@ def test_a_job_makes_no_key(place: Place) -> None:
 
 PRIVATE = Ed25519PrivateKey.generate()
 OTHER_KEYS = {
-    "is not a PEM file of one private key": b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",
-    "is not an Ed25519 key": ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+    "is not a PEM file of one private key": (
+        b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
+    ),
+    "is not an Ed25519 key": (
+        ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
     ),
     "is encrypted with a password, expected a plain key file": PRIVATE.private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"word")
@@ -300,11 +347,16 @@ def test_what_is_no_plain_key_is_refused_and_never_quoted(place: Place, clause: 
     sentence = refused(place.keys(**{TEXT_VARIABLE: content.decode()}))
     assert sentence == f"SIGNING_KEY_UNSAFE: the signing key {TEXT_VARIABLE} {clause}"
     path = place.file(content)
-    assert refused(place.keys(**{FILE_VARIABLE: str(path)})) == f"SIGNING_KEY_UNSAFE: the signing key {path} {clause}"
+    assert (
+        refused(place.keys(**{FILE_VARIABLE: str(path)}))
+        == f"SIGNING_KEY_UNSAFE: the signing key {path} {clause}"
+    )
 
 
 def test_a_named_file_that_is_not_there_is_refused(place: Place) -> None:
-    assert "cannot be read: No such file" in refused(place.keys(**{FILE_VARIABLE: str(place.home / "none.pem")}))
+    assert "cannot be read: No such file" in refused(
+        place.keys(**{FILE_VARIABLE: str(place.home / "none.pem")})
+    )
 
 
 def test_a_file_that_is_too_large_is_refused(place: Place) -> None:
@@ -319,7 +371,9 @@ def test_a_folder_is_no_key(place: Place) -> None:
 @pytest.mark.linux
 def test_a_pipe_is_no_key_and_is_not_waited_for(place: Place) -> None:
     os.mkfifo(place.home / "pipe", 0o600)
-    assert refused(place.keys(**{FILE_VARIABLE: str(place.home / "pipe")})).endswith("is not a plain file")
+    assert refused(place.keys(**{FILE_VARIABLE: str(place.home / "pipe")})).endswith(
+        "is not a plain file"
+    )
 
 
 def test_no_key_is_used_from_inside_the_repository(place: Place) -> None:
@@ -328,7 +382,9 @@ def test_no_key_is_used_from_inside_the_repository(place: Place) -> None:
     path.chmod(0o600)
     assert refused(place.keys(**{FILE_VARIABLE: str(path)})).endswith("lies inside the repository")
     (place.home / "way").symlink_to(place.repository, target_is_directory=True)
-    assert refused(place.keys(**{FILE_VARIABLE: str(place.home / "way" / "key.pem")})).endswith("the repository")
+    assert refused(place.keys(**{FILE_VARIABLE: str(place.home / "way" / "key.pem")})).endswith(
+        "the repository"
+    )
 
 
 def test_no_key_is_made_inside_the_repository(tmp_path: Path) -> None:
@@ -338,4 +394,6 @@ def test_no_key_is_made_inside_the_repository(tmp_path: Path) -> None:
 
 
 def test_no_key_is_used_from_where_packs_can_see(place: Place) -> None:
-    assert refused(place.keys(**{FILE_VARIABLE: f"{sys.prefix}/key.pem"})).endswith("lies where packs can see it")
+    assert refused(place.keys(**{FILE_VARIABLE: f"{sys.prefix}/key.pem"})).endswith(
+        "lies where packs can see it"
+    )

@@ -1,4 +1,6 @@
-"""Changes that take long to compare: refused where that is certain without it, bounded in time, compared aside."""
+"""Changes that take long to compare: refused where that is certain without it, bounded in time,
+compared aside.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ LATE = 77
 
 def rows(count: int, seed: int) -> str:
     """A text of two kinds of lines in an order that is nowhere regular."""
-    return f"import random\nr = random.Random({seed})\nprint(*(r.choice('ab') for _ in range({count})), sep='\\n')\n"
+    return (
+        f"import random\nr = random.Random({seed})\nprint(*(r.choice('ab') for _ in"
+        f" range({count})), sep='\\n')\n"
+    )
 
 
 class Counted:
@@ -42,7 +47,9 @@ class Counted:
         return getattr(self.real, name)
 
 
-def played(place: Path, limits: str, count: int) -> tuple[World, Status, list[tuple[str, str, float]]]:
+def played(
+    place: Path, limits: str, count: int
+) -> tuple[World, Status, list[tuple[str, str, float]]]:
     world = World(place / "repository")
     big = "\n".join("ab"[number * number % 7 % 2] for number in range(110_000))
     files = {"big": big, "write.py": rows(count, 1)}
@@ -58,7 +65,11 @@ def withheld(world: World, message: str) -> None:
     bundle = world.bundle("TASK-0001")
     (finding,) = bundle["findings"]
     assert (finding["id"], finding["message"]) == ("CHANGE_TOO_LARGE", message)
-    assert (bundle["status"], bundle["files_changed"], bundle["result_tree"]) == ("BLOCKED", 0, bundle["base_tree"])
+    assert (bundle["status"], bundle["files_changed"], bundle["result_tree"]) == (
+        "BLOCKED",
+        0,
+        bundle["base_tree"],
+    )
     assert [check["label"] for check in bundle["checks"]] == ["step-1"]
     assert world.factory("bundle-validate", "TASK-0001").rc == 2
     verified = world.factory("verify")
@@ -70,14 +81,21 @@ def test_what_is_certainly_too_much_is_never_compared(tmp_path: Path) -> None:
     assert (status, asked) == (Status.BLOCKED, [])
     sentence = "at least 190000 lines were changed; limits.changed_lines allows 100"
     withheld(world, f"{sentence}, and so large a change is neither compared nor kept")
-    assert "limits: {changed_lines: …, timeout: …} above 100 and 900" in world.factory("why", "TASK-0001").text
+    assert (
+        "limits: {changed_lines: …, timeout: …} above 100 and 900"
+        in world.factory("why", "TASK-0001").text
+    )
 
 
-def test_what_cannot_be_compared_in_time_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_be_compared_in_time_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(attempt, "seconds_for", lambda timeout: timeout / 77_000)
     world, status, asked = played(tmp_path, f"{{timeout: {LATE}s}}", 110_000)
     assert (status, [within for _, _, within in asked]) == (Status.BLOCKED, [0.001])
-    withheld(world, "comparing the change line by line took longer than 0 seconds, so it is not kept")
+    withheld(
+        world, "comparing the change line by line took longer than 0 seconds, so it is not kept"
+    )
 
 
 def test_what_is_large_and_allowed_is_compared_aside_and_kept(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""A pack that is not let run, or does not come to its end: the bundle of an earlier run beside it has no part."""
+"""A pack that is not let run, or does not come to its end: the bundle of an earlier run beside it
+has no part.
+"""
 
 from __future__ import annotations
 
@@ -33,13 +35,17 @@ def world(tmp_path: Path) -> World:
 
 
 def nothing_of_the_first(world: World) -> list[str]:
-    """The first pack left nothing in the newest run, as all evidence says; the findings of that run."""
+    """The first pack left nothing in the newest run, as all evidence says; the findings of that
+    run.
+    """
     line = next(each for each in world.status()["packs"] if each["pack"] == "TASK-0001")
     left = ("files_changed", "checks", "checks_ok", "bundle_sha256", "came_from")
     assert {name: line[name] for name in left} == dict(zip(left, (0, 0, 0, "", ""), strict=True))
     assert not (world.last().parent / "TASK-0001").exists()
     told = {
-        (event["event_type"], event["details"].get("pack")) for event in world.events() if event["run_id"] == run(world)
+        (event["event_type"], event["details"].get("pack"))
+        for event in world.events()
+        if event["run_id"] == run(world)
     }
     assert {kind for kind, pack in told if pack == "TASK-0001"} == set()
     checked = world.factory("verify", "--json")
@@ -58,7 +64,10 @@ def test_a_pack_that_another_worker_holds_is_blocked_with_who_and_since_when(wor
         locks.announce("pack-TASK-0001", "another worker")
         holder = json.loads((world.state / "locks/pack-TASK-0001.json").read_text())
         ended = world.factory("oneshot")
-    who = f"another worker (pid {holder['pid']}, started {holder['since']}) holds the pack-TASK-0001 lock"
+    who = (
+        f"another worker (pid {holder['pid']}, started {holder['since']}) holds the pack-TASK-0001"
+        " lock"
+    )
     assert (ended.rc, "not run: locked" in ended.out) == (2, True), ended.text
     assert f"\nTASK-0001\n  LOCKED  {who}\n" in ended.out
     (found,) = world.status()["findings"]
@@ -69,7 +78,9 @@ def test_a_pack_that_another_worker_holds_is_blocked_with_who_and_since_when(wor
 
 
 class Stumbles:
-    """A sandbox that fails in a way that nobody foresaw when the first pack asks what is in force."""
+    """A sandbox that fails in a way that nobody foresaw when the first pack asks what is in
+    force.
+    """
 
     def __init__(self, real: Any) -> None:
         self.real = real
@@ -85,7 +96,9 @@ class Stumbles:
         return getattr(self.real, name)
 
 
-def test_a_defect_before_a_pack_starts_leaves_nothing_of_its_earlier_bundle_in_the_run(world: World) -> None:
+def test_a_defect_before_a_pack_starts_leaves_nothing_of_its_earlier_bundle_in_the_run(
+    world: World,
+) -> None:
     status, results = oneshot(world, sandbox=Stumbles)
     assert (status, results["launch:TASK-0001-a"].status) == (Status.FAIL, Status.FAIL)
     assert results["bundle-validate:TASK-0001-a"].headline == "no bundle"

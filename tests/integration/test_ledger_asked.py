@@ -1,4 +1,6 @@
-"""The ledger asked by its command line: filters, following, and proofs that somebody else can check."""
+"""The ledger asked by its command line: filters, following, and proofs that somebody else can
+check.
+"""
 
 from __future__ import annotations
 
@@ -88,11 +90,16 @@ def test_a_run_that_no_event_names_is_unknown_to_both_commands(asked: World) -> 
         assert "the ledger knows no run nosuch" in ended.err
     typed = asked.runs()[0][:-1]
     assert f"did you mean {asked.runs()[0]}?" in asked.factory("ledger", "--run-id", typed).err
-    assert told(asked, "--run-id", asked.runs()[0], "--rc", "77") == []  # a run that is known, and nothing fits
+    assert (
+        told(asked, "--run-id", asked.runs()[0], "--rc", "77") == []
+    )  # a run that is known, and nothing fits
 
 
 def test_raw_events_are_the_lines(asked: World) -> None:
-    assert asked.factory("ledger", "--raw-events").out.encode() == (asked.state / "ledger.jsonl").read_bytes()
+    assert (
+        asked.factory("ledger", "--raw-events").out.encode()
+        == (asked.state / "ledger.jsonl").read_bytes()
+    )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +132,9 @@ def test_bad_value_is_wrong_usage(asked: World, words: list[str], clause: str) -
 def following(world: World, *words: str) -> subprocess.Popen[str]:
     argv = [sys.executable, "-m", "factory", "ledger", "--follow", *words]
     pipe = subprocess.PIPE
-    return subprocess.Popen(argv, cwd=world.root, env=environment(), stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        argv, cwd=world.root, env=environment(), stdout=pipe, stderr=pipe, text=True
+    )
 
 
 def grow(world: World, event_type: str) -> None:
@@ -162,7 +171,8 @@ def test_follow_ends_when_nobody_reads(copy: World) -> None:
         assert process.stderr.read() == ""
 
 
-# A checker of proofs that shares nothing with ours: the definitions of RFC 6962 §2.1, read backwards.
+# A checker of proofs that shares nothing with ours: the definitions of RFC 6962 §2.1, read
+# backwards.
 
 
 def leaf(line: bytes) -> bytes:
@@ -188,8 +198,12 @@ def root_by_path(entry: bytes, index: int, count: int, path: list[bytes]) -> byt
     return node(path[-1], root_by_path(entry, index - left, count - left, path[:-1]))
 
 
-def roots_by_proof(old: int, new: int, path: list[bytes], known: bytes | None) -> tuple[bytes, bytes]:
-    """(MTH(D[old]), MTH(D[new])) by a consistency proof; `known` is the old root where it is a whole subtree."""
+def roots_by_proof(
+    old: int, new: int, path: list[bytes], known: bytes | None
+) -> tuple[bytes, bytes]:
+    """(MTH(D[old]), MTH(D[new])) by a consistency proof; `known` is the old root where it is a
+    whole subtree.
+    """
     if old == new:
         if known is not None:
             assert path == []
@@ -215,7 +229,9 @@ def test_a_strangers_code_accepts_every_proof(asked: World) -> None:
         assert (version, index) == ("c2sp.org/tlog-proof@v1", f"index {seq - 1}")
         assert origin == f"codex-orchestrator/ledger/{json.loads(lines[0])['event_id'][:32]}"
         steps = [base64.b64decode(step) for step in path]
-        assert root_by_path(leaf(lines[seq - 1]), seq - 1, int(size), steps) == base64.b64decode(root)
+        assert root_by_path(leaf(lines[seq - 1]), seq - 1, int(size), steps) == base64.b64decode(
+            root
+        )
 
 
 def test_a_strangers_code_accepts_the_consistency_of_two_runs(asked: World) -> None:
@@ -266,7 +282,9 @@ def rewritten(world: World, at: int) -> None:
     (world.state / "ledger.jsonl").write_bytes(b"".join(lines))
 
 
-def test_each_way_to_change_history_is_named_against_a_checkpoint_kept_elsewhere(copy: World, tmp_path: Path) -> None:
+def test_each_way_to_change_history_is_named_against_a_checkpoint_kept_elsewhere(
+    copy: World, tmp_path: Path
+) -> None:
     kept = [tmp_path / "one", tmp_path / "two"]
     for run, place in zip(copy.runs(), kept, strict=True):
         shutil.copy(copy.state / "runs" / run / CHECKPOINT, place)
@@ -284,7 +302,9 @@ def test_each_way_to_change_history_is_named_against_a_checkpoint_kept_elsewhere
 
     ledger.write_bytes(whole)
     grow_from = json.loads(lines[size - 2])
-    other = link(Head(size - 1, grow_from["event_id"]), Entry("gc.cache-removed"), "2026-11-22T00:00:00.000Z")
+    other = link(
+        Head(size - 1, grow_from["event_id"]), Entry("gc.cache-removed"), "2026-11-22T00:00:00.000Z"
+    )
     ledger.write_bytes(b"".join(lines[: size - 1]) + format_event(other))
     said = refusal(copy, "consistency", one, two)
     assert "LEDGER_FORKED" in said
@@ -310,12 +330,16 @@ def test_history_written_anew_from_its_first_event_is_named_by_the_next_run(copy
 
 def test_what_no_checkpoint_covers_has_no_proof(copy: World) -> None:
     count = len(copy.events())
-    assert f"no run has a checkpoint that covers event {count}" in refusal(copy, "prove", str(count))
+    assert f"no run has a checkpoint that covers event {count}" in refusal(
+        copy, "prove", str(count)
+    )
     said = refusal(copy, "prove", str(count + 1))
     assert said.startswith("LEDGER_NO_CHECKPOINT")
     assert f"there is no event {count + 1}; the ledger has {count}" in said
     first = copy.runs()[0]
-    assert f"run {first} has no checkpoint that covers" in refusal(copy, "prove", str(count - 1), "--run-id", first)
+    assert f"run {first} has no checkpoint that covers" in refusal(
+        copy, "prove", str(count - 1), "--run-id", first
+    )
     assert "nowhere is neither a run with a checkpoint nor a checkpoint file" in refusal(
         copy, "consistency", "nowhere", "now"
     )
@@ -326,7 +350,10 @@ def test_what_no_checkpoint_covers_has_no_proof(copy: World) -> None:
     [
         (b"", "expected three lines"),
         (b"x\n1\n", "expected three lines"),
-        (b"x\n01\n" + base64.b64encode(bytes(32)) + b"\n", "expected a decimal number without leading zeros"),
+        (
+            b"x\n01\n" + base64.b64encode(bytes(32)) + b"\n",
+            "expected a decimal number without leading zeros",
+        ),
         (b"x\n1\nAAAA\n", "expected a hash of 32 bytes"),
         (b"\xff", "is not UTF-8"),
     ],

@@ -1,4 +1,6 @@
-"""What real runs write into the ledger: each type of event, with values that mean something, under its cause."""
+"""What real runs write into the ledger: each type of event, with values that mean something, under
+its cause.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,17 @@ from tests.world import World, environment
 pytestmark = pytest.mark.linux
 
 ROOT = Path(__file__).resolve().parents[2]
-# Those of determinism and of the network have tests of their own, and so have those of what went wrong.
+# Those of determinism and of the network have tests of their own, and so have those of what went
+# wrong.
 OF_THE_NETWORK = {"egress.finished", "shell.connected"}
 OF_MISHAPS = {"branch.abandoned", "pack.abandoned"}
-ELSEWHERE = {"determinism.shown", "determinism.refuted", "pack.reproducible", *OF_MISHAPS, *OF_THE_NETWORK}
+ELSEWHERE = {
+    "determinism.shown",
+    "determinism.refuted",
+    "pack.reproducible",
+    *OF_MISHAPS,
+    *OF_THE_NETWORK,
+}
 TASK = """
 scope: {{allowed_paths: ["docs/**"]}}
 limits: {{attempts: 2}}
@@ -35,9 +44,15 @@ steps: [{{name: write, run: "mkdir -p docs && echo {0} > docs/{0}.txt{1}"}}]
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A repository that went through everything: killed, recovered, blocked, put on a branch, collected, verified."""
+    """A repository that went through everything: killed, recovered, blocked, put on a branch,
+    collected, verified.
+    """
     world = World(tmp_path_factory.mktemp("lived") / "repo")
-    world.pack("TASK-0101-one", TASK.format("one", ""), "checks: [{name: all, run: 'test -f docs/one.txt'}]")
+    world.pack(
+        "TASK-0101-one",
+        TASK.format("one", ""),
+        "checks: [{name: all, run: 'test -f docs/one.txt'}]",
+    )
     world.pack("TASK-0102-two", TASK.format("two", " && sleep 300"))
     world.commit()
     killed(world)
@@ -46,13 +61,22 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
     bundle = world.state / "bundles" / "TASK-0101" / "SUMMARY.md"
     bundle.write_text("changed by hand\n")
     assert world.factory("oneshot", "-n", "1").rc == 2
-    world.pack("TASK-0102-two", TASK.format("two", ""), "checks: [{name: all, run: 'test -f docs/two.txt'}]")
+    world.pack(
+        "TASK-0102-two",
+        TASK.format("two", ""),
+        "checks: [{name: all, run: 'test -f docs/two.txt'}]",
+    )
     world.commit()
     with (world.state / "ledger.jsonl").open("ab") as stream:
         stream.write(b'{"actor":"pipel')
     assert world.factory("oneshot", "-n", "1").rc == 0
     assert world.factory("shell", "TASK-0101", "--command", "true").rc == 0
-    for words in (["integrate", "--branch"], ["verify", "--record"], ["gc", "--yes"], ["gc", "--yes", "--keep", "1"]):
+    for words in (
+        ["integrate", "--branch"],
+        ["verify", "--record"],
+        ["gc", "--yes"],
+        ["gc", "--yes", "--keep", "1"],
+    ):
         ended = world.factory(*words)
         assert ended.rc == 0, ended.text
     return world
@@ -61,8 +85,15 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
 def killed(world: World) -> None:
     """A run of which the whole process group is killed while the second pack sleeps."""
     words = [sys.executable, "-m", "factory", "oneshot", "-n", "1"]
-    with subprocess.Popen(words, cwd=world.root, env=environment(), stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL, start_new_session=True) as process:  # fmt: skip
+    with subprocess.Popen(
+        words,
+        cwd=world.root,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        # fmt: skip
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
         deadline = time.monotonic() + 120
         while len(world.executed()) < 2:
             assert time.monotonic() < deadline
@@ -93,7 +124,9 @@ def test_every_type_and_actor_occurs_and_no_other(lived: World) -> None:
 
 
 def test_the_history_replays_and_agrees_with_the_folders(lived: World) -> None:
-    events = [parse_event(line) for line in (lived.state / "ledger.jsonl").read_bytes().splitlines()]
+    events = [
+        parse_event(line) for line in (lived.state / "ledger.jsonl").read_bytes().splitlines()
+    ]
     runs = replay(events).runs
     assert [run.state.value for run in runs] == ["removed", "finished", "finished", "finished"]
     ended = lived.factory("ledger-replay")
@@ -102,7 +135,9 @@ def test_the_history_replays_and_agrees_with_the_folders(lived: World) -> None:
 
 def test_each_event_hangs_below_its_cause(lived: World) -> None:
     kinds = {event["event_id"]: event["event_type"] for event in lived.events()}
-    causes = {(event["event_type"], kinds.get(event["parent_event_id"], "")) for event in lived.events()}
+    causes = {
+        (event["event_type"], kinds.get(event["parent_event_id"], "")) for event in lived.events()
+    }
     assert causes == {
         ("run.started", ""), ("ledger.recovered", ""), ("recovery.finished", ""), ("gc.cache-removed", ""),
         ("shell.opened", ""), ("shell.closed", ""),
@@ -127,8 +162,16 @@ def test_values_mean_something(lived: World) -> None:
     digest = {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
               for path in folder.rglob("*") if path.is_file()}  # fmt: skip
     prepared, finished = of(lived, "integrate.prepared")[-1], of(lived, "integrate.finished")[-1]
-    own = [event for event in lived.events() if event["run_id"] == run and event["seq"] < prepared["seq"]]
-    assert sum(e["duration_ms"] for e in own if e["event_type"] == "pack.finished") <= prepared["duration_ms"] < 300_000
+    own = [
+        event
+        for event in lived.events()
+        if event["run_id"] == run and event["seq"] < prepared["seq"]
+    ]
+    assert (
+        sum(e["duration_ms"] for e in own if e["event_type"] == "pack.finished")
+        <= prepared["duration_ms"]
+        < 300_000
+    )
     assert prepared["hashes"]["status"] == digest["Z_integrator/STATUS.json"]
     assert finished["hashes"]["report"] == digest["Z_integrator/FINAL_REPORT.md"]
     assert finished["file_counts"] == {"changed": 2}
@@ -137,9 +180,13 @@ def test_values_mean_something(lived: World) -> None:
         match event["event_type"]:
             case "bundle.validated":
                 assert event["hashes"]["manifest"] == digest[f"{pack}/manifest.json"]
-                assert event["file_counts"]["files"] == sum(path.startswith(f"{pack}/") for path in digest)
+                assert event["file_counts"]["files"] == sum(
+                    path.startswith(f"{pack}/") for path in digest
+                )
             case "step.finished" | "check.finished":
-                assert event["hashes"]["log"] == digest[f"{pack}/LOGS/{event['details']['label']}.log"]
+                assert (
+                    event["hashes"]["log"] == digest[f"{pack}/LOGS/{event['details']['label']}.log"]
+                )
                 assert event["details"]["ended"] == "exited"
             case "attempt.finished":
                 assert event["file_counts"] == {"changed": 1, "artifacts": 0, "ignored": 0}
@@ -150,8 +197,16 @@ def test_values_mean_something(lived: World) -> None:
                 assert event["hashes"]["plan"] == hashlib.sha256(plan).hexdigest()
     (verified,) = of(lived, "verify.finished")
     assert verified["hashes"]["manifest"] == digest["RUN_MANIFEST.json"]
-    assert (verified["rc"], verified["details"]["status"], verified["file_counts"]["findings"]) == (0, "PASS", 0)
-    held = [event["duration_ms"] for event in of(lived, "lock.released") if event["details"]["lock"] == "run"]
+    assert (verified["rc"], verified["details"]["status"], verified["file_counts"]["findings"]) == (
+        0,
+        "PASS",
+        0,
+    )
+    held = [
+        event["duration_ms"]
+        for event in of(lived, "lock.released")
+        if event["details"]["lock"] == "run"
+    ]
     assert held[-1] >= prepared["duration_ms"]
     (recovery,) = of(lived, "recovery.finished")
     assert recovery["file_counts"] == {"finished": 0, "abandoned": 1}

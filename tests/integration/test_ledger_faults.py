@@ -1,4 +1,6 @@
-"""Disks that fail under the ledger: whatever fails, and for how long, the last good event stays and the chain holds."""
+"""Disks that fail under the ledger: whatever fails, and for how long, the last good event stays and
+the chain holds.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ OPERATIONS = ("open", "write", "fdatasync", "ftruncate", "fsync")
 
 
 class Disk:
-    """Counts the operations of `fs_guard` and fails the one at `at`, or (`lasting`) every one from there on."""
+    """Counts the operations of `fs_guard` and fails the one at `at`, or (`lasting`) every one from
+    there on.
+    """
 
     def __init__(self, at: int, code: int, lasting: bool, short: bool) -> None:
         self.count, self.at, self.code, self.lasting, self.short = 0, at, code, lasting, short
@@ -57,14 +61,18 @@ def test_a_failure_at_any_operation_leaves_the_last_good_event(
             patched.setattr(os, name, disk.wrapped(name, getattr(os, name)))
         for number in range(2):
             try:
-                acknowledged.append(ledger.append(Entry("x", details={"number": str(number)}), Entry("y")))
+                acknowledged.append(
+                    ledger.append(Entry("x", details={"number": str(number)}), Entry("y"))
+                )
             except Refusal as refusal:
                 told += [finding.id for finding in refusal.findings]
     assert set(told) <= {"DISK_UNWRITABLE"}
     assert len(acknowledged) + len(told) == 3
     after = LedgerStore(tmp_path, SystemClock())
     after.recover()
-    acknowledged.append(ledger.append(Entry("z")))  # the process that met the failure goes on as well
+    acknowledged.append(
+        ledger.append(Entry("z"))
+    )  # the process that met the failure goes on as well
     acknowledged.append(after.append(Entry("z")))
     *whole, rest = lines(tmp_path)
     assert rest == b""
@@ -72,7 +80,9 @@ def test_a_failure_at_any_operation_leaves_the_last_good_event(
     ids = [event.event_id for event in LedgerStore(tmp_path, SystemClock()).events()]
     assert [event for event in ids if event in acknowledged] == acknowledged
     asides = {path.name for path in tmp_path.glob("ledger.torn-*")}
-    assert asides == {e.details["file"] for e in after.events() if e.event_type == "ledger.recovered"}
+    assert asides == {
+        e.details["file"] for e in after.events() if e.event_type == "ledger.recovered"
+    }
 
 
 GROW = """
@@ -114,11 +124,14 @@ def test_a_file_that_may_grow_no_further_keeps_whole_events(tmp_path: Path) -> N
 
 @pytest.mark.linux
 def test_a_full_file_system_keeps_whole_events(tmp_path: Path) -> None:
-    """A real file system of 64 KiB, in a mount namespace of its own; the file is carried out of it."""
+    """A real file system of 64 KiB, in a mount namespace of its own; the file is carried out of
+    it.
+    """
     (tmp_path / "disk").mkdir()
     (tmp_path / "grow.py").write_text(GROW)
     line = (
-        f"mount -t tmpfs -o size=64k none disk && {sys.executable} grow.py disk 0 && cp disk/ledger.jsonl ledger.jsonl"
+        f"mount -t tmpfs -o size=64k none disk && {sys.executable} grow.py disk 0 && cp"
+        " disk/ledger.jsonl ledger.jsonl"
     )
     words = ["unshare", "--mount", "--map-root-user", "/bin/sh", "-c", line]
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=True)
@@ -139,7 +152,13 @@ def test_what_is_remembered_is_gone_on_from_and_nothing_else_hangs_on_it(tmp_pat
     memory = remembered(tmp_path)
     known = LedgerStore(tmp_path, SystemClock()).standing()
     content = memory.read_bytes()
-    for spoilt in (b"", b"{}", content[:-1], content + b" ", content.replace(b'"seq":600', b'"seq":599')):
+    for spoilt in (
+        b"",
+        b"{}",
+        content[:-1],
+        content + b" ",
+        content.replace(b'"seq":600', b'"seq":599'),
+    ):
         memory.write_bytes(spoilt)
         found = LedgerStore(tmp_path, SystemClock()).standing()
         assert (found.head, found.tree, found.size) == (known.head, known.tree, known.size)
@@ -147,7 +166,9 @@ def test_what_is_remembered_is_gone_on_from_and_nothing_else_hangs_on_it(tmp_pat
     assert LedgerStore(tmp_path, SystemClock()).standing().tree == known.tree
 
 
-def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(tmp_path: Path) -> None:
+def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(
+    tmp_path: Path,
+) -> None:
     remembered(tmp_path)
     path = tmp_path / "ledger.jsonl"
     content = path.read_bytes()
@@ -157,7 +178,9 @@ def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(t
     assert "the ledger does not hold at line 1" in raised.value.findings[0].message
 
 
-def test_a_remembered_beginning_is_not_read_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_remembered_beginning_is_not_read_line_by_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from factory.core import ledger_chain
 
     remembered(tmp_path)

@@ -1,4 +1,6 @@
-"""`doit list` from kept cards: the same lines, nothing heavy is loaded, and nothing but a list uses them."""
+"""`doit list` from kept cards: the same lines, nothing heavy is loaded, and nothing but a list uses
+them.
+"""
 
 from __future__ import annotations
 
@@ -26,21 +28,29 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def forged(world: World) -> bytes:
-    """The kept cards without the second pack, every digest right: what somebody who can write there could leave."""
+    """The kept cards without the second pack, every digest right: what somebody who can write there
+    could leave.
+    """
     from hashlib import sha256
 
     head, _, body = (world.root / CACHE_FILE).read_bytes().partition(b"\n")
     rows = [row for row in json.loads(body) if row[2] != "B-2"]
     short = json.dumps(rows).encode().replace(b', "bundle-validate:B-2-second"', b"")
-    return json.dumps({**json.loads(head), "body": sha256(short).hexdigest()}).encode() + b"\n" + short
+    return (
+        json.dumps({**json.loads(head), "body": sha256(short).hexdigest()}).encode() + b"\n" + short
+    )
 
 
 def test_a_second_list_says_the_same_and_loads_nothing_heavy(world: World) -> None:
     first = world.doit("list", "--all", "--deps")
     kept = (world.root / CACHE_FILE).read_bytes()
-    again = run([sys.executable, "-X", "importtime", "-m", "doit", "list", "--all", "--deps"], world.root)
+    again = run(
+        [sys.executable, "-X", "importtime", "-m", "doit", "list", "--all", "--deps"], world.root
+    )
     assert (first.rc, again.rc) == (0, 0), first.text
-    assert sorted(again.out.splitlines()) == sorted(first.out.splitlines())  # doit's own order of files varies
+    assert sorted(again.out.splitlines()) == sorted(
+        first.out.splitlines()
+    )  # doit's own order of files varies
     loaded = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
     assert "factory.adapters.card_cache" in loaded
     assert not loaded.intersection(HEAVY)

@@ -17,7 +17,9 @@ def run_nox(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run our noxfile over another folder, so that what its sessions start can be chosen."""
     shutil.copy(ROOT / "noxfile.py", folder / "noxfile.py")
     # A nox around this test must not lend its own settings to the one inside.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("NOX", "PYTEST"))}
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NOX", "PYTEST"))
+    }
     return subprocess.run(
         [sys.executable, "-m", "nox", "--no-color", *words],
         cwd=folder,
@@ -36,8 +38,12 @@ def write_stand_in(folder: Path, text: str) -> None:
 
 
 @pytest.mark.parametrize(("verdict", "expected"), [("0", 0), ("1", 1), ("2", 2), ("64", 64)])
-def test_contract_ends_with_exactly_the_verdicts_code(tmp_path: Path, verdict: str, expected: int) -> None:
-    write_stand_in(tmp_path, f"import sys\nassert sys.argv[1:] == ['contract']\nsys.exit({verdict})\n")
+def test_contract_ends_with_exactly_the_verdicts_code(
+    tmp_path: Path, verdict: str, expected: int
+) -> None:
+    write_stand_in(
+        tmp_path, f"import sys\nassert sys.argv[1:] == ['contract']\nsys.exit({verdict})\n"
+    )
     assert run_nox(tmp_path, "-s", "contract").returncode == expected
 
 

@@ -1,4 +1,6 @@
-"""The object store against real Git: every id, difference, patch, merge and ref is one that Git agrees with."""
+"""The object store against real Git: every id, difference, patch, merge and ref is one that Git
+agrees with.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,16 @@ HASHES = ["sha1", "sha256"]
 @pytest.fixture(params=HASHES)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     here = World(tmp_path, request.param)
-    here.commit({"a/x": "x\n", "a/y": "y\n", "b": "b\n", "run.sh": "#!/bin/sh\n", "to": "-> a/x", "d/e/f": "f\n"})
+    here.commit(
+        {
+            "a/x": "x\n",
+            "a/y": "y\n",
+            "b": "b\n",
+            "run.sh": "#!/bin/sh\n",
+            "to": "-> a/x",
+            "d/e/f": "f\n",
+        }
+    )
     return here
 
 
@@ -45,14 +56,19 @@ def test_the_tree_of_a_commit_is_gits(world: World) -> None:
             tree = objects.tree_of(treeish)
             assert tree.oid == objects.tree_id_of(treeish) == world.head("HEAD^{tree}")
             told = world.git("ls-tree", "-r", "-z", treeish).split(b"\0")[:-1]
-            ours = [f"{entry.mode:06o} blob {entry.oid}\t{path}".encode() for path, entry in tree.leaves()]
+            ours = [
+                f"{entry.mode:06o} blob {entry.oid}\t{path}".encode()
+                for path, entry in tree.leaves()
+            ]
             assert ours == told
         assert objects.tree_of(world.head()) is objects.tree_of(world.head("HEAD^{tree}"))
 
 
 def test_trees_and_blobs_written_by_us_are_read_by_git(world: World) -> None:
     with world.objects() as objects:
-        new = objects.tree_of(world.head()).changed({"a/x": leaf(objects, "new\n"), "n/e/w": leaf(objects, "n")})
+        new = objects.tree_of(world.head()).changed(
+            {"a/x": leaf(objects, "new\n"), "n/e/w": leaf(objects, "n")}
+        )
         assert objects.write_tree(new) == new.oid
         store = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects.folder)}
         assert world.git("cat-file", "blob", f"{new.oid}:n/e/w", variables=store) == b"n"
@@ -78,8 +94,9 @@ def test_commits_are_constant_and_gits(world: World) -> None:
         oid = objects.write_commit(tree, (parent,), "message é\n")
         who = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
         store = {"GIT_ALTERNATE_OBJECT_DIRECTORIES": str(objects.folder)}
-        assert world.git("cat-file", "commit", oid, variables=store).decode() == (
-            f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nmessage é\n"
+        assert (
+            world.git("cat-file", "commit", oid, variables=store).decode()
+            == f"tree {tree}\nparent {parent}\nauthor {who}\ncommitter {who}\n\nmessage é\n"
         )
         assert objects.tree_id_of(oid) == tree
 
@@ -91,8 +108,10 @@ def test_a_missing_object_is_a_refusal(world: World) -> None:
             with pytest.raises(Refusal) as caught:
                 ask()
             assert caught.value.findings[0].id == "REPO_UNREADABLE"
-            assert caught.value.findings[0].message == (
-                f"expected the object {absent}, found that it is missing (repository '{world.root}')"
+            assert (
+                caught.value.findings[0].message
+                == f"expected the object {absent}, found that it is missing (repository"
+                f" '{world.root}')"
             )
         # and the conversation is still in step
         assert objects.tree_of(world.head()).oid == world.head("HEAD^{tree}")
@@ -118,7 +137,11 @@ def test_a_tree_that_no_file_system_can_show_is_refused(tmp_path: Path, name: by
     world = World(tmp_path)
     world.commit({"b": "b"})
     raw = b"100644 " + name + b"\0" + bytes.fromhex(world.head("HEAD:b"))
-    oid = world.git("hash-object", "-t", "tree", "--literally", "-w", "--stdin", stdin=raw).decode().strip()
+    oid = (
+        world.git("hash-object", "-t", "tree", "--literally", "-w", "--stdin", stdin=raw)
+        .decode()
+        .strip()
+    )
     with world.objects() as objects, pytest.raises(Refusal, match="which no file system can show"):
         objects.tree_of(oid)
 
@@ -168,12 +191,15 @@ def test_git_counts_no_fewer_lines_than_a_change_has_at_least(world: World) -> N
     made = random.Random(4)
     parts = ("a\n", "b\n", "\n", "a", "\r\n", "\0", "é\n")
     texts = [
-        ["".join(made.choices(parts, (9, 9, 3, 1, 1, 0.1, 2), k=made.randrange(40))) for _ in "ab"] for _ in range(200)
+        ["".join(made.choices(parts, (9, 9, 3, 1, 1, 0.1, 2), k=made.randrange(40))) for _ in "ab"]
+        for _ in range(200)
     ]
     with world.objects() as objects:
         old, new = (
             tree_from_leaves(
-                {f"f{n}": leaf(objects, pair[side]) for n, pair in enumerate(texts) if pair[side]}.items(),
+                {
+                    f"f{n}": leaf(objects, pair[side]) for n, pair in enumerate(texts) if pair[side]
+                }.items(),
                 objects.hash_name,
             )
             for side in (0, 1)
@@ -196,7 +222,8 @@ def test_aside_the_answers_are_the_same_and_bounded_in_time(world: World) -> Non
         assert objects.numstat(before, after, 60.0) == objects.numstat(before, after)
         rows = ["\n".join(random.Random(seed).choices("ab", k=300_000)) for seed in (1, 2)]
         old, new = (
-            objects.write_tree(tree_from_leaves([("f", leaf(objects, text))], objects.hash_name)) for text in rows
+            objects.write_tree(tree_from_leaves([("f", leaf(objects, text))], objects.hash_name))
+            for text in rows
         )
         with pytest.raises(Overdue, match="expected git diff-tree to end within 0 s, found no end"):
             objects.numstat(old, new, 0.02)
@@ -219,12 +246,17 @@ def test_a_patch_that_does_not_apply_is_a_refusal(world: World) -> None:
 def test_a_patch_that_leaves_the_tree_is_a_refusal(tmp_path: Path, path: str) -> None:
     world = World(tmp_path)
     world.commit({"to": "-> a"})
-    patch = f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0 +1 @@\n+x\n"
+    patch = (
+        f"diff --git a/{path} b/{path}\nnew file mode 100644\n--- /dev/null\n+++ b/{path}\n@@ -0,0"
+        " +1 @@\n+x\n"
+    )
     with world.objects() as objects, pytest.raises(Refusal, match="expected the patch to apply"):
         objects.apply_patch(world.head("HEAD^{tree}"), patch.encode())
 
 
-def test_nothing_configured_shows_in_a_difference_or_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_configured_shows_in_a_difference_or_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     canary = tmp_path / "canary"
     world = World(tmp_path)
     world.commit({"f.txt": "one\ntwo\n", ".gitignore": "*.o\n"})
@@ -267,7 +299,8 @@ def test_nothing_configured_shows_in_a_difference_or_is_run(tmp_path: Path, monk
 
 def test_the_users_repository_is_not_written_to(world: World) -> None:
     def state() -> dict[Path, tuple[int, int]]:
-        # Git renews the time of an object that it would have written and finds there, so that gc spares it
+        # Git renews the time of an object that it would have written and finds there, so that gc
+        # spares it
         loose_objects = world.root / ".git/objects"
         return {
             path: (status.st_size, 0 if path.is_relative_to(loose_objects) else status.st_mtime_ns)
@@ -345,7 +378,9 @@ def test_a_moved_folder_does_not_move_anothers_new_file(world: World) -> None:
 def test_export_and_adopt_carry_a_tree_into_the_repository(world: World, tmp_path: Path) -> None:
     with world.objects() as objects:
         base = objects.tree_of(world.head())
-        new = base.changed({"n/f": leaf(objects, "new\n"), "sub": Leaf(MODE_SUBMODULE, world.head())})
+        new = base.changed(
+            {"n/f": leaf(objects, "new\n"), "sub": Leaf(MODE_SUBMODULE, world.head())}
+        )
         objects.write_tree(new)
         objects.export(tmp_path / "run/objects", new, base)
         held = [kind for kind, _ in loose.read_all(tmp_path / "run/objects", world.hash_name)]
@@ -407,11 +442,17 @@ def test_objects_behind_chained_and_relative_alternates_are_found(tmp_path: Path
     commit = far.commit({"f": "far"})
     git(tmp_path, "clone", "-q", "--shared", str(far.root), "near")
     git(tmp_path, "clone", "-q", "--shared", "near", "here")
-    (tmp_path / "here/.git/objects/info/alternates").write_text("../../../near/.git/objects\n# comment\n\n")
+    (tmp_path / "here/.git/objects/info/alternates").write_text(
+        "../../../near/.git/objects\n# comment\n\n"
+    )
     with GitObjects(discover(tmp_path / "here", "HEAD"), tmp_path / "state") as objects:
         assert objects.tree_of(commit).count == 1
     folders = all_alternates([tmp_path / "here/.git/objects"])
-    assert folders == (tmp_path / "here/.git/objects", tmp_path / "near/.git/objects", far.root / ".git/objects")
+    assert folders == (
+        tmp_path / "here/.git/objects",
+        tmp_path / "near/.git/objects",
+        far.root / ".git/objects",
+    )
 
 
 def test_a_packed_repository_and_objects_that_appear_later(world: World) -> None:
@@ -425,7 +466,9 @@ def test_a_packed_repository_and_objects_that_appear_later(world: World) -> None
 def test_a_private_store_that_was_tampered_with_is_put_right(world: World, tmp_path: Path) -> None:
     with world.objects():
         pass
-    (world.state / "config").write_text(f"[core]\n\tbare = true\n\tfsmonitor = touch {tmp_path}/canary\n")
+    (world.state / "config").write_text(
+        f"[core]\n\tbare = true\n\tfsmonitor = touch {tmp_path}/canary\n"
+    )
     (world.state / "info/attributes").unlink()
     with world.objects() as objects:
         assert objects.tree_of(world.head()).count == 6
@@ -444,7 +487,9 @@ def test_many_threads_get_each_their_own_answer(world: World) -> None:
                 new = base.changed({f"n{number}": leaf(objects, content)})
                 patch = objects.patch(base.oid, objects.write_tree(new))
                 raw = objects.raw_differences(base.oid, new.oid)
-                if f"+{content}".encode() not in patch or [one.path for one in raw] != [f"n{number}"]:
+                if f"+{content}".encode() not in patch or [one.path for one in raw] != [
+                    f"n{number}"
+                ]:
                     wrong.append(number)
 
         threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
@@ -462,7 +507,9 @@ def test_a_conversation_that_dies_is_an_error_and_then_starts_anew(world: World)
         assert objects._patch.process is not None
         objects._patch.process.kill()
         objects._patch.process.wait()
-        with pytest.raises(GitError, match="expected git diff-tree --stdin to end with 0, found -9"):
+        with pytest.raises(
+            GitError, match="expected git diff-tree --stdin to end with 0, found -9"
+        ):
             objects.patch(before, after)
         assert objects.patch(before, after)
 
@@ -487,7 +534,9 @@ def test_nothing_stays_running(world: World) -> None:
 contents = st.binary(max_size=40)
 modes = st.sampled_from([MODE_FILE, MODE_EXECUTABLE, MODE_LINK])
 safe = st.sampled_from(["a", "b", "a.b", "é", "x y", "\udcfe", "-"])
-trees = st.dictionaries(st.lists(safe, min_size=1, max_size=3).map("/".join), st.tuples(modes, contents), max_size=6)
+trees = st.dictionaries(
+    st.lists(safe, min_size=1, max_size=3).map("/".join), st.tuples(modes, contents), max_size=6
+)
 
 
 @pytest.fixture(scope="module")
@@ -505,8 +554,15 @@ def test_any_two_trees_patch_into_each_other_and_equal_fast_import(
     with shared.objects() as objects:
         stored = []
         for flat in (one, two):
-            kept = {p: e for p, e in flat.items() if not any(p.startswith(f"{other}/") for other in flat)}
-            leaves = [(path, Leaf(mode, objects.write_blob(content))) for path, (mode, content) in kept.items()]
+            kept = {
+                p: e
+                for p, e in flat.items()
+                if not any(p.startswith(f"{other}/") for other in flat)
+            }
+            leaves = [
+                (path, Leaf(mode, objects.write_blob(content)))
+                for path, (mode, content) in kept.items()
+            ]
             tree = tree_from_leaves(leaves, "sha1")
             assert objects.write_tree(tree) == imported(shared, kept)
             stored.append(tree.oid)

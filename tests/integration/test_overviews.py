@@ -41,7 +41,9 @@ def writes(name: str, text: str, more: str = "") -> str:
 
 
 def made(root: Path) -> World:
-    """Three runs: one PASS, one BLOCKED that copies a bundle, one PASS again; one result is on a branch."""
+    """Three runs: one PASS, one BLOCKED that copies a bundle, one PASS again; one result is on a
+    branch.
+    """
     world = World(root)
     world.pack("TASK-0101-one", writes("one", "one"))
     world.pack("TASK-0102-two", writes("two", "two"))
@@ -99,7 +101,9 @@ def tree(root: Path) -> dict[str, str]:
 # ── index ────────────────────────────────────────────────────────────────────
 
 
-def test_index_is_the_same_twice_from_nothing_and_elsewhere(world: Copied, original: Path, tmp_path: Path) -> None:
+def test_index_is_the_same_twice_from_nothing_and_elsewhere(
+    world: Copied, original: Path, tmp_path: Path
+) -> None:
     before = tree(world.state / "runs")
     first = world.json("evidence", "index")
     content = world.index()
@@ -123,7 +127,11 @@ def test_index_is_the_same_twice_from_nothing_and_elsewhere(world: Copied, origi
 def test_index_names_every_file_with_its_digest_and_the_ledgers_word(world: Copied) -> None:
     assert world.factory("evidence", "index").rc == 0
     document = json.loads(world.index())
-    rows = {f"{run['run_id']}/{row['path']}": row for run in document["runs"] for row in run["artifacts"]}
+    rows = {
+        f"{run['run_id']}/{row['path']}": row
+        for run in document["runs"]
+        for row in run["artifacts"]
+    }
     assert {name: row["sha256"] for name, row in rows.items()} == tree(world.state / "runs")
     runs = {run["run_id"]: run for run in document["runs"]}
     assert [(runs[name]["state"], runs[name]["status"]) for name in world.ordered()] == [
@@ -131,13 +139,20 @@ def test_index_names_every_file_with_its_digest_and_the_ledgers_word(world: Copi
     ]  # fmt: skip
     started = {e["run_id"]: e for e in world.events() if e["event_type"] == "run.started"}
     for name, run in runs.items():
-        assert (run["started"], run["base_commit"]) == (started[name]["ts_utc"], started[name]["hashes"]["base_commit"])
-    documents = [row for row in rows.values() if row["type"] in ("run-status", "bundle-manifest", "action", "merge")]
+        assert (run["started"], run["base_commit"]) == (
+            started[name]["ts_utc"],
+            started[name]["hashes"]["base_commit"],
+        )
+    documents = [
+        row
+        for row in rows.values()
+        if row["type"] in ("run-status", "bundle-manifest", "action", "merge")
+    ]
     assert {row["schema_version"] for row in documents} == {1}
     assert {row["type"] for row in rows.values()} <= {
-        *json.loads((ROOT / "schemas" / "evidence_index.schema.json").read_text("utf-8"))["$defs"]["IndexedArtifact"][
-            "properties"
-        ]["type"]["enum"]
+        *json.loads((ROOT / "schemas" / "evidence_index.schema.json").read_text("utf-8"))["$defs"][
+            "IndexedArtifact"
+        ]["properties"]["type"]["enum"]
     }
     assert "other" not in {row["type"] for row in rows.values()}, "a file of ours has no type"
 
@@ -153,7 +168,9 @@ def test_change_in_place_shows_and_only_it_is_read(world: Copied) -> None:
     answer = world.json("evidence", "index")
     assert (answer["read"], answer["index"]["written"]) == (1, True)
     shown = world.json("evidence", "show-artifact", hashlib.sha256(log.read_bytes()).hexdigest())
-    assert [row["path"] for row in shown["artifacts"]] == [log.relative_to(log.parents[2]).as_posix()]
+    assert [row["path"] for row in shown["artifacts"]] == [
+        log.relative_to(log.parents[2]).as_posix()
+    ]
 
 
 def test_questions_read_the_index_and_nothing_else(world: Copied) -> None:
@@ -167,11 +184,15 @@ def test_questions_read_the_index_and_nothing_else(world: Copied) -> None:
     assert meta["sha256"] == hashlib.sha256(world.index()).hexdigest()
     assert len(world.json("evidence", "list-runs", "--status", "PASS")["runs"]) == 2
     assert len(world.json("evidence", "list-runs", "--limit", "1")["runs"]) == 1
-    patches = world.json("evidence", "list-artifacts", "--type", "patch", "--pack", "TASK-0101")["artifacts"]
+    patches = world.json("evidence", "list-artifacts", "--type", "patch", "--pack", "TASK-0101")[
+        "artifacts"
+    ]
     assert len(patches) == 3
     unknown = world.factory("evidence", "show-artifact", "runs/none/DIFF.patch")
     assert unknown.rc == 2
-    assert unknown.err.startswith("EVIDENCE_UNKNOWN  the evidence index has no artifact 'runs/none/DIFF.patch'")
+    assert unknown.err.startswith(
+        "EVIDENCE_UNKNOWN  the evidence index has no artifact 'runs/none/DIFF.patch'"
+    )
     (world.state / INDEX).write_bytes(world.index().replace(b"PASS", b"PASS ", 1))
     broken = world.factory("evidence", "list-artifacts")
     assert (broken.rc, broken.err.split()[0]) == (2, "INDEX_BROKEN")
@@ -203,10 +224,19 @@ def test_replay_agrees_with_the_folders_and_any_prefix_replays(world: Copied) ->
     assert (document["status"], document["findings"]) == ("PASS", [])
     runs = {run["run_id"]: run for run in document["runs"]}
     for name in world.ordered():
-        status = json.loads((world.state / "runs" / name / "Z_integrator" / "STATUS.json").read_text())
-        assert (runs[name]["status"], runs[name]["merged_tree"]) == (status["status"], status["merged_tree"])
-        assert {pack["pack"] for pack in runs[name]["packs"]} == {line["pack"] for line in status["packs"]}
-    events = [parse_event(line) for line in (world.state / "ledger.jsonl").read_bytes().splitlines()]
+        status = json.loads(
+            (world.state / "runs" / name / "Z_integrator" / "STATUS.json").read_text()
+        )
+        assert (runs[name]["status"], runs[name]["merged_tree"]) == (
+            status["status"],
+            status["merged_tree"],
+        )
+        assert {pack["pack"] for pack in runs[name]["packs"]} == {
+            line["pack"] for line in status["packs"]
+        }
+    events = [
+        parse_event(line) for line in (world.state / "ledger.jsonl").read_bytes().splitlines()
+    ]
     for length in range(len(events) + 1):
         assert replay(events[:length]).events == length
     assert world.json("ledger-replay", "--until", "2")["events"] == 2
@@ -223,7 +253,11 @@ def test_replay_names_what_the_folder_says_otherwise(world: Copied) -> None:
     assert document["exit_code"] == 2
     said = " ".join(finding["message"] for finding in document["findings"])
     assert {finding["id"] for finding in document["findings"]} == {"LEDGER_DISAGREES", "RUN_GONE"}
-    for clause in ("its verdict is PASS in the ledger and FAIL", "digest of STATUS.json", "run stranger is there"):
+    for clause in (
+        "its verdict is PASS in the ledger and FAIL",
+        "digest of STATUS.json",
+        "run stranger is there",
+    ):
         assert clause in said
 
 
@@ -266,7 +300,9 @@ def expose(world: World) -> None:
 
 
 def require_docs(world: World) -> None:
-    world.pack("TASK-0103-three", "docs: {required: [MISSING.md]}\nscope: {allowed_paths: [src/]}\n")
+    world.pack(
+        "TASK-0103-three", "docs: {required: [MISSING.md]}\nscope: {allowed_paths: [src/]}\n"
+    )
 
 
 def reviewed(world: World, mode: Mode) -> ReviewReport:
@@ -306,7 +342,10 @@ def test_review_names_it_and_only_strict_blocks(
     report = reviewed(world, Mode.ADVISORY)
     assert report.status == "PASS"
     (judged,) = [each for each in report.checks if each.id == check]
-    assert (judged.outcome, finding in {record.id for record in judged.findings}) == ("findings", True)
+    assert (judged.outcome, finding in {record.id for record in judged.findings}) == (
+        "findings",
+        True,
+    )
     assert reviewed(world, Mode.STRICT).status == "BLOCKED"
 
 
@@ -325,8 +364,13 @@ def test_flags_add_to_a_run_and_nothing_without_them(world: Copied) -> None:
     assert (report["mode"], report["errors"]) == ("advisory", 0)
     assert last in world.index().decode()
     assert f"Review    0 errors, 0 warnings  .factory/reviews/{last}.json" in ended.out
-    inside = {entry["path"] for entry in json.loads((world.last().parent / "RUN_MANIFEST.json").read_text())["files"]}
-    assert inside | {"RUN_MANIFEST.json"} == set(tree(world.last().parent)), "both lie beside the run, not in it"
+    inside = {
+        entry["path"]
+        for entry in json.loads((world.last().parent / "RUN_MANIFEST.json").read_text())["files"]
+    }
+    assert inside | {"RUN_MANIFEST.json"} == set(tree(world.last().parent)), (
+        "both lie beside the run, not in it"
+    )
     assert not [path for path in inside if "review" in path or INDEX in path]
     verified = world.factory("verify", last)
     assert verified.rc == 0, verified.text
@@ -375,10 +419,18 @@ def test_dry_run_tells_and_changes_nothing(world: Copied) -> None:
     before = tree(world.state)
     document = world.json("gc", "--keep", "1")
     assert document["dry_run"] is True
-    assert world.factory("gc", "--keep", "1").out.rstrip().endswith("would be removed; to remove it, add --yes")
+    assert (
+        world.factory("gc", "--keep", "1")
+        .out.rstrip()
+        .endswith("would be removed; to remove it, add --yes")
+    )
     assert ("gc.cache-removed", "cache") in removed(document)
-    after = {path: digest for path, digest in tree(world.state).items() if not path.startswith("locks/")}
-    assert after == {path: digest for path, digest in before.items() if not path.startswith("locks/")}
+    after = {
+        path: digest for path, digest in tree(world.state).items() if not path.startswith("locks/")
+    }
+    assert after == {
+        path: digest for path, digest in before.items() if not path.startswith("locks/")
+    }
 
 
 def test_only_copy_of_work_stays_and_everything_else_goes_on(world: Copied) -> None:
@@ -391,7 +443,9 @@ def test_only_copy_of_work_stays_and_everything_else_goes_on(world: Copied) -> N
     assert said[1].startswith(f"run {second} stays")
     # the third run made what the last one made again
     assert [path for event, path in removed(document) if event == "gc.removed"] == [f"runs/{third}"]
-    assert next(row["where"] for row in document["removals"] if third in row["path"]) == f"run {last}"
+    assert (
+        next(row["where"] for row in document["removals"] if third in row["path"]) == f"run {last}"
+    )
     assert world.runs() == sorted((first, second, last))
     assert not (world.state / "cache").exists()
     held = world.factory("oneshot")
@@ -410,12 +464,16 @@ def test_exported_run_goes_and_is_on_record(world: Copied, tmp_path: Path) -> No
     shutil.copytree(world.state / "runs" / third, tmp_path / "kept" / third)
     report = tmp_path / "kept" / second / "Z_integrator" / "FINAL_REPORT.md"
     report.write_bytes(report.read_bytes() + b" ")
-    manifest = hashlib.sha256((world.state / "runs" / first / "RUN_MANIFEST.json").read_bytes()).hexdigest()
+    manifest = hashlib.sha256(
+        (world.state / "runs" / first / "RUN_MANIFEST.json").read_bytes()
+    ).hexdigest()
     document = world.json("gc", "--yes", "--keep", "1", "--exported", str(tmp_path / "kept"))
     assert ("gc.removed", f"runs/{first}") in removed(document)
     assert world.runs() == sorted((second, third))
     events = [event for event in world.events() if event["event_type"] == "gc.removed"]
-    assert [(e["run_id"], e["actor"], e["hashes"]) for e in events] == [(first, "gc", {"manifest": manifest})]
+    assert [(e["run_id"], e["actor"], e["hashes"]) for e in events] == [
+        (first, "gc", {"manifest": manifest})
+    ]
     assert events[0]["details"] == {"path": f"runs/{first}", "why": "exported, every byte of it",
                                     "where": str(tmp_path / "kept")}  # fmt: skip
     replayed = world.json("ledger-replay")
@@ -428,7 +486,9 @@ def test_exported_run_goes_and_is_on_record(world: Copied, tmp_path: Path) -> No
 def test_folder_is_no_copy_of_itself(world: Copied, tmp_path: Path) -> None:
     assert world.factory("gc", "--yes", "--keep", "1", "--exported", ".factory/runs").rc == 64
     (tmp_path / "link").symlink_to(world.state / "runs")
-    assert world.factory("gc", "--yes", "--keep", "1", "--exported", str(tmp_path / "link")).rc == 64
+    assert (
+        world.factory("gc", "--yes", "--keep", "1", "--exported", str(tmp_path / "link")).rc == 64
+    )
     copies = tmp_path / "copies"
     copies.mkdir()
     for name in world.runs():
@@ -459,7 +519,11 @@ def test_result_on_a_branch_and_bundles_elsewhere(world: Copied) -> None:
 
 def test_doit_clean_removes_caches_and_no_evidence(world: Copied) -> None:
     world.settle_in()
-    held = {path: digest for path, digest in tree(world.state).items() if path.startswith(("runs/", "bundles/"))}
+    held = {
+        path: digest
+        for path, digest in tree(world.state).items()
+        if path.startswith(("runs/", "bundles/"))
+    }
     lines = (world.state / "ledger.jsonl").read_bytes()
     rehearsed = world.doit("clean", "-n")
     assert f"preflight - removing folder '{world.state / 'cache'}'" in rehearsed.out
@@ -478,25 +542,37 @@ def test_doit_clean_removes_caches_and_no_evidence(world: Copied) -> None:
     cleaned = world.doit("clean")
     assert (cleaned.rc, cleaned.err) == (0, ""), cleaned.text
     assert not [name for name in ("cache", "trash") if (world.state / name).exists()]
-    assert not [path for path in tree(world.state) if path.startswith("git/objects/") and "/info/" not in path]
+    assert not [
+        path
+        for path in tree(world.state)
+        if path.startswith("git/objects/") and "/info/" not in path
+    ]
     assert {
-        path: digest for path, digest in tree(world.state).items() if path.startswith(("runs/", "bundles/"))
+        path: digest
+        for path, digest in tree(world.state).items()
+        if path.startswith(("runs/", "bundles/"))
     } == held
     assert (world.state / "ledger.jsonl").read_bytes().startswith(lines)
-    assert [e["details"]["path"] for e in world.events() if e["event_type"] == "gc.cache-removed"] == ["cache", "git"]
+    assert [
+        e["details"]["path"] for e in world.events() if e["event_type"] == "gc.cache-removed"
+    ] == ["cache", "git"]
     assert world.factory("oneshot").rc == 0
     assert world.json("ledger-replay")["findings"] == []
 
 
 def test_raw_logs_of_an_abandoned_run_go_and_those_of_the_last_one_stay(world: Copied) -> None:
-    world.pack("TASK-0102-two", 'steps: [{name: s, run: "sleep 600"}]\nscope: {allowed_paths: [docs/]}\n')
+    world.pack(
+        "TASK-0102-two", 'steps: [{name: s, run: "sleep 600"}]\nscope: {allowed_paths: [docs/]}\n'
+    )
     world.commit()
     process = subprocess.Popen(
         [sys.executable, "-m", "factory", "oneshot", "-n", "1"], cwd=world.root, env=environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     end = time.monotonic() + PATIENCE
-    while len(world.ordered()) < 4 or not any(e["event_type"] == "pack.started" for e in world.events()[-2:]):
+    while len(world.ordered()) < 4 or not any(
+        e["event_type"] == "pack.started" for e in world.events()[-2:]
+    ):
         assert time.monotonic() < end
         time.sleep(0.05)
     locked = world.factory("gc")

@@ -1,7 +1,9 @@
-"""Trees as poisoned as a pack can leave them, dead or merged: nothing of them runs on the host, and nothing is hidden.
+"""Trees as poisoned as a pack can leave them, dead or merged: nothing of them runs on the host, and
+nothing is hidden.
 
-Each poison is laid out as an overlay's upper layer and as a full worktree, read by the scanner, made a tree, and
-compared by the same plumbing as a run's. A canary shows what was executed; the change set must tell every file.
+Each poison is laid out as an overlay's upper layer and as a full worktree, read by the scanner,
+made a tree, and compared by the same plumbing as a run's. A canary shows what was executed; the
+change set must tell every file.
 """
 
 from __future__ import annotations
@@ -19,7 +21,14 @@ from pathlib import Path
 import pytest
 
 from factory.adapters.objects import GitObjects
-from factory.adapters.repository import changed_paths, discover, ignored_below, not_ignored_below, notes, tree_notes
+from factory.adapters.repository import (
+    changed_paths,
+    discover,
+    ignored_below,
+    not_ignored_below,
+    notes,
+    tree_notes,
+)
 from factory.adapters.scanner import scan
 from factory.core.derive import Derived, apply_layer, new_paths
 from factory.core.path_guard import unportable
@@ -39,7 +48,9 @@ SECRET = b"the host's own secret\n"
 
 @dataclass(frozen=True)
 class Place:
-    """One repository for all poisons, which none of them may change, and the store that reads them."""
+    """One repository for all poisons, which none of them may change, and the store that reads
+    them.
+    """
 
     world: World
     objects: GitObjects
@@ -75,7 +86,9 @@ class Read:
 
 
 def read(place: Place, upper: Path, kind: LayerKind, **limits: int) -> Read:
-    """Scan, derive, store and compare, as a run does; the plumbing must tell the very change that was derived."""
+    """Scan, derive, store and compare, as a run does; the plumbing must tell the very change that
+    was derived.
+    """
     objects = place.objects
     base = objects.tree_of(place.world.head())
     fd = os.open(upper, os.O_RDONLY | os.O_DIRECTORY)
@@ -89,7 +102,9 @@ def read(place: Place, upper: Path, kind: LayerKind, **limits: int) -> Read:
     told = tuple(differences(base, derived.tree))
     assert objects.raw_differences(base.oid, derived.tree.oid) == told
     patch = objects.patch(base.oid, derived.tree.oid)
-    assert set(objects.numstat(base.oid, derived.tree.oid)) == {difference.path for difference in told}
+    assert set(objects.numstat(base.oid, derived.tree.oid)) == {
+        difference.path for difference in told
+    }
     if told:
         assert objects.tree_of(objects.apply_patch(base.oid, patch)) == derived.tree
     assert not place.canary.exists()
@@ -118,12 +133,16 @@ def config(place: Place) -> str:
     """Git configuration in which everything that names a program names the canary."""
     evil = place.evil
     return (
-        f"[core]\n\tbare = false\n\tfsmonitor = {evil}\n\thooksPath = {place.canary.parent}\n\tpager = {evil}\n"
-        f"\tsshCommand = {evil}\n\teditor = {evil}\n\tattributesFile = /dev/null\n\tfileMode = false\n"
-        f'[filter "evil"]\n\tclean = {evil}\n\tsmudge = {evil}\n\tprocess = {evil}\n\trequired = true\n'
+        f"[core]\n\tbare = false\n\tfsmonitor = {evil}\n\thooksPath ="
+        f" {place.canary.parent}\n\tpager = {evil}\n"
+        f"\tsshCommand = {evil}\n\teditor = {evil}\n\tattributesFile = /dev/null\n\tfileMode ="
+        " false\n"
+        f'[filter "evil"]\n\tclean = {evil}\n\tsmudge = {evil}\n\tprocess = {evil}\n\trequired ='
+        " true\n"
         f'[diff "evil"]\n\ttextconv = {evil}\n\tcommand = {evil}\n[diff]\n\texternal = {evil}\n'
         f'[merge "evil"]\n\tdriver = {evil}\n[alias]\n\tdiff-tree = !{evil}\n\tcat-file = !{evil}\n'
-        f"[credential]\n\thelper = !{evil}\n[include]\n\tpath = ../more\n[extensions]\n\tworktreeConfig = true\n"
+        f"[credential]\n\thelper = !{evil}\n[include]\n\tpath ="
+        " ../more\n[extensions]\n\tworktreeConfig = true\n"
     )
 
 
@@ -160,7 +179,9 @@ def own_repository(place: Place, upper: Path) -> None:
 
 
 def lying_index(place: Place, upper: Path) -> None:
-    """An index of the pack's own in which what changed is assumed unchanged, skipped, or intended only."""
+    """An index of the pack's own in which what changed is assumed unchanged, skipped, or intended
+    only.
+    """
     shutil.copytree(place.world.root / ".git", upper / ".git")
     for path, content in BASE.items():
         put(upper, path, content)
@@ -176,7 +197,9 @@ def lying_index(place: Place, upper: Path) -> None:
         put(upper, path, "changed\n")
     put(upper, "new", "n\n")
     subprocess.run(["git", "add", "--intent-to-add", "new"], cwd=upper, env=told, check=True)
-    assert git(upper, "status", "--porcelain", "a", "b", variables=told) == b""  # what a naive host would see
+    assert (
+        git(upper, "status", "--porcelain", "a", "b", variables=told) == b""
+    )  # what a naive host would see
 
 
 def committed(place: Place, upper: Path) -> None:
@@ -189,7 +212,10 @@ def committed(place: Place, upper: Path) -> None:
 
 
 def attributes(place: Place, upper: Path) -> None:
-    rules = "* filter=evil diff=evil merge=evil text eol=crlf ident working-tree-encoding=UTF-16 -diff export-ignore\n"
+    rules = (
+        "* filter=evil diff=evil merge=evil text eol=crlf ident working-tree-encoding=UTF-16 -diff"
+        " export-ignore\n"
+    )
     put(upper, ".gitattributes", rules)
     put(upper, "a/.gitattributes", "* binary\n")
     put(upper, "a/x", b"one\r\n$Id$\r\n")
@@ -202,7 +228,11 @@ def ignore_rules(_: Place, upper: Path) -> None:
 
 
 def submodules(place: Place, upper: Path) -> None:
-    put(upper, ".gitmodules", f'[submodule "s"]\n\tpath = s\n\turl = ext::{place.evil}\n\tupdate = !{place.evil}\n')
+    put(
+        upper,
+        ".gitmodules",
+        f'[submodule "s"]\n\tpath = s\n\turl = ext::{place.evil}\n\tupdate = !{place.evil}\n',
+    )
     put(upper, "s/.git", "gitdir: ../.git/modules/s\n")
     put(upper, "s/file", "f\n")
 
@@ -222,9 +252,9 @@ def alternates(place: Place, upper: Path) -> None:
 
 
 REPOSITORY_FILES = (
-    "HEAD config config.worktree commondir packed-refs objects/info/alternates info/exclude info/attributes "
-    "info/grafts info/sparse-checkout hooks/post-index-change hooks/pre-commit hooks/reference-transaction "
-    "hooks/fsmonitor-watchman"
+    "HEAD config config.worktree commondir packed-refs objects/info/alternates info/exclude"
+    " info/attributes info/grafts info/sparse-checkout hooks/post-index-change hooks/pre-commit"
+    " hooks/reference-transaction hooks/fsmonitor-watchman"
 ).split()
 
 Poison = tuple[Callable[[Place, Path], None], set[tuple[str, str]], set[str]]
@@ -237,7 +267,11 @@ GIT_POISONS: dict[str, Poison] = {
     "ignore rules": (ignore_rules, set(), {".gitignore", "new"}),
     "submodules": (submodules, {("s/.git", "PATH_GIT_NAME")}, {".gitmodules", "s/file"}),
     "a nested repository": (nested, {("sub/.git", "PATH_GIT_NAME")}, {"sub/file"}),
-    "an embedded bare repository": (embedded, set(), {"REPLACE", *(f"sub/{name}" for name in REPOSITORY_FILES)}),
+    "an embedded bare repository": (
+        embedded,
+        set(),
+        {"REPLACE", *(f"sub/{name}" for name in REPOSITORY_FILES)},
+    ),
     "alternates": (alternates, set(), {"objects/info/alternates", "objects/info/http-alternates"}),
 }
 
@@ -253,14 +287,21 @@ def test_poison_for_git_runs_nothing_and_hides_nothing(
     before = git(place.world.root, "for-each-ref"), (place.world.root / ".git/config").read_bytes()
     found = read(place, upper, kind)
     base = place.objects.tree_of(place.world.head())
-    due = {f"sub/refs/replace/{place.world.head()}" if path == "REPLACE" else path for path in paths}
+    due = {
+        f"sub/refs/replace/{place.world.head()}" if path == "REPLACE" else path for path in paths
+    }
     assert {difference.path for difference in differences(base, found.derived.tree)} == due
     assert found.findings == findings
-    assert (git(place.world.root, "for-each-ref"), (place.world.root / ".git/config").read_bytes()) == before
+    assert (
+        git(place.world.root, "for-each-ref"),
+        (place.world.root / ".git/config").read_bytes(),
+    ) == before
     assert (found.derived.dropped == ("out.log",)) is (name == "ignore rules")
 
 
-def test_a_host_that_asks_git_about_such_a_tree_runs_what_is_in_it(place: Place, tmp_path: Path) -> None:
+def test_a_host_that_asks_git_about_such_a_tree_runs_what_is_in_it(
+    place: Place, tmp_path: Path
+) -> None:
     """The canary sings where Git is run the plain way; that it is silent above says something."""
     upper = laid(tmp_path / "upper", LayerKind.WORKTREE)
     shutil.copytree(place.world.root / ".git", upper / ".git")
@@ -275,7 +316,9 @@ def test_a_host_that_asks_git_about_such_a_tree_runs_what_is_in_it(place: Place,
         git(upper, "config", "--unset", "core.fsmonitor", ok=False)
 
 
-def test_attributes_of_a_pack_change_no_byte_and_no_line_of_its_patch(place: Place, tmp_path: Path) -> None:
+def test_attributes_of_a_pack_change_no_byte_and_no_line_of_its_patch(
+    place: Place, tmp_path: Path
+) -> None:
     upper = laid(tmp_path / "upper", LayerKind.USER)
     attributes(place, upper)
     found = read(place, upper, LayerKind.USER)
@@ -333,7 +376,11 @@ FILE_POISONS: dict[str, Poison] = {
     "links": (links, set(), {"out", "up", "loop", "nowhere", "proc", ".gitattributes", "long"}),
     "hard links": (hard_links, set(), {"one", "two"}),
     "special files": (specials, {(path, "FILE_SPECIAL") for path in SPECIAL_PATHS}, set()),
-    "set-id files": (set_id, {(name, "FILE_SETID") for name in ("suid", "sgid", "sticky")}, {"suid", "sgid", "sticky"}),
+    "set-id files": (
+        set_id,
+        {(name, "FILE_SETID") for name in ("suid", "sgid", "sticky")},
+        {"suid", "sgid", "sticky"},
+    ),
 }
 
 
@@ -419,7 +466,9 @@ def test_names_of_every_evil_kind_arrive_as_they_are_and_are_refused(
         with open(raw + b"/" + name, "wb") as stream:
             stream.write(name)
     found = read(place, upper, kind)
-    names = {os.fsencode(file.path) for file in found.layer.files} - {os.fsencode(path) for path in BASE}
+    names = {os.fsencode(file.path) for file in found.layer.files} - {
+        os.fsencode(path) for path in BASE
+    }
     assert names == {*EVIL_NAMES, *FINE_NAMES}
     assert {name for name in names if unportable(os.fsdecode(name))} == set(EVIL_NAMES)
 
@@ -427,7 +476,9 @@ def test_names_of_every_evil_kind_arrive_as_they_are_and_are_refused(
 # ── somebody still writes ────────────────────────────────────────────────────
 
 
-def test_a_racing_writer_gets_nothing_followed_and_nothing_half_told(place: Place, tmp_path: Path) -> None:
+def test_a_racing_writer_gets_nothing_followed_and_nothing_half_told(
+    place: Place, tmp_path: Path
+) -> None:
     """A name that is a file, a link to a secret, a FIFO and a folder in turn, while it is read."""
     upper = laid(tmp_path / "upper", LayerKind.USER)
     own = {b"1" * 5000, b"2" * 9000, b"inside\n"}
@@ -456,7 +507,10 @@ def test_a_racing_writer_gets_nothing_followed_and_nothing_half_told(place: Plac
         finally:
             writer.kill()
     assert len(stored) >= 50
-    assert set(stored) <= {*own, os.fsencode(place.secret)}  # the link's own target is what a link holds
+    assert set(stored) <= {
+        *own,
+        os.fsencode(place.secret),
+    }  # the link's own target is what a link holds
 
 
 # ── what was merged, and is the repository's own now ─────────────────────────
@@ -464,7 +518,9 @@ def test_a_racing_writer_gets_nothing_followed_and_nothing_half_told(place: Plac
 
 @pytest.fixture
 def merged(tmp_path: Path) -> Place:
-    """A repository whose newest commit holds what packs left in it, and whose own configuration has drivers by name."""
+    """A repository whose newest commit holds what packs left in it, and whose own configuration has
+    drivers by name.
+    """
     world = World(tmp_path)
     world.commit(BASE)
     first = world.head()
@@ -480,8 +536,21 @@ def merged(tmp_path: Path) -> Place:
     ):
         world.git("config", key, value)
     rules = "* filter=evil diff=evil merge=evil -text\nb binary\n"
-    world.write({".gitattributes": rules, "a/.gitattributes": "* -diff\n", ".mailmap": "A <x> <a@localhost>\n"})
-    world.write({".gitmodules": f'[submodule "s"]\n\tpath = s\n\turl = ext::{place.evil}\n\tupdate = !{place.evil}\n'})
+    world.write(
+        {
+            ".gitattributes": rules,
+            "a/.gitattributes": "* -diff\n",
+            ".mailmap": "A <x> <a@localhost>\n",
+        }
+    )
+    world.write(
+        {
+            ".gitmodules": (
+                f'[submodule "s"]\n\tpath = s\n\turl = ext::{place.evil}\n\tupdate ='
+                f" !{place.evil}\n"
+            )
+        }
+    )
     repository(place, world.root, "embedded")
     plumb = {"GIT_INDEX_FILE": str(tmp_path / "index")}
     world.git("read-tree", "HEAD", variables=plumb)
@@ -491,7 +560,13 @@ def merged(tmp_path: Path) -> Place:
         f"{path.relative_to(world.root)}\n"
         for path in listed
     )
-    world.git("update-index", "--add", "--index-info", stdin=f"{rows}160000 {first}\ts\n".encode(), variables=plumb)
+    world.git(
+        "update-index",
+        "--add",
+        "--index-info",
+        stdin=f"{rows}160000 {first}\ts\n".encode(),
+        variables=plumb,
+    )
     tree = world.git("write-tree", variables=plumb).decode().strip()
     commit = world.git("commit-tree", "-p", first, "-m", "merged", tree).decode().strip()
     world.git("update-ref", "refs/heads/main", commit)
@@ -523,8 +598,12 @@ def test_what_was_merged_cannot_make_the_orchestrators_own_git_run_anything(merg
 
 
 @pytest.mark.parametrize("setting", ["bare = true", "bare = false", "worktree = .."])
-def test_standing_in_a_merged_folder_that_reads_as_a_repository_is_refused(merged: Place, setting: str) -> None:
-    """`embedded/` has everything that Git takes a bare repository by; its configuration is a pack's."""
+def test_standing_in_a_merged_folder_that_reads_as_a_repository_is_refused(
+    merged: Place, setting: str
+) -> None:
+    """`embedded/` has everything that Git takes a bare repository by; its configuration is a
+    pack's.
+    """
     folder = merged.world.root / "embedded"
     shutil.rmtree(folder / "refs/replace")
     for name in ("commondir", "config.worktree"):
@@ -539,7 +618,9 @@ def test_standing_in_a_merged_folder_that_reads_as_a_repository_is_refused(merge
 
 @pytest.mark.parametrize("how", ["replace", "grafts", "alternates", "include"])
 def test_what_is_beside_the_objects_changes_no_answer(merged: Place, how: str) -> None:
-    """Replaced objects and grafts are not honoured, and a repository's own alternates and includes run nothing."""
+    """Replaced objects and grafts are not honoured, and a repository's own alternates and includes
+    run nothing.
+    """
     world = merged.world
     first, head = world.head("HEAD~1"), world.head()
     before = merged.objects.tree_of(head)

@@ -1,4 +1,6 @@
-"""What a killed process left half made: cleared under the run lock, or by age; nothing else is touched."""
+"""What a killed process left half made: cleared under the run lock, or by age; nothing else is
+touched.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,28 @@ from factory.adapters.state_store import StateStore
 
 
 def test_the_names_of_half_made_things_are_told_from_all_others() -> None:
-    assert all(map(is_unfinished, (".STATUS.json.ab_1cd2e", ".TASK-0001.abcdefgh", ".TASK-0001.abcdefgh.old")))
-    assert not any(map(is_unfinished, ("STATUS.json", ".gitignore", "TASK-0001", ".a.log", "a.b.abcdefgh", ".old")))
+    assert all(
+        map(
+            is_unfinished,
+            (".STATUS.json.ab_1cd2e", ".TASK-0001.abcdefgh", ".TASK-0001.abcdefgh.old"),
+        )
+    )
+    assert not any(
+        map(
+            is_unfinished,
+            ("STATUS.json", ".gitignore", "TASK-0001", ".a.log", "a.b.abcdefgh", ".old"),
+        )
+    )
 
 
 def test_half_made_things_go_and_whole_ones_stay(tmp_path: Path) -> None:
     store = StateStore(tmp_path)
-    for path in ("runs/r/.T.abcdefgh/STATUS.json", "runs/r/raw/a/.x.log.12345678", "runs/r/raw/a/x.log", "runs/r/T/S"):
+    for path in (
+        "runs/r/.T.abcdefgh/STATUS.json",
+        "runs/r/raw/a/.x.log.12345678",
+        "runs/r/raw/a/x.log",
+        "runs/r/T/S",
+    ):
         store.write(path, b"x")
     store.clear_unfinished("runs/r")
     assert store.files("runs/r") == ("T/S", "raw/a/.x.log.12345678", "raw/a/x.log")
@@ -80,5 +97,7 @@ def test_what_several_may_be_at_goes_by_age_alone(tmp_path: Path) -> None:
     for place in tmp_path.rglob("*"):
         os.utime(place, (1, 1))
     assert clear_remains(tmp_path, before=2.0) == len(half)
-    assert {str(place.relative_to(tmp_path)) for place in tmp_path.rglob("*") if place.is_file()} == set(whole)
+    assert {
+        str(place.relative_to(tmp_path)) for place in tmp_path.rglob("*") if place.is_file()
+    } == set(whole)
     assert clear_remains(tmp_path / "none", before=2.0) == 0

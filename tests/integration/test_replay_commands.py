@@ -18,7 +18,13 @@ def test_single_commands_replay_and_agree(tmp_path: Path) -> None:
     world.pack("TASK-0101-one", TASK.format("one"))
     world.pack("TASK-0102-two", TASK.format("two"))
     world.commit()
-    for words in (["preflight"], ["launch", "TASK-0101"], ["bundle-validate"], ["integrate"], ["summary"]):
+    for words in (
+        ["preflight"],
+        ["launch", "TASK-0101"],
+        ["bundle-validate"],
+        ["integrate"],
+        ["summary"],
+    ):
         ended = world.factory(*words)
         assert ended.rc == 0, ended.text
     (world.state / "bundles/TASK-0101/SUMMARY.md").write_text("changed by hand\n")
@@ -42,5 +48,7 @@ def test_what_runs_again_to_the_same_bytes_is_validated_in_that_run(tmp_path: Pa
     assert [event["event_type"] for event in second if event["event_type"].startswith("bundle.")] == [
         "bundle.refused", "bundle.validated",
     ]  # fmt: skip
-    manifests = {event["hashes"]["manifest"] for event in events if event["event_type"] == "bundle.validated"}
+    manifests = {
+        event["hashes"]["manifest"] for event in events if event["event_type"] == "bundle.validated"
+    }
     assert len(manifests) == 1

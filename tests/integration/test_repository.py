@@ -1,4 +1,6 @@
-"""Finding a repository: every odd place works, every refusal says what was found and the way out."""
+"""Finding a repository: every odd place works, every refusal says what was found and the way
+out.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,11 @@ def test_facts_of_a_plain_repository(tmp_path: Path, hash_name: str) -> None:
     world = World(tmp_path, hash_name)
     commit = world.commit({"f": "x"})
     found = discover(world.root, "main")
-    assert (found.root, found.git_dir, found.common_dir) == (world.root, world.root / ".git", world.root / ".git")
+    assert (found.root, found.git_dir, found.common_dir) == (
+        world.root,
+        world.root / ".git",
+        world.root / ".git",
+    )
     assert (found.hash_name, found.base_ref, found.commit) == (hash_name, "main", commit)
     assert (found.branch, found.shallow) == ("main", False)
 
@@ -74,7 +80,10 @@ def test_a_shallow_clone_and_a_detached_head_are_noted(world: World, tmp_path: P
     assert found.shallow
     assert found.branch == ""
     assert [(one.id, one.message) for one in notes(found, "taskpacks")] == [
-        ("REPO_DETACHED", f"expected HEAD on a branch, found it detached; the base is {found.commit[:12]}"),
+        (
+            "REPO_DETACHED",
+            f"expected HEAD on a branch, found it detached; the base is {found.commit[:12]}",
+        ),
         ("REPO_SHALLOW", "expected the whole history, found a shallow clone"),
     ]
 
@@ -87,7 +96,9 @@ def test_no_repository(tmp_path: Path) -> None:
 
 
 def test_no_folder(tmp_path: Path) -> None:
-    assert refused(tmp_path / "none").message == f"expected a folder at '{tmp_path}/none', found none"
+    assert (
+        refused(tmp_path / "none").message == f"expected a folder at '{tmp_path}/none', found none"
+    )
 
 
 def test_a_folder_that_may_not_be_entered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,14 +112,20 @@ def test_a_bare_repository(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "--bare", "bare")
     found = refused(tmp_path / "bare")
     assert found.id == "REPO_BARE"
-    assert found.message == f"expected a repository with a work tree at '{tmp_path}/bare', found a bare one"
+    assert (
+        found.message
+        == f"expected a repository with a work tree at '{tmp_path}/bare', found a bare one"
+    )
     assert found.hint == "clone it, or add a work tree with: git worktree add"
 
 
 def test_the_inside_of_a_git_folder(world: World) -> None:
     found = refused(world.root / ".git/refs")
     assert found.id == "REPO_BARE"
-    assert found.message == f"expected a work tree at '{world.root}/.git/refs', found the inside of a Git folder"
+    assert (
+        found.message
+        == f"expected a work tree at '{world.root}/.git/refs', found the inside of a Git folder"
+    )
 
 
 def test_no_commit(tmp_path: Path) -> None:
@@ -142,7 +159,10 @@ def test_a_base_whose_object_is_missing(world: World) -> None:
     (world.root / ".git/objects" / commit[:2] / commit[2:]).unlink()
     finding = refused(world.root)
     assert finding.id == "REPO_UNREADABLE"
-    assert finding.message == f"expected the object {commit} that 'HEAD' names, found that it is missing"
+    assert (
+        finding.message
+        == f"expected the object {commit} that 'HEAD' names, found that it is missing"
+    )
 
 
 def test_a_damaged_configuration(world: World) -> None:
@@ -154,7 +174,9 @@ def test_a_damaged_configuration(world: World) -> None:
 
 def other_owner(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Git's own switch for tests: as if another user owned every repository."""
-    monkeypatch.setattr("factory.adapters.git._FIXED", {**_fixed(), "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"})
+    monkeypatch.setattr(
+        "factory.adapters.git._FIXED", {**_fixed(), "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+    )
 
 
 def _fixed() -> dict[str, str]:
@@ -171,7 +193,10 @@ def test_another_users_repository_is_refused_until_the_user_trusts_it(
     other_owner(world, monkeypatch)
     finding = refused(world.root)
     assert finding.id == "REPO_UNREADABLE"
-    assert finding.message == (f"expected a repository of this user at '{world.root}', found that another user owns it")
+    assert (
+        finding.message
+        == f"expected a repository of this user at '{world.root}', found that another user owns it"
+    )
     assert finding.hint == f"if you trust it: git config --global --add safe.directory {world.root}"
     (tmp_path / ".gitconfig").write_text(f"[safe]\n\tdirectory = {world.root}\n")
     assert discover(world.root, "HEAD").root == world.root
@@ -182,7 +207,10 @@ def test_git_missing(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("PATH", str(tmp_path))
     finding = refused(world.root)
     assert finding.id == "GIT_TOO_OLD"
-    assert finding.message == "expected the command git 2.38 or newer, found none ('git' is not on PATH)"
+    assert (
+        finding.message
+        == "expected the command git 2.38 or newer, found none ('git' is not on PATH)"
+    )
 
 
 def test_git_too_old(world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -206,10 +234,15 @@ def test_the_callers_git_variables_do_not_lead_elsewhere(
 
 
 def test_local_changes_outside_the_packs_are_named(world: World) -> None:
-    world.write({"a/f": "two\n", "new/x": "", "taskpacks/A-1/task.yml": "", ".factory/state/x": "", "é": ""})
+    world.write(
+        {"a/f": "two\n", "new/x": "", "taskpacks/A-1/task.yml": "", ".factory/state/x": "", "é": ""}
+    )
     (finding,) = notes(discover(world.root, "HEAD"), "taskpacks")
     assert finding.id == "REPO_DIRTY"
-    assert finding.message == "expected no local change outside the task packs, found 3: 'a/f', 'new/', 'é'"
+    assert (
+        finding.message
+        == "expected no local change outside the task packs, found 3: 'a/f', 'new/', 'é'"
+    )
     assert str(finding.location) == "a/f"
     assert not finding.blocks
 
@@ -242,12 +275,16 @@ def test_asking_writes_nothing_and_runs_nothing(world: World, tmp_path: Path) ->
     hook.write_text(f"#!/bin/sh\ntouch {canary}\n")
     hook.chmod(0o755)
     before = {path: path.stat().st_mtime_ns for path in (world.root / ".git").rglob("*")}
-    assert [one.id for one in notes(discover(world.root / "a", "HEAD"), "taskpacks")] == ["REPO_DIRTY"]
+    assert [one.id for one in notes(discover(world.root / "a", "HEAD"), "taskpacks")] == [
+        "REPO_DIRTY"
+    ]
     assert {path: path.stat().st_mtime_ns for path in (world.root / ".git").rglob("*")} == before
     assert not canary.exists()
 
 
-def test_a_submodule_with_its_own_configuration_is_not_entered(world: World, tmp_path: Path) -> None:
+def test_a_submodule_with_its_own_configuration_is_not_entered(
+    world: World, tmp_path: Path
+) -> None:
     canary = tmp_path / "canary"
     inner = World(tmp_path, name="inner")
     inner.commit({"x": "x"})
@@ -266,9 +303,15 @@ def test_a_submodule_with_its_own_configuration_is_not_entered(world: World, tmp
 
 def test_large_file_storage_is_noted(world: World) -> None:
     world.commit(
-        {"art/.gitattributes": "# *.txt filter=lfs\n*.png filter=lfs diff=lfs -text\n", ".gitattributes": "* text\n"}
+        {
+            "art/.gitattributes": "# *.txt filter=lfs\n*.png filter=lfs diff=lfs -text\n",
+            ".gitattributes": "* text\n",
+        }
     )
     with world.objects() as objects:
         (note,) = tree_notes(objects.tree_of(world.head()), objects.read)
     assert note.id == "REPO_LFS_POINTER"
-    assert note.message == "expected content in every file, found Git LFS declared in 'art/.gitattributes'"
+    assert (
+        note.message
+        == "expected content in every file, found Git LFS declared in 'art/.gitattributes'"
+    )

@@ -1,4 +1,6 @@
-"""A finished run that somebody changed by hand holds no more, and a ledger that lost its runs is missed."""
+"""A finished run that somebody changed by hand holds no more, and a ledger that lost its runs is
+missed.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,9 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def world(finished: World) -> World:
-    """The repository as it was after its run, at the same place: what doit remembers has absolute paths."""
+    """The repository as it was after its run, at the same place: what doit remembers has absolute
+    paths.
+    """
     shutil.rmtree(finished.root)
     shutil.copytree(finished.root.with_name("kept"), finished.root, symlinks=True)
     return finished
@@ -83,26 +87,52 @@ def relink(path: Path) -> None:
 
 def seal(folder: Path) -> None:
     """What someone who forges a run writes: a manifest over the files as they are."""
-    files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = sorted(
+        path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+    )
     entries = tuple(
-        ManifestEntry(path=p, sha256=sha256((folder / p).read_bytes()), bytes=(folder / p).stat().st_size)
+        ManifestEntry(
+            path=p, sha256=sha256((folder / p).read_bytes()), bytes=(folder / p).stat().st_size
+        )
         for p in files
         if p != "RUN_MANIFEST.json"
     )
-    (folder / "RUN_MANIFEST.json").write_bytes(format_document(Manifest(subject=folder.name, files=entries)))
+    (folder / "RUN_MANIFEST.json").write_bytes(
+        format_document(Manifest(subject=folder.name, files=entries))
+    )
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
-    "report": (lambda f: edit(f / "Z_integrator/FINAL_REPORT.txt"), "FINAL_REPORT.txt of run {} was changed"),
-    "bundle": (lambda f: edit(f / "TASK-0101/DIFF.patch"), "TASK-0101/DIFF.patch of run {} was changed"),
-    "statements": (lambda f: (f / "attestations/files.sha256").unlink(), "files.sha256 of run {} is missing"),
-    "more": (lambda f: (f / "Z_integrator/extra.txt").write_text("x"), "extra.txt of run {} was added"),
-    "link": (lambda f: relink(f / "Z_integrator/DIFF.patch"), "DIFF.patch of run {} is no plain file"),
+    "report": (
+        lambda f: edit(f / "Z_integrator/FINAL_REPORT.txt"),
+        "FINAL_REPORT.txt of run {} was changed",
+    ),
+    "bundle": (
+        lambda f: edit(f / "TASK-0101/DIFF.patch"),
+        "TASK-0101/DIFF.patch of run {} was changed",
+    ),
+    "statements": (
+        lambda f: (f / "attestations/files.sha256").unlink(),
+        "files.sha256 of run {} is missing",
+    ),
+    "more": (
+        lambda f: (f / "Z_integrator/extra.txt").write_text("x"),
+        "extra.txt of run {} was added",
+    ),
+    "link": (
+        lambda f: relink(f / "Z_integrator/DIFF.patch"),
+        "DIFF.patch of run {} is no plain file",
+    ),
     "manifest": (
-        lambda f: (f / "RUN_MANIFEST.json").write_bytes((f / "RUN_MANIFEST.json").read_bytes() + b"\n"),
+        lambda f: (f / "RUN_MANIFEST.json").write_bytes(
+            (f / "RUN_MANIFEST.json").read_bytes() + b"\n"
+        ),
         "RUN_MANIFEST.json of run {} does not hold its form",
     ),
-    "no manifest": (lambda f: (f / "RUN_MANIFEST.json").unlink(), "RUN_MANIFEST.json of run {} is missing"),
+    "no manifest": (
+        lambda f: (f / "RUN_MANIFEST.json").unlink(),
+        "RUN_MANIFEST.json of run {} is missing",
+    ),
     "no run": (shutil.rmtree, "RUN_MANIFEST.json of run {} is missing"),
 }
 
@@ -130,7 +160,8 @@ def test_a_damaged_report_is_not_printed_and_the_next_run_takes_its_place(world:
     printed = world.factory("print-report")
     assert (printed.rc, printed.out) == (2, "")
     assert (
-        f"RUN_DAMAGED  Z_integrator/FINAL_REPORT.txt of run {folder.name} was changed: expected sha256 " in printed.err
+        f"RUN_DAMAGED  Z_integrator/FINAL_REPORT.txt of run {folder.name} was changed: expected"
+        " sha256 " in printed.err
     )
     opened = world.factory("open-run", "--json")
     assert opened.rc == 2
@@ -157,7 +188,9 @@ def test_a_branch_is_never_made_of_a_damaged_run(world: World) -> None:
 
 def forge(folder: Path) -> None:
     status = folder / "Z_integrator/STATUS.json"
-    status.write_bytes(status.read_bytes().replace(b'"packs_committed": true', b'"packs_committed": false'))
+    status.write_bytes(
+        status.read_bytes().replace(b'"packs_committed": true', b'"packs_committed": false')
+    )
 
 
 def test_a_run_that_was_sealed_again_disagrees_with_the_ledger(world: World) -> None:
@@ -166,7 +199,9 @@ def test_a_run_that_was_sealed_again_disagrees_with_the_ledger(world: World) -> 
     seal(folder)
     with site_of(world) as site:
         (finding,) = run_damage(site, folder.name)
-    assert finding.message.startswith(f"Z_integrator/STATUS.json of run {folder.name} was changed: expected sha256 ")
+    assert finding.message.startswith(
+        f"Z_integrator/STATUS.json of run {folder.name} was changed: expected sha256 "
+    )
 
 
 def test_a_lost_manifest_is_written_again_to_the_same_bytes(world: World) -> None:
@@ -179,7 +214,9 @@ def test_a_lost_manifest_is_written_again_to_the_same_bytes(world: World) -> Non
 
 
 @pytest.mark.parametrize("changed", ["Z_integrator/STATUS.json", "TASK-0101/SUMMARY.md"])
-def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(world: World, changed: str) -> None:
+def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(
+    world: World, changed: str
+) -> None:
     folder = run_folder(world)
     (folder / "RUN_MANIFEST.json").unlink()
     forge(folder) if changed.endswith("STATUS.json") else edit(folder / changed)
@@ -187,7 +224,9 @@ def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(w
     with site_of(world) as site:
         (note,) = settle.recover(site)
     assert note.id == "RUN_REPLACED"
-    assert note.message.startswith(f"run {folder.name} lost its RUN_MANIFEST.json and cannot be finished: ")
+    assert note.message.startswith(
+        f"run {folder.name} lost its RUN_MANIFEST.json and cannot be finished: "
+    )
     assert not (folder / "RUN_MANIFEST.json").exists()
     assert (world.state / "ledger.jsonl").read_bytes() == before
 
@@ -195,9 +234,18 @@ def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(w
 @pytest.mark.parametrize(
     ("lose", "said"),
     [
-        (lambda path: path.unlink(), "the ledger is gone or empty, and with it the history of a run that is here: {}"),
-        (lambda path: path.write_bytes(b""), "the ledger is gone or empty, and with it the history of a run that is "),
-        (lambda path: path.write_bytes(path.read_bytes().splitlines(True)[0]), "the ledger (1 event) does not tell of"),
+        (
+            lambda path: path.unlink(),
+            "the ledger is gone or empty, and with it the history of a run that is here: {}",
+        ),
+        (
+            lambda path: path.write_bytes(b""),
+            "the ledger is gone or empty, and with it the history of a run that is ",
+        ),
+        (
+            lambda path: path.write_bytes(path.read_bytes().splitlines(True)[0]),
+            "the ledger (1 event) does not tell of",
+        ),
     ],
 )
 def test_a_lost_ledger_is_missed(world: World, lose: Callable[[Path], object], said: str) -> None:
@@ -211,7 +259,9 @@ def test_a_lost_ledger_is_missed(world: World, lose: Callable[[Path], object], s
     assert finding.message.startswith(said.format(folder.name))
 
 
-def test_without_its_ledger_a_run_is_not_printed_and_a_new_history_begins_without_the_runs(world: World) -> None:
+def test_without_its_ledger_a_run_is_not_printed_and_a_new_history_begins_without_the_runs(
+    world: World,
+) -> None:
     (world.state / "ledger.jsonl").unlink()
     printed = world.factory("print-report")
     assert printed.rc == 2

@@ -1,8 +1,10 @@
-"""One repository, run here and in another place: the same bytes, whoever runs it, when, where and how fast.
+"""One repository, run here and in another place: the same bytes, whoever runs it, when, where and
+how fast.
 
-Elsewhere means: another path, clone, order of files, user, umask, home and its Git configuration, time zone,
-language, clock, hash seed, noise; and, where the kernel lets this user, file system, host name, uptime and
-number of processors. Nobody but root can become another user, so for others that part stays as it is.
+Elsewhere means: another path, clone, order of files, user, umask, home and its Git configuration,
+time zone, language, clock, hash seed, noise; and, where the kernel lets this user, file system,
+host name, uptime and number of processors. Nobody but root can become another user, so for others
+that part stays as it is.
 """
 
 from __future__ import annotations
@@ -51,10 +53,15 @@ NOISE = {
 
 
 def made(root: Path) -> World:
-    """Three packs over a hundred files: one with artifacts, one that builds on it, one that is quicker than both."""
+    """Three packs over a hundred files: one with artifacts, one that builds on it, one that is
+    quicker than both.
+    """
     world = World(root)
     for number in range(60):
-        world.write(f"src/{'äbC'[number % 3]}/{number * 7919 % 101}.txt", f"line {number}\n" * (number % 9 + 1))
+        world.write(
+            f"src/{'äbC'[number % 3]}/{number * 7919 % 101}.txt",
+            f"line {number}\n" * (number % 9 + 1),
+        )
     world.write("src/blob.bin", bytes(range(256)) * 9)
     world.pack(
         "TASK-0001-one",
@@ -92,7 +99,9 @@ def made(root: Path) -> World:
 
 
 def run_elsewhere(original: World, top: Path) -> tuple[World, Ended, set[str]]:
-    """The same commit in another place; the repository there, how it ended, and what the kernel allowed."""
+    """The same commit in another place; the repository there, how it ended, and what the kernel
+    allowed.
+    """
     top.mkdir()
     world = World.__new__(World)
     world.root = top / "a longer way" / "to ü" / "the repository"
@@ -108,17 +117,38 @@ def run_elsewhere(original: World, top: Path) -> tuple[World, Ended, set[str]]:
     }  # fmt: skip
     told = top / "told"
     words = [sys.executable, str(Path(elsewhere.__file__)), json.dumps(request), str(told)]
-    words += [sys.executable, "-m", "tests.in_another_place", "7", "oneshot", "--run-id", RUN, "-n", "2"]
-    own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config"), "PYTHONPATH": str(ROOT), **NOISE}
+    words += [
+        sys.executable,
+        "-m",
+        "tests.in_another_place",
+        "7",
+        "oneshot",
+        "--run-id",
+        RUN,
+        "-n",
+        "2",
+    ]
+    own = {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "PYTHONPATH": str(ROOT),
+        **NOISE,
+    }
     own["TMPDIR"] = str(home)
     outside = environment(**own)
     del outside["GIT_CONFIG_GLOBAL"], outside["GIT_CONFIG_NOSYSTEM"]
-    done = subprocess.run(words, cwd=world.root, env=outside, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(
+        words, cwd=world.root, env=outside, capture_output=True, text=True, timeout=300, check=False
+    )
     return world, Ended(done.returncode, done.stdout, done.stderr), set(told.read_text().split())
 
 
 def files_below(folder: Path) -> Mapping[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes()
+        for p in sorted(folder.rglob("*"))
+        if p.is_file()
+    }
 
 
 def envelopes(run: Path) -> tuple[Envelope, ...]:
@@ -150,7 +180,9 @@ def test_bundles(both: tuple[Path, Path, set[str]], pack: str) -> None:
 
 def test_merged_tree_and_report(both: tuple[Path, Path, set[str]]) -> None:
     here, there, _ = both
-    found = first_divergence(files_below(here / "Z_integrator"), files_below(there / "Z_integrator"), SIDES)
+    found = first_divergence(
+        files_below(here / "Z_integrator"), files_below(there / "Z_integrator"), SIDES
+    )
     assert found is None, "\n".join((found.what, *found.diff))
     assert json.loads((here / "Z_integrator" / "STATUS.json").read_text())["merged_tree"]
 
@@ -164,14 +196,21 @@ def test_statements_but_for_their_times(both: tuple[Path, Path, set[str]]) -> No
 
 
 def test_it_was_another_place_indeed(both: tuple[Path, Path, set[str]]) -> None:
-    """The comparison has teeth: what may differ does, and root got every difference that the kernel gives."""
+    """The comparison has teeth: what may differ does, and root got every difference that the kernel
+    gives.
+    """
     here, there, allowed = both
     times = [(run / "attestations" / "ledger.jsonl").read_bytes() for run in (here, there)]
     years = [int(json.loads(content.splitlines()[0])["ts_utc"][:4]) for content in times]
     assert years[1] - years[0] in (6, 7, 8)
-    signers = [{signature.keyid for e in envelopes(run) for signature in e.signatures} for run in (here, there)]
+    signers = [
+        {signature.keyid for e in envelopes(run) for signature in e.signatures}
+        for run in (here, there)
+    ]
     assert len(signers[0]) == len(signers[1]) == 1
     assert signers[0] != signers[1]
     assert "umask" in allowed
     locks = there / "raw" / PACKS[0] / "attempt-1" / "timings.tsv"
-    assert locks.read_bytes() != (here / "raw" / PACKS[0] / "attempt-1" / "timings.tsv").read_bytes()
+    assert (
+        locks.read_bytes() != (here / "raw" / PACKS[0] / "attempt-1" / "timings.tsv").read_bytes()
+    )

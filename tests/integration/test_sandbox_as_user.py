@@ -16,7 +16,12 @@ from tests.sample import sample
 pytestmark = pytest.mark.linux
 
 FILES = (
-    *("test_sandbox_hostile.py", "test_sandbox_session.py", "test_sandbox_stage.py", "test_sandbox_network.py"),
+    *(
+        "test_sandbox_hostile.py",
+        "test_sandbox_session.py",
+        "test_sandbox_stage.py",
+        "test_sandbox_network.py",
+    ),
     *("test_denied.py", "test_sandbox_ladder.py", "test_sandbox_calls.py"),
 )
 
@@ -29,7 +34,13 @@ def test_the_sandbox_holds_for_an_ordinary_user(name: str) -> None:
     root = Path(__file__).parents[2]
     with tempfile.TemporaryDirectory(prefix="user-") as folder:
         os.chown(folder, sandbox_kit.ORDINARY_ID, sandbox_kit.ORDINARY_ID)
-        words = ["-q", "-p", "no:cacheprovider", f"--basetemp={folder}/tmp", f"tests/integration/{name}"]
+        words = [
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            f"--basetemp={folder}/tmp",
+            f"tests/integration/{name}",
+        ]
         ended = subprocess.run(
             [sys.executable, "-m", "tests.sandbox_kit", folder, *words],
             cwd=root,

@@ -1,4 +1,6 @@
-"""Every refused system call, made in the real sandbox of each backend, as whoever runs the suite."""
+"""Every refused system call, made in the real sandbox of each backend, as whoever runs the
+suite.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +36,22 @@ print(json.dumps({name: ask(*words) for name, words in json.loads(sys.argv[1]).i
 
 
 @pytest.fixture(scope="module", params=BACKENDS, ids=lambda backend: backend.value)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
-    with sandbox(tmp_path_factory.mktemp("calls"), IsolationMode.AUTO, backend=request.param) as (built, _):
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinuxSandbox]:
+    with sandbox(tmp_path_factory.mktemp("calls"), IsolationMode.AUTO, backend=request.param) as (
+        built,
+        _,
+    ):
         assert built.measure().backend == request.param.value
         yield built
 
 
 def ask(made: LinuxSandbox, calls: dict[str, tuple[int, ...]]) -> dict[str, int]:
     with stage(made) as opened:
-        seen = run(opened, f"cat >ask.py <<'E'\n{ASK}E\nexec python -I -S ask.py '{json.dumps(calls)}'")
+        seen = run(
+            opened, f"cat >ask.py <<'E'\n{ASK}E\nexec python -I -S ask.py '{json.dumps(calls)}'"
+        )
     answers: dict[str, int] = json.loads(seen.log)
     return answers
 
@@ -59,7 +68,10 @@ def test_calls_are_judged_by_their_arguments(made: LinuxSandbox) -> None:
     filtering, personality, clone = (317, 135, 56) if X86 else (277, 92, 220)
     upper = 1 << 32
     refused = {
-        **{f"family {family}": (socket, family, 3, 0) for family in (3, 4, 9, 17, 29, 31, 38, 40, 44, 45)},
+        **{
+            f"family {family}": (socket, family, 3, 0)
+            for family in (3, 4, 9, 17, 29, 31, 38, 40, 44, 45)
+        },
         "netlink of the audit": (socket, 16, 3, 9),
         "raw": (socket, 2, 3, 255),
         "sctp": (socket, 2, 1, 132),
@@ -80,18 +92,27 @@ def test_calls_are_judged_by_their_arguments(made: LinuxSandbox) -> None:
         f"call {number}": (number, 0, 0, 0) for number in (470, 471, 500, 547, 1000, 0x3FFFFFFF)
     }
     assert ask(made, newer) == dict.fromkeys(newer, errno.ENOSYS)
-    assert ask(made, {"asking": (personality, 0xFFFFFFFF), "plain": (personality, 0)}) == {"asking": 0, "plain": 0}
+    assert ask(made, {"asking": (personality, 0xFFFFFFFF), "plain": (personality, 0)}) == {
+        "asking": 0,
+        "plain": 0,
+    }
 
 
 def test_a_pack_acts_on_no_process_but_its_own(made: LinuxSandbox) -> None:
     prlimit, priority, affinity = (302, 141, 203) if X86 else (261, 140, 122)
     other = os.getpid()
-    acts = {"prlimit": (prlimit, other, 7, 0, 0), "priority": (priority, 0, other, 5), "all": (affinity, other, 0, 0)}
+    acts = {
+        "prlimit": (prlimit, other, 7, 0, 0),
+        "priority": (priority, 0, other, 5),
+        "all": (affinity, other, 0, 0),
+    }
     assert 0 not in ask(made, acts).values()
     assert ask(made, {"own limit": (prlimit, 0, 7, 0, 0)}) == {"own limit": 0}
 
 
-def test_the_same_calls_work_where_no_filter_refuses_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_same_calls_work_where_no_filter_refuses_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Teeth: what the tests above see refused is refused by the filter alone."""
     monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: seccomp.observing("none"))
     with sandbox(tmp_path) as (made, _):

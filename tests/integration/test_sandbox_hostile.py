@@ -1,4 +1,6 @@
-"""Hostile commands in the real sandbox. Runs as whoever runs the suite; see test_sandbox_as_user for the other."""
+"""Hostile commands in the real sandbox. Runs as whoever runs the suite; see test_sandbox_as_user
+for the other.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,13 @@ pytestmark = pytest.mark.linux
 
 
 @pytest.fixture(scope="module", params=BUBBLEWRAPS)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
-    with sandbox(tmp_path_factory.mktemp("sandbox"), IsolationMode.OVERLAY, request.param) as (built, _):
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinuxSandbox]:
+    with sandbox(tmp_path_factory.mktemp("sandbox"), IsolationMode.OVERLAY, request.param) as (
+        built,
+        _,
+    ):
         yield built
 
 
@@ -62,11 +69,23 @@ def test_a_plain_command_sees_the_tree_and_its_exit_code_comes_back(opened: Linu
 def test_the_world_inside_is_constant(opened: LinuxStage) -> None:
     seen = run(opened, "id -u; id -g; id -un; hostname; pwd; umask; echo $HOME $TZ $LANG; date +%Z")
     assert seen.log.decode().split("\n") == [
-        *("1000", "1000", "pack", "factory", "/workspace", "0022", "/home/pack UTC C.UTF-8", "UTC", "")
+        *(
+            "1000",
+            "1000",
+            "pack",
+            "factory",
+            "/workspace",
+            "0022",
+            "/home/pack UTC C.UTF-8",
+            "UTC",
+            "",
+        )
     ]
 
 
-def test_the_environment_of_the_host_is_not_inherited(opened: LinuxStage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_of_the_host_is_not_inherited(
+    opened: LinuxStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     assert b"canary" not in run(opened, "env; cat /proc/*/environ").log
 
@@ -78,12 +97,17 @@ def test_no_descriptor_is_inherited(opened: LinuxStage) -> None:
 
 def test_no_signal_is_ignored_from_the_start(opened: LinuxStage) -> None:
     masks = run(opened, "grep -E 'SigIgn|SigBlk' /proc/self/status | cut -f2").log.split()
-    assert [int(mask, 16) & 0x7FFFFFFF for mask in masks] == [0, 0]  # beyond are the C library's own
+    assert [int(mask, 16) & 0x7FFFFFFF for mask in masks] == [
+        0,
+        0,
+    ]  # beyond are the C library's own
     assert run(opened, "yes | head -n 1").log == b"y\n"
 
 
 def test_what_the_orchestrator_ignores_or_blocks_reaches_a_pack(made: LinuxSandbox) -> None:
-    before = signal.signal(signal.SIGQUIT, signal.SIG_IGN)  # as a shell does for what runs in its background
+    before = signal.signal(
+        signal.SIGQUIT, signal.SIG_IGN
+    )  # as a shell does for what runs in its background
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR1,))
     try:
         with stage(made) as each:
@@ -119,17 +143,50 @@ def test_files_of_the_host_do_not_exist(opened: LinuxStage, tmp_path: Path) -> N
     canary = tmp_path / "canary"
     canary.write_text("secret")
     assert b"secret" not in run(opened, f"cat {canary} /etc/shadow /proc/1/root{canary}").log
-    assert run(opened, "ls /root /sys /run/* /var/* 2>/dev/null").log.replace(b"/var/tmp:", b"").strip() == b""
+    assert (
+        run(opened, "ls /root /sys /run/* /var/* 2>/dev/null")
+        .log.replace(b"/var/tmp:", b"")
+        .strip()
+        == b""
+    )
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        *("touch /x", "touch /usr/x", "touch /etc/x", "echo x >/etc/passwd", "touch /dev/x", "touch /opt/x"),
-        *("echo x >/proc/sys/kernel/core_pattern", "echo x >/proc/sysrq-trigger", "echo x >/proc/1/oom_score_adj"),
-        *("mount -t tmpfs none /tmp", "mount -o remount,rw,bind /usr", "umount /usr", "chroot / true"),
-        *("mknod /tmp/n c 1 3", "mknod /tmp/n b 8 0", "mknod n c 0 0", "unshare -U true", "unshare -r true"),
-        *("nsenter -t 1 -m true", "touch /opt/venv/bin/x", "chmod 777 /usr", "chown 0 a.txt", "date -s 2001-01-01"),
+        *(
+            "touch /x",
+            "touch /usr/x",
+            "touch /etc/x",
+            "echo x >/etc/passwd",
+            "touch /dev/x",
+            "touch /opt/x",
+        ),
+        *(
+            "echo x >/proc/sys/kernel/core_pattern",
+            "echo x >/proc/sysrq-trigger",
+            "echo x >/proc/1/oom_score_adj",
+        ),
+        *(
+            "mount -t tmpfs none /tmp",
+            "mount -o remount,rw,bind /usr",
+            "umount /usr",
+            "chroot / true",
+        ),
+        *(
+            "mknod /tmp/n c 1 3",
+            "mknod /tmp/n b 8 0",
+            "mknod n c 0 0",
+            "unshare -U true",
+            "unshare -r true",
+        ),
+        *(
+            "nsenter -t 1 -m true",
+            "touch /opt/venv/bin/x",
+            "chmod 777 /usr",
+            "chown 0 a.txt",
+            "date -s 2001-01-01",
+        ),
     ],
 )
 def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) -> None:
@@ -137,7 +194,11 @@ def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) ->
 
 
 def test_set_user_id_programs_give_nothing(opened: LinuxStage) -> None:
-    seen = run(opened, "grep -E 'NoNewPrivs|Seccomp:|Cap' /proc/self/status; su -c id root </dev/null; ls /usr/bin/su")
+    seen = run(
+        opened,
+        "grep -E 'NoNewPrivs|Seccomp:|Cap' /proc/self/status; su -c id root </dev/null; ls"
+        " /usr/bin/su",
+    )
     told = dict(line.split(":\t") for line in seen.log.decode().splitlines() if ":\t" in line)
     assert told["NoNewPrivs"] == "1"
     assert told["Seccomp"] == "2"
@@ -147,16 +208,13 @@ def test_set_user_id_programs_give_nothing(opened: LinuxStage) -> None:
 
 def test_calls_that_other_programs_never_need_are_refused(opened: LinuxStage) -> None:
     script = (
-        "import ctypes, os\n"
-        "call = ctypes.CDLL(None, use_errno=True).syscall\n"
-        "x86 = os.uname().machine == 'x86_64'\n"
-        "for name, number in (('ptrace', 101 if x86 else 117), ('keyctl', 250 if x86 else 219),\n"
-        "                     ('bpf', 321 if x86 else 280), ('perf', 298 if x86 else 241), ('uring', 425),\n"
-        "                     ('clone3', 435), ('fsopen', 430), ('memfd', 319 if x86 else 279)):\n"
-        "    result = call(number, 0, 0, 0, 0, 0)\n"
-        "    print(name, ctypes.get_errno() if result == -1 else 'worked')\n"
-        "flags = 0x10000000 | 17\n"
-        "print('clone', call(56 if x86 else 220, flags, 0, 0, 0, 0), ctypes.get_errno())\n"
+        "import ctypes, os\ncall = ctypes.CDLL(None, use_errno=True).syscall\nx86 ="
+        " os.uname().machine == 'x86_64'\nfor name, number in (('ptrace', 101 if x86 else 117),"
+        " ('keyctl', 250 if x86 else 219),\n                     ('bpf', 321 if x86 else 280),"
+        " ('perf', 298 if x86 else 241), ('uring', 425),\n                     ('clone3', 435),"
+        " ('fsopen', 430), ('memfd', 319 if x86 else 279)):\n    result = call(number, 0, 0, 0, 0,"
+        " 0)\n    print(name, ctypes.get_errno() if result == -1 else 'worked')\nflags = 0x10000000"
+        " | 17\nprint('clone', call(56 if x86 else 220, flags, 0, 0, 0, 0), ctypes.get_errno())\n"
     )
     seen = run(opened, f"cat >t.py <<'E'\n{script}E\npython -I -S t.py")
     answers = dict(line.split(maxsplit=1) for line in seen.log.decode().splitlines())
@@ -181,19 +239,25 @@ def test_a_fork_bomb_meets_its_bound_and_ends_with_its_command(opened: LinuxStag
 
 def test_the_process_bound_is_one_stages_own(made: LinuxSandbox) -> None:
     count = (
-        "import os, time\nn = 0\n"
-        "try:\n    while n < 100:\n        if os.fork() == 0: time.sleep(20); os._exit(0)\n        n += 1\n"
-        "except OSError: pass\nprint(n)\n"
+        "import os, time\nn = 0\ntry:\n    while n < 100:\n        if os.fork() == 0:"
+        " time.sleep(20); os._exit(0)\n        n += 1\nexcept OSError: pass\nprint(n)\n"
     )
     limits = Limits(timeout=30, processes=20, disk=16 * MIB)
     with stage(made, limits) as first, stage(made, limits) as second:
-        answers = [run(each, f"cat >c.py <<'E'\n{count}E\nexec python -I -S c.py") for each in (first, second)]
+        answers = [
+            run(each, f"cat >c.py <<'E'\n{count}E\nexec python -I -S c.py")
+            for each in (first, second)
+        ]
     assert [15 <= int(answer.log) < 20 for answer in answers] == [True, True]
 
 
 def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None:
     mark = f"daemon-{os.getpid()}-{time.monotonic_ns()}"
-    seen = run(opened, f"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' {mark} & sleep 0.1; echo left")
+    seen = run(
+        opened,
+        f"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' {mark} & sleep 0.1; echo"
+        " left",
+    )
     assert (seen.ended, seen.log) == (Ended.EXITED, b"left\n")
     assert processes_that_say(mark) == []
 
@@ -249,7 +313,9 @@ def test_many_files_meet_the_quota_too(made: LinuxSandbox) -> None:
 
 def test_a_slow_command_is_asked_to_end_and_may_answer(opened: LinuxStage) -> None:
     for bound in (0.3, 3, 30):  # whoever was not there yet could not be asked
-        seen = run(opened, "trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait", timeout=bound)
+        seen = run(
+            opened, "trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait", timeout=bound
+        )
         if seen.log:
             break
     assert (seen.ended, seen.log) == (Ended.TIMEOUT, b"here\nasked\n")
@@ -272,11 +338,15 @@ def test_a_command_may_start_in_a_folder_below(opened: LinuxStage) -> None:
 
 
 def test_odd_words_arrive_as_they_are(opened: LinuxStage) -> None:
-    assert run(opened, "printf '%s' 'a\"b $c `d` \\ \u00e9 \n'").log == 'a"b $c `d` \\ é \n'.encode()
+    assert (
+        run(opened, "printf '%s' 'a\"b $c `d` \\ \u00e9 \n'").log == 'a"b $c `d` \\ é \n'.encode()
+    )
 
 
 def test_commands_share_the_layer_and_nothing_else(opened: LinuxStage) -> None:
-    run(opened, "echo kept >kept; echo lost >/tmp/lost; echo lost >~/lost; echo lost >/dev/shm/lost")
+    run(
+        opened, "echo kept >kept; echo lost >/tmp/lost; echo lost >~/lost; echo lost >/dev/shm/lost"
+    )
     assert run(opened, "cat kept /tmp/* ~/* /dev/shm/* 2>/dev/null").log == b"kept\n"
 
 
@@ -332,7 +402,9 @@ from tests.sandbox_kit import sandbox, stage
 with sandbox(Path(sys.argv[1])) as (made, _), stage(made) as opened:
     opened.run(CommandSpec({line!r}, "", (), 60, 1000), lambda chunk: print(1, flush=True))
 """
-    with subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE) as orchestrator:
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE
+    ) as orchestrator:
         assert orchestrator.stdout is not None
         assert orchestrator.stdout.readline() == b"1\n"
         assert len(processes_that_say(mark)) > 1

@@ -1,4 +1,6 @@
-"""The backends below the full one: what each holds, what it lacks, and that nothing claims more than it gives."""
+"""The backends below the full one: what each holds, what it lacks, and that nothing claims more
+than it gives.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ FOR_ITS_OWN_USER = {Property.FS_WRITE_SCOPED, Property.PIDS_BOUNDED}
 
 
 @pytest.fixture(scope="module", params=LOWER, ids=lambda backend: backend.value)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinuxSandbox]:
     with sandbox(tmp_path_factory.mktemp("ladder"), AUTO, backend=request.param) as (built, _):
         yield built
 
@@ -70,15 +74,26 @@ def test_it_gives_what_it_promises_and_says_why_it_lacks_the_rest(made: LinuxSan
 
 def test_a_command_sees_its_tree_and_what_it_leaves_is_found(opened: LinuxStage) -> None:
     seen = run(
-        opened, "cat a.txt; ./tool.sh; pwd; echo $HOME; echo new >new.txt; rm sub/x; echo e >/dev/stderr; exit 7"
+        opened,
+        "cat a.txt; ./tool.sh; pwd; echo $HOME; echo new >new.txt; rm sub/x; echo e >/dev/stderr;"
+        " exit 7",
     )
-    assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 7, b"hello\ntool\n/workspace\n/home/pack\ne\n")
+    assert (seen.ended, seen.rc, seen.log) == (
+        Ended.EXITED,
+        7,
+        b"hello\ntool\n/workspace\n/home/pack\ne\n",
+    )
     assert {"new.txt", "a.txt"} <= {file.path for file in opened.freeze().files}
     assert "sub/x" not in {file.path for file in opened.freeze().files}
 
 
 def test_commands_share_the_workspace_and_nothing_else(opened: LinuxStage) -> None:
-    assert run(opened, "echo kept >kept; echo lost >$TMPDIR/lost; echo lost >~/lost; ls -d $TMPDIR").log == b"/tmp\n"
+    assert (
+        run(
+            opened, "echo kept >kept; echo lost >$TMPDIR/lost; echo lost >~/lost; ls -d $TMPDIR"
+        ).log
+        == b"/tmp\n"
+    )
     assert run(opened, "cat kept $TMPDIR/* ~/* 2>/dev/null").log == b"kept\n"
 
 
@@ -92,8 +107,12 @@ def test_the_environment_and_descriptors_of_the_host_stay_there(
     opened: LinuxStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
-    script = "import os; print([n for n in range(3, 500) if not os.system(f'true <&{n} 2>/dev/null')])"
-    assert run(opened, "env; cat /proc/*/environ 2>/dev/null; " + python(script)).log.endswith(b"[]\n")
+    script = (
+        "import os; print([n for n in range(3, 500) if not os.system(f'true <&{n} 2>/dev/null')])"
+    )
+    assert run(opened, "env; cat /proc/*/environ 2>/dev/null; " + python(script)).log.endswith(
+        b"[]\n"
+    )
     assert b"canary" not in run(opened, "env; cat /proc/*/environ 2>/dev/null").log
 
 
@@ -103,7 +122,10 @@ def test_no_terminal_is_reachable(opened: LinuxStage) -> None:
 
 
 def test_no_socket_leads_to_the_host(opened: LinuxStage, tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket(socket.AF_UNIX) as by_path:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.socket(socket.AF_UNIX) as by_path,
+    ):
         port = listener.getsockname()[1]
         folder = os.open(tmp_path, os.O_RDONLY)
         by_path.bind(f"/proc/self/fd/{folder}/socket")
@@ -125,7 +147,10 @@ def test_files_of_the_host_are_neither_read_nor_written(opened: LinuxStage) -> N
         canary = Path(folder, "canary")
         canary.write_text("secret")
         canary.chmod(0o666)
-        line = f"cat {canary} /etc/shadow; echo x >{canary}; ln {canary} own; mv {canary} own; ls {folder} /root"
+        line = (
+            f"cat {canary} /etc/shadow; echo x >{canary}; ln {canary} own; mv {canary} own; ls"
+            f" {folder} /root"
+        )
         said = run(opened, line).log
         assert b"secret" not in said
         assert b"canary\n" not in said
@@ -136,8 +161,19 @@ def test_files_of_the_host_are_neither_read_nor_written(opened: LinuxStage) -> N
 @pytest.mark.parametrize(
     "line",
     [
-        *("unshare -U true", "mount -t tmpfs none /tmp", "mknod n c 1 3", "chroot / true", "nsenter -t 1 -m true"),
-        *("echo x >/proc/sys/kernel/core_pattern", "su -c id root </dev/null", "chown 0 a.txt", "kill -0 1"),
+        *(
+            "unshare -U true",
+            "mount -t tmpfs none /tmp",
+            "mknod n c 1 3",
+            "chroot / true",
+            "nsenter -t 1 -m true",
+        ),
+        *(
+            "echo x >/proc/sys/kernel/core_pattern",
+            "su -c id root </dev/null",
+            "chown 0 a.txt",
+            "kill -0 1",
+        ),
     ],
 )
 def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) -> None:
@@ -148,15 +184,24 @@ def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) ->
 
 def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None:
     mark = f"daemon-{os.getpid()}-{time.monotonic_ns()}"
-    seen = run(opened, f"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' {mark} & sleep 0.1; echo left")
+    seen = run(
+        opened,
+        f"setsid sh -c 'trap \"\" TERM HUP; while :; do sleep 1; done' {mark} & sleep 0.1; echo"
+        " left",
+    )
     assert (seen.ended, seen.log) == (Ended.EXITED, b"left\n")
     assert processes_that_say(mark) == []
 
 
 def test_what_forks_without_end_ends_with_its_command(opened: LinuxStage) -> None:
-    """Two chains in which each process starts its successor and dies, so that none is there for long."""
+    """Two chains in which each process starts its successor and dies, so that none is there for
+    long.
+    """
     mark = f"chain-{os.getpid()}-{time.monotonic_ns()}"
-    chain = "import os\nfor _ in range(2):\n    if os.fork() == 0:\n        while True: os.fork() and os._exit(0)\n"
+    chain = (
+        "import os\nfor _ in range(2):\n    if os.fork() == 0:\n        while True: os.fork() and"
+        " os._exit(0)\n"
+    )
     seen = run(opened, f"cat >c.py <<'E'\n{chain}E\nexec python -I -S c.py {mark}", timeout=10)
     assert (seen.ended, seen.rc) == (Ended.EXITED, 0)
     assert processes_that_say(mark) == []
@@ -166,7 +211,10 @@ def test_bounds_on_time_memory_and_output_hold(made: LinuxSandbox) -> None:
     with stage(made, Limits(timeout=30, memory=64 * MIB, processes=32, disk=16 * MIB)) as opened:
         hog = run(opened, python("b = bytearray(400 << 20); import time; time.sleep(20)"))
         assert (hog.ended, hog.rc != 0) == (Ended.MEMORY, True)
-        assert run(opened, "trap '' TERM; while :; do sleep 0.1; done", timeout=0.2).ended is Ended.TIMEOUT
+        assert (
+            run(opened, "trap '' TERM; while :; do sleep 0.1; done", timeout=0.2).ended
+            is Ended.TIMEOUT
+        )
         asked = run(opened, "trap 'echo asked; exit 0' TERM; sleep 1000 & wait", timeout=0.3)
         assert (asked.ended, asked.log) == (Ended.TIMEOUT, b"asked\n")
         assert opened.run(CommandSpec("yes", "", (), 20, 10_000)).ended is Ended.OUTPUT
@@ -180,7 +228,9 @@ def test_a_fork_bomb_meets_its_bound(made: LinuxSandbox) -> None:
         assert run(opened, "echo next").log == b"next\n"
 
 
-def test_paths_of_the_host_are_told_as_constant_ones_wherever_output_is_cut(opened: LinuxStage) -> None:
+def test_paths_of_the_host_are_told_as_constant_ones_wherever_output_is_cut(
+    opened: LinuxStage,
+) -> None:
     chunks: list[bytes] = []
     cut = 'p=$(pwd -P); a=${p%??????}; for n in 1 2 3; do printf %s "$a"; sleep 0.05; '
     line = cut + """printf '%s\\n' "${p#"$a"}"; done"""
@@ -215,14 +265,20 @@ def test_a_stage_reaches_neither_the_processes_nor_the_files_of_another(made: Li
             pids = set(map(int, processes_that_say(mark)))
             pids |= {watch.parent_of(pid) for pid in pids}
             tries = "".join(
-                f"kill -9 {pid} && echo killed; cat /proc/{pid}/environ && echo read; readlink /proc/{pid}/cwd;"
-                f"ls /proc/{pid}/fd && echo seen;"
+                f"kill -9 {pid} && echo killed; cat /proc/{pid}/environ && echo read; readlink"
+                f" /proc/{pid}/cwd;ls /proc/{pid}/fd && echo seen;"
                 for pid in pids
             )
-            attributes = f"chmod 777 {theirs}/a.txt && echo changed; touch -d @1 {theirs}/a.txt && echo dated;"
+            attributes = (
+                f"chmod 777 {theirs}/a.txt && echo changed; touch -d @1 {theirs}/a.txt && echo"
+                " dated;"
+            )
             if Property.FS_WRITE_SCOPED in made.measure().given:
                 tries += attributes
-            said = run(mine, f"exec 2>/dev/null; {tries} cat {theirs}/a.txt; echo x >{theirs}/a.txt; echo end").log
+            said = run(
+                mine,
+                f"exec 2>/dev/null; {tries} cat {theirs}/a.txt; echo x >{theirs}/a.txt; echo end",
+            ).log
             assert said == b"end\n"
         finally:
             (theirs / "stop").touch()
@@ -230,7 +286,9 @@ def test_a_stage_reaches_neither_the_processes_nor_the_files_of_another(made: Li
     other.close()
 
 
-def test_with_landlock_alone_each_stage_of_root_has_a_user_of_its_own(made: LinuxSandbox, opened: LinuxStage) -> None:
+def test_with_landlock_alone_each_stage_of_root_has_a_user_of_its_own(
+    made: LinuxSandbox, opened: LinuxStage
+) -> None:
     other = made.open(NOTHING, SMALL, "other")
     assert isinstance(other, LinuxStage)
     users = {run(each, "id -u; id -g").log for each in (opened, other)}
@@ -241,12 +299,16 @@ def test_with_landlock_alone_each_stage_of_root_has_a_user_of_its_own(made: Linu
     assert not (parted and any(shared in each for each in users))
 
 
-def test_a_user_is_free_when_nobody_holds_it_and_no_process_runs_as_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_user_is_free_when_nobody_holds_it_and_no_process_runs_as_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     first, second = own_user.take(), own_user.take()
     assert first.uid != second.uid
     still = os.dup(first.lock.fileno())
     first.close()
-    assert own_user._lock(first.uid) is None  # as where the orchestrator has died and the supervisor has not
+    assert (
+        own_user._lock(first.uid) is None
+    )  # as where the orchestrator has died and the supervisor has not
     os.close(still)
     second.close()
     monkeypatch.setattr(own_user, "FIRST", os.getuid())
@@ -282,10 +344,16 @@ def test_the_best_that_works_is_used_and_a_chosen_one_is_never_replaced(tmp_path
         assert (made.measure().backend, made.measure().given) == ("none", frozenset())
     with sandbox(tmp_path / "c", AUTO, "/bin/false", backend=Backend.AUTO) as (made, _):
         assert made.measure().backend == "landlock"
-    with sandbox(tmp_path / "d", IsolationMode.OVERLAY, "/bin/false", backend=Backend.AUTO) as (made, _):
+    with sandbox(tmp_path / "d", IsolationMode.OVERLAY, "/bin/false", backend=Backend.AUTO) as (
+        made,
+        _,
+    ):
         assert made.measure().backend == "none"
     with sandbox(tmp_path / "e", AUTO, backend=Backend.NONE) as (made, _):
-        assert made.measure().why_not(Property.NET_ISOLATED) == "the user's configuration chose the backend none"
+        assert (
+            made.measure().why_not(Property.NET_ISOLATED)
+            == "the user's configuration chose the backend none"
+        )
 
 
 def test_a_binary_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> None:
@@ -301,11 +369,21 @@ def test_a_binary_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> No
     ("version", "lost"),
     [
         (7, set()),
-        (5, {Property.NO_SURVIVORS, Property.MEMORY_BOUNDED, Property.TIME_BOUNDED, Property.OUTPUT_BOUNDED}),
+        (
+            5,
+            {
+                Property.NO_SURVIVORS,
+                Property.MEMORY_BOUNDED,
+                Property.TIME_BOUNDED,
+                Property.OUTPUT_BOUNDED,
+            },
+        ),
         (2, {Property.FS_WRITE_SCOPED}),
     ],
 )
-def test_an_older_kernel_promises_less(made: LinuxSandbox, version: int, lost: set[Property]) -> None:
+def test_an_older_kernel_promises_less(
+    made: LinuxSandbox, version: int, lost: set[Property]
+) -> None:
     made.measure()
     assert made._measured is not None
     assert made._measured.confinement is not None
@@ -316,7 +394,9 @@ def test_an_older_kernel_promises_less(made: LinuxSandbox, version: int, lost: s
         assert lost <= {each for each, why in lacks.items() if why}
 
 
-def test_a_promise_that_is_broken_is_an_escape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_promise_that_is_broken_is_an_escape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from factory.adapters.sandbox import seccomp
 
     plain = seccomp.program
@@ -333,7 +413,10 @@ def test_the_integrators_inner_wall_holds_alone(tmp_path: Path) -> None:
     run_folder, foreign = tmp_path / "run", tmp_path / "foreign"
     run_folder.mkdir()
     foreign.write_text("kept")
-    line = f"echo x >done; echo x >{foreign}; chmod 777 {foreign}; touch {foreign}; rm {foreign}; mkdir {foreign}.d"
+    line = (
+        f"echo x >done; echo x >{foreign}; chmod 777 {foreign}; touch {foreign}; rm {foreign};"
+        f" mkdir {foreign}.d"
+    )
     words = ["/bin/sh", "-c", line]
     pid = os.posix_spawn(
         sys.executable,

@@ -1,4 +1,6 @@
-"""A stage that may use the network: nothing but its own loopback, a proxy on it, and real programs that find it."""
+"""A stage that may use the network: nothing but its own loopback, a proxy on it, and real programs
+that find it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def authority() -> Authority:
 
 
 @pytest.fixture(scope="module")
-def files(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Map]]:
+def files(
+    authority: Authority, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Map]]:
     """A folder that `HOST` serves."""
     folder = tmp_path_factory.mktemp("served")
     (folder / "a.txt").write_text("over the wire\n")
@@ -57,7 +61,10 @@ def made(
 ) -> Iterator[LinuxSandbox]:
     texts = {"ca.pem": authority.pem.decode(), "a.txt": "a\n"}
     root = tmp_path_factory.mktemp("sandbox")
-    with sandbox(root, bubblewrap=request.param, texts=texts, outside=files[1].outside) as (built, _):
+    with sandbox(root, bubblewrap=request.param, texts=texts, outside=files[1].outside) as (
+        built,
+        _,
+    ):
         yield built
 
 
@@ -99,7 +106,9 @@ def test_both_ends_mean_the_same_listener() -> None:
     assert supervisor.PROXY == (egress.PROXY_HOST, egress.PROXY_PORT)
 
 
-def test_pythons_own_client_finds_the_proxy_and_every_command_has_its_record(made: LinuxSandbox) -> None:
+def test_pythons_own_client_finds_the_proxy_and_every_command_has_its_record(
+    made: LinuxSandbox,
+) -> None:
     with stage(made) as opened:
         first = run(opened, fetch(f"https://{HOST}/a.txt"))
         records = opened.connections()
@@ -108,7 +117,9 @@ def test_pythons_own_client_finds_the_proxy_and_every_command_has_its_record(mad
         more = opened.connections()
         assert opened.connections() == ()
     assert first.log == b"over the wire\n"
-    assert [(one.host, one.verdict, one.reason) for one in records] == [(HOST, Verdict.ALLOWED, Reason.DONE)]
+    assert [(one.host, one.verdict, one.reason) for one in records] == [
+        (HOST, Verdict.ALLOWED, Reason.DONE)
+    ]
     assert records[0].bytes_down > len(b"over the wire\n")
     assert b"refused:" in second.log
     assert b"not-declared" in second.log
@@ -146,12 +157,18 @@ def test_the_probe_shows_that_a_stage_with_network_is_isolated_too(made: LinuxSa
     assert Property.NET_ISOLATED in networked.given
     assert networked.escaped == ()
     assert networked.given == plain.given
-    assert "with a listener for the proxy: tried and refused: tcp, udp" in networked.why_not(Property.NET_ISOLATED)
-    assert "proxy" not in plain.why_not(Property.NET_ISOLATED), "who declares no network pays for no second probe"
+    assert "with a listener for the proxy: tried and refused: tcp, udp" in networked.why_not(
+        Property.NET_ISOLATED
+    )
+    assert "proxy" not in plain.why_not(Property.NET_ISOLATED), (
+        "who declares no network pays for no second probe"
+    )
 
 
 @pytest.mark.parametrize("reach", [DECLARED, None])
-def test_inside_there_is_only_loopback_and_the_listener_of_its_own(made: LinuxSandbox, reach: Reach | None) -> None:
+def test_inside_there_is_only_loopback_and_the_listener_of_its_own(
+    made: LinuxSandbox, reach: Reach | None
+) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as bait,
         socket.socket(socket.AF_UNIX) as abstract,
@@ -164,14 +181,18 @@ def test_inside_there_is_only_loopback_and_the_listener_of_its_own(made: LinuxSa
         port = bait.getsockname()[1]
         seen = run(opened, f"python -I -S -c '{NET}' {port} {egress.PROXY_PORT} {name}")
         told = json.loads(seen.log)
-        assert other.connections() == (), "the listener of another stage is not the one that was reached"
+        assert other.connections() == (), (
+            "the listener of another stage is not the one that was reached"
+        )
         own = opened.connections()
     assert told["interfaces"] == ["lo"]
     assert told[str(port)] != 0
     assert told["abstract"] != 0
     assert told["outside"] != 0
     assert told["datagram"] == "refused"
-    assert (told[str(egress.PROXY_PORT)] == 0) is (reach is not None), "no listener at all where nothing is declared"
+    assert (told[str(egress.PROXY_PORT)] == 0) is (reach is not None), (
+        "no listener at all where nothing is declared"
+    )
     assert [one.reason for one in own] == ([Reason.LEFT] if reach is not None else [])
 
 
@@ -180,12 +201,24 @@ def test_variables_of_the_proxy_are_there_only_where_network_is(made: LinuxSandb
         told = run(with_network, "env | grep -i proxy | sort").log.decode()
         assert run(without, "env | grep -i proxy").log == b""
     here = f"http://127.0.0.1:{egress.PROXY_PORT}"
-    for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+    for name in (
+        "HTTPS_PROXY",
+        "https_proxy",
+        "HTTP_PROXY",
+        "http_proxy",
+        "ALL_PROXY",
+        "all_proxy",
+    ):
         assert f"{name}={here}\n" in told
 
 
-def test_what_a_command_left_behind_is_dead_before_its_connections_are_told(made: LinuxSandbox) -> None:
-    hold = f'import socket, time; held = [socket.create_connection(("127.0.0.1", {egress.PROXY_PORT})) for _ in "abc"]'
+def test_what_a_command_left_behind_is_dead_before_its_connections_are_told(
+    made: LinuxSandbox,
+) -> None:
+    hold = (
+        f'import socket, time; held = [socket.create_connection(("127.0.0.1", {egress.PROXY_PORT}))'
+        ' for _ in "abc"]'
+    )
     with stage(made) as opened:
         run(opened, f"{python(hold + '; time.sleep(600)')} & sleep 0.5")
         assert [one.reason for one in opened.connections()] == [Reason.LEFT] * 3
@@ -202,11 +235,17 @@ def test_a_closed_stage_leaves_no_listener_and_no_thread(made: LinuxSandbox) -> 
 # ── the programs that people use ─────────────────────────────────────────────
 
 
-def test_real_git_clones_through_the_proxy(made: LinuxSandbox, files: tuple[Path, Map], tmp_path: Path) -> None:
+def test_real_git_clones_through_the_proxy(
+    made: LinuxSandbox, files: tuple[Path, Map], tmp_path: Path
+) -> None:
     folder, _ = files
     source = tmp_path / "source"
     identity = ("-c", "user.name=A", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false")
-    environment = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
     for words in (
         ("init", "-q", str(source)),
         ("-C", str(source), "commit", "-q", "--allow-empty", "-m", "one"),
@@ -217,10 +256,14 @@ def test_real_git_clones_through_the_proxy(made: LinuxSandbox, files: tuple[Path
     trust = "export GIT_SSL_CAINFO=/workspace/ca.pem"
     with stage(made) as opened:
         done = run(
-            opened, f"{trust}; git clone -q https://{HOST}/project.git /tmp/here && git -C /tmp/here log --oneline"
+            opened,
+            f"{trust}; git clone -q https://{HOST}/project.git /tmp/here && git -C /tmp/here log"
+            " --oneline",
         )
         records = opened.connections()
-        refused = run(opened, f"{trust}; git clone -q https://evil.example.org/project.git /tmp/there")
+        refused = run(
+            opened, f"{trust}; git clone -q https://evil.example.org/project.git /tmp/there"
+        )
         more = opened.connections()
     assert done.rc == 0, done.log
     assert done.log.endswith(b" one\n")
@@ -230,16 +273,24 @@ def test_real_git_clones_through_the_proxy(made: LinuxSandbox, files: tuple[Path
     assert {(one.host, one.reason) for one in more} == {("evil.example.org", Reason.NOT_DECLARED)}
 
 
-# A fresh host has neither curl nor npm. What stands in for one is in the name of its test, and `nox -s hostile` takes
-# none for curl. Git brings libcurl along, and is asked above.
+# A fresh host has neither curl nor npm. What stands in for one is in the name of its test, and `nox
+# -s hostile` takes none for curl. Git brings libcurl along, and is asked above.
 CURL = "curl" if found_inside("curl") else "python, since there is no curl here"
-NPM = "npm" if found_inside("npm") and found_inside("node") else "variables alone, since there is no npm here"
+NPM = (
+    "npm"
+    if found_inside("npm") and found_inside("node")
+    else "variables alone, since there is no npm here"
+)
 
 
 @pytest.mark.parametrize("client", [CURL])
 def test_real_curl_reports_what_the_proxy_says(made: LinuxSandbox, client: str) -> None:
-    assert client == "curl" or not WHOLE, "expected curl below /usr, found none; install it: apt install curl"
-    get = "curl -sS --cacert /workspace/ca.pem" if client == "curl" else f"python -I -S -c '{FETCH}'"
+    assert client == "curl" or not WHOLE, (
+        "expected curl below /usr, found none; install it: apt install curl"
+    )
+    get = (
+        "curl -sS --cacert /workspace/ca.pem" if client == "curl" else f"python -I -S -c '{FETCH}'"
+    )
     with stage(made) as opened:
         done = run(opened, f"{get} https://{HOST}/a.txt")
         refused = run(opened, f"{get} https://evil.example.org/")
@@ -259,22 +310,34 @@ def npm_package(folder: Path) -> str:
 
     name, place = "tinypackage", folder / "npm"
     place.mkdir(exist_ok=True)
-    texts = {"package.json": json.dumps({"name": name, "version": "1.0.0"}), "index.js": "console.log('installed')\n"}
+    texts = {
+        "package.json": json.dumps({"name": name, "version": "1.0.0"}),
+        "index.js": "console.log('installed')\n",
+    }
     with tarfile.open(place / f"{name}-1.0.0.tgz", "w:gz") as archive:
         for path, text in texts.items():
             member = tarfile.TarInfo(f"package/{path}")
             member.size, member.mode = len(text), 0o644
             archive.addfile(member, io.BytesIO(text.encode()))
-    version = {"name": name, "version": "1.0.0", "dist": {"tarball": f"https://{HOST}/npm/{name}-1.0.0.tgz"}}
+    version = {
+        "name": name,
+        "version": "1.0.0",
+        "dist": {"tarball": f"https://{HOST}/npm/{name}-1.0.0.tgz"},
+    }
     listed = {"name": name, "dist-tags": {"latest": "1.0.0"}, "versions": {"1.0.0": version}}
     (place / name).write_text(json.dumps(listed))
     return name
 
 
 @pytest.mark.parametrize("client", [NPM])
-def test_real_npm_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Path, Map], client: str) -> None:
+def test_real_npm_installs_through_the_proxy(
+    made: LinuxSandbox, files: tuple[Path, Map], client: str
+) -> None:
     name = npm_package(files[0])
-    words = "--no-audit --no-fund --no-update-notifier --fetch-retries 0 --cafile /workspace/ca.pem --cache /tmp/cache"
+    words = (
+        "--no-audit --no-fund --no-update-notifier --fetch-retries 0 --cafile /workspace/ca.pem"
+        " --cache /tmp/cache"
+    )
     install = f"mkdir -p /tmp/site && cd /tmp/site && npm install {words} {name} --registry"
     with stage(made) as opened:
         told = run(opened, "echo $HTTPS_PROXY $https_proxy $NODE_USE_ENV_PROXY")
@@ -290,7 +353,10 @@ def test_real_npm_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Pa
 
 
 def installed_from_the_declared_host_alone(
-    done: CommandOutcome, records: Sequence[Connection], refused: CommandOutcome, more: Sequence[Connection]
+    done: CommandOutcome,
+    records: Sequence[Connection],
+    refused: CommandOutcome,
+    more: Sequence[Connection],
 ) -> None:
     assert done.rc == 0, done.log
     assert done.log.endswith(b"installed\n")
@@ -311,11 +377,15 @@ def wheel(folder: Path) -> str:
     texts = {
         f"{name}.py": "print('installed')\n",
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
-        f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{info}/WHEEL": (
+            "Wheel-Version: 1.0\nGenerator: a test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        ),
     }
     rows = [f"{info}/RECORD,,"]
     for path, text in texts.items():
-        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        digest = (
+            base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        )
         rows.append(f"{path},sha256={digest},{len(text)}")
     with zipfile.ZipFile(place / f"{name}-1.0-py3-none-any.whl", "w") as archive:
         for path, text in {**texts, f"{info}/RECORD": "\n".join(rows) + "\n"}.items():
@@ -326,11 +396,20 @@ def wheel(folder: Path) -> str:
 
 def test_real_pip_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Path, Map]) -> None:
     name = wheel(files[0])
-    words = f"install --no-cache-dir --disable-pip-version-check --retries 0 --cert /workspace/ca.pem {name}"
+    words = (
+        "install --no-cache-dir --disable-pip-version-check --retries 0 --cert /workspace/ca.pem"
+        f" {name}"
+    )
     pip = "python -m pip"
     with stage(made) as opened:
-        done = run(opened, f"{pip} {words} -i https://{HOST}/simple --target /tmp/site && python /tmp/site/{name}.py")
+        done = run(
+            opened,
+            f"{pip} {words} -i https://{HOST}/simple --target /tmp/site && python"
+            f" /tmp/site/{name}.py",
+        )
         records = opened.connections()
-        refused = run(opened, f"{pip} {words} -i https://evil.example.org/simple --target /tmp/site")
+        refused = run(
+            opened, f"{pip} {words} -i https://evil.example.org/simple --target /tmp/site"
+        )
         more = opened.connections()
     installed_from_the_declared_host_alone(done, records, refused, more)

@@ -1,4 +1,6 @@
-"""A session in a stage: its terminal is the sandbox's own, and every limit of a command holds for it."""
+"""A session in a stage: its terminal is the sandbox's own, and every limit of a command holds for
+it.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +61,9 @@ def talk(
     env: Mapping[str, str] = MappingProxyType({}),
 ) -> CommandOutcome:
     with stage(made, limits) as opened:
-        return opened.converse(CommandSpec(line, "", tuple(env.items()), timeout, limits.output), person)
+        return opened.converse(
+            CommandSpec(line, "", tuple(env.items()), timeout, limits.output), person
+        )
 
 
 def test_the_terminal_is_made_inside_and_is_the_controlling_one(made: LinuxSandbox) -> None:
@@ -77,14 +81,23 @@ def test_the_terminal_is_made_inside_and_is_the_controlling_one(made: LinuxSandb
 
 def test_nothing_of_the_packs_acts_before_the_terminal_is_there(made: LinuxSandbox) -> None:
     person = Scripted("")
-    evil = {"PATH": "/workspace", "LD_PRELOAD": "/workspace/evil.so", "PYTHONPATH": "/workspace", "HOLDS": "this"}
+    evil = {
+        "PATH": "/workspace",
+        "LD_PRELOAD": "/workspace/evil.so",
+        "PYTHONPATH": "/workspace",
+        "HOLDS": "this",
+    }
     outcome = talk(made, person, line='echo "$HOLDS $PATH"', env=evil)
     assert outcome.rc == 0
     assert b"this /workspace\r\n" in person.seen
 
 
 def test_output_time_and_memory_are_bounded(made: LinuxSandbox) -> None:
-    flood = talk(made, Scripted("while :; do echo flood; done\n"), Limits(output=4096, processes=32, disk=16 * MIB))
+    flood = talk(
+        made,
+        Scripted("while :; do echo flood; done\n"),
+        Limits(output=4096, processes=32, disk=16 * MIB),
+    )
     assert flood.ended is Ended.OUTPUT
     late = talk(made, Scripted("trap '' TERM HUP INT; while :; do :; done\n"), timeout=0.2)
     assert late.ended is Ended.TIMEOUT
@@ -98,7 +111,10 @@ def test_a_person_who_is_gone_or_leaves_ends_it(made: LinuxSandbox) -> None:
     gone = Scripted("trap '' HUP TERM; sleep 1000\n")
     gone.hang_up()
     assert talk(made, gone).ended is Ended.CANCELLED
-    assert talk(made, Scripted("\x1d\x1d\x1d"), line="stty raw; exec sleep 1000").ended is Ended.CANCELLED
+    assert (
+        talk(made, Scripted("\x1d\x1d\x1d"), line="stty raw; exec sleep 1000").ended
+        is Ended.CANCELLED
+    )
 
 
 def test_a_stage_goes_on_after_a_session_until_it_is_frozen(made: LinuxSandbox) -> None:
@@ -112,9 +128,9 @@ def test_a_stage_goes_on_after_a_session_until_it_is_frozen(made: LinuxSandbox) 
 
 def test_leaving_takes_three_in_a_row_whatever_the_pieces() -> None:
     leaving = Leaving()
-    assert [leaving.asked(piece) for piece in (b"a\x1d\x1d", b"b\x1d", b"\x1d", b"", b"\x1dx", b"y")] == [
-        *(False, False, False, False, True, True)
-    ]
+    assert [
+        leaving.asked(piece) for piece in (b"a\x1d\x1d", b"b\x1d", b"\x1d", b"", b"\x1dx", b"y")
+    ] == [*(False, False, False, False, True, True)]
 
 
 def test_where_no_terminal_can_be_made_it_is_said_why(

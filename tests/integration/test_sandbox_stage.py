@@ -22,7 +22,18 @@ from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.model.tree import Tree, object_id
 from factory.ports.sandbox import CommandSpec, Ended
-from tests.sandbox_kit import BUBBLEWRAPS, MIB, MODES, NOTHING, SMALL, Folder, own, run, sandbox, stage
+from tests.sandbox_kit import (
+    BUBBLEWRAPS,
+    MIB,
+    MODES,
+    NOTHING,
+    SMALL,
+    Folder,
+    own,
+    run,
+    sandbox,
+    stage,
+)
 
 pytestmark = pytest.mark.linux
 
@@ -33,7 +44,9 @@ CHANGE = (
 
 
 @pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.value)
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
+def made(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LinuxSandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox"), request.param) as (built, _):
         yield built
 
@@ -63,7 +76,11 @@ def test_collect_reads_the_merged_view_in_every_mode(made: LinuxSandbox) -> None
         "sub/deep/y": b"y\n",
         "tool.sh/z": b"z\n",
     }
-    assert {path for path, each in found.items() if each.problem} == {"link", "out/fifo", "out/passwd"}
+    assert {path for path, each in found.items() if each.problem} == {
+        "link",
+        "out/fifo",
+        "out/passwd",
+    }
     assert found["sub/deep/y"].executable
     assert not found["a.txt"].executable
     assert narrow == ["out/fifo", "out/passwd", "sub/deep/y"]
@@ -73,16 +90,28 @@ def test_files_that_are_all_hole_fill_no_memory(made: LinuxSandbox) -> None:
     with stage(made) as opened:
         run(opened, "mkdir out; for n in 1 2 3; do truncate -s 7M out/$n; done")
         found = opened.collect(["out/*"])
-    assert [(each.path, len(each.content)) for each in found] == [("out/1", 7 << 20), ("out/2", 7 << 20), ("out/3", 0)]
-    assert found[2].problem == f"holds {7 << 20} bytes, more than the {2 << 20} that are left for all"
+    assert [(each.path, len(each.content)) for each in found] == [
+        ("out/1", 7 << 20),
+        ("out/2", 7 << 20),
+        ("out/3", 0),
+    ]
+    assert (
+        found[2].problem == f"holds {7 << 20} bytes, more than the {2 << 20} that are left for all"
+    )
 
 
-@pytest.mark.parametrize("backend", [Backend.FULL, Backend.BUBBLEWRAP, Backend.LANDLOCK], ids=lambda each: each.value)
-def test_a_layer_that_says_that_it_is_larger_than_its_quota_is_not_read(tmp_path: Path, backend: Backend) -> None:
+@pytest.mark.parametrize(
+    "backend", [Backend.FULL, Backend.BUBBLEWRAP, Backend.LANDLOCK], ids=lambda each: each.value
+)
+def test_a_layer_that_says_that_it_is_larger_than_its_quota_is_not_read(
+    tmp_path: Path, backend: Backend
+) -> None:
     with sandbox(tmp_path, IsolationMode.AUTO, backend=backend) as (made, _), stage(made) as opened:
         run(opened, "mkdir z; for n in 1 2 3; do truncate -s 7M z/$n; done")
         layer = opened.freeze()
-    assert [(oddity.path, oddity.finding) for oddity in layer.oddities] == [("z/3", "TREE_TOO_LARGE")]
+    assert [(oddity.path, oddity.finding) for oddity in layer.oddities] == [
+        ("z/3", "TREE_TOO_LARGE")
+    ]
 
 
 def test_what_a_worktree_was_given_does_not_count_against_its_quota(tmp_path: Path) -> None:
@@ -109,14 +138,20 @@ def test_a_lower_layer_lies_between_base_and_upper(tmp_path: Path) -> None:
         own(lower)
         views.lower = lower
         with stage(made) as opened:
-            assert run(opened, "cat a.txt; ls sub; echo up >sub/up").log == b"from the layer\ndeep\n"
+            assert (
+                run(opened, "cat a.txt; ls sub; echo up >sub/up").log == b"from the layer\ndeep\n"
+            )
             assert [each.path for each in opened.collect(["sub/*", "a.txt"])] == ["a.txt", "sub/up"]
             assert [file.path for file in opened.freeze().files] == ["sub/up"]
 
 
 def test_keep_copies_the_layer_for_a_person(made: LinuxSandbox, tmp_path: Path) -> None:
     with stage(made) as opened:
-        run(opened, "echo new >new.txt; ln -s nowhere link; mkfifo fifo; mkdir d; echo x >d/x; chmod 4755 d/x")
+        run(
+            opened,
+            "echo new >new.txt; ln -s nowhere link; mkfifo fifo; mkdir d; echo x >d/x; chmod"
+            " 4755 d/x",
+        )
         opened.keep(tmp_path / "kept")
     assert (tmp_path / "kept" / "d" / "x").read_text() == "x\n"
     assert (tmp_path / "kept" / "d" / "x").stat().st_mode & 0o7000 == 0
@@ -161,7 +196,9 @@ def test_the_probe_proves_every_property(tmp_path: Path, mode: IsolationMode, pr
         assert made.measure() is enforcement
     assert enforcement.escaped == ()
     missing = {Property.DISK_BOUNDED} if mode is IsolationMode.WORKTREE else set()
-    assert {proof.property: proof.how for proof in enforcement.proofs if not proof.given}.keys() == missing
+    assert {
+        proof.property: proof.how for proof in enforcement.proofs if not proof.given
+    }.keys() == missing
     assert {proof.property for proof in enforcement.proofs} == set(Property)
     assert len(enforcement.facts["bwrap_sha256"]) == len(enforcement.facts["seccomp_sha256"]) == 64
     assert enforcement.facts["isolation"] == mode.value
@@ -186,7 +223,15 @@ def test_a_binary_that_does_not_confine_gives_nothing(tmp_path: Path) -> None:
 def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from factory.adapters.sandbox import bubblewrap
 
-    leaky = ("--unshare-user", "--unshare-pid", "--uid", "1000", "--gid", "1000", "--die-with-parent")
+    leaky = (
+        "--unshare-user",
+        "--unshare-pid",
+        "--uid",
+        "1000",
+        "--gid",
+        "1000",
+        "--die-with-parent",
+    )
     monkeypatch.setattr(bubblewrap, "isolation_words", lambda: iter(leaky))
     with sandbox(tmp_path) as (made, _):
         enforcement = made.measure()
@@ -194,7 +239,9 @@ def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.Mon
     assert Property.NET_ISOLATED not in enforcement.given
 
 
-def test_a_sandbox_without_filter_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sandbox_without_filter_is_seen_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from factory.adapters.sandbox import seccomp
 
     monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: b"")
@@ -204,7 +251,9 @@ def test_a_sandbox_without_filter_is_seen_through(tmp_path: Path, monkeypatch: p
     assert "no filter" in enforcement.why_not(Property.SYSCALLS_FILTERED)
 
 
-def test_no_bubblewrap_at_all_gives_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_bubblewrap_at_all_gives_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(host, "candidates", lambda chosen="": ())
     with sandbox(tmp_path) as (made, _):
         assert made.measure().given == frozenset()
@@ -229,7 +278,9 @@ def test_only_a_user_who_accepted_everything_runs_unconfined(tmp_path: Path) -> 
     assert not (tmp_path / "state" / "worktrees" / "x").exists()
 
 
-def test_what_the_kernel_refuses_is_told_in_a_clause_and_the_next_stage_opens(tmp_path: Path) -> None:
+def test_what_the_kernel_refuses_is_told_in_a_clause_and_the_next_stage_opens(
+    tmp_path: Path,
+) -> None:
     with sandbox(tmp_path) as (made, views):
         views.lower = tmp_path / "absent"
         with pytest.raises(Refusal, match="absent"):
@@ -242,11 +293,19 @@ def test_what_the_kernel_refuses_is_told_in_a_clause_and_the_next_stage_opens(tm
 def test_an_absent_source_of_every_stage_is_told_too(tmp_path: Path) -> None:
     owner = {"as_root": os.geteuid() == 0, "uid": os.geteuid(), "gid": os.getegid(), "epoch": 0}
     launcher = Launcher(
-        {"backend": "full", **owner, "binds": {"/x": str(tmp_path / "absent")}, "folders": [], "links": []}
+        {
+            "backend": "full",
+            **owner,
+            "binds": {"/x": str(tmp_path / "absent")},
+            "folders": [],
+            "links": [],
+        }
     )
     try:
         with pytest.raises(StageUnavailable, match="absent"):
-            launcher.open_stage({"lowers": [], "writable": "", "size": MIB, "inodes": 100, "processes": 9})
+            launcher.open_stage(
+                {"lowers": [], "writable": "", "size": MIB, "inodes": 100, "processes": 9}
+            )
     finally:
         launcher.close()
 
@@ -272,17 +331,26 @@ def test_a_killed_launcher_is_replaced(tmp_path: Path) -> None:
 def test_python_and_its_scripts_are_the_orchestrators_at_constant_paths(made: LinuxSandbox) -> None:
     with stage(made) as opened:
         seen = run(
-            opened, "python -c 'import sys, pytest; print(sys.executable, sys.version.split()[0])'; pytest --version"
+            opened,
+            "python -c 'import sys, pytest; print(sys.executable, sys.version.split()[0])'; pytest"
+            " --version",
         )
-        assert seen.log.decode().split("\n")[0] == "/opt/venv/bin/python {}.{}.{}".format(*sys.version_info[:3])
+        assert seen.log.decode().split("\n")[0] == "/opt/venv/bin/python {}.{}.{}".format(
+            *sys.version_info[:3]
+        )
         assert seen.log.decode().split("\n")[1].startswith("pytest ")
-        assert str(Path(sys.prefix)).encode() not in run(opened, "python -c 'import sys; print(sys.path)'; env").log
+        assert (
+            str(Path(sys.prefix)).encode()
+            not in run(opened, "python -c 'import sys; print(sys.path)'; env").log
+        )
 
 
 def test_another_interpreter_may_be_named(tmp_path: Path) -> None:
     venv.create(tmp_path / "own env", symlinks=True, with_pip=False)
     script = tmp_path / "own env" / "bin" / "greet"
-    script.write_text(f"#!{tmp_path}/own env/bin/python\nimport sys; print('hi from', sys.prefix)\n")
+    script.write_text(
+        f"#!{tmp_path}/own env/bin/python\nimport sys; print('hi from', sys.prefix)\n"
+    )
     script.chmod(0o755)
     python = str(tmp_path / "own env" / "bin" / "python")
     with sandbox(tmp_path / "s", python=python) as (made, _), stage(made) as opened:
@@ -291,7 +359,10 @@ def test_another_interpreter_may_be_named(tmp_path: Path) -> None:
 
 
 def test_an_interpreter_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    with sandbox(tmp_path, python="/nowhere/python") as (made, _), pytest.raises(Refusal, match="/nowhere/python"):
+    with (
+        sandbox(tmp_path, python="/nowhere/python") as (made, _),
+        pytest.raises(Refusal, match="/nowhere/python"),
+    ):
         made.measure()
 
 
@@ -309,7 +380,11 @@ def test_the_integrator_writes_only_under_its_run_folder(tmp_path: Path, program
     argv = confine.confined_argv(own_folder, ["/bin/sh", "-c", line], Path(program))
     assert subprocess.run(argv, capture_output=True, check=False).returncode != 0
     after = foreign.stat()
-    assert (before.st_mode, before.st_mtime_ns, before.st_ino) == (after.st_mode, after.st_mtime_ns, after.st_ino)
+    assert (before.st_mode, before.st_mtime_ns, before.st_ino) == (
+        after.st_mode,
+        after.st_mtime_ns,
+        after.st_ino,
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["foreign", "run"]
     assert (own_folder / "done").read_text() == "x\n"
 

@@ -17,7 +17,9 @@ from factory.model.layer import LayerKind, Oddity, ScannedLayer
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, object_id
 
 ROOT = os.geteuid() == 0
-NAMESPACES = {LayerKind.USER: "user.overlay."} | ({LayerKind.TRUSTED: "trusted.overlay."} if ROOT else {})
+NAMESPACES = {LayerKind.USER: "user.overlay."} | (
+    {LayerKind.TRUSTED: "trusted.overlay."} if ROOT else {}
+)
 OVERLAYS = list(NAMESPACES)
 
 
@@ -99,7 +101,9 @@ def test_whiteouts_and_opaque_folders(layer: Path, kind: LayerKind) -> None:
 
 
 @pytest.mark.parametrize("kind", OVERLAYS)
-def test_whiteouts_by_attribute_count_only_where_their_folder_says_so(layer: Path, kind: LayerKind) -> None:
+def test_whiteouts_by_attribute_count_only_where_their_folder_says_so(
+    layer: Path, kind: LayerKind
+) -> None:
     for folder in ("x", "plain"):
         (layer / folder).mkdir()
         (layer / folder / "gone").write_bytes(b"")
@@ -112,7 +116,9 @@ def test_whiteouts_by_attribute_count_only_where_their_folder_says_so(layer: Pat
 
 
 @pytest.mark.parametrize("kind", [*OVERLAYS, LayerKind.WORKTREE])
-def test_a_pack_cannot_forge_a_deletion_in_the_other_namespace(layer: Path, kind: LayerKind) -> None:
+def test_a_pack_cannot_forge_a_deletion_in_the_other_namespace(
+    layer: Path, kind: LayerKind
+) -> None:
     (layer / "d").mkdir()
     (layer / "d/empty").write_bytes(b"")
     for other, prefix in NAMESPACES.items():
@@ -127,7 +133,9 @@ def test_a_pack_cannot_forge_a_deletion_in_the_other_namespace(layer: Path, kind
 
 @pytest.mark.parametrize("kind", OVERLAYS)
 @pytest.mark.parametrize("mark", ["redirect", "metacopy"])
-def test_content_that_an_overlay_keeps_elsewhere_is_refused(layer: Path, kind: LayerKind, mark: str) -> None:
+def test_content_that_an_overlay_keeps_elsewhere_is_refused(
+    layer: Path, kind: LayerKind, mark: str
+) -> None:
     where = layer / "it"
     if mark == "redirect":
         where.mkdir()
@@ -181,7 +189,18 @@ def test_one_top_level_git_is_left_out_whatever_it_is(layer: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".GIT", ".Git", "git~1", "GIT~1", ".git ", ".git.", ".git::$INDEX_ALLOCATION", ".g\u200cit", "d/.git"]
+    "name",
+    [
+        ".GIT",
+        ".Git",
+        "git~1",
+        "GIT~1",
+        ".git ",
+        ".git.",
+        ".git::$INDEX_ALLOCATION",
+        ".g\u200cit",
+        "d/.git",
+    ],
 )
 def test_every_other_name_that_reads_as_git_is_a_finding(layer: Path, name: str) -> None:
     where = layer / name
@@ -253,10 +272,14 @@ def test_modes_that_forbid_reading_hide_nothing_and_stay_known(layer: Path) -> N
     fd = os.open(layer, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with as_ordinary_user(layer / "d/e/f", layer / "d/e", layer / "d", layer):
-            result = scan(fd, LayerKind.USER, lambda content: object_id("blob", content, "sha1"), "sha1")
+            result = scan(
+                fd, LayerKind.USER, lambda content: object_id("blob", content, "sha1"), "sha1"
+            )
     finally:
         os.close(fd)
-    assert [(file.path, file.leaf.mode, file.size) for file in result.files] == [("d/e/f", MODE_EXECUTABLE, 6)]
+    assert [(file.path, file.leaf.mode, file.size) for file in result.files] == [
+        ("d/e/f", MODE_EXECUTABLE, 6)
+    ]
 
 
 def test_a_link_to_a_folder_is_not_entered(layer: Path, tmp_path: Path) -> None:

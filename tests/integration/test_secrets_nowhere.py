@@ -1,4 +1,5 @@
-"""Credentials planted wherever a text can come from: afterwards no form of one is in any file, nor in any output.
+"""Credentials planted wherever a text can come from: afterwards no form of one is in any file, nor
+in any output.
 
 The packs make them out of reversed text, so that not even the checkout of the base holds one.
 """
@@ -133,7 +134,9 @@ def planted(root: Path) -> World:
     world.pack("TASK-0031-value", f"{plain}env: {{PLACE: {OF_ENVIRONMENT}}}\n")
     world.pack("TASK-0032-command", f"{plain}steps: [{{name: say, run: 'echo {OF_HOME}'}}]\n")
     world.pack("TASK-0033-prose", plain, **{"spec.md": f"# Spec\n\nLog in with {OF_FORM}.\n"})
-    world.pack("TASK-0034-file", plain, **{f"{OF_FORM}.txt": "fine\n", "runbook.md": f"# Book\n\n{KEY}\n"})
+    world.pack(
+        "TASK-0034-file", plain, **{f"{OF_FORM}.txt": "fine\n", "runbook.md": f"# Book\n\n{KEY}\n"}
+    )
     world.pack("TASK-0035-passes", f"{plain}env: [PLACE]\n")
     world.pack("TASK-0036-broken", f"{plain}colour: {OF_FORM}\n")
     return world
@@ -178,7 +181,9 @@ def test_no_form_of_one_is_in_any_file(told: tuple[World, list[Ended]]) -> None:
     found = {}
     seen = 0
     for path in world.state.rglob("*"):
-        names = {needle for needle in NEEDLES if needle in str(path.relative_to(world.state)).encode()}
+        names = {
+            needle for needle in NEEDLES if needle in str(path.relative_to(world.state)).encode()
+        }
         seen += 1
         if path.is_file() and not path.is_symlink():
             names |= forms_in(path.read_bytes())
@@ -221,7 +226,9 @@ def test_what_was_said_is_kept_without_them(told: tuple[World, list[Ended]]) -> 
     assert "plain [redacted: value of .netrc]\n" in log
     assert "plain [redacted: GitLab token]\n" in log
     assert "plain [redacted: private key]\n" in log
-    assert log.endswith("[redacted: GitLab token] is the last word, and [redacted: value of DEPLOY_TOKEN]\n")
+    assert log.endswith(
+        "[redacted: GitLab token] is the last word, and [redacted: value of DEPLOY_TOKEN]\n"
+    )
 
 
 def test_the_canaries_are_what_they_say(tmp_path: Path) -> None:
@@ -244,7 +251,10 @@ def test_a_repository_whose_configuration_carries_one_is_refused(tmp_path: Path)
     world.commit()
     done = world.factory("oneshot")
     assert done.rc == 2
-    assert "SECRET_IN_CONTRACT  factory.toml carries a credential (GitLab token); expected none" in done.text
+    assert (
+        "SECRET_IN_CONTRACT  factory.toml carries a credential (GitLab token); expected none"
+        in done.text
+    )
     world.write("factory.toml", "version = 1\n")
     world.git("branch", OF_FORM)
     refused = world.factory("oneshot", "--base-ref", OF_FORM)

@@ -1,4 +1,6 @@
-"""`factory shell` at a real terminal: what reaches the sandbox, what reaches the person, and what is left."""
+"""`factory shell` at a real terminal: what reaches the sandbox, what reaches the person, and what
+is left.
+"""
 
 from __future__ import annotations
 
@@ -144,21 +146,37 @@ def test_a_session_from_its_first_line_to_its_last(world: World) -> None:
         assert person.modes() != before, "the terminal is raw while somebody works in the sandbox"
 
         # The terminal is one of the sandbox's own.
-        assert person.ask("tty; stty size; echo $TERM").split("\n")[:3] == ["/dev/pts/0", "41 132", "xterm-256color"]
+        assert person.ask("tty; stty size; echo $TERM").split("\n")[:3] == [
+            "/dev/pts/0",
+            "41 132",
+            "xterm-256color",
+        ]
         person.resize(20, 70)
         os.kill(person.pid, signal.SIGWINCH)
-        assert person.ask("while [ \"$(stty size)\" != '20 70' ]; do sleep 0.02; done; stty size") == "20 70\n"
-        inject = "python3 -c \"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSTI, b'x')\" 2>&1 | tail -1"
+        assert (
+            person.ask("while [ \"$(stty size)\" != '20 70' ]; do sleep 0.02; done; stty size")
+            == "20 70\n"
+        )
+        inject = (
+            "python3 -c \"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSTI, b'x')\" 2>&1 |"
+            " tail -1"
+        )
         assert "Operation not permitted" in person.ask(inject)
         assert person.ask("ls -1 /dev/pts; id -un; wc -l </proc/net/dev") == "0\nptmx\npack\n3\n"
 
-        # Of what it prints, colours arrive, and nothing that writes a clipboard, or makes the terminal answer.
-        printed = person.ask(r"printf 'a\033]52;c;aGk=\007\033[6n\033[c\033P$qm\033\\\005\033[31mb\033[m\033[?1003hc'")
+        # Of what it prints, colours arrive, and nothing that writes a clipboard, or makes the
+        # terminal answer.
+        printed = person.ask(
+            r"printf"
+            r" 'a\033]52;c;aGk=\007\033[6n\033[c\033P$qm\033\\\005\033[31mb\033[m\033[?1003hc'"
+        )
         assert printed == "a\x1b[31mb\x1b[mc"
 
         # Ctrl-C is for the program inside.
         person.type("sh -c \"echo the''re; exec sleep 1000\"; echo $?\n")
-        person.wait_for(r"there\r\n")  # a shell that is still between fork and exec swallows the signal
+        person.wait_for(
+            r"there\r\n"
+        )  # a shell that is still between fork and exec swallows the signal
         person.type("\x03")
         person.wait_for("130\r\n|TASK")
         person.ask("true")
@@ -174,7 +192,10 @@ def test_a_session_from_its_first_line_to_its_last(world: World) -> None:
         assert person.modes() == before
     events = [event["event_type"] for event in world.events()[-2:]]
     assert events == ["shell.opened", "shell.closed"]
-    assert (closed(world)["rc"], closed(world)["details"]) == (7, {"pack": "TASK-0301", "ended": "exited"})
+    assert (closed(world)["rc"], closed(world)["details"]) == (
+        7,
+        {"pack": "TASK-0301", "ended": "exited"},
+    )
     assert (world.root / "README.md").read_text() == "# A repository\n"
     assert world.runs() == []
     assert [path.name for path in world.state.iterdir() if path.name.startswith("shell-")] == []
@@ -197,7 +218,9 @@ def test_ctrl_d_leaves_and_what_was_switched_on_is_switched_off(world: World) ->
         person.wait_until_raw(raw)
         person.ask("true")
         person.ask(r"printf '\033[?1049h\033[?25l'")
-        person.wait_for(r"TASK-0301\$ ")  # before its prompt the shell's own terminal would take it for another's
+        person.wait_for(
+            r"TASK-0301\$ "
+        )  # before its prompt the shell's own terminal would take it for another's
         person.type("\x04")
         assert person.end() == 0
         assert re.search(rb"\x1b\[\?1049l.*\x1b\[\?25h", person.seen, re.DOTALL)
@@ -252,8 +275,10 @@ def test_a_limit_ends_a_session(world: World) -> None:
 def test_without_a_terminal_there_is_no_shell(world: World) -> None:
     ended = world.factory("shell", "TASK-0301")
     assert (ended.rc, ended.out) == (64, "")
-    assert ended.err == (
-        "factory: shell: expected a terminal to work at, found none; give one command with --command LINE\n"
+    assert (
+        ended.err
+        == "factory: shell: expected a terminal to work at, found none; give one command with"
+        " --command LINE\n"
     )
 
 
@@ -262,7 +287,9 @@ def test_one_command_needs_no_terminal(world: World) -> None:
     assert ended.rc == 2, "a command that fails is no success"
     assert ended.out.startswith("red\nnot a tty\nended      with 3\n")
     assert "denied     connect 203.0.113.9:80  (constraints.allow_network is false)\n" in ended.out
-    frozen = world.factory("shell", "TASK-0301", "--frozen", "--command", "cat docs/made.md; echo >z", "--json")
+    frozen = world.factory(
+        "shell", "TASK-0301", "--frozen", "--command", "cat docs/made.md; echo >z", "--json"
+    )
     told = json.loads(frozen.out)
     assert (frozen.rc, told["output"], told["rc"]) == (0, "made\n", 0)
     assert told["denied"] == []
@@ -293,6 +320,10 @@ def test_declared_hosts_are_reached_through_a_proxy_of_the_visits_own(tmp_path: 
     assert "network    pypi.example.org, through the egress proxy\n" in ended.err
     assert "HTTP/1.1 403" in ended.out, "a host that the pack does not declare"
     told = [event for event in world.events() if event["event_type"].startswith("shell.")]
-    assert [event["event_type"] for event in told] == ["shell.opened", "shell.connected", "shell.closed"]
+    assert [event["event_type"] for event in told] == [
+        "shell.opened",
+        "shell.connected",
+        "shell.closed",
+    ]
     assert {"host": "other.example.org", "verdict": "refused"}.items() <= told[1]["details"].items()
     assert world.factory("ledger-replay").rc == 0

@@ -1,4 +1,6 @@
-"""Every shipped pack passes, gives the same bundle through every backend and for any user, and is narrow."""
+"""Every shipped pack passes, gives the same bundle through every backend and for any user, and is
+narrow.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +25,24 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKS = ("TASK-0101", "TASK-0102", "TASK-0103")
 # What packs and the engine look at. `factory` itself comes from the repository under test.
 COPIED = (
-    *("taskpacks", "content", "docs", "dodo.py", "factory.toml", "requirements.lock", "pyproject.toml", "LICENSE"),
-    *(".gitignore", ".gitattributes", "README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"),
+    *(
+        "taskpacks",
+        "content",
+        "docs",
+        "dodo.py",
+        "factory.toml",
+        "requirements.lock",
+        "pyproject.toml",
+        "LICENSE",
+    ),
+    *(
+        ".gitignore",
+        ".gitattributes",
+        "README.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "CONTRIBUTING.md",
+    ),
 )
 AS_ORDINARY_USER = f"""
 import os, sys
@@ -37,8 +55,17 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 
 def git(folder: Path, *words: str) -> str:
-    identity = ("-c", "user.name=A", "-c", "user.email=a@example.invalid", "-c", "core.excludesFile=/dev/null")
-    done = subprocess.run(["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True)
+    identity = (
+        "-c",
+        "user.name=A",
+        "-c",
+        "user.email=a@example.invalid",
+        "-c",
+        "core.excludesFile=/dev/null",
+    )
+    done = subprocess.run(
+        ["git", *identity, *words], cwd=folder, capture_output=True, text=True, check=True
+    )
     return done.stdout
 
 
@@ -48,7 +75,9 @@ def committed(folder: Path) -> Path:
     for name in COPIED:
         source = ROOT / name
         if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache"))
+            shutil.copytree(
+                source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*_cache")
+            )
         else:
             shutil.copyfile(source, folder / name)
     git(folder, "init", "-q", "-b", "main")
@@ -79,7 +108,9 @@ WAYS = {
 }
 
 
-def oneshot(repository: Path, way: str = "overlay", *, ordinary: bool = False) -> subprocess.CompletedProcess[str]:
+def oneshot(
+    repository: Path, way: str = "overlay", *, ordinary: bool = False
+) -> subprocess.CompletedProcess[str]:
     return run_doit(repository, "oneshot", way, ordinary=ordinary)
 
 
@@ -90,7 +121,11 @@ def run_doit(
     home = repository.parent / "home"
     home.mkdir(exist_ok=True)
     environment = {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("FACTORY_", "GIT_"))},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("FACTORY_", "GIT_"))
+        },
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home),
         "PYTHONPATH": str(ROOT),
@@ -102,7 +137,9 @@ def run_doit(
             os.chown(path, sandbox_kit.ORDINARY_ID, sandbox_kit.ORDINARY_ID, follow_symlinks=False)
         words = ["-c", AS_ORDINARY_USER, *words]
     command = [sys.executable, *words]
-    return subprocess.run(command, cwd=repository, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command, cwd=repository, env=environment, capture_output=True, text=True, check=False
+    )
 
 
 def passed(done: subprocess.CompletedProcess[str]) -> str:
@@ -112,7 +149,11 @@ def passed(done: subprocess.CompletedProcess[str]) -> str:
 
 def bundles(repository: Path) -> dict[str, bytes]:
     folder = repository / ".factory" / "bundles"
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def status(repository: Path) -> dict[str, Any]:
@@ -123,7 +164,9 @@ def status(repository: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def first(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone in which all packs have run once, in overlays, as whoever runs the tests. Not to be changed."""
+    """A clone in which all packs have run once, in overlays, as whoever runs the tests. Not to be
+    changed.
+    """
     repository = clone(origin, tmp_path_factory.mktemp("first") / "repository")
     passed(oneshot(repository))
     return repository
@@ -131,7 +174,9 @@ def first(origin: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_pack_passes_and_two_of_them_change_files(first: Path) -> None:
     changed = {
-        pack: [one["path"] for one in json.loads(bundles(first)[f"{pack}/FILES_CHANGED.json"])["files"]]
+        pack: [
+            one["path"] for one in json.loads(bundles(first)[f"{pack}/FILES_CHANGED.json"])["files"]
+        ]
         for pack in PACKS
     }
     assert changed == {
@@ -143,7 +188,9 @@ def test_every_pack_passes_and_two_of_them_change_files(first: Path) -> None:
 
 
 @pytest.mark.parametrize("way", sample(["bubblewrap"], ["worktree", "landlock"]))
-def test_bundles_from_every_backend_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path, way: str) -> None:
+def test_bundles_from_every_backend_are_the_same_bytes(
+    origin: Path, first: Path, tmp_path: Path, way: str
+) -> None:
     other = clone(origin, tmp_path / "repository")
     passed(oneshot(other, way))
     assert bundles(other) == bundles(first)
@@ -154,7 +201,9 @@ def test_bundles_from_every_backend_are_the_same_bytes(origin: Path, first: Path
 
 
 @pytest.mark.parametrize("way", sample(["landlock"], ["overlay", "worktree"]))
-def test_bundles_of_an_ordinary_user_are_the_same_bytes(origin: Path, first: Path, tmp_path: Path, way: str) -> None:
+def test_bundles_of_an_ordinary_user_are_the_same_bytes(
+    origin: Path, first: Path, tmp_path: Path, way: str
+) -> None:
     other = clone(origin, tmp_path / "repository")
     # Where the tests themselves run as an ordinary user, this is a second run of the same.
     passed(oneshot(other, way, ordinary=os.geteuid() == 0))
@@ -167,7 +216,10 @@ def test_site_is_whole_and_bundle_of_content_reads_back(first: Path) -> None:
     built = {name.removeprefix(site) for name in found if name.startswith(site)}
     assert built == {*json.loads(found[f"{site}pages.json"]), "pages.json"}
     assert {"index.html", "ARCHITECTURE.html", "docs/factory/TASKPACK.html", "style.css"} <= built
-    archive = first / ".factory/bundles/TASK-0103/ARTIFACTS/taskpacks/TASK-0103-content-bundle/bundle/night-shift.tar"
+    archive = (
+        first
+        / ".factory/bundles/TASK-0103/ARTIFACTS/taskpacks/TASK-0103-content-bundle/bundle/night-shift.tar"
+    )
     with tarfile.open(archive) as opened:
         index = opened.extractfile("content/index.json")
         assert index is not None
@@ -198,7 +250,9 @@ def test_editing_one_pack_runs_that_pack_only(origin: Path, tmp_path: Path) -> N
         ("unrelated.txt", set()),
     ],
 )
-def test_a_file_counts_for_the_packs_that_see_it(origin: Path, tmp_path: Path, path: str, packs: set[str]) -> None:
+def test_a_file_counts_for_the_packs_that_see_it(
+    origin: Path, tmp_path: Path, path: str, packs: set[str]
+) -> None:
     repository = clone(origin, tmp_path / "repository")
     before = action_keys(repository)
     place = repository / path
@@ -209,7 +263,9 @@ def test_a_file_counts_for_the_packs_that_see_it(origin: Path, tmp_path: Path, p
     assert {pack for pack in PACKS if before[pack] != after[pack]} == packs
 
 
-def test_a_commit_that_no_pack_sees_runs_none_and_keeps_every_bundle(origin: Path, first: Path, tmp_path: Path) -> None:
+def test_a_commit_that_no_pack_sees_runs_none_and_keeps_every_bundle(
+    origin: Path, first: Path, tmp_path: Path
+) -> None:
     repository = clone(origin, tmp_path / "repository")
     passed(oneshot(repository))
     (repository / "unrelated.txt").write_text("x\n", "utf-8")
@@ -242,7 +298,9 @@ def launched(said: str) -> list[str]:
     return found
 
 
-def test_results_that_are_committed_are_no_change_and_pass(origin: Path, first: Path, tmp_path: Path) -> None:
+def test_results_that_are_committed_are_no_change_and_pass(
+    origin: Path, first: Path, tmp_path: Path
+) -> None:
     repository = clone(origin, tmp_path / "repository")
     (run,) = (first / ".factory" / "runs").iterdir()
     (patch,) = run.glob("Z_integrator/DIFF.patch")
@@ -256,9 +314,27 @@ def test_results_that_are_committed_are_no_change_and_pass(origin: Path, first: 
 @pytest.mark.parametrize(
     ("path", "old", "new", "pack", "words"),
     [
-        ("requirements.lock", "doit==0.37.0", "doit>=0.37.0", "TASK-0101", "doit: reviewed, and not in the lock"),
-        ("CONTRIBUTING.md", "# Contributing", "# Contributing\n\n[dead](docs/nowhere.md)", "TASK-0102", "check-2"),
-        ("content/loot/tables.toml", 'item = "wrench"', 'item = "wrenches"', "TASK-0103", "there is no item"),
+        (
+            "requirements.lock",
+            "doit==0.37.0",
+            "doit>=0.37.0",
+            "TASK-0101",
+            "doit: reviewed, and not in the lock",
+        ),
+        (
+            "CONTRIBUTING.md",
+            "# Contributing",
+            "# Contributing\n\n[dead](docs/nowhere.md)",
+            "TASK-0102",
+            "check-2",
+        ),
+        (
+            "content/loot/tables.toml",
+            'item = "wrench"',
+            'item = "wrenches"',
+            "TASK-0103",
+            "there is no item",
+        ),
     ],
 )
 def test_what_a_pack_is_there_to_find_is_blocked(
@@ -275,11 +351,17 @@ def test_what_a_pack_is_there_to_find_is_blocked(
     assert words in done.stdout
 
 
-@pytest.mark.parametrize("folder", sorted((ROOT / "taskpacks").glob("TASK-*")), ids=lambda folder: folder.name[:9])
+@pytest.mark.parametrize(
+    "folder", sorted((ROOT / "taskpacks").glob("TASK-*")), ids=lambda folder: folder.name[:9]
+)
 def test_scripts_of_packs_are_typed(folder: Path, tmp_path: Path) -> None:
     scripts = sorted(path.name for path in folder.glob("*.py"))
     words = ["--strict", "--config-file=", f"--cache-dir={tmp_path}", *scripts]
     done = subprocess.run(
-        [sys.executable, "-m", "mypy", *words], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "mypy", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,6 @@
-"""A real run is signed, and anybody can check it: stock commands, another implementation, and the proofs themselves."""
+"""A real run is signed, and anybody can check it: stock commands, another implementation, and the
+proofs themselves.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +47,9 @@ def two_packs(root: Path) -> World:
 
 
 class Signed:
-    """A repository, made where there is none yet, a user's home, and the run that was made there."""
+    """A repository, made where there is none yet, a user's home, and the run that was made
+    there.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.home = folder / "home"
@@ -113,22 +117,50 @@ def test_stock_sha256sum_checks_every_list(signed: Signed) -> None:
 
 
 def test_the_lists_and_the_manifest_leave_no_file_out(signed: Signed) -> None:
-    present = {path.relative_to(signed.folder).as_posix() for path in signed.folder.rglob("*") if path.is_file()}
+    present = {
+        path.relative_to(signed.folder).as_posix()
+        for path in signed.folder.rglob("*")
+        if path.is_file()
+    }
     manifest = json.loads((signed.folder / "RUN_MANIFEST.json").read_bytes())
     assert {entry["path"] for entry in manifest["files"]} == present - {"RUN_MANIFEST.json"}
     later = {
         f"attestations/{name}"
-        for name in ("bundles.sha256", "report.sha256", "ledger.sha256", "files.sha256", "attestations.intoto.jsonl")
+        for name in (
+            "bundles.sha256",
+            "report.sha256",
+            "ledger.sha256",
+            "files.sha256",
+            "attestations.intoto.jsonl",
+        )
     }
-    assert set(parse_digests(signed.attested("files.sha256"))) == present - later - {"RUN_MANIFEST.json"}
+    assert set(parse_digests(signed.attested("files.sha256"))) == present - later - {
+        "RUN_MANIFEST.json"
+    }
 
 
 def openssl_verifies(folder: Path, public: str, message: bytes, signature: bytes) -> bool:
     folder.mkdir(exist_ok=True)
-    for name, content in (("key.pub", public.encode()), ("message", message), ("signature", signature)):
+    for name, content in (
+        ("key.pub", public.encode()),
+        ("message", message),
+        ("signature", signature),
+    ):
         (folder / name).write_bytes(content)
-    words = ["-verify", "-pubin", "-inkey", "key.pub", "-rawin", "-in", "message", "-sigfile", "signature"]
-    done = subprocess.run(["openssl", "pkeyutl", *words], cwd=folder, capture_output=True, text=True)
+    words = [
+        "-verify",
+        "-pubin",
+        "-inkey",
+        "key.pub",
+        "-rawin",
+        "-in",
+        "message",
+        "-sigfile",
+        "signature",
+    ]
+    done = subprocess.run(
+        ["openssl", "pkeyutl", *words], cwd=folder, capture_output=True, text=True
+    )
     return done.returncode == 0
 
 
@@ -149,14 +181,19 @@ def test_stock_openssl_checks_every_statement(signed: Signed, tmp_path: Path) ->
         payload = base64.b64decode(envelope["payload"])
         kind = envelope["payloadType"].encode()
         message = b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
-        assert openssl_verifies(tmp_path, public, message, base64.b64decode(envelope["signatures"][0]["sig"]))
+        assert openssl_verifies(
+            tmp_path, public, message, base64.b64decode(envelope["signatures"][0]["sig"])
+        )
 
 
 def test_another_implementation_accepts_every_envelope(signed: Signed) -> None:
     ours, theirs = signed.key(), ed25519.parse_private_pem(ed25519.make_pem()).key
     for line in signed.attested("attestations.intoto.jsonl").splitlines():
         # Its key id is only a hint; the library looks keys up by it.
-        keys = [SSlibKey(ours.key_id, "ed25519", "ed25519", {"public": key.raw.hex()}) for key in (ours, theirs)]
+        keys = [
+            SSlibKey(ours.key_id, "ed25519", "ed25519", {"public": key.raw.hex()})
+            for key in (ours, theirs)
+        ]
         assert list(Envelope.from_dict(json.loads(line)).verify([keys[0]], 1)) == [ours.key_id]
         with pytest.raises(VerificationError):
             Envelope.from_dict(json.loads(line)).verify([keys[1]], 1)
@@ -171,7 +208,11 @@ def test_the_checkpoint_is_over_the_ledger_and_signed_under_its_origin(signed: S
     lines = (signed.world.state / "ledger.jsonl").read_bytes().splitlines()
     first = json.loads(lines[0])["event_id"]
     assert kept.checkpoint.origin == f"codex-orchestrator/ledger/{first[:32]}"
-    ends = [number for number, line in enumerate(lines, 1) if json.loads(line)["event_type"] == "integrate.finished"]
+    ends = [
+        number
+        for number, line in enumerate(lines, 1)
+        if json.loads(line)["event_type"] == "integrate.finished"
+    ]
     assert kept.checkpoint.size == ends[-1]  # what follows is the release of the lock
     assert kept.checkpoint.root == root_of(lines[: ends[-1]])
     assert kept.note is not None
@@ -188,21 +229,36 @@ def test_the_proof_shows_the_last_event_of_the_run_without_the_ledger(signed: Si
 
 
 def statements(signed: Signed) -> list[dict]:
-    return [json.loads(payload_of(one)) for one in parse_envelopes(signed.attested("attestations.intoto.jsonl"))]
+    return [
+        json.loads(payload_of(one))
+        for one in parse_envelopes(signed.attested("attestations.intoto.jsonl"))
+    ]
 
 
 def test_statements_bind_to_the_files_of_the_run_and_to_git(signed: Signed) -> None:
     found = statements(signed)
     kinds = [statement["predicateType"].split("/")[-2] for statement in found]
-    assert kinds == ["provenance", "test-result", "provenance", "test-result", "verification_summary"]
+    assert kinds == [
+        "provenance",
+        "test-result",
+        "provenance",
+        "test-result",
+        "verification_summary",
+    ]
     status = signed.world.status()
     for statement in found:
         assert statement["_type"] == "https://in-toto.io/Statement/v1"
         for subject in statement["subject"]:
             if "sha256" in subject["digest"]:
-                assert sha256((signed.folder / subject["name"]).read_bytes()).hexdigest() == subject["digest"]["sha256"]
+                assert (
+                    sha256((signed.folder / subject["name"]).read_bytes()).hexdigest()
+                    == subject["digest"]["sha256"]
+                )
     summary = found[-1]
-    assert summary["subject"][0] == {"name": "merged-tree", "digest": {"gitTree": status["merged_tree"]}}
+    assert summary["subject"][0] == {
+        "name": "merged-tree",
+        "digest": {"gitTree": status["merged_tree"]},
+    }
     assert summary["predicate"]["verificationResult"] == "PASSED"
     policy = sha256(signed.attested("policy.json")).hexdigest()
     assert summary["predicate"]["policy"]["digest"] == {"sha256": policy}
@@ -227,7 +283,9 @@ def test_statements_have_the_fields_of_their_specifications(signed: Signed) -> N
 def shape(value: object) -> object:
     """Keys and types of a JSON value; of lists, the shapes that occur."""
     if isinstance(value, dict):
-        return {name: shape(member) for name, member in value.items() if name != "environmentDigests"}
+        return {
+            name: shape(member) for name, member in value.items() if name != "environmentDigests"
+        }
     if isinstance(value, list):
         return sorted({json.dumps(shape(one), sort_keys=True) for one in value})
     return type(value).__name__
@@ -244,17 +302,28 @@ def test_the_example_of_the_build_type_is_one(signed: Signed) -> None:
 
 def test_provenance_says_what_was_asked_what_was_in_force_and_when(signed: Signed) -> None:
     statement = statements(signed)[0]
-    definition, details = statement["predicate"]["buildDefinition"], statement["predicate"]["runDetails"]
+    definition, details = (
+        statement["predicate"]["buildDefinition"],
+        statement["predicate"]["runDetails"],
+    )
     assert definition["buildType"] == "urn:codex-orchestrator:build-type:task-pack:1"
     parameters = definition["externalParameters"]
-    assert parameters["scopeLock"] == json.loads((signed.folder / "TASK-0001" / "SCOPE_LOCK.json").read_bytes())
+    assert parameters["scopeLock"] == json.loads(
+        (signed.folder / "TASK-0001" / "SCOPE_LOCK.json").read_bytes()
+    )
     assert "net_isolated" in definition["internalParameters"]["propertiesInForce"]
     by_name = {one["name"]: one.get("digest") for one in definition["resolvedDependencies"]}
-    program = {e["hashes"]["sandbox"] for e in signed.world.events() if e["event_type"] == "pack.started"}
+    program = {
+        e["hashes"]["sandbox"] for e in signed.world.events() if e["event_type"] == "pack.started"
+    }
     assert {by_name["sandbox"]["sha256"]} == program
     assert "sandbox:syscall-filter" in by_name
     assert by_name["base-commit"] == {"gitCommit": signed.world.git("rev-parse", "HEAD").strip()}
-    times = {e["event_type"]: e["ts_utc"] for e in signed.world.events() if e["details"].get("pack") == "TASK-0001"}
+    times = {
+        e["event_type"]: e["ts_utc"]
+        for e in signed.world.events()
+        if e["details"].get("pack") == "TASK-0001"
+    }
     assert details["metadata"]["startedOn"] == times["pack.started"]
     assert details["metadata"]["finishedOn"] == times["pack.finished"]
 
@@ -263,7 +332,10 @@ def test_test_results_name_the_commands(signed: Signed) -> None:
     predicate = statements(signed)[1]["predicate"]
     assert predicate["result"] == "PASSED"
     assert (predicate["passedTests"], predicate["failedTests"]) == (["check-1", "step-1"], [])
-    assert [one["name"].rpartition("/")[2] for one in predicate["configuration"]] == ["acceptance.yml", "task.yml"]
+    assert [one["name"].rpartition("/")[2] for one in predicate["configuration"]] == [
+        "acceptance.yml",
+        "task.yml",
+    ]
 
 
 def test_the_report_says_the_policy_and_not_the_key(signed: Signed) -> None:
@@ -286,18 +358,29 @@ def test_same_inputs_give_the_same_report_and_statements_but_for_times(tmp_path:
         assert (first.folder / "Z_integrator" / name).read_bytes() == (
             second.folder / "Z_integrator" / name
         ).read_bytes()
-    said = [[payload_of(one) for one in parse_envelopes(made.attested("attestations.intoto.jsonl"))] for made in taken]
+    said = [
+        [payload_of(one) for one in parse_envelopes(made.attested("attestations.intoto.jsonl"))]
+        for made in taken
+    ]
     assert said[0] != said[1]
     assert [timeless(one) for one in said[0]] == [timeless(one) for one in said[1]]
     assert first.key() != second.key()
 
 
 def contents(run: Path) -> dict[str, bytes]:
-    return {path.relative_to(run).as_posix(): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(run).as_posix(): path.read_bytes()
+        for path in run.rglob("*")
+        if path.is_file()
+    }
 
 
-@pytest.mark.parametrize("lost", ["RUN_MANIFEST.json", "attestations", "Z_integrator/FINAL_REPORT.md"])
-def test_a_run_that_was_cut_short_is_finished_to_the_same_bytes(signed: Signed, tmp_path: Path, lost: str) -> None:
+@pytest.mark.parametrize(
+    "lost", ["RUN_MANIFEST.json", "attestations", "Z_integrator/FINAL_REPORT.md"]
+)
+def test_a_run_that_was_cut_short_is_finished_to_the_same_bytes(
+    signed: Signed, tmp_path: Path, lost: str
+) -> None:
     shutil.copytree(signed.world.root, tmp_path / "copy", symlinks=True)
     copy = World(tmp_path / "copy")
     run = copy.last().parent
@@ -313,10 +396,15 @@ def test_a_run_that_was_cut_short_is_finished_to_the_same_bytes(signed: Signed, 
 
 
 def test_the_run_tells_how_each_property_was_shown(signed: Signed) -> None:
-    rows = [line.split("\t") for line in (signed.folder / "raw" / "enforcement.tsv").read_text("utf-8").splitlines()]
+    rows = [
+        line.split("\t")
+        for line in (signed.folder / "raw" / "enforcement.tsv").read_text("utf-8").splitlines()
+    ]
     given = sorted(name for name, state, how in rows if state == "given" and how)
     assert given == sorted(signed.world.status()["properties_given"])
     facts = {name: value for kind, name, value in rows if kind == "fact"}
-    started = next(event for event in signed.world.events() if event["event_type"] == "pack.started")
+    started = next(
+        event for event in signed.world.events() if event["event_type"] == "pack.started"
+    )
     assert facts["bwrap_sha256"] == started["hashes"]["sandbox"]
     assert facts["seccomp_sha256"] == started["hashes"]["syscall_filter"]

@@ -1,4 +1,6 @@
-"""What a run must be signed with, and what happens where it is not: named always, BLOCKED where policy says so."""
+"""What a run must be signed with, and what happens where it is not: named always, BLOCKED where
+policy says so.
+"""
 
 from __future__ import annotations
 
@@ -80,10 +82,16 @@ def test_without_a_key_a_run_is_unsigned_and_says_so(tmp_path: Path) -> None:
     assert place.signatures == set()
     assert parse_kept(place.attested("checkpoint")).note is None
     report = (place.world.last() / "FINAL_REPORT.md").read_text()
-    assert "**No key was at hand, so nothing in this run is signed.**" in report.partition("| pack |")[0]
+    assert (
+        "**No key was at hand, so nothing in this run is signed.**"
+        in report.partition("| pack |")[0]
+    )
     assert "Signing policy: a signature is optional. No key was at hand" in report
     shown = place.factory("print-report").out
-    assert "Signing policy: a signature is optional. No key was at hand, so nothing in this run is signed." in shown
+    assert (
+        "Signing policy: a signature is optional. No key was at hand, so nothing in this run is"
+        " signed." in shown
+    )
     assert shown.endswith("\nSignature: NOT SIGNED: nobody vouches for this run\n")
     assert not place.home.exists()
 
@@ -98,7 +106,9 @@ def test_without_a_key_a_run_is_unsigned_and_says_so(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_required_signature_without_a_key_blocks_before_any_pack_runs(tmp_path: Path, policy: str, told: str) -> None:
+def test_a_required_signature_without_a_key_blocks_before_any_pack_runs(
+    tmp_path: Path, policy: str, told: str
+) -> None:
     place = Place(tmp_path, home=False)
     place.policy(policy)
     ended = place.oneshot()
@@ -108,7 +118,10 @@ def test_a_required_signature_without_a_key_blocks_before_any_pack_runs(tmp_path
     assert place.world.executed() == []
     for name in ("FINAL_REPORT.md", "FINAL_REPORT.txt"):
         report = (place.world.last() / name).read_text()
-        assert f"Signing policy: {told}. No key was at hand, so nothing in this run is signed." in report
+        assert (
+            f"Signing policy: {told}. No key was at hand, so nothing in this run is signed."
+            in report
+        )
     (envelope,) = parse_envelopes(place.attested("attestations.intoto.jsonl"))
     summary = json.loads(payload_of(envelope))
     assert summary["predicate"]["verificationResult"] == "FAILED"
@@ -125,7 +138,10 @@ def test_a_required_signature_is_by_a_pinned_key(place: Place) -> None:
     place.world.commit("trust")
     ended = place.oneshot()
     assert ended.rc == 0, ended.text
-    pins = [parse_pem(path.read_bytes()).key_id for path in (place.world.root / "factory.keys").iterdir()]
+    pins = [
+        parse_pem(path.read_bytes()).key_id
+        for path in (place.world.root / "factory.keys").iterdir()
+    ]
     assert place.signatures == set(pins)
 
 
@@ -192,7 +208,9 @@ sys.addaudithook(hook)
 
 
 def forms_of(pem: bytes) -> tuple[bytes, ...]:
-    """A private key as it could be written: its 32 bytes raw, in hex, and in base64 however they are aligned."""
+    """A private key as it could be written: its 32 bytes raw, in hex, and in base64 however they
+    are aligned.
+    """
     key = load_pem_private_key(pem, None)
     assert isinstance(key, Ed25519PrivateKey)
     seed = key.private_bytes_raw()
@@ -204,16 +222,23 @@ def forms_of(pem: bytes) -> tuple[bytes, ...]:
 def holding(forms: tuple[bytes, ...], *roots: Path) -> set[Path]:
     """Every file below `roots` that holds one of these."""
     files = (path for root in roots for path in (root.rglob("*") if root.is_dir() else [root]))
-    contents = ((path, path.read_bytes()) for path in files if path.is_file() and not path.is_symlink())
+    contents = (
+        (path, path.read_bytes()) for path in files if path.is_file() and not path.is_symlink()
+    )
     return {path for path, content in contents if any(form in content for form in forms)}
 
 
 def test_a_private_key_is_in_its_file_and_nowhere_else(place: Place, tmp_path: Path) -> None:
-    """Not in evidence, ledger, logs, caches or Git; not in an argument or a variable of any process; not told."""
+    """Not in evidence, ledger, logs, caches or Git; not in an argument or a variable of any
+    process; not told.
+    """
     starts = tmp_path / "starts.txt"
     (tmp_path / "hook").mkdir()
     (tmp_path / "hook" / "sitecustomize.py").write_text(RECORD_STARTS.format(place=str(starts)))
-    look = f"env; cat {place.home}/.config/codex-orchestrator/keys/* /proc/*/environ /proc/*/cmdline 2>/dev/null; true"
+    look = (
+        f"env; cat {place.home}/.config/codex-orchestrator/keys/* /proc/*/environ /proc/*/cmdline"
+        " 2>/dev/null; true"
+    )
     step = f"scope: {{allowed_paths: ['docs/**']}}\nsteps: [{{name: look, run: '{look}'}}]\n"
     place.world.pack("TASK-0001-one", step)
     place.world.commit("look")
@@ -256,26 +281,35 @@ def test_after_rotation_old_runs_are_still_signed_by_a_pinned_key(place: Place) 
         assert place.oneshot().rc == 0
         runs.append(place.world.last().parent)
         keys.append(parse_pem(place.factory("keys", "export").out.encode()))
-    pinned = [parse_pem(path.read_bytes()) for path in (place.world.root / "factory.keys").iterdir()]
+    pinned = [
+        parse_pem(path.read_bytes()) for path in (place.world.root / "factory.keys").iterdir()
+    ]
     assert set(pinned) == set(keys)
     for run, key in zip(runs, keys, strict=True):
         kept = parse_kept((run / "attestations" / "checkpoint").read_bytes())
         assert kept.note is not None
-        found = signers(kept.note, [NoteKey(kept.checkpoint.origin, pin) for pin in pinned], ed25519.check)
+        found = signers(
+            kept.note, [NoteKey(kept.checkpoint.origin, pin) for pin in pinned], ed25519.check
+        )
         assert [one.key for one in found] == [key]
     ended = place.factory("ledger", "consistency", runs[0].name, runs[1].name)
     assert ended.rc == 0, ended.text
     assert all(f"signed by {key.key_id}" in ended.out for key in keys)
     for run, key in zip(runs, keys, strict=True):
         ended = place.factory("verify", run.name)
-        assert (ended.rc, f"checkpoint by {key.key_id} (trusted: pinned in the repository)" in ended.out) == (0, True)
+        assert (
+            ended.rc,
+            f"checkpoint by {key.key_id} (trusted: pinned in the repository)" in ended.out,
+        ) == (0, True)
     shown = place.factory("print-report", runs[0].name)
     assert f"Signature: signed by {keys[0].key_id}, which is pinned" in shown.out
     _without_the_old_key(place, runs[0].name, keys[0])
 
 
 def test_a_key_that_only_the_runs_own_base_commit_pins_is_not_trusted(place: Place) -> None:
-    """Whoever sends a run chooses its base commit; a branch that pins their key must not vouch for them."""
+    """Whoever sends a run chooses its base commit; a branch that pins their key must not vouch for
+    them.
+    """
     place.world.git("checkout", "-q", "-b", "theirs")
     place.trust()
     assert place.oneshot().rc == 0
@@ -290,22 +324,41 @@ def test_a_key_that_only_the_runs_own_base_commit_pins_is_not_trusted(place: Pla
 
 
 def _without_the_old_key(place: Place, run: str, old: PublicKey) -> None:
-    """Where the old key is pinned no more, its runs say so, and fail where policy requires a trusted key."""
+    """Where the old key is pinned no more, its runs say so, and fail where policy requires a
+    trusted key.
+    """
     place.world.git("rm", "-q", f"factory.keys/{old.file_name}")
     place.world.commit("unpin")
-    private = place.home / ".config" / "codex-orchestrator" / "keys" / old.file_name.replace(".pub", ".pem")
+    private = (
+        place.home
+        / ".config"
+        / "codex-orchestrator"
+        / "keys"
+        / old.file_name.replace(".pub", ".pem")
+    )
     assert f"by {old.key_id} (your own, not pinned)" in place.factory("verify", run).out
-    assert f"signed by {old.key_id}, which is yours and NOT PINNED" in place.factory("print-report", run).out
+    assert (
+        f"signed by {old.key_id}, which is yours and NOT PINNED"
+        in place.factory("print-report", run).out
+    )
     private.unlink()
     ended = place.factory("verify", run)
     assert ended.rc == 0
-    assert f"{old.key_id} (NOT TRUSTED: pinned when the run was made, and no more in the commit that" in ended.out
+    assert (
+        f"{old.key_id} (NOT TRUSTED: pinned when the run was made, and no more in the commit that"
+        in ended.out
+    )
     shown = place.factory("print-report", run).out
-    assert f"Signature: NOT VERIFIED: signed by {old.key_id}, whose public key is not at hand" in shown
+    assert (
+        f"Signature: NOT VERIFIED: signed by {old.key_id}, whose public key is not at hand" in shown
+    )
     place.policy('policy = "required"')
     ended = place.factory("verify", run)
     assert ended.rc == 2
-    assert f"expected a signature by a trusted key, as policy requires, found {old.key_id}" in ended.out
+    assert (
+        f"expected a signature by a trusted key, as policy requires, found {old.key_id}"
+        in ended.out
+    )
     (place.home / "old.pub").write_bytes(format_pem(old))
     assert place.factory("verify", run, "--key", str(place.home / "old.pub")).rc == 0
 
@@ -334,14 +387,21 @@ def test_a_prepared_run_waits_for_the_key_that_policy_requires(place: Place) -> 
 
 
 def rewritten(ledger: bytes) -> bytes:
-    """The same events with one word changed and the chain made anew, as somebody with the disk could."""
+    """The same events with one word changed and the chain made anew, as somebody with the disk
+    could.
+    """
     head, lines = Head(), []
     for line in ledger.splitlines():
         event = json.loads(line)
-        details = {**event["details"], **({"status": "PASS", "forged": "1"} if event["seq"] == 3 else {})}
+        details = {
+            **event["details"],
+            **({"status": "PASS", "forged": "1"} if event["seq"] == 3 else {}),
+        }
         names = ("event_type", "run_id", "actor", "duration_ms", "file_counts", "hashes", "rc")
         fields = {name: event[name] for name in names}
-        made = link(head, Entry(**fields, parent=event["parent_event_id"], details=details), event["ts_utc"])
+        made = link(
+            head, Entry(**fields, parent=event["parent_event_id"], details=details), event["ts_utc"]
+        )
         head = Head(made.seq, made.event_id)
         lines.append(format_event(made))
     return b"".join(lines)
@@ -382,7 +442,9 @@ def test_a_strangers_public_key_can_be_pinned_from_its_file(place: Place) -> Non
     (place.home / "bob.pub").write_bytes(format_pem(stranger))
     ended = place.factory("keys", "trust", str(place.home / "bob.pub"))
     assert ended.rc == 0, ended.text
-    assert parse_pem((place.world.root / "factory.keys" / stranger.file_name).read_bytes()) == stranger
+    assert (
+        parse_pem((place.world.root / "factory.keys" / stranger.file_name).read_bytes()) == stranger
+    )
     place.world.commit("bob")
     assert f"{stranger.key_id}  pinned" in place.factory("keys", "list").out
     (place.home / "bad.pub").write_bytes(b"nothing\n")
@@ -407,8 +469,13 @@ def test_keys_need_no_repository(place: Place, tmp_path: Path) -> None:
 def test_a_proof_is_printed_for_every_event_and_holds(place: Place) -> None:
     assert place.oneshot().rc == 0
     *covered, released = place.world.events()
-    assert released["event_type"] == "lock.released"  # after the run's checkpoint: the next one covers it
-    assert "no run has a checkpoint that covers event" in place.factory("ledger", "prove", str(released["seq"])).text
+    assert (
+        released["event_type"] == "lock.released"
+    )  # after the run's checkpoint: the next one covers it
+    assert (
+        "no run has a checkpoint that covers event"
+        in place.factory("ledger", "prove", str(released["seq"])).text
+    )
     for event in covered:
         told = json.loads(place.factory("ledger", "prove", str(event["seq"]), "--json").out)
         assert proves(parse_proof(told["proof"].encode()), told["line"].encode())

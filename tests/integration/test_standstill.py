@@ -1,4 +1,5 @@
-"""A start with nothing to do that need not look at everything again, in real runs: quick, and as wary as a whole look.
+"""A start with nothing to do that need not look at everything again, in real runs: quick, and as
+wary as a whole look.
 
 What counts as a change is in tests/unit/test_standstill.py, one by one.
 """
@@ -19,9 +20,13 @@ from tests.world import World, run
 
 pytestmark = pytest.mark.linux
 
-WRITES = 'scope: {allowed_paths: ["docs/%s.md"]}\nsteps: [{name: w, run: "mkdir -p docs; echo %s > docs/%s.md"}]\n'
+WRITES = (
+    'scope: {allowed_paths: ["docs/%s.md"]}\nsteps: [{name: w, run: "mkdir -p docs; echo %s >'
+    ' docs/%s.md"}]\n'
+)
 UNCHANGED = "still holds: 2 packs unchanged, nothing was run"
-# Tells on the error stream whether the real pipeline was made, and every file below this folder that was opened.
+# Tells on the error stream whether the real pipeline was made, and every file below this folder
+# that was opened.
 WATCHED = """\
 import os, runpy, sys
 
@@ -61,7 +66,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 @pytest.fixture
 def world(template: World) -> World:
-    """That world, at a standstill that is remembered. Tests put back what they change, or ask for `anew`."""
+    """That world, at a standstill that is remembered. Tests put back what they change, or ask for
+    `anew`.
+    """
     return at_rest(template)
 
 
@@ -72,17 +79,27 @@ def at_rest(world: World) -> World:
         if (world.root / FILE).exists() and UNCHANGED in ended.out:
             return world
     assert not keeps_change_times(world.root), "expected a standstill to be remembered"
-    pytest.fail("these tests need a disk whose change times are believed; give pytest another --basetemp")
+    pytest.fail(
+        "these tests need a disk whose change times are believed; give pytest another --basetemp"
+    )
 
 
-def test_a_second_start_with_nothing_to_do_looks_at_no_content_and_says_the_same(world: World) -> None:
+def test_a_second_start_with_nothing_to_do_looks_at_no_content_and_says_the_same(
+    world: World,
+) -> None:
     before = (world.root / FILE).read_bytes()
     for words in (("oneshot",), ("-n", "2", "oneshot"), ("summary",)):
         ended = watched(world, *words)
         assert (ended.rc, UNCHANGED in ended.out) == (0, True), ended.text
         assert "QUICK" in ended.err, ended.err
-    read = {line.removeprefix("OPENED ") for line in ended.err.splitlines() if line.startswith("OPENED")}
-    assert not [path for path in read if path.startswith(("taskpacks/", ".factory/bundles", ".factory/runs"))]
+    read = {
+        line.removeprefix("OPENED ") for line in ended.err.splitlines() if line.startswith("OPENED")
+    }
+    assert not [
+        path
+        for path in read
+        if path.startswith(("taskpacks/", ".factory/bundles", ".factory/runs"))
+    ]
     assert (world.root / FILE).read_bytes() == before
 
 
@@ -93,7 +110,10 @@ def test_a_part_that_holds_names_no_run(world: World) -> None:
         ("bundle-validate", ": 2 packs unchanged"),
     ):
         ended = world.doit(phase)
-        assert (ended.rc, ended.out) == (0, f"PASS  {phase} holds{packs}, nothing was run\n"), ended.text
+        assert (ended.rc, ended.out) == (
+            0,
+            f"PASS  {phase} holds{packs}, nothing was run\n",
+        ), ended.text
     whole = world.doit("integrate")
     assert (whole.rc, whole.out) == (0, f"PASS  {world.runs()[-1]} {UNCHANGED}\n"), whole.text
 
@@ -102,18 +122,26 @@ def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:
     (world.root / FILE).unlink()
     ended = watched(world, "oneshot")
     assert (ended.rc, "WHOLE" in ended.err, UNCHANGED in ended.out) == (0, True, True), ended.text
-    told = [line.partition(" ") for line in ended.err.splitlines() if line.startswith(("OPENED", "LISTED"))]
+    told = [
+        line.partition(" ")
+        for line in ended.err.splitlines()
+        if line.startswith(("OPENED", "LISTED"))
+    ]
     content = (world.root / FILE).read_bytes()
     known = standstill._parsed(content)
     kept = {os.fsdecode(path) for path in (*known.packs.paths, *known.state.paths)}
-    # settings and ignore rules are the ground; doit's database and locks are asked anew; caches prove nothing; objects
-    # are those of a commit
+    # settings and ignore rules are the ground; doit's database and locks are asked anew; caches
+    # prove nothing; objects are those of a commit
     asked = (".factory/state/doit.sqlite3", ".factory/locks")
     own = (*asked, ".factory/cache", ".factory/state/ledger.json", ".factory/git", ".git/")
     around = {"factory.toml", ".gitignore", "dodo.py", ".factory/.gitignore"}
     # cleared of half-made files only
     swept = {".factory/state", "", ".", *(f".factory/{name}".rstrip("/") for name in OPEN_FOLDERS)}
-    unknown = {path for _, _, path in told if path not in kept | around | swept and not path.startswith(own)}
+    unknown = {
+        path
+        for _, _, path in told
+        if path not in kept | around | swept and not path.startswith(own)
+    }
     assert unknown == {path for path in unknown if "__pycache__" in path}
     assert {"taskpacks/TASK-0001-a/task.yml", ".factory/ledger.jsonl"} <= kept
 

@@ -1,4 +1,6 @@
-"""The doors to disk: locks, ledger, state folder, work tree, tools, markers. Real files, threads and processes."""
+"""The doors to disk: locks, ledger, state folder, work tree, tools, markers. Real files, threads
+and processes.
+"""
 
 from __future__ import annotations
 
@@ -86,7 +88,9 @@ def test_a_dead_holder_is_not_named_for_a_living_one(tmp_path: Path) -> None:
 def test_locks_of_two_names_do_not_meet(tmp_path: Path) -> None:
     locks = FileLocks(tmp_path, SystemClock())
     with locks.hold("one"), locks.hold("two"):
-        assert len(locks.holders()) == 0 or len(locks.holders()) == 2  # the kernel tells processes apart, not us
+        assert (
+            len(locks.holders()) == 0 or len(locks.holders()) == 2
+        )  # the kernel tells processes apart, not us
 
 
 APPENDER = """
@@ -103,9 +107,16 @@ for number in range(20):
 
 def test_processes_and_threads_append_one_chain(tmp_path: Path) -> None:
     ledger = LedgerStore(tmp_path, SystemClock())
-    others = [subprocess.Popen([sys.executable, "-c", APPENDER, str(tmp_path), str(who)]) for who in range(3)]
+    others = [
+        subprocess.Popen([sys.executable, "-c", APPENDER, str(tmp_path), str(who)])
+        for who in range(3)
+    ]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda number: ledger.append(Entry("y", details={"number": str(number)})), range(40)))
+        list(
+            pool.map(
+                lambda number: ledger.append(Entry("y", details={"number": str(number)})), range(40)
+            )
+        )
     assert [process.wait() for process in others] == [0, 0, 0]
     lines = (tmp_path / "ledger.jsonl").read_bytes().split(b"\n")[:-1]
     assert follow(Head(), lines).seq == 100
@@ -222,7 +233,9 @@ def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> Non
     tree = UserWorkTree(tmp_path, lambda folder: frozenset({f"{folder}/T-1-x/sub/dropped"}))
     assert tree.pack_folders("packs") == ("packs/T-1-x", "packs/T-2-link")
     assert tree.pack_folders("none") == ()
-    found = {file.path.removeprefix("packs/T-1-x/"): file for file in tree.pack_files("packs/T-1-x")}
+    found = {
+        file.path.removeprefix("packs/T-1-x/"): file for file in tree.pack_files("packs/T-1-x")
+    }
     assert {name: file.problem for name, file in found.items()} == {
         "bad.": "starts with a space or ends with a dot or space",
         "big": f"has {MAX_FILE + 1} bytes, the limit is {MAX_FILE}",
@@ -234,7 +247,11 @@ def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> Non
     assert (found["run.sh"].mode, found["task.yml"].mode) == (0o100755, 0o100644)
     (linked,) = tree.pack_files("packs/T-2-link")
     assert linked.problem == "is a symbolic link, expected a folder"
-    assert (tree.read("packs/T-1-x/task.yml"), tree.read("packs/T-1-x/link"), tree.read("none")) == (b"x", None, None)
+    assert (
+        tree.read("packs/T-1-x/task.yml"),
+        tree.read("packs/T-1-x/link"),
+        tree.read("none"),
+    ) == (b"x", None, None)
     os.rename(tmp_path / "packs", tmp_path / "real")
     os.symlink(tmp_path / "real", tmp_path / "packs")
     with pytest.raises(Refusal, match="packs is a symbolic link; expected a folder"):
@@ -274,6 +291,12 @@ def test_a_marker_reads_back_and_a_spoilt_one_counts_as_none(tmp_path: Path) -> 
     assert store.sha256(marker_path(CARD)) == digest
     assert load_marker(store, CARD) == marker
     whole = store.read(marker_path(CARD)) or b""
-    for spoilt in (b"", b"{}", whole + b" ", whole.replace(b"OVERLAP", b"NO_SUCH"), whole.replace(b"BLOCKED", b"GOOD")):
+    for spoilt in (
+        b"",
+        b"{}",
+        whole + b" ",
+        whole.replace(b"OVERLAP", b"NO_SUCH"),
+        whole.replace(b"BLOCKED", b"GOOD"),
+    ):
         store.write(marker_path(CARD), spoilt)
         assert load_marker(store, CARD) is None

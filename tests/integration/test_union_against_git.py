@@ -43,19 +43,30 @@ def merged_by_git(world: World, objects: GitObjects, base: str, trees: list[str]
 
     def commit(tree: str, *parents: str) -> str:
         words = [word for parent in parents for word in ("-p", parent)]
-        answer = git(world.root, "commit-tree", tree, *words, "-m", "x", variables=variables | identity)
+        answer = git(
+            world.root, "commit-tree", tree, *words, "-m", "x", variables=variables | identity
+        )
         return answer.decode().strip()
 
     root = commit(base)
     so_far = root
     for tree in trees:
-        answer = git(world.root, "merge-tree", "--write-tree", so_far, commit(tree, root), variables=variables)
+        answer = git(
+            world.root,
+            "merge-tree",
+            "--write-tree",
+            so_far,
+            commit(tree, root),
+            variables=variables,
+        )
         so_far = commit(answer.decode().split("\n")[0], so_far, root)
     return git(world.root, "rev-parse", f"{so_far}^{{tree}}", variables=variables).decode().strip()
 
 
 @pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
-def test_the_union_of_disjoint_packs_is_what_git_makes_of_them(tmp_path: Path, hash_name: str) -> None:
+def test_the_union_of_disjoint_packs_is_what_git_makes_of_them(
+    tmp_path: Path, hash_name: str
+) -> None:
     world = World(tmp_path, hash_name)
     world.commit({name: f"{name}\n" * 9 for name in NAMES})
     with world.objects() as objects:
@@ -64,7 +75,9 @@ def test_the_union_of_disjoint_packs_is_what_git_makes_of_them(tmp_path: Path, h
             random = Random(seed)
             names = random.sample(NAMES, len(NAMES))
             parts = [names[:3], names[3:5], names[5:9]]
-            trees = [changed(random, base, part, objects, owner) for owner, part in enumerate(parts)]
+            trees = [
+                changed(random, base, part, objects, owner) for owner, part in enumerate(parts)
+            ]
             for tree in trees:
                 objects.write_tree(tree)
             candidates = [
@@ -75,7 +88,9 @@ def test_the_union_of_disjoint_packs_is_what_git_makes_of_them(tmp_path: Path, h
             merged = merge_candidates(base, candidates, Overlap.BLOCK, three_way_of(objects))
             assert merged.findings == ()
             assert merged.tree is not None
-            assert merged.tree.oid == merged_by_git(world, objects, base.oid, [tree.oid for tree in trees])
+            assert merged.tree.oid == merged_by_git(
+                world, objects, base.oid, [tree.oid for tree in trees]
+            )
 
 
 def test_a_three_way_merge_is_gits_and_its_conflicts_are_told(tmp_path: Path) -> None:
@@ -100,4 +115,7 @@ def test_a_three_way_merge_is_gits_and_its_conflicts_are_told(tmp_path: Path) ->
         assert objects.read([leaf.oid])[leaf.oid] == expected.encode()
         clash = candidate("T-3", text.replace("2\n", "zwei\n", 1))
         merged = merge_candidates(base, [clash, one], Overlap.MERGE, three_way_of(objects))
-        assert (merged.tree, [finding.id for finding in merged.findings]) == (None, ["MERGE_CONFLICT"])
+        assert (merged.tree, [finding.id for finding in merged.findings]) == (
+            None,
+            ["MERGE_CONFLICT"],
+        )

@@ -1,4 +1,6 @@
-"""`factory verify` as a person runs it: a good run, a copied one, a tampered one, all of them, and made again."""
+"""`factory verify` as a person runs it: a good run, a copied one, a tampered one, all of them, and
+made again.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +86,9 @@ def test_events_that_no_checkpoint_covers_are_counted(good: Place, tmp_path: Pat
     assert "no checkpoint" not in section(world.factory("verify", **good.env).out, "ledger")
     count = len(world.events())
     world.factory("verify", "--record", **good.env)
-    late = len(world.events()) - count + 1  # the one that freed the lock of the run is the first of them
+    late = (
+        len(world.events()) - count + 1
+    )  # the one that freed the lock of the run is the first of them
     assert late > 1
     done = world.factory("verify", **good.env)
     assert done.rc == 0
@@ -103,7 +107,9 @@ def test_the_same_as_json(good: Place) -> None:
     assert run["files"] == sum(path.is_file() for path in good.run.rglob("*"))
 
 
-def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(good: Place, tmp_path: Path) -> None:
+def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(
+    good: Place, tmp_path: Path
+) -> None:
     copy = tmp_path / "on another machine" / "evidence"
     shutil.copytree(good.run, copy)
     done = good.verify("--path", str(copy), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent")
@@ -119,7 +125,9 @@ def test_a_copy_with_its_public_key_is_verified_by_it(good: Place, tmp_path: Pat
     shutil.copytree(good.run, copy)
     key = tmp_path / "alice.pub"
     key.write_text(good.world.factory("keys", "export", **good.env).out)
-    done = good.verify("--path", str(copy), "--key", str(key), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent")
+    done = good.verify(
+        "--path", str(copy), "--key", str(key), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent"
+    )
     assert done.rc == 0, done.text
     assert "trusted: given" in section(done.out, "signatures")
     key.write_text("no key")
@@ -151,13 +159,20 @@ def test_a_changed_byte_is_named_with_file_expected_and_found(good: Place, tmp_p
     assert done.out.splitlines()[-1].startswith("NOT VERIFIED  1 finding in 1 of ")
 
 
-def test_what_could_not_be_checked_is_refused_where_all_is_asked_for(good: Place, tmp_path: Path) -> None:
+def test_what_could_not_be_checked_is_refused_where_all_is_asked_for(
+    good: Place, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(good.run, copy)
     done = good.verify("--path", str(copy), "--strict", cwd=tmp_path)
     assert done.rc == 2
     assert "nothing differs, but " in done.out
-    assert json.loads(good.verify("--path", str(copy), "--strict", "--json", cwd=tmp_path).out)["status"] == "BLOCKED"
+    assert (
+        json.loads(good.verify("--path", str(copy), "--strict", "--json", cwd=tmp_path).out)[
+            "status"
+        ]
+        == "BLOCKED"
+    )
     kept = tmp_path / "kept"
     kept.write_bytes((good.run / "attestations" / "checkpoint").read_bytes())
     done = good.verify("--strict", "--checkpoint", str(kept))
@@ -175,7 +190,9 @@ def found(world: World, run_id: str = "") -> Verified:
     return verified
 
 
-def test_a_ledger_that_is_gone_or_no_file_is_missed_where_the_run_was_made(good: Place, tmp_path: Path) -> None:
+def test_a_ledger_that_is_gone_or_no_file_is_missed_where_the_run_was_made(
+    good: Place, tmp_path: Path
+) -> None:
     world = copied(good.world, tmp_path / "repository")
     ledger = world.state / "ledger.jsonl"
     content = ledger.read_bytes()
@@ -184,7 +201,10 @@ def test_a_ledger_that_is_gone_or_no_file_is_missed_where_the_run_was_made(good:
         verified = found(world, run_id)
         assert verified.run_id == good.run_id
         assert [finding.id for finding in verified.findings] == ["VERIFY_MISSING"]
-        assert "expected the ledger of this repository's runs, found none" in verified.findings[0].message
+        assert (
+            "expected the ledger of this repository's runs, found none"
+            in verified.findings[0].message
+        )
     (tmp_path / "elsewhere").write_bytes(content)
     ledger.symlink_to(tmp_path / "elsewhere")
     assert "VERIFY_LEDGER" in {finding.id for finding in found(world, good.run_id).findings}
@@ -192,12 +212,18 @@ def test_a_ledger_that_is_gone_or_no_file_is_missed_where_the_run_was_made(good:
     os.mkfifo(ledger)
     assert "VERIFY_LEDGER" in {finding.id for finding in found(world, good.run_id).findings}
     ledger.unlink()
-    for junk in (b"x" * 3_000_000, b"x" * 3_000_000 + b"\n" + content, content + b"{" * 3_000_000 + b"\n"):
+    for junk in (
+        b"x" * 3_000_000,
+        b"x" * 3_000_000 + b"\n" + content,
+        content + b"{" * 3_000_000 + b"\n",
+    ):
         ledger.write_bytes(junk)
         assert "VERIFY_LEDGER" in {finding.id for finding in found(world, good.run_id).findings}
 
 
-def test_the_last_run_is_missed_and_no_earlier_one_takes_its_place(good: Place, tmp_path: Path) -> None:
+def test_the_last_run_is_missed_and_no_earlier_one_takes_its_place(
+    good: Place, tmp_path: Path
+) -> None:
     world = copied(good.world, tmp_path / "repository")
     run = world.state / "runs" / good.run_id
     run.rename(tmp_path / "away")
@@ -220,11 +246,15 @@ def test_a_large_file_of_holes_is_named_and_not_read(good: Place, tmp_path: Path
     shutil.copytree(good.run, copy)
     os.truncate(copy / "TASK-0001" / "LOGS" / "check-1.log", 1 << 38)
     verified = verify_at(copy, Asked())
-    assert "found a file made of holes" in " ".join(finding.message for finding in verified.findings)
+    assert "found a file made of holes" in " ".join(
+        finding.message for finding in verified.findings
+    )
 
 
 @pytest.mark.parametrize("spoil", ["link", "pipe", "folder", "none"])
-def test_what_is_no_plain_file_is_named_and_never_followed(good: Place, tmp_path: Path, spoil: str) -> None:
+def test_what_is_no_plain_file_is_named_and_never_followed(
+    good: Place, tmp_path: Path, spoil: str
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(good.run, copy)
     status = copy / "Z_integrator" / "STATUS.json"
@@ -248,7 +278,9 @@ def test_an_empty_folder_is_extra(good: Place, tmp_path: Path, path: str) -> Non
     copy = tmp_path / "copy"
     shutil.copytree(good.run, copy)
     (copy / path).mkdir(parents=True)
-    (finding,) = (each for each in verify_at(copy, Asked()).findings if each.id == "VERIFY_UNSAFE_FILE")
+    (finding,) = (
+        each for each in verify_at(copy, Asked()).findings if each.id == "VERIFY_UNSAFE_FILE"
+    )
     assert finding.location is not None
     assert finding.location.file == path
     assert "an empty folder" in finding.message
@@ -259,7 +291,10 @@ def test_a_folder_that_is_no_runs_gets_one_sentence(tmp_path: Path) -> None:
     done = world.factory("verify", "--path", ".")
     assert done.rc == 2
     assert done.out.splitlines()[1:] == [
-        "  manifests    this is no run's folder: it has no RUN_MANIFEST.json and no Z_integrator/  [VERIFY_MISSING]",
+        (
+            "  manifests    this is no run's folder: it has no RUN_MANIFEST.json and no"
+            " Z_integrator/  [VERIFY_MISSING]"
+        ),
         "NOT VERIFIED  1 finding",
     ]
     assert json.loads(world.factory("verify", "--path", ".", "--json").out)["status"] == "BLOCKED"
@@ -271,7 +306,9 @@ def test_a_run_whose_manifest_was_taken_away_is_not_verified(good: Place, tmp_pa
     (copy / "RUN_MANIFEST.json").unlink()
     verified = verify_at(copy, Asked())
     assert not verified.holds
-    assert "RUN_MANIFEST.json: expected this manifest, found none" in [one.message for one in verified.findings]
+    assert "RUN_MANIFEST.json: expected this manifest, found none" in [
+        one.message for one in verified.findings
+    ]
     shutil.rmtree(copy / "Z_integrator")
     verified = verify_at(copy, Asked())
     assert (verified.holds, verified.status, len(verified.findings)) == (False, "", 1)
@@ -321,7 +358,9 @@ def test_all_runs_and_one_that_is_gone(good: Place, tmp_path: Path) -> None:
     assert "that the ledger says finished, found none" in done.out
 
 
-def test_a_signature_that_policy_requires_and_is_not_there_is_refused(good: Place, tmp_path: Path) -> None:
+def test_a_signature_that_policy_requires_and_is_not_there_is_refused(
+    good: Place, tmp_path: Path
+) -> None:
     root = tmp_path / "repository"
     world = copied(good.world, root)
     world.write("factory.toml", 'version = 1\n[signing]\npolicy = "required"\n')
@@ -359,7 +398,11 @@ def test_a_bundle_that_differs_is_named_with_file_offset_and_a_diff(tmp_path: Pa
     assert "TASK-0001/DIFF.patch: byte " in done.out
     assert "[VERIFY_REBUILD]" in done.out
     assert "1 of 2 bundles made again" in done.out
-    diff = [line for line in done.out.splitlines() if line.startswith("  rebuild      +") or " rebuild      -" in line]
+    diff = [
+        line
+        for line in done.out.splitlines()
+        if line.startswith("  rebuild      +") or " rebuild      -" in line
+    ]
     assert len(diff) >= 2
     (line,) = (world.state / "rebuilds" / f"{place.run_id}.intoto.jsonl").read_text().splitlines()
     statement = json.loads(base64.b64decode(json.loads(line)["payload"]))
@@ -377,32 +420,45 @@ def test_what_cannot_be_made_again_is_not_checkable(good: Place, tmp_path: Path)
     done = world.factory("verify", "--rebuild", XDG_CONFIG_HOME="/nonexistent")
     assert done.rc == 2, "what was asked for and could not be checked is no success"
     assert "nothing differs, but 2 of what was asked for could not be checked" in done.out
-    assert "not-checkable rebuild of TASK-0001: the packs of that run were not those of its base commit" in done.out
+    assert (
+        "not-checkable rebuild of TASK-0001: the packs of that run were not those of its base"
+        " commit" in done.out
+    )
     assert "stated nowhere: no key is at hand" in done.out
 
 
 def outcomes(world: World, run_id: str) -> dict[str, str]:
     (line,) = (world.state / "rebuilds" / f"{run_id}.intoto.jsonl").read_text().splitlines()
     predicate = json.loads(base64.b64decode(json.loads(line)["payload"]))["predicate"]
-    return {"result": predicate["result"], **{row["pack"]: row["outcome"] for row in predicate["packs"]}}
+    return {
+        "result": predicate["result"],
+        **{row["pack"]: row["outcome"] for row in predicate["packs"]},
+    }
 
 
 UNCHECKED = {"result": "UNCHECKED", "TASK-0001": "not-checkable", "TASK-0002": "not-checkable"}
 
 
-def test_what_another_tool_would_do_is_no_reproduction_and_no_difference(good: Place, tmp_path: Path) -> None:
+def test_what_another_tool_would_do_is_no_reproduction_and_no_difference(
+    good: Place, tmp_path: Path
+) -> None:
     other = tmp_path / "other" / "python3"
     other.parent.mkdir()
     other.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     other.chmod(0o755)
     done = good.verify("--rebuild", FACTORY_PYTHON=str(other))
     assert done.rc == 2
-    assert "not-checkable rebuild of TASK-0001: this host would carry out another action: tools python " in done.out
+    assert (
+        "not-checkable rebuild of TASK-0001: this host would carry out another action: tools"
+        " python " in done.out
+    )
     assert "bundles made again" not in done.out
     assert outcomes(good.world, good.run_id) == UNCHECKED
 
 
-def test_what_stands_on_a_commit_that_is_not_here_is_not_made_again(good: Place, tmp_path: Path) -> None:
+def test_what_stands_on_a_commit_that_is_not_here_is_not_made_again(
+    good: Place, tmp_path: Path
+) -> None:
     fresh = World(tmp_path / "fresh")
     fresh.commit()
     copy = tmp_path / "copy"
@@ -430,9 +486,13 @@ def test_the_page_about_it_says_what_is_typed_and_shown(good: Place, tmp_path: P
             continue
         assert code == 0, f"before {one.command}"
         if one.heading == "What it cannot check" and one.command.startswith("cp "):
-            shutil.copytree(good.run, world.state / "runs" / good.run_id, dirs_exist_ok=True)  # whole again
+            shutil.copytree(
+                good.run, world.state / "runs" / good.run_id, dirs_exist_ok=True
+            )  # whole again
         done = run(["/bin/sh", "-c", one.command], world.root, **good.env)
         code = done.rc
         expected = "\n".join(one.shown or ())
-        assert appears(one.shown or (), done.text), f"{one.command}\nexpected\n{expected}\nfound\n{done.text}"
+        assert appears(one.shown or (), done.text), (
+            f"{one.command}\nexpected\n{expected}\nfound\n{done.text}"
+        )
     assert code == 0

@@ -1,7 +1,8 @@
-"""No event of a run can be changed, taken away or told twice unnoticed, by whoever chains and attests anew.
+"""No event of a run can be changed, taken away or told twice unnoticed, by whoever chains and
+attests anew.
 
-Real runs, made once; then every member of every event, one at a time. What survives is listed below with its reason:
-the writer alone tells it, and nothing else in the evidence knows it.
+Real runs, made once; then every member of every event, one at a time. What survives is listed below
+with its reason: the writer alone tells it, and nothing else in the evidence knows it.
 """
 
 from __future__ import annotations
@@ -21,29 +22,61 @@ from factory.verify.form import read
 from factory.verify.history import HistoryCheck
 from factory.verify.manifests import Seen
 from factory.verify.sheet import Sheet
-from tests.verify_kit import Memory, around, chained, check, events_of, load, places, retold, told_only
+from tests.verify_kit import (
+    Memory,
+    around,
+    chained,
+    check,
+    events_of,
+    load,
+    places,
+    retold,
+    told_only,
+)
 from tests.world import World
 
 pytestmark = pytest.mark.linux
 
 COPY = "attestations/ledger.jsonl"
-HOST = "what the host enforced: the provenance repeats it, and nothing else in the run's folder says so"
-EARLIER = "of an attempt that another one followed, only verdict, tree and whether it failed are kept"
+HOST = (
+    "what the host enforced: the provenance repeats it, and nothing else in the run's folder"
+    " says so"
+)
+EARLIER = (
+    "of an attempt that another one followed, only verdict, tree and whether it failed are kept"
+)
 HELD = "a phase that still holds is not done again, and then leaves no event"
 ALONE = {
-    ("preflight.finished", "hash plan"): "the plan is a file of the orchestrator's state, not of the run",
+    (
+        "preflight.finished",
+        "hash plan",
+    ): "the plan is a file of the orchestrator's state, not of the run",
     ("preflight.finished", "removed"): HELD,
     **{("pack.started", f"hash {name}"): HOST for name in ("sandbox", "syscall_filter")},
-    **{("pack.started", f"detail {name}"): HOST for name in ("kernel", "landlock_abi", "sandbox", "sandbox_version")},
+    **{
+        ("pack.started", f"detail {name}"): HOST
+        for name in ("kernel", "landlock_abi", "sandbox", "sandbox_version")
+    },
     **{("pack.started", f"without {name}"): HOST for name in ("sandbox", "syscall_filter")},
 }
 ALONE_WHERE_BLOCKED = {
-    ("preflight.finished", "count files"): "not every pack has a bundle whose own files could be counted",
-    ("bundle.validated", "removed"): "where the disk refused the event, the run is BLOCKED and goes on without it",
+    (
+        "preflight.finished",
+        "count files",
+    ): "not every pack has a bundle whose own files could be counted",
+    (
+        "bundle.validated",
+        "removed",
+    ): "where the disk refused the event, the run is BLOCKED and goes on without it",
     **{("step.finished", name): EARLIER for name in ("hash log", "rc")},
-    **{("attempt.finished", f"count {name}"): EARLIER for name in ("artifacts", "changed", "ignored")},
+    **{
+        ("attempt.finished", f"count {name}"): EARLIER
+        for name in ("artifacts", "changed", "ignored")
+    },
 }
-MEASURED = {kind for kind in FORMS if kind not in ("step.finished", "check.finished", "egress.finished")}
+MEASURED = {
+    kind for kind in FORMS if kind not in ("step.finished", "check.finished", "egress.finished")
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +92,9 @@ class Made:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two runs: both packs made, and merged; then one tried twice and BLOCKED, and the other copied."""
+    """Two runs: both packs made, and merged; then one tried twice and BLOCKED, and the other
+    copied.
+    """
     world = World(tmp_path_factory.mktemp("events"))
     world.pack(
         "TASK-0001-alpha",
@@ -68,7 +103,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
         "echo r > taskpacks/TASK-0001-alpha/out/r.txt']\n",
         "tests: ['test -f docs/a']\nchecks: ['echo fine']\n",
     )
-    beta = "scope: {{allowed_paths: [docs/]}}\ndepends_on: [TASK-0001]\nlimits: {{attempts: 2}}\nsteps: ['{}']\n"
+    beta = (
+        "scope: {{allowed_paths: [docs/]}}\ndepends_on: [TASK-0001]\nlimits: {{attempts:"
+        " 2}}\nsteps: ['{}']\n"
+    )
     never_the_same = "cat /proc/sys/kernel/random/uuid; exit 3"
     for line, rc in (("echo b > docs/b", 0), (never_the_same, 2)):
         world.pack("TASK-0002-beta", beta.format(line))
@@ -92,21 +130,33 @@ def made(world: World) -> list[Made]:
         bundles = {pack: BundleCheck(sheet, run, seen, pack).check() for pack in names}
         assert sheet.findings == []
         before = tuple(event for event in whole if event.seq < own[0].seq)
-        found.append(Made(run, status, {pack: one for pack, one in bundles.items() if one}, before, own))
+        found.append(
+            Made(run, status, {pack: one for pack, one in bundles.items() if one}, before, own)
+        )
     return found
 
 
 def history(made: Made, at: int, *events: EventDocument) -> list[Finding]:
-    """What is found in the history alone, where these events take the place of the one at that place."""
+    """What is found in the history alone, where these events take the place of the one at that
+    place.
+    """
     told = chained((*events, *made.own[at + 1 :]), (*made.before, *made.own[:at]))
     run, ledger = told_only(made.run, told)
     sheet = Sheet()
-    HistoryCheck(sheet, run, Seen(run), around(ledger, sizes={len(told)}), made.status).check(made.bundles)
+    HistoryCheck(sheet, run, Seen(run), around(ledger, sizes={len(told)}), made.status).check(
+        made.bundles
+    )
     return sheet.findings
 
 
 def other(value: str) -> str:
-    return "a" * len(value) if len(value) in (40, 64) and set(value) != {"a"} else "ghost" if value else "b" * 64
+    return (
+        "a" * len(value)
+        if len(value) in (40, 64) and set(value) != {"a"}
+        else "ghost"
+        if value
+        else "b" * 64
+    )
 
 
 def mutants(event: EventDocument) -> Iterator[tuple[str, tuple[EventDocument, ...]]]:
@@ -167,7 +217,9 @@ def test_no_mutation_of_an_event_survives(made: list[Made]) -> None:
     assert blocked - measured - set(ALONE) == set(ALONE_WHERE_BLOCKED)
 
 
-def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(world: World, made: list[Made]) -> None:
+def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(
+    world: World, made: list[Made]
+) -> None:
     run = made[0]
     at_of = {event.event_type: at for at, event in enumerate(run.own)}
     with Elsewhere(world.root / ".git" / "objects", "sha1") as objects:
@@ -175,15 +227,25 @@ def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(world: World, m
             spoilt = run.own[at].model_copy(update={"rc": 7 if kind else run.own[at].rc})
             told = chained((spoilt, *run.own[at + 1 :]), (*run.before, *run.own[:at]))
             evidence, ledger = retold(run.run, told)
-            verified = check(evidence, replace(around(ledger, sizes={len(told)}), elsewhere=objects))
+            verified = check(
+                evidence, replace(around(ledger, sizes={len(told)}), elsewhere=objects)
+            )
             assert places(verified) == ({COPY} if kind else set()), kind
 
 
 def test_a_changed_file_of_a_bundle_is_the_only_one_that_is_named(made: list[Made]) -> None:
     run = made[0].run
     ledger = retold(run, [*made[0].before, *made[0].own])[1]
-    for path in ("DIFF.patch", "CHANGES.bundle", "SCOPE_LOCK.json", "LOGS/tests-1.log", "SUMMARY.md"):
+    for path in (
+        "DIFF.patch",
+        "CHANGES.bundle",
+        "SCOPE_LOCK.json",
+        "LOGS/tests-1.log",
+        "SUMMARY.md",
+    ):
         spoilt, name = run.copy(), f"TASK-0001/{path}"
         content = run.files[name]
-        spoilt.files[name] = content[:-2] + bytes([content[-2] ^ 1]) + content[-1:] if content else b"x"
+        spoilt.files[name] = (
+            content[:-2] + bytes([content[-2] ^ 1]) + content[-1:] if content else b"x"
+        )
         assert places(check(spoilt, around(ledger, sizes={len(ledger.splitlines())}))) == {name}

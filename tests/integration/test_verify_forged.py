@@ -1,4 +1,5 @@
-"""Evidence forged by somebody with our own code and no key: everything is recomputed, and re-derivation still tells.
+"""Evidence forged by somebody with our own code and no key: everything is recomputed, and
+re-derivation still tells.
 
 Only what signatures and earlier checkpoints protect may pass here; each such thing is named below.
 """
@@ -20,7 +21,19 @@ from factory.core.evidence import finding_record, sha256
 from factory.model.finding import Finding
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.run import Verified
-from tests.verify_kit import Memory, Z, around, check, forged, ids, load, packs_of, places, relisted, small_world
+from tests.verify_kit import (
+    Memory,
+    Z,
+    around,
+    check,
+    forged,
+    ids,
+    load,
+    packs_of,
+    places,
+    relisted,
+    small_world,
+)
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -70,7 +83,9 @@ def outside(tmp_path_factory: pytest.TempPathFactory) -> Memory:
 def failing(tmp_path_factory: pytest.TempPathFactory) -> Memory:
     """A run that is BLOCKED because a check failed."""
     task = "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; echo a > docs/a']\n"
-    return refused(tmp_path_factory.mktemp("forged") / "failing", task, "checks: ['echo no; false']\n")
+    return refused(
+        tmp_path_factory.mktemp("forged") / "failing", task, "checks: ['echo no; false']\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +111,9 @@ def verify(run: Memory, changes: Mapping[str, bytes], **status: object):
     return check(evidence, around(ledger, sizes={len(ledger.splitlines())}))
 
 
-def test_a_forger_who_changes_nothing_is_not_found(good: Memory, outside: Memory, failing: Memory) -> None:
+def test_a_forger_who_changes_nothing_is_not_found(
+    good: Memory, outside: Memory, failing: Memory
+) -> None:
     """So what is found below is the change, and not the forger's clumsiness."""
     for run in (good, outside, failing):
         verified = verify(run, {})
@@ -108,7 +125,9 @@ def test_a_forger_who_changes_nothing_is_not_found(good: Memory, outside: Memory
 
 
 def named(verified: Verified, kind: str) -> str:
-    """The sentence of the finding of that kind; every one says what was expected and what was found."""
+    """The sentence of the finding of that kind; every one says what was expected and what was
+    found.
+    """
     found = [finding for finding in verified.findings if finding.id == kind]
     assert found, f"{kind} is not among {sorted(ids(verified))}"
     for finding in found:
@@ -138,20 +157,39 @@ ART = "TASK-0001/ARTIFACTS/taskpacks/TASK-0001-alpha/out/s.txt"
             lambda c: c.replace(b'"findings"', b'"pack": 1, "findings"'),
             'the key "pack" is given',
         ),
-        ("VERIFY_FORM", BUNDLE, lambda c: c.replace(b'"label": "step-1"', b'"label": "x"'), "text of the form"),
+        (
+            "VERIFY_FORM",
+            BUNDLE,
+            lambda c: c.replace(b'"label": "step-1"', b'"label": "x"'),
+            "text of the form",
+        ),
         ("VERIFY_LOGS", "TASK-0001/LOGS/INDEX.json", reversed_logs, "commands and codes: expected"),
         ("VERIFY_ARTIFACTS", ART, lambda _: b"x", "the files of ARTIFACTS/: expected"),
-        ("VERIFY_EXTRA", "TASK-0001/LOGS/x.log", lambda _: b"x", "expected only logs that INDEX.json names, found it"),
-        ("VERIFY_EXTRA", "TASK-0001/more", lambda _: b"x", "expected no such file in a bundle, found it"),
+        (
+            "VERIFY_EXTRA",
+            "TASK-0001/LOGS/x.log",
+            lambda _: b"x",
+            "expected only logs that INDEX.json names, found it",
+        ),
+        (
+            "VERIFY_EXTRA",
+            "TASK-0001/more",
+            lambda _: b"x",
+            "expected no such file in a bundle, found it",
+        ),
     ],
 )
-def test_what_is_forged_is_named(good: Memory, kind: str, path: str, spoil: Callable, sentence: str) -> None:
+def test_what_is_forged_is_named(
+    good: Memory, kind: str, path: str, spoil: Callable, sentence: str
+) -> None:
     verified = verify(good, {path: spoil(good.files.get(path, b""))})
     assert sentence in named(verified, kind)
 
 
 def test_an_action_that_leaves_a_file_out_is_named(good: Memory) -> None:
-    verified = verify(good, changed(good, "TASK-0001/ACTION.json", lambda action: action["files"].pop()))
+    verified = verify(
+        good, changed(good, "TASK-0001/ACTION.json", lambda action: action["files"].pop())
+    )
     assert "the action key of ACTION.json: expected" in named(verified, "VERIFY_ACTION")
 
 
@@ -162,7 +200,11 @@ def test_another_merged_tree_is_named(good: Memory) -> None:
 
 def test_a_list_or_statement_of_other_evidence_is_named(good: Memory) -> None:
     run, ledger = forged(good, {})
-    for path in ("attestations/bundles.sha256", "attestations/report.sha256", "attestations/ledger.sha256"):
+    for path in (
+        "attestations/bundles.sha256",
+        "attestations/report.sha256",
+        "attestations/ledger.sha256",
+    ):
         spoilt = run.copy()
         spoilt.files[path] = b"0" * 64 + run.files[path][64:]
         assert path in named(check(spoilt, around(ledger)), "VERIFY_ATTESTATION")
@@ -171,7 +213,9 @@ def test_a_list_or_statement_of_other_evidence_is_named(good: Memory) -> None:
 def test_a_file_that_is_gone_is_named(good: Memory) -> None:
     run = good.copy()
     del run.files["TASK-0002/STATUS.json"]
-    assert "expected this file, which RUN_MANIFEST.json names, found none" in named(check(run), "VERIFY_MISSING")
+    assert "expected this file, which RUN_MANIFEST.json names, found none" in named(
+        check(run), "VERIFY_MISSING"
+    )
 
 
 def test_a_base_commit_with_another_tree_is_named(world: World, good: Memory) -> None:
@@ -197,7 +241,12 @@ def upgraded(run: Memory, **more: bytes) -> Any:
     """A BLOCKED run told as PASS, from the bundle's status up."""
     changes = changed(run, BUNDLE, passing)
     value = json.loads(changes[BUNDLE])
-    rows = [f"# TASK-0001: PASS\n\n{value['files_changed']} file{'s' * (value['files_changed'] != 1)} changed, "]
+    rows = [
+        (
+            f"# TASK-0001: PASS\n\n{value['files_changed']} file{'s' * (value['files_changed'] != 1)}"
+            " changed, "
+        )
+    ]
     rows.append(f"+{value['lines_added']} −{value['lines_removed']}.\n\n")
     rows += [f"- `{row['label']}` ended with 0\n" for row in value["checks"]]
     changes["TASK-0001/SUMMARY.md"] = "".join(rows).encode()
@@ -216,7 +265,9 @@ def as_pass(run: Memory, changes: dict[str, bytes]):
 
     verdict = parse_document(RunStatus, run.files[STATUS])
     count = len(json.loads(changes[BUNDLE])["checks"])
-    packs = tuple(line.model_copy(update={"status": "PASS", "checks_ok": count}) for line in verdict.packs)
+    packs = tuple(
+        line.model_copy(update={"status": "PASS", "checks_ok": count}) for line in verdict.packs
+    )
     return verify(run, changes, status="PASS", findings=(), packs=packs)
 
 
@@ -236,27 +287,38 @@ def test_a_refusal_of_doits_table_told_as_pass_is_judged_again(configured: Memor
 
 
 def test_a_merge_that_makes_doits_table_is_no_pass(tmp_path: Path) -> None:
-    """One pack writes its header into a string, which changes nothing; the other takes the quotes away."""
+    """One pack writes its header into a string, which changes nothing; the other takes the quotes
+    away.
+    """
     world = World(tmp_path)
     world.write("factory.toml", '[integration]\noverlap = "merge"\n')
     lines = "".join(f"# {number}\n" for number in range(1, 13))
     world.write("pyproject.toml", f'about = """\n{lines}"""\n')
     for folder, program in (("TASK-0001-a", "7s/.*/[tool.doit]/"), ("TASK-0002-b", "1d;14d")):
         world.pack(
-            folder, f"scope: {{allowed_paths: [pyproject.toml]}}\nsteps: ['sed -i \"{program}\" pyproject.toml']\n"
+            folder,
+            f'scope: {{allowed_paths: [pyproject.toml]}}\nsteps: [\'sed -i "{program}"'
+            " pyproject.toml']\n",
         )
     world.commit()
     run = made(world, 2)
     assert [row["status"] for row in world.status()["packs"]] == ["PASS", "PASS"]
     (row,) = world.status()["findings"]
     assert (row["id"], row["pack"]) == ("PATH_PROTECTED", "")
-    assert row["message"] == (
-        "pyproject.toml was changed, and [tool.doit] in it was added; "
+    assert (
+        row["message"] == "pyproject.toml was changed, and [tool.doit] in it was added; "
         "what doit loads on the host is protected from every pack"
     )
     assert world.factory("verify").rc == 0
-    told = [f.message for f in verify(run, {}, status="PASS", findings=()).findings if f.id == "VERIFY_MERGE"]
-    sentence = "pyproject.toml: expected the table tool.doit as it was, found another, in a run that says PASS"
+    told = [
+        f.message
+        for f in verify(run, {}, status="PASS", findings=()).findings
+        if f.id == "VERIFY_MERGE"
+    ]
+    sentence = (
+        "pyproject.toml: expected the table tool.doit as it was, found another, in a run that says"
+        " PASS"
+    )
     assert f"{Z}/FILES_CHANGED.json: {sentence}" in told
 
 
@@ -270,17 +332,25 @@ def test_a_scope_that_was_widened_to_fit_is_held_against_the_contract(outside: M
 
 def test_a_status_alone_cannot_be_upgraded(outside: Memory, failing: Memory) -> None:
     for run in (outside, failing):
-        assert "VERIFY_STATUS" in ids(verify(run, changed(run, BUNDLE, lambda v: v.update(status="PASS"))))
+        assert "VERIFY_STATUS" in ids(
+            verify(run, changed(run, BUNDLE, lambda v: v.update(status="PASS")))
+        )
         assert "VERIFY_STATUS" in ids(verify(run, {}, status="PASS"))
         assert "VERIFY_STATUS" in ids(verify(run, {}, status="PASS", findings=()))
-        assert "VERIFY_STATUS" in ids(verify(run, changed(run, BUNDLE, lambda v: v.update(findings=[]))))
+        assert "VERIFY_STATUS" in ids(
+            verify(run, changed(run, BUNDLE, lambda v: v.update(findings=[])))
+        )
 
 
 def test_a_failed_check_told_as_passed_needs_every_witness_to_lie(failing: Memory) -> None:
-    """Whether a command ended with 0 is in no digest: the ledger and its checkpoints alone remember it."""
+    """Whether a command ended with 0 is in no digest: the ledger and its checkpoints alone remember
+    it.
+    """
     changes, _ = upgraded(failing)
     verified = as_pass(failing, changes)
-    assert not [f for f in verified.findings if f.id == "VERIFY_STATUS" and f.pack], "the bundle tells one story"
+    assert not [f for f in verified.findings if f.id == "VERIFY_STATUS" and f.pack], (
+        "the bundle tells one story"
+    )
     assert any(gap.part == "signatures" for gap in verified.gaps), "and nobody vouches for it"
     real = check(forged(failing, changes)[0], around(failing.files["attestations/ledger.jsonl"]))
     assert "VERIFY_LEDGER" in ids(real)
@@ -324,12 +394,22 @@ def test_a_change_left_out_of_the_list_is_named(good: Memory) -> None:
             assert path in places(verified)
 
 
-FIELDS = ("kind", "mode_before", "mode_after", "oid_before", "oid_after", "sha256_before", "sha256_after")
+FIELDS = (
+    "kind",
+    "mode_before",
+    "mode_after",
+    "oid_before",
+    "oid_after",
+    "sha256_before",
+    "sha256_after",
+)
 
 
 @pytest.mark.parametrize("name", [*FIELDS, "lines_added", "lines_removed", "path"])
 @pytest.mark.parametrize("place", ["TASK-0001", "TASK-0002", Z])
-def test_every_member_of_every_changed_file_is_derived_again(good: Memory, name: str, place: str) -> None:
+def test_every_member_of_every_changed_file_is_derived_again(
+    good: Memory, name: str, place: str
+) -> None:
     path = f"{place}/FILES_CHANGED.json"
     for at, row in enumerate(json.loads(good.files[path])["files"]):
         for other in others(name, row[name]):
@@ -372,7 +452,14 @@ def test_objects_that_do_not_belong_are_named(good: Memory) -> None:
 # ── every bit of what is derived ─────────────────────────────────────────────
 
 DERIVED = (
-    *("STATUS.json", "FILES_CHANGED.json", "DIFF.patch", "CHANGES.bundle", "SCOPE_LOCK.json", "SUMMARY.md"),
+    *(
+        "STATUS.json",
+        "FILES_CHANGED.json",
+        "DIFF.patch",
+        "CHANGES.bundle",
+        "SCOPE_LOCK.json",
+        "SUMMARY.md",
+    ),
     *("LOGS/INDEX.json", "MERGE.json", "MERGE_PLAN.md"),
 )
 # Told by the writer alone, and so protected by signatures only.
@@ -387,12 +474,16 @@ def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) ->
             continue
         for at in range(3, len(content), max(1, len(content) // 10)):
             line = content[content.rfind(b"\n", 0, at) + 1 :].split(b"\n")[0]
-            if line.strip().startswith(TOLD) or (path.endswith("MERGE.json") and line.strip().startswith(MENDED)):
+            if line.strip().startswith(TOLD) or (
+                path.endswith("MERGE.json") and line.strip().startswith(MENDED)
+            ):
                 continue
             spoilt = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
             try:
                 survived = verify(good, {path: spoilt}).holds
-            except ValidationError:  # no event can carry what was a digest: the forger cannot so much as write it
+            except (
+                ValidationError
+            ):  # no event can carry what was a digest: the forger cannot so much as write it
                 continue
             assert not survived, f"{path}: byte {at} in {line!r} survived"
             tried += 1
@@ -413,7 +504,13 @@ UNBOUND = re.compile(
 
 def places_in(value: Any, where: str = "") -> Iterator[str]:
     yield where
-    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    inner = (
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
+    )
     for key, member in inner:
         yield from places_in(member, f"{where}/{key}")
 
@@ -429,10 +526,16 @@ def put(value: Any, where: str, other: Any) -> Any:
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_value_at_any_place_of_any_document_is_answered_and_never_holds(good: Memory, seed: int) -> None:
-    """Everything that hangs on the document is recomputed: its strict reading and re-derivation alone are left."""
+def test_any_value_at_any_place_of_any_document_is_answered_and_never_holds(
+    good: Memory, seed: int
+) -> None:
+    """Everything that hangs on the document is recomputed: its strict reading and re-derivation
+    alone are left.
+    """
     choose = random.Random(seed)
-    documents = sorted(path for path in good.files if path.endswith(".json") and "/LOGS/" not in path)
+    documents = sorted(
+        path for path in good.files if path.endswith(".json") and "/LOGS/" not in path
+    )
     for _ in range(30):
         path = choose.choice(documents)
         value = json.loads(good.files[path])
@@ -446,7 +549,12 @@ def test_any_value_at_any_place_of_any_document_is_answered_and_never_holds(good
 def answered(good: Memory, path: str, content: bytes) -> Verified:
     try:
         evidence, ledger = forged(good, {path: content})
-    except (ValueError, TypeError, KeyError, AttributeError):  # no document that our forger could go on from
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+    ):  # no document that our forger could go on from
         return check(relisted(Memory(good.name, {**good.files, path: content})))
     return check(evidence, around(ledger, sizes={len(ledger.splitlines())}))
 
@@ -455,21 +563,45 @@ def test_every_member_of_the_verdict_is_derived_again(good: Memory) -> None:
     verdict = json.loads(good.files[STATUS])
     pack = verdict["packs"][0]
     for name, other in (
-        *(("base_commit", "0" * 40), ("base_tree", "0" * 40), ("merged_tree", "0" * 40), ("merged_tree", "")),
+        *(
+            ("base_commit", "0" * 40),
+            ("base_tree", "0" * 40),
+            ("merged_tree", "0" * 40),
+            ("merged_tree", ""),
+        ),
         *(("rechecks", ()), ("largest_set", ()), ("largest_set", ("TASK-0001",)), ("exact", False)),
-        *(("properties_accepted", ("net_isolated",)), ("properties_given", ("net_isolated",)), ("branch", "x")),
+        *(
+            ("properties_accepted", ("net_isolated",)),
+            ("properties_given", ("net_isolated",)),
+            ("branch", "x"),
+        ),
         *(("smallest_conflict", ("TASK-0001", "TASK-0002")), ("packs", ())),
     ):
         assert not verify(good, {}, **{name: other}).holds, f"{name} {other!r} survived"
     from factory.model.evidence import PackLine
 
     told: tuple[tuple[str, Any], ...] = (
-        *(("title", "x"), ("domain", "x"), ("why", "x"), ("status", "BLOCKED"), ("files_changed", 9)),
-        *(("lines_added", 9), ("lines_removed", 9), ("checks_ok", 9), ("checks", 9), ("artifacts", ())),
+        *(
+            ("title", "x"),
+            ("domain", "x"),
+            ("why", "x"),
+            ("status", "BLOCKED"),
+            ("files_changed", 9),
+        ),
+        *(
+            ("lines_added", 9),
+            ("lines_removed", 9),
+            ("checks_ok", 9),
+            ("checks", 9),
+            ("artifacts", ()),
+        ),
         ("came_from", "another_run"),
     )
     for name, other in told:
-        lines = [PackLine.model_validate(line, strict=False) for line in (pack | {name: other}, verdict["packs"][1])]
+        lines = [
+            PackLine.model_validate(line, strict=False)
+            for line in (pack | {name: other}, verdict["packs"][1])
+        ]
         assert not verify(good, {}, packs=tuple(lines)).holds, f"packs/0/{name} {other!r} survived"
 
 
@@ -480,14 +612,20 @@ def test_every_log_index_artifact_and_summary_belongs(good: Memory) -> None:
         {"TASK-0001/ARTIFACTS/taskpacks/TASK-0001-alpha/out/s.txt": b"x"},
         {"TASK-0001/SUMMARY.md": b"# fine\n"},
         changed(good, "TASK-0001/LOGS/INDEX.json", lambda v: v["logs"].reverse()),
-        changed(good, "TASK-0001/LOGS/INDEX.json", lambda v: v["logs"][0].update(path="LOGS/../STATUS.json")),
+        changed(
+            good,
+            "TASK-0001/LOGS/INDEX.json",
+            lambda v: v["logs"][0].update(path="LOGS/../STATUS.json"),
+        ),
         changed(good, "TASK-0001/ACTION.json", lambda v: v["files"].pop()),
         changed(good, "TASK-0001/ACTION.json", lambda v: v["limits"].update(changed_lines=9999)),
         changed(good, "TASK-0001/ACTION.json", lambda v: v["protected"].clear()),
         changed(good, LOCK, lambda v: v["limits"].update(changed_lines=9999)),
         changed(good, LOCK, lambda v: v["protected"].clear()),
         changed(good, LOCK, lambda v: v.update(network_any=True)),
-        changed(good, "attestations/policy.json", lambda v: v["properties_required"].append("more")),
+        changed(
+            good, "attestations/policy.json", lambda v: v["properties_required"].append("more")
+        ),
         changed(good, "attestations/policy.json", lambda v: v.update(signing="required")),
     ):
         (path,) = changes
@@ -498,9 +636,12 @@ def test_a_run_that_merged_nothing_says_so_and_sends_nobody_to_a_result(failing:
     run, ledger = forged(failing, {})
     plan, report = f"{Z}/MERGE_PLAN.md", f"{Z}/FINAL_REPORT.md"
     assert run.files[plan].endswith(b"\nResult: nothing was merged.\n\n- TASK-0001 is BLOCKED.\n")
-    assert {f"{Z}/{name}" for name in ("MERGE.json", "FILES_CHANGED.json", "DIFF.patch")}.isdisjoint(run.files)
+    assert {
+        f"{Z}/{name}" for name in ("MERGE.json", "FILES_CHANGED.json", "DIFF.patch")
+    }.isdisjoint(run.files)
     merged = (
-        b"`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it inside a clone give the merged tree,"
+        b"`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it inside a clone"
+        b" give the merged tree,"
     )
     for path, kind, old, new in (
         (plan, "VERIFY_MERGE", b"is BLOCKED", b"is PASS"),
@@ -524,7 +665,11 @@ def test_digests_named_in_the_report_are_the_bundles_own(good: Memory) -> None:
         spoilt.files[path] = run.files[path].replace(digest.encode(), b"0" * 64)
         assert spoilt.files[path] != run.files[path]
         assert "VERIFY_REPORT" in ids(check(spoilt, around(ledger)))
-    for old, new in ((b"**PASS**", b"**FAIL**"), (b"No finding.", b"- **CRASH** (error) x"), (b"5 files", b"6 files")):
+    for old, new in (
+        (b"**PASS**", b"**FAIL**"),
+        (b"No finding.", b"- **CRASH** (error) x"),
+        (b"5 files", b"6 files"),
+    ):
         spoilt = run.copy()
         spoilt.files[path] = run.files[path].replace(old, new)
         assert spoilt.files[path] != run.files[path], old
@@ -534,10 +679,22 @@ def test_digests_named_in_the_report_are_the_bundles_own(good: Memory) -> None:
 RENDERED = {
     "another verdict in HTML": ("report.html", b"<h1>PASS</h1>", b"<h1>FAIL</h1>"),
     "a script": ("report.html", b"</main>", b"<script>x</script></main>"),
-    "a pack's status in HTML": ("report.html", b'<span class="badge PASS">PASS', b'<span class="badge PASS">FAIL'),
-    "a finding in HTML": ("report.html", b"<p>No finding.</p>", b"<ul><li><p>error CRASH x</p></li></ul>"),
+    "a pack's status in HTML": (
+        "report.html",
+        b'<span class="badge PASS">PASS',
+        b'<span class="badge PASS">FAIL',
+    ),
+    "a finding in HTML": (
+        "report.html",
+        b"<p>No finding.</p>",
+        b"<ul><li><p>error CRASH x</p></li></ul>",
+    ),
     "a file in HTML": ("report.html", b"docs/n.txt", b"docs/m.txt"),
-    "an outcome in HTML": ("report.html", b'<span class="badge ok">ok</span>', b'<span class="badge ok">so</span>'),
+    "an outcome in HTML": (
+        "report.html",
+        b'<span class="badge ok">ok</span>',
+        b'<span class="badge ok">so</span>',
+    ),
     "counts": ("junit.xml", b'failures="0"', b'failures="1"'),
     "a case": ("junit.xml", b"tests-1 true", b"tests-9 true"),
     "a failure": ("junit.xml", b"</testcase>", b"<failure>x</failure></testcase>"),
@@ -556,7 +713,11 @@ def test_a_rendering_that_says_otherwise_is_named(good: Memory, what: str) -> No
     spoilt = run.copy()
     spoilt.files[path] = run.files[path].replace(old, new, 1)
     assert spoilt.files[path] != run.files[path]
-    found = [finding for finding in check(relisted(spoilt), around(ledger)).findings if finding.id == "VERIFY_REPORT"]
+    found = [
+        finding
+        for finding in check(relisted(spoilt), around(ledger)).findings
+        if finding.id == "VERIFY_REPORT"
+    ]
     assert {finding.location.file for finding in found if finding.location} == {path}
 
 

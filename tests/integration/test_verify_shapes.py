@@ -1,4 +1,6 @@
-"""Runs of every shape that can be made are verified, wholly; and what was merged three ways is made again too."""
+"""Runs of every shape that can be made are verified, wholly; and what was merged three ways is made
+again too.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ LINES = "".join(f"line {number}\n" for number in range(40))
 
 @pytest.fixture(scope="module")
 def merged(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """One run: overlaps merged three ways, an identical change, a stack of three, narrowed inputs, odd names."""
+    """One run: overlaps merged three ways, an identical change, a stack of three, narrowed inputs,
+    odd names.
+    """
     world = World(tmp_path_factory.mktemp("shapes") / "merged")
     world.write("factory.toml", 'version = 1\n[integration]\noverlap = "merge"\n')
     world.write("src/a.txt", LINES)
@@ -39,22 +43,30 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> World:
     world.write("data/x.bin", bytes(range(256)) * 9)
     world.write("elsewhere/hidden.txt", "hidden\n")
     scope = "scope: {allowed_paths: [src/, data/, docs/]}\n"
-    world.pack("TASK-0001-top", scope + "steps: [\"sed -i 's/line 1$/first/' src/a.txt; chmod +x src/run.sh\"]\n")
+    world.pack(
+        "TASK-0001-top",
+        scope + "steps: [\"sed -i 's/line 1$/first/' src/a.txt; chmod +x src/run.sh\"]\n",
+    )
     world.pack(
         "TASK-0002-end",
         scope
-        + "inputs: [src/]\nsteps: [\"sed -i 's/line 39$/last/' src/a.txt; rm -r src/deep; ln -s a.txt src/link\"]\n",
+        + "inputs: [src/]\nsteps: [\"sed -i 's/line 39$/last/' src/a.txt; rm -r src/deep; ln -s"
+        ' a.txt src/link"]\n',
     )
     same = "steps: ['mkdir -p docs; echo same > docs/same.txt']\n"
     world.pack("TASK-0003-one", scope + same)
     world.pack("TASK-0004-two", scope + same)
     world.pack(
-        "TASK-0005-below", scope + "steps: ['printf more >> data/x.bin; mkdir docs; echo é > \"docs/a é.txt\"']\n"
+        "TASK-0005-below",
+        scope + "steps: ['printf more >> data/x.bin; mkdir docs; echo é > \"docs/a é.txt\"']\n",
     )
-    world.pack("TASK-0006-upon", scope + "depends_on: [TASK-0005]\nsteps: ['printf yet >> data/x.bin']\n")
+    world.pack(
+        "TASK-0006-upon", scope + "depends_on: [TASK-0005]\nsteps: ['printf yet >> data/x.bin']\n"
+    )
     world.pack(
         "TASK-0007-above",
-        scope + "depends_on: [TASK-0006, TASK-0001]\nsteps: [\"sed -i 's/line 20$/middle/' src/a.txt\"]\n",
+        scope + "depends_on: [TASK-0006, TASK-0001]\nsteps: [\"sed -i 's/line 20$/middle/'"
+        ' src/a.txt"]\n',
     )
     world.pack("TASK-0008-none", "docs: {required: [README.md]}\nsteps: []\n")
     world.commit()
@@ -89,10 +101,14 @@ def test_every_shape_is_verified_without_a_gap(merged: World) -> None:
     assert "8 re-derived" in facts(verified)["bundles"]
     assert "re-made from base and bundles" in facts(verified)["merged tree"]
     merge = json.loads((merged.last() / "MERGE.json").read_text())
-    assert [row["resolved"] for row in merge["overlaps"] if row["first"] == "TASK-0001"], "the overlap was merged"
+    assert [row["resolved"] for row in merge["overlaps"] if row["first"] == "TASK-0001"], (
+        "the overlap was merged"
+    )
 
 
-def test_a_copy_without_the_repository_says_that_it_was_not_merged_again(merged: World, tmp_path: Path) -> None:
+def test_a_copy_without_the_repository_says_that_it_was_not_merged_again(
+    merged: World, tmp_path: Path
+) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(merged.state / "runs" / merged.runs()[0], copy)
     verified = verify_at(copy, Asked())
@@ -109,7 +125,9 @@ def test_the_forger_who_changes_nothing_holds_here_too(run: Memory, objects: Els
 
 @pytest.mark.parametrize("pack", ["TASK-0002", "TASK-0004", "TASK-0007"])
 def test_a_bundle_of_another_base_is_named(run: Memory, objects: Elsewhere, pack: str) -> None:
-    """Its change is told to start from the base tree of another pack: consistent in itself, and not what it saw."""
+    """Its change is told to start from the base tree of another pack: consistent in itself, and not
+    what it saw.
+    """
     other = json.loads(run.files["TASK-0005/STATUS.json"])["base_tree"]
     status = json.loads(run.files[f"{pack}/STATUS.json"])
     if status["base_tree"] == other:
@@ -122,8 +140,13 @@ def test_a_bundle_of_another_base_is_named(run: Memory, objects: Elsewhere, pack
 
 
 def test_another_merge_of_the_same_bundles_is_named(run: Memory, objects: Elsewhere) -> None:
-    """Z's result is that of one pack less: sound in itself, and not what base and bundles unite to."""
-    taken = {f"{Z}/{name}": run.files[f"TASK-0001/{name}"] for name in ("FILES_CHANGED.json", "DIFF.patch")}
+    """Z's result is that of one pack less: sound in itself, and not what base and bundles unite
+    to.
+    """
+    taken = {
+        f"{Z}/{name}": run.files[f"TASK-0001/{name}"]
+        for name in ("FILES_CHANGED.json", "DIFF.patch")
+    }
     tree = json.loads(run.files["TASK-0001/STATUS.json"])["result_tree"]
     merge = json.loads(run.files[f"{Z}/MERGE.json"]) | {"merged_tree": tree}
     plan = run.files[f"{Z}/MERGE_PLAN.md"].replace(
@@ -134,21 +157,33 @@ def test_another_merge_of_the_same_bundles_is_named(run: Memory, objects: Elsewh
     evidence, ledger = forged(run, changes, merged_tree=tree)
     verified = check(evidence, replace(around(ledger), elsewhere=objects))
     assert not verified.holds
-    assert any(place.startswith(f"{Z}/") for place in {f.location.file for f in verified.findings if f.location})
+    assert any(
+        place.startswith(f"{Z}/")
+        for place in {f.location.file for f in verified.findings if f.location}
+    )
 
 
-def test_overlaps_told_as_merged_where_policy_blocks_them_are_named(run: Memory, objects: Elsewhere) -> None:
-    policy = run.files["attestations/policy.json"].replace(b'"overlap": "merge"', b'"overlap": "block"')
+def test_overlaps_told_as_merged_where_policy_blocks_them_are_named(
+    run: Memory, objects: Elsewhere
+) -> None:
+    policy = run.files["attestations/policy.json"].replace(
+        b'"overlap": "merge"', b'"overlap": "block"'
+    )
     assert policy != run.files["attestations/policy.json"]
     evidence, ledger = forged(run, {"attestations/policy.json": policy})
     verified = check(evidence, replace(around(ledger), elsewhere=objects))
-    assert any("overlaps merged where policy blocks them" in finding.message for finding in verified.findings)
+    assert any(
+        "overlaps merged where policy blocks them" in finding.message
+        for finding in verified.findings
+    )
 
 
 def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the integrator that does not know the rule: it merges them, sound in itself, where no path is shared."""
+    """Then the integrator that does not know the rule: it merges them, sound in itself, where no
+    path is shared.
+    """
     world = World(tmp_path / "repository")
     for number, path in enumerate(("data/a", "dATA/b", "y"), 1):
         steps = f"steps: ['mkdir -p x/data x/dATA; echo {number} > x/{path}']\n"
@@ -157,7 +192,8 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
     assert world.factory("oneshot").rc == 2
     status = world.status()
     sentence = (
-        "TASK-0001 and TASK-0002 both change x/data/a and x/dATA/b: x/data and x/dATA are one name where case or "
+        "TASK-0001 and TASK-0002 both change x/data/a and x/dATA/b: x/data and x/dATA are one name"
+        " where case or "
     )
     assert [row["message"] for row in status["findings"]] == [f"{sentence}Unicode form is ignored"]
     assert (status["largest_set"], status["smallest_conflict"]) == (
@@ -173,7 +209,11 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
     plan = parse_document(PlanDocument, (world.state / "state" / "plan.json").read_bytes())
     with GitObjects(discover(world.root, "HEAD"), tmp_path / "objects") as own:
         merge = role_z.integrate(plan, StateStore(run), own)
-    made = {name: content for name, content in load(run).files.items() if honest.files.get(name) != content}
+    made = {
+        name: content
+        for name, content in load(run).files.items()
+        if honest.files.get(name) != content
+    }
     assert {f"{Z}/MERGE.json", f"{Z}/CHANGES.bundle"} <= made.keys()
     evidence, ledger = forged(honest, made, merged_tree=merge.merged_tree, overlaps=(), findings=())
     with Elsewhere(world.root / ".git" / "objects", "sha1") as elsewhere:
@@ -185,25 +225,39 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
 
 
 def test_runs_that_are_blocked_copied_or_of_another_hash_are_verified(tmp_path: Path) -> None:
-    """One world, three runs: one pack BLOCKED; it again beside a copied bundle; then packs that are not committed."""
+    """One world, three runs: one pack BLOCKED; it again beside a copied bundle; then packs that are
+    not committed.
+    """
     world = World(tmp_path / "repository", object_format="sha256")
-    world.pack("TASK-0001-good", "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; echo a > docs/a']\n")
-    world.pack("TASK-0002-bad", "scope: {allowed_paths: [docs/]}\nsteps: ['echo b >> README.md; exit 3']\n")
+    world.pack(
+        "TASK-0001-good",
+        "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; echo a > docs/a']\n",
+    )
+    world.pack(
+        "TASK-0002-bad", "scope: {allowed_paths: [docs/]}\nsteps: ['echo b >> README.md; exit 3']\n"
+    )
     world.commit()
     assert world.factory("oneshot").rc == 2
     assert world.factory("oneshot").rc == 2
-    world.write("taskpacks/TASK-0002-bad/task.yml", "id: TASK-0002\ntitle: b\ntype: web\nsteps: []\n")
+    world.write(
+        "taskpacks/TASK-0002-bad/task.yml", "id: TASK-0002\ntitle: b\ntype: web\nsteps: []\n"
+    )
     assert world.factory("oneshot").rc == 0
     told = list(verify_state(world.state, Asked(repository=world.root)))
     assert [verified.findings for verified in told] == [(), (), ()]
     assert sorted(verified.status for verified in told) == ["BLOCKED", "BLOCKED", "PASS"]
 
 
-def test_what_was_refused_before_its_launch_brings_no_bundle_of_an_earlier_action(tmp_path: Path) -> None:
+def test_what_was_refused_before_its_launch_brings_no_bundle_of_an_earlier_action(
+    tmp_path: Path,
+) -> None:
     """By its contract, or by the host: the run is BLOCKED, and holds as what it is."""
     world = World(tmp_path / "refused")
     for number in (1, 2):
-        world.pack(f"TASK-000{number}-x", "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; date > docs/a']\n")
+        world.pack(
+            f"TASK-000{number}-x",
+            "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; date > docs/a']\n",
+        )
     world.commit()
     assert world.factory("launch").rc == 0
     world.pack("TASK-0001-x", "scope: {allowed_paths: [docs/]}\nno such key: 1\n")
@@ -214,5 +268,7 @@ def test_what_was_refused_before_its_launch_brings_no_bundle_of_an_earlier_actio
     world.pack("TASK-0002-x", "scope: {allowed_paths: [docs/]}\n")
     done = world.factory("oneshot", FACTORY_ISOLATION="worktree")
     assert (done.rc, world.findings()) == (2, ["PROPERTY_MISSING"]), done.text
-    assert [path.name for path in world.last().parent.iterdir() if path.name.startswith("TASK")] == []
+    assert [
+        path.name for path in world.last().parent.iterdir() if path.name.startswith("TASK")
+    ] == []
     assert world.factory("verify").rc == 0, world.factory("verify").text

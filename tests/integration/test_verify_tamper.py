@@ -1,7 +1,7 @@
 """Evidence tampered with in every way we know of: each mutation is named, and none survives.
 
-Runs are real; the mutations happen to a copy in memory, so that thousands fit into a minute. The nox
-session `tamper` flips a bit of every byte of every file; here a sample of them is taken.
+Runs are real; the mutations happen to a copy in memory, so that thousands fit into a minute. The
+nox session `tamper` flips a bit of every byte of every file; here a sample of them is taken.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ STATUS = "Z_integrator/STATUS.json"
 
 @dataclass
 class Signed:
-    """Two signed runs of one repository, in memory, with their whole ledger and the key that is trusted."""
+    """Two signed runs of one repository, in memory, with their whole ledger and the key that is
+    trusted.
+    """
 
     world: World
     first: Memory
@@ -71,14 +73,19 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     world.commit("pin")
     first = world.factory("oneshot", **env)
     assert first.rc == 0, first.text
-    world.write("src/a.txt", "def one():\n    return 1\n\n\ndef two():\n    return 2\n\n\ndef three():\n    return 3\n")
+    world.write(
+        "src/a.txt",
+        "def one():\n    return 1\n\n\ndef two():\n    return 2\n\n\ndef three():\n    return 3\n",
+    )
     world.commit("more")
     again = world.factory("oneshot", **env)
     assert again.rc == 0, again.text
     runs = [load(world.state / "runs" / name) for name in world.runs()]
     runs.sort(key=lambda run: read_checkpoint(run.files[CHECKPOINT]).size)
     pem = next((world.root / "factory.keys").iterdir()).read_bytes()
-    return Signed(world, runs[0], runs[1], (world.state / LEDGER).read_bytes(), read_key(pem, "pinned"))
+    return Signed(
+        world, runs[0], runs[1], (world.state / LEDGER).read_bytes(), read_key(pem, "pinned")
+    )
 
 
 def test_the_runs_hold(signed: Signed) -> None:
@@ -97,7 +104,9 @@ def test_the_runs_hold(signed: Signed) -> None:
 
 
 def offsets(content: bytes) -> Iterator[tuple[int, int]]:
-    """Which bits to flip: where all is asked for, of each byte of a small file and of some of a large one; else few."""
+    """Which bits to flip: where all is asked for, of each byte of a small file and of some of a
+    large one; else few.
+    """
     if EVERY:
         step = 1 if len(content) <= SMALL else max(EVERY, len(content) // LARGE)
         yield from ((at, (at // step) % 8) for at in range(0, len(content), step))
@@ -107,8 +116,12 @@ def offsets(content: bytes) -> Iterator[tuple[int, int]]:
 
 
 def chosen(files: Mapping[str, bytes], shard: int, thin: int = 1) -> list[tuple[str, int, int]]:
-    """This shard of the flips (path, byte, bit); every file that holds a byte is among those of all shards."""
-    flips = [(path, at, bit) for path in sorted(files) for at, bit in list(offsets(files[path]))[::thin]]
+    """This shard of the flips (path, byte, bit); every file that holds a byte is among those of all
+    shards.
+    """
+    flips = [
+        (path, at, bit) for path in sorted(files) for at, bit in list(offsets(files[path]))[::thin]
+    ]
     assert {path for path, _, _ in flips} == {path for path, content in files.items() if content}
     return flips[shard::SHARDS]
 
@@ -139,7 +152,11 @@ def recomputed(path: str) -> bool:
 @pytest.mark.parametrize("shard", range(SHARDS))
 def test_a_flipped_bit_survives_no_recomputed_manifest(signed: Signed, shard: int) -> None:
     """Every list and manifest is recomputed after the flip: what is signed still names it."""
-    flips = chosen({path: content for path, content in signed.last.files.items() if not recomputed(path)}, shard, 4)
+    flips = chosen(
+        {path: content for path, content in signed.last.files.items() if not recomputed(path)},
+        shard,
+        4,
+    )
     beside = replace(signed.beside(), ledger=None, others={})
     for path, at, bit in flips:
         run = signed.last.copy()
@@ -165,7 +182,10 @@ def test_each_file_removed_is_missed(signed: Signed) -> None:
             del run.files[path]
             if recompute and path == "RUN_MANIFEST.json":
                 continue
-            verified = check(relisted(run) if recompute and not path.endswith(".sha256") else run, signed.beside())
+            verified = check(
+                relisted(run) if recompute and not path.endswith(".sha256") else run,
+                signed.beside(),
+            )
             assert not verified.holds, f"{path} is not missed (recomputed: {recompute})"
 
 
@@ -226,7 +246,9 @@ def test_another_runs_evidence_is_named(signed: Signed) -> None:
             run.files[path] = signed.first.files[path]
             assert not check(run, signed.beside()).holds, f"{path} of the other run survived"
             if not recomputed(path):
-                assert not check(relisted(run), signed.beside()).holds, f"{path} of the other run survived, relisted"
+                assert not check(relisted(run), signed.beside()).holds, (
+                    f"{path} of the other run survived, relisted"
+                )
 
 
 # ── events, envelopes, checkpoints ───────────────────────────────────────────
@@ -249,12 +271,15 @@ def test_lines_removed_doubled_swapped_or_reordered_are_named(signed: Signed, pa
     tried += [[*lines, signed.first.files[path].splitlines(keepends=True)[0]]]
     for some in tried:
         verified = check(with_lines(signed.last, path, some), signed.beside())
-        # An event that is gone from the copy is still in the whole ledger, and one of the two is named.
+        # An event that is gone from the copy is still in the whole ledger, and one of the two is
+        # named.
         assert places(verified) & {path, LEDGER}, f"{len(some)} of {len(lines)} lines survived"
 
 
 def test_events_of_the_whole_ledger_removed_or_reordered_are_named(signed: Signed) -> None:
-    """What comes after the last checkpoint (an event after a run's end) is all that can be cut off without a trace."""
+    """What comes after the last checkpoint (an event after a run's end) is all that can be cut off
+    without a trace.
+    """
     lines = signed.lines[: read_checkpoint(signed.last.files[CHECKPOINT]).size]
     for at in range(len(lines)):
         for some in (lines[:at] + lines[at + 1 :], lines[: at + 1] + lines[at:], lines[:at]):
@@ -262,7 +287,9 @@ def test_events_of_the_whole_ledger_removed_or_reordered_are_named(signed: Signe
             assert LEDGER in places(verified), f"a change at event {at + 1} survived"
 
 
-def test_a_ledger_that_was_rolled_back_or_rewritten_is_named_by_the_other_checkpoint(signed: Signed) -> None:
+def test_a_ledger_that_was_rolled_back_or_rewritten_is_named_by_the_other_checkpoint(
+    signed: Signed,
+) -> None:
     """The run itself is gone with it; the checkpoint of the other run tells."""
     own = read_checkpoint(signed.last.files[CHECKPOINT])
     cut = b"".join(signed.lines[: own.size - 3])
@@ -273,7 +300,11 @@ def test_a_ledger_that_was_rolled_back_or_rewritten_is_named_by_the_other_checkp
     lines = signed.lines[: own.size]
     event = json.loads(lines[-1])
     event["duration_ms"] += 1
-    forged = b"".join(lines[:-1]) + json.dumps(event, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+    forged = (
+        b"".join(lines[:-1])
+        + json.dumps(event, sort_keys=True, separators=(",", ":")).encode()
+        + b"\n"
+    )
     verified = check(signed.first, replace(signed.beside(forged), others={"kept": own}))
     assert any("rewritten or forked" in finding.message for finding in verified.findings)
 
@@ -289,8 +320,12 @@ def test_a_checkpoint_or_proof_of_another_run_is_named(signed: Signed) -> None:
     assert CHECKPOINT in places(check(relisted(run), signed.beside()))
 
 
-def test_a_checkpoint_that_was_kept_elsewhere_tells_of_what_nothing_here_remembers(signed: Signed) -> None:
-    """The last run and its end of the ledger are gone without a trace: only the kept checkpoint knows of them."""
+def test_a_checkpoint_that_was_kept_elsewhere_tells_of_what_nothing_here_remembers(
+    signed: Signed,
+) -> None:
+    """The last run and its end of the ledger are gone without a trace: only the kept checkpoint
+    knows of them.
+    """
     own = read_checkpoint(signed.first.files[CHECKPOINT])
     last = read_checkpoint(signed.last.files[CHECKPOINT])
     cut = b"".join(signed.lines[: own.size])
@@ -298,19 +333,30 @@ def test_a_checkpoint_that_was_kept_elsewhere_tells_of_what_nothing_here_remembe
     assert check(signed.first, beside).holds
     for kept, what in (
         (last, "its end was taken away: expected the"),
-        (replace(last, origin="codex-orchestrator/ledger/" + "0" * 32), "it was replaced: expected the ledger of"),
+        (
+            replace(last, origin="codex-orchestrator/ledger/" + "0" * 32),
+            "it was replaced: expected the ledger of",
+        ),
         (replace(own, root=b"0" * 32), "it was rewritten or forked: expected the first"),
     ):
         verified = check(signed.first, replace(beside, kept={"kept.note": kept}))
         (finding,) = [one for one in verified.findings if one.id == "VERIFY_ROLLBACK"]
         assert finding.message.startswith(f"{LEDGER}: {what}")
         assert "the checkpoint in kept.note" in finding.message
-    facts = {fact.section: fact.text for fact in check(signed.first, replace(beside, kept={"kept.note": own})).facts}
+    facts = {
+        fact.section: fact.text
+        for fact in check(signed.first, replace(beside, kept={"kept.note": own})).facts
+    }
     assert facts["ledger"].endswith("consistent with 1 other checkpoint")
 
 
-def test_a_ledger_that_is_another_than_that_of_other_runs_is_named_where_the_runs_were_made(signed: Signed) -> None:
-    alien = replace(read_checkpoint(signed.first.files[CHECKPOINT]), origin="codex-orchestrator/ledger/" + "0" * 32)
+def test_a_ledger_that_is_another_than_that_of_other_runs_is_named_where_the_runs_were_made(
+    signed: Signed,
+) -> None:
+    alien = replace(
+        read_checkpoint(signed.first.files[CHECKPOINT]),
+        origin="codex-orchestrator/ledger/" + "0" * 32,
+    )
     beside = replace(signed.beside(), others={"another": alien})
     assert "it is of another ledger" in [gap.reason for gap in check(signed.last, beside).gaps]
     assert "VERIFY_ROLLBACK" in ids(check(signed.last, replace(beside, ledger_due=True)))
@@ -326,7 +372,9 @@ def stripped(run: Memory, note: bool, envelopes: bool) -> Memory:
         made.files[PROOF] = made.files[PROOF].replace(made.files[CHECKPOINT], text)
         made.files[CHECKPOINT] = text
     if envelopes:
-        rows = [json.loads(line) | {"signatures": []} for line in made.files[STATEMENTS].splitlines()]
+        rows = [
+            json.loads(line) | {"signatures": []} for line in made.files[STATEMENTS].splitlines()
+        ]
         made.files[STATEMENTS] = b"".join(canonical(row) for row in rows)
     return relisted(made)
 
@@ -344,7 +392,9 @@ def test_stripped_signatures_are_named_whatever_the_policy(
     assert "VERIFY_SIGNATURE" in ids(verified)
 
 
-def test_a_signature_by_a_key_that_is_not_trusted_is_refused_where_policy_asks(signed: Signed) -> None:
+def test_a_signature_by_a_key_that_is_not_trusted_is_refused_where_policy_asks(
+    signed: Signed,
+) -> None:
     unknown = replace(signed.beside(), keys=())
     assert "VERIFY_SIGNATURE" in ids(check(signed.last, unknown))
     own = replace(signed.beside(), keys=(Key(signed.key.raw, "own"),))
@@ -356,19 +406,25 @@ def test_a_signature_by_a_key_that_is_not_trusted_is_refused_where_policy_asks(s
 
 
 def test_pins_count_where_they_are_part_of_the_askers_own_history(signed: Signed) -> None:
-    """A repository that comes with the evidence vouches for nothing, and so does a commit that is not merged."""
+    """A repository that comes with the evidence vouches for nothing, and so does a commit that is
+    not merged.
+    """
     world, place = signed.world, signed.world.state / "runs" / signed.last.name
     head = world.git("rev-parse", "HEAD").strip()
     stranger = world.git("commit-tree", "-m", "x", world.git("mktree").strip()).strip()
 
     def signatures(asked: Asked) -> str:
         verified = verify_at(place, asked)
-        assert verified.holds == (asked.demand.policy == "optional" or "trusted" in str(verified.facts))
+        assert verified.holds == (
+            asked.demand.policy == "optional" or "trusted" in str(verified.facts)
+        )
         return next((fact.text for fact in verified.facts if fact.section == "signatures"), "")
 
     required = Demand("required")
     for demand in (Demand(), required):
-        assert "trusted: pinned" in signatures(Asked(demand=demand, repository=world.root, head=head))
+        assert "trusted: pinned" in signatures(
+            Asked(demand=demand, repository=world.root, head=head)
+        )
         assert "trusted: given" in signatures(Asked((Key(signed.key.raw, "given"),), demand))
     assert "which you do not vouch for" in signatures(Asked())
     assert "which you do not vouch for" in signatures(Asked(repository=world.root, head=stranger))
@@ -402,7 +458,9 @@ def test_a_signature_moved_doubled_or_renamed_is_named(signed: Signed) -> None:
         some[0]["signatures"][0]["keyid"] = "ed25519:0000000000000000"
 
     def foreign(some) -> None:
-        some[0]["signatures"].append({"keyid": "ed25519:0000000000000000", "sig": base64.b64encode(b"x" * 64).decode()})
+        some[0]["signatures"].append(
+            {"keyid": "ed25519:0000000000000000", "sig": base64.b64encode(b"x" * 64).decode()}
+        )
 
     def retype(some) -> None:
         some[0]["payloadType"] = "text/plain"

@@ -1,4 +1,6 @@
-"""Views on disk and under real overlay mounts: exact content, a clean private `.git`, nothing half built."""
+"""Views on disk and under real overlay mounts: exact content, a clean private `.git`, nothing half
+built.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +55,11 @@ def plain(tmp_path: Path) -> World:
 
 def filled(world: World) -> World:
     world.commit({path: content for path, content in FILES.items() if path != ".gitattributes"})
-    rules = world.git("hash-object", "-w", "--stdin", stdin=str(FILES[".gitattributes"]).encode()).decode().strip()
+    rules = (
+        world.git("hash-object", "-w", "--stdin", stdin=str(FILES[".gitattributes"]).encode())
+        .decode()
+        .strip()
+    )
     world.git("update-index", "--add", "--cacheinfo", f"100644,{rules},.gitattributes")
     world.git("update-index", "--add", "--cacheinfo", f"160000,{world.head()},sub")
     world.git("commit", "-q", "-m", "attributes and a submodule")
@@ -61,11 +67,17 @@ def filled(world: World) -> World:
 
 
 def without_submodules(tree: Tree) -> Tree:
-    return tree.changed({path: None for path, entry in tree.leaves() if entry.mode == MODE_SUBMODULE})
+    return tree.changed(
+        {path: None for path, entry in tree.leaves() if entry.mode == MODE_SUBMODULE}
+    )
 
 
 def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:
-    return {str(path): (s.st_mtime_ns, s.st_ino, s.st_size) for path in files_below(root) for s in [path.lstat()]}
+    return {
+        str(path): (s.st_mtime_ns, s.st_ino, s.st_size)
+        for path in files_below(root)
+        for s in [path.lstat()]
+    }
 
 
 def files_below(root: Path) -> list[Path]:
@@ -120,12 +132,21 @@ def test_history_and_other_objects_are_not_inside(plain: World, tmp_path: Path) 
 
 def test_a_commit_of_a_pack_has_a_name_and_works(plain: World, tmp_path: Path) -> None:
     with plain.objects() as objects:
-        ViewStore(objects, tmp_path / "cache", ME).checkout(objects.tree_of(plain.head()), tmp_path / "full")
+        ViewStore(objects, tmp_path / "cache", ME).checkout(
+            objects.tree_of(plain.head()), tmp_path / "full"
+        )
     (tmp_path / "full/b").write_text("changed")
-    named = {f"GIT_{who}_{what}": "" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    bare = {key: value for key, value in os.environ.items() if key not in named and key != "GIT_DIR"}
+    named = {
+        f"GIT_{who}_{what}": "" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    bare = {
+        key: value for key, value in os.environ.items() if key not in named and key != "GIT_DIR"
+    }
     subprocess.run(
-        ["git", "commit", "-qam", "x"], cwd=tmp_path / "full", env={**bare, "HOME": "/nonexistent"}, check=True
+        ["git", "commit", "-qam", "x"],
+        cwd=tmp_path / "full",
+        env={**bare, "HOME": "/nonexistent"},
+        check=True,
     )
     assert git(tmp_path / "full", "log", "--format=%an") == b"Pack\nCodex Orchestrator\n"
 
@@ -147,7 +168,9 @@ def test_threads_that_ask_at_once_share_one_base(plain: World, tmp_path: Path) -
         tree = objects.tree_of(plain.head())
         found: list[Path] = []
         threads = [
-            threading.Thread(target=lambda: found.append(ViewStore(objects, tmp_path / "cache", ME).base(tree)))
+            threading.Thread(
+                target=lambda: found.append(ViewStore(objects, tmp_path / "cache", ME).base(tree))
+            )
             for _ in range(4)
         ]
         for thread in threads:
@@ -160,7 +183,9 @@ def test_threads_that_ask_at_once_share_one_base(plain: World, tmp_path: Path) -
     assert sorted(path.name for path in found[0].parent.iterdir()) == names
 
 
-def test_a_build_that_fails_leaves_nothing_and_the_next_one_works(plain: World, tmp_path: Path) -> None:
+def test_a_build_that_fails_leaves_nothing_and_the_next_one_works(
+    plain: World, tmp_path: Path
+) -> None:
     with plain.objects() as objects:
         tree = objects.tree_of(plain.head())
         absent = tree.changed({"zz": Leaf(MODE_EXECUTABLE, "1" * 40)})
@@ -193,7 +218,14 @@ def last(self, path, *more, **named):
 view_files.ViewFiles.file = last
 views.ViewStore(objects, cache, (os.geteuid(), os.getegid())).base(objects.tree_of(objects.repository.commit))
 """
-    words = [sys.executable, "-c", script, str(plain.root), str(plain.state), str(tmp_path / "cache")]
+    words = [
+        sys.executable,
+        "-c",
+        script,
+        str(plain.root),
+        str(plain.state),
+        str(tmp_path / "cache"),
+    ]
     assert subprocess.run(words, cwd=Path(__file__).parents[2]).returncode == -9
     assert [path.name for path in (tmp_path / "cache").glob("*/*/*.tmp-*")] != []
     with plain.objects() as objects:
@@ -204,7 +236,9 @@ views.ViewStore(objects, cache, (os.geteuid(), os.getegid())).base(objects.tree_
 
 
 @pytest.mark.parametrize("path", [".git/config", "a/.GIT/hooks/x", "GIT~1", "a/.g\u200cit"])
-def test_a_tree_with_a_name_that_reads_as_git_is_refused(plain: World, tmp_path: Path, path: str) -> None:
+def test_a_tree_with_a_name_that_reads_as_git_is_refused(
+    plain: World, tmp_path: Path, path: str
+) -> None:
     with plain.objects() as objects:
         tree = objects.tree_of(plain.head()).changed({path: leaf(objects, "canary")})
         objects.write_tree(tree)
@@ -227,7 +261,10 @@ def test_a_checkout_goes_to_an_empty_place_only(plain: World, tmp_path: Path) ->
         (tmp_path / "full/b").write_text("mine")
         with pytest.raises(Refusal) as caught:
             store.checkout(tree, tmp_path / "full")
-        assert caught.value.findings[0].message == f"expected an empty folder at '{tmp_path}/full', found '.git' in it"
+        assert (
+            caught.value.findings[0].message
+            == f"expected an empty folder at '{tmp_path}/full', found '.git' in it"
+        )
         assert (tmp_path / "full/b").read_text() == "mine"
         assert (ViewStore(objects, tmp_path / "cache", ME).base(tree) / "b").read_text() == "b"
 
@@ -278,25 +315,40 @@ def changed(objects: GitObjects, tree: Tree) -> Tree:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_layer_over_its_base_shows_the_tree(world: World, tmp_path: Path, kind: LayerKind) -> None:
+def test_a_layer_over_its_base_shows_the_tree(
+    world: World, tmp_path: Path, kind: LayerKind
+) -> None:
     with world.objects() as objects:
         tree = objects.tree_of(world.head())
         store = ViewStore(objects, tmp_path / "cache", ME)
         assert store.layer(tree, tree) is None
-        for number, (old, new) in enumerate([(tree, changed(objects, tree)), (changed(objects, tree), tree)]):
+        for number, (old, new) in enumerate(
+            [(tree, changed(objects, tree)), (changed(objects, tree), tree)]
+        ):
             layer = store.layer(old, new)
             assert layer is not None
             assert all(
-                "overlay" not in name for path in layer.rglob("*") for name in os.listxattr(path, follow_symlinks=False)
+                "overlay" not in name
+                for path in layer.rglob("*")
+                for name in os.listxattr(path, follow_symlinks=False)
             )
-            script = "git status --porcelain --branch; git rev-parse HEAD^{tree}; git fsck --full --strict"
-            with overlays(kind, tmp_path / f"ns{number}", [layer, store.base(old)], [script, "true"]) as space:
+            script = (
+                "git status --porcelain --branch; git rev-parse HEAD^{tree}; git fsck --full"
+                " --strict"
+            )
+            with overlays(
+                kind, tmp_path / f"ns{number}", [layer, store.base(old)], [script, "true"]
+            ) as space:
                 said = (space / "o0").read_text().splitlines()
                 assert said[:2] == ["## main", new.oid]
                 assert [line for line in said[2:] if "dangling" not in line] == []
                 assert files_of(space / "m1") == files_in(objects, without_submodules(new))
-                # the first Git inside renews the shared index's time and may write the small one; nothing else
-                written = {str(path.relative_to(space / "u0")).split(".git/")[-1] for path in files_below(space / "u0")}
+                # the first Git inside renews the shared index's time and may write the small one;
+                # nothing else
+                written = {
+                    str(path.relative_to(space / "u0")).split(".git/")[-1]
+                    for path in files_below(space / "u0")
+                }
                 assert all(name == "index" or name.startswith("sharedindex.") for name in written)
 
 
@@ -310,7 +362,9 @@ def test_a_layer_costs_what_the_difference_costs(plain: World, tmp_path: Path) -
         layer = store.layer(tree, new)
         assert layer is not None
         assert files_of(layer) == {"many/7/70": (0o100644, b"changed")}
-        assert len([path for path in layer.rglob("*") if path.is_file()]) == 8  # the file, 5 objects, ref, index
+        assert (
+            len([path for path in layer.rglob("*") if path.is_file()]) == 8
+        )  # the file, 5 objects, ref, index
         assert (layer / ".git/index").stat().st_size < 250
 
 
@@ -357,7 +411,9 @@ OPERATIONS = [
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_real_overlay_and_a_full_checkout_derive_the_same_tree(plain: World, tmp_path: Path, kind: LayerKind) -> None:
+def test_a_real_overlay_and_a_full_checkout_derive_the_same_tree(
+    plain: World, tmp_path: Path, kind: LayerKind
+) -> None:
     with plain.objects() as objects:
         tree = objects.tree_of(plain.head())
         store = ViewStore(objects, tmp_path / "cache", ME)
@@ -366,7 +422,9 @@ def test_a_real_overlay_and_a_full_checkout_derive_the_same_tree(plain: World, t
             for number, script in enumerate(OPERATIONS):
                 full = tmp_path / f"full{number}"
                 store.checkout(tree, full)
-                subprocess.run(["sh", "-c", script], cwd=full, capture_output=True, stdin=subprocess.DEVNULL)
+                subprocess.run(
+                    ["sh", "-c", script], cwd=full, capture_output=True, stdin=subprocess.DEVNULL
+                )
                 thin = derived(objects, tree, space / f"u{number}", kind)
                 if thin != derived(objects, tree, full, LayerKind.WORKTREE):
                     wrong.append((script, (space / f"o{number}").read_text()))
@@ -387,7 +445,9 @@ SAME = {
 }
 
 
-def derived(objects: GitObjects, tree: Tree, folder: Path, kind: LayerKind) -> tuple[Tree, tuple[str, ...]]:
+def derived(
+    objects: GitObjects, tree: Tree, folder: Path, kind: LayerKind
+) -> tuple[Tree, tuple[str, ...]]:
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         found = scan(fd, kind, objects.write_blob, tree.hash_name)
@@ -400,18 +460,28 @@ def derived(objects: GitObjects, tree: Tree, folder: Path, kind: LayerKind) -> t
 
 
 @given(bits=st.sets(st.integers(0, 700)), tail=st.integers(0, 3000))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_git_reads_our_bitmaps(tmp_path_factory: pytest.TempPathFactory, bits: set[int], tail: int) -> None:
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_git_reads_our_bitmaps(
+    tmp_path_factory: pytest.TempPathFactory, bits: set[int], tail: int
+) -> None:
     """A split index that removes any set of entries of its base shows exactly the others."""
     place = tmp_path_factory.mktemp("index")
     git(place, "init", "-q")
     names = [f"{number:04}" for number in range(702 + tail)]
     entry = Leaf(0o100644, "1" * 40)
-    shared = git_index.format_index([git_index.IndexEntry(name, entry, 0) for name in names], "sha1")
+    shared = git_index.format_index(
+        [git_index.IndexEntry(name, entry, 0) for name in names], "sha1"
+    )
     digest = git_index.digest_of(shared, "sha1")
     (place / ".git" / f"sharedindex.{digest}").write_bytes(shared)
-    (place / ".git/index").write_bytes(git_index.format_split_index(digest, sorted(bits), [], [], "sha1"))
-    assert git(place, "ls-files").decode().split() == [name for name in names if int(name) not in bits]
+    (place / ".git/index").write_bytes(
+        git_index.format_split_index(digest, sorted(bits), [], [], "sha1")
+    )
+    assert git(place, "ls-files").decode().split() == [
+        name for name in names if int(name) not in bits
+    ]
 
 
 def test_a_base_that_was_written_to_is_built_anew(plain: World, tmp_path: Path) -> None:
@@ -422,4 +492,6 @@ def test_a_base_that_was_written_to_is_built_anew(plain: World, tmp_path: Path) 
         os.chmod(place / "seen.txt", 0o644)
         (place / "seen.txt").write_text("x\n")
         os.utime(place / "seen.txt", (315532800, 315532800))
-        assert (ViewStore(objects, tmp_path / "cache", ME).base(tree) / "seen.txt").read_text() == "a\n"
+        assert (
+            ViewStore(objects, tmp_path / "cache", ME).base(tree) / "seen.txt"
+        ).read_text() == "a\n"

@@ -1,4 +1,6 @@
-"""Cards kept for listing: only for the very bytes they were made from, and nothing a file says makes them more."""
+"""Cards kept for listing: only for the very bytes they were made from, and nothing a file says
+makes them more.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from factory.model.errors import InternalError
 from factory.ports.pipeline import Card
 
 CARDS = (
-    Card("preflight", "preflight", "", "look → around", ("/r/taskpacks/A-1/task.yml",), ("/r/.factory/state/p.json",)),
+    Card(
+        "preflight",
+        "preflight",
+        "",
+        "look → around",
+        ("/r/taskpacks/A-1/task.yml",),
+        ("/r/.factory/state/p.json",),
+    ),
     Card("launch:A-1", "launch", "A-1", "do it", (), (), ("preflight",)),
 )
 FLAGS = {"base_ref": "main"}
@@ -35,7 +44,9 @@ def root(tmp_path: Path) -> Path:
 
 
 def ground(root: Path, flags: dict[str, str] = FLAGS, **environment: str) -> str:
-    return ground_of(root, root / "user.toml", flags, {"FACTORY_PACKS": "x", "HOME": "/h", **environment})
+    return ground_of(
+        root, root / "user.toml", flags, {"FACTORY_PACKS": "x", "HOME": "/h", **environment}
+    )
 
 
 def test_what_was_kept_is_given_back_while_nothing_changed(root: Path) -> None:
@@ -99,12 +110,22 @@ def test_a_copy_cut_anywhere_or_with_one_bit_turned_is_absent(root: Path) -> Non
 def test_a_forged_folder_leads_nowhere(root: Path, folder: object) -> None:
     place = root / CACHE_FILE
     head, _, body = place.read_bytes().partition(b"\n")
-    place.write_bytes(json.dumps({**json.loads(head), "packs_folder": folder}).encode() + b"\n" + body)
+    place.write_bytes(
+        json.dumps({**json.loads(head), "packs_folder": folder}).encode() + b"\n" + body
+    )
     assert load_cards(root, ground(root)) is None
 
 
 @pytest.mark.parametrize(
-    "rows", [[["x"]], [[1, 2, 3, 4, [], [], []]], [{"a": 1}], {"a": 1}, 5, [["a", "b", "c", "d", [1], [], []]]]
+    "rows",
+    [
+        [["x"]],
+        [[1, 2, 3, 4, [], [], []]],
+        [{"a": 1}],
+        {"a": 1},
+        5,
+        [["a", "b", "c", "d", [1], [], []]],
+    ],
 )
 def test_rows_that_are_no_cards_are_absent(root: Path, rows: object) -> None:
     place = root / CACHE_FILE

@@ -1,4 +1,6 @@
-"""The graph of cards: in an order that respects what comes before, whatever the ids, circles included."""
+"""The graph of cards: in an order that respects what comes before, whatever the ids, circles
+included.
+"""
 
 from __future__ import annotations
 
@@ -43,9 +45,17 @@ def test_a_pack_may_depend_on_one_of_a_later_name() -> None:
 
 
 def test_two_folders_of_one_id_are_two_cards() -> None:
-    entries = (entry("T-1", (), "p/T-1-a"), entry("T-1", ("T-2",), "p/T-1-b"), entry("T-2", ("T-1",)))
+    entries = (
+        entry("T-1", (), "p/T-1-a"),
+        entry("T-1", ("T-2",), "p/T-1-b"),
+        entry("T-2", ("T-1",)),
+    )
     cards = make_cards(Catalogue(entries, ()), Path("/r"), Path("/s"))
-    assert [card.name for card in cards if card.phase == "launch"] == ["launch:T-1-a", "launch:T-1-b", "launch:T-2-x"]
+    assert [card.name for card in cards if card.phase == "launch"] == [
+        "launch:T-1-a",
+        "launch:T-1-b",
+        "launch:T-2-x",
+    ]
 
 
 def test_no_pack_still_has_a_graph() -> None:

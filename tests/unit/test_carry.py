@@ -1,4 +1,6 @@
-"""What a killed run had finished is carried on: by the ledger alone, until the next run that finishes."""
+"""What a killed run had finished is carried on: by the ledger alone, until the next run that
+finishes.
+"""
 
 from __future__ import annotations
 
@@ -16,15 +18,23 @@ def told(*rows: tuple[str, str, dict[str, str], str]) -> list[EventDocument]:
     """A chain of events: (type, run, hashes, status of TASK-0001)."""
     head, found = Head(), []
     for kind, run, hashes, status in rows:
-        details = {"pack": "TASK-0001", "status": status} if kind.startswith("pack.") else {"status": status}
-        found.append(link(head, Entry(kind, run, hashes=hashes, details=details), "2026-01-01T00:00:00.000Z"))
+        details = (
+            {"pack": "TASK-0001", "status": status}
+            if kind.startswith("pack.")
+            else {"status": status}
+        )
+        found.append(
+            link(head, Entry(kind, run, hashes=hashes, details=details), "2026-01-01T00:00:00.000Z")
+        )
         head = Head(found[-1].seq, found[-1].event_id)
     return found
 
 
 def test_a_pack_that_passed_in_a_run_that_never_finished_is_carried_on() -> None:
     events = told(
-        ("run.started", "r1", {}, ""), ("pack.finished", "r1", WHOLE, "PASS"), ("run.abandoned", "r1", {}, "")
+        ("run.started", "r1", {}, ""),
+        ("pack.finished", "r1", WHOLE, "PASS"),
+        ("run.abandoned", "r1", {}, ""),
     )
     assert carried_on([*events][::-1]) == {"TASK-0001": Carried("r1", KEY, MANIFEST)}
 
@@ -35,7 +45,12 @@ def test_a_pack_that_passed_in_a_run_that_never_finished_is_carried_on() -> None
         ("integrate.finished", "r1", {}, "PASS"),  # nothing was cut off
         ("integrate.finished", "r2", {}, "BLOCKED"),  # a later run has had the say
         ("pack.finished", "r1", WHOLE, "BLOCKED"),  # it ran again and did not PASS
-        ("pack.finished", "r1", {"action_key": KEY}, "PASS"),  # an older form, which names no bundle
+        (
+            "pack.finished",
+            "r1",
+            {"action_key": KEY},
+            "PASS",
+        ),  # an older form, which names no bundle
     ],
 )
 def test_nothing_else_is(after: tuple[str, str, dict[str, str], str]) -> None:

@@ -1,4 +1,6 @@
-"""The command line without a repository: words in, text or a usage error out, and nothing heavy on the way."""
+"""The command line without a repository: words in, text or a usage error out, and nothing heavy on
+the way.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,12 @@ def parser_of(name: str) -> Parser:
 def test_help_and_parser_know_the_same_options(name: str) -> None:
     text = module_of(name).HELP[name] + COMMON_HELP
     known = parser_of(name).options()
-    told = {word.strip(",[]") for line in text.splitlines() for word in line.split()[:3] if word.startswith("-")}
+    told = {
+        word.strip(",[]")
+        for line in text.splitlines()
+        for word in line.split()[:3]
+        if word.startswith("-")
+    }
     assert {option for option in known if option.startswith("-")} | {"-h", "--help"} == told
 
 
@@ -66,7 +73,9 @@ def test_help_word_leads_to_the_command(capsys: pytest.CaptureFixture[str]) -> N
     assert "usage: factory why PACK" in capsys.readouterr().out
 
 
-def test_no_word_at_all_is_a_usage_error_with_the_overview(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_word_at_all_is_a_usage_error_with_the_overview(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert cli.main([]) == 64
     told = capsys.readouterr()
     assert told.out == ""
@@ -78,23 +87,35 @@ def test_no_word_at_all_is_a_usage_error_with_the_overview(capsys: pytest.Captur
     [
         (["onshot"], "factory: there is no command 'onshot'; did you mean oneshot?"),
         (["quux"], "factory: there is no command 'quux'; see: factory --help"),
-        (["--jsn"], "factory: expected a command first, found the option '--jsn'; see: factory --help"),
+        (
+            ["--jsn"],
+            "factory: expected a command first, found the option '--jsn'; see: factory --help",
+        ),
         (["oneshot", "--jsn"], "factory: oneshot does not take '--jsn'; did you mean --json?"),
-        (["oneshot", "--base-rev=x"], "factory: oneshot does not take '--base-rev=x'; did you mean --base-ref?"),
-        (["oneshot", "extra"], "factory: oneshot does not take 'extra'; see: factory oneshot --help"),
-        (["why"], "factory: why: the following arguments are required: PACK; see: factory why --help"),
+        (
+            ["oneshot", "--base-rev=x"],
+            "factory: oneshot does not take '--base-rev=x'; did you mean --base-ref?",
+        ),
+        (
+            ["oneshot", "extra"],
+            "factory: oneshot does not take 'extra'; see: factory oneshot --help",
+        ),
+        (
+            ["why"],
+            "factory: why: the following arguments are required: PACK; see: factory why --help",
+        ),
         (
             ["launch", "-n", "many"],
             (
-                "factory: launch: argument -n/--workers: expected a whole number from 1 to 1024, found 'many'"
-                "; see: factory launch --help"
+                "factory: launch: argument -n/--workers: expected a whole number from 1 to 1024,"
+                " found 'many'; see: factory launch --help"
             ),
         ),
         (
             ["oneshot", "--run-id", "../up"],
             (
-                "factory: oneshot: argument --run-id: expected letters, digits, dots, dashes and underscores"
-                ", found '../up'; see: factory oneshot --help"
+                "factory: oneshot: argument --run-id: expected letters, digits, dots, dashes and"
+                " underscores, found '../up'; see: factory oneshot --help"
             ),
         ),
         (
@@ -108,7 +129,10 @@ def test_no_word_at_all_is_a_usage_error_with_the_overview(capsys: pytest.Captur
             ["taskpack", "new", "Bad Name"],
             "factory: expected an id and a slug, found 'Bad Name'; as in: TASK-0104-readme-links",
         ),
-        (["taskpack", "new"], "factory: expected one name of a pack, found 0; as in: TASK-0104-readme-links"),
+        (
+            ["taskpack", "new"],
+            "factory: expected one name of a pack, found 0; as in: TASK-0104-readme-links",
+        ),
         (
             ["taskpack", "new", "TASK-0001-x", "--domain", "A B"],
             "factory: expected a domain in lower case, found 'A B'; as in: security",
@@ -148,7 +172,9 @@ def stage(monkeypatch: pytest.MonkeyPatch):
     return put
 
 
-FINDING = Finding("PACK_INVALID", 'unknown key "a"', "remove it", Location("t/task.yml", 3, 1), "T-1")
+FINDING = Finding(
+    "PACK_INVALID", 'unknown key "a"', "remove it", Location("t/task.yml", 3, 1), "T-1"
+)
 ENDINGS = [
     (Answer(Status.PASS), 0, "PASS"),
     (Answer(Status.BLOCKED), 2, "BLOCKED"),
@@ -169,8 +195,12 @@ def test_each_end_has_its_code_and_one_document(stage, outcome, code, status, ca
     assert (document["status"], document["exit_code"]) == (status, code)
 
 
-@pytest.mark.parametrize("outcome", [ValueError("a defect\nover two lines"), InternalError("it broke")])
-def test_defect_is_one_line_and_a_traceback_only_on_request(stage, outcome, capsys, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    "outcome", [ValueError("a defect\nover two lines"), InternalError("it broke")]
+)
+def test_defect_is_one_line_and_a_traceback_only_on_request(
+    stage, outcome, capsys, monkeypatch
+) -> None:
     stage(outcome)
     assert cli.main(["doctor"]) == 1
     told = capsys.readouterr().err
@@ -236,7 +266,9 @@ def test_document_is_ascii_and_takes_no_key_twice() -> None:
 
 
 def test_lines_of_findings_are_inert() -> None:
-    lines = finding_lines([Finding("CHECK_FAILED", "a\x1b[2Jb\u202e", "c\nd", Location("e\rf"))], "  ")
+    lines = finding_lines(
+        [Finding("CHECK_FAILED", "a\x1b[2Jb\u202e", "c\nd", Location("e\rf"))], "  "
+    )
     assert lines == ("  CHECK_FAILED  a\\x1b[2Jb\\u202e", "      e\\x0df", "      c\\x0ad")
 
 
@@ -247,24 +279,45 @@ def test_every_command_is_told_once() -> None:
 
 
 def modules_after(*words: str) -> set[str]:
-    code = f"import sys\nfrom factory.__main__ import main\nsys.argv = ['factory', *{list(words)!r}]\nmain()\n"
+    code = (
+        "import sys\nfrom factory.__main__ import main\nsys.argv = ['factory',"
+        f" *{list(words)!r}]\nmain()\n"
+    )
     report = "print('\\n'.join(sys.modules), file=sys.stderr)"
     # What measures coverage imports modules of its own.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     done = subprocess.run(
-        [sys.executable, "-c", code + report], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code + report],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(done.stderr.split())
 
 
 def test_overview_imports_nothing_heavy() -> None:
     modules = modules_after("--help")
-    heavy = {"pydantic", "doit", "yaml", "jsonschema", "filelock", "argparse", "json", "factory.wiring"}
+    heavy = {
+        "pydantic",
+        "doit",
+        "yaml",
+        "jsonschema",
+        "filelock",
+        "argparse",
+        "json",
+        "factory.wiring",
+    }
     assert modules & heavy == set()
 
 
 def test_help_of_a_command_imports_only_that_command() -> None:
-    modules = {name for name in modules_after("config", "--help") if name.startswith("factory.faces.commands.")}
+    modules = {
+        name
+        for name in modules_after("config", "--help")
+        if name.startswith("factory.faces.commands.")
+    }
     assert modules == {"factory.faces.commands.config"}
 
 

@@ -1,4 +1,6 @@
-"""From a view and a layer to a tree: the semantics of overlay marks, and their equality with a full checkout."""
+"""From a view and a layer to a tree: the semantics of overlay marks, and their equality with a full
+checkout.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ NONE: frozenset[str] = frozenset()
 
 
 def tree(**leaves: Leaf) -> Tree:
-    return tree_from_leaves(((path.replace("__", "/"), leaf) for path, leaf in leaves.items()), "sha1")
+    return tree_from_leaves(
+        ((path.replace("__", "/"), leaf) for path, leaf in leaves.items()), "sha1"
+    )
 
 
 def layer(
@@ -24,7 +28,9 @@ def layer(
     removed: tuple[str, ...] = (),
     opaque: tuple[str, ...] = (),
 ) -> ScannedLayer:
-    return ScannedLayer(tuple(ScannedFile(path, leaf, 0) for path, leaf in files), folders, removed, opaque)
+    return ScannedLayer(
+        tuple(ScannedFile(path, leaf, 0) for path, leaf in files), folders, removed, opaque
+    )
 
 
 BASE = tree(a__x=ONE, a__y=ONE, b=ONE)
@@ -50,12 +56,19 @@ def test_a_whiteout_removes_a_file_and_a_whole_folder() -> None:
 
 
 def test_an_opaque_folder_hides_what_was_there() -> None:
-    assert leaves_of(BASE, layer(("a/z", TWO), folders=("a",), opaque=("a",))) == {"a/z": TWO, "b": ONE}
+    assert leaves_of(BASE, layer(("a/z", TWO), folders=("a",), opaque=("a",))) == {
+        "a/z": TWO,
+        "b": ONE,
+    }
     assert leaves_of(BASE, layer(folders=("a",), opaque=("a",))) == {"b": ONE}
 
 
 def test_a_folder_over_a_file_and_a_file_over_a_folder() -> None:
-    assert leaves_of(BASE, layer(("b/c", TWO), folders=("b",))) == {"a/x": ONE, "a/y": ONE, "b/c": TWO}
+    assert leaves_of(BASE, layer(("b/c", TWO), folders=("b",))) == {
+        "a/x": ONE,
+        "a/y": ONE,
+        "b/c": TWO,
+    }
     assert leaves_of(BASE, layer(folders=("b",))) == {"a/x": ONE, "a/y": ONE}
     assert leaves_of(BASE, layer(("a", TWO))) == {"a": TWO, "b": ONE}
 
@@ -76,7 +89,9 @@ def test_an_ignored_file_over_a_folder_removes_the_folder_all_the_same() -> None
     found = layer(("a", TWO))
     assert new_paths(BASE, found) == ("a",)
     assert leaves_of(BASE, found, frozenset({"a"})) == {"b": ONE}
-    assert leaves_of(BASE, layer(("a", TWO), ("b", ONE), opaque=("",)), frozenset({"a"})) == {"b": ONE}
+    assert leaves_of(BASE, layer(("a", TWO), ("b", ONE), opaque=("",)), frozenset({"a"})) == {
+        "b": ONE
+    }
 
 
 def test_a_submodule_stays_while_its_empty_folder_stands() -> None:
@@ -96,12 +111,14 @@ def test_a_submodule_is_changed_by_a_file_in_it_and_by_its_removal() -> None:
     assert leaves_of(base, layer(("m", TWO))) == {"m": TWO, "b": ONE}
 
 
-# A model of a file system over a base: what an overlay's upper layer holds after a sequence of operations,
-# and what a full checkout holds. None is a folder.
+# A model of a file system over a base: what an overlay's upper layer holds after a sequence of
+# operations, and what a full checkout holds. None is a folder.
 
 NAMES = ["a", "b", "c"]
 paths = st.lists(st.sampled_from(NAMES), min_size=1, max_size=3).map("/".join)
-operations = st.lists(st.tuples(st.sampled_from(["write", "remove", "folder"]), paths, st.sampled_from([ONE, TWO])))
+operations = st.lists(
+    st.tuples(st.sampled_from(["write", "remove", "folder"]), paths, st.sampled_from([ONE, TWO]))
+)
 bases = st.dictionaries(paths, st.sampled_from([ONE, TWO, MODULE]), max_size=6)
 
 
@@ -171,8 +188,15 @@ class Overlay:
 def as_layer(
     entries: dict[str, Leaf | None], removed: tuple[str, ...] = (), opaque: tuple[str, ...] = ()
 ) -> ScannedLayer:
-    files = tuple(ScannedFile(path, leaf, 0) for path, leaf in sorted(entries.items()) if leaf is not None)
-    return ScannedLayer(files, tuple(sorted(path for path, leaf in entries.items() if leaf is None)), removed, opaque)
+    files = tuple(
+        ScannedFile(path, leaf, 0) for path, leaf in sorted(entries.items()) if leaf is not None
+    )
+    return ScannedLayer(
+        files,
+        tuple(sorted(path for path, leaf in entries.items() if leaf is None)),
+        removed,
+        opaque,
+    )
 
 
 @given(leaves=bases, done=operations, ignored=st.frozensets(paths))
@@ -181,7 +205,12 @@ def test_overlay_and_worktree_give_the_same_tree(
     leaves: dict[str, Leaf], done: list[tuple[str, str, Leaf]], ignored: frozenset[str]
 ) -> None:
     base = tree_from_leaves(
-        ((path, leaf) for path, leaf in leaves.items() if not any(parent in leaves for parent in parents(path))), "sha1"
+        (
+            (path, leaf)
+            for path, leaf in leaves.items()
+            if not any(parent in leaves for parent in parents(path))
+        ),
+        "sha1",
     )
     overlay = Overlay(base)
     for what, path, leaf in done:

@@ -29,14 +29,20 @@ from factory.model.verdict import Status
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "factory"
-DOCUMENTS = sorted((*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "taskpacks").rglob("*.md")))
+DOCUMENTS = sorted(
+    (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "taskpacks").rglob("*.md"))
+)
 RECORDS = sorted((ROOT / "docs" / "adr").glob("0*.md"))
 
 
 def blocks(path: Path, language: str) -> list[str]:
     """The code blocks of one language."""
     tokens = MarkdownIt("commonmark").parse(path.read_text("utf-8"))
-    return [token.content for token in tokens if token.type == "fence" and token.info.strip() == language]
+    return [
+        token.content
+        for token in tokens
+        if token.type == "fence" and token.info.strip() == language
+    ]
 
 
 def rows(path: Path) -> dict[str, str]:
@@ -69,11 +75,15 @@ def test_findings_page_is_what_the_catalogue_prints() -> None:
         check=True,
         env={"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
     )
-    assert (REFERENCE / "FINDINGS.md").read_bytes() == done.stdout, "print it again with scripts/findings.py"
+    assert (REFERENCE / "FINDINGS.md").read_bytes() == done.stdout, (
+        "print it again with scripts/findings.py"
+    )
     assert rows(REFERENCE / "FINDINGS.md").keys() == CATALOGUE.keys()
 
 
-@pytest.mark.parametrize("model", [TaskDocument, AcceptanceDocument, CommandItem], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [TaskDocument, AcceptanceDocument, CommandItem], ids=lambda model: model.__name__
+)
 def test_every_key_of_a_pack_is_in_the_reference(model: type[BaseModel]) -> None:
     known = mentioned(REFERENCE / "TASKPACK.md")
     words = {part for word in known for part in re.split(r"[.:\s]", word)}
@@ -88,7 +98,8 @@ def test_defaults_of_limits_are_those_of_the_reference() -> None:
     defaults = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \|", section, re.MULTILINE))
     written = "".join(f"  {name}: {value}\n" for name, value in defaults.items())
     pack, findings = read_pack(
-        "taskpacks/TASK-0105", pack_files(f"id: TASK-0105\ntitle: T\ntype: web\nlimits:\n{written}", "tests: 'true'\n")
+        "taskpacks/TASK-0105",
+        pack_files(f"id: TASK-0105\ntitle: T\ntype: web\nlimits:\n{written}", "tests: 'true'\n"),
     )
     assert not findings
     assert pack is not None
@@ -139,7 +150,9 @@ def test_every_setting_and_property_is_in_the_reference() -> None:
 
 def promises() -> dict[str, str]:
     """The sections of SECURITY.md that make a promise, by their headings."""
-    parts = re.split(r"^#{2,3} (.+)\n", (REFERENCE / "SECURITY.md").read_text("utf-8"), flags=re.MULTILINE)
+    parts = re.split(
+        r"^#{2,3} (.+)\n", (REFERENCE / "SECURITY.md").read_text("utf-8"), flags=re.MULTILINE
+    )
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))
     return {heading.strip("`"): text for heading, text in sections.items() if "**Promise**" in text}
 
@@ -158,13 +171,19 @@ def test_every_promise_says_how_it_is_kept_and_which_test_attacks_it(heading: st
 
 def test_the_security_page_counts_the_hostile_programs() -> None:
     folder = ROOT / "tests" / "hostile" / "programs"
-    programs = {path for path in folder.iterdir() if path.suffix in (".py", ".sh")} - {folder / "hostile.py"}
-    assert f"`tests/hostile/programs/` has {len(programs)} " in (REFERENCE / "SECURITY.md").read_text("utf-8")
+    programs = {path for path in folder.iterdir() if path.suffix in (".py", ".sh")} - {
+        folder / "hostile.py"
+    }
+    assert f"`tests/hostile/programs/` has {len(programs)} " in (
+        REFERENCE / "SECURITY.md"
+    ).read_text("utf-8")
 
 
 def test_files_named_in_the_security_page_exist() -> None:
     page = REFERENCE / "SECURITY.md"
-    named = {word for word in mentioned(page) if re.fullmatch(r"(factory|tests|schemas)/[\w/.]+", word)}
+    named = {
+        word for word in mentioned(page) if re.fullmatch(r"(factory|tests|schemas)/[\w/.]+", word)
+    }
     linked = set(re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")))
     assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
     assert [word for word in sorted(linked) if not (page.parent / word).is_file()] == []
@@ -173,15 +192,27 @@ def test_files_named_in_the_security_page_exist() -> None:
 
 
 def test_files_named_in_the_architecture_exist() -> None:
-    named = {word for word in mentioned(ROOT / "ARCHITECTURE.md") if re.fullmatch(r"(factory|tests)/[\w/.]+", word)}
+    named = {
+        word
+        for word in mentioned(ROOT / "ARCHITECTURE.md")
+        if re.fullmatch(r"(factory|tests)/[\w/.]+", word)
+    }
     assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
     assert len(named) > 40
 
 
 def test_architecture_names_every_folder_and_top_module() -> None:
     named = mentioned(ROOT / "ARCHITECTURE.md")
-    top = [path for path in (ROOT / "factory").iterdir() if path.name not in ("__pycache__", "__init__.py", "py.typed")]
-    missing = [path.name for path in top if not any(word.startswith(f"factory/{path.name}") for word in named)]
+    top = [
+        path
+        for path in (ROOT / "factory").iterdir()
+        if path.name not in ("__pycache__", "__init__.py", "py.typed")
+    ]
+    missing = [
+        path.name
+        for path in top
+        if not any(word.startswith(f"factory/{path.name}") for word in named)
+    ]
     assert missing == []
 
 
@@ -202,19 +233,27 @@ def test_records_are_numbered_and_whole() -> None:
 def test_links_to_records_say_their_numbers() -> None:
     """Whoever links to a decision by its number means the record of that number."""
     for path in DOCUMENTS:
-        for number, name in re.findall(r"\[decision (\d+)\]\([^)]*?(\d{4}-[\w-]+\.md)\)", path.read_text("utf-8")):
-            assert name.startswith(f"{int(number):04}-"), f"{path.name}: decision {number} leads to {name}"
+        for number, name in re.findall(
+            r"\[decision (\d+)\]\([^)]*?(\d{4}-[\w-]+\.md)\)", path.read_text("utf-8")
+        ):
+            assert name.startswith(f"{int(number):04}-"), (
+                f"{path.name}: decision {number} leads to {name}"
+            )
 
 
 def told_commands() -> set[str]:
-    """Every command of ours that a document names in running text, in code style; what is planned is none yet."""
+    """Every command of ours that a document names in running text, in code style; what is planned
+    is none yet.
+    """
     texts = (path.read_text("utf-8") for path in DOCUMENTS if path.name != "PLAN.md")
     found = {word for text in texts for word in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", text)}
     return {word.removeprefix("./dev ") for word in found}
 
 
 def test_every_factory_command_in_running_text_is_one() -> None:
-    """Also commands that no block types: they exist, and take the options that they are told with."""
+    """Also commands that no block types: they exist, and take the options that they are told
+    with.
+    """
     told = {word for word in told_commands() if re.match(r"factory [a-z]", word)}
     assert len(told) > 15
     for line in sorted(told):
@@ -229,32 +268,60 @@ def test_every_factory_command_in_running_text_is_one() -> None:
 
 
 def test_the_readme_counts_the_pages_and_dependencies_of_today(tmp_path: Path) -> None:
-    """What its tour shows follows from these files; whoever changes them hears it here, before the tour is typed."""
+    """What its tour shows follows from these files; whoever changes them hears it here, before the
+    tour is typed.
+    """
     told = (ROOT / "README.md").read_text("utf-8")
     site = run_path(str(next(ROOT.glob("taskpacks/TASK-0102-*")) / "build.py"))
     count = sum(1 for _ in site["sources"](ROOT)) + len(("style.css", "pages.json"))
-    assert f"no change, {count} artifacts" in told, "put the new count of artifacts of TASK-0102 into the README's tour"
+    assert f"no change, {count} artifacts" in told, (
+        "put the new count of artifacts of TASK-0102 into the README's tour"
+    )
     for name in ("requirements.lock", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path / name)
     program = next(ROOT.glob("taskpacks/TASK-0101-*")) / "inventory.py"
-    subprocess.run([sys.executable, str(program), "write"], cwd=tmp_path, check=True, capture_output=True)
-    lines = {path.name: path.read_bytes().count(b"\n") for path in (tmp_path / "docs" / "inventory").iterdir()}
+    subprocess.run(
+        [sys.executable, str(program), "write"], cwd=tmp_path, check=True, capture_output=True
+    )
+    lines = {
+        path.name: path.read_bytes().count(b"\n")
+        for path in (tmp_path / "docs" / "inventory").iterdir()
+    }
     content = int(re.findall(r"content/index.json  \+([0-9]+)", told)[0])
-    lines |= {"the sum of both": sum(lines.values()), "the whole merge": sum(lines.values()) + content}
+    lines |= {
+        "the sum of both": sum(lines.values()),
+        "the whole merge": sum(lines.values()) + content,
+    }
     shown = {f"{name}  +{lines[name]} −0" for name in ("dependencies.json", "dependencies.md")}
-    shown |= {f"TASK-0101  PASS  2 files +{lines['the sum of both']} −0", f"{lines['the whole merge']} insertions(+)"}
+    shown |= {
+        f"TASK-0101  PASS  2 files +{lines['the sum of both']} −0",
+        f"{lines['the whole merge']} insertions(+)",
+    }
     missing = {words for words in shown if words not in told}
     assert not missing, "put the new counts of TASK-0101 into the README's tour"
 
 
 def test_every_session_and_task_in_running_text_is_one() -> None:
     told = told_commands()
-    sessions = set(re.findall(r"@nox\.session[^\n]*\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8")))
+    sessions = set(
+        re.findall(r"@nox\.session[^\n]*\ndef (\w+)", (ROOT / "noxfile.py").read_text("utf-8"))
+    )
     named = {word.split()[2] for word in told if word.startswith("nox -s ")}
     assert named <= sessions, named - sessions
-    contributing = set(re.findall(r"`\./dev nox -s (\w+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8")))
+    contributing = set(
+        re.findall(r"`\./dev nox -s (\w+)`", (ROOT / "CONTRIBUTING.md").read_text("utf-8"))
+    )
     assert contributing == sessions
-    tasks = {"preflight", "launch", "bundle-validate", "integrate", "summary", "oneshot", "verify", "evidence-index"}
+    tasks = {
+        "preflight",
+        "launch",
+        "bundle-validate",
+        "integrate",
+        "summary",
+        "oneshot",
+        "verify",
+        "evidence-index",
+    }
     known = tasks | {"review", "doctor", "list", "info", "forget", "clean"}
     words = {word.split()[1] for word in told if re.match(r"doit [a-z]", word)}
     assert {word for word in words if "=" not in word} <= known, words - known
@@ -264,7 +331,9 @@ def test_names_of_earlier_versions_lead_somewhere() -> None:
     """Every module that CHANGES.md names is there."""
     text = (REFERENCE / "CHANGES.md").read_text("utf-8")
     (row,) = (line for line in text.splitlines() if "as a module to import" in line)
-    for names, place in re.findall(r"((?:`\w+`(?:, | and )?)+) (?:are )?in `(factory(?:\.\w+)?)`", row):
+    for names, place in re.findall(
+        r"((?:`\w+`(?:, | and )?)+) (?:are )?in `(factory(?:\.\w+)?)`", row
+    ):
         for name in re.findall(r"`(\w+)`", names):
             assert (ROOT / place.replace(".", "/") / f"{name}.py").is_file(), name
 

@@ -40,10 +40,14 @@ def test_each_missing_property_blocks_unless_accepted_by_name(missing: Property)
     checkup = check_up(FACTS, Config(), without(missing), "/r", ())
     assert checkup.status is Status.BLOCKED
     assert [finding.id for finding in checkup.findings] == ["PROPERTY_MISSING"]
-    accepted = check_up(FACTS, Config(accepted_missing=frozenset({missing})), without(missing), "/r", ())
+    accepted = check_up(
+        FACTS, Config(accepted_missing=frozenset({missing})), without(missing), "/r", ()
+    )
     assert accepted.status is Status.PASS
     assert [finding.id for finding in accepted.findings] == ["PROPERTY_ACCEPTED"]
-    other = check_up(FACTS, Config(accepted_missing=frozenset(Property) - {missing}), without(missing), "/r", ())
+    other = check_up(
+        FACTS, Config(accepted_missing=frozenset(Property) - {missing}), without(missing), "/r", ()
+    )
     assert other.status is Status.BLOCKED
 
 
@@ -54,14 +58,18 @@ def test_nothing_measured_is_not_nothing_wrong() -> None:
 
 
 def test_being_outside_a_repository_is_told_and_does_not_block() -> None:
-    checkup = check_up(FACTS, Config(), FULL, "", (Finding("REPO_NOT_FOUND", "none here", "git init"),))
+    checkup = check_up(
+        FACTS, Config(), FULL, "", (Finding("REPO_NOT_FOUND", "none here", "git init"),)
+    )
     assert checkup.status is Status.PASS
     assert [row.mark for row in checkup.rows if row.topic == "repository"] == [Mark.NOTE]
 
 
 def test_escape_blocks() -> None:
     escaped = replace(FULL, escaped=("read the canary",))
-    assert [each.id for each in check_up(FACTS, Config(), escaped, "/r", ()).findings] == ["PROBE_ESCAPED"]
+    assert [each.id for each in check_up(FACTS, Config(), escaped, "/r", ()).findings] == [
+        "PROBE_ESCAPED"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -83,7 +91,11 @@ def test_worktrees_of_a_run_that_goes_on_are_not_stale() -> None:
 
 
 def test_backends_are_shown_side_by_side_with_what_each_lacks() -> None:
-    measured = (("full", FULL), ("less", without(Property.DISK_BOUNDED)), ("none", without(*Property)))
+    measured = (
+        ("full", FULL),
+        ("less", without(Property.DISK_BOUNDED)),
+        ("none", without(*Property)),
+    )
     rows = {row[0]: row[1:] for row in ladder(measured)}
     assert rows["property"] == ("full", "less", "none")
     assert rows["disk_bounded"] == ("given", "no", "no")

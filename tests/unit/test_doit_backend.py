@@ -113,8 +113,15 @@ def test_an_unchanged_record_is_not_written(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@given(st.dictionaries(st.text(max_size=8), st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4))))
-def test_records_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, records: dict[str, object]) -> None:
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.dictionaries(st.text(max_size=4), st.integers() | st.text(max_size=4)),
+    )
+)
+def test_records_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, records: dict[str, object]
+) -> None:
     path = tmp_path_factory.mktemp("db") / "db"
     wanted = {}
     writer = opened(path)
@@ -160,7 +167,9 @@ def test_a_file_damaged_while_in_use_is_no_exception(tmp_path: Path) -> None:
     assert backend.get("b", "x") == 1
 
 
-def test_a_locked_file_is_left_alone_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_file_is_left_alone_and_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("factory.doit_backend.BUSY_SECONDS", 0.0)
     path = tmp_path / "db"
     opened_first = opened(path)
@@ -190,7 +199,9 @@ def test_where_nothing_can_be_written_the_records_live_in_memory(tmp_path: Path)
     backend.dump()
 
 
-def test_what_an_interrupt_cut_short_is_written_by_dump(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_an_interrupt_cut_short_is_written_by_dump(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend = opened(tmp_path / "db")
     backend.set("a", "x", 1)
     write = backend._write
@@ -208,18 +219,17 @@ def test_what_an_interrupt_cut_short_is_written_by_dump(tmp_path: Path, monkeypa
 
 def test_committed_tasks_outlive_a_killed_process(tmp_path: Path) -> None:
     script = (
-        "import os, json, sys\n"
-        "from factory.doit_backend import DurableSqliteDB\n"
-        "class Codec:\n    encode = staticmethod(json.dumps)\n    decode = staticmethod(json.loads)\n"
-        "db = DurableSqliteDB(sys.argv[1], Codec())\n"
-        "for n in range(20):\n    db.set(f't{n}', 'x', n)\n    db.flush()\n"
-        "db.set('lost', 'x', 1)\n"
-        "os.kill(os.getpid(), 9)\n"
+        "import os, json, sys\nfrom factory.doit_backend import DurableSqliteDB\nclass Codec:\n   "
+        " encode = staticmethod(json.dumps)\n    decode = staticmethod(json.loads)\ndb ="
+        " DurableSqliteDB(sys.argv[1], Codec())\nfor n in range(20):\n    db.set(f't{n}', 'x', n)\n"
+        "    db.flush()\ndb.set('lost', 'x', 1)\nos.kill(os.getpid(), 9)\n"
     )
     path = tmp_path / "db"
     root = str(Path(__file__).resolve().parents[2])
     ended = subprocess.run(
-        [sys.executable, "-c", script, str(path)], env={**os.environ, "PYTHONPATH": root}, timeout=60
+        [sys.executable, "-c", script, str(path)],
+        env={**os.environ, "PYTHONPATH": root},
+        timeout=60,
     )
     assert ended.returncode == -9
     reader = opened(path)
@@ -230,10 +240,14 @@ def test_committed_tasks_outlive_a_killed_process(tmp_path: Path) -> None:
 
 def test_importing_it_costs_next_to_nothing() -> None:
     script = (
-        "import sys; import factory.doit_backend; print(*{'doit', 'sqlite3', 'pydantic', 'json'} & set(sys.modules))"
+        "import sys; import factory.doit_backend; print(*{'doit', 'sqlite3', 'pydantic', 'json'} &"
+        " set(sys.modules))"
     )
     root = str(Path(__file__).resolve().parents[2])
     shown = subprocess.run(
-        [sys.executable, "-S", "-c", script], env={"PYTHONPATH": root}, capture_output=True, encoding="utf-8"
+        [sys.executable, "-S", "-c", script],
+        env={"PYTHONPATH": root},
+        capture_output=True,
+        encoding="utf-8",
     )
     assert (shown.stdout.strip(), shown.stderr) == ("", "")

@@ -14,7 +14,9 @@ from factory.faces.doit_checker import ABSENT, UNKNOWN, Sha256Checker, digest_of
 
 
 @given(st.binary(max_size=300), st.integers(0, 200_000))
-def test_the_digest_is_that_of_all_bytes(tmp_path_factory: pytest.TempPathFactory, head: bytes, zeros: int) -> None:
+def test_the_digest_is_that_of_all_bytes(
+    tmp_path_factory: pytest.TempPathFactory, head: bytes, zeros: int
+) -> None:
     path = tmp_path_factory.mktemp("file") / "file"
     content = head + bytes(zeros)
     path.write_bytes(content)
@@ -47,7 +49,12 @@ def test_times_do_not_count_and_sizes_do_not_either(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("now", "stored", "modified"),
-    [(ABSENT, ABSENT, False), (ABSENT, "a" * 64, True), (UNKNOWN, UNKNOWN, True), ("a" * 64, [1, 2], True)],
+    [
+        (ABSENT, ABSENT, False),
+        (ABSENT, "a" * 64, True),
+        (UNKNOWN, UNKNOWN, True),
+        ("a" * 64, [1, 2], True),
+    ],
 )
 def test_what_counts_as_modified(now: str, stored: object, modified: bool) -> None:
     assert Sha256Checker().check_modified("", now, stored) is modified

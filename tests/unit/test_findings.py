@@ -1,4 +1,6 @@
-"""The catalogue of findings: every id is raised somewhere, and provoked by a test that reads its sentence."""
+"""The catalogue of findings: every id is raised somewhere, and provoked by a test that reads its
+sentence.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,11 @@ def texts(path: Path) -> Iterator[str]:
         and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documents:
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in documents
+        ):
             yield node.value
 
 

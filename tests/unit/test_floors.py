@@ -25,11 +25,11 @@ FUNCTION_LINES = 70
 # What the pure floors may import, besides themselves. Everything else is refused: a
 # module that is missing here has to be argued for, not noticed.
 PURE_IMPORTS = frozenset(
-    "__future__ abc base64 bisect bz2 collections collections.abc contextlib dataclasses datetime difflib enum "
-    "functools graphlib hashlib heapq ipaddress itertools json lzma math operator posixpath re string struct textwrap "
-    "tomllib types typing unicodedata urllib.parse xml.etree zlib annotated_types binascii pydantic "
-    "pydantic.alias_generators pydantic_core rfc8785 yaml yaml.events yaml.reader yaml.scanner yaml.parser yaml.error "
-    "factory factory.version".split()
+    "__future__ abc base64 bisect bz2 collections collections.abc contextlib dataclasses datetime"
+    " difflib enum functools graphlib hashlib heapq ipaddress itertools json lzma math operator"
+    " posixpath re string struct textwrap tomllib types typing unicodedata urllib.parse xml.etree"
+    " zlib annotated_types binascii pydantic pydantic.alias_generators pydantic_core rfc8785 yaml"
+    " yaml.events yaml.reader yaml.scanner yaml.parser yaml.error factory factory.version".split()
 )
 # Modules of which a few functions are pure: only these names may be used.
 PURE_NAMES = {
@@ -39,8 +39,8 @@ PURE_NAMES = {
 IMPURE_CALLS = frozenset("open print input breakpoint exec eval compile __import__ globals".split())
 IMPURE_METHODS = frozenset(
     # files and folders
-    "read_text read_bytes write_text write_bytes mkdir rmdir unlink iterdir rglob touch is_file is_dir is_symlink "
-    "expanduser lstat "
+    "read_text read_bytes write_text write_bytes mkdir rmdir unlink iterdir rglob touch is_file"
+    " is_dir is_symlink expanduser lstat "
     # the clock and the host's time zone
     "now utcnow today fromtimestamp utcfromtimestamp astimezone monotonic perf_counter "
     # the environment and processes
@@ -48,12 +48,15 @@ IMPURE_METHODS = frozenset(
 )
 # Words that say nothing about what a thing is or does. ("process" is one of them as a
 # deed, but also a thing of the operating system, so a test cannot tell.)
-EMPTY_WORDS = frozenset("manager helper helpers util utils handle handler processor data info".split())
+EMPTY_WORDS = frozenset(
+    "manager helper helpers util utils handle handler processor data info".split()
+)
 # Names that an interface of someone else's asks for.
 GIVEN_NAMES = {
     "info": "doit's checker interface",
     **dict.fromkeys(
-        ("handle_starttag", "handle_endtag", "handle_data", "handle_comment", "handle_pi"), "html.parser's interface"
+        ("handle_starttag", "handle_endtag", "handle_data", "handle_comment", "handle_pi"),
+        "html.parser's interface",
     ),
 }
 
@@ -138,7 +141,10 @@ def test_planted_impurity_is_found(planted: str) -> None:
 
 
 def test_pure_helpers_are_allowed() -> None:
-    text = "import os\nimport re\nfrom factory.model.tree import Tree\nos.fsencode('x')\nre.compile('x')\n"
+    text = (
+        "import os\nimport re\nfrom factory.model.tree import"
+        " Tree\nos.fsencode('x')\nre.compile('x')\n"
+    )
     assert list(impurities(text)) == []
 
 
@@ -147,10 +153,24 @@ def run_linter(root: Path) -> subprocess.CompletedProcess[str]:
 
     Without the folder of bytecode and caches: the copies of parallel tests stay apart.
     """
-    words = [sys.executable, "-c", "from importlinter.cli import lint_imports_command as c; c()", "--no-cache"]
-    environment = {**os.environ, "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONSAFEPATH": "1"}
+    words = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as c; c()",
+        "--no-cache",
+    ]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONSAFEPATH": "1",
+    }
     return subprocess.run(
-        [*words, "--config", str(ROOT / ".importlinter")], cwd=root, env=environment, capture_output=True, text=True
+        [*words, "--config", str(ROOT / ".importlinter")],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
     )
 
 
@@ -208,13 +228,17 @@ def test_module_is_of_readable_size(path: Path) -> None:
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
 def test_module_opens_with_its_rule(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), "say the module's rule and what it does not know"
+    assert ast.get_docstring(ast.parse(path.read_text("utf-8"))), (
+        "say the module's rule and what it does not know"
+    )
 
 
 @pytest.mark.parametrize("path", sources(), ids=name_of)
 def test_names_say_what_a_thing_is(path: Path) -> None:
     found = sorted(empty_names(path.read_text("utf-8")))
-    assert found == [], "name the noun or the verb: parse/format, load/store, stage/commit/settle, judge/decide"
+    assert found == [], (
+        "name the noun or the verb: parse/format, load/store, stage/commit/settle, judge/decide"
+    )
 
 
 def empty_names(text: str) -> Iterator[str]:
@@ -227,10 +251,14 @@ def empty_names(text: str) -> Iterator[str]:
 
 def words_of(identifier: str) -> frozenset[str]:
     """`readHTTPData_now` → read, http, data, now."""
-    return frozenset(word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", identifier))
+    return frozenset(
+        word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", identifier)
+    )
 
 
-@pytest.mark.parametrize("name", ["LockManager", "handle_request", "parse_data", "HTTPHandler", "_util", "DataStore"])
+@pytest.mark.parametrize(
+    "name", ["LockManager", "handle_request", "parse_data", "HTTPHandler", "_util", "DataStore"]
+)
 def test_empty_name_is_found(name: str) -> None:
     assert list(empty_names(f"def {name}(): ...")) == [name]
 
@@ -258,7 +286,9 @@ def modules_after(statement: str) -> set[str]:
     code = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n{statement}\n{report}"
     # What measures coverage imports modules of its own.
     env = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    done = subprocess.run([sys.executable, "-I", "-c", code], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-I", "-c", code], env=env, capture_output=True, text=True, check=True
+    )
     return set(done.stderr.split())
 
 
@@ -267,13 +297,29 @@ def modules_after(statement: str) -> set[str]:
     [
         "import factory",
         "import factory.__main__",
-        "sys.argv = ['factory', '--version']\nfrom factory.__main__ import main\nassert main() == 0",
+        (
+            "sys.argv = ['factory', '--version']\nfrom factory.__main__ import main\nassert main()"
+            " == 0"
+        ),
     ],
 )
 def test_start_imports_nothing_heavy(statement: str) -> None:
     modules = modules_after(statement)
-    heavy = {"pydantic", "doit", "jsonschema", "yaml", "filelock", "rich", "argparse", "json", "importlib.metadata"}
-    ours = {name for name in modules if name.startswith("factory.")} - {"factory.version", "factory.__main__"}
+    heavy = {
+        "pydantic",
+        "doit",
+        "jsonschema",
+        "yaml",
+        "filelock",
+        "rich",
+        "argparse",
+        "json",
+        "importlib.metadata",
+    }
+    ours = {name for name in modules if name.startswith("factory.")} - {
+        "factory.version",
+        "factory.__main__",
+    }
     assert modules & heavy == set()
     assert ours == set()
 

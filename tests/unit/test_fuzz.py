@@ -1,4 +1,5 @@
-"""Every parser under mutated input: an answer or its own refusal, and two readers of one thing never see two things.
+"""Every parser under mutated input: an answer or its own refusal, and two readers of one thing
+never see two things.
 
 The session `fuzz` does the same for minutes, guided by coverage.
 """
@@ -12,7 +13,19 @@ from hypothesis import strategies as st
 from tests.fuzz_targets import BY_NAME, TARGETS, Target
 
 TOKENS = (
-    *(b"", b"\0", b"\n", b"\r\n", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"9" * 400, b"-1", b"1e999", b"NaN"),
+    *(
+        b"",
+        b"\0",
+        b"\n",
+        b"\r\n",
+        b"\xff",
+        b"\xed\xa0\x80",
+        b"\xef\xbb\xbf",
+        b"9" * 400,
+        b"-1",
+        b"1e999",
+        b"NaN",
+    ),
     *(
         b"Infinity",
         b"\\ud800",
@@ -43,8 +56,34 @@ TOKENS = (
         b"0x1",
         b"0o7",
     ),
-    *(b"1_000", b"1:30", b"2026-01-01", b"../", b"/", b"\\", b".git", b"*", b"**", b"?", b"A==", b"=", b"+", b"0" * 64),
-    *(b"[[a]]\n", b'"""', b"'''", b" \\\n", b"==", b"--hash=sha256:", b"\xe2\x80\x94 ", b"\x7f", b"\xc2\x85", b"\t"),
+    *(
+        b"1_000",
+        b"1:30",
+        b"2026-01-01",
+        b"../",
+        b"/",
+        b"\\",
+        b".git",
+        b"*",
+        b"**",
+        b"?",
+        b"A==",
+        b"=",
+        b"+",
+        b"0" * 64,
+    ),
+    *(
+        b"[[a]]\n",
+        b'"""',
+        b"'''",
+        b" \\\n",
+        b"==",
+        b"--hash=sha256:",
+        b"\xe2\x80\x94 ",
+        b"\x7f",
+        b"\xc2\x85",
+        b"\t",
+    ),
 )
 
 
@@ -55,7 +94,9 @@ def mutated(draw: st.DrawFn, target: Target) -> bytes:
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(raw)))
         end = draw(st.integers(start, min(len(raw), start + draw(st.sampled_from([0, 1, 8, 64])))))
-        piece = draw(st.one_of(st.sampled_from(TOKENS), st.binary(max_size=4), st.just(raw[start:end] * 2)))
+        piece = draw(
+            st.one_of(st.sampled_from(TOKENS), st.binary(max_size=4), st.just(raw[start:end] * 2))
+        )
         raw = raw[:start] + piece + raw[end:]
     return raw
 

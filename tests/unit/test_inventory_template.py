@@ -1,4 +1,6 @@
-"""The script of the pack that `init` writes: the same files give the same bytes, and its check sees what differs."""
+"""The script of the pack that `init` writes: the same files give the same bytes, and its check sees
+what differs.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ SCRIPT = Path(factory.__file__).parent / "templates" / "init" / "inventory.py"
 
 
 def run(folder: Path, *words: str) -> int:
-    done = subprocess.run([sys.executable, "-I", str(SCRIPT), *words], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-I", str(SCRIPT), *words], cwd=folder, capture_output=True, text=True
+    )
     assert "Traceback" not in done.stderr
     return done.returncode
 
@@ -43,7 +47,11 @@ def test_written_inventory_is_right_and_stays_the_same(tmp_path: Path) -> None:
 
 
 def test_what_others_add_leaves_it_right_and_what_they_remove_does_not(tmp_path: Path) -> None:
-    sizes = {f"f{number}.{number % 40}": number for number in range(50)} | {"same.a": 90, "same.b": 90, "Same.a": 7}
+    sizes = {f"f{number}.{number % 40}": number for number in range(50)} | {
+        "same.a": 90,
+        "same.b": 90,
+        "Same.a": 7,
+    }
     for name, size in sizes.items():
         (tmp_path / name).write_bytes(b"x" * size)
     assert run(tmp_path, "write", "files.md") == 0
@@ -86,7 +94,12 @@ def test_what_others_add_leaves_it_right_and_what_they_remove_does_not(tmp_path:
 def test_a_wrong_inventory_is_refused_whether_or_not_files_were_added(
     tmp_path: Path, added: bool, said: str, lie: str
 ) -> None:
-    for name, content in (("a.txt", "equal\n"), ("b.md", "\0" * 1000), ("c.txt", "equal\n"), ("d.txt", "")):
+    for name, content in (
+        ("a.txt", "equal\n"),
+        ("b.md", "\0" * 1000),
+        ("c.txt", "equal\n"),
+        ("d.txt", ""),
+    ):
         (tmp_path / name).write_text(content)
     assert run(tmp_path, "write", "out") == 0
     text = (tmp_path / "out").read_text()

@@ -1,4 +1,6 @@
-"""Whether a pack's network is inside the policy, consented to and enforceable; and what would let it pass."""
+"""Whether a pack's network is inside the policy, consented to and enforceable; and what would let
+it pass.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ LACKING = Enforcement("x", (Proof(Property.NET_ISOLATED, False, "not on this hos
 
 
 def declaring(*hosts: str) -> TaskPack:
-    return replace(pack(), constraints=Constraints(network=Network("*" in hosts, () if "*" in hosts else hosts)))
+    return replace(
+        pack(),
+        constraints=Constraints(network=Network("*" in hosts, () if "*" in hosts else hosts)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,12 +56,21 @@ def test_a_list_beyond_the_policy_is_refused_with_its_place(
 ) -> None:
     one = declaring(*hosts)
     (found,) = judge_network(one, Config(network_hosts=policy, network_allow_any=True), GIVEN)
-    assert (found.id, found.severity, found.pack) == ("NETWORK_NOT_IN_POLICY", Severity.ERROR, one.id)
-    assert f"declares network ({', '.join(hosts)}); the policy allows {', '.join(policy) or 'no host'}" in found.message
+    assert (found.id, found.severity, found.pack) == (
+        "NETWORK_NOT_IN_POLICY",
+        Severity.ERROR,
+        one.id,
+    )
+    assert (
+        f"declares network ({', '.join(hosts)}); the policy allows {', '.join(policy) or 'no host'}"
+        in found.message
+    )
     assert named in found.hint
     assert found.location is not None
     told = way_out(one, found, Facts())
-    assert told.startswith("nothing in the contract can allow it; factory.toml can: [network] hosts = [")
+    assert told.startswith(
+        "nothing in the contract can allow it; factory.toml can: [network] hosts = ["
+    )
 
 
 def test_any_host_needs_policy_and_the_users_consent() -> None:
@@ -81,7 +95,9 @@ def test_a_host_that_cannot_isolate_has_no_proxy() -> None:
     assert found.id == "NETWORK_UNAVAILABLE"
     assert "not on this host" in found.message
     assert judge_network(declaring(), accepted, LACKING) == ()
-    assert way_out(declaring("example.org"), found, Facts()) == "no change of the contract is needed"
+    assert (
+        way_out(declaring("example.org"), found, Facts()) == "no change of the contract is needed"
+    )
 
 
 def test_a_host_that_isolates_and_has_no_proxy_runs_what_declares_no_network() -> None:
@@ -89,7 +105,9 @@ def test_a_host_that_isolates_and_has_no_proxy_runs_what_declares_no_network() -
     config = Config(network_hosts=("*",))
     (found,) = judge_network(declaring("example.org"), config, without)
     assert found.id == "NETWORK_UNAVAILABLE"
-    assert found.message.endswith("this host enforces no egress proxy: the backend x has no way to a proxy")
+    assert found.message.endswith(
+        "this host enforces no egress proxy: the backend x has no way to a proxy"
+    )
     assert judge_network(declaring(), config, without) == ()
     assert judge_host(Config(required=frozenset({Property.NET_ISOLATED})), without) == ()
 

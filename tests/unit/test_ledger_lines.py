@@ -1,4 +1,6 @@
-"""Reading the ledger's lines in pieces: whatever the size of a piece, the lines are those of the file."""
+"""Reading the ledger's lines in pieces: whatever the size of a piece, the lines are those of the
+file.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,9 @@ LINES = [b"%d %s" % (number, b"xyz"[: number % 4]) for number in range(40)]
 
 
 @pytest.mark.parametrize("piece", [7, 8, 13, 64, 4096])
-def test_every_piece_gives_the_same_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+def test_every_piece_gives_the_same_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
     monkeypatch.setattr(ledger_lines, "_CHUNK", piece)
     path = tmp_path / "ledger"
     content = b"".join(line + b"\n" for line in LINES)
@@ -26,4 +30,6 @@ def test_every_piece_gives_the_same_lines(tmp_path: Path, monkeypatch: pytest.Mo
         fitting = [line for line in LINES if any(needle in line for needle in needles)]
         assert [*lines_with(path, size, needles)] == fitting
         assert [*lines_backwards(path, size, needles)] == fitting[::-1]
-    assert [*chain(lines_of(path, 0), lines_backwards(path, 0, [b""]), lines_with(path, 0, [b""]))] == []
+    assert [
+        *chain(lines_of(path, 0), lines_backwards(path, 0, [b""]), lines_with(path, 0, [b""]))
+    ] == []

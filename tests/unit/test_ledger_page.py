@@ -14,15 +14,23 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs/factory/LEDGER.md").read_tex
 def table(head: str) -> list[tuple[str, str]]:
     """First and second column of the table under that head line."""
     lines = PAGE.split(f"{head}\n", 1)[1].splitlines()[1:]
-    rows = lines[: next(number for number, line in enumerate([*lines, ""]) if not line.startswith("|"))]
+    rows = lines[
+        : next(number for number, line in enumerate([*lines, ""]) if not line.startswith("|"))
+    ]
     return [(row.split("|")[1].strip(), row.split("|")[2].strip()) for row in rows]
 
 
 def test_types_and_actors() -> None:
-    assert table("| type | records that |") == [(f"`{name}`", text) for name, text in EVENT_TYPES.items()]
+    assert table("| type | records that |") == [
+        (f"`{name}`", text) for name, text in EVENT_TYPES.items()
+    ]
     assert table("| actor | is |") == [(f"`{name}`", text) for name, text in ACTORS.items()]
 
 
 def test_members() -> None:
-    told = [name for first, _ in table("| member | holds |") for name in re.findall("`([a-z_]+)`", first)]
+    told = [
+        name
+        for first, _ in table("| member | holds |")
+        for name in re.findall("`([a-z_]+)`", first)
+    ]
     assert sorted(told) == sorted(EventDocument.model_fields)

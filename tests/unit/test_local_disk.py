@@ -1,4 +1,6 @@
-"""Whose change times are believed: those of the disks on the list, told by the mount that a folder is below."""
+"""Whose change times are believed: those of the disks on the list, told by the mount that a folder
+is below.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +38,17 @@ a line that is none
         ("twice", False),
     ],
 )
-def test_the_deepest_mount_above_a_folder_decides(tmp_path: Path, folder: str, believed: bool) -> None:
+def test_the_deepest_mount_above_a_folder_decides(
+    tmp_path: Path, folder: str, believed: bool
+) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(TABLE.format(here=os.path.realpath(tmp_path)), encoding="utf-8")
     assert keeps_change_times(tmp_path / folder, str(table)) is believed
 
 
-@pytest.mark.parametrize("kind", ["nfs", "9p", "fuse", "tmpfs", "vfat", "cifs", "virtiofs", "unheard_of", ""])
+@pytest.mark.parametrize(
+    "kind", ["nfs", "9p", "fuse", "tmpfs", "vfat", "cifs", "virtiofs", "unheard_of", ""]
+)
 def test_what_is_not_on_the_list_is_not_believed(tmp_path: Path, kind: str) -> None:
     table = tmp_path / "mountinfo"
     table.write_text(f"22 1 8:1 / / rw - {kind} none rw\n", encoding="utf-8")
@@ -66,5 +72,7 @@ SECOND = 1_000_000_000
         (12 * SECOND + 1, 10 * SECOND, False),
     ],
 )
-def test_a_change_must_be_older_than_a_later_one_could_look(changed: int, now: int, before: bool) -> None:
+def test_a_change_must_be_older_than_a_later_one_could_look(
+    changed: int, now: int, before: bool
+) -> None:
     assert long_before(changed, now) is before

@@ -1,4 +1,6 @@
-"""The project file, the lock, the version and the workflows are in step, and the wheel is reproducible."""
+"""The project file, the lock, the version and the workflows are in step, and the wheel is
+reproducible.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ class Locked:
 
 
 def parse_lock(text: str) -> dict[str, Locked]:
-    """The pinned packages by normal name; anything that is neither a comment nor a hashed pin is an error."""
+    """The pinned packages by normal name; anything that is neither a comment nor a hashed pin is an
+    error.
+    """
     found: dict[str, Locked] = {}
     for line in re.sub(r" \\\n\s*", " ", text).splitlines():
         if line.startswith("#"):
@@ -46,7 +50,9 @@ def parse_lock(text: str) -> dict[str, Locked]:
         assert len(pins) == 1, f"{line[:60]}: expected exactly one ==VERSION"
         every = HASH.findall("--hash=" + hashes)
         assert every, f"{line[:60]}: expected a sha256"
-        assert " ".join(every) == "--hash=" + hashes, f"{line[:60]}: expected nothing but sha256 hashes after the pin"
+        assert " ".join(every) == "--hash=" + hashes, (
+            f"{line[:60]}: expected nothing but sha256 hashes after the pin"
+        )
         found[canonicalize_name(requirement.name)] = Locked(requirement, pins[0], len(every))
     return found
 
@@ -55,18 +61,28 @@ def declared() -> list[Requirement]:
     """All that pyproject.toml asks for: to run, to work on it, to build it."""
     texts = [*PROJECT["project"]["dependencies"], *PROJECT["build-system"]["requires"]]
     texts += [text for group in PROJECT["dependency-groups"].values() for text in group]
-    texts += [text for extra in PROJECT["project"].get("optional-dependencies", {}).values() for text in extra]
+    texts += [
+        text
+        for extra in PROJECT["project"].get("optional-dependencies", {}).values()
+        for text in extra
+    ]
     return [Requirement(text) for text in texts]
 
 
 def needs_of(name: str) -> list[str]:
-    """Normal names of what an installed package needs on any platform, without its extras; absent here → nothing."""
+    """Normal names of what an installed package needs on any platform, without its extras; absent
+    here → nothing.
+    """
     try:
         texts = importlib.metadata.requires(name) or []
     except importlib.metadata.PackageNotFoundError:
         return []
     needs = [Requirement(text) for text in texts]
-    return [canonicalize_name(need.name) for need in needs if need.marker is None or "extra" not in str(need.marker)]
+    return [
+        canonicalize_name(need.name)
+        for need in needs
+        if need.marker is None or "extra" not in str(need.marker)
+    ]
 
 
 def test_version_is_the_same_in_project_and_package() -> None:
@@ -79,7 +95,9 @@ def test_lock_pins_each_declared_dependency_within_its_bounds(need: Requirement)
     assert locked is not None, "run ./dev nox -s lock"
     assert need.specifier.contains(locked.version), "run ./dev nox -s lock"
     if need.marker is None:
-        assert locked.requirement.marker is None, "a dependency for every platform must be locked for every platform"
+        assert locked.requirement.marker is None, (
+            "a dependency for every platform must be locked for every platform"
+        )
 
 
 def test_lock_holds_all_that_its_packages_need_and_nothing_else() -> None:
@@ -96,12 +114,18 @@ def test_lock_holds_all_that_its_packages_need_and_nothing_else() -> None:
 
 def test_lock_is_closed_on_this_machine() -> None:
     locked = parse_lock(LOCK)
-    here = [name for name, one in locked.items() if one.requirement.marker is None or one.requirement.marker.evaluate()]
+    here = [
+        name
+        for name, one in locked.items()
+        if one.requirement.marker is None or one.requirement.marker.evaluate()
+    ]
     for name in here:
         for text in importlib.metadata.requires(name) or []:
             need = Requirement(text)
             if need.marker is None or need.marker.evaluate({"extra": ""}):
-                assert canonicalize_name(need.name) in here, f"{name} needs {need}: run ./dev nox -s lock"
+                assert canonicalize_name(need.name) in here, (
+                    f"{name} needs {need}: run ./dev nox -s lock"
+                )
 
 
 @pytest.mark.parametrize(
@@ -134,7 +158,9 @@ def build_wheel(folder: Path) -> Path:
     code = f"import uv_build; uv_build.build_wheel({str(folder)!r})"
     binaries = Path(sys.executable).parent
     environment = {"PATH": str(binaries), "HOME": str(folder)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
     return wheel
@@ -145,9 +171,14 @@ def test_wheel_holds_the_package_only_and_is_reproducible(tmp_path: Path) -> Non
     first, second = build_wheel(tmp_path / "a"), build_wheel(tmp_path / "b")
     assert first.read_bytes() == second.read_bytes()
     names = zipfile.ZipFile(first).namelist()
-    assert {name.split("/")[0] for name in names} == {"factory", f"codex_orchestrator-{__version__}.dist-info"}
+    assert {name.split("/")[0] for name in names} == {
+        "factory",
+        f"codex_orchestrator-{__version__}.dist-info",
+    }
     packed = {name for name in names if name.endswith(".py")}
-    assert packed == {path.relative_to(ROOT).as_posix() for path in (ROOT / "factory").rglob("*.py")}
+    assert packed == {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "factory").rglob("*.py")
+    }
 
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -159,10 +190,14 @@ def test_workflow_has_least_rights_and_pinned_actions(path: Path) -> None:
     assert workflow["permissions"] == {}
     for job in workflow["jobs"].values():
         assert job["permissions"] == {"contents": "read"}
-        assert job["timeout-minutes"] <= (60 if path.name == "factory.yml" else 350), "a job of six hours is cut off"
+        assert job["timeout-minutes"] <= (60 if path.name == "factory.yml" else 350), (
+            "a job of six hours is cut off"
+        )
         for step in job["steps"]:
             if "uses" in step:
-                assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), "pin the action by its full commit digest"
+                assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40}", step["uses"]), (
+                    "pin the action by its full commit digest"
+                )
             if step.get("uses", "").startswith("actions/checkout@"):
                 assert step["with"]["persist-credentials"] is False
 
@@ -184,7 +219,9 @@ NIGHT = {
 def test_every_night_runs_the_long_sessions_and_at_least_500_points_of_crash() -> None:
     """Each in a job of its own, so that no failure hides another."""
     workflow = yaml.safe_load(WORKFLOWS[1].read_text("utf-8"))
-    ((trigger, times),) = ((name, how) for name, how in workflow[True].items() if name != "workflow_dispatch")
+    ((trigger, times),) = (
+        (name, how) for name, how in workflow[True].items() if name != "workflow_dispatch"
+    )
     assert trigger == "schedule"
     assert [row["cron"].split()[2:] for row in times] == [["*", "*", "*"]], "every night"
     (job,) = workflow["jobs"].values()
@@ -204,7 +241,12 @@ def test_every_night_runs_the_long_sessions_and_at_least_500_points_of_crash() -
 
 
 GATES = {
-    "linux": {"./dev nox -s contract", "./dev nox -s lint types floors", "./dev nox -s tests", "./dev doit oneshot"},
+    "linux": {
+        "./dev nox -s contract",
+        "./dev nox -s lint types floors",
+        "./dev nox -s tests",
+        "./dev doit oneshot",
+    },
     "coverage": {"./dev nox -s coverage"},
     "windows": {
         "./dev nox -s contract",
@@ -215,18 +257,31 @@ GATES = {
 
 
 def test_nothing_that_a_change_must_pass_was_taken_out_or_made_softer() -> None:
-    """The workflow, `.ci/run` and the thresholds of `noxfile.py`; whoever moves a gate says so here too."""
+    """The workflow, `.ci/run` and the thresholds of `noxfile.py`; whoever moves a gate says so here
+    too.
+    """
     workflow = yaml.safe_load(WORKFLOWS[0].read_text("utf-8"))
-    assert workflow[True] == {"push": {"branches": ["main"]}, "pull_request": None}, "yaml reads `on` as true"
+    assert workflow[True] == {"push": {"branches": ["main"]}, "pull_request": None}, (
+        "yaml reads `on` as true"
+    )
     assert workflow["jobs"].keys() == GATES.keys()
     for name, job in workflow["jobs"].items():
         always = [step for step in job["steps"] if "if" not in step]
-        assert GATES[name] <= {step.get("run") for step in always}, f"{name}: a gate is missing or conditional"
-        assert not {"if", "needs", "continue-on-error"} & job.keys(), f"{name}: must run, and count, whatever happens"
-        assert not any("continue-on-error" in step for step in job["steps"]), f"{name}: a step that may fail is no gate"
+        assert GATES[name] <= {step.get("run") for step in always}, (
+            f"{name}: a gate is missing or conditional"
+        )
+        assert not {"if", "needs", "continue-on-error"} & job.keys(), (
+            f"{name}: must run, and count, whatever happens"
+        )
+        assert not any("continue-on-error" in step for step in job["steps"]), (
+            f"{name}: a step that may fail is no gate"
+        )
         if any("doit oneshot" in gate for gate in GATES[name]):
             last = job["steps"][-1]
-            assert (last["if"], last["uses"].partition("@")[0]) == ("failure()", "actions/upload-artifact")
+            assert (last["if"], last["uses"].partition("@")[0]) == (
+                "failure()",
+                "actions/upload-artifact",
+            )
             assert last["with"]["path"].split() == [".factory/runs/", ".factory/ledger.jsonl"]
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert "for session in lint types floors contract tests; do" in script
@@ -236,4 +291,7 @@ def test_nothing_that_a_change_must_pass_was_taken_out_or_made_softer() -> None:
     assert int(re.findall(r"^OVERALL_PERCENT = (\d+)$", sessions, re.MULTILINE)[0]) >= 85
     assert 'PURE = "factory/model/*,factory/core/*"' in sessions
     assert 'session.run("coverage", "report", f"--fail-under={OVERALL_PERCENT}")' in sessions
-    assert 'session.run("coverage", "report", f"--include={PURE}", f"--fail-under={PURE_PERCENT}")' in sessions
+    assert (
+        'session.run("coverage", "report", f"--include={PURE}", f"--fail-under={PURE_PERCENT}")'
+        in sessions
+    )

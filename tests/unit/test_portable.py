@@ -1,7 +1,8 @@
-"""The tests that `nox -s portable` runs can be imported where there is no POSIX, read off their imports.
+"""The tests that `nox -s portable` runs can be imported where there is no POSIX, read off their
+imports.
 
-Followed are imports at the top of a module, through our own modules; one inside a function or under a condition
-is its writer's care.
+Followed are imports at the top of a module, through our own modules; one inside a function or under
+a condition is its writer's care.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def _names(node: ast.stmt) -> Iterator[str]:
 @cache
 def file_of(name: str) -> Path | None:
     place = ROOT.joinpath(*name.split("."))
-    return next((path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None)
+    return next(
+        (path for path in (place.with_suffix(".py"), place / "__init__.py") if path.is_file()), None
+    )
 
 
 @cache
@@ -51,11 +54,18 @@ def reached(path: Path) -> frozenset[Path]:
 
 def needs(path: Path) -> set[str]:
     """What a test module imports, itself or through others, and exists on POSIX alone."""
-    return {f"{file.name}: {name}" for file in reached(path) for name in imported(file) if name in POSIX_ONLY}
+    return {
+        f"{file.name}: {name}"
+        for file in reached(path)
+        for name in imported(file)
+        if name in POSIX_ONLY
+    }
 
 
 def test_what_is_not_marked_linux_needs_no_posix() -> None:
-    modules = {path: path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py"))}
+    modules = {
+        path: path.read_text("utf-8") for path in sorted((ROOT / "tests").rglob("test_*.py"))
+    }
     marked = {path for path, text in modules.items() if WHOLLY_LINUX in text}
     wrong = {path.name: needs(path) for path in modules.keys() - marked}
     assert {name: found for name, found in wrong.items() if found} == {}
@@ -63,7 +73,11 @@ def test_what_is_not_marked_linux_needs_no_posix() -> None:
 
 
 def test_only_the_linux_sandbox_needs_posix() -> None:
-    """Everything else is imported on every platform; the sandbox of Linux is imported where it was chosen."""
+    """Everything else is imported on every platform; the sandbox of Linux is imported where it was
+    chosen.
+    """
     modules = sorted((ROOT / "factory").rglob("*.py"))
-    found = {path.relative_to(ROOT / "factory").parent.as_posix() for path in modules if needs(path)}
+    found = {
+        path.relative_to(ROOT / "factory").parent.as_posix() for path in modules if needs(path)
+    }
     assert found == {"adapters/sandbox"}

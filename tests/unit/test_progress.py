@@ -28,7 +28,9 @@ class Clock:
 
 
 class Terminal(io.StringIO):
-    """Enough of a terminal to know what is on the screen: line feeds, carriage returns, cursor up, erase below."""
+    """Enough of a terminal to know what is on the screen: line feeds, carriage returns, cursor up,
+    erase below.
+    """
 
     def __init__(self, columns: int = 80, rows: int = 24, encoding: str = "utf-8") -> None:
         super().__init__()
@@ -196,7 +198,10 @@ def test_the_block_shows_what_runs_against_its_limit(terminal: Terminal) -> None
     ]
     display.command_ended("TASK-0101", "steps 1", 0)
     display.card_ended(CARDS[1], result("2 files"))
-    assert terminal.shown() == ["launch           TASK-0101  PASS  2 files  20 s", "TASK-0102  20 s"]
+    assert terminal.shown() == [
+        "launch           TASK-0101  PASS  2 files  20 s",
+        "TASK-0102  20 s",
+    ]
     display.note(Shown("a line beside"))
     display.stop()
     display.stop()
@@ -319,7 +324,14 @@ def test_the_last_line_of_output(tail: bytes, shown: str) -> None:
 
 @pytest.mark.parametrize(
     ("elapsed", "shown"),
-    [(-1, "0.0 s"), (0.04, "0.0 s"), (9.94, "9.9 s"), (42, "42 s"), (185, "3 min 5 s"), (900, "15 min")],
+    [
+        (-1, "0.0 s"),
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (42, "42 s"),
+        (185, "3 min 5 s"),
+        (900, "15 min"),
+    ],
 )
 def test_seconds(elapsed: float, shown: str) -> None:
     assert seconds(elapsed) == shown

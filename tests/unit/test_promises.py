@@ -1,4 +1,6 @@
-"""The table of properties by backend in SECURITY.md is what each backend promises: every cell, for root and a user."""
+"""The table of properties by backend in SECURITY.md is what each backend promises: every cell, for
+root and a user.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,30 @@ COLUMNS: dict[str, tuple[Backend, bool, bool | None]] = {
     "`landlock` as a user": (Backend.LANDLOCK, False, False),
 }
 CASES = [
-    (name, as_root) for name, (*_, only) in COLUMNS.items() for as_root in (True, False) if only in (None, as_root)
+    (name, as_root)
+    for name, (*_, only) in COLUMNS.items()
+    for as_root in (True, False)
+    if only in (None, as_root)
 ]
 
 
 def told() -> dict[str, dict[str, str]]:
     """The page's table: by column and property."""
-    rows = [line.strip("| ").split(" | ") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("| ")]
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in PAGE.read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
     head = next(row for row in rows if row[0] == "property")
-    cells = {row[0].strip("`"): row[1:] for row in rows if re.fullmatch(r"`\w+`", row[0]) and len(row) == len(head)}
-    return {name: {known: row[number] for known, row in cells.items()} for number, name in enumerate(head[1:])}
+    cells = {
+        row[0].strip("`"): row[1:]
+        for row in rows
+        if re.fullmatch(r"`\w+`", row[0]) and len(row) == len(head)
+    }
+    return {
+        name: {known: row[number] for known, row in cells.items()}
+        for number, name in enumerate(head[1:])
+    }
 
 
 def test_the_table_has_every_way_of_confining_and_every_property() -> None:
@@ -44,8 +60,12 @@ def test_the_table_has_every_way_of_confining_and_every_property() -> None:
 
 
 @pytest.mark.parametrize(("name", "as_root"), CASES)
-def test_each_cell_is_what_the_backend_promises(name: str, as_root: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cell_is_what_the_backend_promises(
+    name: str, as_root: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     backend, overlay, _ = COLUMNS[name]
     monkeypatch.setattr(host, "acts_as_root", lambda: as_root)
-    lacks = promise.of(Confinement(backend, overlay, HostView((), ()), b"", landlock=landlock.SCOPES))
+    lacks = promise.of(
+        Confinement(backend, overlay, HostView((), ()), b"", landlock=landlock.SCOPES)
+    )
     assert {each.value: "no" if lack else "given" for each, lack in lacks.items()} == told()[name]

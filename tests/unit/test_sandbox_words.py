@@ -1,4 +1,6 @@
-"""The pure parts of the sandbox: bubblewrap's words, the interpreter's rewriting, what an outcome means."""
+"""The pure parts of the sandbox: bubblewrap's words, the interpreter's rewriting, what an outcome
+means.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +23,18 @@ PLACES = Places("/system", "/merged", "/scratch/tmp", "/scratch/shm", "/scratch/
 
 
 def test_the_hosts_root_is_never_shown_and_every_namespace_is_left() -> None:
-    words = bubblewrap.arguments(HostView((), (), ("/proc/keys",), ("/opt/x/bin",)), PLACES, (("A", "b"),))
+    words = bubblewrap.arguments(
+        HostView((), (), ("/proc/keys",), ("/opt/x/bin",)), PLACES, (("A", "b"),)
+    )
     binds = [words[at + 1 : at + 3] for at, word in enumerate(words) if word.endswith("bind")]
     assert ("/", "/") not in binds
-    assert {"--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"} <= set(words)
+    assert {
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--new-session",
+        "--clearenv",
+    } <= set(words)
     assert words[words.index("--cap-drop") + 1] == "ALL"
     assert words[words.index("/dev/null") + 1] == "/proc/keys"
     assert words[words.index("PATH") + 1].startswith("/opt/x/bin:/usr/local/sbin:")
@@ -39,7 +49,11 @@ def test_a_packs_variable_wins_over_a_constant_one_and_the_order_is_fixed() -> N
 
 
 def test_a_folder_below_is_entered_by_the_shell_itself() -> None:
-    assert bubblewrap.command("true", "") == bubblewrap.command("true", ".") == ("/bin/sh", "-c", "true")
+    assert (
+        bubblewrap.command("true", "")
+        == bubblewrap.command("true", ".")
+        == ("/bin/sh", "-c", "true")
+    )
     assert bubblewrap.command("x y", "a b")[-2:] == ("/workspace/a b", "x y")
 
 
@@ -98,12 +112,17 @@ def test_a_shared_library_is_found_where_it_is_inside(tmp_path: Path) -> None:
     view = python_env.view_of(found, tmp_path / "cache")
     made = Path(next(mount.source for mount in view.mounts if mount.inside == "/opt/venv"))
     assert dict(view.environment) == {"LD_LIBRARY_PATH": "/opt/venv/.lib"}
-    assert os.readlink(made / ".lib" / "libpython3.12.so.1.0") == "/opt/python/lib/libpython3.12.so.1.0"
+    assert (
+        os.readlink(made / ".lib" / "libpython3.12.so.1.0")
+        == "/opt/python/lib/libpython3.12.so.1.0"
+    )
 
 
 def test_an_interpreter_outside_its_own_prefix_is_refused(tmp_path: Path) -> None:
     found = interpreter(tmp_path, virtual=False)
-    odd = python_env.Interpreter(found.executable, tmp_path / "other", tmp_path / "other", (3, 12, 1))
+    odd = python_env.Interpreter(
+        found.executable, tmp_path / "other", tmp_path / "other", (3, 12, 1)
+    )
     with pytest.raises(Refusal, match="not below its own prefix"):
         python_env.view_of(odd, tmp_path / "cache")
 
@@ -118,7 +137,11 @@ def test_the_etc_inside_names_nothing_of_the_host(tmp_path: Path) -> None:
         (host / name).write_text("canary")
     made = Path(system_view.etc_mount(tmp_path / "cache", host).source)
     assert system_view.etc_mount(tmp_path / "cache", host).source == str(made)
-    texts = {path.relative_to(made).as_posix(): path.read_text() for path in made.rglob("*") if path.is_file()}
+    texts = {
+        path.relative_to(made).as_posix(): path.read_text()
+        for path in made.rglob("*")
+        if path.is_file()
+    }
     assert "canary" not in "".join(texts.values())
     assert texts["ssl/certs/a.pem"] == texts["ssl/certs/b.pem"] == "certificate"
     assert texts["hostname"] == "factory\n"
@@ -137,7 +160,9 @@ def test_the_etc_inside_names_nothing_of_the_host(tmp_path: Path) -> None:
         (RawOutcome("memory", None, 0, False, b"", 0), Ended.MEMORY, 137),
     ],
 )
-def test_what_was_ended_from_outside_is_never_a_success(raw: RawOutcome, ended: Ended, code: int) -> None:
+def test_what_was_ended_from_outside_is_never_a_success(
+    raw: RawOutcome, ended: Ended, code: int
+) -> None:
     told = outcome(raw, 5)
     assert (told.ended, told.rc, told.duration_ms) == (ended, code, 5)
 

@@ -1,4 +1,6 @@
-"""The filter, judged by a small interpreter of classic BPF, for machines that this one is not as well."""
+"""The filter, judged by a small interpreter of classic BPF, for machines that this one is not as
+well.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,16 @@ def test_ordinary_calls_pass_and_mount_does_not(machine: str) -> None:
 def test_threads_and_forks_pass_and_namespaces_do_not(machine: str) -> None:
     assert ask(machine, "clone", 0x003D0F00) == ALLOW
     assert ask(machine, "clone", 17) == ALLOW
-    for flag in (0x80, 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000):
+    for flag in (
+        0x80,
+        0x20000,
+        0x2000000,
+        0x4000000,
+        0x8000000,
+        0x10000000,
+        0x20000000,
+        0x40000000,
+    ):
         assert ask(machine, "clone", flag | 17) == seccomp.DENIED
 
 
@@ -141,7 +152,9 @@ def test_a_machine_without_table_gets_no_filter_and_programs_fit_the_kernels_bou
     assert all(len(seccomp.program(machine)) // 8 < 4096 for machine in MACHINES)
 
 
-@pytest.mark.parametrize(("machine", "connect", "send_to"), [("x86_64", 42, 44), ("aarch64", 203, 206)])
+@pytest.mark.parametrize(
+    ("machine", "connect", "send_to"), [("x86_64", 42, 44), ("aarch64", 203, 206)]
+)
 def test_the_filter_that_observes_asks_about_addresses_and_refuses_nothing(
     machine: str, connect: int, send_to: int
 ) -> None:

@@ -1,4 +1,6 @@
-"""Events of one run are written in the order in which they were told, whichever worker writes them."""
+"""Events of one run are written in the order in which they were told, whichever worker writes
+them.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
     session = Session(site, nobody, run_id="r")
     session.record_soon("preflight.finished", details={"status": "PASS"})
     workers = [
-        threading.Thread(target=session.record, args=("pack.started",), kwargs={"details": {"pack": name}})
+        threading.Thread(
+            target=session.record, args=("pack.started",), kwargs={"details": {"pack": name}}
+        )
         for name in ("T-1", "T-2")
     ]
     workers[0].start()

@@ -1,7 +1,8 @@
-"""What is remembered of a start that found nothing to do: of no use as soon as anything is not as it was.
+"""What is remembered of a start that found nothing to do: of no use as soon as anything is not as
+it was.
 
-The files are made by hand: only what the file system and Git say of them counts. Each change is made as far behind
-the memory's back as a user of the machine can.
+The files are made by hand: only what the file system and Git say of them counts. Each change is
+made as far behind the memory's back as a user of the machine can.
 """
 
 from __future__ import annotations
@@ -62,15 +63,38 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def rest_at(root: Path) -> Rest:
     marker = str(root / ".factory/state/launch/A-1.json")
     cards = (
-        Card("launch:A-1", "launch", "A-1", "do it", (str(root / "taskpacks/A-1/task.yml"),), (marker,)),
-        Card("integrate", "integrate", "", "merge", (marker,), (str(root / ".factory/state/integrate.json"),)),
+        Card(
+            "launch:A-1",
+            "launch",
+            "A-1",
+            "do it",
+            (str(root / "taskpacks/A-1/task.yml"),),
+            (marker,),
+        ),
+        Card(
+            "integrate",
+            "integrate",
+            "",
+            "merge",
+            (marker,),
+            (str(root / ".factory/state/integrate.json"),),
+        ),
     )
     kept = {"verdict": "PASS", "key": "k"}
     records = {card.name: {**kept, "targets": dict.fromkeys(card.targets, "0")} for card in cards}
     pack = {str(root / "taskpacks/A-1/task.yml"): "1"}
     tools = {"git": standstill._content_of(find_tool("git"))}
     ignored = frozenset({"taskpacks/A-1/it.ignored"})
-    return Rest(cards, records, Closing(Status.PASS, ("still",), "run_2"), ("run_2",), pack, ignored, tools, ("GIVEN",))
+    return Rest(
+        cards,
+        records,
+        Closing(Status.PASS, ("still",), "run_2"),
+        ("run_2",),
+        pack,
+        ignored,
+        tools,
+        ("GIVEN",),
+    )
 
 
 def remember(root: Path, rest: Rest, first: Beginning, ground: str = "ground") -> None:
@@ -151,11 +175,15 @@ WAYS: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_file_that_was_looked_at_changes_unnoticed(root: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_that_was_looked_at_changes_unnoticed(
+    root: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert stands(root)
     rest = rest_at(root)
     first = beginning(root, rest)
-    monkeypatch.setattr(standstill, "_around", lambda _root, _asked: first.around)  # the same throughout
+    monkeypatch.setattr(
+        standstill, "_around", lambda _root, _asked: first.around
+    )  # the same throughout
     for path in PLACES:
         place = root / path
         WAYS[way](place)
@@ -173,9 +201,13 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "a pack more": lambda root: (root / "taskpacks/B-2").mkdir(),
     "a file more in a bundle": lambda root: (root / ".factory/bundles/A-1/LOGS/new").write_text(""),
     "a bundle more": lambda root: (root / ".factory/bundles/B-2").mkdir(),
-    "a file more in the run": lambda root: (root / ".factory/runs/run_2/Z_integrator/new").write_text(""),
+    "a file more in the run": lambda root: (
+        root / ".factory/runs/run_2/Z_integrator/new"
+    ).write_text(""),
     "a run more": lambda root: (root / ".factory/runs/run_3").mkdir(),
-    "a file more among the markers": lambda root: (root / ".factory/state/launch/new").write_text(""),
+    "a file more among the markers": lambda root: (root / ".factory/state/launch/new").write_text(
+        ""
+    ),
     "something in the trash": lambda root: (root / ".factory/trash").mkdir(),
     "the state folder elsewhere": lambda root: relinked(root / ".factory"),
     "the runs elsewhere": lambda root: relinked(root / ".factory/runs"),
@@ -196,14 +228,18 @@ def test_nothing_around_them_changes_unnoticed(root: Path, change: str) -> None:
     assert not stands(root)
 
 
-def test_another_ground_environment_or_code_is_another_standstill(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_ground_environment_or_code_is_another_standstill(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert not stands(root, ground="another")
     assert not stands(root, GIVEN="another")
     monkeypatch.setattr(standstill, "_CODE", root / "taskpacks")
     assert not stands(root)
 
 
-def test_another_tool_of_the_same_name_is_noticed(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_tool_of_the_same_name_is_noticed(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = tmp_path / "git"
     other.write_text("#!/bin/sh\n")
     monkeypatch.setattr(standstill, "find_tool", lambda _name, _python: other)
@@ -225,7 +261,9 @@ def test_what_changed_while_it_was_looked_at_is_not_remembered(root: Path) -> No
 
 
 AROUND: dict[str, Callable[[Around], Around]] = {
-    "commit": lambda around: replace(around, repository=replace(around.repository, commit="0" * 40)),
+    "commit": lambda around: replace(
+        around, repository=replace(around.repository, commit="0" * 40)
+    ),
     "ignored": lambda around: replace(around, ignored=frozenset()),
     "tools": lambda around: replace(around, tools={"git": "0" * 64}),
 }
@@ -241,7 +279,9 @@ def test_what_was_another_at_the_beginning_is_not_remembered(root: Path, part: s
     assert not (root / FILE).exists()
 
 
-def test_a_disk_whose_times_say_nothing_is_not_believed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_whose_times_say_nothing_is_not_believed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     standstill.forget(root)
     monkeypatch.setattr(standstill, "keeps_change_times", lambda folder: folder.name != "taskpacks")
     rest = rest_at(root)
@@ -278,7 +318,9 @@ def test_a_copy_cut_anywhere_or_with_one_bit_turned_counts_as_none(root: Path) -
         ("asked", []),
     ],
 )
-def test_a_sound_digest_over_what_is_no_standstill_counts_as_none(root: Path, name: str, value: object) -> None:
+def test_a_sound_digest_over_what_is_no_standstill_counts_as_none(
+    root: Path, name: str, value: object
+) -> None:
     from hashlib import sha256
 
     place = root / FILE

@@ -1,4 +1,6 @@
-"""The pipeline that only says that what held still holds: for all else it gives way, and every byte is read again."""
+"""The pipeline that only says that what held still holds: for all else it gives way, and every byte
+is read again.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +24,14 @@ STILL, REAL = Closing(Status.PASS, ("still",), "run"), Closing(Status.BLOCKED, (
 
 
 class Real:
-    """A pipeline that writes down what it is asked; `holding` are the cards that it finds to hold."""
+    """A pipeline that writes down what it is asked; `holding` are the cards that it finds to
+    hold.
+    """
 
     def __init__(
-        self, holding: tuple[str, ...] = ("launch:A", "launch:B"), cards: tuple[Card, ...] = (ONE, TWO)
+        self,
+        holding: tuple[str, ...] = ("launch:A", "launch:B"),
+        cards: tuple[Card, ...] = (ONE, TWO),
     ) -> None:
         self.told: list[str] = []
         self._holding = holding
@@ -62,7 +68,9 @@ class Still:
         self.stands = stands
         self.real = real
         known = Remembered((ONE, TWO), RECORDS, {str(path): "vouched"}, STILL)
-        self.pipeline = StillPipeline(known, lambda: self.stands, self._lock, lambda: real, self._forget)
+        self.pipeline = StillPipeline(
+            known, lambda: self.stands, self._lock, lambda: real, self._forget
+        )
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -86,7 +94,10 @@ def test_where_all_is_as_it_was_the_real_one_is_never_made(tmp_path: Path) -> No
     assert still.locked == 1
     assert all(still.pipeline.holds(card, RECORDS[card.name]) for card in (ONE, TWO))
     assert doit_checker.digest_of(str(tmp_path / "file")) == "vouched"
-    assert still.pipeline.close({"launch:A": Status.PASS, "launch:B": Status.PASS}, frozenset()) == STILL
+    assert (
+        still.pipeline.close({"launch:A": Status.PASS, "launch:B": Status.PASS}, frozenset())
+        == STILL
+    )
     assert (still.locked, still.real.told) == (0, [])
 
 
@@ -108,7 +119,9 @@ def test_the_state_is_asked_for_again_once_the_lock_is_held(tmp_path: Path) -> N
     assert doit_checker.digest_of(str(tmp_path / "file")) == doit_checker.ABSENT
 
 
-def test_what_the_engine_lost_is_asked_of_the_real_one_which_looks_again_at_what_held(tmp_path: Path) -> None:
+def test_what_the_engine_lost_is_asked_of_the_real_one_which_looks_again_at_what_held(
+    tmp_path: Path,
+) -> None:
     still = Still(tmp_path / "file", Real(holding=("launch:A",)))
     still.pipeline.begin(Silent())
     assert still.pipeline.holds(ONE, RECORDS["launch:A"])
@@ -125,7 +138,10 @@ def test_nothing_is_executed_beside_what_only_seemed_to_hold(tmp_path: Path) -> 
     still.pipeline.begin(Silent())
     assert still.pipeline.holds(ONE, RECORDS["launch:A"])
     for _ in range(2):
-        with pytest.raises(InternalError, match="expected launch:A to be as when this began, found a change; run it"):
+        with pytest.raises(
+            InternalError,
+            match="expected launch:A to be as when this began, found a change; run it",
+        ):
             still.pipeline.execute(TWO)
     assert still.forgotten
     assert still.real.told == ["begin", "holds launch:A", "abandon: what had held does not"]
@@ -142,7 +158,10 @@ def test_other_tasks_than_the_engine_has_are_not_run(tmp_path: Path) -> None:
 def test_cards_that_were_not_reached_are_told_by_the_real_one(tmp_path: Path) -> None:
     still = Still(tmp_path / "file", Real())
     still.pipeline.begin(Silent())
-    assert still.pipeline.close({"launch:A": Status.PASS, "launch:B": Status.BLOCKED}, frozenset()) == REAL
+    assert (
+        still.pipeline.close({"launch:A": Status.PASS, "launch:B": Status.BLOCKED}, frozenset())
+        == REAL
+    )
     assert still.real.told == ["begin", "close"]
 
 

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.core.inert import Shown
-from factory.faces.terminal import Palette, fit, is_terminal, palette_for, plain, sanitize, tolerate, width, write_lines
+from factory.faces.terminal import (
+    Palette,
+    fit,
+    is_terminal,
+    palette_for,
+    plain,
+    sanitize,
+    tolerate,
+    width,
+    write_lines,
+)
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 
@@ -44,7 +54,15 @@ def test_sanitize_shows_what_could_act(text: str, shown: str) -> None:
 @given(ANY_TEXT)
 def test_sanitized_text_is_inert_and_stays_as_it_is(text: str) -> None:
     shown = sanitize(text)
-    assert not {unicodedata.category(char) for char in shown} & {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+    assert not {unicodedata.category(char) for char in shown} & {
+        "Cc",
+        "Cf",
+        "Cs",
+        "Co",
+        "Cn",
+        "Zl",
+        "Zp",
+    }
     assert sanitize(shown) == shown
     shown.encode()
 
@@ -89,7 +107,9 @@ def test_plain_drops_colours_and_keeps_the_rest_inert(text: str, shown: str) -> 
         ({}, False, False),
     ],
 )
-def test_colours_are_for_terminals_that_want_them(environ: Mapping[str, str], terminal: bool, coloured: bool) -> None:
+def test_colours_are_for_terminals_that_want_them(
+    environ: Mapping[str, str], terminal: bool, coloured: bool
+) -> None:
     assert is_terminal(Tty(), environ) is terminal
     assert palette_for(Tty(), environ) == Palette(coloured)
     assert palette_for(io.StringIO(), environ) == Palette(False)

@@ -27,21 +27,35 @@ from tests.git_world import git
 
 FLAT = dict[str, Leaf]
 
-# few names, close in sort order ("a", "a.", "a/" and "a0" is where Git's order differs), so that paths collide often
+# few names, close in sort order ("a", "a.", "a/" and "a0" is where Git's order differs), so that
+# paths collide often
 names = st.one_of(
     st.sampled_from(["a", "a.", "a0", "a-b", "b", "B", "é", "\udcff", " ", "-x", "n\nl", 'q"t']),
     st.binary(min_size=1, max_size=4)
-    .filter(lambda raw: b"/" not in raw and b"\0" not in raw and raw not in (b".", b"..") and b"git" not in raw.lower())
+    .filter(
+        lambda raw: (
+            b"/" not in raw
+            and b"\0" not in raw
+            and raw not in (b".", b"..")
+            and b"git" not in raw.lower()
+        )
+    )
     .map(os.fsdecode),
 )
 paths = st.lists(names, min_size=1, max_size=4).map("/".join)
 oids = st.integers(1, 6).map(lambda number: f"{number:040x}")
-leaves = st.builds(Leaf, st.sampled_from([MODE_FILE, MODE_EXECUTABLE, MODE_LINK, MODE_SUBMODULE]), oids)
+leaves = st.builds(
+    Leaf, st.sampled_from([MODE_FILE, MODE_EXECUTABLE, MODE_LINK, MODE_SUBMODULE]), oids
+)
 
 
 def without_conflicts(flat: FLAT) -> FLAT:
     """Drop every path that lies below another one."""
-    return {path: leaf for path, leaf in flat.items() if not any(parent in flat for parent in above(path))}
+    return {
+        path: leaf
+        for path, leaf in flat.items()
+        if not any(parent in flat for parent in above(path))
+    }
 
 
 def above(path: str) -> list[str]:
@@ -61,7 +75,10 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def written_by_git(repository: Path, flat: FLAT) -> str:
     """The id of the tree that Git's index makes of these entries."""
-    rows = b"".join(b"%06o %s\t%s\0" % (leaf.mode, leaf.oid.encode(), os.fsencode(path)) for path, leaf in flat.items())
+    rows = b"".join(
+        b"%06o %s\t%s\0" % (leaf.mode, leaf.oid.encode(), os.fsencode(path))
+        for path, leaf in flat.items()
+    )
     with tempfile.TemporaryDirectory() as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         git(repository, "update-index", "-z", "--index-info", stdin=rows, variables=index)
@@ -81,7 +98,9 @@ def test_differences_equal_those_of_diff_tree(repository: Path, before: FLAT, af
         repository, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames",
         written_by_git(repository, before), written_by_git(repository, after),
     )  # fmt: skip
-    ours = differences(tree_from_leaves(before.items(), "sha1"), tree_from_leaves(after.items(), "sha1"))
+    ours = differences(
+        tree_from_leaves(before.items(), "sha1"), tree_from_leaves(after.items(), "sha1")
+    )
     assert [as_git_tells(one.path, one.before, one.after) for one in ours] == list(rows_of(told))
 
 
@@ -107,14 +126,22 @@ def test_leaves_come_in_byte_order_and_are_all(flat: FLAT) -> None:
 
 
 def changed_dictionary(flat: FLAT, changes: dict[str, Leaf | None]) -> FLAT:
-    """The model: removals first, then additions; what is set replaces what is above it and below it."""
+    """The model: removals first, then additions; what is set replaces what is above it and below
+    it.
+    """
     result = dict(flat)
     for path, leaf in changes.items():
         if leaf is None:
-            result = {p: one for p, one in result.items() if p != path and not p.startswith(f"{path}/")}
+            result = {
+                p: one for p, one in result.items() if p != path and not p.startswith(f"{path}/")
+            }
     for path, leaf in changes.items():
         if leaf is not None:
-            kept = {p: one for p, one in result.items() if not p.startswith(f"{path}/") and p not in above(path)}
+            kept = {
+                p: one
+                for p, one in result.items()
+                if not p.startswith(f"{path}/") and p not in above(path)
+            }
             result = {**kept, path: leaf}
     return result
 
@@ -147,7 +174,12 @@ def test_changed_equals_the_dictionary_model(flat: FLAT, changes: dict[str, Leaf
 def test_applying_the_differences_gives_the_other_tree(before: FLAT, after: FLAT) -> None:
     old, new = tree_from_leaves(before.items(), "sha1"), tree_from_leaves(after.items(), "sha1")
     gone = old.changed({one.path: None for one in differences(old, new) if one.after is None})
-    assert gone.changed({one.path: one.after for one in differences(old, new) if one.after is not None}) == new
+    assert (
+        gone.changed(
+            {one.path: one.after for one in differences(old, new) if one.after is not None}
+        )
+        == new
+    )
 
 
 @given(before=flats, after=flats)
@@ -167,7 +199,9 @@ def test_count_and_order(flat: FLAT) -> None:
 
 
 def test_an_untouched_subtree_is_shared_and_not_copied() -> None:
-    tree = tree_from_leaves([("a/x", Leaf(MODE_FILE, "1" * 40)), ("b/y", Leaf(MODE_FILE, "2" * 40))], "sha1")
+    tree = tree_from_leaves(
+        [("a/x", Leaf(MODE_FILE, "1" * 40)), ("b/y", Leaf(MODE_FILE, "2" * 40))], "sha1"
+    )
     assert tree.changed({"b/y": None}).entries["a"] is tree.entries["a"]
 
 
@@ -187,7 +221,9 @@ def test_get_finds_leaves_and_folders_and_nothing_below_a_leaf() -> None:
 
 def test_the_empty_tree_has_the_id_that_every_git_knows() -> None:
     assert Tree({}, "sha1").oid == "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
-    assert Tree({}, "sha256").oid == "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
+    assert (
+        Tree({}, "sha256").oid == "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
+    )
     assert object_id("blob", b"", "sha1") == "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
 
 

@@ -45,7 +45,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def cold(argv: list[str], cwd: Path, variables: dict[str, str]) -> Done:
-    done = subprocess.run(argv, cwd=cwd, env=variables, capture_output=True, stdin=subprocess.DEVNULL)
+    done = subprocess.run(
+        argv, cwd=cwd, env=variables, capture_output=True, stdin=subprocess.DEVNULL
+    )
     return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -1,7 +1,7 @@
 """Every module that lets bytes out of the process, and why no credential passes there.
 
-A module that begins to write fails here until somebody says which door its bytes go through; one that no longer
-writes must leave the table.
+A module that begins to write fails here until somebody says which door its bytes go through; one
+that no longer writes must leave the table.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ ROOT = Path(__file__).parents[2]
 GATE = "a gate: what carries a credential is refused, cut, or held back here"
 BY_GATE = "writes through a store or a stream that is a gate"
 BELOW = "moves bytes for a gate above it, and is called by nothing else that has a pack's text"
-SANDBOX = "writes inside a sandbox, or what the sandbox is made of: the system's and the base's own bytes"
+SANDBOX = (
+    "writes inside a sandbox, or what the sandbox is made of: the system's and the base's own bytes"
+)
 OURS = "digests, versions, names of ours and of resolved contracts, which carry none"
 USERS = "what a person asked for by name, made of templates or schemas"
 KEYS = "the user's own keys, in their own folder, for nobody else"
@@ -52,19 +54,25 @@ WRITERS = {
     "factory/faces/streams.py": GATE,
     "factory/overviews.py": BY_GATE,
     "factory/rebuild.py": BY_GATE,
-    "factory/verify/elsewhere.py": "objects of the evidence that is verified, in a folder that goes away",
+    "factory/verify/elsewhere.py": (
+        "objects of the evidence that is verified, in a folder that goes away"
+    ),
     "factory/wiring.py": "a literal",
 }
 # Whole floors and folders.
 FOLDERS = {
-    "factory/adapters/egress/": "what a pack says to a host that its contract declares, and the host to the pack",
+    "factory/adapters/egress/": (
+        "what a pack says to a host that its contract declares, and the host to the pack"
+    ),
     "factory/core/": "no I/O at all (test_floors)",
     "factory/phases/": BY_GATE,
     "factory/adapters/sandbox/": SANDBOX,
     "factory/templates/": USERS,
 }
 
-_METHODS = frozenset("write writelines write_text write_bytes write_atomic append_durable write_all".split())
+_METHODS = frozenset(
+    "write writelines write_text write_bytes write_atomic append_durable write_all".split()
+)
 _FLAGS = frozenset("O_WRONLY O_RDWR O_CREAT O_APPEND".split())
 
 
@@ -75,7 +83,9 @@ def writes(text: str) -> bool:
             return True
         if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        name = (
+            node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        )
         if name in _METHODS or name == "print" or (name == "open" and _mode_writes(node)):
             return True
     return False
@@ -83,7 +93,10 @@ def writes(text: str) -> bool:
 
 def _mode_writes(call: ast.Call) -> bool:
     at = 0 if isinstance(call.func, ast.Attribute) else 1
-    words = [*call.args[at : at + 1], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+    words = [
+        *call.args[at : at + 1],
+        *(keyword.value for keyword in call.keywords if keyword.arg == "mode"),
+    ]
     return any(
         isinstance(word, ast.Constant)
         and isinstance(word.value, str)
@@ -107,7 +120,11 @@ def test_phases_write_through_the_store_and_nothing_else() -> None:
     """The store is a gate; a phase has no other way to a disk or a terminal."""
     for path in (ROOT / "factory" / "phases").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _METHODS:
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in _METHODS
+            ):
                 owner = ast.unparse(node.func.value)
                 assert owner.endswith("store"), f"{path.name}:{node.lineno} writes through {owner}"
 

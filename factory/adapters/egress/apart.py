@@ -1,6 +1,8 @@
-"""A call that knows no bound (a look-up, a connect), made in a thread of its own and waited for no longer than one.
+"""A call that knows no bound (a look-up, a connect), made in a thread of its own and waited for no
+longer than one.
 
-What the call gives when nobody waits any more is handed to `unwanted`. Does not know what is called.
+What the call gives when nobody waits any more is handed to `unwanted`. Does not know what is
+called.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ class Apart(Generic[Found]):
         threading.Thread(target=self._ask, name="egress-ask", daemon=True).start()
 
     def wait(self, seconds: float) -> Found:
-        """What the call gave. Raises OSError as it does, and where it took too long or `leave` was called."""
+        """What the call gave. Raises OSError as it does, and where it took too long or `leave` was
+        called.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._found or self._problem or self._left, seconds)
             if self._found:

@@ -1,7 +1,8 @@
 """A certificate authority for one stage: made with it, trusted only in it, gone with it.
 
-Rule: its key is in this object and nowhere else, never on a disk. It can speak for the hosts it was made for and no
-others (name constraints), and for minutes. Does not know what is said over TLS. Source: RFC 5280.
+Rule: its key is in this object and nowhere else, never on a disk. It can speak for the hosts it was
+made for and no others (name constraints), and for minutes. Does not know what is said over TLS.
+Source: RFC 5280.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Authority:
         made = self._certificate(name, key.public_key(), _usage(signs=False))
         made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         made = made.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
-        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        made = made.add_extension(
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+        )
         leaf = made.sign(self._key, hashes.SHA256())
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -65,7 +68,9 @@ class Authority:
         builder = builder.not_valid_before(self._begin).not_valid_after(self._end)
         own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
         by = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(own)
-        builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        builder = builder.add_extension(
+            x509.SubjectKeyIdentifier.from_public_key(key), critical=False
+        )
         return builder.add_extension(by, critical=False).add_extension(usage, critical=True)
 
 

@@ -1,7 +1,8 @@
-"""What a user's grants make of a stage's way out: an interceptor, and a system trust that knows its authority.
+"""What a user's grants make of a stage's way out: an interceptor, and a system trust that knows its
+authority.
 
-Implements `ports.egress.Cloud`. The authority is made for one stage and named in files of that stage alone. Loads what
-ends TLS only where a pack may use it.
+Implements `ports.egress.Cloud`. The authority is made for one stage and named in files of that
+stage alone. Loads what ends TLS only where a pack may use it.
 """
 
 from __future__ import annotations
@@ -22,17 +23,32 @@ from factory.ports.egress import Reach
 
 BUNDLE = "/run/factory-authorities.pem"
 _VARIABLES = (
-    *("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "GIT_SSL_CAINFO", "NODE_EXTRA_CA_CERTS", "PIP_CERT"),
+    *(
+        "SSL_CERT_FILE",
+        "CURL_CA_BUNDLE",
+        "REQUESTS_CA_BUNDLE",
+        "GIT_SSL_CAINFO",
+        "NODE_EXTRA_CA_CERTS",
+        "PIP_CERT",
+    ),
     *("AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "NIX_SSL_CERT_FILE"),
 )
 # Where distributions keep what they trust, beside where this interpreter looks.
-_BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+)
 
 
 class UserCloud:
-    """The grants of one user. `trust` makes a context that verifies servers; None: as this host does."""
+    """The grants of one user. `trust` makes a context that verifies servers; None: as this host
+    does.
+    """
 
-    def __init__(self, held: Held, redactor: Redactor, trust: Callable[[], ssl.SSLContext] | None = None) -> None:
+    def __init__(
+        self, held: Held, redactor: Redactor, trust: Callable[[], ssl.SSLContext] | None = None
+    ) -> None:
         self._held, self._redactor, self._trust = held, redactor, trust
 
     def judge(self, pack: TaskPack) -> tuple[Finding, ...]:
@@ -51,7 +67,9 @@ class UserCloud:
         from factory.adapters.egress.authority import Authority
         from factory.adapters.egress.intercept import CloudInterceptor, system_trust
 
-        authority = Authority([each.grant.host for each in credentials], datetime.datetime.now(datetime.UTC), seconds)
+        authority = Authority(
+            [each.grant.host for each in credentials], datetime.datetime.now(datetime.UTC), seconds
+        )
         trust = self._trust or system_trust
         interceptor = CloudInterceptor(credentials, authority, self._redactor, reach.bounds, trust)
         bundle = system_bundle() + authority.pem

@@ -1,7 +1,8 @@
 """One connection to the proxy, from its first byte to its record.
 
-Order: request → declared → resolved → every address public → dialled → answered → server's name → tunnel. What was
-not asked for by the rules of `core.egress` never leaves this host. Every wait has an end. Does not know the stage.
+Order: request → declared → resolved → every address public → dialled → answered → server's name →
+tunnel. What was not asked for by the rules of `core.egress` never leaves this host. Every wait has
+an end. Does not know the stage.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ _Found = TypeVar("_Found")
 class Exchange:
     """One client. `carry` runs in a thread of its own; `end` may be called from any."""
 
-    def __init__(self, client: socket.socket, number: int, reach: Reach, outside: Outside, meter: Meter) -> None:
+    def __init__(
+        self, client: socket.socket, number: int, reach: Reach, outside: Outside, meter: Meter
+    ) -> None:
         self._client = client
         self._number = number
         self._reach = reach
@@ -61,7 +64,9 @@ class Exchange:
         self._requests: tuple[Request, ...] = ()
 
     def carry(self) -> Connection:
-        """From the request to the end of the connection. Raises only what an interceptor does wrong."""
+        """From the request to the end of the connection. Raises only what an interceptor does
+        wrong.
+        """
         began = time.monotonic()
         try:
             reason = self._carried()
@@ -171,7 +176,9 @@ class Exchange:
         return buffered
 
     def _dialled(self, addresses: tuple[str, ...]) -> socket.socket:
-        """A connection to the first address that takes one: exactly those that were judged. Raises Refusal."""
+        """A connection to the first address that takes one: exactly those that were judged. Raises
+        Refusal.
+        """
         target, seconds = self._target, self._reach.bounds.dial
         deadline = time.monotonic() + seconds
 
@@ -195,8 +202,12 @@ class Exchange:
         link.settimeout(self._reach.bounds.idle)
         return link
 
-    def _ask(self, call: Callable[[], _Found], failed: Reason, unwanted: Callable[[_Found], None]) -> _Found:
-        """What `call` gives, within a bound, though the call itself may know none. Raises Refusal."""
+    def _ask(
+        self, call: Callable[[], _Found], failed: Reason, unwanted: Callable[[_Found], None]
+    ) -> _Found:
+        """What `call` gives, within a bound, though the call itself may know none. Raises
+        Refusal.
+        """
         asked = Apart(call, unwanted)
         with self._lock:
             self._asked = asked
@@ -216,7 +227,9 @@ class Exchange:
         self._answered = True
 
     def _refuse(self, reason: Reason, seconds: float = _LINGER) -> None:
-        """Tell the client, and let it take the answer: what is unread when a socket closes takes the answer along."""
+        """Tell the client, and let it take the answer: what is unread when a socket closes takes
+        the answer along.
+        """
         if self._over:
             return
         content = _ACCESS_DENIED if self._answered else _refusal(reason, self._target)
@@ -238,9 +251,16 @@ class Exchange:
 
 def _refusal(reason: Reason, target: Target) -> bytes:
     code = _CODES.get(reason, 400)
-    said = f"factory: {target}: {SENTENCES[reason]}\n" if target.host else f"factory: {SENTENCES[reason]}\n"
+    said = (
+        f"factory: {target}: {SENTENCES[reason]}\n"
+        if target.host
+        else f"factory: {SENTENCES[reason]}\n"
+    )
     more = "Allow: CONNECT\r\n" if code == 405 else ""
-    head = f"HTTP/1.1 {code} {reason.value}\r\n{more}Content-Type: text/plain\r\nContent-Length: {len(said)}\r\n"
+    head = (
+        f"HTTP/1.1 {code} {reason.value}\r\n{more}Content-Type: text/plain\r\nContent-Length:"
+        f" {len(said)}\r\n"
+    )
     return f"{head}Connection: close\r\n\r\n{said}".encode("ascii")
 
 

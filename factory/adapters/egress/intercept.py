@@ -1,9 +1,11 @@
-"""The end of TLS for hosts that a user grants: each request is judged, given its credential, sent on, and recorded.
+"""The end of TLS for hosts that a user grants: each request is judged, given its credential, sent
+on, and recorded.
 
-Implements `ports.egress.Interceptor`. Order: the pack's TLS ends here, under this stage's authority → a request is
-read and judged → the host is dialled once, and its certificate verified as any program of this host would → the
-request goes on with the credential in its place → the answer comes back, watched for the credential. HTTP/1.1 alone.
-Needs the extra `cloud` (h11 parses). The rules are `core.http_rules`; this only moves bytes.
+Implements `ports.egress.Interceptor`. Order: the pack's TLS ends here, under this stage's authority
+→ a request is read and judged → the host is dialled once, and its certificate verified as any
+program of this host would → the request goes on with the credential in its place → the answer comes
+back, watched for the credential. HTTP/1.1 alone. Needs the extra `cloud` (h11 parses). The rules
+are `core.http_rules`; this only moves bytes.
 """
 
 from __future__ import annotations
@@ -20,7 +22,14 @@ import h11
 
 from factory.adapters.egress.authority import Authority
 from factory.adapters.egress.secured import Secured
-from factory.core.http_rules import MOST_HEAD, Echo, Refused, judge_answer, judge_request, shown_path
+from factory.core.http_rules import (
+    MOST_HEAD,
+    Echo,
+    Refused,
+    judge_answer,
+    judge_request,
+    shown_path,
+)
 from factory.core.redaction import Redactor
 from factory.model.cloud import Credential
 from factory.model.egress import Bounds, Reason, Request, Target
@@ -36,7 +45,9 @@ def system_trust() -> ssl.SSLContext:
 
 
 class CloudInterceptor:
-    """Serves the hosts of some credentials. `trust` makes a context that verifies servers; tests give another."""
+    """Serves the hosts of some credentials. `trust` makes a context that verifies servers; tests
+    give another.
+    """
 
     def __init__(
         self,
@@ -48,14 +59,18 @@ class CloudInterceptor:
     ) -> None:
         found = {Target(each.grant.host, each.grant.port): each for each in credentials}
         self._credentials: Mapping[Target, Credential] = MappingProxyType(found)
-        self._contexts = {target: _named(authority.context(target.host), target.host) for target in found}
+        self._contexts = {
+            target: _named(authority.context(target.host), target.host) for target in found
+        }
         self._redactor, self._bounds, self._trust = redactor, bounds, trust
 
     def serves(self, target: Target) -> bool:
         """Whether a credential is for this host and port."""
         return target in self._credentials
 
-    def serve(self, client: socket.socket, dial: Callable[[], socket.socket], target: Target) -> Served:
+    def serve(
+        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+    ) -> Served:
         """Carry requests until either side is done."""
         near = Secured(client, self._contexts[target], None)
         credential, far = self._credentials[target], partial(self._far, dial, target)
@@ -96,7 +111,12 @@ class _Service:
     """One connection. `near` is the pack, `far` the host."""
 
     def __init__(
-        self, near: Secured, credential: Credential, redactor: Redactor, bounds: Bounds, dial: Callable[[], Secured]
+        self,
+        near: Secured,
+        credential: Credential,
+        redactor: Redactor,
+        bounds: Bounds,
+        dial: Callable[[], Secured],
     ) -> None:
         self._near, self._dial = near, dial
         self._credential, self._redactor, self._bounds = credential, redactor, bounds
@@ -138,10 +158,14 @@ class _Service:
         if asked is None:
             return False
         try:
-            forwarded = judge_request(asked.method, asked.target, tuple(asked.headers), self._credential)
+            forwarded = judge_request(
+                asked.method, asked.target, tuple(asked.headers), self._credential
+            )
             far = self._reached()
             sent = list(forwarded.headers)
-            self._send_far(far, h11.Request(method=forwarded.method, target=forwarded.target, headers=sent))
+            self._send_far(
+                far, h11.Request(method=forwarded.method, target=forwarded.target, headers=sent)
+            )
             self._carry_up(far)
             self._carry_down(far)
         except Refused as refused:
@@ -150,7 +174,11 @@ class _Service:
             raise
         finally:
             self._record(asked)
-        return self._pack.our_state is h11.DONE and self._host.their_state is h11.DONE and self._both_go_on()
+        return (
+            self._pack.our_state is h11.DONE
+            and self._host.their_state is h11.DONE
+            and self._both_go_on()
+        )
 
     def _both_go_on(self) -> bool:
         return self._pack.their_state is h11.DONE and self._host.our_state is h11.DONE
@@ -181,7 +209,9 @@ class _Service:
             try:
                 event = self._pack.next_event()
             except h11.RemoteProtocolError as error:
-                raise Refused(error.error_status_hint, "it is no sound request of HTTP/1.1") from error
+                raise Refused(
+                    error.error_status_hint, "it is no sound request of HTTP/1.1"
+                ) from error
             if event is not h11.NEED_DATA:
                 return event
             if self._pack.they_are_waiting_for_100_continue:
@@ -192,7 +222,9 @@ class _Service:
             self._pack.receive_data(came)
 
     def _carry_up(self, far: Secured) -> None:
-        """The body of the request, if any. A host that answers early may have closed: its answer is read then."""
+        """The body of the request, if any. A host that answers early may have closed: its answer is
+        read then.
+        """
         while True:
             event = self._next_near()
             if isinstance(event, h11.Data):
@@ -204,12 +236,16 @@ class _Service:
                 raise Refused(400, "its body ends before its end")
 
     def _reached(self) -> Secured:
-        """The host, dialled for the first request. Raises Refused where it is not there, or is another."""
+        """The host, dialled for the first request. Raises Refused where it is not there, or is
+        another.
+        """
         if self._far is None:
             try:
                 self._far = self._dial()
             except ssl.SSLCertVerificationError as error:
-                raise Refused(502, f"the host's certificate does not hold: {error.verify_message}") from error
+                raise Refused(
+                    502, f"the host's certificate does not hold: {error.verify_message}"
+                ) from error
             except OSError as error:
                 raise Refused(502, "the host cannot be reached") from error
         return self._far
@@ -227,7 +263,9 @@ class _Service:
     def _carry_down(self, far: Secured) -> None:
         """The answer. Raises Refused, and then nothing that held the credential went back."""
         echo = Echo(self._credential)
-        head: h11.Response | None = None  # kept until some of the body may go back: a refusal can still be told then
+        head: h11.Response | None = (
+            None  # kept until some of the body may go back: a refusal can still be told then
+        )
         while True:
             event = self._next_far(far)
             if isinstance(event, h11.InformationalResponse):
@@ -236,10 +274,16 @@ class _Service:
             elif isinstance(event, h11.Response):
                 self._status = event.status_code
                 headers = list(judge_answer(event.status_code, tuple(event.headers), echo))
-                head = h11.Response(status_code=event.status_code, headers=headers, reason=_reason(event, echo))
+                head = h11.Response(
+                    status_code=event.status_code, headers=headers, reason=_reason(event, echo)
+                )
             elif isinstance(event, h11.Data | h11.EndOfMessage):
                 last = isinstance(event, h11.EndOfMessage)
-                given = echo.end() if isinstance(event, h11.EndOfMessage) else echo.feed(bytes(event.data))
+                given = (
+                    echo.end()
+                    if isinstance(event, h11.EndOfMessage)
+                    else echo.feed(bytes(event.data))
+                )
                 if head is not None and (given or last):
                     self._send_near(head)
                     head = None
@@ -279,8 +323,14 @@ class _Service:
         """Tell the pack why; the status that it got, 0 where an answer was under way already."""
         if self._pack.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return 0
-        said = f"factory: {self._credential.grant.place}: {refused.why}\n".encode("ascii", "replace")
-        headers = [("Content-Type", "text/plain"), ("Content-Length", str(len(said))), ("Connection", "close")]
+        said = f"factory: {self._credential.grant.place}: {refused.why}\n".encode(
+            "ascii", "replace"
+        )
+        headers = [
+            ("Content-Type", "text/plain"),
+            ("Content-Length", str(len(said))),
+            ("Connection", "close"),
+        ]
         with contextlib.suppress(OSError, h11.LocalProtocolError):
             head = self._pack.send(h11.Response(status_code=refused.status, headers=headers))
             content = head + self._pack.send(h11.Data(data=said))
@@ -296,7 +346,9 @@ def _reason(event: h11.Response, echo: Echo) -> bytes:
 
 
 def _linger(client: socket.socket) -> None:
-    """Let a refused client take its answer: what is unread when a socket closes takes the answer along."""
+    """Let a refused client take its answer: what is unread when a socket closes takes the answer
+    along.
+    """
     with contextlib.suppress(OSError):
         client.settimeout(_LINGER)
         client.shutdown(socket.SHUT_WR)

@@ -1,6 +1,7 @@
 """Names and connections of this host, for the proxy alone.
 
-A name is absolute: no search list of the host completes it. Does not know which address may be dialled.
+A name is absolute: no search list of the host completes it. Does not know which address may be
+dialled.
 """
 
 from __future__ import annotations

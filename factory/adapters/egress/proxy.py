@@ -1,8 +1,9 @@
-"""The proxy of one stage: takes clients off the stage's own listener, a thread each, and keeps the record.
+"""The proxy of one stage: takes clients off the stage's own listener, a thread each, and keeps the
+record.
 
-The listener lives in the stage's network namespace and came over as a descriptor: nobody else can reach it, and
-what is dialled is dialled from here. Does not know what a command is; whoever does asks for `connections` when
-every process that could be a client is dead.
+The listener lives in the stage's network namespace and came over as a descriptor: nobody else can
+reach it, and what is dialled is dialled from here. Does not know what a command is; whoever does
+asks for `connections` when every process that could be a client is dead.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class EgressProxy:
             defects, self._defects = self._defects, []
         if defects:
             first = defects[0]
-            raise InternalError(f"an interceptor of the egress proxy failed: {type(first).__name__}: {first}")
+            raise InternalError(
+                f"an interceptor of the egress proxy failed: {type(first).__name__}: {first}"
+            )
         return tuple(sorted(ended, key=lambda connection: connection.number))
 
     def close(self) -> None:
@@ -82,7 +85,9 @@ class EgressProxy:
                     self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a client
 
     def _empty_backlog(self) -> None:
-        """Wait until every client that came is among those that are open: they are dead, so no more come."""
+        """Wait until every client that came is among those that are open: they are dead, so no more
+        come.
+        """
         while True:
             with self._lock:
                 if self._closed or not _is_ready(self._listener, 0):
@@ -117,7 +122,9 @@ class EgressProxy:
         elif len(self._open) >= self._reach.bounds.at_once:
             self._ended.append(exchange.refuse(Reason.AT_ONCE))
         else:
-            thread = threading.Thread(target=self._carry, args=(exchange,), name="egress-client", daemon=True)
+            thread = threading.Thread(
+                target=self._carry, args=(exchange,), name="egress-client", daemon=True
+            )
             self._open[exchange] = thread
             thread.start()
 

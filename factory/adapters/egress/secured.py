@@ -1,4 +1,5 @@
-"""One end of a TLS connection over a socket that somebody else owns, with every byte on the wire counted.
+"""One end of a TLS connection over a socket that somebody else owns, with every byte on the wire
+counted.
 
 Does not know HTTP, nor whose certificate is shown.
 """
@@ -13,13 +14,17 @@ _CHUNK = 1 << 16
 
 
 class Secured:
-    """TLS over `link`, which blocks with its own time limit. Raises OSError (ssl.SSLError is one)."""
+    """TLS over `link`, which blocks with its own time limit. Raises OSError (ssl.SSLError is
+    one).
+    """
 
     def __init__(self, link: socket.socket, context: ssl.SSLContext, host: str | None) -> None:
         """As a client of `host`, whose name is verified; as a server where that is None."""
         self._link = link
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._in, self._out, server_side=host is None, server_hostname=host)
+        self._tls = context.wrap_bio(
+            self._in, self._out, server_side=host is None, server_hostname=host
+        )
         self.read = self.written = 0  # bytes on the wire
 
     def shake_hands(self) -> str:
@@ -31,7 +36,9 @@ class Secured:
             except ssl.SSLWantReadError:
                 self._flush()
                 if not self._fill():
-                    raise ConnectionError("the other side left in the middle of a handshake") from None
+                    raise ConnectionError(
+                        "the other side left in the middle of a handshake"
+                    ) from None
             except ssl.SSLError:
                 self._flush()  # the alert
                 raise
@@ -46,7 +53,9 @@ class Secured:
             except ssl.SSLWantReadError:
                 self._flush()
                 if not self._fill():
-                    return b""  # an end without farewell: the framing of HTTP tells whether something is missing
+                    # an end without farewell: the framing of HTTP tells whether something is
+                    # missing
+                    return b""
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return b""
 
@@ -59,7 +68,9 @@ class Secured:
 
     def farewell(self) -> None:
         """Say that nothing more comes, without waiting for the same."""
-        with contextlib.suppress(ssl.SSLError, ValueError):  # it wants the other side's word, which nobody needs
+        with contextlib.suppress(
+            ssl.SSLError, ValueError
+        ):  # it wants the other side's word, which nobody needs
             self._tls.unwrap()
         self._flush()
 

@@ -1,6 +1,7 @@
 """Bytes both ways between two sockets until both sides are done, or a bound is reached.
 
-Each direction ends by itself, so a peer may close its half and still read. Does not know what the bytes are.
+Each direction ends by itself, so a peer may close its half and still read. Does not know what the
+bytes are.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class Meter:
         self._up, self._down = bounds.bytes_up, bounds.bytes_down
 
     def up(self, count: int) -> None:
-        """Take bytes that leave. Raises Refusal BYTES where there is no room; they must then not be sent."""
+        """Take bytes that leave. Raises Refusal BYTES where there is no room; they must then not be
+        sent.
+        """
         with self._lock:
             self._up -= count
             if self._up < 0:
@@ -43,7 +46,9 @@ class Meter:
 class Tunnel:
     """One tunnel. `up` and `down` count what was passed on, also when `carry` raises."""
 
-    def __init__(self, client: socket.socket, upstream: socket.socket, meter: Meter, idle: float) -> None:
+    def __init__(
+        self, client: socket.socket, upstream: socket.socket, meter: Meter, idle: float
+    ) -> None:
         self._client, self._upstream, self._idle = client, upstream, idle
         self._out = _Way(client, upstream, meter.up)
         self._in = _Way(upstream, client, meter.down)
@@ -57,7 +62,9 @@ class Tunnel:
         return self._in.count
 
     def carry(self, first: bytes) -> None:
-        """Pass `first` on, then everything. Raises Refusal BYTES or IDLE; a side that breaks off ends both."""
+        """Pass `first` on, then everything. Raises Refusal BYTES or IDLE; a side that breaks off
+        ends both.
+        """
         self._client.setblocking(False)
         self._upstream.setblocking(False)
         self._out.hold(first)
@@ -76,7 +83,9 @@ class Tunnel:
         """Wait until something can be moved, and move it; False where time ran out."""
         poll = select.poll()
         for source, sink in ((self._out, self._in), (self._in, self._out)):
-            mask = (select.POLLIN if source.wants_more else 0) | (select.POLLOUT if sink.held else 0)
+            mask = (select.POLLIN if source.wants_more else 0) | (
+                select.POLLOUT if sink.held else 0
+            )
             if mask:  # a socket that nothing is wanted of would report its end for ever
                 poll.register(source.source, mask)
         ready = dict(poll.poll(seconds * 1000))
@@ -92,7 +101,9 @@ class Tunnel:
 class _Way:
     """One direction. What is read is taken off the meter before it is held."""
 
-    def __init__(self, source: socket.socket, sink: socket.socket, take: Callable[[int], None]) -> None:
+    def __init__(
+        self, source: socket.socket, sink: socket.socket, take: Callable[[int], None]
+    ) -> None:
         self.source, self.sink, self._take = source, sink, take
         self.held = bytearray()
         self.count = 0

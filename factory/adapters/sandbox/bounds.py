@@ -1,4 +1,6 @@
-"""Resource limits of a supervisor and of all that it starts. Stdlib only. Does not know what is run."""
+"""Resource limits of a supervisor and of all that it starts. Stdlib only. Does not know what is
+run.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,20 @@ OPEN_FILES = 4096
 
 
 def use_whole_process_limit() -> None:
-    """A bound on processes is counted per user namespace; those that one is nested in must not add their own."""
+    """A bound on processes is counted per user namespace; those that one is nested in must not add
+    their own.
+    """
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 
 
 def bound_files(size: int) -> None:
     """No core file, none larger than `size` bytes, and not too many open."""
-    for kind, value in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, size), (resource.RLIMIT_NOFILE, OPEN_FILES)):
+    for kind, value in (
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_FSIZE, size),
+        (resource.RLIMIT_NOFILE, OPEN_FILES),
+    ):
         resource.setrlimit(kind, _both(kind, value))
 
 

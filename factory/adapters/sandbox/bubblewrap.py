@@ -19,7 +19,10 @@ SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/s
 EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can hold
 
 CONSTANT_ENVIRONMENT = (
-    ("GIT_CONFIG_NOSYSTEM", "1"),  # Git ends where the host's settings are there and it may not read them
+    (
+        "GIT_CONFIG_NOSYSTEM",
+        "1",
+    ),  # Git ends where the host's settings are there and it may not read them
     ("HOME", HOME),
     ("LANG", "C.UTF-8"),
     ("LOGNAME", "pack"),
@@ -34,10 +37,16 @@ CONSTANT_ENVIRONMENT = (
 
 
 def proxy_environment(host: str, port: int) -> tuple[tuple[str, str], ...]:
-    """Variables by which programs find the egress proxy. Plain http is sent there too, to be refused with a word."""
+    """Variables by which programs find the egress proxy. Plain http is sent there too, to be
+    refused with a word.
+    """
     names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     here = (("NO_PROXY", "localhost,127.0.0.1,::1"), ("no_proxy", "localhost,127.0.0.1,::1"))
-    return (*((name, f"http://{host}:{port}") for name in names), *here, ("NODE_USE_ENV_PROXY", "1"))
+    return (
+        *((name, f"http://{host}:{port}") for name in names),
+        *here,
+        ("NODE_USE_ENV_PROXY", "1"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,9 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What of the host may be seen: read-only mounts, links (path inside, target), and where tools are found."""
+    """What of the host may be seen: read-only mounts, links (path inside, target), and where tools
+    are found.
+    """
 
     mounts: tuple[Mount, ...]
     links: tuple[tuple[str, str], ...]
@@ -61,7 +72,9 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Host paths: `system` is laid out as a `HostView` says; the others are writable, each bounded in size."""
+    """Host paths: `system` is laid out as a `HostView` says; the others are writable, each bounded
+    in size.
+    """
 
     system: str
     workspace: str
@@ -74,9 +87,17 @@ class Places:
 MOUNT_POINTS = ("/dev", "/home/pack", "/proc", "/run", "/tmp", "/var", "/workspace")
 
 
-def arguments(view: HostView, places: Places, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+def arguments(
+    view: HostView, places: Places, environment: tuple[tuple[str, str], ...]
+) -> tuple[str, ...]:
     """Everything before the command: namespaces, mounts and environment."""
-    return (*isolation_words(), *_mounts(view, places), *environment_words(view, environment), "--chdir", WORKSPACE)
+    return (
+        *isolation_words(),
+        *_mounts(view, places),
+        *environment_words(view, environment),
+        "--chdir",
+        WORKSPACE,
+    )
 
 
 def command(run: str, cwd: str, workspace: str = WORKSPACE) -> tuple[str, ...]:
@@ -94,7 +115,9 @@ def isolation_words() -> Iterator[str]:
 
 
 def _mounts(view: HostView, places: Places) -> Iterator[str]:
-    """Few, since each costs bubblewrap a look at all mounts: one read-only bind shows the whole system."""
+    """Few, since each costs bubblewrap a look at all mounts: one read-only bind shows the whole
+    system.
+    """
     yield from ("--ro-bind", places.system, "/")
     yield from ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
     for path in view.masked:

@@ -1,7 +1,7 @@
 """One command of a stage: bubblewrap from its start to the burial of everything it started.
 
-Runs inside the supervisor; stdlib only. Backends that start or end a command in another way override a
-step. Does not know what the command means.
+Runs inside the supervisor; stdlib only. Backends that start or end a command in another way
+override a step. Does not know what the command means.
 """
 
 from __future__ import annotations
@@ -19,15 +19,17 @@ from factory.adapters.sandbox import kernel, layout, observe, watch, wire
 
 GRACE = 2.0  # seconds between SIGTERM and SIGKILL
 SAMPLE = 0.03  # seconds between two looks at the memory
-# A pack gets every signal as any program does, whatever Python, a shell or `nohup` made us ignore or block.
+# A pack gets every signal as any program does, whatever Python, a shell or `nohup` made us ignore
+# or block.
 SIGNALS = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 
 
 def bury() -> None:
     """Kill and reap until no descendant is left; as subreaper of all, ECHILD is the proof.
 
-    All that is dead is reaped before the next look, or a chain of processes that start one another would leave more
-    dead behind than are taken away. A group is killed at once, which no fork in it can outrun.
+    All that is dead is reaped before the next look, or a chain of processes that start one another
+    would leave more dead behind than are taken away. A group is killed at once, which no fork in it
+    can outrun.
     """
     own = os.getpgrp()
     while True:
@@ -57,7 +59,9 @@ class Command:
         layer: int,
         observer: observe.Observer,
     ) -> None:
-        """`descriptors` are where its output goes and, for a session, the link that its terminal is handed out on."""
+        """`descriptors` are where its output goes and, for a session, the link that its terminal is
+        handed out on.
+        """
         self.control = control
         self.plan = plan
         self.request = request
@@ -72,7 +76,9 @@ class Command:
         self.status = -1  # where bubblewrap tells how the command ended
 
     def carry_out(self) -> wire.Message:
-        """Run to the end; what happened, told when no process is left. Raises HungUp when nobody listens any more."""
+        """Run to the end; what happened, told when no process is left. Raises HungUp when nobody
+        listens any more.
+        """
         self.make_room()
         pid = self.start()
         os.close(self.output)
@@ -89,7 +95,9 @@ class Command:
     # --- the steps that a backend may take in its own way
 
     def make_room(self) -> None:
-        """An empty /tmp, home and /dev/shm; those of the command before are let go only now, off its critical path."""
+        """An empty /tmp, home and /dev/shm; those of the command before are let go only now, off
+        its critical path.
+        """
         with contextlib.suppress(OSError):  # the first command finds none
             kernel.unmount(layout.SCRATCH)
         layout.mount_bounded(layout.SCRATCH, self.plan["size"], self.plan["inodes"])
@@ -98,20 +106,28 @@ class Command:
             os.chmod(f"{layout.SCRATCH}/{name}", mode)
 
     def start(self) -> int:
-        """Spawn bubblewrap. Its arguments travel in memory: no environment shows in a process list."""
+        """Spawn bubblewrap. Its arguments travel in memory: no environment shows in a process
+        list.
+        """
         self.status, told = os.pipe()
         return self.spawn([told], ["--json-status-fd", str(told)])
 
     def spawn(self, passed: list[int], words: list[str]) -> int:
-        """Start bubblewrap with `words` before the request's own; the `passed` descriptors are closed here."""
+        """Start bubblewrap with `words` before the request's own; the `passed` descriptors are
+        closed here.
+        """
         passed += self.terminal
         if self.plan["filter"]:  # a machine without a filter says so in its enforcement
             passed.append(_memory_file("filter", bytes.fromhex(self.plan["filter"])))
             words += ["--seccomp", str(passed[-1])]
         words += self.request["arguments"]
         if self.plan["network"]:
-            words.append("--share-net")  # the supervisor's own namespace, which has nothing but its loopback
-        passed.append(_memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words)))
+            words.append(
+                "--share-net"
+            )  # the supervisor's own namespace, which has nothing but its loopback
+        passed.append(
+            _memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words))
+        )
         program = self.plan["bubblewrap"]
         command = self.request["command"]
         if self.terminal:
@@ -146,7 +162,9 @@ class Command:
         return _is_full(self.layer) or _is_full_at(layout.SCRATCH)
 
     def exit_code(self) -> int | None:
-        """The command's own, None where it never ended by itself; asked once, when nothing runs any more."""
+        """The command's own, None where it never ended by itself; asked once, when nothing runs any
+        more.
+        """
         status = _read_status(self.status)
         os.close(self.status)
         return status.get("exit-code")
@@ -169,7 +187,9 @@ class Command:
         try:
             while True:
                 left = deadline - time.monotonic()
-                ready = {descriptor for descriptor, _ in poll.poll(max(0.0, min(SAMPLE, left)) * 1000)}
+                ready = {
+                    descriptor for descriptor, _ in poll.poll(max(0.0, min(SAMPLE, left)) * 1000)
+                }
                 if leader in ready:
                     return
                 if self.observer.listener in ready and self._answered():
@@ -190,7 +210,9 @@ class Command:
             os.close(leader)
 
     def _answered(self) -> bool:
-        """Let a call that waits go on; whether all else can wait too. However many wait, the clock has its turn."""
+        """Let a call that waits go on; whether all else can wait too. However many wait, the clock
+        has its turn.
+        """
         self.observer.answer()
         now = time.monotonic()
         if now < self.look:
@@ -224,7 +246,9 @@ class Command:
 
 
 def _signal_below(pid: int, number: int) -> None:
-    """Signal a process if it is below us; one that ended may have left its number to somebody else's."""
+    """Signal a process if it is below us; one that ended may have left its number to somebody
+    else's.
+    """
     try:
         target = os.pidfd_open(pid)
     except ProcessLookupError:

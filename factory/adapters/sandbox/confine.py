@@ -1,9 +1,11 @@
-"""The confinement of the integrator process: the whole host read-only, one folder writable, no network.
+"""The confinement of the integrator process: the whole host read-only, one folder writable, no
+network.
 
 Unlike a pack, the integrator is our own code and reads the repository; what it must never do is
-change anything outside its run folder. Two walls, each measured: bubblewrap's read-only mounts, which also refuse
-what Landlock lets pass (chmod and times), and Landlock within. Where no bubblewrap works, Landlock stands
-alone, and a filter refuses the rest. Does not know what the integrator does.
+change anything outside its run folder. Two walls, each measured: bubblewrap's read-only mounts,
+which also refuse what Landlock lets pass (chmod and times), and Landlock within. Where no
+bubblewrap works, Landlock stands alone, and a filter refuses the rest. Does not know what the
+integrator does.
 """
 
 from __future__ import annotations
@@ -28,7 +30,15 @@ def confined_argv(run_folder: Path, argv: list[str], program: Path | None = None
     binary = program or _best()
     folder = str(run_folder.resolve(strict=True))
     return [
-        *(str(binary), "--unshare-all", "--unshare-user", "--cap-drop", "ALL", "--die-with-parent", "--new-session"),
+        *(
+            str(binary),
+            "--unshare-all",
+            "--unshare-user",
+            "--cap-drop",
+            "ALL",
+            "--die-with-parent",
+            "--new-session",
+        ),
         *("--ro-bind", "/", "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
         *("--dev", "/dev", "--remount-ro", "/dev"),
         *("--bind", folder, folder, "--"),
@@ -87,7 +97,8 @@ _SECONDS = 20
 
 
 class IntegratorProbe:
-    """Tries the integrator's confinement beside other work: started on creation, judged by `finish`.
+    """Tries the integrator's confinement beside other work: started on creation, judged by
+    `finish`.
 
     Without `program`, Landlock alone.
     """
@@ -117,7 +128,11 @@ class IntegratorProbe:
             said, _ = self._process.communicate()
         self._listener.close()
         text = said.decode("utf-8", "replace").strip()
-        return "" if text == "held" else f"the integrator could not be confined: {text[:300] or 'no answer'}"
+        return (
+            ""
+            if text == "held"
+            else f"the integrator could not be confined: {text[:300] or 'no answer'}"
+        )
 
 
 def _best() -> Path:

@@ -1,7 +1,8 @@
 """One way of confining on this host, fixed: a backend, a binary, a filter and a view of the system.
 
-Turns folders and limits into the template and the plan that a supervisor carries out. The probe and every
-stage use the same value, so what was proved is what is in force. Does not know whether it works.
+Turns folders and limits into the template and the plan that a supervisor carries out. The probe and
+every stage use the same value, so what was proved is what is in force. Does not know whether it
+works.
 """
 
 from __future__ import annotations
@@ -48,10 +49,11 @@ _FOR_BUBBLEWRAP = {"/dev": "/dev", "/proc": "/proc"}
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What a stage shows at /workspace: read-only folders (topmost first) under a private layer, or one writable.
+    """What a stage shows at /workspace: read-only folders (topmost first) under a private layer, or
+    one writable.
 
-    `scratch` is where a backend without mounts of its own has /tmp and home; `user` is the stage's own, where
-    it has one.
+    `scratch` is where a backend without mounts of its own has /tmp and home; `user` is the stage's
+    own, where it has one.
     """
 
     lowers: tuple[Path, ...] = ()
@@ -81,9 +83,11 @@ Request = Callable[[str, str, tuple[tuple[str, str], ...]], wire.Message]
 
 @dataclass(frozen=True, slots=True)
 class Confinement:
-    """See the module. `binds` (path in the stage → host path) and `links` make up the stage's own root.
+    """See the module. `binds` (path in the stage → host path) and `links` make up the stage's own
+    root.
 
-    `bubblewrap` is None where Landlock, of this version, does without. `sized` tells that the binary bounds a tmpfs.
+    `bubblewrap` is None where Landlock, of this version, does without. `sized` tells that the
+    binary bounds a tmpfs.
     """
 
     backend: Backend
@@ -131,7 +135,9 @@ class Confinement:
         }
 
     def request(self, folders: Folders, size: int) -> Request:
-        """How a stage over these folders asks for a command: its line, its folder, variables added."""
+        """How a stage over these folders asks for a command: its line, its folder, variables
+        added.
+        """
         workspace = str(folders.writable) if self.backend is Backend.LANDLOCK else WORKSPACE
 
         def ask(run: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> wire.Message:
@@ -140,17 +146,22 @@ class Confinement:
 
         return ask
 
-    def _arguments(self, folders: Folders, size: int, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
+    def _arguments(
+        self, folders: Folders, size: int, environment: tuple[tuple[str, str], ...]
+    ) -> tuple[str, ...]:
         if self.backend is Backend.FULL:
             return arguments(self.view, _PLACES, environment)
         if self.backend is Backend.BUBBLEWRAP:
             bound = size if self.sized else 0
-            return plain_words.bubblewrap_words(self.view, str(folders.writable), bound, environment)
+            return plain_words.bubblewrap_words(
+                self.view, str(folders.writable), bound, environment
+            )
         return plain_words.landlock_words(self.view, environment)
 
 
 def without_mounts(workspace: Path) -> Folders:
-    """A workspace as it is, an empty folder beside it, and where we are root a user who owns just these.
+    """A workspace as it is, an empty folder beside it, and where we are root a user who owns just
+    these.
 
     Raises StageUnavailable.
     """
@@ -166,7 +177,9 @@ def without_mounts(workspace: Path) -> Folders:
 
 
 def shown_as(folders: Folders) -> tuple[tuple[str, str], ...]:
-    """Host paths of a stage that a command may see, and the constant ones to be written instead in what it prints."""
+    """Host paths of a stage that a command may see, and the constant ones to be written instead in
+    what it prints.
+    """
     if folders.scratch is None:
         return ()
     now = folders.scratch / "now"
@@ -181,7 +194,9 @@ def inodes_of(limits: Limits) -> int:
 def plan(
     folders: Folders, limits: Limits, network: bool = False, files: tuple[tuple[str, str], ...] = ()
 ) -> wire.Message:
-    """What one stage has of its own; `network` tells that it gets a listener for the egress proxy."""
+    """What one stage has of its own; `network` tells that it gets a listener for the egress
+    proxy.
+    """
     uid, gid = folders.owner
     return {
         "uid": uid,
@@ -206,20 +221,30 @@ def full(bubblewrap: Bubblewrap, python: PythonView, cache: Path, overlay: bool)
     binds |= {layout.SYSTEM + mount.inside: mount.source for mount in mounts}
     binds |= {mount.inside: mount.source for mount in shown} | _FOR_BUBBLEWRAP
     inside = system_view.inside_links()
-    view = HostView(mounts, (*inside, *links), system_view.masked_files(), python.path, python.environment)
+    view = HostView(
+        mounts, (*inside, *links), system_view.masked_files(), python.path, python.environment
+    )
     return Confinement(Backend.FULL, overlay, view, _filter(), bubblewrap, program, binds, links)
 
 
-def bare_bubblewrap(bubblewrap: Bubblewrap, python: PythonView, cache: Path, work: Path) -> Confinement:
-    """Bubblewrap's namespaces alone, over plain folders below `work`. Raises OSError as `full` does."""
+def bare_bubblewrap(
+    bubblewrap: Bubblewrap, python: PythonView, cache: Path, work: Path
+) -> Confinement:
+    """Bubblewrap's namespaces alone, over plain folders below `work`. Raises OSError as `full`
+    does.
+    """
     shown, links = system_view.system_mounts()
     mounts = (*shown, system_view.etc_mount(cache), *python.mounts)
     inside = system_view.inside_links()
-    view = HostView(mounts, (*inside, *links), system_view.masked_files(), python.path, python.environment)
+    view = HostView(
+        mounts, (*inside, *links), system_view.masked_files(), python.path, python.environment
+    )
     needed = (*(mount.source for mount in mounts), *bubblewrap.folders(), str(work))
     sized = bubblewrap.offers("--size")
     program = str(bubblewrap.program)
-    return Confinement(Backend.BUBBLEWRAP, False, view, _filter(), bubblewrap, program, needed=needed, sized=sized)
+    return Confinement(
+        Backend.BUBBLEWRAP, False, view, _filter(), bubblewrap, program, needed=needed, sized=sized
+    )
 
 
 def landlocked(interpreter: Interpreter, work: Path, version: int) -> Confinement:
@@ -229,7 +254,9 @@ def landlocked(interpreter: Interpreter, work: Path, version: int) -> Confinemen
     python = (Mount(path, path) for path in map(str, interpreter.folders()))
     view = HostView((*shown, *etc, *python), (), (), (str(interpreter.scripts),))
     needed = (*map(str, interpreter.folders()), str(work))
-    return Confinement(Backend.LANDLOCK, False, view, _filter(alone=True), needed=needed, landlock=version)
+    return Confinement(
+        Backend.LANDLOCK, False, view, _filter(alone=True), needed=needed, landlock=version
+    )
 
 
 def _filter(alone: bool = False) -> bytes:

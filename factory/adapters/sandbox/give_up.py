@@ -1,9 +1,10 @@
-"""`python -I -S give_up.py RUN_FOLDER WALL WORD…`: give up everything but writing below RUN_FOLDER, then become WORD….
+"""`python -I -S give_up.py RUN_FOLDER WALL WORD…`: give up everything but writing below RUN_FOLDER,
+then become WORD….
 
-The integrator's inner wall. With WALL `beside` it stands beside bubblewrap's read-only mounts, and a kernel without
-Landlock is no reason to stop: the mounts hold. With `alone` there is nothing else, so Landlock must be there,
-and the filter refuses what it lets pass: sockets, and changing modes, owners, times and extended
-attributes. Stdlib only. Does not know what it becomes.
+The integrator's inner wall. With WALL `beside` it stands beside bubblewrap's read-only mounts, and
+a kernel without Landlock is no reason to stop: the mounts hold. With `alone` there is nothing else,
+so Landlock must be there, and the filter refuses what it lets pass: sockets, and changing modes,
+owners, times and extended attributes. Stdlib only. Does not know what it becomes.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import os
 import sys
 
-if __name__ == "__main__":  # isolated start: only the standard library is on the path, and comes first
+if (
+    __name__ == "__main__"
+):  # isolated start: only the standard library is on the path, and comes first
     _here = os.path.abspath(__file__)
     sys.path.append(_here.removesuffix("/factory/adapters/sandbox/give_up.py"))
 

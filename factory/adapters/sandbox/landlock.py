@@ -1,11 +1,12 @@
-"""Landlock, the kernel's way for a process to give up access to files and network for good, by plain system calls.
+"""Landlock, the kernel's way for a process to give up access to files and network for good, by
+plain system calls.
 
-A process names what it still needs; everything else that the running kernel can refuse is refused to it and to all
-it starts, root or not. What a kernel is too old for is not handled, and `refused` says so: whoever
-promises anything must ask it. Stdlib only. Does not know why anything is given up.
+A process names what it still needs; everything else that the running kernel can refuse is refused
+to it and to all it starts, root or not. What a kernel is too old for is not handled, and `refused`
+says so: whoever promises anything must ask it. Stdlib only. Does not know why anything is given up.
 
-Landlock does not stop, on any kernel known here: reading a file's status, changing modes, owners, times and
-extended attributes, connecting to a socket that has a path, or datagrams.
+Landlock does not stop, on any kernel known here: reading a file's status, changing modes, owners,
+times and extended attributes, connecting to a socket that has a path, or datagrams.
 """
 
 from __future__ import annotations
@@ -39,15 +40,25 @@ _FOR_FILES = EXECUTE | WRITE_FILE | READ_FILE | _TRUNCATE | _CONTROL_DEVICES
 # The ABI that each kind of access came with: a kernel that is older lets it pass.
 TRUNCATION, TCP, DEVICE_CONTROL, SCOPES = 3, 4, 5, 6
 _NAMES = (
-    *((1, "reading, writing, creating and removing files"), (2, "moving between folders"), (TRUNCATION, "truncating")),
-    *((TCP, "TCP"), (DEVICE_CONTROL, "device control"), (SCOPES, "abstract sockets and signals to others")),
+    *(
+        (1, "reading, writing, creating and removing files"),
+        (2, "moving between folders"),
+        (TRUNCATION, "truncating"),
+    ),
+    *(
+        (TCP, "TCP"),
+        (DEVICE_CONTROL, "device control"),
+        (SCOPES, "abstract sockets and signals to others"),
+    ),
 )
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def abi() -> int:
-    """The version that the running kernel offers; 0 where it offers none, or is not asked to enforce it."""
+    """The version that the running kernel offers; 0 where it offers none, or is not asked to
+    enforce it.
+    """
     try:
         return _call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_ASK_VERSION))
     except OSError:
@@ -60,12 +71,15 @@ def refused(version: int) -> str:
 
 
 def restrict(rules: Iterable[tuple[str, int]], version: int) -> None:
-    """Keep only `rules` (path, access below it) and no network; never undone. What does not exist is passed over.
+    """Keep only `rules` (path, access below it) and no network; never undone. What does not exist
+    is passed over.
 
     `version` is what `abi` said. Raises OSError.
     """
     files, network, scopes = _handled(version)
-    words = struct.pack("=QQQ", files, network, scopes)[: 24 if version >= SCOPES else 16 if version >= TCP else 8]
+    words = struct.pack("=QQQ", files, network, scopes)[
+        : 24 if version >= SCOPES else 16 if version >= TCP else 8
+    ]
     ruleset = _call(_CREATE_RULESET, words, ctypes.c_size_t(len(words)), ctypes.c_uint(0))
     try:
         for path, access in rules:
@@ -78,7 +92,11 @@ def restrict(rules: Iterable[tuple[str, int]], version: int) -> None:
 
 def _handled(version: int) -> tuple[int, int, int]:
     files = _FIRST
-    for least, access in ((2, _MOVE_BETWEEN_FOLDERS), (TRUNCATION, _TRUNCATE), (DEVICE_CONTROL, _CONTROL_DEVICES)):
+    for least, access in (
+        (2, _MOVE_BETWEEN_FOLDERS),
+        (TRUNCATION, _TRUNCATE),
+        (DEVICE_CONTROL, _CONTROL_DEVICES),
+    ):
         files |= access if version >= least else 0
     network = _BIND_TCP | _CONNECT_TCP if version >= TCP else 0
     return files, network, _ABSTRACT_SOCKETS | _SIGNALS if version >= SCOPES else 0

@@ -14,7 +14,9 @@ import signal
 import socket
 import sys
 
-if __name__ == "__main__":  # isolated start: only the standard library is on the path, and comes first
+if (
+    __name__ == "__main__"
+):  # isolated start: only the standard library is on the path, and comes first
     _here = os.path.abspath(__file__)
     sys.path.append(_here.removesuffix("/factory/adapters/sandbox/launcher.py"))
 
@@ -59,8 +61,12 @@ def _bury_the_dead() -> None:
 
 def main() -> None:
     """Serve on the inherited descriptor named by the first argument."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is the orchestrator's to answer
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, the dead would vanish unseen and leave their numbers
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # a person's Ctrl-C is the orchestrator's to answer
+    signal.signal(
+        signal.SIGCHLD, signal.SIG_DFL
+    )  # ignored, the dead would vanish unseen and leave their numbers
     os.umask(0o022)
     gc.disable()  # nothing here makes cycles, and a collection in a fork would copy every page
     gc.freeze()

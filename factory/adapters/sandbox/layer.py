@@ -20,16 +20,22 @@ from factory.core.scope import compile_patterns
 from factory.model.layer import LayerKind, ScannedLayer
 from factory.ports.sandbox import Collected
 
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_FOLDER = (
+    os.O_RDONLY
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
 _FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLayer:
-    """`top` yields a descriptor of the private layer (the caller closes it); `lowers` are the folders below it.
+    """`top` yields a descriptor of the private layer (the caller closes it); `lowers` are the
+    folders below it.
 
-    `most` is what may be written there: what says that it is more is all hole, and is not read. `given` is what lay
-    there before: a full checkout, or nothing. Both in bytes of plain files.
+    `most` is what may be written there: what says that it is more is all hole, and is not read.
+    `given` is what lay there before: a full checkout, or nothing. Both in bytes of plain files.
     """
 
     kind: LayerKind
@@ -44,7 +50,9 @@ class DeadLayer:
         """The layer's whole content, every blob stored."""
         with ExitStack() as opened:
             most = self.given + min(MAX_BYTES, self.most)
-            return scan(self._open_top(opened), self.kind, self.store_blob, self.hash_name, max_bytes=most)
+            return scan(
+                self._open_top(opened), self.kind, self.store_blob, self.hash_name, max_bytes=most
+            )
 
     def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
         """Matching files of the merged view."""

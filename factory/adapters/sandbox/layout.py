@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from factory.adapters.sandbox import kernel
 
-BUILD = "/sys"  # a mount point in a namespace of our own: always there, and nobody's work lies below it
+BUILD = (
+    "/sys"  # a mount point in a namespace of our own: always there, and nobody's work lies below it
+)
 SYSTEM = "/system"  # the root that packs see
 SCRATCH = "/scratch"
 UPPER = "/upper"
@@ -27,4 +29,6 @@ def mount_bounded(target: str, size: int, inodes: int) -> None:
 
 def bound_again(target: str, size: int, inodes: int) -> None:
     """Give a bounded file system other bounds."""
-    kernel.mount("factory", target, "tmpfs", _FLAGS | kernel.REMOUNT, f"size={size},nr_inodes={inodes}")
+    kernel.mount(
+        "factory", target, "tmpfs", _FLAGS | kernel.REMOUNT, f"size={size},nr_inodes={inodes}"
+    )

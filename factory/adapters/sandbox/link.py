@@ -67,7 +67,8 @@ class Launcher:
             self._started()
 
     def open_stage(self, plan: wire.Message, held: tuple[int, ...] = ()) -> StageLink:
-        """Have a stage made, which keeps the descriptors `held` for as long as any process of it may live.
+        """Have a stage made, which keeps the descriptors `held` for as long as any process of it
+        may live.
 
         Raises StageUnavailable where the kernel refuses it.
         """
@@ -116,27 +117,35 @@ class Launcher:
 class StageLink:
     """One stage: run commands in it, then end it. `layer` is a descriptor of what packs wrote.
 
-    `owner` is the uid and gid that it runs as. `listener` is a socket that listens inside, -1 where none does;
-    whoever takes it closes it.
+    `owner` is the uid and gid that it runs as. `listener` is a socket that listens inside, -1 where
+    none does; whoever takes it closes it.
     """
 
-    def __init__(self, control: socket.socket, owner: tuple[int, int], layer: int, listener: int = -1) -> None:
+    def __init__(
+        self, control: socket.socket, owner: tuple[int, int], layer: int, listener: int = -1
+    ) -> None:
         self._control = control
         self._owner = owner
         self.layer = layer
         self.listener = listener
         self._cancelled = False
 
-    def run(self, request: wire.Message, bound: int, on_output: Callable[[bytes], None] | None) -> RawOutcome:
+    def run(
+        self, request: wire.Message, bound: int, on_output: Callable[[bytes], None] | None
+    ) -> RawOutcome:
         """Run one command, keeping up to `bound` bytes of output; more than that ends it.
 
         Raises InternalError where the supervisor is gone. Any exception ends the stage.
         """
         output, write_end = os.pipe()
         try:
-            with contextlib.suppress(PermissionError):  # too many pipes of this user: a smaller one is slower, no more
+            with contextlib.suppress(
+                PermissionError
+            ):  # too many pipes of this user: a smaller one is slower, no more
                 fcntl.fcntl(output, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
-            os.fchown(write_end, *self._owner)  # who writes to /dev/stderr by its name opens it again
+            os.fchown(
+                write_end, *self._owner
+            )  # who writes to /dev/stderr by its name opens it again
             try:
                 wire.send(self._control, {"op": "run", **request}, [write_end])
             finally:
@@ -145,17 +154,23 @@ class StageLink:
         except wire.HungUp as error:
             if self._cancelled:
                 return RawOutcome("cancelled", None, 0, False, b"", 0)
-            raise InternalError(f"the supervisor of a sandbox ended while a command ran ({error})") from error
+            raise InternalError(
+                f"the supervisor of a sandbox ended while a command ran ({error})"
+            ) from error
         except BaseException:
             self.cancel()
             raise
         finally:
             os.close(output)
 
-    def converse(self, request: wire.Message, environment: dict[str, str], bound: int, person: Person) -> RawOutcome:
-        """Run one command at a terminal of its own, carried to and from a person; nothing is kept of it.
+    def converse(
+        self, request: wire.Message, environment: dict[str, str], bound: int, person: Person
+    ) -> RawOutcome:
+        """Run one command at a terminal of its own, carried to and from a person; nothing is kept
+        of it.
 
-        `request` names an opener beside the command. Raises as `run` does, and where no terminal could be made.
+        `request` names an opener beside the command. Raises as `run` does, and where no terminal
+        could be made.
         """
         output, write_end = os.pipe()
         link, theirs = socket.socketpair()
@@ -170,13 +185,19 @@ class StageLink:
                 terminal = take_terminal(link)
             relay = Relay(self._control, terminal, person, bound)
             reply = _sound(relay.follow())
-            ended = "output" if relay.count > bound and reply["ended"] == "exited" else reply["ended"]
+            ended = (
+                "output" if relay.count > bound and reply["ended"] == "exited" else reply["ended"]
+            )
             if terminal < 0 and ended == "exited":
                 said = os.read(output, _CHUNK).decode("utf-8", "replace").strip()
-                raise InternalError(f"no terminal could be made in the sandbox: {said or 'no word of why'}")
+                raise InternalError(
+                    f"no terminal could be made in the sandbox: {said or 'no word of why'}"
+                )
             return _outcome(reply, ended, b"", relay.count)
         except wire.HungUp as error:
-            raise InternalError(f"the supervisor of a sandbox ended during a session ({error})") from error
+            raise InternalError(
+                f"the supervisor of a sandbox ended during a session ({error})"
+            ) from error
         except BaseException:
             self.cancel()
             raise
@@ -203,7 +224,9 @@ class StageLink:
                 return _outcome(reply, ended, bytes(log.kept), log.count)
 
     def end(self) -> None:
-        """End every process of the stage and wait for the proof. Raises InternalError without it."""
+        """End every process of the stage and wait for the proof. Raises InternalError without
+        it.
+        """
         try:
             wire.send(self._control, {"op": "end"})
             wire.receive(self._control)
@@ -213,7 +236,9 @@ class StageLink:
             ) from error
 
     def cancel(self) -> None:
-        """Hang up, from any thread: the supervisor ends everything, and a running command returns."""
+        """Hang up, from any thread: the supervisor ends everything, and a running command
+        returns.
+        """
         self._cancelled = True
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_RDWR)
@@ -227,9 +252,13 @@ class StageLink:
 
 
 def _sound(reply: wire.Message) -> wire.Message:
-    """The same. Raises InternalError where the supervisor had to give a command up; nothing of it runs any more."""
+    """The same. Raises InternalError where the supervisor had to give a command up; nothing of it
+    runs any more.
+    """
     if "failed" in reply:
-        raise InternalError(f"the supervisor of a sandbox could not go on with a command: {reply['failed']}")
+        raise InternalError(
+            f"the supervisor of a sandbox could not go on with a command: {reply['failed']}"
+        )
     return reply
 
 
@@ -242,7 +271,9 @@ def _outcome(reply: wire.Message, ended: str, log: bytes, count: int) -> RawOutc
 class _Log:
     """The output of one command: kept up to a bound, counted in full."""
 
-    def __init__(self, descriptor: int, bound: int, on_output: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self, descriptor: int, bound: int, on_output: Callable[[bytes], None] | None
+    ) -> None:
         self.descriptor = descriptor
         self.bound = bound
         self.on_output = on_output

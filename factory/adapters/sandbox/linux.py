@@ -1,7 +1,7 @@
 """The sandbox of a Linux host: measures once what it can enforce, then opens stages.
 
-Whatever the backend, overlay or full worktree, as root or as an ordinary user, all stages go the same way: a plan
-for the supervisor, a request per command, a link. Does not know what a pack is.
+Whatever the backend, overlay or full worktree, as root or as an ordinary user, all stages go the
+same way: a plan for the supervisor, a request per command, a link. Does not know what a pack is.
 """
 
 from __future__ import annotations
@@ -22,7 +22,12 @@ from factory.adapters.sandbox.layer import DeadLayer, bytes_of, open_again, open
 from factory.adapters.sandbox.link import Launcher, StageLink, StageUnavailable
 from factory.adapters.sandbox.setting import SandboxSetting, Views
 from factory.adapters.sandbox.stage import LinuxStage, WayOut
-from factory.adapters.sandbox.unsupported import UnconfinedSandbox, UnconfinedStage, no_network, unavailable
+from factory.adapters.sandbox.unsupported import (
+    UnconfinedSandbox,
+    UnconfinedStage,
+    no_network,
+    unavailable,
+)
 from factory.model.config import Backend, IsolationMode
 from factory.model.egress import PROXY_HOST, PROXY_PORT
 from factory.model.pack import Limits
@@ -58,25 +63,34 @@ class LinuxSandbox:
         self._networked: Enforcement | None = None
 
     def measure(self, network: bool = False) -> Enforcement:
-        """Probe by trying, inside the same confinement; cached. Never raises for what the host lacks."""
+        """Probe by trying, inside the same confinement; cached. Never raises for what the host
+        lacks.
+        """
         measured = self._measure()
         if not network or measured.confinement is None or measured.launcher is None:
             return measured.enforcement
         if measured.confinement.plain:
-            lack = f"the backend {measured.confinement.backend.value} has no way to a proxy; the backend full has"
+            lack = (
+                f"the backend {measured.confinement.backend.value} has no way to a proxy; the"
+                " backend full has"
+            )
             return replace(measured.enforcement, no_proxy=lack)
         with self._lock:
             if self._networked is None:
                 cache = self._setting.state / "cache"
                 with disk_errors(cache):
-                    proof, escaped = probe.probe_network(measured.launcher, measured.confinement, cache)
+                    proof, escaped = probe.probe_network(
+                        measured.launcher, measured.confinement, cache
+                    )
                 if proof.given or escaped:
                     self._networked = measured.enforcement.also(proof, escaped)
                 else:
                     self._networked = replace(measured.enforcement, no_proxy=proof.how)
             return self._networked
 
-    def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> LinuxStage | UnconfinedStage:
+    def open(
+        self, view: View, limits: Limits, name: str, reach: Reach | None = None
+    ) -> LinuxStage | UnconfinedStage:
         """A fresh stage. Raises Refusal where the view cannot be made as declared."""
         measured = self._measure()
         used, launcher = measured.confinement, measured.launcher
@@ -90,11 +104,17 @@ class LinuxSandbox:
             raise unavailable(str(error)) from error
         try:
             files = reach.files if reach is not None else ()
-            link = launcher.open_stage(plan(folders, limits, reach is not None, files), folders.held)
+            link = launcher.open_stage(
+                plan(folders, limits, reach is not None, files), folders.held
+            )
         except StageUnavailable as error:
             self._closed(folders)
             raise unavailable(str(error)) from error
-        top = partial(open_again, link.layer) if folders.writable is None else partial(open_folder, folders.writable)
+        top = (
+            partial(open_again, link.layer)
+            if folders.writable is None
+            else partial(open_folder, folders.writable)
+        )
         given = bytes_of(folders.writable) if folders.writable is not None else 0
         store, hash_name = self._objects.write_blob, self._objects.hash_name
         layer = DeadLayer(folders.kind, top, folders.lowers, limits.disk, store, hash_name, given)
@@ -107,7 +127,8 @@ class LinuxSandbox:
         return stage
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
-        """The words that run the integrator with nothing but `run_folder` writable, in the way that was probed.
+        """The words that run the integrator with nothing but `run_folder` writable, in the way that
+        was probed.
 
         Raises Refusal PROPERTY_MISSING where none works.
         """
@@ -130,10 +151,14 @@ class LinuxSandbox:
             measured.launcher.close()
 
     def _way_out(self, link: StageLink, reach: Reach) -> WayOut:
-        from factory.adapters.egress.outside import SYSTEM  # late: packs without network never load a proxy
+        from factory.adapters.egress.outside import (
+            SYSTEM,
+        )  # late: packs without network never load a proxy
         from factory.adapters.egress.proxy import EgressProxy
 
-        proxy = EgressProxy(socket.socket(fileno=link.listener), reach, self._setting.outside or SYSTEM)
+        proxy = EgressProxy(
+            socket.socket(fileno=link.listener), reach, self._setting.outside or SYSTEM
+        )
         return WayOut(proxy, (*proxy_environment(PROXY_HOST, PROXY_PORT), *reach.environment))
 
     def _without(self, measured: _Measured) -> UnconfinedSandbox:
@@ -191,19 +216,27 @@ class LinuxSandbox:
     def _ways(self, cache: Path) -> Iterator[Confinement]:
         """Every way that the user's choice leaves, best first."""
         setting = self._setting
-        interpreter = python_env.ask_interpreter(setting.python) if setting.python else python_env.own_interpreter()
+        interpreter = (
+            python_env.ask_interpreter(setting.python)
+            if setting.python
+            else python_env.own_interpreter()
+        )
         found = host.candidates(setting.bubblewrap)
         shown = python_env.view_of(interpreter, cache) if found else None
         chosen = (setting.backend,) if setting.backend is not Backend.AUTO else tuple(Backend)
         if shown is not None and Backend.FULL in chosen:
             for overlay in (True, False):
-                if setting.isolation is not (IsolationMode.WORKTREE if overlay else IsolationMode.OVERLAY):
+                if setting.isolation is not (
+                    IsolationMode.WORKTREE if overlay else IsolationMode.OVERLAY
+                ):
                     yield from (confinement.full(each, shown, cache, overlay) for each in found)
         if setting.isolation is IsolationMode.OVERLAY:
             return
         if shown is not None and Backend.BUBBLEWRAP in chosen:
             safe = (each for each in found if each.is_safe_from(host.sandbox_owner()[0]))
-            yield from (confinement.bare_bubblewrap(each, shown, cache, self._work) for each in safe)
+            yield from (
+                confinement.bare_bubblewrap(each, shown, cache, self._work) for each in safe
+            )
         version = landlock.abi() if Backend.LANDLOCK in chosen else 0
         if version:
             yield confinement.landlocked(interpreter, self._work, version)
@@ -222,7 +255,11 @@ def _said_why(enforcement: Enforcement, why: str) -> Enforcement:
     if not why:
         return enforcement
     proofs = (
-        each if each.given else replace(each, how=f"{each.how}; a better backend is not to be had: {why}")
+        (
+            each
+            if each.given
+            else replace(each, how=f"{each.how}; a better backend is not to be had: {why}")
+        )
         for each in enforcement.proofs
     )
     return replace(enforcement, proofs=tuple(proofs))

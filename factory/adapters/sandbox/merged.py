@@ -18,17 +18,29 @@ from factory.core.scope import Patterns
 from factory.model.layer import LayerKind
 from factory.ports.sandbox import Collected
 
-_FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_FILE = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
+_FOLDER = (
+    os.O_RDONLY
+    | getattr(os, "O_DIRECTORY", 0)
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
+_FILE = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
 _OPAQUE = {LayerKind.TRUSTED: "trusted.overlay.opaque", LayerKind.USER: "user.overlay.opaque"}
 
 
-def collect(layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, most: int) -> tuple[Collected, ...]:
+def collect(
+    layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, most: int
+) -> tuple[Collected, ...]:
     """Every matching file of the merged view in order of paths, together at most `most` bytes.
 
-    `layers` are borrowed descriptors of folders, topmost first. What is no plain file, or does not fit any more,
-    is told with its problem instead of content: files that are all hole must not fill the memory. The top-level
-    `.git` is never seen.
+    `layers` are borrowed descriptors of folders, topmost first. What is no plain file, or does not
+    fit any more, is told with its problem instead of content: files that are all hole must not fill
+    the memory. The top-level `.git` is never seen.
     """
     found = tuple(_walk(layers, kind, wanted, "", _Room(most)))
     return tuple(sorted(found, key=lambda each: os.fsencode(each.path)))
@@ -47,9 +59,13 @@ class _Room:
         return fits
 
 
-def _walk(layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, prefix: str, room: _Room) -> Iterator[Collected]:
+def _walk(
+    layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, prefix: str, room: _Room
+) -> Iterator[Collected]:
     files, folders = _merge(layers, kind, top=not prefix)
-    for name, layer in sorted(files.items()):  # in one order everywhere, since what does not fit depends on it
+    for name, layer in sorted(
+        files.items()
+    ):  # in one order everywhere, since what does not fit depends on it
         if wanted.matches(prefix + name):
             yield _read(layer, name, prefix + name, room)
     for name, holders in sorted(folders.items()):
@@ -62,8 +78,12 @@ def _walk(layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, prefix: st
                 yield from _walk(tuple(below), kind, wanted, f"{prefix}{name}/", room)
 
 
-def _merge(layers: tuple[int, ...], kind: LayerKind, top: bool) -> tuple[dict[str, int], dict[str, list[int]]]:
-    """One folder as the overlay shows it: files with their layer, folders with all layers that form them."""
+def _merge(
+    layers: tuple[int, ...], kind: LayerKind, top: bool
+) -> tuple[dict[str, int], dict[str, list[int]]]:
+    """One folder as the overlay shows it: files with their layer, folders with all layers that form
+    them.
+    """
     files: dict[str, int] = {}
     folders: dict[str, list[int]] = {}
     covered = {".git"} if top else set()
@@ -101,13 +121,21 @@ def _read(folder: int, name: str, path: str, room: _Room) -> Collected:
         descriptor = os.open(name, _FILE, dir_fd=folder)
     except OSError as error:
         if error.errno == errno.ELOOP:
-            return Collected(path, b"", problem="is a symbolic link; only plain files are collected")
-        return Collected(path, b"", problem=f"is not a plain file that can be read ({error.strerror})")
+            return Collected(
+                path, b"", problem="is a symbolic link; only plain files are collected"
+            )
+        return Collected(
+            path, b"", problem=f"is not a plain file that can be read ({error.strerror})"
+        )
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
             return Collected(path, b"", problem="is not a plain file")
         if not room.take(status.st_size):
-            problem = f"holds {status.st_size} bytes, more than the {room.left} that are left for all"
+            problem = (
+                f"holds {status.st_size} bytes, more than the {room.left} that are left for all"
+            )
             return Collected(path, b"", problem=problem)
-        return Collected(path, file.read(status.st_size), executable=bool(status.st_mode & stat.S_IXUSR))
+        return Collected(
+            path, file.read(status.st_size), executable=bool(status.st_mode & stat.S_IXUSR)
+        )

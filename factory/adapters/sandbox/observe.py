@@ -1,10 +1,12 @@
-"""Sees which addresses the processes of a stage try to reach, and lets every call go on as it would.
+"""Sees which addresses the processes of a stage try to reach, and lets every call go on as it
+would.
 
-Rule: observation only. A filter on the supervisor, which all that it starts inherit, has the kernel ask before a
-connection; the answer is always "continue". What denies is the network namespace, so it does not matter that a process
-can change the address after it was read: that changes the record, never what is reached. One filter of a chain can have
-such a listener, so that no pack can listen to its own processes either. Where the supervisor is gone the call fails.
-Stdlib only. Does not know which addresses are allowed.
+Rule: observation only. A filter on the supervisor, which all that it starts inherit, has the kernel
+ask before a connection; the answer is always "continue". What denies is the network namespace, so
+it does not matter that a process can change the address after it was read: that changes the record,
+never what is reached. One filter of a chain can have such a listener, so that no pack can listen to
+its own processes either. Where the supervisor is gone the call fails. Stdlib only. Does not know
+which addresses are allowed.
 """
 
 from __future__ import annotations
@@ -22,9 +24,14 @@ MOST = 128  # different addresses of one command; more are counted together
 _SYSTEM_CALL = {"x86_64": 317, "aarch64": 277}
 _SET_FILTER = 1
 _NEW_LISTENER = 8
-_ONLY_FATAL_SIGNALS = 32  # a handler that interrupts the wait would have the call repeated, and counted twice
+_ONLY_FATAL_SIGNALS = (
+    32  # a handler that interrupts the wait would have the call repeated, and counted twice
+)
 _RECEIVE, _SEND, _STILL_VALID = 0xC0502100, 0xC0182101, 0x40082102
-_SET_FLAGS, _ON_ONE_PROCESSOR = 0x40082104, 1  # the two ends take turns: since Linux 6.6, and several times as fast
+_SET_FLAGS, _ON_ONE_PROCESSOR = (
+    0x40082104,
+    1,
+)  # the two ends take turns: since Linux 6.6, and several times as fast
 _NOTIFICATION, _ANSWER = 80, struct.Struct("=QqiI")
 _CONTINUE = 1
 _HEAD = struct.Struct("=QIIiIQ6Q")  # id, thread, flags, call, architecture, instruction, arguments
@@ -33,7 +40,9 @@ _CONNECT = (42, 203)
 
 
 def install(program: bytes) -> int:
-    """Put the filter on this process and all that it will start; where to listen, -1 where the kernel has no such."""
+    """Put the filter on this process and all that it will start; where to listen, -1 where the
+    kernel has no such.
+    """
     number = _SYSTEM_CALL.get(os.uname().machine)
     if number is None or not program:
         return -1
@@ -41,7 +50,9 @@ def install(program: bytes) -> int:
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
     call = ctypes.CDLL(None, use_errno=True).syscall
     for flags in (_NEW_LISTENER | _ONLY_FATAL_SIGNALS, _NEW_LISTENER):
-        listener = call(ctypes.c_long(number), ctypes.c_long(_SET_FILTER), ctypes.c_long(flags), header)
+        listener = call(
+            ctypes.c_long(number), ctypes.c_long(_SET_FILTER), ctypes.c_long(flags), header
+        )
         if listener >= 0:
             with contextlib.suppress(OSError):  # an older kernel: slower, no more
                 fcntl.ioctl(listener, _SET_FLAGS, _ON_ONE_PROCESSOR)
@@ -58,7 +69,8 @@ class Observer:
         self._more = 0
 
     def told(self) -> list[list[Any]] | None:
-        """Rows of call, family, address, port and count; one without a family counts what found no place.
+        """Rows of call, family, address, port and count; one without a family counts what found no
+        place.
 
         None where nothing can be seen.
         """
@@ -92,7 +104,8 @@ class Observer:
                 address = os.pread(memory, min(length & 0xFFFFFFFF, _LONGEST_ADDRESS), place)
             finally:
                 os.close(memory)
-            # Only now is it sure that the memory was that of the process that asked, and not of a later one.
+            # Only now is it sure that the memory was that of the process that asked, and not of a
+            # later one.
             fcntl.ioctl(self.listener, _STILL_VALID, struct.pack("=Q", identity))
         except (OSError, OverflowError):
             return
@@ -104,12 +117,18 @@ class Observer:
 
 
 def address_of(raw: bytes) -> tuple[str, str, int]:
-    """Family, address and port of a socket address as a process wrote it; the family alone where it is none of ours."""
+    """Family, address and port of a socket address as a process wrote it; the family alone where it
+    is none of ours.
+    """
     family = int.from_bytes(raw[:2], "little")
     if family == socket.AF_INET and len(raw) >= 8:
         return "inet", socket.inet_ntop(socket.AF_INET, raw[4:8]), int.from_bytes(raw[2:4], "big")
     if family == socket.AF_INET6 and len(raw) >= 24:
-        return "inet6", socket.inet_ntop(socket.AF_INET6, raw[8:24]), int.from_bytes(raw[2:4], "big")
+        return (
+            "inet6",
+            socket.inet_ntop(socket.AF_INET6, raw[8:24]),
+            int.from_bytes(raw[2:4], "big"),
+        )
     if family == socket.AF_UNIX:
         if raw[2:3] == b"\0":
             return "abstract", raw[3:].decode("utf-8", "backslashreplace"), 0

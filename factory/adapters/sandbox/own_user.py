@@ -1,9 +1,10 @@
-"""A user of this host for one stage alone, where the orchestrator is root and no namespace parts one stage from others.
+"""A user of this host for one stage alone, where the orchestrator is root and no namespace parts
+one stage from others.
 
-Stages that ran as one user could signal each other, share the bound on processes, and change modes and times of
-each other's files. A user is taken by a name that the kernel keeps for as long as anybody holds the socket
-bound to it: the orchestrator until the stage's files are gone, the supervisor until its processes are. Does not
-know what the stage is for.
+Stages that ran as one user could signal each other, share the bound on processes, and change modes
+and times of each other's files. A user is taken by a name that the kernel keeps for as long as
+anybody holds the socket bound to it: the orchestrator until the stage's files are gone, the
+supervisor until its processes are. Does not know what the stage is for.
 """
 
 from __future__ import annotations

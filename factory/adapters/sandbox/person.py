@@ -1,7 +1,9 @@
-"""The person's own terminal during a session: raw while it lasts, and as it was afterwards, whatever happens.
+"""The person's own terminal during a session: raw while it lasts, and as it was afterwards,
+whatever happens.
 
-Rule: what a sandbox shows passes the filter of `core.terminal_filter`, and the terminal is given back with its modes,
-with what the sandbox switched on undone, and with nothing left of what was typed. Does not know what is shown.
+Rule: what a sandbox shows passes the filter of `core.terminal_filter`, and the terminal is given
+back with its modes, with what the sandbox switched on undone, and with nothing left of what was
+typed. Does not know what is shown.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ def at_terminal() -> bool:
 
 
 def inside_term(environment: Mapping[str, str]) -> str:
-    """The kind of terminal that programs inside are told of: one whose ways the filter lets through, or none."""
+    """The kind of terminal that programs inside are told of: one whose ways the filter lets
+    through, or none.
+    """
     return "dumb" if environment.get("TERM", "") in ("", "dumb", "unknown") else "xterm-256color"
 
 
@@ -80,7 +84,9 @@ class PersonAtTerminal:
 
 @contextlib.contextmanager
 def seated() -> Iterator[PersonAtTerminal]:
-    """The person at our terminal, which is raw until the end. Raises Interrupted at a signal that would end us."""
+    """The person at our terminal, which is raw until the end. Raises Interrupted at a signal that
+    would end us.
+    """
     sys.stdout.flush()
     seat = _Seat(sys.stdin.fileno(), sys.stdout.fileno())
     try:
@@ -108,7 +114,11 @@ class _Seat:
 
     def take(self) -> None:
         """Make the terminal raw."""
-        wanted = {signal.SIGWINCH: self._noted, signal.SIGTSTP: self._paused, signal.SIGCONT: self._continued}
+        wanted = {
+            signal.SIGWINCH: self._noted,
+            signal.SIGTSTP: self._paused,
+            signal.SIGCONT: self._continued,
+        }
         self._taken = True
         for number, handler in {**wanted, **dict.fromkeys(_ENDING, self._ended)}.items():
             self._handlers[number] = signal.signal(number, handler)
@@ -129,7 +139,8 @@ class _Seat:
 
     def _give_back(self) -> None:
         self.person.write(self.person.filter.end())
-        # Flushed: what is left unread, an answer of the terminal too, would be typed into the shell that comes next.
+        # Flushed: what is left unread, an answer of the terminal too, would be typed into the shell
+        # that comes next.
         with contextlib.suppress(termios.error):
             termios.tcsetattr(self._typing, termios.TCSAFLUSH, self._before)
 

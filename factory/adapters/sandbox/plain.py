@@ -1,12 +1,14 @@
-"""Stages of the backends that mount nothing of their own: a plain folder, and the commands that run over it.
+"""Stages of the backends that mount nothing of their own: a plain folder, and the commands that run
+over it.
 
-`bubblewrap`: the binary makes every namespace and mount, for hosts where it alone may. `landlock`: no namespace
-at all, for containers: the command's first process gives up files, network and system calls by itself.
-Runs inside the supervisor; stdlib only. Does not know what a command means.
+`bubblewrap`: the binary makes every namespace and mount, for hosts where it alone may. `landlock`:
+no namespace at all, for containers: the command's first process gives up files, network and system
+calls by itself. Runs inside the supervisor; stdlib only. Does not know what a command means.
 
-As root everything runs as another user, with Landlock alone as one of each stage's own. Where that user cannot
-reach what a command needs (an interpreter below a root-only home), and the kernel lets root mount, the
-supervisor keeps a mount namespace of its own in which just that is reachable, at the same paths.
+As root everything runs as another user, with Landlock alone as one of each stage's own. Where that
+user cannot reach what a command needs (an interpreter below a root-only home), and the kernel lets
+root mount, the supervisor keeps a mount namespace of its own in which just that is reachable, at
+the same paths.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ from factory.adapters.sandbox import bounds, kernel, landlock, watch, wire
 from factory.adapters.sandbox.command import SIGNALS, Command
 
 OWN_IN_BUBBLEWRAP = 1  # its init, the only process of ours that counts in the namespace it makes
-_ROOM_FOR_OTHERS = 256  # processes that the same user may start meanwhile, before they take away from a pack's bound
+# processes that the same user may start meanwhile, before they take away from a pack's bound
+_ROOM_FOR_OTHERS = 256
 _FAILED = 125
 
 
@@ -66,7 +69,9 @@ def _make_reachable(needed: Iterable[str]) -> None:
     kernel.mount("none", "/", "", kernel.RECURSIVE | kernel.PRIVATE)
     opened = {path: os.open(path, os.O_PATH | os.O_CLOEXEC) for path in hidden}
     for folder in sorted(set(hidden.values())):
-        kernel.mount("factory", folder, "tmpfs", kernel.NO_SETUID | kernel.NO_DEVICES, "size=1m,mode=0755")
+        kernel.mount(
+            "factory", folder, "tmpfs", kernel.NO_SETUID | kernel.NO_DEVICES, "size=1m,mode=0755"
+        )
     for path, descriptor in sorted(opened.items()):
         os.makedirs(path, exist_ok=True)
         kernel.mount(f"/proc/self/fd/{descriptor}", path, "", kernel.BIND | kernel.RECURSIVE)
@@ -74,7 +79,9 @@ def _make_reachable(needed: Iterable[str]) -> None:
 
 
 def _hidden_by(path: str) -> str:
-    """The highest folder on the way to `path` that only its owner may enter; empty where there is none."""
+    """The highest folder on the way to `path` that only its owner may enter; empty where there is
+    none.
+    """
     parts = path.split("/")
     for count in range(2, len(parts)):
         folder = "/".join(parts[:count])
@@ -87,7 +94,9 @@ def _hidden_by(path: str) -> str:
 
 
 class BareBubblewrap(Command):
-    """The binary mounts by itself, over bounded tmpfs where it can; the bound on processes is set from outside."""
+    """The binary mounts by itself, over bounded tmpfs where it can; the bound on processes is set
+    from outside.
+    """
 
     def make_room(self) -> None:
         """Nothing: the binary makes it, and it goes with the namespace."""
@@ -113,7 +122,9 @@ class BareBubblewrap(Command):
             if not byte:
                 return  # bubblewrap ended instead
             line += byte
-        bounds.bound_processes(self.plan["processes"] + OWN_IN_BUBBLEWRAP, int(json.loads(line)["child-pid"]))
+        bounds.bound_processes(
+            self.plan["processes"] + OWN_IN_BUBBLEWRAP, int(json.loads(line)["child-pid"])
+        )
 
     def is_full(self) -> bool:
         """Unknown: nothing bounds the folder."""
@@ -151,7 +162,9 @@ class Landlocked(Command):
         return child
 
     def _others(self) -> int:
-        """Processes of the same user that are not the command's: where the stage has its own, just this one."""
+        """Processes of the same user that are not the command's: where the stage has its own, just
+        this one.
+        """
         return 1 if self.plan["as_root"] else bounds.tasks_of_user() + _ROOM_FOR_OTHERS
 
     def _become_the_command(self, most: int) -> None:
@@ -176,7 +189,12 @@ class Landlocked(Command):
     def _rules(self) -> list[tuple[str, int]]:
         readable = [(path, landlock.READ) for path in self.plan["readable"]]
         devices = [(path, landlock.USE_DEVICE) for path in self.plan["devices"]]
-        return [*readable, *devices, (self.plan["writable"], landlock.WRITE), (self.place, landlock.WRITE)]
+        return [
+            *readable,
+            *devices,
+            (self.plan["writable"], landlock.WRITE),
+            (self.place, landlock.WRITE),
+        ]
 
     def _environment(self) -> dict[str, str]:
         told = dict(word.split("=", 1) for word in self.request["arguments"])

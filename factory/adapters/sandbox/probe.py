@@ -27,7 +27,14 @@ from factory.adapters.sandbox import confine, host, landlock, own_user, promise
 from factory.adapters.sandbox.bounds import OPEN_FILES
 from factory.adapters.sandbox.bubblewrap import CONSTANT_ENVIRONMENT
 from factory.adapters.sandbox.command import GRACE, SAMPLE
-from factory.adapters.sandbox.confinement import Confinement, Folders, Request, inodes_of, plan, without_mounts
+from factory.adapters.sandbox.confinement import (
+    Confinement,
+    Folders,
+    Request,
+    inodes_of,
+    plan,
+    without_mounts,
+)
 from factory.adapters.sandbox.link import Launcher, RawOutcome, StageLink, StageUnavailable
 from factory.model.config import Backend
 from factory.model.errors import InternalError
@@ -87,7 +94,9 @@ def probe(launcher: Launcher, used: Confinement, parent: Path) -> Probed:
     facts = _facts(used)
     backend = used.backend.value
     with _workplace(parent) as place:
-        integrator = confine.IntegratorProbe(place, used.bubblewrap.program if used.bubblewrap else None)
+        integrator = confine.IntegratorProbe(
+            place, used.bubblewrap.program if used.bubblewrap else None
+        )
         try:
             seen = _observe(launcher, used, place)
         except (StageUnavailable, InternalError) as error:
@@ -96,13 +105,18 @@ def probe(launcher: Launcher, used: Confinement, parent: Path) -> Probed:
             integrator_failed = integrator.finish()
     promised = promise.of(used)
     proofs = tuple(
-        _as_promised(each, promised) for each in (*_proofs(seen, used), _integrator_proof(integrator_failed))
+        _as_promised(each, promised)
+        for each in (*_proofs(seen, used), _integrator_proof(integrator_failed))
     )
     return Probed(True, "", Enforcement(backend, proofs, _escaped(seen, used, promised), facts))
 
 
-def probe_network(launcher: Launcher, used: Confinement, cache: Path) -> tuple[Proof, tuple[str, ...]]:
-    """How a stage with a listener for the proxy is isolated all the same, and what it reached that it must not."""
+def probe_network(
+    launcher: Launcher, used: Confinement, cache: Path
+) -> tuple[Proof, tuple[str, ...]]:
+    """How a stage with a listener for the proxy is isolated all the same, and what it reached that
+    it must not.
+    """
     with _workplace(cache) as place, ExitStack() as opened:
         ask, datagrams = _set_bait(place, used, opened)
         folders = _lay_out(place, used)
@@ -114,7 +128,10 @@ def probe_network(launcher: Launcher, used: Confinement, cache: Path) -> tuple[P
             attempts = {**told["attempts"], "udp": _received(datagrams)}
             link.end()
         except (StageUnavailable, InternalError) as error:
-            return Proof(Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"), ()
+            return (
+                Proof(Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"),
+                (),
+            )
     proof = _proof_of(Property.NET_ISOLATED, attempts, _NETWORK)
     escaped = tuple(name for name in (*_NETWORK, "unix socket") if attempts.get(name, True))
     return replace(proof, how=f"with a listener for the proxy: {proof.how}"), escaped
@@ -131,8 +148,14 @@ def _facts(used: Confinement) -> dict[str, str]:
         "landlock": landlock.refused(version) or "none",
         "seccomp_sha256": used.filter_digest,
         "user": _user(used),
-        "limits": f"memory: looked at every {SAMPLE:g} s; grace: {GRACE:g} s; open files: {OPEN_FILES}; no core",
-        "mounts": ", ".join(f"{mount.inside} ro" for mount in used.view.mounts) + ", /workspace rw, /tmp rw, home rw",
+        "limits": (
+            f"memory: looked at every {SAMPLE:g} s; grace: {GRACE:g} s; open files: {OPEN_FILES};"
+            " no core"
+        ),
+        "mounts": (
+            ", ".join(f"{mount.inside} ro" for mount in used.view.mounts)
+            + ", /workspace rw, /tmp rw, home rw"
+        ),
         "memory": "watchdog",
         "disk": "quota" if used.overlay else "file size only",
     }
@@ -190,14 +213,24 @@ def _lay_out(place: Path, used: Confinement) -> Folders:
     (place / "canary").write_text("a probe must not read this\n", "ascii")
     for path in (workspace, program):
         os.chmod(path, 0o755)
-    for path in (workspace, program, place / "canary"):  # as all that packs share belongs to this user
+    for path in (
+        workspace,
+        program,
+        place / "canary",
+    ):  # as all that packs share belongs to this user
         os.chown(path, *host.sandbox_owner())
     if used.overlay:
         return Folders(lowers=(workspace,))
-    return without_mounts(workspace) if used.backend is Backend.LANDLOCK else Folders(writable=workspace)
+    return (
+        without_mounts(workspace)
+        if used.backend is Backend.LANDLOCK
+        else Folders(writable=workspace)
+    )
 
 
-def _set_bait(place: Path, used: Confinement, opened: ExitStack) -> tuple[dict[str, Any], socket.socket]:
+def _set_bait(
+    place: Path, used: Confinement, opened: ExitStack
+) -> tuple[dict[str, Any], socket.socket]:
     """Things of this host that must be out of reach: listeners, a file, the home folder."""
     abstract = f"factory-probe-{secrets.token_hex(8)}"
     tcp = _listen(opened, socket.AF_INET, ("127.0.0.1", 0))
@@ -214,7 +247,9 @@ def _set_bait(place: Path, used: Confinement, opened: ExitStack) -> tuple[dict[s
         "canary": str(place / "canary"),
         "home": _home(),
         "disk": 2 * _LIMITS.disk,
-        "files": 2 * inodes_of(_LIMITS) if used.overlay else 0,  # where it is promised: they cost time
+        "files": (
+            2 * inodes_of(_LIMITS) if used.overlay else 0
+        ),  # where it is promised: they cost time
         "forks": 2 * _LIMITS.processes,
     }, datagrams
 
@@ -227,7 +262,9 @@ def _listen(opened: ExitStack, family: int, address: Any) -> socket.socket:
 
 
 def _listen_by_path(place: Path, opened: ExitStack) -> str:
-    """A socket beside the canary; its path may be too long for an address, so it is bound by descriptor."""
+    """A socket beside the canary; its path may be too long for an address, so it is bound by
+    descriptor.
+    """
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     opened.callback(os.close, folder)
     _listen(opened, socket.AF_UNIX, f"/proc/self/fd/{folder}/socket")
@@ -250,7 +287,9 @@ def _ask(run: Callable[[str], RawOutcome], ask: dict[str, Any]) -> dict[str, Any
         told = json.loads(outcome.log.splitlines()[-1])
     except (IndexError, ValueError) as error:
         said = outcome.log.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
-        raise InternalError(f"no command can run in the sandbox: {said or outcome.ended}") from error
+        raise InternalError(
+            f"no command can run in the sandbox: {said or outcome.ended}"
+        ) from error
     if not isinstance(told, dict):
         raise InternalError("no command can run in the sandbox: the probe's answer cannot be read")
     return told
@@ -323,10 +362,19 @@ def _proofs(seen: _Seen, used: Confinement) -> tuple[Proof, ...]:
         _by_attempts(Property.AUTHORITY_SOCKETS_HIDDEN, seen, _AUTHORITY),
         _calls_proof(seen, used),
         _process_proof(seen),
-        _ended_proof(Property.MEMORY_BOUNDED, seen.memory, "memory", "watchdog: what took too much was ended"),
+        _ended_proof(
+            Property.MEMORY_BOUNDED, seen.memory, "memory", "watchdog: what took too much was ended"
+        ),
         _disk_proof(seen),
-        _ended_proof(Property.OUTPUT_BOUNDED, seen.output, "output", "a flood of output was ended at the bound"),
-        _ended_proof(Property.TIME_BOUNDED, seen.time, "timeout", "a command was ended at its time limit"),
+        _ended_proof(
+            Property.OUTPUT_BOUNDED,
+            seen.output,
+            "output",
+            "a flood of output was ended at the bound",
+        ),
+        _ended_proof(
+            Property.TIME_BOUNDED, seen.time, "timeout", "a command was ended at its time limit"
+        ),
         _survivor_proof(seen),
     )
 
@@ -346,17 +394,28 @@ def _environment_proof(seen: _Seen) -> Proof:
     odd = sorted(set(seen.told["environment"]) - _ALWAYS_SET - {"LD_LIBRARY_PATH", "LC_CTYPE"})
     open_files = [number for number in seen.told["descriptors"] if number > 2]
     if odd or open_files:
-        return Proof(Property.ENV_SCOPED, False, f"inherited: {', '.join([*odd, *map(str, open_files)])}")
-    return Proof(Property.ENV_SCOPED, True, "only the constant variables and no inherited descriptor")
+        return Proof(
+            Property.ENV_SCOPED, False, f"inherited: {', '.join([*odd, *map(str, open_files)])}"
+        )
+    return Proof(
+        Property.ENV_SCOPED, True, "only the constant variables and no inherited descriptor"
+    )
 
 
 def _calls_proof(seen: _Seen, used: Confinement) -> Proof:
     if not used.filter:
-        return Proof(Property.SYSCALLS_FILTERED, False, f"there is no filter for {platform.machine()}")
+        return Proof(
+            Property.SYSCALLS_FILTERED, False, f"there is no filter for {platform.machine()}"
+        )
     status = seen.told["status"]
     wanted = {"NoNewPrivs": "1", "Seccomp": "2"}
-    wrong = [f"{name} is {status.get(name)}" for name, value in wanted.items() if status.get(name) != value]
-    # Without new privileges a bounding set gives nothing, and who has no capability cannot empty it.
+    wrong = [
+        f"{name} is {status.get(name)}"
+        for name, value in wanted.items()
+        if status.get(name) != value
+    ]
+    # Without new privileges a bounding set gives nothing, and who has no capability cannot empty
+    # it.
     kept = ("CapEff", "CapPrm", "CapBnd") if used.bubblewrap is not None else ("CapEff", "CapPrm")
     wrong += [f"{name} is {status.get(name)}" for name in kept if int(status[name], 16)]
     if wrong:
@@ -367,7 +426,11 @@ def _calls_proof(seen: _Seen, used: Confinement) -> Proof:
 def _process_proof(seen: _Seen) -> Proof:
     forks, bound = seen.told["forks"], _LIMITS.processes
     given = 0 < forks <= bound
-    return Proof(Property.PIDS_BOUNDED, given, f"{forks} children could be started where {bound} processes are allowed")
+    return Proof(
+        Property.PIDS_BOUNDED,
+        given,
+        f"{forks} children could be started where {bound} processes are allowed",
+    )
 
 
 def _disk_proof(seen: _Seen) -> Proof:
@@ -382,15 +445,26 @@ def _disk_proof(seen: _Seen) -> Proof:
 
 def _ended_proof(wanted: Property, outcome: RawOutcome, ended: str, how: str) -> Proof:
     given = outcome.ended == ended
-    return Proof(wanted, given, how if given else f"expected the end {ended}, found {outcome.ended}")
+    return Proof(
+        wanted, given, how if given else f"expected the end {ended}, found {outcome.ended}"
+    )
 
 
 def _survivor_proof(seen: _Seen) -> Proof:
     if seen.survivors:
-        return Proof(Property.NO_SURVIVORS, False, f"{seen.survivors} processes outlived their command")
-    return Proof(Property.NO_SURVIVORS, True, "a daemon in its own session was dead when its command had ended")
+        return Proof(
+            Property.NO_SURVIVORS, False, f"{seen.survivors} processes outlived their command"
+        )
+    return Proof(
+        Property.NO_SURVIVORS,
+        True,
+        "a daemon in its own session was dead when its command had ended",
+    )
 
 
 def _integrator_proof(failed: str) -> Proof:
-    how = failed or "tried and refused outside the run folder: create, write, chmod, times, unlink, TCP"
+    how = (
+        failed
+        or "tried and refused outside the run folder: create, write, chmod, times, unlink, TCP"
+    )
     return Proof(Property.INTEGRATOR_CONFINED, not failed, how)

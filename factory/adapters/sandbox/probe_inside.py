@@ -108,9 +108,15 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
         "chmod canary": _works(lambda: os.chmod(ask["canary"], 0o644)),
         "canary's times": _works(lambda: os.utime(ask["canary"], (1, 1))),
         "canary's attributes": _works(lambda: os.setxattr(ask["canary"], "user.probe", b"x")),
-        "write core_pattern": _works(lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))),
-        "mount": _works(lambda: _call(_LIBC.mount(b"none", b"/usr", None, ctypes.c_ulong(_REMOUNT_BIND), None))),
-        "user namespace": _works_apart(lambda: _call(_LIBC.unshare(ctypes.c_int(_NEW_USER_NAMESPACE)))),
+        "write core_pattern": _works(
+            lambda: os.close(os.open("/proc/sys/kernel/core_pattern", os.O_WRONLY))
+        ),
+        "mount": _works(
+            lambda: _call(_LIBC.mount(b"none", b"/usr", None, ctypes.c_ulong(_REMOUNT_BIND), None))
+        ),
+        "user namespace": _works_apart(
+            lambda: _call(_LIBC.unshare(ctypes.c_int(_NEW_USER_NAMESPACE)))
+        ),
         "ptrace": _works_apart(lambda: _system_call(_PTRACE.get(machine, -1), _TRACE_ME, 0, 0, 0)),
         "keyring": _works(lambda: _system_call(_KEYCTL.get(machine, -1), 0, -3, 1)),
         "io_uring": _works(lambda: _system_call(_IO_URING_SETUP, 1, 0)),
@@ -119,7 +125,9 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
 
 
 def _status() -> dict[str, str]:
-    """What the kernel says of this process; asked by system calls, since /proc need not be there."""
+    """What the kernel says of this process; asked by system calls, since /proc need not be
+    there.
+    """
     header, words = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
     _call(_LIBC.capget(header, words))
     left = [bound for bound in range(64) if _LIBC.prctl(_READ_BOUND, bound, 0, 0, 0) == 1]
@@ -156,7 +164,9 @@ def _count_forks(most: int) -> int:
 
 
 def _leave_daemon() -> None:
-    """A process in a session of its own that ignores what can be ignored and holds the output open."""
+    """A process in a session of its own that ignores what can be ignored and holds the output
+    open.
+    """
     child = os.fork()
     if child == 0:
         os.setsid()
@@ -212,11 +222,20 @@ def main() -> None:
     ask = json.loads(sys.argv[1])
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     _works(lambda: _send_datagram(ask["udp"]))
-    told: dict[str, Any] = {"attempts": _attempts(ask), "status": _status(), "environment": sorted(os.environ)}
+    told: dict[str, Any] = {
+        "attempts": _attempts(ask),
+        "status": _status(),
+        "environment": sorted(os.environ),
+    }
     told["descriptors"] = _open_descriptors()
     told["users"] = [os.getuid(), os.getgid()]
-    told["disk"] = [_fill(f"{folder}/fill", ask["disk"]) for folder in (os.getcwd(), os.environ["TMPDIR"], "/dev/shm")]
-    told["inodes"] = [_fill_with_files(folder, ask["files"]) for folder in (os.getcwd(), os.environ["TMPDIR"])]
+    told["disk"] = [
+        _fill(f"{folder}/fill", ask["disk"])
+        for folder in (os.getcwd(), os.environ["TMPDIR"], "/dev/shm")
+    ]
+    told["inodes"] = [
+        _fill_with_files(folder, ask["files"]) for folder in (os.getcwd(), os.environ["TMPDIR"])
+    ]
     _leave_daemon()
     told["forks"] = _count_forks(ask["forks"])
     sys.stdout.write(json.dumps(told) + "\n")

@@ -1,6 +1,7 @@
 """What each backend promises, and for every property that it does not, why: one clause.
 
-Pure but for who we are. A promise is no proof: a probe tries each, and one that fails where it is promised blocks.
+Pure but for who we are. A promise is no proof: a probe tries each, and one that fails where it is
+promised blocks.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from factory.adapters.sandbox.confinement import Confinement
 from factory.model.config import Backend
 from factory.model.properties import Property
 
-_BY_SUPERVISOR = (Property.NO_SURVIVORS, Property.MEMORY_BOUNDED, Property.TIME_BOUNDED, Property.OUTPUT_BOUNDED)
+_BY_SUPERVISOR = (
+    Property.NO_SURVIVORS,
+    Property.MEMORY_BOUNDED,
+    Property.TIME_BOUNDED,
+    Property.OUTPUT_BOUNDED,
+)
 _SIGNALS = "this kernel's Landlock does not keep a pack from signalling its supervisor"
 _NO_QUOTA = "a plain folder has no quota; only the size of each file is bounded"
 
@@ -29,17 +35,21 @@ def of(used: Confinement) -> Mapping[Property, str]:
 
 def _of_landlock(version: int) -> dict[Property, str]:
     lacks = {
-        Property.FS_READ_SCOPED: "no content outside can be read, but the kind, size and times of a file whose name "
-        "is known can",
+        Property.FS_READ_SCOPED: (
+            "no content outside can be read, but the kind, size and times of a file whose name "
+            "is known can"
+        ),
     }
     if not host.acts_as_root():
-        lacks[Property.PIDS_BOUNDED] = "the bound is shared with all other processes of the orchestrator's own user"
+        lacks[Property.PIDS_BOUNDED] = (
+            "the bound is shared with all other processes of the orchestrator's own user"
+        )
     if version < landlock.TRUNCATION:
         lacks[Property.FS_WRITE_SCOPED] = "this kernel's Landlock does not refuse truncation"
     elif not host.acts_as_root():
         lacks[Property.FS_WRITE_SCOPED] = (
-            "packs run as the orchestrator's own user, and Landlock does not refuse changing modes, times and "
-            "extended attributes of that user's files"
+            "packs run as the orchestrator's own user, and Landlock does not refuse changing modes,"
+            " times and extended attributes of that user's files"
         )
     if version < landlock.SCOPES:
         lacks |= dict.fromkeys(_BY_SUPERVISOR, _SIGNALS)

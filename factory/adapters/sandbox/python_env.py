@@ -29,14 +29,17 @@ INSIDE_LIBRARIES = f"{INSIDE_VENV}/.lib"
 _FORMAT = "1"
 _LARGEST_SCRIPT = 64 * 1024
 _QUESTION = (
-    "import sys, json; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix, list(sys.version_info[:3])]))"
+    "import sys, json; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix,"
+    " list(sys.version_info[:3])]))"
 )
 _SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python installation on the host; `prefix` equals `base_prefix` outside virtual environments."""
+    """A Python installation on the host; `prefix` equals `base_prefix` outside virtual
+    environments.
+    """
 
     executable: Path
     prefix: Path
@@ -76,24 +79,35 @@ def ask_interpreter(executable: str) -> Interpreter:
     """Describe another interpreter by running it. Raises Refusal TOOL_MISSING."""
     try:
         answer = subprocess.run(
-            [executable, "-I", "-c", _QUESTION], capture_output=True, check=True, timeout=_SECONDS, env={}, cwd="/"
+            [executable, "-I", "-c", _QUESTION],
+            capture_output=True,
+            check=True,
+            timeout=_SECONDS,
+            env={},
+            cwd="/",
         )
         found, prefix, base, version = json.loads(answer.stdout)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise _refusal(executable, f"it could not be asked for its installation ({type(error).__name__})") from error
+        raise _refusal(
+            executable, f"it could not be asked for its installation ({type(error).__name__})"
+        ) from error
     major, minor, micro = version
     return Interpreter(Path(found), Path(prefix), Path(base), (major, minor, micro))
 
 
 def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
-    """Mounts that make the interpreter usable inside; writes below `cache` once per state of the environment.
+    """Mounts that make the interpreter usable inside; writes below `cache` once per state of the
+    environment.
 
-    Raises Refusal TOOL_MISSING where the installation cannot be shown without showing the whole host.
+    Raises Refusal TOOL_MISSING where the installation cannot be shown without showing the whole
+    host.
     """
     base = interpreter.base_prefix.resolve()
     program = interpreter.executable.resolve()
     if not program.is_relative_to(base) or base == Path("/"):
-        raise _refusal(str(interpreter.executable), f"its program {program} is not below its own prefix {base}")
+        raise _refusal(
+            str(interpreter.executable), f"its program {program} is not below its own prefix {base}"
+        )
     inside_base = base if _is_system(base) else Path(INSIDE_BASE)
     inside_program = inside_base / program.relative_to(base)
     rewritten = _rewrite(interpreter, inside_program, cache)
@@ -101,7 +115,8 @@ def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
     mounts.append(Mount(str(rewritten), INSIDE_VENV))
     if interpreter.virtual:
         mounts += [
-            Mount(str(interpreter.prefix / name), f"{INSIDE_VENV}/{name}") for name in _shared_folders(interpreter)
+            Mount(str(interpreter.prefix / name), f"{INSIDE_VENV}/{name}")
+            for name in _shared_folders(interpreter)
         ]
     if (rewritten / ".tools").is_dir():
         mounts.append(Mount(str(interpreter.scripts), INSIDE_TOOLS))
@@ -115,12 +130,16 @@ def _is_system(path: Path) -> bool:
 
 
 def _shared_folders(interpreter: Interpreter) -> list[str]:
-    """Folders of a virtual environment that code may need; never the whole of it, it may lie anywhere."""
+    """Folders of a virtual environment that code may need; never the whole of it, it may lie
+    anywhere.
+    """
     return [name for name in ("lib", "share", "etc") if (interpreter.prefix / name).is_dir()]
 
 
 def _rewrite(interpreter: Interpreter, inside_program: Path, cache: Path) -> Path:
-    """The cached folder that appears as /opt/venv; made under another name first, so that it is whole or absent."""
+    """The cached folder that appears as /opt/venv; made under another name first, so that it is
+    whole or absent.
+    """
     folder = cache / f"python-{_fingerprint(interpreter, inside_program)}"
     if folder.is_dir():
         return folder
@@ -146,7 +165,9 @@ def _fingerprint(interpreter: Interpreter, inside_program: Path) -> str:
     parts = [_FORMAT, str(interpreter), str(inside_program)]
     if not _is_system(interpreter.scripts):
         with os.scandir(interpreter.scripts) as listing:
-            parts += sorted(f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" for entry in listing)
+            parts += sorted(
+                f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" for entry in listing
+            )
     parts += _shared_folders(interpreter)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
 
@@ -177,7 +198,9 @@ def _write_script(source: Path, interpreter: Interpreter, draft: Path) -> None:
     content = source.read_bytes() if source.stat().st_size <= _LARGEST_SCRIPT else b""
     head = content[:1024]
     for scripts in {interpreter.scripts, interpreter.scripts.resolve()}:
-        head = head.replace(os.fsencode(scripts / "python"), os.fsencode(f"{INSIDE_VENV}/bin/python"))
+        head = head.replace(
+            os.fsencode(scripts / "python"), os.fsencode(f"{INSIDE_VENV}/bin/python")
+        )
     if content.startswith(b"#!") and head != content[:1024]:
         target.write_bytes(head + content[1024:])
         target.chmod(0o755)
@@ -187,7 +210,9 @@ def _write_script(source: Path, interpreter: Interpreter, draft: Path) -> None:
 
 
 def _write_library_links(base: Path, draft: Path) -> None:
-    """A shared libpython is found by an absolute path that does not exist inside: link to where it is now."""
+    """A shared libpython is found by an absolute path that does not exist inside: link to where it
+    is now.
+    """
     for library in sorted((base / "lib").glob("libpython*.so*")):
         (draft / ".lib").mkdir(exist_ok=True)
         (draft / ".lib" / library.name).symlink_to(f"{INSIDE_BASE}/lib/{library.name}")

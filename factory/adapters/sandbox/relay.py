@@ -1,7 +1,8 @@
 """Carries bytes between a person and a terminal inside a stage, until its command has ended.
 
-Rule: only bytes pass. The terminal was made inside the sandbox and this end of it came out; nothing of the person's
-goes in. Keystrokes wait in a bounded buffer where nobody reads them. Does not know what is typed or shown.
+Rule: only bytes pass. The terminal was made inside the sandbox and this end of it came out; nothing
+of the person's goes in. Keystrokes wait in a bounded buffer where nobody reads them. Does not know
+what is typed or shown.
 """
 
 from __future__ import annotations
@@ -56,14 +57,20 @@ def take_terminal(link: socket.socket) -> int:
 
 
 def tell_opener(link: socket.socket, environment: dict[str, str], window: tuple[int, int]) -> None:
-    """What the program that makes the terminal needs to know. The environment shows in no process list."""
-    with contextlib.suppress(OSError):  # it is gone: then no terminal comes either, and its output says why
+    """What the program that makes the terminal needs to know. The environment shows in no process
+    list.
+    """
+    with contextlib.suppress(
+        OSError
+    ):  # it is gone: then no terminal comes either, and its output says why
         link.sendall(json.dumps({"environment": environment, "window": window}).encode("ascii"))
         link.shutdown(socket.SHUT_WR)
 
 
 class Relay:
-    """One session. `terminal` (-1: none was made) is closed with it; more than `bound` bytes of output end it."""
+    """One session. `terminal` (-1: none was made) is closed with it; more than `bound` bytes of
+    output end it.
+    """
 
     def __init__(self, control: socket.socket, terminal: int, person: Person, bound: int) -> None:
         self.count = 0
@@ -80,7 +87,9 @@ class Relay:
             os.set_blocking(terminal, False)
 
     def follow(self) -> dict[str, Any]:
-        """Until the supervisor says what came of the command; that. Raises HungUp where it is gone."""
+        """Until the supervisor says what came of the command; that. Raises HungUp where it is
+        gone.
+        """
         try:
             while True:
                 ready = self._ready()
@@ -116,7 +125,9 @@ class Relay:
     def _resize(self) -> None:
         rows, columns = self._person.window()
         with contextlib.suppress(OSError):  # the terminal is gone: its size is nobody's concern
-            fcntl.ioctl(self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+            fcntl.ioctl(
+                self._terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0)
+            )
 
     def _take_typed(self) -> None:
         typed = self._person.typed()

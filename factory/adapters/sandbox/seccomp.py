@@ -1,10 +1,11 @@
 """The system call filter, built as classic BPF without any library.
 
-Pure: numbers in, bytes out. What is named here answers EPERM, or ENOSYS where a program then falls back to an
-older call that can be judged by its arguments. Other calls of the kernels known here are allowed; a call newer
-than these is answered as by a kernel that lacks it. Of sockets only the named families and protocols can be
-made. A foreign architecture or the x32 interface kills. The numbers are those of the
-kernel's syscall tables; the program's digest is evidence. Does not know who installs it.
+Pure: numbers in, bytes out. What is named here answers EPERM, or ENOSYS where a program then falls
+back to an older call that can be judged by its arguments. Other calls of the kernels known here are
+allowed; a call newer than these is answered as by a kernel that lacks it. Of sockets only the named
+families and protocols can be made. A foreign architecture or the x32 interface kills. The numbers
+are those of the kernel's syscall tables; the program's digest is evidence. Does not know who
+installs it.
 """
 
 from __future__ import annotations
@@ -42,19 +43,28 @@ _TERMINAL_TRICKS = (
     0x5423,
 )  # TIOCSTI, TIOCLINUX, TIOCSETD: push input, drive the console, load a driver
 _LISTEN_TO_CALLS = 8  # a filter whose maker answers the calls of those it is put on
-_PERSONALITIES = (0, 0x8, 0x40000, 0xFFFFFFFF)  # plain, 32 bit names, no randomised addresses, asking
+_PERSONALITIES = (
+    0,
+    0x8,
+    0x40000,
+    0xFFFFFFFF,
+)  # plain, 32 bit names, no randomised addresses, asking
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _PROTOCOLS = (0, 6, 17)  # of the internet: the usual one, TCP, UDP
 _NETLINK_ROUTE = 0
-_NEWEST = 469  # file_setattr, of Linux 6.17: the last call of the kernels that this table was held against
-_LARGEST_SHARED = 4096  # System V segments escape the memory watch; the kernel's 4,096 of one page are harmless
+# file_setattr, of Linux 6.17: the last call of the kernels that this table was held against
+_NEWEST = 469
+_LARGEST_SHARED = (
+    4096  # System V segments escape the memory watch; the kernel's 4,096 of one page are harmless
+)
 
 Calls = Mapping[str, tuple[int | None, int | None]]
 # name: (x86_64, aarch64); None where the architecture has no such call
 _DENIED: Calls = {
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51),
     "open_tree": (428, 428), "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431),
-    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442), "open_tree_attr": (467, 467),
+    "fsmount": (432, 432), "fspick": (433, 433), "mount_setattr": (442, 442),
+    "open_tree_attr": (467, 467),
     "ptrace": (101, 117), "process_vm_readv": (310, 270), "process_vm_writev": (311, 271),
     "process_madvise": (440, 440), "pidfd_getfd": (438, 438), "kcmp": (312, 272),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219),
@@ -63,7 +73,8 @@ _DENIED: Calls = {
     "kexec_load": (246, 104), "kexec_file_load": (320, 294),
     "init_module": (175, 105), "finit_module": (313, 273), "delete_module": (176, 106),
     "swapon": (167, 224), "swapoff": (168, 225), "reboot": (169, 142), "acct": (163, 89),
-    "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266), "adjtimex": (159, 171),
+    "settimeofday": (164, 170), "clock_settime": (227, 112), "clock_adjtime": (305, 266),
+    "adjtimex": (159, 171),
     "sethostname": (170, 161), "setdomainname": (171, 162), "syslog": (103, 116),
     "quotactl": (179, 60), "quotactl_fd": (443, 443), "lookup_dcookie": (212, 18),
     "open_by_handle_at": (304, 265), "name_to_handle_at": (303, 264),
@@ -78,7 +89,8 @@ _ABSENT: Calls = {
     "clone3": (435, 435),
     "io_uring_setup": (425, 425), "io_uring_enter": (426, 426), "io_uring_register": (427, 427),
     # Memory that no process's size shows.
-    "memfd_create": (319, 279), "memfd_secret": (447, 447), "msgget": (68, 186), "semget": (64, 190),
+    "memfd_create": (319, 279), "memfd_secret": (447, 447), "msgget": (68, 186), "semget": (64,
+    190),
     "statmount": (457, 457), "listmount": (458, 458),  # what is mounted where
     "lsm_get_self_attr": (459, 459), "lsm_list_modules": (461, 461), "file_setattr": (469, 469),
 }  # fmt: skip
@@ -89,7 +101,8 @@ _ATTRIBUTES: Calls = {
     "chown": (92, None), "fchown": (93, 55), "lchown": (94, None), "fchownat": (260, 54),
     "utime": (132, None), "utimes": (235, None), "futimesat": (261, None), "utimensat": (280, 88),
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "setxattrat": (463, 463),
-    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16), "removexattrat": (466, 466),
+    "removexattr": (197, 14), "lremovexattr": (198, 15), "fremovexattr": (199, 16),
+    "removexattrat": (466, 466),
     "file_setattr": (469, 469),
 }  # fmt: skip
 
@@ -97,11 +110,13 @@ _ATTRIBUTES: Calls = {
 _MODE_OF_OPEN_FILE: Calls = {"fchmod": (91, 52)}
 
 _JUDGED: Calls = {
-    "clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29), "shmget": (29, 194),
+    "clone": (56, 220), "socket": (41, 198), "socketpair": (53, 199), "ioctl": (16, 29),
+    "shmget": (29, 194),
     "mknod": (133, None), "mknodat": (259, 33), "seccomp": (317, 277), "personality": (135, 92),
 }  # fmt: skip
 
-# Where no namespace stands beside: what is shared with every process of this host, and what acts on others of the user.
+# Where no namespace stands beside: what is shared with every process of this host, and what acts on
+# others of the user.
 _SHARED: Calls = {
     "shmget": (29, 194), "shmat": (30, 196), "mq_open": (240, 180),
     "socket": (41, 198),
@@ -119,7 +134,9 @@ _ON_OTHERS: Mapping[str, tuple[tuple[int | None, int | None], tuple[tuple[int, i
 
 # Asked about by the filter that only observes; see `observe`.
 _CONNECT, _SEND_TO = (42, 203), (44, 206)
-_NETLINK_ADDRESS = 12  # bytes: too short for any address that leaves the host, and what bubblewrap uses itself
+_NETLINK_ADDRESS = (
+    12  # bytes: too short for any address that leaves the host, and what bubblewrap uses itself
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +155,10 @@ _ARCHITECTURES = {
 def program(machine: str, alone: bool = False, attributes: bool = True) -> bytes:
     """The filter for a machine as named by `os.uname()`; empty where there is none for it.
 
-    `alone`: no namespace stands beside it, so no socket can be made but a pair that is connected from the start, and
-    nothing that other processes of the host share. Without `attributes` no file's mode, owner, time or extended
-    attribute changes (setting the mode of an open file seems to work).
+    `alone`: no namespace stands beside it, so no socket can be made but a pair that is connected
+    from the start, and nothing that other processes of the host share. Without `attributes` no
+    file's mode, owner, time or extended attribute changes (setting the mode of an open file seems
+    to work).
     """
     if machine not in _ARCHITECTURES:
         return b""
@@ -174,7 +192,11 @@ def refused(machine: str, alone: bool = False) -> dict[str, tuple[int, int]]:
     column = _ARCHITECTURES[machine].column
     found: dict[str, tuple[int, int]] = {}
     for table, answer in _tables(alone, attributes=True):
-        found |= {name: (n[column] or 0, answer & 0xFFFF) for name, n in table.items() if n[column] is not None}
+        found |= {
+            name: (n[column] or 0, answer & 0xFFFF)
+            for name, n in table.items()
+            if n[column] is not None
+        }
     return found
 
 
@@ -185,12 +207,19 @@ def _tables(alone: bool, attributes: bool) -> tuple[tuple[Calls, int], ...]:
 
 
 def observing(machine: str) -> bytes:
-    """A filter that refuses nothing, and has the kernel ask before a connection or a datagram to an address."""
+    """A filter that refuses nothing, and has the kernel ask before a connection or a datagram to an
+    address.
+    """
     if machine not in _ARCHITECTURES:
         return b""
     architecture = _ARCHITECTURES[machine]
     column = architecture.column
-    addressed = [_argument(5), *_when(_EQUAL, 0, _ALLOW), *_when(_EQUAL, _NETLINK_ADDRESS, _ALLOW), _give(_ASK)]
+    addressed = [
+        _argument(5),
+        *_when(_EQUAL, 0, _ALLOW),
+        *_when(_EQUAL, _NETLINK_ADDRESS, _ALLOW),
+        _give(_ASK),
+    ]
     code = [
         *_unless(_load(_ARCH), _EQUAL, architecture.audit, _ALLOW),
         _load(_NUMBER),
@@ -255,7 +284,12 @@ def _judgement(name: str) -> list[bytes]:
         ]  # fmt: skip
     if name in {"mknod", "mknodat"}:
         kind = [_argument(1 if name == "mknod" else 2), _instruction(_AND, _FILE_KIND)]
-        return [*kind, *_when(_EQUAL, _CHARACTER, DENIED), *_when(_EQUAL, _BLOCK, DENIED), _give(_ALLOW)]
+        return [
+            *kind,
+            *_when(_EQUAL, _CHARACTER, DENIED),
+            *_when(_EQUAL, _BLOCK, DENIED),
+            _give(_ALLOW),
+        ]
     return _only_families()
 
 

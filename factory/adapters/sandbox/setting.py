@@ -1,4 +1,6 @@
-"""What every kind of sandbox is given: where it may write, what the user chose, where views come from."""
+"""What every kind of sandbox is given: where it may write, what the user chose, where views come
+from.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ class Views(Protocol):
         ...
 
     def layer(self, base: Tree, tree: Tree) -> Path | None:
-        """A folder to lay over the base's checkout so that `tree` shows; None where they are equal."""
+        """A folder to lay over the base's checkout so that `tree` shows; None where they are
+        equal.
+        """
         ...
 
     def checkout(self, tree: Tree, destination: Path) -> None:

@@ -46,9 +46,9 @@ class WayOut:
 class LinuxStage:
     """A `Stage`; see the port.
 
-    `ask` words a command for the supervisor; `on_close` lets go of what was made for the stage; `way_out` is its
-    proxy, where it may use the network. `shown` are paths of the host that a command sees, each with the constant
-    one that is written instead in what it prints.
+    `ask` words a command for the supervisor; `on_close` lets go of what was made for the stage;
+    `way_out` is its proxy, where it may use the network. `shown` are paths of the host that a
+    command sees, each with the constant one that is written instead in what it prints.
     """
 
     def __init__(
@@ -76,7 +76,9 @@ class LinuxStage:
         """Whether `close` was called."""
         return self._closed
 
-    def run(self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None) -> CommandOutcome:
+    def run(
+        self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
+    ) -> CommandOutcome:
         """Run one command to its end, and everything it started with it.
 
         Raises InternalError where the sandbox did not start or the stage is frozen.
@@ -96,17 +98,21 @@ class LinuxStage:
         return outcome(raw, round((time.monotonic() - started) * 1000))
 
     def connections(self) -> tuple[Connection, ...]:
-        """What of the network the commands used since the last time that was asked. No command may be running."""
+        """What of the network the commands used since the last time that was asked. No command may
+        be running.
+        """
         return self._way_out.proxy.connections() if self._way_out is not None else ()
 
     def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
-        """Run one command at a terminal that is made inside, with the person at its far end. Raises as `run` does,
-        and Refusal PROPERTY_MISSING where the backend can make no terminal.
+        """Run one command at a terminal that is made inside, with the person at its far end. Raises
+        as `run` does, and Refusal PROPERTY_MISSING where the backend can make no terminal.
         """
         if self._frozen:
             raise InternalError("a session was to begin in a stage that is frozen already")
         if self._shown:
-            raise unavailable("a session needs a terminal of its own, and the backend in use makes none")
+            raise unavailable(
+                "a session needs a terminal of its own, and the backend in use makes none"
+            )
         bounds = {"timeout": command.timeout, "memory": self._limits.memory}
         # Nothing of the pack's acts on what makes the terminal.
         request = self._ask(command.run, command.cwd, ()) | bounds
@@ -158,7 +164,9 @@ class LinuxStage:
 class _Renamed:
     """Output in which some paths are written as others, also where chunks cut them."""
 
-    def __init__(self, names: tuple[tuple[str, str], ...], on_output: Callable[[bytes], None] | None) -> None:
+    def __init__(
+        self, names: tuple[tuple[str, str], ...], on_output: Callable[[bytes], None] | None
+    ) -> None:
         self._names = {os.fsencode(path): os.fsencode(shown) for path, shown in names}
         self._pattern = re.compile(b"|".join(map(re.escape, self._names)))
         self._on_output = on_output
@@ -184,18 +192,28 @@ class _Renamed:
 
 def _overlap(text: bytes, path: bytes) -> int:
     """How many bytes at the end of `text` may be the beginning of `path`."""
-    return next((n for n in range(min(len(text), len(path) - 1), 0, -1) if text.endswith(path[:n])), 0)
+    return next(
+        (n for n in range(min(len(text), len(path) - 1), 0, -1) if text.endswith(path[:n])), 0
+    )
 
 
 def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:
-    """What the port says about what the supervisor reported. Raises InternalError where nothing was started."""
+    """What the port says about what the supervisor reported. Raises InternalError where nothing was
+    started.
+    """
     ended = Ended(raw.ended)
     if ended is Ended.EXITED:
         if raw.code is None:
             said = raw.log[:_TOLD].decode("utf-8", "replace").strip()
-            raise InternalError(f"the sandbox did not start: {said or 'bubblewrap ended without a word'}")
+            raise InternalError(
+                f"the sandbox did not start: {said or 'bubblewrap ended without a word'}"
+            )
         if raw.code - 128 in _SIGNALS:
             ended = Ended.SIGNALLED
     # A command that was ended from outside never counts as success, whatever it made of its signal.
-    code = _KILLED if raw.code is None or (raw.code == 0 and ended is not Ended.EXITED) else raw.code
-    return CommandOutcome(ended, code, raw.log, raw.output_bytes, duration_ms, raw.peak, raw.full, raw.tried)
+    code = (
+        _KILLED if raw.code is None or (raw.code == 0 and ended is not Ended.EXITED) else raw.code
+    )
+    return CommandOutcome(
+        ended, code, raw.log, raw.output_bytes, duration_ms, raw.peak, raw.full, raw.tried
+    )

@@ -1,11 +1,11 @@
 """One stage's keeper: makes its namespaces and mounts, runs its commands, leaves no survivor.
 
 A fork of the launcher, one per stage, made ahead of it: as a spare it prepares what all stages have
-in common, then takes the next request off the launcher's socket. It owns a mount namespace in which the stage's private
-layer lives on a size- and inode-limited tmpfs; nothing is mounted on the host. When the
-orchestrator hangs up or the launcher dies, everything below dies. Only a stage that may use the network
-gets a network namespace here, with a listener in it; any other gets its own, empty one from bubblewrap.
-Stdlib only. Does not know what a command means, nor what the layer holds.
+in common, then takes the next request off the launcher's socket. It owns a mount namespace in which
+the stage's private layer lives on a size- and inode-limited tmpfs; nothing is mounted on the host.
+When the orchestrator hangs up or the launcher dies, everything below dies. Only a stage that may
+use the network gets a network namespace here, with a listener in it; any other gets its own, empty
+one from bubblewrap. Stdlib only. Does not know what a command means, nor what the layer holds.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from factory.adapters.sandbox import bounds, kernel, layout, observe, plain, wir
 from factory.adapters.sandbox.command import Command, bury
 from factory.adapters.sandbox.layout import BUILD, MERGED, UPPER, WORK
 
-OWN_PROCESSES = 3  # this process, bubblewrap outside and its init inside count against RLIMIT_NPROC too
-PROXY = ("127.0.0.1", 3128)  # `model.egress` says the same to those above; this file imports only its neighbours
+OWN_PROCESSES = (
+    3  # this process, bubblewrap outside and its init inside count against RLIMIT_NPROC too
+)
+PROXY = (
+    "127.0.0.1",
+    3128,
+)  # `model.egress` says the same to those above; this file imports only its neighbours
 BACKLOG = 128
 _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings its own
 
@@ -27,10 +32,9 @@ _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings 
 def supervise(requests: socket.socket, template: wire.Message, taken: int) -> None:
     """Prepare as a spare, take one request, be its stage until told to end.
 
-    What comes with the request beside its own link is held until this process ends. `requests` and `taken` are this
-    process's own copies: a byte is written to `taken` when a
-    request was taken, so that the launcher makes the next spare. Nothing is written when
-    the orchestrator hangs up first.
+    What comes with the request beside its own link is held until this process ends. `requests` and
+    `taken` are this process's own copies: a byte is written to `taken` when a request was taken, so
+    that the launcher makes the next spare. Nothing is written when the orchestrator hangs up first.
     """
     kernel.die_with_parent(signal.SIGKILL)
     os.setsid()
@@ -39,7 +43,9 @@ def supervise(requests: socket.socket, template: wire.Message, taken: int) -> No
     try:
         if template["backend"] == "full":
             _prepare(template)
-            observer = observe.Observer(observe.install(bytes.fromhex(template.get("observing", ""))))
+            observer = observe.Observer(
+                observe.install(bytes.fromhex(template.get("observing", "")))
+            )
         else:
             plain.prepare(template)
     except OSError as error:
@@ -55,7 +61,9 @@ def supervise(requests: socket.socket, template: wire.Message, taken: int) -> No
         _serve(control, template | plan, problem, observer)
 
 
-def _serve(control: socket.socket, plan: wire.Message, problem: str, observer: observe.Observer) -> None:
+def _serve(
+    control: socket.socket, plan: wire.Message, problem: str, observer: observe.Observer
+) -> None:
     try:
         if problem:
             raise OSError(problem)
@@ -99,7 +107,10 @@ def _prepare(template: wire.Message) -> None:
     else:
         kernel.enter_user_namespace(kernel.NEW_NAMESPACE_MOUNT, template["uid"], template["gid"])
     kernel.mount("none", "/", "", kernel.RECURSIVE | kernel.PRIVATE)
-    sources = {inside: os.open(path, os.O_PATH | os.O_CLOEXEC) for inside, path in template["binds"].items()}
+    sources = {
+        inside: os.open(path, os.O_PATH | os.O_CLOEXEC)
+        for inside, path in template["binds"].items()
+    }
     layout.mount_bounded(BUILD, *_ENOUGH_FOR_FOLDERS)
     for folder in (*layout.OWN_FOLDERS, *template["folders"]):
         os.makedirs(BUILD + folder)
@@ -127,7 +138,9 @@ def _bind(descriptor: int, target: str, read_only: bool) -> None:
 
 
 def _open(plan: wire.Message) -> int:
-    """Make this stage's own layer, then keep nothing else; a descriptor of what the pack writes to."""
+    """Make this stage's own layer, then keep nothing else; a descriptor of what the pack writes
+    to.
+    """
     layout.bound_again(BUILD, plan["size"], plan["inodes"])
     _write_files(plan["files"])
     layer = _bind_worktree(plan["writable"]) if plan["writable"] else _mount_overlay(plan)
@@ -144,7 +157,9 @@ def _open(plan: wire.Message) -> int:
 def _write_files(files: wire.Message) -> None:
     """Texts of this stage alone, in the root that packs see and cannot write."""
     for path, text in files.items():
-        descriptor = os.open(BUILD + layout.SYSTEM + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        descriptor = os.open(
+            BUILD + layout.SYSTEM + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644
+        )
         with open(descriptor, "w", encoding="utf-8") as stream:
             stream.write(text)
 
@@ -164,14 +179,18 @@ def _mount_overlay(plan: wire.Message) -> int:
     below = ":".join(f"/proc/self/fd/{descriptor}" for descriptor in lowers)
     options = f"lowerdir={below},upperdir={upper},workdir={BUILD}{WORK},index=off,xino=off"
     options += ",metacopy=off,redirect_dir=off" if plan["as_root"] else ",userxattr"
-    kernel.mount("overlay", BUILD + MERGED, "overlay", kernel.NO_SETUID | kernel.NO_DEVICES, options)
+    kernel.mount(
+        "overlay", BUILD + MERGED, "overlay", kernel.NO_SETUID | kernel.NO_DEVICES, options
+    )
     for descriptor in lowers:
         os.close(descriptor)
     return os.open(upper, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
 def _listen() -> int:
-    """Leave the host's network for an empty one with a loopback of its own; a listener there, for the orchestrator."""
+    """Leave the host's network for an empty one with a loopback of its own; a listener there, for
+    the orchestrator.
+    """
     kernel.unshare(kernel.NEW_NAMESPACE_NETWORK)
     kernel.bring_up_loopback()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
@@ -181,7 +200,9 @@ def _listen() -> int:
 
 
 def _drop_to(uid: int, gid: int) -> None:
-    """Give up root for good, then own a user namespace in which the process bound is this stage's alone."""
+    """Give up root for good, then own a user namespace in which the process bound is this stage's
+    alone.
+    """
     os.setgroups([])
     os.setresgid(gid, gid, gid)
     os.setresuid(uid, uid, uid)

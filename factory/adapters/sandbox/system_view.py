@@ -1,4 +1,5 @@
-"""What of the host's system a pack may see, found by looking: /usr, its links, and an /etc of our own.
+"""What of the host's system a pack may see, found by looking: /usr, its links, and an /etc of our
+own.
 
 The /etc inside holds a constant user list and nothing that names this host; certificates and
 the loader's cache come from the host. Does not know about packs or interpreters.
@@ -17,12 +18,16 @@ from pathlib import Path
 from factory.adapters.sandbox.bubblewrap import HOME, HOST_NAME, USER_ID, Mount
 
 _TEXTS = {
-    "passwd": f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\npack:x:{USER_ID}:{USER_ID}:pack:{HOME}:/bin/sh\n"
-    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+    "passwd": (
+        f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\npack:x:{USER_ID}:{USER_ID}:pack:{HOME}:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
     "group": f"root:x:0:\npack:x:{USER_ID}:\nnogroup:x:65534:\n",
     "hosts": f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost {HOST_NAME}\n",
     "hostname": f"{HOST_NAME}\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n",
+    "nsswitch.conf": (
+        "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
+    ),
 }
 # What of the host's /etc programs need. Copied, not mounted: each mount costs every command time.
 _COPIED = (
@@ -61,7 +66,9 @@ def masked_files() -> tuple[str, ...]:
 def etc_mount(cache: Path, host: Path = Path("/etc")) -> Mount:
     """The constant /etc, written once below `cache` for each state of the host's files."""
     found = sorted(_look(host), key=lambda entry: entry.path)
-    digest = hashlib.sha256(repr((sorted(_TEXTS.items()), found)).encode("utf-8", "surrogateescape"))
+    digest = hashlib.sha256(
+        repr((sorted(_TEXTS.items()), found)).encode("utf-8", "surrogateescape")
+    )
     final = cache / f"etc-{digest.hexdigest()[:20]}"
     if final.is_dir():
         return Mount(str(final), "/etc")
@@ -97,7 +104,11 @@ def _look(host: Path) -> Iterator[_Entry]:
                 with os.scandir(place) as entries:
                     inside = [(f"{path}/{entry.name}", entry.is_symlink()) for entry in entries]
                 waiting += [name for name, is_link in inside if not is_link]
-                yield from (_Entry(name, os.readlink(f"{host}/{name}"), 0, 0) for name, is_link in inside if is_link)
+                yield from (
+                    _Entry(name, os.readlink(f"{host}/{name}"), 0, 0)
+                    for name, is_link in inside
+                    if is_link
+                )
             elif stat.S_ISLNK(status.st_mode):
                 yield _Entry(path, os.readlink(place), 0, 0)
             elif stat.S_ISREG(status.st_mode) and os.access(place, os.R_OK):

@@ -1,7 +1,9 @@
-"""Runs inside the sandbox before a session: makes a terminal there, hands its far end out, and becomes the command.
+"""Runs inside the sandbox before a session: makes a terminal there, hands its far end out, and
+becomes the command.
 
-Executed by its text, by the interpreter that packs get, under its own constant environment: nothing of the pack runs
-before the link is closed. Stdlib only, imports nothing of this project. Does not know who types.
+Executed by its text, by the interpreter that packs get, under its own constant environment: nothing
+of the pack runs before the link is closed. Stdlib only, imports nothing of this project. Does not
+know who types.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any
 
 
 def main() -> None:
-    """Words: the link's descriptor, the command. The link brings window and environment, and takes the terminal."""
+    """Words: the link's descriptor, the command. The link brings window and environment, and takes
+    the terminal.
+    """
     with socket.socket(fileno=int(sys.argv[1])) as link:
         told = _told(link)
         master, slave = os.openpty()  # of this sandbox's own devpts

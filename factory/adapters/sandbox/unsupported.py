@@ -43,7 +43,9 @@ _WHY = f"commands are not confined on {sys.platform}"
 class UnconfinedSandbox:
     """A `Sandbox` that confines nothing; see the port."""
 
-    def __init__(self, views: Views, objects: Objects, setting: SandboxSetting, why: str = _WHY) -> None:
+    def __init__(
+        self, views: Views, objects: Objects, setting: SandboxSetting, why: str = _WHY
+    ) -> None:
         self._views = views
         self._objects = objects
         self._setting = setting
@@ -52,13 +54,19 @@ class UnconfinedSandbox:
     def measure(self, network: bool = False) -> Enforcement:  # noqa: ARG002 - with or without, nothing is given
         """No property is given."""
         return Enforcement(
-            "none", tuple(Proof(each, False, self._why) for each in Property), facts={"isolation": "worktree"}
+            "none",
+            tuple(Proof(each, False, self._why) for each in Property),
+            facts={"isolation": "worktree"},
         )
 
-    def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> UnconfinedStage:
-        """A full worktree of its own. Raises Refusal PROPERTY_MISSING unless the user accepted all that is missing.
+    def open(
+        self, view: View, limits: Limits, name: str, reach: Reach | None = None
+    ) -> UnconfinedStage:
+        """A full worktree of its own. Raises Refusal PROPERTY_MISSING unless the user accepted all
+        that is missing.
 
-        Where network is to be had, NETWORK_UNAVAILABLE: nothing here would make a command use a proxy.
+        Where network is to be had, NETWORK_UNAVAILABLE: nothing here would make a command use a
+        proxy.
         """
         if not self._setting.unconfined:
             raise unavailable(self._why)
@@ -92,7 +100,9 @@ class UnconfinedSandbox:
 def no_network(name: str, why: str) -> Refusal:
     """What is said where a pack declares network and nothing would make it use a proxy."""
     message = f"{name} declares network, and there is no egress proxy here: {why}"
-    return Refusal(Finding("NETWORK_UNAVAILABLE", message, "Run it on a host that can confine it.", pack=name))
+    return Refusal(
+        Finding("NETWORK_UNAVAILABLE", message, "Run it on a host that can confine it.", pack=name)
+    )
 
 
 def unavailable(why: str) -> Refusal:
@@ -115,7 +125,9 @@ class UnconfinedStage:
         self._tools = tools
         self._frozen = False
 
-    def run(self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None) -> CommandOutcome:
+    def run(
+        self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
+    ) -> CommandOutcome:
         """Run one command as the user; its process group is ended with it."""
         if self._frozen:
             raise InternalError("a command was to run in a stage that is frozen already")
@@ -176,12 +188,19 @@ class UnconfinedStage:
     def _environment(self, extra: tuple[tuple[str, str], ...]) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _PASSED if name in os.environ}
         kept["PATH"] = os.pathsep.join((str(self._tools), kept.get("PATH", os.defpath)))
-        constant = {"LANG": "C.UTF-8", "TZ": "UTC", "SOURCE_DATE_EPOCH": str(EPOCH), "PYTHONHASHSEED": "0"}
+        constant = {
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "SOURCE_DATE_EPOCH": str(EPOCH),
+            "PYTHONHASHSEED": "0",
+        }
         return {**kept, **constant, "PYTHONDONTWRITEBYTECODE": "1", **dict(extra)}
 
 
 class _Log:
-    """Output read by a thread of its own, since Windows cannot wait for a pipe and a clock at once."""
+    """Output read by a thread of its own, since Windows cannot wait for a pipe and a clock at
+    once.
+    """
 
     def __init__(self, bound: int, on_output: Callable[[bytes], None] | None) -> None:
         self.bound = bound

@@ -35,7 +35,9 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def is_below(ancestor: int, pid: int) -> bool:
-    """Whether `pid` is a descendant of `ancestor`, asked upwards, from each process to its parent."""
+    """Whether `pid` is a descendant of `ancestor`, asked upwards, from each process to its
+    parent.
+    """
     while pid not in {0, ancestor}:
         pid = parent_of(pid)
     return pid == ancestor
@@ -48,7 +50,9 @@ def parent_of(pid: int) -> int:
 
 
 def resident(pid: int) -> int:
-    """Bytes that a process holds, swapped out or not, and the page tables for it; pages of files do not count."""
+    """Bytes that a process holds, swapped out or not, and the page tables for it; pages of files do
+    not count.
+    """
     total = 0
     for line in _read(f"/proc/{pid}/status").splitlines():
         if line.startswith(_COUNTED):

@@ -26,10 +26,16 @@ def send(link: socket.socket, message: Message, descriptors: Sequence[int] = ())
     """Send one message; `descriptors` travel with its first byte. Raises HungUp."""
     payload = json.dumps(message).encode("ascii")
     whole = len(payload).to_bytes(_PREFIX, "big") + payload
-    rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
+    rights = (
+        [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
+        if descriptors
+        else []
+    )
     try:
         sent = link.sendmsg([whole], rights)
-        if sent < len(whole):  # sending nothing would still fail once the other end has read all and left
+        if sent < len(
+            whole
+        ):  # sending nothing would still fail once the other end has read all and left
             link.sendall(whole[sent:])
     except OSError as error:
         raise HungUp(str(error)) from error

@@ -40,7 +40,9 @@ def run(command: str, given: Namespace) -> Answer:
     wide = min(40, max(len(value) for _, value, _ in rows))
     lines = [f"{name:<{width}}  {value:<{wide}}  {source}".rstrip() for name, value, source in rows]
     details = {
-        "settings": [{"name": name, "value": value, "source": source} for name, value, source in rows],
+        "settings": [
+            {"name": name, "value": value, "source": source} for name, value, source in rows
+        ],
         "user_file": user_file,
     }
     told = (*lines, *(("",) if findings else ()), *finding_lines(findings))

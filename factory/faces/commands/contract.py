@@ -13,14 +13,16 @@ from factory.model.verdict import Status
 from factory.phases.contract import Judged
 
 HELP = {
-    "contract": """\
+    "contract": (
+        """\
 usage: factory contract [PACK…] [OPTION…]
 
 Check every task pack, schema and configuration of this repository against their forms, without a
 sandbox; with PACKs (ids or folders), only those. Ends with the verdict: 0 PASS, 2 BLOCKED.
 
 options
-""",
+"""
+    ),
 }
 
 
@@ -52,7 +54,13 @@ def _verdict(judged: Judged) -> str:
     count = counted(judged.packs, "pack")
     if judged.broken:
         verb = "does" if len(judged.broken) == 1 else "do"
-        return f"{len(judged.broken)} of {count} {verb} not hold {'its' if verb == 'does' else 'their'} contract"
+        return (
+            f"{len(judged.broken)} of {count} {verb} not hold"
+            f" {'its' if verb == 'does' else 'their'} contract"
+        )
     if judged.status is not Status.PASS:
         return f"{count} read; what is said above does not hold"
-    return f"{count} hold{'s' if judged.packs == 1 else ''} {'its' if judged.packs == 1 else 'their'} contract"
+    return (
+        f"{count} hold{'s' if judged.packs == 1 else ''} {'its' if judged.packs == 1 else 'their'}"
+        " contract"
+    )

@@ -1,4 +1,6 @@
-"""`determinism`: a pack run twice in two environments, and the first byte in which the two bundles differ."""
+"""`determinism`: a pack run twice in two environments, and the first byte in which the two bundles
+differ.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from factory.model.names import STATE_FOLDER
 from factory.model.verdict import Status
 
 HELP = {
-    "determinism": """\
+    "determinism": (
+        """\
 usage: factory determinism PACK [OPTION…]
 
 Run a task pack, and what it depends on, twice: in two scratch copies at other paths, with another
@@ -30,7 +33,8 @@ this very action calls the pack reproducible. Ends with 0 identical, 2 not.
   factory determinism TASK-0101
 
 options
-""",
+"""
+    ),
 }
 
 
@@ -51,30 +55,50 @@ def run(command: str, given: Namespace) -> Answer:
     rows = determinism.run_twice(here(), given.pack, tell)
     findings = tuple(_finding(row) for row in rows if row.divergence is not None)
     status = Status.BLOCKED if findings else Status.PASS
-    return Answer(status, tuple(_lines(rows)), findings, details={"packs": [_row(row) for row in rows]})
+    return Answer(
+        status, tuple(_lines(rows)), findings, details={"packs": [_row(row) for row in rows]}
+    )
 
 
 def _finding(row: Again) -> Finding:
     found = row.record.first
-    hint = "Look at what its commands take from time, chance, order or the machine; the rows below show where."
+    hint = (
+        "Look at what its commands take from time, chance, order or the machine; the rows below"
+        " show where."
+    )
     return Finding("NOT_DETERMINISTIC", f"{row.pack}: {found}", hint, pack=row.pack)
 
 
 def _lines(rows: tuple[Again, ...]) -> list[str]:
     last = rows[-1]
-    lines = [f"varied     {', '.join(last.record.varied)}", f"the same   {', '.join(last.record.constant)}"]
+    lines = [
+        f"varied     {', '.join(last.record.varied)}",
+        f"the same   {', '.join(last.record.constant)}",
+    ]
     for row in rows:
         if row.divergence is None:
-            what = f"{counted(row.files, 'file')}, {row.bytes} bytes, manifest {row.record.manifest[:12]}"
+            what = (
+                f"{counted(row.files, 'file')}, {row.bytes} bytes, manifest"
+                f" {row.record.manifest[:12]}"
+            )
             lines.append(f"identical  {row.pack} ({row.status}): {what}")
         else:
             lines += [f"different  {row.pack} ({row.status}): {row.record.first}"]
             lines += [f"           {line}" for line in row.divergence.diff]
-    word = "BLOCKED  not deterministic" if last.divergence is not None else "PASS  deterministic, as far as varied"
+    word = (
+        "BLOCKED  not deterministic"
+        if last.divergence is not None
+        else "PASS  deterministic, as far as varied"
+    )
     return [*lines, f"{word}, kept in {STATE_FOLDER}/{last.path}"]
 
 
 def _row(row: Again) -> dict[str, object]:
     diff = list(row.divergence.diff) if row.divergence is not None else []
     kept = f"{STATE_FOLDER}/{row.path}"
-    return {**row.record.model_dump(mode="json"), "status": row.status, "diff": diff, "record": kept}
+    return {
+        **row.record.model_dump(mode="json"),
+        "status": row.status,
+        "diff": diff,
+        "record": kept,
+    }

@@ -40,9 +40,15 @@ def run(command: str, given: Namespace) -> Answer:
     mark = max(len(each.value) for each in Mark)
     lines = [f"{row.mark.value:<{mark}}  {row.topic:<{width}}  {row.text}" for row in checkup.rows]
     lines += [*(("",) if checkup.findings else ()), *finding_lines(checkup.findings)]
-    good = "this host can enforce what is required" if checkup.status is Status.PASS else "packs cannot run here"
+    good = (
+        "this host can enforce what is required"
+        if checkup.status is Status.PASS
+        else "packs cannot run here"
+    )
     details: dict[str, Any] = {
-        "rows": [{"topic": row.topic, "state": row.mark.value, "text": row.text} for row in checkup.rows]
+        "rows": [
+            {"topic": row.topic, "state": row.mark.value, "text": row.text} for row in checkup.rows
+        ]
     }
     if given.backends:
         measured = errands.backends_here()
@@ -50,17 +56,27 @@ def run(command: str, given: Namespace) -> Answer:
         details["backends"] = [
             {
                 "backend": name,
-                "properties": {p.property.value: {"given": p.given, "how": p.how} for p in enforcement.proofs},
+                "properties": {
+                    p.property.value: {"given": p.given, "how": p.how} for p in enforcement.proofs
+                },
                 "escaped": list(enforcement.escaped),
                 "facts": dict(enforcement.facts),
             }
             for name, enforcement in measured
         ]
-    return Answer(checkup.status, (*lines, f"{checkup.status.value}  {good}"), checkup.findings, details=details)
+    return Answer(
+        checkup.status,
+        (*lines, f"{checkup.status.value}  {good}"),
+        checkup.findings,
+        details=details,
+    )
 
 
 def _ladder(measured: tuple[tuple[str, Enforcement], ...]) -> list[str]:
     rows = ladder(measured)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    table = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    table = [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
     return ["", *table, "", *lacking(measured), ""]

@@ -1,4 +1,6 @@
-"""`evidence`: make the index of all runs, and ask it. Only `index` looks at anything but the index."""
+"""`evidence`: make the index of all runs, and ask it. Only `index` looks at anything but the
+index.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ from factory.model.verdict import Status
 from factory.phases.site import Site
 
 HELP = {
-    "evidence": f"""\
+    "evidence": (
+        f"""\
 usage: factory evidence index [--full]
        factory evidence list-runs [OPTION…]
        factory evidence list-artifacts [OPTION…]
@@ -56,7 +59,8 @@ options
   --pack PACK           artifacts of this pack
   --path PATTERN        artifacts whose path in the run matches this scope pattern
   --limit N             the first N of them
-""",
+"""
+    ),
 }
 
 Row = TypeVar("Row")
@@ -81,7 +85,9 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("words", nargs="*", metavar="SHA256|RUN_ID/PATH")
     parser.add_argument("--full", action="store_true")
     parser.add_argument("--run-id", type=run_id, metavar="RUN_ID")
-    parser.add_argument("--status", choices=[status.value for status in Status], default="", metavar="STATUS")
+    parser.add_argument(
+        "--status", choices=[status.value for status in Status], default="", metavar="STATUS"
+    )
     parser.add_argument("--state", choices=get_args(RunState), default="", metavar="STATE")
     parser.add_argument("--since", type=_time, metavar="WHEN")
     parser.add_argument("--type", choices=get_args(ArtifactType), default="", metavar="TYPE")
@@ -104,7 +110,9 @@ def _refuse_strays(given: Namespace) -> None:
     for name in sorted(every - set(_TAKES[given.action])):
         if getattr(given, name):
             option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"evidence {given.action} does not take {option}", "see: factory evidence --help")
+            raise UsageError(
+                f"evidence {given.action} does not take {option}", "see: factory evidence --help"
+            )
     wanted = 1 if given.action == "show-artifact" else 0
     if len(given.words) != wanted:
         expected = "one digest or RUN_ID/PATH" if wanted else "no further word"
@@ -119,7 +127,8 @@ def _index(site: Site, given: Namespace) -> Answer:
         f"{STATE_FOLDER}/{INDEX_FILE}  {made.sha256}{'' if made.fresh else '  as it was'}",
     )
     details = {
-        "index": {"path": f"{STATE_FOLDER}/{INDEX_FILE}", "sha256": made.sha256, "written": made.fresh},
+        "index": {"path": f"{STATE_FOLDER}/{INDEX_FILE}", "sha256": made.sha256,
+        "written": made.fresh},
         "runs": made.runs, "artifacts": made.artifacts, "bytes": made.bytes, "read": made.read,
     }  # fmt: skip
     return Answer(Status.PASS, lines, details=details)
@@ -129,18 +138,22 @@ def _list_runs(site: Site, given: Namespace) -> Answer:
     found = _first(choose_runs(overviews.load_index(site), _filter(given)), given.limit)
     width = max((len(run.run_id) for run in found), default=0)
     lines = [
-        f"{run.run_id:<{width}}  {run.status or run.state:<10}{run.base_commit[:8]:<10}{run.started:<26}"
+        f"{run.run_id:<{width}} "
+        f" {run.status or run.state:<10}{run.base_commit[:8]:<10}{run.started:<26}"
         f"{counted(len(run.artifacts), 'artifact')}"
         for run in found
     ]
-    return Answer(Status.PASS, tuple(lines or ["no run"]), details={"runs": [_run_row(run) for run in found]})
+    return Answer(
+        Status.PASS, tuple(lines or ["no run"]), details={"runs": [_run_row(run) for run in found]}
+    )
 
 
 def _list_artifacts(site: Site, given: Namespace) -> Answer:
     found = _first(choose_artifacts(overviews.load_index(site), _filter(given)), given.limit)
     width = max((len(artifact.type) for _, artifact in found), default=0)
     lines = [
-        f"{artifact.sha256[:12] or '-':<14}{artifact.bytes:>10}  {artifact.type:<{width}}  {name}/{artifact.path}"
+        f"{artifact.sha256[:12] or '-':<14}{artifact.bytes:>10}  {artifact.type:<{width}} "
+        f" {name}/{artifact.path}"
         for name, artifact in found
     ]
     rows = [_artifact_row(name, artifact) for name, artifact in found]
@@ -152,11 +165,16 @@ def _show_artifact(site: Site, given: Namespace) -> Answer:
     found = find_artifacts(overviews.load_index(site), name)
     if not found:
         hint = "See them with: factory evidence list-artifacts"
-        raise Refusal(Finding("EVIDENCE_UNKNOWN", f"the evidence index has no artifact {name!r}", hint))
+        raise Refusal(
+            Finding("EVIDENCE_UNKNOWN", f"the evidence index has no artifact {name!r}", hint)
+        )
     rows = [_artifact_row(run_name, artifact) for run_name, artifact in found]
     lines: list[str] = []
     for row in rows:
-        lines += [*([""] if lines else []), *(f"{key:<16}{'-' if row[key] in ('', None) else row[key]}" for key in row)]
+        lines += [
+            *([""] if lines else []),
+            *(f"{key:<16}{'-' if row[key] in ('', None) else row[key]}" for key in row),
+        ]
     return Answer(Status.PASS, tuple(lines), details={"artifacts": rows})
 
 
@@ -166,7 +184,9 @@ def _show_meta(site: Site, given: Namespace) -> Answer:
     meta = _meta(index)
     types = meta["types"]
     lines = [f"{key:<16}{value}" for key, value in meta.items() if key != "types"]
-    lines += [f"  {name:<18}{count}" for name, count in types.items()] if isinstance(types, dict) else []
+    lines += (
+        [f"  {name:<18}{count}" for name, count in types.items()] if isinstance(types, dict) else []
+    )
     return Answer(Status.PASS, tuple(lines), details={"index": meta})
 
 
@@ -199,7 +219,9 @@ _RUN: Mapping[str, Callable[[Site, Namespace], Answer]] = MappingProxyType(
 
 
 def _filter(given: Namespace) -> Filter:
-    return Filter(**{name: getattr(given, name) or "" for name in (*_OF_RUNS, "type", "pack", "path")})
+    return Filter(
+        **{name: getattr(given, name) or "" for name in (*_OF_RUNS, "type", "pack", "path")}
+    )
 
 
 def _first(rows: tuple[Row, ...], limit: int) -> tuple[Row, ...]:
@@ -216,7 +238,9 @@ def _artifact_row(name: str, artifact: IndexedArtifact) -> dict[str, object]:
 
 def _time(text: str) -> str:
     if re.fullmatch(r"[0-9]{4}(?:-[0-9]{2}(?:-[0-9]{2}(?:T[0-9:.]{2,12}Z?)?)?)?", text) is None:
-        raise argparse.ArgumentTypeError(f"expected a day or time in UTC as in 2026-01-31T12:00, found {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected a day or time in UTC as in 2026-01-31T12:00, found {text!r}"
+        )
     return text
 
 

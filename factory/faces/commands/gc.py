@@ -1,4 +1,6 @@
-"""`gc`: what is proved to be superseded or exported is told; where that is asked for, recorded and removed."""
+"""`gc`: what is proved to be superseded or exported is told; where that is asked for, recorded and
+removed.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +49,9 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> Answer:
-    """Plan, and remove where that was asked for. Raises Refusal LOCKED, LEDGER_BROKEN, LEDGER_ORDER, UsageError."""
+    """Plan, and remove where that was asked for. Raises Refusal LOCKED, LEDGER_BROKEN,
+    LEDGER_ORDER, UsageError.
+    """
     del command
     site = wiring.site(here(), {})
     stream = sys.stderr if given.json else sys.stdout
@@ -55,7 +59,9 @@ def run(command: str, given: Namespace) -> Answer:
     def tell(removal: Removal) -> None:
         write_lines(stream, (sanitize(_line(removal, "remove")),))
 
-    collection = overviews.collect_garbage(site, given.keep, given.exported, tell if given.yes else None)
+    collection = overviews.collect_garbage(
+        site, given.keep, given.exported, tell if given.yes else None
+    )
     return _answer(collection, not given.yes)
 
 
@@ -63,17 +69,25 @@ def _answer(collection: Collection, dry: bool) -> Answer:
     size = sum(removal.bytes for removal in collection.removals)
     lines = [_line(removal, "would remove") for removal in collection.removals] if dry else []
     notes = tuple(
-        Finding("GC_KEPT", f"run {stay.run_id} stays: {stay.why}", "Export it, then name the copy with --exported.")
+        Finding(
+            "GC_KEPT",
+            f"run {stay.run_id} stays: {stay.why}",
+            "Export it, then name the copy with --exported.",
+        )
         for stay in collection.stays
     )
     lines += [f"keep    {note.message}" for note in notes]
     verb = "would be removed; to remove it, add --yes" if dry else "removed"
     count = counted(len(collection.removals), "thing")
     lines.append(
-        f"{Status.PASS.value}  {count}, {size} bytes {verb}" if collection.removals else "PASS  nothing to remove"
+        f"{Status.PASS.value}  {count}, {size} bytes {verb}"
+        if collection.removals
+        else "PASS  nothing to remove"
     )
     rows = [_row(removal) for removal in collection.removals]
-    return Answer(Status.PASS, tuple(lines), notes, details={"dry_run": dry, "removals": rows, "bytes": size})
+    return Answer(
+        Status.PASS, tuple(lines), notes, details={"dry_run": dry, "removals": rows, "bytes": size}
+    )
 
 
 def _line(removal: Removal, verb: str) -> str:

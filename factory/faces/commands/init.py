@@ -33,7 +33,10 @@ def run(command: str, given: Namespace) -> Answer:
     del command, given
     started = errands.begin(here())
     begun = started.begun
-    lines = [*(f"wrote  {path}" for path in begun.written), *(f"kept   {path}" for path in begun.kept)]
+    lines = [
+        *(f"wrote  {path}" for path in begun.written),
+        *(f"kept   {path}" for path in begun.kept),
+    ]
     if not started.has_tasks:
         lines += ["", "dodo.py was kept and does not make our tasks yet; add to it:"]
         lines += [f"  {line}".rstrip() for line in begun.imports.splitlines()]

@@ -1,4 +1,6 @@
-"""`keys`: the signing keys of this user, and the public keys that a repository pins. Never prints a private key."""
+"""`keys`: the signing keys of this user, and the public keys that a repository pins. Never prints a
+private key.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,8 @@ from factory.model.verdict import Status
 from factory.phases.keys import KeyRow, Trusted, choose_key, read_key
 
 HELP = {
-    "keys": """\
+    "keys": (
+        """\
 usage: factory keys list
        factory keys new
        factory keys trust [KEY_ID|FILE]
@@ -28,7 +31,8 @@ FACTORY_SIGNING_KEY_FILE says.
   factory keys trust alice.pub && git add factory.keys
 
 options
-""",
+"""
+    ),
 }
 
 _ACTIONS = ("list", "new", "trust", "export")
@@ -45,7 +49,9 @@ def run(command: str, given: Namespace) -> Answer:
     """Carry it out. Raises Refusal, UsageError."""
     del command
     if given.key and given.action in ("list", "new"):
-        raise UsageError(f"keys {given.action} does not take {given.key!r}", "see: factory keys --help")
+        raise UsageError(
+            f"keys {given.action} does not take {given.key!r}", "see: factory keys --help"
+        )
     match given.action:
         case "new":
             return _new()
@@ -59,21 +65,35 @@ def run(command: str, given: Namespace) -> Answer:
 
 def _list() -> Answer:
     rows = errands.key_room(here()).rows
-    lines = [_line(row) for row in rows] or ["no key yet; the first run makes one, or: factory keys new"]
+    lines = [_line(row) for row in rows] or [
+        "no key yet; the first run makes one, or: factory keys new"
+    ]
     details = [
-        {"key_id": row.key.key_id, "source": row.source, "in_use": row.in_use, "pinned": row.pinned} for row in rows
+        {"key_id": row.key.key_id, "source": row.source, "in_use": row.in_use, "pinned": row.pinned}
+        for row in rows
     ]
     return Answer(Status.PASS, tuple(lines), details={"keys": details})
 
 
 def _line(row: KeyRow) -> str:
-    words = ["in use" if row.in_use else "", "pinned" if row.pinned else "not pinned" if row.in_use else ""]
-    return f"{row.key.key_id}  {', '.join(filter(None, words)) or 'kept':<18}  {row.source or 'public half only'}"
+    words = [
+        "in use" if row.in_use else "",
+        "pinned" if row.pinned else "not pinned" if row.in_use else "",
+    ]
+    return (
+        f"{row.key.key_id}  {', '.join(filter(None, words)) or 'kept':<18} "
+        f" {row.source or 'public half only'}"
+    )
 
 
 def _new() -> Answer:
     made = errands.key_room(here()).keys.make()
-    lines = (f"made   {made.key.key_id}", f"kept   {made.source}", "", "Next   pin it with: factory keys trust")
+    lines = (
+        f"made   {made.key.key_id}",
+        f"kept   {made.source}",
+        "",
+        "Next   pin it with: factory keys trust",
+    )
     return Answer(Status.PASS, lines, details={"key_id": made.key.key_id, "source": made.source})
 
 
@@ -92,10 +112,16 @@ def _trust(word: str) -> Answer:
 
 def _told(trusted: Trusted) -> tuple[str, ...]:
     done = "wrote" if trusted.fresh else "kept "
-    return (f"{done}  {trusted.path}  {trusted.key.key_id}", "", f"Next   git add {trusted.path}, and commit it")
+    return (
+        f"{done}  {trusted.path}  {trusted.key.key_id}",
+        "",
+        f"Next   git add {trusted.path}, and commit it",
+    )
 
 
 def _export(word: str) -> Answer:
     key = choose_key(errands.key_room(here()).rows, word)
     pem = format_pem(key).decode("ascii")
-    return Answer(Status.PASS, tuple(pem.splitlines()), details={"key_id": key.key_id, "public_key": pem})
+    return Answer(
+        Status.PASS, tuple(pem.splitlines()), details={"key_id": key.key_id, "public_key": pem}
+    )

@@ -1,4 +1,6 @@
-"""`ledger`: events of the history, the proof that one is in it, and whether two checkpoints agree."""
+"""`ledger`: events of the history, the proof that one is in it, and whether two checkpoints
+agree.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +29,8 @@ from factory.phases.site import Site
 POLL_SECONDS = 0.2
 
 HELP = {
-    "ledger": """\
+    "ledger": (
+        """\
 usage: factory ledger [OPTION…]
        factory ledger prove SEQ [--run-id RUN_ID]
        factory ledger consistency OLD NEW
@@ -52,7 +55,8 @@ options
   --limit N             the last N of them
   --raw-events          the lines of the ledger, byte for byte
   --follow              go on with events as they come, until Ctrl-C; with --json, a line each
-""",
+"""
+    ),
 }
 
 
@@ -73,7 +77,9 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> Answer:
-    """Print events, a proof or a comparison. Raises Refusal, UsageError, KeyboardInterrupt while it follows."""
+    """Print events, a proof or a comparison. Raises Refusal, UsageError, KeyboardInterrupt while it
+    follows.
+    """
     del command
     _judge_words(given)
     match given.words:
@@ -86,24 +92,49 @@ def run(command: str, given: Namespace) -> Answer:
         case ["consistency", old, new]:
             return _consistency(wiring.site(here(), {}), old, new)
         case _:
-            raise UsageError("expected prove SEQ, consistency OLD NEW, or only options", "see: factory ledger --help")
+            raise UsageError(
+                "expected prove SEQ, consistency OLD NEW, or only options",
+                "see: factory ledger --help",
+            )
 
 
 def _judge_words(given: Namespace) -> None:
     """Refuse options that cannot mean anything together. Raises UsageError."""
     if given.since and given.until and given.since > given.until:
-        raise UsageError(f"nothing is both since {given.since} and until {given.until}", "exchange the two")
+        raise UsageError(
+            f"nothing is both since {given.since} and until {given.until}", "exchange the two"
+        )
     if given.follow and given.json_out is not None:
-        raise UsageError("--follow has no end to write a document at", "use --follow --json, a line for each event")
+        raise UsageError(
+            "--follow has no end to write a document at",
+            "use --follow --json, a line for each event",
+        )
     if given.words:
         allowed = ("run_id",) if given.words[0] == "prove" else ()
-        names = [name for name in _FILTERS if getattr(given, name) not in (None, False) and name not in allowed]
+        names = [
+            name
+            for name in _FILTERS
+            if getattr(given, name) not in (None, False) and name not in allowed
+        ]
         if names:
             option = "--" + names[0].replace("_", "-")
-            raise UsageError(f"ledger {given.words[0]} does not take {option}", "see: factory ledger --help")
+            raise UsageError(
+                f"ledger {given.words[0]} does not take {option}", "see: factory ledger --help"
+            )
 
 
-_FILTERS = ("run_id", "event_type", "actor", "status", "rc", "since", "until", "limit", "raw_events", "follow")
+_FILTERS = (
+    "run_id",
+    "event_type",
+    "actor",
+    "status",
+    "rc",
+    "since",
+    "until",
+    "limit",
+    "raw_events",
+    "follow",
+)
 
 
 def _wanted(given: Namespace) -> Wanted:
@@ -121,7 +152,9 @@ def _wanted(given: Namespace) -> Wanted:
 
 def _follow(site: Site, given: Namespace) -> Answer:
     """Print events as they come, until nobody reads any more."""
-    for event in ledger_view.follow(site, _wanted(given), partial(streams.still_read, sys.stdout, POLL_SECONDS)):
+    for event in ledger_view.follow(
+        site, _wanted(given), partial(streams.still_read, sys.stdout, POLL_SECONDS)
+    ):
         (line,) = ledger_view.raw((event,)) if given.raw_events or given.json else (_line(event),)
         if not streams.write_lines(sys.stdout, (sanitize(line),)):
             break
@@ -131,14 +164,23 @@ def _follow(site: Site, given: Namespace) -> Answer:
 def _events(site: Site, given: Namespace) -> Answer:
     events = ledger_view.view(site, _wanted(given))
     lines = ledger_view.raw(events) if given.raw_events else tuple(map(_line, events))
-    return Answer(Status.PASS, lines, details={"events": [event.model_dump(mode="json") for event in events]})
+    return Answer(
+        Status.PASS, lines, details={"events": [event.model_dump(mode="json") for event in events]}
+    )
 
 
 def _line(event: EventDocument) -> str:
-    told = [f"{name} {event.details[name]}" for name in ("status", "pack", "reason") if name in event.details]
+    told = [
+        f"{name} {event.details[name]}"
+        for name in ("status", "pack", "reason")
+        if name in event.details
+    ]
     if event.duration_ms:
         told.append(f"{event.duration_ms / 1000:.1f} s")
-    row = f"{event.seq:>6}  {event.ts_utc}  {event.event_type:<20}  rc {event.rc}  {event.run_id or '-'}"
+    row = (
+        f"{event.seq:>6}  {event.ts_utc}  {event.event_type:<20}  rc {event.rc} "
+        f" {event.run_id or '-'}"
+    )
     return plain("  ".join((row, *told)))
 
 
@@ -152,7 +194,9 @@ def _proof(site: Site, seq: int, of_run: str) -> Answer:
         "proof": text,
         "signed_by": list(proved.signed_by),
     }
-    return Answer(Status.PASS, tuple(text.split("\n")[:-1]), run_id=proved.event.run_id, details=details)
+    return Answer(
+        Status.PASS, tuple(text.split("\n")[:-1]), run_id=proved.event.run_id, details=details
+    )
 
 
 def _consistency(site: Site, old: str, new: str) -> Answer:
@@ -180,7 +224,9 @@ def _consistency(site: Site, old: str, new: str) -> Answer:
 
 def _seq(text: str) -> int:
     if re.fullmatch(r"[1-9][0-9]{0,15}", text) is None:
-        raise UsageError(f"expected the number of an event, from 1, found {text!r}", "see: factory ledger")
+        raise UsageError(
+            f"expected the number of an event, from 1, found {text!r}", "see: factory ledger"
+        )
     return int(text)
 
 
@@ -200,7 +246,9 @@ def _known(names: Collection[str], text: str) -> str:
     if text not in names:
         meant = nearest(text, names)
         more = f"; did you mean {meant}?" if meant else ""
-        raise argparse.ArgumentTypeError(f"expected one of {', '.join(sorted(names))}, found {text!r}{more}")
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(sorted(names))}, found {text!r}{more}"
+        )
     return text
 
 
@@ -208,5 +256,8 @@ def _instant(text: str, *, end: bool) -> str:
     try:
         return instant_of(text, end=end)
     except ValueError:
-        message = f"expected a day or a time in UTC, as in 2026-01-31 or 2026-01-31T12:00Z, found {text!r}"
+        message = (
+            "expected a day or a time in UTC, as in 2026-01-31 or 2026-01-31T12:00Z, found"
+            f" {text!r}"
+        )
         raise argparse.ArgumentTypeError(message) from None

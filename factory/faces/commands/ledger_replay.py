@@ -16,7 +16,8 @@ from factory.faces.options import Parser, here, run_id
 from factory.phases.ledger_replay import Rebuilt
 
 HELP = {
-    "ledger-replay": """\
+    "ledger-replay": (
+        """\
 usage: factory ledger-replay [--run-id RUN_ID] [--until SEQ] [OPTION…]
 
 Rebuild the state of every run from the ledger, phase by phase and pack by pack, and compare it
@@ -30,7 +31,8 @@ agrees, else 2.
 options
   --run-id RUN_ID       show only this run
   --until SEQ           read events 1 to SEQ
-""",
+"""
+    ),
 }
 
 
@@ -51,7 +53,10 @@ def run(command: str, given: Namespace) -> Answer:
         "head": rebuilt.replayed.head,
         "runs": [_run_row(run) for run in rebuilt.runs],
     }
-    head = f"{status.value}  {counted(rebuilt.replayed.events, 'event')}, {counted(len(rebuilt.runs), 'run')}"
+    head = (
+        f"{status.value}  {counted(rebuilt.replayed.events, 'event')},"
+        f" {counted(len(rebuilt.runs), 'run')}"
+    )
     lines = (*_lines(rebuilt), *finding_lines(rebuilt.findings), head)
     return Answer(status, lines, rebuilt.findings, given.run_id or "", details)
 
@@ -107,5 +112,7 @@ def _pack_row(pack: ReplayedPack) -> dict[str, object]:
 
 def _seq(text: str) -> int:
     if re.fullmatch(r"[1-9][0-9]{0,14}", text) is None:
-        raise argparse.ArgumentTypeError(f"expected the number of an event, from 1 on, found {text!r}")
+        raise argparse.ArgumentTypeError(
+            f"expected the number of an event, from 1 on, found {text!r}"
+        )
     return int(text)

@@ -45,7 +45,12 @@ def run(command: str, given: Namespace) -> Answer:
     lines = (*_lines(plan, whys, digest), *(("",) if findings else ()), *finding_lines(findings))
     rows = [_row(planned, whys[planned.pack]) for planned in plan.packs]
     head = plan.model_dump(mode="json", exclude={"packs", "schema_version"})
-    return Answer(of_findings(findings), lines, findings, details={"plan": {**head, "digest": digest, "packs": rows}})
+    return Answer(
+        of_findings(findings),
+        lines,
+        findings,
+        details={"plan": {**head, "digest": digest, "packs": rows}},
+    )
 
 
 def _row(planned: PlannedPackRecord, why: Why) -> dict[str, object]:
@@ -61,5 +66,7 @@ def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
         why = whys[planned.pack]
         what = "holds" if why.state is State.HOLDS else f"would run: {why.state.value}"
         after = f"  after {', '.join(planned.depends_on)}" if planned.depends_on else ""
-        lines.append(f"{number:>3}  {planned.pack:<{width}}  {planned.action_key[:12]}  {what}{after}")
+        lines.append(
+            f"{number:>3}  {planned.pack:<{width}}  {planned.action_key[:12]}  {what}{after}"
+        )
     return lines

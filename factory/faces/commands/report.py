@@ -1,5 +1,5 @@
-"""`print-report` and `open-run`: what a run left, for reading. Printing a BLOCKED run's report ends with 0;
-a damaged run's is not printed."""
+"""`print-report` and `open-run`: what a run left, for reading. Printing a BLOCKED run's report ends
+with 0; a damaged run's is not printed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from factory.phases.signatures import signature_status
 from factory.phases.site import Site
 
 HELP = {
-    "print-report": """\
+    "print-report": (
+        """\
 usage: factory print-report [RUN_ID] [OPTION…]
 
 Print the report of a run, without a RUN_ID of the last one that finished; or one log of it. What
@@ -34,8 +35,10 @@ that it was finished with is refused.
 options
   --pack PACK           the pack whose log is meant
   --log LABEL           print this log; without --pack, of the checks on the merged tree
-""",
-    "open-run": """\
+"""
+    ),
+    "open-run": (
+        """\
 usage: factory open-run [RUN_ID]
 
 Print the folder of a run and its important files, without a RUN_ID of the last one that finished.
@@ -44,7 +47,8 @@ Ends with 2 where its files are not those that it was finished with.
   cd "$(factory open-run | head -n 1)"
 
 options
-""",
+"""
+    ),
 }
 
 
@@ -57,7 +61,9 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> Answer:
-    """Print the report, a log, or the places. Raises Refusal RUN_UNKNOWN, RUN_DAMAGED, UsageError."""
+    """Print the report, a log, or the places. Raises Refusal RUN_UNKNOWN, RUN_DAMAGED,
+    UsageError.
+    """
     site = wiring.site(here(), {})
     found = runs.find_run(site, given.run_id or "")
     if command == "open-run":
@@ -67,13 +73,17 @@ def run(command: str, given: Namespace) -> Answer:
         known = ", ".join(runs.labels_of(site, found, _pack(site, given.pack, found))) or "none"
         raise UsageError("expected --log LABEL beside --pack", f"logs of {given.pack}: {known}")
     if given.log:
-        content = runs.log_of(site, found, _pack(site, given.pack, found) if given.pack else "", given.log)
+        content = runs.log_of(
+            site, found, _pack(site, given.pack, found) if given.pack else "", given.log
+        )
     else:
         content = runs.report_of(site, found)
     text = content.decode("utf-8", "replace")
     if not given.log:
         text += f"\nSignature: {signature_status(site, found)}\n"
-    return Answer(Status.PASS, tuple(map(plain, text.splitlines())), run_id=found, details={"text": text})
+    return Answer(
+        Status.PASS, tuple(map(plain, text.splitlines())), run_id=found, details={"text": text}
+    )
 
 
 def _pack(site: Site, name: str, found: str) -> str:

@@ -1,4 +1,6 @@
-"""`review`: the objective checks of a whole repository. Advisory tells; strict blocks on every error."""
+"""`review`: the objective checks of a whole repository. Advisory tells; strict blocks on every
+error.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,9 @@ options
 def define(command: str, parser: Parser) -> None:
     """How findings weigh, and where the report goes."""
     del command
-    parser.add_argument("--mode", choices=[mode.value for mode in Mode], default=Mode.ADVISORY.value, metavar="MODE")
+    parser.add_argument(
+        "--mode", choices=[mode.value for mode in Mode], default=Mode.ADVISORY.value, metavar="MODE"
+    )
     parser.add_argument("--report-path", type=new_file, metavar="FILE")
 
 
@@ -49,14 +53,23 @@ def run(command: str, given: Namespace) -> Answer:
     if given.report_path is not None:
         overviews.write_report(given.report_path, made)
     findings = tuple(finding_of(record) for check in made.checks for record in check.findings)
-    return Answer(Status(made.status), _lines(made), findings, details={"review": made.model_dump(mode="json")})
+    return Answer(
+        Status(made.status),
+        _lines(made),
+        findings,
+        details={"review": made.model_dump(mode="json")},
+    )
 
 
 def _lines(made: ReviewReport) -> tuple[str, ...]:
     lines: list[str] = []
     for check in made.checks:
         outcome = (
-            "-" if check.outcome == "not-applicable" else "ok" if check.outcome == "ok" else str(len(check.findings))
+            "-"
+            if check.outcome == "not-applicable"
+            else "ok"
+            if check.outcome == "ok"
+            else str(len(check.findings))
         )
         lines.append(f"{outcome:>4}  {check.id:<24}  {check.title}")
         lines += finding_lines(map(finding_of, check.findings), "        ")

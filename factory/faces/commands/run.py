@@ -1,4 +1,6 @@
-"""`oneshot` and its phases: the same graph as doit's, driven by the same engine; the exit code is the verdict."""
+"""`oneshot` and its phases: the same graph as doit's, driven by the same engine; the exit code is
+the verdict.
+"""
 
 from __future__ import annotations
 
@@ -34,33 +36,42 @@ options
 _VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
 
 HELP = {
-    "oneshot": f"""\
+    "oneshot": (
+        f"""\
 usage: factory oneshot [OPTION…]
 
 The main job: preflight → launch → bundle-validate → integrate → summary. What still holds is not
 run again; where nothing changed, nothing is run. {_VERDICT}
-{_OPTIONS}""",
-    "preflight": f"""\
+{_OPTIONS}"""
+    ),
+    "preflight": (
+        f"""\
 usage: factory preflight [OPTION…]
 
 Check repository, configuration, packs and host, and run nothing of a pack.
 {_VERDICT}
-{_OPTIONS}""",
-    "launch": f"""\
+{_OPTIONS}"""
+    ),
+    "launch": (
+        f"""\
 usage: factory launch [PACK…] [OPTION…]
 
 Run task packs in their sandboxes, with what they depend on; without a PACK, all of them. A PACK is
 an id (TASK-0101) or the name of a folder. {_VERDICT}
 
   factory launch TASK-0101
-{_OPTIONS}""",
-    "bundle-validate": f"""\
+{_OPTIONS}"""
+    ),
+    "bundle-validate": (
+        f"""\
 usage: factory bundle-validate [PACK…] [OPTION…]
 
 Re-derive bundles and hold them against their contracts; packs whose bundle no longer holds are
 run first. Without a PACK, all of them. {_VERDICT}
-{_OPTIONS}""",
-    "integrate": f"""\
+{_OPTIONS}"""
+    ),
+    "integrate": (
+        f"""\
 usage: factory integrate [--branch] [OPTION…]
 
 Merge the validated bundles and check the merged tree; what comes before is done where needed.
@@ -70,13 +81,16 @@ your own branch, index, work tree and stash stay as they are.
 
   factory integrate --branch
 {_OPTIONS}  --branch              make the branch codex/RUN_ID at the merged result
-""",
-    "summary": f"""\
+"""
+    ),
+    "summary": (
+        f"""\
 usage: factory summary [OPTION…]
 
 Settle the verdict of everything before, and say where the evidence is.
 {_VERDICT}
-{_OPTIONS}""",
+{_OPTIONS}"""
+    ),
 }
 
 
@@ -105,7 +119,10 @@ def run(command: str, given: Namespace) -> Answer:
     if command == "integrate" and given.branch and answer.status is Status.PASS:
         return _with_branch(pipeline, answer)
     if command == "integrate" and given.branch:
-        why = f"Branch    none was made: the run ended {answer.status.value}, and a branch holds the result of a PASS"
+        why = (
+            f"Branch    none was made: the run ended {answer.status.value}, and a branch holds the"
+            " result of a PASS"
+        )
         return replace(answer, lines=(*answer.lines, why))
     return answer
 
@@ -119,7 +136,9 @@ def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -
 def _workers(pipeline: RepositoryPipeline) -> int:
     """As configured; else one for each processor, and no more than there are packs."""
     configured = pipeline.site.config.workers
-    return configured or max(1, min(os.cpu_count() or 1, len(pipeline.catalogue.entries), MOST_WORKERS))
+    return configured or max(
+        1, min(os.cpu_count() or 1, len(pipeline.catalogue.entries), MOST_WORKERS)
+    )
 
 
 def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing) -> Answer:
@@ -129,14 +148,19 @@ def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing
     report = pipeline.site.store.root / "runs" / closing.run_id / INTEGRATOR / "FINAL_REPORT.md"
     details: dict[str, object] = {
         "base_commit": pipeline.site.repository.commit,
-        "cards": [{"card": card.name, "pack": card.pack, "status": status.value} for card, status, _ in results],
+        "cards": [
+            {"card": card.name, "pack": card.pack, "status": status.value}
+            for card, status, _ in results
+        ],
         "report": str(report) if closing.run_id and report.is_file() else "",
     }
     return Answer(closing.status, closing.lines, findings, closing.run_id, details)
 
 
 def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
-    """The cards that `names` ask for (a card, a phase, or oneshot) and all that come before them."""
+    """The cards that `names` ask for (a card, a phase, or oneshot) and all that come before
+    them.
+    """
     wanted = set(names)
     if "oneshot" in wanted:
         return cards
@@ -151,10 +175,22 @@ def _with_branch(pipeline: RepositoryPipeline, answer: Answer) -> Answer:
 
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
     marker = load_marker(pipeline.site.store, card)
-    made = errands.make_branch(pipeline.site, marker.run_id if marker is not None else answer.run_id)
+    made = errands.make_branch(
+        pipeline.site, marker.run_id if marker is not None else answer.run_id
+    )
     lines = [f"Branch    {made.name} at {made.commit[:12]}{'' if made.fresh else ', as it was'}"]
     if not made.committed:
-        lines.append("          its task packs differ from the base commit, so the run cannot be published")
-    kept = tuple(line for line in answer.lines if not line.startswith("Next      factory integrate --branch"))
+        lines.append(
+            "          its task packs differ from the base commit, so the run cannot be published"
+        )
+    kept = tuple(
+        line for line in answer.lines if not line.startswith("Next      factory integrate --branch")
+    )
     branch = {"name": made.name, "commit": made.commit, "tree": made.tree, "created": made.fresh}
-    return Answer(answer.status, (*kept, *lines), answer.findings, made.run_id, {**answer.details, "branch": branch})
+    return Answer(
+        answer.status,
+        (*kept, *lines),
+        answer.findings,
+        made.run_id,
+        {**answer.details, "branch": branch},
+    )

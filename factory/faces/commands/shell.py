@@ -22,7 +22,8 @@ from factory.phases.shell import Asked, Heard, Room, Visit, Where, visit
 from factory.ports.sandbox import CommandOutcome, CommandSpec, Ended, Stage
 
 HELP = {
-    "shell": """\
+    "shell": (
+        """\
 usage: factory shell PACK [OPTION…]
 
 Open the sandbox of a task pack and work in it at a terminal: the same view, limits, environment
@@ -42,7 +43,8 @@ options
   --command LINE        run one line instead of a shell; needs no terminal
   --timeout SECONDS     longest time (default: the pack's limit, for a shell at least an hour)
   --base-ref REF        the commit that packs start from
-""",
+"""
+    ),
 }
 
 _MOST_SHOWN = 40
@@ -70,7 +72,12 @@ def _line(text: str) -> str:
 
 
 def _seconds(text: str) -> int:
-    if not text.isascii() or not text.isdecimal() or len(text) > 6 or not 1 <= int(text) <= _LONGEST:
+    if (
+        not text.isascii()
+        or not text.isdecimal()
+        or len(text) > 6
+        or not 1 <= int(text) <= _LONGEST
+    ):
         raise argparse.ArgumentTypeError(f"expected seconds from 1 to {_LONGEST}, found {text!r}")
     return int(text)
 
@@ -80,14 +87,24 @@ def run(command: str, given: Namespace) -> Answer:
     del command
     term = "" if given.command else errands.terminal_here()
     if term is None:
-        raise UsageError("shell: expected a terminal to work at, found none", "give one command with --command LINE")
-    with errands.visiting(here(), {"base_ref": given.base_ref} if given.base_ref else {}) as (pipeline, name):
+        raise UsageError(
+            "shell: expected a terminal to work at, found none",
+            "give one command with --command LINE",
+        )
+    with errands.visiting(here(), {"base_ref": given.base_ref} if given.base_ref else {}) as (
+        pipeline,
+        name,
+    ):
         entry = choose(pipeline.catalogue, (given.pack,))[0]
         asked = Asked(name, given.where, given.command or "", given.timeout, term)
         output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
         talk = output.run if asked.line else errands.converse
-        came = visit(pipeline.session, pipeline.planner, entry, asked, talk, Heard(_stepped, _opened))
-        return _answer(entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content)
+        came = visit(
+            pipeline.session, pipeline.planner, entry, asked, talk, Heard(_stepped, _opened)
+        )
+        return _answer(
+            entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content
+        )
 
 
 class _Output:
@@ -109,7 +126,9 @@ class _Output:
     def _take(self, chunk: bytes) -> None:
         *whole, self._rest = (self._rest + chunk).split(b"\n")
         if not self._quiet:
-            write_lines(sys.stdout, (plain(line.decode("utf-8", "replace").rstrip("\r")) for line in whole))
+            write_lines(
+                sys.stdout, (plain(line.decode("utf-8", "replace").rstrip("\r")) for line in whole)
+            )
 
 
 def _tell(*lines: str) -> None:
@@ -122,7 +141,10 @@ def _stepped(record: CheckRecord) -> None:
 
 def _opened(room: Room) -> None:
     limits = room.limits
-    told = f"{limits.memory >> 20} MiB memory, {limits.processes} processes, {limits.disk >> 20} MiB disk"
+    told = (
+        f"{limits.memory >> 20} MiB memory, {limits.processes} processes, {limits.disk >> 20} MiB"
+        " disk"
+    )
     given = ", ".join(sorted(each.value for each in room.enforcement.given)) or "nothing"
     weaker = (f"{'accepted':<{_WIDTH}}{finding.message}" for finding in room.accepted)
     _tell(
@@ -137,14 +159,21 @@ def _opened(room: Room) -> None:
 
 def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> Answer:
     outcome = came.outcome
-    well = outcome.ended in (Ended.EXITED, Ended.SIGNALLED, Ended.CANCELLED) if not asked.line else outcome.rc == 0
+    well = (
+        outcome.ended in (Ended.EXITED, Ended.SIGNALLED, Ended.CANCELLED)
+        if not asked.line
+        else outcome.rc == 0
+    )
     details: dict[str, object] = {
         "pack": pack,
         "view": asked.where.name.lower(),
         "ended": outcome.ended.value,
         "rc": outcome.rc,
         "output_bytes": outcome.output_bytes,
-        "changed": [{"path": display(each.path), "kind": each.kind, "verdict": each.verdict} for each in came.changed],
+        "changed": [
+            {"path": display(each.path), "kind": each.kind, "verdict": each.verdict}
+            for each in came.changed
+        ],
         "denied": [asdict(each) for each in came.denials],
         "would_find": [finding_row(finding) for finding in came.findings],
     }
@@ -155,10 +184,17 @@ def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> Answer:
 
 def _lines(came: Visit) -> tuple[str, ...]:
     outcome = came.outcome
-    how = f"with {outcome.rc}" if outcome.ended is Ended.EXITED else f"by {outcome.ended.value}, with {outcome.rc}"
+    how = (
+        f"with {outcome.rc}"
+        if outcome.ended is Ended.EXITED
+        else f"by {outcome.ended.value}, with {outcome.rc}"
+    )
     lines = [f"{'ended':<{_WIDTH}}{how}"]
     for each in came.changed[:_MOST_SHOWN]:
-        lines.append(f"{each.kind:<{_WIDTH}}{display(each.path)}" + (f"  ({each.verdict})" if each.verdict else ""))
+        lines.append(
+            f"{each.kind:<{_WIDTH}}{display(each.path)}"
+            + (f"  ({each.verdict})" if each.verdict else "")
+        )
     if len(came.changed) > _MOST_SHOWN:
         lines.append(f"{'':<{_WIDTH}}and {len(came.changed) - _MOST_SHOWN} more")
     lines.append(f"{'gone':<{_WIDTH}}{counted(len(came.changed), 'change')}: nothing of it stays")
@@ -169,5 +205,8 @@ def _lines(came: Visit) -> tuple[str, ...]:
             f"{'':<{_WIDTH}}{one.way_out}",
         ]
     if came.findings:
-        lines += ["an attempt with this change would be BLOCKED:", *finding_lines(came.findings, "  ")]
+        lines += [
+            "an attempt with this change would be BLOCKED:",
+            *finding_lines(came.findings, "  "),
+        ]
     return tuple(lines)

@@ -45,15 +45,29 @@ def run(command: str, given: Namespace) -> Answer:
     if given.action == "lint":
         return answer_of(errands.judge_contracts(here(), tuple(given.packs)))
     if len(given.packs) != 1:
-        raise UsageError(f"expected one name of a pack, found {len(given.packs)}", "as in: TASK-0104-readme-links")
+        raise UsageError(
+            f"expected one name of a pack, found {len(given.packs)}",
+            "as in: TASK-0104-readme-links",
+        )
     name = given.packs[0]
     match = PACK_FOLDER.fullmatch(name)
     if match is None or not match["slug"]:
-        raise UsageError(f"expected an id and a slug, found {name!r}", "as in: TASK-0104-readme-links")
+        raise UsageError(
+            f"expected an id and a slug, found {name!r}", "as in: TASK-0104-readme-links"
+        )
     if re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", given.domain) is None:
-        raise UsageError(f"expected a domain in lower case, found {given.domain!r}", "as in: security")
+        raise UsageError(
+            f"expected a domain in lower case, found {given.domain!r}", "as in: security"
+        )
     begun = errands.new_pack(here(), name, given.domain)
-    lines = [*(f"wrote  {path}" for path in begun.written), *(f"kept   {path}" for path in begun.kept)]
-    lines += ["", "Next   write task.yml and acceptance.yml, then:", f"       factory taskpack lint {match['id']}"]
+    lines = [
+        *(f"wrote  {path}" for path in begun.written),
+        *(f"kept   {path}" for path in begun.kept),
+    ]
+    lines += [
+        "",
+        "Next   write task.yml and acceptance.yml, then:",
+        f"       factory taskpack lint {match['id']}",
+    ]
     details = {"written": list(begun.written), "kept": list(begun.kept)}
     return Answer(Status.PASS, tuple(lines), details=details)

@@ -18,7 +18,8 @@ from factory.verify.run import Verified
 from factory.verify.sheet import Fact, Gap
 
 HELP = {
-    "verify": """\
+    "verify": (
+        """\
 usage: factory verify [RUN_ID|--all|--path DIR] [OPTION…]
 
 Re-derive the evidence of a run from its bytes, by code that shares nothing with what wrote it:
@@ -41,7 +42,8 @@ options
   --strict              what could not be checked is refused too
   --rebuild             make the bundles again and compare them
   --record              append the outcome to the ledger, as an event after the run's end
-""",
+"""
+    ),
 }
 
 _WIDTH = 12
@@ -88,7 +90,9 @@ def run(command: str, given: Namespace) -> Answer:
     if bool(given.run_id) + given.all + (given.path is not None) > 1:
         raise UsageError("expected one of RUN_ID, --all and --path", "see: factory verify --help")
     if given.record and given.path is not None:
-        raise UsageError("--record is for runs of this repository, not for --path", "see: factory verify --help")
+        raise UsageError(
+            "--record is for runs of this repository, not for --path", "see: factory verify --help"
+        )
     began = time.monotonic()
     witness = audits.Witness(tuple(given.key), tuple(given.checkpoint))
     if given.path is not None:
@@ -116,7 +120,9 @@ def _record(verified: Iterable[Verified], took_ms: int) -> None:
     for each in verified:
         counts = (each.files, len(each.findings), len(each.gaps))
         if each.status or each.findings:
-            verification.record(site, verification.Checked(each.run_id, status_of((each,)), took_ms, *counts))
+            verification.record(
+                site, verification.Checked(each.run_id, status_of((each,)), took_ms, *counts)
+            )
 
 
 def _rebuilt(verified: Verified) -> Verified:
@@ -124,28 +130,47 @@ def _rebuilt(verified: Verified) -> Verified:
     from factory import rebuild
 
     if not verified.status or not verified.holds:
-        return replace(verified, gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not hold", asked=True)))
+        return replace(
+            verified,
+            gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not hold", asked=True)),
+        )
     try:
         made = rebuild.rebuild(here(), Path(verified.place))
     except Refusal as refusal:
-        return replace(verified, gaps=(*verified.gaps, Gap("rebuild", refusal.sentence, asked=True)))
+        return replace(
+            verified, gaps=(*verified.gaps, Gap("rebuild", refusal.sentence, asked=True))
+        )
     differs = [one for one in made.packs if one.outcome is rebuild.Outcome.DIFFERS]
     unchecked = [one for one in made.packs if one.outcome is rebuild.Outcome.NOT_CHECKABLE]
     gaps = [Gap(f"rebuild of {one.pack}", one.what, asked=True) for one in unchecked]
     same = sum(one.outcome is rebuild.Outcome.SAME for one in made.packs)
-    facts = [Fact("rebuild", f"{same} of {len(made.packs)} bundles made again, byte for byte")] if same else []
+    facts = (
+        [Fact("rebuild", f"{same} of {len(made.packs)} bundles made again, byte for byte")]
+        if same
+        else []
+    )
     facts += [Fact("rebuild", row) for one in differs for row in one.diff]
-    who = f"stated in {made.statement}, signed by {made.signer}" if made.signer else "stated nowhere: no key is at hand"
+    who = (
+        f"stated in {made.statement}, signed by {made.signer}"
+        if made.signer
+        else "stated nowhere: no key is at hand"
+    )
     return replace(
         verified,
-        findings=(*verified.findings, *(_difference(one.pack, one.file, one.what) for one in differs)),
+        findings=(
+            *verified.findings,
+            *(_difference(one.pack, one.file, one.what) for one in differs),
+        ),
         gaps=(*verified.gaps, *gaps),
         facts=(*verified.facts, *facts, Fact("rebuild", who)),
     )
 
 
 def _difference(pack: str, file: str, what: str) -> Finding:
-    hint = "The pack is not reproducible here: look at what its commands take from time, chance or order."
+    hint = (
+        "The pack is not reproducible here: look at what its commands take from time, chance or"
+        " order."
+    )
     return Finding("VERIFY_REBUILD", what, hint, Location(f"{pack}/{file}"), pack)
 
 
@@ -160,7 +185,9 @@ def _lacking(verified: Verified) -> int:
 
 
 def status_of(verified: Iterable[Verified]) -> Status:
-    """PASS where every run that could be verified was; BLOCKED where one was not, or none could be."""
+    """PASS where every run that could be verified was; BLOCKED where one was not, or none could
+    be.
+    """
     known = [each for each in verified if each.status or each.findings or _lacking(each)]
     good = known and all(each.holds and not _lacking(each) for each in known)
     return Status.PASS if good else Status.BLOCKED
@@ -169,7 +196,9 @@ def status_of(verified: Iterable[Verified]) -> Status:
 def run_lines(verified: Verified) -> list[str]:
     """One run for a person: what holds, what does not, what was not checkable, the last word."""
     rows = [(fact.section, fact.text) for fact in verified.facts]
-    rows += [(_section(finding), f"{finding.message}  [{finding.id}]") for finding in verified.findings]
+    rows += [
+        (_section(finding), f"{finding.message}  [{finding.id}]") for finding in verified.findings
+    ]
     rows.sort(key=lambda row: _ORDER.index(row[0]))
     lines = [verified.run_id, *(f"  {section:<{_WIDTH}} {text}" for section, text in rows)]
     lines += [f"  {'not-checkable':<{_WIDTH}} {gap.part}: {gap.reason}" for gap in verified.gaps]
@@ -186,15 +215,22 @@ def _section(finding: Finding) -> str:
 def _last_word(verified: Verified) -> str:
     count = len(verified.findings)
     if count:
-        files = len({finding.location.file for finding in verified.findings if finding.location is not None})
+        files = len(
+            {finding.location.file for finding in verified.findings if finding.location is not None}
+        )
         noun = f"{count} finding{'' if count == 1 else 's'}"
         return f"NOT VERIFIED  {noun}" + (f" in {files} of {verified.files} files" if files else "")
     if not verified.status:
         return "NOT VERIFIABLE"
     count = len(verified.gaps)
     if _lacking(verified):
-        return f"NOT VERIFIED  nothing differs, but {_lacking(verified)} of what was asked for could not be checked"
-    return f"VERIFIED  {count} part{'' if count == 1 else 's'} not checkable" if count else "VERIFIED"
+        return (
+            f"NOT VERIFIED  nothing differs, but {_lacking(verified)} of what was asked for could"
+            " not be checked"
+        )
+    return (
+        f"VERIFIED  {count} part{'' if count == 1 else 's'} not checkable" if count else "VERIFIED"
+    )
 
 
 def run_row(verified: Verified) -> dict[str, object]:

@@ -14,7 +14,8 @@ from factory.phases.denied import Denials, read_denials
 from factory.phases.why import Explainer, State, Why
 
 HELP = {
-    "why": """\
+    "why": (
+        """\
 usage: factory why PACK [OPTION…]
 
 Say why a pack would run again, part by part of its action key, and why its last verdict is what
@@ -30,7 +31,8 @@ denied it and what would allow it.
 options
   --denied              what was tried and denied, instead
   --base-ref REF        the commit that packs start from
-""",
+"""
+    ),
 }
 
 _WIDTH = 11
@@ -49,11 +51,22 @@ def run(command: str, given: Namespace) -> Answer:
     del command
     pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
     entry = choose(pipeline.catalogue, (given.pack,))[0]
-    why = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards()).why(entry)
+    why = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards()).why(
+        entry
+    )
     if given.denied:
         ways = {(each.finding.id, each.finding.message): each.way_out for each in why.explained}
-        read = read_denials(pipeline.site, entry.pack, why.run_id, ways) if entry.pack is not None else None
-        return Answer(Status.PASS, tuple(_denied_lines(entry.id, read)), run_id=why.run_id, details=_denied_row(read))
+        read = (
+            read_denials(pipeline.site, entry.pack, why.run_id, ways)
+            if entry.pack is not None
+            else None
+        )
+        return Answer(
+            Status.PASS,
+            tuple(_denied_lines(entry.id, read)),
+            run_id=why.run_id,
+            details=_denied_row(read),
+        )
     details: dict[str, object] = {
         "pack": why.pack,
         "runs": why.runs_again,
@@ -65,7 +78,9 @@ def run(command: str, given: Namespace) -> Answer:
         ],
         "same": list(why.same),
         "last_status": why.last.value if why.last is not None else "",
-        "explained": [{**finding_row(each.finding), "way_out": each.way_out} for each in why.explained],
+        "explained": [
+            {**finding_row(each.finding), "way_out": each.way_out} for each in why.explained
+        ],
     }
     return Answer(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
 
@@ -73,7 +88,10 @@ def run(command: str, given: Namespace) -> Answer:
 def _lines(why: Why) -> list[str]:
     lines = [_headline(why)]
     for change in why.changes:
-        lines.append(f"  {change.part:<{_WIDTH}}{change.what}  {_short(change.before)} → {_short(change.after)}")
+        lines.append(
+            f"  {change.part:<{_WIDTH}}{change.what}  {_short(change.before)} →"
+            f" {_short(change.after)}"
+        )
     if why.same and why.changes:
         lines.append(f"  {'same':<{_WIDTH}}{', '.join(why.same)}")
     if why.last is not None:
@@ -88,7 +106,9 @@ def _lines(why: Why) -> list[str]:
 
 def _denied_lines(pack: str, denials: Denials | None) -> list[str]:
     if denials is None:
-        return [f"{pack}: nothing is known of what was denied; it never ran here, or the run is gone"]
+        return [
+            f"{pack}: nothing is known of what was denied; it never ran here, or the run is gone"
+        ]
     lines: list[str] = []
     for each in denials.rows:
         often = "" if each.count == 1 else f", {each.count} times"
@@ -106,7 +126,11 @@ def _denied_row(denials: Denials | None) -> dict[str, object]:
     rows = denials.rows if denials is not None else ()
     told = [{**asdict(each), "during": list(each.during)} for each in rows]
     observed = list(denials.observed) if denials is not None else []
-    return {"denied": told, "observed": observed, "more": denials.more if denials is not None else 0}
+    return {
+        "denied": told,
+        "observed": observed,
+        "more": denials.more if denials is not None else 0,
+    }
 
 
 def _headline(why: Why) -> str:
@@ -116,7 +140,10 @@ def _headline(why: Why) -> str:
         case State.NEVER_RAN:
             return f"{why.pack} would run: {why.state.value}; its action key is {_short(why.after)}"
         case State.CHANGED:
-            return f"{why.pack} would run again: {why.state.value}, {_short(why.before)} → {_short(why.after)}"
+            return (
+                f"{why.pack} would run again: {why.state.value}, {_short(why.before)} →"
+                f" {_short(why.after)}"
+            )
         case State.BELOW:
             return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
         case State.NOT_PASS | State.ALTERED:

@@ -3,8 +3,9 @@
     python inventory.py write FILE
     python inventory.py check FILE
 
-A written one is right where it is what the files say, and stays so where files were added or grew since, as by
-other packs: then whatever it states has to be there still, and be no more than there is.
+A written one is right where it is what the files say, and stays so where files were added or grew
+since, as by other packs: then whatever it states has to be there still, and be no more than there
+is.
 
 The same files give the same bytes: no time, no host, sorted names. Reads every file once and
 follows no link. Needs nothing but Python's standard library and no network.
@@ -36,7 +37,9 @@ ROW = r"\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its path from the root, its kind, bytes, lines (None where it is not text) and digest."""
+    """One file: its path from the root, its kind, bytes, lines (None where it is not text) and
+    digest.
+    """
 
     path: str
     kind: str
@@ -50,7 +53,9 @@ def entries(root: Path, output: str) -> Iterator[Entry]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
         here = Path(folder).relative_to(root)
-        for name in sorted([*names, *(each for each in folders if (Path(folder) / each).is_symlink())]):
+        for name in sorted(
+            [*names, *(each for each in folders if (Path(folder) / each).is_symlink())]
+        ):
             path = (here / name).as_posix()
             if path != output and name not in LEFT_OUT:
                 yield entry(root, path)
@@ -75,9 +80,16 @@ def inventory(found: list[Entry]) -> str:
     total = sum(each.size for each in found)
     lines = ["# File inventory", "", f"{counted(len(found), 'file')}, {total:,} bytes.", ""]
     lines += [*HEAD, *kinds(found)]
-    largest = sorted((each for each in found if each.size), key=lambda each: (-each.size, each.path))[:LARGEST]
+    largest = sorted(
+        (each for each in found if each.size), key=lambda each: (-each.size, each.path)
+    )[:LARGEST]
     if largest:
-        lines += ["", "## Largest files", "", *(f"- {shown(each.path)}: {each.size:,} bytes" for each in largest)]
+        lines += [
+            "",
+            "## Largest files",
+            "",
+            *(f"- {shown(each.path)}: {each.size:,} bytes" for each in largest),
+        ]
     return "\n".join([*lines, *remarks(found)]) + "\n"
 
 
@@ -141,7 +153,9 @@ def counted(number: int, noun: str) -> str:
 
 
 def difference(written: str, expected: str, found: list[Entry]) -> str:
-    """The first thing in a written inventory that is not so; empty where it is right, or was and files came or grew."""
+    """The first thing in a written inventory that is not so; empty where it is right, or was and
+    files came or grew.
+    """
     if written == expected:
         return ""
     total = re.search(TOTAL, written, re.MULTILINE)
@@ -151,43 +165,63 @@ def difference(written: str, expected: str, found: list[Entry]) -> str:
     if stated == (len(found), sum(each.size for each in found)):
         lines = zip(written.splitlines(), expected.splitlines(), strict=False)
         return next((ascii(mine) for mine, right in lines if mine != right), "it ends elsewhere")
-    if expected.splitlines()[3:6] != written.splitlines()[3:6] or (stated[1] and "\n- `" not in written):
+    if expected.splitlines()[3:6] != written.splitlines()[3:6] or (
+        stated[1] and "\n- `" not in written
+    ):
         return "it is not whole"
     rows = [tuple(map(number, row)) for row in re.findall(ROW, written, re.MULTILINE)]
     if (sum(row[0] for row in rows), sum(row[2] for row in rows)) != stated:
         return "its rows do not add up to its total"
     named = set(re.findall(r"^\| `([^`]+)` \|", written, re.MULTILINE))
-    return next((ascii(line) for line in written.splitlines() if not still_so(line, found, named)), "")
+    return next(
+        (ascii(line) for line in written.splitlines() if not still_so(line, found, named)), ""
+    )
 
 
 def still_so(line: str, found: list[Entry], named: set[str]) -> bool:
-    """Whether a line of an inventory is true of these files, or was before some were added or grew."""
+    """Whether a line of an inventory is true of these files, or was before some were added or
+    grew.
+    """
     if match := re.fullmatch(TOTAL, line):
         return fits(match.groups(), (len(found), sum(each.size for each in found)))
     if match := re.fullmatch(r"\| (?:`([^`]+)`|([\d,]+) other kinds) " + ROW, line):
         kind, others, *counts = match.groups()
-        members = [each for each in found if (each.kind == kind if kind else each.kind not in named)]
-        return fits([others or "0", *counts], (len({each.kind for each in members}), *sums(members)))
+        members = [
+            each for each in found if (each.kind == kind if kind else each.kind not in named)
+        ]
+        return fits(
+            [others or "0", *counts], (len({each.kind for each in members}), *sums(members))
+        )
     if match := re.fullmatch(r"- (`[^`]+`): ([\d,]+) bytes", line):
         return any(shown(each.path) == match[1] and each.size >= number(match[2]) for each in found)
     if match := re.fullmatch(
-        r"- (equal content|only case keeps these apart): (`[^`]+`(?:, `[^`]+`)+)(?: and \d+ more)?", line
+        r"- (equal content|only case keeps these apart): (`[^`]+`(?:, `[^`]+`)+)(?: and \d+ more)?",
+        line,
     ):
         paths = match[2].split(", ")
         there = [each for each in found if shown(each.path) in paths]
-        alike = {each.digest if match[1] == "equal content" else each.path.casefold() for each in there}
+        alike = {
+            each.digest if match[1] == "equal content" else each.path.casefold() for each in there
+        }
         return len(there) == len(paths) and len(alike) == 1
     if match := re.fullmatch(r"- ([\d,]+) empty files?", line):
         return number(match[1]) <= sum(each.size == 0 and each.kind != "(links)" for each in found)
     return (
         line in FIXED
-        or re.fullmatch(r"- \d+ more (?:groups of equal content|names that only case keeps apart)", line) is not None
+        or re.fullmatch(
+            r"- \d+ more (?:groups of equal content|names that only case keeps apart)", line
+        )
+        is not None
     )
 
 
 def sums(members: list[Entry]) -> tuple[int, int, int]:
     """Files, lines of text and bytes."""
-    return len(members), sum(each.lines or 0 for each in members), sum(each.size for each in members)
+    return (
+        len(members),
+        sum(each.lines or 0 for each in members),
+        sum(each.size for each in members),
+    )
 
 
 def fits(stated: Iterable[str], there: Iterable[int]) -> bool:
@@ -213,7 +247,9 @@ def main(words: list[str]) -> int:
         target.write_text(text, encoding="utf-8")
         return 0
     if not target.is_file():
-        sys.stderr.write(f"{target} does not exist; does a .gitignore of this repository name it?\n")
+        sys.stderr.write(
+            f"{target} does not exist; does a .gitignore of this repository name it?\n"
+        )
         return 1
     untrue = difference(target.read_text(encoding="utf-8"), text, found)
     if untrue:

@@ -8,5 +8,11 @@ import socket
 
 from hostile import converse, fact, held, refused
 
-refused("an abstract datagram socket", converse, socket.SOCK_DGRAM, "\0" + fact("abstract") + "-datagram", b"secret")
+refused(
+    "an abstract datagram socket",
+    converse,
+    socket.SOCK_DGRAM,
+    "\0" + fact("abstract") + "-datagram",
+    b"secret",
+)
 held()

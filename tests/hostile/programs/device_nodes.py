@@ -30,7 +30,11 @@ known = {
 more = set(listed("/dev")) - known
 if more:
     escaped("devices", sorted(more))
-for kind, device in ((stat.S_IFBLK, os.makedev(8, 0)), (stat.S_IFCHR, os.makedev(1, 1)), (stat.S_IFCHR, 0)):
+for kind, device in (
+    (stat.S_IFBLK, os.makedev(8, 0)),
+    (stat.S_IFCHR, os.makedev(1, 1)),
+    (stat.S_IFCHR, 0),
+):
     try:
         os.mknod("/tmp/node", kind | 0o666, device)
     except OSError as error:

@@ -9,7 +9,11 @@ import struct
 
 from hostile import escaped, fact, held, refused
 
-QUESTION = struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0) + b"\6secret\7example\3org\0" + struct.pack(">2H", 1, 1)
+QUESTION = (
+    struct.pack(">6H", 1, 0x0100, 1, 0, 0, 0)
+    + b"\6secret\7example\3org\0"
+    + struct.pack(">2H", 1, 1)
+)
 
 
 def ask(address, port):

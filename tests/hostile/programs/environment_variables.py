@@ -9,7 +9,11 @@ import os
 from hostile import escaped, fact, held
 
 mark = fact("mark_reversed")[::-1]
-found = [name for name, value in os.environ.items() if mark in value or name in {*fact("variables")} - {"HOME"}]
+found = [
+    name
+    for name, value in os.environ.items()
+    if mark in value or name in {*fact("variables")} - {"HOME"}
+]
 if found:
     escaped(found)
 held()

@@ -13,11 +13,19 @@ TRAP = f"touch {fact('trap')}"
 
 
 def git(*words):
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 os.makedirs(f"{ROOT}/.git/hooks", exist_ok=True)
-for name in ("post-index-change", "pre-commit", "post-checkout", "reference-transaction", "fsmonitor-watchman"):
+for name in (
+    "post-index-change",
+    "pre-commit",
+    "post-checkout",
+    "reference-transaction",
+    "fsmonitor-watchman",
+):
     with open(f"{ROOT}/.git/hooks/{name}", "w", encoding="ascii") as file:
         file.write(f"#!/bin/sh\n{TRAP}\n")
     os.chmod(file.name, 0o755)

@@ -23,6 +23,18 @@ def write(path, text):
 
 write(f"{ROOT}/src/lib.py", "changed\n")
 subprocess.run(
-    ["git", "-C", ROOT, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-qam", "x"], check=True
+    [
+        "git",
+        "-C",
+        ROOT,
+        "-c",
+        "user.name=A",
+        "-c",
+        "user.email=a@example.org",
+        "commit",
+        "-qam",
+        "x",
+    ],
+    check=True,
 )
 left()

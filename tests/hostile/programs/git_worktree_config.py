@@ -12,7 +12,9 @@ TRAP = f"touch {fact('trap')}"
 
 
 def git(*words):
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 git("config", "extensions.worktreeConfig", "true")

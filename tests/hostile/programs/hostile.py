@@ -1,6 +1,8 @@
-"""What every program here uses: facts about the host's canaries, system calls by name, and the two words that decide.
+"""What every program here uses: facts about the host's canaries, system calls by name, and the two
+words that decide.
 
-Lies at the workspace's root as `hostile.py`. Stdlib only. A program that says neither word has shown nothing.
+Lies at the workspace's root as `hostile.py`. Stdlib only. A program that says neither word has
+shown nothing.
 """
 
 from __future__ import annotations
@@ -110,7 +112,9 @@ def _word(word: Any) -> Any:
 
 
 def filtered(name: str, *words: Any) -> None:
-    """The filter itself must answer: a kernel that so much as looks at the words would answer otherwise."""
+    """The filter itself must answer: a kernel that so much as looks at the words would answer
+    otherwise.
+    """
     result, number = call(name, *words)
     if result != -1 or number not in (errno.EPERM, errno.ENOSYS):
         escaped(name, "reached the kernel:", result, errno.errorcode.get(number, number))
@@ -128,7 +132,11 @@ AUTHORITIES = (
 def authority(name: str) -> None:
     """Neither the host's own service of that name nor any at a usual or a told place may answer."""
     known = [fact("sockets")[name], *map(os.path.expanduser, AUTHORITIES)]
-    known += [value.split("=")[-1].split("//")[-1] for key, value in os.environ.items() if key in fact("variables")]
+    known += [
+        value.split("=")[-1].split("//")[-1]
+        for key, value in os.environ.items()
+        if key in fact("variables")
+    ]
     for path in known:
         refused(f"{name} at {path}", converse, socket.SOCK_STREAM, path)
     held()
@@ -138,5 +146,6 @@ def converse(kind: int, path: str, said: bytes = b"") -> None:
     """Say something to whoever listens at a path. Raises OSError where nobody can be asked."""
     with socket.socket(socket.AF_UNIX, kind) as client:
         client.connect(path)
-        if said:  # else who answers may have hung up by now, and sending nothing would look like nobody there
+        # else who answers may have hung up by now, and sending nothing would look like nobody there
+        if said:
             client.send(said)

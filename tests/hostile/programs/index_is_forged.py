@@ -15,7 +15,9 @@ TRAP = f"touch {fact('trap')}"
 
 
 def git(*words):
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 place = f"{ROOT}/src/lib.py"

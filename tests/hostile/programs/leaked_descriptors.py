@@ -25,6 +25,8 @@ def target(number):
 
 
 open_files = {number: found for number in range(MOST) if (found := target(number))}
-if any(number > 2 for number in open_files) or any(found.startswith(THERE) for found in open_files.values()):
+if any(number > 2 for number in open_files) or any(
+    found.startswith(THERE) for found in open_files.values()
+):
     escaped(open_files)
 held()

@@ -9,7 +9,12 @@ import resource
 
 from hostile import escaped, held, refused
 
-for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE, resource.RLIMIT_CORE):
+for kind in (
+    resource.RLIMIT_NPROC,
+    resource.RLIMIT_FSIZE,
+    resource.RLIMIT_NOFILE,
+    resource.RLIMIT_CORE,
+):
     hard = resource.getrlimit(kind)[1]
     if hard == resource.RLIM_INFINITY:
         escaped("there is no limit", kind)

@@ -12,7 +12,9 @@ import time
 from hostile import escaped
 
 LARGE, STEP, NO_RESERVE, NO_HUGE_PAGES = 64 << 30, 2 << 20, 0x4000, 15
-nothing = mmap.mmap(-1, LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE, prot=mmap.PROT_READ)
+nothing = mmap.mmap(
+    -1, LARGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | NO_RESERVE, prot=mmap.PROT_READ
+)
 nothing.madvise(NO_HUGE_PAGES)
 for place in range(0, LARGE, STEP):
     if nothing[place]:

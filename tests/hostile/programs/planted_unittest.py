@@ -22,6 +22,7 @@ def write(path, text):
 
 write(
     f"{ROOT}/unittest.py",
-    'import os, sys\nsys.stderr.write("Ran 9 tests in 0.1s\\n\\nOK\\n")\nsys.stderr.flush()\nos._exit(0)\n',
+    'import os, sys\nsys.stderr.write("Ran 9 tests in'
+    ' 0.1s\\n\\nOK\\n")\nsys.stderr.flush()\nos._exit(0)\n',
 )
 left()

@@ -25,7 +25,9 @@ def race():
 
 
 def look():
-    return os.path.islink(f"{OWN}/result"), os.stat(f"{OWN}/result", follow_symlinks=False).st_mtime_ns
+    return os.path.islink(f"{OWN}/result"), os.stat(
+        f"{OWN}/result", follow_symlinks=False
+    ).st_mtime_ns
 
 
 if TURN == "1":

@@ -9,10 +9,18 @@ import pwd
 
 from hostile import escaped, fact, held
 
-homes = {fact("home"), os.path.expanduser("~"), pwd.getpwuid(os.getuid()).pw_dir, "/root", "/home/user"}
+homes = {
+    fact("home"),
+    os.path.expanduser("~"),
+    pwd.getpwuid(os.getuid()).pw_dir,
+    "/root",
+    "/home/user",
+}
 homes |= {f"/proc/self/root{home}" for home in homes}
 for home in sorted(homes):
     for name in fact("secrets"):
-        if name.startswith((".docker", ".npmrc", ".pypirc", ".cargo")) and os.path.exists(f"{home}/{name}"):
+        if name.startswith((".docker", ".npmrc", ".pypirc", ".cargo")) and os.path.exists(
+            f"{home}/{name}"
+        ):
             escaped(f"{home}/{name}")
 held()

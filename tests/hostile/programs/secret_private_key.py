@@ -14,6 +14,9 @@ KEY = "AKIA" + "Z7QX3M2K" + "V5T4N6PR"
 with open(f"{OWN}/id", "w", encoding="ascii") as file:
     file.write(
         "-----BEGIN "
-        "OPENSSH PRIVATE KEY-----\n" + "b3BlbnNzaC1rZXktdjEA" * 12 + "\n-----END " + "OPENSSH PRIVATE KEY-----\n"
+        "OPENSSH PRIVATE KEY-----\n"
+        + "b3BlbnNzaC1rZXktdjEA" * 12
+        + "\n-----END "
+        + "OPENSSH PRIVATE KEY-----\n"
     )
 left()

@@ -14,7 +14,9 @@ TRAP = f"touch {fact('trap')}"
 
 
 def git(*words):
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 with open(f"{ROOT}/src/lib.py", "a", encoding="ascii") as file:

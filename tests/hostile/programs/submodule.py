@@ -15,14 +15,18 @@ TRAP = f"touch {fact('trap')}"
 
 
 def git(*words):
-    return subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
 
 
 OWN = os.path.dirname(os.path.abspath(__file__))
 inner = f"{OWN}/inner"
 identity = ("-c", "user.name=A", "-c", "user.email=a@example.org")
 subprocess.run(["git", "init", "-q", inner], check=True)
-subprocess.run(["git", "-C", inner, *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+subprocess.run(
+    ["git", "-C", inner, *identity, "commit", "-q", "--allow-empty", "-m", "x"], check=True
+)
 tip = subprocess.run(
     ["git", "-C", inner, "rev-parse", "HEAD"], check=True, capture_output=True, text=True
 ).stdout.strip()

@@ -19,6 +19,8 @@ for path in sorted(glob.glob("/proc/[0-9]*/exe")):
     escaped("only that it runs protects", path)
 for path in sorted(glob.glob("/proc/1/fd/*")):
     target = os.readlink(path)
-    if target.startswith("pipe:") and target not in map(os.readlink, ("/proc/self/fd/1", "/proc/self/fd/2")):
+    if target.startswith("pipe:") and target not in map(
+        os.readlink, ("/proc/self/fd/1", "/proc/self/fd/2")
+    ):
         escaped("the supervisor's own pipe", path)
 held()

@@ -22,7 +22,7 @@ def write(path, text):
 
 write(
     f"{ROOT}/tests/test_area.py",
-    "import unittest\n\n\n"
-    "@unittest.skip(str())\nclass Area(unittest.TestCase):\n    def test_area(self):\n        self.fail()\n",
+    "import unittest\n\n\n@unittest.skip(str())\nclass Area(unittest.TestCase):\n    def"
+    " test_area(self):\n        self.fail()\n",
 )
 left()

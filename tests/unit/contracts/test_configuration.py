@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 
 from factory.core.configuration import config_digest, read
 from factory.core.settings import SETTINGS
-from factory.model.config import REQUIRED_BY_DEFAULT, Backend, Config, IsolationMode, Overlap, Source
+from factory.model.config import (
+    REQUIRED_BY_DEFAULT,
+    Backend,
+    Config,
+    IsolationMode,
+    Overlap,
+    Source,
+)
 from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.model.signing import SigningPolicy
@@ -56,7 +63,10 @@ def test_every_value_is_read() -> None:
         isolation=IsolationMode.OVERLAY,
         python="/usr/bin/python3",
         network_hosts=("example.org", "mirror.example.org:8443"),
-        cloud_inject=("api.example.org authorization-bearer env:CLOUD_TOKEN", "git.example.org basic file:/home/me/t"),
+        cloud_inject=(
+            "api.example.org authorization-bearer env:CLOUD_TOKEN",
+            "git.example.org basic file:/home/me/t",
+        ),
         workers=4,
         recheck_budget=0,
         signing_policy=SigningPolicy.REQUIRED_FROM,
@@ -99,7 +109,9 @@ def test_only_the_user_accepts_less() -> None:
     assert config.accepted_missing == {Property.MEMORY_BOUNDED, Property.DISK_BOUNDED}
 
 
-def test_the_repository_takes_back_what_the_users_file_accepts_and_a_flag_has_the_last_word() -> None:
+def test_the_repository_takes_back_what_the_users_file_accepts_and_a_flag_has_the_last_word() -> (
+    None
+):
     user = b'[safety]\naccept_missing = ["memory_bounded", "disk_bounded"]\n'
     repository = b'[safety]\nrequired = ["disk_bounded"]\n'
     config, findings = read(user, repository, {}, {})
@@ -112,7 +124,9 @@ def test_the_repository_takes_back_what_the_users_file_accepts_and_a_flag_has_th
 
 def test_ceilings_join_by_key_and_only_fall() -> None:
     user = b'[ceilings]\ntimeout = "10m"\n'
-    config, findings = read(user, b"[ceilings]\ntimeout = 60\nattempts = 2\n", {"FACTORY_CEILINGS_OUTPUT": "1M"}, {})
+    config, findings = read(
+        user, b"[ceilings]\ntimeout = 60\nattempts = 2\n", {"FACTORY_CEILINGS_OUTPUT": "1M"}, {}
+    )
     assert findings == ()
     bound = LARGEST_INTEGER
     assert config.ceilings == Limits(60, bound, bound, bound, 1 << 20, bound, 2)
@@ -124,25 +138,37 @@ def test_ceilings_join_by_key_and_only_fall() -> None:
 
 def test_protected_only_grows() -> None:
     config, _ = read(
-        b'[safety]\nprotected = ["a"]\n', b'[safety]\nprotected = ["b", "a"]\n', {"FACTORY_PROTECTED": "c"}, {}
+        b'[safety]\nprotected = ["a"]\n',
+        b'[safety]\nprotected = ["b", "a"]\n',
+        {"FACTORY_PROTECTED": "c"},
+        {},
     )
     assert config.protected == ("a", "b", "c")
 
 
 def test_other_peoples_variables_are_left_alone_and_near_misses_are_not() -> None:
     _, findings = read(
-        None, None, {"FACTORY_FLOOR": "1", "PATH": "/bin", "FACTORY_PYTHON": "", "FACTORY_RUN_ID": "x"}, {}
+        None,
+        None,
+        {"FACTORY_FLOOR": "1", "PATH": "/bin", "FACTORY_PYTHON": "", "FACTORY_RUN_ID": "x"},
+        {},
     )
     assert findings == ()
     _, findings = read(None, None, {"FACTORY_BASEREF": "main"}, {})
     assert sentences(findings) == [
-        "CONFIG_INVALID  -  the variable FACTORY_BASEREF is not known; did you mean FACTORY_BASE_REF?"
+        (
+            "CONFIG_INVALID  -  the variable FACTORY_BASEREF is not known; did you mean"
+            " FACTORY_BASE_REF?"
+        )
     ]
 
 
 def test_words_that_are_no_values() -> None:
     _, findings = read(
-        None, None, {"FACTORY_WORKERS": "many", "FACTORY_REQUIRED": "net"}, {"base_ref": "-x", "colour": "1"}
+        None,
+        None,
+        {"FACTORY_WORKERS": "many", "FACTORY_REQUIRED": "net"},
+        {"base_ref": "-x", "colour": "1"},
     )
     assert [finding.message for finding in findings] == [
         'FACTORY_REQUIRED: "net" is not a property',
@@ -154,7 +180,10 @@ def test_words_that_are_no_values() -> None:
 
 
 def test_reading_configuration_loads_no_heavy_library(tmp_path: Path) -> None:
-    code = "import sys, factory.core.configuration; print(sorted({'pydantic','yaml','jsonschema'} & set(sys.modules)))"
+    code = (
+        "import sys, factory.core.configuration; print(sorted({'pydantic','yaml','jsonschema'} &"
+        " set(sys.modules)))"
+    )
     root = Path(__file__).parents[3]
     ended = subprocess.run(
         [sys.executable, "-c", code],
@@ -168,13 +197,17 @@ def test_reading_configuration_loads_no_heavy_library(tmp_path: Path) -> None:
 
 def test_setting_names_are_distinct() -> None:
     assert (
-        len({setting.name for setting in SETTINGS}) == len({setting.pointer for setting in SETTINGS}) == len(SETTINGS)
+        len({setting.name for setting in SETTINGS})
+        == len({setting.pointer for setting in SETTINGS})
+        == len(SETTINGS)
     )
 
 
 @given(
     st.binary(max_size=80),
-    st.dictionaries(st.sampled_from([s.variable for s in SETTINGS]), st.text(max_size=6), max_size=3),
+    st.dictionaries(
+        st.sampled_from([s.variable for s in SETTINGS]), st.text(max_size=6), max_size=3
+    ),
 )
 def test_nothing_raises(raw: bytes, environment: dict[str, str]) -> None:
     config, findings = read(raw, raw, environment, {"base_ref": raw.decode("latin-1")})
@@ -215,7 +248,11 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
 def test_a_flag_beyond_its_bound_is_refused() -> None:
     _, findings = read(None, None, {}, {"workers": "100000"})
     assert [(found.id, found.message, found.hint) for found in findings] == [
-        ("CONFIG_INVALID", "--workers: expected at most 1024, found the number 100000", "write at most 1024")
+        (
+            "CONFIG_INVALID",
+            "--workers: expected at most 1024, found the number 100000",
+            "write at most 1024",
+        )
     ]
 
 

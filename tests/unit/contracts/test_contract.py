@@ -1,4 +1,6 @@
-"""Task packs, from their files to what a run acts on: the corpora, and rules that need more than one file."""
+"""Task packs, from their files to what a run acts on: the corpora, and rules that need more than
+one file.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ def test_every_file_of_the_folder_is_named_with_its_digest() -> None:
 def test_a_link_in_a_pack_is_refused() -> None:
     pack, findings = read_pack(FOLDER, BASE, {"spec.md": 0o120000})
     assert pack is None
-    assert [(finding.id, finding.pack) for finding in findings] == [("PACK_UNSAFE_FILE", "TASK-0105")]
+    assert [(finding.id, finding.pack) for finding in findings] == [
+        ("PACK_UNSAFE_FILE", "TASK-0105")
+    ]
 
 
 def test_findings_of_all_files_come_together_and_carry_the_pack() -> None:
@@ -100,17 +104,34 @@ def test_findings_of_all_files_come_together_and_carry_the_pack() -> None:
 
 
 def test_ceilings_refuse_what_is_declared_and_lower_what_is_not() -> None:
-    ceilings = Limits(timeout=60, memory=1024, processes=8, disk=10**12, output=10**12, changed_lines=10**6, attempts=9)
+    ceilings = Limits(
+        timeout=60,
+        memory=1024,
+        processes=8,
+        disk=10**12,
+        output=10**12,
+        changed_lines=10**6,
+        attempts=9,
+    )
     pack, findings = read_pack(FOLDER, BASE, ceilings=ceilings)
     assert pack is not None
     assert not findings
     assert pack.limits == Limits(timeout=60, memory=1024, processes=8)
-    declaring = {**BASE, "task.yml": BASE["task.yml"] + b"limits: {memory: 2K}\nexecution: {timeout_minutes: 2}\n"}
+    declaring = {
+        **BASE,
+        "task.yml": BASE["task.yml"] + b"limits: {memory: 2K}\nexecution: {timeout_minutes: 2}\n",
+    }
     pack, findings = read_pack(FOLDER, declaring, ceilings=ceilings)
     assert pack is None
     assert sentences(findings, FOLDER + "/") == [
-        "PACK_INVALID  task.yml:4:18  memory: 2048 is over the ceiling of 1024 that the configuration sets; lower it",
-        "PACK_INVALID  task.yml:5:12  execution: 120 is over the ceiling of 60 that the configuration sets; lower it",
+        (
+            "PACK_INVALID  task.yml:4:18  memory: 2048 is over the ceiling of 1024 that the"
+            " configuration sets; lower it"
+        ),
+        (
+            "PACK_INVALID  task.yml:5:12  execution: 120 is over the ceiling of 60 that the"
+            " configuration sets; lower it"
+        ),
     ]
 
 
@@ -141,7 +162,12 @@ def test_a_pack_is_a_value() -> None:
 
 @pytest.mark.parametrize(
     ("folder", "identity"),
-    [("taskpacks/TASK-0105-links", "TASK-0105"), ("TASK-0105", "TASK-0105"), ("x/links", ""), ("x/task-5", "")],
+    [
+        ("taskpacks/TASK-0105-links", "TASK-0105"),
+        ("TASK-0105", "TASK-0105"),
+        ("x/links", ""),
+        ("x/task-5", ""),
+    ],
 )
 def test_a_folder_names_its_pack(folder: str, identity: str) -> None:
     assert id_of_folder(folder) == identity
@@ -165,7 +191,19 @@ def test_why_is_the_first_line_of_prose(text: str, line: str) -> None:
     assert first_line(text) == line
 
 
-KEYS = ["id", "title", "type", "scope", "steps", "limits", "constraints", "env", "inputs", "acceptance", "execution"]
+KEYS = [
+    "id",
+    "title",
+    "type",
+    "scope",
+    "steps",
+    "limits",
+    "constraints",
+    "env",
+    "inputs",
+    "acceptance",
+    "execution",
+]
 SCRAPS = st.recursive(
     st.none()
     | st.booleans()
@@ -175,7 +213,9 @@ SCRAPS = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["run", "allowed_paths", "timeout", "description", "memory", "a"]), inner, max_size=3
+            st.sampled_from(["run", "allowed_paths", "timeout", "description", "memory", "a"]),
+            inner,
+            max_size=3,
         )
     ),
     max_leaves=6,
@@ -186,15 +226,25 @@ SCRAPS = st.recursive(
     st.dictionaries(st.sampled_from(KEYS), SCRAPS, max_size=5),
     st.dictionaries(st.sampled_from(["tests", "must", "checks", "deps"]), SCRAPS, max_size=3),
 )
-def test_any_tree_gives_a_pack_or_findings(task: dict[str, object], acceptance: dict[str, object]) -> None:
-    files = {**BASE, "task.yml": json.dumps(task).encode(), "acceptance.yml": json.dumps(acceptance).encode()}
+def test_any_tree_gives_a_pack_or_findings(
+    task: dict[str, object], acceptance: dict[str, object]
+) -> None:
+    files = {
+        **BASE,
+        "task.yml": json.dumps(task).encode(),
+        "acceptance.yml": json.dumps(acceptance).encode(),
+    }
     pack, findings = read_pack(FOLDER, files)
     assert (pack is None) == any(finding.blocks for finding in findings)
     assert all(finding.message and finding.hint for finding in findings)
 
 
 @given(st.binary(max_size=120), st.binary(max_size=120), st.binary(max_size=40))
-def test_any_bytes_give_findings_never_exceptions(task: bytes, acceptance: bytes, spec: bytes) -> None:
-    pack, findings = read_pack(FOLDER, {**BASE, "task.yml": task, "acceptance.yml": acceptance, "spec.md": spec})
+def test_any_bytes_give_findings_never_exceptions(
+    task: bytes, acceptance: bytes, spec: bytes
+) -> None:
+    pack, findings = read_pack(
+        FOLDER, {**BASE, "task.yml": task, "acceptance.yml": acceptance, "spec.md": spec}
+    )
     assert pack is None
     assert findings

@@ -59,7 +59,17 @@ def test_durations(text: str, seconds: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["example.org", "a", "Mirror.example.org:8443", "x-y.example", "a:65535", "*.a.b", "1.a:1", "0xg"]
+    "host",
+    [
+        "example.org",
+        "a",
+        "Mirror.example.org:8443",
+        "x-y.example",
+        "a:65535",
+        "*.a.b",
+        "1.a:1",
+        "0xg",
+    ],
 )
 def test_hosts(host: str) -> None:
     assert forms.problem_with_host(host) == ""
@@ -106,7 +116,9 @@ def test_no_hosts(host: str) -> None:
     assert "; " in forms.problem_with_host(host)
 
 
-@pytest.mark.parametrize(("folder", "clean"), [("", ""), (".", ""), ("./a/", "a"), ("a//b", "a/b"), ("a/..b", "a/..b")])
+@pytest.mark.parametrize(
+    ("folder", "clean"), [("", ""), (".", ""), ("./a/", "a"), ("a//b", "a/b"), ("a/..b", "a/..b")]
+)
 def test_folders(folder: str, clean: str) -> None:
     assert forms.problem_with_folder(folder) == ""
     assert forms.clean_folder(folder) == clean
@@ -117,7 +129,9 @@ def test_no_folders(folder: str) -> None:
     assert "; " in forms.problem_with_folder(folder)
 
 
-@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "AWS_REGION", "db_password", "SSH_AUTH_SOCK", "API_KEY", "NPM_TOKEN"])
+@pytest.mark.parametrize(
+    "name", ["GITHUB_TOKEN", "AWS_REGION", "db_password", "SSH_AUTH_SOCK", "API_KEY", "NPM_TOKEN"]
+)
 def test_names_of_credentials(name: str) -> None:
     assert forms.names_a_credential(name)
 
@@ -127,20 +141,34 @@ def test_other_names(name: str) -> None:
     assert not forms.names_a_credential(name)
 
 
-ALL_FORMS = [forms.SIZE, forms.DURATION, forms.HOST, forms.ENV_NAME, forms.TOOL, forms.PLUGIN, forms.REF]
+ALL_FORMS = [
+    forms.SIZE,
+    forms.DURATION,
+    forms.HOST,
+    forms.ENV_NAME,
+    forms.TOOL,
+    forms.PLUGIN,
+    forms.REF,
+]
 
 
 @pytest.mark.parametrize("form", ALL_FORMS)
 @given(text=st.text("aZ09_.:-/@ GMhms\n", max_size=8))
 def test_an_anchored_form_is_the_whole_text(form: str, text: str) -> None:
-    assert (re.search(forms.anchored(form), text) is not None) == (re.fullmatch(form, text) is not None)
+    assert (re.search(forms.anchored(form), text) is not None) == (
+        re.fullmatch(form, text) is not None
+    )
 
 
-@pytest.mark.parametrize("name", ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_password", "NPM_CONFIG_PAT", "APIKEY"])
+@pytest.mark.parametrize(
+    "name", ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_password", "NPM_CONFIG_PAT", "APIKEY"]
+)
 def test_value_of_a_variable_that_is_the_credential_itself(name: str) -> None:
     assert forms.holds_a_credential(name)
 
 
-@pytest.mark.parametrize("name", ["NOX_CURRENT_SESSION", "AWS_REGION", "GOOGLE_CLOUD_PROJECT", "DOCKER_HOST", "PWD"])
+@pytest.mark.parametrize(
+    "name", ["NOX_CURRENT_SESSION", "AWS_REGION", "GOOGLE_CLOUD_PROJECT", "DOCKER_HOST", "PWD"]
+)
 def test_value_of_a_variable_that_only_leads_to_one(name: str) -> None:
     assert not forms.holds_a_credential(name)

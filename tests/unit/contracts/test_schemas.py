@@ -1,4 +1,6 @@
-"""JSON Schemas: generated from the models, valid, in step, offline, and of one mind with the loaders."""
+"""JSON Schemas: generated from the models, valid, in step, offline, and of one mind with the
+loaders.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ CONTRACTS: dict[str, tuple[str, type[BaseModel]]] = {
 SCHEMAS = {name: schemas.schema_of(name, model) for name, model in CONTRACTS.values()}
 
 # What a schema has no words for. Everything else that is refused, the schema refuses as well.
-BY_THE_READER = frozenset({"date", "duplicate-key", "duplicate-table", "not-utf-8", "syntax", "too-deep"})
+BY_THE_READER = frozenset(
+    {"date", "duplicate-key", "duplicate-table", "not-utf-8", "syntax", "too-deep"}
+)
 ONLY_THE_LOADER_SEES = BY_THE_READER | {
     # between keys, between files, and with the folder
     "acceptance-deps-without-network",
@@ -66,7 +70,9 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
 
 
 def documents(kind: str) -> list[tuple[str, str, StrictDocument]]:
-    """(case, file, document) for every contract file of the corpora that the strict reader can read."""
+    """(case, file, document) for every contract file of the corpora that the strict reader can
+    read.
+    """
     found = []
     for case in pack_cases(kind) if kind != "config" else []:
         for name in ("task.yml", "acceptance.yml"):
@@ -97,7 +103,11 @@ def labelled(rows: list[tuple[str, str, StrictDocument]]) -> dict[str, Any]:
 
 
 SOUND = [*documents("valid"), *documents("older")]
-BROKEN = [row for row in documents("invalid") if row[0] not in ("user-file", "acceptance-empty-file", "yaml-is-empty")]
+BROKEN = [
+    row
+    for row in documents("invalid")
+    if row[0] not in ("user-file", "acceptance-empty-file", "yaml-is-empty")
+]
 
 
 @pytest.mark.parametrize("row", **labelled(SOUND))
@@ -113,8 +123,13 @@ def test_the_schema_refuses_what_it_can_see(row: tuple[str, str, StrictDocument]
     case, file, document = row
     schema_name, model = CONTRACTS[file]
     refused = bool(schemas.objections(SCHEMAS[schema_name], plain(document.value)))
-    assert refused == (case not in ONLY_THE_LOADER_SEES), f"{case}: adjust ONLY_THE_LOADER_SEES only with a reason"
-    if refused and case not in ("secrets-true", "secrets-text"):  # these are a refusal of their own, by the rules
+    assert refused == (case not in ONLY_THE_LOADER_SEES), (
+        f"{case}: adjust ONLY_THE_LOADER_SEES only with a reason"
+    )
+    if refused and case not in (
+        "secrets-true",
+        "secrets-text",
+    ):  # these are a refusal of their own, by the rules
         assert not model_accepts(model, document)
 
 
@@ -154,7 +169,9 @@ def test_a_trailing_newline_does_not_pass_a_pattern() -> None:
 
 
 def test_an_objection_has_its_pointer() -> None:
-    objections = schemas.objections(SCHEMAS["task"], {"scope": {"allowed_paths": ["a", 5]}, "a/b": 1})
+    objections = schemas.objections(
+        SCHEMAS["task"], {"scope": {"allowed_paths": ["a", 5]}, "a/b": 1}
+    )
     assert [pointer for pointer, _ in objections] == ["", "/scope/allowed_paths"]
 
 
@@ -185,9 +202,13 @@ def test_the_committed_schemas_are_in_step() -> None:
 
 def test_the_configuration_reader_and_its_model_know_the_same_settings() -> None:
     sections: dict[str, Any] = {
-        name: field.annotation for name, field in ConfigDocument.model_fields.items() if name != "version"
+        name: field.annotation
+        for name, field in ConfigDocument.model_fields.items()
+        if name != "version"
     }
     assert tuple(sections) == SECTIONS
     for name, section in sections.items():
         assert issubclass(section, BaseModel)
-        assert list(section.model_fields) == [setting.key for setting in SETTINGS if setting.section == name]
+        assert list(section.model_fields) == [
+            setting.key for setting in SETTINGS if setting.section == name
+        ]

@@ -64,16 +64,26 @@ def test_floats_only_where_asked_for() -> None:
     assert refusal(b"1e999", floats=True) == "1e999 is not a finite number"
 
 
-@given(st.binary(max_size=200) | st.text('{}[]",:\\ud0123456789eE.-+ntfa ', max_size=60).map(str.encode))
+@given(
+    st.binary(max_size=200)
+    | st.text('{}[]",:\\ud0123456789eE.-+ntfa ', max_size=60).map(str.encode)
+)
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
     for floats in (False, True):
         with contextlib.suppress(DocumentError):
-            json.dumps(strict_json.parse(raw, max_bytes=LIMIT, floats=floats), allow_nan=False).encode()
+            json.dumps(
+                strict_json.parse(raw, max_bytes=LIMIT, floats=floats), allow_nan=False
+            ).encode()
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER) | st.text(max_size=12),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
+    | st.text(max_size=12),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -95,7 +105,18 @@ def test_the_canonical_form_is_the_rfcs() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1.0, {"a": [1.5]}, {1: "a"}, b"a", {"a": {1, 2}}, LARGEST_INTEGER + 1, "\ud800", {"\ud800": 1}, object()]
+    "value",
+    [
+        1.0,
+        {"a": [1.5]},
+        {1: "a"},
+        b"a",
+        {"a": {1, 2}},
+        LARGEST_INTEGER + 1,
+        "\ud800",
+        {"\ud800": 1},
+        object(),
+    ],
 )
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     with pytest.raises(canonical.NotCanonical) as caught:

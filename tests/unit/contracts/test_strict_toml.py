@@ -59,7 +59,12 @@ def test_every_node_has_its_place() -> None:
         (b"a = 1979-05-27\n", "a date or time is not used here", 1, 5),
         (b"a = [07:32:00]\n", "a date or time is not used here", 1, 6),
         (b"a = inf\n", "inf is not a finite number", 1, 5),
-        (b"a = 9007199254740992\n", "this number is beyond ±9007199254740991, where numbers stop being exact", 1, 5),
+        (
+            b"a = 9007199254740992\n",
+            "this number is beyond ±9007199254740991, where numbers stop being exact",
+            1,
+            5,
+        ),
         (b'a = "\\u0000"\n', "the character U+0000 is not allowed", 1, 5),
         (b"a = \n", "this is not TOML", 1, 5),
         (b"a", "this is not TOML", 1, 2),
@@ -68,8 +73,18 @@ def test_every_node_has_its_place() -> None:
         (b"\xff", "byte 0xff is not UTF-8", 1, 1),
         (b"a = \x00\n", "the character U+0000 is not allowed", 1, 5),
         (b"a = " + b"[" * 60_000, f"this is nested deeper than {DEPTH_LIMIT} levels", 1, 36),
-        (b".".join([b"a"] * 30_000) + b" = 1\n", f"this is nested deeper than {DEPTH_LIMIT} levels", 1, 66),
-        (b"[" + b".".join([b"a"] * 30_000) + b"]\n", f"this is nested deeper than {DEPTH_LIMIT} levels", 1, 67),
+        (
+            b".".join([b"a"] * 30_000) + b" = 1\n",
+            f"this is nested deeper than {DEPTH_LIMIT} levels",
+            1,
+            66,
+        ),
+        (
+            b"[" + b".".join([b"a"] * 30_000) + b"]\n",
+            f"this is nested deeper than {DEPTH_LIMIT} levels",
+            1,
+            67,
+        ),
     ],
 )
 def test_what_is_refused_has_a_place(raw: bytes, sentence: str, line: int, column: int) -> None:
@@ -77,7 +92,9 @@ def test_what_is_refused_has_a_place(raw: bytes, sentence: str, line: int, colum
 
 
 def test_digits_beyond_all_limits_are_refused() -> None:
-    assert refusals(b"a = " + b"9" * 6000)[0][0] == "this TOML is nested or counted beyond all limits"
+    assert (
+        refusals(b"a = " + b"9" * 6000)[0][0] == "this TOML is nested or counted beyond all limits"
+    )
 
 
 TOML_LIKE = st.lists(

@@ -56,7 +56,9 @@ def refusals(raw: bytes, parser: type = strict_yaml.PARSER) -> list[tuple[str, i
         (b"a: b: c\n", "this is not YAML", 1, 5),
     ],
 )
-def test_what_is_refused_has_a_place(raw: bytes, sentence: str, line: int, column: int, parser: type) -> None:
+def test_what_is_refused_has_a_place(
+    raw: bytes, sentence: str, line: int, column: int, parser: type
+) -> None:
     assert refusals(raw, parser) == [(sentence, line, column)]
 
 
@@ -142,7 +144,10 @@ def test_the_tree_cannot_be_changed() -> None:
     assert value == {"a": {"b": (1,)}}
 
 
-@given(st.binary(max_size=300) | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass")))
+@given(
+    st.binary(max_size=300)
+    | st.text(max_size=300).map(lambda text: text.encode("utf-8", "surrogatepass"))
+)
 def test_no_bytes_raise_anything_else(raw: bytes) -> None:
     for parser in PARSERS:
         with contextlib.suppress(DocumentError):
@@ -202,9 +207,16 @@ JSON_VALUES = st.recursive(
     | st.booleans()
     | st.integers(-LARGEST_INTEGER, LARGEST_INTEGER)
     | st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=20).filter(
-        lambda text: not any(c == "\0" or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069" for c in text)
+        lambda text: (
+            not any(
+                c == "\0" or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069" for c in text
+            )
+        )
     ),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("abc/~ ", max_size=4), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text("abc/~ ", max_size=4), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 

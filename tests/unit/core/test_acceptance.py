@@ -53,43 +53,49 @@ READ = "Read it with: factory print-report --pack T-1 --log"
         (
             CHECK,
             {"rc": 1, "log": b"one\n two \n\n"},
-            f"CHECK_FAILED tests-1 `run` ended with 1; its last line: two @ {ACCEPTANCE} > {READ} tests-1",
+            (
+                f"CHECK_FAILED tests-1 `run` ended with 1; its last line: two @ {ACCEPTANCE} >"
+                f" {READ} tests-1"
+            ),
         ),
         (
             CHECK,
             {"rc": 1, "log": b"\x1b[2J@x"},
-            f"CHECK_FAILED tests-1 `run` ended with 1; its last line: \\u001b[2J@x @ {ACCEPTANCE} > {READ} tests-1",
+            (
+                "CHECK_FAILED tests-1 `run` ended with 1; its last line: \\u001b[2J@x @"
+                f" {ACCEPTANCE} > {READ} tests-1"
+            ),
         ),
         (
             STEP,
             {"rc": 137, "ended": "timeout"},
             (
-                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 9 @ {TASK} > "
-                "Raise limits.timeout if that is what it needs."
+                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 9 @ {TASK}"
+                " > Raise limits.timeout if that is what it needs."
             ),
         ),
         (
             replace(STEP, timeout=2),
             {"rc": 137, "ended": "timeout"},
             (
-                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 2 @ {TASK} > "
-                "Raise limits.timeout if that is what it needs."
+                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 2 @ {TASK}"
+                " > Raise limits.timeout if that is what it needs."
             ),
         ),
         (
             STEP,
             {"rc": 137, "ended": "memory"},
             (
-                f"LIMIT_MEMORY step-1 `make` used more bytes of memory than allowed: memory is {2 << 30} @ {TASK} > "
-                "Raise limits.memory if that is what it needs."
+                "LIMIT_MEMORY step-1 `make` used more bytes of memory than allowed: memory is"
+                f" {2 << 30} @ {TASK} > Raise limits.memory if that is what it needs."
             ),
         ),
         (
             STEP,
             {"rc": 137, "ended": "output"},
             (
-                f"LIMIT_OUTPUT step-1 `make` printed more bytes than allowed: output is {16 << 20} @ {TASK} > "
-                "Raise limits.output if that is what it needs."
+                f"LIMIT_OUTPUT step-1 `make` printed more bytes than allowed: output is {16 << 20}"
+                f" @ {TASK} > Raise limits.output if that is what it needs."
             ),
         ),
         (
@@ -104,20 +110,25 @@ READ = "Read it with: factory print-report --pack T-1 --log"
             CHECK,
             {"log": b"Ran 0 tests in 0.000s\n\nOK\n"},
             (
-                f"CHECK_RAN_NO_TEST tests-1 `run` ran no test; a check that tests "
+                "CHECK_RAN_NO_TEST tests-1 `run` ran no test; a check that tests "
                 f"nothing accepts nothing @ {ACCEPTANCE} "
                 "> Point it at tests that exist."
             ),
         ),
     ],
 )
-def test_every_way_to_end_badly_has_its_sentence(command: Command, how: dict[str, object], expected: str) -> None:
+def test_every_way_to_end_badly_has_its_sentence(
+    command: Command, how: dict[str, object], expected: str
+) -> None:
     assert sentence(judge(command, **how)) == expected  # type: ignore[arg-type]
 
 
 def test_a_long_command_is_shortened_in_its_sentence() -> None:
     (finding,) = judge(replace(STEP, run="echo " * 60), rc=1)
-    assert finding.message.startswith(f"step-1 `{'echo ' * 19}echo…` ended") or len(finding.message) < 130
+    assert (
+        finding.message.startswith(f"step-1 `{'echo ' * 19}echo…` ended")
+        or len(finding.message) < 130
+    )
 
 
 def test_success_says_nothing() -> None:
@@ -143,7 +154,9 @@ def test_a_runner_that_says_so_ran_nothing(log: bytes) -> None:
     assert not ran_no_test(CHECK, 1, log)
 
 
-@pytest.mark.parametrize("log", [b"Ran 3 tests in 0.1s", b"said: no tests ran in x", b"collected 10 items", b""])
+@pytest.mark.parametrize(
+    "log", [b"Ran 3 tests in 0.1s", b"said: no tests ran in x", b"collected 10 items", b""]
+)
 def test_other_words_are_no_sign(log: bytes) -> None:
     assert not ran_no_test(CHECK, 0, log)
 
@@ -159,7 +172,9 @@ def test_other_words_are_no_sign(log: bytes) -> None:
         ("exit 5", False),
     ],
 )
-def test_pytests_own_code_for_nothing_is_known_wherever_pytest_runs(run: str, expected: bool) -> None:
+def test_pytests_own_code_for_nothing_is_known_wherever_pytest_runs(
+    run: str, expected: bool
+) -> None:
     for kind in CommandKind:
         assert ran_no_test(replace(CHECK, run=run, kind=kind), 5, b"") is expected
 
@@ -173,8 +188,8 @@ def test_documents_that_must_exist() -> None:
     asked = pack(docs_required=("docs/a.md", "docs"))
     assert judge_docs(asked, tree({"docs/a.md": "x"})) == ()
     assert [sentence((finding,)) for finding in judge_docs(asked, tree({}))] == [
-        f"DOCS_MISSING docs.required names {path}, which does not exist @ taskpacks/T-1-x/task.yml:8:5 > "
-        "Write it, or take it out of docs.required."
+        f"DOCS_MISSING docs.required names {path}, which does not exist @"
+        " taskpacks/T-1-x/task.yml:8:5 > Write it, or take it out of docs.required."
         for path in ("docs/a.md", "docs")
     ]
 
@@ -182,12 +197,15 @@ def test_documents_that_must_exist() -> None:
 def test_artifacts_that_are_missing_or_unsafe() -> None:
     asked = pack(artifacts=Artifacts(required=("out/*.js", "log"), optional=("more",)))
     assert judge_artifacts(asked, ["out/a.js", "log"], ()) == ()
-    assert sentence(judge_artifacts(asked, ["out/x/a.js", "log"], ())) == (
-        "ARTIFACT_MISSING required artifact out/*.js was not produced @ taskpacks/T-1-x/task.yml:6:5 > "
-        "Produce it in a step or a check, or take it out of artifacts.required."
+    assert (
+        sentence(judge_artifacts(asked, ["out/x/a.js", "log"], ()))
+        == "ARTIFACT_MISSING required artifact out/*.js was not produced @"
+        " taskpacks/T-1-x/task.yml:6:5 > Produce it in a step or a check, or take it out of"
+        " artifacts.required."
     )
-    assert sentence(judge_artifacts(asked, ["out/a.js", "log"], [("b\n", "is not a plain file")])) == (
-        "ARTIFACT_UNSAFE artifact b\\u000a is not a plain file @ None > Write plain files."
+    assert (
+        sentence(judge_artifacts(asked, ["out/a.js", "log"], [("b\n", "is not a plain file")]))
+        == "ARTIFACT_UNSAFE artifact b\\u000a is not a plain file @ None > Write plain files."
     )
 
 
@@ -227,8 +245,9 @@ def test_flaky_is_a_failure_and_a_pass_on_one_tree() -> None:
     assert judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "BLOCKED", "t")]) == ()
     assert judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "u")]) == ()
     found = judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "t")])
-    assert sentence(found) == (
-        "FLAKY acceptance failed and then passed on an identical tree; a retry proves nothing @ "
+    assert (
+        sentence(found)
+        == "FLAKY acceptance failed and then passed on an identical tree; a retry proves nothing @ "
         "taskpacks/T-1-x/task.yml:1:1 > Make the check deterministic."
     )
 
@@ -245,7 +264,10 @@ UNITTEST = replace(CHECK, run="python -m unittest discover -s tests")
         (b"Ran 2 tests in 0.000s\n\nOK (skipped=1)\n", False),
         (b"Ran 2 tests in 0.000s\n\nOK (expected failures=1, skipped=1)\n", False),
         (b"\x1b[1mRan 1 test in 0.000s\x1b[0m\n\n\x1b[32mOK\x1b[0m\n", False),
-        (b"Ran %b tests in 0.01s\n\nOK\n" % (b"9" * 5000), True),  # nobody has so many, and it is no number to Python
+        (
+            b"Ran %b tests in 0.01s\n\nOK\n" % (b"9" * 5000),
+            True,
+        ),  # nobody has so many, and it is no number to Python
         (b"Ran 2 tests in 0.01s\n\nOK (skipped=%b)\n" % (b"0" * 5000), True),
         (b"", True),  # unittest always says what it ran
         (b"3 passed", True),
@@ -256,7 +278,9 @@ def test_unittest_must_say_that_it_ran_something(log: bytes, expected: bool) -> 
 
 
 def test_an_artifact_that_is_not_normal_is_a_warning_with_its_reason() -> None:
-    finding, other = judge_normalized(pack(), [("out/a\x1b.zip", "it is no whole ZIP archive"), ("b", "it is damaged")])
+    finding, other = judge_normalized(
+        pack(), [("out/a\x1b.zip", "it is no whole ZIP archive"), ("b", "it is damaged")]
+    )
     assert (finding.id, finding.message, finding.pack) == (
         "ARTIFACT_NOT_NORMALIZED",
         "artifact out/a\\u001b.zip is collected as it was made: it is no whole ZIP archive",
@@ -292,12 +316,22 @@ def test_pytest_must_say_that_it_ran_something(log: bytes, expected: bool) -> No
 @pytest.mark.parametrize(
     ("run", "log", "said"),
     [
-        (PYTEST.run, b"F\n=== 1 failed, 2 passed in 0.02s ===\n", "=== 1 failed, 2 passed in 0.02s ==="),
+        (
+            PYTEST.run,
+            b"F\n=== 1 failed, 2 passed in 0.02s ===\n",
+            "=== 1 failed, 2 passed in 0.02s ===",
+        ),
         (PYTEST.run, b"1 passed, 1 error in 0.02s\n", "1 passed, 1 error in 0.02s"),
-        ("python -m unittest -v | tee log", b"Ran 2 tests in 0.1s\n\nFAILED (failures=1)\n", "FAILED (failures=1)"),
+        (
+            "python -m unittest -v | tee log",
+            b"Ran 2 tests in 0.1s\n\nFAILED (failures=1)\n",
+            "FAILED (failures=1)",
+        ),
     ],
 )
-def test_a_runner_that_says_that_tests_failed_is_believed_whatever_its_code(run: str, log: bytes, said: str) -> None:
+def test_a_runner_that_says_that_tests_failed_is_believed_whatever_its_code(
+    run: str, log: bytes, said: str
+) -> None:
     command = replace(CHECK, run=run)
     (finding,) = judge(command, log=log)
     assert (finding.id, finding.message) == (
@@ -343,8 +377,12 @@ print("judged")
 
 @pytest.mark.linux
 def test_no_log_makes_its_judging_long() -> None:
-    """Seconds of the processor where time grows with the log, hours where it grows with its square."""
-    done = subprocess.run([sys.executable, "-c", JUDGED_AT_ONCE], cwd=ROOT, capture_output=True, text=True)
+    """Seconds of the processor where time grows with the log, hours where it grows with its
+    square.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", JUDGED_AT_ONCE], cwd=ROOT, capture_output=True, text=True
+    )
     assert (done.returncode, done.stdout) == (0, "judged\n"), done.stderr[-2000:]
 
 

@@ -1,4 +1,6 @@
-"""Envelopes and digest lists: one form each, known answers, nothing accepted that would not be printed."""
+"""Envelopes and digest lists: one form each, known answers, nothing accepted that would not be
+printed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def test_pae_counts_bytes_and_not_letters() -> None:
 
 
 @given(st.binary(max_size=20), st.text(max_size=8), st.binary(max_size=20), st.text(max_size=8))
-def test_pae_never_says_one_thing_of_two_payloads(first: bytes, kind: str, second: bytes, other: str) -> None:
+def test_pae_never_says_one_thing_of_two_payloads(
+    first: bytes, kind: str, second: bytes, other: str
+) -> None:
     assert (pae(first, kind) == pae(second, other)) == ((first, kind) == (second, other))
 
 
@@ -72,9 +76,18 @@ GOOD = format_envelopes([enclose(b"{}", ())])
         (GOOD.replace(b"e30=", b"e30"), "line 1: expected base64"),
         (GOOD.replace(b"e30=", b"e31="), "line 1: expected the one base64 form"),
         (GOOD.replace(b"e30=", b"e30\xc3\xa9"), "line 1: expected base64"),
-        (GOOD.replace(b"in-toto", b"in-tata"), "line 1: payloadType: Input should be 'application/vnd.in-toto+json'"),
-        (GOOD.replace(b'"signatures":[]', b'"signatures":[{"keyid":"a","sig":"!"}]'), "line 1: expected base64"),
-        (GOOD.replace(b'"signatures":[]', b'"more":1,"signatures":[]'), "line 1: more: Extra inputs are not permitted"),
+        (
+            GOOD.replace(b"in-toto", b"in-tata"),
+            "line 1: payloadType: Input should be 'application/vnd.in-toto+json'",
+        ),
+        (
+            GOOD.replace(b'"signatures":[]', b'"signatures":[{"keyid":"a","sig":"!"}]'),
+            "line 1: expected base64",
+        ),
+        (
+            GOOD.replace(b'"signatures":[]', b'"more":1,"signatures":[]'),
+            "line 1: more: Extra inputs are not permitted",
+        ),
         (GOOD.replace(b',"signatures":[]', b""), "line 1: signatures: Field required"),
     ],
 )
@@ -93,7 +106,9 @@ def test_a_changed_byte_is_another_statement_or_none(at: int, flip: int) -> None
     assert found != parse_envelopes(GOOD)
 
 
-NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12)
+NAMES = st.text(
+    st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=12
+)
 
 
 @given(st.dictionaries(NAMES, st.binary(min_size=32, max_size=32), max_size=6))
@@ -109,13 +124,21 @@ def test_stock_sha256sum_reads_names_that_need_escapes(tmp_path: Path) -> None:
     for name in names:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "list").write_bytes(format_digests(dict.fromkeys(names, empty)))
-    done = subprocess.run(["sha256sum", "--check", "--strict", "list"], cwd=tmp_path, capture_output=True)
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", "list"], cwd=tmp_path, capture_output=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"x\n", b"\n", b"0" * 64 + b" one\n", b"0" * 64 + b"  one", b"0" * 64 + b"  b\n" + b"0" * 64 + b"  a\n"]
+    [
+        b"x\n",
+        b"\n",
+        b"0" * 64 + b" one\n",
+        b"0" * 64 + b"  one",
+        b"0" * 64 + b"  b\n" + b"0" * 64 + b"  a\n",
+    ]
     + [b"\\" + b"0" * 64 + b"  plain\n", (b"0" * 64 + b"  a\n") * 2, b"A" * 64 + b"  a\n"],
 )
 def test_a_list_in_another_form_is_refused(content: bytes) -> None:

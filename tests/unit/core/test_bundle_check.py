@@ -1,4 +1,6 @@
-"""A bundle that was altered: every document, every number, and what a hand would change to make it PASS."""
+"""A bundle that was altered: every document, every number, and what a hand would change to make it
+PASS.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,14 @@ from factory.core.bundle_check import (
 )
 from factory.core.bundling import Files, manifest_of
 from factory.core.evidence import format_document, parse_document, sha256
-from factory.model.evidence import Document, FilesChanged, LogIndex, Manifest, ManifestEntry, StatusDocument
+from factory.model.evidence import (
+    Document,
+    FilesChanged,
+    LogIndex,
+    Manifest,
+    ManifestEntry,
+    StatusDocument,
+)
 from factory.model.finding import Finding
 from factory.model.tree import Difference
 from tests.pack_values import CHECK, STEP, bundle, change, digests, leaf, pack, tree
@@ -39,7 +48,10 @@ def document_findings(files: Files) -> list[str]:
     opened, found = open_bundle("T-1", FOLDER, files)
     if opened is None:
         return told(found)
-    return told(judge_documents("T-1", opened, files, (STEP, CHECK), key, lock) + judge_status("T-1", opened))
+    return told(
+        judge_documents("T-1", opened, files, (STEP, CHECK), key, lock)
+        + judge_status("T-1", opened)
+    )
 
 
 def sealed(files: Files) -> Files:
@@ -64,16 +76,27 @@ def test_an_honest_bundle_has_no_findings() -> None:
 def test_a_bundle_without_manifest_is_missing() -> None:
     _, files, _, _ = bundle()
     del files["manifest.json"]
-    assert manifest_findings(files) == ["BUNDLE_MISSING T-1: bundles/T-1/manifest.json does not exist"]
+    assert manifest_findings(files) == [
+        "BUNDLE_MISSING T-1: bundles/T-1/manifest.json does not exist"
+    ]
 
 
 @pytest.mark.parametrize(
     ("alter", "sentence"),
     [
         (lambda f: f.update({"DIFF.patch": b"x"}), "bundles/T-1/DIFF.patch expected sha256 "),
-        (lambda f: f.pop("DIFF.patch"), "bundles/T-1/DIFF.patch is in the manifest and does not exist"),
-        (lambda f: f.update({"extra\x1b": b"x"}), "bundles/T-1/extra\\u001b exists and is not in the manifest"),
-        (lambda f: f.update({"manifest.json": b"{}"}), "bundles/T-1/manifest.json: subject: Field required"),
+        (
+            lambda f: f.pop("DIFF.patch"),
+            "bundles/T-1/DIFF.patch is in the manifest and does not exist",
+        ),
+        (
+            lambda f: f.update({"extra\x1b": b"x"}),
+            "bundles/T-1/extra\\u001b exists and is not in the manifest",
+        ),
+        (
+            lambda f: f.update({"manifest.json": b"{}"}),
+            "bundles/T-1/manifest.json: subject: Field required",
+        ),
         (
             rewritten(Manifest, "manifest.json", subject="T-2"),
             "bundles/T-1/manifest.json is of T-2, or names a file twice",
@@ -90,7 +113,9 @@ def test_what_does_not_agree_with_the_manifest_is_named(alter: Altered, sentence
 
 def test_a_file_that_is_no_plain_file_is_named() -> None:
     _, files, _, _ = bundle()
-    found = told(judge_manifest("T-1", FOLDER, files["manifest.json"], {**digests(files), "DIFF.patch": ""}))
+    found = told(
+        judge_manifest("T-1", FOLDER, files["manifest.json"], {**digests(files), "DIFF.patch": ""})
+    )
     assert found[0].endswith("found no plain file…")
 
 
@@ -104,12 +129,20 @@ def test_a_file_named_twice_is_named() -> None:
     ]
 
 
-DOCUMENTS = ["STATUS.json", "FILES_CHANGED.json", "ACTION.json", "SCOPE_LOCK.json", "LOGS/INDEX.json"]
+DOCUMENTS = [
+    "STATUS.json",
+    "FILES_CHANGED.json",
+    "ACTION.json",
+    "SCOPE_LOCK.json",
+    "LOGS/INDEX.json",
+]
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
 @pytest.mark.parametrize("broken", [None, b"", b"{}", b"\xff"])
-def test_a_document_that_does_not_hold_its_schema_is_named_with_its_place(name: str, broken: bytes | None) -> None:
+def test_a_document_that_does_not_hold_its_schema_is_named_with_its_place(
+    name: str, broken: bytes | None
+) -> None:
     _, files, _, _ = bundle()
     if broken is None:
         del files[name]
@@ -163,10 +196,19 @@ def relock(files: Files) -> None:
 
 
 DISAGREEMENTS = {
-    "another key": (rewritten(StatusDocument, "STATUS.json", action_key="0" * 64), "BUNDLE_STALE T-1: made for action"),
-    "another pack": (rewritten(StatusDocument, "STATUS.json", pack="T-2"), "BUNDLE_STALE T-1: made for action"),
+    "another key": (
+        rewritten(StatusDocument, "STATUS.json", action_key="0" * 64),
+        "BUNDLE_STALE T-1: made for action",
+    ),
+    "another pack": (
+        rewritten(StatusDocument, "STATUS.json", pack="T-2"),
+        "BUNDLE_STALE T-1: made for action",
+    ),
     "another action": (reaction, "BUNDLE_STALE T-1: made for action"),
-    "a wider scope": (relock, "BUNDLE_STALE T-1: SCOPE_LOCK.json is not what the contract resolves to"),
+    "a wider scope": (
+        relock,
+        "BUNDLE_STALE T-1: SCOPE_LOCK.json is not what the contract resolves to",
+    ),
     "fewer checks required": (
         rewritten(StatusDocument, "STATUS.json", required=("step-1",)),
         "BUNDLE_STATUS T-1: STATUS.json does not require what the contract requires",
@@ -199,7 +241,10 @@ DISAGREEMENTS = {
         lambda f: f.update({"ARTIFACTS/more": b"x"}),
         "BUNDLE_DISAGREES T-1: ARTIFACTS/ does not hold the artifacts that STATUS.json names",
     ),
-    "a file more": (lambda f: f.update({"notes": b"x"}), "BUNDLE_DISAGREES T-1: notes is no part of a bundle"),
+    "a file more": (
+        lambda f: f.update({"notes": b"x"}),
+        "BUNDLE_DISAGREES T-1: notes is no part of a bundle",
+    ),
 }
 
 
@@ -213,7 +258,9 @@ def test_documents_that_disagree_are_named(alter: Altered, sentence: str) -> Non
 def test_another_summary_is_named() -> None:
     _, files, _, _ = bundle()
     files["SUMMARY.md"] = b"# T-1: PASS with honours\n"
-    assert document_findings(sealed(files)) == ["BUNDLE_DISAGREES T-1: SUMMARY.md is not what STATUS.json yields"]
+    assert document_findings(sealed(files)) == [
+        "BUNDLE_DISAGREES T-1: SUMMARY.md is not what STATUS.json yields"
+    ]
 
 
 def test_a_manifest_that_counts_other_bytes_is_named() -> None:
@@ -221,7 +268,9 @@ def test_a_manifest_that_counts_other_bytes_is_named() -> None:
     manifest = parse_document(Manifest, files["manifest.json"])
     spoilt = tuple(entry.model_copy(update={"bytes": 1}) for entry in manifest.files)
     files["manifest.json"] = format_document(Manifest(subject="T-1", files=spoilt))
-    assert document_findings(files) == ["BUNDLE_MANIFEST T-1: manifest.json is not what the bundle's files yield"]
+    assert document_findings(files) == [
+        "BUNDLE_MANIFEST T-1: manifest.json is not what the bundle's files yield"
+    ]
 
 
 def status_findings(status: StatusDocument) -> list[str]:
@@ -235,7 +284,9 @@ def test_a_status_made_better_by_hand_is_named() -> None:
     status, _, _, _ = bundle(rc=3)
     assert status.status == "BLOCKED"
     raised = status.model_copy(update={"status": "PASS"})
-    assert status_findings(raised) == ["BUNDLE_STATUS T-1: STATUS.json says PASS, its evidence yields BLOCKED"]
+    assert status_findings(raised) == [
+        "BUNDLE_STATUS T-1: STATUS.json says PASS, its evidence yields BLOCKED"
+    ]
 
 
 def test_a_pass_over_an_error_finding_is_named() -> None:
@@ -247,21 +298,32 @@ def test_a_pass_over_an_error_finding_is_named() -> None:
     sentence = ["BUNDLE_STATUS T-1: STATUS.json weighs a finding otherwise than the catalogue"]
     assert status_findings(raised.model_copy(update={"findings": (weighed,)})) == sentence
     unknown = raised.findings[0].model_copy(update={"id": "FINE"})
-    assert "'FINE' is not in the catalogue" in status_findings(raised.model_copy(update={"findings": (unknown,)}))[0]
+    assert (
+        "'FINE' is not in the catalogue"
+        in status_findings(raised.model_copy(update={"findings": (unknown,)}))[0]
+    )
 
 
 def test_attempts_that_do_not_lead_to_the_result_are_named() -> None:
     status, _, _, _ = bundle()
     one = status.attempts[0]
-    sentence = ["BUNDLE_STATUS T-1: STATUS.json does not record the attempts that led to its result"]
-    for attempts in ((), (one.model_copy(update={"number": 2}),), (one.model_copy(update={"result_tree": "x"}),)):
+    sentence = [
+        "BUNDLE_STATUS T-1: STATUS.json does not record the attempts that led to its result"
+    ]
+    for attempts in (
+        (),
+        (one.model_copy(update={"number": 2}),),
+        (one.model_copy(update={"result_tree": "x"}),),
+    ):
         assert status_findings(status.model_copy(update={"attempts": attempts})) == sentence
 
 
 def test_a_check_without_record_yields_no_pass() -> None:
     status, _, _, _ = bundle()
     bare = status.model_copy(update={"checks": status.checks[:1]})
-    assert status_findings(bare) == ["BUNDLE_STATUS T-1: STATUS.json says PASS, its evidence yields BLOCKED"]
+    assert status_findings(bare) == [
+        "BUNDLE_STATUS T-1: STATUS.json says PASS, its evidence yields BLOCKED"
+    ]
 
 
 BEFORE, AFTER = {"a": "1\n"}, {"a": "2\n", "docs/b": "3\n"}
@@ -272,7 +334,9 @@ def changed() -> FilesChanged:
     return parse_document(FilesChanged, files["FILES_CHANGED.json"])
 
 
-def agreement(document: FilesChanged, by_tree: tuple[Difference, ...], by_patch: tuple[Difference, ...]) -> list[str]:
+def agreement(
+    document: FilesChanged, by_tree: tuple[Difference, ...], by_patch: tuple[Difference, ...]
+) -> list[str]:
     return told(judge_agreement("T-1", document, by_tree, by_patch))
 
 
@@ -285,7 +349,10 @@ def test_a_path_that_only_the_patch_changes_is_hidden() -> None:
     both = change(BEFORE, AFTER).differences
     hidden = (*both, Difference("sneaky\u202e", None, leaf("x")))
     assert agreement(changed(), both, hidden) == [
-        "HIDDEN_CHANGE T-1: DIFF.patch changes sneaky\\u202e, which FILES_CHANGED.json does not name"
+        (
+            "HIDDEN_CHANGE T-1: DIFF.patch changes sneaky\\u202e, which FILES_CHANGED.json does not"
+            " name"
+        )
     ]
 
 
@@ -300,9 +367,15 @@ def test_each_way_to_disagree_is_named() -> None:
         "BUNDLE_DISAGREES T-1: the tree changes docs/b, FILES_CHANGED.json does not name it"
     ]
     other = (Difference("a", both[0].before, leaf("other")), both[1])
-    assert agreement(document, other, other) == ["BUNDLE_DISAGREES T-1: FILES_CHANGED.json and the tree differ over a"]
-    assert agreement(document, both, other) == ["BUNDLE_DISAGREES T-1: DIFF.patch and the tree differ over a"]
-    assert agreement(document, both, both[:1]) == ["BUNDLE_DISAGREES T-1: DIFF.patch and the tree differ over docs/b"]
+    assert agreement(document, other, other) == [
+        "BUNDLE_DISAGREES T-1: FILES_CHANGED.json and the tree differ over a"
+    ]
+    assert agreement(document, both, other) == [
+        "BUNDLE_DISAGREES T-1: DIFF.patch and the tree differ over a"
+    ]
+    assert agreement(document, both, both[:1]) == [
+        "BUNDLE_DISAGREES T-1: DIFF.patch and the tree differ over docs/b"
+    ]
 
 
 @pytest.mark.parametrize("field", ["kind", "mode_before", "mode_after", "oid_before", "oid_after"])
@@ -310,9 +383,9 @@ def test_every_field_of_a_path_is_held_against_the_tree(field: str) -> None:
     both = change(BEFORE, AFTER).differences
     document = changed()
     spoilt = document.files[0].model_copy(update={field: "removed" if field == "kind" else "x"})
-    assert agreement(document.model_copy(update={"files": (spoilt, document.files[1])}), both, both) == [
-        "BUNDLE_DISAGREES T-1: FILES_CHANGED.json and the tree differ over a"
-    ]
+    assert agreement(
+        document.model_copy(update={"files": (spoilt, document.files[1])}), both, both
+    ) == ["BUNDLE_DISAGREES T-1: FILES_CHANGED.json and the tree differ over a"]
 
 
 def test_paths_twice_or_out_of_order_are_named() -> None:
@@ -323,7 +396,9 @@ def test_paths_twice_or_out_of_order_are_named() -> None:
         assert agreement(document.model_copy(update={"files": files}), both, both) == sentence
 
 
-def numbers(lines: dict[str, tuple[int, int] | None], known: dict[str, str], **values: object) -> list[str]:
+def numbers(
+    lines: dict[str, tuple[int, int] | None], known: dict[str, str], **values: object
+) -> list[str]:
     _, files, _, _ = bundle()
     opened, _ = open_bundle("T-1", FOLDER, files)
     assert opened is not None
@@ -338,11 +413,19 @@ CONTENTS = {leaf(text).oid: sha256(text.encode()) for text in ("1\n", "2\n", "3\
 
 def test_counts_and_contents_are_held_against_what_was_derived() -> None:
     assert numbers(LINES, CONTENTS) == []
-    wrongs: list[dict[str, tuple[int, int] | None]] = [{**LINES, "a": (1, 2)}, {**LINES, "a": None}, {"docs/b": (1, 0)}]
+    wrongs: list[dict[str, tuple[int, int] | None]] = [
+        {**LINES, "a": (1, 2)},
+        {**LINES, "a": None},
+        {"docs/b": (1, 0)},
+    ]
     for wrong in wrongs:
-        assert numbers(wrong, CONTENTS) == ["BUNDLE_DISAGREES T-1: FILES_CHANGED.json miscounts the lines of a"]
+        assert numbers(wrong, CONTENTS) == [
+            "BUNDLE_DISAGREES T-1: FILES_CHANGED.json miscounts the lines of a"
+        ]
     other = {**CONTENTS, leaf("3\n").oid: "0" * 64}
-    assert numbers(LINES, other) == ["BUNDLE_DISAGREES T-1: FILES_CHANGED.json misstates the content of docs/b"]
+    assert numbers(LINES, other) == [
+        "BUNDLE_DISAGREES T-1: FILES_CHANGED.json misstates the content of docs/b"
+    ]
 
 
 @pytest.mark.parametrize("field", ["files_changed", "lines_added", "lines_removed"])

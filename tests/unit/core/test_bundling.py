@@ -31,7 +31,9 @@ FIXED = {
 def test_a_bundle_holds_what_it_should_and_names_it() -> None:
     status, files, _, _ = bundle(one=b"artifact")
     assert set(files) == {*FIXED, "ARTIFACTS/out/one"}
-    named = {entry["path"]: entry["sha256"] for entry in json.loads(files["manifest.json"])["files"]}
+    named = {
+        entry["path"]: entry["sha256"] for entry in json.loads(files["manifest.json"])["files"]
+    }
     assert named == digests(files)
     assert (status.status, status.artifacts, status.files_changed) == ("PASS", ("out/one",), 2)
     assert (status.lines_added, status.lines_removed) == (2, 1)
@@ -77,7 +79,13 @@ def test_a_file_is_told_by_modes_objects_digests_and_lines() -> None:
     made = change({"a": "1\n"}, {"b\n": "2\n"}, ignored=3)
     document = files_changed(made)
     one, other = document.files
-    assert (one.path, one.kind, one.mode_after, one.oid_after, one.sha256_after) == ("a", "removed", "", "", "")
+    assert (one.path, one.kind, one.mode_after, one.oid_after, one.sha256_after) == (
+        "a",
+        "removed",
+        "",
+        "",
+        "",
+    )
     assert (one.mode_before, one.sha256_before, one.lines_removed) == ("100644", sha256(b"1\n"), 1)
     assert (other.path, other.sha256_before, other.sha256_after) == ("b\\u000a", "", sha256(b"2\n"))
     assert document.ignored_dropped == 3
@@ -102,7 +110,11 @@ def test_a_binary_has_no_lines_and_a_submodule_no_content() -> None:
 
 
 def test_the_lock_is_the_contract_as_resolved() -> None:
-    asked = pack(inputs=("src/**",), artifacts=Artifacts(("out/a",), ("out/b",)), docs_required=("README.md",))
+    asked = pack(
+        inputs=("src/**",),
+        artifacts=Artifacts(("out/a",), ("out/b",)),
+        docs_required=("README.md",),
+    )
     lock = bundle(asked)[2]
     assert (lock.allowed, lock.denied, lock.inputs) == (("docs/**",), ("docs/no/**",), ("src/**",))
     assert (lock.artifacts_required, lock.artifacts_optional, lock.docs_required) == (
@@ -118,10 +130,13 @@ def test_the_lock_is_the_contract_as_resolved() -> None:
 
 
 def test_the_summary_says_it_in_a_few_lines_and_nothing_in_it_acts() -> None:
-    status, _, _, _ = bundle(rc=3, findings=(Finding("CHECK_FAILED", "<b>@octocat</b> [x](http://e)"),))
-    assert summary(status).decode() == (
-        "# T-1: BLOCKED\n\n2 files changed, +2 −1.\n\n- `step-1` ended with 0\n- `tests-1` ended with 3\n"
-        "- **CHECK_FAILED** \\<b\\>\\@&#8203;octocat\\</b\\> \\[x\\](http:&#8203;//e)\n"
+    status, _, _, _ = bundle(
+        rc=3, findings=(Finding("CHECK_FAILED", "<b>@octocat</b> [x](http://e)"),)
+    )
+    assert (
+        summary(status).decode()
+        == "# T-1: BLOCKED\n\n2 files changed, +2 −1.\n\n- `step-1` ended with 0\n- `tests-1` ended"
+        " with 3\n- **CHECK_FAILED** \\<b\\>\\@&#8203;octocat\\</b\\> \\[x\\](http:&#8203;//e)\n"
     )
 
 

@@ -14,9 +14,13 @@ from hypothesis import strategies as st
 from factory.core.canonical import NotCanonical, digest, encode
 
 EDGE = 2**53 - 1
-TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text('ab\x00\x1f\x7f"\\\\/\n\u2028\ud7ff\ue000\U0001f600')
+TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
+    'ab\x00\x1f\x7f"\\\\/\n\u2028\ud7ff\ue000\U0001f600'
+)
 LEAF = st.none() | st.booleans() | st.integers(-EDGE, EDGE) | TEXT
-VALUE = st.recursive(LEAF, lambda below: st.lists(below) | st.dictionaries(TEXT, below), max_leaves=20)
+VALUE = st.recursive(
+    LEAF, lambda below: st.lists(below) | st.dictionaries(TEXT, below), max_leaves=20
+)
 
 
 @given(VALUE)
@@ -43,7 +47,8 @@ def test_members_of_enumerations_are_their_values() -> None:
 
 
 @pytest.mark.parametrize(
-    "value", [1.0, float("nan"), {1: 2}, {None: 1}, b"x", {1}, EDGE + 1, -EDGE - 1, "\ud800", {"\udfff": 1}]
+    "value",
+    [1.0, float("nan"), {1: 2}, {None: 1}, b"x", {1}, EDGE + 1, -EDGE - 1, "\ud800", {"\udfff": 1}],
 )
 def test_what_has_no_canonical_form_is_refused(value: object) -> None:
     for place in (value, [value], {"a": value}):

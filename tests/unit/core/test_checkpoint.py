@@ -40,7 +40,11 @@ def whole(lines: list[bytes]) -> Checkpoint:
 
 def test_the_example_of_the_specification_reads_back() -> None:
     found = parse_checkpoint(EXAMPLE)
-    assert (found.origin, found.size, len(found.root)) == ("example.com/behind-the-sofa", 20852163, 32)
+    assert (found.origin, found.size, len(found.root)) == (
+        "example.com/behind-the-sofa",
+        20852163,
+        32,
+    )
     assert format_checkpoint(found) == EXAMPLE
     kept = parse_kept(SIGNED)
     assert kept.checkpoint == found
@@ -56,7 +60,9 @@ def test_the_origin_names_the_ledger_by_its_first_event() -> None:
 def test_what_is_printed_reads_back(size: int, root: bytes) -> None:
     checkpoint = Checkpoint("a.example/b", size, root)
     assert parse_checkpoint(format_checkpoint(checkpoint)) == checkpoint
-    assert parse_kept(format_kept(KeptCheckpoint(checkpoint, None))) == KeptCheckpoint(checkpoint, None)
+    assert parse_kept(format_kept(KeptCheckpoint(checkpoint, None))) == KeptCheckpoint(
+        checkpoint, None
+    )
 
 
 def test_a_signed_checkpoint_is_a_note_under_its_origin() -> None:
@@ -92,15 +98,24 @@ def test_a_proof_file_reads_back_and_proves_its_line_alone(index: int) -> None:
         ("a\n1\n", "expected three lines (origin, size, root), found 2"),
         (EXAMPLE + "more\n", "expected three lines (origin, size, root), found 4"),
         (EXAMPLE[:-1], "expected three lines (origin, size, root), found 2"),
-        (EXAMPLE.replace("20852163", "020852163"), "expected a decimal number without leading zeros"),
+        (
+            EXAMPLE.replace("20852163", "020852163"),
+            "expected a decimal number without leading zeros",
+        ),
         (EXAMPLE.replace("20852163", "-1"), "expected a decimal number without leading zeros"),
-        (EXAMPLE.replace("20852163", "9223372036854775808"), "expected a decimal number without leading zeros"),
+        (
+            EXAMPLE.replace("20852163", "9223372036854775808"),
+            "expected a decimal number without leading zeros",
+        ),
         (EXAMPLE.replace("20852163", "٣"), "expected a decimal number without leading zeros"),
         (EXAMPLE.replace("q2I=", "q2J="), "expected a hash in the one base64 form it has"),
         (EXAMPLE.replace("q2I=", ""), "expected a hash of 32 bytes, found 30"),
         (EXAMPLE.replace("q2I=", "q2I"), "expected a hash in base64"),
         (EXAMPLE.replace("q2I=", "qé="), "expected a hash in base64"),
-        (EXAMPLE.replace("example.com/", "example com/"), "expected the name of a ledger in the first line"),
+        (
+            EXAMPLE.replace("example.com/", "example com/"),
+            "expected the name of a ledger in the first line",
+        ),
     ],
 )
 def test_each_broken_checkpoint_has_its_clause(text: str, clause: str) -> None:
@@ -109,7 +124,9 @@ def test_each_broken_checkpoint_has_its_clause(text: str, clause: str) -> None:
     assert str(caught.value) == clause
 
 
-@pytest.mark.parametrize("checkpoint", [Checkpoint("a b", 0, bytes(32)), Checkpoint("a", -1, bytes(32))])
+@pytest.mark.parametrize(
+    "checkpoint", [Checkpoint("a b", 0, bytes(32)), Checkpoint("a", -1, bytes(32))]
+)
 def test_what_cannot_be_a_checkpoint_is_not_printed(checkpoint: Checkpoint) -> None:
     with pytest.raises(NoteError, match="cannot"):
         format_checkpoint(checkpoint)
@@ -126,7 +143,12 @@ def test_a_changed_byte_makes_another_checkpoint_or_none(at: int, flip: int) -> 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"\n\n", b"c2sp.org/tlog-proof@v1\n\n" + SIGNED, b"c2sp.org/tlog-proof@v2\nindex 0\n\n" + SIGNED]
+    [
+        b"",
+        b"\n\n",
+        b"c2sp.org/tlog-proof@v1\n\n" + SIGNED,
+        b"c2sp.org/tlog-proof@v2\nindex 0\n\n" + SIGNED,
+    ]
     + [b"c2sp.org/tlog-proof@v1\nindex 0\nAAAA\n\n" + SIGNED, b"\xff\n\n" + SIGNED],
 )
 def test_a_broken_proof_is_refused(content: bytes) -> None:

@@ -14,7 +14,12 @@ GIT = Grant("git.example.org", 8443, "basic", "file:/b")
 
 
 def declaring(cloud: Network, network: Network | None = None) -> TaskPack:
-    return replace(pack(), constraints=Constraints(network or Network(hosts=("api.example.org", "*.below.org")), cloud))
+    return replace(
+        pack(),
+        constraints=Constraints(
+            network or Network(hosts=("api.example.org", "*.below.org")), cloud
+        ),
+    )
 
 
 def ids(of: TaskPack, *grants: Grant, **problems: str) -> list[str]:
@@ -33,14 +38,20 @@ def test_both_have_to_say_so() -> None:
     assert ids(one, GIT) == ["CLOUD_NOT_GRANTED"]
     (told,) = judge_cloud(one, (API,), {})
     assert (told.id, told.blocks) == ("CLOUD_GRANTED", False)
-    assert told.message == ("T-1 may change what api.example.org holds, with a credential of yours that it never sees")
+    assert (
+        told.message
+        == "T-1 may change what api.example.org holds, with a credential of yours that it never"
+        " sees"
+    )
 
 
 def test_every_declared_host_needs_a_grant() -> None:
     two = declaring(Network(hosts=("api.example.org", "a.below.org")))
     (told,) = judge_cloud(two, (API,), {})
     assert told.id == "CLOUD_NOT_GRANTED"
-    assert told.message.startswith("T-1 declares cloud mutations at a.below.org, and your configuration grants")
+    assert told.message.startswith(
+        "T-1 declares cloud mutations at a.below.org, and your configuration grants"
+    )
 
 
 def test_any_host_means_those_that_the_user_names_within_the_network() -> None:
@@ -61,8 +72,10 @@ def test_what_cannot_be_used_is_told_with_its_way_out() -> None:
     one = declaring(Network(hosts=("api.example.org",)))
     broken, _ = judge_cloud(one, (API,), {"api.example.org": "the variable A is not set"})
     assert broken.id == "CLOUD_UNAVAILABLE"
-    assert broken.message == (
-        "T-1 needs the credential for api.example.org, and it cannot be used: the variable A is not set"
+    assert (
+        broken.message
+        == "T-1 needs the credential for api.example.org, and it cannot be used: the variable A is"
+        " not set"
     )
     lacking, _ = judge_cloud(one, (API,), {"api.example.org": NO_PARSER})
     assert lacking.hint == "Install it with: pip install 'codex-orchestrator[cloud]'"

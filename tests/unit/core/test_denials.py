@@ -56,22 +56,45 @@ def test_what_only_a_packs_own_processes_can_answer_is_no_denial(tried: Tried) -
         (Tried("send", "inet", "8.8.8.8", 53, 1), "8.8.8.8:53", "net_isolated"),
         (Tried("connect", "inet6", "2001:db8::1", 80, 1), "[2001:db8::1]:80", "net_isolated"),
         (Tried("connect", "inet6", "::ffff:8.8.8.8", 80, 1), "8.8.8.8:80", "net_isolated"),
-        (Tried("connect", "inet", "127.0.0.1", 53, 1), "a name, asked of a resolver", "net_isolated"),
-        (Tried("connect", "unix", "/var/run/docker.sock", 0, 1), "/var/run/docker.sock", "authority_sockets_hidden"),
-        (Tried("connect", "unix", "/tmp/.X11-unix/X0", 0, 1), "/tmp/.X11-unix/X0", "authority_sockets_hidden"),
-        (Tried("connect", "abstract", "/tmp/dbus-x", 0, 1), "@/tmp/dbus-x", "authority_sockets_hidden"),
+        (
+            Tried("connect", "inet", "127.0.0.1", 53, 1),
+            "a name, asked of a resolver",
+            "net_isolated",
+        ),
+        (
+            Tried("connect", "unix", "/var/run/docker.sock", 0, 1),
+            "/var/run/docker.sock",
+            "authority_sockets_hidden",
+        ),
+        (
+            Tried("connect", "unix", "/tmp/.X11-unix/X0", 0, 1),
+            "/tmp/.X11-unix/X0",
+            "authority_sockets_hidden",
+        ),
+        (
+            Tried("connect", "abstract", "/tmp/dbus-x", 0, 1),
+            "@/tmp/dbus-x",
+            "authority_sockets_hidden",
+        ),
     ],
 )
 def test_everything_else_is_one(tried: Tried, what: str, rule: str) -> None:
     found = row(tried)
     assert found is not None
-    assert (found.what, found.rule, found.count, found.during) == (what, rule, tried.count, ("step-1",))
+    assert (found.what, found.rule, found.count, found.during) == (
+        what,
+        rule,
+        tried.count,
+        ("step-1",),
+    )
 
 
 def test_the_same_is_counted_and_too_much_is_counted_together() -> None:
     one = Tried("connect", "inet", "203.0.113.9", 443, 2)
     many = tuple(Tried("connect", "inet", "203.0.113.9", port, 1) for port in range(1, 300))
-    found = denied("T-1", [("step-1", (one, Tried("", "", "", 0, 7))), ("tests-1", (one, *many))], (), PLAIN)
+    found = denied(
+        "T-1", [("step-1", (one, Tried("", "", "", 0, 7))), ("tests-1", (one, *many))], (), PLAIN
+    )
     assert found is not None
     first = found.denials[0]
     assert (first.count, first.during) == (4, ("step-1", "tests-1"))
@@ -121,7 +144,9 @@ def test_what_a_pack_wrote_is_inert_and_carries_no_credential() -> None:
 
 
 def test_ways_out_grant_hosts_by_name_and_never_an_address() -> None:
-    public, private = (row(Tried("connect", "inet", a, 443, 1)) for a in ("8.8.8.8", "169.254.169.254"))
+    public, private = (
+        row(Tried("connect", "inet", a, 443, 1)) for a in ("8.8.8.8", "169.254.169.254")
+    )
     name = row(Tried("connect", "inet", "127.0.0.1", 53, 1))
     bus = row(Tried("connect", "unix", "/run/dbus/system_bus_socket", 0, 1))
     assert public is not None and private is not None and name is not None and bus is not None  # noqa: PT018
@@ -138,10 +163,14 @@ def connection(host: str, port: int, reason: Reason) -> ConnectionRecord:
 
 
 def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why() -> None:
-    assert reachable_by(PACK, connection("b.example", 443, Reason.NOT_DECLARED)) == (
-        'allow it with: constraints: {allow_network: ["b.example"]}   (and the same host in factory.toml [network])'
+    assert (
+        reachable_by(PACK, connection("b.example", 443, Reason.NOT_DECLARED))
+        == 'allow it with: constraints: {allow_network: ["b.example"]}   (and the same host in'
+        " factory.toml [network])"
     )
-    assert '"b.example:8443"' in reachable_by(NETWORKED, connection("b.example", 8443, Reason.NOT_DECLARED))
+    assert '"b.example:8443"' in reachable_by(
+        NETWORKED, connection("b.example", 8443, Reason.NOT_DECLARED)
+    )
     assert reachable_by(PACK, connection("b.example", 443, Reason.NOT_PUBLIC)) == NEVER
     assert "another" in reachable_by(PACK, connection("b.example", 443, Reason.NOT_TLS))
     assert refused(connection("b.example", 443, Reason.NOT_DECLARED))

@@ -40,7 +40,12 @@ def test_sentence_offset_and_diff_of_text() -> None:
 def test_bytes_are_shown_in_hexadecimal() -> None:
     found = first_divergence({"ARTIFACTS/z": b"PK\0\1"}, {"ARTIFACTS/z": b"PK\0\2"}, SIDES)
     assert found is not None
-    assert found.diff == ("--- here", "+++ there", "-00000000  50 4b 00 01", "+00000000  50 4b 00 02")
+    assert found.diff == (
+        "--- here",
+        "+++ there",
+        "-00000000  50 4b 00 01",
+        "+00000000  50 4b 00 02",
+    )
 
 
 def test_missing_and_additional_files() -> None:
@@ -48,12 +53,17 @@ def test_missing_and_additional_files() -> None:
     assert first_divergence({}, {"a": b""}, SIDES).what == "a: only there has it"  # type: ignore[union-attr]
 
 
-@given(st.dictionaries(st.text(max_size=3), SMALL, max_size=4), st.dictionaries(st.text(max_size=3), SMALL, max_size=4))
+@given(
+    st.dictionaries(st.text(max_size=3), SMALL, max_size=4),
+    st.dictionaries(st.text(max_size=3), SMALL, max_size=4),
+)
 def test_none_exactly_where_all_is_alike(one: dict[str, bytes], two: dict[str, bytes]) -> None:
     assert (first_divergence(one, two, SIDES) is None) == (one == two)
 
 
 @given(SMALL, SMALL)
 def test_offset_is_that_of_a_plain_loop(one: bytes, two: bytes) -> None:
-    loop = next((at for at in range(min(len(one), len(two))) if one[at] != two[at]), min(len(one), len(two)))
+    loop = next(
+        (at for at in range(min(len(one), len(two))) if one[at] != two[at]), min(len(one), len(two))
+    )
     assert first_difference(one, two) == loop

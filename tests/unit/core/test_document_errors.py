@@ -36,13 +36,17 @@ class Whole(BaseModel):
 def problems(text: str) -> list[tuple[str, int, int, str]]:
     with pytest.raises(DocumentError) as caught:
         load(Whole, strict_toml.parse(text.encode()))
-    return [(found.problem, found.line, found.column, found.hint) for found in caught.value.problems]
+    return [
+        (found.problem, found.line, found.column, found.hint) for found in caught.value.problems
+    ]
 
 
 def test_a_sound_document_is_its_model() -> None:
     text = 'name = "n"\nkind = "odd"\ncolour = "blue"\nrows = [{size = 2}]\n[parts.a]\nsize = 3\n'
     found = load(Whole, strict_toml.parse(text.encode()))
-    assert found == Whole(name="n", kind="odd", colour=Colour.BLUE, rows=(Part(size=2),), parts={"a": Part(size=3)})
+    assert found == Whole(
+        name="n", kind="odd", colour=Colour.BLUE, rows=(Part(size=2),), parts={"a": Part(size=3)}
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,7 +55,10 @@ def test_a_sound_document_is_its_model() -> None:
         ("", ('the key "name" is missing', 1, 1, "add it")),
         ("name = 1\n", ("name: expected text, found the number 1", 1, 8, "put it in quotes")),
         ("name = [1]\n", ("name: expected text, found a list", 1, 8, "write a single value")),
-        ('name = "long one"\n', ("name: String should have at most 4 characters", 1, 8, "write it as the schema says")),
+        (
+            'name = "long one"\n',
+            ("name: String should have at most 4 characters", 1, 8, "write it as the schema says"),
+        ),
         (
             'name = "n"\nkind = "new"\n',
             ("kind: expected 'plain' or 'odd', found \"new\"", 2, 8, "write 'plain' or 'odd'"),
@@ -78,15 +85,22 @@ def test_a_sound_document_is_its_model() -> None:
         ),
     ],
 )
-def test_each_complaint_is_a_sentence_at_its_place(text: str, expected: tuple[str, int, int, str]) -> None:
+def test_each_complaint_is_a_sentence_at_its_place(
+    text: str, expected: tuple[str, int, int, str]
+) -> None:
     assert problems(text) == [expected]
 
 
 @pytest.mark.parametrize(
     ("text", "place"),
-    [('name = "n"\nparts = {a = {sice = 1}}\n', (2, 15)), ('name = "n"\n[[rows]]\nsice = 1\n', (3, 1))],
+    [
+        ('name = "n"\nparts = {a = {sice = 1}}\n', (2, 15)),
+        ('name = "n"\n[[rows]]\nsice = 1\n', (3, 1)),
+    ],
 )
-def test_an_unknown_key_is_held_against_those_of_its_own_mapping(text: str, place: tuple[int, int]) -> None:
+def test_an_unknown_key_is_held_against_those_of_its_own_mapping(
+    text: str, place: tuple[int, int]
+) -> None:
     ((problem, line, column, hint),) = problems(text)
     assert ((line, column), problem) == (place, 'unknown key "sice"')
     assert '"size"' in hint

@@ -63,9 +63,13 @@ def raw(text: str | None) -> bytes | None:
     return None if text is None else text.encode("utf-8", "surrogateescape")
 
 
-def checked(before: bytes | None, after: bytes | None, name: str = "pyproject.toml", mode: int = MODE_FILE) -> list:
+def checked(
+    before: bytes | None, after: bytes | None, name: str = "pyproject.toml", mode: int = MODE_FILE
+) -> list:
     """What the checker says of the same change."""
-    contents = {object_id("blob", text, "sha1"): text for text in (before, after) if text is not None}
+    contents = {
+        object_id("blob", text, "sha1"): text for text in (before, after) if text is not None
+    }
     sides = [
         trees.Entry(MODE_FILE, object_id("blob", text, "sha1")) if text is not None else None
         for text in (before, after)
@@ -102,21 +106,31 @@ def test_what_touches_the_table_or_cannot_be_compared_is_refused(case: str) -> N
 )
 def test_the_sentence_says_what_was_done(case: str, clause: str) -> None:
     (finding,) = judge_doit_table("T-1", "pyproject.toml", *map(raw, TOUCHED[case]))
-    assert finding.message == (
-        f"pyproject.toml was changed, {clause}; what doit loads on the host is protected from every pack"
+    assert (
+        finding.message
+        == f"pyproject.toml was changed, {clause}; what doit loads on the host is protected from"
+        " every pack"
     )
     assert finding.hint.endswith("change that table by hand, outside a pack.")
 
 
 def test_names_are_those_that_some_platform_opens_for_doit() -> None:
-    names = ("pyproject.toml", "PyProject.TOML", "pyproject\u200c.toml", "pyproject.tom", "xpyproject.toml")
+    names = (
+        "pyproject.toml",
+        "PyProject.TOML",
+        "pyproject\u200c.toml",
+        "pyproject.tom",
+        "xpyproject.toml",
+    )
     assert names_read(names) == set(names[:3])
     assert len(checked(None, raw(TABLE), "PyProject.TOML")) == 1
     assert checked(None, raw(TABLE), "sub/pyproject.toml") == []
 
 
 def test_stock_doit_reads_no_other_file_by_itself() -> None:
-    """What is judged and what is protected by name: a release of doit that reads more has to be looked at."""
+    """What is judged and what is protected by name: a release of doit that reads more has to be
+    looked at.
+    """
     assert DoitMain.__init__.__defaults__ == (None, ("pyproject.toml", "doit.cfg"), None)
 
 
@@ -139,7 +153,10 @@ class Blobs:
 
 
 def whole(files: Mapping[str, tuple[int, str]]) -> Tree:
-    entries = {path: Leaf(mode, object_id("blob", text.encode(), "sha1")) for path, (mode, text) in files.items()}
+    entries = {
+        path: Leaf(mode, object_id("blob", text.encode(), "sha1"))
+        for path, (mode, text) in files.items()
+    }
     return Tree({}).changed(entries)
 
 
@@ -159,7 +176,11 @@ def link(target: str) -> tuple[int, str]:
         ({}, {PYPROJECT: link("x")}, True),
         ({PYPROJECT: link("x"), "x": FILE}, {PYPROJECT: link("x"), "x": WITH}, True),
         ({PYPROJECT: link("x")}, {PYPROJECT: link("x"), "x": WITH}, True),
-        ({PYPROJECT: link("a/x"), "a/x": FILE}, {PYPROJECT: link("a/x"), "a": link("b"), "b/x": WITH}, True),
+        (
+            {PYPROJECT: link("a/x"), "a/x": FILE},
+            {PYPROJECT: link("a/x"), "a": link("b"), "b/x": WITH},
+            True,
+        ),
         (
             {PYPROJECT: link("a/x"), "a/x": link("../y"), "y": FILE},
             {PYPROJECT: link("a/x"), "a/x": link("../y"), "y": WITH},

@@ -1,4 +1,6 @@
-"""What comparing takes, from bytes alone, and what is refused by it. That Git counts no less is in test_objects."""
+"""What comparing takes, from bytes alone, and what is refused by it. That Git counts no less is in
+test_objects.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ RULES = rules_of(pack(limits=Limits(changed_lines=5)), compile_patterns(()))
 
 
 def change(before: str, after: str, mode: int = MODE_FILE) -> Difference:
-    return Difference("f", Leaf(MODE_FILE, before) if before else None, Leaf(mode, after) if after else None)
+    return Difference(
+        "f", Leaf(MODE_FILE, before) if before else None, Leaf(mode, after) if after else None
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,7 +57,10 @@ def test_all_files_count() -> None:
 @pytest.mark.parametrize(
     ("effort", "message"),
     [
-        (Effort(LARGE, LARGE), ""),  # what is small is compared, so that the patch shows what was too much
+        (
+            Effort(LARGE, LARGE),
+            "",
+        ),  # what is small is compared, so that the patch shows what was too much
         (Effort(5, LARGE + 1), ""),
         (Effort(5, MOST), ""),
         (
@@ -65,7 +72,10 @@ def test_all_files_count() -> None:
         ),
         (
             Effort(0, MOST + 1),
-            "10000001 lines are to be compared; expected at most 10000000, so the change is not kept",
+            (
+                "10000001 lines are to be compared; expected at most 10000000, so the change is not"
+                " kept"
+            ),
         ),
     ],
 )
@@ -73,7 +83,8 @@ def test_what_is_refused_uncompared(effort: Effort, message: str) -> None:
     found = judge_effort(RULES, effort)
     assert [finding.message for finding in found] == [message] * bool(message)
     assert all(
-        (finding.id, finding.hint, finding.blocks) == ("CHANGE_TOO_LARGE", "Split the work.", True) for finding in found
+        (finding.id, finding.hint, finding.blocks) == ("CHANGE_TOO_LARGE", "Split the work.", True)
+        for finding in found
     )
 
 

@@ -35,7 +35,10 @@ def why(request: bytes) -> Reason:
     [
         (b"CONNECT example.org:443 HTTP/1.1", (b"Host: example.org:443", b"User-Agent: git/2.39")),
         (b"CONNECT example.org:443 HTTP/1.0", ()),
-        (b"CONNECT EXAMPLE.org:443 HTTP/1.1", (b"host:Example.ORG \t", b"Proxy-Connection: Keep-Alive")),
+        (
+            b"CONNECT EXAMPLE.org:443 HTTP/1.1",
+            (b"host:Example.ORG \t", b"Proxy-Connection: Keep-Alive"),
+        ),
         (b"CONNECT example.org:443 HTTP/1.1", (b"X-Empty:",)),
     ],
 )
@@ -46,23 +49,51 @@ def test_what_programs_send_is_understood(line: bytes, headers: tuple[bytes, ...
 @pytest.mark.parametrize(
     "host",
     [
-        *("127.0.0.1", "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "[::1]", "::1", "169.254.169.254"),
-        *("example.org.", "user@example.org", "example..org", "-a.org", "a_b.org", "a%00.org", "exämple.org"),
+        *(
+            "127.0.0.1",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "127.1",
+            "[::1]",
+            "::1",
+            "169.254.169.254",
+        ),
+        *(
+            "example.org.",
+            "user@example.org",
+            "example..org",
+            "-a.org",
+            "a_b.org",
+            "a%00.org",
+            "exämple.org",
+        ),
         *("*.example.org", "", "a" * 64 + ".org", ".".join(["a" * 60] * 5), "example.0x1f", "a.1"),
     ],
 )
 def test_a_host_that_is_no_plain_name_is_refused(host: str) -> None:
-    assert why(asked(f"CONNECT {host}:443 HTTP/1.1".encode())) in (Reason.NOT_A_HOST, Reason.MALFORMED)
+    assert why(asked(f"CONNECT {host}:443 HTTP/1.1".encode())) in (
+        Reason.NOT_A_HOST,
+        Reason.MALFORMED,
+    )
 
 
-@pytest.mark.parametrize("port", ["", ":", ":0", ":65536", ":080", ":443a", ":-1", ":443:443", ":١"])
+@pytest.mark.parametrize(
+    "port", ["", ":", ":0", ":65536", ":080", ":443a", ":-1", ":443:443", ":١"]
+)
 def test_a_port_that_is_none_is_refused(port: str) -> None:
-    assert why(asked(f"CONNECT example.org{port} HTTP/1.1".encode())) in (Reason.NOT_A_HOST, Reason.MALFORMED)
+    assert why(asked(f"CONNECT example.org{port} HTTP/1.1".encode())) in (
+        Reason.NOT_A_HOST,
+        Reason.MALFORMED,
+    )
 
 
 @pytest.mark.parametrize("method", [b"GET", b"POST", b"connect", b"OPTIONS"])
 def test_only_connect_is_served(method: bytes) -> None:
-    assert why(asked(method + b" http://example.org/ HTTP/1.1", b"Host: example.org")) is Reason.NOT_CONNECT
+    assert (
+        why(asked(method + b" http://example.org/ HTTP/1.1", b"Host: example.org"))
+        is Reason.NOT_CONNECT
+    )
 
 
 @pytest.mark.parametrize(
@@ -91,7 +122,9 @@ def test_anything_beside_the_strict_form_is_refused(request_: bytes) -> None:
     assert why(request_) is Reason.MALFORMED
 
 
-@pytest.mark.parametrize("value", [b"other.org", b"example.org:8443", b"example.org, other.org", b"", b"example.org."])
+@pytest.mark.parametrize(
+    "value", [b"other.org", b"example.org:8443", b"example.org, other.org", b"", b"example.org."]
+)
 def test_a_host_header_that_names_another_target_is_refused(value: bytes) -> None:
     assert why(asked(b"CONNECT example.org:443 HTTP/1.1", b"Host: " + value)) is Reason.HOST_HEADER
 
@@ -129,8 +162,12 @@ def test_a_refusal_shows_what_was_asked_for_only_in_plain_signs() -> None:
         assert refused.value.target == shown
 
 
-@given(st.binary(max_size=200) | st.text("CONET exampl.rg:43HTP/1\r\n@[]", max_size=60).map(str.encode))
-def test_any_bytes_are_refused_or_name_a_target_that_a_contract_could_declare(content: bytes) -> None:
+@given(
+    st.binary(max_size=200) | st.text("CONET exampl.rg:43HTP/1\r\n@[]", max_size=60).map(str.encode)
+)
+def test_any_bytes_are_refused_or_name_a_target_that_a_contract_could_declare(
+    content: bytes,
+) -> None:
     try:
         target = egress.target_of(content)
     except Refusal:
@@ -145,7 +182,9 @@ def test_any_bytes_are_refused_or_name_a_target_that_a_contract_could_declare(co
 LABELS = st.sampled_from(["a", "b", "aa", "example", "org", "xexample"])
 NAMES = st.lists(LABELS, min_size=2, max_size=4).map(".".join)
 PORTS = st.sampled_from(["", ":443", ":8443"])
-RULES = st.builds(lambda star, name, port: star + name + port, st.sampled_from(["", "*."]), NAMES, PORTS)
+RULES = st.builds(
+    lambda star, name, port: star + name + port, st.sampled_from(["", "*."]), NAMES, PORTS
+)
 TARGETS = st.builds(Target, NAMES, st.sampled_from([443, 8443, 80]))
 
 
@@ -165,7 +204,9 @@ TARGETS = st.builds(Target, NAMES, st.sampled_from([443, 8443, 80]))
         ("*.example.org:8443", Target("www.example.org", 8443), True),
     ],
 )
-def test_a_host_is_reached_where_an_entry_names_it_exactly(declared: str, target: Target, allowed: bool) -> None:
+def test_a_host_is_reached_where_an_entry_names_it_exactly(
+    declared: str, target: Target, allowed: bool
+) -> None:
     assert egress.rule_of(declared).allows(target) is allowed
     network = Network(hosts=(declared,))
     if allowed:
@@ -202,13 +243,59 @@ def test_every_entry_covers_itself_and_any_host_covers_all(rule: str) -> None:
 @pytest.mark.parametrize(
     "address",
     [
-        *("127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "10.0.0.1", "172.16.0.1", "172.31.255.255"),
-        *("192.168.1.1", "169.254.169.254", "169.254.0.1", "100.64.0.1", "100.100.100.200", "192.0.0.192"),
-        *("192.0.2.1", "198.18.0.1", "198.51.100.1", "203.0.113.9", "224.0.0.1", "239.1.1.1", "240.0.0.1"),
+        *(
+            "127.0.0.1",
+            "127.255.255.254",
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "172.16.0.1",
+            "172.31.255.255",
+        ),
+        *(
+            "192.168.1.1",
+            "169.254.169.254",
+            "169.254.0.1",
+            "100.64.0.1",
+            "100.100.100.200",
+            "192.0.0.192",
+        ),
+        *(
+            "192.0.2.1",
+            "198.18.0.1",
+            "198.51.100.1",
+            "203.0.113.9",
+            "224.0.0.1",
+            "239.1.1.1",
+            "240.0.0.1",
+        ),
         *("255.255.255.255", "168.63.129.16", "192.88.99.1"),
-        *("::", "::1", "::ffff:127.0.0.1", "::ffff:8.8.8.8", "::ffff:0:8.8.8.8", "::8.8.8.8", "64:ff9b::808:808"),
-        *("64:ff9b:1::1", "100::1", "2001::1", "2001:0:4136:e378:8000:63bf:3fff:fdd2", "2001:2::1", "2001:10::1"),
-        *("2001:db8::1", "2002:7f00:1::1", "2002:808:808::1", "3fff::1", "5f00::1", "fc00::1", "fd00:ec2::254"),
+        *(
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:8.8.8.8",
+            "::ffff:0:8.8.8.8",
+            "::8.8.8.8",
+            "64:ff9b::808:808",
+        ),
+        *(
+            "64:ff9b:1::1",
+            "100::1",
+            "2001::1",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "2001:2::1",
+            "2001:10::1",
+        ),
+        *(
+            "2001:db8::1",
+            "2002:7f00:1::1",
+            "2002:808:808::1",
+            "3fff::1",
+            "5f00::1",
+            "fc00::1",
+            "fd00:ec2::254",
+        ),
         *("fe80::1", "fe80::1%eth0", "2606:4700::1%1", "fec0::1", "ff02::1", "4000::1"),
         *("", "example.org", "1", "0x7f000001", "127.1", "010.0.0.1", " 8.8.8.8", "8.8.8.8 "),
     ],
@@ -221,9 +308,14 @@ def test_an_address_that_is_not_public_is_none_to_dial(address: str) -> None:
     assert refused.value.address == address
 
 
-@pytest.mark.parametrize("address", ["9.9.9.9", "172.15.0.1", "172.32.0.1", "100.63.0.1", "2606:4700:4700::1111"])
+@pytest.mark.parametrize(
+    "address", ["9.9.9.9", "172.15.0.1", "172.32.0.1", "100.63.0.1", "2606:4700:4700::1111"]
+)
 def test_a_public_address_is_dialled(address: str) -> None:
-    assert egress.judge_addresses(Target("example.org", 443), (address, "8.8.8.8", address)) == (address, "8.8.8.8")
+    assert egress.judge_addresses(Target("example.org", 443), (address, "8.8.8.8", address)) == (
+        address,
+        "8.8.8.8",
+    )
 
 
 def test_a_name_without_address_reaches_nobody() -> None:
@@ -243,7 +335,14 @@ def test_what_the_standard_library_calls_not_global_is_never_dialled(
 @given(st.ip_addresses(v=4))
 def test_no_form_of_an_address_inside_another_is_dialled(address: ipaddress.IPv4Address) -> None:
     number = int(address)
-    for prefix in (0xFFFF << 32, 0, 0xFFFF << 48, 0x64FF9B << 96, 0x64FF9B0001 << 80, (0x2002 << 32 | number) << 80):
+    for prefix in (
+        0xFFFF << 32,
+        0,
+        0xFFFF << 48,
+        0x64FF9B << 96,
+        0x64FF9B0001 << 80,
+        (0x2002 << 32 | number) << 80,
+    ):
         assert not egress.is_public(str(ipaddress.IPv6Address(prefix | number)))
 
 

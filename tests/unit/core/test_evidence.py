@@ -16,7 +16,15 @@ from factory.core.evidence import (
     limits_record,
     parse_document,
 )
-from factory.model.evidence import EVIDENCE, Document, FilesChanged, FindingRecord, LogIndex, Manifest, StatusDocument
+from factory.model.evidence import (
+    EVIDENCE,
+    Document,
+    FilesChanged,
+    FindingRecord,
+    LogIndex,
+    Manifest,
+    StatusDocument,
+)
 from factory.model.finding import CATALOGUE, Finding, Location
 from factory.model.pack import Limits
 from tests.pack_values import bundle
@@ -24,7 +32,9 @@ from tests.pack_values import bundle
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
 
-@pytest.mark.parametrize("model", [model for _, model in EVIDENCE if model.__name__ != "EventDocument"])
+@pytest.mark.parametrize(
+    "model", [model for _, model in EVIDENCE if model.__name__ != "EventDocument"]
+)
 @settings(max_examples=10, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_format_and_parse_are_inverse(model: type[Document], data: st.DataObject) -> None:
@@ -36,7 +46,9 @@ def test_format_and_parse_are_inverse(model: type[Document], data: st.DataObject
 
 
 def encodable(document: Document) -> bool:
-    """Left out: half surrogates and numbers that two readers could see differently; no writer makes either."""
+    """Left out: half surrogates and numbers that two readers could see differently; no writer makes
+    either.
+    """
     try:
         text = document.model_dump_json()
     except ValueError:
@@ -60,15 +72,24 @@ WRITTEN = format_document(MANIFEST)
         (b"{}", "subject: Field required"),
         (WRITTEN.replace(b'"T-1"', b"1"), "subject: Input should be a valid string"),
         (WRITTEN.replace(b'"subject"', b'"zubject"'), "subject: Field required"),
-        (WRITTEN.replace(b'  "subject": "T-1"', b'  "subject": "T-1",\n  "why": 1'), "why: Extra inputs"),
-        (WRITTEN.replace(b'  "subject"', b'  "subject": "T-0",\n  "subject"'), '"subject" is given twice'),
+        (
+            WRITTEN.replace(b'  "subject": "T-1"', b'  "subject": "T-1",\n  "why": 1'),
+            "why: Extra inputs",
+        ),
+        (
+            WRITTEN.replace(b'  "subject"', b'  "subject": "T-0",\n  "subject"'),
+            '"subject" is given twice',
+        ),
         (WRITTEN.removesuffix(b"\n"), "is not in the form this tool writes"),
         (WRITTEN + b"\n", "is not in the form this tool writes"),
         (WRITTEN.replace(b"  ", b"    "), "is not in the form this tool writes"),
         (WRITTEN.replace(b"T-1", b"\\u0054-1"), "is not in the form this tool writes"),
         (WRITTEN.replace(b"\n", b"\r\n"), "is not in the form this tool writes"),
         (WRITTEN.replace(b": 1", b": NaN"), "NaN"),
-        (WRITTEN.replace(b'"schema_version": 1', b'"schema_version": 2'), "schema_version: Input should be 1"),
+        (
+            WRITTEN.replace(b'"schema_version": 1', b'"schema_version": 2'),
+            "schema_version: Input should be 1",
+        ),
         (b"\xef\xbb\xbf" + WRITTEN, "this is not JSON"),
         (b"\xff" + WRITTEN, "is not UTF-8"),
         (b"[" * 100 + b"]" * 100, "nested deeper"),
@@ -91,7 +112,9 @@ def test_every_document_of_a_bundle_reads_back() -> None:
     assert json.loads(files["manifest.json"])["subject"] == "T-1"
 
 
-@given(st.sampled_from(sorted(CATALOGUE)), TEXT, TEXT, TEXT, st.integers(0, 9), st.integers(0, 9), TEXT)
+@given(
+    st.sampled_from(sorted(CATALOGUE)), TEXT, TEXT, TEXT, st.integers(0, 9), st.integers(0, 9), TEXT
+)
 def test_a_finding_and_its_record_are_inverse(
     kind: str, message: str, hint: str, file: str, line: int, column: int, pack: str
 ) -> None:

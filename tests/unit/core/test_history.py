@@ -80,8 +80,21 @@ def test_a_day_or_time_is_both_its_ends(text: str, first: str, last: str) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "2026", "2026-02-30", "2026-01-31T25:00Z", "2026-01-31T12:30", "2026-01-31T12:30:61Z"]
-    + ["2026-01-31T12:30:07.Z", "2026-01-31T12:30:.5Z", "2026-01-31T12:30:0.1.2Z", "2026-01-31 12:30Z"],
+    [
+        "",
+        "now",
+        "2026",
+        "2026-02-30",
+        "2026-01-31T25:00Z",
+        "2026-01-31T12:30",
+        "2026-01-31T12:30:61Z",
+    ]
+    + [
+        "2026-01-31T12:30:07.Z",
+        "2026-01-31T12:30:.5Z",
+        "2026-01-31T12:30:0.1.2Z",
+        "2026-01-31 12:30Z",
+    ],
 )
 def test_what_no_calendar_has_is_refused(text: str) -> None:
     for end in (False, True):
@@ -107,8 +120,9 @@ def test_nothing_speaks_against_an_honest_checkpoint(size: int) -> None:
 def test_each_way_to_change_history_has_its_name(size: int, data: st.DataObject) -> None:
     checkpoint = at(size)
     cut = data.draw(st.integers(0, size - 1))
-    assert judged(checkpoint, LINES[:cut]) == (
-        f"LEDGER_ROLLED_BACK: r1 was made over {size} event{'s' * (size != 1)}, "
+    assert (
+        judged(checkpoint, LINES[:cut])
+        == f"LEDGER_ROLLED_BACK: r1 was made over {size} event{'s' * (size != 1)}, "
         f"the ledger has {cut}: its end was taken away"
     )
     changed = data.draw(st.integers(0, size - 1))
@@ -119,8 +133,10 @@ def test_each_way_to_change_history_has_its_name(size: int, data: st.DataObject)
 
 
 def test_another_ledger_is_called_so() -> None:
-    assert judged(at(3, origin="codex-orchestrator/ledger/1"), LINES) == (
-        "LEDGER_OTHER: r1 is a checkpoint of codex-orchestrator/ledger/1, this ledger is codex-orchestrator/ledger/0"
+    assert (
+        judged(at(3, origin="codex-orchestrator/ledger/1"), LINES)
+        == "LEDGER_OTHER: r1 is a checkpoint of codex-orchestrator/ledger/1, this ledger is"
+        " codex-orchestrator/ledger/0"
     )
 
 
@@ -129,12 +145,22 @@ def test_another_ledger_is_called_so() -> None:
     [
         (at(3), at(5), ""),
         (at(5), at(5), ""),
-        (at(5), at(3), "LEDGER_ROLLED_BACK: b was made over 3 events, a over 5: expected the older one first"),
-        (at(5), at(5, [b"x"] * 9), "LEDGER_FORKED: a and b name different roots of the same 5 events"),
+        (
+            at(5),
+            at(3),
+            "LEDGER_ROLLED_BACK: b was made over 3 events, a over 5: expected the older one first",
+        ),
+        (
+            at(5),
+            at(5, [b"x"] * 9),
+            "LEDGER_FORKED: a and b name different roots of the same 5 events",
+        ),
         (at(3, origin="x"), at(5), f"LEDGER_OTHER: a is a checkpoint of x, b of {ORIGIN}"),
     ],
 )
-def test_two_checkpoints_against_each_other(old: Checkpoint, new: Checkpoint, expected: str) -> None:
+def test_two_checkpoints_against_each_other(
+    old: Checkpoint, new: Checkpoint, expected: str
+) -> None:
     finding = judge_pair(old, new, ("a", "b"))
     assert (f"{finding.id}: {finding.message}" if finding is not None else "") == expected
 

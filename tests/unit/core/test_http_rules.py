@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.core.http_rules import Echo, Headers, Refused, judge_answer, judge_request, shown_path, watchable
+from factory.core.http_rules import (
+    Echo,
+    Headers,
+    Refused,
+    judge_answer,
+    judge_request,
+    shown_path,
+    watchable,
+)
 from factory.core.redaction import Redactor
 from factory.model.cloud import Credential, Grant, grant_of
 
@@ -19,7 +27,12 @@ CREDENTIAL = Credential(GRANT, VALUE, (VALUE[7:],))
 HOST = (b"host", b"api.example.org")
 
 
-def refused(status: int, *headers: tuple[bytes, bytes], method: bytes = b"POST", target: bytes = b"/v1/things") -> str:
+def refused(
+    status: int,
+    *headers: tuple[bytes, bytes],
+    method: bytes = b"POST",
+    target: bytes = b"/v1/things",
+) -> str:
     with pytest.raises(Refused) as error:
         judge_request(method, target, headers, CREDENTIAL)
     assert error.value.status == status
@@ -27,8 +40,15 @@ def refused(status: int, *headers: tuple[bytes, bytes], method: bytes = b"POST",
 
 
 def test_the_credential_takes_the_place_of_what_the_pack_sent() -> None:
-    sent = (HOST, (b"authorization", b"Bearer mine"), (b"Authorization", b"Basic x"), (b"accept", b"*/*"))
-    forwarded = judge_request(b"POST", b"/v1/things?a=1", (*sent, (b"content-length", b"3")), CREDENTIAL)
+    sent = (
+        HOST,
+        (b"authorization", b"Bearer mine"),
+        (b"Authorization", b"Basic x"),
+        (b"accept", b"*/*"),
+    )
+    forwarded = judge_request(
+        b"POST", b"/v1/things?a=1", (*sent, (b"content-length", b"3")), CREDENTIAL
+    )
     assert forwarded.method == b"POST"
     assert forwarded.target == b"/v1/things?a=1"
     assert forwarded.headers == (
@@ -41,8 +61,15 @@ def test_the_credential_takes_the_place_of_what_the_pack_sent() -> None:
 
 
 def test_a_header_of_its_own_name_is_replaced_in_both_spellings() -> None:
-    credential = Credential(Grant("api.example.org", 8443, "x-api-key", "env:K"), b"value-of-the-key")
-    sent = ((b"Host", b"API.example.org:8443"), (b"X-API-Key", b"a"), (b"x_api_key", b"b"), (b"authorization", b"own"))
+    credential = Credential(
+        Grant("api.example.org", 8443, "x-api-key", "env:K"), b"value-of-the-key"
+    )
+    sent = (
+        (b"Host", b"API.example.org:8443"),
+        (b"X-API-Key", b"a"),
+        (b"x_api_key", b"b"),
+        (b"authorization", b"own"),
+    )
     forwarded = judge_request(b"GET", b"/", sent, credential)
     names = [name.lower() for name, _ in forwarded.headers]
     assert (names.count(b"x-api-key"), names.count(b"x_api_key")) == (1, 0)
@@ -57,9 +84,17 @@ def test_no_header_of_the_connection_goes_on_and_none_that_it_names() -> None:
         (b"x-own", b"a"),
         (b"keep-alive", b"5"),
     )
-    sent += ((b"proxy-authorization", b"Basic x"), (b"te", b"trailers"), (b"expect", b"100-continue"))
+    sent += (
+        (b"proxy-authorization", b"Basic x"),
+        (b"te", b"trailers"),
+        (b"expect", b"100-continue"),
+    )
     forwarded = judge_request(b"GET", b"/", sent, CREDENTIAL)
-    assert [name for name, _ in forwarded.headers] == [b"Host", b"Accept-Encoding", b"authorization"]
+    assert [name for name, _ in forwarded.headers] == [
+        b"Host",
+        b"Accept-Encoding",
+        b"authorization",
+    ]
     assert forwarded.headers[-1] == (b"authorization", VALUE)
 
 
@@ -110,7 +145,14 @@ def test_another_host_is_refused(hosts: tuple[bytes, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", [b"https://other.org/", b"http://api.example.org/", b"https://x@api.example.org/", b"//other.org/", b"x"]
+    "target",
+    [
+        b"https://other.org/",
+        b"http://api.example.org/",
+        b"https://x@api.example.org/",
+        b"//other.org/",
+        b"x",
+    ],
 )
 def test_a_target_elsewhere_is_refused(target: bytes) -> None:
     assert "target" in refused(421, HOST, target=target)
@@ -132,9 +174,16 @@ def test_too_much_is_refused() -> None:
 
 
 def test_an_answer_goes_back_without_what_belongs_to_the_connection() -> None:
-    headers: Headers = ((b"content-type", b"text/plain"), (b"Connection", b"close, x-hop"), (b"x-hop", b"1"))
+    headers: Headers = (
+        (b"content-type", b"text/plain"),
+        (b"Connection", b"close, x-hop"),
+        (b"x-hop", b"1"),
+    )
     headers += ((b"transfer-encoding", b"chunked"), (b"set-cookie", b"a=b"))
-    assert judge_answer(200, headers, Echo(CREDENTIAL)) == ((b"content-type", b"text/plain"), (b"set-cookie", b"a=b"))
+    assert judge_answer(200, headers, Echo(CREDENTIAL)) == (
+        (b"content-type", b"text/plain"),
+        (b"set-cookie", b"a=b"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,18 +192,30 @@ def test_an_answer_goes_back_without_what_belongs_to_the_connection() -> None:
         (101, ((b"upgrade", b"websocket"),)),
         (200, ((b"content-encoding", b"gzip"),)),
         (200, ((b"x-you-sent", VALUE),)),
-        (302, ((b"location", b"https://other.org/?t=" + urllib.parse.quote(VALUE[7:], safe="").encode()),)),
+        (
+            302,
+            (
+                (
+                    b"location",
+                    b"https://other.org/?t=" + urllib.parse.quote(VALUE[7:], safe="").encode(),
+                ),
+            ),
+        ),
         (200, ((b"x", base64.b64encode(b"a" + VALUE)),)),
     ],
 )
-def test_an_answer_that_tells_the_credential_is_refused(status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+def test_an_answer_that_tells_the_credential_is_refused(
+    status: int, headers: tuple[tuple[bytes, bytes], ...]
+) -> None:
     with pytest.raises(Refused):
         judge_answer(status, headers, Echo(CREDENTIAL))
 
 
 @settings(max_examples=30)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.integers(1, 9), st.integers(0, 5))
-def test_no_piece_of_an_answer_brings_the_credential_back(before: bytes, after: bytes, size: int, form: int) -> None:
+def test_no_piece_of_an_answer_brings_the_credential_back(
+    before: bytes, after: bytes, size: int, form: int
+) -> None:
     secret = VALUE[7:]
     encoded = (
         secret,
@@ -202,7 +263,11 @@ def test_no_text_of_a_credential_tells_it() -> None:
 @pytest.mark.parametrize(
     ("text", "place", "header"),
     [
-        ("api.example.org authorization-bearer env:CLOUD_TOKEN", "api.example.org", "authorization"),
+        (
+            "api.example.org authorization-bearer env:CLOUD_TOKEN",
+            "api.example.org",
+            "authorization",
+        ),
         ("git.example.org:8443 basic file:/home/me/token", "git.example.org:8443", "authorization"),
         ("api.example.org x-api-key env:K", "api.example.org", "x-api-key"),
     ],

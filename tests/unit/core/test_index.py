@@ -32,31 +32,46 @@ from factory.core.ledger_chain import Entry, Head, link
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..")
 )
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join) | st.binary(min_size=1, max_size=8).map(
-    lambda raw: raw.replace(b"\0", b"x").decode("utf-8", "surrogateescape")
-)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join) | st.binary(
+    min_size=1, max_size=8
+).map(lambda raw: raw.replace(b"\0", b"x").decode("utf-8", "surrogateescape"))
 FILES = st.lists(
     st.builds(
         FoundArtifact, PATHS, st.integers(0, 2**40), st.sampled_from(["", "a" * 64]), st.none() | st.integers(0, 9)
     ),
     max_size=5, unique_by=lambda found: found.path,
 )  # fmt: skip
-FACTS = st.sampled_from([UNRECORDED, RunFacts("finished", "PASS", "b" * 40, "2026-01-01", "2026-01-02")])
+FACTS = st.sampled_from(
+    [UNRECORDED, RunFacts("finished", "PASS", "b" * 40, "2026-01-01", "2026-01-02")]
+)
 
 
-@given(st.dictionaries(st.from_regex(r"r[0-9]{1,3}", fullmatch=True), st.tuples(FACTS, FILES), max_size=3))
-def test_rows_are_what_is_parsed_and_printed(runs: dict[str, tuple[RunFacts, list[FoundArtifact]]]) -> None:
+@given(
+    st.dictionaries(
+        st.from_regex(r"r[0-9]{1,3}", fullmatch=True), st.tuples(FACTS, FILES), max_size=3
+    )
+)
+def test_rows_are_what_is_parsed_and_printed(
+    runs: dict[str, tuple[RunFacts, list[FoundArtifact]]],
+) -> None:
     written = join_rows(run_row(name, *runs[name]) for name in sorted(runs))
     index = parse_index(written)
     assert format_index(index) == written
     assert [run.run_id for run in index.runs] == sorted(runs)
     for run in index.runs:
         facts, files = runs[run.run_id]
-        assert (run.state, run.status, run.base_commit) == (facts.state, facts.status, facts.base_commit)
+        assert (run.state, run.status, run.base_commit) == (
+            facts.state,
+            facts.status,
+            facts.base_commit,
+        )
         assert [(a.bytes, a.sha256, a.schema_version) for a in run.artifacts] == [
-            (found.bytes, found.sha256, found.schema_version) for found in sorted(files, key=lambda found: found.path)
+            (found.bytes, found.sha256, found.schema_version)
+            for found in sorted(files, key=lambda found: found.path)
         ]
-    assert written == join_rows(run_row(name, runs[name][0], reversed(runs[name][1])) for name in sorted(runs))
+    assert written == join_rows(
+        run_row(name, runs[name][0], reversed(runs[name][1])) for name in sorted(runs)
+    )
 
 
 @pytest.mark.parametrize(
@@ -140,7 +155,12 @@ def test_other_events_tell_nothing_of_a_run() -> None:
 
 @pytest.mark.parametrize(
     ("path", "stated"),
-    [("RUN_MANIFEST.json", True), ("T-1/manifest.json", True), ("T-1/LOGS/check-1.log", False), ("T-1/any.bin", False)],
+    [
+        ("RUN_MANIFEST.json", True),
+        ("T-1/manifest.json", True),
+        ("T-1/LOGS/check-1.log", False),
+        ("T-1/any.bin", False),
+    ],
 )
 def test_which_files_state_the_version_of_their_schema(path: str, stated: bool) -> None:
     assert states_version(path) is stated
@@ -153,10 +173,14 @@ def test_questions() -> None:
         FoundArtifact("RUN_MANIFEST.json", 5, "3" * 64, 1),
     )
     facts = RunFacts("finished", "PASS", "b" * 40, "2026-02-01T00:00:00.000Z", "2026-02-02")
-    index = parse_index(join_rows((run_row("r1", facts, files), run_row("r2", UNRECORDED, files[:1]))))
+    index = parse_index(
+        join_rows((run_row("r1", facts, files), run_row("r2", UNRECORDED, files[:1])))
+    )
 
     def paths(**wanted: str) -> list[str]:
-        return [f"{run}/{artifact.path}" for run, artifact in choose_artifacts(index, Filter(**wanted))]
+        return [
+            f"{run}/{artifact.path}" for run, artifact in choose_artifacts(index, Filter(**wanted))
+        ]
 
     assert [run.run_id for run in choose_runs(index, Filter(state="unrecorded"))] == ["r2"]
     assert [run.run_id for run in choose_runs(index, Filter(since="2026-02-01"))] == ["r1"]

@@ -1,4 +1,6 @@
-"""What a pack wrote never acts: every sink's text, read back by somebody else's parser, is text and nothing else."""
+"""What a pack wrote never acts: every sink's text, read back by somebody else's parser, is text and
+nothing else.
+"""
 
 from __future__ import annotations
 
@@ -29,17 +31,24 @@ from tests.hostile_text import ANY_TEXT, HOSTILE
 
 PACKAGE = Path(__file__).resolve().parents[3] / "factory"
 PARSER = MarkdownIt("gfm-like", {"linkify": False})
-ACTS = re.compile(r"[@#]\w|://|www\.|\bGH-\d|:[a-z0-9_+-]+:|[!$&%~^]\d|\b[0-9a-f]{7,40}\b", re.IGNORECASE | re.ASCII)
+ACTS = re.compile(
+    r"[@#]\w|://|www\.|\bGH-\d|:[a-z0-9_+-]+:|[!$&%~^]\d|\b[0-9a-f]{7,40}\b",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 def shows(text: str) -> bool:
-    """Whether every character of a line is one that a person sees, and that no parser is troubled by."""
+    """Whether every character of a line is one that a person sees, and that no parser is troubled
+    by.
+    """
     hidden = {"Cc", "Cf", "Cs", "Zl", "Zp"}
     return not any(unicodedata.category(char) in hidden or char in BLANK for char in text)
 
 
 def judge(rendered: str) -> None:
-    """Rendered text: besides code, which no forge looks into, no tag and nothing that a forge would act on."""
+    """Rendered text: besides code, which no forge looks into, no tag and nothing that a forge would
+    act on.
+    """
     loose = re.sub(r"<code>[^<>]*</code>", "code", rendered)
     assert not re.search("[<>]", loose), rendered
     assert not ACTS.search(html.unescape(loose)), rendered
@@ -70,7 +79,9 @@ def test_any_text_is_only_text_in_markdown(text: str) -> None:
 
 @given(ANY_TEXT)
 def test_any_text_stays_in_its_cell(text: str) -> None:
-    rendered = PARSER.render(f"| a | b |\n|---|---|\n| {for_markdown(text)} | {code(text, cell=True)} |\n| x | y |")
+    rendered = PARSER.render(
+        f"| a | b |\n|---|---|\n| {for_markdown(text)} | {code(text, cell=True)} |\n| x | y |"
+    )
     cells = re.findall(r"<td>(.*?)</td>", rendered, re.DOTALL)
     assert len(cells) == 4, rendered
     assert cells[2:] == ["x", "y"], rendered
@@ -80,7 +91,9 @@ def test_any_text_stays_in_its_cell(text: str) -> None:
 
 @given(st.text("abc0123456789 <>&*_`@#:/[]()|!~$%^+=\\.-", max_size=30))
 def test_a_person_reads_what_was_written(text: str) -> None:
-    assert seen(PARSER.render(f"see {for_markdown(text)}")) == f"see {' '.join(text.split())}".strip()
+    assert (
+        seen(PARSER.render(f"see {for_markdown(text)}")) == f"see {' '.join(text.split())}".strip()
+    )
 
 
 @given(ANY_TEXT)
@@ -98,7 +111,10 @@ def test_a_commit_like_word_can_still_be_copied() -> None:
 
 @given(ANY_TEXT, ANY_TEXT)
 def test_a_template_escapes_what_is_not_markdown_yet(one: str, two: str) -> None:
-    assert markdown("**{}** {} {}", one, for_markdown(two), -3) == f"**{for_markdown(one)}** {for_markdown(two)} -3"
+    assert (
+        markdown("**{}** {} {}", one, for_markdown(two), -3)
+        == f"**{for_markdown(one)}** {for_markdown(two)} -3"
+    )
 
 
 def test_a_template_has_a_place_for_each_value() -> None:
@@ -111,10 +127,16 @@ def test_templates_are_literals_and_marks_are_for_what_is_ours() -> None:
     checked = 0
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("md", "markdown"):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in ("md", "markdown")
+            ):
                 checked += 1
                 first = node.args[0]
-                assert isinstance(first, ast.Constant), f"{path.name}:{node.lineno}: the template is no literal"
+                assert isinstance(first, ast.Constant), (
+                    f"{path.name}:{node.lineno}: the template is no literal"
+                )
     assert checked > 10
 
 
@@ -167,16 +189,27 @@ def runner(line: str) -> tuple[str, dict[str, str], str]:
     members = dict(member.split("=", 1) for member in rest.strip().split(","))
 
     def unescaped(text: str, more: bool) -> str:
-        pairs = [("%0D", "\r"), ("%0A", "\n"), *([("%3A", ":"), ("%2C", ",")] if more else []), ("%25", "%")]
+        pairs = [
+            ("%0D", "\r"),
+            ("%0A", "\n"),
+            *([("%3A", ":"), ("%2C", ",")] if more else []),
+            ("%25", "%"),
+        ]
         for written, char in pairs:
             text = text.replace(written, char)
         return text
 
-    return name, {key: unescaped(value, True) for key, value in members.items()}, unescaped(line[end + 2 :], False)
+    return (
+        name,
+        {key: unescaped(value, True) for key, value in members.items()},
+        unescaped(line[end + 2 :], False),
+    )
 
 
 @given(ANY_TEXT, ANY_TEXT.filter(bool), ANY_TEXT)
-def test_an_annotation_is_one_command_that_says_what_it_was_given(title: str, file: str, message: str) -> None:
+def test_an_annotation_is_one_command_that_says_what_it_was_given(
+    title: str, file: str, message: str
+) -> None:
     line = annotation("note", f"T{title}T", message, file, 3)
     assert not set("\r\n") & set(line)
     assert shows(line)
@@ -195,4 +228,6 @@ def test_a_message_holds_no_placeholder_and_no_link(text: str) -> None:
     bare = re.sub(r"\\[\\\[\]]", "", told)
     assert not set("[]") & set(bare)
     assert not re.search(r"\{\d", told.replace("{{", ""))
-    assert re.sub(r"\\([\\\[\]])", r"\1", told).replace("{{", "{").replace("}}", "}") == for_eyes(text)
+    assert re.sub(r"\\([\\\[\]])", r"\1", told).replace("{{", "{").replace("}}", "}") == for_eyes(
+        text
+    )

@@ -1,4 +1,6 @@
-"""The judge of a change: every refusal with its sentence, and that a layer more never lowers what is said."""
+"""The judge of a change: every refusal with its sentence, and that a layer more never lowers what
+is said.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.judge import Rules, judge_change, judge_lines, judge_oddities, rules_of, split_artifacts
+from factory.core.judge import (
+    Rules,
+    judge_change,
+    judge_lines,
+    judge_oddities,
+    rules_of,
+    split_artifacts,
+)
 from factory.core.path_guard import protected_patterns
 from factory.core.scope import compile_patterns
 from factory.model.finding import Finding
@@ -30,7 +39,9 @@ def judge(
     hidden: frozenset[str] = frozenset(),
 ) -> list[str]:
     result = Tree({}).changed({change.path: change.after for change in changes})
-    return [sentence(finding) for finding in judge_change(rules, changes, result, links or {}, hidden)]
+    return [
+        sentence(finding) for finding in judge_change(rules, changes, result, links or {}, hidden)
+    ]
 
 
 def sentence(finding: Finding) -> str:
@@ -66,14 +77,23 @@ def test_a_change_inside_the_scope_is_well() -> None:
                 "Take the pattern out of scope.denied_paths if this is intended."
             ),
         ),
-        (added("docs/../a"), f"PATH_UNSAFE changed path docs/../a leaves the workspace @ None > {NEVER}"),
+        (
+            added("docs/../a"),
+            f"PATH_UNSAFE changed path docs/../a leaves the workspace @ None > {NEVER}",
+        ),
         (
             added("docs/.GIT/x"),
-            f"PATH_GIT_NAME changed path docs/.GIT/x holds a name that reads as .git @ None > {NEVER}",
+            (
+                "PATH_GIT_NAME changed path docs/.GIT/x holds a name that reads as .git @ None >"
+                f" {NEVER}"
+            ),
         ),
         (
             added("docs/\x1b[2J"),
-            "PATH_NOT_PORTABLE changed path docs/\\u001b[2J holds a control character @ None > Rename it.",
+            (
+                "PATH_NOT_PORTABLE changed path docs/\\u001b[2J holds a control character @ None >"
+                " Rename it."
+            ),
         ),
         (
             added("dodo.py"),
@@ -103,12 +123,15 @@ def test_each_refusal_has_its_sentence(change: Difference, expected: str) -> Non
     assert judge(change) == [expected]
 
 
-@pytest.mark.parametrize(("target", "shown"), [("../../x", "../../x"), ("/etc\n", "/etc\\u000a"), ("", "nothing")])
+@pytest.mark.parametrize(
+    ("target", "shown"), [("../../x", "../../x"), ("/etc\n", "/etc\\u000a"), ("", "nothing")]
+)
 def test_a_link_that_leads_outside_is_named_with_its_target(target: str, shown: str) -> None:
     link = Difference("docs/l", None, leaf(target, MODE_LINK))
     (found,) = judge(link, links={"docs/l": target})
     assert found.startswith(
-        f"LINK_ESCAPES symbolic link docs/l points at {shown}, which can lead outside the workspace @"
+        f"LINK_ESCAPES symbolic link docs/l points at {shown}, which can lead outside the"
+        " workspace @"
     )
 
 
@@ -165,7 +188,11 @@ def test_no_scope_allows_what_may_not_exist(path: str) -> None:
 
 
 @given(
-    st.lists(st.sampled_from(["docs/a", "src/a", "dodo.py", "docs/no/x", "docs/a\n"]), unique=True, max_size=4),
+    st.lists(
+        st.sampled_from(["docs/a", "src/a", "dodo.py", "docs/no/x", "docs/a\n"]),
+        unique=True,
+        max_size=4,
+    ),
     st.sampled_from(["docs/b", "src/b", ".env"]),
 )
 def test_one_change_more_takes_no_finding_away(paths: list[str], more: str) -> None:
@@ -194,7 +221,12 @@ def test_oddities_become_findings() -> None:
 def test_a_new_file_outside_the_scope_that_is_an_artifact_leaves_the_change() -> None:
     artifacts = compile_patterns(("out/**", "docs/**", "dodo.py"))
     old = Difference("out/old", leaf("x"), leaf("y"))
-    inside, outside, guarded, denied = added("docs/a"), added("out/a"), added("dodo.py"), added("docs/no/a")
+    inside, outside, guarded, denied = (
+        added("docs/a"),
+        added("out/a"),
+        added("dodo.py"),
+        added("docs/no/a"),
+    )
     other = added("src/a")
     changes = [old, inside, outside, guarded, denied, other]
     proper, only = split_artifacts(RULES, artifacts, changes)

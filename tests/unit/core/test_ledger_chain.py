@@ -66,7 +66,11 @@ def test_what_is_linked_follows_and_reads_back(entries: list[Entry]) -> None:
     for line, entry in zip(lines, entries, strict=True):
         event = parse_event(line)
         assert format_event(event) == line + b"\n"
-        assert (event.event_type, event.run_id, event.details) == (entry.event_type, entry.run_id, dict(entry.details))
+        assert (event.event_type, event.run_id, event.details) == (
+            entry.event_type,
+            entry.run_id,
+            dict(entry.details),
+        )
         assert canonical.encode(event.model_dump(mode="json")) == line
 
 
@@ -101,7 +105,9 @@ def test_another_order_is_seen(lines: list[bytes]) -> None:
 
 @pytest.mark.parametrize("number", range(4))
 def test_a_line_taken_out_is_named_by_the_next(number: int) -> None:
-    with pytest.raises(EvidenceError, match=f"event {number + 2} follows .*, expected seq {number + 1} after"):
+    with pytest.raises(
+        EvidenceError, match=f"event {number + 2} follows .*, expected seq {number + 1} after"
+    ):
         follow(Head(), FIVE[:number] + FIVE[number + 1 :])
 
 
@@ -155,13 +161,19 @@ def skimming(line: bytes) -> tuple[object, ...]:
 
 
 ODD = ENTRIES.map(lambda entry: chain([entry])[0])
-PIECES = st.sampled_from([b"", b" ", b'"', b"\\", b"0", b"-", b",", b"{}", b"\n", b':""', b"\x7f", "é".encode()])
+PIECES = st.sampled_from(
+    [b"", b" ", b'"', b"\\", b"0", b"-", b",", b"{}", b"\n", b':""', b"\x7f", "é".encode()]
+)
 
 
 @given(ODD, st.data())
-def test_skimming_and_parsing_agree_on_any_line_however_spoilt(line: bytes, data: st.DataObject) -> None:
+def test_skimming_and_parsing_agree_on_any_line_however_spoilt(
+    line: bytes, data: st.DataObject
+) -> None:
     assert skimming(line) == reading(line) != ("refused",)
-    first, last = sorted((data.draw(st.integers(0, len(line))), data.draw(st.integers(0, len(line)))))
+    first, last = sorted(
+        (data.draw(st.integers(0, len(line))), data.draw(st.integers(0, len(line))))
+    )
     cut = line[:first] + data.draw(PIECES) + line[min(last, first + 3) :]
     for spoilt in (cut, resealed(cut)):
         assert skimming(spoilt) == reading(spoilt)
@@ -170,12 +182,26 @@ def test_skimming_and_parsing_agree_on_any_line_however_spoilt(line: bytes, data
 def resealed(line: bytes) -> bytes:
     """The line with the id that its content has: what somebody would write who wants it to hold."""
     body = re.sub(rb'"event_id":"[0-9a-f]{64}",', b"", line)
-    return re.sub(rb'(?<="event_id":")[0-9a-f]{64}', hashlib.sha256(body).hexdigest().encode(), line)
+    return re.sub(
+        rb'(?<="event_id":")[0-9a-f]{64}', hashlib.sha256(body).hexdigest().encode(), line
+    )
 
 
-PLAIN = chain([Entry("pack.finished", "r", "", "x", 7, {"a": 1, "b": 2}, {"k": "7" * 40}, 0, {"y": "a:b", "z": "1"})])[
-    0
-]
+PLAIN = chain(
+    [
+        Entry(
+            "pack.finished",
+            "r",
+            "",
+            "x",
+            7,
+            {"a": 1, "b": 2},
+            {"k": "7" * 40},
+            0,
+            {"y": "a:b", "z": "1"},
+        )
+    ]
+)[0]
 
 
 @pytest.mark.parametrize(

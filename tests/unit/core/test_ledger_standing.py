@@ -1,4 +1,6 @@
-"""The standing of a ledger: what it tells of the runs, that it grows line by line, and what it is kept as."""
+"""The standing of a ledger: what it tells of the runs, that it grows line by line, and what it is
+kept as.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +57,12 @@ WHOLE = extended(Standing(), LINES)
 def test_an_empty_ledger_stands_at_genesis() -> None:
     nothing = extended(Standing(), ())
     assert nothing == Standing()
-    assert (nothing.size, nothing.head, nothing.first, nothing.tree.root) == (0, Head(0, GENESIS), "", EMPTY_ROOT)
+    assert (nothing.size, nothing.head, nothing.first, nothing.tree.root) == (
+        0,
+        Head(0, GENESIS),
+        "",
+        EMPTY_ROOT,
+    )
 
 
 def test_size_first_head_and_root_are_those_of_the_lines() -> None:
@@ -67,17 +74,27 @@ def test_size_first_head_and_root_are_those_of_the_lines() -> None:
 def test_runs_without_an_end_are_told_with_what_began_them() -> None:
     assert WHOLE.begun == {"three": Begun(IDS[6])}
     assert WHOLE.abandoned == {"two"}
-    assert extended(Standing(), LINES[:5]).begun == {"one": Begun(IDS[0], IDS[3]), "two": Begun(IDS[4])}
+    assert extended(Standing(), LINES[:5]).begun == {
+        "one": Begun(IDS[0], IDS[3]),
+        "two": Begun(IDS[4]),
+    }
 
 
 def test_a_branch_is_open_from_its_preparation_to_its_end() -> None:
     assert extended(Standing(), LINES[:3]).branching == {"one"}
     assert extended(Standing(), LINES[:9]).branching == {"one", "four"}
     assert WHOLE.branching == {"four"}
-    assert extended(Standing(), lines_of(("branch.prepared", "r"), ("branch.abandoned", "r"))).branching == frozenset()
+    assert (
+        extended(
+            Standing(), lines_of(("branch.prepared", "r"), ("branch.abandoned", "r"))
+        ).branching
+        == frozenset()
+    )
 
 
-@pytest.mark.parametrize("event_type", ["integrate.prepared", "integrate.finished", "run.abandoned"])
+@pytest.mark.parametrize(
+    "event_type", ["integrate.prepared", "integrate.finished", "run.abandoned"]
+)
 def test_a_run_that_never_started_is_not_begun(event_type: str) -> None:
     standing = extended(Standing(), lines_of((event_type, "r")))
     assert standing.begun == {}
@@ -85,7 +102,9 @@ def test_a_run_that_never_started_is_not_begun(event_type: str) -> None:
 
 
 def test_the_trees_before_and_after_an_end_are_kept() -> None:
-    assert {number: (tree.size, tree.root) for number, tree in WHOLE.before.items()} == {6: (5, root_of(LINES[:5]))}
+    assert {number: (tree.size, tree.root) for number, tree in WHOLE.before.items()} == {
+        6: (5, root_of(LINES[:5]))
+    }
     assert WHOLE.roots == {6: root_of(LINES[:6])}
 
 
@@ -111,14 +130,25 @@ def test_what_is_kept_is_read_back(cut: int) -> None:
     assert (kept.size, kept.head, kept.first, kept.tree) == (
         standing.size, standing.head, standing.first, standing.tree,
     )  # fmt: skip
-    assert (kept.begun, kept.abandoned, kept.branching) == (standing.begun, standing.abandoned, standing.branching)
+    assert (kept.begun, kept.abandoned, kept.branching) == (
+        standing.begun,
+        standing.abandoned,
+        standing.branching,
+    )
     assert (kept.roots, kept.before) == (standing.roots, {})
     rest = extended(kept, LINES[cut:])
-    assert (rest.head, rest.tree, rest.begun, rest.roots) == (WHOLE.head, WHOLE.tree, WHOLE.begun, WHOLE.roots)
+    assert (rest.head, rest.tree, rest.begun, rest.roots) == (
+        WHOLE.head,
+        WHOLE.tree,
+        WHOLE.begun,
+        WHOLE.roots,
+    )
 
 
 def test_of_the_roots_only_the_last_are_kept() -> None:
-    standing = extended(Standing(), lines_of(*(("integrate.finished", f"r{n}") for n in range(KEPT_ROOTS + 3))))
+    standing = extended(
+        Standing(), lines_of(*(("integrate.finished", f"r{n}") for n in range(KEPT_ROOTS + 3)))
+    )
     kept, _ = parse_standing(format_standing(standing, DIGEST))
     assert sorted(standing.roots) == list(range(1, KEPT_ROOTS + 4))
     assert sorted(kept.roots) == list(range(4, KEPT_ROOTS + 4))
@@ -149,19 +179,27 @@ ODD: tuple[Mapping[str, object], ...] = (
 )
 
 
-@pytest.mark.parametrize("odd", ODD, ids=[" ".join(f"{name}={value}"[:30] for name, value in o.items()) for o in ODD])
+@pytest.mark.parametrize(
+    "odd", ODD, ids=[" ".join(f"{name}={value}"[:30] for name, value in o.items()) for o in ODD]
+)
 def test_what_would_not_be_printed_so_is_no_standing(odd: Mapping[str, object]) -> None:
-    with pytest.raises(EvidenceError, match=r"^(is no standing of a ledger|expected 64 hex digits)$"):
+    with pytest.raises(
+        EvidenceError, match=r"^(is no standing of a ledger|expected 64 hex digits)$"
+    ):
         parse_standing(canonical.encode({**GOOD, **odd}))
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_a_standing_that_lacks_a_member_is_none(name: str) -> None:
     with pytest.raises(EvidenceError, match="is no standing of a ledger"):
-        parse_standing(canonical.encode({known: value for known, value in GOOD.items() if known != name}))
+        parse_standing(
+            canonical.encode({known: value for known, value in GOOD.items() if known != name})
+        )
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"{", format_standing(WHOLE, DIGEST) + b"\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"[]", b"7", b"{", format_standing(WHOLE, DIGEST) + b"\n"]
+)
 def test_other_bytes_are_no_standing(content: bytes) -> None:
     with pytest.raises(EvidenceError, match="is no standing of a ledger"):
         parse_standing(content)

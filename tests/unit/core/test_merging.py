@@ -1,4 +1,6 @@
-"""Integration as a decision: order decides nothing, disjoint changes are united, the rest is said."""
+"""Integration as a decision: order decides nothing, disjoint changes are united, the rest is
+said.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,9 @@ BASE = {"a": "1\n", "b/c": "2\n", "d": "4\n"}
 
 
 def by_lines(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
-    """A merge that takes whichever side changed a path, and conflicts where both did, differently."""
+    """A merge that takes whichever side changed a path, and conflicts where both did,
+    differently.
+    """
     changes = {d.path: d.after for d in between(base, ours)}
     conflicts = []
     for difference in between(base, theirs):
@@ -32,14 +36,19 @@ def never(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
 
 
 def candidate(
-    name: str, after: dict[str, str], depends: tuple[str, ...] = (), before: dict[str, str] | None = None
+    name: str,
+    after: dict[str, str],
+    depends: tuple[str, ...] = (),
+    before: dict[str, str] | None = None,
 ) -> Candidate:
     start, end = tree(before or BASE), tree(after)
     changes = between(start, end)
     return Candidate(name, depends, start, changes, changes)
 
 
-FILES = st.dictionaries(st.sampled_from(["a", "b/c", "d", "e", "E", "b/f", "b/c/g"]), st.sampled_from(["1\n", "x\n"]))
+FILES = st.dictionaries(
+    st.sampled_from(["a", "b/c", "d", "e", "E", "b/f", "b/c/g"]), st.sampled_from(["1\n", "x\n"])
+)
 
 
 def possible(files: dict[str, str]) -> bool:
@@ -61,7 +70,8 @@ def test_any_order_of_arrival_gives_one_answer(
 def test_every_order_of_five_disjoint_packs_gives_one_tree() -> None:
     candidates = [candidate(f"T-{name}", BASE | {f"new/{name}": name}) for name in "12345"]
     answers = {
-        merge_candidates(tree(BASE), order, Overlap.BLOCK, never).tree for order in itertools.permutations(candidates)
+        merge_candidates(tree(BASE), order, Overlap.BLOCK, never).tree
+        for order in itertools.permutations(candidates)
     }
     assert answers == {tree(BASE | {f"new/{name}": name for name in "12345"})}
 
@@ -77,7 +87,10 @@ def test_an_overlap_is_said_with_both_packs_and_the_place() -> None:
     assert blocked(merged) == [("OVERLAP", "T-1 and T-2 both change a")]
     assert merged.findings[0].pack == "T-2"
     assert merged.findings[0].hint.endswith("or set overlap = 'merge' in factory.toml.")
-    assert (merged.selection.largest, merged.selection.smallest_conflict) == (("T-1",), ("T-1", "T-2"))
+    assert (merged.selection.largest, merged.selection.smallest_conflict) == (
+        ("T-1",),
+        ("T-1", "T-2"),
+    )
 
 
 def test_an_overlap_of_two_names_shows_both_of_them() -> None:
@@ -99,9 +112,14 @@ TWIN_FOLDERS = "T-1 and T-2 both change x/data/a and x/dATA/b: x/data and x/dATA
 
 
 @pytest.mark.parametrize("policy", Overlap)
-def test_folders_that_are_one_when_folded_keep_both_packs_apart_whatever_the_policy(policy: Overlap) -> None:
+def test_folders_that_are_one_when_folded_keep_both_packs_apart_whatever_the_policy(
+    policy: Overlap,
+) -> None:
     """Git would merge them: no path is shared."""
-    packs = [candidate(f"T-{n}", BASE | {path: n}) for n, path in (("1", "x/data/a"), ("2", "x/dATA/b"), ("3", "y"))]
+    packs = [
+        candidate(f"T-{n}", BASE | {path: n})
+        for n, path in (("1", "x/data/a"), ("2", "x/dATA/b"), ("3", "y"))
+    ]
     merged = merge_candidates(tree(BASE), packs, policy, by_lines)
     assert blocked(merged) == [("OVERLAP", f"{TWIN_FOLDERS} where case or Unicode form is ignored")]
     assert [(o.first, o.second, o.path, o.other_path, o.resolved) for o in merged.overlaps] == [
@@ -113,7 +131,10 @@ def test_folders_that_are_one_when_folded_keep_both_packs_apart_whatever_the_pol
 
 def test_a_clean_merge_that_would_hold_twins_settles_nothing() -> None:
     """They share `a`, by which they are told to overlap, and bring twins besides."""
-    packs = [candidate("T-1", BASE | {"a": "x", "q/N": ""}), candidate("T-2", BASE | {"a": "y", "q/n": ""})]
+    packs = [
+        candidate("T-1", BASE | {"a": "x", "q/N": ""}),
+        candidate("T-2", BASE | {"a": "y", "q/n": ""}),
+    ]
     merged = merge_candidates(tree(BASE), packs, Overlap.MERGE, line_merge)
     why = "q/N and q/n are one name where case or Unicode form is ignored"
     assert blocked(merged) == [("OVERLAP", f"T-1 and T-2 both change q/N and q/n: {why}")]
@@ -130,7 +151,9 @@ def test_a_folder_may_be_spelled_anew_where_nothing_is_left_of_the_old_one() -> 
 
 
 def test_a_merged_tree_with_a_new_collision_is_refused_whoever_brought_it() -> None:
-    """A merge that adds a name of its own: no pair of packs shows it. What the base holds already is none of it."""
+    """A merge that adds a name of its own: no pair of packs shows it. What the base holds already
+    is none of it.
+    """
     held = BASE | {"K/k": "", "k/k": ""}
     both = [
         candidate("T-1", held | {"a": "x", "q/n": ""}, before=held),
@@ -162,7 +185,10 @@ def test_a_hidden_overlap_is_never_merged() -> None:
     honest = candidate("T-1", BASE | {"a": "x"})
     patched = between(tree(BASE), tree(BASE | {"a": "z"}))
     liar = Candidate("T-2", (), tree(BASE), (), patched)
-    assert blocked(merge_candidates(tree(BASE), [honest, liar], Overlap.MERGE, by_lines))[0][0] == "HIDDEN_OVERLAP"
+    assert (
+        blocked(merge_candidates(tree(BASE), [honest, liar], Overlap.MERGE, by_lines))[0][0]
+        == "HIDDEN_OVERLAP"
+    )
 
 
 def test_identical_changes_and_stacked_ones_are_united() -> None:
@@ -187,7 +213,9 @@ def test_a_clean_merge_is_recorded_as_settled() -> None:
     both = [candidate("T-1", BASE | {"a": "x"}), candidate("T-2", BASE | {"a": "y", "e": "e"})]
     merged = merge_candidates(tree(BASE), both, Overlap.MERGE, line_merge)
     assert merged.findings == ()
-    assert [(o.first, o.second, o.resolved) for o in merged.overlaps] == [("T-1", "T-2", "three-way merge")]
+    assert [(o.first, o.second, o.resolved) for o in merged.overlaps] == [
+        ("T-1", "T-2", "three-way merge")
+    ]
     assert merged.tree is not None
     assert merged.tree.get("e") == leaf("e")
     assert merged.tree.get("a") not in (leaf("x"), leaf("y"), leaf("1\n"))
@@ -205,17 +233,24 @@ def test_packs_that_merge_in_pairs_and_not_together_are_named() -> None:
     three = [candidate(f"T-{name}", BASE | {"a": name}) for name in "123"]
 
     def only_pairs(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
-        known = {candidate_tree.get("a") for candidate_tree in (tree(BASE), *(tree(BASE | {"a": n}) for n in "123"))}
+        known = {
+            candidate_tree.get("a")
+            for candidate_tree in (tree(BASE), *(tree(BASE | {"a": n}) for n in "123"))
+        }
         if ours.get("a") not in known:
             return ours, ("a",)
         return line_merge(base, ours, theirs)
 
     merged = merge_candidates(tree(BASE), three, Overlap.MERGE, only_pairs)
-    assert blocked(merged) == [("MERGE_CONFLICT", "T-3 does not merge cleanly onto the packs before it in a")]
+    assert blocked(merged) == [
+        ("MERGE_CONFLICT", "T-3 does not merge cleanly onto the packs before it in a")
+    ]
 
 
 def test_what_stands_on_two_merged_packs_keeps_both() -> None:
-    """T-3 was made on the merge of T-1 and T-2; its own overlap with T-4 is merged from exactly there."""
+    """T-3 was made on the merge of T-1 and T-2; its own overlap with T-4 is merged from exactly
+    there.
+    """
     one, two = candidate("T-1", BASE | {"a": "x"}), candidate("T-2", BASE | {"a": "y"})
     below = merge_candidates(tree(BASE), [one, two], Overlap.MERGE, line_merge).tree
     assert below is not None
@@ -241,18 +276,26 @@ def test_no_candidate_merges_to_the_base(policy: Overlap) -> None:
 
 
 def test_what_a_pack_builds_on_must_merge_without_the_packs_beside_it() -> None:
-    """T-5 needs three packs that merge only where T-1 stands as well, and T-1 is none of its needs."""
+    """T-5 needs three packs that merge only where T-1 stands as well, and T-1 is none of its
+    needs.
+    """
 
     def fits_with_first_only(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
         merged, _ = by_lines(base, ours, theirs)
-        lonely = all(merged.get(name) is not None for name in ("n2", "n3", "n4")) and merged.get("n1") is None
+        lonely = (
+            all(merged.get(name) is not None for name in ("n2", "n3", "n4"))
+            and merged.get("n1") is None
+        )
         return merged, ("n4",) if lonely else ()
 
     needs = ("T-2", "T-3", "T-4")
     candidates = [candidate(f"T-{n}", BASE | {"a": n, f"n{n}": ""}) for n in "1234"]
     built = BASE | {"a": "2", "n2": "", "n3": "", "n4": ""}
     last = candidate("T-5", built | {"a": "5"}, needs, before=built)
-    assert merge_candidates(tree(BASE), candidates, Overlap.MERGE, fits_with_first_only).tree is not None
-    assert blocked(merge_candidates(tree(BASE), [*candidates, last], Overlap.MERGE, fits_with_first_only)) == [
-        ("MERGE_CONFLICT", "T-4 does not merge cleanly onto the packs before it in n4")
-    ]
+    assert (
+        merge_candidates(tree(BASE), candidates, Overlap.MERGE, fits_with_first_only).tree
+        is not None
+    )
+    assert blocked(
+        merge_candidates(tree(BASE), [*candidates, last], Overlap.MERGE, fits_with_first_only)
+    ) == [("MERGE_CONFLICT", "T-4 does not merge cleanly onto the packs before it in n4")]

@@ -1,4 +1,6 @@
-"""The Merkle tree: known answers of Certificate Transparency, and properties over all small trees."""
+"""The Merkle tree: known answers of Certificate Transparency, and properties over all small
+trees.
+"""
 
 from __future__ import annotations
 
@@ -106,7 +108,9 @@ def test_inclusion_paths_of_the_reference_leaves(index: int, size: int) -> None:
 def test_consistency_paths_of_the_reference_leaves(first: int, size: int) -> None:
     path = consistency_path([leaf_hash(leaf) for leaf in LEAVES[:size]], first)
     assert tuple(step.hex() for step in path) == CONSISTENCY[first, size]
-    assert verify_consistency(first, size, path, bytes.fromhex(ROOTS[first]), bytes.fromhex(ROOTS[size]))
+    assert verify_consistency(
+        first, size, path, bytes.fromhex(ROOTS[first]), bytes.fromhex(ROOTS[size])
+    )
 
 
 @pytest.mark.parametrize("size", range(1, MOST))
@@ -116,7 +120,9 @@ def test_every_proof_of_every_small_tree_holds_and_only_there(size: int) -> None
     root = slow_root(leaves)
     for index in range(size):
         path = inclusion_path(hashes, index)
-        accepted = [at for at in range(size + 1) if verify_inclusion(hashes[index], at, size, path, root)]
+        accepted = [
+            at for at in range(size + 1) if verify_inclusion(hashes[index], at, size, path, root)
+        ]
         assert accepted == [index]
     for first in range(size + 1):
         path = consistency_path(hashes, first)
@@ -124,7 +130,9 @@ def test_every_proof_of_every_small_tree_holds_and_only_there(size: int) -> None
         assert verify_consistency(first, size, path, old, root)
         assert not verify_consistency(first, size, (*path, root), old, root)
         assert not path or not verify_consistency(first, size, path[:-1], old, root)
-        assert not verify_consistency(first, size, path, slow_root([*leaves[:first], b"other"]), root)
+        assert not verify_consistency(
+            first, size, path, slow_root([*leaves[:first], b"other"]), root
+        )
 
 
 @given(st.lists(st.binary(max_size=8), max_size=70), st.data())
@@ -183,7 +191,9 @@ def test_the_empty_tree_begins_every_tree_and_nothing_else() -> None:
     assert not verify_consistency(3, 2, (), EMPTY_ROOT, EMPTY_ROOT)
 
 
-@pytest.mark.parametrize(("function", "number"), [(inclusion_path, 3), (inclusion_path, -1), (consistency_path, 4)])
+@pytest.mark.parametrize(
+    ("function", "number"), [(inclusion_path, 3), (inclusion_path, -1), (consistency_path, 4)]
+)
 def test_a_proof_outside_the_tree_is_refused(function, number: int) -> None:
     with pytest.raises(ValueError, match=r"expected an? (index|size)"):
         function([leaf_hash(leaf) for leaf in numbered(3)], number)

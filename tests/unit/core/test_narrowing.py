@@ -19,10 +19,19 @@ from factory.model.tree import Tree
 from tests.pack_values import leaf, tree
 
 NAMES = st.sampled_from(["a", "b", "c"])
-FILES = st.dictionaries(st.lists(NAMES, min_size=1, max_size=4).map("/".join), NAMES, max_size=8).map(
-    lambda files: {path: text for path, text in files.items() if not any(p.startswith(path + "/") for p in files)}
+FILES = st.dictionaries(
+    st.lists(NAMES, min_size=1, max_size=4).map("/".join), NAMES, max_size=8
+).map(
+    lambda files: {
+        path: text
+        for path, text in files.items()
+        if not any(p.startswith(path + "/") for p in files)
+    }
 )
-PATTERNS = st.lists(st.lists(st.sampled_from(["a", "b", "*", "**"]), min_size=1, max_size=4).map("/".join), max_size=3)
+PATTERNS = st.lists(
+    st.lists(st.sampled_from(["a", "b", "*", "**"]), min_size=1, max_size=4).map("/".join),
+    max_size=3,
+)
 
 
 def paths(of: Tree) -> set[str]:
@@ -54,12 +63,22 @@ def test_no_patterns_show_everything() -> None:
 
 def test_a_pack_sees_its_inputs_and_its_own_folder() -> None:
     patterns = visible_patterns(("src/*.py",), "taskpacks/T-1-x")
-    whole = tree({"src/a.py": "1", "src/b/c.py": "2", "taskpacks/T-1-x/n": "3", "taskpacks/T-2/n": "4", "README": "5"})
+    whole = tree(
+        {
+            "src/a.py": "1",
+            "src/b/c.py": "2",
+            "taskpacks/T-1-x/n": "3",
+            "taskpacks/T-2/n": "4",
+            "README": "5",
+        }
+    )
     assert paths(narrow(whole, patterns)) == {"src/a.py", "taskpacks/T-1-x/n"}
 
 
 @given(FILES, FILES)
-def test_the_differences_of_two_trees_lead_from_one_to_the_other(before: dict[str, str], after: dict[str, str]) -> None:
+def test_the_differences_of_two_trees_lead_from_one_to_the_other(
+    before: dict[str, str], after: dict[str, str]
+) -> None:
     changes = between(tree(before), tree(after))
     assert apply_differences(tree(before), changes) == tree(after)
     assert {change.path for change in changes} == {
@@ -75,5 +94,7 @@ def test_a_folder_is_laid_over_or_taken_away() -> None:
 
 def test_hidden_is_what_existed_and_was_not_shown() -> None:
     base, visible = tree({"seen": "1", "unseen": "2", "f": "3"}), tree({"seen": "1"})
-    after = base.changed({"seen": leaf("x"), "unseen": leaf("y"), "new": leaf("z"), "f/below": leaf("w")})
+    after = base.changed(
+        {"seen": leaf("x"), "unseen": leaf("y"), "new": leaf("z"), "f/below": leaf("w")}
+    )
     assert hidden_paths(between(base, after), visible) == {"unseen", "f"}

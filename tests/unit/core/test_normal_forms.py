@@ -1,4 +1,6 @@
-"""Artifacts in constant forms: the same said twice is the same bytes, and what is hostile stays as it is."""
+"""Artifacts in constant forms: the same said twice is the same bytes, and what is hostile stays as
+it is.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,21 @@ from factory.core.normal_archives import EPOCH
 from factory.core.normalize_artifacts import form_of, normalize
 
 NAMES = st.lists(
-    st.from_regex(r"[a-zé]{1,4}(/[a-z]{1,60}){0,3}(\.txt)?", fullmatch=True), unique=True, min_size=1, max_size=6
+    st.from_regex(r"[a-zé]{1,4}(/[a-z]{1,60}){0,3}(\.txt)?", fullmatch=True),
+    unique=True,
+    min_size=1,
+    max_size=6,
 ).filter(lambda names: not any(a != b and b.startswith(a + "/") for a in names for b in names))
-FILES = NAMES.flatmap(lambda names: st.tuples(*(st.tuples(st.just(name), st.binary(max_size=40)) for name in names)))
+FILES = NAMES.flatmap(
+    lambda names: st.tuples(*(st.tuples(st.just(name), st.binary(max_size=40)) for name in names))
+)
 STAMPS = st.integers(EPOCH, 2**31)
 Files = tuple[tuple[str, bytes], ...]
 
 
-def zipped(files: Files, stamp: int, *, order: int = 0, create_system: int = 3, streamed: bool = False) -> bytes:
+def zipped(
+    files: Files, stamp: int, *, order: int = 0, create_system: int = 3, streamed: bool = False
+) -> bytes:
     """A ZIP by the standard library; stamp and order vary what must not matter."""
 
     class Unseekable(io.BytesIO):
@@ -52,7 +61,14 @@ def zipped(files: Files, stamp: int, *, order: int = 0, create_system: int = 3, 
     rows = files[order % len(files) :] + files[: order % len(files)]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in rows:
-            date = (1980 + stamp % 100, 1 + stamp % 12, 1 + stamp % 28, stamp % 24, stamp % 60, 2 * (stamp % 30))
+            date = (
+                1980 + stamp % 100,
+                1 + stamp % 12,
+                1 + stamp % 28,
+                stamp % 24,
+                stamp % 60,
+                2 * (stamp % 30),
+            )
             info = zipfile.ZipInfo(name, date)
             info.compress_type, info.create_system = zipfile.ZIP_DEFLATED, create_system
             info.external_attr = (0o100600 | stamp % 2 * 4) << 16
@@ -67,7 +83,12 @@ def tarred(files: Files, stamp: int, form: int = tarfile.PAX_FORMAT) -> bytes:
     with tarfile.open(fileobj=out, mode="w", format=form) as archive:
         for name, content in files if stamp % 2 else tuple(reversed(files)):
             info = tarfile.TarInfo(("./" if stamp % 3 else "") + name)
-            info.size, info.mtime, info.uid, info.gid = len(content), stamp + stamp % 7 / 8, stamp % 60000, 3
+            info.size, info.mtime, info.uid, info.gid = (
+                len(content),
+                stamp + stamp % 7 / 8,
+                stamp % 60000,
+                3,
+            )
             info.uname, info.mode = f"user{stamp % 9}", 0o640 if stamp % 2 else 0o600
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
@@ -95,7 +116,9 @@ def same(path: str, one: bytes, two: bytes) -> bytes:
 
 
 @given(FILES, STAMPS, STAMPS, st.integers(0, 5), st.booleans())
-def test_zips_of_two_moments_become_one(files: Files, one: int, two: int, order: int, streamed: bool) -> None:
+def test_zips_of_two_moments_become_one(
+    files: Files, one: int, two: int, order: int, streamed: bool
+) -> None:
     made = same("out/a.ZIP", zipped(files, one), zipped(files, two, order=order, streamed=streamed))
     assert zip_contents(made) == dict(files)
     assert list(zip_contents(made)) == sorted(dict(files), key=lambda name: name.encode())
@@ -108,17 +131,26 @@ def test_tars_of_two_moments_become_one(files: Files, one: int, two: int, form: 
 
 
 @given(FILES, STAMPS, STAMPS, st.integers(0, 9), st.integers(0, 9))
-def test_compressed_tars_of_two_moments_and_levels_become_one(files: Files, a: int, b: int, x: int, y: int) -> None:
-    one, two = (gzip.compress(tarred(files, stamp), level, mtime=stamp) for stamp, level in ((a, x), (b, y)))
+def test_compressed_tars_of_two_moments_and_levels_become_one(
+    files: Files, a: int, b: int, x: int, y: int
+) -> None:
+    one, two = (
+        gzip.compress(tarred(files, stamp), level, mtime=stamp) for stamp, level in ((a, x), (b, y))
+    )
     assert tar_contents(gzip.decompress(same("a.tgz", one, two))) == dict(files)
 
 
 @given(st.binary(max_size=200), STAMPS, STAMPS, st.text("abc", min_size=1, max_size=5))
-def test_gzip_headers_of_two_moments_become_one(content: bytes, one: int, two: int, name: str) -> None:
+def test_gzip_headers_of_two_moments_become_one(
+    content: bytes, one: int, two: int, name: str
+) -> None:
     named = io.BytesIO()
     with gzip.GzipFile(f"{name}.bin", "wb", 9, named, one) as stream:
         stream.write(content)
-    assert gzip.decompress(same("x.bin.gz", named.getvalue(), gzip.compress(content, 9, mtime=two))) == content
+    assert (
+        gzip.decompress(same("x.bin.gz", named.getvalue(), gzip.compress(content, 9, mtime=two)))
+        == content
+    )
 
 
 def test_content_that_fills_many_stored_blocks() -> None:
@@ -130,8 +162,14 @@ def test_content_that_fills_many_stored_blocks() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -145,10 +183,15 @@ def test_json_of_two_writers_becomes_one(value: object) -> None:
 
 
 def test_json_keeps_what_it_means_and_loses_what_varies() -> None:
-    raw = b'{"b": [1.10, 1e400, -0], "timestamp": 12.5, "duration": "3s", "a": "at 2026-01-01T00:00:00Z", "pid": [1]}'
+    raw = (
+        b'{"b": [1.10, 1e400, -0], "timestamp": 12.5, "duration": "3s", "a": "at'
+        b' 2026-01-01T00:00:00Z", "pid": [1]}'
+    )
     made = normalize("r.json", raw)
-    assert made.content.decode() == (
-        '{\n  "a": "at <TIME>",\n  "b": [\n    1.10,\n    1e400,\n    -0\n  ],\n  "duration": "",\n'
+    assert (
+        made.content.decode()
+        == '{\n  "a": "at <TIME>",\n  "b": [\n    1.10,\n    1e400,\n    -0\n  ],\n  "duration":'
+        ' "",\n'
         '  "pid": [\n    1\n  ],\n  "timestamp": 0\n}\n'
     )
     assert made.changes == ("1 x member duration", "1 x member timestamp", "1 x time")
@@ -161,10 +204,15 @@ def test_xml_of_two_moments_becomes_one() -> None:
         case = f"<testcase name='a &amp; b' time='{took}' classname={quote}c{quote}></testcase>"
         return f"{head} timestamp='{stamp}'>{case}<out>took {took} s</out></testsuite>".encode()
 
-    made = same("junit.xml", report("2026-01-01T00:00:01", "0.12", "'"), report("2026-02-01T10:00:09", "7", '"'))
-    assert made.decode() == (
-        '<!-- by a tool -->\n<testsuite hostname="" timestamp="">'
-        '<testcase classname="c" name="a &amp; b" time="0"></testcase><out>took &lt;DURATION&gt;</out></testsuite>\n'
+    made = same(
+        "junit.xml",
+        report("2026-01-01T00:00:01", "0.12", "'"),
+        report("2026-02-01T10:00:09", "7", '"'),
+    )
+    assert (
+        made.decode()
+        == '<!-- by a tool -->\n<testsuite hostname="" timestamp=""><testcase classname="c" name="a'
+        ' &amp; b" time="0"></testcase><out>took &lt;DURATION&gt;</out></testsuite>\n'
     )
 
 
@@ -221,13 +269,17 @@ def linked_zip() -> bytes:
 
 def pax_tar(headers: dict[str, str]) -> bytes:
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers) as archive:
+    with tarfile.open(
+        fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers=headers
+    ) as archive:
         archive.addfile(tarfile.TarInfo("a"))
     return out.getvalue()
 
 
 def patched_zip(at: int, value: bytes, *, local: bool = False, content: bytes = b"") -> bytes:
-    """A sound archive with some bytes of its first entry in the directory (or of its own header) exchanged."""
+    """A sound archive with some bytes of its first entry in the directory (or of its own header)
+    exchanged.
+    """
     made = bytearray(content or zipped(ONE, EPOCH))
     start = 0 if local else made.find(b"PK\1\2")
     made[start + at : start + at + len(value)] = value
@@ -251,7 +303,9 @@ def gapped_zip() -> bytes:
 
 
 def described_zip(*, marked: bool, damaged: bool = False) -> bytes:
-    """A streamed archive, whose lengths follow the data: behind a mark (as most write it) or not."""
+    """A streamed archive, whose lengths follow the data: behind a mark (as most write it) or
+    not.
+    """
     made = zipped(ONE, EPOCH, streamed=True)
     at, start, end = made.find(b"PK\7\x08"), made.find(b"PK\1\2"), made.rfind(b"PK\5\6")
     assert at > 0
@@ -264,7 +318,9 @@ def described_zip(*, marked: bool, damaged: bool = False) -> bytes:
 
 
 def headed_tar(at: int, value: bytes) -> bytes:
-    """A tar of one file with some bytes of its header exchanged, under the checksum that fits them."""
+    """A tar of one file with some bytes of its header exchanged, under the checksum that fits
+    them.
+    """
     made = bytearray(special_tar(tarfile.REGTYPE))
     made[at : at + len(value)] = value
     made[148:156] = b" " * 8
@@ -354,7 +410,9 @@ HOSTILE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
 
 
 @pytest.mark.parametrize(
-    ("path", "make", "why"), HOSTILE, ids=[f"{at}-{path}" for at, (path, _, _) in enumerate(HOSTILE)]
+    ("path", "make", "why"),
+    HOSTILE,
+    ids=[f"{at}-{path}" for at, (path, _, _) in enumerate(HOSTILE)],
 )
 def test_what_is_not_sound_stays_as_it_is(path: str, make: Callable[[], bytes], why: str) -> None:
     content = make()
@@ -373,7 +431,12 @@ def test_every_optional_part_of_a_gzip_header_goes() -> None:
     extra = struct.pack("<H", 5) + b"extra"
     bare = gzip.compress(b"x", mtime=0)
     full = flagged_gzip(1 | 2 | 4 | 8 | 16, extra + b"name\0" + b"remark\0" + b"cs")
-    for content in (full, flagged_gzip(4, extra), flagged_gzip(16, b"remark\0"), flagged_gzip(2, b"cs")):
+    for content in (
+        full,
+        flagged_gzip(4, extra),
+        flagged_gzip(16, b"remark\0"),
+        flagged_gzip(2, b"cs"),
+    ):
         assert gzip.decompress(same("x.bin.gz", content, bare)) == b"x"
 
 
@@ -383,10 +446,15 @@ def test_a_name_of_a_gzip_stream_that_never_ends_is_damage() -> None:
 
 
 def test_long_names_of_every_tar_come_to_one_form() -> None:
-    """pax and GNU write them before the member, ustar splits them between two fields; some write the folder itself."""
+    """pax and GNU write them before the member, ustar splits them between two fields; some write
+    the folder itself.
+    """
     long = "/".join(["folder"] * 16) + "/file.txt"
     files: Files = ((long, b"content"),)
-    forms = [tarred(files, EPOCH, form) for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)]
+    forms = [
+        tarred(files, EPOCH, form)
+        for form in (tarfile.PAX_FORMAT, tarfile.GNU_FORMAT, tarfile.USTAR_FORMAT)
+    ]
     made = same("a.tar", forms[0], forms[1])
     assert made == same("a.tar", forms[2], forms[0])
     assert tar_contents(made) == dict(files)
@@ -405,14 +473,20 @@ def test_folders_of_a_tar_stay_and_the_folder_it_is_packed_from_goes() -> None:
 
 
 def test_numbers_in_the_global_header_of_a_tar_are_left_out() -> None:
-    assert same("a.tar", pax_tar({"mtime": "1.5"}), pax_tar({})) == normalize("a.tar", pax_tar({})).content
+    assert (
+        same("a.tar", pax_tar({"mtime": "1.5"}), pax_tar({}))
+        == normalize("a.tar", pax_tar({})).content
+    )
 
 
 def test_xml_keeps_its_instructions_comments_and_namespaces_as_they_are() -> None:
-    raw = b"<?sheet  href='a&b.xsl'?><p:a xmlns:p='urn:x'>1 &lt; 2<!-- &lt; & <b> 10:15:02 --><p:b/></p:a><?end?>"
+    raw = (
+        b"<?sheet  href='a&b.xsl'?><p:a xmlns:p='urn:x'>1 &lt; 2<!-- &lt; & <b> 10:15:02"
+        b" --><p:b/></p:a><?end?>"
+    )
     made = normalize("a.xml", raw)
-    assert same("a.xml", raw, made.content).decode() == (
-        "<?sheet href='a&b.xsl'?>\n"
+    assert (
+        same("a.xml", raw, made.content).decode() == "<?sheet href='a&b.xsl'?>\n"
         '<p:a xmlns:p="urn:x">1 &lt; 2<!-- &lt; & <b> <TIME> --><p:b></p:b></p:a>\n'
         "<?end?>\n"
     )
@@ -450,7 +524,11 @@ def test_any_bytes_come_to_an_end_without_an_error(path: str, data: st.DataObjec
         "a.tar": tarred,
         "a.tgz": lambda f, s: gzip.compress(tarred(f, s), mtime=0),
     }
-    base = sound[path]((("a", b"b"), ("c/d", b"")), EPOCH) if path in sound else data.draw(st.binary(max_size=60))
+    base = (
+        sound[path]((("a", b"b"), ("c/d", b"")), EPOCH)
+        if path in sound
+        else data.draw(st.binary(max_size=60))
+    )
     content = bytearray(base)
     for _ in range(data.draw(st.integers(0, 4))):
         if content:
@@ -464,9 +542,14 @@ def test_any_bytes_come_to_an_end_without_an_error(path: str, data: st.DataObjec
 def test_executables_stay_so_and_readers_find_what_they_look_for_first() -> None:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        for number, name in zip(count(), ("mimetype", "META-INF/", "META-INF/MANIFEST.MF", "A.class"), strict=False):
+        for number, name in zip(
+            count(), ("mimetype", "META-INF/", "META-INF/MANIFEST.MF", "A.class"), strict=False
+        ):
             info = zipfile.ZipInfo(name)
-            info.create_system, info.external_attr = 3, (0o040755 if name.endswith("/") else 0o100711) << 16
+            info.create_system, info.external_attr = (
+                3,
+                (0o040755 if name.endswith("/") else 0o100711) << 16,
+            )
             archive.writestr(info, b"" if name.endswith("/") else str(number))
     made = normalize("a.jar", out.getvalue())
     with zipfile.ZipFile(io.BytesIO(made.content)) as archive:
@@ -507,9 +590,31 @@ def test_a_gzip_stream_of_any_length_comes_out_whole(size: int) -> None:
 
 def test_entries_that_all_claim_the_whole_archive_cost_no_copy_of_it() -> None:
     data = bytes(1 << 20)
-    local = struct.pack("<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, zlib.crc32(data), len(data), len(data), 1, 0) + b"a"
+    local = (
+        struct.pack(
+            "<4s5H3I2H", b"PK\3\4", 20, 0, 0, 0, 0, zlib.crc32(data), len(data), len(data), 1, 0
+        )
+        + b"a"
+    )
     entry = struct.pack(
-        "<4s6H3I5H2I", b"PK\1\2", 20, 20, 0, 0, 0, 0, zlib.crc32(data), len(data), len(data), 1, 0, 0, 0, 0, 0, 0
+        "<4s6H3I5H2I",
+        b"PK\1\2",
+        20,
+        20,
+        0,
+        0,
+        0,
+        0,
+        zlib.crc32(data),
+        len(data),
+        len(data),
+        1,
+        0,
+        0,
+        0,
+        0,
+        0,
+        0,
     )
     directory = (entry + b"a") * 500
     end = struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, 500, 500, len(directory), len(local + data), 0)
@@ -522,7 +627,9 @@ def test_entries_that_all_claim_the_whole_archive_cost_no_copy_of_it() -> None:
     assert problem == "it holds members that overlap, or bytes that no member owns"
 
 
-def test_json_whose_indents_would_fill_the_memory_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_whose_indents_would_fill_the_memory_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(normal_text, "_MOST_MADE", 1 << 16)
     deep = b"[" * 150 + b",".join([b"1"] * 1_000) + b"]" * 150
     assert normalize("a.json", deep).problem == f"its normal form is larger than {1 << 16} bytes"
@@ -531,8 +638,9 @@ def test_json_whose_indents_would_fill_the_memory_is_left_as_it_is(monkeypatch: 
 
 def test_namespaces_in_force_are_bounded_and_those_no_more_in_force_are_not() -> None:
     names = b" ".join(b'xmlns:n%d="u%d"' % (number, number) for number in range(201))
-    assert normalize("a.xml", b"<a %b><b/></a>" % names).problem == (
-        "it has more than 200 namespaces in force in one place"
+    assert (
+        normalize("a.xml", b"<a %b><b/></a>" % names).problem
+        == "it has more than 200 namespaces in force in one place"
     )
     one = b'<b xmlns:n="u" n:x="1"><c xmlns:m="v"/></b>'
     assert normalize("a.xml", b"<a>" + one * 300 + b"</a>").problem == ""

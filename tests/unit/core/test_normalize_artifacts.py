@@ -52,5 +52,7 @@ def test_plain_words_are_kept(text: str) -> None:
 
 @given(st.integers(0, 23), st.integers(0, 59), st.integers(0, 999), st.integers(0, 10**9))
 def test_two_moments_print_one_log(hour: int, minute: int, rest: int, number: int) -> None:
-    line = f"{hour:02}:{minute:02}:07.{rest} took {rest}.5 ms at {number + 0x100000:#x} pid {number}\n"
+    line = (
+        f"{hour:02}:{minute:02}:07.{rest} took {rest}.5 ms at {number + 0x100000:#x} pid {number}\n"
+    )
     assert normalize_log(line.encode()) == b"<TIME> took <DURATION> at <ADDRESS> pid <PID>\n"

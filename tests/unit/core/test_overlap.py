@@ -16,9 +16,27 @@ from factory.model.tree import Leaf
 ONE, OTHER = Leaf(0o100644, "1" * 40), Leaf(0o100644, "2" * 40)
 PACKS = ("A-1", "B-2", "C-3", "D-4")
 PATHS = st.sampled_from(
-    ["a", "A", "a/b", "a/B", "A/c", "a/b/c", "a/B/d", "A/b/d", "b", "é", "e\u0301", "é/a", "e\u0301/b"]
+    [
+        "a",
+        "A",
+        "a/b",
+        "a/B",
+        "A/c",
+        "a/b/c",
+        "a/B/d",
+        "A/b/d",
+        "b",
+        "é",
+        "e\u0301",
+        "é/a",
+        "e\u0301/b",
+    ]
 )
-TOUCHES = st.lists(st.builds(Touch, PATHS, st.sampled_from([ONE, OTHER, None])), max_size=4, unique_by=lambda t: t.path)
+TOUCHES = st.lists(
+    st.builds(Touch, PATHS, st.sampled_from([ONE, OTHER, None])),
+    max_size=4,
+    unique_by=lambda t: t.path,
+)
 WORLD = st.dictionaries(st.sampled_from(PACKS), TOUCHES, max_size=4)
 
 
@@ -29,7 +47,10 @@ def spelled(path: str) -> set[str]:
 
 def twins(path: str, other: str) -> bool:
     """Whether a folder of one is a folder of the other's in another spelling."""
-    return any(one != two and fold(one) == fold(two) for one, two in itertools.product(spelled(path), spelled(other)))
+    return any(
+        one != two and fold(one) == fold(two)
+        for one, two in itertools.product(spelled(path), spelled(other))
+    )
 
 
 def meet(one: Touch, other: Touch) -> bool:
@@ -45,7 +66,9 @@ def meet(one: Touch, other: Touch) -> bool:
     return above.after is not None
 
 
-def brute(touches: Mapping[str, list[Touch]], stacked: frozenset[tuple[str, str]]) -> set[tuple[str, str]]:
+def brute(
+    touches: Mapping[str, list[Touch]], stacked: frozenset[tuple[str, str]]
+) -> set[tuple[str, str]]:
     return {
         (one, other)
         for one, other in itertools.combinations(sorted(touches), 2)
@@ -67,10 +90,16 @@ def test_exactly_the_pairs_that_brute_force_finds(
 
 
 @given(WORLD, st.randoms())
-def test_the_order_of_paths_and_packs_decides_nothing(touches: dict[str, list[Touch]], random) -> None:
+def test_the_order_of_paths_and_packs_decides_nothing(
+    touches: dict[str, list[Touch]], random
+) -> None:
     expected = find_overlaps(touches)
-    shuffled = {pack: random.sample(touches[pack], len(touches[pack])) for pack in reversed(touches)}
-    assert {(o.first, o.second) for o in find_overlaps(shuffled)} == {(o.first, o.second) for o in expected}
+    shuffled = {
+        pack: random.sample(touches[pack], len(touches[pack])) for pack in reversed(touches)
+    }
+    assert {(o.first, o.second) for o in find_overlaps(shuffled)} == {
+        (o.first, o.second) for o in expected
+    }
 
 
 def test_the_same_change_is_no_overlap_and_a_folded_name_is() -> None:
@@ -93,11 +122,19 @@ def test_folders_of_one_folder_that_are_one_when_folded_overlap_by_the_first_pat
         Overlap("B-2", "D-4", "x/é/own/e", "x/é/OWN/f"),
         Overlap("C-3", "D-4", "x/e\u0301/a", "x/é/OWN/f"),
     )
-    assert find_overlaps(touches, frozenset({("B-2", "D-4"), ("D-4", "C-3"), ("C-3", "A-1"), ("C-3", "B-2")})) == ()
+    assert (
+        find_overlaps(
+            touches, frozenset({("B-2", "D-4"), ("D-4", "C-3"), ("C-3", "A-1"), ("C-3", "B-2")})
+        )
+        == ()
+    )
 
 
 def test_what_is_removed_from_a_folder_makes_it_no_twin() -> None:
-    touches = {"A-1": [Touch("x/data/a", None)], "B-2": [Touch("x/dATA/b", ONE), Touch("x/data/a", None)]}
+    touches = {
+        "A-1": [Touch("x/data/a", None)],
+        "B-2": [Touch("x/dATA/b", ONE), Touch("x/data/a", None)],
+    }
     assert find_overlaps(touches) == ()
 
 
@@ -106,7 +143,9 @@ def test_a_file_and_a_folder_of_one_name_overlap() -> None:
     assert find_overlaps(touches) == (Overlap("A-1", "B-2", "x/y/z", "x"),)
 
 
-def closed(chosen: Iterable[str], packs: Iterable[str], needs: Mapping[str, frozenset[str]]) -> bool:
+def closed(
+    chosen: Iterable[str], packs: Iterable[str], needs: Mapping[str, frozenset[str]]
+) -> bool:
     held = frozenset(chosen)
     return all(needs.get(name, frozenset()) & frozenset(packs) <= held for name in held)
 
@@ -118,12 +157,15 @@ def largest_by_brute_force(
         size
         for size in range(len(packs) + 1)
         for chosen in itertools.combinations(packs, size)
-        if closed(chosen, packs, needs) and not any(one in chosen and other in chosen for one, other in conflicts)
+        if closed(chosen, packs, needs)
+        and not any(one in chosen and other in chosen for one, other in conflicts)
     )
 
 
 NAMES = [f"P-{number}" for number in range(7)]
-PAIR = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(lambda pair: pair[0] < pair[1])
+PAIR = st.tuples(st.sampled_from(NAMES), st.sampled_from(NAMES)).filter(
+    lambda pair: pair[0] < pair[1]
+)
 
 
 @given(st.sets(PAIR, max_size=8), st.sets(PAIR, max_size=5))
@@ -153,7 +195,9 @@ def reachable(name: str, depends: set[tuple[str, str]]) -> frozenset[str]:
 
 
 @pytest.mark.parametrize(("size", "exact"), [(EXACT_UP_TO, True), (EXACT_UP_TO + 1, False)])
-def test_a_chain_of_conflicts_is_exact_up_to_twenty_and_labelled_beyond(size: int, exact: bool) -> None:
+def test_a_chain_of_conflicts_is_exact_up_to_twenty_and_labelled_beyond(
+    size: int, exact: bool
+) -> None:
     names = [f"P-{number:02}" for number in range(size)]
     chosen = select(names, list(itertools.pairwise(names)), {})
     assert chosen.exact is exact

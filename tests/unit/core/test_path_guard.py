@@ -156,7 +156,11 @@ def test_folding_twice_is_folding_once(text: str) -> None:
 
 @given(st.text(max_size=12))
 def test_forms_that_platforms_take_for_one_fold_alike(text: str) -> None:
-    for other in (unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text), text.casefold()):
+    for other in (
+        unicodedata.normalize("NFC", text),
+        unicodedata.normalize("NFD", text),
+        text.casefold(),
+    ):
         assert fold(other) == fold(text)
 
 
@@ -206,7 +210,9 @@ def test_the_protected_list_holds_in_every_case(path: str) -> None:
     assert is_protected(path, protected_patterns("Packs", ("LICENCE",)))
 
 
-@pytest.mark.parametrize("path", ["a/dodo.py", "Packs/T-1/notes.md", "Packs/T-1/sub/task.yml", "env", "github/x"])
+@pytest.mark.parametrize(
+    "path", ["a/dodo.py", "Packs/T-1/notes.md", "Packs/T-1/sub/task.yml", "env", "github/x"]
+)
 def test_what_the_list_does_not_name_is_not_protected(path: str) -> None:
     assert not is_protected(path, protected_patterns("Packs"))
 
@@ -239,8 +245,14 @@ def test_a_link_may_only_go_up_at_its_start(path: str, target: str, escapes: boo
 
 
 def test_names_that_fold_to_one_are_collisions_at_every_depth() -> None:
-    tree = tree_from_leaves([(p, LEAF) for p in ("a/x", "A/y", "d/ß", "d/SS", "one", "é", "e\u0301")], "sha1")
-    assert collisions(tree, ["A/y", "d/ß", "one", "é"]) == {"A/y": "a", "d/ß": "d/SS", "é": "e\u0301"}
+    tree = tree_from_leaves(
+        [(p, LEAF) for p in ("a/x", "A/y", "d/ß", "d/SS", "one", "é", "e\u0301")], "sha1"
+    )
+    assert collisions(tree, ["A/y", "d/ß", "one", "é"]) == {
+        "A/y": "a",
+        "d/ß": "d/SS",
+        "é": "e\u0301",
+    }
 
 
 def test_a_path_below_what_is_no_folder_collides_with_nothing() -> None:
@@ -251,5 +263,9 @@ def test_a_path_below_what_is_no_folder_collides_with_nothing() -> None:
 def test_many_names_fold_as_each_does_and_ascii_as_everything(names: list[str]) -> None:
     assert fold_all(names) == [fold(name) for name in names]
     for name in names:
-        composed = unicodedata.normalize("NFC", "".join(char for char in name if char not in path_guard._IGNORABLE))
-        assert fold(name) == unicodedata.normalize("NFC", unicodedata.normalize("NFD", composed).casefold())
+        composed = unicodedata.normalize(
+            "NFC", "".join(char for char in name if char not in path_guard._IGNORABLE)
+        )
+        assert fold(name) == unicodedata.normalize(
+            "NFC", unicodedata.normalize("NFD", composed).casefold()
+        )

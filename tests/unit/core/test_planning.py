@@ -1,4 +1,6 @@
-"""Order and keys: a key changes exactly when a part of the action does, and shows no value of the environment."""
+"""Order and keys: a key changes exactly when a part of the action does, and shows no value of the
+environment.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ def graph(edges: set[tuple[str, str]], sound: bool) -> dict[str, tuple[str, ...]
 
 
 @given(EDGES, st.randoms())
-def test_every_pack_comes_after_what_it_needs_and_else_by_id(edges: set[tuple[str, str]], random) -> None:
+def test_every_pack_comes_after_what_it_needs_and_else_by_id(
+    edges: set[tuple[str, str]], random
+) -> None:
     depends = graph(edges, sound=True)
     order = canonical_order(depends)
     assert sorted(order) == list(NAMES)
@@ -69,12 +73,18 @@ def test_unknown_dependencies_are_left_to_others() -> None:
 def test_a_limit_is_lowered_to_its_ceiling_and_never_raised() -> None:
     assert bounded_limits(Limits(timeout=9), None) == Limits(timeout=9)
     low = replace(Limits(), timeout=5, memory=7)
-    assert bounded_limits(Limits(timeout=9, memory=6), low) == replace(Limits(), timeout=5, memory=6)
+    assert bounded_limits(Limits(timeout=9, memory=6), low) == replace(
+        Limits(), timeout=5, memory=6
+    )
 
 
 def test_only_declared_variables_are_passed_and_fixed_ones_win() -> None:
     asked = pack(env_passed=("A", "B", "C"), env_fixed=(("B", "fixed"), ("Z", "z")))
-    assert environment_of(asked, {"A": "a", "B": "host", "SECRET": "s"}) == (("A", "a"), ("B", "fixed"), ("Z", "z"))
+    assert environment_of(asked, {"A": "a", "B": "host", "SECRET": "s"}) == (
+        ("A", "a"),
+        ("B", "fixed"),
+        ("Z", "z"),
+    )
 
 
 TOOL = ToolRecord(name="jq", version="1.7", sha256="1" * 64)
@@ -132,7 +142,9 @@ def test_every_part_changes_the_key_and_no_two_changes_give_one_key() -> None:
 
 def test_what_is_no_part_does_not_change_the_key() -> None:
     other = pack(title="Another title", why="else", information='{"owner":"x"}', places=())
-    config = Config(accepted_missing=frozenset(Property), overlap=Overlap.MERGE, workers=7, base_ref="main")
+    config = Config(
+        accepted_missing=frozenset(Property), overlap=Overlap.MERGE, workers=7, base_ref="main"
+    )
     assert action_key(action(other, config)) == action_key(action())
 
 
@@ -150,7 +162,9 @@ def test_no_value_of_the_environment_stands_in_the_action() -> None:
 
 
 @pytest.mark.parametrize("before", key_parts().items(), ids=lambda part: part[0])
-def test_why_names_the_parts_that_differ_and_no_other(before: tuple[str, dict[str, object]]) -> None:
+def test_why_names_the_parts_that_differ_and_no_other(
+    before: tuple[str, dict[str, object]],
+) -> None:
     part = {
         "file": "pack",
         "one": "pack",
@@ -173,19 +187,35 @@ def test_why_names_the_parts_that_differ_and_no_other(before: tuple[str, dict[st
 
 
 def test_why_tells_both_values_of_what_differs() -> None:
-    found = why_changed(action(tools=(TOOL,)), action(tools=(TOOL.model_copy(update={"version": "2"}),)))
-    assert [(c.what, c.before, c.after) for c in found] == [("jq", f"1.7 {'1' * 64}", f"2 {'1' * 64}")]
+    found = why_changed(
+        action(tools=(TOOL,)), action(tools=(TOOL.model_copy(update={"version": "2"}),))
+    )
+    assert [(c.what, c.before, c.after) for c in found] == [
+        ("jq", f"1.7 {'1' * 64}", f"2 {'1' * 64}")
+    ]
 
 
 def test_a_plan_is_in_canonical_order_whatever_comes_in() -> None:
     packs = [pack(id="T-3"), pack(id="T-1", depends_on=("T-3",)), pack(id="T-2")]
     keys = {one.id: one.id for one in packs}
     plans = {
-        format_document(plan_of(order, keys, Config(), base_commit="c", base_tree="t", hash_name=name, committed=True))
+        format_document(
+            plan_of(
+                order,
+                keys,
+                Config(),
+                base_commit="c",
+                base_tree="t",
+                hash_name=name,
+                committed=True,
+            )
+        )
         for order in itertools.permutations(packs)
         for name in ("sha1",)
     }
     assert len(plans) == 1
-    plan = plan_of(packs, keys, Config(), base_commit="c", base_tree="t", hash_name="sha256", committed=False)
+    plan = plan_of(
+        packs, keys, Config(), base_commit="c", base_tree="t", hash_name="sha256", committed=False
+    )
     assert [planned.pack for planned in plan.packs] == ["T-2", "T-3", "T-1"]
     assert (plan.hash_name, plan.packs_committed, plan.overlap) == ("sha256", False, "block")

@@ -8,7 +8,11 @@ from hypothesis import strategies as st
 from factory.core.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
 
 
-@given(st.text(alphabet="aB0 :\r\nx\\", max_size=900), st.sampled_from([LINE_ENDS, BETWEEN_DIGITS]), st.booleans())
+@given(
+    st.text(alphabet="aB0 :\r\nx\\", max_size=900),
+    st.sampled_from([LINE_ENDS, BETWEEN_DIGITS]),
+    st.booleans(),
+)
 def test_each_byte_has_its_place(text: str, dropped: bytes, lower: bool) -> None:
     whole = text.encode()
     through = Through(whole, dropped, lower)
@@ -18,7 +22,13 @@ def test_each_byte_has_its_place(text: str, dropped: bytes, lower: bool) -> None
     assert through.content == (kept.lower() if lower else kept)
 
 
-@given(st.lists(st.sampled_from([b"\0a", b"a\0", b"\xe9\0", b"zz", b"\0\0", b"\n\0", "word".encode("utf-16-le")])))
+@given(
+    st.lists(
+        st.sampled_from(
+            [b"\0a", b"a\0", b"\xe9\0", b"zz", b"\0\0", b"\n\0", "word".encode("utf-16-le")]
+        )
+    )
+)
 def test_each_character_of_utf_16_has_its_place(parts: list[bytes]) -> None:
     text = b"".join(parts)
     narrow = Narrow(text)

@@ -55,7 +55,11 @@ def test_only_a_check_that_ended_with_0_is_well(merged, again, base, nothing: bo
     well = classify(merged, again, base, nothing) == "ok"
     assert well is (merged[0] == 0)
     record = RecheckRecord(
-        pack="T-1", label="tests-1", run="run", outcome=classify(merged, again, base, nothing), rc=merged[0]
+        pack="T-1",
+        label="tests-1",
+        run="run",
+        outcome=classify(merged, again, base, nothing),
+        rc=merged[0],
     )
     assert any(finding.blocks for finding in judge_recheck(record, CHECK)) is not well
 
@@ -75,7 +79,8 @@ def test_only_a_check_that_ended_with_0_is_well(merged, again, base, nothing: bo
             (),
             "MERGE_BROKEN",
             "passes alone and fails on the merged tree",
-            "No pair within recheck_budget explains it; look at the merged tree, or raise the budget. " + LOG,
+            "No pair within recheck_budget explains it; look at the merged tree, or raise the"
+            " budget. " + LOG,
         ),
         (
             "pre-existing",
@@ -91,24 +96,41 @@ def test_only_a_check_that_ended_with_0_is_well(merged, again, base, nothing: bo
             "failed and then passed on the merged tree; a retry proves nothing",
             "Make the check deterministic.",
         ),
-        ("ran-no-test", (), "CHECK_RAN_NO_TEST", "ran no test on the merged tree", "Point it at tests that exist."),
+        (
+            "ran-no-test",
+            (),
+            "CHECK_RAN_NO_TEST",
+            "ran no test on the merged tree",
+            "Point it at tests that exist.",
+        ),
     ],
 )
 def test_each_outcome_has_its_sentence(
     outcome: str, culprits: tuple[str, ...], kind: str, message: str, hint: str
 ) -> None:
-    record = RecheckRecord(pack="T-1", label="tests-1", run="run", outcome=outcome, rc=1, culprits=culprits)  # type: ignore[arg-type]
+    record = RecheckRecord(
+        pack="T-1", label="tests-1", run="run", outcome=outcome, rc=1, culprits=culprits
+    )  # type: ignore[arg-type]
     (finding,) = judge_recheck(record, CHECK)
-    assert (finding.id, finding.message, finding.hint) == (kind, f"tests-1 `run` of T-1 {message}", hint)
+    assert (finding.id, finding.message, finding.hint) == (
+        kind,
+        f"tests-1 `run` of T-1 {message}",
+        hint,
+    )
     assert str(finding.location) == "taskpacks/T-1-x/acceptance.yml:2"
     assert finding.pack == "T-1"
 
 
 def test_a_culprit_that_builds_on_the_pack_cannot_be_depended_on() -> None:
-    record = RecheckRecord(pack="T-1", label="tests-1", run="run", outcome="broken", rc=1, culprits=("T-2",))
+    record = RecheckRecord(
+        pack="T-1", label="tests-1", run="run", outcome="broken", rc=1, culprits=("T-2",)
+    )
     (finding,) = judge_recheck(record, CHECK, above=True)
     assert finding.id == "MERGE_BROKEN_TOGETHER"
-    assert finding.hint == f"T-2 builds on T-1 and takes back what it checks; change one of the two. {LOG}"
+    assert (
+        finding.hint
+        == f"T-2 builds on T-1 and takes back what it checks; change one of the two. {LOG}"
+    )
 
 
 @pytest.mark.parametrize("outcome", ["ok", "as-accepted"])

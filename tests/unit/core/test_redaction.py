@@ -22,7 +22,8 @@ def letters(count: int) -> str:
     return ("aB3dE6gH9" * 60)[:count]
 
 
-# Never a credential of anybody: letters that repeat, behind the beginnings that issuers give to theirs.
+# Never a credential of anybody: letters that repeat, behind the beginnings that issuers give to
+# theirs.
 CREDENTIALS = {
     "AWS access key": "AKIA" + "ABCDEFGH234567AB",
     "AWS secret key": "aws_secret_access_key = " + letters(40),
@@ -61,7 +62,11 @@ CREDENTIALS = {
     "netrc password": "machine example.org login me password " + letters(24),
     "Authorization header": "Authorization: Bearer " + letters(44),
     "password of a URL": "postgres://app:" + letters(24) + "@db.example.org/app",
-    "private key": "-----BEGIN OPENSSH PRIVATE KEY-----\n" + letters(70) + "\n-----END OPENSSH PRIVATE KEY-----",
+    "private key": (
+        "-----BEGIN OPENSSH PRIVATE KEY-----\n"
+        + letters(70)
+        + "\n-----END OPENSSH PRIVATE KEY-----"
+    ),
 }
 
 
@@ -86,7 +91,10 @@ VARIANTS = [
     *(("GitLab token", f"gl{kind}-" + letters(20)) for kind in ("dt", "rt", "ptt", "soat", "cbt")),
     *(("Slack token", f"xox{letter}-1-" + letters(24)) for letter in "abeprs"),
     ("Slack token", "xapp-1-A0-" + letters(30)),
-    *(("Stripe key", f"{begin}_" + letters(24)) for begin in ("rk_live", "sk_test", "rk_test", "whsec")),
+    *(
+        ("Stripe key", f"{begin}_" + letters(24))
+        for begin in ("rk_live", "sk_test", "rk_test", "whsec")
+    ),
     ("OpenAI key", "sk-" + letters(20) + "T3BlbkFJ" + letters(20)),
     ("OpenAI key", "sk-svcacct-" + letters(40)),
     ("Anthropic key", "sk-ant-api03-" + letters(90)),
@@ -102,15 +110,24 @@ VARIANTS = [
     ("password of a URL", "https://me:" + letters(20) + "@[::1]:8443/x"),
     (
         "private key",
-        '{"private_key": "-----BEGIN PRIVATE KEY-----\\n' + letters(64) + '\\n-----END PRIVATE KEY-----\\n"}',
+        '{"private_key": "-----BEGIN PRIVATE KEY-----\\n'
+        + letters(64)
+        + '\\n-----END PRIVATE KEY-----\\n"}',
     ),
     *(
         ("private key", f"-----BEGIN {kind}-----\n" + letters(64) + f"\n-----END {kind}-----")
-        for kind in ("RSA PRIVATE KEY", "EC PRIVATE KEY", "DSA PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
+        for kind in (
+            "RSA PRIVATE KEY",
+            "EC PRIVATE KEY",
+            "DSA PRIVATE KEY",
+            "ENCRYPTED PRIVATE KEY",
+        )
     ),
     (
         "private key",
-        "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n" + letters(64) + "\n-----END PGP PRIVATE KEY BLOCK-----",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\n"
+        + letters(64)
+        + "\n-----END PGP PRIVATE KEY BLOCK-----",
     ),
     ("private key", "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nComment: mine\n" + letters(64)),
     ("private key", "Private-Lines: 8\n" + letters(64)),
@@ -129,7 +146,10 @@ def test_a_credential_in_pieces_is_cut_as_one(kind: str, text: str) -> None:
     whole = f"a line\n<{text}\nthe end\n".encode()
     for size in (3, 64):
         stream = Stream(Redactor())
-        shown = b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)) + stream.end()
+        shown = (
+            b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size))
+            + stream.end()
+        )
         assert shown == Redactor().redact(whole, cut=True).content, kind
 
 
@@ -150,9 +170,15 @@ def test_a_credential_that_a_cut_left_half_is_cut_whole(kind: str) -> None:
         b"npm_config_registry=https://registry.example.org/ npm_package_name=a",
         b"ghp_ and github_pat_ are beginnings; eyJ too",
         b"xxghp_" + letters(36).encode(),
-        b"postgres://postgres:postgres@db/app https://user:password@example.org https://u:${TOKEN}@h",
+        (
+            b"postgres://postgres:postgres@db/app https://user:password@example.org"
+            b" https://u:${TOKEN}@h"
+        ),
         b"http://localhost:8080/path see user@example.org and git@github.com:owner/name.git",
-        b"Authorization: Bearer <token>  Authorization: Bearer $TOKEN  authorization: basic credentials",
+        (
+            b"Authorization: Bearer <token>  Authorization: Bearer $TOKEN  authorization: basic"
+            b" credentials"
+        ),
         b"Authorization: Bearer YOUR_TOKEN_HERE",
         b"//registry.npmjs.org/:_authToken=${NPM_TOKEN}",
         b'"auth": "required", "auth": "authentication"',
@@ -176,7 +202,11 @@ def test_what_only_looks_like_one_is_left_alone(text: bytes) -> None:
         VALUE.hex().encode(),
         VALUE.hex().upper().encode(),
         urllib.parse.quote(VALUE, safe="").encode(),
-        urllib.parse.quote(VALUE, safe="").replace("%2F", "%2f").replace("%2B", "%2b").replace("%5C", "%5c").encode(),
+        urllib.parse.quote(VALUE, safe="")
+        .replace("%2F", "%2f")
+        .replace("%2B", "%2b")
+        .replace("%5C", "%5c")
+        .encode(),
         json.dumps(VALUE.decode())[1:-1].encode(),
         base64.b64encode(VALUE),
         base64.urlsafe_b64encode(VALUE),
@@ -197,7 +227,12 @@ def test_a_short_value_is_a_word_like_any_other() -> None:
     )
 
 
-@given(st.binary(max_size=40), st.binary(max_size=40), st.sampled_from([b"", b"\n", b"\r\n"]), st.integers(4, 76))
+@given(
+    st.binary(max_size=40),
+    st.binary(max_size=40),
+    st.sampled_from([b"", b"\n", b"\r\n"]),
+    st.integers(4, 76),
+)
 def test_a_value_within_encoded_bytes_is_found_wherever_lines_break(
     before: bytes, after: bytes, end: bytes, width: int
 ) -> None:
@@ -206,12 +241,19 @@ def test_a_value_within_encoded_bytes_is_found_wherever_lines_break(
     broken = b"".join(whole[at : at + width] + end for at in range(0, len(whole), width))
     safe = redactor.redact(broken)
     assert "value of KEY" in safe.kinds
-    # Of the value at most the characters at both ends are left, which it shares with its neighbours.
+    # Of the value at most the characters at both ends are left, which it shares with its
+    # neighbours.
     left = safe.content.replace(b"\n", b"").replace(b"\r", b"")
     assert base64.b64encode(LONG)[8:-8] not in left
 
 
-@given(st.binary(max_size=5), st.sampled_from([b"\n", b"\r\n"]), st.integers(4, 76), st.integers(30, 240), st.data())
+@given(
+    st.binary(max_size=5),
+    st.sampled_from([b"\n", b"\r\n"]),
+    st.integers(4, 76),
+    st.integers(30, 240),
+    st.data(),
+)
 def test_encoded_bytes_that_a_cut_left_half_are_cut_wherever_lines_break(
     before: bytes, end: bytes, width: int, length: int, data: st.DataObject
 ) -> None:
@@ -221,7 +263,8 @@ def test_encoded_bytes_that_a_cut_left_half_are_cut_wherever_lines_break(
     safe = redactor.redact(half, cut=True)
     left = safe.content.replace(b"\n", b"").replace(b"\r", b"")
     encoded = whole[: len(half.replace(b"\n", b"").replace(b"\r", b""))]
-    # What may be left: the bytes before the value, and characters at its ends that neighbours share or that are few.
+    # What may be left: the bytes before the value, and characters at its ends that neighbours share
+    # or that are few.
     assert encoded[16:28] not in left
     cut = data.draw(st.integers(0, len(half)))
     stream = Stream(redactor)
@@ -237,13 +280,18 @@ def test_a_line_feed_after_encoded_bytes_that_were_cut_stays() -> None:
 def test_pieces_are_cut_as_the_whole_is(data: st.DataObject) -> None:
     parts = st.one_of(
         st.sampled_from([each.encode() for each in CREDENTIALS.values()]),
-        st.sampled_from([VALUE, base64.b64encode(VALUE), b"\n", b" ", b"ghp_", b"eyJ", b"-----BEGIN "]),
+        st.sampled_from(
+            [VALUE, base64.b64encode(VALUE), b"\n", b" ", b"ghp_", b"eyJ", b"-----BEGIN "]
+        ),
         st.binary(max_size=12),
     )
     text = b"".join(data.draw(st.lists(parts, max_size=8)))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=6)))
     stream = Stream(NAMED)
-    shown = b"".join(stream.feed(text[start:end]) for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True))
+    shown = b"".join(
+        stream.feed(text[start:end])
+        for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)
+    )
     assert shown + stream.end() == NAMED.redact(text, cut=True).content
 
 
@@ -258,7 +306,11 @@ def test_what_follows_tells_a_stream_that_a_word_is_no_credential() -> None:
     text = CREDENTIALS["AWS secret key"].encode() + VALUE
     stream = Stream(NAMED)
     shown = stream.feed(text) + stream.end()
-    assert shown == NAMED.redact(text, cut=True).content == CREDENTIALS["AWS secret key"].encode() + MARK
+    assert (
+        shown
+        == NAMED.redact(text, cut=True).content
+        == CREDENTIALS["AWS secret key"].encode() + MARK
+    )
 
 
 def test_a_stream_gives_a_line_at_once() -> None:
@@ -296,7 +348,9 @@ HEXADECIMAL = {
     "mixed case": DIGITS[:20].upper() + DIGITS[20:],
     "with colons": ":".join(PAIRS),
     "with blanks, as of od -An -tx1": " " + "  ".join(PAIRS),
-    "words, as of od -An -tx2 --endian=big": " ".join(DIGITS[at : at + 4] for at in range(0, len(DIGITS), 4)),
+    "words, as of od -An -tx2 --endian=big": " ".join(
+        DIGITS[at : at + 4] for at in range(0, len(DIGITS), 4)
+    ),
     "with dashes": "-".join(PAIRS).upper(),
     "escaped": "".join(f"\\x{pair}" for pair in PAIRS),
     "escaped in capitals": "".join(f"\\X{pair.upper()}" for pair in PAIRS),
@@ -328,7 +382,11 @@ def test_parted_digits_that_a_cut_left_half_are_cut(kind: str) -> None:
 @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be", "utf-16"])
 @pytest.mark.parametrize("kind", CREDENTIALS)
 def test_a_credential_is_known_by_its_form_in_utf_16(kind: str, order: str) -> None:
-    text = b"plain\n" + f"found: '{CREDENTIALS[kind]}' \U0001f511\nlast\n".encode(order) + b"\0\0\xff plain"
+    text = (
+        b"plain\n"
+        + f"found: '{CREDENTIALS[kind]}' \U0001f511\nlast\n".encode(order)
+        + b"\0\0\xff plain"
+    )
     safe = Redactor().redact(text)
     assert safe.kinds == (kind,)
     assert letters(20).encode("utf-16-le") not in safe.content
@@ -338,12 +396,17 @@ def test_a_credential_is_known_by_its_form_in_utf_16(kind: str, order: str) -> N
 
 
 @pytest.mark.parametrize("order", ["utf-16-le", "utf-16-be"])
-@pytest.mark.parametrize("kind", ["GitHub token", "JSON web token", "private key", "netrc password"])
+@pytest.mark.parametrize(
+    "kind", ["GitHub token", "JSON web token", "private key", "netrc password"]
+)
 def test_a_credential_in_utf_16_in_pieces_is_cut_as_one(kind: str, order: str) -> None:
     whole = b"plain\n" + f"<{CREDENTIALS[kind]}\nthe end\n".encode(order) + b"\nplain"
     for size in (1, 3, 64):
         stream = Stream(Redactor())
-        shown = b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size)) + stream.end()
+        shown = (
+            b"".join(stream.feed(whole[at : at + size]) for at in range(0, len(whole), size))
+            + stream.end()
+        )
         assert shown == Redactor().redact(whole, cut=True).content, size
 
 

@@ -1,4 +1,5 @@
-"""What looking for credentials costs: a few looks at each byte, whatever a pack wrote to make it cost more.
+"""What looking for credentials costs: a few looks at each byte, whatever a pack wrote to make it
+cost more.
 
 Counted in bytes that were looked at, or bounded by processor time in a child: never by a clock.
 """
@@ -20,7 +21,8 @@ from factory.core.redaction import Redactor
 from tests.unit.core.test_redaction import CREDENTIALS, VARIANTS
 
 EXAMPLES = tuple(text.encode() for _, text in (*CREDENTIALS.items(), *VARIANTS))
-# Looks at each byte: as the first, second and third part of one thing, in what names it, and once more where it ended.
+# Looks at each byte: as the first, second and third part of one thing, in what names it, and once
+# more where it ended.
 MOST_LOOKS = 8
 LONGEST_TRIED_SHORTER = 64
 
@@ -30,7 +32,9 @@ def filled(unit: bytes, size: int) -> bytes:
 
 
 def units(form: Form) -> Iterator[bytes]:
-    """Its beginning, repeated as it is or with what may go on; and each beginning of an example of it."""
+    """Its beginning, repeated as it is or with what may go on; and each beginning of an example of
+    it.
+    """
     for around in (b"%b", b"-%b", b"%b=", b"%b\n", b"%bAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA-"):
         yield around % form.anchor
     for text in EXAMPLES:
@@ -82,7 +86,9 @@ def test_what_may_be_long_is_never_tried_shorter(form: Form) -> None:
     for pattern in (form.whole, form.begun):
         found = list(repeats(sre.parse(pattern._source)))
         assert [
-            each for each in found if each[0] is not opcodes.POSSESSIVE_REPEAT and each[1] > LONGEST_TRIED_SHORTER
+            each
+            for each in found
+            if each[0] is not opcodes.POSSESSIVE_REPEAT and each[1] > LONGEST_TRIED_SHORTER
         ] == []
 
 

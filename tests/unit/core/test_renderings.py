@@ -1,4 +1,6 @@
-"""HTML, JUnit and SARIF: what they say is the verdict's, what a pack wrote is only text, and one run gives one file."""
+"""HTML, JUnit and SARIF: what they say is the verdict's, what a pack wrote is only text, and one
+run gives one file.
+"""
 
 from __future__ import annotations
 
@@ -28,22 +30,46 @@ from tests.report_kit import bundle, changed, check, finding, line, spoilt, stat
 
 BLOCKED = status(
     status="BLOCKED",
-    packs=(line("TASK-0101"), line("TASK-0104", status="BLOCKED", title="Links", why="Dead links.", checks=2)),
+    packs=(
+        line("TASK-0101"),
+        line("TASK-0104", status="BLOCKED", title="Links", why="Dead links.", checks=2),
+    ),
     findings=(
         finding("OVERLAP", "both change docs/index.md"),
         finding("REPO_DIRTY", "3 files", severity="warning"),
         finding(
-            "CHECK_FAILED", "tests-1 `pytest -q` ended with 1", pack="TASK-0104", file="a b/acceptance.yml", line=4
+            "CHECK_FAILED",
+            "tests-1 `pytest -q` ended with 1",
+            pack="TASK-0104",
+            file="a b/acceptance.yml",
+            line=4,
         ),
         finding("SCOPE_DENIED", "README.md was changed", pack="TASK-0104", hint="Leave it."),
-        finding("MERGE_BROKEN", "tests-1 `pytest` of TASK-0101 passes alone and fails", pack="TASK-0101"),
+        finding(
+            "MERGE_BROKEN", "tests-1 `pytest` of TASK-0101 passes alone and fails", pack="TASK-0101"
+        ),
     ),
     rechecks=(
-        RecheckRecord(pack="TASK-0101", label="tests-1", run="pytest", outcome="broken", rc=1, culprits=("TASK-0104",)),
-        RecheckRecord(pack="TASK-0104", label="tests-1", run="pytest -q", outcome="as-accepted", rc=0),
+        RecheckRecord(
+            pack="TASK-0101",
+            label="tests-1",
+            run="pytest",
+            outcome="broken",
+            rc=1,
+            culprits=("TASK-0104",),
+        ),
+        RecheckRecord(
+            pack="TASK-0104", label="tests-1", run="pytest -q", outcome="as-accepted", rc=0
+        ),
     ),
     overlaps=(
-        OverlapRecord(first="TASK-0101", second="TASK-0104", path="docs/i.md", other_path="docs/i.md", hidden=False),
+        OverlapRecord(
+            first="TASK-0101",
+            second="TASK-0104",
+            path="docs/i.md",
+            other_path="docs/i.md",
+            hidden=False,
+        ),
     ),
     largest_set=("TASK-0101",),
     smallest_conflict=("TASK-0101", "TASK-0104"),
@@ -55,13 +81,19 @@ RUN = RunView(
     changed("docs/i.md", "x.bin"),
     {
         "TASK-0101": bundle("TASK-0101", check("step-1", "make"), check("tests-1", "pytest")),
-        "TASK-0104": bundle("TASK-0104", check("tests-1", "pytest -q", 1), excerpts={"tests-1": "E  2 < 3\n1 failed"}),
+        "TASK-0104": bundle(
+            "TASK-0104",
+            check("tests-1", "pytest -q", 1),
+            excerpts={"tests-1": "E  2 < 3\n1 failed"},
+        ),
     },
 )
 
 
 class Shape(HTMLParser):
-    """The elements of a page, in order, with their attributes; an independent reading of what could act."""
+    """The elements of a page, in order, with their attributes; an independent reading of what could
+    act.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +120,10 @@ def shape(content: bytes) -> list[tuple[str, tuple[tuple[str, str | None], ...]]
 
 
 def without_links(found: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
-    return [(name, tuple(pair for pair in attrs if pair[0] not in ("href", "aria-label"))) for name, attrs in found]
+    return [
+        (name, tuple(pair for pair in attrs if pair[0] not in ("href", "aria-label")))
+        for name, attrs in found
+    ]
 
 
 # ── HTML ─────────────────────────────────────────────────────────────────────
@@ -110,8 +145,14 @@ def test_the_page_says_the_verdict_first_and_then_everything() -> None:
         "Dead links.",
     )
     assert len(page.items["findings"]) == 5
-    assert page.rows["conflicts"] == [("TASK-0101", "·", "docs/i.md"), ("TASK-0104", "docs/i.md", "·")]
-    assert page.rows["files"] == [("docs/i.md", "modified", "+2 −1"), ("x.bin", "modified", "binary")]
+    assert page.rows["conflicts"] == [
+        ("TASK-0101", "·", "docs/i.md"),
+        ("TASK-0104", "docs/i.md", "·"),
+    ]
+    assert page.rows["files"] == [
+        ("docs/i.md", "modified", "+2 −1"),
+        ("x.bin", "modified", "binary"),
+    ]
     assert [(row[0], row[2]) for row in page.rows["checks"]] == [
         ("step-1", "ok"),
         ("tests-1", "ok"),
@@ -126,7 +167,9 @@ def test_the_page_says_the_verdict_first_and_then_everything() -> None:
 
 def test_the_page_is_whole_in_itself_and_runs_nothing() -> None:
     text = report_html(RUN).decode()
-    assert not re.search(r"<script|<img|<link|<iframe|javascript:|@import|url\(|https?://| on[a-z]+=| style=", text)
+    assert not re.search(
+        r"<script|<img|<link|<iframe|javascript:|@import|url\(|https?://| on[a-z]+=| style=", text
+    )
     assert text.count("Content-Security-Policy") == 1
     assert "prefers-color-scheme:dark" in text
     assert "@media print" in text
@@ -176,7 +219,10 @@ def test_any_text_makes_no_element_of_a_page(text: str) -> None:
         ('href="#findings"', 'href="javascript:alert(1)"'),
         ("color-scheme:light dark", "color-scheme:light  dark"),
         ("</body>", "</body></body>"),
-        ('<meta name="referrer" content="no-referrer">', '<meta http-equiv="refresh" content="0;url=//e">'),
+        (
+            '<meta name="referrer" content="no-referrer">',
+            '<meta http-equiv="refresh" content="0;url=//e">',
+        ),
     ],
 )
 def test_a_page_that_could_act_is_named(old: str, new: str) -> None:
@@ -205,7 +251,11 @@ def test_markup_escapes_what_is_not_markup() -> None:
 @given(ANY_TEXT)
 def test_any_text_is_one_text_in_xml(text: str) -> None:
     node = ET.fromstring(tag("a", text, b=text).text)
-    assert (node.text or "", node.get("b", ""), len(node)) == (for_eyes(text), for_eyes(text) if text else "", 0)
+    assert (node.text or "", node.get("b", ""), len(node)) == (
+        for_eyes(text),
+        for_eyes(text) if text else "",
+        0,
+    )
     lines = ET.fromstring(tag("a", lines_of(text)).text).text or ""
     assert lines.count("\n") == text.replace("\r\n", "\n").count("\n") or "\x1b" in text
 
@@ -237,9 +287,13 @@ def test_junit_has_a_case_for_every_command_and_every_other_finding() -> None:
     assert ("TASK-0104.findings", "SCOPE_DENIED README.md was changed") in told
 
 
-def test_a_command_that_failed_without_a_finding_is_still_a_failure_and_a_crash_is_an_error() -> None:
+def test_a_command_that_failed_without_a_finding_is_still_a_failure_and_a_crash_is_an_error() -> (
+    None
+):
     bare = RunView(
-        status(findings=(finding("CRASH", "boom"),)), None, {"TASK-0101": bundle("TASK-0101", check("step-1", "x", 3))}
+        status(findings=(finding("CRASH", "boom"),)),
+        None,
+        {"TASK-0101": bundle("TASK-0101", check("step-1", "x", 3))},
     )
     top = ET.fromstring(junit_xml(bare))
     assert (top.get("failures"), top.get("errors")) == ("1", "1")
@@ -258,7 +312,9 @@ def test_hostile_text_makes_no_element_of_test_results(text: str) -> None:
 
 
 def judge_sarif(document: Any) -> list[dict[str, Any]]:
-    """The rules of SARIF 2.1.0 that a log of ours has to keep (sections 3.13, 3.14, 3.19, 3.27, 3.29, 3.30, 3.49)."""
+    """The rules of SARIF 2.1.0 that a log of ours has to keep (sections 3.13, 3.14, 3.19, 3.27,
+    3.29, 3.30, 3.49).
+    """
     assert set(document) == {"$schema", "version", "runs"}
     assert document["version"] == "2.1.0"
     (run,) = document["runs"]
@@ -296,7 +352,9 @@ def test_sarif_has_every_finding_with_its_rule_level_and_place() -> None:
         "region": {"startLine": 4},
     }
     assert results[3]["message"]["text"] == "TASK-0104: README.md was changed Leave it."
-    rule = next(rule for rule in document["runs"][0]["tool"]["driver"]["rules"] if rule["id"] == "OVERLAP")
+    rule = next(
+        rule for rule in document["runs"][0]["tool"]["driver"]["rules"] if rule["id"] == "OVERLAP"
+    )
     assert rule["shortDescription"]["text"].lower().rstrip(".") == CATALOGUE["OVERLAP"].meaning
     assert document["runs"][0]["properties"]["status"] == "BLOCKED"
 
@@ -315,7 +373,9 @@ def test_one_run_gives_one_file_and_its_text_is_plain(render: Any) -> None:
     assert render(RUN) == render(RUN)
     assert render(RUN).endswith(b"\n")
     shown = render(spoilt("".join(HOSTILE))).decode()
-    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", shown)
+    assert not re.search(
+        "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]", shown
+    )
 
 
 def test_an_excerpt_is_the_end_of_a_log() -> None:
@@ -337,7 +397,9 @@ def test_a_github_job_gets_annotations_errors_first() -> None:
     stream = io.StringIO()
     found = [
         Finding("REPO_DIRTY", "3 files"),
-        Finding("SCOPE_DENIED", "a,b: changed 100%\nx", "Leave it.", Location("a:b.yml", 3, 7), "TASK-1"),
+        Finding(
+            "SCOPE_DENIED", "a,b: changed 100%\nx", "Leave it.", Location("a:b.yml", 3, 7), "TASK-1"
+        ),
     ]
     annotate(stream, {"GITHUB_ACTIONS": "true"}, found)
     assert stream.getvalue() == (

@@ -1,4 +1,6 @@
-"""Replay: every real order is accepted, every other is refused by name, and nothing is believed twice."""
+"""Replay: every real order is accepted, every other is refused by name, and nothing is believed
+twice.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,14 @@ from factory.core.replay_agrees import FolderSays, disagreements
 from factory.core.replay_table import TABLE, PackState
 from factory.model.errors import Refusal
 from factory.model.event_types import EVENT_TYPES
-from factory.model.evidence import CheckRecord, EventDocument, PackLine, RecheckRecord, RunStatus, StatusDocument
+from factory.model.evidence import (
+    CheckRecord,
+    EventDocument,
+    PackLine,
+    RecheckRecord,
+    RunStatus,
+    StatusDocument,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 TREE, BASE, KEY = "a" * 40, "b" * 40, "c" * 64
@@ -26,12 +35,18 @@ CODES = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}
 
 
 def chained(entries: Sequence[tuple[Entry, int]]) -> list[EventDocument]:
-    """Events with a sound chain; the number beside an entry is the place of its parent, -1 for none."""
+    """Events with a sound chain; the number beside an entry is the place of its parent, -1 for
+    none.
+    """
     events: list[EventDocument] = []
     head = Head()
     for number, (entry, parent) in enumerate(entries):
         parent_id = events[parent].event_id if 0 <= parent < number else ""
-        event = link(head, replace(entry, parent=parent_id), f"2026-01-01T00:{number // 60:02}:{number % 60:02}.000Z")
+        event = link(
+            head,
+            replace(entry, parent=parent_id),
+            f"2026-01-01T00:{number // 60:02}:{number % 60:02}.000Z",
+        )
         events.append(event)
         head = Head(event.seq, event.event_id)
     return events
@@ -42,7 +57,9 @@ def started(run: str) -> Entry:
 
 
 def pack(run: str, event: str, name: str, status: str = "", **more: str) -> Entry:
-    hashes = {"pack.started": {"action_key": KEY}, "attempt.finished": {"result_tree": TREE}}.get(event, {})
+    hashes = {"pack.started": {"action_key": KEY}, "attempt.finished": {"result_tree": TREE}}.get(
+        event, {}
+    )
     if event == "pack.finished":
         hashes = {"action_key": KEY, "result_tree": TREE}
     details = {"pack": name, **({"status": status} if status else {}), **more}
@@ -52,8 +69,15 @@ def pack(run: str, event: str, name: str, status: str = "", **more: str) -> Entr
 def attempt(run: str, name: str, status: str, number: int) -> list[Entry]:
     rc = CODES[status]
     return [
-        Entry("step.finished", run, details={"pack": name, "attempt": str(number), "label": "step-1"}),
-        Entry("check.finished", run, rc=rc, details={"pack": name, "attempt": str(number), "label": "check-1"}),
+        Entry(
+            "step.finished", run, details={"pack": name, "attempt": str(number), "label": "step-1"}
+        ),
+        Entry(
+            "check.finished",
+            run,
+            rc=rc,
+            details={"pack": name, "attempt": str(number), "label": "check-1"},
+        ),
         pack(run, "attempt.finished", name, status, attempt=str(number)),
     ]
 
@@ -65,7 +89,13 @@ def ran(run: str, name: str, *attempts: str, end: str) -> list[Entry]:
         pack(run, "pack.started", name),
         *(entry for n, status in enumerate(attempts, 1) for entry in attempt(run, name, status, n)),
         pack(run, "pack.finished", name, end),
-        Entry("bundle.validated", run, rc=CODES[end], hashes={"manifest": "f" * 64}, details={"pack": name}),
+        Entry(
+            "bundle.validated",
+            run,
+            rc=CODES[end],
+            hashes={"manifest": "f" * 64},
+            details={"pack": name},
+        ),
         Entry("lock.released", run, details=lock),
     ]
 
@@ -81,8 +111,13 @@ def settled(run: str, status: str, tree: str) -> list[Entry]:
 
 def merged(run: str, *packs: str) -> list[Entry]:
     return [
-        Entry("merge.finished", run, hashes={"merged_tree": TREE}, file_counts={"packs": len(packs)}),
-        *(Entry("recheck.finished", run, details={"pack": name, "label": "check-1"}) for name in packs),
+        Entry(
+            "merge.finished", run, hashes={"merged_tree": TREE}, file_counts={"packs": len(packs)}
+        ),
+        *(
+            Entry("recheck.finished", run, details={"pack": name, "label": "check-1"})
+            for name in packs
+        ),
     ]
 
 
@@ -91,7 +126,9 @@ def preflight(run: str, status: str) -> Entry:
 
 
 def history() -> list[tuple[Entry, int]]:
-    """Six runs: PASS with two attempts; one that copies a bundle and blocks; three that end early; one refused."""
+    """Six runs: PASS with two attempts; one that copies a bundle and blocks; three that end early;
+    one refused.
+    """
     lock = {"lock": "run"}
     runs: list[tuple[list[Entry], list[Entry]]] = [
         (
@@ -140,8 +177,11 @@ def refusal_of(events: Sequence[EventDocument]) -> str:
 
 
 def states(replayed: Replayed) -> dict[str, ReplayedRun]:
-    # Made and prepared afterwards is what a branch that was deleted looks like: it shows as one that is to be made.
-    return {run.run_id: replace(run, started="", ended="", branching=False) for run in replayed.runs}
+    # Made and prepared afterwards is what a branch that was deleted looks like: it shows as one
+    # that is to be made.
+    return {
+        run.run_id: replace(run, started="", ended="", branching=False) for run in replayed.runs
+    }
 
 
 def test_whole_history() -> None:
@@ -151,8 +191,17 @@ def test_whole_history() -> None:
         "r5": ("finished", "BLOCKED"), "r6": ("abandoned", ""),
     }  # fmt: skip
     one, two = runs["r1"].packs
-    assert (one.state, one.status, one.attempts, one.valid) == (PackState.VALIDATED, "PASS", 2, True)
-    assert (two.attempts, runs["r1"].branch, runs["r1"].merged_tree) == (1, "refs/heads/codex/r1", TREE)
+    assert (one.state, one.status, one.attempts, one.valid) == (
+        PackState.VALIDATED,
+        "PASS",
+        2,
+        True,
+    )
+    assert (two.attempts, runs["r1"].branch, runs["r1"].merged_tree) == (
+        1,
+        "refs/heads/codex/r1",
+        TREE,
+    )
     assert (runs["r2"].packs[0].state, runs["r2"].packs[0].from_run) == (PackState.COPIED, "r1")
     assert dict(runs["r2"].phases())["launch"] == "BLOCKED"
     assert dict(runs["r5"].phases())["preflight"] == "BLOCKED"
@@ -188,7 +237,9 @@ def moved(parent: int, order: Sequence[int]) -> int:
 
 
 def relinked(order: Sequence[int]) -> list[EventDocument]:
-    """Entries in another order, with a chain that somebody made sound again, and parents that follow."""
+    """Entries in another order, with a chain that somebody made sound again, and parents that
+    follow.
+    """
     return chained([(ENTRIES[at][0], moved(ENTRIES[at][1], order)) for at in order])
 
 
@@ -216,7 +267,13 @@ def test_order_within_a_pack_cannot_be_forged() -> None:
     kinds = [entry.event_type for entry, _ in ENTRIES]
     first, last = kinds.index("pack.started"), kinds.index("bundle.validated")
     one = ["step.finished", "check.finished", "attempt.finished"]
-    assert kinds[first : last + 1] == ["pack.started", *one, *one, "pack.finished", "bundle.validated"]
+    assert kinds[first : last + 1] == [
+        "pack.started",
+        *one,
+        *one,
+        "pack.finished",
+        "bundle.validated",
+    ]
     for at in range(first, last):
         order = [*range(len(EVENTS))]
         order[at], order[at + 1] = order[at + 1], order[at]
@@ -225,7 +282,9 @@ def test_order_within_a_pack_cannot_be_forged() -> None:
         refusal_of(relinked([number for number in range(len(EVENTS)) if number != at]))
 
 
-WORDS = st.sampled_from(["", "T-1", "T-2", "1", "2", "run", "pack-T-1", "PASS", "BLOCKED", "FAIL", "r1", "r2", TREE])
+WORDS = st.sampled_from(
+    ["", "T-1", "T-2", "1", "2", "run", "pack-T-1", "PASS", "BLOCKED", "FAIL", "r1", "r2", TREE]
+)
 ANY = st.builds(
     Entry,
     event_type=st.sampled_from(sorted(TABLE)),
@@ -235,12 +294,16 @@ ANY = st.builds(
         st.sampled_from(["action_key", "result_tree", "merged_tree", "base_commit", "manifest"]),
         st.sampled_from(["", TREE, BASE]),
     ),
-    details=st.dictionaries(st.sampled_from(["pack", "attempt", "label", "lock", "status", "from_run", "ref"]), WORDS),
+    details=st.dictionaries(
+        st.sampled_from(["pack", "attempt", "label", "lock", "status", "from_run", "ref"]), WORDS
+    ),
 )
 
 
 def refused_at(events: Sequence[EventDocument]) -> int:
-    """The number of the event that replay refuses by name, 0 for none; anything else that is raised is a defect."""
+    """The number of the event that replay refuses by name, 0 for none; anything else that is raised
+    is a defect.
+    """
     try:
         replay(events)
     except Refusal as refusal:
@@ -250,7 +313,9 @@ def refused_at(events: Sequence[EventDocument]) -> int:
 
 
 @given(st.lists(st.tuples(ANY, st.integers(-1, 30)), max_size=30))
-def test_any_events_in_any_order_replay_or_are_refused_by_name(entries: list[tuple[Entry, int]]) -> None:
+def test_any_events_in_any_order_replay_or_are_refused_by_name(
+    entries: list[tuple[Entry, int]],
+) -> None:
     """The table is total: nothing else can come of any chain that holds."""
     events = chained(entries)
     at = refused_at(events)
@@ -338,7 +403,9 @@ def test_impossible_event_is_named(entries: list[tuple[Entry, int]], clause: str
 
 
 def test_parent_must_be_an_earlier_event_of_the_run() -> None:
-    events = chained([(started("r"), -1), (Entry("run.abandoned", "r", rc=1), 0), (started("s"), 0)])
+    events = chained(
+        [(started("r"), -1), (Entry("run.abandoned", "r", rc=1), 0), (started("s"), 0)]
+    )
     assert "id of its parent" in refusal_of(events)
 
 
@@ -350,12 +417,24 @@ def test_table_knows_every_type_that_is_written() -> None:
         for folder in ("phases", "adapters")
         for path in (ROOT / "factory" / folder).rglob("*.py")
     ]
-    texts += [(ROOT / "factory/core" / name).read_text("utf-8") for name in ("retention.py", "ledger_standing.py")]
+    texts += [
+        (ROOT / "factory/core" / name).read_text("utf-8")
+        for name in ("retention.py", "ledger_standing.py")
+    ]
     written = {
-        name for text in texts for name in pattern.findall(text) if not name.endswith((".json", ".jsonl", ".lock"))
+        name
+        for text in texts
+        for name in pattern.findall(text)
+        if not name.endswith((".json", ".jsonl", ".lock"))
     }
-    calls = {word for text in texts for word in re.findall(r'(?:\.record(?:_soon)?|\bEntry)\(\s*"([^"]+)"', text)}
-    assert (written | calls) ^ TABLE.keys() == set(), "give each type of event a row in factory/core/replay_table.py"
+    calls = {
+        word
+        for text in texts
+        for word in re.findall(r'(?:\.record(?:_soon)?|\bEntry)\(\s*"([^"]+)"', text)
+    }
+    assert (written | calls) ^ TABLE.keys() == set(), (
+        "give each type of event a row in factory/core/replay_table.py"
+    )
     assert TABLE.keys() == EVENT_TYPES.keys()
 
 
@@ -367,7 +446,9 @@ LINE = PackLine(
 
 def bundle(replayed: ReplayedPack, **changes: object) -> StatusDocument:
     checks = tuple(
-        CheckRecord.model_construct(label=label, rc=rc, kind="check", name="", run="", ended="exited")
+        CheckRecord.model_construct(
+            label=label, rc=rc, kind="check", name="", run="", ended="exited"
+        )
         for label, rc in replayed.ran
     )
     known: dict[str, Any] = {
@@ -404,7 +485,10 @@ def lines_of(said: FolderSays) -> tuple[PackLine, ...]:
         ({"action_key": "0" * 64}, "T-2: its action key is cccc"),
         ({"result_tree": BASE}, "T-2: its result tree is aaaa"),
         ({"attempts": ()}, "T-2: its number of attempts is 1 in the ledger and 0 in its bundle"),
-        ({"checks": ()}, "T-2: its commands is step-1 0, check-1 2 in the ledger and none in its bundle"),
+        (
+            {"checks": ()},
+            "T-2: its commands is step-1 0, check-1 2 in the ledger and none in its bundle",
+        ),
     ],
 )
 def test_bundle_that_tells_another_story_is_named(changes: dict[str, object], clause: str) -> None:
@@ -427,10 +511,15 @@ def test_checks_on_the_merged_tree_that_tell_another_story_are_named() -> None:
         ((), "none"),
     ):
         told = replace(run, packs=(run.packs[0], replace(run.packs[1], outcomes=outcomes)))
-        clause = f"T-2: its checks on the merged tree are {found} in the ledger and check-1 0 ok in its folder"
+        clause = (
+            f"T-2: its checks on the merged tree are {found} in the ledger and check-1 0 ok in its"
+            " folder"
+        )
         messages = [finding.message for finding in disagreements(told, says(told, rechecks=rows))]
         assert messages == ([f"run r2: {clause}"] if found else [])
-        assert disagreements(told, says(told)) == (), "they broke off, and left nothing but their events"
+        assert disagreements(told, says(told)) == (), (
+            "they broke off, and left nothing but their events"
+        )
 
 
 def test_a_check_on_the_merged_tree_is_replayed_with_its_outcome() -> None:
@@ -442,10 +531,19 @@ def test_a_check_on_the_merged_tree_is_replayed_with_its_outcome() -> None:
 def test_bundle_that_is_another_or_none_is_named() -> None:
     run = states(replay(EVENTS))["r2"]
     (finding,) = disagreements(run, replace(says(run), manifests={"T-2": "0" * 64}))
-    assert "T-2: its bundle is ffffffffffff… in the ledger and 000000000000… in its folder" in finding.message
+    assert (
+        "T-2: its bundle is ffffffffffff… in the ledger and 000000000000… in its folder"
+        in finding.message
+    )
     (finding,) = disagreements(run, replace(says(run), bundles={}))
-    assert "T-2 ended BLOCKED, and its bundle has no STATUS.json that holds its form" in finding.message
-    nothing = says(run, packs=tuple(line.model_copy(update={"bundle_sha256": ""}) for line in lines_of(says(run))))
+    assert (
+        "T-2 ended BLOCKED, and its bundle has no STATUS.json that holds its form"
+        in finding.message
+    )
+    nothing = says(
+        run,
+        packs=tuple(line.model_copy(update={"bundle_sha256": ""}) for line in lines_of(says(run))),
+    )
     assert disagreements(run, replace(nothing, bundles={}, manifests={})) == ()
 
 
@@ -465,16 +563,23 @@ def test_folder_that_agrees_and_every_way_not_to() -> None:
     lines = lines_of(says(two))
     assert (
         "came from r1"
-        in disagreements(two, says(two, packs=(lines[0].model_copy(update={"came_from": ""}), lines[1])))[0].message
+        in disagreements(
+            two, says(two, packs=(lines[0].model_copy(update={"came_from": ""}), lines[1]))
+        )[0].message
     )
     assert (
         "ended BLOCKED"
-        in disagreements(two, says(two, packs=(lines[0], lines[1].model_copy(update={"status": "PASS"}))))[0].message
+        in disagreements(
+            two, says(two, packs=(lines[0], lines[1].model_copy(update={"status": "PASS"})))
+        )[0].message
     )
     assert "does not know it" in disagreements(two, says(two, packs=lines[:1]))[0].message
     assert len(disagreements(two, replace(says(two), status_digest="0", report_digest="1"))) == 2
     assert [f.id for f in disagreements(two, replace(says(two), present=False))] == ["RUN_GONE"]
-    assert "no Z_integrator/STATUS.json" in disagreements(two, replace(says(two), status=None))[0].message
+    assert (
+        "no Z_integrator/STATUS.json"
+        in disagreements(two, replace(says(two), status=None))[0].message
+    )
     assert "its folder is there" in disagreements(runs["r1"], says(runs["r1"]))[0].message
     assert disagreements(runs["r3"], replace(says(two), has_manifest=False)) == ()
     opened = replay(EVENTS[:3]).runs[0]
@@ -482,11 +587,20 @@ def test_folder_that_agrees_and_every_way_not_to() -> None:
 
 
 def test_a_connection_belongs_to_an_attempt_or_to_the_merged_tree() -> None:
-    tried = Entry("egress.finished", "r1", rc=2, details={"pack": "T-1", "during": "steps", "connection": "1"})
+    tried = Entry(
+        "egress.finished", "r1", rc=2, details={"pack": "T-1", "during": "steps", "connection": "1"}
+    )
     again = replace(tried, details={**tried.details, "during": "recheck"})
-    begun, ended = [started("r1"), pack("r1", "pack.started", "T-1")], ran("r1", "T-1", "PASS", end="PASS")
+    begun, ended = (
+        [started("r1"), pack("r1", "pack.started", "T-1")],
+        ran("r1", "T-1", "PASS", end="PASS"),
+    )
     together = [started("r1"), *ended, merged("r1", "T-1")[0]]
-    for entries in ([*begun, tried], [*begun, *attempt("r1", "T-1", "PASS", 1), tried], [*together, again]):
+    for entries in (
+        [*begun, tried],
+        [*begun, *attempt("r1", "T-1", "PASS", 1), tried],
+        [*together, again],
+    ):
         before = replay(chained([(entry, -1) for entry in entries[:-1]]))
         after = replay(chained([(entry, -1) for entry in entries]))
         one, other = (run.runs[0].packs[0] for run in (before, after))
@@ -495,4 +609,6 @@ def test_a_connection_belongs_to_an_attempt_or_to_the_merged_tree() -> None:
         [started("r1"), tried], [*begun, again], [started("r1"), *ended, tried], [started("r1"), *ended, again],
         [*together, tried], [*begun, tried, tried],
     ):  # fmt: skip
-        assert "(egress.finished of r1) cannot stand there" in refusal_of(chained([(entry, -1) for entry in entries]))
+        assert "(egress.finished of r1) cannot stand there" in refusal_of(
+            chained([(entry, -1) for entry in entries])
+        )

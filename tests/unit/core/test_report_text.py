@@ -7,7 +7,14 @@ import unicodedata
 
 import pytest
 
-from factory.core.report_text import brief, change_text, finding_lines, markdown, plain, unmerged_plan
+from factory.core.report_text import (
+    brief,
+    change_text,
+    finding_lines,
+    markdown,
+    plain,
+    unmerged_plan,
+)
 from factory.core.wording import counted
 from factory.model.evidence import (
     FileRecord,
@@ -23,7 +30,15 @@ from tests.hostile_text import HOSTILE
 
 
 def record(**other: object) -> FindingRecord:
-    known = {"id": "OVERLAP", "severity": "error", "message": "m", "hint": "h", "file": "f", "line": 3, "pack": "T-1"}
+    known = {
+        "id": "OVERLAP",
+        "severity": "error",
+        "message": "m",
+        "hint": "h",
+        "file": "f",
+        "line": 3,
+        "pack": "T-1",
+    }
     return FindingRecord(**{**known, **other})  # type: ignore[arg-type]
 
 
@@ -85,18 +100,28 @@ CHANGED = FilesChanged(base_tree="c" * 40, result_tree="d" * 40, files=(FILE, BI
 
 def test_the_first_lines_say_what_matters() -> None:
     text = markdown(status(), CHANGED).decode()
-    assert text.startswith("# PASS · run_001\n\n**PASS** · 1 pack · 2 files, +2 −1 · tree `dddddddddddd` on base")
+    assert text.startswith(
+        "# PASS · run_001\n\n**PASS** · 1 pack · 2 files, +2 −1 · tree `dddddddddddd` on base"
+    )
     assert "Enforced: net_isolated.\nNothing was accepted weaker." in text
     assert "| T-1 Title | web | PASS | 1 file +2 −1 | 1 of 2 ok | because |" in text
     assert "| `docs/a\\|b` | modified | +2 −1 |\n| `x.bin` | modified | binary |" in text
     assert "No finding." in text
     assert "## Conflicts" not in text
-    assert "Nothing was accepted weaker.\n\n**No key was at hand, so nothing in this run is signed.**\n" in text
+    assert (
+        "Nothing was accepted weaker.\n\n**No key was at hand, so nothing in this run is"
+        " signed.**\n" in text
+    )
     assert text.endswith("is optional. No key was at hand, so nothing in this run is signed.\n")
 
 
 def test_what_was_accepted_weaker_and_what_cannot_be_published_is_said_at_the_top() -> None:
-    weak = status(properties_accepted=("disk_bounded",), properties_given=(), packs_committed=False, merged_tree="")
+    weak = status(
+        properties_accepted=("disk_bounded",),
+        properties_given=(),
+        packs_committed=False,
+        merged_tree="",
+    )
     text = markdown(weak, None).decode()
     assert "Enforced: nothing.\n**Accepted weaker by the user: disk_bounded.**" in text
     assert "so this run cannot be published." in text
@@ -105,15 +130,25 @@ def test_what_was_accepted_weaker_and_what_cannot_be_published_is_said_at_the_to
 
 
 def test_findings_stand_with_place_owner_and_way_out() -> None:
-    text = markdown(status(findings=(record(), record(hint="", file="", pack="", line=0))), None).decode()
+    text = markdown(
+        status(findings=(record(), record(hint="", file="", pack="", line=0))), None
+    ).decode()
     assert "- **OVERLAP** (error) T-1: m (`f:3`)\n  h\n- **OVERLAP** (error) m\n" in text
 
 
 def test_the_conflict_matrix_shows_each_pair_on_both_sides() -> None:
     pair = OverlapRecord(first="A-1", second="B-2", path="x", other_path="x", hidden=False)
-    settled = OverlapRecord(first="B-2", second="C-3", path="y", other_path="y", hidden=False, resolved="merge")
+    settled = OverlapRecord(
+        first="B-2", second="C-3", path="y", other_path="y", hidden=False, resolved="merge"
+    )
     text = markdown(
-        status(overlaps=(pair, settled), largest_set=("A-1",), smallest_conflict=("A-1", "B-2"), exact=False), None
+        status(
+            overlaps=(pair, settled),
+            largest_set=("A-1",),
+            smallest_conflict=("A-1", "B-2"),
+            exact=False,
+        ),
+        None,
     ).decode()
     assert "| A-1 | · | `x` | — |\n| B-2 | `x` | · | `y` |\n| C-3 | — | `y` | · |" in text
     assert "- B-2 and C-3: merge." in text
@@ -141,14 +176,17 @@ def test_a_bundle_of_an_earlier_run_says_so() -> None:
 
 def test_the_plain_report_says_the_same() -> None:
     full = status(findings=(record(),), largest_set=("T-1",), smallest_conflict=("T-1", "T-2"))
-    assert plain(full, CHANGED).decode() == (
-        "PASS  run_001\n1 pack, 2 files +2 −1, tree dddddddddddd on base bbbbbbbbbbbb\n"
-        "Enforced: net_isolated\nAccepted weaker: nothing\n"
-        "Signing policy: a signature is optional. No key was at hand, so nothing in this run is signed.\n\n"
-        "T-1  PASS     1 file +2 −1  1 of 2 checks ok\n\n"
-        "OVERLAP  T-1: m\n    f:3\n    h\n\nLargest set that integrates: T-1 (1 of 1)\n"
+    assert (
+        plain(full, CHANGED).decode()
+        == "PASS  run_001\n1 pack, 2 files +2 −1, tree dddddddddddd on base bbbbbbbbbbbb\nEnforced:"
+        " net_isolated\nAccepted weaker: nothing\nSigning policy: a signature is optional. No"
+        " key was at hand, so nothing in this run is signed.\n\nT-1  PASS     1 file +2 −1  1 of"
+        " 2 checks ok\n\nOVERLAP  T-1: m\n    f:3\n    h\n\nLargest set that integrates: T-1 (1"
+        " of 1)\n"
     )
-    bare = plain(status(packs=(), merged_tree="", properties_given=(), properties_accepted=("x",)), None).decode()
+    bare = plain(
+        status(packs=(), merged_tree="", properties_given=(), properties_accepted=("x",)), None
+    ).decode()
     assert "0 packs, 0 files +0 −0, nothing merged on base" in bare
     assert "Enforced: nothing\nAccepted weaker: x\nSigning policy: " in bare
 
@@ -162,16 +200,24 @@ def test_nothing_hostile_reaches_a_terminal(text: str) -> None:
         smallest_conflict=(text, text),
     )
     for shown in (plain(spoilt, CHANGED).decode(), markdown(spoilt, CHANGED).decode()):
-        assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char == "\n" for char in shown)
+        assert all(
+            unicodedata.category(char) not in ("Cc", "Cf", "Cs") or char == "\n" for char in shown
+        )
 
 
 def test_a_finding_for_a_terminal_names_its_owner_once() -> None:
-    assert finding_lines(record(message="T-1 is odd", hint="", file=""), "  ") == ["  OVERLAP  T-1 is odd"]
+    assert finding_lines(record(message="T-1 is odd", hint="", file=""), "  ") == [
+        "  OVERLAP  T-1 is odd"
+    ]
     assert finding_lines(record(line=0)) == ["OVERLAP  T-1: m", "    f", "    h"]
 
 
 def test_counting() -> None:
-    assert (counted(1, "file"), counted(0, "file"), counted(2, "file")) == ("1 file", "0 files", "2 files")
+    assert (counted(1, "file"), counted(0, "file"), counted(2, "file")) == (
+        "1 file",
+        "0 files",
+        "2 files",
+    )
     assert change_text(0, 0, 0, 0) == "no change"
     assert change_text(0, 0, 0, 1) == "no change, 1 artifact"
     assert change_text(2, 3, 1, 14) == "2 files +3 −1, 14 artifacts"
@@ -184,13 +230,20 @@ def test_one_status_gives_one_report() -> None:
 def test_the_brief_report_names_packs_files_and_what_was_enforced() -> None:
     added = FILE.model_copy(update={"path": "new\\u000a", "kind": "added"})
     files = (FILE, BINARY, added)
-    lines = brief(status(packs=(line(), line(pack="T-2", why=""))), CHANGED.model_copy(update={"files": files}))
+    lines = brief(
+        status(packs=(line(), line(pack="T-2", why=""))),
+        CHANGED.model_copy(update={"files": files}),
+    )
     assert lines[:3] == (
         "T-1  Title · web · PASS, 1 of 2 checks ok",
         "    because",
         "T-2  Title · web · PASS, 1 of 2 checks ok",
     )
-    assert [row.split(None, 1)[1] for row in lines[3:6]] == ["docs/a|b  +2 −1", "x.bin  binary", "new\\u000a  +2 −1"]
+    assert [row.split(None, 1)[1] for row in lines[3:6]] == [
+        "docs/a|b  +2 −1",
+        "x.bin  binary",
+        "new\\u000a  +2 −1",
+    ]
     assert lines[-1] == "Enforced  1 property; accepted weaker: nothing"
     many = brief(status(), CHANGED.model_copy(update={"files": (FILE,) * 200}))
     assert any("more, named in the report" in row for row in many)
@@ -200,7 +253,9 @@ def test_the_brief_report_names_packs_files_and_what_was_enforced() -> None:
 @pytest.mark.parametrize("text", HOSTILE)
 def test_the_brief_report_is_inert_in_a_terminal(text: str) -> None:
     spoilt = status(packs=(line(pack=text, title=text, why=text, domain=text),))
-    for shown in brief(spoilt, CHANGED.model_copy(update={"files": (FILE.model_copy(update={"path": text}),)})):
+    for shown in brief(
+        spoilt, CHANGED.model_copy(update={"files": (FILE.model_copy(update={"path": text}),)})
+    ):
         assert all(unicodedata.category(char) not in ("Cc", "Cf", "Cs") for char in shown)
 
 
@@ -209,13 +264,16 @@ def test_the_brief_report_is_inert_in_a_terminal(text: str) -> None:
     [
         (
             SigningRecord(policy="optional", signer="none", keys=()),
-            "Signing policy: a signature is optional. No key was at hand, so nothing in this run is signed.",
+            (
+                "Signing policy: a signature is optional. No key was at hand, so nothing in this"
+                " run is signed."
+            ),
         ),
         (
             SigningRecord(policy="required", signer="at-hand", keys=()),
             (
-                "Signing policy: a signature by a key pinned in factory.keys/ is required. A key was at hand; "
-                "who signed is in attestations/checkpoint."
+                "Signing policy: a signature by a key pinned in factory.keys/ is required. A key"
+                " was at hand; who signed is in attestations/checkpoint."
             ),
         ),
         (
@@ -230,7 +288,9 @@ def test_the_brief_report_is_inert_in_a_terminal(text: str) -> None:
 def test_the_report_says_whether_anybody_could_sign(signing: SigningRecord, sentence: str) -> None:
     text = markdown(status(signing=signing), None).decode()
     assert text.endswith(f"{sentence}\n")
-    assert ("**No key was at hand, so nothing in this run is signed.**" in text) is (signing.signer == "none")
+    assert ("**No key was at hand, so nothing in this run is signed.**" in text) is (
+        signing.signer == "none"
+    )
 
 
 def test_a_smallest_conflict_without_an_overlap_is_told_without_a_table() -> None:
@@ -241,7 +301,9 @@ def test_a_smallest_conflict_without_an_overlap_is_told_without_a_table() -> Non
 
 
 def test_an_overlap_that_merged_is_told_and_no_set_is_called_conflicting() -> None:
-    merged = OverlapRecord(first="A", second="B", path="a", other_path="a", hidden=False, resolved="three-way merge")
+    merged = OverlapRecord(
+        first="A", second="B", path="a", other_path="a", hidden=False, resolved="three-way merge"
+    )
     text = markdown(status(overlaps=(merged,), largest_set=("A", "B")), None).decode()
     assert "- A and B: three-way merge." in text
     assert "Smallest set" not in text
@@ -255,11 +317,16 @@ def test_a_report_sends_nobody_to_a_file_that_is_not_there() -> None:
     assert "Z_integrator" not in alone
     assert "nothing was merged; `git fetch` from a pack's `CHANGES.bundle`" in alone
     bare = markdown(status(merged_tree="", packs=(line(bundle_sha256=""),)), None).decode()
-    assert ("CHANGES.bundle" in bare, "nothing was merged, and no pack left a bundle." in bare) == (False, True)
+    assert ("CHANGES.bundle" in bare, "nothing was merged, and no pack left a bundle." in bare) == (
+        False,
+        True,
+    )
 
 
 def test_the_plan_of_a_run_that_merged_nothing_names_who_did_not_pass() -> None:
     packs = (line(), line(pack="T-2", status="BLOCKED"), line(pack="T_3_", status="FAIL"))
     text = unmerged_plan(status(merged_tree="", packs=packs)).decode()
-    assert text.endswith("\nResult: nothing was merged.\n\n- T-2 is BLOCKED.\n- T\\_3\\_ is FAIL.\n"), text
+    assert text.endswith(
+        "\nResult: nothing was merged.\n\n- T-2 is BLOCKED.\n- T\\_3\\_ is FAIL.\n"
+    ), text
     assert "No pack stands in the way" in unmerged_plan(status(merged_tree="")).decode()

@@ -19,7 +19,9 @@ FOLDERS = st.lists(
 
 
 @given(FOLDERS, st.sets(st.sampled_from(["r1", "r2", "r3"])), st.integers(0, 4))
-def test_what_goes_is_old_ended_and_proved(folders: list[RunFolder], protected: set[str], keep: int) -> None:
+def test_what_goes_is_old_ended_and_proved(
+    folders: list[RunFolder], protected: set[str], keep: int
+) -> None:
     old = beyond((folder.run_id for folder in folders), keep, protected)
     by_id = {folder.run_id: folder for folder in folders}
     decision = decide(folders, old, protected)
@@ -46,7 +48,10 @@ def test_beyond_keeps_the_newest_and_asks_for_none_without_a_number() -> None:
 
 def test_reasons() -> None:
     alone = RunFolder(
-        "r1", RunState.FINISHED, False, (Work("the bundle of T-1", ""), Work("its merged result", "run r9"))
+        "r1",
+        RunState.FINISHED,
+        False,
+        (Work("the bundle of T-1", ""), Work("its merged result", "run r9")),
     )
     empty = RunFolder("r2", RunState.ABANDONED, True)
     copied = RunFolder("r3", RunState.FINISHED, False, (Work("the bundle of T-1", "run r9"),))

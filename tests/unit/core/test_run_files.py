@@ -19,12 +19,16 @@ PATHS = (
     "A-1/control\u0001.txt",
     "attestations/ledger.jsonl",
 )
-FILES = tuple(FoundArtifact(path, len(path), hashlib.sha256(path.encode()).hexdigest()) for path in PATHS)
+FILES = tuple(
+    FoundArtifact(path, len(path), hashlib.sha256(path.encode()).hexdigest()) for path in PATHS
+)
 
 
 def manifest(files: tuple[FoundArtifact, ...] = FILES, subject: str = RUN) -> bytes:
     entries = tuple(ManifestEntry(path=f.path, sha256=f.sha256, bytes=f.bytes) for f in files)
-    return format_document(Manifest(subject=subject, files=tuple(sorted(entries, key=lambda entry: entry.path))))
+    return format_document(
+        Manifest(subject=subject, files=tuple(sorted(entries, key=lambda entry: entry.path)))
+    )
 
 
 def sentences(content: bytes | None, files: tuple[FoundArtifact, ...]) -> list[str]:
@@ -46,8 +50,14 @@ def test_what_was_changed_removed_and_added_is_named() -> None:
     first, second, *rest = FILES
     there = (replace(first, sha256="f" * 64), *rest, FoundArtifact("raw/new", 0, "e" * 64))
     assert sentences(manifest(), there) == [
-        f'A-1/LOGS/ö "quoted"\\\\.log of run {RUN} is missing, expected sha256 {second.sha256[:12]}…',
-        f"{first.path} of run {RUN} was changed: expected sha256 {first.sha256[:12]}…, found sha256 ffffffffffff…",
+        (
+            f'A-1/LOGS/ö "quoted"\\\\.log of run {RUN} is missing, expected sha256'
+            f" {second.sha256[:12]}…"
+        ),
+        (
+            f"{first.path} of run {RUN} was changed: expected sha256 {first.sha256[:12]}…, found"
+            " sha256 ffffffffffff…"
+        ),
         f"raw/new of run {RUN} was added: RUN_MANIFEST.json does not name it",
     ]
     (link,) = sentences(manifest(), (replace(first, sha256=""), second, *rest))
@@ -61,7 +71,10 @@ def test_what_was_changed_removed_and_added_is_named() -> None:
         (b"{}\n", "does not hold its form: "),
         (manifest() + b"\n", "does not hold its form: is not in the form this tool writes"),
         (manifest(subject="another"), "is one of another"),
-        (manifest((replace(FILES[0], bytes=5), *FILES[1:])), "is not the one that the run's files yield"),
+        (
+            manifest((replace(FILES[0], bytes=5), *FILES[1:])),
+            "is not the one that the run's files yield",
+        ),
     ],
 )
 def test_a_manifest_that_is_not_the_runs_own_is_named(content: bytes | None, said: str) -> None:

@@ -1,4 +1,6 @@
-"""The pattern language against a reference that tries everything, and its two shortcuts against the language."""
+"""The pattern language against a reference that tries everything, and its two shortcuts against the
+language.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,9 @@ from hypothesis import strategies as st
 
 from factory.core.scope import compile_patterns, problem_with_pattern, union
 
-SEGMENT = st.text("ab*?.", min_size=1, max_size=4).filter(lambda text: "**" not in text and text not in (".", ".."))
+SEGMENT = st.text("ab*?.", min_size=1, max_size=4).filter(
+    lambda text: "**" not in text and text not in (".", "..")
+)
 PATTERN = st.builds(
     lambda segments, tail: "/".join(segments) + tail,
     st.lists(SEGMENT | st.just("**"), min_size=1, max_size=5),
@@ -73,7 +77,9 @@ def test_names_are_told_where_they_are_spelled_out() -> None:
 
 
 @given(st.lists(PATTERN, min_size=1, max_size=3), FOLDER, PATH)
-def test_what_matches_below_a_folder_was_possible_there(patterns: list[str], folder: str, rest: str) -> None:
+def test_what_matches_below_a_folder_was_possible_there(
+    patterns: list[str], folder: str, rest: str
+) -> None:
     compiled = compile_patterns(tuple(patterns))
     path = f"{folder}/{rest}" if folder else rest
     if compiled.matches(path):
@@ -182,4 +188,6 @@ def test_every_short_pattern_over_every_short_path() -> None:
         for segments in itertools.product(pieces, repeat=size):
             pattern = "/".join(segments)
             compiled = compile_patterns((pattern,))
-            assert [p for p in paths if compiled.matches(p)] == [p for p in paths if reference(pattern, p)], pattern
+            assert [p for p in paths if compiled.matches(p)] == [
+                p for p in paths if reference(pattern, p)
+            ], pattern

@@ -1,4 +1,6 @@
-"""Whatever a bundle would hold of a credential counts, however it is packed, and no sentence repeats it."""
+"""Whatever a bundle would hold of a credential counts, however it is packed, and no sentence
+repeats it.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,9 @@ def judged(
     contents = {BEFORE: before or b"", AFTER: after or b""}
     known = {oid: content for oid, content in contents.items() if oid not in (held or {})}
     leaves = [Leaf(MODE_FILE, oid) for oid in contents]
-    difference = Difference(path, leaves[0] if before is not None else None, leaves[1] if after is not None else None)
+    difference = Difference(
+        path, leaves[0] if before is not None else None, leaves[1] if after is not None else None
+    )
     found = judge_secrets(pack(), REDACTOR, [difference], known, held or {})
     assert all(finding.id == "SECRET_IN_CHANGE" for finding in found)
     return [finding.message for finding in found]
@@ -56,7 +60,9 @@ def test_a_new_credential_is_named_by_its_line() -> None:
 @pytest.mark.parametrize("after", [b"moved\n" + TOKEN + b"\n", b"cleaned\n", None])
 def test_one_that_was_there_would_be_told_by_the_patch(after: bytes | None) -> None:
     (message,) = judged("a", b"x\n" + TOKEN + b"\n", after)
-    assert message.startswith("a:2 carried a credential (GitLab token) before the pack changed that file; ")
+    assert message.startswith(
+        "a:2 carried a credential (GitLab token) before the pack changed that file; "
+    )
     assert message.endswith("; expected none, since the patch would tell it")
 
 
@@ -71,16 +77,23 @@ def test_a_change_of_mode_alone_tells_no_bytes() -> None:
 
 def test_what_the_store_held_back_is_judged_by_what_it_carries() -> None:
     held = {AFTER: carried(REDACTOR, b"\n" + TOKEN)}
-    assert judged("a", b"", b"never read", held) == ["a:2 carries a credential (GitLab token); expected none"]
+    assert judged("a", b"", b"never read", held) == [
+        "a:2 carries a credential (GitLab token); expected none"
+    ]
 
 
 def test_a_file_name_may_not_carry_one_and_is_not_repeated() -> None:
     (message,) = judged("keys/" + TOKEN.decode(), None, b"")
-    assert message == "keys/[redacted: GitLab token] carries a credential (GitLab token); expected none"
+    assert (
+        message
+        == "keys/[redacted: GitLab token] carries a credential (GitLab token); expected none"
+    )
 
 
 def test_a_value_of_this_user_counts_too() -> None:
-    assert judged("a", None, b"correct horse") == ["a:1 carries a credential (value of MAIL_PASSWORD); expected none"]
+    assert judged("a", None, b"correct horse") == [
+        "a:1 carries a credential (value of MAIL_PASSWORD); expected none"
+    ]
 
 
 def test_a_submodule_has_no_content() -> None:
@@ -125,7 +138,9 @@ def test_what_is_packed_is_looked_into(kind: str) -> None:
     assert carried(REDACTOR, PACKED[kind]).kinds == ("GitLab token",)
 
 
-@pytest.mark.parametrize("content", [b"\x1f\x8b", b"\x1f\x8bnonsense", b"BZh9", b"PK\3\4", b"PK\3\4" * 400, b""])
+@pytest.mark.parametrize(
+    "content", [b"\x1f\x8b", b"\x1f\x8bnonsense", b"BZh9", b"PK\3\4", b"PK\3\4" * 400, b""]
+)
 def test_what_is_damaged_shows_what_it_shows(content: bytes) -> None:
     assert next(layers(content)) == content
     assert carried(REDACTOR, content).kinds == ()
@@ -139,17 +154,27 @@ def test_unpacking_is_bounded() -> None:
 
 
 def test_an_artifact_with_one_is_not_kept() -> None:
-    artifacts = {"a.txt": b"fine", "b.txt": b"x " + TOKEN, "c.gz": gzip.compress(TOKEN), TOKEN.decode(): b"fine"}
+    artifacts = {
+        "a.txt": b"fine",
+        "b.txt": b"x " + TOKEN,
+        "c.gz": gzip.compress(TOKEN),
+        TOKEN.decode(): b"fine",
+    }
     good, found = judge_artifact_secrets(pack(), REDACTOR, artifacts)
     assert good == {"a.txt": b"fine"}
     assert [(finding.id, finding.message) for finding in found] == [
-        ("SECRET_IN_ARTIFACT", f"artifact {name} carries a credential (GitLab token); expected none, it is not kept")
+        (
+            "SECRET_IN_ARTIFACT",
+            f"artifact {name} carries a credential (GitLab token); expected none, it is not kept",
+        )
         for name in ("b.txt", "c.gz", "[redacted: GitLab token]")
     ]
 
 
 def test_a_contract_may_carry_none() -> None:
-    found = judge_contract_secrets(REDACTOR, [("taskpacks/a/task.yml", b"id: A\ntitle: " + TOKEN), ("b", b"fine")])
+    found = judge_contract_secrets(
+        REDACTOR, [("taskpacks/a/task.yml", b"id: A\ntitle: " + TOKEN), ("b", b"fine")]
+    )
     assert [(each.id, each.message, each.location) for each in found] == [
         (
             "SECRET_IN_CONTRACT",
@@ -171,7 +196,12 @@ def test_evidence_with_one_is_refused() -> None:
 
 def test_findings_lose_what_a_log_or_a_path_brought_into_them() -> None:
     token = TOKEN.decode()
-    said = Finding("CHECK_FAILED", f"it ended with 1; its last line: {token}", "Read it.", Location(f"logs/{token}"))
+    said = Finding(
+        "CHECK_FAILED",
+        f"it ended with 1; its last line: {token}",
+        "Read it.",
+        Location(f"logs/{token}"),
+    )
     (safe,) = silenced(REDACTOR, [said])
     assert safe.message == "it ended with 1; its last line: [redacted: GitLab token]"
     assert safe.hint == "Read it."

@@ -35,7 +35,16 @@ def names(*found: tuple[int, bytes]) -> bytes:
 
 def message(*extensions: bytes, after: bytes = b"", kind: int = 1) -> bytes:
     listed = b"".join(extensions)
-    body = b"\3\3" + bytes(32) + b"\0" + b"\0\2\x13\1" + b"\1\0" + len(listed).to_bytes(2, "big") + listed + after
+    body = (
+        b"\3\3"
+        + bytes(32)
+        + b"\0"
+        + b"\0\2\x13\1"
+        + b"\1\0"
+        + len(listed).to_bytes(2, "big")
+        + listed
+        + after
+    )
     return bytes([kind]) + len(body).to_bytes(3, "big") + body
 
 
@@ -53,7 +62,9 @@ def why(buffered: bytes) -> Reason:
 def test_the_name_that_a_real_client_sends() -> None:
     hello = of_openssl("www.example.org")
     assert server_name(hello) == "www.example.org"
-    assert server_name(hello + b"\x17\3\3\0\1x") == "www.example.org", "early bytes of the application may follow"
+    assert server_name(hello + b"\x17\3\3\0\1x") == "www.example.org", (
+        "early bytes of the application may follow"
+    )
 
 
 def test_every_beginning_of_a_hello_waits_for_the_rest() -> None:
@@ -82,7 +93,9 @@ def test_two_names_are_refused() -> None:
 
 @pytest.mark.parametrize("kind", [0xFE0D, 0xFFCE])
 def test_a_hidden_name_is_refused_whatever_the_outer_one(kind: int) -> None:
-    assert why(records(message(names((0, b"a.org")), extension(kind, b"\0")))) is Reason.ENCRYPTED_NAME
+    assert (
+        why(records(message(names((0, b"a.org")), extension(kind, b"\0")))) is Reason.ENCRYPTED_NAME
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,7 +137,9 @@ def test_a_handshake_that_does_not_hold_its_form_is_refused(content: bytes) -> N
 
 
 def test_a_hello_without_end_is_refused() -> None:
-    endless = records(b"\1" + (MOST_HELLO - 4).to_bytes(3, "big") + bytes(MOST_HELLO), 1)[:MOST_HELLO]
+    endless = records(b"\1" + (MOST_HELLO - 4).to_bytes(3, "big") + bytes(MOST_HELLO), 1)[
+        :MOST_HELLO
+    ]
     assert why(endless) is Reason.HELLO
 
 
@@ -132,7 +147,9 @@ def test_a_name_that_is_not_ascii_is_another_name() -> None:
     assert why(records(message(names((0, "exämple.org".encode()))))) is Reason.SERVER_NAME
 
 
-@pytest.mark.parametrize("name", ["other.org", "example.org.", "www.example.org", "example.org\0.evil.org", ""])
+@pytest.mark.parametrize(
+    "name", ["other.org", "example.org.", "www.example.org", "example.org\0.evil.org", ""]
+)
 def test_another_name_than_the_host_is_refused(name: str) -> None:
     target = Target("example.org", 443)
     judge_server_name(target, "example.org")

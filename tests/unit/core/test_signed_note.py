@@ -1,4 +1,6 @@
-"""Signed notes: known answers of other implementations, and nothing accepted that would not be printed."""
+"""Signed notes: known answers of other implementations, and nothing accepted that would not be
+printed.
+"""
 
 from __future__ import annotations
 
@@ -26,10 +28,13 @@ from factory.model.signing import PublicKey, Signature
 
 # From the Go implementation's documentation.
 NEUMANN = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
-TEXT = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
+TEXT = (
+    "If you think cryptography is the answer to your problem,\nthen you don't know what your"
+    " problem is.\n"
+)
 SIGNED = (
-    TEXT
-    + "\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+    TEXT + "\n— PeterNeumann"
+    " x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
 ).encode()
 GO_SUMS = "sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8"
 SIGNER = ed25519.parse_private_pem(ed25519.make_pem())
@@ -54,7 +59,9 @@ def test_a_published_note_is_signed_by_its_key() -> None:
 
 def test_a_changed_text_does_not_fit() -> None:
     changed = parse_note(SIGNED.replace(b"the answer", b"no answer"))
-    with pytest.raises(NoteError, match=r"the signature by ed25519:[0-9a-f]{16} does not fit the text"):
+    with pytest.raises(
+        NoteError, match=r"the signature by ed25519:[0-9a-f]{16} does not fit the text"
+    ):
         signers(changed, [parse_verifier_key(NEUMANN)], ed25519.check)
 
 
@@ -86,7 +93,9 @@ def test_a_short_signature_by_a_known_key_does_not_fit() -> None:
     st.lists(st.binary(min_size=5, max_size=80), min_size=1, max_size=4),
 )
 def test_what_is_printed_reads_back(line: str, values: list[bytes]) -> None:
-    signatures = tuple(NoteSignature(f"k{at}", value[:4], value[4:]) for at, value in enumerate(values))
+    signatures = tuple(
+        NoteSignature(f"k{at}", value[:4], value[4:]) for at, value in enumerate(values)
+    )
     note = Note(line.replace("\n", "") + "x\n", signatures)
     assert parse_note(format_note(note)) == note
 

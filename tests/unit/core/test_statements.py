@@ -1,4 +1,6 @@
-"""Statements: what they say of evidence, what they leave out, and that only times make them differ."""
+"""Statements: what they say of evidence, what they leave out, and that only times make them
+differ.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,9 @@ from factory.model.statement import Statement
 judge_tests = test_result
 del test_result  # a function of ours; pytest would take it for a test
 
-LIMITS = LimitsRecord(timeout=1, memory=2, processes=3, disk=4, output=5, changed_lines=6, attempts=1)
+LIMITS = LimitsRecord(
+    timeout=1, memory=2, processes=3, disk=4, output=5, changed_lines=6, attempts=1
+)
 LOCK = ScopeLock(
     pack="T-1",
     allowed=("docs/**",),
@@ -74,7 +78,9 @@ ACTION = ActionDocument(
     environment=(("MODE", "e" * 64),),
     tools=(ToolRecord(name="git", version="2", sha256="f" * 64),),
 )
-MADE = Made("run_001", "2026-01-31T10:00:00.000Z", "2026-01-31T10:00:01.000Z", "2" * 40, ("net_isolated",))
+MADE = Made(
+    "run_001", "2026-01-31T10:00:00.000Z", "2026-01-31T10:00:01.000Z", "2" * 40, ("net_isolated",)
+)
 
 
 def check(label: str, rc: int) -> CheckRecord:
@@ -82,7 +88,9 @@ def check(label: str, rc: int) -> CheckRecord:
     return CheckRecord(label=label, kind=kind, name="", run="x", rc=rc, ended="exited")
 
 
-def bundle(status: str = "PASS", required: tuple[str, ...] = ("check-1",), *checks: CheckRecord) -> BundleEvidence:
+def bundle(
+    status: str = "PASS", required: tuple[str, ...] = ("check-1",), *checks: CheckRecord
+) -> BundleEvidence:
     said = StatusDocument(
         pack="T-1",
         status=status,  # type: ignore[arg-type]
@@ -138,24 +146,36 @@ def test_the_bytes_of_a_statement_are_canonical() -> None:
 def test_what_is_absent_is_left_out_but_a_contract_stands_whole() -> None:
     statement = said(provenance(replace(GOOD, made=Made("run_001")), {}))
     predicate = statement["predicate"]
-    assert predicate["runDetails"]["metadata"] == {"invocationId": "urn:codex-orchestrator:run:run_001"}
+    assert predicate["runDetails"]["metadata"] == {
+        "invocationId": "urn:codex-orchestrator:run:run_001"
+    }
     assert "propertiesInForce" not in predicate["buildDefinition"]["internalParameters"]
     assert predicate["buildDefinition"]["resolvedDependencies"][0]["name"] == "inputs"
-    assert predicate["buildDefinition"]["externalParameters"]["scopeLock"] == LOCK.model_dump(mode="json")
+    assert predicate["buildDefinition"]["externalParameters"]["scopeLock"] == LOCK.model_dump(
+        mode="json"
+    )
 
 
 def test_that_nothing_was_in_force_is_not_left_out() -> None:
     statement = said(provenance(replace(GOOD, made=replace(MADE, properties=())), {}))
-    assert statement["predicate"]["buildDefinition"]["internalParameters"]["propertiesInForce"] == []
+    assert (
+        statement["predicate"]["buildDefinition"]["internalParameters"]["propertiesInForce"] == []
+    )
 
 
 def test_dependencies_are_named_by_digest() -> None:
-    found = said(provenance(GOOD, {"T-0": "5" * 64}))["predicate"]["buildDefinition"]["resolvedDependencies"]
+    found = said(provenance(GOOD, {"T-0": "5" * 64}))["predicate"]["buildDefinition"][
+        "resolvedDependencies"
+    ]
     assert found == [
         {"name": "base-commit", "digest": {"gitCommit": "2" * 40}},
         {"name": "inputs", "digest": {"gitTree": "1" * 40}},
         {"name": "base-tree", "digest": {"gitTree": "3" * 40}},
-        {"name": "T-0/manifest.json", "digest": {"sha256": "5" * 64}, "annotations": {"actionKey": "d" * 64}},
+        {
+            "name": "T-0/manifest.json",
+            "digest": {"sha256": "5" * 64},
+            "annotations": {"actionKey": "d" * 64},
+        },
         {"name": "tool:git", "digest": {"sha256": "f" * 64}, "annotations": {"version": "2"}},
     ]
     alone = said(provenance(GOOD, {}))["predicate"]["buildDefinition"]["resolvedDependencies"][3]
@@ -167,9 +187,19 @@ def test_dependencies_are_named_by_digest() -> None:
     [
         (GOOD, "PASSED", ["check-1", "step-1"], []),
         (bundle("BLOCKED", ("check-1",), check("check-1", 0)), "FAILED", ["check-1"], []),
-        (bundle("PASS", ("check-1", "check-2"), check("check-1", 0)), "FAILED", ["check-1"], ["check-2"]),
+        (
+            bundle("PASS", ("check-1", "check-2"), check("check-1", 0)),
+            "FAILED",
+            ["check-1"],
+            ["check-2"],
+        ),
         (bundle("PASS", ("check-1",), check("check-1", 1)), "FAILED", [], ["check-1"]),
-        (bundle("PASS", (), check("check-1", 0), check("check-9", 3)), "FAILED", ["check-1"], ["check-9"]),
+        (
+            bundle("PASS", (), check("check-1", 0), check("check-9", 3)),
+            "FAILED",
+            ["check-1"],
+            ["check-9"],
+        ),
         (bundle("PASS", ()), "FAILED", [], []),
     ],
 )
@@ -177,19 +207,27 @@ def test_a_test_result_passes_only_with_everything(
     evidence: BundleEvidence, result: str, passed: list[str], failed: list[str]
 ) -> None:
     predicate = said(judge_tests(evidence))["predicate"]
-    assert (predicate["result"], predicate["passedTests"], predicate["failedTests"]) == (result, passed, failed)
+    assert (predicate["result"], predicate["passedTests"], predicate["failedTests"]) == (
+        result,
+        passed,
+        failed,
+    )
     assert [one["name"] for one in predicate["configuration"]] == [
         "taskpacks/T-1/acceptance.yml",
         "taskpacks/T-1/task.yml",
     ]
 
 
-def summed(status: RunStatus, verified: str = "2026-01-31T10:00:02.000Z", files: str = "0" * 64) -> bytes:
+def summed(
+    status: RunStatus, verified: str = "2026-01-31T10:00:02.000Z", files: str = "0" * 64
+) -> bytes:
     digests = {"Z_integrator/STATUS.json": "6" * 64, "attestations/files.sha256": files}
     return encode(summary(status, digests, "a" * 64, (provenance(GOOD, {}),), verified))
 
 
-@pytest.mark.parametrize(("verdict", "result"), [("PASS", "PASSED"), ("BLOCKED", "FAILED"), ("FAIL", "FAILED")])
+@pytest.mark.parametrize(
+    ("verdict", "result"), [("PASS", "PASSED"), ("BLOCKED", "FAILED"), ("FAIL", "FAILED")]
+)
 def test_the_summary_says_the_verdict(verdict: str, result: str) -> None:
     predicate = json.loads(summed(run_status(status=verdict)))["predicate"]
     assert predicate["verificationResult"] == result
@@ -270,7 +308,10 @@ def test_the_policy_is_what_decides_and_nothing_of_a_host() -> None:
     )
     document = policy_of(config)
     assert document.properties_accepted == ("net_isolated",)
-    assert (document.signing, document.signing_keys) == ("required-from", ("ed25519:1", "ed25519:2"))
+    assert (document.signing, document.signing_keys) == (
+        "required-from",
+        ("ed25519:1", "ed25519:2"),
+    )
     assert document == policy_of(replace(config, python="", workers=0))
     assert document != policy_of(replace(config, signing_policy=SigningPolicy.OPTIONAL))
 

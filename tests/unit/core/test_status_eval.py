@@ -13,7 +13,9 @@ from factory.model.verdict import Status
 STRENGTH = (Status.PASS, Status.BLOCKED, Status.FAIL)
 LABELS = st.sampled_from(["step-1", "tests-1", "check-1"])
 CHECKS = st.lists(st.builds(Check, LABELS, st.sampled_from([0, 0, 0, 1, 137, None])), max_size=5)
-FINDINGS = st.lists(st.sampled_from(sorted(CATALOGUE)).map(lambda kind: Finding(kind, "m")), max_size=3)
+FINDINGS = st.lists(
+    st.sampled_from(sorted(CATALOGUE)).map(lambda kind: Finding(kind, "m")), max_size=3
+)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,9 @@ FINDINGS = st.lists(st.sampled_from(sorted(CATALOGUE)).map(lambda kind: Finding(
         (["a"], [Check("a", 1)], ["CRASH", "SCOPE_DENIED"], Status.FAIL),
     ],
 )
-def test_the_table(required: list[str], checks: list[Check], findings: list[str], expected: Status) -> None:
+def test_the_table(
+    required: list[str], checks: list[Check], findings: list[str], expected: Status
+) -> None:
     assert evaluate(required, checks, [Finding(kind, "m") for kind in findings]) is expected
 
 
@@ -49,8 +53,12 @@ def test_a_pass_needs_every_record_and_nothing_against_it(
     required: list[str], checks: list[Check], findings: list[Finding]
 ) -> None:
     passed = evaluate(required, checks, findings) is Status.PASS
-    due = bool(required) and all([c.rc for c in checks if c.label == label].count(0) == 1 for label in required)
-    held = all(check.rc in (0, None) for check in checks) and not any(finding.blocks for finding in findings)
+    due = bool(required) and all(
+        [c.rc for c in checks if c.label == label].count(0) == 1 for label in required
+    )
+    held = all(check.rc in (0, None) for check in checks) and not any(
+        finding.blocks for finding in findings
+    )
     assert passed is (due and held)
 
 
@@ -58,17 +66,24 @@ def test_a_pass_needs_every_record_and_nothing_against_it(
 def test_taking_a_record_of_a_required_check_away_never_makes_a_pass(
     required: list[str], checks: list[Check], findings: list[Finding], data: st.DataObject
 ) -> None:
-    once = [c for c in checks if c.label in required and sum(o.label == c.label for o in checks) == 1]
+    once = [
+        c for c in checks if c.label in required and sum(o.label == c.label for o in checks) == 1
+    ]
     for check in once:
         rest = [other for other in checks if other is not check]
         assert evaluate(required, rest, findings) is not Status.PASS
     more = data.draw(FINDINGS)
-    before, after = evaluate(required, checks, findings), evaluate(required, checks, [*findings, *more])
+    before, after = (
+        evaluate(required, checks, findings),
+        evaluate(required, checks, [*findings, *more]),
+    )
     assert STRENGTH.index(after) >= STRENGTH.index(before)
 
 
 @given(st.lists(LABELS, max_size=3, unique=True), CHECKS, FINDINGS, st.randoms())
-def test_order_decides_nothing(required: list[str], checks: list[Check], findings: list[Finding], random) -> None:
+def test_order_decides_nothing(
+    required: list[str], checks: list[Check], findings: list[Finding], random
+) -> None:
     expected = evaluate(required, checks, findings)
     for some in (required, checks, findings):
         random.shuffle(some)

@@ -1,4 +1,6 @@
-"""What may act on a person's terminal passes whole; everything that answers, writes or lasts is dropped."""
+"""What may act on a person's terminal passes whole; everything that answers, writes or lasts is
+dropped.
+"""
 
 from __future__ import annotations
 
@@ -63,11 +65,16 @@ DROPPED = {
 }
 
 CONTROL = r"[\x07\x08\t\n\x0b\x0c\r\x0e\x0f]"
-SEQUENCE = r"\x1b(?:[78DEHM=>]|[()][0AB]|\[[0-9:;]*[A-HILMPSTXZ@JKa`bdefghlmrsu]|\[\?[0-9;]+[hl]|\[[0-6]? q|\[!p)"
+SEQUENCE = (
+    r"\x1b(?:[78DEHM=>]|[()][0AB]|\[[0-9:;]*[A-HILMPSTXZ@JKa`bdefghlmrsu]|\[\?[0-9;]+[hl]|\[[0-6]?"
+    r" q|\[!p)"
+)
 SOUND = re.compile(rf"(?:[ -~\u00a0-\U0010ffff]|{CONTROL}|{SEQUENCE})*")
 
 pieces = st.one_of(
-    st.sampled_from([*PASSES.values(), *DROPPED.values(), b"\x1b", b"\x1b[", b"\x1b]", b"\x9b", b"\xc2\x9b"]),
+    st.sampled_from(
+        [*PASSES.values(), *DROPPED.values(), b"\x1b", b"\x1b[", b"\x1b]", b"\x9b", b"\xc2\x9b"]
+    ),
     st.binary(max_size=12),
     st.text(max_size=12).map(lambda text: text.encode("utf-8", "surrogatepass")),
     st.text("\x1b[]?;:0123456789hlmJKnctPqbuprst!$ >=\x07\\", max_size=16).map(str.encode),
@@ -109,7 +116,10 @@ def test_a_control_character_breaks_a_sequence_off_and_acts() -> None:
 
 
 def test_bidirectional_and_invisible_characters_are_shown_as_such() -> None:
-    assert passed("a\u202eb\u2066c\u2028d\U000e0041".encode()).decode() == "a\ufffdb\ufffdc\ufffdd\ufffd"
+    assert (
+        passed("a\u202eb\u2066c\u2028d\U000e0041".encode()).decode()
+        == "a\ufffdb\ufffdc\ufffdd\ufffd"
+    )
 
 
 def test_a_terminal_that_does_not_read_utf_8_gets_none() -> None:
@@ -120,7 +130,10 @@ def test_the_end_undoes_what_was_changed() -> None:
     stream = TerminalFilter()
     stream.feed(b"\x1b[?1049h\x1b[?25l\x1b[?1h\x1b[?2004h\x1b[?2004l\x1b[31m\x1b]0;")
     end = stream.end()
-    assert all(each in end for each in (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1l", b"\x1b[m", b"\x0f", b"\x1b(B"))
+    assert all(
+        each in end
+        for each in (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1l", b"\x1b[m", b"\x0f", b"\x1b(B")
+    )
     assert b"2004" not in end
     assert SOUND.fullmatch(end.decode())
     assert stream.feed(b"plain") == b"plain"

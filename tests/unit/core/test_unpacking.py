@@ -1,4 +1,6 @@
-"""Looking into packed bytes: all of them within the bounds, in work that grows with their number, and it says so."""
+"""Looking into packed bytes: all of them within the bounds, in work that grows with their number,
+and it says so.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,11 @@ def header(named: int = 0) -> bytes:
 
 
 HEADER = header()
-PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
 TOKEN = b"glpat-" + b"aB3dE6gH9" * 4
 
 
@@ -88,7 +94,9 @@ def test_members_of_a_zip_cost_no_more_than_a_piece_each(members: int, fed: type
 def test_members_that_share_what_yields_nothing_are_read_within_the_bound(fed: type[Fed]) -> None:
     shared = b"\0\0\0\xff\xff" * 100_000  # stored blocks of no byte
     bounds = Bounds(unpacked=4 << 20)
-    told(b"".join(header(number * len(HEADER)) for number in reversed(range(1_000))) + shared, bounds)
+    told(
+        b"".join(header(number * len(HEADER)) for number in reversed(range(1_000))) + shared, bounds
+    )
     assert bounds.reached
     assert fed.count <= (4 << 20) + unpacking._PIECE
 
@@ -104,14 +112,18 @@ def test_members_count_over_all_layers() -> None:
 
 @pytest.mark.parametrize("kind", PACKERS)
 def test_a_stream_of_many_pieces_comes_out_whole(kind: str) -> None:
-    content = b"".join(struct.pack("<Q", number * 0x9E3779B97F4A7C15 & (1 << 64) - 1) for number in range(150_000))
+    content = b"".join(
+        struct.pack("<Q", number * 0x9E3779B97F4A7C15 & (1 << 64) - 1) for number in range(150_000)
+    )
     bounds = Bounds()
     packed = PACKERS[kind](content) + PACKERS[kind](b"end")
     assert told(packed, bounds) == [packed, content + b"end"]
     assert not bounds.reached
 
 
-@pytest.mark.parametrize("size", [unpacking._PIECE - 1, unpacking._PIECE, unpacking._PIECE + 1, 3 * unpacking._PIECE])
+@pytest.mark.parametrize(
+    "size", [unpacking._PIECE - 1, unpacking._PIECE, unpacking._PIECE + 1, 3 * unpacking._PIECE]
+)
 @pytest.mark.parametrize("kind", PACKERS)
 def test_what_fills_a_piece_exactly_is_not_lost(kind: str, size: int) -> None:
     assert told(PACKERS[kind](bytes(size)), Bounds())[1] == bytes(size)
@@ -140,7 +152,9 @@ def test_each_member_of_a_zip_is_a_text_of_its_own() -> None:
 )
 def test_what_is_packed_beyond_the_bounds_counts_as_a_credential(content: bytes) -> None:
     found = carried(Redactor(), content)
-    assert found.kinds == ("or may: what it packs beyond 3 layers, 20000 members or 256 MiB is not searched",)
+    assert found.kinds == (
+        "or may: what it packs beyond 3 layers, 20000 members or 256 MiB is not searched",
+    )
     assert found.prints
 
 

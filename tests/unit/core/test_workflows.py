@@ -28,7 +28,8 @@ def test_pinned(used: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "used", ["actions/checkout@v4", "o/r", f"o/r@{SHA1[:39]}", "docker://alpine:3", "o/r@main", "7", "[a]"]
+    "used",
+    ["actions/checkout@v4", "o/r", f"o/r@{SHA1[:39]}", "docker://alpine:3", "o/r@main", "7", "[a]"],
 )
 def test_unpinned(used: str) -> None:
     (message,) = pins(used)

@@ -1,4 +1,6 @@
-"""The nouns: outcomes without truth value, findings out of a catalogue, properties that are absent unless stated."""
+"""The nouns: outcomes without truth value, findings out of a catalogue, properties that are absent
+unless stated.
+"""
 
 from __future__ import annotations
 
@@ -75,14 +77,22 @@ def test_an_id_is_a_word_and_its_meaning_a_clause(kind: str) -> None:
 
 @pytest.mark.parametrize(
     ("location", "shown"),
-    [(Location("a"), "a"), (Location("a", 3), "a:3"), (Location("a", 3, 7), "a:3:7"), (Location("a", 0, 7), "a")],
+    [
+        (Location("a"), "a"),
+        (Location("a", 3), "a:3"),
+        (Location("a", 3, 7), "a:3:7"),
+        (Location("a", 0, 7), "a"),
+    ],
 )
 def test_a_location_shows_what_it_knows(location: Location, shown: str) -> None:
     assert str(location) == shown
 
 
 def test_what_is_not_stated_is_not_given() -> None:
-    known = Enforcement("x", (Proof(Property.NET_ISOLATED, True, "tried"), Proof(Property.DISK_BOUNDED, False, "no")))
+    known = Enforcement(
+        "x",
+        (Proof(Property.NET_ISOLATED, True, "tried"), Proof(Property.DISK_BOUNDED, False, "no")),
+    )
     assert known.given == {Property.NET_ISOLATED}
     assert known.why_not(Property.DISK_BOUNDED) == "no"
     assert known.why_not(Property.PIDS_BOUNDED) == "this backend does not offer it"
@@ -108,10 +118,14 @@ def test_nouns_are_frozen_and_hold_nothing_that_changes(noun: type) -> None:
     made: Any = object.__new__(noun)
     with pytest.raises(FrozenInstanceError):
         setattr(made, fields(noun)[0].name, None)
-    assert not [field.name for field in fields(noun) if re.match(r"(list|dict|set)\b", str(field.type))]
+    assert not [
+        field.name for field in fields(noun) if re.match(r"(list|dict|set)\b", str(field.type))
+    ]
 
 
-@pytest.mark.parametrize("model", [model for _, model in evidence.EVIDENCE], ids=lambda model: model.__name__)
+@pytest.mark.parametrize(
+    "model", [model for _, model in evidence.EVIDENCE], ids=lambda model: model.__name__
+)
 def test_documents_are_frozen_strict_and_closed(model: type[evidence.Document]) -> None:
     assert model.model_config["frozen"]
     assert model.model_config["strict"]
@@ -126,7 +140,9 @@ def test_a_property_shown_twice_is_given_only_where_both_say_so(
     first: bool, second: bool, given: bool, how: str
 ) -> None:
     proofs = (Proof(Property.NET_ISOLATED, first, "a"), Proof(Property.ENV_SCOPED, True, "c"))
-    both = Enforcement("x", proofs, ("tcp",)).also(Proof(Property.NET_ISOLATED, second, "b"), ("tcp", "udp"))
+    both = Enforcement("x", proofs, ("tcp",)).also(
+        Proof(Property.NET_ISOLATED, second, "b"), ("tcp", "udp")
+    )
     assert (Property.NET_ISOLATED in both.given) is given
     assert Property.ENV_SCOPED in both.given
     assert both.why_not(Property.NET_ISOLATED) == how

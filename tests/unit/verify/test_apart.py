@@ -1,4 +1,6 @@
-"""The checker is written apart: the linter forbids it the writers, and its own rules agree with theirs all the same."""
+"""The checker is written apart: the linter forbids it the writers, and its own rules agree with
+theirs all the same.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +36,9 @@ CORE = ROOT / "factory" / "core"
 
 ODD = st.sampled_from("aAbB.*?-_~ :\\/é\u200b\u0301\ufeff\udc80\u202eŁǅcom1git\x07\x85ſß")
 TEXT = st.text(ODD, max_size=12)
-PATH = st.lists(st.text(ODD.filter(lambda char: char != "/"), min_size=1, max_size=6), min_size=1, max_size=4).map(
-    "/".join
-)
+PATH = st.lists(
+    st.text(ODD.filter(lambda char: char != "/"), min_size=1, max_size=6), min_size=1, max_size=4
+).map("/".join)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,9 @@ def test_planted_import_of_a_writer_is_found(tmp_path: Path, line: str) -> None:
 def test_no_module_of_the_checker_names_a_writer() -> None:
     allowed = {"factory.core", "factory.model.finding"}
     for path in sorted((ROOT / "factory" / "verify").glob("*.py")):
-        for module, what in re.findall(r"^from (factory\.\S+) import (.+)$", path.read_text("utf-8"), re.MULTILINE):
+        for module, what in re.findall(
+            r"^from (factory\.\S+) import (.+)$", path.read_text("utf-8"), re.MULTILINE
+        ):
             fine = module.startswith("factory.verify") or module in allowed
             assert fine, f"{path.name} imports {module}"
             assert module != "factory.core" or what == "strict_json", f"{path.name} imports {what}"
@@ -77,19 +81,29 @@ def test_the_table_is_the_one_that_decides_runs() -> None:
     assert tuple((row, status.value) for row, status in status_eval.TABLE) == verdict.ROWS
 
 
-CHECKS = st.lists(st.tuples(st.sampled_from(["step-1", "check-1", "check-2"]), st.sampled_from([0, 1])), max_size=4)
+CHECKS = st.lists(
+    st.tuples(st.sampled_from(["step-1", "check-1", "check-2"]), st.sampled_from([0, 1])),
+    max_size=4,
+)
 FINDINGS = st.lists(st.sampled_from(["CRASH", "SCOPE_DENIED", "REPO_DIRTY"]), max_size=2)
 
 
 @given(st.lists(st.sampled_from(["step-1", "check-1"]), unique=True), CHECKS, FINDINGS)
-def test_status_is_evaluated_alike(required: list[str], checks: list[tuple[str, int]], found: list[str]) -> None:
+def test_status_is_evaluated_alike(
+    required: list[str], checks: list[tuple[str, int]], found: list[str]
+) -> None:
     records = [
-        CheckRecord(label=label, kind="check", name=label, run="x", rc=rc, ended="exited") for label, rc in checks
+        CheckRecord(label=label, kind="check", name=label, run="x", rc=rc, ended="exited")
+        for label, rc in checks
     ]
     rows = [CheckRow(r.label, r.kind, r.name, r.run, r.rc, r.ended) for r in records]
-    own = [FindingRow(each, CATALOGUE[each].severity.value, "m", "", "", 0, 0, "") for each in found]
+    own = [
+        FindingRow(each, CATALOGUE[each].severity.value, "m", "", "", 0, 0, "") for each in found
+    ]
     theirs = status_eval.evaluate(
-        required, (status_eval.Check(r.label, r.rc) for r in records), (Finding(each, "m") for each in found)
+        required,
+        (status_eval.Check(r.label, r.rc) for r in records),
+        (Finding(each, "m") for each in found),
     )
     assert verdict.status_of_pack(required, rows, own) == theirs.value
 
@@ -108,7 +122,9 @@ def test_names_and_sentences_are_made_inert_alike(text: str) -> None:
     assert names.in_cell(text) == code(text, cell=True)
 
 
-@pytest.mark.parametrize("text", ["\\", "\\x4", "\\q", "a\\u00e9", "\\U00110000", "\\udc80", "\x07"])
+@pytest.mark.parametrize(
+    "text", ["\\", "\\x4", "\\q", "a\\u00e9", "\\U00110000", "\\udc80", "\x07"]
+)
 def test_what_no_path_is_displayed_as_has_no_path(text: str) -> None:
     assert names.unspell(text) is None
 
@@ -122,12 +138,16 @@ def test_names_are_judged_alike(path: str, target: str) -> None:
     assert names.link_leaves(path, target) == link_escapes(path, target)
 
 
-SEGMENT = st.text(st.sampled_from("ab*?."), min_size=1, max_size=4).filter(lambda s: s not in (".", ".."))
+SEGMENT = st.text(st.sampled_from("ab*?."), min_size=1, max_size=4).filter(
+    lambda s: s not in (".", "..")
+)
 PATTERN = st.lists(st.one_of(SEGMENT, st.just("**")), min_size=1, max_size=4).map("/".join)
 
 
 @given(
-    PATTERN, st.booleans(), st.lists(st.text(st.sampled_from("ab."), min_size=1, max_size=4), min_size=1, max_size=5)
+    PATTERN,
+    st.booleans(),
+    st.lists(st.text(st.sampled_from("ab."), min_size=1, max_size=4), min_size=1, max_size=5),
 )
 def test_patterns_match_alike(pattern: str, folder: bool, path: list[str]) -> None:
     pattern += "/" if folder else ""
@@ -137,21 +157,29 @@ def test_patterns_match_alike(pattern: str, folder: bool, path: list[str]) -> No
 
 
 FILES = st.dictionaries(
-    st.lists(st.text(st.sampled_from("ab"), min_size=1, max_size=2), min_size=1, max_size=4).map("/".join),
+    st.lists(st.text(st.sampled_from("ab"), min_size=1, max_size=2), min_size=1, max_size=4).map(
+        "/".join
+    ),
     st.just("0" * 40),
     max_size=8,
 )
 
 
 @given(st.lists(PATTERN, max_size=3), st.booleans(), FILES)
-def test_a_tree_is_narrowed_to_exactly_what_patterns_name(some: list[str], folder: bool, files: dict[str, str]) -> None:
-    """The way down a tree and the match of a whole path say the same, and what is out is not read."""
+def test_a_tree_is_narrowed_to_exactly_what_patterns_name(
+    some: list[str], folder: bool, files: dict[str, str]
+) -> None:
+    """The way down a tree and the match of a whole path say the same, and what is out is not
+    read.
+    """
     some = [pattern + "/" * folder for pattern in some]
     some = [pattern for pattern in some if not scope.problem_with_pattern(pattern)]
     paths = [path for path in files if not any(other.startswith(f"{path}/") for other in files)]
     trees = Trees("sha1", {})
     whole = trees.edited(trees.empty, {parts(path): Entry(0o100644, files[path]) for path in paths})
-    due = {parts(path): Entry(0o100644, files[path]) for path in paths if patterns.matches(some, path)}
+    due = {
+        parts(path): Entry(0o100644, files[path]) for path in paths if patterns.matches(some, path)
+    }
     assert trees.narrowed(whole, patterns.Reach.of(some)) == trees.edited(trees.empty, due)
 
 
@@ -170,9 +198,15 @@ def test_pattern_that_could_take_long_does_not() -> None:
 
 
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.text(st.characters(codec="utf-8"))),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-(2**53) + 1, 2**53 - 1),
+        st.text(st.characters(codec="utf-8")),
+    ),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.text(st.characters(codec="utf-8")), inner, max_size=3),
     ),
     max_leaves=8,
 )
@@ -192,7 +226,10 @@ def test_inclusion_is_judged_alike(lines: list[bytes], draw: st.DataObject) -> N
     assert not included(lines[index] + b"x", index, len(lines), path, root)
     other = (index + 1) % len(lines)
     if other != index:
-        assert not included(lines[index], other, len(lines), path, root) or lines[index] == lines[other]
+        assert (
+            not included(lines[index], other, len(lines), path, root)
+            or lines[index] == lines[other]
+        )
     assert not included(lines[index], index, len(lines), (*path, root), root)
     assert not included(lines[index], len(lines), len(lines), path, root)
 
@@ -254,7 +291,11 @@ HOSTS = st.builds(
 NAMES = st.lists(st.sampled_from(["a", "b", "xa"]), min_size=2, max_size=5).map(".".join)
 
 
-@given(st.ip_addresses() | st.ip_addresses(network="168.63.129.0/24") | st.ip_addresses(network="2000::/7"))
+@given(
+    st.ip_addresses()
+    | st.ip_addresses(network="168.63.129.0/24")
+    | st.ip_addresses(network="2000::/7")
+)
 def test_both_know_the_same_public_addresses(address: object) -> None:
     assert verified_egress._is_public(str(address)) == egress.is_public(str(address))
 

@@ -1,4 +1,6 @@
-"""The ledger's lines: the quick reading and the one at length say the same, and the tree is the writers' own."""
+"""The ledger's lines: the quick reading and the one at length say the same, and the tree is the
+writers' own.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ ENTRIES = st.builds(
     event_type=st.sampled_from(["run.started", "pack.finished", "gc.raw-removed"]),
     run_id=st.sampled_from(["", "run_1", "run_2"]),
     file_counts=st.dictionaries(st.text("ab", max_size=2), st.integers(0, 9), max_size=3),
-    hashes=st.dictionaries(st.text(max_size=4), st.sampled_from(["", "a" * 40, "9" * 64]), max_size=3),
+    hashes=st.dictionaries(
+        st.text(max_size=4), st.sampled_from(["", "a" * 40, "9" * 64]), max_size=3
+    ),
     details=TEXTS,
     rc=st.integers(-1, 300),
     duration_ms=st.integers(0, 2**40),
@@ -43,7 +47,9 @@ def test_what_the_writers_chain_holds(entries: list[Entry]) -> None:
     assert chain.problems == []
     assert chain.roots[len(lines)] == merkle.root_of(lines)
     assert all(chain.roots[size] == merkle.root_of(lines[:size]) for size in range(1, len(lines)))
-    assert sorted(line.content for run in chain.by_run for line in chain.run(run).lines) == sorted(lines)
+    assert sorted(line.content for run in chain.by_run for line in chain.run(run).lines) == sorted(
+        lines
+    )
 
 
 def outcome(reader, line: bytes) -> str:
@@ -54,9 +60,21 @@ def outcome(reader, line: bytes) -> str:
     return f"{found.seq} {found.prev} {found.event_id} {found.run_id} {found.event_type}"
 
 
-LINE = ledger([Entry("pack.finished", "run_1", "", "x", 7, {"a": 1, "b": 2}, {"k": "7" * 40, "l": ""}, 0, {"z": "1"})])[
-    0
-]
+LINE = ledger(
+    [
+        Entry(
+            "pack.finished",
+            "run_1",
+            "",
+            "x",
+            7,
+            {"a": 1, "b": 2},
+            {"k": "7" * 40, "l": ""},
+            0,
+            {"z": "1"},
+        )
+    ]
+)[0]
 
 
 def test_both_readings_of_every_flipped_bit_agree() -> None:
@@ -67,7 +85,10 @@ def test_both_readings_of_every_flipped_bit_agree() -> None:
             assert outcome(brief, spoilt) == outcome(read_line, spoilt) == "refused"
 
 
-@given(st.integers(0, len(LINE) - 1), st.sampled_from([b"", b" ", b'"', b"\\", b"0", b",", b"{}", b"\n", "é".encode()]))
+@given(
+    st.integers(0, len(LINE) - 1),
+    st.sampled_from([b"", b" ", b'"', b"\\", b"0", b",", b"{}", b"\n", "é".encode()]),
+)
 def test_both_readings_of_anything_inserted_agree(at: int, more: bytes) -> None:
     line = LINE[:at] + more + LINE[at:]
     assert outcome(brief, line) == outcome(read_line, line)
@@ -94,5 +115,7 @@ def test_a_body_that_does_not_hold_is_refused_whatever_its_id(old: bytes, new: b
     line = LINE.replace(old, new)
     assert line != LINE
     body = re.sub(rb'"event_id":"[0-9a-f]{64}",', b"", line)
-    line = re.sub(rb'(?<="event_id":")[0-9a-f]{64}', hashlib.sha256(body).hexdigest().encode(), line)
+    line = re.sub(
+        rb'(?<="event_id":")[0-9a-f]{64}', hashlib.sha256(body).hexdigest().encode(), line
+    )
     assert outcome(brief, line) == outcome(read_line, line) == "refused"

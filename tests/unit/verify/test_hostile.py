@@ -1,4 +1,6 @@
-"""Hostile documents: whatever the bytes, there is an answer, it is never VERIFIED, and nothing hangs or is raised."""
+"""Hostile documents: whatever the bytes, there is an answer, it is never VERIFIED, and nothing
+hangs or is raised.
+"""
 
 from __future__ import annotations
 
@@ -104,14 +106,27 @@ VERDICT = {
     "signing": {"policy": "optional", "keys": [], "signer": "none"},
 }
 VALUES = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(-5, 5), st.sampled_from(["", "PASS", "../x", "0" * 40, "\x07"])),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-5, 5),
+        st.sampled_from(["", "PASS", "../x", "0" * 40, "\x07"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@given(st.sampled_from(sorted(VERDICT)), VALUES, st.dictionaries(st.sampled_from(NAMES), JUNK, max_size=3))
-def test_a_verdict_in_any_shape_over_junk_is_never_verified(name: str, value: object, files: dict[str, bytes]) -> None:
+@given(
+    st.sampled_from(sorted(VERDICT)),
+    VALUES,
+    st.dictionaries(st.sampled_from(NAMES), JUNK, max_size=3),
+)
+def test_a_verdict_in_any_shape_over_junk_is_never_verified(
+    name: str, value: object, files: dict[str, bytes]
+) -> None:
     content = layout({**VERDICT, name: value})
     verified = check(Memory("run", {**files, "Z_integrator/STATUS.json": content}))
     assert not verified.holds
@@ -128,7 +143,10 @@ def test_no_parser_raises_anything_but_its_own(content: bytes) -> None:
         (notes.read_envelopes, FormError),
         (lambda raw: notes.read_key(raw, "given"), FormError),
         (lambda raw: contract.read_contract("p", raw, raw), FormError),
-        (lambda raw: undo(raw, (Change("a", None, Entry(0o100644, "0" * 40)),), {"a": b"x"}), PatchError),
+        (
+            lambda raw: undo(raw, (Change("a", None, Entry(0o100644, "0" * 40)),), {"a": b"x"}),
+            PatchError,
+        ),
     ):
         with contextlib.suppress(own):
             parser(content)

@@ -1,4 +1,6 @@
-"""Overlaps as the checker finds them, against the integrator's and against brute force over small trees."""
+"""Overlaps as the checker finds them, against the integrator's and against brute force over small
+trees.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,9 @@ def beside(tree: Tree, above: str = "") -> set[tuple[str, str]]:
 
 
 @given(st.sets(PATHS, max_size=6), st.sets(PATHS, max_size=6))
-def test_names_that_came_to_fold_alike_are_found_by_both_as_by_brute_force(before: set[str], more: set[str]) -> None:
+def test_names_that_came_to_fold_alike_are_found_by_both_as_by_brute_force(
+    before: set[str], more: set[str]
+) -> None:
     base, tree = laid(before), laid(before | more)
     due = beside(tree) - beside(base)
     found = set(new_collisions(base, tree))

@@ -1,4 +1,6 @@
-"""Patches of real Git taken back: the content before comes out, byte for byte, with the counts that Git counts."""
+"""Patches of real Git taken back: the content before comes out, byte for byte, with the counts that
+Git counts.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +19,27 @@ from factory.verify.trees import EXECUTABLE, FILE, LINK, Entry
 
 Files = dict[str, tuple[int, bytes]]
 NAMES = ("a", "b c", "d/e", "d/f g", "é", 'q"x', "t\tab", "z\\w", "u/v/w", "nl\nx", "é x", 'q" y')
-LINES = (b"foo(): 1", b"  x", b"", b"\tq", "_é ".encode() * 40, b"}", b"$z\r", b"n", b"Class  ", b"--- a/x", b"+++ b")
+LINES = (
+    b"foo(): 1",
+    b"  x",
+    b"",
+    b"\tq",
+    "_é ".encode() * 40,
+    b"}",
+    b"$z\r",
+    b"n",
+    b"Class  ",
+    b"--- a/x",
+    b"+++ b",
+)
 WORDS = ("diff-tree", "-r", "--no-renames")
 
 
 def git(folder: Path, *words: str, stdin: bytes = b"") -> bytes:
     env = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    return subprocess.run(["git", *words], cwd=folder, input=stdin, capture_output=True, check=True, env=env).stdout
+    return subprocess.run(
+        ["git", *words], cwd=folder, input=stdin, capture_output=True, check=True, env=env
+    ).stdout
 
 
 def tree(folder: Path, files: Files) -> str:
@@ -60,7 +76,9 @@ def patch_of(folder: Path, before: Files, after: Files) -> bytes:
 
 
 def undone(patch: bytes, before: Files, after: Files) -> dict[str, Undone]:
-    return undo(patch, changes(before, after), {path: content for path, (_, content) in after.items()})
+    return undo(
+        patch, changes(before, after), {path: content for path, (_, content) in after.items()}
+    )
 
 
 @pytest.fixture
@@ -89,7 +107,9 @@ def edited(choose: random.Random, old: bytes) -> bytes:
 
 def some_files(choose: random.Random) -> tuple[Files, Files]:
     before: Files = {
-        name: (choose.choice([FILE, EXECUTABLE]), content(choose)) for name in NAMES if choose.random() < 0.6
+        name: (choose.choice([FILE, EXECUTABLE]), content(choose))
+        for name in NAMES
+        if choose.random() < 0.6
     }
     after: Files = {}
     for name in NAMES:
@@ -99,7 +119,10 @@ def some_files(choose: random.Random) -> tuple[Files, Files]:
         elif kind < 0.5:
             after[name] = (before[name][0], edited(choose, before[name][1]))
         elif kind < 0.7:
-            after[name] = (EXECUTABLE, before[name][1] if kind < 0.6 else edited(choose, before[name][1]))
+            after[name] = (
+                EXECUTABLE,
+                before[name][1] if kind < 0.6 else edited(choose, before[name][1]),
+            )
         elif kind < 0.8:
             after[name] = (LINK, b"target")
         elif kind < 0.9:
@@ -114,14 +137,21 @@ def test_what_git_writes_is_taken_back(folder: Path, seed: int) -> None:
         before, after = some_files(choose)
         found = undone(patch_of(folder, before, after), before, after)
         counts = git(folder, *WORDS, "-z", "--numstat", tree(folder, before), tree(folder, after))
-        told = {os.fsdecode(row.split(b"\t", 2)[2]): row.split(b"\t")[:2] for row in counts.split(b"\0")[:-1]}
+        told = {
+            os.fsdecode(row.split(b"\t", 2)[2]): row.split(b"\t")[:2]
+            for row in counts.split(b"\0")[:-1]
+        }
         for change in changes(before, after):
             one = found[change.path]
             old = before.get(change.path)
             if change.before and change.after and change.before.oid == change.after.oid:
                 continue  # its mode alone changed: nothing is in the patch
             assert one.before == (old[1] if old else None)
-            if change.after is None or change.before is None or LINK not in (change.before.mode, change.after.mode):
+            if (
+                change.after is None
+                or change.before is None
+                or LINK not in (change.before.mode, change.after.mode)
+            ):
                 due = (
                     [b"-", b"-"]
                     if one.added is None or one.removed is None
@@ -130,8 +160,14 @@ def test_what_git_writes_is_taken_back(folder: Path, seed: int) -> None:
                 assert told[change.path] == due
 
 
-BEFORE: Files = {"a": (FILE, b"def f():\n" + b" x\n" * 20 + b"end\n"), "b": (FILE, bytes(range(256)) * 8)}
-AFTER: Files = {"a": (FILE, b"def f():\n" + b" x\n" * 19 + b" y\nend\n"), "b": (FILE, bytes(range(255)) * 8)}
+BEFORE: Files = {
+    "a": (FILE, b"def f():\n" + b" x\n" * 20 + b"end\n"),
+    "b": (FILE, bytes(range(256)) * 8),
+}
+AFTER: Files = {
+    "a": (FILE, b"def f():\n" + b" x\n" * 19 + b" y\nend\n"),
+    "b": (FILE, bytes(range(255)) * 8),
+}
 
 
 def test_no_flipped_bit_leads_to_another_content_unnoticed(folder: Path) -> None:
@@ -150,7 +186,13 @@ def test_no_flipped_bit_leads_to_another_content_unnoticed(folder: Path) -> None
 
 def test_a_change_that_is_not_named_is_hidden(folder: Path) -> None:
     patch = patch_of(folder, BEFORE, AFTER)
-    more = b"diff --git a/evil b/evil\nnew file mode 100644\nindex " + b"0" * 40 + b".." + b"1" * 40 + b"\n"
+    more = (
+        b"diff --git a/evil b/evil\nnew file mode 100644\nindex "
+        + b"0" * 40
+        + b".."
+        + b"1" * 40
+        + b"\n"
+    )
     with pytest.raises(PatchError) as caught:
         undone(patch + more, BEFORE, AFTER)
     assert caught.value.hidden == "evil"
@@ -186,7 +228,8 @@ def test_a_spoilt_patch_is_refused_or_leads_elsewhere(folder: Path, spoil) -> No
 
 
 @pytest.mark.parametrize(
-    "delta", [b"", b"\x80", b"\x01\x01\x00", b"\x02\x01\x91\x01\x09", b"\x02\x05\x01", b"\x02\x01\x02ab"]
+    "delta",
+    [b"", b"\x80", b"\x01\x01\x00", b"\x02\x01\x91\x01\x09", b"\x02\x05\x01", b"\x02\x01\x02ab"],
 )
 def test_a_delta_that_does_not_fit_is_refused(delta: bytes) -> None:
     with pytest.raises(BinaryPatchError):
