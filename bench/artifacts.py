@@ -25,11 +25,11 @@ import sys
 import time
 from pathlib import Path
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.inventory import RunInventory
-from factory.adapters.ledger_store import LedgerStore
-from factory.adapters.state_store import StateStore
-from factory.phases.evidence_index import make_index
+from factory.files.clock import SystemClock
+from factory.evidence.inventory import RunInventory
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.state_store import StateStore
+from factory.evidence.evidence_index import make_index
 
 root = Path(sys.argv[1])
 begun = time.perf_counter()

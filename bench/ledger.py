@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.measure import Row, Scale, row, timed
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core import canonical
-from factory.core.ledger_chain import Entry, Head, format_event, link
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
+from factory.model.ledger_chain import Entry, Head, format_event, link
+from factory.strict import canonical
 from factory.verify.events import Chain
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.measure import Row, Scale, row, timed
-from factory.core.overlap import Touch, find_overlaps
+from factory.merge.overlap import Touch, find_overlaps
 from factory.model.tree import MODE_FILE, Leaf
 
 

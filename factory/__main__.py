@@ -15,13 +15,13 @@ def main() -> int:
         print(f"factory {__version__}")
         return 0
     if sys.argv[1:] in (["--help"], ["-h"]):
-        from factory.faces.command_table import overview
-        from factory.faces.streams import tolerate, write_own
+        from factory.commands.command_table import overview
+        from factory.report.streams import tolerate, write_own
 
         tolerate(sys.stdout)
         write_own(sys.stdout, overview())
         return 0
-    from factory.faces.cli import main as run_command_line
+    from factory.commands.cli import main as run_command_line
 
     return run_command_line(sys.argv[1:])
 

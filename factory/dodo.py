@@ -17,18 +17,18 @@ from typing import Any
 
 from doit import get_var
 
-from factory.adapters import card_cache, standstill
-from factory.adapters.user_places import user_config_file
-from factory.faces.doit_checker import Sha256Checker
-from factory.faces.doit_reporter import DoitReporter
-from factory.faces.doit_tasks import doit_tasks_of, session_of
-from factory.faces.listed import ListedPipeline, is_listing
-from factory.faces.overview_tasks import overview_tasks
-from factory.faces.still import Remembered, StillPipeline
-from factory.faces.terminal import tolerate
-from factory.faces.unavailable import unavailable
+from factory.commands.overview_tasks import overview_tasks
+from factory.engine import card_cache, standstill
+from factory.engine.doit_checker import Sha256Checker
+from factory.engine.doit_reporter import DoitReporter
+from factory.engine.doit_tasks import doit_tasks_of, session_of
+from factory.engine.listed import ListedPipeline, is_listing
+from factory.engine.still import Remembered, StillPipeline
+from factory.engine.unavailable import unavailable
+from factory.files.user_places import user_config_file
 from factory.model.names import PHASES, STATE_FOLDER
-from factory.ports.pipeline import Pipeline
+from factory.plan.cards_port import Pipeline
+from factory.report.terminal import tolerate
 
 __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
 
@@ -91,7 +91,7 @@ def _listed(root: Path, flags: Mapping[str, str]) -> Pipeline:
     ground = card_cache.ground_of(root, user_config_file(), flags, os.environ)
     cards = card_cache.load_cards(root, ground)
     if cards is None:
-        from factory.wiring import listed_pipeline
+        from factory.engine.wiring import listed_pipeline
 
         return listed_pipeline(root, flags, ground)
     return ListedPipeline(cards, lambda: _real(root, flags))
@@ -106,8 +106,8 @@ def _still(root: Path, flags: Mapping[str, str]) -> Pipeline | None:
     )
     if known is None:
         return None
-    from factory.adapters.clock import SystemClock
-    from factory.adapters.locks import FileLocks
+    from factory.files.clock import SystemClock
+    from factory.files.locks import FileLocks
 
     locks = FileLocks(root / STATE_FOLDER, SystemClock())
     return StillPipeline(
@@ -120,6 +120,6 @@ def _still(root: Path, flags: Mapping[str, str]) -> Pipeline | None:
 
 
 def _real(root: Path, flags: Mapping[str, str]) -> Pipeline:
-    from factory.wiring import pipeline
+    from factory.engine.wiring import pipeline
 
     return pipeline(root, flags)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.core.configuration import read
-from factory.core.contract import read_pack
+from factory.contract.configuration import read
+from factory.contract.contract import read_pack
 from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack

@@ -22,10 +22,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from factory.adapters.egress.proxy import EgressProxy
-from factory.model.egress import Bounds, Connection
+from factory.egress.ports import Interceptor, Outside, Reach
+from factory.egress.proxy import EgressProxy
+from factory.model.connection import Bounds, Connection
 from factory.model.pack import Network
-from factory.ports.egress import Interceptor, Outside, Reach
 
 _DAY = datetime.timedelta(days=1)
 # Public in the eyes of the rules, and nobody here ever sends a byte there: the dialler of these

@@ -19,35 +19,27 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.gitbundle import format_bundle
-from factory.adapters.gitbundle_read import BundleError, parse_bundle
-from factory.adapters.locks import FileLocks
-from factory.core import (
-    attestations,
-    checkpoint,
-    configuration,
-    contract,
-    egress,
-    index,
-    ledger_chain,
-    normalize_artifacts,
-    path_guard,
-    public_key,
-    scope,
-    signed_note,
-    strict_json,
-    strict_toml,
-    strict_yaml,
-    workflows,
-)
-from factory.core.evidence import EvidenceError, format_document, parse_document
-from factory.core.public_key import KeyFormError
-from factory.core.server_name import server_name
-from factory.core.signed_note import NoteError
-from factory.faces.terminal import sanitize
+from factory.contract import configuration, contract
+from factory.egress import rules as egress
+from factory.egress.server_name import server_name
+from factory.evidence import attestations, index, workflows
+from factory.files.clock import SystemClock
+from factory.files.locks import FileLocks
+from factory.git.bundle_read import BundleError, parse_bundle
+from factory.git.bundle_write import format_bundle
+from factory.judge import path_guard, scope
+from factory.log import checkpoint, public_key, signed_note
+from factory.log.public_key import KeyFormError
+from factory.log.signed_note import NoteError
 from factory.model import evidence as models
-from factory.model.strict import DocumentError
+from factory.model import ledger_chain
+from factory.model.evidence_text import EvidenceError, format_document, parse_document
+from factory.report.terminal import sanitize
+from factory.steady import normalize_artifacts
+from factory.strict import json as strict_json
+from factory.strict import toml as strict_toml
+from factory.strict import yaml as strict_yaml
+from factory.strict.values import DocumentError
 from factory.verify import binary_patch, form, names, notes, patterns
 from factory.verify import contract as verified_contract
 from factory.verify.documents import BY_SCHEMA

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from factory.adapters.objects import GitObjects
-from factory.adapters.repository import discover
+from factory.git.objects import GitObjects
+from factory.git.repository import discover
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, Tree
 
 ENVIRONMENT = {

@@ -18,7 +18,7 @@ from tests.sandbox_kit import ORDINARY_ID, become_ordinary_user
 def shift_clock(seconds: float) -> None:
     real, formatted = time.time, "%Y-%m-%dT%H:%M:%S.000Z"
     time.time = lambda: real() + seconds
-    from factory.adapters.clock import SystemClock
+    from factory.files.clock import SystemClock
 
     SystemClock.utc = lambda self: time.strftime(formatted, time.gmtime(time.time()))  # type: ignore[method-assign]
 
@@ -40,7 +40,7 @@ def main() -> int:
     if os.geteuid() == 0:
         become_another(Path.cwd())
     shift_clock(int(years) * 365.25 * 86_400)
-    from factory.faces.cli import main as command_line
+    from factory.commands.cli import main as command_line
 
     return command_line(words)
 

@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 
-from factory import wiring
-from factory.core.bundling import Files, manifest_of
-from factory.core.evidence import format_document
+from factory.bundle.make import Files, manifest_of
+from factory.egress.ports import Outside
+from factory.engine import wiring
+from factory.engine.pipeline import RepositoryPipeline
+from factory.model.evidence_text import format_document
 from factory.model.verdict import Status
-from factory.phases.pipeline import RepositoryPipeline
-from factory.phases.planner import Planner
-from factory.phases.site import Site
-from factory.ports.egress import Outside
-from factory.ports.pipeline import CardResult
+from factory.plan.cards_port import CardResult
+from factory.plan.planner import Planner
+from factory.plan.site import Site
 from tests.world import World, environment
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.core.bundling import Attempted, Change, Files, LoggedCommand, make_bundle, scope_lock
-from factory.core.evidence import sha256
-from factory.core.narrowing import between
-from factory.core.planning import action_key, action_of
+from factory.bundle.make import Attempted, Change, Files, LoggedCommand, make_bundle, scope_lock
+from factory.git.narrowing import between
 from factory.model.config import Config
 from factory.model.evidence import (
     ActionDocument,
@@ -16,9 +14,11 @@ from factory.model.evidence import (
     ScopeLock,
     StatusDocument,
 )
+from factory.model.evidence_text import sha256
 from factory.model.finding import Finding, Location
 from factory.model.pack import Artifacts, Command, CommandKind, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_FILE, Difference, Leaf, Tree, object_id, tree_from_leaves
+from factory.plan.action_key import action_key, action_of
 
 PROTECTED = ("dodo.py",)
 STEP = Command(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from factory.core.run_view import BundleView, RunView
 from factory.model.evidence import (
     CheckRecord,
     FileRecord,
@@ -16,6 +15,7 @@ from factory.model.evidence import (
     RunStatus,
     StatusDocument,
 )
+from factory.report.run_view import BundleView, RunView
 
 
 def finding(kind: str, message: str, **more: object) -> FindingRecord:

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from factory.adapters.sandbox import host, kernel
-from factory.adapters.sandbox.linux import LinuxSandbox, SandboxSetting
-from factory.adapters.sandbox.stage import LinuxStage
+from factory.egress.ports import Outside
 from factory.model.config import Backend, IsolationMode
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
-from factory.ports.egress import Outside
-from factory.ports.sandbox import CommandOutcome, CommandSpec, Stage, View
+from factory.sandbox import host, kernel
+from factory.sandbox.linux import LinuxSandbox, SandboxSetting
+from factory.sandbox.ports import CommandOutcome, CommandSpec, Stage, View
+from factory.sandbox.stage import LinuxStage
 
 MIB = 1 << 20
 ORDINARY_ID = 64077

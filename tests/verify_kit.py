@@ -10,25 +10,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from factory.core import report_text
-from factory.core.attestations import enclose, format_digests, format_envelopes
-from factory.core.bundling import manifest_of
-from factory.core.checkpoint import (
-    Checkpoint,
-    KeptCheckpoint,
-    Proof,
-    format_kept,
-    format_proof,
-    origin_of,
-)
-from factory.core.evidence import format_document, parse_document, sha256
-from factory.core.ledger_chain import Entry, Head, format_event, link
-from factory.core.merkle import Peaks
-from factory.core.report_html import report_html
-from factory.core.report_junit import junit_xml
-from factory.core.report_sarif import results_sarif
-from factory.core.run_view import BundleView, RunView
-from factory.core.statements import (
+from factory.bundle.make import manifest_of
+from factory.evidence.attestations import enclose, format_digests, format_envelopes
+from factory.evidence.statements import (
     BundleEvidence,
     Made,
     encode,
@@ -37,6 +21,15 @@ from factory.core.statements import (
     summary,
     test_result,
 )
+from factory.log.checkpoint import (
+    Checkpoint,
+    KeptCheckpoint,
+    Proof,
+    format_kept,
+    format_proof,
+    origin_of,
+)
+from factory.log.merkle import Peaks
 from factory.model.evidence import (
     ActionDocument,
     EventDocument,
@@ -48,8 +41,15 @@ from factory.model.evidence import (
     ScopeLock,
     StatusDocument,
 )
+from factory.model.evidence_text import format_document, parse_document, sha256
+from factory.model.ledger_chain import Entry, Head, format_event, link
 from factory.model.names import REPORTS
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
+from factory.report import text as report_text
+from factory.report.html import report_html
+from factory.report.junit import junit_xml
+from factory.report.run_view import BundleView, RunView
+from factory.report.sarif import results_sarif
 from factory.verify import events, form, hearing, history, manifests, papers
 from factory.verify import run as verify_run_module
 from factory.verify.events import Chain

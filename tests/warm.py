@@ -41,7 +41,7 @@ NOT_AHEAD = (
     "factory.__main__",
     "factory.dodo",
     "factory.templates",
-    "factory.adapters.sandbox.probe_inside",
+    "factory.sandbox.probe_inside",
 )
 LONGEST = 1 << 20
 KINDS = 2  # of environments: `tests.world`'s and `engine_project`'s

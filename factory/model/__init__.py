@@ -1,1 +1,1 @@
-"""Floor 0: the nouns. Frozen values only; no I/O, no clock, no environment."""
+"""Values that several rooms share: findings, verdicts, packs, documents. No I/O."""

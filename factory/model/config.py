@@ -10,9 +10,9 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from factory.log.key import SigningPolicy
 from factory.model.pack import Limits
 from factory.model.properties import Property
-from factory.model.signing import SigningPolicy
 
 
 class Source(enum.Enum):

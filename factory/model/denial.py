@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from factory.model.evidence import Document
-from factory.model.strict import LARGEST_INTEGER
+from factory.strict.values import LARGEST_INTEGER
 
 MOST = 200  # rows of one pack in one run
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]

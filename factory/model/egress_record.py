@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from factory.model.egress import Connection, Reason, Verdict
+from factory.model.connection import Connection, Reason, Verdict
 from factory.model.evidence import Document
-from factory.model.strict import LARGEST_INTEGER
+from factory.strict.values import LARGEST_INTEGER
 
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 _VERDICTS = tuple(verdict.value for verdict in Verdict)

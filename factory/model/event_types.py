@@ -1,7 +1,8 @@
 """The words of the ledger: every type of event with what it records, and every actor.
 
 Rule: an event of another type has no place in the history; replay refuses it, and filters do not
-take it. What may follow what is the table of `core.replay`; docs/factory/LEDGER.md shows this one.
+take it. What may follow what is the table of `evidence.replay`; docs/factory/LEDGER.md shows this
+one.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 No time, duration, host name, process id, absolute path or observed enforcement stands in a
 bundle document: same action, same behaviour, same bytes. Paths of changed files are in the
-displayed form of `core.path_guard.display`. JSON, sorted keys, two spaces, one newline.
+displayed form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from factory.model.strict import LARGEST_INTEGER
+from factory.strict.values import LARGEST_INTEGER
 
 StatusName = Literal["PASS", "BLOCKED", "FAIL"]
 Digest = str

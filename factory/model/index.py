@@ -44,7 +44,7 @@ ArtifactType = Literal[
 
 class IndexedArtifact(Document):
     """One file of a run. `path` is relative to the run's folder, in the displayed form of
-    `core.path_guard`.
+    `judge.path_guard`.
 
     `pack` is empty where the file belongs to the run as a whole. `schema_version` is what the
     document itself states, None where it states none. What is no plain file is `irregular`: no

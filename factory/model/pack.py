@@ -1,7 +1,7 @@
 """A task pack, resolved: what its five files declare after parsing, with every default filled in.
 
 Values here are what the orchestrator acts on. The documents as written (older spellings,
-optional keys) live in `model.documents`; `core.contract` turns one into the other.
+optional keys) live in `contract.documents`; `contract.contract` turns one into the other.
 Sizes are bytes, times are seconds, paths are POSIX and relative to the repository root.
 """
 

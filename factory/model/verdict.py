@@ -1,6 +1,6 @@
 """PASS, BLOCKED and FAIL: three outcomes, never squeezed into a truth value.
 
-Does not know how a status is decided: that is `core.status_eval`.
+Does not know how a status is decided: that is `judge.status_eval`.
 """
 
 from __future__ import annotations

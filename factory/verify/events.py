@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from factory.core import strict_json
+from factory.strict import json as strict_json
 from factory.verify.documents import Event
 from factory.verify.form import FormError, build, canonical
 

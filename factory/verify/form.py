@@ -16,7 +16,7 @@ from functools import lru_cache
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from factory.core import strict_json
+from factory.strict import json as strict_json
 
 MOST_BYTES = 256 * 1024 * 1024
 Shape = TypeVar("Shape")

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from factory.core import strict_json
+from factory.strict import json as strict_json
 from factory.verify.bundle import Bundle
 from factory.verify.documents import FilesChanged, FindingRow, RunStatus
 from factory.verify.folder import Folder

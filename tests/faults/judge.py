@@ -14,8 +14,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from factory.adapters.remains import OPEN_FOLDERS
-from factory.core.ledger_chain import Head, follow
+from factory.files.remains import OPEN_FOLDERS
+from factory.model.ledger_chain import Head, follow
 from tests.faults.bench import PACKS, Bench, Ran, digests
 
 _TOLD_ONCE = frozenset(("RUN_ABANDONED", "LEDGER_TORN"))

@@ -25,7 +25,7 @@ NONE, KILL, ONCE, LASTING = range(4)
 _HEAD = struct.Struct("qqii")  # operations so far; which one breaks; how; the error
 _ROWS, _ROW = 4096, 160
 SIZE = _ROWS + 16_000 * _ROW
-INTEGRATOR = "factory.faces.integrator"
+INTEGRATOR = "factory.merge.z_process"
 _BOOT = "import runpy,sys; runpy.run_path(sys.argv[1])['integrate'](sys.argv[1:])"
 
 
@@ -239,10 +239,10 @@ class Faults:
 
 
 def integrate(words: list[str]) -> None:
-    """What the integrator's process does in place of `python -m factory.faces.integrator WORDS`."""
+    """What the integrator's process does in place of `python -m factory.merge.z_process WORDS`."""
     _, board, kill, below, request = words
     Faults(int(board), int(kill), below).install()
     sys.argv = [INTEGRATOR, request]
-    from factory.faces.integrator import main
+    from factory.merge.z_process import main
 
     sys.exit(main())

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from factory.adapters.sandbox import host
+from factory.sandbox import host
 
 SECRETS = (
     *(

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from factory.adapters.sandbox import host
+from factory.sandbox import host
 from tests.hostile.backends import BACKENDS, Backend
 from tests.hostile.canaries import Canaries, digests, forms, laid
 from tests.hostile.declared import LIBRARY, Program, chosen

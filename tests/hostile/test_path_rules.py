@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.work_tree import UserWorkTree
-from factory.core import path_guard
-from factory.core.acceptance import artifact_name_problem
-from factory.core.judge import Rules, judge_change
-from factory.core.narrowing import apply_differences, between
-from factory.core.overlap import Touch, find_overlaps
-from factory.core.scope import compile_patterns
+from factory.contract.work_tree import UserWorkTree
+from factory.git.narrowing import apply_differences, between
+from factory.judge import path_guard
+from factory.judge.acceptance import artifact_name_problem
+from factory.judge.judge import Rules, judge_change
+from factory.judge.scope import compile_patterns
+from factory.merge.overlap import Touch, find_overlaps
 from factory.model.config import IsolationMode
 from factory.model.finding import Location
 from factory.model.names import PACK_FILES

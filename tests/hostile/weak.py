@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.adapters.sandbox import bubblewrap, host, python_env
-from factory.adapters.sandbox.confinement import Folders, full, plan
-from factory.adapters.sandbox.link import Launcher, StageLink
 from factory.model.pack import Limits
+from factory.sandbox import bubblewrap, host, python_env
+from factory.sandbox.confinement import Folders, full, plan
+from factory.sandbox.link import Launcher, StageLink
 
 MIB = 1 << 20
 SECONDS = 20

@@ -26,7 +26,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.ports.pipeline import Card, CardResult, Closing
+from factory.plan.cards_port import Card, CardResult, Closing
 
 NEVER = 3600.0
 ENDINGS = {"PASS": Status.PASS, "BLOCKED": Status.BLOCKED, "FAIL": Status.FAIL}

@@ -20,11 +20,17 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from factory.adapters import ed25519
-from factory.core.attestations import enclose, format_envelopes, pae, parse_envelopes, payload_of
-from factory.core.public_key import format_pem
+from factory.evidence.attestations import (
+    enclose,
+    format_envelopes,
+    pae,
+    parse_envelopes,
+    payload_of,
+)
+from factory.log import ed25519
+from factory.log.key import Signature
+from factory.log.public_key import format_pem
 from factory.model.evidence import EventDocument
-from factory.model.signing import Signature
 from tests.docs_kit import ROOT, appears, run, typed
 from tests.verify_kit import Memory, chained, events_of, load, relisted, retold
 from tests.world import World

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox import host
+from factory.sandbox import host
 from tests.sample import sample
 from tests.warm import BIN
 from tests.world import DODO, Ended, World, run
@@ -388,7 +388,7 @@ def test_no_git(world: World, tmp_path: Path) -> None:
 
 NO_BUBBLEWRAP = """
 import sys
-from factory.adapters.sandbox import host
+from factory.sandbox import host
 host.candidates = lambda chosen="": ()
 from factory.__main__ import main
 sys.argv = ["factory", *sys.argv[1:]]

@@ -12,15 +12,15 @@ from typing import cast
 
 import pytest
 
-from factory import wiring
-from factory.adapters.objects import GitObjects
-from factory.faces.oneshot import run_cards
-from factory.faces.progress import PlainProgress
-from factory.faces.terminal import Palette
+from factory.engine import wiring
+from factory.engine.branch import make_branch
+from factory.engine.oneshot import run_cards
+from factory.engine.pipeline import RepositoryPipeline
+from factory.git.objects import GitObjects
 from factory.model.errors import Refusal
 from factory.model.verdict import Status
-from factory.phases.branch import make_branch
-from factory.phases.pipeline import RepositoryPipeline
+from factory.report.progress import PlainProgress
+from factory.report.terminal import Palette
 from tests import in_process
 from tests.sample import sample
 from tests.world import World

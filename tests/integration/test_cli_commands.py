@@ -352,8 +352,8 @@ def test_doctor_names_a_lock_and_what_was_left_behind(world: World) -> None:
 HOLD = """
 import sys, time
 from pathlib import Path
-from factory.adapters.clock import SystemClock
-from factory.adapters.locks import FileLocks
+from factory.files.clock import SystemClock
+from factory.files.locks import FileLocks
 locks = FileLocks(Path(sys.argv[1]), SystemClock())
 with locks.hold("run"):
     locks.announce("run", "another run")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.cloud_credentials import read
-from factory.adapters.known_secrets import redactor_for
+from factory.contract.cloud_credentials import read
+from factory.contract.known_secrets import redactor_for
 
 SECRET = "kQ7-canary/of+the_user-x9x9"
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 
-from factory.adapters.egress import authority as authorities
-from factory.adapters.egress.intercept import CloudInterceptor
-from factory.core.redaction import Redactor
-from factory.model.cloud import Credential, Grant
-from factory.model.egress import Bounds, Connection, Reason
+from factory.egress import authority as authorities
+from factory.egress.intercept import CloudInterceptor
+from factory.model.connection import Bounds, Connection, Reason
+from factory.model.injection import Credential, Grant
 from factory.model.pack import Network
+from factory.redact.redaction import Redactor
 from tests.egress_kit import Authority, Client, Map, proxy, serving
 
 pytestmark = pytest.mark.linux

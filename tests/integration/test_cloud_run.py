@@ -17,10 +17,10 @@ from typing import ClassVar
 
 import pytest
 
-from factory.adapters.cloud_credentials import Held, read
-from factory.adapters.egress.cloud import UserCloud
-from factory.core.redaction import Redactor, base64_forms, straight_forms
+from factory.contract.cloud_credentials import Held, read
 from factory.model.verdict import Status
+from factory.redact.redaction import Redactor, base64_forms, straight_forms
+from factory.run.cloud import UserCloud
 from tests.egress_kit import Authority, Map
 from tests.in_process import oneshot
 from tests.world import World, environment

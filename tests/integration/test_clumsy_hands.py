@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from factory import wiring
-from factory.adapters.work_tree import UserWorkTree
+from factory.contract.catalogue import read_catalogue
+from factory.contract.work_tree import UserWorkTree
+from factory.engine import wiring
 from factory.model.errors import Refusal
-from factory.phases.catalogue import read_catalogue
 from tests.world import World, environment
 
 pytestmark = pytest.mark.linux

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core.ledger_chain import Entry, Head, follow
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
+from factory.model.ledger_chain import Entry, Head, follow
 from factory.model.verdict import Status
-from factory.phases.site import next_run_id
+from factory.plan.site import next_run_id
 from tests import in_process
 from tests.sample import sample
 from tests.warm import BIN

@@ -13,7 +13,7 @@ import pytest
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.phases import attempt
+from factory.run import attempt
 from tests.in_process import oneshot
 from tests.world import World
 

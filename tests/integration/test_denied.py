@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from factory.adapters.sandbox.linux import LinuxSandbox
-from factory.adapters.sandbox.observe import MOST
 from factory.model.denial import Tried
 from factory.model.properties import Property
-from factory.ports.sandbox import Ended
+from factory.sandbox.linux import LinuxSandbox
+from factory.sandbox.observe import MOST
+from factory.sandbox.ports import Ended
 from tests.sandbox_kit import MIB, SMALL, run, sandbox, stage
 from tests.world import World
 

@@ -15,16 +15,16 @@ from typing import Any, cast
 
 import pytest
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.adapters.state_store import StateStore
-from factory.core.evidence import parse_document
-from factory.core.status_eval import of_findings
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
+from factory.files.state_store import StateStore
+from factory.judge.status_eval import of_findings
 from factory.model.determinism import DeterminismRecord
 from factory.model.evidence import RunStatus
+from factory.model.evidence_text import parse_document
 from factory.model.finding import Finding
-from factory.phases.determinism import keep, shown_by
-from factory.phases.site import Site
+from factory.plan.site import Site
+from factory.run.shown import keep, shown_by
 from tests.verify_kit import around, check, forged, ids, load
 from tests.world import Ended, World
 
@@ -146,7 +146,7 @@ def test_only_what_was_shown_is_called_reproducible(shown: Shown) -> None:
     statements = (
         shown.world.last().parent / "attestations" / "attestations.intoto.jsonl"
     ).read_bytes()
-    from factory.core.attestations import parse_envelopes, payload_of
+    from factory.evidence.attestations import parse_envelopes, payload_of
 
     texts = [payload_of(envelope) for envelope in parse_envelopes(statements)]
     assert sum(b'"reproducible":true' in text for text in texts) == 1

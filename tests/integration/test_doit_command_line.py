@@ -13,21 +13,21 @@ from pathlib import Path
 
 import pytest
 
-from factory.faces.oneshot import run_cards
-from factory.faces.progress import PlainProgress
-from factory.faces.terminal import Palette
+from factory.engine.oneshot import run_cards
 from factory.model.errors import Interrupted, Refusal, UsageError
 from factory.model.verdict import Status
-from factory.ports.pipeline import Closing
+from factory.plan.cards_port import Closing
+from factory.report.progress import PlainProgress
+from factory.report.terminal import Palette
 from tests.integration.engine_project import PATIENCE, Project
 from tests.integration.filing_pipeline import FilingPipeline
 
 SCRIPT = """\
 import io, sys, time
 from pathlib import Path
-from factory.faces.oneshot import run_cards
-from factory.faces.progress import PlainProgress
-from factory.faces.terminal import Palette
+from factory.engine.oneshot import run_cards
+from factory.report.progress import PlainProgress
+from factory.report.terminal import Palette
 from factory.model.errors import FactoryError
 from tests.integration.filing_pipeline import FilingPipeline
 
@@ -188,8 +188,8 @@ import factory
 def pipeline(start, flags):
     {body}
 
-factory.wiring = sys.modules["factory.wiring"] = types.ModuleType("factory.wiring")
-factory.wiring.pipeline = pipeline
+factory.engine.wiring = sys.modules["factory.engine.wiring"] = types.ModuleType("factory.engine.wiring")
+factory.engine.wiring.pipeline = pipeline
 
 from factory.dodo import DOIT_CONFIG, task_factory
 """

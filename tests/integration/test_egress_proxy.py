@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.egress import outside
-from factory.model.egress import Bounds, Reason, Request, Target, Verdict
+from factory.egress import outside
+from factory.egress.ports import Outside, Served
+from factory.model.connection import Bounds, Reason, Request, Target, Verdict
 from factory.model.errors import InternalError
 from factory.model.pack import Network
-from factory.ports.egress import Outside, Served
 from tests.egress_kit import Authority, Client, Map, head_of, proxy, serving
 
 pytestmark = pytest.mark.linux

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from factory.core import canonical
 from factory.model.finding import Finding
 from factory.model.verdict import Status
+from factory.strict import canonical
 from tests.egress_kit import Authority, Map, https
 from tests.in_process import oneshot
 from tests.verify_kit import check, load, relisted

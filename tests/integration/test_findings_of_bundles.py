@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.core.bundling import Files
+from factory.bundle.make import Files
+from factory.merge.role_z import read_candidate
 from factory.model.errors import Refusal
-from factory.phases.bundle_validate import validate
-from factory.phases.role_z import read_candidate
+from factory.run.bundle_validate import validate
 from tests.in_process import alter, planner
 from tests.world import World
 

@@ -15,16 +15,16 @@ from typing import Any
 
 import pytest
 
-from factory.adapters.integrator import IntegratorProcess
-from factory.core.bundling import Files
-from factory.core.evidence import format_document, parse_document
+from factory.bundle.make import Files
+from factory.merge.integrator import IntegratorProcess
 from factory.model.config import Config
 from factory.model.evidence import MergeDocument
+from factory.model.evidence_text import format_document, parse_document
 from factory.model.finding import Finding
 from factory.model.properties import Enforcement, Property
 from factory.model.verdict import Status
-from factory.phases.doctor import check_up
-from factory.ports.host import HostFacts
+from factory.run.doctor import check_up
+from factory.run.host_facts_type import HostFacts
 from tests.in_process import alter, close_objects, oneshot, planner, site
 from tests.world import World, run
 
@@ -110,8 +110,8 @@ def test_a_pack_does_not_run_on_a_weaker_host_because_preflight_still_holds(worl
     """What was enforced when preflight passed is not what is enforced today."""
     assert world.doit("preflight").rc == 0
     built = site(world, sandbox=lacking(Property.NET_ISOLATED))
-    from factory import wiring
-    from factory.phases.pipeline import RepositoryPipeline
+    from factory.engine import wiring
+    from factory.engine.pipeline import RepositoryPipeline
 
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
     pipeline.begin(wiring.Silent())

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.fs_guard import (
+from factory.files.fs_guard import (
     Writer,
     append_durable,
     free_space,

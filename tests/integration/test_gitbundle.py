@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.adapters.gitbundle import format_bundle, stored_deflate
-from factory.adapters.objects import GitObjects
-from factory.adapters.repository import discover
+from factory.git.bundle_write import format_bundle, stored_deflate
+from factory.git.objects import GitObjects
+from factory.git.repository import discover
 from factory.model.tree import object_id
 from tests.git_world import World, git, leaf
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox.linux import LinuxSandbox
+from factory.sandbox.linux import LinuxSandbox
 from tests.in_process import close, site
 from tests.world import World
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters import inventory, inventory_memory
-from factory.adapters.inventory import RunInventory
+from factory.evidence import inventory, inventory_memory
+from factory.evidence.inventory import RunInventory
 from factory.model.errors import Refusal
 
 pytestmark = pytest.mark.linux

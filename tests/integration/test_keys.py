@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from factory.adapters import ed25519
-from factory.adapters.keys import FILE_VARIABLE, TEXT_VARIABLE, UserKeys
+from factory.evidence.key_files import FILE_VARIABLE, TEXT_VARIABLE, UserKeys
+from factory.log import ed25519
 from factory.model.errors import Refusal
 
 
@@ -127,8 +127,8 @@ def test_a_configuration_folder_that_exists_needs_no_home(tmp_path: Path) -> Non
 AS_NOBODY = """
 import os, sys
 from pathlib import Path
-from factory.adapters import ed25519
-from factory.adapters.keys import UserKeys
+from factory.log import ed25519
+from factory.evidence.key_files import UserKeys
 from factory.model.errors import Refusal
 home = Path(sys.argv[1])
 os.chdir(home)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from factory.model.verdict import Status
-from factory.phases import attempt
+from factory.run import attempt
 from tests.in_process import oneshot
 from tests.world import World
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.locks import FileLocks
+from factory.files.clock import SystemClock
+from factory.files.locks import FileLocks
 from factory.model.verdict import Status
 from tests.in_process import oneshot
 from tests.world import World

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from factory.core.ledger_chain import Entry, Head, format_event, link
+from factory.model.ledger_chain import Entry, Head, format_event, link
 from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux

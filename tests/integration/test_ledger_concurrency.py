@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
 from tests.world import World, environment
 
 WRITERS = int(os.environ.get("LEDGER_WRITERS", "4"))
@@ -30,9 +30,9 @@ PATIENCE = 1800
 WRITER = """
 import os, sys
 from pathlib import Path
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core.ledger_chain import Entry
+from factory.files.clock import SystemClock
+from factory.evidence.ledger_store import LedgerStore
+from factory.model.ledger_chain import Entry
 ledger, who = LedgerStore(Path(sys.argv[1]), SystemClock()), sys.argv[2]
 for number in range(int(sys.argv[3])):
     event = ledger.append(Entry("x", actor="gc", details={"who": who, "number": str(number)}))
@@ -146,7 +146,6 @@ def test_two_repositories_that_share_all_that_can_be_shared(tmp_path: Path) -> N
         "XDG_CONFIG_HOME": ".config",
         "XDG_CACHE_HOME": ".cache",
         "XDG_DATA_HOME": ".local/share",
-        # fmt: skip
         "XDG_STATE_HOME": ".local/state",
         "XDG_RUNTIME_DIR": "run",
         "TMPDIR": "tmp",
@@ -162,7 +161,6 @@ def test_two_repositories_that_share_all_that_can_be_shared(tmp_path: Path) -> N
     envelopes = [
         json.loads(line)
         for folder in folders
-        # fmt: skip
         for line in (folder / "attestations.intoto.jsonl").read_text().splitlines()
     ]
     assert len(folders) == 2

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from factory.core.ledger_chain import parse_event
-from factory.core.replay import replay
+from factory.evidence.replay import replay
 from factory.model.event_types import ACTORS, EVENT_TYPES
+from factory.model.ledger_chain import parse_event
 from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
@@ -90,7 +90,6 @@ def killed(world: World) -> None:
         cwd=world.root,
         env=environment(),
         stdout=subprocess.DEVNULL,
-        # fmt: skip
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     ) as process:

@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core.ledger_chain import Entry, Head, follow
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
 from factory.model.errors import Refusal
+from factory.model.ledger_chain import Entry, Head, follow
 
 OPERATIONS = ("open", "write", "fdatasync", "ftruncate", "fsync")
 
@@ -88,9 +88,9 @@ def test_a_failure_at_any_operation_leaves_the_last_good_event(
 GROW = """
 import resource, sys
 from pathlib import Path
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core.ledger_chain import Entry
+from factory.files.clock import SystemClock
+from factory.evidence.ledger_store import LedgerStore
+from factory.model.ledger_chain import Entry
 from factory.model.errors import Refusal
 state, limit = Path(sys.argv[1]), int(sys.argv[2])
 if limit:
@@ -181,7 +181,7 @@ def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(
 def test_a_remembered_beginning_is_not_read_line_by_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from factory.core import ledger_chain
+    from factory.model import ledger_chain
 
     remembered(tmp_path)
     read: list[bytes] = []

@@ -10,12 +10,19 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.card_cache import CACHE_FILE
+from factory.engine.card_cache import CACHE_FILE
 from tests.world import World, run
 
 pytestmark = pytest.mark.linux
 
-HEAVY = ("pydantic", "yaml", "jsonschema", "cryptography", "factory.wiring", "subprocess.run")
+HEAVY = (
+    "pydantic",
+    "yaml",
+    "jsonschema",
+    "cryptography",
+    "factory.engine.wiring",
+    "subprocess.run",
+)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +59,7 @@ def test_a_second_list_says_the_same_and_loads_nothing_heavy(world: World) -> No
         first.out.splitlines()
     )  # doit's own order of files varies
     loaded = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
-    assert "factory.adapters.card_cache" in loaded
+    assert "factory.engine.card_cache" in loaded
     assert not loaded.intersection(HEAVY)
     assert (world.root / CACHE_FILE).read_bytes() == kept
 

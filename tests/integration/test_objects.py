@@ -13,12 +13,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factory.adapters import loose
-from factory.adapters.git import Conversation, GitError
-from factory.adapters.objects import GitObjects
-from factory.adapters.private_git import all_alternates
-from factory.adapters.repository import discover
-from factory.core.effort import Effort, effort_of
+from factory.git import loose
+from factory.git.git import Conversation, GitError
+from factory.git.objects import GitObjects
+from factory.git.private_git import all_alternates
+from factory.git.repository import discover
+from factory.judge.effort import Effort, effort_of
 from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.tree import (
     MODE_EXECUTABLE,

@@ -18,12 +18,12 @@ import pytest
 from filelock import FileLock
 from jsonschema import Draft202012Validator
 
-from factory import overviews, wiring
-from factory.adapters.objects import GitObjects
-from factory.core.ledger_chain import parse_event
-from factory.core.replay import replay
-from factory.core.review import Mode
+from factory.engine import overviews, wiring
+from factory.evidence.replay import replay
+from factory.evidence.review_rules import Mode
+from factory.git.objects import GitObjects
 from factory.model.index import ReviewReport
+from factory.model.ledger_chain import parse_event
 from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.objects import GitObjects
-from factory.adapters.repository import (
+from factory.git.derive import Derived, apply_layer, new_paths
+from factory.git.objects import GitObjects
+from factory.git.repository import (
     changed_paths,
     discover,
     ignored_below,
@@ -29,11 +30,10 @@ from factory.adapters.repository import (
     notes,
     tree_notes,
 )
-from factory.adapters.scanner import scan
-from factory.core.derive import Derived, apply_layer, new_paths
-from factory.core.path_guard import unportable
+from factory.git.scanner import scan
+from factory.judge.path_guard import unportable
 from factory.model.errors import InternalError, Refusal
-from factory.model.layer import LayerKind, ScannedLayer
+from factory.model.scanned import LayerKind, ScannedLayer
 from factory.model.tree import MODE_LINK, differences
 from tests import racing_writer
 from tests.git_world import ENVIRONMENT, World, git, leaf

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.fs_guard import is_unfinished, write_atomic
-from factory.adapters.remains import clear_remains
-from factory.adapters.state_store import StateStore
+from factory.files.fs_guard import is_unfinished, write_atomic
+from factory.files.remains import clear_remains
+from factory.files.state_store import StateStore
 
 
 def test_the_names_of_half_made_things_are_told_from_all_others() -> None:

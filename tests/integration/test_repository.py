@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.repository import changed_paths, discover, notes, tree_notes
+from factory.git.repository import changed_paths, discover, notes, tree_notes
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from tests.git_world import World, git
@@ -175,12 +175,12 @@ def test_a_damaged_configuration(world: World) -> None:
 def other_owner(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """Git's own switch for tests: as if another user owned every repository."""
     monkeypatch.setattr(
-        "factory.adapters.git._FIXED", {**_fixed(), "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
+        "factory.git.git._FIXED", {**_fixed(), "GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}
     )
 
 
 def _fixed() -> dict[str, str]:
-    from factory.adapters import git as door
+    from factory.git import git as door
 
     return door._FIXED
 

@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from factory.core.evidence import format_document, sha256
+from factory.evidence import settle
+from factory.evidence.run_intact import run_damage
 from factory.model.errors import Refusal
 from factory.model.evidence import Manifest, ManifestEntry
+from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Severity
-from factory.phases import settle
-from factory.phases.run_intact import run_damage
-from factory.phases.site import Site
+from factory.plan.site import Site
 from tests import in_process
 from tests.world import World
 
 if TYPE_CHECKING:
-    from factory.adapters.objects import GitObjects
+    from factory.git.objects import GitObjects
 
 pytestmark = pytest.mark.linux
 

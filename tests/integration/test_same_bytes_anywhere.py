@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters import elsewhere
-from factory.core.attestations import parse_envelopes, payload_of
-from factory.core.divergence import Sides, first_divergence
-from factory.core.statements import timeless
+from factory.engine.divergence import Sides, first_divergence
+from factory.evidence.attestations import parse_envelopes, payload_of
+from factory.evidence.statements import timeless
 from factory.model.statement import Envelope
+from factory.run import elsewhere
 from tests.world import Ended, World, environment
 
 pytestmark = pytest.mark.linux

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox import seccomp
-from factory.adapters.sandbox.linux import LinuxSandbox
 from factory.model.config import Backend, IsolationMode
+from factory.sandbox import seccomp
+from factory.sandbox.linux import LinuxSandbox
 from tests.sandbox_kit import run, sandbox, stage
 
 pytestmark = pytest.mark.linux

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox.linux import LinuxSandbox
-from factory.adapters.sandbox.stage import LinuxStage
 from factory.model.config import IsolationMode
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
-from factory.ports.sandbox import CommandSpec, Ended
+from factory.sandbox.linux import LinuxSandbox
+from factory.sandbox.ports import CommandSpec, Ended
+from factory.sandbox.stage import LinuxStage
 from tests.sandbox_kit import BUBBLEWRAPS, MIB, run, sandbox, stage
 
 pytestmark = pytest.mark.linux
@@ -397,7 +397,7 @@ def test_everything_dies_with_the_orchestrator(tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from factory.ports.sandbox import CommandSpec
+from factory.sandbox.ports import CommandSpec
 from tests.sandbox_kit import sandbox, stage
 with sandbox(Path(sys.argv[1])) as (made, _), stage(made) as opened:
     opened.run(CommandSpec({line!r}, "", (), 60, 1000), lambda chunk: print(1, flush=True))

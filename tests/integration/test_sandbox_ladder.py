@@ -17,16 +17,16 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.fs_guard import remove_tree
-from factory.adapters.sandbox import give_up, host, landlock, own_user, promise, watch
-from factory.adapters.sandbox.link import StageUnavailable
-from factory.adapters.sandbox.linux import LinuxSandbox
-from factory.adapters.sandbox.stage import LinuxStage
+from factory.files.fs_guard import remove_tree
 from factory.model.config import Backend, IsolationMode
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
 from factory.model.properties import Property
-from factory.ports.sandbox import CommandSpec, Ended
+from factory.sandbox import give_up, host, landlock, own_user, promise, watch
+from factory.sandbox.link import StageUnavailable
+from factory.sandbox.linux import LinuxSandbox
+from factory.sandbox.ports import CommandSpec, Ended
+from factory.sandbox.stage import LinuxStage
 from tests.integration.test_sandbox_hostile import processes_that_say, python
 from tests.sandbox_kit import MIB, NOTHING, SMALL, run, sandbox, stage
 
@@ -397,7 +397,7 @@ def test_an_older_kernel_promises_less(
 def test_a_promise_that_is_broken_is_an_escape(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from factory.adapters.sandbox import seccomp
+    from factory.sandbox import seccomp
 
     plain = seccomp.program
     monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: plain(machine))

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox import supervisor
-from factory.adapters.sandbox.linux import LinuxSandbox
-from factory.adapters.sandbox.stage import LinuxStage
-from factory.model import egress
-from factory.model.egress import Connection, Reason, Verdict
+from factory.egress.ports import Reach
+from factory.model import connection as egress
+from factory.model.connection import Connection, Reason, Verdict
 from factory.model.pack import Network
 from factory.model.properties import Property
-from factory.ports.egress import Reach
-from factory.ports.sandbox import CommandOutcome
+from factory.sandbox import supervisor
+from factory.sandbox.linux import LinuxSandbox
+from factory.sandbox.ports import CommandOutcome
+from factory.sandbox.stage import LinuxStage
 from tests.egress_kit import Authority, Map, https
 from tests.hostile.extent import WHOLE
 from tests.sandbox_kit import BUBBLEWRAPS, NOTHING, SMALL, run, sandbox

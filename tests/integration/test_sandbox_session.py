@@ -11,12 +11,12 @@ from types import MappingProxyType
 
 import pytest
 
-from factory.adapters.sandbox import stage as stage_module
-from factory.adapters.sandbox.linux import LinuxSandbox
-from factory.adapters.sandbox.relay import Leaving
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
-from factory.ports.sandbox import CommandOutcome, CommandSpec, Ended
+from factory.sandbox import stage as stage_module
+from factory.sandbox.linux import LinuxSandbox
+from factory.sandbox.ports import CommandOutcome, CommandSpec, Ended
+from factory.sandbox.relay import Leaving
 from tests.sandbox_kit import MIB, SMALL, sandbox, stage
 
 pytestmark = pytest.mark.linux

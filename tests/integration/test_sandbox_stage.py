@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from factory.adapters.sandbox import confine, host
-from factory.adapters.sandbox.link import Launcher, StageUnavailable
-from factory.adapters.sandbox.linux import LinuxSandbox, SandboxSetting
-from factory.adapters.sandbox.unsupported import UnconfinedSandbox
 from factory.model.config import Backend, IsolationMode
 from factory.model.errors import Refusal
 from factory.model.pack import Limits
 from factory.model.properties import Property
 from factory.model.tree import Tree, object_id
-from factory.ports.sandbox import CommandSpec, Ended
+from factory.sandbox import confine, host
+from factory.sandbox.link import Launcher, StageUnavailable
+from factory.sandbox.linux import LinuxSandbox, SandboxSetting
+from factory.sandbox.ports import CommandSpec, Ended
+from factory.sandbox.unsupported import UnconfinedSandbox
 from tests.sandbox_kit import (
     BUBBLEWRAPS,
     MIB,
@@ -221,7 +221,7 @@ def test_a_binary_that_does_not_confine_gives_nothing(tmp_path: Path) -> None:
 
 
 def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from factory.adapters.sandbox import bubblewrap
+    from factory.sandbox import bubblewrap
 
     leaky = (
         "--unshare-user",
@@ -242,7 +242,7 @@ def test_a_leaky_sandbox_is_seen_through(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_sandbox_without_filter_is_seen_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from factory.adapters.sandbox import seccomp
+    from factory.sandbox import seccomp
 
     monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: b"")
     with sandbox(tmp_path) as (made, _):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.scanner import scan
+from factory.git.scanner import scan
 from factory.model.errors import InternalError
-from factory.model.layer import LayerKind, Oddity, ScannedLayer
+from factory.model.scanned import LayerKind, Oddity, ScannedLayer
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, object_id
 
 ROOT = os.geteuid() == 0

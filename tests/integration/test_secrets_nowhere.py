@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.core.redaction import base64_forms, straight_forms
-from factory.core.unpacking import layers
+from factory.redact.redaction import base64_forms, straight_forms
+from factory.redact.unpacking import layers
 from tests.world import Ended, World
 
 pytestmark = pytest.mark.linux

@@ -17,14 +17,14 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # exported, and not said to be
 
-from factory.adapters import ed25519
-from factory.core.attestations import parse_digests, parse_envelopes, payload_of
-from factory.core.checkpoint import parse_kept, parse_proof, proves
-from factory.core.merkle import root_of
-from factory.core.public_key import parse_pem
-from factory.core.signed_note import NoteKey, signers
-from factory.core.statements import timeless
-from factory.model.signing import PublicKey
+from factory.evidence.attestations import parse_digests, parse_envelopes, payload_of
+from factory.evidence.statements import timeless
+from factory.log import ed25519
+from factory.log.checkpoint import parse_kept, parse_proof, proves
+from factory.log.key import PublicKey
+from factory.log.merkle import root_of
+from factory.log.public_key import parse_pem
+from factory.log.signed_note import NoteKey, signers
 from factory.model.statement import BUILD_TYPE
 from tests.attestation_fields import problems
 from tests.world import Ended, World

@@ -12,13 +12,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from factory.adapters import ed25519
-from factory.core.attestations import parse_envelopes, payload_of
-from factory.core.checkpoint import parse_kept, parse_proof, proves
-from factory.core.ledger_chain import Entry, Head, format_event, link
-from factory.core.public_key import format_pem, parse_pem
-from factory.core.signed_note import NoteKey, signers
-from factory.model.signing import PublicKey
+from factory.evidence.attestations import parse_envelopes, payload_of
+from factory.log import ed25519
+from factory.log.checkpoint import parse_kept, parse_proof, proves
+from factory.log.key import PublicKey
+from factory.log.public_key import format_pem, parse_pem
+from factory.log.signed_note import NoteKey, signers
+from factory.model.ledger_chain import Entry, Head, format_event, link
 from tests.world import Ended, World
 
 pytestmark = pytest.mark.linux

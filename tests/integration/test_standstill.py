@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters import standstill
-from factory.adapters.local_disk import keeps_change_times
-from factory.adapters.remains import OPEN_FOLDERS
-from factory.adapters.standstill import FILE
+from factory.engine import standstill
+from factory.engine.standstill import FILE
+from factory.files.local_disk import keeps_change_times
+from factory.files.remains import OPEN_FOLDERS
 from tests.world import World, run
 
 pytestmark = pytest.mark.linux
@@ -45,7 +45,7 @@ sys.argv[:] = ["doit", *sys.argv[1:]]
 try:
     runpy.run_module("doit", run_name="__main__")
 finally:
-    print("WHOLE" if "factory.phases.pipeline" in sys.modules else "QUICK", file=sys.__stderr__)
+    print("WHOLE" if "factory.engine.pipeline" in sys.modules else "QUICK", file=sys.__stderr__)
 """
 
 

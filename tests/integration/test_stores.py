@@ -14,24 +14,24 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.adapters.locks import FileLocks
-from factory.adapters.state_store import StateStore
-from factory.adapters.tools import HostTools
-from factory.adapters.work_tree import MAX_FILE, UserWorkTree
-from factory.core.ledger_chain import Entry, Head, follow
+from factory.contract.work_tree import MAX_FILE, UserWorkTree
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
+from factory.files.locks import FileLocks
+from factory.files.state_store import StateStore
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.ledger_chain import Entry, Head, follow
 from factory.model.verdict import Status
-from factory.phases.markers import Marker, load_marker, marker_path, store_marker
-from factory.ports.pipeline import Card
+from factory.plan.cards_port import Card
+from factory.plan.markers import Marker, load_marker, marker_path, store_marker
+from factory.plan.tools import HostTools
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from factory.adapters.clock import SystemClock
-from factory.adapters.locks import FileLocks
+from factory.files.clock import SystemClock
+from factory.files.locks import FileLocks
 locks = FileLocks(Path(sys.argv[1]), SystemClock())
 with locks.hold("run"):
     if sys.argv[2] == "announce":
@@ -96,9 +96,9 @@ def test_locks_of_two_names_do_not_meet(tmp_path: Path) -> None:
 APPENDER = """
 import sys
 from pathlib import Path
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core.ledger_chain import Entry
+from factory.files.clock import SystemClock
+from factory.evidence.ledger_store import LedgerStore
+from factory.model.ledger_chain import Entry
 ledger = LedgerStore(Path(sys.argv[1]), SystemClock())
 for number in range(20):
     ledger.append(Entry("x", details={"who": sys.argv[2], "number": str(number)}))

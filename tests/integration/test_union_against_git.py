@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from factory.adapters.objects import GitObjects
-from factory.core.merging import Candidate, merge_candidates
-from factory.core.narrowing import between
+from factory.git.narrowing import between
+from factory.git.objects import GitObjects
+from factory.merge.merging import Candidate, merge_candidates
+from factory.merge.three_way import three_way_of
 from factory.model.config import Overlap
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, Leaf, Tree
-from factory.phases.three_way import three_way_of
 from tests.git_world import World, git
 
 NAMES = ("a", "b", "c", "d/a", "d/b", "d/e/f", "d/e/g", "x/y/z", "ü", "sp ace")

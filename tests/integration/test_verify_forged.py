@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from factory.core.evidence import finding_record, sha256
+from factory.model.evidence_text import finding_record, sha256
 from factory.model.finding import Finding
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.run import Verified
@@ -260,8 +260,8 @@ def upgraded(run: Memory, **more: bytes) -> Any:
 
 
 def as_pass(run: Memory, changes: dict[str, bytes]):
-    from factory.core.evidence import parse_document
     from factory.model.evidence import RunStatus
+    from factory.model.evidence_text import parse_document
 
     verdict = parse_document(RunStatus, run.files[STATUS])
     count = len(json.loads(changes[BUNDLE])["checks"])
@@ -431,8 +431,8 @@ def others(name: str, value: object) -> list[object]:
 
 
 def test_objects_that_do_not_belong_are_named(good: Memory) -> None:
-    from factory.adapters.gitbundle import format_bundle
-    from factory.adapters.gitbundle_read import parse_bundle
+    from factory.git.bundle_read import parse_bundle
+    from factory.git.bundle_write import format_bundle
 
     for pack in ("TASK-0001", Z):
         path = f"{pack}/CHANGES.bundle"

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.objects import GitObjects
-from factory.adapters.repository import discover
-from factory.adapters.state_store import StateStore
-from factory.core import merging
-from factory.core.evidence import parse_document
+from factory.files.state_store import StateStore
+from factory.git.objects import GitObjects
+from factory.git.repository import discover
+from factory.merge import merging, role_z
 from factory.model.evidence import PlanDocument
-from factory.phases import role_z
+from factory.model.evidence_text import parse_document
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.run import Verified
 from factory.verify.session import Asked, verify_at, verify_state

@@ -15,13 +15,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factory.adapters import git_index
-from factory.adapters.objects import GitObjects
-from factory.adapters.scanner import scan
-from factory.adapters.views import ViewStore
-from factory.core.derive import apply_layer
+from factory.git import index as git_index
+from factory.git.derive import apply_layer
+from factory.git.objects import GitObjects
+from factory.git.scanner import scan
+from factory.git.views import ViewStore
 from factory.model.errors import Refusal
-from factory.model.layer import LayerKind
+from factory.model.scanned import LayerKind
 from factory.model.tree import MODE_EXECUTABLE, MODE_SUBMODULE, Leaf, Tree
 from tests.git_world import World, files_in, files_of, git, leaf, link
 from tests.overlay_mount import KINDS, overlays
@@ -204,9 +204,9 @@ def test_a_builder_that_was_killed_leaves_no_half_base(plain: World, tmp_path: P
     script = """
 import os, sys
 from pathlib import Path
-from factory.adapters import view_files, views
-from factory.adapters.objects import GitObjects
-from factory.adapters.repository import discover
+from factory.git import view_files, views
+from factory.git.objects import GitObjects
+from factory.git.repository import discover
 root, state, cache = map(Path, sys.argv[1:])
 objects = GitObjects(discover(root, "HEAD"), state)
 count = 0

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters import card_cache
-from factory.adapters.card_cache import CACHE_FILE, ground_of, load_cards, packs_digest, store_cards
-from factory.faces.listed import ListedPipeline, is_listing
+from factory.engine import card_cache
+from factory.engine.card_cache import CACHE_FILE, ground_of, load_cards, packs_digest, store_cards
+from factory.engine.listed import ListedPipeline, is_listing
 from factory.model.errors import InternalError
-from factory.ports.pipeline import Card
+from factory.plan.cards_port import Card
 
 CARDS = (
     Card(

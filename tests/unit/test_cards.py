@@ -9,8 +9,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.phases.cards import make_cards
-from factory.phases.catalogue import Catalogue, PackEntry
+from factory.contract.catalogue import Catalogue, PackEntry
+from factory.engine.cards import make_cards
 from tests.pack_values import pack
 
 NAMES = tuple(f"T-{number}" for number in range(1, 6))

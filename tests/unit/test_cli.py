@@ -15,13 +15,13 @@ from typing import ClassVar
 
 import pytest
 
-from factory.faces import cli
-from factory.faces.answer import Answer, document_of, finding_lines
-from factory.faces.command_table import COMMANDS, overview
-from factory.faces.options import COMMON_HELP, Parser
+from factory.commands import cli
+from factory.commands.command_table import COMMANDS, overview
+from factory.commands.options import COMMON_HELP, Parser
 from factory.model.errors import InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.verdict import Status
+from factory.report.answer import Answer, document_of, finding_lines
 from tests.snapshot import agrees, expected
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ NAMES = [command.name for command in COMMANDS]
 
 def module_of(name: str):
     command = next(command for command in COMMANDS if command.name == name)
-    return importlib.import_module(f"factory.faces.commands.{command.module}")
+    return importlib.import_module(f"factory.commands.{command.module}")
 
 
 def parser_of(name: str) -> Parser:
@@ -307,23 +307,27 @@ def test_overview_imports_nothing_heavy() -> None:
         "filelock",
         "argparse",
         "json",
-        "factory.wiring",
+        "factory.engine.wiring",
     }
     assert modules & heavy == set()
 
 
 def test_help_of_a_command_imports_only_that_command() -> None:
     modules = {
-        name
-        for name in modules_after("config", "--help")
-        if name.startswith("factory.faces.commands.")
+        name for name in modules_after("config", "--help") if name.startswith("factory.commands.")
     }
-    assert modules == {"factory.faces.commands.config"}
+    shared = {"cli", "command_table", "errands", "options"}
+    assert modules - {f"factory.commands.{name}" for name in shared} == {"factory.commands.config"}
 
 
 @pytest.mark.parametrize("word", ["--help", "-h", "--version"])
 def test_what_everybody_asks_first_imports_next_to_nothing(word: str) -> None:
     """No pattern of a credential, no document: it took twice its budget once."""
     own = {name for name in modules_after(word) if name.startswith("factory.")}
-    faces = {"factory.faces", "factory.faces.command_table", "factory.faces.streams"}
+    faces = {
+        "factory.commands",
+        "factory.report",
+        "factory.commands.command_table",
+        "factory.report.streams",
+    }
     assert own <= {"factory.__main__", "factory.version", *faces}

@@ -7,8 +7,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.core.derive import apply_layer, new_paths
-from factory.model.layer import ScannedFile, ScannedLayer
+from factory.git.derive import apply_layer, new_paths
+from factory.model.scanned import ScannedFile, ScannedLayer
 from factory.model.tree import MODE_FILE, MODE_SUBMODULE, Leaf, Tree, tree_from_leaves
 
 ONE, TWO = Leaf(MODE_FILE, "1" * 40), Leaf(MODE_FILE, "2" * 40)

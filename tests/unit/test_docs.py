@@ -15,12 +15,12 @@ import pytest
 from markdown_it import MarkdownIt
 from pydantic import BaseModel
 
-from factory.core.configuration import read
-from factory.core.contract import read_pack
-from factory.core.settings import SETTINGS
-from factory.faces.command_table import COMMANDS
-from factory.faces.options import Parser
-from factory.model.documents import AcceptanceDocument, CommandItem, TaskDocument
+from factory.commands.command_table import COMMANDS
+from factory.commands.options import Parser
+from factory.contract.configuration import read
+from factory.contract.contract import read_pack
+from factory.contract.documents import AcceptanceDocument, CommandItem, TaskDocument
+from factory.contract.settings import SETTINGS
 from factory.model.finding import CATALOGUE
 from factory.model.names import PACK_FILES
 from factory.model.pack import Limits
@@ -260,7 +260,7 @@ def test_every_factory_command_in_running_text_is_one() -> None:
         name, *words = shlex.split(line.replace("…", ""))[1:]
         command = next((command for command in COMMANDS if command.name == name), None)
         assert command is not None, f"`{line}` is in a document, and is no command"
-        module = importlib.import_module(f"factory.faces.commands.{command.module}")
+        module = importlib.import_module(f"factory.commands.{command.module}")
         parser = Parser(name)
         module.define(name, parser)
         known = {option for option in parser.options() if option.startswith("-")}

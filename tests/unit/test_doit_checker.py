@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.faces.doit_checker import ABSENT, UNKNOWN, Sha256Checker, digest_of
+from factory.engine.doit_checker import ABSENT, UNKNOWN, Sha256Checker, digest_of
 
 
 @given(st.binary(max_size=300), st.integers(0, 200_000))

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from factory.core.way_out import Facts, way_out
+from factory.judge.way_out import Facts, way_out
 from factory.model.config import Config
-from factory.model.egress import SENTENCES, Reason
+from factory.model.connection import SENTENCES, Reason
 from factory.model.finding import Finding, Severity
 from factory.model.pack import Constraints, Network, TaskPack
 from factory.model.properties import Enforcement, Proof, Property
-from factory.phases.preflight import judge_host, judge_network
+from factory.run.preflight import judge_host, judge_network
 from tests.pack_values import pack
 
 GIVEN = Enforcement("x", (Proof(Property.NET_ISOLATED, True, "shown"),))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters import ledger_lines
-from factory.adapters.ledger_lines import lines_backwards, lines_of, lines_with
+from factory.evidence import ledger_lines
+from factory.evidence.ledger_lines import lines_backwards, lines_of, lines_with
 
 LINES = [b"%d %s" % (number, b"xyz"[: number % 4]) for number in range(40)]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.local_disk import keeps_change_times, long_before
+from factory.files.local_disk import keeps_change_times, long_before
 
 pytestmark = pytest.mark.linux
 

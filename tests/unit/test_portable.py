@@ -80,4 +80,4 @@ def test_only_the_linux_sandbox_needs_posix() -> None:
     found = {
         path.relative_to(ROOT / "factory").parent.as_posix() for path in modules if needs(path)
     }
-    assert found == {"adapters/sandbox"}
+    assert found == {"sandbox"}

@@ -10,13 +10,13 @@ from collections.abc import Callable
 
 import pytest
 
-from factory.core.inert import Shown
-from factory.faces import live
-from factory.faces.live import LiveProgress, last_line
-from factory.faces.progress import Display, PlainProgress, display_for, seconds
-from factory.faces.terminal import Palette
+from factory.model.inert import Shown
 from factory.model.verdict import Status
-from factory.ports.pipeline import Card, CardResult
+from factory.plan.cards_port import Card, CardResult
+from factory.report import live
+from factory.report.live import LiveProgress, last_line
+from factory.report.progress import Display, PlainProgress, display_for, seconds
+from factory.report.terminal import Palette
 
 
 class Clock:

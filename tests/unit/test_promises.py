@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox import host, landlock, promise
-from factory.adapters.sandbox.bubblewrap import HostView
-from factory.adapters.sandbox.confinement import Confinement
 from factory.model.config import Backend
 from factory.model.properties import Property
+from factory.sandbox import host, landlock, promise
+from factory.sandbox.bubblewrap import HostView
+from factory.sandbox.confinement import Confinement
 
 pytestmark = pytest.mark.linux
 

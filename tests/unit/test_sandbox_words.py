@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters.sandbox import bubblewrap, python_env, system_view
-from factory.adapters.sandbox.bubblewrap import HostView, Places
-from factory.adapters.sandbox.link import RawOutcome
-from factory.adapters.sandbox.stage import outcome
 from factory.model.errors import InternalError, Refusal
-from factory.ports.sandbox import Ended
+from factory.sandbox import bubblewrap, python_env, system_view
+from factory.sandbox.bubblewrap import HostView, Places
+from factory.sandbox.link import RawOutcome
+from factory.sandbox.ports import Ended
+from factory.sandbox.stage import outcome
 
 pytestmark = pytest.mark.linux
 

@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from factory.adapters.sandbox import seccomp
+from factory.sandbox import seccomp
 
 KILL, ALLOW = 0x80000000, 0x7FFF0000
 AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}

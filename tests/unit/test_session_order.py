@@ -9,10 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from factory.adapters.clock import SystemClock
-from factory.adapters.ledger_store import LedgerStore
-from factory.core.ledger_chain import Entry
-from factory.phases.site import Session
+from factory.evidence.ledger_store import LedgerStore
+from factory.files.clock import SystemClock
+from factory.model.ledger_chain import Entry
+from factory.plan.site import Session
 
 
 class HeldUp(LedgerStore):

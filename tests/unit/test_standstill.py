@@ -17,12 +17,13 @@ from pathlib import Path
 
 import pytest
 
-from factory.adapters import repository, standstill
-from factory.adapters.standstill import FILE, Around, Asked, Beginning
-from factory.adapters.state_store import StateStore
-from factory.adapters.tools import find_tool
+from factory.engine import standstill
+from factory.engine.standstill import FILE, Around, Asked, Beginning
+from factory.files.state_store import StateStore
+from factory.git import repository
 from factory.model.verdict import Status
-from factory.ports.pipeline import Card, Closing, Rest
+from factory.plan.cards_port import Card, Closing, Rest
+from factory.plan.tools import find_tool
 from tests.git_world import git
 
 pytestmark = pytest.mark.linux

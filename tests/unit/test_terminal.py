@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.inert import Shown
-from factory.faces.terminal import (
+from factory.model.inert import Shown
+from factory.report.terminal import (
     Palette,
     fit,
     is_terminal,

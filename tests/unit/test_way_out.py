@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from factory.core.way_out import ELSEWHERE, NEVER, Facts, way_out
+from factory.judge.way_out import ELSEWHERE, NEVER, Facts, way_out
 from factory.model.finding import CATALOGUE, Finding
 from factory.model.pack import Scope, TaskPack
 

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.configuration import config_digest, read
-from factory.core.settings import SETTINGS
+from factory.contract.configuration import config_digest, read
+from factory.contract.settings import SETTINGS
+from factory.log.key import SigningPolicy
 from factory.model.config import (
     REQUIRED_BY_DEFAULT,
     Backend,
@@ -24,8 +25,7 @@ from factory.model.config import (
 )
 from factory.model.pack import Limits
 from factory.model.properties import Property
-from factory.model.signing import SigningPolicy
-from factory.model.strict import LARGEST_INTEGER
+from factory.strict.values import LARGEST_INTEGER
 from tests.contract_corpus import config_cases, read_config, sentences
 
 INVALID = config_cases("invalid")
@@ -181,7 +181,7 @@ def test_words_that_are_no_values() -> None:
 
 def test_reading_configuration_loads_no_heavy_library(tmp_path: Path) -> None:
     code = (
-        "import sys, factory.core.configuration; print(sorted({'pydantic','yaml','jsonschema'} &"
+        "import sys, factory.contract.configuration; print(sorted({'pydantic','yaml','jsonschema'} &"
         " set(sys.modules)))"
     )
     root = Path(__file__).parents[3]

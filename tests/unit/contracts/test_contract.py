@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.contract import id_of_folder, read_pack
-from factory.core.prose import first_line
+from factory.contract.contract import id_of_folder, read_pack
+from factory.contract.prose import first_line
 from factory.model.finding import Location
 from factory.model.pack import Command, Limits, PackFile
 from tests.contract_corpus import FOLDER, PackCase, pack_cases, sentences

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from factory.core.pack_set import judge_packs
+from factory.contract.pack_set import judge_packs
 from factory.model.pack import Scope, TaskPack
 from tests.contract_corpus import sentences
 

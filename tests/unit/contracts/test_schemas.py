@@ -11,12 +11,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
-from factory.adapters import schemas
-from factory.core import strict_toml, strict_yaml
-from factory.core.settings import SECTIONS, SETTINGS
-from factory.model.config_document import ConfigDocument
-from factory.model.documents import AcceptanceDocument, TaskDocument
-from factory.model.strict import DocumentError, StrictDocument, plain
+from factory.contract import schemas
+from factory.contract.config_document import ConfigDocument
+from factory.contract.documents import AcceptanceDocument, TaskDocument
+from factory.contract.settings import SECTIONS, SETTINGS
+from factory.strict import toml as strict_toml
+from factory.strict import yaml as strict_yaml
+from factory.strict.values import DocumentError, StrictDocument, plain
 from tests.contract_corpus import CORPUS, config_cases, pack_cases
 
 CONTRACTS: dict[str, tuple[str, type[BaseModel]]] = {

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import canonical, strict_json
-from factory.model.strict import LARGEST_INTEGER, DocumentError, freeze
+from factory.strict import canonical
+from factory.strict import json as strict_json
+from factory.strict.values import LARGEST_INTEGER, DocumentError, freeze
 
 LIMIT = 1 << 20
 
@@ -19,7 +20,7 @@ LIMIT = 1 << 20
 def refusal(raw: bytes, **options: bool) -> str:
     with pytest.raises(DocumentError) as caught:
         strict_json.parse(raw, max_bytes=LIMIT, **options)
-    return caught.value.sentence
+    return caught.value.problems[0].problem
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import strict_toml
-from factory.core.source_text import DEPTH_LIMIT
-from factory.model.strict import DocumentError, freeze, pointers
+from factory.strict import toml as strict_toml
+from factory.strict.source_text import DEPTH_LIMIT
+from factory.strict.values import DocumentError, freeze, pointers
 
 SOURCE = b'''# configuration
 version = 1

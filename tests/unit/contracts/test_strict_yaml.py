@@ -10,9 +10,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import strict_yaml
-from factory.core.source_text import DEPTH_LIMIT, SIZE_LIMIT
-from factory.model.strict import LARGEST_INTEGER, DocumentError, freeze, plain, pointers
+from factory.strict import yaml as strict_yaml
+from factory.strict.source_text import DEPTH_LIMIT, SIZE_LIMIT
+from factory.strict.values import LARGEST_INTEGER, DocumentError, freeze, plain, pointers
 
 PARSERS = [strict_yaml.PARSER, yaml.SafeLoader]
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.acceptance import (
+from factory.judge.acceptance import (
     EndedName,
     artifact_name_problem,
     check_record,
@@ -22,7 +22,7 @@ from factory.core.acceptance import (
     judge_docs,
     judge_normalized,
 )
-from factory.core.runner_words import ran_no_test
+from factory.judge.runner_words import ran_no_test
 from factory.model.evidence import AttemptRecord
 from factory.model.finding import Finding
 from factory.model.pack import Artifacts, Command, CommandKind, Limits
@@ -357,7 +357,7 @@ JUDGED_AT_ONCE = """
 import resource
 resource.setrlimit(resource.RLIMIT_CPU, (60, 60))
 from dataclasses import replace
-from factory.core.acceptance import judge_command
+from factory.judge.acceptance import judge_command
 from factory.model.pack import Limits
 from tests.pack_values import CHECK, STEP, pack
 

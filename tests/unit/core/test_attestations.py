@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.adapters import ed25519
-from factory.core.attestations import (
+from factory.evidence.attestations import (
     enclose,
     format_digests,
     format_envelopes,
@@ -22,8 +21,9 @@ from factory.core.attestations import (
     parse_envelopes,
     payload_of,
 )
-from factory.core.evidence import EvidenceError
-from factory.model.signing import Signature
+from factory.log import ed25519
+from factory.log.key import Signature
+from factory.model.evidence_text import EvidenceError
 
 SIGNER = ed25519.parse_private_pem(ed25519.make_pem())
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from factory.core.bundle_check import (
+from factory.bundle.check import (
     judge_agreement,
     judge_documents,
     judge_manifest,
@@ -16,8 +16,7 @@ from factory.core.bundle_check import (
     judge_status,
     open_bundle,
 )
-from factory.core.bundling import Files, manifest_of
-from factory.core.evidence import format_document, parse_document, sha256
+from factory.bundle.make import Files, manifest_of
 from factory.model.evidence import (
     Document,
     FilesChanged,
@@ -26,6 +25,7 @@ from factory.model.evidence import (
     ManifestEntry,
     StatusDocument,
 )
+from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.tree import Difference
 from tests.pack_values import CHECK, STEP, bundle, change, digests, leaf, pack, tree

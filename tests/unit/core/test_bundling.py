@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from factory.core.bundling import files_changed, kind_of, required_labels, summary, unique
-from factory.core.evidence import sha256
+from factory.bundle.make import files_changed, kind_of, required_labels, summary, unique
+from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.pack import Artifacts, Network
 from factory.model.tree import MODE_EXECUTABLE, MODE_LINK, MODE_SUBMODULE, Difference, Leaf

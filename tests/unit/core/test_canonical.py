@@ -11,7 +11,7 @@ import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.canonical import NotCanonical, digest, encode
+from factory.strict.canonical import NotCanonical, digest, encode
 
 EDGE = 2**53 - 1
 TEXT = st.text(st.characters(exclude_categories=["Cs"])) | st.text(

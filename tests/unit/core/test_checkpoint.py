@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.adapters import ed25519
-from factory.core.checkpoint import (
+from factory.log import ed25519
+from factory.log.checkpoint import (
     LARGEST_SIZE,
     Checkpoint,
     KeptCheckpoint,
@@ -21,9 +21,9 @@ from factory.core.checkpoint import (
     parse_proof,
     proves,
 )
-from factory.core.merkle import inclusion_path, leaf_hash, root_of
-from factory.core.signed_note import NoteError, NoteKey, sign_note, signers
-from factory.model.signing import Signature
+from factory.log.key import Signature
+from factory.log.merkle import inclusion_path, leaf_hash, root_of
+from factory.log.signed_note import NoteError, NoteKey, sign_note, signers
 
 # The example of the specification.
 EXAMPLE = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"

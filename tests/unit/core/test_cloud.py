@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from factory.core.cloud import NO_PARSER, granted, judge_cloud
-from factory.model.cloud import Grant
+from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
+from factory.model.injection import Grant
 from factory.model.pack import Constraints, Network, TaskPack
 from tests.pack_values import pack
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from factory.core.credential_files import FILES, values_in
+from factory.redact.credential_files import FILES, values_in
 
 LOGIN = base64.b64encode(b"me:docker-pass").decode()
 GIVEN = {

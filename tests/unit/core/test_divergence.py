@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.divergence import Sides, first_difference, first_divergence
+from factory.engine.divergence import Sides, first_difference, first_divergence
 
 SIDES = Sides("here", "there")
 SMALL = st.binary(max_size=12)

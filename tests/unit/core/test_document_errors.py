@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
-from factory.core import strict_toml
-from factory.core.document_errors import in_order, load
-from factory.model.strict import DocumentError, Problem
+from factory.contract.document_errors import in_order, load
+from factory.strict import toml as strict_toml
+from factory.strict.values import DocumentError, Problem
 
 
 class Colour(enum.Enum):

@@ -12,9 +12,9 @@ from doit.doit_cmd import DoitConfig, DoitMain
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.doit_table import judge_doit_table, names_read
+from factory.judge.doit_table import judge_doit_table, names_read
 from factory.model.tree import MODE_FILE, MODE_LINK, MODE_SUBMODULE, Leaf, Tree, object_id
-from factory.phases.doit_table import judge_configuration
+from factory.run.doit_table import judge_configuration
 from factory.verify import trees
 from factory.verify.change import Verified
 from factory.verify.doit_table import tables_touched

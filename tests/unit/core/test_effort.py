@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from factory.core.effort import LARGE, MOST, Effort, effort_of, judge_effort, judge_overdue
-from factory.core.judge import rules_of
-from factory.core.scope import compile_patterns
+from factory.judge.effort import LARGE, MOST, Effort, effort_of, judge_effort, judge_overdue
+from factory.judge.judge import rules_of
+from factory.judge.scope import compile_patterns
 from factory.model.pack import Limits
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_SUBMODULE, Difference, Leaf
 from tests.pack_values import pack

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import egress
-from factory.core.egress import Refusal
-from factory.model import egress as nouns
+from factory.egress import rules as egress
+from factory.egress.rules import Refusal
+from factory.model import connection as nouns
 from factory.model import forms
-from factory.model.egress import Reason, Target, Verdict
+from factory.model.connection import Reason, Target, Verdict
 from factory.model.pack import Network
 
 

@@ -8,14 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from factory.core.evidence import (
-    EvidenceError,
-    finding_of,
-    finding_record,
-    format_document,
-    limits_record,
-    parse_document,
-)
 from factory.model.evidence import (
     EVIDENCE,
     Document,
@@ -24,6 +16,14 @@ from factory.model.evidence import (
     LogIndex,
     Manifest,
     StatusDocument,
+)
+from factory.model.evidence_text import (
+    EvidenceError,
+    finding_of,
+    finding_record,
+    format_document,
+    limits_record,
+    parse_document,
 )
 from factory.model.finding import CATALOGUE, Finding, Location
 from factory.model.pack import Limits

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.checkpoint import Checkpoint
-from factory.core.history import (
+from factory.evidence.history import (
     Wanted,
     instant_of,
     judge_checkpoint,
@@ -17,9 +16,10 @@ from factory.core.history import (
     prove_consistency,
     select,
 )
-from factory.core.ledger_chain import Entry, Head, link
-from factory.core.merkle import leaf_hash, root_of, verify_consistency
+from factory.log.checkpoint import Checkpoint
+from factory.log.merkle import leaf_hash, root_of, verify_consistency
 from factory.model.evidence import EventDocument
+from factory.model.ledger_chain import Entry, Head, link
 
 ORIGIN = "codex-orchestrator/ledger/0"
 LINES = [b"line %d" % number for number in range(9)]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.core.http_rules import (
+from factory.egress.http_rules import (
     Echo,
     Headers,
     Refused,
@@ -18,8 +18,8 @@ from factory.core.http_rules import (
     shown_path,
     watchable,
 )
-from factory.core.redaction import Redactor
-from factory.model.cloud import Credential, Grant, grant_of
+from factory.model.injection import Credential, Grant, grant_of
+from factory.redact.redaction import Redactor
 
 VALUE = b"Bearer kQ7-canary/of+the_user-x9x9x9"
 GRANT = Grant("api.example.org", 443, "authorization-bearer", "env:CLOUD_TOKEN")

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.evidence import EvidenceError
-from factory.core.index import (
+from factory.evidence.index import (
     UNRECORDED,
     Filter,
     FoundArtifact,
@@ -27,7 +26,8 @@ from factory.core.index import (
     type_of,
     version_in,
 )
-from factory.core.ledger_chain import Entry, Head, link
+from factory.model.evidence_text import EvidenceError
+from factory.model.ledger_chain import Entry, Head, link
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..")

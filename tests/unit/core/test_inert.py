@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from factory.core.inert import (
+from factory.model.inert import (
     BLANK,
     Shown,
     annotation,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.judge import (
+from factory.judge.judge import (
     Rules,
     judge_change,
     judge_lines,
@@ -18,11 +18,11 @@ from factory.core.judge import (
     rules_of,
     split_artifacts,
 )
-from factory.core.path_guard import protected_patterns
-from factory.core.scope import compile_patterns
+from factory.judge.path_guard import protected_patterns
+from factory.judge.scope import compile_patterns
 from factory.model.finding import Finding
-from factory.model.layer import Oddity
 from factory.model.pack import Limits, Scope
+from factory.model.scanned import Oddity
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Leaf, Tree
 from tests.pack_values import added, leaf, pack, tree
 

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import canonical
-from factory.core.evidence import EvidenceError
-from factory.core.ledger_chain import (
+from factory.model.evidence_text import EvidenceError
+from factory.model.ledger_chain import (
     GENESIS,
     MAX_LINE,
     Entry,
@@ -25,6 +24,7 @@ from factory.core.ledger_chain import (
     parse_event,
     skim,
 )
+from factory.strict import canonical
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ASCII = st.characters(codec="ascii")

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 import pytest
 
-from factory.core import canonical
-from factory.core.evidence import EvidenceError
-from factory.core.ledger_chain import GENESIS, Entry, Head, chained, format_event
-from factory.core.ledger_standing import (
+from factory.log.merkle import EMPTY_ROOT, root_of
+from factory.model.evidence_text import EvidenceError
+from factory.model.ledger_chain import GENESIS, Entry, Head, chained, format_event
+from factory.model.ledger_standing import (
     KEPT_ROOTS,
     Begun,
     LineError,
@@ -22,7 +22,7 @@ from factory.core.ledger_standing import (
     format_standing,
     parse_standing,
 )
-from factory.core.merkle import EMPTY_ROOT, root_of
+from factory.strict import canonical
 
 WHEN = "2026-11-22T00:00:00.000Z"
 DIGEST = hashlib.sha256(b"the ledger").hexdigest()

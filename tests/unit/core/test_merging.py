@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.merging import Candidate, Merged, merge_candidates
-from factory.core.narrowing import between
+from factory.git.narrowing import between
+from factory.merge.merging import Candidate, Merged, merge_candidates
 from factory.model.config import Overlap
 from factory.model.tree import Tree
 from tests.pack_values import leaf, tree

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.merkle import (
+from factory.log.merkle import (
     EMPTY_ROOT,
     Peaks,
     consistency_path,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.narrowing import (
+from factory.git.narrowing import (
     apply_differences,
     between,
     hidden_paths,
@@ -14,7 +14,7 @@ from factory.core.narrowing import (
     view_with,
     visible_patterns,
 )
-from factory.core.scope import compile_patterns
+from factory.judge.scope import compile_patterns
 from factory.model.tree import Tree
 from tests.pack_values import leaf, tree
 

@@ -21,9 +21,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.core import normal_archives, normal_text
-from factory.core.normal_archives import EPOCH
-from factory.core.normalize_artifacts import form_of, normalize
+from factory.steady import normal_archives, normal_text
+from factory.steady.normal_archives import EPOCH
+from factory.steady.normalize_artifacts import form_of, normalize
 
 NAMES = st.lists(
     st.from_regex(r"[a-zé]{1,4}(/[a-z]{1,60}){0,3}(\.txt)?", fullmatch=True),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.normalize_artifacts import normalize_log
+from factory.steady.normalize_artifacts import normalize_log
 
 
 @pytest.mark.parametrize(

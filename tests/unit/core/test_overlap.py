@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.overlap import EXACT_UP_TO, Overlap, Touch, find_overlaps, select
-from factory.core.path_guard import fold
+from factory.judge.path_guard import fold
+from factory.merge.overlap import EXACT_UP_TO, Overlap, Touch, find_overlaps, select
 from factory.model.tree import Leaf
 
 ONE, OTHER = Leaf(0o100644, "1" * 40), Leaf(0o100644, "2" * 40)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import path_guard
-from factory.core.path_guard import (
+from factory.judge import path_guard
+from factory.judge.path_guard import (
     collisions,
     display,
     fold,

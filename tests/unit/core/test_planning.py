@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.evidence import format_document
-from factory.core.planning import (
+from factory.model.config import Config, Overlap
+from factory.model.evidence import ActionDocument, ToolRecord
+from factory.model.evidence_text import format_document
+from factory.model.pack import Limits, PackFile
+from factory.model.properties import Property
+from factory.plan.action_key import (
     action_key,
     action_of,
     all_needs,
@@ -22,10 +26,6 @@ from factory.core.planning import (
     plan_of,
     why_changed,
 )
-from factory.model.config import Config, Overlap
-from factory.model.evidence import ActionDocument, ToolRecord
-from factory.model.pack import Limits, PackFile
-from factory.model.properties import Property
 from tests.pack_values import pack
 
 NAMES = tuple("abcdefg")

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.adapters import ed25519
-from factory.core.public_key import KeyFormError, format_pem, parse_pem
-from factory.model.signing import PublicKey
+from factory.log import ed25519
+from factory.log.key import PublicKey
+from factory.log.public_key import KeyFormError, format_pem, parse_pem
 
 # RFC 8410 §10.1.
 RFC_PEM = b"""\

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
+from factory.redact.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
 
 
 @given(

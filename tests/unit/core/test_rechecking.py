@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.rechecking import Outcome, classify, judge_recheck
 from factory.model.evidence import RecheckRecord
+from factory.run.rechecking import Outcome, classify, judge_recheck
 from factory.verify.documents import RecheckRow
 from tests.pack_values import CHECK
 
@@ -108,9 +108,10 @@ def test_only_a_check_that_ended_with_0_is_well(merged, again, base, nothing: bo
 def test_each_outcome_has_its_sentence(
     outcome: str, culprits: tuple[str, ...], kind: str, message: str, hint: str
 ) -> None:
+    named: Any = outcome
     record = RecheckRecord(
-        pack="T-1", label="tests-1", run="run", outcome=outcome, rc=1, culprits=culprits
-    )  # type: ignore[arg-type]
+        pack="T-1", label="tests-1", run="run", outcome=named, rc=1, culprits=culprits
+    )
     (finding,) = judge_recheck(record, CHECK)
     assert (finding.id, finding.message, finding.hint) == (
         kind,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.redaction import Redactor, Stream, mark
+from factory.redact.redaction import Redactor, Stream, mark
 
 VALUE = b'hunter2/+"secret\\value'
 NAMED = Redactor([("DEPLOY_TOKEN", VALUE), ("SHORT", b"abc")])

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from factory.core.credential_forms import FORMS, Form, Pattern
-from factory.core.redaction import Redactor
+from factory.redact.credential_forms import FORMS, Form, Pattern
+from factory.redact.redaction import Redactor
 from tests.unit.core.test_redaction import CREDENTIALS, VARIANTS
 
 EXAMPLES = tuple(text.encode() for _, text in (*CREDENTIALS.items(), *VARIANTS))
@@ -117,7 +117,7 @@ HOSTILE = (
 )
 CHILD = """
 import sys
-from factory.core.redaction import Redactor, Stream
+from factory.redact.redaction import Redactor, Stream
 unit = bytes.fromhex(sys.argv[1])
 text = unit * ((1 << 20) // len(unit) + 1)
 redactor = Redactor([("DEPLOY_TOKEN", b"hunter2-secret-value")])

@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from factory.core.inert import for_eyes, for_sarif
-from factory.core.markup import Markup, joined, lines_of, relative_uri, tag
-from factory.core.report_html import report_html
-from factory.core.report_junit import junit_xml
-from factory.core.report_sarif import results_sarif
-from factory.core.run_view import EXCERPT_CHARACTERS, RunView, excerpt
-from factory.faces.annotations import MOST, annotate
 from factory.model.evidence import OverlapRecord, RecheckRecord
 from factory.model.finding import CATALOGUE, Finding, Location
+from factory.model.inert import for_eyes, for_sarif
+from factory.report.annotations import MOST, annotate
+from factory.report.html import report_html
+from factory.report.junit import junit_xml
+from factory.report.markup import Markup, joined, lines_of, relative_uri, tag
+from factory.report.run_view import EXCERPT_CHARACTERS, RunView, excerpt
+from factory.report.sarif import results_sarif
 from factory.verify.documents import RunStatus as ReadStatus
 from factory.verify.html_page import read_page
 from tests.hostile_text import ANY_TEXT, HOSTILE

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory.core.ledger_chain import Entry
-from factory.core.replay import replay
-from factory.core.replay_table import RunState
+from factory.evidence.replay import replay
+from factory.evidence.replay_table import RunState
 from factory.model.errors import Refusal
+from factory.model.ledger_chain import Entry
 from tests.unit.core.test_replay import (
     CODES,
     TREE,

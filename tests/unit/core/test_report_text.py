@@ -7,15 +7,6 @@ import unicodedata
 
 import pytest
 
-from factory.core.report_text import (
-    brief,
-    change_text,
-    finding_lines,
-    markdown,
-    plain,
-    unmerged_plan,
-)
-from factory.core.wording import counted
 from factory.model.evidence import (
     FileRecord,
     FilesChanged,
@@ -26,6 +17,8 @@ from factory.model.evidence import (
     RunStatus,
     SigningRecord,
 )
+from factory.model.wording import counted
+from factory.report.text import brief, change_text, finding_lines, markdown, plain, unmerged_plan
 from tests.hostile_text import HOSTILE
 
 

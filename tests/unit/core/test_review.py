@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from factory.core.evidence import format_document, parse_document
-from factory.core.review import CHECKS, Judged, Mode, report
+from factory.evidence.review_rules import CHECKS, Judged, Mode, report
+from factory.model.evidence_text import format_document, parse_document
 from factory.model.finding import Finding, Location
 from factory.model.index import ReviewReport
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from factory.core.evidence import format_document
-from factory.core.index import FoundArtifact
-from factory.core.run_files import judge_run_files, manifest_of_run
+from factory.evidence.index import FoundArtifact
+from factory.evidence.run_files import judge_run_files, manifest_of_run
 from factory.model.evidence import Manifest, ManifestEntry
+from factory.model.evidence_text import format_document
 
 RUN = "factory_20260101_000000_0123abcd_001"
 PATHS = (

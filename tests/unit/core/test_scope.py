@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.scope import compile_patterns, problem_with_pattern, union
+from factory.judge.scope import compile_patterns, problem_with_pattern, union
 
 SEGMENT = st.text("ab*?.", min_size=1, max_size=4).filter(
     lambda text: "**" not in text and text not in (".", "..")

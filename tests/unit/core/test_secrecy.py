@@ -15,8 +15,7 @@ from typing import Literal
 
 import pytest
 
-from factory.core.redaction import Redactor
-from factory.core.secrecy import (
+from factory.judge.secrecy import (
     Carried,
     carried,
     judge_artifact_secrets,
@@ -25,10 +24,11 @@ from factory.core.secrecy import (
     refuse_secrets,
     silenced,
 )
-from factory.core.unpacking import MOST_BYTES, layers
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_SUBMODULE, Difference, Leaf
+from factory.redact.redaction import Redactor
+from factory.redact.unpacking import MOST_BYTES, layers
 from tests.pack_values import pack
 
 TOKEN = b"glpat-" + b"aB3dE6gH9" * 4

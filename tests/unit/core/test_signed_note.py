@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.adapters import ed25519
-from factory.core.signed_note import (
+from factory.log import ed25519
+from factory.log.key import PublicKey, Signature
+from factory.log.signed_note import (
     MOST_BYTES,
     Note,
     NoteError,
@@ -24,7 +25,6 @@ from factory.core.signed_note import (
     sign_note,
     signers,
 )
-from factory.model.signing import PublicKey, Signature
 
 # From the Go implementation's documentation.
 NEUMANN = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"

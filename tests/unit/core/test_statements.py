@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from factory.core import canonical
-from factory.core.evidence import EvidenceError
-from factory.core.ledger_chain import Entry, Head, link
-from factory.core.policy import policy_of
-from factory.core.statements import (
+from factory.contract.policy import policy_of
+from factory.evidence.statements import (
     BundleEvidence,
     Made,
     encode,
@@ -24,6 +21,7 @@ from factory.core.statements import (
     test_result,
     timeless,
 )
+from factory.log.key import SigningPolicy
 from factory.model.config import Config
 from factory.model.evidence import (
     ActionDocument,
@@ -37,9 +35,11 @@ from factory.model.evidence import (
     StatusDocument,
     ToolRecord,
 )
+from factory.model.evidence_text import EvidenceError
+from factory.model.ledger_chain import Entry, Head, link
 from factory.model.properties import Property
-from factory.model.signing import SigningPolicy
 from factory.model.statement import Statement
+from factory.strict import canonical
 
 judge_tests = test_result
 del test_result  # a function of ours; pytest would take it for a test

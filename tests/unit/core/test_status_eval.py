@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.status_eval import TABLE, Check, combine, evaluate, of_findings
+from factory.judge.status_eval import TABLE, Check, combine, evaluate, of_findings
 from factory.model.finding import CATALOGUE, Finding
 from factory.model.verdict import Status
 

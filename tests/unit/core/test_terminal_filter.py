@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.terminal_filter import TerminalFilter
+from factory.sandbox.terminal_filter import TerminalFilter
 
 PASSES = {
     "colours": b"\x1b[1;38;5;196mred\x1b[0m",

@@ -13,10 +13,10 @@ from collections.abc import Callable
 
 import pytest
 
-from factory.core import unpacking
-from factory.core.redaction import Redactor
-from factory.core.secrecy import carried
-from factory.core.unpacking import MOST_MEMBERS, Bounds, layers
+from factory.judge.secrecy import carried
+from factory.redact import unpacking
+from factory.redact.redaction import Redactor
+from factory.redact.unpacking import MOST_MEMBERS, Bounds, layers
 
 EMPTY = gzip.compress(b"", 1, mtime=0)
 

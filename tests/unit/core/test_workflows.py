@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.core.workflows import is_workflow, judge_permissions, judge_pins
+from factory.evidence.workflows import is_workflow, judge_permissions, judge_pins
 
 ROOT = Path(__file__).resolve().parents[3]
 PATH = ".github/workflows/w.yml"

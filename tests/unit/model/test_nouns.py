@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from factory.model import config, evidence, finding, layer, pack, properties, tree
+from factory.model import config, evidence, finding, pack, properties, tree
+from factory.model import scanned as layer
 from factory.model.errors import FactoryError, InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import CATALOGUE, Finding, Location, Severity
 from factory.model.properties import Enforcement, Proof, Property

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 import pytest
 
-from factory.model.strict import (
+from factory.strict.values import (
     DocumentError,
     Problem,
     StrictDocument,
@@ -29,12 +29,7 @@ def test_a_problem_says_its_sentence_and_then_what_to_do() -> None:
 def test_a_document_error_speaks_for_its_first_problem_and_keeps_them_all() -> None:
     problems = (Problem("one", 1, 2, "mend one"), Problem("two"))
     error = DocumentError(*problems)
-    assert (error.sentence, error.hint, error.problems, error.exit_code) == (
-        "one",
-        "mend one",
-        problems,
-        2,
-    )
+    assert (str(error), error.problems) == ("one; mend one", problems)
 
 
 def test_a_document_error_without_a_problem_cannot_be() -> None:

@@ -14,13 +14,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import canonical, egress, merkle, path_guard, scope, status_eval
-from factory.core.inert import code, for_markdown
-from factory.core.path_guard import display, fold, link_escapes, reads_as_git, unportable, unsafe
-from factory.core.scope import compile_patterns
-from factory.model.egress import VERDICTS, Target
+from factory.egress import rules as egress
+from factory.judge import path_guard, scope, status_eval
+from factory.judge.path_guard import display, fold, link_escapes, reads_as_git, unportable, unsafe
+from factory.judge.scope import compile_patterns
+from factory.log import merkle
+from factory.model.connection import VERDICTS, Target
 from factory.model.evidence import CheckRecord
 from factory.model.finding import CATALOGUE, Finding
+from factory.model.inert import code, for_markdown
+from factory.strict import canonical
 from factory.verify import egress as verified_egress
 from factory.verify import form, names, patterns, verdict
 from factory.verify.connections import OTHERS, Egress, ReasonName
@@ -29,10 +32,9 @@ from factory.verify.events import included
 from factory.verify.papers import ALWAYS_PROTECTED
 from factory.verify.trees import Entry, Trees, Unknown, parts
 from tests.hostile_text import ANY_TEXT
-from tests.unit.test_floors import copied_package, run_linter
+from tests.unit.test_rooms import copied_package, run_linter
 
 ROOT = Path(__file__).resolve().parents[3]
-CORE = ROOT / "factory" / "core"
 
 ODD = st.sampled_from("aAbB.*?-_~ :\\/é\u200b\u0301\ufeff\udc80\u202eŁǅcom1git\x07\x85ſß")
 TEXT = st.text(ODD, max_size=12)
@@ -44,15 +46,15 @@ PATH = st.lists(
 @pytest.mark.parametrize(
     "line",
     [
-        "from factory.core import bundling",
-        "from factory.core.evidence import parse_document",
-        "from factory.core.scope import compile_patterns",
-        "from factory.core.merkle import root_of",
+        "from factory.bundle import make",
+        "from factory.model.evidence_text import parse_document",
+        "from factory.judge.scope import compile_patterns",
+        "from factory.log.merkle import root_of",
         "from factory.model.evidence import StatusDocument",
         "from factory.model.tree import Tree",
-        "from factory.adapters.git import Git",
-        "from factory.phases import settle",
-        "import factory.wiring",
+        "from factory.git.git import Git",
+        "from factory.evidence import settle",
+        "import factory.engine.wiring",
     ],
 )
 def test_planted_import_of_a_writer_is_found(tmp_path: Path, line: str) -> None:
@@ -64,14 +66,16 @@ def test_planted_import_of_a_writer_is_found(tmp_path: Path, line: str) -> None:
 
 
 def test_no_module_of_the_checker_names_a_writer() -> None:
-    allowed = {"factory.core", "factory.model.finding"}
+    allowed = {"factory.strict", "factory.model.finding"}
     for path in sorted((ROOT / "factory" / "verify").glob("*.py")):
         for module, what in re.findall(
             r"^from (factory\.\S+) import (.+)$", path.read_text("utf-8"), re.MULTILINE
         ):
             fine = module.startswith("factory.verify") or module in allowed
             assert fine, f"{path.name} imports {module}"
-            assert module != "factory.core" or what == "strict_json", f"{path.name} imports {what}"
+            assert module != "factory.strict" or what.startswith("json"), (
+                f"{path.name} imports {what}"
+            )
 
 
 # ── the same answers by other code ───────────────────────────────────────────

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core import merkle
-from factory.core.ledger_chain import Entry, Head, format_event, link
+from factory.log import merkle
+from factory.model.ledger_chain import Entry, Head, format_event, link
 from factory.verify.events import Chain, brief, read_line
 from factory.verify.form import FormError
 

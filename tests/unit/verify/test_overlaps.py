@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.core.overlap import Touch, find_overlaps
-from factory.core.path_guard import fold, new_collisions
+from factory.judge.path_guard import fold, new_collisions
+from factory.merge.overlap import Touch, find_overlaps
 from factory.model.tree import MODE_FILE, Leaf, Tree, tree_from_leaves
 from factory.verify.overlaps import grown_alike, overlapping
 from factory.verify.trees import Entry, Trees, joined, parts

@@ -1,0 +1,417 @@
+"""Holding a bundle against its own manifest and its contract: bytes in, findings out.
+
+Everything that can be said without Git is said here. An absent file is a finding, never a
+reason to check less. Does not know where a bundle lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from factory.bundle.make import kind_of, manifest_of, summary
+from factory.judge import path_guard
+from factory.judge.status_eval import Check, evaluate
+from factory.model.evidence import (
+    ActionDocument,
+    Document,
+    FileRecord,
+    FilesChanged,
+    LogIndex,
+    Manifest,
+    ScopeLock,
+    StatusDocument,
+)
+from factory.model.evidence_text import (
+    EvidenceError,
+    finding_of,
+    finding_record,
+    format_document,
+    parse_document,
+    sha256,
+)
+from factory.model.finding import Finding, Location
+from factory.model.pack import Command
+from factory.model.tree import Difference
+from factory.plan.action_key import action_key
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+_FIXED = frozenset(
+    "STATUS.json FILES_CHANGED.json DIFF.patch CHANGES.bundle SCOPE_LOCK.json ACTION.json"
+    " SUMMARY.md manifest.json LOGS/INDEX.json".split()
+)
+_RERUN = "Run the pack again: doit forget launch, then doit oneshot."
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBundle:
+    """The documents of a bundle whose manifest and schemas hold."""
+
+    status: StatusDocument
+    changed: FilesChanged
+    action: ActionDocument
+    lock: ScopeLock
+    logs: LogIndex
+
+
+def judge_manifest(
+    pack: str, folder: str, manifest: bytes | None, digests: Mapping[str, str]
+) -> tuple[Finding, ...]:
+    """Hold every file against manifest.json, both ways. `digests` maps each file of the folder
+    (manifest excluded) to its SHA-256, empty for what is not a plain file."""
+    if manifest is None:
+        return (_finding("BUNDLE_MISSING", pack, f"{folder}/manifest.json does not exist"),)
+    try:
+        document = parse_document(Manifest, manifest)
+    except EvidenceError as error:
+        return (_finding("BUNDLE_MANIFEST", pack, f"{folder}/manifest.json: {error}"),)
+    listed = {entry.path: entry.sha256 for entry in document.files}
+    found = []
+    if document.subject != pack or len(listed) != len(document.files):
+        subject = path_guard.display(document.subject)
+        found.append(
+            _finding(
+                "BUNDLE_MANIFEST",
+                pack,
+                f"{folder}/manifest.json is of {subject}, or names a file twice",
+            )
+        )
+    differing = {
+        path for path in listed.keys() | digests.keys() if listed.get(path) != digests.get(path)
+    }
+    for path in sorted(differing):
+        place = f"{folder}/{path_guard.display(path)}"
+        if path not in digests:
+            found.append(
+                _finding("BUNDLE_MANIFEST", pack, f"{place} is in the manifest and does not exist")
+            )
+        elif path not in listed:
+            found.append(
+                _finding("BUNDLE_MANIFEST", pack, f"{place} exists and is not in the manifest")
+            )
+        else:
+            was, now = listed[path][:12], digests[path][:12] or "no plain file"
+            found.append(
+                _finding("BUNDLE_MANIFEST", pack, f"{place} expected sha256 {was}…, found {now}…")
+            )
+    return tuple(found)
+
+
+def open_bundle(
+    pack: str, folder: str, files: Mapping[str, bytes]
+) -> tuple[OpenedBundle | None, tuple[Finding, ...]]:
+    """Parse every document of a bundle; findings instead where one does not hold its schema."""
+    found: list[Finding] = []
+
+    def opened(name: str, model: type[AnyDocument]) -> AnyDocument | None:
+        try:
+            if name not in files:
+                raise EvidenceError("does not exist")
+            return parse_document(model, files[name])
+        except EvidenceError as error:
+            found.append(
+                _finding(
+                    "BUNDLE_SCHEMA", pack, f"{folder}/{name}: {error}", Location(f"{folder}/{name}")
+                )
+            )
+            return None
+
+    status = opened("STATUS.json", StatusDocument)
+    changed = opened("FILES_CHANGED.json", FilesChanged)
+    action = opened("ACTION.json", ActionDocument)
+    lock = opened("SCOPE_LOCK.json", ScopeLock)
+    logs = opened("LOGS/INDEX.json", LogIndex)
+    if "DIFF.patch" not in files or "CHANGES.bundle" not in files:
+        found.append(
+            _finding("BUNDLE_SCHEMA", pack, f"{folder} lacks DIFF.patch or CHANGES.bundle")
+        )
+    if found or status is None or changed is None or action is None or lock is None or logs is None:
+        return None, tuple(found)
+    return OpenedBundle(status, changed, action, lock, logs), ()
+
+
+def judge_documents(
+    pack: str,
+    bundle: OpenedBundle,
+    files: Mapping[str, bytes],
+    commands: tuple[Command, ...],
+    key: str,
+    lock: ScopeLock,
+) -> tuple[Finding, ...]:
+    """Whether the documents agree with one another, with the plan's key and with the contract as it
+    is now.
+
+    `commands` are all that the contract requires to end with 0; none where there is nothing to
+    accept by.
+    """
+    status = bundle.status
+    found: list[Finding] = []
+    if (
+        status.action_key != key
+        or action_key(bundle.action) != key
+        or {status.pack, bundle.action.pack} != {pack}
+    ):
+        found.append(
+            _finding(
+                "BUNDLE_STALE",
+                pack,
+                f"made for action {status.action_key[:12]}…, the plan's is {key[:12]}…",
+            )
+        )
+    if bundle.lock != lock:
+        found.append(
+            _finding("BUNDLE_STALE", pack, "SCOPE_LOCK.json is not what the contract resolves to")
+        )
+    if status.required != tuple(command.label for command in commands):
+        found.append(
+            _finding(
+                "BUNDLE_STATUS", pack, "STATUS.json does not require what the contract requires"
+            )
+        )
+    declared = {
+        command.label: (command.kind.value, command.name, command.run) for command in commands
+    }
+    if commands and any(
+        declared.get(check.label) != (check.kind, check.name, check.run) for check in status.checks
+    ):
+        found.append(
+            _finding(
+                "BUNDLE_STATUS",
+                pack,
+                "STATUS.json records other commands than the contract declares",
+            )
+        )
+    if (bundle.changed.base_tree, bundle.changed.result_tree) != (
+        status.base_tree,
+        status.result_tree,
+    ):
+        found.append(
+            _finding(
+                "BUNDLE_DISAGREES", pack, "FILES_CHANGED.json and STATUS.json name different trees"
+            )
+        )
+    found += _judge_files(pack, bundle, files)
+    return tuple(found)
+
+
+def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) -> list[Finding]:
+    """Logs, artifacts, summary and manifest against the documents that name them; and nothing
+    besides.
+    """
+    found: list[Finding] = []
+    for log in bundle.logs.logs:
+        content = files.get(log.path, b"")
+        if (log.path, log.sha256, log.bytes) != (
+            f"LOGS/{log.label}.log",
+            sha256(content),
+            len(content),
+        ):
+            place = path_guard.display(log.path)
+            found.append(
+                _finding(
+                    "BUNDLE_DISAGREES", pack, f"{place} is not the log that LOGS/INDEX.json names"
+                )
+            )
+    if [(log.label, log.rc) for log in bundle.logs.logs] != [
+        (c.label, c.rc) for c in bundle.status.checks
+    ]:
+        found.append(
+            _finding(
+                "BUNDLE_DISAGREES",
+                pack,
+                "LOGS/INDEX.json and STATUS.json name different commands or codes",
+            )
+        )
+    carried = tuple(
+        sorted(
+            path_guard.display(p.removeprefix("ARTIFACTS/"))
+            for p in files
+            if p.startswith("ARTIFACTS/")
+        )
+    )
+    if carried != bundle.status.artifacts:
+        found.append(
+            _finding(
+                "BUNDLE_DISAGREES",
+                pack,
+                "ARTIFACTS/ does not hold the artifacts that STATUS.json names",
+            )
+        )
+    if files.get("SUMMARY.md") != summary(bundle.status):
+        found.append(
+            _finding("BUNDLE_DISAGREES", pack, "SUMMARY.md is not what STATUS.json yields")
+        )
+    known = {*_FIXED, *(log.path for log in bundle.logs.logs)}
+    for path in sorted(path for path in files.keys() - known if not path.startswith("ARTIFACTS/")):
+        found.append(
+            _finding("BUNDLE_DISAGREES", pack, f"{path_guard.display(path)} is no part of a bundle")
+        )
+    due = manifest_of(
+        pack, {path: content for path, content in files.items() if path != "manifest.json"}
+    )
+    if files.get("manifest.json") != format_document(due):
+        found.append(
+            _finding("BUNDLE_MANIFEST", pack, "manifest.json is not what the bundle's files yield")
+        )
+    return found
+
+
+def judge_status(pack: str, bundle: OpenedBundle) -> tuple[Finding, ...]:
+    """Whether the status is the one that its own evidence yields."""
+    status = bundle.status
+    try:
+        findings = tuple(finding_of(record) for record in status.findings)
+    except ValueError as error:
+        return (_finding("BUNDLE_STATUS", pack, f"STATUS.json: {error}"),)
+    if tuple(finding_record(finding) for finding in findings) != status.findings:
+        return (
+            _finding(
+                "BUNDLE_STATUS", pack, "STATUS.json weighs a finding otherwise than the catalogue"
+            ),
+        )
+    last = status.attempts[-1] if status.attempts else None
+    numbers = tuple(attempt.number for attempt in status.attempts)
+    if (
+        last is None
+        or last.result_tree != status.result_tree
+        or numbers != tuple(range(1, len(numbers) + 1))
+    ):
+        return (
+            _finding(
+                "BUNDLE_STATUS",
+                pack,
+                "STATUS.json does not record the attempts that led to its result",
+            ),
+        )
+    due = evaluate(
+        status.required, (Check(check.label, check.rc) for check in status.checks), findings
+    )
+    if due.value == status.status:
+        return ()
+    return (
+        _finding(
+            "BUNDLE_STATUS",
+            pack,
+            f"STATUS.json says {status.status}, its evidence yields {due.value}",
+        ),
+    )
+
+
+def judge_agreement(
+    pack: str,
+    changed: FilesChanged,
+    by_tree: tuple[Difference, ...],
+    by_patch: tuple[Difference, ...],
+) -> tuple[Finding, ...]:
+    """FILES_CHANGED against the trees, and the patch against both. A path that only the patch has
+    is hidden.
+    """
+    named = {record.path: record for record in changed.files}
+    found: list[Finding] = []
+    in_tree = {path_guard.display(difference.path): difference for difference in by_tree}
+    in_patch = {path_guard.display(difference.path): difference for difference in by_patch}
+    for path in sorted(in_patch.keys() - named.keys()):
+        message = f"DIFF.patch changes {path}, which FILES_CHANGED.json does not name"
+        found.append(_finding("HIDDEN_CHANGE", pack, message))
+    for path in sorted((named.keys() | in_tree.keys()) - (in_patch.keys() - named.keys())):
+        if path not in in_tree:
+            found.append(
+                _finding(
+                    "BUNDLE_DISAGREES",
+                    pack,
+                    f"FILES_CHANGED.json names {path}, the tree has no change there",
+                )
+            )
+        elif path not in named:
+            found.append(
+                _finding(
+                    "BUNDLE_DISAGREES",
+                    pack,
+                    f"the tree changes {path}, FILES_CHANGED.json does not name it",
+                )
+            )
+        elif not _same(named[path], in_tree[path]):
+            found.append(
+                _finding(
+                    "BUNDLE_DISAGREES", pack, f"FILES_CHANGED.json and the tree differ over {path}"
+                )
+            )
+        elif in_patch.get(path) != in_tree[path]:
+            found.append(
+                _finding("BUNDLE_DISAGREES", pack, f"DIFF.patch and the tree differ over {path}")
+            )
+    if not found and [record.path for record in changed.files] != list(in_tree):
+        found.append(
+            _finding(
+                "BUNDLE_DISAGREES", pack, "FILES_CHANGED.json names a path twice or out of order"
+            )
+        )
+    return tuple(found)
+
+
+def _same(record: FileRecord, difference: Difference) -> bool:
+    before, after = difference.before, difference.after
+    return (
+        record.kind == kind_of(difference)
+        and record.mode_before == (f"{before.mode:06o}" if before else "")
+        and record.mode_after == (f"{after.mode:06o}" if after else "")
+        and record.oid_before == (before.oid if before else "")
+        and record.oid_after == (after.oid if after else "")
+    )
+
+
+def judge_numbers(
+    pack: str,
+    bundle: OpenedBundle,
+    lines: Mapping[str, tuple[int, int] | None],
+    digests: Mapping[str, str],
+) -> tuple[Finding, ...]:
+    """Line counts and content digests as re-derived: `lines` by displayed path, `digests` by object
+    id.
+    """
+    found = []
+    for record in bundle.changed.files:
+        counts = lines.get(record.path)
+        if (record.lines_added, record.lines_removed) != (counts or (None, None)):
+            found.append(
+                _finding(
+                    "BUNDLE_DISAGREES",
+                    pack,
+                    f"FILES_CHANGED.json miscounts the lines of {record.path}",
+                )
+            )
+        for oid, digest in (
+            (record.oid_before, record.sha256_before),
+            (record.oid_after, record.sha256_after),
+        ):
+            if digests.get(oid, "") != digest:
+                found.append(
+                    _finding(
+                        "BUNDLE_DISAGREES",
+                        pack,
+                        f"FILES_CHANGED.json misstates the content of {record.path}",
+                    )
+                )
+    totals = (
+        len(bundle.changed.files),
+        sum(record.lines_added or 0 for record in bundle.changed.files),
+        sum(record.lines_removed or 0 for record in bundle.changed.files),
+    )
+    if totals != (
+        bundle.status.files_changed,
+        bundle.status.lines_added,
+        bundle.status.lines_removed,
+    ):
+        found.append(
+            _finding(
+                "BUNDLE_DISAGREES",
+                pack,
+                "STATUS.json and FILES_CHANGED.json count the change differently",
+            )
+        )
+    return tuple(found)
+
+
+def _finding(kind: str, pack: str, message: str, location: Location | None = None) -> Finding:
+    return Finding(kind, f"{pack}: {message}", _RERUN, location, pack)

@@ -1,0 +1,250 @@
+"""A bundle as a set of files: what one attempt was and left, in deterministic bytes.
+
+Pure: contents come in, files come out. Does not know where a bundle is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from factory.judge import path_guard
+from factory.judge.status_eval import Check, evaluate
+from factory.model.config import Config
+from factory.model.evidence import (
+    ActionDocument,
+    AttemptRecord,
+    CheckRecord,
+    FileRecord,
+    FilesChanged,
+    LogIndex,
+    LogRecord,
+    Manifest,
+    ManifestEntry,
+    ScopeLock,
+    StatusDocument,
+)
+from factory.model.evidence_text import finding_record, format_document, limits_record, sha256
+from factory.model.finding import Finding
+from factory.model.inert import Markdown, code, markdown
+from factory.model.pack import TaskPack
+from factory.model.tree import MODE_LINK, Difference
+from factory.model.wording import counted
+from factory.plan.action_key import bounded_limits
+
+Files = dict[str, bytes]
+KindName = Literal["added", "modified", "removed", "mode", "type"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedCommand:
+    """One executed command with its normalised log."""
+
+    record: CheckRecord
+    log: bytes
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a pack changed, told three ways: leaves, patch, and lines per path (None: binary).
+
+    `contents` maps object ids of leaves to bytes. A pack's trees are of what it could see; the
+    integrator's are whole.
+    """
+
+    base_tree: str
+    result_tree: str
+    differences: tuple[Difference, ...]
+    patch: bytes
+    lines: Mapping[str, tuple[int, int] | None]
+    contents: Mapping[str, bytes]
+    objects: bytes
+    ignored: int = 0
+
+    @property
+    def added(self) -> int:
+        return sum(counts[0] for counts in self.lines.values() if counts is not None)
+
+    @property
+    def removed(self) -> int:
+        return sum(counts[1] for counts in self.lines.values() if counts is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempted:
+    """Everything a bundle is made of."""
+
+    pack: TaskPack
+    action: ActionDocument
+    key: str
+    change: Change
+    commands: tuple[LoggedCommand, ...]
+    findings: tuple[Finding, ...]
+    attempts: tuple[AttemptRecord, ...]
+    artifacts: Mapping[str, bytes]
+
+
+def required_labels(pack: TaskPack) -> tuple[str, ...]:
+    """Labels of every command that must end with 0: steps and acceptance."""
+    return tuple(command.label for command in (*pack.steps, *pack.acceptance))
+
+
+def status_document(attempted: Attempted) -> StatusDocument:
+    """STATUS.json, decided by `judge.status_eval`. No acceptance at all is nothing to accept by."""
+    pack, change = attempted.pack, attempted.change
+    required = required_labels(pack) if pack.acceptance else ()
+    checks = tuple(command.record for command in attempted.commands)
+    status = evaluate(
+        required, (Check(check.label, check.rc) for check in checks), attempted.findings
+    )
+    return StatusDocument(
+        pack=pack.id,
+        status=status.value,
+        action_key=attempted.key,
+        base_tree=change.base_tree,
+        result_tree=change.result_tree,
+        required=required,
+        checks=checks,
+        findings=tuple(finding_record(finding) for finding in attempted.findings),
+        attempts=attempted.attempts,
+        artifacts=tuple(sorted(path_guard.display(path) for path in attempted.artifacts)),
+        files_changed=len(change.differences),
+        lines_added=change.added,
+        lines_removed=change.removed,
+    )
+
+
+def files_changed(change: Change) -> FilesChanged:
+    """FILES_CHANGED.json."""
+    return FilesChanged(
+        base_tree=change.base_tree,
+        result_tree=change.result_tree,
+        files=tuple(_file_record(change, difference) for difference in change.differences),
+        ignored_dropped=change.ignored,
+    )
+
+
+def _file_record(change: Change, difference: Difference) -> FileRecord:
+    before, after = difference.before, difference.after
+    lines = change.lines.get(difference.path)
+    return FileRecord(
+        path=path_guard.display(difference.path),
+        kind=kind_of(difference),
+        mode_before=f"{before.mode:06o}" if before else "",
+        mode_after=f"{after.mode:06o}" if after else "",
+        oid_before=before.oid if before else "",
+        oid_after=after.oid if after else "",
+        sha256_before=_content_digest(change, before.oid) if before else "",
+        sha256_after=_content_digest(change, after.oid) if after else "",
+        lines_added=lines[0] if lines else None,
+        lines_removed=lines[1] if lines else None,
+    )
+
+
+def _content_digest(change: Change, oid: str) -> str:
+    content = change.contents.get(oid)
+    return sha256(content) if content is not None else ""  # a submodule has no content
+
+
+def kind_of(difference: Difference) -> KindName:
+    """added, removed, type (link ↔ file), mode (content alike) or modified."""
+    if difference.before is None:
+        return "added"
+    if difference.after is None:
+        return "removed"
+    if (difference.before.mode == MODE_LINK) != (difference.after.mode == MODE_LINK):
+        return "type"
+    return "mode" if difference.before.oid == difference.after.oid else "modified"
+
+
+def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> ScopeLock:
+    """SCOPE_LOCK.json: the contract as resolved."""
+    return ScopeLock(
+        pack=pack.id,
+        allowed=pack.scope.allowed,
+        denied=pack.scope.denied,
+        protected=protected,
+        inputs=pack.inputs,
+        network=pack.constraints.network.hosts,
+        network_any=pack.constraints.network.any_host,
+        cloud=pack.constraints.cloud.hosts,
+        cloud_any=pack.constraints.cloud.any_host,
+        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
+        required_properties=tuple(sorted(wanted.value for wanted in config.required)),
+        artifacts_required=pack.artifacts.required,
+        artifacts_optional=pack.artifacts.optional,
+        artifacts_normalized=pack.artifacts.normalized,
+        docs_required=pack.docs_required,
+    )
+
+
+def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, Files]:
+    """Every file of the bundle, manifest included, and the status it carries."""
+    status = status_document(attempted)
+    files: Files = {
+        "STATUS.json": format_document(status),
+        "FILES_CHANGED.json": format_document(files_changed(attempted.change)),
+        "DIFF.patch": attempted.change.patch,
+        "CHANGES.bundle": attempted.change.objects,
+        "SCOPE_LOCK.json": format_document(lock),
+        "ACTION.json": format_document(attempted.action),
+        "SUMMARY.md": summary(status),
+    }
+    records = []
+    for command in attempted.commands:
+        path = f"LOGS/{command.record.label}.log"
+        files[path] = command.log
+        records.append(
+            LogRecord(
+                label=command.record.label,
+                path=path,
+                sha256=sha256(command.log),
+                bytes=len(command.log),
+                truncated=command.truncated,
+                rc=command.record.rc,
+            )
+        )
+    files["LOGS/INDEX.json"] = format_document(LogIndex(logs=tuple(records)))
+    for path, content in attempted.artifacts.items():
+        files[f"ARTIFACTS/{path}"] = content
+    files["manifest.json"] = format_document(manifest_of(attempted.pack.id, files))
+    return status, files
+
+
+def manifest_of(subject: str, files: Mapping[str, bytes]) -> Manifest:
+    """The manifest of `files` (which does not hold the manifest itself)."""
+    return Manifest(
+        subject=subject,
+        files=tuple(
+            ManifestEntry(path=path, sha256=sha256(files[path]), bytes=len(files[path]))
+            for path in sorted(files)
+        ),
+    )
+
+
+def summary(status: StatusDocument) -> bytes:
+    """SUMMARY.md: the status for a person, as Markdown in which nothing of a pack acts."""
+    lines = [
+        markdown("# {}: {}", status.pack, status.status),
+        "",
+        (
+            f"{counted(status.files_changed, 'file')} changed, +{status.lines_added}"
+            f" −{status.lines_removed}."
+        ),
+        "",
+    ]
+    lines += [
+        markdown("- {} ended with {}", code(check.label), check.rc) for check in status.checks
+    ]
+    lines += [
+        markdown("- **{}** {}", Markdown(finding.id), finding.message)
+        for finding in status.findings
+    ]
+    return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
+
+
+def unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings with exact repeats dropped, order kept."""
+    return tuple(dict.fromkeys(findings))

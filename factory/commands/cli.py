@@ -1,0 +1,174 @@
+"""The command line: which commands there are, and how each ends.
+
+Rule: the one place that turns an outcome into an exit code (0 PASS, 2 BLOCKED, 1 FAIL, 64 usage,
+130 interrupted). A command's module is imported when it was chosen, and only then. What goes
+wrong is told in one line on standard error; a traceback only with FACTORY_DEBUG=1. Does not
+know what any command does.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, cast
+
+from factory.commands.command_table import COMMANDS, Command, overview
+from factory.model.errors import FactoryError, Interrupted, Refusal, UsageError
+from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
+from factory.report.terminal import lost, own_lines, sanitize, tolerate, unwritten, write_lines
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Mapping
+
+    from factory.commands.options import Parser
+    from factory.report.answer import Answer
+
+
+class CommandModule(Protocol):
+    """What a command's module has; one module may have several commands, hence the names."""
+
+    HELP: Mapping[str, str]
+
+    def define(self, command: str, parser: Parser) -> None:
+        """Add the command's own options."""
+
+    def run(self, command: str, given: Namespace) -> Answer:
+        """Carry it out. Raises Refusal, UsageError, Interrupted."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Carry out the command that `words` name; the exit code."""
+    tolerate(sys.stdout)
+    tolerate(sys.stderr)
+    code = _ended(words)
+    why = unwritten(sys.stdout)
+    if why:
+        _complain(f"factory: {lost(why)}")
+    return code or (Status.BLOCKED.exit_code if why else 0)
+
+
+def _ended(words: Sequence[str]) -> int:
+    try:
+        return _main(list(words))
+    except UsageError as error:
+        _complain(f"factory: {error}")
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        _complain("interrupted: what is finished is kept; run it again to go on")
+        return EXIT_INTERRUPTED
+
+
+def _main(words: list[str]) -> int:
+    if not words:
+        write_lines(sys.stderr, own_lines(overview()))
+        return EXIT_USAGE
+    if words[0] == "--version":
+        from factory.version import __version__
+
+        write_lines(sys.stdout, own_lines(f"factory {__version__}"))
+        return 0
+    if words[0] == "help":
+        words = [*words[1:2], "--help"]
+    if words[0] in ("-h", "--help"):
+        write_lines(sys.stdout, own_lines(overview()))
+        return 0
+    command = _chosen(words[0])
+    module = cast("CommandModule", importlib.import_module(f"factory.commands.{command.module}"))
+    return _carry_out(command, module, words[1:])
+
+
+def _chosen(word: str) -> Command:
+    found = next((command for command in COMMANDS if command.name == word), None)
+    if found is not None:
+        return found
+    if word.startswith("-"):
+        raise UsageError(
+            f"expected a command first, found the option {word!r}", "see: factory --help"
+        )
+    near = difflib.get_close_matches(word, [command.name for command in COMMANDS], n=1)
+    hint = f"did you mean {near[0]}?" if near else "see: factory --help"
+    raise UsageError(f"there is no command {word!r}", hint)
+
+
+def _carry_out(command: Command, module: CommandModule, words: list[str]) -> int:
+    from factory.commands.options import COMMON_HELP, Parser
+
+    if any(word in ("-h", "--help") for word in words[: _end_of_options(words)]):
+        text = module.HELP[command.name].rstrip("\n") + "\n" + COMMON_HELP
+        write_lines(sys.stdout, own_lines(text.rstrip("\n")))
+        return 0
+    parser = Parser(command.name)
+    module.define(command.name, parser)
+    given = parser.parse(words)
+    answer, code = _answered(command, module, given)
+    return _render(command, given, answer, code)
+
+
+def _end_of_options(words: list[str]) -> int:
+    return words.index("--") if "--" in words else len(words)
+
+
+def _answered(command: Command, module: CommandModule, given: Namespace) -> tuple[Answer, int]:
+    """The answer and its exit code; whatever goes wrong is told on standard error and is an answer
+    too.
+    """
+    from factory.report.answer import Answer, finding_lines
+
+    try:
+        answer = module.run(command.name, given)
+    except Refusal as refusal:
+        write_lines(sys.stderr, finding_lines(refusal.findings))
+        return Answer(Status.BLOCKED, findings=refusal.findings), refusal.exit_code
+    except Interrupted as error:
+        _complain(error.sentence)
+        return Answer(Status.FAIL), error.exit_code
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001  any defect is told in one line and is FAIL
+        return _crashed(command, error), Status.FAIL.exit_code
+    return answer, answer.status.exit_code
+
+
+def _crashed(command: Command, error: Exception) -> Answer:
+    from factory.engine.crash import crash, told
+    from factory.model.finding import Finding
+    from factory.report.answer import Answer
+
+    if isinstance(error, FactoryError):
+        finding = Finding("CRASH", error.sentence, error.hint)
+    else:
+        finding = crash(f"expected factory {command.name} to reach a verdict", error)
+    if os.environ.get("FACTORY_DEBUG") == "1":
+        import traceback
+
+        write_lines(sys.stderr, own_lines("".join(traceback.format_exception(error)).rstrip("\n")))
+    _complain(told(finding))
+    return Answer(Status.FAIL, findings=(finding,))
+
+
+def _render(command: Command, given: Namespace, answer: Answer, code: int) -> int:
+    from factory.report.annotations import annotate
+    from factory.report.answer import document_of, finding_lines
+
+    if given.json:
+        write_lines(sys.stdout, own_lines(document_of(command.name, answer, code)))
+    else:
+        write_lines(sys.stdout, map(sanitize, answer.lines))
+    annotate(sys.stderr, os.environ, answer.findings)
+    if given.json_out is not None:
+        from factory.report.json_file import write_document
+
+        try:
+            write_document(given.json_out, document_of(command.name, answer, code))
+        except Refusal as refusal:
+            write_lines(sys.stderr, finding_lines(refusal.findings))
+            return code or refusal.exit_code
+    return code
+
+
+def _complain(line: str) -> None:
+    write_lines(sys.stderr, (sanitize(line),))

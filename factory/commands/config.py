@@ -1,0 +1,88 @@
+"""`config`: each setting, its value, and where that came from."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterable
+from enum import Enum
+
+from factory.commands import errands
+from factory.commands.options import Parser, here
+from factory.contract.settings import SETTINGS, Setting
+from factory.judge.status_eval import of_findings
+from factory.model.config import Config, Source
+from factory.model.names import CONFIG_FILE
+from factory.report.answer import Answer, finding_lines
+
+HELP = {
+    "config": """\
+usage: factory config
+
+Show each setting, its value, and where it came from: default < your own file < the repository's
+factory.toml < FACTORY_* in the environment < a flag. Ends with 2 where a file does not hold.
+
+options
+""",
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """Nothing to choose."""
+    del command, parser
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Every setting. Raises Refusal."""
+    del command, given
+    config, findings, user_file = errands.configuration_here(here(), {})
+    rows = [_row(setting, config, user_file) for setting in SETTINGS]
+    width = max(len(name) for name, _, _ in rows)
+    wide = min(40, max(len(value) for _, value, _ in rows))
+    lines = [f"{name:<{width}}  {value:<{wide}}  {source}".rstrip() for name, value, source in rows]
+    details = {
+        "settings": [
+            {"name": name, "value": value, "source": source} for name, value, source in rows
+        ],
+        "user_file": user_file,
+    }
+    told = (*lines, *(("",) if findings else ()), *finding_lines(findings))
+    return Answer(of_findings(findings), told, findings, details=details)
+
+
+def _row(setting: Setting, config: Config, user_file: str) -> tuple[str, str, str]:
+    found = dict(config.sources)
+    field = {"accept_missing": "accepted_missing"}.get(setting.name, setting.name)
+    if setting.section == "ceilings":
+        bounded = config.ceilings is not None and getattr(config.ceilings, setting.key) < 2**53 - 1
+        value = str(getattr(config.ceilings, setting.key)) if bounded else "none"
+        source = found.get("ceilings", Source.DEFAULT) if bounded else Source.DEFAULT
+    else:
+        value = _shown(getattr(config, field))
+        source = found.get(field, Source.DEFAULT)
+    return f"{setting.section}.{setting.key}", value, _where(source, setting, user_file)
+
+
+def _where(source: Source, setting: Setting, user_file: str) -> str:
+    match source:
+        case Source.DEFAULT:
+            return "default"
+        case Source.USER:
+            return f"yours: {user_file}"
+        case Source.REPOSITORY:
+            return f"repository: {CONFIG_FILE}"
+        case Source.ENVIRONMENT:
+            return f"environment: {setting.variable}"
+        case Source.FLAG:
+            return "flag"
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, (frozenset, tuple)):
+        return ", ".join(_ordered(value)) or "none"
+    return str(value) if value != "" else "none"
+
+
+def _ordered(values: Iterable[object]) -> list[str]:
+    return sorted(str(value.value) if isinstance(value, Enum) else str(value) for value in values)

@@ -1,0 +1,66 @@
+"""`contract`: every finding as `file:line:column  sentence`, and the verdict in the last line."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from factory.commands import errands
+from factory.commands.options import Parser, here
+from factory.contract.check import Judged
+from factory.model.finding import Finding
+from factory.model.verdict import Status
+from factory.model.wording import counted
+from factory.report.answer import Answer
+
+HELP = {
+    "contract": (
+        """\
+usage: factory contract [PACK…] [OPTION…]
+
+Check every task pack, schema and configuration of this repository against their forms, without a
+sandbox; with PACKs (ids or folders), only those. Ends with the verdict: 0 PASS, 2 BLOCKED.
+
+options
+"""
+    ),
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """Which packs."""
+    del command
+    parser.add_argument("packs", nargs="*", metavar="PACK")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Judge the contracts. Raises Refusal, UsageError."""
+    del command
+    return answer_of(errands.judge_contracts(here(), tuple(given.packs)))
+
+
+def answer_of(judged: Judged) -> Answer:
+    """The answer for what was judged."""
+    lines = (*map(_line, judged.findings), f"{judged.status.value}  {_verdict(judged)}")
+    details = {"packs": judged.packs, "broken": list(judged.broken)}
+    return Answer(judged.status, lines, judged.findings, details=details)
+
+
+def _line(finding: Finding) -> str:
+    place = f"{finding.location}  " if finding.location is not None else ""
+    return f"{place}{finding.message}{f'; {finding.hint}' if finding.hint else ''}"
+
+
+def _verdict(judged: Judged) -> str:
+    count = counted(judged.packs, "pack")
+    if judged.broken:
+        verb = "does" if len(judged.broken) == 1 else "do"
+        return (
+            f"{len(judged.broken)} of {count} {verb} not hold"
+            f" {'its' if verb == 'does' else 'their'} contract"
+        )
+    if judged.status is not Status.PASS:
+        return f"{count} read; what is said above does not hold"
+    return (
+        f"{count} hold{'s' if judged.packs == 1 else ''} {'its' if judged.packs == 1 else 'their'}"
+        " contract"
+    )

@@ -1,0 +1,264 @@
+"""`ledger`: events of the history, the proof that one is in it, and whether two checkpoints
+agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import re
+import sys
+from argparse import Namespace
+from collections.abc import Collection
+from functools import partial
+
+from factory.commands import errands
+from factory.commands.options import Parser, here, run_id
+from factory.engine import wiring
+from factory.evidence import ledger_view
+from factory.evidence.history import Wanted, instant_of
+from factory.model.errors import UsageError
+from factory.model.event_types import ACTORS, EVENT_TYPES
+from factory.model.evidence import EventDocument
+from factory.model.verdict import Status
+from factory.model.wording import nearest
+from factory.plan.site import Site
+from factory.report import streams
+from factory.report.answer import Answer
+from factory.report.terminal import plain, sanitize
+
+POLL_SECONDS = 0.2
+
+HELP = {
+    "ledger": (
+        """\
+usage: factory ledger [OPTION…]
+       factory ledger prove SEQ [--run-id RUN_ID]
+       factory ledger consistency OLD NEW
+
+Print events, oldest first; the options that are given must all agree. prove prints the proof
+that event SEQ is in the ledger (C2SP tlog-proof), against the newest checkpoint that covers it,
+or a run's. consistency tells whether the ledger of checkpoint OLD is the beginning of that of
+NEW, each a run, a checkpoint file, or now.
+
+  factory ledger --since 2026-01-31 --status BLOCKED
+  factory ledger --limit 1 --raw-events
+  factory ledger consistency kept/elsewhere/checkpoint now
+
+options
+  --run-id RUN_ID       events of this run; with --follow also of one that is yet to come
+  --event-type TYPE     events of this type, as in pack.finished
+  --actor ACTOR         events by this actor
+  --status STATUS       events that say PASS, BLOCKED or FAIL
+  --rc N                events with this exit code, 0 to 255
+  --since WHEN          not before this day or time in UTC, as in 2026-01-31 or 2026-01-31T12:00Z
+  --until WHEN          not after it: a day, a minute or a second is meant whole
+  --limit N             the last N of them
+  --raw-events          the lines of the ledger, byte for byte
+  --follow              go on with events as they come, until Ctrl-C; with --json, a line each
+"""
+    ),
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """Which events, or what to prove."""
+    del command
+    parser.add_argument("words", nargs="*", metavar="WORD")
+    parser.add_argument("--run-id", type=run_id, metavar="RUN_ID")
+    parser.add_argument("--event-type", type=partial(_known, EVENT_TYPES), metavar="TYPE")
+    parser.add_argument("--actor", type=partial(_known, ACTORS), metavar="ACTOR")
+    parser.add_argument("--status", choices=[status.value for status in Status], metavar="STATUS")
+    parser.add_argument("--rc", type=_code, metavar="N")
+    parser.add_argument("--since", type=partial(_instant, end=False), metavar="WHEN")
+    parser.add_argument("--until", type=partial(_instant, end=True), metavar="WHEN")
+    parser.add_argument("--limit", type=_count, metavar="N")
+    parser.add_argument("--raw-events", action="store_true")
+    parser.add_argument("--follow", action="store_true")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Print events, a proof or a comparison. Raises Refusal, UsageError, KeyboardInterrupt while it
+    follows.
+    """
+    del command
+    _judge_words(given)
+    match given.words:
+        case [] if given.follow:
+            return _follow(wiring.site(here(), {}), given)
+        case []:
+            return _events(wiring.site(here(), {}), given)
+        case ["prove", seq]:
+            return _proof(wiring.site(here(), {}), _seq(seq), given.run_id or "")
+        case ["consistency", old, new]:
+            return _consistency(wiring.site(here(), {}), old, new)
+        case _:
+            raise UsageError(
+                "expected prove SEQ, consistency OLD NEW, or only options",
+                "see: factory ledger --help",
+            )
+
+
+def _judge_words(given: Namespace) -> None:
+    """Refuse options that cannot mean anything together. Raises UsageError."""
+    if given.since and given.until and given.since > given.until:
+        raise UsageError(
+            f"nothing is both since {given.since} and until {given.until}", "exchange the two"
+        )
+    if given.follow and given.json_out is not None:
+        raise UsageError(
+            "--follow has no end to write a document at",
+            "use --follow --json, a line for each event",
+        )
+    if given.words:
+        allowed = ("run_id",) if given.words[0] == "prove" else ()
+        names = [
+            name
+            for name in _FILTERS
+            if getattr(given, name) not in (None, False) and name not in allowed
+        ]
+        if names:
+            option = "--" + names[0].replace("_", "-")
+            raise UsageError(
+                f"ledger {given.words[0]} does not take {option}", "see: factory ledger --help"
+            )
+
+
+_FILTERS = (
+    "run_id",
+    "event_type",
+    "actor",
+    "status",
+    "rc",
+    "since",
+    "until",
+    "limit",
+    "raw_events",
+    "follow",
+)
+
+
+def _wanted(given: Namespace) -> Wanted:
+    return Wanted(
+        run_id=given.run_id or "",
+        event_type=given.event_type or "",
+        actor=given.actor or "",
+        status=given.status or "",
+        rc=given.rc,
+        since=given.since or "",
+        until=given.until or "",
+        limit=given.limit or 0,
+    )
+
+
+def _follow(site: Site, given: Namespace) -> Answer:
+    """Print events as they come, until nobody reads any more."""
+    for event in ledger_view.follow(
+        site, _wanted(given), partial(streams.still_read, sys.stdout, POLL_SECONDS)
+    ):
+        (line,) = ledger_view.raw((event,)) if given.raw_events or given.json else (_line(event),)
+        if not streams.write_lines(sys.stdout, (sanitize(line),)):
+            break
+    return Answer(Status.PASS)
+
+
+def _events(site: Site, given: Namespace) -> Answer:
+    events = ledger_view.view(site, _wanted(given))
+    lines = ledger_view.raw(events) if given.raw_events else tuple(map(_line, events))
+    return Answer(
+        Status.PASS, lines, details={"events": [event.model_dump(mode="json") for event in events]}
+    )
+
+
+def _line(event: EventDocument) -> str:
+    told = [
+        f"{name} {event.details[name]}"
+        for name in ("status", "pack", "reason")
+        if name in event.details
+    ]
+    if event.duration_ms:
+        told.append(f"{event.duration_ms / 1000:.1f} s")
+    row = (
+        f"{event.seq:>6}  {event.ts_utc}  {event.event_type:<20}  rc {event.rc} "
+        f" {event.run_id or '-'}"
+    )
+    return plain("  ".join((row, *told)))
+
+
+def _proof(site: Site, seq: int, of_run: str) -> Answer:
+    proved = ledger_view.prove(site, seq, of_run)
+    text = proved.proof.decode("utf-8")
+    details = {
+        "seq": seq,
+        "tree_size": proved.size,
+        "line": proved.line.decode("utf-8"),
+        "proof": text,
+        "signed_by": list(proved.signed_by),
+    }
+    return Answer(
+        Status.PASS, tuple(text.split("\n")[:-1]), run_id=proved.event.run_id, details=details
+    )
+
+
+def _consistency(site: Site, old: str, new: str) -> Answer:
+    folder = here()
+    compared = ledger_view.compare(site, old, new, lambda word: errands.read_file(folder, word))
+    found = compared.consistency
+    path = [base64.b64encode(step).decode("ascii") for step in found.path]
+    lines = [f"{old} is the beginning of {new}: {found.old.size} of {found.new.size} events", ""]
+    for name, checkpoint, signed in (
+        (old, found.old, compared.old_signed_by),
+        (new, found.new, compared.new_signed_by),
+    ):
+        root = base64.b64encode(checkpoint.root).decode("ascii")
+        signers = f"signed by {', '.join(signed)}" if signed else "not signed by a pinned key"
+        lines.append(f"{checkpoint.size:>6} events  root {root}  {signers}  ({name})")
+    lines += [f"        proof  {step}" for step in path]
+    details = {
+        "old": {"size": found.old.size, "signed_by": list(compared.old_signed_by)},
+        "new": {"size": found.new.size, "signed_by": list(compared.new_signed_by)},
+        "origin": found.new.origin,
+        "path": path,
+    }
+    return Answer(Status.PASS, tuple(lines), details=details)
+
+
+def _seq(text: str) -> int:
+    if re.fullmatch(r"[1-9][0-9]{0,15}", text) is None:
+        raise UsageError(
+            f"expected the number of an event, from 1, found {text!r}", "see: factory ledger"
+        )
+    return int(text)
+
+
+def _code(text: str) -> int:
+    if re.fullmatch(r"[0-9]{1,3}", text) is None or int(text) > 255:
+        raise argparse.ArgumentTypeError(f"expected an exit code from 0 to 255, found {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if re.fullmatch(r"[1-9][0-9]{0,8}", text) is None:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, found {text!r}")
+    return int(text)
+
+
+def _known(names: Collection[str], text: str) -> str:
+    if text not in names:
+        meant = nearest(text, names)
+        more = f"; did you mean {meant}?" if meant else ""
+        raise argparse.ArgumentTypeError(
+            f"expected one of {', '.join(sorted(names))}, found {text!r}{more}"
+        )
+    return text
+
+
+def _instant(text: str, *, end: bool) -> str:
+    try:
+        return instant_of(text, end=end)
+    except ValueError:
+        message = (
+            "expected a day or a time in UTC, as in 2026-01-31 or 2026-01-31T12:00Z, found"
+            f" {text!r}"
+        )
+        raise argparse.ArgumentTypeError(message) from None

@@ -1,0 +1,93 @@
+"""The words of one command, parsed: argparse without its exits, its help and its guessing.
+
+Rule: whatever does not fit is a UsageError of one sentence with what was probably meant.
+Help is a text that each command keeps; a test holds text and parser together. Does not know
+any command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from factory.model.errors import Refusal, UsageError
+from factory.model.finding import Finding
+from factory.model.names import RUN_ID
+from factory.model.wording import nearest
+
+COMMON_HELP = """\
+  --json                print one JSON document and nothing else on standard output
+  --json-out FILE       write that document to FILE as well
+  -h, --help            this text
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises UsageError instead of ending the process."""
+
+    def __init__(self, command: str) -> None:
+        super().__init__(prog=f"factory {command}", add_help=False, allow_abbrev=False)
+        self._command = command
+        self.add_argument("--json", action="store_true")
+        self.add_argument("--json-out", type=new_file, metavar="FILE")
+
+    def error(self, message: str) -> NoReturn:
+        """One sentence and where the options are told."""
+        raise UsageError(f"{self._command}: {message}", f"see: {self.prog} --help")
+
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """The parsed words. Raises UsageError."""
+        given, extra = self.parse_known_args(words)
+        if extra:
+            known = [option for action in self._actions for option in action.option_strings]
+            word = extra[0]
+            meant = nearest(word.partition("=")[0], known) if word.startswith("-") else ""
+            hint = f"did you mean {meant}?" if meant else f"see: {self.prog} --help"
+            raise UsageError(f"{self._command} does not take {word!r}", hint)
+        return given
+
+    def options(self) -> tuple[str, ...]:
+        """Every option string and the metavar of every argument, for the test that compares them
+        with the help.
+        """
+        named = [option for action in self._actions for option in action.option_strings]
+        return (
+            *named,
+            *(str(action.metavar) for action in self._actions if not action.option_strings),
+        )
+
+
+def here() -> Path:
+    """The current folder. Raises Refusal REPO_NOT_FOUND where it is gone."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        message = "expected to be in a folder, found that the current one is gone"
+        raise Refusal(Finding("REPO_NOT_FOUND", message, "change to one that exists")) from None
+
+
+def whole_number(text: str) -> int:
+    """A number of workers: 1 to 1024."""
+    if re.fullmatch(r"[0-9]{1,4}", text) is None or not 1 <= int(text) <= 1024:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1024, found {text!r}")
+    return int(text)
+
+
+def run_id(text: str) -> str:
+    """A name that can be a run's."""
+    if RUN_ID.fullmatch(text) is None:
+        raise argparse.ArgumentTypeError(
+            f"expected letters, digits, dots, dashes and underscores, found {text!r}"
+        )
+    return text
+
+
+def new_file(text: str) -> Path:
+    """A file that can be written: its folder exists, and it is no folder itself."""
+    place = Path(text)
+    if not text or place.is_dir() or not place.absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {text!r}")
+    return place

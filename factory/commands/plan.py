@@ -1,0 +1,72 @@
+"""`plan`: the frozen plan in canonical order, with action keys, and which packs would run."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from factory.commands.options import Parser, here
+from factory.engine import wiring
+from factory.engine.why import Explainer, State, Why
+from factory.judge.status_eval import of_findings
+from factory.model.evidence import PlanDocument, PlannedPackRecord
+from factory.model.evidence_text import format_document, sha256
+from factory.model.wording import counted
+from factory.report.answer import Answer, finding_lines
+
+HELP = {
+    "plan": """\
+usage: factory plan [OPTION…]
+
+Show what would run, in canonical order, with the action key of each pack and why it would run.
+Runs nothing. Ends with 2 where a pack does not hold its contract.
+
+options
+  --base-ref REF        the commit that packs start from
+""",
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """The base."""
+    del command
+    parser.add_argument("--base-ref", metavar="REF", default="")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """The plan. Raises Refusal."""
+    del command
+    pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
+    explainer = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards())
+    plan = pipeline.frozen_plan()
+    by_id = pipeline.catalogue.by_id()
+    whys = {planned.pack: explainer.why(by_id[planned.pack]) for planned in plan.packs}
+    findings = pipeline.catalogue.all_findings()
+    digest = sha256(format_document(plan))
+    lines = (*_lines(plan, whys, digest), *(("",) if findings else ()), *finding_lines(findings))
+    rows = [_row(planned, whys[planned.pack]) for planned in plan.packs]
+    head = plan.model_dump(mode="json", exclude={"packs", "schema_version"})
+    return Answer(
+        of_findings(findings),
+        lines,
+        findings,
+        details={"plan": {**head, "digest": digest, "packs": rows}},
+    )
+
+
+def _row(planned: PlannedPackRecord, why: Why) -> dict[str, object]:
+    return {**planned.model_dump(mode="json"), "runs": why.runs_again, "why": why.state.value}
+
+
+def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
+    committed = "" if plan.packs_committed else " · task packs differ from it"
+    base = f"{plan.base_commit[:12]} ({plan.base_ref}){committed}"
+    lines = [f"plan {digest[:12]} · {counted(len(plan.packs), 'pack')} on {base}"]
+    width = max((len(planned.pack) for planned in plan.packs), default=0)
+    for number, planned in enumerate(plan.packs, 1):
+        why = whys[planned.pack]
+        what = "holds" if why.state is State.HOLDS else f"would run: {why.state.value}"
+        after = f"  after {', '.join(planned.depends_on)}" if planned.depends_on else ""
+        lines.append(
+            f"{number:>3}  {planned.pack:<{width}}  {planned.action_key[:12]}  {what}{after}"
+        )
+    return lines

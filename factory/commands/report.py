@@ -1,0 +1,106 @@
+"""`print-report` and `open-run`: what a run left, for reading. Printing a BLOCKED run's report ends
+with 0; a damaged run's is not printed."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from factory.commands.options import Parser, here, run_id
+from factory.contract.catalogue import read_catalogue
+from factory.contract.check import choose
+from factory.engine import wiring
+from factory.evidence import runs
+from factory.evidence.run_intact import refuse_damaged, run_damage, told
+from factory.evidence.signatures import signature_status
+from factory.judge.status_eval import of_findings
+from factory.model.errors import UsageError
+from factory.model.names import INTEGRATOR
+from factory.model.verdict import Status
+from factory.plan.site import Site
+from factory.report.answer import Answer, finding_lines
+from factory.report.terminal import plain
+
+HELP = {
+    "print-report": (
+        """\
+usage: factory print-report [RUN_ID] [OPTION…]
+
+Print the report of a run, without a RUN_ID of the last one that finished; or one log of it. What
+a pack printed is shown with every control character made visible. A run whose files are not those
+that it was finished with is refused.
+
+  factory print-report
+  factory print-report --pack TASK-0104 --log tests-2
+
+options
+  --pack PACK           the pack whose log is meant
+  --log LABEL           print this log; without --pack, of the checks on the merged tree
+"""
+    ),
+    "open-run": (
+        """\
+usage: factory open-run [RUN_ID]
+
+Print the folder of a run and its important files, without a RUN_ID of the last one that finished.
+Ends with 2 where its files are not those that it was finished with.
+
+  cd "$(factory open-run | head -n 1)"
+
+options
+"""
+    ),
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """A run; for the report, a log of it."""
+    parser.add_argument("run_id", nargs="?", type=run_id, metavar="RUN_ID")
+    if command == "print-report":
+        parser.add_argument("--pack", metavar="PACK", default="")
+        parser.add_argument("--log", metavar="LABEL", default="")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Print the report, a log, or the places. Raises Refusal RUN_UNKNOWN, RUN_DAMAGED,
+    UsageError.
+    """
+    site = wiring.site(here(), {})
+    found = runs.find_run(site, given.run_id or "")
+    if command == "open-run":
+        return _places(site, found)
+    refuse_damaged(site, found)
+    if given.pack and not given.log:
+        known = ", ".join(runs.labels_of(site, found, _pack(site, given.pack, found))) or "none"
+        raise UsageError("expected --log LABEL beside --pack", f"logs of {given.pack}: {known}")
+    if given.log:
+        content = runs.log_of(
+            site, found, _pack(site, given.pack, found) if given.pack else "", given.log
+        )
+    else:
+        content = runs.report_of(site, found)
+    text = content.decode("utf-8", "replace")
+    if not given.log:
+        text += f"\nSignature: {signature_status(site, found)}\n"
+    return Answer(
+        Status.PASS, tuple(map(plain, text.splitlines())), run_id=found, details={"text": text}
+    )
+
+
+def _pack(site: Site, name: str, found: str) -> str:
+    """The id of a pack, also of one that is gone since that run."""
+    if "/" not in name and site.store.sha256(f"runs/{found}/{name}/manifest.json"):
+        return name
+    return choose(read_catalogue(site.work_tree, site.config.packs_folder), (name,))[0].id
+
+
+def _places(site: Site, found: str) -> Answer:
+    folder = site.store.root / "runs" / found
+    files = runs.important_files(site, found)
+    width = max((len(path) for path, _ in files), default=0)
+    names = site.store.names(f"runs/{found}")
+    packs = [name for name in names if site.store.sha256(f"runs/{found}/{name}/manifest.json")]
+    lines = [str(folder), *(f"  {path:<{width}}  {what}" for path, what in files)]
+    lines += [f"  {name + '/':<{width}}  bundle" for name in packs if name != INTEGRATOR]
+    details = {"folder": str(folder), "files": [path for path, _ in files], "bundles": packs}
+    damage = told(run_damage(site, found))
+    return Answer(of_findings(damage), (*lines, *finding_lines(damage)), damage, found, details)

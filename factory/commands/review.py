@@ -1,0 +1,77 @@
+"""`review`: the objective checks of a whole repository. Advisory tells; strict blocks on every
+error.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from factory.commands.options import Parser, here, new_file
+from factory.engine import overviews, wiring
+from factory.evidence.review_rules import Mode
+from factory.model.evidence_text import finding_of
+from factory.model.index import ReviewReport
+from factory.model.verdict import Status
+from factory.model.wording import counted
+from factory.report.answer import Answer, finding_lines
+
+HELP = {
+    "review": """\
+usage: factory review [--mode MODE] [--report-path FILE] [OPTION…]
+
+Check the whole repository: contracts, pack files, docs, schemas, workflows, the state folder, the
+ledger, the files of every run, the evidence index. Nothing is run and nothing is changed; twice
+makes the same report. advisory ends with 0 whatever is found, strict with 2 on any error; both
+end with 1 where the review itself fails.
+
+  factory review
+  factory review --mode strict --report-path review.json
+
+options
+  --mode MODE           advisory (without it) or strict
+  --report-path FILE    write the report (schema review_report, version 1) to FILE
+""",
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """How findings weigh, and where the report goes."""
+    del command
+    parser.add_argument(
+        "--mode", choices=[mode.value for mode in Mode], default=Mode.ADVISORY.value, metavar="MODE"
+    )
+    parser.add_argument("--report-path", type=new_file, metavar="FILE")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Make every check. Raises Refusal."""
+    del command
+    start = here()
+    site = wiring.site(start, {})
+    _, config_findings = wiring.load_config(site.repository.root, {})
+    made = overviews.make_review(site, Mode(given.mode), config_findings)
+    if given.report_path is not None:
+        overviews.write_report(given.report_path, made)
+    findings = tuple(finding_of(record) for check in made.checks for record in check.findings)
+    return Answer(
+        Status(made.status),
+        _lines(made),
+        findings,
+        details={"review": made.model_dump(mode="json")},
+    )
+
+
+def _lines(made: ReviewReport) -> tuple[str, ...]:
+    lines: list[str] = []
+    for check in made.checks:
+        outcome = (
+            "-"
+            if check.outcome == "not-applicable"
+            else "ok"
+            if check.outcome == "ok"
+            else str(len(check.findings))
+        )
+        lines.append(f"{outcome:>4}  {check.id:<24}  {check.title}")
+        lines += finding_lines(map(finding_of, check.findings), "        ")
+    told = f"{counted(made.errors, 'error')}, {counted(made.warnings, 'warning')}"
+    return (*lines, f"{made.status}  {told} ({made.mode})")

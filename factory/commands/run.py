@@ -1,0 +1,196 @@
+"""`oneshot` and its phases: the same graph as doit's, driven by the same engine; the exit code is
+the verdict.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterable
+from dataclasses import replace
+
+from factory.bundle.make import unique
+from factory.commands.options import Parser, here, run_id, whole_number
+from factory.contract.check import choose
+from factory.engine import wiring
+from factory.engine.oneshot import run_cards
+from factory.engine.pipeline import RepositoryPipeline
+from factory.model.names import INTEGRATOR
+from factory.model.verdict import Status
+from factory.plan.cards_port import Card, Closing
+from factory.plan.markers import load_marker
+from factory.report.answer import Answer
+from factory.report.progress import display_for
+
+MOST_WORKERS = 8
+_TAKES_PACKS = ("launch", "bundle-validate")
+
+_OPTIONS = """
+options
+  -n, --workers N       packs at a time; without it, what the configuration or the host says
+  --base-ref REF        the commit that packs start from; without it, the configuration's (HEAD)
+  --run-id ID           name the run, where one is made; without it, a name by time and commit
+"""
+_VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
+
+HELP = {
+    "oneshot": (
+        f"""\
+usage: factory oneshot [OPTION…]
+
+The main job: preflight → launch → bundle-validate → integrate → summary. What still holds is not
+run again; where nothing changed, nothing is run. {_VERDICT}
+{_OPTIONS}"""
+    ),
+    "preflight": (
+        f"""\
+usage: factory preflight [OPTION…]
+
+Check repository, configuration, packs and host, and run nothing of a pack.
+{_VERDICT}
+{_OPTIONS}"""
+    ),
+    "launch": (
+        f"""\
+usage: factory launch [PACK…] [OPTION…]
+
+Run task packs in their sandboxes, with what they depend on; without a PACK, all of them. A PACK is
+an id (TASK-0101) or the name of a folder. {_VERDICT}
+
+  factory launch TASK-0101
+{_OPTIONS}"""
+    ),
+    "bundle-validate": (
+        f"""\
+usage: factory bundle-validate [PACK…] [OPTION…]
+
+Re-derive bundles and hold them against their contracts; packs whose bundle no longer holds are
+run first. Without a PACK, all of them. {_VERDICT}
+{_OPTIONS}"""
+    ),
+    "integrate": (
+        f"""\
+usage: factory integrate [--branch] [OPTION…]
+
+Merge the validated bundles and check the merged tree; what comes before is done where needed.
+With --branch the result of the PASS becomes the branch codex/RUN_ID. It is created, never moved;
+your own branch, index, work tree and stash stay as they are.
+{_VERDICT}
+
+  factory integrate --branch
+{_OPTIONS}  --branch              make the branch codex/RUN_ID at the merged result
+"""
+    ),
+    "summary": (
+        f"""\
+usage: factory summary [OPTION…]
+
+Settle the verdict of everything before, and say where the evidence is.
+{_VERDICT}
+{_OPTIONS}"""
+    ),
+}
+
+
+def define(command: str, parser: Parser) -> None:
+    """Options of every phase; packs and --branch where they mean something."""
+    parser.add_argument("-n", "--workers", type=whole_number, metavar="N", default=0)
+    parser.add_argument("--base-ref", metavar="REF", default="")
+    parser.add_argument("--run-id", type=run_id, metavar="ID")
+    if command in _TAKES_PACKS:
+        parser.add_argument("packs", nargs="*", metavar="PACK")
+    if command == "integrate":
+        parser.add_argument("--branch", action="store_true")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Drive the graph to the phase named `command`. Raises Refusal, UsageError, Interrupted."""
+    flags = {"base_ref": given.base_ref} if given.base_ref else {}
+    flags |= {"workers": str(given.workers)} if given.workers else {}
+    pipeline = wiring.pipeline(here(), flags, given.run_id or "")
+    names = _names(command, pipeline, tuple(getattr(given, "packs", ())))
+    stream = sys.stderr if given.json else sys.stdout
+    display = display_for(stream, os.environ, time.monotonic)
+    database = pipeline.site.store.root / "state" / "doit.sqlite3"
+    closing = run_cards(pipeline, names, _workers(pipeline), display, database)
+    answer = _answer(pipeline, names, closing)
+    if command == "integrate" and given.branch and answer.status is Status.PASS:
+        return _with_branch(pipeline, answer)
+    if command == "integrate" and given.branch:
+        why = (
+            f"Branch    none was made: the run ended {answer.status.value}, and a branch holds the"
+            " result of a PASS"
+        )
+        return replace(answer, lines=(*answer.lines, why))
+    return answer
+
+
+def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> list[str]:
+    if not packs:
+        return [command]
+    return [f"{command}:{entry.name}" for entry in choose(pipeline.catalogue, packs)]
+
+
+def _workers(pipeline: RepositoryPipeline) -> int:
+    """As configured; else one for each processor, and no more than there are packs."""
+    configured = pipeline.site.config.workers
+    return configured or max(
+        1, min(os.cpu_count() or 1, len(pipeline.catalogue.entries), MOST_WORKERS)
+    )
+
+
+def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing) -> Answer:
+    reached = _reached(pipeline.cards(), names)
+    results = [(card, *pipeline.result_of(card)[:2]) for card in reached]
+    findings = unique(finding for _, _, found in results for finding in found)
+    report = pipeline.site.store.root / "runs" / closing.run_id / INTEGRATOR / "FINAL_REPORT.md"
+    details: dict[str, object] = {
+        "base_commit": pipeline.site.repository.commit,
+        "cards": [
+            {"card": card.name, "pack": card.pack, "status": status.value}
+            for card, status, _ in results
+        ],
+        "report": str(report) if closing.run_id and report.is_file() else "",
+    }
+    return Answer(closing.status, closing.lines, findings, closing.run_id, details)
+
+
+def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
+    """The cards that `names` ask for (a card, a phase, or oneshot) and all that come before
+    them.
+    """
+    wanted = set(names)
+    if "oneshot" in wanted:
+        return cards
+    for card in reversed(cards):
+        if card.name in wanted or card.phase in wanted:
+            wanted |= {card.name, *card.after}
+    return tuple(card for card in cards if card.name in wanted)
+
+
+def _with_branch(pipeline: RepositoryPipeline, answer: Answer) -> Answer:
+    from factory.commands import errands
+
+    card = next(card for card in pipeline.cards() if card.phase == "integrate")
+    marker = load_marker(pipeline.site.store, card)
+    made = errands.make_branch(
+        pipeline.site, marker.run_id if marker is not None else answer.run_id
+    )
+    lines = [f"Branch    {made.name} at {made.commit[:12]}{'' if made.fresh else ', as it was'}"]
+    if not made.committed:
+        lines.append(
+            "          its task packs differ from the base commit, so the run cannot be published"
+        )
+    kept = tuple(
+        line for line in answer.lines if not line.startswith("Next      factory integrate --branch")
+    )
+    branch = {"name": made.name, "commit": made.commit, "tree": made.tree, "created": made.fresh}
+    return Answer(
+        answer.status,
+        (*kept, *lines),
+        answer.findings,
+        made.run_id,
+        {**answer.details, "branch": branch},
+    )

@@ -1,0 +1,212 @@
+"""`shell`: a person, or one command, inside a pack's sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+
+from factory.commands import errands
+from factory.commands.options import Parser, here
+from factory.contract.check import choose
+from factory.judge.path_guard import display
+from factory.model.errors import UsageError
+from factory.model.evidence import CheckRecord
+from factory.model.verdict import Status
+from factory.model.wording import counted
+from factory.redact.redaction import Stream
+from factory.report.answer import Answer, finding_lines, finding_row
+from factory.report.terminal import plain, sanitize, write_lines
+from factory.run.shell import Asked, Heard, Room, Visit, Where, visit
+from factory.sandbox.ports import CommandOutcome, CommandSpec, Ended, Stage
+
+HELP = {
+    "shell": (
+        """\
+usage: factory shell PACK [OPTION…]
+
+Open the sandbox of a task pack and work in it at a terminal: the same view, limits, environment
+and confinement as an attempt has, and no more network than the contract declares. Nothing stays:
+no bundle, no verdict, no change. Your terminal never enters; what comes out of the sandbox passes
+an allow-list of escape sequences. Leave with exit or Ctrl-D; from outside, Ctrl-] three times.
+
+Ends with 0 when the shell was left, whatever it ended with, and with 2 where a limit ended it.
+With --command it ends with 0 where the command did, and with 2 where it did not.
+
+  factory shell TASK-0101
+  factory shell TASK-0101 --frozen --command 'python -m pytest -q'
+
+options
+  --after-steps         run the pack's steps first, and look at what they left
+  --frozen              what acceptance sees: the steps' result, frozen; writes do not last
+  --command LINE        run one line instead of a shell; needs no terminal
+  --timeout SECONDS     longest time (default: the pack's limit, for a shell at least an hour)
+  --base-ref REF        the commit that packs start from
+"""
+    ),
+}
+
+_MOST_SHOWN = 40
+_LONGEST = 43_200
+_WIDTH = 11
+
+
+def define(command: str, parser: Parser) -> None:
+    """Which pack, which view of it, and what to do there."""
+    del command
+    parser.add_argument("pack", metavar="PACK")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--after-steps", dest="where", action="store_const", const=Where.AFTER_STEPS)
+    where.add_argument("--frozen", dest="where", action="store_const", const=Where.FROZEN)
+    parser.set_defaults(where=Where.WORK)
+    parser.add_argument("--command", metavar="LINE", type=_line)
+    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=0)
+    parser.add_argument("--base-ref", metavar="REF", default="")
+
+
+def _line(text: str) -> str:
+    if not text.strip() or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a command, found {text!r}")
+    return text
+
+
+def _seconds(text: str) -> int:
+    if (
+        not text.isascii()
+        or not text.isdecimal()
+        or len(text) > 6
+        or not 1 <= int(text) <= _LONGEST
+    ):
+        raise argparse.ArgumentTypeError(f"expected seconds from 1 to {_LONGEST}, found {text!r}")
+    return int(text)
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Let somebody in, and say what came of it. Raises Refusal, UsageError, Interrupted."""
+    del command
+    term = "" if given.command else errands.terminal_here()
+    if term is None:
+        raise UsageError(
+            "shell: expected a terminal to work at, found none",
+            "give one command with --command LINE",
+        )
+    with errands.visiting(here(), {"base_ref": given.base_ref} if given.base_ref else {}) as (
+        pipeline,
+        name,
+    ):
+        entry = choose(pipeline.catalogue, (given.pack,))[0]
+        asked = Asked(name, given.where, given.command or "", given.timeout, term)
+        output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
+        talk = output.run if asked.line else errands.converse
+        came = visit(
+            pipeline.session, pipeline.planner, entry, asked, talk, Heard(_stepped, _opened)
+        )
+        return _answer(
+            entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content
+        )
+
+
+class _Output:
+    """What one command prints, line by line as it comes, inert and without credentials."""
+
+    def __init__(self, stream: Stream, *, quiet: bool) -> None:
+        self._stream = stream
+        self._quiet = quiet
+        self._rest = b""
+
+    def run(self, stage: Stage, spec: CommandSpec) -> CommandOutcome:
+        """Run it and show what it prints."""
+        outcome = stage.run(spec, lambda chunk: self._take(self._stream.feed(chunk)))
+        self._take(self._stream.end())
+        if self._rest:
+            self._take(b"\n")
+        return outcome
+
+    def _take(self, chunk: bytes) -> None:
+        *whole, self._rest = (self._rest + chunk).split(b"\n")
+        if not self._quiet:
+            write_lines(
+                sys.stdout, (plain(line.decode("utf-8", "replace").rstrip("\r")) for line in whole)
+            )
+
+
+def _tell(*lines: str) -> None:
+    write_lines(sys.stderr, map(sanitize, lines))
+
+
+def _stepped(record: CheckRecord) -> None:
+    _tell(f"{record.label:<{_WIDTH}}ended with {record.rc}")
+
+
+def _opened(room: Room) -> None:
+    limits = room.limits
+    told = (
+        f"{limits.memory >> 20} MiB memory, {limits.processes} processes, {limits.disk >> 20} MiB"
+        " disk"
+    )
+    given = ", ".join(sorted(each.value for each in room.enforcement.given)) or "nothing"
+    weaker = (f"{'accepted':<{_WIDTH}}{finding.message}" for finding in room.accepted)
+    _tell(
+        f"{room.pack}: {room.where.value}, in sandbox {room.enforcement.backend}",
+        f"{'enforced':<{_WIDTH}}{given}",
+        *weaker,
+        f"{'limits':<{_WIDTH}}{told}, {limits.output >> 20} MiB output, {room.timeout} s",
+        f"{'network':<{_WIDTH}}{room.network}",
+        f"{'leave':<{_WIDTH}}exit or Ctrl-D; from outside, Ctrl-] three times. Nothing stays.",
+    )
+
+
+def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> Answer:
+    outcome = came.outcome
+    well = (
+        outcome.ended in (Ended.EXITED, Ended.SIGNALLED, Ended.CANCELLED)
+        if not asked.line
+        else outcome.rc == 0
+    )
+    details: dict[str, object] = {
+        "pack": pack,
+        "view": asked.where.name.lower(),
+        "ended": outcome.ended.value,
+        "rc": outcome.rc,
+        "output_bytes": outcome.output_bytes,
+        "changed": [
+            {"path": display(each.path), "kind": each.kind, "verdict": each.verdict}
+            for each in came.changed
+        ],
+        "denied": [asdict(each) for each in came.denials],
+        "would_find": [finding_row(finding) for finding in came.findings],
+    }
+    if asked.line:
+        details["output"] = log.decode("utf-8", "replace")
+    return Answer(Status.PASS if well else Status.BLOCKED, _lines(came), details=details)
+
+
+def _lines(came: Visit) -> tuple[str, ...]:
+    outcome = came.outcome
+    how = (
+        f"with {outcome.rc}"
+        if outcome.ended is Ended.EXITED
+        else f"by {outcome.ended.value}, with {outcome.rc}"
+    )
+    lines = [f"{'ended':<{_WIDTH}}{how}"]
+    for each in came.changed[:_MOST_SHOWN]:
+        lines.append(
+            f"{each.kind:<{_WIDTH}}{display(each.path)}"
+            + (f"  ({each.verdict})" if each.verdict else "")
+        )
+    if len(came.changed) > _MOST_SHOWN:
+        lines.append(f"{'':<{_WIDTH}}and {len(came.changed) - _MOST_SHOWN} more")
+    lines.append(f"{'gone':<{_WIDTH}}{counted(len(came.changed), 'change')}: nothing of it stays")
+    for one in came.denials[:_MOST_SHOWN]:
+        often = f", {one.count} times" if one.count > 1 else ""
+        lines += [
+            f"{'denied':<{_WIDTH}}{one.tried} {one.what}  ({one.rule}{often})",
+            f"{'':<{_WIDTH}}{one.way_out}",
+        ]
+    if came.findings:
+        lines += [
+            "an attempt with this change would be BLOCKED:",
+            *finding_lines(came.findings, "  "),
+        ]
+    return tuple(lines)

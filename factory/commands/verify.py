@@ -1,0 +1,246 @@
+"""`verify`: the evidence of runs re-derived from its bytes, and what could not be."""
+
+from __future__ import annotations
+
+import time
+from argparse import Namespace
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from factory.commands import audits
+from factory.commands.options import Parser, here, run_id
+from factory.model.errors import Refusal, UsageError
+from factory.model.finding import Finding, Location
+from factory.model.verdict import Status
+from factory.report.answer import Answer, finding_row
+from factory.verify.run import Verified
+from factory.verify.sheet import Fact, Gap
+
+HELP = {
+    "verify": (
+        """\
+usage: factory verify [RUN_ID|--all|--path DIR] [OPTION…]
+
+Re-derive the evidence of a run from its bytes, by code that shares nothing with what wrote it:
+manifests, bundles, merged tree, verdict, ledger, checkpoints, statements and signatures. Without
+a RUN_ID, of the last run that finished. What could not be checked is told, never counted as
+checked. Only reads, but for --record. Ends with 0 VERIFIED, 2 NOT VERIFIED, 1 FAIL.
+
+With --rebuild its packs are then run again from its base commit, in a scratch folder, and every
+bundle is compared byte for byte; the outcome is stated and signed where there is a key. Only what
+was made again, each bundle of it, ends with 0.
+
+  factory verify
+  factory verify --path /mnt/copy/factory_20261122_101502_1f0c9a2e_001 --key alice.pub
+
+options
+  --all                 every run of this repository
+  --path DIR            the run in this folder, copied from anywhere
+  --key FILE            trust the public key in FILE; may be given again
+  --checkpoint FILE     the ledger must continue this checkpoint, kept elsewhere; may be given again
+  --strict              what could not be checked is refused too
+  --rebuild             make the bundles again and compare them
+  --record              append the outcome to the ledger, as an event after the run's end
+"""
+    ),
+}
+
+_WIDTH = 12
+_BY_PACK = {"VERIFY_MERGE": "merged tree", "VERIFY_STATUS": "verdict", "VERIFY_REPORT": "report"}
+_SECTIONS = {
+    **_BY_PACK,
+    "VERIFY_BASE": "base",
+    "VERIFY_LEDGER": "ledger",
+    "VERIFY_ROLLBACK": "ledger",
+    "VERIFY_ATTESTATION": "statements",
+    "VERIFY_SIGNATURE": "signatures",
+    "VERIFY_REBUILD": "rebuild",
+}
+_ORDER = (
+    "manifests",
+    "bundles",
+    "base",
+    "merged tree",
+    "verdict",
+    "report",
+    "ledger",
+    "statements",
+    "signatures",
+    "rebuild",
+)
+
+
+def define(command: str, parser: Parser) -> None:
+    """Which runs, and whom to trust."""
+    del command
+    parser.add_argument("run_id", nargs="?", type=run_id, metavar="RUN_ID")
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--path", type=Path, metavar="DIR")
+    parser.add_argument("--rebuild", action="store_true")
+    parser.add_argument("--strict", action="store_true")
+    parser.add_argument("--record", action="store_true")
+    parser.add_argument("--key", action="append", type=Path, metavar="FILE", default=[])
+    parser.add_argument("--checkpoint", action="append", type=Path, metavar="FILE", default=[])
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """Verify, and tell. Raises Refusal, UsageError."""
+    del command
+    if bool(given.run_id) + given.all + (given.path is not None) > 1:
+        raise UsageError("expected one of RUN_ID, --all and --path", "see: factory verify --help")
+    if given.record and given.path is not None:
+        raise UsageError(
+            "--record is for runs of this repository, not for --path", "see: factory verify --help"
+        )
+    began = time.monotonic()
+    witness = audits.Witness(tuple(given.key), tuple(given.checkpoint))
+    if given.path is not None:
+        verified = audits.verify_folder(here(), given.path, witness)
+    else:
+        verified = audits.verify_runs(here(), given.run_id or "", given.all, witness)
+    if given.rebuild:
+        verified = tuple(_rebuilt(each) for each in verified)
+    if given.strict:
+        verified = tuple(_strict(each) for each in verified)
+    lines = [line for each in verified for line in (*run_lines(each), "")]
+    details: dict[str, object] = {"runs": [run_row(each) for each in verified]}
+    findings = tuple(finding for each in verified for finding in each.findings)
+    last = verified[0].run_id if len(verified) == 1 else ""
+    if given.record:
+        _record(verified, int((time.monotonic() - began) * 1000))
+    return Answer(status_of(verified), tuple(lines[:-1]), findings, last, details)
+
+
+def _record(verified: Iterable[Verified], took_ms: int) -> None:
+    from factory.engine import wiring
+    from factory.evidence import verification
+
+    site = wiring.site(here(), {})
+    for each in verified:
+        counts = (each.files, len(each.findings), len(each.gaps))
+        if each.status or each.findings:
+            verification.record(
+                site, verification.Checked(each.run_id, status_of((each,)), took_ms, *counts)
+            )
+
+
+def _rebuilt(verified: Verified) -> Verified:
+    """A run that holds, made again, with what came of it beside the rest."""
+    from factory.engine import rebuild
+
+    if not verified.status or not verified.holds:
+        return replace(
+            verified,
+            gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not hold", asked=True)),
+        )
+    try:
+        made = rebuild.rebuild(here(), Path(verified.place))
+    except Refusal as refusal:
+        return replace(
+            verified, gaps=(*verified.gaps, Gap("rebuild", refusal.sentence, asked=True))
+        )
+    differs = [one for one in made.packs if one.outcome is rebuild.Outcome.DIFFERS]
+    unchecked = [one for one in made.packs if one.outcome is rebuild.Outcome.NOT_CHECKABLE]
+    gaps = [Gap(f"rebuild of {one.pack}", one.what, asked=True) for one in unchecked]
+    same = sum(one.outcome is rebuild.Outcome.SAME for one in made.packs)
+    facts = (
+        [Fact("rebuild", f"{same} of {len(made.packs)} bundles made again, byte for byte")]
+        if same
+        else []
+    )
+    facts += [Fact("rebuild", row) for one in differs for row in one.diff]
+    who = (
+        f"stated in {made.statement}, signed by {made.signer}"
+        if made.signer
+        else "stated nowhere: no key is at hand"
+    )
+    return replace(
+        verified,
+        findings=(
+            *verified.findings,
+            *(_difference(one.pack, one.file, one.what) for one in differs),
+        ),
+        gaps=(*verified.gaps, *gaps),
+        facts=(*verified.facts, *facts, Fact("rebuild", who)),
+    )
+
+
+def _difference(pack: str, file: str, what: str) -> Finding:
+    hint = (
+        "The pack is not reproducible here: look at what its commands take from time, chance or"
+        " order."
+    )
+    return Finding("VERIFY_REBUILD", what, hint, Location(f"{pack}/{file}"), pack)
+
+
+def _strict(verified: Verified) -> Verified:
+    """Every part asked for."""
+    return replace(verified, gaps=tuple(replace(gap, asked=True) for gap in verified.gaps))
+
+
+def _lacking(verified: Verified) -> int:
+    """How many parts were asked for and could not be checked."""
+    return sum(gap.asked for gap in verified.gaps)
+
+
+def status_of(verified: Iterable[Verified]) -> Status:
+    """PASS where every run that could be verified was; BLOCKED where one was not, or none could
+    be.
+    """
+    known = [each for each in verified if each.status or each.findings or _lacking(each)]
+    good = known and all(each.holds and not _lacking(each) for each in known)
+    return Status.PASS if good else Status.BLOCKED
+
+
+def run_lines(verified: Verified) -> list[str]:
+    """One run for a person: what holds, what does not, what was not checkable, the last word."""
+    rows = [(fact.section, fact.text) for fact in verified.facts]
+    rows += [
+        (_section(finding), f"{finding.message}  [{finding.id}]") for finding in verified.findings
+    ]
+    rows.sort(key=lambda row: _ORDER.index(row[0]))
+    lines = [verified.run_id, *(f"  {section:<{_WIDTH}} {text}" for section, text in rows)]
+    lines += [f"  {'not-checkable':<{_WIDTH}} {gap.part}: {gap.reason}" for gap in verified.gaps]
+    return [*lines, _last_word(verified)]
+
+
+def _section(finding: Finding) -> str:
+    own = "bundles" if finding.pack else "manifests"
+    if finding.pack and finding.id in _BY_PACK:
+        return own
+    return _SECTIONS.get(finding.id, own)
+
+
+def _last_word(verified: Verified) -> str:
+    count = len(verified.findings)
+    if count:
+        files = len(
+            {finding.location.file for finding in verified.findings if finding.location is not None}
+        )
+        noun = f"{count} finding{'' if count == 1 else 's'}"
+        return f"NOT VERIFIED  {noun}" + (f" in {files} of {verified.files} files" if files else "")
+    if not verified.status:
+        return "NOT VERIFIABLE"
+    count = len(verified.gaps)
+    if _lacking(verified):
+        return (
+            f"NOT VERIFIED  nothing differs, but {_lacking(verified)} of what was asked for could"
+            " not be checked"
+        )
+    return (
+        f"VERIFIED  {count} part{'' if count == 1 else 's'} not checkable" if count else "VERIFIED"
+    )
+
+
+def run_row(verified: Verified) -> dict[str, object]:
+    """One run for a program."""
+    return {
+        "run_id": verified.run_id,
+        "verified": bool(verified.status) and verified.holds and not _lacking(verified),
+        "verdict": verified.status,
+        "files": verified.files,
+        "facts": [{"section": fact.section, "text": fact.text} for fact in verified.facts],
+        "not_checkable": [{"part": gap.part, "reason": gap.reason} for gap in verified.gaps],
+        "findings": [finding_row(finding) for finding in verified.findings],
+    }

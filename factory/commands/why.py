@@ -1,0 +1,158 @@
+"""`why`: what changed for a pack, and what stands in its way."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import asdict
+
+from factory.commands.options import Parser, here
+from factory.contract.check import choose
+from factory.engine import wiring
+from factory.engine.why import Explainer, State, Why
+from factory.model.verdict import Status
+from factory.report.answer import Answer, finding_lines, finding_row
+from factory.run.denied import Denials, read_denials
+
+HELP = {
+    "why": (
+        """\
+usage: factory why PACK [OPTION…]
+
+Say why a pack would run again, part by part of its action key, and why its last verdict is what
+it is, each finding with the smallest change of the contract that would allow it, or that none
+can. PACK is an id or the name of a folder. Runs nothing; ends with 0 when it has an answer.
+
+Or say what its last run tried and did not get, as far as the host saw it: each with the rule that
+denied it and what would allow it.
+
+  factory why TASK-0101
+  factory why TASK-0101 --denied
+
+options
+  --denied              what was tried and denied, instead
+  --base-ref REF        the commit that packs start from
+"""
+    ),
+}
+
+_WIDTH = 11
+
+
+def define(command: str, parser: Parser) -> None:
+    """One pack."""
+    del command
+    parser.add_argument("pack", metavar="PACK")
+    parser.add_argument("--denied", action="store_true")
+    parser.add_argument("--base-ref", metavar="REF", default="")
+
+
+def run(command: str, given: Namespace) -> Answer:
+    """The answer for one pack. Raises Refusal, UsageError."""
+    del command
+    pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
+    entry = choose(pipeline.catalogue, (given.pack,))[0]
+    why = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards()).why(
+        entry
+    )
+    if given.denied:
+        ways = {(each.finding.id, each.finding.message): each.way_out for each in why.explained}
+        read = (
+            read_denials(pipeline.site, entry.pack, why.run_id, ways)
+            if entry.pack is not None
+            else None
+        )
+        return Answer(
+            Status.PASS,
+            tuple(_denied_lines(entry.id, read)),
+            run_id=why.run_id,
+            details=_denied_row(read),
+        )
+    details: dict[str, object] = {
+        "pack": why.pack,
+        "runs": why.runs_again,
+        "why": why.state.value,
+        "action_key": {"before": why.before, "now": why.after},
+        "changes": [
+            {"part": change.part, "what": change.what, "before": change.before, "now": change.after}
+            for change in why.changes
+        ],
+        "same": list(why.same),
+        "last_status": why.last.value if why.last is not None else "",
+        "explained": [
+            {**finding_row(each.finding), "way_out": each.way_out} for each in why.explained
+        ],
+    }
+    return Answer(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
+
+
+def _lines(why: Why) -> list[str]:
+    lines = [_headline(why)]
+    for change in why.changes:
+        lines.append(
+            f"  {change.part:<{_WIDTH}}{change.what}  {_short(change.before)} →"
+            f" {_short(change.after)}"
+        )
+    if why.same and why.changes:
+        lines.append(f"  {'same':<{_WIDTH}}{', '.join(why.same)}")
+    if why.last is not None:
+        lines += ["", f"last verdict {why.last.value}" + (f"  {why.run_id}" if why.run_id else "")]
+    elif why.explained:
+        lines.append("")
+    for each in why.explained:
+        lines += finding_lines((each.finding,), "  ")
+        lines.append(f"      {each.way_out}")
+    return lines
+
+
+def _denied_lines(pack: str, denials: Denials | None) -> list[str]:
+    if denials is None:
+        return [
+            f"{pack}: nothing is known of what was denied; it never ran here, or the run is gone"
+        ]
+    lines: list[str] = []
+    for each in denials.rows:
+        often = "" if each.count == 1 else f", {each.count} times"
+        during = f"  ({', '.join(each.during)}{often})" if each.during else ""
+        lines.append(f"denied   {each.tried} {each.what}   {each.rule}{during}")
+        lines.append(f"         {each.way_out}")
+    if denials.more:
+        lines.append(f"         and {denials.more} more, which are not told apart")
+    if "network" not in denials.observed:
+        lines.append("note: on this host it could not be seen what a pack tries to reach")
+    return lines or [f"{pack}: nothing that the host could see was denied"]
+
+
+def _denied_row(denials: Denials | None) -> dict[str, object]:
+    rows = denials.rows if denials is not None else ()
+    told = [{**asdict(each), "during": list(each.during)} for each in rows]
+    observed = list(denials.observed) if denials is not None else []
+    return {
+        "denied": told,
+        "observed": observed,
+        "more": denials.more if denials is not None else 0,
+    }
+
+
+def _headline(why: Why) -> str:
+    match why.state:
+        case State.BROKEN:
+            return f"{why.pack} cannot run: {why.state.value}"
+        case State.NEVER_RAN:
+            return f"{why.pack} would run: {why.state.value}; its action key is {_short(why.after)}"
+        case State.CHANGED:
+            return (
+                f"{why.pack} would run again: {why.state.value}, {_short(why.before)} →"
+                f" {_short(why.after)}"
+            )
+        case State.BELOW:
+            return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
+        case State.NOT_PASS | State.ALTERED:
+            return f"{why.pack} would run again: {why.state.value}"
+        case State.HOLDS:
+            return f"{why.pack} would not run: nothing changed since action key {_short(why.after)}"
+
+
+def _short(value: str) -> str:
+    if not value:
+        return "nothing"
+    return f"{value[:12]}…" if len(value) >= 40 and " " not in value else value

@@ -1,0 +1,1 @@
+"""task.yml, acceptance.yml and factory.toml to TaskPack and Config, read strictly."""

@@ -1,0 +1,80 @@
+"""The contracts of a repository, held against their forms and each other. Needs no commit and no
+sandbox.
+
+Does not know what this version or this host can carry out: preflight judges that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factory.contract.catalogue import Catalogue, PackEntry, read_catalogue
+from factory.files.ports import WorkTree
+from factory.judge.status_eval import of_findings
+from factory.model.config import Config
+from factory.model.errors import UsageError
+from factory.model.finding import Finding
+from factory.model.verdict import Status
+from factory.model.wording import nearest
+from factory.redact.redaction import Redactor
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Every finding in the order of files, how many packs were read, and the ids of those that do
+    not hold.
+    """
+
+    findings: tuple[Finding, ...]
+    packs: int
+    broken: tuple[str, ...]
+
+    @property
+    def status(self) -> Status:
+        return of_findings(self.findings)
+
+
+def judge_contracts(
+    work_tree: WorkTree,
+    config: Config,
+    others: tuple[Finding, ...],
+    only: tuple[str, ...] = (),
+    redactor: Redactor | None = None,
+) -> Judged:
+    """Every pack of the work tree, or those named (id or folder). `others` are findings over
+    everything else.
+
+    Raises UsageError for a name that no pack bears.
+    """
+    catalogue = read_catalogue(work_tree, config.packs_folder, config.ceilings, redactor)
+    chosen = choose(catalogue, only) if only else catalogue.entries
+    general = () if only else catalogue.findings
+    found = (*others, *general, *(finding for entry in chosen for finding in entry.findings))
+    broken = tuple(entry.id for entry in chosen if not entry.usable)
+    return Judged(tuple(sorted(dict.fromkeys(found), key=_place)), len(chosen), broken)
+
+
+def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...]:
+    """The packs of these names, each an id or the name of a folder. Raises UsageError with what was
+    probably meant.
+    """
+    chosen: dict[str, PackEntry] = {}
+    for name in names:
+        bare = name.rstrip("/").rpartition("/")[2]
+        found = [entry for entry in catalogue.entries if bare in (entry.id, entry.name)]
+        if not found:
+            known = [each for entry in catalogue.entries for each in (entry.id, entry.name)]
+            meant = nearest(bare, known)
+            shown = (
+                ", ".join(entry.id for entry in catalogue.entries[:5])
+                or "none yet; start with: factory init"
+            )
+            hint = f"did you mean {meant}?" if meant else f"task packs: {shown}"
+            raise UsageError(f"there is no task pack {name!r}", hint)
+        chosen.update((entry.folder, entry) for entry in found)
+    return tuple(chosen.values())
+
+
+def _place(finding: Finding) -> tuple[str, int, int]:
+    place = finding.location
+    return (place.file, place.line, place.column) if place is not None else ("", 0, 0)

@@ -1,0 +1,94 @@
+"""Credentials that the user's configuration names: read from a file of theirs or a variable of this
+process.
+
+Rule: a value that others could read, that could not be kept out of evidence, or that is no text of
+a header is not used. Nothing told of one tells its value. Does not know which pack asks.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from factory.egress.http_rules import watchable
+from factory.model.injection import BASIC, BEARER, FROM_FILE, Credential, Grant, grant_of
+
+_LARGEST = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The grants, the credentials that could be read, and by place why one could not."""
+
+    grants: tuple[Grant, ...] = ()
+    credentials: tuple[Credential, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def known(self) -> tuple[tuple[str, bytes], ...]:
+        """Name and value of all that no text may tell."""
+        return tuple(
+            (f"the credential for {each.grant.place}", value)
+            for each in self.credentials
+            for value in each.known
+        )
+
+
+class _Unfit(Exception):
+    """Why a credential cannot be used, one clause."""
+
+
+def read(lines: Iterable[str], environment: Mapping[str, str]) -> Held:
+    """What a configuration's lines grant. Raises nothing: what cannot be read is told."""
+    grants = tuple(grant for line in lines if (grant := grant_of(line)) is not None)
+    credentials, problems = [], {}
+    for grant in grants:
+        try:
+            credentials.append(_credential(grant, _value(grant.source, environment)))
+        except _Unfit as error:
+            problems[grant.place] = str(error)
+    return Held(grants, tuple(credentials), MappingProxyType(problems))
+
+
+def _credential(grant: Grant, value: bytes) -> Credential:
+    if not value or any(byte < 0x20 or byte > 0x7E for byte in value) or value != value.strip():
+        raise _Unfit("expected one line of printable ASCII, found something else")
+    if not watchable(value):
+        raise _Unfit("it is too short or too plain to be kept out of evidence")
+    if grant.form == BEARER:
+        return Credential(grant, b"Bearer " + value, (value,))
+    if grant.form != BASIC:
+        return Credential(grant, value, (value,))
+    _, colon, password = value.partition(b":")
+    if not colon or not watchable(password):
+        raise _Unfit("expected user:password, its password long enough to be kept out of evidence")
+    return Credential(
+        grant, b"Basic " + base64.b64encode(value), (value, password, base64.b64encode(value))
+    )
+
+
+def _value(source: str, environment: Mapping[str, str]) -> bytes:
+    kind, _, where = source.partition(":")
+    if kind != FROM_FILE:
+        if where not in environment:
+            raise _Unfit(f"the variable {where} is not set")
+        return os.fsencode(environment[where])
+    try:
+        descriptor = os.open(
+            where, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
+    except OSError as error:
+        raise _Unfit(f"{where}: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise _Unfit(f"{where} is no plain file")
+        if os.name == "posix" and (status.st_mode & 0o077 or status.st_uid != os.geteuid()):
+            raise _Unfit(f"{where} can be read by others; it has to be yours, with mode 0600")
+        return os.read(descriptor, _LARGEST).removesuffix(b"\n").removesuffix(b"\r")
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,88 @@
+"""What of a user's grants a pack may use, and what stands in its way.
+
+Rule: a credential goes only where both say so: the contract by `allow_cloud_mutations` within
+`allow_network`, the user by naming the host. Absent means denied. Pure; holds no value of a
+credential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from factory.egress.rules import Refusal, judge_target
+from factory.model.connection import Target
+from factory.model.finding import Finding
+from factory.model.injection import Grant
+from factory.model.pack import Network, TaskPack
+
+NO_PARSER = "the extra that parses HTTP is not installed"
+
+
+def granted(pack: TaskPack, grants: Iterable[Grant]) -> tuple[Grant, ...]:
+    """The grants that a pack's contract reaches, in order of their hosts."""
+    constraints = pack.constraints
+    both = (
+        each
+        for each in grants
+        if _covers(constraints.cloud, each) and _covers(constraints.network, each)
+    )
+    return tuple(sorted(both, key=lambda each: (each.host, each.port)))
+
+
+def judge_cloud(
+    pack: TaskPack, grants: tuple[Grant, ...], problems: Mapping[str, str]
+) -> tuple[Finding, ...]:
+    """Findings over a pack's cloud mutations; `problems` tells, by place, why a credential cannot
+    be had.
+    """
+    cloud = pack.constraints.cloud
+    if not cloud.declared:
+        return ()
+    place = pack.place("/constraints/allow_cloud_mutations")
+    usable = granted(pack, grants)
+    lacking = [
+        host
+        for host in cloud.hosts
+        if not any(_covers(Network(hosts=(host,)), each) for each in usable)
+    ]
+    if lacking or not usable:
+        what = ", ".join(lacking) or "any host that it may reach"
+        message = (
+            f"{pack.id} declares cloud mutations at {what}, and your configuration grants none"
+            " there"
+        )
+        hint = (
+            "Name the host and its credential under [cloud] inject in your own configuration, or"
+            " write false."
+        )
+        return (Finding("CLOUD_NOT_GRANTED", message, hint, place, pack.id),)
+    found = []
+    for each in usable:
+        problem = problems.get(each.place)
+        if problem:
+            message = (
+                f"{pack.id} needs the credential for {each.place}, and it cannot be used: {problem}"
+            )
+            found.append(Finding("CLOUD_UNAVAILABLE", message, _hint(problem), place, pack.id))
+    hosts = ", ".join(each.place for each in usable)
+    message = (
+        f"{pack.id} may change what {hosts} holds, with a credential of yours that it never sees"
+    )
+    return (*found, Finding("CLOUD_GRANTED", message, "", place, pack.id))
+
+
+def _hint(problem: str) -> str:
+    if problem == NO_PARSER:
+        return "Install it with: pip install 'codex-orchestrator[cloud]'"
+    return (
+        "Put it where your configuration says it is: a file of yours with mode 0600, or that"
+        " variable."
+    )
+
+
+def _covers(network: Network, grant: Grant) -> bool:
+    try:
+        judge_target(network, Target(grant.host, grant.port))
+    except Refusal:
+        return False
+    return True

@@ -1,0 +1,374 @@
+"""Configuration, resolved: defaults < the user's file < the repository's factory.toml < FACTORY_* <
+flags.
+
+The rule: the repository may tighten safety, only the user (file, environment, flag) may accept
+less. Bad values are findings with their place, never exceptions; where there is one, the value from
+the layer below stands, and the finding blocks. Pure: does not know where files are, nor the
+environment.
+
+Safety, by setting: `accept_missing`, `backend` and consent to any host (`network.allow_any`) are
+the user's alone, and what the repository lists as `required` is taken out of what the user's file
+accepts. `protected` only grows. The repository's `ceilings` only lower the user's, its
+`network.hosts` are inside the user's where the user names any, and it cannot turn `overlap` to
+merge where the user's file says block. Nor can it ask for less signing than the user's file, or
+name keys that are not among the user's. `cloud.inject` is the user's alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from factory.contract.settings import BY_NAME, BY_POINTER, SECTIONS, SETTINGS, Setting, Unfit
+from factory.egress.rules import uncovered
+from factory.log.key import PRIVATE_VARIABLES, SigningPolicy
+from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
+from factory.model.finding import Finding, Location
+from factory.model.pack import Limits
+from factory.model.wording import found, label_of, nearest, quoted, unknown_key
+from factory.strict import canonical
+from factory.strict import toml as strict_toml
+from factory.strict.values import LARGEST_INTEGER, DocumentError, StrictDocument, Value, child
+
+REPOSITORY_FILE = "factory.toml"
+USER_FILE = "the user's factory.toml"
+
+_PREFIX = "FACTORY_"
+_TYPO_CUTOFF = 0.85
+_SIMPLE = (
+    *(
+        "packs_folder",
+        "base_ref",
+        "overlap",
+        "isolation",
+        "backend",
+        "python",
+        "workers",
+        "recheck_budget",
+    ),
+    *("signing_policy", "signing_key_ids", "network_allow_any", "cloud_inject"),
+)
+_ADDITIVE = frozenset({"required", "accept_missing", "protected"})
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The sound settings of one source, by name, and where each stands (None: not in a file)."""
+
+    source: Source
+    values: Mapping[str, Any]
+    places: Mapping[str, Location]
+    findings: tuple[Finding, ...] = ()
+
+
+def read(
+    user: bytes | None,
+    repository: bytes | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, str],
+    *,
+    user_file: str = USER_FILE,
+    repository_file: str = REPOSITORY_FILE,
+) -> tuple[Config, tuple[Finding, ...]]:
+    """As `resolve`, from the bytes of the two files (None where there is none)."""
+    findings: list[Finding] = []
+    documents = []
+    for raw, file in ((user, user_file), (repository, repository_file)):
+        document, problems = _document(raw, file)
+        documents.append(document)
+        findings += problems
+    config, more = resolve(
+        documents[0],
+        documents[1],
+        environment,
+        flags,
+        user_file=user_file,
+        repository_file=repository_file,
+    )
+    return config, (*findings, *more)
+
+
+def resolve(
+    user: StrictDocument | None,
+    repository: StrictDocument | None,
+    environment: Mapping[str, str],
+    flags: Mapping[str, str],
+    *,
+    user_file: str = USER_FILE,
+    repository_file: str = REPOSITORY_FILE,
+) -> tuple[Config, tuple[Finding, ...]]:
+    """Merge the layers. `environment` may be the whole environment; `flags` maps setting names to
+    text.
+
+    Setting names are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the
+    environment.
+    """
+    layers = (
+        _file_layer(Source.USER, user, user_file),
+        _file_layer(Source.REPOSITORY, repository, repository_file),
+        _environment_layer(environment),
+        _flag_layer(flags),
+    )
+    merged = _Merged()
+    for layer in layers:
+        merged.add(layer)
+    return merged.config(), tuple(merged.findings)
+
+
+class _Merged:
+    """The values so far. Grows layer by layer, weakest first."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self._values: dict[str, Any] = {}
+        self._sources: dict[str, Source] = {}
+        self._user: Mapping[str, Any] = {}
+
+    def add(self, layer: Layer) -> None:
+        self.findings += layer.findings
+        if layer.source is Source.USER:
+            self._user = layer.values
+        accepted = self._values.get("accept_missing", frozenset())
+        if "required" in layer.values:
+            self._values["accept_missing"] = accepted - frozenset(layer.values["required"])
+        for name, value in layer.values.items():
+            weakened = self._weakened(name, value) if layer.source is Source.REPOSITORY else None
+            if weakened is not None:
+                sentence = f"{label_of(BY_NAME[name].pointer)}: {weakened}"
+                hint = (
+                    "remove it here; a user may accept less, in their own file, by FACTORY_* or by"
+                    " a flag"
+                )
+                self.findings.append(
+                    Finding("CONFIG_WEAKENED", sentence, hint, layer.places.get(name))
+                )
+                continue
+            self._values[name] = self._joined(name, value)
+            self._sources[name] = layer.source
+
+    def config(self) -> Config:
+        ceilings = {
+            limit.name: self._values.get(f"ceilings_{limit.name}") for limit in fields(Limits)
+        }
+        given = {name: bound for name, bound in ceilings.items() if bound is not None}
+        unbounded = dict.fromkeys(ceilings, LARGEST_INTEGER)
+        defaults = Config()
+        simple = {name: self._values.get(name, getattr(defaults, name)) for name in _SIMPLE}
+        return Config(
+            required=REQUIRED_BY_DEFAULT | self._values.get("required", frozenset()),
+            accepted_missing=self._values.get("accept_missing", frozenset()),
+            protected=self._values.get("protected", ()),
+            ceilings=Limits(**{**unbounded, **given}) if given else None,
+            network_hosts=self._values.get("network_hosts", ()),
+            sources=self._all_sources(),
+            **simple,
+        )
+
+    def _joined(self, name: str, value: Any) -> Any:
+        """The value of a setting that only grows is the union of its layers; any other is
+        replaced.
+        """
+        if name == "protected":
+            return tuple(dict.fromkeys((*self._values.get(name, ()), *value)))
+        if name in _ADDITIVE:
+            return self._values.get(name, frozenset()) | frozenset(value)
+        return value
+
+    def _weakened(self, name: str, value: Any) -> str | None:
+        """Why the repository may not set this, one clause; None where it may."""
+        users = self._user.get(name)
+        if name == "cloud_inject" and value:
+            return "a repository cannot name a credential"
+        if name == "accept_missing" and value:
+            return "a repository cannot accept that a property is missing"
+        if name == "backend":
+            return "a repository cannot choose what confines packs"
+        if name == "network_allow_any" and value:
+            return "a repository cannot consent to packs that reach any host"
+        if name.startswith("ceilings_") and users is not None and value > users:
+            return f"{value} is over the user's ceiling of {users}"
+        if name == "overlap" and users is Overlap.BLOCK and value is Overlap.MERGE:
+            return "merge, where the user's file says block"
+        if (
+            name == "signing_policy"
+            and users is not None
+            and _STRICTEST.index(value) < _STRICTEST.index(users)
+        ):
+            return f"{value.value}, where the user's file says {users.value}"
+        if name == "signing_key_ids" and users is not None and not set(value) <= set(users):
+            return f"{', '.join(sorted(set(value) - set(users)))} is not among the user's keys"
+        if name == "network_hosts" and users is not None:
+            beyond = sorted(uncovered(value, users))
+            return f"{', '.join(beyond)} is not among the user's hosts" if beyond else None
+        return None
+
+    def _all_sources(self) -> tuple[tuple[str, Source], ...]:
+        found_in = {
+            field.name: Source.DEFAULT for field in fields(Config) if field.name != "sources"
+        }
+        for name, source in self._sources.items():
+            shown = (
+                "ceilings"
+                if name.startswith("ceilings_")
+                else name.replace("accept_missing", "accepted_missing")
+            )
+            ranked = list(Source)
+            found_in[shown] = max(found_in[shown], source, key=ranked.index)
+        return tuple(sorted(found_in.items()))
+
+
+_STRICTEST = tuple(SigningPolicy)
+
+
+def _document(raw: bytes | None, file: str) -> tuple[StrictDocument | None, list[Finding]]:
+    if raw is None:
+        return None, []
+    try:
+        return strict_toml.parse(raw), []
+    except DocumentError as error:
+        return None, [
+            Finding(
+                "CONFIG_INVALID",
+                problem.problem,
+                problem.hint,
+                Location(file, problem.line, problem.column),
+            )
+            for problem in error.problems
+        ]
+
+
+def _file_layer(source: Source, document: StrictDocument | None, file: str) -> Layer:
+    if document is None:
+        return Layer(source, {}, {})
+    values: dict[str, Any] = {}
+    places: dict[str, Location] = {}
+    findings = list(_strangers(document, file))
+    for setting, value in _written(document):
+        places[setting.name] = Location(file, *document.place(setting.pointer))
+        try:
+            values[setting.name] = setting.read(value)
+        except Unfit as error:
+            pointer = setting.pointer if error.item is None else child(setting.pointer, error.item)
+            location = Location(file, *document.place(pointer))
+            findings.append(
+                Finding(
+                    "CONFIG_INVALID", f"{label_of(pointer)}: {error.clause}", error.hint, location
+                )
+            )
+    findings.sort(
+        key=lambda finding: (
+            (finding.location.line, finding.location.column) if finding.location else (0, 0)
+        )
+    )
+    return Layer(source, values, places, tuple(findings))
+
+
+def _written(document: StrictDocument) -> Iterator[tuple[Setting, Value]]:
+    """Every known setting that the document holds."""
+    for setting in SETTINGS:
+        section = (
+            document.value.get(setting.section) if isinstance(document.value, Mapping) else None
+        )
+        if isinstance(section, Mapping) and setting.key in section:
+            yield setting, section[setting.key]
+
+
+def _strangers(document: StrictDocument, file: str) -> Iterator[Finding]:
+    """Sections and keys that configuration does not know, and sections that are none."""
+    written = document.value if isinstance(document.value, Mapping) else {}
+    for name, section in written.items():
+        pointer = child("", name)
+        if name == "version":
+            if section != 1 or isinstance(section, (bool, float)):
+                sentence = f"version: expected 1, found {found(section)}"
+                yield _at_value(document, pointer, file, sentence, "write 1")
+        elif name not in SECTIONS:
+            yield _at_key(document, pointer, file, *unknown_key(name, (*SECTIONS, "version")))
+        elif not isinstance(section, Mapping):
+            yield _at_value(
+                document,
+                pointer,
+                file,
+                f"{name}: expected a table, found {found(section)}",
+                f"write [{name}]",
+            )
+        else:
+            known = [setting.key for setting in SETTINGS if setting.section == name]
+            for key in section:
+                if child(pointer, key) not in BY_POINTER:
+                    yield _at_key(document, child(pointer, key), file, *unknown_key(key, known))
+
+
+def _at_key(document: StrictDocument, pointer: str, file: str, sentence: str, hint: str) -> Finding:
+    return Finding("CONFIG_INVALID", sentence, hint, Location(file, *document.key_place(pointer)))
+
+
+def _at_value(
+    document: StrictDocument, pointer: str, file: str, sentence: str, hint: str
+) -> Finding:
+    return Finding("CONFIG_INVALID", sentence, hint, Location(file, *document.place(pointer)))
+
+
+def _environment_layer(environment: Mapping[str, str]) -> Layer:
+    """Known FACTORY_* variables that are not empty; a near miss of one is refused, others are not
+    ours.
+    """
+    variables = {setting.variable: setting for setting in SETTINGS}
+    given = {}
+    findings = []
+    for variable, text in sorted(environment.items()):
+        setting = variables.get(variable)
+        if setting is not None and text:
+            given[setting] = text
+        elif setting is None and variable.startswith(_PREFIX) and variable not in PRIVATE_VARIABLES:
+            meant = nearest(variable, (*variables, *sorted(PRIVATE_VARIABLES)), _TYPO_CUTOFF)
+            if meant:
+                sentence = f"the variable {variable} is not known"
+                findings.append(Finding("CONFIG_INVALID", sentence, f"did you mean {meant}?"))
+    values, problems = _texts(given, lambda setting: setting.variable)
+    return Layer(Source.ENVIRONMENT, values, {}, (*findings, *problems))
+
+
+def _flag_layer(flags: Mapping[str, str]) -> Layer:
+    given = {}
+    findings = []
+    for name, text in sorted(flags.items()):
+        setting = BY_NAME.get(name.replace("-", "_"))
+        if setting is not None:
+            given[setting] = text
+        else:
+            meant = nearest(name, BY_NAME)
+            hint = f"did you mean {meant}?" if meant else f"known are {', '.join(sorted(BY_NAME))}"
+            findings.append(Finding("CONFIG_INVALID", f"there is no setting {quoted(name)}", hint))
+    values, problems = _texts(given, lambda setting: "--" + setting.name.replace("_", "-"))
+    return Layer(Source.FLAG, values, {}, (*findings, *problems))
+
+
+def _texts(given: Mapping[Setting, str], name_of: Any) -> tuple[dict[str, Any], list[Finding]]:
+    values: dict[str, Any] = {}
+    findings: list[Finding] = []
+    for setting, text in given.items():
+        try:
+            values[setting.name] = setting.parse_text(text)
+        except Unfit as error:
+            findings.append(
+                Finding("CONFIG_INVALID", f"{name_of(setting)}: {error.clause}", error.hint)
+            )
+    return values, findings
+
+
+def config_digest(config: Config) -> str:
+    """SHA-256 of every value that is in force; the same for the same values in any process."""
+    rows = []
+    for name in sorted(
+        field.name for field in fields(config) if field.name not in ("sources", "workers")
+    ):
+        value = getattr(config, name)
+        rows.append(
+            [
+                name,
+                sorted(str(item) for item in value) if isinstance(value, frozenset) else str(value),
+            ]
+        )
+    return canonical.digest(rows)

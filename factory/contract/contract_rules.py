@@ -1,0 +1,298 @@
+"""What must hold between the keys of a contract, and with its folder.
+
+One function a rule; each yields its breaches with a place. Expects documents that their models
+accept. Does not know ceilings of other packs, nor what this version can carry out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+
+from factory.contract.contract_values import artifacts_folder, at, declared_limits
+from factory.contract.documents import AcceptanceDocument, TaskDocument
+from factory.judge.scope import problem_with_pattern
+from factory.model.forms import names_a_credential, problem_with_folder
+from factory.model.names import PACK_FOLDER
+from factory.model.pack import Limits
+from factory.model.wording import found, label_of, nearest, quoted
+from factory.strict.values import Problem, StrictDocument, child
+
+_TYPO_CUTOFF = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """A rule that does not hold: the finding's id and what to say."""
+
+    finding: str
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFacts:
+    """Everything the rules over task.yml look at. `identity` is the pack's id, "" where none is
+    known.
+    """
+
+    folder: str
+    identity: str
+    task: TaskDocument
+    source: StrictDocument
+    ceilings: Limits | None
+
+    def breach(self, pointer: str, clause: str, hint: str, finding: str = "PACK_INVALID") -> Breach:
+        """A breach at the value of `pointer`, labelled with its key."""
+        return Breach(
+            finding, Problem(f"{label_of(pointer)}: {clause}", *self.source.place(pointer), hint)
+        )
+
+
+def task_breaches(facts: TaskFacts) -> Iterator[Breach]:
+    """Every breach of every rule over task.yml."""
+    for rule in TASK_RULES:
+        yield from rule(facts)
+
+
+def acceptance_breaches(
+    acceptance: AcceptanceDocument, source: StrictDocument, commands: int, network: bool
+) -> Iterator[Breach]:
+    """Breaches in acceptance.yml; `commands` is how many it holds, `network` whether the pack
+    declares it.
+    """
+    if not commands:
+        hint = "add at least one under format, lint, tests, checks or must"
+        yield Breach("PACK_NO_ACCEPTANCE", Problem("no command to accept by", 1, 1, hint))
+    if acceptance.deps and not network:
+        clause = "deps: packages are listed, and constraints.allow_network is false"
+        yield Breach(
+            "PACK_INVALID",
+            Problem(clause, *source.place("/deps"), "remove them, or declare the hosts"),
+        )
+
+
+def _identity(facts: TaskFacts) -> Iterator[Breach]:
+    name = facts.folder.rpartition("/")[2]
+    if not facts.identity:
+        hint = "add it, as in id: TASK-0101"
+        yield Breach(
+            "PACK_INVALID",
+            Problem('the key "id" is missing, and the folder names none', 1, 1, hint),
+        )
+        return
+    fits = name == facts.identity or name.startswith(facts.identity + "-")
+    if not fits or not PACK_FOLDER.fullmatch(name):
+        clause = f"the folder {quoted(name)} does not carry the id {quoted(facts.identity)}"
+        hint = f"rename it to {facts.identity}-some-slug, in small letters after the id"
+        yield facts.breach("/id", clause, hint, "PACK_FOLDER_MISMATCH")
+
+
+def _required_keys(facts: TaskFacts) -> Iterator[Breach]:
+    task = facts.task
+    if not (task.title or task.task.name):
+        yield Breach(
+            "PACK_INVALID", Problem('the key "title" is missing', 1, 1, "add it, in one line")
+        )
+    if not (task.type or task.pillar or task.task.pillar):
+        yield Breach(
+            "PACK_INVALID",
+            Problem('the key "type" is missing', 1, 1, "add it, as in type: security"),
+        )
+
+
+def _spellings_agree(facts: TaskFacts) -> Iterator[Breach]:
+    task, execution = facts.task, facts.task.execution
+    if task.type and task.pillar and task.type != task.pillar:
+        yield facts.breach(
+            "/pillar",
+            f"{quoted(task.pillar)} differs from type {quoted(task.type)}",
+            "keep only type",
+        )
+    both = (
+        "timeout" in task.limits.model_fields_set
+        and "timeout_minutes" in execution.model_fields_set
+    )
+    if both and task.limits.timeout != execution.timeout_minutes * 60:
+        clause = (
+            f"{execution.timeout_minutes} differs from limits.timeout, {task.limits.timeout}"
+            " seconds"
+        )
+        yield facts.breach("/execution/timeout_minutes", clause, "keep only limits.timeout")
+
+
+def _plugin(facts: TaskFacts) -> Iterator[Breach]:
+    used, named = facts.task.execution.use_plugins, facts.task.plugin
+    written = "use_plugins" in facts.task.execution.model_fields_set
+    pointer = "/execution/use_plugins"
+    if used == "*" and not named:
+        yield facts.breach(
+            pointer,
+            "true, and no plugin is named",
+            "add plugin: package.module:Class, or write false",
+        )
+    elif written and not used and named:
+        yield facts.breach(
+            pointer, f"false, and plugin names {quoted(named)}", "remove one of them"
+        )
+    elif used not in ("", "*") and named and used != named:
+        yield facts.breach(
+            pointer, f"{quoted(used)} differs from plugin {quoted(named)}", "keep only plugin"
+        )
+
+
+def _typos_in_open_sections(facts: TaskFacts) -> Iterator[Breach]:
+    for pointer, section in (
+        ("/outputs", facts.task.outputs),
+        ("/execution", facts.task.execution),
+    ):
+        for key in section.model_extra or {}:
+            meant = nearest(key, type(section).model_fields, _TYPO_CUTOFF)
+            if meant:
+                place = facts.source.key_place(child(pointer, key))
+                yield Breach(
+                    "PACK_INVALID",
+                    Problem(f"unknown key {quoted(key)}", *place, f'did you mean "{meant}"?'),
+                )
+
+
+def _patterns(facts: TaskFacts) -> Iterator[Breach]:
+    for pointer in ("/scope/allowed_paths", "/scope/denied_paths", "/inputs", "/docs/required"):
+        yield from _judged_patterns(facts, pointer, rooted=False)
+    for pointer in (
+        "/artifacts",
+        "/artifacts/required",
+        "/artifacts/optional",
+        "/artifacts/normalize",
+        "/outputs/evidence",
+    ):
+        yield from _judged_patterns(facts, pointer, rooted=True)
+
+
+def _judged_patterns(facts: TaskFacts, pointer: str, rooted: bool) -> Iterator[Breach]:
+    for place, pattern in _texts(facts.source, pointer):
+        clause, _, hint = problem_with_pattern(
+            pattern.removeprefix("/") if rooted else pattern
+        ).partition("; ")
+        if clause:
+            yield facts.breach(place, f"{quoted(pattern)} {clause}", hint)
+
+
+def _texts(source: StrictDocument, pointer: str) -> Iterator[tuple[str, str]]:
+    """Pointer and text of one text, or of every item of a list of texts."""
+    written = at(source.value, pointer)
+    if isinstance(written, str):
+        yield pointer, written
+    elif isinstance(written, tuple):
+        for index, item in enumerate(written):
+            if isinstance(item, str):
+                yield child(pointer, index), item
+
+
+def _artifacts_dir(facts: TaskFacts) -> Iterator[Breach]:
+    written = facts.task.outputs.artifacts_dir
+    if written:
+        pointer = "/outputs/artifacts_dir"
+        clause, _, hint = problem_with_folder(written.removeprefix("/")).partition("; ")
+        if not clause:
+            pattern = artifacts_folder(written).removeprefix("/")
+            clause, _, hint = problem_with_pattern(f"{pattern}/**" if pattern else "").partition(
+                "; "
+            )
+        if clause:
+            yield facts.breach(pointer, f"{quoted(written)} {clause}", hint)
+
+
+def _secrets(facts: TaskFacts) -> Iterator[Breach]:
+    wanted = facts.task.constraints.allow_secrets
+    if wanted is not False:
+        shown = found(at(facts.source.value, "/constraints/allow_secrets"))
+        hint = "remove it; secret reads are never granted"
+        yield facts.breach(
+            "/constraints/allow_secrets", f"expected false, found {shown}", hint, "SECRETS_NEVER"
+        )
+    for name, value in facts.task.env.items():
+        if value is None and names_a_credential(name):
+            hint = "remove it; credentials never reach a pack"
+            yield facts.breach(
+                "/env", f"passes {name} through, which names a credential", hint, "SECRETS_NEVER"
+            )
+
+
+def _cloud(facts: TaskFacts) -> Iterator[Breach]:
+    network, cloud = (
+        facts.task.constraints.allow_network,
+        facts.task.constraints.allow_cloud_mutations,
+    )
+    if "*" in network:
+        return
+    without = [host for host in cloud if host not in network]
+    if without:
+        what = "any host" if "*" in without else ", ".join(without)
+        clause = f"mutations at {what} are declared without the network for it"
+        hint = "add the same hosts to allow_network, or write false"
+        yield facts.breach(
+            "/constraints/allow_cloud_mutations", clause, hint, "CLOUD_WITHOUT_NETWORK"
+        )
+
+
+def _workspace(facts: TaskFacts) -> Iterator[Breach]:
+    if not facts.task.workspace:
+        return
+    if not facts.task.docs.required:
+        yield facts.breach(
+            "/workspace",
+            "declared without docs.required",
+            "name the documents that must exist there",
+        )
+    if not facts.task.scope.allowed_paths:
+        yield facts.breach(
+            "/workspace",
+            "declared without scope.allowed_paths",
+            "name the paths it may change there",
+        )
+
+
+def _acceptance_file(facts: TaskFacts) -> Iterator[Breach]:
+    written = facts.task.acceptance.file
+    if written not in ("acceptance.yml", "./acceptance.yml", f"{facts.folder}/acceptance.yml"):
+        clause = f"expected acceptance.yml, found {quoted(written)}"
+        yield facts.breach(
+            "/acceptance/file",
+            clause,
+            "keep the commands in acceptance.yml, which packs cannot change",
+        )
+
+
+def _ceilings(facts: TaskFacts) -> Iterator[Breach]:
+    if facts.ceilings is None:
+        return
+    declared = declared_limits(facts.task)
+    for limit in fields(Limits):
+        ceiling = getattr(facts.ceilings, limit.name)
+        if declared.get(limit.name, 0) > ceiling:
+            pointer = (
+                f"/limits/{limit.name}"
+                if f"/limits/{limit.name}" in facts.source.places
+                else "/execution"
+            )
+            clause = (
+                f"{declared[limit.name]} is over the ceiling of {ceiling} that the configuration"
+                " sets"
+            )
+            yield facts.breach(pointer, clause, "lower it")
+
+
+TASK_RULES: tuple[Callable[[TaskFacts], Iterator[Breach]], ...] = (
+    _identity,
+    _required_keys,
+    _spellings_agree,
+    _plugin,
+    _typos_in_open_sections,
+    _patterns,
+    _artifacts_dir,
+    _secrets,
+    _cloud,
+    _workspace,
+    _acceptance_file,
+    _ceilings,
+)

@@ -1,0 +1,88 @@
+"""What must hold between packs: ids are unique, dependencies exist, nothing depends on itself.
+
+Pure; packs that could not be read take part by their id alone.
+"""
+
+from __future__ import annotations
+
+import graphlib
+from collections.abc import Iterable, Iterator
+
+from factory.model.finding import Finding
+from factory.model.pack import TaskPack
+from factory.model.wording import nearest
+
+
+def judge_packs(packs: Iterable[TaskPack], unread: Iterable[str] = ()) -> tuple[Finding, ...]:
+    """Findings over the set. `unread` are ids of packs that exist and have findings of their
+    own.
+    """
+    ordered = sorted(packs, key=lambda pack: (pack.id, pack.folder))
+    known = frozenset(unread) | {pack.id for pack in ordered}
+    return (*_duplicates(ordered), *_unknown(ordered, known), *_cycles(ordered))
+
+
+def _duplicates(packs: list[TaskPack]) -> Iterator[Finding]:
+    first: dict[str, TaskPack] = {}
+    for pack in packs:
+        other = first.setdefault(pack.id, pack)
+        if other is not pack:
+            sentence = f'id: "{pack.id}" is also the id of {other.folder}'
+            yield Finding(
+                "PACK_DUPLICATE_ID",
+                sentence,
+                "give one of them another id",
+                pack.place("/id"),
+                pack.id,
+            )
+
+
+def _unknown(packs: list[TaskPack], known: frozenset[str]) -> Iterator[Finding]:
+    for pack in packs:
+        for index, needed in enumerate(pack.depends_on):
+            if needed not in known:
+                meant = nearest(needed, known - {pack.id})
+                hint = (
+                    f'did you mean "{meant}"?'
+                    if meant
+                    else "add that pack, or remove the dependency"
+                )
+                place = pack.place(f"/depends_on/{index}")
+                yield Finding(
+                    "DEPENDS_UNKNOWN",
+                    f'depends_on: there is no pack "{needed}"',
+                    hint,
+                    place,
+                    pack.id,
+                )
+
+
+def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
+    """One finding a circle; every circle that shares no pack with one already named."""
+    by_id = {pack.id: pack for pack in reversed(packs)}
+    needs: dict[str, list[str]] = {name: [] for name in by_id}
+    for pack in packs:
+        needs[pack.id] += [needed for needed in pack.depends_on if needed in by_id]
+    while True:
+        try:
+            graphlib.TopologicalSorter(needs).prepare()
+        except graphlib.CycleError as error:
+            circle = _turned(error.args[1][:-1][::-1])
+            first = by_id[circle[0]]
+            sentence = f"depends_on: {' -> '.join([*circle, circle[0]])} is a circle"
+            yield Finding(
+                "DEPENDS_CYCLE",
+                sentence,
+                "remove one of these",
+                first.place("/depends_on"),
+                first.id,
+            )
+            needs = {name: [] if name in circle else wanted for name, wanted in needs.items()}
+        else:
+            return
+
+
+def _turned(circle: list[str]) -> list[str]:
+    """The same circle, its smallest id first."""
+    start = circle.index(min(circle))
+    return circle[start:] + circle[:start]

@@ -1,0 +1,27 @@
+"""The part of a configuration that a verdict depends on: the same on every host, and kept with the
+run.
+
+Written before a run is said to end, so that finishing it later is under the policy it was decided
+under. Nothing of a host (interpreter, workers, isolation) is in it.
+"""
+
+from __future__ import annotations
+
+from factory.model.config import Config
+from factory.model.evidence import PolicyDocument
+from factory.model.evidence_text import limits_record
+
+
+def policy_of(config: Config) -> PolicyDocument:
+    """The part of a configuration that a verdict depends on, and that is the same on every host."""
+    return PolicyDocument(
+        properties_required=tuple(sorted(name.value for name in config.required)),
+        properties_accepted=tuple(sorted(name.value for name in config.accepted_missing)),
+        protected=tuple(sorted(config.protected)),
+        ceilings=limits_record(config.ceilings) if config.ceilings is not None else None,
+        network_hosts=tuple(sorted(config.network_hosts)),
+        network_allow_any=config.network_allow_any,
+        overlap=config.overlap.value,
+        signing=config.signing_policy.value,
+        signing_keys=tuple(sorted(config.signing_key_ids)),
+    )

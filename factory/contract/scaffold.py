@@ -1,0 +1,156 @@
+"""The first files of a repository that starts with task packs, and of a new pack. Adds files,
+replaces none.
+
+Where the first pack may write is chosen so that it can PASS anywhere: not where a rule of the
+repository ignores it, nor where a name stands in the way. Does not read the repository's content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from factory.files.ports import Ground
+from factory.judge.path_guard import fold
+from factory.model.finding import Finding, Location
+from factory.model.names import PACK_FOLDER
+
+FIRST_ID, FIRST_FOLDER = "TASK-0001", "TASK-0001-file-inventory"
+_OUTPUTS = ("docs/file-inventory.md", "FILE-INVENTORY.md", "file-inventory/README.md")
+_TOP = {
+    "gitignore": ".gitignore",
+    "dodo.py": "dodo.py",
+    "noxfile.py": "noxfile.py",
+    "factory.toml": "factory.toml",
+}
+
+IMPORT = "from factory.dodo import DOIT_CONFIG, task_factory"
+IMPORT_BESIDE_ANOTHER = f"""\
+import os
+import sys
+
+# doit looks in this folder first; nothing that is merged into it may stand in for the installed
+# tool: look here last.
+sys.path.sort(key=lambda path: path == os.path.dirname(__file__))
+
+{IMPORT}  # noqa: E402"""
+
+Ignored = Callable[[Iterable[str]], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What was written and what was kept because it stood there, as paths from the root.
+
+    `imports` is the text by which a dodo.py of this repository gets our tasks.
+    """
+
+    written: tuple[str, ...]
+    kept: tuple[str, ...]
+    imports: str = IMPORT
+
+
+def begin(
+    ground: Ground, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
+) -> Begun:
+    """Write what a repository needs and, where it has no task pack yet, a first one. Raises
+    Refusal.
+    """
+    written: list[str] = []
+    kept: list[str] = []
+    imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(ground) else IMPORT
+    marks = {"@PACKS@": packs_folder, "@IMPORTS@": IMPORT_BESIDE_ANOTHER}
+    for name, path in _TOP.items():
+        new = ground.create(path, filled(templates[name], marks).encode())
+        (written if new else kept).append(path)
+    if any(PACK_FOLDER.fullmatch(name) for name in ground.names(packs_folder)):
+        return Begun(tuple(written), (*kept, f"{packs_folder}/"), imports)
+    folder = f"{packs_folder}/{FIRST_FOLDER}"
+    marks |= {"@FOLDER@": folder, "@OUTPUT@": free_output(ground, folder, ignored)}
+    for name, text in templates.items():
+        if name not in _TOP:
+            path = f"{folder}/{name}"
+            (written if ground.create(path, filled(text, marks).encode()) else kept).append(path)
+    return Begun(tuple(written), tuple(kept), imports)
+
+
+def _has_own_factory(ground: Ground) -> bool:
+    """Whether `import factory` finds something of this repository where its root is looked at
+    first.
+    """
+    return "factory.py" in ground.names("") or "__init__.py" in ground.names("factory")
+
+
+def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tuple[Finding, ...]:
+    """A finding where the repository's rules ignore a file of the new pack: then it does not count
+    as there.
+    """
+    hidden = sorted(ignored & frozenset(begun.written))
+    if not hidden:
+        return ()
+    message = f"expected the repository to keep {hidden[0]}, found that its rules ignore it"
+    return (
+        Finding(
+            "PACK_FILE_MISSING",
+            message,
+            f"Add to .gitignore: !/{packs_folder}/**",
+            Location(hidden[0]),
+        ),
+    )
+
+
+def new_pack(
+    ground: Ground, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
+) -> Begun:
+    """Write the skeleton of the pack `name` (ID-slug). Its acceptance fails until it is written.
+    Raises Refusal.
+    """
+    match = PACK_FOLDER.fullmatch(name)
+    if match is None or not match["slug"]:
+        raise ValueError(f"{name!r} is not the name of a pack's folder")
+    title = match["slug"].replace("-", " ").replace("_", " ").capitalize()
+    folder = f"{packs_folder}/{name}"
+    marks = {
+        "@ID@": match["id"],
+        "@SLUG@": match["slug"],
+        "@TITLE@": title,
+        "@DOMAIN@": domain,
+        "@FOLDER@": folder,
+    }
+    contents = {
+        f"{folder}/{each}": filled(text, marks).encode() for each, text in templates.items()
+    }
+    written = tuple(path for path, content in contents.items() if ground.create(path, content))
+    return Begun(written, tuple(path for path in contents if path not in written))
+
+
+def filled(text: str, marks: Mapping[str, str]) -> str:
+    """`text` with every mark replaced."""
+    for mark, value in marks.items():
+        text = text.replace(mark, value)
+    return text
+
+
+def free_output(ground: Ground, folder: str, ignored: Ignored) -> str:
+    """The first place that nothing stands in the way of; the pack's own folder where there is
+    none.
+    """
+    candidates = [path for path in _OUTPUTS if _is_free(ground, path)]
+    refused = ignored(candidates)
+    return next((path for path in candidates if path not in refused), f"{folder}/INVENTORY.md")
+
+
+def _is_free(ground: Ground, path: str) -> bool:
+    """Nothing at `path`, and no name on the way that is the same where case or Unicode form is
+    ignored.
+    """
+    folder = ""
+    *folders, last = path.split("/")
+    for part in folders:
+        names = ground.names(folder)
+        if any(fold(name) == fold(part) and name != part for name in names):
+            return False
+        folder = f"{folder}/{part}" if folder else part
+        if part in names and not ground.is_folder(folder):
+            return False
+    return not any(fold(name) == fold(last) for name in ground.names(folder))

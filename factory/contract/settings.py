@@ -1,0 +1,263 @@
+"""Every setting that configuration knows: its place in factory.toml, its field, and the values it
+takes.
+
+One table serves files, environment and flags. Reads without pydantic, because every command reads
+configuration before it does anything; `contract.config_document` states the same shape for editors,
+and a test holds the two together. Does not know precedence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+
+from factory.judge.scope import problem_with_pattern
+from factory.log.key import KEY_ID, SigningPolicy
+from factory.model import forms
+from factory.model.config import Backend, IsolationMode, Overlap
+from factory.model.injection import grant_of
+from factory.model.pack import Limits
+from factory.model.properties import Property
+from factory.model.wording import found, nearest, quoted
+from factory.strict.values import LARGEST_INTEGER, Value
+
+MOST_WORKERS = 1024
+MOST_RECHECKS = 10_000
+
+
+class Unfit(Exception):
+    """A value that a setting does not take: one clause, what to do, and which item of a list it
+    is.
+    """
+
+    def __init__(self, clause: str, hint: str, item: int | None = None) -> None:
+        super().__init__(clause)
+        self.clause, self.hint, self.item = clause, hint, item
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. `read` turns a document's value into what Config holds, `listed` says that text
+    has commas, `numeric` that it may be a number, `switch` that it is true or false."""
+
+    name: str
+    section: str
+    key: str
+    read: Callable[[Value], object]
+    listed: bool = False
+    numeric: bool = False
+    switch: bool = False
+
+    @property
+    def pointer(self) -> str:
+        return f"/{self.section}/{self.key}"
+
+    @property
+    def variable(self) -> str:
+        return f"FACTORY_{self.name.upper()}"
+
+    def parse_text(self, text: str) -> object:
+        """The value of a variable or flag. Raises Unfit."""
+        if self.listed:
+            return self.read(tuple(item.strip() for item in text.split(",") if item.strip()))
+        if re.fullmatch(r"[0-9]{1,17}", text) and self.numeric:
+            return self.read(int(text))
+        if self.switch and text in ("true", "false"):
+            return self.read(text == "true")
+        return self.read(text)
+
+
+def _text(form: str, clause: str, hint: str) -> Callable[[Value], object]:
+    expression = re.compile(form)
+
+    def read(value: Value) -> object:
+        if not isinstance(value, str):
+            raise Unfit(f"expected text, found {found(value)}", "put it in quotes")
+        if not expression.fullmatch(value):
+            raise Unfit(f"{quoted(value)} {clause}", hint)
+        return value
+
+    return read
+
+
+def _whole(least: int, most: int) -> Callable[[Value], object]:
+    def read(value: Value) -> object:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise Unfit(
+                f"expected a whole number, found {found(value)}",
+                "write digits, without quotes or fraction",
+            )
+        return _bounded(value, least, most)
+
+    return read
+
+
+def _measure(
+    parse: Callable[[str], int | None], most: int, wanted: str, hint: str
+) -> Callable[[Value], object]:
+    def read(value: Value) -> object:
+        number = parse(value) if isinstance(value, str) else value
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise Unfit(f"expected {wanted}, found {found(value)}", hint)
+        return _bounded(number, 1, most)
+
+    return read
+
+
+def _bounded(number: int, least: int, most: int) -> int:
+    if number < least:
+        raise Unfit(
+            f"expected at least {least}, found the number {number}", f"write at least {least}"
+        )
+    if number > most:
+        raise Unfit(f"expected at most {most}, found the number {number}", f"write at most {most}")
+    return number
+
+
+def _choice(choices: type[Enum]) -> Callable[[Value], object]:
+    names = [choice.value for choice in choices]
+    wanted = " or ".join(quoted(name) for name in names)
+
+    def read(value: Value) -> object:
+        if value not in names:
+            raise Unfit(f"expected {wanted}, found {found(value)}", f"write {wanted}")
+        return choices(value)
+
+    return read
+
+
+def _switch(value: Value) -> object:
+    if not isinstance(value, bool):
+        raise Unfit(f"expected true or false, found {found(value)}", "write true or false")
+    return value
+
+
+def _many(read_one: Callable[[str], object]) -> Callable[[Value], object]:
+    def read(value: Value) -> object:
+        if not isinstance(value, tuple):
+            raise Unfit(f"expected a list, found {found(value)}", "write [...]")
+        return tuple(_item(read_one, index, item) for index, item in enumerate(value))
+
+    return read
+
+
+def _item(read_one: Callable[[str], object], index: int, item: Value) -> object:
+    if not isinstance(item, str):
+        raise Unfit(f"expected text, found {found(item)}", "put it in quotes", index)
+    try:
+        return read_one(item)
+    except Unfit as error:
+        raise Unfit(error.clause, error.hint, index) from None
+
+
+def _property(text: str) -> Property:
+    names = [known.value for known in Property]
+    if text not in names:
+        meant = nearest(text, names)
+        raise Unfit(
+            f"{quoted(text)} is not a property",
+            f'did you mean "{meant}"?' if meant else f"known: {', '.join(names)}",
+        )
+    return Property(text)
+
+
+def _pattern(text: str) -> str:
+    return _sound(text, problem_with_pattern)
+
+
+def _host(text: str) -> str:
+    return text if text == "*" else _sound(text, forms.problem_with_host).lower()
+
+
+def _grant(text: str) -> str:
+    if grant_of(text) is None:
+        hint = (
+            'write a host, a form and a source, as in "api.example.org authorization-bearer'
+            ' env:NAME"'
+        )
+        raise Unfit(
+            "expected a host, the form of a header and where its value is, found other text", hint
+        )
+    return text
+
+
+def _key_id(text: str) -> str:
+    if not re.fullmatch(KEY_ID, text):
+        raise Unfit(
+            "expected the id of a key, found other text",
+            "write one as `factory keys list` prints it",
+        )
+    return text
+
+
+def _sound(text: str, problem_with: Callable[[str], str]) -> str:
+    clause, _, hint = problem_with(text).partition("; ")
+    if clause:
+        raise Unfit(f"{quoted(text)} {clause}", hint)
+    return text
+
+
+_DURATION = _measure(
+    forms.duration_of, forms.LONGEST, "a duration", "write seconds, or text such as 90s or 10m"
+)
+_SIZE = _measure(
+    forms.size_of, LARGEST_INTEGER, "a size", "write bytes, or text such as 512MiB or 2G"
+)
+_COUNT = _whole(1, LARGEST_INTEGER)
+_CEILINGS: Mapping[str, Callable[[Value], object]] = {
+    "timeout": _DURATION,
+    "memory": _SIZE,
+    "processes": _COUNT,
+    "disk": _SIZE,
+    "output": _SIZE,
+    "changed_lines": _whole(0, LARGEST_INTEGER),
+    "attempts": _COUNT,
+}
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "packs_folder",
+        "packs",
+        "folder",
+        _text(forms.PLAIN_FOLDER, "is not a folder below the root", "write one as in taskpacks"),
+    ),
+    Setting(
+        "base_ref",
+        "packs",
+        "base_ref",
+        _text(forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"),
+    ),
+    Setting("required", "safety", "required", _many(_property), listed=True),
+    Setting("accept_missing", "safety", "accept_missing", _many(_property), listed=True),
+    Setting("protected", "safety", "protected", _many(_pattern), listed=True),
+    *(
+        Setting(
+            f"ceilings_{limit.name}", "ceilings", limit.name, _CEILINGS[limit.name], numeric=True
+        )
+        for limit in fields(Limits)
+    ),
+    Setting("workers", "run", "workers", _whole(0, MOST_WORKERS), numeric=True),
+    Setting("isolation", "run", "isolation", _choice(IsolationMode)),
+    Setting("backend", "run", "backend", _choice(Backend)),
+    Setting(
+        "python",
+        "run",
+        "python",
+        _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path"),
+    ),
+    Setting("overlap", "integration", "overlap", _choice(Overlap)),
+    Setting(
+        "recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True
+    ),
+    Setting("network_hosts", "network", "hosts", _many(_host), listed=True),
+    Setting("network_allow_any", "network", "allow_any", _switch, switch=True),
+    Setting("cloud_inject", "cloud", "inject", _many(_grant), listed=True),
+    Setting("signing_policy", "signing", "policy", _choice(SigningPolicy)),
+    Setting("signing_key_ids", "signing", "keys", _many(_key_id), listed=True),
+)
+
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
+BY_POINTER: Mapping[str, Setting] = {setting.pointer: setting for setting in SETTINGS}
+SECTIONS: tuple[str, ...] = tuple(dict.fromkeys(setting.section for setting in SETTINGS))

@@ -1,0 +1,144 @@
+"""The user's work tree, read only: task packs and configuration, never through a link.
+
+Implements `files.ports.WorkTree`. Names that tools leave behind are not part of a pack.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from factory.files.fs_guard import inside
+from factory.files.ports import FoundFile
+from factory.judge.path_guard import misnamed
+from factory.model.errors import Refusal
+from factory.model.finding import Finding, Location
+from factory.model.names import PACK_FILES
+from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
+
+MAX_FILE = 16 * 1024 * 1024
+_SMALLER = "Make it smaller, or keep it outside the pack's folder and name it under inputs."
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+_LEFTOVERS = (
+    "__pycache__",
+    ".pytest_cache",
+    ".mypy_cache",
+    ".ruff_cache",
+    ".DS_Store",
+    "Thumbs.db",
+)
+
+
+class UserWorkTree:
+    """The work tree at `root`."""
+
+    def __init__(
+        self, root: Path, ignored: Callable[[str], frozenset[str]] = lambda _: frozenset()
+    ) -> None:
+        """`ignored` tells which paths below a folder Git ignores; it is asked once per packs
+        folder.
+        """
+        self._root = root
+        self._ask_ignored = ignored
+        self.ignored: frozenset[str] = frozenset()
+
+    def pack_folders(self, packs_folder: str) -> tuple[str, ...]:
+        """Folders directly below the packs folder, except hidden ones. Raises Refusal
+        PACK_UNSAFE_FILE for a link.
+        """
+        top = self._root / packs_folder
+        if top.is_symlink():
+            message = f"{packs_folder} is a symbolic link; expected a folder"
+            raise Refusal(
+                Finding("PACK_UNSAFE_FILE", message, "Make it a folder.", Location(packs_folder))
+            )
+        if not top.is_dir():
+            return ()
+        self.ignored = self._ask_ignored(packs_folder)
+        with os.scandir(top) as entries:
+            names = [
+                e.name
+                for e in entries
+                if not e.name.startswith(".") and e.name not in _LEFTOVERS and e.is_dir()
+            ]
+        return tuple(f"{packs_folder}/{name}" for name in sorted(names))
+
+    def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
+        """Every file below `folder`, sorted by path."""
+        return tuple(sorted(self._walk(folder), key=lambda found: found.path))
+
+    def _walk(self, folder: str) -> Iterator[FoundFile]:
+        place = self._root / folder
+        if place.is_symlink():
+            yield FoundFile(
+                folder,
+                0,
+                b"",
+                "is a symbolic link, expected a folder",
+                "Replace the link by the folder.",
+            )
+            return
+        with os.scandir(place) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                path = f"{folder}/{entry.name}"
+                if entry.name in _LEFTOVERS or path in self.ignored:
+                    continue
+                if entry.is_dir(follow_symlinks=False) and entry.name in PACK_FILES:
+                    yield FoundFile(
+                        path,
+                        0,
+                        b"",
+                        "is a folder, expected a plain file",
+                        "Put the file itself there.",
+                    )
+                elif entry.is_dir(follow_symlinks=False):
+                    yield from self._walk(path)
+                else:
+                    yield self._file(path)
+
+    def _file(self, path: str) -> FoundFile:
+        place = f"{self._root}/{path}"
+        odd = misnamed(path)
+        if odd:
+            return FoundFile(path, 0, b"", odd, "Give it another name.")
+        status = os.lstat(place)
+        if not stat.S_ISREG(status.st_mode):
+            kind = next(
+                (name for is_kind, name in _KINDS if is_kind(status.st_mode)), "no plain file"
+            )
+            hint = (
+                "Put the file itself there."
+                if stat.S_ISLNK(status.st_mode)
+                else "Remove it from the pack."
+            )
+            return FoundFile(
+                path, 0, b"", f"is {kind}; a pack holds plain files and folders only", hint
+            )
+        if status.st_size > MAX_FILE:
+            return FoundFile(
+                path, 0, b"", f"has {status.st_size} bytes, the limit is {MAX_FILE}", _SMALLER
+            )
+        try:
+            with open(place, "rb", buffering=0) as stream:
+                content = stream.read()
+        except OSError as error:
+            return FoundFile(path, 0, b"", f"cannot be read: {error.strerror}", "Make it readable.")
+        return FoundFile(
+            path, MODE_EXECUTABLE if status.st_mode & stat.S_IXUSR else MODE_FILE, content
+        )
+
+    def read(self, path: str) -> bytes | None:
+        """Bytes of a plain file of the work tree; None where there is none."""
+        place = inside(self._root, path)
+        try:
+            return place.read_bytes() if stat.S_ISREG(place.lstat().st_mode) else None
+        except OSError:
+            return None

@@ -1,1 +1,0 @@
-"""Floor 1: pure decisions. Bytes and nouns in, nouns out; no I/O, no clock, no environment."""

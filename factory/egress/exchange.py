@@ -1,0 +1,272 @@
+"""One connection to the proxy, from its first byte to its record.
+
+Order: request → declared → resolved → every address public → dialled → answered → server's name →
+tunnel. What was not asked for by the rules of `egress.rules` never leaves this host. Every wait has
+an end. Does not know the stage.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from factory.egress.apart import Apart
+from factory.egress.ports import Interceptor, Outside, Reach
+from factory.egress.rules import Refusal, judge_addresses, judge_target, request_ends, target_of
+from factory.egress.server_name import judge_server_name, server_name
+from factory.egress.tunnel import Meter, Tunnel
+from factory.model.connection import SENTENCES, Connection, Reason, Request, Target
+
+_CHUNK = 4096
+_MOST_DIALLED = 4  # addresses of one name
+_LINGER = 0.5  # seconds for a refused client to take its answer
+_GLANCE = 0.02
+_ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+_ACCESS_DENIED = b"\x15\x03\x03\x00\x02\x02\x31"  # a fatal alert of TLS
+_CODES = {
+    Reason.NOT_CONNECT: 405,
+    Reason.NOT_DECLARED: 403,
+    Reason.NOT_PUBLIC: 403,
+    Reason.SLOW: 408,
+    Reason.TOO_LARGE: 431,
+    Reason.AT_ONCE: 503,
+    Reason.TOO_MANY: 503,
+    Reason.NO_ADDRESS: 502,
+    Reason.UNREACHABLE: 502,
+}
+_NOBODY = Target("", 0)
+
+_Found = TypeVar("_Found")
+
+
+class Exchange:
+    """One client. `carry` runs in a thread of its own; `end` may be called from any."""
+
+    def __init__(
+        self, client: socket.socket, number: int, reach: Reach, outside: Outside, meter: Meter
+    ) -> None:
+        self._client = client
+        self._number = number
+        self._reach = reach
+        self._outside = outside
+        self._meter = meter
+        self._lock = threading.Lock()
+        self._upstream: socket.socket | None = None
+        self._over = False
+        self._asked: Apart[Any] | None = None
+        self._answered = False
+        self._target, self._address = _NOBODY, ""
+        self._up = self._down = 0
+        self._requests: tuple[Request, ...] = ()
+
+    def carry(self) -> Connection:
+        """From the request to the end of the connection. Raises only what an interceptor does
+        wrong.
+        """
+        began = time.monotonic()
+        try:
+            reason = self._carried()
+        except Refusal as refused:
+            reason = refused.reason
+            self._target = refused.target if self._target == _NOBODY else self._target
+            self._address = refused.address or self._address
+            self._refuse(reason)
+        except OSError:
+            reason = Reason.DONE if self._answered else Reason.LEFT
+        finally:
+            self._close()
+        return self._record(reason, round((time.monotonic() - began) * 1000))
+
+    def refuse(self, reason: Reason) -> Connection:
+        """Turn the client away unheard, in no time."""
+        self._refuse(reason, _GLANCE)
+        self._close()
+        return self._record(reason, 0)
+
+    def end(self) -> None:
+        """Nobody is there any more: whatever is under way comes to its end at once."""
+        with self._lock:
+            self._over = True
+            for link in (self._client, self._upstream):
+                if link is not None:
+                    with contextlib.suppress(OSError):
+                        link.shutdown(socket.SHUT_RDWR)
+            if self._asked is not None:
+                self._asked.leave()
+
+    def _record(self, reason: Reason, milliseconds: int) -> Connection:
+        target = self._target
+        return Connection(
+            number=self._number,
+            host=target.host,
+            port=target.port,
+            address=self._address,
+            reason=reason,
+            bytes_up=self._up,
+            bytes_down=self._down,
+            duration_ms=milliseconds,
+            requests=self._requests,
+        )
+
+    # --- the way
+
+    def _carried(self) -> Reason:
+        bounds = self._reach.bounds
+        self._target = target_of(self._read(request_ends, Reason.LEFT))
+        judge_target(self._reach.network, self._target)
+        addresses = judge_addresses(self._target, self._resolved())
+        interceptor = self._reach.interceptor
+        if interceptor is not None and interceptor.serves(self._target):
+            return self._intercepted(interceptor, addresses)
+        upstream = self._dialled(addresses)
+        self._answer(_ESTABLISHED)
+        hello = self._read(self._names_the_target, Reason.NOT_TLS)
+        tunnel = Tunnel(self._client, upstream, self._meter, bounds.idle)
+        try:
+            tunnel.carry(hello)
+        finally:
+            self._up, self._down = tunnel.up, tunnel.down
+        return Reason.DONE
+
+    def _resolved(self) -> tuple[str, ...]:
+        host, port = self._target.host, self._target.port
+        return self._ask(lambda: self._outside.resolve(host, port), Reason.NO_ADDRESS, _forget)
+
+    def _names_the_target(self, buffered: bytes) -> bool:
+        name = server_name(buffered)
+        if name is not None:
+            judge_server_name(self._target, name)
+        return name is not None
+
+    def _intercepted(self, interceptor: Interceptor, addresses: tuple[str, ...]) -> Reason:
+        def dial() -> socket.socket:
+            try:
+                return self._dialled(addresses)
+            except Refusal as refused:
+                raise ConnectionError(SENTENCES[refused.reason]) from refused
+
+        self._address = addresses[0]
+        self._answer(_ESTABLISHED)
+        self._client.settimeout(self._reach.bounds.idle)
+        served = interceptor.serve(self._client, dial, self._target)
+        self._up, self._down, self._requests = served.bytes_up, served.bytes_down, served.requests
+        self._meter.up(served.bytes_up)
+        self._meter.down(served.bytes_down)
+        return served.reason
+
+    def _read(self, ends: Callable[[bytes], bool], too_little: Reason) -> bytes:
+        """Bytes of the client until they are enough, and no longer than a bound. Raises Refusal."""
+        deadline = time.monotonic() + self._reach.bounds.request
+        buffered = b""
+        while not ends(buffered):
+            self._client.settimeout(max(0.001, deadline - time.monotonic()))
+            try:
+                chunk = self._client.recv(_CHUNK)
+            except TimeoutError:
+                chunk = None
+            if chunk is None or time.monotonic() > deadline:
+                raise Refusal(Reason.SLOW, self._target)
+            if not chunk:
+                raise Refusal(too_little if buffered else Reason.LEFT, self._target)
+            buffered += chunk
+        return buffered
+
+    def _dialled(self, addresses: tuple[str, ...]) -> socket.socket:
+        """A connection to the first address that takes one: exactly those that were judged. Raises
+        Refusal.
+        """
+        target, seconds = self._target, self._reach.bounds.dial
+        deadline = time.monotonic() + seconds
+
+        def dial() -> tuple[str, socket.socket]:
+            problem = OSError("no address")
+            for address in addresses[:_MOST_DIALLED]:
+                try:
+                    left = max(0.001, deadline - time.monotonic())
+                    return address, self._outside.dial(address, target.port, left)
+                except OSError as error:
+                    problem = error
+            raise problem
+
+        self._address = addresses[0]
+        self._address, link = self._ask(dial, Reason.UNREACHABLE, _hang_up)
+        with self._lock:
+            self._upstream = link
+            over = self._over
+        if over:
+            raise Refusal(Reason.LEFT, target)
+        link.settimeout(self._reach.bounds.idle)
+        return link
+
+    def _ask(
+        self, call: Callable[[], _Found], failed: Reason, unwanted: Callable[[_Found], None]
+    ) -> _Found:
+        """What `call` gives, within a bound, though the call itself may know none. Raises
+        Refusal.
+        """
+        asked = Apart(call, unwanted)
+        with self._lock:
+            self._asked = asked
+            over = self._over
+        if over:
+            asked.leave()
+        try:
+            return asked.wait(self._reach.bounds.dial)
+        except OSError:
+            raise Refusal(Reason.LEFT if self._over else failed, self._target) from None
+
+    # --- answers
+
+    def _answer(self, content: bytes) -> None:
+        self._client.settimeout(self._reach.bounds.request)
+        self._client.sendall(content)
+        self._answered = True
+
+    def _refuse(self, reason: Reason, seconds: float = _LINGER) -> None:
+        """Tell the client, and let it take the answer: what is unread when a socket closes takes
+        the answer along.
+        """
+        if self._over:
+            return
+        content = _ACCESS_DENIED if self._answered else _refusal(reason, self._target)
+        with contextlib.suppress(OSError):
+            self._client.settimeout(seconds)
+            self._client.sendall(content)
+            self._client.shutdown(socket.SHUT_WR)
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline and self._client.recv(_CHUNK):
+                pass
+
+    def _close(self) -> None:
+        with self._lock:
+            self._over = True
+            for link in (self._client, self._upstream):
+                if link is not None:
+                    link.close()
+
+
+def _refusal(reason: Reason, target: Target) -> bytes:
+    code = _CODES.get(reason, 400)
+    said = (
+        f"factory: {target}: {SENTENCES[reason]}\n"
+        if target.host
+        else f"factory: {SENTENCES[reason]}\n"
+    )
+    more = "Allow: CONNECT\r\n" if code == 405 else ""
+    head = (
+        f"HTTP/1.1 {code} {reason.value}\r\n{more}Content-Type: text/plain\r\nContent-Length:"
+        f" {len(said)}\r\n"
+    )
+    return f"{head}Connection: close\r\n\r\n{said}".encode("ascii")
+
+
+def _forget(_addresses: tuple[str, ...]) -> None:
+    """Nothing is held by them."""
+
+
+def _hang_up(answer: tuple[str, socket.socket]) -> None:
+    answer[1].close()

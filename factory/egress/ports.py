@@ -1,0 +1,96 @@
+"""The way out of a stage: what it may reach, who looks names up and dials, and who may serve a host
+instead.
+
+An `Interceptor` is asked before a host is tunnelled. For a host that it serves the proxy has read a
+sound CONNECT, found the host declared, resolved it and judged every address, and answered 200; not
+a byte of what follows was read. Does not know TLS, nor what a request means.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Protocol
+
+from factory.model.connection import Bounds, Reason, Request, Target
+from factory.model.finding import Finding
+from factory.model.pack import Network, TaskPack
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What an interceptor carried, counted as the proxy counts: bytes of the client's side, each
+    way.
+
+    `reason` says how it ended; a request that the interceptor does not allow is INTERCEPTED.
+    """
+
+    bytes_up: int = 0
+    bytes_down: int = 0
+    requests: tuple[Request, ...] = ()
+    reason: Reason = Reason.DONE
+
+
+class Interceptor(Protocol):
+    """Serves some hosts itself. Called from a thread per connection. What it raises beside OSError
+    is a defect.
+    """
+
+    def serves(self, target: Target) -> bool:
+        """Whether this host and port are its own. Must not block."""
+        ...
+
+    def serve(
+        self, client: socket.socket, dial: Callable[[], socket.socket], target: Target
+    ) -> Served:
+        """Carry one connection to its end; what was carried is returned also where a socket broke
+        off.
+
+        `client` blocks with a time limit and belongs to the proxy, which closes it. `dial` gives a
+        plain TCP socket to the address that was judged, with the same time limit, which the proxy
+        closes too; it raises OSError. Both sockets are shut down when the stage's command has
+        ended.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """How names become addresses and addresses sockets. Tests give another; nothing that is read or
+    set does.
+
+    `resolve` gives every address of a host, in the order to try them; `dial` takes an address that
+    was judged, a port and seconds. Both raise OSError.
+    """
+
+    resolve: Callable[[str, int], tuple[str, ...]]
+    dial: Callable[[str, int, float], socket.socket]
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What one stage may reach. `environment` is added for its commands, after everything else.
+
+    `files` are texts by their paths inside, directly in /run, for this stage alone and read-only
+    there.
+    """
+
+    network: Network
+    _: KW_ONLY
+    interceptor: Interceptor | None = None
+    environment: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+class Cloud(Protocol):
+    """What the user's own configuration grants of the cloud."""
+
+    def judge(self, pack: TaskPack) -> tuple[Finding, ...]:
+        """Findings over the cloud mutations that a pack declares."""
+        ...
+
+    def reach(self, pack: TaskPack, reach: Reach, seconds: float) -> Reach:
+        """A way out with the granted credentials in it, for a stage of so many seconds."""
+        ...

@@ -1,0 +1,146 @@
+"""The proxy of one stage: takes clients off the stage's own listener, a thread each, and keeps the
+record.
+
+The listener lives in the stage's network namespace and came over as a descriptor: nobody else can
+reach it, and what is dialled is dialled from here. Does not know what a command is; whoever does
+asks for `connections` when every process that could be a client is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+
+from factory.egress.exchange import Exchange
+from factory.egress.ports import Outside, Reach
+from factory.egress.tunnel import Meter
+from factory.model.connection import Connection, Reason
+from factory.model.errors import InternalError
+
+_GRACE = 0.25  # seconds in which connections of dead clients may end by themselves
+_RETRY = 0.05  # seconds until a client is taken after the process ran out of descriptors
+
+
+class EgressProxy:
+    """See the module. Runs from the start until `close`."""
+
+    def __init__(self, listener: socket.socket, reach: Reach, outside: Outside) -> None:
+        listener.setblocking(False)
+        self._listener = listener
+        self._reach = reach
+        self._outside = outside
+        self._meter = Meter(reach.bounds)
+        self._lock = threading.Lock()
+        self._count = 0
+        self._closed = False
+        self._open: dict[Exchange, threading.Thread] = {}
+        self._ended: list[Connection] = []
+        self._defects: list[Exception] = []
+        self._watch = threading.Thread(target=self._take_clients, name="egress", daemon=True)
+        self._watch.start()
+
+    def connections(self) -> tuple[Connection, ...]:
+        """Every connection since the last time that was asked; none is open afterwards.
+
+        Raises InternalError where an interceptor broke off with a defect.
+        """
+        self._empty_backlog()
+        threads = self._threads()
+        deadline = time.monotonic() + _GRACE
+        for thread in threads.values():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for exchange, thread in self._threads().items():
+            exchange.end()
+            thread.join()
+        with self._lock:
+            ended, self._ended = self._ended, []
+            defects, self._defects = self._defects, []
+        if defects:
+            first = defects[0]
+            raise InternalError(
+                f"an interceptor of the egress proxy failed: {type(first).__name__}: {first}"
+            )
+        return tuple(sorted(ended, key=lambda connection: connection.number))
+
+    def close(self) -> None:
+        """Take no client any more and end those that are there. Idempotent."""
+        self._shut()
+        self._watch.join()
+        for exchange, thread in self._threads().items():
+            exchange.end()
+            thread.join()
+
+    def _threads(self) -> dict[Exchange, threading.Thread]:
+        with self._lock:
+            return dict(self._open)
+
+    def _shut(self) -> None:
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                with contextlib.suppress(OSError):
+                    self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a client
+
+    def _empty_backlog(self) -> None:
+        """Wait until every client that came is among those that are open: they are dead, so no more
+        come.
+        """
+        while True:
+            with self._lock:
+                if self._closed or not _is_ready(self._listener, 0):
+                    return
+            time.sleep(0.001)
+
+    def _take_clients(self) -> None:
+        try:
+            while not self._closed:
+                _is_ready(self._listener, None)
+                with self._lock:
+                    self._take_client()
+        finally:
+            with self._lock:
+                self._closed = True
+            self._listener.close()
+
+    def _take_client(self) -> None:
+        try:
+            client, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError:
+            if not self._closed:
+                time.sleep(_RETRY)
+            return
+        self._count += 1
+        exchange = Exchange(client, self._count, self._reach, self._outside, self._meter)
+        if self._count > self._reach.bounds.connections:
+            self._closed = True
+            self._ended.append(exchange.refuse(Reason.TOO_MANY))
+        elif len(self._open) >= self._reach.bounds.at_once:
+            self._ended.append(exchange.refuse(Reason.AT_ONCE))
+        else:
+            thread = threading.Thread(
+                target=self._carry, args=(exchange,), name="egress-client", daemon=True
+            )
+            self._open[exchange] = thread
+            thread.start()
+
+    def _carry(self, exchange: Exchange) -> None:
+        ended, defect = None, None
+        try:
+            ended = exchange.carry()
+        except Exception as error:  # noqa: BLE001  told by whoever asks for the connections
+            defect = error
+        with self._lock:
+            del self._open[exchange]
+            self._ended += [ended] if ended is not None else []
+            self._defects += [defect] if defect is not None else []
+
+
+def _is_ready(listener: socket.socket, seconds: float | None) -> bool:
+    poll = select.poll()
+    poll.register(listener, select.POLLIN)
+    return bool(poll.poll(None if seconds is None else seconds * 1000))

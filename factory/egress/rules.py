@@ -1,0 +1,218 @@
+"""The rules of the egress proxy: what a request asks for, which hosts a pack declared, which
+addresses are public.
+
+Rule: strict bytes in, one answer out, and what is not plainly right is refused. Nothing here
+resolves, dials or waits. Does not know who asks, nor how often.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from factory.model.connection import DEFAULT_PORT, Reason, Target
+from factory.model.pack import Network
+
+MOST_REQUEST = 8192  # bytes of a request, its empty line included
+MOST_HEADERS = 64
+
+_LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_NAME = rb"(?=[^:]{1,253}:)" + _LABEL + rb"(?:\." + _LABEL + rb")*"
+_TARGET = re.compile(rb"(" + _NAME + rb"):([1-9][0-9]{0,4})")
+_REQUEST_LINE = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([\x21-\x7e]+) HTTP/1\.([01])")
+_HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\x20-\x7e\t]*)")
+_ENDS_IN_NUMBER = re.compile(rb"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+_SHOWN = re.compile(rb"([0-9A-Za-z._\[\]:-]{1,255}):([0-9]{1,5})")
+_BODY = frozenset({b"content-length", b"transfer-encoding"})
+
+
+_UNNAMED = Target("", 0)
+
+
+class Refusal(Exception):
+    """Why a connection is refused. `target` is what was asked for, as far as it may be shown."""
+
+    def __init__(self, reason: Reason, target: Target = _UNNAMED, address: str = "") -> None:
+        super().__init__(reason.value)
+        self.reason, self.target, self.address = reason, target, address
+
+
+# --- the request
+
+
+def request_ends(buffered: bytes) -> bool:
+    """Whether a whole request is there. Raises Refusal where none can come any more."""
+    end = buffered.find(b"\r\n\r\n")
+    if end < 0 and len(buffered) < MOST_REQUEST:
+        return False
+    if end < 0 or end + 4 > MOST_REQUEST:
+        raise Refusal(Reason.TOO_LARGE)
+    return True
+
+
+def target_of(request: bytes) -> Target:
+    """The target of one CONNECT request, exactly as long as its empty line. Raises Refusal."""
+    head, end, rest = request.partition(b"\r\n\r\n")
+    first, *headers = head.split(b"\r\n")
+    asked = _REQUEST_LINE.fullmatch(first)
+    if asked is None or not end:
+        raise Refusal(Reason.MALFORMED)
+    if asked[1] != b"CONNECT":
+        raise Refusal(Reason.NOT_CONNECT)
+    shown = _shown(asked[2])
+    named = _TARGET.fullmatch(asked[2])
+    if named is None or int(named[2]) > 65535 or _ENDS_IN_NUMBER.fullmatch(named[1]):
+        raise Refusal(Reason.NOT_A_HOST, shown)
+    target = Target(named[1].decode("ascii").lower(), int(named[2]))
+    _judge_headers(headers, target)
+    if rest:
+        raise Refusal(Reason.PIPELINED, target)
+    return target
+
+
+def _shown(raw: bytes) -> Target:
+    """What was asked for, where it is made of signs that are plain in any text."""
+    found = _SHOWN.fullmatch(raw)
+    return (
+        Target(found[1].decode("ascii"), min(int(found[2]), 65535))
+        if found is not None
+        else _UNNAMED
+    )
+
+
+def _judge_headers(headers: list[bytes], target: Target) -> None:
+    if len(headers) > MOST_HEADERS:
+        raise Refusal(Reason.TOO_LARGE, target)
+    hosts = []
+    for line in headers:
+        header = _HEADER.fullmatch(line)
+        if header is None or header[1].lower() in _BODY:
+            raise Refusal(Reason.MALFORMED, target)
+        if header[1].lower() == b"host":
+            hosts.append(header[2].rstrip(b" \t").decode("ascii").lower())
+    if len(hosts) > 1 or not set(hosts) <= {target.host, str(target)}:
+        raise Refusal(Reason.HOST_HEADER, target)
+
+
+# --- hosts that a pack declares
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HostRule:
+    """One entry of a list of hosts: this host, or (`below`) any host below it, at one port."""
+
+    host: str
+    port: int = DEFAULT_PORT
+    below: bool = False
+
+    def allows(self, target: Target) -> bool:
+        """Whether this entry names the target: same port, same name or a label boundary above
+        it.
+        """
+        same = target.host.endswith(f".{self.host}") if self.below else target.host == self.host
+        return same and target.port == self.port
+
+    def covers(self, other: HostRule) -> bool:
+        """Whether whatever `other` allows is allowed here too."""
+        if self.port != other.port:
+            return False
+        if not self.below:
+            return not other.below and self.host == other.host
+        return other.host.endswith(f".{self.host}") or (other.below and other.host == self.host)
+
+
+def rule_of(text: str) -> HostRule:
+    """The meaning of a sound entry, as `forms.problem_with_host` knows it."""
+    host, _, port = text.lower().partition(":")
+    return HostRule(
+        host.removeprefix("*."), int(port) if port else DEFAULT_PORT, host.startswith("*.")
+    )
+
+
+def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
+    """Entries of `hosts` that no entry of `within` covers; `*` stands for any host."""
+    outer = tuple(within)
+    if "*" in outer:
+        return ()
+    rules = tuple(rule_of(text) for text in outer)
+    return tuple(
+        text
+        for text in hosts
+        if text == "*" or not any(rule.covers(rule_of(text)) for rule in rules)
+    )
+
+
+def judge_target(network: Network, target: Target) -> None:
+    """Raise Refusal unless the pack declares the target."""
+    if not network.any_host and not any(rule_of(text).allows(target) for text in network.hosts):
+        raise Refusal(Reason.NOT_DECLARED, target)
+
+
+# --- addresses
+
+# What IANA's registries of special purposes take out of the public space, and what stands for a
+# host's own services.
+_NOT_PUBLIC_4 = tuple(
+    ipaddress.IPv4Network(text)
+    for text in (
+        *(
+            "0.0.0.0/8",
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "169.254.0.0/16",
+            "172.16.0.0/12",
+        ),
+        *(
+            "192.0.0.0/24",
+            "192.0.2.0/24",
+            "192.88.99.0/24",
+            "192.168.0.0/16",
+            "198.18.0.0/15",
+            "198.51.100.0/24",
+        ),
+        *("203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+        "168.63.129.16/32",  # a cloud's host answers its guests there
+    )
+)
+# Only this is public at all: mapped and translated forms, local, link-local and multicast addresses
+# are outside it.
+_PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
+_NOT_PUBLIC_6 = tuple(
+    ipaddress.IPv6Network(text)
+    for text in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID
+        "2001:db8::/32",
+        "2002::/16",  # 6to4 carries an IPv4 address
+        "3fff::/20",
+    )
+)
+
+
+def is_public(address: str) -> bool:
+    """Whether an address, in its textual form, is one that the whole Internet can reach, and no
+    form of another.
+    """
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return not any(parsed in block for block in _NOT_PUBLIC_4)
+    if parsed.scope_id is not None or parsed not in _PUBLIC_6:
+        return False
+    return not any(parsed in block for block in _NOT_PUBLIC_6)
+
+
+def judge_addresses(target: Target, addresses: tuple[str, ...]) -> tuple[str, ...]:
+    """The addresses to dial, in order. One that is not public spoils the whole answer. Raises
+    Refusal.
+    """
+    if not addresses:
+        raise Refusal(Reason.NO_ADDRESS, target)
+    for address in addresses:
+        if not is_public(address):
+            raise Refusal(Reason.NOT_PUBLIC, target, address)
+    return tuple(dict.fromkeys(addresses))

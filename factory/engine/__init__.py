@@ -1,0 +1,1 @@
+"""The pipeline of a repository, and how doit drives it."""

@@ -1,0 +1,156 @@
+"""The result of a PASS run as a branch of the user's repository: `codex/<RUN_ID>`, created and
+never moved.
+
+Order of effects: ledger `branch.prepared` → objects, each checked against its name and durable →
+ref by compare-and-swap → ledger `branch.created`. Each step may be repeated, and one function takes
+them all: when a person asks, and at the next start for a branch that was prepared when its process
+died. The user's branch, index, work tree and stash are no business of this module: it has no way to
+reach them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from factory.evidence.run_intact import refuse_damaged
+from factory.git.ports import Refs
+from factory.model.errors import Refusal
+from factory.model.evidence import EventDocument, Manifest, RunStatus
+from factory.model.evidence_text import EvidenceError, parse_document, sha256
+from factory.model.finding import Finding
+from factory.model.ledger_chain import Entry
+from factory.model.ledger_standing import FINISHED
+from factory.model.names import INTEGRATOR
+from factory.model.verdict import Status
+from factory.plan.site import Site
+
+PREPARED, CREATED, ABANDONED = "branch.prepared", "branch.created", "branch.abandoned"
+_EVENTS = frozenset((FINISHED, PREPARED, CREATED, ABANDONED))
+_BUNDLE = f"{INTEGRATOR}/CHANGES.bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Branched:
+    """A branch that holds a run's result. `fresh`: it was created now; `committed`: the run's packs
+    were.
+    """
+
+    run_id: str
+    name: str
+    commit: str
+    tree: str
+    fresh: bool
+    committed: bool
+
+
+def make_branch(site: Site, refs: Refs, run_id: str) -> Branched:
+    """Make the branch of a PASS run, or find that it is there; one that was prepared and cannot be
+    is abandoned.
+
+    The run lock is held. Raises Refusal RUN_UNKNOWN where the run did not PASS, BUNDLE_MANIFEST or
+    MERGE_DIFFERS where its result is not what its evidence says, REF_MOVED where the branch holds
+    something else, DISK_UNWRITABLE: then it stays prepared.
+    """
+    try:
+        return _make(site, refs, run_id)
+    except Refusal as refusal:
+        last = _own(site, run_id)[-1:]
+        if last and last[0].event_type == PREPARED and not refusal.of_the_disk:
+            site.ledger.append(
+                Entry(ABANDONED, run_id, last[0].event_id, "branch", rc=Status.BLOCKED.exit_code)
+            )
+        raise
+
+
+def _make(site: Site, refs: Refs, run_id: str) -> Branched:
+    status, bundle = _evidence(site, run_id)
+    base, tip = site.objects.take_in(bundle)
+    if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
+        message = (
+            f"run {run_id} says tree {status.merged_tree[:12]}, its CHANGES.bundle holds another"
+        )
+        raise Refusal(Finding("MERGE_DIFFERS", message, "Make a new run with: factory oneshot"))
+    name = f"codex/{run_id}"
+    ref = f"refs/heads/{name}"
+    last, cause = next(
+        ((event.event_type, event.event_id) for event in reversed(_own(site, run_id))), ("", "")
+    )
+    fresh = refs.commit_at(ref) != tip
+    began = site.clock.monotonic()
+    said = Entry(
+        "",
+        run_id,
+        cause,
+        "branch",
+        hashes={"commit": tip, "tree": status.merged_tree},
+        details={"ref": ref},
+    )
+    if fresh:
+        if last != PREPARED:
+            cause = site.ledger.append(replace(said, event_type=PREPARED))
+        refs.hand_over(bundle)
+        refs.update_ref(ref, tip, "")
+    if fresh or last != CREATED:
+        took = int((site.clock.monotonic() - began) * 1000)
+        site.ledger.append(replace(said, event_type=CREATED, parent=cause, duration_ms=took))
+    return Branched(run_id, name, tip, status.merged_tree, fresh, status.packs_committed)
+
+
+def recover_branches(site: Site, refs: Refs) -> tuple[Finding, ...]:
+    """Make or abandon every branch that was prepared. The run lock is held. Raises Refusal
+    DISK_UNWRITABLE.
+    """
+    notes = []
+    for run_id in sorted(site.ledger.standing().branching):
+        try:
+            make_branch(site, refs, run_id)
+        except Refusal as refusal:
+            if refusal.of_the_disk:
+                raise
+            message = (
+                f"the branch of run {run_id} was cut off, and cannot be made:"
+                f" {refusal.findings[0].message}"
+            )
+            notes.append(
+                Finding("BRANCH_ABANDONED", message, "To try again: factory integrate --branch")
+            )
+    return tuple(notes)
+
+
+def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
+    """The run's verdict and its result, as its manifest names them."""
+    refuse_damaged(site, run_id)
+    store, run = site.store, f"runs/{run_id}"
+    try:
+        manifest = parse_document(Manifest, store.read(f"{run}/RUN_MANIFEST.json") or b"")
+        status = parse_document(RunStatus, store.read(f"{run}/{INTEGRATOR}/STATUS.json") or b"")
+    except EvidenceError as error:
+        raise _spoilt(run_id, str(error)) from error
+    if status.status != Status.PASS.value or not status.merged_tree:
+        message = (
+            f"run {run_id} ended"
+            f" {status.status}{'' if status.merged_tree else ' and merged nothing'}"
+        )
+        hint = "Make a run that ends PASS with: factory oneshot"
+        raise Refusal(
+            Finding("RUN_UNKNOWN", f"{message}; expected a PASS to make a branch of", hint)
+        )
+    expected = {entry.path: entry.sha256 for entry in manifest.files}
+    bundle = store.read(f"{run}/{_BUNDLE}") or b""
+    for path, found in (
+        (_BUNDLE, sha256(bundle)),
+        (f"{INTEGRATOR}/STATUS.json", store.sha256(f"{run}/{INTEGRATOR}/STATUS.json")),
+    ):
+        if expected.get(path) != found:
+            raise _spoilt(run_id, f"{path} is not the file that it names")
+    return status, bundle
+
+
+def _spoilt(run_id: str, why: str) -> Refusal:
+    message = f"run {run_id} does not agree with its RUN_MANIFEST.json: {why}"
+    return Refusal(Finding("BUNDLE_MANIFEST", message, "Make a new run with: factory oneshot"))
+
+
+def _own(site: Site, run_id: str) -> tuple[EventDocument, ...]:
+    """The events of a run that its branch hangs on: its end, and what was done for the branch."""
+    return tuple(event for event in site.ledger.of_runs((run_id,)) if event.event_type in _EVENTS)

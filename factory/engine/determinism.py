@@ -1,0 +1,304 @@
+"""`factory determinism`: one pack run twice, in two environments, and the first divergence of what
+it left.
+
+Rule: neither time is in the repository itself: both are in scratch repositories that borrow its
+objects, by processes of their own. What was different between them is told by name, and so is what
+was not. Wiring like `factory.engine.wiring`; the outcome is kept by `run.shown`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.contract.check import choose
+from factory.engine import wiring
+from factory.engine.divergence import Divergence, Sides, first_divergence
+from factory.engine.pipeline import RepositoryPipeline
+from factory.files import fs_guard
+from factory.files.ports import FoundFile
+from factory.files.state_store import StateStore
+from factory.files.user_places import user_config_file
+from factory.git import scratch
+from factory.model.determinism import DeterminismRecord
+from factory.model.errors import Refusal
+from factory.model.evidence import ActionDocument, StatusDocument
+from factory.model.evidence_text import EvidenceError, parse_document, sha256
+from factory.model.finding import Finding
+from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, STATE_FOLDER
+from factory.model.tree import MODE_EXECUTABLE
+from factory.plan.action_key import why_changed
+from factory.run import elsewhere
+from factory.run import shown as determinism
+
+_SIDES = Sides("here", "elsewhere")
+_PREFIX = "twice-"
+_MARGIN = 512 * 1024 * 1024
+_SECONDS = 40 * 86_400
+_KERNEL = {
+    "umask": "umask",
+    "processors": "processors",
+    "host_name": "host name",
+    "uptime": "uptime",
+    "memory": "file system",
+}
+_ALWAYS = (
+    "checkout path",
+    "order of writing",
+    "workers",
+    "home",
+    "time zone",
+    "language",
+    "noise variables",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """One pack that was run twice: its verdict, what the bundle weighs, where it diverges (None:
+    nowhere).
+    """
+
+    pack: str
+    status: str
+    files: int
+    bytes: int
+    record: DeterminismRecord
+    path: str
+    divergence: Divergence | None
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the two environments: a folder for everything, the repository in it, and how a process
+    starts.
+    """
+
+    name: str
+    top: Path
+    repository: Path
+    environment: Mapping[str, str]
+    request: Mapping[str, object]
+    workers: int
+    backwards: bool = False
+
+    @property
+    def told(self) -> Path:
+        return self.top / "told"
+
+
+def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Again, ...]:
+    """Run a pack, and what it depends on, twice; one row a pack up to the first that diverges.
+
+    `tell` is given a line before each time. Raises UsageError for an unknown name, Refusal
+    DETERMINISM_UNSHOWN, LOCKED, DISK_UNWRITABLE and with what is wrong with a contract.
+    """
+    pipeline = wiring.pipeline(start, {})
+    try:
+        entry, *_ = choose(pipeline.catalogue, (name,))
+        if not entry.usable:
+            raise Refusal(*(finding for finding in entry.findings if finding.blocks))
+        packs = (*pipeline.planner.planned(entry.id).needs, entry.id)
+        _refuse_network(pipeline, packs)
+        with pipeline.site.locks.hold("run"), _sides(pipeline, packs) as sides:
+            pipeline.site.locks.announce("run", "showing whether a pack is deterministic")
+            for side in sides:
+                tell(f"{side.name:<10} {side.repository}")
+                _launch(pipeline, side, entry.name, entry.id)
+            varied = _varied(sides)
+            return tuple(_compared(pipeline, packs, sides, varied))
+    finally:
+        pipeline.site.sandbox.close()
+
+
+def _refuse_network(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> None:
+    for pack in packs:
+        if pipeline.planner.planned(pack).pack.constraints.network.declared:
+            message = (
+                f"{pack} declares the network, and what comes over it is no function of the"
+                " repository"
+            )
+            hint = "Nothing to do: a pack with network is never called reproducible."
+            raise Refusal(Finding("DETERMINISM_UNSHOWN", message, hint, pack=pack))
+
+
+@contextlib.contextmanager
+def _sides(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Iterator[tuple[Side, Side]]:
+    """Both scratch repositories, gone afterwards whatever happens."""
+    state = pipeline.site.store.root
+    for left in state.glob(
+        f"{_PREFIX}*"
+    ):  # by one that was killed: the run lock is held, so nobody is at it
+        fs_guard.remove_tree(left)
+    own = tuple(_work_tree_files(pipeline))
+    tops = [Path(tempfile.mkdtemp(prefix=_PREFIX, dir=state)) for _ in range(2)]
+    try:
+        needed = _MARGIN + 3 * scratch.weight(
+            pipeline.site.repository, pipeline.site.repository.commit
+        )
+        passed = {name for pack in packs for name in pipeline.planner.planned(pack).pack.env_passed}
+        sides = (_here(tops[0], passed), _elsewhere(tops[1], passed, needed))
+        for side in sides:
+            fs_guard.make_folder(side.repository)
+            scratch.borrow(
+                pipeline.site.repository, pipeline.site.repository.commit, side.repository
+            )
+            ordered = reversed(own) if side.backwards else own
+            scratch.put(
+                side.repository, ((f.path, f.content, f.mode == MODE_EXECUTABLE) for f in ordered)
+            )
+        yield sides
+    finally:
+        for top in tops:
+            fs_guard.remove_tree(top)
+
+
+def _work_tree_files(pipeline: RepositoryPipeline) -> Iterator[FoundFile]:
+    """What a plan reads from the work tree: packs, configuration and what Git ignores."""
+    for path in (CONFIG_FILE, ".gitignore"):
+        content = pipeline.site.work_tree.read(path)
+        if content is not None:
+            yield FoundFile(path, 0, content)
+    for entry in pipeline.catalogue.entries:
+        yield from (file for file in entry.files if not file.problem)
+
+
+def _here(top: Path, passed: set[str]) -> Side:
+    plain = {"TZ": "UTC", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "1"}
+    return Side("here", top, top / "a", _environment(plain, passed), {"umask": 0o022}, 2)
+
+
+def _elsewhere(top: Path, passed: set[str], needed: int) -> Side:
+    folder = top / "a longer way" / "to ä" / "b"
+    home = top / "home"
+    home.mkdir()
+    other = {
+        "TZ": "Pacific/Chatham", "LANG": "POSIX", "LC_ALL": "POSIX", "PYTHONHASHSEED": "4242",
+        "HOME": str(home),
+        "USER": "somebody", "LOGNAME": "somebody", "COLUMNS": "57", "TERM": "dumb",
+        "GIT_AUTHOR_NAME": "Somebody",
+        "CI": "true", "NOISE_OF_ELSEWHERE": "x" * 4000, "SOURCE_DATE_EPOCH": "1",
+    }  # fmt: skip
+    memory = {"folder": str(folder), "bytes": needed, "back": f"{STATE_FOLDER}/bundles"}
+    request = {
+        "umask": 0o077, "processors": 1, "host_name": "elsewhere.example", "uptime": _SECONDS,
+        "memory": memory,
+    }  # fmt: skip
+    return Side("elsewhere", top, folder, _environment(other, passed), request, 1, backwards=True)
+
+
+def _environment(changes: Mapping[str, str], passed: set[str]) -> dict[str, str]:
+    """This process's environment with changes, but for what a pack takes from it: that is part of
+    its action.
+    """
+    dropped = (AFTER_RUN_INDEX, AFTER_RUN_REVIEW, "FACTORY_BASE_REF")
+    kept = {name: value for name, value in os.environ.items() if name not in dropped}
+    config = str(
+        user_config_file().parent.parent
+    )  # the user's settings are part of the action, too
+    changed = {name: value for name, value in changes.items() if name not in passed}
+    return {**kept, "XDG_CONFIG_HOME": config, **changed}
+
+
+def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> None:
+    """Run the pack in one environment. Raises Refusal DETERMINISM_UNSHOWN where it leaves no bundle
+    there.
+    """
+    commit = pipeline.site.repository.commit
+    own = ("launch", name, "--json", "--workers", str(side.workers), "--base-ref", commit)
+    words = [
+        *(
+            sys.executable,
+            "-P",
+            str(Path(elsewhere.__file__)),
+            json.dumps(side.request),
+            str(side.told),
+        ),
+        *(sys.executable, "-P", "-m", "factory", *own),
+    ]
+    ended = subprocess.run(
+        words, cwd=side.repository, env=side.environment, capture_output=True, check=False
+    )
+    if StateStore(side.repository / STATE_FOLDER).read(f"bundles/{pack}/manifest.json") is None:
+        said = ended.stderr.decode("utf-8", "replace").strip()[-300:]
+        why = _why(ended.stdout) or said or f"it ended {ended.returncode}"
+        raise _unshown(pack, f"{pack} left no bundle {side.name}: {why}")
+
+
+def _why(output: bytes) -> str:
+    try:
+        findings = json.loads(output)["findings"]
+    except (ValueError, KeyError):
+        return ""
+    return next((finding["message"] for finding in findings if finding["severity"] == "error"), "")
+
+
+def _unshown(pack: str, message: str) -> Refusal:
+    return Refusal(
+        Finding("DETERMINISM_UNSHOWN", message, f"See why with: factory launch {pack}", pack=pack)
+    )
+
+
+def _varied(sides: tuple[Side, Side]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of what was different, and of what was not."""
+    told = [set(side.told.read_text("ascii").split()) for side in sides]
+    wanted = [*_ALWAYS, *(_KERNEL[name] for name in _KERNEL if name in told[1])]
+    every = (*_ALWAYS, *_KERNEL.values(), "user", "wall clock by more than the time between")
+    return tuple(wanted), tuple(name for name in every if name not in wanted)
+
+
+def _compared(
+    pipeline: RepositoryPipeline,
+    packs: tuple[str, ...],
+    sides: tuple[Side, Side],
+    varied: tuple[tuple[str, ...], tuple[str, ...]],
+) -> Iterator[Again]:
+    for pack in packs:
+        one, two = (_bundle(side, pack) for side in sides)
+        status = _held_to_action(pipeline, pack, one)
+        found = first_divergence(one, two, _SIDES)
+        record = DeterminismRecord(
+            pack=pack,
+            outcome="different" if found is not None else "identical",
+            action_key=status.action_key,
+            manifest="" if found is not None else sha256(one["manifest.json"]),
+            varied=varied[0],
+            constant=varied[1],
+            file=found.file if found is not None else "",
+            offset=found.offset if found is not None else 0,
+            first=found.what if found is not None else "",
+        )
+        path = determinism.keep(pipeline.site, record)
+        yield Again(pack, status.status, len(one), sum(map(len, one.values())), record, path, found)
+        if found is not None:
+            return
+
+
+def _bundle(side: Side, pack: str) -> dict[str, bytes]:
+    store, folder = StateStore(side.repository / STATE_FOLDER), f"bundles/{pack}"
+    return {path: store.read(f"{folder}/{path}") or b"" for path in store.files(folder)}
+
+
+def _held_to_action(
+    pipeline: RepositoryPipeline, pack: str, files: Mapping[str, bytes]
+) -> StatusDocument:
+    """The verdict of a bundle, which must be one of this repository's own action. Raises
+    Refusal.
+    """
+    planned = pipeline.planner.planned(pack)
+    try:
+        status = parse_document(StatusDocument, files.get("STATUS.json", b""))
+        action = parse_document(ActionDocument, files.get("ACTION.json", b""))
+    except EvidenceError as error:
+        raise _unshown(pack, f"the bundle of {pack} {error}") from error
+    if status.action_key != planned.key:
+        rows = "; ".join(f"{c.part} {c.what}" for c in why_changed(planned.action, action)[:3])
+        raise _unshown(pack, f"{pack} would be another action in a scratch repository: {rows}")
+    return status

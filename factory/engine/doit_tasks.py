@@ -1,0 +1,154 @@
+"""Cards become doit tasks: the same names, files, order and help; a group per phase and `oneshot`
+over all.
+
+An action always succeeds in doit's eyes and returns its verdict as values, because doit's
+own failures lose the stored state and skip everything downstream, report included. Does
+not know what a phase does, nor who runs the tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from doit.exceptions import TaskError
+from doit.task import clean_targets
+
+from factory.engine.doit_clean import remove_caches
+from factory.engine.doit_session import NotBegun, Session
+from factory.engine.unavailable import UnavailablePipeline, unavailable
+from factory.model.errors import InternalError
+from factory.model.names import PHASES
+from factory.plan.cards_port import Card, Pipeline
+from factory.report.terminal import sanitize
+
+ONESHOT = "oneshot"
+
+GROUP_HELP = {
+    "preflight": "check repository, configuration, packs and host",
+    "launch": "run each task pack in its sandbox",
+    "bundle-validate": "re-derive every bundle and hold it against its contract",
+    "integrate": "merge validated bundles and check the merged tree",
+    "summary": "print the verdict and where the evidence is",
+    ONESHOT: " → ".join(PHASES),
+}
+
+TaskDict = dict[str, Any]
+
+
+class CardHolds:
+    """A task's `uptodate` object. `doit info` prints it, so its text says what was found."""
+
+    def __init__(self, session: Session, card: Card) -> None:
+        self.session = session
+        self.card = card
+        self._reason = ""
+
+    def __call__(self, task: object, values: Mapping[str, object]) -> bool:
+        """Whether the stored result stands. doit tells parameters by their names, hence both."""
+        del task
+        self._reason = self.session.holds(self.card, values)
+        return not self._reason
+
+    def __repr__(self) -> str:
+        return f"{self.card.name} still holds: {self._reason or 'yes'}"
+
+
+class CardAction:
+    """A task's action: a callable of its own class, so that it pickles and prints well."""
+
+    def __init__(self, session: Session, card: Card) -> None:
+        self._session = session
+        self._card = card
+
+    def __call__(self) -> dict[str, object] | TaskError:
+        """Execute the card, and give doit values to store."""
+        try:
+            return self._session.execute(self._card)
+        except NotBegun:
+            return TaskError(
+                f"{self._card.name} was not run: expected this project's reporter and threads,"
+                " found others; leave -r and -P away"
+            )
+
+    def __repr__(self) -> str:
+        return f"execute {self._card.name}"
+
+
+def session_of(pipeline: Pipeline) -> Session:
+    """A session over the pipeline's cards, or over one that says why they can't be tasks. Never
+    raises.
+    """
+    if isinstance(pipeline, UnavailablePipeline):
+        return Session(pipeline, pipeline.cards(), remembers=False)
+    try:
+        cards = pipeline.cards()
+        reason = unfit(cards)
+        if reason:
+            raise InternalError(reason)
+    except Exception as error:  # noqa: BLE001  making the tasks never raises
+        stand_in = unavailable(error)
+        return Session(stand_in, stand_in.cards(), remembers=False)
+    return Session(pipeline, cards)
+
+
+def unfit(cards: tuple[Card, ...]) -> str:
+    """Why doit would refuse these cards before it starts, as one clause; "" where it would not."""
+    names = [card.name for card in cards]
+    targets = [target for card in cards for target in card.targets]
+    seen: set[str] = set()
+    for card in cards:
+        missing = [name for name in card.after if name not in seen]
+        if missing:
+            return f"{card.name} comes before {missing[0]}, which it must follow"
+        if set(card.name) & set("=*") or not card.name.isprintable() or card.name == ONESHOT:
+            return f"{card.name!r} can't be the name of a task"
+        seen.add(card.name)
+    if len(seen) != len(names):
+        return "two cards have one name"
+    return "two cards write one target" if len(set(targets)) != len(targets) else ""
+
+
+def doit_tasks_of(session: Session) -> Iterator[TaskDict]:
+    """Every task, in doit's own form. A phase without a card is a group over what comes before it:
+    its name works.
+    """
+    cards = tuple(session.cards.values())
+    phases = tuple(dict.fromkeys((*PHASES, *(card.phase for card in cards))))
+    for place, phase in enumerate(phases):
+        own = [card for card in cards if card.phase == phase]
+        if not any(card.name == phase for card in own):
+            earlier = [card.name for card in cards if not own and card.phase in phases[:place]]
+            yield {
+                "basename": phase,
+                "name": None,
+                "task_dep": earlier,
+                "doc": GROUP_HELP.get(phase, phase),
+            }
+        for card in own:
+            yield _task(session, card)
+    yield {
+        "basename": ONESHOT,
+        "actions": None,
+        "task_dep": list(session.cards),
+        "doc": GROUP_HELP[ONESHOT],
+    }
+
+
+def _task(session: Session, card: Card) -> TaskDict:
+    basename, _, name = card.name.partition(":")
+    task: TaskDict = {
+        "basename": basename,
+        "actions": [CardAction(session, card)],
+        "file_dep": list(card.file_dep),
+        "targets": list(card.targets),
+        "task_dep": list(card.after),
+        "uptodate": [CardHolds(session, card)],
+        # Caches are no card's own; they go with the first one.
+        "clean": [clean_targets, remove_caches] if card.name == PHASES[0] else True,
+        "doc": sanitize(card.help),
+        # Threads would swap each other's streams; what a pack prints goes to its log anyway.
+        "io": {"capture": False},
+        "verbosity": 0,
+    }
+    return {**task, "name": name} if name else task

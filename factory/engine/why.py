@@ -1,0 +1,253 @@
+"""Why a pack would run again, and why its last verdict is what it is. Reads only, and works when
+nothing ran yet.
+
+What the pack's bundle was made from (its ACTION.json) is compared with the action as it is
+now. Decides nothing that planning and the judges have not decided.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from factory.bundle.make import unique
+from factory.contract.catalogue import Catalogue, PackEntry
+from factory.git.narrowing import between
+from factory.judge.path_guard import display
+from factory.judge.way_out import Facts, way_out
+from factory.model.errors import Refusal
+from factory.model.evidence import ActionDocument, FilesChanged, StatusDocument
+from factory.model.evidence_text import EvidenceError, parse_document
+from factory.model.finding import Finding
+from factory.model.verdict import Status
+from factory.plan.action_key import KeyChange, action_key, why_changed
+from factory.plan.cards_port import Card
+from factory.plan.markers import load_marker
+from factory.plan.planner import PlannedPack, Planner
+from factory.plan.site import Site
+from factory.run.bundle_validate import bundle_intact
+from factory.run.reading import load_status
+
+PARTS = ("pack", "inputs", "depends_on", "sandbox", "limits", "protected", "environment", "tools")
+
+
+class State(enum.Enum):
+    """What the next run will do with a pack, and why."""
+
+    BROKEN = "its contract, or one that it depends on, does not hold"
+    NEVER_RAN = "it never ran"
+    CHANGED = "its action key changed"
+    NOT_PASS = "its last verdict was not PASS"
+    ALTERED = "its bundle is not as it was written"
+    BELOW = "a pack that it depends on runs again"
+    HOLDS = "nothing changed"
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One finding and what would let it pass."""
+
+    finding: Finding
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The answer for one pack. Keys are "" where there is none; `last` is None where it never
+    ran.
+    """
+
+    pack: str
+    state: State
+    before: str
+    after: str
+    changes: tuple[KeyChange, ...]
+    same: tuple[str, ...]
+    last: Status | None
+    run_id: str
+    explained: tuple[Explained, ...]
+    below: str = ""
+
+    @property
+    def runs_again(self) -> bool:
+        return self.state not in (State.BROKEN, State.HOLDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is remembered of a pack: its bundle's action and status."""
+
+    action: ActionDocument | None
+    status: StatusDocument | None
+
+
+class Explainer:
+    """Answers for the packs of one process; each is planned once."""
+
+    def __init__(
+        self, site: Site, catalogue: Catalogue, planner: Planner, cards: tuple[Card, ...]
+    ) -> None:
+        self._site = site
+        self._catalogue = catalogue
+        self._planner = planner
+        self._cards = cards
+
+    def why(self, entry: PackEntry) -> Why:
+        """The answer for one pack of the catalogue."""
+        if not entry.usable or entry.pack is None:
+            own = tuple(finding for finding in entry.findings if finding.blocks)
+            explained = tuple(
+                Explained(finding, "mend the contract where it says") for finding in own
+            )
+            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", explained)
+        try:
+            planned, known = self._planner.planned(entry.id), self._known(entry.id)
+        except Refusal as refusal:
+            explained = tuple(
+                Explained(each, "no change of this contract is needed") for each in refusal.findings
+            )
+            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", explained)
+        changes = self._changes(planned, known)
+        state, below = self._state(entry, planned, known, changes)
+        changed_parts = {change.part for change in changes}
+        return Why(
+            pack=entry.id,
+            state=state,
+            before=action_key(known.action) if known.action is not None else "",
+            after=planned.key,
+            changes=changes,
+            same=(
+                tuple(part for part in PARTS if part not in changed_parts)
+                if known.action is not None
+                else ()
+            ),
+            last=self._last(entry),
+            run_id=self._run_of(entry),
+            explained=self._explained(entry, planned, known),
+            below=below,
+        )
+
+    def _known(self, pack: str) -> _Known:
+        content = self._site.store.read(f"bundles/{pack}/ACTION.json")
+        try:
+            action = parse_document(ActionDocument, content) if content is not None else None
+        except EvidenceError:
+            action = None
+        return _Known(action, load_status(self._site, pack))
+
+    def _state(
+        self, entry: PackEntry, planned: PlannedPack, known: _Known, changes: tuple[KeyChange, ...]
+    ) -> tuple[State, str]:
+        if known.action is None or known.status is None:
+            return State.NEVER_RAN, ""
+        if changes or action_key(known.action) != planned.key:
+            return State.CHANGED, ""
+        if known.status.status != Status.PASS.value or self._last(entry) is not Status.PASS:
+            return State.NOT_PASS, ""
+        if bundle_intact(self._site, entry.id):
+            return State.ALTERED, ""
+        below = next((need for need in planned.needs if self._again(need)), "")
+        return (State.BELOW, below) if below else (State.HOLDS, "")
+
+    def _again(self, pack: str) -> bool:
+        return self.why(self._catalogue.by_id()[pack]).state is not State.HOLDS
+
+    def _changes(self, planned: PlannedPack, known: _Known) -> tuple[KeyChange, ...]:
+        """Every part that differs; instead of a changed input tree, the files that differ in it."""
+        if known.action is None:
+            return ()
+        found: list[KeyChange] = []
+        for change in why_changed(known.action, planned.action):
+            found += self._files(planned, change) if change.part == "inputs" else [change]
+        return tuple(found)
+
+    def _files(self, planned: PlannedPack, change: KeyChange) -> list[KeyChange]:
+        """The files in which two visible trees differ, without the pack's own, which are told as
+        its own.
+        """
+        try:
+            old = self._site.objects.tree_of(change.before)
+        except Refusal:
+            return [change]  # that tree was never stored here, so only its id is known
+        own = planned.pack.folder + "/"
+        return [
+            KeyChange(
+                "inputs",
+                display(d.path),
+                d.before.oid if d.before else "",
+                d.after.oid if d.after else "",
+            )
+            for d in between(old, planned.visible)
+            if not d.path.startswith(own)
+        ]
+
+    def _markers(self, entry: PackEntry) -> Iterable[tuple[Status, str, tuple[Finding, ...]]]:
+        for card in self._cards:
+            if (
+                card.pack in ("", entry.id)
+                and (marker := load_marker(self._site.store, card)) is not None
+            ):
+                concerns = tuple(
+                    f for f in marker.findings if f.pack == entry.id or entry.id in f.message
+                )
+                general = tuple(
+                    f
+                    for f in marker.findings
+                    if not f.pack and f.blocks and card.phase == "preflight"
+                )
+                yield marker.status, marker.run_id, (*concerns, *general)
+
+    def _launch_card(self, entry: PackEntry) -> Card:
+        return next(card for card in self._cards if card.name == f"launch:{entry.name}")
+
+    def _last(self, entry: PackEntry) -> Status | None:
+        marker = load_marker(self._site.store, self._launch_card(entry))
+        return marker.status if marker is not None else None
+
+    def _run_of(self, entry: PackEntry) -> str:
+        marker = load_marker(self._site.store, self._launch_card(entry))
+        return marker.run_id if marker is not None else ""
+
+    def _explained(
+        self, entry: PackEntry, planned: PlannedPack, known: _Known
+    ) -> tuple[Explained, ...]:
+        found = unique(finding for _, _, findings in self._markers(entry) for finding in findings)
+        facts = self._facts(planned, known)
+        known_ids = [other.id for other in self._catalogue.entries if other.id != entry.id]
+        return tuple(
+            Explained(
+                finding,
+                way_out(planned.pack, finding, replace(facts, others=_named(finding, known_ids))),
+            )
+            for finding in found
+            if finding.blocks or finding.id == "EGRESS_REFUSED"
+        )
+
+    def _facts(self, planned: PlannedPack, known: _Known) -> Facts:
+        content = self._site.store.read(f"bundles/{planned.pack.id}/FILES_CHANGED.json")
+        try:
+            changed = parse_document(FilesChanged, content) if content is not None else None
+        except EvidenceError:
+            changed = None
+        if changed is None or known.status is None:
+            return Facts()
+        paths = tuple(record.path for record in changed.files)
+        return Facts(
+            outside=tuple(path for path in paths if not planned.rules.allowed.matches(path)),
+            denied=tuple(path for path in paths if planned.rules.denied.matches(path)),
+            hidden=tuple(
+                record.path
+                for record in changed.files
+                if record.oid_before and planned.visible.get(record.path) is None
+            ),
+            lines=known.status.lines_added + known.status.lines_removed,
+        )
+
+
+def _named(finding: Finding, ids: Iterable[str]) -> tuple[str, ...]:
+    """Which of these packs a finding names besides the one that asks."""
+    return tuple(
+        pack for pack in ids if re.search(rf"(?<![\w-]){re.escape(pack)}(?![\w-])", finding.message)
+    )

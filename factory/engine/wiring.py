@@ -1,0 +1,296 @@
+"""Wiring: builds adapters and hands them to phases. Decides nothing, and builds late what costs.
+
+`pipeline` must stay cheap, since `doit list` goes through it: no process is started for a
+sandbox, no tree is read, before a card asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from factory.contract import cloud_credentials, configuration
+from factory.contract.known_secrets import redactor_for
+from factory.contract.work_tree import UserWorkTree
+from factory.egress.ports import Outside
+from factory.engine import card_cache, standstill
+from factory.engine.pipeline import RepositoryPipeline
+from factory.evidence.key_files import UserKeys
+from factory.evidence.ledger_store import LedgerStore
+from factory.files import fs_guard
+from factory.files.clock import SystemClock
+from factory.files.inventory_port import Inventory
+from factory.files.locks import FileLocks
+from factory.files.remains import clear_remains
+from factory.files.state_store import StateStore
+from factory.files.user_places import user_config_file
+from factory.git import repository
+from factory.git.objects import GitObjects
+from factory.git.views import ViewStore
+from factory.judge.secrecy import judge_contract_secrets
+from factory.log.key import PRIVATE_VARIABLES
+from factory.merge.integrator import IntegratorProcess
+from factory.model.config import Config
+from factory.model.errors import Refusal
+from factory.model.finding import Finding, Location
+from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, STATE_FOLDER
+from factory.model.verdict import Status
+from factory.plan.cards_port import Card, CardResult, Rest
+from factory.plan.site import Site
+from factory.plan.tools import HostTools
+from factory.redact.redaction import Redactor
+from factory.run.cloud import UserCloud
+from factory.sandbox.here import sandbox_here, sandbox_owner
+from factory.sandbox.setting import SandboxSetting
+
+KEEP_VIEWS = 3 * 86_400.0  # seconds since a cached view was last used
+KEEP_REMAINS = 86_400.0  # seconds since something half made was last touched
+
+
+class Silent:
+    """A `Progress` that tells nobody."""
+
+    def card_started(self, card: Card) -> None: ...
+
+    def command_started(self, pack: str, label: str, run: str, limit: float) -> None: ...
+
+    def command_output(self, pack: str, chunk: bytes) -> None: ...
+
+    def command_ended(self, pack: str, label: str, rc: int) -> None: ...
+
+    def card_ended(self, card: Card, result: CardResult) -> None: ...
+
+    def card_held(self, card: Card, status: Status) -> None: ...
+
+
+def user_keys(root: Path | None) -> UserKeys:
+    """This user's signing keys, beside their configuration; none may lie in the repository at
+    `root`, if any.
+    """
+    return UserKeys(
+        user_config_file().parent / "keys", Path(os.path.expanduser("~")), root, os.environ
+    )
+
+
+def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...]]:
+    """The configuration in force for the repository at `root`."""
+    user_file = user_config_file()
+    own = user_file.read_bytes() if user_file.is_file() else None
+    repositorys = UserWorkTree(root).read(CONFIG_FILE)
+    files = ((str(user_file), own or b""), (CONFIG_FILE, repositorys or b""))
+    secret = judge_contract_secrets(redactor_for(os.environ), files)
+    if secret:
+        return Config(), secret
+    return configuration.read(
+        own,
+        repositorys,
+        os.environ,
+        flags,
+        user_file=str(user_file),
+        repository_file=CONFIG_FILE,
+    )
+
+
+def site(
+    start: Path,
+    flags: Mapping[str, str],
+    run_id: str = "",
+    apart: str = "",
+    outside: Outside | None = None,
+) -> Site:
+    """Everything that acts on the repository at or above `start`. Raises Refusal.
+
+    `apart` names a folder of the state that new objects go to, for those of whom nothing may stay.
+    `outside` is how packs with network reach it; None: as this host does. No setting can be
+    another.
+    """
+    found = repository.discover(start, "HEAD")
+    config, findings = load_config(found.root, flags)
+    if any(finding.blocks for finding in findings):
+        raise Refusal(*(finding for finding in findings if finding.blocks))
+    redactor = redactor_for(os.environ)
+    _refuse_secrets_in_names(redactor, config)
+    if config.base_ref != "HEAD":
+        found = repository.discover(start, config.base_ref)
+    state = found.root / STATE_FOLDER
+    prepare_state(state)
+    clock = SystemClock()
+    objects = GitObjects(found, state / (apart or "git"), redactor=redactor)
+    views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
+    unconfined = config.required <= config.accepted_missing
+    setting = SandboxSetting(
+        state,
+        config.isolation,
+        config.python,
+        unconfined=unconfined,
+        backend=config.backend,
+        outside=outside,
+    )
+    sandbox = sandbox_here(views, objects, setting)
+    return Site(
+        repository=found,
+        config=config,
+        objects=objects,
+        refs=objects,
+        sandbox=sandbox,
+        store=StateStore(state, redactor),
+        ledger=LedgerStore(state, clock, redactor),
+        clock=clock,
+        locks=FileLocks(state, clock),
+        work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
+        tools=HostTools(state / "cache", config.python),
+        integrator=IntegratorProcess(found, sandbox.integrator_argv),
+        keys=user_keys(found.root),
+        environment={
+            name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES
+        },
+        redactor=redactor,
+        cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
+        tidy=lambda: _tidy(state, views),
+        inventory=lambda: _inventory(state),
+        run_id=run_id,
+    )
+
+
+def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:
+    """Raise Refusal SECRET_IN_CONTRACT for a base ref that is a credential: every document names
+    it.
+    """
+    kinds = redactor.redact(os.fsencode(config.base_ref)).kinds
+    if kinds:
+        message = (
+            f"the base ref carries a credential ({', '.join(kinds)}); expected the name of a commit"
+        )
+        raise Refusal(
+            Finding(
+                "SECRET_IN_CONTRACT",
+                message,
+                "Give that branch another name, and renew the credential.",
+            )
+        )
+
+
+def _tidy(state: Path, views: ViewStore) -> None:
+    now = time.time()
+    views.prune(now - KEEP_VIEWS)
+    clear_remains(state, now - KEEP_REMAINS)
+
+
+def _inventory(state: Path) -> Inventory:
+    from factory.evidence.inventory import RunInventory  # costs what only lists tasks too much
+
+    return RunInventory(state)
+
+
+_FOLDERS = ("bundles", "cache", "git", "locks", "runs", "state", "worktrees")
+
+
+def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
+    """Raise Refusal PATH_UNSAFE where something of another kind, or a link, stands at `place`."""
+    try:
+        mode = place.lstat().st_mode
+    except OSError:
+        return  # nothing there, or nothing that may be seen: making it says what is wrong
+    if is_wanted(mode):
+        return
+    name = place.name if place.name == STATE_FOLDER else f"{STATE_FOLDER}/{place.name}"
+    kind = (
+        "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a file"
+    )
+    message = f"expected {wanted} at {name}, found {kind}"
+    raise Refusal(
+        Finding("PATH_UNSAFE", message, f"Move {name} away, then run again.", Location(name))
+    )
+
+
+def prepare_state(state: Path) -> None:
+    """Make the state folder, ignored by Git from within. Raises Refusal DISK_UNWRITABLE,
+    PATH_UNSAFE.
+    """
+    for place in (state, *(state / name for name in _FOLDERS)):
+        _expect(place, stat.S_ISDIR, "a folder")
+    _expect(state / "ledger.jsonl", stat.S_ISREG, "a plain file")
+    fs_guard.make_folder(state / "state")
+    rules = state / ".gitignore"
+    if not rules.exists():
+        fs_guard.write_atomic(
+            rules, b"# written by the orchestrator: nothing below is committed\n*\n"
+        )
+
+
+def pipeline(
+    start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = ""
+) -> RepositoryPipeline:
+    """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where
+    there can be none.
+    """
+    began, ground = time.time_ns(), ground_here(start, flags)
+    built = site(start, flags, run_id, apart)
+
+    def notes() -> tuple[Finding, ...]:
+        tree = built.objects.tree_of(built.repository.commit)
+        return (
+            *repository.notes(built.repository, built.config.packs_folder),
+            *repository.tree_notes(tree, built.objects.read),
+        )
+
+    return RepositoryPipeline(
+        built,
+        Silent(),
+        notes,
+        _after_run(built),
+        lambda rest: _remember(built, began, ground, flags, rest),
+    )
+
+
+def ground_here(root: Path, flags: Mapping[str, str]) -> str:
+    """What decides the cards of the repository at `root`, and whether they hold, apart from files
+    that it tracks.
+    """
+    given = {name: value for name, value in flags.items() if name == "base_ref"}
+    return card_cache.ground_of(root, user_config_file(), given, os.environ)
+
+
+def _remember(built: Site, began: int, ground: str, flags: Mapping[str, str], rest: Rest) -> None:
+    """Spare the next process to look at all of it again, where nothing changed since."""
+    root, config = built.repository.root, built.config
+    names = (
+        config.base_ref,
+        config.packs_folder,
+        config.python,
+        tuple(rest.tools),
+        rest.environment,
+    )
+    around = standstill.Around(built.repository, rest.ignored, rest.tools)
+    first = standstill.Beginning(began, ground, standstill.Asked(*names), around)
+    standstill.store(root, ground_here(root, flags), os.environ, rest, first, built.store.write)
+
+
+def listed_pipeline(root: Path, flags: Mapping[str, str], ground: str) -> RepositoryPipeline:
+    """As `pipeline`, its cards kept for the next listing with the same `ground`. Raises Refusal as
+    it does.
+    """
+    made = pipeline(root, flags)
+    if made.site.repository.root == root:
+        folder = made.site.config.packs_folder
+        # The digest first: packs that change in between are then other packs, never the same ones
+        # with other cards.
+        with contextlib.suppress(OSError):
+            packs = card_cache.packs_digest(root, folder)
+            card_cache.store_cards(root, ground, folder, packs, made.cards())
+    return made
+
+
+def _after_run(built: Site) -> Callable[[str], tuple[str, ...]]:
+    """What the user's flags add to the end of a run; the modules for it are loaded only then."""
+    if "1" not in (os.environ.get(AFTER_RUN_REVIEW), os.environ.get(AFTER_RUN_INDEX)):
+        return lambda _run_id: ()
+    from factory.engine import overviews
+
+    root = built.repository.root
+    return overviews.after_run(built, os.environ, lambda: load_config(root, {})[1])

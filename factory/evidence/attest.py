@@ -1,0 +1,179 @@
+"""What is attested at the end of a run: its events, a checkpoint of the ledger, digest lists,
+statements.
+
+Everything is written below `attestations/`, in this order: events → checkpoint and proof → digest
+lists → statements. All of it covers the ledger up to the event that finished the run, so repeating
+it after a crash gives the same bytes: an Ed25519 signature has no chance in it. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factory.evidence.attestations import enclose, format_digests, format_envelopes, pae
+from factory.evidence.ledger_head import head_at
+from factory.evidence.signing import signer_for
+from factory.evidence.statements import (
+    BundleEvidence,
+    Made,
+    encode,
+    makings,
+    provenance,
+    summary,
+    test_result,
+)
+from factory.log.checkpoint import (
+    Checkpoint,
+    KeptCheckpoint,
+    Proof,
+    format_checkpoint,
+    format_kept,
+    format_proof,
+)
+from factory.log.key import Signature
+from factory.log.signed_note import sign_note
+from factory.log.signer import Signer
+from factory.model.evidence import (
+    ActionDocument,
+    EventDocument,
+    Manifest,
+    PackLine,
+    RunStatus,
+    ScopeLock,
+    StatusDocument,
+)
+from factory.model.evidence_text import EvidenceError, parse_document, sha256
+from factory.model.ledger_chain import format_event
+from factory.model.names import (
+    ATTESTATIONS,
+    CHECKPOINT_FILE,
+    FILES_LIST,
+    INTEGRATOR,
+    POLICY_FILE,
+    REPORTS,
+    RUN_MANIFEST,
+    STATEMENTS_FILE,
+)
+from factory.model.statement import Statement
+from factory.plan.site import Site
+
+EVENTS, PROOF = f"{ATTESTATIONS}/ledger.jsonl", f"{ATTESTATIONS}/finished.tlog-proof"
+BUNDLES, REPORT = f"{ATTESTATIONS}/bundles.sha256", f"{ATTESTATIONS}/report.sha256"
+LEDGER = f"{ATTESTATIONS}/ledger.sha256"
+_LATER = frozenset((RUN_MANIFEST, STATEMENTS_FILE, BUNDLES, REPORT, LEDGER, FILES_LIST))
+_READ = ("manifest.json", "STATUS.json", "ACTION.json", "SCOPE_LOCK.json")
+_REPORTS = tuple(f"{INTEGRATOR}/{name}" for name in (*REPORTS, "STATUS.json"))
+
+
+def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, str]:
+    """Write all of `attestations/`; the digest of every file of the run but its manifest, by path.
+
+    `finished` is the event that finished the run. Raises Refusal where policy requires a key that
+    was at hand and is gone, or the ledger does not fit an earlier checkpoint; EvidenceError where
+    it does not hold that event.
+    """
+    run = f"runs/{status.run_id}"
+    made_in = {status.run_id, *(line.came_from for line in status.packs if line.came_from)}
+    events = [event for event in site.ledger.of_runs(made_in) if event.seq <= finished.seq]
+    signer = signer_for(site, status.signing)
+    head = head_at(site, finished)
+    kept = _kept(head.checkpoint, signer)
+    proof = Proof(finished.seq - 1, head.path, kept)
+    own = b"".join(format_event(event) for event in events if event.run_id == status.run_id)
+    for path, content in (
+        (EVENTS, own),
+        (CHECKPOINT_FILE, format_kept(kept)),
+        (PROOF, format_proof(proof)),
+    ):
+        site.store.write(f"{run}/{path}", content)
+    digests = {
+        path: site.store.sha256(f"{run}/{path}")
+        for path in site.store.files(run)
+        if path not in _LATER
+    }
+    lists = _lists(digests)
+    for path, listed in lists.items():
+        _write(site, run, path, format_digests(listed), digests)
+    statements = _statements(site, status, events, finished, digests, lists)
+    payloads = [encode(statement) for statement in statements]
+    envelopes = (enclose(payload, _signed(signer, pae(payload))) for payload in payloads)
+    _write(site, run, STATEMENTS_FILE, format_envelopes(envelopes), digests)
+    return digests
+
+
+def _write(site: Site, run: str, path: str, content: bytes, digests: dict[str, str]) -> None:
+    site.store.write(f"{run}/{path}", content)
+    digests[path] = sha256(content)
+
+
+def _signed(signer: Signer | None, message: bytes) -> tuple[Signature, ...]:
+    return (Signature(signer.key, signer.sign(message)),) if signer is not None else ()
+
+
+def _kept(checkpoint: Checkpoint, signer: Signer | None) -> KeptCheckpoint:
+    text = format_checkpoint(checkpoint)
+    signed = _signed(signer, text.encode("utf-8"))
+    return KeptCheckpoint(
+        checkpoint, sign_note(text, checkpoint.origin, signed) if signed else None
+    )
+
+
+def _lists(digests: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Which files stand in which list; every plain file of the run is in the last."""
+    bundles = [path for path in digests if path.count("/") == 1 and path.endswith("/manifest.json")]
+    reports = [path for path in _REPORTS if path in digests]
+    chosen = {
+        BUNDLES: bundles,
+        REPORT: reports,
+        LEDGER: [EVENTS, CHECKPOINT_FILE, PROOF],
+        FILES_LIST: list(digests),
+    }
+    return {
+        name: {path: digests[path] for path in paths if digests[path]}
+        for name, paths in chosen.items()
+    }
+
+
+def _statements(
+    site: Site,
+    status: RunStatus,
+    events: list[EventDocument],
+    finished: EventDocument,
+    digests: Mapping[str, str],
+    lists: Mapping[str, Mapping[str, str]],
+) -> tuple[Statement, ...]:
+    if not digests.get(POLICY_FILE):
+        raise EvidenceError(
+            f"{POLICY_FILE} is not there, expected the policy that the run was decided under"
+        )
+    with_bundle = [line for line in status.packs if line.bundle_sha256]
+    bundles = {line.pack: line.bundle_sha256 for line in with_bundle}
+    made = makings(events, {line.pack: line.came_from or status.run_id for line in with_bundle})
+    on_packs: list[Statement] = []
+    for line in with_bundle:
+        bundle = _bundle(site, status.run_id, line, made[line.pack])
+        if bundle is not None:
+            on_packs += (provenance(bundle, bundles), test_result(bundle))
+    about = {**lists[BUNDLES], **lists[REPORT], **lists[LEDGER], FILES_LIST: digests[FILES_LIST]}
+    return (*on_packs, summary(status, about, digests[POLICY_FILE], on_packs, finished.ts_utc))
+
+
+def _bundle(site: Site, run_id: str, line: PackLine, made: Made) -> BundleEvidence | None:
+    """The evidence of one bundle; None where it does not hold, and then nothing is attested of
+    it.
+    """
+    folder = f"runs/{run_id}/{line.pack}"
+    texts = {name: site.store.read(f"{folder}/{name}") or b"" for name in _READ}
+    if sha256(texts["manifest.json"]) != line.bundle_sha256:
+        return None
+    try:
+        manifest = parse_document(Manifest, texts["manifest.json"])
+        said = parse_document(StatusDocument, texts["STATUS.json"])
+        action = parse_document(ActionDocument, texts["ACTION.json"])
+        lock = parse_document(ScopeLock, texts["SCOPE_LOCK.json"])
+    except EvidenceError:
+        return None
+    files = {entry.path: entry.sha256 for entry in manifest.files}
+    if any(files.get(name) != sha256(texts[name]) for name in _READ[1:]):
+        return None
+    return BundleEvidence(line.bundle_sha256, files, said, action, lock, made, line.reproducible)

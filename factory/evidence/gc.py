@@ -1,0 +1,203 @@
+"""Garbage collection: remove what is proved to be superseded or exported, each recorded before it
+goes.
+
+Order of effects, each thing alone: the folder is moved aside in one step → ledger event → it is
+removed. After a crash the next start puts back what was not recorded, and removes the rest. Does
+not know what may go: `evidence.retention` decides, over proofs made here by reading every byte. The
+run lock is held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from factory.evidence.exports_port import Exports
+from factory.evidence.replay import ReplayedRun, replay
+from factory.evidence.replay_table import RunState
+from factory.evidence.retention import Chosen, Kind, RunFolder, Stays, Work, beyond, decide
+from factory.evidence.trash import move_aside, settle_trash
+from factory.git.ports import Refs
+from factory.model.errors import Refusal
+from factory.model.ledger_chain import Entry
+from factory.model.names import INTEGRATOR
+from factory.plan.cards_port import Card
+from factory.plan.markers import load_marker
+from factory.plan.site import Site
+from factory.run.bundle_validate import bundle_intact
+
+_CACHES = (
+    ("cache", "views, tool identities and memories are made again", "cache"),
+    ("git", "objects are made again of bundles", "git/objects"),
+)
+_FRAME = frozenset({"info", "pack"})  # what an object folder without an object has
+_NO_WORK = frozenset({"raw", "locks", "attestations", INTEGRATOR})
+_RESULT = f"{INTEGRATOR}/CHANGES.bundle"
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One thing that goes: where it is in the state folder, why, where its work is, how many files
+    and bytes.
+    """
+
+    kind: Kind
+    run_id: str
+    path: str
+    why: str
+    where: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What goes and what stays."""
+
+    removals: tuple[Removal, ...]
+    stays: tuple[Stays, ...]
+
+
+def plan(site: Site, refs: Refs, keep: int = 0, exports: Exports | None = None) -> Collection:
+    """What may go. `keep` newest runs stay whatever is proved; 0 asks for no run to go.
+
+    Raises Refusal LEDGER_BROKEN, LEDGER_ORDER.
+    """
+    replayed = replay(site.ledger.events())
+    present = [run for run in replayed.runs if site.store.names(f"runs/{run.run_id}")]
+    protected = _protected(site, present)
+    old = beyond((run.run_id for run in present), keep, protected)
+    keepers = [run.run_id for run in present if run.run_id not in old]
+    folders = [
+        _folder(site, refs, run, keepers, exports if run.run_id in old else None) for run in present
+    ]
+    decision = decide(folders, old, protected)
+    removals = tuple(_measured(site, chosen) for chosen in decision.chosen)
+    return Collection((*caches(site).removals, *removals), decision.stays)
+
+
+def caches(site: Site) -> Collection:
+    """What is made again whenever it is missing, whatever the ledger says."""
+    chosen = (
+        Chosen(Kind.CACHE, path, why, "")
+        for path, why, holds in _CACHES
+        if _holds_more(site, holds)
+    )
+    return Collection(tuple(_measured(site, one) for one in chosen), ())
+
+
+def _holds_more(site: Site, folder: str) -> bool:
+    return not _FRAME.issuperset(site.store.names(folder))
+
+
+def collect(site: Site, collection: Collection, tell: Callable[[Removal], None]) -> None:
+    """Remove what was planned; `tell` hears of each thing before anything is done to it. Raises
+    Refusal.
+    """
+    settle_trash(site)
+    for removal in collection.removals:
+        tell(removal)
+        entry = _entry(site, removal)
+        move_aside(site, removal.kind, removal.path)
+        try:
+            site.ledger.append(entry)
+        finally:
+            settle_trash(site)
+
+
+def _entry(site: Site, removal: Removal) -> Entry:
+    manifest = (
+        site.store.sha256(f"{removal.path}/RUN_MANIFEST.json") if removal.kind is Kind.RUN else ""
+    )
+    return Entry(
+        removal.kind.value,
+        removal.run_id,
+        actor="gc",
+        file_counts={"files": removal.files, "bytes": removal.bytes},
+        hashes={"manifest": manifest} if manifest else {},
+        details={"path": removal.path, "why": removal.why, "where": removal.where},
+    )
+
+
+def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
+    """Runs that never go: the last one, the last one that finished, and those that still hold by a
+    marker.
+    """
+    last = [run.run_id for run in present][-1:]
+    finished = [run.run_id for run in present if run.state is RunState.FINISHED][-1:]
+    cards = (Card(name, name, "", "", (), ()) for name in ("integrate", "summary"))
+    marked = [
+        marker.run_id for card in cards if (marker := load_marker(site.store, card)) is not None
+    ]
+    return frozenset((*last, *finished, *marked))
+
+
+def _folder(
+    site: Site, refs: Refs, run: ReplayedRun, keepers: list[str], exports: Exports | None
+) -> RunFolder:
+    """The facts about one run. Proofs are only made for a run that somebody wants to go (`exports`
+    or old).
+    """
+    folder = f"runs/{run.run_id}"
+    has_raw = "raw" in site.store.names(folder)
+    if run.run_id in keepers:
+        return RunFolder(run.run_id, run.state, has_raw)
+    exported = exports.where if exports is not None and not exports.problem(run.run_id) else ""
+    works = () if exported else tuple(_works(site, refs, run, keepers))
+    return RunFolder(run.run_id, run.state, has_raw, works, exported)
+
+
+def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> Iterable[Work]:
+    """Every bundle and result in a run's folder, with where else it is."""
+    folder = f"runs/{run.run_id}"
+    for name in site.store.names(folder):
+        if name in _NO_WORK or name == "RUN_MANIFEST.json":
+            continue
+        digest = site.store.sha256(f"{folder}/{name}/manifest.json")
+        sound = bool(digest) and not bundle_intact(site, name, folder)
+        copies = (
+            f"run {keeper}"
+            for keeper in reversed([*keepers])
+            if sound and _holds_bundle(site, keeper, name, digest)
+        )
+        yield Work(f"the bundle of {name}" if digest else name, next(copies, ""))
+    result = site.store.sha256(f"{folder}/{_RESULT}")
+    if result:
+        yield Work("its merged result", _result_elsewhere(site, refs, run, keepers, result))
+
+
+def _holds_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
+    """Whether a run that stays has the same bundle, whole."""
+    folder = f"runs/{keeper}"
+    same = site.store.sha256(f"{folder}/{pack}/manifest.json") == digest
+    return same and not bundle_intact(site, pack, folder)
+
+
+def _result_elsewhere(
+    site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str], digest: str
+) -> str:
+    for keeper in reversed([*keepers]):
+        if site.store.sha256(f"runs/{keeper}/{_RESULT}") == digest:
+            return f"run {keeper}"
+    commit = refs.commit_at(run.branch) if run.branch else ""
+    try:
+        held = (
+            bool(commit)
+            and bool(run.merged_tree)
+            and site.objects.tree_id_of(commit) == run.merged_tree
+        )
+    except Refusal:
+        held = False
+    return f"branch {run.branch.removeprefix('refs/heads/')}" if held else ""
+
+
+def _measured(site: Site, chosen: Chosen) -> Removal:
+    path = {
+        Kind.RUN: f"runs/{chosen.run_id}",
+        Kind.RAW: f"runs/{chosen.run_id}/raw",
+        Kind.CACHE: chosen.run_id,
+    }[chosen.kind]
+    run_id = "" if chosen.kind is Kind.CACHE else chosen.run_id
+    files = site.store.files(path)
+    size = sum(site.store.size(f"{path}/{name}") for name in files)
+    return Removal(chosen.kind, run_id, path, chosen.why, chosen.where, len(files), size)

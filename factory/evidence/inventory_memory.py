@@ -1,0 +1,102 @@
+"""What is remembered of one surveyed run, as one file: a digest of the rest, sizes, then flat
+columns.
+
+A cache: what is damaged, of another form or of another machine's byte order counts as absent, and
+costs time only. Does not know which of it may be believed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from factory.files import fs_guard
+
+DIGEST = 32
+ROW = 24  # three unsigned numbers of 64 bits
+DISTRUSTED = bytes(ROW)
+NO_VERSION = -1
+_FORM = f"1 {sys.byteorder}"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Folders, then files, as paths below the run's folder; one row of stat numbers each; a digest
+    and version a file.
+
+    `rows` are `ROW` bytes each, all zeros where the numbers may not be believed; `digests` are
+    `DIGEST` bytes each, all zeros for no plain file; a version is `NO_VERSION` where a file states
+    none.
+    """
+
+    folders: tuple[bytes, ...]
+    files: tuple[bytes, ...]
+    rows: bytes
+    digests: bytes
+    versions: tuple[int, ...]
+
+    def by_path(self) -> Mapping[bytes, tuple[bytes, bytes, int]]:
+        """Row, digest and version of each file whose row may be believed."""
+        start = len(self.folders) * ROW
+        rows = [self.rows[at : at + ROW] for at in range(start, len(self.rows), ROW)]
+        digests = [self.digests[at : at + DIGEST] for at in range(0, len(self.digests), DIGEST)]
+        columns = zip(self.files, rows, digests, self.versions, strict=True)
+        return MappingProxyType(
+            {
+                path: (row, digest, version)
+                for path, row, digest, version in columns
+                if row != DISTRUSTED
+            }
+        )
+
+
+def load(place: Path) -> Memory | None:
+    """What was stored; None for anything else."""
+    try:
+        content = place.read_bytes()
+    except OSError:
+        return None
+    head, _, rest = content.partition(b"\n")
+    if head != hashlib.sha256(rest).hexdigest().encode("ascii"):
+        return None
+    sizes, _, columns = rest.partition(b"\n")
+    described = json.loads(sizes)
+    return _parsed(described, columns) if described.get("form") == _FORM else None
+
+
+def _parsed(sizes: Mapping[str, int], columns: bytes) -> Memory:
+    folders, files = sizes["folders"], sizes["files"]
+    after_paths = sizes["paths"]
+    after_rows = after_paths + (folders + files) * ROW
+    after_digests = after_rows + files * DIGEST
+    paths = tuple(columns[:after_paths].split(b"\0"))
+    versions = array("q")
+    versions.frombytes(columns[after_digests:])
+    return Memory(
+        paths[:folders],
+        paths[folders:],
+        columns[after_paths:after_rows],
+        columns[after_rows:after_digests],
+        tuple(versions),
+    )
+
+
+def store(place: Path, memory: Memory) -> None:
+    """Remember. Not durable. Raises Refusal DISK_UNWRITABLE."""
+    paths = b"\0".join((*memory.folders, *memory.files))
+    sizes = {
+        "form": _FORM,
+        "folders": len(memory.folders),
+        "files": len(memory.files),
+        "paths": len(paths),
+    }
+    columns = paths + memory.rows + memory.digests + array("q", memory.versions).tobytes()
+    rest = json.dumps(sizes).encode("ascii") + b"\n" + columns
+    head = hashlib.sha256(rest).hexdigest().encode("ascii")
+    fs_guard.write_atomic(place, head + b"\n" + rest, durable=False)

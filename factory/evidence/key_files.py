@@ -1,0 +1,311 @@
+"""Where private keys are kept: the user's configuration folder, or what the environment of a job
+names.
+
+Implements `log.signer.Keys`. A key file is a plain file of its user alone (0600), outside the
+repository; one that is not so is refused, not mended. `FACTORY_SIGNING_KEY_FILE` names a file,
+`FACTORY_SIGNING_KEY` holds the PEM text; either is used instead of the folder and none is made
+then. No sentence here quotes a key. Does not know what is signed, nor who trusts it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factory.files import fs_guard
+from factory.log.key import KEY_ID, OwnKey, PublicKey
+from factory.log.public_key import KeyFormError
+from factory.log.signer import Signer
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+
+if TYPE_CHECKING:
+    from factory.log.ed25519 import PrivateSigner
+
+FILE_VARIABLE, TEXT_VARIABLE = "FACTORY_SIGNING_KEY_FILE", "FACTORY_SIGNING_KEY"
+CURRENT = "current"
+_MOST_BYTES = 16 * 1024
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+# Packs see these.
+_NEVER_BELOW = frozenset(
+    ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", sys.prefix, sys.base_prefix)
+) - {"/"}
+
+
+class UserKeys:
+    """Keys in `folder`, made where `home` or something on the way to it exists; `repository` is
+    where none may be.
+    """
+
+    def __init__(
+        self, folder: Path, home: Path, repository: Path | None, environment: Mapping[str, str]
+    ) -> None:
+        self._folder = folder
+        self._home = home
+        self._repository = repository
+        self._file = environment.get(FILE_VARIABLE, "")
+        self._text = environment.get(TEXT_VARIABLE, "")
+        self._signer: PrivateSigner | None = None
+
+    def signer(self) -> Signer:
+        """The key in use, made on first use. Raises Refusal SIGNING_KEY_MISSING,
+        SIGNING_KEY_UNSAFE.
+        """
+        if self._signer is None:
+            self._signer = self._given() or self._current() or self._made()
+        return self._signer
+
+    def make(self) -> OwnKey:
+        """A new key in the folder, in use from now on."""
+        if self._file or self._text:
+            variable = FILE_VARIABLE if self._file else TEXT_VARIABLE
+            message = (
+                f"{variable} names the key in use; expected no such variable where a key is to be"
+                " made"
+            )
+            raise Refusal(
+                Finding("SIGNING_KEY_UNSAFE", message, f"Unset {variable}, then run it again.")
+            )
+        signer, path = self._write_new()
+        with _keeping(self._folder):
+            fs_guard.write_atomic(
+                self._folder / CURRENT, f"{signer.key.key_id}\n".encode(), mode=0o600
+            )
+        self._signer = signer
+        return OwnKey(signer.key, str(path), True)
+
+    def own(self) -> tuple[OwnKey, ...]:
+        """The key in use first, then by id."""
+        given = self._given()
+        if given is not None:
+            return (OwnKey(given.key, FILE_VARIABLE if self._file else TEXT_VARIABLE, True),)
+        current = self._current_id()
+        try:
+            names = sorted(os.listdir(self._folder))
+        except OSError:
+            names = []
+        found = [self._folder / name for name in names if name.endswith(".pem")]
+        keys = [(_read(path, self._repository).key, path) for path in found]
+        listed = [OwnKey(key, str(path), key.key_id == current) for key, path in keys]
+        return tuple(sorted(listed, key=lambda own: (not own.in_use, own.key.key_id)))
+
+    def check(self, key: PublicKey, message: bytes, signature: bytes) -> bool:
+        """Whether `key` made that signature over that message."""
+        from factory.log import ed25519
+
+        return ed25519.check(key, message, signature)
+
+    def _given(self) -> PrivateSigner | None:
+        """The key that the environment names; a variable that does not lead to one is never passed
+        over.
+        """
+        if self._file and self._text:
+            message = f"expected one of {FILE_VARIABLE} and {TEXT_VARIABLE}, found both"
+            raise Refusal(Finding("SIGNING_KEY_UNSAFE", message, "Unset one of them."))
+        if self._file:
+            return _read(Path(self._file).absolute(), self._repository, follow=True)
+        return _parse(self._text.encode("utf-8", "replace"), TEXT_VARIABLE) if self._text else None
+
+    def _current(self) -> PrivateSigner | None:
+        current = self._current_id()
+        if not current:
+            return None
+        path = self._path_of(current)
+        _refuse_folder(self._folder)
+        signer = _read(path, self._repository)
+        if signer.key.key_id != current:
+            raise _unsafe(
+                str(path), f"holds the key {signer.key.key_id}, not the one it is named after"
+            )
+        return signer
+
+    def _current_id(self) -> str:
+        path = self._folder / CURRENT
+        try:
+            text = path.read_text("ascii")
+        except (FileNotFoundError, NotADirectoryError):
+            return ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unsafe(str(path), "cannot be read") from error
+        if not re.fullmatch(KEY_ID + r"\n", text):
+            raise _unsafe(str(path), "does not name a key")
+        return text.strip()
+
+    def _made(self) -> PrivateSigner:
+        """The first key. Of two processes that make one at once, both use the one that is named
+        first.
+        """
+        signer, path = self._write_new()
+        with _keeping(self._folder):
+            fd, temporary = tempfile.mkstemp(dir=self._folder, prefix=f".{CURRENT}.")
+            try:
+                with open(fd, "wb") as stream:
+                    stream.write(f"{signer.key.key_id}\n".encode())
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                _name_once(temporary, self._folder / CURRENT)
+                fs_guard.sync_folder(self._folder)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+            if self._current_id() != signer.key.key_id:
+                os.unlink(path)
+        return self._current() or signer
+
+    def _write_new(self) -> tuple[PrivateSigner, Path]:
+        from factory.log import ed25519
+
+        self._make_folder()
+        content = ed25519.make_pem()
+        signer = ed25519.parse_private_pem(content)
+        path = self._path_of(signer.key.key_id)
+        with _keeping(path):
+            fs_guard.write_atomic(path, content, mode=0o600)
+        return _read(path, self._repository), path
+
+    def _make_folder(self) -> None:
+        base = self._folder.parent.parent
+        if base.is_relative_to(self._home):
+            if not base.is_dir() and not self._home.is_dir():
+                raise _missing(f"no folder to keep one in: neither {base} nor {self._home} exists")
+        elif not _has_a_place(base):
+            raise _missing(f"no folder to keep one in: nothing of {base} exists")
+        _refuse_place(self._folder, self._repository)
+        with _keeping(self._folder):
+            for folder in (*reversed(self._folder.parents), self._folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
+
+    def _path_of(self, key_id: str) -> Path:
+        return self._folder / f"{key_id.replace(':', '-')}.pem"
+
+
+def _has_a_place(folder: Path) -> bool:
+    """Whether anything on the way to it exists below the top: `/nonexistent` is how a user without
+    a home is told.
+    """
+    return any(place.is_dir() for place in (folder, *folder.parents) if place != place.parent)
+
+
+def _name_once(temporary: str, target: Path) -> None:
+    """Give a finished file its name unless it is taken."""
+    with contextlib.suppress(FileExistsError):
+        if os.name == "nt":
+            os.rename(temporary, target)
+        else:
+            os.link(temporary, target, follow_symlinks=False)
+
+
+def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateSigner:
+    """The key of a file that is its user's alone. `follow` allows a link, as secrets of a job are
+    mounted.
+    """
+    place = Path(os.path.realpath(path)) if follow else path
+    _refuse_place(place, repository)
+    try:
+        fd = os.open(place, _FLAGS)
+    except OSError as error:
+        raise _unsafe(str(path), f"cannot be read: {error.strerror}") from error
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unsafe(str(path), "is not a plain file")
+        if os.name != "nt":
+            _refuse_access(path, found)
+        content = _contents(fd)
+    finally:
+        os.close(fd)
+    if len(content) > _MOST_BYTES:
+        raise _unsafe(str(path), f"is over {_MOST_BYTES} bytes")
+    return _parse(content, str(path))
+
+
+def _contents(fd: int) -> bytes:
+    """What is in an open file, up to one byte more than a key file may have."""
+    content = b""
+    while len(content) <= _MOST_BYTES and (chunk := os.read(fd, _MOST_BYTES + 1 - len(content))):
+        content += chunk
+    return content
+
+
+def _refuse_access(path: Path, found: os.stat_result) -> None:
+    if found.st_mode & 0o077:
+        what = (
+            f"can be read or written by others (mode {stat.S_IMODE(found.st_mode):04o}), expected"
+            " 0600"
+        )
+        raise _unsafe(
+            str(path), what, f"If nobody else had it: chmod 600 {path}. Otherwise make a new one."
+        )
+    if found.st_uid not in (os.geteuid(), 0):
+        raise _unsafe(str(path), f"belongs to another user (uid {found.st_uid})")
+
+
+def _refuse_folder(folder: Path) -> None:
+    """A folder that others can write is one where they can put another key in place."""
+    mode = stat.S_IMODE(folder.stat().st_mode)
+    if os.name != "nt" and mode & 0o022:
+        what = f"lies in a folder that others can write (mode {mode:04o}), expected 0700"
+        raise _unsafe(
+            str(folder / CURRENT),
+            what,
+            f"If nobody else had it: chmod 700 {folder}. Otherwise make a new one.",
+        )
+
+
+def _refuse_place(place: Path, repository: Path | None) -> None:
+    real = Path(os.path.realpath(place))
+    if repository is not None and real.is_relative_to(os.path.realpath(repository)):
+        raise _unsafe(
+            str(place), "lies inside the repository", "Keep it in your own configuration folder."
+        )
+    if any(real.is_relative_to(folder) for folder in _NEVER_BELOW):
+        raise _unsafe(
+            str(place), "lies where packs can see it", "Keep it in your own configuration folder."
+        )
+
+
+def _parse(content: bytes, where: str) -> PrivateSigner:
+    from factory.log import ed25519
+
+    try:
+        return ed25519.parse_private_pem(content)
+    except KeyFormError as error:
+        raise _unsafe(
+            where, str(error), "Make one with: openssl genpkey -algorithm ed25519"
+        ) from error
+
+
+def _unsafe(
+    where: str, what: str, hint: str = "Look at it; a new one is made by: factory keys new"
+) -> Refusal:
+    return Refusal(Finding("SIGNING_KEY_UNSAFE", f"the signing key {where} {what}", hint))
+
+
+def _missing(why: str) -> Refusal:
+    hint = f"Set HOME or XDG_CONFIG_HOME to a folder that exists, or {FILE_VARIABLE} to a key file."
+    return Refusal(Finding("SIGNING_KEY_MISSING", f"there is no key, and {why}", hint))
+
+
+@contextlib.contextmanager
+def _keeping(path: Path) -> Iterator[None]:
+    """Turn what the disk refuses about a key into SIGNING_KEY_MISSING."""
+    try:
+        yield
+    except OSError as error:
+        raise _missing(f"{path} cannot be written: {error.strerror}") from error
+    except Refusal as refusal:
+        if refusal.findings[0].id != "DISK_UNWRITABLE":
+            raise
+        raise _missing(f"none can be kept: {refusal.sentence}") from refusal

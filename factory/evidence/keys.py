@@ -1,0 +1,72 @@
+"""Keys for people: the user's own, those pinned in a repository, one of them for others to keep.
+
+A key is pinned by a file of its own in `factory.keys/`; an older one stays, so that older runs
+stay verifiable. Writes that one file and nothing else; committing it is the user's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from factory.files.ports import Ground
+from factory.log.key import PINS_FOLDER, OwnKey, PublicKey
+from factory.log.public_key import KeyFormError, format_pem, parse_pem
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """One key that is known here: whose private half this user has and where ("" for none), in use,
+    pinned.
+    """
+
+    key: PublicKey
+    source: str
+    in_use: bool
+    pinned: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Trusted:
+    """A key that is pinned now; `fresh`: by a file written just now."""
+
+    key: PublicKey
+    path: str
+    fresh: bool
+
+
+def list_keys(own: Iterable[OwnKey], pinned: Iterable[PublicKey]) -> tuple[KeyRow, ...]:
+    """The user's keys, the one in use first, then the pinned ones of others."""
+    known = frozenset(pinned)
+    mine = [KeyRow(key.key, key.source, key.in_use, key.key in known) for key in own]
+    others = sorted(known - {row.key for row in mine}, key=lambda key: key.key_id)
+    return (*mine, *(KeyRow(key, "", False, True) for key in others))
+
+
+def choose_key(rows: Iterable[KeyRow], key_id: str) -> PublicKey:
+    """The key of that id, or ("") the one in use. Raises Refusal SIGNING_KEY_UNKNOWN."""
+    known = tuple(rows)
+    for row in known:
+        if row.key.key_id == key_id or (not key_id and row.in_use):
+            return row.key
+    what = f"the key {key_id} is not known here" if key_id else "there is no key in use"
+    listed = ", ".join(row.key.key_id for row in known)
+    hint = f"Known are: {listed}" if listed else "Make one with: factory keys new"
+    raise Refusal(Finding("SIGNING_KEY_UNKNOWN", what, hint))
+
+
+def read_key(content: bytes, name: str) -> PublicKey:
+    """The public key of a PEM file. Raises Refusal SIGNING_PIN_INVALID."""
+    try:
+        return parse_pem(content)
+    except KeyFormError as error:
+        hint = "Export it on the other side with: factory keys export"
+        raise Refusal(Finding("SIGNING_PIN_INVALID", f"{name} {error}", hint)) from error
+
+
+def pin_key(ground: Ground, key: PublicKey) -> Trusted:
+    """Write the key's file into the work tree. Raises Refusal PATH_UNSAFE, DISK_UNWRITABLE."""
+    path = f"{PINS_FOLDER}/{key.file_name}"
+    return Trusted(key, path, ground.create(path, format_pem(key)))

@@ -1,0 +1,92 @@
+"""Replay of this repository's ledger, held against the run folders. Reads only.
+
+Does not know how a run is rebuilt: that is `evidence.replay`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from factory.evidence.history import unknown_run
+from factory.evidence.replay import Replayed, ReplayedRun, replay
+from factory.evidence.replay_agrees import FolderSays, disagreements
+from factory.files.ports import Ledger, Store
+from factory.model.evidence import RunStatus, StatusDocument
+from factory.model.evidence_text import AnyDocument, EvidenceError, parse_document
+from factory.model.finding import Finding, Location
+from factory.model.names import INTEGRATOR, RUN_ID, STATE_FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What was replayed, the runs that were asked for, and where they disagree with their
+    folders.
+    """
+
+    replayed: Replayed
+    runs: tuple[ReplayedRun, ...]
+    findings: tuple[Finding, ...]
+
+
+def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0) -> Rebuilt:
+    """Replay the ledger, up to event `until` (0: all of it). A part of it is not held against
+    folders of today.
+
+    Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN.
+    """
+    count = ledger.standing().head.seq
+    replayed = replay(islice(ledger.events(), until or count))
+    runs = tuple(run for run in replayed.runs if run_id in ("", run.run_id))
+    if run_id and not runs:
+        raise unknown_run(run_id, [run.run_id for run in replayed.runs])
+    if until and until < count:
+        return Rebuilt(replayed, runs, ())
+    found = [
+        finding for run in runs for finding in disagreements(run, folder_says(store, run.run_id))
+    ]
+    return Rebuilt(replayed, runs, (*found, *(_strangers(store, replayed) if not run_id else ())))
+
+
+def folder_says(store: Store, run_id: str) -> FolderSays:
+    """What a run's folder holds."""
+    run = f"runs/{run_id}"
+    names = store.names(run)
+    manifests = {
+        name: digest for name in names if (digest := store.sha256(f"{run}/{name}/manifest.json"))
+    }
+    found = {
+        name: _document(StatusDocument, store.read(f"{run}/{name}/STATUS.json"))
+        for name in manifests
+    }
+    return FolderSays(
+        present=bool(names),
+        has_manifest=bool(store.sha256(f"{run}/RUN_MANIFEST.json")),
+        status=_document(RunStatus, store.read(f"{run}/{INTEGRATOR}/STATUS.json")),
+        status_digest=store.sha256(f"{run}/{INTEGRATOR}/STATUS.json"),
+        report_digest=store.sha256(f"{run}/{INTEGRATOR}/FINAL_REPORT.md"),
+        bundles={name: status for name, status in found.items() if status is not None},
+        manifests=manifests,
+    )
+
+
+def _document(model: type[AnyDocument], content: bytes | None) -> AnyDocument | None:
+    try:
+        return parse_document(model, content or b"")
+    except EvidenceError:
+        return None
+
+
+def _strangers(store: Store, replayed: Replayed) -> Iterable[Finding]:
+    """Run folders that the ledger does not know."""
+    known = {run.run_id for run in replayed.runs}
+    for name in store.names("runs"):
+        if RUN_ID.fullmatch(name) and name not in known:
+            message = (
+                f"the folder of run {name} is there, and no event of the ledger names that run"
+            )
+            hint = "It was copied here, or its ledger was moved aside."
+            yield Finding(
+                "LEDGER_DISAGREES", message, hint, Location(f"{STATE_FOLDER}/runs/{name}")
+            )

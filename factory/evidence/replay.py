@@ -1,0 +1,469 @@
+"""Replay: the ledger read as a history of runs, rebuilt event by event through one transition
+table.
+
+An event that the table does not allow where it stands is refused by name: the orchestrator cannot
+have written it there. State is never stored, only replayed. Does not know files; what a run folder
+says is held against the replay by `evidence.replay_agrees`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from factory.evidence.replay_table import TABLE, PackState, Rule, RunState, Stage
+from factory.judge.status_eval import combine
+from factory.model.errors import Refusal
+from factory.model.evidence import EventDocument
+from factory.model.finding import Finding, Location
+from factory.model.ledger_chain import GENESIS
+from factory.model.names import STATE_FOLDER
+from factory.model.verdict import Status
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedPack:
+    """One pack within one run. `status` is "" until it finished here, `last` that of its last
+    attempt.
+
+    `attempts` counts; `ran` are the commands of the last one that ended and `running` those since,
+    each with its exit code; `valid` is None where no validation was recorded; `from_run` is where
+    its bundle came from. `checks` are the labels of its acceptance, as far as they are known,
+    `rechecks` of those that ran over the merged tree, which `outcomes` has with code and outcome;
+    `connections` the numbers of those that its proxy told of.
+    """
+
+    pack: str
+    state: PackState = PackState.ABSENT
+    status: str = ""
+    last: str = ""
+    attempts: int = 0
+    action_key: str = ""
+    result_tree: str = ""
+    valid: bool | None = None
+    from_run: str = ""
+    manifest: str = ""
+    ran: tuple[tuple[str, int], ...] = ()
+    running: tuple[tuple[str, int], ...] = ()
+    checks: frozenset[str] = frozenset()
+    rechecks: frozenset[str] = frozenset()
+    outcomes: tuple[tuple[str, int, str], ...] = ()
+    connections: frozenset[str] = frozenset()
+    reproducible: bool = False
+
+    @property
+    def unready(self) -> bool:
+        """Whether an integrator cannot have been asked yet: it must be a PASS of this run, or of
+        the one it is from.
+        """
+        own = self.state is PackState.VALIDATED and self.status == Status.PASS.value
+        return not (own or self.state is PackState.COPIED) or self.valid is False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedRun:
+    """One run as the ledger tells it. `status` is "" until it finished; `packs` are in the order of
+    their ids.
+
+    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are
+    held now, `freed` were given back; `branching` is true while a branch was prepared and is
+    neither made nor given up.
+    """
+
+    run_id: str
+    state: RunState = RunState.UNKNOWN
+    stage: Stage = Stage.BEGUN
+    status: str = ""
+    base_commit: str = ""
+    base_ref: str = ""
+    merged_tree: str = ""
+    preflight: str = ""
+    started: str = ""
+    ended: str = ""
+    events: int = 0
+    branch: str = ""
+    branching: bool = False
+    merged: str | None = None
+    merge_rc: int = 0
+    locks: frozenset[str] = frozenset()
+    freed: frozenset[str] = frozenset()
+    hashes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    packs: tuple[ReplayedPack, ...] = ()
+
+    @property
+    def open(self) -> bool:
+        """Whether a process may still be at it, or a recovery is due."""
+        return self.state in (RunState.OPEN, RunState.PREPARED)
+
+    def phases(self) -> tuple[tuple[str, str], ...]:
+        """Each phase with its verdict; "" where it was not reached, or held and left no event."""
+        ran = [Status(pack.status) for pack in self.packs if pack.status]
+        asked = [
+            Status.PASS if pack.valid else Status.BLOCKED
+            for pack in self.packs
+            if pack.valid is not None
+        ]
+        return (
+            ("preflight", self.preflight),
+            ("launch", combine(ran).value if ran else ""),
+            ("bundle-validate", combine(asked).value if asked else ""),
+            ("integrate", self.status if self.merged_tree or self.status else ""),
+            ("summary", self.status),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """Every run in the order in which they started, how many events were read, and the id of the
+    last.
+    """
+
+    runs: tuple[ReplayedRun, ...]
+    events: int
+    head: str
+
+
+def replay(events: Iterable[EventDocument]) -> Replayed:
+    """Rebuild every run. Raises Refusal LEDGER_ORDER, naming the first event that cannot stand
+    where it stands.
+    """
+    history = _History()
+    for event in events:
+        history.take(event)
+    return Replayed(history.rebuilt(), history.seq, history.head)
+
+
+class _History:
+    """What was rebuilt so far."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, ReplayedRun] = {}
+        self._packs: dict[str, dict[str, ReplayedPack]] = {}
+        self.seq = 0
+        self.head = GENESIS
+        self._owner: dict[str, str] = {}  # run of each event id
+        self._open = ""
+
+    def rebuilt(self) -> tuple[ReplayedRun, ...]:
+        """Every run with its packs."""
+        packs = {
+            run_id: tuple(found[name] for name in sorted(found))
+            for run_id, found in self._packs.items()
+        }
+        return tuple(replace(run, packs=packs[run.run_id]) for run in self._runs.values())
+
+    def take(self, event: EventDocument) -> None:
+        """The state after one more event. Raises Refusal LEDGER_ORDER."""
+        if event.seq != self.seq + 1 or event.prev != self.head:
+            raise refused(
+                event, f"it follows event {event.prev[:12]}…, expected it after {self.head[:12]}…"
+            )
+        rule = TABLE.get(event.event_type)
+        if rule is None:
+            raise refused(event, "no such type of event is known")
+        if event.parent_event_id and self._owner.get(event.parent_event_id) != event.run_id:
+            raise refused(
+                event,
+                "no earlier event of its run has the id of its parent"
+                f" {event.parent_event_id[:12]}…",
+            )
+        if rule.run_from:
+            self._take_run(event, rule)
+        elif event.run_id:
+            raise refused(event, "an event of the ledger itself bears no run")
+        self.seq, self.head = event.seq, event.event_id
+        self._owner[event.event_id] = event.run_id
+
+    def _take_run(self, event: EventDocument, rule: Rule) -> None:
+        run = self._runs.get(event.run_id, ReplayedRun(event.run_id))
+        if not event.run_id or run.state not in rule.run_from:
+            raise refused(event, f"its run is {run.state.value}, expected {_either(rule.run_from)}")
+        if event.event_type == "run.started" and self._open:
+            raise refused(
+                event, f"run {self._open} has not ended, and one run at a time holds the lock"
+            )
+        if run.stage not in rule.stages:
+            raise refused(event, f"its run is {run.stage.value}, expected {_either(rule.stages)}")
+        packs = self._packs.setdefault(event.run_id, {})
+        if rule.pack_from:
+            name = event.details.get("pack", "")
+            pack = _pack_after(event, rule, run, packs.get(name, ReplayedPack(name)))
+            packs[name] = self._with_checks(pack)
+        else:
+            run = _run_after(event, run, tuple(packs.values()))
+        run = replace(
+            run,
+            state=rule.run_to or run.state,
+            stage=rule.stage_to or run.stage,
+            events=run.events + 1,
+        )
+        self._runs[event.run_id] = run
+        if run.open or self._open == run.run_id:
+            self._open = run.run_id if run.open else ""
+
+    def _with_checks(self, pack: ReplayedPack) -> ReplayedPack:
+        """What the acceptance of a pack from another run is, where the ledger has that run."""
+        origin = self._packs.get(pack.from_run, {}).get(pack.pack)
+        return replace(pack, checks=origin.checks) if origin is not None else pack
+
+
+def refused(event: EventDocument, why: str) -> Refusal:
+    """Why an event cannot stand where it stands."""
+    name = f"event {event.seq} ({event.event_type}{f' of {event.run_id}' if event.run_id else ''})"
+    hint = "Keep the ledger as it is for an audit: the orchestrator did not write it in this order."
+    place = Location(f"{STATE_FOLDER}/ledger.jsonl", max(event.seq, 0))
+    return Refusal(Finding("LEDGER_ORDER", f"{name} cannot stand there: {why}", hint, place))
+
+
+def _either(states: frozenset[RunState] | frozenset[PackState] | frozenset[Stage]) -> str:
+    return " or ".join(sorted(state.value for state in states))
+
+
+def _pack_after(
+    event: EventDocument, rule: Rule, run: ReplayedRun, pack: ReplayedPack
+) -> ReplayedPack:
+    if not pack.pack or pack.state not in rule.pack_from:
+        raise refused(
+            event,
+            f"pack {pack.pack or '(none)'} is {pack.state.value}, expected"
+            f" {_either(rule.pack_from)}",
+        )
+    if event.event_type == "egress.finished":
+        pack = _connected(event, run, pack)
+    return replace(_pack_said(event, pack), state=rule.pack_to or pack.state)
+
+
+def _connected(event: EventDocument, run: ReplayedRun, pack: ReplayedPack) -> ReplayedPack:
+    """A command over the merged tree comes after the merge, any other within an attempt."""
+    again = event.details.get("during", "") == "recheck"
+    if (run.stage is Stage.MERGED, pack.state in _TRYING) != (again, not again):
+        where = f"its run is {run.stage.value}, pack {pack.pack} is {pack.state.value}"
+        raise refused(event, f"{where}, expected {'the merged tree' if again else 'an attempt'}")
+    number = event.details.get("connection", "")
+    if number in pack.connections:
+        raise refused(event, f"connection {number or '(none)'} of {pack.pack} ended before")
+    return replace(pack, connections=pack.connections | {number})
+
+
+def _pack_said(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    match event.event_type:
+        case "pack.started":
+            return replace(pack, action_key=event.hashes.get("action_key", ""))
+        case "attempt.finished":
+            return _attempted(event, pack)
+        case "step.finished" | "check.finished":
+            return _commanded(event, pack)
+        case "pack.finished":
+            return _pack_finished(event, pack)
+        case "bundle.validated":
+            return replace(pack, valid=event.rc == 0, manifest=event.hashes.get("manifest", ""))
+        case "recheck.finished":
+            return _rechecked(event, pack)
+        case "pack.reproducible":
+            return _reproducible(event, pack)
+        case "bundle.copied":
+            return _copied(event, pack)
+        case _:
+            return pack
+
+
+def _copied(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    origin = event.details.get("from_run", "")
+    if pack.action_key or origin in ("", event.run_id):
+        raise refused(event, f"pack {pack.pack} ran in this run, or no other run is named")
+    return replace(pack, from_run=origin, manifest=event.hashes.get("manifest", ""))
+
+
+def _reproducible(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    if pack.reproducible:
+        raise refused(event, f"pack {pack.pack} was called reproducible before")
+    return replace(pack, reproducible=True)
+
+
+def _commanded(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    _agree(event, "attempt", event.details.get("attempt", ""), str(pack.attempts + 1))
+    label = event.details.get("label", "")
+    if not label or label in dict(pack.running):
+        raise refused(
+            event, f"command {label or '(none)'} ended twice in one attempt, or has no name"
+        )
+    checks = pack.checks | {label} if event.event_type == "check.finished" else pack.checks
+    return replace(pack, running=(*pack.running, (label, event.rc)), checks=checks)
+
+
+def _rechecked(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    label = event.details.get("label", "")
+    if not label or label in pack.rechecks or (pack.checks and label not in pack.checks):
+        raise refused(
+            event, f"check {label or '(none)'} ran again before, or is none of {pack.pack}"
+        )
+    told = (label, event.rc, event.details.get("outcome", ""))
+    return replace(pack, rechecks=pack.rechecks | {label}, outcomes=(*pack.outcomes, told))
+
+
+def _attempted(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    _agree(event, "attempt", event.details.get("attempt", ""), str(pack.attempts + 1))
+    status = _status(event)
+    bad = [label for label, rc in pack.running if rc != 0]
+    if status == Status.PASS.value and bad:
+        raise refused(event, f"it says PASS, and {bad[0]} did not end with 0")
+    tree = event.hashes.get("result_tree", "")
+    return replace(
+        pack,
+        attempts=pack.attempts + 1,
+        last=status,
+        result_tree=tree,
+        ran=pack.running,
+        running=(),
+    )
+
+
+def _pack_finished(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
+    _agree(event, "action key", event.hashes.get("action_key", ""), pack.action_key)
+    _agree(event, "result tree", event.hashes.get("result_tree", ""), pack.result_tree)
+    status = _status(event)
+    if status == Status.PASS.value and pack.last != status:
+        raise refused(event, f"it says PASS, and its last attempt ended {pack.last}")
+    return replace(pack, status=status)
+
+
+def _run_after(
+    event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]
+) -> ReplayedRun:
+    """A run after one of its own events. Raises Refusal LEDGER_ORDER where what it says contradicts
+    what was said.
+    """
+    match event.event_type:
+        case "run.started":
+            base = event.hashes.get("base_commit", "")
+            return replace(
+                run,
+                base_commit=base,
+                base_ref=event.details.get("base_ref", ""),
+                started=event.ts_utc,
+            )
+        case "preflight.finished":
+            return replace(run, preflight=_status(event))
+        case "integrate.prepared":
+            return _prepared(event, run)
+        case "integrate.finished":
+            _agree(event, "merged tree", event.hashes.get("merged_tree", ""), run.merged_tree)
+            _agree(event, "verdict", _status(event), run.status)
+            _hold_pass(event, run, packs)
+            return replace(
+                run, ended=event.ts_utc, hashes=MappingProxyType({**event.hashes, **run.hashes})
+            )
+        case "run.abandoned":
+            return replace(run, status="", ended=event.ts_utc)
+        case "merge.finished":
+            return _merged(event, run, packs)
+        case "lock.taken" | "lock.released":
+            return _locked(event, run)
+        case "branch.prepared" | "branch.created" | "branch.abandoned":
+            return _branched(event, run)
+        case _:
+            return run
+
+
+def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
+    name, taking = event.details.get("lock", ""), event.event_type == "lock.taken"
+    if not name or (name in run.locks) is taking:
+        raise refused(
+            event, f"lock {name or '(none)'} is {'held' if name in run.locks else 'free'}"
+        )
+    if taking:
+        return replace(run, locks=run.locks | {name})
+    return replace(run, locks=run.locks - {name}, freed=run.freed | {name})
+
+
+def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
+    """A branch that stood there already is on record as made without having been prepared."""
+    if event.event_type == "branch.created":
+        return replace(run, branch=event.details.get("ref", ""), branching=False)
+    preparing = event.event_type == "branch.prepared"
+    if run.branching is preparing:
+        raise refused(event, f"a branch was {'prepared already' if preparing else 'not prepared'}")
+    return replace(run, branching=preparing)
+
+
+def _merged(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
+    """The integrator is asked once every pack of the run is a PASS that was validated, or was
+    copied.
+    """
+    unready = [pack for pack in packs if pack.unready]
+    if unready:
+        raise refused(
+            event,
+            f"pack {unready[0].pack} is {unready[0].state.value}, expected validated or copied",
+        )
+    _agree(event, "number of packs", str(event.file_counts.get("packs", 0)), str(len(packs)))
+    return replace(run, merged=event.hashes.get("merged_tree", ""), merge_rc=event.rc)
+
+
+def _prepared(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
+    status = _BY_CODE.get(event.rc)
+    if status is None:
+        raise refused(event, f"{event.rc} is no verdict's exit code")
+    tree = event.hashes.get("merged_tree", "")
+    if run.merged is not None:
+        _agree(event, "merged tree", tree, run.merged)
+    return replace(
+        run,
+        status=status,
+        merged_tree=tree,
+        hashes=MappingProxyType({**run.hashes, **event.hashes}),
+    )
+
+
+def _hold_pass(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> None:
+    """A run that PASSed had nothing in it that did not."""
+    if run.status != Status.PASS.value:
+        return
+    bad = [
+        pack.pack
+        for pack in packs
+        if pack.valid is False or (pack.action_key and pack.status != run.status)
+    ]
+    if bad or run.preflight not in ("", Status.PASS.value):
+        raise refused(event, f"it says PASS, and {', '.join(bad) or 'preflight'} did not")
+    if run.merge_rc != 0 or (run.merged_tree and run.merged is None):
+        raise refused(
+            event,
+            f"it says PASS, and the merge {'is not there' if run.merged is None else 'did not'}",
+        )
+    partly = [pack.pack for pack in packs if pack.rechecks and pack.checks > pack.rechecks]
+    if partly:
+        raise refused(
+            event, f"it says PASS, and not every check of {partly[0]} ran over the merged tree"
+        )
+    # Where the run that prepared it broke off in good order, its lock is free: whoever finishes it
+    # holds a new one.
+    taken_up = event.actor == _RECOVERY and not run.locks and "run" in run.freed
+    if run.locks != {"run"} and not taken_up:
+        raise refused(
+            event,
+            f"it says PASS, and holds {', '.join(sorted(run.locks)) or 'no lock'}, expected"
+            " lock run",
+        )
+
+
+_RECOVERY = "recovery"
+_TRYING = frozenset((PackState.STARTED, PackState.STEPPED, PackState.CHECKED, PackState.TRIED))
+_BY_CODE: Mapping[int, str] = MappingProxyType(
+    {status.exit_code: status.value for status in Status}
+)
+
+
+def _status(event: EventDocument) -> str:
+    """The verdict that an event states, which must be the one of its exit code."""
+    said = event.details.get("status", "")
+    _agree(event, "verdict", said, _BY_CODE.get(event.rc, "none"))
+    return said
+
+
+def _agree(event: EventDocument, what: str, said: str, known: str) -> None:
+    if said != known:
+        raise refused(
+            event, f"its {what} is {said[:12] or 'empty'}, expected {known[:12] or 'none'}"
+        )

@@ -1,0 +1,181 @@
+"""The review of a whole repository: objective checks over work tree, ledger, runs and index. Reads
+only.
+
+Each check stands alone: what keeps one from being made is its finding, and the others go on. Does
+not know what a check's outcome means for the verdict: that is `evidence.review_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from factory.contract.catalogue import Catalogue
+from factory.evidence.evidence_index import MAKE, derive_index
+from factory.evidence.ledger_replay import replay_ledger
+from factory.evidence.review_rules import Judged, Mode, report
+from factory.evidence.run_files import judge_run_files
+from factory.evidence.workflows import judge_permissions, judge_pins
+from factory.files.inventory_port import Inventory
+from factory.files.ports import Ledger, Store, WorkTree
+from factory.judge.path_guard import display
+from factory.judge.scope import compile_patterns
+from factory.model.errors import Refusal
+from factory.model.finding import Finding, Location
+from factory.model.index import ReviewReport
+from factory.model.names import STATE_FOLDER
+from factory.model.pack import TaskPack
+
+_MANIFEST = "RUN_MANIFEST.json"
+_INDEX = "evidence-index.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What others gathered: findings over configuration and schemas, workflows by path, what Git
+    would commit.
+
+    `schemas` counts the schema files that are ours.
+    """
+
+    commit: str
+    config_findings: tuple[Finding, ...]
+    schema_findings: tuple[Finding, ...]
+    schemas: int
+    workflows: Mapping[str, bytes]
+    exposed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """Where a review looks."""
+
+    catalogue: Catalogue
+    work_tree: WorkTree
+    store: Store
+    ledger: Ledger
+    inventory: Inventory
+
+
+def review(mode: Mode, where: Reviewed, around: Surroundings) -> ReviewReport:
+    """Make every check. Raises Refusal DISK_UNWRITABLE where nothing can be remembered of what was
+    read.
+    """
+    return report(
+        mode,
+        around.commit,
+        (
+            _contracts(where.catalogue, around),
+            _pack_files(where.catalogue),
+            _docs(where),
+            Judged("RV-SCHEMAS", around.schemas, around.schema_findings),
+            _workflows("RV-WORKFLOW-PINS", judge_pins, around.workflows),
+            _workflows("RV-WORKFLOW-PERMISSIONS", judge_permissions, around.workflows),
+            Judged("RV-STATE-IGNORED", 1, tuple(_exposed(around.exposed))),
+            _guarded("RV-LEDGER", lambda: _ledger(where)),
+            _guarded("RV-RUNS", lambda: _runs(where)),
+            _guarded("RV-INDEX", lambda: _index(where)),
+        ),
+    )
+
+
+def _guarded(name: str, judge: Callable[[], tuple[int, tuple[Finding, ...]]]) -> Judged:
+    try:
+        count, findings = judge()
+    except Refusal as refusal:
+        return Judged(name, 1, refusal.findings)
+    return Judged(name, count, findings)
+
+
+def _contracts(catalogue: Catalogue, around: Surroundings) -> Judged:
+    found = (*around.config_findings, *catalogue.all_findings())
+    others = tuple(finding for finding in found if finding.id != "PACK_FILE_MISSING")
+    return Judged("RV-CONTRACTS", len(catalogue.entries) + 1, others)
+
+
+def _pack_files(catalogue: Catalogue) -> Judged:
+    found = tuple(
+        finding for finding in catalogue.all_findings() if finding.id == "PACK_FILE_MISSING"
+    )
+    return Judged("RV-PACK-FILES", len(catalogue.entries), found)
+
+
+def _docs(where: Reviewed) -> Judged:
+    packs = [entry.pack for entry in where.catalogue.entries if entry.pack is not None]
+    wanted = [(pack, path) for pack in packs for path in pack.docs_required]
+    found = [
+        _doc_missing(pack, path)
+        for pack, path in wanted
+        if _is_missing(where.work_tree, pack, path)
+    ]
+    return Judged("RV-DOCS", len(wanted), tuple(found))
+
+
+def _is_missing(work_tree: WorkTree, pack: TaskPack, path: str) -> bool:
+    """Whether a required file is neither there nor something that the pack itself may write."""
+    try:
+        there = work_tree.read(path) is not None
+    except Refusal:
+        there = False  # the way there is a link
+    own = bool(pack.steps) and compile_patterns(pack.scope.allowed).matches(path)
+    return not there and not own
+
+
+def _doc_missing(pack: TaskPack, path: str) -> Finding:
+    message = f"{pack.id}: docs.required names {display(path)}, which does not exist"
+    return Finding("DOCS_MISSING", message, "Write it, or take it out of docs.required.",
+                   pack.place("/docs/required"), pack.id)  # fmt: skip
+
+
+def _workflows(
+    name: str, judge: Callable[[str, bytes], tuple[Finding, ...]], workflows: Mapping[str, bytes]
+) -> Judged:
+    found = tuple(finding for path in sorted(workflows) for finding in judge(path, workflows[path]))
+    return Judged(name, len(workflows), found)
+
+
+def _exposed(paths: Iterable[str]) -> Iterable[Finding]:
+    first, *more = [*paths] or [""]
+    if not first:
+        return
+    others = f" and {len(more)} more" if more else ""
+    message = (
+        f"expected Git to ignore {STATE_FOLDER}/, found that it would commit, or has,"
+        f" {display(first)}{others}"
+    )
+    hint = (
+        f"Put {STATE_FOLDER}/ into .gitignore; what is committed goes with: git rm -r --cached"
+        f" {STATE_FOLDER}"
+    )
+    yield Finding("STATE_EXPOSED", message, hint, Location(display(first)))
+
+
+def _ledger(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
+    rebuilt = replay_ledger(where.store, where.ledger)
+    return rebuilt.replayed.events, rebuilt.findings
+
+
+def _runs(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
+    found: list[Finding] = []
+    count = 0
+    for name in where.inventory.names():
+        content = where.store.read(f"runs/{name}/{_MANIFEST}")
+        if content is None:
+            # an abandoned run has none; that a finished one must have it is the ledger's check
+            continue
+        count += 1
+        found += judge_run_files(name, content, where.inventory.survey(name).files)
+    return count, tuple(found)
+
+
+def _index(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
+    stands = where.store.sha256(_INDEX)
+    if not stands:
+        return 0, ()
+    _, made = derive_index(where.ledger, where.inventory)
+    if made.sha256 == stands:
+        return made.artifacts, ()
+    message = f"the evidence index is {stands[:12]}…, the runs on disk yield {made.sha256[:12]}…"
+    return made.artifacts, (
+        Finding("INDEX_STALE", message, MAKE, Location(f"{STATE_FOLDER}/{_INDEX}")),
+    )

@@ -1,0 +1,100 @@
+"""A finished run's files against its RUN_MANIFEST.json, both ways: what was changed, removed or
+added since.
+
+`manifest_of_run` prints the one manifest that a set of files yields; where the bytes on the disk
+are those, nothing else has to be read. Pure: digests in, findings out. Does not know how the files
+were read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+
+from factory.evidence.index import FoundArtifact
+from factory.judge.path_guard import display
+from factory.model.evidence import Manifest
+from factory.model.evidence_text import EvidenceError, parse_document
+from factory.model.finding import Finding, Location
+from factory.model.names import RUN_MANIFEST, STATE_FOLDER
+
+_SHOWN = 12
+
+
+def manifest_of_run(run_id: str, files: Iterable[FoundArtifact]) -> bytes:
+    """The bytes of the manifest over `files`, as `format_document` prints it, at a tenth of the
+    time.
+    """
+    listed = ",\n".join(map(_row, sorted(files, key=lambda found: found.path)))
+    listed = f"[\n{listed}\n  ]" if listed else "[]"
+    text = f'{{\n  "files": {listed},\n  "schema_version": 1,\n  "subject": {_text(run_id)}\n}}\n'
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _row(found: FoundArtifact) -> str:
+    members = (
+        f'"bytes": {found.bytes}',
+        f'"path": {_text(found.path)}',
+        f'"sha256": "{found.sha256}"',
+    )
+    return "    {\n      " + ",\n      ".join(members) + "\n    }"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def judge_run_files(
+    run_id: str, manifest: bytes | None, files: Iterable[FoundArtifact]
+) -> tuple[Finding, ...]:
+    """Every file of a finished run that is not as its manifest says. `manifest` is None where there
+    is none.
+    """
+    there = {found.path: found for found in files if found.path != RUN_MANIFEST}
+    if manifest is None:
+        return (_damaged(run_id, RUN_MANIFEST, "is missing"),)
+    sound = all(found.sha256 for found in there.values())
+    if sound and manifest == manifest_of_run(run_id, there.values()):
+        return ()
+    try:
+        document = parse_document(Manifest, manifest)
+    except EvidenceError as error:
+        return (_damaged(run_id, RUN_MANIFEST, f"does not hold its form: {error}"),)
+    found = tuple(_differing(run_id, {entry.path: entry.sha256 for entry in document.files}, there))
+    if document.subject != run_id:
+        return (_damaged(run_id, RUN_MANIFEST, f"is one of {display(document.subject)}"), *found)
+    return found or (_damaged(run_id, RUN_MANIFEST, "is not the one that the run's files yield"),)
+
+
+def _differing(
+    run_id: str, named: Mapping[str, str], there: Mapping[str, FoundArtifact]
+) -> Iterable[Finding]:
+    for path in sorted(named.keys() | there.keys()):
+        if path not in there:
+            yield _damaged(run_id, path, f"is missing, expected sha256 {named[path][:_SHOWN]}…")
+        elif path not in named:
+            yield _damaged(run_id, path, "was added: RUN_MANIFEST.json does not name it")
+        elif not there[path].sha256:
+            yield _damaged(
+                run_id, path, f"is no plain file, expected sha256 {named[path][:_SHOWN]}…"
+            )
+        elif named[path] != there[path].sha256:
+            yield altered(run_id, path, named[path], there[path].sha256)
+
+
+def altered(run_id: str, path: str, expected: str, found: str) -> Finding:
+    """That one file of a run has another digest than the one on record; "" where it is no plain
+    file.
+    """
+    what = f"sha256 {found[:_SHOWN]}…" if found else "no plain file"
+    return _damaged(
+        run_id, path, f"was changed: expected sha256 {expected[:_SHOWN]}…, found {what}"
+    )
+
+
+def _damaged(run_id: str, path: str, what: str) -> Finding:
+    place = Location(f"{STATE_FOLDER}/runs/{run_id}/{display(path)}")
+    return Finding("RUN_DAMAGED", f"{display(path)} of run {run_id} {what}", _HINT, place)
+
+
+_HINT = "Make a new run with: factory oneshot; the damaged one can be moved away for an audit."

@@ -1,0 +1,116 @@
+"""Whether a finished run is still what it was when it ended: its files, its manifest, and what the
+ledger keeps of it.
+
+Reads only. Where nothing needs to be certain beyond an ordinary edit, a file is believed unchanged
+by its inode, size and change time (`files.inventory_port`); with `full` every byte is read. Does
+not know who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factory.evidence.run_files import altered, judge_run_files
+from factory.model.errors import Refusal
+from factory.model.evidence import EventDocument
+from factory.model.finding import Finding
+from factory.model.ledger_standing import FINISHED, PREPARED
+from factory.model.names import INTEGRATOR, RUN_MANIFEST, STATE_FOLDER
+from factory.plan.site import Site
+
+_STATUS, _REPORT = f"{INTEGRATOR}/STATUS.json", f"{INTEGRATOR}/FINAL_REPORT.md"
+_TOLD = 5
+
+
+def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...]:
+    """What was changed, removed or added in a finished run, a finding a file; none for one that
+    never finished.
+
+    Raises Refusal EVIDENCE_UNREADABLE, LEDGER_BROKEN.
+    """
+    run = f"runs/{run_id}"
+    events = site.ledger.of_runs((run_id,))
+    manifest = site.store.read(f"{run}/{RUN_MANIFEST}")
+    finished = any(event.event_type == FINISHED for event in events)
+    if manifest is None and not finished:
+        return ()
+    if not site.store.names(run):
+        return judge_run_files(run_id, None, ())
+    surveyed = site.inventory().survey(run_id, full, remember=False)
+    found = judge_run_files(run_id, manifest, surveyed.files)
+    digests = {one.path: one.sha256 for one in surveyed.files}
+    return found or tuple(_against_ledger(run_id, events, digests))
+
+
+def _against_ledger(
+    run_id: str, events: Iterable[EventDocument], digests: dict[str, str]
+) -> Iterable[Finding]:
+    """Status and report against the events that recorded them; a run whose events are elsewhere has
+    none.
+    """
+    last = {event.event_type: event for event in events}
+    for kind, name, path in ((PREPARED, "status", _STATUS), (FINISHED, "report", _REPORT)):
+        recorded = last[kind].hashes.get(name, "") if kind in last else ""
+        if kind in last and recorded != digests.get(path, ""):
+            yield altered(run_id, path, recorded, digests.get(path, ""))
+
+
+class Intact:
+    """What speaks against finished runs, asked at most once a process and run; quick, by stat
+    numbers.
+    """
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._known: dict[str, tuple[Finding, ...]] = {}
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The runs that were looked at."""
+        return tuple(self._known)
+
+    def damage(self, run_id: str) -> tuple[Finding, ...]:
+        """As `run_damage`; a run that cannot be read, or is gone, is damaged too."""
+        if run_id not in self._known:
+            try:
+                self._known[run_id] = run_damage(self._site, run_id, full=False)
+            except Refusal as refusal:
+                self._known[run_id] = refusal.findings
+        return self._known[run_id]
+
+    def whole(self, run_id: str) -> bool:
+        """Whether a run ended, and every file of it is as it was then."""
+        return self._site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 and not self.damage(
+            run_id
+        )
+
+    def replaced(self, run_id: str) -> tuple[Finding, ...]:
+        """The same as what the run that takes its place says of it: nothing stands in that one's
+        way.
+        """
+        kept = f"{STATE_FOLDER}/runs/{run_id}"
+        hint = f"This run takes its place; for an audit, keep a copy of {kept} or move it away."
+        return tuple(
+            Finding("RUN_REPLACED", finding.message, hint, finding.location)
+            for finding in told(self.damage(run_id))
+        )
+
+
+def refuse_damaged(site: Site, run_id: str) -> None:
+    """Raise Refusal RUN_DAMAGED where a finished run is not as it was written. Every byte is
+    read.
+    """
+    found = run_damage(site, run_id)
+    if found:
+        raise Refusal(*told(found))
+
+
+def told(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The first few of many, the last of which says how many more there are."""
+    if len(found) <= _TOLD:
+        return found
+    last = found[_TOLD - 1]
+    more = len(found) - _TOLD
+    others = "1 more of its files is" if more == 1 else f"{more} more of its files are"
+    message = f"{last.message}; {others} not as written either"
+    return (*found[: _TOLD - 1], Finding(last.id, message, last.hint, last.location))

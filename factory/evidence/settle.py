@@ -1,0 +1,270 @@
+"""The end of a run: report, ledger, manifest. One function finishes or abandons it, now or after a
+crash.
+
+Order of effects: STATUS.json (everything the report is made of) → ledger `integrate.prepared` →
+report → ledger `integrate.finished` → this run's events and a checkpoint copied into it →
+attestations over all of it → RUN_MANIFEST.json last. Every step may be repeated; nothing hashes
+forward.
+"""
+
+from __future__ import annotations
+
+from factory.contract.policy import policy_of
+from factory.evidence.ledger_head import hold_head, hold_runs
+from factory.judge.path_guard import display
+from factory.model.evidence import (
+    EventDocument,
+    FilesChanged,
+    LogIndex,
+    Manifest,
+    ManifestEntry,
+    RunStatus,
+)
+from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
+from factory.model.finding import Finding, Location
+from factory.model.ledger_chain import Entry
+from factory.model.ledger_standing import ABANDONED, FINISHED, PREPARED, STARTED, Begun
+from factory.model.names import (
+    ATTESTATIONS,
+    CHECKPOINT_FILE,
+    FILES_LIST,
+    INTEGRATOR,
+    POLICY_FILE,
+    RUN_MANIFEST,
+    SCRATCH,
+    STATE_FOLDER,
+)
+from factory.model.verdict import Status
+from factory.plan.site import Site
+from factory.report.text import unmerged_plan
+
+RECOVERY = "recovery"
+
+
+def prepare(
+    site: Site,
+    status: RunStatus,
+    parent: str,
+    duration_ms: int = 0,
+    waiting: tuple[Entry, ...] = (),
+) -> str:
+    """Make the run's end durable before anything says that it ended; the id of the event that says
+    so.
+
+    `duration_ms` is what the run took so far; `waiting` is recorded just before.
+    """
+    store, run = site.store, f"runs/{status.run_id}"
+    content = format_document(status)
+    store.write(f"{run}/{INTEGRATOR}/STATUS.json", content)
+    store.write(f"{run}/{POLICY_FILE}", format_document(policy_of(site.config)))
+    if store.read(f"{run}/{INTEGRATOR}/LOGS/INDEX.json") is None:
+        store.write(f"{run}/{INTEGRATOR}/LOGS/INDEX.json", format_document(LogIndex(logs=())))
+    if store.read(f"{run}/{INTEGRATOR}/MERGE.json") is None:
+        store.write(f"{run}/{INTEGRATOR}/MERGE_PLAN.md", unmerged_plan(status))
+    return site.ledger.append(
+        *waiting,
+        Entry(
+            PREPARED,
+            status.run_id,
+            parent,
+            duration_ms=duration_ms,
+            rc=Status(status.status).exit_code,
+            hashes={
+                "status": store.sha256(f"{run}/{INTEGRATOR}/STATUS.json"),
+                "merged_tree": status.merged_tree,
+            },
+            file_counts={"packs": len(status.packs)},
+        ),
+    )
+
+
+def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -> RunStatus:
+    """Finish a prepared run; `parent` is the event that prepared it.
+
+    Raises EvidenceError where what it was prepared with is not what stands there now, Refusal as
+    `attest`.
+    """
+    began = site.clock.monotonic()
+    store, run = site.store, f"runs/{run_id}"
+    content = store.read(f"{run}/{INTEGRATOR}/STATUS.json") or b""
+    status = parse_document(RunStatus, content)
+    _hold(site, run_id, PREPARED, "status", sha256(content))
+    changed = _changed(store.read(f"{run}/{INTEGRATOR}/FILES_CHANGED.json"))
+    from factory.report.renderings import write_renderings
+
+    write_renderings(site, status, changed)
+    report = store.sha256(f"{run}/{INTEGRATOR}/FINAL_REPORT.md")
+    if _event_of(site, run_id, FINISHED) is not None:
+        _hold(site, run_id, FINISHED, "report", report)
+        _hold_listed(site, run_id)
+    else:
+        site.ledger.append(
+            Entry(
+                FINISHED,
+                run_id,
+                parent,
+                actor,
+                duration_ms=int((site.clock.monotonic() - began) * 1000),
+                rc=Status(status.status).exit_code,
+                hashes={
+                    "merged_tree": status.merged_tree,
+                    "report": report,
+                },
+                file_counts={"changed": len(changed.files) if changed is not None else 0},
+                details={"status": status.status},
+            )
+        )
+    finished = _event_of(site, run_id, FINISHED)
+    if finished is None:
+        raise EvidenceError(f"the ledger does not say that {run_id} finished")
+    from factory.evidence.attest import attest  # as above
+
+    digests = attest(site, status, finished)
+    entries = tuple(
+        ManifestEntry(path=path, sha256=digests[path], bytes=store.size(f"{run}/{path}"))
+        for path in sorted(digests)
+    )
+    store.write(f"{run}/{RUN_MANIFEST}", format_document(Manifest(subject=run_id, files=entries)))
+    return status
+
+
+def _changed(content: bytes | None) -> FilesChanged | None:
+    return parse_document(FilesChanged, content) if content is not None else None
+
+
+def _event_of(site: Site, run_id: str, event_type: str) -> EventDocument | None:
+    """The last event of that type in a run, if there is one."""
+    events = (event for event in site.ledger.of_runs((run_id,)) if event.event_type == event_type)
+    return max(events, key=lambda event: event.seq, default=None)
+
+
+def _hold(site: Site, run_id: str, event_type: str, name: str, digest: str) -> None:
+    """Raise EvidenceError where the ledger recorded another digest: finishing never vouches for a
+    changed file.
+    """
+    event = _event_of(site, run_id, event_type)
+    recorded = event.hashes.get(name, "") if event is not None else ""
+    if recorded != digest:
+        raise EvidenceError(
+            f"its {name} was recorded as sha256 {recorded[:12]}…, found {digest[:12]}…"
+        )
+
+
+def _hold_listed(site: Site, run_id: str) -> None:
+    """As `_hold`, for every file that the run's own digest list names and that is not made again of
+    the ledger.
+    """
+    from factory.evidence.attest import EVENTS, PROOF
+    from factory.evidence.attestations import parse_digests  # as above
+
+    run = f"runs/{run_id}"
+    listed = parse_digests(site.store.read(f"{run}/{FILES_LIST}") or b"")
+    for path, digest in listed.items():
+        found = site.store.sha256(f"{run}/{path}")
+        if found != digest and path not in (EVENTS, CHECKPOINT_FILE, PROOF):
+            raise EvidenceError(
+                f"{display(path)} was listed as sha256 {digest[:12]}…, found"
+                f" {found[:12] or 'no file'}"
+            )
+
+
+def recover(site: Site) -> tuple[Finding, ...]:
+    """Finish every run that was prepared and abandon every other that never ended. Run lock held.
+
+    Raises Refusal where the ledger does not hold, or is not the one that earlier runs vouched for.
+    """
+    began = site.clock.monotonic()
+    notes: list[Finding] = list(site.ledger.recover())
+    hold_head(site)
+    hold_runs(site)
+    for folder, below in (("bundles", False), ("state", True), ("locks", False)):
+        site.store.clear_unfinished(folder, below)
+    open_runs = _without_end(site)
+    for run_id in open_runs:
+        _clear(site, f"runs/{run_id}")
+    finished, abandoned = [], []
+    for run_id, begun in open_runs.items():
+        why_not = (
+            _finish(site, run_id, begun.prepared)
+            if begun.prepared
+            else "ended before its report was made"
+        )
+        if not why_not:
+            finished.append(run_id)
+            continue
+        if _event_of(site, run_id, FINISHED) is not None:
+            notes.append(_spoilt(run_id, why_not))
+            continue
+        abandoned.append(run_id)
+        site.ledger.append(
+            Entry(ABANDONED, run_id, begun.started, RECOVERY, rc=Status.FAIL.exit_code)
+        )
+        message = f"run {run_id} {why_not}; what its packs finished is kept"
+        notes.append(
+            Finding("RUN_ABANDONED", message, "Nothing to do; this run goes on from there.")
+        )
+    if finished or abandoned:
+        counts = {"finished": len(finished), "abandoned": len(abandoned)}
+        took = int((site.clock.monotonic() - began) * 1000)
+        site.ledger.append(
+            Entry("recovery.finished", actor=RECOVERY, duration_ms=took, file_counts=counts)
+        )
+    site.ledger.remember()
+    return tuple(notes)
+
+
+def _clear(site: Site, run: str) -> None:
+    """Remove what was half made in the folder of a run that nobody is at; bundles in it are whole
+    or not there.
+    """
+    site.store.clear_unfinished(run)
+    for folder in ("raw", "locks", ATTESTATIONS, INTEGRATOR):
+        site.store.clear_unfinished(f"{run}/{folder}", below=True)
+    site.store.remove(f"{run}/{INTEGRATOR}/{SCRATCH}")
+
+
+def _without_end(site: Site) -> dict[str, Begun]:
+    """Runs that the ledger has no end of, and those that it has, of which the folder still lacks
+    its manifest.
+    """
+    standing = site.ledger.standing()
+    found = dict(standing.begun)
+    known = found.keys() | standing.abandoned
+    bare = [
+        run for run in site.store.names("runs") if run not in known and not _complete(site, run)
+    ]
+    for event in site.ledger.of_runs(bare):
+        if event.event_type == STARTED:
+            found[event.run_id] = Begun(event.event_id)
+        elif event.event_type == PREPARED:
+            found[event.run_id] = Begun(found[event.run_id].started, event.event_id)
+    return found
+
+
+def _complete(site: Site, run_id: str) -> bool:
+    """Whether nothing of a finished run is left to write: its manifest stands, or there is nothing
+    of it at all.
+    """
+    return site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 or not site.store.names(
+        f"runs/{run_id}"
+    )
+
+
+def _finish(site: Site, run_id: str, prepared: str) -> str:
+    """Finish a run; why it cannot be, as a clause, else ""."""
+    try:
+        settle(site, run_id, prepared, RECOVERY)
+    except EvidenceError as error:
+        return f"cannot be finished: {error}"
+    return ""
+
+
+def _spoilt(run_id: str, why_not: str) -> Finding:
+    """A run that the ledger calls finished, without a manifest, whose files are not those that it
+    was finished with.
+    """
+    kept = f"{STATE_FOLDER}/runs/{run_id}"
+    hint = f"It no longer counts; for an audit, move {kept} away, which also ends this warning."
+    return Finding(
+        "RUN_REPLACED", f"run {run_id} lost its {RUN_MANIFEST} and {why_not}", hint, Location(kept)
+    )

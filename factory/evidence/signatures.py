@@ -1,0 +1,99 @@
+"""What a person is told of a run's signatures: who is named, whether they are pinned, whether each
+signature fits.
+
+A sentence, never a verdict: whether the evidence under a signature holds is for `verify` to say.
+Where something cannot be told, the sentence says so. Signs nothing.
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode
+
+from factory.evidence.attestations import pae, parse_envelopes, payload_of
+from factory.evidence.signing import pinned_keys
+from factory.log.checkpoint import KeptCheckpoint, parse_kept
+from factory.log.key import PublicKey
+from factory.log.signed_note import NoteError, NoteKey, signers
+from factory.model.errors import Refusal
+from factory.model.evidence_text import EvidenceError
+from factory.model.names import CHECKPOINT_FILE, STATEMENTS_FILE
+from factory.model.statement import Envelope
+from factory.plan.site import Site
+
+
+def signed_as(site: Site, run_id: str) -> str:
+    """Who signed a run, as far as its statements name keys, and whether these are pinned; no
+    signature is checked.
+    """
+    try:
+        envelopes = _envelopes(site, run_id)
+        pinned = {key.key_id for key in pinned_keys(site)}
+    except (EvidenceError, Refusal):
+        return "signatures cannot be told: factory verify"
+    named = sorted({signature.keyid for envelope in envelopes for signature in envelope.signatures})
+    if not named:
+        return "unsigned (no key was at hand: factory keys new)"
+    strange = "" if pinned.issuperset(named) else ", not pinned (factory keys trust)"
+    return f"signed by {', '.join(named)}{strange}"
+
+
+def signature_status(site: Site, run_id: str) -> str:
+    """Whether every statement of a run and its checkpoint bear a signature by one key that fits;
+    one sentence.
+    """
+    try:
+        envelopes = _envelopes(site, run_id)
+        kept = parse_kept(site.store.read(f"runs/{run_id}/{CHECKPOINT_FILE}") or b"")
+        pinned = pinned_keys(site)
+    except (EvidenceError, NoteError, Refusal) as error:
+        return f"NOT VERIFIED: {error}"
+    named = {signature.keyid for envelope in envelopes for signature in envelope.signatures}
+    if not named and kept.note is None:
+        return "NOT SIGNED: nobody vouches for this run"
+    key = next((key for key in (*pinned, *_own(site)) if {key.key_id} == named), None)
+    if key is None:
+        return (
+            f"NOT VERIFIED: signed by {', '.join(sorted(named)) or 'nobody'}, whose public key is"
+            " not at hand"
+        )
+    if not _all_fit(site, key, envelopes, kept):
+        return (
+            f"NOT VERIFIED: a signature by {key.key_id} is missing or does not fit; see: factory"
+            f" verify {run_id}"
+        )
+    if key not in pinned:
+        return f"signed by {key.key_id}, which is yours and NOT PINNED: factory keys trust"
+    return (
+        f"signed by {key.key_id}, which is pinned; whether the evidence holds says: factory verify"
+        f" {run_id}"
+    )
+
+
+def _all_fit(
+    site: Site, key: PublicKey, envelopes: tuple[Envelope, ...], kept: KeptCheckpoint
+) -> bool:
+    note = NoteKey(kept.checkpoint.origin, key)
+    try:
+        fits = kept.note is not None and signers(kept.note, (note,), site.keys.check) == (note,)
+    except NoteError:
+        return False
+    return fits and all(
+        [
+            site.keys.check(key, pae(payload_of(envelope)), b64decode(one.sig))
+            for one in envelope.signatures
+        ]
+        == [True]
+        for envelope in envelopes
+    )
+
+
+def _envelopes(site: Site, run_id: str) -> tuple[Envelope, ...]:
+    return parse_envelopes(site.store.read(f"runs/{run_id}/{STATEMENTS_FILE}") or b"")
+
+
+def _own(site: Site) -> tuple[PublicKey, ...]:
+    """The public halves of this user's keys; none where one must not be used."""
+    try:
+        return tuple(own.key for own in site.keys.own())
+    except Refusal:
+        return ()

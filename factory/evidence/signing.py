@@ -1,0 +1,114 @@
+"""Whether a run can carry the signatures that policy asks for: the key in use, against the keys
+that are pinned.
+
+Pinned keys are the `*.pub` files of `factory.keys/` in the base commit: what is committed was
+reviewed, what lies in the work tree was not. Where policy requires nothing, having no key is no
+finding; having one that must not be used always is. Does not know what is signed.
+"""
+
+from __future__ import annotations
+
+from factory.log.key import PINS_FOLDER, PublicKey, SigningPolicy
+from factory.log.public_key import KeyFormError, parse_pem
+from factory.log.signer import Signer
+from factory.model.errors import Refusal
+from factory.model.evidence import SigningRecord
+from factory.model.finding import Finding, Location
+from factory.model.tree import Tree
+from factory.plan.site import Site
+
+
+def judge_signing(site: Site) -> tuple[Finding, ...]:
+    """Findings where this run could not be signed as policy asks."""
+    policy = site.config.signing_policy
+    try:
+        key = site.keys.signer().key
+        pinned = pinned_keys(site) if policy is not SigningPolicy.OPTIONAL else ()
+    except Refusal as refusal:
+        optional = (
+            policy is SigningPolicy.OPTIONAL and refusal.findings[0].id == "SIGNING_KEY_MISSING"
+        )
+        return () if optional else refusal.findings
+    if policy is SigningPolicy.OPTIONAL:
+        return ()
+    if key not in pinned:
+        known = ", ".join(sorted(pin.key_id for pin in pinned)) or "none"
+        message = (
+            f"{key.key_id} is in use; expected a key pinned in {PINS_FOLDER}/ of the base commit,"
+            f" which are: {known}"
+        )
+        return (
+            Finding(
+                "SIGNING_KEY_UNTRUSTED",
+                message,
+                "Pin it with: factory keys trust, and commit the file.",
+            ),
+        )
+    named = site.config.signing_key_ids
+    if policy is SigningPolicy.REQUIRED_FROM and key.key_id not in named:
+        message = (
+            f"{key.key_id} is in use; expected one of signing.keys, which are:"
+            f" {', '.join(named) or 'none'}"
+        )
+        return (
+            Finding("SIGNING_KEY_UNTRUSTED", message, "Name it there, or use one that is named."),
+        )
+    return ()
+
+
+def signing_record(site: Site) -> SigningRecord:
+    """What the status of a run says of signing."""
+    try:
+        site.keys.signer()
+    except Refusal:
+        signer = False
+    else:
+        signer = True
+    return SigningRecord(
+        policy=site.config.signing_policy.value,
+        keys=tuple(sorted(site.config.signing_key_ids)),
+        signer="at-hand" if signer else "none",
+    )
+
+
+def signer_for(site: Site, record: SigningRecord) -> Signer | None:
+    """Who signs a run that was decided under `record`; None where nobody does.
+
+    A run that was decided without a key stays unsigned. Raises Refusal where one was at hand then,
+    policy required it, and it is gone now.
+    """
+    if record.signer == "none":
+        return None
+    try:
+        return site.keys.signer()
+    except Refusal as refusal:
+        if (
+            record.policy == SigningPolicy.OPTIONAL.value
+            and refusal.findings[0].id == "SIGNING_KEY_MISSING"
+        ):
+            return None
+        raise
+
+
+def pinned_keys(site: Site) -> tuple[PublicKey, ...]:
+    """The keys pinned in the base commit. Raises Refusal SIGNING_PIN_INVALID for a file that is
+    none.
+    """
+    folder = site.objects.tree_of(site.repository.commit).get(PINS_FOLDER)
+    if not isinstance(folder, Tree):
+        return ()
+    leaves = {name: leaf for name, leaf in folder.leaves() if name.endswith(".pub")}
+    contents = site.objects.read(leaf.oid for leaf in leaves.values()) if leaves else {}
+    return tuple(
+        _pin(f"{PINS_FOLDER}/{name}", contents[leaf.oid]) for name, leaf in sorted(leaves.items())
+    )
+
+
+def _pin(path: str, content: bytes) -> PublicKey:
+    try:
+        return parse_pem(content)
+    except KeyFormError as error:
+        hint = "Write it again with: factory keys export, or remove it."
+        raise Refusal(
+            Finding("SIGNING_PIN_INVALID", f"{path} {error}", hint, Location(path))
+        ) from error

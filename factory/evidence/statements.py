@@ -1,0 +1,326 @@
+"""What is attested of a run: provenance and test result of each pack, and the summary of the
+verdict.
+
+Pure functions of evidence. Every time in a statement is the time of a ledger event, and every
+member that depends on time, or on who signed, is listed in `TIME_BEARING`: without these, the same
+inputs under the same run id give the same bytes anywhere. Does not know envelopes or keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from factory.model.evidence import (
+    ActionDocument,
+    Document,
+    EventDocument,
+    RunStatus,
+    ScopeLock,
+    StatusDocument,
+)
+from factory.model.evidence_text import EvidenceError, sha256
+from factory.model.statement import (
+    BUILDER_ID,
+    PAYLOAD_TYPE,
+    POLICY_URI,
+    VERIFIER_ID,
+    BuildDefinition,
+    BuildMetadata,
+    Contract,
+    Enforced,
+    Party,
+    Provenance,
+    ProvenanceStatement,
+    ResourceDescriptor,
+    RunDetails,
+    Said,
+    Statement,
+    SummaryStatement,
+    TestResult,
+    TestResultStatement,
+    VerificationSummary,
+)
+from factory.model.verdict import Status
+from factory.strict import canonical
+from factory.strict.json import parse
+from factory.strict.values import child
+from factory.version import __version__
+
+RUN_URI = "urn:codex-orchestrator:run:"
+CONTRACT_FILES = ("task.yml", "acceptance.yml")
+PACK_STARTED, PACK_FINISHED, RUN_STARTED = "pack.started", "pack.finished", "run.started"
+
+TIMED_SUBJECTS = (
+    "attestations/ledger.jsonl",
+    "attestations/checkpoint",
+    "attestations/finished.tlog-proof",
+)
+TIMED_LISTS = ("attestations/files.sha256",)
+TIME_BEARING = re.compile(
+    r"/predicate/runDetails/metadata/(?:startedOn|finishedOn)|/predicate/timeVerified"
+    r"|/predicate/inputAttestations/[0-9]+/digest/sha256"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The making of a bundle, as the ledger tells it: run, times (RFC 3339), base commit, what was
+    in force.
+
+    Empty (None for properties) where the ledger has no such event any more.
+    """
+
+    run_id: str
+    started: str = ""
+    finished: str = ""
+    base_commit: str = ""
+    properties: tuple[str, ...] | None = None
+    sandbox: tuple[ResourceDescriptor, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEvidence:
+    """One bundle of a run: digest of its manifest, digests of its files by path, and what they
+    say.
+    """
+
+    manifest: str
+    files: Mapping[str, str]
+    status: StatusDocument
+    action: ActionDocument
+    lock: ScopeLock
+    made: Made
+    reproducible: bool = False
+
+
+def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict[str, Made]:
+    """What the ledger knows of the making of each pack's bundle; `made_by` maps packs to the runs
+    that made them.
+    """
+    found = {pack: Made(run_id) for pack, run_id in made_by.items()}
+    runs = frozenset(made_by.values())
+    commits: dict[str, str] = {}
+    for event in events:
+        if event.run_id not in runs:
+            continue
+        pack = event.details.get("pack", "")
+        if event.event_type == RUN_STARTED:
+            commits[event.run_id] = event.hashes.get("base_commit", "")
+        elif made_by.get(pack) != event.run_id:
+            continue
+        elif event.event_type == PACK_STARTED:
+            told = event.details.get("properties")
+            given = tuple(told.split()) if told is not None else None
+            found[pack] = replace(
+                found[pack], started=event.ts_utc, properties=given, sandbox=_sandbox(event)
+            )
+        elif event.event_type == PACK_FINISHED:
+            found[pack] = replace(found[pack], finished=event.ts_utc)
+    return {
+        pack: replace(made, base_commit=commits.get(made.run_id, ""))
+        for pack, made in found.items()
+    }
+
+
+def _sandbox(event: EventDocument) -> tuple[ResourceDescriptor, ...]:
+    """The program that made the sandbox and the filter in force, of a `pack.started` event that
+    tells their digests.
+    """
+    told = event.details
+    names = (("backend", "sandbox"), ("kernel", "kernel"), ("version", "sandbox_version"))
+    rows = (
+        (
+            "sandbox",
+            event.hashes.get("sandbox", ""),
+            {note: told.get(name, "") for note, name in names},
+        ),
+        ("sandbox:syscall-filter", event.hashes.get("syscall_filter", ""), None),
+    )
+    return tuple(
+        ResourceDescriptor(name=name, digest={"sha256": digest}, annotations=notes)
+        for name, digest, notes in rows
+        if digest
+    )
+
+
+def encode(statement: Statement) -> bytes:
+    """The canonical bytes of a statement (RFC 8785): what an envelope carries."""
+    return canonical.encode(_plain(statement))
+
+
+def _plain(value: object) -> object:
+    """As it is written: a statement's own members are left out where absent; documents of ours
+    stand whole.
+    """
+    if isinstance(value, Said):
+        members = (
+            (field.alias or name, getattr(value, name))
+            for name, field in type(value).model_fields.items()
+        )
+        return {alias: _plain(member) for alias, member in members if member is not None}
+    if isinstance(value, Document):
+        return value.model_dump(mode="json")
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> ProvenanceStatement:
+    """SLSA provenance of a bundle. `bundles` maps packs to the digests of the manifests in this
+    run.
+    """
+    pack, action = bundle.status.pack, bundle.action
+    return ProvenanceStatement(
+        subject=_subject(bundle),
+        predicate=Provenance(
+            build_definition=BuildDefinition(
+                external_parameters=Contract(
+                    scope_lock=bundle.lock,
+                    pack_files=action.files,
+                    environment_digests=dict(action.environment),
+                ),
+                internal_parameters=Enforced(
+                    action_key=bundle.status.action_key,
+                    properties_required=action.properties,
+                    properties_in_force=bundle.made.properties,
+                    reproducible=bundle.reproducible or None,
+                ),
+                resolved_dependencies=tuple(_dependencies(bundle, bundles)),
+            ),
+            run_details=RunDetails(
+                builder=Party(id=BUILDER_ID, version={"codex-orchestrator": __version__}),
+                metadata=BuildMetadata(
+                    invocation_id=f"{RUN_URI}{bundle.made.run_id}",
+                    started_on=bundle.made.started or None,
+                    finished_on=bundle.made.finished or None,
+                ),
+                byproducts=tuple(
+                    ResourceDescriptor(name=f"{pack}/{path}", digest={"sha256": bundle.files[path]})
+                    for path in ("LOGS/INDEX.json", "STATUS.json")
+                    if path in bundle.files
+                ),
+            ),
+        ),
+    )
+
+
+def test_result(bundle: BundleEvidence) -> TestResultStatement:
+    """The test result of a bundle, over its required commands and all that ran.
+
+    PASSED only where the whole pack is PASS; a required command that never ran has failed.
+    """
+    ran = {check.label: check.rc for check in bundle.status.checks}
+    labels = sorted({*bundle.status.required, *ran})
+    passed = tuple(label for label in labels if ran.get(label) == 0)
+    failed = tuple(label for label in labels if ran.get(label) != 0)
+    good = bundle.status.status == Status.PASS.value and passed and not failed
+    configuration = (
+        ResourceDescriptor(name=file.path, digest={"sha256": file.sha256})
+        for file in bundle.action.files
+        if file.path.rpartition("/")[2] in CONTRACT_FILES
+    )
+    return TestResultStatement(
+        subject=_subject(bundle),
+        predicate=TestResult(
+            result="PASSED" if good else "FAILED",
+            configuration=tuple(configuration),
+            passed_tests=passed,
+            failed_tests=failed,
+        ),
+    )
+
+
+def summary(
+    status: RunStatus,
+    digests: Mapping[str, str],
+    policy: str,
+    inputs: Iterable[Statement],
+    verified: str,
+) -> SummaryStatement:
+    """The verdict of a run.
+
+    `digests` are the SHA-256 of the files that it is about, `policy` that of policy.json, `inputs`
+    the statements on its packs, `verified` the time (RFC 3339) of the event that finished it.
+    """
+    tree = [ResourceDescriptor(name="merged-tree", digest={"gitTree": status.merged_tree})]
+    files = [
+        ResourceDescriptor(name=path, digest={"sha256": digests[path]}) for path in sorted(digests)
+    ]
+    passed = status.status == Status.PASS.value
+    return SummaryStatement(
+        subject=(*(tree if status.merged_tree else ()), *files),
+        predicate=VerificationSummary(
+            verifier=Party(id=VERIFIER_ID, version={"codex-orchestrator": __version__}),
+            time_verified=verified,
+            resource_uri=f"{RUN_URI}{status.run_id}",
+            policy=ResourceDescriptor(uri=POLICY_URI, digest={"sha256": policy}),
+            input_attestations=tuple(
+                ResourceDescriptor(
+                    name=f"{statement.predicate_type} {statement.subject[0].name}",
+                    digest={"sha256": sha256(encode(statement))},
+                    media_type=PAYLOAD_TYPE,
+                )
+                for statement in inputs
+            ),
+            verification_result="PASSED" if passed else "FAILED",
+            verified_levels=(
+                "SLSA_BUILD_LEVEL_UNEVALUATED" if passed else "FAILED",
+                f"CODEX_ORCHESTRATOR_{status.status}",
+            ),
+        ),
+    )
+
+
+def timeless(payload: bytes) -> bytes:
+    """A statement's bytes with every time-bearing member emptied, for comparing two runs. Raises
+    EvidenceError.
+    """
+    try:
+        document = parse(payload, max_bytes=len(payload))
+    except ValueError as error:
+        raise EvidenceError(str(error)) from error
+    return canonical.encode(_emptied(document, ""))
+
+
+def _emptied(value: object, pointer: str) -> object:
+    if TIME_BEARING.fullmatch(pointer):
+        return ""
+    if isinstance(value, Mapping):
+        if value.get("name") in (*TIMED_SUBJECTS, *TIMED_LISTS):
+            return {"name": value["name"]}
+        return {name: _emptied(member, child(pointer, name)) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_emptied(item, child(pointer, index)) for index, item in enumerate(value)]
+    return value
+
+
+def _subject(bundle: BundleEvidence) -> tuple[ResourceDescriptor, ...]:
+    return (
+        ResourceDescriptor(
+            name=f"{bundle.status.pack}/manifest.json", digest={"sha256": bundle.manifest}
+        ),
+        ResourceDescriptor(
+            name=f"{bundle.status.pack}/result-tree", digest={"gitTree": bundle.status.result_tree}
+        ),
+    )
+
+
+def _dependencies(
+    bundle: BundleEvidence, bundles: Mapping[str, str]
+) -> Iterable[ResourceDescriptor]:
+    if bundle.made.base_commit:
+        yield ResourceDescriptor(name="base-commit", digest={"gitCommit": bundle.made.base_commit})
+    yield ResourceDescriptor(name="inputs", digest={"gitTree": bundle.action.inputs})
+    yield ResourceDescriptor(name="base-tree", digest={"gitTree": bundle.status.base_tree})
+    for need in bundle.action.depends_on:
+        digest = {"sha256": bundles[need.pack]} if need.pack in bundles else None
+        notes = {"actionKey": need.key}
+        yield ResourceDescriptor(
+            name=f"{need.pack}/manifest.json", digest=digest, annotations=notes
+        )
+    for tool in bundle.action.tools:
+        notes = {"version": tool.version}
+        yield ResourceDescriptor(
+            name=f"tool:{tool.name}", digest={"sha256": tool.sha256}, annotations=notes
+        )
+    yield from bundle.made.sandbox

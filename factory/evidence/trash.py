@@ -1,0 +1,36 @@
+"""What is being removed: moved aside in one step, recorded, and only then removed for good.
+
+Rule: a move can be taken back, so whatever lies in the trash without a record goes back to its
+place, and whatever is recorded goes for good; one function does both, in the normal path and at the
+next start. Does not know what may go.
+"""
+
+from __future__ import annotations
+
+from factory.evidence.retention import Kind
+from factory.model.names import RUN_ID
+from factory.plan.site import Site
+
+TRASH = "trash"
+
+
+def move_aside(site: Site, kind: Kind, path: str) -> None:
+    """Move what is to be removed out of its place. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
+    site.store.move(path, f"{TRASH}/{kind.value}/{path}")
+
+
+def settle_trash(site: Site) -> None:
+    """Empty the trash: unrecorded things of runs go back, the rest goes for good. The run lock is
+    held.
+    """
+    if not site.store.names(TRASH):
+        site.store.remove(TRASH)
+        return
+    recorded = {(event.event_type, event.run_id) for event in site.ledger.events()}
+    for kind, below in ((Kind.RUN, ""), (Kind.RAW, "/raw")):
+        for run_id in site.store.names(f"{TRASH}/{kind.value}/runs"):
+            path = f"runs/{run_id}{below}"
+            lost = RUN_ID.fullmatch(run_id) is not None and (kind.value, run_id) not in recorded
+            if lost and not site.store.names(path):
+                site.store.move(f"{TRASH}/{kind.value}/{path}", path)
+    site.store.remove(TRASH)

@@ -1,0 +1,66 @@
+"""The record that a run was verified: one event after the run's end, made only where a person asks
+for it.
+
+`verify` itself only reads. Decides nothing; what was found is given.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+from factory.model.ledger_chain import Entry
+from factory.model.ledger_standing import FINISHED
+from factory.model.names import RUN_MANIFEST
+from factory.model.verdict import Status
+from factory.plan.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a verification came to: counts of files read, findings, and parts that could not be
+    checked.
+    """
+
+    run_id: str
+    status: Status
+    duration_ms: int
+    files: int
+    findings: int
+    not_checkable: int
+
+
+def record(site: Site, checked: Checked) -> str:
+    """Record it; the id of the event.
+
+    Raises Refusal RUN_UNKNOWN where the ledger does not say that the run finished, LEDGER_BROKEN,
+    DISK_UNWRITABLE.
+    """
+    own = site.ledger.of_runs((checked.run_id,)) if checked.run_id else ()
+    ends = [event.event_id for event in own if event.event_type == FINISHED]
+    if not ends:
+        message = (
+            f"the ledger does not say that {checked.run_id or 'that run'} finished, so nothing was"
+            " recorded of it"
+        )
+        raise Refusal(Finding("RUN_UNKNOWN", message, "Verify it without --record."))
+    counts = {
+        "files": checked.files,
+        "findings": checked.findings,
+        "not_checkable": checked.not_checkable,
+    }
+    manifest = site.store.sha256(f"runs/{checked.run_id}/{RUN_MANIFEST}")
+    return site.ledger.append(
+        Entry(
+            "verify.finished",
+            checked.run_id,
+            ends[-1],
+            "verify",
+            checked.duration_ms,
+            counts,
+            {"manifest": manifest},
+            checked.status.exit_code,
+            {"status": checked.status.value},
+        )
+    )

@@ -1,0 +1,1 @@
+"""Doors to the file system, locks and the clock: atomic, durable, through no link."""

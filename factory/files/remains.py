@@ -1,0 +1,75 @@
+"""What processes that were killed left half made in places where several may work at once: cleared
+by age.
+
+Rule: only names that this package gives to things before they are in their place, and only where
+nothing touched them for longer than any command lasts. What the run lock guards needs no age: the
+store clears that.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from factory.files.fs_guard import is_unfinished, remove_tree
+
+# Folders of the state folder into which commands write that hold no run lock, or that no recovery
+# looks into.
+OPEN_FOLDERS = (
+    *(
+        "",
+        "cache",
+        "cache/evidence",
+        "cache/index",
+        "determinism",
+        "git",
+        "git/info",
+        "git/objects/info",
+    ),
+    *("reviews", "rebuilds"),
+)
+_DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9]+-[0-9a-f]{8}")
+
+
+def clear_remains(state: Path, before: float) -> int:
+    """Remove what was last touched before `before` (seconds since 1970); how many. Raises Refusal
+    DISK_UNWRITABLE.
+    """
+    count = 0
+    for place in _candidates(state):
+        try:
+            old = place.lstat().st_mtime < before
+        except FileNotFoundError:
+            continue
+        if old:
+            remove_tree(place)
+            count += 1
+    return count
+
+
+def _candidates(state: Path) -> Iterator[Path]:
+    git = state / "git"
+    for folder in (
+        *(state / name for name in OPEN_FOLDERS),
+        *sorted((state / "cache" / "views").glob("*/*")),
+    ):
+        for name in _names(folder):
+            if is_unfinished(name) or _DRAFT.fullmatch(name):
+                yield folder / name
+    scratch = git / "scratch"
+    yield from (scratch / name for name in _names(scratch))
+    objects = git / "objects"
+    for fan in _names(objects):
+        yield from (
+            objects / fan / name for name in _names(objects / fan) if name.startswith("tmp_obj_")
+        )
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    """Sorted; none where it is no folder."""
+    try:
+        return tuple(sorted(os.listdir(folder)))
+    except (FileNotFoundError, NotADirectoryError):
+        return ()

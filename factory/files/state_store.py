@@ -1,0 +1,200 @@
+"""The state folder as a store: reads without following links, writes atomically, never leaves its
+root.
+
+Implements `files.ports.Store`. What carries a credential is refused: who writes has cut it out
+before, since the digests of evidence are taken of what is written. Folders are replaced whole: a
+new one is made beside the old and put in its place, so that a crash leaves the one or the other.
+Decides nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from factory.files import fs_guard
+from factory.files.fs_guard import Writer, disk_errors
+from factory.judge.secrecy import refuse_secrets
+from factory.redact.redaction import Redactor
+
+_STEM, _OLD = 40, ".old"
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+
+class StateStore:
+    """A store rooted at `root`, which exists or is made on the first write; `redactor` knows what
+    it never takes.
+    """
+
+    def __init__(self, root: Path, redactor: Redactor | None = None) -> None:
+        self.root = root
+        self._redactor = redactor or Redactor()
+        self._writer = Writer(root)
+
+    def read(self, path: str) -> bytes | None:
+        """Bytes of a plain file; None for anything else."""
+        try:
+            fd = os.open(self._at(path), _FLAGS)
+        except OSError:
+            return None  # absent, a link, or unreadable: all mean that there is nothing to go by
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            return None
+        with open(fd, "rb") as stream:
+            return stream.read()
+
+    def write(self, path: str, content: bytes) -> None:
+        """Write a file atomically and durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE,
+        SECRET_WITHHELD.
+        """
+        refuse_secrets(self._redactor, path, content)
+        self._writer.write(path, content)
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """Names directly in `folder`, sorted."""
+        try:
+            return tuple(sorted(os.listdir(self._at(folder))))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+
+    def files(self, folder: str) -> tuple[str, ...]:
+        """Everything below `folder` that is not a folder, relative to it, sorted."""
+        top = self._at(folder)
+        if top.is_symlink() or not top.is_dir():
+            return ()
+        return tuple(sorted(_walk(top, "")))
+
+    def sha256(self, path: str) -> str:
+        """Digest of a plain file; empty for anything else."""
+        return _digest(str(self._at(path)))
+
+    def digests(self, folder: str) -> dict[str, str]:
+        """`sha256` of each of `files`, by its path below `folder`; the way there is looked at
+        once.
+        """
+        top = self._at(folder)
+        if top.is_symlink() or not top.is_dir():
+            return {}
+        return {path: _digest(f"{top}/{path}") for path in sorted(_walk(top, ""))}
+
+    def size(self, path: str) -> int:
+        """Size in bytes; 0 where there is nothing."""
+        try:
+            return self._at(path).lstat().st_size
+        except OSError:
+            return 0
+
+    def remove(self, path: str) -> None:
+        """Remove a file or folder, if it is there."""
+        if self._at(path).is_symlink() or self._at(path).exists():
+            self._writer.remove(path)
+
+    def move(self, source: str, destination: str) -> None:
+        """Rename, durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
+        old, new = self._at(source), self._at(destination)
+        self.remove(destination)
+        fs_guard.make_folder(new.parent)
+        with disk_errors(new):
+            os.rename(old, new)
+            fs_guard.sync_folder(new.parent)
+            fs_guard.sync_folder(old.parent)
+
+    def replace_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
+        """Put exactly `files` at `folder`. Raises as `write`, before anything is replaced."""
+        for path, content in files.items():
+            refuse_secrets(self._redactor, f"{folder}/{path}", content)
+        with self._fresh(folder) as place:
+            writer = Writer(place)
+            for path, content in files.items():
+                writer.write(path, content)
+
+    def copy_folder(self, source: str, destination: str) -> None:
+        """Copy every plain file of `source` to `destination`, which is replaced."""
+        contents = {path: self.read(f"{source}/{path}") for path in self.files(source)}
+        self.replace_folder(destination, {path: c for path, c in contents.items() if c is not None})
+
+    def below(self, folder: str) -> StateStore:
+        """The store of one folder."""
+        return StateStore(fs_guard.inside(self.root, folder), self._redactor)
+
+    def clear_unfinished(self, folder: str, below: bool = False) -> None:
+        """Remove what a dead process had not put in its place yet in `folder`, with `below` also
+        further down.
+
+        An old folder whose successor never came takes its place again. No process may be writing
+        there.
+        """
+        top = self._at(folder)
+        if top.is_symlink() or not top.is_dir():
+            return
+        for name in sorted(
+            os.listdir(top), reverse=True
+        ):  # "….old" before the one that was to succeed it
+            place = top / name
+            if fs_guard.is_unfinished(name):
+                self._clear(place)
+            elif below and place.is_dir() and not place.is_symlink():
+                self.clear_unfinished(f"{folder}/{name}", below)
+
+    def _clear(self, place: Path) -> None:
+        target = place.with_name(place.name.removesuffix(_OLD)[1:-9])
+        if place.name.endswith(_OLD) and len(target.name) < _STEM and not os.path.lexists(target):
+            with disk_errors(target):
+                os.rename(place, target)
+        else:
+            fs_guard.remove_tree(place)
+
+    @contextlib.contextmanager
+    def _fresh(self, folder: str) -> Iterator[Path]:
+        """A new folder that takes the place of `folder` when the block ends well."""
+        target = fs_guard.inside(self.root, folder)
+        fs_guard.make_folder(target.parent)
+        with disk_errors(target):
+            place = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:_STEM]}."))
+            place.chmod(0o755)
+        try:
+            yield place
+            with disk_errors(target):
+                old = place.with_name(place.name + _OLD)
+                if target.is_symlink() or target.exists():
+                    os.rename(target, old)
+                try:
+                    os.rename(place, target)
+                except OSError:
+                    if old.is_symlink() or old.exists():
+                        os.rename(old, target)
+                    raise
+                fs_guard.sync_folder(target.parent)
+            if old.is_symlink() or old.exists():
+                fs_guard.remove_tree(old)
+        finally:
+            if place.exists():
+                fs_guard.remove_tree(place)
+
+    def _at(self, path: str) -> Path:
+        return fs_guard.inside(self.root, path)
+
+
+def _digest(path: str) -> str:
+    try:
+        return fs_guard.sha256_file(path)
+    except OSError:
+        return ""
+
+
+def _walk(top: Path, prefix: str) -> Iterator[str]:
+    with os.scandir(top) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), f"{prefix}{entry.name}/")
+            else:
+                yield prefix + entry.name

@@ -1,0 +1,465 @@
+"""The object store: a private bare Git folder of ours, over the repository's objects.
+
+Rule: new objects are written by Python into a folder that no pack ever sees; Git only reads
+there, in a repository without configuration, hooks, refs or attributes of anybody else's.
+Trees are parsed from the raw objects, so a name is exactly what the object holds. Does not
+know what a change means. Sources: THREATS §4, gitformat-tree, gitattributes.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+from factory.files.fs_guard import make_folder, remove_tree
+from factory.git import bundle_write as gitbundle
+from factory.git import loose
+from factory.git.bundle_read import BundleError, parse_bundle
+from factory.git.bundle_read import Carried as CarriedBundle
+from factory.git.git import Conversation, Git, GitError, find_git
+from factory.git.plumbing import (
+    apply_to_index,
+    match_ignored,
+    merge_commits,
+    move_ref,
+    parse_numstat,
+    parse_raw,
+    parse_tree,
+    rule_files,
+)
+from factory.git.ports import Repository
+from factory.git.private_git import all_alternates, make_private
+from factory.judge.secrecy import Carried, carried
+from factory.model.errors import InternalError, Refusal
+from factory.model.finding import Finding
+from factory.model.tree import Difference, Leaf, Tree, object_id, unshared
+from factory.redact.redaction import Redactor
+
+AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
+_OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_EMPTY = {"sha1": object_id("tree", b"", "sha1"), "sha256": object_id("tree", b"", "sha256")}
+_DIFF = (
+    "--no-renames",
+    "--ignore-submodules=none",
+    "--no-ext-diff",
+    "--no-textconv",
+    "--no-color",
+    "--no-relative",
+)
+_PATCH = (
+    "-p",
+    "--binary",
+    "--full-index",
+    "--unified=3",
+    "--inter-hunk-context=0",
+    "--diff-algorithm=myers",
+    "--indent-heuristic",
+    "--submodule=short",
+    "--src-prefix=a/",
+    "--dst-prefix=b/",
+)
+_BATCH = 512
+
+
+class GitObjects:
+    """Implements `git.ports.Objects`. Safe to call from several threads.
+
+    `private` is made if it does not exist; `alternates` are further object folders to read.
+    With `durable` every object is synced before its id is returned; otherwise `settle` does it.
+    A blob in which `redactor` finds a credential gets its id and is held back: it reaches no disk.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        private: Path,
+        alternates: tuple[Path, ...] = (),
+        durable: bool = False,
+        redactor: Redactor | None = None,
+    ) -> None:
+        self.repository = repository
+        self.hash_name = repository.hash_name
+        self.private = private
+        self.folder = private / "objects"
+        self.durable = durable
+        self._redactor = redactor or Redactor()
+        self._held: dict[str, Carried] = {}
+        sources = all_alternates((repository.common_dir / "objects", *alternates))
+        make_private(private, self.hash_name, sources)
+        settings = (
+            f"attr.tree={_EMPTY[self.hash_name]}",
+            "merge.directoryRenames=false",
+            "merge.renames=false",
+        )
+        self.git = Git(find_git(), private, private, settings=settings)
+        self._contents = Conversation(self.git, "cat-file", "--batch-command", "--buffer")
+        self._raw = Conversation(
+            self.git, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", *_DIFF
+        )
+        self._patch = Conversation(self.git, "diff-tree", "--stdin", "-r", *_PATCH, *_DIFF)
+        self._numstat = Conversation(
+            self.git,
+            "diff-tree",
+            "--stdin",
+            "-r",
+            "-z",
+            "--numstat",
+            "--diff-algorithm=myers",
+            *_DIFF,
+        )
+        self._lock = threading.RLock()
+        self._trees: dict[str, Tree] = {}
+        self._stored: set[str] = set()
+        self._unsettled: set[Path] = set()
+
+    # reading
+
+    def tree_of(self, treeish: str) -> Tree:
+        """The whole tree of a commit or tree id, cached. Raises Refusal REPO_UNREADABLE."""
+        top = self.tree_id_of(treeish)
+        with self._lock:
+            known = self._trees.get(top)
+            if known is None:
+                known = self._trees[top] = self._load(top)
+            return known
+
+    def tree_id_of(self, treeish: str) -> str:
+        """The id of the tree that a commit or tree id names. Raises Refusal REPO_UNREADABLE."""
+        kind, content = self._objects([self._checked(treeish)])[0]
+        if kind == "tree":
+            return treeish
+        if kind == "commit" and content.startswith(b"tree "):
+            return self._checked(content[5:].split(b"\n", 1)[0].decode("ascii", "replace"))
+        raise self._unreadable(f"expected a commit or a tree at {treeish}, found a {kind}")
+
+    def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
+        """Contents of blobs. Raises Refusal REPO_UNREADABLE where one is absent or no blob."""
+        wanted = sorted({self._checked(oid) for oid in oids})
+        found: dict[str, bytes] = {}
+        for oid, (kind, content) in zip(wanted, self._objects(wanted), strict=True):
+            if kind != "blob":
+                raise self._unreadable(f"expected a blob at {oid}, found a {kind}")
+            found[oid] = content
+        return MappingProxyType(found)
+
+    def _load(self, top: str) -> Tree:
+        """Read a tree level by level: a few questions whatever its size."""
+        parsed: dict[str, dict[str, Leaf | str]] = {}
+        wanted = [top]
+        while wanted:
+            following: dict[str, None] = {}
+            for oid, (kind, content) in zip(wanted, self._objects(wanted), strict=True):
+                if kind != "tree":
+                    raise self._unreadable(f"expected a tree at {oid}, found a {kind}")
+                parsed[oid] = rows = self._parsed(oid, content)
+                following.update((entry, None) for entry in rows.values() if isinstance(entry, str))
+            wanted = [oid for oid in following if oid not in parsed]
+        built: dict[str, Tree] = {}
+
+        def build(oid: str) -> Tree:
+            if oid not in built:
+                entries = {n: build(e) if isinstance(e, str) else e for n, e in parsed[oid].items()}
+                built[oid] = Tree(entries, self.hash_name, oid)
+            return built[oid]
+
+        tree = build(top)
+        self._stored.update(parsed)
+        return tree
+
+    def _parsed(self, oid: str, content: bytes) -> dict[str, Leaf | str]:
+        try:
+            return parse_tree(content, len(oid) // 2)
+        except ValueError as error:
+            raise self._unreadable(
+                f"expected a well-formed tree at {oid}, found {error}"
+            ) from error
+
+    def _objects(self, oids: list[str]) -> list[tuple[str, bytes]]:
+        found: list[tuple[str, bytes]] = []
+        for start in range(0, len(oids), _BATCH):
+            some = oids[start : start + _BATCH]
+            for oid, answer in zip(some, self._contents.ask_objects(some), strict=True):
+                if answer is None:
+                    raise self._unreadable(f"expected the object {oid}, found that it is missing")
+                found.append(answer)
+        return found
+
+    # writing
+
+    def write_blob(self, content: bytes) -> str:
+        """Store a blob, or hold it back where it carries a credential; its id."""
+        oid = object_id("blob", content, self.hash_name)
+        if loose.stands(self.folder, oid):
+            return oid
+        found = carried(self._redactor, content)
+        if found.kinds:
+            with self._lock:
+                self._held[oid] = found
+            return oid
+        return self._write("blob", content)
+
+    def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
+        """Those of some blobs that were not stored, and what they carry."""
+        with self._lock:
+            return MappingProxyType({oid: self._held[oid] for oid in oids if oid in self._held})
+
+    def write_tree(self, tree: Tree) -> str:
+        """Store a tree and every tree below it that is not stored yet; its id."""
+        if tree.oid not in self._stored:
+            for entry in tree.entries.values():
+                if isinstance(entry, Tree):
+                    self.write_tree(entry)
+            self._write("tree", tree.payload)
+            self._stored.add(tree.oid)
+        return tree.oid
+
+    def write_commit(self, tree: str, parents: tuple[str, ...], message: str) -> str:
+        """Store a commit by a constant author at a constant time; its id."""
+        return self._write("commit", commit_payload(self._checked(tree), parents, message))
+
+    def _write(self, kind: str, content: bytes) -> str:
+        oid, path = loose.write(self.folder, kind, content, self.hash_name, self.durable)
+        if path is not None and not self.durable:
+            with self._lock:
+                self._unsettled.add(path)
+        return oid
+
+    def settle(self) -> None:
+        """Make every object written so far durable. Raises Refusal DISK_UNWRITABLE."""
+        with self._lock:
+            waiting, self._unsettled = self._unsettled, set()
+        loose.sync(waiting)
+
+    # comparing
+
+    def raw_differences(self, before: str, after: str) -> tuple[Difference, ...]:
+        """`git diff-tree -r --raw --no-renames` between two stored trees, as Git sees it."""
+        return parse_raw(self._diff(self._raw, before, after))
+
+    def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
+        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration
+        in it.
+        """
+        return self._diff(self._patch, before, after, within)
+
+    def numstat(
+        self, before: str, after: str, within: float = 0.0
+    ) -> Mapping[str, tuple[int, int] | None]:
+        """Lines added and removed per path; None for binary."""
+        return MappingProxyType(parse_numstat(self._diff(self._numstat, before, after, within)))
+
+    def _diff(self, asked: Conversation, before: str, after: str, within: float = 0.0) -> bytes:
+        header = f"{self._checked(before)} {self._checked(after)}\n".encode("ascii")
+        answer = asked.ask_aside(header, within) if within else asked.ask_until_marker(header)
+        if not answer.startswith(header):
+            raise InternalError(
+                f"git diff-tree did not compare {before} with {after}: {answer[:80]!r}"
+            )
+        return answer[len(header) :]
+
+    def ignored(self, rules: Tree, paths: Iterable[str]) -> frozenset[str]:
+        """Which of `paths` the .gitignore files of `rules` ignore, by Git's own matching.
+
+        Only the rule files above the paths are laid out, in a folder of ours, so the cost does
+        not depend on the size of `rules`. A .gitignore that is a link is no rule, as in Git.
+        """
+        asked = sorted(set(paths))
+        files = rule_files(rules, asked)
+        if not files:
+            return frozenset()
+        contents = self.read(files.values())
+        with self._scratch() as scratch:
+            return match_ignored(
+                self.git, scratch, {path: contents[oid] for path, oid in files.items()}, asked
+            )
+
+    def apply_patch(self, before: str, patch: bytes) -> str:
+        """The tree id that `git apply --cached` makes of `before`; Refusal BUNDLE_DISAGREES where
+        it does not apply.
+
+        Costs what an index of `before` costs: give a tree narrowed to the paths in question.
+        """
+        with self._scratch() as scratch:
+            return apply_to_index(self.git, scratch / "index", self._checked(before), patch)
+
+    def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+        """Three-way merge of trees: (tree id, conflicting paths). Follows no rename, of file or
+        folder.
+
+        Commits are synthesised, since Git before 2.40 cannot be given the merge base.
+        """
+        root = self.write_commit(base, (), "base")
+        return merge_commits(
+            self.git,
+            self.write_commit(ours, (root,), "ours"),
+            self.write_commit(theirs, (root,), "theirs"),
+        )
+
+    # leaving
+
+    def bundle(
+        self,
+        commits: tuple[str, ...],
+        objects: Mapping[str, tuple[str, bytes]],
+        ref: str,
+        prerequisite: str = "",
+    ) -> bytes:
+        """A Git bundle with deterministic bytes (see `git.bundle_write`)."""
+        everything = {**objects, **dict(zip(commits, self._objects(list(commits)), strict=True))}
+        return gitbundle.format_bundle(commits[-1], ref, prerequisite, everything, self.hash_name)
+
+    def take_in(self, bundle: bytes) -> tuple[str, str]:
+        """Store what a bundle of ours carries; (prerequisite, tip). Raises Refusal
+        BUNDLE_DISAGREES.
+        """
+        carried = self._carried(bundle)
+        for kind, content in carried.objects.values():
+            self._write(kind, content)
+        return carried.prerequisite, carried.tip
+
+    def _carried(self, bundle: bytes) -> CarriedBundle:
+        try:
+            return parse_bundle(bundle, self.hash_name)
+        except BundleError as error:
+            message = f"CHANGES.bundle {error}"
+            raise Refusal(Finding("BUNDLE_DISAGREES", message, "run the pack again")) from error
+
+    def new_objects(self, tree: Tree, against: Tree | None) -> Mapping[str, tuple[str, bytes]]:
+        """Trees and blobs of `tree` that `against` does not hold: id to (kind, content)."""
+        trees, blobs = unshared(tree, against)
+        contents = self.read(blobs)
+        return MappingProxyType(
+            {oid: ("tree", new.payload) for oid, new in trees.items()}
+            | {oid: ("blob", contents[oid]) for oid in blobs}
+        )
+
+    def pack(self, oids: Iterable[str], folder: Path) -> None:
+        """Write one pack and its index, holding exactly these objects, into an existing folder."""
+        listed = b"".join(self._checked(oid).encode("ascii") + b"\n" for oid in oids)
+        words = (
+            "pack-objects",
+            "-q",
+            "--window=0",
+            "--threads=1",
+            "--no-reuse-delta",
+            str(folder / "pack"),
+        )
+        try:
+            self.git.run(*words, stdin=listed)
+        except GitError as error:
+            raise self._unreadable(error.sentence) from error
+
+    def export(self, destination: Path, tree: Tree, against: Tree | None = None) -> None:
+        """Write every object of `tree` that is not in `against` as loose objects into an objects
+        folder.
+        """
+        for kind, content in self.new_objects(tree, against).values():
+            loose.write(destination, kind, content, self.hash_name, durable=True)
+
+    def adopt(self, objects: Path) -> int:
+        """Copy the loose objects of a folder into the user's repository, each checked and durable;
+        how many.
+
+        Raises Refusal REPO_UNREADABLE at the first one that does not hold what its name says.
+        """
+        target = self.repository.common_dir / "objects"
+        count = 0
+        for kind, content in loose.read_all(objects, self.hash_name):
+            loose.write(target, kind, content, self.hash_name, durable=True)
+            count += 1
+        return count
+
+    def hand_over(self, bundle: bytes) -> tuple[str, str]:
+        """Store what a bundle of ours carries in the user's repository; (prerequisite, tip). See
+        `Refs`.
+        """
+        carried = self._carried(bundle)
+        target = self.repository.common_dir / "objects"
+        # what refers comes after what it refers to, so that a crash leaves no dangling reference
+        for wanted in ("blob", "tree", "commit"):
+            for kind, content in carried.objects.values():
+                if kind == wanted:
+                    loose.write(target, kind, content, self.hash_name, durable=True)
+        return carried.prerequisite, carried.tip
+
+    def commit_at(self, ref: str) -> str:
+        """What a full ref name of the user's repository holds; "" where there is none."""
+        git = Git(self.git.program, self.repository.common_dir, self.repository.common_dir)
+        return (
+            git.run("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
+            .out.decode("ascii")
+            .strip()
+        )
+
+    def update_ref(self, ref: str, new: str, old: str = "") -> None:
+        """Move a ref of the user's repository from `old` ("" where it must not exist) to `new`, or
+        not at all.
+
+        Raises Refusal REF_MOVED where it is elsewhere. No reflog, no hook, no other ref.
+        """
+        move_ref(
+            self.git.program,
+            self.repository.common_dir,
+            ref,
+            self._checked(new),
+            old and self._checked(old),
+        )
+
+    def close(self) -> None:
+        """End the Git processes. The store can still be used: they start again."""
+        for conversation in (self._contents, self._raw, self._patch, self._numstat):
+            conversation.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _scratch(self) -> _Scratch:
+        return _Scratch(make_folder(self.private / "scratch"))
+
+    def _checked(self, oid: str) -> str:
+        if _OID.fullmatch(oid) is None or len(oid) != len(_EMPTY[self.hash_name]):
+            raise InternalError(f"expected a {self.hash_name} object id, found {oid!r}")
+        return oid
+
+    def _unreadable(self, sentence: str) -> Refusal:
+        return Refusal(
+            Finding(
+                "REPO_UNREADABLE",
+                f"{sentence} (repository {str(self.repository.root)!r})",
+                "look at it with: git fsck; a partial clone needs its missing objects first: git"
+                " fetch --refetch",
+            )
+        )
+
+
+class _Scratch:
+    """A temporary folder that is gone afterwards."""
+
+    def __init__(self, parent: Path) -> None:
+        self.parent = parent
+
+    def __enter__(self) -> Path:
+        self.folder = Path(tempfile.mkdtemp(dir=self.parent))
+        return self.folder
+
+    def __exit__(self, *_: object) -> None:
+        remove_tree(self.folder)
+
+
+def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:
+    """The bytes of a commit object by the constant author at the constant time (1980-01-01 UTC)."""
+    lines = [
+        f"tree {tree}",
+        *(f"parent {parent}" for parent in parents),
+        f"author {AUTHOR}",
+        f"committer {AUTHOR}",
+    ]
+    return ("\n".join(lines) + f"\n\n{message.rstrip()}\n").encode("utf-8", "surrogateescape")

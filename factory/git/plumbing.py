@@ -1,0 +1,171 @@
+"""Single questions to Git's plumbing, and the parsers of its NUL-separated answers.
+
+Rule: an answer is parsed whole or refused; nothing is read out of patch text. Indexes and work
+trees that Git needs for a question are made here, in a scratch folder, out of bytes that were
+given. Does not know the object store. Sources: gitformat-tree, git-diff-tree, git-check-ignore.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+
+from factory.files.fs_guard import make_folder, write_atomic
+from factory.git.git import Git, GitError
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+from factory.model.tree import MODE_TREE, Difference, Leaf, Tree
+
+
+def parse_tree(content: bytes, width: int) -> dict[str, Leaf | str]:
+    """Entries of a raw tree object whose ids have `width` bytes: leaves, and ids of trees. Raises
+    ValueError.
+    """
+    rows: dict[str, Leaf | str] = {}
+    at = 0
+    while at < len(content):
+        space = content.find(b" ", at)
+        end = content.find(b"\0", space)
+        after = end + 1 + width
+        if space < 0 or end < 0 or after > len(content):
+            raise ValueError(f"an entry at byte {at} that breaks off")
+        name = os.fsdecode(content[space + 1 : end])
+        if name in rows or name in ("", ".", "..") or "/" in name:
+            raise ValueError(f"the entry {name!r}, which no file system can show")
+        mode, entry = int(content[at:space], 8), content[end + 1 : after].hex()
+        rows[name] = entry if mode == MODE_TREE else Leaf(mode, entry)
+        at = after
+    return rows
+
+
+def parse_raw(answer: bytes) -> tuple[Difference, ...]:
+    """What `diff-tree -r -z --raw --no-abbrev --no-renames` printed."""
+    fields = answer.split(b"\0")[:-1]
+    found = []
+    for meta, path in zip(fields[::2], fields[1::2], strict=True):
+        old_mode, new_mode, old, new, _ = meta.removeprefix(b":").decode("ascii").split(" ")
+        found.append(Difference(os.fsdecode(path), _leaf(old_mode, old), _leaf(new_mode, new)))
+    return tuple(found)
+
+
+def _leaf(mode: str, oid: str) -> Leaf | None:
+    return None if int(mode, 8) == 0 else Leaf(int(mode, 8), oid)
+
+
+def parse_numstat(answer: bytes) -> dict[str, tuple[int, int] | None]:
+    """What `diff-tree -r -z --numstat --no-renames` printed; None for binary."""
+    counts: dict[str, tuple[int, int] | None] = {}
+    for row in answer.split(b"\0")[:-1]:
+        added, removed, path = row.split(b"\t", 2)
+        counts[os.fsdecode(path)] = None if added == b"-" else (int(added), int(removed))
+    return counts
+
+
+def rule_files(rules: Tree, paths: Iterable[str]) -> dict[str, str]:
+    """The .gitignore files that lie above any of `paths`: path to blob id."""
+    files: dict[str, str] = {}
+    seen: set[str] = set()
+    for path in paths:
+        here: Leaf | Tree | None = rules
+        prefix = ""
+        for name in path.split("/"):
+            if not isinstance(here, Tree):
+                break
+            rule = here.entries.get(".gitignore")
+            if prefix not in seen and isinstance(rule, Leaf) and rule.mode & 0o170000 == 0o100000:
+                files[f"{prefix}.gitignore"] = rule.oid
+            seen.add(prefix)
+            here = here.entries.get(name)
+            prefix += name + "/"
+    return files
+
+
+def match_ignored(
+    git: Git, scratch: Path, rules: Mapping[str, bytes], paths: Iterable[str]
+) -> frozenset[str]:
+    """Which of `paths` are ignored where `rules` (path of a .gitignore to its bytes) are laid out
+    in `scratch`.
+    """
+    for path, content in rules.items():
+        make_folder((scratch / path).parent)
+        write_atomic(scratch / path, content, durable=False)
+    at_scratch = Git(git.program, scratch, git.git_dir, scratch)
+    # "./" keeps a leading ":" from being read as pathspec magic, for which this command has no off
+    # switch
+    listed = b"".join(b"./" + os.fsencode(path) + b"\0" for path in paths)
+    words = ("check-ignore", "--stdin", "-z", "--no-index")
+    answer = at_scratch.run(
+        *words, stdin=listed, ok=(0, 1), variables={"GIT_LITERAL_PATHSPECS": None}
+    )
+    return frozenset(os.fsdecode(path.removeprefix(b"./")) for path in answer.out.split(b"\0")[:-1])
+
+
+def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:
+    """The tree that `patch` makes of the tree `before`, by way of a new index. Raises Refusal
+    BUNDLE_DISAGREES.
+    """
+    variables = {"GIT_INDEX_FILE": str(index)}
+    git.run("read-tree", before, variables=variables)
+    if patch:
+        try:
+            git.run(
+                "apply",
+                "--cached",
+                "--binary",
+                "--whitespace=nowarn",
+                "-",
+                stdin=patch,
+                variables=variables,
+            )
+        except GitError as error:
+            raise Refusal(
+                Finding(
+                    "BUNDLE_DISAGREES",
+                    f"expected the patch to apply to the tree {before}, found: {error.said}",
+                    "the bundle was altered or made on another base; run the pack again",
+                )
+            ) from error
+    return git.run("write-tree", variables=variables).out.decode("ascii").strip()
+
+
+def merge_commits(git: Git, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
+    """`merge-tree` of two commits: (tree id, conflicting paths in byte order)."""
+    words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
+    tree, *paths = git.run(*words, ok=(0, 1)).out.split(b"\0")[:-1]
+    return tree.decode("ascii").strip(), tuple(os.fsdecode(path) for path in sorted(set(paths)))
+
+
+def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
+    """Compare-and-swap of one ref, without hook and reflog; `old` is "" where it must not exist.
+    Raises REF_MOVED.
+    """
+    git = Git(program, common, common, settings=("core.logAllRefUpdates=false",))
+    try:
+        git.run("update-ref", "--no-deref", ref, new, old or "0" * len(new))
+    except GitError as error:
+        found, which = error.said, "that branch"
+        if others := _in_the_way(git, ref):
+            found = f"{others[0]}, beside which Git can make no such name"
+            which = others[0].removeprefix("refs/heads/")
+        raise Refusal(
+            Finding(
+                "REF_MOVED",
+                f"expected {ref} at {old or 'no commit'}, found: {found}",
+                f"look at {which}, delete or rename it if it is not needed, and run the integration"
+                " again",
+            )
+        ) from error
+
+
+def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:
+    """The refs whose name is a folder of `ref`, or has `ref` as a folder: Git has one of both or
+    the other.
+    """
+    above = [str(folder) for folder in PurePosixPath(ref).parents][:-2]
+    names = (
+        git.run("for-each-ref", "--format=%(refname)", *above, ref)
+        .out.decode("utf-8", "replace")
+        .splitlines()
+    )
+    return tuple(name for name in names if name in above or name.startswith(f"{ref}/"))

@@ -1,0 +1,379 @@
+"""Find the user's repository, and what a person should know about it before a run.
+
+Rule: only questions that change nothing, not even the index (GIT_OPTIONAL_LOCKS=0), asked with
+every configured program off. Each refusal says what was expected, what was found and the way
+out. Does not read the base's content.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from factory.git.git import Answer, Git, GitError, find_git, version
+from factory.git.ports import Repository
+from factory.model.errors import Refusal
+from factory.model.finding import Finding, Location
+from factory.model.names import STATE_FOLDER
+from factory.model.tree import MODE_SUBMODULE, Tree
+
+_SHOWN = 3
+_ODD_REF = re.compile(r"^-|[\x00-\x1f\x7f]|^$")
+
+
+def discover(start: Path, base_ref: str) -> Repository:
+    """The repository that holds `start`, with `base_ref` resolved to a commit.
+
+    Works from a subfolder, in a linked worktree, and through symbolic links. Raises Refusal
+    GIT_TOO_OLD, REPO_NOT_FOUND, REPO_BARE, REPO_NO_COMMITS, REPO_BASE_UNKNOWN or REPO_UNREADABLE.
+    """
+    git, place = _asked(start)
+    hash_name, shallow, paths = _facts(git, place)
+    git_dir, common_dir, root = (Path(os.fsdecode(path)) for path in paths)
+    git = replace(git, cwd=root, git_dir=git_dir, work_tree=root)
+    branch = git.run("symbolic-ref", "--quiet", "HEAD", ok=(0, 1)).out
+    return Repository(
+        root=root,
+        git_dir=git_dir,
+        common_dir=common_dir,
+        hash_name=hash_name,
+        base_ref=base_ref,
+        commit=_commit(git, base_ref),
+        branch=os.fsdecode(branch.removesuffix(b"\n")).removeprefix("refs/heads/"),
+        shallow=shallow,
+    )
+
+
+def root_of(start: Path) -> Path:
+    """The work tree that holds `start`, also of a repository without a commit. Raises as `discover`
+    does.
+    """
+    git, place = _asked(start)
+    return Path(os.fsdecode(_facts(git, place)[2][2]))
+
+
+def _asked(start: Path) -> tuple[Git, Answer]:
+    if not start.is_dir():
+        raise _refusal(
+            "REPO_NOT_FOUND",
+            f"expected a folder at {str(start)!r}, found none",
+            "name one that exists",
+        )
+    if not os.access(start, os.R_OK | os.X_OK):
+        raise _refusal(
+            "REPO_UNREADABLE",
+            f"expected to read {str(start)!r}, found that it is forbidden",
+            f"chmod u+rx {start}, or run as its owner",
+        )
+    git = Git(find_git(), start, settings=("safe.bareRepository=all",))
+    version(git)
+    place = _place(git)
+    if _DUBIOUS in place.err:
+        git = replace(git, settings=(*git.settings, *_trusted_folders(git)))
+        place = _place(git)
+    return git, place
+
+
+_DUBIOUS = "dubious ownership"
+_FACTS = ("--is-bare-repository", "--show-object-format", "--is-shallow-repository")
+_PATHS = ("--absolute-git-dir", "--git-common-dir", "--show-toplevel")
+
+
+def _place(git: Git) -> Answer:
+    return git.run("rev-parse", *_FACTS, "--path-format=absolute", *_PATHS, ok=(0, 128))
+
+
+def _trusted_folders(git: Git) -> tuple[str, ...]:
+    """`safe.directory` of the system's and the user's configuration: the one thing that is asked of
+    them.
+
+    Git honours this setting from there and from the command line only, never from a repository.
+    """
+    own: dict[str, str | None] = {
+        name: os.environ.get(name)
+        for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
+    }
+    own["GIT_CONFIG_NOSYSTEM"] = os.environ.get("GIT_CONFIG_NOSYSTEM")
+    found: list[str] = []
+    for scope in ("--system", "--global"):
+        # 1: not set; 128: that configuration cannot be read, so it grants nothing
+        answer = git.run(
+            "config", scope, "-z", "--get-all", "safe.directory", ok=(0, 1, 128), variables=own
+        )
+        found += [f"safe.directory={os.fsdecode(value)}" for value in answer.out.split(b"\0")[:-1]]
+    return tuple(found)
+
+
+def _facts(git: Git, place: Answer) -> tuple[str, bool, tuple[bytes, ...]]:
+    """Object format, whether shallow, and the three paths; each asked for alone where one holds a
+    line feed.
+    """
+    rows = place.out.removesuffix(b"\n").split(b"\n")
+    if place.rc != 0:
+        raise _no_repository(git.cwd, place, bare=rows[0] == b"true")
+    if rows[0] == b"true":
+        raise _bare(git.cwd)
+    paths = tuple(rows[len(_FACTS) :])
+    if len(paths) != len(_PATHS):
+        alone = [git.run("rev-parse", "--path-format=absolute", path).out for path in _PATHS]
+        paths = tuple(path.removesuffix(b"\n") for path in alone)
+    return rows[1].decode("ascii"), rows[2] == b"true", paths
+
+
+def _no_repository(start: Path, place: Answer, bare: bool) -> Refusal:
+    said = _first(place.err)
+    if bare:
+        return _bare(start)
+    if _DUBIOUS in place.err:
+        return _refusal(
+            "REPO_UNREADABLE",
+            f"expected a repository of this user at {str(start)!r}, found that another user"
+            " owns it",
+            f"if you trust it: git config --global --add safe.directory {start}",
+        )
+    if "must be run in a work tree" in place.err:
+        return _refusal(
+            "REPO_BARE",
+            f"expected a work tree at {str(start)!r}, found the inside of a Git folder",
+            "change to the repository's work tree",
+        )
+    if "not a git repository" in place.err.lower():
+        return _refusal(
+            "REPO_NOT_FOUND",
+            f"expected a Git repository at {str(start)!r} or above, found none",
+            "run it inside one, or start one with: git init",
+        )
+    return _refusal(
+        "REPO_UNREADABLE", f"expected a readable repository at {str(start)!r}, found: {said}", _FSCK
+    )
+
+
+def _bare(start: Path) -> Refusal:
+    return _refusal(
+        "REPO_BARE",
+        f"expected a repository with a work tree at {str(start)!r}, found a bare one",
+        "clone it, or add a work tree with: git worktree add",
+    )
+
+
+def _commit(git: Git, base_ref: str) -> str:
+    """The full id of the commit that `base_ref` names."""
+    if _ODD_REF.search(base_ref):
+        raise _unknown(base_ref, "found a word that no ref can be")
+    peeled = git.run("rev-parse", "--verify", "--quiet", f"{base_ref}^{{commit}}", ok=(0, 1, 128))
+    if peeled.rc == 0:
+        return peeled.out.decode("ascii").strip()
+    if git.run(
+        "rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1, 128)
+    ).rc != 0 and _has_no_commit(git, base_ref):
+        raise _refusal(
+            "REPO_NO_COMMITS",
+            f"expected a commit to start from in {str(git.cwd)!r}, found none",
+            'make one with: git commit --allow-empty -m "first"',
+        )
+    named = (
+        git.run("rev-parse", "--verify", "--quiet", base_ref, ok=(0, 1, 128))
+        .out.decode("ascii", "replace")
+        .strip()
+    )
+    if not named:
+        raise _unknown(base_ref, "found no such ref")
+    kind = git.run("cat-file", "-t", named, ok=(0, 1, 128))
+    if kind.rc != 0:
+        raise _refusal(
+            "REPO_UNREADABLE",
+            f"expected the object {named} that {base_ref!r} names, found that it is missing",
+            _FSCK,
+        )
+    raise _unknown(base_ref, f"found a {kind.out.decode('ascii', 'replace').strip()}")
+
+
+def _has_no_commit(git: Git, base_ref: str) -> bool:
+    return (
+        base_ref == "HEAD" or not git.run("for-each-ref", "--count=1", "--format=%(objectname)").out
+    )
+
+
+_FSCK = "look at it with: git fsck"
+
+
+def _unknown(base_ref: str, found: str) -> Refusal:
+    return _refusal(
+        "REPO_BASE_UNKNOWN",
+        f"expected base ref {base_ref!r} to name a commit, {found}",
+        "name a branch, a tag or a commit id; git branch --all lists branches",
+    )
+
+
+def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
+    """What is worth a warning: REPO_DETACHED, REPO_SHALLOW, and REPO_DIRTY outside
+    `packs_folder`.
+    """
+    found: list[Finding] = []
+    if not repository.branch:
+        found.append(
+            Finding(
+                "REPO_DETACHED",
+                "expected HEAD on a branch, found it detached; the base is"
+                f" {repository.commit[:12]}",
+                "this is fine for a run; a result branch starts from that commit",
+            )
+        )
+    if repository.shallow:
+        found.append(
+            Finding(
+                "REPO_SHALLOW",
+                "expected the whole history, found a shallow clone",
+                "this is fine for a run; to have all of it: git fetch --unshallow",
+            )
+        )
+    outside = tuple(path for path in changed_paths(repository) if not _ours(path, packs_folder))
+    if outside:
+        found.append(_dirty(outside))
+    return tuple(found)
+
+
+def _dirty(paths: tuple[str, ...]) -> Finding:
+    shown = ", ".join(repr(path) for path in paths[:_SHOWN]) + (
+        ", …" if len(paths) > _SHOWN else ""
+    )
+    return Finding(
+        "REPO_DIRTY",
+        f"expected no local change outside the task packs, found {len(paths)}: {shown}",
+        "packs see the base commit only; commit what they should see",
+        Location(paths[0].rstrip("/")),
+    )
+
+
+def changed_paths(repository: Repository) -> tuple[str, ...]:
+    """Paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`, which
+    writes nothing.
+
+    Filters that the repository configures are off, so a large file under Git LFS can be named that
+    did not change.
+    """
+    git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
+    git = replace(git, settings=(*git.settings, *_filters_off(git)))
+    words = (
+        "status",
+        "--porcelain=v1",
+        "-z",
+        "--untracked-files=normal",
+        "--ignore-submodules=all",
+        "--no-renames",
+    )
+    try:
+        rows = git.run(*words).out.split(b"\0")[:-1]
+    except GitError as error:
+        raise _refusal(
+            "REPO_UNREADABLE",
+            f"expected git status of {str(repository.root)!r}, found: {error.said}",
+            _FSCK,
+        ) from error
+    return tuple(os.fsdecode(row[3:]) for row in rows)
+
+
+def ignored_below(repository: Repository, folder: str) -> frozenset[str]:
+    """Untracked files below `folder` that the repository's rules ignore."""
+    git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
+    words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder)
+    return frozenset(os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1])
+
+
+def _trust(repository: Repository) -> tuple[str, ...]:
+    """`discover` has settled that this repository may be read."""
+    return (f"safe.directory={repository.root}", f"safe.directory={repository.git_dir}")
+
+
+def _filters_off(git: Git) -> tuple[str, ...]:
+    """Settings that take every configured filter its programs."""
+    answer = git.run(
+        "config",
+        "-z",
+        "--name-only",
+        "--get-regexp",
+        r"^filter\..*\.(clean|process|required)$",
+        ok=(0, 1),
+    )
+    names = {os.fsdecode(name) for name in answer.out.split(b"\0")[:-1]}
+    return tuple(
+        f"{name}={'false' if name.endswith('.required') else ''}" for name in sorted(names)
+    )
+
+
+def _ours(path: str, packs_folder: str) -> bool:
+    bare = path.rstrip("/")
+    if bare.rpartition("/")[2] == "__pycache__":
+        return True  # what loading dodo.py leaves behind tells nothing of the user's work
+    folders = (STATE_FOLDER, packs_folder.strip("/"))
+    return any(bare == folder or bare.startswith(f"{folder}/") for folder in folders)
+
+
+def tree_notes(
+    tree: Tree, read: Callable[[Iterable[str]], Mapping[str, bytes]]
+) -> tuple[Finding, ...]:
+    """Warnings about a base tree: REPO_SUBMODULE and REPO_LFS_POINTER; `read` yields blobs by
+    id.
+    """
+    found: list[Finding] = []
+    submodules, rules = _notable(tree, "")
+    if submodules:
+        found.append(
+            Finding(
+                "REPO_SUBMODULE",
+                f"expected plain files only, found {len(submodules)} submodule(s):"
+                f" {', '.join(submodules[:_SHOWN])}",
+                "a pack sees an empty folder there and must not need its content",
+                Location(submodules[0]),
+            )
+        )
+    contents = read(rules.values())
+    lfs = [
+        path
+        for path, oid in rules.items()
+        if re.search(rb"^[^#\n]*\sfilter=lfs\b", contents[oid], re.MULTILINE)
+    ]
+    if lfs:
+        found.append(
+            Finding(
+                "REPO_LFS_POINTER",
+                f"expected content in every file, found Git LFS declared in {lfs[0]!r}",
+                "a pack sees the pointer files; give it what it needs in its own folder",
+                Location(lfs[0]),
+            )
+        )
+    return tuple(found)
+
+
+def _notable(tree: Tree, prefix: str) -> tuple[list[str], dict[str, str]]:
+    """Paths of submodules, and blob ids of .gitattributes files by path."""
+    submodules: list[str] = []
+    rules: dict[str, str] = {}
+    for name, entry in tree.entries.items():
+        if isinstance(entry, Tree):
+            below, more = _notable(entry, f"{prefix}{name}/")
+            submodules += below
+            rules |= more
+        elif entry.mode == MODE_SUBMODULE:
+            submodules.append(prefix + name)
+        elif name == ".gitattributes":
+            rules[prefix + name] = entry.oid
+    return sorted(submodules), rules
+
+
+def _first(text: str) -> str:
+    return text.strip().split("\n", 1)[0].removeprefix("fatal: ")
+
+
+def _refusal(finding: str, sentence: str, hint: str) -> Refusal:
+    return Refusal(Finding(finding, sentence, hint))
+
+
+def not_ignored_below(repository: Repository, folder: str) -> tuple[str, ...]:
+    """Files below `folder` that Git has in its index or would take in, sorted."""
+    git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
+    words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder)
+    return tuple(sorted({os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1]}))

@@ -1,0 +1,234 @@
+"""What a pack sees: shared checkouts, thin layers over them, and full copies, each with a private
+`.git`.
+
+Rule: exact blob bytes, modes 644 and 755, one constant time, nothing of the repository's own
+`.git`. A shared checkout appears whole or not at all, and nobody writes to it afterwards. A
+layer costs what the difference costs, whatever the size of the repository. Does not know
+who mounts it or what runs there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from factory.files.fs_guard import disk_errors, make_folder, remove_tree, write_atomic
+from factory.git.ports import Objects
+from factory.git.view_files import ViewFiles
+from factory.git.view_git import lay_difference, lay_repository
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+from factory.model.tree import MODE_SUBMODULE, Leaf, Tree, differences
+
+_FORMAT = "v1"
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class ViewStore:
+    """Checkouts under `cache`, made on demand and shared between runs and processes.
+
+    `owner` is the uid and gid that everything belongs to when this process is root.
+    """
+
+    def __init__(self, objects: Objects, cache: Path, owner: tuple[int, int]) -> None:
+        self.objects = objects
+        self.cache = cache
+        self.owner = owner
+        self._trusted: set[Path] = set()
+
+    def base(self, tree: Tree) -> Path:
+        """The shared read-only checkout of `tree`, with its `.git`; built once, then found.
+
+        Raises Refusal PATH_GIT_NAME, REPO_UNREADABLE or DISK_UNWRITABLE.
+        """
+        return self._shared("bases", tree.oid, lambda folder: self._check_out(tree, folder))
+
+    def layer(self, base: Tree, tree: Tree) -> Path | None:
+        """A folder to mount over `base(base)` so that `tree` shows; None where they are equal.
+
+        It holds changed files, whiteouts (character device 0:0) for removed paths, no extended
+        attribute, and what makes `.git` describe `tree`. Raises as `base` does.
+        """
+        if base.oid == tree.oid:
+            return None
+        lower = self.base(base)
+        name = f"{base.oid}-{tree.oid}"
+        return self._shared(
+            "layers", name, lambda folder: self._write_layer(lower, base, tree, folder)
+        )
+
+    def checkout(self, tree: Tree, destination: Path) -> None:
+        """A full writable copy with its own `.git`, at a path that does not exist or is an empty
+        folder.
+
+        Leaves nothing behind where it fails. Raises as `base` does.
+        """
+        make_folder(destination)
+        with disk_errors(destination):
+            found = sorted(os.listdir(destination))
+        if found:
+            raise Refusal(
+                Finding(
+                    "DISK_UNWRITABLE",
+                    f"expected an empty folder at {str(destination)!r}, found {found[0]!r} in it",
+                    "remove that folder; a run needs nothing of it",
+                )
+            )
+        try:
+            self._check_out(tree, destination)
+        except BaseException:
+            remove_tree(destination)
+            raise
+
+    def clean(self) -> None:
+        """Remove every checkout and layer. No view may be in use."""
+        remove_tree(self.cache)
+
+    def prune(self, before: float) -> int:
+        """Remove checkouts and layers that were last wanted before `before` or before this boot;
+        how many.
+
+        `before` is in seconds since 1970. Raises Refusal DISK_UNWRITABLE.
+        """
+        count = 0
+        for place in sorted(self.cache.glob(f"{_FORMAT}-*/*/*")):
+            lock = _lock_of(place)
+            if place.suffix == ".lock" or not place.is_dir():
+                continue
+            if (
+                f"-{_boot()}-" in place.parts[-3]
+                and lock.exists()
+                and lock.stat().st_mtime >= before
+            ):
+                continue
+            with disk_errors(place), FileLock(lock, fallback_to_soft=False):
+                remove_tree(place)
+            count += 1
+        return count
+
+    def _check_out(self, tree: Tree, folder: Path) -> None:
+        files = ViewFiles(folder, self.owner)
+        sizes = files.write_leaves(tree.leaves(), self.objects)
+        lay_repository(tree, sizes, self.objects, files)
+        files.finish()
+
+    def _write_layer(self, lower: Path, base: Tree, tree: Tree, folder: Path) -> None:
+        files = ViewFiles(folder, self.owner)
+        for path in _hidden(base, tree, ""):
+            files.folder(path.rpartition("/")[0])
+            files.whiteout(path)
+        found = tuple(differences(base, tree))
+        sizes = files.write_leaves(
+            ((one.path, one.after) for one in found if one.after is not None), self.objects
+        )
+        lay_difference(
+            base, tree, found, sizes, (lower / ".git/index").read_bytes(), self.objects, files
+        )
+        files.finish()
+
+    def _shared(self, kind: str, name: str, build: Callable[[Path], None]) -> Path:
+        """The folder `name`, built under a lock in a temporary place and renamed when it is whole.
+
+        The boot is part of the place: what was not synced before a power failure is never taken
+        for whole, and building needs no sync. Another build's remains are removed by the next.
+        """
+        shelf = self.cache / f"{_FORMAT}-{_boot()}-{self.owner[0]}.{self.owner[1]}" / kind
+        place = shelf / name
+        if self._untouched(place):
+            os.utime(_lock_of(place))  # when it was last wanted, for `prune`
+            return place
+        make_folder(shelf)
+        with disk_errors(shelf), FileLock(_lock_of(place), fallback_to_soft=False):
+            if self._untouched(place):
+                return place
+            remove_tree(place)
+            for remains in shelf.glob(f"{name}.tmp-*"):
+                remove_tree(remains)
+            fresh = Path(tempfile.mkdtemp(dir=shelf, prefix=f"{name}.tmp-"))
+            try:
+                build(fresh)
+            except BaseException:
+                remove_tree(fresh)
+                raise
+            os.rename(fresh, place)
+            write_atomic(_seal_of(place), seal(place).encode(), durable=False)
+        self._trusted.add(place)
+        return place
+
+    def _untouched(self, place: Path) -> bool:
+        """Whether `place` is as it was built: asked once per process, by what the kernel keeps of
+        every file.
+        """
+        if place in self._trusted:
+            return True
+        try:
+            held = place.is_dir() and _seal_of(place).read_text() == seal(place)
+        except OSError:
+            return False  # no seal, or something that cannot be looked at: built anew
+        if held:
+            self._trusted.add(place)
+        return held
+
+
+def seal(place: Path) -> str:
+    """SHA-256 over kind, size, times and inode of everything below `place`. A write shows in the
+    ctime.
+    """
+    hashed = hashlib.sha256()
+    rest = [(str(place), "")]
+    while rest:
+        folder, prefix = rest.pop()
+        with os.scandir(folder) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                seen = entry.stat(follow_symlinks=False)
+                row = (
+                    prefix,
+                    entry.name,
+                    seen.st_mode,
+                    seen.st_size,
+                    seen.st_mtime_ns,
+                    seen.st_ctime_ns,
+                    seen.st_ino,
+                )
+                hashed.update(repr(row).encode("utf-8", "surrogateescape"))
+                if entry.is_dir(follow_symlinks=False):
+                    rest.append((entry.path, f"{prefix}{entry.name}/"))
+    return hashed.hexdigest()
+
+
+def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
+    """Paths that need a whiteout: in `base`, not in `tree`, and not hidden by what stands in their
+    place.
+    """
+    for name in base.ordered:
+        old, new = base.entries[name], tree.entries.get(name)
+        if new is None:
+            yield prefix + name
+        elif isinstance(old, Tree) and isinstance(new, Tree):
+            if old.oid != new.oid:
+                yield from _hidden(old, new, f"{prefix}{name}/")
+        elif isinstance(old, Tree) and isinstance(new, Leaf) and new.mode == MODE_SUBMODULE:
+            yield from (
+                f"{prefix}{name}/{below}" for below in old.ordered
+            )  # the folder stays, empty
+
+
+def _lock_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")
+
+
+def _seal_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.seal")
+
+
+def _boot() -> str:
+    """What tells this boot of the machine from others, as far as the platform tells."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip().replace("-", "")[:12]
+    except OSError:
+        return "any"

@@ -1,0 +1,91 @@
+"""The judge of `[tool.doit]`: what stock doit loads from a `pyproject.toml` before any `dodo.py`.
+
+That table names commands, loaders, backends and the dodo file, so whoever writes it decides what
+runs on the host. Packs rightly change the rest of the file; a change after which the table is
+another is refused, and so is one where that cannot be told. Does not know trees, scopes or where
+bytes are from.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+
+from factory.judge.path_guard import display, fold
+from factory.model.finding import Finding
+from factory.strict.source_text import decode_text
+from factory.strict.toml_places import scan
+from factory.strict.values import DocumentError, Problem
+
+NAME = "pyproject.toml"
+_SIZE_LIMIT = 1024 * 1024
+
+
+def names_read(names: Iterable[str]) -> frozenset[str]:
+    """Those of the root's `names` that some platform opens as the file that doit reads."""
+    return frozenset(name for name in names if fold(name) == NAME)
+
+
+def judge_doit_table(
+    pack: str, name: str, before: bytes | None, after: bytes | None
+) -> tuple[Finding, ...]:
+    """Whether what doit takes from `name` is the same before and after; None where there is no such
+    file.
+    """
+    if before == after:
+        return ()
+    tables = []
+    for when, content in (("before", before), ("after", after)):
+        try:
+            tables.append(_table(content))
+        except DocumentError as error:
+            return (
+                _finding(
+                    pack,
+                    name,
+                    f"and cannot be compared: {when} the change, {error.problems[0].problem}",
+                ),
+            )
+    if tables[0] == tables[1]:
+        return ()
+    what = "added" if not tables[0] else "removed" if not tables[1] else "changed"
+    return (_finding(pack, name, f"and [tool.doit] in it was {what}"),)
+
+
+def link_made(pack: str, name: str) -> Finding:
+    """The refusal of a file that became a symbolic link: what it leads to is no longer judged by
+    this name.
+    """
+    return _finding(pack, name, "and it is a symbolic link now")
+
+
+def _table(content: bytes | None) -> str:
+    """`tool.doit` as text in which values of different types differ; empty where there is none."""
+    if content is None:
+        return ""
+    text = decode_text(content, _SIZE_LIMIT)
+    scanned = scan(text)  # bounds what tomllib recurses on
+    if scanned.problems:
+        raise DocumentError(*scanned.problems)
+    try:
+        tree = tomllib.loads(text)
+    except (RecursionError, ValueError):
+        raise DocumentError(Problem("it is not valid TOML")) from None
+    tool = tree.get("tool", {})
+    if not isinstance(tool, dict):
+        return repr(tool)
+    return repr(tool["doit"]) if "doit" in tool else ""
+
+
+def _finding(pack: str, name: str, clause: str) -> Finding:
+    message = (
+        f"{display(name)} was changed, {clause}; what doit loads on the host is protected from"
+        " every pack"
+    )
+    return Finding("PATH_PROTECTED", message, _HINT, pack=pack)
+
+
+_HINT = (
+    "Leave [tool.doit] as it is in the base, in a file that is valid TOML; change that table by"
+    " hand, outside a pack."
+)

@@ -1,0 +1,98 @@
+"""What it takes to compare a change line by line, told from its bytes alone, in time in step with
+their number.
+
+Rule: `least` is never more than Git would count, so that a change refused by it would be refused by
+Git's count too. Git knows a binary file by a NUL among its first bytes, or by its size, and counts
+no lines of it. Does not compare.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from factory.judge.judge import Rules
+from factory.model.finding import Finding
+from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
+from factory.model.wording import counted
+
+LARGE = 200_000
+"""Lines, of both sides together: beyond it, comparing may take longer than others should wait."""
+MOST = 10_000_000
+"""Lines, of both sides together, that are compared at all."""
+
+_NUL_WITHIN = 8000
+_BIG_FILE = 512 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """Lines that were changed at least, and lines there are to compare."""
+
+    least: int = 0
+    lines: int = 0
+
+    @property
+    def large(self) -> bool:
+        return self.lines > LARGE
+
+
+def effort_of(differences: Iterable[Difference], contents: Mapping[str, bytes]) -> Effort:
+    """The effort of a change; `contents` maps the ids of blobs to their bytes."""
+    least = lines = 0
+    for change in differences:
+        if (
+            change.before is not None
+            and change.after is not None
+            and change.before.oid == change.after.oid
+        ):
+            continue
+        before, after = _lines(change.before, contents), _lines(change.after, contents)
+        if before is None or after is None:
+            continue
+        least += abs(after - before)
+        lines += after + before
+    return Effort(least, lines)
+
+
+def _lines(leaf: Leaf | None, contents: Mapping[str, bytes]) -> int | None:
+    """Lines of one side of a change: 0 where there is none, None where Git counts none."""
+    if leaf is None:
+        return 0
+    content = contents.get(leaf.oid)
+    if leaf.mode == MODE_SUBMODULE or content is None:
+        return None
+    if b"\0" in content[:_NUL_WITHIN] or len(content) > _BIG_FILE:
+        return None
+    return content.count(b"\n") + (not content.endswith(b"\n") and bool(content))
+
+
+def judge_effort(rules: Rules, effort: Effort) -> tuple[Finding, ...]:
+    """Whether a change is beyond comparing: by its own limit where that is certain uncompared, or
+    by ours.
+    """
+    if effort.lines > MOST:
+        message = (
+            f"{effort.lines} lines are to be compared; expected at most {MOST}, so the change is"
+            " not kept"
+        )
+    elif effort.large and effort.least > rules.changed_lines:
+        least = counted(effort.least, "line was", "lines were")
+        allowed = f"limits.changed_lines allows {rules.changed_lines}"
+        message = (
+            f"at least {least} changed; {allowed}, and so large a change is neither compared nor"
+            " kept"
+        )
+    else:
+        return ()
+    return (Finding("CHANGE_TOO_LARGE", message, "Split the work.", rules.limit_at, rules.pack),)
+
+
+def judge_overdue(rules: Rules, seconds: float) -> tuple[Finding, ...]:
+    """The finding over a change that could not be compared in time."""
+    message = (
+        f"comparing the change line by line took longer than {seconds:.0f} seconds, so it is not"
+        " kept"
+    )
+    hint = "Change fewer lines of large files in one pack, or raise limits.timeout."
+    return (Finding("CHANGE_TOO_LARGE", message, hint, rules.limit_at, rules.pack),)

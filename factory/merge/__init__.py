@@ -1,0 +1,1 @@
+"""Merges bundles: overlap, union, and role Z in its confined process."""

@@ -1,0 +1,22 @@
+"""Git's three-way merge as merging asks for it: trees in, a tree and conflicting paths out.
+
+Stores the trees first, since Git merges what it can read. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from factory.git.ports import Objects
+from factory.merge.merging import Merge
+from factory.model.tree import Tree
+
+
+def three_way_of(objects: Objects) -> Merge:
+    """The merge over one object store."""
+
+    def three_way(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
+        for tree in (base, ours, theirs):
+            objects.write_tree(tree)
+        merged, conflicts = objects.merge(base.oid, ours.oid, theirs.oid)
+        return objects.tree_of(merged), conflicts
+
+    return three_way

@@ -1,0 +1,91 @@
+"""Evidence as text: one form for every JSON document, and findings to records and back.
+
+`format_document` and `parse_document` are each other's inverse; a document that is not in
+the form this module would print is refused, so that one content has one digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from factory.model.evidence import Document, FindingRecord, LimitsRecord
+from factory.model.finding import Finding, Location
+from factory.model.pack import Limits
+from factory.strict import json as strict_json
+
+AnyDocument = TypeVar("AnyDocument", bound=Document)
+
+MAX_DOCUMENT = 256 * 1024 * 1024
+
+
+class EvidenceError(ValueError):
+    """A document of the evidence does not hold its form: one clause, without the file's name."""
+
+
+def format_document(document: Document) -> bytes:
+    """The one textual form of a document: UTF-8 JSON, sorted keys, two spaces, a newline at the
+    end.
+    """
+    text = json.dumps(
+        document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False
+    )
+    return text.encode("utf-8") + b"\n"
+
+
+def parse_document(model: type[AnyDocument], content: bytes) -> AnyDocument:
+    """Parse what `format_document` printed. Raises EvidenceError for anything else."""
+    try:
+        strict_json.parse(content, max_bytes=MAX_DOCUMENT)
+        document = model.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "/".join(str(part) for part in first["loc"]) or "the document"
+        raise EvidenceError(f"{place}: {first['msg']}") from error
+    except ValueError as error:
+        raise EvidenceError(str(error)) from error
+    if format_document(document) != content:
+        raise EvidenceError("is not in the form this tool writes (sorted keys, two spaces)")
+    return document
+
+
+def sha256(content: bytes) -> str:
+    """SHA-256 of `content` in hex."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def finding_record(finding: Finding) -> FindingRecord:
+    """A finding as it stands in evidence."""
+    place = finding.location or Location("")
+    return FindingRecord(
+        id=finding.id,
+        severity=finding.severity.value,
+        message=finding.message,
+        hint=finding.hint,
+        file=place.file,
+        line=place.line,
+        column=place.column,
+        pack=finding.pack,
+    )
+
+
+def finding_of(record: FindingRecord) -> Finding:
+    """The finding that a record tells of."""
+    location = Location(record.file, record.line, record.column) if record.file else None
+    return Finding(record.id, record.message, record.hint, location, record.pack)
+
+
+def limits_record(limits: Limits) -> LimitsRecord:
+    """Limits as they stand in evidence."""
+    return LimitsRecord(
+        timeout=limits.timeout,
+        memory=limits.memory,
+        processes=limits.processes,
+        disk=limits.disk,
+        output=limits.output,
+        changed_lines=limits.changed_lines,
+        attempts=limits.attempts,
+    )

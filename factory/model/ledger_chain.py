@@ -1,0 +1,212 @@
+"""The ledger's chain: how an event gets its id, and whether a run of lines holds together.
+
+One canonical JSON event a line (RFC 8785). `event_id` is the SHA-256 of the event without
+it; `prev` is the id before, 64 zeros at the start. Order is by `seq` alone; the clock is
+an attribute. `skim` reads a line in the plain form that nearly all have without building anything,
+and means exactly what `parse_event` means. Does not know files or locks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from factory.model.evidence import EventDocument
+from factory.model.evidence_text import EvidenceError
+from factory.strict import canonical
+from factory.strict.json import parse
+
+GENESIS = "0" * 64
+MAX_LINE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a writer wants recorded; the chain adds its place. `duration_ms` and counts are whole
+    numbers.
+
+    `ts_utc` is set where the entry is recorded later than it happened; empty: when it is recorded.
+    """
+
+    event_type: str
+    run_id: str = ""
+    parent: str = ""
+    actor: str = "pipeline"
+    duration_ms: int = 0
+    file_counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    hashes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    rc: int = 0
+    details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ts_utc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a chain: the number of events and the last one's id."""
+
+    seq: int = 0
+    event_id: str = GENESIS
+
+
+class Skimmed(NamedTuple):
+    """The members of a line that the chain and its readers look for first."""
+
+    seq: int
+    prev: str
+    event_id: str
+    run_id: str
+    event_type: str
+
+
+def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
+    """The event that follows `head`. `ts_utc` is RFC 3339 with a Z. Raises ValueError for what no
+    event can say.
+    """
+    body = {
+        "schema_version": 1,
+        "seq": head.seq + 1,
+        "parent_event_id": entry.parent,
+        "prev": head.event_id,
+        "ts_utc": entry.ts_utc or ts_utc,
+        "run_id": entry.run_id,
+        "event_type": entry.event_type,
+        "actor": entry.actor,
+        "duration_ms": entry.duration_ms,
+        "file_counts": dict(entry.file_counts),
+        "hashes": dict(entry.hashes),
+        "rc": entry.rc,
+        "details": dict(entry.details),
+    }
+    return EventDocument.model_validate({**body, "event_id": _id_of(body)})
+
+
+def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDocument, ...]:
+    """The events that follow `head`, one after the other. Raises ValueError as `link`."""
+    events: list[EventDocument] = []
+    for entry in entries:
+        events.append(link(head, entry, ts_utc))
+        head = Head(events[-1].seq, events[-1].event_id)
+    return tuple(events)
+
+
+def format_event(event: EventDocument) -> bytes:
+    """One line, with its newline. Raises ValueError where a text in it is no text (half of a
+    surrogate pair).
+    """
+    return canonical.encode(_members(event)) + b"\n"
+
+
+def parse_event(line: bytes) -> EventDocument:
+    """Parse one line (without its newline). Raises EvidenceError unless it is exactly what would be
+    printed.
+    """
+    try:
+        event = EventDocument.model_validate(parse(line, max_bytes=MAX_LINE))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = "/".join(str(part) for part in first["loc"]) or "the event"
+        raise EvidenceError(f"{place}: {first['msg']}") from error
+    except ValueError as error:
+        raise EvidenceError(str(error).splitlines()[0]) from error
+    body = _members(event)
+    if canonical.encode(body) != line:
+        raise EvidenceError("is not in canonical form")
+    del body["event_id"]
+    if _id_of(body) != event.event_id:
+        raise EvidenceError(f"event {event.seq} does not have the id of its content")
+    return event
+
+
+def _members(event: EventDocument) -> dict[str, object]:
+    return dict(event.__dict__)
+
+
+def _id_of(body: Mapping[str, object]) -> str:
+    return hashlib.sha256(canonical.encode(body)).hexdigest()
+
+
+# What a line is made of where nothing in it needs an escape or a closer look.
+_PLAIN = rb'"[ !#-\[\]-~]*"'
+_NAME = rb'"[a-z][a-z0-9_]*"'
+_WHOLE = rb"(?:0|[1-9][0-9]{0,14})"
+_HEX = rb"[0-9a-f]{64}"
+_WORD = rb"[a-z]+(?:[.-][a-z]+)*"
+
+
+def _table(value: bytes) -> bytes:
+    pair = _NAME + rb":" + value
+    return rb"\{(?:" + pair + rb"(?:," + pair + rb")*)?\}"
+
+
+_FAST = re.compile(
+    rb'(?P<head>\{"actor":"' + _WORD + rb'","details":(?P<details>' + _table(_PLAIN)
+    + rb'),"duration_ms":' + _WHOLE
+    + rb'),"event_id":"(?P<id>' + _HEX + rb')"(?P<tail>,"event_type":"(?P<type>' + _WORD
+    + rb')","file_counts":(?P<counts>' + _table(_WHOLE) + rb'),"hashes":(?P<hashes>'
+    + _table(rb'"(?:' + _HEX + rb'|[0-9a-f]{40})?"') + rb'),"parent_event_id":"(?:' + _HEX
+    + rb')?","prev":"(?P<prev>'
+    + _HEX + rb')","rc":-?' + _WHOLE + rb',"run_id":"'
+    + rb'(?P<run>(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?)"'
+    rb',"schema_version":1,"seq":(?P<seq>[1-9][0-9]{0,14}),"ts_utc":"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]'
+    rb':[0-5][0-9]:[0-6][0-9]\.[0-9]{3}Z"\})'
+)  # fmt: skip
+_KEY = re.compile(rb'("[a-z][a-z0-9_]*"):')
+_STRINGS = re.compile(rb':"[^"]*"')
+
+
+def skim(line: bytes) -> Skimmed:
+    """What the chain needs of a line (without its newline). Raises EvidenceError exactly where
+    `parse_event` does.
+    """
+    found = _FAST.fullmatch(line) if len(line) <= MAX_LINE else None
+    if (
+        found is None
+        or b'"rc":-0' in line
+        or not all(map(_in_order, found.group("details", "counts", "hashes")))
+    ):
+        event = parse_event(line)
+        return Skimmed(event.seq, event.prev, event.event_id, event.run_id, event.event_type)
+    head, tail, said = found.group("head", "tail", "id")
+    identity = said.decode("ascii")
+    if hashlib.sha256(head + tail).hexdigest() != identity:
+        raise EvidenceError(f"event {int(found['seq'])} does not have the id of its content")
+    prev, run_id, event_type = (found[name].decode("ascii") for name in ("prev", "run", "type"))
+    return Skimmed(int(found["seq"]), prev, identity, run_id, event_type)
+
+
+def _in_order(table: bytes) -> bool:
+    """Whether the keys of a small mapping stand in order, each once."""
+    if table.count(b":") < 2:
+        return True
+    keys = _KEY.findall(_STRINGS.sub(b":", table))
+    return all(one < two for one, two in pairwise(keys))
+
+
+def follow(head: Head, lines: Iterable[bytes]) -> Head:
+    """The head after `lines`. Raises EvidenceError naming the first line that does not follow."""
+    for skimmed in followed(head, lines):
+        head = Head(skimmed.seq, skimmed.event_id)
+    return head
+
+
+def followed(head: Head, lines: Iterable[bytes]) -> Iterator[Skimmed]:
+    """Each line as `skim` tells it, once it was shown to follow the one before. Raises
+    EvidenceError.
+    """
+    seq, before = head.seq, head.event_id
+    for line in lines:
+        skimmed = skim(line)
+        if skimmed.seq != seq + 1 or skimmed.prev != before:
+            raise EvidenceError(
+                f"event {skimmed.seq} follows {skimmed.prev[:12]}…, expected seq {seq + 1} after"
+                f" {before[:12]}…"
+            )
+        yield skimmed
+        seq, before = skimmed.seq, skimmed.event_id

@@ -1,0 +1,192 @@
+"""Where a ledger stands after a line: its chain, its tree, and the runs that have no end yet. One
+pass, line by line.
+
+A `Standing` is a fold: `extended` over the lines that follow gives the next one, so nobody who
+keeps one needs to read what came before. `format_standing` keeps it beside the digest of the bytes
+it is about; whoever takes it up again compares that digest first. Does not know files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from factory.log.merkle import Peaks, leaf_hash, node_hash
+from factory.model.evidence_text import EvidenceError
+from factory.model.ledger_chain import Head, Skimmed, followed
+from factory.strict import canonical
+from factory.strict.json import parse
+
+STARTED, PREPARED, FINISHED, ABANDONED = (
+    "run.started",
+    "integrate.prepared",
+    "integrate.finished",
+    "run.abandoned",
+)
+KEPT_ROOTS = 64
+MAX_STANDING = 16 * 1024 * 1024
+_HEX = re.compile("[0-9a-f]{64}")
+
+
+class LineError(EvidenceError):
+    """A line that does not follow; `line` is its number, from 1."""
+
+    def __init__(self, line: int, what: str) -> None:
+        super().__init__(what)
+        self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A run without an end: the events that started and (or "") prepared it."""
+
+    started: str
+    prepared: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A ledger up to some line.
+
+    `size` is in bytes; `first` is the id of the first event; `branching` are runs whose branch was
+    prepared and is neither made nor abandoned. `before` holds the tree before each event that
+    finished a run, as far as it was passed here, and `roots` the root after it: by that event's
+    number.
+    """
+
+    size: int = 0
+    head: Head = field(default_factory=Head)
+    first: str = ""
+    tree: Peaks = field(default_factory=Peaks)
+    begun: Mapping[str, Begun] = field(default_factory=lambda: MappingProxyType({}))
+    abandoned: frozenset[str] = frozenset()
+    branching: frozenset[str] = frozenset()
+    roots: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    before: Mapping[int, Peaks] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
+    """The standing after more lines (without their line feeds). Raises LineError."""
+    size, first, skimmed = standing.size, standing.first, None
+    peaks, count = list(standing.tree.peaks), standing.tree.size
+    runs = _Runs(dict(standing.begun), set(standing.abandoned), set(standing.branching))
+    roots, before = dict(standing.roots), dict(standing.before)
+    taken: list[bytes] = []
+
+    def told() -> Iterable[bytes]:
+        for line in lines:
+            taken.append(line)
+            yield line
+
+    try:
+        for skimmed in followed(standing.head, told()):
+            line = taken.pop()
+            size += len(line) + 1
+            first = first or skimmed.event_id
+            if skimmed.event_type == FINISHED:
+                before[skimmed.seq] = Peaks(count, tuple(peaks))
+            here, carry = leaf_hash(line), count
+            while carry & 1:
+                here, carry = node_hash(peaks.pop(), here), carry >> 1
+            peaks.append(here)
+            count += 1
+            if skimmed.event_type in _ENDS:
+                runs.note(skimmed)
+            if skimmed.event_type == FINISHED:
+                roots[skimmed.seq] = Peaks(count, tuple(peaks)).root
+    except EvidenceError as error:
+        raise LineError(count + 1, str(error)) from error
+    head = Head(skimmed.seq, skimmed.event_id) if skimmed is not None else standing.head
+    known = (MappingProxyType(runs.begun), frozenset(runs.abandoned), frozenset(runs.branching))
+    tree = Peaks(count, tuple(peaks))
+    return Standing(
+        size, head, first, tree, *known, MappingProxyType(roots), MappingProxyType(before)
+    )
+
+
+_BRANCH = MappingProxyType(
+    {"branch.prepared": True, "branch.created": False, "branch.abandoned": False}
+)
+_ENDS = frozenset((STARTED, PREPARED, FINISHED, ABANDONED, *_BRANCH))
+
+
+@dataclass(frozen=True, slots=True)
+class _Runs:
+    """The runs of a standing while it grows."""
+
+    begun: dict[str, Begun]
+    abandoned: set[str]
+    branching: set[str]
+
+    def note(self, event: Skimmed) -> None:
+        run = event.run_id
+        if event.event_type in _BRANCH:
+            (self.branching.add if _BRANCH[event.event_type] else self.branching.discard)(run)
+        elif event.event_type == STARTED:
+            self.begun[run] = Begun(event.event_id)
+        elif event.event_type == PREPARED and run in self.begun:
+            self.begun[run] = Begun(self.begun[run].started, event.event_id)
+        elif event.event_type != PREPARED:
+            self.begun.pop(run, None)
+            if event.event_type == ABANDONED:
+                self.abandoned.add(run)
+
+
+def format_standing(standing: Standing, digest: str) -> bytes:
+    """A standing beside the SHA-256 of the bytes it is about; of the roots, the last
+    `KEPT_ROOTS`.
+    """
+    kept = sorted(standing.roots)[-KEPT_ROOTS:]
+    return canonical.encode(
+        {
+            "schema_version": 1,
+            "sha256": digest,
+            "size": standing.size,
+            "seq": standing.head.seq,
+            "event_id": standing.head.event_id,
+            "first": standing.first,
+            "peaks": [peak.hex() for peak in standing.tree.peaks],
+            "begun": {run: [one.started, one.prepared] for run, one in standing.begun.items()},
+            "abandoned": sorted(standing.abandoned),
+            "branching": sorted(standing.branching),
+            "roots": {str(size): standing.roots[size].hex() for size in kept},
+        }
+    )
+
+
+def parse_standing(content: bytes) -> tuple[Standing, str]:
+    """A standing and the digest beside it. Raises EvidenceError for anything that would not be
+    printed so.
+    """
+    try:
+        value = parse(content, max_bytes=MAX_STANDING)
+        head = Head(int(value["seq"]), _hex(value["event_id"]))
+        standing = Standing(
+            int(value["size"]),
+            head,
+            _hex(value["first"]),
+            Peaks(head.seq, tuple(bytes.fromhex(_hex(peak)) for peak in value["peaks"])),
+            MappingProxyType(
+                {str(run): Begun(*map(str, events)) for run, events in value["begun"].items()}
+            ),
+            frozenset(map(str, value["abandoned"])),
+            frozenset(map(str, value["branching"])),
+            MappingProxyType(
+                {int(size): bytes.fromhex(_hex(root)) for size, root in value["roots"].items()}
+            ),
+        )
+        digest = _hex(value["sha256"])
+        whole = len(standing.tree.peaks) == head.seq.bit_count() and standing.size > 0 < head.seq
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise EvidenceError("is no standing of a ledger") from error
+    if not whole or format_standing(standing, digest) != content:
+        raise EvidenceError("is no standing of a ledger")
+    return standing, digest
+
+
+def _hex(text: object) -> str:
+    if not isinstance(text, str) or _HEX.fullmatch(text) is None:
+        raise EvidenceError("expected 64 hex digits")
+    return text

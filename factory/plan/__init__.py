@@ -1,0 +1,1 @@
+"""What will run: action keys, the planner, the plan."""

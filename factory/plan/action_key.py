@@ -1,0 +1,219 @@
+"""Planning: canonical order, action keys, and why a key changed. Pure: every identity is an
+argument.
+
+The action key is the SHA-256 of canonical JSON over what decides a pack's result: its files,
+the tree it sees, the keys of the packs it builds on, required properties, limits, the
+protected list, environment and tools. No path, time or observed enforcement is in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from factory.model.config import Config
+from factory.model.evidence import (
+    ActionDocument,
+    DependencyRecord,
+    PackFileRecord,
+    PlanDocument,
+    PlannedPackRecord,
+    ToolRecord,
+)
+from factory.model.evidence_text import limits_record
+from factory.model.pack import Limits, TaskPack
+from factory.strict import canonical
+
+
+def canonical_order(depends: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Ids so that every pack comes after what it depends on; otherwise in id order.
+
+    Unknown dependencies are ignored here (they are findings elsewhere); members of a circle,
+    and what depends on them, come last in id order.
+    """
+    waiting = {pack: {need for need in needs if need in depends} for pack, needs in depends.items()}
+    order: list[str] = []
+    while waiting:
+        ready = sorted(pack for pack, needs in waiting.items() if not needs)
+        if not ready:
+            order.extend(sorted(waiting))
+            break
+        for pack in ready:
+            del waiting[pack]
+        order.extend(ready)
+        for needs in waiting.values():
+            needs.difference_update(ready)
+    return tuple(order)
+
+
+def all_needs(depends: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:
+    """Everything each pack depends on, transitively, restricted to known packs; circles end."""
+    found: dict[str, frozenset[str]] = {}
+    for pack in depends:
+        seen: set[str] = set()
+        rest = list(depends[pack])
+        while rest:
+            need = rest.pop()
+            if need in depends and need not in seen:
+                seen.add(need)
+                rest.extend(depends[need])
+        found[pack] = frozenset(seen)
+    return found
+
+
+def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
+    """Each limit, lowered to its ceiling."""
+    if ceilings is None:
+        return limits
+    names = ("timeout", "memory", "processes", "disk", "output", "changed_lines", "attempts")
+    return replace(
+        limits, **{name: min(getattr(limits, name), getattr(ceilings, name)) for name in names}
+    )
+
+
+def environment_of(pack: TaskPack, host: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """The variables a pack gets besides the constant ones: passed through where the host has them,
+    or fixed.
+    """
+    passed = {name: host[name] for name in pack.env_passed if name in host}
+    return tuple(sorted({**passed, **dict(pack.env_fixed)}.items()))
+
+
+def action_of(
+    pack: TaskPack,
+    config: Config,
+    *,
+    visible_tree: str,
+    dependencies: Iterable[tuple[str, str]],
+    protected: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...],
+    tools: Iterable[ToolRecord],
+) -> ActionDocument:
+    """Everything that `pack`'s key is made of. Values of the environment enter as digests only."""
+    return ActionDocument(
+        pack=pack.id,
+        files=tuple(
+            PackFileRecord(path=file.path, mode=f"{file.mode:06o}", sha256=file.sha256)
+            for file in sorted(pack.files, key=lambda file: file.path)
+        ),
+        inputs=visible_tree,
+        depends_on=tuple(
+            DependencyRecord(pack=need, key=key) for need, key in sorted(dependencies)
+        ),
+        properties=tuple(sorted(wanted.value for wanted in config.required)),
+        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
+        protected=protected,
+        environment=tuple(
+            (name, hashlib.sha256(value.encode()).hexdigest()) for name, value in environment
+        ),
+        tools=tuple(sorted(tools, key=lambda tool: tool.name)),
+    )
+
+
+def action_key(action: ActionDocument) -> str:
+    """The key: SHA-256 (hex) of the action's canonical JSON (RFC 8785)."""
+    return canonical.digest(action.model_dump(mode="json"))
+
+
+def plan_of(
+    packs: Iterable[TaskPack],
+    keys: Mapping[str, str],
+    config: Config,
+    *,
+    base_commit: str,
+    base_tree: str,
+    hash_name: str,
+    committed: bool,
+) -> PlanDocument:
+    """The frozen plan, packs in canonical order."""
+    known = {pack.id: pack for pack in packs}
+    order = canonical_order({pack.id: pack.depends_on for pack in known.values()})
+    return PlanDocument(
+        base_ref=config.base_ref,
+        base_commit=base_commit,
+        base_tree=base_tree,
+        hash_name="sha256" if hash_name == "sha256" else "sha1",
+        packs_folder=config.packs_folder,
+        packs_committed=committed,
+        overlap=config.overlap.value,
+        packs=tuple(
+            PlannedPackRecord(
+                pack=name,
+                folder=known[name].folder,
+                title=known[name].title,
+                action_key=keys[name],
+                depends_on=known[name].depends_on,
+            )
+            for name in order
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyChange:
+    """One part of an action that differs: which part, what in it, before and after (empty:
+    absent).
+    """
+
+    part: str
+    what: str
+    before: str
+    after: str
+
+
+def why_changed(before: ActionDocument, after: ActionDocument) -> tuple[KeyChange, ...]:
+    """Every part in which two actions differ, in a fixed order of parts."""
+    changes: list[KeyChange] = []
+    changes += _rows(
+        "pack",
+        {f.path: f.sha256 + f.mode for f in before.files},
+        {f.path: f.sha256 + f.mode for f in after.files},
+    )
+    changes += _rows("inputs", {"tree": before.inputs}, {"tree": after.inputs})
+    changes += _rows(
+        "depends_on",
+        {d.pack: d.key for d in before.depends_on},
+        {d.pack: d.key for d in after.depends_on},
+    )
+    changes += _rows(
+        "sandbox",
+        dict.fromkeys(before.properties, "required"),
+        dict.fromkeys(after.properties, "required"),
+    )
+    changes += _rows("limits", _numbers(before), _numbers(after))
+    changes += _rows(
+        "protected", dict.fromkeys(before.protected, "yes"), dict.fromkeys(after.protected, "yes")
+    )
+    changes += _rows("environment", dict(before.environment), dict(after.environment))
+    changes += _rows(
+        "tools",
+        {t.name: f"{t.version} {t.sha256}" for t in before.tools},
+        {t.name: f"{t.version} {t.sha256}" for t in after.tools},
+    )
+    return tuple(changes)
+
+
+def _numbers(action: ActionDocument) -> dict[str, str]:
+    return {name: str(value) for name, value in action.limits.model_dump().items()}
+
+
+def _rows(part: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[KeyChange]:
+    return [
+        KeyChange(part, name, before.get(name, ""), after.get(name, ""))
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
+
+
+__all__ = [
+    "KeyChange",
+    "action_key",
+    "action_of",
+    "all_needs",
+    "bounded_limits",
+    "canonical_order",
+    "environment_of",
+    "plan_of",
+    "why_changed",
+]

@@ -1,1 +1,0 @@
-"""Floor 2: what phases need from the outside world, as small protocols."""

@@ -1,0 +1,1 @@
+"""Finds credentials in bytes and cuts them out. Imports nothing of the product."""

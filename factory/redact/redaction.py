@@ -1,0 +1,399 @@
+"""What may be shown to nobody: credentials, by their known values and by the forms that issuers
+give them.
+
+Rule: bytes in, places out. A place is cut from a text before anything else sees it, so no
+writer decides this for itself. A text that ends in the middle of a credential loses that part too.
+Does not know where a text comes from, who wrote it, or what a place in it means for a verdict.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from factory.redact.credential_forms import FORMS, Form, Pattern
+from factory.redact.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
+
+# A shorter value, or one of a few small letters only, is a word that stands everywhere by chance:
+# POSTGRES_PASSWORD is `postgres` in many a workflow.
+SHORTEST_VALUE = 8
+LONGEST_WORD = 15
+# Larger texts that hold none are known again by their digest: evidence passes several doors.
+_WORTH_KNOWING = 1 << 16
+_MOST_KNOWN = 4096
+# What a stream holds of a text without looking at it again for each byte that comes.
+_WORTH_A_LOOK = 1 << 12
+# Bytes before a word that tell whether it begins there, also in UTF-16.
+_TELLS = 2
+# What a cut text may end with before it counts as the beginning of a known value.
+SHORTEST_START = 6
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """Bytes `start` to `end` of a text that are a credential; `kind` is a word that tells nothing
+    of it.
+    """
+
+    start: int
+    end: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """A text without its credentials, and the kinds that were cut from it, in order of their
+    places.
+    """
+
+    content: bytes
+    kinds: tuple[str, ...]
+
+
+class Redactor:
+    """Knows values (name → value) and forms: of common credentials, or those given."""
+
+    def __init__(
+        self, values: Iterable[tuple[str, bytes]] = (), forms: tuple[Form, ...] = FORMS
+    ) -> None:
+        self._forms = forms
+        known = {
+            value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)
+        }
+        self._straight = tuple(
+            (form, kind) for value, kind in known.items() for form in straight_forms(value)
+        )
+        # Encoders break lines and part bytes where they like: what they wrote is looked for in the
+        # text without that.
+        encoded = tuple(
+            (form, kind) for value, kind in known.items() for form in base64_forms(value)
+        )
+        digits = tuple((binascii.hexlify(value), kind) for value, kind in known.items())
+        self._parted = (
+            ((LINE_ENDS, False, encoded), (BETWEEN_DIGITS, True, digits)) if known else ()
+        )
+        self._clean: set[bytes] = set()
+
+    def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
+        """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end
+        within one.
+        """
+        if len(text) < _WORTH_KNOWING or cut:
+            found = [*self._known(text), *_in_form(text, self._forms)]
+            return _united(
+                (*found, *self._started(text), *_form_started(text, self._forms)) if cut else found
+            )
+        digest = hashlib.sha256(text).digest()
+        if digest in self._clean:
+            return ()
+        places = _united((*self._known(text), *_in_form(text, self._forms)))
+        if not places and len(self._clean) < _MOST_KNOWN:
+            self._clean.add(digest)
+        return places
+
+    def redact(self, text: bytes, cut: bool = False) -> Redacted:
+        """`text` with a mark in the place of every credential. Time: linear, a few passes at memory
+        speed.
+        """
+        return _without(text, self.places(text, cut))
+
+    def settled(self, text: bytes) -> int:
+        """How many first bytes of `text` stay as they are told now, whatever comes after them."""
+        least = len(text)
+        for form, _ in self._straight:
+            least = min(least, len(text) - _overlap(text, form))
+        for place in self._parted_starts(text, 1):
+            least = min(least, place.start)
+        for each in self._forms:
+            least = min(least, len(text) - _overlap(text, each.anchor))
+        least = min(least, len(text) - _wide_overlap(text, self._forms))
+        return _before_all(
+            (*_form_started(text, self._forms), *_spans(text, self._forms), *self._known(text)),
+            least,
+        )
+
+    def _known(self, text: bytes) -> Iterator[Place]:
+        for form, kind in self._straight:
+            for at in _every(text, form):
+                yield Place(at, at + len(form), kind)
+        for dropped, lower, forms in self._parted:
+            through = Through(text, dropped, lower)
+            for form, kind in forms:
+                for at in _every(through.content, form):
+                    yield Place(through.origin(at), through.origin(at + len(form) - 1) + 1, kind)
+
+    def _started(self, text: bytes) -> Iterator[Place]:
+        for form, kind in self._straight:
+            length = _overlap(text, form)
+            if length >= SHORTEST_START:
+                yield Place(len(text) - length, len(text), kind)
+        yield from self._parted_starts(text, SHORTEST_START)
+
+    def _parted_starts(self, text: bytes, shortest: int) -> Iterator[Place]:
+        """The beginnings of encoded values, of so many characters at least, that the text ends
+        with.
+        """
+        for dropped, lower, forms in self._parted:
+            through = Through(text, dropped, lower)
+            whole = len(through.content)
+            for form, kind in forms:
+                length = _overlap(through.content, form)
+                if length >= shortest:
+                    yield Place(through.origin(whole - length), through.origin(whole - 1) + 1, kind)
+
+
+class Stream:
+    """A redactor for a text that comes in pieces: a credential that spans pieces is cut as if it
+    came at once.
+
+    What is given back lags behind what came only by what may yet turn out to be a credential. What
+    is held for long is looked at again only when it has grown by a part of itself, so that the
+    whole costs a few looks at each byte.
+    """
+
+    def __init__(self, redactor: Redactor) -> None:
+        self._redactor = redactor
+        self._held = b""
+        self._fresh: list[bytes] = []  # what came since, and was not looked at
+        self._waits = 0  # how many bytes that is
+        self._due = 0  # how many it must be before it is looked at
+        # how many bytes of what is held were given back already: they tell whether a word begins
+        self._seen = 0
+
+    def feed(self, piece: bytes) -> bytes:
+        """The part of the text so far that no later piece can change."""
+        self._fresh.append(piece)
+        self._waits += len(piece)
+        if self._waits < self._due:
+            return b""
+        self._take()
+        settled = self._redactor.settled(self._held)
+        shown = self._given(settled, cut=False) if settled > self._seen else b""
+        self._due = len(self._held) // 4 if len(self._held) > _WORTH_A_LOOK else 0
+        return shown
+
+    def end(self) -> bytes:
+        """The rest of the text."""
+        self._take()
+        return self._given(len(self._held), cut=True)
+
+    def _take(self) -> None:
+        self._held = b"".join((self._held, *self._fresh))
+        self._fresh, self._waits = [], 0
+
+    def _given(self, upto: int, cut: bool) -> bytes:
+        text, shown = self._held[:upto], self._seen
+        # What follows tells too what a credential is: the places are those of all that is held.
+        found = tuple(
+            place for place in self._redactor.places(self._held, cut) if place.end <= upto
+        )
+        self._seen = min(_TELLS, upto)
+        self._held = self._held[upto - self._seen :]
+        return _without(text, found).content[shown:]
+
+
+def _without(text: bytes, places: tuple[Place, ...]) -> Redacted:
+    if not places:
+        return Redacted(text, ())
+    parts, at = [], 0
+    for place in places:
+        parts += [text[at : place.start], mark(place.kind)]
+        at = place.end
+    return Redacted(b"".join((*parts, text[at:])), tuple(place.kind for place in places))
+
+
+# RFC 3986, 2.3.
+_UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def _is_a_word(value: bytes) -> bool:
+    return len(value) < SHORTEST_VALUE or (
+        len(value) <= LONGEST_WORD and value.isalpha() and value.islower()
+    )
+
+
+def mark(kind: str) -> bytes:
+    """What stands in the place of a credential."""
+    return f"[redacted: {kind}]".encode()
+
+
+def straight_forms(value: bytes) -> tuple[bytes, ...]:
+    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal, escaped for JSON and
+    in UTF-16; longest first."""
+    quoted = b"".join(bytes((each,)) if each in _UNRESERVED else b"%%%02X" % each for each in value)
+    lower = re.sub(rb"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
+    wholly = b"".join(b"%%%02X" % each for each in value)
+    digits = binascii.hexlify(value)
+    escaped = (
+        value.replace(b"\\", b"\\\\")
+        .replace(b'"', b'\\"')
+        .replace(b"\n", b"\\n")
+        .replace(b"/", b"\\/")
+    )
+    plain = escaped.replace(b"\\/", b"/")
+    forms = (value, quoted, lower, wholly, wholly.lower(), digits, digits.upper(), escaped, plain)
+    return _longest_first((*forms, *_wide_forms(value)))
+
+
+def _wide_forms(value: bytes) -> tuple[bytes, ...]:
+    """A text in UTF-16, either way round; none where it is no UTF-8."""
+    try:
+        text = value.decode("utf-8")
+    except UnicodeDecodeError:
+        return ()
+    return text.encode("utf-16-le"), text.encode("utf-16-be")
+
+
+def base64_forms(value: bytes) -> tuple[bytes, ...]:
+    """The characters that a value yields in base64, wherever in the encoded bytes it begins (three
+    alignments).
+
+    Characters at either end that depend on the neighbours are left out. Both alphabets of RFC 4648.
+    """
+    forms: list[bytes] = []
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + value)
+        first = (before * 8 + 5) // 6
+        own = (before + len(value)) * 8 // 6
+        forms.append(encoded[first:own])
+        forms.append(encoded[first:own].translate(bytes.maketrans(b"+/", b"-_")))
+    return _longest_first(form for form in forms if len(form) >= SHORTEST_VALUE)
+
+
+def _longest_first(forms: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(sorted(set(forms), key=lambda form: (-len(form), form)))
+
+
+def _overlap(text: bytes, form: bytes) -> int:
+    """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that
+    fit.
+    """
+    tail = text[-(len(form) - 1) :] if len(form) > 1 else b""
+    head = form[:_TELLING]
+    at = tail.find(head)
+    while at >= 0 and not form.startswith(tail[at:]):
+        at = tail.find(head, at + 1)
+    if at >= 0:
+        return len(tail) - at
+    last = tail[-_TELLING + 1 :]
+    return next((len(last) - at for at in range(len(last)) if head.startswith(last[at:])), 0)
+
+
+def _wide_overlap(text: bytes, forms: tuple[Form, ...]) -> int:
+    """How many last bytes of `text` are the beginning of a form's anchor in UTF-16."""
+    longest = max((len(form.anchor) for form in forms), default=0)
+    if b"\0" not in text[-2 * longest :]:
+        return int(any(text.endswith(form.anchor[:1]) for form in forms))
+    wide = (
+        form.anchor.decode("ascii").encode(order)
+        for form in forms
+        for order in ("utf-16-le", "utf-16-be")
+    )
+    return max((_overlap(text, anchor) for anchor in wide), default=0)
+
+
+_TELLING = 8  # bytes that hardly any other text begins with
+
+
+def _every(text: bytes, part: bytes) -> Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + len(part))
+
+
+def _in_form(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
+    for form, found in _matches(text, forms):
+        yield Place(found.start("secret"), found.end("secret"), form.kind)
+    narrow = Narrow(text)
+    for form, found in _matches(narrow.content, forms):
+        yield _wide_place(narrow, found.start("secret"), found.end("secret"), form, text)
+
+
+def _wide_place(narrow: Narrow, start: int, end: int, form: Form, text: bytes) -> Place:
+    return Place(narrow.origin(start), min(narrow.origin(end - 1) + 1, len(text)), form.kind)
+
+
+def _spans(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
+    """As `_in_form`, each from its anchor on: what names a credential is needed to know it."""
+    for form, found in _matches(text, forms):
+        yield Place(found.start(), found.end("secret"), form.kind)
+    narrow = Narrow(text)
+    for form, found in _matches(narrow.content, forms):
+        yield _wide_place(narrow, found.start(), found.end("secret"), form, text)
+
+
+def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Match[bytes]]]:
+    for form in forms:
+        for found in _looks(text, form, form.whole):
+            secret = found["secret"]
+            if secret is not None and not form.harmless(text[found.start() : _end(found)], secret):
+                yield form, found
+
+
+def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
+    """Per form the first place that may be cut by the end of the text: it holds any other of that
+    form.
+    """
+    for form, at in _begun(text, forms):
+        yield Place(at, len(text), form.kind)
+    narrow = Narrow(text)
+    for form, at in _begun(narrow.content, forms):
+        yield Place(narrow.origin(at), len(text), form.kind)
+
+
+def _begun(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, int]]:
+    for form in forms:
+        started = next(
+            (found for found in _looks(text, form, form.begun) if found["begun"] is not None), None
+        )
+        if started is not None:
+            yield form, started.start()
+
+
+def _looks(text: bytes, form: Form, pattern: Pattern) -> Iterator[re.Match[bytes]]:
+    """Each match of `pattern` where the form may begin: at its anchor, not within a longer word
+    where it does not say so, and not within what an earlier match has looked at: so no byte is
+    looked at again and again."""
+    at = text.find(form.anchor)
+    while at >= 0:
+        after = at + len(form.anchor)
+        found = (
+            pattern.match(text, at) if form.within or at == 0 or text[at - 1] not in _WORD else None
+        )
+        if found is not None:
+            yield found
+            after = form.after(at, found.end())
+        at = text.find(form.anchor, after)
+
+
+def _end(found: re.Match[bytes]) -> int:
+    return max(found.end(), found.end("secret"))
+
+
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_")
+
+
+def _before_all(places: Iterable[Place], least: int) -> int:
+    """The last place up to which no place is cut through that ends at `least` or later, nor one
+    that overlaps it.
+    """
+    for place in sorted(places, key=lambda place: -place.end):
+        if place.end >= least:
+            least = min(least, place.start)
+    return least
+
+
+def _united(places: Iterable[Place]) -> tuple[Place, ...]:
+    """Places in order; those that overlap become one, under the kind of the first and longest."""
+    out: list[Place] = []
+    for place in sorted(places, key=lambda place: (place.start, -place.end, place.kind)):
+        if out and place.start < out[-1].end:
+            out[-1] = Place(out[-1].start, max(out[-1].end, place.end), out[-1].kind)
+        else:
+            out.append(place)
+    return tuple(out)

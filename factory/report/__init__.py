@@ -1,0 +1,1 @@
+"""Renders results for people and programs: terminal, Markdown, HTML, JUnit, SARIF."""

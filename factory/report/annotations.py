@@ -1,0 +1,36 @@
+"""Findings as annotations of a GitHub job, beside what is printed: on standard error, and only
+inside such a job.
+
+Does not know what was run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TextIO
+
+from factory.model.finding import Finding, Location
+from factory.model.inert import annotation
+from factory.report.streams import write_commands
+
+MOST = 50
+
+
+def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Finding]) -> None:
+    """Print an annotation for each finding, errors first and no more than `MOST`, where a GitHub
+    job runs this.
+    """
+    if environ.get("GITHUB_ACTIONS") != "true" or not findings:
+        return
+    ordered = sorted(findings, key=lambda finding: not finding.blocks)
+    commands = []
+    for finding in ordered[:MOST]:
+        place = finding.location or Location("")
+        owner = f"{finding.pack}: " if finding.pack and finding.pack not in finding.message else ""
+        text = f"{owner}{finding.message} {finding.hint}".rstrip()
+        commands.append(
+            annotation(
+                finding.severity.value, finding.id, text, place.file, place.line, place.column
+            )
+        )
+    write_commands(stream, commands)

@@ -1,0 +1,80 @@
+"""What a command came to, and its two renderings: lines for a person, one JSON document for a
+program.
+
+Rule: both say the same; text that a pack could have written is made inert here. The document
+is ASCII, so that no terminal's encoding can spoil it. Does not know any command.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from factory.model.finding import Finding
+from factory.model.verdict import Status
+from factory.report.terminal import Shown, sanitize
+
+SCHEMA_VERSION = 1
+
+_OWN_KEYS = ("schema_version", "command", "status", "exit_code", "run_id", "findings")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The end of a command. `lines` are for people; `details` joins the JSON document under its own
+    keys.
+    """
+
+    status: Status
+    lines: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    run_id: str = ""
+    details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def document_of(command: str, answer: Answer, exit_code: int) -> str:
+    """The JSON document of an answer, without a line feed at its end."""
+    taken = [name for name in answer.details if name in _OWN_KEYS]
+    if taken:
+        raise ValueError(f"{command} gives {taken[0]!r} twice")
+    own = {
+        "schema_version": SCHEMA_VERSION,
+        "command": command,
+        "status": answer.status.value,
+        "exit_code": exit_code,
+        "run_id": answer.run_id,
+        "findings": [finding_row(finding) for finding in answer.findings],
+    }
+    return json.dumps({**own, **answer.details}, indent=2, sort_keys=True)
+
+
+def finding_row(finding: Finding) -> dict[str, Any]:
+    """A finding as the document holds it; the same keys as in evidence."""
+    place = finding.location
+    return {
+        "id": finding.id,
+        "severity": finding.severity.value,
+        "message": finding.message,
+        "hint": finding.hint,
+        "file": place.file if place else "",
+        "line": place.line if place else 0,
+        "column": place.column if place else 0,
+        "pack": finding.pack,
+    }
+
+
+def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[Shown, ...]:
+    """Findings for a terminal: id and sentence, then the place and the way out, each on a line of
+    its own.
+    """
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(f"{indent}{finding.id}  {finding.message}")
+        if finding.location is not None:
+            lines.append(f"{indent}    {finding.location}")
+        if finding.hint:
+            lines.append(f"{indent}    {finding.hint}")
+    return tuple(map(sanitize, lines))

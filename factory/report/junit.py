@@ -1,0 +1,151 @@
+"""`junit.xml`: task packs as suites, their commands and re-checks as cases, and a case for each
+finding beside them.
+
+A function of a `RunView`. A command that did not end with 0, and whatever blocks, is a failure; a
+defect of the orchestrator is an error. No times: they would differ from run to run. Does not know
+who reads it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from factory.model.evidence import CheckRecord, FindingRecord, RecheckRecord
+from factory.report.markup import Markup, joined, lines_of, tag, text_of
+from factory.report.run_view import RunView, good
+from factory.report.text import place_of
+
+_OF_RECHECKS = frozenset({"MERGE_BROKEN", "MERGE_BROKEN_TOGETHER", "MERGE_PRE_EXISTING"})
+_ERRORS = frozenset({"CRASH"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One case: where it belongs, its name, what speaks against it, and how its log ends."""
+
+    place: str
+    name: str
+    against: tuple[FindingRecord, ...] = ()
+    log: str = ""
+
+    @property
+    def fault(self) -> str:
+        """`error`, `failure`, or "" where nothing speaks against it."""
+        if not self.against:
+            return ""
+        return "error" if any(row.id in _ERRORS for row in self.against) else "failure"
+
+
+def junit_xml(run: RunView) -> bytes:
+    """The whole document."""
+    suites = [
+        (owner or run.status.run_id, _cases(run, owner), run.findings_of(owner))
+        for owner in ("", *run.owners)
+    ]
+    suites = [suite for suite in suites if suite[1] or suite[2]]
+    shown = (_suite(name, cases, findings) for name, cases, findings in suites)
+    every = [case for _, cases, _ in suites for case in cases]
+    text = tag("testsuites", *shown, Markup("\n"), name=run.status.run_id, **_counts(every)).text
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def _counts(cases: Sequence[_Case]) -> dict[str, str]:
+    failures, errors = (
+        sum(case.fault == fault for case in cases) for fault in ("failure", "error")
+    )
+    return {"tests": str(len(cases)), "failures": str(failures), "errors": str(errors)}
+
+
+def _suite(name: str, cases: Sequence[_Case], findings: Iterable[FindingRecord]) -> Markup:
+    told = _lines(
+        f"{row.severity} {row.id}: {row.message}" for row in findings if row.severity != "error"
+    )
+    beside = joined(Markup("\n"), tag("system-out", told)) if told.text else ""
+    return joined(
+        Markup("\n"),
+        tag("testsuite", *map(_case, cases), beside, Markup("\n"), name=name, **_counts(cases)),
+    )
+
+
+def _case(case: _Case) -> Markup:
+    inside: list[Markup] = []
+    if case.fault:
+        first = case.against[0]
+        body = _lines(line for row in case.against for line in _told(row))
+        if case.log:
+            body = joined(body, Markup("\n\n"), lines_of(case.log))
+        inside = [tag(case.fault, body, type=first.id, message=first.message)]
+    return joined(Markup("\n"), tag("testcase", *inside, classname=case.place, name=case.name))
+
+
+def _lines(lines: Iterable[str]) -> Markup:
+    return Markup("\n".join(map(text_of, lines)))
+
+
+def _told(row: FindingRecord) -> Iterable[str]:
+    yield f"{row.id}  {row.message}"
+    if row.file:
+        yield place_of(row)
+    if row.hint:
+        yield row.hint
+
+
+def _cases(run: RunView, owner: str) -> tuple[_Case, ...]:
+    """The cases of one pack, or of the run itself: commands, re-checks, then findings that none of
+    them carries.
+    """
+    left = [row for row in run.findings_of(owner) if row.severity == "error"]
+    cases = [
+        _of_command(run, owner, check, _taken(left, check.label, False))
+        for check in run.checks_of(owner)
+    ]
+    cases += [
+        _of_recheck(record, _taken(left, record.label, True))
+        for record in run.status.rechecks
+        if record.pack == owner
+    ]
+    place = owner or run.status.run_id
+    return (
+        *cases,
+        *(_Case(f"{place}.findings", f"{row.id} {row.message}"[:200], (row,)) for row in left),
+    )
+
+
+def _taken(left: list[FindingRecord], label: str, merged: bool) -> tuple[FindingRecord, ...]:
+    """Findings over the command of that label, taken out of `left`."""
+    found = [
+        row for row in left if row.message.startswith(f"{label} `") and _on_merged(row) is merged
+    ]
+    left[:] = [row for row in left if row not in found]
+    return tuple(found)
+
+
+def _on_merged(row: FindingRecord) -> bool:
+    return row.id in _OF_RECHECKS or "on the merged tree" in row.message
+
+
+def _of_command(
+    run: RunView, pack: str, check: CheckRecord, against: tuple[FindingRecord, ...]
+) -> _Case:
+    fine = check.rc == 0 and check.ended == "exited"
+    if not fine and not against:
+        against = (
+            _stand_in(
+                "STEP_FAILED" if check.kind == "step" else "CHECK_FAILED",
+                f"{check.ended} {check.rc}",
+            ),
+        )
+    return _Case(
+        pack, f"{check.label} {check.run}", against, run.bundles[pack].excerpts.get(check.label, "")
+    )
+
+
+def _of_recheck(record: RecheckRecord, against: tuple[FindingRecord, ...]) -> _Case:
+    if not good(record.outcome) and not against:
+        against = (_stand_in("MERGE_BROKEN", record.outcome),)
+    return _Case(f"{record.pack}.merged-tree", f"{record.label} {record.run}", against)
+
+
+def _stand_in(kind: str, message: str) -> FindingRecord:
+    return FindingRecord(id=kind, severity="error", message=message)

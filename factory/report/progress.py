@@ -1,0 +1,182 @@
+"""What a run shows while it goes: one plain line per card that ended, or a live block on a
+terminal.
+
+Told from any thread, under one lock; never raises and never decides. Time is a clock that
+is passed in. Text of packs is made inert here. Does not know who executes the cards.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol, TextIO
+
+from factory.model.verdict import Status
+from factory.plan.cards_port import Card, CardResult, Progress
+from factory.report.terminal import Palette, Shown, is_terminal, palette_for, sanitize, write_lines
+
+Clock = Callable[[], float]
+
+LABEL_COLUMNS = 17
+COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
+
+# Phases whose cards are told one by one; the cards of other phases with packs are counted into one
+# line.
+_TOLD_EACH = "launch"
+
+
+class Display(Progress, Protocol):
+    """Progress with a beginning and an end."""
+
+    def expect(self, cards: Iterable[Card]) -> None:
+        """Which cards will be told about, before the first of them."""
+        ...
+
+    def note(self, text: Shown) -> None:
+        """Show a line of an inert text beside the progress."""
+        ...
+
+    def stop(self) -> None:
+        """No more will be told; whatever is drawn and not final disappears. May be called twice."""
+        ...
+
+
+class PlainProgress:
+    """Lines as in a log: a label where the phase changes, then what came of each card."""
+
+    def __init__(self, stream: TextIO, palette: Palette, clock: Clock) -> None:
+        self._lock = threading.RLock()
+        self._stream = stream
+        self._palette = palette
+        self._clock = clock
+        self._readable = True
+        self._last_phase = ""
+        self._pack_columns = 0
+        self._expected: Counter[str] = Counter()
+        self._ended: Counter[str] = Counter()
+        self._passed: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
+        self._started: dict[str, float] = {}
+
+    def expect(self, cards: Iterable[Card]) -> None:
+        """Count the cards of each phase, and make the column of names as wide as the widest."""
+        with self._lock:
+            for card in cards:
+                self._expected[card.phase] += 1
+                self._pack_columns = max(self._pack_columns, len(card.pack))
+
+    def card_started(self, card: Card) -> None:
+        """Take the time."""
+        with self._lock:
+            self._started[card.name] = self._clock()
+
+    def command_started(self, pack: str, label: str, run: str, limit: float) -> None:
+        """A log does not tell commands."""
+
+    def command_output(self, pack: str, chunk: bytes) -> None:
+        """A log does not tell output."""
+
+    def command_ended(self, pack: str, label: str, rc: int) -> None:
+        """A log does not tell commands."""
+
+    def card_ended(self, card: Card, result: CardResult) -> None:
+        """A line for the card, unless its phase is told by a count."""
+        with self._lock:
+            elapsed = self._clock() - self._started.pop(card.name, self._clock())
+            self._ended[card.phase] += 1
+            self._passed[card.phase] += result.status is Status.PASS
+            if not card.pack:
+                self._say(card.phase, self._phase_text(card, result, elapsed))
+            elif card.phase == _TOLD_EACH or result.status is not Status.PASS:
+                self._say(card.phase, self._pack_text(card, result, elapsed))
+            self._phase_end(card.phase)
+
+    def card_held(self, card: Card, status: Status) -> None:
+        """Counted, and told only where something else of its phase was executed."""
+        with self._lock:
+            self._held[card.phase] += 1
+            self._passed[card.phase] += status is Status.PASS
+            self._phase_end(card.phase)
+
+    def note(self, text: Shown) -> None:
+        """A line of its own."""
+        with self._lock:
+            self._last_phase = ""
+            self._line(text)
+
+    def stop(self) -> None:
+        """Lines stay."""
+
+    def _phase_end(self, phase: str) -> None:
+        ended, held, expected = self._ended[phase], self._held[phase], self._expected[phase]
+        if ended + held != expected or not ended:
+            return
+        if phase == _TOLD_EACH and held:
+            self._say(phase, Shown(f"{held} unchanged"))
+        elif phase not in (_TOLD_EACH, "preflight", "integrate", "summary"):
+            self._say(phase, self._agreement(self._passed[phase], expected))
+
+    def _agreement(self, agreed: int, expected: int) -> Shown:
+        """What validation showed: a bundle of a pack that did not PASS tells truly what its pack
+        broke.
+        """
+        alone, passed = expected == 1, self._passed[_TOLD_EACH]
+        if passed == self._expected[_TOLD_EACH]:
+            return Shown(
+                f"{agreed} of {expected}"
+                f" {'agrees with its contract' if alone else 'agree with their contracts'}"
+            )
+        told = "bundle tells what its pack did" if alone else "bundles tell what their packs did"
+        return Shown(
+            f"{agreed} of {expected} {told}, {passed} of {expected} {'pack' if alone else 'packs'}"
+            " passed"
+        )
+
+    def _phase_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
+        if card.phase == "summary":
+            rest = sanitize(result.headline).removeprefix(result.status.value).strip()
+            return Shown(f"{self._status(result.status)}  {rest}".rstrip())
+        prefix = "" if result.status is Status.PASS else f"{self._status(result.status)}  "
+        return Shown(f"{prefix}{sanitize(result.headline)} · {seconds(elapsed)}")
+
+    def _pack_text(self, card: Card, result: CardResult, elapsed: float) -> Shown:
+        name = f"{sanitize(card.pack):<{self._pack_columns}}"
+        return Shown(
+            f"{name}  {self._status(result.status)}  {sanitize(result.headline)} "
+            f" {seconds(elapsed)}"
+        )
+
+    def _status(self, status: Status) -> Shown:
+        return self._palette.paint(sanitize(status.value), COLOURS[status])
+
+    def _say(self, phase: str, text: Shown) -> None:
+        label = phase if phase != self._last_phase else ""
+        self._last_phase = phase
+        self._line(Shown(f"{label:<{LABEL_COLUMNS}}{text}"))
+
+    def _line(self, text: Shown) -> None:
+        if self._readable:
+            self._readable = write_lines(self._stream, (text,))
+
+
+def seconds(elapsed: float) -> str:
+    """A duration for a person: 0.4 s, 42 s, 3 min 5 s, 15 min."""
+    if elapsed < 10:
+        return f"{max(elapsed, 0):.1f} s"
+    if elapsed < 100:
+        return f"{elapsed:.0f} s"
+    minutes, rest = divmod(round(elapsed), 60)
+    return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+
+
+def display_for(stream: TextIO, environ: Mapping[str, str], clock: Clock) -> Display:
+    """A live block on a terminal that is wide enough, else plain lines."""
+    palette = palette_for(stream, environ)
+    if is_terminal(stream, environ):
+        from factory.report.live import MINIMUM_COLUMNS, MINIMUM_ROWS, LiveProgress, Screen
+
+        screen = Screen(stream)
+        if screen.columns() >= MINIMUM_COLUMNS and screen.rows() >= MINIMUM_ROWS:
+            return LiveProgress(stream, palette, clock)
+    return PlainProgress(stream, palette, clock)

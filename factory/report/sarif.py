@@ -1,0 +1,99 @@
+"""`results.sarif` (SARIF 2.1.0): every finding of a run as a result, every finding id that occurs
+as a rule.
+
+A function of a `RunView`. Messages hold neither links nor placeholders; places are relative URIs.
+Two results of one run never share a fingerprint, and the same finding has the same one in every
+run. Does not know who reads it.
+"""
+
+from __future__ import annotations
+
+import json
+
+from factory.model.evidence import FindingRecord
+from factory.model.evidence_text import sha256
+from factory.model.finding import CATALOGUE
+from factory.model.inert import for_sarif
+from factory.report.markup import relative_uri
+from factory.report.run_view import RunView
+from factory.version import __version__
+
+SCHEMA = (
+    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+)
+_TOOL = "codex-orchestrator"
+
+
+def results_sarif(run: RunView) -> bytes:
+    """The whole document: ASCII, sorted keys, two spaces."""
+    status = run.status
+    ids = sorted({row.id for row in status.findings})
+    driver = {
+        "name": _TOOL,
+        "version": __version__,
+        "semanticVersion": __version__,
+        "rules": list(map(_rule, ids)),
+    }
+    told: dict[str, int] = {}
+    results = [_result(row, ids.index(row.id), told) for row in status.findings]
+    document = {
+        "$schema": SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": driver},
+                "automationDetails": {"id": f"{_TOOL}/{status.run_id}"},
+                "columnKind": "unicodeCodePoints",
+                "invocations": [{"executionSuccessful": status.status != "FAIL"}],
+                "properties": {
+                    "status": status.status,
+                    "baseCommit": status.base_commit,
+                    "mergedTree": status.merged_tree,
+                },
+                "results": results,
+            }
+        ],
+    }
+    return (json.dumps(document, indent=2, sort_keys=True) + "\n").encode("ascii")
+
+
+def _rule(kind: str) -> dict[str, object]:
+    known = CATALOGUE.get(kind)
+    meaning = for_sarif(
+        f"{known.meaning[:1].upper()}{known.meaning[1:]}." if known is not None else kind
+    )
+    level = known.severity.value if known is not None else "error"
+    more = "factory why PACK says what would allow it, or that nothing can."
+    return {
+        "id": kind,
+        "shortDescription": {"text": meaning},
+        "help": {"text": f"{meaning} {more}"},
+        "defaultConfiguration": {"level": level},
+    }
+
+
+def _result(row: FindingRecord, rule: int, told: dict[str, int]) -> dict[str, object]:
+    text = " ".join(
+        part for part in (f"{row.pack}: " if row.pack else "", row.message, row.hint) if part
+    )
+    identity = f"{row.id}\0{row.pack}\0{row.file}\0{row.message}".encode("utf-8", "surrogatepass")
+    again = told[sha256(identity)] = told.get(sha256(identity), 0) + 1
+    return {
+        "ruleId": row.id,
+        "ruleIndex": rule,
+        "level": row.severity,
+        "message": {"text": for_sarif(" ".join(text.split()))},
+        "locations": [_location(row)] if row.file else [],
+        "partialFingerprints": {"finding/v1": f"{sha256(identity)}:{again}"},
+        "properties": {"pack": row.pack},
+    }
+
+
+def _location(row: FindingRecord) -> dict[str, object]:
+    place: dict[str, object] = {"artifactLocation": {"uri": relative_uri(row.file)}}
+    if row.line:
+        place["region"] = {
+            "startLine": row.line,
+            **({"startColumn": row.column} if row.column else {}),
+        }
+    return {"physicalLocation": place}

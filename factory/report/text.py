@@ -1,0 +1,381 @@
+"""FINAL_REPORT as Markdown and as plain text: a pure function of the run's status document.
+
+Starts with what a reviewer must know in ten seconds. Text that a pack could have written is made
+inert for the medium (`model.inert`). Has no clock: with the same run id and inputs it is
+byte-identical.
+"""
+
+from __future__ import annotations
+
+from factory.model.evidence import FilesChanged, FindingRecord, PackLine, RunStatus, SigningRecord
+from factory.model.inert import Markdown, code, for_eyes, for_markdown
+from factory.model.inert import markdown as md
+from factory.model.wording import counted
+
+
+def change_text(files: int, added: int, removed: int, artifacts: int) -> str:
+    """What a pack changed, in a few words."""
+    change = f"{counted(files, 'file')} +{added} −{removed}" if files else "no change"
+    return f"{change}, {counted(artifacts, 'artifact')}" if artifacts else change
+
+
+def network_text(packs: tuple[PackLine, ...]) -> str:
+    """Which packs could reach what; "" where none could reach anything."""
+    told = []
+    for pack in packs:
+        if pack.network:
+            hosts = "any public host" if "*" in pack.network else ", ".join(pack.network)
+            told.append(f"{pack.pack} to {hosts}")
+    return "; ".join(told)
+
+
+def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
+    """FINAL_REPORT.md."""
+    lines = [
+        md("# {} · {}", status.status, Markdown(status.run_id)),
+        "",
+        *_head(status, changed),
+        "",
+    ]
+    lines += [
+        "| pack | domain | status | change | checks | why it matters |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [_row(pack) for pack in status.packs]
+    lines += _findings(status.findings)
+    lines += _overlaps(status)
+    lines += _files(changed)
+    lines += _checks(status)
+    lines += _evidence(status)
+    return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
+
+
+def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
+    files = changed.files if changed is not None else ()
+    added = sum(record.lines_added or 0 for record in files)
+    removed = sum(record.lines_removed or 0 for record in files)
+    tree = (
+        md("tree {} on base", code(status.merged_tree[:12]))
+        if status.merged_tree
+        else "nothing merged, base"
+    )
+    what = (
+        f"{counted(len(status.packs), 'pack')} · {counted(len(files), 'file')}, +{added} −{removed}"
+    )
+    base = code(status.base_commit[:12])
+    lines: list[str] = [
+        md("**{}** · {} · {} {} ({})", status.status, what, tree, base, status.base_ref),
+        "",
+    ]
+    lines.append(f"Enforced: {', '.join(status.properties_given) or 'nothing'}.")
+    accepted = ", ".join(status.properties_accepted)
+    lines.append(
+        f"**Accepted weaker by the user: {accepted}.**"
+        if accepted
+        else "Nothing was accepted weaker."
+    )
+    reached = network_text(status.packs)
+    if reached:
+        lines.append(
+            md("**Network: {}.** Each connection is in `raw/<PACK>/EGRESS.json`.", reached)
+        )
+    lines += [
+        md("**Cloud: {}.**", finding.message)
+        for finding in status.findings
+        if finding.id == "CLOUD_GRANTED"
+    ]
+    if status.signing.signer == "none":
+        lines += ["", f"**{UNSIGNED}**"]
+    if not status.packs_committed:
+        lines += ["", "Task packs differ from the base commit, so this run cannot be published."]
+    return lines
+
+
+def _row(pack: PackLine) -> Markdown:
+    change = change_text(
+        pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts)
+    )
+    checks = f"{pack.checks_ok} of {pack.checks} ok"
+    title = md("{} {}", pack.pack, pack.title)
+    return md(
+        "| {} | {} | {} | {} | {} | {} |", title, pack.domain, pack.status, change, checks, pack.why
+    )
+
+
+def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
+    if not findings:
+        return ["", "No finding."]
+    lines = ["", "## Findings", ""]
+    for finding in findings:
+        place = md(" ({})", code(place_of(finding))) if finding.file else Markdown()
+        owner = md("{}: ", finding.pack) if finding.pack else Markdown()
+        kind = Markdown(finding.id)
+        lines.append(
+            md("- **{}** ({}) {}{}{}", kind, finding.severity, owner, finding.message, place)
+        )
+        if finding.hint:
+            lines.append(md("  {}", finding.hint))
+    return lines
+
+
+def place_of(finding: FindingRecord) -> str:
+    """Where a finding is: a file, and its line where that is known."""
+    return finding.file + (f":{finding.line}" if finding.line else "")
+
+
+def _overlaps(status: RunStatus) -> list[str]:
+    if not status.overlaps and not status.smallest_conflict:
+        return []
+    lines = ["", "## Conflicts", ""]
+    if status.overlaps:
+        names = sorted(
+            {name for overlap in status.overlaps for name in (overlap.first, overlap.second)}
+        )
+        met = {(o.first, o.second): o for o in status.overlaps}
+        lines += [
+            "| | " + " | ".join(map(for_markdown, names)) + " |",
+            "|---" * (len(names) + 1) + "|",
+        ]
+        for row in names:
+            cells = []
+            for column in names:
+                found = met.get((min(row, column), max(row, column))) if row != column else None
+                cells.append(
+                    "·" if row == column else code(found.path, cell=True) if found else "—"
+                )
+            lines.append(md("| {} | {} |", row, Markdown(" | ".join(cells))))
+        settled = (
+            md("- {} and {}: {}.", o.first, o.second, o.resolved)
+            for o in status.overlaps
+            if o.resolved
+        )
+        lines += ["", *settled]
+    label = "" if status.exact else " (greedy, not exact)"
+    count = f"{len(status.largest_set)} of {len(status.packs)}"
+    lines.append(f"Largest set that integrates{label}: {_listed(status.largest_set)} ({count}).")
+    if status.smallest_conflict:
+        lines.append(f"Smallest set that does not: {_listed(status.smallest_conflict)}.")
+    return lines
+
+
+def _listed(packs: tuple[str, ...]) -> str:
+    return ", ".join(map(for_markdown, packs)) or "none"
+
+
+def _files(changed: FilesChanged | None) -> list[str]:
+    if changed is None or not changed.files:
+        return []
+    lines = ["", "## Files", "", "| file | change | lines |", "|---|---|---|"]
+    for record in changed.files:
+        lines_text = (
+            "binary"
+            if record.lines_added is None
+            else f"+{record.lines_added} −{record.lines_removed}"
+        )
+        lines.append(f"| {code(record.path, cell=True)} | {record.kind} | {lines_text} |")
+    return lines
+
+
+def _checks(status: RunStatus) -> list[str]:
+    if not status.rechecks:
+        return []
+    lines = ["", "## Checks on the merged tree", "", "| pack | check | outcome |", "|---|---|---|"]
+    for record in status.rechecks:
+        ran = code(_short(record.run), cell=True)
+        lines.append(md("| {} | {} {} | {} |", record.pack, record.label, ran, record.outcome))
+    return lines
+
+
+def _short(run: str, most: int = 100) -> str:
+    line = " ".join(run.split())
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _evidence(status: RunStatus) -> list[str]:
+    lines = ["", "## Evidence", ""]
+    for pack in status.packs:
+        origin = f", made by {pack.came_from}" if pack.came_from else ""
+        digest = code(pack.bundle_sha256) if pack.bundle_sha256 else "none"
+        again = (
+            ", reproducible: made twice in two environments, byte for byte"
+            if pack.reproducible
+            else ""
+        )
+        lines.append(
+            md("- {}: bundle manifest sha256 {}{}", pack.pack, digest, Markdown(f"{origin}{again}"))
+        )
+    lines += [
+        "",
+        (
+            "To check it without this tool: the digest of every file of this run is in"
+            " `RUN_MANIFEST.json`;"
+        ),
+        *_by_git(status),
+        signing_text(status.signing),
+    ]
+    return lines
+
+
+def _by_git(status: RunStatus) -> tuple[str, ...]:
+    """How Git alone gives what the run came to: the merged tree, else what each bundle of it came
+    to by itself.
+    """
+    if status.merged_tree:
+        merged = "Z_integrator/CHANGES.bundle"
+        return (
+            (
+                f"`git bundle verify {merged}` and `git fetch` from it inside a clone give the"
+                " merged tree,"
+            ),
+            f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`.",
+        )
+    if any(pack.bundle_sha256 for pack in status.packs):
+        return (
+            (
+                "nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone"
+                " gives its own result."
+            ),
+        )
+    return ("nothing was merged, and no pack left a bundle.",)
+
+
+def unmerged_plan(status: RunStatus) -> bytes:
+    """MERGE_PLAN.md of a run in which the integrator was not asked, or gave no answer that
+    holds.
+    """
+    lines = [
+        "# Merge plan",
+        "",
+        f"Base commit `{status.base_commit}`, tree `{status.base_tree}`.",
+        "",
+    ]
+    lines += ["Result: nothing was merged.", ""]
+    left = [
+        md("- {} is {}.", pack.pack, pack.status) for pack in status.packs if pack.status != "PASS"
+    ]
+    lines += left or [
+        "No pack stands in the way: an integration was not asked for, or gave no answer that holds."
+    ]
+    return ("\n".join(lines) + "\n").encode("utf-8")
+
+
+UNSIGNED = "No key was at hand, so nothing in this run is signed."
+
+
+def signing_text(signing: SigningRecord) -> str:
+    """The policy, and whether anybody could have signed; who did is read off the signature, not off
+    a report.
+    """
+    asked = {
+        "optional": "a signature is optional",
+        "required": "a signature by a key pinned in factory.keys/ is required",
+        "required-from": f"a signature by one of {', '.join(signing.keys) or 'no key'} is required",
+    }[signing.policy]
+    if signing.signer == "none":
+        return f"Signing policy: {asked}. {UNSIGNED}"
+    return f"Signing policy: {asked}. A key was at hand; who signed is in attestations/checkpoint."
+
+
+def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
+    """FINAL_REPORT.txt: the same, for a terminal."""
+    files = changed.files if changed is not None else ()
+    added = sum(record.lines_added or 0 for record in files)
+    removed = sum(record.lines_removed or 0 for record in files)
+    tree = f"tree {status.merged_tree[:12]}" if status.merged_tree else "nothing merged"
+    what = (
+        f"{counted(len(status.packs), 'pack')}, {counted(len(files), 'file')} +{added} −{removed}"
+    )
+    reached = network_text(status.packs)
+    lines = [
+        f"{status.status}  {status.run_id}",
+        f"{what}, {tree} on base {status.base_commit[:12]}",
+        f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
+        f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
+        *([f"Network: {for_eyes(reached)}"] if reached else []),
+        *(
+            f"Cloud: {for_eyes(each.message)}"
+            for each in status.findings
+            if each.id == "CLOUD_GRANTED"
+        ),
+        signing_text(status.signing),
+        "",
+    ]
+    names = [for_eyes(pack.pack) for pack in status.packs]
+    width = max(map(len, names), default=0)
+    for name, pack in zip(names, status.packs, strict=True):
+        change = change_text(
+            pack.files_changed, pack.lines_added, pack.lines_removed, len(pack.artifacts)
+        )
+        checks = counted(pack.checks, "check")
+        lines.append(
+            f"{name:<{width}}  {pack.status:<7}  {change}  {pack.checks_ok} of {checks} ok"
+        )
+    for finding in status.findings:
+        lines += ["", *finding_lines(finding)]
+    if status.overlaps or status.smallest_conflict:
+        largest = ", ".join(map(for_eyes, status.largest_set)) or "none"
+        lines += [
+            "",
+            (
+                f"Largest set that integrates: {largest} ({len(status.largest_set)} of"
+                f" {len(status.packs)})"
+            ),
+        ]
+    return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
+
+
+_MOST_FILES = 12
+_MARKS = {"added": "+", "removed": "-", "modified": "~", "mode": "~", "type": "~"}
+
+
+def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
+    """The report in a few lines, for the end of a run: each pack and why it matters, the files,
+    what was enforced.
+    """
+    lines = []
+    for pack in status.packs:
+        checks = f"{pack.checks_ok} of {counted(pack.checks, 'check')} ok"
+        named = " · ".join(word for word in (pack.title, pack.domain, pack.status) if word)
+        lines.append(f"{pack.pack}  {named}, {checks}")
+        if pack.why:
+            lines.append(f"    {pack.why}")
+    files = changed.files if changed is not None else ()
+    for record in files[:_MOST_FILES]:
+        count = (
+            "binary"
+            if record.lines_added is None
+            else f"+{record.lines_added} −{record.lines_removed}"
+        )
+        lines.append(f"  {_MARKS[record.kind]} {record.path}  {count}")
+    if len(files) > _MOST_FILES:
+        lines.append(f"  … and {len(files) - _MOST_FILES} more, named in the report")
+    weaker = ", ".join(status.properties_accepted)
+    given = len(status.properties_given)
+    reached = network_text(status.packs)
+    lines += ["", *([f"Network   {reached}"] if reached else [])]
+    lines += [
+        *(f"Cloud     {each.message}" for each in status.findings if each.id == "CLOUD_GRANTED")
+    ]
+    lines += [
+        (
+            f"Enforced  {counted(given, 'property', 'properties')}; accepted weaker:"
+            f" {weaker or 'nothing'}"
+        )
+    ]
+    return tuple(for_eyes(line) for line in lines)
+
+
+def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
+    """One finding for a terminal: id and sentence, its place, its way out."""
+    owner = (
+        f"{for_eyes(finding.pack)}: "
+        if finding.pack and finding.pack not in finding.message
+        else ""
+    )
+    lines = [f"{indent}{finding.id}  {owner}{for_eyes(finding.message)}"]
+    if finding.file:
+        place = for_eyes(place_of(finding))
+        lines.append(f"{indent}    {place}")
+    if finding.hint:
+        lines.append(f"{indent}    {for_eyes(finding.hint)}")
+    return lines

@@ -1,0 +1,328 @@
+"""One attempt at one pack: steps in a private view, freeze, judge, accept over exactly the frozen
+tree.
+
+Launch and the re-check on a merged tree share `accept`. Knows the sandbox as a port only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from factory.bundle.make import LoggedCommand
+from factory.git.derive import apply_layer, new_paths
+from factory.git.narrowing import apply_differences, between, hidden_paths, view_with
+from factory.judge.acceptance import (
+    EndedName,
+    artifact_name_problem,
+    check_record,
+    judge_artifacts,
+    judge_command,
+    judge_docs,
+    judge_normalized,
+)
+from factory.judge.effort import Effort, effort_of, judge_effort, judge_overdue
+from factory.judge.judge import judge_change, judge_lines, judge_oddities, split_artifacts
+from factory.judge.scope import compile_patterns
+from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
+from factory.model.connection import Connection
+from factory.model.denial import Tried
+from factory.model.errors import Overdue
+from factory.model.finding import Finding
+from factory.model.pack import Command, Limits
+from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.plan.action_key import bounded_limits
+from factory.plan.planner import PlannedPack
+from factory.plan.site import Session
+from factory.redact.redaction import Stream
+from factory.run.comparing import Compared, LineCounts, compared, seconds_for
+from factory.run.defects import crash
+from factory.run.doit_table import judge_configuration
+from factory.run.egress import reach_of
+from factory.sandbox.ports import Collected, CommandSpec, Stage, View
+from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """One executed command: the record for the bundle, raw output, findings, and what it did over
+    the network.
+    """
+
+    logged: LoggedCommand
+    raw: bytes
+    duration_ms: int
+    findings: tuple[Finding, ...]
+    tried: tuple[Tried, ...] | None = None
+    connections: tuple[Connection, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """What the steps left: what the pack could see before and after, how that differs, and what was
+    judged.
+
+    A change that carries a credential, or is beyond comparing, is `withheld`: it is told by its
+    findings, and `after` is `before`. `compared` is None where there is little to compare.
+    """
+
+    before: Tree
+    after: Tree
+    differences: tuple[Difference, ...]
+    findings: tuple[Finding, ...]
+    ignored: int
+    artifacts: tuple[Collected, ...]
+    compared: Compared | None = None
+    withheld: bool = False
+
+
+class Budget:
+    """Seconds that are left of a pack's limit, by monotonic time."""
+
+    def __init__(self, session: Session, limits: Limits) -> None:
+        self._clock = session.site.clock
+        self._end = self._clock.monotonic() + limits.timeout
+
+    def of(self, command: Command) -> float:
+        """The bound of one command: its own, or what is left of the pack's."""
+        left = max(0.05, self._end - self._clock.monotonic())
+        return min(left, float(command.timeout)) if command.timeout else left
+
+
+def run_command(
+    session: Session, planned: PlannedPack, stage: Stage, command: Command, budget: Budget
+) -> Ran:
+    """Run one command in a stage and judge how it ended."""
+    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    bound = budget.of(command)
+    pack = planned.pack
+    session.progress.command_started(pack.id, command.label, command.run, bound)
+    environment = tuple(sorted({**dict(planned.environment), **dict(command.env)}.items()))
+    redactor = session.site.redactor
+    shown = Stream(redactor)
+    outcome = stage.run(
+        CommandSpec(command.run, command.cwd, environment, bound, limits.output),
+        lambda chunk: session.progress.command_output(pack.id, shown.feed(chunk)),
+    )
+    session.progress.command_output(pack.id, shown.end())
+    session.progress.command_ended(pack.id, command.label, outcome.rc)
+    connections = stage.connections()
+    ended: EndedName = outcome.ended.value
+    rc = outcome.rc if outcome.rc != 0 or ended == "exited" else 1
+    truncated = outcome.output_bytes > len(outcome.log)
+    raw = redactor.redact(outcome.log, cut=truncated or ended != "exited").content
+    findings: tuple[Finding, ...]
+    try:
+        findings = judge_command(pack, command, rc, ended, outcome.disk_full, raw, limits)
+    except Exception as error:  # noqa: BLE001  what a log provokes must not cost the log
+        findings = (crash(session, f"judge:{pack.id}:{command.label}", error, pack.id),)
+    if rc == 0 and any(finding.blocks for finding in findings):
+        rc = 1  # a runner that ran nothing did not succeed, whatever it says
+    log = normalize_log(raw)
+    record = check_record(command, rc, ended)
+    logged = LoggedCommand(record, log, truncated)
+    return Ran(logged, raw, outcome.duration_ms, findings, outcome.tried, connections)
+
+
+Heard: TypeAlias = Callable[[Ran], None]
+"""Told of each command as it ends."""
+
+
+def unheard(_ran: Ran) -> None:
+    """A `Heard` that does nothing."""
+
+
+def do_steps(
+    session: Session,
+    planned: PlannedPack,
+    base: Tree,
+    shared: Tree,
+    visible: Tree,
+    budget: Budget,
+    heard: Heard = unheard,
+) -> tuple[tuple[Ran, ...], Frozen]:
+    """Run the steps over `visible` (a part of `base`) and freeze what they left. Stops at the first
+    that fails.
+    """
+    if not planned.pack.steps:
+        return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
+    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    reach = reach_of(session, planned.pack, limits.timeout)
+    stage = session.site.sandbox.open(View(shared, visible), limits, planned.pack.id, reach)
+    try:
+        ran: list[Ran] = []
+        for command in planned.pack.steps:
+            ran.append(run_command(session, planned, stage, command, budget))
+            heard(ran[-1])
+            if ran[-1].logged.record.rc != 0:
+                break
+        return tuple(ran), freeze(session, planned, stage, base, visible)
+    finally:
+        stage.close()
+
+
+def freeze(
+    session: Session, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree
+) -> Frozen:
+    """End what runs in a stage over `visible` (a part of `base`); what was changed in it,
+    judged.
+    """
+    pack, site = planned.pack, session.site
+    layer = stage.freeze()
+    fresh = new_paths(visible, layer)
+    ignored = site.objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
+    derived = apply_layer(visible, layer, ignored)
+    artifact_patterns = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
+    seen, _ = split_artifacts(planned.rules, artifact_patterns, between(visible, derived.tree))
+    after = apply_differences(base, seen)
+    differences = between(base, after)
+    visible_after = view_with(
+        after, planned.visible_patterns, (change.path for change in differences)
+    )
+    refused, effort = _unkeepable(session, planned, differences)
+    if refused:
+        return Frozen(visible, visible, (), refused, len(derived.dropped), (), withheld=True)
+    links = _links(session, differences)
+    site.objects.write_tree(visible_after)
+    site.objects.write_tree(after)
+    seconds = seconds_for(bounded_limits(pack.limits, site.config.ceilings).timeout)
+    try:
+        both = compared(site.objects, effort, visible.oid, visible_after.oid, seconds)
+    except Overdue:
+        late = judge_overdue(planned.rules, seconds)
+        return Frozen(visible, visible, (), late, len(derived.dropped), (), withheld=True)
+    findings = (
+        *judge_oddities(pack.id, layer.oddities),
+        *judge_change(planned.rules, differences, after, links, hidden_paths(differences, visible)),
+        *judge_configuration(site.objects, pack.id, base, after),
+        *judge_docs(pack, after),
+    )
+    collected = stage.collect(artifact_patterns.sources) if artifact_patterns.sources else ()
+    seen = between(visible, visible_after)
+    return Frozen(visible, visible_after, seen, findings, len(derived.dropped), collected, both)
+
+
+def _unkeepable(
+    session: Session, planned: PlannedPack, differences: tuple[Difference, ...]
+) -> tuple[tuple[Finding, ...], Effort]:
+    """Why a change cannot be kept, if so; and what it takes to compare it."""
+    objects = session.site.objects
+    leaves = (
+        leaf for change in differences for leaf in (change.before, change.after) if leaf is not None
+    )
+    oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
+    held = objects.held_back(oids)
+    stored = sorted(oids - held.keys())
+    contents = objects.read(stored) if stored else {}
+    effort = effort_of(differences, contents)
+    secret = judge_secrets(planned.pack, session.site.redactor, differences, contents, held)
+    return secret or judge_effort(planned.rules, effort), effort
+
+
+def _links(session: Session, differences: Iterable[Difference]) -> Mapping[str, str]:
+    wanted = {
+        d.path: d.after.oid
+        for d in differences
+        if d.after is not None and d.after.mode == MODE_LINK
+    }
+    contents = session.site.objects.read(wanted.values()) if wanted else {}
+    return {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in wanted.items()}
+
+
+def judge_size(session: Session, planned: PlannedPack, frozen: Frozen) -> tuple[Finding, ...]:
+    """Whether the change is within its limit of lines."""
+    lines = _lines_of(session, frozen)
+    added = sum(counts[0] for counts in lines.values() if counts is not None)
+    removed = sum(counts[1] for counts in lines.values() if counts is not None)
+    return judge_lines(planned.rules, added, removed)
+
+
+def _lines_of(session: Session, frozen: Frozen) -> LineCounts:
+    if frozen.compared is not None:
+        return frozen.compared.lines
+    return (
+        session.site.objects.numstat(frozen.before.oid, frozen.after.oid)
+        if frozen.differences
+        else {}
+    )
+
+
+def accept(
+    session: Session,
+    planned: PlannedPack,
+    shared: Tree,
+    visible: Tree,
+    budget: Budget,
+    heard: Heard = unheard,
+) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
+    """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
+    pack = planned.pack
+    limits = bounded_limits(pack.limits, session.site.config.ceilings)
+    reach = reach_of(session, pack, limits.timeout)
+    stage = session.site.sandbox.open(View(shared, visible), limits, pack.id, reach)
+    try:
+        done: list[Ran] = []
+        for command in pack.acceptance:
+            done.append(run_command(session, planned, stage, command, budget))
+            heard(done[-1])
+        ran = tuple(done)
+        patterns = (*pack.artifacts.required, *pack.artifacts.optional)
+        if not patterns:
+            return ran, ()
+        return ran, stage.collect(patterns)
+    finally:
+        stage.close()
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedArtifact:
+    """One artifact that the contract wants normalised: its path, its bytes as they were made, and
+    what came of them.
+    """
+
+    path: str
+    before: bytes
+    made: Normalized
+
+
+def normalize_collected(
+    session: Session, planned: PlannedPack, collected: Mapping[str, bytes]
+) -> tuple[dict[str, bytes], tuple[NormalizedArtifact, ...], tuple[Finding, ...]]:
+    """Artifacts with those normalised that the contract names; what was done to which, and what
+    could not be.
+
+    What was compressed shows its credentials only now, so they are looked for once more.
+    """
+    patterns = compile_patterns(planned.pack.artifacts.normalized)
+    wanted = [path for path in sorted(collected) if patterns.matches(path)]
+    done = tuple(
+        NormalizedArtifact(path, collected[path], normalize(path, collected[path]))
+        for path in wanted
+    )
+    made, secret = judge_artifact_secrets(
+        planned.pack, session.site.redactor, {one.path: one.made.content for one in done}
+    )
+    contents = {
+        **{path: content for path, content in collected.items() if path not in wanted},
+        **made,
+    }
+    kept = tuple(one for one in done if one.path in made)
+    unnormal = judge_normalized(planned.pack, ((one.path, one.made.problem) for one in kept))
+    return contents, kept, (*unnormal, *secret)
+
+
+def judge_collected(
+    session: Session, planned: PlannedPack, *collections: Iterable[Collected]
+) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
+    """Artifacts by path (later collections win), and findings over what is missing, unsafe or
+    carries a credential.
+    """
+    found = {item.path: item for collection in collections for item in collection}
+    judged = {
+        path: item.problem or artifact_name_problem(path) for path, item in sorted(found.items())
+    }
+    good = {path: found[path].content for path, problem in judged.items() if not problem}
+    problems = [(path, problem) for path, problem in judged.items() if problem]
+    kept, secret = judge_artifact_secrets(planned.pack, session.site.redactor, good)
+    return kept, (*judge_artifacts(planned.pack, good, problems), *secret)

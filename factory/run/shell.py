@@ -1,0 +1,314 @@
+"""A visit to a pack's sandbox: the view, the limits and the environment of an attempt, and nothing
+of it stays.
+
+Rule: what would keep a pack from running keeps a person out. No run is minted, no bundle made, no
+verdict reached; the ledger tells that a sandbox was opened and how it was left. Does not know how a
+person types.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from factory.contract.catalogue import PackEntry
+from factory.git.narrowing import narrow
+from factory.judge import path_guard
+from factory.judge.denials import allowed_by, denied, rule_words
+from factory.judge.secrecy import silenced
+from factory.model.errors import Refusal
+from factory.model.evidence import CheckRecord
+from factory.model.finding import Finding
+from factory.model.ledger_chain import Entry
+from factory.model.pack import Limits, TaskPack
+from factory.model.properties import Enforcement
+from factory.model.tree import Difference, Tree
+from factory.plan.action_key import bounded_limits
+from factory.plan.planner import PlannedPack, Planner
+from factory.plan.site import Session, Site
+from factory.run import attempt, preflight
+from factory.run.egress import bare_reach_of, keep_visit
+from factory.run.reading import stacked_base
+from factory.sandbox.ports import CommandOutcome, CommandSpec, Stage, View
+
+SHORTEST_SESSION = 3600  # seconds that a person gets where the pack's own limit is less
+OPENED, CLOSED = "shell.opened", "shell.closed"
+_ACTOR = "shell"
+# Bash where there is one: history and editing. Neither reads a file at its start.
+_SHELL = "if [ -x /bin/bash ]; then exec /bin/bash --norc --noprofile -i; fi; exec /bin/sh -i"
+
+
+class Where(enum.Enum):
+    """What a visitor finds."""
+
+    WORK = "what its steps see"
+    AFTER_STEPS = "what its steps leave"
+    FROZEN = "what its acceptance sees"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`line` is one command, or empty for a shell; `timeout` in seconds, 0 for the default; `name`
+    names the stage.
+    """
+
+    name: str
+    where: Where = Where.WORK
+    line: str = ""
+    timeout: int = 0
+    term: str = "dumb"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is in force for a visit."""
+
+    pack: str
+    where: Where
+    enforcement: Enforcement
+    accepted: tuple[Finding, ...]
+    limits: Limits
+    timeout: int
+    network: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file that the visit changed; `verdict` is what the contract has against that, empty where
+    it has nothing.
+    """
+
+    path: str
+    kind: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Something that the host saw tried and denied: what, how often, the rule, and what would allow
+    it.
+    """
+
+    tried: str
+    what: str
+    count: int
+    rule: str
+    way_out: str
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What came of it. `findings` are those that an attempt with this change would have had."""
+
+    outcome: CommandOutcome
+    changed: tuple[Seen, ...]
+    findings: tuple[Finding, ...]
+    denials: tuple[Observed, ...] = ()
+
+
+Talk: TypeAlias = Callable[[Stage, CommandSpec], CommandOutcome]
+"""Has a command carried out in a stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Who is told what while a visit goes on."""
+
+    stepped: Callable[[CheckRecord], None]
+    opened: Callable[[Room], None]
+
+
+def admit(
+    site: Site, planner: Planner, entry: PackEntry
+) -> tuple[PlannedPack, tuple[Finding, ...]]:
+    """The pack as it would run, and what the user accepted. Raises Refusal with all that would keep
+    it from running.
+    """
+    found = (
+        *preflight.judge_host(site.config, site.sandbox.measure()),
+        *(
+            preflight.judge_network(entry.pack, site.config, site.sandbox.measure())
+            if entry.pack is not None
+            else ()
+        ),
+        *entry.findings,
+        *(
+            preflight.judge_pack(entry.pack, planner.missing_tools(entry.pack))
+            if entry.pack is not None
+            else ()
+        ),
+    )
+    blocking = tuple(finding for finding in found if finding.blocks)
+    if blocking:
+        raise Refusal(*blocking)
+    accepted = tuple(finding for finding in found if finding.id == "PROPERTY_ACCEPTED")
+    return planner.planned(entry.id), accepted
+
+
+def visit(
+    session: Session, planner: Planner, entry: PackEntry, asked: Asked, talk: Talk, heard: Heard
+) -> Visit:
+    """Open the pack's sandbox, have `talk` carry out what was asked, and look at what that changed.
+    Raises Refusal.
+    """
+    planned, accepted = admit(session.site, planner, entry)
+    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    timeout = asked.timeout or (
+        limits.timeout if asked.line else max(limits.timeout, SHORTEST_SESSION)
+    )
+    network = _network(planned.pack)
+    room = Room(
+        entry.id, asked.where, session.site.sandbox.measure(), accepted, limits, timeout, network
+    )
+    base = stacked_base(session.site, planner, planned)
+    visible = narrow(base, planned.visible_patterns)
+    for tree in (visible, planned.shared):
+        session.site.objects.write_tree(tree)
+    if asked.where is Where.FROZEN:
+        visible = _frozen(session, planned, base, visible, asked, heard)
+    stage = _open(session, planned, visible, asked)
+    try:
+        if asked.where is Where.AFTER_STEPS:
+            _steps(session, planned, stage, heard)
+        outcome = _recorded(
+            session, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard)
+        )
+        if asked.where is Where.FROZEN:
+            return Visit(outcome, _written(stage), (), _denials(session.site, planned, outcome))
+        frozen = attempt.freeze(session, planned, stage, base, visible)
+        found = (*frozen.findings, *attempt.judge_size(session, planned, frozen))
+        told = tuple(
+            silenced(session.site.redactor, (finding for finding in found if finding.blocks))
+        )
+        changed = tuple(_seen(planned, each) for each in frozen.differences)
+        return Visit(outcome, changed, told, _denials(session.site, planned, outcome))
+    finally:
+        stage.close()
+
+
+def _open(session: Session, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
+    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    return session.site.sandbox.open(
+        View(planned.shared, visible), limits, asked.name, bare_reach_of(planned.pack)
+    )
+
+
+def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
+    """The pack's steps, up to the first that fails: what they left is what one wants to look at
+    then.
+    """
+    budget = attempt.Budget(
+        session, bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    )
+    for command in planned.pack.steps:
+        ran = attempt.run_command(session, planned, stage, command, budget)
+        keep_visit(session, planned.pack.id, planned.key, ran.connections)
+        record = ran.logged.record
+        heard.stepped(record)
+        if record.rc != 0:
+            return
+
+
+def _frozen(
+    session: Session, planned: PlannedPack, base: Tree, visible: Tree, asked: Asked, heard: Heard
+) -> Tree:
+    """The tree that acceptance would run over."""
+    if not planned.pack.steps:
+        return visible
+    stage = _open(session, planned, visible, asked)
+    try:
+        _steps(session, planned, stage, heard)
+        return attempt.freeze(session, planned, stage, base, visible).after
+    finally:
+        stage.close()
+
+
+def _talked(
+    planned: PlannedPack, room: Room, asked: Asked, stage: Stage, talk: Talk, heard: Heard
+) -> CommandOutcome:
+    heard.opened(room)
+    environment = dict(planned.environment)
+    if not asked.line:
+        environment |= {"TERM": asked.term, "PS1": f"{planned.pack.id}$ "}
+    spec = CommandSpec(
+        asked.line or _SHELL,
+        "",
+        tuple(sorted(environment.items())),
+        float(room.timeout),
+        room.limits.output,
+    )
+    return talk(stage, spec)
+
+
+def _recorded(
+    session: Session,
+    planned: PlannedPack,
+    room: Room,
+    stage: Stage,
+    talk: Callable[[], CommandOutcome],
+) -> CommandOutcome:
+    """`talk` between two events: before it begins and once it is over, whatever ended it; its
+    connections between.
+    """
+    site = session.site
+    properties = " ".join(sorted(given.value for given in room.enforcement.given))
+    details = {
+        "pack": room.pack,
+        "view": room.where.name.lower(),
+        "network": room.network,
+        "properties": properties,
+    }
+    site.ledger.append(
+        Entry(OPENED, actor=_ACTOR, hashes={"action_key": planned.key}, details=details)
+    )
+    began = site.clock.monotonic()
+    ended, rc = "interrupted", 1
+    try:
+        outcome = talk()
+        ended, rc = outcome.ended.value, outcome.rc
+        return outcome
+    finally:
+        keep_visit(session, room.pack, planned.key, stage.connections())
+        duration = int((site.clock.monotonic() - began) * 1000)
+        told = {"pack": room.pack, "ended": ended}
+        hashes = {"action_key": planned.key}
+        site.ledger.append(
+            Entry(CLOSED, actor=_ACTOR, duration_ms=duration, rc=rc, hashes=hashes, details=told)
+        )
+
+
+def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple[Observed, ...]:
+    pack = planned.pack
+    found = denied(pack.id, [("", outcome.tried)], (), site.redactor)
+    return tuple(
+        Observed(each.tried, each.what, each.count, rule_words(pack, each), allowed_by(pack, each))
+        for each in (found.denials if found is not None else ())
+    )
+
+
+def _network(pack: TaskPack) -> str:
+    network = pack.constraints.network
+    return f"{', '.join(network.shown)}, through the egress proxy" if network.declared else "none"
+
+
+def _seen(planned: PlannedPack, change: Difference) -> Seen:
+    rules = planned.rules
+    if path_guard.is_protected(change.path, rules.protected):
+        verdict = "protected"
+    elif rules.denied.matches(change.path):
+        verdict = "denied"
+    elif not rules.allowed.matches(change.path):
+        verdict = "outside the scope"
+    else:
+        verdict = ""
+    kind = "added" if change.before is None else "removed" if change.after is None else "changed"
+    return Seen(change.path, kind, verdict)
+
+
+def _written(stage: Stage) -> tuple[Seen, ...]:
+    """What was left on the layer over a frozen tree, which acceptance throws away as well."""
+    layer = stage.freeze()
+    written = [Seen(file.path, "written", "thrown away") for file in layer.files]
+    return (*written, *(Seen(path, "removed", "thrown away") for path in layer.removed))

@@ -1,0 +1,83 @@
+"""What was shown of packs run twice: kept in the state folder, on record in the ledger, asked when
+a run ends.
+
+Rule: a record counts for one action key and one bundle, and only while the last event about its
+pack is the one that recorded these very bytes. Whatever is missing, changed or refuted means "not
+shown". Does not know how a pack is run twice.
+"""
+
+from __future__ import annotations
+
+from factory.model.determinism import DeterminismRecord
+from factory.model.evidence import RunStatus
+from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
+from factory.model.ledger_chain import Entry
+from factory.model.verdict import Status
+from factory.plan.site import Session, Site
+from factory.run.reading import load_status
+
+FOLDER = "determinism"
+SHOWN, REFUTED, CARRIED = "determinism.shown", "determinism.refuted", "pack.reproducible"
+
+
+def keep(site: Site, record: DeterminismRecord) -> str:
+    """Keep what was shown, then put it on record; its path in the state folder. The run lock is
+    held.
+    """
+    content = format_document(record)
+    path = f"{FOLDER}/{record.pack}.json"
+    site.store.write(path, content)
+    identical = record.outcome == "identical"
+    hashes = {"action_key": record.action_key, "record": sha256(content)}
+    site.ledger.append(
+        Entry(
+            SHOWN if identical else REFUTED,
+            actor="determinism",
+            rc=(Status.PASS if identical else Status.BLOCKED).exit_code,
+            hashes={**hashes, "manifest": record.manifest} if identical else hashes,
+            details={"pack": record.pack},
+        )
+    )
+    return path
+
+
+def shown_by(site: Site, pack: str, key: str, manifest: str) -> str:
+    """The id of the event that shows this bundle of this action to be deterministic; "" where
+    nothing does.
+    """
+    content = site.store.read(f"{FOLDER}/{pack}.json")
+    if content is None or not manifest:
+        return ""
+    try:
+        record = parse_document(DeterminismRecord, content)
+    except EvidenceError:
+        return ""
+    if (record.outcome, record.pack, record.action_key, record.manifest) != (
+        "identical",
+        pack,
+        key,
+        manifest,
+    ):
+        return ""
+    last = next(
+        (e for e in site.ledger.newest(SHOWN, REFUTED) if e.details.get("pack") == pack), None
+    )
+    held = (
+        last is not None
+        and last.event_type == SHOWN
+        and last.hashes.get("record") == sha256(content)
+    )
+    return last.event_id if last is not None and held else ""
+
+
+def record_shown(session: Session, status: RunStatus) -> None:
+    """Carry into the run what its verdict calls reproducible: one event a pack, with what showed
+    it.
+    """
+    for line in status.packs:
+        if line.reproducible:
+            told = load_status(session.site, line.pack, f"runs/{status.run_id}")
+            key = told.action_key if told is not None else ""
+            shown = shown_by(session.site, line.pack, key, line.bundle_sha256)
+            hashes = {"action_key": key, "manifest": line.bundle_sha256, "shown": shown}
+            session.record(CARRIED, hashes=hashes, details={"pack": line.pack})

@@ -1,0 +1,238 @@
+"""Shows an interpreter and its environment at constant paths, wherever the host has installed them.
+
+The base installation appears at /opt/python (or stays below /usr, which is visible anyway),
+the environment at /opt/venv with a pyvenv.cfg of its own and console scripts whose first
+line names /opt/venv/bin/python. What must be rewritten is written once into a cache folder.
+Does not know how anything is mounted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+from factory.sandbox.bubblewrap import Mount
+
+INSIDE_BASE = "/opt/python"
+INSIDE_VENV = "/opt/venv"
+INSIDE_PYTHON = f"{INSIDE_VENV}/bin/python"
+INSIDE_TOOLS = f"{INSIDE_VENV}/.tools"
+INSIDE_LIBRARIES = f"{INSIDE_VENV}/.lib"
+_FORMAT = "1"
+_LARGEST_SCRIPT = 64 * 1024
+_QUESTION = (
+    "import sys, json; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix,"
+    " list(sys.version_info[:3])]))"
+)
+_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Interpreter:
+    """A Python installation on the host; `prefix` equals `base_prefix` outside virtual
+    environments.
+    """
+
+    executable: Path
+    prefix: Path
+    base_prefix: Path
+    version: tuple[int, int, int]
+
+    @property
+    def scripts(self) -> Path:
+        return self.executable.parent
+
+    @property
+    def virtual(self) -> bool:
+        return self.prefix != self.base_prefix
+
+    def folders(self) -> tuple[Path, ...]:
+        """What of the host holds it: its installation and its environment."""
+        return tuple(dict.fromkeys((self.prefix, self.base_prefix, self.base_prefix.resolve())))
+
+
+@dataclass(frozen=True, slots=True)
+class PythonView:
+    """What to mount, in order, and what to add to PATH and the environment."""
+
+    mounts: tuple[Mount, ...]
+    path: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    version: str
+
+
+def own_interpreter() -> Interpreter:
+    """The interpreter that runs this code."""
+    version = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
+    return Interpreter(Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), version)
+
+
+def ask_interpreter(executable: str) -> Interpreter:
+    """Describe another interpreter by running it. Raises Refusal TOOL_MISSING."""
+    try:
+        answer = subprocess.run(
+            [executable, "-I", "-c", _QUESTION],
+            capture_output=True,
+            check=True,
+            timeout=_SECONDS,
+            env={},
+            cwd="/",
+        )
+        found, prefix, base, version = json.loads(answer.stdout)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise _refusal(
+            executable, f"it could not be asked for its installation ({type(error).__name__})"
+        ) from error
+    major, minor, micro = version
+    return Interpreter(Path(found), Path(prefix), Path(base), (major, minor, micro))
+
+
+def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
+    """Mounts that make the interpreter usable inside; writes below `cache` once per state of the
+    environment.
+
+    Raises Refusal TOOL_MISSING where the installation cannot be shown without showing the whole
+    host.
+    """
+    base = interpreter.base_prefix.resolve()
+    program = interpreter.executable.resolve()
+    if not program.is_relative_to(base) or base == Path("/"):
+        raise _refusal(
+            str(interpreter.executable), f"its program {program} is not below its own prefix {base}"
+        )
+    inside_base = base if _is_system(base) else Path(INSIDE_BASE)
+    inside_program = inside_base / program.relative_to(base)
+    rewritten = _rewrite(interpreter, inside_program, cache)
+    mounts = [] if _is_system(base) else [Mount(str(base), INSIDE_BASE)]
+    mounts.append(Mount(str(rewritten), INSIDE_VENV))
+    if interpreter.virtual:
+        mounts += [
+            Mount(str(interpreter.prefix / name), f"{INSIDE_VENV}/{name}")
+            for name in _shared_folders(interpreter)
+        ]
+    if (rewritten / ".tools").is_dir():
+        mounts.append(Mount(str(interpreter.scripts), INSIDE_TOOLS))
+    libraries = (("LD_LIBRARY_PATH", INSIDE_LIBRARIES),) if (rewritten / ".lib").is_dir() else ()
+    version = ".".join(str(part) for part in interpreter.version)
+    return PythonView(tuple(mounts), (f"{INSIDE_VENV}/bin",), libraries, version)
+
+
+def _is_system(path: Path) -> bool:
+    return path == Path("/usr") or Path("/usr") in path.parents
+
+
+def _shared_folders(interpreter: Interpreter) -> list[str]:
+    """Folders of a virtual environment that code may need; never the whole of it, it may lie
+    anywhere.
+    """
+    return [name for name in ("lib", "share", "etc") if (interpreter.prefix / name).is_dir()]
+
+
+def _rewrite(interpreter: Interpreter, inside_program: Path, cache: Path) -> Path:
+    """The cached folder that appears as /opt/venv; made under another name first, so that it is
+    whole or absent.
+    """
+    folder = cache / f"python-{_fingerprint(interpreter, inside_program)}"
+    if folder.is_dir():
+        return folder
+    draft = cache / f".python-{os.getpid()}-{os.urandom(4).hex()}"
+    (draft / "bin").mkdir(parents=True)
+    if interpreter.virtual:
+        _write_configuration(interpreter, inside_program, draft)
+        for name in _shared_folders(interpreter):
+            (draft / name).mkdir()
+        (draft / "lib64").symlink_to("lib")
+    _write_scripts(interpreter, inside_program, draft)
+    if not _is_system(interpreter.base_prefix.resolve()):
+        _write_library_links(interpreter.base_prefix.resolve(), draft)
+    _make_readable(draft)
+    try:
+        draft.rename(folder)
+    except OSError:
+        shutil.rmtree(draft)  # somebody else was first, with the same content
+    return folder
+
+
+def _fingerprint(interpreter: Interpreter, inside_program: Path) -> str:
+    parts = [_FORMAT, str(interpreter), str(inside_program)]
+    if not _is_system(interpreter.scripts):
+        with os.scandir(interpreter.scripts) as listing:
+            parts += sorted(
+                f"{entry.name} {entry.stat(follow_symlinks=False).st_mtime_ns}" for entry in listing
+            )
+    parts += _shared_folders(interpreter)
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:20]
+
+
+def _write_configuration(interpreter: Interpreter, inside_program: Path, draft: Path) -> None:
+    wanted = "include-system-site-packages"
+    own = (interpreter.prefix / "pyvenv.cfg").read_text("utf-8").lower().replace(" ", "")
+    value = "true" if f"{wanted}=true" in own else "false"
+    version = ".".join(str(part) for part in interpreter.version)
+    text = f"home = {inside_program.parent}\n{wanted} = {value}\nversion = {version}\n"
+    (draft / "pyvenv.cfg").write_text(text, "utf-8")
+
+
+def _write_scripts(interpreter: Interpreter, inside_program: Path, draft: Path) -> None:
+    major, minor, _ = interpreter.version
+    names = ("python", f"python{major}", f"python{major}.{minor}")
+    for name in names:
+        (draft / "bin" / name).symlink_to(inside_program)
+    if _is_system(interpreter.scripts):
+        return
+    for source in sorted(interpreter.scripts.iterdir()):
+        if source.name not in names and source.is_file() and os.access(source, os.X_OK):
+            _write_script(source, interpreter, draft)
+
+
+def _write_script(source: Path, interpreter: Interpreter, draft: Path) -> None:
+    target = draft / "bin" / source.name
+    content = source.read_bytes() if source.stat().st_size <= _LARGEST_SCRIPT else b""
+    head = content[:1024]
+    for scripts in {interpreter.scripts, interpreter.scripts.resolve()}:
+        head = head.replace(
+            os.fsencode(scripts / "python"), os.fsencode(f"{INSIDE_VENV}/bin/python")
+        )
+    if content.startswith(b"#!") and head != content[:1024]:
+        target.write_bytes(head + content[1024:])
+        target.chmod(0o755)
+    else:
+        (draft / ".tools").mkdir(exist_ok=True)
+        target.symlink_to(f"{INSIDE_TOOLS}/{source.name}")
+
+
+def _write_library_links(base: Path, draft: Path) -> None:
+    """A shared libpython is found by an absolute path that does not exist inside: link to where it
+    is now.
+    """
+    for library in sorted((base / "lib").glob("libpython*.so*")):
+        (draft / ".lib").mkdir(exist_ok=True)
+        (draft / ".lib" / library.name).symlink_to(f"{INSIDE_BASE}/lib/{library.name}")
+
+
+def _make_readable(folder: Path) -> None:
+    """Whatever umask is in force, the sandbox's user must be able to read."""
+    for parent, _, files in os.walk(folder):
+        os.chmod(parent, 0o755)
+        for name in files:
+            path = Path(parent, name)
+            if not path.is_symlink():
+                path.chmod(0o755 if path.parent.name == "bin" else 0o644)
+
+
+def _refusal(executable: str, why: str) -> Refusal:
+    return Refusal(
+        Finding(
+            "TOOL_MISSING",
+            f"the interpreter {executable} cannot be shown to packs: {why}",
+            "name another one with the configuration key python",
+        )
+    )

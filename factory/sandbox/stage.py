@@ -1,0 +1,219 @@
+"""One open stage on Linux: commands through its link, then the dead layer.
+
+Rule: nothing of the layer is read while a process of the stage lives. Does not know how the
+view was made or how processes are confined.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factory.model.connection import Connection
+from factory.model.errors import InternalError
+from factory.model.pack import Limits
+from factory.model.scanned import ScannedLayer
+from factory.sandbox.confinement import Request
+from factory.sandbox.layer import DeadLayer
+from factory.sandbox.link import RawOutcome, StageLink
+from factory.sandbox.ports import Collected, CommandOutcome, CommandSpec, Ended, Person
+from factory.sandbox.python_env import INSIDE_PYTHON
+from factory.sandbox.unsupported import unavailable
+
+if TYPE_CHECKING:
+    from factory.egress.proxy import EgressProxy
+
+_KILLED = 128 + signal.SIGKILL
+_SIGNALS = frozenset(int(number) for number in signal.Signals)
+_OPENER = Path(__file__).with_name("terminal_inside.py")
+_TOLD = 4096  # bytes of bubblewrap's own words that an error repeats
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """The proxy of a stage, and the variables by which its commands find it."""
+
+    proxy: EgressProxy
+    environment: tuple[tuple[str, str], ...]
+
+
+class LinuxStage:
+    """A `Stage`; see the port.
+
+    `ask` words a command for the supervisor; `on_close` lets go of what was made for the stage;
+    `way_out` is its proxy, where it may use the network. `shown` are paths of the host that a
+    command sees, each with the constant one that is written instead in what it prints.
+    """
+
+    def __init__(
+        self,
+        link: StageLink,
+        layer: DeadLayer,
+        limits: Limits,
+        ask: Request,
+        on_close: Callable[[], None],
+        way_out: WayOut | None = None,
+        shown: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        self._link = link
+        self._layer = layer
+        self._limits = limits
+        self._ask = ask
+        self._shown = shown
+        self._on_close = on_close
+        self._way_out = way_out
+        self._frozen = False
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def run(
+        self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
+    ) -> CommandOutcome:
+        """Run one command to its end, and everything it started with it.
+
+        Raises InternalError where the sandbox did not start or the stage is frozen.
+        """
+        if self._frozen:
+            raise InternalError("a command was to run in a stage that is frozen already")
+        bounds = {"timeout": command.timeout, "memory": self._limits.memory}
+        request = self._ask(command.run, command.cwd, self._environment(command)) | bounds
+        started = time.monotonic()
+        if not self._shown:
+            raw = self._link.run(request, command.output, on_output)
+        else:
+            said = _Renamed(self._shown, on_output)
+            raw = self._link.run(request, command.output, said.take)
+            said.end()
+            raw = replace(raw, log=bytes(said.whole))
+        return outcome(raw, round((time.monotonic() - started) * 1000))
+
+    def connections(self) -> tuple[Connection, ...]:
+        """What of the network the commands used since the last time that was asked. No command may
+        be running.
+        """
+        return self._way_out.proxy.connections() if self._way_out is not None else ()
+
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
+        """Run one command at a terminal that is made inside, with the person at its far end. Raises
+        as `run` does, and Refusal PROPERTY_MISSING where the backend can make no terminal.
+        """
+        if self._frozen:
+            raise InternalError("a session was to begin in a stage that is frozen already")
+        if self._shown:
+            raise unavailable(
+                "a session needs a terminal of its own, and the backend in use makes none"
+            )
+        bounds = {"timeout": command.timeout, "memory": self._limits.memory}
+        # Nothing of the pack's acts on what makes the terminal.
+        request = self._ask(command.run, command.cwd, ()) | bounds
+        request["opener"] = [INSIDE_PYTHON, "-I", "-S", "-c", _OPENER.read_text("ascii")]
+        started = time.monotonic()
+        raw = self._link.converse(request, dict(self._environment(command)), command.output, person)
+        return outcome(raw, round((time.monotonic() - started) * 1000))
+
+    def freeze(self) -> ScannedLayer:
+        """End every process, scan the layer, store every blob."""
+        self._end()
+        return self._layer.scan()
+
+    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
+        """Read matching files of the merged view, once every process is dead."""
+        self._end()
+        return self._layer.collect(patterns)
+
+    def keep(self, destination: Path) -> None:
+        """Copy the private layer to a folder for a person to look at."""
+        self._end()
+        self._layer.keep(destination)
+
+    def close(self) -> None:
+        """End every process and let go of the layer. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._link.close()
+            if self._way_out is not None:
+                self._way_out.proxy.close()
+        finally:
+            self._on_close()
+
+    def cancel(self) -> None:
+        """End every process from another thread; a running command returns as cancelled."""
+        self._link.cancel()
+
+    def _environment(self, command: CommandSpec) -> tuple[tuple[str, str], ...]:
+        return command.env if self._way_out is None else (*command.env, *self._way_out.environment)
+
+    def _end(self) -> None:
+        if not self._frozen:
+            self._frozen = True
+            self._link.end()
+
+
+class _Renamed:
+    """Output in which some paths are written as others, also where chunks cut them."""
+
+    def __init__(
+        self, names: tuple[tuple[str, str], ...], on_output: Callable[[bytes], None] | None
+    ) -> None:
+        self._names = {os.fsencode(path): os.fsencode(shown) for path, shown in names}
+        self._pattern = re.compile(b"|".join(map(re.escape, self._names)))
+        self._on_output = on_output
+        self._held = b""
+        self.whole = bytearray()
+
+    def take(self, chunk: bytes) -> None:
+        """Pass on what cannot be the beginning of a path any more."""
+        text = self._pattern.sub(lambda found: self._names[found[0]], self._held + chunk)
+        kept = max(_overlap(text, path) for path in self._names)
+        self._held = text[len(text) - kept :]
+        self._give(text[: len(text) - kept])
+
+    def end(self) -> None:
+        """What was held back is no path."""
+        self._give(self._held)
+
+    def _give(self, text: bytes) -> None:
+        self.whole += text
+        if text and self._on_output is not None:
+            self._on_output(text)
+
+
+def _overlap(text: bytes, path: bytes) -> int:
+    """How many bytes at the end of `text` may be the beginning of `path`."""
+    return next(
+        (n for n in range(min(len(text), len(path) - 1), 0, -1) if text.endswith(path[:n])), 0
+    )
+
+
+def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:
+    """What the port says about what the supervisor reported. Raises InternalError where nothing was
+    started.
+    """
+    ended = Ended(raw.ended)
+    if ended is Ended.EXITED:
+        if raw.code is None:
+            said = raw.log[:_TOLD].decode("utf-8", "replace").strip()
+            raise InternalError(
+                f"the sandbox did not start: {said or 'bubblewrap ended without a word'}"
+            )
+        if raw.code - 128 in _SIGNALS:
+            ended = Ended.SIGNALLED
+    # A command that was ended from outside never counts as success, whatever it made of its signal.
+    code = (
+        _KILLED if raw.code is None or (raw.code == 0 and ended is not Ended.EXITED) else raw.code
+    )
+    return CommandOutcome(
+        ended, code, raw.log, raw.output_bytes, duration_ms, raw.peak, raw.full, raw.tried
+    )

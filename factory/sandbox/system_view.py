@@ -1,0 +1,137 @@
+"""What of the host's system a pack may see, found by looking: /usr, its links, and an /etc of our
+own.
+
+The /etc inside holds a constant user list and nothing that names this host; certificates and
+the loader's cache come from the host. Does not know about packs or interpreters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.sandbox.bubblewrap import HOME, HOST_NAME, USER_ID, Mount
+
+_TEXTS = {
+    "passwd": (
+        f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\npack:x:{USER_ID}:{USER_ID}:pack:{HOME}:/bin/sh\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    ),
+    "group": f"root:x:0:\npack:x:{USER_ID}:\nnogroup:x:65534:\n",
+    "hosts": f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost {HOST_NAME}\n",
+    "hostname": f"{HOST_NAME}\n",
+    "nsswitch.conf": (
+        "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
+    ),
+}
+# What of the host's /etc programs need. Copied, not mounted: each mount costs every command time.
+_COPIED = (
+    *("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "services", "protocols"),
+    *("ssl/openssl.cnf", "ssl/certs", "pki/tls/certs", "pki/ca-trust/extracted"),
+)
+_TOP_LINKS = ("bin", "sbin", "lib", "lib64", "lib32", "libx32")
+_MASKED = ("/proc/keys",)  # what else tells of the host there is root's alone to read
+
+
+def system_mounts() -> tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]]:
+    """Read-only mounts and links that make the host's programs runnable."""
+    mounts = [Mount("/usr", "/usr")]
+    links = []
+    for name in _TOP_LINKS:
+        path = Path("/", name)
+        if path.is_symlink():
+            links.append((str(path), os.readlink(path).lstrip("/")))
+        elif path.is_dir():
+            mounts.append(Mount(str(path), str(path)))
+    if Path("/nix/store").is_dir():
+        mounts.append(Mount("/nix/store", "/nix/store"))
+    return tuple(mounts), tuple(links)
+
+
+def inside_links() -> tuple[tuple[str, str], ...]:
+    """Links that exist only inside."""
+    return (("/var/tmp", "../tmp"),)
+
+
+def masked_files() -> tuple[str, ...]:
+    """Files of /proc that say something about the host and are hidden behind /dev/null."""
+    return tuple(path for path in _MASKED if os.path.exists(path))
+
+
+def etc_mount(cache: Path, host: Path = Path("/etc")) -> Mount:
+    """The constant /etc, written once below `cache` for each state of the host's files."""
+    found = sorted(_look(host), key=lambda entry: entry.path)
+    digest = hashlib.sha256(
+        repr((sorted(_TEXTS.items()), found)).encode("utf-8", "surrogateescape")
+    )
+    final = cache / f"etc-{digest.hexdigest()[:20]}"
+    if final.is_dir():
+        return Mount(str(final), "/etc")
+    draft = cache / f".etc-{os.getpid()}-{os.urandom(4).hex()}"
+    draft.mkdir(parents=True)
+    _write(draft, host, found)
+    try:
+        draft.rename(final)
+    except OSError:
+        shutil.rmtree(draft)  # somebody else was first, with the same content
+    return Mount(str(final), "/etc")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A file or link to copy: path below /etc, and what tells one state of it from another."""
+
+    path: str
+    target: str
+    size: int
+    changed: int
+
+
+def _look(host: Path) -> Iterator[_Entry]:
+    """Hundreds of entries: one call of the system for each, and no path objects."""
+    waiting = list(_COPIED)
+    while waiting:
+        path = waiting.pop()
+        place = f"{host}/{path}"
+        try:
+            status = os.lstat(place)
+            if stat.S_ISDIR(status.st_mode):
+                with os.scandir(place) as entries:
+                    inside = [(f"{path}/{entry.name}", entry.is_symlink()) for entry in entries]
+                waiting += [name for name, is_link in inside if not is_link]
+                yield from (
+                    _Entry(name, os.readlink(f"{host}/{name}"), 0, 0)
+                    for name, is_link in inside
+                    if is_link
+                )
+            elif stat.S_ISLNK(status.st_mode):
+                yield _Entry(path, os.readlink(place), 0, 0)
+            elif stat.S_ISREG(status.st_mode) and os.access(place, os.R_OK):
+                yield _Entry(path, "", status.st_size, status.st_mtime_ns)
+        except OSError:
+            continue  # not on this host, or not for this user: then not for packs either
+
+
+def _write(draft: Path, host: Path, found: list[_Entry]) -> None:
+    folders = {os.path.dirname(f"{draft}/{entry.path}") for entry in found}
+    for folder in sorted(folders):
+        os.makedirs(folder, exist_ok=True)
+    for entry in found:
+        if entry.target:
+            os.symlink(entry.target, f"{draft}/{entry.path}")
+        else:
+            _write_file(draft / entry.path, (host / entry.path).read_bytes())
+    for name, text in _TEXTS.items():
+        _write_file(draft / name, text.encode("ascii"))
+    for parent, _, _ in os.walk(draft):
+        os.chmod(parent, 0o755)
+
+
+def _write_file(place: Path, content: bytes) -> None:
+    place.write_bytes(content)
+    place.chmod(0o644)

@@ -1,0 +1,73 @@
+"""Canonical JSON: one byte string for one value, on every machine (RFC 8785).
+
+Floats are refused, although the RFC has a form for them: nothing here that is hashed or signed may
+depend on rounding. What is ASCII throughout, and nearly everything is, is printed by the standard
+library, whose form of it is the RFC's; the rest, where keys sort by UTF-16, goes the long way. Does
+not know what is hashed, or why.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import rfc8785
+
+
+class NotCanonical(ValueError):
+    """A value that has no canonical form here: a float, a key that is not text, an integer beyond
+    2**53 - 1.
+    """
+
+
+def encode(value: object) -> bytes:
+    """The canonical bytes of None, bool, int, str, sequences and mappings of these. Raises
+    NotCanonical.
+    """
+    try:
+        plain = _checked(value)
+        text = _PRINTER.encode(plain)
+        return text.encode("ascii") if text.isascii() else rfc8785.dumps(plain)
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also UnicodeEncodeError, for a lone surrogate in a key
+        raise NotCanonical(f"this value has no canonical JSON: {error}") from error
+
+
+def digest(value: object) -> str:
+    """SHA-256, in hex, of the canonical bytes. Raises NotCanonical."""
+    return hashlib.sha256(encode(value)).hexdigest()
+
+
+_PRINTER = json.JSONEncoder(
+    ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False
+)
+_LARGEST = 2**53 - 1
+
+
+def _checked(value: object) -> Any:
+    """The value in the standard library's own types."""
+    if value is None or isinstance(value, (str, bool)):
+        return value
+    if isinstance(value, int):
+        return _integer(value)
+    if isinstance(value, (list, tuple)):
+        return [_checked(item) for item in value]
+    if isinstance(value, (dict, Mapping)):  # the plain one first: asking the abstract one is slow
+        return {_key(key): _checked(member) for key, member in value.items()}
+    raise NotCanonical(f"expected text, integers, lists and mappings, found {type(value).__name__}")
+
+
+def _integer(value: int) -> int:
+    if not -_LARGEST <= value <= _LARGEST:
+        raise NotCanonical(f"expected an integer of at most 53 bits, found {value.bit_length()}")
+    return int(value)
+
+
+def _key(key: object) -> str:
+    if isinstance(key, str):
+        return key
+    raise NotCanonical(f"expected a text key, found {type(key).__name__}")

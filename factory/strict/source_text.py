@@ -1,0 +1,70 @@
+"""Bytes of a contract to text: bounded, strict UTF-8, and nothing in it that a reviewer cannot see.
+
+Knows no syntax. Places are 1-based lines and columns in characters.
+"""
+
+from __future__ import annotations
+
+import re
+
+from factory.strict.values import DocumentError, Place, Problem
+
+SIZE_LIMIT = 64 * 1024
+DEPTH_LIMIT = 32
+
+# Controls, the line separators on which YAML 1.1 and 1.2 disagree, byte order marks inside the
+# text, and the bidirectional overrides that make a line read otherwise than it runs.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+)
+_UNSEEN_IN_VALUE = re.compile("[\x00\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
+
+
+def decode_prose(raw: bytes, limit: int) -> str:
+    """`raw` as text without its byte order mark, for people to read. Raises DocumentError."""
+    if len(raw) > limit:
+        raise DocumentError(
+            Problem(f"the file has {len(raw)} bytes, the limit is {limit}", hint="shorten it")
+        )
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DocumentError(_bad_byte(raw, error.start)) from None
+    return text.removeprefix("\ufeff")
+
+
+def decode_text(raw: bytes, limit: int = SIZE_LIMIT) -> str:
+    """`raw` as text that a parser reads, with nothing unseen in it. Raises DocumentError."""
+    text = decode_prose(raw, limit)
+    found = _UNSEEN.search(text)
+    if found:
+        line, column = place_of(text, found.start())
+        raise DocumentError(
+            Problem(f"the character {named(found[0][0])} is not allowed", line, column, "remove it")
+        )
+    return text
+
+
+def place_of(text: str, offset: int) -> Place:
+    """Line and column of `offset` in `text`."""
+    start = text.rfind("\n", 0, offset) + 1
+    return text.count("\n", 0, offset) + 1, offset - start + 1
+
+
+def named(character: str) -> str:
+    """`U+202E`, for characters that must not be printed."""
+    return f"U+{ord(character):04X}"
+
+
+def unseen_in(value: str) -> str:
+    """The first character that a string must not hold, even when written as an escape; "" when
+    fine.
+    """
+    found = _UNSEEN_IN_VALUE.search(value)
+    return found[0] if found else ""
+
+
+def _bad_byte(raw: bytes, start: int) -> Problem:
+    before = raw[:start].decode("utf-8").removeprefix("\ufeff")
+    line, column = place_of(before, len(before))
+    return Problem(f"byte 0x{raw[start]:02x} is not UTF-8", line, column, "save the file as UTF-8")
