@@ -21,6 +21,7 @@ from factory.model.verdict import Status
 from factory.plan.cards_port import CardResult
 from factory.plan.planner import Planner
 from factory.plan.site import Site
+from tests import measured_once
 from tests.world import World, environment
 
 
@@ -59,7 +60,8 @@ def planner(world: World):
     built = site(world)
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
     try:
-        yield built, Planner(built, pipeline.catalogue)
+        with measured_once.installed():
+            yield built, Planner(built, pipeline.catalogue)
     finally:
         close(built)
 
@@ -70,11 +72,12 @@ def oneshot(
     """Run every card; the run's verdict, and how each card ended."""
     built = site(world, outside, **doors)
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
-    pipeline.begin(wiring.Silent())
-    results = {card.name: pipeline.execute(card) for card in pipeline.cards()}
-    closing = pipeline.close(
-        {name: result.status for name, result in results.items()}, frozenset(results)
-    )
+    with measured_once.installed():
+        pipeline.begin(wiring.Silent())
+        results = {card.name: pipeline.execute(card) for card in pipeline.cards()}
+        closing = pipeline.close(
+            {name: result.status for name, result in results.items()}, frozenset(results)
+        )
     close_objects(built)
     return closing.status, results
 

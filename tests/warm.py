@@ -3,8 +3,8 @@ each start.
 
 Rule: what is started is a process of its own, with its own arguments, folder, environment,
 streams, signals and end. Only the interpreter's start and the imports, the same every time,
-are done once, and the disk is not waited for (`fsync`), which shows only where a machine loses
-its power. Where that could make a difference `run` says None, and the caller starts the
+are done once, the sandbox is measured once (`measured_once`), and the disk is not waited for
+(`fsync`), which shows only where a machine loses its power. Where that could make a difference `run` says None, and the caller starts the
 program itself: another program, modules in the folder it starts in, a hash seed, variables
 that the interpreter reads and few tests set, someone else in the middle of a start.
 """
@@ -17,7 +17,9 @@ import contextlib
 import gc
 import importlib
 import json
+import mmap
 import os
+import pickle
 import pkgutil
 import runpy
 import select
@@ -28,7 +30,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +206,8 @@ def _read_all(pipes: tuple[int, ...], argv: list[str], seconds: float) -> dict[i
 def serve(link: socket.socket) -> dict[str, Any] | None:
     """Fork and wait until the link hangs up: None. In a forked child: what it is asked to be."""
     _import_ahead()
+    measured = importlib.import_module("measured_once")
+    page = mmap.mmap(-1, LONGEST)  # shared: a descriptor would be one more in the child
     gc.collect()
     gc.freeze()
     while True:
@@ -210,14 +216,29 @@ def serve(link: socket.socket) -> dict[str, Any] | None:
             return None
         streams = array.array("i")
         streams.frombytes(ancillary[0][2][:8])
+        _write(page, {})
         child = os.fork()
         if child == 0:
             request: dict[str, Any] = json.loads(content)
             _become(link, request, streams)
+            measured.install(partial(_write, page))
             return request
         for stream in streams:
             os.close(stream)
-        link.send(json.dumps(_end_of(child, link)).encode())
+        ended = _end_of(child, link)
+        measured.KNOWN.update(_read(page))
+        link.send(json.dumps(ended).encode())
+
+
+def _write(page: mmap.mmap, found: Mapping[Hashable, Any]) -> None:
+    page.seek(0)
+    page.write(pickle.dumps(found))
+
+
+def _read(page: mmap.mmap) -> dict[Hashable, Any]:
+    page.seek(0)
+    found: dict[Hashable, Any] = pickle.load(page)
+    return found
 
 
 def _import_ahead() -> None:

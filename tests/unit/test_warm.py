@@ -9,8 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from factory.model.properties import Enforcement, Proof, Property
+from factory.sandbox import probe
+from factory.sandbox.confinement import Confinement
+from factory.sandbox.probe import Probed
+from tests import measured_once
+from tests.sandbox_kit import sandbox
 from tests.warm import BIN, Done, Forker, is_plain
-from tests.world import environment
+from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -28,6 +34,12 @@ def task_stop():
     return {"actions": [lambda: os.kill(os.getpid(), 9)]}
 def task_long():
     return {"actions": [lambda: time.sleep(60)]}
+"""
+KNOWING = """\
+import sys
+def task_known():
+    known = sys.modules["measured_once"].KNOWN
+    return {"actions": [lambda: print([key[0] for key in known])], "verbosity": 2}
 """
 
 
@@ -94,3 +106,48 @@ def test_what_could_make_a_difference_is_started_the_long_way(
     assert forker.run(plain, folder, environment(LC_ALL="C"), 60) is None
     (folder / "yaml.py").write_text("raise SystemExit('taken')\n")
     assert not is_plain(plain, folder, {})
+
+
+class Counted:
+    """A measurement that is made up, and how often it was made."""
+
+    def __init__(self, *escaped: str) -> None:
+        self.count = 0
+        self._escaped = escaped
+
+    def probe(self, launcher: object, used: Confinement, parent: Path) -> Probed:
+        self.count += 1
+        proofs = tuple(Proof(each, True, "made up") for each in Property)
+        return Probed(True, "", Enforcement("full", proofs, self._escaped))
+
+
+@pytest.mark.parametrize(("escaped", "times"), [((), 1), (("tcp",), 2)])
+def test_the_sandbox_is_measured_once_and_what_escaped_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, escaped: tuple[str, ...], times: int
+) -> None:
+    monkeypatch.setattr(measured_once, "KNOWN", {})
+    made_up = Counted(*escaped)
+    monkeypatch.setattr(probe, "probe", made_up.probe)
+    with measured_once.installed():
+        for number in range(2):
+            with sandbox(tmp_path / str(number) / ".factory") as (made, _):
+                assert made.measure().escaped == escaped
+    assert made_up.count == times
+    assert probe.probe == made_up.probe
+
+
+def test_what_a_forked_process_measured_the_next_one_knows(
+    forker: Forker, folder: Path, tmp_path: Path
+) -> None:
+    world = World(tmp_path / "repository")
+    world.commit()
+    (folder / "dodo.py").write_text(KNOWING)
+    known = []
+    for _ in range(2):
+        doctor = forker.run([*FACTORY, "doctor"], world.root, environment(), 60)
+        assert doctor is not None
+        assert b"escaped" not in doctor.out
+        ended = forker.run([*DOIT, "known"], folder, environment(), 60)
+        assert ended is not None
+        known.append(ended.out.splitlines()[-1])
+    assert known == [b"['probe', 'probe_network']"] * 2

@@ -1,0 +1,100 @@
+"""The sandbox measured once for each way of confining, instead of once for each process that a
+test starts.
+
+A measurement is kept under all that it depends on: user, home, binary, backend, filter, and what is
+shown of the host. Only one without a lack is kept, so what is missing or reached is found anew
+each time. Tests of the sandbox itself, and every program that is not forked by `tests.warm`, measure
+for real each time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from factory.model.properties import Proof
+from factory.sandbox import probe, promise
+from factory.sandbox.bubblewrap import Mount
+from factory.sandbox.confinement import Confinement
+from factory.sandbox.link import Launcher
+
+Report = Callable[[Mapping[Hashable, Any]], None]
+
+KNOWN: dict[Hashable, Any] = {}
+
+
+def install(report: Report = lambda new: None) -> None:
+    """Take measurements from KNOWN in this process from here on.
+
+    `report` is called with all new ones whenever there is one more, never by a forked child.
+    """
+    owner = os.getpid()
+    new: dict[Hashable, Any] = {}
+
+    def add(key: Hashable, found: Any) -> None:
+        KNOWN[key] = new[key] = found
+        if os.getpid() == owner:
+            report(new)
+
+    for name, is_good in (("probe", _is_whole), ("probe_network", _is_isolated)):
+        setattr(probe, name, _once(getattr(probe, name), is_good, add))
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Take measurements from KNOWN for a while; what follows measures for real again."""
+    real = probe.probe, probe.probe_network
+    install()
+    try:
+        yield
+    finally:
+        probe.probe, probe.probe_network = real
+
+
+def _once(
+    measure: Callable[..., Any],
+    is_good: Callable[[Confinement, Any], bool],
+    add: Callable[[Hashable, Any], None],
+) -> Callable[..., Any]:
+    def measured(launcher: Launcher, used: Confinement, parent: Any) -> Any:
+        key = (measure.__name__, *_key(used))
+        if key in KNOWN:
+            return KNOWN[key]
+        found = measure(launcher, used, parent)
+        if is_good(used, found):
+            add(key, found)
+        return found
+
+    return measured
+
+
+def _key(used: Confinement) -> tuple[Hashable, ...]:
+    program = used.bubblewrap.program if used.bubblewrap is not None else None
+    return (
+        (os.geteuid(), os.getegid(), os.path.expanduser("~")),
+        (used.backend, used.overlay, used.sized, used.landlock, used.filter_digest),
+        (str(program), program and hashlib.sha256(program.read_bytes()).hexdigest()),
+        (used.program, tuple(sorted(used.binds)), used.links, used.needed),
+        tuple((mount.inside, _source(mount)) for mount in used.view.mounts),
+    )
+
+
+def _source(mount: Mount) -> str:
+    """What is shown; copies made for one state folder are alike."""
+    return mount.source.rpartition("/.factory/")[2]
+
+
+def _is_whole(used: Confinement, found: probe.Probed) -> bool:
+    promised = promise.of(used)
+    return (
+        found.started
+        and not found.enforcement.escaped
+        and all(each.given or promised[each.property] for each in found.enforcement.proofs)
+    )
+
+
+def _is_isolated(used: Confinement, found: tuple[Proof, tuple[str, ...]]) -> bool:
+    return found[0].given and not found[1]
