@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.bundle.make import Attempted, Change, Files, LoggedCommand, make_bundle, scope_lock
+from factory.bundle.make import Attempted, Change, Files, LoggedCommand, make_bundle
 from factory.git.narrowing import between
 from factory.model.config import Config
 from factory.model.evidence import (
@@ -18,7 +18,7 @@ from factory.model.evidence_text import sha256
 from factory.model.finding import Finding, Location
 from factory.model.pack import Artifacts, Command, CommandKind, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_FILE, Difference, Leaf, Tree, object_id, tree_from_leaves
-from factory.plan.action_key import action_key, action_of
+from factory.plan.action_key import action_key, action_of, scope_lock
 
 PROTECTED = ("dodo.py",)
 STEP = Command(

@@ -11,7 +11,6 @@ from typing import Literal
 
 from factory.judge import path_guard
 from factory.judge.status_eval import Check, evaluate
-from factory.model.config import Config
 from factory.model.evidence import (
     ActionDocument,
     AttemptRecord,
@@ -25,13 +24,12 @@ from factory.model.evidence import (
     ScopeLock,
     StatusDocument,
 )
-from factory.model.evidence_text import finding_record, format_document, limits_record, sha256
+from factory.model.evidence_text import finding_record, format_document, sha256
 from factory.model.finding import Finding
 from factory.model.inert import Markdown, code, markdown
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, Difference
 from factory.model.wording import counted
-from factory.plan.action_key import bounded_limits
 
 Files = dict[str, bytes]
 KindName = Literal["added", "modified", "removed", "mode", "type"]
@@ -157,27 +155,6 @@ def kind_of(difference: Difference) -> KindName:
     if (difference.before.mode == MODE_LINK) != (difference.after.mode == MODE_LINK):
         return "type"
     return "mode" if difference.before.oid == difference.after.oid else "modified"
-
-
-def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> ScopeLock:
-    """SCOPE_LOCK.json: the contract as resolved."""
-    return ScopeLock(
-        pack=pack.id,
-        allowed=pack.scope.allowed,
-        denied=pack.scope.denied,
-        protected=protected,
-        inputs=pack.inputs,
-        network=pack.constraints.network.hosts,
-        network_any=pack.constraints.network.any_host,
-        cloud=pack.constraints.cloud.hosts,
-        cloud_any=pack.constraints.cloud.any_host,
-        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
-        required_properties=tuple(sorted(wanted.value for wanted in config.required)),
-        artifacts_required=pack.artifacts.required,
-        artifacts_optional=pack.artifacts.optional,
-        artifacts_normalized=pack.artifacts.normalized,
-        docs_required=pack.docs_required,
-    )
 
 
 def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, Files]:

@@ -100,7 +100,13 @@ def run(command: str, given: Namespace) -> Answer:
         output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
         talk = output.run if asked.line else errands.converse
         came = visit(
-            pipeline.session, pipeline.planner, entry, asked, talk, Heard(_stepped, _opened)
+            pipeline.site,
+            pipeline.planner,
+            entry,
+            asked,
+            talk,
+            Heard(_stepped, _opened),
+            pipeline.session.progress,
         )
         return _answer(
             entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content

@@ -73,12 +73,12 @@ class Carrying:
             return None
         site = session.site
         if known.manifest != site.store.sha256(f"bundles/{pack}/manifest.json") or bundle_intact(
-            site, pack
+            site.store, pack
         ):
             return None
         session.ensure_run()
         self._taken[pack] = known.run_id
-        return load_status(site, pack)
+        return load_status(site.store, pack)
 
     def run_of(self, card: Card) -> str:
         """The run that a launch was carried on from; "" where it was not."""

@@ -29,6 +29,7 @@ from factory.model.tree import Tree
 from factory.plan.action_key import all_needs
 from factory.plan.planner import Planner
 from factory.plan.site import Integrated, Session, Site
+from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration
 from factory.run.recheck import Recheck
 
@@ -79,8 +80,20 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
         return role_z.merge_all(plan, some, session.site.objects).tree
 
     rechecked = Recheck(
-        session, planner, merged, changes, result.statuses, together, result.event
+        machine_of(session.site, session.progress),
+        planner,
+        merged,
+        changes,
+        result.statuses,
+        together,
+        budget=session.site.config.recheck_budget,
+        connections=session.egress,
     ).run()
+    for path, content in rechecked.raw.items():
+        session.site.store.write(f"runs/{session.run_id}/raw/{path}", content)
+    session.record_all(rechecked.events, result.event)
+    if rechecked.error is not None:
+        raise rechecked.error
     try:
         _write_logs(session, rechecked.logs)
     except Refusal:

@@ -17,6 +17,7 @@ from factory.engine.card_key import card_key, manifest_of
 from factory.engine.cards import make_cards
 from factory.engine.carry import Carrying, carried_on
 from factory.engine.known import Known
+from factory.engine.launching import launch_recorded
 from factory.engine.rest import rest_of
 from factory.evidence import chronicle, settle
 from factory.evidence.run_intact import Intact
@@ -38,8 +39,7 @@ from factory.plan.planner import Planner
 from factory.plan.site import Integrated, Session, Site
 from factory.run import egress, preflight
 from factory.run.bundle_validate import bundle_intact, validate
-from factory.run.defects import crash
-from factory.run.launch import launch
+from factory.run.defects import defect
 from factory.run.shown import record_shown
 
 
@@ -148,7 +148,7 @@ class RepositoryPipeline:
 
     def _still(self, card: Card, marker: Marker) -> bool:
         if card.phase == "launch":
-            return not bundle_intact(self._site, card.pack)
+            return not bundle_intact(self._site.store, card.pack)
         if (
             card.phase == "bundle-validate"
         ):  # what ran in a run is validated in it, though its bytes be the old ones
@@ -190,8 +190,10 @@ class RepositoryPipeline:
         except KeyboardInterrupt:
             raise
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
-            found = crash(self._session, card.name, error, card.pack)
-            status, findings, headline = self._broken_off(card, Status.FAIL), (found,), ""
+            met = defect(self._site.redactor, card.name, error, card.pack)
+            place = f"runs/{self._session.ensure_run()}/raw/{met.name}"
+            self._site.store.write(place, met.traceback)
+            status, findings, headline = self._broken_off(card, Status.FAIL), (met.finding,), ""
         redactor = self._site.redactor
         return self._end(card, status, silenced(redactor, findings), silent(redactor, headline))
 
@@ -328,9 +330,12 @@ class RepositoryPipeline:
                     f"{summary.pack_headline(carried)}, from a run that was cut off",
                 )
             altered = self._altered(card)
-            status = launch(self._session, self.planner, card.pack)
-        findings = (*summary.findings_of(status), *egress.refused(self._session, pack))
-        return Status(status.status), findings, summary.pack_headline(status) + altered
+            launched = launch_recorded(self._session, self.planner, self.planner.planned(card.pack))
+        if launched.status is None:
+            return self._broken_off(card, launched.verdict), launched.findings, ""
+        refusals = egress.refused(pack, launched.connections)
+        findings = (*summary.findings_of(launched.status), *refusals)
+        return launched.verdict, findings, summary.pack_headline(launched.status) + altered
 
     def _unlaunched(
         self, card: Card, found: tuple[Finding, ...], why: str
@@ -346,7 +351,7 @@ class RepositoryPipeline:
         marker = self._known.marker(card)
         if marker is None or marker.status is not Status.PASS or marker.key != self._key(card):
             return ""
-        found = bundle_intact(self._site, card.pack)
+        found = bundle_intact(self._site.store, card.pack)
         return chronicle.bundle_refused(self._session, card.pack, found[0].message) if found else ""
 
     def _validate(self, card: Card) -> tuple[Status, tuple[Finding, ...], str]:
@@ -354,7 +359,7 @@ class RepositoryPipeline:
         if refused or manifest_of(self._site, card.pack) == "":
             return combine((self.status_of(card.after[0]), Status.BLOCKED)), (), "no bundle"
         began = self._site.clock.monotonic()
-        found = validate(self._site, self.planner, card.pack)
+        found = validate(self._site.store, self._site.objects, self.planner, card.pack)
         chronicle.bundle_validated(self._session, card.pack, found, began)
         return of_findings(found), found, "holds, derived again" if not found else ""
 

@@ -166,7 +166,7 @@ def _line(
 ) -> PackLine:
     site = told.site
     run = f"runs/{told.session.run_id}"
-    bundle = load_status(site, entry.id, run) or load_status(site, entry.id)
+    bundle = load_status(site.store, entry.id, run) or load_status(site.store, entry.id)
     fresh = bundle is not None and entry.usable and entry.id not in told.session.refused
     manifest = site.store.sha256(f"{run}/{entry.id}/manifest.json") if fresh else ""
     ok = sum(check.rc == 0 for check in bundle.checks) if bundle is not None and fresh else 0

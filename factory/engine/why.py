@@ -135,7 +135,7 @@ class Explainer:
             action = parse_document(ActionDocument, content) if content is not None else None
         except EvidenceError:
             action = None
-        return _Known(action, load_status(self._site, pack))
+        return _Known(action, load_status(self._site.store, pack))
 
     def _state(
         self, entry: PackEntry, planned: PlannedPack, known: _Known, changes: tuple[KeyChange, ...]
@@ -146,7 +146,7 @@ class Explainer:
             return State.CHANGED, ""
         if known.status.status != Status.PASS.value or self._last(entry) is not Status.PASS:
             return State.NOT_PASS, ""
-        if bundle_intact(self._site, entry.id):
+        if bundle_intact(self._site.store, entry.id):
             return State.ALTERED, ""
         below = next((need for need in planned.needs if self._again(need)), "")
         return (State.BELOW, below) if below else (State.HOLDS, "")

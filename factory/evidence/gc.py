@@ -154,7 +154,7 @@ def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> 
         if name in _NO_WORK or name == "RUN_MANIFEST.json":
             continue
         digest = site.store.sha256(f"{folder}/{name}/manifest.json")
-        sound = bool(digest) and not bundle_intact(site, name, folder)
+        sound = bool(digest) and not bundle_intact(site.store, name, folder)
         copies = (
             f"run {keeper}"
             for keeper in reversed([*keepers])
@@ -170,7 +170,7 @@ def _holds_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
     """Whether a run that stays has the same bundle, whole."""
     folder = f"runs/{keeper}"
     same = site.store.sha256(f"{folder}/{pack}/manifest.json") == digest
-    return same and not bundle_intact(site, pack, folder)
+    return same and not bundle_intact(site.store, pack, folder)
 
 
 def _result_elsewhere(

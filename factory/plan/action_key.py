@@ -19,6 +19,7 @@ from factory.model.evidence import (
     PackFileRecord,
     PlanDocument,
     PlannedPackRecord,
+    ScopeLock,
     ToolRecord,
 )
 from factory.model.evidence_text import limits_record
@@ -108,6 +109,27 @@ def action_of(
             (name, hashlib.sha256(value.encode()).hexdigest()) for name, value in environment
         ),
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
+    )
+
+
+def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> ScopeLock:
+    """Return SCOPE_LOCK.json of a pack: its contract as resolved under `config`."""
+    return ScopeLock(
+        pack=pack.id,
+        allowed=pack.scope.allowed,
+        denied=pack.scope.denied,
+        protected=protected,
+        inputs=pack.inputs,
+        network=pack.constraints.network.hosts,
+        network_any=pack.constraints.network.any_host,
+        cloud=pack.constraints.cloud.hosts,
+        cloud_any=pack.constraints.cloud.any_host,
+        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
+        required_properties=tuple(sorted(wanted.value for wanted in config.required)),
+        artifacts_required=pack.artifacts.required,
+        artifacts_optional=pack.artifacts.optional,
+        artifacts_normalized=pack.artifacts.normalized,
+        docs_required=pack.docs_required,
     )
 
 
@@ -215,5 +237,6 @@ __all__ = [
     "canonical_order",
     "environment_of",
     "plan_of",
+    "scope_lock",
     "why_changed",
 ]

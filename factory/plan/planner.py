@@ -16,18 +16,21 @@ from factory.git.narrowing import lay_over, narrow, visible_patterns
 from factory.judge.judge import Rules, rules_of
 from factory.judge.path_guard import protected_patterns
 from factory.judge.scope import Patterns
+from factory.model.config import Overlap
 from factory.model.errors import Refusal
-from factory.model.evidence import ActionDocument, PlanDocument, ToolRecord
+from factory.model.evidence import ActionDocument, PlanDocument, ScopeLock, ToolRecord
 from factory.model.finding import Finding
-from factory.model.pack import TaskPack
+from factory.model.pack import Limits, TaskPack
 from factory.model.tree import Tree
 from factory.plan.action_key import (
     action_key,
     action_of,
     all_needs,
+    bounded_limits,
     canonical_order,
     environment_of,
     plan_of,
+    scope_lock,
 )
 from factory.plan.site import Site
 
@@ -37,7 +40,8 @@ class PlannedPack:
     """One pack, ready to be executed.
 
     `own` is the base commit's tree with the pack's folder laid over; `visible` is what of it
-    the pack sees; `needs` are all packs it builds on, in canonical order.
+    the pack sees; `needs` are all packs it builds on, in canonical order. `limits` are in force:
+    what the contract asks for, below the ceilings. `lock` is the contract as resolved.
     """
 
     pack: TaskPack
@@ -50,6 +54,8 @@ class PlannedPack:
     needs: tuple[str, ...]
     rules: Rules
     environment: tuple[tuple[str, str], ...]
+    limits: Limits
+    lock: ScopeLock
 
 
 class Planner:
@@ -76,6 +82,11 @@ class Planner:
             if self._base is None:
                 self._base = self._site.objects.tree_of(self._site.repository.commit)
             return self._base
+
+    @property
+    def overlap(self) -> Overlap:
+        """What becomes of two packs that change one path."""
+        return self._site.config.overlap
 
     def planned(self, pack_id: str) -> PlannedPack:
         """The plan of one pack whose contract holds. Raises KeyError for any other, Refusal
@@ -122,6 +133,8 @@ class Planner:
             needs=needs,
             rules=rules_of(pack, self.protected),
             environment=environment,
+            limits=bounded_limits(pack.limits, self._site.config.ceilings),
+            lock=scope_lock(pack, self._site.config, self.protected.sources),
         )
 
     def _lame_needs(self, pack: TaskPack) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ something executes; it is the only mutable thing phases share, guarded by one lo
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
@@ -143,11 +143,18 @@ class Session:
         """
         return self._append(self._entry(event_type, fields))
 
-    def _append(self, entry: Entry) -> str:
+    def record_all(self, entries: Iterable[Entry], parent: str) -> str:
+        """Append events of this run that led from `parent`, in one write; the id of the last, and
+        `parent` where there are none.
+        """
+        placed = tuple(replace(one, run_id=self.run_id, parent=parent) for one in entries)
+        return self._append(*placed) if placed else parent
+
+    def _append(self, *entries: Entry) -> str:
         with self.writing:  # else another worker's event could come before what waited for this one
-            waited = self.waiting(entry.details.get("pack", ""))
+            waited = self.waiting(entries[-1].details.get("pack", ""))
             try:
-                return self.site.ledger.append(*waited, entry)
+                return self.site.ledger.append(*waited, *entries)
             except Refusal:
                 with self.guard:  # nothing was recorded: what waited still does
                     self.soon[""] = [*waited, *self.soon.get("", ())]

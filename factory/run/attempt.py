@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from factory.bundle.make import LoggedCommand
+from factory.egress.ports import Cloud, Reach
+from factory.files.ports import Clock
 from factory.git.derive import apply_layer, new_paths
 from factory.git.narrowing import apply_differences, between, hidden_paths, view_with
+from factory.git.ports import Objects
 from factory.judge.acceptance import (
     EndedName,
     artifact_name_problem,
@@ -32,22 +35,43 @@ from factory.model.errors import Overdue
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
-from factory.plan.action_key import bounded_limits
+from factory.plan.cards_port import Progress
 from factory.plan.planner import PlannedPack
-from factory.plan.site import Session
-from factory.redact.redaction import Stream
+from factory.plan.site import Site
+from factory.redact.redaction import Redactor, Stream
 from factory.run.comparing import Compared, LineCounts, compared, seconds_for
-from factory.run.defects import crash
+from factory.run.defects import Defect, defect
 from factory.run.doit_table import judge_configuration
-from factory.run.egress import reach_of
-from factory.sandbox.ports import Collected, CommandSpec, Stage, View
+from factory.run.egress import bare_reach_of
+from factory.sandbox.ports import Collected, CommandSpec, Sandbox, Stage, View
 from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What executes packs on one host. No ledger and no store is among it: nothing that runs a pack
+    can record or replace anything.
+
+    `cloud` is what the user grants of clouds; `progress` is called while commands run.
+    """
+
+    objects: Objects
+    sandbox: Sandbox
+    redactor: Redactor
+    cloud: Cloud
+    clock: Clock
+    progress: Progress
+
+
+def machine_of(site: Site, progress: Progress) -> Machine:
+    """Return this host as what executes packs; `progress` is called while commands run."""
+    return Machine(site.objects, site.sandbox, site.redactor, site.cloud, site.clock, progress)
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
     """One executed command: the record for the bundle, raw output, findings, and what it did over
-    the network.
+    the network. `ended_at` is the time of its end (RFC 3339); `defect` is ours, met while judging.
     """
 
     logged: LoggedCommand
@@ -56,6 +80,8 @@ class Ran:
     findings: tuple[Finding, ...]
     tried: tuple[Tried, ...] | None = None
     connections: tuple[Connection, ...] = ()
+    ended_at: str = ""
+    defect: Defect | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +106,8 @@ class Frozen:
 class Budget:
     """Seconds that are left of a pack's limit, by monotonic time."""
 
-    def __init__(self, session: Session, limits: Limits) -> None:
-        self._clock = session.site.clock
+    def __init__(self, clock: Clock, limits: Limits) -> None:
+        self._clock = clock
         self._end = self._clock.monotonic() + limits.timeout
 
     def of(self, command: Command) -> float:
@@ -91,38 +117,50 @@ class Budget:
 
 
 def run_command(
-    session: Session, planned: PlannedPack, stage: Stage, command: Command, budget: Budget
+    machine: Machine, planned: PlannedPack, stage: Stage, command: Command, budget: Budget
 ) -> Ran:
     """Run one command in a stage and judge how it ended."""
-    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    limits = planned.limits
     bound = budget.of(command)
     pack = planned.pack
-    session.progress.command_started(pack.id, command.label, command.run, bound)
+    machine.progress.command_started(pack.id, command.label, command.run, bound)
     environment = tuple(sorted({**dict(planned.environment), **dict(command.env)}.items()))
-    redactor = session.site.redactor
+    redactor = machine.redactor
     shown = Stream(redactor)
     outcome = stage.run(
         CommandSpec(command.run, command.cwd, environment, bound, limits.output),
-        lambda chunk: session.progress.command_output(pack.id, shown.feed(chunk)),
+        lambda chunk: machine.progress.command_output(pack.id, shown.feed(chunk)),
     )
-    session.progress.command_output(pack.id, shown.end())
-    session.progress.command_ended(pack.id, command.label, outcome.rc)
+    machine.progress.command_output(pack.id, shown.end())
+    machine.progress.command_ended(pack.id, command.label, outcome.rc)
     connections = stage.connections()
     ended: EndedName = outcome.ended.value
     rc = outcome.rc if outcome.rc != 0 or ended == "exited" else 1
     truncated = outcome.output_bytes > len(outcome.log)
     raw = redactor.redact(outcome.log, cut=truncated or ended != "exited").content
+    met: Defect | None = None
     findings: tuple[Finding, ...]
     try:
         findings = judge_command(pack, command, rc, ended, outcome.disk_full, raw, limits)
     except Exception as error:  # noqa: BLE001  what a log provokes must not cost the log
-        findings = (crash(session, f"judge:{pack.id}:{command.label}", error, pack.id),)
+        met = defect(redactor, f"judge:{pack.id}:{command.label}", error, pack.id)
+        findings = (met.finding,)
     if rc == 0 and any(finding.blocks for finding in findings):
         rc = 1  # a runner that ran nothing did not succeed, whatever it says
     log = normalize_log(raw)
     record = check_record(command, rc, ended)
     logged = LoggedCommand(record, log, truncated)
-    return Ran(logged, raw, outcome.duration_ms, findings, outcome.tried, connections)
+    duration, ended_at = outcome.duration_ms, machine.clock.utc()
+    return Ran(logged, raw, duration, findings, outcome.tried, connections, ended_at, met)
+
+
+def reach_of(machine: Machine, planned: PlannedPack) -> Reach | None:
+    """Return what a stage of this pack may reach, with the user's credential where they grant a
+    cloud; None where the pack declares nothing, and then there is no proxy.
+    """
+    reach = bare_reach_of(planned.pack)
+    seconds = planned.limits.timeout
+    return machine.cloud.reach(planned.pack, reach, seconds) if reach is not None else None
 
 
 Heard: TypeAlias = Callable[[Ran], None]
@@ -134,7 +172,7 @@ def unheard(_ran: Ran) -> None:
 
 
 def do_steps(
-    session: Session,
+    machine: Machine,
     planned: PlannedPack,
     base: Tree,
     shared: Tree,
@@ -147,31 +185,30 @@ def do_steps(
     """
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
-    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    reach = reach_of(session, planned.pack, limits.timeout)
-    stage = session.site.sandbox.open(View(shared, visible), limits, planned.pack.id, reach)
+    reach = reach_of(machine, planned)
+    stage = machine.sandbox.open(View(shared, visible), planned.limits, planned.pack.id, reach)
     try:
         ran: list[Ran] = []
         for command in planned.pack.steps:
-            ran.append(run_command(session, planned, stage, command, budget))
+            ran.append(run_command(machine, planned, stage, command, budget))
             heard(ran[-1])
             if ran[-1].logged.record.rc != 0:
                 break
-        return tuple(ran), freeze(session, planned, stage, base, visible)
+        return tuple(ran), freeze(machine, planned, stage, base, visible)
     finally:
         stage.close()
 
 
 def freeze(
-    session: Session, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree
+    machine: Machine, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree
 ) -> Frozen:
     """End what runs in a stage over `visible` (a part of `base`); what was changed in it,
     judged.
     """
-    pack, site = planned.pack, session.site
+    pack, objects = planned.pack, machine.objects
     layer = stage.freeze()
     fresh = new_paths(visible, layer)
-    ignored = site.objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
+    ignored = objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
     derived = apply_layer(visible, layer, ignored)
     artifact_patterns = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
     seen, _ = split_artifacts(planned.rules, artifact_patterns, between(visible, derived.tree))
@@ -180,22 +217,22 @@ def freeze(
     visible_after = view_with(
         after, planned.visible_patterns, (change.path for change in differences)
     )
-    refused, effort = _unkeepable(session, planned, differences)
+    refused, effort = _unkeepable(machine, planned, differences)
     if refused:
         return Frozen(visible, visible, (), refused, len(derived.dropped), (), withheld=True)
-    links = _links(session, differences)
-    site.objects.write_tree(visible_after)
-    site.objects.write_tree(after)
-    seconds = seconds_for(bounded_limits(pack.limits, site.config.ceilings).timeout)
+    links = _links(machine, differences)
+    objects.write_tree(visible_after)
+    objects.write_tree(after)
+    seconds = seconds_for(planned.limits.timeout)
     try:
-        both = compared(site.objects, effort, visible.oid, visible_after.oid, seconds)
+        both = compared(objects, effort, visible.oid, visible_after.oid, seconds)
     except Overdue:
         late = judge_overdue(planned.rules, seconds)
         return Frozen(visible, visible, (), late, len(derived.dropped), (), withheld=True)
     findings = (
         *judge_oddities(pack.id, layer.oddities),
         *judge_change(planned.rules, differences, after, links, hidden_paths(differences, visible)),
-        *judge_configuration(site.objects, pack.id, base, after),
+        *judge_configuration(objects, pack.id, base, after),
         *judge_docs(pack, after),
     )
     collected = stage.collect(artifact_patterns.sources) if artifact_patterns.sources else ()
@@ -204,10 +241,10 @@ def freeze(
 
 
 def _unkeepable(
-    session: Session, planned: PlannedPack, differences: tuple[Difference, ...]
+    machine: Machine, planned: PlannedPack, differences: tuple[Difference, ...]
 ) -> tuple[tuple[Finding, ...], Effort]:
     """Why a change cannot be kept, if so; and what it takes to compare it."""
-    objects = session.site.objects
+    objects = machine.objects
     leaves = (
         leaf for change in differences for leaf in (change.before, change.after) if leaf is not None
     )
@@ -216,40 +253,38 @@ def _unkeepable(
     stored = sorted(oids - held.keys())
     contents = objects.read(stored) if stored else {}
     effort = effort_of(differences, contents)
-    secret = judge_secrets(planned.pack, session.site.redactor, differences, contents, held)
+    secret = judge_secrets(planned.pack, machine.redactor, differences, contents, held)
     return secret or judge_effort(planned.rules, effort), effort
 
 
-def _links(session: Session, differences: Iterable[Difference]) -> Mapping[str, str]:
+def _links(machine: Machine, differences: Iterable[Difference]) -> Mapping[str, str]:
     wanted = {
         d.path: d.after.oid
         for d in differences
         if d.after is not None and d.after.mode == MODE_LINK
     }
-    contents = session.site.objects.read(wanted.values()) if wanted else {}
+    contents = machine.objects.read(wanted.values()) if wanted else {}
     return {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in wanted.items()}
 
 
-def judge_size(session: Session, planned: PlannedPack, frozen: Frozen) -> tuple[Finding, ...]:
+def judge_size(machine: Machine, planned: PlannedPack, frozen: Frozen) -> tuple[Finding, ...]:
     """Whether the change is within its limit of lines."""
-    lines = _lines_of(session, frozen)
+    lines = _lines_of(machine, frozen)
     added = sum(counts[0] for counts in lines.values() if counts is not None)
     removed = sum(counts[1] for counts in lines.values() if counts is not None)
     return judge_lines(planned.rules, added, removed)
 
 
-def _lines_of(session: Session, frozen: Frozen) -> LineCounts:
+def _lines_of(machine: Machine, frozen: Frozen) -> LineCounts:
     if frozen.compared is not None:
         return frozen.compared.lines
     return (
-        session.site.objects.numstat(frozen.before.oid, frozen.after.oid)
-        if frozen.differences
-        else {}
+        machine.objects.numstat(frozen.before.oid, frozen.after.oid) if frozen.differences else {}
     )
 
 
 def accept(
-    session: Session,
+    machine: Machine,
     planned: PlannedPack,
     shared: Tree,
     visible: Tree,
@@ -258,13 +293,12 @@ def accept(
 ) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
-    limits = bounded_limits(pack.limits, session.site.config.ceilings)
-    reach = reach_of(session, pack, limits.timeout)
-    stage = session.site.sandbox.open(View(shared, visible), limits, pack.id, reach)
+    reach = reach_of(machine, planned)
+    stage = machine.sandbox.open(View(shared, visible), planned.limits, pack.id, reach)
     try:
         done: list[Ran] = []
         for command in pack.acceptance:
-            done.append(run_command(session, planned, stage, command, budget))
+            done.append(run_command(machine, planned, stage, command, budget))
             heard(done[-1])
         ran = tuple(done)
         patterns = (*pack.artifacts.required, *pack.artifacts.optional)
@@ -287,7 +321,7 @@ class NormalizedArtifact:
 
 
 def normalize_collected(
-    session: Session, planned: PlannedPack, collected: Mapping[str, bytes]
+    machine: Machine, planned: PlannedPack, collected: Mapping[str, bytes]
 ) -> tuple[dict[str, bytes], tuple[NormalizedArtifact, ...], tuple[Finding, ...]]:
     """Artifacts with those normalised that the contract names; what was done to which, and what
     could not be.
@@ -301,7 +335,7 @@ def normalize_collected(
         for path in wanted
     )
     made, secret = judge_artifact_secrets(
-        planned.pack, session.site.redactor, {one.path: one.made.content for one in done}
+        planned.pack, machine.redactor, {one.path: one.made.content for one in done}
     )
     contents = {
         **{path: content for path, content in collected.items() if path not in wanted},
@@ -313,7 +347,7 @@ def normalize_collected(
 
 
 def judge_collected(
-    session: Session, planned: PlannedPack, *collections: Iterable[Collected]
+    machine: Machine, planned: PlannedPack, *collections: Iterable[Collected]
 ) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
     """Artifacts by path (later collections win), and findings over what is missing, unsafe or
     carries a credential.
@@ -324,5 +358,5 @@ def judge_collected(
     }
     good = {path: found[path].content for path, problem in judged.items() if not problem}
     problems = [(path, problem) for path, problem in judged.items() if problem]
-    kept, secret = judge_artifact_secrets(planned.pack, session.site.redactor, good)
+    kept, secret = judge_artifact_secrets(planned.pack, machine.redactor, good)
     return kept, (*judge_artifacts(planned.pack, good, problems), *secret)

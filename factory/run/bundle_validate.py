@@ -6,12 +6,13 @@ to the base, the judge is asked again, the status is evaluated again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from factory.bundle import check as bundle_check
 from factory.bundle.check import OpenedBundle
-from factory.bundle.make import scope_lock
+from factory.files.ports import Store
 from factory.git.narrowing import apply_differences, between, hidden_paths, narrow
+from factory.git.ports import Objects
 from factory.judge.acceptance import (
     artifact_name_problem,
     judge_artifacts,
@@ -28,69 +29,67 @@ from factory.model.finding import Finding
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
 from factory.plan.planner import PlannedPack, Planner
-from factory.plan.site import Site
 from factory.run.comparing import MOST_SECONDS, LineCounts, line_counts
 from factory.run.doit_table import judge_configuration
 from factory.run.reading import stacked_base
 
 
-def bundle_digests(site: Site, folder: str) -> dict[str, str]:
+def bundle_digests(store: Store, folder: str) -> dict[str, str]:
     """SHA-256 of every file below a bundle's folder, its manifest excluded."""
     return {
-        path: digest
-        for path, digest in site.store.digests(folder).items()
-        if path != "manifest.json"
+        path: digest for path, digest in store.digests(folder).items() if path != "manifest.json"
     }
 
 
-def bundle_intact(site: Site, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
+def bundle_intact(store: Store, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
     """Whether a bundle's files are those that its manifest names."""
     place = f"{folder}/{pack_id}"
     return bundle_check.judge_manifest(
-        pack_id, place, site.store.read(f"{place}/manifest.json"), bundle_digests(site, place)
+        pack_id, place, store.read(f"{place}/manifest.json"), bundle_digests(store, place)
     )
 
 
 def validate(
-    site: Site, planner: Planner, pack_id: str, folder: str = "bundles"
+    store: Store, objects: Objects, planner: Planner, pack_id: str, folder: str = "bundles"
 ) -> tuple[Finding, ...]:
     """Findings over one bundle; none means that it agrees with its manifest, itself and its
     contract.
 
     Raises Refusal DISK_UNWRITABLE.
     """
-    found = bundle_intact(site, pack_id, folder)
+    found = bundle_intact(store, pack_id, folder)
     if found:
         return found
     place = f"{folder}/{pack_id}"
-    files = {path: site.store.read(f"{place}/{path}") or b"" for path in site.store.files(place)}
+    files = {path: store.read(f"{place}/{path}") or b"" for path in store.files(place)}
     bundle, found = bundle_check.open_bundle(pack_id, place, files)
     if bundle is None:
         return found
     planned = planner.planned(pack_id)
-    lock = scope_lock(planned.pack, site.config, planner.protected.sources)
     commands = (*planned.pack.steps, *planned.pack.acceptance) if planned.pack.acceptance else ()
     return (
-        *bundle_check.judge_documents(pack_id, bundle, files, commands, planned.key, lock),
+        *bundle_check.judge_documents(pack_id, bundle, files, commands, planned.key, planned.lock),
         *bundle_check.judge_status(pack_id, bundle),
-        *_judge_trees(site, planner, planned, bundle, files),
+        *_judge_trees(
+            objects, lambda: stacked_base(store, objects, planner, planned), planned, bundle, files
+        ),
     )
 
 
 def _judge_trees(
-    site: Site,
-    planner: Planner,
+    objects: Objects,
+    base: Callable[[], Tree],
     planned: PlannedPack,
     bundle: OpenedBundle,
     files: dict[str, bytes],
 ) -> tuple[Finding, ...]:
     pack = planned.pack
     try:
-        site.objects.take_in(files["CHANGES.bundle"])
-        before = site.objects.tree_of(bundle.status.base_tree)
-        after = site.objects.tree_of(bundle.status.result_tree)
+        objects.take_in(files["CHANGES.bundle"])
+        before = objects.tree_of(bundle.status.base_tree)
+        after = objects.tree_of(bundle.status.result_tree)
         patched = (
-            site.objects.apply_patch(before.oid, files["DIFF.patch"])
+            objects.apply_patch(before.oid, files["DIFF.patch"])
             if files["DIFF.patch"]
             else before.oid
         )
@@ -101,20 +100,20 @@ def _judge_trees(
             Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id)
             for f in refusal.findings
         )
-    by_tree = site.objects.raw_differences(before.oid, after.oid)
-    contents = _contents(site, by_tree)
-    lines, refused = _lines(site, planned, before, after, by_tree, contents)
+    by_tree = objects.raw_differences(before.oid, after.oid)
+    contents = _contents(objects, by_tree)
+    lines, refused = _lines(objects, planned, before, after, by_tree, contents)
     if refused:
         return refused
-    by_patch = between(before, site.objects.tree_of(patched))
+    by_patch = between(before, objects.tree_of(patched))
     found = [*bundle_check.judge_agreement(pack.id, bundle.changed, by_tree, by_patch)]
-    stacked = stacked_base(site, planner, planned)
+    stacked = base()
     found += _judge_base(planned, stacked, before)
     shown = {display(path): counts for path, counts in lines.items()}
     digests = {oid: sha256(content) for oid, content in contents.items()}
     found += bundle_check.judge_numbers(pack.id, bundle, shown, digests)
     if bundle.status.status == "PASS":
-        found += _judge_again(site, planned, stacked, before, by_tree, lines, tuple(files))
+        found += _judge_again(objects, planned, stacked, before, by_tree, lines, tuple(files))
         found += judge_attempts(pack, bundle.status.attempts)
     return tuple(found)
 
@@ -128,16 +127,16 @@ def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Findi
     return [Finding("BUNDLE_STALE", message, "Run the pack again.", pack=planned.pack.id)]
 
 
-def _contents(site: Site, changes: tuple[Difference, ...]) -> Mapping[str, bytes]:
+def _contents(objects: Objects, changes: tuple[Difference, ...]) -> Mapping[str, bytes]:
     leaves = (
         leaf for change in changes for leaf in (change.before, change.after) if leaf is not None
     )
     oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
-    return site.objects.read(sorted(oids)) if oids else {}
+    return objects.read(sorted(oids)) if oids else {}
 
 
 def _lines(
-    site: Site,
+    objects: Objects,
     planned: PlannedPack,
     before: Tree,
     after: Tree,
@@ -152,13 +151,13 @@ def _lines(
     if refused or not changes:
         return {}, refused
     try:
-        return line_counts(site.objects, effort, before.oid, after.oid), ()
+        return line_counts(objects, effort, before.oid, after.oid), ()
     except Overdue:
         return {}, judge_overdue(planned.rules, MOST_SECONDS)
 
 
 def _judge_again(
-    site: Site,
+    objects: Objects,
     planned: PlannedPack,
     stacked: Tree,
     before: Tree,
@@ -172,13 +171,13 @@ def _judge_again(
     oids = {
         d.path: d.after.oid for d in changes if d.after is not None and d.after.mode == MODE_LINK
     }
-    contents = site.objects.read(sorted(oids.values())) if oids else {}
+    contents = objects.read(sorted(oids.values())) if oids else {}
     links = {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in oids.items()}
     counted = [counts for counts in lines.values() if counts is not None]
     artifacts = [path.removeprefix("ARTIFACTS/") for path in files if path.startswith("ARTIFACTS/")]
     return [
         *judge_change(planned.rules, changes, whole, links, hidden_paths(changes, before)),
-        *judge_configuration(site.objects, planned.pack.id, stacked, whole),
+        *judge_configuration(objects, planned.pack.id, stacked, whole),
         *judge_lines(planned.rules, sum(c[0] for c in counted), sum(c[1] for c in counted)),
         *judge_docs(planned.pack, whole),
         *judge_artifacts(planned.pack, artifacts, _undeclared(planned.pack, artifacts)),

@@ -1,32 +1,37 @@
 """Defects of the orchestrator itself: a finding that makes the verdict FAIL, and where it came
-from, kept in the run.
+from.
 
-Rule: what provokes a defect leaves no less evidence than what does not. Does not know who met it.
+Rule: what provokes a defect leaves no less evidence than what does not. Does not know who met it,
+nor where the traceback is kept.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from factory.judge.secrecy import silent
 from factory.model.finding import Finding
-from factory.plan.site import Session
+from factory.redact.redaction import Redactor
 
 
-def crash(session: Session, what: str, error: Exception, pack: str = "") -> Finding:
-    """The finding over a defect that `what` (as in `launch:TASK-0001`) met; its traceback is in the
-    run's raw part.
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One defect: its finding, and its traceback (UTF-8) under the name that it has in a run's
+    `raw/`.
     """
-    _keep_traceback(session, what, error)
-    message = f"{what} met an error of the orchestrator's own: {type(error).__name__}: {error}"
-    return Finding(
-        "CRASH", message, "Please report it with the traceback in the run folder.", pack=pack
-    )
+
+    finding: Finding
+    name: str
+    traceback: bytes
 
 
-def _keep_traceback(session: Session, what: str, error: Exception) -> None:
+def defect(redactor: Redactor, what: str, error: Exception, pack: str = "") -> Defect:
+    """Describe a defect that `what` (as in `launch:TASK-0001`) met, without credentials."""
     import traceback
 
-    text = "".join(traceback.format_exception(error))
-    kept = silent(session.site.redactor, text).encode("utf-8", "backslashreplace")
-    session.site.store.write(
-        f"runs/{session.ensure_run()}/raw/crash-{what.replace(':', '-')}.txt", kept
-    )
+    message = f"{what} met an error of the orchestrator's own: {type(error).__name__}: {error}"
+    hint = "Please report it with the traceback in the run folder."
+    text = silent(redactor, "".join(traceback.format_exception(error)))
+    name = f"crash-{what.replace(':', '-')}.txt"
+    found = Finding("CRASH", message, hint, pack=pack)
+    return Defect(found, name, text.encode("utf-8", "backslashreplace"))

@@ -20,7 +20,8 @@ from factory.model.finding import Finding
 from factory.model.ledger_chain import Entry
 from factory.model.pack import TaskPack
 from factory.model.verdict import Status
-from factory.plan.site import Session
+from factory.plan.site import Site
+from factory.redact.redaction import Redactor
 from factory.strict import canonical
 
 During: TypeAlias = Literal["steps", "acceptance", "recheck"]
@@ -28,60 +29,58 @@ During: TypeAlias = Literal["steps", "acceptance", "recheck"]
 _MOST_TOLD = 16  # refused targets of one pack that are findings; all of them are in the record
 
 
-def reach_of(session: Session, pack: TaskPack, seconds: float) -> Reach | None:
-    """What a stage of this pack, for so many seconds, may reach: with the user's credential where
-    they grant a cloud.
-
-    None where the pack declares nothing, and then there is no proxy.
-    """
-    reach = bare_reach_of(pack)
-    return session.site.cloud.reach(pack, reach, seconds) if reach is not None else None
-
-
 def bare_reach_of(pack: TaskPack) -> Reach | None:
     """As `reach_of` without any grant: for a visit, whose requests are in no evidence."""
     return Reach(pack.constraints.network) if pack.constraints.network.declared else None
 
 
-def keep(
-    session: Session,
-    pack: TaskPack,
-    during: During,
-    attempt: int,
-    cause: str,
-    connections: Iterable[Connection],
-) -> None:
-    """Record what one command did over the network; `attempt` is 0 on the merged tree, `cause` the
-    event above.
+class Traffic:
+    """The connections of one pack in one run, numbered in the order in which they ended.
+
+    `before` are those that the run knows already. Texts that the pack chose are redacted.
     """
-    if not pack.constraints.network.declared:
-        return
-    known = session.egress.get(pack.id)
-    before = known or ()
-    fresh = tuple(
-        record_of(_cut(session, one), len(before) + number, during, attempt)
-        for number, one in enumerate(connections, 1)
-    )
-    if known is not None and not fresh:
-        return
-    session.egress[pack.id] = (*before, *fresh)
-    document = EgressDocument(
-        pack=pack.id, network=pack.constraints.network.shown, connections=session.egress[pack.id]
-    )
-    session.site.store.write(
-        f"runs/{session.run_id}/raw/{pack.id}/EGRESS.json", format_document(document)
-    )
-    for record in fresh:
-        _tell(session, pack.id, cause, record)
+
+    def __init__(
+        self, redactor: Redactor, pack: TaskPack, before: tuple[ConnectionRecord, ...] | None = None
+    ) -> None:
+        self._redactor = redactor
+        self._pack = pack
+        self._fresh = False
+        self._known = before is not None
+        self.records = before or ()
+
+    def add(
+        self, during: During, attempt: int, connections: Iterable[Connection]
+    ) -> tuple[Entry, ...]:
+        """Add what one command did; return an event for each. `attempt` is 0 on the merged tree."""
+        if not self._pack.constraints.network.declared:
+            return ()
+        fresh = tuple(
+            record_of(_cut(self._redactor, one), len(self.records) + number, during, attempt)
+            for number, one in enumerate(connections, 1)
+        )
+        self._fresh = self._fresh or bool(fresh) or not self._known
+        self._known = True
+        self.records = (*self.records, *fresh)
+        return tuple(_event(self._pack.id, record) for record in fresh)
+
+    def raw(self) -> dict[str, bytes]:
+        """Return EGRESS.json by its path in the run's `raw/`; nothing where nothing was added."""
+        if not self._fresh:
+            return {}
+        document = EgressDocument(
+            pack=self._pack.id,
+            network=self._pack.constraints.network.shown,
+            connections=self.records,
+        )
+        return {f"{self._pack.id}/EGRESS.json": format_document(document)}
 
 
-def _cut(session: Session, connection: Connection) -> Connection:
+def _cut(redactor: Redactor, connection: Connection) -> Connection:
     """The same without credentials in what the pack chose."""
 
     def cut(text: str) -> str:
-        return session.site.redactor.redact(text.encode("utf-8", "replace")).content.decode(
-            "utf-8", "replace"
-        )
+        return redactor.redact(text.encode("utf-8", "replace")).content.decode("utf-8", "replace")
 
     requests = tuple(
         Request(
@@ -92,10 +91,9 @@ def _cut(session: Session, connection: Connection) -> Connection:
     return replace(connection, host=cut(connection.host), requests=requests)
 
 
-def _tell(session: Session, pack: str, cause: str, record: ConnectionRecord) -> None:
-    session.record_soon(
+def _event(pack: str, record: ConnectionRecord) -> Entry:
+    return Entry(
         "egress.finished",
-        parent=cause,
         duration_ms=record.duration_ms,
         rc=_status(record).exit_code,
         hashes={"record": canonical.digest(record.model_dump(mode="json"))},
@@ -110,17 +108,15 @@ def _tell(session: Session, pack: str, cause: str, record: ConnectionRecord) -> 
     )
 
 
-def keep_visit(
-    session: Session, pack: str, action_key: str, connections: Iterable[Connection]
-) -> None:
+def keep_visit(site: Site, pack: str, action_key: str, connections: Iterable[Connection]) -> None:
     """Record what was done over the network in a sandbox that was opened for a person: one event
     per connection.
 
     No run has a folder for it, so the ledger is its only record.
     """
     for number, connection in enumerate(connections, 1):
-        record = record_of(_cut(session, connection), number, "steps", 0)
-        session.site.ledger.append(
+        record = record_of(_cut(site.redactor, connection), number, "steps", 0)
+        site.ledger.append(
             Entry(
                 "shell.connected",
                 actor="shell",
@@ -155,10 +151,9 @@ def _where(record: ConnectionRecord) -> dict[str, str]:
     }
 
 
-def refused(session: Session, pack: TaskPack) -> tuple[Finding, ...]:
-    """What the proxy refused a pack in this run, each target once for each reason: remarks, since
-    its own commands decide what a refusal means to them."""
-    records = session.egress.get(pack.id, ())
+def refused(pack: TaskPack, records: Iterable[ConnectionRecord]) -> tuple[Finding, ...]:
+    """Return what the proxy refused a pack in this run, each target once for each reason: remarks,
+    since its own commands decide what a refusal means to them."""
     rows = [
         (_named(record), Reason(record.reason))
         for record in records

@@ -1,43 +1,118 @@
-"""Launch: one pack to one bundle. A pure function of the action and the base's objects, whatever
-machine runs it.
+"""Launch: one pack to one bundle, as a value. A function of the planned pack, the tree that it
+starts from and objects, whatever machine runs it.
 
-Attempts start from a fresh base each; all are recorded; nothing is retried into green. The bundle
-is complete on disk before anything says that it exists; from the event that says so on, nothing of
-it is run again.
+Attempts start from a fresh base each; all are recorded; nothing is retried into green. Appends to
+no ledger, writes no file of a run and replaces no bundle: the caller does, from the value. A pack
+that ends in a refusal or a defect is a value too, with the logs and events up to there.
 """
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import PurePosixPath
 
-from factory.bundle.make import Attempted, Change, make_bundle, required_labels, scope_lock, unique
+from factory.bundle.make import Attempted, Change, make_bundle, required_labels, unique
 from factory.git.narrowing import narrow
 from factory.git.ports import Objects
 from factory.judge.acceptance import failure_signature, judge_attempts
 from factory.judge.denials import DENIED_FILE, denied
 from factory.judge.path_guard import display
 from factory.judge.secrecy import silenced, silent
-from factory.judge.status_eval import Check, evaluate
+from factory.judge.status_eval import Check, evaluate, of_findings
+from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import Refusal
 from factory.model.evidence import AttemptRecord, StatusDocument
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.finding import Finding
-from factory.model.pack import TaskPack
-from factory.model.properties import Enforcement
+from factory.model.ledger_chain import Entry
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
-from factory.plan.action_key import bounded_limits
-from factory.plan.planner import PlannedPack, Planner
-from factory.plan.site import Session
-from factory.run import attempt, egress
-from factory.run.attempt import Frozen, Ran
+from factory.plan.planner import PlannedPack
+from factory.run import attempt
+from factory.run.attempt import Frozen, Machine, Ran
 from factory.run.comparing import Compared
-from factory.run.reading import stacked_base
+from factory.run.defects import defect
+from factory.run.egress import During, Traffic
 from factory.sandbox.ports import Collected
 
 _LONGEST_REASON = 500
+_COMMANDS = ("step.finished", "check.finished")
+
+
+@dataclass(frozen=True, slots=True)
+class Launched:
+    """What came of one pack.
+
+    `status` is that of its bundle, and None where it ended in a refusal or a defect: then
+    `findings` say which. `files` are the bundle by path, `raw` what a run keeps beside it, by path
+    below `raw/`. `events` have neither run nor parent yet: those of the work come first, one that
+    closes the pack is the last. `connections` are what it did over the network.
+    """
+
+    status: StatusDocument | None
+    findings: tuple[Finding, ...]
+    files: Mapping[str, bytes]
+    raw: Mapping[str, bytes]
+    events: tuple[Entry, ...]
+    connections: tuple[ConnectionRecord, ...] = ()
+
+    @property
+    def verdict(self) -> Status:
+        """The pack's verdict: its bundle's, or what its findings amount to."""
+        if self.status is not None:
+            return Status(self.status.status)
+        return of_findings(self.findings)
+
+
+def launch(planned: PlannedPack, base: Tree, machine: Machine) -> Launched:
+    """Run one pack on `base`, the whole tree that it starts from (`stacked_base`)."""
+    work = _Work(planned, machine)
+    try:
+        tried = _attempts(work, base)
+        status, files = _bundle(machine, planned, tried)
+        return work.finished(status, files, tried)
+    except Exception as error:  # noqa: BLE001  what ran before keeps its evidence, whatever came then
+        return work.broken_off(error)
+
+
+def broken_off(
+    planned: PlannedPack, machine: Machine, error: Exception, launched: Launched | None = None
+) -> Launched:
+    """Return the value of a pack that ended by `error`, before its first command or, with what
+    `launched` left, once it was over.
+    """
+    if launched is None:
+        return _broken_off(planned, machine, error, {}, (), ())
+    raw, work = dict(launched.raw), launched.events[:-1]
+    return _broken_off(planned, machine, error, raw, work, launched.connections)
+
+
+def _broken_off(
+    planned: PlannedPack,
+    machine: Machine,
+    error: Exception,
+    raw: dict[str, bytes],
+    work: tuple[Entry, ...],
+    connections: tuple[ConnectionRecord, ...],
+) -> Launched:
+    pack = planned.pack.id
+    if isinstance(error, Refusal):
+        findings, why = error.findings, error.findings[0].message
+    else:
+        name = PurePosixPath(planned.pack.folder).name
+        met = defect(machine.redactor, f"launch:{name}", error, pack)
+        findings, why = (met.finding,), f"{type(error).__name__}: {error}"
+        raw = {**raw, met.name: met.traceback}
+    reason = silent(machine.redactor, display(why[:_LONGEST_REASON]))
+    entry = Entry(
+        "pack.abandoned",
+        rc=of_findings(findings).exit_code,
+        file_counts={"logs": sum(one.event_type in _COMMANDS for one in work)},
+        details={"pack": pack, "reason": reason},
+    )
+    return Launched(None, findings, {}, raw, (*work, entry), connections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,128 +128,126 @@ class Tried:
     normalized: tuple[attempt.NormalizedArtifact, ...] = ()
 
 
-def launch(session: Session, planner: Planner, pack_id: str) -> StatusDocument:
-    """Run one pack and put its bundle in place. Raises Refusal where it cannot even begin."""
-    planned = planner.planned(pack_id)
-    session.ensure_run()
-    details, hashes = _in_force(
-        session.site.sandbox.measure(planned.pack.constraints.network.declared)
-    )
-    cause = session.record(
-        "pack.started",
-        hashes={"action_key": planned.key, **hashes},
-        details={"pack": pack_id, **details},
-    )
-    session.causes[pack_id] = cause
-    heard: list[tuple[int, Ran]] = []
-    try:
-        return _launched(session, planner, planned, cause, heard)
-    except Exception as error:
-        # What stands there is of an earlier action, and no part of a run that tried this one; its
-        # own run has it.
-        session.site.store.remove(f"bundles/{pack_id}")
-        with contextlib.suppress(
-            Refusal
-        ):  # a disk that takes no more is the very reason, and is told as such
-            _keep_abandoned(session, pack_id, heard, error)
-        raise
+class _Work:
+    """What a pack has left so far: commands, events and connections."""
 
+    def __init__(self, planned: PlannedPack, machine: Machine) -> None:
+        self.planned = planned
+        self.machine = machine
+        self.began = machine.clock.monotonic()
+        self._commands: dict[int, list[Ran]] = {}
+        self._events: list[Entry] = []
+        self._traffic = Traffic(machine.redactor, planned.pack)
 
-def _keep_abandoned(
-    session: Session, pack_id: str, heard: list[tuple[int, Ran]], error: Exception
-) -> None:
-    """The logs of what ran, and an event: a pack that provokes a defect or a refusal leaves them
-    all the same.
-    """
-    for number in sorted({number for number, _ in heard}):
-        _keep_logs(session, pack_id, number, [ran for at, ran in heard if at == number])
-    refused = isinstance(error, Refusal)
-    why = (
-        error.findings[0].message
-        if isinstance(error, Refusal)
-        else f"{type(error).__name__}: {error}"
-    )
-    session.causes[pack_id] = session.record(
-        "pack.abandoned",
-        parent=session.causes[pack_id],
-        rc=(Status.BLOCKED if refused else Status.FAIL).exit_code,
-        file_counts={"logs": len(heard)},
-        details={
-            "pack": pack_id,
-            "reason": silent(session.site.redactor, display(why[:_LONGEST_REASON])),
-        },
-    )
+    def since(self, began: float) -> int:
+        """Return whole milliseconds since a reading of the monotonic clock."""
+        return int((self.machine.clock.monotonic() - began) * 1000)
 
-
-def _launched(
-    session: Session,
-    planner: Planner,
-    planned: PlannedPack,
-    cause: str,
-    heard: list[tuple[int, Ran]],
-) -> StatusDocument:
-    """`heard` is told each command as it ends, with the number of its attempt."""
-    run_id, pack_id = session.run_id, planned.pack.id
-    started = session.site.clock.monotonic()
-    base = stacked_base(session.site, planner, planned)
-    tried = _attempts(session, planned, base, cause, heard)
-    status, files = _bundle(session, planner, planned, tried)
-    _keep_raw(session, pack_id, tried)
-    _keep_denied(session, run_id, pack_id, tried)
-    session.site.store.replace_folder(f"bundles/{pack_id}", files)
-    session.causes[pack_id] = session.record(
-        "pack.finished",
-        parent=session.causes[pack_id],
-        duration_ms=session.milliseconds(started),
-        rc=Status(status.status).exit_code,
-        hashes={
-            "action_key": planned.key,
-            "result_tree": status.result_tree,
-            "manifest": sha256(files["manifest.json"]),
-        },
-        file_counts={"changed": status.files_changed, "artifacts": len(status.artifacts)},
-        details={"pack": pack_id, "status": status.status},
-    )
-    return status
-
-
-def _in_force(enforcement: Enforcement) -> tuple[dict[str, str], dict[str, str]]:
-    """What is recorded of the sandbox that a pack runs in: details and digests of an event."""
-    facts = enforcement.facts
-    details = {"properties": " ".join(sorted(given.value for given in enforcement.given))}
-    told = {"sandbox": enforcement.backend, "sandbox_version": facts.get("bwrap_version", "")}
-    details |= {
-        **told,
-        "kernel": facts.get("kernel", ""),
-        "landlock_abi": facts.get("landlock_abi", ""),
-    }
-    hashes = {
-        "sandbox": facts.get("bwrap_sha256", ""),
-        "syscall_filter": facts.get("seccomp_sha256", ""),
-    }
-    return details, {name: value for name, value in hashes.items() if value}
-
-
-def _attempts(
-    session: Session, planned: PlannedPack, base: Tree, cause: str, heard: list[tuple[int, Ran]]
-) -> tuple[Tried, ...]:
-    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    tried: list[Tried] = []
-    for number in range(1, limits.attempts + 1):
-        started = session.site.clock.monotonic()
-        one = _try(
-            session, planned, base, number, _recorder(session, planned.pack, cause, number, heard)
+    def ran(self, number: int, ran: Ran) -> None:
+        """Take a command that ended in attempt `number`, after what it did over the network."""
+        self._commands.setdefault(number, []).append(ran)
+        record = ran.logged.record
+        during: During = "steps" if record.kind == "step" else "acceptance"
+        for event in self._traffic.add(during, number, ran.connections):
+            self._add(event, ran.ended_at)
+        entry = Entry(
+            "step.finished" if record.kind == "step" else "check.finished",
+            duration_ms=ran.duration_ms,
+            rc=record.rc,
+            hashes={"log": sha256(ran.logged.log)},
+            details={
+                "pack": self.planned.pack.id,
+                "attempt": str(number),
+                "label": record.label,
+                "ended": record.ended,
+            },
         )
-        tried.append(one)
-        session.causes[planned.pack.id] = session.record(
+        self._add(entry, ran.ended_at)
+
+    def judged(self, one: Tried, began: float) -> None:
+        """Take an attempt that was judged."""
+        entry = Entry(
             "attempt.finished",
-            parent=cause,
-            duration_ms=session.milliseconds(started),
+            duration_ms=self.since(began),
             rc=Status(one.record.status).exit_code,
             hashes={"result_tree": one.record.result_tree},
             file_counts=_counts(one),
-            details={"pack": planned.pack.id, "attempt": str(number), "status": one.record.status},
+            details={
+                "pack": self.planned.pack.id,
+                "attempt": str(one.record.number),
+                "status": one.record.status,
+            },
         )
+        self._add(entry, self.machine.clock.utc())
+
+    def finished(
+        self, status: StatusDocument, files: dict[str, bytes], tried: tuple[Tried, ...]
+    ) -> Launched:
+        """Return the value of a pack that has a bundle."""
+        counts = {"changed": status.files_changed, "artifacts": len(status.artifacts)}
+        entry = Entry(
+            "pack.finished",
+            duration_ms=self.since(self.began),
+            rc=Status(status.status).exit_code,
+            hashes={
+                "action_key": self.planned.key,
+                "result_tree": status.result_tree,
+                "manifest": sha256(files["manifest.json"]),
+            },
+            file_counts=counts,
+            details={"pack": self.planned.pack.id, "status": status.status},
+        )
+        raw = {**self._raw(), **_normalized(self.planned, tried)}
+        found = denied(
+            self.planned.pack.id,
+            (
+                (ran.logged.record.label, ran.tried)
+                for one in tried
+                for ran in (*one.steps, *one.checks)
+            ),
+            (finding for one in tried for finding in one.findings),
+            self.machine.redactor,
+        )
+        if found is not None:  # None where all could be seen and nothing was denied
+            raw[f"{self.planned.pack.id}/{DENIED_FILE}"] = format_document(found)
+        events = (*self._events, entry)
+        return Launched(status, (), files, raw, events, self._traffic.records)
+
+    def broken_off(self, error: Exception) -> Launched:
+        """Return the value of a pack that has no bundle: the logs so far, and why."""
+        events = tuple(self._events)
+        return _broken_off(
+            self.planned, self.machine, error, self._raw(), events, self._traffic.records
+        )
+
+    def _add(self, entry: Entry, when: str) -> None:
+        self._events.append(replace(entry, ts_utc=when))
+
+    def _raw(self) -> dict[str, bytes]:
+        """Return raw logs and timings: what is beside the deterministic part, never hashed into
+        it.
+        """
+        raw = self._traffic.raw()
+        for number, commands in self._commands.items():
+            folder = _raw_folder(self.planned, number)
+            timings = []
+            for ran in commands:
+                label = ran.logged.record.label
+                raw[f"{folder}/{label}.log"] = ran.raw
+                timings.append(f"{label}\t{ran.duration_ms}\t{ran.logged.record.ended}\n")
+                if ran.defect is not None:
+                    raw[ran.defect.name] = ran.defect.traceback
+            raw[f"{folder}/timings.tsv"] = "".join(timings).encode()
+        return raw
+
+
+def _attempts(work: _Work, base: Tree) -> tuple[Tried, ...]:
+    tried: list[Tried] = []
+    for number in range(1, work.planned.limits.attempts + 1):
+        began = work.machine.clock.monotonic()
+        one = _try(work, base, number)
+        tried.append(one)
+        work.judged(one, began)
         same_again = len(tried) > 1 and one.record.failure == tried[-2].record.failure
         if one.record.status == Status.PASS.value or same_again:
             break
@@ -193,59 +266,30 @@ def _counts(one: Tried) -> dict[str, int]:
     }
 
 
-def _recorder(
-    session: Session, pack: TaskPack, cause: str, attempt_number: int, so_far: list[tuple[int, Ran]]
-) -> attempt.Heard:
-    """Records each command as it ends, after what it did over the network."""
-
-    def heard(ran: Ran) -> None:
-        so_far.append((attempt_number, ran))
-        record = ran.logged.record
-        during: egress.During = "steps" if record.kind == "step" else "acceptance"
-        egress.keep(session, pack, during, attempt_number, cause, ran.connections)
-        session.record_soon(
-            "step.finished" if record.kind == "step" else "check.finished",
-            parent=cause,
-            duration_ms=ran.duration_ms,
-            rc=record.rc,
-            hashes={"log": sha256(ran.logged.log)},
-            details={
-                "pack": pack.id,
-                "attempt": str(attempt_number),
-                "label": record.label,
-                "ended": record.ended,
-            },
-        )
-
-    return heard
-
-
-def _try(
-    session: Session, planned: PlannedPack, base: Tree, number: int, heard: attempt.Heard
-) -> Tried:
-    budget = attempt.Budget(
-        session, bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    )
+def _try(work: _Work, base: Tree, number: int) -> Tried:
+    planned, machine = work.planned, work.machine
+    budget = attempt.Budget(machine.clock, planned.limits)
+    heard = partial(work.ran, number)
     visible = narrow(base, planned.visible_patterns)
-    session.site.objects.write_tree(visible)
-    session.site.objects.write_tree(planned.shared)
-    session.site.objects.write_tree(planned.visible)  # so that `why` can name what changed in it
-    steps, frozen = attempt.do_steps(session, planned, base, planned.shared, visible, budget, heard)
+    machine.objects.write_tree(visible)
+    machine.objects.write_tree(planned.shared)
+    machine.objects.write_tree(planned.visible)  # so that `why` can name what changed in it
+    steps, frozen = attempt.do_steps(machine, planned, base, planned.shared, visible, budget, heard)
     findings = [*(finding for ran in steps for finding in ran.findings), *frozen.findings]
-    findings += attempt.judge_size(session, planned, frozen)
+    findings += attempt.judge_size(machine, planned, frozen)
     checks: tuple[Ran, ...] = ()
     collected: tuple[Collected, ...] = ()
     if all(ran.logged.record.rc == 0 for ran in steps) and not frozen.withheld:
         checks, collected = attempt.accept(
-            session, planned, planned.shared, frozen.after, budget, heard
+            machine, planned, planned.shared, frozen.after, budget, heard
         )
         findings += [finding for ran in checks for finding in ran.findings]
-        artifacts, problems = attempt.judge_collected(session, planned, frozen.artifacts, collected)
+        artifacts, problems = attempt.judge_collected(machine, planned, frozen.artifacts, collected)
         findings += problems
     else:
-        artifacts, _ = attempt.judge_collected(session, planned, frozen.artifacts)
-    artifacts, normalized, unnormal = attempt.normalize_collected(session, planned, artifacts)
-    findings = list(silenced(session.site.redactor, (*findings, *unnormal)))
+        artifacts, _ = attempt.judge_collected(machine, planned, frozen.artifacts)
+    artifacts, normalized, unnormal = attempt.normalize_collected(machine, planned, artifacts)
+    findings = list(silenced(machine.redactor, (*findings, *unnormal)))
     ran = (*steps, *checks)
     status = evaluate(
         required_labels(planned.pack) if planned.pack.acceptance else (),
@@ -270,7 +314,7 @@ def _try(
 
 
 def _bundle(
-    session: Session, planner: Planner, planned: PlannedPack, tried: tuple[Tried, ...]
+    machine: Machine, planned: PlannedPack, tried: tuple[Tried, ...]
 ) -> tuple[StatusDocument, dict[str, bytes]]:
     last = tried[-1]
     records = tuple(one.record for one in tried)
@@ -279,21 +323,20 @@ def _bundle(
         pack=planned.pack,
         action=planned.action,
         key=planned.key,
-        change=change_of(session, planned, last.frozen),
+        change=change_of(machine, planned, last.frozen),
         commands=tuple(one.logged for one in (*last.steps, *last.checks)),
         findings=findings,
         attempts=records,
         artifacts=dict(last.artifacts),
     )
-    lock = scope_lock(planned.pack, session.site.config, planner.protected.sources)
-    status, files = make_bundle(attempted, lock)
+    status, files = make_bundle(attempted, planned.lock)
     parse_document(StatusDocument, files["STATUS.json"])  # what is written must read back
     return status, files
 
 
-def change_of(session: Session, planned: PlannedPack, frozen: Frozen) -> Change:
+def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> Change:
     """The change as three tellings: leaves, patch, and objects that carry it to another machine."""
-    objects = session.site.objects
+    objects = machine.objects
     before, after = frozen.before, frozen.after
     oids = {
         leaf.oid
@@ -343,43 +386,19 @@ def _carried(
     return carried
 
 
-def _keep_raw(session: Session, pack_id: str, tried: tuple[Tried, ...]) -> None:
-    """Raw logs and timings, beside the deterministic part and never hashed into it."""
-    for one in tried:
-        folder = _keep_logs(session, pack_id, one.record.number, (*one.steps, *one.checks))
-        if one.normalized:
-            rows = "".join(map(_normalized_row, one.normalized))
-            session.site.store.write(f"{folder}/normalized.tsv", rows.encode("utf-8"))
+def _raw_folder(planned: PlannedPack, number: int) -> str:
+    return f"{planned.pack.id}/attempt-{number}"
 
 
-def _keep_logs(session: Session, pack_id: str, number: int, commands: Sequence[Ran]) -> str:
-    """What the commands of one attempt printed and how long they took; the folder that has it."""
-    folder = f"runs/{session.run_id}/raw/{pack_id}/attempt-{number}"
-    timings = []
-    for ran in commands:
-        label = ran.logged.record.label
-        session.site.store.write(f"{folder}/{label}.log", ran.raw)
-        timings.append(f"{label}\t{ran.duration_ms}\t{ran.logged.record.ended}\n")
-    session.site.store.write(f"{folder}/timings.tsv", "".join(timings).encode())
-    return folder
-
-
-def _keep_denied(session: Session, run_id: str, pack_id: str, tried: tuple[Tried, ...]) -> None:
-    """What was tried and denied, beside the raw logs; no file where all could be seen and nothing
-    was denied.
-    """
-    ran = (command for one in tried for command in (*one.steps, *one.checks))
-    commands = ((each.logged.record.label, each.tried) for each in ran)
-    found = denied(
-        pack_id,
-        commands,
-        (finding for one in tried for finding in one.findings),
-        session.site.redactor,
-    )
-    if found is not None:
-        session.site.store.write(
-            f"runs/{run_id}/raw/{pack_id}/{DENIED_FILE}", format_document(found)
-        )
+def _normalized(planned: PlannedPack, tried: tuple[Tried, ...]) -> dict[str, bytes]:
+    """Return normalized.tsv of each attempt whose artifacts were normalised."""
+    return {
+        f"{_raw_folder(planned, one.record.number)}/normalized.tsv": "".join(
+            map(_normalized_row, one.normalized)
+        ).encode("utf-8")
+        for one in tried
+        if one.normalized
+    }
 
 
 def _normalized_row(one: attempt.NormalizedArtifact) -> str:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from factory.files.ports import Store
 from factory.git.narrowing import between
+from factory.git.ports import Objects
 from factory.merge.merging import Candidate, merge_candidates
 from factory.merge.three_way import three_way_of
 from factory.model.errors import Refusal
@@ -16,12 +18,11 @@ from factory.model.finding import Finding
 from factory.model.tree import Difference, Tree
 from factory.model.verdict import Status
 from factory.plan.planner import PlannedPack, Planner
-from factory.plan.site import Site
 
 
-def load_status(site: Site, pack_id: str, folder: str = "bundles") -> StatusDocument | None:
-    """STATUS.json of a pack's bundle; None where there is none or it does not hold its form."""
-    content = site.store.read(f"{folder}/{pack_id}/STATUS.json")
+def load_status(store: Store, pack_id: str, folder: str = "bundles") -> StatusDocument | None:
+    """Return STATUS.json of a pack's bundle; None where there is none or its form is another."""
+    content = store.read(f"{folder}/{pack_id}/STATUS.json")
     if content is None:
         return None
     try:
@@ -31,12 +32,12 @@ def load_status(site: Site, pack_id: str, folder: str = "bundles") -> StatusDocu
 
 
 def bundle_differences(
-    site: Site, pack_id: str, status: StatusDocument, folder: str = "bundles"
+    store: Store, objects: Objects, pack_id: str, status: StatusDocument, folder: str = "bundles"
 ) -> tuple[Difference, ...]:
-    """What the bundle changed, from its trees. Takes in the objects that it carries. Raises
+    """Return what the bundle changed, from its trees. Takes in the objects that it carries. Raises
     Refusal.
     """
-    carried = site.store.read(f"{folder}/{pack_id}/CHANGES.bundle")
+    carried = store.read(f"{folder}/{pack_id}/CHANGES.bundle")
     if carried is None:
         raise Refusal(
             Finding(
@@ -46,19 +47,19 @@ def bundle_differences(
                 pack=pack_id,
             )
         )
-    site.objects.take_in(carried)
-    return between(site.objects.tree_of(status.base_tree), site.objects.tree_of(status.result_tree))
+    objects.take_in(carried)
+    return between(objects.tree_of(status.base_tree), objects.tree_of(status.result_tree))
 
 
-def stacked_base(site: Site, planner: Planner, planned: PlannedPack) -> Tree:
-    """The whole tree that the pack starts from: base and what it depends on, merged, with its own
-    folder laid over.
+def stacked_base(store: Store, objects: Objects, planner: Planner, planned: PlannedPack) -> Tree:
+    """Return the whole tree that the pack starts from: base and what it depends on, merged, with
+    its own folder laid over.
 
     Raises Refusal DEPENDS_NOT_PASS, or with what keeps the packs below from being merged.
     """
     below = []
     for need in planned.needs:
-        status = load_status(site, need)
+        status = load_status(store, need)
         if (
             status is None
             or status.status != Status.PASS.value
@@ -69,14 +70,12 @@ def stacked_base(site: Site, planner: Planner, planned: PlannedPack) -> Tree:
             raise Refusal(
                 Finding("DEPENDS_NOT_PASS", message, f"Fix {need} first.", place, planned.pack.id)
             )
-        changes = bundle_differences(site, need, status)
+        changes = bundle_differences(store, objects, need, status)
         needs = planner.planned(need).needs
-        below.append(
-            Candidate(need, needs, site.objects.tree_of(status.base_tree), changes, changes)
-        )
-    merged = merge_candidates(planner.base, below, site.config.overlap, three_way_of(site.objects))
+        below.append(Candidate(need, needs, objects.tree_of(status.base_tree), changes, changes))
+    merged = merge_candidates(planner.base, below, planner.overlap, three_way_of(objects))
     if merged.tree is None:
         raise Refusal(*(replace(finding, pack=planned.pack.id) for finding in merged.findings))
     base = planner.lay_over(merged.tree, planned.pack.id)
-    site.objects.write_tree(base)
+    objects.write_tree(base)
     return base

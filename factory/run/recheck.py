@@ -9,29 +9,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from factory.bundle.make import LoggedCommand
 from factory.git.narrowing import apply_differences, view_with
+from factory.model.egress_record import ConnectionRecord
 from factory.model.evidence import RecheckRecord, StatusDocument
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
-from factory.model.pack import Command, TaskPack
+from factory.model.ledger_chain import Entry
+from factory.model.pack import Command
 from factory.model.tree import Difference, Tree
-from factory.plan.action_key import bounded_limits
 from factory.plan.planner import PlannedPack, Planner
-from factory.plan.site import Session
-from factory.run import attempt, egress
-from factory.run.attempt import Ran
+from factory.run import attempt
+from factory.run.attempt import Machine, Ran
+from factory.run.egress import Traffic
 from factory.run.rechecking import Outcome, classify, judge_recheck
 
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """All outcomes, the findings over them, and the logs of what ran again."""
+    """All outcomes, the findings over them, and the logs of what ran again.
+
+    `raw` are the files that a run keeps beside it, by path below its `raw/`; `events` have neither
+    run nor parent yet. `error` is what ended it early; all else is what there was up to then.
+    """
 
     records: tuple[RecheckRecord, ...]
     findings: tuple[Finding, ...]
     logs: tuple[tuple[str, LoggedCommand], ...]
+    raw: Mapping[str, bytes]
+    events: tuple[Entry, ...]
+    error: Exception | None = None
 
 
 class Recheck:
@@ -39,31 +48,50 @@ class Recheck:
 
     def __init__(
         self,
-        session: Session,
+        machine: Machine,
         planner: Planner,
         merged: Tree,
         changes: Mapping[str, tuple[Difference, ...]],
         accepted: Mapping[str, StatusDocument],
         together: Callable[[Collection[str]], Tree | None],
-        cause: str = "",
+        *,
+        budget: int,
+        connections: Mapping[str, tuple[ConnectionRecord, ...]],
     ) -> None:
-        """`together` merges some of the packs alone, None where that cannot be done; `cause` is the
-        merge's event.
+        """`together` merges some of the packs alone, None where that cannot be done; `budget` is
+        how many more commands may run to name culprits; `connections` are those of the run so far.
         """
-        self._session = session
+        self._machine = machine
         self._planner = planner
         self._merged = merged
         self._changes = changes
         self._accepted = accepted
         self._together = together
-        self._cause = cause
-        self._budget = session.site.config.recheck_budget
+        self._budget = budget
+        self._traffic = {
+            pack: Traffic(machine.redactor, planner.planned(pack).pack, connections.get(pack))
+            for pack in changes
+        }
         self._logs: list[tuple[str, LoggedCommand]] = []
+        self._events: list[Entry] = []
+        self._raw: dict[str, bytes] = {}
 
     def run(self) -> Rechecked:
         """Re-check every pack, in id order."""
         records: list[RecheckRecord] = []
         findings: list[Finding] = []
+        met: Exception | None = None
+        try:
+            self._run(records, findings)
+        except Exception as error:  # noqa: BLE001  what ran keeps its evidence; the caller raises it
+            met = error
+        for traffic in self._traffic.values():
+            self._raw |= traffic.raw()
+        return Rechecked(
+            tuple(records), tuple(findings), tuple(self._logs), self._raw, tuple(self._events), met
+        )
+
+    def _run(self, records: list[RecheckRecord], findings: list[Finding]) -> None:
         for pack in sorted(self._changes):
             planned = self._planner.planned(pack)
             for command, record in self._pack(planned):
@@ -72,7 +100,6 @@ class Recheck:
                     pack in self._planner.planned(culprit).needs for culprit in record.culprits
                 )
                 findings += judge_recheck(record, command, above)
-        return Rechecked(tuple(records), tuple(findings), tuple(self._logs))
 
     def _pack(self, planned: PlannedPack) -> list[tuple[Command, RecheckRecord]]:
         pack = planned.pack
@@ -89,18 +116,19 @@ class Recheck:
             for command, one in zip(pack.acceptance, ran, strict=True)
         ]
         for (_, record), one in zip(judged, ran, strict=True):
-            self._tell(record, one)
+            self._record(record, one)
         return judged
 
-    def _tell(self, record: RecheckRecord, ran: Ran) -> None:
-        self._session.record_soon(
+    def _record(self, record: RecheckRecord, ran: Ran) -> None:
+        entry = Entry(
             "recheck.finished",
-            parent=self._cause,
             duration_ms=ran.duration_ms,
             rc=record.rc,
             hashes={"log": sha256(ran.logged.log)},
             details={"pack": record.pack, "label": record.label, "outcome": record.outcome},
+            ts_utc=self._machine.clock.utc(),
         )
+        self._events.append(entry)
 
     def _judge(self, planned: PlannedPack, command: Command, one: Ran, view: Tree) -> RecheckRecord:
         name = planned.pack.id
@@ -158,32 +186,27 @@ class Recheck:
             )
             whole = apply_differences(self._planner.lay_over(tree, planned.pack.id), inside)
         view = view_with(whole, planned.visible_patterns, (change.path for change in own))
-        self._session.site.objects.write_tree(view)
+        self._machine.objects.write_tree(view)
         return view
 
     def _accept(self, planned: PlannedPack, view: Tree) -> tuple[Ran, ...]:
-        limits = bounded_limits(planned.pack.limits, self._session.site.config.ceilings)
-        budget = attempt.Budget(self._session, limits)
-        ran, _ = attempt.accept(
-            self._session, planned, planned.shared, view, budget, self._recorder(planned.pack)
-        )
+        budget = attempt.Budget(self._machine.clock, planned.limits)
+        heard = partial(self._heard, planned.pack.id)
+        ran, _ = attempt.accept(self._machine, planned, planned.shared, view, budget, heard)
         return ran
 
-    def _recorder(self, pack: TaskPack) -> attempt.Heard:
-        """Records what each command does over the network; what it came to is told once it is
-        judged.
-        """
-
-        def heard(ran: Ran) -> None:
-            egress.keep(self._session, pack, "recheck", 0, self._cause, ran.connections)
-
-        return heard
+    def _heard(self, pack: str, ran: Ran) -> None:
+        """Take what a command did over the network; its outcome is recorded once it is judged."""
+        for event in self._traffic[pack].add("recheck", 0, ran.connections):
+            self._events.append(replace(event, ts_utc=ran.ended_at))
+        if ran.defect is not None:
+            self._raw[ran.defect.name] = ran.defect.traceback
 
     def _one(self, planned: PlannedPack, command: Command, view: Tree) -> Ran:
         """Run one command again, after those that come before it: a check may build on what an
         earlier one left.
         """
-        self._session.site.objects.write_tree(view)
+        self._machine.objects.write_tree(view)
         upto = planned.pack.acceptance.index(command) + 1
         only = replace(
             planned, pack=replace(planned.pack, acceptance=planned.pack.acceptance[:upto])

@@ -25,10 +25,11 @@ from factory.model.ledger_chain import Entry
 from factory.model.pack import Limits, TaskPack
 from factory.model.properties import Enforcement
 from factory.model.tree import Difference, Tree
-from factory.plan.action_key import bounded_limits
+from factory.plan.cards_port import Progress
 from factory.plan.planner import PlannedPack, Planner
-from factory.plan.site import Session, Site
+from factory.plan.site import Site
 from factory.run import attempt, preflight
+from factory.run.attempt import Machine, machine_of
 from factory.run.egress import bare_reach_of, keep_visit
 from factory.run.reading import stacked_base
 from factory.sandbox.ports import CommandOutcome, CommandSpec, Stage, View
@@ -148,63 +149,62 @@ def admit(
 
 
 def visit(
-    session: Session, planner: Planner, entry: PackEntry, asked: Asked, talk: Talk, heard: Heard
+    site: Site,
+    planner: Planner,
+    entry: PackEntry,
+    asked: Asked,
+    talk: Talk,
+    heard: Heard,
+    progress: Progress,
 ) -> Visit:
     """Open the pack's sandbox, have `talk` carry out what was asked, and look at what that changed.
     Raises Refusal.
     """
-    planned, accepted = admit(session.site, planner, entry)
-    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
+    planned, accepted = admit(site, planner, entry)
+    machine, limits = machine_of(site, progress), planned.limits
     timeout = asked.timeout or (
         limits.timeout if asked.line else max(limits.timeout, SHORTEST_SESSION)
     )
     network = _network(planned.pack)
-    room = Room(
-        entry.id, asked.where, session.site.sandbox.measure(), accepted, limits, timeout, network
-    )
-    base = stacked_base(session.site, planner, planned)
+    room = Room(entry.id, asked.where, site.sandbox.measure(), accepted, limits, timeout, network)
+    base = stacked_base(site.store, site.objects, planner, planned)
     visible = narrow(base, planned.visible_patterns)
     for tree in (visible, planned.shared):
-        session.site.objects.write_tree(tree)
+        site.objects.write_tree(tree)
     if asked.where is Where.FROZEN:
-        visible = _frozen(session, planned, base, visible, asked, heard)
-    stage = _open(session, planned, visible, asked)
+        visible = _frozen(site, machine, planned, base, visible, asked, heard)
+    stage = _open(machine, planned, visible, asked)
     try:
         if asked.where is Where.AFTER_STEPS:
-            _steps(session, planned, stage, heard)
+            _steps(site, machine, planned, stage, heard)
         outcome = _recorded(
-            session, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard)
+            site, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard)
         )
         if asked.where is Where.FROZEN:
-            return Visit(outcome, _written(stage), (), _denials(session.site, planned, outcome))
-        frozen = attempt.freeze(session, planned, stage, base, visible)
-        found = (*frozen.findings, *attempt.judge_size(session, planned, frozen))
-        told = tuple(
-            silenced(session.site.redactor, (finding for finding in found if finding.blocks))
-        )
+            return Visit(outcome, _written(stage), (), _denials(site, planned, outcome))
+        frozen = attempt.freeze(machine, planned, stage, base, visible)
+        found = (*frozen.findings, *attempt.judge_size(machine, planned, frozen))
+        told = tuple(silenced(site.redactor, (finding for finding in found if finding.blocks)))
         changed = tuple(_seen(planned, each) for each in frozen.differences)
-        return Visit(outcome, changed, told, _denials(session.site, planned, outcome))
+        return Visit(outcome, changed, told, _denials(site, planned, outcome))
     finally:
         stage.close()
 
 
-def _open(session: Session, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
-    limits = bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    return session.site.sandbox.open(
-        View(planned.shared, visible), limits, asked.name, bare_reach_of(planned.pack)
+def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
+    return machine.sandbox.open(
+        View(planned.shared, visible), planned.limits, asked.name, bare_reach_of(planned.pack)
     )
 
 
-def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
+def _steps(site: Site, machine: Machine, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
     """The pack's steps, up to the first that fails: what they left is what one wants to look at
     then.
     """
-    budget = attempt.Budget(
-        session, bounded_limits(planned.pack.limits, session.site.config.ceilings)
-    )
+    budget = attempt.Budget(machine.clock, planned.limits)
     for command in planned.pack.steps:
-        ran = attempt.run_command(session, planned, stage, command, budget)
-        keep_visit(session, planned.pack.id, planned.key, ran.connections)
+        ran = attempt.run_command(machine, planned, stage, command, budget)
+        keep_visit(site, planned.pack.id, planned.key, ran.connections)
         record = ran.logged.record
         heard.stepped(record)
         if record.rc != 0:
@@ -212,15 +212,21 @@ def _steps(session: Session, planned: PlannedPack, stage: Stage, heard: Heard) -
 
 
 def _frozen(
-    session: Session, planned: PlannedPack, base: Tree, visible: Tree, asked: Asked, heard: Heard
+    site: Site,
+    machine: Machine,
+    planned: PlannedPack,
+    base: Tree,
+    visible: Tree,
+    asked: Asked,
+    heard: Heard,
 ) -> Tree:
     """The tree that acceptance would run over."""
     if not planned.pack.steps:
         return visible
-    stage = _open(session, planned, visible, asked)
+    stage = _open(machine, planned, visible, asked)
     try:
-        _steps(session, planned, stage, heard)
-        return attempt.freeze(session, planned, stage, base, visible).after
+        _steps(site, machine, planned, stage, heard)
+        return attempt.freeze(machine, planned, stage, base, visible).after
     finally:
         stage.close()
 
@@ -243,7 +249,7 @@ def _talked(
 
 
 def _recorded(
-    session: Session,
+    site: Site,
     planned: PlannedPack,
     room: Room,
     stage: Stage,
@@ -252,7 +258,6 @@ def _recorded(
     """`talk` between two events: before it begins and once it is over, whatever ended it; its
     connections between.
     """
-    site = session.site
     properties = " ".join(sorted(given.value for given in room.enforcement.given))
     details = {
         "pack": room.pack,
@@ -270,7 +275,7 @@ def _recorded(
         ended, rc = outcome.ended.value, outcome.rc
         return outcome
     finally:
-        keep_visit(session, room.pack, planned.key, stage.connections())
+        keep_visit(site, room.pack, planned.key, stage.connections())
         duration = int((site.clock.monotonic() - began) * 1000)
         told = {"pack": room.pack, "ended": ended}
         hashes = {"action_key": planned.key}

@@ -76,7 +76,7 @@ def record_shown(session: Session, status: RunStatus) -> None:
     """
     for line in status.packs:
         if line.reproducible:
-            told = load_status(session.site, line.pack, f"runs/{status.run_id}")
+            told = load_status(session.site.store, line.pack, f"runs/{status.run_id}")
             key = told.action_key if told is not None else ""
             shown = shown_by(session.site, line.pack, key, line.bundle_sha256)
             hashes = {"action_key": key, "manifest": line.bundle_sha256, "shown": shown}

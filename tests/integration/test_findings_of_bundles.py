@@ -176,9 +176,9 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
     manifest = tmp_path / ".factory/bundles/TASK-0001/manifest.json"
     whole = manifest.read_bytes()
     with planner(world) as (site, plan):
-        assert validate(site, plan, "TASK-0001") == ()
+        assert validate(site.store, site.objects, plan, "TASK-0001") == ()
         (tmp_path / ".factory/bundles/TASK-0001/extra").write_bytes(b"x")
-        (found,) = validate(site, plan, "TASK-0001")
+        (found,) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint, found.pack) == (
             "BUNDLE_MANIFEST",
             "TASK-0001: bundles/TASK-0001/extra exists and is not in the manifest",
@@ -186,7 +186,7 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
             "TASK-0001",
         )
         manifest.unlink()
-        (found,) = validate(site, plan, "TASK-0001")
+        (found,) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint) == (
             "BUNDLE_MISSING",
             "TASK-0001: bundles/TASK-0001/manifest.json does not exist",

@@ -1,0 +1,91 @@
+"""Launching as the pipeline does it: one pack is run, and what came of it is recorded.
+
+`run.launch` returns a value; this side begins the pack in the ledger, writes the raw files, puts
+the bundle in its place, and only then says that it is there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from factory.model.errors import Refusal
+from factory.model.properties import Enforcement
+from factory.plan.planner import PlannedPack, Planner
+from factory.plan.site import Session
+from factory.run.attempt import machine_of
+from factory.run.launch import Launched, broken_off, launch
+from factory.run.reading import stacked_base
+
+_ATTEMPT = "attempt.finished"
+
+
+def launch_recorded(session: Session, planner: Planner, planned: PlannedPack) -> Launched:
+    """Run one pack of this run and put its bundle in place. Raise Refusal where not even its
+    beginning can be recorded.
+    """
+    pack, machine = planned.pack.id, machine_of(session.site, session.progress)
+    session.ensure_run()
+    network = planned.pack.constraints.network.declared
+    details, hashes = _in_force(session.site.sandbox.measure(network))
+    begun = session.record(
+        "pack.started",
+        hashes={"action_key": planned.key, **hashes},
+        details={"pack": pack, **details},
+    )
+    session.causes[pack] = begun
+    try:
+        base = stacked_base(session.site.store, session.site.objects, planner, planned)
+    except Exception as error:  # noqa: BLE001  a pack that was begun has an end in the ledger
+        launched = broken_off(planned, machine, error)
+    else:
+        launched = launch(planned, base, machine)
+    if launched.status is not None:
+        try:
+            _keep(session, pack, begun, launched)
+        except Refusal as refusal:
+            launched = broken_off(planned, machine, refusal, launched)
+    if launched.status is None:
+        # What lies there is of an earlier action, and no part of a run that tried this one; its
+        # own run has it.
+        session.site.store.remove(f"bundles/{pack}")
+        # A disk that takes no more is the very reason, and is a finding as such.
+        with contextlib.suppress(Refusal):
+            _keep(session, pack, begun, launched)
+    session.egress[pack] = launched.connections
+    return launched
+
+
+def _keep(session: Session, pack: str, begun: str, launched: Launched) -> None:
+    """Write the raw files and record the work, then the bundle, then the event that closes the
+    pack.
+    """
+    store = session.site.store
+    for path, content in launched.raw.items():
+        store.write(f"runs/{session.run_id}/raw/{path}", content)
+    *work, end = launched.events
+    last = max((n for n, one in enumerate(work, 1) if one.event_type == _ATTEMPT), default=0)
+    if session.causes[pack] == begun:
+        session.causes[pack] = session.record_all(work[:last], begun)
+        session.record_all(work[last:], begun)
+    if launched.files:
+        store.replace_folder(f"bundles/{pack}", launched.files)
+    session.causes[pack] = session.record_all((end,), session.causes[pack])
+
+
+def _in_force(enforcement: Enforcement) -> tuple[dict[str, str], dict[str, str]]:
+    """Return what is recorded of the sandbox that a pack runs in: details and hashes of an
+    event.
+    """
+    facts = enforcement.facts
+    details = {
+        "properties": " ".join(sorted(given.value for given in enforcement.given)),
+        "sandbox": enforcement.backend,
+        "sandbox_version": facts.get("bwrap_version", ""),
+        "kernel": facts.get("kernel", ""),
+        "landlock_abi": facts.get("landlock_abi", ""),
+    }
+    hashes = {
+        "sandbox": facts.get("bwrap_sha256", ""),
+        "syscall_filter": facts.get("seccomp_sha256", ""),
+    }
+    return details, {name: value for name, value in hashes.items() if value}
