@@ -21,13 +21,14 @@ from factory.commands.overview_tasks import overview_tasks
 from factory.engine import card_cache, standstill
 from factory.engine.doit_checker import Sha256Checker
 from factory.engine.doit_reporter import DoitReporter
+from factory.engine.doit_session import Pipeline
 from factory.engine.doit_tasks import doit_tasks_of, session_of
 from factory.engine.listed import ListedPipeline, is_listing
+from factory.engine.phases import PHASES
 from factory.engine.still import Remembered, StillPipeline
 from factory.engine.unavailable import unavailable
 from factory.files.user_places import user_config_file
-from factory.model.names import PHASES, STATE_FOLDER
-from factory.plan.cards_port import Pipeline
+from factory.model.names import STATE_FOLDER
 from factory.report.terminal import tolerate
 
 __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
@@ -40,7 +41,7 @@ DOIT_CONFIG: dict[str, Any] = {
     "reporter": DoitReporter,
     # The same cards as `oneshot`, named by phase, so that a bare `doit forget` and `doit clean`
     # reach all of them.
-    "default_tasks": list(PHASES),
+    "default_tasks": [phase.name for phase in PHASES],
     "continue": True,
     "num_process": 0,
     # A killed worker process would make doit wait for ever; the work is in processes of its own

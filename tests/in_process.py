@@ -16,9 +16,9 @@ from factory.bundle.make import Files, manifest_of
 from factory.egress.ports import Outside
 from factory.engine import wiring
 from factory.engine.pipeline import RepositoryPipeline
+from factory.model.card import CardResult
 from factory.model.evidence_text import format_document
 from factory.model.verdict import Status
-from factory.plan.cards_port import CardResult
 from factory.plan.planner import Planner
 from factory.plan.site import Site
 from tests import measured_once

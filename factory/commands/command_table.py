@@ -27,7 +27,7 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("preflight", "run", "check repository, configuration, packs and host"),
             Command("launch", "run", "run task packs in their sandboxes"),
             Command(
-                "bundle-validate", "run", "re-derive bundles and hold them against their contracts"
+                "bundle-validate", "run", "re-derive bundles and compare them with their contracts"
             ),
             Command("integrate", "run", "merge validated bundles and check the merged tree"),
             Command("summary", "run", "settle the verdict and say where the evidence is"),

@@ -18,7 +18,7 @@ HELP = {
 usage: factory plan [OPTION…]
 
 Show what would run, in canonical order, with the action key of each pack and why it would run.
-Runs nothing. Ends with 2 where a pack does not hold its contract.
+Runs nothing. Ends with 2 where the contract of a pack is not valid.
 
 options
   --base-ref REF        the commit that packs start from

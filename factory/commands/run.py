@@ -17,12 +17,12 @@ from factory.contract.check import choose
 from factory.engine import wiring
 from factory.engine.oneshot import run_cards
 from factory.engine.pipeline import RepositoryPipeline
+from factory.model.card import Card, Closing
 from factory.model.names import INTEGRATOR
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, Closing
 from factory.plan.markers import load_marker
 from factory.report.answer import Answer
-from factory.report.progress import display_for
+from factory.report.live import display_for
 
 MOST_WORKERS = 8
 _TAKES_PACKS = ("launch", "bundle-validate")
@@ -40,8 +40,8 @@ HELP = {
         f"""\
 usage: factory oneshot [OPTION…]
 
-The main job: preflight → launch → bundle-validate → integrate → summary. What still holds is not
-run again; where nothing changed, nothing is run. {_VERDICT}
+The main job: preflight → launch → bundle-validate → integrate → summary. What is up
+to date is not run again; where nothing changed, nothing is run. {_VERDICT}
 {_OPTIONS}"""
     ),
     "preflight": (
@@ -66,8 +66,8 @@ an id (TASK-0101) or the name of a folder. {_VERDICT}
         f"""\
 usage: factory bundle-validate [PACK…] [OPTION…]
 
-Re-derive bundles and hold them against their contracts; packs whose bundle no longer holds are
-run first. Without a PACK, all of them. {_VERDICT}
+Re-derive bundles and compare them with their contracts; packs whose bundle is not valid any
+more are run first. Without a PACK, all of them. {_VERDICT}
 {_OPTIONS}"""
     ),
     "integrate": (

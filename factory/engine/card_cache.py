@@ -17,8 +17,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from factory.model.card import Card
 from factory.model.names import STATE_FOLDER
-from factory.plan.cards_port import Card
 from factory.version import __version__
 
 CACHE_FILE = f"{STATE_FOLDER}/cache/cards.json"

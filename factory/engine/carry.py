@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from factory.model.card import Card
 from factory.model.evidence import EventDocument, StatusDocument
 from factory.model.ledger_standing import FINISHED
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card
 from factory.plan.markers import Marker
 from factory.plan.planner import PlannedPack
 from factory.plan.site import Session

@@ -23,11 +23,12 @@ from factory.engine.doit_session import Session
 from factory.engine.doit_tasks import CardHolds
 from factory.engine.polite_stop import stop_like_ctrl_c
 from factory.judge.status_eval import combine
+from factory.model.card import Closing
 from factory.model.errors import FactoryError, Refusal
 from factory.model.verdict import EXIT_INTERRUPTED, Status
-from factory.plan.cards_port import Closing
 from factory.report.annotations import annotate
-from factory.report.progress import Display, display_for
+from factory.report.live import display_for
+from factory.report.progress import Display
 from factory.report.terminal import Shown, lost, sanitize, tolerate, unwritten, write_lines
 
 INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
@@ -121,7 +122,7 @@ class CardReporter:
     def skip_uptodate(self, task: Any) -> None:
         """A stored result stands."""
         if self._session is not None and self._is_card(task):
-            self._session.note_held(task.name)
+            self._session.note_up_to_date(task.name)
 
     def runtime_error(self, message: str) -> None:
         """doit found the graph invalid while running it."""

@@ -11,18 +11,57 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import Protocol
 
 from factory.engine.crash import crash, described, told
 from factory.engine.doit_checker import digest_of
 from factory.judge.status_eval import combine, of_findings
+from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import FactoryError, InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Closing, Pipeline, Progress
 
 VERDICT, KEY, TARGETS = "verdict", "key", "targets"
 
 _NAMES_TOLD = 5
+
+
+class Pipeline(Protocol):
+    """Everything an engine may ask. Only `execute` has effects besides taking the lock."""
+
+    def cards(self) -> tuple[Card, ...]:
+        """All cards in an order that respects `after`. Never raises: a broken pack is a card that
+        ends BLOCKED.
+        """
+        ...
+
+    def begin(self, progress: Progress) -> None:
+        """Take the run lock and recover what an earlier run left. Raises Refusal LOCKED."""
+        ...
+
+    def holds(self, card: Card, stored: Mapping[str, object]) -> bool:
+        """Whether the stored result ({"verdict", "key", "targets"}) of `card` still stands. No side
+        effects.
+        """
+        ...
+
+    def execute(self, card: Card) -> CardResult:
+        """Carry the card out and write its targets. Only KeyboardInterrupt leaves it as an
+        exception.
+        """
+        ...
+
+    def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:
+        """Finish the run (if one was minted), release the lock, and say the last word.
+
+        `selected` maps every card name that was asked for to its verdict; `executed` names those
+        that ran.
+        """
+        ...
+
+    def abandon(self, reason: str) -> None:
+        """Record that the run was interrupted, and release the lock."""
+        ...
 
 
 class NotBegun(Exception):
@@ -68,8 +107,8 @@ class Session:
         self._begun_by = os.getpid()
 
     def holds(self, card: Card, stored: Mapping[str, object]) -> str:
-        """Why the stored result of `card` does not stand any more, as a clause; "" where it does.
-        No side effects.
+        """Return why the stored result of `card` is not valid any more, as a clause; "" where it
+        is. Change nothing.
         """
         if not _is_record(stored):
             return "no, it has no result yet"
@@ -83,12 +122,12 @@ class Session:
         except Exception as error:  # noqa: BLE001  a question without an answer is answered by executing
             return f"no, asking its action key met {described(error)}"
 
-    def note_held(self, name: str) -> None:
-        """Card `name` was not executed since its stored PASS stands."""
+    def note_up_to_date(self, name: str) -> None:
+        """Record that card `name` was not executed, since its stored PASS is valid."""
         with self._lock:
             self._held[name] = Status.PASS
         if self._progress is not None:
-            self._progress.card_held(self.cards[name], Status.PASS)
+            self._progress.card_up_to_date(self.cards[name], Status.PASS)
 
     def execute(self, card: Card) -> dict[str, object]:
         """Carry out one card; what doit stores of it. Any failure becomes a verdict;

@@ -15,23 +15,16 @@ from doit.exceptions import TaskError
 from doit.task import clean_targets
 
 from factory.engine.doit_clean import remove_caches
-from factory.engine.doit_session import NotBegun, Session
+from factory.engine.doit_session import NotBegun, Pipeline, Session
+from factory.engine.phases import PHASES, phase_named
 from factory.engine.unavailable import UnavailablePipeline, unavailable
+from factory.model.card import Card
 from factory.model.errors import InternalError
-from factory.model.names import PHASES
-from factory.plan.cards_port import Card, Pipeline
 from factory.report.terminal import sanitize
 
 ONESHOT = "oneshot"
 
-GROUP_HELP = {
-    "preflight": "check repository, configuration, packs and host",
-    "launch": "run each task pack in its sandbox",
-    "bundle-validate": "re-derive every bundle and hold it against its contract",
-    "integrate": "merge validated bundles and check the merged tree",
-    "summary": "print the verdict and where the evidence is",
-    ONESHOT: " → ".join(PHASES),
-}
+ONESHOT_HELP = " → ".join(phase.name for phase in PHASES)
 
 TaskDict = dict[str, Any]
 
@@ -93,11 +86,14 @@ def session_of(pipeline: Pipeline) -> Session:
 
 
 def unfit(cards: tuple[Card, ...]) -> str:
-    """Why doit would refuse these cards before it starts, as one clause; "" where it would not."""
+    """Return why doit would refuse these cards before it starts, as one clause; "" where it would
+    not. Raise InternalError for a card of no known phase.
+    """
     names = [card.name for card in cards]
     targets = [target for card in cards for target in card.targets]
     seen: set[str] = set()
     for card in cards:
+        phase_named(card.phase)
         missing = [name for name in card.after if name not in seen]
         if missing:
             return f"{card.name} comes before {missing[0]}, which it must follow"
@@ -110,28 +106,28 @@ def unfit(cards: tuple[Card, ...]) -> str:
 
 
 def doit_tasks_of(session: Session) -> Iterator[TaskDict]:
-    """Every task, in doit's own form. A phase without a card is a group over what comes before it:
-    its name works.
+    """Yield every task, in doit's own form. A phase without a card is a group over the cards of
+    earlier phases, so that its name works.
     """
     cards = tuple(session.cards.values())
-    phases = tuple(dict.fromkeys((*PHASES, *(card.phase for card in cards))))
-    for place, phase in enumerate(phases):
-        own = [card for card in cards if card.phase == phase]
-        if not any(card.name == phase for card in own):
-            earlier = [card.name for card in cards if not own and card.phase in phases[:place]]
+    earlier: list[str] = []
+    for phase in PHASES:
+        own = [card for card in cards if card.phase == phase.name]
+        if not any(card.name == phase.name for card in own):
             yield {
-                "basename": phase,
+                "basename": phase.name,
                 "name": None,
-                "task_dep": earlier,
-                "doc": GROUP_HELP.get(phase, phase),
+                "task_dep": [] if own else list(earlier),
+                "doc": phase.help,
             }
+        earlier += (card.name for card in own)
         for card in own:
             yield _task(session, card)
     yield {
         "basename": ONESHOT,
         "actions": None,
         "task_dep": list(session.cards),
-        "doc": GROUP_HELP[ONESHOT],
+        "doc": ONESHOT_HELP,
     }
 
 
@@ -145,7 +141,7 @@ def _task(session: Session, card: Card) -> TaskDict:
         "task_dep": list(card.after),
         "uptodate": [CardHolds(session, card)],
         # Caches are no card's own; they go with the first one.
-        "clean": [clean_targets, remove_caches] if card.name == PHASES[0] else True,
+        "clean": [clean_targets, remove_caches] if card.name == PHASES[0].name else True,
         "doc": sanitize(card.help),
         # Threads would swap each other's streams; what a pack prints goes to its log anyway.
         "io": {"capture": False},

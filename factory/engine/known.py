@@ -8,13 +8,13 @@ an earlier day holds, the repository is looked at again. Does not know what a ph
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from factory.judge.secrecy import silenced
+from factory.model.card import Card
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card
-from factory.plan.markers import Marker, load_marker
+from factory.plan.markers import Marker, load_marker, marker_path
 from factory.plan.site import Session
 
 PREFLIGHT = "preflight"
@@ -31,6 +31,21 @@ class Known:
     def marker(self, card: Card) -> Marker | None:
         """What the card's marker remembers."""
         return load_marker(self._session.site.store, card)
+
+    def records(self, cards: Iterable[Card]) -> dict[str, Mapping[str, object]]:
+        """Return by card what the engine has stored of it where its marker is up to date."""
+        store = self._session.site.store
+        found: dict[str, Mapping[str, object]] = {}
+        for card in cards:
+            marker = self.marker(card)
+            if marker is not None:
+                targets = dict.fromkeys(card.targets, store.sha256(marker_path(card)))
+                found[card.name] = {
+                    "verdict": marker.status.value,
+                    "key": marker.key,
+                    "targets": targets,
+                }
+        return found
 
     def of(self, card: Card) -> tuple[Status, tuple[Finding, ...], bool]:
         """Verdict and findings of a card, and whether anything is known of it; BLOCKED where

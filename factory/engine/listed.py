@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from factory.engine.doit_session import Pipeline
+from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import InternalError
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Closing, Pipeline, Progress
 
 
 def is_listing(words: Sequence[str]) -> bool:

@@ -21,9 +21,10 @@ from doit.task import Stream
 from factory.doit_backend import DurableSqliteDB
 from factory.engine.doit_checker import Sha256Checker
 from factory.engine.doit_reporter import INTERRUPTED, CardReporter
+from factory.engine.doit_session import Pipeline
 from factory.engine.doit_tasks import ONESHOT, doit_tasks_of, session_of
+from factory.model.card import Closing
 from factory.model.errors import InternalError, Interrupted, UsageError
-from factory.plan.cards_port import Closing, Pipeline
 from factory.report.progress import Display
 
 

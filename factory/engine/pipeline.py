@@ -13,18 +13,20 @@ from collections.abc import Callable, Collection, Mapping
 from factory.contract.catalogue import Catalogue, read_catalogue
 from factory.engine import integrate, summary
 from factory.engine.branch import recover_branches
-from factory.engine.card_key import card_key, manifest_of
-from factory.engine.cards import make_cards
 from factory.engine.carry import Carrying, carried_on
 from factory.engine.known import Known
 from factory.engine.launching import launch_recorded
+from factory.engine.phases import card_key, make_cards, phase_named
 from factory.engine.rest import rest_of
+from factory.engine.standstill import Rest
 from factory.evidence import chronicle, settle
 from factory.evidence.run_intact import Intact
 from factory.evidence.signing import judge_signing
 from factory.evidence.trash import settle_trash
 from factory.judge.secrecy import silenced, silent
 from factory.judge.status_eval import combine, of_findings
+from factory.model import layout
+from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import Refusal
 from factory.model.evidence import PlanDocument
 from factory.model.evidence_text import format_document
@@ -33,7 +35,6 @@ from factory.model.ledger_standing import ABANDONED
 from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.plan.cards_port import Card, CardResult, Closing, Progress, Rest
 from factory.plan.markers import Marker, marker_path, not_kept, store_marker
 from factory.plan.planner import Planner
 from factory.plan.site import Integrated, Session, Site
@@ -73,7 +74,6 @@ class RepositoryPipeline:
         self._plan: PlanDocument | None = None
         self._integrated = Integrated()
         self._settled = ""
-        self._held: dict[str, Mapping[str, object]] = {}
         self._unkept: tuple[Finding, ...] = ()
         self._against: tuple[Finding, ...] = ()
         # whether the end of the run has begun; from then on only `settle` says how it ended
@@ -141,26 +141,23 @@ class RepositoryPipeline:
             key = self._key(card)
         except (Refusal, KeyError):
             return False
-        stands = key == marker.key == stored.get("key") and self._still(card, marker)
-        if stands:
-            self._held[card.name] = stored
-        return stands
+        phase = phase_named(card.phase)
+        return key == marker.key == stored.get("key") and phase.stays_valid(card, marker, self)
 
-    def _still(self, card: Card, marker: Marker) -> bool:
-        if card.phase == "launch":
-            return not bundle_intact(self._site.store, card.pack)
-        if (
-            card.phase == "bundle-validate"
-        ):  # what ran in a run is validated in it, though its bytes be the old ones
-            return card.after[0] not in self._session.results
-        if card.phase == "preflight":
-            return not self._session.notes  # what an earlier run left behind is told, once
-        if card.phase in ("integrate", "summary"):
-            return not self._session.run_id and self._intact.whole(marker.run_id)
-        return True
+    def manifest_of(self, pack_id: str) -> str:
+        """Return the SHA-256 of the manifest of a pack's bundle; "" where there is none."""
+        return self._site.store.sha256(layout.BundleFolder.of(pack_id).manifest)
+
+    def bundle_is_intact(self, pack_id: str) -> bool:
+        """Return whether every file of a pack's bundle is as its manifest says."""
+        return not bundle_intact(self._site.store, pack_id)
+
+    def is_whole(self, run_id: str) -> bool:
+        """Return whether a finished run is as it was written, and nothing ran in this process."""
+        return not self._session.run_id and self._intact.whole(run_id)
 
     def _key(self, card: Card) -> str:
-        return card_key(card, self._site, self.catalogue, self.planner)
+        return card_key(card, self)
 
     # ── carrying out ─────────────────────────────────────────────────────────
 
@@ -180,7 +177,7 @@ class RepositoryPipeline:
         """Carry out one card; every refusal becomes its findings, every defect a CRASH."""
         self._announce()
         try:
-            status, findings, headline = self._execute[card.phase](card)
+            status, findings, headline = self._execute[phase_named(card.phase).name](card)
         except Refusal as refusal:
             status, findings, headline = (
                 self._broken_off(card, of_findings(refusal.findings)),
@@ -356,7 +353,7 @@ class RepositoryPipeline:
 
     def _validate(self, card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         refused = card.pack in self._session.refused or self._refused(card) is not None
-        if refused or manifest_of(self._site, card.pack) == "":
+        if refused or self.manifest_of(card.pack) == "":
             return combine((self.status_of(card.after[0]), Status.BLOCKED)), (), "no bundle"
         began = self._site.clock.monotonic()
         found = validate(self._site.store, self._site.objects, self.planner, card.pack)
@@ -378,17 +375,10 @@ class RepositoryPipeline:
             else ()
         )
         self._session.ensure_run()
-        below = [
-            other.name
-            for other in self.cards()
-            if other.phase in ("preflight", "launch", "bundle-validate")
-        ]
-        status = combine(self.status_of(name) for name in below)
+        status = combine(self.status_of(other.name) for other in self._before(card))
         refused = self._session.refused
         packs = tuple(
-            e.id
-            for e in self.catalogue.entries
-            if e.id not in refused and manifest_of(self._site, e.id)
+            e.id for e in self.catalogue.entries if e.id not in refused and self.manifest_of(e.id)
         )
         launched = [
             (other, self._known.marker(other)) for other in self.cards() if other.phase == "launch"
@@ -404,6 +394,11 @@ class RepositoryPipeline:
         integrate.integrate(self._session, self.planner, plan, self._integrated)
         found = (*replaced, *self._integrated.findings)
         return of_findings(found), found, summary.merge_headline(self._integrated)
+
+    def _before(self, card: Card) -> tuple[Card, ...]:
+        """Return every card that must have passed before `card`: all that come before it."""
+        cards = self.cards()
+        return cards[: cards.index(card)]
 
     def _summary(self, _card: Card) -> tuple[Status, tuple[Finding, ...], str]:
         kept = self._kept_run()
@@ -472,12 +467,10 @@ class RepositoryPipeline:
             chronicle.release_run_lock(self._session)
             self._site.ledger.remember()
             more = self._after_run(self._settled) if self._settled else ()
-            if (
-                closing.status is Status.PASS
-                and len(self._held) == len(self.cards())
-                and not executed
-            ):
-                self._at_rest(rest_of(self, self._held, self._intact.asked, closing))
+            passed = {name for name, verdict in selected.items() if verdict is Status.PASS}
+            if closing.status is Status.PASS and len(passed) == len(self.cards()) and not executed:
+                records = self._known.records(self.cards())
+                self._at_rest(rest_of(self, records, self._intact.asked, closing))
             notes = (
                 f"note: {finding.message}; that will be done again next time"
                 for finding in self._unkept

@@ -11,8 +11,9 @@ from pathlib import PurePosixPath
 from typing import Protocol
 
 from factory.contract.catalogue import Catalogue
+from factory.engine.standstill import Rest
+from factory.model.card import Card, Closing
 from factory.model.evidence_text import sha256
-from factory.plan.cards_port import Card, Closing, Rest
 from factory.plan.planner import Planner
 from factory.plan.site import Site
 

@@ -25,10 +25,10 @@ from factory.files import fs_guard
 from factory.files.local_disk import keeps_change_times, long_before
 from factory.git import repository
 from factory.git.ports import Repository
+from factory.model.card import Card, Closing
 from factory.model.errors import FactoryError
 from factory.model.names import CHECKPOINT_FILE, RUN_MANIFEST, STARTED_FILE, STATE_FOLDER
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, Closing, Rest
 from factory.plan.tools import find_tool
 
 NAME = "cache/standstill"
@@ -41,6 +41,26 @@ _BOUNDS = (
     *(f"/{name}" for name in ("bundles", "cache", "git", "locks", "runs", "state", "worktrees")),
 )
 _CODE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """What a process that found nothing to do had before it, under the run lock.
+
+    `records` is what the engine had stored, by card; `runs` are those whose files were held against
+    their manifests. `digests` are of the packs' files, by absolute path; `ignored` are files below
+    the packs folder that Git ignores; `tools` are the digests of commands by name, "" for none;
+    `environment` names the variables that packs are given.
+    """
+
+    cards: tuple[Card, ...]
+    records: Mapping[str, Mapping[str, object]]
+    closing: Closing
+    runs: tuple[str, ...]
+    digests: Mapping[str, str]
+    ignored: frozenset[str]
+    tools: Mapping[str, str]
+    environment: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,10 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from factory.engine.doit_checker import vouch, withdraw
+from factory.engine.doit_session import Pipeline
+from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import InternalError
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Closing, Pipeline, Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from factory.bundle.make import unique
 from factory.contract.catalogue import Catalogue, PackEntry
 from factory.evidence.signing import signing_record
 from factory.judge.status_eval import combine, of_findings
+from factory.model.card import Card, Closing
 from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocument
 from factory.model.evidence_text import finding_of, finding_record, parse_document
 from factory.model.finding import Finding
@@ -21,7 +22,6 @@ from factory.model.names import INTEGRATOR
 from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.plan.cards_port import Card, Closing
 from factory.plan.markers import load_marker
 from factory.plan.planner import Planner
 from factory.plan.site import Integrated, Session, Site

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from factory.engine.crash import crash, told
 from factory.judge.status_eval import of_findings
+from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import FactoryError, InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Closing, Progress
 
 
 class UnavailablePipeline:

@@ -17,13 +17,13 @@ from factory.contract.catalogue import Catalogue, PackEntry
 from factory.git.narrowing import between
 from factory.judge.path_guard import display
 from factory.judge.way_out import Facts, way_out
+from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.evidence import ActionDocument, FilesChanged, StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.plan.action_key import KeyChange, action_key, why_changed
-from factory.plan.cards_port import Card
 from factory.plan.markers import load_marker
 from factory.plan.planner import PlannedPack, Planner
 from factory.plan.site import Site

@@ -20,6 +20,7 @@ from factory.contract.work_tree import UserWorkTree
 from factory.egress.ports import Outside
 from factory.engine import card_cache, standstill
 from factory.engine.pipeline import RepositoryPipeline
+from factory.engine.standstill import Rest
 from factory.evidence.key_files import UserKeys
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import fs_guard
@@ -35,12 +36,12 @@ from factory.git.views import ViewStore
 from factory.judge.secrecy import judge_contract_secrets
 from factory.log.key import PRIVATE_VARIABLES
 from factory.merge.integrator import IntegratorProcess
+from factory.model.card import Card, CardResult
 from factory.model.config import Config
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, STATE_FOLDER
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Rest
 from factory.plan.site import Site
 from factory.plan.tools import HostTools
 from factory.redact.redaction import Redactor
@@ -65,7 +66,7 @@ class Silent:
 
     def card_ended(self, card: Card, result: CardResult) -> None: ...
 
-    def card_held(self, card: Card, status: Status) -> None: ...
+    def card_up_to_date(self, card: Card, status: Status) -> None: ...
 
 
 def user_keys(root: Path | None) -> UserKeys:

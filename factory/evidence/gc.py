@@ -18,10 +18,10 @@ from factory.evidence.replay_table import RunState
 from factory.evidence.retention import Chosen, Kind, RunFolder, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
 from factory.git.ports import Refs
+from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.ledger_chain import Entry
 from factory.model.names import INTEGRATOR
-from factory.plan.cards_port import Card
 from factory.plan.markers import load_marker
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact

@@ -31,7 +31,6 @@ CHECKPOINT_FILE = f"{ATTESTATIONS}/checkpoint"
 FILES_LIST = f"{ATTESTATIONS}/files.sha256"
 STARTED_FILE = "locks/started.txt"
 STATEMENTS_FILE = f"{ATTESTATIONS}/attestations.intoto.jsonl"
-PHASES = ("preflight", "launch", "bundle-validate", "integrate", "summary")
 
 AFTER_RUN_REVIEW = "ORCH_COLLECT_REVIEW"
 AFTER_RUN_INDEX = "ORCH_WRITE_EVIDENCE_INDEX"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from factory.files.ports import Store
+from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.evidence import Document, FindingRecord, StatusName
 from factory.model.evidence_text import (
@@ -23,7 +24,6 @@ from factory.model.evidence_text import (
 )
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card
 
 
 class MarkerDocument(Document):

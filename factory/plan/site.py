@@ -16,6 +16,7 @@ from factory.files.inventory_port import Inventory
 from factory.files.ports import Clock, Integrator, Ledger, Locks, Store, Tools, WorkTree
 from factory.git.ports import Objects, Refs, Repository
 from factory.log.signer import Keys
+from factory.model.card import CardResult, Progress
 from factory.model.config import Config
 from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import Refusal
@@ -23,7 +24,6 @@ from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
 from factory.model.ledger_chain import Entry
 from factory.model.names import RUN_ID, STARTED_FILE
-from factory.plan.cards_port import CardResult, Progress
 from factory.redact.redaction import Redactor
 from factory.sandbox.ports import Sandbox
 

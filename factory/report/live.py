@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from factory.plan.cards_port import Card, CardResult
-from factory.report.progress import Clock, PlainProgress, seconds
-from factory.report.terminal import Palette, Shown, fit, plain, sanitize
+from factory.model.card import Card, CardResult
+from factory.report.progress import Clock, Display, PlainProgress, seconds
+from factory.report.terminal import (
+    Palette,
+    Shown,
+    fit,
+    is_terminal,
+    palette_for,
+    plain,
+    sanitize,
+)
 from factory.report.veil import veiled
 
 MINIMUM_COLUMNS = 40
@@ -226,3 +234,13 @@ def last_line(tail: bytes) -> Shown:
         if text:
             return Shown(text)
     return Shown("")
+
+
+def display_for(stream: TextIO, environ: Mapping[str, str], clock: Clock) -> Display:
+    """Return a live block on a terminal that is large enough, else plain lines."""
+    palette = palette_for(stream, environ)
+    if is_terminal(stream, environ):
+        screen = Screen(stream)
+        if screen.columns() >= MINIMUM_COLUMNS and screen.rows() >= MINIMUM_ROWS:
+            return LiveProgress(stream, palette, clock)
+    return PlainProgress(stream, palette, clock)

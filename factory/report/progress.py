@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol, TextIO
 
+from factory.model.card import Card, CardResult, Progress
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Progress
-from factory.report.terminal import Palette, Shown, is_terminal, palette_for, sanitize, write_lines
+from factory.report.terminal import Palette, Shown, sanitize, write_lines
 
 Clock = Callable[[], float]
 
@@ -92,7 +92,7 @@ class PlainProgress:
                 self._say(card.phase, self._pack_text(card, result, elapsed))
             self._phase_end(card.phase)
 
-    def card_held(self, card: Card, status: Status) -> None:
+    def card_up_to_date(self, card: Card, status: Status) -> None:
         """Counted, and told only where something else of its phase was executed."""
         with self._lock:
             self._held[card.phase] += 1
@@ -168,15 +168,3 @@ def seconds(elapsed: float) -> str:
         return f"{elapsed:.0f} s"
     minutes, rest = divmod(round(elapsed), 60)
     return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-
-
-def display_for(stream: TextIO, environ: Mapping[str, str], clock: Clock) -> Display:
-    """A live block on a terminal that is wide enough, else plain lines."""
-    palette = palette_for(stream, environ)
-    if is_terminal(stream, environ):
-        from factory.report.live import MINIMUM_COLUMNS, MINIMUM_ROWS, LiveProgress, Screen
-
-        screen = Screen(stream)
-        if screen.columns() >= MINIMUM_COLUMNS and screen.rows() >= MINIMUM_ROWS:
-            return LiveProgress(stream, palette, clock)
-    return PlainProgress(stream, palette, clock)

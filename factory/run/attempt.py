@@ -29,13 +29,13 @@ from factory.judge.effort import Effort, effort_of, judge_effort, judge_overdue
 from factory.judge.judge import judge_change, judge_lines, judge_oddities, split_artifacts
 from factory.judge.scope import compile_patterns
 from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
+from factory.model.card import Progress
 from factory.model.connection import Connection
 from factory.model.denial import Tried
 from factory.model.errors import Overdue
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
-from factory.plan.cards_port import Progress
 from factory.plan.planner import PlannedPack
 from factory.plan.site import Site
 from factory.redact.redaction import Redactor, Stream

@@ -18,6 +18,7 @@ from factory.git.narrowing import narrow
 from factory.judge import path_guard
 from factory.judge.denials import allowed_by, denied, rule_words
 from factory.judge.secrecy import silenced
+from factory.model.card import Progress
 from factory.model.errors import Refusal
 from factory.model.evidence import CheckRecord
 from factory.model.finding import Finding
@@ -25,7 +26,6 @@ from factory.model.ledger_chain import Entry
 from factory.model.pack import Limits, TaskPack
 from factory.model.properties import Enforcement
 from factory.model.tree import Difference, Tree
-from factory.plan.cards_port import Progress
 from factory.plan.planner import PlannedPack, Planner
 from factory.plan.site import Site
 from factory.run import attempt, preflight

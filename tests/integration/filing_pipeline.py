@@ -23,10 +23,10 @@ from typing import Any
 
 from filelock import BaseFileLock, FileLock, Timeout
 
+from factory.model.card import Card, CardResult, Closing
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Closing
 
 NEVER = 3600.0
 ENDINGS = {"PASS": Status.PASS, "BLOCKED": Status.BLOCKED, "FAIL": Status.FAIL}

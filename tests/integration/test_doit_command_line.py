@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from factory.engine.oneshot import run_cards
+from factory.model.card import Closing
 from factory.model.errors import Interrupted, Refusal, UsageError
 from factory.model.verdict import Status
-from factory.plan.cards_port import Closing
 from factory.report.progress import PlainProgress
 from factory.report.terminal import Palette
 from tests.integration.engine_project import PATIENCE, Project

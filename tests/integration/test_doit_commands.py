@@ -21,7 +21,7 @@ ALL = [
 ]
 
 LIST = """\
-bundle-validate   re-derive every bundle and hold it against its contract
+bundle-validate   re-derive every bundle and compare it with its contract
 integrate         merge
 launch            run each task pack in its sandbox
 oneshot           preflight → launch → bundle-validate → integrate → summary
@@ -30,7 +30,7 @@ summary           say it
 """
 
 LIST_ALL_STATUS = """\
-R bundle-validate       re-derive every bundle and hold it against its contract
+R bundle-validate       re-derive every bundle and compare it with its contract
 U bundle-validate:A-1   check A-1
 U bundle-validate:B-2   check B-2
 R integrate             merge

@@ -70,10 +70,10 @@ def test_a_changed_pack_is_read_again(world: World) -> None:
     before = spec.read_text()
     spec.write_text(before.replace("steps: []", "nonsense: 1"))
     try:
-        assert "does not hold its contract" in world.doit("list", "--all").out
+        assert "its contract is not valid" in world.doit("list", "--all").out
     finally:
         spec.write_text(before)
-    assert "does not hold its contract" not in world.doit("list", "--all").out
+    assert "its contract is not valid" not in world.doit("list", "--all").out
 
 
 def test_forged_cards_are_listed_and_nothing_more(world: World) -> None:

@@ -19,11 +19,11 @@ from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
 from factory.files.state_store import StateStore
+from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.ledger_chain import Entry, Head, follow
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card
 from factory.plan.markers import Marker, load_marker, marker_path, store_marker
 from factory.plan.tools import HostTools
 

@@ -14,8 +14,8 @@ import pytest
 from factory.engine import card_cache
 from factory.engine.card_cache import CACHE_FILE, ground_of, load_cards, packs_digest, store_cards
 from factory.engine.listed import ListedPipeline, is_listing
+from factory.model.card import Card
 from factory.model.errors import InternalError
-from factory.plan.cards_port import Card
 
 CARDS = (
     Card(

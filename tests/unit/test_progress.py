@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import pytest
 
+from factory.model.card import Card, CardResult
 from factory.model.inert import Shown
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult
 from factory.report import live
-from factory.report.live import LiveProgress, last_line
-from factory.report.progress import Display, PlainProgress, display_for, seconds
+from factory.report.live import LiveProgress, display_for, last_line
+from factory.report.progress import Display, PlainProgress, seconds
 from factory.report.terminal import Palette
 
 
@@ -146,7 +146,7 @@ def test_nothing_executed_shows_nothing() -> None:
     display = PlainProgress(stream, Palette(False), Clock())
     display.expect(CARDS)
     for held in CARDS:
-        display.card_held(held, Status.PASS)
+        display.card_up_to_date(held, Status.PASS)
     assert stream.getvalue() == ""
 
 
@@ -155,7 +155,9 @@ def test_what_held_beside_what_ran_is_counted() -> None:
     display = PlainProgress(stream, Palette(False), clock)
     display.expect(CARDS)
     for name in ("preflight", "launch:TASK-0101", "bundle-validate:TASK-0101"):
-        display.card_held(next(card for card in CARDS if card.name.startswith(name)), Status.PASS)
+        display.card_up_to_date(
+            next(card for card in CARDS if card.name.startswith(name)), Status.PASS
+        )
     carry_out(display, clock, "launch:TASK-0102", 1.0, result("1 file +1 −1"))
     carry_out(display, clock, "bundle-validate:TASK-0102", 1.0, result())
     assert stream.getvalue().splitlines() == [

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -239,6 +240,17 @@ def test_module_without_a_room_is_found(tmp_path: Path) -> None:
     done = run_linter(tmp_path)
     assert done.returncode == 1
     assert "misc" in done.stdout
+
+
+def test_no_module_imports_one_that_imports_it() -> None:
+    graph = grimp.build_graph("factory", cache_dir=None, exclude_type_checking_imports=True)
+    circles = []
+    for module in sorted(graph.modules):
+        for used in graph.find_modules_directly_imported_by(module):
+            chain = graph.find_shortest_chain(importer=used, imported=module)
+            if chain:
+                circles.append((module, *chain))
+    assert circles == [], "move what both need into a third module, or join the two"
 
 
 def test_modules_are_of_readable_size() -> None:

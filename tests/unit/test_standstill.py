@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 
 from factory.engine import standstill
-from factory.engine.standstill import FILE, Around, Asked, Beginning
+from factory.engine.standstill import FILE, Around, Asked, Beginning, Rest
 from factory.files.state_store import StateStore
 from factory.git import repository
+from factory.model.card import Card, Closing
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, Closing, Rest
 from factory.plan.tools import find_tool
 from tests.git_world import git
 

@@ -13,10 +13,10 @@ import pytest
 from factory.engine import doit_checker
 from factory.engine.still import Remembered, StillPipeline
 from factory.engine.wiring import Silent
+from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.cards_port import Card, CardResult, Closing, Progress
 
 ONE, TWO = (Card(name, "launch", name, "", (), ()) for name in ("launch:A", "launch:B"))
 RECORDS = {"launch:A": {"verdict": "PASS", "key": "a"}, "launch:B": {"verdict": "PASS", "key": "b"}}

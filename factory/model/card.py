@@ -1,0 +1,73 @@
+"""A card: one task of the graph, how it ends, and what is reported while it runs.
+
+Whoever drives the graph (doit, a command, a worker) only knows cards: named pieces of work with
+files in and files out. Does not know who drives them, nor what a phase does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from factory.model.finding import Finding
+from factory.model.verdict import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One task of the graph.
+
+    `name` is doit's (`launch:TASK-0101-licence-inventory`), `pack` the pack's id or "";
+    `file_dep` and `targets` are absolute paths; `after` names cards that must come first.
+    """
+
+    name: str
+    phase: str
+    pack: str
+    help: str
+    file_dep: tuple[str, ...]
+    targets: tuple[str, ...]
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CardResult:
+    """How one card ended: its verdict, the key it was executed for, SHA-256 of each target by
+    path, a line to show.
+    """
+
+    status: Status
+    key: str
+    targets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    headline: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a command ended: the verdict over all cards that were asked for, lines to print, and
+    findings. `run_id` is "" where no run was made and none is named.
+    """
+
+    status: Status
+    lines: tuple[str, ...]
+    run_id: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+class Progress(Protocol):
+    """Receives what happens, from any thread; must not raise and must not decide."""
+
+    def card_started(self, card: Card) -> None: ...
+
+    def command_started(self, pack: str, label: str, run: str, limit: float) -> None: ...
+
+    def command_output(self, pack: str, chunk: bytes) -> None: ...
+
+    def command_ended(self, pack: str, label: str, rc: int) -> None: ...
+
+    def card_ended(self, card: Card, result: CardResult) -> None: ...
+
+    def card_up_to_date(self, card: Card, status: Status) -> None: ...
