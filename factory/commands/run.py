@@ -41,7 +41,8 @@ HELP = {
 usage: factory oneshot [OPTION…]
 
 The main job: preflight → launch → bundle-validate → integrate → summary. What is up
-to date is not run again; where nothing changed, nothing is run. {_VERDICT}
+to date is not run again; where nothing changed, nothing is run.
+{_VERDICT}
 {_OPTIONS}"""
     ),
     "preflight": (
