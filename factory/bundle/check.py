@@ -26,7 +26,6 @@ from factory.model.evidence import (
 from factory.model.evidence_text import (
     EvidenceError,
     finding_of,
-    finding_record,
     format_document,
     parse_document,
     sha256,
@@ -264,7 +263,10 @@ def judge_status(pack: str, bundle: OpenedBundle) -> tuple[Finding, ...]:
         findings = tuple(finding_of(record) for record in status.findings)
     except ValueError as error:
         return (_finding("BUNDLE_STATUS", pack, f"STATUS.json: {error}"),)
-    if tuple(finding_record(finding) for finding in findings) != status.findings:
+    if any(
+        finding.severity.value != record.severity
+        for finding, record in zip(findings, status.findings, strict=True)
+    ):
         return (
             _finding(
                 "BUNDLE_STATUS", pack, "STATUS.json weighs a finding otherwise than the catalogue"

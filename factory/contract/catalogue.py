@@ -132,7 +132,7 @@ def _read_entry(
         for f in findings
         if f.id != "PACK_FILE_MISSING" or f.location is None or f.location.file not in there
     )
-    named = tuple(Finding(f.id, f.message, f.hint, f.location, name) for f in (*told, *odd))
+    named = tuple(replace(finding, pack=name) for finding in (*told, *odd))
     return PackEntry(folder, name, pack, named, files)
 
 

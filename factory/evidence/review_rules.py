@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 from factory.judge.status_eval import of_findings
 from factory.model.evidence_text import finding_record
-from factory.model.finding import Finding, Severity
+from factory.model.finding import Finding
+from factory.model.findings.entry import Severity
 from factory.model.index import ReviewCheck, ReviewReport
 from factory.model.verdict import Status
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from factory.judge.path_guard import display
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Fact
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
 from factory.redact.redaction import Redactor
@@ -179,8 +180,8 @@ def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
 
 
 def silenced(redactor: Redactor, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """The same findings, without any credential that a file name or a log brought into their
-    sentences.
+    """Return the same findings, without any credential that a file name or a log brought into
+    their facts.
     """
     return tuple(_silenced(redactor, finding) for finding in findings)
 
@@ -189,12 +190,16 @@ def _silenced(redactor: Redactor, finding: Finding) -> Finding:
     place = finding.location
     if place is not None:
         place = replace(place, file=silent(redactor, place.file))
-    return replace(
-        finding,
-        message=silent(redactor, finding.message),
-        hint=silent(redactor, finding.hint),
-        location=place,
-    )
+    facts = {name: _silent_fact(redactor, fact) for name, fact in finding.facts.items()}
+    return replace(finding, facts=facts, location=place)
+
+
+def _silent_fact(redactor: Redactor, fact: Fact) -> Fact:
+    if isinstance(fact, int):
+        return fact
+    if isinstance(fact, tuple):
+        return tuple(silent(redactor, each) for each in fact)
+    return silent(redactor, fact)
 
 
 def silent(redactor: Redactor, text: str) -> str:

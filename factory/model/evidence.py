@@ -25,12 +25,15 @@ class Document(BaseModel):
 
 
 class FindingRecord(Document):
-    """A finding as evidence; `file` is empty where it has no place."""
+    """A finding as evidence: its facts, and the sentence and hint that the catalogue made of them;
+    `file` is empty where it has no place.
+    """
 
     id: str
     severity: Literal["error", "warning", "note"]
     message: str
     hint: str = ""
+    facts: dict[str, str | int | tuple[str, ...]] = {}
     file: str = ""
     line: int = 0
     column: int = 0
@@ -67,7 +70,7 @@ class StatusDocument(Document):
     exactly `result_tree`.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     pack: str
     status: StatusName
     action_key: Digest
@@ -272,7 +275,7 @@ class OverlapRecord(Document):
 class MergeDocument(Document):
     """MERGE.json: what the confined integrator made of the bundles. Pure function of them."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     base_commit: str
     base_tree: str
     merged_tree: str
@@ -322,7 +325,7 @@ class SigningRecord(Document):
 class RunStatus(Document):
     """STATUS.json of a run: the whole verdict, from which every rendering of the report is made."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     run_id: str
     status: StatusName
     base_ref: str

@@ -58,13 +58,14 @@ def sha256(content: bytes) -> str:
 
 
 def finding_record(finding: Finding) -> FindingRecord:
-    """A finding as it stands in evidence."""
+    """Return a finding as evidence records it: its facts, and the texts that they yield."""
     place = finding.location or Location("")
     return FindingRecord(
         id=finding.id,
         severity=finding.severity.value,
         message=finding.message,
         hint=finding.hint,
+        facts=dict(finding.facts),
         file=place.file,
         line=place.line,
         column=place.column,
@@ -73,9 +74,9 @@ def finding_record(finding: Finding) -> FindingRecord:
 
 
 def finding_of(record: FindingRecord) -> Finding:
-    """The finding that a record tells of."""
+    """Return the finding of a record. Raise ValueError for an id that the catalogue lacks."""
     location = Location(record.file, record.line, record.column) if record.file else None
-    return Finding(record.id, record.message, record.hint, location, record.pack)
+    return Finding(record.id, record.facts, pack=record.pack, location=location)
 
 
 def limits_record(limits: Limits) -> LimitsRecord:

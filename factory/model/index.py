@@ -98,7 +98,7 @@ class ReviewReport(Document):
     BLOCKED.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     mode: Literal["advisory", "strict"]
     status: StatusName
     commit: str = Field(description="id of the base commit, empty where the repository has none")

@@ -26,8 +26,7 @@ def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Find
     commands = []
     for finding in ordered[:MOST]:
         place = finding.location or Location("")
-        owner = f"{finding.pack}: " if finding.pack and finding.pack not in finding.message else ""
-        text = f"{owner}{finding.message} {finding.hint}".rstrip()
+        text = f"{finding.attributed} {finding.hint}".rstrip()
         commands.append(
             annotation(
                 finding.severity.value, finding.id, text, place.file, place.line, place.column

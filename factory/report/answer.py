@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import Any
 
 from factory.model.finding import Finding
+from factory.model.findings.entry import Fact
 from factory.model.verdict import Status
 from factory.report.terminal import Shown, sanitize
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _OWN_KEYS = ("schema_version", "command", "status", "exit_code", "run_id", "findings")
 
@@ -59,6 +60,7 @@ def finding_row(finding: Finding) -> dict[str, Any]:
         "severity": finding.severity.value,
         "message": finding.message,
         "hint": finding.hint,
+        "facts": {name: _plain(fact) for name, fact in finding.facts.items()},
         "file": place.file if place else "",
         "line": place.line if place else 0,
         "column": place.column if place else 0,
@@ -66,13 +68,17 @@ def finding_row(finding: Finding) -> dict[str, Any]:
     }
 
 
+def _plain(fact: Fact) -> str | int | list[str]:
+    return list(fact) if isinstance(fact, tuple) else fact
+
+
 def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[Shown, ...]:
-    """Findings for a terminal: id and sentence, then the place and the way out, each on a line of
-    its own.
+    """Return findings for a terminal: id and sentence, then the place and the hint, each on a line
+    of its own.
     """
     lines: list[str] = []
     for finding in findings:
-        lines.append(f"{indent}{finding.id}  {finding.message}")
+        lines.append(f"{indent}{finding.id}  {finding.attributed}")
         if finding.location is not None:
             lines.append(f"{indent}    {finding.location}")
         if finding.hint:

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from factory.model.evidence import CheckRecord, FileRecord, FindingRecord, PackLine, RecheckRecord
-from factory.model.finding import CATALOGUE
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.wording import counted
 from factory.report.markup import Child, Markup, joined, lines_of, relative_uri, tag
 from factory.report.run_view import RunView, good

@@ -12,7 +12,7 @@ import json
 
 from factory.model.evidence import FindingRecord
 from factory.model.evidence_text import sha256
-from factory.model.finding import CATALOGUE
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.inert import for_sarif
 from factory.report.markup import relative_uri
 from factory.report.run_view import RunView

@@ -8,6 +8,7 @@ byte-identical.
 from __future__ import annotations
 
 from factory.model.evidence import FilesChanged, FindingRecord, PackLine, RunStatus, SigningRecord
+from factory.model.finding import owner_of
 from factory.model.inert import Markdown, code, for_eyes, for_markdown
 from factory.model.inert import markdown as md
 from factory.model.wording import counted
@@ -366,13 +367,9 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
 
 
 def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
-    """One finding for a terminal: id and sentence, its place, its way out."""
-    owner = (
-        f"{for_eyes(finding.pack)}: "
-        if finding.pack and finding.pack not in finding.message
-        else ""
-    )
-    lines = [f"{indent}{finding.id}  {owner}{for_eyes(finding.message)}"]
+    """Return one finding for a terminal: id and sentence, its place, its hint."""
+    told = f"{owner_of(finding.pack, finding.facts)}{finding.message}"
+    lines = [f"{indent}{finding.id}  {for_eyes(told)}"]
     if finding.file:
         place = for_eyes(place_of(finding))
         lines.append(f"{indent}    {place}")

@@ -31,6 +31,7 @@ class FindingRow:
     severity: Literal["error", "warning", "note"]
     message: str
     hint: str
+    facts: Mapping[str, str | int | Texts]
     file: str
     line: Count
     column: Count
@@ -63,7 +64,7 @@ class AttemptRow:
 class BundleStatus:
     """STATUS.json of a bundle."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     pack: str
     status: StatusName
     action_key: Sha256
@@ -249,7 +250,7 @@ class OverlapRow:
 class Merge:
     """MERGE.json."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     base_commit: Oid
     base_tree: Oid
     merged_tree: MaybeOid
@@ -312,7 +313,7 @@ class Policy:
 class RunStatus:
     """STATUS.json of a run."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     run_id: str
     status: StatusName
     base_ref: str

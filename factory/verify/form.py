@@ -127,7 +127,9 @@ def _reader(kind: Any) -> Reader:
     if origin is tuple:
         return _many(get_args(kind))
     if origin in (UnionType, Union):
-        return _maybe(_reader(next(arm for arm in get_args(kind) if arm is not NoneType)))
+        arms = get_args(kind)
+        some = _any_of([_reader(arm) for arm in arms if arm is not NoneType])
+        return _maybe(some) if NoneType in arms else some
     if origin is not None:  # Mapping[str, X]
         return _table(_reader(get_args(kind)[1]))
     return _record(kind) if dataclasses.is_dataclass(kind) else _exactly(kind)
@@ -182,6 +184,23 @@ def _many(arms: tuple[Any, ...]) -> Reader:
         )
 
     return reader
+
+
+def _any_of(readers: list[Reader]) -> Reader:
+    """Return a reader of the first kind that fits; where none does, it raises what the last one
+    has against the value.
+    """
+    *others, last = readers
+
+    def reader(value: Any, where: str) -> Any:
+        for one in others:
+            try:
+                return one(value, where)
+            except FormError:
+                continue
+        return last(value, where)
+
+    return reader if others else last
 
 
 def _maybe(inner: Reader) -> Reader:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from factory.model.finding import CATALOGUE
+from factory.model.findings.catalogue import CATALOGUE
 from factory.verify.documents import CheckRow, FindingRow
 
 # Strongest first.

@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from factory.model.finding import CATALOGUE
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.properties import Property
 from tests.hostile.backends import BACKENDS
 from tests.hostile.declared import (

@@ -128,7 +128,7 @@ def test_document_is_all_there_is_on_standard_output(finished: World) -> None:
         assert (ended.rc, document["exit_code"], document["schema_version"]) == (
             code,
             code,
-            1,
+            2,
         ), words
         assert document["command"] == words[0]
         assert document["status"] in ("PASS", "BLOCKED")

@@ -19,7 +19,7 @@ from factory.evidence.run_intact import run_damage
 from factory.model.errors import Refusal
 from factory.model.evidence import Manifest, ManifestEntry
 from factory.model.evidence_text import format_document, sha256
-from factory.model.finding import Severity
+from factory.model.findings.entry import Severity
 from factory.plan.site import Site
 from tests import in_process
 from tests.world import World

@@ -173,7 +173,10 @@ def stage(monkeypatch: pytest.MonkeyPatch):
 
 
 FINDING = Finding(
-    "PACK_INVALID", 'unknown key "a"', "remove it", Location("t/task.yml", 3, 1), "T-1"
+    "PACK_INVALID",
+    {"problem": 'unknown key "a"', "advice": "remove it"},
+    pack="T-1",
+    location=Location("t/task.yml", 3, 1),
 )
 ENDINGS = [
     (Answer(Status.PASS), 0, "PASS"),
@@ -191,7 +194,7 @@ def test_each_end_has_its_code_and_one_document(stage, outcome, code, status, ca
     stage(outcome)
     assert cli.main(["doctor", "--json"]) == code
     document = json.loads(capsys.readouterr().out)
-    assert (document["schema_version"], document["command"]) == (1, "doctor")
+    assert (document["schema_version"], document["command"]) == (2, "doctor")
     assert (document["status"], document["exit_code"]) == (status, code)
 
 
@@ -211,12 +214,12 @@ def test_defect_is_one_line_and_a_traceback_only_on_request(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_refusal_tells_id_sentence_place_and_way_out(stage, capsys) -> None:
+def test_a_refusal_prints_id_pack_sentence_place_and_hint(stage, capsys) -> None:
     stage(Refusal(FINDING))
     assert cli.main(["doctor"]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err == 'PACK_INVALID  unknown key "a"\n    t/task.yml:3:1\n    remove it\n'
+    assert told.err == 'PACK_INVALID  T-1: unknown key "a"\n    t/task.yml:3:1\n    remove it\n'
 
 
 def test_interrupt_is_one_line(stage, capsys) -> None:
@@ -237,6 +240,7 @@ def test_document_goes_to_a_file_as_well(stage, capsys, tmp_path: Path) -> None:
     document = json.loads((tmp_path / "out.json").read_text())
     assert document["findings"][0] == {
         "id": "PACK_INVALID", "severity": "error", "message": 'unknown key "a"', "hint": "remove it",
+        "facts": {"problem": 'unknown key "a"', "advice": "remove it"},
         "file": "t/task.yml", "line": 3, "column": 1, "pack": "T-1",
     }  # fmt: skip
     assert (document["run_id"], document["more"]) == ("run_1", [1])

@@ -21,7 +21,7 @@ from factory.contract.configuration import read
 from factory.contract.contract import read_pack
 from factory.contract.documents import AcceptanceDocument, CommandItem, TaskDocument
 from factory.contract.settings import SETTINGS
-from factory.model.finding import CATALOGUE
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.names import PACK_FILES
 from factory.model.pack import Limits
 from factory.model.properties import Property

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.finding import CATALOGUE
+from factory.model.findings.catalogue import CATALOGUE, TABLES
 
 ROOT = Path(__file__).parents[2]
 # These speak about ids and raise none.
-TABLES = {"factory/model/finding.py", "factory/judge/way_out.py"}
+NO_CALL = {"factory/judge/way_out.py", "factory/judge/denials.py"}
 # These name ids without provoking them.
 NO_PROOF = {"tests/unit/test_findings.py", "tests/unit/test_docs.py"}
 
@@ -54,7 +54,10 @@ def words_below(folder: str) -> dict[str, set[str]]:
 
 @pytest.mark.parametrize("kind", CATALOGUE)
 def test_every_id_is_raised_somewhere(kind: str) -> None:
-    raised = bool(words_below("factory").get(kind, set()) - TABLES)
+    raised = any(
+        not name.startswith("factory/model/findings/") and name not in NO_CALL
+        for name in words_below("factory").get(kind, set())
+    )
     assert raised, f"nothing raises {kind}: take it out of the catalogue"
 
 
@@ -82,7 +85,5 @@ def test_every_finding_that_is_made_is_in_the_catalogue() -> None:
     assert set(made) <= set(CATALOGUE)
 
 
-def test_an_id_stands_in_the_catalogue_once() -> None:
-    source = (ROOT / "factory/model/finding.py").read_text(encoding="utf-8")
-    for kind in CATALOGUE:
-        assert source.count(f'"{kind}":') == 1
+def test_an_id_has_one_entry() -> None:
+    assert sum(map(len, TABLES)) == len(CATALOGUE)

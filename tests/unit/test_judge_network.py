@@ -11,7 +11,8 @@ import pytest
 from factory.judge.way_out import Facts, way_out
 from factory.model.config import Config
 from factory.model.connection import SENTENCES, Reason
-from factory.model.finding import Finding, Severity
+from factory.model.finding import Finding
+from factory.model.findings.entry import Severity
 from factory.model.pack import Constraints, Network, TaskPack
 from factory.model.properties import Enforcement, Proof, Property
 from factory.run.preflight import judge_host, judge_network

@@ -7,7 +7,8 @@ from __future__ import annotations
 import pytest
 
 from factory.judge.way_out import ELSEWHERE, NEVER, Facts, way_out
-from factory.model.finding import CATALOGUE, Finding
+from factory.model.finding import Finding
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.pack import Scope, TaskPack
 
 PACK = TaskPack(

@@ -25,7 +25,8 @@ from factory.model.evidence_text import (
     limits_record,
     parse_document,
 )
-from factory.model.finding import CATALOGUE, Finding, Location
+from factory.model.finding import Finding, Location
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.pack import Limits
 from tests.pack_values import bundle
 

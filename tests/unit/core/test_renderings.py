@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 
 from factory.model.evidence import OverlapRecord, RecheckRecord
-from factory.model.finding import CATALOGUE, Finding, Location
+from factory.model.finding import Finding, Location
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.inert import for_eyes, for_sarif
 from factory.report.annotations import MOST, annotate
 from factory.report.html import report_html

@@ -199,9 +199,10 @@ def test_nothing_hostile_reaches_a_terminal(text: str) -> None:
 
 
 def test_a_finding_for_a_terminal_names_its_owner_once() -> None:
-    assert finding_lines(record(message="T-1 is odd", hint="", file=""), "  ") == [
-        "  OVERLAP  T-1 is odd"
-    ]
+    both = record(message="T-1 and T-2 clash", facts={"packs": ("T-1", "T-2")}, hint="", file="")
+    assert finding_lines(both, "  ") == ["  OVERLAP  T-1 and T-2 clash"]
+    longer = record(message="like T-10", hint="", file="")
+    assert finding_lines(longer) == ["OVERLAP  T-1: like T-10"]
     assert finding_lines(record(line=0)) == ["OVERLAP  T-1: m", "    f", "    h"]
 
 

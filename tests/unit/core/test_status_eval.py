@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.judge.status_eval import TABLE, Check, combine, evaluate, of_findings
-from factory.model.finding import CATALOGUE, Finding
+from factory.model.finding import Finding
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.verdict import Status
 
 STRENGTH = (Status.PASS, Status.BLOCKED, Status.FAIL)

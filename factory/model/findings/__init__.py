@@ -1,0 +1,1 @@
+"""The catalogue of findings, a table for each subject."""

@@ -1,0 +1,186 @@
+"""Findings about the host: what it lacks, and what it does not enforce."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factory.model.findings.entry import Entry, error, warning
+
+_WRITABLE = "free some space or make that folder writable, then run again"
+
+HOST: Mapping[str, Entry] = {
+    "TOOL_MISSING": error(
+        "a command that the pack declares does not exist on this host",
+        sentence={
+            "declared": "it declares the tool {tool}; expected that command where a sandbox finds"
+            " commands, found none",
+            "interpreter": "expected an interpreter that packs can see, found {tool}: {why}",
+            "doit": "expected doit beside factory, found that it is not installed",
+        },
+        hint={
+            "declared": "Install {tool}, or remove it from tools.",
+            "interpreter": "name another one with the configuration key python",
+            "doit": "Install the package again.",
+        },
+        remedy={
+            "declared": "no change of the contract is needed: install {tool} on this host; or"
+            " allow it with: tools without {tool}",
+            "interpreter": "no change of the contract is needed: name another interpreter with"
+            " [run] python in factory.toml",
+            "doit": "no change of the contract is needed: install codex-orchestrator again",
+        },
+        examples=(
+            {"case": "declared", "tool": "shellcheck"},
+            {"case": "interpreter", "tool": "/opt/python", "why": "it could not be asked"},
+            {"case": "doit"},
+        ),
+    ),
+    "GIT_TOO_OLD": error(
+        "Git is missing or older than what the orchestrator needs",
+        sentence={
+            "old": "expected Git {oldest} or newer, found {found!r} at {program}",
+            "missing": "expected the command git {oldest} or newer, found none ({program!r} is not"
+            " on PATH)",
+        },
+        hint={
+            "old": "install a newer Git, or put it first on PATH",
+            "missing": "install Git, for instance with: apt install git",
+        },
+        remedy="no change of the contract is needed: install Git {oldest} or newer",
+        examples=(
+            {"case": "old", "oldest": "2.38", "found": "git version 2.30.2", "program": "git"},
+            {"case": "missing", "oldest": "2.38", "program": "git"},
+        ),
+    ),
+    "PROPERTY_MISSING": error(
+        "a required property cannot be enforced on this host",
+        sentence={
+            "required": "expected {property} to be enforced, found that it cannot be here: {why}",
+            "sandbox": "expected a sandbox on this host, found none: {why}",
+            "untried": "expected to measure a sandbox, found that it could not be tried",
+            "integrator": "expected bubblewrap to confine the integrator, found none",
+            "terminal": "expected a sandbox with a terminal of its own, found one without",
+        },
+        hint={
+            "required": "See: factory doctor. To go on without it, put accept_missing ="
+            ' ["{property}"] in your own configuration file.',
+            "sandbox": "run `factory doctor` to see what is missing",
+            "untried": "",
+            "integrator": "install the package bubblewrap",
+            "terminal": "give one command with --command LINE",
+        },
+        remedy={
+            "required": "nothing in the contract can allow it; your own configuration file can:"
+            ' accept_missing = ["{property}"]',
+            "sandbox": "no change of the contract is needed: the host has to offer a sandbox; see:"
+            " factory doctor",
+            "untried": "no change of the contract is needed: see: factory doctor",
+            "integrator": "no change of the contract is needed: install the package bubblewrap",
+            "terminal": "no change of the contract is needed: give one command with --command",
+        },
+        examples=(
+            {"case": "required", "property": "net_isolated", "why": "no network namespace"},
+            {"case": "sandbox", "why": "user namespaces are forbidden"},
+            {"case": "untried"},
+            {"case": "integrator"},
+            {"case": "terminal"},
+        ),
+    ),
+    "PROPERTY_ACCEPTED": warning(
+        "the user accepted that a property is not enforced",
+        sentence="{property} is not enforced and the user accepted that: {why}",
+        examples=({"property": "net_isolated", "why": "no network namespace"},),
+    ),
+    "PROBE_ESCAPED": error(
+        "something that the sandbox must deny was possible inside it",
+        sentence="expected the sandbox to deny it, found that it was possible to {escaped}",
+        hint="Nothing runs on this host until that is closed; see: factory doctor",
+        remedy="nothing in the contract can allow it: this host has to deny it; see:"
+        " factory doctor",
+        examples=({"escaped": "read /etc/shadow"},),
+    ),
+    "DISK_UNWRITABLE": error(
+        "the orchestrator cannot write where it keeps its state",
+        sentence={
+            "write": "expected to write {place!r}, found: {found}",
+            "lock": "expected to lock {place}, found: {found}",
+            "verdict": "expected to keep the verdict of {place}, found: {found}",
+            "not-empty": "expected an empty folder at {place!r}, found {found!r} in it",
+        },
+        hint={
+            "write": _WRITABLE,
+            "lock": _WRITABLE,
+            "verdict": _WRITABLE,
+            "not-empty": "remove that folder; a run needs nothing of it",
+        },
+        remedy={
+            "write": "no change of the contract is needed: make {place} writable, with free space",
+            "lock": "no change of the contract is needed: make {place} writable",
+            "verdict": "no change of the contract is needed: free some space",
+            "not-empty": "no change of the contract is needed: remove {place}",
+        },
+        examples=(
+            {"case": "write", "place": ".factory/state", "found": "No space left on device"},
+            {"case": "lock", "place": "locks/run.lock", "found": "Permission denied"},
+            {"case": "verdict", "place": "launch:T-1", "found": "No space left on device"},
+            {"case": "not-empty", "place": ".factory/worktrees/T-1", "found": "a"},
+        ),
+    ),
+    "DISK_LOW": warning(
+        "little free space is left",
+        sentence="expected at least {wanted} free at {place}, found {found}",
+        hint="Free some space; caches can go: doit clean",
+        examples=({"wanted": "1.0 GB", "place": ".factory", "found": "0.2 GB"},),
+    ),
+    "LOCKED": error(
+        "another run or worker has the lock",
+        sentence={
+            "known": "expected the {lock} lock to be free, found {what} (pid {pid}, started"
+            " {since}) with it",
+            "unknown": "expected the {lock} lock to be free, found {who} with it, which has"
+            " executed nothing yet",
+        },
+        hint="it is free when that process ends; then run again",
+        remedy="no change of the contract is needed: wait until that process ends",
+        examples=(
+            {
+                "case": "known",
+                "lock": "run",
+                "what": "factory oneshot",
+                "pid": 4711,
+                "since": "2026-01-02T03:04:05Z",
+            },
+            {"case": "unknown", "lock": "run", "who": "another process"},
+        ),
+    ),
+    "STALE_WORKTREE": warning(
+        "a worktree of an earlier run was left behind",
+        sentence="expected no worktree below {place}, found {count}: {names}",
+        hint="Look at them if you like; the next run replaces each.",
+        examples=({"place": ".factory/worktrees", "count": 1, "names": ("T-1",)},),
+    ),
+    "CRASH": error(
+        "the orchestrator met an error of its own",
+        sentence={
+            "expected": "{expected}, found {found}",
+            "met": "{what} met an error of the orchestrator's own: {found}",
+            "error": "{found}",
+        },
+        hint={
+            "expected": "this is a defect of the orchestrator: report it with this line",
+            "met": "Please report it with the traceback in the run folder.",
+            "error": "{advice}",
+        },
+        remedy="no change of the contract would help: report it, with what the run keeps in its"
+        " folder raw",
+        examples=(
+            {
+                "case": "expected",
+                "expected": "expected factory why to reach a verdict",
+                "found": "KeyError: 'a' (why.py:7 run)",
+            },
+            {"case": "met", "what": "launch:T-1", "found": "KeyError: 'a'"},
+            {"case": "error", "found": "expected git gc to end with 0, found 1", "advice": ""},
+        ),
+    ),
+}

@@ -1,0 +1,175 @@
+"""Findings of the independent checker."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factory.model.findings.entry import Entry, Facts, Text, error
+
+_KEEP = "Keep the evidence as it is for an audit; factory oneshot makes a new run."
+_WRONG: Facts = {"case": "wrong", "file": "T-1/STATUS.json", "problem": "expected a, found b"}
+_DIFFERS: Facts = {
+    "case": "differs",
+    "file": "T-1/STATUS.json",
+    "what": "its status",
+    "expected": "BLOCKED",
+    "found": "PASS",
+}
+
+
+def _check(
+    meaning: str,
+    remedy: str,
+    sentences: Mapping[str, str] | None = None,
+    hints: Mapping[str, str] | None = None,
+    examples: tuple[Facts, ...] = (),
+) -> Entry:
+    """Return the entry of a check over a file of the evidence, with cases of its own beside the two
+    that every check has.
+    """
+    sentence: Text = {
+        "wrong": "{file:prefix}{problem}",
+        "differs": "{file:prefix}{what}: expected {expected}, found {found}",
+        **(sentences or {}),
+    }
+    hint: Text = {"wrong": _KEEP, "differs": _KEEP, **(hints or {})}
+    return error(
+        meaning,
+        sentence=sentence,
+        hint=hint,
+        remedy=f"no change of the contract is needed: {remedy}",
+        examples=(_WRONG, _DIFFERS, *examples),
+    )
+
+
+VERIFICATION: Mapping[str, Entry] = {
+    "VERIFY_MISSING": _check(
+        "the evidence lacks a file that it needs or names",
+        "bring the missing file back from a copy of the run",
+        sentences={
+            "not-a-run": "expected the folder of a run, found none: it has no RUN_MANIFEST.json and"
+            " no Z_integrator/",
+            "run": "{file:prefix}{problem}",
+        },
+        hints={"not-a-run": "Name the folder that holds the run's evidence.", "run": ""},
+        examples=(
+            {"case": "not-a-run"},
+            {
+                "case": "run",
+                "file": "runs/1",
+                "problem": "expected the folder of a run, found a symbolic link",
+            },
+        ),
+    ),
+    "VERIFY_EXTRA": _check(
+        "the evidence holds a file that nothing names", "find out who added that file"
+    ),
+    "VERIFY_DIGEST": _check(
+        "a file is not the one whose digest is on record",
+        "compare that file with a copy of the run",
+    ),
+    "VERIFY_UNSAFE_FILE": _check(
+        "the evidence holds a link, a special file, or names that are one on some platform",
+        "verify a copy that holds plain files only",
+    ),
+    "VERIFY_FORM": _check(
+        "a document of the evidence does not match its strict schema",
+        "bring that document back from a copy of the run",
+    ),
+    "VERIFY_MANIFEST": _check(
+        "a manifest is not what the files yield", "compare the manifest with a copy of the run"
+    ),
+    "VERIFY_OBJECTS": _check(
+        "the Git objects of the evidence are not sound or not those that belong there",
+        "compare CHANGES.bundle with a copy of the run",
+    ),
+    "VERIFY_CHANGE": _check(
+        "FILES_CHANGED, the patch and the trees do not agree on one change",
+        "look at FILES_CHANGED.json, DIFF.patch and the trees side by side",
+    ),
+    "VERIFY_HIDDEN_CHANGE": _check(
+        "the patch holds a change that FILES_CHANGED does not name",
+        "look at what DIFF.patch changes beyond FILES_CHANGED.json",
+    ),
+    "VERIFY_ACTION": _check(
+        "the action, its key or the pack's files do not agree",
+        "compare ACTION.json with the pack's folder at that commit",
+    ),
+    "VERIFY_SCOPE": _check(
+        "a change is outside what the contract allows, or the evidence states the contract"
+        " otherwise",
+        "do not take the change: look at it beside the contract",
+    ),
+    "VERIFY_STATUS": _check(
+        "a status is not what its evidence yields", "do not believe that verdict: run again"
+    ),
+    "VERIFY_LOGS": _check(
+        "logs are not those that were recorded", "compare the logs with a copy of the run"
+    ),
+    "VERIFY_ARTIFACTS": _check(
+        "artifacts are not those that were declared and recorded",
+        "compare the artifacts with a copy of the run",
+    ),
+    "VERIFY_BASE": _check(
+        "a pack did not start from what the base and its dependencies yield",
+        "find out which base that pack started from, and run again",
+    ),
+    "VERIFY_MERGE": _check(
+        "the merged result is not what base and bundles yield",
+        "do not take the merged tree: integrate the bundles again",
+    ),
+    "VERIFY_REPORT": _check(
+        "the report says otherwise than the evidence", "believe the evidence, not the report"
+    ),
+    "VERIFY_LEDGER": _check(
+        "the ledger or a run's copy of it does not hold",
+        "compare the ledger with a copy of it",
+        sentences={
+            "torn": "{file:prefix}expected a line feed at the end, found {bytes:byte|bytes} of a"
+            " torn line"
+        },
+        hints={
+            "torn": "A run that died while it wrote leaves such a line; the next run sets it aside"
+            " and records it."
+        },
+        examples=({"case": "torn", "file": "ledger.jsonl", "bytes": 40},),
+    ),
+    "VERIFY_ROLLBACK": _check(
+        "the ledger does not contain what a checkpoint was made over",
+        "ask for the ledger that the checkpoint was made over",
+    ),
+    "VERIFY_ATTESTATION": _check(
+        "a digest list or statement is not what the evidence yields",
+        "compare the attestations with a copy of the run",
+    ),
+    "VERIFY_SIGNATURE": _check(
+        "a signature does not fit, or is missing where the evidence or the policy needs one",
+        "ask for evidence that is signed by a key that you trust",
+        sentences={
+            "untrusted": "{file:prefix}expected a signature {expected}, as policy requires, found"
+            " {found}"
+        },
+        hints={"untrusted": "Give the public key with --key FILE, if you have it and trust it."},
+        examples=(
+            {
+                "case": "untrusted",
+                "file": "checkpoint.txt",
+                "expected": "by a trusted key",
+                "found": "nothing",
+            },
+        ),
+    ),
+    "VERIFY_EGRESS": _check(
+        "what a pack did over the network is not what was recorded, declared or allowed",
+        "look at EGRESS.json beside the contract and the policy",
+    ),
+    "VERIFY_REBUILD": error(
+        "a bundle that was made again differs from the one on record",
+        sentence="expected the bundle on record to be made again, found a difference: {found}",
+        hint="The pack is not reproducible here: look at what its commands take from time, chance"
+        " or order.",
+        remedy="no change of the contract is needed: look at what its commands take from time,"
+        " chance or order",
+        examples=({"found": "STATUS.json differs at byte 12"},),
+    ),
+}
