@@ -1,5 +1,5 @@
-"""The sandbox measured once for each way of confining, instead of once for each process that a
-test starts.
+"""The sandbox measured once for each way of confining, and its /etc laid once, instead of once for
+each process that a test starts.
 
 A measurement is kept under all that it depends on: user, home, binary, backend, filter, and what is
 shown of the host. Only one without a lack is kept, so what is missing or reached is found anew
@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from factory.model.properties import Proof
-from factory.sandbox import probe, promise
+from factory.sandbox import probe, promise, system_view
 from factory.sandbox.bubblewrap import Mount
 from factory.sandbox.confinement import Confinement
 from factory.sandbox.link import Launcher
@@ -24,10 +26,11 @@ from factory.sandbox.link import Launcher
 Report = Callable[[Mapping[Hashable, Any]], None]
 
 KNOWN: dict[Hashable, Any] = {}
+HOST = Path("/etc")
 
 
-def install(report: Report = lambda new: None) -> None:
-    """Take measurements from KNOWN in this process from here on.
+def install(etc: Path, report: Report = lambda new: None) -> None:
+    """Take measurements from KNOWN, and /etc from below `etc`, in this process from here on.
 
     `report` is called with all new ones whenever there is one more, never by a forked child.
     """
@@ -41,17 +44,26 @@ def install(report: Report = lambda new: None) -> None:
 
     for name, is_good in (("probe", _is_whole), ("probe_network", _is_isolated)):
         setattr(probe, name, _once(getattr(probe, name), is_good, add))
+    real = system_view.etc_mount  # hundreds of links, the same for every state folder
+    system_view.etc_mount = lambda cache, host=HOST: real(etc if host == HOST else cache, host)
 
 
 @contextmanager
 def installed() -> Iterator[None]:
     """Take measurements from KNOWN for a while; what follows measures for real again."""
-    real = probe.probe, probe.probe_network
-    install()
-    try:
-        yield
-    finally:
-        probe.probe, probe.probe_network = real
+    real = probe.probe, probe.probe_network, system_view.etc_mount
+    with tempfile.TemporaryDirectory() as folder:
+        install(reachable(folder))
+        try:
+            yield
+        finally:
+            probe.probe, probe.probe_network, system_view.etc_mount = real
+
+
+def reachable(folder: str) -> Path:
+    """The folder, entered by every user: packs of root's run as another one."""
+    os.chmod(folder, 0o711)
+    return Path(folder)
 
 
 def _once(

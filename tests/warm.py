@@ -3,7 +3,7 @@ each start.
 
 Rule: what is started is a process of its own, with its own arguments, folder, environment,
 streams, signals and end. Only the interpreter's start and the imports, the same every time,
-are done once, the sandbox is measured once (`measured_once`), and the disk is not waited for
+are done once, the sandbox is measured once and its /etc laid once (`measured_once`), and the disk is not waited for
 (`fsync`), which shows only where a machine loses its power. Where that could make a difference `run` says None, and the caller starts the
 program itself: another program, modules in the folder it starts in, a hash seed, variables
 that the interpreter reads and few tests set, someone else in the middle of a start.
@@ -24,10 +24,12 @@ import pkgutil
 import runpy
 import select
 import selectors
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Hashable, Mapping
@@ -207,12 +209,14 @@ def serve(link: socket.socket) -> dict[str, Any] | None:
     """Fork and wait until the link hangs up: None. In a forked child: what it is asked to be."""
     _import_ahead()
     measured = importlib.import_module("measured_once")
+    etc = measured.reachable(tempfile.mkdtemp(prefix="factory-tests-"))
     page = mmap.mmap(-1, LONGEST)  # shared: a descriptor would be one more in the child
     gc.collect()
     gc.freeze()
     while True:
         content, ancillary, _, _ = link.recvmsg(LONGEST, socket.CMSG_SPACE(8))
         if not content:
+            shutil.rmtree(etc)
             return None
         streams = array.array("i")
         streams.frombytes(ancillary[0][2][:8])
@@ -221,7 +225,7 @@ def serve(link: socket.socket) -> dict[str, Any] | None:
         if child == 0:
             request: dict[str, Any] = json.loads(content)
             _become(link, request, streams)
-            measured.install(partial(_write, page))
+            measured.install(etc, partial(_write, page))
             return request
         for stream in streams:
             os.close(stream)
