@@ -9,9 +9,8 @@ written.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
+import shlex
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,12 +18,18 @@ from pathlib import Path
 
 from markdown_it import MarkdownIt
 
+from tests.warm import BIN
+from tests.world import environment, run_merged
+
 ROOT = Path(__file__).resolve().parents[1]
 IDENTITY = {
     f"GIT_{role}_{what}": "a@example.invalid"
     for role in ("AUTHOR", "COMMITTER")
     for what in ("NAME", "EMAIL")
 }
+
+NEEDS_SHELL = frozenset("|&;<>()$`*?[]~#!{}\n")
+OURS = {"doit": [str(BIN / "doit")], "factory": [sys.executable, "-m", "factory"]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,18 @@ def _with_output(heading: str, lines: list[str]) -> Iterator[Typed]:
 
 def run(command: str, folder: Path) -> tuple[str, int]:
     """What a person sees who types the command in `folder`, and the exit code."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("FACTORY_", "GIT_"))
-    }
     home = folder.parent / "home"
     home.mkdir(exist_ok=True)
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    environment = {**kept, **IDENTITY, "PATH": path, "PYTHONPATH": str(ROOT), "HOME": str(home)}
-    environment |= {"XDG_CONFIG_HOME": str(home), "COLUMNS": "80", "GIT_PAGER": "cat"}
-    words = re.sub(r"(^|[ ;&])\./dev ", r"\1", command)
-    done = subprocess.run(
-        ["/bin/sh", "-c", words], cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, check=False,
-    )  # fmt: skip
-    return done.stdout, done.returncode
+    own = {"HOME": str(home), "XDG_CONFIG_HOME": str(home), "COLUMNS": "80", "GIT_PAGER": "cat"}
+    line = re.sub(r"(^|[ ;&])\./dev ", r"\1", command)
+    words = ["/bin/sh", "-c", line]
+    if not set(re.sub("'[^']*'", "", line)) & NEEDS_SHELL:
+        words = shlex.split(line)
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            own[name] = value
+        words[:1] = OURS.get(words[0], words[:1])
+    return run_merged(words, folder, environment(**IDENTITY, **own))
 
 
 # `+531 −0`, `2 files`, `43 artifacts`, and the middle of `| 461 ++++`.

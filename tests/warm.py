@@ -87,10 +87,15 @@ class Forker:
         self._made: dict[frozenset[tuple[str, str]], Made] = {}
 
     def run(
-        self, argv: list[str], cwd: Path, environment: dict[str, str], seconds: float
+        self,
+        argv: list[str],
+        cwd: Path,
+        environment: dict[str, str],
+        seconds: float,
+        merged: bool = False,
     ) -> Done | None:
         """What the process came to; None where it has to be started the long way. Raises
-        TimeoutExpired.
+        TimeoutExpired. `merged`: it writes its errors where it writes all else.
         """
         if not is_plain(argv, cwd, environment) or not self._lock.acquire(blocking=False):
             return None
@@ -98,7 +103,7 @@ class Forker:
             link = self._link(
                 {name: value for name, value in environment.items() if name.startswith(EARLY)}
             )
-            return None if link is None else _ask(link, argv, cwd, environment, seconds)
+            return None if link is None else _ask(link, argv, cwd, environment, seconds, merged)
         except BaseException:
             self.close()  # and with it whatever was under way
             raise
@@ -153,7 +158,12 @@ def _program_of(argv: list[str]) -> tuple[str, list[str]] | None:
 
 
 def _ask(
-    link: socket.socket, argv: list[str], cwd: Path, environment: dict[str, str], seconds: float
+    link: socket.socket,
+    argv: list[str],
+    cwd: Path,
+    environment: dict[str, str],
+    seconds: float,
+    merged: bool,
 ) -> Done:
     program, words = _program_of(argv) or ("", [])
     first = (
@@ -168,7 +178,7 @@ def _ask(
     }
     (out, theirs), (err, theirs_too) = os.pipe(), os.pipe()
     try:
-        passed = array.array("i", [theirs, theirs_too])
+        passed = array.array("i", [theirs, theirs if merged else theirs_too])
         link.sendmsg(
             [json.dumps(request).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, passed)]
         )

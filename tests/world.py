@@ -174,6 +174,26 @@ def run(argv: list[str], cwd: Path, **env: str) -> Ended:
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
+def run_merged(argv: list[str], cwd: Path, variables: dict[str, str]) -> tuple[str, int]:
+    """As `run`: standard output and error in the order in which they were written, and the exit
+    code.
+    """
+    warm = FORKER.run(argv, cwd, variables, PATIENCE, merged=True)
+    if warm is not None:
+        return _text(warm.out), warm.rc
+    done = subprocess.run(
+        argv,
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=variables,
+        timeout=PATIENCE,
+        stdin=subprocess.DEVNULL,
+    )
+    return done.stdout, done.returncode
+
+
 def _text(written: bytes) -> str:
     return (
         written.decode().replace("\r\n", "\n").replace("\r", "\n")
