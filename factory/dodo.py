@@ -28,7 +28,7 @@ from factory.engine.phases import PHASES
 from factory.engine.still import Remembered, StillPipeline
 from factory.engine.unavailable import unavailable
 from factory.files.user_places import user_config_file
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import DOIT_DATABASE, STATE_FOLDER, shown
 from factory.report.terminal import tolerate
 
 __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
@@ -36,7 +36,7 @@ __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
 DOIT_CONFIG: dict[str, Any] = {
     # doit takes a backend by the name of its entry point only.
     "backend": "factory-durable",
-    "dep_file": f"{STATE_FOLDER}/state/doit.sqlite3",
+    "dep_file": shown(DOIT_DATABASE),
     "check_file_uptodate": Sha256Checker,
     "reporter": DoitReporter,
     # The same cards as `oneshot`, named by phase, so that a bare `doit forget` and `doit clean`

@@ -88,7 +88,13 @@ def sandbox(
 ) -> Iterator[tuple[LinuxSandbox, Folder]]:
     views = Folder(root, texts)
     setting = SandboxSetting(
-        root / "state", mode, python, bubblewrap, outside=outside, backend=backend
+        root / "state" / "cache",
+        root / "state" / "worktrees",
+        mode,
+        python,
+        bubblewrap,
+        outside=outside,
+        backend=backend,
     )
     blobs: Any = views  # of all objects it stores blobs only: no more is asked of it
     made = LinuxSandbox(views, blobs, setting)

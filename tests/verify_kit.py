@@ -42,8 +42,8 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import format_document, parse_document, sha256
+from factory.model.layout import INTEGRATOR
 from factory.model.ledger_chain import Entry, Head, format_event, link
-from factory.model.names import REPORTS
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.report import text as report_text
 from factory.report.html import report_html
@@ -224,7 +224,7 @@ def _lists(run: Memory) -> dict[str, dict[str, str]]:
     digests = {path: sha256(content) for path, content in run.files.items() if path not in LATER}
     chosen = {
         "bundles": [f"{pack}/manifest.json" for pack in packs_of(run)],
-        "report": [f"{Z}/{name}" for name in (*REPORTS, "STATUS.json")],
+        "report": [*INTEGRATOR.renderings, INTEGRATOR.status],
         "ledger": [
             f"attestations/{name}" for name in ("ledger.jsonl", "checkpoint", "finished.tlog-proof")
         ],

@@ -31,15 +31,26 @@ from factory.model.evidence_text import (
     sha256,
 )
 from factory.model.finding import Finding, Location
+from factory.model.layout import IN_BUNDLE
 from factory.model.pack import Command
 from factory.model.tree import Difference
 from factory.plan.action_key import action_key
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 _FIXED = frozenset(
-    "STATUS.json FILES_CHANGED.json DIFF.patch CHANGES.bundle SCOPE_LOCK.json ACTION.json"
-    " SUMMARY.md manifest.json LOGS/INDEX.json".split()
+    {
+        IN_BUNDLE.status,
+        IN_BUNDLE.files_changed,
+        IN_BUNDLE.patch,
+        IN_BUNDLE.objects,
+        IN_BUNDLE.scope_lock,
+        IN_BUNDLE.action,
+        IN_BUNDLE.summary,
+        IN_BUNDLE.manifest,
+        IN_BUNDLE.log_index,
+    }
 )
+_ARTIFACTS = f"{IN_BUNDLE.artifacts}/"
 _RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 
 
@@ -116,12 +127,12 @@ def open_bundle(
             )
             return None
 
-    status = opened("STATUS.json", StatusDocument)
-    changed = opened("FILES_CHANGED.json", FilesChanged)
-    action = opened("ACTION.json", ActionDocument)
-    lock = opened("SCOPE_LOCK.json", ScopeLock)
-    logs = opened("LOGS/INDEX.json", LogIndex)
-    if "DIFF.patch" not in files or "CHANGES.bundle" not in files:
+    status = opened(IN_BUNDLE.status, StatusDocument)
+    changed = opened(IN_BUNDLE.files_changed, FilesChanged)
+    action = opened(IN_BUNDLE.action, ActionDocument)
+    lock = opened(IN_BUNDLE.scope_lock, ScopeLock)
+    logs = opened(IN_BUNDLE.log_index, LogIndex)
+    if IN_BUNDLE.patch not in files or IN_BUNDLE.objects not in files:
         found.append(
             _finding("BUNDLE_SCHEMA", pack, f"{folder} lacks DIFF.patch or CHANGES.bundle")
         )
@@ -202,7 +213,7 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
     for log in bundle.logs.logs:
         content = files.get(log.path, b"")
         if (log.path, log.sha256, log.bytes) != (
-            f"LOGS/{log.label}.log",
+            IN_BUNDLE.log(log.label),
             sha256(content),
             len(content),
         ):
@@ -224,9 +235,9 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
         )
     carried = tuple(
         sorted(
-            path_guard.display(p.removeprefix("ARTIFACTS/"))
+            path_guard.display(p.removeprefix(_ARTIFACTS))
             for p in files
-            if p.startswith("ARTIFACTS/")
+            if p.startswith(_ARTIFACTS)
         )
     )
     if carried != bundle.status.artifacts:
@@ -237,19 +248,19 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
                 "ARTIFACTS/ does not hold the artifacts that STATUS.json names",
             )
         )
-    if files.get("SUMMARY.md") != summary(bundle.status):
+    if files.get(IN_BUNDLE.summary) != summary(bundle.status):
         found.append(
             _finding("BUNDLE_DISAGREES", pack, "SUMMARY.md is not what STATUS.json yields")
         )
     known = {*_FIXED, *(log.path for log in bundle.logs.logs)}
-    for path in sorted(path for path in files.keys() - known if not path.startswith("ARTIFACTS/")):
+    for path in sorted(path for path in files.keys() - known if not path.startswith(_ARTIFACTS)):
         found.append(
             _finding("BUNDLE_DISAGREES", pack, f"{path_guard.display(path)} is no part of a bundle")
         )
     due = manifest_of(
-        pack, {path: content for path, content in files.items() if path != "manifest.json"}
+        pack, {path: content for path, content in files.items() if path != IN_BUNDLE.manifest}
     )
-    if files.get("manifest.json") != format_document(due):
+    if files.get(IN_BUNDLE.manifest) != format_document(due):
         found.append(
             _finding("BUNDLE_MANIFEST", pack, "manifest.json is not what the bundle's files yield")
         )

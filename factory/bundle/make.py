@@ -27,6 +27,7 @@ from factory.model.evidence import (
 from factory.model.evidence_text import finding_record, format_document, sha256
 from factory.model.finding import Finding
 from factory.model.inert import Markdown, code, markdown
+from factory.model.layout import IN_BUNDLE
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, Difference
 from factory.model.wording import counted
@@ -161,17 +162,17 @@ def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, 
     """Every file of the bundle, manifest included, and the status it carries."""
     status = status_document(attempted)
     files: Files = {
-        "STATUS.json": format_document(status),
-        "FILES_CHANGED.json": format_document(files_changed(attempted.change)),
-        "DIFF.patch": attempted.change.patch,
-        "CHANGES.bundle": attempted.change.objects,
-        "SCOPE_LOCK.json": format_document(lock),
-        "ACTION.json": format_document(attempted.action),
-        "SUMMARY.md": summary(status),
+        IN_BUNDLE.status: format_document(status),
+        IN_BUNDLE.files_changed: format_document(files_changed(attempted.change)),
+        IN_BUNDLE.patch: attempted.change.patch,
+        IN_BUNDLE.objects: attempted.change.objects,
+        IN_BUNDLE.scope_lock: format_document(lock),
+        IN_BUNDLE.action: format_document(attempted.action),
+        IN_BUNDLE.summary: summary(status),
     }
     records = []
     for command in attempted.commands:
-        path = f"LOGS/{command.record.label}.log"
+        path = IN_BUNDLE.log(command.record.label)
         files[path] = command.log
         records.append(
             LogRecord(
@@ -183,10 +184,10 @@ def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, 
                 rc=command.record.rc,
             )
         )
-    files["LOGS/INDEX.json"] = format_document(LogIndex(logs=tuple(records)))
+    files[IN_BUNDLE.log_index] = format_document(LogIndex(logs=tuple(records)))
     for path, content in attempted.artifacts.items():
-        files[f"ARTIFACTS/{path}"] = content
-    files["manifest.json"] = format_document(manifest_of(attempted.pack.id, files))
+        files[IN_BUNDLE.artifacts.at(path)] = content
+    files[IN_BUNDLE.manifest] = format_document(manifest_of(attempted.pack.id, files))
     return status, files
 
 

@@ -16,7 +16,7 @@ from factory.git import repository
 from factory.git.ports import Repository
 from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import ATTESTATIONS, IN_RUN, RUNS, STATE_FOLDER, shown
 from factory.model.wording import nearest
 from factory.verify import session
 from factory.verify.folder import read_plain
@@ -50,7 +50,7 @@ def verify_folder(start: Path, place: Path, witness: Witness) -> tuple[Verified,
     try:
         return (session.verify_at(place, _asked(found, witness)),)
     except Unreadable as error:
-        raise UsageError(str(error), "name the folder that holds RUN_MANIFEST.json") from error
+        raise UsageError(str(error), f"name the folder that holds {IN_RUN.manifest}") from error
 
 
 def verify_runs(start: Path, run_id: str, every: bool, witness: Witness) -> tuple[Verified, ...]:
@@ -68,15 +68,15 @@ def verify_runs(start: Path, run_id: str, every: bool, witness: Witness) -> tupl
     try:
         one = session.verify_run_of(state, run_id, asked)
     except Unreadable as error:
-        raise _unknown(str(error), f"runs are in {STATE_FOLDER}/runs/") from error
+        raise _unknown(str(error), f"runs are in {shown(RUNS)}/") from error
     if one is not None:
         return (one,)
     if not run_id:
         raise _unknown("no run has finished yet", "Make one with: factory oneshot")
-    meant = nearest(run_id, names_below(state / "runs"))
+    meant = nearest(run_id, names_below(state / RUNS))
     raise _unknown(
         f"there is no run {run_id}",
-        f"did you mean {meant}?" if meant else f"runs are in {STATE_FOLDER}/runs/",
+        f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/",
     )
 
 
@@ -104,7 +104,7 @@ def _kept(path: Path) -> Checkpoint:
     except (OSError, FormError) as error:
         raise UsageError(
             f"expected a checkpoint in {str(path)!r}: {error}",
-            "keep a copy of a run's attestations/checkpoint",
+            f"keep a copy of a run's {ATTESTATIONS.checkpoint}",
         ) from error
 
 

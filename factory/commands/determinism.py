@@ -11,7 +11,7 @@ from factory.commands.options import Parser, here
 from factory.engine import determinism
 from factory.engine.determinism import Again
 from factory.model.finding import Finding
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import shown
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.report.answer import Answer
@@ -90,12 +90,12 @@ def _lines(rows: tuple[Again, ...]) -> list[str]:
         if last.divergence is not None
         else "PASS  deterministic, as far as varied"
     )
-    return [*lines, f"{word}, kept in {STATE_FOLDER}/{last.path}"]
+    return [*lines, f"{word}, kept in {shown(last.path)}"]
 
 
 def _row(row: Again) -> dict[str, object]:
     diff = list(row.divergence.diff) if row.divergence is not None else []
-    kept = f"{STATE_FOLDER}/{row.path}"
+    kept = shown(row.path)
     return {
         **row.record.model_dump(mode="json"),
         "status": row.status,

@@ -38,6 +38,7 @@ from factory.log.signer import Keys
 from factory.model.config import Backend, Config, IsolationMode
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.layout import CACHE, GIT, VIEWS, WORKTREES
 from factory.model.properties import Enforcement, Proof, Property
 from factory.plan.site import Site
 from factory.run import doctor, host_facts
@@ -157,7 +158,7 @@ def check_up(start: Path) -> doctor.Checkup:
         here.sandbox.close()
     held = tuple(sentence for sentence in here.locks.holders())
     facts = host_facts.gather(
-        here.store.root, held, here.store.names("worktrees"), user_config_file()
+        here.store.root, held, here.store.names(WORKTREES), user_config_file()
     )
     return doctor.check_up(facts, here.config, enforcement, str(here.repository.root), ())
 
@@ -194,12 +195,18 @@ def backends_here() -> tuple[tuple[str, Enforcement], ...]:
 def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[Finding, ...]]:
     nowhere = Repository(state, state / "none", state / "none", "sha1", "", "", "")
     try:
-        objects = GitObjects(nowhere, state / "git")
-        views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
+        objects = GitObjects(nowhere, state / GIT)
+        views = ViewStore(objects, state / VIEWS, sandbox_owner())
         sandbox = sandbox_here(
             views,
             objects,
-            SandboxSetting(state, config.isolation, config.python, backend=config.backend),
+            SandboxSetting(
+                state / CACHE,
+                state / WORKTREES,
+                config.isolation,
+                config.python,
+                backend=config.backend,
+            ),
         )
         try:
             return sandbox.measure(network=True), ()

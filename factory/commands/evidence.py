@@ -14,7 +14,6 @@ from typing import TypeVar, get_args
 from factory.commands.options import Parser, here, run_id
 from factory.engine import overviews, wiring
 from factory.evidence.index import (
-    INDEX_FILE,
     Filter,
     choose_artifacts,
     choose_runs,
@@ -26,7 +25,7 @@ from factory.model.errors import Refusal, UsageError
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.index import ArtifactType, EvidenceIndex, IndexedArtifact, IndexedRun, RunState
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import EVIDENCE_INDEX, shown
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.site import Site
@@ -41,7 +40,7 @@ usage: factory evidence index [--full]
        factory evidence show-artifact SHA256|RUN_ID/PATH
        factory evidence show-index-meta
 
-index writes {STATE_FOLDER}/{INDEX_FILE}: every run, every file in it with its type, size, digest
+index writes {shown(EVIDENCE_INDEX)}: every run, every file in it with its type, size, digest
 and schema version. A file whose inode, size and change time are those of its last reading is not
 read again; --full reads every file. The other words read the index and nothing else.
 
@@ -124,10 +123,10 @@ def _index(site: Site, given: Namespace) -> Answer:
     told = f"{counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')}, {made.bytes} bytes"
     lines = (
         f"{told} · {made.read} read, {made.artifacts - made.read} unchanged",
-        f"{STATE_FOLDER}/{INDEX_FILE}  {made.sha256}{'' if made.fresh else '  as it was'}",
+        f"{shown(EVIDENCE_INDEX)}  {made.sha256}{'' if made.fresh else '  as it was'}",
     )
     details = {
-        "index": {"path": f"{STATE_FOLDER}/{INDEX_FILE}", "sha256": made.sha256,
+        "index": {"path": shown(EVIDENCE_INDEX), "sha256": made.sha256,
         "written": made.fresh},
         "runs": made.runs, "artifacts": made.artifacts, "bytes": made.bytes, "read": made.read,
     }  # fmt: skip
@@ -197,7 +196,7 @@ def _meta(index: EvidenceIndex) -> dict[str, object]:
     for artifact in artifacts:
         counts[artifact.type] += 1
     return {
-        "path": f"{STATE_FOLDER}/{INDEX_FILE}",
+        "path": shown(EVIDENCE_INDEX),
         "version": index.schema_version,
         "sha256": sha256(format_index(index)),
         "runs": len(index.runs),

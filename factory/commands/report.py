@@ -14,7 +14,7 @@ from factory.evidence.run_intact import refuse_damaged, run_damage, told
 from factory.evidence.signatures import signature_status
 from factory.judge.status_eval import of_findings
 from factory.model.errors import UsageError
-from factory.model.names import INTEGRATOR
+from factory.model.layout import INTEGRATOR, RunFolder
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.report.answer import Answer, finding_lines
@@ -88,17 +88,17 @@ def run(command: str, given: Namespace) -> Answer:
 
 def _pack(site: Site, name: str, found: str) -> str:
     """The id of a pack, also of one that is gone since that run."""
-    if "/" not in name and site.store.sha256(f"runs/{found}/{name}/manifest.json"):
+    if "/" not in name and site.store.sha256(RunFolder.of(found).bundle(name).manifest):
         return name
     return choose(read_catalogue(site.work_tree, site.config.packs_folder), (name,))[0].id
 
 
 def _places(site: Site, found: str) -> Answer:
-    folder = site.store.root / "runs" / found
+    folder = site.store.root / RunFolder.of(found)
     files = runs.important_files(site, found)
     width = max((len(path) for path, _ in files), default=0)
-    names = site.store.names(f"runs/{found}")
-    packs = [name for name in names if site.store.sha256(f"runs/{found}/{name}/manifest.json")]
+    names = site.store.names(RunFolder.of(found))
+    packs = [name for name in names if site.store.sha256(RunFolder.of(found).bundle(name).manifest)]
     lines = [str(folder), *(f"  {path:<{width}}  {what}" for path, what in files)]
     lines += [f"  {name + '/':<{width}}  bundle" for name in packs if name != INTEGRATOR]
     details = {"folder": str(folder), "files": [path for path, _ in files], "bundles": packs}

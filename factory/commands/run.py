@@ -18,7 +18,7 @@ from factory.engine import wiring
 from factory.engine.oneshot import run_cards
 from factory.engine.pipeline import RepositoryPipeline
 from factory.model.card import Card, Closing
-from factory.model.names import INTEGRATOR
+from factory.model.layout import DOIT_DATABASE, RunFolder
 from factory.model.verdict import Status
 from factory.plan.markers import load_marker
 from factory.report.answer import Answer
@@ -114,7 +114,7 @@ def run(command: str, given: Namespace) -> Answer:
     names = _names(command, pipeline, tuple(getattr(given, "packs", ())))
     stream = sys.stderr if given.json else sys.stdout
     display = display_for(stream, os.environ, time.monotonic)
-    database = pipeline.site.store.root / "state" / "doit.sqlite3"
+    database = pipeline.site.store.root / DOIT_DATABASE
     closing = run_cards(pipeline, names, _workers(pipeline), display, database)
     answer = _answer(pipeline, names, closing)
     if command == "integrate" and given.branch and answer.status is Status.PASS:
@@ -146,7 +146,7 @@ def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing
     reached = _reached(pipeline.cards(), names)
     results = [(card, *pipeline.result_of(card)[:2]) for card in reached]
     findings = unique(finding for _, _, found in results for finding in found)
-    report = pipeline.site.store.root / "runs" / closing.run_id / INTEGRATOR / "FINAL_REPORT.md"
+    report = pipeline.site.store.root / RunFolder.of(closing.run_id).integrator.report
     details: dict[str, object] = {
         "base_commit": pipeline.site.repository.commit,
         "cards": [

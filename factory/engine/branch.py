@@ -18,15 +18,15 @@ from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument, Manifest, RunStatus
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
+from factory.model.layout import IN_RUN, INTEGRATOR, RunFolder
 from factory.model.ledger_chain import Entry
 from factory.model.ledger_standing import FINISHED
-from factory.model.names import INTEGRATOR
 from factory.model.verdict import Status
 from factory.plan.site import Site
 
 PREPARED, CREATED, ABANDONED = "branch.prepared", "branch.created", "branch.abandoned"
 _EVENTS = frozenset((FINISHED, PREPARED, CREATED, ABANDONED))
-_BUNDLE = f"{INTEGRATOR}/CHANGES.bundle"
+_BUNDLE = INTEGRATOR.objects
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def _make(site: Site, refs: Refs, run_id: str) -> Branched:
     base, tip = site.objects.take_in(bundle)
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
         message = (
-            f"run {run_id} says tree {status.merged_tree[:12]}, its CHANGES.bundle holds another"
+            f"run {run_id} says tree {status.merged_tree[:12]}, its {INTEGRATOR.objects} holds"
+            " another"
         )
         raise Refusal(Finding("MERGE_DIFFERS", message, "Make a new run with: factory oneshot"))
     name = f"codex/{run_id}"
@@ -120,10 +121,10 @@ def recover_branches(site: Site, refs: Refs) -> tuple[Finding, ...]:
 def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
     """The run's verdict and its result, as its manifest names them."""
     refuse_damaged(site, run_id)
-    store, run = site.store, f"runs/{run_id}"
+    store, run = site.store, RunFolder.of(run_id)
     try:
-        manifest = parse_document(Manifest, store.read(f"{run}/RUN_MANIFEST.json") or b"")
-        status = parse_document(RunStatus, store.read(f"{run}/{INTEGRATOR}/STATUS.json") or b"")
+        manifest = parse_document(Manifest, store.read(run.manifest) or b"")
+        status = parse_document(RunStatus, store.read(run.integrator.status) or b"")
     except EvidenceError as error:
         raise _spoilt(run_id, str(error)) from error
     if status.status != Status.PASS.value or not status.merged_tree:
@@ -136,10 +137,10 @@ def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
             Finding("RUN_UNKNOWN", f"{message}; expected a PASS to make a branch of", hint)
         )
     expected = {entry.path: entry.sha256 for entry in manifest.files}
-    bundle = store.read(f"{run}/{_BUNDLE}") or b""
+    bundle = store.read(run.at(_BUNDLE)) or b""
     for path, found in (
         (_BUNDLE, sha256(bundle)),
-        (f"{INTEGRATOR}/STATUS.json", store.sha256(f"{run}/{INTEGRATOR}/STATUS.json")),
+        (INTEGRATOR.status, store.sha256(run.integrator.status)),
     ):
         if expected.get(path) != found:
             raise _spoilt(run_id, f"{path} is not the file that it names")
@@ -147,7 +148,7 @@ def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
 
 
 def _spoilt(run_id: str, why: str) -> Refusal:
-    message = f"run {run_id} does not agree with its RUN_MANIFEST.json: {why}"
+    message = f"run {run_id} does not agree with its {IN_RUN.manifest}: {why}"
     return Refusal(Finding("BUNDLE_MANIFEST", message, "Make a new run with: factory oneshot"))
 
 

@@ -18,10 +18,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from factory.model.card import Card
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import CARDS, shown
 from factory.version import __version__
 
-CACHE_FILE = f"{STATE_FOLDER}/cache/cards.json"
+CACHE_FILE = shown(CARDS)
 # Goes up whenever the same packs would make other cards.
 _FORMAT = f"cards 1, {__version__}"
 _GROUND_FILES = ("factory.toml", ".gitignore", ".git/info/exclude")

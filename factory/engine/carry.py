@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from factory.model.card import Card
 from factory.model.evidence import EventDocument, StatusDocument
+from factory.model.layout import BundleFolder
 from factory.model.ledger_standing import FINISHED
 from factory.model.verdict import Status
 from factory.plan.markers import Marker
@@ -72,7 +73,7 @@ class Carrying:
         if known is None or known.key != planned.key or ran:
             return None
         site = session.site
-        if known.manifest != site.store.sha256(f"bundles/{pack}/manifest.json") or bundle_intact(
+        if known.manifest != site.store.sha256(BundleFolder.of(pack).manifest) or bundle_intact(
             site.store, pack
         ):
             return None

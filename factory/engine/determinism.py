@@ -32,7 +32,8 @@ from factory.model.errors import Refusal
 from factory.model.evidence import ActionDocument, StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
-from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, STATE_FOLDER
+from factory.model.layout import BUNDLES, IN_BUNDLE, STATE_FOLDER, BundleFolder, shown
+from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.tree import MODE_EXECUTABLE
 from factory.plan.action_key import why_changed
 from factory.run import elsewhere
@@ -186,7 +187,7 @@ def _elsewhere(top: Path, passed: set[str], needed: int) -> Side:
         "GIT_AUTHOR_NAME": "Somebody",
         "CI": "true", "NOISE_OF_ELSEWHERE": "x" * 4000, "SOURCE_DATE_EPOCH": "1",
     }  # fmt: skip
-    memory = {"folder": str(folder), "bytes": needed, "back": f"{STATE_FOLDER}/bundles"}
+    memory = {"folder": str(folder), "bytes": needed, "back": shown(BUNDLES)}
     request = {
         "umask": 0o077, "processors": 1, "host_name": "elsewhere.example", "uptime": _SECONDS,
         "memory": memory,
@@ -226,7 +227,7 @@ def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> N
     ended = subprocess.run(
         words, cwd=side.repository, env=side.environment, capture_output=True, check=False
     )
-    if StateStore(side.repository / STATE_FOLDER).read(f"bundles/{pack}/manifest.json") is None:
+    if StateStore(side.repository / STATE_FOLDER).read(BundleFolder.of(pack).manifest) is None:
         said = ended.stderr.decode("utf-8", "replace").strip()[-300:]
         why = _why(ended.stdout) or said or f"it ended {ended.returncode}"
         raise _unshown(pack, f"{pack} left no bundle {side.name}: {why}")
@@ -268,7 +269,7 @@ def _compared(
             pack=pack,
             outcome="different" if found is not None else "identical",
             action_key=status.action_key,
-            manifest="" if found is not None else sha256(one["manifest.json"]),
+            manifest="" if found is not None else sha256(one[IN_BUNDLE.manifest]),
             varied=varied[0],
             constant=varied[1],
             file=found.file if found is not None else "",
@@ -282,7 +283,7 @@ def _compared(
 
 
 def _bundle(side: Side, pack: str) -> dict[str, bytes]:
-    store, folder = StateStore(side.repository / STATE_FOLDER), f"bundles/{pack}"
+    store, folder = StateStore(side.repository / STATE_FOLDER), BundleFolder.of(pack)
     return {path: store.read(f"{folder}/{path}") or b"" for path in store.files(folder)}
 
 
@@ -294,8 +295,8 @@ def _held_to_action(
     """
     planned = pipeline.planner.planned(pack)
     try:
-        status = parse_document(StatusDocument, files.get("STATUS.json", b""))
-        action = parse_document(ActionDocument, files.get("ACTION.json", b""))
+        status = parse_document(StatusDocument, files.get(IN_BUNDLE.status, b""))
+        action = parse_document(ActionDocument, files.get(IN_BUNDLE.action, b""))
     except EvidenceError as error:
         raise _unshown(pack, f"the bundle of {pack} {error}") from error
     if status.action_key != planned.key:

@@ -12,10 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from factory.judge.path_guard import display
+from factory.model.layout import IN_BUNDLE
 
 _AROUND = 16
 _DIFF_LINES = 20
-_RANKS = {"DIFF.patch": 0, "FILES_CHANGED.json": 1, "CHANGES.bundle": 4, "manifest.json": 5}
+_RANKS = {
+    IN_BUNDLE.patch: 0,
+    IN_BUNDLE.files_changed: 1,
+    IN_BUNDLE.objects: 4,
+    IN_BUNDLE.manifest: 5,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ def first_divergence(
 
 
 def _readable_first(path: str) -> tuple[int, str]:
-    return _RANKS.get(path, 2 if path.startswith("LOGS/") else 3), path
+    return _RANKS.get(path, 2 if path.startswith(f"{IN_BUNDLE.logs}/") else 3), path
 
 
 def first_difference(one: bytes, two: bytes) -> int:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from factory.model.errors import Refusal
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import STATE_FOLDER
 from factory.report.answer import finding_lines
 from factory.report.terminal import sanitize, write_lines
 

@@ -24,7 +24,7 @@ from factory.model.evidence_text import (
     sha256,
 )
 from factory.model.finding import Finding
-from factory.model.names import INTEGRATOR
+from factory.model.layout import IN_BUNDLE, INTEGRATOR, BundleFolder, RunFolder
 from factory.model.tree import Tree
 from factory.plan.action_key import all_needs
 from factory.plan.planner import Planner
@@ -43,12 +43,12 @@ def copy_bundles(
     site, run_id = session.site, session.ensure_run()
     came_from: dict[str, str] = {}
     for pack in pack_ids:
-        site.store.copy_folder(f"bundles/{pack}", f"runs/{run_id}/{pack}")
+        site.store.copy_folder(BundleFolder.of(pack), RunFolder.of(run_id).bundle(pack))
         origin = ran_in.get(pack, run_id)
         if origin != run_id:
             came_from[pack] = origin
-            digest = site.store.sha256(f"bundles/{pack}/manifest.json")
-            counts = {"files": len(site.store.files(f"runs/{run_id}/{pack}"))}
+            digest = site.store.sha256(BundleFolder.of(pack).manifest)
+            counts = {"files": len(site.store.files(RunFolder.of(run_id).bundle(pack)))}
             details = {"pack": pack, "from_run": origin}
             session.record(
                 "bundle.copied", hashes={"manifest": digest}, file_counts=counts, details=details
@@ -90,14 +90,14 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
         connections=session.egress,
     ).run()
     for path, content in rechecked.raw.items():
-        session.site.store.write(f"runs/{session.run_id}/raw/{path}", content)
+        session.site.store.write(RunFolder.of(session.run_id).raw.at(path), content)
     session.record_all(rechecked.events, result.event)
     if rechecked.error is not None:
         raise rechecked.error
     try:
         _write_logs(session, rechecked.logs)
     except Refusal:
-        session.site.store.remove(f"runs/{session.run_id}/{INTEGRATOR}/LOGS")
+        session.site.store.remove(RunFolder.of(session.run_id).integrator.logs)
         raise
     result.rechecks = rechecked.records
     result.findings += rechecked.findings
@@ -131,12 +131,12 @@ def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[C
     site, run_id = session.site, session.ensure_run()
     store = site.store
     for planned in plan.packs:
-        content = store.read(f"runs/{run_id}/{planned.pack}/STATUS.json") or b""
+        content = store.read(RunFolder.of(run_id).bundle(planned.pack).status) or b""
         result.statuses[planned.pack] = parse_document(StatusDocument, content)
     try:
-        site.integrator.merge(store.root / "runs" / run_id, format_document(plan))
+        site.integrator.merge(store.root / RunFolder.of(run_id), format_document(plan))
         merge = parse_document(
-            MergeDocument, store.read(f"runs/{run_id}/{INTEGRATOR}/MERGE.json") or b""
+            MergeDocument, store.read(RunFolder.of(run_id).integrator.merge) or b""
         )
     except EvidenceError as error:
         result.findings.append(
@@ -150,12 +150,14 @@ def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[C
         return ()
     result.merge = merge
     result.findings += [finding_of(record) for record in merge.findings]
-    return _hold_answer(site, plan, f"runs/{run_id}", merge, result) if merge.merged_tree else ()
+    return (
+        _hold_answer(site, plan, RunFolder.of(run_id), merge, result) if merge.merged_tree else ()
+    )
 
 
 def _forget(session: Session, result: Integrated) -> None:
     result.merge = None
-    session.site.store.remove(f"runs/{session.run_id}/{INTEGRATOR}")
+    session.site.store.remove(RunFolder.of(session.run_id).integrator)
 
 
 def _hold_answer(
@@ -163,7 +165,7 @@ def _hold_answer(
 ) -> tuple[Candidate, ...]:
     """Derive the merged tree here as well; a difference is a finding."""
     objects, store = site.objects, site.store.below(folder)
-    objects.take_in(store.read(f"{INTEGRATOR}/CHANGES.bundle") or b"")
+    objects.take_in(store.read(INTEGRATOR.objects) or b"")
     candidates = tuple(role_z.read_candidate(store, objects, planned) for planned in plan.packs)
     again = role_z.merge_all(plan, candidates, objects)
     if again.tree is None or again.tree.oid != merge.merged_tree:
@@ -174,7 +176,7 @@ def _hold_answer(
         result.findings.append(
             Finding("MERGE_DIFFERS", message, "Look at the bundles, then run again.")
         )
-    named = store.read(f"{INTEGRATOR}/DIFF.patch") or b""
+    named = store.read(INTEGRATOR.patch) or b""
     base = objects.tree_of(plan.base_commit)
     if (
         again.tree is not None
@@ -190,12 +192,12 @@ def _hold_answer(
 
 
 def _write_logs(session: Session, logs: tuple[tuple[str, LoggedCommand], ...]) -> None:
-    run = f"runs/{session.run_id}/{INTEGRATOR}"
+    folder = RunFolder.of(session.run_id).integrator
     records = []
     for pack, logged in logs:
         label = f"{pack}.{logged.record.label}"
-        path = f"LOGS/{label}.log"
-        session.site.store.write(f"{run}/{path}", logged.log)
+        path = IN_BUNDLE.log(label)
+        session.site.store.write(folder.at(path), logged.log)
         records.append(
             LogRecord(
                 label=label,
@@ -206,6 +208,4 @@ def _write_logs(session: Session, logs: tuple[tuple[str, LoggedCommand], ...]) -
                 rc=logged.record.rc,
             )
         )
-    session.site.store.write(
-        f"{run}/LOGS/INDEX.json", format_document(LogIndex(logs=tuple(records)))
-    )
+    session.site.store.write(folder.log_index, format_document(LogIndex(logs=tuple(records))))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 
 from factory.model.errors import Refusal
+from factory.model.layout import BundleFolder, RunFolder
 from factory.model.properties import Enforcement
 from factory.plan.planner import PlannedPack, Planner
 from factory.plan.site import Session
@@ -47,7 +48,7 @@ def launch_recorded(session: Session, planner: Planner, planned: PlannedPack) ->
     if launched.status is None:
         # What lies there is of an earlier action, and no part of a run that tried this one; its
         # own run has it.
-        session.site.store.remove(f"bundles/{pack}")
+        session.site.store.remove(BundleFolder.of(pack))
         # A disk that takes no more is the very reason, and is a finding as such.
         with contextlib.suppress(Refusal):
             _keep(session, pack, begun, launched)
@@ -61,14 +62,14 @@ def _keep(session: Session, pack: str, begun: str, launched: Launched) -> None:
     """
     store = session.site.store
     for path, content in launched.raw.items():
-        store.write(f"runs/{session.run_id}/raw/{path}", content)
+        store.write(RunFolder.of(session.run_id).raw.at(path), content)
     *work, end = launched.events
     last = max((n for n, one in enumerate(work, 1) if one.event_type == _ATTEMPT), default=0)
     if session.causes[pack] == begun:
         session.causes[pack] = session.record_all(work[:last], begun)
         session.record_all(work[last:], begun)
     if launched.files:
-        store.replace_folder(f"bundles/{pack}", launched.files)
+        store.replace_folder(BundleFolder.of(pack), launched.files)
     session.causes[pack] = session.record_all((end,), session.causes[pack])
 
 

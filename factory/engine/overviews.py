@@ -22,11 +22,13 @@ from factory.evidence.workflows import FOLDER, is_workflow
 from factory.files.added_files import WorkTreeGround
 from factory.files.fs_guard import write_atomic
 from factory.git import repository
+from factory.model import layout
 from factory.model.errors import Refusal
 from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
 from factory.model.index import EvidenceIndex, ReviewReport
-from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, STATE_FOLDER
+from factory.model.layout import STATE_FOLDER, shown
+from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW
 from factory.model.wording import counted
 from factory.plan.site import Site
 
@@ -155,10 +157,10 @@ def after_run(
 
     def collect_review(run_id: str) -> str:
         made = make_review(site, Mode.ADVISORY, config_findings())
-        path = f"reviews/{run_id}.json"
+        path = layout.review(run_id)
         site.store.write(path, format_document(made))
         told = f"{counted(made.errors, 'error')}, {counted(made.warnings, 'warning')}"
-        return f"Review    {told}  {STATE_FOLDER}/{path}"
+        return f"Review    {told}  {shown(path)}"
 
     wanted = [
         (name, step)

@@ -31,6 +31,7 @@ from factory.model.errors import Refusal
 from factory.model.evidence import PlanDocument
 from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
+from factory.model.layout import PLAN, RunFolder
 from factory.model.ledger_standing import ABANDONED
 from factory.model.properties import Enforcement
 from factory.model.verdict import Status
@@ -188,7 +189,7 @@ class RepositoryPipeline:
             raise
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
             met = defect(self._site.redactor, card.name, error, card.pack)
-            place = f"runs/{self._session.ensure_run()}/raw/{met.name}"
+            place = RunFolder.of(self._session.ensure_run()).raw.at(met.name)
             self._site.store.write(place, met.traceback)
             status, findings, headline = self._broken_off(card, Status.FAIL), (met.finding,), ""
         redactor = self._site.redactor
@@ -249,7 +250,7 @@ class RepositoryPipeline:
         )
         if not any(finding.blocks and not finding.pack for finding in found):
             plan = self.frozen_plan()
-            self._site.store.write("state/plan.json", format_document(plan))
+            self._site.store.write(PLAN, format_document(plan))
             if not plan.packs_committed:
                 found = (
                     *found,

@@ -29,10 +29,12 @@ from factory.git.git import GitError
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
 from factory.log.key import Signature
+from factory.model import layout
 from factory.model.errors import Refusal
 from factory.model.evidence import ActionDocument, RunStatus, ScopeLock
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
-from factory.model.names import CONFIG_FILE, INTEGRATOR, STATE_FOLDER
+from factory.model.layout import IN_RUN, INTEGRATOR, STATE_FOLDER, BundleFolder, shown
+from factory.model.names import CONFIG_FILE
 from factory.model.statement import STATEMENT_TYPE, VERIFIER_ID
 from factory.model.tree import MODE_EXECUTABLE, Leaf, Tree
 from factory.plan.action_key import why_changed
@@ -40,7 +42,6 @@ from factory.strict import canonical
 from factory.version import __version__
 
 REPRODUCTION = "urn:codex-orchestrator:reproduction:1"
-FOLDER = "rebuilds"
 _SIDES = Sides("the recorded bundle", "the bundle made again")
 
 
@@ -80,7 +81,7 @@ class Rebuilding:
 def rebuild(start: Path, run: Path) -> Rebuilding:
     """Make the packs of the run in the folder `run` again. Raises Refusal, EvidenceError."""
     evidence = StateStore(run)
-    status = parse_document(RunStatus, evidence.read(f"{INTEGRATOR}/STATUS.json") or b"")
+    status = parse_document(RunStatus, evidence.read(INTEGRATOR.status) or b"")
     found = repository.discover(start, "HEAD")
     packs = tuple(line.pack for line in status.packs if line.bundle_sha256)
     wiring.prepare_state(found.root / STATE_FOLDER)
@@ -162,7 +163,7 @@ def _again(
                 yield _unchecked(pack, problem)
                 continue
             result = pipeline.execute(cards[pack])
-            made = _files(StateStore(place / STATE_FOLDER), f"bundles/{pack}")
+            made = _files(StateStore(place / STATE_FOLDER), BundleFolder.of(pack))
             if not made:
                 said = result.findings[0].message if result.findings else "no bundle"
                 yield _unchecked(pack, f"it could not be run here: {said}")
@@ -184,8 +185,8 @@ def _in_order(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> tuple[str
 def _why_not(pipeline: RepositoryPipeline, evidence: StateStore, pack: str) -> str:
     """Why a bundle cannot be made again here, one clause; empty where it can."""
     try:
-        lock = parse_document(ScopeLock, evidence.read(f"{pack}/SCOPE_LOCK.json") or b"")
-        before = parse_document(ActionDocument, evidence.read(f"{pack}/ACTION.json") or b"")
+        lock = parse_document(ScopeLock, evidence.read(IN_RUN.bundle(pack).scope_lock) or b"")
+        before = parse_document(ActionDocument, evidence.read(IN_RUN.bundle(pack).action) or b"")
         now = pipeline.planner.planned(pack).action
     except (EvidenceError, KeyError):
         return "its contract or its action cannot be read"
@@ -231,10 +232,10 @@ def _stated(
     if signer is None:
         return Rebuilding(packs)
     payload = canonical.encode(_statement(status, evidence, packs))
-    path = f"{FOLDER}/{status.run_id}.intoto.jsonl"
+    path = layout.rebuild(status.run_id)
     envelope = enclose(payload, (Signature(signer.key, signer.sign(pae(payload))),))
     StateStore(found.root / STATE_FOLDER).write(path, format_envelopes((envelope,)))
-    return Rebuilding(packs, f"{STATE_FOLDER}/{path}", signer.key.key_id)
+    return Rebuilding(packs, shown(path), signer.key.key_id)
 
 
 def _statement(
@@ -244,8 +245,10 @@ def _statement(
         "_type": STATEMENT_TYPE,
         "subject": [
             {
-                "name": f"{one.pack}/manifest.json",
-                "digest": {"sha256": sha256(evidence.read(f"{one.pack}/manifest.json") or b"")},
+                "name": IN_RUN.bundle(one.pack).manifest,
+                "digest": {
+                    "sha256": sha256(evidence.read(IN_RUN.bundle(one.pack).manifest) or b"")
+                },
             }
             for one in packs
         ],

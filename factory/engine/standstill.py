@@ -25,20 +25,19 @@ from factory.files import fs_guard
 from factory.files.local_disk import keeps_change_times, long_before
 from factory.git import repository
 from factory.git.ports import Repository
+from factory.model import layout
 from factory.model.card import Card, Closing
 from factory.model.errors import FactoryError
-from factory.model.names import CHECKPOINT_FILE, RUN_MANIFEST, STARTED_FILE, STATE_FOLDER
+from factory.model.layout import ATTESTATIONS, IN_RUN, STATE_FOLDER, shown
 from factory.model.verdict import Status
 from factory.plan.tools import find_tool
 
-NAME = "cache/standstill"
-FILE = f"{STATE_FOLDER}/{NAME}"
 Write = Callable[[str, bytes], None]
 _FORM = "standstill 1"
 _WIDTH = 6  # numbers a path
 _BOUNDS = (
     "",
-    *(f"/{name}" for name in ("bundles", "cache", "git", "locks", "runs", "state", "worktrees")),
+    *(f"/{name}" for name in layout.FOLDERS),
 )
 _CODE = Path(__file__).resolve().parents[1]
 
@@ -123,7 +122,7 @@ def load(root: Path, ground: str, environment: Mapping[str, str]) -> Standstill 
     Whether the state folder is too is asked by `state_stands`, once nobody else may write there.
     """
     try:
-        known = _parsed((root / FILE).read_bytes())
+        known = _parsed((root / shown(layout.STANDSTILL)).read_bytes())
         stands = (
             known.ground == ground
             and known.packs.digest == _digest_of(root, known.packs.paths)
@@ -146,7 +145,7 @@ def state_stands(root: Path, known: Standstill) -> bool:
 def forget(root: Path) -> None:
     """Remember nothing."""
     with contextlib.suppress(OSError):
-        (root / FILE).unlink(missing_ok=True)
+        (root / shown(layout.STANDSTILL)).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +176,7 @@ def store(
     with contextlib.suppress(OSError, FactoryError, ValueError):
         if not (keeps_change_times(state) and keeps_change_times(packs)):
             return
-        fs_guard.make_folder(state / "cache")
+        fs_guard.make_folder(state / layout.CACHE)
         packs_now = _places(
             root, tuple(_below(os.fsencode(root), os.fsencode(asked.packs_folder))), first.began
         )
@@ -200,27 +199,32 @@ def store(
             packs=packs_now,
             state=state_now,
         )
-        write(NAME, _formatted(known))
+        write(layout.STANDSTILL, _formatted(known))
 
 
 # ── what is looked at ────────────────────────────────────────────────────────
+
+
+def _state(path: str) -> bytes:
+    """Return the path of something in the state folder, relative to the repository."""
+    return os.fsencode(shown(path))
 
 
 def _of_state(root: Path, rest: Rest) -> Iterator[bytes]:
     """Every place of the state folder that decides whether something holds, or whether something is
     to be recovered.
     """
-    top, here = os.fsencode(root), os.fsencode(STATE_FOLDER)
-    yield here + b"/ledger.jsonl"
-    yield here + b"/trash"
-    yield from _below(top, here + b"/bundles")
+    top = os.fsencode(root)
+    yield _state(layout.LEDGER)
+    yield _state(layout.TRASH)
+    yield from _below(top, _state(layout.BUNDLES))
     for card in rest.cards:
         for target in card.targets:
             below = os.fsencode(target).removeprefix(top + b"/")
             yield below
-            if b"/state/" in os.path.dirname(below):
+            if os.path.dirname(below).startswith(_state(layout.MARKERS) + b"/"):
                 yield os.path.dirname(below)
-    runs = here + b"/runs"
+    runs = _state(layout.RUNS)
     yield runs
     for name in sorted(os.listdir(os.path.join(top, runs))):
         run = runs + b"/" + name
@@ -228,7 +232,7 @@ def _of_state(root: Path, rest: Rest) -> Iterator[bytes]:
             run,
             *(
                 run + b"/" + os.fsencode(file)
-                for file in (RUN_MANIFEST, CHECKPOINT_FILE, STARTED_FILE)
+                for file in (IN_RUN.manifest, ATTESTATIONS.checkpoint, IN_RUN.started)
             ),
         )
         if os.fsdecode(name) in rest.runs:

@@ -18,7 +18,7 @@ from factory.model.card import Card, Closing
 from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocument
 from factory.model.evidence_text import finding_of, finding_record, parse_document
 from factory.model.finding import Finding
-from factory.model.names import INTEGRATOR
+from factory.model.layout import RunFolder
 from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.model.wording import counted
@@ -144,7 +144,7 @@ def keep_enforcement(site: Site, run_id: str, enforcement: Enforcement) -> Enfor
     rows += [("fact", name, value) for name, value in sorted(enforcement.facts.items())]
     lines = ("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
     site.store.write(
-        f"runs/{run_id}/raw/enforcement.tsv", "".join(lines).encode("utf-8", "backslashreplace")
+        RunFolder.of(run_id).raw.enforcement, "".join(lines).encode("utf-8", "backslashreplace")
     )
     return enforcement
 
@@ -165,10 +165,10 @@ def _line(
     told: Told, entry: PackEntry, statuses: dict[str, Status], integrated: Integrated
 ) -> PackLine:
     site = told.site
-    run = f"runs/{told.session.run_id}"
+    run = RunFolder.of(told.session.run_id)
     bundle = load_status(site.store, entry.id, run) or load_status(site.store, entry.id)
     fresh = bundle is not None and entry.usable and entry.id not in told.session.refused
-    manifest = site.store.sha256(f"{run}/{entry.id}/manifest.json") if fresh else ""
+    manifest = site.store.sha256(run.bundle(entry.id).manifest) if fresh else ""
     ok = sum(check.rc == 0 for check in bundle.checks) if bundle is not None and fresh else 0
     return PackLine(
         pack=entry.id,
@@ -243,7 +243,7 @@ def _closing(
     if not run_id:
         return _nothing_run(told, asked, executed)
     lines = [*_blocking_lines(told, asked), *_report_lines(told.site, run_id, executed)]
-    report = told.site.store.root / "runs" / run_id / INTEGRATOR / "FINAL_REPORT.md"
+    report = told.site.store.root / RunFolder.of(run_id).integrator.report
     try:
         shown = report.relative_to(told.site.repository.root)
     except ValueError:
@@ -263,11 +263,11 @@ def _closing(
 
 def _report_lines(site: Site, run_id: str, executed: frozenset[str]) -> tuple[str, ...]:
     """The report itself, where the whole of a run was asked for."""
-    folder = f"runs/{run_id}/{INTEGRATOR}"
+    folder = RunFolder.of(run_id).integrator
     if "summary" not in executed:
         return ()
-    changed = site.store.read(f"{folder}/FILES_CHANGED.json")
-    status = parse_document(RunStatus, site.store.read(f"{folder}/STATUS.json") or b"")
+    changed = site.store.read(folder.files_changed)
+    status = parse_document(RunStatus, site.store.read(folder.status) or b"")
     return (
         "",
         *brief(status, parse_document(FilesChanged, changed) if changed is not None else None),

@@ -22,6 +22,7 @@ from factory.model.errors import Refusal
 from factory.model.evidence import ActionDocument, FilesChanged, StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding
+from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
 from factory.plan.action_key import KeyChange, action_key, why_changed
 from factory.plan.markers import load_marker
@@ -130,7 +131,7 @@ class Explainer:
         )
 
     def _known(self, pack: str) -> _Known:
-        content = self._site.store.read(f"bundles/{pack}/ACTION.json")
+        content = self._site.store.read(BundleFolder.of(pack).action)
         try:
             action = parse_document(ActionDocument, content) if content is not None else None
         except EvidenceError:
@@ -226,7 +227,7 @@ class Explainer:
         )
 
     def _facts(self, planned: PlannedPack, known: _Known) -> Facts:
-        content = self._site.store.read(f"bundles/{planned.pack.id}/FILES_CHANGED.json")
+        content = self._site.store.read(BundleFolder.of(planned.pack.id).files_changed)
         try:
             changed = parse_document(FilesChanged, content) if content is not None else None
         except EvidenceError:

@@ -36,11 +36,13 @@ from factory.git.views import ViewStore
 from factory.judge.secrecy import judge_contract_secrets
 from factory.log.key import PRIVATE_VARIABLES
 from factory.merge.integrator import IntegratorProcess
+from factory.model import layout
 from factory.model.card import Card, CardResult
 from factory.model.config import Config
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
-from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, STATE_FOLDER
+from factory.model.layout import STATE_FOLDER, shown
+from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.plan.tools import HostTools
@@ -121,11 +123,12 @@ def site(
     state = found.root / STATE_FOLDER
     prepare_state(state)
     clock = SystemClock()
-    objects = GitObjects(found, state / (apart or "git"), redactor=redactor)
-    views = ViewStore(objects, state / "cache" / "views", sandbox_owner())
+    objects = GitObjects(found, state / (apart or layout.GIT), redactor=redactor)
+    views = ViewStore(objects, state / layout.VIEWS, sandbox_owner())
     unconfined = config.required <= config.accepted_missing
     setting = SandboxSetting(
-        state,
+        state / layout.CACHE,
+        state / layout.WORKTREES,
         config.isolation,
         config.python,
         unconfined=unconfined,
@@ -144,7 +147,7 @@ def site(
         clock=clock,
         locks=FileLocks(state, clock),
         work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
-        tools=HostTools(state / "cache", config.python),
+        tools=HostTools(state / layout.TOOLS, config.python),
         integrator=IntegratorProcess(found, sandbox.integrator_argv),
         keys=user_keys(found.root),
         environment={
@@ -188,9 +191,6 @@ def _inventory(state: Path) -> Inventory:
     return RunInventory(state)
 
 
-_FOLDERS = ("bundles", "cache", "git", "locks", "runs", "state", "worktrees")
-
-
 def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
     """Raise Refusal PATH_UNSAFE where something of another kind, or a link, stands at `place`."""
     try:
@@ -199,7 +199,7 @@ def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
         return  # nothing there, or nothing that may be seen: making it says what is wrong
     if is_wanted(mode):
         return
-    name = place.name if place.name == STATE_FOLDER else f"{STATE_FOLDER}/{place.name}"
+    name = shown("" if place.name == STATE_FOLDER else place.name)
     kind = (
         "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a file"
     )
@@ -213,11 +213,11 @@ def prepare_state(state: Path) -> None:
     """Make the state folder, ignored by Git from within. Raises Refusal DISK_UNWRITABLE,
     PATH_UNSAFE.
     """
-    for place in (state, *(state / name for name in _FOLDERS)):
+    for place in (state, *(state / name for name in layout.FOLDERS)):
         _expect(place, stat.S_ISDIR, "a folder")
-    _expect(state / "ledger.jsonl", stat.S_ISREG, "a plain file")
-    fs_guard.make_folder(state / "state")
-    rules = state / ".gitignore"
+    _expect(state / layout.LEDGER, stat.S_ISREG, "a plain file")
+    fs_guard.make_folder(state / layout.MARKERS)
+    rules = state / layout.GITIGNORE
     if not rules.exists():
         fs_guard.write_atomic(
             rules, b"# written by the orchestrator: nothing below is committed\n*\n"

@@ -43,26 +43,16 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
+from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR, RunFolder
 from factory.model.ledger_chain import format_event
-from factory.model.names import (
-    ATTESTATIONS,
-    CHECKPOINT_FILE,
-    FILES_LIST,
-    INTEGRATOR,
-    POLICY_FILE,
-    REPORTS,
-    RUN_MANIFEST,
-    STATEMENTS_FILE,
-)
 from factory.model.statement import Statement
 from factory.plan.site import Site
 
-EVENTS, PROOF = f"{ATTESTATIONS}/ledger.jsonl", f"{ATTESTATIONS}/finished.tlog-proof"
-BUNDLES, REPORT = f"{ATTESTATIONS}/bundles.sha256", f"{ATTESTATIONS}/report.sha256"
-LEDGER = f"{ATTESTATIONS}/ledger.sha256"
-_LATER = frozenset((RUN_MANIFEST, STATEMENTS_FILE, BUNDLES, REPORT, LEDGER, FILES_LIST))
-_READ = ("manifest.json", "STATUS.json", "ACTION.json", "SCOPE_LOCK.json")
-_REPORTS = tuple(f"{INTEGRATOR}/{name}" for name in (*REPORTS, "STATUS.json"))
+_HERE = ATTESTATIONS
+_LISTS = (_HERE.bundles_list, _HERE.report_list, _HERE.ledger_list, _HERE.files_list)
+_LATER = frozenset((IN_RUN.manifest, _HERE.statements, *_LISTS))
+_READ = (IN_BUNDLE.manifest, IN_BUNDLE.status, IN_BUNDLE.action, IN_BUNDLE.scope_lock)
+_REPORTS = (*INTEGRATOR.renderings, INTEGRATOR.status)
 
 
 def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, str]:
@@ -72,7 +62,7 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     was at hand and is gone, or the ledger does not fit an earlier checkpoint; EvidenceError where
     it does not hold that event.
     """
-    run = f"runs/{status.run_id}"
+    run = RunFolder.of(status.run_id)
     made_in = {status.run_id, *(line.came_from for line in status.packs if line.came_from)}
     events = [event for event in site.ledger.of_runs(made_in) if event.seq <= finished.seq]
     signer = signer_for(site, status.signing)
@@ -81,13 +71,13 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     proof = Proof(finished.seq - 1, head.path, kept)
     own = b"".join(format_event(event) for event in events if event.run_id == status.run_id)
     for path, content in (
-        (EVENTS, own),
-        (CHECKPOINT_FILE, format_kept(kept)),
-        (PROOF, format_proof(proof)),
+        (_HERE.ledger, own),
+        (_HERE.checkpoint, format_kept(kept)),
+        (_HERE.proof, format_proof(proof)),
     ):
-        site.store.write(f"{run}/{path}", content)
+        site.store.write(run.at(path), content)
     digests = {
-        path: site.store.sha256(f"{run}/{path}")
+        path: site.store.sha256(run.at(path))
         for path in site.store.files(run)
         if path not in _LATER
     }
@@ -97,12 +87,12 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     statements = _statements(site, status, events, finished, digests, lists)
     payloads = [encode(statement) for statement in statements]
     envelopes = (enclose(payload, _signed(signer, pae(payload))) for payload in payloads)
-    _write(site, run, STATEMENTS_FILE, format_envelopes(envelopes), digests)
+    _write(site, run, _HERE.statements, format_envelopes(envelopes), digests)
     return digests
 
 
-def _write(site: Site, run: str, path: str, content: bytes, digests: dict[str, str]) -> None:
-    site.store.write(f"{run}/{path}", content)
+def _write(site: Site, run: RunFolder, path: str, content: bytes, digests: dict[str, str]) -> None:
+    site.store.write(run.at(path), content)
     digests[path] = sha256(content)
 
 
@@ -120,13 +110,15 @@ def _kept(checkpoint: Checkpoint, signer: Signer | None) -> KeptCheckpoint:
 
 def _lists(digests: Mapping[str, str]) -> dict[str, dict[str, str]]:
     """Which files stand in which list; every plain file of the run is in the last."""
-    bundles = [path for path in digests if path.count("/") == 1 and path.endswith("/manifest.json")]
+    bundles = [
+        path for path in digests if path.count("/") == 1 and path.endswith(f"/{IN_BUNDLE.manifest}")
+    ]
     reports = [path for path in _REPORTS if path in digests]
     chosen = {
-        BUNDLES: bundles,
-        REPORT: reports,
-        LEDGER: [EVENTS, CHECKPOINT_FILE, PROOF],
-        FILES_LIST: list(digests),
+        _HERE.bundles_list: bundles,
+        _HERE.report_list: reports,
+        _HERE.ledger_list: [_HERE.ledger, _HERE.checkpoint, _HERE.proof],
+        _HERE.files_list: list(digests),
     }
     return {
         name: {path: digests[path] for path in paths if digests[path]}
@@ -142,9 +134,9 @@ def _statements(
     digests: Mapping[str, str],
     lists: Mapping[str, Mapping[str, str]],
 ) -> tuple[Statement, ...]:
-    if not digests.get(POLICY_FILE):
+    if not digests.get(_HERE.policy):
         raise EvidenceError(
-            f"{POLICY_FILE} is not there, expected the policy that the run was decided under"
+            f"{_HERE.policy} is not there, expected the policy that the run was decided under"
         )
     with_bundle = [line for line in status.packs if line.bundle_sha256]
     bundles = {line.pack: line.bundle_sha256 for line in with_bundle}
@@ -154,23 +146,24 @@ def _statements(
         bundle = _bundle(site, status.run_id, line, made[line.pack])
         if bundle is not None:
             on_packs += (provenance(bundle, bundles), test_result(bundle))
-    about = {**lists[BUNDLES], **lists[REPORT], **lists[LEDGER], FILES_LIST: digests[FILES_LIST]}
-    return (*on_packs, summary(status, about, digests[POLICY_FILE], on_packs, finished.ts_utc))
+    about = {path: digest for name in _LISTS[:3] for path, digest in lists[name].items()}
+    about[_HERE.files_list] = digests[_HERE.files_list]
+    return (*on_packs, summary(status, about, digests[_HERE.policy], on_packs, finished.ts_utc))
 
 
 def _bundle(site: Site, run_id: str, line: PackLine, made: Made) -> BundleEvidence | None:
     """The evidence of one bundle; None where it does not hold, and then nothing is attested of
     it.
     """
-    folder = f"runs/{run_id}/{line.pack}"
-    texts = {name: site.store.read(f"{folder}/{name}") or b"" for name in _READ}
-    if sha256(texts["manifest.json"]) != line.bundle_sha256:
+    folder = RunFolder.of(run_id).bundle(line.pack)
+    texts = {name: site.store.read(folder.at(name)) or b"" for name in _READ}
+    if sha256(texts[IN_BUNDLE.manifest]) != line.bundle_sha256:
         return None
     try:
-        manifest = parse_document(Manifest, texts["manifest.json"])
-        said = parse_document(StatusDocument, texts["STATUS.json"])
-        action = parse_document(ActionDocument, texts["ACTION.json"])
-        lock = parse_document(ScopeLock, texts["SCOPE_LOCK.json"])
+        manifest = parse_document(Manifest, texts[IN_BUNDLE.manifest])
+        said = parse_document(StatusDocument, texts[IN_BUNDLE.status])
+        action = parse_document(ActionDocument, texts[IN_BUNDLE.action])
+        lock = parse_document(ScopeLock, texts[IN_BUNDLE.scope_lock])
     except EvidenceError:
         return None
     files = {entry.path: entry.sha256 for entry in manifest.files}

@@ -12,6 +12,7 @@ from dataclasses import replace
 from factory.judge.status_eval import of_findings
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.layout import PLAN, BundleFolder
 from factory.model.verdict import Status
 from factory.plan.site import Session
 
@@ -77,9 +78,7 @@ def preflight_ended(session: Session, status: Status, began: float, counts: dict
         "preflight.finished",
         duration_ms=session.milliseconds(began),
         rc=status.exit_code,
-        hashes={
-            "plan": session.site.store.sha256("state/plan.json") if status is Status.PASS else ""
-        },
+        hashes={"plan": session.site.store.sha256(PLAN) if status is Status.PASS else ""},
         file_counts=counts,
         details={"status": status.value},
     )
@@ -108,10 +107,10 @@ def bundle_validated(session: Session, pack: str, found: tuple[Finding, ...], be
         duration_ms=session.milliseconds(began),
         rc=of_findings(found).exit_code,
         hashes={"manifest": _manifest(session, pack)},
-        file_counts={"files": len(session.site.store.files(f"bundles/{pack}"))},
+        file_counts={"files": len(session.site.store.files(BundleFolder.of(pack)))},
         details={"pack": pack},
     )
 
 
 def _manifest(session: Session, pack: str) -> str:
-    return session.site.store.sha256(f"bundles/{pack}/manifest.json")
+    return session.site.store.sha256(BundleFolder.of(pack).manifest)

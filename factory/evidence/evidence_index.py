@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factory.evidence.index import (
-    INDEX_FILE,
     UNRECORDED,
     join_rows,
     parse_index,
@@ -25,10 +24,8 @@ from factory.model.evidence import Document
 from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
 from factory.model.finding import Finding, Location
 from factory.model.index import EvidenceIndex
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import EVIDENCE_INDEX, LEDGER, SURVEYS_HEAD, shown
 
-_HEAD = "cache/evidence/head.json"
-_LEDGER = "ledger.jsonl"
 MAKE = "Make it with: factory evidence index"
 
 
@@ -68,11 +65,11 @@ def make_index(store: Store, ledger: Ledger, inventory: Inventory, full: bool = 
     known = None if full else _remembered(store, inventory, names)
     if known is not None:
         return known
-    ledger_digest = store.sha256(_LEDGER)
+    ledger_digest = store.sha256(LEDGER)
     content, made = derive_index(ledger, inventory, full)
-    fresh = store.sha256(INDEX_FILE) != made.sha256
+    fresh = store.sha256(EVIDENCE_INDEX) != made.sha256
     if fresh:
-        store.write(INDEX_FILE, content)
+        store.write(EVIDENCE_INDEX, content)
     remembered = RememberedIndex(
         index=made.sha256,
         ledger=ledger_digest,
@@ -80,7 +77,7 @@ def make_index(store: Store, ledger: Ledger, inventory: Inventory, full: bool = 
         artifacts=made.artifacts,
         bytes=made.bytes,
     )
-    store.write(_HEAD, format_document(remembered))
+    store.write(SURVEYS_HEAD, format_document(remembered))
     inventory.forget(names)
     return Made(made.sha256, made.runs, made.artifacts, made.bytes, made.read, fresh)
 
@@ -103,10 +100,10 @@ def derive_index(ledger: Ledger, inventory: Inventory, full: bool = False) -> tu
 def _remembered(store: Store, inventory: Inventory, names: tuple[str, ...]) -> Made | None:
     """What was made last time, where runs, ledger and the index itself are as they were."""
     try:
-        head = parse_document(RememberedIndex, store.read(_HEAD) or b"")
+        head = parse_document(RememberedIndex, store.read(SURVEYS_HEAD) or b"")
     except EvidenceError:
         return None
-    held = (store.sha256(INDEX_FILE), store.sha256(_LEDGER), names)
+    held = (store.sha256(EVIDENCE_INDEX), store.sha256(LEDGER), names)
     if held != (head.index, head.ledger, head.names) or not inventory.unchanged(names):
         return None
     return Made(head.index, len(names), head.artifacts, head.bytes, 0, False)
@@ -114,8 +111,8 @@ def _remembered(store: Store, inventory: Inventory, names: tuple[str, ...]) -> M
 
 def load_index(store: Store) -> EvidenceIndex:
     """The index as it stands. Raises Refusal INDEX_MISSING, INDEX_BROKEN."""
-    place = Location(f"{STATE_FOLDER}/{INDEX_FILE}")
-    content = store.read(INDEX_FILE)
+    place = Location(shown(EVIDENCE_INDEX))
+    content = store.read(EVIDENCE_INDEX)
     if content is None:
         raise Refusal(Finding("INDEX_MISSING", "no evidence index was made yet", MAKE, place))
     try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from factory.files.state_store import StateStore
 from factory.model.errors import UsageError
+from factory.model.layout import RUNS
 
 
 class ExportedRuns:
@@ -26,7 +27,7 @@ class ExportedRuns:
             hint = "copy the runs to another place first, and name that"
             raise UsageError(f"{str(folder)!r} is in the state folder itself", hint)
         self.where = str(folder)
-        self._runs = StateStore(home / "runs")
+        self._runs = StateStore(home / RUNS)
         self._copies = StateStore(real)
 
     def problem(self, run_id: str) -> str:

@@ -15,24 +15,22 @@ from dataclasses import dataclass
 from factory.evidence.exports_port import Exports
 from factory.evidence.replay import ReplayedRun, replay
 from factory.evidence.replay_table import RunState
-from factory.evidence.retention import Chosen, Kind, RunFolder, Stays, Work, beyond, decide
+from factory.evidence.retention import Chosen, Kind, RunOnDisk, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
 from factory.git.ports import Refs
 from factory.model.card import Card
 from factory.model.errors import Refusal
+from factory.model.layout import CACHE, GIT, GIT_OBJECTS, IN_RUN, NOT_PACKS, RunFolder
 from factory.model.ledger_chain import Entry
-from factory.model.names import INTEGRATOR
 from factory.plan.markers import load_marker
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
 
 _CACHES = (
-    ("cache", "views, tool identities and memories are made again", "cache"),
-    ("git", "objects are made again of bundles", "git/objects"),
+    (CACHE, "views, tool identities and memories are made again", CACHE),
+    (GIT, "objects are made again of bundles", GIT_OBJECTS),
 )
 _FRAME = frozenset({"info", "pack"})  # what an object folder without an object has
-_NO_WORK = frozenset({"raw", "locks", "attestations", INTEGRATOR})
-_RESULT = f"{INTEGRATOR}/CHANGES.bundle"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,7 @@ def plan(site: Site, refs: Refs, keep: int = 0, exports: Exports | None = None) 
     Raises Refusal LEDGER_BROKEN, LEDGER_ORDER.
     """
     replayed = replay(site.ledger.events())
-    present = [run for run in replayed.runs if site.store.names(f"runs/{run.run_id}")]
+    present = [run for run in replayed.runs if site.store.names(RunFolder.of(run.run_id))]
     protected = _protected(site, present)
     old = beyond((run.run_id for run in present), keep, protected)
     keepers = [run.run_id for run in present if run.run_id not in old]
@@ -107,7 +105,7 @@ def collect(site: Site, collection: Collection, tell: Callable[[Removal], None])
 
 def _entry(site: Site, removal: Removal) -> Entry:
     manifest = (
-        site.store.sha256(f"{removal.path}/RUN_MANIFEST.json") if removal.kind is Kind.RUN else ""
+        site.store.sha256(RunFolder(removal.path).manifest) if removal.kind is Kind.RUN else ""
     )
     return Entry(
         removal.kind.value,
@@ -134,26 +132,26 @@ def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
 
 def _folder(
     site: Site, refs: Refs, run: ReplayedRun, keepers: list[str], exports: Exports | None
-) -> RunFolder:
+) -> RunOnDisk:
     """The facts about one run. Proofs are only made for a run that somebody wants to go (`exports`
     or old).
     """
-    folder = f"runs/{run.run_id}"
-    has_raw = "raw" in site.store.names(folder)
+    folder = RunFolder.of(run.run_id)
+    has_raw = IN_RUN.raw in site.store.names(folder)
     if run.run_id in keepers:
-        return RunFolder(run.run_id, run.state, has_raw)
+        return RunOnDisk(run.run_id, run.state, has_raw)
     exported = exports.where if exports is not None and not exports.problem(run.run_id) else ""
     works = () if exported else tuple(_works(site, refs, run, keepers))
-    return RunFolder(run.run_id, run.state, has_raw, works, exported)
+    return RunOnDisk(run.run_id, run.state, has_raw, works, exported)
 
 
 def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> Iterable[Work]:
     """Every bundle and result in a run's folder, with where else it is."""
-    folder = f"runs/{run.run_id}"
+    folder = RunFolder.of(run.run_id)
     for name in site.store.names(folder):
-        if name in _NO_WORK or name == "RUN_MANIFEST.json":
+        if name in NOT_PACKS or name == IN_RUN.manifest:
             continue
-        digest = site.store.sha256(f"{folder}/{name}/manifest.json")
+        digest = site.store.sha256(folder.bundle(name).manifest)
         sound = bool(digest) and not bundle_intact(site.store, name, folder)
         copies = (
             f"run {keeper}"
@@ -161,15 +159,15 @@ def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> 
             if sound and _holds_bundle(site, keeper, name, digest)
         )
         yield Work(f"the bundle of {name}" if digest else name, next(copies, ""))
-    result = site.store.sha256(f"{folder}/{_RESULT}")
+    result = site.store.sha256(folder.integrator.objects)
     if result:
         yield Work("its merged result", _result_elsewhere(site, refs, run, keepers, result))
 
 
 def _holds_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
     """Whether a run that stays has the same bundle, whole."""
-    folder = f"runs/{keeper}"
-    same = site.store.sha256(f"{folder}/{pack}/manifest.json") == digest
+    folder = RunFolder.of(keeper)
+    same = site.store.sha256(folder.bundle(pack).manifest) == digest
     return same and not bundle_intact(site.store, pack, folder)
 
 
@@ -177,7 +175,7 @@ def _result_elsewhere(
     site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str], digest: str
 ) -> str:
     for keeper in reversed([*keepers]):
-        if site.store.sha256(f"runs/{keeper}/{_RESULT}") == digest:
+        if site.store.sha256(RunFolder.of(keeper).integrator.objects) == digest:
             return f"run {keeper}"
     commit = refs.commit_at(run.branch) if run.branch else ""
     try:
@@ -193,8 +191,8 @@ def _result_elsewhere(
 
 def _measured(site: Site, chosen: Chosen) -> Removal:
     path = {
-        Kind.RUN: f"runs/{chosen.run_id}",
-        Kind.RAW: f"runs/{chosen.run_id}/raw",
+        Kind.RUN: RunFolder.of(chosen.run_id),
+        Kind.RAW: RunFolder.of(chosen.run_id).raw,
         Kind.CACHE: chosen.run_id,
     }[chosen.kind]
     run_id = "" if chosen.kind is Kind.CACHE else chosen.run_id

@@ -19,6 +19,7 @@ from factory.log.merkle import Peaks, consistency_path, verify_consistency
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
+from factory.model.layout import LEDGER, RUNS
 from factory.model.wording import counted, nearest
 
 _INSTANT = re.compile(
@@ -194,5 +195,5 @@ def prove_consistency(
 
 _KEEP = (
     "Keep ledger and runs as they are for an audit and compare them with copies held elsewhere; to"
-    " go on, move ledger.jsonl and runs/ aside together: a new ledger begins."
+    f" go on, move {LEDGER} and {RUNS}/ aside together: a new ledger begins."
 )

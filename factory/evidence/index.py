@@ -19,30 +19,31 @@ from factory.judge.scope import compile_patterns
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import MAX_DOCUMENT, EvidenceError
 from factory.model.index import ArtifactType, EvidenceIndex, IndexedArtifact, IndexedRun, RunState
-from factory.model.names import INTEGRATOR, REPORTS
+from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR, NOT_PACKS
 from factory.model.verdict import Status
 from factory.strict import json as strict_json
 
-INDEX_FILE = "evidence-index.json"
-
 _OF_RUN: Mapping[str, ArtifactType] = {
-    "RUN_MANIFEST.json": "run-manifest",
-    "attestations/ledger.jsonl": "ledger-events",
-    f"{INTEGRATOR}/STATUS.json": "run-status",
-    f"{INTEGRATOR}/MERGE.json": "merge",
-    f"{INTEGRATOR}/MERGE_PLAN.md": "merge-plan",
+    IN_RUN.manifest: "run-manifest",
+    ATTESTATIONS.ledger: "ledger-events",
+    INTEGRATOR.status: "run-status",
+    INTEGRATOR.merge: "merge",
+    INTEGRATOR.merge_plan: "merge-plan",
+    **dict.fromkeys(INTEGRATOR.renderings, "report"),
 }
 _OF_FOLDER: Mapping[str, ArtifactType] = {
-    "manifest.json": "bundle-manifest",
-    "STATUS.json": "bundle-status",
-    "ACTION.json": "action",
-    "SCOPE_LOCK.json": "scope-lock",
-    "FILES_CHANGED.json": "files-changed",
-    "DIFF.patch": "patch",
-    "CHANGES.bundle": "git-bundle",
-    "LOGS/INDEX.json": "log-index",
-    "SUMMARY.md": "summary",
+    IN_BUNDLE.manifest: "bundle-manifest",
+    IN_BUNDLE.status: "bundle-status",
+    IN_BUNDLE.action: "action",
+    IN_BUNDLE.scope_lock: "scope-lock",
+    IN_BUNDLE.files_changed: "files-changed",
+    IN_BUNDLE.patch: "patch",
+    IN_BUNDLE.objects: "git-bundle",
+    IN_BUNDLE.log_index: "log-index",
+    IN_BUNDLE.summary: "summary",
 }
+_RAW, _LOCKS = IN_RUN.raw, IN_RUN.locks
+_LOGS, _ARTIFACTS = f"{IN_BUNDLE.logs}/", f"{IN_BUNDLE.artifacts}/"
 _VERSIONED = frozenset(
     {
         *(
@@ -81,33 +82,31 @@ def type_of(path: str) -> ArtifactType:
     if path in _OF_RUN:
         return _OF_RUN[path]
     folder, _, below = path.partition("/")
-    if folder in ("raw", "locks"):
-        return "raw" if folder == "raw" else "lock"
-    if folder == "attestations":
-        return _attested(below)
-    if folder == INTEGRATOR and below in REPORTS:
-        return "report"
+    if folder in (_RAW, _LOCKS):
+        return "raw" if folder == _RAW else "lock"
+    if folder == ATTESTATIONS:
+        return _attested(path)
     if below in _OF_FOLDER:
         return _OF_FOLDER[below]
-    if below.startswith("LOGS/"):
+    if below.startswith(_LOGS):
         return "log"
-    return "artifact" if below.startswith("ARTIFACTS/") else "other"
+    return "artifact" if below.startswith(_ARTIFACTS) else "other"
 
 
-def _attested(name: str) -> ArtifactType:
-    if name.endswith(".sha256"):
+def _attested(path: str) -> ArtifactType:
+    if path.endswith(".sha256"):
         return "digest-list"
-    if name.endswith(".tlog-proof") or name.startswith("checkpoint"):
+    if path == ATTESTATIONS.proof or path.startswith(ATTESTATIONS.checkpoint):
         return "checkpoint"
-    return "policy" if name == "policy.json" else "attestation"
+    return "policy" if path == ATTESTATIONS.policy else "attestation"
 
 
 def pack_of(path: str) -> str:
     """The pack whose bundle or raw log a file of a run belongs to; "" where it is the run's own."""
     parts = path.split("/")
-    if parts[0] == "raw":
+    if parts[0] == _RAW:
         return parts[1] if len(parts) > 2 else ""
-    return "" if len(parts) == 1 or parts[0] in (INTEGRATOR, "attestations", "locks") else parts[0]
+    return "" if len(parts) == 1 or parts[0] in NOT_PACKS else parts[0]
 
 
 def states_version(path: str) -> bool:

@@ -31,9 +31,9 @@ from factory.files import fs_guard, stat_rows
 from factory.files.inventory_port import Surveyed
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
+from factory.model.layout import RUNS, SURVEYS
 from factory.model.names import RUN_ID
 
-RUNS, MEMORY = "runs", "cache/evidence"
 _TRUSTED = os.name != "nt"
 _FINE, _COARSE = 50_000_000, 2_000_000_000  # nanoseconds within which two changes may bear one time
 _NEVER = 1 << 63  # what is already remembered was believed when it was read
@@ -66,7 +66,7 @@ class RunInventory:
 
     def __init__(self, root: Path) -> None:
         self._runs = root / RUNS
-        self._memory = root / MEMORY
+        self._memory = root / SURVEYS
 
     def names(self) -> tuple[str, ...]:
         """Folders that bear the name of a run."""

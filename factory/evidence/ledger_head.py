@@ -18,17 +18,17 @@ from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError
 from factory.model.finding import Finding, Location
+from factory.model.layout import LEDGER, RUNS, RunFolder, shown
 from factory.model.ledger_chain import format_event
 from factory.model.ledger_standing import FINISHED, Standing
-from factory.model.names import CHECKPOINT_FILE, RUN_MANIFEST, STARTED_FILE, STATE_FOLDER
 from factory.model.wording import counted
 from factory.plan.site import Site
 
 REMEMBERED = 32
 _NAMED = 3
 _BRING_BACK = (
-    f"Bring {STATE_FOLDER}/ledger.jsonl back from a copy; or keep the runs for an audit by moving "
-    f"{STATE_FOLDER}/runs away, and run again: a new history begins."
+    f"Bring {shown(LEDGER)} back from a copy; or keep the runs for an audit by moving "
+    f"{shown(RUNS)} away, and run again: a new history begins."
 )
 
 
@@ -88,7 +88,7 @@ def hold_runs(site: Site) -> None:
     """
     count = site.ledger.standing().head.seq
     held = {run for run, checkpoint in _earlier(site, "") if checkpoint.origin == origin(site)}
-    last = site.store.names("runs")[-REMEMBERED:] if count else site.store.names("runs")
+    last = site.store.names(RUNS)[-REMEMBERED:] if count else site.store.names(RUNS)
     names = [
         run for run in last if run not in held
     ]  # `hold_head` shows that the ledger has the others' ends
@@ -98,8 +98,8 @@ def hold_runs(site: Site) -> None:
     untold = [
         run
         for run in names
-        if (run not in finished and site.store.size(f"runs/{run}/{RUN_MANIFEST}"))
-        or (run not in known and site.store.size(f"runs/{run}/{STARTED_FILE}"))
+        if (run not in finished and site.store.size(RunFolder.of(run).manifest))
+        or (run not in known and site.store.size(RunFolder.of(run).started))
     ]
     if untold:
         raise Refusal(_untold(untold, count))
@@ -115,9 +115,7 @@ def _untold(runs: list[str], count: int) -> Finding:
         f"{what} {'a run that is' if len(runs) == 1 else f'{len(runs)} runs that are'} here:"
         f" {named}"
     )
-    return Finding(
-        "LEDGER_LACKS_RUN", message, _BRING_BACK, Location(f"{STATE_FOLDER}/ledger.jsonl")
-    )
+    return Finding("LEDGER_LACKS_RUN", message, _BRING_BACK, Location(shown(LEDGER)))
 
 
 def _root(site: Site, standing: Standing, size: int) -> bytes:
@@ -141,14 +139,14 @@ def kept_checkpoint(site: Site, run_id: str) -> KeptCheckpoint | None:
     """The checkpoint that a run keeps; None where it has none. Raises NoteError where it does not
     hold its form.
     """
-    content = site.store.read(f"runs/{run_id}/{CHECKPOINT_FILE}")
+    content = site.store.read(RunFolder.of(run_id).attestations.checkpoint)
     return parse_kept(content) if content is not None else None
 
 
 def _earlier(site: Site, but: str) -> list[tuple[str, Checkpoint]]:
     """The checkpoints that the last runs keep, by run."""
     found: list[tuple[str, Checkpoint]] = []
-    for run in reversed(site.store.names("runs")):
+    for run in reversed(site.store.names(RUNS)):
         try:
             kept = kept_checkpoint(site, run) if run != but else None
         except NoteError:

@@ -16,7 +16,8 @@ from factory.files.ports import Ledger, Store
 from factory.model.evidence import RunStatus, StatusDocument
 from factory.model.evidence_text import AnyDocument, EvidenceError, parse_document
 from factory.model.finding import Finding, Location
-from factory.model.names import INTEGRATOR, RUN_ID, STATE_FOLDER
+from factory.model.layout import RUNS, RunFolder, shown
+from factory.model.names import RUN_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +52,20 @@ def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0
 
 def folder_says(store: Store, run_id: str) -> FolderSays:
     """What a run's folder holds."""
-    run = f"runs/{run_id}"
+    run = RunFolder.of(run_id)
     names = store.names(run)
     manifests = {
-        name: digest for name in names if (digest := store.sha256(f"{run}/{name}/manifest.json"))
+        name: digest for name in names if (digest := store.sha256(run.bundle(name).manifest))
     }
     found = {
-        name: _document(StatusDocument, store.read(f"{run}/{name}/STATUS.json"))
-        for name in manifests
+        name: _document(StatusDocument, store.read(run.bundle(name).status)) for name in manifests
     }
     return FolderSays(
         present=bool(names),
-        has_manifest=bool(store.sha256(f"{run}/RUN_MANIFEST.json")),
-        status=_document(RunStatus, store.read(f"{run}/{INTEGRATOR}/STATUS.json")),
-        status_digest=store.sha256(f"{run}/{INTEGRATOR}/STATUS.json"),
-        report_digest=store.sha256(f"{run}/{INTEGRATOR}/FINAL_REPORT.md"),
+        has_manifest=bool(store.sha256(run.manifest)),
+        status=_document(RunStatus, store.read(run.integrator.status)),
+        status_digest=store.sha256(run.integrator.status),
+        report_digest=store.sha256(run.integrator.report),
         bundles={name: status for name, status in found.items() if status is not None},
         manifests=manifests,
     )
@@ -81,12 +81,10 @@ def _document(model: type[AnyDocument], content: bytes | None) -> AnyDocument | 
 def _strangers(store: Store, replayed: Replayed) -> Iterable[Finding]:
     """Run folders that the ledger does not know."""
     known = {run.run_id for run in replayed.runs}
-    for name in store.names("runs"):
+    for name in store.names(RUNS):
         if RUN_ID.fullmatch(name) and name not in known:
             message = (
                 f"the folder of run {name} is there, and no event of the ledger names that run"
             )
             hint = "It was copied here, or its ledger was moved aside."
-            yield Finding(
-                "LEDGER_DISAGREES", message, hint, Location(f"{STATE_FOLDER}/runs/{name}")
-            )
+            yield Finding("LEDGER_DISAGREES", message, hint, Location(shown(RunFolder.of(name))))

@@ -29,6 +29,7 @@ from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.finding import Finding, Location
+from factory.model.layout import LEDGER, LEDGER_HEAD, LEDGER_LOCK, RUNS, shown
 from factory.model.ledger_chain import MAX_LINE, Entry, chained, format_event, parse_event
 from factory.model.ledger_standing import (
     LineError,
@@ -39,8 +40,6 @@ from factory.model.ledger_standing import (
 )
 from factory.redact.redaction import Redactor
 
-NAME = "ledger.jsonl"
-REMEMBERED = "state/ledger.json"
 WORTH_REMEMBERING = (
     500  # events since it was last remembered: reading those again takes some milliseconds
 )
@@ -53,9 +52,9 @@ class LedgerStore:
     def __init__(self, root: Path, clock: Clock, redactor: Redactor | None = None) -> None:
         self._redactor = redactor or Redactor()
         self._root = root
-        self._path = root / NAME
+        self._path = root / LEDGER
         self._clock = clock
-        self._lock_path = root / "locks" / "ledger.lock"
+        self._lock_path = root / LEDGER_LOCK
         self._guard = threading.Lock()
         self._standing = Standing()
         self._digest = hashlib.sha256()
@@ -162,7 +161,7 @@ class LedgerStore:
                 return
             content = format_standing(standing, self._digest.hexdigest())
             with contextlib.suppress(Refusal):
-                fs_guard.write_atomic(self._root / REMEMBERED, content, durable=False)
+                fs_guard.write_atomic(self._root / LEDGER_HEAD, content, durable=False)
                 self._remembered = standing.head.seq
 
     def _set_aside(self, torn: bytes) -> Path:
@@ -215,7 +214,7 @@ class LedgerStore:
         about.
         """
         try:
-            standing, digest = parse_standing((self._root / REMEMBERED).read_bytes())
+            standing, digest = parse_standing((self._root / LEDGER_HEAD).read_bytes())
         except (OSError, EvidenceError):
             return  # nothing to go by: everything is read
         hashed = _hashed(read, standing.size)
@@ -248,9 +247,9 @@ class LedgerStore:
             Finding(
                 "LEDGER_BROKEN",
                 f"the ledger does not hold at line {line}: {what}",
-                f"Keep {NAME} and runs/ as they are for an audit: move both aside, and run again; a"
-                " new ledger begins.",
-                Location(f".factory/{NAME}", line),
+                f"Keep {LEDGER} and {RUNS}/ as they are for an audit: move both aside, and run"
+                " again; a new ledger begins.",
+                Location(shown(LEDGER), line),
             )
         )
 

@@ -17,8 +17,8 @@ from factory.judge.status_eval import combine
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding, Location
+from factory.model.layout import LEDGER, shown
 from factory.model.ledger_chain import GENESIS
-from factory.model.names import STATE_FOLDER
 from factory.model.verdict import Status
 
 
@@ -212,7 +212,7 @@ def refused(event: EventDocument, why: str) -> Refusal:
     """Why an event cannot stand where it stands."""
     name = f"event {event.seq} ({event.event_type}{f' of {event.run_id}' if event.run_id else ''})"
     hint = "Keep the ledger as it is for an audit: the orchestrator did not write it in this order."
-    place = Location(f"{STATE_FOLDER}/ledger.jsonl", max(event.seq, 0))
+    place = Location(shown(LEDGER), max(event.seq, 0))
     return Refusal(Finding("LEDGER_ORDER", f"{name} cannot stand there: {why}", hint, place))
 
 

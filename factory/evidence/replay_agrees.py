@@ -13,7 +13,7 @@ from factory.evidence.replay import ReplayedPack, ReplayedRun
 from factory.evidence.replay_table import RunState
 from factory.model.evidence import PackLine, RunStatus, StatusDocument
 from factory.model.finding import Finding, Location
-from factory.model.names import INTEGRATOR, STATE_FOLDER
+from factory.model.layout import IN_BUNDLE, INTEGRATOR, RunFolder, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def _of_finished(run: ReplayedRun, says: FolderSays) -> Iterable[Finding]:
     if says.status is None:
         yield _finding(
             run,
-            f"it finished {run.status}, and its folder has no {INTEGRATOR}/STATUS.json that holds"
+            f"it finished {run.status}, and its folder has no {INTEGRATOR.status} that holds"
             " its form",
         )
         return
@@ -79,8 +79,8 @@ def _of_finished(run: ReplayedRun, says: FolderSays) -> Iterable[Finding]:
         ("base commit", run.base_commit, status.base_commit),
         ("base ref", run.base_ref, status.base_ref),
         ("merged tree", run.merged_tree, status.merged_tree),
-        ("digest of STATUS.json", run.hashes.get("status", ""), says.status_digest),
-        ("digest of FINAL_REPORT.md", run.hashes.get("report", ""), says.report_digest),
+        (f"digest of {IN_BUNDLE.status}", run.hashes.get("status", ""), says.status_digest),
+        (f"digest of {INTEGRATOR.report}", run.hashes.get("report", ""), says.report_digest),
     )
     for what, told, found in pairs:
         if told != found:
@@ -154,8 +154,8 @@ def _of_bundle(run: ReplayedRun, pack: ReplayedPack, says: FolderSays) -> Iterab
     if bundle is None:
         yield _finding(
             run,
-            f"{pack.pack} ended {pack.status}, and its bundle has no STATUS.json that holds its"
-            " form",
+            f"{pack.pack} ended {pack.status}, and its bundle has no {IN_BUNDLE.status} that holds"
+            " its form",
         )
         return
     pairs = (
@@ -182,7 +182,7 @@ def _commands(ran: Iterable[tuple[str, int]]) -> str:
 
 def _finding(run: ReplayedRun, what: str) -> Finding:
     hint = "One of the two was changed after the fact; look at both with: factory verify"
-    place = Location(f"{STATE_FOLDER}/runs/{run.run_id}")
+    place = Location(shown(RunFolder.of(run.run_id)))
     return Finding("LEDGER_DISAGREES", f"run {run.run_id}: {what}", hint, place)
 
 

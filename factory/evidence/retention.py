@@ -34,7 +34,7 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFolder:
+class RunOnDisk:
     """One run folder, oldest first in any sequence of them. `exported` says where a whole copy is,
     "" where none is.
     """
@@ -82,7 +82,7 @@ def beyond(run_ids: Iterable[str], keep: int, protected: Collection[str]) -> tup
 
 
 def decide(
-    folders: Iterable[RunFolder], old: Collection[str], protected: Collection[str]
+    folders: Iterable[RunOnDisk], old: Collection[str], protected: Collection[str]
 ) -> Decision:
     """What may go of these run folders; `old` are the runs that nobody asked to keep."""
     chosen: list[Chosen] = []
@@ -101,7 +101,7 @@ def decide(
     return Decision(tuple(chosen), tuple(stays))
 
 
-def _judge_run(folder: RunFolder) -> Chosen | Stays:
+def _judge_run(folder: RunOnDisk) -> Chosen | Stays:
     if folder.state not in (RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED):
         return Stays(folder.run_id, f"the ledger says that it is {folder.state.value}")
     if folder.exported:

@@ -23,11 +23,8 @@ from factory.judge.scope import compile_patterns
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.index import ReviewReport
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import EVIDENCE_INDEX, STATE_FOLDER, RunFolder, shown
 from factory.model.pack import TaskPack
-
-_MANIFEST = "RUN_MANIFEST.json"
-_INDEX = "evidence-index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +156,7 @@ def _runs(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
     found: list[Finding] = []
     count = 0
     for name in where.inventory.names():
-        content = where.store.read(f"runs/{name}/{_MANIFEST}")
+        content = where.store.read(RunFolder.of(name).manifest)
         if content is None:
             # an abandoned run has none; that a finished one must have it is the ledger's check
             continue
@@ -169,13 +166,11 @@ def _runs(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
 
 
 def _index(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
-    stands = where.store.sha256(_INDEX)
+    stands = where.store.sha256(EVIDENCE_INDEX)
     if not stands:
         return 0, ()
     _, made = derive_index(where.ledger, where.inventory)
     if made.sha256 == stands:
         return made.artifacts, ()
     message = f"the evidence index is {stands[:12]}…, the runs on disk yield {made.sha256[:12]}…"
-    return made.artifacts, (
-        Finding("INDEX_STALE", message, MAKE, Location(f"{STATE_FOLDER}/{_INDEX}")),
-    )
+    return made.artifacts, (Finding("INDEX_STALE", message, MAKE, Location(shown(EVIDENCE_INDEX))),)

@@ -1,4 +1,4 @@
-"""A finished run's files against its RUN_MANIFEST.json, both ways: what was changed, removed or
+"""A finished run's files against its IN_RUN.manifest.json, both ways: what was changed, removed or
 added since.
 
 `manifest_of_run` prints the one manifest that a set of files yields; where the bytes on the disk
@@ -16,7 +16,7 @@ from factory.judge.path_guard import display
 from factory.model.evidence import Manifest
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding, Location
-from factory.model.names import RUN_MANIFEST, STATE_FOLDER
+from factory.model.layout import IN_RUN, RunFolder, shown
 
 _SHOWN = 12
 
@@ -50,20 +50,22 @@ def judge_run_files(
     """Every file of a finished run that is not as its manifest says. `manifest` is None where there
     is none.
     """
-    there = {found.path: found for found in files if found.path != RUN_MANIFEST}
+    there = {found.path: found for found in files if found.path != IN_RUN.manifest}
     if manifest is None:
-        return (_damaged(run_id, RUN_MANIFEST, "is missing"),)
+        return (_damaged(run_id, IN_RUN.manifest, "is missing"),)
     sound = all(found.sha256 for found in there.values())
     if sound and manifest == manifest_of_run(run_id, there.values()):
         return ()
     try:
         document = parse_document(Manifest, manifest)
     except EvidenceError as error:
-        return (_damaged(run_id, RUN_MANIFEST, f"does not hold its form: {error}"),)
+        return (_damaged(run_id, IN_RUN.manifest, f"does not hold its form: {error}"),)
     found = tuple(_differing(run_id, {entry.path: entry.sha256 for entry in document.files}, there))
     if document.subject != run_id:
-        return (_damaged(run_id, RUN_MANIFEST, f"is one of {display(document.subject)}"), *found)
-    return found or (_damaged(run_id, RUN_MANIFEST, "is not the one that the run's files yield"),)
+        return (_damaged(run_id, IN_RUN.manifest, f"is one of {display(document.subject)}"), *found)
+    return found or (
+        _damaged(run_id, IN_RUN.manifest, "is not the one that the run's files yield"),
+    )
 
 
 def _differing(
@@ -73,7 +75,7 @@ def _differing(
         if path not in there:
             yield _damaged(run_id, path, f"is missing, expected sha256 {named[path][:_SHOWN]}…")
         elif path not in named:
-            yield _damaged(run_id, path, "was added: RUN_MANIFEST.json does not name it")
+            yield _damaged(run_id, path, f"was added: {IN_RUN.manifest} does not name it")
         elif not there[path].sha256:
             yield _damaged(
                 run_id, path, f"is no plain file, expected sha256 {named[path][:_SHOWN]}…"
@@ -93,7 +95,7 @@ def altered(run_id: str, path: str, expected: str, found: str) -> Finding:
 
 
 def _damaged(run_id: str, path: str, what: str) -> Finding:
-    place = Location(f"{STATE_FOLDER}/runs/{run_id}/{display(path)}")
+    place = Location(shown(RunFolder.of(run_id).at(display(path))))
     return Finding("RUN_DAMAGED", f"{display(path)} of run {run_id} {what}", _HINT, place)
 
 

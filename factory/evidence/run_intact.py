@@ -14,11 +14,11 @@ from factory.evidence.run_files import altered, judge_run_files
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
+from factory.model.layout import INTEGRATOR, RunFolder, shown
 from factory.model.ledger_standing import FINISHED, PREPARED
-from factory.model.names import INTEGRATOR, RUN_MANIFEST, STATE_FOLDER
 from factory.plan.site import Site
 
-_STATUS, _REPORT = f"{INTEGRATOR}/STATUS.json", f"{INTEGRATOR}/FINAL_REPORT.md"
+_STATUS, _REPORT = INTEGRATOR.status, INTEGRATOR.report
 _TOLD = 5
 
 
@@ -28,9 +28,9 @@ def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...
 
     Raises Refusal EVIDENCE_UNREADABLE, LEDGER_BROKEN.
     """
-    run = f"runs/{run_id}"
+    run = RunFolder.of(run_id)
     events = site.ledger.of_runs((run_id,))
-    manifest = site.store.read(f"{run}/{RUN_MANIFEST}")
+    manifest = site.store.read(run.manifest)
     finished = any(event.event_type == FINISHED for event in events)
     if manifest is None and not finished:
         return ()
@@ -80,15 +80,13 @@ class Intact:
 
     def whole(self, run_id: str) -> bool:
         """Whether a run ended, and every file of it is as it was then."""
-        return self._site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 and not self.damage(
-            run_id
-        )
+        return self._site.store.size(RunFolder.of(run_id).manifest) > 0 and not self.damage(run_id)
 
     def replaced(self, run_id: str) -> tuple[Finding, ...]:
         """The same as what the run that takes its place says of it: nothing stands in that one's
         way.
         """
-        kept = f"{STATE_FOLDER}/runs/{run_id}"
+        kept = shown(RunFolder.of(run_id))
         hint = f"This run takes its place; for an audit, keep a copy of {kept} or move it away."
         return tuple(
             Finding("RUN_REPLACED", finding.message, hint, finding.location)

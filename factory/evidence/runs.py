@@ -7,22 +7,23 @@ from __future__ import annotations
 from factory.evidence.ledger_head import hold_runs
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.layout import IN_RUN, INTEGRATOR, RUNS, BundleFolder, Folder, RunFolder, shown
 from factory.model.ledger_standing import FINISHED
-from factory.model.names import INTEGRATOR, RUN_ID, STATE_FOLDER
+from factory.model.names import RUN_ID
 from factory.model.wording import nearest
 from factory.plan.site import Site
 
 IMPORTANT = (
-    (f"{INTEGRATOR}/report.html", "the report, for a browser"),
-    (f"{INTEGRATOR}/FINAL_REPORT.md", "the report"),
-    (f"{INTEGRATOR}/STATUS.json", "the verdict, for programs"),
-    (f"{INTEGRATOR}/junit.xml", "checks, for CI"),
-    (f"{INTEGRATOR}/results.sarif", "findings, for code scanning"),
-    (f"{INTEGRATOR}/MERGE_PLAN.md", "order and overlaps"),
-    (f"{INTEGRATOR}/DIFF.patch", "the whole change"),
-    (f"{INTEGRATOR}/CHANGES.bundle", "the change as Git objects"),
-    ("attestations/ledger.jsonl", "what happened, event by event"),
-    ("RUN_MANIFEST.json", "the digest of every file"),
+    (INTEGRATOR.report_page, "the report, for a browser"),
+    (INTEGRATOR.report, "the report"),
+    (INTEGRATOR.status, "the verdict, for programs"),
+    (INTEGRATOR.junit, "checks, for CI"),
+    (INTEGRATOR.sarif, "findings, for code scanning"),
+    (INTEGRATOR.merge_plan, "order and overlaps"),
+    (INTEGRATOR.patch, "the whole change"),
+    (INTEGRATOR.objects, "the change as Git objects"),
+    (IN_RUN.attestations.ledger, "what happened, event by event"),
+    (IN_RUN.manifest, "the digest of every file"),
 )
 
 
@@ -30,12 +31,12 @@ def find_run(site: Site, run_id: str = "") -> str:
     """The run of that id, or the last one that finished. Raises Refusal RUN_UNKNOWN,
     LEDGER_LACKS_RUN.
     """
-    present = tuple(name for name in site.store.names("runs") if RUN_ID.fullmatch(name))
+    present = tuple(name for name in site.store.names(RUNS) if RUN_ID.fullmatch(name))
     if run_id:
         if run_id in present:
             return run_id
         meant = nearest(run_id, present)
-        hint = f"did you mean {meant}?" if meant else f"runs are in {STATE_FOLDER}/runs/"
+        hint = f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/"
         raise Refusal(Finding("RUN_UNKNOWN", f"there is no run {run_id}", hint))
     for event in site.ledger.newest(FINISHED):
         if event.run_id in present:
@@ -48,7 +49,7 @@ def find_run(site: Site, run_id: str = "") -> str:
 
 def report_of(site: Site, run_id: str) -> bytes:
     """FINAL_REPORT.txt of a run. Raises Refusal RUN_UNKNOWN where it ended without one."""
-    content = site.store.read(f"runs/{run_id}/{INTEGRATOR}/FINAL_REPORT.txt")
+    content = site.store.read(RunFolder.of(run_id).integrator.report_text)
     if content is None:
         hint = "The next run finishes or abandons it; its logs are in the run's folder."
         raise Refusal(
@@ -70,7 +71,7 @@ def log_of(site: Site, run_id: str, pack: str, label: str) -> bytes:
         known = f"known are: {', '.join(labels)}" if labels else "it ran no command"
         hint = f"did you mean {meant}?" if meant else known
         raise Refusal(Finding("RUN_UNKNOWN", f"run {run_id} has no log {label!r} {where}", hint))
-    return site.store.read(f"{_logs(site, run_id, pack)}/{label}.log") or b""
+    return site.store.read(_logs(site, run_id, pack).at(f"{label}.log")) or b""
 
 
 def labels_of(site: Site, run_id: str, pack: str) -> tuple[str, ...]:
@@ -79,20 +80,22 @@ def labels_of(site: Site, run_id: str, pack: str) -> tuple[str, ...]:
     return tuple(name.removesuffix(".log") for name in names if name.endswith(".log"))
 
 
-def _logs(site: Site, run_id: str, pack: str) -> str:
+def _logs(site: Site, run_id: str, pack: str) -> Folder:
     """Where logs are: in the run; for a pack that was launched alone, in its bundle, which no later
     run replaced.
     """
-    place = f"runs/{run_id}/{pack or INTEGRATOR}"
-    if not pack or site.store.sha256(f"{place}/manifest.json"):
-        return f"{place}/LOGS"
+    run = RunFolder.of(run_id)
+    if not pack:
+        return run.integrator.logs
+    if site.store.sha256(run.bundle(pack).manifest):
+        return run.bundle(pack).logs
     ends = site.ledger.newest("pack.finished")
     ran_in = next((event.run_id for event in ends if event.details.get("pack") == pack), "")
-    return f"bundles/{pack}/LOGS" if ran_in == run_id else f"{place}/LOGS"
+    return BundleFolder.of(pack).logs if ran_in == run_id else run.bundle(pack).logs
 
 
 def important_files(site: Site, run_id: str) -> tuple[tuple[str, str], ...]:
     """(path below the run's folder, what it is) of the files that exist."""
     return tuple(
-        (path, what) for path, what in IMPORTANT if site.store.sha256(f"runs/{run_id}/{path}")
+        (path, what) for path, what in IMPORTANT if site.store.sha256(RunFolder.of(run_id).at(path))
     )

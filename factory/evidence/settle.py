@@ -22,23 +22,24 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
 from factory.model.finding import Finding, Location
+from factory.model.layout import (
+    ATTESTATIONS,
+    BUNDLES,
+    IN_RUN,
+    LOCKS,
+    MARKERS,
+    RUNS,
+    RunFolder,
+    shown,
+)
 from factory.model.ledger_chain import Entry
 from factory.model.ledger_standing import ABANDONED, FINISHED, PREPARED, STARTED, Begun
-from factory.model.names import (
-    ATTESTATIONS,
-    CHECKPOINT_FILE,
-    FILES_LIST,
-    INTEGRATOR,
-    POLICY_FILE,
-    RUN_MANIFEST,
-    SCRATCH,
-    STATE_FOLDER,
-)
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.report.text import unmerged_plan
 
 RECOVERY = "recovery"
+_FROM_THE_LEDGER = (ATTESTATIONS.ledger, ATTESTATIONS.checkpoint, ATTESTATIONS.proof)
 
 
 def prepare(
@@ -53,14 +54,14 @@ def prepare(
 
     `duration_ms` is what the run took so far; `waiting` is recorded just before.
     """
-    store, run = site.store, f"runs/{status.run_id}"
+    store, run = site.store, RunFolder.of(status.run_id)
     content = format_document(status)
-    store.write(f"{run}/{INTEGRATOR}/STATUS.json", content)
-    store.write(f"{run}/{POLICY_FILE}", format_document(policy_of(site.config)))
-    if store.read(f"{run}/{INTEGRATOR}/LOGS/INDEX.json") is None:
-        store.write(f"{run}/{INTEGRATOR}/LOGS/INDEX.json", format_document(LogIndex(logs=())))
-    if store.read(f"{run}/{INTEGRATOR}/MERGE.json") is None:
-        store.write(f"{run}/{INTEGRATOR}/MERGE_PLAN.md", unmerged_plan(status))
+    store.write(run.integrator.status, content)
+    store.write(run.attestations.policy, format_document(policy_of(site.config)))
+    if store.read(run.integrator.log_index) is None:
+        store.write(run.integrator.log_index, format_document(LogIndex(logs=())))
+    if store.read(run.integrator.merge) is None:
+        store.write(run.integrator.merge_plan, unmerged_plan(status))
     return site.ledger.append(
         *waiting,
         Entry(
@@ -70,7 +71,7 @@ def prepare(
             duration_ms=duration_ms,
             rc=Status(status.status).exit_code,
             hashes={
-                "status": store.sha256(f"{run}/{INTEGRATOR}/STATUS.json"),
+                "status": store.sha256(run.integrator.status),
                 "merged_tree": status.merged_tree,
             },
             file_counts={"packs": len(status.packs)},
@@ -85,15 +86,15 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
     `attest`.
     """
     began = site.clock.monotonic()
-    store, run = site.store, f"runs/{run_id}"
-    content = store.read(f"{run}/{INTEGRATOR}/STATUS.json") or b""
+    store, run = site.store, RunFolder.of(run_id)
+    content = store.read(run.integrator.status) or b""
     status = parse_document(RunStatus, content)
     _hold(site, run_id, PREPARED, "status", sha256(content))
-    changed = _changed(store.read(f"{run}/{INTEGRATOR}/FILES_CHANGED.json"))
+    changed = _changed(store.read(run.integrator.files_changed))
     from factory.report.renderings import write_renderings
 
     write_renderings(site, status, changed)
-    report = store.sha256(f"{run}/{INTEGRATOR}/FINAL_REPORT.md")
+    report = store.sha256(run.integrator.report)
     if _event_of(site, run_id, FINISHED) is not None:
         _hold(site, run_id, FINISHED, "report", report)
         _hold_listed(site, run_id)
@@ -121,10 +122,10 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
 
     digests = attest(site, status, finished)
     entries = tuple(
-        ManifestEntry(path=path, sha256=digests[path], bytes=store.size(f"{run}/{path}"))
+        ManifestEntry(path=path, sha256=digests[path], bytes=store.size(run.at(path)))
         for path in sorted(digests)
     )
-    store.write(f"{run}/{RUN_MANIFEST}", format_document(Manifest(subject=run_id, files=entries)))
+    store.write(run.manifest, format_document(Manifest(subject=run_id, files=entries)))
     return status
 
 
@@ -154,14 +155,13 @@ def _hold_listed(site: Site, run_id: str) -> None:
     """As `_hold`, for every file that the run's own digest list names and that is not made again of
     the ledger.
     """
-    from factory.evidence.attest import EVENTS, PROOF
     from factory.evidence.attestations import parse_digests  # as above
 
-    run = f"runs/{run_id}"
-    listed = parse_digests(site.store.read(f"{run}/{FILES_LIST}") or b"")
+    run = RunFolder.of(run_id)
+    listed = parse_digests(site.store.read(run.attestations.files_list) or b"")
     for path, digest in listed.items():
-        found = site.store.sha256(f"{run}/{path}")
-        if found != digest and path not in (EVENTS, CHECKPOINT_FILE, PROOF):
+        found = site.store.sha256(run.at(path))
+        if found != digest and path not in _FROM_THE_LEDGER:
             raise EvidenceError(
                 f"{display(path)} was listed as sha256 {digest[:12]}…, found"
                 f" {found[:12] or 'no file'}"
@@ -177,11 +177,11 @@ def recover(site: Site) -> tuple[Finding, ...]:
     notes: list[Finding] = list(site.ledger.recover())
     hold_head(site)
     hold_runs(site)
-    for folder, below in (("bundles", False), ("state", True), ("locks", False)):
+    for folder, below in ((BUNDLES, False), (MARKERS, True), (LOCKS, False)):
         site.store.clear_unfinished(folder, below)
     open_runs = _without_end(site)
     for run_id in open_runs:
-        _clear(site, f"runs/{run_id}")
+        _clear(site, RunFolder.of(run_id))
     finished, abandoned = [], []
     for run_id, begun in open_runs.items():
         why_not = (
@@ -213,14 +213,14 @@ def recover(site: Site) -> tuple[Finding, ...]:
     return tuple(notes)
 
 
-def _clear(site: Site, run: str) -> None:
+def _clear(site: Site, run: RunFolder) -> None:
     """Remove what was half made in the folder of a run that nobody is at; bundles in it are whole
     or not there.
     """
     site.store.clear_unfinished(run)
-    for folder in ("raw", "locks", ATTESTATIONS, INTEGRATOR):
-        site.store.clear_unfinished(f"{run}/{folder}", below=True)
-    site.store.remove(f"{run}/{INTEGRATOR}/{SCRATCH}")
+    for folder in (run.raw, run.locks, run.attestations, run.integrator):
+        site.store.clear_unfinished(folder, below=True)
+    site.store.remove(run.integrator.scratch)
 
 
 def _without_end(site: Site) -> dict[str, Begun]:
@@ -230,9 +230,7 @@ def _without_end(site: Site) -> dict[str, Begun]:
     standing = site.ledger.standing()
     found = dict(standing.begun)
     known = found.keys() | standing.abandoned
-    bare = [
-        run for run in site.store.names("runs") if run not in known and not _complete(site, run)
-    ]
+    bare = [run for run in site.store.names(RUNS) if run not in known and not _complete(site, run)]
     for event in site.ledger.of_runs(bare):
         if event.event_type == STARTED:
             found[event.run_id] = Begun(event.event_id)
@@ -245,8 +243,8 @@ def _complete(site: Site, run_id: str) -> bool:
     """Whether nothing of a finished run is left to write: its manifest stands, or there is nothing
     of it at all.
     """
-    return site.store.size(f"runs/{run_id}/{RUN_MANIFEST}") > 0 or not site.store.names(
-        f"runs/{run_id}"
+    return site.store.size(RunFolder.of(run_id).manifest) > 0 or not site.store.names(
+        RunFolder.of(run_id)
     )
 
 
@@ -263,8 +261,11 @@ def _spoilt(run_id: str, why_not: str) -> Finding:
     """A run that the ledger calls finished, without a manifest, whose files are not those that it
     was finished with.
     """
-    kept = f"{STATE_FOLDER}/runs/{run_id}"
+    kept = shown(RunFolder.of(run_id))
     hint = f"It no longer counts; for an audit, move {kept} away, which also ends this warning."
     return Finding(
-        "RUN_REPLACED", f"run {run_id} lost its {RUN_MANIFEST} and {why_not}", hint, Location(kept)
+        "RUN_REPLACED",
+        f"run {run_id} lost its {IN_RUN.manifest} and {why_not}",
+        hint,
+        Location(kept),
     )

@@ -16,7 +16,7 @@ from factory.log.key import PublicKey
 from factory.log.signed_note import NoteError, NoteKey, signers
 from factory.model.errors import Refusal
 from factory.model.evidence_text import EvidenceError
-from factory.model.names import CHECKPOINT_FILE, STATEMENTS_FILE
+from factory.model.layout import RunFolder
 from factory.model.statement import Envelope
 from factory.plan.site import Site
 
@@ -43,7 +43,7 @@ def signature_status(site: Site, run_id: str) -> str:
     """
     try:
         envelopes = _envelopes(site, run_id)
-        kept = parse_kept(site.store.read(f"runs/{run_id}/{CHECKPOINT_FILE}") or b"")
+        kept = parse_kept(site.store.read(RunFolder.of(run_id).attestations.checkpoint) or b"")
         pinned = pinned_keys(site)
     except (EvidenceError, NoteError, Refusal) as error:
         return f"NOT VERIFIED: {error}"
@@ -88,7 +88,7 @@ def _all_fit(
 
 
 def _envelopes(site: Site, run_id: str) -> tuple[Envelope, ...]:
-    return parse_envelopes(site.store.read(f"runs/{run_id}/{STATEMENTS_FILE}") or b"")
+    return parse_envelopes(site.store.read(RunFolder.of(run_id).attestations.statements) or b"")
 
 
 def _own(site: Site) -> tuple[PublicKey, ...]:

@@ -21,6 +21,7 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import EvidenceError, sha256
+from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN
 from factory.model.statement import (
     BUILDER_ID,
     PAYLOAD_TYPE,
@@ -53,11 +54,11 @@ CONTRACT_FILES = ("task.yml", "acceptance.yml")
 PACK_STARTED, PACK_FINISHED, RUN_STARTED = "pack.started", "pack.finished", "run.started"
 
 TIMED_SUBJECTS = (
-    "attestations/ledger.jsonl",
-    "attestations/checkpoint",
-    "attestations/finished.tlog-proof",
+    ATTESTATIONS.ledger,
+    ATTESTATIONS.checkpoint,
+    ATTESTATIONS.proof,
 )
-TIMED_LISTS = ("attestations/files.sha256",)
+TIMED_LISTS = (ATTESTATIONS.files_list,)
 TIME_BEARING = re.compile(
     r"/predicate/runDetails/metadata/(?:startedOn|finishedOn)|/predicate/timeVerified"
     r"|/predicate/inputAttestations/[0-9]+/digest/sha256"
@@ -196,7 +197,7 @@ def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Provenance
                 ),
                 byproducts=tuple(
                     ResourceDescriptor(name=f"{pack}/{path}", digest={"sha256": bundle.files[path]})
-                    for path in ("LOGS/INDEX.json", "STATUS.json")
+                    for path in (IN_BUNDLE.log_index, IN_BUNDLE.status)
                     if path in bundle.files
                 ),
             ),
@@ -297,7 +298,7 @@ def _emptied(value: object, pointer: str) -> object:
 def _subject(bundle: BundleEvidence) -> tuple[ResourceDescriptor, ...]:
     return (
         ResourceDescriptor(
-            name=f"{bundle.status.pack}/manifest.json", digest={"sha256": bundle.manifest}
+            name=IN_RUN.bundle(bundle.status.pack).manifest, digest={"sha256": bundle.manifest}
         ),
         ResourceDescriptor(
             name=f"{bundle.status.pack}/result-tree", digest={"gitTree": bundle.status.result_tree}
@@ -316,7 +317,7 @@ def _dependencies(
         digest = {"sha256": bundles[need.pack]} if need.pack in bundles else None
         notes = {"actionKey": need.key}
         yield ResourceDescriptor(
-            name=f"{need.pack}/manifest.json", digest=digest, annotations=notes
+            name=IN_RUN.bundle(need.pack).manifest, digest=digest, annotations=notes
         )
     for tool in bundle.action.tools:
         notes = {"version": tool.version}

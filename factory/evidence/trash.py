@@ -8,15 +8,14 @@ next start. Does not know what may go.
 from __future__ import annotations
 
 from factory.evidence.retention import Kind
+from factory.model.layout import RUNS, TRASH, RunFolder, in_trash
 from factory.model.names import RUN_ID
 from factory.plan.site import Site
-
-TRASH = "trash"
 
 
 def move_aside(site: Site, kind: Kind, path: str) -> None:
     """Move what is to be removed out of its place. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
-    site.store.move(path, f"{TRASH}/{kind.value}/{path}")
+    site.store.move(path, in_trash(kind.value, path))
 
 
 def settle_trash(site: Site) -> None:
@@ -27,10 +26,11 @@ def settle_trash(site: Site) -> None:
         site.store.remove(TRASH)
         return
     recorded = {(event.event_type, event.run_id) for event in site.ledger.events()}
-    for kind, below in ((Kind.RUN, ""), (Kind.RAW, "/raw")):
-        for run_id in site.store.names(f"{TRASH}/{kind.value}/runs"):
-            path = f"runs/{run_id}{below}"
+    for kind in (Kind.RUN, Kind.RAW):
+        for run_id in site.store.names(in_trash(kind.value, RUNS)):
+            run = RunFolder.of(run_id)
+            path = run if kind is Kind.RUN else run.raw
             lost = RUN_ID.fullmatch(run_id) is not None and (kind.value, run_id) not in recorded
             if lost and not site.store.names(path):
-                site.store.move(f"{TRASH}/{kind.value}/{path}", path)
+                site.store.move(in_trash(kind.value, path), path)
     site.store.remove(TRASH)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.layout import RunFolder
 from factory.model.ledger_chain import Entry
 from factory.model.ledger_standing import FINISHED
-from factory.model.names import RUN_MANIFEST
 from factory.model.verdict import Status
 from factory.plan.site import Site
 
@@ -50,7 +50,7 @@ def record(site: Site, checked: Checked) -> str:
         "findings": checked.findings,
         "not_checkable": checked.not_checkable,
     }
-    manifest = site.store.sha256(f"runs/{checked.run_id}/{RUN_MANIFEST}")
+    manifest = site.store.sha256(RunFolder.of(checked.run_id).manifest)
     return site.ledger.append(
         Entry(
             "verify.finished",

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from factory.files import fs_guard
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.layout import LOCKS
 from factory.strict import json as strict_json
 
 if (
@@ -35,7 +36,7 @@ class FileLocks:
     """Locks of one state folder."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
-        self._folder = root / "locks"
+        self._folder = root / LOCKS
         self._clock = clock
 
     @contextlib.contextmanager

@@ -14,21 +14,30 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from factory.files.fs_guard import is_unfinished, remove_tree
+from factory.model.layout import (
+    CACHE,
+    DETERMINISM,
+    GIT,
+    GIT_OBJECTS,
+    GIT_SCRATCH,
+    REBUILDS,
+    REVIEWS,
+    SURVEYS,
+    VIEWS,
+)
 
 # Folders of the state folder into which commands write that hold no run lock, or that no recovery
 # looks into.
 OPEN_FOLDERS = (
-    *(
-        "",
-        "cache",
-        "cache/evidence",
-        "cache/index",
-        "determinism",
-        "git",
-        "git/info",
-        "git/objects/info",
-    ),
-    *("reviews", "rebuilds"),
+    "",
+    CACHE,
+    SURVEYS,
+    DETERMINISM,
+    GIT,
+    GIT.at("info"),
+    GIT_OBJECTS.at("info"),
+    REVIEWS,
+    REBUILDS,
 )
 _DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9]+-[0-9a-f]{8}")
 
@@ -50,17 +59,16 @@ def clear_remains(state: Path, before: float) -> int:
 
 
 def _candidates(state: Path) -> Iterator[Path]:
-    git = state / "git"
     for folder in (
         *(state / name for name in OPEN_FOLDERS),
-        *sorted((state / "cache" / "views").glob("*/*")),
+        *sorted((state / VIEWS).glob("*/*")),
     ):
         for name in _names(folder):
             if is_unfinished(name) or _DRAFT.fullmatch(name):
                 yield folder / name
-    scratch = git / "scratch"
+    scratch = state / GIT_SCRATCH
     yield from (scratch / name for name in _names(scratch))
-    objects = git / "objects"
+    objects = state / GIT_OBJECTS
     for fan in _names(objects):
         yield from (
             objects / fan / name for name in _names(objects / fan) if name.startswith("tmp_obj_")

@@ -37,6 +37,7 @@ from factory.git.private_git import all_alternates, make_private
 from factory.judge.secrecy import Carried, carried
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
+from factory.model.layout import IN_BUNDLE
 from factory.model.tree import Difference, Leaf, Tree, object_id, unshared
 from factory.redact.redaction import Redactor
 
@@ -326,7 +327,7 @@ class GitObjects:
         try:
             return parse_bundle(bundle, self.hash_name)
         except BundleError as error:
-            message = f"CHANGES.bundle {error}"
+            message = f"{IN_BUNDLE.objects} {error}"
             raise Refusal(Finding("BUNDLE_DISAGREES", message, "run the pack again")) from error
 
     def new_objects(self, tree: Tree, against: Tree | None) -> Mapping[str, tuple[str, bytes]]:

@@ -17,7 +17,7 @@ from factory.git.git import Answer, Git, GitError, find_git, version
 from factory.git.ports import Repository
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
-from factory.model.names import STATE_FOLDER
+from factory.model.layout import STATE_FOLDER
 from factory.model.tree import MODE_SUBMODULE, Tree
 
 _SHOWN = 3

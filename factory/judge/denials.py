@@ -23,7 +23,6 @@ from factory.model.pack import TaskPack
 from factory.model.properties import Property
 from factory.redact.redaction import Redactor
 
-DENIED_FILE = "DENIED.json"
 NEVER = "never granted; nothing in the contract can allow it"
 _NETWORK, _SOCKETS = Property.NET_ISOLATED.value, Property.AUTHORITY_SOCKETS_HIDDEN.value
 _DNS = 53

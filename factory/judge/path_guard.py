@@ -17,6 +17,7 @@ from itertools import pairwise
 
 from factory.judge.scope import Patterns, compile_patterns
 from factory.model.inert import BLANK, visible
+from factory.model.layout import STATE_FOLDER
 from factory.model.tree import Tree
 
 PROTECTED = (
@@ -40,7 +41,7 @@ PROTECTED = (
     "doit.cfg",
     "factory.toml",
     "factory.keys/",
-    ".factory/",
+    f"{STATE_FOLDER}/",
     ".github/workflows/",
 )
 

@@ -18,7 +18,7 @@ from factory.git.ports import Repository
 from factory.judge.path_guard import display
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
-from factory.model.names import INTEGRATOR, SCRATCH
+from factory.model.layout import INTEGRATOR
 
 MODULE = "factory.merge.z_process"
 _SECONDS = 3600
@@ -48,7 +48,7 @@ class IntegratorProcess:
         `confine` raises.
         """
         place = fs_guard.make_folder(run_folder / INTEGRATOR)
-        scratch = place / SCRATCH
+        scratch = run_folder / INTEGRATOR.scratch
         fs_guard.remove_tree(scratch)
         fs_guard.make_folder(scratch)
         repository = self._repository
@@ -93,10 +93,10 @@ class IntegratorProcess:
             for made in place.iterdir():
                 if made.is_file() and not made.is_symlink():
                     made.chmod(0o644)  # in some confinements it cannot set modes itself
-            return (place / "MERGE.json").read_bytes()
+            return (run_folder / INTEGRATOR.merge).read_bytes()
         except OSError as error:
             raise _failed(
-                f"it ended well, and its MERGE.json cannot be read: {error.strerror}"
+                f"it ended well, and its {INTEGRATOR.merge} cannot be read: {error.strerror}"
             ) from error
 
 

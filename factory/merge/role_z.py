@@ -25,7 +25,7 @@ from factory.model.evidence import (
 from factory.model.evidence_text import finding_record, format_document, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.inert import code, markdown
-from factory.model.names import INTEGRATOR
+from factory.model.layout import IN_BUNDLE, IN_RUN, INTEGRATOR
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.wording import counted
 
@@ -36,21 +36,23 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
     digests = {
         path: store.sha256(f"{pack}/{path}")
         for path in store.files(pack)
-        if path != "manifest.json"
+        if path != IN_BUNDLE.manifest
     }
-    found = bundle_check.judge_manifest(pack, pack, store.read(f"{pack}/manifest.json"), digests)
+    found = bundle_check.judge_manifest(
+        pack, pack, store.read(IN_RUN.bundle(pack).manifest), digests
+    )
     if found:
         raise Refusal(*found)
-    status = parse_document(StatusDocument, store.read(f"{pack}/STATUS.json") or b"")
+    status = parse_document(StatusDocument, store.read(IN_RUN.bundle(pack).status) or b"")
     if status.status != "PASS" or status.action_key != planned.action_key:
         message = (
             f"{pack}: expected a PASS bundle of action {planned.action_key[:12]}…, found"
             f" {status.status}"
         )
         raise Refusal(Finding("BUNDLE_STALE", message, "Run the pack again.", pack=pack))
-    objects.take_in(store.read(f"{pack}/CHANGES.bundle") or b"")
+    objects.take_in(store.read(IN_RUN.bundle(pack).objects) or b"")
     before, after = objects.tree_of(status.base_tree), objects.tree_of(status.result_tree)
-    patch = store.read(f"{pack}/DIFF.patch") or b""
+    patch = store.read(IN_RUN.bundle(pack).patch) or b""
     patched = objects.tree_of(objects.apply_patch(before.oid, patch)) if patch else before
     return Candidate(
         pack, planned.depends_on, before, between(before, after), between(before, patched)
@@ -84,14 +86,15 @@ def integrate(plan: PlanDocument, store: Store, objects: Objects) -> MergeDocume
     )
     if merged.tree is not None:
         _write_result(plan, merged.tree, store, objects)
-    store.write(f"{INTEGRATOR}/MERGE_PLAN.md", _plan_text(plan, document))
-    store.write(f"{INTEGRATOR}/MERGE.json", format_document(document))
+    store.write(INTEGRATOR.merge_plan, _plan_text(plan, document))
+    store.write(INTEGRATOR.merge, format_document(document))
     return document
 
 
 def _entry(store: Store, pack: str) -> ManifestEntry:
-    content = store.read(f"{pack}/manifest.json") or b""
-    return ManifestEntry(path=f"{pack}/manifest.json", sha256=sha256(content), bytes=len(content))
+    path = IN_RUN.bundle(pack).manifest
+    content = store.read(path) or b""
+    return ManifestEntry(path=path, sha256=sha256(content), bytes=len(content))
 
 
 def _write_result(plan: PlanDocument, tree: Tree, store: Store, objects: Objects) -> None:
@@ -116,9 +119,9 @@ def _write_result(plan: PlanDocument, tree: Tree, store: Store, objects: Objects
             (tip,), objects.new_objects(tree, base), "refs/codex/result", plan.base_commit
         ),
     )
-    store.write(f"{INTEGRATOR}/FILES_CHANGED.json", format_document(files_changed(change)))
-    store.write(f"{INTEGRATOR}/DIFF.patch", change.patch)
-    store.write(f"{INTEGRATOR}/CHANGES.bundle", change.objects)
+    store.write(INTEGRATOR.files_changed, format_document(files_changed(change)))
+    store.write(INTEGRATOR.patch, change.patch)
+    store.write(INTEGRATOR.objects, change.objects)
 
 
 def result_message(plan: PlanDocument) -> str:

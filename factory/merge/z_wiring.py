@@ -30,7 +30,7 @@ def run_integrator(words: Mapping[str, str], request: bytes) -> None:
         shallow=bool(words["shallow"]),
     )
     plan = parse_document(PlanDocument, request)
-    objects = GitObjects(found, Path(words["scratch"]) / "git")
+    objects = GitObjects(found, Path(words["scratch"]) / "objects")
     try:
         role_z.integrate(plan, StateStore(run_folder), objects)
     finally:

@@ -286,6 +286,7 @@ class RunFolder(Folder):
 
 IN_BUNDLE = BundleFolder("")
 IN_RUN = RunFolder("")
+IN_RAW = RawFolder("")
 INTEGRATOR = IN_RUN.integrator
 ATTESTATIONS = IN_RUN.attestations
 NOT_PACKS = frozenset((IN_RUN.raw, IN_RUN.locks, ATTESTATIONS, INTEGRATOR))

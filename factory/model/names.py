@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 PACK_FILES = ("task.yml", "spec.md", "acceptance.yml", "risk.md", "runbook.md")
-STATE_FOLDER = ".factory"
 CONFIG_FILE = "factory.toml"
 
 PACK_ID = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+")
@@ -14,23 +13,6 @@ PACK_FOLDER = re.compile(
 )
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 SHA256 = re.compile(r"[0-9a-f]{64}")
-
-INTEGRATOR = "Z_integrator"
-SCRATCH = "scratch"  # below it while Z works
-RUN_MANIFEST = "RUN_MANIFEST.json"
-ATTESTATIONS = "attestations"
-REPORTS = (
-    "FINAL_REPORT.md",
-    "FINAL_REPORT.txt",
-    "report.html",
-    "junit.xml",
-    "results.sarif",
-)  # below INTEGRATOR
-POLICY_FILE = f"{ATTESTATIONS}/policy.json"
-CHECKPOINT_FILE = f"{ATTESTATIONS}/checkpoint"
-FILES_LIST = f"{ATTESTATIONS}/files.sha256"
-STARTED_FILE = "locks/started.txt"
-STATEMENTS_FILE = f"{ATTESTATIONS}/attestations.intoto.jsonl"
 
 AFTER_RUN_REVIEW = "ORCH_COLLECT_REVIEW"
 AFTER_RUN_INDEX = "ORCH_WRITE_EVIDENCE_INDEX"

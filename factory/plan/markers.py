@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from factory.files.ports import Store
+from factory.model import layout
 from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.evidence import Document, FindingRecord, StatusName
@@ -50,7 +51,7 @@ class Marker:
 def marker_path(card: Card) -> str:
     """Where a card's marker lies in the state folder."""
     _, _, pack = card.name.partition(":")
-    return f"state/{card.phase}/{pack}.json" if pack else f"state/{card.phase}.json"
+    return layout.marker(card.phase, pack)
 
 
 def load_marker(store: Store, card: Card) -> Marker | None:

@@ -22,8 +22,9 @@ from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import Refusal
 from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
+from factory.model.layout import RUNS, RunFolder
 from factory.model.ledger_chain import Entry
-from factory.model.names import RUN_ID, STARTED_FILE
+from factory.model.names import RUN_ID
 from factory.redact.redaction import Redactor
 from factory.sandbox.ports import Sandbox
 
@@ -122,7 +123,7 @@ class Session:
                     replace(one, run_id=self.run_id, parent=self.run_event) for one in waiting
                 ]
                 self.site.store.write(
-                    f"runs/{self.run_id}/{STARTED_FILE}", f"{self.run_id}\n".encode()
+                    RunFolder.of(self.run_id).started, f"{self.run_id}\n".encode()
                 )
             return self.run_id
 
@@ -222,4 +223,4 @@ def _is_taken(site: Site, run_id: str) -> bool:
     """Whether there is a folder of that name, or an event: a run that was killed at its start has
     no folder.
     """
-    return run_id in site.store.names("runs") or bool(site.ledger.of_runs((run_id,)))
+    return run_id in site.store.names(RUNS) or bool(site.ledger.of_runs((run_id,)))

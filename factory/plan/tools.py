@@ -29,8 +29,8 @@ class HostTools:
     own.
     """
 
-    def __init__(self, cache: Path, interpreter: str = "") -> None:
-        self._cache = cache
+    def __init__(self, file: Path, interpreter: str = "") -> None:
+        self._file = file
         self._interpreter = interpreter
 
     def identify(self, name: str) -> ToolRecord | None:
@@ -49,9 +49,9 @@ class HostTools:
         known = self._known()
         if digest not in known:
             known = {**known, digest: _ask(path)}
-            fs_guard.make_folder(self._cache)
+            fs_guard.make_folder(self._file.parent)
             fs_guard.write_atomic(
-                self._cache / "tools.json",
+                self._file,
                 json.dumps(known, sort_keys=True).encode(),
                 durable=False,
             )
@@ -59,7 +59,7 @@ class HostTools:
 
     def _known(self) -> dict[str, str]:
         try:
-            known = json.loads((self._cache / "tools.json").read_bytes())
+            known = json.loads((self._file).read_bytes())
         except (OSError, ValueError):
             return {}
         return (

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from factory.model.evidence import CheckRecord, FileRecord, FindingRecord, PackLine, RecheckRecord
 from factory.model.findings.catalogue import CATALOGUE
+from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR
 from factory.model.wording import counted
 from factory.report.markup import Child, Markup, joined, lines_of, relative_uri, tag
 from factory.report.run_view import RunView, good
@@ -306,7 +307,7 @@ def _recheck(run: RunView, record: RecheckRecord) -> Markup:
 
 def _log(above: str, label: str) -> Markup:
     """A link to a log; a label is one name, whatever it holds."""
-    return tag("a", "log", href=f"{above}LOGS/{relative_uri(label).replace('/', '%2F')}.log")
+    return tag("a", "log", href=above + IN_BUNDLE.log(relative_uri(label).replace("/", "%2F")))
 
 
 def _evidence(run: RunView) -> Markup:
@@ -345,18 +346,18 @@ def _how(run: RunView) -> Markup:
         tag(
             "li",
             "The digest of every file of this run is in ",
-            tag("code", "RUN_MANIFEST.json"),
+            tag("code", IN_RUN.manifest),
             ".",
         ),
         tag(
             "li",
             "In the run's folder: ",
-            tag("code", "sha256sum --check attestations/files.sha256"),
+            tag("code", f"sha256sum --check {ATTESTATIONS.files_list}"),
             ".",
         ),
     ]
     if status.merged_tree:
-        fetch = tag("code", "git fetch Z_integrator/CHANGES.bundle refs/codex/result")
+        fetch = tag("code", f"git fetch {INTEGRATOR.objects} refs/codex/result")
         steps.append(
             tag(
                 "li",

@@ -16,7 +16,7 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
-from factory.model.names import INTEGRATOR
+from factory.model.layout import IN_BUNDLE, BundleFolder, RunFolder
 from factory.plan.site import Site
 from factory.report import text as report_text
 from factory.report.html import report_html
@@ -27,29 +27,24 @@ from factory.report.sarif import results_sarif
 
 def write_renderings(site: Site, status: RunStatus, changed: FilesChanged | None) -> None:
     """Write every rendering below the integrator's folder, the one that the ledger names first."""
-    folder = f"runs/{status.run_id}/{INTEGRATOR}"
+    folder = RunFolder.of(status.run_id).integrator
     view = _view(site, status, changed)
-    for name, content in (
-        ("FINAL_REPORT.md", report_text.markdown(status, changed)),
-        ("FINAL_REPORT.txt", report_text.plain(status, changed)),
-        ("report.html", report_html(view)),
-        ("junit.xml", junit_xml(view)),
-        ("results.sarif", results_sarif(view)),
-    ):
-        site.store.write(f"{folder}/{name}", content)
+    site.store.write(folder.report, report_text.markdown(status, changed))
+    site.store.write(folder.report_text, report_text.plain(status, changed))
+    site.store.write(folder.report_page, report_html(view))
+    site.store.write(folder.junit, junit_xml(view))
+    site.store.write(folder.sarif, results_sarif(view))
 
 
 def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunView:
-    run = f"runs/{status.run_id}"
+    run = RunFolder.of(status.run_id)
     bundles = {
-        line.pack: _bundle(site, f"{run}/{line.pack}", line)
+        line.pack: _bundle(site, run.bundle(line.pack), line)
         for line in status.packs
         if line.bundle_sha256
     }
     try:
-        logs = parse_document(
-            LogIndex, site.store.read(f"{run}/{INTEGRATOR}/LOGS/INDEX.json") or b""
-        )
+        logs = parse_document(LogIndex, site.store.read(run.integrator.log_index) or b"")
     except EvidenceError:
         logs = LogIndex(logs=())
     return RunView(
@@ -57,23 +52,23 @@ def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunVie
     )
 
 
-def _bundle(site: Site, folder: str, line: PackLine) -> BundleView | None:
+def _bundle(site: Site, folder: BundleFolder, line: PackLine) -> BundleView | None:
     """One bundle's own words; None where its files are not those of the manifest that the status
     names.
     """
-    manifest = site.store.read(f"{folder}/manifest.json") or b""
-    content = site.store.read(f"{folder}/STATUS.json") or b""
+    manifest = site.store.read(folder.manifest) or b""
+    content = site.store.read(folder.status) or b""
     try:
         files = {entry.path: entry.sha256 for entry in parse_document(Manifest, manifest).files}
         said = parse_document(StatusDocument, content)
     except EvidenceError:
         return None
-    if sha256(manifest) != line.bundle_sha256 or files.get("STATUS.json") != sha256(content):
+    if sha256(manifest) != line.bundle_sha256 or files.get(IN_BUNDLE.status) != sha256(content):
         return None
     excerpts = {}
     for check in said.checks:
-        path = f"LOGS/{check.label}.log"
+        path = IN_BUNDLE.log(check.label)
         if (check.rc or check.ended != "exited") and path in files:
-            log = site.store.read(f"{folder}/{path}") or b""
+            log = site.store.read(folder.at(path)) or b""
             excerpts[check.label] = excerpt(log) if sha256(log) == files[path] else ""
     return BundleView(said, excerpts)

@@ -11,6 +11,7 @@ from factory.model.evidence import FilesChanged, FindingRecord, PackLine, RunSta
 from factory.model.finding import owner_of
 from factory.model.inert import Markdown, code, for_eyes, for_markdown
 from factory.model.inert import markdown as md
+from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR
 from factory.model.wording import counted
 
 
@@ -77,9 +78,8 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     )
     reached = network_text(status.packs)
     if reached:
-        lines.append(
-            md("**Network: {}.** Each connection is in `raw/<PACK>/EGRESS.json`.", reached)
-        )
+        where = IN_RUN.raw.pack("<PACK>").egress
+        lines.append(md("**Network: {}.** Each connection is in `{}`.", reached, Markdown(where)))
     lines += [
         md("**Cloud: {}.**", finding.message)
         for finding in status.findings
@@ -209,7 +209,7 @@ def _evidence(status: RunStatus) -> list[str]:
         "",
         (
             "To check it without this tool: the digest of every file of this run is in"
-            " `RUN_MANIFEST.json`;"
+            f" `{IN_RUN.manifest}`;"
         ),
         *_by_git(status),
         signing_text(status.signing),
@@ -222,7 +222,7 @@ def _by_git(status: RunStatus) -> tuple[str, ...]:
     to by itself.
     """
     if status.merged_tree:
-        merged = "Z_integrator/CHANGES.bundle"
+        merged = INTEGRATOR.objects
         return (
             (
                 f"`git bundle verify {merged}` and `git fetch` from it inside a clone give the"
@@ -233,8 +233,8 @@ def _by_git(status: RunStatus) -> tuple[str, ...]:
     if any(pack.bundle_sha256 for pack in status.packs):
         return (
             (
-                "nothing was merged; `git fetch` from a pack's `CHANGES.bundle` inside a clone"
-                " gives its own result."
+                f"nothing was merged; `git fetch` from a pack's `{IN_BUNDLE.objects}` inside a"
+                " clone gives its own result."
             ),
         )
     return ("nothing was merged, and no pack left a bundle.",)
@@ -274,7 +274,9 @@ def signing_text(signing: SigningRecord) -> str:
     }[signing.policy]
     if signing.signer == "none":
         return f"Signing policy: {asked}. {UNSIGNED}"
-    return f"Signing policy: {asked}. A key was at hand; who signed is in attestations/checkpoint."
+    return (
+        f"Signing policy: {asked}. A key was at hand; who signed is in {ATTESTATIONS.checkpoint}."
+    )
 
 
 def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:

@@ -26,6 +26,7 @@ from factory.judge.scope import compile_patterns
 from factory.model.errors import Overdue, Refusal
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
+from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
 from factory.plan.planner import PlannedPack, Planner
@@ -37,20 +38,20 @@ from factory.run.reading import stacked_base
 def bundle_digests(store: Store, folder: str) -> dict[str, str]:
     """SHA-256 of every file below a bundle's folder, its manifest excluded."""
     return {
-        path: digest for path, digest in store.digests(folder).items() if path != "manifest.json"
+        path: digest for path, digest in store.digests(folder).items() if path != IN_BUNDLE.manifest
     }
 
 
-def bundle_intact(store: Store, pack_id: str, folder: str = "bundles") -> tuple[Finding, ...]:
+def bundle_intact(store: Store, pack_id: str, folder: Folder = BUNDLES) -> tuple[Finding, ...]:
     """Whether a bundle's files are those that its manifest names."""
-    place = f"{folder}/{pack_id}"
+    place = BundleFolder(folder.at(pack_id))
     return bundle_check.judge_manifest(
-        pack_id, place, store.read(f"{place}/manifest.json"), bundle_digests(store, place)
+        pack_id, place, store.read(place.manifest), bundle_digests(store, place)
     )
 
 
 def validate(
-    store: Store, objects: Objects, planner: Planner, pack_id: str, folder: str = "bundles"
+    store: Store, objects: Objects, planner: Planner, pack_id: str, folder: Folder = BUNDLES
 ) -> tuple[Finding, ...]:
     """Findings over one bundle; none means that it agrees with its manifest, itself and its
     contract.
@@ -60,8 +61,8 @@ def validate(
     found = bundle_intact(store, pack_id, folder)
     if found:
         return found
-    place = f"{folder}/{pack_id}"
-    files = {path: store.read(f"{place}/{path}") or b"" for path in store.files(place)}
+    place = BundleFolder(folder.at(pack_id))
+    files = {path: store.read(place.at(path)) or b"" for path in store.files(place)}
     bundle, found = bundle_check.open_bundle(pack_id, place, files)
     if bundle is None:
         return found
@@ -85,12 +86,12 @@ def _judge_trees(
 ) -> tuple[Finding, ...]:
     pack = planned.pack
     try:
-        objects.take_in(files["CHANGES.bundle"])
+        objects.take_in(files[IN_BUNDLE.objects])
         before = objects.tree_of(bundle.status.base_tree)
         after = objects.tree_of(bundle.status.result_tree)
         patched = (
-            objects.apply_patch(before.oid, files["DIFF.patch"])
-            if files["DIFF.patch"]
+            objects.apply_patch(before.oid, files[IN_BUNDLE.patch])
+            if files[IN_BUNDLE.patch]
             else before.oid
         )
     except Refusal as refusal:
@@ -174,7 +175,8 @@ def _judge_again(
     contents = objects.read(sorted(oids.values())) if oids else {}
     links = {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in oids.items()}
     counted = [counts for counts in lines.values() if counts is not None]
-    artifacts = [path.removeprefix("ARTIFACTS/") for path in files if path.startswith("ARTIFACTS/")]
+    below = f"{IN_BUNDLE.artifacts}/"
+    artifacts = [path.removeprefix(below) for path in files if path.startswith(below)]
     return [
         *judge_change(planned.rules, changes, whole, links, hidden_paths(changes, before)),
         *judge_configuration(objects, planned.pack.id, stacked, whole),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from factory.judge.secrecy import silent
 from factory.model.finding import Finding
+from factory.model.layout import IN_RAW
 from factory.redact.redaction import Redactor
 
 
@@ -32,6 +33,5 @@ def defect(redactor: Redactor, what: str, error: Exception, pack: str = "") -> D
     message = f"{what} met an error of the orchestrator's own: {type(error).__name__}: {error}"
     hint = "Please report it with the traceback in the run folder."
     text = silent(redactor, "".join(traceback.format_exception(error)))
-    name = f"crash-{what.replace(':', '-')}.txt"
     found = Finding("CRASH", message, hint, pack=pack)
-    return Defect(found, name, text.encode("utf-8", "backslashreplace"))
+    return Defect(found, IN_RAW.crash(what), text.encode("utf-8", "backslashreplace"))

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from factory.judge.denials import (
-    DENIED_FILE,
     allowed_by,
     is_observed,
     reachable_by,
@@ -25,11 +24,11 @@ from factory.judge.way_out import NEVER
 from factory.model.denial import DeniedDocument
 from factory.model.egress_record import ConnectionRecord, EgressDocument
 from factory.model.evidence_text import EvidenceError, parse_document
+from factory.model.layout import RunFolder
 from factory.model.pack import TaskPack
 from factory.plan.site import Site
 
 _Form = TypeVar("_Form", DeniedDocument, EgressDocument)
-EGRESS_FILE = "EGRESS.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +62,10 @@ def read_denials(
     """What was denied in a run; None where nothing of that run is left. `ways` are ways out by
     finding and sentence.
     """
-    folder = f"runs/{run_id}/raw/{pack.id}"
+    folder = RunFolder.of(run_id).raw.pack(pack.id)
     if not run_id or not site.store.names(folder):
         return None
-    document = _parsed(site, f"{folder}/{DENIED_FILE}", DeniedDocument)
+    document = _parsed(site, folder.denied, DeniedDocument)
     rows: list[Denial] = []
     for each in document.denials if document is not None else ():
         if is_observed(each):
@@ -79,7 +78,7 @@ def read_denials(
             )
             rule, way = each.rule, ways.get((each.rule, each.what), unknown)
         rows.append(Denial(each.tried, display(each.what), rule, each.count, each.during, way))
-    egress = _parsed(site, f"{folder}/{EGRESS_FILE}", EgressDocument)
+    egress = _parsed(site, folder.egress, EgressDocument)
     rows += _refused(pack, egress.connections if egress is not None else ())
     observed = document.observed if document is not None else ("network",)
     return Denials(tuple(rows), observed, document.more if document is not None else 0)

@@ -17,6 +17,7 @@ from factory.model.connection import SENTENCES, Connection, Reason, Request, Ver
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
 from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
+from factory.model.layout import IN_RAW, IN_RUN
 from factory.model.ledger_chain import Entry
 from factory.model.pack import TaskPack
 from factory.model.verdict import Status
@@ -73,7 +74,7 @@ class Traffic:
             network=self._pack.constraints.network.shown,
             connections=self.records,
         )
-        return {f"{self._pack.id}/EGRESS.json": format_document(document)}
+        return {IN_RAW.pack(self._pack.id).egress: format_document(document)}
 
 
 def _cut(redactor: Redactor, connection: Connection) -> Connection:
@@ -166,9 +167,8 @@ def refused(pack: TaskPack, records: Iterable[ConnectionRecord]) -> tuple[Findin
             f"{pack.id} tried {len(targets) - _MOST_TOLD} targets more that the egress proxy"
             " refused"
         )
-        found.append(
-            Finding("EGRESS_REFUSED", message, "All of them are in EGRESS.json.", pack=pack.id)
-        )
+        hint = f"All of them are in {IN_RUN.raw.pack(pack.id).egress} of the run."
+        found.append(Finding("EGRESS_REFUSED", message, hint, pack=pack.id))
     return tuple(found)
 
 

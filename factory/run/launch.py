@@ -17,7 +17,7 @@ from factory.bundle.make import Attempted, Change, make_bundle, required_labels,
 from factory.git.narrowing import narrow
 from factory.git.ports import Objects
 from factory.judge.acceptance import failure_signature, judge_attempts
-from factory.judge.denials import DENIED_FILE, denied
+from factory.judge.denials import denied
 from factory.judge.path_guard import display
 from factory.judge.secrecy import silenced, silent
 from factory.judge.status_eval import Check, evaluate, of_findings
@@ -26,6 +26,7 @@ from factory.model.errors import Refusal
 from factory.model.evidence import AttemptRecord, StatusDocument
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.finding import Finding
+from factory.model.layout import IN_BUNDLE, IN_RAW, AttemptFolder
 from factory.model.ledger_chain import Entry
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
@@ -192,7 +193,7 @@ class _Work:
             hashes={
                 "action_key": self.planned.key,
                 "result_tree": status.result_tree,
-                "manifest": sha256(files["manifest.json"]),
+                "manifest": sha256(files[IN_BUNDLE.manifest]),
             },
             file_counts=counts,
             details={"pack": self.planned.pack.id, "status": status.status},
@@ -209,7 +210,7 @@ class _Work:
             self.machine.redactor,
         )
         if found is not None:  # None where all could be seen and nothing was denied
-            raw[f"{self.planned.pack.id}/{DENIED_FILE}"] = format_document(found)
+            raw[IN_RAW.pack(self.planned.pack.id).denied] = format_document(found)
         events = (*self._events, entry)
         return Launched(status, (), files, raw, events, self._traffic.records)
 
@@ -233,11 +234,11 @@ class _Work:
             timings = []
             for ran in commands:
                 label = ran.logged.record.label
-                raw[f"{folder}/{label}.log"] = ran.raw
+                raw[folder.log(label)] = ran.raw
                 timings.append(f"{label}\t{ran.duration_ms}\t{ran.logged.record.ended}\n")
                 if ran.defect is not None:
                     raw[ran.defect.name] = ran.defect.traceback
-            raw[f"{folder}/timings.tsv"] = "".join(timings).encode()
+            raw[folder.timings] = "".join(timings).encode()
         return raw
 
 
@@ -330,7 +331,7 @@ def _bundle(
         artifacts=dict(last.artifacts),
     )
     status, files = make_bundle(attempted, planned.lock)
-    parse_document(StatusDocument, files["STATUS.json"])  # what is written must read back
+    parse_document(StatusDocument, files[IN_BUNDLE.status])  # what is written must read back
     return status, files
 
 
@@ -386,14 +387,14 @@ def _carried(
     return carried
 
 
-def _raw_folder(planned: PlannedPack, number: int) -> str:
-    return f"{planned.pack.id}/attempt-{number}"
+def _raw_folder(planned: PlannedPack, number: int) -> AttemptFolder:
+    return IN_RAW.pack(planned.pack.id).attempt(number)
 
 
 def _normalized(planned: PlannedPack, tried: tuple[Tried, ...]) -> dict[str, bytes]:
     """Return normalized.tsv of each attempt whose artifacts were normalised."""
     return {
-        f"{_raw_folder(planned, one.record.number)}/normalized.tsv": "".join(
+        _raw_folder(planned, one.record.number).normalized: "".join(
             map(_normalized_row, one.normalized)
         ).encode("utf-8")
         for one in tried

@@ -15,14 +15,15 @@ from factory.model.errors import Refusal
 from factory.model.evidence import StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding
+from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.tree import Difference, Tree
 from factory.model.verdict import Status
 from factory.plan.planner import PlannedPack, Planner
 
 
-def load_status(store: Store, pack_id: str, folder: str = "bundles") -> StatusDocument | None:
+def load_status(store: Store, pack_id: str, folder: Folder = BUNDLES) -> StatusDocument | None:
     """Return STATUS.json of a pack's bundle; None where there is none or its form is another."""
-    content = store.read(f"{folder}/{pack_id}/STATUS.json")
+    content = store.read(BundleFolder(folder.at(pack_id)).status)
     if content is None:
         return None
     try:
@@ -32,17 +33,17 @@ def load_status(store: Store, pack_id: str, folder: str = "bundles") -> StatusDo
 
 
 def bundle_differences(
-    store: Store, objects: Objects, pack_id: str, status: StatusDocument, folder: str = "bundles"
+    store: Store, objects: Objects, pack_id: str, status: StatusDocument, folder: Folder = BUNDLES
 ) -> tuple[Difference, ...]:
     """Return what the bundle changed, from its trees. Takes in the objects that it carries. Raises
     Refusal.
     """
-    carried = store.read(f"{folder}/{pack_id}/CHANGES.bundle")
+    carried = store.read(BundleFolder(folder.at(pack_id)).objects)
     if carried is None:
         raise Refusal(
             Finding(
                 "BUNDLE_MISSING",
-                f"the bundle of {pack_id} has no CHANGES.bundle",
+                f"the bundle of {pack_id} has no {IN_BUNDLE.objects}",
                 "Run it again.",
                 pack=pack_id,
             )

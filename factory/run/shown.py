@@ -11,6 +11,7 @@ from __future__ import annotations
 from factory.model.determinism import DeterminismRecord
 from factory.model.evidence import RunStatus
 from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
+from factory.model.layout import RunFolder
 from factory.model.ledger_chain import Entry
 from factory.model.verdict import Status
 from factory.plan.site import Session, Site
@@ -76,7 +77,7 @@ def record_shown(session: Session, status: RunStatus) -> None:
     """
     for line in status.packs:
         if line.reproducible:
-            told = load_status(session.site.store, line.pack, f"runs/{status.run_id}")
+            told = load_status(session.site.store, line.pack, RunFolder.of(status.run_id))
             key = told.action_key if told is not None else ""
             shown = shown_by(session.site, line.pack, key, line.bundle_sha256)
             hashes = {"action_key": key, "manifest": line.bundle_sha256, "shown": shown}

@@ -72,7 +72,7 @@ class LinuxSandbox:
             return replace(measured.enforcement, no_proxy=lack)
         with self._lock:
             if self._networked is None:
-                cache = self._setting.state / "cache"
+                cache = self._setting.cache
                 with disk_errors(cache):
                     proof, escaped = probe.probe_network(
                         measured.launcher, measured.confinement, cache
@@ -160,7 +160,7 @@ class LinuxSandbox:
 
     @property
     def _work(self) -> Path:
-        return self._setting.state / "worktrees"
+        return self._setting.worktrees
 
     def _folders(self, view: View, used: Confinement, name: str) -> Folders:
         if not used.overlay:
@@ -191,7 +191,7 @@ class LinuxSandbox:
 
     def _probe_all(self) -> _Measured:
         """The first way of confining in which a command ran at all, best first."""
-        cache = self._setting.state / "cache"
+        cache = self._setting.cache
         asks_for_less = self._setting.backend not in (Backend.AUTO, Backend.FULL)
         why = "" if asks_for_less or host.candidates(self._setting.bubblewrap) else _NO_BUBBLEWRAP
         with disk_errors(cache):

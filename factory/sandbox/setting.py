@@ -33,7 +33,7 @@ class Views(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SandboxSetting:
-    """Where caches and worktrees live (`state`, a folder of its own), and what the user chose.
+    """Two folders that the sandbox has for itself, and what the user chose.
 
     `python` names another interpreter for packs, `bubblewrap` a binary; empty: found by looking.
     `backend` is the only one to be tried, AUTO the best that works. `unconfined` tells that the
@@ -42,7 +42,8 @@ class SandboxSetting:
     declare network; None: as this host does.
     """
 
-    state: Path
+    cache: Path
+    worktrees: Path
     isolation: IsolationMode = IsolationMode.AUTO
     python: str = ""
     bubblewrap: str = ""

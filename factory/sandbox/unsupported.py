@@ -72,7 +72,7 @@ class UnconfinedSandbox:
             raise unavailable(self._why)
         if reach is not None:
             raise no_network(name, self._why)
-        folder = self._setting.state / "worktrees" / name
+        folder = self._setting.worktrees / name
         remove_tree(folder)
         self._views.checkout(view.tree, folder)
         layer = DeadLayer(

@@ -15,6 +15,7 @@ import pytest
 from factory.evidence import inventory, inventory_memory
 from factory.evidence.inventory import RunInventory
 from factory.model.errors import Refusal
+from factory.model.layout import SURVEYS
 
 pytestmark = pytest.mark.linux
 
@@ -146,7 +147,7 @@ def test_change_right_at_the_reading_is_read_again(
 )
 def test_damaged_memory_is_no_memory(root: Path, spoil: Callable[[bytes], bytes]) -> None:
     first, _ = surveyed(root)
-    place = root / inventory.MEMORY / "r1.run"
+    place = root / SURVEYS / "r1.run"
     place.write_bytes(spoil(place.read_bytes()))
     assert inventory_memory.load(place) is None
     assert RunInventory(root).unchanged(("r1",)) is False

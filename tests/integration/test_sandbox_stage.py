@@ -263,11 +263,12 @@ def test_no_bubblewrap_at_all_gives_nothing(
 def test_only_a_user_who_accepted_everything_runs_unconfined(tmp_path: Path) -> None:
     views = Folder(tmp_path)
     blobs: Any = views
-    refused = UnconfinedSandbox(views, blobs, SandboxSetting(tmp_path / "state"))
+    folders = (tmp_path / "state" / "cache", tmp_path / "state" / "worktrees")
+    refused = UnconfinedSandbox(views, blobs, SandboxSetting(*folders))
     assert refused.measure().given == frozenset()
     with pytest.raises(Refusal):
         refused.open(NOTHING, Limits(), "x")
-    accepted = UnconfinedSandbox(views, blobs, SandboxSetting(tmp_path / "state", unconfined=True))
+    accepted = UnconfinedSandbox(views, blobs, SandboxSetting(*folders, unconfined=True))
     opened = accepted.open(NOTHING, Limits(), "x")
     seen = opened.run(CommandSpec("cat a.txt; echo n >n; sleep 100 & exit 3", "", (), 20, MIB))
     assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 3, b"hello\n")

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from factory.engine import standstill
-from factory.engine.standstill import FILE
 from factory.files.local_disk import keeps_change_times
 from factory.files.remains import OPEN_FOLDERS
+from factory.model.layout import STANDSTILL, shown
 from tests.world import World, run
 
 pytestmark = pytest.mark.linux
@@ -76,7 +76,7 @@ def at_rest(world: World) -> World:
     for _ in range(50):  # what was written within the clock's last tick is not believed yet
         ended = world.doit("oneshot")
         assert ended.rc == 0, ended.text
-        if (world.root / FILE).exists() and UNCHANGED in ended.out:
+        if (world.root / shown(STANDSTILL)).exists() and UNCHANGED in ended.out:
             return world
     assert not keeps_change_times(world.root), "expected a standstill to be remembered"
     pytest.fail(
@@ -87,7 +87,7 @@ def at_rest(world: World) -> World:
 def test_a_second_start_with_nothing_to_do_looks_at_no_content_and_says_the_same(
     world: World,
 ) -> None:
-    before = (world.root / FILE).read_bytes()
+    before = (world.root / shown(STANDSTILL)).read_bytes()
     for words in (("oneshot",), ("-n", "2", "oneshot"), ("summary",)):
         ended = watched(world, *words)
         assert (ended.rc, UNCHANGED in ended.out) == (0, True), ended.text
@@ -100,7 +100,7 @@ def test_a_second_start_with_nothing_to_do_looks_at_no_content_and_says_the_same
         for path in read
         if path.startswith(("taskpacks/", ".factory/bundles", ".factory/runs"))
     ]
-    assert (world.root / FILE).read_bytes() == before
+    assert (world.root / shown(STANDSTILL)).read_bytes() == before
 
 
 def test_a_part_that_holds_names_no_run(world: World) -> None:
@@ -119,7 +119,7 @@ def test_a_part_that_holds_names_no_run(world: World) -> None:
 
 
 def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:
-    (world.root / FILE).unlink()
+    (world.root / shown(STANDSTILL)).unlink()
     ended = watched(world, "oneshot")
     assert (ended.rc, "WHOLE" in ended.err, UNCHANGED in ended.out) == (0, True, True), ended.text
     told = [
@@ -127,7 +127,7 @@ def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:
         for line in ended.err.splitlines()
         if line.startswith(("OPENED", "LISTED"))
     ]
-    content = (world.root / FILE).read_bytes()
+    content = (world.root / shown(STANDSTILL)).read_bytes()
     known = standstill._parsed(content)
     kept = {os.fsdecode(path) for path in (*known.packs.paths, *known.state.paths)}
     # settings and ignore rules are the ground; doit's database and locks are asked anew; caches

@@ -259,7 +259,7 @@ def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> Non
 
 
 def test_tools_are_known_by_version_and_digest_and_asked_once(tmp_path: Path) -> None:
-    tools = HostTools(tmp_path / "cache")
+    tools = HostTools(tmp_path / "cache" / "tools.json")
     git = tools.identify("git")
     assert git is not None
     assert git.version.startswith("git version ")

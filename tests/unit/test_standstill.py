@@ -18,10 +18,11 @@ from pathlib import Path
 import pytest
 
 from factory.engine import standstill
-from factory.engine.standstill import FILE, Around, Asked, Beginning, Rest
+from factory.engine.standstill import Around, Asked, Beginning, Rest
 from factory.files.state_store import StateStore
 from factory.git import repository
 from factory.model.card import Card, Closing
+from factory.model.layout import STANDSTILL, shown
 from factory.model.verdict import Status
 from factory.plan.tools import find_tool
 from tests.git_world import git
@@ -256,7 +257,7 @@ def test_what_changed_while_it_was_looked_at_is_not_remembered(root: Path) -> No
         (root / place).chmod((root / place).stat().st_mode ^ 0o010)
         changed = (root / place).lstat().st_ctime_ns
         remember(root, rest, replace(first, began=changed + 10_000_000))
-        assert not (root / FILE).exists(), place
+        assert not (root / shown(STANDSTILL)).exists(), place
     remember(root, rest, first)
     assert stands(root)
 
@@ -277,7 +278,7 @@ def test_what_was_another_at_the_beginning_is_not_remembered(root: Path, part: s
     first = beginning(root, rest)
     remember(root, rest, replace(first, around=AROUND[part](first.around)))
     remember(root, rest, first, "another")
-    assert not (root / FILE).exists()
+    assert not (root / shown(STANDSTILL)).exists()
 
 
 def test_a_disk_whose_times_say_nothing_is_not_believed(
@@ -287,7 +288,7 @@ def test_a_disk_whose_times_say_nothing_is_not_believed(
     monkeypatch.setattr(standstill, "keeps_change_times", lambda folder: folder.name != "taskpacks")
     rest = rest_at(root)
     remember(root, rest, beginning(root, rest))
-    assert not (root / FILE).exists()
+    assert not (root / shown(STANDSTILL)).exists()
 
 
 def test_a_folder_that_takes_nothing_costs_no_answer(root: Path) -> None:
@@ -299,7 +300,7 @@ def test_a_folder_that_takes_nothing_costs_no_answer(root: Path) -> None:
 
 
 def test_a_copy_cut_anywhere_or_with_one_bit_turned_counts_as_none(root: Path) -> None:
-    place = root / FILE
+    place = root / shown(STANDSTILL)
     whole = place.read_bytes()
     for at in {*range(0, len(whole), 61), len(whole) - 1}:
         for content in (whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]):
@@ -324,7 +325,7 @@ def test_a_sound_digest_over_what_is_no_standstill_counts_as_none(
 ) -> None:
     from hashlib import sha256
 
-    place = root / FILE
+    place = root / shown(STANDSTILL)
     _, line, paths = place.read_bytes().split(b"\n", 2)
     rest = json.dumps({**json.loads(line), name: value}).encode() + b"\n" + paths
     place.write_bytes(sha256(rest).hexdigest().encode() + b"\n" + rest)

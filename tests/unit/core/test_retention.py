@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.evidence.replay_table import RunState
-from factory.evidence.retention import Kind, RunFolder, Work, beyond, decide
+from factory.evidence.retention import Kind, RunOnDisk, Work, beyond, decide
 
 ENDED = st.sampled_from([RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED])
 WORKS = st.lists(st.builds(Work, st.sampled_from(["the bundle of T-1", "its merged result"]),
                            st.sampled_from(["", "run r9"])), max_size=3).map(tuple)  # fmt: skip
 FOLDERS = st.lists(
-    st.builds(RunFolder, st.from_regex(r"r[0-9]{1,3}", fullmatch=True), st.sampled_from(RunState), st.booleans(), WORKS,
+    st.builds(RunOnDisk, st.from_regex(r"r[0-9]{1,3}", fullmatch=True), st.sampled_from(RunState), st.booleans(), WORKS,
               st.sampled_from(["", "elsewhere"])),
     max_size=6, unique_by=lambda folder: folder.run_id,
 )  # fmt: skip
@@ -20,7 +20,7 @@ FOLDERS = st.lists(
 
 @given(FOLDERS, st.sets(st.sampled_from(["r1", "r2", "r3"])), st.integers(0, 4))
 def test_what_goes_is_old_ended_and_proved(
-    folders: list[RunFolder], protected: set[str], keep: int
+    folders: list[RunOnDisk], protected: set[str], keep: int
 ) -> None:
     old = beyond((folder.run_id for folder in folders), keep, protected)
     by_id = {folder.run_id: folder for folder in folders}
@@ -47,15 +47,15 @@ def test_beyond_keeps_the_newest_and_asks_for_none_without_a_number() -> None:
 
 
 def test_reasons() -> None:
-    alone = RunFolder(
+    alone = RunOnDisk(
         "r1",
         RunState.FINISHED,
         False,
         (Work("the bundle of T-1", ""), Work("its merged result", "run r9")),
     )
-    empty = RunFolder("r2", RunState.ABANDONED, True)
-    copied = RunFolder("r3", RunState.FINISHED, False, (Work("the bundle of T-1", "run r9"),))
-    open_run = RunFolder("r4", RunState.OPEN, True)
+    empty = RunOnDisk("r2", RunState.ABANDONED, True)
+    copied = RunOnDisk("r3", RunState.FINISHED, False, (Work("the bundle of T-1", "run r9"),))
+    open_run = RunOnDisk("r4", RunState.OPEN, True)
     decision = decide((alone, empty, copied, open_run), ("r1", "r2", "r3", "r4"), ())
     assert [(c.run_id, c.kind, c.why, c.where) for c in decision.chosen] == [
         ("r2", Kind.RUN, "it made nothing", ""),
