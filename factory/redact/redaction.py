@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import bisect
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from factory.redact.credential_forms import FORMS, Form, Pattern
+from factory.redact.literals import Found, Plain, literals_of
 from factory.redact.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
 
 # A shorter value, or one of a few small letters only, is a word that stands everywhere by chance:
@@ -77,32 +79,45 @@ class Redactor:
             ((LINE_ENDS, False, encoded), (BETWEEN_DIGITS, True, digits)) if known else ()
         )
         self._clean: set[bytes] = set()
+        self._wide = tuple((form, _wide_core(form)) for form in forms)
+        self._literals = literals_of(
+            (
+                *(form for form, _ in self._straight),
+                *(form.anchor for form in forms),
+                *(core for _, core in self._wide),
+            )
+        )
+        self._parted_literals = tuple(
+            literals_of(form for form, _ in encoded) for _, _, encoded in self._parted
+        )
 
     def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
-        """Every credential in `text`, sorted, none overlapping; `cut` tells that the text may end
-        within one.
+        """Return every credential in `text`, sorted, none overlapping; `cut` says that the text may
+        end within one.
         """
         if len(text) < _WORTH_KNOWING or cut:
-            found = [*self._known(text), *_in_form(text, self._forms)]
-            return _united(
-                (*found, *self._started(text), *_form_started(text, self._forms)) if cut else found
-            )
+            return self._places(text, cut)
         digest = hashlib.sha256(text).digest()
         if digest in self._clean:
             return ()
-        places = _united((*self._known(text), *_in_form(text, self._forms)))
+        places = self._places(text, cut)
         if not places and len(self._clean) < _MOST_KNOWN:
             self._clean.add(digest)
         return places
 
+    def _places(self, text: bytes, cut: bool) -> tuple[Place, ...]:
+        found = self._literals.find(text)
+        places = [*self._known(text, found), *self._in_form(text, found)]
+        if cut:
+            places += [*self._started(text), *self._form_started(text, found)]
+        return _united(places)
+
     def redact(self, text: bytes, cut: bool = False) -> Redacted:
-        """`text` with a mark in the place of every credential. Time: linear, a few passes at memory
-        speed.
-        """
+        """Return `text` with a mark in the place of every credential, in a few passes."""
         return _without(text, self.places(text, cut))
 
     def settled(self, text: bytes) -> int:
-        """How many first bytes of `text` stay as they are told now, whatever comes after them."""
+        """Return how many first bytes of `text` stay as they are now, whatever comes after them."""
         least = len(text)
         for form, _ in self._straight:
             least = min(least, len(text) - _overlap(text, form))
@@ -111,22 +126,68 @@ class Redactor:
         for each in self._forms:
             least = min(least, len(text) - _overlap(text, each.anchor))
         least = min(least, len(text) - _wide_overlap(text, self._forms))
+        found = self._literals.find(text)
         return _before_all(
-            (*_form_started(text, self._forms), *_spans(text, self._forms), *self._known(text)),
+            (
+                *self._form_started(text, found),
+                *self._in_form(text, found, whole=True),
+                *self._known(text, found),
+            ),
             least,
         )
 
-    def _known(self, text: bytes) -> Iterator[Place]:
+    def _known(self, text: bytes, found: Found) -> Iterator[Place]:
+        """Yield the places of known values; `found` are the literals in `text`."""
         for form, kind in self._straight:
-            for at in _every(text, form):
+            for at in _apart(found.get(form, ()), len(form)):
                 yield Place(at, at + len(form), kind)
-        for dropped, lower, forms in self._parted:
+        for (dropped, lower, forms), literals in zip(
+            self._parted, self._parted_literals, strict=True
+        ):
             through = Through(text, dropped, lower)
+            within = literals.find(through.content)
             for form, kind in forms:
-                for at in _every(through.content, form):
-                    yield Place(through.origin(at), through.origin(at + len(form) - 1) + 1, kind)
+                for at in _apart(within.get(form, ()), len(form)):
+                    end = through.origin(at + len(form) - 1) + 1
+                    yield Place(through.origin(at), end, kind)
+
+    def _begins(self, text: bytes, found: Found) -> Iterator[tuple[_Reading, Form, Sequence[int]]]:
+        """Yield each form whose anchor occurs, and where: in `text` as it is, then as UTF-16."""
+        plain = _Reading(text, None)
+        for form in self._forms:
+            if form.anchor in found:
+                yield plain, form, found[form.anchor]
+        wide = tuple(form for form, core in self._wide if core in found)
+        if wide:
+            narrow = Narrow(text)
+            reading = _Reading(narrow.content, narrow)
+            within = Plain(form.anchor for form in wide).find(narrow.content)
+            for form in wide:
+                if form.anchor in within:
+                    yield reading, form, within[form.anchor]
+
+    def _in_form(self, text: bytes, found: Found, whole: bool = False) -> Iterator[Place]:
+        """Yield the places of what has the form of a credential; with `whole` from the anchor on,
+        since what names a credential is needed to know it.
+        """
+        for reading, form, begins in self._begins(text, found):
+            for match in _matches(reading.content, form, begins):
+                start = match.start() if whole else match.start("secret")
+                yield reading.place(form, start, match.end("secret"), text)
+
+    def _form_started(self, text: bytes, found: Found) -> Iterator[Place]:
+        """Yield for each form the first place that the end of `text` may cut: it holds any other
+        place of that form.
+        """
+        for reading, form, begins in self._begins(text, found):
+            for match in _looks(reading.content, form, form.begun, begins):
+                if match["begun"] is not None:
+                    at = match.start()
+                    yield Place(reading.origin(at), len(text), form.kind)
+                    break
 
     def _started(self, text: bytes) -> Iterator[Place]:
+        """Yield the beginnings of known values that the text ends with."""
         for form, kind in self._straight:
             length = _overlap(text, form)
             if length >= SHORTEST_START:
@@ -134,8 +195,8 @@ class Redactor:
         yield from self._parted_starts(text, SHORTEST_START)
 
     def _parted_starts(self, text: bytes, shortest: int) -> Iterator[Place]:
-        """The beginnings of encoded values, of so many characters at least, that the text ends
-        with.
+        """Yield the beginnings of encoded values, of so many characters at least, that the text
+        ends with.
         """
         for dropped, lower, forms in self._parted:
             through = Through(text, dropped, lower)
@@ -299,76 +360,63 @@ def _wide_overlap(text: bytes, forms: tuple[Form, ...]) -> int:
 _TELLING = 8  # bytes that hardly any other text begins with
 
 
-def _every(text: bytes, part: bytes) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + len(part))
+def _apart(places: Sequence[int], length: int) -> Iterator[int]:
+    """Yield the places, in order, but those that begin within the one before."""
+    after = 0
+    for at in places:
+        if at >= after:
+            yield at
+            after = at + length
 
 
-def _in_form(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
-    for form, found in _matches(text, forms):
-        yield Place(found.start("secret"), found.end("secret"), form.kind)
-    narrow = Narrow(text)
-    for form, found in _matches(narrow.content, forms):
-        yield _wide_place(narrow, found.start("secret"), found.end("secret"), form, text)
+def _wide_core(form: Form) -> bytes:
+    """Return what UTF-16 makes of an anchor, either way round, but for the NUL at one end."""
+    return b"\0".join(bytes((each,)) for each in form.anchor)
 
 
-def _wide_place(narrow: Narrow, start: int, end: int, form: Form, text: bytes) -> Place:
-    return Place(narrow.origin(start), min(narrow.origin(end - 1) + 1, len(text)), form.kind)
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """The bytes that are searched for forms: a text itself, or what of it is ASCII in UTF-16."""
+
+    content: bytes
+    narrow: Narrow | None
+
+    def origin(self, at: int) -> int:
+        """Return where byte `at` of the reading stands in the text."""
+        return at if self.narrow is None else self.narrow.origin(at)
+
+    def place(self, form: Form, start: int, end: int, text: bytes) -> Place:
+        """Return the place in the text of a part of the reading."""
+        if self.narrow is None:
+            return Place(start, end, form.kind)
+        last = min(self.narrow.origin(end - 1) + 1, len(text))
+        return Place(self.narrow.origin(start), last, form.kind)
 
 
-def _spans(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
-    """As `_in_form`, each from its anchor on: what names a credential is needed to know it."""
-    for form, found in _matches(text, forms):
-        yield Place(found.start(), found.end("secret"), form.kind)
-    narrow = Narrow(text)
-    for form, found in _matches(narrow.content, forms):
-        yield _wide_place(narrow, found.start(), found.end("secret"), form, text)
-
-
-def _matches(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, re.Match[bytes]]]:
-    for form in forms:
-        for found in _looks(text, form, form.whole):
-            secret = found["secret"]
-            if secret is not None and not form.harmless(text[found.start() : _end(found)], secret):
-                yield form, found
-
-
-def _form_started(text: bytes, forms: tuple[Form, ...]) -> Iterator[Place]:
-    """Per form the first place that may be cut by the end of the text: it holds any other of that
-    form.
-    """
-    for form, at in _begun(text, forms):
-        yield Place(at, len(text), form.kind)
-    narrow = Narrow(text)
-    for form, at in _begun(narrow.content, forms):
-        yield Place(narrow.origin(at), len(text), form.kind)
-
-
-def _begun(text: bytes, forms: tuple[Form, ...]) -> Iterator[tuple[Form, int]]:
-    for form in forms:
-        started = next(
-            (found for found in _looks(text, form, form.begun) if found["begun"] is not None), None
-        )
-        if started is not None:
-            yield form, started.start()
-
-
-def _looks(text: bytes, form: Form, pattern: Pattern) -> Iterator[re.Match[bytes]]:
-    """Each match of `pattern` where the form may begin: at its anchor, not within a longer word
-    where it does not say so, and not within what an earlier match has looked at: so no byte is
-    looked at again and again."""
-    at = text.find(form.anchor)
-    while at >= 0:
-        after = at + len(form.anchor)
-        found = (
-            pattern.match(text, at) if form.within or at == 0 or text[at - 1] not in _WORD else None
-        )
-        if found is not None:
+def _matches(text: bytes, form: Form, begins: Sequence[int]) -> Iterator[re.Match[bytes]]:
+    """Yield the credentials of a form in a text in which its anchor occurs at `begins`."""
+    for found in _looks(text, form, form.whole, begins):
+        secret = found["secret"]
+        if secret is not None and not form.harmless(text[found.start() : _end(found)], secret):
             yield found
-            after = form.after(at, found.end())
-        at = text.find(form.anchor, after)
+
+
+def _looks(
+    text: bytes, form: Form, pattern: Pattern, begins: Sequence[int]
+) -> Iterator[re.Match[bytes]]:
+    """Yield each match of `pattern` where the form may begin: at its anchor, not within a longer
+    word unless it says so, and not within what an earlier match has looked at, so that no byte is
+    looked at again and again."""
+    number = 0
+    while number < len(begins):
+        at = begins[number]
+        after = at + len(form.anchor)
+        if form.within or at == 0 or text[at - 1] not in _WORD:
+            found = pattern.match(text, at)
+            if found is not None:
+                yield found
+                after = form.after(at, found.end())
+        number = bisect.bisect_left(begins, after, number + 1)
 
 
 def _end(found: re.Match[bytes]) -> int:

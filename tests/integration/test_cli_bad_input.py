@@ -543,6 +543,7 @@ def test_modules_of_the_repository_stand_in_for_none_of_ours(
     world: World, tmp_path: Path, how: str
 ) -> None:
     for name in (
+        "ahocorasick_rs",
         "cryptography",
         "filelock",
         "jsonschema",

@@ -34,7 +34,9 @@ PURE_IMPORTS = frozenset(
     " difflib enum functools graphlib hashlib heapq ipaddress itertools json lzma math operator"
     " posixpath re string struct textwrap tomllib types typing unicodedata urllib.parse xml.etree"
     " zlib annotated_types binascii pydantic pydantic.alias_generators pydantic_core rfc8785 yaml"
-    " yaml.events yaml.reader yaml.scanner yaml.parser yaml.error factory factory.version".split()
+    " yaml.events yaml.reader yaml.scanner yaml.parser yaml.error factory factory.version"
+    # Of the search for literals: a compiled automaton, and whether it is installed here.
+    " array ahocorasick_rs sysconfig".split()
 )
 # Modules of which a few functions are pure: only these names may be used.
 PURE_NAMES = {
