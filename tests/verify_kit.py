@@ -372,6 +372,9 @@ def _told_anew(run: Memory, verdict: RunStatus, old: EventDocument) -> EventDocu
     """One event with everything that the evidence says otherwise by now."""
     kind = old.event_type
     said = _said(run, old.details.get("pack", ""))
+    if kind in ("run.started", "preflight.finished"):
+        plan = sha256(run.files["PLAN.json"]) if "PLAN.json" in run.files else ""
+        return old.model_copy(update={"hashes": {**old.hashes, "plan": plan}})
     if kind in ("recheck.finished", "merge.finished") or kind.startswith("integrate."):
         return _of_run(run, verdict, old)
     return _of_pack(run, said, old) if said is not None else old

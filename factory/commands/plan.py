@@ -9,7 +9,6 @@ from factory.engine import wiring
 from factory.engine.why import Explainer, State, Why
 from factory.judge.status_eval import of_findings
 from factory.model.evidence import PlanDocument, PlannedPackRecord
-from factory.model.evidence_text import format_document, sha256
 from factory.model.wording import counted
 from factory.report.answer import Answer, finding_lines
 
@@ -37,19 +36,23 @@ def run(command: str, given: Namespace) -> Answer:
     del command
     pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
     explainer = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards())
-    plan = pipeline.frozen_plan()
+    frozen = pipeline.frozen_plan()
+    plan = frozen.document
     by_id = pipeline.catalogue.by_id()
     whys = {planned.pack: explainer.why(by_id[planned.pack]) for planned in plan.packs}
     findings = pipeline.catalogue.all_findings()
-    digest = sha256(format_document(plan))
-    lines = (*_lines(plan, whys, digest), *(("",) if findings else ()), *finding_lines(findings))
+    lines = (
+        *_lines(plan, whys, frozen.digest),
+        *(("",) if findings else ()),
+        *finding_lines(findings),
+    )
     rows = [_row(planned, whys[planned.pack]) for planned in plan.packs]
     head = plan.model_dump(mode="json", exclude={"packs", "schema_version"})
     return Answer(
         of_findings(findings),
         lines,
         findings,
-        details={"plan": {**head, "digest": digest, "packs": rows}},
+        details={"plan": {**head, "digest": frozen.digest, "packs": rows}},
     )
 
 

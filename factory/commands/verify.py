@@ -51,6 +51,7 @@ _BY_PACK = {"VERIFY_MERGE": "merged tree", "VERIFY_STATUS": "verdict", "VERIFY_R
 _SECTIONS = {
     **_BY_PACK,
     "VERIFY_BASE": "base",
+    "VERIFY_PLAN": "plan",
     "VERIFY_LEDGER": "ledger",
     "VERIFY_ROLLBACK": "ledger",
     "VERIFY_ATTESTATION": "statements",
@@ -62,6 +63,7 @@ _ORDER = (
     "bundles",
     "base",
     "merged tree",
+    "plan",
     "verdict",
     "report",
     "ledger",

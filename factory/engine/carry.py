@@ -19,7 +19,7 @@ from factory.model.layout import BundleFolder
 from factory.model.ledger_standing import FINISHED
 from factory.model.verdict import Status
 from factory.plan.markers import Marker
-from factory.plan.planner import PlannedPack
+from factory.plan.plan import PlannedPack
 from factory.plan.site import Session
 from factory.run.bundle_validate import bundle_intact
 from factory.run.reading import load_status

@@ -27,7 +27,7 @@ from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE, INTEGRATOR, BundleFolder, RunFolder
 from factory.model.tree import Tree
 from factory.plan.action_key import all_needs
-from factory.plan.planner import Planner
+from factory.plan.plan import Plan
 from factory.plan.site import Integrated, Session, Site
 from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration
@@ -56,7 +56,7 @@ def copy_bundles(
     return came_from
 
 
-def integrate(session: Session, planner: Planner, plan: PlanDocument, result: Integrated) -> None:
+def integrate(session: Session, plan: Plan, result: Integrated) -> None:
     """Merge and re-check; findings and records are added to `result`. Every bundle is in the run
     already.
 
@@ -64,7 +64,7 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
     """
     began = session.site.clock.monotonic()
     try:
-        candidates = _merged(session, plan, result)
+        candidates = _merged(session, plan.document, result)
     except Exception:
         _forget(session, result)
         raise
@@ -77,16 +77,15 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
 
     def together(packs: Collection[str]) -> Tree | None:
         some = tuple(candidate for candidate in candidates if candidate.pack in packs)
-        return role_z.merge_all(plan, some, session.site.objects).tree
+        return role_z.merge_all(plan.document, some, session.site.objects).tree
 
     rechecked = Recheck(
         machine_of(session.site, session.progress),
-        planner,
+        plan,
         merged,
         changes,
         result.statuses,
         together,
-        budget=session.site.config.recheck_budget,
         connections=session.egress,
     ).run()
     for path, content in rechecked.raw.items():
@@ -103,7 +102,7 @@ def integrate(session: Session, planner: Planner, plan: PlanDocument, result: In
     result.findings += rechecked.findings
     pairs = [(record.pack, culprit) for record in rechecked.records for culprit in record.culprits]
     if pairs:
-        needs = all_needs({planned.pack: planned.depends_on for planned in plan.packs})
+        needs = all_needs({planned.pack: planned.depends_on for planned in plan.document.packs})
         chosen = select(changes, pairs, needs)
         result.largest, result.smallest = chosen.largest, chosen.smallest_conflict
 
@@ -134,7 +133,7 @@ def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[C
         content = store.read(RunFolder.of(run_id).bundle(planned.pack).status) or b""
         result.statuses[planned.pack] = parse_document(StatusDocument, content)
     try:
-        site.integrator.merge(store.root / RunFolder.of(run_id), format_document(plan))
+        site.integrator.merge(store.root / RunFolder.of(run_id))
         merge = parse_document(
             MergeDocument, store.read(RunFolder.of(run_id).integrator.merge) or b""
         )

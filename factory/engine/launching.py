@@ -11,7 +11,7 @@ import contextlib
 from factory.model.errors import Refusal
 from factory.model.layout import BundleFolder, RunFolder
 from factory.model.properties import Enforcement
-from factory.plan.planner import PlannedPack, Planner
+from factory.plan.plan import Plan
 from factory.plan.site import Session
 from factory.run.attempt import machine_of
 from factory.run.launch import Launched, broken_off, launch
@@ -20,11 +20,11 @@ from factory.run.reading import stacked_base
 _ATTEMPT = "attempt.finished"
 
 
-def launch_recorded(session: Session, planner: Planner, planned: PlannedPack) -> Launched:
+def launch_recorded(session: Session, plan: Plan, pack: str) -> Launched:
     """Run one pack of this run and put its bundle in place. Raise Refusal where not even its
     beginning can be recorded.
     """
-    pack, machine = planned.pack.id, machine_of(session.site, session.progress)
+    planned, machine = plan.planned(pack), machine_of(session.site, session.progress)
     session.ensure_run()
     network = planned.pack.constraints.network.declared
     details, hashes = _in_force(session.site.sandbox.measure(network))
@@ -35,7 +35,7 @@ def launch_recorded(session: Session, planner: Planner, planned: PlannedPack) ->
     )
     session.causes[pack] = begun
     try:
-        base = stacked_base(session.site.store, session.site.objects, planner, planned)
+        base = stacked_base(session.site.store, session.site.objects, plan, planned)
     except Exception as error:  # noqa: BLE001  a pack that was begun has an end in the ledger
         launched = broken_off(planned, machine, error)
     else:

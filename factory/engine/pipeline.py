@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import threading
 from collections.abc import Callable, Collection, Mapping
 
 from factory.contract.catalogue import Catalogue, read_catalogue
@@ -28,15 +29,14 @@ from factory.judge.status_eval import combine, of_findings
 from factory.model import layout
 from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import Refusal
-from factory.model.evidence import PlanDocument
-from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
-from factory.model.layout import PLAN, RunFolder
+from factory.model.layout import RunFolder
 from factory.model.ledger_standing import ABANDONED
 from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.markers import Marker, marker_path, not_kept, store_marker
+from factory.plan.plan import Plan
 from factory.plan.planner import Planner
 from factory.plan.site import Integrated, Session, Site
 from factory.run import egress, preflight
@@ -66,13 +66,14 @@ class RepositoryPipeline:
         """
         self._site = site
         self._after_run, self._at_rest = after_run, at_rest
-        self._session = Session(site, silent)
+        self._session = Session(site, silent, freeze=self.frozen_plan)
         self._known = Known(self._session, notes)
         self._stack = contextlib.ExitStack()
         self._catalogue: Catalogue | None = None
         self._planner: Planner | None = None
         self._cards: tuple[Card, ...] = ()
-        self._plan: PlanDocument | None = None
+        self._plan: Plan | None = None
+        self._freezing = threading.Lock()
         self._integrated = Integrated()
         self._settled = ""
         self._unkept: tuple[Finding, ...] = ()
@@ -250,8 +251,7 @@ class RepositoryPipeline:
         )
         if not any(finding.blocks and not finding.pack for finding in found):
             plan = self.frozen_plan()
-            self._site.store.write(PLAN, format_document(plan))
-            if not plan.packs_committed:
+            if not plan.document.packs_committed:
                 found = (
                     *found,
                     Finding(
@@ -261,7 +261,8 @@ class RepositoryPipeline:
         status = of_findings(found)
         entries = self.catalogue.entries
         counts = {"packs": len(entries), "files": sum(len(entry.files) for entry in entries)}
-        chronicle.preflight_ended(self._session, status, began, counts)
+        plan_digest = self.frozen_plan().digest if status is Status.PASS else ""
+        chronicle.preflight_ended(self._session, status, began, counts, plan_digest)
         base = self._site.repository
         headline = (
             f"{counted(len(entries), 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
@@ -283,11 +284,12 @@ class RepositoryPipeline:
             self._unsignable = judge_signing(self._site)
         return self._unsignable
 
-    def frozen_plan(self) -> PlanDocument:
-        """The plan of this process, made once."""
-        if self._plan is None:
-            self._plan = self.planner.freeze()
-        return self._plan
+    def frozen_plan(self) -> Plan:
+        """Return the plan of this process, made once. Raises Refusal where there can be none."""
+        with self._freezing:
+            if self._plan is None:
+                self._plan = self.planner.freeze()
+            return self._plan
 
     def _refused(self, card: Card) -> tuple[Finding, ...] | None:
         """What keeps a pack from running: findings, an empty tuple where the whole run is refused,
@@ -307,7 +309,8 @@ class RepositoryPipeline:
             return self._unlaunched(card, refused, why)
         # Preflight may hold from an earlier day; what is enforced is asked of the host as it is
         # now.
-        pack = self.planner.planned(card.pack).pack
+        planned = self.frozen_plan().planned(card.pack)
+        pack = planned.pack
         lacking = (
             *preflight.judge_launch(pack, self._site.config, self._measured(), self._site.cloud),
             *self._signing(),
@@ -320,7 +323,7 @@ class RepositoryPipeline:
             held = chronicle.take_pack_lock(self._session, card.pack, stack)
             if held:
                 return self._unlaunched(card, held, "locked")
-            carried = self._carrying.take(self._session, self.planner.planned(card.pack))
+            carried = self._carrying.take(self._session, planned)
             if carried is not None:
                 return (
                     Status.PASS,
@@ -328,7 +331,7 @@ class RepositoryPipeline:
                     f"{summary.pack_headline(carried)}, from a run that was cut off",
                 )
             altered = self._altered(card)
-            launched = launch_recorded(self._session, self.planner, self.planner.planned(card.pack))
+            launched = launch_recorded(self._session, self.frozen_plan(), card.pack)
         if launched.status is None:
             return self._broken_off(card, launched.verdict), launched.findings, ""
         refusals = egress.refused(pack, launched.connections)
@@ -357,7 +360,7 @@ class RepositoryPipeline:
         if refused or self.manifest_of(card.pack) == "":
             return combine((self.status_of(card.after[0]), Status.BLOCKED)), (), "no bundle"
         began = self._site.clock.monotonic()
-        found = validate(self._site.store, self._site.objects, self.planner, card.pack)
+        found = validate(self._site.store, self._site.objects, self.frozen_plan(), card.pack)
         chronicle.bundle_validated(self._session, card.pack, found, began)
         return of_findings(found), found, "holds, derived again" if not found else ""
 
@@ -392,7 +395,7 @@ class RepositoryPipeline:
         if status is not Status.PASS:
             return status, replaced, "nothing merged"
         plan = self.frozen_plan()
-        integrate.integrate(self._session, self.planner, plan, self._integrated)
+        integrate.integrate(self._session, plan, self._integrated)
         found = (*replaced, *self._integrated.findings)
         return of_findings(found), found, summary.merge_headline(self._integrated)
 

@@ -117,7 +117,7 @@ def run_status(
         base_commit=site.repository.commit,
         base_tree=told.planner.base.oid,
         merged_tree=merge.merged_tree if merge is not None else "",
-        packs_committed=not any(finding.id == "REPO_PACKS_UNCOMMITTED" for finding in findings),
+        packs_committed=session.plan is None or session.plan.document.packs_committed,
         packs=tuple(_line(told, entry, statuses, integrated) for entry in told.catalogue.entries),
         findings=tuple(finding_record(finding) for finding in findings),
         rechecks=integrated.rechecks,

@@ -24,14 +24,13 @@ from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding
 from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
-from factory.plan.action_key import KeyChange, action_key, why_changed
+from factory.plan.action_key import KeyChange, action_key, parts, why_changed
 from factory.plan.markers import load_marker
-from factory.plan.planner import PlannedPack, Planner
+from factory.plan.plan import PlannedPack
+from factory.plan.planner import Planner
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
 from factory.run.reading import load_status
-
-PARTS = ("pack", "inputs", "depends_on", "sandbox", "limits", "protected", "environment", "tools")
 
 
 class State(enum.Enum):
@@ -120,7 +119,7 @@ class Explainer:
             after=planned.key,
             changes=changes,
             same=(
-                tuple(part for part in PARTS if part not in changed_parts)
+                tuple(part for part in parts(planned.action) if part not in changed_parts)
                 if known.action is not None
                 else ()
             ),

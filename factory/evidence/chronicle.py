@@ -12,7 +12,7 @@ from dataclasses import replace
 from factory.judge.status_eval import of_findings
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
-from factory.model.layout import PLAN, BundleFolder
+from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
 from factory.plan.site import Session
 
@@ -70,15 +70,19 @@ def _pack_lock(session: Session, pack: str) -> Iterator[None]:
         session.record_soon("lock.released", duration_ms=session.milliseconds(locked), details=held)
 
 
-def preflight_ended(session: Session, status: Status, began: float, counts: dict[str, int]) -> None:
-    """Record the phase; where it passed and no run is minted yet, once one is."""
+def preflight_ended(
+    session: Session, status: Status, began: float, counts: dict[str, int], plan: str
+) -> None:
+    """Record the phase; where it passed and no run is minted yet, once one is. `plan` is the digest
+    of PLAN.json, empty where it did not pass.
+    """
     if status is not Status.PASS:
         session.ensure_run()
     session.record_soon(
         "preflight.finished",
         duration_ms=session.milliseconds(began),
         rc=status.exit_code,
-        hashes={"plan": session.site.store.sha256(PLAN) if status is Status.PASS else ""},
+        hashes={"plan": plan},
         file_counts=counts,
         details={"status": status.value},
     )

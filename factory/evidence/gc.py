@@ -149,7 +149,7 @@ def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> 
     """Every bundle and result in a run's folder, with where else it is."""
     folder = RunFolder.of(run.run_id)
     for name in site.store.names(folder):
-        if name in NOT_PACKS or name == IN_RUN.manifest:
+        if name in NOT_PACKS or name in (IN_RUN.manifest, IN_RUN.plan):
             continue
         digest = site.store.sha256(folder.bundle(name).manifest)
         sound = bool(digest) and not bundle_intact(site.store, name, folder)

@@ -25,6 +25,7 @@ from factory.strict import json as strict_json
 
 _OF_RUN: Mapping[str, ArtifactType] = {
     IN_RUN.manifest: "run-manifest",
+    IN_RUN.plan: "plan",
     ATTESTATIONS.ledger: "ledger-events",
     INTEGRATOR.status: "run-status",
     INTEGRATOR.merge: "merge",
@@ -48,6 +49,7 @@ _VERSIONED = frozenset(
     {
         *(
             "run-manifest",
+            "plan",
             "bundle-manifest",
             "bundle-status",
             "action",

@@ -211,8 +211,8 @@ class Tools(Protocol):
 class Integrator(Protocol):
     """Role Z: a confined process that may write only below its run folder."""
 
-    def merge(self, run_folder: Path, request: bytes) -> bytes:
-        """Run Z on `request` (a PlanDocument); its MERGE.json. Raises Refusal INTEGRATOR_FAILED."""
+    def merge(self, run_folder: Path) -> bytes:
+        """Run Z on PLAN.json of a run; its MERGE.json. Raises Refusal INTEGRATOR_FAILED."""
         ...
 
 

@@ -2,7 +2,7 @@
 folder.
 
 Implements `files.ports.Integrator`. Gives the child a scrubbed environment and no input but
-the plan; what it printed is only ever shown, never parsed.
+the run folder; what it printed is only ever shown, never parsed.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class IntegratorProcess:
         self._repository = repository
         self._confine = confine
 
-    def merge(self, run_folder: Path, request: bytes) -> bytes:
-        """Run Z below `run_folder`; its MERGE.json. Raises Refusal INTEGRATOR_FAILED, or what
-        `confine` raises.
+    def merge(self, run_folder: Path) -> bytes:
+        """Run Z on the plan in `run_folder`; its MERGE.json. Raises Refusal INTEGRATOR_FAILED, or
+        what `confine` raises.
         """
         place = fs_guard.make_folder(run_folder / INTEGRATOR)
         scratch = run_folder / INTEGRATOR.scratch
@@ -70,7 +70,7 @@ class IntegratorProcess:
         try:
             done = subprocess.run(
                 argv,
-                input=request,
+                stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=_ENVIRONMENT,

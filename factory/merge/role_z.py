@@ -62,7 +62,10 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
 def merge_all(plan: PlanDocument, candidates: tuple[Candidate, ...], objects: Objects) -> Merged:
     """The decision over all candidates of a plan."""
     return merge_candidates(
-        objects.tree_of(plan.base_commit), candidates, Overlap(plan.overlap), three_way_of(objects)
+        objects.tree_of(plan.base_commit),
+        candidates,
+        Overlap(plan.policy.rules.overlap),
+        three_way_of(objects),
     )
 
 

@@ -1,4 +1,4 @@
-"""The process of role Z: `python -I -m factory.merge.z_process WORDS`, the plan on standard input.
+"""The process of role Z: `python -I -m factory.merge.z_process WORDS`, PLAN.json in the run folder.
 
 Started by `merge.integrator` inside its confinement; not meant for people.
 """
@@ -16,7 +16,7 @@ from factory.strict.values import DocumentError
 def main() -> int:
     """Merge what the plan names; 0 when MERGE.json was written, else 1 with one line."""
     try:
-        run_integrator(json.loads(sys.argv[1]), sys.stdin.buffer.read())
+        run_integrator(json.loads(sys.argv[1]))
     except (FactoryError, DocumentError) as error:
         sys.stdout.write(f"{error}\n")
         return 1

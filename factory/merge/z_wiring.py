@@ -14,9 +14,10 @@ from factory.git.ports import Repository
 from factory.merge import role_z
 from factory.model.evidence import PlanDocument
 from factory.model.evidence_text import parse_document
+from factory.model.layout import IN_RUN
 
 
-def run_integrator(words: Mapping[str, str], request: bytes) -> None:
+def run_integrator(words: Mapping[str, str]) -> None:
     """The whole work of role Z, inside its confinement."""
     run_folder = Path(words["run_folder"])
     found = Repository(
@@ -29,9 +30,10 @@ def run_integrator(words: Mapping[str, str], request: bytes) -> None:
         branch=words["branch"],
         shallow=bool(words["shallow"]),
     )
-    plan = parse_document(PlanDocument, request)
+    store = StateStore(run_folder)
+    plan = parse_document(PlanDocument, store.read(IN_RUN.plan) or b"")
     objects = GitObjects(found, Path(words["scratch"]) / "objects")
     try:
-        role_z.integrate(plan, StateStore(run_folder), objects)
+        role_z.integrate(plan, store, objects)
     finally:
         objects.close()

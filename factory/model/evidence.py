@@ -176,9 +176,12 @@ class ToolRecord(Document):
 class ActionDocument(Document):
     """ACTION.json: everything the action key is made of. The key is the SHA-256 of its canonical
     form.
+
+    `environments` maps names to digests; `judge` are patterns of files that belong to the judge,
+    `require` is what a PASS must have shown, `grants` are digests of grants that are used.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     pack: str
     files: tuple[PackFileRecord, ...]
     inputs: str = Field(description="id of the visible tree of the base commit")
@@ -188,6 +191,10 @@ class ActionDocument(Document):
     protected: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
     tools: tuple[ToolRecord, ...]
+    environments: tuple[tuple[str, Digest], ...] = ()
+    judge: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    grants: tuple[Digest, ...] = ()
 
 
 class LogRecord(Document):
@@ -226,27 +233,99 @@ class Manifest(Document):
     files: tuple[ManifestEntry, ...]
 
 
+class PolicyDocument(Document):
+    """attestations/policy.json: the configuration that a verdict was reached under; nothing of any
+    host is in it.
+    """
+
+    schema_version: Literal[1] = 1
+    properties_required: tuple[str, ...]
+    properties_accepted: tuple[str, ...]
+    protected: tuple[str, ...]
+    ceilings: LimitsRecord | None
+    network_hosts: tuple[str, ...]
+    network_allow_any: bool = False
+    overlap: Literal["block", "merge"]
+    signing: Literal["optional", "required", "required-from"]
+    signing_keys: tuple[str, ...]
+
+
+class PlannedCommand(Document):
+    """One command that a pack will run: a step, or an acceptance command."""
+
+    label: str
+    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    name: str
+    run: str
+
+
 class PlannedPackRecord(Document):
-    """One pack of a frozen plan."""
+    """One pack of a frozen plan.
+
+    `needs` are all packs that it builds on, in canonical order. `folder_tree` is the tree of the
+    pack's folder as it was read, `own_tree` that of the base commit with this folder laid over;
+    what the pack sees of it is `action.inputs`. `scope` is what SCOPE_LOCK.json will say.
+    """
 
     pack: str
     folder: str
     title: str
-    action_key: Digest
     depends_on: tuple[str, ...]
+    needs: tuple[str, ...]
+    action_key: Digest
+    action: ActionDocument
+    scope: ScopeLock
+    commands: tuple[PlannedCommand, ...]
+    folder_tree: str
+    own_tree: str
+
+
+class PlannedEnvironment(Document):
+    """A prepared environment: its name, the digest of its sealed tree, and where packs see it."""
+
+    name: str
+    sha256: Digest
+    outputs: tuple[str, ...]
+
+
+class PlannedJudge(Document):
+    """The judge in force for every pack: patterns of its files, and what a PASS must have shown."""
+
+    patterns: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+
+
+class PlannedPolicy(Document):
+    """The policy in force: `sha256` is that of attestations/policy.json, which will say `rules`.
+
+    `commit` names where it is from, empty for the repository as it was read; `grants` are digests
+    of what the user granted.
+    """
+
+    sha256: Digest
+    rules: PolicyDocument
+    commit: str = ""
+    grants: tuple[Digest, ...] = ()
 
 
 class PlanDocument(Document):
-    """The frozen plan: what will run, on what base, in canonical order. Its digest names it."""
+    """PLAN.json: what a run does, on what base, in canonical order. Written before any pack runs;
+    launch, validation, integration and re-check have no other input but objects.
 
-    schema_version: Literal[1] = 1
+    `recheck_budget` is how many more commands may run to name packs that break one another.
+    """
+
+    schema_version: Literal[2] = 2
     base_ref: str
     base_commit: str
     base_tree: str
     hash_name: Literal["sha1", "sha256"]
     packs_folder: str
     packs_committed: bool
-    overlap: Literal["block", "merge"]
+    recheck_budget: int
+    environments: tuple[PlannedEnvironment, ...] = ()
+    judge: PlannedJudge = PlannedJudge()
+    policy: PlannedPolicy
     packs: tuple[PlannedPackRecord, ...]
 
 
@@ -344,23 +423,6 @@ class RunStatus(Document):
     properties_accepted: tuple[str, ...]
     branch: str = ""
     signing: SigningRecord = SigningRecord()
-
-
-class PolicyDocument(Document):
-    """attestations/policy.json: the configuration that a verdict was reached under; nothing of any
-    host is in it.
-    """
-
-    schema_version: Literal[1] = 1
-    properties_required: tuple[str, ...]
-    properties_accepted: tuple[str, ...]
-    protected: tuple[str, ...]
-    ceilings: LimitsRecord | None
-    network_hosts: tuple[str, ...]
-    network_allow_any: bool = False
-    overlap: Literal["block", "merge"]
-    signing: Literal["optional", "required", "required-from"]
-    signing_keys: tuple[str, ...]
 
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

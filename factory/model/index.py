@@ -15,6 +15,7 @@ from factory.model.evidence import Document, FindingRecord, StatusName
 RunState = Literal["open", "prepared", "finished", "abandoned", "unrecorded"]
 ArtifactType = Literal[
     "run-manifest",
+    "plan",
     "bundle-manifest",
     "bundle-status",
     "action",

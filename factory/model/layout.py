@@ -259,6 +259,11 @@ class RunFolder(Folder):
         return self.at("RUN_MANIFEST.json")
 
     @property
+    def plan(self) -> str:
+        """What the run does: written before any pack runs, and the input of every phase."""
+        return self.at("PLAN.json")
+
+    @property
     def started(self) -> str:
         """A file that says, before the ledger does, that the run id is taken."""
         return self.at("locks/started.txt")
@@ -307,7 +312,6 @@ FOLDERS = (BUNDLES, CACHE, GIT, LOCKS, RUNS, MARKERS, WORKTREES)
 LEDGER = "ledger.jsonl"
 LEDGER_LOCK = LOCKS.at("ledger.lock")
 LEDGER_HEAD = MARKERS.at("ledger.json")
-PLAN = MARKERS.at("plan.json")
 DOIT_DATABASE = MARKERS.at("doit.sqlite3")
 GITIGNORE = ".gitignore"
 EVIDENCE_INDEX = "evidence-index.json"

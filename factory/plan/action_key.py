@@ -9,7 +9,7 @@ protected list, environment and tools. No path, time or observed enforcement is 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from factory.model.config import Config
@@ -17,8 +17,6 @@ from factory.model.evidence import (
     ActionDocument,
     DependencyRecord,
     PackFileRecord,
-    PlanDocument,
-    PlannedPackRecord,
     ScopeLock,
     ToolRecord,
 )
@@ -81,6 +79,11 @@ def environment_of(pack: TaskPack, host: Mapping[str, str]) -> tuple[tuple[str, 
     return tuple(sorted({**passed, **dict(pack.env_fixed)}.items()))
 
 
+def digests_of(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Return variables with digests instead of values."""
+    return tuple((name, hashlib.sha256(value.encode()).hexdigest()) for name, value in environment)
+
+
 def action_of(
     pack: TaskPack,
     config: Config,
@@ -105,9 +108,7 @@ def action_of(
         properties=tuple(sorted(wanted.value for wanted in config.required)),
         limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
         protected=protected,
-        environment=tuple(
-            (name, hashlib.sha256(value.encode()).hexdigest()) for name, value in environment
-        ),
+        environment=digests_of(environment),
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
     )
 
@@ -138,40 +139,6 @@ def action_key(action: ActionDocument) -> str:
     return canonical.digest(action.model_dump(mode="json"))
 
 
-def plan_of(
-    packs: Iterable[TaskPack],
-    keys: Mapping[str, str],
-    config: Config,
-    *,
-    base_commit: str,
-    base_tree: str,
-    hash_name: str,
-    committed: bool,
-) -> PlanDocument:
-    """The frozen plan, packs in canonical order."""
-    known = {pack.id: pack for pack in packs}
-    order = canonical_order({pack.id: pack.depends_on for pack in known.values()})
-    return PlanDocument(
-        base_ref=config.base_ref,
-        base_commit=base_commit,
-        base_tree=base_tree,
-        hash_name="sha256" if hash_name == "sha256" else "sha1",
-        packs_folder=config.packs_folder,
-        packs_committed=committed,
-        overlap=config.overlap.value,
-        packs=tuple(
-            PlannedPackRecord(
-                pack=name,
-                folder=known[name].folder,
-                title=known[name].title,
-                action_key=keys[name],
-                depends_on=known[name].depends_on,
-            )
-            for name in order
-        ),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class KeyChange:
     """One part of an action that differs: which part, what in it, before and after (empty:
@@ -184,40 +151,49 @@ class KeyChange:
     after: str
 
 
+def _named(names: Iterable[str]) -> dict[str, str]:
+    return dict.fromkeys(names, "yes")
+
+
+# One row for each field that is part of the key: the word that `factory why` uses for it, and what
+# in it can differ, by name. A field without a row cannot be compared (tests/unit/core).
+_PARTS: Mapping[str, tuple[str, Callable[[ActionDocument], Mapping[str, str]]]] = {
+    "pack": ("id", lambda it: {"id": it.pack}),
+    "files": ("pack", lambda it: {f.path: f.sha256 + f.mode for f in it.files}),
+    "inputs": ("inputs", lambda it: {"tree": it.inputs}),
+    "depends_on": ("depends_on", lambda it: {d.pack: d.key for d in it.depends_on}),
+    "properties": ("sandbox", lambda it: dict.fromkeys(it.properties, "required")),
+    "limits": ("limits", lambda it: {n: str(v) for n, v in it.limits.model_dump().items()}),
+    "protected": ("protected", lambda it: _named(it.protected)),
+    "environment": ("environment", lambda it: dict(it.environment)),
+    "tools": ("tools", lambda it: {t.name: f"{t.version} {t.sha256}" for t in it.tools}),
+    "environments": ("environments", lambda it: dict(it.environments)),
+    "judge": ("judge", lambda it: _named(it.judge)),
+    "require": ("require", lambda it: _named(it.require)),
+    "grants": ("grants", lambda it: _named(it.grants)),
+    "format": ("format", lambda it: {"version": str(it.format)}),
+}
+
+
+def parts(action: ActionDocument) -> tuple[str, ...]:
+    """Return the words for the parts that an action has, in a fixed order; its id and the format
+    of its key are none.
+    """
+    return tuple(
+        word
+        for field, (word, rows) in _PARTS.items()
+        if field not in ("pack", "format") and rows(action)
+    )
+
+
 def why_changed(before: ActionDocument, after: ActionDocument) -> tuple[KeyChange, ...]:
-    """Every part in which two actions differ, in a fixed order of parts."""
+    """Return every part in which two actions differ, in a fixed order of parts; none where their
+    keys are equal.
+    """
     changes: list[KeyChange] = []
-    changes += _rows(
-        "pack",
-        {f.path: f.sha256 + f.mode for f in before.files},
-        {f.path: f.sha256 + f.mode for f in after.files},
-    )
-    changes += _rows("inputs", {"tree": before.inputs}, {"tree": after.inputs})
-    changes += _rows(
-        "depends_on",
-        {d.pack: d.key for d in before.depends_on},
-        {d.pack: d.key for d in after.depends_on},
-    )
-    changes += _rows(
-        "sandbox",
-        dict.fromkeys(before.properties, "required"),
-        dict.fromkeys(after.properties, "required"),
-    )
-    changes += _rows("limits", _numbers(before), _numbers(after))
-    changes += _rows(
-        "protected", dict.fromkeys(before.protected, "yes"), dict.fromkeys(after.protected, "yes")
-    )
-    changes += _rows("environment", dict(before.environment), dict(after.environment))
-    changes += _rows(
-        "tools",
-        {t.name: f"{t.version} {t.sha256}" for t in before.tools},
-        {t.name: f"{t.version} {t.sha256}" for t in after.tools},
-    )
+    for word, rows in _PARTS.values():
+        changes += _rows(word, rows(before), rows(after))
     return tuple(changes)
-
-
-def _numbers(action: ActionDocument) -> dict[str, str]:
-    return {name: str(value) for name, value in action.limits.model_dump().items()}
 
 
 def _rows(part: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[KeyChange]:
@@ -236,7 +212,7 @@ __all__ = [
     "bounded_limits",
     "canonical_order",
     "environment_of",
-    "plan_of",
+    "parts",
     "scope_lock",
     "why_changed",
 ]

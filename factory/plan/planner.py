@@ -1,61 +1,34 @@
 """Keys and trees of every pack, computed once per process from the base commit and the work tree's
-packs.
+packs, until they are frozen into the plan of a run.
 
-The only phase code that turns identities into an action. Workers get a `PlannedPack` and
-never plan. Nothing here executes anything of a pack.
+The only code that turns identities into an action. What executes packs has a `Plan`, and never
+this. Nothing here executes anything of a pack.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
+from factory.contract.policy import policy_of
 from factory.git.narrowing import lay_over, narrow, visible_patterns
-from factory.judge.judge import Rules, rules_of
 from factory.judge.path_guard import protected_patterns
-from factory.judge.scope import Patterns
-from factory.model.config import Overlap
 from factory.model.errors import Refusal
-from factory.model.evidence import ActionDocument, PlanDocument, ScopeLock, ToolRecord
+from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ToolRecord
+from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Finding
-from factory.model.pack import Limits, TaskPack
+from factory.model.pack import TaskPack
 from factory.model.tree import Tree
 from factory.plan.action_key import (
-    action_key,
     action_of,
     all_needs,
-    bounded_limits,
     canonical_order,
     environment_of,
-    plan_of,
     scope_lock,
 )
+from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedPack:
-    """One pack, ready to be executed.
-
-    `own` is the base commit's tree with the pack's folder laid over; `visible` is what of it
-    the pack sees; `needs` are all packs it builds on, in canonical order. `limits` are in force:
-    what the contract asks for, below the ceilings. `lock` is the contract as resolved.
-    """
-
-    pack: TaskPack
-    action: ActionDocument
-    key: str
-    own: Tree
-    visible_patterns: Patterns | None
-    visible: Tree
-    shared: Tree
-    needs: tuple[str, ...]
-    rules: Rules
-    environment: tuple[tuple[str, str], ...]
-    limits: Limits
-    lock: ScopeLock
 
 
 class Planner:
@@ -63,7 +36,7 @@ class Planner:
 
     def __init__(self, site: Site, catalogue: Catalogue) -> None:
         self._site = site
-        self._catalogue = catalogue
+        self.catalogue = catalogue
         self._guard = threading.RLock()
         self._planned: dict[str, PlannedPack] = {}
         self._folders: dict[str, Tree] = {}
@@ -82,11 +55,6 @@ class Planner:
             if self._base is None:
                 self._base = self._site.objects.tree_of(self._site.repository.commit)
             return self._base
-
-    @property
-    def overlap(self) -> Overlap:
-        """What becomes of two packs that change one path."""
-        return self._site.config.overlap
 
     def planned(self, pack_id: str) -> PlannedPack:
         """The plan of one pack whose contract holds. Raises KeyError for any other, Refusal
@@ -122,20 +90,8 @@ class Planner:
             environment=environment,
             tools=self._identities(pack),
         )
-        return PlannedPack(
-            pack=pack,
-            action=action,
-            key=action_key(action),
-            own=own,
-            visible_patterns=patterns,
-            visible=visible,
-            shared=narrow(self.base, patterns),
-            needs=needs,
-            rules=rules_of(pack, self.protected),
-            environment=environment,
-            limits=bounded_limits(pack.limits, self._site.config.ceilings),
-            lock=scope_lock(pack, self._site.config, self.protected.sources),
-        )
+        lock = scope_lock(pack, self._site.config, self.protected.sources)
+        return planned_pack(pack, action, lock, self.base, own, visible, needs, environment)
 
     def _lame_needs(self, pack: TaskPack) -> tuple[str, ...]:
         """What of a pack's needs has no sound contract, or is part of a circle; the pack itself
@@ -166,6 +122,7 @@ class Planner:
             if not isinstance(committed, Tree) or committed.oid != content.oid:
                 for blob in blobs.values():
                     self._site.objects.write_blob(blob)
+                self._site.objects.write_tree(content)
             self._folders[entry.id] = content
         content = self._folders[entry.id]
         present = tree.get(entry.folder)
@@ -222,21 +179,48 @@ class Planner:
                 )
         return tuple(found)
 
-    def freeze(self) -> PlanDocument:
-        """The plan of all packs whose contracts hold."""
+    def freeze(self) -> Plan:
+        """Return the plan of all packs whose contracts hold, and store what of their folders is in
+        no commit.
+        """
         usable = [
-            entry.pack
-            for entry in self._catalogue.by_id().values()
+            entry
+            for entry in self.catalogue.by_id().values()
             if entry.usable and entry.pack is not None
         ]
-        sound = [pack for pack in usable if not self._lame_needs(pack)]
-        keys: Mapping[str, str] = {pack.id: self.planned(pack.id).key for pack in sound}
-        return plan_of(
-            sound,
-            keys,
-            self._site.config,
-            base_commit=self._site.repository.commit,
+        sound = {
+            entry.id: entry.pack.depends_on
+            for entry in usable
+            if entry.pack is not None and not self._lame_needs(entry.pack)
+        }
+        packs = [self.planned(name) for name in canonical_order(sound)]
+        config, repository = self._site.config, self._site.repository
+        rules = policy_of(config)
+        document = PlanDocument(
+            base_ref=config.base_ref,
+            base_commit=repository.commit,
             base_tree=self.base.oid,
-            hash_name=self._site.repository.hash_name,
-            committed=self.committed(),
+            hash_name="sha256" if repository.hash_name == "sha256" else "sha1",
+            packs_folder=config.packs_folder,
+            packs_committed=self.committed(),
+            recheck_budget=config.recheck_budget,
+            policy=PlannedPolicy(sha256=sha256(format_document(rules)), rules=rules),
+            packs=tuple(self._record(planned) for planned in packs),
+        )
+        resolved = {planned.pack.id: planned.pack for planned in packs}
+        return Plan(format_document(document), self._site.objects, self._site.environment, resolved)
+
+    def _record(self, planned: PlannedPack) -> PlannedPackRecord:
+        return PlannedPackRecord(
+            pack=planned.pack.id,
+            folder=planned.pack.folder,
+            title=planned.pack.title,
+            depends_on=planned.pack.depends_on,
+            needs=planned.needs,
+            action_key=planned.key,
+            action=planned.action,
+            scope=planned.lock,
+            commands=commands_of(planned.pack),
+            folder_tree=self._folders[planned.pack.id].oid,
+            own_tree=planned.own.oid,
         )

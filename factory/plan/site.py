@@ -25,6 +25,7 @@ from factory.model.finding import Finding
 from factory.model.layout import RUNS, RunFolder
 from factory.model.ledger_chain import Entry
 from factory.model.names import RUN_ID
+from factory.plan.plan import Plan
 from factory.redact.redaction import Redactor
 from factory.sandbox.ports import Sandbox
 
@@ -85,7 +86,8 @@ class Session:
     itself. `writing` is held from taking what waits until it is written, so that events come in the
     order in which they were told. `refused` are packs that were not let run, or did not come to an
     end: whatever bundle an earlier run left of them is no part of this one. `egress` has what packs
-    with network did over it, by pack.
+    with network did over it, by pack. `freeze` makes `plan`, which a run is given when it is
+    minted.
     """
 
     site: Site
@@ -102,18 +104,24 @@ class Session:
     soon: dict[str, list[Entry]] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     egress: dict[str, tuple[ConnectionRecord, ...]] = field(default_factory=dict)
+    freeze: Callable[[], Plan] | None = None
+    plan: Plan | None = None
 
     def ensure_run(self) -> str:
-        """The run's id; the first call mints it, makes its folder and records that it started."""
+        """The run's id; the first call mints it, records that it started and by which plan, and
+        makes its folder with PLAN.json in it.
+        """
         with self.guard:
             if not self.run_id:
                 minted = chosen_run_id(self.site) if self.site.run_id else next_run_id(self.site)
                 self.began = self.site.clock.monotonic()
+                self.plan = self._frozen()
+                digest = self.plan.digest if self.plan is not None else ""
                 self.run_event = self.site.ledger.append(
                     Entry(
                         "run.started",
                         minted,
-                        hashes={"base_commit": self.site.repository.commit},
+                        hashes={"base_commit": self.site.repository.commit, "plan": digest},
                         details={"base_ref": self.site.repository.base_ref},
                     )
                 )
@@ -125,7 +133,17 @@ class Session:
                 self.site.store.write(
                     RunFolder.of(self.run_id).started, f"{self.run_id}\n".encode()
                 )
+                if self.plan is not None:
+                    place = RunFolder.of(self.run_id).plan
+                    self.site.store.write(place, self.plan.content)
             return self.run_id
+
+    def _frozen(self) -> Plan | None:
+        """The plan; None where there can be none, and then nothing of the run executes a pack."""
+        try:
+            return self.freeze() if self.freeze is not None else None
+        except Refusal:
+            return None
 
     def refuse(self, pack: str) -> None:
         """The pack is not let run, or its run broke off: it has no part in what this run comes

@@ -36,7 +36,7 @@ from factory.model.errors import Overdue
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
-from factory.plan.planner import PlannedPack
+from factory.plan.plan import PlannedPack
 from factory.plan.site import Site
 from factory.redact.redaction import Redactor, Stream
 from factory.run.comparing import Compared, LineCounts, compared, seconds_for

@@ -29,7 +29,7 @@ from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
-from factory.plan.planner import PlannedPack, Planner
+from factory.plan.plan import Plan, PlannedPack
 from factory.run.comparing import MOST_SECONDS, LineCounts, line_counts
 from factory.run.doit_table import judge_configuration
 from factory.run.reading import stacked_base
@@ -51,7 +51,7 @@ def bundle_intact(store: Store, pack_id: str, folder: Folder = BUNDLES) -> tuple
 
 
 def validate(
-    store: Store, objects: Objects, planner: Planner, pack_id: str, folder: Folder = BUNDLES
+    store: Store, objects: Objects, plan: Plan, pack_id: str, folder: Folder = BUNDLES
 ) -> tuple[Finding, ...]:
     """Findings over one bundle; none means that it agrees with its manifest, itself and its
     contract.
@@ -66,13 +66,13 @@ def validate(
     bundle, found = bundle_check.open_bundle(pack_id, place, files)
     if bundle is None:
         return found
-    planned = planner.planned(pack_id)
+    planned = plan.planned(pack_id)
     commands = (*planned.pack.steps, *planned.pack.acceptance) if planned.pack.acceptance else ()
     return (
         *bundle_check.judge_documents(pack_id, bundle, files, commands, planned.key, planned.lock),
         *bundle_check.judge_status(pack_id, bundle),
         *_judge_trees(
-            objects, lambda: stacked_base(store, objects, planner, planned), planned, bundle, files
+            objects, lambda: stacked_base(store, objects, plan, planned), planned, bundle, files
         ),
     )
 

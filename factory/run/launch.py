@@ -30,7 +30,7 @@ from factory.model.layout import IN_BUNDLE, IN_RAW, AttemptFolder
 from factory.model.ledger_chain import Entry
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
-from factory.plan.planner import PlannedPack
+from factory.plan.plan import PlannedPack
 from factory.run import attempt
 from factory.run.attempt import Frozen, Machine, Ran
 from factory.run.comparing import Compared

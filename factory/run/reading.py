@@ -18,7 +18,7 @@ from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.tree import Difference, Tree
 from factory.model.verdict import Status
-from factory.plan.planner import PlannedPack, Planner
+from factory.plan.plan import Plan, PlannedPack
 
 
 def load_status(store: Store, pack_id: str, folder: Folder = BUNDLES) -> StatusDocument | None:
@@ -52,7 +52,7 @@ def bundle_differences(
     return between(objects.tree_of(status.base_tree), objects.tree_of(status.result_tree))
 
 
-def stacked_base(store: Store, objects: Objects, planner: Planner, planned: PlannedPack) -> Tree:
+def stacked_base(store: Store, objects: Objects, plan: Plan, planned: PlannedPack) -> Tree:
     """Return the whole tree that the pack starts from: base and what it depends on, merged, with
     its own folder laid over.
 
@@ -64,7 +64,7 @@ def stacked_base(store: Store, objects: Objects, planner: Planner, planned: Plan
         if (
             status is None
             or status.status != Status.PASS.value
-            or status.action_key != planner.planned(need).key
+            or status.action_key != plan.planned(need).key
         ):
             message = f"{planned.pack.id} depends on {need}, which did not PASS"
             place = planned.pack.place("/depends_on")
@@ -72,11 +72,11 @@ def stacked_base(store: Store, objects: Objects, planner: Planner, planned: Plan
                 Finding("DEPENDS_NOT_PASS", message, f"Fix {need} first.", place, planned.pack.id)
             )
         changes = bundle_differences(store, objects, need, status)
-        needs = planner.planned(need).needs
+        needs = plan.planned(need).needs
         below.append(Candidate(need, needs, objects.tree_of(status.base_tree), changes, changes))
-    merged = merge_candidates(planner.base, below, planner.overlap, three_way_of(objects))
+    merged = merge_candidates(plan.base, below, plan.overlap, three_way_of(objects))
     if merged.tree is None:
         raise Refusal(*(replace(finding, pack=planned.pack.id) for finding in merged.findings))
-    base = planner.lay_over(merged.tree, planned.pack.id)
+    base = plan.lay_over(merged.tree, planned.pack.id)
     objects.write_tree(base)
     return base

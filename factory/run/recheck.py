@@ -20,7 +20,7 @@ from factory.model.finding import Finding
 from factory.model.ledger_chain import Entry
 from factory.model.pack import Command
 from factory.model.tree import Difference, Tree
-from factory.plan.planner import PlannedPack, Planner
+from factory.plan.plan import Plan, PlannedPack
 from factory.run import attempt
 from factory.run.attempt import Machine, Ran
 from factory.run.egress import Traffic
@@ -49,27 +49,26 @@ class Recheck:
     def __init__(
         self,
         machine: Machine,
-        planner: Planner,
+        plan: Plan,
         merged: Tree,
         changes: Mapping[str, tuple[Difference, ...]],
         accepted: Mapping[str, StatusDocument],
         together: Callable[[Collection[str]], Tree | None],
         *,
-        budget: int,
         connections: Mapping[str, tuple[ConnectionRecord, ...]],
     ) -> None:
-        """`together` merges some of the packs alone, None where that cannot be done; `budget` is
-        how many more commands may run to name culprits; `connections` are those of the run so far.
+        """`together` merges some of the packs alone, None where that cannot be done;
+        `connections` are those of the run so far.
         """
         self._machine = machine
-        self._planner = planner
+        self._plan = plan
         self._merged = merged
         self._changes = changes
         self._accepted = accepted
         self._together = together
-        self._budget = budget
+        self._budget = plan.document.recheck_budget
         self._traffic = {
-            pack: Traffic(machine.redactor, planner.planned(pack).pack, connections.get(pack))
+            pack: Traffic(machine.redactor, plan.planned(pack).pack, connections.get(pack))
             for pack in changes
         }
         self._logs: list[tuple[str, LoggedCommand]] = []
@@ -93,11 +92,11 @@ class Recheck:
 
     def _run(self, records: list[RecheckRecord], findings: list[Finding]) -> None:
         for pack in sorted(self._changes):
-            planned = self._planner.planned(pack)
+            planned = self._plan.planned(pack)
             for command, record in self._pack(planned):
                 records.append(record)
                 above = any(
-                    pack in self._planner.planned(culprit).needs for culprit in record.culprits
+                    pack in self._plan.planned(culprit).needs for culprit in record.culprits
                 )
                 findings += judge_recheck(record, command, above)
 
@@ -136,7 +135,7 @@ class Recheck:
         if rc == 0:
             return _record(name, command, "ok", 0)
         again = self._one(planned, command, view)
-        start = self._planner.lay_over(self._planner.base, name)
+        start = self._plan.lay_over(self._plan.base, name)
         base = self._one(planned, command, view_with(start, planned.visible_patterns, ()))
         nothing = any(finding.id == "CHECK_RAN_NO_TEST" for finding in one.findings)
         outcome = classify(_signature(one), _signature(again), _signature(base), nothing)
@@ -151,7 +150,7 @@ class Recheck:
         """
         mine = {planned.pack.id, *planned.needs}
         for other in sorted(self._changes.keys() - mine):
-            among = frozenset({*mine, other, *self._planner.planned(other).needs})
+            among = frozenset({*mine, other, *self._plan.planned(other).needs})
             tree = self._together(among)
             if tree is None:
                 continue
@@ -166,7 +165,7 @@ class Recheck:
     def _order(self) -> list[str]:
         done: list[str] = []
         for pack in sorted(self._changes):
-            for name in (*self._planner.planned(pack).needs, pack):
+            for name in (*self._plan.planned(pack).needs, pack):
                 if name not in done:
                     done.append(name)
         return done
@@ -178,13 +177,13 @@ class Recheck:
         """
         own = self._changes[planned.pack.id]
         whole = tree
-        if self._planner.lay_over(self._planner.base, planned.pack.id) is not self._planner.base:
+        if self._plan.lay_over(self._plan.base, planned.pack.id) is not self._plan.base:
             below = planned.pack.folder + "/"
             order = (name for name in self._order() if name in among)
             inside = tuple(
                 c for name in order for c in self._changes[name] if c.path.startswith(below)
             )
-            whole = apply_differences(self._planner.lay_over(tree, planned.pack.id), inside)
+            whole = apply_differences(self._plan.lay_over(tree, planned.pack.id), inside)
         view = view_with(whole, planned.visible_patterns, (change.path for change in own))
         self._machine.objects.write_tree(view)
         return view

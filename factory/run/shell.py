@@ -26,7 +26,8 @@ from factory.model.ledger_chain import Entry
 from factory.model.pack import Limits, TaskPack
 from factory.model.properties import Enforcement
 from factory.model.tree import Difference, Tree
-from factory.plan.planner import PlannedPack, Planner
+from factory.plan.plan import PlannedPack
+from factory.plan.planner import Planner
 from factory.plan.site import Site
 from factory.run import attempt, preflight
 from factory.run.attempt import Machine, machine_of
@@ -167,7 +168,7 @@ def visit(
     )
     network = _network(planned.pack)
     room = Room(entry.id, asked.where, site.sandbox.measure(), accepted, limits, timeout, network)
-    base = stacked_base(site.store, site.objects, planner, planned)
+    base = stacked_base(site.store, site.objects, planner.freeze(), planned)
     visible = narrow(base, planned.visible_patterns)
     for tree in (visible, planned.shared):
         site.objects.write_tree(tree)

@@ -172,7 +172,7 @@ class ToolRow:
 class Action:
     """ACTION.json: everything the action key is made of."""
 
-    format: Literal[1]
+    format: Literal[2]
     pack: str
     files: tuple[PackFileRow, ...]
     inputs: Oid
@@ -182,6 +182,10 @@ class Action:
     protected: Texts
     environment: tuple[tuple[str, str], ...]
     tools: tuple[ToolRow, ...]
+    environments: tuple[tuple[str, Sha256], ...]
+    judge: Texts
+    require: Texts
+    grants: tuple[Sha256, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +314,78 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedCommand:
+    """One command that a plan has of a pack."""
+
+    label: Annotated[str, Like(r"(?:step|format|lint|tests|check|must)-[1-9][0-9]*")]
+    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    name: str
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPack:
+    """One pack of a plan."""
+
+    pack: str
+    folder: str
+    title: str
+    depends_on: Texts
+    needs: Texts
+    action_key: Sha256
+    action: Action
+    scope: ScopeLock
+    commands: tuple[PlannedCommand, ...]
+    folder_tree: Oid
+    own_tree: Oid
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEnvironment:
+    """A prepared environment."""
+
+    name: str
+    sha256: Sha256
+    outputs: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJudge:
+    """The judge in force."""
+
+    patterns: Texts
+    require: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPolicy:
+    """The policy in force; `sha256` is that of attestations/policy.json."""
+
+    sha256: Sha256
+    rules: Policy
+    commit: MaybeOid
+    grants: tuple[Sha256, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """PLAN.json."""
+
+    schema_version: Literal[2]
+    base_ref: str
+    base_commit: Oid
+    base_tree: Oid
+    hash_name: Literal["sha1", "sha256"]
+    packs_folder: str
+    packs_committed: bool
+    recheck_budget: Count
+    environments: tuple[PlannedEnvironment, ...]
+    judge: PlannedJudge
+    policy: PlannedPolicy
+    packs: tuple[PlannedPack, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RunStatus:
     """STATUS.json of a run."""
 
@@ -366,5 +442,6 @@ BY_SCHEMA: tuple[tuple[str, type], ...] = (
     ("merge", Merge),
     ("run_status", RunStatus),
     ("policy", Policy),
+    ("plan", Plan),
     ("run_ledger_event", Event),
 )

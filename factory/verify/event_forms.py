@@ -39,7 +39,7 @@ class EventForm:
 _COMMAND = EventForm(_names("log"), details=_names("attempt ended label pack"))
 _LOCK = EventForm(details=_names("lock"), more=_names("pack"), rc=0)
 FORMS: Mapping[str, EventForm] = {
-    STARTED: EventForm(_names("base_commit"), details=_names("base_ref"), rc=0),
+    STARTED: EventForm(_names("base_commit plan"), details=_names("base_ref"), rc=0),
     "lock.taken": _LOCK,
     "lock.released": _LOCK,
     "preflight.finished": EventForm(_names("plan"), _names("files packs"), _names("status")),

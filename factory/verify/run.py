@@ -22,6 +22,7 @@ from factory.verify.names import spell
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import selection_problem
 from factory.verify.papers import load
+from factory.verify.plan import PlanCheck
 from factory.verify.rechecks import check_rechecks
 from factory.verify.renderings import check_renderings
 from factory.verify.report import check_report
@@ -107,6 +108,9 @@ class _RunCheck:
         check_renderings(self.sheet, self.run, status, changed, bundles)
         history = HistoryCheck(self.sheet, self.run, self.seen, self.around, status)
         history.check(bundles)
+        PlanCheck(self.sheet, self.run, self.seen, status).check(
+            bundles, merge, merging, history.told, policy
+        )
         check_egress(self.sheet, self.run, bundles, history.told, policy)
         attestations = AttestationCheck(self.sheet, self.run, self.seen, self.around, status)
         attestations.check(bundles, history.told, policy)

@@ -175,7 +175,7 @@ def test_every_step_holds_on_a_real_run_without_our_package(made: Made, tmp_path
         capture_output=True,
     )
     assert alone.returncode == 1, "expected that a stranger's Python cannot import our package"
-    assert list(steps()) == [1, 2, 3, 4, 5, 6]
+    assert list(steps()) == [1, 2, 3, 4, 5, 6, 7]
     for number in steps():
         done = audit.step(number)
         assert (done.returncode, done.stderr) == (
@@ -224,6 +224,19 @@ def set_in(path: str, *keys: str | int, to: object) -> Tamper:
         assert here[keys[-1]] != to
         here[keys[-1]] = to
         run.files[path] = json.dumps(document, indent=2, sort_keys=True).encode() + b"\n"
+
+    return tamper
+
+
+def planned_anew(*keys: str | int, to: object) -> Tamper:
+    """Change the plan, and the digest of it that the first event names."""
+
+    def tamper(run: Memory) -> None:
+        set_in("PLAN.json", *keys, to=to)(run)
+        first, rest = run.files[EVENTS].split(b"\n", 1)
+        event = json.loads(first)
+        event["hashes"]["plan"] = sha256(run.files["PLAN.json"]).hexdigest()
+        run.files[EVENTS] = json.dumps(event).encode() + b"\n" + rest
 
     return tamper
 
@@ -446,6 +459,57 @@ ALONE: dict[str, tuple[int, str, Tamper]] = {
         replace(f"{Z}/DIFF.patch", b"+line three", b"+line thref"),
     ),
     "stored objects": (6, "git fetch", objects_of_another_pack),
+    "the plan": (7, "another plan", set_in("PLAN.json", "recheck_budget", to=99)),
+    "the base that was planned on": (
+        7,
+        "planned on another base_commit",
+        planned_anew("base_commit", to="0" * 40),
+    ),
+    "the policy that was planned under": (
+        7,
+        "planned under another policy",
+        planned_anew("policy", "rules", "overlap", to="block"),
+    ),
+    "an action without its key": (
+        7,
+        "TASK-0001: its key is not that of its action",
+        planned_anew("packs", 0, "action", "properties", to=[]),
+    ),
+    "an action key of nothing": (
+        7,
+        "its key is not that of its action",
+        planned_anew("packs", 0, "action_key", to="0" * 64),
+    ),
+    "another need": (
+        7,
+        "it needs other actions",
+        planned_anew("packs", 2, "needs", to=[]),
+    ),
+    "a bundle of another action": (
+        7,
+        "TASK-0001: made by another action",
+        set_in("TASK-0001/ACTION.json", "tools", to=[]),
+    ),
+    "a bundle under another scope": (
+        7,
+        "TASK-0001: made under another scope",
+        set_in("TASK-0001/SCOPE_LOCK.json", "allowed", to=["**"]),
+    ),
+    "a command that was not planned": (
+        7,
+        "TASK-0001: other commands ran than planned",
+        set_in("TASK-0001/STATUS.json", "checks", 0, "run", to="true"),
+    ),
+    "fewer commands": (
+        7,
+        "TASK-0001: other commands are required than planned",
+        set_in("TASK-0001/STATUS.json", "required", to=[]),
+    ),
+    "a merge of other packs": (
+        7,
+        "other packs were merged than planned",
+        set_in(f"{Z}/MERGE.json", "order", to=["TASK-0001"]),
+    ),
 }
 
 

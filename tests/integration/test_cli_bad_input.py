@@ -508,7 +508,6 @@ def test_damaged_state_costs_time_or_is_named(world: World) -> None:
     assert oneshot(world.root).rc == 0
     (world.state / "state" / "doit.sqlite3").write_bytes(b"not a database")
     (world.state / "state" / "preflight.json").write_bytes(b"{")
-    (world.state / "state" / "plan.json").write_bytes(b"\xff")
     assert oneshot(world.root).rc == 0
     bundle = world.state / "bundles" / "TASK-0101" / "STATUS.json"
     bundle.write_bytes(b"[]")

@@ -175,7 +175,8 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
     assert world.doit("oneshot").rc == 0
     manifest = tmp_path / ".factory/bundles/TASK-0001/manifest.json"
     whole = manifest.read_bytes()
-    with planner(world) as (site, plan):
+    with planner(world) as (site, planning):
+        plan = planning.freeze()
         assert validate(site.store, site.objects, plan, "TASK-0001") == ()
         (tmp_path / ".factory/bundles/TASK-0001/extra").write_bytes(b"x")
         (found,) = validate(site.store, site.objects, plan, "TASK-0001")
@@ -193,7 +194,7 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
             RERUN,
         )
         manifest.write_bytes(whole)
-        record = plan.freeze().packs[0]
+        record = plan.document.packs[0]
         with pytest.raises(Refusal, match="exists and is not in the manifest"):
             read_candidate(site.store.below("bundles"), site.objects, record)
         (tmp_path / ".factory/bundles/TASK-0001/extra").unlink()

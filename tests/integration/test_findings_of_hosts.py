@@ -193,8 +193,8 @@ class Lies:
         self.real = real
         self.change = change
 
-    def merge(self, run_folder: Path, request: bytes) -> bytes:
-        self.real.merge(run_folder, request)
+    def merge(self, run_folder: Path) -> bytes:
+        self.real.merge(run_folder)
         self.change(run_folder / "Z_integrator")
         return (run_folder / "Z_integrator/MERGE.json").read_bytes()
 
@@ -291,10 +291,8 @@ def test_an_overlap_that_only_a_patch_shows_is_named_by_z_itself(world: World) -
 
     alter(world, "TASK-0002", sneak, f"runs/{run.name}")
     shutil.rmtree(run / "Z_integrator")
-    with planner(world) as (built, plan):
-        answer = parse_document(
-            MergeDocument, built.integrator.merge(run, format_document(plan.freeze()))
-        )
+    with planner(world) as (built, _):
+        answer = parse_document(MergeDocument, built.integrator.merge(run))
     assert answer.merged_tree == ""
     assert [(row.id, row.message, row.pack) for row in answer.findings] == [
         ("HIDDEN_OVERLAP", "TASK-0001 and TASK-0002 both change docs/a", "TASK-0002")

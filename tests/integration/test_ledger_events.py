@@ -190,10 +190,11 @@ def test_values_mean_something(lived: World) -> None:
             case "attempt.finished":
                 assert event["file_counts"] == {"changed": 1, "artifacts": 0, "ignored": 0}
                 assert event["duration_ms"] > 0
+            case "run.started":
+                assert event["hashes"]["plan"] == digest["PLAN.json"]
             case "preflight.finished":
                 assert event["file_counts"] == {"packs": 2, "files": 10}
-                plan = (lived.state / "state/plan.json").read_bytes()
-                assert event["hashes"]["plan"] == hashlib.sha256(plan).hexdigest()
+                assert event["hashes"]["plan"] == digest["PLAN.json"]
     (verified,) = of(lived, "verify.finished")
     assert verified["hashes"]["manifest"] == digest["RUN_MANIFEST.json"]
     assert (verified["rc"], verified["details"]["status"], verified["file_counts"]["findings"]) == (

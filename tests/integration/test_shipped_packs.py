@@ -306,9 +306,8 @@ def test_a_file_counts_for_the_packs_that_see_it(origin: Path, tmp_path: Path) -
 
 def action_keys(repository: Clone) -> dict[str, str]:
     """The action keys of the frozen plan."""
-    passed(repository.doit("preflight"))
-    plan = json.loads((repository.state / "state" / "plan.json").read_bytes())
-    return {one["pack"]: one["action_key"] for one in plan["packs"]}
+    planned = json.loads(passed(repository.factory("plan", "--json")))["plan"]
+    return {one["pack"]: one["action_key"] for one in planned["packs"]}
 
 
 BREAKS = (

@@ -193,6 +193,96 @@ def test_an_action_that_leaves_a_file_out_is_named(good: Memory) -> None:
     assert "the action key of ACTION.json: expected" in named(verified, "VERIFY_ACTION")
 
 
+PLANNED: dict[str, tuple[Callable[[Any], object], str]] = {
+    "another base": (
+        lambda plan: plan.update(base_commit="0" * 40),
+        "the base commit: expected",
+    ),
+    "packs that are not committed": (
+        lambda plan: plan.update(packs_committed=False),
+        "whether packs are committed: expected True, found False",
+    ),
+    "ids of another kind": (
+        lambda plan: plan.update(hash_name="sha256"),
+        "the kind of its ids: expected sha1",
+    ),
+    "another packs folder": (
+        lambda plan: plan.update(packs_folder="elsewhere"),
+        "packs that are not in the packs folder: expected nothing, found taskpacks",
+    ),
+    "another policy": (
+        lambda plan: plan["policy"]["rules"].update(overlap="merge"),
+        "the policy: expected",
+    ),
+    "the digest of another policy": (
+        lambda plan: plan["policy"].update(sha256="0" * 64),
+        "the digest of the policy: expected",
+    ),
+    "another order": (lambda plan: plan["packs"].reverse(), "its order: expected TASK-0001"),
+    "a pack less": (
+        lambda plan: plan["packs"].pop(),
+        "bundles that were not planned: expected nothing, found TASK-0002",
+    ),
+    "another key": (
+        lambda plan: plan["packs"][0].update(action_key="0" * 64),
+        "the key of its action: expected",
+    ),
+    "another action": (
+        lambda plan: plan["packs"][0]["action"].update(tools=[]),
+        "the key of its action: expected",
+    ),
+    "another scope": (
+        lambda plan: plan["packs"][0]["scope"].update(allowed=["**"]),
+        "SCOPE_LOCK.json: expected",
+    ),
+    "a need": (
+        lambda plan: plan["packs"][1].update(needs=[]),
+        "its needs: expected TASK-0001, found nothing",
+    ),
+    "another command": (
+        lambda plan: plan["packs"][0]["commands"][0].update(run="true"),
+        "commands that were not planned: expected nothing, found",
+    ),
+    "a command less": (
+        lambda plan: plan["packs"][0]["commands"].pop(),
+        "required commands: expected",
+    ),
+    "another title": (lambda plan: plan["packs"][0].update(title="x"), "its title: expected x"),
+    "another folder": (
+        lambda plan: plan["packs"][0].update(folder_tree="0" * 40),
+        "the tree of the pack's folder: expected",
+    ),
+    "an environment": (
+        lambda plan: plan["packs"][0]["action"].update(environments=[["py", "0" * 64]]),
+        "the key of its action: expected",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PLANNED)
+def test_a_plan_that_was_told_anew_is_held_against_what_was_done(good: Memory, what: str) -> None:
+    change, sentence = PLANNED[what]
+    verified = verify(good, changed(good, "PLAN.json", change))
+    named(verified, "VERIFY_PLAN")
+    found = [each.message for each in verified.findings if each.id == "VERIFY_PLAN"]
+    assert any(message.startswith(f"PLAN.json: {sentence}") for message in found), found
+
+
+def test_a_plan_that_is_gone_or_not_the_one_that_the_ledger_names_is_found(good: Memory) -> None:
+    run, ledger = forged(good, {})
+    del run.files["PLAN.json"]
+    assert "PLAN.json: expected this document" in named(
+        check(relisted(run), around(ledger)), "VERIFY_MISSING"
+    )
+    evidence, _ = forged(
+        good, changed(good, "PLAN.json", lambda plan: plan.update(recheck_budget=9))
+    )
+    run.files["PLAN.json"] = evidence.files["PLAN.json"]
+    assert "its digest in run.started: expected" in named(
+        check(relisted(run), around(ledger)), "VERIFY_PLAN"
+    )
+
+
 def test_another_merged_tree_is_named(good: Memory) -> None:
     verified = verify(good, {}, merged_tree="0" * 40)
     assert "the merged tree of STATUS.json: expected 0000" in named(verified, "VERIFY_MERGE")
@@ -499,6 +589,7 @@ UNBOUND = re.compile(
     r"TASK-\d+/FILES_CHANGED.json#/ignored_dropped|Z_integrator/FILES_CHANGED.json#/ignored_dropped"
     r"|Z_integrator/STATUS.json#.*|Z_integrator/MERGE.json#/bundles/.*|.*(RUN_MANIFEST|manifest).json#.*"
     r"|TASK-\d+/STATUS.json#/findings/\d+/(hint|line|column)"
+    r"|PLAN.json#/(recheck_budget|policy/(commit|grants)|packs/\d+/own_tree)"
 )
 
 

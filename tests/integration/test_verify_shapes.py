@@ -205,7 +205,7 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
     honest = load(run)
     monkeypatch.setattr(merging, "find_overlaps", lambda *_: ())
     monkeypatch.setattr(merging, "new_collisions", lambda *_: ())
-    plan = parse_document(PlanDocument, (world.state / "state" / "plan.json").read_bytes())
+    plan = parse_document(PlanDocument, (run / "PLAN.json").read_bytes())
     with GitObjects(discover(world.root, "HEAD"), tmp_path / "objects") as own:
         merge = role_z.integrate(plan, StateStore(run), own)
     made = {

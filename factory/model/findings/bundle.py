@@ -89,6 +89,19 @@ BUNDLE: Mapping[str, Entry] = {
             {"case": "missing", "path": "T-1"},
         ),
     ),
+    "PLAN_DISAGREES": error(
+        "objects and variables at hand do not make a pack as it was planned",
+        sentence={
+            "other": "expected the {what} that PLAN.json has, found another",
+            "contract": "expected the contract that PLAN.json has, found: {found}",
+        },
+        hint="Run again.",
+        remedy="no change of the contract is needed: run again, so that it is planned anew",
+        examples=(
+            {"case": "other", "what": "action key"},
+            {"case": "contract", "found": "a title is missing"},
+        ),
+    ),
     "BUNDLE_STALE": error(
         "a bundle was made by another action than the plan's",
         sentence={

@@ -100,6 +100,10 @@ VERIFICATION: Mapping[str, Entry] = {
         " otherwise",
         "do not take the change: look at it beside the contract",
     ),
+    "VERIFY_PLAN": _check(
+        "a bundle or the merge does not follow from the plan of its run",
+        "do not believe that verdict: run again",
+    ),
     "VERIFY_STATUS": _check(
         "a status is not what its evidence yields", "do not believe that verdict: run again"
     ),

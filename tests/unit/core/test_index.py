@@ -88,6 +88,7 @@ def test_anything_else_is_refused(content: bytes) -> None:
     ("path", "kind", "pack"),
     [
         ("RUN_MANIFEST.json", "run-manifest", ""),
+        ("PLAN.json", "plan", ""),
         ("T-1/manifest.json", "bundle-manifest", "T-1"),
         ("T-1/STATUS.json", "bundle-status", "T-1"),
         ("Z_integrator/STATUS.json", "run-status", ""),

@@ -4,7 +4,6 @@ environment.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import pytest
@@ -16,6 +15,7 @@ from factory.model.evidence import ActionDocument, ToolRecord
 from factory.model.evidence_text import format_document
 from factory.model.pack import Limits, PackFile
 from factory.model.properties import Property
+from factory.plan import action_key as keys
 from factory.plan.action_key import (
     action_key,
     action_of,
@@ -23,7 +23,6 @@ from factory.plan.action_key import (
     bounded_limits,
     canonical_order,
     environment_of,
-    plan_of,
     why_changed,
 )
 from tests.pack_values import pack
@@ -195,27 +194,22 @@ def test_why_tells_both_values_of_what_differs() -> None:
     ]
 
 
-def test_a_plan_is_in_canonical_order_whatever_comes_in() -> None:
-    packs = [pack(id="T-3"), pack(id="T-1", depends_on=("T-3",)), pack(id="T-2")]
-    keys = {one.id: one.id for one in packs}
-    plans = {
-        format_document(
-            plan_of(
-                order,
-                keys,
-                Config(),
-                base_commit="c",
-                base_tree="t",
-                hash_name=name,
-                committed=True,
-            )
-        )
-        for order in itertools.permutations(packs)
-        for name in ("sha1",)
-    }
-    assert len(plans) == 1
-    plan = plan_of(
-        packs, keys, Config(), base_commit="c", base_tree="t", hash_name="sha256", committed=False
-    )
-    assert [planned.pack for planned in plan.packs] == ["T-2", "T-3", "T-1"]
-    assert (plan.hash_name, plan.packs_committed, plan.overlap) == ("sha256", False, "block")
+def test_every_field_of_the_key_can_be_a_reason() -> None:
+    """What is in the key and in no row would change the key without a reason shown."""
+    assert set(keys._PARTS) == set(ActionDocument.model_fields)
+
+
+MORE = {
+    "environments": (("py", "1" * 64),),
+    "judge": ("tests/**",),
+    "require": ("fixed",),
+    "grants": ("2" * 64,),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_parts_that_later_versions_fill_are_part_of_the_key_and_reasons(name: str) -> None:
+    before = action()
+    after = before.model_copy(update={name: MORE[name]})
+    assert action_key(before) != action_key(after)
+    assert {change.part for change in why_changed(before, after)} == {name}

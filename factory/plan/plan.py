@@ -1,0 +1,208 @@
+"""The frozen plan of a run: PLAN.json, and packs as they are executed by it.
+
+`Planner.freeze` writes it before any pack runs. From then on nobody plans: launch, validation,
+integration and re-check take a `Plan`, on this machine or another, which makes each pack again of
+the document and of objects alone, and refuses one that does not come out as it was planned.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from factory.contract.contract import read_pack
+from factory.git.narrowing import lay_over, narrow, visible_patterns
+from factory.git.ports import Objects
+from factory.judge.judge import Rules, rules_of
+from factory.judge.scope import Patterns, compile_patterns
+from factory.model.config import Overlap
+from factory.model.errors import Refusal
+from factory.model.evidence import (
+    ActionDocument,
+    LimitsRecord,
+    PlanDocument,
+    PlannedCommand,
+    PlannedPackRecord,
+    ScopeLock,
+)
+from factory.model.evidence_text import parse_document, sha256
+from factory.model.finding import Finding
+from factory.model.pack import Limits, TaskPack
+from factory.model.tree import Tree
+from factory.plan.action_key import action_key, digests_of, environment_of
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPack:
+    """One pack, ready to be executed.
+
+    `own` is the base commit's tree with the pack's folder laid over; `visible` is what of it
+    the pack sees, `shared` what of it the base commit has; `needs` are all packs it builds on, in
+    canonical order. `limits` are in force: what the contract asks for, below the ceilings. `lock`
+    is the contract as resolved. `environment` has values, not digests.
+    """
+
+    pack: TaskPack
+    action: ActionDocument
+    key: str
+    own: Tree
+    visible_patterns: Patterns | None
+    visible: Tree
+    shared: Tree
+    needs: tuple[str, ...]
+    rules: Rules
+    environment: tuple[tuple[str, str], ...]
+    limits: Limits
+    lock: ScopeLock
+
+
+def planned_pack(
+    pack: TaskPack,
+    action: ActionDocument,
+    lock: ScopeLock,
+    base: Tree,
+    own: Tree,
+    visible: Tree,
+    needs: tuple[str, ...],
+    environment: tuple[tuple[str, str], ...],
+) -> PlannedPack:
+    """Return a pack with what follows from its action and its lock."""
+    patterns = visible_patterns(pack.inputs, pack.folder)
+    return PlannedPack(
+        pack=pack,
+        action=action,
+        key=action_key(action),
+        own=own,
+        visible_patterns=patterns,
+        visible=visible,
+        shared=narrow(base, patterns),
+        needs=needs,
+        rules=rules_of(pack, compile_patterns(lock.protected)),
+        environment=environment,
+        limits=limits_of(lock.limits),
+        lock=lock,
+    )
+
+
+def limits_of(record: LimitsRecord) -> Limits:
+    """Return the limits that a record is of."""
+    return Limits(**record.model_dump())
+
+
+def commands_of(pack: TaskPack) -> tuple[PlannedCommand, ...]:
+    """Return the commands of a pack as a plan has them: steps, then acceptance."""
+    return tuple(
+        PlannedCommand(
+            label=command.label, kind=command.kind.value, name=command.name, run=command.run
+        )
+        for command in (*pack.steps, *pack.acceptance)
+    )
+
+
+class Plan:
+    """A frozen plan. `content` is PLAN.json, `digest` its SHA-256, `document` the same parsed."""
+
+    def __init__(
+        self,
+        content: bytes,
+        objects: Objects,
+        environment: Mapping[str, str],
+        resolved: Mapping[str, TaskPack] = MappingProxyType({}),
+    ) -> None:
+        """`environment` has the values of variables that packs are given. `resolved` spares reading
+        contracts that were read already. Raises EvidenceError for what is no plan.
+        """
+        self.content = content
+        self.digest = sha256(content)
+        self.document = parse_document(PlanDocument, content)
+        self._objects = objects
+        self._environment = environment
+        self._resolved = resolved
+        self._records = {record.pack: record for record in self.document.packs}
+        self._guard = threading.RLock()
+        self._planned: dict[str, PlannedPack] = {}
+        self._folders: dict[str, Tree] = {}
+        self._base: Tree | None = None
+
+    @property
+    def base(self) -> Tree:
+        """The base commit's whole tree."""
+        with self._guard:
+            if self._base is None:
+                self._base = self._objects.tree_of(self.document.base_commit)
+            return self._base
+
+    @property
+    def overlap(self) -> Overlap:
+        """What becomes of two packs that change one path."""
+        return Overlap(self.document.policy.rules.overlap)
+
+    def planned(self, pack_id: str) -> PlannedPack:
+        """Return one pack of the plan. Raises KeyError for any other, Refusal PLAN_DISAGREES where
+        what is at hand does not make the pack that was planned.
+        """
+        with self._guard:
+            if pack_id not in self._planned:
+                self._planned[pack_id] = self._made(self._records[pack_id])
+            return self._planned[pack_id]
+
+    def lay_over(self, tree: Tree, pack_id: str) -> Tree:
+        """Return `tree` with a pack's folder, as it was planned, laid over."""
+        content = self._folder(self._records[pack_id])
+        folder = self._records[pack_id].folder
+        present = tree.get(folder)
+        if isinstance(present, Tree) and present.oid == content.oid:
+            return tree
+        return lay_over(tree, folder, content)
+
+    def _folder(self, record: PlannedPackRecord) -> Tree:
+        with self._guard:
+            if record.pack not in self._folders:
+                present = self.base.get(record.folder)
+                self._folders[record.pack] = (
+                    present
+                    if isinstance(present, Tree) and present.oid == record.folder_tree
+                    else self._objects.tree_of(record.folder_tree)
+                )
+            return self._folders[record.pack]
+
+    def _made(self, record: PlannedPackRecord) -> PlannedPack:
+        pack = self._resolved.get(record.pack) or self._read(record)
+        own = self.lay_over(self.base, record.pack)
+        visible = narrow(own, visible_patterns(pack.inputs, pack.folder))
+        environment = environment_of(pack, self._environment)
+        made = planned_pack(
+            *(pack, record.action, record.scope, self.base, own, visible),
+            *(record.needs, environment),
+        )
+        for what, due, found in (
+            ("commands", record.commands, commands_of(pack)),
+            ("action key", record.action_key, made.key),
+            ("own tree", record.own_tree, own.oid),
+            ("visible tree", record.action.inputs, visible.oid),
+            ("variables", record.action.environment, digests_of(environment)),
+        ):
+            if due != found:
+                raise _disagrees(record.pack, case="other", what=what)
+        return made
+
+    def _read(self, record: PlannedPackRecord) -> TaskPack:
+        """Return the contract in the pack's folder, read again from objects."""
+        leaves = {f"{record.folder}/{path}": leaf for path, leaf in self._folder(record).leaves()}
+        contents = self._objects.read(leaf.oid for leaf in leaves.values())
+        ceilings = self.document.policy.rules.ceilings
+        pack, findings = read_pack(
+            record.folder,
+            {path: contents[leaf.oid] for path, leaf in leaves.items()},
+            {path: leaf.mode for path, leaf in leaves.items()},
+            limits_of(ceilings) if ceilings is not None else None,
+        )
+        if pack is None:
+            raise _disagrees(record.pack, case="contract", found=findings[0].message)
+        return pack
+
+
+def _disagrees(pack: str, **facts: str) -> Refusal:
+    return Refusal(Finding("PLAN_DISAGREES", facts, pack=pack))

@@ -1,0 +1,187 @@
+"""PLAN.json: whether the ledger names this plan, and whether what was done follows from it.
+
+Each pack of the plan has the key of its action; each bundle is of the action, the scope and the
+commands that were planned; the merge has the planned packs in the planned order on the planned
+base. What the commands did is `bundle`'s, what the trees yield is `stack`'s and `merge`'s.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from factory.verify.bundle import Bundle
+from factory.verify.documents import Merge, Plan, PlannedPack, Policy, RunStatus
+from factory.verify.event_forms import STARTED
+from factory.verify.events import Told
+from factory.verify.folder import Folder
+from factory.verify.form import canonical, plain
+from factory.verify.manifests import Seen
+from factory.verify.merge import MergeCheck
+from factory.verify.objects import ObjectError
+from factory.verify.overlaps import all_needs, in_order
+from factory.verify.papers import load
+from factory.verify.sheet import Sheet
+from factory.verify.trees import Clash, Trees, Unknown, parts
+
+PLAN = "PLAN.json"
+_POLICY = "attestations/policy.json"
+_HASH_NAMES = {40: "sha1", 64: "sha256"}
+
+
+class PlanCheck:
+    """The check of one run against its plan."""
+
+    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, status: RunStatus) -> None:
+        self.sheet = sheet
+        self.run = run
+        self.seen = seen
+        self.status = status
+
+    def check(
+        self,
+        bundles: Mapping[str, Bundle],
+        merge: Merge | None,
+        merging: MergeCheck,
+        told: Told,
+        policy: Policy | None,
+    ) -> None:
+        """Everything. A run that could not be planned has no plan, no bundle and no merge."""
+        named = [event.hashes.get("plan", "") for event in told.of(STARTED)]
+        there = PLAN in self.run.sizes
+        if not there and not any(named):
+            self.differs("packs that were run without a plan", "", ", ".join(sorted(bundles)))
+            self.differs("whether something was merged without a plan", False, merge is not None)
+            return
+        plan = load(self.sheet, self.run, PLAN, Plan)
+        if plan is None:
+            return
+        found = self.seen(PLAN)
+        if PLAN in self.sheet.spoilt:
+            return
+        for event in (*told.of(STARTED), *told.of("preflight.finished")):
+            due = event.hashes.get("plan", "")
+            if due or event.event_type == STARTED:
+                self.differs(f"its digest in {event.event_type}", due, found)
+        before = len(self.sheet.findings)
+        self._head(plan, policy)
+        self._order(plan)
+        for planned in plan.packs:
+            self._pack(plan, planned)
+            self._started(planned, told)
+            if planned.pack in bundles:
+                self._bundle(planned, bundles[planned.pack], merging)
+        names = {planned.pack for planned in plan.packs}
+        self.differs("bundles that were not planned", "", ", ".join(sorted(set(bundles) - names)))
+        if merge is not None:
+            order = tuple(planned.pack for planned in plan.packs)
+            self.differs("what was merged, in order", order, merge.order)
+        if len(self.sheet.findings) == before:
+            count = len(plan.packs)
+            self.sheet.fact(
+                "plan", f"{count} pack{'' if count == 1 else 's'}, bundles and merge follow from it"
+            )
+
+    def differs(self, what: str, expected: object, found: object, pack: str = "") -> bool:
+        return self.sheet.differs("VERIFY_PLAN", PLAN, what, expected, found, pack)
+
+    def _head(self, plan: Plan, policy: Policy | None) -> None:
+        """Base and policy, as the verdict and the attestations have them."""
+        status = self.status
+        for what, expected, found in (
+            ("the base ref", status.base_ref, plan.base_ref),
+            ("the base commit", status.base_commit, plan.base_commit),
+            ("the base tree", status.base_tree, plan.base_tree),
+            ("whether packs are committed", status.packs_committed, plan.packs_committed),
+            ("the kind of its ids", _HASH_NAMES.get(len(plan.base_commit)), plan.hash_name),
+        ):
+            self.differs(what, expected, found)
+        folders = {planned.folder.rpartition("/")[0] for planned in plan.packs}
+        beside = sorted(folders - {plan.packs_folder})
+        self.differs("packs that are not in the packs folder", "", ", ".join(beside))
+        if policy is not None and _POLICY not in self.sheet.spoilt:
+            self.differs("the digest of the policy", self.seen(_POLICY), plan.policy.sha256)
+            self.differs("the policy", policy, plan.policy.rules)
+        lines = {line.pack for line in status.packs}
+        beyond = sorted({planned.pack for planned in plan.packs} - lines)
+        self.differs("packs that the verdict does not name", "", ", ".join(beyond))
+
+    def _order(self, plan: Plan) -> None:
+        """Each pack once, after all that it needs, and otherwise by id."""
+        depends = {planned.pack: frozenset(planned.depends_on) for planned in plan.packs}
+        needs = all_needs({name: tuple(sorted(needed)) for name, needed in depends.items()})
+        names = tuple(planned.pack for planned in plan.packs)
+        self.differs("its order", in_order(needs), names)
+        keys = {planned.pack: planned.action_key for planned in plan.packs}
+        for planned in plan.packs:
+            due = in_order({need: needs.get(need, frozenset()) for need in needs[planned.pack]})
+            self.differs("its needs", due, planned.needs, planned.pack)
+            rows = tuple((need, keys.get(need, "")) for need in sorted(planned.needs))
+            told = tuple((row.pack, row.key) for row in planned.action.depends_on)
+            self.differs("the keys of what it needs", rows, told, planned.pack)
+
+    def _pack(self, plan: Plan, planned: PlannedPack) -> None:
+        """One pack in itself: key, action and scope are of the same pack and under one policy."""
+        action, scope, rules = planned.action, planned.scope, plan.policy.rules
+        key = hashlib.sha256(canonical(plain(action))).hexdigest()
+        for what, expected, found in (
+            ("the key of its action", key, planned.action_key),
+            ("the pack of its action", planned.pack, action.pack),
+            ("the pack of its scope", planned.pack, scope.pack),
+            ("the limits of its action", action.limits, scope.limits),
+            ("the protected paths of its action", action.protected, scope.protected),
+            ("the properties of its action", action.properties, scope.required_properties),
+            ("the properties of the policy", rules.properties_required, action.properties),
+            ("what it sees of judge", plan.judge.patterns, action.judge),
+            ("what it requires", plan.judge.require, action.require),
+        ):
+            self.differs(what, expected, found, planned.pack)
+        known = {(each.name, each.sha256) for each in plan.environments}
+        unknown = sorted(name for name, sha in action.environments if (name, sha) not in known)
+        self.differs("environments that are not planned", "", ", ".join(unknown), planned.pack)
+        beyond = sorted(set(action.grants) - set(plan.policy.grants))
+        self.differs("grants that are not planned", "", ", ".join(beyond), planned.pack)
+
+    def _started(self, planned: PlannedPack, told: Told) -> None:
+        for event in told.of("pack.started", planned.pack):
+            found = event.hashes.get("action_key", "")
+            self.differs("the action that was begun", planned.action_key, found, planned.pack)
+
+    def _bundle(self, planned: PlannedPack, bundle: Bundle, merging: MergeCheck) -> None:
+        """A bundle is of the pack that was planned."""
+        pack = planned.pack
+        commands = {row.label: (row.kind, row.name, row.run) for row in planned.commands}
+        for what, expected, found in (
+            ("ACTION.json", planned.action, bundle.action),
+            ("SCOPE_LOCK.json", planned.scope, bundle.lock),
+            ("the action key of STATUS.json", planned.action_key, bundle.status.action_key),
+            ("the pack's folder", planned.folder, bundle.folder),
+            ("the tree of the pack's folder", planned.folder_tree, bundle.tree.oid),
+            ("its title", planned.title, bundle.contract.title),
+        ):
+            self.differs(what, expected, found, pack)
+        due = tuple(commands)
+        accepted = any(row.kind != "step" for row in planned.commands)
+        self.differs("required commands", due if accepted else (), bundle.status.required, pack)
+        ran = [
+            row.label
+            for row in bundle.status.checks
+            if commands.get(row.label) != (row.kind, row.name, row.run)
+        ]
+        self.differs("commands that were not planned", "", ", ".join(ran), pack)
+        if merging.elsewhere is not None:  # else it is said that the base is not at hand
+            trees = Trees(bundle.trees.hash_name, bundle.trees.payloads, merging.elsewhere.tree)
+            self._own_tree(planned, bundle, trees)
+
+    def _own_tree(self, planned: PlannedPack, bundle: Bundle, trees: Trees) -> None:
+        """The base with the pack's folder laid over."""
+        pack = planned.pack
+        try:
+            own = trees.placed(self.status.base_tree, parts(planned.folder), bundle.tree)
+        except Unknown as unknown:
+            self.sheet.gap(f"the own tree of {pack}", f"the base's tree {unknown} is not at hand")
+        except (Clash, ObjectError) as error:
+            what = f"its own tree: expected base and folder, found {error}"
+            self.sheet.wrong("VERIFY_PLAN", PLAN, what, pack)
+        else:
+            self.differs("the own tree", own, planned.own_tree, pack)
