@@ -128,7 +128,7 @@ class Command:
         passed.append(
             _memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words))
         )
-        program = self.plan["bubblewrap"]
+        program, environment, held = self.program()
         command = self.request["command"]
         if self.terminal:
             command = [*self.request["opener"], str(self.terminal[0]), *command]
@@ -137,8 +137,8 @@ class Command:
         try:
             return os.posix_spawn(
                 program,
-                [program, "--args", str(passed[-1]), "--", *command],
-                {},
+                [self.plan["bubblewrap"], "--args", str(passed[-1]), "--", *command],
+                environment,
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, self.output, 1),
@@ -148,8 +148,15 @@ class Command:
                 setsigmask=(),
             )
         finally:
-            for descriptor in passed:
+            for descriptor in (*passed, *held):
                 os.close(descriptor)
+
+    def program(self) -> tuple[str, dict[str, str], tuple[int, ...]]:
+        """Bubblewrap's path, variables for it alone, and descriptors to be closed once it runs.
+
+        What packs find as /proc/1/exe: here it lies on a mount that nobody can write through.
+        """
+        return self.plan["bubblewrap"], {}, ()
 
     def tend(self, pid: int) -> None:
         """What must be done now and then while the command runs."""

@@ -87,7 +87,7 @@ class Confinement:
     root.
 
     `bubblewrap` is None where Landlock, of this version, does without. `sized` tells that the
-    binary bounds a tmpfs.
+    binary bounds a tmpfs, `sealed` that packs could write it, and a sealed copy is started.
     """
 
     backend: Backend
@@ -100,6 +100,7 @@ class Confinement:
     links: tuple[tuple[str, str], ...] = ()
     needed: tuple[str, ...] = ()
     sized: bool = False
+    sealed: bool = False
     landlock: int = 0
 
     @property
@@ -126,6 +127,8 @@ class Confinement:
             "folders": [layout.SYSTEM + path for path in MOUNT_POINTS],
             "links": [*links, *self.links],
             "bubblewrap": self.program,
+            "sealed": self.sealed,
+            "library": self._library(),
             "filter": self.filter.hex(),
             "observing": seccomp.observing(platform.machine()).hex(),
             "needed": list(self.needed),
@@ -133,6 +136,10 @@ class Confinement:
             "readable": [mount.source for mount in self.view.mounts],
             "devices": list(plain_words.DEVICES),
         }
+
+    def _library(self) -> str:
+        found = self.bubblewrap.library if self.bubblewrap is not None else None
+        return str(found or "")
 
     def request(self, folders: Folders, size: int) -> Request:
         """How a stage over these folders asks for a command: its line, its folder, variables
@@ -243,7 +250,15 @@ def bare_bubblewrap(
     sized = bubblewrap.offers("--size")
     program = str(bubblewrap.program)
     return Confinement(
-        Backend.BUBBLEWRAP, False, view, _filter(), bubblewrap, program, needed=needed, sized=sized
+        Backend.BUBBLEWRAP,
+        False,
+        view,
+        _filter(),
+        bubblewrap,
+        program,
+        needed=needed,
+        sized=sized,
+        sealed=not bubblewrap.is_safe_from(sandbox_owner()[0]),
     )
 
 

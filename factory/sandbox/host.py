@@ -38,7 +38,8 @@ class Bubblewrap:
 
         The sandbox could reach its own supervisor's binary as /proc/1/exe; on a read-only
         mount it cannot write there (CVE-2019-5736). A root-owned system binary keeps its path,
-        since security profiles of distributions go by path.
+        since security profiles of distributions go by path, and is shown read-only as all of
+        /usr is.
         """
         if self.program.stat().st_uid == 0 and str(self.program) in _SYSTEM:
             return {}, str(self.program)
@@ -61,14 +62,9 @@ class Bubblewrap:
         return asked is not None and word.encode("ascii") in asked.split()
 
     def is_safe_from(self, uid: int) -> bool:
-        """Whether that user can write neither the binary nor where it lies: /proc/1/exe leads there
-        from inside.
-        """
-        places = (self.program, self.program.parent)
-        return all(
-            place.stat().st_uid != uid and not place.stat().st_mode & stat.S_IWOTH
-            for place in places
-        )
+        """Whether that user may not write the binary: /proc/1/exe leads there from inside."""
+        status = self.program.stat()
+        return status.st_uid != uid and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _ask(program: Path, word: str) -> bytes | None:

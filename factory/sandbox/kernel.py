@@ -6,6 +6,8 @@ Stdlib only. Does not know why anything is called.
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import os
 import socket
 import struct
@@ -41,6 +43,14 @@ _SET_INTERFACE_FLAGS = 0x8914
 _INTERFACE_REQUEST = 40  # bytes: a name of 16, then here its flags
 _INTERFACE_UP = 1
 
+_MOUNT_SETATTR = 442  # one number on every architecture
+_AT_CURRENT_FOLDER = -100
+_AT_RECURSIVE = 0x8000
+_ATTRIBUTE_READ_ONLY = 1
+
+_MEMORY_FILE_EXECUTABLE = 0x10  # known to Linux 6.3 and newer, which may have to be asked for it
+_ALL_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+
 _PIVOT_ROOT = {"x86_64": 155, "ppc64le": 203, "s390x": 217, "i686": 217, "armv7l": 218}
 _PIVOT_ROOT_ELSEWHERE = 41  # the table that newer architectures share
 
@@ -68,6 +78,26 @@ def mount(source: str, target: str, kind: str, flags: int, options: str = "") ->
         options.encode() or None,
     )
     _check(result, f"mount {kind or 'bind'} on {target}")
+
+
+def make_read_only(target: str, flags: int) -> None:
+    """Let nobody write through a mount, nor through those below it; `flags` are those that it has.
+
+    Before Linux 5.12 those below stay as they are.
+    """
+    attributes = struct.pack("@QQQQ", _ATTRIBUTE_READ_ONLY, 0, 0, 0)
+    result = _libc.syscall(
+        ctypes.c_long(_MOUNT_SETATTR),
+        ctypes.c_int(_AT_CURRENT_FOLDER),
+        os.fsencode(target),
+        ctypes.c_uint(_AT_RECURSIVE),
+        attributes,
+        ctypes.c_size_t(len(attributes)),
+    )
+    if result != 0 and ctypes.get_errno() == errno.ENOSYS:
+        mount("none", target, "", BIND | REMOUNT | READ_ONLY | flags)
+    else:
+        _check(result, f"make {target} read-only")
 
 
 def unmount(target: str) -> None:
@@ -140,6 +170,31 @@ def mount_flags(descriptor: int) -> int:
     flags = os.fstatvfs(descriptor).f_flag
     kept = flags & (READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXEC | NO_ATIME | NO_DIR_ATIME)
     return kept | (RELATIVE_ATIME if flags & _VFS_RELATIVE_ATIME else 0)
+
+
+def sealed_program(path: str) -> int:
+    """A descriptor of a copy of a program, in memory and never to be written again by anybody.
+
+    It can be executed by way of /proc/self/fd, and closes with that.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    flags = os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING
+    try:
+        descriptor = os.memfd_create(os.path.basename(path), flags | _MEMORY_FILE_EXECUTABLE)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        descriptor = os.memfd_create(os.path.basename(path), flags)
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        os.fchmod(descriptor, 0o555)
+        fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, _ALL_SEALS)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def bring_up_loopback() -> None:

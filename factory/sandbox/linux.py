@@ -226,9 +226,8 @@ class LinuxSandbox:
         if setting.isolation is IsolationMode.OVERLAY:
             return
         if shown is not None and Backend.BUBBLEWRAP in chosen:
-            safe = (each for each in found if each.is_safe_from(host.sandbox_owner()[0]))
             yield from (
-                confinement.bare_bubblewrap(each, shown, cache, self._work) for each in safe
+                confinement.bare_bubblewrap(each, shown, cache, self._work) for each in found
             )
         version = landlock.abi() if Backend.LANDLOCK in chosen else 0
         if version:

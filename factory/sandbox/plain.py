@@ -115,6 +115,20 @@ class BareBubblewrap(Command):
             os.close(release)
         return pid
 
+    def program(self) -> tuple[str, dict[str, str], tuple[int, ...]]:
+        """A sealed copy where the packs' user may write the binary: /proc/1/exe leads to it from
+        inside, and that it runs protects it no longer than that (CVE-2019-5736).
+
+        A copy for each command, so that what one does to its mode is not met by the next. A copy
+        has no folder beside it: the library is named.
+        """
+        if not self.plan["sealed"]:
+            return super().program()
+        copy = kernel.sealed_program(self.plan["bubblewrap"])
+        library = self.plan["library"]
+        environment = {"LD_LIBRARY_PATH": library} if library else {}
+        return f"/proc/self/fd/{copy}", environment, (copy,)
+
     def _bound_init(self) -> None:
         line = b""
         while not line.endswith(b"\n"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -73,6 +74,27 @@ def _write(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
 
 
+def _write_running(path: str) -> None:
+    """Open a program that runs, to be written. That it runs refuses this (ETXTBSY), and only while
+    it does: that it is on a read-only mount is asked before by a truncation, and else it must be
+    a sealed copy.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_TRUNC))
+    except OSError as error:
+        if error.errno != errno.ETXTBSY or _is_sealed(path):
+            raise
+
+
+def _is_sealed(path: str) -> bool:
+    """Whether nobody can ever write the file again; a file of a disk knows no seals."""
+    with open(path, "rb") as file:
+        try:
+            return bool(fcntl.fcntl(file, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE)
+        except OSError:
+            return False
+
+
 def _read(path: str) -> bytes:
     with open(path, "rb") as file:
         return file.read()
@@ -103,7 +125,7 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
         "write /dev": _works(lambda: _write("/dev/probe")),
         "write /opt": _works(lambda: _write("/opt/probe")),
         "write interpreter": _works(lambda: _write(os.path.realpath(sys.executable))),
-        "write supervisor": _works(lambda: os.close(os.open("/proc/1/exe", os.O_WRONLY))),
+        "write supervisor": _works(lambda: _write_running("/proc/1/exe")),
         "write canary": _works(lambda: os.close(os.open(ask["canary"], os.O_WRONLY))),
         "chmod canary": _works(lambda: os.chmod(ask["canary"], 0o644)),
         "canary's times": _works(lambda: os.utime(ask["canary"], (1, 1))),

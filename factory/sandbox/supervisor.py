@@ -26,6 +26,7 @@ PROXY = (
     3128,
 )  # `model.connection` says the same to those above; this file imports only its neighbours
 BACKLOG = 128
+_WRITTEN_TO = ("/dev", "/proc")  # bubblewrap writes to devices, and the maps of its namespace
 _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings its own
 
 
@@ -117,7 +118,8 @@ def _prepare(template: wire.Message) -> None:
     for path, target in template["links"]:
         os.symlink(target, BUILD + path)
     for inside, descriptor in sources.items():
-        _bind(descriptor, BUILD + inside, read_only=inside.startswith("/bwrap/"))
+        # Among them is the program that packs find as /proc/1/exe.
+        _bind(descriptor, BUILD + inside, read_only=inside not in _WRITTEN_TO)
         os.close(descriptor)
 
 
@@ -130,8 +132,7 @@ def _bind(descriptor: int, target: str, read_only: bool) -> None:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
     kernel.mount(source, target, "", kernel.BIND | kernel.RECURSIVE)
     if read_only:
-        flags = kernel.mount_flags(descriptor) | kernel.READ_ONLY
-        kernel.mount("none", target, "", kernel.BIND | kernel.REMOUNT | flags)
+        kernel.make_read_only(target, kernel.mount_flags(descriptor))
 
 
 # --- as a stage

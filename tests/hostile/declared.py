@@ -42,6 +42,7 @@ SAMPLED = (
         "cloud_credentials",
         "writes_outside",
         "traces_of_other_packs",
+        "supervisor_binary",
     ),
     *(
         "environment_variables",
