@@ -3,7 +3,9 @@ harmless.
 
 Rule: a form has a beginning that stands by chance in hardly any text, so that it can be searched at
 memory speed. No expression here looks at a byte more often than a few times, whatever the text:
-what may be long goes as far as it can and is never tried shorter, and tells how far it went. Forms
+what may be long goes as far as it can and is never tried shorter, and tells how far it went. A
+group that is never tried shorter ends with `|(?!)`: before 3.11.5 Python kept what a last
+repetition had read when it failed, unless another alternative was tried (gh-100061). Forms
 are public facts of their issuers. What stands for a credential in a manual (`<token>`, `$TOKEN`, a
 plain word) is none. Does not know who holds a credential.
 """
@@ -93,7 +95,7 @@ def _named(
     head = re.escape(anchor)
     whole = Pattern(b"%b%b(?P<secret>%b)" % (head, between, secret))
     return Form(
-        kind, anchor, whole, Pattern(b"%b(?:%b)?+%b" % (head, begun, _CUT)), within, loose=True
+        kind, anchor, whole, Pattern(b"%b(?:%b|(?!))?+%b" % (head, begun, _CUT)), within, loose=True
     )
 
 
@@ -107,10 +109,10 @@ _PEM = rb"-----BEGIN (?:[A-Z0-9]++ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _PEM_END = rb"-----END [A-Z0-9 ]{0,40}+-----"
 # A key body may be broken by line ends, or by the two characters that stand for one in JSON and
 # shells.
-_PEM_BREAK = rb"(?:\\r|\\n|\s){0,64}+"
-_PEM_HEADERS = rb"(?:[A-Z][A-Za-z\-]{2,30}+: [A-Za-z0-9,\-]{1,80}+" + _PEM_BREAK + rb"){0,4}+"
+_PEM_BREAK = rb"(?:\\r|\\n|\s|(?!)){0,64}+"
+_PEM_HEADERS = rb"(?:[A-Z][A-Za-z\-]{2,30}+: [A-Za-z0-9,\-]{1,80}+" + _PEM_BREAK + rb"|(?!)){0,4}+"
 # All that may stand in a body, up to its end or to what may not.
-_PEM_REST = rb"(?:[A-Za-z0-9+/=:, \s]++|\\[rn]|(?!" + _PEM_END + rb")-)*+"
+_PEM_REST = rb"(?:[A-Za-z0-9+/=:, \s]++|\\[rn]|(?!" + _PEM_END + rb")-|(?!))*+"
 _PEM_BODY = _PEM_BREAK + _PEM_HEADERS + rb"[A-Za-z0-9+/=]{24}" + _PEM_REST
 
 # Issuer, literal beginning, characters that follow, and how many at least.
@@ -233,14 +235,15 @@ _NAMED: tuple[Form, ...] = (
         b"machine ",
         rb"\s{0,8}+\S{1,256}+\s{1,8}+login\s{1,8}+\S{1,256}+\s{1,8}+password\s{1,8}+",
         rb"(?!\[redacted: )[^\s'\"]{4,}+",
-        rb"\s{0,8}+\S{1,256}+(?:\s{1,8}+(?:login(?:\s{1,8}+\S{0,256}+(?:\s{1,8}+(?:p\w{0,7}+(?:\s{1,8}+\S*+)?+)?+)?+)?+|logi|log|lo|l)?+)?+",
+        rb"\s{0,8}+\S{1,256}+(?:\s{1,8}+(?:login(?:\s{1,8}+\S{0,256}+(?:\s{1,8}+(?:p\w{0,7}+"
+        rb"(?:\s{1,8}+\S*+|(?!))?+|(?!))?+|(?!))?+|(?!))?+|logi|log|lo|l|(?!))?+|(?!))?+",
     ),
     _named(
         "Authorization header",
         b"uthorization",
         _IS + rb"(?i:bearer|basic|token)\s{1,4}+",
         rb"[A-Za-z0-9._~+/\-]{8,}+={0,2}+",
-        _GAP + rb"(?:[A-Za-z]{0,6}+(?:\s{1,4}+[A-Za-z0-9._~+/=\-]*+)?+)?+",
+        _GAP + rb"(?:[A-Za-z]{0,6}+(?:\s{1,4}+[A-Za-z0-9._~+/=\-]*+|(?!))?+|(?!))?+",
         within=True,
     ),
     # The password of a URL. What may not stand in one unencoded, or names a variable, ends the
@@ -252,7 +255,8 @@ _NAMED: tuple[Form, ...] = (
             rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+:(?P<secret>[A-Za-z0-9._~%!&'()+,;=\-]{6,512}+)@[A-Za-z0-9\[]"
         ),
         Pattern(
-            rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+(?::[A-Za-z0-9._~%!&'()+,;=\-]{0,512}+@?+)?+(?P<begun>\Z)?"
+            rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+"
+            rb"(?::[A-Za-z0-9._~%!&'()+,;=\-]{0,512}+@?+|(?!))?+(?P<begun>\Z)?"
         ),
         within=True,
         loose=True,
@@ -273,7 +277,7 @@ FORMS: tuple[Form, ...] = (
         "SendGrid key",
         b"SG.",
         Pattern(rb"(?P<secret>SG\.[A-Za-z0-9_\-]{16,64}+\.[A-Za-z0-9_\-]{16,128}+)"),
-        Pattern(rb"SG\.[A-Za-z0-9_\-]{0,64}+(?:\.[A-Za-z0-9_\-]{0,128}+)?+(?P<begun>\Z)?"),
+        Pattern(rb"SG\.[A-Za-z0-9_\-]{0,64}+(?:\.[A-Za-z0-9_\-]{0,128}+|(?!))?+(?P<begun>\Z)?"),
         exact=True,
     ),
     # Each of its parts may be the first of another one: only the first is passed over.
@@ -285,13 +289,13 @@ FORMS: tuple[Form, ...] = (
             rb"eyJ[A-Za-z0-9_\-]*+"
         ),
         Pattern(
-            rb"(?:(?=eyJ[A-Za-z0-9_\-]*+(?:\.[A-Za-z0-9_\-]*+){0,2}+(?P<begun>\Z))|)eyJ[A-Za-z0-9_\-]*+"
+            rb"(?:(?=eyJ[A-Za-z0-9_\-]*+(?:\.[A-Za-z0-9_\-]*+|(?!)){0,2}+(?P<begun>\Z))|)eyJ[A-Za-z0-9_\-]*+"
         ),
     ),
     Form(
         "private key",
         b"-----BEGIN ",
-        Pattern(rb"(?P<secret>" + _PEM + _PEM_BODY + rb"(?:" + _PEM_END + rb")?+)"),
+        Pattern(rb"(?P<secret>" + _PEM + _PEM_BODY + rb"(?:" + _PEM_END + rb"|(?!))?+)"),
         Pattern(rb"(?:" + _PEM + _PEM_REST + rb"\\?+|-----BEGIN [A-Z0-9 ]{0,60}+-{0,5}+)" + _CUT),
     ),
     *(
@@ -308,7 +312,7 @@ FORMS: tuple[Form, ...] = (
         for begin, rest in (
             (
                 b"---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----",
-                rb"(?:\s{1,4}+[A-Za-z\-]{1,20}+: [^\n]{0,200}+(?=\n)){0,4}+",
+                rb"(?:\s{1,4}+[A-Za-z\-]{1,20}+: [^\n]{0,200}+(?=\n)|(?!)){0,4}+",
             ),
             (b"Private-Lines: ", rb"[0-9]{0,4}+"),
         )

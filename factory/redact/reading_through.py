@@ -48,7 +48,7 @@ class Through:
 
 # Printable characters with a NUL between them: UTF-16 either way round, but for the first character
 # of one way.
-_WIDE = re.compile(rb"\0(?:[\t\n\r -~]\0){2,}+[\t\n\r -~]?+")
+_WIDE = re.compile(rb"\0(?:[\t\n\r -~]\0|(?!)){2,}+[\t\n\r -~]?+")
 _PRINTABLE = frozenset(b"\t\n\r" + bytes(range(0x20, 0x7F)))
 _APART = b"\n\xff"  # no credential goes over it
 
