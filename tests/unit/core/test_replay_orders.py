@@ -264,7 +264,9 @@ def removal_is_harmless(told: Told, at: int) -> str:
             return "a pack that sees on the merged tree what it was accepted on is not asked again"
         case "lock.released" if gone.details["lock"] == "run":
             return "the disk may not take the last event"
-        case "integrate.finished" | "run.abandoned" if "integrate.finished" not in types(rest):
+        case "integrate.prepared" | "integrate.finished" | "run.abandoned" if (
+            "integrate.finished" not in types(rest)
+        ):
             return "a run that was killed just ends; the next start finishes it"
         case "run.started" | "integrate.prepared" | "integrate.finished":
             return ""
@@ -337,6 +339,15 @@ def test_every_small_change_of_a_whole_run_is_judged(told: Told) -> None:
     assert told.accepts(told.own)
     for at in range(len(told.own)):
         judge(told, at)
+
+
+def test_a_small_change_near_a_kill_is_judged() -> None:
+    for told in WHOLE:
+        for length in range(1, len(told.own) - 1):
+            own = (*told.own[:length], Entry("run.abandoned", RUN, rc=1))
+            killed = Told(told.before, own, "killed")
+            for at in range(max(0, len(own) - 3), len(own)):
+                judge(killed, at)
 
 
 MOVED = ["preflight.finished", "merge.finished", "recheck.finished", "bundle.validated", "bundle.copied",
