@@ -31,6 +31,8 @@ HOST = "api.example.org"
 SECRET = "kQ7-canary/of+the_user-" + "x9" * 12
 NEEDLES = (*straight_forms(SECRET.encode()), *base64_forms(SECRET.encode()))
 GRANT = f"{HOST} authorization-bearer env:CLOUD_TOKEN"
+# A fresh host has no curl. Git brings libcurl along, and clones here in any case.
+CURL = "curl" if shutil.which("curl", path="/usr/local/bin:/usr/bin:/bin") else "urllib again"
 
 WORK = f"""\
 import json, os, subprocess, urllib.request
@@ -40,7 +42,13 @@ url, own = "https://{HOST}/v1/things?key=hidden", {{"Authorization": "Bearer x"}
 asked = urllib.request.Request(url, b"made by urllib", own)
 with urllib.request.urlopen(asked, timeout=60) as answer:
     told = [json.load(answer)]
-told.append(json.loads(run("curl", "-fsS", "-X", "PUT", "-d", "made by curl", "https://{HOST}/v1/things/2")))
+if {CURL!r} == "curl":
+    put = run("curl", "-fsS", "-X", "PUT", "-d", "made by curl", "https://{HOST}/v1/things/2")
+else:
+    asked = urllib.request.Request("https://{HOST}/v1/things/2", b"made by {CURL}", method="PUT")
+    with urllib.request.urlopen(asked, timeout=60) as answer:
+        put = answer.read()
+told.append(json.loads(put))
 run("git", "clone", "-q", "https://{HOST}/repo.git", "/tmp/clone")
 told.append(open("/tmp/clone/README").read())
 try:
@@ -208,12 +216,12 @@ def test_real_programs_change_the_cloud_with_a_credential_that_they_never_had(ra
     assert ran.status is Status.PASS, ran.world.status()["findings"]
     assert [(method, path, body) for method, path, body in ran.seen if method != "GET"] == [
         ("POST", "/v1/things?key=hidden", b"made by urllib"),
-        ("PUT", "/v1/things/2", b"made by curl"),
+        ("PUT", "/v1/things/2", f"made by {CURL}".encode()),
     ]
     patch = (ran.world.state / "bundles/TASK-0001/DIFF.patch").read_text()
     assert (
-        '[{"got": "made by urllib"}, {"got": "made by curl"}, "from the cloud\\n", "HTTPError"]'
-        in patch
+        f'[{{"got": "made by urllib"}}, {{"got": "made by {CURL}"}}, "from the cloud\\n",'
+        ' "HTTPError"]' in patch
     )
 
 
