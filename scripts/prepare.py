@@ -16,11 +16,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
+import stat
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +36,9 @@ LOCK = "requirements.lock"
 PROJECT = "pyproject.toml"
 # The copies in .venv/.dev that must equal the repository's files, byte by byte.
 COMPARED = (LOCK, PROJECT)
+LOOK = 0.2  # seconds between two looks at how far a stage is
+EVERY = 5.0  # seconds between two lines of progress where no terminal shows one in place
+LAST_LINES = 30  # of what a stage said, shown when it failed
 
 
 class PrepareError(Exception):
@@ -109,6 +116,7 @@ def cache_folder() -> Path:
 
 def prepare(site: Site) -> None:
     """Bring the environment to its finished state, doing only what is still missing."""
+    refuse_closed_interpreter(site)
     with locked(site.root / ".venv.lock") as lock:
         if is_ready(site, COMPARED):
             return
@@ -116,10 +124,57 @@ def prepare(site: Site) -> None:
             make_environment(site, lock)
             download_wheels(site)
             install_lock(site, lock)
+            say(f"installed {in_words(size_below(site.venv))} into {site.venv}")
         write_stamp(site, (LOCK,))
         install_project(site, lock)
         write_stamp(site, COMPARED)
     say("ready")
+
+
+def refuse_closed_interpreter(site: Site) -> None:
+    """Name what keeps this user from an environment that another user made: the folder of its
+    interpreter, and not the lock beside it, which could not be written either.
+    """
+    python = Path(environment_python(site))
+    if os.access(site.root, os.W_OK) or not python.is_symlink():
+        return
+    closed = closed_folder(python)
+    if closed is not None:
+        raise PrepareError(
+            f"expected to start {python}, found that it leads to {link_target(python)}, and you may"
+            f" not enter {closed}; another user made this environment: make a clone of your own"
+        )
+
+
+def link_target(path: Path) -> Path:
+    """Where a link leads in the end, as far as this user can follow it."""
+    return Path(os.path.realpath(path))
+
+
+def closed_folder(path: Path) -> Path | None:
+    """The first folder on the way to where `path` leads that this user may not enter."""
+    for folder in reversed(link_target(path).parents):
+        if folder.is_dir() and not os.access(folder, os.X_OK):
+            return folder
+    return None
+
+
+def size_below(folder: Path) -> int:
+    """Bytes of the files below a folder."""
+    states = (
+        os.lstat(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names
+    )
+    return sum(state.st_size for state in states if stat.S_ISREG(state.st_mode))
+
+
+def in_words(size: int) -> str:
+    """A size for people."""
+    return f"{size / 1_000_000:.0f} MB" if size >= 10_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
+def packages_in(lock: Path) -> int:
+    """How many packages a lock names, those for other platforms included."""
+    return sum("==" in line for line in lock.read_text("utf-8").splitlines() if line[:1].isalnum())
 
 
 def is_ready(site: Site, compared: tuple[str, ...]) -> bool:
@@ -175,6 +230,7 @@ def download_wheels(site: Site) -> None:
             return
         say(f"downloading the tools named in {LOCK} (once per user and lock)")
         site.wheels.mkdir(exist_ok=True)
+        total = packages_in(site.root / LOCK)
         run_pip(
             # The new environment's pip: Debian's own Python comes without one.
             [environment_python(site), "-I", "-m", "pip"],
@@ -183,8 +239,10 @@ def download_wheels(site: Site) -> None:
             "download the tools",
             site,
             lock,
+            lambda said: told_download(said, total),
         )
         complete.touch()
+        say(f"downloaded {in_words(size_below(site.wheels))} into {site.wheels}")
 
 
 def make_environment(site: Site, lock: BinaryIO) -> None:
@@ -202,7 +260,7 @@ def make_environment(site: Site, lock: BinaryIO) -> None:
     # The interpreter by its versioned name: when the system replaces it by another one, ours is
     # seen to be gone.
     base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
-    run_quietly([base, "-I", "-m", "venv", str(site.venv)], "make the environment", site, lock)
+    run_watched([base, "-I", "-m", "venv", str(site.venv)], "make the environment", site, lock)
 
 
 def install_lock(site: Site, lock: BinaryIO) -> None:
@@ -215,6 +273,7 @@ def install_lock(site: Site, lock: BinaryIO) -> None:
         "install the tools",
         site,
         lock,
+        lambda said: told_installation(said, site),
     )
 
 
@@ -315,33 +374,116 @@ else:
         fcntl.flock(opened, fcntl.LOCK_EX)
 
 
-def run_pip(pip: list[str], words: list[str], purpose: str, site: Site, lock: BinaryIO) -> None:
-    """Run pip without its chatter."""
-    quiet = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-color"]
-    run_quietly([*pip, *quiet, *words], purpose, site, lock)
+Progress = Callable[[list[str]], str]
 
 
-def run_quietly(words: list[str], purpose: str, site: Site, lock: BinaryIO) -> None:
-    """Run to the end; what was printed is shown only on failure.
+def told_download(said: list[str], total: int) -> str:
+    """How far pip is with a download, by what it said."""
+    sizes = (
+        re.fullmatch(r" +(?:Downloading|Using cached) .+ \(([0-9.]+) ([kM]?)B\)", line)
+        for line in said
+    )
+    scale = {"": 1, "k": 1_000, "M": 1_000_000}
+    size = sum(float(found[1]) * scale[found[2]] for found in sizes if found)
+    begun = sum(line.startswith("Collecting ") for line in said)
+    return f"downloading {begun} of {total}, {in_words(int(size))} so far" if begun else ""
+
+
+def told_installation(said: list[str], site: Site) -> str:
+    """How far pip is with an installation: it says what it will install, and lays it down
+    silently.
+    """
+    planned = sum(line.startswith("Processing ") for line in said)
+    made = sum(1 for _ in site.venv.rglob("site-packages/*.dist-info"))
+    return f"installing {made} of {planned}" if planned else ""
+
+
+def run_pip(
+    pip: list[str],
+    words: list[str],
+    purpose: str,
+    site: Site,
+    lock: BinaryIO,
+    progress: Progress | None = None,
+) -> None:
+    """Run pip; its chatter is where the progress is read off."""
+    plain = ["--no-input", "--disable-pip-version-check", "--no-color"]
+    bar = ["--progress-bar", "off"]
+    run_watched([*pip, *plain, *words, *bar], purpose, site, lock, progress)
+
+
+def run_watched(
+    words: list[str],
+    purpose: str,
+    site: Site,
+    lock: BinaryIO,
+    progress: Progress | None = None,
+) -> None:
+    """Run to the end and show how far it is; what it printed last is shown only on failure.
 
     The lock's descriptor goes along, so that a child which outlives a killed parent still holds it.
     """
     held = () if sys.platform == "win32" else (lock.fileno(),)
-    done = subprocess.run(
+    said: list[str] = []
+    with subprocess.Popen(
         words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env=environment_variables(site),
         pass_fds=held,
-        check=False,
-    )
-    if done.returncode != 0:
-        sys.stderr.write(done.stdout.decode("utf-8", "replace"))
+        encoding="utf-8",
+        errors="replace",
+    ) as child:
+        lines = child.stdout or ()
+        reader = threading.Thread(
+            target=lambda: said.extend(line.rstrip("\n") for line in lines), daemon=True
+        )
+        reader.start()
+        with Meter() as meter:
+            while reader.is_alive():
+                reader.join(LOOK)
+                if progress is not None:
+                    meter.show(progress(said))
+    if child.returncode != 0:
+        sys.stderr.write("".join(f"{line}\n" for line in said[-LAST_LINES:]))
         raise PrepareError(
-            f"expected to {purpose}, found exit code {done.returncode} (output above); "
+            f"expected to {purpose}, found exit code {child.returncode} (output above); "
             "mend the cause and call ./dev again, which goes on where it stopped"
         )
+
+
+class Meter:
+    """The line that tells how far a stage is: in place on a terminal, else now and then a new
+    one.
+    """
+
+    def __init__(self) -> None:
+        self._in_place = sys.stderr.isatty()
+        self._width = 0
+        self._next = time.monotonic() + (0.0 if self._in_place else EVERY)
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._width:
+            sys.stderr.write("\r" + " " * self._width + "\r")
+            sys.stderr.flush()
+
+    def show(self, sentence: str) -> None:
+        """Show it, unless another one was shown just now."""
+        if not sentence or time.monotonic() < self._next:
+            return
+        if self._in_place:
+            line = f"dev: {sentence}"
+            sys.stderr.write("\r" + line.ljust(self._width))
+            sys.stderr.flush()
+            self._width = len(line)
+            self._next = time.monotonic() + LOOK
+        else:
+            say(sentence)
+            self._next = time.monotonic() + EVERY
 
 
 def say(sentence: str) -> None:

@@ -12,15 +12,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests.sandbox_kit import ORDINARY_ID
+
 ROOT = Path(__file__).resolve().parents[2]
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
+# One that any user may start, where root keeps its own to itself.
+SYSTEM_PYTHON = shutil.which("python3", path=SYSTEM_PATH) or sys.executable
 
 pytestmark = pytest.mark.linux
 
@@ -167,7 +173,9 @@ def test_first_call_sets_up_and_second_starts_no_python(site: Site) -> None:
     assert [line.split()[:2] for line in first.stderr.splitlines()] == [
         ["dev:", "making"],
         ["dev:", "downloading"],
+        ["dev:", "downloaded"],
         ["dev:", "installing"],
+        ["dev:", "installed"],
         ["dev:", "installing"],
         ["dev:", "ready"],
     ]
@@ -336,6 +344,82 @@ def write_python(site: Site, name: str, verdicts: str) -> str:
     stub.write_text(f"#!/bin/sh\n{verdicts}\n", "utf-8")
     stub.chmod(0o755)
     return folder
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """A repository that an ordinary user can read and not write, and a folder that it may not
+    enter.
+    """
+
+    repository: Path
+    closed: Path
+    path: Path
+
+    def dev(self, path: Path) -> tuple[int, str]:
+        is_root = os.geteuid() == 0
+        ended = subprocess.run(
+            [str(self.repository / "dev"), "true"],
+            cwd="/",
+            env={"PATH": f"{path}:{self.path}", "HOME": "/nonexistent", "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            user=ORDINARY_ID if is_root else None,
+            group=ORDINARY_ID if is_root else None,
+            extra_groups=() if is_root else None,
+        )
+        return ended.returncode, ended.stderr
+
+
+@pytest.fixture
+def shared() -> Iterator[Shared]:
+    with tempfile.TemporaryDirectory(prefix="dev-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        repository, closed, path = (place / each for each in ("repository", "closed", "bin"))
+        (repository / "scripts").mkdir(parents=True)
+        (closed / "bin").mkdir(parents=True)
+        path.mkdir()
+        for each in ("dev", "scripts/prepare.py", "requirements.lock", "pyproject.toml"):
+            shutil.copy(ROOT / each, repository / each)
+        for each in ("cmp", "readlink", "sh", "cat", "pwd"):
+            (path / each).symlink_to(str(shutil.which(each, path=SYSTEM_PATH)))
+        (closed / "bin/python3").symlink_to(Path(sys.executable).resolve())
+        closed.chmod(0o700 if os.geteuid() == 0 else 0)
+        try:
+            yield Shared(repository, closed, path)
+        finally:
+            repository.chmod(0o755)
+            closed.chmod(0o700)
+
+
+def test_the_folder_that_keeps_from_an_interpreter_is_named(shared: Shared) -> None:
+    code, said = shared.dev(shared.closed / "bin")
+    assert code == 2
+    assert f"found {shared.closed}/bin, and you may not enter {shared.closed};" in said
+    linked = shared.repository.parent / "linked"
+    linked.mkdir()
+    (linked / "python3").symlink_to(shared.closed / "bin/python3")
+    code, said = shared.dev(linked)
+    assert code == 2
+    assert f"found {shared.closed}/bin/python3, and you may not enter {shared.closed};" in said
+
+
+def test_an_environment_of_another_user_is_named_and_not_its_lock(shared: Shared) -> None:
+    scripts = shared.repository / ".venv/bin"
+    scripts.mkdir(parents=True)
+    (scripts / "python").symlink_to(shared.closed / "bin/python3")
+    (shared.repository / ".venv.lock").touch()
+    (shared.repository / ".venv.lock").chmod(0o444)
+    shared.repository.chmod(0o555)
+    python = shared.repository.parent / "python"
+    python.mkdir()
+    (python / "python3").symlink_to(SYSTEM_PYTHON)
+    code, said = shared.dev(python)
+    assert code == 2
+    assert f"you may not enter {shared.closed}" in said
+    assert "make a clone of your own" in said
+    assert ".venv.lock" not in said
 
 
 def test_old_python_is_not_taken(site: Site) -> None:
