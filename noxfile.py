@@ -26,6 +26,23 @@ WORKERS = ("-n", "4", "--dist", "worksteal")
 CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
 PURE_PERCENT = 95
 OVERALL_PERCENT = 85
+# What fails first where another user, another Python or another file system is met: the sandbox
+# and its own binary, hostile packs over two backends, expressions, disks.
+SENSITIVE = (
+    "tests/hostile/test_held.py",
+    "tests/integration/test_cli_bad_input.py::test_full_disk",
+    "tests/integration/test_cloud_run.py",
+    "tests/integration/test_dev.py",
+    "tests/integration/test_sandbox_binary.py",
+    "tests/integration/test_sandbox_hostile.py",
+    "tests/integration/test_sandbox_ladder.py",
+    "tests/integration/test_sandbox_stage.py",
+    "tests/integration/test_standstill.py",
+    "tests/unit/core/test_possessive_groups.py",
+    "tests/unit/core/test_redaction.py",
+    "tests/unit/core/test_replay_orders.py",
+    "tests/unit/test_local_disk.py",
+)
 UV = "uv>=0.13.9,<0.14"
 ATHERIS = "atheris>=3,<4"
 
@@ -34,6 +51,20 @@ ATHERIS = "atheris>=3,<4"
 def tests(session: nox.Session) -> None:
     """Run all tests but the slow ones; no test run at all is a failure (pytest's exit code 5)."""
     session.run("pytest", *WORKERS, *session.posargs)
+
+
+@nox.session
+def smoke(session: nox.Session) -> None:
+    """See in a minute that all of it works here: a job, a hostile pack, a changed byte."""
+    session.run("pytest", "-v", "--no-header", "tests/integration/test_smoke.py", *session.posargs)
+
+
+@nox.session
+def as_user(session: nox.Session) -> None:
+    """Run the tests that depend most on who runs them and where; root starts them by
+    `.ci/as-user`.
+    """
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *SENSITIVE, *session.posargs)
 
 
 @nox.session
