@@ -251,7 +251,7 @@ def _lock_holder(raw: bytes) -> None:
             locks.announce("run", "x")
         (place,) = Path(folder).rglob("run.json")
         place.write_bytes(raw)
-        assert "holds the run lock" in locks._sentence("run")
+        assert "has the run lock" in locks._finding("run").message
 
 
 @cache

@@ -102,12 +102,7 @@ def read_catalogue(
     )
     if settled or secrets:
         return Catalogue(settled, (*secrets, *by_pack.get("", ())))
-    nothing = Finding(
-        "PACK_NONE",
-        f"no task pack was found in {packs_folder}/",
-        "Make one with: factory taskpack new, or start with: factory init",
-        Location(packs_folder),
-    )
+    nothing = Finding("PACK_NONE", {"folder": packs_folder}, location=Location(packs_folder))
     return Catalogue((), (nothing,))
 
 
@@ -152,7 +147,8 @@ def _secret_entry(
 
 def _odd(file: FoundFile) -> Finding:
     shown = display(file.path)
-    return Finding("PACK_UNSAFE_FILE", f"{shown} {file.problem}", file.hint, Location(shown))
+    facts = {"file": shown, "problem": file.problem, "advice": file.hint}
+    return Finding("PACK_UNSAFE_FILE", facts, location=Location(shown))
 
 
 def folder_tree(entry: PackEntry, hash_name: str) -> tuple[Tree, dict[str, bytes]]:

@@ -46,38 +46,17 @@ def judge_cloud(
         if not any(_covers(Network(hosts=(host,)), each) for each in usable)
     ]
     if lacking or not usable:
-        what = ", ".join(lacking) or "any host that it may reach"
-        message = (
-            f"{pack.id} declares cloud mutations at {what}, and your configuration grants none"
-            " there"
-        )
-        hint = (
-            "Name the host and its credential under [cloud] inject in your own configuration, or"
-            " write false."
-        )
-        return (Finding("CLOUD_NOT_GRANTED", message, hint, place, pack.id),)
+        hosts = tuple(lacking) or ("any host that it may reach",)
+        return (Finding("CLOUD_NOT_GRANTED", {"hosts": hosts}, pack=pack.id, location=place),)
     found = []
     for each in usable:
         problem = problems.get(each.place)
         if problem:
-            message = (
-                f"{pack.id} needs the credential for {each.place}, and it cannot be used: {problem}"
-            )
-            found.append(Finding("CLOUD_UNAVAILABLE", message, _hint(problem), place, pack.id))
-    hosts = ", ".join(each.place for each in usable)
-    message = (
-        f"{pack.id} may change what {hosts} holds, with a credential of yours that it never sees"
-    )
-    return (*found, Finding("CLOUD_GRANTED", message, "", place, pack.id))
-
-
-def _hint(problem: str) -> str:
-    if problem == NO_PARSER:
-        return "Install it with: pip install 'codex-orchestrator[cloud]'"
-    return (
-        "Put it where your configuration says it is: a file of yours with mode 0600, or that"
-        " variable."
-    )
+            lacks = "parser" if problem == NO_PARSER else "credential"
+            facts = {"case": lacks, "place": each.place, "problem": problem}
+            found.append(Finding("CLOUD_UNAVAILABLE", facts, pack=pack.id, location=place))
+    granted_places = {"places": tuple(each.place for each in usable)}
+    return (*found, Finding("CLOUD_GRANTED", granted_places, pack=pack.id, location=place))
 
 
 def _covers(network: Network, grant: Grant) -> bool:

@@ -135,14 +135,9 @@ class _Merged:
         for name, value in layer.values.items():
             weakened = self._weakened(name, value) if layer.source is Source.REPOSITORY else None
             if weakened is not None:
-                sentence = f"{label_of(BY_NAME[name].pointer)}: {weakened}"
-                hint = (
-                    "remove it here; a user may accept less, in their own file, by FACTORY_* or by"
-                    " a flag"
-                )
-                self.findings.append(
-                    Finding("CONFIG_WEAKENED", sentence, hint, layer.places.get(name))
-                )
+                facts = {"setting": label_of(BY_NAME[name].pointer), "problem": weakened}
+                place = layer.places.get(name)
+                self.findings.append(Finding("CONFIG_WEAKENED", facts, location=place))
                 continue
             self._values[name] = self._joined(name, value)
             self._sources[name] = layer.source
@@ -228,12 +223,7 @@ def _document(raw: bytes | None, file: str) -> tuple[StrictDocument | None, list
         return strict_toml.parse(raw), []
     except DocumentError as error:
         return None, [
-            Finding(
-                "CONFIG_INVALID",
-                problem.problem,
-                problem.hint,
-                Location(file, problem.line, problem.column),
-            )
+            _invalid(problem.problem, problem.hint, Location(file, problem.line, problem.column))
             for problem in error.problems
         ]
 
@@ -251,11 +241,7 @@ def _file_layer(source: Source, document: StrictDocument | None, file: str) -> L
         except Unfit as error:
             pointer = setting.pointer if error.item is None else child(setting.pointer, error.item)
             location = Location(file, *document.place(pointer))
-            findings.append(
-                Finding(
-                    "CONFIG_INVALID", f"{label_of(pointer)}: {error.clause}", error.hint, location
-                )
-            )
+            findings.append(_invalid(f"{label_of(pointer)}: {error.clause}", error.hint, location))
     findings.sort(
         key=lambda finding: (
             (finding.location.line, finding.location.column) if finding.location else (0, 0)
@@ -301,13 +287,18 @@ def _strangers(document: StrictDocument, file: str) -> Iterator[Finding]:
 
 
 def _at_key(document: StrictDocument, pointer: str, file: str, sentence: str, hint: str) -> Finding:
-    return Finding("CONFIG_INVALID", sentence, hint, Location(file, *document.key_place(pointer)))
+    return _invalid(sentence, hint, Location(file, *document.key_place(pointer)))
 
 
 def _at_value(
     document: StrictDocument, pointer: str, file: str, sentence: str, hint: str
 ) -> Finding:
-    return Finding("CONFIG_INVALID", sentence, hint, Location(file, *document.place(pointer)))
+    return _invalid(sentence, hint, Location(file, *document.place(pointer)))
+
+
+def _invalid(problem: str, advice: str, location: Location | None = None) -> Finding:
+    """Return the finding over what a reader has against a setting."""
+    return Finding("CONFIG_INVALID", {"problem": problem, "advice": advice}, location=location)
 
 
 def _environment_layer(environment: Mapping[str, str]) -> Layer:
@@ -325,7 +316,7 @@ def _environment_layer(environment: Mapping[str, str]) -> Layer:
             meant = nearest(variable, (*variables, *sorted(PRIVATE_VARIABLES)), _TYPO_CUTOFF)
             if meant:
                 sentence = f"the variable {variable} is not known"
-                findings.append(Finding("CONFIG_INVALID", sentence, f"did you mean {meant}?"))
+                findings.append(_invalid(sentence, f"did you mean {meant}?"))
     values, problems = _texts(given, lambda setting: setting.variable)
     return Layer(Source.ENVIRONMENT, values, {}, (*findings, *problems))
 
@@ -340,7 +331,7 @@ def _flag_layer(flags: Mapping[str, str]) -> Layer:
         else:
             meant = nearest(name, BY_NAME)
             hint = f"did you mean {meant}?" if meant else f"known are {', '.join(sorted(BY_NAME))}"
-            findings.append(Finding("CONFIG_INVALID", f"there is no setting {quoted(name)}", hint))
+            findings.append(_invalid(f"there is no setting {quoted(name)}", hint))
     values, problems = _texts(given, lambda setting: "--" + setting.name.replace("_", "-"))
     return Layer(Source.FLAG, values, {}, (*findings, *problems))
 
@@ -352,9 +343,7 @@ def _texts(given: Mapping[Setting, str], name_of: Any) -> tuple[dict[str, Any], 
         try:
             values[setting.name] = setting.parse_text(text)
         except Unfit as error:
-            findings.append(
-                Finding("CONFIG_INVALID", f"{name_of(setting)}: {error.clause}", error.hint)
-            )
+            findings.append(_invalid(f"{name_of(setting)}: {error.clause}", error.hint))
     return values, findings
 
 

@@ -16,18 +16,25 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from factory.contract import contract_values as values
-from factory.contract.contract_rules import Breach, TaskFacts, acceptance_breaches, task_breaches
+from factory.contract.contract_rules import (
+    Breach,
+    TaskFacts,
+    acceptance_breaches,
+    invalid,
+    task_breaches,
+)
 from factory.contract.document_errors import in_order, load
 from factory.contract.documents import AcceptanceDocument, TaskDocument
 from factory.contract.pack_set import judge_packs
 from factory.contract.prose import first_line
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.names import PACK_FILES, PACK_FOLDER
 from factory.model.pack import Command, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
 from factory.strict import yaml as strict_yaml
 from factory.strict.source_text import decode_prose
-from factory.strict.values import DocumentError, Problem, StrictDocument
+from factory.strict.values import DocumentError, StrictDocument
 
 __all__ = ["id_of_folder", "judge_packs", "read_pack"]
 
@@ -102,17 +109,16 @@ class _Reading:
     def judge_files(self, modes: Mapping[str, int]) -> None:
         for name in PACK_FILES:
             if name not in self.files:
-                hint = "add it; a pack has " + ", ".join(PACK_FILES)
-                self.add(
-                    name, [Breach("PACK_FILE_MISSING", Problem("this file is missing", hint=hint))]
-                )
+                missing: Facts = {"case": "missing", "file": name, "files": PACK_FILES}
+                self.add(name, [Breach("PACK_FILE_MISSING", missing)])
         for name, mode in sorted(modes.items()):
             if mode not in (MODE_FILE, MODE_EXECUTABLE):
-                problem = Problem(
-                    f"expected a plain file, found mode {mode:06o}",
-                    hint="replace it by a plain file",
-                )
-                self.add(name, [Breach("PACK_UNSAFE_FILE", problem)])
+                facts = {
+                    "file": name,
+                    "problem": f"has mode {mode:06o}, expected that of a plain file",
+                    "advice": "replace it by a plain file",
+                }
+                self.add(name, [Breach("PACK_UNSAFE_FILE", facts)])
 
     def document(
         self, name: str, model: type[_Document]
@@ -129,25 +135,20 @@ class _Reading:
                 source = replace(source, value=MappingProxyType({}))
             return load(model, source), source
         except DocumentError as error:
-            self.add(
-                name, [Breach("PACK_INVALID", problem) for problem in in_order(error.problems)]
-            )
+            self.add(name, map(invalid, in_order(error.problems)))
             return None, source
 
     def why(self) -> str:
         try:
             return first_line(decode_prose(self.files.get("spec.md", b""), PROSE_LIMIT))
         except DocumentError as error:
-            self.add("spec.md", [Breach("PACK_INVALID", problem) for problem in error.problems])
+            self.add("spec.md", map(invalid, error.problems))
             return ""
 
     def add(self, name: str, breaches: Iterable[Breach]) -> None:
-        for breach in sorted(
-            breaches, key=lambda breach: (breach.problem.line, breach.problem.column)
-        ):
-            problem = breach.problem
-            location = Location(f"{self.folder}/{name}", problem.line, problem.column)
-            self.findings.append(Finding(breach.finding, problem.problem, problem.hint, location))
+        for breach in sorted(breaches, key=lambda breach: (breach.line, breach.column)):
+            location = Location(f"{self.folder}/{name}", breach.line, breach.column)
+            self.findings.append(Finding(breach.finding, breach.facts, location=location))
 
 
 def _pack(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 from factory.contract.contract_values import artifacts_folder, at, declared_limits
 from factory.contract.documents import AcceptanceDocument, TaskDocument
 from factory.judge.scope import problem_with_pattern
+from factory.model.findings.entry import Facts
 from factory.model.forms import names_a_credential, problem_with_folder
 from factory.model.names import PACK_FOLDER
 from factory.model.pack import Limits
@@ -23,10 +24,20 @@ _TYPO_CUTOFF = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A rule that does not hold: the finding's id and what to say."""
+    """A rule that does not hold: the finding's id, its facts, and its place in the file (1-based,
+    0 for the whole file).
+    """
 
     finding: str
-    problem: Problem
+    facts: Facts
+    line: int = 0
+    column: int = 0
+
+
+def invalid(problem: Problem) -> Breach:
+    """Return the breach of what a reader has against a file."""
+    facts = {"problem": problem.problem, "advice": problem.hint}
+    return Breach("PACK_INVALID", facts, problem.line, problem.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +52,14 @@ class TaskFacts:
     source: StrictDocument
     ceilings: Limits | None
 
-    def breach(self, pointer: str, clause: str, hint: str, finding: str = "PACK_INVALID") -> Breach:
-        """A breach at the value of `pointer`, labelled with its key."""
-        return Breach(
-            finding, Problem(f"{label_of(pointer)}: {clause}", *self.source.place(pointer), hint)
-        )
+    def breach(self, pointer: str, clause: str, hint: str) -> Breach:
+        """Return a breach at the value of `pointer`, labelled with its key."""
+        place = self.source.place(pointer)
+        return invalid(Problem(f"{label_of(pointer)}: {clause}", *place, hint))
+
+    def against(self, pointer: str, finding: str, facts: Facts) -> Breach:
+        """Return a breach with an id of its own, at the value of `pointer`."""
+        return Breach(finding, facts, *self.source.place(pointer))
 
 
 def task_breaches(facts: TaskFacts) -> Iterator[Breach]:
@@ -61,43 +75,30 @@ def acceptance_breaches(
     declares it.
     """
     if not commands:
-        hint = "add at least one under format, lint, tests, checks or must"
-        yield Breach("PACK_NO_ACCEPTANCE", Problem("no command to accept by", 1, 1, hint))
+        yield Breach("PACK_NO_ACCEPTANCE", {}, 1, 1)
     if acceptance.deps and not network:
         clause = "deps: packages are listed, and constraints.allow_network is false"
-        yield Breach(
-            "PACK_INVALID",
-            Problem(clause, *source.place("/deps"), "remove them, or declare the hosts"),
-        )
+        yield invalid(Problem(clause, *source.place("/deps"), "remove them, or declare the hosts"))
 
 
 def _identity(facts: TaskFacts) -> Iterator[Breach]:
     name = facts.folder.rpartition("/")[2]
     if not facts.identity:
         hint = "add it, as in id: TASK-0101"
-        yield Breach(
-            "PACK_INVALID",
-            Problem('the key "id" is missing, and the folder names none', 1, 1, hint),
-        )
+        yield invalid(Problem('the key "id" is missing, and the folder names none', 1, 1, hint))
         return
     fits = name == facts.identity or name.startswith(facts.identity + "-")
     if not fits or not PACK_FOLDER.fullmatch(name):
-        clause = f"the folder {quoted(name)} does not carry the id {quoted(facts.identity)}"
-        hint = f"rename it to {facts.identity}-some-slug, in small letters after the id"
-        yield facts.breach("/id", clause, hint, "PACK_FOLDER_MISMATCH")
+        mismatch = {"id": facts.identity, "folder": name}
+        yield facts.against("/id", "PACK_FOLDER_MISMATCH", mismatch)
 
 
 def _required_keys(facts: TaskFacts) -> Iterator[Breach]:
     task = facts.task
     if not (task.title or task.task.name):
-        yield Breach(
-            "PACK_INVALID", Problem('the key "title" is missing', 1, 1, "add it, in one line")
-        )
+        yield invalid(Problem('the key "title" is missing', 1, 1, "add it, in one line"))
     if not (task.type or task.pillar or task.task.pillar):
-        yield Breach(
-            "PACK_INVALID",
-            Problem('the key "type" is missing', 1, 1, "add it, as in type: security"),
-        )
+        yield invalid(Problem('the key "type" is missing', 1, 1, "add it, as in type: security"))
 
 
 def _spellings_agree(facts: TaskFacts) -> Iterator[Breach]:
@@ -149,10 +150,8 @@ def _typos_in_open_sections(facts: TaskFacts) -> Iterator[Breach]:
             meant = nearest(key, type(section).model_fields, _TYPO_CUTOFF)
             if meant:
                 place = facts.source.key_place(child(pointer, key))
-                yield Breach(
-                    "PACK_INVALID",
-                    Problem(f"unknown key {quoted(key)}", *place, f'did you mean "{meant}"?'),
-                )
+                hint = f'did you mean "{meant}"?'
+                yield invalid(Problem(f"unknown key {quoted(key)}", *place, hint))
 
 
 def _patterns(facts: TaskFacts) -> Iterator[Breach]:
@@ -206,16 +205,12 @@ def _secrets(facts: TaskFacts) -> Iterator[Breach]:
     wanted = facts.task.constraints.allow_secrets
     if wanted is not False:
         shown = found(at(facts.source.value, "/constraints/allow_secrets"))
-        hint = "remove it; secret reads are never granted"
-        yield facts.breach(
-            "/constraints/allow_secrets", f"expected false, found {shown}", hint, "SECRETS_NEVER"
-        )
+        secrets = {"case": "secrets", "found": shown}
+        yield facts.against("/constraints/allow_secrets", "SECRETS_NEVER", secrets)
     for name, value in facts.task.env.items():
         if value is None and names_a_credential(name):
-            hint = "remove it; credentials never reach a pack"
-            yield facts.breach(
-                "/env", f"passes {name} through, which names a credential", hint, "SECRETS_NEVER"
-            )
+            variable = {"case": "variable", "name": name}
+            yield facts.against("/env", "SECRETS_NEVER", variable)
 
 
 def _cloud(facts: TaskFacts) -> Iterator[Breach]:
@@ -227,12 +222,13 @@ def _cloud(facts: TaskFacts) -> Iterator[Breach]:
         return
     without = [host for host in cloud if host not in network]
     if without:
-        what = "any host" if "*" in without else ", ".join(without)
-        clause = f"mutations at {what} are declared without the network for it"
-        hint = "add the same hosts to allow_network, or write false"
-        yield facts.breach(
-            "/constraints/allow_cloud_mutations", clause, hint, "CLOUD_WITHOUT_NETWORK"
-        )
+        any_host = "*" in without
+        lacking: Facts = {
+            "hosts": ("any host",) if any_host else tuple(without),
+            "network": tuple(dict.fromkeys((*network, *without))),
+        }
+        pointer = "/constraints/allow_cloud_mutations"
+        yield facts.against(pointer, "CLOUD_WITHOUT_NETWORK", lacking)
 
 
 def _workspace(facts: TaskFacts) -> Iterator[Breach]:

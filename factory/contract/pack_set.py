@@ -9,6 +9,7 @@ import graphlib
 from collections.abc import Iterable, Iterator
 
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.pack import TaskPack
 from factory.model.wording import nearest
 
@@ -27,14 +28,8 @@ def _duplicates(packs: list[TaskPack]) -> Iterator[Finding]:
     for pack in packs:
         other = first.setdefault(pack.id, pack)
         if other is not pack:
-            sentence = f'id: "{pack.id}" is also the id of {other.folder}'
-            yield Finding(
-                "PACK_DUPLICATE_ID",
-                sentence,
-                "give one of them another id",
-                pack.place("/id"),
-                pack.id,
-            )
+            facts = {"id": pack.id, "folder": other.folder}
+            yield Finding("PACK_DUPLICATE_ID", facts, pack=pack.id, location=pack.place("/id"))
 
 
 def _unknown(packs: list[TaskPack], known: frozenset[str]) -> Iterator[Finding]:
@@ -42,19 +37,11 @@ def _unknown(packs: list[TaskPack], known: frozenset[str]) -> Iterator[Finding]:
         for index, needed in enumerate(pack.depends_on):
             if needed not in known:
                 meant = nearest(needed, known - {pack.id})
-                hint = (
-                    f'did you mean "{meant}"?'
-                    if meant
-                    else "add that pack, or remove the dependency"
-                )
+                facts = {"case": "far", "need": needed}
+                if meant:
+                    facts = {"case": "near", "need": needed, "meant": meant}
                 place = pack.place(f"/depends_on/{index}")
-                yield Finding(
-                    "DEPENDS_UNKNOWN",
-                    f'depends_on: there is no pack "{needed}"',
-                    hint,
-                    place,
-                    pack.id,
-                )
+                yield Finding("DEPENDS_UNKNOWN", facts, pack=pack.id, location=place)
 
 
 def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
@@ -69,14 +56,12 @@ def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
         except graphlib.CycleError as error:
             circle = _turned(error.args[1][:-1][::-1])
             first = by_id[circle[0]]
-            sentence = f"depends_on: {' -> '.join([*circle, circle[0]])} is a circle"
-            yield Finding(
-                "DEPENDS_CYCLE",
-                sentence,
-                "remove one of these",
-                first.place("/depends_on"),
-                first.id,
-            )
+            facts: Facts = {
+                "circle": " -> ".join([*circle, circle[0]]),
+                "packs": tuple(circle),
+            }
+            place = first.place("/depends_on")
+            yield Finding("DEPENDS_CYCLE", facts, pack=first.id, location=place)
             needs = {name: [] if name in circle else wanted for name, wanted in needs.items()}
         else:
             return

@@ -88,15 +88,8 @@ def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tu
     hidden = sorted(ignored & frozenset(begun.written))
     if not hidden:
         return ()
-    message = f"expected the repository to keep {hidden[0]}, found that its rules ignore it"
-    return (
-        Finding(
-            "PACK_FILE_MISSING",
-            message,
-            f"Add to .gitignore: !/{packs_folder}/**",
-            Location(hidden[0]),
-        ),
-    )
+    facts = {"case": "ignored", "file": hidden[0], "folder": packs_folder}
+    return (Finding("PACK_FILE_MISSING", facts, location=Location(hidden[0])),)
 
 
 def new_pack(

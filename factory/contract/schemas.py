@@ -89,15 +89,15 @@ def stale(folder: Path, shown_as: str = "schemas") -> tuple[Finding, ...]:
     findings = []
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
-            clause = "expected the schema of its model, found no file"
+            case = "missing"
         elif name not in expected:
-            clause = "expected no such file, found a schema without a model"
+            case = "extra"
         elif found[name].read_bytes() != expected[name]:
-            clause = "expected the schema of its model, found other bytes"
+            case = "differs"
         else:
             continue
-        hint = "write the schemas again from the models, and commit them"
-        findings.append(Finding("SCHEMA_STALE", clause, hint, Location(f"{shown_as}/{name}")))
+        place = Location(f"{shown_as}/{name}")
+        findings.append(Finding("SCHEMA_STALE", {"case": case}, location=place))
     return tuple(findings)
 
 

@@ -56,10 +56,12 @@ class UserWorkTree:
         """
         top = self._root / packs_folder
         if top.is_symlink():
-            message = f"{packs_folder} is a symbolic link; expected a folder"
-            raise Refusal(
-                Finding("PACK_UNSAFE_FILE", message, "Make it a folder.", Location(packs_folder))
-            )
+            facts = {
+                "file": packs_folder,
+                "problem": "is a symbolic link, expected a folder",
+                "advice": "Make it a folder.",
+            }
+            raise Refusal(Finding("PACK_UNSAFE_FILE", facts, location=Location(packs_folder)))
         if not top.is_dir():
             return ()
         self.ignored = self._ask_ignored(packs_folder)

@@ -43,13 +43,9 @@ def disk_errors(path: Path | str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Refusal(
-            Finding(
-                "DISK_UNWRITABLE",
-                f"expected to write {str(path)!r}, found: {error.strerror or error}",
-                "free some space or make that folder writable, then run again",
-            )
-        ) from error
+        found = error.strerror or str(error)
+        facts = {"case": "write", "place": str(path), "found": found}
+        raise Refusal(Finding("DISK_UNWRITABLE", facts)) from error
 
 
 def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0o644) -> None:
@@ -235,13 +231,8 @@ def inside(root: Path, path: Path | str) -> Path:
 
 
 def _leaves(root: Path, path: Path | str, why: str) -> Refusal:
-    return Refusal(
-        Finding(
-            "PATH_UNSAFE",
-            f"expected a path below {str(root)!r}, found {str(path)!r}: {why}",
-            "this is refused whatever the contract says; nothing was written",
-        )
-    )
+    facts = {"case": "below", "folder": str(root), "path": str(path), "problem": why}
+    return Refusal(Finding("PATH_UNSAFE", facts))
 
 
 class Writer:

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 from factory.files import fs_guard
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.layout import LOCKS
 from factory.strict import json as strict_json
 
@@ -51,11 +52,9 @@ class FileLocks:
         except Timeout:
             raise Refusal(self._finding(name)) from None
         except OSError as error:
-            finding = Finding(
-                "DISK_UNWRITABLE",
-                f"expected to lock {self._folder.name}/{name}.lock, found: {error}",
-            )
-            raise Refusal(finding) from error
+            place = f"{self._folder.name}/{name}.lock"
+            facts = {"case": "lock", "place": place, "found": str(error)}
+            raise Refusal(Finding("DISK_UNWRITABLE", facts)) from error
         try:
             yield
         finally:
@@ -78,7 +77,7 @@ class FileLocks:
             try:
                 lock.acquire(timeout=0)
             except (Timeout, OSError):
-                held.append(self._sentence(path.stem))
+                held.append(self._finding(path.stem).message)
                 continue
             lock.release()
         return tuple(held)
@@ -86,26 +85,22 @@ class FileLocks:
     def _lock(self, name: str) -> FileLock:
         return FileLock(self._folder / f"{name}.lock", fallback_to_soft=False)
 
-    def _sentence(self, name: str) -> str:
+    def _finding(self, name: str) -> Finding:
+        """Return LOCKED with whoever has lock `name`, as its file or the kernel says."""
         try:
             with open(self._folder / f"{name}.json", "rb") as stream:
                 holder = strict_json.parse(stream.read(_MOST_BYTES + 1), max_bytes=_MOST_BYTES)
             if not _alive(int(holder["pid"])):
                 raise ValueError("an earlier holder, which is dead")
-            return (
-                f"{holder['what']} (pid {holder['pid']}, started {holder['since']}) holds the"
-                f" {name} lock"
-            )
+            known: Facts = {
+                "what": str(holder["what"]),
+                "pid": int(holder["pid"]),
+                "since": str(holder["since"]),
+            }
+            return Finding("LOCKED", {"case": "known", "lock": name, **known})
         except (OSError, OverflowError, ValueError, KeyError, TypeError):
-            who = _as_the_kernel_says(self._folder / f"{name}.lock")
-            return (
-                f"{who or 'another process'}, which has executed nothing yet, holds the {name} lock"
-            )
-
-    def _finding(self, name: str) -> Finding:
-        return Finding(
-            "LOCKED", self._sentence(name), "it frees itself when that process ends; then run again"
-        )
+            who = _as_the_kernel_says(self._folder / f"{name}.lock") or "another process"
+            return Finding("LOCKED", {"case": "unknown", "lock": name, "who": who})
 
 
 @contextlib.contextmanager
@@ -157,7 +152,7 @@ def _locked_file(path: Path) -> int:
 
 
 def _as_the_kernel_says(path: Path) -> str:
-    """The process that has the lock on a file, and its start, where the kernel tells; else empty.
+    """The process that has the lock on a file, and its start, where the kernel says so; else "".
     Touches no file.
     """
     try:

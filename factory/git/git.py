@@ -160,25 +160,17 @@ def version(git: Git) -> tuple[int, int]:
     matched = re.search(r"(\d+)\.(\d+)", said)
     found = (int(matched[1]), int(matched[2])) if matched else (0, 0)
     if found < OLDEST:
-        raise Refusal(
-            Finding(
-                "GIT_TOO_OLD",
-                f"expected Git {OLDEST[0]}.{OLDEST[1]} or newer, found {said!r} at {git.program}",
-                "install a newer Git, or put it first on PATH",
-            )
-        )
+        facts = {"case": "old", "oldest": _OLDEST, "found": said, "program": git.program}
+        raise Refusal(Finding("GIT_TOO_OLD", facts))
     return found
 
 
 def _missing(program: str) -> Refusal:
-    return Refusal(
-        Finding(
-            "GIT_TOO_OLD",
-            f"expected the command git {OLDEST[0]}.{OLDEST[1]} or newer, found none ({program!r} is"
-            " not on PATH)",
-            "install Git, for instance with: apt install git",
-        )
-    )
+    facts = {"case": "missing", "oldest": _OLDEST, "program": program}
+    return Refusal(Finding("GIT_TOO_OLD", facts))
+
+
+_OLDEST = f"{OLDEST[0]}.{OLDEST[1]}"
 
 
 class Conversation:

@@ -117,10 +117,5 @@ def _parsed(path: Path) -> tuple[str, bytes]:
 
 
 def _damaged(path: Path, found: str) -> Refusal:
-    return Refusal(
-        Finding(
-            "REPO_UNREADABLE",
-            f"expected a Git object at {str(path)!r}, found {found}",
-            "nothing of it was used; run the integration again to make it anew",
-        )
-    )
+    facts = {"case": "loose", "place": str(path), "found": found}
+    return Refusal(Finding("REPO_UNREADABLE", facts))

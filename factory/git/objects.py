@@ -136,7 +136,7 @@ class GitObjects:
             return treeish
         if kind == "commit" and content.startswith(b"tree "):
             return self._checked(content[5:].split(b"\n", 1)[0].decode("ascii", "replace"))
-        raise self._unreadable(f"expected a commit or a tree at {treeish}, found a {kind}")
+        raise self._unreadable(f"a commit or a tree at {treeish}", f"a {kind}")
 
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
         """Contents of blobs. Raises Refusal REPO_UNREADABLE where one is absent or no blob."""
@@ -144,7 +144,7 @@ class GitObjects:
         found: dict[str, bytes] = {}
         for oid, (kind, content) in zip(wanted, self._objects(wanted), strict=True):
             if kind != "blob":
-                raise self._unreadable(f"expected a blob at {oid}, found a {kind}")
+                raise self._unreadable(f"a blob at {oid}", f"a {kind}")
             found[oid] = content
         return MappingProxyType(found)
 
@@ -156,7 +156,7 @@ class GitObjects:
             following: dict[str, None] = {}
             for oid, (kind, content) in zip(wanted, self._objects(wanted), strict=True):
                 if kind != "tree":
-                    raise self._unreadable(f"expected a tree at {oid}, found a {kind}")
+                    raise self._unreadable(f"a tree at {oid}", f"a {kind}")
                 parsed[oid] = rows = self._parsed(oid, content)
                 following.update((entry, None) for entry in rows.values() if isinstance(entry, str))
             wanted = [oid for oid in following if oid not in parsed]
@@ -176,9 +176,7 @@ class GitObjects:
         try:
             return parse_tree(content, len(oid) // 2)
         except ValueError as error:
-            raise self._unreadable(
-                f"expected a well-formed tree at {oid}, found {error}"
-            ) from error
+            raise self._unreadable(f"a well-formed tree at {oid}", str(error)) from error
 
     def _objects(self, oids: list[str]) -> list[tuple[str, bytes]]:
         found: list[tuple[str, bytes]] = []
@@ -186,7 +184,7 @@ class GitObjects:
             some = oids[start : start + _BATCH]
             for oid, answer in zip(some, self._contents.ask_objects(some), strict=True):
                 if answer is None:
-                    raise self._unreadable(f"expected the object {oid}, found that it is missing")
+                    raise self._unreadable(f"the object {oid}", "that it is missing")
                 found.append(answer)
         return found
 
@@ -327,8 +325,8 @@ class GitObjects:
         try:
             return parse_bundle(bundle, self.hash_name)
         except BundleError as error:
-            message = f"{IN_BUNDLE.objects} {error}"
-            raise Refusal(Finding("BUNDLE_DISAGREES", message, "run the pack again")) from error
+            facts = {"case": "form", "path": IN_BUNDLE.objects, "problem": str(error)}
+            raise Refusal(Finding("BUNDLE_DISAGREES", facts)) from error
 
     def new_objects(self, tree: Tree, against: Tree | None) -> Mapping[str, tuple[str, bytes]]:
         """Trees and blobs of `tree` that `against` does not hold: id to (kind, content)."""
@@ -353,7 +351,12 @@ class GitObjects:
         try:
             self.git.run(*words, stdin=listed)
         except GitError as error:
-            raise self._unreadable(error.sentence) from error
+            facts = {
+                "case": "command",
+                "problem": error.sentence,
+                "place": str(self.repository.root),
+            }
+            raise Refusal(Finding("REPO_UNREADABLE", facts)) from error
 
     def export(self, destination: Path, tree: Tree, against: Tree | None = None) -> None:
         """Write every object of `tree` that is not in `against` as loose objects into an objects
@@ -430,15 +433,14 @@ class GitObjects:
             raise InternalError(f"expected a {self.hash_name} object id, found {oid!r}")
         return oid
 
-    def _unreadable(self, sentence: str) -> Refusal:
-        return Refusal(
-            Finding(
-                "REPO_UNREADABLE",
-                f"{sentence} (repository {str(self.repository.root)!r})",
-                "look at it with: git fsck; a partial clone needs its missing objects first: git"
-                " fetch --refetch",
-            )
-        )
+    def _unreadable(self, expected: str, found: str) -> Refusal:
+        facts = {
+            "case": "object",
+            "expected": expected,
+            "found": found,
+            "place": str(self.repository.root),
+        }
+        return Refusal(Finding("REPO_UNREADABLE", facts))
 
 
 class _Scratch:

@@ -119,13 +119,8 @@ def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:
                 variables=variables,
             )
         except GitError as error:
-            raise Refusal(
-                Finding(
-                    "BUNDLE_DISAGREES",
-                    f"expected the patch to apply to the tree {before}, found: {error.said}",
-                    "the bundle was altered or made on another base; run the pack again",
-                )
-            ) from error
+            facts = {"case": "patch", "tree": before, "found": error.said}
+            raise Refusal(Finding("BUNDLE_DISAGREES", facts)) from error
     return git.run("write-tree", variables=variables).out.decode("ascii").strip()
 
 
@@ -144,18 +139,12 @@ def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
     try:
         git.run("update-ref", "--no-deref", ref, new, old or "0" * len(new))
     except GitError as error:
-        found, which = error.said, "that branch"
+        facts = {"case": "moved", "found": error.said, "which": "that branch"}
         if others := _in_the_way(git, ref):
-            found = f"{others[0]}, beside which Git can make no such name"
             which = others[0].removeprefix("refs/heads/")
-        raise Refusal(
-            Finding(
-                "REF_MOVED",
-                f"expected {ref} at {old or 'no commit'}, found: {found}",
-                f"look at {which}, delete or rename it if it is not needed, and run the integration"
-                " again",
-            )
-        ) from error
+            facts = {"case": "in-the-way", "found": others[0], "which": which}
+        facts |= {"ref": ref, "expected": old or "no commit"}
+        raise Refusal(Finding("REF_MOVED", facts)) from error
 
 
 def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:

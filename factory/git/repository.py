@@ -17,6 +17,7 @@ from factory.git.git import Answer, Git, GitError, find_git, version
 from factory.git.ports import Repository
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.layout import STATE_FOLDER
 from factory.model.tree import MODE_SUBMODULE, Tree
 
@@ -57,17 +58,9 @@ def root_of(start: Path) -> Path:
 
 def _asked(start: Path) -> tuple[Git, Answer]:
     if not start.is_dir():
-        raise _refusal(
-            "REPO_NOT_FOUND",
-            f"expected a folder at {str(start)!r}, found none",
-            "name one that exists",
-        )
+        raise _refusal("REPO_NOT_FOUND", {"case": "folder", "place": str(start)})
     if not os.access(start, os.R_OK | os.X_OK):
-        raise _refusal(
-            "REPO_UNREADABLE",
-            f"expected to read {str(start)!r}, found that it is forbidden",
-            f"chmod u+rx {start}, or run as its owner",
-        )
+        raise _refusal("REPO_UNREADABLE", {"case": "forbidden", "place": str(start)})
     git = Git(find_git(), start, settings=("safe.bareRepository=all",))
     version(git)
     place = _place(git)
@@ -128,67 +121,42 @@ def _no_repository(start: Path, place: Answer, bare: bool) -> Refusal:
     if bare:
         return _bare(start)
     if _DUBIOUS in place.err:
-        return _refusal(
-            "REPO_UNREADABLE",
-            f"expected a repository of this user at {str(start)!r}, found that another user"
-            " owns it",
-            f"if you trust it: git config --global --add safe.directory {start}",
-        )
+        return _refusal("REPO_UNREADABLE", {"case": "owner", "place": str(start)})
     if "must be run in a work tree" in place.err:
-        return _refusal(
-            "REPO_BARE",
-            f"expected a work tree at {str(start)!r}, found the inside of a Git folder",
-            "change to the repository's work tree",
-        )
+        return _refusal("REPO_BARE", {"case": "inside", "place": str(start)})
     if "not a git repository" in place.err.lower():
-        return _refusal(
-            "REPO_NOT_FOUND",
-            f"expected a Git repository at {str(start)!r} or above, found none",
-            "run it inside one, or start one with: git init",
-        )
-    return _refusal(
-        "REPO_UNREADABLE", f"expected a readable repository at {str(start)!r}, found: {said}", _FSCK
-    )
+        return _refusal("REPO_NOT_FOUND", {"case": "repository", "place": str(start)})
+    return _refusal("REPO_UNREADABLE", {"case": "git", "place": str(start), "found": said})
 
 
 def _bare(start: Path) -> Refusal:
-    return _refusal(
-        "REPO_BARE",
-        f"expected a repository with a work tree at {str(start)!r}, found a bare one",
-        "clone it, or add a work tree with: git worktree add",
-    )
+    return _refusal("REPO_BARE", {"case": "bare", "place": str(start)})
 
 
 def _commit(git: Git, base_ref: str) -> str:
     """The full id of the commit that `base_ref` names."""
     if _ODD_REF.search(base_ref):
-        raise _unknown(base_ref, "found a word that no ref can be")
+        raise _unknown(base_ref, "a word that no ref can be")
     peeled = git.run("rev-parse", "--verify", "--quiet", f"{base_ref}^{{commit}}", ok=(0, 1, 128))
     if peeled.rc == 0:
         return peeled.out.decode("ascii").strip()
     if git.run(
         "rev-parse", "--verify", "--quiet", "HEAD", ok=(0, 1, 128)
     ).rc != 0 and _has_no_commit(git, base_ref):
-        raise _refusal(
-            "REPO_NO_COMMITS",
-            f"expected a commit to start from in {str(git.cwd)!r}, found none",
-            'make one with: git commit --allow-empty -m "first"',
-        )
+        raise _refusal("REPO_NO_COMMITS", {"place": str(git.cwd)})
     named = (
         git.run("rev-parse", "--verify", "--quiet", base_ref, ok=(0, 1, 128))
         .out.decode("ascii", "replace")
         .strip()
     )
     if not named:
-        raise _unknown(base_ref, "found no such ref")
+        raise _unknown(base_ref, "no such ref")
     kind = git.run("cat-file", "-t", named, ok=(0, 1, 128))
     if kind.rc != 0:
         raise _refusal(
-            "REPO_UNREADABLE",
-            f"expected the object {named} that {base_ref!r} names, found that it is missing",
-            _FSCK,
+            "REPO_UNREADABLE", {"case": "missing", "object": named, "base_ref": base_ref}
         )
-    raise _unknown(base_ref, f"found a {kind.out.decode('ascii', 'replace').strip()}")
+    raise _unknown(base_ref, f"a {kind.out.decode('ascii', 'replace').strip()}")
 
 
 def _has_no_commit(git: Git, base_ref: str) -> bool:
@@ -197,15 +165,8 @@ def _has_no_commit(git: Git, base_ref: str) -> bool:
     )
 
 
-_FSCK = "look at it with: git fsck"
-
-
 def _unknown(base_ref: str, found: str) -> Refusal:
-    return _refusal(
-        "REPO_BASE_UNKNOWN",
-        f"expected base ref {base_ref!r} to name a commit, {found}",
-        "name a branch, a tag or a commit id; git branch --all lists branches",
-    )
+    return _refusal("REPO_BASE_UNKNOWN", {"base_ref": base_ref, "found": found})
 
 
 def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
@@ -214,22 +175,9 @@ def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
     """
     found: list[Finding] = []
     if not repository.branch:
-        found.append(
-            Finding(
-                "REPO_DETACHED",
-                "expected HEAD on a branch, found it detached; the base is"
-                f" {repository.commit[:12]}",
-                "this is fine for a run; a result branch starts from that commit",
-            )
-        )
+        found.append(Finding("REPO_DETACHED", {"commit": repository.commit}))
     if repository.shallow:
-        found.append(
-            Finding(
-                "REPO_SHALLOW",
-                "expected the whole history, found a shallow clone",
-                "this is fine for a run; to have all of it: git fetch --unshallow",
-            )
-        )
+        found.append(Finding("REPO_SHALLOW"))
     outside = tuple(path for path in changed_paths(repository) if not _ours(path, packs_folder))
     if outside:
         found.append(_dirty(outside))
@@ -237,15 +185,9 @@ def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
 
 
 def _dirty(paths: tuple[str, ...]) -> Finding:
-    shown = ", ".join(repr(path) for path in paths[:_SHOWN]) + (
-        ", …" if len(paths) > _SHOWN else ""
-    )
-    return Finding(
-        "REPO_DIRTY",
-        f"expected no local change outside the task packs, found {len(paths)}: {shown}",
-        "packs see the base commit only; commit what they should see",
-        Location(paths[0].rstrip("/")),
-    )
+    more = ("…",) if len(paths) > _SHOWN else ()
+    facts: Facts = {"count": len(paths), "paths": (*paths[:_SHOWN], *more)}
+    return Finding("REPO_DIRTY", facts, location=Location(paths[0].rstrip("/")))
 
 
 def changed_paths(repository: Repository) -> tuple[str, ...]:
@@ -270,8 +212,7 @@ def changed_paths(repository: Repository) -> tuple[str, ...]:
     except GitError as error:
         raise _refusal(
             "REPO_UNREADABLE",
-            f"expected git status of {str(repository.root)!r}, found: {error.said}",
-            _FSCK,
+            {"case": "status", "place": str(repository.root), "found": error.said},
         ) from error
     return tuple(os.fsdecode(row[3:]) for row in rows)
 
@@ -321,15 +262,8 @@ def tree_notes(
     found: list[Finding] = []
     submodules, rules = _notable(tree, "")
     if submodules:
-        found.append(
-            Finding(
-                "REPO_SUBMODULE",
-                f"expected plain files only, found {len(submodules)} submodule(s):"
-                f" {', '.join(submodules[:_SHOWN])}",
-                "a pack sees an empty folder there and must not need its content",
-                Location(submodules[0]),
-            )
-        )
+        facts: Facts = {"count": len(submodules), "paths": tuple(submodules[:_SHOWN])}
+        found.append(Finding("REPO_SUBMODULE", facts, location=Location(submodules[0])))
     contents = read(rules.values())
     lfs = [
         path
@@ -337,14 +271,7 @@ def tree_notes(
         if re.search(rb"^[^#\n]*\sfilter=lfs\b", contents[oid], re.MULTILINE)
     ]
     if lfs:
-        found.append(
-            Finding(
-                "REPO_LFS_POINTER",
-                f"expected content in every file, found Git LFS declared in {lfs[0]!r}",
-                "a pack sees the pointer files; give it what it needs in its own folder",
-                Location(lfs[0]),
-            )
-        )
+        found.append(Finding("REPO_LFS_POINTER", {"file": lfs[0]}, location=Location(lfs[0])))
     return tuple(found)
 
 
@@ -368,8 +295,8 @@ def _first(text: str) -> str:
     return text.strip().split("\n", 1)[0].removeprefix("fatal: ")
 
 
-def _refusal(finding: str, sentence: str, hint: str) -> Refusal:
-    return Refusal(Finding(finding, sentence, hint))
+def _refusal(finding: str, facts: Facts) -> Refusal:
+    return Refusal(Finding(finding, facts))
 
 
 def not_ignored_below(repository: Repository, folder: str) -> tuple[str, ...]:

@@ -141,11 +141,4 @@ def _refuse_git_names(path: str) -> None:
         return
     for name in path.split("/"):
         if reads_as_git(name):
-            raise Refusal(
-                Finding(
-                    "PATH_GIT_NAME",
-                    f"expected a tree that can be shown as files, found {path!r}, whose {name!r}"
-                    " reads as .git",
-                    "remove that path from the commit; Git itself refuses to check it out",
-                )
-            )
+            raise Refusal(Finding("PATH_GIT_NAME", {"case": "tree", "path": path, "name": name}))

@@ -72,13 +72,8 @@ class ViewStore:
         with disk_errors(destination):
             found = sorted(os.listdir(destination))
         if found:
-            raise Refusal(
-                Finding(
-                    "DISK_UNWRITABLE",
-                    f"expected an empty folder at {str(destination)!r}, found {found[0]!r} in it",
-                    "remove that folder; a run needs nothing of it",
-                )
-            )
+            facts = {"case": "not-empty", "place": str(destination), "found": found[0]}
+            raise Refusal(Finding("DISK_UNWRITABLE", facts))
         try:
             self._check_out(tree, destination)
         except BaseException:

@@ -15,6 +15,7 @@ from factory.judge.scope import compile_patterns
 from factory.model.evidence import AttemptRecord, CheckRecord
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
+from factory.model.findings.entry import Fact
 from factory.model.pack import Command, CommandKind, Limits, TaskPack
 from factory.model.tree import Tree
 
@@ -42,62 +43,36 @@ def judge_command(
     log: bytes,
     limits: Limits,
 ) -> tuple[Finding, ...]:
-    """Findings over one command that has ended."""
-    what = f"{command.label} `{_short(command.run)}`"
-    limited = _LIMITS.get(ended)
-    if limited is not None:
-        kind, clause, key = limited
-        bound = command.timeout if ended == "timeout" and command.timeout else getattr(limits, key)
-        message = f"{what} {clause}: {key} is {bound}"
-        return (
-            Finding(
-                kind,
-                message,
-                f"Raise limits.{key} if that is what it needs.",
-                command.location,
-                pack.id,
-            ),
-        )
+    """Return the findings over one command that has ended."""
+
+    def broken(finding: str, **facts: Fact) -> tuple[Finding, ...]:
+        known = {"label": command.label, "run": _short(command.run), **facts}
+        return (Finding(finding, known, pack=pack.id, location=command.location),)
+
+    if ended == "timeout" and command.timeout:
+        return broken("LIMIT_TIME", case="own", bound=command.timeout)
+    if ended in _LIMITS:
+        finding, key = _LIMITS[ended]
+        return broken(finding, case="limit", bound=getattr(limits, key))
     if disk_full and rc != 0:
-        message = f"{what} ran out of space: disk is {limits.disk}"
-        return (
-            Finding(
-                "LIMIT_DISK",
-                message,
-                "Raise limits.disk if that is what it needs.",
-                command.location,
-                pack.id,
-            ),
-        )
+        return broken("LIMIT_DISK", bound=limits.disk)
     if ran_no_test(command, rc, log):
-        message = f"{what} ran no test; a check that tests nothing accepts nothing"
-        hint = "Point it at tests that exist."
-        if rc == 0 and is_pytest(command):
-            hint = (
-                "Point it at tests that exist, and let pytest print its closing line (at most one"
-                " -q)."
-            )
-        return (Finding("CHECK_RAN_NO_TEST", message, hint, command.location, pack.id),)
+        pytest = rc == 0 and is_pytest(command)
+        return broken("CHECK_RAN_NO_TEST", case="pytest" if pytest else "none")
     said = failed_by_its_word(command, rc, log)
     if said:
-        message = (
-            f"{what} ended with 0, and its runner says: {_short(said.decode('utf-8', 'replace'))}"
-        )
-        hint = "Let the runner's own exit code through: no pipe behind it, no hook that changes it."
-        return (Finding("CHECK_FAILED", message, hint, command.location, pack.id),)
+        shown = _short(said.decode("utf-8", "replace"))
+        return broken("CHECK_FAILED", case="runner", said=shown)
     if rc == 0:
         return ()
-    kind = "STEP_FAILED" if command.kind is CommandKind.STEP else "CHECK_FAILED"
-    hint = f"Read it with: factory print-report --pack {pack.id} --log {command.label}"
-    return (
-        Finding(kind, f"{what} ended with {rc}{_last_line(log)}", hint, command.location, pack.id),
-    )
+    finding = "STEP_FAILED" if command.kind is CommandKind.STEP else "CHECK_FAILED"
+    return broken(finding, case="rc", rc=rc, last=_last_line(log), log_of=pack.id)
 
 
 _LIMITS = {
-    "timeout": ("LIMIT_TIME", "ran longer than its seconds allow", "timeout"),
-    "memory": ("LIMIT_MEMORY", "used more bytes of memory than allowed", "memory"),
-    "output": ("LIMIT_OUTPUT", "printed more bytes than allowed", "output"),
+    "timeout": ("LIMIT_TIME", "timeout"),
+    "memory": ("LIMIT_MEMORY", "memory"),
+    "output": ("LIMIT_OUTPUT", "output"),
 }
 
 
@@ -110,7 +85,7 @@ def _short(run: str, most: int = 100) -> str:
 
 def _last_line(log: bytes) -> str:
     lines = [line.strip() for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
-    return f"; its last line: {_short(lines[-1])}" if lines else ""
+    return _short(lines[-1]) if lines else ""
 
 
 def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
@@ -118,10 +93,9 @@ def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
     return tuple(
         Finding(
             "DOCS_MISSING",
-            f"docs.required names {display(path)}, which does not exist",
-            "Write it, or take it out of docs.required.",
-            pack.place("/docs/required"),
-            pack.id,
+            {"path": display(path)},
+            pack=pack.id,
+            location=pack.place("/docs/required"),
         )
         for path in pack.docs_required
         if result.get(path) is None
@@ -138,25 +112,19 @@ def judge_artifacts(
     paths = (
         *collected,
         *(path for path, _ in problems),
-    )  # what is there and unsafe is told once, as unsafe
+    )  # what is there and unsafe is named once, as unsafe
     missing = tuple(
         Finding(
             "ARTIFACT_MISSING",
-            f"required artifact {pattern} was not produced",
-            "Produce it in a step or a check, or take it out of artifacts.required.",
-            pack.place("/artifacts/required"),
-            pack.id,
+            {"pattern": pattern},
+            pack=pack.id,
+            location=pack.place("/artifacts/required"),
         )
         for pattern in pack.artifacts.required
         if not any(compile_patterns((pattern,)).matches(path) for path in paths)
     )
     unsafe = tuple(
-        Finding(
-            "ARTIFACT_UNSAFE",
-            f"artifact {display(path)} {problem}",
-            "Write plain files.",
-            pack=pack.id,
-        )
+        Finding("ARTIFACT_UNSAFE", {"path": display(path), "problem": problem}, pack=pack.id)
         for path, problem in problems
     )
     return missing + unsafe
@@ -167,10 +135,9 @@ def judge_normalized(pack: TaskPack, problems: Iterable[tuple[str, str]]) -> tup
     return tuple(
         Finding(
             "ARTIFACT_NOT_NORMALIZED",
-            f"artifact {display(path)} is collected as it was made: {problem}",
-            "Write it in a plain form, or take it out of artifacts.normalize.",
-            pack.place("/artifacts/normalize"),
-            pack.id,
+            {"path": display(path), "problem": problem},
+            pack=pack.id,
+            location=pack.place("/artifacts/normalize"),
         )
         for path, problem in problems
         if problem
@@ -199,13 +166,5 @@ def judge_attempts(pack: TaskPack, attempts: Iterable[AttemptRecord]) -> tuple[F
         by_tree.setdefault(attempt.result_tree, set()).add(attempt.status)
     if not any(len(statuses) > 1 for statuses in by_tree.values()):
         return ()
-    message = "acceptance failed and then passed on an identical tree; a retry proves nothing"
-    return (
-        Finding(
-            "FLAKY",
-            message,
-            "Make the check deterministic.",
-            pack.place("/limits/attempts"),
-            pack.id,
-        ),
-    )
+    place = pack.place("/limits/attempts")
+    return (Finding("FLAKY", {"case": "attempts"}, pack=pack.id, location=place),)

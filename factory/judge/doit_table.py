@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 from factory.judge.path_guard import display, fold
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.strict.source_text import decode_text
 from factory.strict.toml_places import scan
 from factory.strict.values import DocumentError, Problem
@@ -39,24 +40,19 @@ def judge_doit_table(
         try:
             tables.append(_table(content))
         except DocumentError as error:
-            return (
-                _finding(
-                    pack,
-                    name,
-                    f"and cannot be compared: {when} the change, {error.problems[0].problem}",
-                ),
-            )
+            problem = error.problems[0].problem
+            return (_finding(pack, name, {"case": "unread", "when": when, "problem": problem}),)
     if tables[0] == tables[1]:
         return ()
     what = "added" if not tables[0] else "removed" if not tables[1] else "changed"
-    return (_finding(pack, name, f"and [tool.doit] in it was {what}"),)
+    return (_finding(pack, name, {"case": "table", "what": what}),)
 
 
 def link_made(pack: str, name: str) -> Finding:
     """The refusal of a file that became a symbolic link: what it leads to is no longer judged by
     this name.
     """
-    return _finding(pack, name, "and it is a symbolic link now")
+    return _finding(pack, name, {"case": "link"})
 
 
 def _table(content: bytes | None) -> str:
@@ -77,15 +73,5 @@ def _table(content: bytes | None) -> str:
     return repr(tool["doit"]) if "doit" in tool else ""
 
 
-def _finding(pack: str, name: str, clause: str) -> Finding:
-    message = (
-        f"{display(name)} was changed, {clause}; what doit loads on the host is protected from"
-        " every pack"
-    )
-    return Finding("PATH_PROTECTED", message, _HINT, pack=pack)
-
-
-_HINT = (
-    "Leave [tool.doit] as it is in the base, in a file that is valid TOML; change that table by"
-    " hand, outside a pack."
-)
+def _finding(pack: str, name: str, facts: Facts) -> Finding:
+    return Finding("PATH_PROTECTED", {**facts, "path": display(name)}, pack=pack)

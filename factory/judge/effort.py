@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from factory.judge.judge import Rules
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
-from factory.model.wording import counted
 
 LARGE = 200_000
 """Lines, of both sides together: beyond it, comparing may take longer than others should wait."""
@@ -72,27 +72,17 @@ def judge_effort(rules: Rules, effort: Effort) -> tuple[Finding, ...]:
     by ours.
     """
     if effort.lines > MOST:
-        message = (
-            f"{effort.lines} lines are to be compared; expected at most {MOST}, so the change is"
-            " not kept"
-        )
-    elif effort.large and effort.least > rules.changed_lines:
-        least = counted(effort.least, "line was", "lines were")
-        allowed = f"limits.changed_lines allows {rules.changed_lines}"
-        message = (
-            f"at least {least} changed; {allowed}, and so large a change is neither compared nor"
-            " kept"
-        )
-    else:
-        return ()
-    return (Finding("CHANGE_TOO_LARGE", message, "Split the work.", rules.limit_at, rules.pack),)
+        return _too_large(rules, {"case": "compared", "lines": effort.lines, "most": MOST})
+    if effort.large and effort.least > rules.changed_lines:
+        limit = rules.changed_lines
+        return _too_large(rules, {"case": "changed", "lines": effort.least, "limit": limit})
+    return ()
 
 
 def judge_overdue(rules: Rules, seconds: float) -> tuple[Finding, ...]:
-    """The finding over a change that could not be compared in time."""
-    message = (
-        f"comparing the change line by line took longer than {seconds:.0f} seconds, so it is not"
-        " kept"
-    )
-    hint = "Change fewer lines of large files in one pack, or raise limits.timeout."
-    return (Finding("CHANGE_TOO_LARGE", message, hint, rules.limit_at, rules.pack),)
+    """Return the finding over a change that could not be compared in `seconds`."""
+    return _too_large(rules, {"case": "overdue", "seconds": round(seconds)})
+
+
+def _too_large(rules: Rules, facts: Facts) -> tuple[Finding, ...]:
+    return (Finding("CHANGE_TOO_LARGE", facts, pack=rules.pack, location=rules.limit_at),)

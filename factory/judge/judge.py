@@ -8,25 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 
 from factory.judge import path_guard
 from factory.judge.path_guard import display
 from factory.judge.scope import Patterns, compile_patterns
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Fact, Facts
 from factory.model.pack import TaskPack
 from factory.model.scanned import Oddity
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
-from factory.model.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a change is held against: compiled once per pack."""
+    """What a change is judged by: compiled once per pack."""
 
     pack: str
     allowed: Patterns
     denied: Patterns
     protected: Patterns
+    inputs: tuple[str, ...]
     changed_lines: int
     allowed_at: Location
     denied_at: Location
@@ -40,6 +42,7 @@ def rules_of(pack: TaskPack, protected: Patterns) -> Rules:
         compile_patterns(pack.scope.allowed),
         compile_patterns(pack.scope.denied),
         protected,
+        pack.inputs or (),
         pack.limits.changed_lines,
         pack.place("/scope/allowed_paths"),
         pack.place("/scope/denied_paths"),
@@ -54,151 +57,175 @@ def judge_change(
     links: Mapping[str, str],
     hidden: frozenset[str] = frozenset(),
 ) -> tuple[Finding, ...]:
-    """Findings over every changed path.
+    """Return the findings over every changed path; of many paths that break one rule, one for each
+    folder.
 
     `result` is the whole tree after the change; `links` maps each changed symbolic link to
     its target; `hidden` are changed paths that exist in the base but were not visible.
     """
     listed = tuple(changes)
-    found: list[Finding] = []
+    found: list[_Broken] = []
     for change in listed:
-        finding = (
-            _judge_name(rules, change)
-            or _judge_kind(rules, change, links)
-            or _judge_scope(rules, change)
+        broken = (
+            _judge_name(rules, change) or _judge_kind(change, links) or _judge_scope(rules, change)
         )
-        if finding is not None:
-            found.append(finding)
+        found += [broken] if broken is not None else []
         if change.path in hidden:
-            found.append(_hidden(rules, change.path))
+            found.append(_Broken("INPUT_HIDDEN_CHANGED", change.path))
     kept = (change.path for change in listed if change.after is not None)
-    told: set[str] = set()
+    return (*_findings(rules, found), *_collisions(rules, result, kept))
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A rule that a changed path breaks: the finding's id, and facts beside the path."""
+
+    finding: str
+    path: str
+    facts: tuple[tuple[str, Fact], ...] = ()
+
+
+MOST_SINGLE = 5
+"""Paths that break one rule and have a finding each; more are grouped by folder."""
+_FIRST = 3
+"""Paths that a grouped finding names; FILES_CHANGED.json holds all."""
+
+
+def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
+    """Return a finding for each path, or for each folder where many paths break one rule."""
+    alike: dict[tuple[str, tuple[tuple[str, Fact], ...]], list[str]] = {}
+    for each in broken:
+        alike.setdefault((each.finding, each.facts), []).append(each.path)
+    places: list[tuple[str, Facts, str]] = []
+    for (finding, facts), paths in alike.items():
+        for folder, members in _grouped(paths):
+            place: Facts = {"case": "file", "path": display(members[0])}
+            if len(members) > 1:
+                place = {
+                    "case": "files",
+                    "count": len(members),
+                    "folder": display(folder) or "./",
+                    "first": tuple(display(path) for path in members[:_FIRST]),
+                }
+            pattern = display(_pattern(folder, members))
+            places.append((finding, {**place, **dict(facts)}, pattern))
+    patterns = {
+        finding: tuple(pattern for name, _, pattern in places if name == finding)
+        for finding in ("SCOPE_OUTSIDE_ALLOWED", "INPUT_HIDDEN_CHANGED")
+    }
+    return [_finding(rules, name, facts, pattern, patterns) for name, facts, pattern in places]
+
+
+def _grouped(paths: list[str]) -> list[tuple[str, list[str]]]:
+    """Split many paths by their first folder, each with the longest folder that all of it is in
+    ("" for the root); few stay alone. Where that yields many folders, all paths are one group.
+    """
+    if len(paths) <= MOST_SINGLE:
+        return [("", [path]) for path in paths]
+    by_top: dict[str, list[str]] = {}
+    for path in paths:
+        top, slash, _ = path.partition("/")
+        by_top.setdefault(top if slash else "", []).append(path)
+    groups = list(by_top.values()) if len(by_top) <= MOST_SINGLE else [paths]
+    return [(_common_folder(group), group) for group in groups]
+
+
+def _pattern(folder: str, paths: list[str]) -> str:
+    """Return the scope pattern that covers a group."""
+    if len(paths) == 1:
+        return paths[0]
+    return folder or ("**" if any("/" in path for path in paths) else "*")
+
+
+def _common_folder(paths: list[str]) -> str:
+    """Return the longest folder that holds all paths, with a slash at its end; "" for the root."""
+    low, high = min(paths).split("/")[:-1], max(paths).split("/")[:-1]
+    same = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
+    return "".join(f"{name}/" for name, _ in same)
+
+
+def _finding(
+    rules: Rules, name: str, facts: Facts, pattern: str, patterns: Mapping[str, tuple[str, ...]]
+) -> Finding:
+    """Return the finding over one place; `patterns` would allow all places of its kind."""
+    add: Facts = {"add": pattern}
+    if name == "SCOPE_OUTSIDE_ALLOWED":
+        allowed = rules.allowed.sources
+        more: Facts = {**add, "allowed": allowed, "allow": (*allowed, *patterns[name])}
+        return Finding(name, {**facts, **more}, pack=rules.pack, location=rules.allowed_at)
+    if name == "INPUT_HIDDEN_CHANGED":
+        more = {**add, "allow": (*rules.inputs, *patterns[name])}
+        return Finding(name, {**facts, **more}, pack=rules.pack)
+    place = rules.denied_at if name == "SCOPE_DENIED" else None
+    return Finding(name, facts, pack=rules.pack, location=place)
+
+
+def _collisions(rules: Rules, result: Tree, kept: Iterable[str]) -> list[Finding]:
+    found = []
+    seen: set[str] = set()
     for path, other in path_guard.collisions(result, kept).items():
-        told.add(path)
-        if other in told:
-            continue  # both names are new: one sentence tells of both
-        found.append(
-            Finding(
-                "PATH_COLLISION",
-                f"{display(path)} and {display(other)} are one name where case or Unicode form is"
-                " ignored",
-                "Rename one of them.",
-                pack=rules.pack,
-            )
-        )
-    return tuple(found)
+        seen.add(path)
+        if other in seen:
+            continue  # both names are new: one sentence names both
+        names = {"path": display(path), "other": display(other)}
+        found.append(Finding("PATH_COLLISION", names, pack=rules.pack))
+    return found
 
 
-def _judge_name(rules: Rules, change: Difference) -> Finding | None:
+def _judge_name(rules: Rules, change: Difference) -> _Broken | None:
     path = change.path
     problem = path_guard.unsafe(path)
     if problem:
-        return Finding(
-            "PATH_UNSAFE", f"changed path {display(path)} {problem}", _NEVER, pack=rules.pack
-        )
-    segment = path_guard.git_name(path)
-    if segment:
-        return Finding(
-            "PATH_GIT_NAME",
-            f"changed path {display(path)} holds a name that reads as .git",
-            _NEVER,
-            pack=rules.pack,
-        )
+        return _Broken("PATH_UNSAFE", path, (("problem", problem),))
+    if path_guard.git_name(path):
+        return _Broken("PATH_GIT_NAME", path)
     if path_guard.is_protected(path, rules.protected):
-        return Finding(
-            "PATH_PROTECTED",
-            f"{display(path)} was changed; it is protected from every pack",
-            "Nothing in a contract can allow it; change it by hand, outside a pack.",
-            pack=rules.pack,
-        )
+        return _Broken("PATH_PROTECTED", path)
     if change.after is None:
         return None  # removing a badly named file makes the repository more portable, not less
     problem = path_guard.unportable(path)
-    if problem:
-        return Finding(
-            "PATH_NOT_PORTABLE",
-            f"changed path {display(path)} {problem}",
-            "Rename it.",
-            pack=rules.pack,
-        )
-    return None
+    return _Broken("PATH_NOT_PORTABLE", path, (("problem", problem),)) if problem else None
 
 
-def _judge_kind(rules: Rules, change: Difference, links: Mapping[str, str]) -> Finding | None:
+def _judge_kind(change: Difference, links: Mapping[str, str]) -> _Broken | None:
     modes = {leaf.mode for leaf in (change.before, change.after) if leaf is not None}
     if MODE_SUBMODULE in modes:
-        return Finding(
-            "SUBMODULE_CHANGED",
-            f"{display(change.path)} is a submodule and was changed",
-            _NEVER,
-            pack=rules.pack,
-        )
+        return _Broken("SUBMODULE_CHANGED", change.path)
     if change.after is not None and change.after.mode == MODE_LINK:
         target = links.get(change.path, "")
         if path_guard.link_escapes(change.path, target):
-            return Finding(
-                "LINK_ESCAPES",
-                f"symbolic link {display(change.path)} points at {display(target) or 'nothing'}, "
-                "which can lead outside the workspace",
-                "Link to a path inside the workspace, relative to the link, with every .. at its"
-                " start.",
-                pack=rules.pack,
-            )
+            return _Broken("LINK_ESCAPES", change.path, (("target", display(target)),))
     return None
 
 
-def _judge_scope(rules: Rules, change: Difference) -> Finding | None:
+def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
     path = change.path
     if rules.denied.matches(path):
-        return Finding(
-            "SCOPE_DENIED",
-            f"{display(path)} was changed; scope.denied_paths denies it",
-            "Take the pattern out of scope.denied_paths if this is intended.",
-            rules.denied_at,
-            rules.pack,
-        )
+        sources = rules.denied.sources
+        denying = tuple(each for each in sources if compile_patterns((each,)).matches(path))
+        keep = tuple(each for each in sources if each not in denying)
+        return _Broken("SCOPE_DENIED", path, (("denied", denying), ("keep", keep)))
     if not rules.allowed.matches(path):
-        return Finding(
-            "SCOPE_OUTSIDE_ALLOWED",
-            f"{display(path)} was changed; scope allows"
-            f" {', '.join(rules.allowed.sources) or 'nothing'}",
-            f'If this is intended, add "{display(path)}" to scope.allowed_paths.',
-            rules.allowed_at,
-            rules.pack,
-        )
+        return _Broken("SCOPE_OUTSIDE_ALLOWED", path)
     return None
-
-
-def _hidden(rules: Rules, path: str) -> Finding:
-    return Finding(
-        "INPUT_HIDDEN_CHANGED",
-        f"{display(path)} was written without being visible: it exists in the base and is not among"
-        " the inputs",
-        f'Add "{display(path)}" to inputs, so that the pack sees what it replaces.',
-        pack=rules.pack,
-    )
 
 
 def judge_lines(rules: Rules, added: int, removed: int) -> tuple[Finding, ...]:
-    """Whether the change is within `limits.changed_lines`."""
+    """Return LIMIT_CHANGED_LINES where the change is larger than `limits.changed_lines`."""
     if added + removed <= rules.changed_lines:
         return ()
-    lines = counted(added + removed, "line was", "lines were")
-    return (
-        Finding(
-            "LIMIT_CHANGED_LINES",
-            f"{lines} changed; limits.changed_lines allows {rules.changed_lines}",
-            f"Split the work, or raise limits.changed_lines to {added + removed}.",
-            rules.limit_at,
-            rules.pack,
-        ),
-    )
+    facts = {"lines": added + removed, "limit": rules.changed_lines}
+    return (Finding("LIMIT_CHANGED_LINES", facts, pack=rules.pack, location=rules.limit_at),)
 
 
 def judge_oddities(pack: str, oddities: Iterable[Oddity]) -> tuple[Finding, ...]:
-    """Findings for what a scanner met that can be part of no change."""
+    """Return findings for what a scanner met that can be part of no change."""
     return tuple(
-        Finding(oddity.finding, f"{display(oddity.path)} {oddity.what}", _REMOVE, pack=pack)
+        Finding(
+            oddity.finding,
+            {"case": "file", "path": display(oddity.path), "found": oddity.what},
+            pack=pack,
+        )
         for oddity in oddities
     )
 
@@ -221,7 +248,3 @@ def split_artifacts(
         else:
             proper.append(change)
     return tuple(proper), tuple(only)
-
-
-_NEVER = "Nothing in a contract can allow it."
-_REMOVE = "Remove it before the last step ends."

@@ -14,24 +14,11 @@ from dataclasses import dataclass, replace
 from factory.judge.path_guard import display
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
-from factory.model.findings.entry import Fact
+from factory.model.findings.entry import Fact, Facts
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
 from factory.redact.redaction import Redactor
 from factory.redact.unpacking import MOST_BYTES, MOST_LAYERS, MOST_MEMBERS, Bounds, layers
-
-_HINT = "Take it out, and renew it where it was real: whoever ran the pack has seen it."
-_HINT_OLD = (
-    "Take it out of the repository by hand first, and renew it where it was real; or let the pack"
-    " leave it alone."
-)
-_HINT_CONTRACT = (
-    "Take it out, and renew it where it was real: a contract is told in evidence, and grants no"
-    " secret."
-)
-_HINT_WITHHELD = (
-    "Take it out of what brought it there (a path, a message, the base commit), and renew it."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +89,12 @@ def judge_secrets(
             continue
         line = after.line if fresh else before.line
         place = f"{where}{f':{line}' if line else ''}"
-        if fresh:
-            message = f"{place} carries a credential ({', '.join(kinds)}); expected none"
-            found.append(Finding("SECRET_IN_CHANGE", message, _HINT, pack=pack.id))
-        else:
-            message = (
-                f"{place} carried a credential ({', '.join(kinds)}) before the pack changed that"
-                " file; expected none, since the patch would tell it"
-            )
-            found.append(Finding("SECRET_IN_CHANGE", message, _HINT_OLD, pack=pack.id))
+        facts: Facts = {
+            "case": "new" if fresh else "old",
+            "place": place,
+            "kinds": tuple(kinds),
+        }
+        found.append(Finding("SECRET_IN_CHANGE", facts, pack=pack.id))
     return tuple(found)
 
 
@@ -137,11 +121,8 @@ def judge_artifact_secrets(
             good[path] = content
             continue
         where = display(name.content.decode("utf-8", "surrogateescape"))
-        message = (
-            f"artifact {where} carries a credential ({', '.join(sorted(kinds))}); expected none, it"
-            " is not kept"
-        )
-        found.append(Finding("SECRET_IN_ARTIFACT", message, _HINT, pack=pack.id))
+        facts: Facts = {"path": where, "kinds": tuple(sorted(kinds))}
+        found.append(Finding("SECRET_IN_ARTIFACT", facts, pack=pack.id))
     return good, tuple(found)
 
 
@@ -158,10 +139,9 @@ def judge_contract_secrets(
         kinds = sorted({*inside.kinds, *name.kinds})
         if kinds:
             where = display(name.content.decode("utf-8", "surrogateescape"))
-            message = f"{where} carries a credential ({', '.join(kinds)}); expected none"
-            found.append(
-                Finding("SECRET_IN_CONTRACT", message, _HINT_CONTRACT, Location(where, inside.line))
-            )
+            facts: Facts = {"case": "file", "file": where, "kinds": tuple(kinds)}
+            place = Location(where, inside.line)
+            found.append(Finding("SECRET_IN_CONTRACT", facts, location=place))
     return tuple(found)
 
 
@@ -172,11 +152,11 @@ def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
     kinds = {place.kind for place in redactor.places(content)}
     kinds |= {place.kind for place in redactor.places(path.encode("utf-8", "surrogateescape"))}
     if kinds:
-        message = (
-            f"expected evidence without a credential at {display(silent(redactor, path))}, "
-            f"found one ({', '.join(sorted(kinds))}); it was not written"
-        )
-        raise Refusal(Finding("SECRET_WITHHELD", message, _HINT_WITHHELD))
+        facts: Facts = {
+            "path": display(silent(redactor, path)),
+            "kinds": tuple(sorted(kinds)),
+        }
+        raise Refusal(Finding("SECRET_WITHHELD", facts))
 
 
 def silenced(redactor: Redactor, findings: Iterable[Finding]) -> tuple[Finding, ...]:

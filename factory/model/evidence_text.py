@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from factory.model.evidence import Document, FindingRecord, LimitsRecord
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Fact
 from factory.model.pack import Limits
 from factory.strict import json as strict_json
 
@@ -63,14 +64,25 @@ def finding_record(finding: Finding) -> FindingRecord:
     return FindingRecord(
         id=finding.id,
         severity=finding.severity.value,
-        message=finding.message,
-        hint=finding.hint,
-        facts=dict(finding.facts),
-        file=place.file,
+        message=_encodable(finding.message),
+        hint=_encodable(finding.hint),
+        facts={name: _encodable_fact(fact) for name, fact in finding.facts.items()},
+        file=_encodable(place.file),
         line=place.line,
         column=place.column,
         pack=finding.pack,
     )
+
+
+def _encodable_fact(fact: Fact) -> Fact:
+    if isinstance(fact, tuple):
+        return tuple(map(_encodable, fact))
+    return _encodable(fact) if isinstance(fact, str) else fact
+
+
+def _encodable(text: str) -> str:
+    """Return `text` with what UTF-8 cannot carry, as the name of a file may hold, as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def finding_of(record: FindingRecord) -> Finding:

@@ -49,7 +49,7 @@ PROTECTED = path_guard.protected_patterns("taskpacks", ("requirements.lock",))
 SCOPE = ("src/", "docs/**/index*", "*/b.txt", "**/x?", "taskpacks/TASK-1/", "a", "**")
 HERE = Location("task.yml")
 RULES = Rules(
-    "T-1", compile_patterns(SCOPE), compile_patterns(()), PROTECTED, 800, HERE, HERE, HERE
+    "T-1", compile_patterns(SCOPE), compile_patterns(()), PROTECTED, (), 800, HERE, HERE, HERE
 )
 
 

@@ -47,8 +47,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "SCOPE_DENIED docs/no/x was changed; scope.denied_paths denies it @ task.yml:4 > "
-                "Take the pattern out of scope.denied_paths if this is intended."
+                "SCOPE_DENIED docs/no/x was changed; scope.denied_paths denies it (docs/no/**) @"
+                " task.yml:4 > Remove that pattern from scope.denied_paths if this is intended."
             )
         ],
     ),
@@ -91,7 +91,7 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "STEP_FAILED step-1 `echo out; echo err >&2; exit 7` ended with 7; its last line: err @"
+                "STEP_FAILED step-1 `echo out; echo err >&2; exit 7` ended with 7, expected 0; its last line: err @"
                 " task.yml:6 > Read it with: factory print-report --pack ID --log step-1"
             )
         ],
@@ -101,7 +101,7 @@ CASES: dict[str, Case] = {
         'lint: {commands: ["true", "echo no; exit 3"]}\nmust: ["test -f spec.md"]\n',
         [
             (
-                "CHECK_FAILED lint-2 `echo no; exit 3` ended with 3; its last line: no @"
+                "CHECK_FAILED lint-2 `echo no; exit 3` ended with 3, expected 0; its last line: no @"
                 " acceptance.yml:1 > Read it with: factory print-report --pack ID --log lint-2"
             )
         ],
@@ -122,7 +122,7 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_TIME step-1 `sleep 60` ran longer than its seconds allow: timeout is 1 @"
+                "LIMIT_TIME step-1 `sleep 60` ran longer than allowed; expected at most 1 second (limits.timeout) @"
                 " task.yml:7 > Raise limits.timeout if that is what it needs."
             )
         ],
@@ -136,7 +136,7 @@ CASES: dict[str, Case] = {
         [
             (
                 "LIMIT_MEMORY step-1 `python -c 'x = bytearray(300 << 20); import time;"
-                " time.sleep(60)'` used more bytes of memory than allowed: memory is 67108864 @"
+                " time.sleep(60)'` used more memory than allowed; expected at most 67108864 bytes (limits.memory) @"
                 " task.yml:7 > Raise limits.memory if that is what it needs."
             )
         ],
@@ -146,7 +146,7 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_OUTPUT step-1 `yes` printed more bytes than allowed: output is 65536 @"
+                "LIMIT_OUTPUT step-1 `yes` printed more than allowed; expected at most 65536 bytes (limits.output) @"
                 " task.yml:7 > Raise limits.output if that is what it needs."
             )
         ],
@@ -156,8 +156,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "LIMIT_DISK step-1 `mkdir -p docs && cat /dev/zero > docs/big` ran out of space: disk"
-                " is 2097152 @ task.yml:7 > Raise limits.disk if that is what it needs."
+                "LIMIT_DISK step-1 `mkdir -p docs && cat /dev/zero > docs/big` ran out of space;"
+                " expected at most 2097152 bytes (limits.disk) @ task.yml:7 > Raise limits.disk if that is what it needs."
             )
         ],
     ),
@@ -176,8 +176,8 @@ CASES: dict[str, Case] = {
         'checks: [{name: c, run: "mkdir -p out; echo b > out/b.txt"}]\n',
         [
             (
-                "ARTIFACT_MISSING required artifact out/a.txt was not produced @ task.yml:5 > "
-                "Produce it in a step or a check, or take it out of artifacts.required."
+                "ARTIFACT_MISSING expected the required artifact out/a.txt, found none @ task.yml:5 > "
+                "Produce it in a step or a check, or remove it from artifacts.required."
             )
         ],
     ),
@@ -207,8 +207,8 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "DOCS_MISSING docs.required names docs/y, which does not exist @ task.yml:5 > "
-                "Write it, or take it out of docs.required."
+                "DOCS_MISSING docs.required names docs/y; expected that file, found none @ task.yml:5 > "
+                "Write it, or remove it from docs.required."
             )
         ],
     ),
@@ -289,26 +289,26 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "PATH_NOT_PORTABLE changed path docs/C:x holds a character that Windows reserves @"
-                " - > Rename it."
+                "PATH_NOT_PORTABLE docs/C:x cannot exist on every platform: it holds a character that Windows reserves @"
+                " - > Give it another name."
             ),
-            "PATH_NOT_PORTABLE changed path docs/a\\xff is not valid UTF-8 @ - > Rename it.",
-            "PATH_NOT_PORTABLE changed path docs/con.txt is a Windows device name @ - > Rename it.",
+            "PATH_NOT_PORTABLE docs/a\\xff cannot exist on every platform: it is not valid UTF-8 @ - > Give it another name.",
+            "PATH_NOT_PORTABLE docs/con.txt cannot exist on every platform: it is a Windows device name @ - > Give it another name.",
             (
-                "PATH_NOT_PORTABLE changed path docs/dot. starts with a space or ends with a dot or"
-                " space @ - > Rename it."
-            ),
-            (
-                "PATH_NOT_PORTABLE changed path docs/new\\u000aline holds a control character @ - >"
-                " Rename it."
+                "PATH_NOT_PORTABLE docs/dot. cannot exist on every platform: it starts with a space or ends with a dot or"
+                " space @ - > Give it another name."
             ),
             (
-                "PATH_NOT_PORTABLE changed path docs/noxfil~1.py reads as the short "
+                "PATH_NOT_PORTABLE docs/new\\u000aline cannot exist on every platform: it holds a control character @ - >"
+                " Give it another name."
+            ),
+            (
+                "PATH_NOT_PORTABLE docs/noxfil~1.py cannot exist on every platform: it reads as the short "
                 "name of another file on Windows @ - > "
-                "Rename it."
+                "Give it another name."
             ),
             (
-                "PATH_UNSAFE changed path C:x starts with a drive @ - > Nothing in a contract can"
+                "PATH_UNSAFE C:x was changed; the path starts with a drive @ - > Nothing in a contract can"
                 " allow it."
             ),
         ],
@@ -336,7 +336,7 @@ CASES: dict[str, Case] = {
     "large": (
         steps(f"{MADE}truncate -s 5G docs/sparse", more="limits: {disk: 6GiB}\n"),
         None,
-        ["TREE_TOO_LARGE docs/sparse "],
+        ["TREE_TOO_LARGE expected fewer files, found more than 4294967296 "],
     ),
     # and what must come through
     "all-kinds": (

@@ -94,7 +94,8 @@ def test_what_cannot_be_compared_in_time_is_a_finding(
     world, status, asked = played(tmp_path, f"{{timeout: {LATE}s}}", 110_000)
     assert (status, [within for _, _, within in asked]) == (Status.BLOCKED, [0.001])
     withheld(
-        world, "comparing the change line by line took longer than 0 seconds, so it is not kept"
+        world,
+        "expected to compare the change line by line within 0 seconds, found that it takes longer, so it is not kept",
     )
 
 

@@ -298,7 +298,7 @@ def test_a_submodule_with_its_own_configuration_is_not_entered(
     with world.objects() as objects:
         (note,) = tree_notes(objects.tree_of(found.commit), objects.read)
     assert (note.id, str(note.location)) == ("REPO_SUBMODULE", "sub")
-    assert note.message == "expected plain files only, found 1 submodule(s): sub"
+    assert note.message == "expected plain files only, found 1 submodule: sub"
 
 
 def test_large_file_storage_is_noted(world: World) -> None:

@@ -63,7 +63,7 @@ def test_a_held_lock_is_refused_at_once_with_who_and_since_when(tmp_path: Path) 
     assert locks.holders() == ()
     with holder(tmp_path, "announce") as process:
         since = json.loads((tmp_path / "locks/run.json").read_text())["since"]
-        sentence = f"another run r1 (pid {process.pid}, started {since}) holds the run lock"
+        sentence = f"another run r1 (pid {process.pid}, started {since}) has the run lock; expected it to be free"
         assert refusal(locks) == sentence
         assert locks.holders() == (sentence,)
         process.kill()
@@ -78,7 +78,7 @@ def test_a_dead_holder_is_not_named_for_a_living_one(tmp_path: Path) -> None:
         process.kill()
     with holder(tmp_path, "silent") as process:
         who = rf"a process \(pid {process.pid}, started [0-9-]{{10}}T[0-9:]{{8}}Z\)"
-        silent = f"{who}, which has executed nothing yet, holds the run lock"
+        silent = f"{who}, which has executed nothing yet, has the run lock; expected it to be free"
         assert re.match(silent, refusal(locks))
         (tmp_path / "locks/run.json").write_text("[]")
         assert re.match(silent, refusal(locks))
@@ -254,7 +254,7 @@ def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> Non
     ) == (b"x", None, None)
     os.rename(tmp_path / "packs", tmp_path / "real")
     os.symlink(tmp_path / "real", tmp_path / "packs")
-    with pytest.raises(Refusal, match="packs is a symbolic link; expected a folder"):
+    with pytest.raises(Refusal, match="packs is a symbolic link, expected a folder"):
         tree.pack_folders("packs")
 
 

@@ -47,9 +47,9 @@ def _limit(key: str, clause: str, unit: str) -> tuple[str, str, str]:
     )
 
 
-_TIME = _limit("timeout", "was still running", "second|seconds")
-_MEMORY = _limit("memory", "used more memory", "byte|bytes")
-_OUTPUT = _limit("output", "printed more", "byte|bytes")
+_TIME = _limit("timeout", "ran longer than allowed", "second|seconds")
+_MEMORY = _limit("memory", "used more memory than allowed", "byte|bytes")
+_OUTPUT = _limit("output", "printed more than allowed", "byte|bytes")
 _DISK = _limit("disk", "ran out of space", "byte|bytes")
 _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
 
@@ -62,7 +62,7 @@ CHANGE: Mapping[str, Entry] = {
         hint=_both("If this is intended, add {add:yaml} to scope.allowed_paths."),
         remedy="allow it with: scope: {{allowed_paths: {allow:yaml}}}",
         examples=_two(
-            allowed=("src/**",), add=("docs/a.md",), allow=("src/**", "docs/a.md", "build/")
+            allowed=("src/**",), add="docs/a.md", allow=("src/**", "docs/a.md", "build/")
         ),
     ),
     "SCOPE_DENIED": error(
@@ -170,7 +170,7 @@ CHANGE: Mapping[str, Entry] = {
     ),
     "FILE_SPECIAL": error(
         "a device, socket or FIFO was left in the workspace",
-        sentence="{path} is {found}; expected a file, a link or a folder",
+        sentence="{path} is {found}; expected a plain file, a link or a folder",
         hint="Remove it before the last step ends.",
         remedy="nothing in the contract can allow it; remove {path} before the last step ends",
         examples=({"path": "run/agent", "found": "a socket"},),
@@ -211,7 +211,7 @@ CHANGE: Mapping[str, Entry] = {
         ),
         hint=_both("Add {add:yaml} to inputs, so that the pack sees what it replaces."),
         remedy="allow it with: inputs: {allow:yaml}",
-        examples=_two(add=("docs/",), allow=("src/**", "docs/")),
+        examples=_two(add="docs/", allow=("src/**", "docs/")),
     ),
     "TREE_TOO_DEEP": error(
         "folders are nested deeper than the limit",
@@ -307,8 +307,8 @@ CHANGE: Mapping[str, Entry] = {
         "a command ran longer than allowed",
         sentence={
             "limit": _TIME[0],
-            "own": "{label} `{run}` was still running; expected at most {bound:second|seconds}"
-            " (its own timeout)",
+            "own": "{label} `{run}` ran longer than allowed; expected at most"
+            " {bound:second|seconds} (its own timeout)",
         },
         hint={
             "limit": _TIME[1],
@@ -369,12 +369,13 @@ CHANGE: Mapping[str, Entry] = {
         remedy={
             "compared": "nothing in the contract can allow it; split the work into several packs",
             "changed": "allow it with: limits: {{changed_lines: …}} of at least {lines}",
-            "overdue": "allow it with: limits: {{timeout: …}} above {timeout}",
+            "overdue": "allow it with: limits: {{timeout: …}}, so that comparing may take more than"
+            " {seconds:second|seconds}",
         },
         examples=(
             {"case": "compared", "lines": 20_000_000, "most": 10_000_000},
             {"case": "changed", "lines": 300_000, "limit": 800},
-            {"case": "overdue", "seconds": 60, "timeout": 900},
+            {"case": "overdue", "seconds": 60},
         ),
     ),
     # steps, acceptance and artifacts
@@ -442,10 +443,12 @@ CHANGE: Mapping[str, Entry] = {
     ),
     "ARTIFACT_UNSAFE": error(
         "an artifact is not a plain file",
-        sentence="artifact {path} {problem}; expected a plain file",
+        sentence="artifact {path} {problem}",
         hint="Write plain files.",
         remedy="nothing in the contract can allow it; write {path} as a plain file",
-        examples=({"path": "out/a", "problem": "is a symbolic link"},),
+        examples=(
+            {"path": "out/a", "problem": "is a symbolic link; only plain files are collected"},
+        ),
     ),
     "ARTIFACT_NOT_NORMALIZED": warning(
         "an artifact was to be normalised and is collected as it was made",

@@ -204,7 +204,7 @@ CONTRACT: Mapping[str, Entry] = {
     ),
     "CLOUD_GRANTED": warning(
         "the user lets a pack change what a cloud holds; it never sees the credential",
-        sentence="it may change what {places} holds, with a credential of yours that it never sees",
+        sentence="may change what {places} holds, with a credential of yours that it never sees",
         examples=({"places": ("api.example",)},),
     ),
     "CLOUD_NOT_GRANTED": error(

@@ -135,12 +135,12 @@ HOST: Mapping[str, Entry] = {
     "LOCKED": error(
         "another run or worker has the lock",
         sentence={
-            "known": "expected the {lock} lock to be free, found {what} (pid {pid}, started"
-            " {since}) with it",
-            "unknown": "expected the {lock} lock to be free, found {who} with it, which has"
-            " executed nothing yet",
+            "known": "{what} (pid {pid}, started {since}) has the {lock} lock; expected it to be"
+            " free",
+            "unknown": "{who}, which has executed nothing yet, has the {lock} lock; expected it to"
+            " be free",
         },
-        hint="it is free when that process ends; then run again",
+        hint="it frees itself when that process ends; then run again",
         remedy="no change of the contract is needed: wait until that process ends",
         examples=(
             {

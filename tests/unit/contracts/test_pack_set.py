@@ -31,8 +31,8 @@ def test_one_id_twice() -> None:
     found = judge_packs([pack("T-1", folder="p/T-1-b"), pack("T-1", folder="p/T-1-a")])
     assert sentences(found) == [
         (
-            'PACK_DUPLICATE_ID  p/T-1-b/task.yml:1:5  id: "T-1" is also the id of p/T-1-a; give one of'
-            " them another id"
+            'PACK_DUPLICATE_ID  p/T-1-b/task.yml:1:5  id: expected one pack with the id "T-1", found'
+            " p/T-1-a with it too; give one of them another id"
         )
     ]
 
@@ -41,8 +41,8 @@ def test_an_unknown_dependency() -> None:
     found = judge_packs([pack("T-11", "T-21"), pack("T-22")])
     assert sentences(found) == [
         (
-            'DEPENDS_UNKNOWN  taskpacks/T-11-x/task.yml:5:14  depends_on: there is no pack "T-21"; did'
-            ' you mean "T-22"?'
+            "DEPENDS_UNKNOWN  taskpacks/T-11-x/task.yml:5:14  depends_on: expected the id of a pack,"
+            ' found "T-21", which no pack has; did you mean "T-22"?'
         )
     ]
     found = judge_packs([pack("T-11", "XY-9")])
@@ -60,8 +60,8 @@ def test_a_circle_is_named_once_from_its_smallest_id() -> None:
     )
     assert sentences(found) == [
         (
-            f"DEPENDS_CYCLE  {place}  depends_on: T-1 -> T-2 -> T-3 -> T-1 is a circle; remove one of"
-            " these"
+            f"DEPENDS_CYCLE  {place}  depends_on: expected no circle, found T-1 -> T-2 -> T-3 -> T-1;"
+            " remove one of these"
         )
     ]
 
@@ -69,8 +69,8 @@ def test_a_circle_is_named_once_from_its_smallest_id() -> None:
 def test_itself_and_several_circles() -> None:
     found = judge_packs([pack("T-1", "T-1"), pack("T-2", "T-3"), pack("T-3", "T-2")])
     assert sorted(finding.message for finding in found) == [
-        "depends_on: T-1 -> T-1 is a circle",
-        "depends_on: T-2 -> T-3 -> T-2 is a circle",
+        "depends_on: expected no circle, found T-1 -> T-1",
+        "depends_on: expected no circle, found T-2 -> T-3 -> T-2",
     ]
 
 

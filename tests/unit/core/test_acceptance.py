@@ -49,12 +49,16 @@ READ = "Read it with: factory print-report --pack T-1 --log"
 @pytest.mark.parametrize(
     ("command", "how", "expected"),
     [
-        (STEP, {"rc": 3}, f"STEP_FAILED step-1 `make` ended with 3 @ {TASK} > {READ} step-1"),
+        (
+            STEP,
+            {"rc": 3},
+            f"STEP_FAILED step-1 `make` ended with 3, expected 0; its last line: nothing @ {TASK} > {READ} step-1",
+        ),
         (
             CHECK,
             {"rc": 1, "log": b"one\n two \n\n"},
             (
-                f"CHECK_FAILED tests-1 `run` ended with 1; its last line: two @ {ACCEPTANCE} >"
+                f"CHECK_FAILED tests-1 `run` ended with 1, expected 0; its last line: two @ {ACCEPTANCE} >"
                 f" {READ} tests-1"
             ),
         ),
@@ -62,7 +66,7 @@ READ = "Read it with: factory print-report --pack T-1 --log"
             CHECK,
             {"rc": 1, "log": b"\x1b[2J@x"},
             (
-                "CHECK_FAILED tests-1 `run` ended with 1; its last line: \\u001b[2J@x @"
+                "CHECK_FAILED tests-1 `run` ended with 1, expected 0; its last line: \\u001b[2J@x @"
                 f" {ACCEPTANCE} > {READ} tests-1"
             ),
         ),
@@ -70,7 +74,7 @@ READ = "Read it with: factory print-report --pack T-1 --log"
             STEP,
             {"rc": 137, "ended": "timeout"},
             (
-                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 9 @ {TASK}"
+                f"LIMIT_TIME step-1 `make` ran longer than allowed; expected at most 9 seconds (limits.timeout) @ {TASK}"
                 " > Raise limits.timeout if that is what it needs."
             ),
         ),
@@ -78,23 +82,23 @@ READ = "Read it with: factory print-report --pack T-1 --log"
             replace(STEP, timeout=2),
             {"rc": 137, "ended": "timeout"},
             (
-                f"LIMIT_TIME step-1 `make` ran longer than its seconds allow: timeout is 2 @ {TASK}"
-                " > Raise limits.timeout if that is what it needs."
+                "LIMIT_TIME step-1 `make` ran longer than allowed; expected at most 2 seconds (its"
+                f" own timeout) @ {TASK} > Raise the timeout of step-1 if that is what it needs."
             ),
         ),
         (
             STEP,
             {"rc": 137, "ended": "memory"},
             (
-                "LIMIT_MEMORY step-1 `make` used more bytes of memory than allowed: memory is"
-                f" {2 << 30} @ {TASK} > Raise limits.memory if that is what it needs."
+                "LIMIT_MEMORY step-1 `make` used more memory than allowed; expected at most"
+                f" {2 << 30} bytes (limits.memory) @ {TASK} > Raise limits.memory if that is what it needs."
             ),
         ),
         (
             STEP,
             {"rc": 137, "ended": "output"},
             (
-                f"LIMIT_OUTPUT step-1 `make` printed more bytes than allowed: output is {16 << 20}"
+                f"LIMIT_OUTPUT step-1 `make` printed more than allowed; expected at most {16 << 20} bytes (limits.output)"
                 f" @ {TASK} > Raise limits.output if that is what it needs."
             ),
         ),
@@ -102,7 +106,7 @@ READ = "Read it with: factory print-report --pack T-1 --log"
             STEP,
             {"rc": 1, "full": True},
             (
-                f"LIMIT_DISK step-1 `make` ran out of space: disk is 7 @ {TASK} > "
+                f"LIMIT_DISK step-1 `make` ran out of space; expected at most 7 bytes (limits.disk) @ {TASK} > "
                 "Raise limits.disk if that is what it needs."
             ),
         ),
@@ -188,8 +192,8 @@ def test_documents_that_must_exist() -> None:
     asked = pack(docs_required=("docs/a.md", "docs"))
     assert judge_docs(asked, tree({"docs/a.md": "x"})) == ()
     assert [sentence((finding,)) for finding in judge_docs(asked, tree({}))] == [
-        f"DOCS_MISSING docs.required names {path}, which does not exist @"
-        " taskpacks/T-1-x/task.yml:8:5 > Write it, or take it out of docs.required."
+        f"DOCS_MISSING docs.required names {path}; expected that file, found none @"
+        " taskpacks/T-1-x/task.yml:8:5 > Write it, or remove it from docs.required."
         for path in ("docs/a.md", "docs")
     ]
 
@@ -199,8 +203,8 @@ def test_artifacts_that_are_missing_or_unsafe() -> None:
     assert judge_artifacts(asked, ["out/a.js", "log"], ()) == ()
     assert (
         sentence(judge_artifacts(asked, ["out/x/a.js", "log"], ()))
-        == "ARTIFACT_MISSING required artifact out/*.js was not produced @"
-        " taskpacks/T-1-x/task.yml:6:5 > Produce it in a step or a check, or take it out of"
+        == "ARTIFACT_MISSING expected the required artifact out/*.js, found none @"
+        " taskpacks/T-1-x/task.yml:6:5 > Produce it in a step or a check, or remove it from"
         " artifacts.required."
     )
     assert (
@@ -388,6 +392,9 @@ def test_no_log_makes_its_judging_long() -> None:
 
 def test_a_last_line_of_any_length_is_told_short() -> None:
     (finding,) = judge(CHECK, rc=1, log=b"\\" * 500 + b"x" * 100_000)
-    assert finding.message == "tests-1 `run` ended with 1; its last line: " + "\\" * 99 + "…"
+    assert (
+        finding.message
+        == "tests-1 `run` ended with 1, expected 0; its last line: " + "\\" * 99 + "…"
+    )
     (finding,) = judge(CHECK, rc=1, log=b"y" * 100)
     assert finding.message.endswith(": " + "y" * 100)

@@ -40,8 +40,7 @@ def test_both_have_to_say_so() -> None:
     assert (told.id, told.blocks) == ("CLOUD_GRANTED", False)
     assert (
         told.message
-        == "T-1 may change what api.example.org holds, with a credential of yours that it never"
-        " sees"
+        == "may change what api.example.org holds, with a credential of yours that it never sees"
     )
 
 
@@ -50,7 +49,7 @@ def test_every_declared_host_needs_a_grant() -> None:
     (told,) = judge_cloud(two, (API,), {})
     assert told.id == "CLOUD_NOT_GRANTED"
     assert told.message.startswith(
-        "T-1 declares cloud mutations at a.below.org, and your configuration grants"
+        "it declares cloud mutations at a.below.org; your configuration grants none"
     )
 
 
@@ -68,14 +67,14 @@ def test_a_port_is_part_of_the_place() -> None:
     assert granted(declaring(network, network), (replace(GIT, port=443),)) == ()
 
 
-def test_what_cannot_be_used_is_told_with_its_way_out() -> None:
+def test_what_cannot_be_used_comes_with_a_hint() -> None:
     one = declaring(Network(hosts=("api.example.org",)))
     broken, _ = judge_cloud(one, (API,), {"api.example.org": "the variable A is not set"})
     assert broken.id == "CLOUD_UNAVAILABLE"
     assert (
         broken.message
-        == "T-1 needs the credential for api.example.org, and it cannot be used: the variable A is"
-        " not set"
+        == "it needs the credential for api.example.org, which cannot be used: the variable A is not"
+        " set"
     )
     lacking, _ = judge_cloud(one, (API,), {"api.example.org": NO_PARSER})
     assert lacking.hint == "Install it with: pip install 'codex-orchestrator[cloud]'"

@@ -92,6 +92,9 @@ def test_what_took_too_long() -> None:
     (finding,) = judge_overdue(RULES, 30.0)
     assert (finding.id, finding.message, finding.hint) == (
         "CHANGE_TOO_LARGE",
-        "comparing the change line by line took longer than 30 seconds, so it is not kept",
+        (
+            "expected to compare the change line by line within 30 seconds, found that it takes longer,"
+            " so it is not kept"
+        ),
         "Change fewer lines of large files in one pack, or raise limits.timeout.",
     )

@@ -73,26 +73,26 @@ def test_a_change_inside_the_scope_is_well() -> None:
         (
             added("docs/no/a"),
             (
-                f"SCOPE_DENIED docs/no/a was changed; scope.denied_paths denies it @ {TASK}:4:5 > "
-                "Take the pattern out of scope.denied_paths if this is intended."
+                "SCOPE_DENIED docs/no/a was changed; scope.denied_paths denies it (docs/no/**) @"
+                f" {TASK}:4:5 > Remove that pattern from scope.denied_paths if this is intended."
             ),
         ),
         (
             added("docs/../a"),
-            f"PATH_UNSAFE changed path docs/../a leaves the workspace @ None > {NEVER}",
+            (f"PATH_UNSAFE docs/../a was changed; the path leaves the workspace @ None > {NEVER}"),
         ),
         (
             added("docs/.GIT/x"),
             (
-                "PATH_GIT_NAME changed path docs/.GIT/x holds a name that reads as .git @ None >"
-                f" {NEVER}"
+                "PATH_GIT_NAME docs/.GIT/x was changed; its name reads as .git on some platform @"
+                f" None > {NEVER}"
             ),
         ),
         (
             added("docs/\x1b[2J"),
             (
-                "PATH_NOT_PORTABLE changed path docs/\\u001b[2J holds a control character @ None >"
-                " Rename it."
+                "PATH_NOT_PORTABLE docs/\\u001b[2J cannot exist on every platform: it holds a"
+                " control character @ None > Give it another name."
             ),
         ),
         (
@@ -212,9 +212,12 @@ def test_lines_are_counted_against_their_limit() -> None:
 
 
 def test_oddities_become_findings() -> None:
-    found = judge_oddities("T-1", [Oddity("a\n", "FILE_SPECIAL", "is a FIFO")])
+    found = judge_oddities("T-1", [Oddity("a\n", "FILE_SPECIAL", "a FIFO")])
     assert [sentence(finding) for finding in found] == [
-        "FILE_SPECIAL a\\u000a is a FIFO @ None > Remove it before the last step ends."
+        (
+            "FILE_SPECIAL a\\u000a is a FIFO; expected a plain file, a link or a folder @ None >"
+            " Remove it before the last step ends."
+        )
     ]
 
 

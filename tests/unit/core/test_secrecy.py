@@ -63,7 +63,7 @@ def test_one_that_was_there_would_be_told_by_the_patch(after: bytes | None) -> N
     assert message.startswith(
         "a:2 carried a credential (GitLab token) before the pack changed that file; "
     )
-    assert message.endswith("; expected none, since the patch would tell it")
+    assert message.endswith("; expected none, since the patch would show it")
 
 
 def test_another_one_is_new() -> None:
@@ -198,11 +198,10 @@ def test_findings_lose_what_a_log_or_a_path_brought_into_them() -> None:
     token = TOKEN.decode()
     said = Finding(
         "CHECK_FAILED",
-        f"it ended with 1; its last line: {token}",
-        "Read it.",
-        Location(f"logs/{token}"),
+        {"case": "rc", "label": "tests-1", "run": "x", "rc": 1, "last": token, "log_of": "T-1"},
+        location=Location(f"logs/{token}"),
     )
     (safe,) = silenced(REDACTOR, [said])
-    assert safe.message == "it ended with 1; its last line: [redacted: GitLab token]"
-    assert safe.hint == "Read it."
+    assert safe.facts["last"] == "[redacted: GitLab token]"
+    assert safe.message.endswith("; its last line: [redacted: GitLab token]")
     assert safe.location == Location("logs/[redacted: GitLab token]")
