@@ -12,12 +12,11 @@ import contextlib
 import hashlib
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ from tests.world import PROSE, World, environment
 PATIENCE = 1500.0
 # What programs print, write and name: keys put together inside, so that no pack's own file holds
 # one.
-CREDENTIALS = re.compile(rb"AKIAZ7QX3M2KV5T4N6PR|AKIAQRSTUVWXYZ234567|b3BlbnNzaC1rZXktdjEAb3Blbn")
+CREDENTIALS = (b"AKIAZ7QX3M2KV5T4N6PR", b"AKIAQRSTUVWXYZ234567", b"b3BlbnNzaC1rZXktdjEAb3Blbn")
 KEPT = ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/kernel/sysrq")
 
 
@@ -77,6 +76,7 @@ def observe(
         **{f".git/{path}": digest for path, digest in digests(root / ".git").items()},
     }
     verified = world.factory("verify")
+    events, last = world.events(), world.last()
     return {
         "base": base,
         "rc": rc,
@@ -89,14 +89,13 @@ def observe(
         "survivors": _survivors(root),
         "verified": [verified.rc, verified.text],
         "leaks": leaks(
-            world.state,
-            re.compile("|".join(map(re.escape, forms(canaries.mark))).encode(), re.IGNORECASE),
+            world.state, [form.lower().encode() for form in forms(canaries.mark)], bytes.lower
         ),
         "credentials": leaks(world.state, CREDENTIALS),
         "status": world.status(),
-        "report": (world.last() / "FINAL_REPORT.md").read_text("utf-8"),
-        "events": world.events(),
-        "packs": {program.name: _pack(world, program) for program in played},
+        "report": (last / "FINAL_REPORT.md").read_text("utf-8"),
+        "events": events,
+        "packs": {program.name: _pack(world, program, events, last) for program in played},
     }
 
 
@@ -189,13 +188,15 @@ def _oneshot(world: World, canaries: Canaries, settings: dict[str, str]) -> tupl
     return process.returncode, out.decode("utf-8", "replace")
 
 
-def _pack(world: World, program: Program) -> dict[str, Any]:
-    """Everything that the evidence says of one pack."""
+def _pack(
+    world: World, program: Program, events: list[dict[str, Any]], last: Path
+) -> dict[str, Any]:
+    """Everything that the evidence of the `last` run and all events say of one pack."""
     folder = world.state / "bundles" / program.pack
     if not (folder / "STATUS.json").is_file():
         return {}
-    events = [event for event in world.events() if event["details"].get("pack") == program.pack]
-    raw = world.last().parent / "raw" / program.pack / "attempt-1"
+    own = [event for event in events if event["details"].get("pack") == program.pack]
+    raw = last.parent / "raw" / program.pack / "attempt-1"
     return {
         "status": json.loads((folder / "STATUS.json").read_text("utf-8")),
         "files": json.loads((folder / "FILES_CHANGED.json").read_text("utf-8"))["files"],
@@ -207,7 +208,7 @@ def _pack(world: World, program: Program) -> dict[str, Any]:
             path.stem: path.read_text("utf-8", "replace") for path in sorted(raw.glob("*.log"))
         },
         "patch": (folder / "DIFF.patch").read_text("utf-8", "replace"),
-        "events": events,
+        "events": own,
     }
 
 
@@ -240,12 +241,17 @@ def _survivors(root: Path) -> list[str]:
     return found
 
 
-def leaks(folder: Path, secret: re.Pattern[bytes]) -> list[str]:
-    """Files below `folder` that hold `secret`, Git's compressed objects included."""
+def leaks(
+    folder: Path, secrets: Iterable[bytes], fold: Callable[[bytes], bytes] = bytes
+) -> list[str]:
+    """Files below `folder` that hold one of `secrets`, Git's compressed objects included; contents
+    are folded first. Looked for one by one: an expression for all of them took a hundred times
+    as long.
+    """
     return [
         str(path.relative_to(folder))
-        for path in _plain_files(folder)
-        if secret.search(_content(path))
+        for path, content in ((path, fold(_content(path))) for path in _plain_files(folder))
+        if any(secret in content for secret in secrets)
     ]
 
 
