@@ -1,5 +1,4 @@
-"""Findings as annotations of a GitHub job, beside what is printed: on standard error, and only
-inside such a job.
+"""Print findings as annotations of a GitHub job, on standard error and only inside such a job.
 
 Does not know what was run.
 """
@@ -17,8 +16,8 @@ MOST = 50
 
 
 def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Finding]) -> None:
-    """Print an annotation for each finding, errors first and no more than `MOST`, where a GitHub
-    job runs this.
+    """Print an annotation for each of at most MOST findings, errors first, if GITHUB_ACTIONS is
+    "true".
     """
     if environ.get("GITHUB_ACTIONS") != "true" or not findings:
         return

@@ -1,8 +1,7 @@
-"""What a command came to, and its two renderings: lines for a person, one JSON document for a
-program.
+"""Render the result of a command: as lines for a person, or as one JSON document for a program.
 
-Rule: both say the same; text that a pack could have written is made inert here. The document
-is ASCII, so that no terminal's encoding can spoil it. Does not know any command.
+Rule: both say the same; text that a pack could have written is made inert here. The document is
+ASCII, so that no terminal's encoding can damage it. Does not know any command.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ _OWN_KEYS = ("schema_version", "command", "status", "exit_code", "run_id", "find
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The end of a command. `lines` are for people; `details` joins the JSON document under its own
-    keys.
+    """Describe the end of a command: `lines` for people, `details` as more keys of the JSON
+    document.
     """
 
     status: Status
@@ -37,7 +36,10 @@ class Answer:
 
 
 def document_of(command: str, answer: Answer, exit_code: int) -> str:
-    """The JSON document of an answer, without a line feed at its end."""
+    """Return the JSON document of an answer, without a line feed at its end.
+
+    Raise ValueError if `details` has a key that every document has, such as `status`.
+    """
     taken = [name for name in answer.details if name in _OWN_KEYS]
     if taken:
         raise ValueError(f"{command} gives {taken[0]!r} twice")
@@ -53,7 +55,7 @@ def document_of(command: str, answer: Answer, exit_code: int) -> str:
 
 
 def finding_row(finding: Finding) -> dict[str, Any]:
-    """A finding as the document holds it; the same keys as in evidence."""
+    """Return a finding as the document's mapping; the keys are those of evidence."""
     place = finding.location
     return {
         "id": finding.id,
@@ -73,9 +75,7 @@ def _plain(fact: Fact) -> str | int | list[str]:
 
 
 def finding_lines(findings: Iterable[Finding], indent: str = "") -> tuple[Shown, ...]:
-    """Return findings for a terminal: id and sentence, then the place and the hint, each on a line
-    of its own.
-    """
+    """Return the lines of findings for a terminal: id and sentence, then place, then hint."""
     lines: list[str] = []
     for finding in findings:
         lines.append(f"{indent}{finding.id}  {finding.attributed}")

@@ -1,9 +1,8 @@
-"""`report.html`: one file that needs no other, runs nothing and fetches nothing; the verdict comes
-first.
+"""Render `report.html`: one file that needs no other, runs no script and fetches nothing.
 
-A function of a `RunView`: no clock, no host. Its policy allows its own style by digest and nothing
-else, and its links lead to places in it and to logs beside it. Text of packs enters only through
-`report.markup`, which escapes it.
+The verdict comes first. A function of a `RunView`: no clock, no host. Its Content-Security-Policy
+allows its own style sheet by digest and nothing else. Its links lead to places in it and to logs
+next to it. Text of packs enters only through `report.markup`, which escapes it.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _EMPTY = Markup("")
 
 
 def report_html(run: RunView) -> bytes:
-    """The whole document."""
+    """Return the whole document in UTF-8; sections without content are left out."""
     status = run.status
     parts = (
         ("packs", "Packs", _packs(run)),
@@ -110,7 +109,7 @@ def _verdict(run: RunView) -> Markup:
 
 
 def _table(caption: str, heads: Sequence[str], rows: Iterable[Markup], class_: str = "") -> Markup:
-    """A table with a name, in a box of its own that scrolls where it is too wide."""
+    """Return a table with a caption, in a box of its own that scrolls if the table is too wide."""
     first = tag(
         "tr",
         *(tag("th", head, scope="col", class_="num" if head == "lines" else "") for head in heads),
@@ -306,7 +305,9 @@ def _recheck(run: RunView, record: RecheckRecord) -> Markup:
 
 
 def _log(above: str, label: str) -> Markup:
-    """A link to a log; a label is one name, whatever it holds."""
+    """Return a link to a log; a "/" in its label is escaped, so that the label stays one path
+    segment.
+    """
     return tag("a", "log", href=above + IN_BUNDLE.log(relative_uri(label).replace("/", "%2F")))
 
 

@@ -1,4 +1,4 @@
-"""The JSON document of a command as a file: whole or not at all. Does not know what it says."""
+"""Write a command's JSON document to a file, atomically. Does not know what the document says."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from factory.report.veil import veiled
 
 
 def write_document(file: Path, document: str) -> None:
-    """Write `document` to `file`; into what is no plain file (a terminal, a pipe) it is written as
-    it stands.
+    """Write `document` to `file` atomically, or straight into what is no plain file (terminal,
+    pipe).
 
-    Raises Refusal DISK_UNWRITABLE.
+    Raise Refusal DISK_UNWRITABLE.
     """
     target = Path(os.path.realpath(file))
     content = f"{veiled(document)}\n".encode("ascii")

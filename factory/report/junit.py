@@ -1,9 +1,8 @@
-"""`junit.xml`: task packs as suites, their commands and re-checks as cases, and a case for each
-finding beside them.
+"""Render `junit.xml`: packs as suites; commands, re-checks and other findings as test cases.
 
-A function of a `RunView`. A command that did not end with 0, and whatever blocks, is a failure; a
-defect of the orchestrator is an error. No times: they would differ from run to run. Does not know
-who reads it.
+A function of a `RunView`. A command that did not end with 0 and any blocking finding is a failure;
+a defect of the orchestrator is an error. Contains no times: they would differ from run to run. Does
+not know who reads it.
 """
 
 from __future__ import annotations
@@ -22,7 +21,9 @@ _ERRORS = frozenset({"CRASH"})
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """One case: where it belongs, its name, what speaks against it, and how its log ends."""
+    """Describe one test case: its class name, its name, the findings against it, the end of its
+    log.
+    """
 
     place: str
     name: str
@@ -31,14 +32,16 @@ class _Case:
 
     @property
     def fault(self) -> str:
-        """`error`, `failure`, or "" where nothing speaks against it."""
+        """Return `error` (an orchestrator defect), `failure`, or "" if no finding is against the
+        case.
+        """
         if not self.against:
             return ""
         return "error" if any(row.id in _ERRORS for row in self.against) else "failure"
 
 
 def junit_xml(run: RunView) -> bytes:
-    """The whole document."""
+    """Return the whole document in UTF-8; owners without cases and findings have no suite."""
     suites = [
         (owner or run.status.run_id, _cases(run, owner), run.findings_of(owner))
         for owner in ("", *run.owners)
@@ -92,8 +95,8 @@ def _told(row: FindingRecord) -> Iterable[str]:
 
 
 def _cases(run: RunView, owner: str) -> tuple[_Case, ...]:
-    """The cases of one pack, or of the run itself: commands, re-checks, then findings that none of
-    them carries.
+    """Return the cases of one pack (or of the run, for ""): commands, re-checks, remaining
+    findings.
     """
     left = [row for row in run.findings_of(owner) if row.severity == "error"]
     cases = [
@@ -113,7 +116,7 @@ def _cases(run: RunView, owner: str) -> tuple[_Case, ...]:
 
 
 def _taken(left: list[FindingRecord], label: str, merged: bool) -> tuple[FindingRecord, ...]:
-    """Findings over the command of that label, taken out of `left`."""
+    """Remove from `left` the findings about the command `label`, and return them."""
     found = [
         row for row in left if row.message.startswith(f"{label} `") and _on_merged(row) is merged
     ]

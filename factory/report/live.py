@@ -1,7 +1,7 @@
-"""The live block: a bar per running pack, its command, its last line, elapsed against its limit.
+"""Draw the live block: for each running pack a bar, its command, its last line, elapsed and limit.
 
-The block is drawn below the lines that stay, and redrawn in place; it never scrolls and
-never wraps. Does not know the plain lines it stands under: `PlainProgress` says them.
+The block is drawn below the permanent lines and redrawn in place; it never scrolls and never wraps.
+Does not know the permanent lines: `PlainProgress` writes them.
 """
 
 from __future__ import annotations
@@ -35,22 +35,22 @@ _FALLBACK_SIZE = os.terminal_size((80, 24))
 
 
 class Screen:
-    """The lowest lines of a terminal. Raises nothing: what can't be written is not shown."""
+    """Draw on the lowest lines of a terminal. Raise nothing: what cannot be written is skipped."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._block: tuple[Shown, ...] = ()
 
     def columns(self) -> int:
-        """Width now."""
+        """Return the current width in columns; 80 if it is not known."""
         return self._size().columns
 
     def rows(self) -> int:
-        """Height now."""
+        """Return the current height in lines; 24 if it is not known."""
         return self._size().lines
 
     def can_show(self, text: str) -> bool:
-        """Whether the stream's encoding has these characters."""
+        """Return True if the stream's encoding has all these characters."""
         try:
             text.encode(self._stream.encoding or "ascii")
         except (UnicodeError, LookupError):
@@ -58,8 +58,8 @@ class Screen:
         return True
 
     def draw(self, kept: Sequence[Shown], block: Sequence[Shown]) -> None:
-        """Replace the block: first the lines that stay, then the new block. One write, so that
-        nothing flickers.
+        """Erase the block, print the lines `kept`, then the new block; one write, to avoid
+        flicker.
         """
         if not kept and tuple(block) == self._block:
             return
@@ -84,7 +84,7 @@ class Screen:
 
 @dataclass(slots=True)
 class _Running:
-    """A pack at work. Times are of the clock; `tail` is the end of its output as it came."""
+    """Describe a running pack: clock times in seconds; `tail` is the end of its raw output."""
 
     started: float
     label: str = ""
@@ -95,9 +95,9 @@ class _Running:
 
 
 class LiveProgress(PlainProgress):
-    """Plain lines above, the block below. A thread of its own keeps the times moving until `stop`.
+    """Print plain lines above a live block. A thread of its own updates the times until `stop`.
 
-    `redraw_seconds` 0 starts no thread: the block is then only redrawn when something begins or
+    `redraw_seconds` 0 starts no thread: the block is then redrawn only when something begins or
     ends.
     """
 
@@ -117,7 +117,7 @@ class LiveProgress(PlainProgress):
         self._ticker: threading.Thread | None = None
 
     def card_started(self, card: Card) -> None:
-        """A line of the block for a pack at work."""
+        """Add a line to the block if the card has a pack, and start the redrawing thread."""
         with self._lock:
             super().card_started(card)
             if card.pack:
@@ -126,8 +126,8 @@ class LiveProgress(PlainProgress):
             self._draw()
 
     def command_started(self, pack: str, label: str, run: str, limit: float) -> None:
-        """Show the command, its time starting over. Also for a pack without a card, as in a
-        re-check.
+        """Show the command with its time from 0; a pack without a card, as in a re-check, gets a
+        line.
         """
         with self._lock:
             now = self._clock()
@@ -137,14 +137,14 @@ class LiveProgress(PlainProgress):
             self._draw()
 
     def command_output(self, pack: str, chunk: bytes) -> None:
-        """Keep the end of the output; the next redraw shows its last line."""
+        """Keep the last _TAIL_BYTES bytes of output; the next redraw shows their last line."""
         with self._lock:
             running = self._running.get(pack)
             if running is not None:
                 running.tail = (running.tail + chunk)[-_TAIL_BYTES:]
 
     def command_ended(self, pack: str, label: str, rc: int) -> None:  # noqa: ARG002  the port's names
-        """Between two commands only the time of the whole card is shown."""
+        """Remove the command; until the next one, only the card's elapsed time is shown."""
         with self._lock:
             running = self._running.get(pack)
             if running is not None:
@@ -153,7 +153,7 @@ class LiveProgress(PlainProgress):
                 self._draw()
 
     def card_ended(self, card: Card, result: CardResult) -> None:
-        """The pack leaves the block, and its line stays above it."""
+        """Remove the pack from the block and print its permanent line above."""
         with self._lock:
             self._running.pop(card.pack, None)
             if not card.pack:
@@ -162,7 +162,7 @@ class LiveProgress(PlainProgress):
             self._draw()
 
     def stop(self) -> None:
-        """Erase the block and end the thread."""
+        """Erase the block and end the thread; may be called twice."""
         with self._lock:
             self._running.clear()
             self._stopped.set()
@@ -172,7 +172,7 @@ class LiveProgress(PlainProgress):
             self._ticker = None
 
     def redraw(self) -> None:
-        """Draw the block as it is now."""
+        """Draw the block with the current times."""
         with self._lock:
             self._draw()
 
@@ -226,9 +226,7 @@ class LiveProgress(PlainProgress):
 
 
 def last_line(tail: bytes) -> Shown:
-    """The last line with something in it, inert and without colours; a carriage return starts a
-    line over.
-    """
+    r"""Return the last line that is not blank, inert and without colours; "\r" also ends a line."""
     for line in reversed(tail.replace(b"\r", b"\n").split(b"\n")):
         text = plain(line.decode("utf-8", "replace")).strip()
         if text:
@@ -237,7 +235,7 @@ def last_line(tail: bytes) -> Shown:
 
 
 def display_for(stream: TextIO, environ: Mapping[str, str], clock: Clock) -> Display:
-    """Return a live block on a terminal that is large enough, else plain lines."""
+    """Return a live block on a terminal that is large enough, otherwise plain lines."""
     palette = palette_for(stream, environ)
     if is_terminal(stream, environ):
         screen = Screen(stream)

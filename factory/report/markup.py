@@ -1,8 +1,8 @@
-"""HTML and XML as values: whatever is not `Markup` already is made inert and escaped where it is
-put in.
+"""Build HTML and XML from values: whatever is not already `Markup` is made inert and escaped.
 
-Rule: names of elements and attributes are ours, text is anybody's. No comment, CDATA or processing
-instruction can be made, and no character that XML 1.0 forbids. Does not know what a document says.
+Rule: names of elements and attributes come from this program, text may come from anybody. No
+comment, CDATA section or processing instruction can be made, and no character that XML 1.0 forbids.
+Does not know what a document says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VOID = frozenset({"meta", "br", "wbr", "hr"})
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """Text of a document that is ours, or was escaped."""
+    """Mark text as safe to insert: it comes from this program or was escaped."""
 
     text: str
 
@@ -29,12 +29,12 @@ Child = Markup | str | int
 
 
 def text_of(value: str) -> str:
-    """One line of anybody's text, escaped for an element or a quoted attribute."""
+    """Return untrusted text on one line, escaped for an element or a quoted attribute."""
     return "".join(_ESCAPED.get(char, char) for char in for_eyes(value))
 
 
 def lines_of(value: str) -> Markup:
-    """Anybody's text of several lines, as in a log: colours dropped, each line inert."""
+    """Return untrusted text of several lines, such as a log: without colours, each line inert."""
     lines = (
         line.expandtabs(4) for line in without_colours(value.replace("\r\n", "\n")).split("\n")
     )
@@ -42,8 +42,10 @@ def lines_of(value: str) -> Markup:
 
 
 def tag(name: str, /, *children: Child, **attributes: str | int | bool) -> Markup:
-    """One element. An attribute's `_` is `-`, at its end nothing; True stands bare, False and ""
-    are left out.
+    """Return one element. In attribute names `_` becomes `-`, and a trailing `_` is dropped.
+
+    True yields an attribute without value; False and "" leave it out. Raise ValueError for a name
+    that is not lower-case letters, digits and hyphens.
     """
     shown = "".join(
         _attribute(key, value)
@@ -55,7 +57,7 @@ def tag(name: str, /, *children: Child, **attributes: str | int | bool) -> Marku
 
 
 def joined(*children: Child) -> Markup:
-    """Children one after the other."""
+    """Return all children in order; those that are not `Markup` are escaped."""
     return Markup(
         "".join(
             child.text if isinstance(child, Markup) else text_of(str(child)) for child in children
@@ -64,9 +66,7 @@ def joined(*children: Child) -> Markup:
 
 
 def relative_uri(path: str) -> str:
-    """A relative URI of a path: nothing in it can name a scheme, a host, a query or another
-    page.
-    """
+    """Return a path as a relative URI that cannot name a scheme, a host, a query or a fragment."""
     safe = "".join(
         chr(byte) if byte in _UNRESERVED else f"%{byte:02X}"
         for byte in for_eyes(path).encode("utf-8")

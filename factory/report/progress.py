@@ -1,8 +1,7 @@
-"""What a run shows while it goes: one plain line per card that ended, or a live block on a
-terminal.
+"""Print a run's progress as plain lines: one line for each card that ended.
 
-Told from any thread, under one lock; never raises and never decides. Time is a clock that
-is passed in. Text of packs is made inert here. Does not know who executes the cards.
+May be called from any thread: one lock guards all of it. Never raises and never decides. Time is a
+clock that is passed in. Text of packs is made inert here. Does not know who executes the cards.
 """
 
 from __future__ import annotations
@@ -21,29 +20,31 @@ Clock = Callable[[], float]
 LABEL_COLUMNS = 17
 COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
 
-# Phases whose cards are told one by one; the cards of other phases with packs are counted into one
-# line.
+# The phase that prints a line for each card; the cards of other phases with packs are counted
+# into one line.
 _TOLD_EACH = "launch"
 
 
 class Display(Progress, Protocol):
-    """Progress with a beginning and an end."""
+    """Show progress between a beginning (`expect`) and an end (`stop`)."""
 
     def expect(self, cards: Iterable[Card]) -> None:
-        """Which cards will be told about, before the first of them."""
+        """Receive all cards of the run, before the first of them is reported."""
         ...
 
     def note(self, text: Shown) -> None:
-        """Show a line of an inert text beside the progress."""
+        """Print a line of inert text next to the progress."""
         ...
 
     def stop(self) -> None:
-        """No more will be told; whatever is drawn and not final disappears. May be called twice."""
+        """Erase all that is drawn and not final; nothing is reported after this. May be called
+        twice.
+        """
         ...
 
 
 class PlainProgress:
-    """Lines as in a log: a label where the phase changes, then what came of each card."""
+    """Print lines as in a log: a label when the phase changes, then the result of each card."""
 
     def __init__(self, stream: TextIO, palette: Palette, clock: Clock) -> None:
         self._lock = threading.RLock()
@@ -60,28 +61,28 @@ class PlainProgress:
         self._started: dict[str, float] = {}
 
     def expect(self, cards: Iterable[Card]) -> None:
-        """Count the cards of each phase, and make the column of names as wide as the widest."""
+        """Count the cards of each phase, and fit the name column to the longest pack id."""
         with self._lock:
             for card in cards:
                 self._expected[card.phase] += 1
                 self._pack_columns = max(self._pack_columns, len(card.pack))
 
     def card_started(self, card: Card) -> None:
-        """Take the time."""
+        """Record the start time."""
         with self._lock:
             self._started[card.name] = self._clock()
 
     def command_started(self, pack: str, label: str, run: str, limit: float) -> None:
-        """A log does not tell commands."""
+        """Ignore commands: a log shows cards only."""
 
     def command_output(self, pack: str, chunk: bytes) -> None:
-        """A log does not tell output."""
+        """Ignore output: a log shows cards only."""
 
     def command_ended(self, pack: str, label: str, rc: int) -> None:
-        """A log does not tell commands."""
+        """Ignore commands: a log shows cards only."""
 
     def card_ended(self, card: Card, result: CardResult) -> None:
-        """A line for the card, unless its phase is told by a count."""
+        """Print a line for the card, or count it if its phase prints one line for all its packs."""
         with self._lock:
             elapsed = self._clock() - self._started.pop(card.name, self._clock())
             self._ended[card.phase] += 1
@@ -93,20 +94,20 @@ class PlainProgress:
             self._phase_end(card.phase)
 
     def card_up_to_date(self, card: Card, status: Status) -> None:
-        """Counted, and told only where something else of its phase was executed."""
+        """Count the card; its phase prints the count only if another of its cards was executed."""
         with self._lock:
             self._held[card.phase] += 1
             self._passed[card.phase] += status is Status.PASS
             self._phase_end(card.phase)
 
     def note(self, text: Shown) -> None:
-        """A line of its own."""
+        """Print the text on a line of its own."""
         with self._lock:
             self._last_phase = ""
             self._line(text)
 
     def stop(self) -> None:
-        """Lines stay."""
+        """Do nothing: lines are permanent."""
 
     def _phase_end(self, phase: str) -> None:
         ended, held, expected = self._ended[phase], self._held[phase], self._expected[phase]
@@ -118,8 +119,9 @@ class PlainProgress:
             self._say(phase, self._agreement(self._passed[phase], expected))
 
     def _agreement(self, agreed: int, expected: int) -> Shown:
-        """What validation showed: a bundle of a pack that did not PASS tells truly what its pack
-        broke.
+        """Return the result of validation as a sentence.
+
+        A bundle of a pack that did not PASS can be valid too: it records truly what the pack broke.
         """
         alone, passed = expected == 1, self._passed[_TOLD_EACH]
         if passed == self._expected[_TOLD_EACH]:
@@ -161,7 +163,7 @@ class PlainProgress:
 
 
 def seconds(elapsed: float) -> str:
-    """A duration for a person: 0.4 s, 42 s, 3 min 5 s, 15 min."""
+    """Return a duration for a person: 0.4 s, 42 s, 3 min 5 s, 15 min."""
     if elapsed < 10:
         return f"{max(elapsed, 0):.1f} s"
     if elapsed < 100:

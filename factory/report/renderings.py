@@ -1,8 +1,7 @@
-"""The renderings of a finished run for people and machines: report as Markdown, text and HTML,
-JUnit, SARIF.
+"""Write the renderings of a finished run: Markdown, text and HTML reports, JUnit, SARIF.
 
-All of them are functions of the run's status and of bundles whose files are those that it names;
-written again after a crash, they are the same bytes. Decides nothing.
+All of them are functions of the run's status and of bundles with the digests that it names. Written
+again after a crash, they have the same bytes. Decides nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +25,9 @@ from factory.report.sarif import results_sarif
 
 
 def write_renderings(site: Site, status: RunStatus, changed: FilesChanged | None) -> None:
-    """Write every rendering below the integrator's folder, the one that the ledger names first."""
+    """Write every rendering into the integrator's folder; FINAL_REPORT.md, which the ledger names,
+    first.
+    """
     folder = RunFolder.of(status.run_id).integrator
     view = _view(site, status, changed)
     site.store.write(folder.report, report_text.markdown(status, changed))
@@ -53,8 +54,8 @@ def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunVie
 
 
 def _bundle(site: Site, folder: BundleFolder, line: PackLine) -> BundleView | None:
-    """One bundle's own words; None where its files are not those of the manifest that the status
-    names.
+    """Return one bundle's status and log ends; None if its files do not match the status's
+    manifest.
     """
     manifest = site.store.read(folder.manifest) or b""
     content = site.store.read(folder.status) or b""

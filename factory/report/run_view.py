@@ -1,8 +1,7 @@
-"""What renderings of a finished run are made of, beside its status: bundles, their logs, and how a
-log ends.
+"""Gather the values that a finished run's renderings show: status, bundles, logs, ends of logs.
 
-Values only; each rendering (HTML, JUnit, SARIF) is a function of one `RunView`, so that all of them
-say the same. Does not know where a run is stored.
+Each rendering (HTML, JUnit, SARIF) is a function of one `RunView`, so that all of them say the
+same. Does not know where a run is stored.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ EXCERPT_CHARACTERS = 4000
 
 @dataclass(frozen=True, slots=True)
 class BundleView:
-    """One pack's bundle: its status, and by label how the log of each command that did not end with
-    0 ends.
+    """Describe one pack's bundle. `excerpts` maps the label of each failed command to its log's
+    end.
     """
 
     status: StatusDocument
@@ -35,8 +34,8 @@ class BundleView:
 
 @dataclass(frozen=True, slots=True)
 class RunView:
-    """A run at its end. `bundles` holds those whose files are what the status says; `logs` the
-    re-checks' logs.
+    """Describe a finished run. `bundles` has only those whose files have the digests that the
+    status names; `logs` indexes the re-checks' logs.
     """
 
     status: RunStatus
@@ -45,19 +44,17 @@ class RunView:
     logs: LogIndex = field(default_factory=lambda: LogIndex(logs=()))
 
     def checks_of(self, pack: str) -> tuple[CheckRecord, ...]:
-        """Every command of a pack, in order; none where there is no bundle to believe."""
+        """Return a pack's commands in order; empty if the pack has no valid bundle."""
         bundle = self.bundles.get(pack)
         return bundle.status.checks if bundle is not None else ()
 
     def findings_of(self, pack: str) -> tuple[FindingRecord, ...]:
-        """What the run found of a pack; "" names the run itself."""
+        """Return the findings about one pack; "" means those about the run itself."""
         return tuple(finding for finding in self.status.findings if finding.pack == pack)
 
     @property
     def owners(self) -> tuple[str, ...]:
-        """Packs in the order of the status, then whatever else a finding names but the run
-        itself.
-        """
+        """Return packs in the order of the status, then other packs that only a finding names."""
         named = (line.pack for line in self.status.packs)
         return tuple(
             dict.fromkeys((*named, *(row.pack for row in self.status.findings if row.pack)))
@@ -65,7 +62,7 @@ class RunView:
 
 
 def excerpt(log: bytes) -> str:
-    """The end of a log, for a report: its last lines, and of them no more than a page."""
+    """Return the end of a log: at most EXCERPT_LINES lines and EXCERPT_CHARACTERS characters."""
     text = log.decode("utf-8", "backslashreplace").rstrip("\n")
     lines = text.split("\n")[-EXCERPT_LINES:]
     shown = "\n".join(lines)[-EXCERPT_CHARACTERS:]
@@ -73,5 +70,5 @@ def excerpt(log: bytes) -> str:
 
 
 def good(outcome: str) -> bool:
-    """Whether a re-check's outcome speaks for the merged tree."""
+    """Return True for the outcomes ok and as-accepted of a re-check."""
     return outcome in ("ok", "as-accepted")

@@ -1,9 +1,8 @@
-"""`results.sarif` (SARIF 2.1.0): every finding of a run as a result, every finding id that occurs
-as a rule.
+"""Render `results.sarif` (SARIF 2.1.0): each finding as a result, each finding id in use as a rule.
 
-A function of a `RunView`. Messages hold neither links nor placeholders; places are relative URIs.
-Two results of one run never share a fingerprint, and the same finding has the same one in every
-run. Does not know who reads it.
+A function of a `RunView`. Messages contain neither links nor placeholders; places are relative
+URIs. Two results of one run never share a fingerprint, and the same finding has the same
+fingerprint in every run. Does not know who reads it.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ _TOOL = "codex-orchestrator"
 
 
 def results_sarif(run: RunView) -> bytes:
-    """The whole document: ASCII, sorted keys, two spaces."""
+    """Return the whole document: ASCII JSON, sorted keys, two spaces, a line feed at its end."""
     status = run.status
     ids = sorted({row.id for row in status.findings})
     driver = {

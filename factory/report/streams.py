@@ -1,8 +1,7 @@
-"""Lines out of this process: whatever the stream's encoding is, and whether or not anybody still
-reads.
+"""Print lines to a stream, whatever its encoding is and even if its reader has gone.
 
-Rule: imports nothing that costs; takes only lines that were made inert (`model.inert`,
-`report.terminal`), or that stand in our own source.
+Rule: imports nothing slow; takes only inert lines (`model.inert`, `report.terminal`) or literals of
+this program's source.
 """
 
 from __future__ import annotations
@@ -16,19 +15,17 @@ if TYPE_CHECKING:
 
 
 def tolerate(stream: TextIO) -> None:
-    """Let the stream replace what its encoding lacks, instead of raising in the middle of a
-    report.
-    """
+    """Make the stream replace characters that its encoding lacks, instead of raising."""
     reconfigure = getattr(stream, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(errors="replace")
 
 
 def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
-    """Print lines at once; False where they did not get through. None is a command to a CI runner.
+    """Print lines at once, without credentials and CI runner commands. Return False if that failed.
 
-    Nobody reads any more (a closed pipe): that must not change an exit code. Anything else (a full
-    disk) stays in the buffer, and `unwritten` says so at the end. No credential gets through.
+    A closed pipe must not change an exit code, so nothing is raised. After another error (a full
+    disk) the text stays in the buffer, and `unwritten` reports it at the end.
     """
     from factory.report.veil import veiled
 
@@ -41,14 +38,15 @@ def write_lines(stream: TextIO, lines: Iterable[Shown]) -> bool:
 
 
 def write_own(stream: TextIO, text: str) -> bool:
-    """Print a text that stands in this program's source: no pack and no environment has a part in
-    it. Loads nothing.
+    """Print a literal of this program's source and a line feed; return False if that failed.
+
+    Such a text contains nothing of a pack or the environment, so the redactor need not be loaded.
     """
     return _written(stream, f"{text}\n")
 
 
 def write_commands(stream: TextIO, commands: Iterable[WorkflowCommand]) -> bool:
-    """Print commands to a CI runner, and nothing else; as `write_lines`."""
+    """Print commands to a CI runner, and nothing else; return False if that failed."""
     from factory.report.veil import veiled
 
     return _written(stream, veiled("".join(f"{command}\n" for command in commands)))
@@ -67,15 +65,16 @@ def _written(stream: TextIO, text: str) -> bool:
 
 
 def still_read(stream: TextIO, seconds: float) -> bool:
-    """Wait; False, at once, when the reader of a pipe has gone. Where that cannot be asked, the
-    wait is all.
+    """Wait `seconds`. Return False at once if the reader of the pipe has gone.
+
+    On a stream that cannot be polled, only wait and return True.
     """
     import select
     import time
 
     try:
         poll = select.poll()
-        poll.register(stream.fileno(), 0)  # an error is told without being asked for
+        poll.register(stream.fileno(), 0)  # POLLERR is always reported, also with an empty mask
     except (AttributeError, OSError, ValueError):
         time.sleep(seconds)
         return True
@@ -83,8 +82,8 @@ def still_read(stream: TextIO, seconds: float) -> bool:
 
 
 def unwritten(stream: TextIO) -> str:
-    """Why something that was printed cannot be written, at the end of a process; "" where all is,
-    or nobody reads.
+    """Flush at the end of the process. Return why output was lost; "" if all is written or nobody
+    reads.
     """
     try:
         stream.flush()
@@ -97,7 +96,7 @@ def unwritten(stream: TextIO) -> str:
 
 
 def lost(why: str) -> str:
-    """What to say on standard error where `unwritten` gave a reason."""
+    """Return the line for standard error after `unwritten` gave a reason."""
     return (
         f"expected to write to standard output, found: {why}; evidence that was made is whole:"
         " factory print-report"
@@ -105,7 +104,7 @@ def lost(why: str) -> str:
 
 
 def _turn_away(stream: TextIO) -> None:
-    """Send what is still buffered nowhere: at its exit the interpreter would complain, and end with
+    """Redirect the stream to /dev/null; else the interpreter's own flush would fail and exit with
     120.
     """
     try:

@@ -1,6 +1,4 @@
-"""The look of `report.html`: one style sheet, light and dark, for screens and for paper. Knows no
-content.
-"""
+"""Define the style sheet of `report.html`: light and dark, screen and print. Knows no content."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Text on its way to a terminal: inert, coloured where wanted, and cut to the width.
+"""Prepare text for a terminal: inert, coloured if wanted, and cut to the width.
 
 Everything that a pack, a file name or a log can bring passes `sanitize`
-(`model.inert.for_terminal`), at the sink, which takes nothing else; what is stored stays as it
-came. Does not know what the text says.
+(`model.inert.for_terminal`) where it is printed; what is stored stays unchanged. Does not know what
+the text says.
 """
 
 from __future__ import annotations
@@ -37,14 +37,12 @@ sanitize = for_terminal
 
 
 def plain(text: str) -> Shown:
-    """As `sanitize`, after dropping well-formed escape sequences: for showing a log line, where
-    colour is no news.
-    """
+    """Return `sanitize` of the text without its colour sequences: for lines of logs."""
     return sanitize(without_colours(text))
 
 
 def width(text: Shown) -> int:
-    """How many columns an inert text takes."""
+    """Return the number of columns that an inert text takes."""
     if text.isascii():
         return len(text)
     return sum(map(_columns, text))
@@ -57,7 +55,7 @@ def _columns(char: str) -> int:
 
 
 def fit(text: Shown, columns: int) -> Shown:
-    """An inert text cut to at most `columns`, with "…" where something was cut."""
+    """Return the text cut to at most `columns` columns, with "…" at its end if it was cut."""
     if width(text) <= columns:
         return text
     if columns < 1:
@@ -73,17 +71,17 @@ def fit(text: Shown, columns: int) -> Shown:
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Colours, or none."""
+    """Paint text in colours, or not at all if not `enabled`."""
 
     enabled: bool
 
     def paint(self, text: Shown, colour: str) -> Shown:
-        """The text in one of green, yellow, red, dim, bold."""
+        """Return the text in one of green, yellow, red, dim, bold."""
         return Shown(f"\x1b[{_CODES[colour]}m{text}\x1b[0m") if self.enabled else text
 
 
 def is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Whether lines on this stream can be redrawn. TERM=dumb can't."""
+    """Return True if lines on this stream can be redrawn; False for TERM=dumb or no TERM."""
     try:
         interactive = stream.isatty()
     except (AttributeError, ValueError):
@@ -92,5 +90,5 @@ def is_terminal(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 
 def palette_for(stream: TextIO, environ: Mapping[str, str]) -> Palette:
-    """Colours on a terminal, unless NO_COLOR is set to something."""
+    """Return a palette with colours on a terminal, unless NO_COLOR is set and not empty."""
     return Palette(is_terminal(stream, environ) and not environ.get("NO_COLOR"))

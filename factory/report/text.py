@@ -1,8 +1,8 @@
-"""FINAL_REPORT as Markdown and as plain text: a pure function of the run's status document.
+"""Render FINAL_REPORT as Markdown and as plain text, from the run's status document alone.
 
-Starts with what a reviewer must know in ten seconds. Text that a pack could have written is made
-inert for the medium (`model.inert`). Has no clock: with the same run id and inputs it is
-byte-identical.
+The report starts with what a reviewer must know in ten seconds. Text that a pack could have written
+is made inert for the medium (`model.inert`). Reads no clock: the same run id and inputs give the
+same bytes.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from factory.model.wording import counted
 
 
 def change_text(files: int, added: int, removed: int, artifacts: int) -> str:
-    """What a pack changed, in a few words."""
+    """Return one pack's change in a few words, as in `3 files +10 −2, 1 artifact`."""
     change = f"{counted(files, 'file')} +{added} −{removed}" if files else "no change"
     return f"{change}, {counted(artifacts, 'artifact')}" if artifacts else change
 
 
 def network_text(packs: tuple[PackLine, ...]) -> str:
-    """Which packs could reach what; "" where none could reach anything."""
+    """Return the hosts that packs could reach, as in `A-1 to example.org`; "" if none could reach
+    any.
+    """
     told = []
     for pack in packs:
         if pack.network:
@@ -32,7 +34,7 @@ def network_text(packs: tuple[PackLine, ...]) -> str:
 
 
 def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
-    """FINAL_REPORT.md."""
+    """Return FINAL_REPORT.md, UTF-8 with one line feed at its end."""
     lines = [
         md("# {} · {}", status.status, Markdown(status.run_id)),
         "",
@@ -120,7 +122,7 @@ def _findings(findings: tuple[FindingRecord, ...]) -> list[str]:
 
 
 def place_of(finding: FindingRecord) -> str:
-    """Where a finding is: a file, and its line where that is known."""
+    """Return `file:line` of a finding, or `file` if its line is not known (0)."""
     return finding.file + (f":{finding.line}" if finding.line else "")
 
 
@@ -218,8 +220,8 @@ def _evidence(status: RunStatus) -> list[str]:
 
 
 def _by_git(status: RunStatus) -> tuple[str, ...]:
-    """How Git alone gives what the run came to: the merged tree, else what each bundle of it came
-    to by itself.
+    """Return the lines that say how Git alone yields the result: the merged tree, or else each
+    pack's own.
     """
     if status.merged_tree:
         merged = INTEGRATOR.objects
@@ -241,9 +243,7 @@ def _by_git(status: RunStatus) -> tuple[str, ...]:
 
 
 def unmerged_plan(status: RunStatus) -> bytes:
-    """MERGE_PLAN.md of a run in which the integrator was not asked, or gave no answer that
-    holds.
-    """
+    """Return MERGE_PLAN.md of a run without a merge: it names the packs that did not PASS."""
     lines = [
         "# Merge plan",
         "",
@@ -264,8 +264,9 @@ UNSIGNED = "No key was at hand, so nothing in this run is signed."
 
 
 def signing_text(signing: SigningRecord) -> str:
-    """The policy, and whether anybody could have signed; who did is read off the signature, not off
-    a report.
+    """Return the signing policy in one sentence, and if a key was available.
+
+    It does not say who signed: only a checked signature shows that, never a report.
     """
     asked = {
         "optional": "a signature is optional",
@@ -280,7 +281,7 @@ def signing_text(signing: SigningRecord) -> str:
 
 
 def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
-    """FINAL_REPORT.txt: the same, for a terminal."""
+    """Return FINAL_REPORT.txt: the same content for a terminal."""
     files = changed.files if changed is not None else ()
     added = sum(record.lines_added or 0 for record in files)
     removed = sum(record.lines_removed or 0 for record in files)
@@ -332,8 +333,8 @@ _MARKS = {"added": "+", "removed": "-", "modified": "~", "mode": "~", "type": "~
 
 
 def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
-    """The report in a few lines, for the end of a run: each pack and why it matters, the files,
-    what was enforced.
+    """Return the lines shown at the end of a run: packs and why they matter, files, what was
+    enforced.
     """
     lines = []
     for pack in status.packs:
@@ -369,7 +370,9 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
 
 
 def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
-    """Return one finding for a terminal: id and sentence, its place, its hint."""
+    """Return the lines of one finding for a terminal: id and sentence, then its place, then its
+    hint.
+    """
     told = f"{owner_of(finding.pack, finding.facts)}{finding.message}"
     lines = [f"{indent}{finding.id}  {for_eyes(told)}"]
     if finding.file:

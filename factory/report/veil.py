@@ -1,8 +1,7 @@
-"""The last door before a person or a program reads: no credential passes it, whoever wrote the
-line.
+"""Remove credentials from everything that this process prints, whoever wrote the line.
 
-Rule: what this process prints goes through here, findings and documents alike. Made once, and only
-when something is printed. Does not know what a line says.
+Rule: all printed text passes here, findings and documents alike. The redactor is made once, and
+only when something is printed. Does not know what a line says.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def veiled(text: str) -> str:
-    """A text without credentials."""
+    """Return the text without credentials."""
     from factory.judge.secrecy import silent
 
     return silent(_redactor(), text)
