@@ -1,4 +1,4 @@
-"""A card: one task of the graph, how it ends, and what is reported while it runs.
+"""Define cards: one card is one task of the graph, with its result and its progress events.
 
 Whoever drives the graph (doit, a command, a worker) only knows cards: named pieces of work with
 files in and files out. Does not know who drives them, nor what a phase does.
@@ -17,10 +17,10 @@ from factory.model.verdict import Status
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One task of the graph.
+    """Describe one task of the graph.
 
-    `name` is doit's (`launch:TASK-0101-licence-inventory`), `pack` the pack's id or "";
-    `file_dep` and `targets` are absolute paths; `after` names cards that must come first.
+    `name` is doit's (`launch:TASK-0101-licence-inventory`), `pack` the pack's id or ""; `file_dep`
+    and `targets` are absolute paths; `after` names cards that must come first.
     """
 
     name: str
@@ -34,8 +34,10 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class CardResult:
-    """How one card ended: its verdict, the key it was executed for, SHA-256 of each target by
-    path, a line to show.
+    """Record the end of one card: verdict, the key it was executed for, SHA-256 of each target by
+    path.
+
+    `headline` is one line to show.
     """
 
     status: Status
@@ -47,8 +49,9 @@ class CardResult:
 
 @dataclass(frozen=True, slots=True)
 class Closing:
-    """How a command ended: the verdict over all cards that were asked for, lines to print, and
-    findings. `run_id` is "" where no run was made and none is named.
+    """Record the end of a command: the verdict over all requested cards, lines to print, findings.
+
+    `run_id` is "" if the command made no run and names none.
     """
 
     status: Status
@@ -58,7 +61,7 @@ class Closing:
 
 
 class Progress(Protocol):
-    """Receives what happens, from any thread; must not raise and must not decide."""
+    """Receive progress events from any thread; must not raise and must not decide."""
 
     def card_started(self, card: Card) -> None: ...
 

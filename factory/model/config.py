@@ -1,8 +1,7 @@
-"""Configuration, resolved: defaults, the user's file, the repository's factory.toml, FACTORY_*,
-flags.
+"""Define the resolved configuration: defaults, user file, factory.toml, FACTORY_* variables, flags.
 
-The repository may tighten safety; only the user may accept less. Which value came from
-where is kept beside the values. Does not know how a file is read.
+The repository may tighten safety; only the user may accept less. The values record their sources
+(`Config.sources`). Does not know how a file is read.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from factory.model.properties import Property
 
 
 class Source(enum.Enum):
-    """Where a value of the configuration came from, weakest first."""
+    """Name the source of a configuration value, weakest first."""
 
     DEFAULT = "default"
     USER = "user"
@@ -26,14 +25,16 @@ class Source(enum.Enum):
 
 
 class Overlap(enum.Enum):
-    """What the integrator does when two packs change one path."""
+    """Choose what the integrator does if two packs change one path."""
 
     BLOCK = "block"
     MERGE = "merge"
 
 
 class IsolationMode(enum.Enum):
-    """How a pack's view is made; AUTO is the overlay where it works, else a full worktree."""
+    """Choose how a pack's view is made; AUTO is the overlay if it works, otherwise a full
+    worktree.
+    """
 
     AUTO = "auto"
     OVERLAY = "overlay"
@@ -41,10 +42,11 @@ class IsolationMode(enum.Enum):
 
 
 class Backend(enum.Enum):
-    """What confines packs, best first; AUTO is the first of them that works on the host.
+    """Choose what confines packs, best first; AUTO is the first that works on the host.
 
-    The orchestrator's own namespaces, system call filter and quota overlay; bubblewrap alone, where
-    nothing else may make namespaces; Landlock and a filter without any namespace; nothing.
+    FULL is the orchestrator's own namespaces, system call filter and quota overlay. BUBBLEWRAP is
+    for hosts on which only bubblewrap may make namespaces. LANDLOCK is Landlock and a system call
+    filter without any namespace. NONE confines nothing.
     """
 
     AUTO = "auto"
@@ -59,14 +61,14 @@ REQUIRED_BY_DEFAULT = frozenset(Property)
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything configurable.
+    """Contain every configurable value.
 
     `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a pack
     may declare; `accepted_missing` names properties whose absence the user accepts; `backend` is
     the user's choice of what confines packs; `python` is another interpreter for packs (empty: the
     orchestrator's own); `network_hosts` bounds what packs may declare, `network_allow_any` is the
     user's consent to any public host; `recheck_budget` is how many extra acceptance runs may be
-    spent on naming a culprit; `signing_key_ids` are the keys that `required-from` means;
+    spent on finding a culprit; `signing_key_ids` are the keys that `required-from` accepts;
     `cloud_inject` names hosts, headers and where a credential is, never its value.
     """
 

@@ -1,7 +1,6 @@
-"""What is said about one connection of a pack to the outside: whither, how it was judged, what it
-carried.
+"""Define the record of one connection of a pack to the outside: target, verdict, reason, bytes.
 
-The reasons are stable, they stand in evidence. Does not know who judges, nor who carries bytes.
+The reasons are stable: evidence contains them. Does not know who decides, nor who carries bytes.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 PROXY_HOST = "127.0.0.1"
-PROXY_PORT = 3128  # inside a stage, on its own loopback: the same on every host
+PROXY_PORT = 3128  # on the stage's own loopback, so it cannot collide with a port of the host
 DEFAULT_PORT = 443  # what a host without a port means
 
 
 class Verdict(enum.Enum):
-    """What became of a connection. CUT was allowed and then ended by a bound, FAILED was allowed
-    and reached nobody.
+    """Name the outcome of a connection: CUT was allowed and then ended by a bound, FAILED was
+    allowed but reached nobody.
     """
 
     ALLOWED = "allowed"
@@ -28,7 +27,7 @@ class Verdict(enum.Enum):
 
 
 class Reason(enum.Enum):
-    """Why a connection ended as it did."""
+    """Name why a connection ended."""
 
     DONE = "done"
     NOT_CONNECT = "not-connect"
@@ -68,7 +67,7 @@ def _reasons() -> dict[Reason, Verdict]:
 
 
 VERDICTS: Mapping[Reason, Verdict] = MappingProxyType(_reasons())
-"""One verdict for each reason: the two cannot disagree."""
+"""The verdict of each reason. It is derived, so the two cannot disagree."""
 
 SENTENCES: Mapping[Reason, str] = MappingProxyType(
     {
@@ -97,12 +96,12 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.UNREACHABLE: "no address of it takes connections",
     }
 )
-"""What each reason means, one clause."""
+"""The meaning of each reason, one clause."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
-    """Where a connection is to go: a host name in small letters, and a port."""
+    """Describe the target of a connection: a host name in lower case, and a port."""
 
     host: str
     port: int
@@ -113,8 +112,8 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request inside a connection whose TLS ended here: method, host and path as sent, status,
-    bytes each way.
+    """Record one request inside a connection whose TLS the proxy ended: method, host and path as
+    sent, status, bytes each way.
     """
 
     method: str
@@ -127,10 +126,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """One connection to a stage's proxy, once it ended.
+    """Record one ended connection to a stage's proxy.
 
-    `host` is "" and `port` 0 where the request named none that may be shown; `address` is the one
-    that was dialled, or the one that was refused; `requests` are known only where TLS was ended.
+    `host` is "" and `port` 0 if the request named none that may be shown; `address` is the one that
+    was dialled or refused; `requests` are known only if the proxy ended TLS.
     """
 
     number: int
@@ -150,7 +149,7 @@ class Connection:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a stage may use of the network, all its connections together; times in seconds.
+    """Bound the network use of a stage, all its connections together; times in seconds.
 
     `request` bounds the proxy request and the TLS hello each, `dial` resolving and connecting each.
     """

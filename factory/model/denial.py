@@ -1,7 +1,7 @@
-"""What the host saw a pack try and not get: addresses, limits, changes that its contract does not
-allow.
+"""Define the record of what a pack tried and was denied: addresses, limits, changes out of
+contract.
 
-Observed, so it stands in the run's `raw/` and in no bundle, and decides nothing.
+It is observed on the host, so it is in the run's `raw/` and in no bundle, and decides nothing.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """An address that processes of a command gave to the kernel, so many times; whether they got
-    there is not known.
+    """Record an address that processes of a command gave to the kernel, and how often.
 
-    `call` is connect or send. `family` is inet, inet6, unix, abstract or another's name. All are
-    empty, and `port` is 0, where `count` is of those that found no place.
+    It is not known if they reached it. `call` is connect or send. `family` is inet, inet6, unix,
+    abstract or another's name. If all are empty and `port` is 0, `count` is the number of calls
+    that found no place in the table.
     """
 
     call: str
@@ -35,7 +35,7 @@ class Tried:
 
 
 class DenialRecord(Document):
-    """One thing that was tried: what, under which rule it was denied, how often, and during which
+    """Record one denied thing: what was tried, the rule that denied it, how often, during which
     commands.
 
     `rule` is the name of a property or the id of a finding.
@@ -49,8 +49,9 @@ class DenialRecord(Document):
 
 
 class DeniedDocument(Document):
-    """DENIED.json of one pack in one run. `observed` names what the host could see; `more` counts
-    what has no row.
+    """Define DENIED.json of one pack in one run.
+
+    `observed` names what the host could see; `more` is the number of denials that have no row.
     """
 
     schema_version: Literal[1] = 1

@@ -1,6 +1,7 @@
-"""What `factory determinism` showed of one pack, as it is kept. Version 1.
+"""Define the record of `factory determinism` for one pack. Version 1.
 
-Bound to one action and one bundle: of any other it says nothing. No time and no path stands in it.
+It is bound to one action and one bundle and says nothing about any other. Contains no time and no
+path.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from factory.model.evidence import Digest, Document
 
 
 class DeterminismRecord(Document):
-    """`determinism/<PACK>.json`.
+    """Define `determinism/<PACK>.json`.
 
-    `manifest` is the digest of the manifest.json that both times yielded, "" where they differed;
-    `first` then tells the first divergence. `varied` and `constant` name what was and what was not
-    different.
+    `manifest` is the digest of the manifest.json that both executions yielded, "" if they differed;
+    `first` then describes the first difference. `varied` and `constant` name what was changed and
+    what was kept between the two environments.
     """
 
     schema_version: Literal[1] = 1

@@ -1,7 +1,7 @@
-"""EGRESS.json: every connection that a pack made, or tried to make, through its proxy in one run.
+"""Define EGRESS.json: every connection that a pack made or tried through its proxy in one run.
 
-Observed, so it stands in the run's `raw/` and in no bundle. One event of the ledger says the same
-of each.
+It is observed on the host, so it is in the run's `raw/` and in no bundle. For each connection, one
+event of the ledger records the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _REASONS = tuple(reason.value for reason in Reason)
 
 
 class RequestRecord(Document):
-    """One request inside a connection whose TLS was ended by the proxy."""
+    """Record one request inside a connection whose TLS the proxy ended."""
 
     method: str
     host: str
@@ -31,11 +31,11 @@ class RequestRecord(Document):
 
 
 class ConnectionRecord(Document):
-    """One connection. `during` tells what the pack was at, `attempt` is 0 where it was asked again
+    """Record one connection. `during` is the part of the pack's work; `attempt` is 0 in a re-check
     on the merged tree.
 
-    `host` is empty where none was named that may be shown; `address` is the one that was dialled or
-    refused.
+    `host` is empty if the request named none that may be shown; `address` is the one that was
+    dialled or refused.
     """
 
     number: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
@@ -53,8 +53,8 @@ class ConnectionRecord(Document):
 
 
 class EgressDocument(Document):
-    """EGRESS.json of one pack in one run; `network` is what its contract declares, `*` for any
-    public host.
+    """Define EGRESS.json of one pack in one run; `network` is what its contract declares, `*` for
+    any public host.
     """
 
     schema_version: Literal[1] = 1
@@ -69,7 +69,7 @@ def record_of(
     during: Literal["steps", "acceptance", "recheck"],
     attempt: int,
 ) -> ConnectionRecord:
-    """A connection as evidence, under its number in the run."""
+    """Return a connection as evidence, under its number in the run."""
     return ConnectionRecord(
         number=number,
         during=during,

@@ -1,7 +1,7 @@
-"""Every error this project raises on purpose, with its sentence, its way out and its exit code.
+"""Define every error this project raises on purpose, each with sentence, hint and exit code.
 
-A `Refusal` carries findings and ends a run as BLOCKED. Anything that is not one of
-these is a defect and ends as FAIL. Only a face turns an error into a process exit.
+A `Refusal` carries findings and ends a run as BLOCKED. Any error outside this tree is a defect and
+ends as FAIL. Only a command's entry point turns an error into a process exit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
 
 
 class FactoryError(Exception):
-    """Base of the tree: one sentence (expected, found, where) and one hint (what to do)."""
+    """Report one sentence (expected, found, where) and one hint (what to do). Base of the tree."""
 
     exit_code: int = Status.FAIL.exit_code
 
@@ -25,19 +25,19 @@ class FactoryError(Exception):
 
 
 class UsageError(FactoryError):
-    """The words of the command line cannot be carried out."""
+    """Report that the words of the command line cannot be carried out."""
 
     exit_code = EXIT_USAGE
 
 
 class Interrupted(FactoryError):
-    """A person or a supervisor asked the run to stop."""
+    """Report that a person or a supervisor asked the run to stop."""
 
     exit_code = EXIT_INTERRUPTED
 
 
 class Refusal(FactoryError):
-    """A condition that the orchestrator will not go on under: BLOCKED, with findings."""
+    """Report a condition under which the orchestrator does not continue: BLOCKED, with findings."""
 
     exit_code = Status.BLOCKED.exit_code
 
@@ -49,13 +49,15 @@ class Refusal(FactoryError):
 
     @property
     def of_the_disk(self) -> bool:
-        """Whether the host's disk refused, which says nothing about what was to be written."""
+        """Return True if the host's disk refused; that says nothing about the content to be
+        written.
+        """
         return any(finding.id == "DISK_UNWRITABLE" for finding in self.findings)
 
 
 class InternalError(FactoryError):
-    """The orchestrator could not reach a verdict: FAIL."""
+    """Report that the orchestrator could not reach a verdict: FAIL."""
 
 
 class Overdue(InternalError):
-    """Something took longer than the time that was given to it."""
+    """Report that something took longer than its time limit."""

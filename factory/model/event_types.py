@@ -1,8 +1,7 @@
-"""The words of the ledger: every type of event with what it records, and every actor.
+"""Define the ledger's vocabulary: every event type with what it records, and every actor.
 
-Rule: an event of another type has no place in the history; replay refuses it, and filters do not
-take it. What may follow what is the table of `evidence.replay`; docs/factory/LEDGER.md shows this
-one.
+Rule: an event of another type is refused by replay and by filters. The allowed order is the table
+of `evidence.replay`; docs/factory/LEDGER.md shows this table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The documents of a bundle and of a run, as written to disk.
+"""Define the documents of a bundle and of a run, as written to disk.
 
-No time, duration, host name, process id, absolute path or observed enforcement stands in a
-bundle document: same action, same behaviour, same bytes. Paths of changed files are in the
-displayed form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
+A bundle document contains no time, duration, host name, process id, absolute path or observed
+enforcement: same action, same behaviour, same bytes. Paths of changed files are in the displayed
+form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ TIME_PATTERN = "^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\
 
 
 class Document(BaseModel):
-    """A frozen, strict document: unknown keys and wrong types are errors."""
+    """Define a frozen, strict document: unknown keys and wrong types are errors."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class FindingRecord(Document):
-    """A finding as evidence: its facts, and the sentence and hint that the catalogue made of them;
-    `file` is empty where it has no place.
+    """Record a finding: its facts, and the sentence and hint that the catalogue rendered from them.
+
+    `file` is empty if the finding has no place.
     """
 
     id: str
@@ -41,7 +42,9 @@ class FindingRecord(Document):
 
 
 class CheckRecord(Document):
-    """One executed command: its label (also its log's name), what it ran and how it ended."""
+    """Record one executed command: its label (also its log's name), what it ran and how it
+    ended.
+    """
 
     label: str
     kind: Literal["step", "format", "lint", "tests", "check", "must"]
@@ -52,8 +55,8 @@ class CheckRecord(Document):
 
 
 class AttemptRecord(Document):
-    """One attempt: its verdict, the tree it left, and the signature of its first failure (SHA-256
-    or empty).
+    """Record one attempt: its verdict, the tree it left, and `failure`, the SHA-256 signature of
+    its first failure ("" if none).
     """
 
     number: int
@@ -63,11 +66,11 @@ class AttemptRecord(Document):
 
 
 class StatusDocument(Document):
-    """STATUS.json of a bundle.
+    """Define STATUS.json of a bundle.
 
-    `base_tree` and `result_tree` are trees of what the pack could see, before and after: a
-    bundle is a function of its action, whatever commit it was made on. Acceptance ran over
-    exactly `result_tree`.
+    `base_tree` and `result_tree` are the trees that the pack could see, before and after: a bundle
+    is a function of its action, whatever commit it was made on. Acceptance ran over exactly
+    `result_tree`.
     """
 
     schema_version: Literal[2] = 2
@@ -87,7 +90,7 @@ class StatusDocument(Document):
 
 
 class FileRecord(Document):
-    """One changed path. Modes are octal Git modes ("" where absent), digests SHA-256 of the
+    """Record one changed path. Modes are octal Git modes ("" if absent), digests SHA-256 of the
     content.
 
     `lines_*` are None for binary content.
@@ -106,8 +109,9 @@ class FileRecord(Document):
 
 
 class FilesChanged(Document):
-    """FILES_CHANGED.json: every differing leaf between two trees, in Git's order, and what was
-    dropped.
+    """Define FILES_CHANGED.json: every differing leaf between two trees, in Git's order.
+
+    `ignored_dropped` counts files that ignore rules left out.
     """
 
     schema_version: Literal[1] = 1
@@ -118,7 +122,7 @@ class FilesChanged(Document):
 
 
 class LimitsRecord(Document):
-    """Bounds in force: seconds, bytes, counts."""
+    """Record the limits in force: seconds, bytes, counts."""
 
     timeout: int
     memory: int
@@ -130,7 +134,7 @@ class LimitsRecord(Document):
 
 
 class ScopeLock(Document):
-    """SCOPE_LOCK.json: the contract as resolved before anything ran."""
+    """Define SCOPE_LOCK.json: the contract as resolved before anything ran."""
 
     schema_version: Literal[1] = 1
     pack: str
@@ -151,7 +155,7 @@ class ScopeLock(Document):
 
 
 class PackFileRecord(Document):
-    """One file of the pack's folder as it was read."""
+    """Record one file of the pack's folder as it was read."""
 
     path: str
     mode: str
@@ -159,14 +163,14 @@ class PackFileRecord(Document):
 
 
 class DependencyRecord(Document):
-    """A pack depended on, by its action key."""
+    """Record a pack that is depended on, by its action key."""
 
     pack: str
     key: Digest
 
 
 class ToolRecord(Document):
-    """A command whose identity joins the key."""
+    """Record a command whose identity is part of the action key."""
 
     name: str
     version: str
@@ -174,11 +178,11 @@ class ToolRecord(Document):
 
 
 class ActionDocument(Document):
-    """ACTION.json: everything the action key is made of. The key is the SHA-256 of its canonical
-    form.
+    """Define ACTION.json: everything that the action key covers. The key is the SHA-256 of its
+    canonical form.
 
     `environments` maps names to digests; `judge` are patterns of files that belong to the judge,
-    `require` is what a PASS must have shown, `grants` are digests of grants that are used.
+    `require` is what a PASS must have shown, `grants` are digests of the grants in use.
     """
 
     format: Literal[2] = 2
@@ -198,8 +202,8 @@ class ActionDocument(Document):
 
 
 class LogRecord(Document):
-    """One log: label of its command, path below the bundle, digest and size of the normalised
-    text.
+    """Record one log: label of its command, path below the bundle, digest and size of the
+    normalised text.
     """
 
     label: str
@@ -211,14 +215,14 @@ class LogRecord(Document):
 
 
 class LogIndex(Document):
-    """LOGS/INDEX.json."""
+    """Define LOGS/INDEX.json."""
 
     schema_version: Literal[1] = 1
     logs: tuple[LogRecord, ...]
 
 
 class ManifestEntry(Document):
-    """One file below the manifest's folder."""
+    """Record one file below the manifest's folder."""
 
     path: str
     sha256: str
@@ -226,7 +230,9 @@ class ManifestEntry(Document):
 
 
 class Manifest(Document):
-    """manifest.json of a bundle, RUN_MANIFEST.json of a run: every other file below its folder."""
+    """Define manifest.json of a bundle and RUN_MANIFEST.json of a run: every other file below its
+    folder.
+    """
 
     schema_version: Literal[1] = 1
     subject: str
@@ -234,8 +240,8 @@ class Manifest(Document):
 
 
 class PolicyDocument(Document):
-    """attestations/policy.json: the configuration that a verdict was reached under; nothing of any
-    host is in it.
+    """Define attestations/policy.json: the configuration under which a verdict was reached; it
+    contains nothing of any host.
     """
 
     schema_version: Literal[1] = 1
@@ -251,7 +257,7 @@ class PolicyDocument(Document):
 
 
 class PlannedCommand(Document):
-    """One command that a pack will run: a step, or an acceptance command."""
+    """Record one command that a pack will run: a step, or an acceptance command."""
 
     label: str
     kind: Literal["step", "format", "lint", "tests", "check", "must"]
@@ -260,11 +266,11 @@ class PlannedCommand(Document):
 
 
 class PlannedPackRecord(Document):
-    """One pack of a frozen plan.
+    """Record one pack of a frozen plan.
 
     `needs` are all packs that it builds on, in canonical order. `folder_tree` is the tree of the
-    pack's folder as it was read, `own_tree` that of the base commit with this folder laid over;
-    what the pack sees of it is `action.inputs`. `scope` is what SCOPE_LOCK.json will say.
+    pack's folder as it was read, `own_tree` that of the base commit with this folder replaced; the
+    part that the pack sees is `action.inputs`. `scope` is what SCOPE_LOCK.json will say.
     """
 
     pack: str
@@ -281,7 +287,9 @@ class PlannedPackRecord(Document):
 
 
 class PlannedEnvironment(Document):
-    """A prepared environment: its name, the digest of its sealed tree, and where packs see it."""
+    """Record a prepared environment: its name, the digest of its sealed tree, and where packs see
+    it.
+    """
 
     name: str
     sha256: Digest
@@ -289,17 +297,20 @@ class PlannedEnvironment(Document):
 
 
 class PlannedJudge(Document):
-    """The judge in force for every pack: patterns of its files, and what a PASS must have shown."""
+    """Record the judge in force for every pack: patterns of its files, and what a PASS must have
+    shown.
+    """
 
     patterns: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
 
 
 class PlannedPolicy(Document):
-    """The policy in force: `sha256` is that of attestations/policy.json, which will say `rules`.
+    """Record the policy in force: `sha256` is that of attestations/policy.json, which will say
+    `rules`.
 
-    `commit` names where it is from, empty for the repository as it was read; `grants` are digests
-    of what the user granted.
+    `commit` names the commit it is from, empty for the repository as it was read; `grants` are
+    digests of what the user granted.
     """
 
     sha256: Digest
@@ -309,8 +320,8 @@ class PlannedPolicy(Document):
 
 
 class PlanDocument(Document):
-    """PLAN.json: what a run does, on what base, in canonical order. Written before any pack runs;
-    launch, validation, integration and re-check have no other input but objects.
+    """Define PLAN.json: what a run does, on what base, in canonical order. Written before any pack
+    runs; launch, validation, integration and re-check have no other input but objects.
 
     `recheck_budget` is how many more commands may run to name packs that break one another.
     """
@@ -330,7 +341,7 @@ class PlanDocument(Document):
 
 
 class RecheckRecord(Document):
-    """One acceptance command on the merged tree and what its outcome is called."""
+    """Record one acceptance command on the merged tree, and the name of its outcome."""
 
     pack: str
     label: str
@@ -341,7 +352,7 @@ class RecheckRecord(Document):
 
 
 class OverlapRecord(Document):
-    """A pair of packs that touch one path, and where."""
+    """Record a pair of packs that change one path, and that path."""
 
     first: str
     second: str
@@ -352,7 +363,7 @@ class OverlapRecord(Document):
 
 
 class MergeDocument(Document):
-    """MERGE.json: what the confined integrator made of the bundles. Pure function of them."""
+    """Define MERGE.json: the confined integrator's result. It is a pure function of the bundles."""
 
     schema_version: Literal[2] = 2
     base_commit: str
@@ -368,7 +379,9 @@ class MergeDocument(Document):
 
 
 class PackLine(Document):
-    """One pack's row of the report; `network` is what it could reach, `*` any public host."""
+    """Record one pack's row of the report; `network` is what it could reach, `*` any public
+    host.
+    """
 
     pack: str
     title: str
@@ -390,10 +403,10 @@ class PackLine(Document):
 
 
 class SigningRecord(Document):
-    """The signing policy in force, the keys that it names, and whether a key was at hand when the
-    verdict fell.
+    """Record the signing policy in force, the keys that it names, and if a key was available when
+    the verdict was reached.
 
-    Who signed is not said here: a signature is checked where it stands, never believed.
+    It does not say who signed: a signature is checked, never believed.
     """
 
     policy: Literal["optional", "required", "required-from"] = "optional"
@@ -402,7 +415,9 @@ class SigningRecord(Document):
 
 
 class RunStatus(Document):
-    """STATUS.json of a run: the whole verdict, from which every rendering of the report is made."""
+    """Define STATUS.json of a run: the whole verdict, from which every rendering of the report is
+    made.
+    """
 
     schema_version: Literal[2] = 2
     run_id: str
@@ -431,10 +446,10 @@ _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 
 class EventDocument(Document):
-    """One line of the ledger; `event_id` is the SHA-256 of the canonical event without it.
+    """Define one line of the ledger; `event_id` is the SHA-256 of the canonical event without it.
 
     `parent_event_id` is the event that led to this one, in the same run, or empty. A hash is
-    SHA-256, a Git id of either kind, or empty where there is nothing to name.
+    SHA-256, a Git id of either kind, or empty if there is nothing to name.
     """
 
     schema_version: Literal[1] = 1

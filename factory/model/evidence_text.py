@@ -1,7 +1,8 @@
-"""Evidence as text: one form for every JSON document, and findings to records and back.
+"""Format and parse evidence: one textual form for every JSON document; findings to records and
+back.
 
-`format_document` and `parse_document` are each other's inverse; a document that is not in
-the form this module would print is refused, so that one content has one digest.
+`format_document` and `parse_document` are each other's inverse; a document that is not in the form
+this module would print is refused, so that one content has one digest.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ MAX_DOCUMENT = 256 * 1024 * 1024
 
 
 class EvidenceError(ValueError):
-    """A document of the evidence does not hold its form: one clause, without the file's name."""
+    """Report that a document of the evidence has not the required form: one clause, without file
+    name.
+    """
 
 
 def format_document(document: Document) -> bytes:
-    """The one textual form of a document: UTF-8 JSON, sorted keys, two spaces, a newline at the
-    end.
+    """Return the one textual form of a document: UTF-8 JSON, sorted keys, two spaces, a final
+    newline.
     """
     text = json.dumps(
         document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False
@@ -38,7 +41,7 @@ def format_document(document: Document) -> bytes:
 
 
 def parse_document(model: type[AnyDocument], content: bytes) -> AnyDocument:
-    """Parse what `format_document` printed. Raises EvidenceError for anything else."""
+    """Parse what `format_document` printed. Raise EvidenceError for anything else."""
     try:
         strict_json.parse(content, max_bytes=MAX_DOCUMENT)
         document = model.model_validate_json(content)
@@ -54,7 +57,7 @@ def parse_document(model: type[AnyDocument], content: bytes) -> AnyDocument:
 
 
 def sha256(content: bytes) -> str:
-    """SHA-256 of `content` in hex."""
+    """Return the SHA-256 of `content` in hex."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -81,7 +84,7 @@ def _encodable_fact(fact: Fact) -> Fact:
 
 
 def _encodable(text: str) -> str:
-    """Return `text` with what UTF-8 cannot carry, as the name of a file may hold, as escapes."""
+    """Return `text` with escapes for what UTF-8 cannot carry, such as bytes of a file name."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -92,7 +95,7 @@ def finding_of(record: FindingRecord) -> Finding:
 
 
 def limits_record(limits: Limits) -> LimitsRecord:
-    """Limits as they stand in evidence."""
+    """Return limits as evidence records them."""
     return LimitsRecord(
         timeout=limits.timeout,
         memory=limits.memory,

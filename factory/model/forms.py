@@ -1,9 +1,8 @@
-"""The written forms inside contracts: sizes, durations, hosts, names of variables and tools,
-folders.
+r"""Define the written forms inside contracts: sizes, durations, hosts, variables, tools, folders.
 
-Each form is a regular expression that reads the same in Python and in JSON Schema (no `\\d`, no
-anchors: whoever uses it anchors it), and a function that turns the text into a value or says what
-is wrong with it in one clause. Knows no document and no syntax.
+Each form is a regular expression that means the same in Python and in JSON Schema (no `\d`, no
+anchors: whoever uses it anchors it), and a function that returns a value or describes the problem
+in one clause. Knows no document and no syntax.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ PROGRAM = rf"(?:{TOOL})?|/[^\x00-\x1f\x7f]+|[A-Za-z]:[\\/][^\x00-\x1f\x7f]+"
 FOLDER = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\r\n]*"
 
 LONGEST = 30 * 24 * 3600
-"""Seconds: no limit on time may be longer than 30 days."""
+"""The longest time limit in seconds: 30 days."""
 
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE_PARTS = re.compile(r"(?P<digits>[0-9]+) ?(?P<letter>[kmgt]?)(?P<binary>i?)(?P<byte>b?)")
@@ -41,8 +40,8 @@ _CREDENTIAL_WORDS = frozenset(
     " SSH GPG DBUS PAT".split()
 )
 
-# Of these, a variable's value is the credential itself, and not a region, an address or the name of
-# something.
+# A variable with one of these words contains the credential itself, not a region, an address or a
+# name.
 _VALUE_WORDS = frozenset(
     "TOKEN SECRET SECRETS PASSWORD PASSWD PASSPHRASE CREDENTIAL CREDENTIALS APIKEY KEY KEYS"
     " COOKIE PAT".split()
@@ -50,7 +49,7 @@ _VALUE_WORDS = frozenset(
 
 
 def size_of(text: str) -> int | None:
-    """Bytes: `65536`, `512MiB`, `2G` and `2GiB` (binary), `2GB` (decimal). None where it is not a
+    """Return bytes: `65536`, `512MiB`, `2G` and `2GiB` (binary), `2GB` (decimal). None for no
     size.
     """
     parts = _SIZE_PARTS.fullmatch(text.lower()) if re.fullmatch(SIZE, text) else None
@@ -62,7 +61,7 @@ def size_of(text: str) -> int | None:
 
 
 def duration_of(text: str) -> int | None:
-    """Seconds: `90s`, `10m`, `2h`, `1h30m`. None where it is not a duration."""
+    """Return seconds: `90s`, `10m`, `2h`, `1h30m`. None for no duration."""
     parts = _DURATION_PARTS.fullmatch(text)
     if parts is None or not re.fullmatch(DURATION, text):
         return None
@@ -71,8 +70,8 @@ def duration_of(text: str) -> int | None:
 
 
 def problem_with_host(text: str) -> str:
-    """ "" when `text` is a host name, or all below one (`*.`), with an optional port, else one
-    clause with a hint.
+    """Return "" for a host name with an optional port (`*.` first: all hosts below it), otherwise
+    one clause with a hint.
     """
     if "://" in text or "/" in text:
         return "is an address with a scheme or path; write only the host, as in example.org"
@@ -87,7 +86,7 @@ def problem_with_host(text: str) -> str:
 
 
 def problem_with_folder(text: str) -> str:
-    """ "" when `text` is a folder below the workspace root, else one clause with what to write."""
+    """Return "" for a folder below the workspace root, otherwise one clause with what to write."""
     if "\\" in text or re.match(r"[A-Za-z]:", text):
         return "is not a POSIX path; write it with /, below the root"
     if text.startswith("/"):
@@ -100,22 +99,26 @@ def problem_with_folder(text: str) -> str:
 
 
 def clean_folder(text: str) -> str:
-    """A sound folder in one spelling: no `.`, no doubled or trailing `/`; "" is the root."""
+    """Return a valid folder in one spelling: no `.`, no doubled or trailing `/`; "" is the root."""
     return "/".join(part for part in text.split("/") if part not in ("", "."))
 
 
 def names_a_credential(variable: str) -> bool:
-    """Whether a variable's name says that its value is a credential or reaches one."""
+    """Return True if a variable's name says that its value is a credential or gives access to
+    one.
+    """
     return not _CREDENTIAL_WORDS.isdisjoint(variable.upper().split("_"))
 
 
 def holds_a_credential(variable: str) -> bool:
-    """Whether a variable's name says that its value is a credential, to be shown to nobody."""
+    """Return True if a variable's name says that its value is a credential, which must not be
+    shown.
+    """
     return not _VALUE_WORDS.isdisjoint(variable.upper().split("_"))
 
 
 def anchored(form: str) -> str:
-    """`form` as a whole-string pattern for JSON Schema; `$` alone would let a trailing newline
-    pass.
+    """Return `form` as a whole-string pattern for JSON Schema; `$` alone accepts a trailing
+    newline.
     """
     return f"^(?:{form})$(?!\\n)"

@@ -1,7 +1,8 @@
-"""The documents over all runs: the evidence index and the review report, both version 1.
+"""Define the documents over all runs: the evidence index (version 1), the review report (version
+2).
 
-Both are functions of what is on disk: no time of their own making, no absolute path, no host
-stands in them, so that made twice they are the same bytes. Does not know who makes them.
+Both are functions of what is on disk: they contain no time of their own, no absolute path and no
+host, so making one twice gives the same bytes. Does not know who makes them.
 """
 
 from __future__ import annotations
@@ -44,12 +45,12 @@ ArtifactType = Literal[
 
 
 class IndexedArtifact(Document):
-    """One file of a run. `path` is relative to the run's folder, in the displayed form of
+    """Record one file of a run. `path` is relative to the run's folder, in the displayed form of
     `judge.path_guard`.
 
-    `pack` is empty where the file belongs to the run as a whole. `schema_version` is what the
-    document itself states, None where it states none. What is no plain file is `irregular`: no
-    bytes, no digest.
+    `pack` is empty if the file belongs to the run as a whole. `schema_version` is what the document
+    itself states, None if it states none. What is no plain file is `irregular`: no bytes, no
+    digest.
     """
 
     path: str
@@ -61,8 +62,8 @@ class IndexedArtifact(Document):
 
 
 class IndexedRun(Document):
-    """One run folder. `state`, `status` and the two times come from the ledger ("" where it does
-    not say).
+    """Record one run folder. `state`, `status` and the two times come from the ledger ("" if it
+    does not say).
     """
 
     run_id: str
@@ -75,14 +76,14 @@ class IndexedRun(Document):
 
 
 class EvidenceIndex(Document):
-    """`.factory/evidence-index.json`: every run folder by name, every file in it by path."""
+    """Define `.factory/evidence-index.json`: every run folder by name, every file in it by path."""
 
     schema_version: Literal[1] = 1
     runs: tuple[IndexedRun, ...]
 
 
 class ReviewCheck(Document):
-    """One objective check of the whole repository. `judged` counts what it looked at.
+    """Record one objective check of the whole repository. `judged` counts what it looked at.
 
     `not-applicable` means that there was nothing to look at.
     """
@@ -95,8 +96,8 @@ class ReviewCheck(Document):
 
 
 class ReviewReport(Document):
-    """What `factory review` found. `status` follows from `mode`: only `strict` turns an error into
-    BLOCKED.
+    """Define the result of `factory review`. `status` follows from `mode`: only `strict` turns an
+    error into BLOCKED.
     """
 
     schema_version: Literal[2] = 2

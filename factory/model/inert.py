@@ -1,8 +1,7 @@
-"""Text that others wrote, made inert for where it is shown: one function per sink, and a type that
-says it was done.
+"""Make untrusted text inert for where it is shown: one function and one type for each kind of sink.
 
-Rule: a sink takes no raw text. `write_lines` asks for `Shown`, `markdown` escapes whatever is not
-`Markdown`, `report.markup` whatever is not `Markup`; so what is forgotten is shown, and never acts.
+Rule: a sink takes no raw text. `write_lines` requires `Shown`, `markdown` escapes whatever is not
+`Markdown`, `report.markup` whatever is not `Markup`; so forgotten text is shown and never acts.
 Does not know who wrote a text, nor what it says.
 """
 
@@ -12,7 +11,7 @@ import re
 import unicodedata
 from typing import NewType
 
-# Letters, marks and code points that show nothing, though Unicode does not class them as format
+# Letters, marks and code points that show nothing, but that Unicode does not class as format
 # characters.
 BLANK = frozenset(
     "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
@@ -28,7 +27,7 @@ _ESCAPES = re.compile(
 
 
 def visible(char: str) -> str:
-    """One character, or its escape where it would act, hide, or show nothing."""
+    """Return one character, or its escape if it would act, hide text, or show nothing."""
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # a byte that is not UTF-8, kept by surrogateescape
         return f"\\x{code - 0xDC00:02x}"
@@ -40,19 +39,21 @@ def visible(char: str) -> str:
 
 
 def for_eyes(text: str) -> str:
-    """One line in which every character shows: what each sink but the terminal starts from."""
+    """Return one line in which every character is visible: the first step of each sink but the
+    terminal.
+    """
     return text if _ASCII_PRINTABLE.fullmatch(text) else "".join(map(visible, text))
 
 
 def without_colours(text: str) -> str:
-    """The text without well-formed escape sequences, where colour is no news."""
+    """Return the text without well-formed escape sequences."""
     return _ESCAPES.sub("", text)
 
 
 # ── terminals and logs of CI ─────────────────────────────────────────────────
 
 Shown = NewType("Shown", str)
-"""Lines that no terminal and no CI runner acts on."""
+"""Text that no terminal and no CI runner acts on."""
 
 _ASCII_PRINTABLE = re.compile(r"[ -~]*")
 _ON_TERMINALS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -61,11 +62,11 @@ _COMMAND = re.compile(r"^([^\S\n]*+):(?=:)|#(?=#[a-z]*+\[)", re.IGNORECASE | re.
 
 
 def for_terminal(text: str) -> Shown:
-    """The text with every character that could act on a terminal shown as an escape.
+    r"""Return the text with every character that could act on a terminal shown as an escape.
 
     Control and format characters (bidirectional ones, joiners, escape), surrogates, private and
-    unassigned ones, those that show nothing, and line separators become `\\xNN`, `\\uNNNN` or
-    `\\UNNNNNNNN`. A tab becomes a space. Idempotent, and never more lines: a line feed is escaped
+    unassigned ones, those that show nothing, and line separators become `\xNN`, `\uNNNN` or
+    `\UNNNNNNNN`. A tab becomes a space. Idempotent, and never more lines: a line feed is escaped
     too.
     """
     shown = text if _ASCII_PRINTABLE.fullmatch(text) else "".join(map(_on_terminal, text))
@@ -84,9 +85,7 @@ def _on_terminal(char: str) -> str:
 
 
 def no_command(text: Shown) -> Shown:
-    """Shown lines with nothing that a CI runner reads as a command; a JSON document stays the same
-    document.
-    """
+    """Return the lines with nothing that a CI runner reads as a command; JSON keeps its meaning."""
     if "::" not in text and "##" not in text:
         return text
     return Shown(_COMMAND.sub(_spelled, text))
@@ -97,7 +96,7 @@ def _spelled(found: re.Match[str]) -> str:
 
 
 def own_lines(text: str) -> tuple[Shown, ...]:
-    """Lines of a text of ours that may quote others, each inert."""
+    """Return the inert lines of a text of this program, which may quote others."""
     return tuple(map(for_terminal, text.split("\n")))
 
 
@@ -110,8 +109,8 @@ _LEVELS = {"error": "error", "warning": "warning", "note": "notice"}
 def annotation(
     severity: str, title: str, message: str, file: str = "", line: int = 0, column: int = 0
 ) -> WorkflowCommand:
-    """`::error file=…,line=…,title=…::message`: a GitHub annotation in which nothing but its own
-    members is read.
+    """Return `::error file=…,line=…,title=…::message`, a GitHub annotation that no value can break
+    out of.
     """
     places = (
         ("file", file),
@@ -137,8 +136,8 @@ _IN_SARIF = {"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"}
 
 
 def for_sarif(text: str) -> str:
-    """A plain text message (SARIF 2.1.0, 3.11.5 and 3.11.6) that holds no placeholder and no
-    embedded link.
+    """Return a plain text message (SARIF 2.1.0, 3.11.5 and 3.11.6) without placeholder or embedded
+    link.
     """
     return "".join(_IN_SARIF.get(char, char) for char in for_eyes(text))
 
@@ -147,7 +146,7 @@ def for_sarif(text: str) -> str:
 
 
 class Markdown(str):
-    """Markdown in which only we act."""
+    """Mark Markdown that is safe to insert: only this program's own markup acts."""
 
     __slots__ = ()
 
@@ -161,16 +160,16 @@ _ACTS_RENDERED = re.compile(
     r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])|:(?=[a-z0-9_+-]+:)|[!$&~%^](?=[0-9])",
     re.IGNORECASE,
 )
-# What names a commit becomes a link, but not as code; and so it can still be copied.
+# Forges turn commit ids into links, except in code, from which they can still be copied.
 _COMMIT = re.compile(r"(?<!\w)([0-9a-f]{7,64})(?!\w)", re.IGNORECASE | re.ASCII)
-# What begins a list, a heading's underline, a table's second row or front matter, where a line
-# begins.
+# At the beginning of a line, these begin a list, a heading's underline, a table's second row or
+# front matter.
 _BEGINS = re.compile(r"[-+=:]|[0-9]{1,6}(?=[.)])")
 
 
 def for_markdown(text: str) -> Markdown:
-    """`text` on one line in Markdown with nothing that acts: no markup, HTML, mention, reference,
-    link, hidden sign.
+    """Return `text` on one line with nothing active: no markup, HTML, mention, reference, link,
+    hidden character.
     """
     marked = _ACTS_RENDERED.sub(lambda found: f"{found[0]}\0", for_eyes(" ".join(text.split())))
     begins = _BEGINS.match(marked)
@@ -192,7 +191,7 @@ def _escaped(text: str) -> str:
 
 
 def code(text: str, cell: bool = False) -> Markdown:
-    """`text` as inline code whose fence is longer than any run of backticks in it; `cell`: inside a
+    """Return `text` as inline code, its fence longer than any run of backticks in it; `cell`: in a
     table.
     """
     shown = for_eyes(text).replace("|", "\\|") if cell else for_eyes(text)
@@ -203,8 +202,10 @@ def code(text: str, cell: bool = False) -> Markdown:
 
 
 def markdown(template: str, *values: object) -> Markdown:
-    """`template`, a literal of ours, with each `{}` replaced by a value: `Markdown` and numbers as
-    they are.
+    """Return `template` with each `{}` replaced by a value; all but `Markdown` and numbers is
+    escaped.
+
+    The template must be a literal. Raise ValueError if it has more or fewer places than values.
     """
     pieces = template.split("{}")
     if len(pieces) != len(values) + 1:

@@ -1,8 +1,6 @@
-"""What a user grants of the cloud: for one host, the header that carries a credential, and where
-its value is.
+"""Define a cloud grant of the user: for one host, the header of a credential, and its source.
 
-Rule: the value itself is in `Credential` alone, and no text that is made of one tells it. Does not
-read anything.
+Rule: the value itself is in `Credential` alone, and its repr does not show it. Reads nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ _HEADER = r"[a-z0-9](?:[a-z0-9-]{0,62}[a-z0-9])?"
 _SOURCE = r"(?:env:[A-Za-z_][A-Za-z0-9_]{0,127}|file:/[!-~]{1,1023})"
 GRANT = rf"[!-)+-~]{{1,261}} {_HEADER} {_SOURCE}"
 
-# Headers that say how a message travels: a credential in one would be a request of another kind.
+# Headers that control how a message is sent; a credential in one would change the request's kind.
 RESERVED = frozenset(
     "connection content-encoding content-length content-range content-type date expect host"
     " http2-settings keep-alive proxy-authenticate proxy-authorization proxy-connection range te"
@@ -29,7 +27,7 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """One host of the user's configuration: `form` is a known scheme or the name of a header."""
+    """Describe the grant for one host; `form` is a known scheme or the name of a header."""
 
     host: str
     port: int
@@ -38,19 +36,19 @@ class Grant:
 
     @property
     def place(self) -> str:
-        """The host as a contract writes it."""
+        """Return the host as a contract writes it; port 443 is left out."""
         return self.host if self.port == 443 else f"{self.host}:{self.port}"
 
     @property
     def header(self) -> str:
-        """The header that carries the credential, in small letters."""
+        """Return the name of the header that carries the credential, in lower case."""
         return "authorization" if self.form in (BEARER, BASIC) else self.form
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What is added to each request to one host: a whole header value. No text made of it tells the
-    value.
+    """Contain the whole header value to add to each request to one host. Its repr does not show
+    it.
     """
 
     grant: Grant
@@ -59,7 +57,7 @@ class Credential:
 
 
 def grant_of(text: str) -> Grant | None:
-    """The grant that a line of configuration writes; None where its form does not hold."""
+    """Return the grant that a line of configuration writes; None if its form is wrong."""
     if re.fullmatch(GRANT, text) is None:
         return None
     place, form, source = text.split(" ")

@@ -1,9 +1,9 @@
-"""The ledger's chain: how an event gets its id, and whether a run of lines holds together.
+"""Define the ledger's hash chain: how an event gets its id, and how a sequence of lines is checked.
 
-One canonical JSON event a line (RFC 8785). `event_id` is the SHA-256 of the event without
-it; `prev` is the id before, 64 zeros at the start. Order is by `seq` alone; the clock is
-an attribute. `skim` reads a line in the plain form that nearly all have without building anything,
-and means exactly what `parse_event` means. Does not know files or locks.
+One canonical JSON event a line (RFC 8785). `event_id` is the SHA-256 of the event without it;
+`prev` is the id before, 64 zeros at the start. Order is by `seq` alone; the clock is an attribute.
+`skim` reads nearly all lines by one regular expression, without building anything, and accepts
+exactly what `parse_event` accepts. Does not know files or locks.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ MAX_LINE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What a writer wants recorded; the chain adds its place. `duration_ms` and counts are whole
-    numbers.
+    """Describe what a writer wants recorded; the chain adds its position. Numbers are whole.
 
-    `ts_utc` is set where the entry is recorded later than it happened; empty: when it is recorded.
+    `ts_utc` is set if the entry is recorded later than it happened; empty means the time of
+    recording.
     """
 
     event_type: str
@@ -49,14 +49,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of a chain: the number of events and the last one's id."""
+    """Describe the end of a chain: the number of events and the last one's id."""
 
     seq: int = 0
     event_id: str = GENESIS
 
 
 class Skimmed(NamedTuple):
-    """The members of a line that the chain and its readers look for first."""
+    """Contain the members of a line that the chain and its readers need first."""
 
     seq: int
     prev: str
@@ -66,8 +66,9 @@ class Skimmed(NamedTuple):
 
 
 def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
-    """The event that follows `head`. `ts_utc` is RFC 3339 with a Z. Raises ValueError for what no
-    event can say.
+    """Return the event that follows `head`. `ts_utc` is RFC 3339 with a Z.
+
+    Raise ValueError for a value that the schema of events does not allow.
     """
     body = {
         "schema_version": 1,
@@ -88,7 +89,7 @@ def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
 
 
 def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDocument, ...]:
-    """The events that follow `head`, one after the other. Raises ValueError as `link`."""
+    """Return the events that follow `head`, in order. Raise ValueError as `link`."""
     events: list[EventDocument] = []
     for entry in entries:
         events.append(link(head, entry, ts_utc))
@@ -97,14 +98,12 @@ def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDoc
 
 
 def format_event(event: EventDocument) -> bytes:
-    """One line, with its newline. Raises ValueError where a text in it is no text (half of a
-    surrogate pair).
-    """
+    """Return one line with its newline. Raise ValueError for a lone surrogate in a text."""
     return canonical.encode(_members(event)) + b"\n"
 
 
 def parse_event(line: bytes) -> EventDocument:
-    """Parse one line (without its newline). Raises EvidenceError unless it is exactly what would be
+    """Parse one line (without its newline). Raise EvidenceError unless it is exactly what would be
     printed.
     """
     try:
@@ -132,7 +131,7 @@ def _id_of(body: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical.encode(body)).hexdigest()
 
 
-# What a line is made of where nothing in it needs an escape or a closer look.
+# The parts of a line in which nothing is escaped; any other line is left to `parse_event`.
 _PLAIN = rb'"[ !#-\[\]-~]*"'
 _NAME = rb'"[a-z][a-z0-9_]*"'
 _WHOLE = rb"(?:0|[1-9][0-9]{0,14})"
@@ -162,7 +161,7 @@ _STRINGS = re.compile(rb':"[^"]*"')
 
 
 def skim(line: bytes) -> Skimmed:
-    """What the chain needs of a line (without its newline). Raises EvidenceError exactly where
+    """Return the chain's members of a line (without its newline). Raise EvidenceError exactly when
     `parse_event` does.
     """
     found = _FAST.fullmatch(line) if len(line) <= MAX_LINE else None
@@ -182,7 +181,7 @@ def skim(line: bytes) -> Skimmed:
 
 
 def _in_order(table: bytes) -> bool:
-    """Whether the keys of a small mapping stand in order, each once."""
+    """Return True if the keys of a small mapping are sorted, each once."""
     if table.count(b":") < 2:
         return True
     keys = _KEY.findall(_STRINGS.sub(b":", table))
@@ -190,15 +189,18 @@ def _in_order(table: bytes) -> bool:
 
 
 def follow(head: Head, lines: Iterable[bytes]) -> Head:
-    """The head after `lines`. Raises EvidenceError naming the first line that does not follow."""
+    """Return the head after `lines`. Raise EvidenceError for the first line that does not
+    follow.
+    """
     for skimmed in followed(head, lines):
         head = Head(skimmed.seq, skimmed.event_id)
     return head
 
 
 def followed(head: Head, lines: Iterable[bytes]) -> Iterator[Skimmed]:
-    """Each line as `skim` tells it, once it was shown to follow the one before. Raises
-    EvidenceError.
+    """Yield each line as `skim` returns it, once it is shown to follow the one before.
+
+    Raise EvidenceError for the first line that does not follow.
     """
     seq, before = head.seq, head.event_id
     for line in lines:

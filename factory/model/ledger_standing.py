@@ -1,9 +1,8 @@
-"""Where a ledger stands after a line: its chain, its tree, and the runs that have no end yet. One
-pass, line by line.
+"""Compute the state of a ledger after a line: chain, tree, and runs without an end, in one pass.
 
-A `Standing` is a fold: `extended` over the lines that follow gives the next one, so nobody who
-keeps one needs to read what came before. `format_standing` keeps it beside the digest of the bytes
-it is about; whoever takes it up again compares that digest first. Does not know files.
+A `Standing` is a fold: `extended` over the lines that follow gives the next one, so whoever keeps
+one need not read the earlier lines. `format_standing` stores it with the digest of the bytes that
+it covers; a reader compares that digest first. Does not know files.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _HEX = re.compile("[0-9a-f]{64}")
 
 
 class LineError(EvidenceError):
-    """A line that does not follow; `line` is its number, from 1."""
+    """Report a line that does not follow; `line` is its number, from 1."""
 
     def __init__(self, line: int, what: str) -> None:
         super().__init__(what)
@@ -40,7 +39,7 @@ class LineError(EvidenceError):
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A run without an end: the events that started and (or "") prepared it."""
+    """Name the events that started and prepared ("" if not yet) a run without an end."""
 
     started: str
     prepared: str = ""
@@ -48,12 +47,12 @@ class Begun:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A ledger up to some line.
+    """Describe a ledger up to some line.
 
     `size` is in bytes; `first` is the id of the first event; `branching` are runs whose branch was
-    prepared and is neither made nor abandoned. `before` holds the tree before each event that
-    finished a run, as far as it was passed here, and `roots` the root after it: by that event's
-    number.
+    prepared and is neither made nor abandoned. `before` maps the number of each event that finished
+    a run to the tree before it, as far as `extended` has read it here, and `roots` to the root
+    after it.
     """
 
     size: int = 0
@@ -68,7 +67,7 @@ class Standing:
 
 
 def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
-    """The standing after more lines (without their line feeds). Raises LineError."""
+    """Return the standing after more lines (without their line feeds). Raise LineError."""
     size, first, skimmed = standing.size, standing.first, None
     peaks, count = list(standing.tree.peaks), standing.tree.size
     runs = _Runs(dict(standing.begun), set(standing.abandoned), set(standing.branching))
@@ -114,7 +113,7 @@ _ENDS = frozenset((STARTED, PREPARED, FINISHED, ABANDONED, *_BRANCH))
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """The runs of a standing while it grows."""
+    """Collect the runs of a standing while it grows."""
 
     begun: dict[str, Begun]
     abandoned: set[str]
@@ -135,8 +134,8 @@ class _Runs:
 
 
 def format_standing(standing: Standing, digest: str) -> bytes:
-    """A standing beside the SHA-256 of the bytes it is about; of the roots, the last
-    `KEPT_ROOTS`.
+    """Return a standing with the SHA-256 of the bytes it covers; only the last `KEPT_ROOTS`
+    roots.
     """
     kept = sorted(standing.roots)[-KEPT_ROOTS:]
     return canonical.encode(
@@ -157,8 +156,8 @@ def format_standing(standing: Standing, digest: str) -> bytes:
 
 
 def parse_standing(content: bytes) -> tuple[Standing, str]:
-    """A standing and the digest beside it. Raises EvidenceError for anything that would not be
-    printed so.
+    """Return a standing and its digest. Raise EvidenceError for anything not in its printed
+    form.
     """
     try:
         value = parse(content, max_bytes=MAX_STANDING)

@@ -1,4 +1,4 @@
-"""Names that appear in files and paths: their exact form, and nothing else."""
+"""Define the exact form of names that appear in files and paths."""
 
 from __future__ import annotations
 

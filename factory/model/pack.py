@@ -1,8 +1,8 @@
-"""A task pack, resolved: what its five files declare after parsing, with every default filled in.
+"""Define a resolved task pack: what its five files declare, with every default filled in.
 
-Values here are what the orchestrator acts on. The documents as written (older spellings,
-optional keys) live in `contract.documents`; `contract.contract` turns one into the other.
-Sizes are bytes, times are seconds, paths are POSIX and relative to the repository root.
+The orchestrator acts on these values. The documents as written (older spellings, optional keys) are
+in `contract.documents`; `contract.contract` turns one into the other. Sizes are bytes, times are
+seconds, paths are POSIX and relative to the repository root.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MIB = 1024 * 1024
 
 
 class CommandKind(enum.Enum):
-    """Where a command was declared; the value is also the stem of its log's name."""
+    """Name where a command was declared; the value is also the stem of its log's name."""
 
     STEP = "step"
     FORMAT = "format"
@@ -28,11 +28,11 @@ class CommandKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One shell command of a pack.
+    """Describe one shell command of a pack.
 
-    `label` is unique in its pack and names the log (`tests-2`); `name` is what the author
-    called it; `cwd` is relative to the workspace root, empty for the root itself;
-    `timeout` None means that only the pack's own limit binds.
+    `label` is unique in its pack and names the log (`tests-2`); `name` is what the author called
+    it; `cwd` is relative to the workspace root, empty for the root itself; `timeout` None means
+    that only the pack's own limit applies.
     """
 
     label: str
@@ -47,9 +47,7 @@ class Command:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of one attempt: seconds for all its commands together, bytes, counts, changed
-    lines.
-    """
+    """Bound one attempt: seconds for all its commands together, bytes, counts, changed lines."""
 
     timeout: int = 900
     memory: int = 2048 * MIB
@@ -62,8 +60,8 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What a pack declares about the network: nothing, any public host, or hosts (`*.` before one:
-    any below it).
+    """Declare a pack's network: nothing, any public host, or hosts (`*.` before one: any below
+    it).
     """
 
     any_host: bool = False
@@ -75,13 +73,13 @@ class Network:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """As a list: `*` stands for any public host."""
+        """Return the hosts as a list; `*` alone is any public host."""
         return ("*",) if self.any_host else self.hosts
 
 
 @dataclass(frozen=True, slots=True)
 class Constraints:
-    """Rights a pack asks for. Absent means denied; secret reads cannot be asked for at all."""
+    """Declare the rights a pack asks for. Absent means denied; secret reads cannot be asked for."""
 
     network: Network = Network()
     cloud: Network = Network()
@@ -89,7 +87,7 @@ class Constraints:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Scope patterns: what a pack may change, and what it may not even so."""
+    """Declare what a pack may change by patterns; `denied` wins over `allowed`."""
 
     allowed: tuple[str, ...]
     denied: tuple[str, ...] = ()
@@ -97,9 +95,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Artifacts:
-    """Patterns of files to collect, from the workspace root (folder-relative ones already joined).
+    """Declare patterns of files to collect, from the workspace root (folder-relative ones already
+    joined).
 
-    What of these `normalized` matches is collected in a form without times, users and hosts.
+    Files that `normalized` matches are collected in a form without times, users and hosts.
     """
 
     required: tuple[str, ...] = ()
@@ -109,8 +108,8 @@ class Artifacts:
 
 @dataclass(frozen=True, slots=True)
 class PackFile:
-    """One file of a pack's folder as read from the work tree: path, Git mode, SHA-256 of its bytes,
-    size.
+    """Describe one file of a pack's folder as read from the work tree: path, Git mode, SHA-256 of
+    its bytes, size in bytes.
     """
 
     path: str
@@ -121,11 +120,11 @@ class PackFile:
 
 @dataclass(frozen=True, slots=True)
 class TaskPack:
-    """One declared unit of work.
+    """Describe one declared unit of work.
 
-    `inputs` None means the whole repository is visible. `places` maps a JSON pointer into
-    task.yml to its (line, column), for findings. `information` is canonical JSON of every
-    key that has no effect (owner, priority, notes, …), kept for the manifest.
+    `inputs` None means the whole repository is visible. `places` maps a JSON pointer into task.yml
+    to its (line, column), for findings. `information` is canonical JSON of every key that has no
+    effect (owner, priority, notes, …), kept for the manifest.
     """
 
     id: str
@@ -153,8 +152,8 @@ class TaskPack:
     places: tuple[tuple[str, int, int], ...] = ()
 
     def place(self, pointer: str) -> Location:
-        """Where `pointer` stands in task.yml; its nearest written parent where it was not
-        written.
+        """Return the location of `pointer` in task.yml, or of its nearest parent that is written
+        there.
         """
         known = {known: (line, column) for known, line, column in self.places}
         while pointer and pointer not in known:

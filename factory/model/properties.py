@@ -1,7 +1,7 @@
-"""Enforcement, stated as properties rather than as the name of a backend.
+"""Describe enforcement by properties rather than by the name of a backend.
 
-A backend states which properties it gives and how that was shown; policy says which
-are required. A property that is not stated is absent: "unknown" never means "given".
+A backend states which properties it gives and how that was shown; policy says which are required. A
+property that is not stated is absent: "unknown" never means "given".
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 
 class Property(enum.Enum):
-    """What a host can promise about a pack's run. The values are stable, they appear in
-    evidence.
+    """Name what a host can promise about a pack's run. The values are stable: evidence contains
+    them.
     """
 
     NET_ISOLATED = "net_isolated"
@@ -34,7 +34,9 @@ class Property(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """How one property was shown: `given` or not, and one short sentence for the evidence."""
+    """Record how one property was shown: `given` or not, and one short sentence for the
+    evidence.
+    """
 
     property: Property
     given: bool
@@ -43,12 +45,12 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Enforcement:
-    """What is in force on this host: one proof per property, and facts about the backend.
+    """Describe what is in force on this host: one proof per property, and facts about the backend.
 
-    `escaped` names what a probe could do inside the sandbox that it must not be able to
-    do; anything in it is BLOCKED, whatever policy accepts. `facts` is evidence (binary
-    path, digest, version, kernel, filter digest): strings only. `no_proxy` is why no pack can be
-    given network here, empty where it can or was not asked.
+    `escaped` names what a probe could do inside the sandbox that it must not be able to do;
+    anything in it is BLOCKED, whatever policy accepts. `facts` is evidence (binary path, digest,
+    version, kernel, filter digest): strings only. `no_proxy` is why no pack can be given network
+    here, empty if it can or was not asked.
     """
 
     backend: str
@@ -62,8 +64,9 @@ class Enforcement:
         return frozenset(proof.property for proof in self.proofs if proof.given)
 
     def also(self, proof: Proof, escaped: tuple[str, ...]) -> Enforcement:
-        """With one more proof of a property: it is given only where both say so, and neither
-        escaped.
+        """Return a copy with one more proof: its property is given only if both proofs say so.
+
+        `escaped` adds to the probe's escapes.
         """
         known = next((each for each in self.proofs if each.property is proof.property), proof)
         both = Proof(proof.property, known.given and proof.given, f"{known.how}; {proof.how}")
@@ -75,7 +78,7 @@ class Enforcement:
         )
 
     def why_not(self, wanted: Property) -> str:
-        """Why `wanted` is absent, one clause."""
+        """Return why `wanted` is absent, one clause."""
         for proof in self.proofs:
             if proof.property is wanted:
                 return proof.how

@@ -1,4 +1,6 @@
-"""What a scanner found in a dead layer or worktree, before anything is decided about it."""
+"""Define what a scanner found in a layer or worktree after its processes ended, before any
+judgement.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,12 @@ from factory.model.tree import Leaf
 
 
 class LayerKind(enum.Enum):
-    """What made a layer, and with it the one namespace in which its deletion marks are believed.
+    """Name what made a layer, and so the one attribute namespace in which its deletion marks are
+    believed.
 
-    TRUSTED is the upper layer of an overlay mounted by root (`trusted.overlay.*`), USER that of
-    one mounted with `userxattr` (`user.overlay.*`), WORKTREE a full checkout without any marks.
-    A pack can set attributes of the other namespace, so reading both would let it forge deletions.
+    TRUSTED is the upper layer of an overlay mounted by root (`trusted.overlay.*`), USER that of one
+    mounted with `userxattr` (`user.overlay.*`), WORKTREE a full checkout without any marks. A pack
+    can set attributes of the other namespace, so reading both would let it forge deletions.
     """
 
     TRUSTED = "trusted"
@@ -23,8 +26,8 @@ class LayerKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class ScannedFile:
-    """A regular file or symbolic link that stands in the layer; `size` in bytes, `link` the target
-    of a link.
+    """Describe a regular file or symbolic link in the layer; `size` in bytes, `link` the link's
+    target.
     """
 
     path: str
@@ -35,7 +38,9 @@ class ScannedFile:
 
 @dataclass(frozen=True, slots=True)
 class Oddity:
-    """Something that cannot be part of a change; `finding` is a catalogue id, `what` one clause."""
+    """Describe something that cannot be part of a change; `finding` is a catalogue id, `what` one
+    clause.
+    """
 
     path: str
     finding: str
@@ -44,12 +49,11 @@ class Oddity:
 
 @dataclass(frozen=True, slots=True)
 class ScannedLayer:
-    """The whole content of one upper layer (or full worktree, where `opaque` holds "").
+    """Describe the content of one upper layer (or full worktree, in which `opaque` contains "").
 
-    `removed` are whiteouts: the base entry of that path (file or whole folder) is gone.
-    `opaque` are folders whose base content is hidden; "" is the root.
-    `folders` are the folders that stand in the layer (a folder over a base file hides it).
-    The top-level name `.git` is never listed.
+    `removed` are whiteouts: the base entry of that path (file or whole folder) is gone. `opaque`
+    are folders whose base content is hidden; "" is the root. `folders` are the folders in the layer
+    (a folder over a base file hides it). The top-level name `.git` is never listed.
     """
 
     files: tuple[ScannedFile, ...]

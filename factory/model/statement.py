@@ -1,4 +1,4 @@
-"""Statements about a run, in the words of in-toto and SLSA, and the envelope they travel in.
+"""Define statements about a run, in the words of in-toto and SLSA, and the envelope around them.
 
 Sources: in-toto Statement v1 and ResourceDescriptor v1, SLSA Provenance v1, in-toto Test Result
 v0.1, SLSA Verification Summary v1, DSSE v1. Members are named as those specifications name them.
@@ -34,7 +34,7 @@ POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator
 
 
 class Said(BaseModel):
-    """A frozen, strict part of a statement, its members in camel case."""
+    """Define a frozen, strict part of a statement, its members in camel case."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -47,7 +47,7 @@ class Said(BaseModel):
 
 
 class ResourceDescriptor(Said):
-    """A thing by its digests: `sha256` of bytes, `gitCommit` and `gitTree` of Git objects."""
+    """Name a thing by its digests: `sha256` of bytes, `gitCommit` and `gitTree` of Git objects."""
 
     name: str | None = None
     uri: str | None = None
@@ -57,9 +57,7 @@ class ResourceDescriptor(Said):
 
 
 class Contract(Said):
-    """External parameters: what the pack asked for, as it was resolved, and the files that say
-    so.
-    """
+    """List external parameters: what the pack asked for, as resolved, and the files that say so."""
 
     scope_lock: ScopeLock
     pack_files: tuple[PackFileRecord, ...]
@@ -67,12 +65,11 @@ class Contract(Said):
 
 
 class Enforced(Said):
-    """Internal parameters: the key that decides a re-run, and what the sandbox had to hold and
-    held.
+    """List internal parameters: the action key, and the sandbox properties required and in force.
 
-    `properties_in_force` is None where the ledger of the run that made the bundle is gone.
-    `reproducible` is there only where this very bundle was made twice, in two environments, byte
-    for byte.
+    `properties_in_force` is None if the ledger of the run that made the bundle is gone.
+    `reproducible` is present only if this very bundle was made twice, in two environments, byte for
+    byte.
     """
 
     action_key: str
@@ -82,7 +79,7 @@ class Enforced(Said):
 
 
 class BuildDefinition(Said):
-    """What was built, from what."""
+    """Describe what was built, and from what."""
 
     build_type: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = BUILD_TYPE
     external_parameters: Contract
@@ -91,14 +88,14 @@ class BuildDefinition(Said):
 
 
 class Party(Said):
-    """Who ran, or who judged, and in which version."""
+    """Name who ran or who judged, and in which version."""
 
     id: str
     version: dict[str, str]
 
 
 class BuildMetadata(Said):
-    """The run that made the bundle, and when; times are those of its ledger events."""
+    """Name the run that made the bundle, and when; times are those of its ledger events."""
 
     invocation_id: str
     started_on: str | None = None
@@ -106,7 +103,7 @@ class BuildMetadata(Said):
 
 
 class RunDetails(Said):
-    """The particulars of one build."""
+    """Describe one build: its builder, its metadata, its byproducts."""
 
     builder: Party
     metadata: BuildMetadata
@@ -114,14 +111,14 @@ class RunDetails(Said):
 
 
 class Provenance(Said):
-    """SLSA Provenance v1 of one bundle."""
+    """Define SLSA Provenance v1 of one bundle."""
 
     build_definition: BuildDefinition
     run_details: RunDetails
 
 
 class TestResult(Said):
-    """Test Result v0.1: the commands of one pack, by their labels."""
+    """Define Test Result v0.1: the commands of one pack, by their labels."""
 
     __test__ = False
 
@@ -132,7 +129,9 @@ class TestResult(Said):
 
 
 class VerificationSummary(Said):
-    """Verification Summary v1 of a run: the verdict, and the policy that it was reached under."""
+    """Define Verification Summary v1 of a run: the verdict, and the policy that it was reached
+    under.
+    """
 
     verifier: Party
     time_verified: str
@@ -145,7 +144,7 @@ class VerificationSummary(Said):
 
 
 class ProvenanceStatement(Said):
-    """A statement whose predicate is provenance."""
+    """Define a statement whose predicate is provenance."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
     subject: tuple[ResourceDescriptor, ...]
@@ -154,7 +153,7 @@ class ProvenanceStatement(Said):
 
 
 class TestResultStatement(Said):
-    """A statement whose predicate is a test result."""
+    """Define a statement whose predicate is a test result."""
 
     __test__ = False
 
@@ -165,7 +164,7 @@ class TestResultStatement(Said):
 
 
 class SummaryStatement(Said):
-    """A statement whose predicate is a verification summary."""
+    """Define a statement whose predicate is a verification summary."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
     subject: tuple[ResourceDescriptor, ...]
@@ -177,7 +176,7 @@ Statement = ProvenanceStatement | TestResultStatement | SummaryStatement
 
 
 class EnvelopeSignature(BaseModel):
-    """One signature of an envelope: a hint at the key, and the signature in base64."""
+    """Record one signature of an envelope: a hint at the key, and the signature in base64."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -186,7 +185,7 @@ class EnvelopeSignature(BaseModel):
 
 
 class Envelope(Said):
-    """A DSSE envelope; without signatures it carries a statement that nobody vouches for."""
+    """Define a DSSE envelope; without signatures, nobody vouches for its statement."""
 
     payload: str
     payload_type: Literal["application/vnd.in-toto+json"] = PAYLOAD_TYPE

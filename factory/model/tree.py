@@ -1,9 +1,9 @@
-"""Git trees as immutable values whose ids are computed here, never asked of Git.
+"""Represent Git trees as immutable values whose ids are computed here, never asked of Git.
 
-A `Tree` shares all untouched subtrees with the tree it was made from, so that changing k
-paths costs O(k · depth · siblings) whatever the repository's size. Names are `str` decoded
-from bytes with `surrogateescape`, so every name that Git can hold survives. Does not know
-where objects are stored. Format: gitformat-tree, `git help hash-object`.
+A `Tree` shares all untouched subtrees with the tree it was made from, so that changing k paths
+costs O(k · depth · siblings) whatever the repository's size. Names are `str` decoded from bytes
+with `surrogateescape`, so every name that Git allows survives. Does not know where objects are
+stored. Format: gitformat-tree, `git help hash-object`.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ MODE_TREE = 0o040000
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A tree entry that is not a folder: Git mode and object id in hex."""
+    """Describe a tree entry that is not a folder: Git mode and object id in hex."""
 
     mode: int
     oid: str
 
 
 class Tree:
-    """A folder: names to leaves and trees. Two trees are equal when their ids are."""
+    """Map names to leaves and trees. Two trees are equal if their ids are."""
 
     def __init__(
         self, entries: Mapping[str, Leaf | Tree], hash_name: str = "sha1", oid: str = ""
     ) -> None:
         self.entries: Mapping[str, Leaf | Tree] = MappingProxyType(dict(entries))
         self.hash_name = hash_name
-        if oid:  # known from Git; spares hashing what was just listed
+        if oid:  # known from Git; avoids hashing what was just listed
             self.__dict__["oid"] = oid
 
     @cached_property
     def payload(self) -> bytes:
-        """The bytes of the tree object, without its header."""
+        """Return the bytes of the tree object, without its header."""
         rows = []
         for name, entry in self.entries.items():
             raw = os.fsencode(name)
@@ -60,12 +60,14 @@ class Tree:
 
     @cached_property
     def count(self) -> int:
-        """How many leaves are below; counted once for each subtree that trees share."""
+        """Return the number of leaves below; computed once for each subtree that trees share."""
         return sum(entry.count if isinstance(entry, Tree) else 1 for entry in self.entries.values())
 
     @cached_property
     def ordered(self) -> tuple[str, ...]:
-        """Names of the entries in Git's order, in which a folder sorts as if it ended in "/"."""
+        """Return the names of entries in Git's order, in which a folder sorts as if it ended in
+        "/".
+        """
         return tuple(name for name, _ in sorted(self.entries.items(), key=_git_order))
 
     def __eq__(self, other: object) -> bool:
@@ -78,7 +80,7 @@ class Tree:
         return f"Tree({self.oid[:12]}, {len(self.entries)} entries)"
 
     def get(self, path: str) -> Leaf | Tree | None:
-        """The entry at `path` (POSIX, relative), or None."""
+        """Return the entry at `path` (POSIX, relative), or None."""
         here: Leaf | Tree | None = self
         for name in path.split("/"):
             if not isinstance(here, Tree):
@@ -87,7 +89,7 @@ class Tree:
         return here
 
     def leaves(self, prefix: str = "") -> Iterator[tuple[str, Leaf]]:
-        """Every leaf below, with its path, in Git's order."""
+        """Yield every leaf below with its path, in Git's order."""
         for name, entry in sorted(self.entries.items(), key=_git_order):
             if isinstance(entry, Tree):
                 yield from entry.leaves(f"{prefix}{name}/")
@@ -95,17 +97,18 @@ class Tree:
                 yield prefix + name, entry
 
     def trees(self) -> Iterator[Tree]:
-        """This tree and every tree below it."""
+        """Yield this tree and every tree below it."""
         yield self
         for entry in self.entries.values():
             if isinstance(entry, Tree):
                 yield from entry.trees()
 
     def changed(self, changes: Mapping[str, Leaf | Tree | None]) -> Tree:
-        """A tree with every path in `changes` set (or removed where None); empty folders vanish.
+        """Return a tree with every path in `changes` set (or removed if None); empty folders
+        vanish.
 
-        A leaf replaces whatever stood at its path; a path below a leaf replaces that leaf.
-        Removals are applied before additions.
+        A leaf replaces whatever is at its path; a path below a leaf replaces that leaf. Removals
+        are applied before additions.
         """
         here: dict[str, Leaf | Tree | None] = {}
         below: dict[str, dict[str, Leaf | Tree | None]] = {}
@@ -134,7 +137,7 @@ class Tree:
 
 
 def object_id(kind: str, payload: bytes, hash_name: str) -> str:
-    """The Git object id (hex) of `payload` as a `kind` ("blob", "tree", "commit")."""
+    """Return the Git object id (hex) of `payload` as a `kind` ("blob", "tree", "commit")."""
     hashed = hashlib.new(
         hash_name, b"%s %d\0" % (kind.encode("ascii"), len(payload)), usedforsecurity=False
     )
@@ -148,7 +151,7 @@ def tree_from_leaves(leaves: Iterable[tuple[str, Leaf]], hash_name: str) -> Tree
 
 
 def unshared(tree: Tree, against: Tree | None) -> tuple[dict[str, Tree], frozenset[str]]:
-    """Trees by id, and blob ids, of `tree` that do not stand at the same path of `against`."""
+    """Return (trees by id, blob ids) of `tree` that are not at the same path in `against`."""
     trees: dict[str, Tree] = {}
     blobs: set[str] = set()
     waiting = [(tree, against)]
@@ -170,9 +173,7 @@ def unshared(tree: Tree, against: Tree | None) -> tuple[dict[str, Tree], frozens
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One leaf that differs between two trees; `before` or `after` is None where it does not
-    exist.
-    """
+    """Describe one leaf that differs between two trees; `before` or `after` is None if absent."""
 
     path: str
     before: Leaf | None
@@ -180,7 +181,7 @@ class Difference:
 
 
 def differences(before: Tree, after: Tree, prefix: str = "") -> Iterator[Difference]:
-    """Every differing leaf, in Git's byte order of paths, skipping subtrees that are equal. No
+    """Yield every differing leaf in Git's byte order of paths; equal subtrees are skipped. No
     renames.
     """
     found = list(_differences(before, after, prefix))

@@ -1,4 +1,4 @@
-"""PASS, BLOCKED and FAIL: three outcomes, never squeezed into a truth value.
+"""Define PASS, BLOCKED and FAIL: three outcomes that have no truth value.
 
 Does not know how a status is decided: that is `judge.status_eval`.
 """
@@ -13,7 +13,7 @@ EXIT_INTERRUPTED = 130
 
 
 class Status(enum.Enum):
-    """The verdict of a command, a pack, a phase or a run."""
+    """Name the verdict of a command, a pack, a phase or a run."""
 
     PASS = "PASS"
     BLOCKED = "BLOCKED"
@@ -21,7 +21,7 @@ class Status(enum.Enum):
 
     @property
     def exit_code(self) -> int:
-        """Process exit code: PASS 0, BLOCKED 2, FAIL 1."""
+        """Return the process exit code: PASS 0, BLOCKED 2, FAIL 1."""
         return _EXIT_CODES[self]
 
     def __bool__(self) -> Never:

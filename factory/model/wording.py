@@ -1,4 +1,4 @@
-"""How refusals name things: places, values that were found, names that were probably meant."""
+"""Word the parts of a refusal: places, found values, names that were probably meant."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from factory.strict.values import Value
 
 
 def counted(number: int, noun: str, many: str = "") -> str:
-    """`1 file`, `3 files`; `many` is the plural where it is not the noun with an s."""
+    """Return `1 file`, `3 files`; `many` is the plural if it is not the noun with an s."""
     return f"{number} {noun if number == 1 else many or noun + 's'}"
 
 
 def label_of(pointer: str) -> str:
-    """How a sentence names a place: `allowed_paths[1]`, `steps[0].timeout`."""
+    """Return a place as a sentence names it: `allowed_paths[1]`, `steps[0].timeout`."""
     label = ""
     for part in reversed(pointer.split("/")[1:]):
         if part.isdecimal():
@@ -29,7 +29,7 @@ def label_of(pointer: str) -> str:
 
 
 def found(value: Value) -> str:
-    """A value as a sentence names it."""
+    """Return a value as a sentence names it."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -42,19 +42,19 @@ def found(value: Value) -> str:
 
 
 def quoted(text: str) -> str:
-    """`text` in quotes on one line, clipped, with nothing in it that a terminal would act on."""
+    """Return `text` in quotes on one line, at most 60 characters, without control characters."""
     line = "".join(character if character.isprintable() else " " for character in text)
     return f'"{line}"' if len(line) <= 60 else f'"{line[:57]}…"'
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The known name that `name` was most likely meant to be; "" when none is near."""
+    """Return the known name that `name` most likely means; "" if none is near."""
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=cutoff)
     return close[0] if close else ""
 
 
 def unknown_key(name: str, known: Iterable[str]) -> tuple[str, str]:
-    """Sentence and hint for a key that is not known."""
+    """Return (sentence, hint) for a key that is not known."""
     names = sorted(known)
     meant = nearest(name, names)
     hint = f'did you mean "{meant}"?' if meant else f"known here: {', '.join(names)}"
