@@ -25,7 +25,8 @@ from factory.git.objects import GitObjects
 from factory.model.pack import Limits
 from factory.model.tree import Tree
 from factory.plan.site import Site
-from factory.sandbox.ports import CommandSpec, View
+from factory.plan.stages import View
+from factory.sandbox.values import CommandSpec
 
 _TRUE = CommandSpec("true", "", (), 30.0, 1 << 16)
 

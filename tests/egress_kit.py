@@ -22,10 +22,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from factory.egress.ports import Interceptor, Outside, Reach
+from factory.egress.connection import Bounds, Connection
 from factory.egress.proxy import EgressProxy
-from factory.model.connection import Bounds, Connection
-from factory.model.pack import Network
+from factory.egress.reach import Interceptor, Outside, Reach
 
 _DAY = datetime.timedelta(days=1)
 # Public in the eyes of the rules, and nobody here ever sends a byte there: the dialler of these
@@ -209,7 +208,7 @@ def head_of(link: socket.socket) -> bytes:
 
 @contextlib.contextmanager
 def proxy(
-    network: Network,
+    hosts: tuple[str, ...],
     outside: Outside,
     bounds: Bounds | None = None,
     interceptor: Interceptor | None = None,
@@ -217,9 +216,9 @@ def proxy(
     """A proxy with a listener of this host."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
-    made = EgressProxy(
-        listener, Reach(network, interceptor=interceptor, bounds=bounds or Bounds()), outside
-    )
+    reach = Reach(hosts, interceptor=interceptor, bounds=bounds or Bounds())
+    made = EgressProxy(reach, outside)
+    made.serve(listener)
     try:
         yield Client(made, port)
     finally:

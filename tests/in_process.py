@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from factory.bundle.make import Files, manifest_of
-from factory.egress.ports import Outside
+from factory.egress.reach import Outside
 from factory.engine import wiring
 from factory.engine.pipeline import RepositoryPipeline
 from factory.model.card import CardResult

@@ -10,23 +10,28 @@ for real each time.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from factory.model.properties import Proof
-from factory.sandbox import probe, promise, system_view
-from factory.sandbox.bubblewrap import Mount
-from factory.sandbox.confinement import Confinement
+from factory.sandbox import probe, system_view
+from factory.sandbox.backend import Probed
 from factory.sandbox.link import Launcher
+from factory.sandbox.plan import Folders
+from factory.sandbox.properties import Proof
+from factory.sandbox.supervised import Supervised
 
 Report = Callable[[Mapping[Hashable, Any]], None]
 
 KNOWN: dict[Hashable, Any] = {}
 HOST = Path("/etc")
+# Copies made for one state folder or another are alike: their names are digests of what they hold.
+_OF_STATE = re.compile(r'"[^"]*/(?:\.factory/|(?=(?:etc|python)-[0-9a-f]{20}"))')
 
 
 def install(etc: Path, report: Report = lambda new: None) -> None:
@@ -68,10 +73,10 @@ def reachable(folder: str) -> Path:
 
 def _once(
     measure: Callable[..., Any],
-    is_good: Callable[[Confinement, Any], bool],
+    is_good: Callable[[Supervised, Any], bool],
     add: Callable[[Hashable, Any], None],
 ) -> Callable[..., Any]:
-    def measured(launcher: Launcher, used: Confinement, parent: Any) -> Any:
+    def measured(launcher: Launcher, used: Supervised, parent: Any) -> Any:
         key = (measure.__name__, *_key(used))
         if key in KNOWN:
             return KNOWN[key]
@@ -83,24 +88,19 @@ def _once(
     return measured
 
 
-def _key(used: Confinement) -> tuple[Hashable, ...]:
+def _key(used: Supervised) -> tuple[Hashable, ...]:
     program = used.bubblewrap.program if used.bubblewrap is not None else None
+    given = [used.template(), used.words(Folders(writable=Path("/w")), 1, ())]
     return (
         (os.geteuid(), os.getegid(), os.path.expanduser("~")),
-        (used.backend, used.overlay, used.sized, used.landlock, used.filter_digest),
-        (str(program), program and hashlib.sha256(program.read_bytes()).hexdigest()),
-        (used.program, tuple(sorted(used.binds)), used.links, used.needed),
-        tuple((mount.inside, _source(mount)) for mount in used.view.mounts),
+        type(used).__qualname__,
+        program and hashlib.sha256(program.read_bytes()).hexdigest(),
+        _OF_STATE.sub('"', json.dumps(given, sort_keys=True)),
     )
 
 
-def _source(mount: Mount) -> str:
-    """What is shown; copies made for one state folder are alike."""
-    return mount.source.rpartition("/.factory/")[2]
-
-
-def _is_whole(used: Confinement, found: probe.Probed) -> bool:
-    promised = promise.of(used)
+def _is_whole(used: Supervised, found: Probed) -> bool:
+    promised = used.lacks()
     return (
         found.started
         and not found.enforcement.escaped
@@ -108,5 +108,5 @@ def _is_whole(used: Confinement, found: probe.Probed) -> bool:
     )
 
 
-def _is_isolated(used: Confinement, found: tuple[Proof, tuple[str, ...]]) -> bool:
+def _is_isolated(used: Supervised, found: tuple[Proof, tuple[str, ...]]) -> bool:
     return found[0].given and not found[1]

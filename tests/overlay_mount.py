@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from factory.model.scanned import LayerKind
+from factory.sandbox.values import LayerKind
 
 # By root the mount believes `trusted.overlay.*`; in a user namespace only `user.overlay.*` is
 # possible.

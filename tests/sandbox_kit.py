@@ -12,14 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from factory.egress.ports import Outside
-from factory.model.config import Backend, IsolationMode
+from factory.egress.reach import Outside
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
+from factory.plan.stages import PackSandbox, PackStage, View
 from factory.sandbox import host, kernel
-from factory.sandbox.linux import LinuxSandbox, SandboxSetting
-from factory.sandbox.ports import CommandOutcome, CommandSpec, Stage, View
+from factory.sandbox.backend import SandboxSetting
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.host_sandbox import HostSandbox
+from factory.sandbox.ports import Sandbox
 from factory.sandbox.stage import LinuxStage
+from factory.sandbox.supervised import Supervised
+from factory.sandbox.values import CommandOutcome, CommandSpec
 
 MIB = 1 << 20
 ORDINARY_ID = 64077
@@ -76,6 +80,17 @@ def own(folder: Path) -> None:
         os.chown(path, *owner, follow_symlinks=False)
 
 
+def folders(root: Path) -> tuple[Path, Path]:
+    """Return the two folders of a sandbox's own."""
+    return root / "state" / "cache", root / "state" / "worktrees"
+
+
+def packed(made: Sandbox, views: Folder, outside: Outside | None = None) -> PackSandbox:
+    """Return a sandbox as packs use it, over views and blobs of a folder."""
+    anything: Any = views  # of all views and objects, these are asked for
+    return PackSandbox(made, anything, anything, outside)
+
+
 @contextmanager
 def sandbox(
     root: Path,
@@ -84,20 +99,11 @@ def sandbox(
     python: str = "",
     texts: Mapping[str, str] = TEXTS,
     outside: Outside | None = None,
-    backend: Backend = Backend.FULL,
-) -> Iterator[tuple[LinuxSandbox, Folder]]:
+    backend: str = "full",
+) -> Iterator[tuple[PackSandbox, Folder]]:
     views = Folder(root, texts)
-    setting = SandboxSetting(
-        root / "state" / "cache",
-        root / "state" / "worktrees",
-        mode,
-        python,
-        bubblewrap,
-        outside=outside,
-        backend=backend,
-    )
-    blobs: Any = views  # of all objects it stores blobs only: no more is asked of it
-    made = LinuxSandbox(views, blobs, setting)
+    setting = SandboxSetting(*folders(root), mode, python, bubblewrap, backend=backend)
+    made = packed(HostSandbox(setting), views, outside)
     try:
         yield made, views
     finally:
@@ -105,9 +111,8 @@ def sandbox(
 
 
 @contextmanager
-def stage(made: LinuxSandbox, limits: Limits = SMALL) -> Iterator[LinuxStage]:
+def stage(made: PackSandbox, limits: Limits = SMALL) -> Iterator[PackStage]:
     opened = made.open(NOTHING, limits, "stage")
-    assert isinstance(opened, LinuxStage)
     try:
         yield opened
     finally:
@@ -115,9 +120,24 @@ def stage(made: LinuxSandbox, limits: Limits = SMALL) -> Iterator[LinuxStage]:
 
 
 def run(
-    opened: Stage, line: str, timeout: float = 30, output: int = MIB, cwd: str = ""
+    opened: PackStage, line: str, timeout: float = 30, output: int = MIB, cwd: str = ""
 ) -> CommandOutcome:
     return opened.run(CommandSpec(line, cwd, (), timeout, output))
+
+
+def supervised(opened: PackStage) -> LinuxStage:
+    """Return the sandbox's own stage of a pack's."""
+    stage = opened._stage
+    assert isinstance(stage, LinuxStage)
+    return stage
+
+
+def in_use(made: PackSandbox) -> Supervised:
+    """Return the backend that a measurement chose."""
+    assert isinstance(made.sandbox, HostSandbox)
+    measured = made.sandbox._measure()
+    assert isinstance(measured.backend, Supervised)
+    return measured.backend
 
 
 def lost_to_ordinary_users(path: Path) -> Path | None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from factory.commands import errands
 from factory.commands.options import Parser, here
-from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.report.answer import Answer, finding_lines
 from factory.run.doctor import Mark, lacking, ladder
+from factory.sandbox.properties import Enforcement
 
 HELP = {
     "doctor": """\

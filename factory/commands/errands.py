@@ -35,16 +35,20 @@ from factory.git.ports import Repository
 from factory.git.views import ViewStore
 from factory.log.key import PublicKey
 from factory.log.signer import Keys
-from factory.model.config import Backend, Config, IsolationMode
+from factory.model.config import Config
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.layout import CACHE, GIT, VIEWS, WORKTREES
-from factory.model.properties import Enforcement, Proof, Property
 from factory.plan.site import Site
+from factory.plan.stages import PackSandbox, PackStage, findings
 from factory.run import doctor, host_facts
-from factory.sandbox.here import sandbox_here, sandbox_owner
-from factory.sandbox.ports import CommandOutcome, CommandSpec, Conversing, Stage
-from factory.sandbox.setting import SandboxSetting
+from factory.sandbox import backends
+from factory.sandbox.backend import SandboxSetting
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.host import sandbox_owner
+from factory.sandbox.host_sandbox import HostSandbox
+from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.values import CommandOutcome, CommandSpec
 
 
 def judge_contracts(start: Path, only: tuple[str, ...] = ()) -> contract.Judged:
@@ -182,13 +186,13 @@ def backends_here() -> tuple[tuple[str, Enforcement], ...]:
     user's settings.
     """
     measured = []
-    for backend in (each for each in Backend if each is not Backend.AUTO):
+    for backend in backends.NAMES:
         config = replace(_user_config(), backend=backend, isolation=IsolationMode.AUTO)
         with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
             enforcement, refused = _measure_in(Path(folder), config)
         why = refused[0].message if refused else "not measured"
         nothing = Enforcement("none", tuple(Proof(each, False, why) for each in Property))
-        measured.append((backend.value, enforcement or nothing))
+        measured.append((backend, enforcement or nothing))
     return tuple(measured)
 
 
@@ -197,17 +201,14 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
     try:
         objects = GitObjects(nowhere, state / GIT)
         views = ViewStore(objects, state / VIEWS, sandbox_owner())
-        sandbox = sandbox_here(
-            views,
-            objects,
-            SandboxSetting(
-                state / CACHE,
-                state / WORKTREES,
-                config.isolation,
-                config.python,
-                backend=config.backend,
-            ),
+        setting = SandboxSetting(
+            state / CACHE,
+            state / WORKTREES,
+            config.isolation,
+            config.python,
+            backend=config.backend,
         )
+        sandbox = PackSandbox(HostSandbox(setting), views, objects)
         try:
             return sandbox.measure(network=True), ()
         finally:
@@ -303,14 +304,11 @@ def terminal_here() -> str | None:
     return person.inside_term(os.environ) if person.at_terminal() else None
 
 
-def converse(stage: Stage, command: CommandSpec) -> CommandOutcome:
-    """Let the person at our terminal work in a stage. Raises Refusal where it has no terminal of
-    its own.
+def converse(stage: PackStage, command: CommandSpec) -> CommandOutcome:
+    """Let the person at our terminal work in a stage. Raise Refusal where it has no terminal of
+    its own, Interrupted at a signal that would end us.
     """
     from factory.sandbox.person import seated  # POSIX only
 
-    if not isinstance(stage, Conversing):
-        message = "expected a sandbox with a terminal of its own, found one that has none"
-        raise Refusal(Finding("PROPERTY_MISSING", message, "give one command with --command LINE"))
-    with seated() as person:
+    with findings(), seated() as person:
         return stage.converse(command, person)

@@ -15,11 +15,12 @@ from factory.model.errors import UsageError
 from factory.model.evidence import CheckRecord
 from factory.model.verdict import Status
 from factory.model.wording import counted
+from factory.plan.stages import PackStage
 from factory.redact.redaction import Stream
 from factory.report.answer import Answer, finding_lines, finding_row
 from factory.report.terminal import plain, sanitize, write_lines
 from factory.run.shell import Asked, Heard, Room, Visit, Where, visit
-from factory.sandbox.ports import CommandOutcome, CommandSpec, Ended, Stage
+from factory.sandbox.values import CommandOutcome, CommandSpec, Ended
 
 HELP = {
     "shell": (
@@ -121,7 +122,7 @@ class _Output:
         self._quiet = quiet
         self._rest = b""
 
-    def run(self, stage: Stage, spec: CommandSpec) -> CommandOutcome:
+    def run(self, stage: PackStage, spec: CommandSpec) -> CommandOutcome:
         """Run it and show what it prints."""
         outcome = stage.run(spec, lambda chunk: self._take(self._stream.feed(chunk)))
         self._take(self._stream.end())

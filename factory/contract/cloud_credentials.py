@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from factory.egress.http_rules import watchable
 from factory.model.injection import BASIC, BEARER, FROM_FILE, Credential, Grant, grant_of
+from factory.redact.redaction import Redactor
 
 _LARGEST = 1 << 14
 
@@ -69,6 +69,13 @@ def _credential(grant: Grant, value: bytes) -> Credential:
     return Credential(
         grant, b"Basic " + base64.b64encode(value), (value, password, base64.b64encode(value))
     )
+
+
+def watchable(value: bytes) -> bool:
+    """Return whether a redactor looks for a value: a short one, or a plain word, is everywhere by
+    chance.
+    """
+    return bool(Redactor([("credential", value)], forms=()).places(value))
 
 
 def _value(source: str, environment: Mapping[str, str]) -> bytes:

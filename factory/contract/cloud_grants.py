@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from factory.egress.connection import Target
 from factory.egress.rules import Refusal, judge_target
-from factory.model.connection import Target
 from factory.model.finding import Finding
 from factory.model.injection import Grant
 from factory.model.pack import Network, TaskPack
@@ -61,7 +61,7 @@ def judge_cloud(
 
 def _covers(network: Network, grant: Grant) -> bool:
     try:
-        judge_target(network, Target(grant.host, grant.port))
+        judge_target(network.shown, Target(grant.host, grant.port))
     except Refusal:
         return False
     return True

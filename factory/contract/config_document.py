@@ -6,7 +6,7 @@ load); a test holds the two together. Does not know precedence, nor who may loos
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
@@ -24,7 +24,8 @@ from factory.contract.document_parts import (
 from factory.log.key import KEY_ID
 from factory.model import forms
 from factory.model.injection import GRANT, grant_of
-from factory.model.properties import Property
+from factory.sandbox import backends
+from factory.sandbox.properties import Property
 
 _judge_ref = matching(
     forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"
@@ -82,6 +83,12 @@ Program = Annotated[
 ]
 
 
+if TYPE_CHECKING:
+    BackendName = str
+else:
+    BackendName = Literal[(backends.AUTO, *backends.NAMES)]
+
+
 class PacksSection(Part):
     """Where the packs are and what they start from."""
 
@@ -124,9 +131,7 @@ class RunSection(Part):
     isolation: Literal["auto", "overlay", "worktree"] = Field(
         "auto", description="How a pack's view is made."
     )
-    backend: Literal["auto", "full", "bubblewrap", "landlock", "none"] = Field(
-        "auto", description="User's own file only: what confines packs."
-    )
+    backend: BackendName = Field("auto", description="User's own file only: what confines packs.")
     python: Program = Field("", description="Absolute path of another interpreter for packs.")
 
 

@@ -16,11 +16,12 @@ from enum import Enum
 from factory.judge.scope import problem_with_pattern
 from factory.log.key import KEY_ID, SigningPolicy
 from factory.model import forms
-from factory.model.config import Backend, IsolationMode, Overlap
+from factory.model.config import Overlap
 from factory.model.injection import grant_of
 from factory.model.pack import Limits
-from factory.model.properties import Property
 from factory.model.wording import found, nearest, quoted
+from factory.sandbox import backends
+from factory.sandbox.properties import Property
 from factory.strict.values import LARGEST_INTEGER, Value
 
 MOST_WORKERS = 1024
@@ -117,13 +118,17 @@ def _bounded(number: int, least: int, most: int) -> int:
 
 
 def _choice(choices: type[Enum]) -> Callable[[Value], object]:
-    names = [choice.value for choice in choices]
+    read = _name(tuple(choice.value for choice in choices))
+    return lambda value: choices(read(value))
+
+
+def _name(names: tuple[str, ...]) -> Callable[[Value], object]:
     wanted = " or ".join(quoted(name) for name in names)
 
     def read(value: Value) -> object:
         if value not in names:
             raise Unfit(f"expected {wanted}, found {found(value)}", f"write {wanted}")
-        return choices(value)
+        return value
 
     return read
 
@@ -239,8 +244,8 @@ SETTINGS: tuple[Setting, ...] = (
         for limit in fields(Limits)
     ),
     Setting("workers", "run", "workers", _whole(0, MOST_WORKERS), numeric=True),
-    Setting("isolation", "run", "isolation", _choice(IsolationMode)),
-    Setting("backend", "run", "backend", _choice(Backend)),
+    Setting("isolation", "run", "isolation", _choice(backends.IsolationMode)),
+    Setting("backend", "run", "backend", _name((backends.AUTO, *backends.NAMES))),
     Setting(
         "python",
         "run",

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from factory.egress.apart import Apart
-from factory.egress.ports import Interceptor, Outside, Reach
+from factory.egress.connection import SENTENCES, Connection, Reason, Request, Target
+from factory.egress.reach import Interceptor, Outside, Reach
 from factory.egress.rules import Refusal, judge_addresses, judge_target, request_ends, target_of
 from factory.egress.server_name import judge_server_name, server_name
 from factory.egress.tunnel import Meter, Tunnel
-from factory.model.connection import SENTENCES, Connection, Reason, Request, Target
 
 _CHUNK = 4096
 _MOST_DIALLED = 4  # addresses of one name
@@ -117,7 +117,7 @@ class Exchange:
     def _carried(self) -> Reason:
         bounds = self._reach.bounds
         self._target = target_of(self._read(request_ends, Reason.LEFT))
-        judge_target(self._reach.network, self._target)
+        judge_target(self._reach.hosts, self._target)
         addresses = judge_addresses(self._target, self._resolved())
         interceptor = self._reach.interceptor
         if interceptor is not None and interceptor.serves(self._target):

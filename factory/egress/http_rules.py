@@ -2,7 +2,7 @@
 
 Rule: one request, one host, one meaning. What two servers could read in two ways is refused, never
 mended: framing said twice, another Host, another scheme, an upgrade, a request for a tunnel. An
-answer that holds the credential does not go back, in no form in which a redactor knows it. Pure;
+answer that holds the credential does not go back, in no form that its watcher knows. Pure;
 does not know sockets, TLS, nor who parses. Sources: RFC 9110, RFC 9112, RFC 6750.
 """
 
@@ -10,17 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-
-from factory.judge.path_guard import display
-from factory.model.injection import Credential
-from factory.redact.redaction import Redactor
+from dataclasses import dataclass, field
+from typing import Protocol
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
 MOST_HEAD = 32 * 1024  # bytes of a request's or an answer's head
 MOST_HEADERS = 100
-_SHOWN_PATH = 512
 METHODS = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND".split())
 # What belongs to one connection and is never sent on (RFC 9110, 7.6.1).
 _OF_CONNECTION = frozenset(
@@ -28,6 +24,37 @@ _OF_CONNECTION = frozenset(
     b" upgrade http2-settings expect transfer-encoding".split()
 )
 _TARGET = re.compile(rb"[\x21-\x7e]+")
+
+
+class Watcher(Protocol):
+    """Looks for one credential in what goes back, in every form that it knows."""
+
+    def finds(self, text: bytes) -> bool:
+        """Return whether the text has it."""
+        ...
+
+    def settled(self, text: bytes) -> int:
+        """Return how many first bytes stay as they are judged now, whatever comes after them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What is added to each request to one host: a header (in small letters) and its whole value.
+
+    `watcher` finds it in an answer. No text that is made of one tells its value.
+    """
+
+    host: str
+    port: int
+    header: str
+    value: bytes = field(repr=False)
+    watcher: Watcher = field(repr=False)
+
+    @property
+    def place(self) -> str:
+        """The host as a Host header names it."""
+        return self.host if self.port == 443 else f"{self.host}:{self.port}"
 
 
 class Refused(Exception):
@@ -56,7 +83,7 @@ def judge_request(
 ) -> Forwarded:
     """What is sent on of a request to the credential's host. Raises Refused."""
     if method not in METHODS:
-        raise Refused(405, f"the method {display(method.decode('latin-1'))} is not carried")
+        raise Refused(405, f"the method {_plain(method)} is not carried")
     if (
         len(headers) > MOST_HEADERS
         or sum(len(name) + len(value) + 4 for name, value in headers) > MOST_HEAD
@@ -64,17 +91,12 @@ def judge_request(
         raise Refused(431, "its headers are too many or too large")
     names = [name.lower() for name, _ in headers]
     _judge_framing(names, headers)
-    grant = credential.grant
-    hosts = (
-        {f"{grant.host}:{grant.port}", grant.host}
-        if grant.port == 443
-        else {f"{grant.host}:{grant.port}"}
-    )
+    hosts = {f"{credential.host}:{credential.port}", credential.place}
     said = [value.decode("latin-1").lower() for name, value in headers if name.lower() == b"host"]
     if len(said) != 1 or said[0] not in hosts:
         raise Refused(421, "its Host header is not the host that was asked for")
     origin = _origin(target, hosts)
-    own = grant.header.encode("ascii")
+    own = credential.header.encode("ascii")
     dropped = {
         *_OF_CONNECTION,
         *_named_by_connection(headers),
@@ -90,7 +112,7 @@ def judge_request(
     ]
     if b"transfer-encoding" in names:
         kept.append((b"Transfer-Encoding", b"chunked"))
-    host = (b"Host", grant.place.encode("ascii"))
+    host = (b"Host", credential.place.encode("ascii"))
     ours = ((b"Accept-Encoding", b"identity"), (own, credential.value))
     return Forwarded(method, origin, (host, *kept, *ours))
 
@@ -151,22 +173,20 @@ class Echo:
     cannot.
     """
 
-    def __init__(self, credential: Credential) -> None:
-        self._redactor = Redactor(
-            [("credential", value) for value in (credential.value, *credential.known)], forms=()
-        )
+    def __init__(self, watcher: Watcher) -> None:
+        self._watcher = watcher
         self._held = b""
 
     def judge(self, text: bytes) -> None:
-        """Raise Refused where a whole text holds it."""
-        if self._redactor.places(text):
+        """Raise Refused where a whole text has it."""
+        if self._watcher.finds(text):
             raise Refused(502, "the answer holds the credential")
 
     def feed(self, piece: bytes) -> bytes:
-        """What of the text so far may go back. Raises Refused."""
+        """Return what of the text so far may go back. Raise Refused."""
         self._held += piece
         self.judge(self._held)
-        upto = self._redactor.settled(self._held)
+        upto = self._watcher.settled(self._held)
         given, self._held = self._held[:upto], self._held[upto:]
         return given
 
@@ -176,22 +196,6 @@ class Echo:
         return given
 
 
-def shown_path(target: bytes, redactor: Redactor) -> str:
-    """A target as evidence may tell it: values of the query and credentials left out, inert, and
-    not too long.
-    """
-    path, mark, query = target.decode("latin-1").partition("?")
-    names = (
-        "&".join(f"{part.partition('=')[0]}=*" if "=" in part else "*" for part in query.split("&"))
-        if mark
-        else ""
-    )
-    safe = redactor.redact(f"{path}{mark}{names}".encode("latin-1")).content.decode("latin-1")
-    return display(safe if len(safe) <= _SHOWN_PATH else f"{safe[:_SHOWN_PATH]}…")
-
-
-def watchable(value: bytes) -> bool:
-    """Whether a value is one that a redactor looks for: a short one, or a plain word, stands
-    everywhere by chance.
-    """
-    return bool(Redactor([("credential", value)], forms=()).places(value))
+def _plain(method: bytes) -> str:
+    """Return a method as text that moves no terminal."""
+    return re.sub(rb"[^!-~]", b"?", method).decode("ascii")

@@ -1,7 +1,7 @@
 """The end of TLS for hosts that a user grants: each request is judged, given its credential, sent
 on, and recorded.
 
-Implements `egress.ports.Interceptor`. Order: the pack's TLS ends here, under this stage's authority
+Implements `reach.Interceptor`. Order: the pack's TLS ends here, under this stage's authority
 → a request is read and judged → the host is dialled once, and its certificate verified as any
 program of this host would → the request goes on with the credential in its place → the answer comes
 back, watched for the credential. HTTP/1.1 alone. Needs the extra `cloud` (h11 parses). The rules
@@ -21,19 +21,17 @@ from types import MappingProxyType
 import h11
 
 from factory.egress.authority import Authority
+from factory.egress.connection import Bounds, Reason, Request, Target
 from factory.egress.http_rules import (
     MOST_HEAD,
+    Credential,
     Echo,
     Refused,
     judge_answer,
     judge_request,
-    shown_path,
 )
-from factory.egress.ports import Served
+from factory.egress.reach import Served
 from factory.egress.secured import Secured
-from factory.model.connection import Bounds, Reason, Request, Target
-from factory.model.injection import Credential
-from factory.redact.redaction import Redactor
 
 PROTOCOL = "http/1.1"
 _LINGER = 0.5  # seconds for a refused client to take its answer
@@ -45,24 +43,24 @@ def system_trust() -> ssl.SSLContext:
 
 
 class CloudInterceptor:
-    """Serves the hosts of some credentials. `trust` makes a context that verifies servers; tests
-    give another.
+    """Serves the hosts of some credentials. `shown` makes of a request's target what a record may
+    tell; `trust` makes a context that verifies servers, and tests give another.
     """
 
     def __init__(
         self,
         credentials: Iterable[Credential],
         authority: Authority,
-        redactor: Redactor,
+        shown: Callable[[bytes], str],
         bounds: Bounds,
         trust: Callable[[], ssl.SSLContext] = system_trust,
     ) -> None:
-        found = {Target(each.grant.host, each.grant.port): each for each in credentials}
+        found = {Target(each.host, each.port): each for each in credentials}
         self._credentials: Mapping[Target, Credential] = MappingProxyType(found)
         self._contexts = {
             target: _named(authority.context(target.host), target.host) for target in found
         }
-        self._redactor, self._bounds, self._trust = redactor, bounds, trust
+        self._shown, self._bounds, self._trust = shown, bounds, trust
 
     def serves(self, target: Target) -> bool:
         """Whether a credential is for this host and port."""
@@ -74,7 +72,7 @@ class CloudInterceptor:
         """Carry requests until either side is done."""
         near = Secured(client, self._contexts[target], None)
         credential, far = self._credentials[target], partial(self._far, dial, target)
-        service = _Service(near, credential, self._redactor, self._bounds, far)
+        service = _Service(near, credential, self._shown, self._bounds, far)
         reason = service.carry()
         if reason is not Reason.DONE:
             _linger(client)
@@ -114,12 +112,12 @@ class _Service:
         self,
         near: Secured,
         credential: Credential,
-        redactor: Redactor,
+        shown: Callable[[bytes], str],
         bounds: Bounds,
         dial: Callable[[], Secured],
     ) -> None:
         self._near, self._dial = near, dial
-        self._credential, self._redactor, self._bounds = credential, redactor, bounds
+        self._credential, self._shown, self._bounds = credential, shown, bounds
         self._pack = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEAD)
         self._host = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         self._far: Secured | None = None
@@ -185,8 +183,8 @@ class _Service:
 
     def _record(self, asked: h11.Request) -> None:
         method = asked.method.decode("ascii", "replace")[:32]
-        path = shown_path(asked.target, self._redactor)
-        place = self._credential.grant.place
+        path = self._shown(asked.target)
+        place = self._credential.place
         self.requests.append(Request(method, place, path, self._status, self._up, self._down))
 
     # --- towards the host
@@ -262,7 +260,7 @@ class _Service:
 
     def _carry_down(self, far: Secured) -> None:
         """The answer. Raises Refused, and then nothing that held the credential went back."""
-        echo = Echo(self._credential)
+        echo = Echo(self._credential.watcher)
         head: h11.Response | None = (
             None  # kept until some of the body may go back: a refusal can still be told then
         )
@@ -323,9 +321,7 @@ class _Service:
         """Tell the pack why; the status that it got, 0 where an answer was under way already."""
         if self._pack.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return 0
-        said = f"factory: {self._credential.grant.place}: {refused.why}\n".encode(
-            "ascii", "replace"
-        )
+        said = f"factory: {self._credential.place}: {refused.why}\n".encode("ascii", "replace")
         headers = [
             ("Content-Type", "text/plain"),
             ("Content-Length", str(len(said))),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 
-from factory.egress.ports import Outside
+from factory.egress.reach import Outside
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:

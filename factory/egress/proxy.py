@@ -14,22 +14,23 @@ import socket
 import threading
 import time
 
+from factory.egress.connection import Connection, Reason
 from factory.egress.exchange import Exchange
-from factory.egress.ports import Outside, Reach
+from factory.egress.reach import Outside, Reach
 from factory.egress.tunnel import Meter
-from factory.model.connection import Connection, Reason
-from factory.model.errors import InternalError
 
 _GRACE = 0.25  # seconds in which connections of dead clients may end by themselves
 _RETRY = 0.05  # seconds until a client is taken after the process ran out of descriptors
 
 
-class EgressProxy:
-    """See the module. Runs from the start until `close`."""
+class Defective(Exception):
+    """An interceptor raised what it must not: no record of its connections can be relied on."""
 
-    def __init__(self, listener: socket.socket, reach: Reach, outside: Outside) -> None:
-        listener.setblocking(False)
-        self._listener = listener
+
+class EgressProxy:
+    """See the module. Runs from `serve` until `close`."""
+
+    def __init__(self, reach: Reach, outside: Outside) -> None:
         self._reach = reach
         self._outside = outside
         self._meter = Meter(reach.bounds)
@@ -39,13 +40,32 @@ class EgressProxy:
         self._open: dict[Exchange, threading.Thread] = {}
         self._ended: list[Connection] = []
         self._defects: list[Exception] = []
-        self._watch = threading.Thread(target=self._take_clients, name="egress", daemon=True)
+        self._listener: socket.socket | None = None
+        self._watch: threading.Thread | None = None
+
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """Variables for the stage's commands."""
+        return self._reach.environment
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Texts for the stage, by their paths inside."""
+        return self._reach.files
+
+    def serve(self, listener: socket.socket) -> None:
+        """Take clients off `listener`, which is the proxy's own from now on. Called once."""
+        listener.setblocking(False)
+        self._listener = listener
+        self._watch = threading.Thread(
+            target=self._take_clients, args=(listener,), name="egress", daemon=True
+        )
         self._watch.start()
 
     def connections(self) -> tuple[Connection, ...]:
-        """Every connection since the last time that was asked; none is open afterwards.
+        """Return every connection since the last call; none is open afterwards.
 
-        Raises InternalError where an interceptor broke off with a defect.
+        Raise Defective where an interceptor broke off with a defect.
         """
         self._empty_backlog()
         threads = self._threads()
@@ -60,7 +80,7 @@ class EgressProxy:
             defects, self._defects = self._defects, []
         if defects:
             first = defects[0]
-            raise InternalError(
+            raise Defective(
                 f"an interceptor of the egress proxy failed: {type(first).__name__}: {first}"
             )
         return tuple(sorted(ended, key=lambda connection: connection.number))
@@ -68,7 +88,8 @@ class EgressProxy:
     def close(self) -> None:
         """Take no client any more and end those that are there. Idempotent."""
         self._shut()
-        self._watch.join()
+        if self._watch is not None:
+            self._watch.join()
         for exchange, thread in self._threads().items():
             exchange.end()
             thread.join()
@@ -81,8 +102,9 @@ class EgressProxy:
         with self._lock:
             if not self._closed:
                 self._closed = True
-                with contextlib.suppress(OSError):
-                    self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a client
+                if self._listener is not None:
+                    with contextlib.suppress(OSError):
+                        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for a client
 
     def _empty_backlog(self) -> None:
         """Wait until every client that came is among those that are open: they are dead, so no more
@@ -90,24 +112,24 @@ class EgressProxy:
         """
         while True:
             with self._lock:
-                if self._closed or not _is_ready(self._listener, 0):
+                if self._closed or self._listener is None or not _is_ready(self._listener, 0):
                     return
             time.sleep(0.001)
 
-    def _take_clients(self) -> None:
+    def _take_clients(self, listener: socket.socket) -> None:
         try:
             while not self._closed:
-                _is_ready(self._listener, None)
+                _is_ready(listener, None)
                 with self._lock:
-                    self._take_client()
+                    self._take_client(listener)
         finally:
             with self._lock:
                 self._closed = True
-            self._listener.close()
+            listener.close()
 
-    def _take_client(self) -> None:
+    def _take_client(self, listener: socket.socket) -> None:
         try:
-            client, _ = self._listener.accept()
+            client, _ = listener.accept()
         except BlockingIOError:
             return
         except OSError:

@@ -12,8 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from factory.model.connection import DEFAULT_PORT, Reason, Target
-from factory.model.pack import Network
+from factory.egress.connection import DEFAULT_PORT, Reason, Target
 
 MOST_REQUEST = 8192  # bytes of a request, its empty line included
 MOST_HEADERS = 64
@@ -124,7 +123,7 @@ class HostRule:
 
 
 def rule_of(text: str) -> HostRule:
-    """The meaning of a sound entry, as `forms.problem_with_host` knows it."""
+    """Return the meaning of a sound entry: a name, `*.` before it or not, a port or none."""
     host, _, port = text.lower().partition(":")
     return HostRule(
         host.removeprefix("*."), int(port) if port else DEFAULT_PORT, host.startswith("*.")
@@ -144,9 +143,9 @@ def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
     )
 
 
-def judge_target(network: Network, target: Target) -> None:
-    """Raise Refusal unless the pack declares the target."""
-    if not network.any_host and not any(rule_of(text).allows(target) for text in network.hosts):
+def judge_target(hosts: Iterable[str], target: Target) -> None:
+    """Raise Refusal unless an entry of `hosts` allows the target; `*` stands for any host."""
+    if not any(text == "*" or rule_of(text).allows(target) for text in hosts):
         raise Refusal(Reason.NOT_DECLARED, target)
 
 

@@ -8,8 +8,8 @@ not know what is allowed.
 
 from __future__ import annotations
 
+from factory.egress.connection import Reason, Target
 from factory.egress.rules import Refusal
-from factory.model.connection import Reason, Target
 
 MOST_HELLO = 32 * 1024  # bytes of the records that carry the ClientHello
 _HANDSHAKE = 22

@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from factory.egress.connection import Bounds, Reason
 from factory.egress.rules import Refusal
-from factory.model.connection import Bounds, Reason
 
 _CHUNK = 1 << 16
 _MOST_HELD = 1 << 18  # bytes that wait for a slow reader, each way

@@ -10,12 +10,12 @@ import contextlib
 
 from factory.model.errors import Refusal
 from factory.model.layout import BundleFolder, RunFolder
-from factory.model.properties import Enforcement
 from factory.plan.plan import Plan
 from factory.plan.site import Session
 from factory.run.attempt import machine_of
 from factory.run.launch import Launched, broken_off, launch
 from factory.run.reading import stacked_base
+from factory.sandbox.properties import Enforcement
 
 _ATTEMPT = "attempt.finished"
 

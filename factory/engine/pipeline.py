@@ -32,7 +32,6 @@ from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.layout import RunFolder
 from factory.model.ledger_standing import ABANDONED
-from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.markers import Marker, marker_path, not_kept, store_marker
@@ -43,6 +42,7 @@ from factory.run import egress, preflight
 from factory.run.bundle_validate import bundle_intact, validate
 from factory.run.defects import defect
 from factory.run.shown import record_shown
+from factory.sandbox.properties import Enforcement
 
 
 class RepositoryPipeline:

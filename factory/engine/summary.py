@@ -19,7 +19,6 @@ from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocu
 from factory.model.evidence_text import finding_of, finding_record, parse_document
 from factory.model.finding import Finding
 from factory.model.layout import RunFolder
-from factory.model.properties import Enforcement
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.markers import load_marker
@@ -28,6 +27,7 @@ from factory.plan.site import Integrated, Session, Site
 from factory.report.text import brief, change_text, finding_lines
 from factory.run.reading import load_status
 from factory.run.shown import shown_by
+from factory.sandbox.properties import Enforcement
 
 _TOLD_WHOLE = 8
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from factory.contract import cloud_credentials, configuration
 from factory.contract.known_secrets import redactor_for
 from factory.contract.work_tree import UserWorkTree
-from factory.egress.ports import Outside
+from factory.egress.reach import Outside
 from factory.engine import card_cache, standstill
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.standstill import Rest
@@ -44,12 +44,14 @@ from factory.model.finding import Finding, Location
 from factory.model.layout import STATE_FOLDER, shown
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.verdict import Status
+from factory.plan.cloud import UserCloud
 from factory.plan.site import Site
+from factory.plan.stages import PackSandbox
 from factory.plan.tools import HostTools
 from factory.redact.redaction import Redactor
-from factory.run.cloud import UserCloud
-from factory.sandbox.here import sandbox_here, sandbox_owner
-from factory.sandbox.setting import SandboxSetting
+from factory.sandbox.backend import SandboxSetting
+from factory.sandbox.host import sandbox_owner
+from factory.sandbox.host_sandbox import HostSandbox
 
 KEEP_VIEWS = 3 * 86_400.0  # seconds since a cached view was last used
 KEEP_REMAINS = 86_400.0  # seconds since something half made was last touched
@@ -133,9 +135,8 @@ def site(
         config.python,
         unconfined=unconfined,
         backend=config.backend,
-        outside=outside,
     )
-    sandbox = sandbox_here(views, objects, setting)
+    sandbox = PackSandbox(HostSandbox(setting), views, objects, outside)
     return Site(
         repository=found,
         config=config,

@@ -11,7 +11,6 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
 import shutil
 import stat
 import tempfile
@@ -20,6 +19,7 @@ from pathlib import Path
 
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.sandbox import folders
 
 _CHUNK = 1 << 20
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -127,80 +127,9 @@ def make_folder(folder: Path, mode: int = 0o755) -> Path:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder and all below it; nothing there is fine. A link is unlinked, never entered.
-
-    Folders that were made unreadable (a pack's chmod 000, an overlay's `work/work`) are opened up
-    first. Raises Refusal DISK_UNWRITABLE.
-    """
+    """Remove a folder as `folders.remove_tree` does. Raise Refusal DISK_UNWRITABLE."""
     with disk_errors(folder):
-        try:
-            status = os.lstat(folder)
-        except FileNotFoundError:
-            return
-        if not stat.S_ISDIR(status.st_mode):
-            os.unlink(folder)
-        elif os.open in os.supports_dir_fd and os.scandir in os.supports_fd:
-            _remove_folder(folder)
-        else:
-            shutil.rmtree(folder)
-
-
-_DEPTH = 64  # descriptors held at once; a pack can nest deeper than any limit of the process
-
-
-def _remove_folder(folder: Path) -> None:
-    parent = os.open(folder.parent, _FOLDER_FLAGS)
-    try:
-        top = _open_to_empty(parent, folder.name)
-        try:
-            while os.listdir(top):
-                _empty(top, top, 0)
-        finally:
-            os.close(top)
-        os.rmdir(folder.name, dir_fd=parent)
-    finally:
-        os.close(parent)
-
-
-def _empty(fd: int, top: int, depth: int) -> None:
-    """Remove what is in the open folder; what lies too deep is moved up to `top`, for another
-    round.
-    """
-    with os.scandir(fd) as listing:
-        entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in listing]
-    for name, is_folder in entries:
-        if not is_folder:
-            os.unlink(name, dir_fd=fd)
-        elif depth == _DEPTH:
-            os.close(
-                _open_to_empty(fd, name)
-            )  # a folder moves only where its own ".." may be written
-            os.rename(name, f"deep-{secrets.token_hex(16)}", src_dir_fd=fd, dst_dir_fd=top)
-        else:
-            below = _open_to_empty(fd, name)
-            try:
-                _empty(below, top, depth + 1)
-            finally:
-                os.close(below)
-            os.rmdir(name, dir_fd=fd)
-
-
-def _open_to_empty(parent: int, name: str) -> int:
-    """The folder open and with its owner's bits set; O_NOFOLLOW makes a link an error instead of a
-    way out.
-    """
-    flags = _FOLDER_FLAGS | _NOFOLLOW
-    status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-    if status.st_mode & 0o700 != 0o700 and os.geteuid() != 0:
-        if os.chmod in os.supports_follow_symlinks:
-            os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
-        else:
-            handle = os.open(name, os.O_PATH | flags, dir_fd=parent)
-            try:
-                os.chmod(f"/proc/self/fd/{handle}", 0o700)
-            finally:
-                os.close(handle)
-    return os.open(name, flags, dir_fd=parent)
+        folders.remove_tree(folder)
 
 
 def inside(root: Path, path: Path | str) -> Path:

@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 
 from factory.judge.path_guard import reads_as_git
 from factory.model.errors import InternalError
-from factory.model.scanned import LayerKind, Oddity, ScannedFile, ScannedLayer
+from factory.model.scanned import Oddity, ScannedFile, ScannedLayer
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, object_id
+from factory.sandbox.layer import DeadLayer
+from factory.sandbox.values import LayerKind
 
 MAX_DEPTH = 64
 MAX_ENTRIES = 200_000
@@ -30,6 +32,17 @@ _NOFOLLOW = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | _NOFOLLOW
+
+
+def scan_layer(
+    layer: DeadLayer, store_blob: Callable[[bytes], str], hash_name: str
+) -> ScannedLayer:
+    """Return the whole content of a stage's layer as `scan` does, bounded by what the stage could
+    write.
+    """
+    with _descriptor(layer.open()) as top:
+        most = layer.given + min(MAX_BYTES, layer.most)
+        return scan(top, layer.kind, store_blob, hash_name, max_bytes=most)
 
 
 def scan(

@@ -14,14 +14,15 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
+from factory.egress.connection import SENTENCES, Reason, Verdict
 from factory.judge.path_guard import display
-from factory.model.connection import SENTENCES, Reason, Verdict
-from factory.model.denial import MOST, DenialRecord, DeniedDocument, Tried
+from factory.model.denial import MOST, DenialRecord, DeniedDocument
 from factory.model.egress_record import ConnectionRecord
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack
-from factory.model.properties import Property
 from factory.redact.redaction import Redactor
+from factory.sandbox.properties import Property
+from factory.sandbox.values import Tried
 
 NEVER = "never granted; nothing in the contract can allow it"
 _NETWORK, _SOCKETS = Property.NET_ISOLATED.value, Property.AUTHORITY_SOCKETS_HIDDEN.value

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from factory.log.key import SigningPolicy
 from factory.model.pack import Limits
-from factory.model.properties import Property
+from factory.sandbox.backends import AUTO, IsolationMode
+from factory.sandbox.properties import Property
 
 
 class Source(enum.Enum):
@@ -29,31 +30,6 @@ class Overlap(enum.Enum):
 
     BLOCK = "block"
     MERGE = "merge"
-
-
-class IsolationMode(enum.Enum):
-    """Choose how a pack's view is made; AUTO is the overlay if it works, otherwise a full
-    worktree.
-    """
-
-    AUTO = "auto"
-    OVERLAY = "overlay"
-    WORKTREE = "worktree"
-
-
-class Backend(enum.Enum):
-    """Choose what confines packs, best first; AUTO is the first that works on the host.
-
-    FULL is the orchestrator's own namespaces, system call filter and quota overlay. BUBBLEWRAP is
-    for hosts on which only bubblewrap may make namespaces. LANDLOCK is Landlock and a system call
-    filter without any namespace. NONE confines nothing.
-    """
-
-    AUTO = "auto"
-    FULL = "full"
-    BUBBLEWRAP = "bubblewrap"
-    LANDLOCK = "landlock"
-    NONE = "none"
 
 
 REQUIRED_BY_DEFAULT = frozenset(Property)
@@ -80,7 +56,7 @@ class Config:
     ceilings: Limits | None = None
     overlap: Overlap = Overlap.BLOCK
     isolation: IsolationMode = IsolationMode.AUTO
-    backend: Backend = Backend.AUTO
+    backend: str = AUTO
     python: str = ""
     network_hosts: tuple[str, ...] = ()
     network_allow_any: bool = False

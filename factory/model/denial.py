@@ -6,7 +6,6 @@ It is observed on the host, so it is in the run's `raw/` and in no bundle, and d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -16,22 +15,6 @@ from factory.strict.values import LARGEST_INTEGER
 
 MOST = 200  # rows of one pack in one run
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
-
-
-@dataclass(frozen=True, slots=True)
-class Tried:
-    """Record an address that processes of a command gave to the kernel, and how often.
-
-    It is not known if they reached it. `call` is connect or send. `family` is inet, inet6, unix,
-    abstract or another's name. If all are empty and `port` is 0, `count` is the number of calls
-    that found no place in the table.
-    """
-
-    call: str
-    family: str
-    address: str
-    port: int
-    count: int
 
 
 class DenialRecord(Document):

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from factory.model.connection import Connection, Reason, Verdict
+from factory.egress.connection import Connection, Reason, Verdict
 from factory.model.evidence import Document
 from factory.strict.values import LARGEST_INTEGER
 

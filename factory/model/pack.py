@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 
 from factory.model.finding import Location
+from factory.sandbox.values import StageLimits
 
 MIB = 1024 * 1024
 
@@ -46,7 +47,7 @@ class Command:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(StageLimits):
     """Bound one attempt: seconds for all its commands together, bytes, counts, changed lines."""
 
     timeout: int = 900

@@ -4,24 +4,9 @@ judgement.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 from factory.model.tree import Leaf
-
-
-class LayerKind(enum.Enum):
-    """Name what made a layer, and so the one attribute namespace in which its deletion marks are
-    believed.
-
-    TRUSTED is the upper layer of an overlay mounted by root (`trusted.overlay.*`), USER that of one
-    mounted with `userxattr` (`user.overlay.*`), WORKTREE a full checkout without any marks. A pack
-    can set attributes of the other namespace, so reading both would let it forge deletions.
-    """
-
-    TRUSTED = "trusted"
-    USER = "user"
-    WORKTREE = "worktree"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypedDict, Unpack
 
-from factory.egress.ports import Cloud
 from factory.files.inventory_port import Inventory
 from factory.files.ports import Clock, Integrator, Ledger, Locks, Store, Tools, WorkTree
 from factory.git.ports import Objects, Refs, Repository
@@ -25,9 +24,10 @@ from factory.model.finding import Finding
 from factory.model.layout import RUNS, RunFolder
 from factory.model.ledger_chain import Entry
 from factory.model.names import RUN_ID
+from factory.plan.cloud import UserCloud
 from factory.plan.plan import Plan
+from factory.plan.stages import PackSandbox
 from factory.redact.redaction import Redactor
-from factory.sandbox.ports import Sandbox
 
 LONG_MS = 100  # a command that took this long has its event written at once
 
@@ -60,7 +60,7 @@ class Site:
     config: Config
     objects: Objects
     refs: Refs
-    sandbox: Sandbox
+    sandbox: PackSandbox
     store: Store
     ledger: Ledger
     clock: Clock
@@ -71,7 +71,7 @@ class Site:
     keys: Keys
     environment: Mapping[str, str]
     redactor: Redactor
-    cloud: Cloud
+    cloud: UserCloud
     tidy: Callable[[], None]
     inventory: Callable[[], Inventory]
     run_id: str = ""

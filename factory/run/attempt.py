@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from factory.bundle.make import LoggedCommand
-from factory.egress.ports import Cloud, Reach
+from factory.egress.connection import Connection
+from factory.egress.reach import Reach
 from factory.files.ports import Clock
 from factory.git.derive import apply_layer, new_paths
+from factory.git.merged_view import Collected
 from factory.git.narrowing import apply_differences, between, hidden_paths, view_with
 from factory.git.ports import Objects
 from factory.judge.acceptance import (
@@ -30,20 +32,20 @@ from factory.judge.judge import judge_change, judge_lines, judge_oddities, split
 from factory.judge.scope import compile_patterns
 from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
 from factory.model.card import Progress
-from factory.model.connection import Connection
-from factory.model.denial import Tried
 from factory.model.errors import Overdue
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.plan.cloud import UserCloud
 from factory.plan.plan import PlannedPack
 from factory.plan.site import Site
+from factory.plan.stages import PackSandbox, PackStage, View
 from factory.redact.redaction import Redactor, Stream
 from factory.run.comparing import Compared, LineCounts, compared, seconds_for
 from factory.run.defects import Defect, defect
 from factory.run.doit_table import judge_configuration
 from factory.run.egress import bare_reach_of
-from factory.sandbox.ports import Collected, CommandSpec, Sandbox, Stage, View
+from factory.sandbox.values import CommandSpec, Tried
 from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
 
 
@@ -56,9 +58,9 @@ class Machine:
     """
 
     objects: Objects
-    sandbox: Sandbox
+    sandbox: PackSandbox
     redactor: Redactor
-    cloud: Cloud
+    cloud: UserCloud
     clock: Clock
     progress: Progress
 
@@ -117,7 +119,7 @@ class Budget:
 
 
 def run_command(
-    machine: Machine, planned: PlannedPack, stage: Stage, command: Command, budget: Budget
+    machine: Machine, planned: PlannedPack, stage: PackStage, command: Command, budget: Budget
 ) -> Ran:
     """Run one command in a stage and judge how it ended."""
     limits = planned.limits
@@ -200,7 +202,7 @@ def do_steps(
 
 
 def freeze(
-    machine: Machine, planned: PlannedPack, stage: Stage, base: Tree, visible: Tree
+    machine: Machine, planned: PlannedPack, stage: PackStage, base: Tree, visible: Tree
 ) -> Frozen:
     """End what runs in a stage over `visible` (a part of `base`); what was changed in it,
     judged.

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config
 from factory.model.finding import Finding
-from factory.model.properties import Enforcement, Property
 from factory.model.verdict import Status
 from factory.run.host_facts_type import HostFacts
 from factory.run.preflight import judge_host
+from factory.sandbox.properties import Enforcement, Property
 
 LOW_SPACE = 1024**3
 _REPOSITORY = ("REPO_NOT_FOUND", "REPO_NO_COMMITS", "REPO_BARE", "REPO_BASE_UNKNOWN")

@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from factory.egress.ports import Reach
-from factory.model.connection import SENTENCES, Connection, Reason, Request, Verdict
+from factory.egress.connection import SENTENCES, Connection, Reason, Request, Verdict
+from factory.egress.reach import Reach
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
 from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
@@ -32,7 +32,7 @@ _MOST_TOLD = 16  # refused targets of one pack that are findings; all of them ar
 
 def bare_reach_of(pack: TaskPack) -> Reach | None:
     """As `reach_of` without any grant: for a visit, whose requests are in no evidence."""
-    return Reach(pack.constraints.network) if pack.constraints.network.declared else None
+    return Reach(pack.constraints.network.shown) if pack.constraints.network.declared else None
 
 
 class Traffic:

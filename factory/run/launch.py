@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from factory.bundle.make import Attempted, Change, make_bundle, required_labels, unique
+from factory.git.merged_view import Collected
 from factory.git.narrowing import narrow
 from factory.git.ports import Objects
 from factory.judge.acceptance import failure_signature, judge_attempts
@@ -36,7 +37,6 @@ from factory.run.attempt import Frozen, Machine, Ran
 from factory.run.comparing import Compared
 from factory.run.defects import defect
 from factory.run.egress import During, Traffic
-from factory.sandbox.ports import Collected
 
 _LONGEST_REASON = 500
 _COMMANDS = ("step.finished", "check.finished")

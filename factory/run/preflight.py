@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from factory.contract.catalogue import Catalogue
-from factory.egress.ports import Cloud
 from factory.egress.rules import uncovered
 from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.pack import TaskPack
-from factory.model.properties import Enforcement, Property
+from factory.plan.cloud import UserCloud
 from factory.plan.planner import Planner
+from factory.sandbox.properties import Enforcement, Property
 
 
 def judge_host(config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
@@ -144,7 +144,7 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
 
 
 def judge_launch(
-    pack: TaskPack, config: Config, enforcement: Enforcement, cloud: Cloud
+    pack: TaskPack, config: Config, enforcement: Enforcement, cloud: UserCloud
 ) -> tuple[Finding, ...]:
     """What of policy, host and grants keeps one pack from running now."""
     return (
@@ -155,7 +155,11 @@ def judge_launch(
 
 
 def judge_packs(
-    catalogue: Catalogue, planner: Planner, config: Config, enforcement: Enforcement, cloud: Cloud
+    catalogue: Catalogue,
+    planner: Planner,
+    config: Config,
+    enforcement: Enforcement,
+    cloud: UserCloud,
 ) -> tuple[Finding, ...]:
     """Findings of every contract, and of what it asks for."""
     found = list(catalogue.all_findings())

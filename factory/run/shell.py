@@ -24,16 +24,17 @@ from factory.model.evidence import CheckRecord
 from factory.model.finding import Finding
 from factory.model.ledger_chain import Entry
 from factory.model.pack import Limits, TaskPack
-from factory.model.properties import Enforcement
 from factory.model.tree import Difference, Tree
 from factory.plan.plan import PlannedPack
 from factory.plan.planner import Planner
 from factory.plan.site import Site
+from factory.plan.stages import PackStage, View
 from factory.run import attempt, preflight
 from factory.run.attempt import Machine, machine_of
 from factory.run.egress import bare_reach_of, keep_visit
 from factory.run.reading import stacked_base
-from factory.sandbox.ports import CommandOutcome, CommandSpec, Stage, View
+from factory.sandbox.properties import Enforcement
+from factory.sandbox.values import CommandOutcome, CommandSpec
 
 SHORTEST_SESSION = 3600  # seconds that a person gets where the pack's own limit is less
 OPENED, CLOSED = "shell.opened", "shell.closed"
@@ -110,7 +111,7 @@ class Visit:
     denials: tuple[Observed, ...] = ()
 
 
-Talk: TypeAlias = Callable[[Stage, CommandSpec], CommandOutcome]
+Talk: TypeAlias = Callable[[PackStage, CommandSpec], CommandOutcome]
 """Has a command carried out in a stage."""
 
 
@@ -192,13 +193,15 @@ def visit(
         stage.close()
 
 
-def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: Asked) -> Stage:
+def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: Asked) -> PackStage:
     return machine.sandbox.open(
         View(planned.shared, visible), planned.limits, asked.name, bare_reach_of(planned.pack)
     )
 
 
-def _steps(site: Site, machine: Machine, planned: PlannedPack, stage: Stage, heard: Heard) -> None:
+def _steps(
+    site: Site, machine: Machine, planned: PlannedPack, stage: PackStage, heard: Heard
+) -> None:
     """The pack's steps, up to the first that fails: what they left is what one wants to look at
     then.
     """
@@ -233,7 +236,7 @@ def _frozen(
 
 
 def _talked(
-    planned: PlannedPack, room: Room, asked: Asked, stage: Stage, talk: Talk, heard: Heard
+    planned: PlannedPack, room: Room, asked: Asked, stage: PackStage, talk: Talk, heard: Heard
 ) -> CommandOutcome:
     heard.opened(room)
     environment = dict(planned.environment)
@@ -253,7 +256,7 @@ def _recorded(
     site: Site,
     planned: PlannedPack,
     room: Room,
-    stage: Stage,
+    stage: PackStage,
     talk: Callable[[], CommandOutcome],
 ) -> CommandOutcome:
     """`talk` between two events: before it begins and once it is over, whatever ended it; its
@@ -313,7 +316,7 @@ def _seen(planned: PlannedPack, change: Difference) -> Seen:
     return Seen(change.path, kind, verdict)
 
 
-def _written(stage: Stage) -> tuple[Seen, ...]:
+def _written(stage: PackStage) -> tuple[Seen, ...]:
     """What was left on the layer over a frozen tree, which acceptance throws away as well."""
     layer = stage.freeze()
     written = [Seen(file.path, "written", "thrown away") for file in layer.files]

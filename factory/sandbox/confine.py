@@ -14,24 +14,21 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from factory.model.errors import Refusal
-from factory.model.finding import Finding
-from factory.sandbox import give_up, host, landlock
+from factory.sandbox import give_up, landlock
 
 
-def confined_argv(run_folder: Path, argv: list[str], program: Path | None = None) -> list[str]:
-    """The words that run `argv` with only `run_folder` (which must exist) writable.
+def confined_argv(run_folder: Path, argv: list[str], program: Path) -> list[str]:
+    """Return the words that run `argv` with only `run_folder` (which must exist) writable.
 
-    `program` is the bubblewrap binary; without it, the best that this host has. Raises Refusal
-    PROPERTY_MISSING where there is none.
+    `program` is the bubblewrap binary.
     """
-    binary = program or _best()
     folder = str(run_folder.resolve(strict=True))
     return [
         *(
-            str(binary),
+            str(program),
             "--unshare-all",
             "--unshare-user",
             "--cap-drop",
@@ -47,7 +44,7 @@ def confined_argv(run_folder: Path, argv: list[str], program: Path | None = None
 
 
 def landlocked_argv(run_folder: Path, argv: list[str]) -> list[str]:
-    """As `confined_argv`, by Landlock and a filter alone."""
+    """Return the words that confine it by Landlock and a filter alone."""
     folder = str(run_folder.resolve(strict=True))
     return _given_up(folder, give_up.ALONE, argv)
 
@@ -98,12 +95,10 @@ _SECONDS = 20
 
 class IntegratorProbe:
     """Tries the integrator's confinement beside other work: started on creation, judged by
-    `finish`.
-
-    Without `program`, Landlock alone.
+    `finish`. `confine` makes a backend's words of a run folder and a command.
     """
 
-    def __init__(self, place: Path, program: Path | None) -> None:
+    def __init__(self, place: Path, confine: Callable[[Path, list[str]], list[str]]) -> None:
         own, foreign = place / "run", place / "foreign"
         own.mkdir()
         foreign.write_bytes(b"")
@@ -112,7 +107,7 @@ class IntegratorProbe:
         argv = [sys.executable, "-I", "-S", "-c", _TRIES, str(own), str(foreign), port]
         argv.append("landlock" if landlock.abi() else "")
         self._process = subprocess.Popen(
-            landlocked_argv(own, argv) if program is None else confined_argv(own, argv, program),
+            confine(own, argv),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -120,7 +115,7 @@ class IntegratorProbe:
         )
 
     def finish(self) -> str:
-        """Why the confinement cannot be relied on; empty where every attempt was refused."""
+        """Return why the confinement cannot be relied on; empty where every attempt was refused."""
         try:
             said, _ = self._process.communicate(timeout=_SECONDS)
         except subprocess.TimeoutExpired:
@@ -133,16 +128,3 @@ class IntegratorProbe:
             if text == "held"
             else f"the integrator could not be confined: {text[:300] or 'no answer'}"
         )
-
-
-def _best() -> Path:
-    found = host.candidates()
-    if not found:
-        raise Refusal(
-            Finding(
-                "PROPERTY_MISSING",
-                "expected bubblewrap to confine the integrator, found none",
-                "install the package bubblewrap",
-            )
-        )
-    return found[0].program

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ def serve(link: socket.socket) -> None:
         template, _ = wire.receive(link)
     except wire.HungUp:
         return
+    importlib.import_module(template["inside"])  # once, and not again in each fork
     while _spare_was_taken(link, template):
         _bury_the_dead()
 

@@ -18,11 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.model.denial import Tried
-from factory.model.errors import InternalError
 from factory.sandbox import wire
 from factory.sandbox.ports import Person
 from factory.sandbox.relay import Relay, take_terminal, tell_opener
+from factory.sandbox.values import Kind, SandboxError, Tried
 
 _PROGRAM = Path(__file__).with_name("launcher.py")
 _CHUNK = 1 << 16
@@ -135,7 +134,7 @@ class StageLink:
     ) -> RawOutcome:
         """Run one command, keeping up to `bound` bytes of output; more than that ends it.
 
-        Raises InternalError where the supervisor is gone. Any exception ends the stage.
+        Raises SandboxError BROKEN where the supervisor is gone. Any exception ends the stage.
         """
         output, write_end = os.pipe()
         try:
@@ -154,7 +153,7 @@ class StageLink:
         except wire.HungUp as error:
             if self._cancelled:
                 return RawOutcome("cancelled", None, 0, False, b"", 0)
-            raise InternalError(
+            raise _broken(
                 f"the supervisor of a sandbox ended while a command ran ({error})"
             ) from error
         except BaseException:
@@ -190,12 +189,12 @@ class StageLink:
             )
             if terminal < 0 and ended == "exited":
                 said = os.read(output, _CHUNK).decode("utf-8", "replace").strip()
-                raise InternalError(
+                raise _broken(
                     f"no terminal could be made in the sandbox: {said or 'no word of why'}"
                 )
             return _outcome(reply, ended, b"", relay.count)
         except wire.HungUp as error:
-            raise InternalError(
+            raise _broken(
                 f"the supervisor of a sandbox ended during a session ({error})"
             ) from error
         except BaseException:
@@ -224,14 +223,14 @@ class StageLink:
                 return _outcome(reply, ended, bytes(log.kept), log.count)
 
     def end(self) -> None:
-        """End every process of the stage and wait for the proof. Raises InternalError without
+        """End every process of the stage and wait for the proof. Raises SandboxError BROKEN without
         it.
         """
         try:
             wire.send(self._control, {"op": "end"})
             wire.receive(self._control)
         except wire.HungUp as error:
-            raise InternalError(
+            raise _broken(
                 f"a sandbox's supervisor ended without proof of its processes' end ({error})"
             ) from error
 
@@ -251,12 +250,16 @@ class StageLink:
             self.layer = -1
 
 
+def _broken(sentence: str) -> SandboxError:
+    return SandboxError(Kind.BROKEN, sentence)
+
+
 def _sound(reply: wire.Message) -> wire.Message:
-    """The same. Raises InternalError where the supervisor had to give a command up; nothing of it
-    runs any more.
+    """Return the same. Raise SandboxError BROKEN where the supervisor had to give a command up;
+    nothing of it runs any more.
     """
     if "failed" in reply:
-        raise InternalError(
+        raise _broken(
             f"the supervisor of a sandbox could not go on with a command: {reply['failed']}"
         )
     return reply

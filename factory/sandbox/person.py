@@ -18,8 +18,8 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from factory.model.errors import Interrupted
 from factory.sandbox.terminal_filter import TerminalFilter
+from factory.sandbox.values import Kind, SandboxError
 
 _CHUNK = 1 << 12
 _SMALLEST = (24, 80)  # where the terminal does not say
@@ -84,8 +84,8 @@ class PersonAtTerminal:
 
 @contextlib.contextmanager
 def seated() -> Iterator[PersonAtTerminal]:
-    """The person at our terminal, which is raw until the end. Raises Interrupted at a signal that
-    would end us.
+    """The person at our terminal, which is raw until the end. Raise SandboxError INTERRUPTED at a
+    signal that would end us.
     """
     sys.stdout.flush()
     seat = _Seat(sys.stdin.fileno(), sys.stdout.fileno())
@@ -161,7 +161,9 @@ class _Seat:
 
     def _ended(self, number: int, _frame: FrameType | None) -> None:
         if self._taken:
-            raise Interrupted(f"the session was ended by {signal.Signals(number).name}")
+            raise SandboxError(
+                Kind.INTERRUPTED, f"the session was ended by {signal.Signals(number).name}"
+            )
 
 
 def _is_terminal(stream: Any) -> bool:

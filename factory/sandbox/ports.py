@@ -1,83 +1,55 @@
-"""The sandbox as phases need it: measure the host once, open a stage per attempt, run commands in
-it.
+"""What a sandbox promises to those who open stages in it, and what it asks of them.
 
-A stage is one private writable view of a tree. Its commands run one after another, each in
-a sandbox of its own over the same private layer; when the stage is frozen every process
-that ever ran in it is dead. Does not know what a command means or whether its result is good.
+A stage is one private writable view. Its commands run one after another, each in a sandbox of its
+own over the same private layer; when the stage is frozen, every process that ever ran in it is
+dead. Implementations: `host_sandbox` and the backends, and a fake in tests/fakes/stage.py; all pass
+tests/integration/test_stage_contract.py.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import socket
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from factory.egress.ports import Reach
-from factory.model.connection import Connection
-from factory.model.denial import Tried
-from factory.model.pack import Limits
-from factory.model.properties import Enforcement
-from factory.model.scanned import ScannedLayer
-from factory.model.tree import Tree
+from factory.sandbox.layer import DeadLayer
+from factory.sandbox.properties import Enforcement
+from factory.sandbox.values import CommandOutcome, CommandSpec, StageLimits
 
 
-class Ended(enum.Enum):
-    """How a command came to its end."""
+class View(Protocol):
+    """What a stage shows at /workspace."""
 
-    EXITED = "exited"
-    SIGNALLED = "signalled"
-    TIMEOUT = "timeout"
-    MEMORY = "memory"
-    OUTPUT = "output"
-    CANCELLED = "cancelled"
+    def folders(self) -> tuple[Path, ...]:
+        """Return read-only folders that show it when each lies over the next."""
+        ...
+
+    def copy(self, destination: Path) -> None:
+        """Write all of it to a folder that does not exist, to be changed there."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class CommandSpec:
-    """What to run: a line for `/bin/sh -c`, in `cwd` below the workspace, with variables added.
+class WayOut(Protocol):
+    """What stands at the far end of the only network that a stage has: a listener on its loopback.
 
-    `timeout` seconds and `output` bytes are hard bounds.
+    `environment` is added for its commands, after everything else. `files` are texts by their paths
+    inside, directly in /run, for this stage alone and read-only there.
     """
 
-    run: str
-    cwd: str
-    env: tuple[tuple[str, str], ...]
-    timeout: float
-    output: int
+    @property
+    def environment(self) -> tuple[tuple[str, str], ...]: ...
 
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]: ...
 
-@dataclass(frozen=True, slots=True)
-class CommandOutcome:
-    """What happened. `rc` is the exit code (128 + signal where one ended it).
+    def serve(self, listener: socket.socket) -> None:
+        """Take clients off `listener`, which is its own from now on, until `close`."""
+        ...
 
-    `log` is the merged output as it came, cut at the bound; `output_bytes` counts all of it.
-    `duration_ms` is monotonic time. `peak_memory` in bytes as sampled, 0 if unknown. `disk_full`
-    tells that the layer had no space or inode left at the end. `tried` are addresses that were
-    given to the kernel, wherever they led; None where that could not be seen.
-    """
-
-    ended: Ended
-    rc: int
-    log: bytes
-    output_bytes: int
-    duration_ms: int
-    peak_memory: int = 0
-    disk_full: bool = False
-    tried: tuple[Tried, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What a stage shows at /workspace: `tree`, told as a shared base plus the difference to it.
-
-    `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact
-    content. Both are complete and their objects are in the object store.
-    """
-
-    base: Tree
-    tree: Tree
+    def close(self) -> None:
+        """Take no client any more and end those that are there. Idempotent."""
+        ...
 
 
 class Person(Protocol):
@@ -96,7 +68,7 @@ class Person(Protocol):
         ...
 
     def typed(self) -> bytes:
-        """What was typed; empty when the person is gone."""
+        """Return what was typed; empty when the person is gone."""
         ...
 
     def show(self, chunk: bytes) -> None:
@@ -104,16 +76,7 @@ class Person(Protocol):
         ...
 
     def window(self) -> tuple[int, int]:
-        """Rows and columns; takes note of the change."""
-        ...
-
-
-@runtime_checkable
-class Conversing(Protocol):
-    """A stage in which a person can work at a terminal."""
-
-    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
-        """Run a command at a terminal of the stage's own until it ends. The outcome has no log."""
+        """Return rows and columns, and forget that they changed."""
         ...
 
 
@@ -122,58 +85,58 @@ class Stage(Protocol):
 
     def run(
         self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
-    ) -> CommandOutcome: ...
+    ) -> CommandOutcome:
+        """Run one command to its end, and end everything it started with it.
 
-    def connections(self) -> tuple[Connection, ...]:
-        """Connections through the stage's proxy since the last time that was asked, all ended. No
-        command may run.
+        Raise SandboxError BROKEN where the sandbox did not start or the stage is frozen.
         """
         ...
 
-    def freeze(self) -> ScannedLayer:
-        """End every process, scan the layer, store every blob. No command can run afterwards."""
-        ...
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
+        """Run a command at a terminal of the stage's own until it ends. The outcome has no log.
 
-    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
-        """Read files of the view (base and layer) that match scope patterns, each once, without
-        following links.
+        Raise as `run` does, and SandboxError NO_TERMINAL where there can be none.
         """
         ...
 
-    def keep(self, destination: Path) -> None:
-        """Copy the private layer to a folder for a person to look at (a failed attempt)."""
+    def freeze(self) -> DeadLayer:
+        """End every process; return what they wrote. No command can run afterwards."""
         ...
 
-    def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """A file collected from a stage, or why it could not be: `problem` is one clause."""
-
-    path: str
-    content: bytes
-    executable: bool = False
-    problem: str = ""
+    def close(self) -> None:
+        """End every process and remove what they wrote. Idempotent."""
+        ...
 
 
 class Sandbox(Protocol):
-    """One way of confining packs on this host."""
+    """A host that confines commands."""
 
     def measure(self, network: bool = False) -> Enforcement:
-        """Probe by trying, inside the same confinement; cached for the life of the process.
+        """Return what is enforced, proved by trying inside the same confinement; measured once.
 
-        With `network` a stage that has a proxy is probed as well: it must be as isolated as any
-        other.
+        With `network` a stage that has a listener for a way out is probed as well: it must be as
+        isolated as any other. What the host lacks is in the value, never raised.
         """
         ...
 
-    def open(self, view: View, limits: Limits, name: str, reach: Reach | None = None) -> Stage:
-        """A fresh stage; with `reach` it has a proxy of its own, and no other way out.
+    def open(
+        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None = None
+    ) -> Stage:
+        """Open a fresh stage; no two that are open have one name. With `way_out` it has a listener
+        of its own, and no other network.
 
-        Raises Refusal where the view cannot be made as declared, NETWORK_UNAVAILABLE where there
-        can be no proxy.
+        Raise SandboxError UNAVAILABLE where it cannot be made as declared, NO_PROXY where there can
+        be no way out.
         """
         ...
 
-    def close(self) -> None: ...
+    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
+        """Return the words that run `argv` with nothing but `run_folder` writable.
+
+        Raise SandboxError UNAVAILABLE where nothing here does that.
+        """
+        ...
+
+    def close(self) -> None:
+        """End every stage that is still open, and whatever started them."""
+        ...

@@ -20,30 +20,23 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from factory.files.fs_guard import remove_tree
-from factory.model.config import Backend
-from factory.model.errors import InternalError
-from factory.model.pack import Limits
-from factory.model.properties import Enforcement, Proof, Property
-from factory.sandbox import confine, host, landlock, own_user, promise
-from factory.sandbox.bounds import OPEN_FILES
+from factory.sandbox import confine, host
+from factory.sandbox.backend import Probed, nothing_given
 from factory.sandbox.bubblewrap import CONSTANT_ENVIRONMENT
-from factory.sandbox.command import GRACE, SAMPLE
-from factory.sandbox.confinement import (
-    Confinement,
-    Folders,
-    Request,
-    inodes_of,
-    plan,
-    without_mounts,
-)
+from factory.sandbox.folders import remove_tree
 from factory.sandbox.link import Launcher, RawOutcome, StageLink, StageUnavailable
+from factory.sandbox.plan import Folders, Request, plan
+from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.values import Kind, SandboxError, StageLimits
+
+if TYPE_CHECKING:
+    from factory.sandbox.supervised import Supervised
 
 _INSIDE = Path(__file__).with_name("probe_inside.py")
 _MIB = 1 << 20
-_LIMITS = Limits(timeout=30, memory=256 * _MIB, processes=12, disk=4 * _MIB, output=64 * 1024)
+_LIMITS = StageLimits(timeout=30, memory=256 * _MIB, processes=12, disk=4 * _MIB, output=64 * 1024)
 _SMALL_MEMORY = 24 * _MIB
 _HOG = f"python -I -S -c 'import time; held = bytearray({4 * _SMALL_MEMORY}); time.sleep(20)'"
 _SHORT = 0.02
@@ -69,15 +62,6 @@ _CALLS = ("mount", "user namespace", "ptrace", "keyring", "io_uring", "vsock")
 
 
 @dataclass(frozen=True, slots=True)
-class Probed:
-    """Whether anything ran at all, why not, and what was proved."""
-
-    started: bool
-    why: str
-    enforcement: Enforcement
-
-
-@dataclass(frozen=True, slots=True)
 class _Seen:
     """What was observed, inside and out."""
 
@@ -89,30 +73,29 @@ class _Seen:
     memory: RawOutcome
 
 
-def probe(launcher: Launcher, used: Confinement, parent: Path) -> Probed:
-    """Try `used` in a stage of its own under `parent`."""
-    facts = _facts(used)
-    backend = used.backend.value
+def probe(launcher: Launcher, used: Supervised, parent: Path) -> Probed:
+    """Return what is proved of `used` by trying it in a stage of its own below `parent`."""
+    facts = used.facts()
     with _workplace(parent) as place:
-        integrator = confine.IntegratorProbe(
-            place, used.bubblewrap.program if used.bubblewrap else None
-        )
+        integrator = confine.IntegratorProbe(place, used.integrator_argv)
         try:
             seen = _observe(launcher, used, place)
-        except (StageUnavailable, InternalError) as error:
-            return Probed(False, str(error), _nothing_given(backend, str(error), facts))
+        except (StageUnavailable, SandboxError) as error:
+            if isinstance(error, SandboxError) and error.kind is not Kind.BROKEN:
+                raise
+            return Probed(False, str(error), nothing_given(used.name, str(error), facts))
         finally:
             integrator_failed = integrator.finish()
-    promised = promise.of(used)
+    promised = used.lacks()
     proofs = tuple(
         _as_promised(each, promised)
         for each in (*_proofs(seen, used), _integrator_proof(integrator_failed))
     )
-    return Probed(True, "", Enforcement(backend, proofs, _escaped(seen, used, promised), facts))
+    return Probed(True, "", Enforcement(used.name, proofs, _escaped(seen, used, promised), facts))
 
 
 def probe_network(
-    launcher: Launcher, used: Confinement, cache: Path
+    launcher: Launcher, used: Supervised, cache: Path
 ) -> tuple[Proof, tuple[str, ...]]:
     """How a stage with a listener for the proxy is isolated all the same, and what it reached that
     it must not.
@@ -127,7 +110,7 @@ def probe_network(
             told = _ask(partial(_run, link, used.request(folders, _LIMITS.disk)), ask)
             attempts = {**told["attempts"], "udp": _received(datagrams)}
             link.end()
-        except (StageUnavailable, InternalError) as error:
+        except (StageUnavailable, SandboxError) as error:
             return (
                 Proof(Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"),
                 (),
@@ -135,42 +118,6 @@ def probe_network(
     proof = _proof_of(Property.NET_ISOLATED, attempts, _NETWORK)
     escaped = tuple(name for name in (*_NETWORK, "unix socket") if attempts.get(name, True))
     return replace(proof, how=f"with a listener for the proxy: {proof.how}"), escaped
-
-
-def _facts(used: Confinement) -> dict[str, str]:
-    version = landlock.abi()
-    return {
-        **(host.identity(used.bubblewrap) if used.bubblewrap is not None else {}),
-        "isolation": "overlay" if used.overlay else "worktree",
-        "kernel": platform.release(),
-        "machine": platform.machine(),
-        "landlock_abi": str(version),
-        "landlock": landlock.refused(version) or "none",
-        "seccomp_sha256": used.filter_digest,
-        "user": _user(used),
-        "limits": (
-            f"memory: looked at every {SAMPLE:g} s; grace: {GRACE:g} s; open files: {OPEN_FILES};"
-            " no core"
-        ),
-        "mounts": (
-            ", ".join(f"{mount.inside} ro" for mount in used.view.mounts)
-            + ", /workspace rw, /tmp rw, home rw"
-        ),
-        "memory": "watchdog",
-        "disk": "quota" if used.overlay else "file size only",
-    }
-
-
-def _user(used: Confinement) -> str:
-    if not host.acts_as_root():
-        return "an ordinary user, as the orchestrator"
-    if used.backend is Backend.LANDLOCK:
-        return f"dropped from root to one of each stage's own, from {own_user.FIRST}"
-    return f"dropped from root to {host.SANDBOX_ID}"
-
-
-def _nothing_given(backend: str, why: str, facts: dict[str, str]) -> Enforcement:
-    return Enforcement(backend, tuple(Proof(each, False, why) for each in Property), facts=facts)
 
 
 @contextmanager
@@ -186,7 +133,7 @@ def _workplace(parent: Path) -> Iterator[Path]:
 # --- observing
 
 
-def _observe(launcher: Launcher, used: Confinement, place: Path) -> _Seen:
+def _observe(launcher: Launcher, used: Supervised, place: Path) -> _Seen:
     folders = _lay_out(place, used)
     with ExitStack() as opened:
         ask, datagrams = _set_bait(place, used, opened)
@@ -205,7 +152,7 @@ def _observe(launcher: Launcher, used: Confinement, place: Path) -> _Seen:
     return _Seen(told, attempts, survivors, flood, slow, hog)
 
 
-def _lay_out(place: Path, used: Confinement) -> Folders:
+def _lay_out(place: Path, used: Supervised) -> Folders:
     workspace = place / "workspace"
     workspace.mkdir()
     program = workspace / _INSIDE.name
@@ -219,17 +166,11 @@ def _lay_out(place: Path, used: Confinement) -> Folders:
         place / "canary",
     ):  # as all that packs share belongs to this user
         os.chown(path, *host.sandbox_owner())
-    if used.overlay:
-        return Folders(lowers=(workspace,))
-    return (
-        without_mounts(workspace)
-        if used.backend is Backend.LANDLOCK
-        else Folders(writable=workspace)
-    )
+    return used.probe_folders(workspace)
 
 
 def _set_bait(
-    place: Path, used: Confinement, opened: ExitStack
+    place: Path, used: Supervised, opened: ExitStack
 ) -> tuple[dict[str, Any], socket.socket]:
     """Things of this host that must be out of reach: listeners, a file, the home folder."""
     abstract = f"factory-probe-{secrets.token_hex(8)}"
@@ -247,9 +188,7 @@ def _set_bait(
         "canary": str(place / "canary"),
         "home": _home(),
         "disk": 2 * _LIMITS.disk,
-        "files": (
-            2 * inodes_of(_LIMITS) if used.overlay else 0
-        ),  # where it is promised: they cost time
+        "files": used.files_to_try(_LIMITS),  # where a bound is promised: they cost time
         "forks": 2 * _LIMITS.processes,
     }, datagrams
 
@@ -287,11 +226,13 @@ def _ask(run: Callable[[str], RawOutcome], ask: dict[str, Any]) -> dict[str, Any
         told = json.loads(outcome.log.splitlines()[-1])
     except (IndexError, ValueError) as error:
         said = outcome.log.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
-        raise InternalError(
-            f"no command can run in the sandbox: {said or outcome.ended}"
+        raise SandboxError(
+            Kind.BROKEN, f"no command can run in the sandbox: {said or outcome.ended}"
         ) from error
     if not isinstance(told, dict):
-        raise InternalError("no command can run in the sandbox: the probe's answer cannot be read")
+        raise SandboxError(
+            Kind.BROKEN, "no command can run in the sandbox: the probe's answer cannot be read"
+        )
     return told
 
 
@@ -337,7 +278,7 @@ _ATTEMPTS = {
 }
 
 
-def _escaped(seen: _Seen, used: Confinement, promised: Mapping[Property, str]) -> tuple[str, ...]:
+def _escaped(seen: _Seen, used: Supervised, promised: Mapping[Property, str]) -> tuple[str, ...]:
     """What worked although this backend promises that it cannot. Unknown counts as possible."""
     guarded = [name for each, names in _ATTEMPTS.items() if not promised[each] for name in names]
     if not used.filter:
@@ -353,7 +294,7 @@ def _as_promised(proof: Proof, promised: Mapping[Property, str]) -> Proof:
     return Proof(proof.property, False, lack if proof.given else f"{lack}; {proof.how}")
 
 
-def _proofs(seen: _Seen, used: Confinement) -> tuple[Proof, ...]:
+def _proofs(seen: _Seen, used: Supervised) -> tuple[Proof, ...]:
     return (
         _by_attempts(Property.NET_ISOLATED, seen, _NETWORK),
         _by_attempts(Property.FS_READ_SCOPED, seen, _READ),
@@ -402,7 +343,7 @@ def _environment_proof(seen: _Seen) -> Proof:
     )
 
 
-def _calls_proof(seen: _Seen, used: Confinement) -> Proof:
+def _calls_proof(seen: _Seen, used: Supervised) -> Proof:
     if not used.filter:
         return Proof(
             Property.SYSCALLS_FILTERED, False, f"there is no filter for {platform.machine()}"
@@ -414,9 +355,7 @@ def _calls_proof(seen: _Seen, used: Confinement) -> Proof:
         for name, value in wanted.items()
         if status.get(name) != value
     ]
-    # Without new privileges a bounding set gives nothing, and who has no capability cannot empty
-    # it.
-    kept = ("CapEff", "CapPrm", "CapBnd") if used.bubblewrap is not None else ("CapEff", "CapPrm")
+    kept = ("CapEff", "CapPrm", "CapBnd") if used.empty_bounding_set else ("CapEff", "CapPrm")
     wrong += [f"{name} is {status.get(name)}" for name in kept if int(status[name], 16)]
     if wrong:
         return Proof(Property.SYSCALLS_FILTERED, False, ", ".join(wrong))

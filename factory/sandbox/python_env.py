@@ -17,9 +17,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.model.errors import Refusal
-from factory.model.finding import Finding
 from factory.sandbox.bubblewrap import Mount
+from factory.sandbox.values import Kind, SandboxError
 
 INSIDE_BASE = "/opt/python"
 INSIDE_VENV = "/opt/venv"
@@ -76,7 +75,7 @@ def own_interpreter() -> Interpreter:
 
 
 def ask_interpreter(executable: str) -> Interpreter:
-    """Describe another interpreter by running it. Raises Refusal TOOL_MISSING."""
+    """Describe another interpreter by running it. Raise SandboxError INTERPRETER."""
     try:
         answer = subprocess.run(
             [executable, "-I", "-c", _QUESTION],
@@ -99,7 +98,7 @@ def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
     """Mounts that make the interpreter usable inside; writes below `cache` once per state of the
     environment.
 
-    Raises Refusal TOOL_MISSING where the installation cannot be shown without showing the whole
+    Raise SandboxError INTERPRETER where the installation cannot be shown without showing the whole
     host.
     """
     base = interpreter.base_prefix.resolve()
@@ -228,11 +227,6 @@ def _make_readable(folder: Path) -> None:
                 path.chmod(0o755 if path.parent.name == "bin" else 0o644)
 
 
-def _refusal(executable: str, why: str) -> Refusal:
-    return Refusal(
-        Finding(
-            "TOOL_MISSING",
-            f"the interpreter {executable} cannot be shown to packs: {why}",
-            "name another one with the configuration key python",
-        )
-    )
+def _refusal(executable: str, why: str) -> SandboxError:
+    sentence = f"expected an interpreter that packs can see, found {executable}: {why}"
+    return SandboxError(Kind.INTERPRETER, sentence, tool=executable, why=why)

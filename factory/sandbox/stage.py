@@ -9,56 +9,48 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from factory.model.connection import Connection
-from factory.model.errors import InternalError
-from factory.model.pack import Limits
-from factory.model.scanned import ScannedLayer
-from factory.sandbox.confinement import Request
+from factory.sandbox.backend import without_terminal
 from factory.sandbox.layer import DeadLayer
 from factory.sandbox.link import RawOutcome, StageLink
-from factory.sandbox.ports import Collected, CommandOutcome, CommandSpec, Ended, Person
+from factory.sandbox.plan import Request
+from factory.sandbox.ports import Person, WayOut
 from factory.sandbox.python_env import INSIDE_PYTHON
-from factory.sandbox.unsupported import unavailable
-
-if TYPE_CHECKING:
-    from factory.egress.proxy import EgressProxy
+from factory.sandbox.values import (
+    CommandOutcome,
+    CommandSpec,
+    Ended,
+    Kind,
+    SandboxError,
+    StageLimits,
+)
 
 _KILLED = 128 + signal.SIGKILL
 _SIGNALS = frozenset(int(number) for number in signal.Signals)
 _OPENER = Path(__file__).with_name("terminal_inside.py")
-_TOLD = 4096  # bytes of bubblewrap's own words that an error repeats
-
-
-@dataclass(frozen=True, slots=True)
-class WayOut:
-    """The proxy of a stage, and the variables by which its commands find it."""
-
-    proxy: EgressProxy
-    environment: tuple[tuple[str, str], ...]
+_MOST_SAID = 4096  # bytes of bubblewrap's own words that an error repeats
 
 
 class LinuxStage:
     """A `Stage`; see the port.
 
-    `ask` words a command for the supervisor; `on_close` lets go of what was made for the stage;
-    `way_out` is its proxy, where it may use the network. `shown` are paths of the host that a
-    command sees, each with the constant one that is written instead in what it prints.
+    `ask` words a command for the supervisor; `on_close` removes what was made for the stage.
+    `shown` are paths of the host that a command sees, each with the constant one that is written
+    instead in what it prints.
     """
 
     def __init__(
         self,
         link: StageLink,
         layer: DeadLayer,
-        limits: Limits,
+        limits: StageLimits,
         ask: Request,
         on_close: Callable[[], None],
-        way_out: WayOut | None = None,
         shown: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self._link = link
@@ -67,9 +59,15 @@ class LinuxStage:
         self._ask = ask
         self._shown = shown
         self._on_close = on_close
-        self._way_out = way_out
+        self._way_out: WayOut | None = None
+        self._found_by: tuple[tuple[str, str], ...] = ()
         self._frozen = False
         self._closed = False
+
+    def connect(self, way_out: WayOut, found_by: tuple[tuple[str, str], ...]) -> None:
+        """Give the stage's listener to `way_out`; commands find it by the variables `found_by`."""
+        self._way_out, self._found_by = way_out, found_by
+        way_out.serve(socket.socket(fileno=self._link.listener))
 
     @property
     def closed(self) -> bool:
@@ -81,10 +79,10 @@ class LinuxStage:
     ) -> CommandOutcome:
         """Run one command to its end, and everything it started with it.
 
-        Raises InternalError where the sandbox did not start or the stage is frozen.
+        Raise SandboxError BROKEN where the sandbox did not start or the stage is frozen.
         """
         if self._frozen:
-            raise InternalError("a command was to run in a stage that is frozen already")
+            raise _frozen("a command was to run")
         bounds = {"timeout": command.timeout, "memory": self._limits.memory}
         request = self._ask(command.run, command.cwd, self._environment(command)) | bounds
         started = time.monotonic()
@@ -97,22 +95,14 @@ class LinuxStage:
             raw = replace(raw, log=bytes(said.whole))
         return outcome(raw, round((time.monotonic() - started) * 1000))
 
-    def connections(self) -> tuple[Connection, ...]:
-        """What of the network the commands used since the last time that was asked. No command may
-        be running.
-        """
-        return self._way_out.proxy.connections() if self._way_out is not None else ()
-
     def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
-        """Run one command at a terminal that is made inside, with the person at its far end. Raises
-        as `run` does, and Refusal PROPERTY_MISSING where the backend can make no terminal.
+        """Run one command at a terminal that is made inside, with the person at its far end. Raise
+        as `run` does, and SandboxError NO_TERMINAL where the backend can make no terminal.
         """
         if self._frozen:
-            raise InternalError("a session was to begin in a stage that is frozen already")
+            raise _frozen("a session was to begin")
         if self._shown:
-            raise unavailable(
-                "a session needs a terminal of its own, and the backend in use makes none"
-            )
+            raise without_terminal()
         bounds = {"timeout": command.timeout, "memory": self._limits.memory}
         # Nothing of the pack's acts on what makes the terminal.
         request = self._ask(command.run, command.cwd, ()) | bounds
@@ -121,20 +111,10 @@ class LinuxStage:
         raw = self._link.converse(request, dict(self._environment(command)), command.output, person)
         return outcome(raw, round((time.monotonic() - started) * 1000))
 
-    def freeze(self) -> ScannedLayer:
-        """End every process, scan the layer, store every blob."""
+    def freeze(self) -> DeadLayer:
+        """End every process; return what they wrote."""
         self._end()
-        return self._layer.scan()
-
-    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
-        """Read matching files of the merged view, once every process is dead."""
-        self._end()
-        return self._layer.collect(patterns)
-
-    def keep(self, destination: Path) -> None:
-        """Copy the private layer to a folder for a person to look at."""
-        self._end()
-        self._layer.keep(destination)
+        return self._layer
 
     def close(self) -> None:
         """End every process and let go of the layer. Idempotent."""
@@ -144,7 +124,7 @@ class LinuxStage:
         try:
             self._link.close()
             if self._way_out is not None:
-                self._way_out.proxy.close()
+                self._way_out.close()
         finally:
             self._on_close()
 
@@ -153,12 +133,18 @@ class LinuxStage:
         self._link.cancel()
 
     def _environment(self, command: CommandSpec) -> tuple[tuple[str, str], ...]:
-        return command.env if self._way_out is None else (*command.env, *self._way_out.environment)
+        if self._way_out is None:
+            return command.env
+        return (*command.env, *self._found_by, *self._way_out.environment)
 
     def _end(self) -> None:
         if not self._frozen:
             self._frozen = True
             self._link.end()
+
+
+def _frozen(what: str) -> SandboxError:
+    return SandboxError(Kind.BROKEN, f"{what} in a stage that is frozen already")
 
 
 class _Renamed:
@@ -198,15 +184,16 @@ def _overlap(text: bytes, path: bytes) -> int:
 
 
 def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:
-    """What the port says about what the supervisor reported. Raises InternalError where nothing was
-    started.
+    """Return the outcome for what the supervisor reported. Raise SandboxError BROKEN where nothing
+    was started.
     """
     ended = Ended(raw.ended)
     if ended is Ended.EXITED:
         if raw.code is None:
-            said = raw.log[:_TOLD].decode("utf-8", "replace").strip()
-            raise InternalError(
-                f"the sandbox did not start: {said or 'bubblewrap ended without a word'}"
+            said = raw.log[:_MOST_SAID].decode("utf-8", "replace").strip()
+            raise SandboxError(
+                Kind.BROKEN,
+                f"the sandbox did not start: {said or 'bubblewrap ended without a word'}",
             )
         if raw.code - 128 in _SIGNALS:
             ended = Ended.SIGNALLED

@@ -16,23 +16,26 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from factory.egress.ports import Reach
-from factory.git.ports import Objects
 from factory.merge.integrator import IntegratorProcess
-from factory.model.connection import Connection
-from factory.model.denial import Tried
-from factory.model.errors import InternalError
-from factory.model.pack import Limits
-from factory.model.properties import Enforcement, Proof, Property
-from factory.model.scanned import LayerKind, ScannedLayer
+from factory.plan.stages import PackSandbox
 from factory.sandbox.layer import DeadLayer, bytes_of, open_folder
-from factory.sandbox.ports import Collected, CommandOutcome, CommandSpec, Ended, View
-from factory.sandbox.setting import Views
+from factory.sandbox.ports import Person, View, WayOut
+from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.values import (
+    CommandOutcome,
+    CommandSpec,
+    Ended,
+    Kind,
+    LayerKind,
+    SandboxError,
+    StageLimits,
+    Tried,
+)
 
 _KILLED = 128 + signal.SIGKILL
 
@@ -63,11 +66,9 @@ _KNOWN = {"true": Play(), "false": Play(rc=1), ":": Play()}
 class FakeSandbox:
     """A `Sandbox`; see the port. It gives every property but those in `lacks`."""
 
-    def __init__(
-        self, views: Views, objects: Objects, script: Script, lacks: Iterable[Property] = ()
-    ) -> None:
+    def __init__(self, script: Script, lacks: Iterable[Property] = ()) -> None:
         self.ran: list[CommandSpec] = []
-        self._views, self._objects, self._script = views, objects, script
+        self._script = script
         without = frozenset(lacks)
         self._enforcement = Enforcement(
             "fake",
@@ -81,25 +82,14 @@ class FakeSandbox:
         return self._enforcement
 
     def open(
-        self,
-        view: View,
-        limits: Limits,
-        name: str,
-        reach: Reach | None = None,
+        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None = None
     ) -> FakeStage:
-        """Lay the view out in a temporary folder."""
+        """Lay the view out in a temporary folder. No play connects to a way out."""
         folder = Path(tempfile.mkdtemp(prefix=f"fake-{name}-")) / "workspace"
-        self._views.checkout(view.tree, folder)
-        layer = DeadLayer(
-            LayerKind.WORKTREE,
-            partial(open_folder, folder),
-            (),
-            limits.disk,
-            self._objects.write_blob,
-            self._objects.hash_name,
-            bytes_of(folder),
-        )
-        stage = FakeStage(folder, layer, self._play)
+        view.copy(folder)
+        top = partial(open_folder, folder)
+        layer = DeadLayer(LayerKind.WORKTREE, top, (), limits.disk, bytes_of(folder))
+        stage = FakeStage(folder, layer, self._play, way_out)
         self._stages.append(stage)
         return stage
 
@@ -125,8 +115,14 @@ class FakeSandbox:
 class FakeStage:
     """A `Stage`; see the port."""
 
-    def __init__(self, folder: Path, layer: DeadLayer, play: Callable[[CommandSpec], Play]) -> None:
-        self._folder, self._layer, self._play = folder, layer, play
+    def __init__(
+        self,
+        folder: Path,
+        layer: DeadLayer,
+        play: Callable[[CommandSpec], Play],
+        way_out: WayOut | None,
+    ) -> None:
+        self._folder, self._layer, self._play, self._way_out = folder, layer, play, way_out
         self._frozen = False
 
     def run(
@@ -134,7 +130,9 @@ class FakeStage:
     ) -> CommandOutcome:
         """Apply the play's edit and end as it says; output over the bound ends it as OUTPUT."""
         if self._frozen:
-            raise InternalError("a command was to run in a stage that is frozen already")
+            raise SandboxError(
+                Kind.BROKEN, "a command was to run in a stage that is frozen already"
+            )
         play = self._play(command)
         self._edit(play)
         log = play.says[: command.output]
@@ -146,28 +144,20 @@ class FakeStage:
         rc = play.rc if play.rc or ended is Ended.EXITED else _KILLED
         return CommandOutcome(ended, rc, log, len(play.says), 1, 0, play.disk_full, play.tried)
 
-    def connections(self) -> tuple[Connection, ...]:
-        """Return nothing: no play connects."""
-        return ()
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
+        """Play the command; the person sees what it prints."""
+        return replace(self.run(command, person.show), log=b"")
 
-    def freeze(self) -> ScannedLayer:
-        """Scan the folder; no command can run afterwards."""
+    def freeze(self) -> DeadLayer:
+        """Return the folder; no command can run afterwards."""
         self._frozen = True
-        return self._layer.scan()
-
-    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
-        """Read matching files of the folder."""
-        self._frozen = True
-        return self._layer.collect(patterns)
-
-    def keep(self, destination: Path) -> None:
-        """Copy the folder."""
-        self._frozen = True
-        self._layer.keep(destination)
+        return self._layer
 
     def close(self) -> None:
         """Remove the folder. Idempotent."""
         self._frozen = True
+        if self._way_out is not None:
+            self._way_out.close()
         shutil.rmtree(self._folder.parent, ignore_errors=True)
 
     def _edit(self, play: Play) -> None:
@@ -198,7 +188,7 @@ def playing(script: Script, lacks: Iterable[Property] = ()) -> dict[str, Any]:
     runs unconfined, so that nothing is probed.
     """
     return {
-        "sandbox": lambda real: FakeSandbox(real._views, real._objects, script, lacks),
+        "sandbox": lambda real: PackSandbox(FakeSandbox(script, lacks), real.views, real.objects),
         "integrator": lambda real: IntegratorProcess(real._repository, _unconfined),
     }
 

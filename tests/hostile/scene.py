@@ -20,8 +20,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from factory.model.properties import Property
 from factory.sandbox import host
+from factory.sandbox.properties import Property
 from tests.hostile.backends import BACKENDS, Backend
 from tests.hostile.canaries import Canaries, digests, forms, laid
 from tests.hostile.declared import LIBRARY, Program, chosen

@@ -22,11 +22,11 @@ from factory.judge.acceptance import artifact_name_problem
 from factory.judge.judge import Rules, judge_change
 from factory.judge.scope import compile_patterns
 from factory.merge.overlap import Touch, find_overlaps
-from factory.model.config import IsolationMode
 from factory.model.finding import Location
 from factory.model.names import PACK_FILES
 from factory.model.pack import Limits
 from factory.model.tree import Difference, Leaf, Tree, tree_from_leaves
+from factory.sandbox.backends import IsolationMode
 from factory.verify import names as checker
 from factory.verify import patterns as checker_patterns
 from factory.verify.overlaps import overlapping

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from factory.model.findings.catalogue import CATALOGUE
-from factory.model.properties import Property
+from factory.sandbox.properties import Property
 from tests.hostile.backends import BACKENDS
 from tests.hostile.declared import (
     RULES,

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.model.pack import Limits
-from factory.sandbox import bubblewrap, host, python_env
-from factory.sandbox.confinement import Folders, full, plan
+from factory.sandbox import bubblewrap
+from factory.sandbox.backend import Offer, SandboxSetting
+from factory.sandbox.backend_full import FullOverlay
 from factory.sandbox.link import Launcher, StageLink
+from factory.sandbox.plan import Folders, plan
+from tests.sandbox_kit import folders
 
 MIB = 1 << 20
 SECONDS = 20
@@ -74,10 +77,9 @@ class Weak:
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        cache = place / "cache"
-        cache.mkdir(parents=True)
-        shown = python_env.view_of(python_env.own_interpreter(), cache)
-        self._used = full(host.candidates()[0], shown, cache, overlay=True)
+        offer = Offer(SandboxSetting(*folders(place)))
+        offer.cache.mkdir(parents=True)
+        self._used = FullOverlay(offer, offer.bubblewraps[0])
         self._launchers: dict[bool, Launcher] = {}
 
     def close(self) -> None:

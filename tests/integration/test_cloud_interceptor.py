@@ -15,16 +15,17 @@ import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from factory.egress import authority as authorities
+from factory.egress.connection import Bounds, Connection, Reason
 from factory.egress.intercept import CloudInterceptor
-from factory.model.connection import Bounds, Connection, Reason
 from factory.model.injection import Credential, Grant
-from factory.model.pack import Network
+from factory.plan.cloud import injected_of, shown_path
 from factory.redact.redaction import Redactor
 from tests.egress_kit import Authority, Client, Map, proxy, serving
 
@@ -180,8 +181,10 @@ def made(
     trusted = trust or (lambda: ssl.create_default_context(cadata=outer.pem.decode()))
     redactor = Redactor([("CLOUD_TOKEN", SECRET.encode())])
     used = bounds or Bounds()
-    interceptor = CloudInterceptor([CREDENTIAL], inside, redactor, used, trusted)
-    with proxy(Network(hosts=(HOST, OTHER)), found.outside, used, interceptor) as client:
+    interceptor = CloudInterceptor(
+        [injected_of(CREDENTIAL)], inside, partial(shown_path, redactor=redactor), used, trusted
+    )
+    with proxy((HOST, OTHER), found.outside, used, interceptor) as client:
         yield World(client, inside.pem, found)
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from factory.contract.cloud_credentials import Held, read
 from factory.model.verdict import Status
+from factory.plan.cloud import UserCloud
 from factory.redact.redaction import Redactor, base64_forms, straight_forms
-from factory.run.cloud import UserCloud
 from tests.egress_kit import Authority, Map
 from tests.in_process import oneshot
 from tests.world import World, environment

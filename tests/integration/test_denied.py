@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from factory.model.denial import Tried
-from factory.model.properties import Property
-from factory.sandbox.linux import LinuxSandbox
+from factory.plan.stages import PackSandbox
 from factory.sandbox.observe import MOST
-from factory.sandbox.ports import Ended
+from factory.sandbox.properties import Property
+from factory.sandbox.values import Ended, Tried
 from tests.sandbox_kit import MIB, SMALL, run, sandbox, stage
 from tests.world import World
 
@@ -46,7 +45,7 @@ with socket.socket(socket.AF_UNIX) as bus:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackSandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as (built, _):
         yield built
 
@@ -55,7 +54,7 @@ def script(text: str) -> str:
     return f"cat >/tmp/try.py <<'END'\n{text}\nEND\npython3 -I -S /tmp/try.py"
 
 
-def test_every_address_is_seen_and_every_call_goes_on_as_it_would(made: LinuxSandbox) -> None:
+def test_every_address_is_seen_and_every_call_goes_on_as_it_would(made: PackSandbox) -> None:
     with stage(made) as opened:
         outcome = run(opened, script(TRY))
         assert outcome.log.split() == [b"101", b"101", b"101", b"101", b"2"], outcome.log
@@ -72,7 +71,7 @@ def test_every_address_is_seen_and_every_call_goes_on_as_it_would(made: LinuxSan
 
 
 def test_a_flood_of_addresses_is_bounded_and_hides_nothing_from_clock_and_memory(
-    made: LinuxSandbox,
+    made: PackSandbox,
 ) -> None:
     flood = (
         "import socket\nfor port in range(1, 400):\n    socket.socket().connect_ex(('203.0.113.9',"
@@ -92,7 +91,7 @@ def test_a_flood_of_addresses_is_bounded_and_hides_nothing_from_clock_and_memory
         assert run(opened, script(hog), timeout=60).ended is Ended.MEMORY
 
 
-def test_no_address_can_be_read_from_a_pointer_that_leads_nowhere(made: LinuxSandbox) -> None:
+def test_no_address_can_be_read_from_a_pointer_that_leads_nowhere(made: PackSandbox) -> None:
     text = (
         "import ctypes\nlibc = ctypes.CDLL(None, use_errno=True)\n"
         "print(libc.connect(0, ctypes.c_void_p(1), 16), ctypes.get_errno())\n"
@@ -104,7 +103,7 @@ def test_no_address_can_be_read_from_a_pointer_that_leads_nowhere(made: LinuxSan
         assert outcome.tried == ()
 
 
-def test_a_pack_cannot_listen_in_its_place(made: LinuxSandbox) -> None:
+def test_a_pack_cannot_listen_in_its_place(made: PackSandbox) -> None:
     text = (
         "import ctypes, os, struct\nlibc = ctypes.CDLL(None, use_errno=True)\ncode ="
         " ctypes.create_string_buffer(struct.pack('HBBI', 6, 0, 0, 0x7FFF0000))\nheader ="

@@ -16,16 +16,15 @@ from pathlib import Path
 import pytest
 
 from factory.egress import outside
-from factory.egress.ports import Outside, Served
-from factory.model.connection import Bounds, Reason, Request, Target, Verdict
-from factory.model.errors import InternalError
-from factory.model.pack import Network
+from factory.egress.connection import Bounds, Reason, Request, Target, Verdict
+from factory.egress.proxy import Defective
+from factory.egress.reach import Outside, Served
 from tests.egress_kit import Authority, Client, Map, head_of, proxy, serving
 
 pytestmark = pytest.mark.linux
 
 HOST = "www.example.org"
-DECLARED = Network(hosts=(HOST, "*.below.org", "other.org:8443"))
+DECLARED = (HOST, "*.below.org", "other.org:8443")
 QUICK = Bounds(request=0.3, dial=0.3, idle=0.3)
 
 
@@ -208,7 +207,7 @@ def test_one_address_that_is_not_public_spoils_the_whole_answer(
     echo: Map, addresses: tuple[str, ...]
 ) -> None:
     echo.names[HOST] = addresses
-    with proxy(Network(any_host=True), echo.outside) as client:
+    with proxy(("*",), echo.outside) as client:
         link, head = client.connect(f"{HOST}:443")
         link.close()
         one = client.only()
@@ -220,9 +219,7 @@ def test_one_address_that_is_not_public_spoils_the_whole_answer(
 def test_loopback_is_refused_with_this_hosts_own_dialler(echo: Map) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bait:
         port = bait.getsockname()[1]
-        with proxy(
-            Network(any_host=True), Outside(lambda _host, _port: ("127.0.0.1",), outside.dial)
-        ) as client:
+        with proxy(("*",), Outside(lambda _host, _port: ("127.0.0.1",), outside.dial)) as client:
             link, head = client.connect(f"{HOST}:{port}")
             link.close()
             assert client.only().reason is Reason.NOT_PUBLIC
@@ -595,6 +592,6 @@ def test_an_interceptor_that_fails_ends_its_connection_and_a_defect_is_told(echo
     failing = Answers(fails=KeyError("defect"))
     with (
         proxy(DECLARED, echo.outside, interceptor=failing) as client,
-        pytest.raises(InternalError, match="KeyError: 'defect'"),
+        pytest.raises(Defective, match="KeyError: 'defect'"),
     ):
         tried().only()

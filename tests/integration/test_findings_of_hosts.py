@@ -21,10 +21,10 @@ from factory.model.config import Config
 from factory.model.evidence import MergeDocument
 from factory.model.evidence_text import format_document, parse_document
 from factory.model.finding import Finding
-from factory.model.properties import Enforcement, Property
 from factory.model.verdict import Status
 from factory.run.doctor import check_up
 from factory.run.host_facts_type import HostFacts
+from factory.sandbox.properties import Enforcement, Property
 from tests.in_process import alter, close_objects, oneshot, planner, site
 from tests.world import World, run
 

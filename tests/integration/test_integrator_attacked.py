@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.sandbox.linux import LinuxSandbox
+from factory.plan.stages import PackSandbox
 from tests.in_process import close, site
 from tests.world import World
 
@@ -159,7 +159,7 @@ def confined(world: World, run: Path, argv: list[str]) -> list[str]:
     """The words by which the pipeline itself would start Z with this program."""
     built = site(world)
     try:
-        assert isinstance(built.sandbox, LinuxSandbox)
+        assert isinstance(built.sandbox, PackSandbox)
         return built.sandbox.integrator_argv(run, argv)
     finally:
         close(built)

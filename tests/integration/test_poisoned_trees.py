@@ -33,8 +33,9 @@ from factory.git.repository import (
 from factory.git.scanner import scan
 from factory.judge.path_guard import unportable
 from factory.model.errors import InternalError, Refusal
-from factory.model.scanned import LayerKind, ScannedLayer
+from factory.model.scanned import ScannedLayer
 from factory.model.tree import MODE_LINK, differences
+from factory.sandbox.values import LayerKind
 from tests import racing_writer
 from tests.git_world import ENVIRONMENT, World, git, leaf
 

@@ -16,19 +16,19 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.config import Backend, IsolationMode
-from factory.model.properties import Property
 from factory.sandbox import host, kernel
+from factory.sandbox.backends import IsolationMode
 from factory.sandbox.host import Bubblewrap
+from factory.sandbox.properties import Property
 from tests.sandbox_kit import own, run, sandbox, stage
 
 pytestmark = pytest.mark.linux
 
 OVERLAY, WORKTREE, AUTO = IsolationMode.OVERLAY, IsolationMode.WORKTREE, IsolationMode.AUTO
 WAYS = (
-    (Backend.FULL, OVERLAY),
-    (Backend.FULL, WORKTREE),
-    (Backend.BUBBLEWRAP, AUTO),
+    ("full", OVERLAY),
+    ("full", WORKTREE),
+    ("bubblewrap", AUTO),
 )
 # What it says is what refused, by name: the file system, the owner or a seal; ETXTBSY is none.
 TRY = """\
@@ -66,23 +66,21 @@ def theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bubblewrap:
     return copied
 
 
-@pytest.mark.parametrize(
-    ("backend", "mode"), WAYS, ids=lambda each: each.value if each is not AUTO else ""
-)
+@pytest.mark.parametrize(("backend", "mode"), WAYS, ids=str)
 def test_more_than_that_it_runs_protects_it(
-    theirs: Bubblewrap, tmp_path: Path, backend: Backend, mode: IsolationMode
+    theirs: Bubblewrap, tmp_path: Path, backend: str, mode: IsolationMode
 ) -> None:
     before = theirs.program.read_bytes(), theirs.program.stat().st_mode
     texts = {"try.py": TRY}
     with sandbox(tmp_path / "made", mode, texts=texts, backend=backend) as (made, _):
         enforcement = made.measure()
-        assert enforcement.backend == backend.value, enforcement.proofs
+        assert enforcement.backend == backend, enforcement.proofs
         assert enforcement.escaped == ()
         assert Property.FS_WRITE_SCOPED in enforcement.given
         with stage(made) as opened:
             said = run(opened, "python -I -S try.py").log.decode().split("\n")[:-1]
             again = run(opened, "python -I -S try.py").log.decode().split("\n")[:-1]
-    refused = ["EROFS"] * 4 if backend is Backend.FULL else ["sealed", "a copy"] * 2
+    refused = ["EROFS"] * 4 if backend == "full" else ["sealed", "a copy"] * 2
     assert (said, again) == (refused, refused)
     assert (theirs.program.read_bytes(), theirs.program.stat().st_mode) == before
 
@@ -91,7 +89,7 @@ def test_where_only_that_it_runs_protects_it_everything_is_blocked(
     theirs: Bubblewrap, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Bubblewrap, "is_safe_from", lambda _self, _uid: True)
-    with sandbox(tmp_path / "made", AUTO, backend=Backend.BUBBLEWRAP) as (made, _):
+    with sandbox(tmp_path / "made", AUTO, backend="bubblewrap") as (made, _):
         assert made.measure().escaped == ("write supervisor",)
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.config import Backend, IsolationMode
+from factory.plan.stages import PackSandbox
 from factory.sandbox import seccomp
-from factory.sandbox.linux import LinuxSandbox
+from factory.sandbox.backends import IsolationMode
 from tests.sandbox_kit import run, sandbox, stage
 
 pytestmark = pytest.mark.linux
 
-BACKENDS = (Backend.FULL, Backend.BUBBLEWRAP, Backend.LANDLOCK)
+BACKENDS = ("full", "bubblewrap", "landlock")
 MACHINE = os.uname().machine
 X86 = MACHINE == "x86_64"
 
@@ -35,19 +35,19 @@ print(json.dumps({name: ask(*words) for name, words in json.loads(sys.argv[1]).i
 """
 
 
-@pytest.fixture(scope="module", params=BACKENDS, ids=lambda backend: backend.value)
+@pytest.fixture(scope="module", params=BACKENDS)
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LinuxSandbox]:
+) -> Iterator[PackSandbox]:
     with sandbox(tmp_path_factory.mktemp("calls"), IsolationMode.AUTO, backend=request.param) as (
         built,
         _,
     ):
-        assert built.measure().backend == request.param.value
+        assert built.measure().backend == request.param
         yield built
 
 
-def ask(made: LinuxSandbox, calls: dict[str, tuple[int, ...]]) -> dict[str, int]:
+def ask(made: PackSandbox, calls: dict[str, tuple[int, ...]]) -> dict[str, int]:
     with stage(made) as opened:
         seen = run(
             opened, f"cat >ask.py <<'E'\n{ASK}E\nexec python -I -S ask.py '{json.dumps(calls)}'"
@@ -56,14 +56,14 @@ def ask(made: LinuxSandbox, calls: dict[str, tuple[int, ...]]) -> dict[str, int]
     return answers
 
 
-def test_every_refused_call_is_refused(made: LinuxSandbox) -> None:
+def test_every_refused_call_is_refused(made: PackSandbox) -> None:
     refused = seccomp.refused(MACHINE, made.measure().backend == "landlock")
     answers = ask(made, {name: (number, 0, 0, 0, 0, 0, 0) for name, (number, _) in refused.items()})
     assert answers == {name: code for name, (_, code) in refused.items()}
     assert len(refused) > 60
 
 
-def test_calls_are_judged_by_their_arguments(made: LinuxSandbox) -> None:
+def test_calls_are_judged_by_their_arguments(made: PackSandbox) -> None:
     socket, pair, ioctl = (41, 53, 16) if X86 else (198, 199, 29)
     filtering, personality, clone = (317, 135, 56) if X86 else (277, 92, 220)
     upper = 1 << 32
@@ -98,7 +98,7 @@ def test_calls_are_judged_by_their_arguments(made: LinuxSandbox) -> None:
     }
 
 
-def test_a_pack_acts_on_no_process_but_its_own(made: LinuxSandbox) -> None:
+def test_a_pack_acts_on_no_process_but_its_own(made: PackSandbox) -> None:
     prlimit, priority, affinity = (302, 141, 203) if X86 else (261, 140, 122)
     other = os.getpid()
     acts = {

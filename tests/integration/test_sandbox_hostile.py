@@ -17,13 +17,12 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.config import IsolationMode
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
-from factory.sandbox.linux import LinuxSandbox
-from factory.sandbox.ports import CommandSpec, Ended
-from factory.sandbox.stage import LinuxStage
-from tests.sandbox_kit import BUBBLEWRAPS, MIB, run, sandbox, stage
+from factory.plan.stages import PackSandbox, PackStage
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.values import CommandSpec, Ended
+from tests.sandbox_kit import BUBBLEWRAPS, MIB, run, sandbox, stage, supervised
 
 pytestmark = pytest.mark.linux
 
@@ -31,7 +30,7 @@ pytestmark = pytest.mark.linux
 @pytest.fixture(scope="module", params=BUBBLEWRAPS)
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LinuxSandbox]:
+) -> Iterator[PackSandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox"), IsolationMode.OVERLAY, request.param) as (
         built,
         _,
@@ -40,7 +39,7 @@ def made(
 
 
 @pytest.fixture
-def opened(made: LinuxSandbox) -> Iterator[LinuxStage]:
+def opened(made: PackSandbox) -> Iterator[PackStage]:
     with stage(made) as each:
         yield each
 
@@ -61,12 +60,12 @@ def processes_that_say(mark: str) -> list[str]:
     return found
 
 
-def test_a_plain_command_sees_the_tree_and_its_exit_code_comes_back(opened: LinuxStage) -> None:
+def test_a_plain_command_sees_the_tree_and_its_exit_code_comes_back(opened: PackStage) -> None:
     seen = run(opened, "cat a.txt; ./tool.sh; exit 7")
     assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 7, b"hello\ntool\n")
 
 
-def test_the_world_inside_is_constant(opened: LinuxStage) -> None:
+def test_the_world_inside_is_constant(opened: PackStage) -> None:
     seen = run(opened, "id -u; id -g; id -un; hostname; pwd; umask; echo $HOME $TZ $LANG; date +%Z")
     assert seen.log.decode().split("\n") == [
         *(
@@ -84,18 +83,18 @@ def test_the_world_inside_is_constant(opened: LinuxStage) -> None:
 
 
 def test_the_environment_of_the_host_is_not_inherited(
-    opened: LinuxStage, monkeypatch: pytest.MonkeyPatch
+    opened: PackStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     assert b"canary" not in run(opened, "env; cat /proc/*/environ").log
 
 
-def test_no_descriptor_is_inherited(opened: LinuxStage) -> None:
+def test_no_descriptor_is_inherited(opened: PackStage) -> None:
     seen = run(opened, python("import os; print(sorted(os.listdir('/proc/self/fd')))"))
     assert seen.log == b"['0', '1', '2', '3']\n"  # the last one lists the folder
 
 
-def test_no_signal_is_ignored_from_the_start(opened: LinuxStage) -> None:
+def test_no_signal_is_ignored_from_the_start(opened: PackStage) -> None:
     masks = run(opened, "grep -E 'SigIgn|SigBlk' /proc/self/status | cut -f2").log.split()
     assert [int(mask, 16) & 0x7FFFFFFF for mask in masks] == [
         0,
@@ -104,7 +103,7 @@ def test_no_signal_is_ignored_from_the_start(opened: LinuxStage) -> None:
     assert run(opened, "yes | head -n 1").log == b"y\n"
 
 
-def test_what_the_orchestrator_ignores_or_blocks_reaches_a_pack(made: LinuxSandbox) -> None:
+def test_what_the_orchestrator_ignores_or_blocks_reaches_a_pack(made: PackSandbox) -> None:
     before = signal.signal(
         signal.SIGQUIT, signal.SIG_IGN
     )  # as a shell does for what runs in its background
@@ -118,14 +117,14 @@ def test_what_the_orchestrator_ignores_or_blocks_reaches_a_pack(made: LinuxSandb
     assert [int(mask, 16) & 0x7FFFFFFF for mask in masks] == [0, 0]
 
 
-def test_the_hosts_loopback_is_another(opened: LinuxStage) -> None:
+def test_the_hosts_loopback_is_another(opened: PackStage) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         attempt = python(f"import socket; socket.create_connection(('127.0.0.1', {port}), 2)")
         assert run(opened, attempt).rc != 0
 
 
-def test_no_name_is_resolved_and_no_address_reached(opened: LinuxStage) -> None:
+def test_no_name_is_resolved_and_no_address_reached(opened: PackStage) -> None:
     assert run(opened, python("import socket; socket.getaddrinfo('example.com', 80)")).rc != 0
     metadata = python("import socket; socket.create_connection(('169.254.169.254', 80), 2)")
     assert run(opened, metadata).rc != 0
@@ -134,12 +133,12 @@ def test_no_name_is_resolved_and_no_address_reached(opened: LinuxStage) -> None:
 
 
 @pytest.mark.parametrize("family", [17, 38, 40])  # packet, the kernel's crypto, the hypervisor
-def test_odd_socket_families_are_refused(opened: LinuxStage, family: int) -> None:
+def test_odd_socket_families_are_refused(opened: PackStage, family: int) -> None:
     seen = run(opened, python(f"import socket; socket.socket({family}, 3)"))
     assert b"PermissionError" in seen.log
 
 
-def test_files_of_the_host_do_not_exist(opened: LinuxStage, tmp_path: Path) -> None:
+def test_files_of_the_host_do_not_exist(opened: PackStage, tmp_path: Path) -> None:
     canary = tmp_path / "canary"
     canary.write_text("secret")
     assert b"secret" not in run(opened, f"cat {canary} /etc/shadow /proc/1/root{canary}").log
@@ -189,11 +188,11 @@ def test_files_of_the_host_do_not_exist(opened: LinuxStage, tmp_path: Path) -> N
         ),
     ],
 )
-def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) -> None:
+def test_what_would_change_the_host_is_refused(opened: PackStage, line: str) -> None:
     assert run(opened, line).rc != 0
 
 
-def test_set_user_id_programs_give_nothing(opened: LinuxStage) -> None:
+def test_set_user_id_programs_give_nothing(opened: PackStage) -> None:
     seen = run(
         opened,
         "grep -E 'NoNewPrivs|Seccomp:|Cap' /proc/self/status; su -c id root </dev/null; ls"
@@ -206,7 +205,7 @@ def test_set_user_id_programs_give_nothing(opened: LinuxStage) -> None:
     assert b"uid=0" not in seen.log
 
 
-def test_calls_that_other_programs_never_need_are_refused(opened: LinuxStage) -> None:
+def test_calls_that_other_programs_never_need_are_refused(opened: PackStage) -> None:
     script = (
         "import ctypes, os\ncall = ctypes.CDLL(None, use_errno=True).syscall\nx86 ="
         " os.uname().machine == 'x86_64'\nfor name, number in (('ptrace', 101 if x86 else 117),"
@@ -225,19 +224,19 @@ def test_calls_that_other_programs_never_need_are_refused(opened: LinuxStage) ->
     }
 
 
-def test_a_large_shared_segment_is_refused_and_a_small_one_is_not(opened: LinuxStage) -> None:
+def test_a_large_shared_segment_is_refused_and_a_small_one_is_not(opened: PackStage) -> None:
     script = "import ctypes; c = ctypes.CDLL(None); print(c.shmget(0, {size}, 0o1600) != -1)"
     assert run(opened, python(script.format(size=4096))).log == b"True\n"
     assert run(opened, python(script.format(size=256 * MIB))).log == b"False\n"
 
 
-def test_a_fork_bomb_meets_its_bound_and_ends_with_its_command(opened: LinuxStage) -> None:
+def test_a_fork_bomb_meets_its_bound_and_ends_with_its_command(opened: PackStage) -> None:
     seen = run(opened, "b() { b | b & }; b; sleep 0.5; echo still here", timeout=10)
     assert seen.ended in {Ended.EXITED, Ended.SIGNALLED, Ended.TIMEOUT}
     assert run(opened, "echo next").log == b"next\n"
 
 
-def test_the_process_bound_is_one_stages_own(made: LinuxSandbox) -> None:
+def test_the_process_bound_is_one_stages_own(made: PackSandbox) -> None:
     count = (
         "import os, time\nn = 0\ntry:\n    while n < 100:\n        if os.fork() == 0:"
         " time.sleep(20); os._exit(0)\n        n += 1\nexcept OSError: pass\nprint(n)\n"
@@ -251,7 +250,7 @@ def test_the_process_bound_is_one_stages_own(made: LinuxSandbox) -> None:
     assert [15 <= int(answer.log) < 20 for answer in answers] == [True, True]
 
 
-def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None:
+def test_a_daemon_is_dead_when_its_command_has_ended(opened: PackStage) -> None:
     mark = f"daemon-{os.getpid()}-{time.monotonic_ns()}"
     seen = run(
         opened,
@@ -262,12 +261,12 @@ def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None
     assert processes_that_say(mark) == []
 
 
-def test_a_child_that_holds_the_output_open_does_not_hold_the_command(opened: LinuxStage) -> None:
+def test_a_child_that_holds_the_output_open_does_not_hold_the_command(opened: PackStage) -> None:
     seen = run(opened, "sleep 1000 & echo done", timeout=120)
     assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 0, b"done\n")
 
 
-def test_a_memory_hog_is_ended(made: LinuxSandbox) -> None:
+def test_a_memory_hog_is_ended(made: PackSandbox) -> None:
     with stage(made, Limits(timeout=30, memory=64 * MIB, processes=32, disk=16 * MIB)) as opened:
         seen = run(opened, python("b = bytearray(400 << 20); import time; time.sleep(20)"))
         assert seen.ended is Ended.MEMORY
@@ -275,13 +274,13 @@ def test_a_memory_hog_is_ended(made: LinuxSandbox) -> None:
         assert seen.peak_memory > 64 * MIB
 
 
-def test_memory_is_counted_over_all_processes(made: LinuxSandbox) -> None:
+def test_memory_is_counted_over_all_processes(made: PackSandbox) -> None:
     hog = python("b = bytearray(30 << 20); import time; time.sleep(20)")
     with stage(made, Limits(timeout=30, memory=100 * MIB, processes=32, disk=16 * MIB)) as opened:
         assert run(opened, " & ".join([hog] * 6) + " & wait").ended is Ended.MEMORY
 
 
-def test_a_flood_of_output_is_cut_and_ended(opened: LinuxStage) -> None:
+def test_a_flood_of_output_is_cut_and_ended(opened: PackStage) -> None:
     chunks: list[bytes] = []
     seen = opened.run(CommandSpec("yes", "", (), 20, 10_000), chunks.append)
     assert seen.ended is Ended.OUTPUT
@@ -291,19 +290,19 @@ def test_a_flood_of_output_is_cut_and_ended(opened: LinuxStage) -> None:
     assert b"".join(chunks) == seen.log
 
 
-def test_output_of_exactly_the_bound_is_fine(opened: LinuxStage) -> None:
+def test_output_of_exactly_the_bound_is_fine(opened: PackStage) -> None:
     seen = run(opened, "head -c 5000 /dev/zero", output=5000)
     assert (seen.ended, seen.rc, seen.output_bytes) == (Ended.EXITED, 0, 5000)
 
 
 @pytest.mark.parametrize("place", ["/workspace", "/tmp", "/home/pack", "/dev/shm"])
-def test_a_disk_flood_meets_the_quota(opened: LinuxStage, place: str) -> None:
+def test_a_disk_flood_meets_the_quota(opened: PackStage, place: str) -> None:
     seen = run(opened, f"head -c 64m /dev/zero >{place}/flood")
     assert seen.rc != 0
     assert seen.disk_full or seen.rc == 128 + signal.SIGXFSZ
 
 
-def test_many_files_meet_the_quota_too(made: LinuxSandbox) -> None:
+def test_many_files_meet_the_quota_too(made: PackSandbox) -> None:
     many = "import itertools\nfor n in itertools.count(): open(str(n), 'w').close()\n"
     with stage(made, Limits(timeout=60, processes=32, disk=4 * MIB)) as opened:
         seen = run(opened, f"cat >m.py <<'E'\n{many}E\npython -I -S m.py")
@@ -311,7 +310,7 @@ def test_many_files_meet_the_quota_too(made: LinuxSandbox) -> None:
         assert seen.disk_full
 
 
-def test_a_slow_command_is_asked_to_end_and_may_answer(opened: LinuxStage) -> None:
+def test_a_slow_command_is_asked_to_end_and_may_answer(opened: PackStage) -> None:
     for bound in (0.3, 3, 30):  # whoever was not there yet could not be asked
         seen = run(
             opened, "trap 'echo asked; exit 0' TERM; echo here; sleep 1000 & wait", timeout=bound
@@ -322,41 +321,41 @@ def test_a_slow_command_is_asked_to_end_and_may_answer(opened: LinuxStage) -> No
     assert seen.rc != 0
 
 
-def test_a_command_that_ignores_sigterm_is_killed(opened: LinuxStage) -> None:
+def test_a_command_that_ignores_sigterm_is_killed(opened: PackStage) -> None:
     seen = run(opened, "trap '' TERM; while :; do sleep 0.1; done", timeout=0.2)
     assert (seen.ended, seen.rc) == (Ended.TIMEOUT, 128 + signal.SIGKILL)
 
 
-def test_a_signal_is_told_from_an_exit(opened: LinuxStage) -> None:
+def test_a_signal_is_told_from_an_exit(opened: PackStage) -> None:
     seen = run(opened, "kill -SEGV $$")
     assert (seen.ended, seen.rc) == (Ended.SIGNALLED, 128 + signal.SIGSEGV)
 
 
-def test_a_command_may_start_in_a_folder_below(opened: LinuxStage) -> None:
+def test_a_command_may_start_in_a_folder_below(opened: PackStage) -> None:
     assert run(opened, "pwd; cat x", cwd="sub").log == b"/workspace/sub\nx\n"
     assert run(opened, "echo never", cwd="absent").rc not in {0, None}
 
 
-def test_odd_words_arrive_as_they_are(opened: LinuxStage) -> None:
+def test_odd_words_arrive_as_they_are(opened: PackStage) -> None:
     assert (
         run(opened, "printf '%s' 'a\"b $c `d` \\ \u00e9 \n'").log == 'a"b $c `d` \\ é \n'.encode()
     )
 
 
-def test_commands_share_the_layer_and_nothing_else(opened: LinuxStage) -> None:
+def test_commands_share_the_layer_and_nothing_else(opened: PackStage) -> None:
     run(
         opened, "echo kept >kept; echo lost >/tmp/lost; echo lost >~/lost; echo lost >/dev/shm/lost"
     )
     assert run(opened, "cat kept /tmp/* ~/* /dev/shm/* 2>/dev/null").log == b"kept\n"
 
 
-def test_stages_do_not_see_one_another(made: LinuxSandbox) -> None:
+def test_stages_do_not_see_one_another(made: PackSandbox) -> None:
     with stage(made) as first, stage(made) as second:
         run(first, "echo trace >trace")
         assert run(second, "cat trace").rc != 0
 
 
-def test_many_stages_at_once_get_each_their_own(made: LinuxSandbox) -> None:
+def test_many_stages_at_once_get_each_their_own(made: PackSandbox) -> None:
     def one(number: int) -> bytes:
         with stage(made) as opened:
             run(opened, f"echo {number} >mine")
@@ -366,13 +365,13 @@ def test_many_stages_at_once_get_each_their_own(made: LinuxSandbox) -> None:
         assert list(pool.map(one, range(18))) == [b"%d\n" % number for number in range(18)]
 
 
-def test_a_frozen_stage_runs_nothing_more(opened: LinuxStage) -> None:
+def test_a_frozen_stage_runs_nothing_more(opened: PackStage) -> None:
     opened.freeze()
     with pytest.raises(InternalError, match="frozen"):
         run(opened, "true")
 
 
-def test_nothing_stays_mounted_and_no_process_stays(made: LinuxSandbox) -> None:
+def test_nothing_stays_mounted_and_no_process_stays(made: PackSandbox) -> None:
     before = Path("/proc/self/mounts").read_bytes()
     with stage(made) as opened:
         run(opened, "echo x >x")
@@ -383,7 +382,7 @@ def test_nothing_stays_mounted_and_no_process_stays(made: LinuxSandbox) -> None:
 def test_closing_from_another_thread_ends_a_running_command(tmp_path: Path) -> None:
     with sandbox(tmp_path) as (made, _):
         with stage(made) as opened:
-            ticker = threading.Timer(0.3, opened.cancel)
+            ticker = threading.Timer(0.3, supervised(opened).cancel)
             ticker.start()
             seen = run(opened, "sleep 1000")
             ticker.join()
@@ -397,7 +396,7 @@ def test_everything_dies_with_the_orchestrator(tmp_path: Path) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from factory.sandbox.ports import CommandSpec
+from factory.sandbox.values import CommandSpec
 from tests.sandbox_kit import sandbox, stage
 with sandbox(Path(sys.argv[1])) as (made, _), stage(made) as opened:
     opened.run(CommandSpec({line!r}, "", (), 60, 1000), lambda chunk: print(1, flush=True))

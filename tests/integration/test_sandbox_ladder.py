@@ -18,61 +18,62 @@ from pathlib import Path
 import pytest
 
 from factory.files.fs_guard import remove_tree
-from factory.model.config import Backend, IsolationMode
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
-from factory.model.properties import Property
-from factory.sandbox import give_up, host, landlock, own_user, promise, watch
+from factory.plan.stages import PackSandbox, PackStage
+from factory.sandbox import give_up, host, landlock, own_user, watch
+from factory.sandbox.backend import Offer, SandboxSetting
+from factory.sandbox.backend_landlock import Landlocked
+from factory.sandbox.backends import IsolationMode
 from factory.sandbox.link import StageUnavailable
-from factory.sandbox.linux import LinuxSandbox
-from factory.sandbox.ports import CommandSpec, Ended
-from factory.sandbox.stage import LinuxStage
+from factory.sandbox.properties import Property
+from factory.sandbox.values import CommandSpec, Ended
 from tests.integration.test_sandbox_hostile import processes_that_say, python
-from tests.sandbox_kit import MIB, NOTHING, SMALL, run, sandbox, stage
+from tests.sandbox_kit import MIB, NOTHING, SMALL, folders, in_use, run, sandbox, stage, supervised
 
 pytestmark = pytest.mark.linux
 
-LOWER = (Backend.BUBBLEWRAP, Backend.LANDLOCK)
+LOWER = ("bubblewrap", "landlock")
 AUTO = IsolationMode.AUTO
 ALWAYS_LACKING = {
-    Backend.BUBBLEWRAP: {Property.DISK_BOUNDED},
-    Backend.LANDLOCK: {Property.DISK_BOUNDED, Property.FS_READ_SCOPED},
+    "bubblewrap": {Property.DISK_BOUNDED},
+    "landlock": {Property.DISK_BOUNDED, Property.FS_READ_SCOPED},
 }
 FOR_ITS_OWN_USER = {Property.FS_WRITE_SCOPED, Property.PIDS_BOUNDED}
 
 
-@pytest.fixture(scope="module", params=LOWER, ids=lambda backend: backend.value)
+@pytest.fixture(scope="module", params=LOWER)
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LinuxSandbox]:
+) -> Iterator[PackSandbox]:
     with sandbox(tmp_path_factory.mktemp("ladder"), AUTO, backend=request.param) as (built, _):
         yield built
 
 
 @pytest.fixture
-def opened(made: LinuxSandbox) -> Iterator[LinuxStage]:
+def opened(made: PackSandbox) -> Iterator[PackStage]:
     with stage(made) as each:
         yield each
 
 
-def lacking(backend: Backend) -> set[Property]:
-    as_user = backend is Backend.LANDLOCK and not host.acts_as_root()
+def lacking(backend: str) -> set[Property]:
+    as_user = backend == "landlock" and not host.acts_as_root()
     return ALWAYS_LACKING[backend] | (FOR_ITS_OWN_USER if as_user else set())
 
 
-def test_it_gives_what_it_promises_and_says_why_it_lacks_the_rest(made: LinuxSandbox) -> None:
+def test_it_gives_what_it_promises_and_says_why_it_lacks_the_rest(made: PackSandbox) -> None:
     enforcement = made.measure()
-    backend = Backend(enforcement.backend)
+    backend = enforcement.backend
     assert enforcement.escaped == ()
     assert set(Property) - enforcement.given == lacking(backend)
     assert all(enforcement.why_not(each) for each in Property)
     assert enforcement.facts["isolation"] == "worktree"
     assert len(enforcement.facts["seccomp_sha256"]) == 64
     assert int(enforcement.facts["landlock_abi"]) == landlock.abi()
-    assert ("bwrap_sha256" in enforcement.facts) is (backend is Backend.BUBBLEWRAP)
+    assert ("bwrap_sha256" in enforcement.facts) is (backend == "bubblewrap")
 
 
-def test_a_command_sees_its_tree_and_what_it_leaves_is_found(opened: LinuxStage) -> None:
+def test_a_command_sees_its_tree_and_what_it_leaves_is_found(opened: PackStage) -> None:
     seen = run(
         opened,
         "cat a.txt; ./tool.sh; pwd; echo $HOME; echo new >new.txt; rm sub/x; echo e >/dev/stderr;"
@@ -87,7 +88,7 @@ def test_a_command_sees_its_tree_and_what_it_leaves_is_found(opened: LinuxStage)
     assert "sub/x" not in {file.path for file in opened.freeze().files}
 
 
-def test_commands_share_the_workspace_and_nothing_else(opened: LinuxStage) -> None:
+def test_commands_share_the_workspace_and_nothing_else(opened: PackStage) -> None:
     assert (
         run(
             opened, "echo kept >kept; echo lost >$TMPDIR/lost; echo lost >~/lost; ls -d $TMPDIR"
@@ -97,14 +98,14 @@ def test_commands_share_the_workspace_and_nothing_else(opened: LinuxStage) -> No
     assert run(opened, "cat kept $TMPDIR/* ~/* 2>/dev/null").log == b"kept\n"
 
 
-def test_the_orchestrators_python_and_its_tools_run(opened: LinuxStage) -> None:
+def test_the_orchestrators_python_and_its_tools_run(opened: PackStage) -> None:
     version = "{}.{}.{}".format(*sys.version_info[:3]).encode()
     assert version in run(opened, "python -V").log
     assert run(opened, "pytest --version").log.startswith(b"pytest ")
 
 
 def test_the_environment_and_descriptors_of_the_host_stay_there(
-    opened: LinuxStage, monkeypatch: pytest.MonkeyPatch
+    opened: PackStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "canary")
     script = (
@@ -116,12 +117,12 @@ def test_the_environment_and_descriptors_of_the_host_stay_there(
     assert b"canary" not in run(opened, "env; cat /proc/*/environ 2>/dev/null").log
 
 
-def test_no_terminal_is_reachable(opened: LinuxStage) -> None:
+def test_no_terminal_is_reachable(opened: PackStage) -> None:
     assert run(opened, "tty; : </dev/tty").log.splitlines()[0] == b"not a tty"
     assert run(opened, ": </dev/tty").rc != 0
 
 
-def test_no_socket_leads_to_the_host(opened: LinuxStage, tmp_path: Path) -> None:
+def test_no_socket_leads_to_the_host(opened: PackStage, tmp_path: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
         socket.socket(socket.AF_UNIX) as by_path,
@@ -141,7 +142,7 @@ def test_no_socket_leads_to_the_host(opened: LinuxStage, tmp_path: Path) -> None
             assert run(opened, python(f"import socket; {attempt}")).rc != 0
 
 
-def test_files_of_the_host_are_neither_read_nor_written(opened: LinuxStage) -> None:
+def test_files_of_the_host_are_neither_read_nor_written(opened: PackStage) -> None:
     with tempfile.TemporaryDirectory(prefix="open-", dir="/tmp") as folder:
         os.chmod(folder, 0o777)  # what only the sandbox keeps a pack from
         canary = Path(folder, "canary")
@@ -176,13 +177,13 @@ def test_files_of_the_host_are_neither_read_nor_written(opened: LinuxStage) -> N
         ),
     ],
 )
-def test_what_would_change_the_host_is_refused(opened: LinuxStage, line: str) -> None:
-    if line == "kill -0 1" and opened._ask("", "", ())["arguments"][0].startswith("--"):
+def test_what_would_change_the_host_is_refused(opened: PackStage, line: str) -> None:
+    if line == "kill -0 1" and supervised(opened)._ask("", "", ())["arguments"][0].startswith("--"):
         line = "kill -9 1; sleep 0.1; false"  # its own namespace's: it takes no signal from inside
     assert run(opened, line).rc != 0
 
 
-def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None:
+def test_a_daemon_is_dead_when_its_command_has_ended(opened: PackStage) -> None:
     mark = f"daemon-{os.getpid()}-{time.monotonic_ns()}"
     seen = run(
         opened,
@@ -193,7 +194,7 @@ def test_a_daemon_is_dead_when_its_command_has_ended(opened: LinuxStage) -> None
     assert processes_that_say(mark) == []
 
 
-def test_what_forks_without_end_ends_with_its_command(opened: LinuxStage) -> None:
+def test_what_forks_without_end_ends_with_its_command(opened: PackStage) -> None:
     """Two chains in which each process starts its successor and dies, so that none is there for
     long.
     """
@@ -207,7 +208,7 @@ def test_what_forks_without_end_ends_with_its_command(opened: LinuxStage) -> Non
     assert processes_that_say(mark) == []
 
 
-def test_bounds_on_time_memory_and_output_hold(made: LinuxSandbox) -> None:
+def test_bounds_on_time_memory_and_output_hold(made: PackSandbox) -> None:
     with stage(made, Limits(timeout=30, memory=64 * MIB, processes=32, disk=16 * MIB)) as opened:
         hog = run(opened, python("b = bytearray(400 << 20); import time; time.sleep(20)"))
         assert (hog.ended, hog.rc != 0) == (Ended.MEMORY, True)
@@ -222,14 +223,14 @@ def test_bounds_on_time_memory_and_output_hold(made: LinuxSandbox) -> None:
         assert run(opened, "kill -SEGV $$").rc == 128 + signal.SIGSEGV
 
 
-def test_a_fork_bomb_meets_its_bound(made: LinuxSandbox) -> None:
+def test_a_fork_bomb_meets_its_bound(made: PackSandbox) -> None:
     with stage(made, Limits(timeout=30, processes=20, disk=16 * MIB)) as opened:
         run(opened, "b() { b | b & }; b; sleep 0.5", timeout=10)
         assert run(opened, "echo next").log == b"next\n"
 
 
 def test_paths_of_the_host_are_told_as_constant_ones_wherever_output_is_cut(
-    opened: LinuxStage,
+    opened: PackStage,
 ) -> None:
     chunks: list[bytes] = []
     cut = 'p=$(pwd -P); a=${p%??????}; for n in 1 2 3; do printf %s "$a"; sleep 0.05; '
@@ -238,23 +239,22 @@ def test_paths_of_the_host_are_told_as_constant_ones_wherever_output_is_cut(
     assert seen.log == b"/workspace\n" * 3 == b"".join(chunks)
 
 
-def test_nothing_stays_behind(made: LinuxSandbox, tmp_path: Path) -> None:
+def test_nothing_stays_behind(made: PackSandbox, tmp_path: Path) -> None:
     before = Path("/proc/self/mounts").read_bytes()
     with stage(made) as opened:
         run(opened, "mkdir -p $TMPDIR/d; chmod 0 $TMPDIR/d; echo x >x")
-        assert (made._work / "stage" / "x").read_text() == "x\n"
-    assert list(made._work.iterdir()) == []
+        assert (in_use(made).work / "stage" / "x").read_text() == "x\n"
+    assert list(in_use(made).work.iterdir()) == []
     assert Path("/proc/self/mounts").read_bytes() == before
 
 
 # --- stages among each other
 
 
-def test_a_stage_reaches_neither_the_processes_nor_the_files_of_another(made: LinuxSandbox) -> None:
+def test_a_stage_reaches_neither_the_processes_nor_the_files_of_another(made: PackSandbox) -> None:
     mark = f"other-{os.getpid()}-{time.monotonic_ns()}"
     other = made.open(NOTHING, SMALL, "other")
-    assert isinstance(other, LinuxStage)
-    theirs = made._work / "other"
+    theirs = in_use(made).work / "other"
     waiting = f"sh -c 'while [ ! -e stop ]; do sleep 0.05; done' {mark}; echo whole"
     with stage(made) as mine, ThreadPoolExecutor(1) as pool:
         ended = pool.submit(run, other, waiting)
@@ -287,10 +287,9 @@ def test_a_stage_reaches_neither_the_processes_nor_the_files_of_another(made: Li
 
 
 def test_with_landlock_alone_each_stage_of_root_has_a_user_of_its_own(
-    made: LinuxSandbox, opened: LinuxStage
+    made: PackSandbox, opened: PackStage
 ) -> None:
     other = made.open(NOTHING, SMALL, "other")
-    assert isinstance(other, LinuxStage)
     users = {run(each, "id -u; id -g").log for each in (opened, other)}
     other.close()
     parted = made.measure().backend == "landlock" and host.acts_as_root()
@@ -325,31 +324,31 @@ def test_a_number_that_went_to_another_process_is_not_below() -> None:
     assert not watch.is_below(os.getpid(), os.getppid())
 
 
-def test_a_supervisor_that_cannot_go_on_says_why(made: LinuxSandbox, opened: LinuxStage) -> None:
+def test_a_supervisor_that_cannot_go_on_says_why(made: PackSandbox, opened: PackStage) -> None:
     if made.measure().backend == "landlock":
-        remove_tree(made._work / ".scratch-stage")
+        remove_tree(in_use(made).work / ".scratch-stage")
         with pytest.raises(InternalError, match=r"could not go on with a command: .*No such file"):
             run(opened, "true")
     else:
-        assert not (made._work / ".scratch-stage").exists()
+        assert not (in_use(made).work / ".scratch-stage").exists()
 
 
 # --- which one is used
 
 
 def test_the_best_that_works_is_used_and_a_chosen_one_is_never_replaced(tmp_path: Path) -> None:
-    with sandbox(tmp_path / "a", AUTO, backend=Backend.AUTO) as (made, _):
+    with sandbox(tmp_path / "a", AUTO, backend="auto") as (made, _):
         assert made.measure().backend == "full"
-    with sandbox(tmp_path / "b", AUTO, "/bin/false", backend=Backend.BUBBLEWRAP) as (made, _):
+    with sandbox(tmp_path / "b", AUTO, "/bin/false", backend="bubblewrap") as (made, _):
         assert (made.measure().backend, made.measure().given) == ("none", frozenset())
-    with sandbox(tmp_path / "c", AUTO, "/bin/false", backend=Backend.AUTO) as (made, _):
+    with sandbox(tmp_path / "c", AUTO, "/bin/false", backend="auto") as (made, _):
         assert made.measure().backend == "landlock"
-    with sandbox(tmp_path / "d", IsolationMode.OVERLAY, "/bin/false", backend=Backend.AUTO) as (
+    with sandbox(tmp_path / "d", IsolationMode.OVERLAY, "/bin/false", backend="auto") as (
         made,
         _,
     ):
         assert made.measure().backend == "none"
-    with sandbox(tmp_path / "e", AUTO, backend=Backend.NONE) as (made, _):
+    with sandbox(tmp_path / "e", AUTO, backend="none") as (made, _):
         assert (
             made.measure().why_not(Property.NET_ISOLATED)
             == "the user's configuration chose the backend none"
@@ -361,7 +360,7 @@ def test_a_script_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> No
     own.write_bytes(b"#!/bin/sh\n")
     own.chmod(0o755)
     os.chown(own, *host.sandbox_owner())
-    with sandbox(tmp_path, AUTO, str(own), backend=Backend.BUBBLEWRAP) as (made, _):
+    with sandbox(tmp_path, AUTO, str(own), backend="bubblewrap") as (made, _):
         enforcement = made.measure()
         # A shell is not given the copy: it opens its script by a name that is gone by then.
         assert enforcement.given == frozenset()
@@ -384,17 +383,9 @@ def test_a_script_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> No
         (2, {Property.FS_WRITE_SCOPED}),
     ],
 )
-def test_an_older_kernel_promises_less(
-    made: LinuxSandbox, version: int, lost: set[Property]
-) -> None:
-    made.measure()
-    assert made._measured is not None
-    assert made._measured.confinement is not None
-    if made._measured.confinement.backend is Backend.LANDLOCK:
-        from dataclasses import replace
-
-        lacks = promise.of(replace(made._measured.confinement, landlock=version))
-        assert lost <= {each for each, why in lacks.items() if why}
+def test_an_older_kernel_promises_less(tmp_path: Path, version: int, lost: set[Property]) -> None:
+    lacks = Landlocked(Offer(SandboxSetting(*folders(tmp_path))), version).lacks()
+    assert lost <= {each for each, why in lacks.items() if why}
 
 
 def test_a_promise_that_is_broken_is_an_escape(
@@ -405,7 +396,7 @@ def test_a_promise_that_is_broken_is_an_escape(
     plain = seccomp.program
     monkeypatch.setattr(seccomp, "program", lambda machine, alone=False: plain(machine))
     monkeypatch.setattr(landlock, "abi", lambda: 3)
-    with sandbox(tmp_path, AUTO, backend=Backend.LANDLOCK) as (made, _):
+    with sandbox(tmp_path, AUTO, backend="landlock") as (made, _):
         enforcement = made.measure()
     assert enforcement.backend == "landlock", enforcement.why_not(Property.NET_ISOLATED)
     assert {"tcp", "udp", "abstract socket"} <= set(enforcement.escaped)

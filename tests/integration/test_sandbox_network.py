@@ -15,15 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from factory.egress.ports import Reach
-from factory.model import connection as egress
-from factory.model.connection import Connection, Reason, Verdict
-from factory.model.pack import Network
-from factory.model.properties import Property
-from factory.sandbox import supervisor
-from factory.sandbox.linux import LinuxSandbox
-from factory.sandbox.ports import CommandOutcome
-from factory.sandbox.stage import LinuxStage
+from factory.egress.connection import Connection, Reason, Verdict
+from factory.egress.reach import Reach
+from factory.plan.stages import PackSandbox, PackStage
+from factory.sandbox.properties import Property
+from factory.sandbox.supervisor import PROXY
+from factory.sandbox.values import CommandOutcome
 from tests.egress_kit import Authority, Map, https
 from tests.hostile.extent import WHOLE
 from tests.sandbox_kit import BUBBLEWRAPS, NOTHING, SMALL, run, sandbox
@@ -31,7 +28,7 @@ from tests.sandbox_kit import BUBBLEWRAPS, NOTHING, SMALL, run, sandbox
 pytestmark = pytest.mark.linux
 
 HOST = "files.example.org"
-DECLARED = Reach(Network(hosts=(HOST,)))
+DECLARED = Reach((HOST,))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +55,7 @@ def made(
     files: tuple[Path, Map],
     authority: Authority,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[LinuxSandbox]:
+) -> Iterator[PackSandbox]:
     texts = {"ca.pem": authority.pem.decode(), "a.txt": "a\n"}
     root = tmp_path_factory.mktemp("sandbox")
     with sandbox(root, bubblewrap=request.param, texts=texts, outside=files[1].outside) as (
@@ -69,9 +66,8 @@ def made(
 
 
 @contextlib.contextmanager
-def stage(made: LinuxSandbox, reach: Reach | None = DECLARED) -> Iterator[LinuxStage]:
+def stage(made: PackSandbox, reach: Reach | None = DECLARED) -> Iterator[PackStage]:
     opened = made.open(NOTHING, SMALL, "stage", reach)
-    assert isinstance(opened, LinuxStage)
     try:
         yield opened
     finally:
@@ -102,12 +98,8 @@ def found_inside(program: str) -> bool:
     return shutil.which(program, path="/usr/local/bin:/usr/bin:/bin") is not None
 
 
-def test_both_ends_mean_the_same_listener() -> None:
-    assert supervisor.PROXY == (egress.PROXY_HOST, egress.PROXY_PORT)
-
-
 def test_pythons_own_client_finds_the_proxy_and_every_command_has_its_record(
-    made: LinuxSandbox,
+    made: PackSandbox,
 ) -> None:
     with stage(made) as opened:
         first = run(opened, fetch(f"https://{HOST}/a.txt"))
@@ -152,7 +144,7 @@ print(json.dumps(told))
 """
 
 
-def test_the_probe_shows_that_a_stage_with_network_is_isolated_too(made: LinuxSandbox) -> None:
+def test_the_probe_shows_that_a_stage_with_network_is_isolated_too(made: PackSandbox) -> None:
     plain, networked = made.measure(), made.measure(network=True)
     assert Property.NET_ISOLATED in networked.given
     assert networked.escaped == ()
@@ -167,7 +159,7 @@ def test_the_probe_shows_that_a_stage_with_network_is_isolated_too(made: LinuxSa
 
 @pytest.mark.parametrize("reach", [DECLARED, None])
 def test_inside_there_is_only_loopback_and_the_listener_of_its_own(
-    made: LinuxSandbox, reach: Reach | None
+    made: PackSandbox, reach: Reach | None
 ) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as bait,
@@ -179,7 +171,7 @@ def test_inside_there_is_only_loopback_and_the_listener_of_its_own(
         abstract.bind("\0" + name)
         abstract.listen()
         port = bait.getsockname()[1]
-        seen = run(opened, f"python -I -S -c '{NET}' {port} {egress.PROXY_PORT} {name}")
+        seen = run(opened, f"python -I -S -c '{NET}' {port} {PROXY[1]} {name}")
         told = json.loads(seen.log)
         assert other.connections() == (), (
             "the listener of another stage is not the one that was reached"
@@ -190,17 +182,17 @@ def test_inside_there_is_only_loopback_and_the_listener_of_its_own(
     assert told["abstract"] != 0
     assert told["outside"] != 0
     assert told["datagram"] == "refused"
-    assert (told[str(egress.PROXY_PORT)] == 0) is (reach is not None), (
+    assert (told[str(PROXY[1])] == 0) is (reach is not None), (
         "no listener at all where nothing is declared"
     )
     assert [one.reason for one in own] == ([Reason.LEFT] if reach is not None else [])
 
 
-def test_variables_of_the_proxy_are_there_only_where_network_is(made: LinuxSandbox) -> None:
+def test_variables_of_the_proxy_are_there_only_where_network_is(made: PackSandbox) -> None:
     with stage(made) as with_network, stage(made, None) as without:
         told = run(with_network, "env | grep -i proxy | sort").log.decode()
         assert run(without, "env | grep -i proxy").log == b""
-    here = f"http://127.0.0.1:{egress.PROXY_PORT}"
+    here = f"http://127.0.0.1:{PROXY[1]}"
     for name in (
         "HTTPS_PROXY",
         "https_proxy",
@@ -213,10 +205,10 @@ def test_variables_of_the_proxy_are_there_only_where_network_is(made: LinuxSandb
 
 
 def test_what_a_command_left_behind_is_dead_before_its_connections_are_told(
-    made: LinuxSandbox,
+    made: PackSandbox,
 ) -> None:
     hold = (
-        f'import socket, time; held = [socket.create_connection(("127.0.0.1", {egress.PROXY_PORT}))'
+        f'import socket, time; held = [socket.create_connection(("127.0.0.1", {PROXY[1]}))'
         ' for _ in "abc"]'
     )
     with stage(made) as opened:
@@ -225,7 +217,7 @@ def test_what_a_command_left_behind_is_dead_before_its_connections_are_told(
         assert run(opened, fetch(f"https://{HOST}/a.txt")).log == b"over the wire\n"
 
 
-def test_a_closed_stage_leaves_no_listener_and_no_thread(made: LinuxSandbox) -> None:
+def test_a_closed_stage_leaves_no_listener_and_no_thread(made: PackSandbox) -> None:
     before = set(os.listdir("/proc/self/fd"))
     with stage(made):
         pass
@@ -236,7 +228,7 @@ def test_a_closed_stage_leaves_no_listener_and_no_thread(made: LinuxSandbox) -> 
 
 
 def test_real_git_clones_through_the_proxy(
-    made: LinuxSandbox, files: tuple[Path, Map], tmp_path: Path
+    made: PackSandbox, files: tuple[Path, Map], tmp_path: Path
 ) -> None:
     folder, _ = files
     source = tmp_path / "source"
@@ -284,7 +276,7 @@ NPM = (
 
 
 @pytest.mark.parametrize("client", [CURL])
-def test_real_curl_reports_what_the_proxy_says(made: LinuxSandbox, client: str) -> None:
+def test_real_curl_reports_what_the_proxy_says(made: PackSandbox, client: str) -> None:
     assert client == "curl" or not WHOLE, (
         "expected curl below /usr, found none; install it: apt install curl"
     )
@@ -331,7 +323,7 @@ def npm_package(folder: Path) -> str:
 
 @pytest.mark.parametrize("client", [NPM])
 def test_real_npm_installs_through_the_proxy(
-    made: LinuxSandbox, files: tuple[Path, Map], client: str
+    made: PackSandbox, files: tuple[Path, Map], client: str
 ) -> None:
     name = npm_package(files[0])
     words = (
@@ -341,7 +333,7 @@ def test_real_npm_installs_through_the_proxy(
     install = f"mkdir -p /tmp/site && cd /tmp/site && npm install {words} {name} --registry"
     with stage(made) as opened:
         told = run(opened, "echo $HTTPS_PROXY $https_proxy $NODE_USE_ENV_PROXY")
-        proxy = f"http://{egress.PROXY_HOST}:{egress.PROXY_PORT}"
+        proxy = f"http://{PROXY[0]}:{PROXY[1]}"
         assert told.log.decode().split() == [proxy, proxy, "1"]
         if client != "npm":
             return
@@ -394,7 +386,7 @@ def wheel(folder: Path) -> str:
     return name
 
 
-def test_real_pip_installs_through_the_proxy(made: LinuxSandbox, files: tuple[Path, Map]) -> None:
+def test_real_pip_installs_through_the_proxy(made: PackSandbox, files: tuple[Path, Map]) -> None:
     name = wheel(files[0])
     words = (
         "install --no-cache-dir --disable-pip-version-check --retries 0 --cert /workspace/ca.pem"

@@ -13,10 +13,10 @@ import pytest
 
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
+from factory.plan.stages import PackSandbox
 from factory.sandbox import stage as stage_module
-from factory.sandbox.linux import LinuxSandbox
-from factory.sandbox.ports import CommandOutcome, CommandSpec, Ended
 from factory.sandbox.relay import Leaving
+from factory.sandbox.values import CommandOutcome, CommandSpec, Ended
 from tests.sandbox_kit import MIB, SMALL, sandbox, stage
 
 pytestmark = pytest.mark.linux
@@ -47,13 +47,13 @@ class Scripted:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxSandbox]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PackSandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox")) as (built, _):
         yield built
 
 
 def talk(
-    made: LinuxSandbox,
+    made: PackSandbox,
     person: Scripted,
     limits: Limits = SMALL,
     line: str = SHELL,
@@ -66,7 +66,7 @@ def talk(
         )
 
 
-def test_the_terminal_is_made_inside_and_is_the_controlling_one(made: LinuxSandbox) -> None:
+def test_the_terminal_is_made_inside_and_is_the_controlling_one(made: PackSandbox) -> None:
     person = Scripted("tty; stty size; ls -l /proc/self/fd; echo fine >/dev/tty; exit 7\n")
     outcome = talk(made, person)
     assert (outcome.ended, outcome.rc, outcome.log) == (Ended.EXITED, 7, b"")
@@ -79,7 +79,7 @@ def test_the_terminal_is_made_inside_and_is_the_controlling_one(made: LinuxSandb
     assert outcome.output_bytes == len(person.seen)
 
 
-def test_nothing_of_the_packs_acts_before_the_terminal_is_there(made: LinuxSandbox) -> None:
+def test_nothing_of_the_packs_acts_before_the_terminal_is_there(made: PackSandbox) -> None:
     person = Scripted("")
     evil = {
         "PATH": "/workspace",
@@ -92,7 +92,7 @@ def test_nothing_of_the_packs_acts_before_the_terminal_is_there(made: LinuxSandb
     assert b"this /workspace\r\n" in person.seen
 
 
-def test_output_time_and_memory_are_bounded(made: LinuxSandbox) -> None:
+def test_output_time_and_memory_are_bounded(made: PackSandbox) -> None:
     flood = talk(
         made,
         Scripted("while :; do echo flood; done\n"),
@@ -107,7 +107,7 @@ def test_output_time_and_memory_are_bounded(made: LinuxSandbox) -> None:
     assert 0 not in (flood.rc, late.rc, large.rc)
 
 
-def test_a_person_who_is_gone_or_leaves_ends_it(made: LinuxSandbox) -> None:
+def test_a_person_who_is_gone_or_leaves_ends_it(made: PackSandbox) -> None:
     gone = Scripted("trap '' HUP TERM; sleep 1000\n")
     gone.hang_up()
     assert talk(made, gone).ended is Ended.CANCELLED
@@ -117,7 +117,7 @@ def test_a_person_who_is_gone_or_leaves_ends_it(made: LinuxSandbox) -> None:
     )
 
 
-def test_a_stage_goes_on_after_a_session_until_it_is_frozen(made: LinuxSandbox) -> None:
+def test_a_stage_goes_on_after_a_session_until_it_is_frozen(made: PackSandbox) -> None:
     with stage(made) as opened:
         spec = CommandSpec("echo new >new.txt; sleep 1000 & exit 0", "", (), 60, MIB)
         assert opened.converse(spec, Scripted("")).rc == 0
@@ -134,7 +134,7 @@ def test_leaving_takes_three_in_a_row_whatever_the_pieces() -> None:
 
 
 def test_where_no_terminal_can_be_made_it_is_said_why(
-    made: LinuxSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    made: PackSandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "opener.py").write_text("raise SystemExit('there is no terminal left')\n")
     monkeypatch.setattr(stage_module, "_OPENER", tmp_path / "opener.py")

@@ -7,21 +7,23 @@ import subprocess
 import sys
 import venv
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from factory.model.config import Backend, IsolationMode
+from factory.egress.reach import Reach
 from factory.model.errors import Refusal
 from factory.model.pack import Limits
-from factory.model.properties import Property
 from factory.model.tree import Tree, object_id
+from factory.plan.stages import PackSandbox
 from factory.sandbox import confine, host
+from factory.sandbox.backend import SandboxSetting
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.host_sandbox import HostSandbox
 from factory.sandbox.link import Launcher, StageUnavailable
-from factory.sandbox.linux import LinuxSandbox, SandboxSetting
-from factory.sandbox.ports import CommandSpec, Ended
-from factory.sandbox.unsupported import UnconfinedSandbox
+from factory.sandbox.properties import Property
+from factory.sandbox.values import CommandSpec, Ended
 from tests.sandbox_kit import (
     BUBBLEWRAPS,
     MIB,
@@ -29,7 +31,10 @@ from tests.sandbox_kit import (
     NOTHING,
     SMALL,
     Folder,
+    folders,
+    in_use,
     own,
+    packed,
     run,
     sandbox,
     stage,
@@ -46,7 +51,7 @@ CHANGE = (
 @pytest.fixture(scope="module", params=MODES, ids=lambda mode: mode.value)
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[LinuxSandbox]:
+) -> Iterator[PackSandbox]:
     with sandbox(tmp_path_factory.mktemp("sandbox"), request.param) as (built, _):
         yield built
 
@@ -64,7 +69,7 @@ def test_the_layer_tells_exactly_what_was_changed(tmp_path: Path) -> None:
     assert views.blobs[object_id("blob", b"hello\nmore\n", "sha1")] == b"hello\nmore\n"
 
 
-def test_collect_reads_the_merged_view_in_every_mode(made: LinuxSandbox) -> None:
+def test_collect_reads_the_merged_view_in_every_mode(made: PackSandbox) -> None:
     with stage(made) as opened:
         run(opened, CHANGE + "; mkfifo out/fifo; ln -s /etc/passwd out/passwd")
         found = {each.path: each for each in opened.collect(["**"])}
@@ -86,7 +91,7 @@ def test_collect_reads_the_merged_view_in_every_mode(made: LinuxSandbox) -> None
     assert narrow == ["out/fifo", "out/passwd", "sub/deep/y"]
 
 
-def test_files_that_are_all_hole_fill_no_memory(made: LinuxSandbox) -> None:
+def test_files_that_are_all_hole_fill_no_memory(made: PackSandbox) -> None:
     with stage(made) as opened:
         run(opened, "mkdir out; for n in 1 2 3; do truncate -s 7M out/$n; done")
         found = opened.collect(["out/*"])
@@ -100,11 +105,9 @@ def test_files_that_are_all_hole_fill_no_memory(made: LinuxSandbox) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "backend", [Backend.FULL, Backend.BUBBLEWRAP, Backend.LANDLOCK], ids=lambda each: each.value
-)
+@pytest.mark.parametrize("backend", ["full", "bubblewrap", "landlock"])
 def test_a_layer_that_says_that_it_is_larger_than_its_quota_is_not_read(
-    tmp_path: Path, backend: Backend
+    tmp_path: Path, backend: str
 ) -> None:
     with sandbox(tmp_path, IsolationMode.AUTO, backend=backend) as (made, _), stage(made) as opened:
         run(opened, "mkdir z; for n in 1 2 3; do truncate -s 7M z/$n; done")
@@ -123,7 +126,7 @@ def test_what_a_worktree_was_given_does_not_count_against_its_quota(tmp_path: Pa
     assert [file.path for file in layer.files] == ["a.txt", "b.txt", "large"]
 
 
-def test_a_folder_that_was_emptied_and_made_again_hides_the_base(made: LinuxSandbox) -> None:
+def test_a_folder_that_was_emptied_and_made_again_hides_the_base(made: PackSandbox) -> None:
     with stage(made) as opened:
         run(opened, "rm -r sub; mkdir sub; echo only >sub/only")
         assert [each.path for each in opened.collect(["sub/**"])] == ["sub/only"]
@@ -143,20 +146,6 @@ def test_a_lower_layer_lies_between_base_and_upper(tmp_path: Path) -> None:
             )
             assert [each.path for each in opened.collect(["sub/*", "a.txt"])] == ["a.txt", "sub/up"]
             assert [file.path for file in opened.freeze().files] == ["sub/up"]
-
-
-def test_keep_copies_the_layer_for_a_person(made: LinuxSandbox, tmp_path: Path) -> None:
-    with stage(made) as opened:
-        run(
-            opened,
-            "echo new >new.txt; ln -s nowhere link; mkfifo fifo; mkdir d; echo x >d/x; chmod"
-            " 4755 d/x",
-        )
-        opened.keep(tmp_path / "kept")
-    assert (tmp_path / "kept" / "d" / "x").read_text() == "x\n"
-    assert (tmp_path / "kept" / "d" / "x").stat().st_mode & 0o7000 == 0
-    assert (tmp_path / "kept" / "link").is_symlink()
-    assert not (tmp_path / "kept" / "fifo").exists()
 
 
 def test_a_pack_cannot_forge_the_overlays_marks(tmp_path: Path) -> None:
@@ -262,13 +251,17 @@ def test_no_bubblewrap_at_all_gives_nothing(
 
 def test_only_a_user_who_accepted_everything_runs_unconfined(tmp_path: Path) -> None:
     views = Folder(tmp_path)
-    blobs: Any = views
-    folders = (tmp_path / "state" / "cache", tmp_path / "state" / "worktrees")
-    refused = UnconfinedSandbox(views, blobs, SandboxSetting(*folders))
+    setting = SandboxSetting(*folders(tmp_path), backend="none")
+    refused = packed(HostSandbox(setting), views)
     assert refused.measure().given == frozenset()
     with pytest.raises(Refusal):
         refused.open(NOTHING, Limits(), "x")
-    accepted = UnconfinedSandbox(views, blobs, SandboxSetting(*folders, unconfined=True))
+    with pytest.raises(Refusal):
+        refused.integrator_argv(tmp_path, ["true"])
+    accepted = packed(HostSandbox(replace(setting, unconfined=True)), views)
+    assert accepted.integrator_argv(tmp_path, ["true"]) == ["true"]
+    with pytest.raises(Refusal, match="expected an egress proxy on this host, found none"):
+        accepted.open(NOTHING, Limits(), "x", Reach(("*",)))
     opened = accepted.open(NOTHING, Limits(), "x")
     seen = opened.run(CommandSpec("cat a.txt; echo n >n; sleep 100 & exit 3", "", (), 20, MIB))
     assert (seen.ended, seen.rc, seen.log) == (Ended.EXITED, 3, b"hello\n")
@@ -295,7 +288,7 @@ def test_an_absent_source_of_every_stage_is_told_too(tmp_path: Path) -> None:
     owner = {"as_root": os.geteuid() == 0, "uid": os.geteuid(), "gid": os.getegid(), "epoch": 0}
     launcher = Launcher(
         {
-            "backend": "full",
+            "inside": "factory.sandbox.inside_full",
             **owner,
             "binds": {"/x": str(tmp_path / "absent")},
             "folders": [],
@@ -314,9 +307,7 @@ def test_an_absent_source_of_every_stage_is_told_too(tmp_path: Path) -> None:
 def test_a_killed_launcher_is_replaced(tmp_path: Path) -> None:
     with sandbox(tmp_path) as (made, _):
         made.measure()
-        assert made._measured is not None
-        launcher = made._measured.launcher
-        assert launcher is not None
+        launcher = in_use(made).launcher
         assert launcher._process is not None
         launcher._process.kill()
         launcher._process.wait()
@@ -329,7 +320,7 @@ def test_a_killed_launcher_is_replaced(tmp_path: Path) -> None:
 # --- the interpreter inside
 
 
-def test_python_and_its_scripts_are_the_orchestrators_at_constant_paths(made: LinuxSandbox) -> None:
+def test_python_and_its_scripts_are_the_orchestrators_at_constant_paths(made: PackSandbox) -> None:
     with stage(made) as opened:
         seen = run(
             opened,

@@ -13,8 +13,9 @@ import pytest
 
 from factory.git.scanner import scan
 from factory.model.errors import InternalError
-from factory.model.scanned import LayerKind, Oddity, ScannedLayer
+from factory.model.scanned import Oddity, ScannedLayer
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, object_id
+from factory.sandbox.values import LayerKind
 
 ROOT = os.geteuid() == 0
 NAMESPACES = {LayerKind.USER: "user.overlay."} | (

@@ -15,17 +15,18 @@ from typing import Any, TypeAlias
 import pytest
 
 from factory.git.derive import apply_layer
-from factory.model.config import IsolationMode
 from factory.model.errors import InternalError
 from factory.model.pack import Limits
-from factory.model.properties import Property
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, Tree, object_id
 from factory.model.verdict import Status
-from factory.sandbox.ports import CommandSpec, Ended, Sandbox, Stage, View
+from factory.plan.stages import PackSandbox, PackStage, View
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.properties import Property
+from factory.sandbox.values import CommandSpec, Ended
 from tests.fakes.stage import FakeSandbox, Play, playing
 from tests.in_process import oneshot
 from tests.sample import sample
-from tests.sandbox_kit import MIB, SMALL, TEXTS, Folder, sandbox
+from tests.sandbox_kit import MIB, SMALL, TEXTS, Folder, packed, sandbox
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -71,10 +72,9 @@ Made: TypeAlias = Callable[[Path], Any]
 
 
 @contextmanager
-def fake(root: Path) -> Iterator[tuple[Sandbox, Folder]]:
+def fake(root: Path) -> Iterator[tuple[PackSandbox, Folder]]:
     views = Folder(root)
-    blobs: Any = views  # of all objects it stores blobs only: no more is asked of it
-    made = FakeSandbox(views, blobs, SCRIPT)
+    made = packed(FakeSandbox(SCRIPT), views)
     try:
         yield made, views
     finally:
@@ -91,7 +91,7 @@ KINDS: Mapping[str, Made] = {
 @pytest.fixture(scope="module", params=sample(("fake", "overlay"), ("worktree",)))
 def made(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Sandbox, Folder]]:
+) -> Iterator[tuple[PackSandbox, Folder]]:
     with KINDS[request.param](tmp_path_factory.mktemp("contract")) as both:
         yield both
 
@@ -108,7 +108,7 @@ BASE = Tree({}).changed(
 
 
 @contextmanager
-def opened(made: tuple[Sandbox, Folder], limits: Limits = SMALL) -> Iterator[Stage]:
+def opened(made: tuple[PackSandbox, Folder], limits: Limits = SMALL) -> Iterator[PackStage]:
     stage = made[0].open(View(BASE, BASE), limits, "stage")
     try:
         yield stage
@@ -123,7 +123,7 @@ def spec(
 
 
 def test_a_command_gives_its_exit_code_and_all_it_wrote_in_order(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     chunks: list[bytes] = []
     with opened(made) as stage:
@@ -133,13 +133,13 @@ def test_a_command_gives_its_exit_code_and_all_it_wrote_in_order(
     assert seen.duration_ms >= 0
 
 
-def test_folder_and_variables_of_a_command_reach_it(made: tuple[Sandbox, Folder]) -> None:
+def test_folder_and_variables_of_a_command_reach_it(made: tuple[PackSandbox, Folder]) -> None:
     with opened(made) as stage:
         seen = stage.run(spec("echo $GREETING; pwd", cwd="sub", GREETING="hello"))
     assert seen.log == b"hello\n/workspace/sub\n"
 
 
-def test_a_signal_is_told_apart_from_an_exit(made: tuple[Sandbox, Folder]) -> None:
+def test_a_signal_is_told_apart_from_an_exit(made: tuple[PackSandbox, Folder]) -> None:
     with opened(made) as stage:
         seen = stage.run(spec("kill -SEGV $$"))
     assert (seen.ended, seen.rc) == (Ended.SIGNALLED, 128 + signal.SIGSEGV)
@@ -150,7 +150,7 @@ def test_a_signal_is_told_apart_from_an_exit(made: tuple[Sandbox, Folder]) -> No
     [("echo begun; sleep 60", b"begun\n"), ("trap 'exit 0' TERM; sleep 60 & wait", b"")],
 )
 def test_a_time_limit_ends_a_command_and_is_never_a_success(
-    made: tuple[Sandbox, Folder], line: str, log: bytes
+    made: tuple[PackSandbox, Folder], line: str, log: bytes
 ) -> None:
     with opened(made) as stage:
         seen = stage.run(spec(line, timeout=0.3))
@@ -158,7 +158,7 @@ def test_a_time_limit_ends_a_command_and_is_never_a_success(
     assert seen.rc != 0
 
 
-def test_output_is_cut_at_its_bound_and_counted_beyond(made: tuple[Sandbox, Folder]) -> None:
+def test_output_is_cut_at_its_bound_and_counted_beyond(made: tuple[PackSandbox, Folder]) -> None:
     chunks: list[bytes] = []
     with opened(made) as stage:
         seen = stage.run(spec("yes", output=1000), chunks.append)
@@ -169,7 +169,7 @@ def test_output_is_cut_at_its_bound_and_counted_beyond(made: tuple[Sandbox, Fold
 
 
 def test_commands_of_a_stage_share_its_files_and_stages_share_nothing(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     with opened(made) as stage:
         stage.run(spec("echo one >one"))
@@ -179,7 +179,7 @@ def test_commands_of_a_stage_share_its_files_and_stages_share_nothing(
 
 
 def test_the_layer_over_the_view_is_the_tree_that_the_commands_left(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     with opened(made) as stage:
         assert stage.run(spec(EDIT)).rc == 0
@@ -190,14 +190,14 @@ def test_the_layer_over_the_view_is_the_tree_that_the_commands_left(
     assert {path: (leaf.mode, blobs[leaf.oid]) for path, leaf in tree.leaves()} == AFTER
 
 
-def test_nothing_done_leaves_the_view_as_it_was(made: tuple[Sandbox, Folder]) -> None:
+def test_nothing_done_leaves_the_view_as_it_was(made: tuple[PackSandbox, Folder]) -> None:
     with opened(made) as stage:
         stage.run(spec("true"))
         assert apply_layer(BASE, stage.freeze(), frozenset()).tree == BASE
 
 
 def test_matching_files_are_collected_in_order_and_links_are_not_followed(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     with opened(made) as stage:
         stage.run(spec(EDIT))
@@ -214,7 +214,7 @@ def test_matching_files_are_collected_in_order_and_links_are_not_followed(
 
 
 def test_what_does_not_fit_the_quota_any_more_is_not_collected(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     with opened(made) as stage:
         stage.run(spec(HOLES))
@@ -227,7 +227,7 @@ def test_what_does_not_fit_the_quota_any_more_is_not_collected(
 
 
 def test_what_removes_everything_leaves_the_base_of_the_next_stage_whole(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     with opened(made) as stage:
         stage.run(spec("rm -rf a.txt sub tool.sh"))
@@ -238,7 +238,9 @@ def test_what_removes_everything_leaves_the_base_of_the_next_stage_whole(
 
 
 @pytest.mark.parametrize("end", ["freeze", "collect"])
-def test_no_command_runs_once_the_layer_was_read(made: tuple[Sandbox, Folder], end: str) -> None:
+def test_no_command_runs_once_the_layer_was_read(
+    made: tuple[PackSandbox, Folder], end: str
+) -> None:
     with opened(made) as stage:
         stage.run(spec("true"))
         stage.freeze() if end == "freeze" else stage.collect(["*"])
@@ -248,7 +250,7 @@ def test_no_command_runs_once_the_layer_was_read(made: tuple[Sandbox, Folder], e
 
 
 def test_without_a_proxy_there_are_no_connections_and_closing_twice_is_once(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     with opened(made) as stage:
         stage.run(spec("true"))
@@ -257,7 +259,7 @@ def test_without_a_proxy_there_are_no_connections_and_closing_twice_is_once(
 
 
 def test_each_property_is_stated_once_and_the_same_every_time(
-    made: tuple[Sandbox, Folder],
+    made: tuple[PackSandbox, Folder],
 ) -> None:
     enforcement = made[0].measure()
     assert sorted(proof.property.value for proof in enforcement.proofs) == sorted(

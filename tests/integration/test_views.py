@@ -21,8 +21,8 @@ from factory.git.objects import GitObjects
 from factory.git.scanner import scan
 from factory.git.views import ViewStore
 from factory.model.errors import Refusal
-from factory.model.scanned import LayerKind
 from factory.model.tree import MODE_EXECUTABLE, MODE_SUBMODULE, Leaf, Tree
+from factory.sandbox.values import LayerKind
 from tests.git_world import World, files_in, files_of, git, leaf, link
 from tests.overlay_mount import KINDS, overlays
 

@@ -24,8 +24,8 @@ from factory.contract.settings import SETTINGS
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.names import PACK_FILES
 from factory.model.pack import Limits
-from factory.model.properties import Property
 from factory.model.verdict import Status
+from factory.sandbox.properties import Property
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "factory"

@@ -8,10 +8,10 @@ import pytest
 
 from factory.model.config import Config
 from factory.model.finding import Finding
-from factory.model.properties import Enforcement, Proof, Property
 from factory.model.verdict import Status
 from factory.run.doctor import Mark, check_up, lacking, ladder
 from factory.run.host_facts_type import HostFacts
+from factory.sandbox.properties import Enforcement, Proof, Property
 
 FACTS = HostFacts(
     platform="Linux", python="3.11.7", python_program="/usr/bin/python3", git="2.39.5", git_program="/usr/bin/git",

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from factory.egress.connection import SENTENCES, Reason
 from factory.judge.way_out import Facts, way_out
 from factory.model.config import Config
-from factory.model.connection import SENTENCES, Reason
 from factory.model.finding import Finding
 from factory.model.findings.entry import Severity
 from factory.model.pack import Constraints, Network, TaskPack
-from factory.model.properties import Enforcement, Proof, Property
 from factory.run.preflight import judge_host, judge_network
+from factory.sandbox.properties import Enforcement, Proof, Property
 from tests.pack_values import pack
 
 GIVEN = Enforcement("x", (Proof(Property.NET_ISOLATED, True, "shown"),))

@@ -9,26 +9,31 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.config import Backend
-from factory.model.properties import Property
-from factory.sandbox import host, landlock, promise
-from factory.sandbox.bubblewrap import HostView
-from factory.sandbox.confinement import Confinement
+from factory.sandbox import backends, host, landlock
+from factory.sandbox.backend import Backend, Offer, SandboxSetting
+from factory.sandbox.backend_bubblewrap import BareBubblewrap
+from factory.sandbox.backend_full import FullOverlay, FullWorktree
+from factory.sandbox.backend_landlock import Landlocked
+from factory.sandbox.backend_none import Unconfined
+from factory.sandbox.host_sandbox import load
+from factory.sandbox.properties import Property
+from tests.sandbox_kit import folders
 
 pytestmark = pytest.mark.linux
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "factory" / "SECURITY.md"
-# Heading of a column: backend, overlay, and who we are (None: for both).
-COLUMNS: dict[str, tuple[Backend, bool, bool | None]] = {
-    "`full` overlay": (Backend.FULL, True, None),
-    "`full` worktree": (Backend.FULL, False, None),
-    "`bubblewrap`": (Backend.BUBBLEWRAP, False, None),
-    "`landlock` as root": (Backend.LANDLOCK, False, True),
-    "`landlock` as a user": (Backend.LANDLOCK, False, False),
+# Heading of a column: backend, and who we are (None: for both).
+COLUMNS: dict[str, tuple[type[Backend], bool | None]] = {
+    "`full` overlay": (FullOverlay, None),
+    "`full` worktree": (FullWorktree, None),
+    "`bubblewrap`": (BareBubblewrap, None),
+    "`landlock` as root": (Landlocked, True),
+    "`landlock` as a user": (Landlocked, False),
+    "`none`": (Unconfined, None),
 }
 CASES = [
     (name, as_root)
-    for name, (*_, only) in COLUMNS.items()
+    for name, (_, only) in COLUMNS.items()
     for as_root in (True, False)
     if only in (None, as_root)
 ]
@@ -54,18 +59,38 @@ def told() -> dict[str, dict[str, str]]:
 
 
 def test_the_table_has_every_way_of_confining_and_every_property() -> None:
-    assert told().keys() == {*COLUMNS, "`none`"}
+    assert told().keys() == COLUMNS.keys()
     assert all(column.keys() == {each.value for each in Property} for column in told().values())
     assert set(told()["`none`"].values()) == {"no"}
+    assert set(load(backends.TABLE)) == {backend for backend, _ in COLUMNS.values()}
 
 
 @pytest.mark.parametrize(("name", "as_root"), CASES)
 def test_each_cell_is_what_the_backend_promises(
     name: str, as_root: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend, overlay, _ = COLUMNS[name]
     monkeypatch.setattr(host, "acts_as_root", lambda: as_root)
-    lacks = promise.of(
-        Confinement(backend, overlay, HostView((), ()), b"", landlock=landlock.SCOPES)
-    )
+    lacks = made(COLUMNS[name][0]).lacks()
     assert {each.value: "no" if lack else "given" for each, lack in lacks.items()} == told()[name]
+
+
+def made(backend: type[Backend]) -> Backend:
+    """A backend of that class that no host was asked about."""
+    found = backend.__new__(backend)
+    vars(found).update(version=landlock.SCOPES, _why="nothing confines here")
+    return found
+
+
+class Forgetful(Unconfined):
+    """A backend that says nothing of what it promises."""
+
+    name = "forgetful"
+    promised = Backend.promised
+    lack = Backend.lack
+
+
+def test_a_backend_that_says_nothing_promises_nothing(tmp_path: Path) -> None:
+    lacks = Forgetful(Offer(SandboxSetting(*folders(tmp_path))), "").lacks()
+    assert lacks == {
+        each: f"the backend forgetful does not promise {each.value}" for each in Property
+    }

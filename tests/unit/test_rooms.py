@@ -225,6 +225,10 @@ def test_every_room_imports_only_rooms_below() -> None:
         ("evidence/settle.py", "from factory.engine import pipeline"),
         ("engine/pipeline.py", "from factory.commands import cli"),
         ("steady/normal_text.py", "from factory.model import finding"),
+        ("sandbox/host_sandbox.py", "from factory.model import finding"),
+        ("sandbox/stage.py", "from factory.egress import proxy"),
+        ("egress/http_rules.py", "from factory.redact import redaction"),
+        ("egress/proxy.py", "from factory.sandbox import values"),
         ("version.py", "import factory.model"),
     ],
 )
@@ -235,6 +239,28 @@ def test_planted_import_of_a_higher_room_is_found(tmp_path: Path, module: str, l
     done = run_linter(tmp_path)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "BROKEN" in done.stdout
+
+
+def strangers(text: str) -> set[str]:
+    """Packages that a module imports and that are neither the standard library's nor ours."""
+    names = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module or "")
+    tops = {name.partition(".")[0] for name in names}
+    return tops - sys.stdlib_module_names - {"factory"}
+
+
+def test_the_sandbox_needs_the_standard_library_alone() -> None:
+    """Its supervisor runs in an interpreter that is isolated from all that is installed."""
+    found = {
+        name_of(path): strangers(path.read_text("utf-8"))
+        for path in (PACKAGE / "sandbox").glob("*.py")
+    }
+    assert {name: packages for name, packages in found.items() if packages} == {}
+    assert strangers("import os\nfrom pydantic import BaseModel\n") == {"pydantic"}
 
 
 def test_module_without_a_room_is_found(tmp_path: Path) -> None:

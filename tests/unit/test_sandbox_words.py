@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.errors import InternalError, Refusal
 from factory.sandbox import bubblewrap, python_env, system_view
 from factory.sandbox.bubblewrap import HostView, Places
 from factory.sandbox.link import RawOutcome
-from factory.sandbox.ports import Ended
 from factory.sandbox.stage import outcome
+from factory.sandbox.values import Ended, SandboxError
 
 pytestmark = pytest.mark.linux
 
@@ -123,7 +122,7 @@ def test_an_interpreter_outside_its_own_prefix_is_refused(tmp_path: Path) -> Non
     odd = python_env.Interpreter(
         found.executable, tmp_path / "other", tmp_path / "other", (3, 12, 1)
     )
-    with pytest.raises(Refusal, match="not below its own prefix"):
+    with pytest.raises(SandboxError, match="not below its own prefix"):
         python_env.view_of(odd, tmp_path / "cache")
 
 
@@ -168,5 +167,5 @@ def test_what_was_ended_from_outside_is_never_a_success(
 
 
 def test_a_sandbox_that_never_started_is_no_verdict() -> None:
-    with pytest.raises(InternalError, match="did not start: bwrap: no"):
+    with pytest.raises(SandboxError, match="did not start: bwrap: no"):
         outcome(RawOutcome("exited", None, 0, False, b"bwrap: no\n", 10), 1)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from factory.model.properties import Enforcement, Proof, Property
 from factory.sandbox import probe
-from factory.sandbox.confinement import Confinement
-from factory.sandbox.probe import Probed
+from factory.sandbox.backend import Probed
+from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.supervised import Supervised
 from tests import measured_once
 from tests.sandbox_kit import sandbox
 from tests.warm import BIN, Done, Forker, is_plain
@@ -115,7 +115,7 @@ class Counted:
         self.count = 0
         self._escaped = escaped
 
-    def probe(self, launcher: object, used: Confinement, parent: Path) -> Probed:
+    def probe(self, launcher: object, used: Supervised, parent: Path) -> Probed:
         self.count += 1
         proofs = tuple(Proof(each, True, "made up") for each in Property)
         return Probed(True, "", Enforcement("full", proofs, self._escaped))

@@ -58,7 +58,6 @@ HOST: Mapping[str, Entry] = {
             "required": "expected {property} to be enforced, found that it cannot be here: {why}",
             "sandbox": "expected a sandbox on this host, found none: {why}",
             "untried": "expected to measure a sandbox, found that it could not be tried",
-            "integrator": "expected bubblewrap to confine the integrator, found none",
             "terminal": "expected a sandbox with a terminal of its own, found one without",
         },
         hint={
@@ -66,7 +65,6 @@ HOST: Mapping[str, Entry] = {
             ' ["{property}"] in your own configuration file.',
             "sandbox": "run `factory doctor` to see what is missing",
             "untried": "",
-            "integrator": "install the package bubblewrap",
             "terminal": "give one command with --command LINE",
         },
         remedy={
@@ -75,14 +73,12 @@ HOST: Mapping[str, Entry] = {
             "sandbox": "no change of the contract is needed: the host has to offer a sandbox; see:"
             " factory doctor",
             "untried": "no change of the contract is needed: see: factory doctor",
-            "integrator": "no change of the contract is needed: install the package bubblewrap",
             "terminal": "no change of the contract is needed: give one command with --command",
         },
         examples=(
             {"case": "required", "property": "net_isolated", "why": "no network namespace"},
             {"case": "sandbox", "why": "user namespaces are forbidden"},
             {"case": "untried"},
-            {"case": "integrator"},
             {"case": "terminal"},
         ),
     ),

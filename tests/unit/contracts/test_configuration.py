@@ -15,16 +15,10 @@ from hypothesis import strategies as st
 from factory.contract.configuration import config_digest, read
 from factory.contract.settings import SETTINGS
 from factory.log.key import SigningPolicy
-from factory.model.config import (
-    REQUIRED_BY_DEFAULT,
-    Backend,
-    Config,
-    IsolationMode,
-    Overlap,
-    Source,
-)
+from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
 from factory.model.pack import Limits
-from factory.model.properties import Property
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.properties import Property
 from factory.strict.values import LARGEST_INTEGER
 from tests.contract_corpus import config_cases, read_config, sentences
 
@@ -232,7 +226,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, ceilings=Limits()),
         replace(known, overlap=Overlap.MERGE),
         replace(known, isolation=IsolationMode.OVERLAY),
-        replace(known, backend=Backend.LANDLOCK),
+        replace(known, backend="landlock"),
         replace(known, python="/usr/bin/python3"),
         replace(known, network_hosts=("example.org",)),
         replace(known, network_allow_any=True),

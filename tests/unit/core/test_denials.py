@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from factory.egress.connection import Connection, Reason
 from factory.judge.denials import NEVER, allowed_by, denied, reachable_by, refused, rule_words
-from factory.model.connection import Connection, Reason
-from factory.model.denial import MOST, DenialRecord, DeniedDocument, Tried
+from factory.model.denial import MOST, DenialRecord, DeniedDocument
 from factory.model.egress_record import ConnectionRecord, record_of
 from factory.model.finding import Finding
 from factory.model.pack import Constraints, Network
 from factory.redact.redaction import Redactor
+from factory.sandbox.values import Tried
 from tests.pack_values import pack
 
 PLAIN = Redactor()

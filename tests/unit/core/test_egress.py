@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.egress import connection as nouns
 from factory.egress import rules as egress
+from factory.egress.connection import Reason, Target, Verdict
 from factory.egress.rules import Refusal
-from factory.model import connection as nouns
 from factory.model import forms
-from factory.model.connection import Reason, Target, Verdict
-from factory.model.pack import Network
 
 
 def asked(line: bytes, *headers: bytes, rest: bytes = b"") -> bytes:
@@ -208,7 +207,7 @@ def test_a_host_is_reached_where_an_entry_names_it_exactly(
     declared: str, target: Target, allowed: bool
 ) -> None:
     assert egress.rule_of(declared).allows(target) is allowed
-    network = Network(hosts=(declared,))
+    network = (declared,)
     if allowed:
         egress.judge_target(network, target)
         return
@@ -219,8 +218,8 @@ def test_a_host_is_reached_where_an_entry_names_it_exactly(
 
 def test_nothing_declared_reaches_nothing_and_any_host_reaches_all() -> None:
     with pytest.raises(Refusal):
-        egress.judge_target(Network(), Target("example.org", 443))
-    egress.judge_target(Network(any_host=True), Target("example.org", 8443))
+        egress.judge_target((), Target("example.org", 443))
+    egress.judge_target(("*",), Target("example.org", 8443))
 
 
 @given(RULES, RULES, TARGETS)

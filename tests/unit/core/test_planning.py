@@ -14,7 +14,6 @@ from factory.model.config import Config, Overlap
 from factory.model.evidence import ActionDocument, ToolRecord
 from factory.model.evidence_text import format_document
 from factory.model.pack import Limits, PackFile
-from factory.model.properties import Property
 from factory.plan import action_key as keys
 from factory.plan.action_key import (
     action_key,
@@ -25,6 +24,7 @@ from factory.plan.action_key import (
     environment_of,
     why_changed,
 )
+from factory.sandbox.properties import Property
 from tests.pack_values import pack
 
 NAMES = tuple("abcdefg")

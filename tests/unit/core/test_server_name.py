@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.egress.connection import Reason, Target
 from factory.egress.rules import Refusal
 from factory.egress.server_name import MOST_HELLO, judge_server_name, server_name
-from factory.model.connection import Reason, Target
 
 
 def of_openssl(name: str | None) -> bytes:

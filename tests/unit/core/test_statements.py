@@ -37,8 +37,8 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import EvidenceError
 from factory.model.ledger_chain import Entry, Head, link
-from factory.model.properties import Property
 from factory.model.statement import Statement
+from factory.sandbox.properties import Property
 from factory.strict import canonical
 
 judge_tests = test_result

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from factory.model import config, evidence, finding, pack, properties, tree
+from factory.model import config, evidence, finding, pack, tree
 from factory.model import scanned as layer
 from factory.model.errors import FactoryError, InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.findings.entry import Severity
-from factory.model.properties import Enforcement, Proof, Property
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
+from factory.sandbox import properties
+from factory.sandbox.properties import Enforcement, Proof, Property
 from tests.pack_values import pack as make_pack
 
 

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.egress import rules as egress
+from factory.egress.connection import VERDICTS, Target
 from factory.judge import path_guard, scope, status_eval
 from factory.judge.path_guard import display, fold, link_escapes, reads_as_git, unportable, unsafe
 from factory.judge.scope import compile_patterns
 from factory.log import merkle
-from factory.model.connection import VERDICTS, Target
 from factory.model.evidence import CheckRecord
 from factory.model.finding import Finding
 from factory.model.findings.catalogue import CATALOGUE

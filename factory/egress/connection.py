@@ -10,8 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-PROXY_HOST = "127.0.0.1"
-PROXY_PORT = 3128  # on the stage's own loopback, so it cannot collide with a port of the host
 DEFAULT_PORT = 443  # what a host without a port means
 
 

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from factory.judge.scope import Patterns
-from factory.model.scanned import LayerKind
-from factory.sandbox.ports import Collected
+from factory.sandbox.layer import DeadLayer
+from factory.sandbox.values import LayerKind
 
 _FOLDER = (
     os.O_RDONLY
@@ -33,16 +33,30 @@ _FILE = (
 _OPAQUE = {LayerKind.TRUSTED: "trusted.overlay.opaque", LayerKind.USER: "user.overlay.opaque"}
 
 
-def collect(
-    layers: tuple[int, ...], kind: LayerKind, wanted: Patterns, most: int
-) -> tuple[Collected, ...]:
-    """Every matching file of the merged view in order of paths, together at most `most` bytes.
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """A file collected from a stage, or why it could not be: `problem` is one clause."""
 
-    `layers` are borrowed descriptors of folders, topmost first. What is no plain file, or does not
-    fit any more, is told with its problem instead of content: files that are all hole must not fill
-    the memory. The top-level `.git` is never seen.
+    path: str
+    content: bytes
+    executable: bool = False
+    problem: str = ""
+
+
+def collect(layer: DeadLayer, wanted: Patterns) -> tuple[Collected, ...]:
+    """Return every matching file of the merged view in order of paths, together at most
+    `layer.most` bytes.
+
+    What is no plain file, or does not fit any more, comes with its problem instead of content:
+    files that are all hole must not fill the memory. The top-level `.git` is never seen.
     """
-    found = tuple(_walk(layers, kind, wanted, "", _Room(most)))
+    with ExitStack() as opened:
+        layers = [layer.open()]
+        opened.callback(os.close, layers[0])
+        for folder in layer.lowers:
+            layers.append(os.open(folder, _FOLDER))
+            opened.callback(os.close, layers[-1])
+        found = tuple(_walk(tuple(layers), layer.kind, wanted, "", _Room(layer.most)))
     return tuple(sorted(found, key=lambda each: os.fsencode(each.path)))
 
 

@@ -1,8 +1,8 @@
-"""What a user's grants make of a stage's way out: an interceptor, and a system trust that knows its
-authority.
+"""What a user's grants make of what a stage may reach: an interceptor, and a system trust that
+knows its authority.
 
-Implements `egress.ports.Cloud`. The authority is made for one stage and named in files of that
-stage alone. Loads what ends TLS only where a pack may use it.
+The authority is made for one stage and named in files of that stage alone. Loads what ends TLS only
+where a pack may use it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ import importlib.util
 import ssl
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from factory.contract.cloud_credentials import Held
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
-from factory.egress.ports import Reach
+from factory.egress.http_rules import Credential as Injected
+from factory.egress.reach import Reach
+from factory.judge.path_guard import display
 from factory.model.finding import Finding
+from factory.model.injection import Credential
 from factory.model.pack import TaskPack
 from factory.redact.redaction import Redactor
 
+_SHOWN_PATH = 512
 BUNDLE = "/run/factory-authorities.pem"
 _VARIABLES = (
     *(
@@ -71,7 +76,9 @@ class UserCloud:
             [each.grant.host for each in credentials], datetime.datetime.now(datetime.UTC), seconds
         )
         trust = self._trust or system_trust
-        interceptor = CloudInterceptor(credentials, authority, self._redactor, reach.bounds, trust)
+        injected = tuple(map(injected_of, credentials))
+        shown = partial(shown_path, redactor=self._redactor)
+        interceptor = CloudInterceptor(injected, authority, shown, reach.bounds, trust)
         bundle = system_bundle() + authority.pem
         variables = tuple((name, BUNDLE) for name in _VARIABLES)
         return replace(
@@ -80,6 +87,40 @@ class UserCloud:
             environment=(*reach.environment, *variables),
             files=(*reach.files, (BUNDLE, bundle)),
         )
+
+
+class _Watching:
+    """An `egress.http_rules.Watcher` by a redactor that knows one credential and no other form."""
+
+    def __init__(self, values: tuple[bytes, ...]) -> None:
+        self._redactor = Redactor([("credential", value) for value in values], forms=())
+
+    def finds(self, text: bytes) -> bool:
+        return bool(self._redactor.places(text))
+
+    def settled(self, text: bytes) -> int:
+        return self._redactor.settled(text)
+
+
+def injected_of(credential: Credential) -> Injected:
+    """Return a credential as the interceptor needs it."""
+    grant = credential.grant
+    watcher = _Watching((credential.value, *credential.known))
+    return Injected(grant.host, grant.port, grant.header, credential.value, watcher)
+
+
+def shown_path(target: bytes, redactor: Redactor) -> str:
+    """Return a request's target as evidence may tell it: values of the query and credentials left
+    out, inert, and at most 512 characters.
+    """
+    path, mark, query = target.decode("latin-1").partition("?")
+    names = (
+        "&".join(f"{part.partition('=')[0]}=*" if "=" in part else "*" for part in query.split("&"))
+        if mark
+        else ""
+    )
+    safe = redactor.redact(f"{path}{mark}{names}".encode("latin-1")).content.decode("latin-1")
+    return display(safe if len(safe) <= _SHOWN_PATH else f"{safe[:_SHOWN_PATH]}…")
 
 
 def system_bundle() -> str:

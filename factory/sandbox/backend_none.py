@@ -1,6 +1,6 @@
-"""Hosts without confinement: commands run as the user, in a full worktree, and nothing is promised.
+"""The backend `none`: commands run as the user, in a full worktree, and nothing is promised.
 
-Portable. States honestly that no property is given, so that policy blocks unless the user
+Portable. What it gives is that no property is given, so that policy blocks unless the user
 accepted every missing one by name; it does not decide that itself. Time, output and the
 process group are still ended as well as the platform allows.
 """
@@ -18,106 +18,103 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
-from factory.egress.ports import Reach
-from factory.files.fs_guard import remove_tree
-from factory.git.ports import Objects
-from factory.model.connection import Connection
-from factory.model.errors import InternalError, Refusal
-from factory.model.finding import Finding
-from factory.model.pack import Limits
-from factory.model.properties import Enforcement, Proof, Property
-from factory.model.scanned import LayerKind, ScannedLayer
+from factory.sandbox.backend import (
+    Backend,
+    Offer,
+    Probed,
+    nothing_given,
+    unavailable,
+    without_proxy,
+    without_terminal,
+)
+from factory.sandbox.backends import NONE
 from factory.sandbox.bubblewrap import EPOCH
+from factory.sandbox.folders import remove
 from factory.sandbox.layer import DeadLayer, bytes_of, open_folder
-from factory.sandbox.ports import Collected, CommandOutcome, CommandSpec, Ended, View
-from factory.sandbox.setting import SandboxSetting, Views
+from factory.sandbox.ports import Person, View, WayOut
+from factory.sandbox.properties import Property
+from factory.sandbox.values import (
+    CommandOutcome,
+    CommandSpec,
+    Ended,
+    Kind,
+    LayerKind,
+    SandboxError,
+    StageLimits,
+)
 
 _CHUNK = 1 << 16
 _SAMPLE = 0.05  # seconds between two looks at the clock
-_PATIENCE = 5.0  # seconds for a killed group to let go of the output
+_PATIENCE = 5.0  # seconds for a killed group to close the output
 _PASSED = ("PATH", "SYSTEMROOT", "COMSPEC", "PATHEXT", "WINDIR")
 _NEW_GROUP = 0x00000200  # CREATE_NEW_PROCESS_GROUP, a name that exists on Windows only
-_WHY = f"commands are not confined on {sys.platform}"
 
 
-class UnconfinedSandbox:
-    """A `Sandbox` that confines nothing; see the port."""
+class Unconfined(Backend):
+    """See the module. `why` is why nothing better is in use, one clause."""
 
-    def __init__(
-        self, views: Views, objects: Objects, setting: SandboxSetting, why: str = _WHY
-    ) -> None:
-        self._views = views
-        self._objects = objects
-        self._setting = setting
-        self._why = why
+    name = NONE
 
-    def measure(self, network: bool = False) -> Enforcement:  # noqa: ARG002 - with or without, nothing is given
-        """No property is given."""
-        return Enforcement(
-            "none",
-            tuple(Proof(each, False, self._why) for each in Property),
-            facts={"isolation": "worktree"},
+    def __init__(self, offer: Offer, why: str) -> None:
+        self._offer, self._why = offer, why
+
+    @classmethod
+    def ways(cls, offer: Offer) -> Iterable[Backend]:
+        """Return the only one, chosen by the user's configuration or by the platform."""
+        chosen = offer.setting.backend == NONE
+        platform = f"commands are not confined on {sys.platform}"
+        return (
+            cls(offer, "the user's configuration chose the backend none" if chosen else platform),
         )
+
+    @classmethod
+    def why_none(cls) -> str:
+        """Return nothing: there is always one."""
+        return ""
+
+    def lack(self, wanted: Property) -> str:  # noqa: ARG002 - the same for each
+        """Return why nothing better is in use."""
+        return self._why
+
+    def no_proxy(self) -> str:
+        """Return why nothing would make a command use a proxy."""
+        return self._why
+
+    def probe(self) -> Probed:
+        """Return that no property is given."""
+        facts = {"isolation": self.isolation.value}
+        return Probed(True, "", nothing_given(self.name, self._why, facts))
 
     def open(
-        self, view: View, limits: Limits, name: str, reach: Reach | None = None
+        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None
     ) -> UnconfinedStage:
-        """A full worktree of its own. Raises Refusal PROPERTY_MISSING unless the user accepted all
-        that is missing.
-
-        Where network is to be had, NETWORK_UNAVAILABLE: nothing here would make a command use a
-        proxy.
+        """Open a full worktree. Raise SandboxError UNAVAILABLE unless the user accepted all that is
+        missing, and NO_PROXY where there is to be a way out.
         """
-        if not self._setting.unconfined:
+        if not self._offer.setting.unconfined:
             raise unavailable(self._why)
-        if reach is not None:
-            raise no_network(name, self._why)
-        folder = self._setting.worktrees / name
-        remove_tree(folder)
-        self._views.checkout(view.tree, folder)
-        layer = DeadLayer(
-            LayerKind.WORKTREE,
-            partial(open_folder, folder),
-            (),
-            limits.disk,
-            self._objects.write_blob,
-            self._objects.hash_name,
-            bytes_of(folder),
-        )
-        python = self._setting.python or sys.executable
+        if way_out is not None:
+            raise without_proxy(self._why)
+        folder = self._offer.work / name
+        remove(folder)
+        view.copy(folder)
+        top = partial(open_folder, folder)
+        layer = DeadLayer(LayerKind.WORKTREE, top, (), limits.disk, bytes_of(folder))
+        python = self._offer.setting.python or sys.executable
         return UnconfinedStage(folder, layer, Path(python).parent)
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:  # noqa: ARG002 - nothing to confine with
-        """The same words: nothing confines them. Raises Refusal PROPERTY_MISSING as `open` does."""
-        if not self._setting.unconfined:
+        """Return the same words: nothing confines them. Raise as `open` does."""
+        if not self._offer.setting.unconfined:
             raise unavailable(self._why)
         return [*argv]
 
     def close(self) -> None:
-        """Nothing is held between stages."""
-
-
-def no_network(name: str, why: str) -> Refusal:
-    """What is said where a pack declares network and nothing would make it use a proxy."""
-    message = f"{name} declares network, and there is no egress proxy here: {why}"
-    return Refusal(
-        Finding("NETWORK_UNAVAILABLE", message, "Run it on a host that can confine it.", pack=name)
-    )
-
-
-def unavailable(why: str) -> Refusal:
-    """What is said where a sandbox is needed and there is none."""
-    return Refusal(
-        Finding(
-            "PROPERTY_MISSING",
-            f"expected a sandbox on this host, found none: {why}",
-            "run `factory doctor` to see what is missing",
-        )
-    )
+        """Do nothing: nothing is kept between stages."""
 
 
 class UnconfinedStage:
-    """A `Stage` over a worktree; see the port."""
+    """A `Stage` over a worktree; see the port. `tools` is the folder of the interpreter."""
 
     def __init__(self, folder: Path, layer: DeadLayer, tools: Path) -> None:
         self._folder = folder
@@ -130,7 +127,9 @@ class UnconfinedStage:
     ) -> CommandOutcome:
         """Run one command as the user; its process group is ended with it."""
         if self._frozen:
-            raise InternalError("a command was to run in a stage that is frozen already")
+            raise SandboxError(
+                Kind.BROKEN, "a command was to run in a stage that is frozen already"
+            )
         started = time.monotonic()
         process = self._start(command)
         log = _Log(command.output, on_output)
@@ -148,28 +147,19 @@ class UnconfinedStage:
         elapsed = round((time.monotonic() - started) * 1000)
         return CommandOutcome(ended, code, bytes(log.kept), log.count, elapsed)
 
-    def connections(self) -> tuple[Connection, ...]:
-        """None is known of: nothing is in the way of the host's own network."""
-        return ()
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:  # noqa: ARG002
+        """Raise SandboxError NO_TERMINAL: there is none apart from the user's own."""
+        raise without_terminal()
 
-    def freeze(self) -> ScannedLayer:
-        """Scan the worktree. That nothing runs there any more is hoped for, not proved."""
+    def freeze(self) -> DeadLayer:
+        """Return the worktree. That nothing runs there any more is hoped for, not proved."""
         self._frozen = True
-        return self._layer.scan()
-
-    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
-        """Read matching files of the worktree."""
-        self._frozen = True
-        return self._layer.collect(patterns)
-
-    def keep(self, destination: Path) -> None:
-        """Copy the worktree to a folder for a person to look at."""
-        self._layer.keep(destination)
+        return self._layer
 
     def close(self) -> None:
         """Remove the worktree. Idempotent."""
         self._frozen = True
-        remove_tree(self._folder)
+        remove(self._folder)
 
     def _start(self, command: CommandSpec) -> subprocess.Popen[bytes]:
         windows = os.name == "nt"
@@ -240,3 +230,6 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+BACKENDS = (Unconfined,)

@@ -13,9 +13,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
-from factory.model.connection import Bounds, Reason, Request, Target
-from factory.model.finding import Finding
-from factory.model.pack import Network, TaskPack
+from factory.egress.connection import Bounds, Reason, Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,27 +68,17 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What one stage may reach. `environment` is added for its commands, after everything else.
+    """What one stage may reach: `hosts`, as `rules.rule_of` reads them, or `*` for any public one.
+
+    `environment` is added for its commands, after everything else.
 
     `files` are texts by their paths inside, directly in /run, for this stage alone and read-only
     there.
     """
 
-    network: Network
+    hosts: tuple[str, ...]
     _: KW_ONLY
     interceptor: Interceptor | None = None
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
-
-
-class Cloud(Protocol):
-    """What the user's own configuration grants of the cloud."""
-
-    def judge(self, pack: TaskPack) -> tuple[Finding, ...]:
-        """Findings over the cloud mutations that a pack declares."""
-        ...
-
-    def reach(self, pack: TaskPack, reach: Reach, seconds: float) -> Reach:
-        """A way out with the granted credentials in it, for a stage of so many seconds."""
-        ...

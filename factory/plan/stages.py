@@ -1,0 +1,194 @@
+"""The sandbox as phases use it: stages over Git trees, layers scanned, connections recorded.
+
+The one door between the product and the libraries `sandbox` and `egress`: trees go in, scanned
+layers and connections come out, and what they raise becomes findings. Does not know what a command
+means.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from factory.egress.connection import Connection
+from factory.egress.outside import SYSTEM
+from factory.egress.proxy import Defective, EgressProxy
+from factory.egress.reach import Outside, Reach
+from factory.git import scanner
+from factory.git.merged_view import Collected, collect
+from factory.git.ports import Objects
+from factory.git.views import ViewStore
+from factory.judge.scope import compile_patterns
+from factory.model.errors import InternalError, Interrupted, Refusal
+from factory.model.finding import Finding
+from factory.model.scanned import ScannedLayer
+from factory.model.tree import Tree
+from factory.sandbox.ports import Person, Sandbox, Stage
+from factory.sandbox.properties import Enforcement
+from factory.sandbox.values import (
+    CommandOutcome,
+    CommandSpec,
+    Kind,
+    SandboxError,
+    StageLimits,
+)
+
+# The finding and its case for what a sandbox refuses.
+_REFUSALS = {
+    Kind.UNAVAILABLE: ("PROPERTY_MISSING", "sandbox"),
+    Kind.NO_TERMINAL: ("PROPERTY_MISSING", "terminal"),
+    Kind.INTERPRETER: ("TOOL_MISSING", "interpreter"),
+    Kind.DISK: ("DISK_UNWRITABLE", "write"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a stage shows at /workspace: `tree`, as a shared base plus the difference to it.
+
+    `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact
+    content. Both are complete and their objects are in the object store.
+    """
+
+    base: Tree
+    tree: Tree
+
+
+class TreeView:
+    """A `View` of the sandbox: one tree, out of a store of checkouts."""
+
+    def __init__(self, views: ViewStore, shown: View) -> None:
+        self._views, self._shown = views, shown
+
+    def folders(self) -> tuple[Path, ...]:
+        """Return the difference over the base's checkout. Raise as `ViewStore.base` does."""
+        base = self._views.base(self._shown.base)
+        layer = self._views.layer(self._shown.base, self._shown.tree)
+        return (base,) if layer is None else (layer, base)
+
+    def copy(self, destination: Path) -> None:
+        """Write a full checkout. Raise as `ViewStore.checkout` does."""
+        self._views.checkout(self._shown.tree, destination)
+
+
+class PackSandbox:
+    """Opens stages for packs. `outside` is how those with network reach it; None: as this host
+    does.
+    """
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        views: ViewStore,
+        objects: Objects,
+        outside: Outside | None = None,
+    ) -> None:
+        self.sandbox, self.views, self.objects = sandbox, views, objects
+        self._outside = outside
+
+    def measure(self, network: bool = False) -> Enforcement:
+        """Return what the host enforces, with `network` also for a pack that has some. Raise
+        Refusal TOOL_MISSING or DISK_UNWRITABLE.
+        """
+        with findings():
+            return self.sandbox.measure(network)
+
+    def open(
+        self, view: View, limits: StageLimits, name: str, reach: Reach | None = None
+    ) -> PackStage:
+        """Open a fresh stage; with `reach` it has a proxy of its own, and no other network.
+
+        Raise Refusal where the view cannot be made as declared, NETWORK_UNAVAILABLE where there
+        can be no proxy.
+        """
+        proxy = EgressProxy(reach, self._outside or SYSTEM) if reach is not None else None
+        with findings(name, reach.hosts if reach is not None else ()):
+            stage = self.sandbox.open(TreeView(self.views, view), limits, name, proxy)
+        return PackStage(stage, self.objects, proxy)
+
+    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
+        """Return the words that run the integrator with nothing but `run_folder` writable. Raise
+        Refusal PROPERTY_MISSING where nothing here does that.
+        """
+        with findings():
+            return self.sandbox.integrator_argv(run_folder, argv)
+
+    def close(self) -> None:
+        """End every stage that is still open."""
+        self.sandbox.close()
+
+
+class PackStage:
+    """One private view of a pack, alive until closed."""
+
+    def __init__(self, stage: Stage, objects: Objects, proxy: EgressProxy | None) -> None:
+        self._stage, self._objects, self._proxy = stage, objects, proxy
+
+    def run(
+        self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
+    ) -> CommandOutcome:
+        """Run one command to its end. Raise InternalError where the sandbox broke."""
+        with findings():
+            return self._stage.run(command, on_output)
+
+    def converse(self, command: CommandSpec, person: Person) -> CommandOutcome:
+        """Run one command at a terminal of the stage's own. Raise Refusal PROPERTY_MISSING where
+        there can be none.
+        """
+        with findings():
+            return self._stage.converse(command, person)
+
+    def connections(self) -> tuple[Connection, ...]:
+        """Return connections through the stage's proxy since the last call, all ended. No command
+        may run. Raise InternalError where an interceptor failed.
+        """
+        if self._proxy is None:
+            return ()
+        try:
+            return self._proxy.connections()
+        except Defective as error:
+            raise InternalError(str(error)) from error
+
+    def freeze(self) -> ScannedLayer:
+        """End every process, scan the layer, store every blob. No command can run afterwards."""
+        with findings():
+            layer = self._stage.freeze()
+        return scanner.scan_layer(layer, self._objects.write_blob, self._objects.hash_name)
+
+    def collect(self, patterns: Iterable[str]) -> tuple[Collected, ...]:
+        """Read files of the view that match scope patterns, each once, without following links. No
+        command can run afterwards.
+        """
+        with findings():
+            layer = self._stage.freeze()
+        return collect(layer, compile_patterns(tuple(patterns)))
+
+    def close(self) -> None:
+        """End every process and remove what they wrote. Idempotent."""
+        with findings():
+            self._stage.close()
+
+
+@contextlib.contextmanager
+def findings(pack: str = "", hosts: tuple[str, ...] = ()) -> Iterator[None]:
+    """Turn what the sandbox raises into a Refusal with its finding, or into InternalError or
+    Interrupted. `hosts` are what the pack declares of the network.
+    """
+    try:
+        yield
+    except SandboxError as error:
+        raise _raised(error, pack, hosts) from error
+
+
+def _raised(error: SandboxError, pack: str, hosts: tuple[str, ...]) -> Exception:
+    if error.kind is Kind.INTERRUPTED:
+        return Interrupted(error.sentence)
+    if error.kind is Kind.NO_PROXY:
+        why = error.facts["why"]
+        return Refusal(Finding("NETWORK_UNAVAILABLE", {"hosts": hosts, "why": why}, pack=pack))
+    if error.kind in _REFUSALS:
+        name, case = _REFUSALS[error.kind]
+        return Refusal(Finding(name, {"case": case, **error.facts}))
+    return InternalError(error.sentence)

@@ -1,0 +1,164 @@
+"""What a backend is: one way of confining commands on this host, fixed.
+
+A subclass says what it needs of the host, what it promises (nothing unless it says so), how a
+command runs in it, and what it lacks and why. The probe and every stage use the same object, so
+what was proved is what is in force. Adding one: `backends`.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from factory.sandbox import host, python_env
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.values import Kind, SandboxError, StageLimits
+
+if TYPE_CHECKING:
+    from factory.sandbox.ports import Stage, View, WayOut
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSetting:
+    """Two folders that the sandbox has for itself, and what the user chose.
+
+    `python` names another interpreter for commands, `bubblewrap` a binary; empty: found by looking.
+    `backend` is the only one to be tried, "auto" the best that works. `unconfined`: the user
+    accepted the absence of every property; only then may a command run on a host that confines
+    nothing.
+    """
+
+    cache: Path
+    worktrees: Path
+    isolation: IsolationMode = IsolationMode.AUTO
+    python: str = ""
+    bubblewrap: str = ""
+    unconfined: bool = False
+    backend: str = "auto"
+
+
+class Offer:
+    """What this host has for backends to build on, looked up when one asks."""
+
+    def __init__(self, setting: SandboxSetting) -> None:
+        self.setting = setting
+        self.cache, self.work = setting.cache, setting.worktrees
+
+    @cached_property
+    def bubblewraps(self) -> tuple[host.Bubblewrap, ...]:
+        """Binaries worth probing, best first."""
+        return host.candidates(self.setting.bubblewrap)
+
+    @cached_property
+    def interpreter(self) -> python_env.Interpreter:
+        """The interpreter for commands. Raise SandboxError INTERPRETER."""
+        chosen = self.setting.python
+        return python_env.ask_interpreter(chosen) if chosen else python_env.own_interpreter()
+
+    @cached_property
+    def python(self) -> python_env.PythonView:
+        """How that interpreter is shown at constant paths. Raise SandboxError INTERPRETER."""
+        return python_env.view_of(self.interpreter, self.cache)
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Whether anything ran at all, why not, and what was proved."""
+
+    started: bool
+    why: str
+    enforcement: Enforcement
+
+
+class Backend(abc.ABC):
+    """One way of confining commands, made by `ways` for a host that has what it needs."""
+
+    name: ClassVar[str]
+    isolation: ClassVar[IsolationMode] = IsolationMode.WORKTREE
+
+    @classmethod
+    @abc.abstractmethod
+    def ways(cls, offer: Offer) -> Iterable[Backend]:
+        """Return every way of this kind that a host's offer leaves, best first."""
+
+    @classmethod
+    @abc.abstractmethod
+    def why_none(cls) -> str:
+        """Return why `ways` found nothing, one clause."""
+
+    # --- what it promises
+
+    def promised(self) -> frozenset[Property]:
+        """Return what this backend promises. A promise is no proof: a probe tries each, and one
+        that fails where it is promised blocks.
+        """
+        return frozenset()
+
+    def lack(self, wanted: Property) -> str:
+        """Return why a property is not promised, one clause; asked only of those."""
+        return f"the backend {self.name} does not promise {wanted.value}"
+
+    def lacks(self) -> Mapping[Property, str]:
+        """Return every property: empty where it is promised, else what is lacking."""
+        promised = self.promised()
+        return {each: "" if each in promised else self.lack(each) for each in Property}
+
+    def no_proxy(self) -> str:
+        """Return why no stage can have a way out, one clause; empty where one can."""
+        return f"the backend {self.name} has no way to a proxy; the backend full has"
+
+    # --- how it runs commands
+
+    @abc.abstractmethod
+    def probe(self) -> Probed:
+        """Return what is proved of it by trying. What the host lacks is in the value, never
+        raised.
+        """
+
+    def probe_network(self) -> tuple[Proof, tuple[str, ...]]:
+        """Return how a stage with a way out is isolated all the same, and what it reached that it
+        must not; asked only where there can be one.
+        """
+        return Proof(Property.NET_ISOLATED, False, self.no_proxy()), ()
+
+    @abc.abstractmethod
+    def open(self, view: View, limits: StageLimits, name: str, way_out: WayOut | None) -> Stage:
+        """Open a stage. Raise SandboxError UNAVAILABLE, NO_PROXY or DISK."""
+
+    @abc.abstractmethod
+    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
+        """Return the words that run `argv` with only `run_folder` writable. Raise SandboxError
+        UNAVAILABLE.
+        """
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """End every stage that is open, and what was started for those to come."""
+
+
+def unavailable(why: str) -> SandboxError:
+    """Return what is raised where a sandbox is needed and there is none."""
+    sentence = f"expected a sandbox on this host, found none: {why}"
+    return SandboxError(Kind.UNAVAILABLE, sentence, why=why)
+
+
+def without_proxy(why: str) -> SandboxError:
+    """Return what is raised where a stage needs a way out and there can be none."""
+    sentence = f"expected a way to a proxy on this host, found none: {why}"
+    return SandboxError(Kind.NO_PROXY, sentence, why=why)
+
+
+def without_terminal() -> SandboxError:
+    """Return what is raised where a session needs a terminal and the backend makes none."""
+    sentence = "expected a sandbox with a terminal of its own, found one without"
+    return SandboxError(Kind.NO_TERMINAL, sentence)
+
+
+def nothing_given(name: str, why: str, facts: Mapping[str, str]) -> Enforcement:
+    """Return the enforcement of a backend that gives nothing."""
+    return Enforcement(name, tuple(Proof(each, False, why) for each in Property), facts=facts)

@@ -1,0 +1,176 @@
+"""The backend `full`: mount namespace, quota, network and user namespace of the supervisor's own,
+then bubblewrap's, then the system call filter.
+
+Two ways: over an overlay, whose upper layer is a bounded file system; or over a full worktree,
+where overlays cannot be mounted.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from pathlib import Path
+from typing import ClassVar
+
+from factory.sandbox import confine, layout, seccomp, system_view, wire
+from factory.sandbox.backend import Backend, Offer
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.bubblewrap import MOUNT_POINTS, HostView, Places, arguments
+from factory.sandbox.host import Bubblewrap
+from factory.sandbox.plan import Folders, inodes_of
+from factory.sandbox.ports import View
+from factory.sandbox.properties import Property
+from factory.sandbox.supervised import Supervised, worktree
+from factory.sandbox.values import StageLimits
+
+NO_BUBBLEWRAP = "no bubblewrap was found; install the package bubblewrap"
+
+_PLACES = Places(
+    system=layout.SYSTEM,
+    workspace=layout.MERGED,
+    temporary=f"{layout.SCRATCH}/tmp",
+    shared_memory=f"{layout.SCRATCH}/shm",
+    home=f"{layout.SCRATCH}/home",
+)
+# Bubblewrap takes devices and /proc from the root that it is started in.
+_FOR_BUBBLEWRAP = {"/dev": "/dev", "/proc": "/proc"}
+_IN_A_WORKTREE = frozenset(
+    {
+        Property.NET_ISOLATED,
+        Property.FS_READ_SCOPED,
+        Property.FS_WRITE_SCOPED,
+        Property.ENV_SCOPED,
+        Property.AUTHORITY_SOCKETS_HIDDEN,
+        Property.SYSCALLS_FILTERED,
+        Property.PIDS_BOUNDED,
+        Property.MEMORY_BOUNDED,
+        Property.OUTPUT_BOUNDED,
+        Property.TIME_BOUNDED,
+        Property.NO_SURVIVORS,
+        Property.INTEGRATOR_CONFINED,
+    }
+)
+NO_QUOTA = "a plain folder has no quota; only the size of each file is bounded"
+
+
+class _Full(Supervised):
+    """What both ways have in common."""
+
+    name = "full"
+    inside = "factory.sandbox.inside_full"
+
+    def __init__(self, offer: Offer, bubblewrap: Bubblewrap) -> None:
+        """Raise OSError where the cache cannot be written."""
+        shown, links = system_view.system_mounts()
+        mounts = (*shown, system_view.etc_mount(offer.cache), *offer.python.mounts)
+        view = HostView(
+            mounts,
+            (*system_view.inside_links(), *links),
+            system_view.masked_files(),
+            offer.python.path,
+            offer.python.environment,
+        )
+        super().__init__(offer, view, seccomp.program(platform.machine()))
+        self.bubblewrap: Bubblewrap = bubblewrap
+        own, self.program = bubblewrap.binds()
+        # Path in the stage's own root → host path. Only the supervisor, before it gives up root,
+        # can reach every source.
+        self.binds = (
+            own
+            | {layout.SYSTEM + mount.inside: mount.source for mount in mounts}
+            | {mount.inside: mount.source for mount in shown}
+            | _FOR_BUBBLEWRAP
+        )
+        self.links = links
+
+    @classmethod
+    def ways(cls, offer: Offer) -> Iterable[Backend]:
+        """Return one for each bubblewrap."""
+        return (cls(offer, each) for each in offer.bubblewraps)
+
+    @classmethod
+    def why_none(cls) -> str:
+        """Return what to install."""
+        return NO_BUBBLEWRAP
+
+    def no_proxy(self) -> str:
+        """Return nothing: its network namespace has a listener for one."""
+        return ""
+
+    def template(self) -> wire.Message:
+        """Return the root that all stages have in common, and how bubblewrap is started in it."""
+        links = ((layout.SYSTEM + path, target) for path, target in self.view.links)
+        return super().template() | {
+            "binds": dict(self.binds),
+            "folders": [layout.SYSTEM + path for path in MOUNT_POINTS],
+            "links": [*links, *self.links],
+            "bubblewrap": self.program,
+            "observing": seccomp.observing(platform.machine()).hex(),
+        }
+
+    def words(
+        self,
+        folders: Folders,  # noqa: ARG002 - every stage's paths are the same
+        size: int,  # noqa: ARG002 - the supervisor bounds what it mounts
+        environment: tuple[tuple[str, str], ...],
+    ) -> tuple[str, ...]:
+        """Return bubblewrap's words."""
+        return arguments(self.view, _PLACES, environment)
+
+    @property
+    def probed_below(self) -> Path:
+        """Any folder will do: the supervisor opens it before it gives up root."""
+        return self.cache
+
+    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
+        """Return the words that confine the integrator by bubblewrap and Landlock."""
+        return confine.confined_argv(run_folder, argv, self.bubblewrap.program)
+
+
+class FullOverlay(_Full):
+    """See the module."""
+
+    isolation: ClassVar[IsolationMode] = IsolationMode.OVERLAY
+
+    def promised(self) -> frozenset[Property]:
+        """Return every property that there is today, by name: a new one is promised by nobody."""
+        return _IN_A_WORKTREE | {Property.DISK_BOUNDED}
+
+    def lay_out(self, view: View, place: Path) -> Folders:  # noqa: ARG002 - nothing is copied
+        """Return the view's own folders."""
+        return Folders(lowers=view.folders())
+
+    def probe_folders(self, workspace: Path) -> Folders:
+        """Return the folder as the lowest layer."""
+        return Folders(lowers=(workspace,))
+
+    def files_to_try(self, limits: StageLimits) -> int:
+        """Return twice as many as the quota has room for."""
+        return 2 * inodes_of(limits)
+
+    def disk_bound(self) -> str:
+        """Return what bounds a stage's files."""
+        return "quota"
+
+
+class FullWorktree(_Full):
+    """See the module."""
+
+    def promised(self) -> frozenset[Property]:
+        """Return all but a bound on the disk."""
+        return _IN_A_WORKTREE
+
+    def lack(self, wanted: Property) -> str:
+        """Return why the disk is not bounded."""
+        return NO_QUOTA if wanted is Property.DISK_BOUNDED else super().lack(wanted)
+
+    def lay_out(self, view: View, place: Path) -> Folders:
+        """Write the view to a folder of the stage's own."""
+        return Folders(writable=worktree(view, place))
+
+    def probe_folders(self, workspace: Path) -> Folders:
+        """Return the folder as the writable one."""
+        return Folders(writable=workspace)
+
+
+BACKENDS = (FullOverlay, FullWorktree)

@@ -1,0 +1,57 @@
+"""The ways of confining that there are, best first: one row each.
+
+Adding one is a module with a subclass of `backend.Backend`, a row here, and a test. Pure: the
+modules are loaded by `host_sandbox`, on the platforms that their row names.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from factory.sandbox.values import Kind, SandboxError
+
+AUTO = "auto"
+NONE = "none"
+
+
+class IsolationMode(enum.Enum):
+    """How a stage's view is made; AUTO is the overlay where it works, else a full worktree."""
+
+    AUTO = "auto"
+    OVERLAY = "overlay"
+    WORKTREE = "worktree"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A backend's name, the module whose BACKENDS are its classes (best first), and the platform
+    that it works on, as `platform.system` names it; empty: any.
+    """
+
+    name: str
+    module: str
+    platform: str
+
+
+TABLE = (
+    Row("full", "factory.sandbox.backend_full", "Linux"),
+    Row("bubblewrap", "factory.sandbox.backend_bubblewrap", "Linux"),
+    Row("landlock", "factory.sandbox.backend_landlock", "Linux"),
+    Row(NONE, "factory.sandbox.backend_none", ""),
+)
+NAMES = tuple(row.name for row in TABLE)
+
+
+def rows_of(choice: str) -> tuple[Row, ...]:
+    """Return the rows that a choice leaves: all for AUTO, else the one of that name.
+
+    Raise SandboxError UNKNOWN_BACKEND with the known names.
+    """
+    if choice == AUTO:
+        return TABLE
+    found = tuple(row for row in TABLE if row.name == choice)
+    if not found:
+        known = ", ".join((AUTO, *NAMES))
+        raise SandboxError(Kind.UNKNOWN_BACKEND, f"expected a backend of {known}, found {choice!r}")
+    return found

@@ -1,0 +1,145 @@
+"""The sandbox of this host: measures once what it can enforce, then opens stages.
+
+The best backend that works is used, or the only one that the user chose. Safe to import everywhere;
+a backend's module is loaded where its platform is this one. Does not know what a command means.
+"""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from factory.sandbox.backend import Backend, Offer, SandboxSetting
+from factory.sandbox.backend_none import Unconfined
+from factory.sandbox.backends import NONE, IsolationMode, Row, rows_of
+from factory.sandbox.folders import disk_errors
+from factory.sandbox.ports import Stage, View, WayOut
+from factory.sandbox.properties import Enforcement
+from factory.sandbox.values import StageLimits
+
+_NOT_HERE = "what the user's configuration chose is not offered by this host"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The backend in use, and what was proved of it."""
+
+    backend: Backend
+    enforcement: Enforcement
+
+
+class HostSandbox:
+    """A `Sandbox`; see the port. Thread-safe. Starts nothing before it is asked.
+
+    `backends` are the classes to choose from, best first; None: those of the table that the setting
+    leaves. Raise SandboxError UNKNOWN_BACKEND where it names none.
+    """
+
+    def __init__(
+        self, setting: SandboxSetting, backends: tuple[type[Backend], ...] | None = None
+    ) -> None:
+        self._offer = Offer(setting)
+        self._rows = rows_of(setting.backend)
+        self._backends = backends
+        self._lock = threading.Lock()
+        self._measured: Measured | None = None
+        self._networked: Enforcement | None = None
+
+    def measure(self, network: bool = False) -> Enforcement:
+        """Return what is enforced, proved by trying inside the same confinement; see the port."""
+        measured = self._measure()
+        if not network:
+            return measured.enforcement
+        lack = measured.backend.no_proxy()
+        if lack:
+            return replace(measured.enforcement, no_proxy=lack)
+        with self._lock:
+            if self._networked is None:
+                with disk_errors(self._offer.cache):
+                    proof, escaped = measured.backend.probe_network()
+                if proof.given or escaped:
+                    self._networked = measured.enforcement.also(proof, escaped)
+                else:
+                    self._networked = replace(measured.enforcement, no_proxy=proof.how)
+            return self._networked
+
+    def open(
+        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None = None
+    ) -> Stage:
+        """Open a fresh stage; see the port."""
+        return self._measure().backend.open(view, limits, name, way_out)
+
+    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
+        """Return the words that run the integrator, confined in the way that was probed."""
+        return self._measure().backend.integrator_argv(run_folder, argv)
+
+    def close(self) -> None:
+        """End every stage that is still open, and what started them."""
+        with self._lock:
+            measured, self._measured, self._networked = self._measured, None, None
+        if measured is not None:
+            measured.backend.close()
+
+    def _measure(self) -> Measured:
+        with self._lock:
+            if self._measured is None:
+                self._measured = self._probe_all()
+            return self._measured
+
+    def _probe_all(self) -> Measured:
+        """Return the first way of confining in which a command ran at all, best first."""
+        why = ""
+        with disk_errors(self._offer.cache):
+            self._offer.cache.mkdir(parents=True, exist_ok=True)
+            self._offer.work.mkdir(parents=True, exist_ok=True)
+            for kind in self._chosen():
+                tried = False
+                for way in kind.ways(self._offer):
+                    tried = True
+                    probed = way.probe()
+                    if probed.started:
+                        return Measured(way, _said_why(probed.enforcement, why))
+                    way.close()
+                    why = why or probed.why
+                if not tried:
+                    why = why or kind.why_none()
+        nothing = Unconfined(self._offer, why or _NOT_HERE)
+        return Measured(nothing, nothing.probe().enforcement)
+
+    def _chosen(self) -> Iterator[type[Backend]]:
+        """Yield every class that the user's choice leaves, best first; `none` only where it is
+        chosen, since it is what is left where nothing else works.
+        """
+        isolation = self._offer.setting.isolation
+        for kind in self._backends or tuple(load(self._rows)):
+            if kind.name == NONE:
+                if self._offer.setting.backend == NONE or platform.system() != "Linux":
+                    yield kind
+            elif isolation in (IsolationMode.AUTO, kind.isolation):
+                yield kind
+
+
+def load(rows: tuple[Row, ...]) -> Iterator[type[Backend]]:
+    """Yield the classes of the rows that are for this platform, in their order."""
+    for row in rows:
+        if row.platform in ("", platform.system()):
+            yield from importlib.import_module(row.module).BACKENDS
+
+
+def _said_why(enforcement: Enforcement, why: str) -> Enforcement:
+    """Return the same, with what kept this host from more after each property that is not given."""
+    if not why:
+        return enforcement
+    proofs = (
+        (
+            each
+            if each.given
+            else replace(each, how=f"{each.how}; a better backend is not to be had: {why}")
+        )
+        for each in enforcement.proofs
+    )
+    return replace(enforcement, proofs=tuple(proofs))
