@@ -1,4 +1,4 @@
-"""Reading back the bundles that `gitbundle` writes, and nothing else.
+"""Read back the bundles that `git.bundle_write` writes, and nothing else.
 
 Accepts only what the writer would print: at most one prerequisite, one ref, an undeltified pack of
 stored blocks in the order of ids, nothing after it. Sources: gitformat-bundle, gitformat-pack.
@@ -23,12 +23,14 @@ _HEAD = re.compile(
 
 
 class BundleError(ValueError):
-    """The bytes are not a bundle in this project's form: one clause."""
+    """Report that the bytes are not a bundle in this project's form: one clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A bundle's content: the commit it stands on, its tip, and (kind, content) by object id."""
+    """Contain a bundle's content: its prerequisite commit, its tip, and (kind, content) by object
+    id.
+    """
 
     prerequisite: str
     tip: str
@@ -37,7 +39,7 @@ class Carried:
 
 
 def parse_bundle(content: bytes, hash_name: str) -> Carried:
-    """Parse a bundle. Raises BundleError unless writing it again gives the same bytes."""
+    """Parse a bundle. Raise BundleError unless writing it again gives the same bytes."""
     head = _HEAD.match(content)
     if head is None:
         raise BundleError("does not start like a bundle of this tool")
@@ -86,8 +88,10 @@ def _entry_head(body: bytes, at: int) -> tuple[str, int, int]:
 
 
 def _stored(body: bytes, at: int, length: int) -> tuple[bytes, int]:
-    """The content of one stored zlib stream of exactly `length` bytes, and where the next entry
-    begins.
+    """Return (content, end) of one stored zlib stream at `at`; the content has exactly `length`
+    bytes.
+
+    Raise BundleError for any other stream.
     """
     parts: list[bytes] = []
     got, start, last = 0, at, False

@@ -1,8 +1,8 @@
-"""A Git bundle whose bytes depend on nothing but its objects.
+"""Write a Git bundle whose bytes depend on its objects only.
 
 Rule: no delta, no compression (stored deflate blocks, written here), objects in the order of their
-ids. So no version of zlib or Git shows in the bytes, and two hosts write the same file. Does not
-know where objects come from. Sources: gitformat-bundle, gitformat-pack, RFC 1950/1951.
+ids. So the bytes do not depend on the version of zlib or Git, and two hosts write the same file.
+Does not know where objects come from. Sources: gitformat-bundle, gitformat-pack, RFC 1950/1951.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def format_bundle(
     objects: Mapping[str, tuple[str, bytes]],
     hash_name: str,
 ) -> bytes:
-    """The bytes of a bundle that offers `commit` as `ref` to who has `prerequisite` ("" for
-    nobody).
+    """Return a bundle that offers `commit` as `ref` to a receiver that has `prerequisite` ("" for
+    none).
 
-    `objects` maps ids to (kind, content) and must hold all that is new, the commit too. Version 2
-    for SHA-1, version 3 with its capability for SHA-256.
+    `objects` maps ids to (kind, content) and must contain all that is new, the commit too. Version
+    2 for SHA-1, version 3 with its capability for SHA-256.
     """
     head = (
         "# v2 git bundle\n"
@@ -41,7 +41,7 @@ def format_bundle(
 
 
 def format_pack(objects: Mapping[str, tuple[str, bytes]], hash_name: str) -> bytes:
-    """An undeltified version-2 pack of (kind, content) by id, ending in its own digest."""
+    """Return an undeltified version-2 pack of (kind, content) by id, ending in its own digest."""
     parts = [struct.pack(">4sII", b"PACK", 2, len(objects))]
     for oid in sorted(objects):
         kind, content = objects[oid]
@@ -51,7 +51,7 @@ def format_pack(objects: Mapping[str, tuple[str, bytes]], hash_name: str) -> byt
 
 
 def _entry_header(kind: int, size: int) -> bytes:
-    """Type in three bits, size in 4 + 7 + 7 … bits, least significant first."""
+    """Return the type in three bits and the size in 4 + 7 + 7 … bits, least significant first."""
     first = kind << 4 | size & 0x0F
     size >>= 4
     out = bytearray()
@@ -64,7 +64,7 @@ def _entry_header(kind: int, size: int) -> bytes:
 
 
 def stored_deflate(content: bytes) -> bytes:
-    """A zlib stream of stored blocks only: header, blocks of at most 65,535 bytes, Adler-32."""
+    """Return a zlib stream of stored blocks: header, blocks of at most 65,535 bytes, Adler-32."""
     parts = [b"\x78\x01"]
     last = max(len(content) - 1, 0) // _STORED_MAX
     for number in range(last + 1):

@@ -1,8 +1,8 @@
-"""From a view and what was found in its layer to the tree that the pack left.
+"""Derive the tree that a pack left, from its view's tree and the scan of its layer.
 
-Rule: one function for overlay and full checkout, so both give the same tree. Only leaves
-count: a folder without files is no change, as in Git. Does not judge anything; a layer with
-oddities derives too, and somebody else refuses it.
+Rule: one function for overlay and full checkout, so both give the same tree. Only leaves count: a
+folder without files is no change, as in Git. Does not judge anything; a layer with oddities derives
+too, and another module refuses it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from factory.model.tree import MODE_SUBMODULE, Leaf, Tree
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """The tree that stands, and the paths of ignored files that were left out of it, in byte
+    """Contain the derived tree, and the paths of ignored files that were left out, in byte
     order.
     """
 
@@ -25,16 +25,17 @@ class Derived:
 
 
 def new_paths(base: Tree, layer: ScannedLayer) -> tuple[str, ...]:
-    """Files of the layer that `base` does not track: those that ignore rules can drop."""
+    """Return the layer's files that `base` does not track: ignore rules can drop only those."""
     return tuple(file.path for file in layer.files if not _is_file(base.get(file.path)))
 
 
 def apply_layer(base: Tree, layer: ScannedLayer, ignored: frozenset[str]) -> Derived:
-    """The view's tree `base` with the whole layer applied; `ignored` are paths out of `new_paths`.
+    """Return the view's tree `base` with the whole layer applied; `ignored` are paths of
+    `new_paths`.
 
     A whiteout removes a file or folder, an opaque folder hides what `base` has there, a folder
-    hides a file and a file a folder, also where that file itself is dropped. A submodule, shown
-    as an empty folder, stays while a folder stands there without a file below it.
+    hides a file and a file a folder, also if that file itself is dropped. A submodule, shown as an
+    empty folder, stays as long as its folder exists and no file is below it.
     """
     start = Tree({}, base.hash_name) if "" in layer.opaque else base
     changes: dict[str, Leaf | Tree | None] = dict.fromkeys(
@@ -48,7 +49,7 @@ def apply_layer(base: Tree, layer: ScannedLayer, ignored: frozenset[str]) -> Der
     for file in layer.files:
         if file.path in ignored and not _is_file(base.get(file.path)):
             dropped.append(file.path)
-            changes[file.path] = None  # what it stands over is gone all the same
+            changes[file.path] = None  # the base entry that it replaces is gone all the same
         else:
             changes[file.path] = file.leaf
     return Derived(start.changed(changes), tuple(sorted(dropped, key=os.fsencode)))

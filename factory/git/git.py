@@ -1,9 +1,9 @@
-"""The one door to Git: plumbing only, an environment from an allow-list, every exit code looked at.
+"""Run Git: plumbing commands only, an environment from an allow-list, every exit code checked.
 
 Rule: nothing that a user, a repository or a pack configured may make Git execute something.
-Configuration of the system and the user is off, hooks, fsmonitor and attribute files point
-nowhere, lazy fetching and replacement are off, and output is always NUL-separated.
-Does not know what the answers mean. Source: THREATS §4; `git help git`.
+Configuration of the system and the user is off, hooks, fsmonitor and attribute files point nowhere,
+lazy fetching and replacement are off, and output is always NUL-separated. Does not know what the
+answers mean. Source: THREATS §4; `git help git`.
 """
 
 from __future__ import annotations
@@ -25,48 +25,50 @@ from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.finding import Finding
 
 OLDEST = (2, 38)  # merge-tree --write-tree, cat-file --batch-command
-TIMEOUT = 300.0
+TIMEOUT = 300.0  # seconds; a hanging Git must not hang a run
 
+# SYSTEMROOT: no process starts on Windows without it. SUDO_UID: Git run by sudo compares it with
+# the owner of the repository (safe.directory).
 _KEPT = ("PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "SUDO_UID")
 _FIXED = {
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",  # no /etc/gitconfig
+    "GIT_CONFIG_GLOBAL": os.devnull,  # Git 2.32; before, HOME=/dev/null does it
     "GIT_CONFIG_SYSTEM": os.devnull,
-    "GIT_ATTR_NOSYSTEM": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_LITERAL_PATHSPECS": "1",
-    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_ATTR_NOSYSTEM": "1",  # no /etc/gitattributes: an attribute can name a filter program
+    "GIT_NO_REPLACE_OBJECTS": "1",  # refs/replace would yield other content for an id
+    "GIT_NO_LAZY_FETCH": "1",  # Git 2.45; before, GIT_ALLOW_PROTOCOL keeps a partial clone off
+    "GIT_OPTIONAL_LOCKS": "0",  # `git status` would refresh the user's index
+    "GIT_TERMINAL_PROMPT": "0",  # fail instead of waiting for a password
+    "GIT_LITERAL_PATHSPECS": "1",  # a file may be named ":(top)" or "*"
+    "GIT_ALLOW_PROTOCOL": "none",  # no transport; overrides protocol.* of the repository
     "GIT_PAGER": "cat",
     "GIT_EDITOR": "false",
-    "LC_ALL": "C",
+    "LC_ALL": "C",  # `git.repository` compares messages, which are translated otherwise
     "TZ": "UTC",
 }
 _SWITCHED_OFF = (
-    f"core.hooksPath={os.devnull}",
-    "core.fsmonitor=false",
-    f"core.attributesFile={os.devnull}",
-    f"core.excludesFile={os.devnull}",
-    "core.untrackedCache=false",
+    f"core.hooksPath={os.devnull}",  # no hook of the repository
+    "core.fsmonitor=false",  # its value can be a program, which `git status` starts
+    f"core.attributesFile={os.devnull}",  # attributes can name filter and diff programs
+    f"core.excludesFile={os.devnull}",  # ignore rules of one user must not change a result
+    "core.untrackedCache=false",  # `git status` must look at the disk, not at a cache in the index
     "core.pager=cat",
-    "core.sshCommand=false",
+    "core.sshCommand=false",  # this and the next three can each name a program
     "core.askPass=false",
     "credential.helper=",
     "diff.external=",
-    f"diff.orderFile={os.devnull}",
+    f"diff.orderFile={os.devnull}",  # it would reorder the files of a patch
     "protocol.allow=never",
     "fetch.fsckObjects=true",
-    "safe.bareRepository=explicit",
-    "gc.auto=0",
+    "safe.bareRepository=explicit",  # Git 2.38: do not discover a bare repository in a work tree
+    "gc.auto=0",  # this and the next: start no background process that rewrites packs
     "maintenance.auto=false",
     "advice.detachedHead=false",
 )
 
 
 class GitError(InternalError):
-    """Git ended with a code that was not expected; `said` is the first line of what it said."""
+    """Report that Git ended with an unexpected code; `said` is the first line of its message."""
 
     def __init__(self, words: tuple[str, ...], rc: int, stderr: str) -> None:
         first = stderr.strip().split("\n", 1)[0] or "no message"
@@ -77,7 +79,7 @@ class GitError(InternalError):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a finished Git process said."""
+    """Contain the exit code and output of a finished Git process."""
 
     rc: int
     out: bytes
@@ -86,7 +88,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Git:
-    """How to call Git: the executable, the place, and further settings (`key=value`)."""
+    """Describe how to call Git: the executable, the place, and further settings (`key=value`)."""
 
     program: str
     cwd: Path
@@ -102,8 +104,10 @@ class Git:
         variables: Mapping[str, str | None] | None = None,
         timeout: float = TIMEOUT,
     ) -> Answer:
-        """Run one command to its end. Raises GitError on a code outside `ok` or after `timeout`
-        seconds.
+        """Run one command to its end and return its output.
+
+        Raise GitError for a code outside `ok` or after `timeout` seconds, Refusal GIT_TOO_OLD if
+        the executable is missing.
         """
         try:
             ended = subprocess.run(
@@ -127,7 +131,7 @@ class Git:
         return Answer(ended.returncode, ended.stdout, said)
 
     def argv(self, words: Iterable[str]) -> list[str]:
-        """The whole command line."""
+        """Return the whole command line."""
         line = [self.program]
         if self.git_dir is not None:
             line.append(f"--git-dir={self.git_dir}")
@@ -138,8 +142,8 @@ class Git:
         return [*line, *words]
 
     def environment(self, variables: Mapping[str, str | None]) -> dict[str, str]:
-        """The whole environment: a few names of the caller's, ours, and `variables` (None takes one
-        away).
+        """Return the whole environment: `_KEPT` of the caller's, `_FIXED`, and `variables` (None
+        removes one).
         """
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         whole = {**kept, "HOME": os.devnull, **_FIXED, **variables}
@@ -147,7 +151,7 @@ class Git:
 
 
 def find_git() -> str:
-    """The Git executable on PATH. Raises Refusal GIT_TOO_OLD where there is none."""
+    """Return the Git executable on PATH. Raise Refusal GIT_TOO_OLD if there is none."""
     found = shutil.which("git")
     if found is None:
         raise _missing("git")
@@ -155,7 +159,7 @@ def find_git() -> str:
 
 
 def version(git: Git) -> tuple[int, int]:
-    """Major and minor version. Raises Refusal GIT_TOO_OLD below `OLDEST`."""
+    """Return (major, minor) version. Raise Refusal GIT_TOO_OLD below `OLDEST`."""
     said = git.run("version").out.decode("ascii", "replace").strip()
     matched = re.search(r"(\d+)\.(\d+)", said)
     found = (int(matched[1]), int(matched[2])) if matched else (0, 0)
@@ -174,10 +178,10 @@ _OLDEST = f"{OLDEST[0]}.{OLDEST[1]}"
 
 
 class Conversation:
-    """A Git process that stays: one question at a time, from any thread.
+    """Run one Git process for many questions, one at a time, from any thread.
 
-    The process starts with the first question, and again after it died. Each answer is read up
-    to an end that the caller recognises; a wrong or missing end is GitError, never a short answer.
+    The process starts with the first question, and again after it died. Each answer is read up to
+    an end that the caller recognises; a wrong or missing end is GitError, never a short answer.
     """
 
     def __init__(self, git: Git, *words: str) -> None:
@@ -190,11 +194,10 @@ class Conversation:
         self.errors: BinaryIO | None = None
 
     def ask_until_marker(self, question: bytes) -> bytes:
-        """Write `question` and a line that no object id resembles; all bytes up to that line's
-        echo.
+        """Write `question` and a marker line; return all bytes up to the marker's echo.
 
-        `diff-tree --stdin` echoes and flushes such a line. The marker is unpredictable, so no
-        content can forge it.
+        `diff-tree --stdin` echoes and flushes a line that is no object id. The marker is random, so
+        no content can forge it. Raise GitError if the answer breaks off.
         """
         marker = b"#END-" + secrets.token_hex(16).encode("ascii") + b"\n"
         with self._turn():
@@ -208,8 +211,9 @@ class Conversation:
             return bytes(collected[: -len(marker)])
 
     def ask_aside(self, question: bytes, seconds: float) -> bytes:
-        """`ask_until_marker` of a process of its own, for which nobody else waits. Raises Overdue
-        after `seconds`.
+        """Ask as `ask_until_marker` in a process of its own, without blocking other threads.
+
+        Raise Overdue after `seconds`.
         """
         other = Conversation(self.git, *self.words)
         other.seconds = seconds
@@ -225,8 +229,9 @@ class Conversation:
             other.close()
 
     def ask_objects(self, oids: list[str]) -> list[tuple[str, bytes] | None]:
-        """Type and content of each object, None where it is missing. For `cat-file --batch-command
-        --buffer`.
+        """Return (type, content) of each object, None if it is missing.
+
+        For `cat-file --batch-command --buffer`. Raise GitError if the answer breaks off.
         """
         with self._turn():
             stdout = self._send(
@@ -236,9 +241,9 @@ class Conversation:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """The lock, and a bound on the time.
+        """Take the lock and bound the time.
 
-        Whatever breaks an answer off (Ctrl-C too) ends the process, so that no later answer is
+        Whatever interrupts an answer (Ctrl-C too) ends the process, so that no later answer is
         shifted.
         """
         with self.lock:
@@ -285,7 +290,7 @@ class Conversation:
                 env=self.git.environment({}),
                 bufsize=1 << 16 if "--buffer" in self.words else 0,
             )
-        if self.overdue:  # before there was a process to end
+        if self.overdue:  # the time ended before there was a process to kill
             raise self._died()
         stdin, stdout = self.process.stdin, self.process.stdout
         if stdin is None or stdout is None:  # both were asked for as pipes
@@ -298,7 +303,7 @@ class Conversation:
         return cast("BinaryIO", stdout)
 
     def _died(self) -> GitError:
-        """The error for an answer that broke off; the next question starts a new process."""
+        """Return the error for an answer that broke off; the next question starts a new process."""
         said = ""
         if self.errors is not None:
             self.errors.seek(0)
@@ -330,6 +335,6 @@ class Conversation:
         return rc
 
     def close(self) -> None:
-        """End the process; a later question starts it anew."""
+        """End the process; a later question starts a new one."""
         with self.lock:
             self._end(kill=False)

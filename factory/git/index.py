@@ -1,10 +1,9 @@
-"""Git's index, version 2, as bytes: written from what is known, so that Git need not look at a
-single file.
+"""Write Git's index, version 2, as bytes from known values, so that Git need not read any file.
 
-Rule: an entry tells the size and the constant time that our checkout gives every file; with
-`core.checkStat=minimal` Git asks for no more. A difference to another index is written as a
-split index, whose size depends on the difference only. Does not read or write files.
-Source: gitformat-index (entries, "link" extension), Git's ewah/ewah_io.c (bitmaps).
+Rule: an entry records the size and the constant time that our checkout gives every file; with
+`core.checkStat=minimal` Git asks for no more. A difference to another index is written as a split
+index, whose size depends on the difference only. Does not read or write files. Source:
+gitformat-index (entries, "link" extension), Git's ewah/ewah_io.c (bitmaps).
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _WORD = 64
 
 @dataclass(frozen=True, slots=True)
 class IndexEntry:
-    """One path of the index; `size` in bytes, as lstat tells it (0 for a submodule)."""
+    """Describe one path of the index; `size` in bytes as lstat returns it (0 for a submodule)."""
 
     path: str
     leaf: Leaf
@@ -31,7 +30,7 @@ class IndexEntry:
 
 
 def format_index(entries: Iterable[IndexEntry], hash_name: str) -> bytes:
-    """A whole index; `entries` in Git's order."""
+    """Return a whole index; `entries` in Git's order."""
     rows = [_entry(os.fsencode(entry.path), entry.leaf, entry.size) for entry in entries]
     return _sealed(rows, b"", hash_name)
 
@@ -43,9 +42,10 @@ def format_split_index(
     added: Iterable[IndexEntry],
     hash_name: str,
 ) -> bytes:
-    """An index that is the index with digest `shared` (file `sharedindex.<shared>`) with changes.
+    """Return an index that equals the shared index `sharedindex.<shared>` with changes applied.
 
-    `removed` and `replaced` count entries of the shared index from 0; all are given in order.
+    `shared` is its digest in hex. `removed` and `replaced` count entries of the shared index from
+    0; all are given in order.
     """
     kept = list(replaced)
     rows = [_entry(b"", entry.leaf, entry.size) for _, entry in kept]
@@ -57,7 +57,9 @@ def format_split_index(
 
 
 def digest_of(index: bytes, hash_name: str) -> str:
-    """The digest that an index ends with, in hex: what a split index names it by."""
+    """Return the digest at the end of an index, in hex; a split index refers to it by this
+    digest.
+    """
     return index[-hashlib.new(hash_name, usedforsecurity=False).digest_size :].hex()
 
 
@@ -67,28 +69,29 @@ def _sealed(rows: list[bytes], extension: bytes, hash_name: str) -> bytes:
 
 
 def _entry(path: bytes, leaf: Leaf, size: int) -> bytes:
-    # ctime, mtime, device, inode, mode, uid, gid, size: what checkStat=minimal does not ask for is
-    # 0
+    # ctime, mtime, device, inode, mode, uid, gid, size: 0 for what checkStat=minimal ignores
     status = struct.pack(">10I", 0, 0, EPOCH, 0, 0, 0, leaf.mode, 0, 0, size & 0xFFFFFFFF)
     row = status + bytes.fromhex(leaf.oid) + struct.pack(">H", min(len(path), 0xFFF)) + path
     return row + b"\0" * (8 - len(row) % 8)
 
 
 def format_ewah(positions: Iterable[int]) -> bytes:
-    """A compressed bitmap with the bits at `positions` (rising) set, as Git serialises it."""
+    """Return a compressed bitmap with the bits at `positions` (rising) set, as Git serialises
+    it.
+    """
     words: dict[int, int] = {}
     bits = 0
     for position in positions:
         words[position // _WORD] = words.get(position // _WORD, 0) | 1 << position % _WORD
         bits = position + 1
     out: list[int] = []
-    marker = 0  # where the running-length word in force stands
-    end = 0  # the first word that is not told yet
+    marker = 0  # position of the current run-length word
+    end = 0  # the first word that is not written yet
     for number, word in words.items():
         if not out or number != end:
             marker = len(out)
-            out.append((number - end) << 1)  # so many words of zeros
-        out[marker] += 1 << 33  # and one more literal word
+            out.append((number - end) << 1)  # count of words of zeros
+        out[marker] += 1 << 33  # one more literal word
         out.append(word)
         end = number + 1
     out = out or [0]

@@ -1,4 +1,4 @@
-"""Loose Git objects as files: written whole or not at all, checked against their name when read.
+"""Write and read loose Git objects: written whole or not at all, compared with their id when read.
 
 Rule: an object's name is the hash of its bytes, so writing one twice is the same as once, and
 reading one proves it. Does not know which objects belong together. Source: gitrepository-layout.
@@ -27,9 +27,10 @@ _LEVEL = 1  # throw-away objects: speed before size
 def write(
     folder: Path, kind: str, content: bytes, hash_name: str, durable: bool
 ) -> tuple[str, Path | None]:
-    """Store an object in an objects folder: (its id, its path; None where it was there already).
+    """Store an object in an objects folder; return (id, path), with path None if it existed
+    already.
 
-    Raises Refusal DISK_UNWRITABLE.
+    `durable` syncs file and folder. Raise Refusal DISK_UNWRITABLE.
     """
     oid = object_id(kind, content, hash_name)
     path = folder / oid[:2] / oid[2:]
@@ -51,7 +52,7 @@ def write(
 
 
 def stands(folder: Path, oid: str) -> bool:
-    """Whether an object of that id is there already."""
+    """Return True if an object of that id exists already."""
     return (folder / oid[:2] / oid[2:]).exists()
 
 
@@ -74,7 +75,7 @@ def _place(path: Path, content: bytes, durable: bool) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """Make files that exist, and their names, durable. Raises Refusal DISK_UNWRITABLE."""
+    """Make existing files and their names durable. Raise Refusal DISK_UNWRITABLE."""
     folders: set[Path] = set()
     for path in paths:
         with disk_errors(path):
@@ -90,9 +91,9 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def read_all(folder: Path, hash_name: str) -> Iterator[tuple[str, bytes]]:
-    """(kind, content) of every loose object, in the order of ids.
+    """Yield (kind, content) of every loose object, in the order of ids.
 
-    Raises Refusal REPO_UNREADABLE where one is damaged or is not what its name says.
+    Raise Refusal REPO_UNREADABLE if one is damaged or is not what its name says.
     """
     for fan in sorted(entry for entry in os.listdir(folder) if _FAN.fullmatch(entry)):
         for rest in sorted(entry for entry in os.listdir(folder / fan) if _REST.fullmatch(entry)):

@@ -1,4 +1,6 @@
-"""Which part of a tree a pack may see, and what a change in that part is in the whole tree."""
+"""Narrow a tree to the part that a pack may see, and apply a change of that part to the whole
+tree.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +11,22 @@ from factory.model.tree import Difference, Leaf, Tree, differences
 
 
 def visible_patterns(inputs: tuple[str, ...] | None, folder: str) -> Patterns | None:
-    """The patterns of what a pack sees: its inputs and its own folder; None for everything."""
+    """Return the patterns of what a pack sees: its inputs and its own folder; None for
+    everything.
+    """
     return None if inputs is None else compile_patterns((*inputs, f"{folder}/"))
 
 
 def narrow(tree: Tree, visible: Patterns | None) -> Tree:
-    """`tree` with only the files that `visible` matches; untouched subtrees are shared. None keeps
-    all.
+    """Return `tree` with only the files that `visible` matches; None keeps all. Shares unchanged
+    subtrees.
     """
     return tree if visible is None else _narrow(tree, visible, "")
 
 
 def view_with(tree: Tree, visible: Patterns | None, paths: Iterable[str]) -> Tree:
-    """What a pack that touched `paths` sees of `tree`: its visible part, and whatever stands at
-    those paths.
+    """Return what a pack that changed `paths` sees of `tree`: its visible part, and the files at
+    `paths`.
     """
     if visible is None:
         return tree
@@ -50,13 +54,14 @@ def _narrow(tree: Tree, visible: Patterns, folder: str) -> Tree:
 
 
 def lay_over(base: Tree, folder: str, content: Tree) -> Tree:
-    """`base` with `folder` replaced by `content` (removed where that is empty)."""
+    """Return `base` with `folder` replaced by `content`, or removed if `content` is empty."""
     return base.changed({folder: content if content.entries else None})
 
 
 def apply_differences(tree: Tree, changes: tuple[Difference, ...]) -> Tree:
-    """`tree` with every difference's after side set. Removals of parents by files are the caller's
-    to exclude.
+    """Return `tree` with the `after` of every difference set.
+
+    The caller must exclude differences that replace a parent folder of another by a file.
     """
     removed = tree.changed({change.path: None for change in changes if change.after is None})
     return removed.changed(
@@ -65,7 +70,7 @@ def apply_differences(tree: Tree, changes: tuple[Difference, ...]) -> Tree:
 
 
 def hidden_paths(changes: Iterable[Difference], visible: Tree) -> frozenset[str]:
-    """Paths of `changes` that existed before and that `visible` does not show."""
+    """Return the paths of `changes` that existed before and are not in `visible`."""
     return frozenset(
         change.path
         for change in changes
@@ -74,5 +79,5 @@ def hidden_paths(changes: Iterable[Difference], visible: Tree) -> frozenset[str]
 
 
 def between(before: Tree, after: Tree) -> tuple[Difference, ...]:
-    """Every differing leaf of two trees, in Git's order."""
+    """Return every differing leaf of two trees, in Git's order."""
     return tuple(differences(before, after))

@@ -1,9 +1,9 @@
-"""The object store: a private bare Git folder of ours, over the repository's objects.
+"""Store objects in a private bare Git folder that also reads the repository's objects.
 
-Rule: new objects are written by Python into a folder that no pack ever sees; Git only reads
-there, in a repository without configuration, hooks, refs or attributes of anybody else's.
-Trees are parsed from the raw objects, so a name is exactly what the object holds. Does not
-know what a change means. Sources: THREATS §4, gitformat-tree, gitattributes.
+Rule: new objects are written by Python into a folder that no pack ever sees; Git only reads there,
+in a repository without configuration, hooks, refs or attributes of anybody else's. Trees are parsed
+from the raw objects, so a name is exactly what the object contains. Does not know what a change
+means. Sources: THREATS §4, gitformat-tree, gitattributes.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _EMPTY = {"sha1": object_id("tree", b"", "sha1"), "sha256": object_id("tree", b"", "sha256")}
 _DIFF = (
-    "--no-renames",
-    "--ignore-submodules=none",
-    "--no-ext-diff",
+    "--no-renames",  # one row for each path
+    "--ignore-submodules=none",  # .gitmodules may say otherwise
+    "--no-ext-diff",  # this and the next: no program that an attribute names
     "--no-textconv",
     "--no-color",
     "--no-relative",
 )
+# Each is a default of Git or a setting that diff.* could change: named, so that the bytes stay the
+# same in every version. --full-index: `git apply` needs whole ids for a binary file.
 _PATCH = (
     "-p",
     "--binary",
@@ -64,15 +66,15 @@ _PATCH = (
     "--src-prefix=a/",
     "--dst-prefix=b/",
 )
-_BATCH = 512
+_BATCH = 512  # objects a question: its lines fit in a pipe of 64 KiB, so writing them cannot block
 
 
 class GitObjects:
-    """Implements `git.ports.Objects`. Safe to call from several threads.
+    """Implement `git.ports.Objects`. Safe to call from several threads.
 
-    `private` is made if it does not exist; `alternates` are further object folders to read.
-    With `durable` every object is synced before its id is returned; otherwise `settle` does it.
-    A blob in which `redactor` finds a credential gets its id and is held back: it reaches no disk.
+    `private` is made if it does not exist; `alternates` are further object folders to read. With
+    `durable` every object is synced before its id is returned; otherwise `settle` does it. A blob
+    in which `redactor` finds a credential gets its id but is never written to disk.
     """
 
     def __init__(
@@ -121,7 +123,7 @@ class GitObjects:
     # reading
 
     def tree_of(self, treeish: str) -> Tree:
-        """The whole tree of a commit or tree id, cached. Raises Refusal REPO_UNREADABLE."""
+        """Return the whole tree of a commit or tree id, cached. Raise Refusal REPO_UNREADABLE."""
         top = self.tree_id_of(treeish)
         with self._lock:
             known = self._trees.get(top)
@@ -130,7 +132,9 @@ class GitObjects:
             return known
 
     def tree_id_of(self, treeish: str) -> str:
-        """The id of the tree that a commit or tree id names. Raises Refusal REPO_UNREADABLE."""
+        """Return the id of the tree that a commit or tree id names. Raise Refusal
+        REPO_UNREADABLE.
+        """
         kind, content = self._objects([self._checked(treeish)])[0]
         if kind == "tree":
             return treeish
@@ -139,7 +143,9 @@ class GitObjects:
         raise self._unreadable(f"a commit or a tree at {treeish}", f"a {kind}")
 
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
-        """Contents of blobs. Raises Refusal REPO_UNREADABLE where one is absent or no blob."""
+        """Return contents of blobs by id. Raise Refusal REPO_UNREADABLE if one is absent or no
+        blob.
+        """
         wanted = sorted({self._checked(oid) for oid in oids})
         found: dict[str, bytes] = {}
         for oid, (kind, content) in zip(wanted, self._objects(wanted), strict=True):
@@ -149,7 +155,7 @@ class GitObjects:
         return MappingProxyType(found)
 
     def _load(self, top: str) -> Tree:
-        """Read a tree level by level: a few questions whatever its size."""
+        """Read a tree level by level, with one batch of questions for each level."""
         parsed: dict[str, dict[str, Leaf | str]] = {}
         wanted = [top]
         while wanted:
@@ -191,7 +197,7 @@ class GitObjects:
     # writing
 
     def write_blob(self, content: bytes) -> str:
-        """Store a blob, or hold it back where it carries a credential; its id."""
+        """Store a blob, or keep it back if it carries a credential; return its id."""
         oid = object_id("blob", content, self.hash_name)
         if loose.stands(self.folder, oid):
             return oid
@@ -203,12 +209,12 @@ class GitObjects:
         return self._write("blob", content)
 
     def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
-        """Those of some blobs that were not stored, and what they carry."""
+        """Return those of `oids` that were kept back, and the credentials that they carry."""
         with self._lock:
             return MappingProxyType({oid: self._held[oid] for oid in oids if oid in self._held})
 
     def write_tree(self, tree: Tree) -> str:
-        """Store a tree and every tree below it that is not stored yet; its id."""
+        """Store a tree and every tree below it that is not stored yet; return its id."""
         if tree.oid not in self._stored:
             for entry in tree.entries.values():
                 if isinstance(entry, Tree):
@@ -218,7 +224,7 @@ class GitObjects:
         return tree.oid
 
     def write_commit(self, tree: str, parents: tuple[str, ...], message: str) -> str:
-        """Store a commit by a constant author at a constant time; its id."""
+        """Store a commit by a constant author at a constant time; return its id."""
         return self._write("commit", commit_payload(self._checked(tree), parents, message))
 
     def _write(self, kind: str, content: bytes) -> str:
@@ -229,7 +235,7 @@ class GitObjects:
         return oid
 
     def settle(self) -> None:
-        """Make every object written so far durable. Raises Refusal DISK_UNWRITABLE."""
+        """Make every object written so far durable. Raise Refusal DISK_UNWRITABLE."""
         with self._lock:
             waiting, self._unsettled = self._unsettled, set()
         loose.sync(waiting)
@@ -237,19 +243,17 @@ class GitObjects:
     # comparing
 
     def raw_differences(self, before: str, after: str) -> tuple[Difference, ...]:
-        """`git diff-tree -r --raw --no-renames` between two stored trees, as Git sees it."""
+        """Return `git diff-tree -r --raw --no-renames` between two stored trees, parsed."""
         return parse_raw(self._diff(self._raw, before, after))
 
     def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
-        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration
-        in it.
-        """
+        """Return `git diff-tree -p --binary --full-index --no-renames`, whatever is configured."""
         return self._diff(self._patch, before, after, within)
 
     def numstat(
         self, before: str, after: str, within: float = 0.0
     ) -> Mapping[str, tuple[int, int] | None]:
-        """Lines added and removed per path; None for binary."""
+        """Return (lines added, lines removed) per path; None for binary."""
         return MappingProxyType(parse_numstat(self._diff(self._numstat, before, after, within)))
 
     def _diff(self, asked: Conversation, before: str, after: str, within: float = 0.0) -> bytes:
@@ -262,10 +266,11 @@ class GitObjects:
         return answer[len(header) :]
 
     def ignored(self, rules: Tree, paths: Iterable[str]) -> frozenset[str]:
-        """Which of `paths` the .gitignore files of `rules` ignore, by Git's own matching.
+        """Return those of `paths` that the .gitignore files of `rules` ignore, by Git's own
+        matching.
 
-        Only the rule files above the paths are laid out, in a folder of ours, so the cost does
-        not depend on the size of `rules`. A .gitignore that is a link is no rule, as in Git.
+        Only the rule files above the paths are written, in a scratch folder, so the cost does not
+        depend on the size of `rules`. A .gitignore that is a link is no rule, as in Git.
         """
         asked = sorted(set(paths))
         files = rule_files(rules, asked)
@@ -278,17 +283,16 @@ class GitObjects:
             )
 
     def apply_patch(self, before: str, patch: bytes) -> str:
-        """The tree id that `git apply --cached` makes of `before`; Refusal BUNDLE_DISAGREES where
-        it does not apply.
+        """Return the tree id that `git apply --cached` makes of `before`.
 
-        Costs what an index of `before` costs: give a tree narrowed to the paths in question.
+        Raise Refusal BUNDLE_DISAGREES if the patch does not apply. Costs an index of `before`: pass
+        a tree that is narrowed to the paths in question.
         """
         with self._scratch() as scratch:
             return apply_to_index(self.git, scratch / "index", self._checked(before), patch)
 
     def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-        """Three-way merge of trees: (tree id, conflicting paths). Follows no rename, of file or
-        folder.
+        """Merge trees three-way: return (tree id, conflicting paths). Renames are not followed.
 
         Commits are synthesised, since Git before 2.40 cannot be given the merge base.
         """
@@ -308,13 +312,14 @@ class GitObjects:
         ref: str,
         prerequisite: str = "",
     ) -> bytes:
-        """A Git bundle with deterministic bytes (see `git.bundle_write`)."""
+        """Return a Git bundle with deterministic bytes (see `git.bundle_write`)."""
         everything = {**objects, **dict(zip(commits, self._objects(list(commits)), strict=True))}
         return gitbundle.format_bundle(commits[-1], ref, prerequisite, everything, self.hash_name)
 
     def take_in(self, bundle: bytes) -> tuple[str, str]:
-        """Store what a bundle of ours carries; (prerequisite, tip). Raises Refusal
-        BUNDLE_DISAGREES.
+        """Store the objects of a bundle of ours; return (prerequisite, tip).
+
+        Raise Refusal BUNDLE_DISAGREES.
         """
         carried = self._carried(bundle)
         for kind, content in carried.objects.values():
@@ -329,7 +334,7 @@ class GitObjects:
             raise Refusal(Finding("BUNDLE_DISAGREES", facts)) from error
 
     def new_objects(self, tree: Tree, against: Tree | None) -> Mapping[str, tuple[str, bytes]]:
-        """Trees and blobs of `tree` that `against` does not hold: id to (kind, content)."""
+        """Return trees and blobs of `tree` that `against` lacks: id to (kind, content)."""
         trees, blobs = unshared(tree, against)
         contents = self.read(blobs)
         return MappingProxyType(
@@ -338,7 +343,7 @@ class GitObjects:
         )
 
     def pack(self, oids: Iterable[str], folder: Path) -> None:
-        """Write one pack and its index, holding exactly these objects, into an existing folder."""
+        """Write one pack of exactly these objects, and its index, into an existing folder."""
         listed = b"".join(self._checked(oid).encode("ascii") + b"\n" for oid in oids)
         words = (
             "pack-objects",
@@ -359,17 +364,17 @@ class GitObjects:
             raise Refusal(Finding("REPO_UNREADABLE", facts)) from error
 
     def export(self, destination: Path, tree: Tree, against: Tree | None = None) -> None:
-        """Write every object of `tree` that is not in `against` as loose objects into an objects
+        """Write every object of `tree` that is not in `against` as a loose object into an objects
         folder.
         """
         for kind, content in self.new_objects(tree, against).values():
             loose.write(destination, kind, content, self.hash_name, durable=True)
 
     def adopt(self, objects: Path) -> int:
-        """Copy the loose objects of a folder into the user's repository, each checked and durable;
-        how many.
+        """Copy the loose objects of a folder durably into the user's repository; return their
+        number.
 
-        Raises Refusal REPO_UNREADABLE at the first one that does not hold what its name says.
+        Raise Refusal REPO_UNREADABLE at the first one whose content does not have its id.
         """
         target = self.repository.common_dir / "objects"
         count = 0
@@ -379,12 +384,12 @@ class GitObjects:
         return count
 
     def hand_over(self, bundle: bytes) -> tuple[str, str]:
-        """Store what a bundle of ours carries in the user's repository; (prerequisite, tip). See
-        `Refs`.
+        """Store the objects of a bundle of ours in the user's repository; return (prerequisite,
+        tip). See `Refs`.
         """
         carried = self._carried(bundle)
         target = self.repository.common_dir / "objects"
-        # what refers comes after what it refers to, so that a crash leaves no dangling reference
+        # an object comes after those that it refers to: a crash leaves no dangling reference
         for wanted in ("blob", "tree", "commit"):
             for kind, content in carried.objects.values():
                 if kind == wanted:
@@ -392,7 +397,7 @@ class GitObjects:
         return carried.prerequisite, carried.tip
 
     def commit_at(self, ref: str) -> str:
-        """What a full ref name of the user's repository holds; "" where there is none."""
+        """Return the id at a full ref name of the user's repository; "" if there is none."""
         git = Git(self.git.program, self.repository.common_dir, self.repository.common_dir)
         return (
             git.run("rev-parse", "--verify", "--quiet", "--end-of-options", ref, ok=(0, 1))
@@ -401,10 +406,10 @@ class GitObjects:
         )
 
     def update_ref(self, ref: str, new: str, old: str = "") -> None:
-        """Move a ref of the user's repository from `old` ("" where it must not exist) to `new`, or
-        not at all.
+        """Move a ref of the user's repository from `old` ("" if it must not exist) to `new`,
+        atomically.
 
-        Raises Refusal REF_MOVED where it is elsewhere. No reflog, no hook, no other ref.
+        Raise Refusal REF_MOVED if it is at another commit. No reflog, no hook, no other ref.
         """
         move_ref(
             self.git.program,
@@ -444,7 +449,7 @@ class GitObjects:
 
 
 class _Scratch:
-    """A temporary folder that is gone afterwards."""
+    """Make a temporary folder and remove it at the end."""
 
     def __init__(self, parent: Path) -> None:
         self.parent = parent
@@ -458,7 +463,7 @@ class _Scratch:
 
 
 def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:
-    """The bytes of a commit object by the constant author at the constant time (1980-01-01 UTC)."""
+    """Return a commit object by the constant author at the constant time (1980-01-01 UTC)."""
     lines = [
         f"tree {tree}",
         *(f"parent {parent}" for parent in parents),

@@ -1,8 +1,8 @@
-"""Single questions to Git's plumbing, and the parsers of its NUL-separated answers.
+"""Ask Git's plumbing single questions, and parse its NUL-separated answers.
 
 Rule: an answer is parsed whole or refused; nothing is read out of patch text. Indexes and work
-trees that Git needs for a question are made here, in a scratch folder, out of bytes that were
-given. Does not know the object store. Sources: gitformat-tree, git-diff-tree, git-check-ignore.
+trees that Git needs for a question are made here, in a scratch folder, out of given bytes. Does not
+know the object store. Sources: gitformat-tree, git-diff-tree, git-check-ignore.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from factory.model.tree import MODE_TREE, Difference, Leaf, Tree
 
 
 def parse_tree(content: bytes, width: int) -> dict[str, Leaf | str]:
-    """Entries of a raw tree object whose ids have `width` bytes: leaves, and ids of trees. Raises
-    ValueError.
+    """Return the entries of a raw tree object whose ids have `width` bytes: leaves, and ids of
+    trees.
+
+    Raise ValueError for a malformed entry or a name that no file system can show.
     """
     rows: dict[str, Leaf | str] = {}
     at = 0
@@ -40,7 +42,7 @@ def parse_tree(content: bytes, width: int) -> dict[str, Leaf | str]:
 
 
 def parse_raw(answer: bytes) -> tuple[Difference, ...]:
-    """What `diff-tree -r -z --raw --no-abbrev --no-renames` printed."""
+    """Parse the output of `diff-tree -r -z --raw --no-abbrev --no-renames`."""
     fields = answer.split(b"\0")[:-1]
     found = []
     for meta, path in zip(fields[::2], fields[1::2], strict=True):
@@ -54,7 +56,7 @@ def _leaf(mode: str, oid: str) -> Leaf | None:
 
 
 def parse_numstat(answer: bytes) -> dict[str, tuple[int, int] | None]:
-    """What `diff-tree -r -z --numstat --no-renames` printed; None for binary."""
+    """Parse the output of `diff-tree -r -z --numstat --no-renames`; None for binary."""
     counts: dict[str, tuple[int, int] | None] = {}
     for row in answer.split(b"\0")[:-1]:
         added, removed, path = row.split(b"\t", 2)
@@ -63,7 +65,7 @@ def parse_numstat(answer: bytes) -> dict[str, tuple[int, int] | None]:
 
 
 def rule_files(rules: Tree, paths: Iterable[str]) -> dict[str, str]:
-    """The .gitignore files that lie above any of `paths`: path to blob id."""
+    """Return the .gitignore files above any of `paths`: path to blob id."""
     files: dict[str, str] = {}
     seen: set[str] = set()
     for path in paths:
@@ -84,8 +86,9 @@ def rule_files(rules: Tree, paths: Iterable[str]) -> dict[str, str]:
 def match_ignored(
     git: Git, scratch: Path, rules: Mapping[str, bytes], paths: Iterable[str]
 ) -> frozenset[str]:
-    """Which of `paths` are ignored where `rules` (path of a .gitignore to its bytes) are laid out
-    in `scratch`.
+    """Return those of `paths` that `rules` ignore; `rules` maps .gitignore paths to bytes.
+
+    The rule files are written below `scratch`.
     """
     for path, content in rules.items():
         make_folder((scratch / path).parent)
@@ -102,8 +105,10 @@ def match_ignored(
 
 
 def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:
-    """The tree that `patch` makes of the tree `before`, by way of a new index. Raises Refusal
-    BUNDLE_DISAGREES.
+    """Return the tree that `patch` makes of the tree `before`, by means of the new index file
+    `index`.
+
+    Raise Refusal BUNDLE_DISAGREES if the patch does not apply.
     """
     variables = {"GIT_INDEX_FILE": str(index)}
     git.run("read-tree", before, variables=variables)
@@ -125,15 +130,16 @@ def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:
 
 
 def merge_commits(git: Git, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-    """`merge-tree` of two commits: (tree id, conflicting paths in byte order)."""
+    """Merge two commits by `merge-tree`: return (tree id, conflicting paths in byte order)."""
     words = ("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
     tree, *paths = git.run(*words, ok=(0, 1)).out.split(b"\0")[:-1]
     return tree.decode("ascii").strip(), tuple(os.fsdecode(path) for path in sorted(set(paths)))
 
 
 def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
-    """Compare-and-swap of one ref, without hook and reflog; `old` is "" where it must not exist.
-    Raises REF_MOVED.
+    """Compare and swap one ref, without hook and reflog; `old` is "" if it must not exist.
+
+    Raise Refusal REF_MOVED.
     """
     git = Git(program, common, common, settings=("core.logAllRefUpdates=false",))
     try:
@@ -148,8 +154,8 @@ def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
 
 
 def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:
-    """The refs whose name is a folder of `ref`, or has `ref` as a folder: Git has one of both or
-    the other.
+    """Return the refs whose name is a folder of `ref`, or has `ref` as a folder: Git allows only
+    one.
     """
     above = [str(folder) for folder in PurePosixPath(ref).parents][:-2]
     names = (

@@ -1,5 +1,6 @@
-"""Git objects as phases need them. One private object store that no pack ever sees, reading the
-repository's too.
+"""Define the ports to Git objects, and what is known of the user's repository.
+
+One private object store that no pack ever sees reads the repository's objects too.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from factory.model.tree import Difference, Leaf, Tree
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """What is known of the user's repository at the start of a command.
+    """Describe the user's repository at the start of a command.
 
-    `root` is the work tree, `git_dir` its own Git folder, `common_dir` the shared one;
-    `commit` is the base commit's id and `branch` its name ("" when detached).
+    `root` is the work tree, `git_dir` its own Git folder, `common_dir` the shared one; `commit` is
+    the base commit's id and `branch` its name ("" when detached).
     """
 
     root: Path
@@ -32,30 +33,30 @@ class Repository:
 
 
 class Objects(Protocol):
-    """Content-addressed store over the repository's objects and a private folder for new ones."""
+    """Store content-addressed objects in a private folder, and read the repository's too."""
 
     hash_name: str
 
     def tree_of(self, treeish: str) -> Tree:
-        """The whole tree of a commit or tree id. Raises Refusal REPO_UNREADABLE."""
+        """Return the whole tree of a commit or tree id. Raise Refusal REPO_UNREADABLE."""
         ...
 
     def tree_id_of(self, treeish: str) -> str: ...
 
     def read(self, oids: Iterable[str]) -> Mapping[str, bytes]:
-        """Contents of blobs. Raises Refusal REPO_UNREADABLE where one is absent."""
+        """Return contents of blobs by id. Raise Refusal REPO_UNREADABLE if one is absent."""
         ...
 
     def write_blob(self, content: bytes) -> str:
-        """Store a blob; its id."""
+        """Store a blob; return its id."""
         ...
 
     def write_tree(self, tree: Tree) -> str:
-        """Store a tree and every tree below it that is not stored yet; its id."""
+        """Store a tree and every tree below it that is not stored yet; return its id."""
         ...
 
     def write_commit(self, tree: str, parents: tuple[str, ...], message: str) -> str:
-        """Store a commit by a constant author at a constant time; its id."""
+        """Store a commit by a constant author at a constant time; return its id."""
         ...
 
     def settle(self) -> None:
@@ -63,41 +64,45 @@ class Objects(Protocol):
         ...
 
     def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
-        """Those of some blobs that `write_blob` did not store, since they carry a credential, and
-        what they carry.
+        """Return those of `oids` that `write_blob` kept back, and the credentials that they
+        carry.
         """
         ...
 
     def raw_differences(self, before: str, after: str) -> tuple[Difference, ...]:
-        """`git diff-tree -r --raw --no-renames` between two stored trees, as Git sees it."""
+        """Return `git diff-tree -r --raw --no-renames` between two stored trees, parsed."""
         ...
 
     def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
-        """`git diff-tree -p --binary --full-index --no-renames`, with nothing of any configuration
-        in it.
+        """Return `git diff-tree -p --binary --full-index --no-renames`, whatever is configured.
 
-        Where `within` is given, so many seconds of a process of its own. Raises Overdue after them.
+        If `within` is not 0, use a process of its own for at most so many seconds; raise Overdue
+        after them.
         """
         ...
 
     def numstat(
         self, before: str, after: str, within: float = 0.0
     ) -> Mapping[str, tuple[int, int] | None]:
-        """Lines added and removed per path; None for binary. `within` as for `patch`."""
+        """Return (lines added, lines removed) per path; None for binary. `within` as for
+        `patch`.
+        """
         ...
 
     def ignored(self, rules: Tree, paths: Iterable[str]) -> frozenset[str]:
-        """Which of `paths` the .gitignore files of `rules` ignore, by Git's own matching."""
+        """Return those of `paths` that the .gitignore files of `rules` ignore, by Git's own
+        matching.
+        """
         ...
 
     def apply_patch(self, before: str, patch: bytes) -> str:
-        """The tree id that `git apply --cached` makes of `before`; raises Refusal where it does not
-        apply.
+        """Return the tree id that `git apply --cached` makes of `before`. Raise Refusal if it does
+        not apply.
         """
         ...
 
     def new_objects(self, tree: Tree, against: Tree | None) -> Mapping[str, tuple[str, bytes]]:
-        """Trees and blobs of `tree` that `against` does not hold: id to (kind, content)."""
+        """Return trees and blobs of `tree` that `against` lacks: id to (kind, content)."""
         ...
 
     def bundle(
@@ -107,52 +112,47 @@ class Objects(Protocol):
         ref: str,
         prerequisite: str = "",
     ) -> bytes:
-        """A Git bundle with deterministic bytes: `objects` and `commits`, the last of them named
-        `ref`.
+        """Return a Git bundle with deterministic bytes: `objects` and `commits`, the last of them
+        named `ref`.
 
-        `prerequisite` is the commit that a receiver must hold; empty where it only must hold some
-        objects.
+        `prerequisite` is the commit that a receiver must have; empty if it only needs some objects.
         """
         ...
 
     def take_in(self, bundle: bytes) -> tuple[str, str]:
         """Store every object of a bundle that `bundle` wrote, each under the id computed here.
 
-        Returns (prerequisite commit, tip commit). Raises Refusal BUNDLE_DISAGREES where its form
-        does not hold.
+        Return (prerequisite commit, tip commit). Raise Refusal BUNDLE_DISAGREES if its form is
+        wrong.
         """
         ...
 
     def pack(self, oids: Iterable[str], folder: Path) -> None:
-        """Write a pack (and its index) that holds exactly these objects into an existing folder."""
+        """Write a pack of exactly these objects, and its index, into an existing folder."""
         ...
 
     def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-        """Three-way merge of trees: (tree id, conflicting paths). Never renames folders."""
+        """Merge trees three-way: return (tree id, conflicting paths). Renames are not followed."""
         ...
 
 
 class Refs(Protocol):
-    """The user's repository, where an explicit wish lets one thing be written: a commit and a
-    branch at it.
-    """
+    """Write to the user's repository, on explicit request only: one commit and one branch at it."""
 
     def hand_over(self, bundle: bytes) -> tuple[str, str]:
-        """Store every object of a bundle of ours in the user's repository, durably: (prerequisite,
-        tip).
+        """Store every object of a bundle of ours durably in the user's repository; return
+        (prerequisite, tip).
 
-        Raises Refusal BUNDLE_DISAGREES, DISK_UNWRITABLE.
+        Raise Refusal BUNDLE_DISAGREES, DISK_UNWRITABLE.
         """
         ...
 
     def commit_at(self, ref: str) -> str:
-        """The id that a full ref name holds; "" where there is no such ref."""
+        """Return the id at a full ref name; "" if there is no such ref."""
         ...
 
     def update_ref(self, ref: str, new: str, old: str = "") -> None:
-        """Move a ref from `old` ("" where it must not exist) to `new`, or raise Refusal
-        REF_MOVED.
-        """
+        """Move a ref from `old` ("" if it must not exist) to `new`, or raise Refusal REF_MOVED."""
         ...
 
 

@@ -1,10 +1,9 @@
-"""The private bare Git folder over the repository's objects: only what Git needs to take it for
-one.
+"""Make the private bare Git folder over the repository's objects, with only what Git requires.
 
-Rule: every file in it is ours and is put right at each start; alternates are resolved here, so
-that no file of anybody else's decides where Git reads. Attributes of the trees it compares are
-made unspecified, so none of them names a program. Does not read or write objects.
-Sources: gitrepository-layout, gitattributes.
+Rule: every file in it is ours and is repaired at each start; alternates are resolved here, so that
+no file of anybody else's decides where Git reads. Attributes of the trees it compares are made
+unspecified, so none of them names a program. Does not read or write objects. Sources:
+gitrepository-layout, gitattributes.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _ATTRIBUTES = (
 
 
 def all_alternates(folders: Iterable[Path]) -> tuple[Path, ...]:
-    """Object folders and everything that their info/alternates name, each once, absolute, in
+    """Return object folders and all that their info/alternates name, each once, absolute, in
     order.
     """
     found: dict[Path, None] = {}
@@ -62,7 +61,7 @@ _ESCAPES = {
 
 
 def _unquoted(row: bytes) -> bytes:
-    """A path in Git's C-style quotes."""
+    """Return a path from Git's C-style quotes."""
 
     def plain(found: re.Match[bytes]) -> bytes:
         word = found[1]
@@ -72,7 +71,7 @@ def _unquoted(row: bytes) -> bytes:
 
 
 def _quoted(path: Path) -> bytes:
-    """A path as a line of info/alternates; quoted where it holds what a line cannot."""
+    """Return a path as a line of info/alternates; quoted if it contains what a line cannot."""
     raw = os.fsencode(path)
     if b"\n" not in raw and not raw.startswith(b'"'):
         return raw
@@ -86,9 +85,9 @@ def _quoted(path: Path) -> bytes:
 
 
 def make_private(private: Path, hash_name: str, sources: tuple[Path, ...]) -> None:
-    """Make or mend the bare Git folder `private`, which reads objects from `sources` too.
+    """Make or repair the bare Git folder `private`, which reads objects from `sources` too.
 
-    Raises Refusal DISK_UNWRITABLE.
+    Raise Refusal DISK_UNWRITABLE.
     """
     for name in ("objects/info", "objects/pack", "refs/heads", "info"):
         make_folder(private / name)

@@ -1,8 +1,8 @@
-"""Find the user's repository, and what a person should know about it before a run.
+"""Find the user's repository, and report what a person should know about it before a run.
 
 Rule: only questions that change nothing, not even the index (GIT_OPTIONAL_LOCKS=0), asked with
-every configured program off. Each refusal says what was expected, what was found and the way
-out. Does not read the base's content.
+every configured program off. Each refusal says what was expected, what was found and the remedy.
+Does not read the base's content.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _ODD_REF = re.compile(r"^-|[\x00-\x1f\x7f]|^$")
 
 
 def discover(start: Path, base_ref: str) -> Repository:
-    """The repository that holds `start`, with `base_ref` resolved to a commit.
+    """Return the repository that contains `start`, with `base_ref` resolved to a commit.
 
-    Works from a subfolder, in a linked worktree, and through symbolic links. Raises Refusal
+    Works from a subfolder, in a linked worktree, and through symbolic links. Raise Refusal
     GIT_TOO_OLD, REPO_NOT_FOUND, REPO_BARE, REPO_NO_COMMITS, REPO_BASE_UNKNOWN or REPO_UNREADABLE.
     """
     git, place = _asked(start)
@@ -49,7 +49,7 @@ def discover(start: Path, base_ref: str) -> Repository:
 
 
 def root_of(start: Path) -> Path:
-    """The work tree that holds `start`, also of a repository without a commit. Raises as `discover`
+    """Return the work tree that contains `start`, also without a commit. Raise as `discover`
     does.
     """
     git, place = _asked(start)
@@ -61,6 +61,7 @@ def _asked(start: Path) -> tuple[Git, Answer]:
         raise _refusal("REPO_NOT_FOUND", {"case": "folder", "place": str(start)})
     if not os.access(start, os.R_OK | os.X_OK):
         raise _refusal("REPO_UNREADABLE", {"case": "forbidden", "place": str(start)})
+    # all: a bare repository is found, and refused by its own finding
     git = Git(find_git(), start, settings=("safe.bareRepository=all",))
     version(git)
     place = _place(git)
@@ -80,8 +81,7 @@ def _place(git: Git) -> Answer:
 
 
 def _trusted_folders(git: Git) -> tuple[str, ...]:
-    """`safe.directory` of the system's and the user's configuration: the one thing that is asked of
-    them.
+    """Return `safe.directory` settings of system and user: the only setting taken from them.
 
     Git honours this setting from there and from the command line only, never from a repository.
     """
@@ -101,8 +101,9 @@ def _trusted_folders(git: Git) -> tuple[str, ...]:
 
 
 def _facts(git: Git, place: Answer) -> tuple[str, bool, tuple[bytes, ...]]:
-    """Object format, whether shallow, and the three paths; each asked for alone where one holds a
-    line feed.
+    """Return (object format, shallow, the three paths).
+
+    If a path contains a line feed, each is asked for alone.
     """
     rows = place.out.removesuffix(b"\n").split(b"\n")
     if place.rc != 0:
@@ -134,7 +135,10 @@ def _bare(start: Path) -> Refusal:
 
 
 def _commit(git: Git, base_ref: str) -> str:
-    """The full id of the commit that `base_ref` names."""
+    """Return the full id of the commit that `base_ref` names.
+
+    Raise Refusal REPO_BASE_UNKNOWN, REPO_NO_COMMITS or REPO_UNREADABLE.
+    """
     if _ODD_REF.search(base_ref):
         raise _unknown(base_ref, "a word that no ref can be")
     peeled = git.run("rev-parse", "--verify", "--quiet", f"{base_ref}^{{commit}}", ok=(0, 1, 128))
@@ -170,9 +174,7 @@ def _unknown(base_ref: str, found: str) -> Refusal:
 
 
 def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
-    """What is worth a warning: REPO_DETACHED, REPO_SHALLOW, and REPO_DIRTY outside
-    `packs_folder`.
-    """
+    """Return warnings: REPO_DETACHED, REPO_SHALLOW, and REPO_DIRTY outside `packs_folder`."""
     found: list[Finding] = []
     if not repository.branch:
         found.append(Finding("REPO_DETACHED", {"commit": repository.commit}))
@@ -191,11 +193,10 @@ def _dirty(paths: tuple[str, ...]) -> Finding:
 
 
 def changed_paths(repository: Repository) -> tuple[str, ...]:
-    """Paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`, which
-    writes nothing.
+    """Return paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`.
 
-    Filters that the repository configures are off, so a large file under Git LFS can be named that
-    did not change.
+    It writes nothing. Filters that the repository configures are off, so it may name an unchanged
+    large file of Git LFS. Raise Refusal REPO_UNREADABLE.
     """
     git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
     git = replace(git, settings=(*git.settings, *_filters_off(git)))
@@ -218,19 +219,19 @@ def changed_paths(repository: Repository) -> tuple[str, ...]:
 
 
 def ignored_below(repository: Repository, folder: str) -> frozenset[str]:
-    """Untracked files below `folder` that the repository's rules ignore."""
+    """Return untracked files below `folder` that the repository's rules ignore."""
     git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
     words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder)
     return frozenset(os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1])
 
 
 def _trust(repository: Repository) -> tuple[str, ...]:
-    """`discover` has settled that this repository may be read."""
+    """Return settings that let Git read this repository: `discover` has checked its owner."""
     return (f"safe.directory={repository.root}", f"safe.directory={repository.git_dir}")
 
 
 def _filters_off(git: Git) -> tuple[str, ...]:
-    """Settings that take every configured filter its programs."""
+    """Return settings that remove the programs of every configured filter."""
     answer = git.run(
         "config",
         "-z",
@@ -248,7 +249,7 @@ def _filters_off(git: Git) -> tuple[str, ...]:
 def _ours(path: str, packs_folder: str) -> bool:
     bare = path.rstrip("/")
     if bare.rpartition("/")[2] == "__pycache__":
-        return True  # what loading dodo.py leaves behind tells nothing of the user's work
+        return True  # made by loading dodo.py, not by the user
     folders = (STATE_FOLDER, packs_folder.strip("/"))
     return any(bare == folder or bare.startswith(f"{folder}/") for folder in folders)
 
@@ -256,7 +257,7 @@ def _ours(path: str, packs_folder: str) -> bool:
 def tree_notes(
     tree: Tree, read: Callable[[Iterable[str]], Mapping[str, bytes]]
 ) -> tuple[Finding, ...]:
-    """Warnings about a base tree: REPO_SUBMODULE and REPO_LFS_POINTER; `read` yields blobs by
+    """Return warnings REPO_SUBMODULE and REPO_LFS_POINTER about a base tree; `read` yields blobs by
     id.
     """
     found: list[Finding] = []
@@ -276,7 +277,7 @@ def tree_notes(
 
 
 def _notable(tree: Tree, prefix: str) -> tuple[list[str], dict[str, str]]:
-    """Paths of submodules, and blob ids of .gitattributes files by path."""
+    """Return paths of submodules, and blob ids of .gitattributes files by path."""
     submodules: list[str] = []
     rules: dict[str, str] = {}
     for name, entry in tree.entries.items():
@@ -300,7 +301,7 @@ def _refusal(finding: str, facts: Facts) -> Refusal:
 
 
 def not_ignored_below(repository: Repository, folder: str) -> tuple[str, ...]:
-    """Files below `folder` that Git has in its index or would take in, sorted."""
+    """Return files below `folder` that Git tracks or would add, sorted."""
     git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder)
     return tuple(sorted({os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1]}))

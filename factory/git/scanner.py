@@ -1,9 +1,8 @@
-"""Read a dead layer: every file by descriptor, no link followed, nothing believed but bytes.
+"""Read a layer after its processes ended: by descriptors, following no link, trusting only bytes.
 
-Rule: the tree under `root_fd` was written by somebody hostile. A name is looked at with
-lstat, opened with O_NOFOLLOW, and taken only when the descriptor shows the same inode.
-Overlay marks are read from one namespace only. Does not know what the layer lies over,
-and never runs Git.
+Rule: the tree under `root_fd` was written by somebody hostile. A name is looked at with lstat,
+opened with O_NOFOLLOW, and read only if the descriptor shows the same inode. Overlay marks are read
+from one namespace only. Does not know the layer's base, and never runs Git.
 """
 
 from __future__ import annotations
@@ -54,14 +53,14 @@ def scan(
     max_entries: int = MAX_ENTRIES,
     max_bytes: int = MAX_BYTES,
 ) -> ScannedLayer:
-    """The whole content of the layer whose top folder is `root_fd` (borrowed, not closed).
+    """Return the content of the layer whose top folder is `root_fd` (borrowed, not closed).
 
     Every process that could write there must be dead. Each file's bytes go once to `store_blob`,
-    whose answer must be the Git blob id under `hash_name`. `max_bytes` bounds the sum of the sizes
-    of regular files, so that a sparse file cannot exhaust memory. What cannot be part of a change
-    becomes an oddity: FILE_SPECIAL, FILE_SETID, PATH_GIT_NAME, TREE_TOO_DEEP, TREE_TOO_LARGE. Of a
-    layer that is too large nothing is said to hide what it lies over: what was not reached may
-    stand there still. Raises InternalError where the layer changes while it is read.
+    which must return the Git blob id under `hash_name`. `max_bytes` bounds the sum of the sizes of
+    regular files, so that a sparse file cannot exhaust memory. What cannot be part of a change
+    becomes an oddity: FILE_SPECIAL, FILE_SETID, PATH_GIT_NAME, TREE_TOO_DEEP, TREE_TOO_LARGE. A
+    layer that is too large has no opaque folders: base files that the scan did not reach may still
+    exist. Raise InternalError if the layer changes while it is read.
     """
     walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes)
     with _descriptor(os.open(".", _DIRECTORY, dir_fd=root_fd)) as top:
@@ -71,7 +70,7 @@ def scan(
 
 @dataclass(slots=True)
 class _Walk:
-    """One walk: the limits, and what was found so far."""
+    """Collect the findings of one walk, within its limits."""
 
     kind: LayerKind
     store_blob: Callable[[bytes], str]
@@ -123,7 +122,9 @@ class _Walk:
             self.entry(fd, name, prefix + name, depth, white=mark == b"x")
 
     def names(self, fd: int, prefix: str) -> list[str]:
-        """Names in the folder in byte order; stops counting, and the walk, at the limit."""
+        """Return the names in the folder in byte order; at the limit, stop the walk and return
+        none.
+        """
         found: list[str] = []
         with os.scandir(fd) as listing:
             for entry in listing:
@@ -181,8 +182,8 @@ class _Walk:
         self.files.append(ScannedFile(path, Leaf(mode, self.stored(content, path)), status.st_size))
 
     def marked(self, path: str, white: bool) -> None:
-        """An empty file that carries a whiteout attribute: one only where its folder says so
-        too.
+        """Record an empty file with a whiteout attribute: a removal only if its folder declares
+        whiteouts.
         """
         if white:
             self.removed.append(path)
@@ -229,10 +230,9 @@ def _descriptor(fd: int) -> Iterator[int]:
 
 @contextmanager
 def _opened(parent: int, name: str, seen: os.stat_result, flags: int, need: int) -> Iterator[int]:
-    """The entry `name` open, proved to be the inode that was `seen`.
+    """Open the entry `name`; yield its descriptor, proved to be the inode that was `seen`.
 
-    Where its owner's mode bits lack `need`, they are added first: a pack cannot hide content behind
-    chmod.
+    If its owner's mode bits lack `need`, they are added first: a pack cannot hide content by chmod.
     """
     if seen.st_mode & need != need and os.geteuid() != 0:
         _permit(parent, name, seen, need)
@@ -249,7 +249,7 @@ def _permit(parent: int, name: str, seen: os.stat_result, need: int) -> None:
         return
     with _descriptor(os.open(name, os.O_PATH | _NOFOLLOW, dir_fd=parent)) as fd:
         _same(os.fstat(fd), seen, name)
-        os.chmod(f"/proc/self/fd/{fd}", mode)  # a descriptor of this kind has no fchmod
+        os.chmod(f"/proc/self/fd/{fd}", mode)  # fchmod fails on an O_PATH descriptor
 
 
 def _same(found: os.stat_result, seen: os.stat_result, name: str) -> None:
@@ -261,7 +261,7 @@ def _same(found: os.stat_result, seen: os.stat_result, name: str) -> None:
 
 
 def _content(fd: int, size: int, path: str) -> bytes:
-    """Exactly `size` bytes of the file, and proof that there are no more."""
+    """Return exactly `size` bytes of the file. Raise InternalError if there are more or fewer."""
     parts: list[bytes] = []
     left = size + 1
     while left > 0:
@@ -278,8 +278,8 @@ def _content(fd: int, size: int, path: str) -> bytes:
 
 
 def _attribute(fd: int, kind: LayerKind, name: str) -> bytes | None:
-    """An overlay mark in the one namespace that this kind of layer is believed in; None where there
-    is none.
+    """Return an overlay mark in the one namespace that is trusted for this kind of layer; None if
+    absent.
     """
     if kind is LayerKind.WORKTREE:
         return None

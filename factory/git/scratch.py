@@ -1,8 +1,8 @@
-"""Repositories that live for one errand: they borrow the objects of another, and hold only what is
-put there.
+"""Make short-lived repositories that borrow the objects of another one and contain what is put
+there.
 
-Nothing of the other repository is written, and no configuration or hook of it is taken over. Does
-not know what for.
+Nothing is written to the other repository, and none of its configuration or hooks is used. Does not
+know their purpose.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from factory.git.ports import Repository
 
 
 def borrow(found: Repository, commit: str, place: Path) -> None:
-    """Make the existing, empty folder `place` a repository at `commit` of another; its work tree
-    stays empty.
+    """Make the existing, empty folder `place` a repository at `commit` of another, with an empty
+    work tree.
 
-    The index holds the commit's tree, so that what is tracked is known. Raises Refusal
+    The index contains the commit's tree, so that tracked files are known. Raise Refusal
     DISK_UNWRITABLE, GitError.
     """
     git = Git(find_git(), place)
@@ -35,8 +35,9 @@ def borrow(found: Repository, commit: str, place: Path) -> None:
 
 
 def put(place: Path, files: Iterable[tuple[str, bytes, bool]]) -> None:
-    """Write (path, content, executable) below `place`, in this order. Raises Refusal PATH_UNSAFE,
-    DISK_UNWRITABLE.
+    """Write (path, content, executable) below `place`, in this order.
+
+    Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE.
     """
     for path, content, executable in files:
         target = fs_guard.inside(place, path)
@@ -45,7 +46,7 @@ def put(place: Path, files: Iterable[tuple[str, bytes, bool]]) -> None:
 
 
 def weight(found: Repository, commit: str) -> int:
-    """Bytes of every file of a commit together. Raises GitError."""
+    """Return the size in bytes of all files of a commit together. Raise GitError."""
     rows = (
         Git(find_git(), found.root).run("ls-tree", "-r", "-l", "-z", commit).out.split(b"\0")[:-1]
     )

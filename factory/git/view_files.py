@@ -1,8 +1,8 @@
-"""Files of a view as they are laid down: exact bytes, two modes, one time, one owner.
+"""Write the files of a view: exact bytes, two modes, one time, one owner.
 
-Rule: every name is created anew (O_EXCL) in a folder that only this process writes to; a name
-that some platform reads as `.git` is refused. Whatever is made gets the constant time, folders
-last. Does not know which files belong to a view.
+Rule: every name is created anew (O_EXCL) in a folder that only this process writes to; a name that
+some platform reads as `.git` is refused. Everything gets the constant time, folders last. Does not
+know which files belong to a view.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BATCH = 256
 
 
 class ViewFiles:
-    """Writes below `root`, an existing empty folder. Paths are relative, with `/`."""
+    """Write below `root`, an existing empty folder. Paths are relative, with `/`."""
 
     def __init__(self, root: Path, owner: tuple[int, int]) -> None:
         self.root = root
@@ -38,7 +38,7 @@ class ViewFiles:
     def file(
         self, path: str, content: bytes, executable: bool = False, seconds: int = EPOCH
     ) -> None:
-        """A new file, in a folder made before. Raises Refusal DISK_UNWRITABLE."""
+        """Create a file in a folder made before. Raise Refusal DISK_UNWRITABLE."""
         where = f"{self._top}/{path}"
         with disk_errors(where):
             fd = os.open(where, _NEW, 0o600)
@@ -50,20 +50,21 @@ class ViewFiles:
             self._settle(where, seconds)
 
     def link(self, path: str, target: bytes) -> None:
-        """A new symbolic link, whatever its target. Raises Refusal DISK_UNWRITABLE."""
+        """Create a symbolic link, whatever its target. Raise Refusal DISK_UNWRITABLE."""
         where = f"{self._top}/{path}"
         with disk_errors(where):
             os.symlink(os.fsdecode(target), where)
             self._settle(where, EPOCH)
 
     def same(self, path: str, other: str) -> None:
-        """A second name `path` for the file `other`. Raises Refusal DISK_UNWRITABLE."""
+        """Create a second name `path` for the file `other`. Raise Refusal DISK_UNWRITABLE."""
         with disk_errors(path):
             os.link(f"{self._top}/{other}", f"{self._top}/{path}")
 
     def take(self, path: str) -> None:
-        """Make a file that somebody else wrote below the root one of ours. Raises Refusal
-        DISK_UNWRITABLE.
+        """Give a file that another program wrote below the root our mode, owner and time.
+
+        Raise Refusal DISK_UNWRITABLE.
         """
         where = f"{self._top}/{path}"
         with disk_errors(where):
@@ -71,16 +72,16 @@ class ViewFiles:
             self._settle(where, EPOCH)
 
     def whiteout(self, path: str) -> None:
-        """A mark that hides `path` of the layers below; needs no privilege since Linux 5.8."""
+        """Create a mark that hides `path` of the layers below; needs no privilege since Linux
+        5.8.
+        """
         where = f"{self._top}/{path}"
         with disk_errors(where):
             os.mknod(where, stat.S_IFCHR, 0)
             self._settle(where, EPOCH)
 
     def folder(self, path: str) -> None:
-        """A folder and those above it, if they are not there yet. Raises Refusal
-        DISK_UNWRITABLE.
-        """
+        """Create a folder and its parents, unless they exist. Raise Refusal DISK_UNWRITABLE."""
         if path in self._folders:
             return
         self.folder(path.rpartition("/")[0])
@@ -103,9 +104,9 @@ class ViewFiles:
         os.utime(where, (seconds, seconds), follow_symlinks=follow)
 
     def write_leaves(self, leaves: Iterable[tuple[str, Leaf]], objects: Objects) -> dict[str, int]:
-        """Lay down leaves with the blobs' bytes; the size that lstat tells of each path.
+        """Write leaves with the blobs' bytes; return the size that lstat returns for each path.
 
-        Raises Refusal PATH_GIT_NAME, REPO_UNREADABLE or DISK_UNWRITABLE.
+        Raise Refusal PATH_GIT_NAME, REPO_UNREADABLE or DISK_UNWRITABLE.
         """
         sizes: dict[str, int] = {}
         batch: list[tuple[str, Leaf]] = []
@@ -137,7 +138,7 @@ class ViewFiles:
 
 
 def _refuse_git_names(path: str) -> None:
-    if path.isascii() and "git" not in path.lower():  # spares the folding for nearly every path
+    if path.isascii() and "git" not in path.lower():  # avoids the folding for nearly every path
         return
     for name in path.split("/"):
         if reads_as_git(name):

@@ -1,9 +1,9 @@
-"""The throw-away `.git` inside a view, for tools that call Git there.
+"""Write the throw-away `.git` inside a view, for tools that call Git there.
 
-Rule: it holds one commit without parent, made of constants and the visible tree, so a pack
-learns nothing of the history; the host never reads it back. Git inside finds every file
-clean without opening one. A layer's `.git` tells only what differs from its base's. Does not
-know the user's repository.
+Rule: it contains one commit without parent, made of constants and the visible tree, so a pack
+learns nothing of the history; the host never reads it back. Git inside finds every file clean
+without opening one. A layer's `.git` contains only what differs from its base's. Does not know the
+user's repository.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from factory.git.view_files import ViewFiles
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf, Tree, object_id, unshared
 
 _AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
-_NEWER = EPOCH + 2  # an index as old as its files makes Git read every one of them
+_NEWER = EPOCH + 2  # if an index is as old as a file, Git must read the file ("racy git")
 _HEAD = b"ref: refs/heads/main\n"
 _CONFIG = """\
 [core]
@@ -43,7 +43,7 @@ _SHA256 = "[extensions]\n\tobjectFormat = sha256\n"
 def lay_repository(
     tree: Tree, sizes: Mapping[str, int], objects: Objects, files: ViewFiles
 ) -> None:
-    """Lay `.git` for a whole checkout of `tree`: a pack of its objects, one commit, an index."""
+    """Write `.git` for a whole checkout of `tree`: a pack of its objects, one commit, an index."""
     for folder in ("info", "objects/info", "objects/pack", "refs/heads", "refs/tags"):
         files.folder(f".git/{folder}")
     config = _CONFIG.format(version=int(tree.hash_name == "sha256"))
@@ -85,9 +85,9 @@ def lay_difference(
     objects: Objects,
     files: ViewFiles,
 ) -> None:
-    """Lay what makes the `.git` of `base` describe `tree`: commit, new objects, a split index.
+    """Write what makes the `.git` of `base` describe `tree`: commit, new objects, a split index.
 
-    `found` are the differing leaves, `sizes` those of what they became, `index` the base's index.
+    `found` are the differing leaves, `sizes` the sizes of their `after`, `index` the base's index.
     """
     trees, blobs = unshared(tree, base)
     for new in trees.values():
@@ -103,9 +103,7 @@ def lay_difference(
 def _split_index(
     base: Tree, found: tuple[Difference, ...], sizes: Mapping[str, int], shared: str
 ) -> bytes:
-    """The index of the layer, as a difference to the base's index, which Git finds by its
-    digest.
-    """
+    """Return the layer's index as a difference to the base's index, whose digest is `shared`."""
     removed: list[int] = []
     replaced: list[tuple[int, IndexEntry]] = []
     added: list[IndexEntry] = []
@@ -121,7 +119,10 @@ def _split_index(
 
 
 def position_of(tree: Tree, path: str) -> int:
-    """How many leaves of `tree` come before the leaf at `path` in Git's order."""
+    """Return the number of leaves of `tree` before the leaf at `path`, in Git's order.
+
+    Raise KeyError or ValueError if there is no such leaf.
+    """
     before = 0
     here: Leaf | Tree | None = tree
     for name in path.split("/"):
@@ -139,7 +140,7 @@ def _count(entry: Leaf | Tree) -> int:
 
 
 def _loose(kind: str, payload: bytes, hash_name: str, files: ViewFiles) -> str:
-    """A loose object in the view's `.git`; its id."""
+    """Write a loose object into the view's `.git`; return its id."""
     oid = object_id(kind, payload, hash_name)
     path = f".git/objects/{oid[:2]}/{oid[2:]}"
     files.folder(f".git/objects/{oid[:2]}")

@@ -1,10 +1,10 @@
-"""What a pack sees: shared checkouts, thin layers over them, and full copies, each with a private
+"""Make what a pack sees: shared checkouts, thin layers over them, full copies, each with own
 `.git`.
 
 Rule: exact blob bytes, modes 644 and 755, one constant time, nothing of the repository's own
-`.git`. A shared checkout appears whole or not at all, and nobody writes to it afterwards. A
-layer costs what the difference costs, whatever the size of the repository. Does not know
-who mounts it or what runs there.
+`.git`. A shared checkout appears whole or not at all, and nobody writes to it afterwards. A layer
+costs what the difference costs, whatever the size of the repository. Does not know who mounts it or
+what runs there.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class ViewStore:
-    """Checkouts under `cache`, made on demand and shared between runs and processes.
+    """Make checkouts under `cache` on demand, shared between runs and processes.
 
-    `owner` is the uid and gid that everything belongs to when this process is root.
+    `owner` is the uid and gid of every file if this process is root.
     """
 
     def __init__(self, objects: Objects, cache: Path, owner: tuple[int, int]) -> None:
@@ -42,17 +42,17 @@ class ViewStore:
         self._trusted: set[Path] = set()
 
     def base(self, tree: Tree) -> Path:
-        """The shared read-only checkout of `tree`, with its `.git`; built once, then found.
+        """Return the shared read-only checkout of `tree`, with its `.git`; built once, then reused.
 
-        Raises Refusal PATH_GIT_NAME, REPO_UNREADABLE or DISK_UNWRITABLE.
+        Raise Refusal PATH_GIT_NAME, REPO_UNREADABLE or DISK_UNWRITABLE.
         """
         return self._shared("bases", tree.oid, lambda folder: self._check_out(tree, folder))
 
     def layer(self, base: Tree, tree: Tree) -> Path | None:
-        """A folder to mount over `base(base)` so that `tree` shows; None where they are equal.
+        """Return a folder to mount over `base(base)` so that `tree` shows; None if they are equal.
 
-        It holds changed files, whiteouts (character device 0:0) for removed paths, no extended
-        attribute, and what makes `.git` describe `tree`. Raises as `base` does.
+        It contains changed files, whiteouts (character device 0:0) for removed paths, no extended
+        attribute, and what makes `.git` describe `tree`. Raise as `base` does.
         """
         if base.oid == tree.oid:
             return None
@@ -63,10 +63,10 @@ class ViewStore:
         )
 
     def checkout(self, tree: Tree, destination: Path) -> None:
-        """A full writable copy with its own `.git`, at a path that does not exist or is an empty
+        """Make a full writable copy with its own `.git`, at a path that is absent or an empty
         folder.
 
-        Leaves nothing behind where it fails. Raises as `base` does.
+        Leaves nothing behind if it fails. Raise as `base` does.
         """
         make_folder(destination)
         with disk_errors(destination):
@@ -85,10 +85,10 @@ class ViewStore:
         remove_tree(self.cache)
 
     def prune(self, before: float) -> int:
-        """Remove checkouts and layers that were last wanted before `before` or before this boot;
-        how many.
+        """Remove checkouts and layers last used before `before` or before this boot; return their
+        number.
 
-        `before` is in seconds since 1970. Raises Refusal DISK_UNWRITABLE.
+        `before` is in seconds since 1970. Raise Refusal DISK_UNWRITABLE.
         """
         count = 0
         for place in sorted(self.cache.glob(f"{_FORMAT}-*/*/*")):
@@ -127,15 +127,16 @@ class ViewStore:
         files.finish()
 
     def _shared(self, kind: str, name: str, build: Callable[[Path], None]) -> Path:
-        """The folder `name`, built under a lock in a temporary place and renamed when it is whole.
+        """Return the folder `name`, built under a lock in a temporary place and renamed when
+        complete.
 
-        The boot is part of the place: what was not synced before a power failure is never taken
-        for whole, and building needs no sync. Another build's remains are removed by the next.
+        The boot is part of the path: what was not synced before a power failure is never reused,
+        and building needs no sync. The next build removes the remains of a failed one.
         """
         shelf = self.cache / f"{_FORMAT}-{_boot()}-{self.owner[0]}.{self.owner[1]}" / kind
         place = shelf / name
         if self._untouched(place):
-            os.utime(_lock_of(place))  # when it was last wanted, for `prune`
+            os.utime(_lock_of(place))  # the time of its last use, for `prune`
             return place
         make_folder(shelf)
         with disk_errors(shelf), FileLock(_lock_of(place), fallback_to_soft=False):
@@ -156,23 +157,24 @@ class ViewStore:
         return place
 
     def _untouched(self, place: Path) -> bool:
-        """Whether `place` is as it was built: asked once per process, by what the kernel keeps of
-        every file.
+        """Return True if `place` is as it was built, by its seal; compared once for each
+        process.
         """
         if place in self._trusted:
             return True
         try:
             held = place.is_dir() and _seal_of(place).read_text() == seal(place)
         except OSError:
-            return False  # no seal, or something that cannot be looked at: built anew
+            return False  # no seal, or an unreadable entry: built anew
         if held:
             self._trusted.add(place)
         return held
 
 
 def seal(place: Path) -> str:
-    """SHA-256 over kind, size, times and inode of everything below `place`. A write shows in the
-    ctime.
+    """Return the SHA-256 over kind, size, times and inode of everything below `place`.
+
+    A write changes the ctime.
     """
     hashed = hashlib.sha256()
     rest = [(str(place), "")]
@@ -197,8 +199,8 @@ def seal(place: Path) -> str:
 
 
 def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
-    """Paths that need a whiteout: in `base`, not in `tree`, and not hidden by what stands in their
-    place.
+    """Yield paths that need a whiteout: in `base`, not in `tree`, and not hidden by a new entry
+    there.
     """
     for name in base.ordered:
         old, new = base.entries[name], tree.entries.get(name)
@@ -210,7 +212,7 @@ def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
         elif isinstance(old, Tree) and isinstance(new, Leaf) and new.mode == MODE_SUBMODULE:
             yield from (
                 f"{prefix}{name}/{below}" for below in old.ordered
-            )  # the folder stays, empty
+            )  # the folder stays and is empty
 
 
 def _lock_of(place: Path) -> Path:
@@ -222,7 +224,7 @@ def _seal_of(place: Path) -> Path:
 
 
 def _boot() -> str:
-    """What tells this boot of the machine from others, as far as the platform tells."""
+    """Return 12 characters that differ from boot to boot; "any" if the platform does not tell."""
     try:
         return _BOOT_ID.read_text("ascii").strip().replace("-", "")[:12]
     except OSError:
