@@ -1,5 +1,5 @@
-"""The sandbox measured once for each way of confining, and its /etc laid once, instead of once for
-each process that a test starts.
+"""The sandbox measured once for each way of confining, its /etc and its interpreter's folder laid
+once, instead of once for each process that a test starts.
 
 A measurement is kept under all that it depends on: user, home, binary, backend, filter, and what is
 shown of the host. Only one without a lack is kept, so what is missing or reached is found anew
@@ -9,6 +9,7 @@ for real each time.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
 import os
@@ -16,10 +17,11 @@ import re
 import tempfile
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from factory.sandbox import probe, system_view
+from factory.sandbox import probe, python_env, system_view
 from factory.sandbox.backend import Probed
 from factory.sandbox.link import Launcher
 from factory.sandbox.plan import Folders
@@ -34,8 +36,9 @@ HOST = Path("/etc")
 _OF_STATE = re.compile(r'"[^"]*/(?:\.factory/|(?=(?:etc|python)-[0-9a-f]{20}"))')
 
 
-def install(etc: Path, report: Report = lambda new: None) -> None:
-    """Take measurements from KNOWN, and /etc from below `etc`, in this process from here on.
+def install(shared: Path, report: Report = lambda new: None) -> None:
+    """Take measurements from KNOWN, and what is laid from below `shared`, in this process from here
+    on.
 
     `report` is called with all new ones whenever there is one more, never by a forked child.
     """
@@ -49,20 +52,31 @@ def install(etc: Path, report: Report = lambda new: None) -> None:
 
     for name, is_good in (("probe", _is_whole), ("probe_network", _is_isolated)):
         setattr(probe, name, _once(getattr(probe, name), is_good, add))
-    real = system_view.etc_mount  # hundreds of links, the same for every state folder
-    system_view.etc_mount = lambda cache, host=HOST: real(etc if host == HOST else cache, host)
+    # Hundreds of links and files, the same for every state folder.
+    etc_mount, view_of = system_view.etc_mount, python_env.view_of
+    system_view.etc_mount = lambda cache, host=HOST: etc_mount(
+        shared if host == HOST else cache, host
+    )
+    python_env.view_of = lambda interpreter, cache: view_of(interpreter, shared)
 
 
 @contextmanager
 def installed() -> Iterator[None]:
     """Take measurements from KNOWN for a while; what follows measures for real again."""
-    real = probe.probe, probe.probe_network, system_view.etc_mount
-    with tempfile.TemporaryDirectory() as folder:
-        install(reachable(folder))
-        try:
-            yield
-        finally:
-            probe.probe, probe.probe_network, system_view.etc_mount = real
+    real = probe.probe, probe.probe_network, system_view.etc_mount, python_env.view_of
+    install(_shared())
+    try:
+        yield
+    finally:
+        probe.probe, probe.probe_network, system_view.etc_mount, python_env.view_of = real
+
+
+@cache
+def _shared() -> Path:
+    """One folder for all that this process does while it takes what is known."""
+    folder = tempfile.TemporaryDirectory(prefix="factory-tests-")
+    atexit.register(folder.cleanup)
+    return reachable(folder.name)
 
 
 def reachable(folder: str) -> Path:

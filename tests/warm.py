@@ -3,10 +3,11 @@ each start.
 
 Rule: what is started is a process of its own, with its own arguments, folder, environment,
 streams, signals and end. Only the interpreter's start and the imports, the same every time,
-are done once, the sandbox is measured once and its /etc laid once (`measured_once`), and the disk is not waited for
-(`fsync`), which shows only where a machine loses its power. Where that could make a difference `run` says None, and the caller starts the
-program itself: another program, modules in the folder it starts in, a hash seed, variables
-that the interpreter reads and few tests set, someone else in the middle of a start.
+are done once, and modules are not freed at its end; the sandbox is measured once and what is
+the same in each is laid once (`measured_once`); and the disk is not waited for (`fsync`), which shows only where a
+machine loses its power. Where that could make a difference `run` says None, and the caller
+starts the program itself: another program, modules in the folder it starts in, a hash seed,
+variables that the interpreter reads and few tests set, someone else in the middle of a start.
 """
 
 from __future__ import annotations
@@ -219,14 +220,14 @@ def serve(link: socket.socket) -> dict[str, Any] | None:
     """Fork and wait until the link hangs up: None. In a forked child: what it is asked to be."""
     _import_ahead()
     measured = importlib.import_module("measured_once")
-    etc = measured.reachable(tempfile.mkdtemp(prefix="factory-tests-"))
+    shared = measured.reachable(tempfile.mkdtemp(prefix="factory-tests-"))
     page = mmap.mmap(-1, LONGEST)  # shared: a descriptor would be one more in the child
     gc.collect()
     gc.freeze()
     while True:
         content, ancillary, _, _ = link.recvmsg(LONGEST, socket.CMSG_SPACE(8))
         if not content:
-            shutil.rmtree(etc)
+            shutil.rmtree(shared)
             return None
         streams = array.array("i")
         streams.frombytes(ancillary[0][2][:8])
@@ -235,7 +236,7 @@ def serve(link: socket.socket) -> dict[str, Any] | None:
         if child == 0:
             request: dict[str, Any] = json.loads(content)
             _become(link, request, streams)
-            measured.install(etc, partial(_write, page))
+            measured.install(shared, partial(_write, page))
             return request
         for stream in streams:
             os.close(stream)
@@ -303,10 +304,36 @@ def _end_of(child: int, link: socket.socket) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
+def _run(program: str) -> int:
+    """Run a script or a module; its exit code. What else it raises ends the interpreter."""
+    try:
+        if "/" in program:
+            runpy.run_path(program, run_name="__main__")
+        else:
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
+    except SystemExit as end:
+        if end.code is not None and not isinstance(end.code, int):
+            raise
+        return int(end.code or 0)
+    return 0
+
+
+def _end(code: int) -> None:
+    """Do what the interpreter does at the end, but for freeing all that was imported: that takes as
+    long as a small command. Where a stream cannot be flushed the interpreter says so itself.
+    """
+    vars(threading)["_shutdown"]()
+    vars(atexit)["_run_exitfuncs"]()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        sys.exit(code)
+    os._exit(code & 0xFF)
+
+
 if __name__ == "__main__":
     with socket.socket(fileno=int(sys.argv[1])) as own_end:
         asked = serve(own_end)
-    if asked is not None and "/" in asked["program"]:
-        runpy.run_path(asked["program"], run_name="__main__")
-    elif asked is not None:
-        runpy.run_module(asked["program"], run_name="__main__", alter_sys=True)
+    if asked is not None:
+        _end(_run(asked["program"]))
