@@ -33,6 +33,7 @@ from factory.log.public_key import KeyFormError
 from factory.log.signed_note import NoteError
 from factory.model import evidence as models
 from factory.model import ledger_chain
+from factory.model.event import Entry as LedgerEntry
 from factory.model.evidence_text import EvidenceError, format_document, parse_document
 from factory.report.terminal import sanitize
 from factory.steady import normalize_artifacts
@@ -66,7 +67,7 @@ PACK_DEFAULTS = {"task.yml": TASK, "acceptance.yml": ACCEPTANCE, **PROSE}
 EVENT = ledger_chain.format_event(
     ledger_chain.link(
         ledger_chain.Head(),
-        ledger_chain.Entry(
+        LedgerEntry(
             "pack.finished", "run_1", "", "x", 7, {"a": 1}, {"k": "0" * 40}, 0, {"pack": "P"}
         ),
         "2026-11-22T06:16:09.797Z",

@@ -30,6 +30,7 @@ from factory.log.checkpoint import (
     origin_of,
 )
 from factory.log.merkle import Peaks
+from factory.model.event import Entry
 from factory.model.evidence import (
     ActionDocument,
     EventDocument,
@@ -43,7 +44,7 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.layout import INTEGRATOR
-from factory.model.ledger_chain import Entry, Head, format_event, link
+from factory.model.ledger_chain import Head, format_event, link
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.report import text as report_text
 from factory.report.html import report_html

@@ -18,7 +18,7 @@ from factory.engine import wiring
 from factory.evidence import ledger_view
 from factory.evidence.history import Wanted, instant_of
 from factory.model.errors import UsageError
-from factory.model.event_types import ACTORS, EVENT_TYPES
+from factory.model.events import ACTORS, EVENTS
 from factory.model.evidence import EventDocument
 from factory.model.verdict import Status
 from factory.model.wording import nearest
@@ -66,7 +66,7 @@ def define(command: str, parser: Parser) -> None:
     del command
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--run-id", type=run_id, metavar="RUN_ID")
-    parser.add_argument("--event-type", type=partial(_known, EVENT_TYPES), metavar="TYPE")
+    parser.add_argument("--event-type", type=partial(_known, EVENTS), metavar="TYPE")
     parser.add_argument("--actor", type=partial(_known, ACTORS), metavar="ACTOR")
     parser.add_argument("--status", choices=[status.value for status in Status], metavar="STATUS")
     parser.add_argument("--rc", type=_code, metavar="N")

@@ -10,22 +10,22 @@ reach them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from factory.evidence.run_intact import refuse_damaged
 from factory.git.ports import Refs
 from factory.model.errors import Refusal
+from factory.model.events import BranchAbandoned, BranchCreated, BranchPrepared, IntegrateFinished
 from factory.model.evidence import EventDocument, Manifest, RunStatus
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.layout import IN_RUN, INTEGRATOR, RunFolder
-from factory.model.ledger_chain import Entry
-from factory.model.ledger_standing import FINISHED
 from factory.model.verdict import Status
 from factory.plan.site import Site
 
-PREPARED, CREATED, ABANDONED = "branch.prepared", "branch.created", "branch.abandoned"
-_EVENTS = frozenset((FINISHED, PREPARED, CREATED, ABANDONED))
+_EVENTS = frozenset(
+    one.event_type for one in (IntegrateFinished, BranchPrepared, BranchCreated, BranchAbandoned)
+)
 _BUNDLE = INTEGRATOR.objects
 
 
@@ -55,10 +55,9 @@ def make_branch(site: Site, refs: Refs, run_id: str) -> Branched:
         return _make(site, refs, run_id)
     except Refusal as refusal:
         last = _own(site, run_id)[-1:]
-        if last and last[0].event_type == PREPARED and not refusal.of_the_disk:
-            site.ledger.append(
-                Entry(ABANDONED, run_id, last[0].event_id, "branch", rc=Status.BLOCKED.exit_code)
-            )
+        if last and last[0].event_type == BranchPrepared.event_type and not refusal.of_the_disk:
+            abandoned = BranchAbandoned(rc=Status.BLOCKED.exit_code)
+            site.ledger.append(abandoned.entry(run_id, last[0].event_id))
         raise
 
 
@@ -78,22 +77,16 @@ def _make(site: Site, refs: Refs, run_id: str) -> Branched:
     )
     fresh = refs.commit_at(ref) != tip
     began = site.clock.monotonic()
-    said = Entry(
-        "",
-        run_id,
-        cause,
-        "branch",
-        hashes={"commit": tip, "tree": status.merged_tree},
-        details={"ref": ref},
-    )
     if fresh:
-        if last != PREPARED:
-            cause = site.ledger.append(replace(said, event_type=PREPARED))
+        if last != BranchPrepared.event_type:
+            prepared = BranchPrepared(ref=ref, commit=tip, tree=status.merged_tree)
+            cause = site.ledger.append(prepared.entry(run_id, cause))
         refs.hand_over(bundle)
         refs.update_ref(ref, tip, "")
-    if fresh or last != CREATED:
+    if fresh or last != BranchCreated.event_type:
         took = int((site.clock.monotonic() - began) * 1000)
-        site.ledger.append(replace(said, event_type=CREATED, parent=cause, duration_ms=took))
+        created = BranchCreated(ref=ref, commit=tip, tree=status.merged_tree, duration_ms=took)
+        site.ledger.append(created.entry(run_id, cause))
     return Branched(run_id, name, tip, status.merged_tree, fresh, status.packs_committed)
 
 

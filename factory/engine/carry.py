@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from factory.model.card import Card
+from factory.model.events import IntegrateFinished, PackFinished
 from factory.model.evidence import EventDocument, StatusDocument
 from factory.model.layout import BundleFolder
-from factory.model.ledger_standing import FINISHED
 from factory.model.verdict import Status
 from factory.plan.markers import Marker
 from factory.plan.plan import PlannedPack
 from factory.plan.site import Session
 from factory.run.bundle_validate import bundle_intact
 from factory.run.reading import load_status
-
-PACK_FINISHED = "pack.finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +41,9 @@ def carried_on(newest: Iterable[EventDocument]) -> Mapping[str, Carried]:
     found: dict[str, Carried] = {}
     for event in newest:
         pack = event.details.get("pack", "")
-        if event.event_type == FINISHED:
+        if event.event_type == IntegrateFinished.event_type:
             break
-        if event.event_type == PACK_FINISHED and pack not in found:
+        if event.event_type == PackFinished.event_type and pack not in found:
             passed = event.details.get("status") == Status.PASS.value
             key, manifest = (
                 event.hashes.get(name, "") if passed else "" for name in ("action_key", "manifest")

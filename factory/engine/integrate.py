@@ -15,6 +15,7 @@ from factory.merge import role_z
 from factory.merge.merging import Candidate
 from factory.merge.overlap import select
 from factory.model.errors import Refusal
+from factory.model.events import BundleCopied, MergeFinished
 from factory.model.evidence import LogIndex, LogRecord, MergeDocument, PlanDocument, StatusDocument
 from factory.model.evidence_text import (
     EvidenceError,
@@ -47,11 +48,13 @@ def copy_bundles(
         origin = ran_in.get(pack, run_id)
         if origin != run_id:
             came_from[pack] = origin
-            digest = site.store.sha256(BundleFolder.of(pack).manifest)
-            counts = {"files": len(site.store.files(RunFolder.of(run_id).bundle(pack)))}
-            details = {"pack": pack, "from_run": origin}
             session.record(
-                "bundle.copied", hashes={"manifest": digest}, file_counts=counts, details=details
+                BundleCopied(
+                    pack=pack,
+                    from_run=origin,
+                    manifest=site.store.sha256(BundleFolder.of(pack).manifest),
+                    files=len(site.store.files(RunFolder.of(run_id).bundle(pack))),
+                )
             )
     return came_from
 
@@ -112,14 +115,15 @@ def _record(
 ) -> None:
     """One event for what the integrator came to."""
     merge = result.merge
-    changed = sum(len(candidate.changes) for candidate in candidates)
-    overlaps = len(merge.overlaps) if merge is not None else 0
     result.event = session.record(
-        "merge.finished",
-        duration_ms=session.milliseconds(began),
-        rc=of_findings(result.findings).exit_code,
-        hashes={"merged_tree": merge.merged_tree if merge is not None else ""},
-        file_counts={"packs": len(result.statuses), "changed": changed, "overlaps": overlaps},
+        MergeFinished(
+            duration_ms=session.milliseconds(began),
+            rc=of_findings(result.findings).exit_code,
+            merged_tree=merge.merged_tree if merge is not None else "",
+            packs=len(result.statuses),
+            changed=sum(len(candidate.changes) for candidate in candidates),
+            overlaps=len(merge.overlaps) if merge is not None else 0,
+        )
     )
 
 

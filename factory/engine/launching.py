@@ -9,15 +9,14 @@ from __future__ import annotations
 import contextlib
 
 from factory.model.errors import Refusal
+from factory.model.events import AttemptFinished, PackStarted
 from factory.model.layout import BundleFolder, RunFolder
-from factory.plan.plan import Plan
+from factory.plan.plan import Plan, PlannedPack
 from factory.plan.site import Session
 from factory.run.attempt import machine_of
 from factory.run.launch import Launched, broken_off, launch
 from factory.run.reading import stacked_base
 from factory.sandbox.properties import Enforcement
-
-_ATTEMPT = "attempt.finished"
 
 
 def launch_recorded(session: Session, plan: Plan, pack: str) -> Launched:
@@ -27,12 +26,7 @@ def launch_recorded(session: Session, plan: Plan, pack: str) -> Launched:
     planned, machine = plan.planned(pack), machine_of(session.site, session.progress)
     session.ensure_run()
     network = planned.pack.constraints.network.declared
-    details, hashes = _in_force(session.site.sandbox.measure(network))
-    begun = session.record(
-        "pack.started",
-        hashes={"action_key": planned.key, **hashes},
-        details={"pack": pack, **details},
-    )
+    begun = session.record(_started(planned, session.site.sandbox.measure(network)))
     session.causes[pack] = begun
     try:
         base = stacked_base(session.site.store, session.site.objects, plan, planned)
@@ -64,7 +58,10 @@ def _keep(session: Session, pack: str, begun: str, launched: Launched) -> None:
     for path, content in launched.raw.items():
         store.write(RunFolder.of(session.run_id).raw.at(path), content)
     *work, end = launched.events
-    last = max((n for n, one in enumerate(work, 1) if one.event_type == _ATTEMPT), default=0)
+    last = max(
+        (n for n, one in enumerate(work, 1) if one.event_type == AttemptFinished.event_type),
+        default=0,
+    )
     if session.causes[pack] == begun:
         session.causes[pack] = session.record_all(work[:last], begun)
         session.record_all(work[last:], begun)
@@ -73,20 +70,17 @@ def _keep(session: Session, pack: str, begun: str, launched: Launched) -> None:
     session.causes[pack] = session.record_all((end,), session.causes[pack])
 
 
-def _in_force(enforcement: Enforcement) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what is recorded of the sandbox that a pack runs in: details and hashes of an
-    event.
-    """
+def _started(planned: PlannedPack, enforcement: Enforcement) -> PackStarted:
+    """Return the event that begins a pack: its action, and the sandbox that it runs in."""
     facts = enforcement.facts
-    details = {
-        "properties": " ".join(sorted(given.value for given in enforcement.given)),
-        "sandbox": enforcement.backend,
-        "sandbox_version": facts.get("bwrap_version", ""),
-        "kernel": facts.get("kernel", ""),
-        "landlock_abi": facts.get("landlock_abi", ""),
-    }
-    hashes = {
-        "sandbox": facts.get("bwrap_sha256", ""),
-        "syscall_filter": facts.get("seccomp_sha256", ""),
-    }
-    return details, {name: value for name, value in hashes.items() if value}
+    return PackStarted(
+        pack=planned.pack.id,
+        action_key=planned.key,
+        properties=" ".join(sorted(given.value for given in enforcement.given)),
+        sandbox=enforcement.backend,
+        sandbox_version=facts.get("bwrap_version", ""),
+        kernel=facts.get("kernel", ""),
+        landlock_abi=facts.get("landlock_abi", ""),
+        sandbox_binary=facts.get("bwrap_sha256") or None,
+        syscall_filter=facts.get("seccomp_sha256") or None,
+    )

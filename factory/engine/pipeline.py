@@ -29,9 +29,9 @@ from factory.judge.status_eval import combine, of_findings
 from factory.model import layout
 from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import Refusal
+from factory.model.events import RunAbandoned
 from factory.model.finding import Finding
 from factory.model.layout import RunFolder
-from factory.model.ledger_standing import ABANDONED
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.markers import Marker, marker_path, not_kept, store_marker
@@ -260,9 +260,11 @@ class RepositoryPipeline:
                 )
         status = of_findings(found)
         entries = self.catalogue.entries
-        counts = {"packs": len(entries), "files": sum(len(entry.files) for entry in entries)}
+        files = sum(len(entry.files) for entry in entries)
         plan_digest = self.frozen_plan().digest if status is Status.PASS else ""
-        chronicle.preflight_ended(self._session, status, began, counts, plan_digest)
+        chronicle.preflight_ended(
+            self._session, status, began, packs=len(entries), files=files, plan=plan_digest
+        )
         base = self._site.repository
         headline = (
             f"{counted(len(entries), 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
@@ -490,9 +492,7 @@ class RepositoryPipeline:
         """
         try:
             if self._session.run_id and not self._ending:
-                self._session.record(
-                    ABANDONED, rc=Status.FAIL.exit_code, details={"reason": reason}
-                )
+                self._session.record(RunAbandoned(rc=Status.FAIL.exit_code, reason=reason))
                 chronicle.release_run_lock(self._session)
         finally:
             self._stack.close()

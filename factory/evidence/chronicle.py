@@ -11,6 +11,13 @@ from dataclasses import replace
 
 from factory.judge.status_eval import of_findings
 from factory.model.errors import Refusal
+from factory.model.events import (
+    BundleRefused,
+    BundleValidated,
+    LockReleased,
+    LockTaken,
+    PreflightFinished,
+)
 from factory.model.finding import Finding
 from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
@@ -24,9 +31,7 @@ def take_run_lock(session: Session, stack: contextlib.ExitStack) -> None:
     asked = session.site.clock.monotonic()
     stack.enter_context(session.site.locks.hold("run"))
     session.locked_at = session.site.clock.monotonic()
-    session.record_soon(
-        "lock.taken", duration_ms=session.milliseconds(asked), details={"lock": "run"}
-    )
+    session.record_soon(LockTaken(lock="run", duration_ms=session.milliseconds(asked)))
 
 
 def release_run_lock(session: Session) -> None:
@@ -37,7 +42,7 @@ def release_run_lock(session: Session) -> None:
     # disk that is full by now must not make another verdict of it.
     with contextlib.suppress(Refusal):
         held = session.milliseconds(session.locked_at)
-        session.record("lock.released", duration_ms=held, details={"lock": "run"})
+        session.record(LockReleased(lock="run", duration_ms=held))
 
 
 def take_pack_lock(session: Session, pack: str, stack: contextlib.ExitStack) -> tuple[Finding, ...]:
@@ -64,14 +69,15 @@ def _pack_lock(session: Session, pack: str) -> Iterator[None]:
         session.site.locks.announce(name, "another worker")
         session.ensure_run()
         locked = clock.monotonic()
-        held = {"lock": name, "pack": pack}
-        session.record_soon("lock.taken", duration_ms=int((locked - asked) * 1000), details=held)
+        waited = int((locked - asked) * 1000)
+        session.record_soon(LockTaken(lock=name, pack=pack, duration_ms=waited))
         yield
-        session.record_soon("lock.released", duration_ms=session.milliseconds(locked), details=held)
+        taken = session.milliseconds(locked)
+        session.record_soon(LockReleased(lock=name, pack=pack, duration_ms=taken))
 
 
 def preflight_ended(
-    session: Session, status: Status, began: float, counts: dict[str, int], plan: str
+    session: Session, status: Status, began: float, *, packs: int, files: int, plan: str
 ) -> None:
     """Record the phase; where it passed and no run is minted yet, once one is. `plan` is the digest
     of PLAN.json, empty where it did not pass.
@@ -79,12 +85,14 @@ def preflight_ended(
     if status is not Status.PASS:
         session.ensure_run()
     session.record_soon(
-        "preflight.finished",
-        duration_ms=session.milliseconds(began),
-        rc=status.exit_code,
-        hashes={"plan": plan},
-        file_counts=counts,
-        details={"status": status.value},
+        PreflightFinished(
+            duration_ms=session.milliseconds(began),
+            rc=status.exit_code,
+            plan=plan,
+            packs=packs,
+            files=files,
+            status=status.value,
+        )
     )
 
 
@@ -92,12 +100,8 @@ def bundle_refused(session: Session, pack: str, why: str) -> str:
     """Record that a bundle was not as it was written; words for the headline of the pack that runs
     again.
     """
-    session.record(
-        "bundle.refused",
-        rc=Status.BLOCKED.exit_code,
-        hashes={"manifest": _manifest(session, pack)},
-        details={"pack": pack, "why": why},
-    )
+    code = Status.BLOCKED.exit_code
+    session.record(BundleRefused(pack=pack, why=why, manifest=_manifest(session, pack), rc=code))
     return f", run again since {why}"
 
 
@@ -105,15 +109,14 @@ def bundle_validated(session: Session, pack: str, found: tuple[Finding, ...], be
     """Record a validation, where there is a run that it belongs to."""
     if not session.run_id:
         return
-    session.record(
-        "bundle.validated",
-        parent=session.causes.get(pack, session.run_event),
+    event = BundleValidated(
+        pack=pack,
         duration_ms=session.milliseconds(began),
         rc=of_findings(found).exit_code,
-        hashes={"manifest": _manifest(session, pack)},
-        file_counts={"files": len(session.site.store.files(BundleFolder.of(pack)))},
-        details={"pack": pack},
+        manifest=_manifest(session, pack),
+        files=len(session.site.store.files(BundleFolder.of(pack))),
     )
+    session.record(event, session.causes.get(pack, session.run_event))
 
 
 def _manifest(session: Session, pack: str) -> str:

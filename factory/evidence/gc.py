@@ -14,14 +14,14 @@ from dataclasses import dataclass
 
 from factory.evidence.exports_port import Exports
 from factory.evidence.replay import ReplayedRun, replay
-from factory.evidence.replay_table import RunState
 from factory.evidence.retention import Chosen, Kind, RunOnDisk, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
 from factory.git.ports import Refs
 from factory.model.card import Card
 from factory.model.errors import Refusal
+from factory.model.event import Entry, Event, RunState
+from factory.model.events import CacheRemoved, RawRemoved, RunRemoved
 from factory.model.layout import CACHE, GIT, GIT_OBJECTS, IN_RUN, NOT_PACKS, RunFolder
-from factory.model.ledger_chain import Entry
 from factory.plan.markers import load_marker
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
@@ -104,17 +104,20 @@ def collect(site: Site, collection: Collection, tell: Callable[[Removal], None])
 
 
 def _entry(site: Site, removal: Removal) -> Entry:
-    manifest = (
-        site.store.sha256(RunFolder(removal.path).manifest) if removal.kind is Kind.RUN else ""
-    )
-    return Entry(
-        removal.kind.value,
-        removal.run_id,
-        actor="gc",
-        file_counts={"files": removal.files, "bytes": removal.bytes},
-        hashes={"manifest": manifest} if manifest else {},
-        details={"path": removal.path, "why": removal.why, "where": removal.where},
-    )
+    what, why, where = removal.path, removal.why, removal.where
+    files, size = removal.files, removal.bytes
+    event: Event
+    match removal.kind:
+        case Kind.RUN:
+            manifest = site.store.sha256(RunFolder(what).manifest) or None
+            event = RunRemoved(
+                path=what, why=why, where=where, files=files, bytes=size, manifest=manifest
+            )
+        case Kind.RAW:
+            event = RawRemoved(path=what, why=why, where=where, files=files, bytes=size)
+        case Kind.CACHE:
+            event = CacheRemoved(path=what, why=why, where=where, files=files, bytes=size)
+    return event.entry(removal.run_id)
 
 
 def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:

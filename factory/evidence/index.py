@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
+from factory.model.events import IntegrateFinished, IntegratePrepared, RunAbandoned, RunStarted
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import MAX_DOCUMENT, EvidenceError
 from factory.model.index import ArtifactType, EvidenceIndex, IndexedArtifact, IndexedRun, RunState
@@ -137,10 +138,10 @@ class RunFacts:
 
 UNRECORDED = RunFacts("unrecorded", "", "", "", "")
 _STATES: Mapping[str, RunState] = {
-    "run.started": "open",
-    "integrate.prepared": "prepared",
-    "integrate.finished": "finished",
-    "run.abandoned": "abandoned",
+    RunStarted.event_type: "open",
+    IntegratePrepared.event_type: "prepared",
+    IntegrateFinished.event_type: "finished",
+    RunAbandoned.event_type: "abandoned",
 }
 _STATUS_OF = {status.exit_code: status.value for status in Status}
 

@@ -26,11 +26,13 @@ from factory.files.ports import Clock
 from factory.judge.secrecy import silent
 from factory.log.merkle import Peaks
 from factory.model.errors import Refusal
+from factory.model.event import Entry
+from factory.model.events import LedgerRecovered
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.finding import Finding, Location
 from factory.model.layout import LEDGER, LEDGER_HEAD, LEDGER_LOCK, RUNS, shown
-from factory.model.ledger_chain import MAX_LINE, Entry, chained, format_event, parse_event
+from factory.model.ledger_chain import MAX_LINE, chained, format_event, parse_event
 from factory.model.ledger_standing import (
     LineError,
     Standing,
@@ -173,7 +175,8 @@ class LedgerStore:
         with disk_errors(self._path), open(self._path, "r+b") as stream:
             stream.truncate(self._standing.size)
             os.fsync(stream.fileno())
-        self._record(_torn_entry(torn, aside))
+        event = LedgerRecovered(file=aside.name, torn=sha256(torn), bytes=len(torn))
+        self._record(event.entry())
         return aside
 
     def _catch_up(self) -> bytes:
@@ -260,15 +263,3 @@ def _hashed(read: Callable[[int], bytes], size: int) -> hashlib._Hash:
         hashed.update(chunk)
         left -= len(chunk)
     return hashed
-
-
-def _torn_entry(torn: bytes, aside: Path) -> Entry:
-    counts = {"bytes": len(torn)}
-    details = {"file": aside.name}
-    return Entry(
-        "ledger.recovered",
-        actor="ledger",
-        hashes={"torn": sha256(torn)},
-        file_counts=counts,
-        details=details,
-    )

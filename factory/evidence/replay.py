@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from types import MappingProxyType
 
-from factory.evidence.replay_table import TABLE, PackState, Rule, RunState, Stage
 from factory.judge.status_eval import combine
+from factory.model import events
 from factory.model.errors import Refusal
+from factory.model.event import TRYING, Event, PackState, Rule, RunState, Stage
+from factory.model.events import EVENTS
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding, Location
 from factory.model.layout import LEDGER, shown
@@ -159,9 +162,11 @@ class _History:
             raise refused(
                 event, f"it follows event {event.prev[:12]}…, expected it after {self.head[:12]}…"
             )
-        rule = TABLE.get(event.event_type)
-        if rule is None:
+        kind = EVENTS.get(event.event_type)
+        if kind is None:
             raise refused(event, "no such type of event is known")
+        _members_of(event, kind)
+        rule = kind.rule
         if event.parent_event_id and self._owner.get(event.parent_event_id) != event.run_id:
             raise refused(
                 event,
@@ -179,7 +184,7 @@ class _History:
         run = self._runs.get(event.run_id, ReplayedRun(event.run_id))
         if not event.run_id or run.state not in rule.run_from:
             raise refused(event, f"its run is {run.state.value}, expected {_either(rule.run_from)}")
-        if event.event_type == "run.started" and self._open:
+        if event.event_type == events.RunStarted.event_type and self._open:
             raise refused(
                 event, f"run {self._open} has not ended, and one run at a time holds the lock"
             )
@@ -216,6 +221,29 @@ def refused(event: EventDocument, why: str) -> Refusal:
     return Refusal(Finding("LEDGER_ORDER", f"{name} cannot stand there: {why}", hint, place))
 
 
+def _members_of(event: EventDocument, kind: type[Event]) -> None:
+    """Raise Refusal LEDGER_ORDER unless the event has the members of its type, and no other."""
+    hashes, counts, details = _names_of(kind.event_type)
+    for part, (always, known), found in (
+        ("hashes", hashes, event.hashes.keys()),
+        ("counts", counts, event.file_counts.keys()),
+        ("details", details, event.details.keys()),
+    ):
+        if not always <= found <= known:
+            odd = ", ".join(sorted((always - found) | (found - known)))
+            raise refused(event, f"its {part} have more or fewer than those of its type: {odd}")
+
+
+@cache
+def _names_of(event_type: str) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
+    """Return, for hashes, counts and details, the names that are always there, and all names."""
+    members = EVENTS[event_type].members()
+    return tuple(
+        (frozenset(name for name, must in part if must), frozenset(name for name, _ in part))
+        for part in (members.hashes, members.file_counts, members.details)
+    )
+
+
 def _either(states: frozenset[RunState] | frozenset[PackState] | frozenset[Stage]) -> str:
     return " or ".join(sorted(state.value for state in states))
 
@@ -229,7 +257,7 @@ def _pack_after(
             f"pack {pack.pack or '(none)'} is {pack.state.value}, expected"
             f" {_either(rule.pack_from)}",
         )
-    if event.event_type == "egress.finished":
+    if event.event_type == events.EgressFinished.event_type:
         pack = _connected(event, run, pack)
     return replace(_pack_said(event, pack), state=rule.pack_to or pack.state)
 
@@ -237,7 +265,7 @@ def _pack_after(
 def _connected(event: EventDocument, run: ReplayedRun, pack: ReplayedPack) -> ReplayedPack:
     """A command over the merged tree comes after the merge, any other within an attempt."""
     again = event.details.get("during", "") == "recheck"
-    if (run.stage is Stage.MERGED, pack.state in _TRYING) != (again, not again):
+    if (run.stage is Stage.MERGED, pack.state in TRYING) != (again, not again):
         where = f"its run is {run.stage.value}, pack {pack.pack} is {pack.state.value}"
         raise refused(event, f"{where}, expected {'the merged tree' if again else 'an attempt'}")
     number = event.details.get("connection", "")
@@ -248,21 +276,21 @@ def _connected(event: EventDocument, run: ReplayedRun, pack: ReplayedPack) -> Re
 
 def _pack_said(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
     match event.event_type:
-        case "pack.started":
+        case events.PackStarted.event_type:
             return replace(pack, action_key=event.hashes.get("action_key", ""))
-        case "attempt.finished":
+        case events.AttemptFinished.event_type:
             return _attempted(event, pack)
-        case "step.finished" | "check.finished":
+        case events.StepFinished.event_type | events.CheckFinished.event_type:
             return _commanded(event, pack)
-        case "pack.finished":
+        case events.PackFinished.event_type:
             return _pack_finished(event, pack)
-        case "bundle.validated":
+        case events.BundleValidated.event_type:
             return replace(pack, valid=event.rc == 0, manifest=event.hashes.get("manifest", ""))
-        case "recheck.finished":
+        case events.RecheckFinished.event_type:
             return _rechecked(event, pack)
-        case "pack.reproducible":
+        case events.PackReproducible.event_type:
             return _reproducible(event, pack)
-        case "bundle.copied":
+        case events.BundleCopied.event_type:
             return _copied(event, pack)
         case _:
             return pack
@@ -288,7 +316,11 @@ def _commanded(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
         raise refused(
             event, f"command {label or '(none)'} ended twice in one attempt, or has no name"
         )
-    checks = pack.checks | {label} if event.event_type == "check.finished" else pack.checks
+    checks = (
+        pack.checks | {label}
+        if event.event_type == events.CheckFinished.event_type
+        else pack.checks
+    )
     return replace(pack, running=(*pack.running, (label, event.rc)), checks=checks)
 
 
@@ -335,7 +367,7 @@ def _run_after(
     what was said.
     """
     match event.event_type:
-        case "run.started":
+        case events.RunStarted.event_type:
             base = event.hashes.get("base_commit", "")
             return replace(
                 run,
@@ -343,31 +375,35 @@ def _run_after(
                 base_ref=event.details.get("base_ref", ""),
                 started=event.ts_utc,
             )
-        case "preflight.finished":
+        case events.PreflightFinished.event_type:
             return replace(run, preflight=_status(event))
-        case "integrate.prepared":
+        case events.IntegratePrepared.event_type:
             return _prepared(event, run)
-        case "integrate.finished":
+        case events.IntegrateFinished.event_type:
             _agree(event, "merged tree", event.hashes.get("merged_tree", ""), run.merged_tree)
             _agree(event, "verdict", _status(event), run.status)
             _hold_pass(event, run, packs)
             return replace(
                 run, ended=event.ts_utc, hashes=MappingProxyType({**event.hashes, **run.hashes})
             )
-        case "run.abandoned":
+        case events.RunAbandoned.event_type:
             return replace(run, status="", ended=event.ts_utc)
-        case "merge.finished":
+        case events.MergeFinished.event_type:
             return _merged(event, run, packs)
-        case "lock.taken" | "lock.released":
+        case events.LockTaken.event_type | events.LockReleased.event_type:
             return _locked(event, run)
-        case "branch.prepared" | "branch.created" | "branch.abandoned":
+        case (
+            events.BranchPrepared.event_type
+            | events.BranchCreated.event_type
+            | events.BranchAbandoned.event_type
+        ):
             return _branched(event, run)
         case _:
             return run
 
 
 def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
-    name, taking = event.details.get("lock", ""), event.event_type == "lock.taken"
+    name, taking = event.details.get("lock", ""), event.event_type == events.LockTaken.event_type
     if not name or (name in run.locks) is taking:
         raise refused(
             event, f"lock {name or '(none)'} is {'held' if name in run.locks else 'free'}"
@@ -379,9 +415,9 @@ def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
 
 def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     """A branch that stood there already is on record as made without having been prepared."""
-    if event.event_type == "branch.created":
+    if event.event_type == events.BranchCreated.event_type:
         return replace(run, branch=event.details.get("ref", ""), branching=False)
-    preparing = event.event_type == "branch.prepared"
+    preparing = event.event_type == events.BranchPrepared.event_type
     if run.branching is preparing:
         raise refused(event, f"a branch was {'prepared already' if preparing else 'not prepared'}")
     return replace(run, branching=preparing)
@@ -449,7 +485,6 @@ def _hold_pass(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack
 
 
 _RECOVERY = "recovery"
-_TRYING = frozenset((PackState.STARTED, PackState.STEPPED, PackState.CHECKED, PackState.TRIED))
 _BY_CODE: Mapping[int, str] = MappingProxyType(
     {status.exit_code: status.value for status in Status}
 )

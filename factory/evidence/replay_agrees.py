@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from factory.evidence.replay import ReplayedPack, ReplayedRun
-from factory.evidence.replay_table import RunState
+from factory.model.event import RunState
 from factory.model.evidence import PackLine, RunStatus, StatusDocument
 from factory.model.finding import Finding, Location
 from factory.model.layout import IN_BUNDLE, INTEGRATOR, RunFolder, shown

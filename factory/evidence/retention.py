@@ -11,15 +11,16 @@ import enum
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from factory.evidence.replay_table import RunState
+from factory.model.event import RunState
+from factory.model.events import CacheRemoved, RawRemoved, RunRemoved
 
 
 class Kind(enum.Enum):
     """What sort of thing is removed; its value is the event that records it."""
 
-    RUN = "gc.removed"
-    RAW = "gc.raw-removed"
-    CACHE = "gc.cache-removed"
+    RUN = RunRemoved.event_type
+    RAW = RawRemoved.event_type
+    CACHE = CacheRemoved.event_type
 
 
 @dataclass(frozen=True, slots=True)

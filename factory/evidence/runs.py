@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from factory.evidence.ledger_head import hold_runs
 from factory.model.errors import Refusal
+from factory.model.events import PackFinished
 from factory.model.finding import Finding
 from factory.model.layout import IN_RUN, INTEGRATOR, RUNS, BundleFolder, Folder, RunFolder, shown
 from factory.model.ledger_standing import FINISHED
@@ -89,7 +90,7 @@ def _logs(site: Site, run_id: str, pack: str) -> Folder:
         return run.integrator.logs
     if site.store.sha256(run.bundle(pack).manifest):
         return run.bundle(pack).logs
-    ends = site.ledger.newest("pack.finished")
+    ends = site.ledger.newest(PackFinished.event_type)
     ran_in = next((event.run_id for event in ends if event.details.get("pack") == pack), "")
     return BundleFolder.of(pack).logs if ran_in == run_id else run.bundle(pack).logs
 

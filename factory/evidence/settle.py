@@ -12,6 +12,13 @@ from __future__ import annotations
 from factory.contract.policy import policy_of
 from factory.evidence.ledger_head import hold_head, hold_runs
 from factory.judge.path_guard import display
+from factory.model.event import Entry
+from factory.model.events import (
+    IntegrateFinished,
+    IntegratePrepared,
+    RecoveryFinished,
+    RunAbandoned,
+)
 from factory.model.evidence import (
     EventDocument,
     FilesChanged,
@@ -32,8 +39,7 @@ from factory.model.layout import (
     RunFolder,
     shown,
 )
-from factory.model.ledger_chain import Entry
-from factory.model.ledger_standing import ABANDONED, FINISHED, PREPARED, STARTED, Begun
+from factory.model.ledger_standing import FINISHED, PREPARED, STARTED, Begun
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.report.text import unmerged_plan
@@ -62,21 +68,14 @@ def prepare(
         store.write(run.integrator.log_index, format_document(LogIndex(logs=())))
     if store.read(run.integrator.merge) is None:
         store.write(run.integrator.merge_plan, unmerged_plan(status))
-    return site.ledger.append(
-        *waiting,
-        Entry(
-            PREPARED,
-            status.run_id,
-            parent,
-            duration_ms=duration_ms,
-            rc=Status(status.status).exit_code,
-            hashes={
-                "status": store.sha256(run.integrator.status),
-                "merged_tree": status.merged_tree,
-            },
-            file_counts={"packs": len(status.packs)},
-        ),
+    prepared = IntegratePrepared(
+        status=store.sha256(run.integrator.status),
+        merged_tree=status.merged_tree,
+        packs=len(status.packs),
+        duration_ms=duration_ms,
+        rc=Status(status.status).exit_code,
     )
+    return site.ledger.append(*waiting, prepared.entry(status.run_id, parent))
 
 
 def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -> RunStatus:
@@ -99,22 +98,16 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
         _hold(site, run_id, FINISHED, "report", report)
         _hold_listed(site, run_id)
     else:
-        site.ledger.append(
-            Entry(
-                FINISHED,
-                run_id,
-                parent,
-                actor,
-                duration_ms=int((site.clock.monotonic() - began) * 1000),
-                rc=Status(status.status).exit_code,
-                hashes={
-                    "merged_tree": status.merged_tree,
-                    "report": report,
-                },
-                file_counts={"changed": len(changed.files) if changed is not None else 0},
-                details={"status": status.status},
-            )
+        event = IntegrateFinished(
+            status=status.status,
+            merged_tree=status.merged_tree,
+            report=report,
+            changed=len(changed.files) if changed is not None else 0,
+            actor=actor,
+            duration_ms=int((site.clock.monotonic() - began) * 1000),
+            rc=Status(status.status).exit_code,
         )
+        site.ledger.append(event.entry(run_id, parent))
     finished = _event_of(site, run_id, FINISHED)
     if finished is None:
         raise EvidenceError(f"the ledger does not say that {run_id} finished")
@@ -196,19 +189,19 @@ def recover(site: Site) -> tuple[Finding, ...]:
             notes.append(_spoilt(run_id, why_not))
             continue
         abandoned.append(run_id)
-        site.ledger.append(
-            Entry(ABANDONED, run_id, begun.started, RECOVERY, rc=Status.FAIL.exit_code)
-        )
+        abandoned_run = RunAbandoned(actor=RECOVERY, rc=Status.FAIL.exit_code)
+        site.ledger.append(abandoned_run.entry(run_id, begun.started))
         message = f"run {run_id} {why_not}; what its packs finished is kept"
         notes.append(
             Finding("RUN_ABANDONED", message, "Nothing to do; this run goes on from there.")
         )
     if finished or abandoned:
-        counts = {"finished": len(finished), "abandoned": len(abandoned)}
-        took = int((site.clock.monotonic() - began) * 1000)
-        site.ledger.append(
-            Entry("recovery.finished", actor=RECOVERY, duration_ms=took, file_counts=counts)
+        recovered = RecoveryFinished(
+            finished=len(finished),
+            abandoned=len(abandoned),
+            duration_ms=int((site.clock.monotonic() - began) * 1000),
         )
+        site.ledger.append(recovered.entry())
     site.ledger.remember()
     return tuple(notes)
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from factory.model.events import PackFinished, PackStarted, RunStarted
 from factory.model.evidence import (
     ActionDocument,
     Document,
@@ -51,7 +52,6 @@ from factory.version import __version__
 
 RUN_URI = "urn:codex-orchestrator:run:"
 CONTRACT_FILES = ("task.yml", "acceptance.yml")
-PACK_STARTED, PACK_FINISHED, RUN_STARTED = "pack.started", "pack.finished", "run.started"
 
 TIMED_SUBJECTS = (
     ATTESTATIONS.ledger,
@@ -107,17 +107,17 @@ def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict
         if event.run_id not in runs:
             continue
         pack = event.details.get("pack", "")
-        if event.event_type == RUN_STARTED:
+        if event.event_type == RunStarted.event_type:
             commits[event.run_id] = event.hashes.get("base_commit", "")
         elif made_by.get(pack) != event.run_id:
             continue
-        elif event.event_type == PACK_STARTED:
+        elif event.event_type == PackStarted.event_type:
             told = event.details.get("properties")
             given = tuple(told.split()) if told is not None else None
             found[pack] = replace(
                 found[pack], started=event.ts_utc, properties=given, sandbox=_sandbox(event)
             )
-        elif event.event_type == PACK_FINISHED:
+        elif event.event_type == PackFinished.event_type:
             found[pack] = replace(found[pack], finished=event.ts_utc)
     return {
         pack: replace(made, base_commit=commits.get(made.run_id, ""))

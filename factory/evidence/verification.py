@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factory.model.errors import Refusal
+from factory.model.events import VerifyFinished
 from factory.model.finding import Finding
 from factory.model.layout import RunFolder
-from factory.model.ledger_chain import Entry
 from factory.model.ledger_standing import FINISHED
 from factory.model.verdict import Status
 from factory.plan.site import Site
@@ -45,22 +45,13 @@ def record(site: Site, checked: Checked) -> str:
             " recorded of it"
         )
         raise Refusal(Finding("RUN_UNKNOWN", message, "Verify it without --record."))
-    counts = {
-        "files": checked.files,
-        "findings": checked.findings,
-        "not_checkable": checked.not_checkable,
-    }
-    manifest = site.store.sha256(RunFolder.of(checked.run_id).manifest)
-    return site.ledger.append(
-        Entry(
-            "verify.finished",
-            checked.run_id,
-            ends[-1],
-            "verify",
-            checked.duration_ms,
-            counts,
-            {"manifest": manifest},
-            checked.status.exit_code,
-            {"status": checked.status.value},
-        )
+    event = VerifyFinished(
+        status=checked.status.value,
+        manifest=site.store.sha256(RunFolder.of(checked.run_id).manifest),
+        files=checked.files,
+        findings=checked.findings,
+        not_checkable=checked.not_checkable,
+        duration_ms=checked.duration_ms,
+        rc=checked.status.exit_code,
     )
+    return site.ledger.append(event.entry(checked.run_id, ends[-1]))

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Protocol
 
 from factory.log.merkle import Peaks
+from factory.model.event import Entry
 from factory.model.evidence import EventDocument, ToolRecord
 from factory.model.finding import Finding
-from factory.model.ledger_chain import Entry
 from factory.model.ledger_standing import Standing
 
 

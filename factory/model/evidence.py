@@ -7,7 +7,8 @@ form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -445,12 +446,37 @@ _Word = Annotated[str, Field(pattern="^[a-z]+(?:[.-][a-z]+)*$")]
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 
 
+def _by_type(schema: dict[str, Any]) -> None:
+    """Say in the schema of a line which types of events there are, and the members of each."""
+    from factory.model.events import EVENTS  # a schema is printed seldom; a line is read at once
+
+    schema["properties"]["event_type"] = {"enum": sorted(EVENTS), "type": "string"}
+    schema["allOf"] = [
+        {
+            "if": {"properties": {"event_type": {"const": name}}},
+            "then": {
+                "properties": {
+                    part: {
+                        "propertyNames": {"enum": [member for member, _ in own]},
+                        "required": [member for member, always in own if always],
+                    }
+                    for part, own in asdict(kind.members()).items()
+                }
+            },
+        }
+        for name, kind in EVENTS.items()
+    ]
+
+
 class EventDocument(Document):
     """Define one line of the ledger; `event_id` is the SHA-256 of the canonical event without it.
 
     `parent_event_id` is the event that led to this one, in the same run, or empty. A hash is
-    SHA-256, a Git id of either kind, or empty if there is nothing to name.
+    SHA-256, a Git id of either kind, or empty if there is nothing to name. Which types there are
+    and what each says is the table of `model.events`; the schema has it too.
     """
+
+    model_config = ConfigDict(json_schema_extra=_by_type)
 
     schema_version: Literal[1] = 1
     seq: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]

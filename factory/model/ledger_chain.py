@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
-from types import MappingProxyType
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from factory.model.event import Entry
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError
 from factory.strict import canonical
@@ -25,26 +25,6 @@ from factory.strict.json import parse
 
 GENESIS = "0" * 64
 MAX_LINE = 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """Describe what a writer wants recorded; the chain adds its position. Numbers are whole.
-
-    `ts_utc` is set if the entry is recorded later than it happened; empty means the time of
-    recording.
-    """
-
-    event_type: str
-    run_id: str = ""
-    parent: str = ""
-    actor: str = "pipeline"
-    duration_ms: int = 0
-    file_counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
-    hashes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    rc: int = 0
-    details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    ts_utc: str = ""
 
 
 @dataclass(frozen=True, slots=True)

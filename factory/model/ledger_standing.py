@@ -13,17 +13,22 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from factory.log.merkle import Peaks, leaf_hash, node_hash
+from factory.model.events import (
+    BranchAbandoned,
+    BranchCreated,
+    BranchPrepared,
+    IntegrateFinished,
+    IntegratePrepared,
+    RunAbandoned,
+    RunStarted,
+)
 from factory.model.evidence_text import EvidenceError
 from factory.model.ledger_chain import Head, Skimmed, followed
 from factory.strict import canonical
 from factory.strict.json import parse
 
-STARTED, PREPARED, FINISHED, ABANDONED = (
-    "run.started",
-    "integrate.prepared",
-    "integrate.finished",
-    "run.abandoned",
-)
+STARTED, PREPARED = RunStarted.event_type, IntegratePrepared.event_type
+FINISHED, ABANDONED = IntegrateFinished.event_type, RunAbandoned.event_type
 KEPT_ROOTS = 64
 MAX_STANDING = 16 * 1024 * 1024
 _HEX = re.compile("[0-9a-f]{64}")
@@ -106,7 +111,11 @@ def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
 
 
 _BRANCH = MappingProxyType(
-    {"branch.prepared": True, "branch.created": False, "branch.abandoned": False}
+    {
+        BranchPrepared.event_type: True,
+        BranchCreated.event_type: False,
+        BranchAbandoned.event_type: False,
+    }
 )
 _ENDS = frozenset((STARTED, PREPARED, FINISHED, ABANDONED, *_BRANCH))
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypedDict, Unpack
 
 from factory.files.inventory_port import Inventory
 from factory.files.ports import Clock, Integrator, Ledger, Locks, Store, Tools, WorkTree
@@ -19,10 +18,11 @@ from factory.model.card import CardResult, Progress
 from factory.model.config import Config
 from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import Refusal
+from factory.model.event import Entry, Event
+from factory.model.events import RunStarted
 from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
 from factory.model.layout import RUNS, RunFolder
-from factory.model.ledger_chain import Entry
 from factory.model.names import RUN_ID
 from factory.plan.cloud import UserCloud
 from factory.plan.plan import Plan
@@ -30,20 +30,6 @@ from factory.plan.stages import PackSandbox
 from factory.redact.redaction import Redactor
 
 LONG_MS = 100  # a command that took this long has its event written at once
-
-
-class Told(TypedDict, total=False):
-    """The members of an event that a phase may set; `parent` is the start of the run where nothing
-    is said.
-    """
-
-    parent: str
-    duration_ms: int
-    file_counts: Mapping[str, int]
-    hashes: Mapping[str, str]
-    rc: int
-    details: Mapping[str, str]
-    ts_utc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +104,11 @@ class Session:
                 self.plan = self._frozen()
                 digest = self.plan.digest if self.plan is not None else ""
                 self.run_event = self.site.ledger.append(
-                    Entry(
-                        "run.started",
-                        minted,
-                        hashes={"base_commit": self.site.repository.commit, "plan": digest},
-                        details={"base_ref": self.site.repository.base_ref},
-                    )
+                    RunStarted(
+                        base_commit=self.site.repository.commit,
+                        base_ref=self.site.repository.base_ref,
+                        plan=digest,
+                    ).entry(minted)
                 )
                 self.run_id = minted  # only now: what the ledger does not have did not begin
                 waiting = self.soon.get("", ())
@@ -156,11 +141,13 @@ class Session:
         """Whole milliseconds since a reading of the monotonic clock."""
         return int((self.site.clock.monotonic() - since) * 1000)
 
-    def record(self, event_type: str, **fields: Unpack[Told]) -> str:
-        """Append an event of this run, and what waited for it; its id. A run's own event takes all
-        that waits.
+    def record(self, event: Event, parent: str = "") -> str:
+        """Append an event of this run, after what waited for it; return its id.
+
+        `parent` is the event that led to it; empty: the one that started the run. An event that is
+        about no pack takes along whatever waits.
         """
-        return self._append(self._entry(event_type, fields))
+        return self._append(event.entry(self.run_id, parent or self.run_event))
 
     def record_all(self, entries: Iterable[Entry], parent: str) -> str:
         """Append events of this run that led from `parent`, in one write; the id of the last, and
@@ -185,20 +172,16 @@ class Session:
             names = ("", pack) if pack else sorted(self.soon)
             return tuple(one for name in names for one in self.soon.pop(name, ()))
 
-    def record_soon(self, event_type: str, **fields: Unpack[Told]) -> None:
+    def record_soon(self, event: Event) -> None:
         """Record an event with the next one of its pack, or at once where it took long: a sync
         costs no more then.
         """
-        entry = replace(self._entry(event_type, fields), ts_utc=self.site.clock.utc())
+        entry = event.entry(self.run_id, self.run_event, self.site.clock.utc())
         if entry.duration_ms >= LONG_MS and self.run_id:
             self._append(entry)
             return
         with self.guard:
             self.soon.setdefault(entry.details.get("pack", ""), []).append(entry)
-
-    def _entry(self, event_type: str, fields: Told) -> Entry:
-        told: Told = {"parent": self.run_event, **fields}
-        return Entry(event_type, self.run_id, **told)
 
 
 @dataclass(slots=True)

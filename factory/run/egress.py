@@ -15,10 +15,11 @@ from typing import Literal, TypeAlias
 from factory.egress.connection import SENTENCES, Connection, Reason, Request, Verdict
 from factory.egress.reach import Reach
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
+from factory.model.event import Entry
+from factory.model.events import EgressFinished, ShellConnected
 from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
 from factory.model.layout import IN_RAW, IN_RUN
-from factory.model.ledger_chain import Entry
 from factory.model.pack import TaskPack
 from factory.model.verdict import Status
 from factory.plan.site import Site
@@ -93,20 +94,23 @@ def _cut(redactor: Redactor, connection: Connection) -> Connection:
 
 
 def _event(pack: str, record: ConnectionRecord) -> Entry:
-    return Entry(
-        "egress.finished",
+    return EgressFinished(
+        pack=pack,
+        attempt=record.attempt,
+        during=record.during,
+        connection=record.number,
+        host=record.host,
+        port=record.port,
+        address=record.address,
+        verdict=record.verdict,
+        reason=record.reason,
+        record=canonical.digest(record.model_dump(mode="json")),
+        bytes_up=record.bytes_up,
+        bytes_down=record.bytes_down,
+        requests=len(record.requests),
         duration_ms=record.duration_ms,
         rc=_status(record).exit_code,
-        hashes={"record": canonical.digest(record.model_dump(mode="json"))},
-        file_counts=_counts(record),
-        details={
-            "pack": pack,
-            "attempt": str(record.attempt),
-            "during": record.during,
-            "connection": str(record.number),
-            **_where(record),
-        },
-    )
+    ).entry()
 
 
 def keep_visit(site: Site, pack: str, action_key: str, connections: Iterable[Connection]) -> None:
@@ -117,39 +121,25 @@ def keep_visit(site: Site, pack: str, action_key: str, connections: Iterable[Con
     """
     for number, connection in enumerate(connections, 1):
         record = record_of(_cut(site.redactor, connection), number, "steps", 0)
-        site.ledger.append(
-            Entry(
-                "shell.connected",
-                actor="shell",
-                duration_ms=record.duration_ms,
-                rc=_status(record).exit_code,
-                hashes={"action_key": action_key},
-                file_counts=_counts(record),
-                details={"pack": pack, **_where(record)},
-            )
+        event = ShellConnected(
+            pack=pack,
+            action_key=action_key,
+            host=record.host,
+            port=record.port,
+            address=record.address,
+            verdict=record.verdict,
+            reason=record.reason,
+            bytes_up=record.bytes_up,
+            bytes_down=record.bytes_down,
+            requests=len(record.requests),
+            duration_ms=record.duration_ms,
+            rc=_status(record).exit_code,
         )
+        site.ledger.append(event.entry())
 
 
 def _status(record: ConnectionRecord) -> Status:
     return Status.PASS if record.verdict == Verdict.ALLOWED.value else Status.BLOCKED
-
-
-def _counts(record: ConnectionRecord) -> dict[str, int]:
-    return {
-        "bytes_up": record.bytes_up,
-        "bytes_down": record.bytes_down,
-        "requests": len(record.requests),
-    }
-
-
-def _where(record: ConnectionRecord) -> dict[str, str]:
-    return {
-        "host": record.host,
-        "port": str(record.port),
-        "address": record.address,
-        "verdict": record.verdict,
-        "reason": record.reason,
-    }
 
 
 def refused(pack: TaskPack, records: Iterable[ConnectionRecord]) -> tuple[Finding, ...]:

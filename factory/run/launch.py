@@ -24,11 +24,18 @@ from factory.judge.secrecy import silenced, silent
 from factory.judge.status_eval import Check, evaluate, of_findings
 from factory.model.egress_record import ConnectionRecord
 from factory.model.errors import Refusal
+from factory.model.event import Entry
+from factory.model.events import (
+    AttemptFinished,
+    CheckFinished,
+    PackAbandoned,
+    PackFinished,
+    StepFinished,
+)
 from factory.model.evidence import AttemptRecord, StatusDocument
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE, IN_RAW, AttemptFolder
-from factory.model.ledger_chain import Entry
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
 from factory.plan.plan import PlannedPack
@@ -39,7 +46,7 @@ from factory.run.defects import defect
 from factory.run.egress import During, Traffic
 
 _LONGEST_REASON = 500
-_COMMANDS = ("step.finished", "check.finished")
+_COMMANDS = (StepFinished.event_type, CheckFinished.event_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +114,13 @@ def _broken_off(
         findings, why = (met.finding,), f"{type(error).__name__}: {error}"
         raw = {**raw, met.name: met.traceback}
     reason = silent(machine.redactor, display(why[:_LONGEST_REASON]))
-    entry = Entry(
-        "pack.abandoned",
+    end = PackAbandoned(
+        pack=pack,
+        reason=reason,
+        logs=sum(one.event_type in _COMMANDS for one in work),
         rc=of_findings(findings).exit_code,
-        file_counts={"logs": sum(one.event_type in _COMMANDS for one in work)},
-        details={"pack": pack, "reason": reason},
     )
-    return Launched(None, findings, {}, raw, (*work, entry), connections)
+    return Launched(None, findings, {}, raw, (*work, end.entry()), connections)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,52 +158,47 @@ class _Work:
         during: During = "steps" if record.kind == "step" else "acceptance"
         for event in self._traffic.add(during, number, ran.connections):
             self._add(event, ran.ended_at)
-        entry = Entry(
-            "step.finished" if record.kind == "step" else "check.finished",
+        ended = StepFinished if record.kind == "step" else CheckFinished
+        command = ended(
+            pack=self.planned.pack.id,
+            attempt=number,
+            label=record.label,
+            ended=record.ended,
+            log=sha256(ran.logged.log),
             duration_ms=ran.duration_ms,
             rc=record.rc,
-            hashes={"log": sha256(ran.logged.log)},
-            details={
-                "pack": self.planned.pack.id,
-                "attempt": str(number),
-                "label": record.label,
-                "ended": record.ended,
-            },
         )
-        self._add(entry, ran.ended_at)
+        self._add(command.entry(), ran.ended_at)
 
     def judged(self, one: Tried, began: float) -> None:
         """Take an attempt that was judged."""
-        entry = Entry(
-            "attempt.finished",
+        event = AttemptFinished(
+            pack=self.planned.pack.id,
+            attempt=one.record.number,
+            status=one.record.status,
+            result_tree=one.record.result_tree,
+            changed=len(one.frozen.differences),
+            artifacts=len(one.artifacts),
+            ignored=one.frozen.ignored,
             duration_ms=self.since(began),
             rc=Status(one.record.status).exit_code,
-            hashes={"result_tree": one.record.result_tree},
-            file_counts=_counts(one),
-            details={
-                "pack": self.planned.pack.id,
-                "attempt": str(one.record.number),
-                "status": one.record.status,
-            },
         )
-        self._add(entry, self.machine.clock.utc())
+        self._add(event.entry(), self.machine.clock.utc())
 
     def finished(
         self, status: StatusDocument, files: dict[str, bytes], tried: tuple[Tried, ...]
     ) -> Launched:
         """Return the value of a pack that has a bundle."""
-        counts = {"changed": status.files_changed, "artifacts": len(status.artifacts)}
-        entry = Entry(
-            "pack.finished",
+        end = PackFinished(
+            pack=self.planned.pack.id,
+            status=status.status,
+            action_key=self.planned.key,
+            result_tree=status.result_tree,
+            manifest=sha256(files[IN_BUNDLE.manifest]),
+            changed=status.files_changed,
+            artifacts=len(status.artifacts),
             duration_ms=self.since(self.began),
             rc=Status(status.status).exit_code,
-            hashes={
-                "action_key": self.planned.key,
-                "result_tree": status.result_tree,
-                "manifest": sha256(files[IN_BUNDLE.manifest]),
-            },
-            file_counts=counts,
-            details={"pack": self.planned.pack.id, "status": status.status},
         )
         raw = {**self._raw(), **_normalized(self.planned, tried)}
         found = denied(
@@ -211,7 +213,7 @@ class _Work:
         )
         if found is not None:  # None where all could be seen and nothing was denied
             raw[IN_RAW.pack(self.planned.pack.id).denied] = format_document(found)
-        events = (*self._events, entry)
+        events = (*self._events, end.entry())
         return Launched(status, (), files, raw, events, self._traffic.records)
 
     def broken_off(self, error: Exception) -> Launched:
@@ -253,18 +255,6 @@ def _attempts(work: _Work, base: Tree) -> tuple[Tried, ...]:
         if one.record.status == Status.PASS.value or same_again:
             break
     return tuple(tried)
-
-
-def _counts(one: Tried) -> dict[str, int]:
-    """How many files an attempt changed, left as artifacts, and left where the base ignores
-    them.
-    """
-    frozen = one.frozen
-    return {
-        "changed": len(frozen.differences),
-        "artifacts": len(one.artifacts),
-        "ignored": frozen.ignored,
-    }
 
 
 def _try(work: _Work, base: Tree, number: int) -> Tried:

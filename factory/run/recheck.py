@@ -14,10 +14,11 @@ from functools import partial
 from factory.bundle.make import LoggedCommand
 from factory.git.narrowing import apply_differences, view_with
 from factory.model.egress_record import ConnectionRecord
+from factory.model.event import Entry
+from factory.model.events import RecheckFinished
 from factory.model.evidence import RecheckRecord, StatusDocument
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
-from factory.model.ledger_chain import Entry
 from factory.model.pack import Command
 from factory.model.tree import Difference, Tree
 from factory.plan.plan import Plan, PlannedPack
@@ -119,15 +120,15 @@ class Recheck:
         return judged
 
     def _record(self, record: RecheckRecord, ran: Ran) -> None:
-        entry = Entry(
-            "recheck.finished",
+        event = RecheckFinished(
+            pack=record.pack,
+            label=record.label,
+            outcome=record.outcome,
+            log=sha256(ran.logged.log),
             duration_ms=ran.duration_ms,
             rc=record.rc,
-            hashes={"log": sha256(ran.logged.log)},
-            details={"pack": record.pack, "label": record.label, "outcome": record.outcome},
-            ts_utc=self._machine.clock.utc(),
         )
-        self._events.append(entry)
+        self._events.append(event.entry(ts_utc=self._machine.clock.utc()))
 
     def _judge(self, planned: PlannedPack, command: Command, one: Ran, view: Tree) -> RecheckRecord:
         name = planned.pack.id

@@ -20,9 +20,9 @@ from factory.judge.denials import allowed_by, denied, rule_words
 from factory.judge.secrecy import silenced
 from factory.model.card import Progress
 from factory.model.errors import Refusal
+from factory.model.events import ShellClosed, ShellOpened
 from factory.model.evidence import CheckRecord
 from factory.model.finding import Finding
-from factory.model.ledger_chain import Entry
 from factory.model.pack import Limits, TaskPack
 from factory.model.tree import Difference, Tree
 from factory.plan.plan import PlannedPack
@@ -37,8 +37,6 @@ from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import CommandOutcome, CommandSpec
 
 SHORTEST_SESSION = 3600  # seconds that a person gets where the pack's own limit is less
-OPENED, CLOSED = "shell.opened", "shell.closed"
-_ACTOR = "shell"
 # Bash where there is one: history and editing. Neither reads a file at its start.
 _SHELL = "if [ -x /bin/bash ]; then exec /bin/bash --norc --noprofile -i; fi; exec /bin/sh -i"
 
@@ -263,15 +261,14 @@ def _recorded(
     connections between.
     """
     properties = " ".join(sorted(given.value for given in room.enforcement.given))
-    details = {
-        "pack": room.pack,
-        "view": room.where.name.lower(),
-        "network": room.network,
-        "properties": properties,
-    }
-    site.ledger.append(
-        Entry(OPENED, actor=_ACTOR, hashes={"action_key": planned.key}, details=details)
+    opened = ShellOpened(
+        pack=room.pack,
+        action_key=planned.key,
+        view=room.where.name.lower(),
+        network=room.network,
+        properties=properties,
     )
+    site.ledger.append(opened.entry())
     began = site.clock.monotonic()
     ended, rc = "interrupted", 1
     try:
@@ -281,11 +278,10 @@ def _recorded(
     finally:
         keep_visit(site, room.pack, planned.key, stage.connections())
         duration = int((site.clock.monotonic() - began) * 1000)
-        told = {"pack": room.pack, "ended": ended}
-        hashes = {"action_key": planned.key}
-        site.ledger.append(
-            Entry(CLOSED, actor=_ACTOR, duration_ms=duration, rc=rc, hashes=hashes, details=told)
+        closed = ShellClosed(
+            pack=room.pack, action_key=planned.key, ended=ended, duration_ms=duration, rc=rc
         )
+        site.ledger.append(closed.entry())
 
 
 def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple[Observed, ...]:

@@ -9,16 +9,17 @@ shown". Does not know how a pack is run twice.
 from __future__ import annotations
 
 from factory.model.determinism import DeterminismRecord
+from factory.model.event import Event
+from factory.model.events import DeterminismRefuted, DeterminismShown, PackReproducible
 from factory.model.evidence import RunStatus
 from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
 from factory.model.layout import RunFolder
-from factory.model.ledger_chain import Entry
 from factory.model.verdict import Status
 from factory.plan.site import Session, Site
 from factory.run.reading import load_status
 
 FOLDER = "determinism"
-SHOWN, REFUTED, CARRIED = "determinism.shown", "determinism.refuted", "pack.reproducible"
+_EITHER = (DeterminismShown.event_type, DeterminismRefuted.event_type)
 
 
 def keep(site: Site, record: DeterminismRecord) -> str:
@@ -29,16 +30,13 @@ def keep(site: Site, record: DeterminismRecord) -> str:
     path = f"{FOLDER}/{record.pack}.json"
     site.store.write(path, content)
     identical = record.outcome == "identical"
-    hashes = {"action_key": record.action_key, "record": sha256(content)}
-    site.ledger.append(
-        Entry(
-            SHOWN if identical else REFUTED,
-            actor="determinism",
-            rc=(Status.PASS if identical else Status.BLOCKED).exit_code,
-            hashes={**hashes, "manifest": record.manifest} if identical else hashes,
-            details={"pack": record.pack},
-        )
+    pack, key, digest = record.pack, record.action_key, sha256(content)
+    event: Event = DeterminismRefuted(
+        pack=pack, action_key=key, record=digest, rc=Status.BLOCKED.exit_code
     )
+    if identical:
+        event = DeterminismShown(pack=pack, action_key=key, record=digest, manifest=record.manifest)
+    site.ledger.append(event.entry())
     return path
 
 
@@ -60,12 +58,10 @@ def shown_by(site: Site, pack: str, key: str, manifest: str) -> str:
         manifest,
     ):
         return ""
-    last = next(
-        (e for e in site.ledger.newest(SHOWN, REFUTED) if e.details.get("pack") == pack), None
-    )
+    last = next((e for e in site.ledger.newest(*_EITHER) if e.details.get("pack") == pack), None)
     held = (
         last is not None
-        and last.event_type == SHOWN
+        and last.event_type == DeterminismShown.event_type
         and last.hashes.get("record") == sha256(content)
     )
     return last.event_id if last is not None and held else ""
@@ -80,5 +76,8 @@ def record_shown(session: Session, status: RunStatus) -> None:
             told = load_status(session.site.store, line.pack, RunFolder.of(status.run_id))
             key = told.action_key if told is not None else ""
             shown = shown_by(session.site, line.pack, key, line.bundle_sha256)
-            hashes = {"action_key": key, "manifest": line.bundle_sha256, "shown": shown}
-            session.record(CARRIED, hashes=hashes, details={"pack": line.pack})
+            session.record(
+                PackReproducible(
+                    pack=line.pack, action_key=key, manifest=line.bundle_sha256, shown=shown
+                )
+            )

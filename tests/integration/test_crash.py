@@ -18,7 +18,8 @@ import pytest
 
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
-from factory.model.ledger_chain import Entry, Head, follow
+from factory.model.event import Entry
+from factory.model.ledger_chain import Head, follow
 from factory.model.verdict import Status
 from factory.plan.site import next_run_id
 from tests import in_process

@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from factory.model.ledger_chain import Entry, Head, format_event, link
+from factory.model.event import Entry
+from factory.model.ledger_chain import Head, format_event, link
 from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux

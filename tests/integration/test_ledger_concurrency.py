@@ -32,7 +32,7 @@ import os, sys
 from pathlib import Path
 from factory.files.clock import SystemClock
 from factory.evidence.ledger_store import LedgerStore
-from factory.model.ledger_chain import Entry
+from factory.model.event import Entry
 ledger, who = LedgerStore(Path(sys.argv[1]), SystemClock()), sys.argv[2]
 for number in range(int(sys.argv[3])):
     event = ledger.append(Entry("x", actor="gc", details={"who": who, "number": str(number)}))

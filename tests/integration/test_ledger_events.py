@@ -17,7 +17,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from factory.evidence.replay import replay
-from factory.model.event_types import ACTORS, EVENT_TYPES
+from factory.model.events import ACTORS, EVENTS
 from factory.model.ledger_chain import parse_event
 from tests.world import World, environment
 
@@ -118,7 +118,7 @@ def test_every_line_holds_the_written_schema(lived: World) -> None:
 
 def test_every_type_and_actor_occurs_and_no_other(lived: World) -> None:
     events = lived.events()
-    assert {event["event_type"] for event in events} == EVENT_TYPES.keys() - ELSEWHERE
+    assert {event["event_type"] for event in events} == EVENTS.keys() - ELSEWHERE
     assert {event["actor"] for event in events} == ACTORS.keys() - {"determinism"}
 
 

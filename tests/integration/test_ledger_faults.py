@@ -17,7 +17,8 @@ import pytest
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.model.errors import Refusal
-from factory.model.ledger_chain import Entry, Head, follow
+from factory.model.event import Entry
+from factory.model.ledger_chain import Head, follow
 
 OPERATIONS = ("open", "write", "fdatasync", "ftruncate", "fsync")
 
@@ -90,7 +91,7 @@ import resource, sys
 from pathlib import Path
 from factory.files.clock import SystemClock
 from factory.evidence.ledger_store import LedgerStore
-from factory.model.ledger_chain import Entry
+from factory.model.event import Entry
 from factory.model.errors import Refusal
 state, limit = Path(sys.argv[1]), int(sys.argv[2])
 if limit:

@@ -21,8 +21,9 @@ from factory.files.locks import FileLocks
 from factory.files.state_store import StateStore
 from factory.model.card import Card
 from factory.model.errors import Refusal
+from factory.model.event import Entry
 from factory.model.finding import Finding
-from factory.model.ledger_chain import Entry, Head, follow
+from factory.model.ledger_chain import Head, follow
 from factory.model.verdict import Status
 from factory.plan.markers import Marker, load_marker, marker_path, store_marker
 from factory.plan.tools import HostTools
@@ -98,7 +99,7 @@ import sys
 from pathlib import Path
 from factory.files.clock import SystemClock
 from factory.evidence.ledger_store import LedgerStore
-from factory.model.ledger_chain import Entry
+from factory.model.event import Entry
 ledger = LedgerStore(Path(sys.argv[1]), SystemClock())
 for number in range(20):
     ledger.append(Entry("x", details={"who": sys.argv[2], "number": str(number)}))

@@ -7,8 +7,9 @@ from __future__ import annotations
 import pytest
 
 from factory.engine.carry import Carried, carried_on
+from factory.model.event import Entry
 from factory.model.evidence import EventDocument
-from factory.model.ledger_chain import Entry, Head, link
+from factory.model.ledger_chain import Head, link
 
 KEY, MANIFEST = "a" * 64, "b" * 64
 WHOLE = {"action_key": KEY, "manifest": MANIFEST}

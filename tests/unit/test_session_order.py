@@ -11,8 +11,13 @@ from typing import Any
 
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
-from factory.model.ledger_chain import Entry
+from factory.model.event import Entry
+from factory.model.events import PackFinished, PreflightFinished
 from factory.plan.site import Session
+
+OTHERS: dict[str, Any] = {
+    "status": "PASS", "action_key": "", "result_tree": "", "manifest": "", "changed": 0, "artifacts": 0,
+}  # fmt: skip
 
 
 class HeldUp(LedgerStore):
@@ -35,11 +40,9 @@ def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
     site: Any = SimpleNamespace(ledger=ledger, clock=SystemClock())
     nobody: Any = SimpleNamespace()
     session = Session(site, nobody, run_id="r")
-    session.record_soon("preflight.finished", details={"status": "PASS"})
+    session.record_soon(PreflightFinished(status="PASS", plan="", packs=2, files=2))
     workers = [
-        threading.Thread(
-            target=session.record, args=("pack.started",), kwargs={"details": {"pack": name}}
-        )
+        threading.Thread(target=session.record, args=(PackFinished(pack=name, **OTHERS),))
         for name in ("T-1", "T-2")
     ]
     workers[0].start()
@@ -50,4 +53,4 @@ def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
     for worker in workers:
         worker.join(60)
     told = [(event.event_type, event.details.get("pack", "")) for event in ledger.events()]
-    assert told == [("preflight.finished", ""), ("pack.started", "T-1"), ("pack.started", "T-2")]
+    assert told == [("preflight.finished", ""), ("pack.finished", "T-1"), ("pack.finished", "T-2")]

@@ -18,8 +18,9 @@ from factory.evidence.history import (
 )
 from factory.log.checkpoint import Checkpoint
 from factory.log.merkle import leaf_hash, root_of, verify_consistency
+from factory.model.event import Entry
 from factory.model.evidence import EventDocument
-from factory.model.ledger_chain import Entry, Head, link
+from factory.model.ledger_chain import Head, link
 
 ORIGIN = "codex-orchestrator/ledger/0"
 LINES = [b"line %d" % number for number in range(9)]

@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory.evidence.replay import replay
-from factory.evidence.replay_table import RunState
 from factory.model.errors import Refusal
-from factory.model.ledger_chain import Entry
+from factory.model.event import Entry, RunState
 from tests.unit.core.test_replay import (
     CODES,
     TREE,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.evidence.replay_table import RunState
 from factory.evidence.retention import Kind, RunOnDisk, Work, beyond, decide
+from factory.model.event import RunState
 
 ENDED = st.sampled_from([RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED])
 WORKS = st.lists(st.builds(Work, st.sampled_from(["the bundle of T-1", "its merged result"]),

@@ -23,6 +23,7 @@ from factory.evidence.statements import (
 )
 from factory.log.key import SigningPolicy
 from factory.model.config import Config
+from factory.model.event import Entry
 from factory.model.evidence import (
     ActionDocument,
     CheckRecord,
@@ -36,7 +37,7 @@ from factory.model.evidence import (
     ToolRecord,
 )
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import Entry, Head, link
+from factory.model.ledger_chain import Head, link
 from factory.model.statement import Statement
 from factory.sandbox.properties import Property
 from factory.strict import canonical

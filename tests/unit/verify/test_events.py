@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.log import merkle
-from factory.model.ledger_chain import Entry, Head, format_event, link
+from factory.model.event import Entry
+from factory.model.ledger_chain import Head, format_event, link
 from factory.verify.events import Chain, brief, read_line
 from factory.verify.form import FormError
 

@@ -1,0 +1,263 @@
+"""What an event of the ledger is: its members, and where it may stand. The table is `model.events`.
+
+Does not know any type of event, lines or files.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType, NoneType
+from typing import Annotated, ClassVar, dataclass_transform, get_args, get_type_hints
+
+
+class RunState(enum.Enum):
+    """The state of a run. `UNKNOWN` is before its first event."""
+
+    UNKNOWN = "unknown"
+    OPEN = "open"
+    PREPARED = "prepared"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+    REMOVED = "removed"
+
+
+class Stage(enum.Enum):
+    """How far a run came. It only goes on: a stage may be passed over, and never comes again."""
+
+    BEGUN = "begun"
+    CHECKED = "past preflight"
+    AT_PACKS = "at its packs"
+    COLLECTED = "with its bundles collected"
+    MERGED = "merged"
+    CLOSED = "closed"
+
+
+class PackState(enum.Enum):
+    """The state of a pack within one run. `ABSENT` is before its first event."""
+
+    ABSENT = "absent"
+    REFUSED = "refused"
+    STARTED = "started"
+    STEPPED = "at its steps"
+    CHECKED = "at its checks"
+    TRIED = "tried"
+    FINISHED = "finished"
+    ABANDONED = "abandoned"
+    VALIDATED = "validated"
+    COPIED = "copied"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What one type of event needs and does. None as `run_to`, `stage_to` or `pack_to` leaves that
+    state as it is.
+
+    `run_from` empty: the event is the ledger's own and bears no run. `pack_from` empty: it concerns
+    no pack.
+    """
+
+    run_from: frozenset[RunState] = frozenset()
+    run_to: RunState | None = None
+    pack_from: frozenset[PackState] = frozenset()
+    pack_to: PackState | None = None
+    stages: frozenset[Stage] = frozenset(Stage)
+    stage_to: Stage | None = None
+
+
+def runs(*states: RunState) -> frozenset[RunState]:
+    """Return these states of a run."""
+    return frozenset(states)
+
+
+def packs(*states: PackState) -> frozenset[PackState]:
+    """Return these states of a pack."""
+    return frozenset(states)
+
+
+def upto(last: Stage) -> frozenset[Stage]:
+    """Return the stages up to this one."""
+    stages = tuple(Stage)
+    return frozenset(stages[: stages.index(last) + 1])
+
+
+def work(pack_from: frozenset[PackState], pack_to: PackState) -> Rule:
+    """Return the rule of an event of a pack that runs: no bundle was collected yet."""
+    return Rule(AT_WORK, None, pack_from, pack_to, upto(Stage.AT_PACKS), Stage.AT_PACKS)
+
+
+NO_RUN = Rule()
+# A worker may be at its last word while another thread records that the run was interrupted.
+AT_WORK = runs(RunState.OPEN, RunState.ABANDONED)
+ANY_KNOWN = runs(RunState.OPEN, RunState.PREPARED, RunState.FINISHED, RunState.ABANDONED)
+UNTRIED = packs(PackState.ABSENT, PackState.REFUSED)
+BETWEEN = packs(PackState.STARTED, PackState.TRIED)
+TRYING = BETWEEN | packs(PackState.STEPPED, PackState.CHECKED)
+WITH_BUNDLE = packs(PackState.FINISHED, PackState.VALIDATED, PackState.COPIED)
+READY = packs(PackState.VALIDATED, PackState.COPIED)
+
+
+class Part(enum.Enum):
+    """The three small mappings of a line."""
+
+    HASHES = "hashes"
+    COUNTS = "file_counts"
+    DETAILS = "details"
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The name of a member in the line where it is another than in the class."""
+
+    name: str
+
+
+Hash = Annotated[str, Part.HASHES]  # SHA-256 or Git id; "" where there is nothing to name
+Count = Annotated[int, Part.COUNTS]
+Text = Annotated[str, Part.DETAILS]
+Number = Annotated[int, Part.DETAILS]  # written as a text
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is recorded of an event; the chain adds its place. `duration_ms` and counts are whole
+    numbers.
+
+    `ts_utc` is set where the entry is recorded later than it happened; empty: when it is recorded.
+    Made by `Event.entry`, and by tests.
+    """
+
+    event_type: str
+    run_id: str = ""
+    parent: str = ""
+    actor: str = "pipeline"
+    duration_ms: int = 0
+    file_counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    hashes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    rc: int = 0
+    details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    ts_utc: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The members of one type of event, as (name in the line, whether it is always there)."""
+
+    hashes: tuple[tuple[str, bool], ...]
+    file_counts: tuple[tuple[str, bool], ...]
+    details: tuple[tuple[str, bool], ...]
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+class _Typed:
+    """A class whose members are its annotations, all by keyword.
+
+    As a dataclass, and checked as one by type checkers; but `dataclass` generates the code of each
+    class anew, which for all of them would cost every start 15 ms.
+    """
+
+    def __init__(self, **said: str | int | None) -> None:
+        known = self.known()
+        if said.keys() - known.keys():
+            raise TypeError(f"{self.__class__.__name__} has no {', '.join(said.keys() - known)}")
+        for name, default in known.items():
+            value = said.get(name, default)
+            if value is _MISSING:
+                raise TypeError(f"{self.__class__.__name__} needs {name}")
+            self.__dict__[name] = value
+
+    @classmethod
+    def known(cls) -> Mapping[str, object]:
+        """Return every member that it is made with, and its default."""
+        raise NotImplementedError
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{name} of an event is never set anew")
+
+
+_EVENTS: dict[str, type[Event]] = {}
+
+
+class Event(_Typed):
+    """An event of the ledger: its `event_type` in the line, and the `rule` of where it may stand.
+
+    The docstring of a class is what docs/factory/LEDGER.md says of it.
+    """
+
+    event_type: ClassVar[str]
+    rule: ClassVar[Rule]
+
+    rc: int = 0
+    duration_ms: int = 0
+    actor: str = "pipeline"
+
+    def __init_subclass__(cls, *, event_type: str = "", rule: Rule = NO_RUN) -> None:
+        cls.event_type, cls.rule = event_type, rule
+        if event_type:  # else what several types have in common
+            _EVENTS[event_type] = cls
+
+    @classmethod
+    def known(cls) -> Mapping[str, object]:
+        """Return every member that it is made with, and its default."""
+        return _known(cls.event_type)
+
+    @classmethod
+    def members(cls) -> Members:
+        """Return the members of this type of event."""
+        rows = _members(cls.event_type)
+
+        def of(part: Part) -> tuple[tuple[str, bool], ...]:
+            return tuple(sorted((name, always) for _, name, where, always in rows if where is part))
+
+        return Members(of(Part.HASHES), of(Part.COUNTS), of(Part.DETAILS))
+
+    def entry(self, run_id: str = "", parent: str = "", ts_utc: str = "") -> Entry:
+        """Return what is recorded of it; a member that is None is left out."""
+        parts: dict[Part, dict[str, str]] = {part: {} for part in Part}
+        for attribute, name, part, _ in _members(self.event_type):
+            value = getattr(self, attribute)
+            if value is not None:
+                parts[part][name] = str(value)
+        return Entry(
+            self.event_type,
+            run_id,
+            parent,
+            self.actor,
+            self.duration_ms,
+            MappingProxyType({name: int(count) for name, count in parts[Part.COUNTS].items()}),
+            MappingProxyType(parts[Part.HASHES]),
+            self.rc,
+            MappingProxyType(parts[Part.DETAILS]),
+            ts_utc,
+        )
+
+
+def registered() -> dict[str, type[Event]]:
+    """Return every type of event that was defined so far, by its name in the line."""
+    return dict(_EVENTS)
+
+
+@cache
+def _members(event_type: str) -> tuple[tuple[str, str, Part, bool], ...]:
+    """Return (attribute, name in the line, part, whether it is always there) of each own member."""
+    rows = []
+    for attribute, hint in get_type_hints(_EVENTS[event_type], include_extras=True).items():
+        always = NoneType not in get_args(hint)
+        notes = get_args(hint if always else get_args(hint)[0])[1:]
+        part = next((note for note in notes if isinstance(note, Part)), None)
+        if part is not None:
+            name = next((note.name for note in notes if isinstance(note, Named)), attribute)
+            rows.append((attribute, name, part, always))
+    return tuple(rows)
+
+
+@cache
+def _known(event_type: str) -> Mapping[str, object]:
+    names = ("rc", "duration_ms", "actor", *(attribute for attribute, *_ in _members(event_type)))
+    event = _EVENTS[event_type]
+    return MappingProxyType({name: getattr(event, name, _MISSING) for name in names})
+
+
+_MISSING = object()

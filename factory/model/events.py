@@ -1,0 +1,436 @@
+"""The one table of events: each type of the ledger with its members and where it may stand.
+
+    >>> event = BundleRefused(pack="TASK-0101", manifest="", why="a log was changed", rc=2)
+    >>> event.event_type, dict(event.entry("run_1").details)
+    ('bundle.refused', {'pack': 'TASK-0101', 'why': 'a log was changed'})
+    >>> BundleRefused.members().hashes
+    (('manifest', True),)
+    >>> "run.vanished" in EVENTS
+    False
+
+Writers construct these classes, so that a wrong or missing member is a type error. Replay, the
+schema of a line and docs/factory/LEDGER.md follow from them. A new event is a class here, its
+writer, and a row in `verify/event_forms.py`, which has expectations of its own. Does not know
+lines, files or what an event says of the evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from factory.model.event import (
+    ANY_KNOWN,
+    AT_WORK,
+    BETWEEN,
+    NO_RUN,
+    READY,
+    TRYING,
+    UNTRIED,
+    WITH_BUNDLE,
+    Count,
+    Event,
+    Hash,
+    Named,
+    Number,
+    PackState,
+    Part,
+    Rule,
+    RunState,
+    Stage,
+    Text,
+    packs,
+    registered,
+    runs,
+    upto,
+    work,
+)
+
+ACTORS: Mapping[str, str] = MappingProxyType(
+    {
+        "pipeline": "a run",
+        "recovery": "the start that found what an earlier run had left",
+        "gc": "a collection",
+        "branch": "`factory integrate --branch`, and the start that finishes one",
+        "determinism": "`factory determinism`",
+        "shell": "`factory shell`",
+        "verify": "`factory verify --record`",
+        "ledger": "the ledger's own door",
+    }
+)
+
+
+class RunStarted(Event, event_type="run.started", rule=Rule(runs(RunState.UNKNOWN), RunState.OPEN)):
+    """A run was minted."""
+
+    base_commit: Hash
+    base_ref: Text
+    plan: Hash  # of PLAN.json
+
+
+class _Lock(Event):
+    lock: Text
+    pack: Text | None = None
+
+
+class LockTaken(_Lock, event_type="lock.taken", rule=Rule(ANY_KNOWN)):
+    """A lock was got; the duration is the time waited for it."""
+
+
+class LockReleased(_Lock, event_type="lock.released", rule=Rule(ANY_KNOWN)):
+    """The last thing done under a lock; the duration is the time it was held."""
+
+
+class PreflightFinished(
+    Event,
+    event_type="preflight.finished",
+    rule=Rule(runs(RunState.OPEN), stages=upto(Stage.BEGUN), stage_to=Stage.CHECKED),
+):
+    """The phase ended; recorded once its run is minted."""
+
+    status: Text
+    plan: Hash
+    packs: Count
+    files: Count
+
+
+class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState.STARTED)):
+    """A pack begins, under this action key and these sandbox properties."""
+
+    pack: Text
+    action_key: Hash
+    properties: Text
+    sandbox: Text
+    sandbox_version: Text
+    kernel: Text
+    landlock_abi: Text
+    sandbox_binary: Annotated[str, Part.HASHES, Named("sandbox")] | None = None
+    syscall_filter: Hash | None = None
+
+
+class _Command(Event):
+    pack: Text
+    attempt: Number
+    label: Text
+    ended: Text
+    log: Hash
+
+
+class StepFinished(
+    _Command,
+    event_type="step.finished",
+    rule=work(BETWEEN | packs(PackState.STEPPED), PackState.STEPPED),
+):
+    """One command of a pack's work ended."""
+
+
+class CheckFinished(_Command, event_type="check.finished", rule=work(TRYING, PackState.CHECKED)):
+    """One acceptance command ended, over the frozen tree."""
+
+
+# By a command of an attempt, or by one over the merged tree: `evidence.replay` tells them apart.
+class EgressFinished(
+    Event, event_type="egress.finished", rule=Rule(AT_WORK, None, TRYING | WITH_BUNDLE)
+):
+    """One connection through a pack's egress proxy ended, or was refused."""
+
+    pack: Text
+    attempt: Number
+    during: Text
+    connection: Number
+    host: Text
+    port: Number
+    address: Text
+    verdict: Text
+    reason: Text
+    record: Hash
+    bytes_up: Count
+    bytes_down: Count
+    requests: Count
+
+
+class AttemptFinished(Event, event_type="attempt.finished", rule=work(TRYING, PackState.TRIED)):
+    """One attempt at a pack was judged."""
+
+    pack: Text
+    attempt: Number
+    status: Text
+    result_tree: Hash
+    changed: Count
+    artifacts: Count
+    ignored: Count
+
+
+class PackFinished(
+    Event, event_type="pack.finished", rule=work(packs(PackState.TRIED), PackState.FINISHED)
+):
+    """A pack's bundle is in place."""
+
+    pack: Text
+    status: Text
+    action_key: Hash
+    result_tree: Hash
+    manifest: Hash
+    changed: Count
+    artifacts: Count
+
+
+class PackAbandoned(Event, event_type="pack.abandoned", rule=work(TRYING, PackState.ABANDONED)):
+    """A pack ran and left no bundle, for the reason given; the logs so far are in the run."""
+
+    pack: Text
+    reason: Text
+    logs: Count
+
+
+class BundleRefused(
+    Event, event_type="bundle.refused", rule=work(packs(PackState.ABSENT), PackState.REFUSED)
+):
+    """A bundle that should have held was not as it was written, so its pack runs again."""
+
+    pack: Text
+    why: Text
+    manifest: Hash
+
+
+# Also of a pack that still held, and of one whose end the disk did not take.
+class BundleValidated(
+    Event,
+    event_type="bundle.validated",
+    rule=work(UNTRIED | TRYING | packs(PackState.FINISHED), PackState.VALIDATED),
+):
+    """A bundle was derived again and held against its contract."""
+
+    pack: Text
+    manifest: Hash
+    files: Count
+
+
+class BundleCopied(
+    Event,
+    event_type="bundle.copied",
+    rule=Rule(
+        runs(RunState.OPEN),
+        None,
+        packs(PackState.ABSENT, PackState.VALIDATED),
+        PackState.COPIED,
+        upto(Stage.COLLECTED),
+        Stage.COLLECTED,
+    ),
+):
+    """A bundle of an earlier run joined this one."""
+
+    pack: Text
+    from_run: Text
+    manifest: Hash
+    files: Count
+
+
+class PackReproducible(
+    Event,
+    event_type="pack.reproducible",
+    rule=Rule(runs(RunState.OPEN), None, WITH_BUNDLE, stage_to=Stage.CLOSED),
+):
+    """What the run's verdict calls reproducible, with the event that showed it."""
+
+    pack: Text
+    action_key: Hash
+    manifest: Hash
+    shown: Hash
+
+
+class MergeFinished(
+    Event,
+    event_type="merge.finished",
+    rule=Rule(AT_WORK, stages=frozenset((Stage.AT_PACKS, Stage.COLLECTED)), stage_to=Stage.MERGED),
+):
+    """The integrator answered, and its answer was derived again."""
+
+    merged_tree: Hash
+    packs: Count
+    changed: Count
+    overlaps: Count
+
+
+class RecheckFinished(
+    Event,
+    event_type="recheck.finished",
+    rule=Rule(AT_WORK, None, READY, stages=frozenset((Stage.MERGED,))),
+):
+    """One acceptance command ended again, over the merged tree."""
+
+    pack: Text
+    label: Text
+    outcome: Text
+    log: Hash
+
+
+class IntegratePrepared(
+    Event,
+    event_type="integrate.prepared",
+    rule=Rule(runs(RunState.OPEN), RunState.PREPARED, stage_to=Stage.CLOSED),
+):
+    """Verdict and merged tree are durable; the duration is that of the run so far."""
+
+    status: Annotated[str, Part.HASHES]  # of the document that has the verdict
+    merged_tree: Hash
+    packs: Count
+
+
+class IntegrateFinished(
+    Event, event_type="integrate.finished", rule=Rule(runs(RunState.PREPARED), RunState.FINISHED)
+):
+    """Report made; the run has ended; the duration is that of making it."""
+
+    status: Text
+    merged_tree: Hash
+    report: Hash
+    changed: Count
+
+
+class RunAbandoned(
+    Event,
+    event_type="run.abandoned",
+    rule=Rule(runs(RunState.OPEN, RunState.PREPARED), RunState.ABANDONED),
+):
+    """A run ended without a verdict."""
+
+    reason: Text | None = None
+
+
+class RecoveryFinished(Event, event_type="recovery.finished", rule=NO_RUN):
+    """What earlier runs had left was finished or abandoned."""
+
+    finished: Count
+    abandoned: Count
+    actor: str = "recovery"
+
+
+class VerifyFinished(Event, event_type="verify.finished", rule=Rule(runs(RunState.FINISHED))):
+    """Evidence of a run was derived again by the independent checker."""
+
+    status: Text
+    manifest: Hash
+    files: Count
+    findings: Count
+    not_checkable: Count
+    actor: str = "verify"
+
+
+class DeterminismShown(Event, event_type="determinism.shown", rule=NO_RUN):
+    """A pack was run twice in two environments, to the same bytes."""
+
+    pack: Text
+    action_key: Hash
+    record: Hash
+    manifest: Hash
+    actor: str = "determinism"
+
+
+class DeterminismRefuted(Event, event_type="determinism.refuted", rule=NO_RUN):
+    """A pack was run twice in two environments, to other bytes."""
+
+    pack: Text
+    action_key: Hash
+    record: Hash
+    actor: str = "determinism"
+
+
+class ShellOpened(Event, event_type="shell.opened", rule=NO_RUN):
+    """A person was let into a pack's sandbox, under this action key and these properties."""
+
+    pack: Text
+    action_key: Hash
+    view: Text
+    network: Text
+    properties: Text
+    actor: str = "shell"
+
+
+class ShellConnected(Event, event_type="shell.connected", rule=NO_RUN):
+    """One connection through the egress proxy of such a sandbox ended, or was refused."""
+
+    pack: Text
+    action_key: Hash
+    host: Text
+    port: Number
+    address: Text
+    verdict: Text
+    reason: Text
+    bytes_up: Count
+    bytes_down: Count
+    requests: Count
+    actor: str = "shell"
+
+
+class ShellClosed(Event, event_type="shell.closed", rule=NO_RUN):
+    """The sandbox was left again; the duration is the time spent in it."""
+
+    pack: Text
+    action_key: Hash
+    ended: Text
+    actor: str = "shell"
+
+
+class _Branch(Event):
+    ref: Text
+    commit: Hash
+    tree: Hash
+    actor: str = "branch"
+
+
+class BranchPrepared(_Branch, event_type="branch.prepared", rule=Rule(runs(RunState.FINISHED))):
+    """A result is about to become a branch."""
+
+
+class BranchCreated(_Branch, event_type="branch.created", rule=Rule(runs(RunState.FINISHED))):
+    """A result is a branch."""
+
+
+class BranchAbandoned(
+    Event, event_type="branch.abandoned", rule=Rule(runs(RunState.FINISHED, RunState.REMOVED))
+):
+    """A branch that was cut off cannot be made."""
+
+    actor: str = "branch"
+
+
+class _Removal(Event):
+    path: Text
+    why: Text
+    where: Text
+    files: Count
+    bytes: Count
+    actor: str = "gc"
+
+
+class RawRemoved(_Removal, event_type="gc.raw-removed", rule=Rule(runs(RunState.ABANDONED))):
+    """Raw logs of an abandoned run are about to go."""
+
+
+# Recorded before the removal, so a crash in between lets it be recorded again.
+class RunRemoved(
+    _Removal,
+    event_type="gc.removed",
+    rule=Rule(runs(RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED), RunState.REMOVED),
+):
+    """A run's folder is about to go."""
+
+    manifest: Hash | None = None
+
+
+class CacheRemoved(_Removal, event_type="gc.cache-removed", rule=NO_RUN):
+    """A cache is about to go."""
+
+
+class LedgerRecovered(Event, event_type="ledger.recovered", rule=NO_RUN):
+    """A torn last line was set aside."""
+
+    file: Text
+    torn: Hash
+    bytes: Count
+    actor: str = "ledger"
+
+
+EVENTS: Mapping[str, type[Event]] = MappingProxyType(registered())
