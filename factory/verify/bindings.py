@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory.verify.bundle import Bundle
-from factory.verify.documents import FilesChanged, Merge
+from factory.verify.documents import Event, FilesChanged, Merge
 from factory.verify.event_forms import FINISHED, PREPARED, RECOVERY, STARTED, problems
 from factory.verify.hearing import Hearing, digest
 from factory.verify.making import MADE
 from factory.verify.pack_bindings import PackBindings
 from factory.verify.verdict import EXIT_CODES, of_findings
 
-_Z = "Z_integrator"
+PLAN, _Z = "PLAN.json", "Z_integrator"
 
 
 class Bindings(Hearing):
@@ -69,6 +69,7 @@ class Bindings(Hearing):
         for event in self.told.of(STARTED):
             self.says(event, digest(event, "base_commit", status.base_commit))
             self.says(event, ("base_ref", status.base_ref, event.details.get("base_ref")))
+            self._plan(event)
         prepared = self.told.of(PREPARED)
         self.differs(f"events {PREPARED}", 1, len(prepared))
         for event in prepared:
@@ -88,6 +89,12 @@ class Bindings(Hearing):
             if self.whole(f"{_Z}/FILES_CHANGED.json"):
                 files = len(changed.files) if changed is not None else 0
                 self.says(event, ("changed", files, event.file_counts.get("changed")))
+
+    def _plan(self, event: Event) -> None:
+        """Compare the digest of the plan; a run that could not be planned has neither."""
+        if self.whole(PLAN):
+            found = self.seen(PLAN) if PLAN in self.run.sizes else ""
+            self.says(event, digest(event, "plan", found))
 
     def _locks(self) -> None:
         """Each is taken once, and given back once or, where its owner died, not at all; packs ran
@@ -144,6 +151,8 @@ class Bindings(Hearing):
             self.says(
                 event, ("whether it has a plan", said == "PASS", bool(event.hashes.get("plan")))
             )
+            if event.hashes.get("plan"):
+                self._plan(event)
             if status.status != "PASS":
                 continue
             self.says(event, ("status", "PASS", said))

@@ -56,13 +56,9 @@ class PlanCheck:
         plan = load(self.sheet, self.run, PLAN, Plan)
         if plan is None:
             return
-        found = self.seen(PLAN)
+        self.seen(PLAN)
         if PLAN in self.sheet.spoilt:
             return
-        for event in (*told.of(STARTED), *told.of("preflight.finished")):
-            due = event.hashes.get("plan", "")
-            if due or event.event_type == STARTED:
-                self.differs(f"its digest in {event.event_type}", due, found)
         before = len(self.sheet.findings)
         self._head(plan, policy)
         self._order(plan)

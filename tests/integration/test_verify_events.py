@@ -47,10 +47,6 @@ EARLIER = (
 )
 HELD = "a phase that still holds is not done again, and then leaves no event"
 ALONE = {
-    (
-        "preflight.finished",
-        "hash plan",
-    ): "the plan is a file of the orchestrator's state, not of the run",
     ("preflight.finished", "removed"): HELD,
     **{("pack.started", f"hash {name}"): HOST for name in ("sandbox", "syscall_filter")},
     **{
