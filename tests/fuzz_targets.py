@@ -25,8 +25,7 @@ from factory.egress.server_name import server_name
 from factory.evidence import attestations, index, workflows
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
-from factory.git.bundle_read import BundleError, parse_bundle
-from factory.git.bundle_write import format_bundle
+from factory.git.bundle_file import BundleError, format_bundle, parse_bundle
 from factory.judge import path_guard, scope
 from factory.log import checkpoint, public_key, signed_note
 from factory.log.public_key import KeyFormError

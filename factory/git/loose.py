@@ -21,29 +21,30 @@ from factory.model.tree import object_id
 
 _FAN = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{38}(?:[0-9a-f]{24})?")
-_LEVEL = 1  # throw-away objects: speed before size
+# Throw-away objects: speed before size. What does not shrink is stored as it is, in a tenth of the
+# time (12 MB: 15 ms instead of 200); samples of its beginning, middle and end show whether it does.
+_LEVEL = 1
+_SAMPLED, _SAMPLE = 1 << 16, 1 << 14
+_SHRINKS = 0.95
 
 
 def write(
-    folder: Path, kind: str, content: bytes, hash_name: str, durable: bool
+    folder: Path, kind: str, content: bytes, hash_name: str, durable: bool, oid: str = ""
 ) -> tuple[str, Path | None]:
     """Store an object in an objects folder; return (id, path), with path None if it existed
     already.
 
-    `durable` syncs file and folder. Raise Refusal DISK_UNWRITABLE.
+    `durable` syncs file and folder; `oid` is the object's id if the caller has computed it. Raise
+    Refusal DISK_UNWRITABLE.
     """
-    oid = object_id(kind, content, hash_name)
+    oid = oid or object_id(kind, content, hash_name)
     path = folder / oid[:2] / oid[2:]
     if path.exists():
         return oid, None
     with disk_errors(path):
         fresh = not path.parent.exists()
         path.parent.mkdir(parents=True, exist_ok=True)
-        _place(
-            path,
-            zlib.compress(b"%s %d\0" % (kind.encode("ascii"), len(content)) + content, _LEVEL),
-            durable,
-        )
+        _place(path, packed(kind, content), durable)
         if durable:
             sync_folder(path.parent)
             if fresh:
@@ -51,16 +52,35 @@ def write(
     return oid, path
 
 
+def packed(kind: str, content: bytes) -> list[bytes]:
+    """Return the parts of the zlib stream that a loose object is."""
+    header = b"%s %d\0" % (kind.encode("ascii"), len(content))
+    engine = zlib.compressobj(0 if is_dense(content) else _LEVEL)
+    return [engine.compress(header), engine.compress(content), engine.flush()]
+
+
+def is_dense(content: bytes) -> bool:
+    """Return whether compressing would be in vain: a function of the bytes alone, so that two hosts
+    decide alike. Small contents never are.
+    """
+    if len(content) < _SAMPLED:
+        return False
+    places = (0, (len(content) - _SAMPLE) // 2, len(content) - _SAMPLE)
+    sample = b"".join(content[at : at + _SAMPLE] for at in places)
+    return len(zlib.compress(sample, _LEVEL)) > _SHRINKS * len(sample)
+
+
 def stands(folder: Path, oid: str) -> bool:
     """Return True if an object of that id exists already."""
     return (folder / oid[:2] / oid[2:]).exists()
 
 
-def _place(path: Path, content: bytes, durable: bool) -> None:
+def _place(path: Path, parts: list[bytes], durable: bool) -> None:
     fd, temporary = tempfile.mkstemp(dir=path.parent, prefix="tmp_obj_")
     try:
         try:
-            write_all(fd, content)
+            for part in parts:
+                write_all(fd, part)
             if hasattr(os, "fchmod"):
                 os.fchmod(fd, 0o444)
             if durable:

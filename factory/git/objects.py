@@ -8,6 +8,7 @@ means. Sources: THREATS §4, gitformat-tree, gitattributes.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tempfile
 import threading
@@ -17,10 +18,7 @@ from types import MappingProxyType
 from typing import Self
 
 from factory.files.fs_guard import make_folder, remove_tree
-from factory.git import bundle_write as gitbundle
-from factory.git import loose
-from factory.git.bundle_read import BundleError, parse_bundle
-from factory.git.bundle_read import Carried as CarriedBundle
+from factory.git import bundle_file, loose
 from factory.git.git import Conversation, Git, GitError, find_git
 from factory.git.plumbing import (
     apply_to_index,
@@ -38,7 +36,7 @@ from factory.judge.secrecy import Carried, carried
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE
-from factory.model.tree import Difference, Leaf, Tree, object_id, unshared
+from factory.model.tree import MODE_SUBMODULE, Difference, Leaf, Tree, object_id, unshared
 from factory.redact.redaction import Redactor
 
 AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
@@ -67,6 +65,8 @@ _PATCH = (
     "--dst-prefix=b/",
 )
 _BATCH = 512  # objects a question: its lines fit in a pipe of 64 KiB, so writing them cannot block
+# Below this size, compressing a file costs less than asking whether it is worth it.
+_LARGE_BLOB = 1 << 20
 
 
 class GitObjects:
@@ -105,6 +105,8 @@ class GitObjects:
             self.git, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", *_DIFF
         )
         self._patch = Conversation(self.git, "diff-tree", "--stdin", "-r", *_PATCH, *_DIFF)
+        stored = Git(self.git.program, private, private, settings=(*settings, "core.compression=0"))
+        self._stored_patch = Conversation(stored, "diff-tree", "--stdin", "-r", *_PATCH, *_DIFF)
         self._numstat = Conversation(
             self.git,
             "diff-tree",
@@ -119,6 +121,9 @@ class GitObjects:
         self._trees: dict[str, Tree] = {}
         self._stored: set[str] = set()
         self._unsettled: set[Path] = set()
+        # What a bundle or a patch yields follows from its bytes: several phases ask it of the same.
+        self._taken: dict[bytes, tuple[str, str]] = {}
+        self._applied: dict[tuple[str, bytes], str] = {}
 
     # reading
 
@@ -206,7 +211,7 @@ class GitObjects:
             with self._lock:
                 self._held[oid] = found
             return oid
-        return self._write("blob", content)
+        return self._write("blob", content, oid)
 
     def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
         """Return those of `oids` that were kept back, and the credentials that they carry."""
@@ -227,8 +232,8 @@ class GitObjects:
         """Store a commit by a constant author at a constant time; return its id."""
         return self._write("commit", commit_payload(self._checked(tree), parents, message))
 
-    def _write(self, kind: str, content: bytes) -> str:
-        oid, path = loose.write(self.folder, kind, content, self.hash_name, self.durable)
+    def _write(self, kind: str, content: bytes, oid: str = "") -> str:
+        oid, path = loose.write(self.folder, kind, content, self.hash_name, self.durable, oid)
         if path is not None and not self.durable:
             with self._lock:
                 self._unsettled.add(path)
@@ -247,8 +252,29 @@ class GitObjects:
         return parse_raw(self._diff(self._raw, before, after))
 
     def patch(self, before: str, after: str, within: float = 0.0) -> bytes:
-        """Return `git diff-tree -p --binary --full-index --no-renames`, whatever is configured."""
-        return self._diff(self._patch, before, after, within)
+        """Return `git diff-tree -p --binary --full-index --no-renames`, whatever is configured.
+
+        Binary files that do not shrink are not compressed, which is most of the time of it.
+        """
+        dense = self._is_dense(self.raw_differences(before, after))
+        return self._diff(self._stored_patch if dense else self._patch, before, after, within)
+
+    def _is_dense(self, differences: Iterable[Difference]) -> bool:
+        """Return whether most bytes of large new files do not shrink: told from the bytes alone, so
+        that two hosts write the same patch.
+        """
+        fresh = (change.after for change in differences if change.after is not None)
+        oids = sorted({leaf.oid for leaf in fresh if leaf.mode != MODE_SUBMODULE})
+        dense = rest = 0
+        sizes: dict[str, int] = {}
+        for start in range(0, len(oids), _BATCH):
+            sizes |= self._contents.ask_sizes(oids[start : start + _BATCH])
+        for oid in (oid for oid, size in sizes.items() if size >= _LARGE_BLOB):
+            if loose.is_dense(self._objects([oid])[0][1]):
+                dense += sizes[oid]
+            else:
+                rest += sizes[oid]
+        return dense > rest
 
     def numstat(
         self, before: str, after: str, within: float = 0.0
@@ -288,8 +314,11 @@ class GitObjects:
         Raise Refusal BUNDLE_DISAGREES if the patch does not apply. Costs an index of `before`: pass
         a tree that is narrowed to the paths in question.
         """
-        with self._scratch() as scratch:
-            return apply_to_index(self.git, scratch / "index", self._checked(before), patch)
+        asked = (self._checked(before), hashlib.sha256(patch).digest())
+        if asked not in self._applied:
+            with self._scratch() as scratch:
+                self._applied[asked] = apply_to_index(self.git, scratch / "index", before, patch)
+        return self._applied[asked]
 
     def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
         """Merge trees three-way: return (tree id, conflicting paths). Renames are not followed.
@@ -312,24 +341,27 @@ class GitObjects:
         ref: str,
         prerequisite: str = "",
     ) -> bytes:
-        """Return a Git bundle with deterministic bytes (see `git.bundle_write`)."""
+        """Return a Git bundle with deterministic bytes (see `git.bundle_file`)."""
         everything = {**objects, **dict(zip(commits, self._objects(list(commits)), strict=True))}
-        return gitbundle.format_bundle(commits[-1], ref, prerequisite, everything, self.hash_name)
+        return bundle_file.format_bundle(commits[-1], ref, prerequisite, everything, self.hash_name)
 
     def take_in(self, bundle: bytes) -> tuple[str, str]:
         """Store the objects of a bundle of ours; return (prerequisite, tip).
 
         Raise Refusal BUNDLE_DISAGREES.
         """
-        carried = self._carried(bundle)
-        for kind, content in carried.objects.values():
-            self._write(kind, content)
-        return carried.prerequisite, carried.tip
+        digest = hashlib.sha256(bundle).digest()
+        if digest not in self._taken:
+            carried = self._carried(bundle)
+            for kind, content in carried.objects.values():
+                self._write(kind, content)
+            self._taken[digest] = (carried.prerequisite, carried.tip)
+        return self._taken[digest]
 
-    def _carried(self, bundle: bytes) -> CarriedBundle:
+    def _carried(self, bundle: bytes) -> bundle_file.Carried:
         try:
-            return parse_bundle(bundle, self.hash_name)
-        except BundleError as error:
+            return bundle_file.parse_bundle(bundle, self.hash_name)
+        except bundle_file.BundleError as error:
             facts = {"case": "form", "path": IN_BUNDLE.objects, "problem": str(error)}
             raise Refusal(Finding("BUNDLE_DISAGREES", facts)) from error
 
@@ -421,7 +453,13 @@ class GitObjects:
 
     def close(self) -> None:
         """End the Git processes. The store can still be used: they start again."""
-        for conversation in (self._contents, self._raw, self._patch, self._numstat):
+        for conversation in (
+            self._contents,
+            self._raw,
+            self._patch,
+            self._stored_patch,
+            self._numstat,
+        ):
             conversation.close()
 
     def __enter__(self) -> Self:

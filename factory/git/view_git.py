@@ -9,10 +9,10 @@ user's repository.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Mapping
 
 from factory.git import index as git_index
+from factory.git import loose
 from factory.git.index import EPOCH, IndexEntry
 from factory.git.ports import Objects
 from factory.git.view_files import ViewFiles
@@ -144,5 +144,5 @@ def _loose(kind: str, payload: bytes, hash_name: str, files: ViewFiles) -> str:
     oid = object_id(kind, payload, hash_name)
     path = f".git/objects/{oid[:2]}/{oid[2:]}"
     files.folder(f".git/objects/{oid[:2]}")
-    files.file(path, zlib.compress(b"%s %d\0" % (kind.encode("ascii"), len(payload)) + payload, 1))
+    files.file(path, b"".join(loose.packed(kind, payload)))
     return oid

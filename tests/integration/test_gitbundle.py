@@ -10,7 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.git.bundle_write import format_bundle, stored_deflate
+from factory.git.bundle_file import (
+    BundleError,
+    format_bundle,
+    parse_bundle,
+    stored_blocks,
+)
 from factory.git.objects import GitObjects
 from factory.git.repository import discover
 from factory.model.tree import object_id
@@ -19,13 +24,13 @@ from tests.git_world import World, git, leaf
 
 @given(content=st.binary(max_size=300))
 def test_stored_blocks_are_a_zlib_stream(content: bytes) -> None:
-    assert zlib.decompress(stored_deflate(content)) == content
+    assert zlib.decompress(b"".join(stored_blocks(content))) == content
 
 
 @pytest.mark.parametrize("size", [0, 1, 65_534, 65_535, 65_536, 131_070, 131_071, 200_000])
 def test_stored_blocks_at_their_borders(size: int) -> None:
     content = bytes(range(256)) * (size // 256 + 1)
-    told = stored_deflate(content[:size])
+    told = b"".join(stored_blocks(content[:size]))
     assert zlib.decompress(told) == content[:size]
     assert len(told) == size + 6 + 5 * max(1, -(-size // 65_535))
 
@@ -97,3 +102,32 @@ def test_bytes_are_fixed() -> None:
         + bytes.fromhex("062c0215")
     )
     assert told == head + pack + hashlib.sha1(pack).digest()
+
+
+HELD = {
+    object_id(kind, content, "sha1"): (kind, content)
+    for kind, content in (("blob", b""), ("blob", b"x" * 70_000), ("tree", b""), ("commit", b"c"))
+}
+WHOLE = format_bundle(object_id("commit", b"c", "sha1"), "refs/codex/x", "2" * 40, HELD, "sha1")
+
+
+@given(at=st.integers(0, len(WHOLE) - 1), new=st.binary(max_size=3), removed=st.integers(0, 3))
+def test_what_would_not_be_written_so_is_not_read(at: int, new: bytes, removed: int) -> None:
+    """An altered bundle is refused, also where its digest was made to fit."""
+    body = WHOLE[:at] + new + WHOLE[at + removed :]
+    start = body.find(b"PACK")
+    for told in (body, body[:-20] + hashlib.sha1(body[max(start, 0) : -20]).digest()):
+        try:
+            read = parse_bundle(told, "sha1")
+        except BundleError:
+            continue
+        again = format_bundle(read.tip, read.ref, read.prerequisite, read.objects, "sha1")
+        assert again == told
+
+
+def test_an_object_of_no_sound_size_is_refused() -> None:
+    head = WHOLE[: WHOLE.index(b"PACK")]
+    for size in (b"\xbf\xff\xff\xff\xff\xff\xff\xff\xff\x7f", b"\xbf\xff\x7f"):
+        pack = b"PACK" + bytes.fromhex("0000000200000001") + size + bytes(40)
+        with pytest.raises(BundleError):
+            parse_bundle(head + pack + hashlib.sha1(pack).digest(), "sha1")

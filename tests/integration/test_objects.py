@@ -4,6 +4,7 @@ agrees with.
 
 from __future__ import annotations
 
+import base64
 import os
 import random
 import threading
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 
 from factory.git import loose
 from factory.git.git import Conversation, GitError
-from factory.git.objects import GitObjects
+from factory.git.objects import _LARGE_BLOB, GitObjects
 from factory.git.private_git import all_alternates
 from factory.git.repository import discover
 from factory.judge.effort import Effort, effort_of
@@ -295,6 +296,51 @@ def test_nothing_configured_shows_in_a_difference_or_is_run(
         assert objects.merge(base.oid, changed.oid, objects.write_tree(other))[1] == ("f.txt",)
         assert objects.ignored(base, ["a.o", "a"]) == {"a.o"}
     assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "stored"),
+    [
+        (random.Random(1).randbytes(_LARGE_BLOB), True),
+        (random.Random(1).randbytes(_LARGE_BLOB - 1), False),  # too small to be asked of
+        (bytes(_LARGE_BLOB), False),
+    ],
+    ids=["large and dense", "less large", "large and empty"],
+)
+def test_a_large_file_that_does_not_shrink_is_stored_in_a_patch(
+    world: World, content: bytes, stored: bool
+) -> None:
+    with world.objects() as objects:
+        base = objects.tree_of(world.head())
+        tree = base.changed({"big": Leaf(MODE_FILE, objects.write_blob(content))})
+        objects.write_tree(tree)
+        patch = objects.patch(base.oid, tree.oid)
+        assert patch == objects.patch(base.oid, tree.oid, within=30.0)
+    start = patch.index(b"literal %d\n" % len(content)) + len(b"literal %d\n" % len(content))
+    # zlib stores the longest blocks there can be only where it is not to compress at all.
+    begun = base64.b85decode(patch[start + 1 : start + 11])
+    whole = begun[2] & 6 == 0 and int.from_bytes(begun[3:5], "little") > 0xFF00
+    assert whole is stored
+    world.git("read-tree", base.oid)
+    world.git("apply", "--cached", "--binary", "-", stdin=patch)
+    assert world.git("write-tree").decode().strip() == tree.oid
+
+
+def test_what_does_not_shrink_is_not_compressed(world: World) -> None:
+    with world.objects() as objects:
+        for content, shrinks in (
+            (random.Random(1).randbytes(1 << 17), False),
+            (bytes(1 << 17), True),
+        ):
+            oid = objects.write_blob(content)
+            path = objects.folder / oid[:2] / oid[2:]
+            assert (path.stat().st_size < len(content)) is shrinks
+            assert (
+                world.git(
+                    "cat-file", "blob", oid, variables={"GIT_OBJECT_DIRECTORY": str(objects.folder)}
+                )
+                == content
+            )
 
 
 def test_the_users_repository_is_not_written_to(world: World) -> None:

@@ -519,8 +519,7 @@ def others(name: str, value: object) -> list[object]:
 
 
 def test_objects_that_do_not_belong_are_named(good: Memory) -> None:
-    from factory.git.bundle_read import parse_bundle
-    from factory.git.bundle_write import format_bundle
+    from factory.git.bundle_file import format_bundle, parse_bundle
 
     for pack in ("TASK-0001", Z):
         path = f"{pack}/CHANGES.bundle"
