@@ -20,7 +20,7 @@ from factory.sandbox.properties import Enforcement, Proof, Property
 from factory.sandbox.values import Kind, SandboxError, StageLimits
 
 if TYPE_CHECKING:
-    from factory.sandbox.ports import Stage, View, WayOut
+    from factory.sandbox.ports import Egress, Stage, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ class Backend(abc.ABC):
         return {each: "" if each in promised else self.lack(each) for each in Property}
 
     def no_proxy(self) -> str:
-        """Return why no stage can have a way out, one clause; empty where one can."""
+        """Return why no stage can have egress, one clause; empty where one can."""
         return f"the backend {self.name} has no way to a proxy; the backend full has"
 
     # --- how it runs commands
@@ -121,13 +121,13 @@ class Backend(abc.ABC):
         """
 
     def probe_network(self) -> tuple[Proof, tuple[str, ...]]:
-        """Return how a stage with a way out is isolated all the same, and what it reached that it
+        """Return how a stage with egress is isolated all the same, and what it reached that it
         must not; asked only where there can be one.
         """
         return Proof(Property.NET_ISOLATED, False, self.no_proxy()), ()
 
     @abc.abstractmethod
-    def open(self, view: View, limits: StageLimits, name: str, way_out: WayOut | None) -> Stage:
+    def open(self, view: View, limits: StageLimits, name: str, egress: Egress | None) -> Stage:
         """Open a stage. Raise SandboxError UNAVAILABLE, NO_PROXY or DISK."""
 
     @abc.abstractmethod
@@ -148,7 +148,7 @@ def unavailable(why: str) -> SandboxError:
 
 
 def without_proxy(why: str) -> SandboxError:
-    """Return what is raised where a stage needs a way out and there can be none."""
+    """Return what is raised where a stage needs egress and there can be none."""
     sentence = f"expected a way to a proxy on this host, found none: {why}"
     return SandboxError(Kind.NO_PROXY, sentence, why=why)
 

@@ -31,7 +31,7 @@ from factory.sandbox.backends import NONE
 from factory.sandbox.bubblewrap import EPOCH
 from factory.sandbox.folders import remove
 from factory.sandbox.layer import DeadLayer, bytes_of, open_folder
-from factory.sandbox.ports import Person, View, WayOut
+from factory.sandbox.ports import Egress, Person, View
 from factory.sandbox.properties import Property
 from factory.sandbox.values import (
     CommandOutcome,
@@ -86,14 +86,14 @@ class Unconfined(Backend):
         return Probed(True, "", nothing_given(self.name, self._why, facts))
 
     def open(
-        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None
+        self, view: View, limits: StageLimits, name: str, egress: Egress | None
     ) -> UnconfinedStage:
         """Open a full worktree. Raise SandboxError UNAVAILABLE unless the user accepted all that is
-        missing, and NO_PROXY where there is to be a way out.
+        missing, and NO_PROXY where there is to be egress.
         """
         if not self._offer.setting.unconfined:
             raise unavailable(self._why)
-        if way_out is not None:
+        if egress is not None:
             raise without_proxy(self._why)
         folder = self._offer.work / name
         remove(folder)

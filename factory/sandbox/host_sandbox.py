@@ -1,5 +1,27 @@
 """The sandbox of this host: measures once what it can enforce, then opens stages.
 
+`view` shows a folder with the file a.txt, `folder` is an empty one for the sandbox's own:
+
+>>> sandbox = HostSandbox(SandboxSetting(folder / "cache", folder / "worktrees"))
+>>> enforcement = sandbox.measure()
+>>> enforcement.escaped  # what a probe could do inside that it must not be able to do
+()
+>>> Property.TIME_BOUNDED in enforcement.given
+True
+>>> limits = StageLimits(timeout=30, memory=1 << 28, processes=32, disk=1 << 24, output=1 << 16)
+>>> stage = sandbox.open(view, limits, "example")
+>>> command = CommandSpec("cat a.txt; echo new >b.txt; exit 3", "", (), timeout=10, output=1000)
+>>> outcome = stage.run(command)
+>>> outcome.ended.name, outcome.rc, outcome.log
+('EXITED', 3, b'hello\\n')
+>>> layer = stage.freeze()  # nothing runs there any more
+>>> descriptor = layer.open()
+>>> "b.txt" in os.listdir(descriptor)
+True
+>>> os.close(descriptor)
+>>> stage.close()
+>>> sandbox.close()
+
 The best backend that works is used, or the only one that the user chose. Safe to import everywhere;
 a backend's module is loaded where its platform is this one. Does not know what a command means.
 """
@@ -17,7 +39,7 @@ from factory.sandbox.backend import Backend, Offer, SandboxSetting
 from factory.sandbox.backend_none import Unconfined
 from factory.sandbox.backends import NONE, IsolationMode, Row, rows_of
 from factory.sandbox.folders import disk_errors
-from factory.sandbox.ports import Stage, View, WayOut
+from factory.sandbox.ports import Egress, Stage, View
 from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import StageLimits
 
@@ -34,6 +56,10 @@ class Measured:
 
 class HostSandbox:
     """A `Sandbox`; see the port. Thread-safe. Starts nothing before it is asked.
+
+    What was measured is in this object and nowhere else, so no file, variable or pack can claim it.
+    A child that is forked has the object and with it the measurement; it starts a helper of its
+    own, and its parent's stages are none of its own. Fork where no other thread uses the object.
 
     `backends` are the classes to choose from, best first; None: those of the table that the setting
     leaves. Raise SandboxError UNKNOWN_BACKEND where it names none.
@@ -68,10 +94,10 @@ class HostSandbox:
             return self._networked
 
     def open(
-        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None = None
+        self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
     ) -> Stage:
         """Open a fresh stage; see the port."""
-        return self._measure().backend.open(view, limits, name, way_out)
+        return self._measure().backend.open(view, limits, name, egress)
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
         """Return the words that run the integrator, confined in the way that was probed."""

@@ -56,6 +56,7 @@ class Launcher:
 
     def __init__(self, template: wire.Message) -> None:
         self._template = template
+        self._owner = os.getpid()
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -88,13 +89,25 @@ class Launcher:
     def close(self) -> None:
         """End the helper and with it every stage."""
         with self._lock:
+            self._leave_the_parents()
             if self._socket is not None:
                 self._socket.close()
             if self._process is not None:
                 self._process.wait()
             self._socket = self._process = None
 
+    def _leave_the_parents(self) -> None:
+        """Drop, in a forked child, what belongs to its parent: two that wrote to one helper would
+        take one another's stages.
+        """
+        if self._owner != os.getpid():
+            self._owner = os.getpid()
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = self._process = None
+
     def _started(self) -> socket.socket:
+        self._leave_the_parents()
         if self._socket is None:
             ours, theirs = socket.socketpair()
             with theirs:

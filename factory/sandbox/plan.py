@@ -74,7 +74,7 @@ def plan(
     network: bool = False,
     files: tuple[tuple[str, str], ...] = (),
 ) -> wire.Message:
-    """Return what one stage has of its own; with `network` it gets a listener for a way out."""
+    """Return what one stage has of its own; with `network` it gets a listener for egress."""
     uid, gid = folders.owner
     return {
         "uid": uid,

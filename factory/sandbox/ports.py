@@ -30,8 +30,8 @@ class View(Protocol):
         ...
 
 
-class WayOut(Protocol):
-    """What stands at the far end of the only network that a stage has: a listener on its loopback.
+class Egress(Protocol):
+    """The far end of the only network that a stage has: a listener on its loopback.
 
     `environment` is added for its commands, after everything else. `files` are texts by their paths
     inside, directly in /run, for this stage alone and read-only there.
@@ -114,19 +114,19 @@ class Sandbox(Protocol):
     def measure(self, network: bool = False) -> Enforcement:
         """Return what is enforced, proved by trying inside the same confinement; measured once.
 
-        With `network` a stage that has a listener for a way out is probed as well: it must be as
+        With `network` a stage that has a listener for egress is probed as well: it must be as
         isolated as any other. What the host lacks is in the value, never raised.
         """
         ...
 
     def open(
-        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None = None
+        self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
     ) -> Stage:
-        """Open a fresh stage; no two that are open have one name. With `way_out` it has a listener
+        """Open a fresh stage; no two that are open have one name. With `egress` it has a listener
         of its own, and no other network.
 
         Raise SandboxError UNAVAILABLE where it cannot be made as declared, NO_PROXY where there can
-        be no way out.
+        be no egress.
         """
         ...
 

@@ -19,7 +19,7 @@ from factory.sandbox.backend import without_terminal
 from factory.sandbox.layer import DeadLayer
 from factory.sandbox.link import RawOutcome, StageLink
 from factory.sandbox.plan import Request
-from factory.sandbox.ports import Person, WayOut
+from factory.sandbox.ports import Egress, Person
 from factory.sandbox.python_env import INSIDE_PYTHON
 from factory.sandbox.values import (
     CommandOutcome,
@@ -59,15 +59,15 @@ class LinuxStage:
         self._ask = ask
         self._shown = shown
         self._on_close = on_close
-        self._way_out: WayOut | None = None
+        self._way_out: Egress | None = None
         self._found_by: tuple[tuple[str, str], ...] = ()
         self._frozen = False
         self._closed = False
 
-    def connect(self, way_out: WayOut, found_by: tuple[tuple[str, str], ...]) -> None:
-        """Give the stage's listener to `way_out`; commands find it by the variables `found_by`."""
-        self._way_out, self._found_by = way_out, found_by
-        way_out.serve(socket.socket(fileno=self._link.listener))
+    def connect(self, egress: Egress, found_by: tuple[tuple[str, str], ...]) -> None:
+        """Give the stage's listener to `egress`; commands find it by the variables `found_by`."""
+        self._way_out, self._found_by = egress, found_by
+        egress.serve(socket.socket(fileno=self._link.listener))
 
     @property
     def closed(self) -> bool:

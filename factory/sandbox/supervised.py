@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import os
 import platform
 import threading
 from functools import cached_property, partial
@@ -24,7 +25,7 @@ from factory.sandbox.command import GRACE, SAMPLE
 from factory.sandbox.layer import DeadLayer, bytes_of, open_again, open_folder
 from factory.sandbox.link import Launcher, StageUnavailable
 from factory.sandbox.plan import Folders, Request, plan
-from factory.sandbox.ports import View, WayOut
+from factory.sandbox.ports import Egress, View
 from factory.sandbox.properties import Proof
 from factory.sandbox.stage import LinuxStage
 from factory.sandbox.supervisor import PROXY
@@ -47,6 +48,7 @@ class Supervised(Backend):
         self.cache, self.work = offer.cache, offer.work
         self.view, self.filter = view, calls
         self._lock = threading.Lock()
+        self._owner = os.getpid()
         self._stages: set[LinuxStage] = set()
 
     @cached_property
@@ -162,19 +164,17 @@ class Supervised(Backend):
 
     # --- stages
 
-    def open(
-        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None
-    ) -> LinuxStage:
+    def open(self, view: View, limits: StageLimits, name: str, egress: Egress | None) -> LinuxStage:
         """Open a stage. Raise SandboxError UNAVAILABLE, NO_PROXY or DISK."""
         lacking = self.no_proxy()
-        if way_out is not None and lacking:
+        if egress is not None and lacking:
             raise without_proxy(lacking)
         try:
             folders = self.lay_out(view, self.work / name)
         except StageUnavailable as error:
             raise unavailable(str(error)) from error
-        files = way_out.files if way_out is not None else ()
-        stage_plan = plan(folders, limits, way_out is not None, files)
+        files = egress.files if egress is not None else ()
+        stage_plan = plan(folders, limits, egress is not None, files)
         try:
             link = self.launcher.open_stage(stage_plan, folders.held)
         except StageUnavailable as error:
@@ -191,21 +191,27 @@ class Supervised(Backend):
         stage = LinuxStage(
             link, layer, limits, ask, partial(self._closed, folders), self.shown_as(folders)
         )
-        if way_out is not None:
-            stage.connect(way_out, proxy_environment(*PROXY))
+        if egress is not None:
+            stage.connect(egress, proxy_environment(*PROXY))
         with self._lock:
-            self._stages.add(stage)
+            self._own_stages().add(stage)
         return stage
 
     def _closed(self, folders: Folders) -> None:
         with self._lock:
-            self._stages = {stage for stage in self._stages if not stage.closed}
+            self._stages = {stage for stage in self._own_stages() if not stage.closed}
         folders.remove()
+
+    def _own_stages(self) -> set[LinuxStage]:
+        """Return the open stages of this process; those of a parent are not a forked child's."""
+        if self._owner != os.getpid():
+            self._owner, self._stages = os.getpid(), set()
+        return self._stages
 
     def close(self) -> None:
         """Cancel every stage that is still open, and end the launcher."""
         with self._lock:
-            stages = tuple(self._stages)
+            stages = tuple(self._own_stages())
             self._stages.clear()
         for stage in stages:
             stage.cancel()

@@ -21,7 +21,7 @@ from factory.sandbox import kernel, observe, wire
 from factory.sandbox.command import bury
 
 PROXY = ("127.0.0.1", 3128)
-"""Where a stage with a way out finds it: on its own loopback, the same on every host."""
+"""Where a stage with egress finds it: on its own loopback, the same on every host."""
 BACKLOG = 128
 
 

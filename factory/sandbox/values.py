@@ -15,7 +15,7 @@ class Kind(enum.Enum):
     """What a `SandboxError` is about."""
 
     UNAVAILABLE = "unavailable"  # nothing here confines as asked, or the kernel refused a stage
-    NO_PROXY = "no proxy"  # the way out that was asked for cannot be given
+    NO_PROXY = "no proxy"  # egress was asked for and cannot be given
     NO_TERMINAL = "no terminal"  # the backend makes none of a stage's own
     INTERPRETER = "interpreter"  # the interpreter for commands cannot be shown to them
     UNKNOWN_BACKEND = "unknown backend"

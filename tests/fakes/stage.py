@@ -24,7 +24,7 @@ from typing import Any, TypeAlias
 from factory.merge.integrator import IntegratorProcess
 from factory.plan.stages import PackSandbox
 from factory.sandbox.layer import DeadLayer, bytes_of, open_folder
-from factory.sandbox.ports import Person, View, WayOut
+from factory.sandbox.ports import Egress, Person, View
 from factory.sandbox.properties import Enforcement, Proof, Property
 from factory.sandbox.values import (
     CommandOutcome,
@@ -82,14 +82,14 @@ class FakeSandbox:
         return self._enforcement
 
     def open(
-        self, view: View, limits: StageLimits, name: str, way_out: WayOut | None = None
+        self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
     ) -> FakeStage:
         """Lay the view out in a temporary folder. No play connects to a way out."""
         folder = Path(tempfile.mkdtemp(prefix=f"fake-{name}-")) / "workspace"
         view.copy(folder)
         top = partial(open_folder, folder)
         layer = DeadLayer(LayerKind.WORKTREE, top, (), limits.disk, bytes_of(folder))
-        stage = FakeStage(folder, layer, self._play, way_out)
+        stage = FakeStage(folder, layer, self._play, egress)
         self._stages.append(stage)
         return stage
 
@@ -120,9 +120,9 @@ class FakeStage:
         folder: Path,
         layer: DeadLayer,
         play: Callable[[CommandSpec], Play],
-        way_out: WayOut | None,
+        egress: Egress | None,
     ) -> None:
-        self._folder, self._layer, self._play, self._way_out = folder, layer, play, way_out
+        self._folder, self._layer, self._play, self._way_out = folder, layer, play, egress
         self._frozen = False
 
     def run(

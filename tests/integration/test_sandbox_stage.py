@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -16,14 +17,18 @@ from factory.egress.reach import Reach
 from factory.model.errors import Refusal
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
+from factory.model.verdict import Status
 from factory.plan.stages import PackSandbox
-from factory.sandbox import confine, host
-from factory.sandbox.backend import SandboxSetting
+from factory.sandbox import confine, host, probe
+from factory.sandbox.backend import Probed, SandboxSetting
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.sandbox.link import Launcher, StageUnavailable
 from factory.sandbox.properties import Property
+from factory.sandbox.supervised import Supervised
 from factory.sandbox.values import CommandSpec, Ended
+from tests import measured_once
+from tests.in_process import oneshot
 from tests.sandbox_kit import (
     BUBBLEWRAPS,
     MIB,
@@ -39,9 +44,11 @@ from tests.sandbox_kit import (
     sandbox,
     stage,
 )
+from tests.world import World
 
 pytestmark = pytest.mark.linux
 
+PACK = "scope: {{allowed_paths: [docs/]}}\nsteps: [{{name: s, run: 'mkdir -p docs; echo x >docs/{}'}}]\n"
 CHANGE = (
     "echo new >new.txt; echo more >>a.txt; rm sub/x; chmod +x sub/deep/y; ln -s a.txt link; "
     "mkdir -p out/d; echo r >out/d/report; rm tool.sh; mkdir tool.sh; echo z >tool.sh/z"
@@ -383,3 +390,45 @@ def test_the_integrator_writes_only_under_its_run_folder(tmp_path: Path, program
 
 def test_trees_are_only_names_here() -> None:
     assert NOTHING.base == Tree({})
+
+
+# --- measured once for a process tree
+
+
+def test_a_forked_child_has_the_measurement_and_stages_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sandbox(tmp_path) as (made, _), stage(made) as mine:
+        run(mine, "echo mine >mine")
+        before = made.measure()
+        monkeypatch.setattr(probe, "probe", None)  # whoever measures again fails
+        child = os.fork()
+        if child == 0:
+            try:
+                theirs = made.open(NOTHING, SMALL, "theirs")
+                seen = run(theirs, "ls; echo theirs >theirs").log
+                same = made.measure() is before
+                made.close()
+                os._exit(0 if same and b"mine" not in seen and b"a.txt" in seen else 1)
+            finally:
+                os._exit(2)
+        assert os.waitpid(child, 0)[1] == 0
+        assert run(mine, "ls").log == b"a.txt\nmine\nsub\ntool.sh\n"
+
+
+def test_a_run_measures_once_whatever_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(tmp_path)
+    for name in ("a", "b"):
+        world.pack(f"TASK-000{'ab'.index(name) + 1}-{name}", PACK.format(name))
+    world.commit()
+    count: list[object] = []
+    real = probe.probe
+
+    def counted(launcher: Launcher, used: Supervised, parent: Path) -> Probed:
+        count.append(used)
+        return real(launcher, used, parent)
+
+    monkeypatch.setattr(probe, "probe", counted)
+    monkeypatch.setattr(measured_once, "installed", contextlib.nullcontext)
+    assert oneshot(world)[0] is Status.PASS
+    assert len(count) == 1  # preflight, two packs, the integrator and the check of the merged tree

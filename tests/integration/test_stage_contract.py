@@ -6,6 +6,9 @@ something about the product. What a command cannot do is no clause here: test_sa
 
 from __future__ import annotations
 
+import doctest
+import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,13 +23,14 @@ from factory.model.pack import Limits
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, Tree, object_id
 from factory.model.verdict import Status
 from factory.plan.stages import PackSandbox, PackStage, View
+from factory.sandbox import host_sandbox
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.properties import Property
-from factory.sandbox.values import CommandSpec, Ended
+from factory.sandbox.values import CommandSpec, Ended, StageLimits
 from tests.fakes.stage import FakeSandbox, Play, playing
 from tests.in_process import oneshot
 from tests.sample import sample
-from tests.sandbox_kit import MIB, SMALL, TEXTS, Folder, packed, sandbox
+from tests.sandbox_kit import MIB, SMALL, TEXTS, Folder, own, packed, sandbox
 from tests.world import World
 
 pytestmark = pytest.mark.linux
@@ -300,3 +304,36 @@ def test_a_run_over_the_fake_comes_to_what_its_commands_came_to(
 
 def test_a_line_that_the_script_lacks_is_a_defect_of_the_test(world: World) -> None:
     assert oneshot(world, **playing({}))[0] is Status.FAIL
+
+
+# --- the example of the sandbox's main module
+
+
+class OneFolder:
+    """A `View` over a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def folders(self) -> tuple[Path, ...]:
+        return (self._folder,)
+
+    def copy(self, destination: Path) -> None:
+        shutil.copytree(self._folder, destination)
+        own(destination)
+
+
+def test_the_example_of_the_module_is_true(tmp_path: Path) -> None:
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "a.txt").write_text("hello\n")
+    own(tmp_path / "base")
+    names = {
+        "view": OneFolder(tmp_path / "base"),
+        "folder": tmp_path / "own",
+        "os": os,
+        "Property": Property,
+        "CommandSpec": CommandSpec,
+        "StageLimits": StageLimits,
+    }
+    found = doctest.testmod(host_sandbox, extraglobs=names)
+    assert (found.attempted, found.failed) == (15, 0)
