@@ -1,7 +1,7 @@
-"""Holding a bundle against its own manifest and its contract: bytes in, findings out.
+"""Compare a bundle with its own manifest and its contract: bytes in, findings out.
 
-Everything that can be said without Git is said here. An absent file is a finding, never a
-reason to check less. Does not know where a bundle lies.
+Every check that needs no Git is here. An absent file is a finding, never a reason to check less.
+Does not know where a bundle is stored.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 
 @dataclass(frozen=True, slots=True)
 class OpenedBundle:
-    """The documents of a bundle whose manifest and schemas hold."""
+    """Contain the documents of a bundle whose manifest and schemas are valid."""
 
     status: StatusDocument
     changed: FilesChanged
@@ -68,8 +68,11 @@ class OpenedBundle:
 def judge_manifest(
     pack: str, folder: str, manifest: bytes | None, digests: Mapping[str, str]
 ) -> tuple[Finding, ...]:
-    """Hold every file against manifest.json, both ways. `digests` maps each file of the folder
-    (manifest excluded) to its SHA-256, empty for what is not a plain file."""
+    """Return findings from comparing every file with manifest.json, both ways.
+
+    `digests` maps each file of the folder (manifest excluded) to its SHA-256, "" for what is not a
+    plain file.
+    """
     if manifest is None:
         return (_finding("BUNDLE_MISSING", pack, f"{folder}/manifest.json does not exist"),)
     try:
@@ -111,7 +114,9 @@ def judge_manifest(
 def open_bundle(
     pack: str, folder: str, files: Mapping[str, bytes]
 ) -> tuple[OpenedBundle | None, tuple[Finding, ...]]:
-    """Parse every document of a bundle; findings instead where one does not hold its schema."""
+    """Parse every document of a bundle; return (documents, ()), or (None, findings) if one is
+    invalid.
+    """
     found: list[Finding] = []
 
     def opened(name: str, model: type[AnyDocument]) -> AnyDocument | None:
@@ -149,11 +154,11 @@ def judge_documents(
     key: str,
     lock: ScopeLock,
 ) -> tuple[Finding, ...]:
-    """Whether the documents agree with one another, with the plan's key and with the contract as it
-    is now.
+    """Return findings unless the documents agree with each other, the plan's key and today's
+    contract.
 
-    `commands` are all that the contract requires to end with 0; none where there is nothing to
-    accept by.
+    `commands` are all that the contract requires to end with 0; none if there is nothing to accept
+    by.
     """
     status = bundle.status
     found: list[Finding] = []
@@ -206,9 +211,7 @@ def judge_documents(
 
 
 def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) -> list[Finding]:
-    """Logs, artifacts, summary and manifest against the documents that name them; and nothing
-    besides.
-    """
+    """Compare logs, artifacts, summary and manifest with the documents; report every other file."""
     found: list[Finding] = []
     for log in bundle.logs.logs:
         content = files.get(log.path, b"")
@@ -268,7 +271,7 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
 
 
 def judge_status(pack: str, bundle: OpenedBundle) -> tuple[Finding, ...]:
-    """Whether the status is the one that its own evidence yields."""
+    """Return BUNDLE_STATUS unless the status is the one that its own evidence yields."""
     status = bundle.status
     try:
         findings = tuple(finding_of(record) for record in status.findings)
@@ -317,8 +320,9 @@ def judge_agreement(
     by_tree: tuple[Difference, ...],
     by_patch: tuple[Difference, ...],
 ) -> tuple[Finding, ...]:
-    """FILES_CHANGED against the trees, and the patch against both. A path that only the patch has
-    is hidden.
+    """Compare FILES_CHANGED with the trees, and the patch with both; return findings.
+
+    A path that only the patch changes is HIDDEN_CHANGE.
     """
     named = {record.path: record for record in changed.files}
     found: list[Finding] = []
@@ -380,8 +384,8 @@ def judge_numbers(
     lines: Mapping[str, tuple[int, int] | None],
     digests: Mapping[str, str],
 ) -> tuple[Finding, ...]:
-    """Line counts and content digests as re-derived: `lines` by displayed path, `digests` by object
-    id.
+    """Compare line counts and digests with derived ones: `lines` by displayed path, `digests` by
+    object id.
     """
     found = []
     for record in bundle.changed.files:

@@ -1,4 +1,4 @@
-"""A bundle as a set of files: what one attempt was and left, in deterministic bytes.
+"""Make a bundle as a set of files from one attempt, in deterministic bytes.
 
 Pure: contents come in, files come out. Does not know where a bundle is stored.
 """
@@ -38,7 +38,7 @@ KindName = Literal["added", "modified", "removed", "mode", "type"]
 
 @dataclass(frozen=True, slots=True)
 class LoggedCommand:
-    """One executed command with its normalised log."""
+    """Describe one executed command with its normalised log."""
 
     record: CheckRecord
     log: bytes
@@ -47,9 +47,9 @@ class LoggedCommand:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a pack changed, told three ways: leaves, patch, and lines per path (None: binary).
+    """Describe a pack's change in three ways: leaves, patch, and lines per path (None: binary).
 
-    `contents` maps object ids of leaves to bytes. A pack's trees are of what it could see; the
+    `contents` maps object ids of leaves to bytes. A pack's trees contain what it could see; the
     integrator's are whole.
     """
 
@@ -73,7 +73,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Attempted:
-    """Everything a bundle is made of."""
+    """Contain everything that a bundle is made of."""
 
     pack: TaskPack
     action: ActionDocument
@@ -86,12 +86,12 @@ class Attempted:
 
 
 def required_labels(pack: TaskPack) -> tuple[str, ...]:
-    """Labels of every command that must end with 0: steps and acceptance."""
+    """Return labels of every command that must end with 0: steps and acceptance."""
     return tuple(command.label for command in (*pack.steps, *pack.acceptance))
 
 
 def status_document(attempted: Attempted) -> StatusDocument:
-    """STATUS.json, decided by `judge.status_eval`. No acceptance at all is nothing to accept by."""
+    """Return STATUS.json, decided by `judge.status_eval`; a pack without acceptance cannot PASS."""
     pack, change = attempted.pack, attempted.change
     required = required_labels(pack) if pack.acceptance else ()
     checks = tuple(command.record for command in attempted.commands)
@@ -116,7 +116,7 @@ def status_document(attempted: Attempted) -> StatusDocument:
 
 
 def files_changed(change: Change) -> FilesChanged:
-    """FILES_CHANGED.json."""
+    """Return FILES_CHANGED.json of a change."""
     return FilesChanged(
         base_tree=change.base_tree,
         result_tree=change.result_tree,
@@ -148,7 +148,7 @@ def _content_digest(change: Change, oid: str) -> str:
 
 
 def kind_of(difference: Difference) -> KindName:
-    """added, removed, type (link ↔ file), mode (content alike) or modified."""
+    """Return added, removed, type (link ↔ file), mode (same content) or modified."""
     if difference.before is None:
         return "added"
     if difference.after is None:
@@ -159,7 +159,7 @@ def kind_of(difference: Difference) -> KindName:
 
 
 def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, Files]:
-    """Every file of the bundle, manifest included, and the status it carries."""
+    """Return (status, every file of the bundle by path, manifest included)."""
     status = status_document(attempted)
     files: Files = {
         IN_BUNDLE.status: format_document(status),
@@ -192,7 +192,7 @@ def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, 
 
 
 def manifest_of(subject: str, files: Mapping[str, bytes]) -> Manifest:
-    """The manifest of `files` (which does not hold the manifest itself)."""
+    """Return the manifest of `files`, which must not include the manifest itself."""
     return Manifest(
         subject=subject,
         files=tuple(
@@ -203,7 +203,7 @@ def manifest_of(subject: str, files: Mapping[str, bytes]) -> Manifest:
 
 
 def summary(status: StatusDocument) -> bytes:
-    """SUMMARY.md: the status for a person, as Markdown in which nothing of a pack acts."""
+    """Return SUMMARY.md: the status for a person, as Markdown in which nothing of a pack acts."""
     lines = [
         markdown("# {}: {}", status.pack, status.status),
         "",
@@ -224,5 +224,5 @@ def summary(status: StatusDocument) -> bytes:
 
 
 def unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings with exact repeats dropped, order kept."""
+    """Return the findings without exact repeats, in order."""
     return tuple(dict.fromkeys(findings))

@@ -1,5 +1,4 @@
-"""What the outcome of a command means: findings for steps and checks, documents and artifacts,
-flakiness.
+"""Judge the outcomes of commands: findings about steps, checks, documents, artifacts, flakiness.
 
 A log can only lower a verdict, never raise one. Does not run anything.
 """
@@ -23,7 +22,7 @@ EndedName = Literal["exited", "signalled", "timeout", "memory", "output", "cance
 
 
 def check_record(command: Command, rc: int, ended: EndedName) -> CheckRecord:
-    """The record of one executed command."""
+    """Return the record of one executed command."""
     return CheckRecord(
         label=command.label,
         kind=command.kind.value,
@@ -43,7 +42,7 @@ def judge_command(
     log: bytes,
     limits: Limits,
 ) -> tuple[Finding, ...]:
-    """Return the findings over one command that has ended."""
+    """Return the findings about one command that has ended; `bound` facts are seconds or bytes."""
 
     def broken(finding: str, **facts: Fact) -> tuple[Finding, ...]:
         known = {"label": command.label, "run": _short(command.run), **facts}
@@ -79,7 +78,7 @@ _LIMITS = {
 def _short(run: str, most: int = 100) -> str:
     line = display(
         " ".join(run.split())[: most + 1]
-    )  # no sign becomes shorter, and a line may be a whole log
+    )  # display never shortens a character; cutting first saves time on a long line
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
@@ -89,7 +88,7 @@ def _last_line(log: bytes) -> str:
 
 
 def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
-    """Whether every file under docs.required exists once the pack has done its work."""
+    """Return DOCS_MISSING for each file under docs.required that is absent from the result."""
     return tuple(
         Finding(
             "DOCS_MISSING",
@@ -105,14 +104,16 @@ def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
 def judge_artifacts(
     pack: TaskPack, collected: Iterable[str], problems: Iterable[tuple[str, str]]
 ) -> tuple[Finding, ...]:
-    """Whether each required pattern collected something, and whether anything could not be
-    collected.
+    """Return ARTIFACT_MISSING for each required pattern without a file, ARTIFACT_UNSAFE for each
+    problem.
+
+    `problems` are (path, problem) of files that exist but were not collected.
     """
     problems = tuple(problems)
     paths = (
         *collected,
         *(path for path, _ in problems),
-    )  # what is there and unsafe is named once, as unsafe
+    )  # an existing but unsafe file is reported once, as unsafe
     missing = tuple(
         Finding(
             "ARTIFACT_MISSING",
@@ -131,7 +132,7 @@ def judge_artifacts(
 
 
 def judge_normalized(pack: TaskPack, problems: Iterable[tuple[str, str]]) -> tuple[Finding, ...]:
-    """A warning for each artifact that was to be normalised and is not, with its reason."""
+    """Return a warning for each artifact that was to be normalised but was not, with its reason."""
     return tuple(
         Finding(
             "ARTIFACT_NOT_NORMALIZED",
@@ -145,13 +146,13 @@ def judge_normalized(pack: TaskPack, problems: Iterable[tuple[str, str]]) -> tup
 
 
 def artifact_name_problem(path: str) -> str:
-    """Why an artifact cannot be carried under its name, one clause; empty when it can."""
+    """Return why an artifact cannot keep its name, one clause; "" if it can."""
     return misnamed(path)
 
 
 def failure_signature(records: Iterable[tuple[CheckRecord, bytes]]) -> str:
-    """What names a failure: SHA-256 over label, code and log of the first command that failed;
-    empty for none.
+    """Return the SHA-256 over label, code and log of the first command that failed; "" if none
+    did.
     """
     for record, log in records:
         if record.rc != 0:
@@ -160,7 +161,7 @@ def failure_signature(records: Iterable[tuple[CheckRecord, bytes]]) -> str:
 
 
 def judge_attempts(pack: TaskPack, attempts: Iterable[AttemptRecord]) -> tuple[Finding, ...]:
-    """FLAKY where acceptance both failed and passed on one and the same tree."""
+    """Return FLAKY if acceptance both failed and passed on the same tree."""
     by_tree: dict[str, set[str]] = {}
     for attempt in attempts:
         by_tree.setdefault(attempt.result_tree, set()).add(attempt.status)

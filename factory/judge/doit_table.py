@@ -1,9 +1,8 @@
-"""The judge of `[tool.doit]`: what stock doit loads from a `pyproject.toml` before any `dodo.py`.
+"""Judge `[tool.doit]`, which stock doit loads from a `pyproject.toml` before any `dodo.py`.
 
 That table names commands, loaders, backends and the dodo file, so whoever writes it decides what
-runs on the host. Packs rightly change the rest of the file; a change after which the table is
-another is refused, and so is one where that cannot be told. Does not know trees, scopes or where
-bytes are from.
+runs on the host. Packs may change the rest of the file. A change of the table is refused, and so is
+a change after which the table cannot be read. Does not know trees, scopes or the source of bytes.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ _SIZE_LIMIT = 1024 * 1024
 
 
 def names_read(names: Iterable[str]) -> frozenset[str]:
-    """Those of the root's `names` that some platform opens as the file that doit reads."""
+    """Return those of the root's `names` that some platform opens as the file that doit reads."""
     return frozenset(name for name in names if fold(name) == NAME)
 
 
 def judge_doit_table(
     pack: str, name: str, before: bytes | None, after: bytes | None
 ) -> tuple[Finding, ...]:
-    """Whether what doit takes from `name` is the same before and after; None where there is no such
-    file.
+    """Return PATH_PROTECTED if `[tool.doit]` of `name` differs or cannot be read; None means no
+    such file.
     """
     if before == after:
         return ()
@@ -49,14 +48,17 @@ def judge_doit_table(
 
 
 def link_made(pack: str, name: str) -> Finding:
-    """The refusal of a file that became a symbolic link: what it leads to is no longer judged by
-    this name.
+    """Return the refusal of a file that became a symbolic link: its target is not judged by this
+    name.
     """
     return _finding(pack, name, {"case": "link"})
 
 
 def _table(content: bytes | None) -> str:
-    """`tool.doit` as text in which values of different types differ; empty where there is none."""
+    """Return `tool.doit` as text in which values of different types differ; "" if there is none.
+
+    Raise DocumentError if the TOML cannot be read.
+    """
     if content is None:
         return ""
     text = decode_text(content, _SIZE_LIMIT)

@@ -1,9 +1,8 @@
-"""What it takes to compare a change line by line, told from its bytes alone, in time in step with
-their number.
+"""Estimate the effort of comparing a change line by line, from its bytes alone, in linear time.
 
-Rule: `least` is never more than Git would count, so that a change refused by it would be refused by
-Git's count too. Git knows a binary file by a NUL among its first bytes, or by its size, and counts
-no lines of it. Does not compare.
+Rule: `least` is never more than Git would count, so a change that it refuses would be refused by
+Git's count too. Git takes a file for binary by a NUL among its first bytes, or by its size, and
+counts no lines of it. Does not compare.
 """
 
 from __future__ import annotations
@@ -17,17 +16,20 @@ from factory.model.findings.entry import Facts
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf
 
 LARGE = 200_000
-"""Lines, of both sides together: beyond it, comparing may take longer than others should wait."""
+"""Lines of both sides together; comparing more runs in a process of its own, with a time limit."""
 MOST = 10_000_000
-"""Lines, of both sides together, that are compared at all."""
+"""Lines of both sides together; more are not compared at all."""
 
+# Git's own bounds: buffer_is_binary in xdiff-interface.c, core.bigFileThreshold.
 _NUL_WITHIN = 8000
 _BIG_FILE = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """Lines that were changed at least, and lines there are to compare."""
+    """Estimate a change: `least` lines changed at least, `lines` to compare, both sides
+    together.
+    """
 
     least: int = 0
     lines: int = 0
@@ -38,7 +40,7 @@ class Effort:
 
 
 def effort_of(differences: Iterable[Difference], contents: Mapping[str, bytes]) -> Effort:
-    """The effort of a change; `contents` maps the ids of blobs to their bytes."""
+    """Return the effort of a change; `contents` maps the ids of blobs to their bytes."""
     least = lines = 0
     for change in differences:
         if (
@@ -56,7 +58,7 @@ def effort_of(differences: Iterable[Difference], contents: Mapping[str, bytes]) 
 
 
 def _lines(leaf: Leaf | None, contents: Mapping[str, bytes]) -> int | None:
-    """Lines of one side of a change: 0 where there is none, None where Git counts none."""
+    """Return the lines of one side of a change: 0 if it is absent, None if Git counts none."""
     if leaf is None:
         return 0
     content = contents.get(leaf.oid)
@@ -68,8 +70,8 @@ def _lines(leaf: Leaf | None, contents: Mapping[str, bytes]) -> int | None:
 
 
 def judge_effort(rules: Rules, effort: Effort) -> tuple[Finding, ...]:
-    """Whether a change is beyond comparing: by its own limit where that is certain uncompared, or
-    by ours.
+    """Return CHANGE_TOO_LARGE if the change is over MOST lines, or surely over the pack's own
+    limit.
     """
     if effort.lines > MOST:
         return _too_large(rules, {"case": "compared", "lines": effort.lines, "most": MOST})
@@ -80,7 +82,7 @@ def judge_effort(rules: Rules, effort: Effort) -> tuple[Finding, ...]:
 
 
 def judge_overdue(rules: Rules, seconds: float) -> tuple[Finding, ...]:
-    """Return the finding over a change that could not be compared in `seconds`."""
+    """Return the finding about a change that could not be compared in `seconds`."""
     return _too_large(rules, {"case": "overdue", "seconds": round(seconds)})
 
 

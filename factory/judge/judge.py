@@ -1,7 +1,7 @@
-"""The judge of a change: tree entries in, findings out. The same for every layer that asks.
+"""Judge a change: tree entries in, findings out; the same rules for every layer that calls.
 
-Called by preflight (on what a contract could allow), by launch (on what a pack did), by
-validation and by the integrator. Never sees patch text, a file system, or a pack's word.
+Called by preflight (on what a contract could allow), by launch (on what a pack did), by validation
+and by the integrator. Never sees patch text, a file system, or a pack's claims.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a change is judged by: compiled once per pack."""
+    """Contain the rules that a change is judged by, compiled once per pack."""
 
     pack: str
     allowed: Patterns
@@ -36,7 +36,7 @@ class Rules:
 
 
 def rules_of(pack: TaskPack, protected: Patterns) -> Rules:
-    """The rules that `pack` declares, with the places they were declared at."""
+    """Return the rules that `pack` declares, with the places where it declares them."""
     return Rules(
         pack.id,
         compile_patterns(pack.scope.allowed),
@@ -57,11 +57,10 @@ def judge_change(
     links: Mapping[str, str],
     hidden: frozenset[str] = frozenset(),
 ) -> tuple[Finding, ...]:
-    """Return the findings over every changed path; of many paths that break one rule, one for each
-    folder.
+    """Return the findings about changed paths. If many paths break one rule, each folder has one.
 
-    `result` is the whole tree after the change; `links` maps each changed symbolic link to
-    its target; `hidden` are changed paths that exist in the base but were not visible.
+    `result` is the whole tree after the change; `links` maps each changed symbolic link to its
+    target; `hidden` are changed paths that exist in the base but were not visible.
     """
     listed = tuple(changes)
     found: list[_Broken] = []
@@ -78,7 +77,7 @@ def judge_change(
 
 @dataclass(frozen=True, slots=True)
 class _Broken:
-    """A rule that a changed path breaks: the finding's id, and facts beside the path."""
+    """Name a rule that a changed path breaks: the finding's id, and facts besides the path."""
 
     finding: str
     path: str
@@ -86,13 +85,13 @@ class _Broken:
 
 
 MOST_SINGLE = 5
-"""Paths that break one rule and have a finding each; more are grouped by folder."""
+"""Paths that break one rule and get a finding each; more are grouped by folder."""
 _FIRST = 3
-"""Paths that a grouped finding names; FILES_CHANGED.json holds all."""
+"""Paths that a grouped finding names; FILES_CHANGED.json lists all."""
 
 
 def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
-    """Return a finding for each path, or for each folder where many paths break one rule."""
+    """Return a finding for each path, or for each folder if many paths break one rule."""
     alike: dict[tuple[str, tuple[tuple[str, Fact], ...]], list[str]] = {}
     for each in broken:
         alike.setdefault((each.finding, each.facts), []).append(each.path)
@@ -117,8 +116,10 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
 
 
 def _grouped(paths: list[str]) -> list[tuple[str, list[str]]]:
-    """Split many paths by their first folder, each with the longest folder that all of it is in
-    ("" for the root); few stay alone. Where that yields many folders, all paths are one group.
+    """Group paths by their first folder; return (longest common folder, paths) pairs.
+
+    The common folder is "" for the root. Up to MOST_SINGLE paths stay alone. If there are more
+    first folders than that, all paths are one group.
     """
     if len(paths) <= MOST_SINGLE:
         return [("", [path]) for path in paths]
@@ -138,7 +139,9 @@ def _pattern(folder: str, paths: list[str]) -> str:
 
 
 def _common_folder(paths: list[str]) -> str:
-    """Return the longest folder that holds all paths, with a slash at its end; "" for the root."""
+    """Return the longest folder that contains all paths, with a slash at its end; "" for the
+    root.
+    """
     low, high = min(paths).split("/")[:-1], max(paths).split("/")[:-1]
     same = takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False))
     return "".join(f"{name}/" for name, _ in same)
@@ -147,7 +150,7 @@ def _common_folder(paths: list[str]) -> str:
 def _finding(
     rules: Rules, name: str, facts: Facts, pattern: str, patterns: Mapping[str, tuple[str, ...]]
 ) -> Finding:
-    """Return the finding over one place; `patterns` would allow all places of its kind."""
+    """Return the finding about one place; `patterns` would allow all places of its kind."""
     add: Facts = {"add": pattern}
     if name == "SCOPE_OUTSIDE_ALLOWED":
         allowed = rules.allowed.sources
@@ -211,7 +214,7 @@ def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
 
 
 def judge_lines(rules: Rules, added: int, removed: int) -> tuple[Finding, ...]:
-    """Return LIMIT_CHANGED_LINES where the change is larger than `limits.changed_lines`."""
+    """Return LIMIT_CHANGED_LINES if the change is larger than `limits.changed_lines`."""
     if added + removed <= rules.changed_lines:
         return ()
     facts = {"lines": added + removed, "limit": rules.changed_lines}
@@ -219,7 +222,7 @@ def judge_lines(rules: Rules, added: int, removed: int) -> tuple[Finding, ...]:
 
 
 def judge_oddities(pack: str, oddities: Iterable[Oddity]) -> tuple[Finding, ...]:
-    """Return findings for what a scanner met that can be part of no change."""
+    """Return findings about what a scanner met that cannot be part of a change."""
     return tuple(
         Finding(
             oddity.finding,
@@ -233,10 +236,10 @@ def judge_oddities(pack: str, oddities: Iterable[Oddity]) -> tuple[Finding, ...]
 def split_artifacts(
     rules: Rules, artifacts: Patterns, changes: Iterable[Difference]
 ) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
-    """Changes proper, and the paths of new files that are artifacts only.
+    """Return (changes proper, paths of new files that are artifacts only).
 
-    A match permits collection, not change: a new file outside the scope that an artifact
-    pattern names is collected and leaves the change; one that replaces something stays in it.
+    A match permits collection, not change: a new file outside the scope that an artifact pattern
+    names is collected and leaves the change; one that replaces something stays in it.
     """
     proper: list[Difference] = []
     only: list[str] = []

@@ -1,9 +1,8 @@
-"""The one judge of changed paths, called by every layer: preflight, bundle, validation,
-integration.
+"""Judge changed paths, for every layer: preflight, bundle, validation, integration.
 
-It looks at names and tree entries only; never at patch text, never at a pack's word, never
-at a file system. What may not exist anywhere (unsafe, unportable, protected) is refused
-whatever a scope says. Does not know scopes: that is `judge.scope` through `judge_change`.
+It looks at names and tree entries only; never at patch text, never at a pack's claims, never at a
+file system. What may not exist anywhere (unsafe, unportable, protected) is refused whatever a scope
+says. Does not know scopes: that is `judge.scope` through `judge_change`.
 """
 
 from __future__ import annotations
@@ -57,22 +56,22 @@ _IGNORABLE = frozenset(
     "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
 _SHORT_GIT = re.compile(r"git~[0-9]+")
-# What NTFS calls a file besides its name: NOXFIL~1.PY opens noxfile.py there.
+# NTFS gives a file a second, short name: NOXFIL~1.PY opens noxfile.py there.
 _SHORT_NAME = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
 
 
 def display(path: str) -> str:
-    """`path` with everything a terminal, a report or JSON could trip over written as an escape.
+    """Return `path` with an escape for each character that could harm a terminal, report or JSON.
     Injective.
     """
     return "".join("\\\\" if char == "\\" else visible(char) for char in path)
 
 
 def fold(name: str) -> str:
-    """The form under which two names are one on some platform: NFC, case-folded, ignorables
-    removed.
+    """Return the form under which some platform equates names: NFC, case-folded, without
+    ignorables.
     """
-    if name.isascii():  # nearly always, and then only the case is folded
+    if name.isascii():  # nearly always; then only the case is folded
         return name.lower()
     kept = "".join(char for char in name if char not in _IGNORABLE)
     return unicodedata.normalize(
@@ -81,7 +80,7 @@ def fold(name: str) -> str:
 
 
 def fold_all(names: Sequence[str]) -> list[str]:
-    """`fold` of each, in order; of many plain names at once."""
+    """Return `fold` of each name, in order; many ASCII names are folded at once."""
     joined = "\n".join(names)
     if joined.isascii() and joined.count("\n") + 1 == len(names):
         return joined.lower().split("\n")
@@ -89,10 +88,10 @@ def fold_all(names: Sequence[str]) -> list[str]:
 
 
 def reads_as_git(name: str) -> bool:
-    """Whether some platform opens `name`, or a part of it, as `.git`.
+    """Return True if some platform opens `name`, or a part of it, as `.git`.
 
-    Case, HFS ignorables, NTFS short names, streams and trailing dots do not count, and a backslash
-    is a slash.
+    Case, HFS ignorables, NTFS short names, streams and trailing dots are ignored; a backslash
+    counts as a slash.
     """
     return any(map(_is_git, fold(name).split("\\")))
 
@@ -103,7 +102,7 @@ def _is_git(folded: str) -> bool:
 
 
 def unsafe(path: str) -> str:
-    """Why `path` could lead outside a workspace, one clause; empty when it cannot."""
+    """Return why `path` could lead outside a workspace, one clause; "" if it cannot."""
     if not path:
         return "is empty"
     if path.startswith("/"):
@@ -121,7 +120,7 @@ def unsafe(path: str) -> str:
 
 
 def unportable(path: str) -> str:
-    """Why `path` cannot exist on every platform, one clause; empty when it can."""
+    """Return why `path` cannot exist on every platform, one clause; "" if it can."""
     for name in path.split("/"):
         problem = _unportable_name(name)
         if problem:
@@ -155,14 +154,12 @@ def _unportable_name(name: str) -> str:
 
 
 def git_name(path: str) -> str:
-    """The segment of `path` that reads as .git on some platform; empty when there is none."""
+    """Return the segment of `path` that reads as .git on some platform; "" if there is none."""
     return next((name for name in path.split("/") if reads_as_git(name)), "")
 
 
 def misnamed(path: str) -> str:
-    """Why a file cannot be carried under `path`, whatever a contract says, one clause; empty when
-    it can.
-    """
+    """Return why a file cannot be stored under `path`, whatever a contract says; "" if it can."""
     return (
         unsafe(path)
         or ("holds a name that reads as .git" if git_name(path) else "")
@@ -171,8 +168,8 @@ def misnamed(path: str) -> str:
 
 
 def protected_patterns(packs_folder: str, extra: Iterable[str] = ()) -> Patterns:
-    """The protected list: built in, the contract files of every pack, and what policy adds; each
-    also folded.
+    """Return the protected list: built in, contract files of every pack, and `extra`; each also
+    folded.
     """
     contract = tuple(
         f"{packs_folder}/*/{name}"
@@ -183,17 +180,17 @@ def protected_patterns(packs_folder: str, extra: Iterable[str] = ()) -> Patterns
 
 
 def is_protected(path: str, protected: Patterns) -> bool:
-    """Whether `path`, or any form a platform takes for it, is protected."""
+    """Return True if `path`, or its folded form, is protected."""
     return protected.matches(path) or protected.matches(fold(path))
 
 
 def link_escapes(path: str, target: str) -> bool:
-    """Whether a symbolic link at `path` pointing at `target` leads, or could lead, outside the
+    """Return True if a symbolic link at `path` with `target` leads, or could lead, outside the
     workspace.
 
-    Only the folders above the link are known to be folders. Going up after a name is refused:
-    that name may be another link, and two of them that each look harmless reach anywhere.
-    What reads as .git is outside too: nothing of a workspace is behind it.
+    Only the folders above the link are known to be folders. Going up after a name is refused: that
+    name may be another link, and two of them that each look harmless reach anywhere. What reads as
+    .git is outside too: nothing of a workspace is behind it.
     """
     if not target or target.startswith(("/", "\\")) or _DRIVE.match(target):
         return True
@@ -209,8 +206,8 @@ def link_escapes(path: str, target: str) -> bool:
 
 
 def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
-    """For each of `paths` in `tree` that is one with a sibling (of it or a parent) when folded:
-    that sibling's path.
+    """Return those of `paths` in `tree` that fold like a sibling, or whose parent does: path to
+    sibling.
     """
     found: dict[str, str] = {}
     folded: dict[str, dict[str, list[str]]] = {}
@@ -232,10 +229,9 @@ def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
 
 
 def new_collisions(base: Tree, tree: Tree) -> Iterator[tuple[str, str]]:
-    """Paths of `tree` that stand side by side and are one when folded, where `base` does not hold
-    both.
+    """Yield pairs of paths of `tree`, siblings that fold alike, unless `base` already has both.
 
-    Folders that both hold unchanged are not read.
+    Folders that both trees share unchanged are not read.
     """
     waiting: list[tuple[str, Tree | None, Tree]] = [("", base, tree)]
     while waiting:

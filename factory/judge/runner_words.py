@@ -1,10 +1,9 @@
-"""What test runners say at the end of their work: how much they ran, and whether something of it
-failed.
+"""Read what test runners print at their end: how many tests ran, and if any of them failed.
 
-Rule: a log is written by whoever is judged, so every answer takes time in step with its length,
-whatever is in it, and a number beyond reason counts against the log. What is said can only lower a
-verdict. Does not know exit codes' weight, findings or packs. Sources: the terminal reporter of
-pytest, the text runner of unittest.
+Rule: a log is written by whoever is judged, so every function takes linear time whatever the log
+contains, and an unreasonable number counts against the log. It can only lower a verdict. Does not
+know what exit codes, findings or packs mean. Sources: the terminal reporter of pytest, the text
+runner of unittest.
 """
 
 from __future__ import annotations
@@ -27,8 +26,7 @@ _RAN_NOTHING = re.compile(
 _UNITTEST_RAN = re.compile(rb"^Ran (\d+) tests? in ", re.MULTILINE)
 _UNITTEST_SKIPPED = re.compile(rb"^OK \([^\n]*?\bskipped=(\d+)", re.MULTILINE)
 _UNITTEST_CLOSING = re.compile(rb"^(?:OK\b|FAILED \().*$", re.MULTILINE)
-# Two finds one after the other, and not one expression: that would try each count with each end of
-# a line.
+# Two searches instead of one expression, which would try each count with each end of a line.
 _PYTEST_COUNT = re.compile(rb"\b\d+ (?:passed|failed|errors?|skipped|xfailed|xpassed|deselected)\b")
 _PYTEST_TOOK = re.compile(rb" in \d")
 _PYTEST_RAN = re.compile(rb"\b[1-9]\d* (?:passed|xfailed|xpassed)\b")
@@ -39,12 +37,12 @@ _BEYOND = 10**_MOST_DIGITS
 
 
 def is_pytest(command: Command) -> bool:
-    """Whether a command line calls pytest."""
+    """Return True if a command line calls pytest."""
     return _PYTEST.search(command.run) is not None
 
 
 def ran_no_test(command: Command, rc: int, log: bytes) -> bool:
-    """Whether a test runner ended without having run a test."""
+    """Return True if a test runner ended without having run a test."""
     if rc == _PYTEST_NO_TESTS and is_pytest(command):
         return True
     if rc != 0 or command.kind is not CommandKind.TESTS:
@@ -58,8 +56,8 @@ def ran_no_test(command: Command, rc: int, log: bytes) -> bool:
 
 
 def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
-    """The closing line of a test runner that ended with 0 and says that tests failed; empty for any
-    other.
+    """Return the closing line of a test runner that ended with 0 but reports failed tests; else
+    empty.
     """
     if rc != 0 or command.kind is not CommandKind.TESTS:
         return b""
@@ -73,11 +71,11 @@ def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
     return b""
 
 
-# The last closing line counts, since a test may show that of a run of its own.
+# The last closing line counts, since a test may print the closing line of a run of its own.
 
 
 def _pytest_closing(log: bytes) -> bytes:
-    """The last line that counts tests and then says how long they took; each line is looked at
+    """Return the last line that counts tests and then gives their duration; each line is read
     once.
     """
     closing, at = b"", 0
@@ -98,13 +96,15 @@ def _unittest_closing(log: bytes) -> bytes:
 
 
 def _unittest_ran(log: bytes) -> bool:
-    """Whether unittest says that it ran a test which was not skipped; silence says that it did
-    not.
+    """Return True if unittest reports a test that ran and was not skipped; False if it reports
+    nothing.
     """
     ran = sum(_count(found[1], 0) for found in _UNITTEST_RAN.finditer(log))
     return ran > sum(_count(found[1], _BEYOND) for found in _UNITTEST_SKIPPED.finditer(log))
 
 
 def _count(digits: bytes, beyond: int) -> int:
-    """A number of tests; `beyond` where nobody has so many, and Python would refuse to read it."""
+    """Return a number of tests, or `beyond` for more digits than Python would read in linear
+    time.
+    """
     return int(digits) if len(digits) <= _MOST_DIGITS else beyond

@@ -1,9 +1,9 @@
-"""Scope patterns: a deliberately small language for sets of repository paths.
+"""Compile scope patterns: a deliberately small language for sets of repository paths.
 
-Anchored at the root, case-sensitive, no negation. `*` and `?` stay within a segment, `**`
-is any number of whole segments, a trailing `/` means everything under that folder, and
-nothing else is special. Gitignore rules are unsafe here: there, `b` also means `q/b/c`.
-Does not know which paths exist.
+Anchored at the root, case-sensitive, no negation. `*` and `?` stay within a segment, `**` is any
+number of whole segments, a trailing `/` means everything under that folder, and nothing else is
+special. Gitignore rules are unsafe here: there, `b` also means `q/b/c`. Does not know which paths
+exist.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def problem_with_pattern(pattern: str) -> str:
-    """One clause saying why `pattern` cannot be used, or an empty string."""
+    """Return why `pattern` cannot be used, one clause; "" if it can."""
     if not pattern:
         return "is empty; name a path below the repository's root"
     if any(ord(char) < 32 or ord(char) == 127 for char in pattern):
@@ -40,7 +40,7 @@ def problem_with_pattern(pattern: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """A compiled set of scope patterns. An empty set matches nothing."""
+    """Match paths by a compiled set of scope patterns. An empty set matches nothing."""
 
     sources: tuple[str, ...]
     _expression: re.Pattern[str]
@@ -49,19 +49,20 @@ class Patterns:
     _segments: tuple[tuple[str, ...], ...]
 
     def matches(self, path: str) -> bool:
-        """Whether the file at `path` (POSIX, relative, normalised) is in the set."""
+        """Return True if the file at `path` (POSIX, relative, normalised) is in the set."""
         return self._expression.fullmatch(path) is not None
 
     def may_match_below(self, folder: str) -> bool:
-        """Whether some file below `folder` could be in the set; False is certain, True is not."""
+        """Return False if certainly no file below `folder` is in the set; True is not certain."""
         segments = folder.split("/") if folder else []
         return any(_may_lead_below(pattern, segments) for pattern in self._below)
 
     def names_in(self, folder: str) -> frozenset[str] | None:
-        """The only names directly in `folder` that files of the set can begin with; None where a
-        wildcard decides.
+        """Return the only names in `folder` with which matching paths can continue; None for a
+        wildcard.
 
-        What a pack sees of a large folder is mostly spelled out, and then need not be looked for.
+        Most patterns name the folders that a pack sees, so that a large folder need not be
+        searched.
         """
         above = folder.split("/") if folder else []
         depth = len(above)
@@ -75,8 +76,8 @@ class Patterns:
         return frozenset(found)
 
     def matches_all_below(self, folder: str) -> bool:
-        """Whether every file below `folder` is certainly in the set; True is certain, False is
-        not.
+        """Return True if certainly every file below `folder` is in the set; False is not
+        certain.
         """
         ancestors = [""] if not folder else ["", *_ancestors(folder)]
         return any(
@@ -97,7 +98,7 @@ _WILD = frozenset("*?")
 
 @lru_cache(maxsize=1024)
 def compile_patterns(patterns: tuple[str, ...]) -> Patterns:
-    """Compile `patterns`. Raises ValueError for one that `problem_with_pattern` refuses."""
+    """Compile `patterns`. Raise ValueError for one that `problem_with_pattern` refuses."""
     for pattern in patterns:
         problem = problem_with_pattern(pattern)
         if problem:
@@ -115,16 +116,14 @@ def compile_patterns(patterns: tuple[str, ...]) -> Patterns:
 
 
 def union(*sets: Iterable[str]) -> Patterns:
-    """One set of all given patterns, duplicates dropped, order kept."""
+    """Return one set of all given patterns, duplicates dropped, order kept."""
     return compile_patterns(
         tuple(dict.fromkeys(pattern for patterns in sets for pattern in patterns))
     )
 
 
 def _spelled_out(pattern: str) -> str:
-    """The one spelling of patterns that mean the same: a trailing / as **, and no ** after
-    another.
-    """
+    """Return the one spelling of equal patterns: a trailing / as **, no ** after another."""
     segments = (pattern + "**" if pattern.endswith("/") else pattern).split("/")
     kept = [
         one
@@ -135,11 +134,10 @@ def _spelled_out(pattern: str) -> str:
 
 
 def _expression(pattern: str) -> str:
-    """An expression whose every repetition commits to its first fit, so that no path makes it try
-    for long.
+    """Return an expression whose every repetition commits to its first fit, to avoid backtracking.
 
-    What stands between two `**` has a fixed number of segments, so its first fit leaves the most
-    room for the rest; the same holds within a segment for what stands between two `*`.
+    The part between two `**` has a fixed number of segments, so its first fit leaves the most room
+    for what follows; within a segment the same is true between two `*`.
     """
     first, *more = [chunk.strip("/") for chunk in f"/{pattern}/".split("/**/")]
     out = _chunk(first)
@@ -158,14 +156,14 @@ def _chunk(text: str) -> str:
 
 
 def _folders(pattern: str) -> str:
-    """The expression of the folders that a pattern ending in `**` takes whole."""
+    """Return the expression of the folders that a pattern ending in `**` covers entirely."""
     prefix = pattern.removesuffix("**").removesuffix("/")
     return _expression(prefix) if prefix else ""
 
 
 def _segment(segment: str) -> str:
     if segment == "*":
-        return "[^/]+"  # a name is never empty; the root, which has none, is not taken for one
+        return "[^/]+"  # a name is never empty; this does not match the root, which has none
     first, *more = [_literal(part) for part in re.split(r"\*+", segment)]
     between = "".join(f"(?>[^/]*?{part})" for part in more[:-1])
     return first + between + (f"[^/]*{more[-1]}" if more else "")

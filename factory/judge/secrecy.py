@@ -1,8 +1,8 @@
-"""Whether bytes carry a credential, and what that means for a change, an artifact, a contract.
+"""Find credentials in bytes, and judge a change, an artifact or a contract that carries one.
 
-Rule: a finding names a place, never the credential. Whatever a bundle would hold counts: the new
-bytes of a changed file, and the old ones too, since its patch tells them. What is compressed is
-looked into. Pure; does not know how a text is made safe.
+Rule: a finding names a place, never the credential. Whatever a bundle would contain is searched:
+the new bytes of a changed file, and the old ones too, since its patch shows them. Compressed data
+is searched inside. Pure; does not know how a text is made safe.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from factory.redact.unpacking import MOST_BYTES, MOST_LAYERS, MOST_MEMBERS, Boun
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """What bytes carry of credentials: their kinds, the first line with one (0: within something
-    compressed).
+    """Describe the credentials in bytes: their kinds, and the first line with one (0: in compressed
+    data).
 
-    `prints` are digests, to tell one credential from another without holding any.
+    `prints` are digests, which tell one credential from another without containing any.
     """
 
     kinds: tuple[str, ...]
@@ -36,15 +36,15 @@ class Carried:
 
 NOTHING = Carried((), 0, frozenset())
 
-# What was not searched is not known to carry none.
+# What was not searched may carry a credential.
 _MOST = f"{MOST_LAYERS} layers, {MOST_MEMBERS} members or {MOST_BYTES >> 20} MiB"
 _UNSEARCHED = f"or may: what it packs beyond {_MOST} is not searched"
 
 
 def carried(redactor: Redactor, content: bytes) -> Carried:
-    """What `content` carries, as it stands and in what is compressed in it.
+    """Return the credentials in `content`, both in its own bytes and in data compressed in it.
 
-    Where more is packed than is searched, that counts as a credential: the rest may be one.
+    Compressed data beyond the search limits counts as a credential: it may contain one.
     """
     kinds: dict[str, None] = {}
     prints: set[str] = set()
@@ -69,18 +69,18 @@ def judge_secrets(
     contents: Mapping[str, bytes],
     held_back: Mapping[str, Carried],
 ) -> tuple[Finding, ...]:
-    """A finding per changed path whose bytes, before or after, carry a credential, or that has one
-    in its name.
+    """Return SECRET_IN_CHANGE for each changed path with a credential in its name or bytes, old or
+    new.
 
-    `contents` maps the ids of every blob before and after to its bytes, but those that were
-    `held_back` since they carry one.
+    `contents` maps the ids of every blob before and after to its bytes, except those in
+    `held_back`, which were not stored because they carry one.
     """
     found = []
     for difference in differences:
         before = _carried(difference.before, redactor, contents, held_back)
         after = _carried(difference.after, redactor, contents, held_back)
         if difference.before and difference.after and difference.before.oid == difference.after.oid:
-            before = after = NOTHING  # neither patch nor objects tell its bytes
+            before = after = NOTHING  # neither patch nor objects contain its bytes
         name = redactor.redact(difference.path.encode("utf-8", "surrogateescape"))
         where = display(name.content.decode("utf-8", "surrogateescape"))
         fresh = bool(after.prints - before.prints) or bool(name.kinds)
@@ -112,7 +112,7 @@ def _carried(
 def judge_artifact_secrets(
     pack: TaskPack, redactor: Redactor, artifacts: Mapping[str, bytes]
 ) -> tuple[dict[str, bytes], tuple[Finding, ...]]:
-    """The artifacts that carry no credential, by path; and a finding for each that does."""
+    """Return (artifacts without a credential by path, SECRET_IN_ARTIFACT for each other one)."""
     good, found = {}, []
     for path, content in artifacts.items():
         name = redactor.redact(path.encode("utf-8", "surrogateescape"))
@@ -129,9 +129,7 @@ def judge_artifact_secrets(
 def judge_contract_secrets(
     redactor: Redactor, files: Iterable[tuple[str, bytes]]
 ) -> tuple[Finding, ...]:
-    """A finding for each file (path, bytes) of a contract or of configuration that carries a
-    credential.
-    """
+    """Return SECRET_IN_CONTRACT for each file (path, bytes) that carries a credential."""
     found = []
     for path, content in files:
         inside = carried(redactor, content)
@@ -146,9 +144,7 @@ def judge_contract_secrets(
 
 
 def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
-    """Raise Refusal SECRET_WITHHELD where a file of evidence, or its path, would carry a
-    credential.
-    """
+    """Raise Refusal SECRET_WITHHELD if a file of evidence, or its path, carries a credential."""
     kinds = {place.kind for place in redactor.places(content)}
     kinds |= {place.kind for place in redactor.places(path.encode("utf-8", "surrogateescape"))}
     if kinds:
@@ -160,8 +156,8 @@ def refuse_secrets(redactor: Redactor, path: str, content: bytes) -> None:
 
 
 def silenced(redactor: Redactor, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the same findings, without any credential that a file name or a log brought into
-    their facts.
+    """Return the findings without the credentials that a file name or a log brought into their
+    facts.
     """
     return tuple(_silenced(redactor, finding) for finding in findings)
 
@@ -183,7 +179,7 @@ def _silent_fact(redactor: Redactor, fact: Fact) -> Fact:
 
 
 def silent(redactor: Redactor, text: str) -> str:
-    """A text without its credentials."""
+    """Return the text without its credentials."""
     content = text.encode("utf-8", "surrogateescape")
     safe = redactor.redact(content)
     return safe.content.decode("utf-8", "surrogateescape") if safe.kinds else text

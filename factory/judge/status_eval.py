@@ -1,8 +1,7 @@
-"""The one decision: what status a set of observations yields. Command line, doit and integrator all
-ask here.
+"""Decide the status that a set of observations yields. Command line, doit and integrator call this.
 
-The table below is data; `verify` re-evaluates it with code of its own. Policies are
-monotonic: an observation that is missing is counted as refused, never as passed.
+The table below is data; `verify` re-evaluates it with code of its own. Policies are monotonic: a
+missing observation counts as refused, never as passed.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ TABLE: tuple[tuple[str, Status], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One required check and what came of it; `rc` None means that it has no record."""
+    """Describe one required check; `rc` None means that it has no record."""
 
     label: str
     rc: int | None
@@ -36,8 +35,9 @@ class Check:
 def evaluate(
     required: Iterable[str], checks: Iterable[Check], findings: Iterable[Finding]
 ) -> Status:
-    """The status of a pack, by the table. `required` are labels of the checks that must have a
-    record with rc 0.
+    """Return the status of a pack, by the table.
+
+    `required` are labels of the checks that must have exactly one record, with rc 0.
     """
     return _first_row(_observations(tuple(required), tuple(checks), tuple(findings)))
 
@@ -52,7 +52,7 @@ def _observations(
         seen.add("finding")
     recorded = Counter(check.label for check in checks if check.rc is not None)
     if any(recorded[label] != 1 for label in wanted):
-        seen.add("check-missing")  # two records of one check are no record of it
+        seen.add("check-missing")  # two records of one check count as none
     if any(check.rc not in (0, None) for check in checks):
         seen.add("check-not-zero")
     if not wanted:
@@ -65,12 +65,14 @@ def _first_row(seen: frozenset[str]) -> Status:
 
 
 def of_findings(findings: Iterable[Finding]) -> Status:
-    """The status of a phase that only has findings to go by (preflight, validation)."""
+    """Return the status of a phase that is judged by findings alone (preflight, validation)."""
     return evaluate(("phase",), (Check("phase", 0),), findings)
 
 
 def combine(statuses: Iterable[Status]) -> Status:
-    """FAIL outranks BLOCKED outranks PASS; no status at all is BLOCKED, since nothing was shown."""
+    """Return the worst status: FAIL, then BLOCKED, then PASS; BLOCKED for none, since nothing was
+    shown.
+    """
     seen = frozenset(statuses)
     for status in (Status.FAIL, Status.BLOCKED, Status.PASS):
         if status in seen:

@@ -1,8 +1,8 @@
-"""The integrator process: our own code in a confined child, asked once, answering through its run
+"""Run the integrator: our own code in a confined child process, which answers by files in its
 folder.
 
-Implements `files.ports.Integrator`. Gives the child a scrubbed environment and no input but
-the run folder; what it printed is only ever shown, never parsed.
+Gives the child a scrubbed environment and no input but the run folder; what it printed is only ever
+shown, never parsed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from factory.model.layout import INTEGRATOR
 
 MODULE = "factory.merge.z_process"
 _SECONDS = 3600
-# No plugin that somebody installed takes part in reading evidence, and none is looked for.
+# pydantic loads installed plugins by default: none may take part in reading evidence.
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
@@ -35,7 +35,7 @@ Confine = Callable[[Path, list[str]], list[str]]
 
 
 class IntegratorProcess:
-    """Runs role Z for one repository. `confine` wraps its words so that only the run folder is
+    """Run role Z for one repository. `confine` wraps the command so that only the run folder is
     writable.
     """
 
@@ -44,8 +44,9 @@ class IntegratorProcess:
         self._confine = confine
 
     def merge(self, run_folder: Path) -> bytes:
-        """Run Z on the plan in `run_folder`; its MERGE.json. Raises Refusal INTEGRATOR_FAILED, or
-        what `confine` raises.
+        """Run Z on the plan in `run_folder`; return its MERGE.json.
+
+        Raise Refusal INTEGRATOR_FAILED, or what `confine` raises.
         """
         place = fs_guard.make_folder(run_folder / INTEGRATOR)
         scratch = run_folder / INTEGRATOR.scratch

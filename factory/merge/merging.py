@@ -1,8 +1,8 @@
-"""Integration as a decision: bundles in, merged tree and findings out, in one canonical order.
+"""Decide the integration: bundles in, merged tree and findings out, in one canonical order.
 
-Disjoint changes are united entry by entry; a three-way merge is asked for only where the
-configuration says so. The same set of bundles gives the same answer whatever order they
-arrive in. Does not store objects and does not know where bundles come from.
+Disjoint changes are united entry by entry; a three-way merge is used only if the configuration says
+so. The same set of bundles gives the same answer whatever order they arrive in. Does not store
+objects and does not know where bundles come from.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ Merge = Callable[[Tree, Tree, Tree], tuple[Tree, tuple[str, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One validated bundle as the integrator reads it.
+    """Describe one validated bundle as the integrator reads it.
 
-    `changes` are as FILES_CHANGED names them, `patched` as its patch yields them; `base` is
-    the tree they were measured against.
+    `changes` are as FILES_CHANGED names them, `patched` as its patch yields them; `base` is the
+    tree they were measured against.
     """
 
     pack: str
@@ -41,7 +41,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of the candidates. `tree` is None where nothing may be merged."""
+    """Describe the result of a merge. `tree` is None if nothing may be merged."""
 
     order: tuple[str, ...]
     tree: Tree | None
@@ -53,7 +53,7 @@ class Merged:
 def merge_candidates(
     base: Tree, candidates: Iterable[Candidate], policy: OverlapPolicy, merge: Merge
 ) -> Merged:
-    """Merge all of `candidates` onto `base`, or say which of them stand in each other's way."""
+    """Merge all `candidates` onto `base`, or report which of them conflict."""
     known = {candidate.pack: candidate for candidate in candidates}
     depends = {pack: candidate.depends_on for pack, candidate in known.items()}
     order = canonical_order(depends)
@@ -187,8 +187,8 @@ def _overlap_finding(kind: str, overlap: Overlap) -> Finding:
 
 
 def _twins(path: str, other: str) -> tuple[str, ...]:
-    """The first folders, or the paths themselves, that are one when folded and not spelled alike;
-    empty if none is.
+    """Return the first pair of folders or paths that fold alike but are spelled differently; () if
+    none.
     """
     names, others = path.split("/"), other.split("/")
     for depth, (one, two) in enumerate(zip(names, others, strict=False), 1):
@@ -201,7 +201,9 @@ def _twins(path: str, other: str) -> tuple[str, ...]:
 def _collision_finding(
     known: Mapping[str, Candidate], order: Iterable[str], path: str, other: str
 ) -> Finding:
-    """Two names of the merged tree that are one when folded, which the overlaps did not tell."""
+    """Return the finding about two names of the merged tree that fold alike and that no overlap
+    reported.
+    """
     places = (f"{path}/", f"{other}/")
     changes = {pack: known[pack].changes for pack in order}
     packs = [

@@ -1,9 +1,8 @@
-"""Overlap between packs: who touches what, the largest set that integrates, the smallest that does
-not.
+"""Find overlaps between packs, the largest set that integrates, and the smallest that does not.
 
-Paths overlap when they are equal, when one is a folder of the other, when they are one after
-folding, or when what they leave stands in folders that are one after folding and spelled
-differently. Linear in the number of paths. Does not read bundles and does not merge.
+Paths overlap if they are equal, if one is a folder of the other, if they fold alike, or if packs
+write into folders that fold alike but are spelled differently. Linear in the number of paths. Does
+not read bundles and does not merge.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from itertools import combinations, product
 from factory.judge.path_guard import fold_all
 from factory.model.tree import Leaf
 
-EXACT_UP_TO = 20
+EXACT_UP_TO = 20  # the exact search is exponential: at most 2^20 sets
 
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """One pack's change to one path: what stands there afterwards (None: removed)."""
+    """Describe one pack's change to one path: the entry afterwards (None: removed)."""
 
     path: str
     after: Leaf | None
@@ -28,7 +27,7 @@ class Touch:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Overlap:
-    """Two packs (in id order) that touch one place, named by the first pair of paths found."""
+    """Name two packs (in id order) that change one place, by the first pair of paths found."""
 
     first: str
     second: str
@@ -39,9 +38,9 @@ class Overlap:
 def find_overlaps(
     touches: Mapping[str, Iterable[Touch]], stacked: frozenset[tuple[str, str]] = frozenset()
 ) -> tuple[Overlap, ...]:
-    """Every overlapping pair, once, with its first path in order.
+    """Return every overlapping pair, once, with its first path in order.
 
-    `stacked` holds (pack, dependency) pairs, transitively: those may build on one another.
+    `stacked` contains (pack, dependency) pairs, transitively: those may build on one another.
     Identical changes do not overlap.
     """
     listed = {pack: tuple(touches[pack]) for pack in sorted(touches)}
@@ -55,7 +54,7 @@ def find_overlaps(
 
 
 def _folders(listed: Iterable[tuple[Touch, ...]]) -> dict[str, str]:
-    """Every folder that a path is in, as it is spelled, to its folded form."""
+    """Return every folder that contains a path, as it is spelled, with its folded form."""
     direct = {touch.path.rpartition("/")[0] for touches in listed for touch in touches}
     spelled = list(direct.union(*(_parents(folder) for folder in direct)))
     return dict(zip(spelled, fold_all(spelled), strict=True))
@@ -68,7 +67,7 @@ def _pair_paths(
     stacked: frozenset[tuple[str, str]],
     pairs: dict[tuple[str, str], Overlap],
 ) -> None:
-    """Pairs that meet at one path, or where one's path is a folder of the other's."""
+    """Add pairs that change one path, or in which one's path is a folder of the other's."""
     if not suspects:
         return
     owners: dict[str, list[tuple[str, Touch]]] = {}
@@ -88,11 +87,10 @@ def _pair_folders(
     stacked: frozenset[tuple[str, str]],
     pairs: dict[tuple[str, str], Overlap],
 ) -> None:
-    """Pairs that leave something in two folders of one folder which are one when folded: each one's
-    first path there.
+    """Add pairs that write into sibling folders whose names differ only in case or Unicode form.
 
-    Only folders of the very same folder are held against each other: where that is spelled
-    differently too, the packs meet there already.
+    Each pair is named by the first path of each pack there. Only folders with the very same parent
+    are compared: if the parent is spelled differently too, the packs already meet there.
     """
     for group in _beside(listed, folders):
         for one, other in combinations(sorted(group.items()), 2):
@@ -109,8 +107,8 @@ def _pair_folders(
 def _beside(
     listed: Mapping[str, tuple[Touch, ...]], folders: Mapping[str, str]
 ) -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """Folders side by side that are one when folded: of each, the packs that leave something in it,
-    and what first.
+    """Yield groups of sibling folders that fold alike: folder to {pack: first path it writes
+    there}.
     """
     twins: dict[tuple[str, str], dict[str, dict[str, str]]] = {}
     for pack, touches in listed.items():
@@ -129,11 +127,11 @@ def _beside(
 
 
 def _suspects(folded: Collection[list[str]], folders: set[str]) -> set[str]:
-    """Folded paths that can be part of an overlap: of more than one pack, or a folder of another,
-    or below such.
+    """Return folded paths that can be part of an overlap: of two packs, a folder of another, or
+    below one.
 
-    `folders` are the folded folders of them all. Whole sets at a time, since mostly there is none
-    among very many.
+    `folders` are the folded folders of all paths. Works on whole sets, since mostly none of very
+    many paths overlaps.
     """
     seen: set[str] = set()
     total = 0
@@ -176,7 +174,7 @@ def _pair_up(
             if touch == other_touch:
                 continue
             if not same and touch.after is None:
-                # a folder's place was a file and is gone; the other builds below: no shared entry
+                # one removed a file and the other writes below its place: they share no entry
                 continue
             (one, path), (two, other_path) = sorted(((pack, touch.path), (other, other_touch.path)))
             pairs.setdefault((one, two), Overlap(one, two, path, other_path))
@@ -184,8 +182,8 @@ def _pair_up(
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The largest set of packs without a conflict, the smallest with one, and whether the former is
-    exact.
+    """Name the largest set of packs without a conflict and the smallest with one; `exact`: not
+    greedy.
     """
 
     largest: tuple[str, ...]
@@ -198,8 +196,8 @@ def select(
 ) -> Selection:
     """Choose from `packs`; `needs` maps a pack to everything it depends on, transitively.
 
-    Exact for conflict groups of up to EXACT_UP_TO packs, greedy beyond. Ties go to the set
-    that comes first in order, so that the answer is a function of the input alone.
+    Exact for conflict groups of up to EXACT_UP_TO packs, greedy beyond. Ties go to the set that
+    comes first in order, so that the answer is a function of the input alone.
     """
     names = sorted(packs)
     pairs = sorted({(min(one, two), max(one, two)) for one, two in conflicts})
@@ -219,7 +217,7 @@ def select(
 def _groups(
     names: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]
 ) -> list[list[str]]:
-    """Connected groups over conflict and dependency edges."""
+    """Return connected groups over conflict and dependency edges."""
     near: dict[str, set[str]] = {name: set(enemies[name]) for name in names}
     for name in names:
         for needed in needs.get(name, frozenset()):
@@ -269,8 +267,9 @@ def _exact(
 def _greedy(
     group: list[str], enemies: Mapping[str, set[str]], needs: Mapping[str, frozenset[str]]
 ) -> set[str]:
-    """Fewest enemies first; a pack is taken together with all it needs, theirs counted as its own,
-    or not at all.
+    """Choose packs with the fewest conflicts first, each with all it needs, or not at all.
+
+    The conflicts of what a pack needs count as its own.
     """
     members = frozenset(group)
     wanted = {name: {name} | (needs.get(name, frozenset()) & members) for name in group}

@@ -1,7 +1,7 @@
-"""Role Z: reads bundles below one run folder and writes what they merge to, below that folder only.
+"""Run role Z: read bundles below one run folder and write their merge, below that folder only.
 
-Runs in a process of its own that the operating system confines. It has no ledger, no ref,
-no sandbox and no clock; its answer is a function of the plan and the bundles.
+Runs in a process of its own that the operating system confines. It has no ledger, no ref, no
+sandbox and no clock; its answer is a function of the plan and the bundles.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ from factory.model.wording import counted
 
 
 def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -> Candidate:
-    """One bundle as a candidate. Raises Refusal where it does not agree with its manifest."""
+    """Return one bundle as a candidate.
+
+    Raise Refusal if it does not agree with its manifest, its status or the plan.
+    """
     pack = planned.pack
     digests = {
         path: store.sha256(f"{pack}/{path}")
@@ -60,7 +63,7 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
 
 
 def merge_all(plan: PlanDocument, candidates: tuple[Candidate, ...], objects: Objects) -> Merged:
-    """The decision over all candidates of a plan."""
+    """Return the merge of all candidates of a plan."""
     return merge_candidates(
         objects.tree_of(plan.base_commit),
         candidates,
@@ -70,7 +73,7 @@ def merge_all(plan: PlanDocument, candidates: tuple[Candidate, ...], objects: Ob
 
 
 def integrate(plan: PlanDocument, store: Store, objects: Objects) -> MergeDocument:
-    """Merge every bundle of `plan`; `store` is rooted at the run folder. Writes below Z_integrator/
+    """Merge every bundle of `plan`; `store` is rooted at the run folder. Write below Z_integrator/
     only.
     """
     candidates = tuple(read_candidate(store, objects, planned) for planned in plan.packs)
@@ -128,7 +131,7 @@ def _write_result(plan: PlanDocument, tree: Tree, store: Store, objects: Objects
 
 
 def result_message(plan: PlanDocument) -> str:
-    """The message of the result's commit: a function of the plan alone."""
+    """Return the message of the result's commit: a function of the plan alone."""
     rows = "".join(f"- {planned.pack} ({planned.action_key[:16]})\n" for planned in plan.packs)
     count = len(plan.packs)
     return f"Integrate {counted(count, 'task pack')}\n\n{rows}"

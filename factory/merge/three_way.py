@@ -1,6 +1,6 @@
-"""Git's three-way merge as merging asks for it: trees in, a tree and conflicting paths out.
+"""Merge trees three-way by Git: trees in, a tree and conflicting paths out.
 
-Stores the trees first, since Git merges what it can read. Decides nothing.
+Stores the trees first, since Git merges only what it can read. Decides nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from factory.model.tree import Tree
 
 
 def three_way_of(objects: Objects) -> Merge:
-    """The merge over one object store."""
+    """Return the merge function over one object store."""
 
     def three_way(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, ...]]:
         for tree in (base, ours, theirs):

@@ -1,4 +1,4 @@
-"""The process of role Z: `python -I -m factory.merge.z_process WORDS`, PLAN.json in the run folder.
+"""Start role Z: `python -I -m factory.merge.z_process WORDS`, with PLAN.json in the run folder.
 
 Started by `merge.integrator` inside its confinement; not meant for people.
 """
@@ -14,7 +14,9 @@ from factory.strict.values import DocumentError
 
 
 def main() -> int:
-    """Merge what the plan names; 0 when MERGE.json was written, else 1 with one line."""
+    """Merge what the plan names. Return 0 if MERGE.json was written, else print one line and return
+    1.
+    """
     try:
         run_integrator(json.loads(sys.argv[1]))
     except (FactoryError, DocumentError) as error:

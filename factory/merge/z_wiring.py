@@ -1,4 +1,4 @@
-"""Wiring of role Z's own process: only what Z needs, since a run waits for its start.
+"""Wire role Z's own process: only what Z needs, since a run waits for its start.
 
 Knows no other part of the pipeline.
 """
@@ -18,7 +18,7 @@ from factory.model.layout import IN_RUN
 
 
 def run_integrator(words: Mapping[str, str]) -> None:
-    """The whole work of role Z, inside its confinement."""
+    """Do all work of role Z, inside its confinement; `words` are the JSON that its parent wrote."""
     run_folder = Path(words["run_folder"])
     found = Repository(
         root=Path(words["root"]),

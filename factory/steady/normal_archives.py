@@ -1,10 +1,11 @@
-"""ZIP, tar and gzip in a form that does not vary with the moment or the user that packed them.
+"""Normalise ZIP, tar and gzip: the same content gives the same bytes, whenever and whoever packed
+it.
 
-Rule: names, order of members aside, and contents stay; times, owners, modes beyond "may be
-executed", comments and extra fields become constant. Nothing is ever extracted, and of a ZIP
-nothing is even decompressed. What is not plainly sound (links, special files, names that leave a
-folder, a name twice, encryption, bytes that no member owns, more than a bound) is refused as a
-whole. Sources: PKWARE APPNOTE 6.3, POSIX.1-2017 pax, RFC 1952, RFC 1951. Knows no files.
+Rule: names and contents stay, members are sorted; times, owners, modes beyond "executable",
+comments and extra fields become constant. Nothing is ever extracted, and of a ZIP nothing is even
+decompressed. An archive with anything doubtful (links, special files, names that leave a folder, a
+name twice, encryption, bytes that no member owns, more than a bound) is refused as a whole.
+Sources: PKWARE APPNOTE 6.3, POSIX.1-2017 pax, RFC 1952, RFC 1951. Knows no files.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from factory.steady.normal_text import Counts, Unnormal
 
 MOST_MEMBERS = 20_000
 MOST_BYTES = 256 * 1024 * 1024  # of an archive, and of what comes out of a gzip stream
-EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can hold
+EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can express
 
 # ── names ────────────────────────────────────────────────────────────────────
 
 
 def _judge_names(names: list[bytes]) -> None:
-    """Raise Unnormal for a name that is there twice, that is empty, or that leaves the folder it is
-    unpacked in.
+    """Raise Unnormal for a name that occurs twice, is empty, or leaves the folder it is unpacked
+    in.
     """
     if len(names) > MOST_MEMBERS:
         raise Unnormal(f"it has more than {MOST_MEMBERS} members")
@@ -53,8 +54,8 @@ _UNIX, _FIRST_DAY = 3, 0x21
 
 @dataclass(frozen=True, slots=True)
 class _Packed:
-    """One member of a ZIP: its name, flags, method, checksum, compressed bytes, length, and whether
-    it may run.
+    """Describe one member of a ZIP: its header fields, its compressed bytes, and if it is
+    executable.
     """
 
     name: bytes
@@ -67,7 +68,7 @@ class _Packed:
 
 
 def normal_zip(content: bytes, counts: Counts) -> bytes:
-    """The same members in order of their names, their compressed bytes untouched. Raises
+    """Return the same members in order of their names, compressed bytes unchanged. Raise
     Unnormal.
     """
     if len(content) > MOST_BYTES:
@@ -82,7 +83,9 @@ def normal_zip(content: bytes, counts: Counts) -> bytes:
 
 
 def _rank(member: _Packed) -> tuple[int, bytes]:
-    """By name; what readers look for first (OPC, EPUB, JAR) comes first."""
+    """Return the sort key: by name, but members that readers look for first (OPC, EPUB, JAR) come
+    first.
+    """
     first = (b"mimetype", b"META-INF/", b"META-INF/MANIFEST.MF")
     return (first.index(member.name) if member.name in first else len(first), member.name)
 
@@ -114,7 +117,7 @@ def _zip_members(content: bytes) -> list[_Packed]:
 
 
 def _zip_member(content: bytes, at: int) -> tuple[int, _Packed, tuple[int, int]]:
-    """Where the next entry is, this member, and which bytes before the directory are its own."""
+    """Return (offset of the next entry, this member, span of its bytes before the directory)."""
     row = _CENTRAL.unpack_from(content, at)
     (
         mark,
@@ -160,8 +163,10 @@ def _zip_member(content: bytes, at: int) -> tuple[int, _Packed, tuple[int, int]]
 def _zip_span(
     content: bytes, start: int, due: tuple[bytes, int, int, int, int, int]
 ) -> tuple[int, int]:
-    """Where a member's bytes begin, and where what belongs to it ends; its own header must say the
-    same.
+    """Return (begin, end) of a member's data and descriptor. Raise Unnormal if its own header
+    disagrees.
+
+    `begin` is the first byte of the compressed data.
     """
     name, flags, method, crc, packed, length = due
     mark, _, own_flags, own_method, _, _, own_crc, own_packed, own_length, named, extra = (
@@ -229,7 +234,7 @@ _DROPPED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Member:
-    """One member of a tar: a folder where `content` is None."""
+    """Describe one member of a tar; `content` None means a folder."""
 
     name: bytes
     content: bytes | None
@@ -237,7 +242,7 @@ class _Member:
 
 
 def normal_tar(content: bytes, counts: Counts) -> bytes:
-    """The same plain files and folders in order of their names. Raises Unnormal."""
+    """Return the same plain files and folders in order of their names. Raise Unnormal."""
     if len(content) > MOST_BYTES:
         raise Unnormal(f"it is larger than {MOST_BYTES} bytes")
     members = [member for member in _tar_members(content) if member.name not in (b".", b"./", b"")]
@@ -305,7 +310,9 @@ def _tar_member(header: bytes, kind: bytes, body: bytes, long_name: bytes) -> _M
 
 
 def _pax_path(body: bytes) -> bytes:
-    """The path that a pax header gives, if any; refuses what would get lost."""
+    """Return the path that a pax header gives, or b"". Raise Unnormal for a record that would get
+    lost.
+    """
     found, at = b"", 0
     while at < len(body):
         match = re.compile(rb"([0-9]{1,9}) ").match(body, at)
@@ -372,21 +379,21 @@ def _tar_header(name: bytes, mode: int, size: int, kind: bytes) -> bytes:
 _FIRST_PIECE, _PIECE = (
     1 << 9,
     1 << 20,
-)  # bytes of a stream that are read at once: the smaller, the less in vain
+)  # bytes read at once: start small, since most of a large piece may be beyond the stream
 _TEXT, _CHECKED, _EXTRA, _NAMED, _REMARKED = 1, 2, 4, 8, 16
 
 
 @dataclass(frozen=True, slots=True)
 class Unzipped:
-    """One gzip stream: what comes out of it, and its compressed bytes with checksum and length."""
+    """Contain one gzip stream: its content, and its compressed bytes with checksum and length."""
 
     content: bytes
     stream: bytes
 
 
 def unzipped(content: bytes) -> tuple[Unzipped, ...]:
-    """Every stream of a gzip file. Raises Unnormal also where more than `MOST_BYTES` would come
-    out.
+    """Return every stream of a gzip file. Raise Unnormal also for more than `MOST_BYTES` of
+    content.
     """
     streams: list[Unzipped] = []
     left, at = MOST_BYTES, 0
@@ -402,8 +409,8 @@ def unzipped(content: bytes) -> tuple[Unzipped, ...]:
 
 
 def _gzip_stream(content: bytes, begin: int, most: int) -> tuple[Unzipped, int]:
-    """The stream that begins at `begin`, and where it ends. Read in pieces: what follows it is not
-    copied.
+    """Return (the stream that begins at `begin`, its end). Reads pieces, to avoid copying what
+    follows.
     """
     start = at = _gzip_header(content, begin)
     engine = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -429,7 +436,7 @@ def _gzip_stream(content: bytes, begin: int, most: int) -> tuple[Unzipped, int]:
 
 
 def _gzip_header(content: bytes, begin: int) -> int:
-    """Where the compressed bytes begin."""
+    """Return the offset of the compressed bytes. Raise Unnormal if there is no gzip header."""
     head = content[begin : begin + 18]
     if len(head) < 18 or head[:3] != b"\x1f\x8b\x08" or head[3] & 0xE0:
         raise Unnormal("it is no gzip file, or holds bytes that no member owns")
@@ -448,14 +455,14 @@ _GZIP_HEADER = b"\x1f\x8b\x08" + bytes(6) + b"\xff"
 
 
 def rewrapped(streams: tuple[Unzipped, ...], counts: Counts) -> bytes:
-    """The same compressed bytes below headers without time, name, comment and system."""
+    """Return the same compressed bytes below headers without time, name, comment and system."""
     counts.add("gzip header", len(streams))
     return b"".join(_GZIP_HEADER + stream.stream for stream in streams)
 
 
 def stored(content: bytes, counts: Counts) -> bytes:
-    """A gzip file whose content is not compressed: what compresses differs from host to host, this
-    does not.
+    """Return a gzip file of stored blocks: compressed bytes differ from one zlib to another, these
+    do not.
     """
     counts.add("gzip header")
     pieces = [content[at : at + 0xFFFF] for at in range(0, len(content), 0xFFFF)] or [b""]

@@ -1,8 +1,9 @@
-"""JSON and XML in a form that does not vary with the moment or the host they were written on.
+"""Normalise JSON and XML: the same content gives the same bytes, whenever and wherever it was
+written.
 
-Rule: two documents that say the same but for order, blanks and what is volatile become the same
-bytes; a document that two readers could understand differently is refused. Numbers keep the digits
-they were written with. Nothing is fetched, no entity is expanded. Does not know files.
+Rule: two documents that differ only in order, blanks and volatile values become the same bytes; a
+document that two readers could understand differently is refused. Numbers keep the digits they were
+written with. Nothing is fetched, no entity is expanded. Does not know files.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from typing import Any, NoReturn
 from xml.etree import ElementTree
 
 MOST_TEXT = 32 * 1024 * 1024
-_MOST_MADE = 4 * MOST_TEXT  # indents make a text longer, and each level makes them longer
+_MOST_MADE = (
+    4 * MOST_TEXT
+)  # characters; indents grow with each level, so output can be far larger than input
 _DEPTH = 200
-_NAMESPACES = 200  # in force at one place: each name is looked for in all of them
+_NAMESPACES = (
+    200  # in force at one place: a name is searched in all of them, so time grows with their number
+)
 
-# Members and attributes that hold a moment, a duration or a host wherever tools write them.
+# Members and attributes in which tools write a time, a duration, a host or a process id.
 VOLATILE = frozenset(
     (
         "timestamp",
@@ -59,27 +64,27 @@ _RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
 
 
 class Unnormal(ValueError):
-    """Why something was left as it is: one clause that does not vary."""
+    """Report why something is not normalised: one clause that does not vary."""
 
 
 class Counts:
-    """How often each kind of thing was made constant."""
+    """Count how often each kind of thing was made constant."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
 
     def add(self, kind: str, count: int = 1) -> None:
-        """`count` more of a kind."""
+        """Add `count` to a kind."""
         if count:
             self._counts[kind] = self._counts.get(kind, 0) + count
 
     def told(self) -> tuple[str, ...]:
-        """`3 x time`, sorted by kind."""
+        """Return lines such as `3 x time`, sorted by kind."""
         return tuple(f"{self._counts[kind]} x {kind}" for kind in sorted(self._counts))
 
 
 def constant_tokens(text: str, counts: Counts) -> str:
-    """`text` with moments, durations, addresses, temporary paths and process ids replaced."""
+    """Return `text` with times, durations, addresses, temporary paths and process ids replaced."""
     for kind, pattern, constant in _RULES:
         text, found = pattern.subn(constant, text)
         counts.add(kind, found)
@@ -87,13 +92,16 @@ def constant_tokens(text: str, counts: Counts) -> str:
 
 
 class _Number(str):
-    """A number as it was written."""
+    """Keep a number as it was written."""
 
     __slots__ = ()
 
 
 def normal_json(content: bytes, counts: Counts) -> bytes:
-    """Keys sorted, two blanks an indent, volatile members and tokens constant. Raises Unnormal."""
+    """Return JSON with sorted keys, two-space indent, volatile members and tokens constant.
+
+    Raise Unnormal.
+    """
     text = _text_of(content)
     if _deeper_than(text, _DEPTH):
         raise Unnormal(f"it is nested deeper than {_DEPTH} levels")
@@ -188,7 +196,7 @@ def _block(
 
 
 def _member(name: str, value: Any, counts: Counts) -> Any:
-    """A volatile member's value made constant; its type stays."""
+    """Return a volatile member's value made constant, of the same type; other values unchanged."""
     if name not in VOLATILE or not isinstance(value, str):
         return value
     counts.add(f"member {name}")
@@ -196,8 +204,10 @@ def _member(name: str, value: Any, counts: Counts) -> Any:
 
 
 def normal_xml(content: bytes, counts: Counts) -> bytes:
-    """Canonical XML (C14N 2.0), volatile attributes and tokens constant, one line feed at the end.
-    Raises Unnormal.
+    """Return canonical XML (C14N 2.0), volatile attributes and tokens constant, one line feed at
+    its end.
+
+    Raise Unnormal.
     """
     if len(content) > MOST_TEXT:
         raise Unnormal(f"it is larger than {MOST_TEXT} bytes")
@@ -216,30 +226,30 @@ def normal_xml(content: bytes, counts: Counts) -> bytes:
 
 
 class _Scopes:
-    """How many namespaces are in force, in each open element and in the one that comes."""
+    """Count the namespaces in force, in each open element and in the next one."""
 
     def __init__(self) -> None:
         self._outer: list[int] = []
         self._count = 0
 
     def declare(self) -> None:
-        """One more for the element that comes. Raises Unnormal."""
+        """Count one more namespace of the next element. Raise Unnormal above the limit."""
         self._count += 1
         if self._count > _NAMESPACES:
             raise Unnormal(f"it has more than {_NAMESPACES} namespaces in force in one place")
 
     def open(self) -> None:
-        """The element that was to come."""
+        """Open the next element."""
         self._outer.append(self._count)
 
     def close(self) -> None:
-        """The end of the innermost one: what it declared is in force no more."""
+        """Close the innermost element: what it declared is no longer in force."""
         self._outer.pop()
         self._count = self._outer[-1] if self._outer else 0
 
 
 def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNamespace:
-    """A parser's target: canonical XML with what is volatile made constant on the way."""
+    """Return a parser's target that writes canonical XML and makes volatile parts constant."""
 
     def write_as_meant(piece: str) -> None:
         # The library escapes comments and instructions as if they were text. No reader undoes that
@@ -248,7 +258,7 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
         write(_unescaped(piece) if piece.startswith(("<!--", "<?")) else piece)
 
     canonical = ElementTree.C14NWriterTarget(write_as_meant, with_comments=True)
-    pieces: list[str] = []  # of one text, which a parser may hand over in parts
+    pieces: list[str] = []  # of one text, which a parser may deliver in parts
     depth = 0
     scopes = _Scopes()
 

@@ -1,9 +1,8 @@
-"""Logs and artifacts in a form that does not vary with the moment, the user or the host they were
-made on.
+"""Normalise logs and artifacts: bytes without traces of time, user and host.
 
 Logs always: the normalised text goes into the bundle, the raw one stays in the run folder.
-Artifacts only where the contract asks for it, by their names: logs, JSON, XML, ZIP, tar, gzip. What
-cannot be normalised safely is left as it is, with the reason. Never applied to what a pack changes;
+Artifacts only if the contract asks for it, by their names: logs, JSON, XML, ZIP, tar, gzip. What
+cannot be normalised safely is unchanged, with the reason. Never applied to what a pack changes;
 nothing is decided by it.
 """
 
@@ -22,10 +21,10 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Normalized:
-    """What came of one file: its bytes, its form ("" where its name tells none), what was made
+    """Describe one file's result: its bytes, its form ("" if its name implies none), what became
     constant.
 
-    `problem` is one clause where the bytes are untouched; it is the same for every such file.
+    `problem` is one clause if the bytes are unchanged; it is the same for every such file.
     """
 
     content: bytes
@@ -35,8 +34,8 @@ class Normalized:
 
 
 def normalize_log(raw: bytes) -> bytes:
-    """`raw` as UTF-8 text with volatile tokens replaced, escape sequences gone and line ends
-    unified.
+    """Return `raw` as UTF-8 text without volatile tokens and escape sequences, with line feeds
+    only.
     """
     return _log(raw, Counts())
 
@@ -62,7 +61,7 @@ _FORMS: tuple[tuple[tuple[str, ...], str, Callable[[bytes, Counts], bytes]], ...
 
 
 def form_of(path: str) -> str:
-    """The form that a name tells, `tar+gzip` for both; "" for none."""
+    """Return the form that a name implies, `tar+gzip` for both; "" for none."""
     name = _unfolded(path)
     if name.endswith(".gz"):
         inner = form_of(name.removesuffix(".gz"))
@@ -76,8 +75,8 @@ def _unfolded(path: str) -> str:
 
 
 def normalize(path: str, content: bytes) -> Normalized:
-    """One artifact by the form that its name tells. Never raises: what is not sound stays as it
-    is.
+    """Normalise one artifact by the form that its name implies. Never raise: bad input stays
+    unchanged.
     """
     form = form_of(path)
     if not form:
