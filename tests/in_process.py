@@ -61,7 +61,7 @@ def planner(world: World):
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
     try:
         with measured_once.installed():
-            yield built, Planner(built, pipeline.catalogue)
+            yield built, Planner(built, pipeline.run.catalogue)
     finally:
         close(built)
 

@@ -34,13 +34,13 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> Answer:
     """The plan. Raises Refusal."""
     del command
-    pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
-    explainer = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards())
-    frozen = pipeline.frozen_plan()
+    run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
+    explainer = Explainer(run.site, run.catalogue, run.planner, run.cards)
+    frozen = run.plan
     plan = frozen.document
-    by_id = pipeline.catalogue.by_id()
+    by_id = run.catalogue.by_id()
     whys = {planned.pack: explainer.why(by_id[planned.pack]) for planned in plan.packs}
-    findings = pipeline.catalogue.all_findings()
+    findings = run.catalogue.all_findings()
     lines = (
         *_lines(plan, whys, frozen.digest),
         *(("",) if findings else ()),

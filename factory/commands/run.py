@@ -131,20 +131,20 @@ def run(command: str, given: Namespace) -> Answer:
 def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> list[str]:
     if not packs:
         return [command]
-    return [f"{command}:{entry.name}" for entry in choose(pipeline.catalogue, packs)]
+    return [f"{command}:{entry.name}" for entry in choose(pipeline.run.catalogue, packs)]
 
 
 def _workers(pipeline: RepositoryPipeline) -> int:
     """As configured; else one for each processor, and no more than there are packs."""
     configured = pipeline.site.config.workers
     return configured or max(
-        1, min(os.cpu_count() or 1, len(pipeline.catalogue.entries), MOST_WORKERS)
+        1, min(os.cpu_count() or 1, len(pipeline.run.catalogue.entries), MOST_WORKERS)
     )
 
 
 def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing) -> Answer:
     reached = _reached(pipeline.cards(), names)
-    results = [(card, *pipeline.result_of(card)[:2]) for card in reached]
+    results = [(card, *pipeline.run.result_of(card)[:2]) for card in reached]
     findings = unique(finding for _, _, found in results for finding in found)
     report = pipeline.site.store.root / RunFolder.of(closing.run_id).integrator.report
     details: dict[str, object] = {

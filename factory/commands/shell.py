@@ -96,18 +96,18 @@ def run(command: str, given: Namespace) -> Answer:
         pipeline,
         name,
     ):
-        entry = choose(pipeline.catalogue, (given.pack,))[0]
+        entry = choose(pipeline.run.catalogue, (given.pack,))[0]
         asked = Asked(name, given.where, given.command or "", given.timeout, term)
         output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
         talk = output.run if asked.line else errands.converse
         came = visit(
             pipeline.site,
-            pipeline.planner,
+            pipeline.run.planner,
             entry,
             asked,
             talk,
             Heard(_stepped, _opened),
-            pipeline.session.progress,
+            pipeline.run.progress,
         )
         return _answer(
             entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content

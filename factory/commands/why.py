@@ -49,17 +49,13 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> Answer:
     """The answer for one pack. Raises Refusal, UsageError."""
     del command
-    pipeline = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {})
-    entry = choose(pipeline.catalogue, (given.pack,))[0]
-    why = Explainer(pipeline.site, pipeline.catalogue, pipeline.planner, pipeline.cards()).why(
-        entry
-    )
+    run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
+    entry = choose(run.catalogue, (given.pack,))[0]
+    why = Explainer(run.site, run.catalogue, run.planner, run.cards).why(entry)
     if given.denied:
         ways = {(each.finding.id, each.finding.message): each.way_out for each in why.explained}
         read = (
-            read_denials(pipeline.site, entry.pack, why.run_id, ways)
-            if entry.pack is not None
-            else None
+            read_denials(run.site, entry.pack, why.run_id, ways) if entry.pack is not None else None
         )
         return Answer(
             Status.PASS,

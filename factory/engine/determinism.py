@@ -103,10 +103,10 @@ def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Agai
     """
     pipeline = wiring.pipeline(start, {})
     try:
-        entry, *_ = choose(pipeline.catalogue, (name,))
+        entry, *_ = choose(pipeline.run.catalogue, (name,))
         if not entry.usable:
             raise Refusal(*(finding for finding in entry.findings if finding.blocks))
-        packs = (*pipeline.planner.planned(entry.id).needs, entry.id)
+        packs = (*pipeline.run.planner.planned(entry.id).needs, entry.id)
         _refuse_network(pipeline, packs)
         with pipeline.site.locks.hold("run"), _sides(pipeline, packs) as sides:
             pipeline.site.locks.announce("run", "showing whether a pack is deterministic")
@@ -121,7 +121,7 @@ def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Agai
 
 def _refuse_network(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> None:
     for pack in packs:
-        if pipeline.planner.planned(pack).pack.constraints.network.declared:
+        if pipeline.run.planner.planned(pack).pack.constraints.network.declared:
             message = (
                 f"{pack} declares the network, and what comes over it is no function of the"
                 " repository"
@@ -144,7 +144,9 @@ def _sides(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Iterator[tup
         needed = _MARGIN + 3 * scratch.weight(
             pipeline.site.repository, pipeline.site.repository.commit
         )
-        passed = {name for pack in packs for name in pipeline.planner.planned(pack).pack.env_passed}
+        passed = {
+            name for pack in packs for name in pipeline.run.planner.planned(pack).pack.env_passed
+        }
         sides = (_here(tops[0], passed), _elsewhere(tops[1], passed, needed))
         for side in sides:
             fs_guard.make_folder(side.repository)
@@ -167,7 +169,7 @@ def _work_tree_files(pipeline: RepositoryPipeline) -> Iterator[FoundFile]:
         content = pipeline.site.work_tree.read(path)
         if content is not None:
             yield FoundFile(path, 0, content)
-    for entry in pipeline.catalogue.entries:
+    for entry in pipeline.run.catalogue.entries:
         yield from (file for file in entry.files if not file.problem)
 
 
@@ -293,7 +295,7 @@ def _held_to_action(
     """The verdict of a bundle, which must be one of this repository's own action. Raises
     Refusal.
     """
-    planned = pipeline.planner.planned(pack)
+    planned = pipeline.run.planner.planned(pack)
     try:
         status = parse_document(StatusDocument, files.get(IN_BUNDLE.status, b""))
         action = parse_document(ActionDocument, files.get(IN_BUNDLE.action, b""))

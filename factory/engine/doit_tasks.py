@@ -44,7 +44,7 @@ class CardHolds:
         return not self._reason
 
     def __repr__(self) -> str:
-        return f"{self.card.name} still holds: {self._reason or 'yes'}"
+        return f"{self.card.name} is up to date: {self._reason or 'yes'}"
 
 
 class CardAction:

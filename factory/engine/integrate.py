@@ -1,4 +1,4 @@
-"""Integration, the unconfined part: lay the bundles before Z, hold its answer, check the merged
+"""Integration, the unconfined part: give the bundles to Z, compare its answer, check the merged
 tree.
 
 Z decides what the bundles merge to, in its own process. This side copies bundles into the
@@ -7,13 +7,16 @@ run, derives Z's result once more, and runs acceptance over it. It moves no ref.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from factory.bundle.make import LoggedCommand
-from factory.judge.status_eval import of_findings
+from factory.engine.run import Integrated, Outcome, Run
+from factory.engine.summary import merge_headline
+from factory.judge.status_eval import combine, of_findings
 from factory.merge import role_z
 from factory.merge.merging import Candidate
 from factory.merge.overlap import select
+from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.events import BundleCopied, MergeFinished
 from factory.model.evidence import LogIndex, LogRecord, MergeDocument, PlanDocument, StatusDocument
@@ -27,79 +30,95 @@ from factory.model.evidence_text import (
 from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE, INTEGRATOR, BundleFolder, RunFolder
 from factory.model.tree import Tree
+from factory.model.verdict import Status
 from factory.plan.action_key import all_needs
-from factory.plan.plan import Plan
-from factory.plan.site import Integrated, Session, Site
+from factory.plan.site import Site
 from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration
 from factory.run.recheck import Recheck
 
 
-def copy_bundles(
-    session: Session, pack_ids: tuple[str, ...], ran_in: dict[str, str]
-) -> dict[str, str]:
-    """Copy every bundle into the run; for those of an earlier run, record which. Returns pack →
-    that run.
+def integrate_card(card: Card, run: Run) -> Outcome:
+    """Copy every bundle into the run, and merge them where all that comes before passed."""
+    before = run.marker(card)
+    replaced = run.intact.replaced(before.run_id) if before is not None and before.run_id else ()
+    run.start()
+    earlier = run.cards[: run.cards.index(card)]
+    status = combine(run.status_of(other.name) for other in earlier)
+    came = {other.pack: run.bundle_run(other) for other in earlier if other.phase == "launch"}
+    _copy_bundles(run, came)
+    if status is not Status.PASS:
+        return Outcome(status, replaced, "nothing merged")
+    _integrate(run)
+    found = (*replaced, *run.integrated.findings)
+    return Outcome(of_findings(found), found, merge_headline(run.integrated))
+
+
+def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
+    """Copy every bundle that belongs to it into the run; where `came` says that one is of an
+    earlier run, record that.
     """
-    site, run_id = session.site, session.ensure_run()
-    came_from: dict[str, str] = {}
-    for pack in pack_ids:
-        site.store.copy_folder(BundleFolder.of(pack), RunFolder.of(run_id).bundle(pack))
-        origin = ran_in.get(pack, run_id)
-        if origin != run_id:
-            came_from[pack] = origin
-            session.record(
+    store, folder = run.site.store, RunFolder.of(run.id)
+    for pack in (entry.id for entry in run.catalogue.entries):
+        digest = run.manifest_of(pack)
+        if pack in run.refused or not digest:
+            continue
+        store.copy_folder(BundleFolder.of(pack), folder.bundle(pack))
+        origin = came.get(pack, run.id)
+        if origin != run.id:
+            run.integrated.came_from[pack] = origin
+            run.recorder.record(
                 BundleCopied(
                     pack=pack,
                     from_run=origin,
-                    manifest=site.store.sha256(BundleFolder.of(pack).manifest),
-                    files=len(site.store.files(RunFolder.of(run_id).bundle(pack))),
+                    manifest=digest,
+                    files=len(store.files(folder.bundle(pack))),
                 )
             )
-    return came_from
 
 
-def integrate(session: Session, plan: Plan, result: Integrated) -> None:
-    """Merge and re-check; findings and records are added to `result`. Every bundle is in the run
-    already.
+def _integrate(run: Run) -> None:
+    """Merge and check the merged tree; findings and records are added to `run.integrated`. Every
+    bundle is in the run already.
 
     Half an answer of Z, or half of the logs, is no part of the evidence: what broke off is removed.
     """
-    began = session.site.clock.monotonic()
+    plan, result = run.plan, run.integrated
+    began = run.site.clock.monotonic()
     try:
-        candidates = _merged(session, plan.document, result)
+        candidates = _merged(run, plan.document, result)
     except Exception:
-        _forget(session, result)
+        _forget(run, result)
         raise
-    _record(session, candidates, result, began)
+    _record(run, candidates, result, began)
     merge = result.merge
     if merge is None or not merge.merged_tree or any(finding.blocks for finding in result.findings):
         return
-    merged = session.site.objects.tree_of(merge.merged_tree)
+    merged = run.site.objects.tree_of(merge.merged_tree)
     changes = {candidate.pack: candidate.changes for candidate in candidates}
 
     def together(packs: Collection[str]) -> Tree | None:
         some = tuple(candidate for candidate in candidates if candidate.pack in packs)
-        return role_z.merge_all(plan.document, some, session.site.objects).tree
+        return role_z.merge_all(plan.document, some, run.site.objects).tree
 
     rechecked = Recheck(
-        machine_of(session.site, session.progress),
+        machine_of(run.site, run.progress),
         plan,
         merged,
         changes,
         result.statuses,
         together,
-        connections=session.egress,
+        connections=run.connections,
     ).run()
     for path, content in rechecked.raw.items():
-        session.site.store.write(RunFolder.of(session.run_id).raw.at(path), content)
-    session.record_all(rechecked.events, result.event)
+        run.site.store.write(RunFolder.of(run.id).raw.at(path), content)
+    run.recorder.record_all(rechecked.events, result.event)
     if rechecked.error is not None:
         raise rechecked.error
     try:
-        _write_logs(session, rechecked.logs)
+        _write_logs(run, rechecked.logs)
     except Refusal:
-        session.site.store.remove(RunFolder.of(session.run_id).integrator.logs)
+        run.site.store.remove(RunFolder.of(run.id).integrator.logs)
         raise
     result.rechecks = rechecked.records
     result.findings += rechecked.findings
@@ -110,14 +129,12 @@ def integrate(session: Session, plan: Plan, result: Integrated) -> None:
         result.largest, result.smallest = chosen.largest, chosen.smallest_conflict
 
 
-def _record(
-    session: Session, candidates: tuple[Candidate, ...], result: Integrated, began: float
-) -> None:
+def _record(run: Run, candidates: tuple[Candidate, ...], result: Integrated, began: float) -> None:
     """One event for what the integrator came to."""
     merge = result.merge
-    result.event = session.record(
+    result.event = run.recorder.record(
         MergeFinished(
-            duration_ms=session.milliseconds(began),
+            duration_ms=run.recorder.milliseconds(began),
             rc=of_findings(result.findings).exit_code,
             merged_tree=merge.merged_tree if merge is not None else "",
             packs=len(result.statuses),
@@ -127,11 +144,11 @@ def _record(
     )
 
 
-def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[Candidate, ...]:
+def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate, ...]:
     """Ask Z and hold its answer; what each pack brought, none where there is no answer to build
     on.
     """
-    site, run_id = session.site, session.ensure_run()
+    site, run_id = run.site, run.id
     store = site.store
     for planned in plan.packs:
         content = store.read(RunFolder.of(run_id).bundle(planned.pack).status) or b""
@@ -145,11 +162,11 @@ def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[C
         result.findings.append(
             Finding("INTEGRATOR_FAILED", f"the integrator's answer does not hold its form: {error}")
         )
-        _forget(session, result)
+        _forget(run, result)
         return ()
     except Refusal as refusal:
         result.findings += refusal.findings
-        _forget(session, result)
+        _forget(run, result)
         return ()
     result.merge = merge
     result.findings += [finding_of(record) for record in merge.findings]
@@ -158,9 +175,9 @@ def _merged(session: Session, plan: PlanDocument, result: Integrated) -> tuple[C
     )
 
 
-def _forget(session: Session, result: Integrated) -> None:
+def _forget(run: Run, result: Integrated) -> None:
     result.merge = None
-    session.site.store.remove(RunFolder.of(session.run_id).integrator)
+    run.site.store.remove(RunFolder.of(run.id).integrator)
 
 
 def _hold_answer(
@@ -194,13 +211,13 @@ def _hold_answer(
     return candidates
 
 
-def _write_logs(session: Session, logs: tuple[tuple[str, LoggedCommand], ...]) -> None:
-    folder = RunFolder.of(session.run_id).integrator
+def _write_logs(run: Run, logs: tuple[tuple[str, LoggedCommand], ...]) -> None:
+    folder = RunFolder.of(run.id).integrator
     records = []
     for pack, logged in logs:
         label = f"{pack}.{logged.record.label}"
         path = IN_BUNDLE.log(label)
-        session.site.store.write(folder.at(path), logged.log)
+        run.site.store.write(folder.log(label), logged.log)
         records.append(
             LogRecord(
                 label=label,
@@ -211,4 +228,4 @@ def _write_logs(session: Session, logs: tuple[tuple[str, LoggedCommand], ...]) -
                 rc=logged.record.rc,
             )
         )
-    session.site.store.write(folder.log_index, format_document(LogIndex(logs=tuple(records))))
+    run.site.store.write(folder.log_index, format_document(LogIndex(logs=tuple(records))))

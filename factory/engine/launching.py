@@ -1,73 +1,213 @@
-"""Launching as the pipeline does it: one pack is run, and what came of it is recorded.
+"""Launching as the pipeline does it: one pack is run where it may be, and what came of it is
+recorded.
 
-`run.launch` returns a value; this side begins the pack in the ledger, writes the raw files, puts
-the bundle in its place, and only then says that it is there.
+`run.launch` returns a value; this side takes the pack's lock, begins the pack in the ledger, writes
+the raw files, puts the bundle in its place, and only then says that it is there.
 """
 
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
+from factory.engine.run import Outcome, Run
+from factory.engine.summary import findings_of, pack_headline
+from factory.model.card import Card
 from factory.model.errors import Refusal
-from factory.model.events import AttemptFinished, PackStarted
+from factory.model.events import (
+    AttemptFinished,
+    BundleRefused,
+    LockReleased,
+    LockTaken,
+    PackStarted,
+)
+from factory.model.evidence import StatusDocument
+from factory.model.finding import Finding
 from factory.model.layout import BundleFolder, RunFolder
-from factory.plan.plan import Plan, PlannedPack
-from factory.plan.site import Session
+from factory.model.verdict import Status
+from factory.plan.plan import PlannedPack
+from factory.run import egress, preflight
 from factory.run.attempt import machine_of
+from factory.run.bundle_validate import bundle_intact
 from factory.run.launch import Launched, broken_off, launch
-from factory.run.reading import stacked_base
+from factory.run.reading import load_status, stacked_base
 from factory.sandbox.properties import Enforcement
 
 
-def launch_recorded(session: Session, plan: Plan, pack: str) -> Launched:
+def launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
+    """Run the pack of a launch card where contract and host allow it; `key` computes its key. Raise
+    Refusal; then no bundle of the pack is part of this run: what is there is of an earlier action.
+    """
+    try:
+        return _launch_card(card, run, key)
+    except Exception:
+        run.refuse(card.pack)
+        raise
+
+
+def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
+    refused = refused_by_preflight(card, run)
+    if refused is not None:
+        return _not_run(card, run, refused, "its contract is not valid" if refused else "preflight")
+    # Preflight may be up to date from an earlier day; what is enforced is asked of the host as it
+    # is now.
+    site, planned = run.site, run.plan.planned(card.pack)
+    lacking = (
+        *preflight.judge_launch(planned.pack, site.config, run.measured(), site.cloud),
+        *run.signing(),
+    )
+    if any(finding.blocks for finding in lacking):
+        return _not_run(card, run, tuple(one for one in lacking if one.blocks), "host")
+    with contextlib.ExitStack() as stack:
+        locked = _take_pack_lock(run, card.pack, stack)
+        if locked:
+            return _not_run(card, run, locked, "locked")
+        status = _resume(card, run, planned)
+        if status is not None:
+            headline = f"{pack_headline(status)}, from a run that was cut off"
+            return Outcome(Status.PASS, (), headline, run.resumed[card.pack])
+        altered = _altered(card, run, key)
+        launched = _launch_recorded(run, planned)
+    if launched.status is None:
+        run.refuse(card.pack)
+        return Outcome(launched.verdict, launched.findings)
+    findings = (
+        *findings_of(launched.status),
+        *egress.refused(planned.pack, launched.connections),
+    )
+    return Outcome(launched.verdict, findings, pack_headline(launched.status) + altered)
+
+
+def refused_by_preflight(card: Card, run: Run) -> tuple[Finding, ...] | None:
+    """Return what keeps a pack from running: its findings, an empty tuple where the whole run is
+    refused, None for nothing.
+    """
+    before = run.results.get(run.cards[0].name)
+    if before is not None and any(one.blocks and not one.pack for one in before.findings):
+        return ()
+    own = before.findings if before is not None else run.catalogue.all_findings()
+    return tuple(one for one in own if one.blocks and one.pack == card.pack) or None
+
+
+def _not_run(card: Card, run: Run, found: tuple[Finding, ...], why: str) -> Outcome:
+    run.start()
+    run.refuse(card.pack)
+    return Outcome(Status.BLOCKED, found, f"not run: {why}")
+
+
+def _resume(card: Card, run: Run, planned: PlannedPack) -> StatusDocument | None:
+    """Take over the bundle that a killed run had finished: return its status, or None where the
+    pack must run.
+    """
+    pack, known = planned.pack.id, run.resumable.get(planned.pack.id)
+    executed = {
+        one.pack for one in run.cards if one.phase == card.phase and one.name in run.results
+    }
+    ran = any(need in executed and need not in run.resumed for need in planned.needs)
+    if known is None or known.key != planned.key or ran:
+        return None
+    if known.manifest != run.manifest_of(pack) or not run.bundle_is_intact(pack):
+        return None
+    run.start()
+    run.resumed[pack] = known.run_id
+    return load_status(run.site.store, pack)
+
+
+def _altered(card: Card, run: Run, key: Callable[[], str]) -> str:
+    """Return words for a bundle that was a PASS of this very action and is not as it was written;
+    record that.
+    """
+    marker = run.marker(card)
+    if marker is None or marker.status is not Status.PASS or marker.key != key():
+        return ""
+    found = bundle_intact(run.site.store, card.pack)
+    if not found:
+        return ""
+    why = found[0].message
+    code, manifest = Status.BLOCKED.exit_code, run.manifest_of(card.pack)
+    run.recorder.record(BundleRefused(pack=card.pack, why=why, manifest=manifest, rc=code))
+    return f", run again since {why}"
+
+
+def _take_pack_lock(run: Run, pack: str, stack: contextlib.ExitStack) -> tuple[Finding, ...]:
+    """Lock one pack until `stack` ends; return LOCKED, at the pack, where another process has the
+    lock. Raise Refusal where it cannot be asked for, or no run can be started.
+    """
+    try:
+        stack.enter_context(_pack_lock(run, pack))
+    except Refusal as refusal:
+        if any(finding.id != "LOCKED" for finding in refusal.findings):
+            raise
+        return tuple(replace(finding, pack=pack) for finding in refusal.findings)
+    return ()
+
+
+@contextlib.contextmanager
+def _pack_lock(run: Run, pack: str) -> Iterator[None]:
+    """Lock one pack; record both ends within the run."""
+    name, site, recorder = f"pack-{pack}", run.site, run.recorder
+    asked = site.clock.monotonic()
+    with site.locks.hold(name):
+        site.locks.announce(name, "another worker")
+        run.start()
+        locked = site.clock.monotonic()
+        waited = int((locked - asked) * 1000)
+        recorder.record_soon(LockTaken(lock=name, pack=pack, duration_ms=waited))
+        yield
+        taken = recorder.milliseconds(locked)
+        recorder.record_soon(LockReleased(lock=name, pack=pack, duration_ms=taken))
+
+
+def _launch_recorded(run: Run, planned: PlannedPack) -> Launched:
     """Run one pack of this run and put its bundle in place. Raise Refusal where not even its
     beginning can be recorded.
     """
-    planned, machine = plan.planned(pack), machine_of(session.site, session.progress)
-    session.ensure_run()
+    pack, machine = planned.pack.id, machine_of(run.site, run.progress)
+    run.start()
     network = planned.pack.constraints.network.declared
-    begun = session.record(_started(planned, session.site.sandbox.measure(network)))
-    session.causes[pack] = begun
+    begun = run.recorder.record(_started(planned, run.site.sandbox.measure(network)))
+    run.recorder.causes[pack] = begun
     try:
-        base = stacked_base(session.site.store, session.site.objects, plan, planned)
+        base = stacked_base(run.site.store, run.site.objects, run.plan, planned)
     except Exception as error:  # noqa: BLE001  a pack that was begun has an end in the ledger
         launched = broken_off(planned, machine, error)
     else:
         launched = launch(planned, base, machine)
     if launched.status is not None:
         try:
-            _keep(session, pack, begun, launched)
+            _keep(run, pack, begun, launched)
         except Refusal as refusal:
             launched = broken_off(planned, machine, refusal, launched)
     if launched.status is None:
         # What lies there is of an earlier action, and no part of a run that tried this one; its
         # own run has it.
-        session.site.store.remove(BundleFolder.of(pack))
+        run.site.store.remove(BundleFolder.of(pack))
         # A disk that takes no more is the very reason, and is a finding as such.
         with contextlib.suppress(Refusal):
-            _keep(session, pack, begun, launched)
-    session.egress[pack] = launched.connections
+            _keep(run, pack, begun, launched)
+    run.connections[pack] = launched.connections
     return launched
 
 
-def _keep(session: Session, pack: str, begun: str, launched: Launched) -> None:
+def _keep(run: Run, pack: str, begun: str, launched: Launched) -> None:
     """Write the raw files and record the work, then the bundle, then the event that closes the
     pack.
     """
-    store = session.site.store
+    store = run.site.store
     for path, content in launched.raw.items():
-        store.write(RunFolder.of(session.run_id).raw.at(path), content)
+        store.write(RunFolder.of(run.id).raw.at(path), content)
     *work, end = launched.events
     last = max(
         (n for n, one in enumerate(work, 1) if one.event_type == AttemptFinished.event_type),
         default=0,
     )
-    if session.causes[pack] == begun:
-        session.causes[pack] = session.record_all(work[:last], begun)
-        session.record_all(work[last:], begun)
+    if run.recorder.causes[pack] == begun:
+        run.recorder.causes[pack] = run.recorder.record_all(work[:last], begun)
+        run.recorder.record_all(work[last:], begun)
     if launched.files:
         store.replace_folder(BundleFolder.of(pack), launched.files)
-    session.causes[pack] = session.record_all((end,), session.causes[pack])
+    run.recorder.causes[pack] = run.recorder.record_all((end,), run.recorder.causes[pack])
 
 
 def _started(planned: PlannedPack, enforcement: Enforcement) -> PackStarted:

@@ -7,9 +7,8 @@ and when a stored PASS stays valid.
     'run each task pack in its sandbox'
 
 To add a phase, write a class and put it into `PHASES`: cards, keys, doit's tasks and the verdict
-follow. A phase that is not there is an error, never a default. No phase knows another; what comes
-before a card is in `after`. Imports what costs only where a card is keyed: `doit list` reads
-this module for names.
+follow. A phase that is not there is an error, never a default. What a phase executes stands in a
+module of its own, imported only then: `doit list` reads this one for names.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from factory.model.errors import InternalError
 
 if TYPE_CHECKING:
     from factory.contract.catalogue import Catalogue, PackEntry
-    from factory.engine.pipeline import RepositoryPipeline
+    from factory.engine.run import Outcome, Run
     from factory.plan.markers import Marker
 
 
@@ -87,13 +86,17 @@ class Phase(ABC):
         """Return this phase's cards, given those of earlier phases. Never raises."""
 
     @abstractmethod
-    def inputs(self, card: Card, run: RepositoryPipeline) -> object:
+    def inputs(self, card: Card, run: Run) -> object:
         """Return everything that decides the result of `card`, as JSON values: no time, no path of
         this host, nothing observed. Raise KeyError or Refusal for a pack that cannot be planned.
         """
 
     @abstractmethod
-    def stays_valid(self, card: Card, marker: Marker, run: RepositoryPipeline) -> bool:
+    def execute(self, card: Card, run: Run) -> Outcome:
+        """Do the work of `card`. Raise Refusal where it cannot be done."""
+
+    @abstractmethod
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:
         """Return whether the stored PASS `marker` of unchanged inputs needs no new execution."""
 
 
@@ -107,7 +110,7 @@ class Preflight(Phase):
         files = (path for entry in graph.entries for path in graph.files_of(entry))
         return (graph.card(self, files, ()),)
 
-    def inputs(self, card: Card, run: RepositoryPipeline) -> object:  # noqa: ARG002  there is one card
+    def inputs(self, card: Card, run: Run) -> object:  # noqa: ARG002  there is one card
         from factory.contract.configuration import config_digest
         from factory.model.evidence_text import sha256
 
@@ -118,8 +121,13 @@ class Preflight(Phase):
         ]
         return [run.site.repository.commit, config_digest(run.site.config), files]
 
-    def stays_valid(self, card: Card, marker: Marker, run: RepositoryPipeline) -> bool:  # noqa: ARG002
-        return not run.session.notes  # what an earlier run left behind is reported once
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
+        return not run.leftovers  # what an earlier run left behind is reported once
+
+    def execute(self, card: Card, run: Run) -> Outcome:  # noqa: ARG002
+        from factory.engine.checking import check_repository
+
+        return check_repository(run)
 
 
 class Launch(Phase):
@@ -140,12 +148,17 @@ class Launch(Phase):
             for entry in graph.entries
         )
 
-    def inputs(self, card: Card, run: RepositoryPipeline) -> object:
+    def inputs(self, card: Card, run: Run) -> object:
         planned = run.planner.planned(card.pack)
         return [planned.key, [[need, run.manifest_of(need)] for need in planned.needs]]
 
-    def stays_valid(self, card: Card, marker: Marker, run: RepositoryPipeline) -> bool:  # noqa: ARG002
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return run.bundle_is_intact(card.pack)
+
+    def execute(self, card: Card, run: Run) -> Outcome:
+        from factory.engine.launching import launch_card
+
+        return launch_card(card, run, lambda: card_key(card, run))
 
 
 class Validate(Phase):
@@ -161,13 +174,18 @@ class Validate(Phase):
             for entry, launch in zip(graph.entries, graph.of_phase(Launch.name), strict=True)
         )
 
-    def inputs(self, card: Card, run: RepositoryPipeline) -> object:
+    def inputs(self, card: Card, run: Run) -> object:
         commit = run.site.repository.commit
         return [run.planner.planned(card.pack).key, commit, run.manifest_of(card.pack)]
 
-    def stays_valid(self, card: Card, marker: Marker, run: RepositoryPipeline) -> bool:  # noqa: ARG002
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         # A pack that ran in this run is validated again even if its bundle did not change.
-        return card.after[0] not in run.session.results
+        return card.after[0] not in run.results
+
+    def execute(self, card: Card, run: Run) -> Outcome:
+        from factory.engine.checking import check_bundle
+
+        return check_bundle(card, run)
 
 
 class Integrate(Phase):
@@ -180,11 +198,16 @@ class Integrate(Phase):
         before = graph.of_phase(Validate.name) or graph.of_phase(Preflight.name)
         return (graph.card(self, (path for one in before for path in one.targets), before),)
 
-    def inputs(self, card: Card, run: RepositoryPipeline) -> object:  # noqa: ARG002
+    def inputs(self, card: Card, run: Run) -> object:  # noqa: ARG002
         return _merged(run)
 
-    def stays_valid(self, card: Card, marker: Marker, run: RepositoryPipeline) -> bool:  # noqa: ARG002
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return run.is_whole(marker.run_id)
+
+    def execute(self, card: Card, run: Run) -> Outcome:
+        from factory.engine.integrate import integrate_card
+
+        return integrate_card(card, run)
 
 
 class Summary(Phase):
@@ -197,11 +220,16 @@ class Summary(Phase):
         (integrate,) = graph.of_phase(Integrate.name)
         return (graph.card(self, integrate.targets, (integrate,)),)
 
-    def inputs(self, card: Card, run: RepositoryPipeline) -> object:  # noqa: ARG002
+    def inputs(self, card: Card, run: Run) -> object:  # noqa: ARG002
         return _merged(run)
 
-    def stays_valid(self, card: Card, marker: Marker, run: RepositoryPipeline) -> bool:  # noqa: ARG002
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return run.is_whole(marker.run_id)
+
+    def execute(self, card: Card, run: Run) -> Outcome:
+        from factory.engine.summary import settle_card
+
+        return settle_card(card, run)
 
 
 PHASES: tuple[Phase, ...] = (Preflight(), Launch(), Validate(), Integrate(), Summary())
@@ -223,7 +251,7 @@ def make_cards(catalogue: Catalogue, root: Path, state: Path) -> tuple[Card, ...
     return tuple(graph.cards)
 
 
-def card_key(card: Card, run: RepositoryPipeline) -> str:
+def card_key(card: Card, run: Run) -> str:
     """Return what decides whether `card` must be executed again: SHA-256 in hex over its inputs as
     they are now. Raise KeyError or Refusal for a pack that cannot be planned, InternalError for a
     phase that there is not.
@@ -233,7 +261,7 @@ def card_key(card: Card, run: RepositoryPipeline) -> str:
     return canonical.digest(phase_named(card.phase).inputs(card, run))
 
 
-def _merged(run: RepositoryPipeline) -> object:
+def _merged(run: Run) -> object:
     """Return what decides the result of a whole run."""
     from factory.contract.configuration import config_digest
 

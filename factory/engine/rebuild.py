@@ -177,7 +177,7 @@ def _in_order(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> tuple[str
     known = [card.pack for card in pipeline.cards() if card.phase == "launch"]
     done: list[str] = []
     for pack in packs:
-        needs = pipeline.planner.planned(pack).needs if pack in known else ()
+        needs = pipeline.run.planner.planned(pack).needs if pack in known else ()
         done += [name for name in (*needs, pack) if name not in done and name in packs]
     return tuple(done)
 
@@ -187,7 +187,7 @@ def _why_not(pipeline: RepositoryPipeline, evidence: StateStore, pack: str) -> s
     try:
         lock = parse_document(ScopeLock, evidence.read(IN_RUN.bundle(pack).scope_lock) or b"")
         before = parse_document(ActionDocument, evidence.read(IN_RUN.bundle(pack).action) or b"")
-        now = pipeline.planner.planned(pack).action
+        now = pipeline.run.planner.planned(pack).action
     except (EvidenceError, KeyError):
         return "its contract or its action cannot be read"
     if lock.network or lock.network_any:

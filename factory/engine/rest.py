@@ -6,52 +6,33 @@ Does not know how it is remembered, nor when it may be believed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import PurePosixPath
-from typing import Protocol
 
-from factory.contract.catalogue import Catalogue
+from factory.engine.pipeline import record_of
+from factory.engine.run import Run
 from factory.engine.standstill import Rest
-from factory.model.card import Card, Closing
+from factory.model.card import Closing
 from factory.model.evidence_text import sha256
-from factory.plan.planner import Planner
-from factory.plan.site import Site
 
 
-class Resting(Protocol):
-    """What is asked of the pipeline."""
-
-    @property
-    def site(self) -> Site: ...
-
-    @property
-    def catalogue(self) -> Catalogue: ...
-
-    @property
-    def planner(self) -> Planner: ...
-
-    def cards(self) -> tuple[Card, ...]: ...
-
-
-def rest_of(
-    resting: Resting,
-    records: Mapping[str, Mapping[str, object]],
-    runs: tuple[str, ...],
-    closing: Closing,
-) -> Rest:
-    """Everything that the answers of this process hang on, apart from the commit and the
+def rest_of(run: Run, closing: Closing) -> Rest:
+    """Return everything that the answers of this process depend on, apart from the commit and the
     settings.
     """
-    root, entries = resting.site.repository.root, resting.catalogue.entries
+    root, entries = run.site.repository.root, run.catalogue.entries
     files = (file for entry in entries for file in entry.files if not file.problem)
     packs = (entry.pack for entry in entries if entry.pack is not None)
     return Rest(
-        cards=resting.cards(),
-        records=dict(records),
+        cards=run.cards,
+        records={
+            card.name: record_of(card, marker, run)
+            for card in run.cards
+            if (marker := run.marker(card)) is not None
+        },
         closing=closing,
-        runs=runs,
+        runs=run.intact.asked,
         digests={str(root / PurePosixPath(file.path)): sha256(file.content) for file in files},
-        ignored=resting.site.work_tree.ignored,
-        tools=resting.planner.tools(),
+        ignored=run.site.work_tree.ignored,
+        tools=run.planner.tools(),
         environment=tuple(sorted({name for pack in packs for name in pack.env_passed})),
     )

@@ -1,4 +1,4 @@
-"""What is said of a run: its status document, the headline of each card, and the closing lines.
+"""The end of a run: its status document, the headline of each card, and the closing lines.
 
 Everything is taken from verdicts and bundles; nothing is decided here that `status_eval` has
 not decided.
@@ -6,50 +6,32 @@ not decided.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Iterable
 from dataclasses import replace
-from typing import Protocol
 
 from factory.bundle.make import unique
-from factory.contract.catalogue import Catalogue, PackEntry
+from factory.contract.catalogue import PackEntry
+from factory.engine.run import Integrated, Outcome, Run
+from factory.evidence import settle
 from factory.evidence.signing import signing_record
 from factory.judge.status_eval import combine, of_findings
 from factory.model.card import Card, Closing
+from factory.model.errors import Refusal
+from factory.model.events import PackReproducible
 from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocument
 from factory.model.evidence_text import finding_of, finding_record, parse_document
 from factory.model.finding import Finding
 from factory.model.layout import RunFolder
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.plan.markers import load_marker
-from factory.plan.planner import Planner
-from factory.plan.site import Integrated, Session, Site
+from factory.plan.site import Site
 from factory.report.text import brief, change_text, finding_lines
 from factory.run.reading import load_status
 from factory.run.shown import shown_by
 from factory.sandbox.properties import Enforcement
 
 _TOLD_WHOLE = 8
-
-
-class Told(Protocol):
-    """What the summary asks of the pipeline."""
-
-    @property
-    def site(self) -> Site: ...
-
-    @property
-    def session(self) -> Session: ...
-
-    @property
-    def catalogue(self) -> Catalogue: ...
-
-    @property
-    def planner(self) -> Planner: ...
-
-    def cards(self) -> tuple[Card, ...]: ...
-
-    def result_of(self, card: Card) -> tuple[Status, tuple[Finding, ...], bool]: ...
 
 
 def findings_of(status: StatusDocument) -> tuple[Finding, ...]:
@@ -82,43 +64,93 @@ def merge_headline(result: Integrated) -> str:
     return " · ".join(words)
 
 
-def run_status(
-    told: Told,
-    integrated: Integrated,
-    enforcement: Enforcement,
-    asked: Collection[str],
-    against: tuple[Finding, ...] = (),
-) -> RunStatus:
-    """The run's whole verdict as one document; `against` is what speaks against it beside the
-    cards.
+def settle_card(card: Card, run: Run) -> Outcome:
+    """Give the run its verdict; where nothing ran since a finished run that is whole, name that."""
+    (before,) = (other for other in run.cards if other.name in card.after)
+    marker = run.marker(before)
+    if (
+        before.name not in run.results
+        and marker is not None
+        and marker.status is Status.PASS
+        and run.is_whole(marker.run_id)
+    ):
+        run.named = marker.run_id
+        return Outcome(Status.PASS, (), f"PASS  {run.named}")
+    status = settle_run(run, {other.name for other in run.cards})
+    return Outcome(status, (), f"{status.value}  {run.id}")
 
-    What an earlier run remembers of a card that is not among those `asked` for is no finding of
-    this one.
+
+def settle_run(run: Run, asked: Collection[str]) -> Status:
+    """Give the run its verdict, and make verdict, report and attestations durable; return the
+    verdict. `asked` names the cards that were asked for. Raise Refusal where the disk takes no
+    more: the next start then finishes the run.
     """
-    site, session = told.site, told.session
-    known = [(card, *told.result_of(card)) for card in told.cards() if card.phase != "summary"]
+    site, run_id = run.site, run.end()
+    run.signing()
+    run.against += run.take_unkept()
+    try:
+        run.look_again()
+    except Refusal as refusal:
+        run.against += refusal.findings
+    document = run_status(run, keep_enforcement(site, run_id, run.measured()), asked)
+    _record_shown(run, document)
+    cause = run.integrated.event or run.recorder.run_event
+    elapsed = run.recorder.milliseconds(run.began)
+    prepared = settle.prepare(site, document, cause, elapsed, run.recorder.take_waiting())
+    settle.settle(site, run_id, prepared)
+    run.settled()
+    with contextlib.suppress(Refusal):
+        # The digests of the run's files, so that the next start need not read them; without them
+        # it does.
+        site.inventory().survey(run_id)
+    return Status(document.status)
+
+
+def _record_shown(run: Run, status: RunStatus) -> None:
+    """Record in the run which of its bundles are reproducible: one event a pack, with the event
+    that showed it.
+    """
+    site = run.site
+    for line in status.packs:
+        if line.reproducible:
+            bundle = load_status(site.store, line.pack, RunFolder.of(status.run_id))
+            key = bundle.action_key if bundle is not None else ""
+            shown = shown_by(site, line.pack, key, line.bundle_sha256)
+            run.recorder.record(
+                PackReproducible(
+                    pack=line.pack, action_key=key, manifest=line.bundle_sha256, shown=shown
+                )
+            )
+
+
+def run_status(run: Run, enforcement: Enforcement, asked: Collection[str]) -> RunStatus:
+    """Return the run's whole verdict as one document.
+
+    What an earlier run said of a card that is not among those `asked` for is no finding of this
+    one.
+    """
+    site, integrated = run.site, run.integrated
+    known = [(card, *run.result_of(card)) for card in run.cards[:-1]]  # not the summary itself
     heard = [
-        (c, s, f)
-        for c, s, f, seen in known
-        if seen and (c.name in session.results or s is Status.PASS)
+        (c, s, f) for c, s, f, seen in known if seen and (c.name in run.results or s is Status.PASS)
     ]
-    status = combine((*(status for _, status, _ in heard), *verdict_of(against)))
+    status = combine((*(status for _, status, _ in heard), *verdict_of(run.against)))
     findings = unique(
-        (*(finding for c, _, found in heard if c.name in asked for finding in found), *against)
+        (*(finding for c, _, found in heard if c.name in asked for finding in found), *run.against)
     )
     merge = integrated.merge
     statuses = {
         card.pack: card_status for card, card_status, _, _ in known if card.phase == "launch"
     }
     return RunStatus(
-        run_id=session.run_id,
+        run_id=run.id,
         status=status.value,
         base_ref=site.repository.base_ref,
         base_commit=site.repository.commit,
-        base_tree=told.planner.base.oid,
+        base_tree=run.planner.base.oid,
         merged_tree=merge.merged_tree if merge is not None else "",
-        packs_committed=session.plan is None or session.plan.document.packs_committed,
-        packs=tuple(_line(told, entry, statuses, integrated) for entry in told.catalogue.entries),
+        packs_committed=run.given_plan is None or run.given_plan.document.packs_committed,
+        packs=tuple(_line(run, entry, statuses, integrated) for entry in run.catalogue.entries),
         findings=tuple(finding_record(finding) for finding in findings),
         rechecks=integrated.rechecks,
         overlaps=merge.overlaps if merge is not None else (),
@@ -162,13 +194,12 @@ def _accepted(site: Site, enforcement: Enforcement) -> tuple[str, ...]:
 
 
 def _line(
-    told: Told, entry: PackEntry, statuses: dict[str, Status], integrated: Integrated
+    run: Run, entry: PackEntry, statuses: dict[str, Status], integrated: Integrated
 ) -> PackLine:
-    site = told.site
-    run = RunFolder.of(told.session.run_id)
-    bundle = load_status(site.store, entry.id, run) or load_status(site.store, entry.id)
-    fresh = bundle is not None and entry.usable and entry.id not in told.session.refused
-    manifest = site.store.sha256(run.bundle(entry.id).manifest) if fresh else ""
+    site, folder = run.site, RunFolder.of(run.id)
+    bundle = load_status(site.store, entry.id, folder) or load_status(site.store, entry.id)
+    fresh = bundle is not None and entry.usable and entry.id not in run.refused
+    manifest = site.store.sha256(folder.bundle(entry.id).manifest) if fresh else ""
     ok = sum(check.rc == 0 for check in bundle.checks) if bundle is not None and fresh else 0
     return PackLine(
         pack=entry.id,
@@ -212,48 +243,39 @@ def _smallest(integrated: Integrated) -> tuple[str, ...]:
     return integrated.smallest or integrated.merge.smallest_conflict
 
 
-def closing(
-    told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str
-) -> Closing:
-    """The last word of a command: findings by pack, where the report is, what to do next."""
+def closing(run: Run, status: Status, asked: Collection[str], executed: frozenset[str]) -> Closing:
+    """Return how a command ends: findings by pack, where the report is, what to do next."""
     found = unique(
-        finding
-        for card in told.cards()
-        if card.name in asked
-        for finding in told.result_of(card)[1]
+        finding for card in run.cards if card.name in asked for finding in run.result_of(card)[1]
     )
-    return replace(_closing(told, status, asked, executed, run_id), findings=found)
+    return replace(_closing(run, status, asked, executed), findings=found)
 
 
-def _closing(
-    told: Told, status: Status, asked: Collection[str], executed: frozenset[str], run_id: str
-) -> Closing:
+def _closing(run: Run, status: Status, asked: Collection[str], executed: frozenset[str]) -> Closing:
     from factory.evidence.signatures import signed_as  # late: only where something ran
 
-    if not run_id and told.session.run_id:
-        left = (
-            f"{status.value}  the end of run {told.session.run_id} was cut off; the next run"
-            " finishes it"
-        )
-        return Closing(status, (*_blocking_lines(told, asked), "", left), told.session.run_id)
+    run_id = run.named
+    if not run_id and run.id:
+        left = f"{status.value}  the end of run {run.id} was cut off; the next run finishes it"
+        return Closing(status, (*_blocking_lines(run, asked), "", left), run.id)
     if not run_id and status is not Status.PASS:
         return Closing(
-            status, (*_blocking_lines(told, asked), "", f"{status.value}  nothing was run")
+            status, (*_blocking_lines(run, asked), "", f"{status.value}  nothing was run")
         )
     if not run_id:
-        return _nothing_run(told, asked, executed)
-    lines = [*_blocking_lines(told, asked), *_report_lines(told.site, run_id, executed)]
-    report = told.site.store.root / RunFolder.of(run_id).integrator.report
+        return _nothing_run(run, asked, executed)
+    lines = [*_blocking_lines(run, asked), *_report_lines(run.site, run_id, executed)]
+    report = run.site.store.root / RunFolder.of(run_id).integrator.report
     try:
-        shown = report.relative_to(told.site.repository.root)
+        shown = report.relative_to(run.site.repository.root)
     except ValueError:
         shown = report
     lines += [
         *([] if "summary" in executed else [""]),
         f"Report    {shown}",
         (
-            f"Evidence  {signed_as(told.site, run_id)}, ledger"
-            f" {counted(told.site.ledger.standing().head.seq, 'event')}"
+            f"Evidence  {signed_as(run.site, run_id)}, ledger"
+            f" {counted(run.site.ledger.standing().head.seq, 'event')}"
         ),
     ]
     if status is Status.PASS and "integrate" in executed:
@@ -274,19 +296,17 @@ def _report_lines(site: Site, run_id: str, executed: frozenset[str]) -> tuple[st
     )
 
 
-def _nothing_run(told: Told, asked: Collection[str], executed: frozenset[str]) -> Closing:
-    """All that was asked for holds. Only where that is an integration is there a run to name, and
-    it is that one's.
+def _nothing_run(run: Run, asked: Collection[str], executed: frozenset[str]) -> Closing:
+    """Return the lines where all that was asked for is up to date. Only an integration has a run to
+    name, its own.
     """
-    cards = [card for card in told.cards() if card.name in asked]
-    whole = next(
-        (load_marker(told.site.store, card) for card in cards if card.phase == "integrate"), None
-    )
+    cards = [card for card in run.cards if card.name in asked]
+    whole = next((run.marker(card) for card in cards if card.phase == "integrate"), None)
     run_id = whole.run_id if whole is not None else ""
     packs = sum(card.phase == "launch" for card in cards)
     unchanged = f": {counted(packs, 'pack')} unchanged" if packs else ""
-    what = f"{run_id} still holds" if run_id else f"{cards[-1].phase} holds"
-    words = _blocking_lines(told, asked) if executed or not run_id else []
+    what = f"{run_id} is up to date" if run_id else f"{cards[-1].phase} is up to date"
+    words = _blocking_lines(run, asked) if executed or not run_id else []
     return Closing(
         Status.PASS,
         (*words, *([""] if words else []), f"PASS  {what}{unchanged}, nothing was run"),
@@ -294,10 +314,10 @@ def _nothing_run(told: Told, asked: Collection[str], executed: frozenset[str]) -
     )
 
 
-def _blocking_lines(told: Told, asked: Collection[str]) -> list[str]:
+def _blocking_lines(run: Run, asked: Collection[str]) -> list[str]:
     by_pack: dict[str, list[Finding]] = {}
-    for card in (card for card in told.cards() if card.name in asked):
-        for finding in told.result_of(card)[1]:
+    for card in (card for card in run.cards if card.name in asked):
+        for finding in run.result_of(card)[1]:
             known = by_pack.setdefault(finding.pack, [])
             if finding not in known:
                 known.append(finding)

@@ -20,6 +20,7 @@ from factory.contract.work_tree import UserWorkTree
 from factory.egress.reach import Outside
 from factory.engine import card_cache, standstill
 from factory.engine.pipeline import RepositoryPipeline
+from factory.engine.rest import rest_of
 from factory.engine.standstill import Rest
 from factory.evidence.key_files import UserKeys
 from factory.evidence.ledger_store import LedgerStore
@@ -246,7 +247,7 @@ def pipeline(
         Silent(),
         notes,
         _after_run(built),
-        lambda rest: _remember(built, began, ground, flags, rest),
+        lambda run, closing: _remember(built, began, ground, flags, rest_of(run, closing)),
     )
 
 

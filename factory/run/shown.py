@@ -10,13 +10,10 @@ from __future__ import annotations
 
 from factory.model.determinism import DeterminismRecord
 from factory.model.event import Event
-from factory.model.events import DeterminismRefuted, DeterminismShown, PackReproducible
-from factory.model.evidence import RunStatus
+from factory.model.events import DeterminismRefuted, DeterminismShown
 from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
-from factory.model.layout import RunFolder
 from factory.model.verdict import Status
-from factory.plan.site import Session, Site
-from factory.run.reading import load_status
+from factory.plan.site import Site
 
 FOLDER = "determinism"
 _EITHER = (DeterminismShown.event_type, DeterminismRefuted.event_type)
@@ -65,19 +62,3 @@ def shown_by(site: Site, pack: str, key: str, manifest: str) -> str:
         and last.hashes.get("record") == sha256(content)
     )
     return last.event_id if last is not None and held else ""
-
-
-def record_shown(session: Session, status: RunStatus) -> None:
-    """Carry into the run what its verdict calls reproducible: one event a pack, with what showed
-    it.
-    """
-    for line in status.packs:
-        if line.reproducible:
-            told = load_status(session.site.store, line.pack, RunFolder.of(status.run_id))
-            key = told.action_key if told is not None else ""
-            shown = shown_by(session.site, line.pack, key, line.bundle_sha256)
-            session.record(
-                PackReproducible(
-                    pack=line.pack, action_key=key, manifest=line.bundle_sha256, shown=shown
-                )
-            )

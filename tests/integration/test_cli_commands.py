@@ -78,7 +78,7 @@ def test_first_run_and_nothing_changed(world: World) -> None:
 def test_doit_and_factory_share_state(world: World) -> None:
     assert world.doit("oneshot").rc == 0
     again = world.factory("oneshot")
-    assert (again.rc, "still holds" in again.out) == (0, True)
+    assert (again.rc, "is up to date" in again.out) == (0, True)
     assert world.executed() == ["TASK-0101"]
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from factory.engine.run import next_run_id
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.model.event import Entry
 from factory.model.ledger_chain import Head, follow
 from factory.model.verdict import Status
-from factory.plan.site import next_run_id
 from tests import in_process
 from tests.sample import sample
 from tests.warm import BIN

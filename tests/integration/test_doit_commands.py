@@ -50,7 +50,7 @@ file B-2
 
 status     : run
  * The following uptodate objects evaluate to false:
-    - launch:B-2 still holds: no, it ended BLOCKED (args=[], kwargs={})
+    - launch:B-2 is up to date: no, it ended BLOCKED (args=[], kwargs={})
 
 file_dep   : 
  - ROOT/.factory/state/preflight.json
@@ -101,7 +101,7 @@ def test_info_names_the_edited_target(here: Project) -> None:
     here.marker("launch/A-1").write_text("by hand", encoding="utf-8")
     marker = here.marker("launch/A-1")
     assert (
-        f"launch:A-1 still holds: no, {marker} is not the file it wrote"
+        f"launch:A-1 is up to date: no, {marker} is not the file it wrote"
         in here.doit("info", "launch:A-1").stdout
     )
 

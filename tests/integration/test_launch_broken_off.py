@@ -65,8 +65,8 @@ def test_a_pack_that_another_worker_holds_is_blocked_with_who_and_since_when(wor
         holder = json.loads((world.state / "locks/pack-TASK-0001.json").read_text())
         ended = world.factory("oneshot")
     who = (
-        f"another worker (pid {holder['pid']}, started {holder['since']}) holds the pack-TASK-0001"
-        " lock"
+        f"another worker (pid {holder['pid']}, started {holder['since']}) has the pack-TASK-0001"
+        " lock; expected it to be free"
     )
     assert (ended.rc, "not run: locked" in ended.out) == (2, True), ended.text
     assert f"\nTASK-0001\n  LOCKED  {who}\n" in ended.out

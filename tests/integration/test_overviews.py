@@ -402,7 +402,7 @@ def test_tasks_of_doit(world: Copied) -> None:
     assert (world.state / INDEX).exists()
     assert len(world.ordered()) == 4
     both = world.doit("oneshot", "evidence-index")
-    assert (both.rc, "still holds" in both.out) == (0, True), both.text
+    assert (both.rc, "is up to date" in both.out) == (0, True), both.text
     (world.state / "ledger.jsonl").write_text("{}\n")
     broken = world.doit("evidence-index")
     assert broken.rc == 2
@@ -451,7 +451,7 @@ def test_only_copy_of_work_stays_and_everything_else_goes_on(world: Copied) -> N
     assert world.runs() == sorted((first, second, last))
     assert not (world.state / "cache").exists()
     held = world.factory("oneshot")
-    assert (held.rc, "still holds" in held.out) == (0, True), held.text
+    assert (held.rc, "is up to date" in held.out) == (0, True), held.text
     world.pack("TASK-0102-two", writes("two", "seven", "depends_on: [TASK-0101]"))
     world.commit()
     assert world.factory("oneshot").rc == 0

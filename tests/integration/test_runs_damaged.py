@@ -168,12 +168,12 @@ def test_a_damaged_report_is_not_printed_and_the_next_run_takes_its_place(world:
     assert json.loads(opened.out)["findings"][0]["id"] == "RUN_DAMAGED"
     again = world.factory("oneshot")
     assert again.rc == 0, again.text
-    assert "still holds" not in again.out
+    assert "is up to date" not in again.out
     assert len(world.runs()) == 2
     assert world.findings() == ["RUN_REPLACED"]
     assert world.executed() == ["TASK-0101"]  # its bundle is whole, so the pack itself stays
     held = world.factory("oneshot")
-    assert f"{run_folder(world).name} still holds: 1 pack unchanged" in held.out
+    assert f"{run_folder(world).name} is up to date: 1 pack unchanged" in held.out
     assert world.factory("print-report").rc == 0
 
 

@@ -25,7 +25,7 @@ WRITES = (
     'scope: {allowed_paths: ["docs/%s.md"]}\nsteps: [{name: w, run: "mkdir -p docs; echo %s >'
     ' docs/%s.md"}]\n'
 )
-UNCHANGED = "still holds: 2 packs unchanged, nothing was run"
+UNCHANGED = "is up to date: 2 packs unchanged, nothing was run"
 # Tells on the error stream whether the real pipeline was made, and every file below this folder
 # that was opened.
 WATCHED = """\
@@ -111,7 +111,7 @@ def test_a_part_that_holds_names_no_run(world: World) -> None:
         ended = world.doit(phase)
         assert (ended.rc, ended.out) == (
             0,
-            f"PASS  {phase} holds{packs}, nothing was run\n",
+            f"PASS  {phase} is up to date{packs}, nothing was run\n",
         ), ended.text
     whole = world.doit("integrate")
     assert (whole.rc, whole.out) == (0, f"PASS  {world.runs()[-1]} {UNCHANGED}\n"), whole.text

@@ -45,7 +45,7 @@ HOST = (
 EARLIER = (
     "of an attempt that another one followed, only verdict, tree and whether it failed are kept"
 )
-HELD = "a phase that still holds is not done again, and then leaves no event"
+HELD = "a phase that is up to date is not done again, and then leaves no event"
 ALONE = {
     ("preflight.finished", "removed"): HELD,
     **{("pack.started", f"hash {name}"): HOST for name in ("sandbox", "syscall_filter")},

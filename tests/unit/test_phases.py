@@ -17,6 +17,7 @@ from factory.contract.catalogue import Catalogue, PackEntry
 from factory.engine import phases
 from factory.engine.doit_tasks import session_of
 from factory.engine.phases import PHASES, Graph, Phase, card_key, make_cards
+from factory.engine.run import Outcome
 from factory.engine.wiring import Silent
 from factory.model.card import Card
 from factory.model.errors import InternalError
@@ -122,6 +123,9 @@ class Late(Phase):
 
     def inputs(self, card: Card, run: object) -> object:
         return []
+
+    def execute(self, card: Card, run: object) -> Outcome:
+        return Outcome(Status.PASS)
 
     def stays_valid(self, card: Card, marker: object, run: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""What a killed run had finished is carried on: by the ledger alone, until the next run that
+"""What a killed run had finished is resumed: by the ledger alone, until the next run that
 finishes.
 """
 
@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from factory.engine.carry import Carried, carried_on
+from factory.engine.resume import Finished, resumable
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
 from factory.model.ledger_chain import Head, link
@@ -31,13 +31,13 @@ def told(*rows: tuple[str, str, dict[str, str], str]) -> list[EventDocument]:
     return found
 
 
-def test_a_pack_that_passed_in_a_run_that_never_finished_is_carried_on() -> None:
+def test_a_pack_that_passed_in_a_run_that_never_finished_is_resumable() -> None:
     events = told(
         ("run.started", "r1", {}, ""),
         ("pack.finished", "r1", WHOLE, "PASS"),
         ("run.abandoned", "r1", {}, ""),
     )
-    assert carried_on([*events][::-1]) == {"TASK-0001": Carried("r1", KEY, MANIFEST)}
+    assert resumable([*events][::-1]) == {"TASK-0001": Finished("r1", KEY, MANIFEST)}
 
 
 @pytest.mark.parametrize(
@@ -55,10 +55,10 @@ def test_a_pack_that_passed_in_a_run_that_never_finished_is_carried_on() -> None
     ],
 )
 def test_nothing_else_is(after: tuple[str, str, dict[str, str], str]) -> None:
-    assert carried_on([*told(("pack.finished", "r1", WHOLE, "PASS"), after)][::-1]) == {}
+    assert resumable([*told(("pack.finished", "r1", WHOLE, "PASS"), after)][::-1]) == {}
 
 
 def test_the_last_word_on_a_pack_counts() -> None:
     other = {"action_key": "c" * 64, "manifest": MANIFEST}
     events = told(("pack.finished", "r1", WHOLE, "PASS"), ("pack.finished", "r2", other, "PASS"))
-    assert carried_on([*events][::-1]) == {"TASK-0001": Carried("r2", "c" * 64, MANIFEST)}
+    assert resumable([*events][::-1]) == {"TASK-0001": Finished("r2", "c" * 64, MANIFEST)}

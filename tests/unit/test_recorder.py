@@ -1,4 +1,4 @@
-"""Events of one run are written in the order in which they were told, whichever worker writes
+"""Events of one run are written in the order in which they were recorded, whichever worker writes
 them.
 """
 
@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+from factory.engine.recorder import Recorder
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.model.event import Entry
 from factory.model.events import PackFinished, PreflightFinished
-from factory.plan.site import Session
 
 OTHERS: dict[str, Any] = {
     "status": "PASS", "action_key": "", "result_tree": "", "manifest": "", "changed": 0, "artifacts": 0,
@@ -37,12 +36,11 @@ class HeldUp(LedgerStore):
 def test_no_worker_overtakes_what_waits_for_another(tmp_path: Path) -> None:
     (tmp_path / "locks").mkdir()
     ledger = HeldUp(tmp_path)
-    site: Any = SimpleNamespace(ledger=ledger, clock=SystemClock())
-    nobody: Any = SimpleNamespace()
-    session = Session(site, nobody, run_id="r")
-    session.record_soon(PreflightFinished(status="PASS", plan="", packs=2, files=2))
+    recorder = Recorder(ledger, SystemClock())
+    recorder.run_id = "r"
+    recorder.record_soon(PreflightFinished(status="PASS", plan="", packs=2, files=2))
     workers = [
-        threading.Thread(target=session.record, args=(PackFinished(pack=name, **OTHERS),))
+        threading.Thread(target=recorder.record, args=(PackFinished(pack=name, **OTHERS),))
         for name in ("T-1", "T-2")
     ]
     workers[0].start()

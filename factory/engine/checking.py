@@ -1,0 +1,83 @@
+"""What is checked before and after packs run: repository, contracts and host; and each bundle,
+derived again.
+
+Records what it checked; runs no command of a pack.
+"""
+
+from __future__ import annotations
+
+from factory.engine.launching import refused_by_preflight
+from factory.engine.run import Outcome, Run
+from factory.judge.status_eval import combine, of_findings
+from factory.model import layout
+from factory.model.card import Card
+from factory.model.events import BundleValidated, PreflightFinished
+from factory.model.finding import Finding
+from factory.model.verdict import Status
+from factory.model.wording import counted
+from factory.run import preflight
+from factory.run.bundle_validate import validate
+
+_UNCOMMITTED = "task packs differ from the base commit; this run cannot be published"
+
+
+def check_repository(run: Run) -> Outcome:
+    """Check repository, configuration, contracts and host; freeze the plan where nothing blocks the
+    whole run.
+    """
+    site, began = run.site, run.site.clock.monotonic()
+    enforcement = run.measured()
+    found = (
+        *run.look(),
+        *preflight.judge_host(site.config, enforcement),
+        *run.signing(),
+        *preflight.judge_packs(run.catalogue, run.planner, site.config, enforcement, site.cloud),
+    )
+    refused = any(finding.blocks and not finding.pack for finding in found)
+    if not refused and not run.plan.document.packs_committed:
+        hint = "Commit them to publish a run."
+        found = (*found, Finding("REPO_PACKS_UNCOMMITTED", _UNCOMMITTED, hint))
+    status = of_findings(found)
+    _record_preflight(run, status, began)
+    base, packs = site.repository, len(run.catalogue.entries)
+    headline = f"{counted(packs, 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
+    return Outcome(status, found, f"{headline} · sandbox {enforcement.backend}")
+
+
+def _record_preflight(run: Run, status: Status, began: float) -> None:
+    """Record the phase; where it passed and no run started yet, once one does."""
+    if status is not Status.PASS:
+        run.start()
+    entries = run.catalogue.entries
+    plan = run.plan.digest if status is Status.PASS else ""
+    run.recorder.record_soon(
+        PreflightFinished(
+            duration_ms=run.recorder.milliseconds(began),
+            rc=status.exit_code,
+            plan=plan,
+            packs=len(entries),
+            files=sum(len(entry.files) for entry in entries),
+            status=status.value,
+        )
+    )
+
+
+def check_bundle(card: Card, run: Run) -> Outcome:
+    """Derive the bundle of a pack again and compare it with its contract."""
+    site, pack = run.site, card.pack
+    refused = pack in run.refused or refused_by_preflight(card, run) is not None
+    if refused or not run.manifest_of(pack):
+        launched = run.status_of(card.after[0])
+        return Outcome(combine((launched, Status.BLOCKED)), (), "no bundle")
+    began = site.clock.monotonic()
+    found = validate(site.store, site.objects, run.plan, pack)
+    if run.id:  # else there is no run that the validation belongs to
+        event = BundleValidated(
+            pack=pack,
+            duration_ms=run.recorder.milliseconds(began),
+            rc=of_findings(found).exit_code,
+            manifest=run.manifest_of(pack),
+            files=len(site.store.files(layout.BundleFolder.of(pack))),
+        )
+        run.recorder.record(event, run.recorder.causes.get(pack, run.recorder.run_event))
+    return Outcome(of_findings(found), found, "" if found else "valid, derived again")

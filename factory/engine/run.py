@@ -1,0 +1,360 @@
+"""One run of a repository in one process: what it is about, how far it got, and what is known of
+each card.
+
+A run id is minted only when something executes. A run goes one way through its states:
+
+    not started ── start ──► started ── end ──► ending ── settled ──► settled
+                                └────────── abandon ──► abandoned
+
+A run that dies in between is finished or abandoned by the next start. This is the only mutable
+object that phases share; `recorder` writes its events. Does not know the phases, nor their order.
+"""
+
+from __future__ import annotations
+
+import enum
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from factory.contract.catalogue import Catalogue, read_catalogue
+from factory.engine.recorder import Recorder
+from factory.engine.resume import Finished
+from factory.evidence.run_intact import Intact
+from factory.evidence.signing import judge_signing
+from factory.judge.secrecy import silenced
+from factory.model import layout
+from factory.model.card import Card, CardResult, Progress
+from factory.model.egress_record import ConnectionRecord
+from factory.model.errors import InternalError, Refusal
+from factory.model.events import RunAbandoned
+from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
+from factory.model.finding import Finding
+from factory.model.names import RUN_ID
+from factory.model.verdict import Status
+from factory.plan.markers import Marker, load_marker
+from factory.plan.plan import Plan
+from factory.plan.planner import Planner
+from factory.plan.site import Site
+from factory.run.bundle_validate import bundle_intact
+from factory.sandbox.properties import Enforcement
+
+
+class State(enum.Enum):
+    """How far a run got."""
+
+    NOT_STARTED = "not started"
+    STARTED = "started"
+    ENDING = "ending"  # from here on only `settle` decides how it ended, now or at the next start
+    SETTLED = "settled"
+    ABANDONED = "abandoned"
+
+
+_NEXT: Mapping[State, frozenset[State]] = {
+    State.NOT_STARTED: frozenset({State.STARTED}),
+    State.STARTED: frozenset({State.ENDING, State.ABANDONED}),
+    State.ENDING: frozenset({State.SETTLED}),
+    State.SETTLED: frozenset(),
+    State.ABANDONED: frozenset(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What executing a card gave: its verdict, findings, a line to show, and the run that it is of
+    where that is an earlier one.
+    """
+
+    status: Status
+    findings: tuple[Finding, ...] = ()
+    headline: str = ""
+    run_id: str = ""
+
+
+@dataclass(slots=True)
+class Integrated:
+    """What integration gave; `merge` is None where Z was not asked, `event` the id of the event
+    that records it.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    merge: MergeDocument | None = None
+    rechecks: tuple[RecheckRecord, ...] = ()
+    statuses: dict[str, StatusDocument] = field(default_factory=dict)
+    came_from: dict[str, str] = field(default_factory=dict)
+    largest: tuple[str, ...] = ()
+    smallest: tuple[str, ...] = ()
+    event: str = ""
+
+
+class Run:
+    """One run of a repository.
+
+    `results` has the cards that ended in this process; `refused` the packs that may not run or
+    broke off, so that no bundle of theirs is part of this run; `leftovers` the findings about
+    earlier runs that were cut off; `resumable` the bundles such a run had finished, `resumed` the
+    run of each that was taken over; `connections` what packs with network did over it, by pack;
+    `given_plan` the plan that the run started with; `against` what speaks against the run besides
+    its cards; `named` the finished run that the
+    command names in its last line.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        progress: Progress,
+        look: Callable[[], tuple[Finding, ...]],
+        make_cards: Callable[[Catalogue, Site], tuple[Card, ...]],
+    ) -> None:
+        """Take what acts on the repository; `look` returns findings about its present state."""
+        self.site = site
+        self.progress = progress
+        self.state = State.NOT_STARTED
+        self.recorder = Recorder(site.ledger, site.clock)
+        self.guard = threading.Lock()
+        self.results: dict[str, CardResult] = {}
+        self.refused: set[str] = set()
+        self.leftovers: list[Finding] = []
+        self.resumable: Mapping[str, Finished] = {}
+        self.resumed: dict[str, str] = {}
+        self.connections: dict[str, tuple[ConnectionRecord, ...]] = {}
+        self.integrated = Integrated()
+        self.given_plan: Plan | None = None
+        self.intact = Intact(site)
+        self.began = 0.0
+        self.named = ""
+        self._look, self._make_cards = look, make_cards
+        self.against: tuple[Finding, ...] = ()
+        self._unkept: tuple[Finding, ...] = ()
+        self._now: tuple[Finding, ...] = ()
+        self._signing: tuple[Finding, ...] | None = None
+        self._plan: Plan | None = None
+        self._freezing = threading.Lock()
+
+    # ── what it is about ─────────────────────────────────────────────────────
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """The packs as they are in the work tree."""
+        config = self.site.config
+        return read_catalogue(
+            self.site.work_tree, config.packs_folder, config.ceilings, self.site.redactor
+        )
+
+    @cached_property
+    def cards(self) -> tuple[Card, ...]:
+        """Every card, in an order that respects `after`."""
+        return self._make_cards(self.catalogue, self.site)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """What computes trees and action keys."""
+        return Planner(self.site, self.catalogue)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan of this process, made once. Raise Refusal where there can be none."""
+        with self._freezing:
+            if self._plan is None:
+                self._plan = self.planner.freeze()
+            return self._plan
+
+    def measured(self) -> Enforcement:
+        """Return what the sandbox enforces, measured once per process; with network where any pack
+        declares it.
+        """
+        packs = (entry.pack for entry in self.catalogue.entries)
+        return self.site.sandbox.measure(
+            any(pack.constraints.network.declared for pack in packs if pack is not None)
+        )
+
+    def signing(self) -> tuple[Finding, ...]:
+        """Return why this run cannot be signed as the policy demands; looked at once, and then
+        among what speaks `against` the run.
+        """
+        if self._signing is None:
+            self._signing = judge_signing(self.site)
+            self.against += self._signing
+        return self._signing
+
+    # ── how far it got ───────────────────────────────────────────────────────
+
+    @property
+    def id(self) -> str:
+        """The run's id; "" until something executes."""
+        return self.recorder.run_id
+
+    def start(self) -> str:
+        """Return the run's id; the first call mints it, records the start and by which plan, and
+        makes its folder with PLAN.json in it. Raise Refusal where the start cannot be recorded:
+        then nothing started.
+        """
+        with self.guard:
+            if self.state is State.NOT_STARTED:
+                site = self.site
+                minted = chosen_run_id(site) if site.run_id else next_run_id(site)
+                self.began = site.clock.monotonic()
+                self.given_plan = self._frozen()
+                digest = self.given_plan.digest if self.given_plan is not None else ""
+                base = site.repository
+                self.recorder.start(minted, base.commit, base.base_ref, digest)
+                self._enter(State.STARTED)
+                folder = layout.RunFolder.of(minted)
+                site.store.write(folder.started, f"{minted}\n".encode())
+                if self.given_plan is not None:
+                    site.store.write(folder.plan, self.given_plan.content)
+            return self.id
+
+    def _frozen(self) -> Plan | None:
+        """Return the plan; None where there can be none, and then no pack is executed."""
+        try:
+            return self.plan
+        except Refusal:
+            return None
+
+    def end(self) -> str:
+        """Return the run's id, started if need be; its end begins."""
+        run_id = self.start()
+        self._enter(State.ENDING)
+        return run_id
+
+    def settled(self) -> None:
+        """Note that the end of the run is complete on disk."""
+        self._enter(State.SETTLED)
+        self.named = self.id
+
+    def abandon(self, reason: str) -> None:
+        """Record that a started run was interrupted; one whose end began is for the next start to
+        finish.
+        """
+        if self.state is State.STARTED:
+            self._enter(State.ABANDONED)
+            self.recorder.record(RunAbandoned(rc=Status.FAIL.exit_code, reason=reason))
+
+    def _enter(self, state: State) -> None:
+        """Raise InternalError where `state` does not follow."""
+        if state not in _NEXT[self.state]:
+            raise InternalError(f"expected no run that is {self.state.value} to be {state.value}")
+        self.state = state
+
+    # ── what is known of a card ──────────────────────────────────────────────
+
+    def marker(self, card: Card) -> Marker | None:
+        """Return what the card's marker says."""
+        return load_marker(self.site.store, card)
+
+    def result_of(self, card: Card) -> tuple[Status, tuple[Finding, ...], bool]:
+        """Return (status, findings, known): of this process, or as its marker says. A card without
+        result or marker is BLOCKED with known=False.
+        """
+        result = self.results.get(card.name)
+        if result is not None:
+            return result.status, result.findings, True
+        marker = self.marker(card)
+        if marker is None:
+            return Status.BLOCKED, (), False
+        now = self._now if card == self.cards[0] else ()
+        return marker.status, (*now, *marker.findings), True
+
+    def status_of(self, name: str) -> Status:
+        """Return the verdict of the card with this name; BLOCKED where nothing is known of it."""
+        card = next((card for card in self.cards if card.name == name), None)
+        return self.result_of(card)[0] if card is not None else Status.BLOCKED
+
+    def ended(self, card: Card, result: CardResult) -> None:
+        """Note how a card ended in this process."""
+        with self.guard:
+            self.results[card.name] = result
+
+    def keep_traceback(self, name: str, content: bytes) -> None:
+        """Write the traceback of a defect into the run, unless the run is settled: nothing is added
+        to one that is. Raise Refusal.
+        """
+        folder = layout.RunFolder.of(self.start()).raw
+        if self.state is not State.SETTLED:
+            self.site.store.write(folder.at(name), content)
+
+    def not_kept(self, findings: tuple[Finding, ...]) -> None:
+        """Note that the disk did not keep the marker of a card: its verdict is as it was."""
+        with self.guard:
+            self._unkept += findings
+
+    def take_unkept(self) -> tuple[Finding, ...]:
+        """Return and drop the findings about markers that the disk did not keep."""
+        with self.guard:
+            found, self._unkept = self._unkept, ()
+            return found
+
+    def refuse(self, pack: str) -> None:
+        """Note that the pack may not run, or broke off: no bundle of it is part of this run."""
+        with self.guard:
+            self.refused.add(pack)
+
+    def look(self) -> tuple[Finding, ...]:
+        """Return findings about this moment: what an earlier run left, and the repository as it is.
+        Raise Refusal.
+        """
+        self._now = silenced(self.site.redactor, (*self.leftovers, *self._look()))
+        return self._now
+
+    def look_again(self) -> None:
+        """Do the same where no preflight was executed in this process. Raise Refusal."""
+        if self.cards[0].name not in self.results:
+            self.look()
+
+    def lasting(self, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+        """Return the findings that a marker may repeat in a later process: not those about this
+        moment that do not block.
+        """
+        return tuple(one for one in findings if one.blocks or one not in self._now)
+
+    # ── bundles ──────────────────────────────────────────────────────────────
+
+    def manifest_of(self, pack_id: str) -> str:
+        """Return the SHA-256 of the manifest of a pack's bundle; "" where there is none."""
+        return self.site.store.sha256(layout.BundleFolder.of(pack_id).manifest)
+
+    def bundle_is_intact(self, pack_id: str) -> bool:
+        """Return whether every file of a pack's bundle is as its manifest says."""
+        return not bundle_intact(self.site.store, pack_id)
+
+    def is_whole(self, run_id: str) -> bool:
+        """Return whether a finished run is as it was written, and nothing started since."""
+        return self.state is State.NOT_STARTED and self.intact.whole(run_id)
+
+    def bundle_run(self, card: Card) -> str:
+        """Return the run that the bundle of a launch card is of."""
+        marker = self.marker(card)
+        if card.name in self.results or marker is None:
+            return self.resumed.get(card.pack, "") or self.id
+        return marker.run_id
+
+
+def chosen_run_id(site: Site) -> str:
+    """Return the id that the user chose. Raise Refusal RUN_EXISTS where a run has or had it."""
+    if _is_taken(site, site.run_id):
+        message = f"a run of the id {site.run_id} exists already, or the ledger knows one"
+        raise Refusal(Finding("RUN_EXISTS", message, "Choose another --run-id, or leave it away."))
+    return site.run_id
+
+
+def next_run_id(site: Site) -> str:
+    """Return `factory_<YYYYMMDD>_<HHMMSS>_<base8>_<NNN>`, with the first NNN that no run has or
+    had.
+    """
+    stamp = site.clock.utc()
+    day, time = stamp[:10].replace("-", ""), stamp[11:19].replace(":", "")
+    stem = f"factory_{day}_{time}_{site.repository.commit[:8]}"
+    names = (f"{stem}_{number:03d}" for number in range(1, 1_000_000))
+    found = next(name for name in names if not _is_taken(site, name))
+    if RUN_ID.fullmatch(found) is None:
+        raise ValueError(f"run id {found!r} does not have its form")
+    return found
+
+
+def _is_taken(site: Site, run_id: str) -> bool:
+    """Return whether there is a folder of that name, or an event: a run that was killed at its
+    start has no folder.
+    """
+    return run_id in site.store.names(layout.RUNS) or bool(site.ledger.of_runs((run_id,)))
