@@ -1,7 +1,6 @@
-"""acceptance.yml, version 1, as written: the commands that decide whether a pack's result is
-accepted.
+"""Define acceptance.yml, version 1, as written: the commands that decide if a result is accepted.
 
-Only shapes are judged here.
+Only shapes are checked here.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from factory.contract.document_parts import (
 
 
 class CommandGroup(Part):
-    """One kind of check."""
+    """List the commands of one kind of check."""
 
     commands: Commands = Field((), description="Shell commands; each must end with 0.")
 
@@ -37,7 +36,7 @@ GroupEntry = Annotated[
 
 
 class AcceptanceDocument(Part):
-    """acceptance.yml: all commands run, all are required."""
+    """Define acceptance.yml: all commands run, all are required."""
 
     version: Version = Field(1, description="Version of this format.")
     format: GroupEntry = Field(

@@ -1,5 +1,4 @@
-"""What the repository declares right now: every pack as read from the work tree, and what is wrong
-with it.
+"""Read every pack that the work tree declares now, with findings about what is wrong with it.
 
 Reading never raises: a broken pack is an entry with findings. Does not compute keys.
 """
@@ -29,8 +28,8 @@ from factory.redact.redaction import Redactor
 
 @dataclass(frozen=True, slots=True)
 class PackEntry:
-    """One folder below the packs folder. `pack` is None where it could not be read; `files` is what
-    was read.
+    """Describe one folder below the packs folder. `pack` is None if it could not be read; `files`
+    is what was read.
     """
 
     folder: str
@@ -41,7 +40,7 @@ class PackEntry:
 
     @property
     def name(self) -> str:
-        """The folder's own name, which names cards."""
+        """Return the folder's own name, which is part of the names of its cards."""
         return self.folder.rpartition("/")[2]
 
     @property
@@ -51,13 +50,13 @@ class PackEntry:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Every pack folder in name order, and findings that concern no single pack."""
+    """List every pack folder in name order, and findings that concern no single pack."""
 
     entries: tuple[PackEntry, ...]
     findings: tuple[Finding, ...]
 
     def by_id(self) -> dict[str, PackEntry]:
-        """Entries by pack id; of two with one id, the first."""
+        """Return entries by pack id; of two with one id, the first."""
         found: dict[str, PackEntry] = {}
         for entry in self.entries:
             found.setdefault(entry.id, entry)
@@ -75,8 +74,7 @@ def read_catalogue(
 ) -> Catalogue:
     """Read every pack folder of the work tree; `ceilings` bound what a pack may declare.
 
-    A pack that carries a credential is told by that finding alone: nothing else of it goes
-    anywhere.
+    A pack that carries a credential is reported by that finding alone; nothing else of it is used.
     """
     knows = redactor or Redactor()
     folders = work_tree.pack_folders(packs_folder)
@@ -121,7 +119,7 @@ def _read_entry(
     odd = tuple(_odd(file) for file in files if file.problem)
     there = {
         file.path for file in files if file.problem
-    }  # what is there and no part of a pack is not missing too
+    }  # report a file as odd or as missing, not as both
     told = (
         f
         for f in findings
@@ -152,7 +150,7 @@ def _odd(file: FoundFile) -> Finding:
 
 
 def folder_tree(entry: PackEntry, hash_name: str) -> tuple[Tree, dict[str, bytes]]:
-    """The pack's folder as a Git tree relative to itself, and the blobs it needs by id."""
+    """Return the pack's folder as a Git tree with paths from the folder, and its blobs by id."""
     blobs: dict[str, bytes] = {}
     leaves: list[tuple[str, Leaf]] = []
     for file in entry.files:

@@ -1,7 +1,7 @@
-"""The contracts of a repository, held against their forms and each other. Needs no commit and no
-sandbox.
+"""Check the contracts of a repository against their forms and each other.
 
-Does not know what this version or this host can carry out: preflight judges that.
+Needs no commit and no sandbox. Does not know what this version or this host can carry out:
+preflight judges that.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from factory.redact.redaction import Redactor
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Every finding in the order of files, how many packs were read, and the ids of those that do
-    not hold.
+    """List every finding in the order of files, the number of packs read, and the ids of invalid
+    ones.
     """
 
     findings: tuple[Finding, ...]
@@ -41,10 +41,9 @@ def judge_contracts(
     only: tuple[str, ...] = (),
     redactor: Redactor | None = None,
 ) -> Judged:
-    """Every pack of the work tree, or those named (id or folder). `others` are findings over
-    everything else.
+    """Judge every pack of the work tree, or those in `only` (id or folder).
 
-    Raises UsageError for a name that no pack bears.
+    `others` are findings about everything else. Raise UsageError for a name that no pack has.
     """
     catalogue = read_catalogue(work_tree, config.packs_folder, config.ceilings, redactor)
     chosen = choose(catalogue, only) if only else catalogue.entries
@@ -55,8 +54,8 @@ def judge_contracts(
 
 
 def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...]:
-    """The packs of these names, each an id or the name of a folder. Raises UsageError with what was
-    probably meant.
+    """Return the packs of these names, each an id or a folder's name. Raise UsageError with a
+    suggestion.
     """
     chosen: dict[str, PackEntry] = {}
     for name in names:

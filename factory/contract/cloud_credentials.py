@@ -1,8 +1,8 @@
-"""Credentials that the user's configuration names: read from a file of theirs or a variable of this
-process.
+"""Read the credentials that the user's configuration names, from a file or an environment variable.
 
-Rule: a value that others could read, that could not be kept out of evidence, or that is no text of
-a header is not used. Nothing told of one tells its value. Does not know which pack asks.
+Rule: a value that others could read, that could not be kept out of evidence, or that cannot be a
+header's text is not used. No message about a credential contains its value. Does not know which
+pack asks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LARGEST = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The grants, the credentials that could be read, and by place why one could not."""
+    """Contain the grants, the credentials that could be read, and by place why one could not."""
 
     grants: tuple[Grant, ...] = ()
     credentials: tuple[Credential, ...] = ()
@@ -30,7 +30,7 @@ class Held:
 
     @property
     def known(self) -> tuple[tuple[str, bytes], ...]:
-        """Name and value of all that no text may tell."""
+        """Return (name, value) of everything that must not appear in any text."""
         return tuple(
             (f"the credential for {each.grant.place}", value)
             for each in self.credentials
@@ -39,11 +39,13 @@ class Held:
 
 
 class _Unfit(Exception):
-    """Why a credential cannot be used, one clause."""
+    """Report why a credential cannot be used, one clause."""
 
 
 def read(lines: Iterable[str], environment: Mapping[str, str]) -> Held:
-    """What a configuration's lines grant. Raises nothing: what cannot be read is told."""
+    """Return what a configuration's lines grant. Raise nothing: what cannot be read is in
+    `problems`.
+    """
     grants = tuple(grant for line in lines if (grant := grant_of(line)) is not None)
     credentials, problems = [], {}
     for grant in grants:
@@ -72,8 +74,8 @@ def _credential(grant: Grant, value: bytes) -> Credential:
 
 
 def watchable(value: bytes) -> bool:
-    """Return whether a redactor looks for a value: a short one, or a plain word, is everywhere by
-    chance.
+    """Return True if a redactor looks for a value; a short value or a plain word is found
+    everywhere.
     """
     return bool(Redactor([("credential", value)], forms=()).places(value))
 

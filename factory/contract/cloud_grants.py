@@ -1,7 +1,7 @@
-"""What of a user's grants a pack may use, and what stands in its way.
+"""Decide which of a user's grants a pack may use, and what prevents it.
 
 Rule: a credential goes only where both say so: the contract by `allow_cloud_mutations` within
-`allow_network`, the user by naming the host. Absent means denied. Pure; holds no value of a
+`allow_network`, the user by naming the host. Absent means denied. Pure; contains no value of a
 credential.
 """
 
@@ -19,7 +19,7 @@ NO_PARSER = "the extra that parses HTTP is not installed"
 
 
 def granted(pack: TaskPack, grants: Iterable[Grant]) -> tuple[Grant, ...]:
-    """The grants that a pack's contract reaches, in order of their hosts."""
+    """Return the grants that a pack's contract covers, in order of their hosts."""
     constraints = pack.constraints
     both = (
         each
@@ -32,8 +32,8 @@ def granted(pack: TaskPack, grants: Iterable[Grant]) -> tuple[Grant, ...]:
 def judge_cloud(
     pack: TaskPack, grants: tuple[Grant, ...], problems: Mapping[str, str]
 ) -> tuple[Finding, ...]:
-    """Findings over a pack's cloud mutations; `problems` tells, by place, why a credential cannot
-    be had.
+    """Return findings about a pack's cloud mutations; `problems` maps a place to why it has no
+    credential.
     """
     cloud = pack.constraints.cloud
     if not cloud.declared:

@@ -1,7 +1,7 @@
-"""factory.toml, as written: the shape that editors and the independent validator see.
+"""Define factory.toml as written: the shape that editors and the independent validator see.
 
 The same keys and forms as `contract.configuration` reads without this model (it must stay quick to
-load); a test holds the two together. Does not know precedence, nor who may loosen what.
+load); a test compares the two. Does not know precedence, nor who may loosen what.
 """
 
 from __future__ import annotations
@@ -90,14 +90,14 @@ else:
 
 
 class PacksSection(Part):
-    """Where the packs are and what they start from."""
+    """Name the folder of the packs and the commit they start from."""
 
     folder: FolderBelow = Field("taskpacks", description="Folder of the task packs, from the root.")
     base_ref: Ref = Field("HEAD", description="What packs start from.")
 
 
 class SafetySection(Part):
-    """What must be enforced. A repository may add, never remove."""
+    """Set what must be enforced. A repository may add, never remove."""
 
     required: tuple[PropertyName, ...] = Field(
         (), description="Properties required whatever a user's file accepts."
@@ -111,7 +111,7 @@ class SafetySection(Part):
 
 
 class CeilingsSection(Part):
-    """The most that a pack may declare under limits."""
+    """Set the most that a pack may declare under limits."""
 
     timeout: Duration = Field(0, description="Seconds, or text such as 90s or 10m.")
     memory: Size = Field(0, description="Bytes, or text such as 512MiB or 2G.")
@@ -123,7 +123,7 @@ class CeilingsSection(Part):
 
 
 class RunSection(Part):
-    """How a run is carried out."""
+    """Set how a run is carried out."""
 
     workers: Annotated[int, Field(ge=0, le=1024)] = Field(
         0, description="Packs at once; 0 chooses by the host."
@@ -136,7 +136,7 @@ class RunSection(Part):
 
 
 class IntegrationSection(Part):
-    """How results are merged."""
+    """Set how results are merged."""
 
     overlap: Literal["block", "merge"] = Field(
         "block", description="What to do where two packs change one path."
@@ -147,7 +147,7 @@ class IntegrationSection(Part):
 
 
 class NetworkSection(Part):
-    """Hosts that packs may declare."""
+    """List hosts that packs may declare."""
 
     hosts: tuple[Host, ...] = Field(
         (), description="Hosts that packs may declare; *.example.org is any below it."
@@ -158,7 +158,7 @@ class NetworkSection(Part):
 
 
 class CloudSection(Part):
-    """User's own file only: which hosts get a credential, and where it is."""
+    """Name hosts that get a credential, and its source. User's own file only."""
 
     inject: tuple[GrantText, ...] = Field(
         (),
@@ -167,7 +167,7 @@ class CloudSection(Part):
 
 
 class SigningSection(Part):
-    """What a run's evidence must carry."""
+    """Set which signature a run's evidence needs."""
 
     policy: Literal["optional", "required", "required-from"] = Field(
         "optional", description="Whether a run needs a signature; required-from: by one of keys."
@@ -176,7 +176,7 @@ class SigningSection(Part):
 
 
 class ConfigDocument(Part):
-    """factory.toml: configuration of a repository, or a user's own."""
+    """Define factory.toml: configuration of a repository, or a user's own."""
 
     version: Annotated[int, Field(ge=1, le=1)] = Field(1, description="Version of this format.")
     packs: PacksSection = Field(default_factory=PacksSection, description="Where the packs are.")

@@ -1,17 +1,16 @@
-"""Configuration, resolved: defaults < the user's file < the repository's factory.toml < FACTORY_* <
+"""Resolve the configuration: defaults < user's file < repository's factory.toml < FACTORY_* <
 flags.
 
 The rule: the repository may tighten safety, only the user (file, environment, flag) may accept
-less. Bad values are findings with their place, never exceptions; where there is one, the value from
-the layer below stands, and the finding blocks. Pure: does not know where files are, nor the
-environment.
+less. Bad values are findings with their place, never exceptions; after one, the value of the layer
+below applies, and the finding blocks. Pure: does not know where files are, nor the environment.
 
 Safety, by setting: `accept_missing`, `backend` and consent to any host (`network.allow_any`) are
-the user's alone, and what the repository lists as `required` is taken out of what the user's file
+the user's alone, and what the repository lists as `required` is removed from what the user's file
 accepts. `protected` only grows. The repository's `ceilings` only lower the user's, its
-`network.hosts` are inside the user's where the user names any, and it cannot turn `overlap` to
-merge where the user's file says block. Nor can it ask for less signing than the user's file, or
-name keys that are not among the user's. `cloud.inject` is the user's alone.
+`network.hosts` are inside the user's if the user names any, and it cannot turn `overlap` to merge
+if the user's file says block. Nor can it ask for less signing than the user's file, or name keys
+that are not among the user's. `cloud.inject` is the user's alone.
 """
 
 from __future__ import annotations
@@ -54,7 +53,7 @@ _ADDITIVE = frozenset({"required", "accept_missing", "protected"})
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """The sound settings of one source, by name, and where each stands (None: not in a file)."""
+    """Contain the valid settings of one source by name, and their places (None: not in a file)."""
 
     source: Source
     values: Mapping[str, Any]
@@ -71,7 +70,7 @@ def read(
     user_file: str = USER_FILE,
     repository_file: str = REPOSITORY_FILE,
 ) -> tuple[Config, tuple[Finding, ...]]:
-    """As `resolve`, from the bytes of the two files (None where there is none)."""
+    """Resolve as `resolve`, from the bytes of the two files (None if a file is absent)."""
     findings: list[Finding] = []
     documents = []
     for raw, file in ((user, user_file), (repository, repository_file)):
@@ -98,11 +97,10 @@ def resolve(
     user_file: str = USER_FILE,
     repository_file: str = REPOSITORY_FILE,
 ) -> tuple[Config, tuple[Finding, ...]]:
-    """Merge the layers. `environment` may be the whole environment; `flags` maps setting names to
-    text.
+    """Return the merged configuration and findings.
 
-    Setting names are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the
-    environment.
+    `environment` may be the whole environment; `flags` maps setting names to text. Setting names
+    are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the environment.
     """
     layers = (
         _file_layer(Source.USER, user, user_file),
@@ -117,7 +115,7 @@ def resolve(
 
 
 class _Merged:
-    """The values so far. Grows layer by layer, weakest first."""
+    """Collect the values so far, layer by layer, weakest first."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -161,8 +159,8 @@ class _Merged:
         )
 
     def _joined(self, name: str, value: Any) -> Any:
-        """The value of a setting that only grows is the union of its layers; any other is
-        replaced.
+        """Return the union with the layers below for a setting that only grows, otherwise
+        `value`.
         """
         if name == "protected":
             return tuple(dict.fromkeys((*self._values.get(name, ()), *value)))
@@ -171,7 +169,7 @@ class _Merged:
         return value
 
     def _weakened(self, name: str, value: Any) -> str | None:
-        """Why the repository may not set this, one clause; None where it may."""
+        """Return why the repository may not set this, one clause; None if it may."""
         users = self._user.get(name)
         if name == "cloud_inject" and value:
             return "a repository cannot name a credential"
@@ -251,7 +249,7 @@ def _file_layer(source: Source, document: StrictDocument | None, file: str) -> L
 
 
 def _written(document: StrictDocument) -> Iterator[tuple[Setting, Value]]:
-    """Every known setting that the document holds."""
+    """Yield every known setting that the document contains."""
     for setting in SETTINGS:
         section = (
             document.value.get(setting.section) if isinstance(document.value, Mapping) else None
@@ -261,7 +259,7 @@ def _written(document: StrictDocument) -> Iterator[tuple[Setting, Value]]:
 
 
 def _strangers(document: StrictDocument, file: str) -> Iterator[Finding]:
-    """Sections and keys that configuration does not know, and sections that are none."""
+    """Yield findings about unknown sections and keys, and about sections that are no tables."""
     written = document.value if isinstance(document.value, Mapping) else {}
     for name, section in written.items():
         pointer = child("", name)
@@ -297,13 +295,14 @@ def _at_value(
 
 
 def _invalid(problem: str, advice: str, location: Location | None = None) -> Finding:
-    """Return the finding over what a reader has against a setting."""
+    """Return the finding about a setting that a reader refuses."""
     return Finding("CONFIG_INVALID", {"problem": problem, "advice": advice}, location=location)
 
 
 def _environment_layer(environment: Mapping[str, str]) -> Layer:
-    """Known FACTORY_* variables that are not empty; a near miss of one is refused, others are not
-    ours.
+    """Return the known FACTORY_* variables that are not empty.
+
+    A variable whose name is nearly one of them is refused; all others are ignored.
     """
     variables = {setting.variable: setting for setting in SETTINGS}
     given = {}
@@ -348,7 +347,7 @@ def _texts(given: Mapping[Setting, str], name_of: Any) -> tuple[dict[str, Any], 
 
 
 def config_digest(config: Config) -> str:
-    """SHA-256 of every value that is in force; the same for the same values in any process."""
+    """Return the SHA-256 of every value in force; the same for the same values in any process."""
     rows = []
     for name in sorted(
         field.name for field in fields(config) if field.name not in ("sources", "workers")

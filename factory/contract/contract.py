@@ -1,4 +1,4 @@
-"""A task pack's files to a TaskPack: every default filled in, every contradiction named.
+"""Resolve a task pack's files to a TaskPack: every default filled in, every contradiction named.
 
 The rule: a pack is resolved wholly or not at all, and all that is wrong in its files is reported at
 once, each finding with file, line and column. Pure: bytes in, values out. Does not know what this
@@ -56,7 +56,7 @@ def read_pack(
     `files` maps paths to their bytes, all from the repository root or all from the folder; `modes`
     maps the same paths to Git modes (absent: a plain file). `ceilings` bound what a pack may
     declare, and lower what it leaves at its default. The pack is None exactly when a finding
-    blocks. Raises nothing.
+    blocks. Raise nothing.
     """
     files, modes = _from_folder(folder, files), _from_folder(folder, modes)
     reading = _Reading(folder, files)
@@ -85,13 +85,13 @@ def read_pack(
 
 
 def id_of_folder(folder: str) -> str:
-    """The pack id that a folder's name starts with; "" where it has none."""
+    """Return the pack id that a folder's name starts with; "" if it has none."""
     found = PACK_FOLDER.fullmatch(folder.rpartition("/")[2])
     return found["id"] if found else ""
 
 
 def _from_folder(folder: str, named: Mapping[str, _Member]) -> Mapping[str, _Member]:
-    """The same mapping with paths from the folder."""
+    """Return the same mapping with paths from the folder."""
     below = f"{folder}/"
     if not all(path.startswith(below) for path in named):
         return named
@@ -100,7 +100,7 @@ def _from_folder(folder: str, named: Mapping[str, _Member]) -> Mapping[str, _Mem
 
 @dataclass(slots=True)
 class _Reading:
-    """Findings as they are made, over the files of one folder."""
+    """Collect findings while the files of one folder are read."""
 
     folder: str
     files: Mapping[str, bytes]
@@ -123,15 +123,15 @@ class _Reading:
     def document(
         self, name: str, model: type[_Document]
     ) -> tuple[_Document | None, StrictDocument]:
-        """The file as a model and as written; the model None, with findings, where it does not
-        hold.
+        """Return (model, document) of a file; the model is None, with findings, if the file is
+        invalid.
         """
         source = StrictDocument(None)
         if name not in self.files:
             return None, source
         try:
             source = strict_yaml.parse(self.files[name])
-            if source.value is None:  # an empty file declares nothing, which the rules then say
+            if source.value is None:  # an empty file declares nothing; the rules report that
                 source = replace(source, value=MappingProxyType({}))
             return load(model, source), source
         except DocumentError as error:
@@ -154,7 +154,7 @@ class _Reading:
 def _pack(
     folder: str, identity: str, task: TaskDocument, source: StrictDocument, limits: Limits
 ) -> TaskPack:
-    """What task.yml means; acceptance, prose and files are for the caller to add."""
+    """Return what task.yml means; the caller adds acceptance, prose and files."""
     allowed = (
         task.scope.allowed_paths
         if "allowed_paths" in task.scope.model_fields_set

@@ -1,7 +1,7 @@
-"""What must hold between the keys of a contract, and with its folder.
+"""Check the keys of a contract against each other and against its folder.
 
 One function a rule; each yields its breaches with a place. Expects documents that their models
-accept. Does not know ceilings of other packs, nor what this version can carry out.
+accept. Does not know other packs, nor what this version can carry out.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _TYPO_CUTOFF = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A rule that does not hold: the finding's id, its facts, and its place in the file (1-based,
-    0 for the whole file).
+    """Describe a broken rule: the finding's id, its facts, its place (1-based, 0 for the whole
+    file).
     """
 
     finding: str
@@ -35,15 +35,15 @@ class Breach:
 
 
 def invalid(problem: Problem) -> Breach:
-    """Return the breach of what a reader has against a file."""
+    """Return the breach for a problem that a reader found."""
     facts = {"problem": problem.problem, "advice": problem.hint}
     return Breach("PACK_INVALID", facts, problem.line, problem.column)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskFacts:
-    """Everything the rules over task.yml look at. `identity` is the pack's id, "" where none is
-    known.
+    """Contain everything that the rules about task.yml read. `identity` is the pack's id, "" if
+    unknown.
     """
 
     folder: str
@@ -63,7 +63,7 @@ class TaskFacts:
 
 
 def task_breaches(facts: TaskFacts) -> Iterator[Breach]:
-    """Every breach of every rule over task.yml."""
+    """Yield every breach of every rule about task.yml."""
     for rule in TASK_RULES:
         yield from rule(facts)
 
@@ -71,8 +71,9 @@ def task_breaches(facts: TaskFacts) -> Iterator[Breach]:
 def acceptance_breaches(
     acceptance: AcceptanceDocument, source: StrictDocument, commands: int, network: bool
 ) -> Iterator[Breach]:
-    """Breaches in acceptance.yml; `commands` is how many it holds, `network` whether the pack
-    declares it.
+    """Yield breaches in acceptance.yml.
+
+    `commands` is their number, `network` is True if the pack declares any network.
     """
     if not commands:
         yield Breach("PACK_NO_ACCEPTANCE", {}, 1, 1)
@@ -177,7 +178,7 @@ def _judged_patterns(facts: TaskFacts, pointer: str, rooted: bool) -> Iterator[B
 
 
 def _texts(source: StrictDocument, pointer: str) -> Iterator[tuple[str, str]]:
-    """Pointer and text of one text, or of every item of a list of texts."""
+    """Yield (pointer, text) of one text, or of every item of a list of texts."""
     written = at(source.value, pointer)
     if isinstance(written, str):
         yield pointer, written

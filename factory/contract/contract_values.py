@@ -1,4 +1,5 @@
-"""From documents as written to the nouns that a run acts on: commands, limits, artifacts, rights.
+"""Translate documents as written to the values that a run acts on: commands, limits, artifacts,
+rights.
 
 Only translation, defaults included; nothing is refused here. Expects documents that their models
 accept.
@@ -28,21 +29,21 @@ KEPT = (
     "outputs",
     "execution",
 )
-"""Keys of task.yml without effect of their own; what they say stays in the manifest."""
+"""Keys of task.yml without effect of their own; their values stay in the manifest."""
 
 KEPT_CONSTRAINTS = ("safe_mode", "allow_long_running")
 
 
 def step_commands(task: TaskDocument, source: StrictDocument, folder: str) -> tuple[Command, ...]:
-    """The pack's steps, which run at the workspace root."""
+    """Return the pack's steps, which run at the workspace root."""
     return tuple(_commands(CommandKind.STEP, task.steps, "/steps", source, f"{folder}/task.yml"))
 
 
 def acceptance_commands(
     acceptance: AcceptanceDocument, source: StrictDocument, folder: str
 ) -> tuple[Command, ...]:
-    """All commands of acceptance.yml in their fixed order; `must` runs in the pack's folder, the
-    rest at the root.
+    """Return all commands of acceptance.yml in fixed order; `must` runs in the pack's folder, the
+    others at the root.
     """
     file = f"{folder}/acceptance.yml"
     return (
@@ -55,9 +56,7 @@ def acceptance_commands(
 
 
 def limits_of(task: TaskDocument, ceilings: Limits | None) -> Limits:
-    """What the pack declares; what it does not is the default, or the ceiling where that is
-    lower.
-    """
+    """Return the declared limits; an absent one is the default, or the ceiling if that is lower."""
     declared, defaults = declared_limits(task), Limits()
     chosen = {}
     for limit in fields(Limits):
@@ -68,7 +67,7 @@ def limits_of(task: TaskDocument, ceilings: Limits | None) -> Limits:
 
 
 def declared_limits(task: TaskDocument) -> Mapping[str, int]:
-    """The limits that are written in task.yml, under either spelling of the time limit."""
+    """Return the limits that are written in task.yml, under either spelling of the time limit."""
     declared: dict[str, int] = {
         name: getattr(task.limits, name) for name in task.limits.model_fields_set
     }
@@ -78,13 +77,13 @@ def declared_limits(task: TaskDocument) -> Mapping[str, int]:
 
 
 def constraints_of(task: TaskDocument) -> Constraints:
-    """The rights that the pack asks for."""
+    """Return the rights that the pack asks for."""
     wanted = task.constraints
     return Constraints(_network(wanted.allow_network), _network(wanted.allow_cloud_mutations))
 
 
 def artifacts_of(task: TaskDocument, folder: str) -> Artifacts:
-    """Artifact patterns from the workspace root, the older spellings among them."""
+    """Return artifact patterns from the workspace root, including those in older spellings."""
     required = (*task.artifacts.required, *task.outputs.evidence)
     optional = task.artifacts.optional
     if task.outputs.artifacts_dir:
@@ -97,24 +96,24 @@ def artifacts_of(task: TaskDocument, folder: str) -> Artifacts:
 
 
 def artifacts_folder(written: str) -> str:
-    """`outputs.artifacts_dir` in one spelling; a leading / stays."""
+    """Return `outputs.artifacts_dir` in one spelling; a leading / stays."""
     return ("/" if written.startswith("/") else "") + clean_folder(written)
 
 
 def from_root(pattern: str, folder: str) -> str:
-    """An artifact pattern from the workspace root: one with a leading / already is."""
+    """Return an artifact pattern from the workspace root; one with a leading / already is."""
     return pattern[1:] if pattern.startswith("/") else f"{folder}/{pattern}"
 
 
 def inputs_of(task: TaskDocument, source: StrictDocument) -> tuple[str, ...] | None:
-    """The visible inputs; None (everything) where they are absent or only described."""
+    """Return the visible inputs; None (everything) if they are absent or only described."""
     written = member(source.value, "inputs")
     return None if written is None or isinstance(written, Mapping) else task.inputs
 
 
 def information_of(source: StrictDocument) -> str:
-    """Canonical JSON of what has no effect. Fractions become text: canonical JSON holds none
-    here.
+    """Return canonical JSON of what has no effect; fractions become text, since it allows no
+    floats.
     """
     kept = {key: member(source.value, key) for key in KEPT if member(source.value, key) is not None}
     constraints = member(source.value, "constraints")
@@ -132,19 +131,21 @@ def information_of(source: StrictDocument) -> str:
 
 
 def written_places(source: StrictDocument) -> tuple[tuple[str, int, int], ...]:
-    """Where things stand in task.yml: values at their value, collections at their key."""
+    """Return (pointer, line, column) of everything in task.yml: values at their value, collections
+    at their key.
+    """
     return tuple(
         sorted((pointer, *_written_place(source, pointer)) for pointer in pointers(source.value))
     )
 
 
 def member(value: Value, key: str) -> Value:
-    """The member `key` of a mapping; None where there is no such thing."""
+    """Return the member `key` of a mapping; None if there is none."""
     return value.get(key) if isinstance(value, Mapping) else None
 
 
 def at(value: Value, pointer: str) -> Value:
-    """The value at a pointer of plain keys; None where there is no such thing."""
+    """Return the value at a pointer of plain keys; None if there is none."""
     for key in pointer.split("/")[1:]:
         value = member(value, key)
     return value

@@ -1,6 +1,6 @@
-"""What a model has against a document, as sentences with places.
+"""Word a model's errors about a document as sentences with places.
 
-pydantic knows what is wrong; the StrictDocument knows where it stands. Here they meet, so that
+pydantic knows what is wrong; the StrictDocument knows the place. Both are joined here, so that
 every refusal reads `label: expected X, found Y; what to do`. Does not know which file is meant.
 """
 
@@ -29,7 +29,7 @@ _WANTED: Mapping[str, tuple[str, str]] = {
 
 
 def load(model: type[Model], document: StrictDocument) -> Model:
-    """`document` as a `model`. Raises DocumentError with every problem, in the order of the
+    """Return `document` as a `model`. Raise DocumentError with every problem, in the order of the
     file.
     """
     try:
@@ -40,7 +40,7 @@ def load(model: type[Model], document: StrictDocument) -> Model:
 
 
 def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
-    """By place, each sentence once."""
+    """Return the problems by place, each sentence once."""
     return tuple(sorted(dict.fromkeys(problems), key=lambda found: (found.line, found.column)))
 
 
@@ -100,7 +100,7 @@ def _hint_for(value: Value, hint: str) -> str:
 
 
 def _follow(value: Value, location: tuple[str | int, ...]) -> tuple[str, Value]:
-    """Pointer and value that a pydantic location names; parts that stand for a type are skipped."""
+    """Return the pointer and value at a pydantic location; parts that name a type are skipped."""
     pointer = ""
     for part in location:
         inner = _inner(value, part)
@@ -111,7 +111,9 @@ def _follow(value: Value, location: tuple[str | int, ...]) -> tuple[str, Value]:
 
 
 def _inner(value: Value, part: str | int) -> tuple[Value] | None:
-    """The member or item `part`, in a tuple of one; None where the document has no such thing."""
+    """Return the member or item `part`, in a tuple of one; None if the document has no such
+    thing.
+    """
     if isinstance(value, Mapping) and isinstance(part, str) and part in value:
         return (value[part],)
     if isinstance(value, tuple) and isinstance(part, int) and part < len(value):
@@ -120,7 +122,7 @@ def _inner(value: Value, part: str | int) -> tuple[Value] | None:
 
 
 def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, ...]:
-    """The keys of the model that stands at `location`."""
+    """Return the keys of the model at `location`."""
     here: type[BaseModel] = model
     for part in location:
         inner = here.model_fields.get(str(part))

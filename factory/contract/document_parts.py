@@ -1,7 +1,7 @@
-"""The pieces that contract documents are made of: their base class and their annotated field types.
+"""Define the parts that contract documents are made of: base classes and annotated field types.
 
 Every type normalises to one shape (one text becomes a list of one, `10m` becomes 600) and its JSON
-Schema tells every spelling that is accepted. Does not know where a document was read from.
+Schema allows every accepted spelling. Does not know where a document was read from.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from factory.strict.values import LARGEST_INTEGER, freeze
 
 
 class Part(BaseModel):
-    """A mapping with known keys only."""
+    """Define a mapping with known keys only."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class OpenPart(BaseModel):
-    """A mapping whose unknown keys are kept as information."""
+    """Define a mapping whose unknown keys are kept as information."""
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def unfit(problem: str, hint: str = "") -> PydanticCustomError:
-    """The error that a validator raises: a clause about the value, and what to do."""
+    """Return the error that a validator raises: a clause about the value, and what to do."""
     return PydanticCustomError("unfit", "{problem}", {"problem": problem, "hint": hint})
 
 
 def unexpected(wanted: str, hint: str) -> PydanticCustomError:
-    """The error for a value of the wrong type; whoever renders it adds what was found."""
+    """Return the error for a value of the wrong type; whoever renders it adds what was found."""
     return PydanticCustomError("unexpected", "{wanted}", {"wanted": wanted, "hint": hint})
 
 
@@ -45,7 +45,7 @@ def _text_schema(form: str, **more: Any) -> dict[str, Any]:
 
 
 def matching(form: str, clause: str, hint: str) -> Callable[[str], str]:
-    """A validator for text of one form."""
+    """Return a validator for text of one form."""
     expression = re.compile(form)
 
     def judge(text: str) -> str:
@@ -208,7 +208,7 @@ Host = Annotated[str, AfterValidator(_host), WithJsonSchema(_text_schema(rf"\*|{
 Hosts = Annotated[
     tuple[Host, ...], BeforeValidator(_hosts, json_schema_input_type=bool | Host | tuple[Host, ...])
 ]
-"""False is nothing, true is any host (written `*`), otherwise exact hosts."""
+"""False is no host, true is any host (written `*`), otherwise a list of hosts."""
 
 EnvName = Annotated[str, AfterValidator(_judge_env), WithJsonSchema(_text_schema(forms.ENV_NAME))]
 EnvItem = Annotated[str, WithJsonSchema(_text_schema(rf"{forms.ENV_NAME}(?:=[\s\S]*)?"))]
@@ -229,7 +229,7 @@ Information = Annotated[object, AfterValidator(freeze)]
 
 
 def text_or_list_as(key: str) -> Callable[[object], object]:
-    """A validator that reads bare text or a list as a mapping with one key."""
+    """Return a validator that reads bare text or a list as a mapping with one key."""
 
     def read(value: object) -> object:
         if isinstance(value, (str, tuple)):
@@ -242,7 +242,7 @@ def text_or_list_as(key: str) -> Callable[[object], object]:
 
 
 class CommandItem(Part):
-    """One command in its long form."""
+    """Define one command in its long form."""
 
     run: CommandText = Field(description="The shell command.")
     name: Line = Field("", description="What to call it in reports.")

@@ -1,4 +1,4 @@
-"""The contract documents of a task pack, as written. One import for all of them."""
+"""Gather the contract documents of a task pack, as written, under one import."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The values that must be shown to nobody: of this process's environment, and of the usual files of
-this home.
+"""Collect the values that must not be shown: from the environment, and from usual files in HOME.
 
-Rule: they are read here, go into a redactor, and nowhere else. What cannot be read is not ours to
-know. Does not know who writes.
+Rule: they are read here, go into a redactor, and nowhere else. What this process cannot read, it
+does not know. Does not know who writes.
 """
 
 from __future__ import annotations
@@ -25,14 +24,16 @@ Values = tuple[tuple[str, bytes], ...]
 
 
 def redactor_for(environment: Mapping[str, str]) -> Redactor:
-    """A redactor that knows what this user holds, and what their configuration names."""
+    """Return a redactor that knows this user's credentials, and those that their configuration
+    names.
+    """
     return Redactor(
         (*of_environment(environment), *of_home(environment), *of_configuration(environment))
     )
 
 
 def of_configuration(environment: Mapping[str, str]) -> Values:
-    """The credentials that the user's own configuration names for clouds."""
+    """Return the credentials that the user's own configuration names for clouds."""
     file = user_config_file()
     try:
         raw = file.read_bytes()
@@ -47,7 +48,7 @@ def of_configuration(environment: Mapping[str, str]) -> Values:
 
 
 def of_environment(environment: Mapping[str, str]) -> Values:
-    """Name and value of every variable whose name says that it is a credential."""
+    """Return (name, value) of every variable whose name says that it is a credential."""
     named = {
         *filter(holds_a_credential, environment),
         *(name for name in PRIVATE_VARIABLES if name in environment),
@@ -60,7 +61,7 @@ def of_environment(environment: Mapping[str, str]) -> Values:
 
 
 def of_home(environment: Mapping[str, str]) -> Values:
-    """The values in the usual files of credentials below HOME."""
+    """Return the values in the usual files of credentials below HOME."""
     home = environment.get("HOME", "") or environment.get("USERPROFILE", "")
     return tuple(_of_files(Path(home))) if os.path.isabs(home) else ()
 
@@ -72,7 +73,7 @@ def _of_files(home: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _plain(path: Path) -> bytes:
-    """The beginning of a plain file. A pipe or device is never waited for; raises OSError."""
+    """Return the first LARGEST bytes of a plain file; b"" for a pipe or device. Raise OSError."""
     descriptor = os.open(
         path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
     )
@@ -81,7 +82,7 @@ def _plain(path: Path) -> bytes:
 
 
 def _is_place(value: str) -> bool:
-    """A path says where a credential is, not what it is; and it stands in many a log."""
+    """Return True for an existing path: it names where a credential is, and is common in logs."""
     return (
         value.startswith(("/", "~", "./"))
         and " " not in value

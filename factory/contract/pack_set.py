@@ -1,4 +1,4 @@
-"""What must hold between packs: ids are unique, dependencies exist, nothing depends on itself.
+"""Check packs against each other: ids are unique, dependencies exist, nothing depends on itself.
 
 Pure; packs that could not be read take part by their id alone.
 """
@@ -15,8 +15,8 @@ from factory.model.wording import nearest
 
 
 def judge_packs(packs: Iterable[TaskPack], unread: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Findings over the set. `unread` are ids of packs that exist and have findings of their
-    own.
+    """Return findings about the set. `unread` are ids of packs that exist and have their own
+    findings.
     """
     ordered = sorted(packs, key=lambda pack: (pack.id, pack.folder))
     known = frozenset(unread) | {pack.id for pack in ordered}
@@ -45,7 +45,7 @@ def _unknown(packs: list[TaskPack], known: frozenset[str]) -> Iterator[Finding]:
 
 
 def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
-    """One finding a circle; every circle that shares no pack with one already named."""
+    """Yield one finding for a circle; circles that share a pack with a named one are left out."""
     by_id = {pack.id: pack for pack in reversed(packs)}
     needs: dict[str, list[str]] = {name: [] for name in by_id}
     for pack in packs:
@@ -68,6 +68,6 @@ def _cycles(packs: list[TaskPack]) -> Iterator[Finding]:
 
 
 def _turned(circle: list[str]) -> list[str]:
-    """The same circle, its smallest id first."""
+    """Return the same circle, its smallest id first."""
     start = circle.index(min(circle))
     return circle[start:] + circle[:start]

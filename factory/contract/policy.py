@@ -1,8 +1,8 @@
-"""The part of a configuration that a verdict depends on: the same on every host, and kept with the
-run.
+"""Extract the policy: the part of a configuration that a verdict depends on.
 
-Written before a run is said to end, so that finishing it later is under the policy it was decided
-under. Nothing of a host (interpreter, workers, isolation) is in it.
+It is the same on every host and is kept with the run. It is written before the end of a run is
+recorded, so that finishing it later uses the policy it was decided under. It contains nothing of a
+host (interpreter, workers, isolation).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from factory.model.evidence_text import limits_record
 
 
 def policy_of(config: Config) -> PolicyDocument:
-    """The part of a configuration that a verdict depends on, and that is the same on every host."""
+    """Return the policy of a configuration."""
     return PolicyDocument(
         properties_required=tuple(sorted(name.value for name in config.required)),
         properties_accepted=tuple(sorted(name.value for name in config.accepted_missing)),

@@ -1,6 +1,4 @@
-"""The one line of a Markdown file that says why: the first that is neither heading, rule nor
-comment.
-"""
+"""Find the line of a Markdown file that says why: the first that is no heading, rule or comment."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 
 def first_line(text: str) -> str:
-    """The first line of prose in `text`, clipped to 300 characters, printable; "" where there is
+    """Return the first line of prose in `text`, printable, at most 300 characters; "" if there is
     none.
     """
     lines = [line.strip() for line in _COMMENT.sub("", text).splitlines()]

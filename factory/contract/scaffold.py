@@ -1,8 +1,7 @@
-"""The first files of a repository that starts with task packs, and of a new pack. Adds files,
-replaces none.
+"""Write the first files of a repository that starts with task packs, and of a new pack.
 
-Where the first pack may write is chosen so that it can PASS anywhere: not where a rule of the
-repository ignores it, nor where a name stands in the way. Does not read the repository's content.
+Adds files, replaces none. The first pack's output is chosen so that it can PASS anywhere: no ignore
+rule covers it and no existing name conflicts with it. Does not read the repository's content.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Ignored = Callable[[Iterable[str]], frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What was written and what was kept because it stood there, as paths from the root.
+    """List written files, and files that existed and were kept, as paths from the root.
 
     `imports` is the text by which a dodo.py of this repository gets our tasks.
     """
@@ -53,9 +52,7 @@ class Begun:
 def begin(
     ground: Ground, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
 ) -> Begun:
-    """Write what a repository needs and, where it has no task pack yet, a first one. Raises
-    Refusal.
-    """
+    """Write what a repository needs and, if it has no task pack yet, a first one. Raise Refusal."""
     written: list[str] = []
     kept: list[str] = []
     imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(ground) else IMPORT
@@ -75,16 +72,14 @@ def begin(
 
 
 def _has_own_factory(ground: Ground) -> bool:
-    """Whether `import factory` finds something of this repository where its root is looked at
+    """Return True if `import factory` finds a module of this repository when its root comes
     first.
     """
     return "factory.py" in ground.names("") or "__init__.py" in ground.names("factory")
 
 
 def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tuple[Finding, ...]:
-    """A finding where the repository's rules ignore a file of the new pack: then it does not count
-    as there.
-    """
+    """Return PACK_FILE_MISSING if the repository's rules ignore a file of the new pack."""
     hidden = sorted(ignored & frozenset(begun.written))
     if not hidden:
         return ()
@@ -96,7 +91,8 @@ def new_pack(
     ground: Ground, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
 ) -> Begun:
     """Write the skeleton of the pack `name` (ID-slug). Its acceptance fails until it is written.
-    Raises Refusal.
+
+    Raise Refusal, or ValueError for a name that is not ID-slug.
     """
     match = PACK_FOLDER.fullmatch(name)
     if match is None or not match["slug"]:
@@ -118,25 +114,21 @@ def new_pack(
 
 
 def filled(text: str, marks: Mapping[str, str]) -> str:
-    """`text` with every mark replaced."""
+    """Return `text` with every mark replaced."""
     for mark, value in marks.items():
         text = text.replace(mark, value)
     return text
 
 
 def free_output(ground: Ground, folder: str, ignored: Ignored) -> str:
-    """The first place that nothing stands in the way of; the pack's own folder where there is
-    none.
-    """
+    """Return the first candidate path that is free; a file in the pack's own folder if none is."""
     candidates = [path for path in _OUTPUTS if _is_free(ground, path)]
     refused = ignored(candidates)
     return next((path for path in candidates if path not in refused), f"{folder}/INVENTORY.md")
 
 
 def _is_free(ground: Ground, path: str) -> bool:
-    """Nothing at `path`, and no name on the way that is the same where case or Unicode form is
-    ignored.
-    """
+    """Return True if nothing is at `path` and no name on the way folds like one of its parts."""
     folder = ""
     *folders, last = path.split("/")
     for part in folders:

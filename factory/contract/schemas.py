@@ -1,9 +1,8 @@
-"""JSON Schemas (draft 2020-12) of the documents: written from the models, compared with the folder,
-applied.
+"""Write JSON Schemas (draft 2020-12) from the models, compare them with the folder, and apply them.
 
-The second validator: `jsonschema` judges a document by the written schema alone, offline (a
-reference to anywhere else is an error). What only the loader can see (places, contradictions,
-patterns) it does not know. New documents join by a row in `MODELS`.
+`jsonschema` is the second validator: it judges a document by the written schema alone, offline (a
+reference to anywhere else is an error). It does not know what only the loader can see (places,
+contradictions, patterns). New documents join by a row in `MODELS`.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _ID = "urn:codex-orchestrator:schema:{name}:1"
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's generator, with nothing in the schema that the document's author did not say."""
+    """Generate schemas without the titles that pydantic adds."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         del schema
@@ -51,25 +50,25 @@ class _Generator(GenerateJsonSchema):
 
 
 def schema_of(name: str, model: type[BaseModel]) -> dict[str, Any]:
-    """The schema of one model, with `$schema` and `$id`."""
+    """Return the schema of one model, with `$schema` and `$id`."""
     generated = model.model_json_schema(schema_generator=_Generator)
     return {"$schema": DIALECT, "$id": _ID.format(name=name), **_tidied(generated)}
 
 
 def format_schema(schema: Mapping[str, Any]) -> bytes:
-    """The bytes that stand in the folder: sorted, two spaces, a newline at the end."""
+    """Return a schema's bytes as in the folder: sorted, two spaces, a newline at the end."""
     return (json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def written_schemas() -> tuple[tuple[str, bytes], ...]:
-    """File name and bytes of every schema, in the order of `MODELS`."""
+    """Return (file name, bytes) of every schema, in the order of `MODELS`."""
     return tuple(
         (f"{name}.schema.json", format_schema(schema_of(name, model))) for name, model in MODELS
     )
 
 
 def write_all(folder: Path) -> tuple[str, ...]:
-    """Write every schema that differs into `folder`; the names of those written. Raises OSError."""
+    """Write every schema that differs into `folder`; return the names written. Raise OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, content in written_schemas():
@@ -81,8 +80,9 @@ def write_all(folder: Path) -> tuple[str, ...]:
 
 
 def stale(folder: Path, shown_as: str = "schemas") -> tuple[Finding, ...]:
-    """A SCHEMA_STALE for every file of `folder` that is missing, differs, or has no model. Raises
-    OSError.
+    """Return SCHEMA_STALE for every file of `folder` that is missing, differs, or has no model.
+
+    Raise OSError.
     """
     expected = dict(written_schemas())
     found = {path.name: path for path in folder.glob("*.schema.json")} if folder.is_dir() else {}
@@ -102,8 +102,7 @@ def stale(folder: Path, shown_as: str = "schemas") -> tuple[Finding, ...]:
 
 
 def objections(schema: Mapping[str, Any], document: object) -> tuple[tuple[str, str], ...]:
-    """What the schema has against `document`: (JSON pointer, sentence), in the order of the
-    pointers.
+    """Return (JSON pointer, sentence) for each error of `document` under the schema, sorted.
 
     `document` is a tree of dicts, lists or tuples, and scalars. Never opens a connection or a file.
     """
@@ -129,7 +128,7 @@ _Validator: Any = validators.extend(  # type: ignore[no-untyped-call]
 
 
 def _tidied(schema: Any) -> Any:
-    """Without defaults that say nothing, and closed where only names of one form are known."""
+    """Return the schema without empty defaults; `patternProperties` also forbid all other keys."""
     if isinstance(schema, list):
         return [_tidied(item) for item in schema]
     if not isinstance(schema, dict):

@@ -1,9 +1,8 @@
-"""Every setting that configuration knows: its place in factory.toml, its field, and the values it
-takes.
+"""Define every setting: its place in factory.toml, its field, and the values it takes.
 
 One table serves files, environment and flags. Reads without pydantic, because every command reads
 configuration before it does anything; `contract.config_document` states the same shape for editors,
-and a test holds the two together. Does not know precedence.
+and a test compares the two. Does not know precedence.
 """
 
 from __future__ import annotations
@@ -29,8 +28,8 @@ MOST_RECHECKS = 10_000
 
 
 class Unfit(Exception):
-    """A value that a setting does not take: one clause, what to do, and which item of a list it
-    is.
+    """Report a value that a setting does not take: one clause, what to do, and the item's index in
+    a list.
     """
 
     def __init__(self, clause: str, hint: str, item: int | None = None) -> None:
@@ -40,8 +39,11 @@ class Unfit(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `read` turns a document's value into what Config holds, `listed` says that text
-    has commas, `numeric` that it may be a number, `switch` that it is true or false."""
+    """Describe one setting. `read` turns a document's value into what Config contains.
+
+    In an environment variable or flag, `listed` means comma-separated text, `numeric` that it may
+    be a number, `switch` that it is true or false.
+    """
 
     name: str
     section: str
@@ -60,7 +62,7 @@ class Setting:
         return f"FACTORY_{self.name.upper()}"
 
     def parse_text(self, text: str) -> object:
-        """The value of a variable or flag. Raises Unfit."""
+        """Return the value of a variable or flag. Raise Unfit."""
         if self.listed:
             return self.read(tuple(item.strip() for item in text.split(",") if item.strip()))
         if re.fullmatch(r"[0-9]{1,17}", text) and self.numeric:

@@ -1,6 +1,6 @@
-"""task.yml, version 1, as written: every key, every spelling that is or was in use.
+"""Define task.yml, version 1, as written: every key, every spelling that is or was in use.
 
-Only shapes are judged here. What a pack means, its defaults and what contradicts what are for
+Only shapes are checked here. What a pack means, its defaults and contradictions are for
 `contract.contract`.
 """
 
@@ -40,7 +40,7 @@ _DEFAULTS = Limits()
 
 
 class TaskSection(Part):
-    """The older place of title and domain."""
+    """Define the older place of title and domain."""
 
     name: Line = Field("", description="Older spelling of title.")
     pillar: Line = Field("", description="Older spelling of type.")
@@ -48,7 +48,7 @@ class TaskSection(Part):
 
 
 class ConstraintsSection(Part):
-    """Rights that the pack asks for; what is absent is denied."""
+    """Ask for rights; what is absent is denied."""
 
     allow_network: Hosts = Field((), description="false, true, or the hosts it may reach.")
     allow_cloud_mutations: Hosts = Field(
@@ -62,7 +62,7 @@ class ConstraintsSection(Part):
 
 
 class ScopeSection(Part):
-    """What the pack may change."""
+    """Limit what the pack may change."""
 
     allowed_paths: Patterns = Field(
         (), description="Patterns from the root; default: the pack's own folder."
@@ -71,13 +71,13 @@ class ScopeSection(Part):
 
 
 class InputsNote(Part):
-    """The older form of inputs: prose, which narrows nothing."""
+    """Define the older form of inputs: prose, which narrows nothing."""
 
     description: str
 
 
 class ArtifactsSection(Part):
-    """Files to collect: from the pack's folder, or from the workspace with a leading /."""
+    """Name files to collect: from the pack's folder, or from the workspace with a leading /."""
 
     required: Patterns = Field((), description="Each pattern must match at least one file.")
     optional: Patterns = Field((), description="Collected where present.")
@@ -87,14 +87,14 @@ class ArtifactsSection(Part):
 
 
 class OutputsSection(OpenPart):
-    """The older form of artifacts; other keys are information."""
+    """Define the older form of artifacts; other keys are information."""
 
     artifacts_dir: Line = Field("", description="Folder whose files are optional artifacts.")
     evidence: Patterns = Field((), description="Required artifacts.")
 
 
 class LimitsSection(Part):
-    """Bounds of one attempt."""
+    """Bound one attempt."""
 
     timeout: Duration = Field(_DEFAULTS.timeout, description="Seconds, or text such as 90s or 10m.")
     memory: Size = Field(_DEFAULTS.memory, description="Bytes, or text such as 512MiB or 2G.")
@@ -118,7 +118,7 @@ def _use_plugins(value: object) -> object:
 
 
 class ExecutionSection(OpenPart):
-    """The older form of limits and plugin; other keys are information."""
+    """Define the older form of limits and plugin; other keys are information."""
 
     timeout_minutes: Annotated[Count, Field(le=43200)] = Field(
         1, description="Older spelling of limits.timeout."
@@ -129,14 +129,14 @@ class ExecutionSection(OpenPart):
 
 
 class AcceptanceSection(Part):
-    """Where the commands are, and what they stand for."""
+    """Name the file of commands, and state in prose what must be true."""
 
     file: Line = Field("acceptance.yml", description="Only acceptance.yml.")
     must: Texts = Field((), description="What must hold, in prose.")
 
 
 class DocsSection(Part):
-    """Documents that belong to the work."""
+    """Name documents that belong to the work."""
 
     required: Patterns = Field((), description="Files that must exist, from the root.")
 
@@ -161,7 +161,7 @@ ArtifactsEntry = Annotated[
 
 
 class TaskDocument(Part):
-    """task.yml: one unit of work, declared."""
+    """Define task.yml: one unit of work, declared."""
 
     version: Version = Field(1, description="Version of this format.")
     id: PackId = Field("", description="For example TASK-0101; the folder's name starts with it.")

@@ -1,6 +1,7 @@
-"""The user's work tree, read only: task packs and configuration, never through a link.
+"""Read the user's work tree: task packs and configuration, never through a link.
 
-Implements `files.ports.WorkTree`. Names that tools leave behind are not part of a pack.
+Implements `files.ports.WorkTree`. Writes nothing. Files that tools leave behind are not part of a
+pack.
 """
 
 from __future__ import annotations
@@ -38,21 +39,22 @@ _LEFTOVERS = (
 
 
 class UserWorkTree:
-    """The work tree at `root`."""
+    """Read the work tree at `root`."""
 
     def __init__(
         self, root: Path, ignored: Callable[[str], frozenset[str]] = lambda _: frozenset()
     ) -> None:
-        """`ignored` tells which paths below a folder Git ignores; it is asked once per packs
-        folder.
+        """Accept `ignored`, which returns the paths below a folder that Git ignores; called once
+        per packs folder.
         """
         self._root = root
         self._ask_ignored = ignored
         self.ignored: frozenset[str] = frozenset()
 
     def pack_folders(self, packs_folder: str) -> tuple[str, ...]:
-        """Folders directly below the packs folder, except hidden ones. Raises Refusal
-        PACK_UNSAFE_FILE for a link.
+        """Return folders directly below the packs folder, except hidden ones.
+
+        Raise Refusal PACK_UNSAFE_FILE if the packs folder is a link.
         """
         top = self._root / packs_folder
         if top.is_symlink():
@@ -74,7 +76,9 @@ class UserWorkTree:
         return tuple(f"{packs_folder}/{name}" for name in sorted(names))
 
     def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
-        """Every file below `folder`, sorted by path."""
+        """Return every file below `folder`, sorted by path; `problem` says why one is no part of a
+        pack.
+        """
         return tuple(sorted(self._walk(folder), key=lambda found: found.path))
 
     def _walk(self, folder: str) -> Iterator[FoundFile]:
@@ -138,7 +142,7 @@ class UserWorkTree:
         )
 
     def read(self, path: str) -> bytes | None:
-        """Bytes of a plain file of the work tree; None where there is none."""
+        """Return the bytes of a plain file of the work tree; None if there is none."""
         place = inside(self._root, path)
         try:
             return place.read_bytes() if stat.S_ISREG(place.lstat().st_mode) else None

@@ -1,9 +1,9 @@
-"""Canonical JSON: one byte string for one value, on every machine (RFC 8785).
+"""Encode canonical JSON: one byte string for one value, on every machine (RFC 8785).
 
-Floats are refused, although the RFC has a form for them: nothing here that is hashed or signed may
-depend on rounding. What is ASCII throughout, and nearly everything is, is printed by the standard
-library, whose form of it is the RFC's; the rest, where keys sort by UTF-16, goes the long way. Does
-not know what is hashed, or why.
+Floats are refused, although the RFC has a form for them: nothing that is hashed or signed here may
+depend on rounding. A value that is all ASCII, as nearly every one is, is printed by the standard
+library, whose form of it is the RFC's; any other, whose keys sort by UTF-16, by the slower library.
+Does not know what is hashed, or why.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ import rfc8785
 
 
 class NotCanonical(ValueError):
-    """A value that has no canonical form here: a float, a key that is not text, an integer beyond
-    2**53 - 1.
+    """Report a value without canonical form: a float, a key that is not text, an integer over 2**53
+    - 1.
     """
 
 
 def encode(value: object) -> bytes:
-    """The canonical bytes of None, bool, int, str, sequences and mappings of these. Raises
-    NotCanonical.
+    """Return the canonical bytes of None, bool, int, str, and sequences and mappings of these.
+
+    Raise NotCanonical.
     """
     try:
         plain = _checked(value)
@@ -38,7 +39,7 @@ def encode(value: object) -> bytes:
 
 
 def digest(value: object) -> str:
-    """SHA-256, in hex, of the canonical bytes. Raises NotCanonical."""
+    """Return the SHA-256, in hex, of the canonical bytes. Raise NotCanonical."""
     return hashlib.sha256(encode(value)).hexdigest()
 
 
@@ -49,7 +50,7 @@ _LARGEST = 2**53 - 1
 
 
 def _checked(value: object) -> Any:
-    """The value in the standard library's own types."""
+    """Return the value in the standard library's own types. Raise NotCanonical."""
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):

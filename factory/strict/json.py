@@ -1,9 +1,10 @@
-"""Strict JSON: bytes to plain dicts and lists, refusing what two readers could see differently.
+"""Read strict JSON into plain dicts and lists; refuse what two readers could understand
+differently.
 
 Refused: duplicate keys, NaN and Infinity, numbers beyond ±(2**53 - 1), floats unless asked for,
 lone surrogates, nesting over the limit, more bytes than the caller allows, bytes that are not UTF-8
-(RFC 8259, narrowed by I-JSON, RFC 7493). Does not keep places: machines write these files.
-Costs little over `json.loads`, so that a ledger of any length can pass through it.
+(RFC 8259, narrowed by I-JSON, RFC 7493). Does not keep places: machines write these files. Costs
+little over `json.loads`, so that a ledger of any length can pass through it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LARGEST_DIGITS = 16
 
 
 def parse(raw: bytes, *, max_bytes: int, floats: bool = False, depth: int = DEPTH_LIMIT) -> Any:
-    """Read one JSON value of at most `max_bytes` bytes. Raises DocumentError and nothing else."""
+    """Read one JSON value of at most `max_bytes` bytes. Raise DocumentError and nothing else."""
     if len(raw) > max_bytes:
         raise DocumentError(
             Problem(f"the JSON has {len(raw)} bytes, the limit is {max_bytes}", hint="write less")

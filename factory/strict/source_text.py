@@ -1,4 +1,5 @@
-"""Bytes of a contract to text: bounded, strict UTF-8, and nothing in it that a reviewer cannot see.
+"""Decode a contract's bytes to text: bounded, strict UTF-8, no character that a reviewer cannot
+see.
 
 Knows no syntax. Places are 1-based lines and columns in characters.
 """
@@ -21,7 +22,7 @@ _UNSEEN_IN_VALUE = re.compile("[\x00\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 
 
 def decode_prose(raw: bytes, limit: int) -> str:
-    """`raw` as text without its byte order mark, for people to read. Raises DocumentError."""
+    """Return `raw` as text for people, without its byte order mark. Raise DocumentError."""
     if len(raw) > limit:
         raise DocumentError(
             Problem(f"the file has {len(raw)} bytes, the limit is {limit}", hint="shorten it")
@@ -34,7 +35,7 @@ def decode_prose(raw: bytes, limit: int) -> str:
 
 
 def decode_text(raw: bytes, limit: int = SIZE_LIMIT) -> str:
-    """`raw` as text that a parser reads, with nothing unseen in it. Raises DocumentError."""
+    """Return `raw` as text for a parser, without invisible characters. Raise DocumentError."""
     text = decode_prose(raw, limit)
     found = _UNSEEN.search(text)
     if found:
@@ -46,19 +47,19 @@ def decode_text(raw: bytes, limit: int = SIZE_LIMIT) -> str:
 
 
 def place_of(text: str, offset: int) -> Place:
-    """Line and column of `offset` in `text`."""
+    """Return (line, column) of `offset` in `text`, both from 1."""
     start = text.rfind("\n", 0, offset) + 1
     return text.count("\n", 0, offset) + 1, offset - start + 1
 
 
 def named(character: str) -> str:
-    """`U+202E`, for characters that must not be printed."""
+    """Return `U+202E` and the like, for characters that must not be printed."""
     return f"U+{ord(character):04X}"
 
 
 def unseen_in(value: str) -> str:
-    """The first character that a string must not hold, even when written as an escape; "" when
-    fine.
+    """Return the first character that a string must not contain, even escaped; "" if there is
+    none.
     """
     found = _UNSEEN_IN_VALUE.search(value)
     return found[0] if found else ""

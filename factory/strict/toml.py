@@ -1,9 +1,9 @@
-"""Strict TOML: bytes to a value tree with places.
+"""Read strict TOML: bytes to a value tree with places.
 
-`tomllib` decides what the document means (TOML 1.0); it keeps no places, so the source is scanned
-for keys, tables and values beside it. The scan comes first: it bounds nesting and dotted keys, on
-which `tomllib` recurses and takes quadratic time. Dates and times are refused. Does not know what
-a document is for.
+`tomllib` decides what the document means (TOML 1.0); it keeps no places, so a scan of the source
+finds those of keys, tables and values. The scan comes first: it bounds nesting and dotted keys, on
+which `tomllib` recurses and takes quadratic time. Dates and times are refused. Does not know what a
+document is for.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _AT = re.compile(r"\s*\(at line (?P<line>[0-9]+), column (?P<column>[0-9]+)\)$")
 
 
 def parse(raw: bytes, limit: int = SIZE_LIMIT) -> StrictDocument:
-    """Read one TOML document. Raises DocumentError and nothing else."""
+    """Read one TOML document. Raise DocumentError and nothing else."""
     text = decode_text(raw, limit)
     scanned = scan(text)
     if scanned.problems:
@@ -64,7 +64,7 @@ def _judge_places(value: Value, places: Mapping[str, Place]) -> None:
 
 
 def _unfit(value: object, pointer: str, places: Mapping[str, Place]) -> list[Problem]:
-    """Problems with values that TOML has and our documents do not."""
+    """Return problems with values that TOML allows and our documents do not."""
     if isinstance(value, dict):
         return [
             found

@@ -1,8 +1,8 @@
-"""Where keys and values stand in a TOML source.
+"""Find the places of keys and values in a TOML source.
 
 A scanner, not a judge: it follows well-formed TOML and stops at the first thing that it cannot
-follow, which `tomllib` then names. It alone names duplicate keys and depth, since it knows the
-places.
+follow, which `tomllib` then names. Only duplicate keys and depth are reported here, since only the
+scan knows their places.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ _BARE_VALUE = re.compile(r"[^\s,\]}#\"'\[{][^,\]}#\n]*")
 
 
 class Unreadable(Exception):
-    """The scan cannot follow the source any further."""
+    """Report that the scan cannot follow the source any further."""
 
 
 @dataclass(slots=True)
 class Scanned:
-    """What a scan saw: places by JSON pointer, and problems that it alone can place."""
+    """Collect what a scan found: places by JSON pointer, and problems that only the scan can
+    place.
+    """
 
     places: dict[str, Place] = field(default_factory=lambda: {"": (1, 1)})
     keys: dict[str, Place] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class Scanned:
 
 
 def scan(text: str) -> Scanned:
-    """Scan `text` as far as it can be followed. Raises nothing."""
+    """Scan `text` as far as it can be followed. Raise nothing."""
     scanner = _Scanner(text)
     with contextlib.suppress(Unreadable):  # what cannot be followed is for tomllib to name
         scanner.document()
@@ -175,7 +177,7 @@ class _Scanner:
         return pointer
 
     def _last_of(self, pointer: str) -> str:
-        """A name that stands for an array of tables means its last table."""
+        """Return the last table of `pointer` if it is an array of tables, otherwise `pointer`."""
         count = self._counts.get(pointer, 0)
         return child(pointer, count - 1) if count else pointer
 
@@ -210,7 +212,7 @@ class _Scanner:
 
 
 def _unquoted(key: str) -> str:
-    """The name that a quoted key stands for."""
+    """Return the name that a quoted key means. Raise Unreadable."""
     try:
         (name,) = tomllib.loads(f"{key} = 0")
     except (tomllib.TOMLDecodeError, ValueError):

@@ -1,7 +1,7 @@
-"""What a strict reader yields: a frozen value tree, the place of every node, and named problems.
+"""Define what a strict reader yields: a frozen value tree, the place of every node, named problems.
 
-The rule: a document is either wholly read or not read at all; nothing in it was dropped,
-merged, coerced or executed. Knows nothing of any one syntax.
+The rule: a document is read wholly or not at all; nothing in it was dropped, merged, coerced or
+executed. Knows nothing of any one syntax.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ Value: TypeAlias = "None | bool | int | float | str | tuple[Value, ...] | Mappin
 Place: TypeAlias = tuple[int, int]
 
 LARGEST_INTEGER = 2**53 - 1
-"""Beyond this a JSON reader elsewhere may see another number (RFC 8785, RFC 7493)."""
+"""Beyond this another JSON reader may read another number (RFC 8785, RFC 7493)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong with a document: a sentence, a 1-based place (0 = whole file), what to do."""
+    """Describe one error in a document: a sentence, a 1-based place (0 = whole file), what to
+    do.
+    """
 
     problem: str
     line: int = 0
@@ -32,7 +34,7 @@ class Problem:
 
 
 class DocumentError(ValueError):
-    """Tell every problem that was seen in a document before reading it stopped."""
+    """Report every problem that was found in a document before reading it stopped."""
 
     def __init__(self, *problems: Problem) -> None:
         if not problems:
@@ -43,10 +45,10 @@ class DocumentError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class StrictDocument:
-    """A value tree and where it was written.
+    """Contain a value tree and the places where it was written.
 
-    `places` maps a JSON pointer (RFC 6901) to the place of its value, `keys` to the place of
-    the key it stands under. Mappings are read-only, sequences are tuples.
+    `places` maps a JSON pointer (RFC 6901) to the place of its value, `keys` to the place of its
+    key. Mappings are read-only, sequences are tuples.
     """
 
     value: Value
@@ -54,23 +56,25 @@ class StrictDocument:
     keys: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
 
     def place(self, pointer: str) -> Place:
-        """The place of the value at `pointer`, or of its nearest parent that was written."""
+        """Return the place of the value at `pointer`, or of its nearest parent that was written."""
         while pointer and pointer not in self.places:
             pointer = pointer.rpartition("/")[0]
         return self.places.get(pointer, (1, 1))
 
     def key_place(self, pointer: str) -> Place:
-        """The place of the key at `pointer`; of the value where it has none (an item, the root)."""
+        """Return the place of the key at `pointer`; of the value if it has no key (an item, the
+        root).
+        """
         return self.keys.get(pointer) or self.place(pointer)
 
 
 def child(pointer: str, name: str | int) -> str:
-    """The JSON pointer of a member `name` (or item) below `pointer`."""
+    """Return the JSON pointer of a member `name` (or item) below `pointer`."""
     return f"{pointer}/{str(name).replace('~', '~0').replace('/', '~1')}"
 
 
 def freeze(value: object) -> Value:
-    """The same tree with tuples and read-only mappings. Raises TypeError on anything that is not
+    """Return the same tree with tuples and read-only mappings. Raise TypeError if it is not
     JSON-like.
     """
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -83,7 +87,7 @@ def freeze(value: object) -> Value:
 
 
 def plain(value: Value) -> object:
-    """A fresh tree of dicts and tuples, as strict pydantic models want it."""
+    """Return a fresh tree of dicts and tuples, as strict pydantic models require it."""
     if isinstance(value, Mapping):
         return {key: plain(member) for key, member in value.items()}
     if isinstance(value, tuple):
@@ -92,7 +96,7 @@ def plain(value: Value) -> object:
 
 
 def pointers(value: Value, pointer: str = "") -> Iterator[str]:
-    """Every JSON pointer of the tree, parents first."""
+    """Yield every JSON pointer of the tree, parents first."""
     yield pointer
     if isinstance(value, Mapping):
         for key, member in value.items():

@@ -1,10 +1,9 @@
-"""Strict YAML: bytes to a value tree with places, on parser events, so that nothing is ever
-constructed.
+"""Read strict YAML from parser events into a value tree with places; nothing is ever constructed.
 
 Refused, each with its place: duplicate keys, anchors, aliases, tags, merge keys, directives, a
-second document, keys that are not text, nesting over 32, more than 64 KiB, characters that cannot
-be seen. Scalars follow the core schema of YAML 1.2 (`no` is text, `010` is 10, no dates), limited
-to finite numbers and integers that JSON keeps exactly. Does not know what a document is for.
+second document, keys that are not text, nesting over 32, more than 64 KiB, invisible characters.
+Scalars follow the core schema of YAML 1.2 (`no` is text, `010` is 10, no dates), limited to finite
+numbers and integers that JSON keeps exactly. Does not know what a document is for.
 """
 
 from __future__ import annotations
@@ -46,10 +45,10 @@ _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 
 
 def parse(raw: bytes, parser: Any = PARSER) -> StrictDocument:
-    """Read one YAML document; an empty one has the value None. Raises DocumentError and nothing
+    """Read one YAML document; an empty one has the value None. Raise DocumentError and nothing
     else.
 
-    `parser` is a PyYAML loader class, by default the one on libyaml where that is present.
+    `parser` is a PyYAML loader class, by default the one on libyaml if that is present.
     """
     text = decode_text(raw)
     reader = _Reader()
@@ -58,7 +57,7 @@ def parse(raw: bytes, parser: Any = PARSER) -> StrictDocument:
             reader.take(event)
     except yaml.MarkedYAMLError as error:
         reader.problems.append(_syntax_problem(text, error, reader.last_bracket()))
-    except yaml.YAMLError as error:  # the parser's own reader: characters that it alone refuses
+    except yaml.YAMLError as error:  # characters that only PyYAML's reader refuses
         reader.problems.append(
             Problem(f"this is not YAML: {_one_line(str(error))}", hint="retype the line")
         )
@@ -71,10 +70,10 @@ def parse(raw: bytes, parser: Any = PARSER) -> StrictDocument:
 
 @dataclass(slots=True)
 class _Open:
-    """A collection that is being read; `key` is the key whose value comes next, None where a key
-    must come.
+    """Describe a collection that is being read; `key` is the key of the next value, None if a key
+    is next.
 
-    `bracket` is where its bracket stands; None for one that is written by indentation.
+    `bracket` is the place of its opening bracket; None for one that is written by indentation.
     """
 
     pointer: str
@@ -92,7 +91,7 @@ class _Open:
 
 
 class _Reader:
-    """Events in, tree out. Collects problems that reading can go on after."""
+    """Build a tree from events. Collects problems after which reading can continue."""
 
     def __init__(self) -> None:
         self.root: Value = None
@@ -169,7 +168,7 @@ class _Reader:
         self.keys.setdefault(pointer, place)
 
     def _enter(self, place: Place) -> str:
-        """Note where the next value stands; its pointer."""
+        """Record the place of the next value; return its pointer."""
         if not self._open:
             self.places[""] = place
             return ""
@@ -190,7 +189,7 @@ class _Reader:
         here.key, here.dropped = None, False
 
     def last_bracket(self) -> Place | None:
-        """Where the innermost collection in brackets starts that is still open."""
+        """Return the place of the innermost open bracket; None if there is none."""
         return next(
             (here.bracket for here in reversed(self._open) if here.bracket is not None), None
         )
@@ -231,7 +230,9 @@ class _Reader:
 
 
 def plain_scalar(text: str) -> tuple[None | bool | int | float | str, str]:
-    """The value of an unquoted scalar under the 1.2 core schema, and a problem ("" when fine)."""
+    """Return (value, problem) of an unquoted scalar under the 1.2 core schema; problem "" if it is
+    fine.
+    """
     if text in _NULL:
         return None, ""
     if text in _BOOLEAN:
@@ -283,9 +284,7 @@ def _one_line(text: str) -> str:
 
 
 def _syntax_problem(text: str, error: yaml.MarkedYAMLError, bracket: Place | None) -> Problem:
-    """A sentence that is the same whichever parser found the place; `bracket` is the last one left
-    open.
-    """
+    """Return a problem worded the same for both parsers; `bracket` is the last one left open."""
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return Problem("this is not YAML", hint="check quotes, brackets and indentation")
