@@ -1,3 +1,4 @@
-"""Budgets, measured as ratios against a floor in one run: `python -m bench`. Never imported by the
-project.
+"""Measure the budgets as ratios against a floor in one run: `python -m bench`.
+
+Never imported by the project.
 """

@@ -1,6 +1,6 @@
-"""The budgets as a table: `python -m bench [NAME…]`, small sizes with `--quick`.
+"""Print the budgets as a table: `python -m bench [NAME…]`, small sizes with `--quick`.
 
-Exit code 0 also where a budget is missed: what a machine measures is for a person to read.
+The exit code is 0 also if a budget is missed: a person must read what a machine measures.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _HEAD = (
 
 
 def main(words: list[str]) -> int:
-    """Measure what is named, everything where nothing is."""
+    """Measure the benches that `words` name, or all of them; return 0."""
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="The budgets, measured as ratios."
     )

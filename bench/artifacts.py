@@ -1,10 +1,10 @@
-"""The evidence index over many artifacts, new and unchanged, against `sha256sum` over them, two at
-a time.
+"""Measure the evidence index over many artifacts, new and unchanged, against two `sha256sum` at a
+time.
 
 Ours is the whole of `make_index`, each time in a new process; the start of the interpreter, which
-is the same for one file and for a million, is not counted. 8 KiB an artifact is between a log and a
-picture: the smaller the files, the smaller the second ratio, since asking the kernel about each
-file costs the same while summing it costs less.
+costs the same for one file and for a million, is not counted. 8 KiB an artifact is between a log
+and a picture. The smaller the files, the smaller the second ratio, since asking the kernel about
+each file costs the same while summing it costs less.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ print(made.artifacts, made.read, time.perf_counter() - begun)
 
 
 def index(scale: Scale, root: Path) -> Iterator[Row]:
-    """Both from one set of files."""
+    """Yield two rows over one set of files: a new index, and an unchanged one."""
     artifacts = scale.of(100_000, 200)
     place = root / "state"
     _lay_out(place, artifacts)
@@ -63,7 +63,7 @@ def index(scale: Scale, root: Path) -> Iterator[Row]:
 
 
 def _lay_out(root: Path, artifacts: int) -> None:
-    """Run folders with packs of twenty artifacts each, all different."""
+    """Write run folders with packs of twenty artifacts each, all different."""
     noise = os.urandom(_SIZE + artifacts)
     for number in range(artifacts):
         pack = (number % _IN_A_RUN) // _IN_A_FOLDER
@@ -74,7 +74,9 @@ def _lay_out(root: Path, artifacts: int) -> None:
 
 
 def _indexed(root: Path, artifacts: int, read: int) -> float:
-    """Seconds of the index, which must have found and read as many files as it ought to."""
+    """Return the seconds of one index. Raise SystemExit unless it found and read as many files as
+    stated.
+    """
     words = [sys.executable, "-c", _OURS, str(root)]
     done = subprocess.run(words, env=environment(root), check=True, capture_output=True, text=True)
     found, taken, alone = done.stdout.split()

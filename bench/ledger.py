@@ -1,7 +1,7 @@
-"""The ledger: verifying a long one against a bare parse and SHA-256; a durable append against the
-same write.
+"""Measure the ledger: verifying a long one, and a durable append, against the least possible work.
 
-Both floors are what a line cannot do without. The bytes are the very bytes that ours writes.
+The floors are a bare parse with SHA-256, and the same write. The bytes are the very bytes that ours
+writes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from factory.verify.events import Chain
 
 
 def verify(scale: Scale, root: Path) -> Iterator[Row]:
-    """The verifier's one pass: form, canonical bytes, ids, chain and Merkle tree."""
+    """Yield the verifier's one pass: form, canonical bytes, ids, chain and Merkle tree."""
     del root
     lines = _lines(scale.of(200_000, 500))
     name = f"ledger verify, {len(lines):,} events : strict JSON + SHA-256"
@@ -35,7 +35,7 @@ def verify(scale: Scale, root: Path) -> Iterator[Row]:
 
 
 def append(scale: Scale, root: Path) -> Iterator[Row]:
-    """One event under the lock, against `write` and `fdatasync` of the same bytes."""
+    """Yield one append under the lock, against `write` and `fdatasync` of the same bytes."""
     store = LedgerStore(root / "ours", SystemClock())
     store.append(_entry(0))
     plain = os.open(root / "plain", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -63,7 +63,7 @@ def _entry(number: int) -> Entry:
 
 
 def _lines(events: int) -> list[bytes]:
-    """A chain of events: the first as the writer makes it, the others like it."""
+    """Return a chain of events: the first as the writer makes it, the others like it."""
     first = link(Head(), _entry(0), "2026-01-01T00:00:00.000Z")
     event = first.model_dump(mode="json")
     lines = [format_event(first)[:-1]]

@@ -1,9 +1,8 @@
-"""What a measurement is: two sides in turns, the median of each, and the median of their ratios.
+"""Measure two sides in turns: the median of each, and the median of their ratios.
 
-The sides take turns within a round, so that whatever else the machine does hits both; the ratio is
+The sides take turns within a round, so that other work of the machine affects both; the ratio is
 taken per round. The noise is half the distance between the quartiles of these ratios, relative to
-the median: a budget that is missed by less than the noise says nothing. Does not know what is
-measured.
+the median: a budget missed by less than the noise says nothing. Does not know what is measured.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _LEFT_OUT = ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", "PYTHONPATH", "COVER
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large: `of(full, quick)` picks a size; `rounds` is how often the sides take turns at
+    """Set the size: `of(full, quick)` picks one; `rounds` is how often the sides take turns at
     most.
     """
 
@@ -31,18 +30,20 @@ class Scale:
     rounds: int
 
     def of(self, full: int, quick: int) -> int:
-        """The size for this run."""
+        """Return the size for this run."""
         return quick if self.quick else full
 
     def turns(self, most: int) -> int:
-        """Rounds for a bench of which one round takes long."""
+        """Return the number of rounds for a bench whose rounds take long."""
         return min(most, self.rounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table. `ours` and `floor` in seconds; `budget` bounds ours ÷ floor from
-    above, or floor ÷ ours from below where `faster`.
+    """Describe one line of the table. `ours` and `floor` in seconds.
+
+    `budget` is the most that ours ÷ floor may be, or, if `faster`, the least that floor ÷ ours may
+    be.
     """
 
     name: str
@@ -77,7 +78,7 @@ def compare(
 def row(
     name: str, budget: float, taken: Sequence[tuple[float, float]], faster: bool = False
 ) -> Row:
-    """The line for rounds of (ours, floor)."""
+    """Return the row of rounds of (ours, floor) in seconds."""
     ratios = [theirs / own if faster else own / theirs for own, theirs in taken]
     ratio = statistics.median(ratios)
     return Row(
@@ -99,14 +100,14 @@ def _spread(values: Sequence[float]) -> float:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Seconds of a call."""
+    """Return the seconds of a call."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
 def process(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None) -> float:
-    """Seconds of a whole process, which must end with 0."""
+    """Return the seconds of a whole process. Raise SystemExit unless it ends with 0."""
     begun = time.perf_counter()
     done = subprocess.run(
         list(map(str, words)), cwd=cwd, env=env, capture_output=True, text=True, check=False
@@ -121,8 +122,8 @@ def process(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | Non
 
 
 def environment(home: Path) -> dict[str, str]:
-    """This process's environment with a home of its own: no configuration and no key of a person
-    plays a part.
+    """Return this process's environment with a home of its own, without a person's configuration or
+    key.
     """
     kept = {
         name: value

@@ -1,5 +1,6 @@
-"""Overlap of many bundles of many paths against one dictionary insert a path; and memory, which
-must be linear.
+"""Measure overlap of many bundles of many paths against one dictionary insert a path.
+
+Memory must be linear in the number of paths.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from factory.model.tree import MODE_FILE, Leaf
 
 
 def overlap(scale: Scale, root: Path) -> Iterator[Row]:
-    """Disjoint bundles: every path has to be looked at, none ends the search."""
+    """Yield rows over disjoint bundles: every path must be looked at, none ends the search."""
     del root
     bundles, paths = scale.of(1000, 20), scale.of(1000, 20)
     touches = _touches(bundles, paths)
@@ -52,9 +53,7 @@ def _inserted(touches: dict[str, list[Touch]]) -> None:
 
 
 def _peak(touches: dict[str, list[Touch]]) -> float:
-    """Bytes at the peak; the table shows them as if they were seconds of both sides, only their
-    ratio counts.
-    """
+    """Return the peak of memory in GB; only the ratio of two peaks is used."""
     tracemalloc.start()
     _found(touches)
     peak = tracemalloc.get_traced_memory()[1]

@@ -1,7 +1,7 @@
-"""One more pack on a large repository: isolate, run `true`, derive the change, clean up.
+"""Measure one more pack on a large repository: isolate, run `true`, derive the change, clean up.
 
-Floors: bubblewrap with an overlay and nothing else, whose process is started from here; and what
-one would do with Git alone (`worktree add`, run, `diff`, `worktree remove`).
+Floors: bubblewrap with an overlay and nothing else, started from here; and the same work with Git
+alone (`worktree add`, run, `diff`, `worktree remove`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _TRUE = CommandSpec("true", "", (), 30.0, 1 << 16)
 
 
 def one_more(scale: Scale, root: Path) -> Iterator[Row]:
-    """Against bubblewrap alone, and against a worktree."""
+    """Yield one pack against bubblewrap alone, and against a worktree."""
     files = scale.of(50_000, 300)
     with _site(root, files) as (site, tree):
         alone = partial(_bubblewrap, _lower(root, files))
@@ -48,7 +48,7 @@ def one_more(scale: Scale, root: Path) -> Iterator[Row]:
 
 
 def growth(scale: Scale, root: Path) -> Iterator[Row]:
-    """The same pack on a repository of 100 times as many files."""
+    """Yield the same pack on a repository of 100 times as many files."""
     few, many = scale.of(1000, 100), scale.of(100_000, 1000)
     with _site(root, few) as (small, small_tree), _site(root, many) as (large, large_tree):
         here, there = partial(_pack, large, large_tree), partial(_pack, small, small_tree)
@@ -59,7 +59,7 @@ def growth(scale: Scale, root: Path) -> Iterator[Row]:
 
 @contextmanager
 def _site(root: Path, files: int) -> Iterator[tuple[Site, Tree]]:
-    """A repository of that many files, its sandbox warm and its checkout laid down."""
+    """Yield a repository of that many files with its tree; its sandbox is measured before."""
     place, env = root / f"files-{files}", environment(root)
     if not place.exists():
         files_repository(place, files, env)
@@ -95,7 +95,7 @@ def _isolate(site: Site, tree: Tree) -> None:
 
 
 def _lower(root: Path, files: int) -> Path:
-    """A plain checkout for bubblewrap to stand on."""
+    """Return a plain checkout, the lower layer of bubblewrap's overlay."""
     place = root / f"lower-{files}"
     if not place.exists():
         repository = root / f"files-{files}"

@@ -1,6 +1,4 @@
-"""What starting costs: the version, the help, `doit list`, and a whole `doit oneshot` with nothing
-to do.
-"""
+"""Measure starts: the version, the help, `doit list`, and a `doit oneshot` with nothing to do."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from bench.worlds import COMMANDS, bare_project, packs_repository
 
 
 def start(scale: Scale, root: Path) -> Iterator[Row]:
-    """`factory --version` and `--help` against an interpreter that does nothing."""
+    """Yield `factory --version` and `--help` against an interpreter that does nothing."""
     run = partial(process, cwd=root, env=environment(root))
     nothing = partial(run, [sys.executable, "-c", "pass"])
     for option in ("--version", "--help"):
@@ -23,13 +21,13 @@ def start(scale: Scale, root: Path) -> Iterator[Row]:
 
 
 def listing(scale: Scale, root: Path) -> Iterator[Row]:
-    """`doit list` of 100 packs against stock doit with as many tasks."""
+    """Yield `doit list` of 100 packs against stock doit with as many tasks."""
     packs = scale.of(100, 4)
     yield _against_bare_doit(root, packs, "list", 1.5, scale.rounds)
 
 
 def noop(scale: Scale, root: Path) -> Iterator[Row]:
-    """`doit oneshot` of 1,000 packs with nothing changed against stock doit with the same graph."""
+    """Yield `doit oneshot` of 1,000 unchanged packs against stock doit with the same graph."""
     packs = scale.of(1000, 4)
     yield _against_bare_doit(root, packs, "oneshot", 2, scale.turns(7))
 

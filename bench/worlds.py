@@ -1,4 +1,6 @@
-"""Repositories to measure in: many packs, or many files; and the same tasks for a bare doit."""
+"""Make repositories to measure in: many packs, or many files; and the same tasks for a bare
+doit.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +18,7 @@ PACK_FILES = ("task.yml", "acceptance.yml", "spec.md", "risk.md", "runbook.md")
 STEP = "mkdir -p out/{n} && echo {n} > out/{n}/made.txt"
 CHECK = "test -f out/{n}/made.txt"
 
-# The tasks of our graph, in stock doit: the same files, targets and order, and actions that write
-# their targets.
+# The tasks of our graph in stock doit: same files, targets and order; actions write their targets.
 _BARE = """\
 from pathlib import Path
 
@@ -56,14 +57,12 @@ def task_all():
 
 
 def names_of(packs: int) -> list[str]:
-    """Folder names of the packs."""
+    """Return the folder names of that many packs."""
     return [f"B-{number:05}-bench" for number in range(packs)]
 
 
 def packs_repository(root: Path, packs: int, env: Mapping[str, str]) -> None:
-    """A committed repository of that many packs, each writing one file and checking that it is
-    there.
-    """
+    """Commit a repository of that many packs, each writing one file and checking that it exists."""
     root.mkdir(parents=True)
     _git(root, env, "init", "-q", "-b", "main")
     (root / "dodo.py").write_text(DODO, encoding="utf-8")
@@ -102,7 +101,9 @@ def _write_pack(folder: Path, number: str) -> None:
 
 
 def bare_project(root: Path, packs_of: Path, packs: int) -> None:
-    """A folder whose `dodo.py` has the tasks that ours would make of the repository `packs_of`."""
+    """Write a folder whose `dodo.py` has the tasks that ours would make of the repository
+    `packs_of`.
+    """
     root.mkdir(parents=True)
     listed = ", ".join(map(repr, names_of(packs)))
     text = _BARE.format(packs=listed, files=PACK_FILES, top=str(packs_of / "taskpacks"))
@@ -110,8 +111,9 @@ def bare_project(root: Path, packs_of: Path, packs: int) -> None:
 
 
 def files_repository(root: Path, files: int, env: Mapping[str, str]) -> None:
-    """A repository of that many small files, a hundred a folder, made by one fast-import; its work
-    tree is empty.
+    """Make a repository of that many small files, a hundred a folder, by one fast-import.
+
+    Its work tree is empty.
     """
     root.mkdir(parents=True)
     _git(root, env, "init", "-q", "-b", "main")

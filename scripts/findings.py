@@ -2,7 +2,7 @@
 
     ./dev python scripts/findings.py > docs/factory/FINDINGS.md
 
-Rule: the page says nothing that the catalogue does not say; a test holds the two together.
+Rule: the page says nothing that the catalogue does not say; a test compares the two.
 """
 
 from __future__ import annotations

@@ -227,7 +227,7 @@ def measure() -> dict[str, object]:
 
 
 def main() -> int:
-    """Print the figures."""
+    """Print the figures; return 0."""
     found = measure()
     if "--json" in sys.argv[1:]:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")

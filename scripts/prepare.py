@@ -1,14 +1,14 @@
 """Make the environment `.venv` from the committed lock: called by `./dev`, from the repository's
 root.
 
-Rule: a stage counts once the copies of its files are in `.venv/.dev`, and they are put
-there after it, by one rename. What a killed run leaves behind is gone on with, or made
-again, under a lock that dies with its holder. Only an environment that carries our mark is ever
-removed. Wheels are downloaded once, into the user's cache, and every installation is
-made from there, without network, with every hash checked.
+Rule: a stage is finished when the copies of its files are in `.venv/.dev`; one rename puts them
+there at its end. What a killed run left is continued or made again, under a lock that ends with its
+owner. Only an environment that carries our mark is ever removed. Wheels are downloaded once, into
+the user's cache, and every installation is made from there, without network, with every hash
+checked.
 
-Uses the standard library of Python 3.11 only; knows nothing of `factory`.
-Exit codes: 0 ready, 2 cannot prepare, 130 interrupted.
+Uses the standard library of Python 3.11 only; knows nothing of `factory`. Exit codes: 0 ready, 2
+cannot prepare, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -38,16 +38,18 @@ PROJECT = "pyproject.toml"
 COMPARED = (LOCK, PROJECT)
 LOOK = 0.2  # seconds between two looks at how far a stage is
 EVERY = 5.0  # seconds between two lines of progress where no terminal shows one in place
-LAST_LINES = 30  # of what a stage said, shown when it failed
+LAST_LINES = 30  # of a stage's output, shown if it failed
 
 
 class PrepareError(Exception):
-    """The environment cannot be made; the text is the sentence to print."""
+    """Report that the environment cannot be made; the text is the sentence to print."""
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """The folders of one preparation: the repository, its environment, the wheels of its lock."""
+    """Name the folders of one preparation: the repository, its environment, the wheels of its
+    lock.
+    """
 
     root: Path
     place: str  # the root as the shell spells it; compared there without starting Python
@@ -55,23 +57,24 @@ class Site:
 
     @property
     def venv(self) -> Path:
-        """The environment."""
+        """Return the folder of the environment."""
         return self.root / ".venv"
 
     @property
     def stamp(self) -> Path:
-        """Copies of the files that the environment is known to be in step with."""
+        """Return the folder with copies of the files that the environment was made from."""
         return self.venv / ".dev"
 
     @property
     def scripts(self) -> Path:
-        """The folder of the environment's commands."""
+        """Return the folder of the environment's commands."""
         return self.venv / ("Scripts" if sys.platform == "win32" else "bin")
 
 
 def main(argv: list[str]) -> int:
-    """Prepare the environment of the current folder; `argv` holds its name as the shell spells
-    it.
+    """Prepare the environment of the current folder; return an exit code.
+
+    `argv` contains the folder's name as the shell spells it.
     """
     try:
         prepare(make_site(argv[0]))
@@ -91,7 +94,7 @@ def main(argv: list[str]) -> int:
 
 
 def make_site(place: str) -> Site:
-    """Find the folders for the current folder; the wheels' folder is named after the lock's
+    """Return the folders for the current folder; the wheels' folder is named after the lock's
     digest.
     """
     root = Path.cwd()
@@ -102,8 +105,10 @@ def make_site(place: str) -> Site:
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME`, or `~/.cache` where it is unset or, against its specification,
+    """Return `$XDG_CACHE_HOME`, or `~/.cache` if it is unset or, against its specification,
     relative.
+
+    Raise PrepareError if there is no home folder.
     """
     named = os.environ.get("XDG_CACHE_HOME", "")
     try:
@@ -132,8 +137,10 @@ def prepare(site: Site) -> None:
 
 
 def refuse_closed_interpreter(site: Site) -> None:
-    """Name what keeps this user from an environment that another user made: the folder of its
-    interpreter, and not the lock beside it, which could not be written either.
+    """Raise PrepareError if this user may not enter the folder of the environment's interpreter.
+
+    Another user made such an environment. Checked before the lock, which this user could not write
+    either: its error would name the wrong cause.
     """
     python = Path(environment_python(site))
     if os.access(site.root, os.W_OK) or not python.is_symlink():
@@ -147,12 +154,14 @@ def refuse_closed_interpreter(site: Site) -> None:
 
 
 def link_target(path: Path) -> Path:
-    """Where a link leads in the end, as far as this user can follow it."""
+    """Return the final target of a link, as far as this user can follow it."""
     return Path(os.path.realpath(path))
 
 
 def closed_folder(path: Path) -> Path | None:
-    """The first folder on the way to where `path` leads that this user may not enter."""
+    """Return the first folder on the way to the target of `path` that this user may not enter, or
+    None.
+    """
     for folder in reversed(link_target(path).parents):
         if folder.is_dir() and not os.access(folder, os.X_OK):
             return folder
@@ -160,7 +169,7 @@ def closed_folder(path: Path) -> Path | None:
 
 
 def size_below(folder: Path) -> int:
-    """Bytes of the files below a folder."""
+    """Return the bytes of the files below a folder."""
     states = (
         os.lstat(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names
     )
@@ -168,17 +177,17 @@ def size_below(folder: Path) -> int:
 
 
 def in_words(size: int) -> str:
-    """A size for people."""
+    """Return a size in MB for people."""
     return f"{size / 1_000_000:.0f} MB" if size >= 10_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
 def packages_in(lock: Path) -> int:
-    """How many packages a lock names, those for other platforms included."""
+    """Return how many packages a lock names, those for other platforms included."""
     return sum("==" in line for line in lock.read_text("utf-8").splitlines() if line[:1].isalnum())
 
 
 def is_ready(site: Site, compared: tuple[str, ...]) -> bool:
-    """Whether the environment is finished, still where it was made, and equal in these files."""
+    """Return True if the environment is finished, still in its place, and equal in these files."""
     try:
         if (site.stamp / "place").read_text("utf-8") != site.place + "\n":
             return False
@@ -193,7 +202,7 @@ def is_ready(site: Site, compared: tuple[str, ...]) -> bool:
 
 
 def ask_version(site: Site) -> str:
-    """The version line of the environment's own interpreter; empty when it does not start."""
+    """Return the version line of the environment's own interpreter; "" if it does not start."""
     try:
         done = subprocess.run(
             [environment_python(site), "-I", "-c", "import sys; print(sys.version)"],
@@ -206,8 +215,9 @@ def ask_version(site: Site) -> str:
 
 
 def environment_variables(site: Site) -> dict[str, str]:
-    """This process's, with the environment's commands first: the build backend looks for its
-    program there.
+    """Return this process's variables with the environment's commands first on PATH.
+
+    The build backend searches its program there.
     """
     return {
         **os.environ,
@@ -216,13 +226,13 @@ def environment_variables(site: Site) -> dict[str, str]:
 
 
 def environment_python(site: Site) -> str:
-    """The environment's interpreter."""
+    """Return the path of the environment's interpreter."""
     return str(site.scripts / ("python.exe" if sys.platform == "win32" else "python"))
 
 
 def download_wheels(site: Site) -> None:
     """Fill the cache with every wheel that the lock names for this interpreter and machine."""
-    # Which wheels fit depends on the interpreter, so each keeps its own note of completeness.
+    # The wheels that fit depend on the interpreter, so each has its own file that says "complete".
     complete = site.wheels / f"complete-{sys.implementation.cache_tag}-{sysconfig.get_platform()}"
     site.wheels.parent.mkdir(parents=True, exist_ok=True)
     with locked(site.wheels.with_suffix(".lock")) as lock:
@@ -257,8 +267,8 @@ def make_environment(site: Site, lock: BinaryIO) -> None:
         shutil.rmtree(site.venv)
     site.venv.mkdir()
     (site.venv / MARK).touch()
-    # The interpreter by its versioned name: when the system replaces it by another one, ours is
-    # seen to be gone.
+    # The interpreter by its versioned name: if the system replaces it by another one, ours no
+    # longer starts, and the environment is made again.
     base = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     run_watched([base, "-I", "-m", "venv", str(site.venv)], "make the environment", site, lock)
 
@@ -330,7 +340,7 @@ def write_stamp(site: Site, compared: tuple[str, ...]) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[BinaryIO]:
-    """Hold an operating-system lock on `path`; it is free as soon as its holder and its pip are
+    """Take an operating-system lock on `path`; it is free as soon as its owner and its pip are
     dead.
     """
     with path.open("ab") as opened:
@@ -378,7 +388,7 @@ Progress = Callable[[list[str]], str]
 
 
 def told_download(said: list[str], total: int) -> str:
-    """How far pip is with a download, by what it said."""
+    """Return the progress of a download, from pip's lines."""
     sizes = (
         re.fullmatch(r" +(?:Downloading|Using cached) .+ \(([0-9.]+) ([kM]?)B\)", line)
         for line in said
@@ -390,7 +400,7 @@ def told_download(said: list[str], total: int) -> str:
 
 
 def told_installation(said: list[str], site: Site) -> str:
-    """How far pip is with an installation: it says what it will install, and lays it down
+    """Return the progress of an installation: pip prints what it will install, then works
     silently.
     """
     planned = sum(line.startswith("Processing ") for line in said)
@@ -406,7 +416,7 @@ def run_pip(
     lock: BinaryIO,
     progress: Progress | None = None,
 ) -> None:
-    """Run pip; its chatter is where the progress is read off."""
+    """Run pip; its output yields the progress."""
     plain = ["--no-input", "--disable-pip-version-check", "--no-color"]
     bar = ["--progress-bar", "off"]
     run_watched([*pip, *plain, *words, *bar], purpose, site, lock, progress)
@@ -419,9 +429,10 @@ def run_watched(
     lock: BinaryIO,
     progress: Progress | None = None,
 ) -> None:
-    """Run to the end and show how far it is; what it printed last is shown only on failure.
+    """Run a command to its end and show its progress; its last lines are printed only on failure.
 
-    The lock's descriptor goes along, so that a child which outlives a killed parent still holds it.
+    The child inherits the lock's descriptor, so that a child of a killed parent still has the lock.
+    Raise PrepareError for an exit code that is not 0.
     """
     held = () if sys.platform == "win32" else (lock.fileno(),)
     said: list[str] = []
@@ -454,8 +465,8 @@ def run_watched(
 
 
 class Meter:
-    """The line that tells how far a stage is: in place on a terminal, else now and then a new
-    one.
+    """Show the progress of a stage: in place on a terminal, otherwise a new line every few
+    seconds.
     """
 
     def __init__(self) -> None:
@@ -472,7 +483,7 @@ class Meter:
             sys.stderr.flush()
 
     def show(self, sentence: str) -> None:
-        """Show it, unless another one was shown just now."""
+        """Show the sentence, unless another one was shown just now."""
         if not sentence or time.monotonic() < self._next:
             return
         if self._in_place:
@@ -487,7 +498,7 @@ class Meter:
 
 
 def say(sentence: str) -> None:
-    """One line for the person who waits."""
+    """Print one line for the person who waits."""
     print(f"dev: {sentence}", file=sys.stderr, flush=True)
 
 

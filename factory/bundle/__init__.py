@@ -1,1 +1,1 @@
-"""A bundle as files: how it is made, and how it is checked against its contract."""
+"""Make a bundle as files, and check it against its contract."""

@@ -1,1 +1,1 @@
-"""task.yml, acceptance.yml and factory.toml to TaskPack and Config, read strictly."""
+"""Read task.yml, acceptance.yml and factory.toml strictly into TaskPack and Config."""

@@ -1,1 +1,1 @@
-"""Doors to the file system, locks and the clock: atomic, durable, through no link."""
+"""Access the file system, locks and the clock: atomic, durable, through no link."""

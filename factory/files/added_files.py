@@ -1,5 +1,4 @@
-"""The user's work tree where files may be added: create-only, through no link, and nothing is ever
-replaced.
+"""Add files to the user's work tree: create-only, through no link; nothing is ever replaced.
 
 Implements `files.ports.Ground`. Does not know what is written.
 """
@@ -14,13 +13,17 @@ from factory.files.fs_guard import disk_errors, inside, make_folder, write_all
 
 
 class WorkTreeGround:
-    """The work tree at `root`."""
+    """Add files to the work tree at `root`."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def create(self, path: str, content: bytes) -> bool:
-        """Write a new file whole; False where anything, also a dangling link, stands there."""
+        """Write a new file atomically; return False if anything, also a dangling link, is at
+        `path`.
+
+        Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE.
+        """
         target = inside(self._root, path)
         if os.path.lexists(target):
             return False
@@ -40,7 +43,7 @@ class WorkTreeGround:
                     os.unlink(temporary)
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Names in a folder, sorted; none where there is no folder."""
+        """Return the names in a folder, sorted; () if there is no folder."""
         place = inside(self._root, folder) if folder else self._root
         try:
             return tuple(sorted(os.listdir(place)))
@@ -48,16 +51,16 @@ class WorkTreeGround:
             return ()
 
     def is_folder(self, path: str) -> bool:
-        """Whether a real folder, no link, stands at `path`."""
+        """Return True if `path` is a folder and no link."""
         place = inside(self._root, path)
         return place.is_dir() and not place.is_symlink()
 
 
 def _put_in_place(temporary: str, target: Path) -> bool:
-    """Give a finished file its name, unless the name was taken meanwhile."""
+    """Rename a finished file; return False if the name was taken meanwhile."""
     if os.name == "nt":
         try:
-            os.rename(temporary, target)  # never replaces there
+            os.rename(temporary, target)  # on Windows, rename never replaces
         except FileExistsError:
             return False
         return True

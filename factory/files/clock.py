@@ -1,4 +1,4 @@
-"""The one door to time."""
+"""Read the clocks of this host; no other module does."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Implements `files.ports.Clock`."""
+    """Implement `files.ports.Clock`."""
 
     def utc(self) -> str:
-        """RFC 3339 in UTC with milliseconds."""
+        """Return the time in RFC 3339, UTC, with milliseconds."""
         return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     def monotonic(self) -> float:
-        """Seconds; only differences mean anything."""
+        """Return seconds; only differences mean anything."""
         return time.monotonic()

@@ -1,8 +1,8 @@
-"""The one door for writing files: atomic, durable, confined, and never through a link.
+"""Write files: atomic, durable, confined, and never through a link.
 
-Rule: a reader sees the old content or the new one, never a part; what a durable verb wrote
-is on the disk when it returns. Failures of the disk are Refusals (DISK_UNWRITABLE), so a full
-or read-only file system is a verdict and not a traceback. Does not know what it writes.
+Rule: a reader sees the old content or the new one, never a part; what a durable function wrote is
+on the disk when it returns. Failures of the disk are Refusals (DISK_UNWRITABLE), so a full or
+read-only file system is a verdict and not a traceback. Does not know what it writes.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ _UNFINISHED = re.compile(r"\..+\.[a-z0-9_]{8}(\.old)?")
 
 
 def is_unfinished(name: str) -> bool:
-    """Whether a name is one under which this module or a store makes something before it takes its
-    place.
-    """
+    """Return True for the temporary names that this module or a store gives to unfinished files."""
     return _UNFINISHED.fullmatch(name) is not None
 
 
@@ -49,9 +47,9 @@ def disk_errors(path: Path | str) -> Iterator[None]:
 
 
 def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0o644) -> None:
-    """Put `content` at `path` so that no reader ever sees a part of it; replaces what is there.
+    """Write or replace the file `path`, so that no reader ever sees a part of it.
 
-    With `durable` the bytes and the name are on the disk at return. Raises Refusal DISK_UNWRITABLE.
+    With `durable` the bytes and the name are on the disk at return. Raise Refusal DISK_UNWRITABLE.
     """
     with disk_errors(path):
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
@@ -74,17 +72,17 @@ def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0
 
 
 def write_all(fd: int, content: bytes) -> None:
-    """Write every byte; a short write is continued, and an error leaves as OSError."""
+    """Write every byte; a short write is continued. Raise OSError."""
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]
 
 
 def append_durable(path: Path, content: bytes) -> int:
-    """Append `content` as a whole and sync it; the offset it begins at.
+    """Append `content` as a whole and sync it; return the offset it begins at.
 
-    Where the disk takes only a part (ENOSPC), the file is cut back to its former end before
-    the Refusal DISK_UNWRITABLE leaves. The caller holds the lock that keeps other writers out.
+    If the disk takes only a part (ENOSPC), the file is cut back to its former end before Refusal
+    DISK_UNWRITABLE is raised. The caller must have the lock that keeps other writers out.
     """
     with disk_errors(path):
         existed = path.exists()
@@ -105,9 +103,7 @@ def append_durable(path: Path, content: bytes) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make the names in `folder` durable. A platform that cannot open folders has nothing to
-    sync.
-    """
+    """Make the names in `folder` durable. Do nothing on Windows, which cannot open folders."""
     if os.name == "nt":
         return
     fd = os.open(folder, _FOLDER_FLAGS)
@@ -118,8 +114,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path, mode: int = 0o755) -> Path:
-    """`folder`, existing, with its missing parents. Raises Refusal DISK_UNWRITABLE, also where a
-    file stands there.
+    """Make `folder` and its missing parents, and return it.
+
+    Raise Refusal DISK_UNWRITABLE, also if a file is in its place.
     """
     with disk_errors(folder):
         folder.mkdir(mode=mode, parents=True, exist_ok=True)
@@ -133,11 +130,9 @@ def remove_tree(folder: Path) -> None:
 
 
 def inside(root: Path, path: Path | str) -> Path:
-    """`path` (relative to `root`, or absolute below it) as an absolute path that is surely below
-    `root`.
+    """Return `path` (relative to `root`, or absolute below it) as an absolute path below `root`.
 
-    Raises Refusal PATH_UNSAFE where it is `root` itself, leaves it, or goes through a symbolic
-    link.
+    Raise Refusal PATH_UNSAFE if it is `root` itself, leaves it, or goes through a symbolic link.
     """
     given = Path(path)
     relative = (
@@ -165,16 +160,15 @@ def _leaves(root: Path, path: Path | str, why: str) -> Refusal:
 
 
 class Writer:
-    """Writes below one folder and nowhere else; every path is checked by `inside` at the moment it
-    is used.
-    """
+    """Write below one folder and nowhere else; `inside` checks every path at the moment of use."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def write(self, path: Path | str, content: bytes, durable: bool = True) -> Path:
-        """Write a file atomically, making its folders; where it went. Raises PATH_UNSAFE,
-        DISK_UNWRITABLE.
+        """Write a file atomically, making its folders; return its path.
+
+        Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE.
         """
         target = inside(self.root, path)
         if target.is_symlink():
@@ -184,22 +178,23 @@ class Writer:
         return target
 
     def folder(self, path: Path | str) -> Path:
-        """Make a folder; where it is. Raises PATH_UNSAFE, DISK_UNWRITABLE."""
+        """Make a folder; return its path. Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE."""
         target = inside(self.root, path)
         if target.is_symlink():
             raise _leaves(self.root, path, f"{target.name!r} is a symbolic link")
         return make_folder(target)
 
     def remove(self, path: Path | str) -> None:
-        """Remove a file or folder below the root, not following links. Raises PATH_UNSAFE,
-        DISK_UNWRITABLE.
+        """Remove a file or folder below the root, not following links.
+
+        Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE.
         """
         remove_tree(inside(self.root, path))
 
 
 def free_space(path: Path) -> int:
-    """Free bytes for this user on the file system of `path`, or of its nearest parent that
-    exists.
+    """Return free bytes for this user on the file system of `path` or of its nearest existing
+    parent.
     """
     here = path
     while not here.exists() and here != here.parent:
@@ -208,7 +203,7 @@ def free_space(path: Path) -> int:
 
 
 def sha256_file(path: Path | str) -> str:
-    """SHA-256 of a regular file's bytes, in hex. Raises OSError where it is a link or not there."""
+    """Return the SHA-256 of a regular file's bytes, in hex. Raise OSError for a link or no file."""
     hashed = hashlib.sha256()
     fd = os.open(path, os.O_RDONLY | _NOFOLLOW | _BINARY | getattr(os, "O_NONBLOCK", 0))
     try:

@@ -1,9 +1,8 @@
-"""Whether the file system of a folder sets change times (ctime) itself, at every change: the disks
-of this machine.
+"""Decide if a folder's file system sets change times (ctime) itself at every change.
 
-Rule: what is not on the list is not believed. A network file system answers from a memory of its
-own, a FUSE one says what its program likes, and tmpfs tells nothing of a write through a mapping.
-Does not know what is concluded from a change time. Source: proc_pid_mountinfo(5).
+Rule: a file system that is not on the list is not trusted. A network file system answers from its
+own cache, a FUSE one answers what its program likes, and tmpfs does not record a write through a
+mapping. Does not know what is concluded from a change time. Source: proc_pid_mountinfo(5).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ _FINE, _COARSE, _SECOND = 50_000_000, 2_000_000_000, 1_000_000_000  # nanosecond
 
 
 def keeps_change_times(folder: Path, mounts: str = MOUNTS) -> bool:
-    """Whether change times below `folder` may be believed at all."""
+    """Return True if change times below `folder` can be trusted; always False outside Linux."""
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -34,23 +33,23 @@ def keeps_change_times(folder: Path, mounts: str = MOUNTS) -> bool:
         if len(fields) < 5:
             continue
         point = _plain(fields[4]).rstrip(b"/")
-        # of two mounts at one point, the later one is seen
+        # of two mounts at one point, the later one is visible
         if len(point) >= len(deepest) and (place == point or place.startswith(point + b"/")):
             deepest, kind = point, after.partition(b" ")[0]
     return kind.decode("ascii", "replace") in _LOCAL
 
 
 def _plain(point: bytes) -> bytes:
-    """A mount point without the escapes that the kernel writes."""
+    """Return a mount point without the escapes that the kernel writes."""
     for sign in (b" ", b"\t", b"\n", b"\\"):
         point = point.replace(b"\\%03o" % sign[0], sign)
     return point
 
 
 def long_before(changed: int, now: int) -> bool:
-    """Whether a change time is so far back that no change after `now` can bear it; both in
+    """Return True if a change after `now` cannot have the change time `changed`; both in
     nanoseconds.
 
-    A file system that keeps whole seconds, or two, is told by its times.
+    The margin is larger for a time of whole seconds: its file system may record only those.
     """
     return changed < now - (_FINE if changed % _SECOND else _COARSE)

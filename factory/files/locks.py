@@ -1,8 +1,8 @@
-"""Locks that free themselves when their holder dies: kernel locks on files that are never removed.
+"""Lock files by the kernel: a lock is free when its owner dies, and its file is never removed.
 
-Implements `files.ports.Locks`. What stands in the file beside a lock (who, since when) is for
-people only; the lock itself is the kernel's, and where nothing was written yet the kernel is asked
-who has it. Never degrades to an existence lock.
+Implements `files.ports.Locks`. The file next to a lock (who, since when) is for people only; the
+lock itself is the kernel's, and if nothing was written yet, the kernel is asked who has it. Never
+degrades to an existence lock.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from factory.strict import json as strict_json
 
 if (
     TYPE_CHECKING
-):  # a start that finds nothing to do takes a lock, and loads no model of the evidence for it
+):  # even a start with nothing to do takes a lock; it must not load the models of evidence
     from factory.files.ports import Clock
 
 _MOST_BYTES = 64 * 1024
 
 
 class FileLocks:
-    """Locks of one state folder."""
+    """Take locks of one state folder."""
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self._folder = root / LOCKS
@@ -42,8 +42,9 @@ class FileLocks:
 
     @contextlib.contextmanager
     def hold(self, name: str) -> Iterator[None]:
-        """Hold lock `name` for the block. Raises Refusal LOCKED at once where another process has
-        it.
+        """Take lock `name` for the block. Raise Refusal LOCKED at once if another process has it.
+
+        Raise Refusal DISK_UNWRITABLE if the lock file cannot be opened.
         """
         fs_guard.make_folder(self._folder)
         lock = self._lock(name)
@@ -61,14 +62,14 @@ class FileLocks:
             lock.release()
 
     def announce(self, name: str, what: str) -> None:
-        """Write down who holds lock `name`, for others to name."""
+        """Write the owner of lock `name` to a file, so that others can name it."""
         holder = {"pid": os.getpid(), "since": self._clock.utc(), "what": what}
         fs_guard.write_atomic(
             self._folder / f"{name}.json", json.dumps(holder).encode(), durable=False
         )
 
     def holders(self) -> tuple[str, ...]:
-        """One sentence per lock of this folder that is held now."""
+        """Return one sentence for each lock of this folder that is taken now."""
         if not self._folder.is_dir():
             return ()
         held = []
@@ -86,7 +87,7 @@ class FileLocks:
         return FileLock(self._folder / f"{name}.lock", fallback_to_soft=False)
 
     def _finding(self, name: str) -> Finding:
-        """Return LOCKED with whoever has lock `name`, as its file or the kernel says."""
+        """Return LOCKED with the owner of lock `name`, from its file or the kernel."""
         try:
             with open(self._folder / f"{name}.json", "rb") as stream:
                 holder = strict_json.parse(stream.read(_MOST_BYTES + 1), max_bytes=_MOST_BYTES)
@@ -105,10 +106,10 @@ class FileLocks:
 
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait for the kernel lock on the file `path`, and hold it for the block: as `FileLocks`, and
-    quick.
+    """Wait for the kernel lock on the file `path`, and keep it for the block.
 
-    The file is made where it is missing, and never removed. Raises Refusal DISK_UNWRITABLE.
+    Faster than `FileLocks`. The file is made if it is missing, and never removed. Raise Refusal
+    DISK_UNWRITABLE.
     """
     if sys.platform == "win32":
         fs_guard.make_folder(path.parent)
@@ -121,12 +122,14 @@ def exclusive(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        fcntl.flock(fd, fcntl.LOCK_UN)  # a child that was forked meanwhile has this descriptor too
+        fcntl.flock(
+            fd, fcntl.LOCK_UN
+        )  # closing is not enough: a child forked meanwhile has this descriptor too
         os.close(fd)
 
 
 def _locked_file(path: Path) -> int:
-    """A descriptor of the file that stands at `path`, with the lock."""
+    """Return a locked descriptor of the file that is at `path` now."""
     import fcntl
 
     while True:
@@ -143,7 +146,7 @@ def _locked_file(path: Path) -> int:
             except FileNotFoundError:
                 os.close(
                     fd
-                )  # somebody removed the folder: whoever comes later would lock another file
+                )  # somebody removed the folder; the next process would lock another file
                 continue
             except BaseException:
                 os.close(fd)
@@ -152,8 +155,8 @@ def _locked_file(path: Path) -> int:
 
 
 def _as_the_kernel_says(path: Path) -> str:
-    """The process that has the lock on a file, and its start, where the kernel says so; else "".
-    Touches no file.
+    """Return the process that has the lock on a file, and its start time, from /proc; "" if
+    unknown.
     """
     try:
         inode, ticks = path.stat().st_ino, os.sysconf("SC_CLK_TCK")
@@ -188,9 +191,9 @@ def _as_the_kernel_says(path: Path) -> str:
 
 
 def _alive(pid: int) -> bool:
-    """Whether a process with this id exists, as far as it can be told without touching it."""
+    """Return True if a process with this id exists, or if that cannot be found out."""
     if os.name == "nt":
-        return True  # there, signal 0 is no question
+        return True  # on Windows, signal 0 would end the process
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""Files, history, time and locks as phases need them. Every path is POSIX and relative to the state
+"""Define the ports to files, history, time and locks. Paths are POSIX, relative to the state
 folder.
 """
 
@@ -18,8 +18,8 @@ from factory.model.ledger_standing import Standing
 
 
 class Store(Protocol):
-    """The state folder. Writes are atomic and durable; nothing outside it is reachable through
-    it.
+    """Read and write the state folder. Writes are atomic and durable; nothing outside is
+    reachable.
     """
 
     root: Path
@@ -29,21 +29,19 @@ class Store(Protocol):
     def write(self, path: str, content: bytes) -> None: ...
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Names directly in `folder`, sorted; none where it does not exist."""
+        """Return names directly in `folder`, sorted; () if it does not exist."""
         ...
 
     def files(self, folder: str) -> tuple[str, ...]:
-        """Every regular file below `folder`, relative to it, sorted. Links and special files are
-        listed too.
-        """
+        """Return every file below `folder`, relative to it, sorted; links and special files too."""
         ...
 
     def sha256(self, path: str) -> str:
-        """Digest of a file's bytes; empty where it is not a plain file."""
+        """Return the digest of a file's bytes in hex; "" if it is not a plain file."""
         ...
 
     def digests(self, folder: str) -> Mapping[str, str]:
-        """`sha256` of each of `files(folder)`, by its path relative to the folder."""
+        """Return `sha256` of each of `files(folder)`, by its path relative to the folder."""
         ...
 
     def size(self, path: str) -> int: ...
@@ -51,107 +49,109 @@ class Store(Protocol):
     def remove(self, path: str) -> None: ...
 
     def move(self, source: str, destination: str) -> None:
-        """Give a file or folder another place in the store, in one step; what stood there is
-        replaced.
-        """
+        """Rename a file or folder in one step; an existing destination is replaced."""
         ...
 
     def replace_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Put a whole folder in place of what stood there, complete or not at all."""
+        """Replace a whole folder, completely or not at all."""
         ...
 
     def below(self, folder: str) -> Store:
-        """The same store seen from one of its folders, and confined to it."""
+        """Return the same store seen from one of its folders, and confined to it."""
         ...
 
     def copy_folder(self, source: str, destination: str) -> None: ...
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:
-        """Remove what a dead process left half made in `folder`, with `below` also in its
+        """Remove what a dead process left unfinished in `folder`, with `below` also in its
         folders.
         """
         ...
 
 
 class Ledger(Protocol):
-    """The append-only history."""
+    """Append to the history and read it."""
 
     def append(self, *entries: Entry) -> str:
-        """Record events durably, all or none, in one write; the id of the last."""
+        """Record events durably, all or none, in one write; return the id of the last."""
         ...
 
     def standing(self) -> Standing:
-        """Where it stands now: its last event, its tree, its runs without an end. Costs what was
-        appended since.
+        """Return its last event, its tree and its runs without an end.
+
+        Costs only what was appended since the last call.
         """
         ...
 
     def events(self) -> Iterator[EventDocument]:
-        """Every event up to now, in order; costs a reading of the whole ledger."""
+        """Yield every event up to now, in order; reads the whole ledger."""
         ...
 
     def lines(self) -> Iterator[bytes]:
-        """The bytes of every event, each without its line feed, in order. Raises Refusal
-        LEDGER_BROKEN.
+        """Yield the bytes of every event, each without its line feed, in order.
+
+        Raise Refusal LEDGER_BROKEN.
         """
         ...
 
     def of_runs(self, run_ids: Iterable[str]) -> tuple[EventDocument, ...]:
-        """The events of some runs, in order."""
+        """Return the events of some runs, in order."""
         ...
 
     def newest(self, *event_types: str) -> Iterator[EventDocument]:
-        """Events, or those of some types, the last one first; costs no more than is asked of it."""
+        """Yield events, or those of some types, the last one first; reads no more than is asked
+        for.
+        """
         ...
 
     def tree(self, size: int) -> Peaks:
-        """The tree over the first `size` events."""
+        """Return the tree over the first `size` events."""
         ...
 
     def remember(self) -> None:
-        """Spare the next process the reading of what this one has verified."""
+        """Store what was verified, so that the next process need not read it again."""
         ...
 
     def recover(self) -> tuple[Finding, ...]:
-        """Set a torn last line aside and say so; raise Refusal LEDGER_BROKEN where the chain does
-        not hold.
+        """Set a torn last line aside and report it. Raise Refusal LEDGER_BROKEN if the chain is
+        broken.
         """
         ...
 
 
 class Clock(Protocol):
-    """Wall time for the record, monotonic time for every bound."""
+    """Read wall time for the record, monotonic time for every bound."""
 
     def utc(self) -> str:
-        """RFC 3339, milliseconds, Z."""
+        """Return RFC 3339, milliseconds, Z."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds from an arbitrary start."""
+        """Return seconds from an arbitrary start."""
         ...
 
 
 class Locks(Protocol):
-    """Exclusive locks that free themselves when their holder dies."""
+    """Take exclusive locks that are free when their owner dies."""
 
     def hold(self, name: str) -> AbstractContextManager[None]:
-        """Take the lock or raise Refusal LOCKED naming the holder and since when."""
+        """Take the lock for the block. Raise Refusal LOCKED naming the owner and since when."""
         ...
 
     def announce(self, name: str, what: str) -> None:
-        """Say who holds the lock that this process holds, for others to name."""
+        """Record who has the lock that this process took, so that others can name it."""
         ...
 
     def holders(self) -> tuple[str, ...]:
-        """One sentence per lock that is held now."""
+        """Return one sentence for each lock that is taken now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """One file of a pack's folder in the work tree.
+    """Describe one file of a pack's folder in the work tree.
 
-    `problem` is a clause where it can be no part of a pack, `hint` then says what to do.
+    `problem` is a clause if it cannot be part of a pack; `hint` then says what to do.
     """
 
     path: str
@@ -162,8 +162,8 @@ class FoundFile:
 
 
 class WorkTree(Protocol):
-    """The user's work tree, read only. `ignored` are the files that Git ignores, once the packs
-    folder was read.
+    """Read the user's work tree. `ignored` are the files that Git ignores, once the packs folder
+    was read.
     """
 
     ignored: frozenset[str]
@@ -171,48 +171,46 @@ class WorkTree(Protocol):
     def pack_folders(self, packs_folder: str) -> tuple[str, ...]: ...
 
     def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
-        """Every file below `folder` that Git would not ignore."""
+        """Return every file below `folder` that Git would not ignore."""
         ...
 
     def read(self, path: str) -> bytes | None: ...
 
 
 class Ground(Protocol):
-    """The user's work tree where files may be added, and nothing that stands there is ever
-    touched.
-    """
+    """Add files to the user's work tree; existing files are never touched."""
 
     def create(self, path: str, content: bytes) -> bool:
-        """Write a new file, making its folders; False where anything stands at `path` already.
+        """Write a new file, making its folders; return False if anything is at `path` already.
 
-        Raises Refusal PATH_UNSAFE where the way there is a link, DISK_UNWRITABLE.
+        Raise Refusal PATH_UNSAFE if a folder on the way is a link, DISK_UNWRITABLE.
         """
         ...
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Names in a folder ("" is the root), sorted; none where there is no folder."""
+        """Return names in a folder ("" is the root), sorted; () if there is no folder."""
         ...
 
     def is_folder(self, path: str) -> bool:
-        """Whether a real folder, no link, stands at `path`."""
+        """Return True if `path` is a folder and no link."""
         ...
 
 
 class Tools(Protocol):
-    """Commands of the host, by the identity that joins a key."""
+    """Identify commands of the host for the action key."""
 
     def identify(self, name: str) -> ToolRecord | None:
-        """Version and digest of the command as a sandbox would find it; None where there is
+        """Return version and digest of the command as a sandbox would find it; None if there is
         none.
         """
         ...
 
 
 class Integrator(Protocol):
-    """Role Z: a confined process that may write only below its run folder."""
+    """Run role Z: a confined process that may write only below its run folder."""
 
     def merge(self, run_folder: Path) -> bytes:
-        """Run Z on PLAN.json of a run; its MERGE.json. Raises Refusal INTEGRATOR_FAILED."""
+        """Run Z on PLAN.json of a run; return its MERGE.json. Raise Refusal INTEGRATOR_FAILED."""
         ...
 
 

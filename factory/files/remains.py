@@ -1,9 +1,7 @@
-"""What processes that were killed left half made in places where several may work at once: cleared
-by age.
+"""Clear by age what killed processes left unfinished in places where several may work at once.
 
-Rule: only names that this package gives to things before they are in their place, and only where
-nothing touched them for longer than any command lasts. What the run lock guards needs no age: the
-store clears that.
+Rule: only temporary names of this package, and only if nothing touched them for longer than any
+command lasts. What the run lock guards needs no age: the store clears that.
 """
 
 from __future__ import annotations
@@ -26,8 +24,8 @@ from factory.model.layout import (
     VIEWS,
 )
 
-# Folders of the state folder into which commands write that hold no run lock, or that no recovery
-# looks into.
+# Folders of the state folder into which commands write without the run lock, or that recovery does
+# not search.
 OPEN_FOLDERS = (
     "",
     CACHE,
@@ -43,8 +41,9 @@ _DRAFT = re.compile(r"probe-.*|rebuild-.*|shell-.*|\.(etc|python)-[0-9]+-[0-9a-f
 
 
 def clear_remains(state: Path, before: float) -> int:
-    """Remove what was last touched before `before` (seconds since 1970); how many. Raises Refusal
-    DISK_UNWRITABLE.
+    """Remove what was last touched before `before` (seconds since 1970); return how many.
+
+    Raise Refusal DISK_UNWRITABLE.
     """
     count = 0
     for place in _candidates(state):
@@ -76,7 +75,7 @@ def _candidates(state: Path) -> Iterator[Path]:
 
 
 def _names(folder: Path) -> tuple[str, ...]:
-    """Sorted; none where it is no folder."""
+    """Return the sorted names in a folder; () if it is no folder."""
     try:
         return tuple(sorted(os.listdir(folder)))
     except (FileNotFoundError, NotADirectoryError):

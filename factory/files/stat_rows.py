@@ -1,4 +1,4 @@
-"""What the file system says of many paths: inode, size and change time of each, as one flat array.
+"""Read inode, size and change time of many paths into one flat array.
 
 Alone in a file that imports nothing of ours, so that it can also be a small process of its own:
 paths on standard input, the array on standard output. Does not know what the numbers are for.
@@ -16,10 +16,9 @@ GONE = (0, 0, 0)
 
 
 def rows(paths: Iterable[bytes]) -> array[int]:
-    """Three numbers a path: inode, size in bytes (0 for a folder), nanoseconds of its last change
-    of any kind.
+    """Return three numbers a path: inode, size in bytes (0 for a folder), ctime in nanoseconds.
 
-    Three zeros for what is not there. Follows no link.
+    Three zeros for what does not exist. Follows no link.
     """
     found = array("Q")
     for path in paths:
@@ -33,7 +32,7 @@ def rows(paths: Iterable[bytes]) -> array[int]:
 
 
 def row_of(status: os.stat_result) -> tuple[int, int, int]:
-    """The three numbers of one path."""
+    """Return the three numbers of one path."""
     size = 0 if stat.S_ISDIR(status.st_mode) else status.st_size
     return status.st_ino & (2**64 - 1), size, max(status.st_ctime_ns, 0)
 

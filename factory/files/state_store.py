@@ -1,10 +1,9 @@
-"""The state folder as a store: reads without following links, writes atomically, never leaves its
-root.
+"""Store the state folder: reads without following links, writes atomically, never leaves its root.
 
-Implements `files.ports.Store`. What carries a credential is refused: who writes has cut it out
-before, since the digests of evidence are taken of what is written. Folders are replaced whole: a
-new one is made beside the old and put in its place, so that a crash leaves the one or the other.
-Decides nothing.
+Implements `files.ports.Store`. Content with a credential is refused: the writer must have cut it
+out before, since the digests of evidence are taken of what is written. Folders are replaced whole:
+a new one is made next to the old and renamed, so that a crash leaves one or the other. Decides
+nothing.
 """
 
 from __future__ import annotations
@@ -31,8 +30,8 @@ _FLAGS = (
 
 
 class StateStore:
-    """A store rooted at `root`, which exists or is made on the first write; `redactor` knows what
-    it never takes.
+    """Store below `root`, which exists or is made on the first write; refuses what `redactor`
+    finds.
     """
 
     def __init__(self, root: Path, redactor: Redactor | None = None) -> None:
@@ -41,11 +40,11 @@ class StateStore:
         self._writer = Writer(root)
 
     def read(self, path: str) -> bytes | None:
-        """Bytes of a plain file; None for anything else."""
+        """Return the bytes of a plain file; None for anything else."""
         try:
             fd = os.open(self._at(path), _FLAGS)
         except OSError:
-            return None  # absent, a link, or unreadable: all mean that there is nothing to go by
+            return None  # absent, a link, or unreadable: all count as no file
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             os.close(fd)
             return None
@@ -53,33 +52,34 @@ class StateStore:
             return stream.read()
 
     def write(self, path: str, content: bytes) -> None:
-        """Write a file atomically and durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE,
-        SECRET_WITHHELD.
+        """Write a file atomically and durably.
+
+        Raise Refusal DISK_UNWRITABLE, PATH_UNSAFE, SECRET_WITHHELD.
         """
         refuse_secrets(self._redactor, path, content)
         self._writer.write(path, content)
 
     def names(self, folder: str) -> tuple[str, ...]:
-        """Names directly in `folder`, sorted."""
+        """Return names directly in `folder`, sorted."""
         try:
             return tuple(sorted(os.listdir(self._at(folder))))
         except (FileNotFoundError, NotADirectoryError):
             return ()
 
     def files(self, folder: str) -> tuple[str, ...]:
-        """Everything below `folder` that is not a folder, relative to it, sorted."""
+        """Return everything below `folder` that is not a folder, relative to it, sorted."""
         top = self._at(folder)
         if top.is_symlink() or not top.is_dir():
             return ()
         return tuple(sorted(_walk(top, "")))
 
     def sha256(self, path: str) -> str:
-        """Digest of a plain file; empty for anything else."""
+        """Return the digest of a plain file; "" for anything else."""
         return _digest(str(self._at(path)))
 
     def digests(self, folder: str) -> dict[str, str]:
-        """`sha256` of each of `files`, by its path below `folder`; the way there is looked at
-        once.
+        """Return `sha256` of each of `files`, by its path below `folder`; links on the way are
+        checked once.
         """
         top = self._at(folder)
         if top.is_symlink() or not top.is_dir():
@@ -87,19 +87,19 @@ class StateStore:
         return {path: _digest(f"{top}/{path}") for path in sorted(_walk(top, ""))}
 
     def size(self, path: str) -> int:
-        """Size in bytes; 0 where there is nothing."""
+        """Return the size in bytes; 0 if there is nothing."""
         try:
             return self._at(path).lstat().st_size
         except OSError:
             return 0
 
     def remove(self, path: str) -> None:
-        """Remove a file or folder, if it is there."""
+        """Remove a file or folder, if it exists."""
         if self._at(path).is_symlink() or self._at(path).exists():
             self._writer.remove(path)
 
     def move(self, source: str, destination: str) -> None:
-        """Rename, durably. Raises Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
+        """Rename durably. Raise Refusal DISK_UNWRITABLE, PATH_UNSAFE."""
         old, new = self._at(source), self._at(destination)
         self.remove(destination)
         fs_guard.make_folder(new.parent)
@@ -109,7 +109,7 @@ class StateStore:
             fs_guard.sync_folder(old.parent)
 
     def replace_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
-        """Put exactly `files` at `folder`. Raises as `write`, before anything is replaced."""
+        """Put exactly `files` at `folder`. Raise as `write`, before anything is replaced."""
         for path, content in files.items():
             refuse_secrets(self._redactor, f"{folder}/{path}", content)
         with self._fresh(folder) as place:
@@ -123,22 +123,18 @@ class StateStore:
         self.replace_folder(destination, {path: c for path, c in contents.items() if c is not None})
 
     def below(self, folder: str) -> StateStore:
-        """The store of one folder."""
+        """Return the store of one folder."""
         return StateStore(fs_guard.inside(self.root, folder), self._redactor)
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:
-        """Remove what a dead process had not put in its place yet in `folder`, with `below` also
-        further down.
+        """Remove unfinished files of a dead process in `folder`, with `below` also further down.
 
-        An old folder whose successor never came takes its place again. No process may be writing
-        there.
+        An old folder whose replacement is missing is put back. No process may be writing there.
         """
         top = self._at(folder)
         if top.is_symlink() or not top.is_dir():
             return
-        for name in sorted(
-            os.listdir(top), reverse=True
-        ):  # "….old" before the one that was to succeed it
+        for name in sorted(os.listdir(top), reverse=True):  # "….old" comes before its replacement
             place = top / name
             if fs_guard.is_unfinished(name):
                 self._clear(place)
@@ -155,7 +151,7 @@ class StateStore:
 
     @contextlib.contextmanager
     def _fresh(self, folder: str) -> Iterator[Path]:
-        """A new folder that takes the place of `folder` when the block ends well."""
+        """Yield a new folder that replaces `folder` if the block ends without an error."""
         target = fs_guard.inside(self.root, folder)
         fs_guard.make_folder(target.parent)
         with disk_errors(target):

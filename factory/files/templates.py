@@ -1,6 +1,4 @@
-"""The files that `init` and `taskpack new` start from, as they were installed. Does not know what
-becomes of them.
-"""
+"""Read the files that `init` and `taskpack new` start from. Does not know their use."""
 
 from __future__ import annotations
 
@@ -10,8 +8,9 @@ _FOLDER = Path(__file__).resolve().parents[1] / "templates"
 
 
 def read_templates(kind: str) -> dict[str, str]:
-    """Name (without a `.txt` that keeps tools from taking it for the real thing) to text, of one
-    kind.
+    """Return name to text for the templates of one kind.
+
+    A file's `.txt`, which keeps tools from reading it as the real thing, is not part of its name.
     """
     return {
         path.name.removesuffix(".txt"): path.read_text("utf-8")

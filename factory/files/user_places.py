@@ -1,6 +1,4 @@
-"""Where this user's own configuration lies, by the platform's convention. Does not know what is in
-it.
-"""
+"""Locate this user's own configuration, by the platform's convention. Does not know its content."""
 
 from __future__ import annotations
 
@@ -12,7 +10,7 @@ from factory.model.names import CONFIG_FILE
 
 
 def user_config_file() -> Path:
-    """The user's own configuration file, by the platform's convention."""
+    """Return the path of the user's own configuration file; it may not exist."""
     if sys.platform == "win32":
         base = Path(os.environ.get("APPDATA", Path.home() / "AppData" / "Roaming"))
     elif sys.platform == "darwin":

@@ -1,1 +1,1 @@
-"""The one door to Git: objects, views of a tree, the scanner, bundle files, the repository."""
+"""Run Git, store objects, make views of a tree, scan layers, write bundle files."""

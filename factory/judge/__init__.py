@@ -1,1 +1,1 @@
-"""Decides about changes, commands and verdicts. No I/O, clock or environment."""
+"""Decide about changes, commands and verdicts. No I/O, clock or environment."""

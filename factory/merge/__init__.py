@@ -1,1 +1,1 @@
-"""Merges bundles: overlap, union, and role Z in its confined process."""
+"""Merge bundles: overlap, union, and role Z in its confined process."""

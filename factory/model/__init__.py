@@ -1,1 +1,1 @@
-"""Values that several rooms share: findings, verdicts, packs, documents. No I/O."""
+"""Share values between rooms: findings, verdicts, packs, documents. No I/O."""

@@ -1,1 +1,1 @@
-"""Renders results for people and programs: terminal, Markdown, HTML, JUnit, SARIF."""
+"""Render results for people and programs: terminal, Markdown, HTML, JUnit, SARIF."""

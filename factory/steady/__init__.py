@@ -1,1 +1,1 @@
-"""Gives logs and archives a form that does not change from run to run."""
+"""Give logs and archives a form that does not change from run to run."""

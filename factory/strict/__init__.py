@@ -1,1 +1,1 @@
-"""Strict readers: YAML, TOML and JSON bytes to values with places. Knows no contract."""
+"""Read YAML, TOML and JSON bytes strictly to values with places. Knows no contract."""
