@@ -19,10 +19,10 @@ nox.options.default_venv_backend = "none"
 nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["lint", "types", "rooms", "tests"]
 
-# Four share two cores: a quarter of the time one alone waits for disks and processes. Neighbours
-# stay on one worker, so that what a file's tests share is made once; who is done takes from the
-# other.
-WORKERS = ("-n", "4", "--dist", "worksteal")
+# Three share two cores: a third of the time one alone waits for disks and processes, and each
+# collects by itself. Neighbours stay on one worker, so that what a file's tests share is made once;
+# who is done takes from another.
+WORKERS = ("-n", "3", "--dist", "worksteal")
 CODE = ("factory", "scripts", "taskpacks", "tests", "noxfile.py", "dodo.py")
 PURE_PERCENT = 95
 OVERALL_PERCENT = 85
@@ -51,6 +51,15 @@ ATHERIS = "atheris>=3,<4"
 def tests(session: nox.Session) -> None:
     """Run all tests but the slow ones; no test run at all is a failure (pytest's exit code 5)."""
     session.run("pytest", *WORKERS, *session.posargs)
+
+
+@nox.session(default=False)
+def whole(session: nox.Session) -> None:
+    """Run every test, the slow ones too, with ten times the generated examples, each start a new
+    interpreter's that measures its own sandbox; an hour, for the night.
+    """
+    words = ("-m", "", "--timeout=3000")  # no marker leaves a test out
+    session.run("pytest", *WORKERS, *words, *session.posargs, env={"TESTS_WHOLE": "1"})
 
 
 @nox.session

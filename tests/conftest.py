@@ -13,14 +13,14 @@ from pathlib import Path
 
 from hypothesis import settings
 
+from tests.sample import examples
+
 # What runs in this process writes annotations of its own only where a test asks for them.
 os.environ.pop("GITHUB_ACTIONS", None)
 
-# Half of what Hypothesis tries by itself: a run is one of many, and each tries others.
-# `--hypothesis-profile=thorough` tries more.
-settings.register_profile("patient", deadline=None, max_examples=50)
-settings.register_profile("thorough", deadline=None, max_examples=500)
-settings.load_profile("patient")
+# A quarter of what Hypothesis tries by itself: a run is one of many, and each tries others.
+settings.register_profile("tests", examples(25))
+settings.load_profile("tests")
 
 # A shell, or nohup, starts what runs in its background with these ignored, and all that a test
 # starts would inherit it.

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from factory.git import loose
@@ -31,6 +31,7 @@ from factory.model.tree import (
     tree_from_leaves,
 )
 from tests.git_world import World, git, leaf, link
+from tests.sample import examples
 
 HASHES = ["sha1", "sha256"]
 
@@ -593,7 +594,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @given(one=trees, two=trees)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(15, suppress_health_check=[HealthCheck.too_slow])
 def test_any_two_trees_patch_into_each_other_and_equal_fast_import(
     shared: World, one: dict[str, tuple[int, bytes]], two: dict[str, tuple[int, bytes]]
 ) -> None:

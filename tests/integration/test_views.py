@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from factory.git import index as git_index
@@ -25,6 +25,7 @@ from factory.model.tree import MODE_EXECUTABLE, MODE_SUBMODULE, Leaf, Tree
 from factory.sandbox.values import LayerKind
 from tests.git_world import World, files_in, files_of, git, leaf, link
 from tests.overlay_mount import KINDS, overlays
+from tests.sample import examples
 
 ME = (os.geteuid(), os.getegid())
 FILES: dict[str, str | bytes | None] = {
@@ -460,9 +461,7 @@ def derived(
 
 
 @given(bits=st.sets(st.integers(0, 700)), tail=st.integers(0, 3000))
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_git_reads_our_bitmaps(
     tmp_path_factory: pytest.TempPathFactory, bits: set[int], tail: int
 ) -> None:

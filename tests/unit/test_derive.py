@@ -4,12 +4,13 @@ checkout.
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.git.derive import apply_layer, new_paths
 from factory.model.scanned import ScannedFile, ScannedLayer
 from factory.model.tree import MODE_FILE, MODE_SUBMODULE, Leaf, Tree, tree_from_leaves
+from tests.sample import examples
 
 ONE, TWO = Leaf(MODE_FILE, "1" * 40), Leaf(MODE_FILE, "2" * 40)
 MODULE = Leaf(MODE_SUBMODULE, "9" * 40)
@@ -200,7 +201,7 @@ def as_layer(
 
 
 @given(leaves=bases, done=operations, ignored=st.frozensets(paths))
-@settings(max_examples=400, deadline=None)
+@examples(100)
 def test_overlay_and_worktree_give_the_same_tree(
     leaves: dict[str, Leaf], done: list[tuple[str, str, Leaf]], ignored: frozenset[str]
 ) -> None:

@@ -7,10 +7,11 @@ The session `fuzz` does the same for minutes, guided by coverage.
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz_targets import BY_NAME, TARGETS, Target
+from tests.sample import examples
 
 TOKENS = (
     *(
@@ -111,7 +112,7 @@ def test_its_seeds_are_read(target: Target) -> None:
 @pytest.mark.parametrize("target", TARGETS, ids=list(BY_NAME))
 def test_nothing_but_its_own_refusal(target: Target) -> None:
     @given(st.one_of(mutated(target), mutated(target), st.binary(max_size=64)))
-    @settings(max_examples=30, deadline=None)
+    @examples(15)
     def holds(raw: bytes) -> None:
         target(raw)
 

@@ -213,7 +213,10 @@ NIGHT = {
     "fuzz": ["120"],
     "hostile": [],
     "fresh": [],
+    "whole": [],
 }
+# What lets a run of the suite try more than a change does.
+WIDER = re.compile(r"""environ(?:\.get\(|\[)"((?:TESTS|HOSTILE|TAMPER|LEDGER)_[A-Z]+)""")
 
 
 def test_every_night_runs_the_long_sessions_and_at_least_500_points_of_crash() -> None:
@@ -238,6 +241,31 @@ def test_every_night_runs_the_long_sessions_and_at_least_500_points_of_crash() -
     last = job["steps"][-1]
     assert (last["if"], last["uses"].partition("@")[0]) == ("failure()", "actions/upload-artifact")
     assert last["with"]["path"].split() == ["night.log", ".hypothesis/"]
+
+
+def test_every_test_and_every_wider_sample_runs_at_night() -> None:
+    """What a change leaves out by a marker, and what it tries less of, has a session of the
+    night.
+    """
+    sessions = (ROOT / "noxfile.py").read_text("utf-8")
+    bodies = dict(
+        re.findall(r"\ndef (\w+)\(session: nox\.Session\)(.*?)(?=\n@|\Z)", sessions, re.DOTALL)
+    )
+    nightly = "".join(bodies[name] for name in NIGHT)
+    assert '"-m", ""' in bodies["whole"], "a marker leaves tests out of it"
+    assert "tests/" not in bodies["whole"], "it runs a part of the tests"
+    options = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["pytest"][
+        "ini_options"
+    ]
+    assert options["addopts"][-2:] == ["-m", "not slow"], "a change leaves out more than that"
+    assert [each.partition(":")[0] for each in options["markers"]] == ["slow", "linux"]
+    variables = {
+        name
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in WIDER.findall(path.read_text("utf-8"))
+    }
+    assert variables >= {"TESTS_WHOLE", "HOSTILE_MATRIX", "TAMPER_EVERY"}
+    assert [name for name in sorted(variables) if f'"{name}"' not in nightly] == []
 
 
 GATES = {

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.model.tree import (
@@ -24,6 +24,7 @@ from factory.model.tree import (
     unshared,
 )
 from tests.git_world import git
+from tests.sample import examples
 
 FLAT = dict[str, Leaf]
 
@@ -86,13 +87,13 @@ def written_by_git(repository: Path, flat: FLAT) -> str:
 
 
 @given(flat=flats)
-@settings(max_examples=40, deadline=None)
+@examples(25)
 def test_ids_equal_those_of_git(repository: Path, flat: FLAT) -> None:
     assert tree_from_leaves(flat.items(), "sha1").oid == written_by_git(repository, flat)
 
 
 @given(before=flats, after=flats)
-@settings(max_examples=40, deadline=None)
+@examples(25)
 def test_differences_equal_those_of_diff_tree(repository: Path, before: FLAT, after: FLAT) -> None:
     told = git(
         repository, "diff-tree", "-r", "-z", "--raw", "--no-abbrev", "--no-renames",
@@ -157,7 +158,7 @@ change_sets = st.dictionaries(paths, st.none() | leaves, max_size=8).map(
 
 
 @given(flat=flats, changes=change_sets)
-@settings(max_examples=300, deadline=None)
+@examples(75)
 def test_changed_equals_the_dictionary_model(flat: FLAT, changes: dict[str, Leaf | None]) -> None:
     removals_of_additions = {
         path

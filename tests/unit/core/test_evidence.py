@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from factory.model.evidence import (
@@ -29,6 +29,7 @@ from factory.model.finding import Finding, Location
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.pack import Limits
 from tests.pack_values import bundle
+from tests.sample import examples
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 
@@ -36,7 +37,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 @pytest.mark.parametrize(
     "model", [model for _, model in EVIDENCE if model.__name__ != "EventDocument"]
 )
-@settings(max_examples=10, suppress_health_check=list(HealthCheck))
+@examples(10, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_format_and_parse_are_inverse(model: type[Document], data: st.DataObject) -> None:
     strategy = st.from_type(model).filter(encodable)

@@ -6,7 +6,7 @@ import base64
 import urllib.parse
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.contract.cloud_credentials import watchable
@@ -20,6 +20,7 @@ from factory.egress.http_rules import (
 from factory.model.injection import Credential, Grant, grant_of
 from factory.plan.cloud import injected_of, shown_path
 from factory.redact.redaction import Redactor
+from tests.sample import examples
 
 VALUE = b"Bearer kQ7-canary/of+the_user-x9x9x9"
 GRANT = Grant("api.example.org", 443, "authorization-bearer", "env:CLOUD_TOKEN")
@@ -211,7 +212,7 @@ def test_an_answer_that_tells_the_credential_is_refused(
         judge_answer(status, headers, Echo(CREDENTIAL.watcher))
 
 
-@settings(max_examples=30)
+@examples(20)
 @given(st.binary(max_size=60), st.binary(max_size=60), st.integers(1, 9), st.integers(0, 5))
 def test_no_piece_of_an_answer_brings_the_credential_back(
     before: bytes, after: bytes, size: int, form: int
@@ -237,7 +238,7 @@ def test_no_piece_of_an_answer_brings_the_credential_back(
     assert len(given_back) <= len(before) + 12, "at most what no part of the credential went into"
 
 
-@settings(max_examples=30)
+@examples(20)
 @given(st.lists(st.binary(max_size=80), max_size=8))
 def test_any_other_answer_comes_back_as_it_was(pieces: list[bytes]) -> None:
     echo = Echo(CREDENTIAL.watcher)

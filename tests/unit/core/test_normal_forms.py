@@ -18,12 +18,13 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.steady import normal_archives, normal_text
 from factory.steady.normal_archives import EPOCH
 from factory.steady.normalize_artifacts import form_of, normalize
+from tests.sample import examples
 
 NAMES = st.lists(
     st.from_regex(r"[a-zé]{1,4}(/[a-z]{1,60}){0,3}(\.txt)?", fullmatch=True),
@@ -515,7 +516,7 @@ def test_bombs_are_refused_without_being_unpacked(monkeypatch: pytest.MonkeyPatc
     assert "larger than" in normalize("a.zip", bytes(2 << 20)).problem
 
 
-@settings(max_examples=200)
+@examples(60)
 @given(st.sampled_from(["a.zip", "a.tar", "a.tgz", "a.gz", "a.json", "a.xml", "a.log"]), st.data())
 def test_any_bytes_come_to_an_end_without_an_error(path: str, data: st.DataObject) -> None:
     """Also damaged ones of a sound archive; what is normalised stays normal."""

@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from factory.model.evidence import OverlapRecord, RecheckRecord
 from factory.model.finding import Finding, Location
@@ -28,6 +28,7 @@ from factory.verify.documents import RunStatus as ReadStatus
 from factory.verify.html_page import read_page
 from tests.hostile_text import ANY_TEXT, HOSTILE
 from tests.report_kit import bundle, changed, check, finding, line, spoilt, status
+from tests.sample import examples
 
 BLOCKED = status(
     status="BLOCKED",
@@ -196,7 +197,7 @@ def test_hostile_text_makes_no_element_of_a_page(text: str) -> None:
     assert without_links(shape(content)) == without_links(shape(report_html(spoilt("plain")))), text
 
 
-@settings(max_examples=40)
+@examples(25)
 @given(ANY_TEXT.filter(bool))
 def test_any_text_makes_no_element_of_a_page(text: str) -> None:
     content = report_html(spoilt(text))

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.evidence.replay import replay
 from factory.model.errors import Refusal
 from factory.model.event import Entry, RunState
+from tests.sample import examples
 from tests.unit.core.test_replay import (
     CODES,
     TREE,
@@ -291,13 +292,13 @@ def judge(told: Told, at: int) -> None:
     )
 
 
-@settings(max_examples=150)
+@examples(50)
 @given(told())
 def test_what_a_run_tells_replays(told: Told) -> None:
     assert told.accepts(told.own), types(told.own)
 
 
-@settings(max_examples=200)
+@examples(60)
 @given(told(), st.data())
 def test_a_changed_order_is_refused_unless_it_is_one_that_a_run_may_have(
     told: Told, data: st.DataObject

@@ -9,7 +9,7 @@ import hashlib
 import json
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factory.verify import contract, notes
@@ -20,6 +20,7 @@ from factory.verify.names import spell, unspell
 from factory.verify.objects import ObjectError, read_bundle
 from factory.verify.patch import Change, PatchError, undo
 from factory.verify.trees import Entry, parse_tree
+from tests.sample import examples
 from tests.verify_kit import Memory, check
 
 SHAPES = [shape for _, shape in BY_SCHEMA]
@@ -181,7 +182,7 @@ BUNDLE_HEAD = b"# v2 git bundle\n" + b"0" * 40 + b" refs/codex/x\n\nPACK\0\0\0\x
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(max_size=80))
-@settings(max_examples=60)
+@examples(30)
 def test_a_pack_that_claims_much_ends_soon(count: int, rest: bytes) -> None:
     body = b"PACK\0\0\0\x02" + count.to_bytes(4, "big") + rest
     content = BUNDLE_HEAD[: -len(b"PACK\0\0\0\x02")] + body + hashlib.sha1(body).digest()
