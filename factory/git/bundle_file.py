@@ -1,8 +1,8 @@
-"""A Git bundle whose bytes depend on nothing but its objects: how it is written and read back.
+"""Write and read Git bundles whose bytes depend on their objects only.
 
 Rule: no delta, no compression (stored deflate blocks, written here), objects in the order of their
-ids. So no version of zlib or Git shows in the bytes, and two hosts write the same file. What is
-read is accepted only where writing it again would give the same bytes. Does not know where objects
+ids. So the bytes do not depend on the version of zlib or Git, and two hosts write the same file. A
+bundle is accepted only if writing it again would give the same bytes. Does not know where objects
 come from. Sources: gitformat-bundle, gitformat-pack, RFC 1950/1951.
 """
 
@@ -33,12 +33,14 @@ Objects = Mapping[str, tuple[str, bytes]]
 
 
 class BundleError(ValueError):
-    """The bytes are not a bundle in this project's form: one clause."""
+    """Report that the bytes are not a bundle in this project's form: one clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A bundle's content: the commit it stands on, its tip, and (kind, content) by object id."""
+    """Contain a bundle's content: its prerequisite commit, its tip, and (kind, content) by object
+    id.
+    """
 
     prerequisite: str
     tip: str
@@ -49,10 +51,10 @@ class Carried:
 def format_bundle(
     commit: str, ref: str, prerequisite: str, objects: Objects, hash_name: str
 ) -> bytes:
-    """Return the bytes of a bundle that offers `commit` as `ref` to who has `prerequisite` ("" for
-    nobody).
+    """Return a bundle that offers `commit` as `ref` to a receiver that has `prerequisite` ("" for
+    none).
 
-    `objects` must hold all that is new, the commit too. Version 2 for SHA-1, version 3 with its
+    `objects` must contain all that is new, the commit too. Version 2 for SHA-1, version 3 with its
     capability for SHA-256.
     """
     parts = [_head(commit, ref, prerequisite, hash_name), *_pack(objects, hash_name)]

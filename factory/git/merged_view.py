@@ -1,8 +1,8 @@
-"""Reads a stage's merged view without mounting it: the private layer over its lower folders.
+"""Read a stage's merged view without mounting it: the private layer over its lower folders.
 
-Rule: the topmost layer was written by somebody hostile. Folders are walked by descriptor, no
-link is followed, and a file is read only when it is a plain one. Every process that could
-write there must be dead. Does not know why a file is wanted.
+Rule: the topmost layer was written by somebody hostile. Folders are read by descriptor, no link is
+followed, and a file is read only if it is a plain one. Every process that could write there must be
+dead. Does not know why a file is wanted.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OPAQUE = {LayerKind.TRUSTED: "trusted.overlay.opaque", LayerKind.USER: "user.ov
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """A file collected from a stage, or why it could not be: `problem` is one clause."""
+    """Describe a file collected from a stage; `problem` is why it could not be, one clause."""
 
     path: str
     content: bytes
@@ -62,12 +62,12 @@ def collect(layer: DeadLayer, wanted: Patterns) -> tuple[Collected, ...]:
 
 @dataclass(slots=True)
 class _Room:
-    """Bytes that may still be read."""
+    """Count the bytes that may still be read."""
 
     left: int
 
     def take(self, size: int) -> bool:
-        """Whether `size` bytes fit; then they are gone."""
+        """Subtract `size` bytes and return True, or return False if they do not fit."""
         fits = size <= self.left
         self.left -= size if fits else 0
         return fits
@@ -95,8 +95,8 @@ def _walk(
 def _merge(
     layers: tuple[int, ...], kind: LayerKind, top: bool
 ) -> tuple[dict[str, int], dict[str, list[int]]]:
-    """One folder as the overlay shows it: files with their layer, folders with all layers that form
-    them.
+    """Return one folder as the overlay shows it: files with their layer, folders with all their
+    layers.
     """
     files: dict[str, int] = {}
     folders: dict[str, list[int]] = {}

@@ -1,4 +1,5 @@
-"""What an event of the ledger is: its members, and where it may stand. The table is `model.events`.
+"""Define an event of the ledger: its members, and the rule of its order. The table is
+`model.events`.
 
 Does not know any type of event, lines or files.
 """
@@ -14,7 +15,7 @@ from typing import Annotated, ClassVar, dataclass_transform, get_args, get_type_
 
 
 class RunState(enum.Enum):
-    """The state of a run. `UNKNOWN` is before its first event."""
+    """Name the state of a run. `UNKNOWN` is before its first event."""
 
     UNKNOWN = "unknown"
     OPEN = "open"
@@ -25,7 +26,7 @@ class RunState(enum.Enum):
 
 
 class Stage(enum.Enum):
-    """How far a run came. It only goes on: a stage may be passed over, and never comes again."""
+    """Name the progress of a run. Stages may be skipped, but never come again."""
 
     BEGUN = "begun"
     CHECKED = "past preflight"
@@ -36,7 +37,7 @@ class Stage(enum.Enum):
 
 
 class PackState(enum.Enum):
-    """The state of a pack within one run. `ABSENT` is before its first event."""
+    """Name the state of a pack within one run. `ABSENT` is before its first event."""
 
     ABSENT = "absent"
     REFUSED = "refused"
@@ -52,11 +53,11 @@ class PackState(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What one type of event needs and does. None as `run_to`, `stage_to` or `pack_to` leaves that
-    state as it is.
+    """State what one type of event requires and does. None as `run_to`, `stage_to` or `pack_to`
+    leaves that state unchanged.
 
-    `run_from` empty: the event is the ledger's own and bears no run. `pack_from` empty: it concerns
-    no pack.
+    `run_from` empty: the event belongs to the ledger itself and names no run. `pack_from` empty: it
+    concerns no pack.
     """
 
     run_from: frozenset[RunState] = frozenset()
@@ -100,7 +101,7 @@ READY = packs(PackState.VALIDATED, PackState.COPIED)
 
 
 class Part(enum.Enum):
-    """The three small mappings of a line."""
+    """Name the three small mappings of a line."""
 
     HASHES = "hashes"
     COUNTS = "file_counts"
@@ -109,7 +110,7 @@ class Part(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The name of a member in the line where it is another than in the class."""
+    """Name a member in the line, if that is another name than in the class."""
 
     name: str
 
@@ -122,11 +123,10 @@ Number = Annotated[int, Part.DETAILS]  # written as a text
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is recorded of an event; the chain adds its place. `duration_ms` and counts are whole
-    numbers.
+    """Describe what is recorded of an event; the chain adds its position. Numbers are whole.
 
-    `ts_utc` is set where the entry is recorded later than it happened; empty: when it is recorded.
-    Made by `Event.entry`, and by tests.
+    `ts_utc` is set if the entry is recorded later than it happened; empty means the time of
+    recording. Made by `Event.entry`, and by tests.
     """
 
     event_type: str
@@ -143,7 +143,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """The members of one type of event, as (name in the line, whether it is always there)."""
+    """List the members of one type of event, as (name in the line, always present)."""
 
     hashes: tuple[tuple[str, bool], ...]
     file_counts: tuple[tuple[str, bool], ...]
@@ -152,10 +152,10 @@ class Members:
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _Typed:
-    """A class whose members are its annotations, all by keyword.
+    """Define a class whose members are its annotations, all by keyword.
 
-    As a dataclass, and checked as one by type checkers; but `dataclass` generates the code of each
-    class anew, which for all of them would cost every start 15 ms.
+    Type checkers treat it as a dataclass. `dataclass` itself would generate the code of each class
+    anew, which costs every start 15 ms for all of them.
     """
 
     def __init__(self, **said: str | int | None) -> None:
@@ -181,9 +181,9 @@ _EVENTS: dict[str, type[Event]] = {}
 
 
 class Event(_Typed):
-    """An event of the ledger: its `event_type` in the line, and the `rule` of where it may stand.
+    """Define an event of the ledger: its `event_type` in the line, and the `rule` of its order.
 
-    The docstring of a class is what docs/factory/LEDGER.md says of it.
+    docs/factory/LEDGER.md prints the docstring of each class.
     """
 
     event_type: ClassVar[str]

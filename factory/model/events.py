@@ -232,7 +232,7 @@ class PackReproducible(
     event_type="pack.reproducible",
     rule=Rule(runs(RunState.OPEN), None, WITH_BUNDLE, stage_to=Stage.CLOSED),
 ):
-    """What the run's verdict calls reproducible, with the event that showed it."""
+    """The verdict calls a pack reproducible, and names the event that showed it."""
 
     pack: Text
     action_key: Hash
@@ -300,7 +300,7 @@ class RunAbandoned(
 
 
 class RecoveryFinished(Event, event_type="recovery.finished", rule=NO_RUN):
-    """What earlier runs had left was finished or abandoned."""
+    """Unfinished work of earlier runs was finished or abandoned."""
 
     finished: Count
     abandoned: Count

@@ -1,4 +1,4 @@
-"""Every path of the state folder and of the evidence, as values.
+"""Define every path of the state folder and of the evidence, as values.
 
     >>> BundleFolder.of("TASK-0101").status
     'bundles/TASK-0101/STATUS.json'
@@ -25,7 +25,7 @@ def shown(path: str = "") -> str:
 
 
 class Folder(str):
-    """A folder; the empty string is the folder that paths are relative to."""
+    """Represent a folder; the empty string is the folder that paths are relative to."""
 
     __slots__ = ()
 
@@ -35,7 +35,9 @@ class Folder(str):
 
 
 class ChangeFolder(Folder):
-    """A folder that holds a change: what a bundle and the integrator's folder have in common."""
+    """Name the files that a bundle and the integrator's folder have in common: those of a
+    change.
+    """
 
     __slots__ = ()
 
@@ -69,7 +71,7 @@ class ChangeFolder(Folder):
 
 
 class BundleFolder(ChangeFolder):
-    """What one pack left: `bundles/<PACK>/`, and its copy `runs/<RUN>/<PACK>/`."""
+    """Name the files of one pack's bundle: `bundles/<PACK>/`, and its copy `runs/<RUN>/<PACK>/`."""
 
     __slots__ = ()
 
@@ -100,7 +102,7 @@ class BundleFolder(ChangeFolder):
 
 
 class IntegratorFolder(ChangeFolder):
-    """What the integrator Z and the report left: `runs/<RUN>/Z_integrator/`."""
+    """Name the files of the integrator Z and of the report: `runs/<RUN>/Z_integrator/`."""
 
     __slots__ = ()
 
@@ -134,17 +136,19 @@ class IntegratorFolder(ChangeFolder):
 
     @property
     def renderings(self) -> tuple[str, ...]:
-        """The verdict for people and for other programs: made from `status` and the bundles."""
+        """Return the verdict's renderings for people and programs, made from `status` and the
+        bundles.
+        """
         return (self.report, self.report_text, self.report_page, self.junit, self.sarif)
 
     @property
     def scratch(self) -> Folder:
-        """Where Z keeps what it needs while it works; gone afterwards."""
+        """Return the folder of Z's temporary files; removed after Z ended."""
         return Folder(self.at("scratch"))
 
 
 class AttestationsFolder(Folder):
-    """What vouches for a run: `runs/<RUN>/attestations/`."""
+    """Name the files that attest a run: `runs/<RUN>/attestations/`."""
 
     __slots__ = ()
 
@@ -154,7 +158,7 @@ class AttestationsFolder(Folder):
 
     @property
     def ledger(self) -> str:
-        """The events of this run, as they stand in the ledger."""
+        """Return the path of this run's events, the same lines as in the ledger."""
         return self.at("ledger.jsonl")
 
     @property
@@ -163,7 +167,7 @@ class AttestationsFolder(Folder):
 
     @property
     def proof(self) -> str:
-        """The proof that the run's last event is in the tree of the checkpoint."""
+        """Return the path of the proof that the run's last event is in the checkpoint's tree."""
         return self.at("finished.tlog-proof")
 
     @property
@@ -188,8 +192,8 @@ class AttestationsFolder(Folder):
 
 
 class RawFolder(Folder):
-    """What was seen and depends on time or host: `runs/<RUN>/raw/`. No verdict rests on it, and
-    `gc` may remove it.
+    """Name observations that depend on time or host: `runs/<RUN>/raw/`. No verdict depends on them,
+    and `gc` may remove them.
     """
 
     __slots__ = ()
@@ -208,7 +212,7 @@ class RawFolder(Folder):
 
 
 class RawPackFolder(Folder):
-    """What was seen of one pack: `runs/<RUN>/raw/<PACK>/`."""
+    """Name observations of one pack: `runs/<RUN>/raw/<PACK>/`."""
 
     __slots__ = ()
 
@@ -226,7 +230,7 @@ class RawPackFolder(Folder):
 
 
 class AttemptFolder(Folder):
-    """What one attempt printed and how long it took: `runs/<RUN>/raw/<PACK>/attempt-<N>/`."""
+    """Name output and times of one attempt: `runs/<RUN>/raw/<PACK>/attempt-<N>/`."""
 
     __slots__ = ()
 
@@ -244,7 +248,7 @@ class AttemptFolder(Folder):
 
 
 class RunFolder(Folder):
-    """The evidence of one run: `runs/<RUN>/`."""
+    """Name the evidence of one run: `runs/<RUN>/`."""
 
     __slots__ = ()
 
@@ -255,17 +259,19 @@ class RunFolder(Folder):
 
     @property
     def manifest(self) -> str:
-        """The digest of every other file of the run; written last."""
+        """Return the path of the digests of every other file of the run; written last."""
         return self.at("RUN_MANIFEST.json")
 
     @property
     def plan(self) -> str:
-        """What the run does: written before any pack runs, and the input of every phase."""
+        """Return the path of the plan: written before any pack runs, and the input of every
+        phase.
+        """
         return self.at("PLAN.json")
 
     @property
     def started(self) -> str:
-        """A file that says, before the ledger does, that the run id is taken."""
+        """Return the path of a file that reserves the run id before the ledger names it."""
         return self.at("locks/started.txt")
 
     @property
@@ -357,7 +363,7 @@ def determinism(pack_id: str) -> str:
 
 
 def in_trash(kind: str, path: str) -> str:
-    """Return where `path` lies while it is being removed; `kind` is the event type that records
-    the removal.
+    """Return the path of `path` while it is removed; `kind` is the event type that records the
+    removal.
     """
     return TRASH.at(f"{kind}/{path}")
