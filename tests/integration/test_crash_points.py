@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 
@@ -73,8 +74,7 @@ def test_the_next_run_converges(
     broke: Broke,
 ) -> None:
     made, known = bench
-    made.restore(known[name].state)
-    operations = made.run(*known[name].words).operations
+    operations = undisturbed(made, known[name])
     assert len(operations) > 20
     for place in places:
         at = number_of(operations, place)
@@ -82,6 +82,13 @@ def test_the_next_run_converges(
         assert not found, (ran.operations[at - 1], found)
         assert (ran.rc == -9) is (broke.how == shim.KILL)
         assert ran.rc != 0
+
+
+@cache
+def undisturbed(made: Bench, scenario: Scenario) -> tuple[str, ...]:
+    """The operations of a scenario that nothing breaks."""
+    made.restore(scenario.state)
+    return made.run(*scenario.words).operations
 
 
 def number_of(operations: tuple[str, ...], place: float | str) -> int:

@@ -76,11 +76,6 @@ class Copied(World):
     def json(self, *words: str) -> dict:
         return json.loads(self.factory(*words, "--json").out)
 
-    def settle_in(self) -> str:
-        """Run once where the copy is (markers hold no copied repository); the last run."""
-        assert self.factory("oneshot").rc == 0
-        return self.ordered()[-1]
-
     def index(self) -> bytes:
         return (self.state / INDEX).read_bytes()
 
@@ -88,6 +83,23 @@ class Copied(World):
 @pytest.fixture
 def world(original: Path, tmp_path: Path) -> Copied:
     return Copied(original, tmp_path / "repo")
+
+
+@pytest.fixture(scope="module")
+def places(original: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Where a fourth run was made, and a copy of all that it left."""
+    folder = tmp_path_factory.mktemp("settled")
+    live = Copied(original, folder / "repo")
+    assert live.factory("oneshot").rc == 0
+    return live.root, Copied(live.root, folder / "kept").root
+
+
+@pytest.fixture
+def settled(places: tuple[Path, Path]) -> Copied:
+    """A repository after its fourth run, at the very place of it: markers hold no copied one."""
+    live, kept = places
+    shutil.rmtree(live)
+    return Copied(kept, live)
 
 
 def tree(root: Path) -> dict[str, str]:
@@ -394,17 +406,16 @@ def test_flag_that_fails_changes_no_verdict(world: Copied) -> None:
     assert not (world.state / INDEX).exists()
 
 
-def test_tasks_of_doit(world: Copied) -> None:
-    world.settle_in()
-    ended = world.doit("evidence-index", "review", "doctor")
+def test_tasks_of_doit(settled: Copied) -> None:
+    ended = settled.doit("evidence-index", "review", "doctor")
     assert (ended.rc, "PASS  0 errors, 0 warnings (advisory)" in ended.out) == (0, True), ended.text
     assert ended.out.endswith("PASS  this host can enforce what is required\n")
-    assert (world.state / INDEX).exists()
-    assert len(world.ordered()) == 4
-    both = world.doit("oneshot", "evidence-index")
+    assert (settled.state / INDEX).exists()
+    assert len(settled.ordered()) == 4
+    both = settled.doit("oneshot", "evidence-index")
     assert (both.rc, "is up to date" in both.out) == (0, True), both.text
-    (world.state / "ledger.jsonl").write_text("{}\n")
-    broken = world.doit("evidence-index")
+    (settled.state / "ledger.jsonl").write_text("{}\n")
+    broken = settled.doit("evidence-index")
     assert broken.rc == 2
     assert "Traceback" not in broken.text
 
@@ -416,29 +427,30 @@ def removed(document: dict) -> list[tuple[str, str]]:
     return [(row["event"], row["path"]) for row in document["removals"]]
 
 
-def test_dry_run_tells_and_changes_nothing(world: Copied) -> None:
-    world.settle_in()
-    before = tree(world.state)
-    document = world.json("gc", "--keep", "1")
+def test_dry_run_tells_and_changes_nothing(settled: Copied) -> None:
+    before = tree(settled.state)
+    document = settled.json("gc", "--keep", "1")
     assert document["dry_run"] is True
     assert (
-        world.factory("gc", "--keep", "1")
+        settled.factory("gc", "--keep", "1")
         .out.rstrip()
         .endswith("would be removed; to remove it, add --yes")
     )
     assert ("gc.cache-removed", "cache") in removed(document)
     after = {
-        path: digest for path, digest in tree(world.state).items() if not path.startswith("locks/")
+        path: digest
+        for path, digest in tree(settled.state).items()
+        if not path.startswith("locks/")
     }
     assert after == {
         path: digest for path, digest in before.items() if not path.startswith("locks/")
     }
 
 
-def test_only_copy_of_work_stays_and_everything_else_goes_on(world: Copied) -> None:
-    last = world.settle_in()
-    first, second, third, _ = world.ordered()
-    document = world.json("gc", "--yes", "--keep", "1")
+def test_only_copy_of_work_stays_and_everything_else_goes_on(settled: Copied) -> None:
+    last = settled.ordered()[-1]
+    first, second, third, _ = settled.ordered()
+    document = settled.json("gc", "--yes", "--keep", "1")
     assert {finding["id"] for finding in document["findings"]} == {"GC_KEPT"}
     said = [finding["message"] for finding in document["findings"]]
     assert "the bundle of TASK-0102, its merged result is in no other place" in said[0]
@@ -448,15 +460,15 @@ def test_only_copy_of_work_stays_and_everything_else_goes_on(world: Copied) -> N
     assert (
         next(row["where"] for row in document["removals"] if third in row["path"]) == f"run {last}"
     )
-    assert world.runs() == sorted((first, second, last))
-    assert not (world.state / "cache").exists()
-    held = world.factory("oneshot")
+    assert settled.runs() == sorted((first, second, last))
+    assert not (settled.state / "cache").exists()
+    held = settled.factory("oneshot")
     assert (held.rc, "is up to date" in held.out) == (0, True), held.text
-    world.pack("TASK-0102-two", writes("two", "seven", "depends_on: [TASK-0101]"))
-    world.commit()
-    assert world.factory("oneshot").rc == 0
-    assert world.json("ledger-replay")["findings"] == []
-    assert world.factory("verify").rc == 0
+    settled.pack("TASK-0102-two", writes("two", "seven", "depends_on: [TASK-0101]"))
+    settled.commit()
+    assert settled.factory("oneshot").rc == 0
+    assert settled.json("ledger-replay")["findings"] == []
+    assert settled.factory("verify").rc == 0
 
 
 def test_exported_run_goes_and_is_on_record(world: Copied, tmp_path: Path) -> None:
@@ -501,65 +513,63 @@ def test_folder_is_no_copy_of_itself(world: Copied, tmp_path: Path) -> None:
     assert world.factory("gc", "--yes", "--exported", str(tmp_path / "nowhere")).rc == 64
 
 
-def test_result_on_a_branch_and_bundles_elsewhere(world: Copied) -> None:
-    world.settle_in()
-    assert world.factory("integrate", "--branch").rc == 0
-    branched = world.ordered()[-1]
-    world.pack("TASK-0103-three", writes("three", "three", "inputs: [docs/]"))
-    world.pack("TASK-0101-one", writes("one", "one", "inputs: [docs/]"))
-    document = world.json("gc", "--keep", "1")
+def test_result_on_a_branch_and_bundles_elsewhere(settled: Copied) -> None:
+    assert settled.factory("integrate", "--branch").rc == 0
+    branched = settled.ordered()[-1]
+    settled.pack("TASK-0103-three", writes("three", "three", "inputs: [docs/]"))
+    settled.pack("TASK-0101-one", writes("one", "one", "inputs: [docs/]"))
+    document = settled.json("gc", "--keep", "1")
     assert f"runs/{branched}" not in [path for _, path in removed(document)]
-    assert world.factory("oneshot").rc == 0
-    said = [finding["message"] for finding in world.json("gc", "--keep", "1")["findings"]]
+    assert settled.factory("oneshot").rc == 0
+    said = [finding["message"] for finding in settled.json("gc", "--keep", "1")["findings"]]
     (why,) = [message for message in said if branched in message]
     assert "the bundle of TASK-0101 is in no other place" in why
-    world.git("branch", "-D", f"codex/{branched}")
-    said = [finding["message"] for finding in world.json("gc", "--keep", "1")["findings"]]
+    settled.git("branch", "-D", f"codex/{branched}")
+    said = [finding["message"] for finding in settled.json("gc", "--keep", "1")["findings"]]
     (why,) = [message for message in said if branched in message]
     assert "its merged result is in no other place" in why
 
 
-def test_doit_clean_removes_caches_and_no_evidence(world: Copied) -> None:
-    world.settle_in()
+def test_doit_clean_removes_caches_and_no_evidence(settled: Copied) -> None:
     held = {
         path: digest
-        for path, digest in tree(world.state).items()
+        for path, digest in tree(settled.state).items()
         if path.startswith(("runs/", "bundles/"))
     }
-    lines = (world.state / "ledger.jsonl").read_bytes()
-    rehearsed = world.doit("clean", "-n")
-    assert f"preflight - removing folder '{world.state / 'cache'}'" in rehearsed.out
-    with FileLock(world.state / "locks" / "run.lock"):
-        refused = world.doit("clean", "preflight")
+    lines = (settled.state / "ledger.jsonl").read_bytes()
+    rehearsed = settled.doit("clean", "-n")
+    assert f"preflight - removing folder '{settled.state / 'cache'}'" in rehearsed.out
+    with FileLock(settled.state / "locks" / "run.lock"):
+        refused = settled.doit("clean", "preflight")
     assert (refused.rc, refused.err.startswith("caches stay:\nLOCKED  ")) == (0, True), refused.text
-    (world.state / "locks").rename(world.state / "aside")
-    (world.state / "locks").write_text("in the way\n")
-    refused = world.doit("clean", "preflight")
+    (settled.state / "locks").rename(settled.state / "aside")
+    (settled.state / "locks").write_text("in the way\n")
+    refused = settled.doit("clean", "preflight")
     assert refused.err.startswith("caches stay:\nPATH_UNSAFE  "), refused.text
     assert "Traceback" not in refused.text
-    (world.state / "locks").unlink()
-    (world.state / "aside").rename(world.state / "locks")
-    assert any((world.state / "cache").iterdir())
-    assert (world.state / "ledger.jsonl").read_bytes() == lines
-    cleaned = world.doit("clean")
+    (settled.state / "locks").unlink()
+    (settled.state / "aside").rename(settled.state / "locks")
+    assert any((settled.state / "cache").iterdir())
+    assert (settled.state / "ledger.jsonl").read_bytes() == lines
+    cleaned = settled.doit("clean")
     assert (cleaned.rc, cleaned.err) == (0, ""), cleaned.text
-    assert not [name for name in ("cache", "trash") if (world.state / name).exists()]
+    assert not [name for name in ("cache", "trash") if (settled.state / name).exists()]
     assert not [
         path
-        for path in tree(world.state)
+        for path in tree(settled.state)
         if path.startswith("git/objects/") and "/info/" not in path
     ]
     assert {
         path: digest
-        for path, digest in tree(world.state).items()
+        for path, digest in tree(settled.state).items()
         if path.startswith(("runs/", "bundles/"))
     } == held
-    assert (world.state / "ledger.jsonl").read_bytes().startswith(lines)
+    assert (settled.state / "ledger.jsonl").read_bytes().startswith(lines)
     assert [
-        e["details"]["path"] for e in world.events() if e["event_type"] == "gc.cache-removed"
+        e["details"]["path"] for e in settled.events() if e["event_type"] == "gc.cache-removed"
     ] == ["cache", "git"]
-    assert world.factory("oneshot").rc == 0
-    assert world.json("ledger-replay")["findings"] == []
+    assert settled.factory("oneshot").rc == 0
+    assert settled.json("ledger-replay")["findings"] == []
 
 
 def test_raw_logs_of_an_abandoned_run_go_and_those_of_the_last_one_stay(world: Copied) -> None:
@@ -596,22 +606,24 @@ def test_raw_logs_of_an_abandoned_run_go_and_those_of_the_last_one_stay(world: C
 
 @pytest.mark.parametrize(("recorded", "stands"), [(False, True), (True, False)])
 def test_interrupted_collection_is_taken_back_or_finished_by_the_next_start(
-    world: Copied, tmp_path: Path, recorded: bool, stands: bool
+    settled: Copied, tmp_path: Path, recorded: bool, stands: bool
 ) -> None:
-    world.settle_in()
-    third = world.ordered()[2]
-    run, aside = world.state / "runs" / third, world.state / "trash" / "gc.removed" / "runs" / third
+    third = settled.ordered()[2]
+    run, aside = (
+        settled.state / "runs" / third,
+        settled.state / "trash" / "gc.removed" / "runs" / third,
+    )
     shutil.copytree(run, tmp_path / "kept")
-    assert world.factory("gc", "--yes", "--keep", "1").rc == 0
+    assert settled.factory("gc", "--yes", "--keep", "1").rc == 0
     assert not run.exists()
-    ledger = world.state / "ledger.jsonl"
+    ledger = settled.state / "ledger.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
     ledger.write_bytes(b"".join(lines if recorded else lines[:-1]))
     assert b'"gc.removed"' in lines[-1]
     shutil.copytree(tmp_path / "kept", aside)
-    (world.state / "trash" / "other").write_text("x\n")
-    assert world.factory("oneshot").rc == 0
+    (settled.state / "trash" / "other").write_text("x\n")
+    assert settled.factory("oneshot").rc == 0
     assert run.exists() is stands
     assert not stands or tree(run) == tree(tmp_path / "kept")
-    assert not (world.state / "trash").exists()
-    assert world.json("ledger-replay")["findings"] == []
+    assert not (settled.state / "trash").exists()
+    assert settled.json("ledger-replay")["findings"] == []
