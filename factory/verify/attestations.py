@@ -1,7 +1,7 @@
-"""Lists, envelopes and signatures of one run against its evidence and against what is asked for.
+"""Check lists, envelopes and signatures of one run against its evidence and the signing policy.
 
-Rule: a missing signature is named, and refused where a key was at hand, or where policy asks for
-one. A signature by a key that is not at hand proves nothing and is told as not checkable.
+Rule: a missing signature is reported, and refused if a key was available or if policy requires one.
+A signature by an unavailable key proves nothing and is reported as not checkable.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 
 
 class AttestationCheck:
-    """The check of one run's `attestations/`."""
+    """Check one run's `attestations/`."""
 
     def __init__(
         self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus
@@ -63,7 +63,7 @@ class AttestationCheck:
         self.status = status
 
     def check(self, bundles: Mapping[str, Bundle], own: Told, policy: Policy | None) -> None:
-        """Lists, statements, signatures."""
+        """Check lists, statements and signatures."""
         chosen = self._lists()
         for path, paths in chosen.items():
             check_list(self.sheet, self.run, self.seen, path, paths)
@@ -79,7 +79,7 @@ class AttestationCheck:
         self._signatures(envelopes, policy)
 
     def _lists(self) -> dict[str, list[str]]:
-        """Which files each list must hold."""
+        """Return the files that each list must contain."""
         later = {RUN_MANIFEST, STATEMENTS, FILES, *_LISTS}
         files = [path for path in self.run.sizes if path not in later]
         bundles = [
@@ -244,7 +244,7 @@ class AttestationCheck:
                 self._wrong(CHECKPOINT, f"expected a signature by {keyid} that fits, found another")
 
     def _judge(self, ids: tuple[str, ...], demand: Demand, count: int, before: int) -> None:
-        """Whether who signed is who was asked for."""
+        """Report unless the signers are those that policy requires."""
         keys = [key for key in map(self._key, ids) if key is not None]
         trusted = [key for key in keys if key.how in ("pinned", "given")]
         if demand.policy != "optional":
@@ -301,8 +301,8 @@ def _named(ids: tuple[str, ...]) -> str:
 
 
 def _demand(around: Demand, policy: Policy | None, status: RunStatus) -> Demand:
-    """The strictest of what is asked here, what the policy document says, and what the verdict
-    says.
+    """Return the strictest signing policy: the caller's, the policy document's, or the
+    verdict's.
     """
     asked = [around, Demand(status.signing.policy, status.signing.keys)]
     if policy is not None:

@@ -1,4 +1,4 @@
-"""Binary patches as Git writes them: base 85, deflate, literal or delta, forwards and backwards.
+"""Apply binary patches as Git writes them: base 85, deflate, literal or delta, in both directions.
 
 Each direction must lead to the other. Sources: git-diff (`GIT binary patch`), gitformat-pack
 (deltas), RFC 1950.
@@ -15,12 +15,13 @@ _HEAD = re.compile(rb"(literal|delta) (\d{1,10})")
 
 
 class BinaryPatchError(ValueError):
-    """A binary patch does not hold: one clause."""
+    """Report that a binary patch is malformed or does not fit: one clause."""
 
 
 def content_before(next_line: Callable[[], bytes], after: bytes) -> bytes:
-    """The content that the patch leads from; `next_line` gives the lines after its head. Raises
-    BinaryPatchError.
+    """Return the content before the patch; `next_line` yields the lines after its head.
+
+    Raise BinaryPatchError.
     """
     forward, backward = _part(next_line), _part(next_line)
     before = backward[1] if backward[0] == b"literal" else with_delta(backward[1], after)
@@ -43,7 +44,7 @@ def _part(next_line: Callable[[], bytes]) -> tuple[bytes, bytes]:
 
 
 def _decoded(line: bytes) -> bytes:
-    """One line; its first letter tells how many bytes count, the rest must be zeros."""
+    """Return the bytes of one line: its first letter is their number, the others must be zeros."""
     letter = line[:1]
     length = ord(letter) - 64 if letter.isupper() else ord(letter) - 70 if letter.islower() else 0
     try:
@@ -69,7 +70,7 @@ def _inflated(packed: bytes, size: int) -> bytes:
 
 
 def with_delta(delta: bytes, source: bytes) -> bytes:
-    """A delta applied. Raises BinaryPatchError."""
+    """Return `source` with a delta applied. Raise BinaryPatchError."""
     try:
         before, at = _size(delta, 0)
         after, at = _size(delta, at)
@@ -113,7 +114,9 @@ def _instruction(delta: bytes, at: int, source: bytes, out: bytearray, most: int
 
 
 def _little(delta: bytes, at: int, bits: int) -> tuple[int, int]:
-    """A number of which the bytes named by `bits` are written, least significant first."""
+    """Return (number, next offset); `bits` says which of its bytes are written, least significant
+    first.
+    """
     number = place = 0
     while bits:
         if bits & 1:

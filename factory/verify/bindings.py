@@ -1,8 +1,8 @@
-"""What a run's events say, held against its evidence: each that is there, and each that has to be.
+"""Compare a run's events with its evidence: every event that exists, and every one that must exist.
 
-Rule: every member of an event has its counterpart in the evidence, or is told by the writer alone;
-a test lists the latter, each with its reason. A file that was named as changed is asked nothing
-more. Does not know chains.
+Rule: every member of an event has its counterpart in the evidence, or is known from the writer
+alone; a test lists the latter, each with its reason. A file that was reported as changed is not
+compared again. Does not know chains.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ PLAN, _Z = "PLAN.json", "Z_integrator"
 
 
 class Bindings(Hearing):
-    """The check of one run's own events against its evidence."""
+    """Check one run's own events against its evidence."""
 
     def check(self, bundles: Mapping[str, Bundle]) -> None:
-        """Everything, as far as what it is held against was not named already."""
+        """Compare all events with the evidence that was not reported already."""
         for event in (line.event for line in self.told.lines):
             for what, expected, found in problems(event):
                 self.differs(f"event {event.seq} ({event.event_type}), {what}", expected, found)
@@ -63,7 +63,7 @@ class Bindings(Hearing):
     # ── the run itself ───────────────────────────────────────────────────────
 
     def _run(self) -> None:
-        """Its start and its two ends."""
+        """Compare its start and its two ends."""
         status = self.status
         code = EXIT_CODES[status.status]
         for event in self.told.of(STARTED):
@@ -97,8 +97,9 @@ class Bindings(Hearing):
             self.says(event, digest(event, "plan", found))
 
     def _locks(self) -> None:
-        """Each is taken once, and given back once or, where its owner died, not at all; packs ran
-        under their own.
+        """Check that each lock is taken once, and released once (or never, if its owner died).
+
+        Packs must have run under their own locks.
         """
         kinds = ("lock.taken", "lock.released")
         by_name: dict[str, list[str]] = {
@@ -140,7 +141,9 @@ class Bindings(Hearing):
                 self.differs(f"the lock of {line.pack}", kinds, found)
 
     def _preflight(self, bundles: Mapping[str, Bundle]) -> None:
-        """Told once, or not at all where it still held; a run that PASSes passed it."""
+        """Check preflight: recorded once, or not at all if it was up to date; a run that PASSes
+        passed it.
+        """
         status = self.status
         told = self.told.of("preflight.finished")
         self.differs("events preflight.finished, at most one", len(told[:1]), len(told))
@@ -163,9 +166,7 @@ class Bindings(Hearing):
     # ── what Z and the checks on its result came to ──────────────────────────
 
     def _merge(self, bundles: Mapping[str, Bundle]) -> None:
-        """Told once where Z answered, with its answer; a run that is not PASS may have ended before
-        it was told.
-        """
+        """Compare the merge event with Z's answer. It may be missing in a run that is not PASS."""
         told = self.told.of("merge.finished")
         merge = self.document(Merge, f"{_Z}/MERGE.json")
         if not self.whole(f"{_Z}/MERGE.json"):
@@ -199,7 +200,7 @@ class Bindings(Hearing):
                 self.says(event, ("rc", "one of a verdict", event.rc))
 
     def _rechecks(self) -> None:
-        """Each check that ran again has its event; those of a pack stand in their order."""
+        """Check that each re-check has its event, those of a pack in their order."""
         rows = [row for row in self.status.rechecks if row.outcome != "as-accepted"]
         told = self.told.of("recheck.finished")
         if told and not any(event.rc == 0 for event in self.told.of("merge.finished")):

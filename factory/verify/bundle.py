@@ -1,8 +1,7 @@
-"""One bundle re-derived: its objects, its change, the contract in its own folder, and the status
-they yield.
+"""Derive one bundle again: its objects, its change, the contract in its own folder, and its status.
 
-Everything here needs the bundle alone. What needs the base (whether the pack saw what it should
-have) is `stack`'s. Does not know runs.
+Everything here needs the bundle alone. What needs the base (that the pack saw what it should have)
+is `stack`'s. Does not know runs.
 """
 
 from __future__ import annotations
@@ -55,10 +54,10 @@ _LOCKED = (
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle whose change was re-derived. `folder` is the pack's own; `tree` its entry in the
-    base.
+    """Describe a bundle whose change was derived again. `folder` is the pack's own; `tree` its
+    entry in the base.
 
-    `dropped` is how many files the pack left where its base ignores them.
+    `dropped` is the number of files that the pack left and the base ignores.
     """
 
     pack: str
@@ -75,7 +74,7 @@ class Bundle:
     dropped: int
 
     def tells(self, why: str) -> bool:
-        """Whether `why` is a line of the pack's spec.md, as it is shown, or nothing."""
+        """Return True if `why` is empty or a displayed line of the pack's spec.md."""
         lines = self.spec.decode("utf-8", "replace").splitlines()
         shown = (
             "".join(char if char.isprintable() else " " for char in line.strip()).strip()
@@ -85,12 +84,12 @@ class Bundle:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        """Every pack it builds on."""
+        """Return every pack it builds on."""
         return tuple(need.pack for need in self.action.depends_on)
 
 
 class BundleCheck:
-    """The check of the bundle in `pack`/ of a run's folder."""
+    """Check the bundle in `pack`/ of a run's folder."""
 
     def __init__(
         self, sheet: Sheet, run: Folder, seen: Seen, pack: str, elsewhere: Elsewhere | None = None
@@ -103,7 +102,7 @@ class BundleCheck:
         self.elsewhere = elsewhere
 
     def check(self) -> Bundle | None:
-        """The bundle, re-derived; None, with findings, where that cannot be done."""
+        """Return the bundle, derived again; None, with findings, if that is impossible."""
         check_manifest(
             self.sheet, self.run, self.seen, f"{self.place}manifest.json", self.pack, self.pack
         )
@@ -127,7 +126,7 @@ class BundleCheck:
         self.sheet.wrong(kind, self.place + file, what, self.pack)
 
     def _rederived(self, papers: Papers) -> Bundle | None:
-        """Raises Unknown, ObjectError."""
+        """Return the bundle from its documents and objects. Raise Unknown, ObjectError."""
         carried = read_bundle(self.run.read(f"{self.place}CHANGES.bundle") or b"")
         due = ("", f"refs/codex/{self.pack}")
         if (carried.prerequisite, carried.ref) != due:
@@ -183,8 +182,9 @@ class BundleCheck:
         return check_change(self.sheet, self.place, self.pack, trees, blobs, changed, patch)
 
     def _fetched(self, changed: FilesChanged, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Contents whose mode alone changed, which a bundle does not carry, as far as they are at
-        hand.
+        """Return contents whose mode alone changed, from the repository if it is available.
+
+        A bundle does not carry them.
         """
         elsewhere = self.elsewhere
         if elsewhere is None:
@@ -196,8 +196,10 @@ class BundleCheck:
     def _contract(
         self, papers: Papers, trees: Trees, blobs: Mapping[str, bytes]
     ) -> tuple[str, Entry, Contract] | None:
-        """The pack's own folder: the files that ACTION.json names, as the base holds them, and what
-        they ask for.
+        """Return the pack's folder, its entry in the base, and the contract in it; None, with
+        findings.
+
+        The files that ACTION.json names must be those of the base.
         """
         named = {row.path: (row.mode, row.sha256) for row in papers.action.files}
         folder = next(
@@ -242,7 +244,7 @@ class BundleCheck:
         return folder, tree, contract
 
     def _lock(self, lock: ScopeLock, contract: Contract) -> None:
-        """SCOPE_LOCK against the contract's own text."""
+        """Compare SCOPE_LOCK with the contract's own text."""
         file = f"{self.place}SCOPE_LOCK.json"
         for name in _LOCKED:
             expected, found = getattr(contract, name), getattr(lock, name)
@@ -258,7 +260,7 @@ class BundleCheck:
             )
 
     def _tip(self, status: BundleStatus, carried: Carried, contract: Contract) -> None:
-        """The two commits of a bundle, made again; and nothing carried that they do not lead to."""
+        """Make the two commits of a bundle again; report objects that they do not lead to."""
         start = commit_payload(Commit(status.base_tree, (), f"what {self.pack} could see"))
         first = object_id("commit", start, carried.hash_name)
         tip = commit_payload(Commit(status.result_tree, (first,), f"{self.pack}: {contract.title}"))
@@ -283,7 +285,7 @@ class BundleCheck:
             )
 
     def _complete(self, bundle: Bundle, carried: Carried) -> None:
-        """Whether the bundle carries what whoever holds the base does not hold, and no less."""
+        """Report objects that the bundle lacks for somebody who has only the base."""
         status, trees = bundle.status, bundle.trees
         if bundle.needs:
             # What it was measured against is in no bundle: that much must be there, whatever that
@@ -307,7 +309,7 @@ class BundleCheck:
             )
 
     def _rules(self, bundle: Bundle) -> None:
-        """What a PASS may not have, judged again."""
+        """Judge again what a PASS may not have."""
         status, lock = bundle.status, bundle.lock
         for path, clause in breaches(
             lock, bundle.folder, bundle.trees, status.result_tree, bundle.change
@@ -365,12 +367,12 @@ def _text(trees: Trees, folder: Entry, name: bytes, blobs: Mapping[str, bytes]) 
 
 
 def carried_trees(carried: Carried) -> dict[str, bytes]:
-    """The trees of a bundle, by id."""
+    """Return the trees of a bundle, by id."""
     return {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "tree"}
 
 
 def tree_links(carried: Carried) -> dict[str, tuple[str, ...]]:
-    """Carried trees to the ids in them. Raises ObjectError."""
+    """Return the ids in each carried tree. Raise ObjectError."""
     width = len(carried.tip) // 2
     trees = carried_trees(carried).items()
     return {

@@ -1,9 +1,8 @@
-"""A change held against itself: FILES_CHANGED, the trees and the patch must tell one story, without
-a repository.
+"""Check a change against itself, without a repository: FILES_CHANGED, trees and patch must agree.
 
-The result's tree is edited back by what FILES_CHANGED says was there before: where that gives the
-id of the base tree, the list is exactly the difference. The patch is undone on the contents after:
-where that gives the ids before, it is exactly that change. Counts and digests follow from there.
+The result's tree is edited back by what FILES_CHANGED says was there before: if that gives the id
+of the base tree, the list is exactly the difference. The patch is undone on the contents after: if
+that gives the ids before, it is exactly that change. Counts and digests follow from there.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ _BINARY_WITHIN = 8000
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A change that was re-derived: entry before and after by path, and what contents are known by
-    object id.
+    """Describe a derived change: entries before and after by path, and known contents by object
+    id.
     """
 
     edits: Mapping[Path, tuple[Entry | None, Entry | None]]
@@ -54,7 +53,7 @@ class Verified:
 
 
 class _Check:
-    """One change; findings name `place` (the folder of the evidence, with a slash)."""
+    """Check one change; findings name `place` (the folder of the evidence, with a slash)."""
 
     def __init__(
         self, sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes]
@@ -78,8 +77,8 @@ def check_change(
     changed: FilesChanged,
     patch: bytes,
 ) -> Verified | None:
-    """Re-derive one change; None where that cannot be done. New trees are at hand in `trees`
-    afterwards.
+    """Derive one change again; return None if that is impossible. `trees` then contains the new
+    trees.
     """
     check = _Check(sheet, place, pack, trees, blobs)
     edits = _edits(check, changed)
@@ -97,7 +96,7 @@ def check_change(
 def _edits(
     check: _Check, changed: FilesChanged
 ) -> dict[Path, tuple[Entry | None, Entry | None]] | None:
-    """The rows as edits, in their order. None, with findings, where they cannot be a change."""
+    """Return the rows as edits, in their order; None, with findings, if they cannot be a change."""
     edits: dict[Path, tuple[Entry | None, Entry | None]] = {}
     before = len(check.sheet.findings)
     last = b""
@@ -145,7 +144,7 @@ def _kind(before: Entry | None, after: Entry | None) -> str:
 def _judge_trees(
     check: _Check, changed: FilesChanged, edits: Mapping[Path, tuple[Entry | None, Entry | None]]
 ) -> bool:
-    """Whether the result, edited back, is the base."""
+    """Return True if the result, edited back, is the base."""
     trees = check.trees
     try:
         if not edits and changed.result_tree != changed.base_tree:
@@ -214,7 +213,7 @@ def _undone(check: _Check, sides: list[Change], patch: bytes) -> dict[str, Undon
 
 
 def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> None:
-    """Contents, digests and line counts of one path."""
+    """Check contents, digests and line counts of one path."""
     before, after = side.before, side.after
     if undone.before is not None and before is not None:
         _take(check, side, before, undone.before)
@@ -240,7 +239,7 @@ def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> Non
 
 
 def _take(check: _Check, side: Change, before: Entry, content: bytes) -> None:
-    """The content that the patch was undone to, under its id."""
+    """Store the content that the undone patch yields, if it has the id before."""
     if before.mode == SUBMODULE:
         fits = content == content_of(before, None)
     else:

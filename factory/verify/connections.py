@@ -1,6 +1,4 @@
-"""EGRESS.json as this checker understands it: as `verify.documents`, for one file more. Tests hold
-it to `schemas/`.
-"""
+"""Define EGRESS.json as this checker understands it. A test compares it with `schemas/`."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ OTHERS: dict[str, VerdictName] = {
 
 @dataclass(frozen=True, slots=True)
 class RequestRow:
-    """One request inside a connection whose TLS was ended by the proxy."""
+    """Record one request inside a connection whose TLS the proxy ended."""
 
     method: str
     host: str
@@ -46,7 +44,7 @@ class RequestRow:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRow:
-    """One connection."""
+    """Record one connection."""
 
     number: Annotated[int, AtLeast(1)]
     during: Literal["steps", "acceptance", "recheck"]
@@ -64,7 +62,7 @@ class ConnectionRow:
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """EGRESS.json of one pack in one run."""
+    """Define EGRESS.json of one pack in one run."""
 
     schema_version: Literal[1]
     pack: str

@@ -1,7 +1,7 @@
-"""What a pack's own files ask for, read again from their bytes: scope, inputs, commands, artifacts.
+"""Read what a pack's own files ask for, again from their bytes: scope, inputs, commands, artifacts.
 
-Rule: only what a verdict rests on is read, by a loader that constructs nothing but text, lists and
-mappings. The files were accepted when the plan was made; here they only have to say the same.
+Rule: only what a verdict depends on is read, by a loader that constructs nothing but text, lists
+and mappings. The files were accepted when the plan was made; here they must only say the same.
 Source: DESIGN, "Task pack".
 """
 
@@ -25,7 +25,7 @@ _ABSENT = ("", "~", "null", "Null", "NULL")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One command: its label, kind, name and text."""
+    """Describe one command: its label, kind, name and text."""
 
     label: str
     kind: str
@@ -35,7 +35,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What a pack asks for; patterns from the root, `inputs` None for everything."""
+    """List what a pack asks for; patterns from the root, `inputs` None for everything."""
 
     title: str
     domain: str
@@ -58,7 +58,7 @@ class Contract:
 
 @lru_cache(maxsize=256)
 def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
-    """The contract of the pack in `folder`. Raises FormError."""
+    """Return the contract of the pack in `folder`. Raise FormError."""
     written, asked = _loaded("task.yml", task), _loaded("acceptance.yml", acceptance)
     scope, limits = _part(written, "scope"), _part(written, "limits")
     artifacts, outputs = written.get("artifacts", ""), _part(written, "outputs")

@@ -1,7 +1,7 @@
-"""The documents of a bundle and of a run as this checker understands them; a test holds them to
-`schemas/`.
+"""Define the documents of a bundle and of a run as this checker understands them.
 
-Written apart from the writers' models on purpose. Does not know how a document is read.
+They are written apart from the writers' models on purpose; a test compares them with `schemas/`.
+Does not know how a document is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Texts = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """A finding as evidence."""
+    """Record a finding."""
 
     id: str
     severity: Literal["error", "warning", "note"]
@@ -40,7 +40,7 @@ class FindingRow:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One executed command."""
+    """Record one executed command."""
 
     label: Annotated[str, Like(r"(?:step|format|lint|tests|check|must)-[1-9][0-9]*")]
     kind: Literal["step", "format", "lint", "tests", "check", "must"]
@@ -52,7 +52,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRow:
-    """One attempt."""
+    """Record one attempt."""
 
     number: Annotated[int, AtLeast(1)]
     status: StatusName
@@ -62,7 +62,7 @@ class AttemptRow:
 
 @dataclass(frozen=True, slots=True)
 class BundleStatus:
-    """STATUS.json of a bundle."""
+    """Define STATUS.json of a bundle."""
 
     schema_version: Literal[2]
     pack: str
@@ -82,7 +82,7 @@ class BundleStatus:
 
 @dataclass(frozen=True, slots=True)
 class FileRow:
-    """One changed path, before and after."""
+    """Record one changed path, before and after."""
 
     path: str
     kind: Literal["added", "modified", "removed", "mode", "type"]
@@ -98,7 +98,7 @@ class FileRow:
 
 @dataclass(frozen=True, slots=True)
 class FilesChanged:
-    """FILES_CHANGED.json."""
+    """Define FILES_CHANGED.json."""
 
     schema_version: Literal[1]
     base_tree: Oid
@@ -109,7 +109,7 @@ class FilesChanged:
 
 @dataclass(frozen=True, slots=True)
 class LimitsRow:
-    """Bounds in force."""
+    """Record the limits in force."""
 
     timeout: Count
     memory: Count
@@ -122,7 +122,7 @@ class LimitsRow:
 
 @dataclass(frozen=True, slots=True)
 class ScopeLock:
-    """SCOPE_LOCK.json: the contract as resolved."""
+    """Define SCOPE_LOCK.json: the contract as resolved."""
 
     schema_version: Literal[1]
     pack: str
@@ -144,7 +144,7 @@ class ScopeLock:
 
 @dataclass(frozen=True, slots=True)
 class PackFileRow:
-    """A file of the pack's folder."""
+    """Record a file of the pack's folder."""
 
     path: str
     mode: Mode
@@ -153,7 +153,7 @@ class PackFileRow:
 
 @dataclass(frozen=True, slots=True)
 class NeedRow:
-    """A pack depended on, by its action key."""
+    """Record a pack that is depended on, by its action key."""
 
     pack: str
     key: Sha256
@@ -161,7 +161,7 @@ class NeedRow:
 
 @dataclass(frozen=True, slots=True)
 class ToolRow:
-    """A command whose identity joins the key."""
+    """Record a command whose identity is part of the action key."""
 
     name: str
     version: str
@@ -170,7 +170,7 @@ class ToolRow:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """ACTION.json: everything the action key is made of."""
+    """Define ACTION.json: everything that the action key covers."""
 
     format: Literal[2]
     pack: str
@@ -190,7 +190,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class LogRow:
-    """One log."""
+    """Record one log."""
 
     label: str
     path: str
@@ -202,7 +202,7 @@ class LogRow:
 
 @dataclass(frozen=True, slots=True)
 class LogIndex:
-    """LOGS/INDEX.json."""
+    """Define LOGS/INDEX.json."""
 
     schema_version: Literal[1]
     logs: tuple[LogRow, ...]
@@ -210,7 +210,7 @@ class LogIndex:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """One file by digest and size."""
+    """Record one file by digest and size."""
 
     path: str
     sha256: Sha256
@@ -219,7 +219,7 @@ class ManifestRow:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """manifest.json, RUN_MANIFEST.json."""
+    """Define manifest.json and RUN_MANIFEST.json."""
 
     schema_version: Literal[1]
     subject: str
@@ -228,7 +228,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class RecheckRow:
-    """One acceptance command on the merged tree."""
+    """Record one acceptance command on the merged tree."""
 
     pack: str
     label: str
@@ -240,7 +240,7 @@ class RecheckRow:
 
 @dataclass(frozen=True, slots=True)
 class OverlapRow:
-    """A pair of packs that touch one path."""
+    """Record a pair of packs that change one path."""
 
     first: str
     second: str
@@ -252,7 +252,7 @@ class OverlapRow:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """MERGE.json."""
+    """Define MERGE.json."""
 
     schema_version: Literal[2]
     base_commit: Oid
@@ -269,7 +269,7 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class PackLine:
-    """One pack's row of the run's verdict."""
+    """Record one pack's row of the run's verdict."""
 
     pack: str
     title: str
@@ -290,7 +290,7 @@ class PackLine:
 
 @dataclass(frozen=True, slots=True)
 class SigningRow:
-    """The signing policy in force and whether a key was at hand."""
+    """Record the signing policy in force, and if a key was available."""
 
     policy: PolicyName
     keys: Texts
@@ -299,7 +299,7 @@ class SigningRow:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """attestations/policy.json: the configuration that the verdict was reached under."""
+    """Define attestations/policy.json: the configuration that the verdict was reached under."""
 
     schema_version: Literal[1]
     properties_required: Texts
@@ -315,7 +315,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class PlannedCommand:
-    """One command that a plan has of a pack."""
+    """Record one command that a plan has of a pack."""
 
     label: Annotated[str, Like(r"(?:step|format|lint|tests|check|must)-[1-9][0-9]*")]
     kind: Literal["step", "format", "lint", "tests", "check", "must"]
@@ -325,7 +325,7 @@ class PlannedCommand:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPack:
-    """One pack of a plan."""
+    """Record one pack of a plan."""
 
     pack: str
     folder: str
@@ -342,7 +342,7 @@ class PlannedPack:
 
 @dataclass(frozen=True, slots=True)
 class PlannedEnvironment:
-    """A prepared environment."""
+    """Record a prepared environment."""
 
     name: str
     sha256: Sha256
@@ -351,7 +351,7 @@ class PlannedEnvironment:
 
 @dataclass(frozen=True, slots=True)
 class PlannedJudge:
-    """The judge in force."""
+    """Record the judge in force."""
 
     patterns: Texts
     require: Texts
@@ -359,7 +359,7 @@ class PlannedJudge:
 
 @dataclass(frozen=True, slots=True)
 class PlannedPolicy:
-    """The policy in force; `sha256` is that of attestations/policy.json."""
+    """Record the policy in force; `sha256` is that of attestations/policy.json."""
 
     sha256: Sha256
     rules: Policy
@@ -369,7 +369,7 @@ class PlannedPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """PLAN.json."""
+    """Define PLAN.json."""
 
     schema_version: Literal[2]
     base_ref: str
@@ -387,7 +387,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """STATUS.json of a run."""
+    """Define STATUS.json of a run."""
 
     schema_version: Literal[2]
     run_id: str
@@ -412,7 +412,7 @@ class RunStatus:
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One line of the ledger."""
+    """Define one line of the ledger."""
 
     schema_version: Literal[1]
     seq: Annotated[int, AtLeast(1)]

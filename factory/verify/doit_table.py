@@ -1,8 +1,7 @@
-"""`[tool.doit]` of a `pyproject.toml` at the root, judged again: no change that passed may touch
-it.
+"""Judge `[tool.doit]` of a root `pyproject.toml` again: no change that passed may alter it.
 
 Stock doit loads what that table names. Does not follow a file that was a symbolic link before the
-change: what such a link leads to is not carried.
+change: its target is not carried.
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ _DEEP_KEY = re.compile(
 
 
 def tables_touched(change: Verified) -> Iterator[tuple[str, str]]:
-    """(displayed path, clause) of every file that doit would read and whose table is another after
-    the change.
-    """
+    """Yield (displayed path, clause) of every file that doit would read and whose table differs."""
     for path, (before, after) in change.edits.items():
         name = joined(path)
         if folded(name) != "pyproject.toml":
@@ -42,9 +39,7 @@ def tables_touched(change: Verified) -> Iterator[tuple[str, str]]:
 
 
 def _table(change: Verified, entry: Entry | None) -> str | None:
-    """The table as text, types and order kept; empty where there is none, None where that cannot be
-    told.
-    """
+    """Return the table as text, types and order kept; "" if absent, None if it cannot be read."""
     if entry is None or entry.mode == LINK:
         return ""
     content = change.contents.get(entry.oid)

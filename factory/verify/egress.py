@@ -1,9 +1,8 @@
-"""What packs did over the network: EGRESS.json against the run's events, the contract, the policy
-and the rules.
+"""Check EGRESS.json against the run's events, the contract, the policy and the rules.
 
-Nothing that came over the network can be derived again. What can be told is whether the record is
-the one that was made then, whether each carried connection was one that the contract names, and
-whether its address is public.
+Nothing that came over the network can be derived again. What can be checked is that the record is
+the one made then, that the contract names the target of each connection that reached it, and that
+its address is public.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _REACHED = ("allowed", "cut")
 def check_egress(
     sheet: Sheet, run: Folder, bundles: Mapping[str, Bundle], told: Told, policy: Policy | None
 ) -> None:
-    """Every record of the run, and every one that has to be there."""
+    """Check every record of the run, and report every missing one."""
     there = {
         path.split("/")[1]
         for path in run.sizes
@@ -65,7 +64,7 @@ def _declared(lock: ScopeLock) -> tuple[str, ...]:
 
 
 def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
-    """What a pack that passed declares is what the policy allowed."""
+    """Report hosts that a pack that passed declares beyond what the policy allows."""
     beyond = [
         each
         for each in _declared(lock)
@@ -86,7 +85,7 @@ def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
 
 
 class _Record:
-    """One EGRESS.json."""
+    """Check one EGRESS.json."""
 
     def __init__(self, sheet: Sheet, run: Folder, pack: str) -> None:
         self.sheet = sheet
@@ -147,7 +146,7 @@ class _Record:
 
 
 def _described(pack: str, row: ConnectionRow) -> dict[str, str]:
-    """A connection as its event tells it."""
+    """Return a connection's details as its event must record them."""
     place = {"host": row.host, "port": str(row.port), "address": row.address}
     ended = {"verdict": row.verdict, "reason": row.reason}
     when = {"attempt": str(row.attempt), "during": row.during, "connection": str(row.number)}
@@ -168,7 +167,7 @@ def _split(entry: str) -> tuple[str, str]:
 
 
 def _names(entry: str, host: str, port: int) -> bool:
-    """Whether a declared entry names a target."""
+    """Return True if a declared entry names a target."""
     if entry == "*":
         return True
     name, declared = _split(entry)
@@ -178,7 +177,7 @@ def _names(entry: str, host: str, port: int) -> bool:
 
 
 def _wider(outer: str, inner: str) -> bool:
-    """Whether a policy's entry takes in all of a pack's."""
+    """Return True if a policy's entry covers all of a pack's entry."""
     if outer in ("*", inner):
         return True
     (wide, port), (narrow, declared) = _split(outer), _split(inner)

@@ -1,9 +1,9 @@
-"""The repository that a run was made in, where it is at hand: objects by id, and Git's three-way
-merge.
+"""Read objects of the repository that a run was made in, if available, and merge by Git.
 
 Rule: Git runs in a throw-away repository of ours that only borrows the other's objects, with no
 configuration, hook or filter of anybody's; every object that it gives is hashed again here. Absent
-means not at hand, never "as expected". Sources: git-cat-file, git-merge-tree, gitrepository-layout.
+means not available, never "as expected". Sources: git-cat-file, git-merge-tree,
+gitrepository-layout.
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ _FIXED = {
 
 
 def find_objects(start: Path) -> Path | None:
-    """The objects folder of the repository whose work tree is `start`; None where there is none."""
+    """Return the objects folder of the repository whose work tree is `start`; None if there is
+    none.
+    """
     place = start / ".git"
     try:
         if place.is_file():
@@ -54,7 +56,7 @@ def find_objects(start: Path) -> Path | None:
 
 
 class Elsewhere:
-    """Objects of another repository. To be closed; a context manager."""
+    """Read objects of another repository. A context manager; must be closed."""
 
     def __init__(self, objects: Path, hash_name: str) -> None:
         program = shutil.which("git")
@@ -84,8 +86,9 @@ class Elsewhere:
         (self._folder / "objects/info/alternates").write_bytes(quoted + b"\n")
 
     def object(self, oid: str) -> tuple[str, bytes] | None:
-        """Kind and payload, hashed here; None where it is not at hand. Raises ObjectError where it
-        is another.
+        """Return (kind, payload), hashed here; None if it is not available.
+
+        Raise ObjectError if its content does not have its id.
         """
         reader = self._reading()
         if reader.stdin is None or reader.stdout is None:
@@ -109,26 +112,24 @@ class Elsewhere:
         return kind, payload
 
     def tree(self, oid: str) -> bytes | None:
-        """The payload of a tree."""
+        """Return the payload of a tree; None if it is not available."""
         found = self.object(oid)
         return found[1] if found is not None and found[0] == "tree" else None
 
     def blob(self, oid: str) -> bytes | None:
-        """The content of a blob."""
+        """Return the content of a blob; None if it is not available."""
         found = self.object(oid)
         return found[1] if found is not None and found[0] == "blob" else None
 
     def tree_of_commit(self, oid: str) -> str:
-        """The tree that a commit names; empty where the commit is not at hand."""
+        """Return the tree that a commit names; "" if the commit is not available."""
         found = self.object(oid)
         if found is None or found[0] != "commit" or not found[1].startswith(b"tree "):
             return ""
         return found[1][5:].split(b"\n", 1)[0].decode("ascii", "replace")
 
     def is_ancestor(self, commit: str, of: str) -> bool:
-        """Whether a commit is part of the history of another; False also where that cannot be
-        told.
-        """
+        """Return True if a commit is in the history of another; False also if that is not known."""
         if len(commit) != len(of):
             return False
         return commit == of or self._git("merge-base", "--is-ancestor", commit, of).returncode == 0
@@ -136,8 +137,9 @@ class Elsewhere:
     def merged(
         self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]
     ) -> str:
-        """The tree of a clean three-way merge, empty where it is not clean. `payloads`: objects it
-        may need.
+        """Return the tree of a clean three-way merge, "" if it conflicts.
+
+        `payloads` are objects that it may need. Raise ObjectError if Git fails.
         """
         for oid, (kind, payload) in payloads.items():
             self._write(oid, kind, payload)

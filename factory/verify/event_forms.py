@@ -1,8 +1,8 @@
-"""What an event of a run may say at all, kind by kind: which members it has, and its code where no
-verdict gives one.
+"""Define what an event of a run may contain, type by type: its members, and its code if it is
+fixed.
 
-A kind that is not here has no place among a run's events up to its end. Does not know what the
-members have to be.
+A type that is not here may not occur among a run's events up to its end. Does not know the values
+that members must have.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ def _names(text: str = "") -> Names:
 
 @dataclass(frozen=True, slots=True)
 class EventForm:
-    """The members of one kind of event; `rc` is the only code that it may have, None where a
-    verdict decides it.
+    """List the members of one type of event; `rc` is its only code, None if a verdict decides it.
 
     `more` names hashes and details that may be absent.
     """
@@ -79,9 +78,7 @@ FORMS: Mapping[str, EventForm] = {
 
 
 def problems(event: Event) -> Iterator[tuple[str, object, object]]:
-    """Each member that an event of its kind cannot have so: what, what was expected, what was
-    found.
-    """
+    """Yield (what, expected, found) for each member that an event of its type cannot have."""
     form = FORMS.get(event.event_type)
     if form is None:
         yield "its type", "one that a run has before its end", event.event_type

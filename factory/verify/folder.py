@@ -1,9 +1,8 @@
-"""Files and a run's folder as they lie on a disk: every name, read without following or waiting for
-anything.
+"""List and read a run's folder on a disk, without following links or waiting for a pipe.
 
-Rule: a plain file is listed with its size; everything else that is no folder that can be read is
-listed as odd, and so is a large file made of holes, which would take hours to read and no room to
-make. No more is held in memory than `MOST_READ`. Does not know what the files are for.
+Rule: a plain file is listed with its size. Everything else except a readable folder is listed as
+odd, and so is a large file made of holes, which would take hours to read and no space to make. At
+most `MOST_READ` bytes of a file are kept in memory. Does not know what the files are for.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _FOLDER = "a folder"
 
 
 class Folder(Protocol):
-    """Evidence by path: sizes of plain files, what else is there, contents and digests."""
+    """Read evidence by path: sizes of plain files, odd entries, contents and digests."""
 
     @property
     def name(self) -> str:
-        """The folder's own name."""
+        """Return the folder's own name."""
         ...
 
     @property
@@ -42,23 +41,21 @@ class Folder(Protocol):
 
     @property
     def odd(self) -> Mapping[str, str]:
-        """Path to what it is, of everything that is neither a plain file nor a folder."""
+        """Return path to kind of everything that is neither a plain file nor a folder."""
         ...
 
     def read(self, path: str) -> bytes | None:
-        """A file's bytes; None where there is no plain file, or one of more than MOST_READ
-        bytes.
-        """
+        """Return a file's bytes; None if it is no plain file or has more than MOST_READ bytes."""
         ...
 
     def sha256(self, path: str) -> str:
-        """Its digest; empty where there is no plain file."""
+        """Return a file's digest; "" if it is no plain file."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DiskFolder:
-    """A folder of this disk, listed once."""
+    """Read a folder of this disk, listed once."""
 
     root: Path
     sizes: Mapping[str, int]
@@ -90,9 +87,7 @@ class DiskFolder:
 
 
 def open_folder(root: Path) -> DiskFolder:
-    """List a folder. Raises OSError where it cannot be read, or holds more than MOST_FILES
-    files.
-    """
+    """List a folder. Raise OSError if it cannot be read, or contains more than MOST_FILES files."""
     sizes: dict[str, int] = {}
     odd: dict[str, str] = {}
     _list(root, "", sizes, odd)
@@ -116,8 +111,8 @@ def open_folder(root: Path) -> DiskFolder:
 
 
 def _list(root: Path, above: str, sizes: dict[str, int], odd: dict[str, str]) -> int:
-    """One folder's entries: plain files to `sizes`, everything else to `odd`; how many there
-    are.
+    """Add one folder's plain files to `sizes`, everything else to `odd`; return the number of
+    entries.
     """
     count = 0
     with os.scandir(root / above) as listing:
@@ -134,7 +129,7 @@ def _list(root: Path, above: str, sizes: dict[str, int], odd: dict[str, str]) ->
 
 
 def open_plain(path: Path, buffering: int = -1) -> IO[bytes]:
-    """A plain file for reading. Raises OSError, also where it is a link, a pipe or a device."""
+    """Open a plain file for reading. Raise OSError, also for a link, a pipe or a device."""
     fd = os.open(path, _FLAGS)
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         os.close(fd)
@@ -143,7 +138,7 @@ def open_plain(path: Path, buffering: int = -1) -> IO[bytes]:
 
 
 def read_plain(path: Path, most: int) -> bytes:
-    """A plain file's bytes. Raises OSError, also where it has more than `most`."""
+    """Return a plain file's bytes. Raise OSError, also if it has more than `most`."""
     with open_plain(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
@@ -152,7 +147,7 @@ def read_plain(path: Path, most: int) -> bytes:
 
 
 def _kind(found: os.stat_result) -> str:
-    """What an entry that is no folder is; empty for a plain file."""
+    """Return the kind of an entry that is no folder; "" for a plain file."""
     if stat.S_ISREG(found.st_mode):
         blocks = getattr(found, "st_blocks", found.st_size)
         return (

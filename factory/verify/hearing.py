@@ -1,7 +1,7 @@
-"""One run's events and everything that they are held against.
+"""Gather one run's events and everything that they are compared with.
 
-Rule: a file that was named already, as changed, missing or more, is asked nothing. Decides nothing
-itself.
+Rule: a file that was reported already, as changed, missing or extra, is not compared. Decides
+nothing itself.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Shape = TypeVar("Shape")
 
 
 class Hearing:
-    """The events of one run, its folder, its verdict and what lies beside it."""
+    """Compare the events of one run with its folder, its verdict and what is known around it."""
 
     def __init__(
         self,
@@ -50,26 +50,28 @@ class Hearing:
         }
 
     def events(self) -> Iterable[Event]:
-        """All of the run's events."""
+        """Return all of the run's events."""
         return (line.event for line in self.told.lines)
 
     def differs(self, what: str, expected: object, found: object, file: str = COPY) -> bool:
-        """Record a finding about what the events say, where the two differ; whether they do."""
+        """Report if the two differ, about what the events say; return True if they do."""
         return self.sheet.differs("VERIFY_LEDGER", file, what, expected, found)
 
     def says(self, event: Event, *rows: tuple[str, object, object]) -> None:
-        """Hold members of one event: what, what was expected, what was found."""
+        """Compare members of one event: (what, expected, found) each."""
         for what, expected, found in rows:
             self.differs(f"event {event.seq}, {what}", expected, found)
 
     def whole(self, path: str) -> bool:
-        """Whether a file, or (with a slash at the end) everything below a folder, was not named."""
+        """Return True if a file, or (with a slash at its end) all below a folder, was not
+        reported.
+        """
         return path not in self._named and not (
             path.endswith("/") and any(n.startswith(path) for n in self._named)
         )
 
     def document(self, shape: type[Shape], path: str) -> Shape | None:
-        """A document of the run; None where there is none that holds its form, which is named
+        """Return a document of the run; None if it is missing or malformed, which is reported
         elsewhere.
         """
         try:
@@ -79,5 +81,5 @@ class Hearing:
 
 
 def digest(event: Event, name: str, expected: str) -> tuple[str, object, object]:
-    """A row for `says`: a digest of an event."""
+    """Return a row for `says`: a digest of an event."""
     return name, expected or "nothing", event.hashes.get(name) or "nothing"

@@ -1,6 +1,6 @@
-"""The ledger and one run's copy of it: chain, order, checkpoint and proof.
+"""Check the ledger and one run's copy of it: chain, order, checkpoint and proof.
 
-What the events say is held against the evidence by `bindings`. Does not know who signed.
+What the events say is compared with the evidence by `bindings`. Does not know who signed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SHOWN = 5
 
 
 class HistoryCheck:
-    """The check of one run's history."""
+    """Check one run's history."""
 
     def __init__(
         self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus
@@ -40,7 +40,7 @@ class HistoryCheck:
         self.told = Told(())
 
     def check(self, bundles: Mapping[str, Bundle]) -> None:
-        """Everything; `told` holds the run's own events afterwards."""
+        """Check all of it; `told` then contains the run's own events."""
         self._copy()
         self.told = Told(self.lines)
         if self.lines:
@@ -75,8 +75,8 @@ class HistoryCheck:
             )
 
     def _order(self) -> None:
-        """Own events, ascending, chained where they follow at once, each with a parent that came
-        before.
+        """Check own events: ascending, chained if they follow at once, each with an earlier
+        parent.
         """
         known: set[str] = set()
         before: Event | None = None
@@ -98,7 +98,7 @@ class HistoryCheck:
             self.differs(f"events {kind}", 1, kinds.count(kind))
 
     def _ledger(self) -> None:
-        """The whole ledger: its chain, and this run's lines in it."""
+        """Check the whole ledger: its chain, and this run's lines in it."""
         ledger = self.around.ledger
         if ledger is None and self.around.ledger_due:
             self.sheet.wrong(
@@ -150,9 +150,7 @@ class HistoryCheck:
             )
 
     def _checkpoint(self) -> None:
-        """The checkpoint and the proof in it, then the ledger against every checkpoint that is
-        known.
-        """
+        """Check the checkpoint and its proof, then the ledger against every known checkpoint."""
         own = _read(self.sheet, self.run, CHECKPOINT)
         if own is None:
             return
@@ -196,8 +194,9 @@ class HistoryCheck:
             )
 
     def _against(self, name: str, other: Checkpoint, binding: bool) -> int:
-        """1 where the ledger continues what a checkpoint was made over; `binding`: it must be of
-        this ledger.
+        """Return 1 if the ledger continues what a checkpoint covers, else 0 with a finding or gap.
+
+        `binding` means that the checkpoint must be of this ledger.
         """
         ledger = self.around.ledger
         if ledger is None:
@@ -247,8 +246,8 @@ class HistoryCheck:
 
 
 def _uncovered(chain: Chain, checkpoints: Iterable[Checkpoint]) -> str:
-    """A clause where events stand under no checkpoint; the one that frees the lock of the last run
-    always does.
+    """Return a clause if events are after every checkpoint; the last run's lock release always
+    is.
     """
     covered = max(
         (one.size for one in checkpoints if chain.roots.get(one.size) == one.root), default=0

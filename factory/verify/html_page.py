@@ -1,8 +1,8 @@
-"""`report.html` as a browser would take it: nothing in it may act, and what it says is gathered by
+"""Read `report.html` as a browser would: nothing in it may act; what it says is gathered by
 section.
 
-A page that holds anything but plain elements, its own style under a policy that allows nothing
-else, and links to itself and to logs is refused. Does not know what the page should say.
+A page is refused if it contains anything but plain elements, its own style under a policy that
+allows nothing else, and links to itself and to logs. Does not know what the page should say.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LINK = re.compile(r"#[a-z]+|(?:\.\./[A-Za-z0-9._~%-]+/)?LOGS/[A-Za-z0-9._~%-]+\
 
 @dataclass
 class Page:
-    """What a page says: its title, its verdict, the lines of its head, and rows and items by
+    """Contain what a page says: title, verdict, the lines of its head, rows and items by
     section.
     """
 
@@ -40,7 +40,9 @@ class Page:
 
 
 def read_page(content: bytes) -> Page:
-    """The page of these bytes; `problem` says, in one clause, what in it could act, else ""."""
+    """Return the page of these bytes; `problem` says, in one clause, what in it could act, else
+    "".
+    """
     reader = _Reader()
     try:
         text = content.decode("utf-8")

@@ -1,9 +1,8 @@
-"""How one bundle was made, as events tell it, against the bundle and the times kept beside it.
+"""Check how one bundle was made: events against the bundle and the times stored in the run.
 
-Rule: the events of a making stand in one order, from `pack.started` over the commands of every
-attempt to `pack.finished`, and what the bundle says of the last attempt is what they say. Of an
-earlier attempt the bundle keeps its verdict, its tree and whether it failed. Does not know which
-run the events are of.
+Rule: the events have one order, from `pack.started` over the commands of every attempt to
+`pack.finished`, and the bundle must agree with them about the last attempt. Of an earlier attempt
+the bundle keeps its verdict, its tree and its failure. Does not know which run the events are of.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ Timing = tuple[str, str, str]
 
 
 class MakingCheck:
-    """The check of one making. `file` is where the events stand; `raw` says that the run kept its
-    times beside them.
+    """Check the events of one bundle's execution. `file` is their ledger; `raw` says that the run
+    keeps its times.
     """
 
     def __init__(self, hearing: Hearing, bundle: Bundle, told: Told, file: str, raw: bool) -> None:
@@ -41,7 +40,7 @@ class MakingCheck:
         return self.hearing.differs(what, expected, found, self.file)
 
     def check(self) -> None:
-        """Everything; what each event says is asked where all stand in their order."""
+        """Check the order of all events; only if it is right, compare what each event says."""
         told = [_named(event) for event in self.events]
         due = list(self._due())
         if told != due:
@@ -59,7 +58,7 @@ class MakingCheck:
             self._attempt(attempt, last=attempt is self.bundle.status.attempts[-1])
 
     def _due(self) -> Iterator[str]:
-        """What has to stand there, in order."""
+        """Yield the events that must exist, in order."""
         status = self.bundle.status
         yield "pack.started"
         for attempt in status.attempts:
@@ -80,8 +79,8 @@ class MakingCheck:
         yield "pack.finished"
 
     def _timings(self, number: int) -> list[Timing]:
-        """Label, milliseconds and ending of each command of an attempt, as the run kept them beside
-        its logs.
+        """Return (label, milliseconds, ending) of each command of an attempt, from the run's raw
+        files.
         """
         rows = (
             (self.hearing.run.read(self._times_of(number)) or b"")
@@ -98,7 +97,7 @@ class MakingCheck:
         return f"raw/{self.bundle.pack}/attempt-{number}/timings.tsv"
 
     def _ends(self) -> None:
-        """The first and the last event."""
+        """Compare the first and the last event."""
         status, first, last = self.bundle.status, self.events[0], self.events[-1]
         counts = {"changed": status.files_changed, "artifacts": len(status.artifacts)}
         due = {
@@ -143,7 +142,7 @@ class MakingCheck:
             self.differs(what, self._timings(number), kept)
 
     def _last(self, end: Event, commands: list[Event]) -> None:
-        """The last attempt, which the bundle tells whole."""
+        """Compare the last attempt, which the bundle describes completely."""
         status, pack = self.bundle.status, self.bundle.pack
         counts = {
             "changed": status.files_changed,
@@ -165,7 +164,7 @@ class MakingCheck:
 
 
 def _named(event: Event) -> str:
-    """An event by what places it in the order of a making."""
+    """Return the words that place an event in the order of an execution."""
     attempt = event.details.get("attempt", "")
     if event.event_type in COMMANDS:
         return f"{event.event_type} {event.details.get('label', '')} of attempt {attempt}"

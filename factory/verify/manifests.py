@@ -1,5 +1,4 @@
-"""Manifests and digest lists against the files that are there, both ways: nothing missing, nothing
-extra.
+"""Compare manifests and digest lists with the files, both ways: nothing missing, nothing extra.
 
 Does not know what the files say.
 """
@@ -20,9 +19,7 @@ Digests = Mapping[str, str]
 
 
 class Seen:
-    """Digests of a folder's files, each computed once; and its names by the folder that they begin
-    with.
-    """
+    """Compute digests of a folder's files, each once; and list its names by their top folder."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
@@ -35,7 +32,7 @@ class Seen:
         return self._known[path]
 
     def below(self, top: str) -> tuple[str, ...]:
-        """Every name below a folder of the root, plain file or not; of all where that is empty."""
+        """Return every name below a folder of the root, plain file or not; all names for ""."""
         if not self._below:
             self._below[""] = [*self._folder.sizes, *self._folder.odd]
             for name in self._below[""]:
@@ -44,7 +41,7 @@ class Seen:
 
 
 def check_names(sheet: Sheet, folder: Folder) -> None:
-    """Only plain files, and no two names that are one on some platform."""
+    """Report what is no plain file, and two names that are one on some platform."""
     for path, what in sorted(folder.odd.items()):
         sheet.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected a plain file, found {what}")
     seen: dict[str, str] = {}
@@ -71,7 +68,9 @@ def check_names(sheet: Sheet, folder: Folder) -> None:
 def check_manifest(
     sheet: Sheet, folder: Folder, seen: Seen, path: str, subject: str, pack: str = ""
 ) -> Manifest | None:
-    """A manifest against every other file below its own folder."""
+    """Compare a manifest with every other file below its own folder; return it, or None if
+    malformed.
+    """
     above = path.rpartition("/")[0]
     prefix = f"{above}/" if above else ""
     content = folder.read(path)
@@ -119,7 +118,7 @@ def compare(
     by: str,
     pack: str = "",
 ) -> None:
-    """Files on record against files that are there."""
+    """Compare files on record with files that exist."""
     present = set(there)
 
     def owner(path: str) -> str:
@@ -145,7 +144,7 @@ def compare(
 
 
 def check_digest(sheet: Sheet, path: str, expected: str, found: str, pack: str = "") -> None:
-    """One file's digest against one on record; a file is named once."""
+    """Compare one file's digest with one on record; a file is reported once."""
     if expected != found and path not in sheet.spoilt:
         sheet.spoilt.add(path)
         now = f"{found[:_SHOWN]}…" if found else "no plain file"
@@ -157,7 +156,7 @@ def check_digest(sheet: Sheet, path: str, expected: str, found: str, pack: str =
 def check_list(
     sheet: Sheet, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]
 ) -> None:
-    """A list for `sha256sum -c` against the files that it must hold, in its one form."""
+    """Compare a list for `sha256sum -c` with the files that it must contain, in its one form."""
     content = folder.read(path)
     if content is None:
         sheet.wrong("VERIFY_MISSING", path, "expected this list of digests, found none")

@@ -1,7 +1,7 @@
-"""The merged result made again: from the base and the bundles' changes, by entry, in one order.
+"""Make the merged result again: from the base and the bundles' changes, by entry, in one order.
 
-A bundle's change was re-derived before; here only trees are edited. Where packs overlap and the
-configuration has them merged, Git's own three-way merge is asked, which needs the repository.
+A bundle's change was derived before; here only trees are edited. If packs overlap and the
+configuration has them merged, Git's own three-way merge is used, which needs the repository.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ _RESULT = ("FILES_CHANGED.json", "DIFF.patch", "CHANGES.bundle")
 
 
 class NotAtHand(LookupError):
-    """Something that a check needs is not at hand: one clause."""
+    """Report that something a check needs is not available: one clause."""
 
 
 class MergeCheck:
-    """The check of one run's integration."""
+    """Check one run's integration."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class MergeCheck:
         self.trees: Trees | None = None
 
     def check(self, status: RunStatus) -> Merge | None:
-        """Hold MERGE.json and what lies beside it against base and bundles."""
+        """Compare MERGE.json and the other files of the result with base and bundles."""
         merge = load(self.sheet, self.run, f"{Z}/MERGE.json", Merge)
         if merge is None:
             return None
@@ -103,8 +103,9 @@ class MergeCheck:
         return [(name, self.seen(name), self.run.sizes.get(name, -1)) for name in names]
 
     def _overlaps(self, merge: Merge) -> None:
-        """Every overlap named, and each that is named real; unresolved ones keep anything from
-        being merged.
+        """Check that every overlap is named and every named one is real.
+
+        Unresolved overlaps must prevent a merge.
         """
         file = f"{Z}/MERGE.json"
         named = {(row.first, row.second): row for row in merge.overlaps}
@@ -168,8 +169,8 @@ class MergeCheck:
             )
 
     def unmerged(self, status: RunStatus) -> None:
-        """A plan that says that nothing was merged, and no result, where the integrator told
-        nothing.
+        """Check a run without an answer of the integrator: its plan must say so, and no result may
+        exist.
         """
         head = (
             "# Merge plan",
@@ -213,7 +214,7 @@ class MergeCheck:
             self.sheet.wrong("VERIFY_OBJECTS", file, spell(str(error)))
 
     def _result(self, merge: Merge, passed: bool) -> None:
-        """Z's own telling of the change, then the tree made again."""
+        """Check Z's own record of the change, then make the tree again."""
         changed = load(self.sheet, self.run, f"{Z}/FILES_CHANGED.json", FilesChanged)
         patch = self.run.read(f"{Z}/DIFF.patch")
         if patch is None:
@@ -250,7 +251,7 @@ class MergeCheck:
             )
 
     def _tip(self, merge: Merge, carried: Carried) -> None:
-        """The result's commit, made again; and nothing carried that it does not lead to."""
+        """Make the result's commit again; report objects that it does not lead to."""
         file = f"{Z}/CHANGES.bundle"
         self.differs(file, "what it stands on", merge.base_commit, carried.prerequisite)
         self.differs(file, "its ref", "refs/codex/result", carried.ref)
@@ -284,7 +285,7 @@ class MergeCheck:
         return check_change(self.sheet, f"{Z}/", "", self.trees, blobs, changed, patch)
 
     def _again(self, merge: Merge) -> None:
-        """The merged tree, made again from the base."""
+        """Make the merged tree again from the base."""
         try:
             found = self.united(merge.base_tree, merge.order)
         except NotAtHand as reason:
@@ -304,8 +305,9 @@ class MergeCheck:
                 self.sheet.fact("merged tree", f"{found[:7]} re-made from base and bundles")
 
     def united(self, base: str, order: Iterable[str]) -> str:
-        """The tree of the base with the changes of packs. Raises NotAtHand, Unknown, Clash,
-        ObjectError.
+        """Return the tree of the base with the changes of packs.
+
+        Raise NotAtHand, Unknown, Clash, ObjectError.
         """
         trees = self.trees
         if trees is None:
@@ -345,7 +347,7 @@ class MergeCheck:
 
 
 def pairs_of(merge: Merge | None) -> tuple[Pair, ...]:
-    """Pairs whose overlap stands open."""
+    """Return pairs whose overlap is unresolved."""
     return (
         tuple((row.first, row.second) for row in merge.overlaps if not row.resolved)
         if merge is not None

@@ -1,8 +1,8 @@
-"""Names of files: their displayed form and back, and what no change may be called. Written
-independently.
+"""Display names of files and read them back; judge names that no change may have.
 
-A path is `str` with surrogateescape, as Git's bytes decode; `spell` and `unspell` are each other's
-inverse. The rules are those of THREATS: portable, inside, not read as .git anywhere.
+Written independently. A path is `str` with surrogateescape, as Git's bytes decode; `spell` and
+`unspell` are each other's inverse. The rules are those of THREATS: portable, inside, not read as
+.git anywhere.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _COMMIT_LIKE = re.compile(r"\b[0-9a-fA-F]{7,64}\b", re.ASCII)
 
 
 def spell(path: str) -> str:
-    """The displayed form: everything a terminal or a report could trip over written as an
-    escape.
+    """Return the displayed form: an escape for each character that could harm a terminal or
+    report.
     """
     out = []
     for char in path:
@@ -52,7 +52,7 @@ def spell(path: str) -> str:
 
 
 def unspell(text: str) -> str | None:
-    """The path that is displayed as `text`; None where no path is."""
+    """Return the path that is displayed as `text`; None if there is none."""
     parts = _ESCAPED.findall(text)
     if sum(map(len, parts)) != len(text):
         return None
@@ -75,18 +75,18 @@ def _is_hidden(char: str) -> bool:
 
 
 def folded(name: str) -> str:
-    """The form in which two names are one on some platform."""
+    """Return the form in which some platform equates two names."""
     composed = unicodedata.normalize("NFC", name.translate(_LEFT_OUT))
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", composed).casefold())
 
 
 def eyes(text: str) -> str:
-    """`text` as a person reads it in a rendering: what acts, hides or shows nothing is spelled."""
+    """Return `text` as a rendering shows it: what acts, hides or shows nothing is escaped."""
     return spell(text).replace("\\\\", "\\")
 
 
 def inert(text: str) -> str:
-    """`text` in Markdown with nothing that acts, as reports write it."""
+    """Return `text` in Markdown with nothing that acts, as reports write it."""
     shown = eyes(" ".join(text.split()))
     rest = _REFERENCE.sub(lambda found: found[0] + "\0", shown)
     start = ""
@@ -106,7 +106,7 @@ def _plain(text: str) -> str:
 
 
 def in_cell(text: str) -> str:
-    """`text` as code in a table of a report."""
+    """Return `text` as code in a table of a report."""
     told = eyes(text).replace("|", "\\|")
     runs = [len(run) for run in re.findall("`+", told)]
     edge = "`" * (max(runs) + 1 if runs else 1)
@@ -115,13 +115,15 @@ def in_cell(text: str) -> str:
 
 
 def reads_as_git(name: str) -> bool:
-    """Whether some platform opens `name`, or what stands between its backslashes, as .git."""
+    """Return True if some platform opens `name`, or a part between its backslashes, as .git."""
     stems = (part.partition(":")[0].rstrip(". ") for part in folded(name).split("\\"))
     return any(stem == ".git" or re.fullmatch(r"git~[0-9]+", stem) for stem in stems)
 
 
 def why_unsafe(path: str) -> str:
-    """Why `path` could lead outside a workspace or into .git, one clause; empty when it cannot."""
+    """Return why `path` could lead outside a workspace or into .git, one clause; "" if it
+    cannot.
+    """
     if not path or path.startswith(("/", "\\\\")) or re.match(r"[A-Za-z]:", path):
         return "is empty or absolute"
     parts = path.split("/")
@@ -131,7 +133,7 @@ def why_unsafe(path: str) -> str:
 
 
 def why_unportable(path: str) -> str:
-    """Why `path` cannot exist on every platform, one clause; empty when it can."""
+    """Return why `path` cannot exist on every platform, one clause; "" if it can."""
     if len(os.fsencode(path)) > 1024:
         return "is longer than 1024 bytes"
     return next(filter(None, map(_why_unportable, path.split("/"))), "")
@@ -151,9 +153,7 @@ def _why_unportable(name: str) -> str:
 
 
 def link_leaves(path: str, target: str) -> bool:
-    """Whether a link at `path` to `target` leads, or could lead, outside the workspace or into
-    .git.
-    """
+    """Return True if a link at `path` to `target` leads, or could lead, outside or into .git."""
     if not target or target[0] in "/\\" or re.match(r"[A-Za-z]:", target):
         return True
     parts = [part for part in re.split(r"[/\\]", target) if part not in ("", ".")]

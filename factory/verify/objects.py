@@ -1,5 +1,5 @@
-"""Git objects out of a bundle file, by code of this checker's own: ids recomputed, nothing extra,
-nothing compressed.
+"""Read Git objects out of a bundle file, by own code: ids computed here, nothing extra or
+compressed.
 
 Rule: only the one form is read that may be written: a header with at most one prerequisite and one
 ref, an undeltified pack of stored blocks in the order of ids, its checksum, the end. Does not know
@@ -23,12 +23,12 @@ _FULL_BLOCK = 65535
 
 
 class ObjectError(ValueError):
-    """A bundle or an object does not hold its form: one clause."""
+    """Report that a bundle or an object is malformed: one clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """A bundle's content: what it stands on ("" for nothing), its tip under a ref, and (kind,
+    """Contain a bundle's content: its prerequisite ("" for none), its tip under a ref, and (kind,
     payload) by id.
     """
 
@@ -41,7 +41,7 @@ class Carried:
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """A commit of the constant author: tree, parents and message."""
+    """Describe a commit of the constant author: tree, parents and message."""
 
     tree: str
     parents: tuple[str, ...]
@@ -49,13 +49,13 @@ class Commit:
 
 
 def object_id(kind: str, payload: bytes, hash_name: str) -> str:
-    """The id of an object."""
+    """Return the id of an object."""
     name = f"{kind} {len(payload)}".encode("ascii")
     return hashlib.new(hash_name, name + b"\0" + payload, usedforsecurity=False).hexdigest()
 
 
 def read_bundle(content: bytes) -> Carried:
-    """The content of a bundle file. Raises ObjectError."""
+    """Return the content of a bundle file. Raise ObjectError."""
     for head, hash_name in _HEADS:
         found = _REFS.match(content, len(head)) if content.startswith(head) else None
         if found is not None:
@@ -92,7 +92,7 @@ def _read_pack(pack: bytes, hash_name: str) -> dict[str, tuple[str, bytes]]:
 
 
 def _entry(pack: bytes, at: int, end: int) -> tuple[str, int, int]:
-    """Kind and size of the entry at `at`, and where its stream begins."""
+    """Return (kind, size, offset of its stream) of the entry at `at`. Raise ObjectError."""
     number, shift, start = 0, 0, at
     while at < end and at - start < 9:
         byte = pack[at]
@@ -109,7 +109,9 @@ def _entry(pack: bytes, at: int, end: int) -> tuple[str, int, int]:
 
 
 def _stored(pack: bytes, at: int, end: int, size: int) -> tuple[bytes, int]:
-    """The payload of `size` bytes in the zlib stream at `at`, and where that ends."""
+    """Return (payload, end) of the zlib stream at `at`; the payload has `size` bytes. Raise
+    ObjectError.
+    """
     blocks = max(1, -(-size // _FULL_BLOCK))
     after = at + 2 + blocks * 5 + size + 4
     if after > end or pack[at : at + 2] != b"\x78\x01":
@@ -132,7 +134,7 @@ def _stored(pack: bytes, at: int, end: int, size: int) -> tuple[bytes, int]:
 
 
 def commit_payload(commit: Commit) -> bytes:
-    """The one form of a commit by the constant author at the constant time."""
+    """Return the one form of a commit by the constant author at the constant time."""
     rows = [
         b"tree " + commit.tree.encode(),
         *(b"parent " + parent.encode() for parent in commit.parents),
@@ -147,8 +149,8 @@ def commit_payload(commit: Commit) -> bytes:
 
 
 def unreached(carried: Carried, links: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Carried objects that the tip does not lead to; `links` maps commits and trees to what they
-    name.
+    """Return carried objects that the tip does not lead to; `links` maps commits and trees to their
+    ids.
     """
     seen: set[str] = set()
     waiting = [carried.tip]

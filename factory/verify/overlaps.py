@@ -1,8 +1,8 @@
-"""Overlaps between bundles found again, and whether a selection of packs is as large as it can be.
+"""Find overlaps between bundles again, and check that a selection of packs is as large as possible.
 
-Two packs overlap where they leave one path differently, where one leaves something at a path that
-is a folder of the other's, or where two paths are one when folded, or two folders in which they
-leave something; not where one builds on the other.
+Two packs overlap if they leave one path differently, if one leaves something at a path that is a
+folder of the other's, or if two paths fold alike, or two folders in which they leave something; not
+if one builds on the other.
 """
 
 from __future__ import annotations
@@ -22,9 +22,7 @@ EXACT_UP_TO = 20
 def overlapping(
     edits: Mapping[str, Edits], needs: Mapping[str, frozenset[str]]
 ) -> dict[Pair, set[tuple[str, str]]]:
-    """Each overlapping pair of packs (in order) and the paths they meet at, the first pack's
-    first.
-    """
+    """Return each overlapping pair of packs (in order) and their paths, the first pack's first."""
     found: dict[Pair, set[tuple[str, str]]] = {}
     for one, path, two, other in chain(_met_at_paths(edits), _met_in_folders(edits)):
         if one != two and one not in needs[two] and two not in needs[one]:
@@ -34,7 +32,7 @@ def overlapping(
 
 
 def _met_at_paths(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
-    """Where two leave one path differently, or one's path is a folder of the other's."""
+    """Yield where two leave one path differently, or one's path is a folder of the other's."""
     places: dict[tuple[str, ...], list[tuple[str, Path, Entry | None]]] = {}
     for pack in sorted(edits):
         for path, after in edits[pack].items():
@@ -52,7 +50,9 @@ def _met_at_paths(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
 
 
 def _met_in_folders(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
-    """Where two leave something in folders side by side that fold alike: the least path of each."""
+    """Yield where two leave something in sibling folders that fold alike: the least path of
+    each.
+    """
     inside: dict[Path, dict[bytes, dict[str, str]]] = {}
     for pack, edited in edits.items():
         left = {joined(path): path for path, after in edited.items() if after is not None}
@@ -66,7 +66,7 @@ def _met_in_folders(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
 
 
 def _alike(names: Iterable[bytes]) -> list[list[bytes]]:
-    """Those of `names` that are one when folded, together."""
+    """Return groups of those `names` that fold alike."""
     groups: dict[str, list[bytes]] = {}
     for name in names:
         groups.setdefault(folded(joined((name,))), []).append(name)
@@ -74,7 +74,7 @@ def _alike(names: Iterable[bytes]) -> list[list[bytes]]:
 
 
 def grown_alike(trees: Trees, root: str, against: str) -> list[Path]:
-    """Paths of `root` that fold like one beside them and that `against` does not have. Raises
+    """Return paths of `root` that fold like a sibling and that `against` does not have. Raise
     Unknown.
     """
     found: list[Path] = []
@@ -94,7 +94,7 @@ def grown_alike(trees: Trees, root: str, against: str) -> list[Path]:
 
 
 def all_needs(direct: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
-    """Everything each pack builds on."""
+    """Return everything that each pack builds on."""
     found: dict[str, frozenset[str]] = {}
     for pack in direct:
         seen: set[str] = set()
@@ -109,7 +109,7 @@ def all_needs(direct: Mapping[str, Iterable[str]]) -> dict[str, frozenset[str]]:
 
 
 def in_order(needs: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """Packs so that each comes after what it builds on, level by level, otherwise by id."""
+    """Return packs so that each comes after what it builds on, level by level, otherwise by id."""
     done: dict[str, None] = {}
     left = set(needs)
     while left:
@@ -126,7 +126,7 @@ def selection_problem(
     largest: tuple[str, ...],
     exact: bool,
 ) -> str:
-    """Why `largest` is not a largest set without a conflict, one clause; empty where it is."""
+    """Return why `largest` is not a largest set without a conflict, one clause; "" if it is."""
     names, chosen = set(packs), set(largest)
     conflicts = {frozenset(pair) for pair in pairs}
     if not chosen <= names or len(largest) != len(chosen) or list(largest) != sorted(largest):
@@ -162,7 +162,7 @@ def _groups(
 def _most(
     group: list[str], conflicts: set[frozenset[str]], needs: Mapping[str, frozenset[str]]
 ) -> int:
-    """How many packs of a group can go together."""
+    """Return how many packs of a group can go together."""
     if not any(pair <= set(group) for pair in conflicts):
         return len(group)
     best = 0

@@ -1,7 +1,7 @@
-"""What a run's events say of one pack, held against its bundle: where it was made, how, and that it
-was validated.
+"""Compare a run's events about one pack with its bundle: where it was made, how, and its
+validation.
 
-Does not know what the run came to.
+Does not know the run's result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from factory.verify.verdict import EXIT_CODES
 
 
 class PackBindings:
-    """The check of what the events of a run say of one pack."""
+    """Check what the events of a run say of one pack."""
 
     def __init__(self, hearing: Hearing, line: PackLine, bundle: Bundle) -> None:
         self.hearing = hearing
@@ -26,7 +26,7 @@ class PackBindings:
         self.files = sum(path.startswith(f"{line.pack}/") for path in hearing.run.sizes)
 
     def check(self) -> None:
-        """Everything."""
+        """Compare all events about the pack."""
         line, pack = self.line, self.line.pack
         made = [event for event in self.told.of("", pack) if event.event_type in MADE]
         if line.came_from:
@@ -52,8 +52,9 @@ class PackBindings:
         self._reproducible()
 
     def _sandbox(self) -> None:
-        """What had to be enforced was, where nobody accepted that it lacked: else the pack is not
-        started.
+        """Report required properties that were neither in force nor accepted as missing.
+
+        Without them the pack must not have started.
         """
         due = set(self.bundle.lock.required_properties) - set(
             self.hearing.status.properties_accepted
@@ -65,8 +66,9 @@ class PackBindings:
             )
 
     def _validated(self, made: bool) -> None:
-        """A validation is of this very bundle; a PASS that was made here has one, now or when its
-        like was made.
+        """Check that a validation is of this very bundle, and that a PASS made here has one.
+
+        The validation may be that of an earlier run that made the same bundle.
         """
         pack = self.line.pack
         told = self.told.of("bundle.validated", pack)
@@ -89,7 +91,9 @@ class PackBindings:
             self._validated_before()
 
     def _validated_before(self) -> None:
-        """What was made again to the same bytes is not validated again."""
+        """Find the validation of the same bundle in earlier runs: equal bytes are not validated
+        again.
+        """
         ledger, part = self.hearing.around.ledger, f"validation of {self.bundle.pack}'s bundle"
         if ledger is None:
             self.hearing.sheet.gap(
@@ -118,8 +122,8 @@ class PackBindings:
             )
 
     def _reproducible(self) -> None:
-        """A bundle is called reproducible where this run recorded what showed it, and nowhere
-        else.
+        """Check that a bundle is called reproducible exactly if this run recorded the event that
+        showed it.
         """
         own = (self.bundle.status.action_key, self.bundle.manifest)
         told = self.told.of("pack.reproducible", self.line.pack)
@@ -164,7 +168,9 @@ class PackBindings:
                 )
 
     def _copied(self) -> None:
-        """What an earlier run made: that this run says so, and what that run's events say."""
+        """Check a bundle of an earlier run: this run's record of the copy, and that run's
+        events.
+        """
         told = [
             (
                 event.hashes.get("manifest"),

@@ -1,4 +1,4 @@
-"""The documents of one bundle against one another and against the files beside them.
+"""Compare the documents of one bundle with each other and with the files next to them.
 
 Needs no Git object. Does not know contracts.
 """
@@ -32,7 +32,7 @@ Shape = TypeVar("Shape")
 
 @dataclass(frozen=True, slots=True)
 class Papers:
-    """The documents of one bundle, read."""
+    """Contain the documents of one bundle, parsed."""
 
     status: BundleStatus
     changed: FilesChanged
@@ -42,9 +42,7 @@ class Papers:
 
 
 def load(sheet: Sheet, run: Folder, path: str, shape: type[Shape], pack: str = "") -> Shape | None:
-    """A document of the run; None, with a finding, where it is not there or does not hold its
-    form.
-    """
+    """Return a document of the run; None, with a finding, if it is missing or malformed."""
     content = run.read(path)
     if content is None:
         sheet.wrong("VERIFY_MISSING", path, "expected this document, found none", pack)
@@ -57,7 +55,7 @@ def load(sheet: Sheet, run: Folder, path: str, shape: type[Shape], pack: str = "
 
 
 def load_papers(sheet: Sheet, run: Folder, pack: str) -> Papers | None:
-    """All documents of the bundle in `pack`/; None, with findings, where one does not hold."""
+    """Return all documents of the bundle in `pack`/; None, with findings, if one is malformed."""
     status = load(sheet, run, f"{pack}/STATUS.json", BundleStatus, pack)
     changed = load(sheet, run, f"{pack}/FILES_CHANGED.json", FilesChanged, pack)
     lock = load(sheet, run, f"{pack}/SCOPE_LOCK.json", ScopeLock, pack)
@@ -69,14 +67,14 @@ def load_papers(sheet: Sheet, run: Folder, pack: str) -> Papers | None:
 
 
 def check_papers(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
-    """Hold the documents of one bundle against one another, and its files against them."""
+    """Compare the documents of one bundle with each other, and its files with them."""
     _agreement(sheet, pack, papers)
     _lock(sheet, pack, papers)
     _files(sheet, run, seen, pack, papers)
 
 
 def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
-    """What STATUS, FILES_CHANGED and ACTION say of one another."""
+    """Compare STATUS, FILES_CHANGED and ACTION."""
     status, changed, action = papers.status, papers.changed, papers.action
     key = hashlib.sha256(canonical(plain(action))).hexdigest()
     rows = changed.files
@@ -128,7 +126,7 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
 
 
 def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
-    """SCOPE_LOCK against the action, and against what nobody can loosen."""
+    """Compare SCOPE_LOCK with the action, and with what nobody can loosen."""
     lock, action, file = papers.lock, papers.action, f"{pack}/SCOPE_LOCK.json"
     for what, expected, found in (
         ("its pack", pack, lock.pack),
@@ -144,7 +142,7 @@ def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
 
 
 def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
-    """Logs, artifacts and summary against the documents that name them; and nothing besides."""
+    """Compare logs, artifacts and summary with the documents that name them; report other files."""
     status, place = papers.status, f"{pack}/"
     check_logs(
         sheet, run, seen, place, papers.logs.logs, [(c.label, c.rc) for c in status.checks], pack
@@ -186,8 +184,8 @@ def check_logs(
     due: list[tuple[str, int]],
     pack: str = "",
 ) -> None:
-    """LOGS/ of `place` against its index, and the index against the commands (label, code) that are
-    due.
+    """Compare LOGS/ of `place` with its index, and the index with the due commands (label,
+    code).
     """
     index = f"{place}LOGS/INDEX.json"
     told = [(log.label, log.rc) for log in logs]
@@ -221,7 +219,7 @@ def _sum(counts: Iterable[int | None]) -> int:
 
 
 def summary_of(status: BundleStatus) -> bytes:
-    """SUMMARY.md as it must be."""
+    """Return SUMMARY.md as it must be."""
     rows = [f"# {inert(status.pack)}: {status.status}", ""]
     files = "1 file" if status.files_changed == 1 else f"{status.files_changed} files"
     rows += [f"{files} changed, +{status.lines_added} −{status.lines_removed}.", ""]

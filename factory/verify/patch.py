@@ -1,10 +1,9 @@
-"""DIFF.patch taken back: what each changed file was before, out of what it is and what the patch
-says.
+"""Undo DIFF.patch: derive each changed file's content before from its content after and the patch.
 
-Rule: the patch is read against the changes it must hold, header by header, and only in the form Git
-writes; a section for another path is a hidden change. Hunks are undone on the content after, so
-that no repository is needed, and whoever calls compares the id of what comes out. Sources:
-git-diff, in Git's own words "generating patch text".
+Rule: the patch is read against the changes it must contain, header by header, and only in the form
+Git writes; a section for another path is a hidden change. Hunks are undone on the content after, so
+that no repository is needed, and the caller compares the id of the result. Sources: git-diff, in
+Git's own words "generating patch text".
 """
 
 from __future__ import annotations
@@ -36,8 +35,8 @@ _SHORT_ESCAPES = {
 
 
 class PatchError(ValueError):
-    """The patch does not hold: one clause. `hidden` is the path of a change that should not be
-    there.
+    """Report that the patch is malformed or does not fit: one clause. `hidden` is the path of an
+    undeclared change.
     """
 
     def __init__(self, clause: str, hidden: str = "") -> None:
@@ -47,7 +46,7 @@ class PatchError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A change as the trees have it: the path, and its entry before and after (None: absent)."""
+    """Describe a change of the trees: the path, and its entry before and after (None: absent)."""
 
     path: str
     before: Entry | None
@@ -56,7 +55,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """A file before the change (None: it did not exist, or only its mode changed), and its lines
+    """Describe a file before the change (None: absent, or only its mode changed), and its lines
     (None: binary).
     """
 
@@ -66,7 +65,7 @@ class Undone:
 
 
 def undo(patch: bytes, changes: Iterable[Change], after: Mapping[str, bytes]) -> dict[str, Undone]:
-    """Every change undone; `after` maps paths to contents after it. Raises PatchError."""
+    """Return every change undone; `after` maps paths to contents after it. Raise PatchError."""
     text = _Text(patch)
     undone: dict[str, Undone] = {}
     for change in changes:
@@ -91,7 +90,7 @@ def undo(patch: bytes, changes: Iterable[Change], after: Mapping[str, bytes]) ->
 
 
 class _Text:
-    """The lines of a patch, without their line feeds."""
+    """Read the lines of a patch, without their line feeds."""
 
     def __init__(self, patch: bytes) -> None:
         if patch and not patch.endswith(b"\n"):
@@ -127,7 +126,7 @@ def _clipped(line: bytes) -> str:
 
 
 def _named(line: bytes) -> str:
-    """The path that a section's first line names; empty where it is none."""
+    """Return the path that a section's first line names; "" if it is no such line."""
     rest = line.removeprefix(b"diff --git ")
     if rest == line or not rest:
         return ""
@@ -136,7 +135,7 @@ def _named(line: bytes) -> str:
 
 
 def _section(text: _Text, change: Change, after: bytes | None) -> Undone:
-    """One section: header as Git writes it for this change, then hunks or a binary patch."""
+    """Undo one section: header as Git writes it for this change, then hunks or a binary patch."""
     before, now = change.before, change.after
     text.expect(
         b"diff --git " + _quoted(b"a/", change.path) + b" " + _quoted(b"b/", change.path),
@@ -179,7 +178,7 @@ def _mode_lines(change: Change) -> list[bytes]:
 
 
 def _quoted(prefix: bytes, path: str) -> bytes:
-    """A name as Git writes it in a patch: quoted where a byte is special or not ASCII."""
+    """Return a name as Git writes it in a patch: quoted if a byte is special or not ASCII."""
     raw = prefix + os.fsencode(path)
     if _QUOTED.search(raw) is None:
         return raw
@@ -244,7 +243,7 @@ def _hunks(text: _Text, change: Change, after: bytes) -> Undone:
 def _hunk(
     text: _Text, path: str, new: list[bytes], first: int, counts: list[int], old: list[bytes]
 ) -> tuple[int, int]:
-    """Undo one hunk onto `old`; lines added and removed."""
+    """Undo one hunk onto `old`; return (lines added, lines removed)."""
     left, at, added, removed = list(counts), first, 0, 0
     while left[0] or left[1]:
         line = text.next()
@@ -270,7 +269,7 @@ def _hunk(
 
 
 def _heading(old: list[bytes], seen: int, before: bytes) -> bytes:
-    """What Git writes behind a hunk's head: the last line above it that starts like a
+    """Return what Git writes after a hunk's head: the last line above that starts like a
     definition.
     """
     for line in reversed(old[seen:]):
@@ -285,5 +284,7 @@ def _split(content: bytes) -> list[bytes]:
 
 
 def content_of(entry: Entry, blob: bytes | None) -> bytes | None:
-    """What Git compares for an entry: a blob's bytes, or the one line it writes for a submodule."""
+    """Return what Git compares for an entry: a blob's bytes, or the one line it writes for a
+    submodule.
+    """
     return f"Subproject commit {entry.oid}\n".encode("ascii") if entry.mode == SUBMODULE else blob

@@ -1,8 +1,8 @@
-"""The scope language, matched segment by segment with a table instead of expressions.
+"""Match the scope language segment by segment, with a table instead of expressions.
 
-Anchored at the root, case-sensitive; `*` and `?` stay within a segment, `**` is any number of
-whole segments (at the end: at least one), a trailing `/` is everything below. Written from that
-sentence, not from the code that runs packs.
+Anchored at the root, case-sensitive; `*` and `?` stay within a segment, `**` is any number of whole
+segments (at the end: at least one), a trailing `/` is everything below. Written from that sentence,
+not from the code that runs packs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from functools import lru_cache
 
 
 def matches(patterns: Iterable[str], path: str) -> bool:
-    """Whether any of `patterns` names the file at `path`."""
+    """Return True if any of `patterns` matches the file at `path`."""
     parts = tuple(path.split("/"))
     return any(_matches(_segments(pattern), parts) for pattern in patterns)
 
@@ -24,7 +24,7 @@ def _segments(pattern: str) -> tuple[str, ...]:
 
 
 def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
-    """Row by row: `reach[n]` says whether the pattern so far can end after n segments of the
+    """Match row by row: `reach[n]` is True if the pattern so far can end after n segments of the
     path.
     """
     reach = [True] + [False] * len(path)
@@ -42,20 +42,18 @@ def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
 
 
 class Reach:
-    """How far patterns have come on the way down a tree: which of them can still name something
-    below here.
-    """
+    """Record how far patterns match on the way down a tree, to know which can still match below."""
 
     def __init__(self, states: frozenset[tuple[tuple[str, ...], int]]) -> None:
         self._states = states
 
     @classmethod
     def of(cls, patterns: Iterable[str]) -> Reach:
-        """At the root."""
+        """Return the state at the root."""
         return cls(frozenset((_segments(pattern), 0) for pattern in patterns))
 
     def below(self, name: str) -> Reach:
-        """One folder down."""
+        """Return the state one folder down."""
         found: set[tuple[tuple[str, ...], int]] = set()
         for pattern, at in self._states:
             for here in _skipped(pattern, at):
@@ -66,7 +64,7 @@ class Reach:
         return Reach(frozenset(state for state in found if state[1] < len(state[0])))
 
     def names(self, name: str) -> bool:
-        """Whether a file of that name here is meant."""
+        """Return True if a file of that name in this folder matches."""
         for pattern, at in self._states:
             last = len(pattern) - 1
             if last in _skipped(pattern, at) and (
@@ -77,18 +75,18 @@ class Reach:
 
     @property
     def everything(self) -> bool:
-        """Whether every file below here is meant."""
+        """Return True if every file below this folder matches."""
         return any(pattern[at:] == ("**",) for pattern, at in self._states)
 
     @property
     def nothing(self) -> bool:
-        """Whether none can be."""
+        """Return True if no file below this folder can match."""
         return not self._states
 
 
 def _skipped(pattern: tuple[str, ...], at: int) -> Iterable[int]:
-    """`at` and every place that is reached from it by letting ** stand for no segment; the last **
-    stands for one.
+    """Yield `at` and every position after a ** that matches no segment; the last ** must match
+    one.
     """
     yield at
     while at < len(pattern) - 1 and pattern[at] == "**":
@@ -98,9 +96,7 @@ def _skipped(pattern: tuple[str, ...], at: int) -> Iterable[int]:
 
 @lru_cache(maxsize=65536)
 def _fits(segment: str, name: str) -> bool:
-    """Whether one segment with * and ? fits one name: the last * takes more where the rest
-    fails.
-    """
+    """Return True if one segment with * and ? matches one name, by backtracking to the last *."""
     s = n = 0
     star, mark = -1, 0
     while n < len(name):

@@ -1,4 +1,4 @@
-"""PLAN.json: whether the ledger names this plan, and whether what was done follows from it.
+"""Check PLAN.json: the ledger must name it, and everything that was done must follow from it.
 
 Each pack of the plan has the key of its action; each bundle is of the action, the scope and the
 commands that were planned; the merge has the planned packs in the planned order on the planned
@@ -30,7 +30,7 @@ _HASH_NAMES = {40: "sha1", 64: "sha256"}
 
 
 class PlanCheck:
-    """The check of one run against its plan."""
+    """Check one run against its plan."""
 
     def __init__(self, sheet: Sheet, run: Folder, seen: Seen, status: RunStatus) -> None:
         self.sheet = sheet
@@ -46,7 +46,7 @@ class PlanCheck:
         told: Told,
         policy: Policy | None,
     ) -> None:
-        """Everything. A run that could not be planned has no plan, no bundle and no merge."""
+        """Check all of it. A run that could not be planned has no plan, no bundle and no merge."""
         named = [event.hashes.get("plan", "") for event in told.of(STARTED)]
         there = PLAN in self.run.sizes
         if not there and not any(named):
@@ -82,7 +82,7 @@ class PlanCheck:
         return self.sheet.differs("VERIFY_PLAN", PLAN, what, expected, found, pack)
 
     def _head(self, plan: Plan, policy: Policy | None) -> None:
-        """Base and policy, as the verdict and the attestations have them."""
+        """Compare base and policy with the verdict and the attestations."""
         status = self.status
         for what, expected, found in (
             ("the base ref", status.base_ref, plan.base_ref),
@@ -103,7 +103,7 @@ class PlanCheck:
         self.differs("packs that the verdict does not name", "", ", ".join(beyond))
 
     def _order(self, plan: Plan) -> None:
-        """Each pack once, after all that it needs, and otherwise by id."""
+        """Check that each pack is there once, after all that it needs, and otherwise by id."""
         depends = {planned.pack: frozenset(planned.depends_on) for planned in plan.packs}
         needs = all_needs({name: tuple(sorted(needed)) for name, needed in depends.items()})
         names = tuple(planned.pack for planned in plan.packs)
@@ -117,7 +117,9 @@ class PlanCheck:
             self.differs("the keys of what it needs", rows, told, planned.pack)
 
     def _pack(self, plan: Plan, planned: PlannedPack) -> None:
-        """One pack in itself: key, action and scope are of the same pack and under one policy."""
+        """Check one pack in itself: key, action and scope are of the same pack and under one
+        policy.
+        """
         action, scope, rules = planned.action, planned.scope, plan.policy.rules
         key = hashlib.sha256(canonical(plain(action))).hexdigest()
         for what, expected, found in (
@@ -144,7 +146,7 @@ class PlanCheck:
             self.differs("the action that was begun", planned.action_key, found, planned.pack)
 
     def _bundle(self, planned: PlannedPack, bundle: Bundle, merging: MergeCheck) -> None:
-        """A bundle is of the pack that was planned."""
+        """Compare a bundle with the pack that was planned."""
         pack = planned.pack
         commands = {row.label: (row.kind, row.name, row.run) for row in planned.commands}
         for what, expected, found in (
@@ -170,7 +172,7 @@ class PlanCheck:
             self._own_tree(planned, bundle, trees)
 
     def _own_tree(self, planned: PlannedPack, bundle: Bundle, trees: Trees) -> None:
-        """The base with the pack's folder laid over."""
+        """Check the tree of the base with the pack's own folder in it."""
         pack = planned.pack
         try:
             own = trees.placed(self.status.base_tree, parts(planned.folder), bundle.tree)

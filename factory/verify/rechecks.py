@@ -1,6 +1,4 @@
-"""The checks on the merged tree against the contracts, their logs, and what they were allowed to
-skip.
-"""
+"""Compare the checks on the merged tree with the contracts, their logs, and what may be skipped."""
 
 from __future__ import annotations
 
@@ -28,7 +26,7 @@ def check_rechecks(
     bundles: Mapping[str, Bundle],
     merging: MergeCheck,
 ) -> None:
-    """Hold the rechecks of a run, and the logs beside them, against everything else."""
+    """Compare the re-checks of a run, and their logs, with everything else."""
     due = []
     if status.rechecks or status.status == "PASS":
         due = [
@@ -55,7 +53,7 @@ def check_rechecks(
 
 
 def _same_view(sheet: Sheet, status: RunStatus, bundle: Bundle, merging: MergeCheck) -> None:
-    """A check may be skipped only where the pack would see the tree it was accepted on."""
+    """Check that a skipped check's pack would see the tree it was accepted on."""
     part = f"skipped checks of {bundle.pack}"
     if not status.packs_committed:
         sheet.gap(part, "the pack's folder differed from the base commit")

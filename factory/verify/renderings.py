@@ -1,9 +1,9 @@
-"""`report.html`, `junit.xml` and `results.sarif` against the verdict: each is read as others read
-it.
+"""Compare `report.html`, `junit.xml` and `results.sarif` with the verdict, read as others read
+them.
 
-None is rendered again: its digest is bound by lists and statements, and here what it says of
-verdict, packs, findings, checks and files must be the evidence's, with nothing in it that acts.
-Does not know how any is laid out.
+None is rendered again: its digest is bound by lists and statements. What it says of verdict, packs,
+findings, checks and files must be the evidence's, with nothing in it that acts. Does not know how
+any is laid out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Bundles = Mapping[str, Bundle]
 def check_renderings(
     sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None, bundles: Bundles
 ) -> None:
-    """Hold each against the verdict; commands only where every bundle was re-derived."""
+    """Compare each with the verdict; commands only if every bundle was derived again."""
     known = (
         bundles
         if all(line.pack in bundles for line in status.packs if line.bundle_sha256)
@@ -156,7 +156,7 @@ def _lines_of(row: Any) -> str:
 
 
 def _ended(status: RunStatus, bundles: Bundles) -> list[tuple[str, ...]]:
-    """Label and outcome of every command, as the page's rows must have them."""
+    """Return label and outcome of every command, as the page's rows must have them."""
     due: list[tuple[str, ...]] = []
     for line in status.packs:
         for row in bundles[line.pack].status.checks if line.pack in bundles else ():
@@ -235,7 +235,7 @@ def _counts(node: ET.Element) -> list[str]:
 
 
 def _name(case: ET.Element) -> tuple[str, str]:
-    """Where a case belongs, and the label of its command."""
+    """Return the class name of a case, and the label of its command."""
     return case.get("classname", ""), case.get("name", "").partition(" ")[0]
 
 

@@ -1,8 +1,8 @@
-"""FINAL_REPORT against the verdict: what it says of status, counts, trees, packs and findings must
-be theirs.
+"""Compare FINAL_REPORT with the verdict: status, counts, trees, packs and findings must be the
+same.
 
 The text is not rendered again here; its digest is bound by the ledger, and every line that carries
-a claim is held against the evidence. Does not know how a report is laid out otherwise.
+a claim is compared with the evidence. Does not know how a report is laid out otherwise.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _REPRODUCIBLE = ", reproducible: made twice in two environments, byte for byte"
 def check_report(
     sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None
 ) -> None:
-    """Hold both forms of the report against the verdict."""
+    """Compare both forms of the report with the verdict."""
     for path, starts, claims in (
         (_MD, _first_lines(status, changed), tuple(_claims(status))),
         (_TXT, _first_plain(status, changed), tuple(f"{row.id}  " for row in status.findings)),
@@ -73,7 +73,7 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
 
 
 def reached(status: RunStatus) -> str:
-    """Which packs could reach what."""
+    """Return the hosts that packs could reach, as one sentence; "" if none could."""
     rows = (
         (row.pack, "any public host" if "*" in row.network else ", ".join(row.network))
         for row in status.packs
@@ -96,7 +96,7 @@ def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
 
 
 def _signing(status: RunStatus) -> str:
-    """What both forms say of signing."""
+    """Return the sentence about signing in both forms."""
     who = {
         "optional": "a signature is optional",
         "required": "a signature by a key pinned in factory.keys/ is required",
@@ -109,7 +109,7 @@ def _signing(status: RunStatus) -> str:
 
 
 def _claims(status: RunStatus) -> Iterable[str]:
-    """Starts of lines that must stand in the report."""
+    """Yield starts of lines that the report must contain."""
     for line in status.packs:
         artifacts = f", {_counted(len(line.artifacts), 'artifact')}" if line.artifacts else ""
         change = f"{_counted(line.files_changed, 'file')} +{line.lines_added} −{line.lines_removed}"
@@ -134,7 +134,7 @@ def _claims(status: RunStatus) -> Iterable[str]:
 
 
 def _by_git(status: RunStatus) -> Iterable[str]:
-    """What the report says that Git can be asked: it sends nobody to a file that is not there."""
+    """Yield the lines about Git: none may name a file that does not exist."""
     if status.merged_tree:
         yield "`git bundle verify Z_integrator/CHANGES.bundle` and `git fetch` from it "
         yield f"and `git rev-parse FETCH_HEAD^{{tree}}` must print `{status.merged_tree}`."
@@ -167,7 +167,7 @@ def _compare(
 
 
 def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
-    """No finding and no bundle beyond those of the verdict."""
+    """Report findings and bundles beyond those of the verdict."""
     for start, due in (("- **", len(status.findings)), ("- ", None)):
         found = [
             line

@@ -1,7 +1,7 @@
-"""A change held against its SCOPE_LOCK, judged again by rules of this checker's own.
+"""Judge a change against its SCOPE_LOCK again, by rules of this checker's own.
 
-Asked only where the evidence says PASS: there, nothing may be found. Does not know trees that are
-not at hand; the folders of changed paths always are.
+Used only if the evidence says PASS: then nothing may be found. Does not know unavailable trees; the
+folders of changed paths are always available.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ Breach = tuple[str, str]
 def breaches(
     lock: ScopeLock, folder: str, trees: Trees, result: str, change: Verified
 ) -> Iterator[Breach]:
-    """(displayed path, clause) of everything that a PASS may not have. Raises Unknown,
-    ObjectError.
+    """Yield (displayed path, clause) of everything that a PASS may not have.
+
+    Raise Unknown, ObjectError.
     """
     for path, (before, after) in change.edits.items():
         name = joined(path)

@@ -1,6 +1,7 @@
-"""One run re-derived: files → bundles → merged result → verdict → report → history → attestations.
+"""Derive one run again: files → bundles → merged result → verdict → report → history →
+attestations.
 
-Does not know where the folder lies; what is beside it comes as `Surroundings`.
+Does not know where the folder is; what is known around it comes as `Surroundings`.
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ _STATUS = f"{Z}/STATUS.json"
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """What one run came to.
+    """Describe the result for one run.
 
-    `place` is where it lies ("" where nothing does); `status` is the verdict that was evaluated
-    again ("" where that was not possible).
+    `place` is its folder ("" if it has none); `status` is the verdict that was evaluated again (""
+    if that was not possible).
     """
 
     run_id: str
@@ -53,12 +54,12 @@ class Verified:
 
     @property
     def holds(self) -> bool:
-        """Whether nothing was found. What was not checkable is in `gaps`."""
+        """Return True if no finding blocks. What was not checkable is in `gaps`."""
         return not any(finding.blocks for finding in self.findings)
 
 
 def verify_run(run: Folder, around: Surroundings) -> Verified:
-    """Everything about one run's folder. Raises nothing that evidence can cause."""
+    """Check everything about one run's folder. Raise nothing that evidence can cause."""
     sheet, seen = Sheet(), Seen(run)
     if not around.named and RUN_MANIFEST not in (*run.sizes, *run.odd) and not seen.below(Z):
         what = f"this is no run's folder: it has no {RUN_MANIFEST} and no {Z}/"
@@ -90,7 +91,7 @@ class _RunCheck:
         self.around = around
 
     def check(self, status: RunStatus) -> str:
-        """All that hangs on the verdict; the status that was evaluated again."""
+        """Check all that depends on the verdict; return the status that was evaluated again."""
         if self.around.named and status.run_id != self.run.name:
             self.wrong(
                 "VERIFY_STATUS", f"its run: expected {self.run.name}, found {spell(status.run_id)}"
@@ -123,7 +124,7 @@ class _RunCheck:
         self.sheet.differs("VERIFY_STATUS", _STATUS, what, expected, found, pack)
 
     def _bundles(self, status: RunStatus) -> dict[str, Bundle]:
-        """Every bundle of the run, re-derived; the verdict must name exactly these."""
+        """Derive every bundle of the run again; the verdict must name exactly these."""
         there = sorted(path.partition("/")[0] for path in self.run.sizes if _is_bundle(path))
         named = [line.pack for line in status.packs if line.bundle_sha256]
         stale = [line.pack for line in status.packs if not line.bundle_sha256]
@@ -151,7 +152,7 @@ class _RunCheck:
     def _merged(
         self, status: RunStatus, bundles: dict[str, Bundle], merging: MergeCheck
     ) -> tuple[Merge | None, FilesChanged | None]:
-        """What was merged, where something was."""
+        """Check the merge, if there was one; return its document and the merged change."""
         if self.run.read(f"{Z}/MERGE.json") is None:
             if status.merged_tree:
                 self.sheet.wrong(
@@ -181,7 +182,7 @@ class _RunCheck:
             return None  # named where the result is checked
 
     def _base(self, status: RunStatus, bundles: dict[str, Bundle], merging: MergeCheck) -> None:
-        """The base commit's tree, and what each pack saw of it."""
+        """Check the base commit's tree, and what each pack saw of it."""
         elsewhere = self.around.elsewhere
         try:
             tree = elsewhere.tree_of_commit(status.base_commit) if elsewhere is not None else ""
@@ -201,7 +202,7 @@ class _RunCheck:
             check_base(self.sheet, merging, bundle, status.base_tree, status.packs_committed)
 
     def _lines(self, status: RunStatus, bundles: dict[str, Bundle]) -> None:
-        """Each pack's row against its bundle."""
+        """Compare each pack's row with its bundle."""
         self.differs("the branch of a run that was just settled", "", status.branch)
         names = [line.pack for line in status.packs]
         self.differs("packs, each once and in order", sorted(set(names)), names)
@@ -241,7 +242,7 @@ class _RunCheck:
             self.differs(f"{own} status", told.status, line.status, line.pack)
 
     def _policy(self, status: RunStatus, bundles: dict[str, Bundle], policy: Policy) -> None:
-        """What the verdict was reached under: nothing lacking that is not accepted, nothing
+        """Compare the verdict with its policy: nothing missing that is not accepted, nothing
         loosened.
         """
         lacking = set(policy.properties_required) - set(status.properties_given)
@@ -272,7 +273,7 @@ class _RunCheck:
         self.differs("the signing policy", signing, (status.signing.policy, status.signing.keys))
 
     def _evaluate(self, status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> str:
-        """The run's verdict from everything below it."""
+        """Evaluate the run's verdict from all the evidence."""
         check_findings(self.sheet, _STATUS, status.findings)
         missing = [
             row
@@ -309,7 +310,7 @@ def _is_bundle(path: str) -> bool:
 def _observations(
     status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None
 ) -> Iterable[str]:
-    """What the run's evidence observes, by the names of the table."""
+    """Yield what the run's evidence observes, by the names of the table."""
     yield from of_findings(status.findings)
     if any(line.status == "FAIL" for line in status.packs):
         yield "crashed"
@@ -326,7 +327,7 @@ def _observations(
 
 
 def _needed(status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> Iterable[str]:
-    """Ids of findings that must have reached the verdict: nothing refused below may be left out
+    """Yield ids of findings that must have reached the verdict: none below may be left out
     above.
     """
     for line in status.packs:

@@ -1,8 +1,8 @@
-"""From a place on a disk to verified runs: which runs there are, what lies beside them, who is
-trusted.
+"""Find runs at a place on a disk, what is known around them and which keys are trusted; verify
+each.
 
-Rule: everything is only read. A run that never finished has nothing to verify and is told so; one
-that the ledger says finished and that is gone is a finding, unless the ledger says that it was
+Rule: everything is only read. A run that never finished has nothing to verify and is reported so.
+One that finished by the ledger and has no folder is a finding, unless the ledger says that it was
 removed.
 """
 
@@ -41,21 +41,20 @@ from factory.verify.trees import FOLDER, Trees, Unknown
 PINS = b"factory.keys"
 STATE = ".factory"
 _REMOVED = "gc.removed"
-# Ways of knowing a key, the one that counts most first.
+# Reasons to know a key, the strongest first.
 _WAYS = ("pinned", "given", "own", "once", "theirs")
 _COMMIT = re.compile(rb'"base_commit": "([0-9a-f]{40}(?:[0-9a-f]{24})?)"')
 
 
 class Unreadable(Exception):
-    """A place that holds no run: one clause."""
+    """Report a place that contains no run: one clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks: keys that they give or own, what they demand, their repository's work tree (None:
-    nowhere) and HEAD.
+    """Describe the caller: keys, demanded signatures, repository's work tree (None: none) and HEAD.
 
-    `checkpoints` are those that they kept themselves, by the names of their files.
+    `checkpoints` are those that the caller kept, by the names of their files.
     """
 
     keys: tuple[Key, ...] = ()
@@ -67,25 +66,27 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """A state folder's ledger and checkpoints, read once for all its runs."""
+    """Contain a state folder's ledger and checkpoints, read once for all its runs."""
 
     ledger: Ledger | None
     checkpoints: dict[str, Checkpoint]
     unread: tuple[str, ...]
     at_home: bool
-    """Whether it is the state folder of a repository, and no copy of one."""
+    """True for the state folder of a repository, False for a copy of one."""
 
 
 def verify_at(place: Path, asked: Asked) -> Verified:
-    """One run's folder, wherever it lies. Raises Unreadable where it is no folder."""
+    """Verify one run's folder, wherever it is. Raise Unreadable if it is no folder."""
     root = place.absolute()
     beside = root.parent.parent if root.parent.name == "runs" else None
     return _verify(root, _state(beside, asked) if beside is not None else None, asked)
 
 
 def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
-    """The run of that id, or the one that finished last (""); None where there is no such run.
-    Raises Unreadable.
+    """Verify the run of that id, or the last finished one (""); return None if there is no such
+    run.
+
+    Raise Unreadable.
     """
     known = _state(state, asked)
     name = run_id or _last(state, known)
@@ -93,7 +94,7 @@ def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
 
 
 def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
-    """Every run of a state folder: those that lie there, then those that the ledger tells of."""
+    """Verify every run of a state folder: those on disk, then those that only the ledger names."""
     known = _state(state, asked)
     names = names_below(state / "runs")
     for name in [*names, *sorted(_all_finished(known) - set(names))]:
@@ -106,7 +107,9 @@ def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
 
 
 def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | None:
-    """A run of a state folder: verified, or what is told of it; None where nothing is."""
+    """Return a run of a state folder, verified or as the ledger reports it; None if nothing is
+    known.
+    """
     place = state / "runs" / name
     if place.is_symlink():
         return _told(name, finding="expected the folder of a run, found a symbolic link")
@@ -130,10 +133,10 @@ def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | No
 
 
 def _last(state: Path, known: _State) -> str:
-    """The run that finished last, wherever its evidence is now; empty where none did.
+    """Return the id of the run that finished last, even if its folder is missing; "" if none did.
 
-    One whose evidence was removed, and which the ledger tells so, counts no more. Without a ledger,
-    it is the run whose checkpoint was made over the most events, else any.
+    A run that was removed according to the ledger does not count. Without a ledger, it is the run
+    with the largest checkpoint, else any.
     """
     if known.ledger is None:
         return max(names_below(state / "runs"), key=lambda name: _size(known, name), default="")
@@ -212,7 +215,7 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
 
 
 def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
-    """Each key once, in the way of knowing it that counts most."""
+    """Return each key once, with the strongest reason to trust it."""
     ranked = sorted(keys, key=lambda key: _WAYS.index(key.how))
     found: dict[str, Key] = {}
     for key in ranked:
@@ -222,8 +225,8 @@ def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
 
 @contextmanager
 def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None, bool]]:
-    """The repository that the run lies in, else the one of who asks, and whether it is theirs; none
-    without objects.
+    """Yield (repository, it is the caller's): that around the run, else the caller's, or (None,
+    False).
     """
     state = run.root.parent.parent
     own = state.parent if run.root.parent.name == "runs" and state.name == STATE else None
@@ -248,16 +251,16 @@ def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None
 
 
 def _base_commit(run: DiskFolder) -> str:
-    """The commit that the verdict names, looked up before anything is parsed."""
+    """Return the commit that the verdict names, found before anything is parsed."""
     found = _COMMIT.search(run.read("Z_integrator/STATUS.json") or b"")
     return found[1].decode("ascii") if found else ""
 
 
 def _pins(elsewhere: Elsewhere, run: DiskFolder, asked: Asked, whose: bool) -> Iterator[Key]:
-    """Keys pinned in what who asks has checked out, and in the run's base commit.
+    """Yield keys pinned in the caller's HEAD, and in the run's base commit.
 
-    Only the first are trusted: the run names its base commit, and a pin that was taken away since
-    says that its key is trusted no more. The others are known, so that this can be told.
+    Only the first are trusted: the run names its base commit, and a pin that was removed since says
+    that its key is no longer trusted. The others are known, so that this can be reported.
     """
     commits = {asked.head: "pinned"} if whose and asked.head else {}
     base = _base_commit(run)

@@ -1,7 +1,7 @@
-"""What one verification comes to: findings, gaps and facts, gathered while it goes.
+"""Collect the result of one verification: findings, gaps and facts, in order.
 
-A gap is something that could not be checked, with its reason; it is never counted as checked.
-Does not know what is being verified.
+A gap is something that could not be checked, with its reason; it is never counted as checked. Does
+not know what is being verified.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ KEEP = "Keep the evidence as it is for an audit; factory oneshot makes a new run
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """What was not checkable: the part, and why, each one clause; `asked` where just that part was
-    asked for.
+    """Describe what was not checkable: the part and why, one clause each; `asked` if it was
+    requested.
     """
 
     part: str
@@ -30,7 +30,7 @@ Row = TypeVar("Row", Finding, Gap)
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One line of the answer: the section it belongs to and what was found to hold."""
+    """Describe one line of the answer: its section, and what was found to be true."""
 
     section: str
     text: str
@@ -38,13 +38,13 @@ class Fact:
 
 @dataclass(slots=True)
 class Sheet:
-    """Findings, gaps and facts of one run, in the order they were met; repeats are dropped."""
+    """Collect findings, gaps and facts of one run, in order; repeats are dropped."""
 
     findings: list[Finding] = field(default_factory=list)
     gaps: list[Gap] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     spoilt: set[str] = field(default_factory=set)
-    """Files whose bytes are not those on record: named once, whatever else depends on them."""
+    """Files whose bytes are not those on record: reported once, whatever else depends on them."""
     _said: set[Finding | Gap] = field(default_factory=set)
 
     def wrong(self, kind: str, file: str, what: str, pack: str = "", hint: str = KEEP) -> None:
@@ -57,7 +57,7 @@ class Sheet:
     def differs(
         self, kind: str, file: str, what: str, expected: object, found: object, pack: str = ""
     ) -> bool:
-        """Record a finding where the two differ; whether they do."""
+        """Report a finding if the two differ; return True if they do."""
         if expected == found:
             return False
         self.wrong(kind, file, f"{what}: expected {shown(expected)}, found {shown(found)}", pack)
@@ -68,7 +68,7 @@ class Sheet:
         self._once(Gap(part, reason), self.gaps)
 
     def fact(self, section: str, text: str) -> None:
-        """Record what was found to hold."""
+        """Record what was found to be true."""
         self.facts.append(Fact(section, text))
 
     def _once(self, row: Row, rows: list[Row]) -> None:
@@ -78,7 +78,7 @@ class Sheet:
 
 
 def shown(value: object, most: int = 160) -> str:
-    """A value in a sentence, shortened."""
+    """Return a value for a sentence, at most `most` characters."""
     text = (
         value
         if isinstance(value, str)

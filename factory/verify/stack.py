@@ -1,7 +1,6 @@
-"""Whether a pack saw what it should have: the base, what it depends on, its own folder, and only
-its inputs.
+"""Check that a pack saw what it should: base, dependencies, its own folder, and only its inputs.
 
-Needs the base's trees as far as a pack's view reaches; where they are not at hand, it says so.
+Needs the base's trees as far as a pack's view reaches; if they are not available, it reports a gap.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from factory.verify.trees import Clash, Trees, Unknown, joined, parts
 def check_base(
     sheet: Sheet, merging: MergeCheck, bundle: Bundle, base: str, committed: bool
 ) -> None:
-    """Hold a bundle's base tree against the base commit's tree `base` and the packs below it."""
+    """Compare a bundle's base tree with the base commit's tree `base` and the packs below it."""
     part = f"what {bundle.pack} started from"
     if bundle.status.base_tree == base and not bundle.needs:
         return

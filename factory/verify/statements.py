@@ -1,8 +1,7 @@
-"""Statements made again from the evidence, member by member, and held against those in the
-envelopes.
+"""Make the statements again from the evidence, to compare them with those in the envelopes.
 
-Rule: nothing is taken from a statement but what the evidence cannot tell: the version of the tool,
-and, where the events of an earlier run are not at hand, what it says of that run's making.
+Rule: nothing is taken from a statement but what the evidence does not contain: the tool's version,
+and, if the events of an earlier run are not available, what it says of that run's execution.
 Sources: in-toto Statement v1, SLSA Provenance v1, Test Result v0.1, SLSA Verification Summary v1.
 """
 
@@ -27,8 +26,8 @@ _UNTOLD = ("startedOn", "finishedOn")
 
 @dataclass(frozen=True, slots=True)
 class Making:
-    """How a bundle came to be: the run, its start and its events about the pack (None: not at
-    hand).
+    """Describe how a bundle was made: the run, and its start and events about the pack (None:
+    unavailable).
     """
 
     run_id: str
@@ -43,8 +42,8 @@ def provenance(
     told: Any,
     reproducible: bool,
 ) -> Any:
-    """The provenance of a bundle; `seen` gives digests of files, `told` is the statement that was
-    found.
+    """Return the provenance of a bundle; `seen` gives digests of files, `told` is the found
+    statement.
     """
     metadata, commit, properties, sandbox = _making(bundle.pack, making, told)
     internal = {
@@ -91,7 +90,7 @@ def provenance(
 def _making(
     pack: str, making: Making, told: Any
 ) -> tuple[dict[str, Any], str, list[str] | None, list[Any]]:
-    """Metadata, base commit, properties in force, the sandbox's own rows."""
+    """Return (metadata, base commit, properties in force, the sandbox's own rows)."""
     metadata: dict[str, Any] = {"invocationId": f"{_OWN}run:{making.run_id}"}
     commit, properties, sandbox = "", None, []
     if making.events is None:
@@ -123,7 +122,7 @@ def _making(
 
 
 def _sandbox(event: Event) -> Iterable[Any]:
-    """The sandbox as an event tells it: its program, and the filter of system calls."""
+    """Yield the sandbox as an event records it: its program, and the filter of system calls."""
     names = {"backend": "sandbox", "version": "sandbox_version", "kernel": "kernel"}
     notes = {note: event.details.get(name, "") for note, name in names.items()}
     if event.hashes.get("sandbox"):
@@ -156,7 +155,7 @@ def _dependencies(bundle: Bundle, commit: str, manifests: Mapping[str, str]) -> 
 
 
 def test_result(bundle: Bundle) -> Any:
-    """The test result of a bundle."""
+    """Return the test result of a bundle."""
     codes = {check.label: check.rc for check in bundle.status.checks}
     labels = sorted({*bundle.status.required, *codes})
     passed = [label for label in labels if codes.get(label) == 0]
@@ -187,8 +186,8 @@ def summary(
     time: str,
     told: Any,
 ) -> Any:
-    """The summary of a run: `about` maps files to digests, `time` is that of the event that
-    finished it.
+    """Return the summary of a run: `about` maps files to digests, `time` is that of its last
+    event.
     """
     tree = (
         [{"name": "merged-tree", "digest": {"gitTree": status.merged_tree}}]
@@ -234,7 +233,7 @@ def _subject(bundle: Bundle) -> list[Any]:
 
 
 def _version(told: Any, *names: str) -> Any:
-    """The version of the tool that a statement tells; the one thing that it alone knows."""
+    """Return the tool's version from a statement; no other evidence contains it."""
     found = _at(told, "predicate", *names, "version").get("codex-orchestrator", "")
     return {"codex-orchestrator": found if isinstance(found, str) else ""}
 
@@ -246,7 +245,7 @@ def _at(value: Any, *names: str) -> Mapping[str, Any]:
 
 
 def first_difference(due: Any, found: Any, where: str = "") -> tuple[str, Any, Any] | None:
-    """Where two JSON values first differ, with both; None where they do not."""
+    """Return (place, due, found) where two JSON values first differ; None if they are equal."""
     if isinstance(due, dict) and isinstance(found, dict):
         for name in sorted(due.keys() | found.keys()):
             inner = first_difference(due.get(name), found.get(name), f"{where}/{name}")

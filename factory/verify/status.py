@@ -1,6 +1,4 @@
-"""A bundle's status evaluated again: what had to run, what ran, every attempt, and the verdict they
-yield.
-"""
+"""Evaluate a bundle's status again: what had to run, what ran, every attempt, and their verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +11,7 @@ from factory.verify.sheet import Sheet
 from factory.verify.verdict import status_of_pack, weight_of
 
 _WITHHELD = frozenset({"SECRET_IN_CHANGE", "CHANGE_TOO_LARGE"})
-"""Of a change that is not kept."""
+"""Findings about a change that is not kept."""
 
 
 def check_status(
@@ -24,7 +22,7 @@ def check_status(
     lock: ScopeLock,
     log: Callable[[str], bytes],
 ) -> None:
-    """Hold STATUS.json against the contract, its own records and its logs."""
+    """Compare STATUS.json with the contract, its own records and its logs."""
     file = f"{place}STATUS.json"
 
     def differs(what: str, expected: object, found: object) -> bool:
@@ -57,7 +55,7 @@ def check_status(
 
 
 def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, ...]:
-    """Steps up to the first that failed; where none did, acceptance too, unless the change was
+    """Return steps up to the first that failed; if none did, acceptance too, unless the change was
     withheld.
     """
     codes = {check.label: check.rc for check in status.checks}
@@ -72,7 +70,7 @@ def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, .
 
 
 def check_findings(sheet: Sheet, file: str, findings: Iterable[FindingRow], pack: str = "") -> None:
-    """Whether each finding weighs what the catalogue says."""
+    """Report findings whose severity is not the catalogue's."""
     for row in findings:
         if weight_of(row.id) != row.severity:
             what = f"the weight of {row.id}"
@@ -116,7 +114,9 @@ def _attempts(
 
 
 def _failure(checks: Iterable[CheckRow], log: Callable[[str], bytes]) -> str:
-    """The name of the first failure: over label, code and log."""
+    """Return the signature of the first failure: SHA-256 over label, code and log; "" if none
+    failed.
+    """
     for check in checks:
         if check.rc != 0:
             parts = (check.label.encode(), str(check.rc).encode(), log(check.label))

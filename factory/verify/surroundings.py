@@ -1,5 +1,4 @@
-"""What is known beside a run's own folder: the whole ledger, other checkpoints, keys, policy, the
-repository.
+"""Read what is known around a run's folder: the ledger, checkpoints, keys, policy, the repository.
 
 Each may be absent, and then what needs it is not checkable. Reads files; decides nothing.
 """
@@ -26,8 +25,8 @@ _MOST_NOTE = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What signatures are asked for: "optional", "required" (from a trusted key), "required-from"
-    (one named).
+    """State the demanded signatures: "optional", "required" (any trusted key), "required-from" (a
+    named one).
     """
 
     policy: str = "optional"
@@ -39,8 +38,8 @@ OPTIONAL = Demand()
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """The whole ledger, read once: its chain, the bytes after the last line feed, and why it could
-    not be read.
+    """Contain the whole ledger: its chain, the size of a torn last line, and why it could not be
+    read.
     """
 
     chain: Chain
@@ -50,12 +49,12 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Everything beside the run.
+    """Contain everything that is known around the run.
 
-    `others` are the checkpoints of other runs by name, `kept` those that who asks kept themselves,
-    by file; `unread` are the runs whose checkpoint cannot be read; `named` says that the folder's
-    name has to be the run's id: so where it lies among other runs. `ledger_due` says that the
-    ledger has to be there: so where the run lies in the repository that made it.
+    `others` are the checkpoints of other runs by name, `kept` those that the caller kept, by file;
+    `unread` are the runs whose checkpoint cannot be read. `named` means that the folder's name must
+    be the run's id, because it is among other runs. `ledger_due` means that the ledger must exist,
+    because the run is in the repository that made it.
     """
 
     ledger: Ledger | None = None
@@ -70,7 +69,7 @@ class Surroundings:
 
 
 def load_ledger(path: Path, sizes: Iterable[int]) -> Ledger | None:
-    """The ledger of a state folder, with its roots at `sizes`; None where there is none."""
+    """Return the ledger of a state folder, with its roots at `sizes`; None if there is none."""
     chain = Chain(sizes)
     try:
         with open_plain(path) as stream:
@@ -82,8 +81,9 @@ def load_ledger(path: Path, sizes: Iterable[int]) -> Ledger | None:
 
 
 def _take_lines(stream: IO[bytes], chain: Chain) -> int:
-    """Every line to the chain, none held longer than an event may be; the bytes after the last line
-    feed.
+    """Give every line to the chain, keeping no more than an event's length in memory.
+
+    Return the number of bytes after the last line feed.
     """
     while line := stream.readline(MOST_BYTES + 2):
         if line.endswith(b"\n"):
@@ -101,12 +101,14 @@ def _take_lines(stream: IO[bytes], chain: Chain) -> int:
 
 
 def load_checkpoint(place: Path) -> Checkpoint:
-    """A checkpoint file. Raises OSError, FormError."""
+    """Read a checkpoint file. Raise OSError, FormError."""
     return read_checkpoint(read_plain(place, _MOST_NOTE))
 
 
 def load_checkpoints(runs: Path) -> tuple[dict[str, Checkpoint], tuple[str, ...]]:
-    """The checkpoints of all runs in a folder, and the runs whose checkpoint cannot be read."""
+    """Return the checkpoints of all runs in a folder, and the runs whose checkpoint cannot be
+    read.
+    """
     found: dict[str, Checkpoint] = {}
     unread = []
     for name in names_below(runs):
@@ -120,7 +122,7 @@ def load_checkpoints(runs: Path) -> tuple[dict[str, Checkpoint], tuple[str, ...]
 
 
 def names_below(folder: Path) -> list[str]:
-    """The names in a folder, in order; none where it cannot be read."""
+    """Return the names in a folder, in order; [] if it cannot be read."""
     try:
         return sorted(os.listdir(folder))
     except OSError:

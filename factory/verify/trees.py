@@ -1,9 +1,8 @@
-"""Trees of which perhaps only a part is at hand: read, compared, edited, narrowed; every id
-computed here.
+"""Read, compare, edit and narrow trees of which perhaps only a part is available; compute every id.
 
-Rule: what is not at hand raises `Unknown`, and what an edit would lose without saying so raises
-`Clash`; nothing is assumed. A tree that is edited back to a known id proves every entry along the
-way. Paths are bytes, as in the objects. Source: gitformat-tree.
+Rule: an unavailable tree raises `Unknown`, and an edit that would lose a file without naming it
+raises `Clash`; nothing is assumed. A tree that is edited back to a known id proves every entry
+along the way. Paths are bytes, as in the objects. Source: gitformat-tree.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ _OCTAL = re.compile(rb"[0-7]{5,6}")
 
 
 class Entry(NamedTuple):
-    """A tree entry: Git mode and object id."""
+    """Describe a tree entry: Git mode and object id."""
 
     mode: int
     oid: str
 
 
 class Unknown(LookupError):
-    """A tree that the evidence at hand does not hold; its id."""
+    """Report a tree that the available evidence does not contain; its id."""
 
 
 class Clash(ValueError):
-    """An edit that does not fit the tree it is made on: one clause."""
+    """Report an edit that does not fit its tree: one clause."""
 
 
 Path = tuple[bytes, ...]
@@ -42,17 +41,17 @@ Fetch = Callable[[str], bytes | None]
 
 
 def parts(path: str) -> Path:
-    """A path as the names of its segments."""
+    """Return a path as the names of its segments."""
     return tuple(os.fsencode(path).split(b"/"))
 
 
 def joined(path: Path) -> str:
-    """The other way round."""
+    """Return the segments of a path as one text."""
     return os.fsdecode(b"/".join(path))
 
 
 class Trees:
-    """Trees by id: those given, those made here, and those that `fetch` finds elsewhere."""
+    """Store trees by id: those given, those made here, and those that `fetch` finds elsewhere."""
 
     def __init__(
         self, hash_name: str, payloads: Mapping[str, bytes], fetch: Fetch = lambda _: None
@@ -64,7 +63,7 @@ class Trees:
         self._read: dict[str, dict[bytes, Entry]] = {}
 
     def entries(self, oid: str) -> Mapping[bytes, Entry]:
-        """Name to entry. Raises Unknown, ObjectError."""
+        """Return name to entry. Raise Unknown, ObjectError."""
         known = self._read.get(oid)
         if known is None:
             payload = self._payloads.get(oid)
@@ -76,7 +75,7 @@ class Trees:
         return known
 
     def at(self, root: str, path: Path) -> Entry | None:
-        """The entry at `path`, None where there is none. Raises Unknown, ObjectError."""
+        """Return the entry at `path`, None if there is none. Raise Unknown, ObjectError."""
         here = Entry(FOLDER, root)
         for name in path:
             found = self.entries(here.oid).get(name) if here.mode == FOLDER else None
@@ -86,7 +85,7 @@ class Trees:
         return here
 
     def leaves(self, root: str, above: Path = ()) -> Iterator[tuple[Path, Entry]]:
-        """Every entry below that is no folder. Raises Unknown, ObjectError."""
+        """Yield every entry below that is no folder. Raise Unknown, ObjectError."""
         _bounded(len(above))
         for name, entry in self.entries(root).items():
             if entry.mode == FOLDER:
@@ -95,18 +94,18 @@ class Trees:
                 yield (*above, name), entry
 
     def made(self, entries: Mapping[bytes, Entry]) -> str:
-        """The id of a folder of these entries; it is at hand from now on."""
+        """Store a folder of these entries; return its id."""
         payload = format_tree(entries)
         oid = object_id("tree", payload, self.hash_name)
         self._payloads[oid] = payload
         return oid
 
     def edited(self, root: str, edits: Edits) -> str:
-        """The id of `root` with every path set, or removed where None. Raises Unknown, Clash,
-        ObjectError.
+        """Return the id of `root` with every path set, or removed if None.
 
-        Removals come first, and folders without entries vanish. Something may stand only where
-        nothing stood or what it replaces was named; so an edit loses no file that it does not name.
+        Removals come first, and folders without entries vanish. An entry may only be added where
+        nothing was or where the edit names what it replaces; so an edit loses no file that it does
+        not name. Raise Unknown, Clash, ObjectError.
         """
         _bounded(max(map(len, edits), default=0))
         removed = self._without(root, {path for path, entry in edits.items() if entry is None})
@@ -151,7 +150,7 @@ class Trees:
         return self.made(entries)
 
     def placed(self, root: str, path: Path, entry: Entry | None) -> str:
-        """The id of `root` with whatever stands at `path` replaced. Raises Unknown, Clash,
+        """Return the id of `root` with whatever is at `path` replaced. Raise Unknown, Clash,
         ObjectError.
         """
         _bounded(len(path))
@@ -168,18 +167,18 @@ class Trees:
         return self.made(entries)
 
     def take(self, payloads: Mapping[str, bytes]) -> None:
-        """Have more trees at hand, by their ids."""
+        """Store more trees, by their ids."""
         self._payloads.update(payloads)
 
     @property
     def payloads(self) -> Mapping[str, bytes]:
-        """Every tree at hand that was given or made here."""
+        """Return every tree that was given or made here."""
         return self._payloads
 
     def unshared(self, root: str, against: str) -> set[str]:
-        """Ids of every tree and blob of `root` that does not stand at the same path of `against`.
+        """Return ids of every tree and blob of `root` that is not at the same path of `against`.
 
-        Raises Unknown, ObjectError.
+        Raise Unknown, ObjectError.
         """
         found: set[str] = set()
         waiting = [(root, against)]
@@ -201,7 +200,7 @@ class Trees:
         return found
 
     def folders(self, root: str) -> set[str]:
-        """Ids of a tree and all trees below it. Raises Unknown, ObjectError."""
+        """Return ids of a tree and all trees below it. Raise Unknown, ObjectError."""
         found: set[str] = set()
         waiting = [root]
         while waiting:
@@ -214,9 +213,10 @@ class Trees:
         return found
 
     def narrowed(self, root: str, reach: Reach, depth: int = 0) -> str:
-        """`root` with only the files that patterns mean. Raises Unknown, ObjectError.
+        """Return the id of `root` with only the files that match `reach`. Raise Unknown,
+        ObjectError.
 
-        What is wholly in or wholly out is not read.
+        What is wholly inside or wholly outside is not read.
         """
         if reach.everything:
             return root
@@ -251,8 +251,9 @@ def _by_head(
 
 
 def parse_tree(payload: bytes, width: int) -> dict[bytes, Entry]:
-    """Name to entry of a tree whose ids have `width` bytes. Raises ObjectError, also for a wrong
-    order.
+    """Return name to entry of a tree whose ids have `width` bytes.
+
+    Raise ObjectError, also for a wrong order.
     """
     found: dict[bytes, Entry] = {}
     at, before = 0, b""
@@ -278,7 +279,7 @@ def parse_tree(payload: bytes, width: int) -> dict[bytes, Entry]:
 
 
 def format_tree(entries: Mapping[bytes, Entry]) -> bytes:
-    """The payload of a tree."""
+    """Return the payload of a tree."""
     rows = sorted(
         (name + (b"/" if entry.mode == FOLDER else b""), name, entry)
         for name, entry in entries.items()

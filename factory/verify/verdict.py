@@ -1,6 +1,6 @@
-"""The status that observations yield: the table as data, evaluated by code of this checker's own.
+"""Evaluate the status that observations yield: the table as data, by code of this checker's own.
 
-A test holds the table to the one that runs are decided by. What is missing counts as refused.
+A test compares the table with the one that decides runs. A missing observation counts as refused.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GOOD_OUTCOMES = frozenset({"ok", "as-accepted"})
 def status_of_pack(
     required: Iterable[str], checks: Iterable[CheckRow], findings: Iterable[FindingRow]
 ) -> str:
-    """What a pack's evidence yields."""
+    """Return the status that a pack's evidence yields."""
     wanted, ran = tuple(required), tuple(checks)
     seen = {*of_findings(findings), "all-held"}
     labels = [check.label for check in ran]
@@ -40,24 +40,24 @@ def status_of_pack(
 
 
 def of_findings(findings: Iterable[FindingRow]) -> set[str]:
-    """What findings alone observe."""
+    """Return the observations that findings alone yield."""
     errors = {row.id for row in findings if weight_of(row.id) == "error"}
     return {*(["crashed"] if "CRASH" in errors else []), *(["finding"] if errors else [])}
 
 
 def status_of(seen: Iterable[str]) -> str:
-    """The status of observations by name."""
+    """Return the status that observations yield, by their names."""
     return _first({*seen, "all-held"})
 
 
 def weight_of(finding: str) -> str:
-    """The catalogue's severity of an id; an unknown one weighs as an error."""
+    """Return the catalogue's severity of an id; an unknown one counts as an error."""
     known = CATALOGUE.get(finding)
     return known.severity.value if known is not None else "error"
 
 
 def strongest(statuses: Iterable[str]) -> str:
-    """FAIL over BLOCKED over PASS; nothing shown is BLOCKED."""
+    """Return FAIL over BLOCKED over PASS; BLOCKED if there is none."""
     seen = set(statuses)
     return next((status for status in ("FAIL", "BLOCKED", "PASS") if status in seen), "BLOCKED")
 

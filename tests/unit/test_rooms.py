@@ -53,6 +53,9 @@ IMPURE_METHODS = frozenset(
     # the environment and processes
     "environ getenv getpid system popen urandom".split()
 )
+# Rooms and modules whose docstrings begin with a verb. Whoever finishes another one adds it here.
+VERB_FIRST = tuple("bundle contract files git merge report steady strict".split())
+NO_VERB = re.compile(r"(?:What|Whether|Which|How|Where|As|Who|When|Why)\b")
 # Words that say nothing about what a thing is or does. ("process" is one of them as a
 # deed, but also a thing of the operating system, so a test cannot tell.)
 EMPTY_WORDS = frozenset(
@@ -301,6 +304,41 @@ def test_modules_open_with_their_rule() -> None:
         if not ast.get_docstring(ast.parse(path.read_text("utf-8")))
     ]
     assert found == [], "say the module's rule and what it does not know"
+
+
+def test_docstrings_begin_with_a_verb() -> None:
+    found = [
+        f"{name_of(path)}: {name}"
+        for room in VERB_FIRST
+        for path in sorted((PACKAGE / room).rglob("*.py"))
+        for name in without_verb(path.read_text("utf-8"))
+    ]
+    assert found == [], "say what comes out or what it does: Return …, Raise …, Describe …, Name …"
+
+
+def test_every_room_that_is_named_is_there() -> None:
+    """A room that was renamed would otherwise leave the rule unseen."""
+    assert [room for room in VERB_FIRST if not (PACKAGE / room).is_dir()] == []
+
+
+def without_verb(text: str) -> Iterator[str]:
+    """Yield the functions and classes whose docstring begins with a question word."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(
+            node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+        ) and NO_VERB.match(ast.get_docstring(node) or ""):
+            yield node.name
+
+
+@pytest.mark.parametrize("opening", ["What a pack saw.", "Whether it is there.", "As above."])
+def test_docstring_without_a_verb_is_found(opening: str) -> None:
+    assert list(without_verb(f'def one():\n    """{opening}"""\n')) == ["one"]
+    assert list(without_verb(f'class One:\n    """{opening}"""\n')) == ["One"]
+
+
+@pytest.mark.parametrize("opening", ["Return what a pack saw.", "Assert nothing.", "Whole or not."])
+def test_docstring_that_does_not_ask_passes(opening: str) -> None:
+    assert list(without_verb(f'def one():\n    """{opening}"""\n')) == []
 
 
 def test_names_say_what_a_thing_is() -> None:
