@@ -26,8 +26,8 @@ class Apart(Generic[Found]):
         threading.Thread(target=self._ask, name="egress-ask", daemon=True).start()
 
     def wait(self, seconds: float) -> Found:
-        """What the call gave. Raises OSError as it does, and where it took too long or `leave` was
-        called.
+        """Return what the call gave. Raise OSError as it does, and where it took too long or
+        `leave` was called.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._found or self._problem or self._left, seconds)

@@ -40,11 +40,11 @@ class Authority:
 
     @property
     def pem(self) -> str:
-        """The authority's own certificate."""
+        """Return the authority's own certificate."""
         return self._own.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
     def context(self, host: str) -> ssl.SSLContext:
-        """The server's side of TLS for one of its hosts, HTTP/1.1 only."""
+        """Return the server's side of TLS for one of its hosts, HTTP/1.1 only."""
         key = ec.generate_private_key(ec.SECP256R1())
         name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
         made = self._certificate(name, key.public_key(), _usage(signs=False))

@@ -71,7 +71,7 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
     {
         Reason.DONE: "carried to its end",
         Reason.NOT_CONNECT: "only CONNECT is served: https through the proxy, nothing in the clear",
-        Reason.MALFORMED: "the request does not hold the strict form of CONNECT",
+        Reason.MALFORMED: "the request does not have the strict form of CONNECT",
         Reason.TOO_LARGE: "the request is larger than the proxy reads",
         Reason.NOT_A_HOST: "the target is not a plain host name with a port",
         Reason.HOST_HEADER: "the Host header names another target",
@@ -79,7 +79,7 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.NOT_DECLARED: "the pack's allow_network does not name it",
         Reason.NOT_PUBLIC: "its name resolves to an address that is not public",
         Reason.NOT_TLS: "the first bytes are no TLS handshake",
-        Reason.HELLO: "the TLS handshake does not hold its form",
+        Reason.HELLO: "the TLS handshake does not have its form",
         Reason.NO_SERVER_NAME: "the TLS handshake names no server",
         Reason.SERVER_NAME: "the TLS handshake names another server",
         Reason.ENCRYPTED_NAME: "the TLS handshake hides the server's name",
@@ -142,6 +142,7 @@ class Connection:
 
     @property
     def verdict(self) -> Verdict:
+        """Return the one verdict for how it ended."""
         return VERDICTS[self.reason]
 
 

@@ -24,7 +24,7 @@ from factory.egress.tunnel import Meter, Tunnel
 _CHUNK = 4096
 _MOST_DIALLED = 4  # addresses of one name
 _LINGER = 0.5  # seconds for a refused client to take its answer
-_GLANCE = 0.02
+_GLANCE = 0.02  # seconds for a client that is one too many: nobody else is served meanwhile
 _ESTABLISHED = b"HTTP/1.1 200 Connection established\r\n\r\n"
 _ACCESS_DENIED = b"\x15\x03\x03\x00\x02\x02\x31"  # a fatal alert of TLS
 _CODES = {
@@ -64,8 +64,8 @@ class Exchange:
         self._requests: tuple[Request, ...] = ()
 
     def carry(self) -> Connection:
-        """From the request to the end of the connection. Raises only what an interceptor does
-        wrong.
+        """Carry one client from its request to the end of its connection; return the record. Raise
+        only what an interceptor does wrong.
         """
         began = time.monotonic()
         try:
@@ -82,13 +82,13 @@ class Exchange:
         return self._record(reason, round((time.monotonic() - began) * 1000))
 
     def refuse(self, reason: Reason) -> Connection:
-        """Turn the client away unheard, in no time."""
+        """Reject the client without reading its request."""
         self._refuse(reason, _GLANCE)
         self._close()
         return self._record(reason, 0)
 
     def end(self) -> None:
-        """Nobody is there any more: whatever is under way comes to its end at once."""
+        """End at once whatever is under way; nobody waits for it any more."""
         with self._lock:
             self._over = True
             for link in (self._client, self._upstream):
@@ -144,6 +144,9 @@ class Exchange:
 
     def _intercepted(self, interceptor: Interceptor, addresses: tuple[str, ...]) -> Reason:
         def dial() -> socket.socket:
+            """Dial the address that was judged. Raise ConnectionError instead of Refusal, as an
+            interceptor expects.
+            """
             try:
                 return self._dialled(addresses)
             except Refusal as refused:
@@ -159,7 +162,9 @@ class Exchange:
         return served.reason
 
     def _read(self, ends: Callable[[bytes], bool], too_little: Reason) -> bytes:
-        """Bytes of the client until they are enough, and no longer than a bound. Raises Refusal."""
+        """Return bytes of the client once they are enough, within a bound on time. Raise
+        Refusal.
+        """
         deadline = time.monotonic() + self._reach.bounds.request
         buffered = b""
         while not ends(buffered):
@@ -176,13 +181,14 @@ class Exchange:
         return buffered
 
     def _dialled(self, addresses: tuple[str, ...]) -> socket.socket:
-        """A connection to the first address that takes one: exactly those that were judged. Raises
-        Refusal.
+        """Return a connection to the first address that takes one, of exactly those that were
+        judged. Raise Refusal.
         """
         target, seconds = self._target, self._reach.bounds.dial
         deadline = time.monotonic() + seconds
 
         def dial() -> tuple[str, socket.socket]:
+            """Return the address that took the connection, and the connection. Raise OSError."""
             problem = OSError("no address")
             for address in addresses[:_MOST_DIALLED]:
                 try:
@@ -205,7 +211,7 @@ class Exchange:
     def _ask(
         self, call: Callable[[], _Found], failed: Reason, unwanted: Callable[[_Found], None]
     ) -> _Found:
-        """What `call` gives, within a bound, though the call itself may know none. Raises
+        """Return what `call` gives, within a bound, though the call itself may know none. Raise
         Refusal.
         """
         asked = Apart(call, unwanted)
@@ -227,7 +233,7 @@ class Exchange:
         self._answered = True
 
     def _refuse(self, reason: Reason, seconds: float = _LINGER) -> None:
-        """Tell the client, and let it take the answer: what is unread when a socket closes takes
+        """Send the refusal, and let the client take it: what is unread when a socket closes takes
         the answer along.
         """
         if self._over:
@@ -265,7 +271,7 @@ def _refusal(reason: Reason, target: Target) -> bytes:
 
 
 def _forget(_addresses: tuple[str, ...]) -> None:
-    """Nothing is held by them."""
+    """Do nothing: addresses keep nothing open."""
 
 
 def _hang_up(answer: tuple[str, socket.socket]) -> None:

@@ -1,9 +1,9 @@
 """Which requests an interceptor lets through, what it sends on, and which answers may go back.
 
 Rule: one request, one host, one meaning. What two servers could read in two ways is refused, never
-mended: framing said twice, another Host, another scheme, an upgrade, a request for a tunnel. An
-answer that holds the credential does not go back, in no form that its watcher knows. Pure;
-does not know sockets, TLS, nor who parses. Sources: RFC 9110, RFC 9112, RFC 6750.
+mended: framing given twice, another Host, another scheme, an upgrade, a request for a tunnel. An
+answer with the credential in it does not go back, in no form that its watcher knows. Pure; does not
+know sockets, TLS, nor who parses. Sources: RFC 9110, RFC 9112, RFC 6750.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Protocol
 Headers = tuple[tuple[bytes, bytes], ...]
 
 MOST_HEAD = 32 * 1024  # bytes of a request's or an answer's head
-MOST_HEADERS = 100
+MOST_HEADERS = 100  # as Apache's default, LimitRequestFields
 METHODS = frozenset(b"GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND".split())
 # What belongs to one connection and is never sent on (RFC 9110, 7.6.1).
 _OF_CONNECTION = frozenset(
@@ -42,7 +42,7 @@ class Watcher(Protocol):
 class Credential:
     """What is added to each request to one host: a header (in small letters) and its whole value.
 
-    `watcher` finds it in an answer. No text that is made of one tells its value.
+    `watcher` finds it in an answer. No text that is made of one contains its value.
     """
 
     host: str
@@ -53,7 +53,7 @@ class Credential:
 
     @property
     def place(self) -> str:
-        """The host as a Host header names it."""
+        """Return the host as a Host header names it."""
         return self.host if self.port == 443 else f"{self.host}:{self.port}"
 
 
@@ -81,7 +81,7 @@ class Forwarded:
 def judge_request(
     method: bytes, target: bytes, headers: Headers, credential: Credential
 ) -> Forwarded:
-    """What is sent on of a request to the credential's host. Raises Refused."""
+    """Return what is sent on of a request to the credential's host. Raise Refused."""
     if method not in METHODS:
         raise Refused(405, f"the method {_plain(method)} is not carried")
     if (
@@ -143,9 +143,11 @@ def _named_by_connection(headers: Headers) -> Iterable[bytes]:
 
 
 def _origin(target: bytes, hosts: set[str]) -> bytes:
-    """The target in origin form. Raises Refused where it names another host or another scheme."""
+    """Return the target in origin form. Raise Refused where it names another host or another
+    scheme.
+    """
     if _TARGET.fullmatch(target) is None:
-        raise Refused(400, "its target holds what is no sign of a URL")
+        raise Refused(400, "its target has a character that no URL has")
     if target == b"*" or (target.startswith(b"/") and not target.startswith(b"//")):
         return target
     found = re.fullmatch(rb"https://([^/?#]+)(/[^#]*)?", target, re.IGNORECASE)
@@ -155,7 +157,7 @@ def _origin(target: bytes, hosts: set[str]) -> bytes:
 
 
 def judge_answer(status: int, headers: Headers, echo: Echo) -> Headers:
-    """The headers of an answer that go back. Raises Refused."""
+    """Return the headers of an answer that go back. Raise Refused."""
     if status == 101:
         raise Refused(502, "the answer is another protocol")
     for name, value in headers:
@@ -169,30 +171,30 @@ def judge_answer(status: int, headers: Headers, echo: Echo) -> Headers:
 
 
 class Echo:
-    """Watches what goes back for the credential. What may yet become one is held back until it
+    """Watches what goes back for the credential. What may yet become one is kept until it
     cannot.
     """
 
     def __init__(self, watcher: Watcher) -> None:
         self._watcher = watcher
-        self._held = b""
+        self._kept = b""
 
     def judge(self, text: bytes) -> None:
         """Raise Refused where a whole text has it."""
         if self._watcher.finds(text):
-            raise Refused(502, "the answer holds the credential")
+            raise Refused(502, "the answer contains the credential")
 
     def feed(self, piece: bytes) -> bytes:
         """Return what of the text so far may go back. Raise Refused."""
-        self._held += piece
-        self.judge(self._held)
-        upto = self._watcher.settled(self._held)
-        given, self._held = self._held[:upto], self._held[upto:]
+        self._kept += piece
+        self.judge(self._kept)
+        upto = self._watcher.settled(self._kept)
+        given, self._kept = self._kept[:upto], self._kept[upto:]
         return given
 
     def end(self) -> bytes:
-        """The rest, when no more comes."""
-        given, self._held = self._held, b""
+        """Return what was kept, when no more comes."""
+        given, self._kept = self._kept, b""
         return given
 
 

@@ -38,13 +38,13 @@ _LINGER = 0.5  # seconds for a refused client to take its answer
 
 
 def system_trust() -> ssl.SSLContext:
-    """How this host's programs verify a server."""
+    """Return how this host's programs verify a server."""
     return ssl.create_default_context()
 
 
 class CloudInterceptor:
     """Serves the hosts of some credentials. `shown` makes of a request's target what a record may
-    tell; `trust` makes a context that verifies servers, and tests give another.
+    contain; `trust` makes a context that verifies servers, and tests give another.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CloudInterceptor:
         return Served(near.read, near.written, tuple(service.requests), reason)
 
     def _far(self, dial: Callable[[], socket.socket], target: Target) -> Secured:
-        """The host itself, verified. Raises OSError."""
+        """Return the host itself, verified. Raise OSError."""
         context = self._trust()
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.check_hostname, context.verify_mode = True, ssl.CERT_REQUIRED
@@ -91,9 +91,10 @@ class CloudInterceptor:
 
 
 def _named(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
-    """A context that answers to one name only."""
+    """Return the context, answering to one name only."""
 
     def judge(_tls: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> int | None:
+        """Refuse a handshake that names another server or none."""
         wrong = name is None or name.lower() != host
         return ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME if wrong else None
 
@@ -122,11 +123,11 @@ class _Service:
         self._host = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEAD)
         self._far: Secured | None = None
         self._up = self._down = 0  # of the request under way
-        self._status = 0  # what the host answered to it; where it did not, what the pack was told
+        self._status = 0  # what the host answered to it; where it did not, what the pack got
         self.requests: list[Request] = []
 
     def carry(self) -> Reason:
-        """Every request, one after another; how it ended."""
+        """Carry every request, one after another; return how it ended."""
         try:
             self._near.shake_hands()
         except ssl.SSLError:
@@ -150,7 +151,9 @@ class _Service:
         return Reason.DONE
 
     def _one(self) -> bool:
-        """One request and its answer; whether another may follow. Raises Refused, _Cut, OSError."""
+        """Carry one request and its answer; return whether another may follow. Raise Refused, _Cut,
+        OSError.
+        """
         self._up = self._down = self._status = 0
         asked = self._asked()
         if asked is None:
@@ -167,8 +170,8 @@ class _Service:
             self._carry_up(far)
             self._carry_down(far)
         except Refused as refused:
-            told = self._answer(refused)
-            self._status = self._status or told
+            given = self._answer(refused)
+            self._status = self._status or given
             raise
         finally:
             self._record(asked)
@@ -190,7 +193,7 @@ class _Service:
     # --- towards the host
 
     def _asked(self) -> h11.Request | None:
-        """The next request; None at the end. Raises Refused where it is no sound HTTP/1.1."""
+        """Return the next request; None at the end. Raise Refused where it is no sound HTTP/1.1."""
         try:
             event = self._next_near()
             if isinstance(event, h11.ConnectionClosed):
@@ -220,8 +223,8 @@ class _Service:
             self._pack.receive_data(came)
 
     def _carry_up(self, far: Secured) -> None:
-        """The body of the request, if any. A host that answers early may have closed: its answer is
-        read then.
+        """Carry the body of the request, if any. A host that answers early may have closed: its
+        answer is read then.
         """
         while True:
             event = self._next_near()
@@ -234,15 +237,15 @@ class _Service:
                 raise Refused(400, "its body ends before its end")
 
     def _reached(self) -> Secured:
-        """The host, dialled for the first request. Raises Refused where it is not there, or is
-        another.
+        """Return the host, dialled for the first request. Raise Refused where it is not there, or
+        is another.
         """
         if self._far is None:
             try:
                 self._far = self._dial()
             except ssl.SSLCertVerificationError as error:
                 raise Refused(
-                    502, f"the host's certificate does not hold: {error.verify_message}"
+                    502, f"the host's certificate is not valid: {error.verify_message}"
                 ) from error
             except OSError as error:
                 raise Refused(502, "the host cannot be reached") from error
@@ -259,10 +262,10 @@ class _Service:
     # --- back to the pack
 
     def _carry_down(self, far: Secured) -> None:
-        """The answer. Raises Refused, and then nothing that held the credential went back."""
+        """Carry the answer. Raise Refused, and then nothing with the credential in it went back."""
         echo = Echo(self._credential.watcher)
         head: h11.Response | None = (
-            None  # kept until some of the body may go back: a refusal can still be told then
+            None  # kept until some of the body may go back: a refusal can still be sent then
         )
         while True:
             event = self._next_far(far)
@@ -318,7 +321,9 @@ class _Service:
             raise _Cut
 
     def _answer(self, refused: Refused) -> int:
-        """Tell the pack why; the status that it got, 0 where an answer was under way already."""
+        """Send the pack the reason; return the status that it got, 0 where an answer was under way
+        already.
+        """
         if self._pack.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             return 0
         said = f"factory: {self._credential.place}: {refused.why}\n".encode("ascii", "replace")

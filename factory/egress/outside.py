@@ -12,14 +12,14 @@ from factory.egress.reach import Outside
 
 
 def resolve(host: str, port: int) -> tuple[str, ...]:
-    """Every address of a host, in the system's order. Raises OSError."""
+    """Return every address of a host, in the system's order. Raise OSError."""
     absolute = f"{host}.".encode("ascii")
     rows = socket.getaddrinfo(absolute, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
     return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
 
 
 def dial(address: str, port: int, seconds: float) -> socket.socket:
-    """A connection to exactly this address. Raises OSError."""
+    """Return a connection to exactly this address. Raise OSError."""
     link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         link.settimeout(seconds)

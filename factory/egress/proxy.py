@@ -45,12 +45,12 @@ class EgressProxy:
 
     @property
     def environment(self) -> tuple[tuple[str, str], ...]:
-        """Variables for the stage's commands."""
+        """Return variables for the stage's commands."""
         return self._reach.environment
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
-        """Texts for the stage, by their paths inside."""
+        """Return texts for the stage, by their paths inside."""
         return self._reach.files
 
     def serve(self, listener: socket.socket) -> None:
@@ -154,7 +154,7 @@ class EgressProxy:
         ended, defect = None, None
         try:
             ended = exchange.carry()
-        except Exception as error:  # noqa: BLE001  told by whoever asks for the connections
+        except Exception as error:  # noqa: BLE001  raised by `connections`
             defect = error
         with self._lock:
             del self._open[exchange]

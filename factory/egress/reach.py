@@ -1,5 +1,4 @@
-"""The way out of a stage: what it may reach, who looks names up and dials, and who may serve a host
-instead.
+"""What one stage may reach, who looks names up and dials, and who may serve a host instead.
 
 An `Interceptor` is asked before a host is tunnelled. For a host that it serves the proxy has read a
 sound CONNECT, found the host declared, resolved it and judged every address, and answered 200; not
@@ -31,12 +30,12 @@ class Served:
 
 
 class Interceptor(Protocol):
-    """Serves some hosts itself. Called from a thread per connection. What it raises beside OSError
-    is a defect.
+    """Serves some hosts itself. Called from a thread per connection. What it raises other than
+    OSError is a defect.
     """
 
     def serves(self, target: Target) -> bool:
-        """Whether this host and port are its own. Must not block."""
+        """Return whether this host and port are its own. Must not block."""
         ...
 
     def serve(

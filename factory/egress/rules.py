@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from factory.egress.connection import DEFAULT_PORT, Reason, Target
 
 MOST_REQUEST = 8192  # bytes of a request, its empty line included
-MOST_HEADERS = 64
+MOST_HEADERS = 64  # of a CONNECT, which needs one; clients send a handful
 
 _LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NAME = rb"(?=[^:]{1,253}:)" + _LABEL + rb"(?:\." + _LABEL + rb")*"
@@ -42,7 +42,7 @@ class Refusal(Exception):
 
 
 def request_ends(buffered: bytes) -> bool:
-    """Whether a whole request is there. Raises Refusal where none can come any more."""
+    """Return whether a whole request is there. Raise Refusal where none can come any more."""
     end = buffered.find(b"\r\n\r\n")
     if end < 0 and len(buffered) < MOST_REQUEST:
         return False
@@ -52,7 +52,9 @@ def request_ends(buffered: bytes) -> bool:
 
 
 def target_of(request: bytes) -> Target:
-    """The target of one CONNECT request, exactly as long as its empty line. Raises Refusal."""
+    """Return the target of one CONNECT request, exactly as long as its empty line. Raise
+    Refusal.
+    """
     head, end, rest = request.partition(b"\r\n\r\n")
     first, *headers = head.split(b"\r\n")
     asked = _REQUEST_LINE.fullmatch(first)
@@ -72,7 +74,7 @@ def target_of(request: bytes) -> Target:
 
 
 def _shown(raw: bytes) -> Target:
-    """What was asked for, where it is made of signs that are plain in any text."""
+    """Return what was asked for, where it is made of characters that are plain in any text."""
     found = _SHOWN.fullmatch(raw)
     return (
         Target(found[1].decode("ascii"), min(int(found[2]), 65535))
@@ -107,14 +109,14 @@ class HostRule:
     below: bool = False
 
     def allows(self, target: Target) -> bool:
-        """Whether this entry names the target: same port, same name or a label boundary above
-        it.
+        """Return whether this entry names the target: same port, same name or a label boundary
+        above it.
         """
         same = target.host.endswith(f".{self.host}") if self.below else target.host == self.host
         return same and target.port == self.port
 
     def covers(self, other: HostRule) -> bool:
-        """Whether whatever `other` allows is allowed here too."""
+        """Return whether whatever `other` allows is allowed here too."""
         if self.port != other.port:
             return False
         if not self.below:
@@ -131,7 +133,7 @@ def rule_of(text: str) -> HostRule:
 
 
 def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
-    """Entries of `hosts` that no entry of `within` covers; `*` stands for any host."""
+    """Return entries of `hosts` that no entry of `within` covers; `*` means any host."""
     outer = tuple(within)
     if "*" in outer:
         return ()
@@ -144,14 +146,14 @@ def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
 
 
 def judge_target(hosts: Iterable[str], target: Target) -> None:
-    """Raise Refusal unless an entry of `hosts` allows the target; `*` stands for any host."""
+    """Raise Refusal unless an entry of `hosts` allows the target; `*` means any host."""
     if not any(text == "*" or rule_of(text).allows(target) for text in hosts):
         raise Refusal(Reason.NOT_DECLARED, target)
 
 
 # --- addresses
 
-# What IANA's registries of special purposes take out of the public space, and what stands for a
+# What IANA's registries of special purposes take out of the public space, and what means a
 # host's own services.
 _NOT_PUBLIC_4 = tuple(
     ipaddress.IPv4Network(text)
@@ -191,8 +193,8 @@ _NOT_PUBLIC_6 = tuple(
 
 
 def is_public(address: str) -> bool:
-    """Whether an address, in its textual form, is one that the whole Internet can reach, and no
-    form of another.
+    """Return whether an address, in its textual form, is one that the whole Internet can reach, and
+    no form of another.
     """
     try:
         parsed = ipaddress.ip_address(address)
@@ -206,7 +208,7 @@ def is_public(address: str) -> bool:
 
 
 def judge_addresses(target: Target, addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """The addresses to dial, in order. One that is not public spoils the whole answer. Raises
+    """Return the addresses to dial, in order. One that is not public spoils the whole answer. Raise
     Refusal.
     """
     if not addresses:

@@ -14,12 +14,12 @@ _CHUNK = 1 << 16
 
 
 class Secured:
-    """TLS over `link`, which blocks with its own time limit. Raises OSError (ssl.SSLError is
+    """TLS over `link`, which blocks with its own time limit. Raise OSError (ssl.SSLError is
     one).
     """
 
     def __init__(self, link: socket.socket, context: ssl.SSLContext, host: str | None) -> None:
-        """As a client of `host`, whose name is verified; as a server where that is None."""
+        """Begin as a client of `host`, whose name is verified; as a server where that is None."""
         self._link = link
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(
@@ -28,7 +28,7 @@ class Secured:
         self.read = self.written = 0  # bytes on the wire
 
     def shake_hands(self) -> str:
-        """Agree on TLS; the protocol that was chosen above it."""
+        """Agree on TLS; return the protocol that was chosen above it."""
         while True:
             try:
                 self._tls.do_handshake()
@@ -46,14 +46,14 @@ class Secured:
         return self._tls.selected_alpn_protocol() or ""
 
     def receive(self) -> bytes:
-        """What came, at least a byte; empty at the end."""
+        """Return what came, at least a byte; empty at the end."""
         while True:
             try:
                 return self._tls.read(_CHUNK)
             except ssl.SSLWantReadError:
                 self._flush()
                 if not self._fill():
-                    # an end without farewell: the framing of HTTP tells whether something is
+                    # an end without farewell: the framing of HTTP shows whether something is
                     # missing
                     return b""
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):

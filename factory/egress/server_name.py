@@ -14,14 +14,14 @@ from factory.egress.rules import Refusal
 MOST_HELLO = 32 * 1024  # bytes of the records that carry the ClientHello
 _HANDSHAKE = 22
 _CLIENT_HELLO = 1
-_LARGEST_RECORD = 1 << 14
+_LARGEST_RECORD = 1 << 14  # RFC 8446, 5.1
 _SERVER_NAME = 0
 _HIDING = frozenset({0xFE0D, 0xFFCE})  # encrypted client hello, and its draft for the name alone
 _HOST_NAME = 0
 
 
 def server_name(buffered: bytes) -> str | None:
-    """The one name, in small letters; None while more bytes are needed. Raises Refusal."""
+    """Return the one name, in small letters; None while more bytes are needed. Raise Refusal."""
     message = _message(buffered)
     if message is None:
         if len(buffered) >= MOST_HELLO:
@@ -37,7 +37,9 @@ def judge_server_name(target: Target, name: str) -> None:
 
 
 def _message(buffered: bytes) -> bytes | None:
-    """The body of the ClientHello, put together from its records; None while it is not whole."""
+    """Return the body of the ClientHello, put together from its records; None while it is not
+    whole.
+    """
     message = b""
     at = 0
     while True:
@@ -62,8 +64,8 @@ def _message(buffered: bytes) -> bytes | None:
 
 
 def _judge_record(header: bytes) -> None:
-    """A record's header as far as it is there: handshake, version 3.x, a length that is neither 0
-    nor too large.
+    """Judge a record's header as far as it is there: handshake, version 3.x, a length that is
+    neither 0 nor too large. Raise Refusal.
     """
     if header[:1] not in (b"", bytes([_HANDSHAKE])) or header[1:2] not in (b"", b"\x03"):
         raise Refusal(Reason.NOT_TLS)
@@ -80,19 +82,24 @@ class _Reader:
         self._content = content
 
     def over(self) -> bool:
+        """Return whether nothing is left."""
         return not self._content
 
     def take(self, count: int) -> bytes:
+        """Return the next `count` bytes. Raise Refusal where there are fewer."""
         taken, self._content = self._content[:count], self._content[count:]
         if len(taken) < count:
             raise Refusal(Reason.HELLO)
         return taken
 
     def number(self, size: int) -> int:
+        """Return the next `size` bytes as a number."""
         return int.from_bytes(self.take(size), "big")
 
     def vector(self, size: int, least: int = 0) -> bytes:
-        """Bytes with their length, of `size` bytes, before them."""
+        """Return the bytes after their length, which is of `size` bytes. Raise Refusal below
+        `least`.
+        """
         content = self.take(self.number(size))
         if len(content) < least:
             raise Refusal(Reason.HELLO)
@@ -100,7 +107,9 @@ class _Reader:
 
 
 def _extensions(message: bytes) -> dict[int, bytes]:
-    """Every extension by its type. Raises Refusal where one comes twice, or something follows."""
+    """Return every extension by its type. Raise Refusal where one comes twice, or something
+    follows.
+    """
     reader = _Reader(message)
     reader.take(2 + 32)
     if len(reader.vector(1)) > 32 or len(reader.vector(2, 2)) % 2:

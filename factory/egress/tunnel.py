@@ -16,7 +16,7 @@ from factory.egress.connection import Bounds, Reason
 from factory.egress.rules import Refusal
 
 _CHUNK = 1 << 16
-_MOST_HELD = 1 << 18  # bytes that wait for a slow reader, each way
+_MOST_WAITING = 1 << 18  # bytes that wait for a slow reader, each way
 
 
 class Meter:
@@ -27,8 +27,8 @@ class Meter:
         self._up, self._down = bounds.bytes_up, bounds.bytes_down
 
     def up(self, count: int) -> None:
-        """Take bytes that leave. Raises Refusal BYTES where there is no room; they must then not be
-        sent.
+        """Take bytes that leave. Raise Refusal BYTES where the bound is passed; they must then not
+        be sent.
         """
         with self._lock:
             self._up -= count
@@ -36,7 +36,7 @@ class Meter:
                 raise Refusal(Reason.BYTES)
 
     def down(self, count: int) -> None:
-        """As `up`, for bytes that come."""
+        """Take bytes that come. Raise as `up` does."""
         with self._lock:
             self._down -= count
             if self._down < 0:
@@ -55,19 +55,21 @@ class Tunnel:
 
     @property
     def up(self) -> int:
+        """Return how many bytes were passed on to the host."""
         return self._out.count
 
     @property
     def down(self) -> int:
+        """Return how many bytes were passed on to the client."""
         return self._in.count
 
     def carry(self, first: bytes) -> None:
-        """Pass `first` on, then everything. Raises Refusal BYTES or IDLE; a side that breaks off
+        """Pass `first` on, then everything. Raise Refusal BYTES or IDLE; a side that breaks off
         ends both.
         """
         self._client.setblocking(False)
         self._upstream.setblocking(False)
-        self._out.hold(first)
+        self._out.queue(first)
         moved = time.monotonic()
         try:
             while not (self._out.done and self._in.done):
@@ -80,11 +82,11 @@ class Tunnel:
             return
 
     def _move(self, seconds: float) -> bool:
-        """Wait until something can be moved, and move it; False where time ran out."""
+        """Wait until something can be moved, and move it; return False where time ran out."""
         poll = select.poll()
         for source, sink in ((self._out, self._in), (self._in, self._out)):
             mask = (select.POLLIN if source.wants_more else 0) | (
-                select.POLLOUT if sink.held else 0
+                select.POLLOUT if sink.waiting else 0
             )
             if mask:  # a socket that nothing is wanted of would report its end for ever
                 poll.register(source.source, mask)
@@ -92,53 +94,57 @@ class Tunnel:
         for way in (self._out, self._in):
             if way.wants_more and way.source.fileno() in ready:
                 way.read()
-            if way.held and way.sink.fileno() in ready:
+            if way.waiting and way.sink.fileno() in ready:
                 way.write()
             way.finish()
         return bool(ready)
 
 
 class _Way:
-    """One direction. What is read is taken off the meter before it is held."""
+    """One direction. What is read is taken off the meter before it waits here."""
 
     def __init__(
         self, source: socket.socket, sink: socket.socket, take: Callable[[int], None]
     ) -> None:
         self.source, self.sink, self._take = source, sink, take
-        self.held = bytearray()
+        self.waiting = bytearray()
         self.count = 0
         self.ended = False
         self.done = False
 
     @property
     def wants_more(self) -> bool:
-        return not self.ended and len(self.held) < _MOST_HELD
+        """Return whether another chunk may be read."""
+        return not self.ended and len(self.waiting) < _MOST_WAITING
 
-    def hold(self, content: bytes) -> None:
+    def queue(self, content: bytes) -> None:
+        """Take bytes off the meter and let them wait for the sink. Raise Refusal BYTES."""
         self._take(len(content))
-        self.held += content
+        self.waiting += content
 
     def read(self) -> None:
+        """Read a chunk, if one is there."""
         try:
             chunk = self.source.recv(_CHUNK)
         except BlockingIOError:
             return
         if chunk:
-            self.hold(chunk)
+            self.queue(chunk)
         else:
             self.ended = True
 
     def write(self) -> None:
+        """Write what the sink takes."""
         try:
-            sent = self.sink.send(self.held)
+            sent = self.sink.send(self.waiting)
         except BlockingIOError:
             return
-        del self.held[:sent]
+        del self.waiting[:sent]
         self.count += sent
 
     def finish(self) -> None:
-        """Tell the sink that nothing more comes, once all is passed on."""
-        if self.ended and not self.held and not self.done:
+        """Shut the sink's side once all is passed on."""
+        if self.ended and not self.waiting and not self.done:
             self.done = True
             try:
                 self.sink.shutdown(socket.SHUT_WR)

@@ -1,1 +1,1 @@
-"""Confinement of packs: which processes may run, what they see, and the proof that it holds."""
+"""Confinement of commands: which processes may run, what they see, and the proof of it."""

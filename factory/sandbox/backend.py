@@ -51,18 +51,20 @@ class Offer:
 
     @cached_property
     def bubblewraps(self) -> tuple[host.Bubblewrap, ...]:
-        """Binaries worth probing, best first."""
+        """Return binaries worth probing, best first."""
         return host.candidates(self.setting.bubblewrap)
 
     @cached_property
     def interpreter(self) -> python_env.Interpreter:
-        """The interpreter for commands. Raise SandboxError INTERPRETER."""
+        """Return the interpreter for commands. Raise SandboxError INTERPRETER."""
         chosen = self.setting.python
         return python_env.ask_interpreter(chosen) if chosen else python_env.own_interpreter()
 
     @cached_property
     def python(self) -> python_env.PythonView:
-        """How that interpreter is shown at constant paths. Raise SandboxError INTERPRETER."""
+        """Return how that interpreter is shown at constant paths. Raise SandboxError
+        INTERPRETER.
+        """
         return python_env.view_of(self.interpreter, self.cache)
 
 

@@ -119,7 +119,9 @@ class _Full(Supervised):
 
     @property
     def probed_below(self) -> Path:
-        """Any folder will do: the supervisor opens it before it gives up root."""
+        """Return the cache: any folder will do, since the supervisor opens it before it gives up
+        root.
+        """
         return self.cache
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
@@ -145,7 +147,7 @@ class FullOverlay(_Full):
         return Folders(lowers=(workspace,))
 
     def files_to_try(self, limits: StageLimits) -> int:
-        """Return twice as many as the quota has room for."""
+        """Return twice as many as the quota allows."""
         return 2 * inodes_of(limits)
 
     def disk_bound(self) -> str:

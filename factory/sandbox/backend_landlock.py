@@ -23,11 +23,10 @@ from factory.sandbox import (
 from factory.sandbox.backend import Backend, Offer
 from factory.sandbox.backend_full import NO_QUOTA
 from factory.sandbox.bubblewrap import HOME, WORKSPACE, HostView, Mount
-from factory.sandbox.folders import make_empty
 from factory.sandbox.plan import Folders
 from factory.sandbox.ports import View
 from factory.sandbox.properties import Property
-from factory.sandbox.supervised import Supervised, worktree
+from factory.sandbox.supervised import Supervised, with_scratch, worktree
 
 _BY_SUPERVISOR = frozenset(
     {
@@ -95,7 +94,7 @@ class Landlocked(Supervised):
         return "this kernel offers no Landlock"
 
     def promised(self) -> frozenset[Property]:
-        """Return what holds for this kernel's Landlock and this user."""
+        """Return what this kernel's Landlock and this user allow to promise."""
         promised = _ALWAYS
         if host.acts_as_root():
             promised |= {Property.PIDS_BOUNDED}
@@ -117,7 +116,7 @@ class Landlocked(Supervised):
         )
 
     def template(self) -> wire.Message:
-        """Return what a command's first process keeps when it gives up the rest."""
+        """Return what a command's first process keeps when it gives up everything else."""
         return super().template() | {
             "needed": list(self.needed),
             "landlock": self.version,
@@ -130,17 +129,8 @@ class Landlocked(Supervised):
         return self.probe_folders(worktree(view, place))
 
     def probe_folders(self, workspace: Path) -> Folders:
-        """Return a workspace as it is, an empty folder beside it, and where we are root a user who
-        owns just these. Raise StageUnavailable.
-        """
-        scratch = workspace.with_name(f".scratch-{workspace.name}")
-        make_empty(scratch)
-        if not host.acts_as_root():
-            return Folders(writable=workspace, scratch=scratch)
-        user = own_user.take()
-        user.give(workspace)
-        user.give(scratch)
-        return Folders(writable=workspace, scratch=scratch, user=user)
+        """Return the folder, with one for home and /tmp. Raise StageUnavailable."""
+        return with_scratch(workspace)
 
     def workspace(self, folders: Folders) -> str:
         """Return the host's own path."""

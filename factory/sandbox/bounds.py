@@ -7,19 +7,19 @@ from __future__ import annotations
 import os
 import resource
 
-OPEN_FILES = 4096
+OPEN_FILES = 4096  # four times the usual soft limit of a shell, which builds pass
 
 
 def use_whole_process_limit() -> None:
-    """A bound on processes is counted per user namespace; those that one is nested in must not add
-    their own.
+    """Raise our own bound on processes to its maximum: it is counted per user namespace, and those
+    that one is nested in must not add their own.
     """
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
     resource.setrlimit(resource.RLIMIT_NPROC, (hard, hard))
 
 
 def bound_files(size: int) -> None:
-    """No core file, none larger than `size` bytes, and not too many open."""
+    """Allow no core file, none larger than `size` bytes, and not too many open."""
     for kind, value in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, size),
@@ -29,7 +29,7 @@ def bound_files(size: int) -> None:
 
 
 def bound_processes(most: int, pid: int = 0) -> None:
-    """At most so many of the process's user in its user namespace; `pid` 0 is the caller."""
+    """Allow at most so many of the process's user in its user namespace; `pid` 0 is the caller."""
     resource.prlimit(pid, resource.RLIMIT_NPROC, _both(resource.RLIMIT_NPROC, most))
 
 
@@ -40,7 +40,7 @@ def _both(kind: int, value: int) -> tuple[int, int]:
 
 
 def tasks_of_user() -> int:
-    """How many processes and threads of the caller's user this host runs."""
+    """Return how many processes and threads of the caller's user this host runs."""
     user, count = os.getuid(), 0
     for name in os.listdir("/proc"):
         if name.isdecimal():

@@ -1,9 +1,9 @@
 """The words of a bubblewrap command line, and the allow-list of what it shows.
 
-Pure: what the host offers comes in as a value, a tuple of words goes out. Never binds the
-host's `/`: the root inside is a folder that holds just what a `HostView` names. Every path and
-name inside is constant, so that a pack sees the same world on every host. Does not know who
-executes it, nor who lays that folder out.
+Pure: what the host offers comes in as a value, a tuple of words goes out. Never binds the host's
+`/`: the root inside is a folder with just what a `HostView` names. Every path and name inside is
+constant, so that a pack sees the same world on every host. Does not know who executes it, nor who
+lays that folder out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ WORKSPACE = "/workspace"
 USER_ID = 1000
 HOST_NAME = "factory"
 SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
-EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can hold
+EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can name
 
 CONSTANT_ENVIRONMENT = (
     (
@@ -37,8 +37,8 @@ CONSTANT_ENVIRONMENT = (
 
 
 def proxy_environment(host: str, port: int) -> tuple[tuple[str, str], ...]:
-    """Variables by which programs find the egress proxy. Plain http is sent there too, to be
-    refused with a word.
+    """Return variables by which programs find the egress proxy. Plain http is sent there too, to be
+    refused with a reason.
     """
     names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
     here = (("NO_PROXY", "localhost,127.0.0.1,::1"), ("no_proxy", "localhost,127.0.0.1,::1"))
@@ -83,14 +83,14 @@ class Places:
     home: str
 
 
-# Folders that the root inside must hold before anything is mounted on them.
+# Folders that must be in the root inside before anything is mounted on them.
 MOUNT_POINTS = ("/dev", "/home/pack", "/proc", "/run", "/tmp", "/var", "/workspace")
 
 
 def arguments(
     view: HostView, places: Places, environment: tuple[tuple[str, str], ...]
 ) -> tuple[str, ...]:
-    """Everything before the command: namespaces, mounts and environment."""
+    """Return everything before the command: namespaces, mounts and environment."""
     return (
         *isolation_words(),
         *_mounts(view, places),
@@ -101,7 +101,7 @@ def arguments(
 
 
 def command(run: str, cwd: str, workspace: str = WORKSPACE) -> tuple[str, ...]:
-    """The words that carry out a command line of a pack in a folder below the workspace."""
+    """Return the words that carry out a command line of a pack in a folder below the workspace."""
     if cwd in {"", "."}:
         return ("/bin/sh", "-c", run)
     enter = 'cd -- "$1" || exit 126; exec /bin/sh -c "$2"'
@@ -109,14 +109,14 @@ def command(run: str, cwd: str, workspace: str = WORKSPACE) -> tuple[str, ...]:
 
 
 def isolation_words() -> Iterator[str]:
-    """Every namespace and no capability."""
+    """Yield the words for every namespace and no capability."""
     yield from ("--unshare-all", "--unshare-user", "--uid", str(USER_ID), "--gid", str(USER_ID))
     yield from ("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", HOST_NAME)
 
 
 def _mounts(view: HostView, places: Places) -> Iterator[str]:
-    """Few, since each costs bubblewrap a look at all mounts: one read-only bind shows the whole
-    system.
+    """Yield few mounts, since each costs bubblewrap a look at all: one read-only bind shows the
+    whole system.
     """
     yield from ("--ro-bind", places.system, "/")
     yield from ("--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys")
@@ -128,7 +128,7 @@ def _mounts(view: HostView, places: Places) -> Iterator[str]:
 
 
 def environment_words(view: HostView, extra: tuple[tuple[str, str], ...]) -> Iterator[str]:
-    """The constant variables, then what the view and the pack add."""
+    """Yield the constant variables, then what the view and the pack add."""
     path = ":".join((*view.path, *SYSTEM_PATH))
     merged = dict((*CONSTANT_ENVIRONMENT, ("PATH", path), *view.environment, *extra))
     yield "--clearenv"

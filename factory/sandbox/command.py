@@ -59,8 +59,8 @@ class Command:
         layer: int,
         observer: observe.Observer,
     ) -> None:
-        """`descriptors` are where its output goes and, for a session, the link that its terminal is
-        handed out on.
+        """Take what the orchestrator sent. `descriptors` are where its output goes and, for a
+        session, the link that its terminal is handed out on.
         """
         self.control = control
         self.plan = plan
@@ -73,11 +73,11 @@ class Command:
         self.asked: set[int] = set()  # processes that were sent SIGTERM
         self.gone = False  # the orchestrator has hung up
         self.look = 0.0  # when to look at more than calls that wait
-        self.status = -1  # where bubblewrap tells how the command ended
+        self.status = -1  # where bubblewrap reports how the command ended
 
     def carry_out(self) -> wire.Message:
-        """Run to the end; what happened, told when no process is left. Raises HungUp when nobody
-        listens any more.
+        """Run to the end and until no process is left; return what happened. Raise HungUp when
+        nobody listens any more.
         """
         self.make_room()
         pid = self.start()
@@ -89,14 +89,14 @@ class Command:
         code = self.exit_code()
         if self.gone:
             raise wire.HungUp("while a command ran")
-        told = {"ended": self.ended, "rc": code, "peak": self.peak, "full": full}
-        return {**told, "tried": self.observer.told()}
+        ended = {"ended": self.ended, "rc": code, "peak": self.peak, "full": full}
+        return {**ended, "tried": self.observer.report()}
 
     # --- the steps that a backend may take in its own way
 
     def make_room(self) -> None:
-        """An empty /tmp, home and /dev/shm; those of the command before are let go only now, off
-        its critical path.
+        """Make an empty /tmp, home and /dev/shm; those of the command before are let go only now,
+        off its critical path.
         """
         with contextlib.suppress(OSError):  # the first command finds none
             kernel.unmount(layout.SCRATCH)
@@ -109,8 +109,8 @@ class Command:
         """Spawn bubblewrap. Its arguments travel in memory: no environment shows in a process
         list.
         """
-        self.status, told = os.pipe()
-        return self.spawn([told], ["--json-status-fd", str(told)])
+        self.status, statuses = os.pipe()
+        return self.spawn([statuses], ["--json-status-fd", str(statuses)])
 
     def spawn(self, passed: list[int], words: list[str]) -> int:
         """Start bubblewrap with `words` before the request's own; the `passed` descriptors are
@@ -128,7 +128,7 @@ class Command:
         passed.append(
             _memory_file("arguments", b"".join(os.fsencode(word) + b"\0" for word in words))
         )
-        program, environment, held = self.program()
+        program, environment, opened = self.program()
         command = self.request["command"]
         if self.terminal:
             command = [*self.request["opener"], str(self.terminal[0]), *command]
@@ -148,42 +148,45 @@ class Command:
                 setsigmask=(),
             )
         finally:
-            for descriptor in (*passed, *held):
+            for descriptor in (*passed, *opened):
                 os.close(descriptor)
 
     def program(self) -> tuple[str, dict[str, str], tuple[int, ...]]:
-        """Bubblewrap's path, variables for it alone, and descriptors to be closed once it runs.
+        """Return bubblewrap's path, variables for it alone, and descriptors to be closed once it
+        runs.
 
         What packs find as /proc/1/exe: here it lies on a mount that nobody can write through.
         """
         return self.plan["bubblewrap"], {}, ()
 
     def tend(self, pid: int) -> None:
-        """What must be done now and then while the command runs."""
+        """Do what must be done now and then while the command runs."""
 
     def note_end(self, pid: int) -> None:
-        """What must be looked at before everything is buried."""
+        """Look at what must be seen before everything is buried."""
 
     def is_full(self) -> bool:
-        """Whether a bounded file system of the stage has no room left."""
+        """Return whether a bounded file system of the stage has no space left."""
         return _is_full(self.layer) or _is_full_at(layout.SCRATCH)
 
     def exit_code(self) -> int | None:
-        """The command's own, None where it never ended by itself; asked once, when nothing runs any
-        more.
+        """Return the command's own code, None where it never ended by itself; asked once, when
+        nothing runs any more.
         """
         status = _read_status(self.status)
         os.close(self.status)
         return status.get("exit-code")
 
     def spared(self, pid: int) -> set[int]:
-        """Processes of ours that must outlive the grace: bubblewrap and its init."""
+        """Return processes of ours that must outlive the grace: bubblewrap and its init."""
         return {pid, *watch.children_of(pid)}
 
     # --- until it ends
 
     def _wait(self, pid: int) -> None:
-        """Until bubblewrap is gone or must go: watch the clock, the memory and the orchestrator."""
+        """Wait until bubblewrap is gone or must go: watch the clock, the memory and the
+        orchestrator.
+        """
         deadline = time.monotonic() + self.request["timeout"]
         leader = os.pidfd_open(pid)
         poll = select.poll()
@@ -244,7 +247,7 @@ class Command:
         return False
 
     def _ask_to_end(self, pid: int) -> None:
-        """SIGTERM, once each, to what the pack started."""
+        """Send SIGTERM, once each, to what the pack started."""
         own = self.spared(pid)
         for each in watch.descendants_of(os.getpid()):
             if each not in own and each not in self.asked:
@@ -253,8 +256,8 @@ class Command:
 
 
 def _signal_below(pid: int, number: int) -> None:
-    """Signal a process if it is below us; one that ended may have left its number to somebody
-    else's.
+    """Send a signal to a process if it is below us; one that ended may have left its number to
+    somebody else's.
     """
     try:
         target = os.pidfd_open(pid)
@@ -276,7 +279,9 @@ def _memory_file(name: str, content: bytes) -> int:
 
 
 def _read_status(descriptor: int) -> dict[str, Any]:
-    """Bubblewrap's status documents, merged; without "exit-code" the sandbox never started."""
+    """Return bubblewrap's status documents, merged; without "exit-code" the sandbox never
+    started.
+    """
     merged: dict[str, Any] = {}
     text = b""
     while chunk := os.read(descriptor, 65536):

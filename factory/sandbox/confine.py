@@ -4,8 +4,8 @@ network.
 Unlike a pack, the integrator is our own code and reads the repository; what it must never do is
 change anything outside its run folder. Two walls, each measured: bubblewrap's read-only mounts,
 which also refuse what Landlock lets pass (chmod and times), and Landlock within. Where no
-bubblewrap works, Landlock stands alone, and a filter refuses the rest. Does not know what the
-integrator does.
+bubblewrap works, Landlock is the only one, and a filter refuses what it lets pass. Does not know
+what the integrator does.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def confined_argv(run_folder: Path, argv: list[str], program: Path) -> list[str]
         *("--ro-bind", "/", "/", "--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys"),
         *("--dev", "/dev", "--remount-ro", "/dev"),
         *("--bind", folder, folder, "--"),
-        *_given_up(folder, give_up.BESIDE, argv),
+        *_given_up(folder, give_up.INNER, argv),
     ]
 
 
@@ -88,13 +88,13 @@ if inner:
 reached = [name for name, attempt in attempts.items() if works(attempt)]
 if not works(lambda: create(os.path.join(own, "written"))):
     reached.append("nothing can be written in the run folder either")
-print(",".join(reached) or "held")
+print(",".join(reached) or "refused")
 """
 _SECONDS = 20
 
 
 class IntegratorProbe:
-    """Tries the integrator's confinement beside other work: started on creation, judged by
+    """Tries the integrator's confinement while other work goes on: started on creation, judged by
     `finish`. `confine` makes a backend's words of a run folder and a command.
     """
 
@@ -125,6 +125,6 @@ class IntegratorProbe:
         text = said.decode("utf-8", "replace").strip()
         return (
             ""
-            if text == "held"
+            if text == "refused"
             else f"the integrator could not be confined: {text[:300] or 'no answer'}"
         )

@@ -61,7 +61,7 @@ def remove_tree(folder: Path) -> None:
         shutil.rmtree(folder)
 
 
-_DEPTH = 64  # descriptors held at once; a pack can nest deeper than any limit of the process
+_DEPTH = 64  # descriptors open at once; a pack can nest deeper than any limit of the process
 
 
 def _remove_folder(folder: Path) -> None:

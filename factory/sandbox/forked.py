@@ -14,7 +14,7 @@ from factory.sandbox.command import SIGNALS, Command
 
 # Processes that the same user may start meanwhile, before they take away from a pack's bound.
 _ROOM_FOR_OTHERS = 256
-_FAILED = 125
+_FAILED = 125  # what `env` and `timeout` of coreutils exit with when they fail themselves
 
 
 class Forked(Command):

@@ -1,10 +1,10 @@
 """`python -I -S give_up.py RUN_FOLDER WALL WORD…`: give up everything but writing below RUN_FOLDER,
 then become WORD….
 
-The integrator's inner wall. With WALL `beside` it stands beside bubblewrap's read-only mounts, and
-a kernel without Landlock is no reason to stop: the mounts hold. With `alone` there is nothing else,
-so Landlock must be there, and the filter refuses what it lets pass: sockets, and changing modes,
-owners, times and extended attributes. Stdlib only. Does not know what it becomes.
+The integrator's inner wall. With WALL `inner` bubblewrap's read-only mounts are the outer one, and
+a kernel without Landlock is no reason to stop. With `alone` there is nothing else, so Landlock must
+be there, and the filter refuses what it lets pass: sockets, and changing modes, owners, times and
+extended attributes. Stdlib only. Does not know what it becomes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if (
 
 from factory.sandbox import kernel, landlock, seccomp
 
-BESIDE, ALONE = "beside", "alone"
+INNER, ALONE = "inner", "alone"
 _READ_ALL = ("/", landlock.READ)
 _NULL = ("/dev/null", landlock.USE_DEVICE)
 

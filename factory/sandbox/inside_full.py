@@ -24,7 +24,7 @@ _ENOUGH_FOR_FOLDERS = (1 << 20, 1024)  # bytes and inodes, until a stage brings 
 
 
 def prepare(template: wire.Message) -> None:
-    """Make the mount namespace and, in it, the root that all stages have in common."""
+    """Make, as a spare, the mount namespace and in it the root that all stages have in common."""
     bounds.use_whole_process_limit()
     if template["as_root"]:
         kernel.unshare(kernel.NEW_NAMESPACE_MOUNT)
@@ -62,8 +62,8 @@ def _bind(descriptor: int, target: str, read_only: bool) -> None:
 
 
 def open_stage(plan: wire.Message) -> int:
-    """Make this stage's own layer, then keep nothing else; a descriptor of what the pack writes
-    to.
+    """Make this stage's own layer, then keep nothing else; return a descriptor of what the pack
+    writes to.
     """
     layout.bound_again(BUILD, plan["size"], plan["inodes"])
     _write_files(plan["files"])
@@ -79,7 +79,7 @@ def open_stage(plan: wire.Message) -> int:
 
 
 def _write_files(files: wire.Message) -> None:
-    """Texts of this stage alone, in the root that packs see and cannot write."""
+    """Write texts of this stage alone, in the root that packs see and cannot write."""
     for path, text in files.items():
         descriptor = os.open(
             BUILD + layout.SYSTEM + path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644

@@ -18,14 +18,14 @@ from factory.sandbox import bounds, kernel, wire
 
 
 def prepare(template: wire.Message) -> None:
-    """As a spare: see that the packs' user reaches what it needs."""
+    """Make, as a spare, what the packs' user needs reachable for it."""
     bounds.use_whole_process_limit()
     if template["as_root"]:
         _make_reachable(template["needed"])
 
 
 def open_stage(plan: wire.Message) -> int:
-    """Give up root for good; a descriptor of the folder that the pack writes to."""
+    """Give up root for good; return a descriptor of the folder that the pack writes to."""
     layer = os.open(plan["writable"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     if plan["as_root"]:
         kernel.drop_bounding_set()
@@ -66,8 +66,8 @@ def _make_reachable(needed: Iterable[str]) -> None:
 
 
 def _hidden_by(path: str) -> str:
-    """The highest folder on the way to `path` that only its owner may enter; empty where there is
-    none.
+    """Return the highest folder on the way to `path` that only its owner may enter; empty where
+    there is none.
     """
     parts = path.split("/")
     for count in range(2, len(parts)):

@@ -13,10 +13,12 @@ import socket
 import struct
 import sys
 
+# clone(2) in <linux/sched.h>.
 NEW_NAMESPACE_MOUNT = 0x00020000
 NEW_NAMESPACE_USER = 0x10000000
 NEW_NAMESPACE_NETWORK = 0x40000000
 
+# mount(2) and umount2(2) in <linux/mount.h>; the same on every architecture.
 READ_ONLY = 1
 NO_SETUID = 2
 NO_DEVICES = 4
@@ -30,6 +32,8 @@ PRIVATE = 1 << 18
 RELATIVE_ATIME = 1 << 21
 DETACH = 2
 
+# prctl(2) in <linux/prctl.h>, and seccomp(2): its numbers from the kernel's system call tables,
+# syscall_64.tbl (x86_64) and asm-generic/unistd.h (aarch64). The C library has no function for it.
 _SET_PARENT_DEATH_SIGNAL = 1
 _SET_DUMPABLE = 4
 _DROP_BOUNDED = 24
@@ -39,6 +43,7 @@ _SECCOMP_SET_FILTER = 1
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 _VFS_RELATIVE_ATIME = 4096  # what statvfs calls it; the other flags have one number in both
 
+# SIOCSIFFLAGS of netdevice(7).
 _SET_INTERFACE_FLAGS = 0x8914
 _INTERFACE_REQUEST = 40  # bytes: a name of 16, then here its flags
 _INTERFACE_UP = 1
@@ -51,6 +56,7 @@ _ATTRIBUTE_READ_ONLY = 1
 _MEMORY_FILE_EXECUTABLE = 0x10  # known to Linux 6.3 and newer, which may have to be asked for it
 _ALL_SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
 
+# From the tables named above; the C library has no function for it either.
 _PIVOT_ROOT = {"x86_64": 155, "ppc64le": 203, "s390x": 217, "i686": 217, "armv7l": 218}
 _PIVOT_ROOT_ELSEWHERE = 41  # the table that newer architectures share
 
@@ -69,7 +75,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
-    """mount(2)."""
+    """Call mount(2). Raise OSError."""
     result = _libc.mount(
         os.fsencode(source),
         os.fsencode(target),
@@ -117,7 +123,7 @@ def pivot_into(folder: str) -> None:
 
 
 def prctl(option: int, value: int) -> None:
-    """prctl(2) with one argument."""
+    """Call prctl(2) with one argument. Raise OSError."""
     zero = ctypes.c_ulong(0)
     _check(
         _libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero),
@@ -131,7 +137,7 @@ def die_with_parent(signal_number: int) -> None:
 
 
 def drop_bounding_set() -> None:
-    """See that no program gives any capability, whatever its file says."""
+    """Drop every capability from the bounding set: no program gives any, whatever its file says."""
     with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
         last = int(file.read())
     for capability in range(last + 1):
@@ -166,14 +172,17 @@ def filter_calls(program: bytes) -> None:
 
 
 def mount_flags(descriptor: int) -> int:
-    """The flags of the mount that holds a descriptor, as mount(2) wants them back on a remount."""
+    """Return the flags of the mount that a descriptor is on, as mount(2) wants them back on a
+    remount.
+    """
     flags = os.fstatvfs(descriptor).f_flag
     kept = flags & (READ_ONLY | NO_SETUID | NO_DEVICES | NO_EXEC | NO_ATIME | NO_DIR_ATIME)
     return kept | (RELATIVE_ATIME if flags & _VFS_RELATIVE_ATIME else 0)
 
 
 def sealed_program(path: str) -> int:
-    """A descriptor of a copy of a program, in memory and never to be written again by anybody.
+    """Return a descriptor of a copy of a program, in memory and never to be written again by
+    anybody.
 
     It can be executed by way of /proc/self/fd, and closes with that.
     """
@@ -207,7 +216,7 @@ def bring_up_loopback() -> None:
 
 
 def enter_user_namespace(flags: int, uid: int, gid: int) -> None:
-    """unshare a user namespace (and `flags`) that maps just the caller's own ids onto
+    """Enter a new user namespace (and those of `flags`) that maps just the caller's own ids onto
     themselves.
     """
     unshare(NEW_NAMESPACE_USER | flags)

@@ -19,10 +19,12 @@ from collections.abc import Iterable
 
 from factory.sandbox import kernel
 
+# landlock(7), since Linux 5.13; one number on every architecture, none in the C library.
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _ASK_VERSION = 1
 _PATH_BENEATH = 1
 
+# LANDLOCK_ACCESS_* and LANDLOCK_SCOPE_* of <linux/landlock.h>.
 EXECUTE, WRITE_FILE, READ_FILE, READ_FOLDER = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _REMOVE = 1 << 4 | 1 << 5
 _MAKE_DEVICES = 1 << 6 | 1 << 11
@@ -37,7 +39,8 @@ WRITE = READ | WRITE_FILE | _REMOVE | _MAKE | _MOVE_BETWEEN_FOLDERS | _TRUNCATE
 USE_DEVICE = READ_FILE | WRITE_FILE | _TRUNCATE
 _FOR_FILES = EXECUTE | WRITE_FILE | READ_FILE | _TRUNCATE | _CONTROL_DEVICES
 
-# The ABI that each kind of access came with: a kernel that is older lets it pass.
+# The ABI that each kind of access came with: a kernel that is older lets it pass. They are those of
+# Linux 6.2, 6.7, 6.10 and 6.12; moving between folders is ABI 2, of Linux 5.19.
 TRUNCATION, TCP, DEVICE_CONTROL, SCOPES = 3, 4, 5, 6
 _NAMES = (
     *(
@@ -56,7 +59,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def abi() -> int:
-    """The version that the running kernel offers; 0 where it offers none, or is not asked to
+    """Return the version that the running kernel offers; 0 where it offers none, or is not asked to
     enforce it.
     """
     try:
@@ -66,7 +69,7 @@ def abi() -> int:
 
 
 def refused(version: int) -> str:
-    """What a kernel with this version refuses, in words for evidence."""
+    """Return what a kernel with this version refuses, in words for evidence."""
     return ", ".join(name for least, name in _NAMES if version >= least)
 
 
@@ -74,7 +77,7 @@ def restrict(rules: Iterable[tuple[str, int]], version: int) -> None:
     """Keep only `rules` (path, access below it) and no network; never undone. What does not exist
     is passed over.
 
-    `version` is what `abi` said. Raises OSError.
+    `version` is what `abi` returned. Raise OSError.
     """
     files, network, scopes = _handled(version)
     words = struct.pack("=QQQ", files, network, scopes)[

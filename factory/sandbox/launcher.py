@@ -37,19 +37,19 @@ def serve(link: socket.socket) -> None:
 
 def _spare_was_taken(link: socket.socket, template: wire.Message) -> bool:
     """Fork a spare and wait until it has taken a request (True) or ended without one."""
-    told, tell = os.pipe()
+    reading, writing = os.pipe()
     if os.fork() == 0:
-        _be_spare(link, template, tell)
-    os.close(tell)
-    taken = os.read(told, 1) == b"t"
-    os.close(told)
+        _be_spare(link, template, writing)
+    os.close(writing)
+    taken = os.read(reading, 1) == b"t"
+    os.close(reading)
     return taken
 
 
-def _be_spare(link: socket.socket, template: wire.Message, tell: int) -> None:
+def _be_spare(link: socket.socket, template: wire.Message, writing: int) -> None:
     code = 1
     try:
-        supervisor.supervise(link, template, tell)
+        supervisor.supervise(link, template, writing)
         code = 0
     finally:
         os._exit(code)  # never back into the launcher's loop, whatever happened

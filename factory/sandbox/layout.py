@@ -14,7 +14,7 @@ BUILD = (
 SYSTEM = "/system"  # the root that packs see
 SCRATCH = "/scratch"
 UPPER = "/upper"
-WORK = "/beside-upper"
+WORK = "/next-to-upper"  # overlayfs wants its work folder on the file system of the upper one
 MERGED = "/merged"
 OWN_FOLDERS = ("/tmp", SYSTEM, SCRATCH, UPPER, WORK, MERGED)  # bubblewrap itself needs the first
 
@@ -23,7 +23,7 @@ _FLAGS = kernel.NO_SETUID | kernel.NO_DEVICES
 
 
 def mount_bounded(target: str, size: int, inodes: int) -> None:
-    """An empty file system that can hold `size` bytes and `inodes` files, and no more."""
+    """Mount an empty file system for `size` bytes and `inodes` files, and no more."""
     kernel.mount("factory", target, "tmpfs", _FLAGS, f"size={size},nr_inodes={inodes},mode=0755")
 
 

@@ -20,12 +20,12 @@ from pathlib import Path
 
 from factory.sandbox import wire
 from factory.sandbox.ports import Person
-from factory.sandbox.relay import Relay, take_terminal, tell_opener
+from factory.sandbox.relay import Relay, brief_opener, take_terminal
 from factory.sandbox.values import Kind, SandboxError, Tried
 
 _PROGRAM = Path(__file__).with_name("launcher.py")
 _CHUNK = 1 << 16
-_PIPE_SIZE = 1 << 20
+_PIPE_SIZE = 1 << 20  # the most that an ordinary user may have (fs.pipe-max-size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,16 @@ class Launcher:
         with self._lock:
             self._started()
 
-    def open_stage(self, plan: wire.Message, held: tuple[int, ...] = ()) -> StageLink:
-        """Have a stage made, which keeps the descriptors `held` for as long as any process of it
-        may live.
+    def open_stage(self, plan: wire.Message, kept: tuple[int, ...] = ()) -> StageLink:
+        """Have a stage made, which keeps the descriptors `kept` open for as long as any process of
+        it may live.
 
-        Raises StageUnavailable where the kernel refuses it.
+        Raise StageUnavailable where the kernel refuses it.
         """
         ours, theirs = socket.socketpair()
         try:
             with theirs, self._lock:
-                wire.send(self._started(), plan, [theirs.fileno(), *held])
+                wire.send(self._started(), plan, [theirs.fileno(), *kept])
             reply, descriptors = wire.receive(ours)
         except wire.HungUp as error:
             ours.close()
@@ -147,7 +147,7 @@ class StageLink:
     ) -> RawOutcome:
         """Run one command, keeping up to `bound` bytes of output; more than that ends it.
 
-        Raises SandboxError BROKEN where the supervisor is gone. Any exception ends the stage.
+        Raise SandboxError BROKEN where the supervisor is gone. Any exception ends the stage.
         """
         output, write_end = os.pipe()
         try:
@@ -181,8 +181,8 @@ class StageLink:
         """Run one command at a terminal of its own, carried to and from a person; nothing is kept
         of it.
 
-        `request` names an opener beside the command. Raises as `run` does, and where no terminal
-        could be made.
+        `request` names an opener for the command. Raise as `run` does, and where no terminal could
+        be made.
         """
         output, write_end = os.pipe()
         link, theirs = socket.socketpair()
@@ -193,7 +193,7 @@ class StageLink:
                 finally:
                     os.close(write_end)
                     theirs.close()
-                tell_opener(link, environment, person.window())
+                brief_opener(link, environment, person.window())
                 terminal = take_terminal(link)
             relay = Relay(self._control, terminal, person, bound)
             reply = _sound(relay.follow())
@@ -220,13 +220,13 @@ class StageLink:
         poll = select.poll()
         poll.register(log.descriptor, select.POLLIN)
         poll.register(self._control, select.POLLIN)
-        told = False
+        stopped = False
         while True:
             ready = {descriptor for descriptor, _ in poll.poll()}
             if log.descriptor in ready and not log.read():
                 poll.unregister(log.descriptor)
-            if log.over and not told:
-                told = True
+            if log.over and not stopped:
+                stopped = True
                 wire.send(self._control, {"op": "stop", "why": "output"})
             if self._control.fileno() in ready:
                 reply = _sound(wire.receive(self._control)[0])
@@ -236,7 +236,7 @@ class StageLink:
                 return _outcome(reply, ended, bytes(log.kept), log.count)
 
     def end(self) -> None:
-        """End every process of the stage and wait for the proof. Raises SandboxError BROKEN without
+        """End every process of the stage and wait for the proof. Raise SandboxError BROKEN without
         it.
         """
         try:
@@ -298,10 +298,11 @@ class _Log:
 
     @property
     def over(self) -> bool:
+        """Return whether there was more than the bound."""
         return self.count > self.bound
 
     def read(self) -> bool:
-        """Take what is there; False at the end."""
+        """Take what is there; return False at the end."""
         chunk = os.read(self.descriptor, _CHUNK)
         room = self.bound - len(self.kept)
         self.count += len(chunk)

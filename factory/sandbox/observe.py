@@ -21,12 +21,15 @@ import struct
 from typing import Any
 
 MOST = 128  # different addresses of one command; more are counted together
+# seccomp(2) and <linux/seccomp.h>: listening came with Linux 5.0, "continue" with 5.5, and waiting
+# that only fatal signals end with 5.19; without that the second of two flags is tried.
 _SYSTEM_CALL = {"x86_64": 317, "aarch64": 277}
 _SET_FILTER = 1
 _NEW_LISTENER = 8
 _ONLY_FATAL_SIGNALS = (
     32  # a handler that interrupts the wait would have the call repeated, and counted twice
 )
+# SECCOMP_IOCTL_NOTIF_RECV, _SEND and _ID_VALID; the sizes of their structures are in the numbers.
 _RECEIVE, _SEND, _STILL_VALID = 0xC0502100, 0xC0182101, 0x40082102
 _SET_FLAGS, _ON_ONE_PROCESSOR = (
     0x40082104,
@@ -35,13 +38,13 @@ _SET_FLAGS, _ON_ONE_PROCESSOR = (
 _NOTIFICATION, _ANSWER = 80, struct.Struct("=QqiI")
 _CONTINUE = 1
 _HEAD = struct.Struct("=QIIiIQ6Q")  # id, thread, flags, call, architecture, instruction, arguments
-_LONGEST_ADDRESS = 110
-_CONNECT = (42, 203)
+_LONGEST_ADDRESS = 110  # struct sockaddr_un, the largest that is read here
+_CONNECT = (42, 203)  # x86_64, aarch64
 
 
 def install(program: bytes) -> int:
-    """Put the filter on this process and all that it will start; where to listen, -1 where the
-    kernel has no such.
+    """Put the filter on this process and all that it will start; return where to listen, -1 where
+    the kernel has no such.
     """
     number = _SYSTEM_CALL.get(os.uname().machine)
     if number is None or not program:
@@ -61,18 +64,16 @@ def install(program: bytes) -> int:
 
 
 class Observer:
-    """What was tried since it was last told. `listener` is -1 where nothing can be seen."""
+    """What was tried since the last report. `listener` is -1 where nothing can be seen."""
 
     def __init__(self, listener: int) -> None:
         self.listener = listener
         self._seen: dict[tuple[str, str, str, int], int] = {}
         self._more = 0
 
-    def told(self) -> list[list[Any]] | None:
-        """Rows of call, family, address, port and count; one without a family counts what found no
-        place.
-
-        None where nothing can be seen.
+    def report(self) -> list[list[Any]] | None:
+        """Return rows of call, family, address, port and count; one without a family counts what
+        found no place. None where nothing can be seen.
         """
         if self.listener < 0:
             return None
@@ -117,8 +118,8 @@ class Observer:
 
 
 def address_of(raw: bytes) -> tuple[str, str, int]:
-    """Family, address and port of a socket address as a process wrote it; the family alone where it
-    is none of ours.
+    """Return family, address and port of a socket address as a process wrote it; the family alone
+    where it is none of ours.
     """
     family = int.from_bytes(raw[:2], "little")
     if family == socket.AF_INET and len(raw) >= 8:

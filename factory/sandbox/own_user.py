@@ -3,7 +3,7 @@ one stage from others.
 
 Stages that ran as one user could signal each other, share the bound on processes, and change modes
 and times of each other's files. A user is taken by a name that the kernel keeps for as long as
-anybody holds the socket bound to it: the orchestrator until the stage's files are gone, the
+anybody has the socket that is bound to it: the orchestrator until the stage's files are gone, the
 supervisor until its processes are. Does not know what the stage is for.
 """
 
@@ -18,6 +18,7 @@ from pathlib import Path
 from factory.sandbox.host import is_mapped
 from factory.sandbox.link import StageUnavailable
 
+# Above what adduser gives people (up to 59999) and below what containers map (from 100000).
 FIRST, COUNT = 64101, 256
 
 
@@ -36,12 +37,12 @@ class OwnUser:
                 os.chown(os.path.join(place, name), self.uid, self.uid, follow_symlinks=False)
 
     def close(self) -> None:
-        """Hold it no more. Idempotent."""
+        """Give it back. Idempotent."""
         self.lock.close()
 
 
 def take() -> OwnUser:
-    """The lowest that nobody holds and no process runs as. Raises StageUnavailable."""
+    """Return the lowest user that nobody has and no process runs as. Raise StageUnavailable."""
     for uid in range(FIRST, FIRST + COUNT):
         lock = _lock(uid) if is_mapped(uid) else None
         if lock is None:
@@ -65,7 +66,9 @@ def _lock(uid: int) -> socket.socket | None:
 
 
 def _users_of_processes() -> set[int]:
-    """Real, effective, saved and file system users of all processes that are seen from here."""
+    """Return real, effective, saved and file system users of all processes that are seen from
+    here.
+    """
     found: set[int] = set()
     for name in os.listdir("/proc"):
         if name.isdecimal():

@@ -27,13 +27,13 @@ _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def at_terminal() -> bool:
-    """Whether somebody types here and sees what is printed."""
+    """Return whether somebody types here and sees what is printed."""
     return _is_terminal(sys.stdin) and _is_terminal(sys.stdout)
 
 
 def inside_term(environment: Mapping[str, str]) -> str:
-    """The kind of terminal that programs inside are told of: one whose ways the filter lets
-    through, or none.
+    """Return the kind of terminal that programs inside are given as TERM: one whose ways the filter
+    lets through, or none.
     """
     return "dumb" if environment.get("TERM", "") in ("", "dumb", "unknown") else "xterm-256color"
 
@@ -47,14 +47,16 @@ class PersonAtTerminal:
 
     @property
     def typing(self) -> int:
+        """Return the descriptor that they type at."""
         return self._typing
 
     @property
     def resized(self) -> int:
+        """Return a descriptor that is readable when the window may have changed."""
         return self._resized
 
     def typed(self) -> bytes:
-        """What was typed; empty when the terminal has hung up."""
+        """Return what was typed; empty when the terminal has hung up."""
         try:
             return os.read(self._typing, _CHUNK)
         except OSError:
@@ -71,7 +73,7 @@ class PersonAtTerminal:
                 content = content[os.write(self._showing, content) :]
 
     def window(self) -> tuple[int, int]:
-        """Rows and columns; takes note of the change."""
+        """Return rows and columns, and forget that they changed."""
         with contextlib.suppress(BlockingIOError):
             while os.read(self._resized, _CHUNK):
                 pass
@@ -84,8 +86,8 @@ class PersonAtTerminal:
 
 @contextlib.contextmanager
 def seated() -> Iterator[PersonAtTerminal]:
-    """The person at our terminal, which is raw until the end. Raise SandboxError INTERRUPTED at a
-    signal that would end us.
+    """Yield the person at our terminal, which is raw until the end. Raise SandboxError INTERRUPTED
+    at a signal that would end us.
     """
     sys.stdout.flush()
     seat = _Seat(sys.stdin.fileno(), sys.stdout.fileno())

@@ -48,8 +48,8 @@ _PLACES_OF_HOST = frozenset({"HOME", "TMPDIR"})  # the supervisor sets them, for
 def bubblewrap_words(
     view: HostView, workspace: str, size: int, environment: tuple[tuple[str, str], ...]
 ) -> tuple[str, ...]:
-    """Everything before the command. `size` bounds each tmpfs in bytes; 0 where the binary knows no
-    bound.
+    """Return everything before the command. `size` bounds each tmpfs in bytes; 0 where the binary
+    knows no bound.
     """
     return (
         *isolation_words(),
@@ -101,7 +101,7 @@ def _mounts(view: HostView, workspace: str, size: int) -> Iterator[str]:
 
 
 def landlock_words(view: HostView, environment: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    """NAME=value for each variable."""
+    """Return NAME=value for each variable."""
     path = ":".join((*view.path, *SYSTEM_PATH))
     constant = (each for each in CONSTANT_ENVIRONMENT if each[0] not in _PLACES_OF_HOST)
     merged = dict((*constant, ("PATH", path), *view.environment, *environment))

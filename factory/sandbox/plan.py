@@ -1,4 +1,4 @@
-"""What the supervisor is told of one stage: its folders, bounds and user.
+"""What the supervisor is given of one stage: its folders, bounds and user.
 
 Does not know which backend makes it.
 """
@@ -14,8 +14,8 @@ from factory.sandbox import host, wire
 from factory.sandbox.own_user import OwnUser
 from factory.sandbox.values import LayerKind, StageLimits
 
-_BYTES_PER_INODE = 4096
-_FEWEST_INODES = 1024
+_BYTES_PER_INODE = 4096  # a page: a file with one byte takes as much of a tmpfs
+_FEWEST_INODES = 1024  # a stage of a few bytes still needs folders
 
 Request = Callable[[str, str, tuple[tuple[str, str], ...]], wire.Message]
 """A command's line, its folder and variables added, as the supervisor reads them."""
@@ -37,17 +37,17 @@ class Folders:
 
     @property
     def owner(self) -> tuple[int, int]:
-        """The uid and gid that the stage runs as."""
+        """Return the uid and gid that the stage runs as."""
         return (self.user.uid, self.user.uid) if self.user is not None else host.sandbox_owner()
 
     @property
-    def held(self) -> tuple[int, ...]:
-        """Descriptors that the supervisor keeps until no process of the stage is left."""
+    def kept(self) -> tuple[int, ...]:
+        """Return descriptors that the supervisor keeps until no process of the stage is left."""
         return (self.user.lock.fileno(),) if self.user is not None else ()
 
     @property
     def kind(self) -> LayerKind:
-        """What the layer that the stage writes to is made by."""
+        """Return what the layer that the stage writes to is made by."""
         if self.writable is not None:
             return LayerKind.WORKTREE
         return LayerKind.TRUSTED if host.acts_as_root() else LayerKind.USER

@@ -38,10 +38,14 @@ class Egress(Protocol):
     """
 
     @property
-    def environment(self) -> tuple[tuple[str, str], ...]: ...
+    def environment(self) -> tuple[tuple[str, str], ...]:
+        """Return variables for its commands."""
+        ...
 
     @property
-    def files(self) -> tuple[tuple[str, str], ...]: ...
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """Return texts for the stage, by their paths inside."""
+        ...
 
     def serve(self, listener: socket.socket) -> None:
         """Take clients off `listener`, which is its own from now on, until `close`."""
@@ -59,12 +63,12 @@ class Person(Protocol):
 
     @property
     def typing(self) -> int:
-        """A descriptor that is readable when something was typed."""
+        """Return a descriptor that is readable when something was typed."""
         ...
 
     @property
     def resized(self) -> int:
-        """A descriptor that is readable when the window may have changed."""
+        """Return a descriptor that is readable when the window may have changed."""
         ...
 
     def typed(self) -> bytes:

@@ -38,9 +38,9 @@ _INSIDE = Path(__file__).with_name("probe_inside.py")
 _MIB = 1 << 20
 _LIMITS = StageLimits(timeout=30, memory=256 * _MIB, processes=12, disk=4 * _MIB, output=64 * 1024)
 _SMALL_MEMORY = 24 * _MIB
-_HOG = f"python -I -S -c 'import time; held = bytearray({4 * _SMALL_MEMORY}); time.sleep(20)'"
-_SHORT = 0.02
-_PATIENT = 20.0
+_HOG = f"python -I -S -c 'import time; kept = bytearray({4 * _SMALL_MEMORY}); time.sleep(20)'"
+_SHORT = 0.02  # seconds: a limit that a command surely passes
+_PATIENT = 20.0  # seconds: one that none passes, on a machine that does other things too
 _TOLD = 300  # characters of what a failed probe said
 _ALWAYS_SET = {"PATH", "PWD", *(name for name, _ in CONSTANT_ENVIRONMENT)}
 
@@ -65,7 +65,7 @@ _CALLS = ("mount", "user namespace", "ptrace", "keyring", "io_uring", "vsock")
 class _Seen:
     """What was observed, inside and out."""
 
-    told: Mapping[str, Any]
+    answer: Mapping[str, Any]
     attempts: Mapping[str, bool]
     survivors: int
     output: RawOutcome
@@ -97,8 +97,8 @@ def probe(launcher: Launcher, used: Supervised, parent: Path) -> Probed:
 def probe_network(
     launcher: Launcher, used: Supervised, cache: Path
 ) -> tuple[Proof, tuple[str, ...]]:
-    """How a stage with a listener for the proxy is isolated all the same, and what it reached that
-    it must not.
+    """Return how a stage with a listener for the proxy is isolated all the same, and what it
+    reached that it must not.
     """
     with _workplace(cache) as place, ExitStack() as opened:
         ask, datagrams = _set_bait(place, used, opened)
@@ -107,8 +107,8 @@ def probe_network(
             link = launcher.open_stage(plan(folders, _LIMITS, network=True))
             opened.callback(link.close)
             opened.callback(os.close, link.listener)
-            told = _ask(partial(_run, link, used.request(folders, _LIMITS.disk)), ask)
-            attempts = {**told["attempts"], "udp": _received(datagrams)}
+            answer = _ask(partial(_run, link, used.request(folders, _LIMITS.disk)), ask)
+            attempts = {**answer["attempts"], "udp": _received(datagrams)}
             link.end()
         except (StageUnavailable, SandboxError) as error:
             return (
@@ -139,17 +139,17 @@ def _observe(launcher: Launcher, used: Supervised, place: Path) -> _Seen:
         ask, datagrams = _set_bait(place, used, opened)
         if folders.user is not None:
             opened.callback(folders.user.close)
-        link = launcher.open_stage(plan(folders, _LIMITS), folders.held)
+        link = launcher.open_stage(plan(folders, _LIMITS), folders.kept)
         opened.callback(link.close)
         run = partial(_run, link, used.request(folders, _LIMITS.disk))
-        told = _ask(run, ask)
-        attempts = {**told["attempts"], "udp": _received(datagrams)}
+        answer = _ask(run, ask)
+        attempts = {**answer["attempts"], "udp": _received(datagrams)}
         survivors = _count_survivors(ask["abstract"])
         flood = run("yes", output=_LIMITS.output)
         slow = run("sleep 20", timeout=_SHORT)
         hog = run(_HOG, memory=_SMALL_MEMORY)
         link.end()
-    return _Seen(told, attempts, survivors, flood, slow, hog)
+    return _Seen(answer, attempts, survivors, flood, slow, hog)
 
 
 def _lay_out(place: Path, used: Supervised) -> Folders:
@@ -172,7 +172,7 @@ def _lay_out(place: Path, used: Supervised) -> Folders:
 def _set_bait(
     place: Path, used: Supervised, opened: ExitStack
 ) -> tuple[dict[str, Any], socket.socket]:
-    """Things of this host that must be out of reach: listeners, a file, the home folder."""
+    """Set out things of this host that must be out of reach: listeners, a file, the home folder."""
     abstract = f"factory-probe-{secrets.token_hex(8)}"
     tcp = _listen(opened, socket.AF_INET, ("127.0.0.1", 0))
     _listen(opened, socket.AF_UNIX, "\0" + abstract)
@@ -201,8 +201,8 @@ def _listen(opened: ExitStack, family: int, address: Any) -> socket.socket:
 
 
 def _listen_by_path(place: Path, opened: ExitStack) -> str:
-    """A socket beside the canary; its path may be too long for an address, so it is bound by
-    descriptor.
+    """Return the path of a socket next to the canary; it may be too long for an address, so the
+    socket is bound by descriptor.
     """
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     opened.callback(os.close, folder)
@@ -223,17 +223,17 @@ def _home() -> list[Any]:
 def _ask(run: Callable[[str], RawOutcome], ask: dict[str, Any]) -> dict[str, Any]:
     outcome = run(f"exec python -I -S {_INSIDE.name} {shlex.quote(json.dumps(ask))}")
     try:
-        told = json.loads(outcome.log.splitlines()[-1])
+        answer = json.loads(outcome.log.splitlines()[-1])
     except (IndexError, ValueError) as error:
         said = outcome.log.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
         raise SandboxError(
             Kind.BROKEN, f"no command can run in the sandbox: {said or outcome.ended}"
         ) from error
-    if not isinstance(told, dict):
+    if not isinstance(answer, dict):
         raise SandboxError(
             Kind.BROKEN, "no command can run in the sandbox: the probe's answer cannot be read"
         )
-    return told
+    return answer
 
 
 def _run(
@@ -255,7 +255,7 @@ def _received(datagrams: socket.socket) -> bool:
 
 
 def _count_survivors(mark: str) -> int:
-    """Processes of this host whose command line bears the probe's own mark."""
+    """Count processes of this host whose command line bears the probe's own mark."""
     count = 0
     for name in os.listdir("/proc"):
         if name.isdecimal():
@@ -279,7 +279,9 @@ _ATTEMPTS = {
 
 
 def _escaped(seen: _Seen, used: Supervised, promised: Mapping[Property, str]) -> tuple[str, ...]:
-    """What worked although this backend promises that it cannot. Unknown counts as possible."""
+    """Return what worked although this backend promises that it cannot. Unknown counts as
+    possible.
+    """
     guarded = [name for each, names in _ATTEMPTS.items() if not promised[each] for name in names]
     if not used.filter:
         guarded = [name for name in guarded if name not in _CALLS]
@@ -287,7 +289,9 @@ def _escaped(seen: _Seen, used: Supervised, promised: Mapping[Property, str]) ->
 
 
 def _as_promised(proof: Proof, promised: Mapping[Property, str]) -> Proof:
-    """A property that the backend does not promise is not given, whatever was tried in vain."""
+    """Return the proof, not given where the backend does not promise the property, whatever was
+    tried in vain.
+    """
     lack = promised[proof.property]
     if not lack:
         return proof
@@ -332,8 +336,8 @@ def _proof_of(wanted: Property, attempts: Mapping[str, bool], names: tuple[str, 
 
 
 def _environment_proof(seen: _Seen) -> Proof:
-    odd = sorted(set(seen.told["environment"]) - _ALWAYS_SET - {"LD_LIBRARY_PATH", "LC_CTYPE"})
-    open_files = [number for number in seen.told["descriptors"] if number > 2]
+    odd = sorted(set(seen.answer["environment"]) - _ALWAYS_SET - {"LD_LIBRARY_PATH", "LC_CTYPE"})
+    open_files = [number for number in seen.answer["descriptors"] if number > 2]
     if odd or open_files:
         return Proof(
             Property.ENV_SCOPED, False, f"inherited: {', '.join([*odd, *map(str, open_files)])}"
@@ -348,7 +352,7 @@ def _calls_proof(seen: _Seen, used: Supervised) -> Proof:
         return Proof(
             Property.SYSCALLS_FILTERED, False, f"there is no filter for {platform.machine()}"
         )
-    status = seen.told["status"]
+    status = seen.answer["status"]
     wanted = {"NoNewPrivs": "1", "Seccomp": "2"}
     wrong = [
         f"{name} is {status.get(name)}"
@@ -363,7 +367,7 @@ def _calls_proof(seen: _Seen, used: Supervised) -> Proof:
 
 
 def _process_proof(seen: _Seen) -> Proof:
-    forks, bound = seen.told["forks"], _LIMITS.processes
+    forks, bound = seen.answer["forks"], _LIMITS.processes
     given = 0 < forks <= bound
     return Proof(
         Property.PIDS_BOUNDED,
@@ -374,9 +378,9 @@ def _process_proof(seen: _Seen) -> Proof:
 
 def _disk_proof(seen: _Seen) -> Proof:
     full = {errno.ENOSPC, errno.EDQUOT}
-    given = all(number in full | {errno.EFBIG} for number in seen.told["disk"])
-    given = given and all(number in full for number in seen.told["inodes"])
-    ended = f"{seen.told['disk']}, creating twice as many files with {seen.told['inodes']}"
+    given = all(number in full | {errno.EFBIG} for number in seen.answer["disk"])
+    given = given and all(number in full for number in seen.answer["inodes"])
+    ended = f"{seen.answer['disk']}, creating twice as many files with {seen.answer['inodes']}"
     how = "writing twice the limit, in bytes and in files, failed"
     how = how if given else f"writing twice the limit ended with {ended}"
     return Proof(Property.DISK_BOUNDED, given, how)

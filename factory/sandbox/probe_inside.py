@@ -18,16 +18,18 @@ from collections.abc import Callable
 from typing import Any
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
+# From the kernel's system call tables, as in `seccomp`.
 _PTRACE = {"x86_64": 101, "aarch64": 117}
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _IO_URING_SETUP = 425
 _TRACE_ME = 0
 _NEW_USER_NAMESPACE = 0x10000000
 _REMOUNT_BIND = 0x1020
+# _LINUX_CAPABILITY_VERSION_3 of capget(2); PR_CAPBSET_READ, PR_GET_NO_NEW_PRIVS, PR_GET_SECCOMP.
 _CAPABILITY_VERSION, _READ_BOUND, _GET_NO_NEW_PRIVILEGES, _GET_SECCOMP = 0x20080522, 23, 39, 21
 _MOST_DESCRIPTORS = 4096
 _PATIENCE = 0.2
-_VSOCK = 40
+_VSOCK = 40  # AF_VSOCK: it leads to the hypervisor past every network namespace
 
 
 def _works(attempt: Callable[[], object]) -> bool:
@@ -39,7 +41,9 @@ def _works(attempt: Callable[[], object]) -> bool:
 
 
 def _works_apart(attempt: Callable[[], object]) -> bool:
-    """As `_works`, in a child of its own: success would change what the process is."""
+    """Return as `_works` does, from a child of its own: success would change what the process
+    is.
+    """
     child = os.fork()
     if child == 0:
         os._exit(0 if _works(attempt) else 1)
@@ -147,7 +151,7 @@ def _attempts(ask: dict[str, Any]) -> dict[str, bool]:
 
 
 def _status() -> dict[str, str]:
-    """What the kernel says of this process; asked by system calls, since /proc need not be
+    """Return what the kernel says of this process; asked by system calls, since /proc need not be
     there.
     """
     header, words = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
@@ -174,7 +178,9 @@ def _open_descriptors() -> list[int]:
 
 
 def _count_forks(most: int) -> int:
-    """How many idle children can be started, up to `most`; they stay until the sandbox ends."""
+    """Return how many idle children can be started, up to `most`; they stay until the sandbox
+    ends.
+    """
     for count in range(most):
         try:
             child = os.fork()
@@ -186,7 +192,7 @@ def _count_forks(most: int) -> int:
 
 
 def _leave_daemon() -> None:
-    """A process in a session of its own that ignores what can be ignored and holds the output
+    """Leave a process in a session of its own that ignores what can be ignored and keeps the output
     open.
     """
     child = os.fork()
@@ -206,7 +212,7 @@ def _idle() -> None:
 
 
 def _fill(path: str, size: int) -> int:
-    """The errno that ends writing `size` bytes, 0 if nothing does; the file is removed."""
+    """Return the errno that ends writing `size` bytes, 0 if nothing does; the file is removed."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
     except OSError as error:
@@ -224,7 +230,9 @@ def _fill(path: str, size: int) -> int:
 
 
 def _fill_with_files(folder: str, most: int) -> int:
-    """The errno that ends creating `most` empty files, 0 if nothing does; all are removed."""
+    """Return the errno that ends creating `most` empty files, 0 if nothing does; all are
+    removed.
+    """
     place = f"{folder}/many"
     made = 0
     try:
@@ -244,23 +252,23 @@ def main() -> None:
     ask = json.loads(sys.argv[1])
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     _works(lambda: _send_datagram(ask["udp"]))
-    told: dict[str, Any] = {
+    answer: dict[str, Any] = {
         "attempts": _attempts(ask),
         "status": _status(),
         "environment": sorted(os.environ),
     }
-    told["descriptors"] = _open_descriptors()
-    told["users"] = [os.getuid(), os.getgid()]
-    told["disk"] = [
+    answer["descriptors"] = _open_descriptors()
+    answer["users"] = [os.getuid(), os.getgid()]
+    answer["disk"] = [
         _fill(f"{folder}/fill", ask["disk"])
         for folder in (os.getcwd(), os.environ["TMPDIR"], "/dev/shm")
     ]
-    told["inodes"] = [
+    answer["inodes"] = [
         _fill_with_files(folder, ask["files"]) for folder in (os.getcwd(), os.environ["TMPDIR"])
     ]
     _leave_daemon()
-    told["forks"] = _count_forks(ask["forks"])
-    sys.stdout.write(json.dumps(told) + "\n")
+    answer["forks"] = _count_forks(ask["forks"])
+    sys.stdout.write(json.dumps(answer) + "\n")
     sys.stdout.flush()
 
 

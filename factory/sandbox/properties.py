@@ -61,6 +61,7 @@ class Enforcement:
 
     @property
     def given(self) -> frozenset[Property]:
+        """Return the properties that are given."""
         return frozenset(proof.property for proof in self.proofs if proof.given)
 
     def also(self, proof: Proof, escaped: tuple[str, ...]) -> Enforcement:

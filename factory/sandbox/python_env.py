@@ -26,7 +26,7 @@ INSIDE_PYTHON = f"{INSIDE_VENV}/bin/python"
 INSIDE_TOOLS = f"{INSIDE_VENV}/.tools"
 INSIDE_LIBRARIES = f"{INSIDE_VENV}/.lib"
 _FORMAT = "1"
-_LARGEST_SCRIPT = 64 * 1024
+_LARGEST_SCRIPT = 64 * 1024  # larger ones are programs, and are shown as they are
 _QUESTION = (
     "import sys, json; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix,"
     " list(sys.version_info[:3])]))"
@@ -47,14 +47,16 @@ class Interpreter:
 
     @property
     def scripts(self) -> Path:
+        """Return the folder of its programs."""
         return self.executable.parent
 
     @property
     def virtual(self) -> bool:
+        """Return whether it is that of a virtual environment."""
         return self.prefix != self.base_prefix
 
     def folders(self) -> tuple[Path, ...]:
-        """What of the host holds it: its installation and its environment."""
+        """Return what of the host it is made of: its installation and its environment."""
         return tuple(dict.fromkeys((self.prefix, self.base_prefix, self.base_prefix.resolve())))
 
 
@@ -69,7 +71,7 @@ class PythonView:
 
 
 def own_interpreter() -> Interpreter:
-    """The interpreter that runs this code."""
+    """Return the interpreter that runs this code."""
     version = (sys.version_info.major, sys.version_info.minor, sys.version_info.micro)
     return Interpreter(Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), version)
 
@@ -95,8 +97,8 @@ def ask_interpreter(executable: str) -> Interpreter:
 
 
 def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
-    """Mounts that make the interpreter usable inside; writes below `cache` once per state of the
-    environment.
+    """Return mounts that make the interpreter usable inside; write below `cache` once for each
+    state of the environment.
 
     Raise SandboxError INTERPRETER where the installation cannot be shown without showing the whole
     host.
@@ -129,15 +131,15 @@ def _is_system(path: Path) -> bool:
 
 
 def _shared_folders(interpreter: Interpreter) -> list[str]:
-    """Folders of a virtual environment that code may need; never the whole of it, it may lie
+    """Return folders of a virtual environment that code may need; never the whole of it, it may lie
     anywhere.
     """
     return [name for name in ("lib", "share", "etc") if (interpreter.prefix / name).is_dir()]
 
 
 def _rewrite(interpreter: Interpreter, inside_program: Path, cache: Path) -> Path:
-    """The cached folder that appears as /opt/venv; made under another name first, so that it is
-    whole or absent.
+    """Return the cached folder that appears as /opt/venv; made under another name first, so that it
+    is whole or absent.
     """
     folder = cache / f"python-{_fingerprint(interpreter, inside_program)}"
     if folder.is_dir():
@@ -209,8 +211,8 @@ def _write_script(source: Path, interpreter: Interpreter, draft: Path) -> None:
 
 
 def _write_library_links(base: Path, draft: Path) -> None:
-    """A shared libpython is found by an absolute path that does not exist inside: link to where it
-    is now.
+    """Link to where a shared libpython is now: it is found by an absolute path that does not exist
+    inside.
     """
     for library in sorted((base / "lib").glob("libpython*.so*")):
         (draft / ".lib").mkdir(exist_ok=True)
@@ -218,7 +220,7 @@ def _write_library_links(base: Path, draft: Path) -> None:
 
 
 def _make_readable(folder: Path) -> None:
-    """Whatever umask is in force, the sandbox's user must be able to read."""
+    """Let the sandbox's user read it, whatever umask is in force."""
     for parent, _, files in os.walk(folder):
         os.chmod(parent, 0o755)
         for name in files:

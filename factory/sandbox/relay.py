@@ -23,9 +23,9 @@ from factory.sandbox import wire
 from factory.sandbox.ports import Person
 
 LEAVE = b"\x1d"  # Ctrl-]
-TIMES = 3
+TIMES = 3  # a program inside may want one: telnet and emacs use this key
 _CHUNK = 1 << 16
-_MOST_WAITING = 1 << 16
+_MOST_WAITING = 1 << 16  # bytes typed ahead; then the person's terminal waits
 
 
 class Leaving:
@@ -35,7 +35,7 @@ class Leaving:
         self._count = 0
 
     def asked(self, typed: bytes) -> bool:
-        """Take note of what was typed."""
+        """Take note of what was typed; return whether they asked to leave."""
         for each in typed:
             if self._count >= TIMES:
                 break
@@ -44,7 +44,7 @@ class Leaving:
 
 
 def take_terminal(link: socket.socket) -> int:
-    """The far end of the terminal that was made inside; -1 where none came."""
+    """Return the far end of the terminal that was made inside; -1 where none came."""
     space = socket.CMSG_SPACE(array.array("i").itemsize)
     try:
         _, ancillary, _, _ = link.recvmsg(1, space, socket.MSG_CMSG_CLOEXEC)
@@ -56,9 +56,9 @@ def take_terminal(link: socket.socket) -> int:
     return -1
 
 
-def tell_opener(link: socket.socket, environment: dict[str, str], window: tuple[int, int]) -> None:
-    """What the program that makes the terminal needs to know. The environment shows in no process
-    list.
+def brief_opener(link: socket.socket, environment: dict[str, str], window: tuple[int, int]) -> None:
+    """Send what the program that makes the terminal needs to know. The environment shows in no
+    process list.
     """
     with contextlib.suppress(
         OSError
@@ -81,14 +81,14 @@ class Relay:
         self._waiting = b""
         self._leaving = Leaving()
         self._here = True  # until the person is gone
-        self._open = terminal >= 0  # until nothing in the sandbox holds it
+        self._open = terminal >= 0  # until nothing in the sandbox has it open
         self._stopped = False
         if self._open:
             os.set_blocking(terminal, False)
 
     def follow(self) -> dict[str, Any]:
-        """Until the supervisor says what came of the command; that. Raises HungUp where it is
-        gone.
+        """Carry bytes until the supervisor reports the command's end; return that report. Raise
+        HungUp where it is gone.
         """
         try:
             while True:
@@ -155,7 +155,7 @@ class Relay:
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            chunk = b""  # nobody holds the other side
+            chunk = b""  # nobody has the other side open
         self._open = bool(chunk)
         room = max(0, self._bound - self.count)
         self.count += len(chunk)

@@ -52,12 +52,14 @@ _PERSONALITIES = (
 _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _PROTOCOLS = (0, 6, 17)  # of the internet: the usual one, TCP, UDP
 _NETLINK_ROUTE = 0
-# file_setattr, of Linux 6.17: the last call of the kernels that this table was held against
+# file_setattr, of Linux 6.17: the last call of the kernels that this table was compared with
 _NEWEST = 469
 _LARGEST_SHARED = (
     4096  # System V segments escape the memory watch; the kernel's 4,096 of one page are harmless
 )
 
+# Numbers: arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (aarch64) of
+# Linux 6.17. A new kernel's calls are added here, or answered as absent until they are.
 Calls = Mapping[str, tuple[int | None, int | None]]
 # name: (x86_64, aarch64); None where the architecture has no such call
 _DENIED: Calls = {
@@ -115,8 +117,8 @@ _JUDGED: Calls = {
     "mknod": (133, None), "mknodat": (259, 33), "seccomp": (317, 277), "personality": (135, 92),
 }  # fmt: skip
 
-# Where no namespace stands beside: what is shared with every process of this host, and what acts on
-# others of the user.
+# Where there is no namespace as well: what is shared with every process of this host, and what acts
+# on others of the user.
 _SHARED: Calls = {
     "shmget": (29, 194), "shmat": (30, 196), "mq_open": (240, 180),
     "socket": (41, 198),
@@ -153,9 +155,9 @@ _ARCHITECTURES = {
 
 
 def program(machine: str, alone: bool = False, attributes: bool = True) -> bytes:
-    """The filter for a machine as named by `os.uname()`; empty where there is none for it.
+    """Return the filter for a machine as named by `os.uname()`; empty where there is none for it.
 
-    `alone`: no namespace stands beside it, so no socket can be made but a pair that is connected
+    `alone`: there is no namespace as well, so no socket can be made but a pair that is connected
     from the start, and nothing that other processes of the host share. Without `attributes` no
     file's mode, owner, time or extended attribute changes (setting the mode of an open file seems
     to work).
@@ -188,7 +190,7 @@ def program(machine: str, alone: bool = False, attributes: bool = True) -> bytes
 
 
 def refused(machine: str, alone: bool = False) -> dict[str, tuple[int, int]]:
-    """Number and errno of every call that is refused whatever its arguments."""
+    """Return number and errno of every call that is refused whatever its arguments."""
     column = _ARCHITECTURES[machine].column
     found: dict[str, tuple[int, int]] = {}
     for table, answer in _tables(alone, attributes=True):
@@ -207,8 +209,8 @@ def _tables(alone: bool, attributes: bool) -> tuple[tuple[Calls, int], ...]:
 
 
 def observing(machine: str) -> bytes:
-    """A filter that refuses nothing, and has the kernel ask before a connection or a datagram to an
-    address.
+    """Return a filter that refuses nothing, and has the kernel ask before a connection or a
+    datagram to an address.
     """
     if machine not in _ARCHITECTURES:
         return b""
@@ -239,7 +241,9 @@ def _load(offset: int) -> bytes:
 
 
 def _argument(index: int) -> bytes:
-    """The low half of an argument; the kernel itself reads just that of the ones judged here."""
+    """Load the low half of an argument; the kernel itself reads just that of the ones judged
+    here.
+    """
     return _load(_ARGUMENTS + 8 * index)
 
 
@@ -256,7 +260,7 @@ def _unless(load: bytes, test: int, value: int, answer: int) -> tuple[bytes, ...
 
 
 def _block(number: int, judgement: list[bytes]) -> list[bytes]:
-    """`judgement` only for one system call; it must end in an answer on every way."""
+    """Return `judgement` for one system call only; it must end in an answer on every path."""
     return [_instruction(_EQUAL, number, 1, 0), _instruction(_JUMP, len(judgement)), *judgement]
 
 

@@ -71,7 +71,7 @@ class LinuxStage:
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
+        """Return whether `close` was called."""
         return self._closed
 
     def run(
@@ -156,19 +156,19 @@ class _Renamed:
         self._names = {os.fsencode(path): os.fsencode(shown) for path, shown in names}
         self._pattern = re.compile(b"|".join(map(re.escape, self._names)))
         self._on_output = on_output
-        self._held = b""
+        self._kept = b""
         self.whole = bytearray()
 
     def take(self, chunk: bytes) -> None:
         """Pass on what cannot be the beginning of a path any more."""
-        text = self._pattern.sub(lambda found: self._names[found[0]], self._held + chunk)
+        text = self._pattern.sub(lambda found: self._names[found[0]], self._kept + chunk)
         kept = max(_overlap(text, path) for path in self._names)
-        self._held = text[len(text) - kept :]
+        self._kept = text[len(text) - kept :]
         self._give(text[: len(text) - kept])
 
     def end(self) -> None:
-        """What was held back is no path."""
-        self._give(self._held)
+        """Pass on what was kept: it is no path."""
+        self._give(self._kept)
 
     def _give(self, text: bytes) -> None:
         self.whole += text
@@ -177,7 +177,7 @@ class _Renamed:
 
 
 def _overlap(text: bytes, path: bytes) -> int:
-    """How many bytes at the end of `text` may be the beginning of `path`."""
+    """Return how many bytes at the end of `text` may be the beginning of `path`."""
     return next(
         (n for n in range(min(len(text), len(path) - 1), 0, -1) if text.endswith(path[:n])), 0
     )

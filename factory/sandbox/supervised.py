@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from factory.sandbox import folders as own_folders
-from factory.sandbox import host, landlock, probe, wire
+from factory.sandbox import host, landlock, own_user, probe, wire
 from factory.sandbox.backend import Backend, Offer, Probed, unavailable, without_proxy
 from factory.sandbox.bounds import OPEN_FILES
 from factory.sandbox.bubblewrap import EPOCH, WORKSPACE, HostView, command, proxy_environment
@@ -44,7 +44,7 @@ class Supervised(Backend):
     to new privileges cannot empty it, and gains nothing by it."""
 
     def __init__(self, offer: Offer, view: HostView, calls: bytes) -> None:
-        """`view` is what is shown of the host, `calls` the system call filter."""
+        """Take what is shown of the host (`view`) and the system call filter (`calls`)."""
         self.cache, self.work = offer.cache, offer.work
         self.view, self.filter = view, calls
         self._lock = threading.Lock()
@@ -53,12 +53,12 @@ class Supervised(Backend):
 
     @cached_property
     def launcher(self) -> Launcher:
-        """The helper that forks a supervisor for each stage; started on first use."""
+        """Return the helper that forks a supervisor for each stage; started on first use."""
         return Launcher(self.template())
 
     @property
     def filter_digest(self) -> str:
-        """SHA-256 of the filter program; empty where there is none."""
+        """Return the SHA-256 of the filter program; empty where there is none."""
         return hashlib.sha256(self.filter).hexdigest() if self.filter else ""
 
     # --- the words for the supervisor
@@ -83,7 +83,7 @@ class Supervised(Backend):
     def words(
         self, folders: Folders, size: int, environment: tuple[tuple[str, str], ...]
     ) -> tuple[str, ...]:
-        """Return what the supervisor's half is given beside the command; `size` bounds a tmpfs."""
+        """Return what the supervisor's half is given with the command; `size` bounds a tmpfs."""
 
     def workspace(self, folders: Folders) -> str:  # noqa: ARG002 - a subclass asks
         """Return where commands find the workspace."""
@@ -100,6 +100,7 @@ class Supervised(Backend):
         workspace = self.workspace(folders)
 
         def ask(run: str, cwd: str, environment: tuple[tuple[str, str], ...]) -> wire.Message:
+            """Return the message that asks for one command."""
             words = self.words(folders, size, environment)
             return {"arguments": list(words), "command": list(command(run, cwd, workspace))}
 
@@ -117,7 +118,7 @@ class Supervised(Backend):
 
     @property
     def probed_below(self) -> Path:
-        """A folder in which a probe's workspace lies as that of a stage does."""
+        """Return a folder in which a probe's workspace lies as that of a stage does."""
         return self.work
 
     @abc.abstractmethod
@@ -176,7 +177,7 @@ class Supervised(Backend):
         files = egress.files if egress is not None else ()
         stage_plan = plan(folders, limits, egress is not None, files)
         try:
-            link = self.launcher.open_stage(stage_plan, folders.held)
+            link = self.launcher.open_stage(stage_plan, folders.kept)
         except StageUnavailable as error:
             folders.remove()
             raise unavailable(str(error)) from error
@@ -223,3 +224,20 @@ def worktree(view: View, place: Path) -> Path:
     own_folders.remove(place)
     view.copy(place)
     return place
+
+
+def with_scratch(workspace: Path) -> Folders:
+    """Return a workspace as it is, an empty folder next to it for home and /tmp, and where we are
+    root a user who owns just these. Raise StageUnavailable.
+
+    For backends without a user namespace: the kernel counts processes by user, so stages that
+    shared one would use up one another's bound.
+    """
+    scratch = workspace.with_name(f".scratch-{workspace.name}")
+    own_folders.make_empty(scratch)
+    if not host.acts_as_root():
+        return Folders(writable=workspace, scratch=scratch)
+    user = own_user.take()
+    user.give(workspace)
+    user.give(scratch)
+    return Folders(writable=workspace, scratch=scratch, user=user)

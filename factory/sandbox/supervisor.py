@@ -6,7 +6,7 @@ started is its backend's: the module that the template names as `inside`, which 
 orchestrator alone. When the orchestrator hangs up or the launcher dies, everything below dies. Only
 a stage that may use the network gets a network namespace here, with a listener in it; any other
 gets its own, empty one from bubblewrap. Stdlib only. Does not know what a command means, nor what
-the layer holds.
+is in the layer.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from factory.sandbox.command import bury
 
 PROXY = ("127.0.0.1", 3128)
 """Where a stage with egress finds it: on its own loopback, the same on every host."""
-BACKLOG = 128
+BACKLOG = 128  # twice the connections that a stage may have open at once
 
 
 def supervise(requests: socket.socket, template: wire.Message, taken: int) -> None:
-    """Prepare as a spare, take one request, be its stage until told to end.
+    """Prepare as a spare, take one request, be its stage until asked to end.
 
-    What comes with the request beside its own link is held until this process ends. `requests` and
-    `taken` are this process's own copies: a byte is written to `taken` when a request was taken, so
-    that the launcher makes the next spare. Nothing is written when the orchestrator hangs up first.
+    What comes with the request besides its own link is kept open until this process ends.
+    `requests` and `taken` are this process's own copies: a byte is written to `taken` when a
+    request was taken, so that the launcher makes the next spare. Nothing is written when the
+    orchestrator hangs up first.
     """
     kernel.die_with_parent(signal.SIGKILL)
     os.setsid()
@@ -83,19 +84,19 @@ def _serve(
                 return
             try:
                 command = inside.COMMAND(control, plan, request, descriptors, layer, observer)
-                told = command.carry_out()
+                report = command.carry_out()
             except OSError as error:
                 bury()
                 wire.send(control, {"failed": str(error)})
                 return
-            wire.send(control, told)
+            wire.send(control, report)
     except wire.HungUp:
         bury()
 
 
 def _listen() -> int:
-    """Leave the host's network for an empty one with a loopback of its own; a listener there, for
-    the orchestrator.
+    """Leave the host's network for an empty one with a loopback of its own; return a listener
+    there, for the orchestrator.
     """
     kernel.unshare(kernel.NEW_NAMESPACE_NETWORK)
     kernel.bring_up_loopback()

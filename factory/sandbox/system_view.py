@@ -1,8 +1,8 @@
 """What of the host's system a pack may see, found by looking: /usr, its links, and an /etc of our
 own.
 
-The /etc inside holds a constant user list and nothing that names this host; certificates and
-the loader's cache come from the host. Does not know about packs or interpreters.
+The /etc inside has a constant user list and nothing that names this host; certificates and the
+loader's cache come from the host. Does not know about packs or interpreters.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _COPIED = (
     *("ssl/openssl.cnf", "ssl/certs", "pki/tls/certs", "pki/ca-trust/extracted"),
 )
 _TOP_LINKS = ("bin", "sbin", "lib", "lib64", "lib32", "libx32")
-_MASKED = ("/proc/keys",)  # what else tells of the host there is root's alone to read
+_MASKED = ("/proc/keys",)  # what else there names the host is root's alone to read
 
 
 def system_mounts() -> tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]]:
-    """Read-only mounts and links that make the host's programs runnable."""
+    """Return read-only mounts and links that make the host's programs runnable."""
     mounts = [Mount("/usr", "/usr")]
     links = []
     for name in _TOP_LINKS:
@@ -54,17 +54,17 @@ def system_mounts() -> tuple[tuple[Mount, ...], tuple[tuple[str, str], ...]]:
 
 
 def inside_links() -> tuple[tuple[str, str], ...]:
-    """Links that exist only inside."""
+    """Return links that exist only inside."""
     return (("/var/tmp", "../tmp"),)
 
 
 def masked_files() -> tuple[str, ...]:
-    """Files of /proc that say something about the host and are hidden behind /dev/null."""
+    """Return files of /proc that say something about the host and are hidden behind /dev/null."""
     return tuple(path for path in _MASKED if os.path.exists(path))
 
 
 def etc_mount(cache: Path, host: Path = Path("/etc")) -> Mount:
-    """The constant /etc, written once below `cache` for each state of the host's files."""
+    """Return the constant /etc, written once below `cache` for each state of the host's files."""
     found = sorted(_look(host), key=lambda entry: entry.path)
     digest = hashlib.sha256(
         repr((sorted(_TEXTS.items()), found)).encode("utf-8", "surrogateescape")
@@ -84,7 +84,9 @@ def etc_mount(cache: Path, host: Path = Path("/etc")) -> Mount:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A file or link to copy: path below /etc, and what tells one state of it from another."""
+    """A file or link to copy: path below /etc, and what distinguishes one state of it from
+    another.
+    """
 
     path: str
     target: str
@@ -93,7 +95,9 @@ class _Entry:
 
 
 def _look(host: Path) -> Iterator[_Entry]:
-    """Hundreds of entries: one call of the system for each, and no path objects."""
+    """Yield the entries to copy. There are hundreds: one call of the system for each, and no path
+    objects.
+    """
     waiting = list(_COPIED)
     while waiting:
         path = waiting.pop()

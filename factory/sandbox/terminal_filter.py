@@ -77,16 +77,16 @@ class TerminalFilter:
 
     def __init__(self, *, ascii_only: bool = False) -> None:
         self._ascii_only = ascii_only
-        self._cut = b""  # the beginning of a character whose rest is still to come
+        self._cut = b""  # the beginning of a character that is not whole yet
         self._state: _State = self._text
-        self._held = ""  # what there is of a control sequence, after its introducer
+        self._kept = ""  # what there is of a control sequence, after its introducer
         self._changed: dict[
             str, str
         ] = {}  # private modes that the stream has set, each with its last letter
         self._used = False  # whether any sequence passed
 
     def feed(self, chunk: bytes) -> bytes:
-        """What of `chunk`, and of what was held back before it, may pass."""
+        """Return what of `chunk`, and of what was kept before it, may pass."""
         content = self._cut + chunk
         whole = len(content) - _cut_off(content)
         self._cut = content[whole:]
@@ -95,10 +95,10 @@ class TerminalFilter:
         ).encode("utf-8")
 
     def end(self) -> bytes:
-        """What undoes everything that passed; the stream is over, and what was held back is
+        """Return what undoes everything that passed; the stream is over, and what was kept is
         dropped.
         """
-        self._state, self._held, self._cut = self._text, "", b""
+        self._state, self._kept, self._cut = self._text, "", b""
         changed, self._changed = self._changed, {}
         if not self._used:
             return b""
@@ -129,7 +129,7 @@ class TerminalFilter:
         if char in _STRINGS:
             return self._go(self._string)
         if char in _SETS:
-            self._held = char
+            self._kept = char
             return self._go(self._set)
         if " " <= char <= "/":
             return self._go(self._unknown)
@@ -139,14 +139,16 @@ class TerminalFilter:
         return "" if "0" <= char <= "~" else self._text(char)
 
     def _unknown(self, char: str) -> str:
-        """An escape with intermediate characters, none of which are wanted, up to its last one."""
+        """Pass over an escape with intermediate characters, none of which are wanted, up to its
+        last one.
+        """
         if " " <= char <= "/":
             return ""
         self._state = self._text
         return "" if "0" <= char <= "~" else self._text(char)
 
     def _set(self, char: str) -> str:
-        which, self._held = self._held, ""
+        which, self._kept = self._kept, ""
         if char in _SET_NAMES:
             self._state = self._text
             return self._passed(f"{_ESC}{which}{char}")
@@ -154,18 +156,18 @@ class TerminalFilter:
 
     def _control(self, char: str) -> str:
         if not " " <= char <= "~":  # a control character breaks it off, and acts by itself
-            self._state, self._held = self._text, ""
+            self._state, self._kept = self._text, ""
             return self._text(char)
-        if len(self._held) < _LONGEST:
-            self._held += char
+        if len(self._kept) < _LONGEST:
+            self._kept += char
         if char < "@":
             return ""
-        found, self._held = self._held, ""
+        found, self._kept = self._kept, ""
         self._state = self._text
         return self._sequence(found) if found.endswith(char) else ""
 
     def _string(self, char: str) -> str:
-        """Inside OSC and its like, up to BEL, ST or what cancels it."""
+        """Pass over the inside of OSC and its like, up to BEL, ST or what cancels it."""
         if char == _ESC:
             self._state = self._escape  # ESC \ ends it, and is dropped as any other unknown escape
         elif char == "\x07" or char in _CANCELS or char == "\x9c":
@@ -206,7 +208,7 @@ class TerminalFilter:
 
 
 def _cut_off(content: bytes) -> int:
-    """How many bytes at the end begin a character that is not whole yet."""
+    """Return how many bytes at the end begin a character that is not whole yet."""
     for count, byte in enumerate(content[: -len(_LEADS) - 1 : -1], 1):
         if byte >= 0xC0:
             return count if count < next((size for lead, size in _LEADS if byte >= lead), 0) else 0

@@ -20,28 +20,28 @@ from typing import Any
 
 
 def main() -> None:
-    """Words: the link's descriptor, the command. The link brings window and environment, and takes
-    the terminal.
+    """Make the terminal, hand it out, become the command. Words: the link's descriptor, the
+    command. The link brings window and environment, and takes the terminal.
     """
     with socket.socket(fileno=int(sys.argv[1])) as link:
-        told = _told(link)
+        asked = _asked(link)
         master, slave = os.openpty()  # of this sandbox's own devpts
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *told["window"], 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", *asked["window"], 0, 0))
         os.setsid()
         fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
         link.sendmsg([b"."], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
     os.close(master)
     for number in range(3):
         os.dup2(slave, number)
-    os.execve(sys.argv[2], sys.argv[2:], {**os.environ, **told["environment"]})
+    os.execve(sys.argv[2], sys.argv[2:], {**os.environ, **asked["environment"]})
 
 
-def _told(link: socket.socket) -> dict[str, Any]:
+def _asked(link: socket.socket) -> dict[str, Any]:
     text = b""
     while chunk := link.recv(1 << 16):
         text += chunk
-    told: dict[str, Any] = json.loads(text)
-    return told
+    asked: dict[str, Any] = json.loads(text)
+    return asked
 
 
 if __name__ == "__main__":

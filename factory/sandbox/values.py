@@ -20,7 +20,7 @@ class Kind(enum.Enum):
     INTERPRETER = "interpreter"  # the interpreter for commands cannot be shown to them
     UNKNOWN_BACKEND = "unknown backend"
     DISK = "disk"  # a folder of the sandbox's own cannot be written
-    BROKEN = "broken"  # a stage did something that it must not; no verdict can rest on it
+    BROKEN = "broken"  # a stage did something that it must not: no verdict can be based on it
     INTERRUPTED = "interrupted"  # a signal asked a person's session to end
 
 
@@ -49,7 +49,7 @@ class StageLimits:
 
 
 class Ended(enum.Enum):
-    """How a command came to its end."""
+    """How a command ended."""
 
     EXITED = "exited"
     SIGNALLED = "signalled"

@@ -1,18 +1,19 @@
-"""What the descendants of a process are and how much memory they hold, read from /proc.
+"""What the descendants of a process are and how much memory they have, read from /proc.
 
-Stdlib only; runs inside the supervisor. Everything here is sampling: a process may be gone
-by the time its numbers are read, and then it counts nothing.
+Stdlib only; runs inside the supervisor. Everything here is sampling: a process may be gone by the
+time its numbers are read, and then it counts nothing.
 """
 
 from __future__ import annotations
 
 import os
 
+# Of proc_pid_status(5). RssFile is left out: pages of files are the host's to drop.
 _COUNTED = (b"RssAnon:", b"RssShmem:", b"VmSwap:", b"VmPTE:")
 
 
 def children_of(pid: int) -> list[int]:
-    """Direct children of every thread of `pid`."""
+    """Return direct children of every thread of `pid`."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
     except OSError:
@@ -24,7 +25,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def descendants_of(pid: int) -> list[int]:
-    """Every process below `pid`, parents before children."""
+    """Return every process below `pid`, parents before children."""
     found: list[int] = []
     waiting = [pid]
     while waiting:
@@ -35,7 +36,7 @@ def descendants_of(pid: int) -> list[int]:
 
 
 def is_below(ancestor: int, pid: int) -> bool:
-    """Whether `pid` is a descendant of `ancestor`, asked upwards, from each process to its
+    """Return whether `pid` is a descendant of `ancestor`, asked upwards, from each process to its
     parent.
     """
     while pid not in {0, ancestor}:
@@ -44,14 +45,14 @@ def is_below(ancestor: int, pid: int) -> bool:
 
 
 def parent_of(pid: int) -> int:
-    """0 where there is none, or it is gone."""
+    """Return the parent; 0 where there is none, or it is gone."""
     words = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     return int(words[1]) if words else 0
 
 
 def resident(pid: int) -> int:
-    """Bytes that a process holds, swapped out or not, and the page tables for it; pages of files do
-    not count.
+    """Return bytes that a process has, swapped out or not, and the page tables for it; pages of
+    files do not count.
     """
     total = 0
     for line in _read(f"/proc/{pid}/status").splitlines():
@@ -61,7 +62,7 @@ def resident(pid: int) -> int:
 
 
 def memory_below(pid: int) -> int:
-    """Bytes that all descendants of `pid` hold together."""
+    """Return bytes that all descendants of `pid` have together."""
     return sum(resident(each) for each in descendants_of(pid))
 
 

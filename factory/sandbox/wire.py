@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 Message = dict[str, Any]
-MOST_DESCRIPTORS = 8
+MOST_DESCRIPTORS = 8  # of one message; none has more than two today
 _PREFIX = 4
 
 
@@ -23,7 +23,7 @@ class HungUp(Exception):
 
 
 def send(link: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:
-    """Send one message; `descriptors` travel with its first byte. Raises HungUp."""
+    """Send one message; `descriptors` travel with its first byte. Raise HungUp."""
     payload = json.dumps(message).encode("ascii")
     whole = len(payload).to_bytes(_PREFIX, "big") + payload
     rights = (
@@ -42,7 +42,7 @@ def send(link: socket.socket, message: Message, descriptors: Sequence[int] = ())
 
 
 def receive(link: socket.socket) -> tuple[Message, list[int]]:
-    """Receive one message and its descriptors (close-on-exec). Raises HungUp."""
+    """Receive one message and its descriptors (close-on-exec). Raise HungUp."""
     descriptors: list[int] = []
     length = int.from_bytes(_exactly(link, _PREFIX, descriptors), "big")
     message = json.loads(_exactly(link, length, descriptors))

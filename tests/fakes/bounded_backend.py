@@ -12,16 +12,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from factory.sandbox import host
 from factory.sandbox.backend import Backend, Offer
 from factory.sandbox.bubblewrap import HostView
-from factory.sandbox.folders import make_empty
 from factory.sandbox.forked import Forked
 from factory.sandbox.inside_plain import open_stage, prepare
 from factory.sandbox.plan import Folders
 from factory.sandbox.ports import View
 from factory.sandbox.properties import Property
-from factory.sandbox.supervised import Supervised, worktree
+from factory.sandbox.supervised import Supervised, with_scratch, worktree
 
 __all__ = ["BACKENDS", "COMMAND", "open_stage", "prepare"]
 
@@ -55,13 +53,8 @@ class Bounded(Supervised):
         return self.probe_folders(worktree(view, place))
 
     def probe_folders(self, workspace: Path) -> Folders:
-        """Return the folder as the writable one, and one for home and /tmp that commands may
-        write.
-        """
-        scratch = workspace.with_name(f".scratch-{workspace.name}")
-        make_empty(scratch)
-        os.chown(scratch, *host.sandbox_owner())
-        return Folders(writable=workspace, scratch=scratch)
+        """Return the folder, with one for home and /tmp."""
+        return with_scratch(workspace)
 
     def workspace(self, folders: Folders) -> str:
         """Return the host's own path."""
