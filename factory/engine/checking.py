@@ -79,5 +79,6 @@ def check_bundle(card: Card, run: Run) -> Outcome:
             manifest=run.manifest_of(pack),
             files=len(site.store.files(layout.BundleFolder.of(pack))),
         )
-        run.recorder.record(event, run.recorder.causes.get(pack, run.recorder.run_event))
+        record = run.recorder.record if found else run.recorder.record_next
+        record(event, run.recorder.causes.get(pack, run.recorder.run_event))
     return Outcome(of_findings(found), found, "" if found else "valid, derived again")

@@ -55,26 +55,25 @@ def integrate_card(card: Card, run: Run) -> Outcome:
 
 
 def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
-    """Copy every bundle that belongs to it into the run; where `came` says that one is of an
-    earlier run, record that.
+    """Copy every bundle that belongs to it into the run, with one sync; where `came` says that one
+    is of an earlier run, record that.
     """
     store, folder = run.site.store, RunFolder.of(run.id)
-    for pack in (entry.id for entry in run.catalogue.entries):
-        digest = run.manifest_of(pack)
-        if pack in run.refused or not digest:
-            continue
-        store.copy_folder(BundleFolder.of(pack), folder.bundle(pack))
-        origin = came.get(pack, run.id)
-        if origin != run.id:
-            run.integrated.came_from[pack] = origin
-            run.recorder.record(
-                BundleCopied(
-                    pack=pack,
-                    from_run=origin,
-                    manifest=digest,
-                    files=len(store.files(folder.bundle(pack))),
-                )
-            )
+    there = {entry.id: run.manifest_of(entry.id) for entry in run.catalogue.entries}
+    packs = [pack for pack, digest in there.items() if digest and pack not in run.refused]
+    store.copy_folders({BundleFolder.of(pack): folder.bundle(pack) for pack in packs})
+    origins = {pack: came.get(pack, run.id) for pack in packs}
+    run.integrated.came_from |= {pack: of for pack, of in origins.items() if of != run.id}
+    copied = (
+        BundleCopied(
+            pack=pack,
+            from_run=origin,
+            manifest=there[pack],
+            files=len(store.files(folder.bundle(pack))),
+        ).entry()
+        for pack, origin in run.integrated.came_from.items()
+    )
+    run.recorder.record_all(copied, run.recorder.run_event)
 
 
 def _integrate(run: Run) -> None:

@@ -15,13 +15,7 @@ from factory.engine.run import Outcome, Run
 from factory.engine.summary import findings_of, pack_headline
 from factory.model.card import Card
 from factory.model.errors import Refusal
-from factory.model.events import (
-    AttemptFinished,
-    BundleRefused,
-    LockReleased,
-    LockTaken,
-    PackStarted,
-)
+from factory.model.events import BundleRefused, LockReleased, LockTaken, PackStarted
 from factory.model.evidence import StatusDocument
 from factory.model.finding import Finding
 from factory.model.layout import BundleFolder, RunFolder
@@ -191,23 +185,20 @@ def _launch_recorded(run: Run, planned: PlannedPack) -> Launched:
 
 
 def _keep(run: Run, pack: str, begun: str, launched: Launched) -> None:
-    """Write the raw files and record the work, then the bundle, then the event that closes the
-    pack.
+    """Put the raw files and the bundle in their places, then record the events, of which the last
+    one closes the pack.
     """
-    store = run.site.store
+    store, raw = run.site.store, RunFolder.of(run.id).raw
+    own, folders = f"{pack}/", dict[str, dict[str, bytes]]()
     for path, content in launched.raw.items():
-        store.write(RunFolder.of(run.id).raw.at(path), content)
-    *work, end = launched.events
-    last = max(
-        (n for n, one in enumerate(work, 1) if one.event_type == AttemptFinished.event_type),
-        default=0,
-    )
-    if run.recorder.causes[pack] == begun:
-        run.recorder.causes[pack] = run.recorder.record_all(work[:last], begun)
-        run.recorder.record_all(work[last:], begun)
+        if path.startswith(own):
+            folders.setdefault(raw.pack(pack), {})[path.removeprefix(own)] = content
+        else:
+            store.write(raw.at(path), content)
     if launched.files:
-        store.replace_folder(BundleFolder.of(pack), launched.files)
-    run.recorder.causes[pack] = run.recorder.record_all((end,), run.recorder.causes[pack])
+        folders[BundleFolder.of(pack)] = dict(launched.files)
+    store.replace_folders((where, files.items()) for where, files in folders.items())
+    run.recorder.causes[pack] = run.recorder.record_all(launched.events, begun)
 
 
 def _started(planned: PlannedPack, enforcement: Enforcement) -> PackStarted:

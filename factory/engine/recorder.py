@@ -56,10 +56,12 @@ class Recorder:
         return self._append(event.entry(self.run_id, parent or self.run_event))
 
     def record_all(self, entries: Iterable[Entry], parent: str) -> str:
-        """Append events that followed from `parent`, in one write; return the id of the last, and
-        `parent` where there are none.
+        """Append events that followed from `parent`, or from one another, in one write; return the
+        id of the last, and `parent` where there are none.
         """
-        placed = tuple(replace(one, run_id=self.run_id, parent=parent) for one in entries)
+        placed = tuple(
+            replace(one, run_id=self.run_id, parent="" if one.after else parent) for one in entries
+        )
         return self._append(*placed) if placed else parent
 
     def record_soon(self, event: Event) -> None:
@@ -70,6 +72,15 @@ class Recorder:
             return
         with self._guard:
             self._waiting.setdefault(entry.details.get("pack", ""), []).append(entry)
+
+    def record_next(self, event: Event, parent: str) -> None:
+        """Record an event with the next one, whatever that is about, after all that waits of its
+        own pack.
+        """
+        entry = event.entry(self.run_id, parent, self._clock.utc())
+        with self._guard:
+            own = self._waiting.pop(entry.details.get("pack", ""), [])
+            self._waiting.setdefault("", []).extend((*own, entry))
 
     def take_waiting(self, pack: str = "") -> tuple[Entry, ...]:
         """Return and drop what waits: of the run and of one pack, or ("") of all packs."""

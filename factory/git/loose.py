@@ -11,9 +11,10 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
+from factory.files import fs_guard
 from factory.files.fs_guard import disk_errors, sync_folder, write_all
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
@@ -94,9 +95,20 @@ def _place(path: Path, parts: list[bytes], durable: bool) -> None:
         raise
 
 
-def sync(paths: Iterable[Path]) -> None:
-    """Make existing files and their names durable. Raise Refusal DISK_UNWRITABLE."""
-    folders: set[Path] = set()
+def sync(folder: Path, paths: Collection[Path]) -> None:
+    """Make objects in `folder` that exist, and their names, durable. Raises Refusal
+    DISK_UNWRITABLE.
+    """
+    if not paths:
+        return
+    with disk_errors(folder):
+        fd = os.open(folder, os.O_RDONLY)
+        try:
+            if fs_guard.sync_file_system(fd):
+                return
+        finally:
+            os.close(fd)
+    parents: set[Path] = set()
     for path in paths:
         with disk_errors(path):
             fd = os.open(path, os.O_RDONLY)
@@ -104,10 +116,10 @@ def sync(paths: Iterable[Path]) -> None:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-        folders |= {path.parent, path.parent.parent}
-    for folder in folders:
-        with disk_errors(folder):
-            sync_folder(folder)
+        parents |= {path.parent, path.parent.parent}
+    for parent in parents:
+        with disk_errors(parent):
+            sync_folder(parent)
 
 
 def read_all(folder: Path, hash_name: str) -> Iterator[tuple[str, bytes]]:

@@ -243,7 +243,7 @@ class GitObjects:
         """Make every object written so far durable. Raise Refusal DISK_UNWRITABLE."""
         with self._lock:
             waiting, self._unsettled = self._unsettled, set()
-        loose.sync(waiting)
+        loose.sync(self.folder, waiting)
 
     # comparing
 

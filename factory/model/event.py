@@ -126,7 +126,9 @@ class Entry:
     """Describe what is recorded of an event; the chain adds its position. Numbers are whole.
 
     `ts_utc` is set if the entry is recorded later than it happened; empty means the time of
-    recording. Made by `Event.entry`, and by tests.
+    recording. `after`, if it is not 0, says that the parent is so many events before this one in
+    the same write, since no event has an id before it is written. Made by `Event.entry`, and by
+    tests.
     """
 
     event_type: str
@@ -139,6 +141,7 @@ class Entry:
     rc: int = 0
     details: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     ts_utc: str = ""
+    after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -71,7 +71,8 @@ def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
 def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDocument, ...]:
     """Return the events that follow `head`, in order. Raise ValueError as `link`."""
     events: list[EventDocument] = []
-    for entry in entries:
+    for given in entries:
+        entry = replace(given, parent=events[-given.after].event_id) if given.after else given
         events.append(link(head, entry, ts_utc))
         head = Head(events[-1].seq, events[-1].event_id)
     return tuple(events)

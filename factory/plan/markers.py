@@ -82,7 +82,7 @@ def store_marker(store: Store, card: Card, marker: Marker) -> str:
         ).encode()
         + b"\n"
     )
-    store.write(marker_path(card), content)
+    store.write(marker_path(card), content, durable=False)  # a cache: lost, it costs time only
     return sha256(content)
 
 

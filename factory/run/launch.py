@@ -55,8 +55,8 @@ class Launched:
 
     `status` is that of its bundle, and None where it ended in a refusal or a defect: then
     `findings` say which. `files` are the bundle by path, `raw` what a run keeps beside it, by path
-    below `raw/`. `events` have neither run nor parent yet: those of the work come first, one that
-    closes the pack is the last. `connections` are what it did over the network.
+    below `raw/`. `events` have no run yet, and no parent but one another: first those of the work,
+    last one that closes the pack. `connections` are what it did over the network.
     """
 
     status: StatusDocument | None
@@ -120,7 +120,17 @@ def _broken_off(
         logs=sum(one.event_type in _COMMANDS for one in work),
         rc=of_findings(findings).exit_code,
     )
-    return Launched(None, findings, {}, raw, (*work, end.entry()), connections)
+    return Launched(None, findings, {}, raw, _closed(work, end.entry()), connections)
+
+
+def _closed(work: tuple[Entry, ...], end: Entry) -> tuple[Entry, ...]:
+    """Return the events of a pack; the last one follows from its last attempt, where there is
+    one.
+    """
+    kind = AttemptFinished.event_type
+    attempts = [at for at, one in enumerate(work) if one.event_type == kind]
+    after = len(work) - attempts[-1] if attempts else 0
+    return (*work, replace(end, after=after))
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +223,7 @@ class _Work:
         )
         if found is not None:  # None where all could be seen and nothing was denied
             raw[IN_RAW.pack(self.planned.pack.id).denied] = format_document(found)
-        events = (*self._events, end.entry())
+        events = _closed(tuple(self._events), end.entry())
         return Launched(status, (), files, raw, events, self._traffic.records)
 
     def broken_off(self, error: Exception) -> Launched:

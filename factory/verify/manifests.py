@@ -14,6 +14,7 @@ from factory.verify.names import folded, spell
 from factory.verify.sheet import Sheet
 
 RUN_MANIFEST = "RUN_MANIFEST.json"
+PLAN = "PLAN.json"
 _SHOWN = 16
 Digests = Mapping[str, str]
 

@@ -111,6 +111,7 @@ class Faults:
         ):
             for name in names:
                 self._wrap(name, verb)
+        self._wrap_sync()
         self._wrap_write()
         self._wrap_open()
         self._wrap_files()
@@ -132,6 +133,19 @@ class Faults:
             return real(*given, **named)
 
         self._replace(name, real, counted)
+
+    def _wrap_sync(self) -> None:
+        """The one sync that is no function of `os`."""
+        from factory.files import fs_guard
+
+        real = fs_guard.sync_file_system
+
+        def counted(fd: int) -> bool:
+            if self.meets("sync", self._told((fd,))):
+                self.breaks("sync")
+            return real(fd)
+
+        fs_guard.sync_file_system = counted
 
     def _told(self, given: tuple) -> str:
         first = given[0] if given else ""

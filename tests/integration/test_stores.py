@@ -9,13 +9,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import pytest
 
 from factory.contract.work_tree import MAX_FILE, UserWorkTree
 from factory.evidence.ledger_store import LedgerStore
+from factory.files import fs_guard
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
 from factory.files.state_store import StateStore
@@ -213,6 +215,52 @@ def test_a_folder_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     store.remove("bundles/T-1")
     store.remove("bundles/T-1")
     assert store.names("bundles") == ()
+
+
+_PRIVATE = b"AKIA" + b"Q3EGRTQ7ZMXKOPLA"  # of the form of a cloud's access key
+
+
+def test_several_folders_are_replaced_only_once_all_can_be(tmp_path: Path) -> None:
+    store = StateStore(tmp_path)
+    store.replace_folders([("bundles/T-1", [("a", b"1")]), ("runs/r/raw/T-1", [("b", b"2")])])
+    for wrong in ({"../evil": b"x"}, {"key": _PRIVATE}):
+        with pytest.raises((Refusal, ValueError)):
+            store.replace_folders([("bundles/T-1", [("a", b"3")]), ("runs/r/T", wrong.items())])
+    assert store.read("bundles/T-1/a") == b"1"
+    assert (store.names("bundles"), store.names("runs/r")) == (("T-1",), ("raw",))
+    store.copy_folders({"bundles/T-1": "runs/r/T-1", "runs/r/raw/T-1": "runs/r/T-2"})
+    assert (store.read("runs/r/T-1/a"), store.read("runs/r/T-2/b")) == (b"1", b"2")
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["one sync", "a sync for each file"])
+def test_everything_is_on_the_disk_before_a_folder_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    done: list[str] = []
+
+    def told(verb: str, real: Callable[..., object]) -> Callable[..., object]:
+        def counted(first: object, *rest: object) -> object:
+            name = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else str(first)
+            done.append(f"{verb} {PurePath(name).name}")
+            return real(first, *rest)
+
+        return counted
+
+    store = StateStore(tmp_path)
+    store.replace_folder("bundles/T-1", {"old": b"0"})
+    monkeypatch.setattr(os, "fsync", told("fsync", os.fsync))
+    monkeypatch.setattr(os, "rename", told("rename", os.rename))
+    monkeypatch.setattr(fs_guard, "sync_file_system", told("syncfs", lambda _: whole))
+    store.replace_folders(
+        [("bundles/T-1", [("a", b"1"), ("d/b", b"2")]), ("runs/r", [("c", b"3")])]
+    )
+    first, *_ = (at for at, row in enumerate(done) if row.startswith("rename"))
+    before, after = done[:first], done[first:]
+    assert before[0].startswith("syncfs .T-1.")
+    synced = {row.removeprefix("fsync ") for row in before if row.startswith("fsync")}
+    assert {"a", "b", "c", "d"} <= synced if not whole else not synced
+    assert sum(row.startswith("rename") for row in after) == 3, "the old one is moved aside"
+    assert after[-2:] == ["fsync bundles", "fsync runs"]
 
 
 def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> None:

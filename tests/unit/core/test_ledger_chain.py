@@ -252,6 +252,8 @@ def test_what_no_event_can_say_is_not_written(entry: Entry) -> None:
 
 
 def test_several_events_are_one_chain_and_may_tell_when_they_were() -> None:
+    first, _, third = chained(Head(), (Entry("x"), Entry("y"), Entry("z", after=2)), WHEN)
+    assert third.parent_event_id == first.event_id
     one, two = chained(Head(), (Entry("x", ts_utc="2026-01-01T00:00:00.001Z"), Entry("y")), WHEN)
     assert (two.seq, two.prev) == (2, one.event_id)
     assert (one.ts_utc, two.ts_utc) == ("2026-01-01T00:00:00.001Z", WHEN)
