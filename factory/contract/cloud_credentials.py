@@ -17,7 +17,7 @@ from types import MappingProxyType
 from factory.model.injection import BASIC, BEARER, FROM_FILE, Credential, Grant, grant_of
 from factory.redact.redaction import Redactor
 
-_LARGEST = 1 << 14
+_LARGEST = 1 << 14  # bytes read of a credential's file
 
 
 @dataclass(frozen=True, slots=True)

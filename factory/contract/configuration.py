@@ -34,7 +34,7 @@ REPOSITORY_FILE = "factory.toml"
 USER_FILE = "the user's factory.toml"
 
 _PREFIX = "FACTORY_"
-_TYPO_CUTOFF = 0.85
+_TYPO_CUTOFF = 0.85  # difflib's ratio; a lower one takes other tools' variables for typos
 _SIMPLE = (
     *(
         "packs_folder",

@@ -38,7 +38,7 @@ from factory.strict.values import DocumentError, StrictDocument
 
 __all__ = ["id_of_folder", "judge_packs", "read_pack"]
 
-PROSE_LIMIT = 1024 * 1024
+PROSE_LIMIT = 1024 * 1024  # bytes of spec.md
 
 _Member = TypeVar("_Member")
 _Document = TypeVar("_Document", bound=BaseModel)

@@ -19,7 +19,7 @@ from factory.model.pack import Limits
 from factory.model.wording import found, label_of, nearest, quoted
 from factory.strict.values import Problem, StrictDocument, child
 
-_TYPO_CUTOFF = 0.8
+_TYPO_CUTOFF = 0.8  # difflib's ratio; unknown keys are allowed there, near misses are not
 
 
 @dataclass(frozen=True, slots=True)

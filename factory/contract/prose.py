@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 
-LONGEST = 300
+LONGEST = 300  # characters, for one line of a report
 
 _RULE = re.compile(r"(?:=+|-+|\*{3,}|_{3,}|(?:[-*_] ){2,}[-*_])")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)

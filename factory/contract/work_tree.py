@@ -19,7 +19,7 @@ from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FILES
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
 
-MAX_FILE = 16 * 1024 * 1024
+MAX_FILE = 16 * 1024 * 1024  # bytes; every file of a pack is read into memory
 _SMALLER = "Make it smaller, or keep it outside the pack's folder and name it under inputs."
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),

@@ -22,7 +22,7 @@ from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.sandbox import folders
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes read at once: bounds memory
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)

@@ -30,7 +30,7 @@ if (
 ):  # even a start with nothing to do takes a lock; it must not load the models of evidence
     from factory.files.ports import Clock
 
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 64 * 1024  # of the file that names an owner, which may be damaged
 
 
 class FileLocks:

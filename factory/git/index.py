@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from factory.model.tree import Leaf
 
 EPOCH = 315_532_800  # 1980-01-01 00:00 UTC: every file of a view
-_WORD = 64
+_WORD = 64  # bits of an EWAH word
 
 
 @dataclass(frozen=True, slots=True)

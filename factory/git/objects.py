@@ -260,8 +260,9 @@ class GitObjects:
         return self._diff(self._stored_patch if dense else self._patch, before, after, within)
 
     def _is_dense(self, differences: Iterable[Difference]) -> bool:
-        """Return whether most bytes of large new files do not shrink: told from the bytes alone, so
-        that two hosts write the same patch.
+        """Return True if most bytes of large new files do not shrink.
+
+        Decided from the bytes alone, so that two hosts write the same patch.
         """
         fresh = (change.after for change in differences if change.after is not None)
         oids = sorted({leaf.oid for leaf in fresh if leaf.mode != MODE_SUBMODULE})

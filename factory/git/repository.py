@@ -21,7 +21,7 @@ from factory.model.findings.entry import Facts
 from factory.model.layout import STATE_FOLDER
 from factory.model.tree import MODE_SUBMODULE, Tree
 
-_SHOWN = 3
+_SHOWN = 3  # paths that one sentence names
 _ODD_REF = re.compile(r"^-|[\x00-\x1f\x7f]|^$")
 
 

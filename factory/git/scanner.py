@@ -21,10 +21,10 @@ from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, obje
 from factory.sandbox.layer import DeadLayer
 from factory.sandbox.values import LayerKind
 
-MAX_DEPTH = 64
-MAX_ENTRIES = 200_000
-MAX_BYTES = 4 << 30
-WHITEOUT_DEVICE = 0
+MAX_DEPTH = 64  # levels; each is an open descriptor and a frame of recursion
+MAX_ENTRIES = 200_000  # bounds the time and memory of a scan
+MAX_BYTES = 4 << 30  # a sparse file must not exhaust memory
+WHITEOUT_DEVICE = 0  # overlayfs marks a removed path by character device 0:0
 
 _NAMESPACE = {LayerKind.TRUSTED: "trusted.overlay.", LayerKind.USER: "user.overlay."}
 _NOFOLLOW = (

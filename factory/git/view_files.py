@@ -23,7 +23,7 @@ from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Leaf
 _NEW = (
     os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
-_BATCH = 256
+_BATCH = 256  # blobs read at once: bounds memory
 
 
 class ViewFiles:

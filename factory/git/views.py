@@ -224,7 +224,7 @@ def _seal_of(place: Path) -> Path:
 
 
 def _boot() -> str:
-    """Return 12 characters that differ from boot to boot; "any" if the platform does not tell."""
+    """Return 12 characters that differ from boot to boot; "any" if the platform has no boot id."""
     try:
         return _BOOT_ID.read_text("ascii").strip().replace("-", "")[:12]
     except OSError:

@@ -18,7 +18,7 @@ from factory.strict.toml_places import scan
 from factory.strict.values import DocumentError, Problem
 
 NAME = "pyproject.toml"
-_SIZE_LIMIT = 1024 * 1024
+_SIZE_LIMIT = 1024 * 1024  # bytes; bounds the time of the scan
 
 
 def names_read(names: Iterable[str]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from factory.model.pack import Command, CommandKind
 
 _PYTEST = re.compile(r"(?:^|[\s/;&|])(?:pytest|py\.test)(?:\s|$)|-m\s+pytest\b")
 _UNITTEST = re.compile(r"-m\s+unittest\b")
-_PYTEST_NO_TESTS = 5
+_PYTEST_NO_TESTS = 5  # pytest.ExitCode.NO_TESTS_COLLECTED
 
 _COLOUR = re.compile(rb"\x1b\[[0-9;]*m")
 # Closing lines of runners that found nothing to run, each anchored to a whole line.
@@ -32,7 +32,7 @@ _PYTEST_TOOK = re.compile(rb" in \d")
 _PYTEST_RAN = re.compile(rb"\b[1-9]\d* (?:passed|xfailed|xpassed)\b")
 _PYTEST_FAILED = re.compile(rb"\b[1-9]\d* (?:failed|errors?)\b")
 
-_MOST_DIGITS = 9
+_MOST_DIGITS = 9  # no suite has so many tests
 _BEYOND = 10**_MOST_DIGITS
 
 

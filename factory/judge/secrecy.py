@@ -26,7 +26,7 @@ class Carried:
     """Describe the credentials in bytes: their kinds, and the first line with one (0: in compressed
     data).
 
-    `prints` are digests, which tell one credential from another without containing any.
+    `prints` are digests: they distinguish credentials without containing any.
     """
 
     kinds: tuple[str, ...]

@@ -21,7 +21,7 @@ from factory.model.finding import Finding
 from factory.model.layout import INTEGRATOR
 
 MODULE = "factory.merge.z_process"
-_SECONDS = 3600
+_SECONDS = 3600  # a hanging child must not hang the run
 # pydantic loads installed plugins by default: none may take part in reading evidence.
 _ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -29,7 +29,7 @@ _ENVIRONMENT = {
     "TZ": "UTC",
     "PYDANTIC_DISABLE_PLUGINS": "__all__",
 }
-_LONGEST = 400
+_LONGEST = 400  # characters of its last line in a finding
 
 Confine = Callable[[Path, list[str]], list[str]]
 

@@ -1,4 +1,4 @@
-"""The one table of events: each type of the ledger with its members and where it may stand.
+"""Define the one table of events: each type of the ledger with its members and its allowed order.
 
     >>> event = BundleRefused(pack="TASK-0101", manifest="", why="a log was changed", rc=2)
     >>> event.event_type, dict(event.entry("run_1").details)
@@ -79,7 +79,7 @@ class LockTaken(_Lock, event_type="lock.taken", rule=Rule(ANY_KNOWN)):
 
 
 class LockReleased(_Lock, event_type="lock.released", rule=Rule(ANY_KNOWN)):
-    """The last thing done under a lock; the duration is the time it was held."""
+    """The last thing done under a lock; the duration is how long the lock was taken."""
 
 
 class PreflightFinished(
@@ -187,7 +187,7 @@ class PackAbandoned(Event, event_type="pack.abandoned", rule=work(TRYING, PackSt
 class BundleRefused(
     Event, event_type="bundle.refused", rule=work(packs(PackState.ABSENT), PackState.REFUSED)
 ):
-    """A bundle that should have held was not as it was written, so its pack runs again."""
+    """A bundle was no longer as it was written, so its pack runs again."""
 
     pack: Text
     why: Text
@@ -200,7 +200,7 @@ class BundleValidated(
     event_type="bundle.validated",
     rule=work(UNTRIED | TRYING | packs(PackState.FINISHED), PackState.VALIDATED),
 ):
-    """A bundle was derived again and held against its contract."""
+    """A bundle was derived again and compared with its contract."""
 
     pack: Text
     manifest: Hash

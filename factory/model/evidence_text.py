@@ -21,7 +21,7 @@ from factory.strict import json as strict_json
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
-MAX_DOCUMENT = 256 * 1024 * 1024
+MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; a document is parsed in memory
 
 
 class EvidenceError(ValueError):

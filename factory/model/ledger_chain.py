@@ -24,7 +24,7 @@ from factory.strict import canonical
 from factory.strict.json import parse
 
 GENESIS = "0" * 64
-MAX_LINE = 1024 * 1024
+MAX_LINE = 1024 * 1024  # bytes of one event; a reader keeps a line in memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,8 +29,8 @@ from factory.strict.json import parse
 
 STARTED, PREPARED = RunStarted.event_type, IntegratePrepared.event_type
 FINISHED, ABANDONED = IntegrateFinished.event_type, RunAbandoned.event_type
-KEPT_ROOTS = 64
-MAX_STANDING = 16 * 1024 * 1024
+KEPT_ROOTS = 64  # bounds the stored size, whatever the number of runs
+MAX_STANDING = 16 * 1024 * 1024  # bytes; it is parsed in memory
 _HEX = re.compile("[0-9a-f]{64}")
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import enum
 from typing import Never
 
-EXIT_USAGE = 64
-EXIT_INTERRUPTED = 130
+EXIT_USAGE = 64  # EX_USAGE of sysexits.h
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class Status(enum.Enum):

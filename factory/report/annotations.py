@@ -12,7 +12,7 @@ from factory.model.finding import Finding, Location
 from factory.model.inert import annotation
 from factory.report.streams import write_commands
 
-MOST = 50
+MOST = 50  # GitHub shows at most 50 annotations of a job
 
 
 def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Finding]) -> None:

@@ -28,8 +28,8 @@ from factory.report.veil import veiled
 MINIMUM_COLUMNS = 40
 MINIMUM_ROWS = 6
 
-_REDRAW_SECONDS = 0.25
-_TAIL_BYTES = 2048
+_REDRAW_SECONDS = 0.25  # seconds between two redraws
+_TAIL_BYTES = 2048  # bytes of output, more than one line of any terminal
 _BAR_COLUMNS = 12
 _FALLBACK_SIZE = os.terminal_size((80, 24))
 

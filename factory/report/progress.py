@@ -17,7 +17,7 @@ from factory.report.terminal import Palette, Shown, sanitize, write_lines
 
 Clock = Callable[[], float]
 
-LABEL_COLUMNS = 17
+LABEL_COLUMNS = 17  # the longest phase, bundle-validate, and two spaces
 COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
 
 # The phase that prints a line for each card; the cards of other phases with packs are counted

@@ -18,8 +18,8 @@ from factory.model.evidence import (
     StatusDocument,
 )
 
-EXCERPT_LINES = 20
-EXCERPT_CHARACTERS = 4000
+EXCERPT_LINES = 20  # enough for the end of a traceback; the report links the whole log
+EXCERPT_CHARACTERS = 4000  # a log may be one long line
 
 
 @dataclass(frozen=True, slots=True)

@@ -328,7 +328,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
     return ("\n".join(lines).rstrip() + "\n").encode("utf-8")
 
 
-_MOST_FILES = 12
+_MOST_FILES = 12  # a summary stays on one screen; the report names every file
 _MARKS = {"added": "+", "removed": "-", "modified": "~", "mode": "~", "type": "~"}
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from factory.steady.normal_text import Counts, Unnormal
 
-MOST_MEMBERS = 20_000
+MOST_MEMBERS = 20_000  # bounds the time that a hostile archive can cost
 MOST_BYTES = 256 * 1024 * 1024  # of an archive, and of what comes out of a gzip stream
 EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can express
 

@@ -15,11 +15,11 @@ from types import SimpleNamespace
 from typing import Any, NoReturn
 from xml.etree import ElementTree
 
-MOST_TEXT = 32 * 1024 * 1024
+MOST_TEXT = 32 * 1024 * 1024  # bytes; a parsed document takes many times its size
 _MOST_MADE = (
     4 * MOST_TEXT
 )  # characters; indents grow with each level, so output can be far larger than input
-_DEPTH = 200
+_DEPTH = 200  # levels; readers and writers recurse
 _NAMESPACES = (
     200  # in force at one place: a name is searched in all of them, so time grows with their number
 )

@@ -46,7 +46,7 @@ def digest(value: object) -> str:
 _PRINTER = json.JSONEncoder(
     ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False
 )
-_LARGEST = 2**53 - 1
+_LARGEST = 2**53 - 1  # larger ones are not exact in every JSON reader (RFC 7493)
 
 
 def _checked(value: object) -> Any:

@@ -17,11 +17,11 @@ from typing import Any, NoReturn
 
 from factory.strict.values import LARGEST_INTEGER, DocumentError, Problem
 
-DEPTH_LIMIT = 64
+DEPTH_LIMIT = 64  # levels; the decoder recurses
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _LONG_DIGITS = re.compile(rb"[0-9]{16}")
-_LARGEST_DIGITS = 16
+_LARGEST_DIGITS = 16  # digits of 2**53 - 1
 
 
 def parse(raw: bytes, *, max_bytes: int, floats: bool = False, depth: int = DEPTH_LIMIT) -> Any:

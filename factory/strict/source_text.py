@@ -10,8 +10,8 @@ import re
 
 from factory.strict.values import DocumentError, Place, Problem
 
-SIZE_LIMIT = 64 * 1024
-DEPTH_LIMIT = 32
+SIZE_LIMIT = 64 * 1024  # bytes, far more than a contract that a person reviews
+DEPTH_LIMIT = 32  # levels; parsers recurse
 
 # Controls, the line separators on which YAML 1.1 and 1.2 disagree, byte order marks inside the
 # text, and the bidirectional overrides that make a line read otherwise than it runs.

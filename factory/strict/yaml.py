@@ -28,7 +28,7 @@ from factory.strict.values import (
 )
 
 PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_MOST_PROBLEMS = 25
+_MOST_PROBLEMS = 25  # more are likely to follow from the first ones
 
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 _BOOLEAN = {

@@ -31,7 +31,7 @@ from factory.verify.trees import (
     parts,
 )
 
-_BINARY_WITHIN = 8000
+_BINARY_WITHIN = 8000  # Git's own bound (buffer_is_binary in xdiff-interface.c)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _judge_trees(
         for path, (_, after) in edits.items():
             found = trees.at(changed.result_tree, path)
             if after is None and found is not None and found.mode == FOLDER:
-                # a file that became a folder; that it held nothing before is shown by taking it
+                # a file that became a folder; that it was empty before is shown by taking it
                 # back
                 continue
             if found != after:

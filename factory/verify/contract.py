@@ -17,9 +17,9 @@ import yaml
 from factory.verify.form import FormError
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-_MOST_BYTES = 64 * 1024
+_MOST_BYTES = 64 * 1024  # no larger contract is accepted before a run
 _GROUPS = ("format", "lint", "tests")
-_CHANGED_LINES = 800
+_CHANGED_LINES = 800  # the default of limits.changed_lines
 _ABSENT = ("", "~", "null", "Null", "NULL")
 
 

@@ -14,7 +14,7 @@ from factory.verify.change import Verified
 from factory.verify.names import folded, spell
 from factory.verify.trees import LINK, Entry, joined
 
-_LONGEST = 1024 * 1024
+_LONGEST = 1024 * 1024  # bytes; a run refuses a larger file too
 # A key of more parts costs tomllib the square of their number.
 _DEEP_KEY = re.compile(
     r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII

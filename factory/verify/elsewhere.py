@@ -20,7 +20,7 @@ from typing import Self
 
 from factory.verify.objects import Commit, ObjectError, commit_payload, object_id
 
-_SECONDS = 300
+_SECONDS = 300  # a hanging Git must not hang the check
 _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_GLOBAL": os.devnull,

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Protocol
 
-MOST_FILES = 2_000_000
+MOST_FILES = 2_000_000  # bounds the memory of a listing
 MOST_READ = 1 << 30
 _FLAGS = (
     os.O_RDONLY
@@ -24,7 +24,7 @@ _FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes read at once: bounds memory
 _FOLDER = "a folder"
 
 

@@ -22,7 +22,7 @@ from factory.verify.surroundings import CHECKPOINT, LEDGER, Surroundings
 
 PROOF = "attestations/finished.tlog-proof"
 _ORIGIN = "codex-orchestrator/ledger/"
-_SHOWN = 5
+_SHOWN = 5  # problems of the chain; more rarely say anything new
 
 
 class HistoryCheck:

@@ -15,7 +15,7 @@ from factory.verify.sheet import Sheet
 
 RUN_MANIFEST = "RUN_MANIFEST.json"
 PLAN = "PLAN.json"
-_SHOWN = 16
+_SHOWN = 16  # hex digits of a digest in a sentence
 Digests = Mapping[str, str]
 
 

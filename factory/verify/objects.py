@@ -19,7 +19,7 @@ AUTHOR = b"Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
 _HEADS = ((b"# v2 git bundle\n", "sha1"), (b"# v3 git bundle\n@object-format=sha256\n", "sha256"))
 _REFS = re.compile(rb"(?:-([0-9a-f]{40,64}) \n)?([0-9a-f]{40,64}) (refs/codex/[A-Za-z0-9._-]+)\n\n")
 _KINDS = {1: "commit", 2: "tree", 3: "blob"}
-_FULL_BLOCK = 65535
+_FULL_BLOCK = 65535  # the length of a stored block has 16 bits (RFC 1951, 3.2.4)
 
 
 class ObjectError(ValueError):

@@ -16,7 +16,7 @@ from factory.verify.trees import FOLDER, Entry, Path, Trees, joined
 Pair = tuple[str, str]
 Meeting = tuple[str, str, str, str]  # a pack and its path, another and its
 Edits = Mapping[Path, Entry | None]
-EXACT_UP_TO = 20
+EXACT_UP_TO = 20  # as the integrator's: the exact search is exponential
 
 
 def overlapping(

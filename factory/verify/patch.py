@@ -19,7 +19,7 @@ from factory.verify.trees import LINK, SUBMODULE, Entry
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(?: (.*))?")
 _ENDLESS = b"\\ No newline at end of file"
 _HEADING_STARTS = re.compile(rb"[A-Za-z_$]")
-_HEADING_BYTES = 80
+_HEADING_BYTES = 80  # Git's own bound (struct func_line in xdiff/xemit.c)
 _QUOTED = re.compile(rb'[\x00-\x1f"\\\x7f-\xff]')
 _SHORT_ESCAPES = {
     7: b"a",

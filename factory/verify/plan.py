@@ -167,7 +167,7 @@ class PlanCheck:
             if commands.get(row.label) != (row.kind, row.name, row.run)
         ]
         self.differs("commands that were not planned", "", ", ".join(ran), pack)
-        if merging.elsewhere is not None:  # else it is said that the base is not at hand
+        if merging.elsewhere is not None:  # else a gap reports that the base is not available
             trees = Trees(bundle.trees.hash_name, bundle.trees.payloads, merging.elsewhere.tree)
             self._own_tree(planned, bundle, trees)
 

@@ -288,7 +288,7 @@ class _RunCheck:
         if due == status.status:
             self.sheet.fact("verdict", f"{due} re-evaluated")
         if merge is None and self.run.read(f"{Z}/MERGE.json") is not None:
-            return due  # something was merged, and what of it was not derived again is told already
+            return due  # something was merged, and what was not derived again is a gap already
         pairs = sorted({*pairs_of(merge), *_culprits(status)})
         self.differs("smallest_conflict", pairs[0] if pairs else (), status.smallest_conflict)
         if merge is None:

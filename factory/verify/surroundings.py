@@ -20,7 +20,7 @@ from factory.verify.notes import Checkpoint, Key, read_checkpoint
 
 LEDGER = "ledger.jsonl"
 CHECKPOINT = "attestations/checkpoint"
-_MOST_NOTE = 64 * 1024
+_MOST_NOTE = 64 * 1024  # bytes of a checkpoint file
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ def _take_lines(stream: IO[bytes], chain: Chain) -> int:
         while MOST_BYTES < torn < MOST_READ and (more := stream.readline(MOST_BYTES)):
             torn += len(more)
             if more.endswith(b"\n"):
-                chain.take(line)  # too long for an event: told as that
+                chain.take(line)  # too long for an event; the chain reports it
                 break
         else:
             return torn

@@ -16,7 +16,7 @@ from factory.verify.objects import ObjectError, object_id
 from factory.verify.patterns import Reach
 
 FILE, EXECUTABLE, LINK, SUBMODULE, FOLDER = 0o100644, 0o100755, 0o120000, 0o160000, 0o040000
-MOST_DEPTH = 256
+MOST_DEPTH = 256  # folders in one another: bounds recursion
 _OCTAL = re.compile(rb"[0-7]{5,6}")
 
 
