@@ -155,7 +155,7 @@ _REPORTS_ERRORS = (5, 8)
 
 
 def _kernel() -> tuple[int, ...]:
-    """The kernel's version, as far as its name has one."""
+    """Return the kernel's (major, minor) version; (0, 0) if its name has none."""
     found = re.match(r"([0-9]+)\.([0-9]+)", os.uname().release)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
@@ -237,8 +237,9 @@ class Writer:
         return target
 
     def create(self, path: Path | str, content: bytes) -> Path:
-        """Write a file where there is none, making its folders; it is neither atomic nor durable.
-        Raises PATH_UNSAFE, DISK_UNWRITABLE.
+        """Write a new file, making its folders; neither atomic nor durable.
+
+        Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE.
         """
         target = inside(self.root, path)
         make_folder(target.parent)

@@ -59,7 +59,9 @@ class Store(Protocol):
         ...
 
     def replace_folders(self, folders: Iterable[tuple[str, Iterable[tuple[str, bytes]]]]) -> None:
-        """`replace_folder` for several: all are durable before the first takes its place."""
+        """Replace several folders as `replace_folder`: all are durable before the first is
+        replaced.
+        """
         ...
 
     def below(self, folder: str) -> Store:
@@ -69,7 +71,7 @@ class Store(Protocol):
     def copy_folder(self, source: str, destination: str) -> None: ...
 
     def copy_folders(self, places: Mapping[str, str]) -> None:
-        """`copy_folder` for several, from each key to its value, with one sync."""
+        """Copy several folders as `copy_folder`, from each key to its value, with one sync."""
         ...
 
     def clear_unfinished(self, folder: str, below: bool = False) -> None:

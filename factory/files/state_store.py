@@ -183,8 +183,10 @@ class StateStore:
     def _staged(
         self, target: Path, folder: str, files: Iterable[tuple[str, bytes]]
     ) -> Iterator[Path]:
-        """Yield a folder beside `target` with exactly these files, which is gone at the end unless
-        it was moved. Nobody reads it before, so its files are written in place and not synced.
+        """Yield a folder next to `target` with exactly these files, removed at the end unless it
+        was moved.
+
+        Nobody reads it before, so its files are written in place and not synced.
         """
         fs_guard.make_folder(target.parent)
         with disk_errors(target):
@@ -205,8 +207,9 @@ class StateStore:
 
 
 def _swap(place: Path, target: Path) -> Path:
-    """Move a folder to `target`; where what stood there is now. Raises Refusal DISK_UNWRITABLE, and
-    then it stands there still.
+    """Move a folder to `target`; return the new path of what was there.
+
+    Raise Refusal DISK_UNWRITABLE; then the old one is unchanged.
     """
     old = place.with_name(place.name + _OLD)
     with disk_errors(target):

@@ -116,7 +116,7 @@ def _findings(rules: Rules, broken: Iterable[_Broken]) -> list[Finding]:
 
 
 def _grouped(paths: list[str]) -> list[tuple[str, list[str]]]:
-    """Group paths by their first folder; return (longest common folder, paths) pairs.
+    """Split paths by their first folder; return (longest common folder, paths) pairs.
 
     The common folder is "" for the root. Up to MOST_SINGLE paths stay alone. If there are more
     first folders than that, all paths are one group.

@@ -1,1 +1,1 @@
-"""Finds credentials in bytes and cuts them out. Imports nothing of the product."""
+"""Find credentials in bytes and cut them out. Imports nothing of the product."""

@@ -1,9 +1,7 @@
-"""What the usual files of a home folder hold of credentials, so that their values can be kept out
-of every text.
+"""Read the credentials in the usual files of a home folder, so that no text shows their values.
 
-Rule: bytes in, values out, and never an error: what cannot be read holds nothing for us. A value is
-told under the name of its file alone. Does not know where the files are, and grants nothing to
-anybody.
+Rule: bytes in, values out, and never an error: what cannot be read yields nothing. A value is named
+by its file alone. Does not know where the files are, and grants nothing to anybody.
 """
 
 from __future__ import annotations
@@ -20,8 +18,9 @@ LARGEST = 1 << 20
 
 
 def values_in(file: str, content: bytes) -> tuple[tuple[str, bytes], ...]:
-    """(name of the file, value) for each credential in a file of `FILES`; bytes beyond `LARGEST`
-    are not read.
+    """Return (name of the file, value) for each credential in a file of `FILES`.
+
+    Bytes beyond `LARGEST` are not read.
     """
     read = FILES[file]
     return tuple((file, value) for value in dict.fromkeys(read(content[:LARGEST])) if value)
@@ -57,7 +56,7 @@ _SECRET_NAMES = frozenset(
 
 
 def _settings(content: bytes) -> Iterator[bytes]:
-    """Lines `name = value` whose name says that the value is a credential: of aws, npm and pip."""
+    """Yield values of lines `name = value` whose name means a credential: of aws, npm and pip."""
     for name, value in _NAMED.findall(content):
         if name.lower() in _SECRET_NAMES and not value.startswith(b"$"):
             plain = value.strip(b"\"'")
@@ -84,7 +83,7 @@ def _docker(content: bytes) -> Iterator[bytes]:
 
 
 def _decoded(encoded: bytes) -> Iterable[bytes]:
-    """The password within `user:password` in base64, or the whole where there is no colon."""
+    """Return the password within `user:password` in base64, or all of it if there is no colon."""
     try:
         plain = base64.b64decode(encoded, validate=True)
     except binascii.Error:

@@ -1,13 +1,12 @@
-"""The forms of common credentials, as data: a literal beginning, the rest, and what is known to be
-harmless.
+"""Define the forms of common credentials as data: literal beginning, rest, and harmless examples.
 
-Rule: a form has a beginning that stands by chance in hardly any text, so that it can be searched at
-memory speed. No expression here looks at a byte more often than a few times, whatever the text:
-what may be long goes as far as it can and is never tried shorter, and tells how far it went. A
-group that is never tried shorter ends with `|(?!)`: before 3.11.5 Python kept what a last
-repetition had read when it failed, unless another alternative was tried (gh-100061). Forms
-are public facts of their issuers. What stands for a credential in a manual (`<token>`, `$TOKEN`, a
-plain word) is none. Does not know who holds a credential.
+Rule: a form has a beginning that hardly any text contains by chance, so that it can be searched at
+memory speed. No expression here reads a byte more often than a few times, whatever the text: what
+may be long matches as far as it can and never backtracks, and its match shows how far it went. A
+group that never backtracks ends with `|(?!)`: before 3.11.5 Python kept what a last repetition had
+read when it failed, unless another alternative was tried (gh-100061). Forms are public facts of
+their issuers. A placeholder in a manual (`<token>`, `$TOKEN`, a plain word) is no credential. Does
+not know who owns a credential.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _PLACEHOLDER = re.compile(
 
 
 class Pattern:
-    """A regular expression that costs nothing before its first use: most are never needed."""
+    """Compile a regular expression at its first use: most are never needed."""
 
     __slots__ = ("_expression", "_source")
 
@@ -32,7 +31,7 @@ class Pattern:
         self._expression: re.Pattern[bytes] | None = None
 
     def match(self, text: bytes, at: int) -> re.Match[bytes] | None:
-        """The match that begins at `at`."""
+        """Return the match that begins at `at`, or None."""
         if self._expression is None:
             self._expression = re.compile(self._source)
         return self._expression.match(text, at)
@@ -40,14 +39,14 @@ class Pattern:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """`whole` matches from the `anchor` on; where it is a credential, group `secret` is the part to
+    """Define a form: `whole` matches from the `anchor` on, and its group `secret` is the part to
     cut.
 
-    `begun` matches from the anchor on as far as a credential could go; group `begun` is there where
-    that is the end of the text, which may then have been cut within one. A match tells how far its
-    bytes were looked at: no other is begun within it (`after`). `within` says that the anchor may
-    stand within a longer word; `loose` that words which only stand for a credential fit the form
-    too; `exact` that it has one length, so that one may hide another.
+    `begun` matches from the anchor on as far as a credential could go; group `begun` matches if
+    that is the end of the text, which may then have been cut within one. A match shows how far its
+    bytes were read: no other may begin within it (`after`). `within` means that the anchor may be
+    inside a longer word; `loose` that placeholders fit the form too; `exact` that it has one
+    length, so that one may hide another.
     """
 
     kind: str
@@ -59,29 +58,29 @@ class Form:
     exact: bool = False
 
     def after(self, at: int, end: int) -> int:
-        """Where the next may begin, when what begins at `at` was looked at up to `end`.
+        """Return the earliest position of the next match after scanning `at` to `end`.
 
-        One that lies within that part would end where it ended. One whose name stands at its very
-        end may go on.
+        A match that begins within that part would end where it ended. A name at its very end may
+        continue after it.
         """
         least = at + len(self.anchor)
         return least if self.exact else max(least, end - len(self.anchor) - _LONGEST_GAP)
 
     def harmless(self, found: bytes, secret: bytes) -> bool:
-        """Whether a match is an example that its issuer published, or stands for a credential and
-        is none.
-        """
+        """Return True if a match is an example that its issuer published, or a placeholder."""
         if found.endswith((b"EXAMPLE", b"EXAMPLEKEY")):
             return True
         return self.loose and _PLACEHOLDER.fullmatch(secret) is not None
 
 
-_CUT = rb"(?P<begun>\Z)?"  # here the text ends
+_CUT = rb"(?P<begun>\Z)?"  # the end of the text
 _LONGEST_GAP = 32  # bytes between a name and its value
 
 
 def _token(kind: str, anchor: bytes, characters: bytes, least: int, exact: bool = False) -> Form:
-    """An anchor that is followed by so many characters of a set."""
+    """Return a form: an anchor, then at least (or, if `exact`, exactly) so many characters of a
+    set.
+    """
     head = re.escape(anchor)
     whole = b"(?P<secret>%b[%b]{%d%b}+)" % (head, characters, least, b"" if exact else b",")
     begun = b"%b[%b]{0,%b}+%b" % (head, characters, b"%d" % least if exact else b"", _CUT)
@@ -91,7 +90,7 @@ def _token(kind: str, anchor: bytes, characters: bytes, least: int, exact: bool 
 def _named(
     kind: str, anchor: bytes, between: bytes, secret: bytes, begun: bytes, within: bool = False
 ) -> Form:
-    """A credential that only its name gives away: the name, what stands between, and the value."""
+    """Return a form that only a name identifies: the name, what is between, and the value."""
     head = re.escape(anchor)
     whole = Pattern(b"%b%b(?P<secret>%b)" % (head, between, secret))
     return Form(

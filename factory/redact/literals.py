@@ -1,13 +1,13 @@
-"""Where each of some byte strings occurs in a text, in one pass over it.
+"""Find where byte strings occur in a text, in one pass over it.
 
 Rule: an answer is exact, whichever implementation gives it; both pass one contract suite. Large
-texts are searched by `ahocorasick_rs`, whose one automaton looks at each byte once whatever the
-number of strings; where it is not installed, and in small texts, `bytes.find` looks for one string
-after another at memory speed. Does not know what the strings mean.
+texts are searched by `ahocorasick_rs`, whose one automaton reads each byte once whatever the number
+of strings; if it is not installed, and in small texts, `bytes.find` searches one string after
+another at memory speed. Does not know what the strings mean.
 
->>> found = literals_of([b"ghp_", b"AKIA", b"pat"]).find(b"a path, and ghp_0123")
->>> {literal: list(places) for literal, places in found.items()}
-{b'ghp_': [12], b'pat': [2]}
+    >>> found = literals_of([b"ghp_", b"AKIA", b"pat"]).find(b"a path, and ghp_0123")
+    >>> {literal: list(places) for literal, places in found.items()}
+    {b'ghp_': [12], b'pat': [2]}
 """
 
 from __future__ import annotations
@@ -34,15 +34,17 @@ _MOST_TABLED = 1 << 14
 
 
 class Literals(Protocol):
-    """A set of byte strings to look for; none is empty."""
+    """Search a set of byte strings; none is empty."""
 
     def find(self, text: bytes) -> Found:
-        """Return where each of them occurs in `text`; those that do not are left out."""
+        """Return the positions of each of them in `text`; those that do not occur are left out."""
         ...
 
 
 class Plain:
-    """`Literals` by the interpreter's own search: no cost to make, one pass for each string."""
+    """Implement `Literals` by the interpreter's own search: no cost to make, one pass for each
+    string.
+    """
 
     def __init__(self, literals: Iterable[bytes]) -> None:
         self._all = tuple(dict.fromkeys(literals))
@@ -61,7 +63,9 @@ class Plain:
 
 
 class Compiled:
-    """`Literals` by one automaton. Raise ImportError where `ahocorasick_rs` is not installed."""
+    """Implement `Literals` by one automaton. Raise ImportError if `ahocorasick_rs` is not
+    installed.
+    """
 
     def __init__(self, literals: Iterable[bytes]) -> None:
         from ahocorasick_rs import BytesAhoCorasick, Implementation
@@ -90,7 +94,7 @@ class Compiled:
 
 
 class _BySize:
-    """`Literals` that compiles itself when a text is worth it."""
+    """Implement `Literals` by plain search, and compile an automaton for the first large text."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
         self._literals = tuple(literals)

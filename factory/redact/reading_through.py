@@ -1,8 +1,8 @@
-"""A text read through what breaks it: without line ends, as hexadecimal digits alone, or out of
+"""Read a text through what breaks it: without line ends, as hexadecimal digits alone, out of
 UTF-16.
 
 Rule: what is found in such a reading has a place in the text, and costs a few passes over it.
-Nothing is decoded beyond that. Does not know what is looked for.
+Nothing is decoded beyond that. Does not know what is searched.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _BLOCK = 256
 
 
 class Through:
-    """A text without some bytes, where wanted in lower case, and where each byte of it stood."""
+    """Read a text without some bytes, optionally in lower case, with the origin of each byte."""
 
     def __init__(self, text: bytes, dropped: bytes, lower: bool = False) -> None:
         self.content = text.translate(_LOWER if lower else None, dropped)
@@ -29,7 +29,7 @@ class Through:
         ] = []  # how many bytes were kept before each block of the text; made when it is needed
 
     def origin(self, at: int) -> int:
-        """Where byte `at` stood."""
+        """Return the position in the text of byte `at` of the reading."""
         if len(self.content) == len(self._text):
             return at
         if not self._kept:
@@ -54,9 +54,7 @@ _APART = b"\n\xff"  # no credential goes over it
 
 
 class Narrow:
-    """What of a text is ASCII in UTF-16, each part apart from the next, and where each character of
-    it stood.
-    """
+    """Read the ASCII parts of a text in UTF-16, separated, with the origin of each character."""
 
     def __init__(self, text: bytes) -> None:
         self._starts: list[int] = []  # of each part, in what is read
@@ -77,6 +75,6 @@ class Narrow:
         self.content = b"".join(parts)
 
     def origin(self, at: int) -> int:
-        """Where character `at` stood."""
+        """Return the position in the text of character `at` of the reading."""
         part = bisect.bisect_right(self._starts, at) - 1
         return self._origins[part] + 2 * (at - self._starts[part])

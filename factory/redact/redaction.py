@@ -1,9 +1,8 @@
-"""What may be shown to nobody: credentials, by their known values and by the forms that issuers
-give them.
+"""Find credentials in a text by their known values and by the forms that issuers give them.
 
-Rule: bytes in, places out. A place is cut from a text before anything else sees it, so no
-writer decides this for itself. A text that ends in the middle of a credential loses that part too.
-Does not know where a text comes from, who wrote it, or what a place in it means for a verdict.
+Rule: bytes in, places out. A place is cut from a text before anything else sees it, so no writer
+decides this for itself. A text that ends in the middle of a credential loses that part too. Does
+not know where a text comes from, who wrote it, or what a place in it means for a verdict.
 """
 
 from __future__ import annotations
@@ -20,16 +19,16 @@ from factory.redact.credential_forms import FORMS, Form, Pattern
 from factory.redact.literals import Found, Plain, literals_of
 from factory.redact.reading_through import BETWEEN_DIGITS, LINE_ENDS, Narrow, Through
 
-# A shorter value, or one of a few small letters only, is a word that stands everywhere by chance:
+# A shorter value, or one of a few small letters only, is a word that occurs everywhere by chance:
 # POSTGRES_PASSWORD is `postgres` in many a workflow.
 SHORTEST_VALUE = 8
 LONGEST_WORD = 15
-# Larger texts that hold none are known again by their digest: evidence passes several doors.
+# Larger texts without any are recognised by their digest: evidence is searched several times.
 _WORTH_KNOWING = 1 << 16
 _MOST_KNOWN = 4096
-# What a stream holds of a text without looking at it again for each byte that comes.
+# Bytes that a stream keeps without searching them again for each piece that comes.
 _WORTH_A_LOOK = 1 << 12
-# Bytes before a word that tell whether it begins there, also in UTF-16.
+# Bytes before a word that show if it begins there, also in UTF-16.
 _TELLS = 2
 # What a cut text may end with before it counts as the beginning of a known value.
 SHORTEST_START = 6
@@ -37,7 +36,7 @@ SHORTEST_START = 6
 
 @dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """Bytes `start` to `end` of a text that are a credential; `kind` is a word that tells nothing
+    """Mark bytes `start` to `end` of a text as a credential; `kind` is a word that reveals nothing
     of it.
     """
 
@@ -48,7 +47,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Redacted:
-    """A text without its credentials, and the kinds that were cut from it, in order of their
+    """Contain a text without its credentials, and the kinds that were cut, in order of their
     places.
     """
 
@@ -57,7 +56,7 @@ class Redacted:
 
 
 class Redactor:
-    """Knows values (name → value) and forms: of common credentials, or those given."""
+    """Search for values (name → value) and forms: those of common credentials, or those given."""
 
     def __init__(
         self, values: Iterable[tuple[str, bytes]] = (), forms: tuple[Form, ...] = FORMS
@@ -92,8 +91,9 @@ class Redactor:
         )
 
     def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
-        """Return every credential in `text`, sorted, none overlapping; `cut` says that the text may
-        end within one.
+        """Return every credential in `text`, sorted, none overlapping.
+
+        `cut` says that the text may end within one.
         """
         if len(text) < _WORTH_KNOWING or cut:
             return self._places(text, cut)
@@ -117,7 +117,9 @@ class Redactor:
         return _without(text, self.places(text, cut))
 
     def settled(self, text: bytes) -> int:
-        """Return how many first bytes of `text` stay as they are now, whatever comes after them."""
+        """Return the number of first bytes of `text` that cannot change, whatever comes after
+        them.
+        """
         least = len(text)
         for form, _ in self._straight:
             least = min(least, len(text) - _overlap(text, form))
@@ -167,8 +169,10 @@ class Redactor:
                     yield reading, form, within[form.anchor]
 
     def _in_form(self, text: bytes, found: Found, whole: bool = False) -> Iterator[Place]:
-        """Yield the places of what has the form of a credential; with `whole` from the anchor on,
-        since what names a credential is needed to know it.
+        """Yield the places of what has the form of a credential.
+
+        With `whole` each place begins at the anchor, since the name is needed to recognise a
+        credential.
         """
         for reading, form, begins in self._begins(text, found):
             for match in _matches(reading.content, form, begins):
@@ -176,8 +180,9 @@ class Redactor:
                 yield reading.place(form, start, match.end("secret"), text)
 
     def _form_started(self, text: bytes, found: Found) -> Iterator[Place]:
-        """Yield for each form the first place that the end of `text` may cut: it holds any other
-        place of that form.
+        """Yield, for each form, the first place that the end of `text` may cut.
+
+        That place contains every other such place of its form.
         """
         for reading, form, begins in self._begins(text, found):
             for match in _looks(reading.content, form, form.begun, begins):
@@ -195,8 +200,8 @@ class Redactor:
         yield from self._parted_starts(text, SHORTEST_START)
 
     def _parted_starts(self, text: bytes, shortest: int) -> Iterator[Place]:
-        """Yield the beginnings of encoded values, of so many characters at least, that the text
-        ends with.
+        """Yield the beginnings of encoded values, of at least `shortest` characters, at the end of
+        the text.
         """
         for dropped, lower, forms in self._parted:
             through = Through(text, dropped, lower)
@@ -208,25 +213,25 @@ class Redactor:
 
 
 class Stream:
-    """A redactor for a text that comes in pieces: a credential that spans pieces is cut as if it
-    came at once.
+    """Redact a text that comes in pieces: a credential that spans pieces is cut as in the whole
+    text.
 
-    What is given back lags behind what came only by what may yet turn out to be a credential. What
-    is held for long is looked at again only when it has grown by a part of itself, so that the
-    whole costs a few looks at each byte.
+    Output waits only for bytes that may still become part of a credential. Bytes that wait for long
+    are searched again only after they have grown by a quarter, so that the whole costs a few looks
+    at each byte.
     """
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._held = b""
-        self._fresh: list[bytes] = []  # what came since, and was not looked at
+        self._fresh: list[bytes] = []  # what came since, and was not searched
         self._waits = 0  # how many bytes that is
         self._due = 0  # how many it must be before it is looked at
         # how many bytes of what is held were given back already: they tell whether a word begins
         self._seen = 0
 
     def feed(self, piece: bytes) -> bytes:
-        """The part of the text so far that no later piece can change."""
+        """Return the part of the text so far that no later piece can change."""
         self._fresh.append(piece)
         self._waits += len(piece)
         if self._waits < self._due:
@@ -238,7 +243,7 @@ class Stream:
         return shown
 
     def end(self) -> bytes:
-        """The rest of the text."""
+        """Return the remaining text."""
         self._take()
         return self._given(len(self._held), cut=True)
 
@@ -248,7 +253,7 @@ class Stream:
 
     def _given(self, upto: int, cut: bool) -> bytes:
         text, shown = self._held[:upto], self._seen
-        # What follows tells too what a credential is: the places are those of all that is held.
+        # What follows matters too for what a credential is: the places are those of all kept bytes.
         found = tuple(
             place for place in self._redactor.places(self._held, cut) if place.end <= upto
         )
@@ -278,13 +283,14 @@ def _is_a_word(value: bytes) -> bool:
 
 
 def mark(kind: str) -> bytes:
-    """What stands in the place of a credential."""
+    """Return what replaces a credential."""
     return f"[redacted: {kind}]".encode()
 
 
 def straight_forms(value: bytes) -> tuple[bytes, ...]:
-    """A value as it is, percent-encoded (wholly, or as in URLs), hexadecimal, escaped for JSON and
-    in UTF-16; longest first."""
+    """Return a value as it is, percent-encoded (wholly, or as in URLs), hexadecimal, escaped for
+    JSON and in UTF-16; longest first.
+    """
     quoted = b"".join(bytes((each,)) if each in _UNRESERVED else b"%%%02X" % each for each in value)
     lower = re.sub(rb"%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
     wholly = b"".join(b"%%%02X" % each for each in value)
@@ -301,7 +307,7 @@ def straight_forms(value: bytes) -> tuple[bytes, ...]:
 
 
 def _wide_forms(value: bytes) -> tuple[bytes, ...]:
-    """A text in UTF-16, either way round; none where it is no UTF-8."""
+    """Return a text in UTF-16, in both byte orders; () if it is no UTF-8."""
     try:
         text = value.decode("utf-8")
     except UnicodeDecodeError:
@@ -310,8 +316,7 @@ def _wide_forms(value: bytes) -> tuple[bytes, ...]:
 
 
 def base64_forms(value: bytes) -> tuple[bytes, ...]:
-    """The characters that a value yields in base64, wherever in the encoded bytes it begins (three
-    alignments).
+    """Return the characters that a value yields in base64, at each of its three alignments.
 
     Characters at either end that depend on the neighbours are left out. Both alphabets of RFC 4648.
     """
@@ -330,8 +335,8 @@ def _longest_first(forms: Iterable[bytes]) -> tuple[bytes, ...]:
 
 
 def _overlap(text: bytes, form: bytes) -> int:
-    """How many last bytes of `text` are the beginning of `form`, but not all of it; the most that
-    fit.
+    """Return how many last bytes of `text` are the beginning of `form`, but not all of it; the
+    most.
     """
     tail = text[-(len(form) - 1) :] if len(form) > 1 else b""
     head = form[:_TELLING]
@@ -345,7 +350,7 @@ def _overlap(text: bytes, form: bytes) -> int:
 
 
 def _wide_overlap(text: bytes, forms: tuple[Form, ...]) -> int:
-    """How many last bytes of `text` are the beginning of a form's anchor in UTF-16."""
+    """Return how many last bytes of `text` are the beginning of a form's anchor in UTF-16."""
     longest = max((len(form.anchor) for form in forms), default=0)
     if b"\0" not in text[-2 * longest :]:
         return int(any(text.endswith(form.anchor[:1]) for form in forms))
@@ -361,7 +366,7 @@ _TELLING = 8  # bytes that hardly any other text begins with
 
 
 def _apart(places: Sequence[int], length: int) -> Iterator[int]:
-    """Yield the places, in order, but those that begin within the one before."""
+    """Yield the places, in order, except those that begin within the one before."""
     after = 0
     for at in places:
         if at >= after:
@@ -370,19 +375,23 @@ def _apart(places: Sequence[int], length: int) -> Iterator[int]:
 
 
 def _wide_core(form: Form) -> bytes:
-    """Return what UTF-16 makes of an anchor, either way round, but for the NUL at one end."""
+    """Return an anchor in UTF-16 without the NUL at one end, which is the same in both byte
+    orders.
+    """
     return b"\0".join(bytes((each,)) for each in form.anchor)
 
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """The bytes that are searched for forms: a text itself, or what of it is ASCII in UTF-16."""
+    """Contain the bytes that are searched for forms: a text itself, or its ASCII parts in
+    UTF-16.
+    """
 
     content: bytes
     narrow: Narrow | None
 
     def origin(self, at: int) -> int:
-        """Return where byte `at` of the reading stands in the text."""
+        """Return the position in the text of byte `at` of the reading."""
         return at if self.narrow is None else self.narrow.origin(at)
 
     def place(self, form: Form, start: int, end: int, text: bytes) -> Place:
@@ -404,9 +413,11 @@ def _matches(text: bytes, form: Form, begins: Sequence[int]) -> Iterator[re.Matc
 def _looks(
     text: bytes, form: Form, pattern: Pattern, begins: Sequence[int]
 ) -> Iterator[re.Match[bytes]]:
-    """Yield each match of `pattern` where the form may begin: at its anchor, not within a longer
-    word unless it says so, and not within what an earlier match has looked at, so that no byte is
-    looked at again and again."""
+    """Yield each match of `pattern` at an anchor of the form.
+
+    Not within a longer word unless the form allows it, and not within what an earlier match has
+    read, so that no byte is read again and again.
+    """
     number = 0
     while number < len(begins):
         at = begins[number]
@@ -427,8 +438,8 @@ _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz01234567
 
 
 def _before_all(places: Iterable[Place], least: int) -> int:
-    """The last place up to which no place is cut through that ends at `least` or later, nor one
-    that overlaps it.
+    """Return the last position at or before `least` that is inside no place; overlapping places
+    count.
     """
     for place in sorted(places, key=lambda place: -place.end):
         if place.end >= least:
@@ -437,7 +448,9 @@ def _before_all(places: Iterable[Place], least: int) -> int:
 
 
 def _united(places: Iterable[Place]) -> tuple[Place, ...]:
-    """Places in order; those that overlap become one, under the kind of the first and longest."""
+    """Return places in order; overlapping ones become one, with the kind of the first and
+    longest.
+    """
     out: list[Place] = []
     for place in sorted(places, key=lambda place: (place.start, -place.end, place.kind)):
         if out and place.start < out[-1].end:

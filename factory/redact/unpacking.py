@@ -1,11 +1,10 @@
-"""What is in compressed and packed bytes, for those who search them: nothing is kept, extracted or
-believed.
+"""Unpack compressed bytes for a search: nothing is stored, extracted or trusted.
 
-Rule: never an error, and never more than the bounds, which hold for all layers together and say
+Rule: never an error, and never more than the bounds, which apply to all layers together and record
 when they were reached: each member, however empty, costs one, and a byte that is read costs as much
-as one that comes out. What is damaged or encrypted shows what could be read of it. Of a ZIP no
-directory and no length is believed: whatever begins like a member is unpacked. Tar needs no
-unpacking, since its members stand in it as they are, as the names in a ZIP do. Knows no files.
+as one that comes out. Damaged or encrypted data yields what could be read of it. Of a ZIP no
+directory and no length is trusted: whatever begins like a member is unpacked. Tar needs no
+unpacking, since it contains its members unchanged, as a ZIP does its names. Knows no files.
 Sources: RFC 1951, RFC 1952, PKWARE APPNOTE 6.3.
 """
 
@@ -45,8 +44,10 @@ _ZIPPED: Mapping[int, Callable[[], _Decompressor]] = MappingProxyType(
 
 
 class Bounds:
-    """What may still be unpacked: bytes that come out, bytes that are read for it, members.
-    `reached` once it was not enough: what was told is then not all there is."""
+    """Count what may still be unpacked: bytes that come out, bytes that are read for it, members.
+
+    `reached` is True once it was not enough: the result is then incomplete.
+    """
 
     def __init__(self, unpacked: int = MOST_BYTES, members: int = MOST_MEMBERS) -> None:
         self.unpacked = unpacked
@@ -55,19 +56,19 @@ class Bounds:
         self.reached = False
 
     def member(self) -> bool:
-        """Whether one more member may be unpacked; it counts from now on."""
+        """Count one more member; return True if it may be unpacked."""
         self.members -= 1
         return self.holds(self.members >= 0)
 
     def holds(self, enough: bool = True) -> bool:
-        """Whether more may be read and unpacked."""
+        """Return True if more may be read and unpacked."""
         if not enough or self.unpacked <= 0 or self.packed <= 0:
             self.reached = True
         return not self.reached
 
 
 def layers(content: bytes, bounds: Bounds | None = None) -> Iterator[bytes]:
-    """`content`, and everything that was compressed in it, within the bounds."""
+    """Yield `content`, and everything that was compressed in it, within the bounds."""
     yield from _layers(content, bounds or Bounds(), MOST_LAYERS)
 
 
@@ -89,9 +90,7 @@ def _within(content: bytes, bounds: Bounds) -> Iterator[bytes]:
 
 
 def _stream(content: bytes, make: Callable[[], _Decompressor], bounds: Bounds) -> Iterator[bytes]:
-    """All members of a compressed stream, one after another, as one text: a word may go over their
-    border.
-    """
+    """Yield all members of a compressed stream as one text: a word may cross their border."""
     parts: list[bytes] = []
     at = 0
     while at < len(content) and bounds.member():
@@ -104,8 +103,8 @@ def _stream(content: bytes, make: Callable[[], _Decompressor], bounds: Bounds) -
 def _member(
     content: bytes, at: int, reader: _Decompressor, bounds: Bounds
 ) -> tuple[list[bytes], int]:
-    """What one member holds, and where the bytes behind it begin; none do where it is damaged or a
-    bound is reached.
+    """Return (parts of one member, offset after it); the offset is the end if it is damaged or
+    bounded.
     """
     parts: list[bytes] = []
     given, size, more = b"", _FIRST_PIECE, False
