@@ -1,1 +1,1 @@
-"""What will run: action keys, the planner, the plan."""
+"""Plan what will run: action keys, the planner, the frozen plan."""

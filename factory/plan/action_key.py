@@ -1,9 +1,8 @@
-"""Planning: canonical order, action keys, and why a key changed. Pure: every identity is an
-argument.
+"""Compute the canonical order, action keys, and why a key changed. Pure: identities are arguments.
 
-The action key is the SHA-256 of canonical JSON over what decides a pack's result: its files,
-the tree it sees, the keys of the packs it builds on, required properties, limits, the
-protected list, environment and tools. No path, time or observed enforcement is in it.
+The action key is the SHA-256 of canonical JSON over what decides a pack's result: its files, the
+tree it sees, the keys of the packs it builds on, required properties, limits, the protected list,
+environment and tools. No path, time or observed enforcement is in it.
 """
 
 from __future__ import annotations
@@ -26,10 +25,10 @@ from factory.strict import canonical
 
 
 def canonical_order(depends: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Ids so that every pack comes after what it depends on; otherwise in id order.
+    """Order packs so that each comes after its dependencies, otherwise by id.
 
-    Unknown dependencies are ignored here (they are findings elsewhere); members of a circle,
-    and what depends on them, come last in id order.
+    Unknown dependencies are ignored here (another module reports them); members of a circle, and
+    what depends on them, come last in id order.
     """
     waiting = {pack: {need for need in needs if need in depends} for pack, needs in depends.items()}
     order: list[str] = []
@@ -47,7 +46,9 @@ def canonical_order(depends: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 def all_needs(depends: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:
-    """Everything each pack depends on, transitively, restricted to known packs; circles end."""
+    """Return everything each pack depends on, transitively, restricted to known packs; circles
+    end.
+    """
     found: dict[str, frozenset[str]] = {}
     for pack in depends:
         seen: set[str] = set()
@@ -62,7 +63,7 @@ def all_needs(depends: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[
 
 
 def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
-    """Each limit, lowered to its ceiling."""
+    """Return each limit, lowered to its ceiling."""
     if ceilings is None:
         return limits
     names = ("timeout", "memory", "processes", "disk", "output", "changed_lines", "attempts")
@@ -72,8 +73,8 @@ def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
 
 
 def environment_of(pack: TaskPack, host: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """The variables a pack gets besides the constant ones: passed through where the host has them,
-    or fixed.
+    """Return the variables a pack gets besides the constant ones: fixed, or passed if the host has
+    them.
     """
     passed = {name: host[name] for name in pack.env_passed if name in host}
     return tuple(sorted({**passed, **dict(pack.env_fixed)}.items()))
@@ -94,7 +95,9 @@ def action_of(
     environment: tuple[tuple[str, str], ...],
     tools: Iterable[ToolRecord],
 ) -> ActionDocument:
-    """Everything that `pack`'s key is made of. Values of the environment enter as digests only."""
+    """Return everything that `pack`'s key covers. Values of the environment enter as digests
+    only.
+    """
     return ActionDocument(
         pack=pack.id,
         files=tuple(
@@ -135,13 +138,13 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
 
 
 def action_key(action: ActionDocument) -> str:
-    """The key: SHA-256 (hex) of the action's canonical JSON (RFC 8785)."""
+    """Return the key: SHA-256 (hex) of the action's canonical JSON (RFC 8785)."""
     return canonical.digest(action.model_dump(mode="json"))
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChange:
-    """One part of an action that differs: which part, what in it, before and after (empty:
+    """Describe one part of an action that differs: part, what in it, before and after ("":
     absent).
     """
 
@@ -176,8 +179,8 @@ _PARTS: Mapping[str, tuple[str, Callable[[ActionDocument], Mapping[str, str]]]] 
 
 
 def parts(action: ActionDocument) -> tuple[str, ...]:
-    """Return the words for the parts that an action has, in a fixed order; its id and the format
-    of its key are none.
+    """Return the words for the parts that an action has, in a fixed order, without id and
+    format.
     """
     return tuple(
         word
@@ -187,8 +190,8 @@ def parts(action: ActionDocument) -> tuple[str, ...]:
 
 
 def why_changed(before: ActionDocument, after: ActionDocument) -> tuple[KeyChange, ...]:
-    """Return every part in which two actions differ, in a fixed order of parts; none where their
-    keys are equal.
+    """Return every part in which two actions differ, in a fixed order; () if their keys are
+    equal.
     """
     changes: list[KeyChange] = []
     for word, rows in _PARTS.values():

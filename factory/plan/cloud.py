@@ -1,8 +1,7 @@
-"""What a user's grants make of what a stage may reach: an interceptor, and a system trust that
-knows its authority.
+"""Add a user's cloud grants to what a stage may reach: an interceptor, and trust in its authority.
 
-The authority is made for one stage and named in files of that stage alone. Loads what ends TLS only
-where a pack may use it.
+The authority is made for one stage and named in files of that stage alone. Loads the modules that
+end TLS only if a pack may use them.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ _BUNDLES = (
 
 
 class UserCloud:
-    """The grants of one user. `trust` makes a context that verifies servers; None: as this host
-    does.
+    """Use the grants of one user. `trust` makes a context that verifies servers; None: this
+    host's.
     """
 
     def __init__(
@@ -57,14 +56,16 @@ class UserCloud:
         self._held, self._redactor, self._trust = held, redactor, trust
 
     def judge(self, pack: TaskPack) -> tuple[Finding, ...]:
-        """Findings over what a pack declares."""
+        """Return findings about what a pack declares."""
         problems = dict(self._held.problems)
         if importlib.util.find_spec("h11") is None:
             problems = {grant.place: NO_PARSER for grant in self._held.grants}
         return judge_cloud(pack, self._held.grants, problems)
 
     def reach(self, pack: TaskPack, reach: Reach, seconds: float) -> Reach:
-        """The same way out with the user's credentials in it, for a stage of so many seconds."""
+        """Return `reach` with the user's credentials added, for a stage of at most so many
+        seconds.
+        """
         usable = set(granted(pack, self._held.grants))
         credentials = [each for each in self._held.credentials if each.grant in usable]
         if not credentials:
@@ -90,7 +91,9 @@ class UserCloud:
 
 
 class _Watching:
-    """An `egress.http_rules.Watcher` by a redactor that knows one credential and no other form."""
+    """Implement `egress.http_rules.Watcher` by a redactor that knows one credential and no other
+    form.
+    """
 
     def __init__(self, values: tuple[bytes, ...]) -> None:
         self._redactor = Redactor([("credential", value) for value in values], forms=())
@@ -110,8 +113,8 @@ def injected_of(credential: Credential) -> Injected:
 
 
 def shown_path(target: bytes, redactor: Redactor) -> str:
-    """Return a request's target as evidence may tell it: values of the query and credentials left
-    out, inert, and at most 512 characters.
+    """Return a request's target for evidence: without query values and credentials, inert, at most
+    512 characters.
     """
     path, mark, query = target.decode("latin-1").partition("?")
     names = (
@@ -124,7 +127,9 @@ def shown_path(target: bytes, redactor: Redactor) -> str:
 
 
 def system_bundle() -> str:
-    """What the sandbox's programs trust anyway: the authorities of this host, as one text."""
+    """Return the authorities that the sandbox's programs trust anyway: those of this host, as one
+    text.
+    """
     paths = (ssl.get_default_verify_paths().cafile or "", *_BUNDLES)
     for path in filter(None, paths):
         try:

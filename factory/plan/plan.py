@@ -1,8 +1,8 @@
-"""The frozen plan of a run: PLAN.json, and packs as they are executed by it.
+"""Define the frozen plan of a run: PLAN.json, and packs as they are executed by it.
 
 `Planner.freeze` writes it before any pack runs. From then on nobody plans: launch, validation,
-integration and re-check take a `Plan`, on this machine or another, which makes each pack again of
-the document and of objects alone, and refuses one that does not come out as it was planned.
+integration and re-check take a `Plan`, on this machine or another. It derives each pack again from
+the document and objects alone, and refuses one that differs from what was planned.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ from factory.plan.action_key import action_key, digests_of, environment_of
 
 @dataclass(frozen=True, slots=True)
 class PlannedPack:
-    """One pack, ready to be executed.
+    """Describe one pack, ready to be executed.
 
-    `own` is the base commit's tree with the pack's folder laid over; `visible` is what of it
-    the pack sees, `shared` what of it the base commit has; `needs` are all packs it builds on, in
-    canonical order. `limits` are in force: what the contract asks for, below the ceilings. `lock`
-    is the contract as resolved. `environment` has values, not digests.
+    `own` is the base commit's tree with the pack's folder replaced; `visible` is the part that the
+    pack sees, `shared` the part of that which the base commit has; `needs` are all packs it builds
+    on, in canonical order. `limits` are in force: what the contract asks for, below the ceilings.
+    `lock` is the contract as resolved. `environment` has values, not digests.
     """
 
     pack: TaskPack
@@ -87,7 +87,7 @@ def planned_pack(
 
 
 def limits_of(record: LimitsRecord) -> Limits:
-    """Return the limits that a record is of."""
+    """Return the limits of a record."""
     return Limits(**record.model_dump())
 
 
@@ -102,7 +102,9 @@ def commands_of(pack: TaskPack) -> tuple[PlannedCommand, ...]:
 
 
 class Plan:
-    """A frozen plan. `content` is PLAN.json, `digest` its SHA-256, `document` the same parsed."""
+    """Read a frozen plan. `content` is PLAN.json, `digest` its SHA-256, `document` the same
+    parsed.
+    """
 
     def __init__(
         self,
@@ -111,8 +113,10 @@ class Plan:
         environment: Mapping[str, str],
         resolved: Mapping[str, TaskPack] = MappingProxyType({}),
     ) -> None:
-        """`environment` has the values of variables that packs are given. `resolved` spares reading
-        contracts that were read already. Raises EvidenceError for what is no plan.
+        """Parse `content`. Raise EvidenceError for what is no plan.
+
+        `environment` has the values of variables that packs are given. `resolved` are contracts
+        that were read already.
         """
         self.content = content
         self.digest = sha256(content)
@@ -128,7 +132,7 @@ class Plan:
 
     @property
     def base(self) -> Tree:
-        """The base commit's whole tree."""
+        """Return the base commit's whole tree."""
         with self._guard:
             if self._base is None:
                 self._base = self._objects.tree_of(self.document.base_commit)
@@ -136,12 +140,13 @@ class Plan:
 
     @property
     def overlap(self) -> Overlap:
-        """What becomes of two packs that change one path."""
+        """Return what to do with two packs that change one path."""
         return Overlap(self.document.policy.rules.overlap)
 
     def planned(self, pack_id: str) -> PlannedPack:
-        """Return one pack of the plan. Raises KeyError for any other, Refusal PLAN_DISAGREES where
-        what is at hand does not make the pack that was planned.
+        """Return one pack of the plan.
+
+        Raise KeyError for any other, Refusal PLAN_DISAGREES if it differs from what was planned.
         """
         with self._guard:
             if pack_id not in self._planned:
@@ -149,7 +154,7 @@ class Plan:
             return self._planned[pack_id]
 
     def lay_over(self, tree: Tree, pack_id: str) -> Tree:
-        """Return `tree` with a pack's folder, as it was planned, laid over."""
+        """Return `tree` with a pack's folder replaced by the planned one."""
         content = self._folder(self._records[pack_id])
         folder = self._records[pack_id].folder
         present = tree.get(folder)
@@ -189,7 +194,9 @@ class Plan:
         return made
 
     def _read(self, record: PlannedPackRecord) -> TaskPack:
-        """Return the contract in the pack's folder, read again from objects."""
+        """Read the contract in the pack's folder again from objects. Raise Refusal
+        PLAN_DISAGREES.
+        """
         leaves = {f"{record.folder}/{path}": leaf for path, leaf in self._folder(record).leaves()}
         contents = self._objects.read(leaf.oid for leaf in leaves.values())
         ceilings = self.document.policy.rules.ceilings

@@ -21,11 +21,11 @@ from factory.redact.redaction import Redactor
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One repository with everything that acts on it.
+    """Contain one repository with everything that acts on it.
 
-    `environment` is the host's, for declared names only; `redactor` cuts what nobody may see from
-    whatever a pack said, before anything else reads it; `cloud` is what the user grants of clouds;
-    `tidy` drops caches that nobody used for days; `inventory` makes the door to run folders by
+    `environment` is the host's, for declared names only; `redactor` cuts credentials from whatever
+    a pack printed, before anything else reads it; `cloud` is what the user grants of clouds; `tidy`
+    drops caches that nobody used for days; `inventory` makes the inventory of run folders by
     content.
     """
 

@@ -1,8 +1,7 @@
-"""The sandbox as phases use it: stages over Git trees, layers scanned, connections recorded.
+"""Open stages for phases: views of Git trees, scanned layers, recorded connections.
 
-The one door between the product and the libraries `sandbox` and `egress`: trees go in, scanned
-layers and connections come out, and what they raise becomes findings. Does not know what a command
-means.
+It alone joins the product and the libraries `sandbox` and `egress`: trees go in, scanned layers and
+connections come out, and what they raise becomes findings. Does not know what a command means.
 """
 
 from __future__ import annotations
@@ -46,10 +45,11 @@ _REFUSALS = {
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a stage shows at /workspace: `tree`, as a shared base plus the difference to it.
+    """Describe what a stage shows at /workspace: `tree`, as a shared base plus the difference to
+    it.
 
-    `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact
-    content. Both are complete and their objects are in the object store.
+    `base` is a tree whose read-only checkout is shared between stages; `tree` is the exact content.
+    Both are complete and their objects are in the object store.
     """
 
     base: Tree
@@ -57,7 +57,7 @@ class View:
 
 
 class TreeView:
-    """A `View` of the sandbox: one tree, out of a store of checkouts."""
+    """Implement the sandbox's `View` for one tree, from a store of checkouts."""
 
     def __init__(self, views: ViewStore, shown: View) -> None:
         self._views, self._shown = views, shown
@@ -74,7 +74,7 @@ class TreeView:
 
 
 class PackSandbox:
-    """Opens stages for packs. `outside` is how those with network reach it; None: as this host
+    """Open stages for packs. `outside` is how those with network reach it; None: as this host
     does.
     """
 
@@ -121,7 +121,7 @@ class PackSandbox:
 
 
 class PackStage:
-    """One private view of a pack, alive until closed."""
+    """Run one pack's commands in its private view, until closed."""
 
     def __init__(self, stage: Stage, objects: Objects, proxy: EgressProxy | None) -> None:
         self._stage, self._objects, self._proxy = stage, objects, proxy

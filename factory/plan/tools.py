@@ -1,7 +1,7 @@
-"""Identities of host commands as a sandbox would find them: version and digest.
+"""Identify host commands as a sandbox would find them: version and digest.
 
-Implements `files.ports.Tools`. Looks along the sandbox's own PATH only. Asks a tool its
-version by running `NAME --version` with an empty environment, once per digest.
+Implements `files.ports.Tools`. Searches the sandbox's own PATH only. Asks a tool its version by
+running `NAME --version` with an empty environment, once per digest.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _LONGEST = 200
 
 
 class HostTools:
-    """Tools of this host. `interpreter` is another Python for packs; empty for the orchestrator's
-    own.
+    """Identify tools of this host. `interpreter` is another Python for packs; "" for the
+    orchestrator's own.
     """
 
     def __init__(self, file: Path, interpreter: str = "") -> None:
@@ -34,7 +34,7 @@ class HostTools:
         self._interpreter = interpreter
 
     def identify(self, name: str) -> ToolRecord | None:
-        """The tool's record, or None where a sandbox would not find it."""
+        """Return the tool's record, or None if a sandbox would not find it."""
         from factory.model.evidence import ToolRecord
 
         path = find_tool(name, self._interpreter)
@@ -70,7 +70,7 @@ class HostTools:
 
 
 def find_tool(name: str, interpreter: str = "") -> Path | None:
-    """The file that a sandbox would find for a name; None for none."""
+    """Return the file that a sandbox would find for a name; None if there is none."""
     if name in ("python", "python3"):
         return Path(interpreter or sys.executable).resolve()
     beside = Path(sys.executable).parent
@@ -79,7 +79,7 @@ def find_tool(name: str, interpreter: str = "") -> Path | None:
 
 
 def _ask(path: Path) -> str:
-    """The first line of `--version`; empty where the tool has none."""
+    """Return the first line of `--version`; "" if the tool has none."""
     try:
         answer = subprocess.run(
             [str(path), "--version"],
