@@ -36,7 +36,7 @@ from factory.model.layout import BUNDLES, IN_BUNDLE, STATE_FOLDER, BundleFolder,
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.tree import MODE_EXECUTABLE
 from factory.plan.action_key import why_changed
-from factory.run import elsewhere
+from factory.run import other_conditions
 from factory.run import shown as determinism
 
 _SIDES = Sides("here", "elsewhere")
@@ -220,7 +220,7 @@ def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> N
         *(
             sys.executable,
             "-P",
-            str(Path(elsewhere.__file__)),
+            str(Path(other_conditions.__file__)),
             json.dumps(side.request),
             str(side.told),
         ),

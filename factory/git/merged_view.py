@@ -146,9 +146,7 @@ def _read(folder: int, name: str, path: str, room: _Room) -> Collected:
         if not stat.S_ISREG(status.st_mode):
             return Collected(path, b"", problem="is not a plain file")
         if not room.take(status.st_size):
-            problem = (
-                f"holds {status.st_size} bytes, more than the {room.left} that are left for all"
-            )
+            problem = f"has {status.st_size} bytes, more than the {room.left} that are left for all"
             return Collected(path, b"", problem=problem)
         return Collected(
             path, file.read(status.st_size), executable=bool(status.st_mode & stat.S_IXUSR)

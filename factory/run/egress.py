@@ -1,9 +1,9 @@
 """What a pack may reach over the network, and the record of what it did: EGRESS.json and one event
 per connection.
 
-The file and the events are made together, after each command, from what the stage's proxy told.
-Nothing of it enters a bundle. What a pack wrote into a name or a path goes through the redactor
-first. Does not know a socket.
+The file and the events are made together, after each command, from what the stage's proxy
+recorded. Nothing of it enters a bundle. What a pack wrote into a name or a path goes through the
+redactor first. Does not know a socket.
 """
 
 from __future__ import annotations
@@ -28,11 +28,13 @@ from factory.strict import canonical
 
 During: TypeAlias = Literal["steps", "acceptance", "recheck"]
 
-_MOST_TOLD = 16  # refused targets of one pack that are findings; all of them are in the record
+_MOST_SHOWN = 16  # refused targets of one pack that are findings; all of them are in the record
 
 
 def bare_reach_of(pack: TaskPack) -> Reach | None:
-    """As `reach_of` without any grant: for a visit, whose requests are in no evidence."""
+    """Return what a pack may reach, without any grant; None where it declares no network. For a
+    session, whose requests are in no evidence.
+    """
     return Reach(pack.constraints.network.shown) if pack.constraints.network.declared else None
 
 
@@ -79,7 +81,7 @@ class Traffic:
 
 
 def _cut(redactor: Redactor, connection: Connection) -> Connection:
-    """The same without credentials in what the pack chose."""
+    """Return the connection without credentials in what the pack chose."""
 
     def cut(text: str) -> str:
         return redactor.redact(text.encode("utf-8", "replace")).content.decode("utf-8", "replace")
@@ -113,7 +115,7 @@ def _event(pack: str, record: ConnectionRecord) -> Entry:
     ).entry()
 
 
-def keep_visit(site: Site, pack: str, action_key: str, connections: Iterable[Connection]) -> None:
+def keep_session(site: Site, pack: str, action_key: str, connections: Iterable[Connection]) -> None:
     """Record what was done over the network in a sandbox that was opened for a person: one event
     per connection.
 
@@ -151,10 +153,10 @@ def refused(pack: TaskPack, records: Iterable[ConnectionRecord]) -> tuple[Findin
         if record.verdict == Verdict.REFUSED.value
     ]
     targets = tuple(dict.fromkeys(rows))
-    found = [_refused(pack, named, reason) for named, reason in targets[:_MOST_TOLD]]
-    if len(targets) > _MOST_TOLD:
+    found = [_refused(pack, named, reason) for named, reason in targets[:_MOST_SHOWN]]
+    if len(targets) > _MOST_SHOWN:
         message = (
-            f"{pack.id} tried {len(targets) - _MOST_TOLD} targets more that the egress proxy"
+            f"{pack.id} tried {len(targets) - _MOST_SHOWN} targets more that the egress proxy"
             " refused"
         )
         hint = f"All of them are in {IN_RUN.raw.pack(pack.id).egress} of the run."

@@ -31,7 +31,7 @@ from factory.plan.site import Site
 from factory.plan.stages import PackStage, View
 from factory.run import attempt, preflight
 from factory.run.attempt import Machine, machine_of
-from factory.run.egress import bare_reach_of, keep_visit
+from factory.run.egress import bare_reach_of, keep_session
 from factory.run.reading import stacked_base
 from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import CommandOutcome, CommandSpec
@@ -206,7 +206,7 @@ def _steps(
     budget = attempt.Budget(machine.clock, planned.limits)
     for command in planned.pack.steps:
         ran = attempt.run_command(machine, planned, stage, command, budget)
-        keep_visit(site, planned.pack.id, planned.key, ran.connections)
+        keep_session(site, planned.pack.id, planned.key, ran.connections)
         record = ran.logged.record
         heard.stepped(record)
         if record.rc != 0:
@@ -276,7 +276,7 @@ def _recorded(
         ended, rc = outcome.ended.value, outcome.rc
         return outcome
     finally:
-        keep_visit(site, room.pack, planned.key, stage.connections())
+        keep_session(site, room.pack, planned.key, stage.connections())
         duration = int((site.clock.monotonic() - began) * 1000)
         closed = ShellClosed(
             pack=room.pack, action_key=planned.key, ended=ended, duration_ms=duration, rc=rc

@@ -21,7 +21,7 @@ from factory.engine.divergence import Sides, first_divergence
 from factory.evidence.attestations import parse_envelopes, payload_of
 from factory.evidence.statements import timeless
 from factory.model.statement import Envelope
-from factory.run import elsewhere
+from factory.run import other_conditions
 from tests.world import Ended, World, environment
 
 pytestmark = pytest.mark.linux
@@ -116,7 +116,7 @@ def run_elsewhere(original: World, top: Path) -> tuple[World, Ended, set[str]]:
         "memory": {"folder": str(world.root), "bytes": 1 << 30, "back": ".factory/runs"},
     }  # fmt: skip
     told = top / "told"
-    words = [sys.executable, str(Path(elsewhere.__file__)), json.dumps(request), str(told)]
+    words = [sys.executable, str(Path(other_conditions.__file__)), json.dumps(request), str(told)]
     words += [
         sys.executable,
         "-m",

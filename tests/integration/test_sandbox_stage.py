@@ -107,9 +107,7 @@ def test_files_that_are_all_hole_fill_no_memory(made: PackSandbox) -> None:
         ("out/2", 7 << 20),
         ("out/3", 0),
     ]
-    assert (
-        found[2].problem == f"holds {7 << 20} bytes, more than the {2 << 20} that are left for all"
-    )
+    assert found[2].problem == f"has {7 << 20} bytes, more than the {2 << 20} that are left for all"
 
 
 @pytest.mark.parametrize("backend", ["full", "bubblewrap", "landlock"])

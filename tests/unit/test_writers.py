@@ -26,7 +26,7 @@ BASE = "the base commit's own files, in a scratch repository that goes away"
 WRITERS = {
     "factory/__main__.py": "the version, a literal",
     "factory/engine/card_cache.py": OURS,
-    "factory/run/elsewhere.py": OURS,
+    "factory/run/other_conditions.py": OURS,
     "factory/files/fs_guard.py": BELOW,
     "factory/git/git.py": ASKS,
     "factory/git/plumbing.py": BASE,
