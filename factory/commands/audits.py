@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.engine.wiring import load_config, user_keys
-from factory.evidence.key_files import UserKeys
+from factory.files.key_files import UserKeys
 from factory.git import repository
 from factory.git.ports import Repository
 from factory.model.errors import Refusal, UsageError

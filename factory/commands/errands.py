@@ -28,13 +28,13 @@ from factory.evidence.signing import pinned_keys
 from factory.files import templates
 from factory.files.added_files import WorkTreeGround
 from factory.files.fs_guard import remove_tree
+from factory.files.key_files import UserKeys
 from factory.files.user_places import user_config_file
 from factory.git import repository
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
 from factory.git.views import ViewStore
 from factory.log.key import PublicKey
-from factory.log.signer import Keys
 from factory.model.config import Config
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
@@ -230,7 +230,7 @@ class KeyRoom:
     commit.
     """
 
-    keys: Keys
+    keys: UserKeys
     site: Site | None
 
     @property
@@ -241,7 +241,7 @@ class KeyRoom:
 
 
 def key_room(start: Path) -> KeyRoom:
-    """Keys as seen from a folder, in a repository or outside one. Raises Refusal for a broken
+    """UserKeys as seen from a folder, in a repository or outside one. Raises Refusal for a broken
     configuration.
     """
     try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from factory.contract.contract import judge_packs, read_pack
-from factory.files.ports import FoundFile, WorkTree
+from factory.contract.work_tree import FoundFile, UserWorkTree
 from factory.judge.path_guard import display
 from factory.judge.secrecy import judge_contract_secrets
 from factory.model.finding import Finding, Location
@@ -67,7 +67,7 @@ class Catalogue:
 
 
 def read_catalogue(
-    work_tree: WorkTree,
+    work_tree: UserWorkTree,
     packs_folder: str,
     ceilings: Limits | None = None,
     redactor: Redactor | None = None,
@@ -105,7 +105,7 @@ def read_catalogue(
 
 
 def _read_entry(
-    work_tree: WorkTree, folder: str, ceilings: Limits | None, redactor: Redactor
+    work_tree: UserWorkTree, folder: str, ceilings: Limits | None, redactor: Redactor
 ) -> PackEntry:
     files = work_tree.pack_files(folder)
     secret = judge_contract_secrets(redactor, ((file.path, file.content) for file in files))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factory.contract.catalogue import Catalogue, PackEntry, read_catalogue
-from factory.files.ports import WorkTree
+from factory.contract.work_tree import UserWorkTree
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config
 from factory.model.errors import UsageError
@@ -35,7 +35,7 @@ class Judged:
 
 
 def judge_contracts(
-    work_tree: WorkTree,
+    work_tree: UserWorkTree,
     config: Config,
     others: tuple[Finding, ...],
     only: tuple[str, ...] = (),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from factory.files.ports import Ground
+from factory.files.added_files import WorkTreeGround
 from factory.judge.path_guard import fold
 from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FOLDER
@@ -50,7 +50,7 @@ class Begun:
 
 
 def begin(
-    ground: Ground, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
+    ground: WorkTreeGround, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
 ) -> Begun:
     """Write what a repository needs and, if it has no task pack yet, a first one. Raise Refusal."""
     written: list[str] = []
@@ -71,7 +71,7 @@ def begin(
     return Begun(tuple(written), tuple(kept), imports)
 
 
-def _has_own_factory(ground: Ground) -> bool:
+def _has_own_factory(ground: WorkTreeGround) -> bool:
     """Return True if `import factory` finds a module of this repository when its root comes
     first.
     """
@@ -88,7 +88,7 @@ def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tu
 
 
 def new_pack(
-    ground: Ground, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
+    ground: WorkTreeGround, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
 ) -> Begun:
     """Write the skeleton of the pack `name` (ID-slug). Its acceptance fails until it is written.
 
@@ -120,14 +120,14 @@ def filled(text: str, marks: Mapping[str, str]) -> str:
     return text
 
 
-def free_output(ground: Ground, folder: str, ignored: Ignored) -> str:
+def free_output(ground: WorkTreeGround, folder: str, ignored: Ignored) -> str:
     """Return the first candidate path that is free; a file in the pack's own folder if none is."""
     candidates = [path for path in _OUTPUTS if _is_free(ground, path)]
     refused = ignored(candidates)
     return next((path for path in candidates if path not in refused), f"{folder}/INVENTORY.md")
 
 
-def _is_free(ground: Ground, path: str) -> bool:
+def _is_free(ground: WorkTreeGround, path: str) -> bool:
     """Return True if nothing is at `path` and no name on the way folds like one of its parts."""
     folder = ""
     *folders, last = path.split("/")

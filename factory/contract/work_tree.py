@@ -1,6 +1,6 @@
 """Read the user's work tree: task packs and configuration, never through a link.
 
-Implements `files.ports.WorkTree`. Writes nothing. Files that tools leave behind are not part of a
+Writes nothing. Files that tools leave behind are not part of a
 pack.
 """
 
@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from factory.files.fs_guard import inside
-from factory.files.ports import FoundFile
 from factory.judge.path_guard import misnamed
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
@@ -36,6 +36,20 @@ _LEFTOVERS = (
     ".DS_Store",
     "Thumbs.db",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file of a pack's folder in the work tree.
+
+    `problem` is a clause where it can be no part of a pack, `hint` then says what to do.
+    """
+
+    path: str
+    mode: int
+    content: bytes
+    problem: str = ""
+    hint: str = ""
 
 
 class UserWorkTree:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from factory.evidence.run_intact import refuse_damaged
-from factory.git.ports import Refs
+from factory.git.objects import GitObjects
 from factory.model.errors import Refusal
 from factory.model.events import BranchAbandoned, BranchCreated, BranchPrepared, IntegrateFinished
 from factory.model.evidence import EventDocument, Manifest, RunStatus
@@ -43,7 +43,7 @@ class Branched:
     committed: bool
 
 
-def make_branch(site: Site, refs: Refs, run_id: str) -> Branched:
+def make_branch(site: Site, refs: GitObjects, run_id: str) -> Branched:
     """Make the branch of a PASS run, or find that it is there; one that was prepared and cannot be
     is abandoned.
 
@@ -61,7 +61,7 @@ def make_branch(site: Site, refs: Refs, run_id: str) -> Branched:
         raise
 
 
-def _make(site: Site, refs: Refs, run_id: str) -> Branched:
+def _make(site: Site, refs: GitObjects, run_id: str) -> Branched:
     status, bundle = _evidence(site, run_id)
     base, tip = site.objects.take_in(bundle)
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
@@ -90,7 +90,7 @@ def _make(site: Site, refs: Refs, run_id: str) -> Branched:
     return Branched(run_id, name, tip, status.merged_tree, fresh, status.packs_committed)
 
 
-def recover_branches(site: Site, refs: Refs) -> tuple[Finding, ...]:
+def recover_branches(site: Site, refs: GitObjects) -> tuple[Finding, ...]:
     """Make or abandon every branch that was prepared. The run lock is held. Raises Refusal
     DISK_UNWRITABLE.
     """

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.contract.check import choose
+from factory.contract.work_tree import FoundFile
 from factory.engine import wiring
 from factory.engine.divergence import Divergence, Sides, first_divergence
 from factory.engine.pipeline import RepositoryPipeline
 from factory.files import fs_guard
-from factory.files.ports import FoundFile
 from factory.files.state_store import StateStore
 from factory.files.user_places import user_config_file
 from factory.git import scratch

@@ -153,7 +153,7 @@ def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate
         content = store.read(RunFolder.of(run_id).bundle(planned.pack).status) or b""
         result.statuses[planned.pack] = parse_document(StatusDocument, content)
     try:
-        site.integrator.merge(store.root / RunFolder.of(run_id))
+        site.integrator(store.root / RunFolder.of(run_id))
         merge = parse_document(
             MergeDocument, store.read(RunFolder.of(run_id).integrator.merge) or b""
         )

@@ -11,7 +11,8 @@ import threading
 from collections.abc import Iterable
 from dataclasses import replace
 
-from factory.files.ports import Clock, Ledger
+from factory.files.clock import SystemClock
+from factory.files.ports import Ledger
 from factory.model.errors import Refusal
 from factory.model.event import Entry, Event
 from factory.model.events import RunStarted
@@ -24,7 +25,7 @@ class Recorder:
     `causes` has the id of the latest event of each pack.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, clock: SystemClock) -> None:
         self._ledger, self._clock = ledger, clock
         self._guard = threading.Lock()
         # Serialises appends: what waits and the new event reach the ledger in the order they were

@@ -102,7 +102,9 @@ def settle_run(run: Run, asked: Collection[str]) -> Status:
     with contextlib.suppress(Refusal):
         # The digests of the run's files, so that the next start need not read them; without them
         # it does.
-        site.inventory().survey(run_id)
+        from factory.evidence.inventory import RunInventory  # costs what only lists too much
+
+        RunInventory(site.store.root).survey(run_id)
     return Status(document.status)
 
 

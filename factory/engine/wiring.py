@@ -22,11 +22,10 @@ from factory.engine import card_cache, standstill
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.rest import rest_of
 from factory.engine.standstill import Rest
-from factory.evidence.key_files import UserKeys
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
-from factory.files.inventory_port import Inventory
+from factory.files.key_files import UserKeys
 from factory.files.locks import FileLocks
 from factory.files.remains import clear_remains
 from factory.files.state_store import StateStore
@@ -150,7 +149,7 @@ def site(
         locks=FileLocks(state, clock),
         work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
         tools=HostTools(state / layout.TOOLS, config.python),
-        integrator=IntegratorProcess(found, sandbox.integrator_argv),
+        integrator=IntegratorProcess(found, sandbox.integrator_argv).merge,
         keys=user_keys(found.root),
         environment={
             name: value for name, value in os.environ.items() if name not in PRIVATE_VARIABLES
@@ -158,7 +157,6 @@ def site(
         redactor=redactor,
         cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
         tidy=lambda: _tidy(state, views),
-        inventory=lambda: _inventory(state),
         run_id=run_id,
     )
 
@@ -185,12 +183,6 @@ def _tidy(state: Path, views: ViewStore) -> None:
     now = time.time()
     views.prune(now - KEEP_VIEWS)
     clear_remains(state, now - KEEP_REMAINS)
-
-
-def _inventory(state: Path) -> Inventory:
-    from factory.evidence.inventory import RunInventory  # costs what only lists tasks too much
-
-    return RunInventory(state)
 
 
 def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:

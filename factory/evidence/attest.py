@@ -9,6 +9,7 @@ it after a crash gives the same bytes: an Ed25519 signature has no chance in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from factory.evidence.attestations import enclose, format_digests, format_envelopes, pae
 from factory.evidence.ledger_head import head_at
@@ -32,7 +33,6 @@ from factory.log.checkpoint import (
 )
 from factory.log.key import Signature
 from factory.log.signed_note import sign_note
-from factory.log.signer import Signer
 from factory.model.evidence import (
     ActionDocument,
     EventDocument,
@@ -47,6 +47,9 @@ from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR, Ru
 from factory.model.ledger_chain import format_event
 from factory.model.statement import Statement
 from factory.plan.site import Site
+
+if TYPE_CHECKING:  # costs the library for cryptography
+    from factory.log.ed25519 import PrivateSigner
 
 _HERE = ATTESTATIONS
 _LISTS = (_HERE.bundles_list, _HERE.report_list, _HERE.ledger_list, _HERE.files_list)
@@ -96,11 +99,11 @@ def _write(site: Site, run: RunFolder, path: str, content: bytes, digests: dict[
     digests[path] = sha256(content)
 
 
-def _signed(signer: Signer | None, message: bytes) -> tuple[Signature, ...]:
+def _signed(signer: PrivateSigner | None, message: bytes) -> tuple[Signature, ...]:
     return (Signature(signer.key, signer.sign(message)),) if signer is not None else ()
 
 
-def _kept(checkpoint: Checkpoint, signer: Signer | None) -> KeptCheckpoint:
+def _kept(checkpoint: Checkpoint, signer: PrivateSigner | None) -> KeptCheckpoint:
     text = format_checkpoint(checkpoint)
     signed = _signed(signer, text.encode("utf-8"))
     return KeptCheckpoint(

@@ -17,7 +17,7 @@ from factory.evidence.index import (
     run_facts,
     run_row,
 )
-from factory.files.inventory_port import Inventory
+from factory.evidence.inventory import RunInventory
 from factory.files.ports import Ledger, Store
 from factory.model.errors import Refusal
 from factory.model.evidence import Document
@@ -55,7 +55,7 @@ class Made:
     fresh: bool
 
 
-def make_index(store: Store, ledger: Ledger, inventory: Inventory, full: bool = False) -> Made:
+def make_index(store: Store, ledger: Ledger, inventory: RunInventory, full: bool = False) -> Made:
     """Write `.factory/evidence-index.json`. A run that is still going is in it as far as it got, as
     open.
 
@@ -82,7 +82,7 @@ def make_index(store: Store, ledger: Ledger, inventory: Inventory, full: bool = 
     return Made(made.sha256, made.runs, made.artifacts, made.bytes, made.read, fresh)
 
 
-def derive_index(ledger: Ledger, inventory: Inventory, full: bool = False) -> tuple[bytes, Made]:
+def derive_index(ledger: Ledger, inventory: RunInventory, full: bool = False) -> tuple[bytes, Made]:
     """The bytes that the index ought to have now. Raises as `make_index` does."""
     facts = run_facts(ledger.events())
     rows: list[bytes] = []
@@ -97,7 +97,7 @@ def derive_index(ledger: Ledger, inventory: Inventory, full: bool = False) -> tu
     return content, Made(sha256(content), len(rows), artifacts, size, read, True)
 
 
-def _remembered(store: Store, inventory: Inventory, names: tuple[str, ...]) -> Made | None:
+def _remembered(store: Store, inventory: RunInventory, names: tuple[str, ...]) -> Made | None:
     """What was made last time, where runs, ledger and the index itself are as they were."""
     try:
         head = parse_document(RememberedIndex, store.read(SURVEYS_HEAD) or b"")

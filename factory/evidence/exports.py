@@ -1,6 +1,6 @@
 """Copies of run folders elsewhere, compared byte for byte (by digest, all of it read now).
 
-Implements `evidence.exports_port.Exports`. A folder is no copy of itself, by whatever way one gets
+A folder is no copy of itself, by whatever way one gets
 there. Decides nothing.
 """
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from factory.evidence.exports_port import Exports
+from factory.evidence.exports import ExportedRuns
 from factory.evidence.replay import ReplayedRun, replay
 from factory.evidence.retention import Chosen, Kind, RunOnDisk, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
-from factory.git.ports import Refs
+from factory.git.objects import GitObjects
 from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.event import Entry, Event, RunState
@@ -56,7 +56,9 @@ class Collection:
     stays: tuple[Stays, ...]
 
 
-def plan(site: Site, refs: Refs, keep: int = 0, exports: Exports | None = None) -> Collection:
+def plan(
+    site: Site, refs: GitObjects, keep: int = 0, exports: ExportedRuns | None = None
+) -> Collection:
     """What may go. `keep` newest runs stay whatever is proved; 0 asks for no run to go.
 
     Raises Refusal LEDGER_BROKEN, LEDGER_ORDER.
@@ -134,7 +136,7 @@ def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
 
 
 def _folder(
-    site: Site, refs: Refs, run: ReplayedRun, keepers: list[str], exports: Exports | None
+    site: Site, refs: GitObjects, run: ReplayedRun, keepers: list[str], exports: ExportedRuns | None
 ) -> RunOnDisk:
     """The facts about one run. Proofs are only made for a run that somebody wants to go (`exports`
     or old).
@@ -148,7 +150,9 @@ def _folder(
     return RunOnDisk(run.run_id, run.state, has_raw, works, exported)
 
 
-def _works(site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str]) -> Iterable[Work]:
+def _works(
+    site: Site, refs: GitObjects, run: ReplayedRun, keepers: Iterable[str]
+) -> Iterable[Work]:
     """Every bundle and result in a run's folder, with where else it is."""
     folder = RunFolder.of(run.run_id)
     for name in site.store.names(folder):
@@ -175,7 +179,7 @@ def _holds_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
 
 
 def _result_elsewhere(
-    site: Site, refs: Refs, run: ReplayedRun, keepers: Iterable[str], digest: str
+    site: Site, refs: GitObjects, run: ReplayedRun, keepers: Iterable[str], digest: str
 ) -> str:
     for keeper in reversed([*keepers]):
         if site.store.sha256(RunFolder.of(keeper).integrator.objects) == digest:

@@ -1,5 +1,4 @@
-"""Run folders by content, and the memory of what was read. Implements
-`files.inventory_port.Inventory`.
+"""Run folders by content, and the memory of what was read.
 
 Trusted: that a file with the inode, size and change time (ctime) it had when it was read holds the
 same bytes. The kernel sets that time at every write, truncation, rename and change of attributes,
@@ -28,7 +27,6 @@ from factory.evidence import inventory_memory
 from factory.evidence.index import FoundArtifact, states_version, version_in
 from factory.evidence.inventory_memory import DIGEST, DISTRUSTED, NO_VERSION, Memory
 from factory.files import fs_guard, stat_rows
-from factory.files.inventory_port import Surveyed
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.layout import RUNS, SURVEYS
@@ -49,6 +47,14 @@ _CHUNK = 1 << 20
 _LOOKS = 3
 _PACK = Struct("=QQQ").pack
 _NOTHING = bytes(DIGEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Surveyed:
+    """Every file of one run folder, by path, and how many of them had to be read for it."""
+
+    files: tuple[FoundArtifact, ...]
+    read: int
 
 
 @dataclass(frozen=True, slots=True)

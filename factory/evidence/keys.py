@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from factory.files.ports import Ground
+from factory.files.added_files import WorkTreeGround
 from factory.log.key import PINS_FOLDER, OwnKey, PublicKey
 from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
@@ -66,7 +66,7 @@ def read_key(content: bytes, name: str) -> PublicKey:
         raise Refusal(Finding("SIGNING_PIN_INVALID", f"{name} {error}", hint)) from error
 
 
-def pin_key(ground: Ground, key: PublicKey) -> Trusted:
+def pin_key(ground: WorkTreeGround, key: PublicKey) -> Trusted:
     """Write the key's file into the work tree. Raises Refusal PATH_UNSAFE, DISK_UNWRITABLE."""
     path = f"{PINS_FOLDER}/{key.file_name}"
     return Trusted(key, path, ground.create(path, format_pem(key)))

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from factory.evidence.ledger_lines import lines_backwards, lines_of, lines_with
 from factory.files import fs_guard
+from factory.files.clock import SystemClock
 from factory.files.fs_guard import disk_errors
 from factory.files.locks import exclusive
-from factory.files.ports import Clock
 from factory.judge.secrecy import silent
 from factory.log.merkle import Peaks
 from factory.model.errors import Refusal
@@ -51,7 +51,7 @@ _CHUNK = 1 << 22
 class LedgerStore:
     """One ledger file and its lock. Safe between threads and processes."""
 
-    def __init__(self, root: Path, clock: Clock, redactor: Redactor | None = None) -> None:
+    def __init__(self, root: Path, clock: SystemClock, redactor: Redactor | None = None) -> None:
         self._redactor = redactor or Redactor()
         self._root = root
         self._path = root / LEDGER

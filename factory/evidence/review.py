@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from factory.contract.catalogue import Catalogue
+from factory.contract.work_tree import UserWorkTree
 from factory.evidence.evidence_index import MAKE, derive_index
+from factory.evidence.inventory import RunInventory
 from factory.evidence.ledger_replay import replay_ledger
 from factory.evidence.review_rules import Judged, Mode, report
 from factory.evidence.run_files import judge_run_files
 from factory.evidence.workflows import judge_permissions, judge_pins
-from factory.files.inventory_port import Inventory
-from factory.files.ports import Ledger, Store, WorkTree
+from factory.files.ports import Ledger, Store
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Refusal
@@ -48,10 +49,10 @@ class Reviewed:
     """Where a review looks."""
 
     catalogue: Catalogue
-    work_tree: WorkTree
+    work_tree: UserWorkTree
     store: Store
     ledger: Ledger
-    inventory: Inventory
+    inventory: RunInventory
 
 
 def review(mode: Mode, where: Reviewed, around: Surroundings) -> ReviewReport:
@@ -108,7 +109,7 @@ def _docs(where: Reviewed) -> Judged:
     return Judged("RV-DOCS", len(wanted), tuple(found))
 
 
-def _is_missing(work_tree: WorkTree, pack: TaskPack, path: str) -> bool:
+def _is_missing(work_tree: UserWorkTree, pack: TaskPack, path: str) -> bool:
     """Whether a required file is neither there nor something that the pack itself may write."""
     try:
         there = work_tree.read(path) is not None

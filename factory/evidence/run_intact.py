@@ -2,7 +2,7 @@
 ledger keeps of it.
 
 Reads only. Where nothing needs to be certain beyond an ordinary edit, a file is believed unchanged
-by its inode, size and change time (`files.inventory_port`); with `full` every byte is read. Does
+by its inode, size and change time (`evidence.inventory`); with `full` every byte is read. Does
 not know who asks.
 """
 
@@ -36,7 +36,9 @@ def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...
         return ()
     if not site.store.names(run):
         return judge_run_files(run_id, None, ())
-    surveyed = site.inventory().survey(run_id, full, remember=False)
+    from factory.evidence.inventory import RunInventory  # costs what only lists too much
+
+    surveyed = RunInventory(site.store.root).survey(run_id, full, remember=False)
     found = judge_run_files(run_id, manifest, surveyed.files)
     digests = {one.path: one.sha256 for one in surveyed.files}
     return found or tuple(_against_ledger(run_id, events, digests))

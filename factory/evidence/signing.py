@@ -8,14 +8,18 @@ finding; having one that must not be used always is. Does not know what is signe
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from factory.log.key import PINS_FOLDER, PublicKey, SigningPolicy
 from factory.log.public_key import KeyFormError, parse_pem
-from factory.log.signer import Signer
 from factory.model.errors import Refusal
 from factory.model.evidence import SigningRecord
 from factory.model.finding import Finding, Location
 from factory.model.tree import Tree
 from factory.plan.site import Site
+
+if TYPE_CHECKING:  # costs the library for cryptography
+    from factory.log.ed25519 import PrivateSigner
 
 
 def judge_signing(site: Site) -> tuple[Finding, ...]:
@@ -71,7 +75,7 @@ def signing_record(site: Site) -> SigningRecord:
     )
 
 
-def signer_for(site: Site, record: SigningRecord) -> Signer | None:
+def signer_for(site: Site, record: SigningRecord) -> PrivateSigner | None:
     """Who signs a run that was decided under `record`; None where nobody does.
 
     A run that was decided without a key stays unsigned. Raises Refusal where one was at hand then,

@@ -1,6 +1,6 @@
 """Add files to the user's work tree: create-only, through no link; nothing is ever replaced.
 
-Implements `files.ports.Ground`. Does not know what is written.
+Does not know what is written.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 
 class SystemClock:
-    """Implement `files.ports.Clock`."""
+    """Read wall time for the record, monotonic time for every bound."""
 
     def utc(self) -> str:
         """Return the time in RFC 3339, UTC, with milliseconds."""

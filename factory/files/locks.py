@@ -1,8 +1,7 @@
 """Lock files by the kernel: a lock is free when its owner dies, and its file is never removed.
 
-Implements `files.ports.Locks`. The file next to a lock (who, since when) is for people only; the
-lock itself is the kernel's, and if nothing was written yet, the kernel is asked who has it. Never
-degrades to an existence lock.
+The file next to a lock (who, since when) is for people only; the lock itself is the kernel's, and if
+nothing was written yet, the kernel is asked who has it. Never degrades to an existence lock.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from factory.strict import json as strict_json
 if (
     TYPE_CHECKING
 ):  # even a start with nothing to do takes a lock; it must not load the models of evidence
-    from factory.files.ports import Clock
+    from factory.files.clock import SystemClock
 
 _MOST_BYTES = 64 * 1024  # of the file that names an owner, which may be damaged
 
@@ -36,7 +35,7 @@ _MOST_BYTES = 64 * 1024  # of the file that names an owner, which may be damaged
 class FileLocks:
     """Take locks of one state folder."""
 
-    def __init__(self, root: Path, clock: Clock) -> None:
+    def __init__(self, root: Path, clock: SystemClock) -> None:
         self._folder = root / LOCKS
         self._clock = clock
 

@@ -1,18 +1,18 @@
-"""Define the ports to files, history, time and locks. Paths are POSIX, relative to the state
-folder.
+"""Define the ports to the state folder and to the ledger: those that have a second implementation.
+
+The real ones are `files.state_store` and `evidence.ledger_store`, those in memory are in
+`tests/fakes`; both pass one suite. Every path is POSIX and relative to the state folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from factory.log.merkle import Peaks
 from factory.model.event import Entry
-from factory.model.evidence import EventDocument, ToolRecord
+from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
 from factory.model.ledger_standing import Standing
 
@@ -129,111 +129,3 @@ class Ledger(Protocol):
         broken.
         """
         ...
-
-
-class Clock(Protocol):
-    """Read wall time for the record, monotonic time for every bound."""
-
-    def utc(self) -> str:
-        """Return RFC 3339, milliseconds, Z."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds from an arbitrary start."""
-        ...
-
-
-class Locks(Protocol):
-    """Take exclusive locks that are free when their owner dies."""
-
-    def hold(self, name: str) -> AbstractContextManager[None]:
-        """Take the lock for the block. Raise Refusal LOCKED naming the owner and since when."""
-        ...
-
-    def announce(self, name: str, what: str) -> None:
-        """Record who has the lock that this process took, so that others can name it."""
-        ...
-
-    def holders(self) -> tuple[str, ...]:
-        """Return one sentence for each lock that is taken now."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class FoundFile:
-    """Describe one file of a pack's folder in the work tree.
-
-    `problem` is a clause if it cannot be part of a pack; `hint` then says what to do.
-    """
-
-    path: str
-    mode: int
-    content: bytes
-    problem: str = ""
-    hint: str = ""
-
-
-class WorkTree(Protocol):
-    """Read the user's work tree. `ignored` are the files that Git ignores, once the packs folder
-    was read.
-    """
-
-    ignored: frozenset[str]
-
-    def pack_folders(self, packs_folder: str) -> tuple[str, ...]: ...
-
-    def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
-        """Return every file below `folder` that Git would not ignore."""
-        ...
-
-    def read(self, path: str) -> bytes | None: ...
-
-
-class Ground(Protocol):
-    """Add files to the user's work tree; existing files are never touched."""
-
-    def create(self, path: str, content: bytes) -> bool:
-        """Write a new file, making its folders; return False if anything is at `path` already.
-
-        Raise Refusal PATH_UNSAFE if a folder on the way is a link, DISK_UNWRITABLE.
-        """
-        ...
-
-    def names(self, folder: str) -> tuple[str, ...]:
-        """Return names in a folder ("" is the root), sorted; () if there is no folder."""
-        ...
-
-    def is_folder(self, path: str) -> bool:
-        """Return True if `path` is a folder and no link."""
-        ...
-
-
-class Tools(Protocol):
-    """Identify commands of the host for the action key."""
-
-    def identify(self, name: str) -> ToolRecord | None:
-        """Return version and digest of the command as a sandbox would find it; None if there is
-        none.
-        """
-        ...
-
-
-class Integrator(Protocol):
-    """Run role Z: a confined process that may write only below its run folder."""
-
-    def merge(self, run_folder: Path) -> bytes:
-        """Run Z on PLAN.json of a run; return its MERGE.json. Raise Refusal INTEGRATOR_FAILED."""
-        ...
-
-
-__all__ = [
-    "Clock",
-    "FoundFile",
-    "Ground",
-    "Integrator",
-    "Ledger",
-    "Locks",
-    "Store",
-    "Tools",
-    "WorkTree",
-]

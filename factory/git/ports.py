@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from factory.judge.secrecy import Carried
-from factory.model.tree import Difference, Leaf, Tree
+from factory.model.tree import Difference, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,26 +134,3 @@ class Objects(Protocol):
     def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
         """Merge trees three-way: return (tree id, conflicting paths). Renames are not followed."""
         ...
-
-
-class Refs(Protocol):
-    """Write to the user's repository, on explicit request only: one commit and one branch at it."""
-
-    def hand_over(self, bundle: bytes) -> tuple[str, str]:
-        """Store every object of a bundle of ours durably in the user's repository; return
-        (prerequisite, tip).
-
-        Raise Refusal BUNDLE_DISAGREES, DISK_UNWRITABLE.
-        """
-        ...
-
-    def commit_at(self, ref: str) -> str:
-        """Return the id at a full ref name; "" if there is no such ref."""
-        ...
-
-    def update_ref(self, ref: str, new: str, old: str = "") -> None:
-        """Move a ref from `old` ("" if it must not exist) to `new`, or raise Refusal REF_MOVED."""
-        ...
-
-
-__all__ = ["Difference", "Leaf", "Objects", "Refs", "Repository", "Tree"]

@@ -21,7 +21,7 @@ from factory.log.public_key import KeyFormError
 
 
 class PrivateSigner:
-    """Implements `log.signer.Signer` over a key in memory."""
+    """One private key in memory that never shows itself."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private

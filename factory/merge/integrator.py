@@ -1,7 +1,7 @@
 """Run the integrator: our own code in a confined child process, which answers by files in its
 folder.
 
-Implements `files.ports.Integrator`. Gives the child a scrubbed environment and no input but the run
+Gives the child a scrubbed environment and no input but the run
 folder; what it printed is only ever shown, never parsed.
 """
 

@@ -1,21 +1,22 @@
-"""What every phase is given: the ports of one repository, and the session of one process.
-
-A `Site` is built once by wiring. A `Session` mints at most one run, and only when
-something executes; it is the only mutable thing phases share, guarded by one lock.
-"""
+"""What every phase is given: one repository with all that acts on it, built once by wiring."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
-from factory.files.inventory_port import Inventory
-from factory.files.ports import Clock, Integrator, Ledger, Locks, Store, Tools, WorkTree
-from factory.git.ports import Objects, Refs, Repository
-from factory.log.signer import Keys
+from factory.contract.work_tree import UserWorkTree
+from factory.files.clock import SystemClock
+from factory.files.key_files import UserKeys
+from factory.files.locks import FileLocks
+from factory.files.ports import Ledger, Store
+from factory.git.objects import GitObjects
+from factory.git.ports import Objects, Repository
 from factory.model.config import Config
 from factory.plan.cloud import UserCloud
 from factory.plan.stages import PackSandbox
+from factory.plan.tools import HostTools
 from factory.redact.redaction import Redactor
 
 
@@ -25,26 +26,25 @@ class Site:
 
     `environment` is the host's, for declared names only; `redactor` cuts credentials from whatever
     a pack printed, before anything else reads it; `cloud` is what the user grants of clouds; `tidy`
-    drops caches that nobody used for days; `inventory` makes the inventory of run folders by
-    content.
+    drops caches that nobody used for days; `integrator` runs Z on the plan in a run folder and
+    returns its MERGE.json.
     """
 
     repository: Repository
     config: Config
     objects: Objects
-    refs: Refs
+    refs: GitObjects
     sandbox: PackSandbox
     store: Store
     ledger: Ledger
-    clock: Clock
-    locks: Locks
-    work_tree: WorkTree
-    tools: Tools
-    integrator: Integrator
-    keys: Keys
+    clock: SystemClock
+    locks: FileLocks
+    work_tree: UserWorkTree
+    tools: HostTools
+    integrator: Callable[[Path], bytes]
+    keys: UserKeys
     environment: Mapping[str, str]
     redactor: Redactor
     cloud: UserCloud
     tidy: Callable[[], None]
-    inventory: Callable[[], Inventory]
     run_id: str = ""

@@ -1,7 +1,7 @@
 """Identify host commands as a sandbox would find them: version and digest.
 
-Implements `files.ports.Tools`. Searches the sandbox's own PATH only. Asks a tool its version by
-running `NAME --version` with an empty environment, once per digest.
+Searches the sandbox's own PATH only. Asks a tool its version by running `NAME --version` with an
+empty environment, once per digest.
 """
 
 from __future__ import annotations

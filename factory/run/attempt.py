@@ -13,7 +13,7 @@ from typing import TypeAlias
 from factory.bundle.make import LoggedCommand
 from factory.egress.connection import Connection
 from factory.egress.reach import Reach
-from factory.files.ports import Clock
+from factory.files.clock import SystemClock
 from factory.git.derive import apply_layer, new_paths
 from factory.git.merged_view import Collected
 from factory.git.narrowing import apply_differences, between, hidden_paths, view_with
@@ -61,7 +61,7 @@ class Machine:
     sandbox: PackSandbox
     redactor: Redactor
     cloud: UserCloud
-    clock: Clock
+    clock: SystemClock
     progress: Progress
 
 
@@ -108,7 +108,7 @@ class Frozen:
 class Budget:
     """Seconds that are left of a pack's limit, by monotonic time."""
 
-    def __init__(self, clock: Clock, limits: Limits) -> None:
+    def __init__(self, clock: SystemClock, limits: Limits) -> None:
         self._clock = clock
         self._end = self._clock.monotonic() + limits.timeout
 

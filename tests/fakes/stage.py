@@ -189,7 +189,7 @@ def playing(script: Script, lacks: Iterable[Property] = ()) -> dict[str, Any]:
     """
     return {
         "sandbox": lambda real: PackSandbox(FakeSandbox(script, lacks), real.views, real.objects),
-        "integrator": lambda real: IntegratorProcess(real._repository, _unconfined),
+        "integrator": lambda real: IntegratorProcess(real.__self__._repository, _unconfined).merge,
     }
 
 

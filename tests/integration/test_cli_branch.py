@@ -281,7 +281,7 @@ def test_evidence_that_was_edited_makes_no_branch(world: World) -> None:
     assert world.factory("oneshot").rc == 0
     run_id = world.runs()[0]
     site = in_process.site(world)
-    refs = cast("GitObjects", site.refs)
+    refs = site.refs
     try:
         for name in (
             "Z_integrator/CHANGES.bundle",

@@ -193,8 +193,8 @@ class Lies:
         self.real = real
         self.change = change
 
-    def merge(self, run_folder: Path) -> bytes:
-        self.real.merge(run_folder)
+    def __call__(self, run_folder: Path) -> bytes:
+        self.real(run_folder)
         self.change(run_folder / "Z_integrator")
         return (run_folder / "Z_integrator/MERGE.json").read_bytes()
 
@@ -264,10 +264,9 @@ def test_an_integrator_that_says_other_than_the_bundles_yield_is_named(
 
 
 def test_an_integrator_that_ends_without_an_answer_is_named_with_what_it_said(world: World) -> None:
-    def failing(real: IntegratorProcess) -> IntegratorProcess:
-        return IntegratorProcess(
-            real._repository, lambda _folder, _argv: ["/bin/sh", "-c", "echo '\033[31mwhy'; exit 9"]
-        )
+    def failing(real: Any) -> Callable[[Path], bytes]:
+        words = ["/bin/sh", "-c", "echo '\033[31mwhy'; exit 9"]
+        return IntegratorProcess(real.__self__._repository, lambda _folder, _argv: words).merge
 
     status, _ = oneshot(world, integrator=failing)
     assert status is Status.BLOCKED

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from factory.evidence.key_files import FILE_VARIABLE, TEXT_VARIABLE, UserKeys
+from factory.files.key_files import FILE_VARIABLE, TEXT_VARIABLE, UserKeys
 from factory.log import ed25519
 from factory.model.errors import Refusal
 
@@ -128,7 +128,7 @@ AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from factory.log import ed25519
-from factory.evidence.key_files import UserKeys
+from factory.files.key_files import UserKeys
 from factory.model.errors import Refusal
 home = Path(sys.argv[1])
 os.chdir(home)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from factory.evidence import settle
+from factory.evidence.inventory import RunInventory
 from factory.evidence.run_intact import run_damage
 from factory.model.errors import Refusal
 from factory.model.evidence import Manifest, ManifestEntry
@@ -142,7 +143,7 @@ def test_every_damage_is_named(world: World) -> None:
     kept = folder.with_name("kept")
     shutil.copytree(folder, kept, symlinks=True)
     with site_of(world) as site:
-        site.inventory().survey(folder.name)  # or the quick way would read everything
+        RunInventory(site.store.root).survey(folder.name)  # or the quick way would read everything
         assert run_damage(site, folder.name) == run_damage(site, folder.name, full=False) == ()
         for spoil, said in DAMAGES.values():
             spoil(folder)

@@ -33,7 +33,7 @@ WRITERS = {
     "factory/files/added_files.py": USERS,
     "factory/evidence/inventory.py": ASKS,
     "factory/evidence/inventory_memory.py": OURS,
-    "factory/evidence/key_files.py": KEYS,
+    "factory/files/key_files.py": KEYS,
     "factory/evidence/ledger_store.py": GATE,
     "factory/files/locks.py": OURS,
     "factory/git/loose.py": BELOW,

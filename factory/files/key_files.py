@@ -1,7 +1,7 @@
 """Where private keys are kept: the user's configuration folder, or what the environment of a job
 names.
 
-Implements `log.signer.Keys`. A key file is a plain file of its user alone (0600), outside the
+A key file is a plain file of its user alone (0600), outside the
 repository; one that is not so is refused, not mended. `FACTORY_SIGNING_KEY_FILE` names a file,
 `FACTORY_SIGNING_KEY` holds the PEM text; either is used instead of the folder and none is made
 then. No sentence here quotes a key. Does not know what is signed, nor who trusts it.
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING
 from factory.files import fs_guard
 from factory.log.key import KEY_ID, OwnKey, PublicKey
 from factory.log.public_key import KeyFormError
-from factory.log.signer import Signer
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 
@@ -59,7 +58,7 @@ class UserKeys:
         self._text = environment.get(TEXT_VARIABLE, "")
         self._signer: PrivateSigner | None = None
 
-    def signer(self) -> Signer:
+    def signer(self) -> PrivateSigner:
         """The key in use, made on first use. Raises Refusal SIGNING_KEY_MISSING,
         SIGNING_KEY_UNSAFE.
         """
