@@ -27,7 +27,7 @@ from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
 from factory.git.bundle_file import BundleError, format_bundle, parse_bundle
 from factory.judge import path_guard, scope
-from factory.log import checkpoint, public_key, signed_note
+from factory.log import checkpoint, dsse, public_key, signed_note
 from factory.log.public_key import KeyFormError
 from factory.log.signed_note import NoteError
 from factory.model import evidence as models
@@ -350,7 +350,7 @@ TARGETS = (
     Target("notes-again", _notes, (), (KEPT, NOTE, PROOF, ENVELOPE)),
     Target(
         "envelopes",
-        _round_trip(attestations.parse_envelopes, attestations.format_envelopes),
+        _round_trip(attestations.parse_envelopes, dsse.format_envelopes),
         (EvidenceError,),
         (ENVELOPE,),
     ),

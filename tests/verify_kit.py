@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from factory.bundle.make import manifest_of
-from factory.evidence.attestations import enclose, format_digests, format_envelopes
+from factory.evidence.attestations import enclose, format_digests
 from factory.evidence.statements import (
     BundleEvidence,
     Made,
@@ -29,6 +29,7 @@ from factory.log.checkpoint import (
     format_proof,
     origin_of,
 )
+from factory.log.dsse import format_envelopes
 from factory.log.merkle import Peaks
 from factory.model.event import Entry
 from factory.model.evidence import (

@@ -124,6 +124,6 @@ def _asked(found: Repository | None, witness: Witness) -> Asked:
 def _own(keys: UserKeys) -> tuple[Key, ...]:
     """The public halves of this user's keys; a key that must not be used vouches for nothing."""
     try:
-        return tuple(Key(own.key.raw, "own") for own in keys.own())
+        return tuple(Key(own.key, "own") for own in keys.own())
     except Refusal:
         return ()

@@ -20,7 +20,7 @@ from factory.engine import wiring
 from factory.engine.divergence import Sides, first_divergence
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.wiring import Silent, user_keys
-from factory.evidence.attestations import enclose, format_envelopes, pae
+from factory.evidence.attestations import enclose, pae
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
 from factory.files.state_store import StateStore
@@ -28,6 +28,7 @@ from factory.git import repository, scratch
 from factory.git.git import GitError
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
+from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
 from factory.model import layout
 from factory.model.errors import Refusal

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from factory.evidence.attestations import enclose, format_digests, format_envelopes, pae
+from factory.evidence.attestations import enclose, format_digests, pae
 from factory.evidence.ledger_head import head_at
 from factory.evidence.signing import signer_for
 from factory.evidence.statements import (
@@ -31,6 +31,7 @@ from factory.log.checkpoint import (
     format_kept,
     format_proof,
 )
+from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
 from factory.log.signed_note import sign_note
 from factory.model.evidence import (

@@ -7,17 +7,15 @@ Where something cannot be told, the sentence says so. Signs nothing.
 
 from __future__ import annotations
 
-from base64 import b64decode
-
-from factory.evidence.attestations import pae, parse_envelopes, payload_of
+from factory.evidence.attestations import pae, parse_envelopes
 from factory.evidence.signing import pinned_keys
 from factory.log.checkpoint import KeptCheckpoint, parse_kept
+from factory.log.dsse import Envelope
 from factory.log.key import PublicKey
 from factory.log.signed_note import NoteError, NoteKey, signers
 from factory.model.errors import Refusal
 from factory.model.evidence_text import EvidenceError
 from factory.model.layout import RunFolder
-from factory.model.statement import Envelope
 from factory.plan.site import Site
 
 
@@ -78,10 +76,7 @@ def _all_fit(
     except NoteError:
         return False
     return fits and all(
-        [
-            site.keys.check(key, pae(payload_of(envelope)), b64decode(one.sig))
-            for one in envelope.signatures
-        ]
+        [site.keys.check(key, pae(envelope.payload), one.sig) for one in envelope.signatures]
         == [True]
         for envelope in envelopes
     )

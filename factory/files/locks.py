@@ -1,6 +1,6 @@
 """Lock files by the kernel: a lock is free when its owner dies, and its file is never removed.
 
-The file next to a lock (who, since when) is for people only; the lock itself is the kernel's, and if
+The file next to a lock (who, since when) is for people only; the lock is the kernel's, and if
 nothing was written yet, the kernel is asked who has it. Never degrades to an existence lock.
 """
 

@@ -35,17 +35,11 @@ class Peaks:
     peaks: tuple[bytes, ...] = ()
 
     def extended(self, leaves: Iterable[bytes]) -> Peaks:
-        """The tree with more leaves (their content, not their hashes) at its right."""
-        peaks, size, digest = list(self.peaks), self.size, sha256
+        """Return the tree with more leaves (their content, not their hashes) at its right."""
+        growing = Growing(self)
         for leaf in leaves:
-            here = digest(b"\0" + leaf).digest()
-            carry = size
-            while carry & 1:
-                here = digest(b"\1" + peaks.pop() + here).digest()
-                carry >>= 1
-            peaks.append(here)
-            size += 1
-        return Peaks(size, tuple(peaks))
+            growing.append(leaf)
+        return growing.peaks()
 
     @property
     def root(self) -> bytes:
@@ -63,6 +57,29 @@ class Peaks:
         it.
         """
         return tuple(reversed(self.peaks))
+
+
+class Growing:
+    """A tree that leaves are appended to, one by one, at amortised constant cost."""
+
+    __slots__ = ("_peaks", "size")
+
+    def __init__(self, start: Peaks | None = None) -> None:
+        self.size = start.size if start is not None else 0
+        self._peaks = list(start.peaks) if start is not None else []
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf (its content, not its hash) at the right."""
+        here, carry, peaks = sha256(b"\0" + leaf).digest(), self.size, self._peaks
+        while carry & 1:
+            here = sha256(b"\1" + peaks.pop() + here).digest()
+            carry >>= 1
+        peaks.append(here)
+        self.size += 1
+
+    def peaks(self) -> Peaks:
+        """Return the tree as it is now."""
+        return Peaks(self.size, tuple(self._peaks))
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:

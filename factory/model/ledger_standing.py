@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from factory.log.merkle import Peaks, leaf_hash, node_hash
+from factory.log.merkle import Growing, Peaks
 from factory.model.events import (
     BranchAbandoned,
     BranchCreated,
@@ -74,7 +74,7 @@ class Standing:
 def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
     """Return the standing after more lines (without their line feeds). Raise LineError."""
     size, first, skimmed = standing.size, standing.first, None
-    peaks, count = list(standing.tree.peaks), standing.tree.size
+    tree = Growing(standing.tree)
     runs = _Runs(dict(standing.begun), set(standing.abandoned), set(standing.branching))
     roots, before = dict(standing.roots), dict(standing.before)
     taken: list[bytes] = []
@@ -90,23 +90,18 @@ def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
             size += len(line) + 1
             first = first or skimmed.event_id
             if skimmed.event_type == FINISHED:
-                before[skimmed.seq] = Peaks(count, tuple(peaks))
-            here, carry = leaf_hash(line), count
-            while carry & 1:
-                here, carry = node_hash(peaks.pop(), here), carry >> 1
-            peaks.append(here)
-            count += 1
+                before[skimmed.seq] = tree.peaks()
+            tree.append(line)
             if skimmed.event_type in _ENDS:
                 runs.note(skimmed)
             if skimmed.event_type == FINISHED:
-                roots[skimmed.seq] = Peaks(count, tuple(peaks)).root
+                roots[skimmed.seq] = tree.peaks().root
     except EvidenceError as error:
-        raise LineError(count + 1, str(error)) from error
+        raise LineError(tree.size + 1, str(error)) from error
     head = Head(skimmed.seq, skimmed.event_id) if skimmed is not None else standing.head
     known = (MappingProxyType(runs.begun), frozenset(runs.abandoned), frozenset(runs.branching))
-    tree = Peaks(count, tuple(peaks))
     return Standing(
-        size, head, first, tree, *known, MappingProxyType(roots), MappingProxyType(before)
+        size, head, first, tree.peaks(), *known, MappingProxyType(roots), MappingProxyType(before)
     )
 
 

@@ -173,20 +173,3 @@ class SummaryStatement(Said):
 
 
 Statement = ProvenanceStatement | TestResultStatement | SummaryStatement
-
-
-class EnvelopeSignature(BaseModel):
-    """Record one signature of an envelope: a hint at the key, and the signature in base64."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-    keyid: str
-    sig: str
-
-
-class Envelope(Said):
-    """Define a DSSE envelope; without signatures, nobody vouches for its statement."""
-
-    payload: str
-    payload_type: Literal["application/vnd.in-toto+json"] = PAYLOAD_TYPE
-    signatures: tuple[EnvelopeSignature, ...]

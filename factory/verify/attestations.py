@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from factory.log.dsse import Envelope, pae
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Policy, RunStatus
 from factory.verify.events import Told
@@ -17,10 +18,7 @@ from factory.verify.manifests import RUN_MANIFEST, Seen, check_list
 from factory.verify.notes import (
     PAYLOAD_TYPE,
     Checkpoint,
-    Envelope,
     Key,
-    decoded,
-    preauthenticated,
     read_checkpoint,
     read_envelopes,
     signed_by,
@@ -74,7 +72,10 @@ class AttestationCheck:
             name: self.seen(name) for path in _LISTS for name in chosen[path] if self.seen(name)
         }
         self._statements(
-            [payload for _, payload in envelopes], bundles, own, {**about, FILES: self.seen(FILES)}
+            [envelope.payload for envelope in envelopes],
+            bundles,
+            own,
+            {**about, FILES: self.seen(FILES)},
         )
         self._signatures(envelopes, policy)
 
@@ -92,7 +93,7 @@ class AttestationCheck:
             FILES: files,
         }
 
-    def _envelopes(self) -> tuple[tuple[Envelope, bytes], ...] | None:
+    def _envelopes(self) -> tuple[Envelope, ...] | None:
         content = self.run.read(STATEMENTS)
         if content is None:
             self.sheet.wrong(
@@ -175,18 +176,14 @@ class AttestationCheck:
         self.sheet.wrong("VERIFY_ATTESTATION", STATEMENTS, f"statement {number}: {what}")
         return False
 
-    def _signatures(
-        self, envelopes: tuple[tuple[Envelope, bytes], ...], policy: Policy | None
-    ) -> None:
+    def _signatures(self, envelopes: tuple[Envelope, ...], policy: Policy | None) -> None:
         checkpoint = self._checkpoint()
         if checkpoint is None:
             return
-        ids = (
-            tuple(signature.keyid for signature in envelopes[0][0].signatures) if envelopes else ()
-        )
+        ids = tuple(signature.keyid for signature in envelopes[0].signatures) if envelopes else ()
         before = len(self.sheet.findings)
-        for number, (envelope, payload) in enumerate(envelopes, 1):
-            self._envelope(number, envelope, payload, ids)
+        for number, envelope in enumerate(envelopes, 1):
+            self._envelope(number, envelope, ids)
         self._note(checkpoint, ids)
         self._judge(ids, _demand(self.around.demand, policy, self.status), len(envelopes), before)
 
@@ -196,10 +193,8 @@ class AttestationCheck:
         except FormError:
             return None  # named where the ledger is checked
 
-    def _envelope(
-        self, number: int, envelope: Envelope, payload: bytes, ids: tuple[str, ...]
-    ) -> None:
-        if envelope.payloadType != PAYLOAD_TYPE:
+    def _envelope(self, number: int, envelope: Envelope, ids: tuple[str, ...]) -> None:
+        if envelope.payload_type != PAYLOAD_TYPE:
             self._wrong(
                 STATEMENTS, f"statement {number}: expected the type {PAYLOAD_TYPE}, found another"
             )
@@ -211,13 +206,8 @@ class AttestationCheck:
             )
         for signature in envelope.signatures:
             key = self._key(signature.keyid)
-            try:
-                fits = key is None or signed_by(
-                    key, preauthenticated(payload), decoded(signature.sig)
-                )
-            except FormError:
-                fits = False
-            if not fits:
+            message = pae(envelope.payload, PAYLOAD_TYPE)
+            if key is not None and not signed_by(key, message, signature.sig):
                 what = (
                     f"statement {number}: expected a signature by {signature.keyid} that fits,"
                     " found another"

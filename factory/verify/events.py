@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from factory.log.merkle import EMPTY_ROOT, Growing
 from factory.strict import json as strict_json
 from factory.verify.documents import Event
 from factory.verify.form import FormError, build, canonical
@@ -107,13 +108,13 @@ class Chain:
 
     def __init__(self, sizes: Iterable[int] = ()) -> None:
         self.size = 0
-        self.roots: dict[int, bytes] = {0: hashlib.sha256(b"").digest()}
+        self.roots: dict[int, bytes] = {0: EMPTY_ROOT}
         self.first = ""
         self.problems: list[tuple[int, str]] = []
         self.by_run: dict[str, list[Brief]] = {}
         self._asked = frozenset(sizes)
         self._last = GENESIS
-        self._peaks: list[bytes] = []
+        self._tree = Growing()
         self._told: dict[str, Told] = {}
 
     def take(self, content: bytes) -> None:
@@ -150,19 +151,10 @@ class Chain:
         return frozenset(found.event_type for found in self.by_run.get(run_id, ()))
 
     def _grow(self, leaf: bytes) -> None:
-        here, carry = hashlib.sha256(b"\0" + leaf).digest(), self.size
-        while carry & 1:
-            here, carry = node(self._peaks.pop(), here), carry >> 1
-        self._peaks.append(here)
+        self._tree.append(leaf)
         self.size += 1
         if self.size in self._asked:
-            self.roots[self.size] = self._root()
-
-    def _root(self) -> bytes:
-        here = self._peaks[-1]
-        for peak in reversed(self._peaks[:-1]):
-            here = node(peak, here)
-        return here
+            self.roots[self.size] = self._tree.peaks().root
 
 
 # Nearly every line is in this form: canonical, and all its text plain ASCII. A line that fits was
@@ -211,29 +203,3 @@ def _sorted(table: bytes) -> bool:
     """Whether the keys of a small mapping stand in order, each once."""
     keys = _KEY.findall(table)
     return len(keys) < 2 or all(one < two for one, two in itertools.pairwise(keys))
-
-
-def node(left: bytes, right: bytes) -> bytes:
-    """The hash of a node."""
-    return hashlib.sha256(b"\1" + left + right).digest()
-
-
-def included(leaf: bytes, index: int, size: int, path: tuple[bytes, ...], root: bytes) -> bool:
-    """Whether `path` leads from a line at `index` to the root of a tree of `size` lines (RFC 9162
-    §2.1.3.2).
-    """
-    if not 0 <= index < size:
-        return False
-    here = hashlib.sha256(b"\0" + leaf).digest()
-    last = size - 1
-    for sibling in path:
-        if last == 0:
-            return False
-        if index & 1 or index == last:
-            here = node(sibling, here)
-            while index and not index & 1:
-                index, last = index >> 1, last >> 1
-        else:
-            here = node(here, sibling)
-        index, last = index >> 1, last >> 1
-    return last == 0 and here == root

@@ -17,6 +17,7 @@ from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from factory.strict import json as strict_json
+from factory.strict.canonical import NotCanonical, encode
 
 MOST_BYTES = 256 * 1024 * 1024
 Shape = TypeVar("Shape")
@@ -74,31 +75,13 @@ def layout(value: object) -> bytes:
 
 
 def canonical(value: object) -> bytes:
-    """RFC 8785 for null, booleans, whole numbers, text, lists and mappings. Raises FormError for
-    anything else.
+    """Return RFC 8785 for null, booleans, whole numbers, text, lists and mappings. Raise FormError
+    for anything else.
     """
     try:
-        return json.dumps(_ordered(value), separators=(",", ":"), ensure_ascii=False).encode(
-            "utf-8"
-        )
-    except (UnicodeEncodeError, RecursionError) as error:
+        return encode(value)
+    except NotCanonical as error:
         raise FormError(f"expected a value with a canonical form, found: {error}") from error
-
-
-def _ordered(value: object) -> object:
-    if isinstance(value, dict):
-        return {key: _ordered(value[key]) for key in sorted(value, key=_utf16)}
-    if isinstance(value, (list, tuple)):
-        return [_ordered(item) for item in value]
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    raise FormError(f"expected a value with a canonical form, found {type(value).__name__}")
-
-
-def _utf16(key: object) -> bytes:
-    if not isinstance(key, str):
-        raise FormError(f"expected a text key, found {type(key).__name__}")
-    return key.encode("utf-16-be")
 
 
 def plain(value: object) -> Any:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from factory.log.merkle import leaf_hash, verify_inclusion
 from factory.verify.bindings import Bindings
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Event, RunStatus
 from factory.verify.event_forms import FINISHED, PREPARED, STARTED
-from factory.verify.events import Chain, Line, Told, included, read_line
+from factory.verify.events import Chain, Line, Told, read_line
 from factory.verify.folder import Folder
 from factory.verify.form import FormError
 from factory.verify.hearing import COPY
@@ -237,7 +238,7 @@ class HistoryCheck:
             )
         if last is not None:
             self.differs("its index", last.event.seq - 1, index, PROOF)
-            if not included(last.content, index, own.size, path, own.root):
+            if not verify_inclusion(leaf_hash(last.content), index, own.size, path, own.root):
                 self.sheet.wrong(
                     "VERIFY_LEDGER",
                     PROOF,

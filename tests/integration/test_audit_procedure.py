@@ -20,14 +20,9 @@ from pathlib import Path
 import pytest
 from markdown_it import MarkdownIt
 
-from factory.evidence.attestations import (
-    enclose,
-    format_envelopes,
-    pae,
-    parse_envelopes,
-    payload_of,
-)
+from factory.evidence.attestations import enclose, pae, parse_envelopes
 from factory.log import ed25519
+from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
 from factory.log.public_key import format_pem
 from factory.model.evidence import EventDocument
@@ -272,14 +267,14 @@ def payload(at: int, old: bytes, new: bytes) -> Tamper:
 def signed_by_another(run: Memory) -> None:
     """Every statement signed anew by somebody who is not trusted."""
     signer = ed25519.parse_private_pem(ed25519.make_pem())
-    payloads = [payload_of(envelope) for envelope in parse_envelopes(run.files[STATEMENTS])]
+    payloads = [envelope.payload for envelope in parse_envelopes(run.files[STATEMENTS])]
     signed = (enclose(one, [Signature(signer.key, signer.sign(pae(one)))]) for one in payloads)
     run.files[STATEMENTS] = format_envelopes(signed)
 
 
 def unsigned(run: Memory) -> None:
     run.files[STATEMENTS] = format_envelopes(
-        enclose(payload_of(envelope), ()) for envelope in parse_envelopes(run.files[STATEMENTS])
+        enclose(envelope.payload, ()) for envelope in parse_envelopes(run.files[STATEMENTS])
     )
 
 

@@ -146,9 +146,9 @@ def test_only_what_was_shown_is_called_reproducible(shown: Shown) -> None:
     statements = (
         shown.world.last().parent / "attestations" / "attestations.intoto.jsonl"
     ).read_bytes()
-    from factory.evidence.attestations import parse_envelopes, payload_of
+    from factory.evidence.attestations import parse_envelopes
 
-    texts = [payload_of(envelope) for envelope in parse_envelopes(statements)]
+    texts = [envelope.payload for envelope in parse_envelopes(statements)]
     assert sum(b'"reproducible":true' in text for text in texts) == 1
     assert not any(b'"reproducible":false' in text for text in texts)
     events = [event for event in shown.world.events() if event["event_type"] == "pack.reproducible"]

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 
 from factory.engine.divergence import Sides, first_divergence
-from factory.evidence.attestations import parse_envelopes, payload_of
+from factory.evidence.attestations import parse_envelopes
 from factory.evidence.statements import timeless
-from factory.model.statement import Envelope
+from factory.log.dsse import Envelope
 from factory.run import other_conditions
 from tests.world import Ended, World, environment
 
@@ -156,7 +156,7 @@ def envelopes(run: Path) -> tuple[Envelope, ...]:
 
 
 def statements(run: Path) -> list[bytes]:
-    return [timeless(payload_of(envelope)) for envelope in envelopes(run)]
+    return [timeless(envelope.payload) for envelope in envelopes(run)]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # exported, and not said to be
 
-from factory.evidence.attestations import parse_digests, parse_envelopes, payload_of
+from factory.evidence.attestations import parse_digests, parse_envelopes
 from factory.evidence.statements import timeless
 from factory.log import ed25519
 from factory.log.checkpoint import parse_kept, parse_proof, proves
@@ -230,7 +230,7 @@ def test_the_proof_shows_the_last_event_of_the_run_without_the_ledger(signed: Si
 
 def statements(signed: Signed) -> list[dict]:
     return [
-        json.loads(payload_of(one))
+        json.loads(one.payload)
         for one in parse_envelopes(signed.attested("attestations.intoto.jsonl"))
     ]
 
@@ -264,7 +264,7 @@ def test_statements_bind_to_the_files_of_the_run_and_to_git(signed: Signed) -> N
     assert summary["predicate"]["policy"]["digest"] == {"sha256": policy}
     inputs = [one["digest"]["sha256"] for one in summary["predicate"]["inputAttestations"]]
     envelopes = parse_envelopes(signed.attested("attestations.intoto.jsonl"))
-    assert inputs == [sha256(payload_of(one)).hexdigest() for one in envelopes[:-1]]
+    assert inputs == [sha256(one.payload).hexdigest() for one in envelopes[:-1]]
 
 
 def test_statements_have_the_fields_of_their_specifications(signed: Signed) -> None:
@@ -359,7 +359,7 @@ def test_same_inputs_give_the_same_report_and_statements_but_for_times(tmp_path:
             second.folder / "Z_integrator" / name
         ).read_bytes()
     said = [
-        [payload_of(one) for one in parse_envelopes(made.attested("attestations.intoto.jsonl"))]
+        [one.payload for one in parse_envelopes(made.attested("attestations.intoto.jsonl"))]
         for made in taken
     ]
     assert said[0] != said[1]

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from factory.evidence.attestations import parse_envelopes, payload_of
+from factory.evidence.attestations import parse_envelopes
 from factory.log import ed25519
 from factory.log.checkpoint import parse_kept, parse_proof, proves
 from factory.log.key import PublicKey
@@ -124,7 +124,7 @@ def test_a_required_signature_without_a_key_blocks_before_any_pack_runs(
             in report
         )
     (envelope,) = parse_envelopes(place.attested("attestations.intoto.jsonl"))
-    summary = json.loads(payload_of(envelope))
+    summary = json.loads(envelope.payload)
     assert summary["predicate"]["verificationResult"] == "FAILED"
     assert summary["predicate"]["verifiedLevels"] == ["FAILED", "CODEX_ORCHESTRATOR_BLOCKED"]
 

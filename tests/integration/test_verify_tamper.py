@@ -397,7 +397,7 @@ def test_a_signature_by_a_key_that_is_not_trusted_is_refused_where_policy_asks(
 ) -> None:
     unknown = replace(signed.beside(), keys=())
     assert "VERIFY_SIGNATURE" in ids(check(signed.last, unknown))
-    own = replace(signed.beside(), keys=(Key(signed.key.raw, "own"),))
+    own = replace(signed.beside(), keys=(Key(signed.key.public, "own"),))
     assert "VERIFY_SIGNATURE" in ids(check(signed.last, own))
     named = replace(signed.beside(), demand=Demand("required-from", ("ed25519:0000000000000000",)))
     assert "VERIFY_SIGNATURE" in ids(check(signed.last, named))
@@ -425,7 +425,7 @@ def test_pins_count_where_they_are_part_of_the_askers_own_history(signed: Signed
         assert "trusted: pinned" in signatures(
             Asked(demand=demand, repository=world.root, head=head)
         )
-        assert "trusted: given" in signatures(Asked((Key(signed.key.raw, "given"),), demand))
+        assert "trusted: given" in signatures(Asked((Key(signed.key.public, "given"),), demand))
     assert "which you do not vouch for" in signatures(Asked())
     assert "which you do not vouch for" in signatures(Asked(repository=world.root, head=stranger))
     assert signatures(Asked(demand=required)) == ""
