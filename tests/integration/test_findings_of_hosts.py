@@ -291,7 +291,7 @@ def test_an_overlap_that_only_a_patch_shows_is_named_by_z_itself(world: World) -
     alter(world, "TASK-0002", sneak, f"runs/{run.name}")
     shutil.rmtree(run / "Z_integrator")
     with planner(world) as (built, _):
-        answer = parse_document(MergeDocument, built.integrator.merge(run))
+        answer = parse_document(MergeDocument, built.integrator(run))
     assert answer.merged_tree == ""
     assert [(row.id, row.message, row.pack) for row in answer.findings] == [
         ("HIDDEN_OVERLAP", "TASK-0001 and TASK-0002 both change docs/a", "TASK-0002")
