@@ -1,5 +1,5 @@
-"""Where private keys are kept: the user's configuration folder, or what the environment of a job
-names.
+"""Keep private keys: in the user's configuration folder, or where the environment of a job names
+them.
 
 A key file is a plain file of its user alone (0600), outside the
 repository; one that is not so is refused, not mended. `FACTORY_SIGNING_KEY_FILE` names a file,
@@ -44,8 +44,8 @@ _NEVER_BELOW = frozenset(
 
 
 class UserKeys:
-    """Keys in `folder`, made where `home` or something on the way to it exists; `repository` is
-    where none may be.
+    """Keep keys in `folder`; one is made if `home` or a folder on the way to it exists. None may be
+    in `repository`.
     """
 
     def __init__(
@@ -59,15 +59,17 @@ class UserKeys:
         self._signer: PrivateSigner | None = None
 
     def signer(self) -> PrivateSigner:
-        """The key in use, made on first use. Raises Refusal SIGNING_KEY_MISSING,
-        SIGNING_KEY_UNSAFE.
+        """Return the key in use; make it on first use.
+
+        Raise Refusal SIGNING_KEY_MISSING if there is none and none can be kept, SIGNING_KEY_UNSAFE
+        if one is there that must not be used as it is.
         """
         if self._signer is None:
             self._signer = self._given() or self._current() or self._made()
         return self._signer
 
     def make(self) -> OwnKey:
-        """A new key in the folder, in use from now on."""
+        """Make a new key, in use from now on; older ones stay. Raise Refusal as `signer` does."""
         if self._file or self._text:
             variable = FILE_VARIABLE if self._file else TEXT_VARIABLE
             message = (
@@ -86,7 +88,7 @@ class UserKeys:
         return OwnKey(signer.key, str(path), True)
 
     def own(self) -> tuple[OwnKey, ...]:
-        """The key in use first, then by id."""
+        """Return this user's keys, the one in use first, then by id. Make none."""
         given = self._given()
         if given is not None:
             return (OwnKey(given.key, FILE_VARIABLE if self._file else TEXT_VARIABLE, True),)
@@ -101,14 +103,14 @@ class UserKeys:
         return tuple(sorted(listed, key=lambda own: (not own.in_use, own.key.key_id)))
 
     def check(self, key: PublicKey, message: bytes, signature: bytes) -> bool:
-        """Whether `key` made that signature over that message."""
+        """Return True if `key` made that signature over that message."""
         from factory.log import ed25519
 
         return ed25519.check(key, message, signature)
 
     def _given(self) -> PrivateSigner | None:
-        """The key that the environment names; a variable that does not lead to one is never passed
-        over.
+        """Return the key that the environment names, None if it names none. Raise Refusal if a
+        variable leads to no key.
         """
         if self._file and self._text:
             message = f"expected one of {FILE_VARIABLE} and {TEXT_VARIABLE}, found both"
@@ -143,8 +145,8 @@ class UserKeys:
         return text.strip()
 
     def _made(self) -> PrivateSigner:
-        """The first key. Of two processes that make one at once, both use the one that is named
-        first.
+        """Make the first key. Of two processes that make one at once, both use the one that is
+        named first.
         """
         signer, path = self._write_new()
         with _keeping(self._folder):
@@ -191,14 +193,14 @@ class UserKeys:
 
 
 def _has_a_place(folder: Path) -> bool:
-    """Whether anything on the way to it exists below the top: `/nonexistent` is how a user without
-    a home is told.
+    """Return True if a folder on the way to it exists below the top: a user without a home has
+    `/nonexistent`.
     """
     return any(place.is_dir() for place in (folder, *folder.parents) if place != place.parent)
 
 
 def _name_once(temporary: str, target: Path) -> None:
-    """Give a finished file its name unless it is taken."""
+    """Give a finished file its name, unless that is taken."""
     with contextlib.suppress(FileExistsError):
         if os.name == "nt":
             os.rename(temporary, target)
@@ -207,8 +209,8 @@ def _name_once(temporary: str, target: Path) -> None:
 
 
 def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateSigner:
-    """The key of a file that is its user's alone. `follow` allows a link, as secrets of a job are
-    mounted.
+    """Return the key of a file that only its user can read. `follow` allows a link, since secrets
+    of a job are mounted so. Raise Refusal SIGNING_KEY_UNSAFE.
     """
     place = Path(os.path.realpath(path)) if follow else path
     _refuse_place(place, repository)
@@ -231,7 +233,7 @@ def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateS
 
 
 def _contents(fd: int) -> bytes:
-    """What is in an open file, up to one byte more than a key file may have."""
+    """Return what is in an open file, up to one byte more than a key file may have."""
     content = b""
     while len(content) <= _MOST_BYTES and (chunk := os.read(fd, _MOST_BYTES + 1 - len(content))):
         content += chunk
@@ -252,7 +254,7 @@ def _refuse_access(path: Path, found: os.stat_result) -> None:
 
 
 def _refuse_folder(folder: Path) -> None:
-    """A folder that others can write is one where they can put another key in place."""
+    """Raise Refusal if others can write the folder: they could put another key in place."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if os.name != "nt" and mode & 0o022:
         what = f"lies in a folder that others can write (mode {mode:04o}), expected 0700"
