@@ -1,7 +1,6 @@
 """Read the user's work tree: task packs and configuration, never through a link.
 
-Writes nothing. Files that tools leave behind are not part of a
-pack.
+Writes nothing. Files that tools leave behind are not part of a pack.
 """
 
 from __future__ import annotations
@@ -40,9 +39,9 @@ _LEFTOVERS = (
 
 @dataclass(frozen=True, slots=True)
 class FoundFile:
-    """One file of a pack's folder in the work tree.
+    """Describe one file of a pack's folder in the work tree.
 
-    `problem` is a clause where it can be no part of a pack, `hint` then says what to do.
+    `problem` is a clause if it cannot be part of a pack; `hint` then says what to do.
     """
 
     path: str

@@ -1,8 +1,8 @@
 """Run the integrator: our own code in a confined child process, which answers by files in its
 folder.
 
-Gives the child a scrubbed environment and no input but the run
-folder; what it printed is only ever shown, never parsed.
+Gives the child a scrubbed environment and no input but the run folder; what it printed is only ever
+shown, never parsed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Lines of the ledger read again: canonical, hashed, chained; and the tree over them.
+"""Read lines of the ledger again: canonical, hashed, chained; and compute the tree over them.
 
 One pass, little memory: the tree is kept as the roots of its perfect parts, so that the root at any
 size that is asked for beforehand comes with the pass. Does not know runs. Sources: RFC 8785, RFC
@@ -31,14 +31,14 @@ _HEAD_KEYS = ("actor", "details", "duration_ms")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One event and its bytes, without the line feed."""
+    """Contain one event and its bytes, without the line feed."""
 
     event: Event
     content: bytes
 
 
 def read_line(content: bytes) -> Event:
-    """The event of one line. Raises FormError: form, canonical bytes, id."""
+    """Return the event of one line. Raise FormError for its form, its canonical bytes or its id."""
     value = _value(content)
     identity, body = split_id(value)
     if body != content:
@@ -59,7 +59,7 @@ def _value(content: bytes) -> dict[str, Any]:
 
 
 def split_id(value: Mapping[str, Any]) -> tuple[str, bytes]:
-    """The id that an event's content has, and its canonical bytes with the id that it names."""
+    """Return (the id of an event's content, its canonical bytes with the id that it names)."""
     head = _encoded({key: value[key] for key in _HEAD_KEYS})[:-1]
     tail = _encoded({key: value[key] for key in sorted(_KEYS - {*_HEAD_KEYS, "event_id"})})[1:]
     named = _encoded(value["event_id"])
@@ -73,9 +73,7 @@ def _encoded(value: object) -> bytes:
 
 
 class Told:
-    """One run's events, by type and by the pack they are about; each list is looked up, never
-    searched.
-    """
+    """Index one run's events by type and by pack."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self.lines = tuple(lines)
@@ -86,12 +84,12 @@ class Told:
                 self._found.setdefault(key, []).append(event)
 
     def of(self, kind: str = "", pack: str = "") -> tuple[Event, ...]:
-        """The events of a type, about a pack where one is named; of any type where none is."""
+        """Return the events of a type ("" for any), about a pack if one is named."""
         return tuple(self._found.get((kind, pack), ()))
 
 
 class Brief(NamedTuple):
-    """What the chain needs of an event; the rest is read where it is asked for."""
+    """Contain what the chain needs of an event; the full event is read when it is needed."""
 
     seq: int
     prev: str
@@ -102,7 +100,7 @@ class Brief(NamedTuple):
 
 
 class Chain:
-    """A whole ledger, line by line: what is wrong with it, its runs, and roots at the sizes asked
+    """Check a whole ledger, line by line: its problems, its runs, and its roots at the sizes asked
     for.
     """
 
@@ -118,7 +116,7 @@ class Chain:
         self._told: dict[str, Told] = {}
 
     def take(self, content: bytes) -> None:
-        """The next line, without its line feed."""
+        """Add the next line, without its line feed."""
         number = self.size + 1
         self._grow(content)
         try:
@@ -138,7 +136,7 @@ class Chain:
         self.by_run.setdefault(found.run_id, []).append(found)
 
     def run(self, run_id: str) -> Told:
-        """The events of one run, read whole, once."""
+        """Return the events of one run, read completely, once."""
         if run_id not in self._told:
             briefs = self.by_run.get(run_id, ())
             self._told[run_id] = Told(
@@ -147,7 +145,7 @@ class Chain:
         return self._told[run_id]
 
     def kinds(self, run_id: str) -> frozenset[str]:
-        """Which types of events one run has."""
+        """Return the types of events that one run has."""
         return frozenset(found.event_type for found in self.by_run.get(run_id, ()))
 
     def _grow(self, leaf: bytes) -> None:
@@ -187,7 +185,7 @@ _KEY = re.compile(rb"(%b):(?:%b|%b)" % (_PLAIN, _PLAIN, _NUMBER))
 
 
 def brief(content: bytes) -> Brief:
-    """What the chain needs of a line that holds. Raises FormError as `read_line` does."""
+    """Return what the chain needs of a line. Raise FormError as `read_line` does."""
     found = _FAST.fullmatch(content) if len(content) <= MOST_BYTES else None
     if found is None or not all(map(_sorted, found.group("details", "counts", "hashes"))):
         event = read_line(content)
@@ -200,6 +198,6 @@ def brief(content: bytes) -> Brief:
 
 
 def _sorted(table: bytes) -> bool:
-    """Whether the keys of a small mapping stand in order, each once."""
+    """Return True if the keys of a small mapping are sorted, each once."""
     keys = _KEY.findall(table)
     return len(keys) < 2 or all(one < two for one, two in itertools.pairwise(keys))

@@ -1,9 +1,8 @@
-"""Documents of the evidence, read once at the door into frozen values; canonical forms, written
-independently.
+"""Read documents of the evidence into frozen values; write their layout and canonical form.
 
 Rule: a document is wholly in the one form that may be written, or it is refused with the place of
-its first fault. Shapes are dataclasses; a field's type says everything that is checked.
-Does not know what any document means. Sources: RFC 8259, RFC 7493, RFC 8785.
+its first error. Shapes are dataclasses; a field's type says everything that is checked. Does not
+know what any document means. Sources: RFC 8259, RFC 7493, RFC 8785.
 """
 
 from __future__ import annotations
@@ -25,26 +24,27 @@ Reader = Callable[[Any, str], Any]
 
 
 class FormError(ValueError):
-    """A document does not hold its form: one clause."""
+    """Report that a document is malformed: one clause."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Like:
-    """The form of a text, for `Annotated`."""
+    """State the form of a text, for `Annotated`."""
 
     pattern: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AtLeast:
-    """The smallest value of a number, for `Annotated`."""
+    """State the smallest value of a number, for `Annotated`."""
 
     smallest: int
 
 
 def read(shape: type[Shape], content: bytes) -> Shape:
-    """The document as a `shape`. Raises FormError: strictness, layout (sorted keys, two spaces),
-    shape.
+    """Return the document as a `shape`.
+
+    Raise FormError unless it is strict JSON, in its layout (sorted keys, two spaces) and shape.
     """
     value = value_of(content)
     if layout(value) != content:
@@ -56,7 +56,7 @@ def read(shape: type[Shape], content: bytes) -> Shape:
 
 
 def value_of(content: bytes, most: int = MOST_BYTES) -> Any:
-    """One strict JSON value. Raises FormError."""
+    """Return one strict JSON value. Raise FormError."""
     try:
         return strict_json.parse(content, max_bytes=most)
     except ValueError as error:
@@ -64,19 +64,22 @@ def value_of(content: bytes, most: int = MOST_BYTES) -> Any:
 
 
 def build(shape: type[Shape], value: object, where: str = "") -> Shape:
-    """A parsed value as a `shape`. Raises FormError naming the first place that does not fit."""
+    """Return a parsed value as a `shape`. Raise FormError naming the first place that does not
+    fit.
+    """
     built: Shape = _reader_of(shape)(value, where)
     return built
 
 
 def layout(value: object) -> bytes:
-    """The layout of a document on disk."""
+    """Return the layout of a document on disk."""
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
 def canonical(value: object) -> bytes:
-    """Return RFC 8785 for null, booleans, whole numbers, text, lists and mappings. Raise FormError
-    for anything else.
+    """Return RFC 8785 for null, booleans, whole numbers, text, lists and mappings.
+
+    Raise FormError for anything else.
     """
     try:
         return encode(value)
@@ -85,7 +88,7 @@ def canonical(value: object) -> bytes:
 
 
 def plain(value: object) -> Any:
-    """A shape back as JSON values: dataclasses as dicts, tuples as lists."""
+    """Return a shape as JSON values: dataclasses as dicts, tuples as lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {each.name: plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
     if isinstance(value, tuple):
@@ -101,7 +104,7 @@ def _reader_of(kind: Any) -> Reader:
 
 @lru_cache(maxsize=512)
 def _reader(kind: Any) -> Reader:
-    """The reader of one type; made once."""
+    """Return the reader of one type; made once."""
     origin = get_origin(kind)
     if origin is Annotated:
         return _narrowed(*get_args(kind))

@@ -1,8 +1,9 @@
-"""Checkpoints, proofs and public keys as the checker wants them: of a ledger of ours, and no other.
+"""Read checkpoints, proofs, envelopes and public keys for the checker; accept those of a ledger of
+ours.
 
-The bytes are read by `factory.log`, which refuses whatever it would not print so; what counts is
-decided here. A signature counts only by a key that whoever asks has given.
-Sources: C2SP signed-note, tlog-checkpoint, tlog-proof; DSSE v1; RFC 8410.
+`factory.log` reads the bytes and refuses what it would not print so; this module decides what
+counts. A signature counts only by a key that the caller gave. Sources: C2SP signed-note,
+tlog-checkpoint, tlog-proof; DSSE v1; RFC 8410.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ _ORIGIN = re.compile(r"codex-orchestrator/ledger/[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A public key that is known, and how.
+    """Describe a known public key and how it is known.
 
-    "pinned", "given", "own", "once": pinned in an earlier commit of ours, "theirs": pinned where
-    the run was made.
+    "pinned", "given", "own", "once": pinned in an earlier commit of ours, "theirs": pinned in the
+    repository of the run.
     """
 
     public: PublicKey
@@ -42,13 +43,13 @@ class Key:
         return self.public.raw
 
     def mark_under(self, name: str) -> bytes:
-        """Return the four bytes that are before its signatures in a note."""
+        """Return the four bytes before its signatures in a note."""
         return NoteKey(name, self.public).hash
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a checkpoint says, and (name, mark, signature) of each signature under it."""
+    """Contain what a checkpoint says, and (name, mark, signature) of each signature."""
 
     origin: str
     size: int
@@ -58,7 +59,7 @@ class Checkpoint:
 
 
 def read_key(pem: bytes, how: str) -> Key:
-    """Return the key of the PEM file of an Ed25519 public key. Raise FormError."""
+    """Return the key of a PEM file of an Ed25519 public key. Raise FormError."""
     try:
         return Key(parse_pem(pem), how)
     except KeyFormError as error:
@@ -66,7 +67,7 @@ def read_key(pem: bytes, how: str) -> Key:
 
 
 def read_checkpoint(content: bytes) -> Checkpoint:
-    """Return the checkpoint of a file, signed or not. Raise FormError."""
+    """Return a checkpoint file's content, signed or not. Raise FormError."""
     try:
         kept = parse_kept(content)
     except NoteError as error:
@@ -83,7 +84,7 @@ def read_checkpoint(content: bytes) -> Checkpoint:
 
 
 def read_proof(content: bytes) -> tuple[int, tuple[bytes, ...], bytes]:
-    """Return index, path and the checkpoint's bytes of a proof file. Raise FormError."""
+    """Return (index, path, the checkpoint's bytes) of a proof file. Raise FormError."""
     try:
         proof = parse_proof(content)
         return proof.index, proof.path, format_kept(proof.kept)
@@ -100,7 +101,7 @@ def read_envelopes(content: bytes) -> tuple[Envelope, ...]:
 
 
 def signed_by(key: Key, message: bytes, signature: bytes) -> bool:
-    """Return whether `key` made that signature."""
+    """Return True if `key` made that signature."""
     from factory.log.ed25519 import check  # costs the library for cryptography
 
     return check(key.public, message, signature)
