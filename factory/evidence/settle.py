@@ -127,9 +127,12 @@ def _changed(content: bytes | None) -> FilesChanged | None:
 
 
 def _event_of(site: Site, run_id: str, event_type: str) -> EventDocument | None:
-    """The last event of that type in a run, if there is one."""
-    events = (event for event in site.ledger.of_runs((run_id,)) if event.event_type == event_type)
-    return max(events, key=lambda event: event.seq, default=None)
+    """Return the last event of that type in a run, if there is one. Reads back no further than to
+    the start of the run.
+    """
+    events = site.ledger.newest(event_type, STARTED)
+    last = next((event for event in events if event.run_id == run_id), None)
+    return last if last is not None and last.event_type == event_type else None
 
 
 def _hold(site: Site, run_id: str, event_type: str, name: str, digest: str) -> None:

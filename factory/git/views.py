@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,9 +142,9 @@ class ViewStore:
             if self._untouched(place):
                 return place
             remove_tree(place)
-            for remains in shelf.glob(f"{name}.tmp-*"):
-                remove_tree(remains)
-            fresh = Path(tempfile.mkdtemp(dir=shelf, prefix=f"{name}.tmp-"))
+            fresh = shelf / f"{name}.tmp"
+            remove_tree(fresh)
+            fresh.mkdir(mode=0o700)
             try:
                 build(fresh)
             except BaseException:

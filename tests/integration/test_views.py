@@ -228,12 +228,12 @@ views.ViewStore(objects, cache, (os.geteuid(), os.getegid())).base(objects.tree_
         str(tmp_path / "cache"),
     ]
     assert subprocess.run(words, cwd=Path(__file__).parents[2]).returncode == -9
-    assert [path.name for path in (tmp_path / "cache").glob("*/*/*.tmp-*")] != []
+    assert [path.name for path in (tmp_path / "cache").glob("*/*/*.tmp")] != []
     with plain.objects() as objects:
         tree = objects.tree_of(plain.head())
         base = ViewStore(objects, tmp_path / "cache", ME).base(tree)
         assert files_of(base) == files_in(objects, without_submodules(tree))
-    assert [path.name for path in (tmp_path / "cache").glob("*/*/*.tmp-*")] == []
+    assert [path.name for path in (tmp_path / "cache").glob("*/*/*.tmp")] == []
 
 
 @pytest.mark.parametrize("path", [".git/config", "a/.GIT/hooks/x", "GIT~1", "a/.g\u200cit"])
