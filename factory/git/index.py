@@ -56,6 +56,31 @@ def format_split_index(
     return _sealed(rows, b"link" + struct.pack(">I", len(link)) + link, hash_name)
 
 
+def parse_index(index: bytes, hash_name: str) -> list[tuple[str, Leaf]]:
+    """Return path and leaf of every entry of an index of version 2. Raise ValueError for any other,
+    for one that is split, and for one with an entry that is not merged.
+    """
+    width = hashlib.new(hash_name, usedforsecurity=False).digest_size
+    magic, version, count = struct.unpack_from(">4sII", index)
+    if (magic, version) != (b"DIRC", 2):
+        raise ValueError(f"expected an index of version 2, found {magic!r} {version}")
+    found: list[tuple[str, Leaf]] = []
+    at = 12
+    for _ in range(count):
+        mode = struct.unpack_from(">I", index, at + 24)[0]
+        oid = index[at + 40 : at + 40 + width].hex()
+        flags = struct.unpack_from(">H", index, at + 40 + width)[0]
+        start = at + 42 + width
+        end = index.index(b"\0", start)
+        if flags & 0x3000:
+            raise ValueError(f"expected merged entries, found stage {flags >> 12 & 3}")
+        found.append((os.fsdecode(index[start:end]), Leaf(mode, oid)))
+        at += (42 + width + end - start) // 8 * 8 + 8
+    if index[at : at + 4] == b"link":
+        raise ValueError("expected a whole index, found one that is split")
+    return found
+
+
 def digest_of(index: bytes, hash_name: str) -> str:
     """Return the digest at the end of an index, in hex; a split index refers to it by this
     digest.

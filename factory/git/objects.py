@@ -13,6 +13,7 @@ import re
 import tempfile
 import threading
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -21,6 +22,8 @@ from factory.files.fs_guard import make_folder, remove_tree
 from factory.git import bundle_file, loose
 from factory.git.git import Conversation, Git, GitError, find_git
 from factory.git.plumbing import (
+    MOST_ENTRIES,
+    apply_to_entries,
     apply_to_index,
     match_ignored,
     merge_commits,
@@ -317,8 +320,15 @@ class GitObjects:
         """
         asked = (self._checked(before), hashlib.sha256(patch).digest())
         if asked not in self._applied:
+            start = self.tree_of(before)
+            few = sum(1 for _ in islice(start.leaves(), MOST_ENTRIES + 1)) <= MOST_ENTRIES
             with self._scratch() as scratch:
-                self._applied[asked] = apply_to_index(self.git, scratch / "index", before, patch)
+                index = scratch / "index"
+                self._applied[asked] = (
+                    self.write_tree(apply_to_entries(self.git, index, start, patch))
+                    if few
+                    else apply_to_index(self.git, index, before, patch)
+                )
         return self._applied[asked]
 
     def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:

@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from factory.files.fs_guard import make_folder, write_atomic
 from factory.git.git import Git, GitError
+from factory.git.index import IndexEntry, format_index, parse_index
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
-from factory.model.tree import MODE_TREE, Difference, Leaf, Tree
+from factory.model.tree import MODE_TREE, Difference, Leaf, Tree, tree_from_leaves
 
 
 def parse_tree(content: bytes, width: int) -> dict[str, Leaf | str]:
@@ -112,21 +113,33 @@ def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:
     """
     variables = {"GIT_INDEX_FILE": str(index)}
     git.run("read-tree", before, variables=variables)
-    if patch:
-        try:
-            git.run(
-                "apply",
-                "--cached",
-                "--binary",
-                "--whitespace=nowarn",
-                "-",
-                stdin=patch,
-                variables=variables,
-            )
-        except GitError as error:
-            facts = {"case": "patch", "tree": before, "found": error.said}
-            raise Refusal(Finding("BUNDLE_DISAGREES", facts)) from error
+    _apply(git, index, before, patch)
     return git.run("write-tree", variables=variables).out.decode("ascii").strip()
+
+
+# So many entries are written and read here in less time than two more processes of Git take.
+MOST_ENTRIES = 1_000
+
+
+def apply_to_entries(git: Git, index: Path, before: Tree, patch: bytes) -> Tree:
+    """Return the tree that `patch` makes of a small tree, with one process of Git instead of three:
+    the index is written and read here. Raise Refusal BUNDLE_DISAGREES if it does not apply.
+    """
+    entries = (IndexEntry(path, leaf, 0) for path, leaf in before.leaves())
+    write_atomic(index, format_index(entries, before.hash_name), durable=False)
+    _apply(git, index, before.oid, patch)
+    return tree_from_leaves(parse_index(index.read_bytes(), before.hash_name), before.hash_name)
+
+
+def _apply(git: Git, index: Path, before: str, patch: bytes) -> None:
+    if not patch:
+        return
+    words = ("apply", "--cached", "--binary", "--whitespace=nowarn", "-")
+    try:
+        git.run(*words, stdin=patch, variables={"GIT_INDEX_FILE": str(index)})
+    except GitError as error:
+        facts = {"case": "patch", "tree": before, "found": error.said}
+        raise Refusal(Finding("BUNDLE_DISAGREES", facts)) from error
 
 
 def merge_commits(git: Git, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:

@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from factory.git import loose
+from factory.git import objects as store
 from factory.git.git import Conversation, GitError
+from factory.git.index import IndexEntry, format_index, format_split_index, parse_index
 from factory.git.objects import _LARGE_BLOB, GitObjects
 from factory.git.private_git import all_alternates
 from factory.git.repository import discover
@@ -187,6 +189,33 @@ def test_all_views_of_a_difference_agree(world: World) -> None:
         assert objects.patch(before, before) == b""
         assert objects.raw_differences(after, after) == ()
         assert objects.apply_patch(before, b"") == before
+
+
+@pytest.mark.parametrize("most", [1_000, 0], ids=["one process", "three processes"])
+def test_an_index_that_is_read_here_yields_what_git_makes_of_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(store, "MOST_ENTRIES", most)
+    with world.objects() as objects:
+        before, after = all_kinds(objects, world.head())
+        assert objects.apply_patch(before, objects.patch(before, after)) == after
+        assert objects.apply_patch(after, objects.patch(after, before)) == before
+        with pytest.raises(Refusal, match="expected the patch to apply"):
+            objects.apply_patch(before, b"nonsense\n")
+
+
+def test_an_index_in_another_form_is_not_guessed_at() -> None:
+    one = IndexEntry("a", Leaf(MODE_FILE, "1" * 40), 0)
+    plain = format_index([one], "sha1")
+    assert parse_index(plain, "sha1") == [("a", one.leaf)]
+    staged = plain[:72] + bytes([plain[72] | 0x10]) + plain[73:]
+    for other, what in (
+        (plain.replace(b"DIRC\0\0\0\2", b"DIRC\0\0\0\4"), "version 2"),
+        (staged, "merged entries"),
+        (format_split_index("1" * 40, [], [], [one], "sha1"), "split"),
+    ):
+        with pytest.raises(ValueError, match=what):
+            parse_index(other, "sha1")
 
 
 def test_git_counts_no_fewer_lines_than_a_change_has_at_least(world: World) -> None:
