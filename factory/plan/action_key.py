@@ -1,5 +1,10 @@
 """Compute the canonical order, action keys, and why a key changed. Pure: identities are arguments.
 
+>>> canonical_order({"TASK-0002": ("TASK-0003",), "TASK-0001": (), "TASK-0003": ()})
+('TASK-0001', 'TASK-0003', 'TASK-0002')
+>>> bounded_limits(Limits(timeout=900), Limits(timeout=60)).timeout
+60
+
 The action key is the SHA-256 of canonical JSON over what decides a pack's result: its files, the
 tree it sees, the keys of the packs it builds on, required properties, limits, the protected list,
 environment and tools. No path, time or observed enforcement is in it.

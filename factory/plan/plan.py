@@ -1,6 +1,20 @@
 """Define the frozen plan of a run: PLAN.json, and packs as they are executed by it.
 
-`Planner.freeze` writes it before any pack runs. From then on nobody plans: launch, validation,
+`content` are the bytes of PLAN.json of a run, `objects` those of its base commit and packs:
+
+>>> plan = Plan(content, objects, {"GREETING": "hello"})
+>>> [record.pack for record in plan.document.packs]
+['TASK-0001']
+>>> planned = plan.planned("TASK-0001")
+>>> planned.key == plan.document.packs[0].action_key
+True
+>>> planned.lock.allowed, [command.label for command in planned.pack.steps]
+(('docs/**',), ['step-1'])
+>>> Plan(content, objects, {"GREETING": "bye"}).planned("TASK-0001")
+Traceback (most recent call last):
+factory.model.errors.Refusal: expected the variables that PLAN.json has, found another; Run again.
+
+`Planner.freeze` makes it before any pack runs. From then on nobody plans: launch, validation,
 integration and re-check take a `Plan`, on this machine or another. It derives each pack again from
 the document and objects alone, and refuses one that differs from what was planned.
 """

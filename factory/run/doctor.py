@@ -14,12 +14,35 @@ from factory.judge.status_eval import of_findings
 from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.run.host_facts_type import HostFacts
 from factory.run.preflight import judge_host
 from factory.sandbox.properties import Enforcement, Property
 
 LOW_SPACE = 1024**3
 _REPOSITORY = ("REPO_NOT_FOUND", "REPO_NO_COMMITS", "REPO_BARE", "REPO_BASE_UNKNOWN")
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What is installed and what is left. Versions are "" where a thing is missing; `free` is in
+    bytes.
+
+    `held` has a sentence per lock that is held now; `worktrees` are names left behind by earlier
+    runs; `user_config` is the path of the user's own file, `user_config_exists` tells whether it is
+    there.
+    """
+
+    platform: str
+    python: str
+    python_program: str
+    git: str
+    git_program: str
+    doit: str
+    state: str
+    free: int
+    held: tuple[str, ...]
+    worktrees: tuple[str, ...]
+    user_config: str
+    user_config_exists: bool
 
 
 class Mark(enum.Enum):

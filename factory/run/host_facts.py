@@ -12,7 +12,7 @@ from pathlib import Path
 from factory.files.fs_guard import free_space
 from factory.git.git import Git, GitError, find_git
 from factory.model.errors import Refusal
-from factory.run.host_facts_type import HostFacts
+from factory.run.doctor import HostFacts
 
 
 def gather(

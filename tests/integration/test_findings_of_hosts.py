@@ -22,8 +22,7 @@ from factory.model.evidence import MergeDocument
 from factory.model.evidence_text import format_document, parse_document
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.run.doctor import check_up
-from factory.run.host_facts_type import HostFacts
+from factory.run.doctor import HostFacts, check_up
 from factory.sandbox.properties import Enforcement, Property
 from tests.in_process import alter, close_objects, oneshot, planner, site
 from tests.world import World, run
@@ -307,7 +306,7 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
         "TASK-0011-cloud": (
             'constraints: {allow_cloud_mutations: ["api.example.org"]}\n',
             "CLOUD_WITHOUT_NETWORK",
-            "mutations at api.example.org are declared without the network for it",
+            "expected network for mutations at api.example.org, found none declared",
         ),
         "TASK-0012-net": (
             'constraints: {allow_network: ["example.org"]}\n',

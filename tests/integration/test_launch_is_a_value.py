@@ -5,6 +5,7 @@ called, and nothing but the value is left.
 from __future__ import annotations
 
 import base64
+import doctest
 import json
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from factory.engine import wiring
 from factory.model.errors import Refusal
 from factory.model.evidence_text import format_document
 from factory.model.tree import Tree
+from factory.plan import plan as plan_module
 from factory.plan.plan import Plan
 from factory.plan.planner import Planner
 from factory.plan.site import Site
@@ -109,6 +111,13 @@ def test_another_process_gets_the_same_bytes_from_a_copy_of_the_objects(
     assert logs == {path: base64.b64decode(raw[path]) for path in logs}
     assert sorted(logs) == sorted(path for path in raw if path.endswith(".log"))
     assert events == [[one.event_type, dict(one.hashes), dict(one.details)] for one in here.events]
+
+
+def test_the_example_at_the_top_of_the_plan_is_true(world: World) -> None:
+    with planned(world) as (site, plan, _):
+        given = {"content": plan.content, "objects": site.objects}
+        found = doctest.testmod(plan_module, extraglobs=given)
+    assert (found.attempted, found.failed) == (6, 0)
 
 
 def test_a_pack_that_does_not_come_out_as_planned_is_refused(world: World) -> None:

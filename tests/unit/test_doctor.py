@@ -9,8 +9,7 @@ import pytest
 from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.run.doctor import Mark, check_up, lacking, ladder
-from factory.run.host_facts_type import HostFacts
+from factory.run.doctor import HostFacts, Mark, check_up, lacking, ladder
 from factory.sandbox.properties import Enforcement, Proof, Property
 
 FACTS = HostFacts(

@@ -4,6 +4,7 @@ environment.
 
 from __future__ import annotations
 
+import doctest
 from dataclasses import replace
 
 import pytest
@@ -192,6 +193,11 @@ def test_why_tells_both_values_of_what_differs() -> None:
     assert [(c.what, c.before, c.after) for c in found] == [
         ("jq", f"1.7 {'1' * 64}", f"2 {'1' * 64}")
     ]
+
+
+def test_the_examples_of_the_module_are_true() -> None:
+    found = doctest.testmod(keys)
+    assert (found.attempted, found.failed) == (2, 0)
 
 
 def test_every_field_of_the_key_can_be_a_reason() -> None:
