@@ -109,7 +109,16 @@ def changed(*paths: str) -> FilesChanged:
 def spoilt(text: str) -> RunView:
     """A run in which everything that a pack, a branch or an exception can name is `text`."""
     rows = tuple(
-        finding(kind, message, severity=severity, hint=text, file=text, line=3, pack=pack)
+        finding(
+            kind,
+            message,
+            severity=severity,
+            hint=text,
+            facts={"label": "tests-1", text: text},
+            file=text,
+            line=3,
+            pack=pack,
+        )
         for kind, message, severity, pack in (
             ("CHECK_FAILED", f"tests-1 `{text}` ended with 1", "error", "TASK-0101"),
             ("CRASH", text, "error", ""),

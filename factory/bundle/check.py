@@ -31,6 +31,7 @@ from factory.model.evidence_text import (
     sha256,
 )
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Fact
 from factory.model.layout import IN_BUNDLE
 from factory.model.pack import Command
 from factory.model.tree import Difference
@@ -51,7 +52,6 @@ _FIXED = frozenset(
     }
 )
 _ARTIFACTS = f"{IN_BUNDLE.artifacts}/"
-_RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,40 +73,33 @@ def judge_manifest(
     `digests` maps each file of the folder (manifest excluded) to its SHA-256, "" for what is not a
     plain file.
     """
+    name = f"{folder}/{IN_BUNDLE.manifest}"
     if manifest is None:
-        return (_finding("BUNDLE_MISSING", pack, f"{folder}/manifest.json does not exist"),)
+        return (_finding("BUNDLE_MISSING", pack, path=name),)
     try:
         document = parse_document(Manifest, manifest)
     except EvidenceError as error:
-        return (_finding("BUNDLE_MANIFEST", pack, f"{folder}/manifest.json: {error}"),)
+        return (_finding("BUNDLE_MANIFEST", pack, "form", path=name, problem=str(error)),)
     listed = {entry.path: entry.sha256 for entry in document.files}
     found = []
     if document.subject != pack or len(listed) != len(document.files):
         subject = path_guard.display(document.subject)
-        found.append(
-            _finding(
-                "BUNDLE_MANIFEST",
-                pack,
-                f"{folder}/manifest.json is of {subject}, or names a file twice",
-            )
-        )
+        found.append(_finding("BUNDLE_MANIFEST", pack, "subject", path=name, found=subject))
     differing = {
         path for path in listed.keys() | digests.keys() if listed.get(path) != digests.get(path)
     }
     for path in sorted(differing):
         place = f"{folder}/{path_guard.display(path)}"
         if path not in digests:
-            found.append(
-                _finding("BUNDLE_MANIFEST", pack, f"{place} is in the manifest and does not exist")
-            )
+            found.append(_finding("BUNDLE_MANIFEST", pack, "missing", path=place))
         elif path not in listed:
-            found.append(
-                _finding("BUNDLE_MANIFEST", pack, f"{place} exists and is not in the manifest")
-            )
+            found.append(_finding("BUNDLE_MANIFEST", pack, "extra", path=place))
         else:
-            was, now = listed[path][:12], digests[path][:12] or "no plain file"
+            now = digests[path] or "no plain file"
             found.append(
-                _finding("BUNDLE_MANIFEST", pack, f"{place} expected sha256 {was}…, found {now}…")
+                _finding(
+                    "BUNDLE_MANIFEST", pack, "digest", path=place, expected=listed[path], found=now
+                )
             )
     return tuple(found)
 
@@ -127,7 +120,12 @@ def open_bundle(
         except EvidenceError as error:
             found.append(
                 _finding(
-                    "BUNDLE_SCHEMA", pack, f"{folder}/{name}: {error}", Location(f"{folder}/{name}")
+                    "BUNDLE_SCHEMA",
+                    pack,
+                    "form",
+                    place=f"{folder}/{name}",
+                    path=f"{folder}/{name}",
+                    problem=str(error),
                 )
             )
             return None
@@ -138,9 +136,7 @@ def open_bundle(
     lock = opened(IN_BUNDLE.scope_lock, ScopeLock)
     logs = opened(IN_BUNDLE.log_index, LogIndex)
     if IN_BUNDLE.patch not in files or IN_BUNDLE.objects not in files:
-        found.append(
-            _finding("BUNDLE_SCHEMA", pack, f"{folder} lacks DIFF.patch or CHANGES.bundle")
-        )
+        found.append(_finding("BUNDLE_SCHEMA", pack, "missing", path=folder))
     if found or status is None or changed is None or action is None or lock is None or logs is None:
         return None, tuple(found)
     return OpenedBundle(status, changed, action, lock, logs), ()
@@ -162,50 +158,29 @@ def judge_documents(
     """
     status = bundle.status
     found: list[Finding] = []
-    if (
-        status.action_key != key
-        or action_key(bundle.action) != key
-        or {status.pack, bundle.action.pack} != {pack}
-    ):
-        found.append(
-            _finding(
-                "BUNDLE_STALE",
-                pack,
-                f"made for action {status.action_key[:12]}…, the plan's is {key[:12]}…",
-            )
-        )
+    others = [each for each in (status.action_key, action_key(bundle.action)) if each != key]
+    packs = [each for each in (status.pack, bundle.action.pack) if each != pack]
+    if others:
+        found.append(_finding("BUNDLE_STALE", pack, "action", expected=key, found=others[0]))
+    elif packs:
+        named = path_guard.display(packs[0])
+        found.append(_finding("BUNDLE_STALE", pack, "pack", expected=pack, found=named))
     if bundle.lock != lock:
-        found.append(
-            _finding("BUNDLE_STALE", pack, "SCOPE_LOCK.json is not what the contract resolves to")
-        )
+        found.append(_finding("BUNDLE_STALE", pack, "lock"))
     if status.required != tuple(command.label for command in commands):
-        found.append(
-            _finding(
-                "BUNDLE_STATUS", pack, "STATUS.json does not require what the contract requires"
-            )
-        )
+        found.append(_finding("BUNDLE_STATUS", pack, "required"))
     declared = {
         command.label: (command.kind.value, command.name, command.run) for command in commands
     }
     if commands and any(
         declared.get(check.label) != (check.kind, check.name, check.run) for check in status.checks
     ):
-        found.append(
-            _finding(
-                "BUNDLE_STATUS",
-                pack,
-                "STATUS.json records other commands than the contract declares",
-            )
-        )
+        found.append(_finding("BUNDLE_STATUS", pack, "commands"))
     if (bundle.changed.base_tree, bundle.changed.result_tree) != (
         status.base_tree,
         status.result_tree,
     ):
-        found.append(
-            _finding(
-                "BUNDLE_DISAGREES", pack, "FILES_CHANGED.json and STATUS.json name different trees"
-            )
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "trees"))
     found += _judge_files(pack, bundle, files)
     return tuple(found)
 
@@ -221,21 +196,11 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
             len(content),
         ):
             place = path_guard.display(log.path)
-            found.append(
-                _finding(
-                    "BUNDLE_DISAGREES", pack, f"{place} is not the log that LOGS/INDEX.json names"
-                )
-            )
+            found.append(_finding("BUNDLE_DISAGREES", pack, "log", path=place))
     if [(log.label, log.rc) for log in bundle.logs.logs] != [
         (c.label, c.rc) for c in bundle.status.checks
     ]:
-        found.append(
-            _finding(
-                "BUNDLE_DISAGREES",
-                pack,
-                "LOGS/INDEX.json and STATUS.json name different commands or codes",
-            )
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "codes"))
     carried = tuple(
         sorted(
             path_guard.display(p.removeprefix(_ARTIFACTS))
@@ -244,29 +209,17 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
         )
     )
     if carried != bundle.status.artifacts:
-        found.append(
-            _finding(
-                "BUNDLE_DISAGREES",
-                pack,
-                "ARTIFACTS/ does not hold the artifacts that STATUS.json names",
-            )
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "artifacts"))
     if files.get(IN_BUNDLE.summary) != summary(bundle.status):
-        found.append(
-            _finding("BUNDLE_DISAGREES", pack, "SUMMARY.md is not what STATUS.json yields")
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "summary"))
     known = {*_FIXED, *(log.path for log in bundle.logs.logs)}
     for path in sorted(path for path in files.keys() - known if not path.startswith(_ARTIFACTS)):
-        found.append(
-            _finding("BUNDLE_DISAGREES", pack, f"{path_guard.display(path)} is no part of a bundle")
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "extra", path=path_guard.display(path)))
     due = manifest_of(
         pack, {path: content for path, content in files.items() if path != IN_BUNDLE.manifest}
     )
     if files.get(IN_BUNDLE.manifest) != format_document(due):
-        found.append(
-            _finding("BUNDLE_MANIFEST", pack, "manifest.json is not what the bundle's files yield")
-        )
+        found.append(_finding("BUNDLE_MANIFEST", pack, "differs", path=IN_BUNDLE.manifest))
     return found
 
 
@@ -276,16 +229,12 @@ def judge_status(pack: str, bundle: OpenedBundle) -> tuple[Finding, ...]:
     try:
         findings = tuple(finding_of(record) for record in status.findings)
     except ValueError as error:
-        return (_finding("BUNDLE_STATUS", pack, f"STATUS.json: {error}"),)
+        return (_finding("BUNDLE_STATUS", pack, "form", problem=str(error)),)
     if any(
         finding.severity.value != record.severity
         for finding, record in zip(findings, status.findings, strict=True)
     ):
-        return (
-            _finding(
-                "BUNDLE_STATUS", pack, "STATUS.json weighs a finding otherwise than the catalogue"
-            ),
-        )
+        return (_finding("BUNDLE_STATUS", pack, "severity"),)
     last = status.attempts[-1] if status.attempts else None
     numbers = tuple(attempt.number for attempt in status.attempts)
     if (
@@ -293,25 +242,13 @@ def judge_status(pack: str, bundle: OpenedBundle) -> tuple[Finding, ...]:
         or last.result_tree != status.result_tree
         or numbers != tuple(range(1, len(numbers) + 1))
     ):
-        return (
-            _finding(
-                "BUNDLE_STATUS",
-                pack,
-                "STATUS.json does not record the attempts that led to its result",
-            ),
-        )
+        return (_finding("BUNDLE_STATUS", pack, "attempts"),)
     due = evaluate(
         status.required, (Check(check.label, check.rc) for check in status.checks), findings
     )
     if due.value == status.status:
         return ()
-    return (
-        _finding(
-            "BUNDLE_STATUS",
-            pack,
-            f"STATUS.json says {status.status}, its evidence yields {due.value}",
-        ),
-    )
+    return (_finding("BUNDLE_STATUS", pack, "status", expected=due.value, found=status.status),)
 
 
 def judge_agreement(
@@ -329,41 +266,18 @@ def judge_agreement(
     in_tree = {path_guard.display(difference.path): difference for difference in by_tree}
     in_patch = {path_guard.display(difference.path): difference for difference in by_patch}
     for path in sorted(in_patch.keys() - named.keys()):
-        message = f"DIFF.patch changes {path}, which FILES_CHANGED.json does not name"
-        found.append(_finding("HIDDEN_CHANGE", pack, message))
+        found.append(_finding("HIDDEN_CHANGE", pack, path=path))
     for path in sorted((named.keys() | in_tree.keys()) - (in_patch.keys() - named.keys())):
         if path not in in_tree:
-            found.append(
-                _finding(
-                    "BUNDLE_DISAGREES",
-                    pack,
-                    f"FILES_CHANGED.json names {path}, the tree has no change there",
-                )
-            )
+            found.append(_finding("BUNDLE_DISAGREES", pack, "not-in-tree", path=path))
         elif path not in named:
-            found.append(
-                _finding(
-                    "BUNDLE_DISAGREES",
-                    pack,
-                    f"the tree changes {path}, FILES_CHANGED.json does not name it",
-                )
-            )
+            found.append(_finding("BUNDLE_DISAGREES", pack, "not-named", path=path))
         elif not _same(named[path], in_tree[path]):
-            found.append(
-                _finding(
-                    "BUNDLE_DISAGREES", pack, f"FILES_CHANGED.json and the tree differ over {path}"
-                )
-            )
+            found.append(_finding("BUNDLE_DISAGREES", pack, "named-otherwise", path=path))
         elif in_patch.get(path) != in_tree[path]:
-            found.append(
-                _finding("BUNDLE_DISAGREES", pack, f"DIFF.patch and the tree differ over {path}")
-            )
+            found.append(_finding("BUNDLE_DISAGREES", pack, "patched-otherwise", path=path))
     if not found and [record.path for record in changed.files] != list(in_tree):
-        found.append(
-            _finding(
-                "BUNDLE_DISAGREES", pack, "FILES_CHANGED.json names a path twice or out of order"
-            )
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "order"))
     return tuple(found)
 
 
@@ -391,25 +305,13 @@ def judge_numbers(
     for record in bundle.changed.files:
         counts = lines.get(record.path)
         if (record.lines_added, record.lines_removed) != (counts or (None, None)):
-            found.append(
-                _finding(
-                    "BUNDLE_DISAGREES",
-                    pack,
-                    f"FILES_CHANGED.json miscounts the lines of {record.path}",
-                )
-            )
+            found.append(_finding("BUNDLE_DISAGREES", pack, "lines", path=record.path))
         for oid, digest in (
             (record.oid_before, record.sha256_before),
             (record.oid_after, record.sha256_after),
         ):
             if digests.get(oid, "") != digest:
-                found.append(
-                    _finding(
-                        "BUNDLE_DISAGREES",
-                        pack,
-                        f"FILES_CHANGED.json misstates the content of {record.path}",
-                    )
-                )
+                found.append(_finding("BUNDLE_DISAGREES", pack, "content", path=record.path))
     totals = (
         len(bundle.changed.files),
         sum(record.lines_added or 0 for record in bundle.changed.files),
@@ -420,15 +322,10 @@ def judge_numbers(
         bundle.status.lines_added,
         bundle.status.lines_removed,
     ):
-        found.append(
-            _finding(
-                "BUNDLE_DISAGREES",
-                pack,
-                "STATUS.json and FILES_CHANGED.json count the change differently",
-            )
-        )
+        found.append(_finding("BUNDLE_DISAGREES", pack, "totals"))
     return tuple(found)
 
 
-def _finding(kind: str, pack: str, message: str, location: Location | None = None) -> Finding:
-    return Finding(kind, f"{pack}: {message}", _RERUN, location, pack)
+def _finding(kind: str, pack: str, case: str = "", place: str = "", **facts: Fact) -> Finding:
+    location = Location(place) if place else None
+    return Finding(kind, {"case": case, **facts}, pack=pack, location=location)

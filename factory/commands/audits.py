@@ -63,25 +63,21 @@ def verify_runs(start: Path, run_id: str, every: bool, witness: Witness) -> tupl
     if every:
         verified = tuple(session.verify_state(state, asked))
         if not verified:
-            raise _unknown("no run has been made yet", "Make one with: factory oneshot")
+            raise Refusal(Finding("RUN_UNKNOWN", {"case": "none-made"}))
         return verified
     try:
         one = session.verify_run_of(state, run_id, asked)
     except Unreadable as error:
-        raise _unknown(str(error), f"runs are in {shown(RUNS)}/") from error
+        facts = {"case": "word", "problem": str(error), "advice": f"runs are in {shown(RUNS)}/"}
+        raise Refusal(Finding("RUN_UNKNOWN", facts)) from error
     if one is not None:
         return (one,)
     if not run_id:
-        raise _unknown("no run has finished yet", "Make one with: factory oneshot")
+        raise Refusal(Finding("RUN_UNKNOWN", {"case": "none"}))
     meant = nearest(run_id, names_below(state / RUNS))
-    raise _unknown(
-        f"there is no run {run_id}",
-        f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/",
-    )
-
-
-def _unknown(what: str, hint: str) -> Refusal:
-    return Refusal(Finding("RUN_UNKNOWN", what, hint))
+    advice = f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/"
+    facts = {"case": "folder", "run": run_id, "advice": advice}
+    raise Refusal(Finding("RUN_UNKNOWN", facts))
 
 
 def _repository(start: Path) -> Repository:

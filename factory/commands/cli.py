@@ -134,19 +134,19 @@ def _answered(command: Command, module: CommandModule, given: Namespace) -> tupl
 
 
 def _crashed(command: Command, error: Exception) -> Answer:
-    from factory.engine.crash import crash, told
+    from factory.engine.crash import crash, one_line
     from factory.model.finding import Finding
     from factory.report.answer import Answer
 
     if isinstance(error, FactoryError):
-        finding = Finding("CRASH", error.sentence, error.hint)
+        finding = Finding("CRASH", {"case": "error", "found": error.sentence, "advice": error.hint})
     else:
         finding = crash(f"expected factory {command.name} to reach a verdict", error)
     if os.environ.get("FACTORY_DEBUG") == "1":
         import traceback
 
         write_lines(sys.stderr, own_lines("".join(traceback.format_exception(error)).rstrip("\n")))
-    _complain(told(finding))
+    _complain(one_line(finding))
     return Answer(Status.FAIL, findings=(finding,))
 
 

@@ -61,12 +61,7 @@ def run(command: str, given: Namespace) -> Answer:
 
 
 def _finding(row: Again) -> Finding:
-    found = row.record.first
-    hint = (
-        "Look at what its commands take from time, chance, order or the machine; the rows below"
-        " show where."
-    )
-    return Finding("NOT_DETERMINISTIC", f"{row.pack}: {found}", hint, pack=row.pack)
+    return Finding("NOT_DETERMINISTIC", {"found": row.record.first}, pack=row.pack)
 
 
 def _lines(rows: tuple[Again, ...]) -> list[str]:

@@ -190,7 +190,7 @@ def backends_here() -> tuple[tuple[str, Enforcement], ...]:
         config = replace(_user_config(), backend=backend, isolation=IsolationMode.AUTO)
         with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
             enforcement, refused = _measure_in(Path(folder), config)
-        why = refused[0].message if refused else "not measured"
+        why = refused[0].attributed if refused else "not measured"
         nothing = Enforcement("none", tuple(Proof(each, False, why) for each in Property))
         measured.append((backend, enforcement or nothing))
     return tuple(measured)

@@ -163,10 +163,7 @@ def _show_artifact(site: Site, given: Namespace) -> Answer:
     name = given.words[0]
     found = find_artifacts(overviews.load_index(site), name)
     if not found:
-        hint = "See them with: factory evidence list-artifacts"
-        raise Refusal(
-            Finding("EVIDENCE_UNKNOWN", f"the evidence index has no artifact {name!r}", hint)
-        )
+        raise Refusal(Finding("EVIDENCE_UNKNOWN", {"name": name}))
     rows = [_artifact_row(run_name, artifact) for run_name, artifact in found]
     lines: list[str] = []
     for row in rows:

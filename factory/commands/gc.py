@@ -69,12 +69,7 @@ def _answer(collection: Collection, dry: bool) -> Answer:
     size = sum(removal.bytes for removal in collection.removals)
     lines = [_line(removal, "would remove") for removal in collection.removals] if dry else []
     notes = tuple(
-        Finding(
-            "GC_KEPT",
-            f"run {stay.run_id} stays: {stay.why}",
-            "Export it, then name the copy with --exported.",
-        )
-        for stay in collection.stays
+        Finding("GC_KEPT", {"run": stay.run_id, "why": stay.why}) for stay in collection.stays
     )
     lines += [f"keep    {note.message}" for note in notes]
     verb = "would be removed; to remove it, add --yes" if dry else "removed"

@@ -65,8 +65,7 @@ def here() -> Path:
     try:
         return Path.cwd()
     except FileNotFoundError:
-        message = "expected to be in a folder, found that the current one is gone"
-        raise Refusal(Finding("REPO_NOT_FOUND", message, "change to one that exists")) from None
+        raise Refusal(Finding("REPO_NOT_FOUND", {"case": "gone"})) from None
 
 
 def whole_number(text: str) -> int:

@@ -10,7 +10,7 @@ from factory.contract.catalogue import read_catalogue
 from factory.contract.check import choose
 from factory.engine import wiring
 from factory.evidence import runs
-from factory.evidence.run_intact import refuse_damaged, run_damage, told
+from factory.evidence.run_intact import first_few, refuse_damaged, run_damage
 from factory.evidence.signatures import signature_status
 from factory.judge.status_eval import of_findings
 from factory.model.errors import UsageError
@@ -102,5 +102,5 @@ def _places(site: Site, found: str) -> Answer:
     lines = [str(folder), *(f"  {path:<{width}}  {what}" for path, what in files)]
     lines += [f"  {name + '/':<{width}}  bundle" for name in packs if name != INTEGRATOR]
     details = {"folder": str(folder), "files": [path for path, _ in files], "bundles": packs}
-    damage = told(run_damage(site, found))
+    damage = first_few(run_damage(site, found))
     return Answer(of_findings(damage), (*lines, *finding_lines(damage)), damage, found, details)

@@ -209,7 +209,7 @@ def _lines(came: Visit) -> tuple[str, ...]:
         often = f", {one.count} times" if one.count > 1 else ""
         lines += [
             f"{'denied':<{_WIDTH}}{one.tried} {one.what}  ({one.rule}{often})",
-            f"{'':<{_WIDTH}}{one.way_out}",
+            f"{'':<{_WIDTH}}{one.remedy}",
         ]
     if came.findings:
         lines += [

@@ -169,11 +169,8 @@ def _rebuilt(verified: Verified) -> Verified:
 
 
 def _difference(pack: str, file: str, what: str) -> Finding:
-    hint = (
-        "The pack is not reproducible here: look at what its commands take from time, chance or"
-        " order."
-    )
-    return Finding("VERIFY_REBUILD", what, hint, Location(f"{pack}/{file}"), pack)
+    place = Location(f"{pack}/{file}")
+    return Finding("VERIFY_REBUILD", {"found": what}, pack=pack, location=place)
 
 
 def _strict(verified: Verified) -> Verified:

@@ -1,4 +1,4 @@
-"""`why`: what changed for a pack, and what stands in its way."""
+"""`why`: what changed for a pack, and which findings keep it from a PASS."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from factory.engine import wiring
 from factory.engine.why import Explainer, State, Why
 from factory.model.verdict import Status
 from factory.report.answer import Answer, finding_lines, finding_row
+from factory.report.terminal import sanitize
 from factory.run.denied import Denials, read_denials
 
 HELP = {
@@ -53,10 +54,7 @@ def run(command: str, given: Namespace) -> Answer:
     entry = choose(run.catalogue, (given.pack,))[0]
     why = Explainer(run.site, run.catalogue, run.planner, run.cards).why(entry)
     if given.denied:
-        ways = {(each.finding.id, each.finding.message): each.way_out for each in why.explained}
-        read = (
-            read_denials(run.site, entry.pack, why.run_id, ways) if entry.pack is not None else None
-        )
+        read = read_denials(run.site, entry.pack, why.run_id) if entry.pack is not None else None
         return Answer(
             Status.PASS,
             tuple(_denied_lines(entry.id, read)),
@@ -75,7 +73,7 @@ def run(command: str, given: Namespace) -> Answer:
         "same": list(why.same),
         "last_status": why.last.value if why.last is not None else "",
         "explained": [
-            {**finding_row(each.finding), "way_out": each.way_out} for each in why.explained
+            {**finding_row(finding), "remedy": finding.remedy} for finding in why.findings
         ],
     }
     return Answer(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
@@ -92,11 +90,10 @@ def _lines(why: Why) -> list[str]:
         lines.append(f"  {'same':<{_WIDTH}}{', '.join(why.same)}")
     if why.last is not None:
         lines += ["", f"last verdict {why.last.value}" + (f"  {why.run_id}" if why.run_id else "")]
-    elif why.explained:
+    elif why.findings:
         lines.append("")
-    for each in why.explained:
-        lines += finding_lines((each.finding,), "  ")
-        lines.append(f"      {each.way_out}")
+    for finding in why.findings:
+        lines += (*finding_lines((finding,), "  "), f"      {sanitize(finding.remedy)}")
     return lines
 
 
@@ -110,7 +107,7 @@ def _denied_lines(pack: str, denials: Denials | None) -> list[str]:
         often = "" if each.count == 1 else f", {each.count} times"
         during = f"  ({', '.join(each.during)}{often})" if each.during else ""
         lines.append(f"denied   {each.tried} {each.what}   {each.rule}{during}")
-        lines.append(f"         {each.way_out}")
+        lines.append(f"         {each.remedy}")
     if denials.more:
         lines.append(f"         and {denials.more} more, which are not told apart")
     if "network" not in denials.observed:
@@ -142,7 +139,7 @@ def _headline(why: Why) -> str:
             )
         case State.BELOW:
             return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
-        case State.NOT_PASS | State.ALTERED:
+        case State.NO_BUNDLE | State.NOT_PASS | State.ALTERED:
             return f"{why.pack} would run again: {why.state.value}"
         case State.HOLDS:
             return f"{why.pack} would not run: nothing changed since action key {_short(why.after)}"

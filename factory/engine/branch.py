@@ -19,7 +19,7 @@ from factory.model.events import BranchAbandoned, BranchCreated, BranchPrepared,
 from factory.model.evidence import EventDocument, Manifest, RunStatus
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
-from factory.model.layout import IN_RUN, INTEGRATOR, RunFolder
+from factory.model.layout import INTEGRATOR, RunFolder
 from factory.model.verdict import Status
 from factory.plan.site import Site
 
@@ -65,11 +65,8 @@ def _make(site: Site, refs: GitObjects, run_id: str) -> Branched:
     status, bundle = _evidence(site, run_id)
     base, tip = site.objects.take_in(bundle)
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
-        message = (
-            f"run {run_id} says tree {status.merged_tree[:12]}, its {INTEGRATOR.objects} holds"
-            " another"
-        )
-        raise Refusal(Finding("MERGE_DIFFERS", message, "Make a new run with: factory oneshot"))
+        facts = {"case": "bundle", "run": run_id, "expected": status.merged_tree}
+        raise Refusal(Finding("MERGE_DIFFERS", facts))
     name = f"codex/{run_id}"
     ref = f"refs/heads/{name}"
     last, cause = next(
@@ -101,13 +98,8 @@ def recover_branches(site: Site, refs: GitObjects) -> tuple[Finding, ...]:
         except Refusal as refusal:
             if refusal.of_the_disk:
                 raise
-            message = (
-                f"the branch of run {run_id} was cut off, and cannot be made:"
-                f" {refusal.findings[0].message}"
-            )
-            notes.append(
-                Finding("BRANCH_ABANDONED", message, "To try again: factory integrate --branch")
-            )
+            facts = {"run": run_id, "problem": refusal.sentence}
+            notes.append(Finding("BRANCH_ABANDONED", facts))
     return tuple(notes)
 
 
@@ -121,14 +113,8 @@ def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
     except EvidenceError as error:
         raise _spoilt(run_id, str(error)) from error
     if status.status != Status.PASS.value or not status.merged_tree:
-        message = (
-            f"run {run_id} ended"
-            f" {status.status}{'' if status.merged_tree else ' and merged nothing'}"
-        )
-        hint = "Make a run that ends PASS with: factory oneshot"
-        raise Refusal(
-            Finding("RUN_UNKNOWN", f"{message}; expected a PASS to make a branch of", hint)
-        )
+        found = f"{status.status}{'' if status.merged_tree else ' and merged nothing'}"
+        raise Refusal(Finding("RUN_UNKNOWN", {"case": "not-pass", "run": run_id, "found": found}))
     expected = {entry.path: entry.sha256 for entry in manifest.files}
     bundle = store.read(run.at(_BUNDLE)) or b""
     for path, found in (
@@ -141,8 +127,7 @@ def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
 
 
 def _spoilt(run_id: str, why: str) -> Refusal:
-    message = f"run {run_id} does not agree with its {IN_RUN.manifest}: {why}"
-    return Refusal(Finding("BUNDLE_MANIFEST", message, "Make a new run with: factory oneshot"))
+    return Refusal(Finding("BUNDLE_MANIFEST", {"case": "run", "run": run_id, "problem": why}))
 
 
 def _own(site: Site, run_id: str) -> tuple[EventDocument, ...]:

@@ -18,8 +18,6 @@ from factory.model.wording import counted
 from factory.run import preflight
 from factory.run.bundle_validate import validate
 
-_UNCOMMITTED = "task packs differ from the base commit; this run cannot be published"
-
 
 def check_repository(run: Run) -> Outcome:
     """Check repository, configuration, contracts and host; freeze the plan where nothing blocks the
@@ -35,8 +33,7 @@ def check_repository(run: Run) -> Outcome:
     )
     refused = any(finding.blocks and not finding.pack for finding in found)
     if not refused and not run.plan.document.packs_committed:
-        hint = "Commit them to publish a run."
-        found = (*found, Finding("REPO_PACKS_UNCOMMITTED", _UNCOMMITTED, hint))
+        found = (*found, Finding("REPO_PACKS_UNCOMMITTED"))
     status = of_findings(found)
     _record_preflight(run, status, began)
     base, packs = site.repository, len(run.catalogue.entries)

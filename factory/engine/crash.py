@@ -1,4 +1,4 @@
-"""An unexpected exception, told as a finding in one line: never a traceback, yet enough to report
+"""An unexpected exception, as a finding in one line: never a traceback, yet enough to report
 it by.
 
 Does not know where the exception came from.
@@ -13,14 +13,12 @@ from factory.model.finding import Finding
 
 _FRAMES_TOLD = 3
 _MESSAGE_LIMIT = 300
-_HINT = "this is a defect of the orchestrator: report it with this line"
 
 
 def crash(expected: str, error: BaseException, pack: str = "") -> Finding:
-    """A CRASH finding: `expected` is a clause ("expected X to …"), what was found is the
-    exception.
-    """
-    return Finding("CRASH", f"{expected}, found {described(error)}", _HINT, pack=pack)
+    """Return a CRASH: `expected` is a clause ("expected X to …"), found is the exception."""
+    facts = {"case": "expected", "expected": expected, "found": described(error)}
+    return Finding("CRASH", facts, pack=pack)
 
 
 def described(error: BaseException) -> str:
@@ -37,8 +35,8 @@ def described(error: BaseException) -> str:
     )
 
 
-def told(finding: Finding) -> str:
-    """A finding in one line: id, place, sentence, what to do."""
+def one_line(finding: Finding) -> str:
+    """Return a finding in one line: id, place, sentence, what to do."""
     place = f"{finding.location}  " if finding.location else ""
     hint = f"; {finding.hint}" if finding.hint else ""
-    return f"{finding.id}  {place}{finding.message}{hint}"
+    return f"{finding.id}  {place}{finding.attributed}{hint}"

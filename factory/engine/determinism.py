@@ -122,12 +122,7 @@ def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Agai
 def _refuse_network(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> None:
     for pack in packs:
         if pipeline.run.planner.planned(pack).pack.constraints.network.declared:
-            message = (
-                f"{pack} declares the network, and what comes over it is no function of the"
-                " repository"
-            )
-            hint = "Nothing to do: a pack with network is never called reproducible."
-            raise Refusal(Finding("DETERMINISM_UNSHOWN", message, hint, pack=pack))
+            raise Refusal(Finding("DETERMINISM_UNSHOWN", {"case": "network"}, pack=pack))
 
 
 @contextlib.contextmanager
@@ -232,7 +227,7 @@ def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> N
     if StateStore(side.repository / STATE_FOLDER).read(BundleFolder.of(pack).manifest) is None:
         said = ended.stderr.decode("utf-8", "replace").strip()[-300:]
         why = _why(ended.stdout) or said or f"it ended {ended.returncode}"
-        raise _unshown(pack, f"{pack} left no bundle {side.name}: {why}")
+        raise _unshown(pack, "bundle", where=side.name, why=why)
 
 
 def _why(output: bytes) -> str:
@@ -243,10 +238,9 @@ def _why(output: bytes) -> str:
     return next((finding["message"] for finding in findings if finding["severity"] == "error"), "")
 
 
-def _unshown(pack: str, message: str) -> Refusal:
-    return Refusal(
-        Finding("DETERMINISM_UNSHOWN", message, f"See why with: factory launch {pack}", pack=pack)
-    )
+def _unshown(pack: str, case: str, **facts: str) -> Refusal:
+    known = {"case": case, "name": pack, **facts}
+    return Refusal(Finding("DETERMINISM_UNSHOWN", known, pack=pack))
 
 
 def _varied(sides: tuple[Side, Side]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -300,8 +294,8 @@ def _held_to_action(
         status = parse_document(StatusDocument, files.get(IN_BUNDLE.status, b""))
         action = parse_document(ActionDocument, files.get(IN_BUNDLE.action, b""))
     except EvidenceError as error:
-        raise _unshown(pack, f"the bundle of {pack} {error}") from error
+        raise _unshown(pack, "form", problem=str(error)) from error
     if status.action_key != planned.key:
         rows = "; ".join(f"{c.part} {c.what}" for c in why_changed(planned.action, action)[:3])
-        raise _unshown(pack, f"{pack} would be another action in a scratch repository: {rows}")
+        raise _unshown(pack, "action", changes=rows)
     return status

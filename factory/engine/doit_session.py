@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
-from factory.engine.crash import crash, described, told
+from factory.engine.crash import crash, described, one_line
 from factory.engine.doit_checker import digest_of
 from factory.judge.status_eval import combine, of_findings
 from factory.model.card import Card, CardResult, Closing, Progress
@@ -160,7 +160,7 @@ class Session:
             closing = self._pipeline.close(verdicts, frozenset(self._results))
         except Refusal as refusal:
             closing = Closing(
-                Status.BLOCKED, tuple(map(told, refusal.findings)), findings=refusal.findings
+                Status.BLOCKED, tuple(map(one_line, refusal.findings)), findings=refusal.findings
             )
         except Exception as error:  # noqa: BLE001  the process must still end with a verdict and free the lock
             self.abandon(f"closing met {described(error)}")
@@ -196,7 +196,7 @@ class Session:
         """What the pipeline can't know: how cards ended outside it, and which were never
         reached.
         """
-        yield from map(told, self._own_findings)
+        yield from map(one_line, self._own_findings)
         missed = [
             name for name in self._asked if name not in self._results and name not in self._held
         ]

@@ -159,7 +159,7 @@ def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate
         )
     except EvidenceError as error:
         result.findings.append(
-            Finding("INTEGRATOR_FAILED", f"the integrator's answer does not hold its form: {error}")
+            Finding("INTEGRATOR_FAILED", {"case": "form", "problem": str(error)})
         )
         _forget(run, result)
         return ()
@@ -188,13 +188,9 @@ def _hold_answer(
     candidates = tuple(role_z.read_candidate(store, objects, planned) for planned in plan.packs)
     again = role_z.merge_all(plan, candidates, objects)
     if again.tree is None or again.tree.oid != merge.merged_tree:
-        found = again.tree.oid[:12] if again.tree is not None else "no tree"
-        message = (
-            f"the integrator says tree {merge.merged_tree[:12]}, base and bundles yield {found}"
-        )
-        result.findings.append(
-            Finding("MERGE_DIFFERS", message, "Look at the bundles, then run again.")
-        )
+        due = again.tree.oid if again.tree is not None else "no tree"
+        facts = {"case": "tree", "expected": due, "found": merge.merged_tree}
+        result.findings.append(Finding("MERGE_DIFFERS", facts))
     named = store.read(INTEGRATOR.patch) or b""
     base = objects.tree_of(plan.base_commit)
     if (
@@ -204,9 +200,7 @@ def _hold_answer(
     if again.tree is not None and named:
         patched = objects.apply_patch(base.oid, named)
         if patched != again.tree.oid:
-            result.findings.append(
-                Finding("MERGE_DIFFERS", "the integrator's patch does not yield the merged tree")
-            )
+            result.findings.append(Finding("MERGE_DIFFERS", {"case": "patch"}))
     return candidates
 
 

@@ -44,6 +44,9 @@ def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
     refused = refused_by_preflight(card, run)
     if refused is not None:
         return _not_run(card, run, refused, "its contract is not valid" if refused else "preflight")
+    unplannable = run.planner.why_unplannable(card.pack)
+    if unplannable:
+        return _not_run(card, run, unplannable, "a pack that it needs cannot run")
     # Preflight may be up to date from an earlier day; what is enforced is asked of the host as it
     # is now.
     site, planned = run.site, run.plan.planned(card.pack)
@@ -118,7 +121,7 @@ def _altered(card: Card, run: Run, key: Callable[[], str]) -> str:
     found = bundle_intact(run.site.store, card.pack)
     if not found:
         return ""
-    why = found[0].message
+    why = found[0].attributed
     code, manifest = Status.BLOCKED.exit_code, run.manifest_of(card.pack)
     run.recorder.record(BundleRefused(pack=card.pack, why=why, manifest=manifest, rc=code))
     return f", run again since {why}"

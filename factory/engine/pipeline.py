@@ -167,7 +167,7 @@ class RepositoryPipeline:
             if closing.status is Status.PASS and len(passed) == len(run.cards) and not executed:
                 self._up_to_date(run, closing)
             notes = (
-                f"note: {finding.message}; that will be done again next time"
+                f"note: {finding.attributed}; that will be done again next time"
                 for finding in run.take_unkept()
             )
             return dataclasses.replace(closing, lines=(*closing.lines, *more, *notes))

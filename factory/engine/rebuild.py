@@ -166,7 +166,7 @@ def _again(
             result = pipeline.execute(cards[pack])
             made = _files(StateStore(place / STATE_FOLDER), BundleFolder.of(pack))
             if not made:
-                said = result.findings[0].message if result.findings else "no bundle"
+                said = result.findings[0].attributed if result.findings else "no bundle"
                 yield _unchecked(pack, f"it could not be run here: {said}")
             else:
                 yield _compared(pack, _files(evidence, pack), made)

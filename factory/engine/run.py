@@ -334,8 +334,7 @@ class Run:
 def chosen_run_id(site: Site) -> str:
     """Return the id that the user chose. Raise Refusal RUN_EXISTS where a run has or had it."""
     if _is_taken(site, site.run_id):
-        message = f"a run of the id {site.run_id} exists already, or the ledger knows one"
-        raise Refusal(Finding("RUN_EXISTS", message, "Choose another --run-id, or leave it away."))
+        raise Refusal(Finding("RUN_EXISTS", {"run": site.run_id}))
     return site.run_id
 
 

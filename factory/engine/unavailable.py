@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.engine.crash import crash, told
+from factory.engine.crash import crash, one_line
 from factory.judge.status_eval import of_findings
 from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import FactoryError, InternalError, Refusal
@@ -53,7 +53,9 @@ class UnavailablePipeline:
     def close(self, selected: Mapping[str, Status], executed: frozenset[str]) -> Closing:  # noqa: ARG002
         """The findings, one a line."""
         return Closing(
-            of_findings(self._findings), tuple(map(told, self._findings)), findings=self._findings
+            of_findings(self._findings),
+            tuple(map(one_line, self._findings)),
+            findings=self._findings,
         )
 
     def abandon(self, reason: str) -> None:
@@ -65,5 +67,7 @@ def unavailable(error: Exception) -> UnavailablePipeline:
     if isinstance(error, Refusal):
         return UnavailablePipeline(error.findings)
     if isinstance(error, FactoryError) and not isinstance(error, InternalError):
-        return UnavailablePipeline((Finding("CONFIG_INVALID", error.sentence, error.hint),))
+        return UnavailablePipeline(
+            (Finding("CONFIG_INVALID", {"problem": error.sentence, "advice": error.hint}),)
+        )
     return UnavailablePipeline((crash("expected the tasks to be made", error),))

@@ -8,20 +8,18 @@ now. Decides nothing that planning and the judges have not decided.
 from __future__ import annotations
 
 import enum
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from factory.bundle.make import unique
 from factory.contract.catalogue import Catalogue, PackEntry
 from factory.git.narrowing import between
 from factory.judge.path_guard import display
-from factory.judge.way_out import Facts, way_out
 from factory.model.card import Card
 from factory.model.errors import Refusal
-from factory.model.evidence import ActionDocument, FilesChanged, StatusDocument
+from factory.model.evidence import ActionDocument, StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
 from factory.plan.action_key import KeyChange, action_key, parts, why_changed
@@ -38,19 +36,12 @@ class State(enum.Enum):
 
     BROKEN = "its contract, or one that it depends on, does not hold"
     NEVER_RAN = "it never ran"
+    NO_BUNDLE = "its last run left no bundle"
     CHANGED = "its action key changed"
     NOT_PASS = "its last verdict was not PASS"
     ALTERED = "its bundle is not as it was written"
     BELOW = "a pack that it depends on runs again"
     HOLDS = "nothing changed"
-
-
-@dataclass(frozen=True, slots=True)
-class Explained:
-    """One finding and what would let it pass."""
-
-    finding: Finding
-    way_out: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class Why:
     same: tuple[str, ...]
     last: Status | None
     run_id: str
-    explained: tuple[Explained, ...]
+    findings: tuple[Finding, ...]
     below: str = ""
 
     @property
@@ -98,17 +89,12 @@ class Explainer:
         """The answer for one pack of the catalogue."""
         if not entry.usable or entry.pack is None:
             own = tuple(finding for finding in entry.findings if finding.blocks)
-            explained = tuple(
-                Explained(finding, "mend the contract where it says") for finding in own
-            )
-            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", explained)
+            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", own)
         try:
             planned, known = self._planner.planned(entry.id), self._known(entry.id)
         except Refusal as refusal:
-            explained = tuple(
-                Explained(each, "no change of this contract is needed") for each in refusal.findings
-            )
-            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", explained)
+            found = refusal.findings
+            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", found)
         changes = self._changes(planned, known)
         state, below = self._state(entry, planned, known, changes)
         changed_parts = {change.part for change in changes}
@@ -125,7 +111,7 @@ class Explainer:
             ),
             last=self._last(entry),
             run_id=self._run_of(entry),
-            explained=self._explained(entry, planned, known),
+            findings=self._findings(entry),
             below=below,
         )
 
@@ -141,7 +127,7 @@ class Explainer:
         self, entry: PackEntry, planned: PlannedPack, known: _Known, changes: tuple[KeyChange, ...]
     ) -> tuple[State, str]:
         if known.action is None or known.status is None:
-            return State.NEVER_RAN, ""
+            return (State.NEVER_RAN if self._last(entry) is None else State.NO_BUNDLE), ""
         if changes or action_key(known.action) != planned.key:
             return State.CHANGED, ""
         if known.status.status != Status.PASS.value or self._last(entry) is not Status.PASS:
@@ -183,22 +169,6 @@ class Explainer:
             if not d.path.startswith(own)
         ]
 
-    def _markers(self, entry: PackEntry) -> Iterable[tuple[Status, str, tuple[Finding, ...]]]:
-        for card in self._cards:
-            if (
-                card.pack in ("", entry.id)
-                and (marker := load_marker(self._site.store, card)) is not None
-            ):
-                concerns = tuple(
-                    f for f in marker.findings if f.pack == entry.id or entry.id in f.message
-                )
-                general = tuple(
-                    f
-                    for f in marker.findings
-                    if not f.pack and f.blocks and card.phase == "preflight"
-                )
-                yield marker.status, marker.run_id, (*concerns, *general)
-
     def _launch_card(self, entry: PackEntry) -> Card:
         return next(card for card in self._cards if card.name == f"launch:{entry.name}")
 
@@ -210,44 +180,17 @@ class Explainer:
         marker = load_marker(self._site.store, self._launch_card(entry))
         return marker.run_id if marker is not None else ""
 
-    def _explained(
-        self, entry: PackEntry, planned: PlannedPack, known: _Known
-    ) -> tuple[Explained, ...]:
-        found = unique(finding for _, _, findings in self._markers(entry) for finding in findings)
-        facts = self._facts(planned, known)
-        known_ids = [other.id for other in self._catalogue.entries if other.id != entry.id]
-        return tuple(
-            Explained(
-                finding,
-                way_out(planned.pack, finding, replace(facts, others=_named(finding, known_ids))),
-            )
-            for finding in found
-            if finding.blocks or finding.id == "EGRESS_REFUSED"
+    def _findings(self, entry: PackEntry) -> tuple[Finding, ...]:
+        """Return what the last verdicts found about the pack, and what keeps every pack from
+        running, with a remedy each.
+        """
+        found = unique(
+            finding
+            for card in self._cards
+            if card.pack in ("", entry.id)
+            and (marker := load_marker(self._site.store, card)) is not None
+            for finding in marker.findings
+            if entry.id in finding.packs
+            or (card.phase == "preflight" and finding.blocks and not finding.packs)
         )
-
-    def _facts(self, planned: PlannedPack, known: _Known) -> Facts:
-        content = self._site.store.read(BundleFolder.of(planned.pack.id).files_changed)
-        try:
-            changed = parse_document(FilesChanged, content) if content is not None else None
-        except EvidenceError:
-            changed = None
-        if changed is None or known.status is None:
-            return Facts()
-        paths = tuple(record.path for record in changed.files)
-        return Facts(
-            outside=tuple(path for path in paths if not planned.rules.allowed.matches(path)),
-            denied=tuple(path for path in paths if planned.rules.denied.matches(path)),
-            hidden=tuple(
-                record.path
-                for record in changed.files
-                if record.oid_before and planned.visible.get(record.path) is None
-            ),
-            lines=known.status.lines_added + known.status.lines_removed,
-        )
-
-
-def _named(finding: Finding, ids: Iterable[str]) -> tuple[str, ...]:
-    """Which of these packs a finding names besides the one that asks."""
-    return tuple(
-        pack for pack in ids if re.search(rf"(?<![\w-]){re.escape(pack)}(?![\w-])", finding.message)
-    )
+        return tuple(each for each in found if each.blocks or CATALOGUE[each.id].remedy)

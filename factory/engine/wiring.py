@@ -41,6 +41,7 @@ from factory.model.card import Card, CardResult
 from factory.model.config import Config
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.layout import STATE_FOLDER, shown
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.verdict import Status
@@ -167,16 +168,8 @@ def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:
     """
     kinds = redactor.redact(os.fsencode(config.base_ref)).kinds
     if kinds:
-        message = (
-            f"the base ref carries a credential ({', '.join(kinds)}); expected the name of a commit"
-        )
-        raise Refusal(
-            Finding(
-                "SECRET_IN_CONTRACT",
-                message,
-                "Give that branch another name, and renew the credential.",
-            )
-        )
+        facts: Facts = {"case": "base-ref", "kinds": tuple(kinds)}
+        raise Refusal(Finding("SECRET_IN_CONTRACT", facts))
 
 
 def _tidy(state: Path, views: ViewStore) -> None:
@@ -197,10 +190,8 @@ def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
     kind = (
         "a symbolic link" if stat.S_ISLNK(mode) else "a folder" if stat.S_ISDIR(mode) else "a file"
     )
-    message = f"expected {wanted} at {name}, found {kind}"
-    raise Refusal(
-        Finding("PATH_UNSAFE", message, f"Move {name} away, then run again.", Location(name))
-    )
+    facts = {"case": "kind", "path": name, "expected": wanted, "found": kind}
+    raise Refusal(Finding("PATH_UNSAFE", facts, location=Location(name)))
 
 
 def prepare_state(state: Path) -> None:

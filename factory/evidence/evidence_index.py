@@ -114,10 +114,8 @@ def load_index(store: Store) -> EvidenceIndex:
     place = Location(shown(EVIDENCE_INDEX))
     content = store.read(EVIDENCE_INDEX)
     if content is None:
-        raise Refusal(Finding("INDEX_MISSING", "no evidence index was made yet", MAKE, place))
+        raise Refusal(Finding("INDEX_MISSING", location=place))
     try:
         return parse_index(content)
     except EvidenceError as error:
-        raise Refusal(
-            Finding("INDEX_BROKEN", f"the evidence index {error}", MAKE, place)
-        ) from error
+        raise Refusal(Finding("INDEX_BROKEN", {"problem": str(error)}, location=place)) from error

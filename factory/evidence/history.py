@@ -19,8 +19,8 @@ from factory.log.merkle import Peaks, consistency_path, verify_consistency
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
-from factory.model.layout import LEDGER, RUNS
-from factory.model.wording import counted, nearest
+from factory.model.findings.entry import Facts
+from factory.model.wording import nearest
 
 _INSTANT = re.compile(
     r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
@@ -93,8 +93,9 @@ def instant_of(text: str, *, end: bool = False) -> str:
 def unknown_run(run_id: str, known: Iterable[str]) -> Refusal:
     """That no event names a run; `known` are those that some do."""
     meant = nearest(run_id, known)
-    hint = f"did you mean {meant}?" if meant else "see them all with: factory ledger-replay"
-    return Refusal(Finding("RUN_UNKNOWN", f"the ledger knows no run {run_id}", hint))
+    advice = f"did you mean {meant}?" if meant else "see them all with: factory ledger-replay"
+    facts = {"case": "ledger", "run": run_id, "advice": advice}
+    return Refusal(Finding("RUN_UNKNOWN", facts))
 
 
 def judge_checkpoint(
@@ -104,8 +105,9 @@ def judge_checkpoint(
     None for nothing.
     """
     if checkpoint.origin != origin:
-        message = f"{name} is a checkpoint of {checkpoint.origin}, this ledger is {origin}"
-        return Finding("LEDGER_OTHER", message, "Ask the repository that it was made in.")
+        found = checkpoint.origin
+        facts = {"case": "ledger", "name": name, "expected": origin, "found": found}
+        return Finding("LEDGER_OTHER", facts)
     against = judge_size(checkpoint, name, count)
     return against or judge_root(
         checkpoint, name, Peaks().extended(itertools.islice(lines, checkpoint.size)).root
@@ -116,17 +118,16 @@ def judge_size(checkpoint: Checkpoint, name: str, count: int) -> Finding | None:
     """As above, from the number of lines alone."""
     if checkpoint.size <= count:
         return None
-    size = counted(checkpoint.size, "event")
-    message = f"{name} was made over {size}, the ledger has {count}: its end was taken away"
-    return Finding("LEDGER_ROLLED_BACK", message, _KEEP)
+    facts: Facts = {"case": "ledger", "name": name, "size": checkpoint.size, "found": count}
+    return Finding("LEDGER_ROLLED_BACK", facts)
 
 
 def judge_root(checkpoint: Checkpoint, name: str, root: bytes) -> Finding | None:
     """As above, where the ledger's root at the size of the checkpoint is known."""
     if root == checkpoint.root:
         return None
-    message = f"the ledger up to event {checkpoint.size} is not what {name} was made over"
-    return Finding("LEDGER_REWRITTEN", message, _KEEP)
+    facts: Facts = {"case": "root", "size": checkpoint.size, "name": name}
+    return Finding("LEDGER_REWRITTEN", facts)
 
 
 def judge_origin(
@@ -140,32 +141,23 @@ def judge_origin(
     """
     for run, checkpoint in others:
         if run in finished:
-            message = (
-                f"{run} is told here, in {origin}, and its checkpoint is of {checkpoint.origin}"
-            )
-            return Finding("LEDGER_REWRITTEN", f"{message}: another first event", _KEEP)
+            found = checkpoint.origin
+            facts = {"case": "origin", "run": run, "origin": origin, "found": found}
+            return Finding("LEDGER_REWRITTEN", facts)
     return None
 
 
 def judge_pair(old: Checkpoint, new: Checkpoint, names: tuple[str, str]) -> Finding | None:
     """What two checkpoints say against each other, without any ledger."""
-    first, second = names
+    pair = dict(zip(("first", "second"), names, strict=True))
     if old.origin != new.origin:
-        message = f"{first} is a checkpoint of {old.origin}, {second} of {new.origin}"
-        return Finding("LEDGER_OTHER", message, "Compare checkpoints of one ledger.")
+        origins = {"expected": old.origin, "found": new.origin}
+        return Finding("LEDGER_OTHER", {"case": "pair", **pair, **origins})
     if old.size > new.size:
-        size = counted(new.size, "event")
-        message = (
-            f"{second} was made over {size}, {first} over {old.size}: expected the older one first"
-        )
-        return Finding(
-            "LEDGER_ROLLED_BACK",
-            message,
-            "If the second is the later one, the ledger was cut between them.",
-        )
+        sizes = {"size": old.size, "found": new.size}
+        return Finding("LEDGER_ROLLED_BACK", {"case": "pair", **pair, **sizes})
     if old.size == new.size and old.root != new.root:
-        message = f"{first} and {second} name different roots of the same {old.size} events"
-        return Finding("LEDGER_FORKED", message, _KEEP)
+        return Finding("LEDGER_FORKED", {"case": "roots", **pair, "size": old.size})
     return None
 
 
@@ -175,11 +167,8 @@ def judge_fork(against: Finding | None, old: str) -> Finding | None:
     """
     if against is None or against.id != "LEDGER_REWRITTEN":
         return against
-    return Finding(
-        "LEDGER_FORKED",
-        f"{old} is of this ledger, and after it history went two ways: {against.message}",
-        _KEEP,
-    )
+    facts = {"case": "after", "name": old, "problem": against.message}
+    return Finding("LEDGER_FORKED", facts)
 
 
 def prove_consistency(
@@ -191,9 +180,3 @@ def prove_consistency(
     path = consistency_path(hashes[: new.size], old.size)
     holds = verify_consistency(old.size, new.size, path, old.root, new.root)
     return Consistency(old, new, path) if holds else None
-
-
-_KEEP = (
-    "Keep ledger and runs as they are for an audit and compare them with copies held elsewhere; to"
-    f" go on, move {LEDGER} and {RUNS}/ aside together: a new ledger begins."
-)

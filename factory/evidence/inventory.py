@@ -273,12 +273,8 @@ def _found(path: bytes, read: _Read) -> FoundArtifact:
 
 def _unreadable(error: OSError) -> Refusal:
     place = os.fsdecode(error.filename) if error.filename is not None else "a run's folder"
-    message = f"expected to read {place!r}, found: {error.strerror or error}"
-    return Refusal(
-        Finding(
-            "EVIDENCE_UNREADABLE", message, "Make it readable, or ask as its owner; then try again."
-        )
-    )
+    facts = {"place": place, "found": error.strerror or str(error)}
+    return Refusal(Finding("EVIDENCE_UNREADABLE", facts))
 
 
 def _distrusted(rows: bytes) -> bool:

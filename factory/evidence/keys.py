@@ -14,6 +14,7 @@ from factory.log.key import PINS_FOLDER, OwnKey, PublicKey
 from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +52,11 @@ def choose_key(rows: Iterable[KeyRow], key_id: str) -> PublicKey:
     for row in known:
         if row.key.key_id == key_id or (not key_id and row.in_use):
             return row.key
-    what = f"the key {key_id} is not known here" if key_id else "there is no key in use"
-    listed = ", ".join(row.key.key_id for row in known)
-    hint = f"Known are: {listed}" if listed else "Make one with: factory keys new"
-    raise Refusal(Finding("SIGNING_KEY_UNKNOWN", what, hint))
+    facts: Facts = {"case": "in-use"}
+    if key_id:
+        ids = tuple(row.key.key_id for row in known)
+        facts = {"case": "id" if ids else "none", "key": key_id, "known": ids}
+    raise Refusal(Finding("SIGNING_KEY_UNKNOWN", facts))
 
 
 def read_key(content: bytes, name: str) -> PublicKey:
@@ -62,8 +64,8 @@ def read_key(content: bytes, name: str) -> PublicKey:
     try:
         return parse_pem(content)
     except KeyFormError as error:
-        hint = "Export it on the other side with: factory keys export"
-        raise Refusal(Finding("SIGNING_PIN_INVALID", f"{name} {error}", hint)) from error
+        facts = {"case": "file", "file": name, "problem": str(error)}
+        raise Refusal(Finding("SIGNING_PIN_INVALID", facts)) from error
 
 
 def pin_key(ground: WorkTreeGround, key: PublicKey) -> Trusted:

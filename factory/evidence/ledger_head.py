@@ -18,18 +18,14 @@ from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, RUNS, RunFolder, shown
 from factory.model.ledger_chain import format_event
 from factory.model.ledger_standing import FINISHED, Standing
-from factory.model.wording import counted
 from factory.plan.site import Site
 
 REMEMBERED = 32
 _NAMED = 3
-_BRING_BACK = (
-    f"Bring {shown(LEDGER)} back from a copy; or keep the runs for an audit by moving "
-    f"{shown(RUNS)} away, and run again: a new history begins."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +91,25 @@ def hold_runs(site: Site) -> None:
     events = site.ledger.of_runs(names) if names and count else ()
     known = {event.run_id for event in events}
     finished = {event.run_id for event in events if event.event_type == FINISHED}
-    untold = [
+    unnamed = [
         run
         for run in names
         if (run not in finished and site.store.size(RunFolder.of(run).manifest))
         or (run not in known and site.store.size(RunFolder.of(run).started))
     ]
-    if untold:
-        raise Refusal(_untold(untold, count))
+    if unnamed:
+        raise Refusal(_unnamed(unnamed, count))
 
 
-def _untold(runs: list[str], count: int) -> Finding:
-    ledger = f"the ledger ({counted(count, 'event')}) does not tell of"
-    what = ledger if count else "the ledger is gone or empty, and with it the history of"
-    named = ", ".join(runs[:_NAMED]) + (
-        f" and {len(runs) - _NAMED} more" if len(runs) > _NAMED else ""
-    )
-    message = (
-        f"{what} {'a run that is' if len(runs) == 1 else f'{len(runs)} runs that are'} here:"
-        f" {named}"
-    )
-    return Finding("LEDGER_LACKS_RUN", message, _BRING_BACK, Location(shown(LEDGER)))
+def _unnamed(runs: list[str], count: int) -> Finding:
+    more = (f"and {len(runs) - _NAMED} more",) if len(runs) > _NAMED else ()
+    facts: Facts = {
+        "case": "ledger" if count else "empty",
+        "events": count,
+        "count": len(runs),
+        "runs": (*runs[:_NAMED], *more),
+    }
+    return Finding("LEDGER_LACKS_RUN", facts, location=Location(shown(LEDGER)))
 
 
 def _root(site: Site, standing: Standing, size: int) -> bytes:

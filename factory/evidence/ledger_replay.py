@@ -83,8 +83,5 @@ def _strangers(store: Store, replayed: Replayed) -> Iterable[Finding]:
     known = {run.run_id for run in replayed.runs}
     for name in store.names(RUNS):
         if RUN_ID.fullmatch(name) and name not in known:
-            message = (
-                f"the folder of run {name} is there, and no event of the ledger names that run"
-            )
-            hint = "It was copied here, or its ledger was moved aside."
-            yield Finding("LEDGER_DISAGREES", message, hint, Location(shown(RunFolder.of(name))))
+            place = Location(shown(RunFolder.of(name)))
+            yield Finding("LEDGER_DISAGREES", {"case": "unknown", "run": name}, location=place)

@@ -31,7 +31,7 @@ from factory.model.events import LedgerRecovered
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.finding import Finding, Location
-from factory.model.layout import LEDGER, LEDGER_HEAD, LEDGER_LOCK, RUNS, shown
+from factory.model.layout import LEDGER, LEDGER_HEAD, LEDGER_LOCK, shown
 from factory.model.ledger_chain import MAX_LINE, chained, format_event, parse_event
 from factory.model.ledger_standing import (
     LineError,
@@ -143,15 +143,7 @@ class LedgerStore:
             if not torn:
                 return ()
             aside = self._set_aside(torn)
-        message = (
-            f"the last line of the ledger was torn ({len(torn)} bytes); it was set aside as"
-            f" {aside.name}"
-        )
-        return (
-            Finding(
-                "LEDGER_TORN", message, "Nothing to do; the event it belonged to did not happen."
-            ),
-        )
+        return (Finding("LEDGER_TORN", {"bytes": len(torn), "name": aside.name}),)
 
     def remember(self) -> None:
         """Spare the next process most of the reading. What cannot be written is made again another
@@ -249,10 +241,8 @@ class LedgerStore:
         return Refusal(
             Finding(
                 "LEDGER_BROKEN",
-                f"the ledger does not hold at line {line}: {what}",
-                f"Keep {LEDGER} and {RUNS}/ as they are for an audit: move both aside, and run"
-                " again; a new ledger begins.",
-                Location(shown(LEDGER), line),
+                {"line": line, "problem": what},
+                location=Location(shown(LEDGER), line),
             )
         )
 

@@ -29,6 +29,7 @@ from factory.log.signed_note import NoteError, NoteKey, signers
 from factory.model.errors import InternalError, Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.ledger_chain import format_event, parse_event
 from factory.model.ledger_standing import FINISHED, STARTED
 from factory.model.names import RUN_ID
@@ -98,10 +99,8 @@ def prove(site: Site, seq: int, run_id: str = "") -> Proved:
     """
     count = site.ledger.standing().head.seq
     if not 1 <= seq <= count:
-        message = f"there is no event {seq}; the ledger has {count}"
-        raise Refusal(
-            Finding("LEDGER_NO_CHECKPOINT", message, "Number them as `factory ledger` does.")
-        )
+        facts: Facts = {"case": "event", "seq": seq, "count": count}
+        raise Refusal(Finding("LEDGER_NO_CHECKPOINT", facts))
     name, kept = _covering(site, seq, run_id)
     signed = _signed_by(site, kept, name)
     _refuse(_against(site, kept.checkpoint, name))
@@ -152,9 +151,8 @@ def _covering(site: Site, seq: int, run_id: str) -> tuple[str, KeptCheckpoint]:
         kept = _kept(site, run)
         if kept is not None and kept.checkpoint.size >= seq:
             return run, kept
-    which = f"run {run_id} has no checkpoint" if run_id else "no run has a checkpoint"
-    message = f"{which} that covers event {seq}"
-    raise Refusal(Finding("LEDGER_NO_CHECKPOINT", message, "The end of the next run makes one."))
+    facts: Facts = {"case": "run" if run_id else "any", "run": run_id, "seq": seq}
+    raise Refusal(Finding("LEDGER_NO_CHECKPOINT", facts))
 
 
 def _named(site: Site, word: str, read_file: ReadFile) -> KeptCheckpoint:
@@ -166,8 +164,8 @@ def _named(site: Site, word: str, read_file: ReadFile) -> KeptCheckpoint:
     if kept is not None:
         return kept
     if content is None:
-        message = f"{word} is neither a run with a checkpoint nor a checkpoint file"
-        raise Refusal(Finding("LEDGER_NO_CHECKPOINT", message, f"Name a run, a file, or {NOW!r}."))
+        facts = {"case": "word", "word": word, "now": NOW}
+        raise Refusal(Finding("LEDGER_NO_CHECKPOINT", facts))
     try:
         return parse_kept(content)
     except NoteError as error:
@@ -182,10 +180,7 @@ def _kept(site: Site, run_id: str) -> KeptCheckpoint | None:
 
 
 def _invalid(name: str, what: str) -> Refusal:
-    hint = "Take it from a copy of the run that is held elsewhere."
-    return Refusal(
-        Finding("CHECKPOINT_INVALID", f"the checkpoint of {name} does not hold: {what}", hint)
-    )
+    return Refusal(Finding("CHECKPOINT_INVALID", {"name": name, "problem": what}))
 
 
 def _signed_by(site: Site, kept: KeptCheckpoint, name: str) -> tuple[str, ...]:

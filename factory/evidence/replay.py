@@ -20,6 +20,7 @@ from factory.model.event import TRYING, Event, PackState, Rule, RunState, Stage
 from factory.model.events import EVENTS
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, shown
 from factory.model.ledger_chain import GENESIS
 from factory.model.verdict import Status
@@ -215,10 +216,10 @@ class _History:
 
 def refused(event: EventDocument, why: str) -> Refusal:
     """Why an event cannot stand where it stands."""
-    name = f"event {event.seq} ({event.event_type}{f' of {event.run_id}' if event.run_id else ''})"
-    hint = "Keep the ledger as it is for an audit: the orchestrator did not write it in this order."
+    name = f"{event.event_type}{f' of {event.run_id}' if event.run_id else ''}"
+    facts: Facts = {"seq": event.seq, "event": name, "problem": why}
     place = Location(shown(LEDGER), max(event.seq, 0))
-    return Refusal(Finding("LEDGER_ORDER", f"{name} cannot stand there: {why}", hint, place))
+    return Refusal(Finding("LEDGER_ORDER", facts, location=place))
 
 
 def _members_of(event: EventDocument, kind: type[Event]) -> None:

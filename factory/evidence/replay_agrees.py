@@ -59,11 +59,7 @@ def disagreements(run: ReplayedRun, says: FolderSays) -> tuple[Finding, ...]:
 
 def _of_finished(run: ReplayedRun, says: FolderSays) -> Iterable[Finding]:
     if not says.present:
-        message = (
-            f"run {run.run_id} finished, its folder is not there, and no event says that it was"
-            " removed"
-        )
-        yield Finding("RUN_GONE", message, "Bring it back from a copy, if there is one.")
+        yield Finding("RUN_GONE", {"run": run.run_id})
         return
     if says.status is None:
         yield _finding(
@@ -181,9 +177,9 @@ def _commands(ran: Iterable[tuple[str, int]]) -> str:
 
 
 def _finding(run: ReplayedRun, what: str) -> Finding:
-    hint = "One of the two was changed after the fact; look at both with: factory verify"
+    facts = {"case": "wrong", "run": run.run_id, "problem": what}
     place = Location(shown(RunFolder.of(run.run_id)))
-    return Finding("LEDGER_DISAGREES", f"run {run.run_id}: {what}", hint, place)
+    return Finding("LEDGER_DISAGREES", facts, location=place)
 
 
 def _short(text: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from factory.contract.catalogue import Catalogue
 from factory.contract.work_tree import UserWorkTree
-from factory.evidence.evidence_index import MAKE, derive_index
+from factory.evidence.evidence_index import derive_index
 from factory.evidence.inventory import RunInventory
 from factory.evidence.ledger_replay import replay_ledger
 from factory.evidence.review_rules import Judged, Mode, report
@@ -23,6 +23,7 @@ from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.index import ReviewReport
 from factory.model.layout import EVIDENCE_INDEX, STATE_FOLDER, RunFolder, shown
 from factory.model.pack import TaskPack
@@ -120,9 +121,8 @@ def _is_missing(work_tree: UserWorkTree, pack: TaskPack, path: str) -> bool:
 
 
 def _doc_missing(pack: TaskPack, path: str) -> Finding:
-    message = f"{pack.id}: docs.required names {display(path)}, which does not exist"
-    return Finding("DOCS_MISSING", message, "Write it, or take it out of docs.required.",
-                   pack.place("/docs/required"), pack.id)  # fmt: skip
+    place = pack.place("/docs/required")
+    return Finding("DOCS_MISSING", {"path": display(path)}, pack=pack.id, location=place)
 
 
 def _workflows(
@@ -136,16 +136,8 @@ def _exposed(paths: Iterable[str]) -> Iterable[Finding]:
     first, *more = [*paths] or [""]
     if not first:
         return
-    others = f" and {len(more)} more" if more else ""
-    message = (
-        f"expected Git to ignore {STATE_FOLDER}/, found that it would commit, or has,"
-        f" {display(first)}{others}"
-    )
-    hint = (
-        f"Put {STATE_FOLDER}/ into .gitignore; what is committed goes with: git rm -r --cached"
-        f" {STATE_FOLDER}"
-    )
-    yield Finding("STATE_EXPOSED", message, hint, Location(display(first)))
+    facts: Facts = {"folder": STATE_FOLDER, "count": 1 + len(more), "first": display(first)}
+    yield Finding("STATE_EXPOSED", facts, location=Location(display(first)))
 
 
 def _ledger(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
@@ -173,5 +165,6 @@ def _index(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
     _, made = derive_index(where.ledger, where.inventory)
     if made.sha256 == stands:
         return made.artifacts, ()
-    message = f"the evidence index is {stands[:12]}…, the runs on disk yield {made.sha256[:12]}…"
-    return made.artifacts, (Finding("INDEX_STALE", message, MAKE, Location(shown(EVIDENCE_INDEX))),)
+    facts = {"expected": made.sha256, "found": stands}
+    place = Location(shown(EVIDENCE_INDEX))
+    return made.artifacts, (Finding("INDEX_STALE", facts, location=place),)

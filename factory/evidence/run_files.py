@@ -16,6 +16,7 @@ from factory.judge.path_guard import display
 from factory.model.evidence import Manifest
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Fact
 from factory.model.layout import IN_RUN, RunFolder, shown
 
 _SHOWN = 12
@@ -52,20 +53,21 @@ def judge_run_files(
     """
     there = {found.path: found for found in files if found.path != IN_RUN.manifest}
     if manifest is None:
-        return (_damaged(run_id, IN_RUN.manifest, "is missing"),)
+        return (_damaged(run_id, IN_RUN.manifest, "missing-manifest"),)
     sound = all(found.sha256 for found in there.values())
     if sound and manifest == manifest_of_run(run_id, there.values()):
         return ()
     try:
         document = parse_document(Manifest, manifest)
     except EvidenceError as error:
-        return (_damaged(run_id, IN_RUN.manifest, f"does not hold its form: {error}"),)
+        return (_damaged(run_id, IN_RUN.manifest, "form", problem=str(error)),)
     found = tuple(_differing(run_id, {entry.path: entry.sha256 for entry in document.files}, there))
     if document.subject != run_id:
-        return (_damaged(run_id, IN_RUN.manifest, f"is one of {display(document.subject)}"), *found)
-    return found or (
-        _damaged(run_id, IN_RUN.manifest, "is not the one that the run's files yield"),
-    )
+        return (
+            _damaged(run_id, IN_RUN.manifest, "subject", found=display(document.subject)),
+            *found,
+        )
+    return found or (_damaged(run_id, IN_RUN.manifest, "yields"),)
 
 
 def _differing(
@@ -73,30 +75,23 @@ def _differing(
 ) -> Iterable[Finding]:
     for path in sorted(named.keys() | there.keys()):
         if path not in there:
-            yield _damaged(run_id, path, f"is missing, expected sha256 {named[path][:_SHOWN]}…")
+            yield _damaged(run_id, path, "missing", expected=named[path])
         elif path not in named:
-            yield _damaged(run_id, path, f"was added: {IN_RUN.manifest} does not name it")
+            yield _damaged(run_id, path, "added")
         elif not there[path].sha256:
-            yield _damaged(
-                run_id, path, f"is no plain file, expected sha256 {named[path][:_SHOWN]}…"
-            )
+            yield _damaged(run_id, path, "not-plain", expected=named[path])
         elif named[path] != there[path].sha256:
             yield altered(run_id, path, named[path], there[path].sha256)
 
 
 def altered(run_id: str, path: str, expected: str, found: str) -> Finding:
-    """That one file of a run has another digest than the one on record; "" where it is no plain
-    file.
+    """Return the finding over a file of a run with another digest than the one on record; `found`
+    is "" where it is no plain file.
     """
-    what = f"sha256 {found[:_SHOWN]}…" if found else "no plain file"
-    return _damaged(
-        run_id, path, f"was changed: expected sha256 {expected[:_SHOWN]}…, found {what}"
-    )
+    return _damaged(run_id, path, "changed", expected=expected, found=found or "no plain file")
 
 
-def _damaged(run_id: str, path: str, what: str) -> Finding:
+def _damaged(run_id: str, path: str, case: str, **facts: Fact) -> Finding:
     place = Location(shown(RunFolder.of(run_id).at(display(path))))
-    return Finding("RUN_DAMAGED", f"{display(path)} of run {run_id} {what}", _HINT, place)
-
-
-_HINT = "Make a new run with: factory oneshot; the damaged one can be moved away for an audit."
+    known = {"case": case, "run": run_id, "path": display(path), **facts}
+    return Finding("RUN_DAMAGED", known, location=place)

@@ -9,17 +9,19 @@ not know who asks.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from factory.evidence.run_files import altered, judge_run_files
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
-from factory.model.layout import INTEGRATOR, RunFolder, shown
+from factory.model.findings.entry import Facts
+from factory.model.layout import INTEGRATOR, RunFolder
 from factory.model.ledger_standing import FINISHED, PREPARED
 from factory.plan.site import Site
 
 _STATUS, _REPORT = INTEGRATOR.status, INTEGRATOR.report
-_TOLD = 5
+_MOST = 5
 
 
 def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...]:
@@ -88,11 +90,9 @@ class Intact:
         """The same as what the run that takes its place says of it: nothing stands in that one's
         way.
         """
-        kept = shown(RunFolder.of(run_id))
-        hint = f"This run takes its place; for an audit, keep a copy of {kept} or move it away."
         return tuple(
-            Finding("RUN_REPLACED", finding.message, hint, finding.location)
-            for finding in told(self.damage(run_id))
+            Finding("RUN_REPLACED", finding.facts, location=finding.location)
+            for finding in first_few(self.damage(run_id))
         )
 
 
@@ -102,15 +102,14 @@ def refuse_damaged(site: Site, run_id: str) -> None:
     """
     found = run_damage(site, run_id)
     if found:
-        raise Refusal(*told(found))
+        raise Refusal(*first_few(found))
 
 
-def told(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def first_few(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """The first few of many, the last of which says how many more there are."""
-    if len(found) <= _TOLD:
+    if len(found) <= _MOST:
         return found
-    last = found[_TOLD - 1]
-    more = len(found) - _TOLD
-    others = "1 more of its files is" if more == 1 else f"{more} more of its files are"
-    message = f"{last.message}; {others} not as written either"
-    return (*found[: _TOLD - 1], Finding(last.id, message, last.hint, last.location))
+    last = found[_MOST - 1]
+    more = len(found) - _MOST
+    facts: Facts = {**last.facts, "case": f"{last.facts['case']}-more", "more": more}
+    return (*found[: _MOST - 1], replace(last, facts=facts))

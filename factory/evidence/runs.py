@@ -37,27 +37,21 @@ def find_run(site: Site, run_id: str = "") -> str:
         if run_id in present:
             return run_id
         meant = nearest(run_id, present)
-        hint = f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/"
-        raise Refusal(Finding("RUN_UNKNOWN", f"there is no run {run_id}", hint))
+        advice = f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/"
+        facts = {"case": "folder", "run": run_id, "advice": advice}
+        raise Refusal(Finding("RUN_UNKNOWN", facts))
     for event in site.ledger.newest(FINISHED):
         if event.run_id in present:
             return event.run_id
     hold_runs(site)
-    raise Refusal(
-        Finding("RUN_UNKNOWN", "no run has finished yet", "Make one with: factory oneshot")
-    )
+    raise Refusal(Finding("RUN_UNKNOWN", {"case": "none"}))
 
 
 def report_of(site: Site, run_id: str) -> bytes:
     """FINAL_REPORT.txt of a run. Raises Refusal RUN_UNKNOWN where it ended without one."""
     content = site.store.read(RunFolder.of(run_id).integrator.report_text)
     if content is None:
-        hint = "The next run finishes or abandons it; its logs are in the run's folder."
-        raise Refusal(
-            Finding(
-                "RUN_UNKNOWN", f"run {run_id} has no report: it ended before one was made", hint
-            )
-        )
+        raise Refusal(Finding("RUN_UNKNOWN", {"case": "report", "run": run_id}))
     return content
 
 
@@ -67,11 +61,17 @@ def log_of(site: Site, run_id: str, pack: str, label: str) -> bytes:
     """
     labels = labels_of(site, run_id, pack)
     if label not in labels:
-        where = f"of {pack}" if pack else "of the merged tree"
+        owner = pack or "the merged tree"
         meant = nearest(label, labels)
         known = f"known are: {', '.join(labels)}" if labels else "it ran no command"
-        hint = f"did you mean {meant}?" if meant else known
-        raise Refusal(Finding("RUN_UNKNOWN", f"run {run_id} has no log {label!r} {where}", hint))
+        facts = {
+            "case": "log",
+            "run": run_id,
+            "label": label,
+            "owner": owner,
+            "advice": f"did you mean {meant}?" if meant else known,
+        }
+        raise Refusal(Finding("RUN_UNKNOWN", facts))
     return site.store.read(_logs(site, run_id, pack).at(f"{label}.log")) or b""
 
 

@@ -32,7 +32,6 @@ from factory.model.finding import Finding, Location
 from factory.model.layout import (
     ATTESTATIONS,
     BUNDLES,
-    IN_RUN,
     LOCKS,
     MARKERS,
     RUNS,
@@ -194,10 +193,7 @@ def recover(site: Site) -> tuple[Finding, ...]:
         abandoned.append(run_id)
         abandoned_run = RunAbandoned(actor=RECOVERY, rc=Status.FAIL.exit_code)
         site.ledger.append(abandoned_run.entry(run_id, begun.started))
-        message = f"run {run_id} {why_not}; what its packs finished is kept"
-        notes.append(
-            Finding("RUN_ABANDONED", message, "Nothing to do; this run goes on from there.")
-        )
+        notes.append(Finding("RUN_ABANDONED", {"run": run_id, "problem": why_not}))
     if finished or abandoned:
         recovered = RecoveryFinished(
             finished=len(finished),
@@ -257,11 +253,5 @@ def _spoilt(run_id: str, why_not: str) -> Finding:
     """A run that the ledger calls finished, without a manifest, whose files are not those that it
     was finished with.
     """
-    kept = shown(RunFolder.of(run_id))
-    hint = f"It no longer counts; for an audit, move {kept} away, which also ends this warning."
-    return Finding(
-        "RUN_REPLACED",
-        f"run {run_id} lost its {IN_RUN.manifest} and {why_not}",
-        hint,
-        Location(kept),
-    )
+    facts = {"case": "lost", "run": run_id, "problem": why_not}
+    return Finding("RUN_REPLACED", facts, location=Location(shown(RunFolder.of(run_id))))

@@ -15,6 +15,7 @@ from factory.log.public_key import KeyFormError, parse_pem
 from factory.model.errors import Refusal
 from factory.model.evidence import SigningRecord
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.tree import Tree
 from factory.plan.site import Site
 
@@ -36,27 +37,17 @@ def judge_signing(site: Site) -> tuple[Finding, ...]:
     if policy is SigningPolicy.OPTIONAL:
         return ()
     if key not in pinned:
-        known = ", ".join(sorted(pin.key_id for pin in pinned)) or "none"
-        message = (
-            f"{key.key_id} is in use; expected a key pinned in {PINS_FOLDER}/ of the base commit,"
-            f" which are: {known}"
-        )
-        return (
-            Finding(
-                "SIGNING_KEY_UNTRUSTED",
-                message,
-                "Pin it with: factory keys trust, and commit the file.",
-            ),
-        )
+        facts: Facts = {
+            "case": "pinned",
+            "key": key.key_id,
+            "folder": PINS_FOLDER,
+            "known": tuple(sorted(pin.key_id for pin in pinned)) or ("none",),
+        }
+        return (Finding("SIGNING_KEY_UNTRUSTED", facts),)
     named = site.config.signing_key_ids
     if policy is SigningPolicy.REQUIRED_FROM and key.key_id not in named:
-        message = (
-            f"{key.key_id} is in use; expected one of signing.keys, which are:"
-            f" {', '.join(named) or 'none'}"
-        )
-        return (
-            Finding("SIGNING_KEY_UNTRUSTED", message, "Name it there, or use one that is named."),
-        )
+        facts = {"case": "named", "key": key.key_id, "known": tuple(named) or ("none",)}
+        return (Finding("SIGNING_KEY_UNTRUSTED", facts),)
     return ()
 
 
@@ -112,7 +103,5 @@ def _pin(path: str, content: bytes) -> PublicKey:
     try:
         return parse_pem(content)
     except KeyFormError as error:
-        hint = "Write it again with: factory keys export, or remove it."
-        raise Refusal(
-            Finding("SIGNING_PIN_INVALID", f"{path} {error}", hint, Location(path))
-        ) from error
+        facts = {"case": "pin", "file": path, "problem": str(error)}
+        raise Refusal(Finding("SIGNING_PIN_INVALID", facts, location=Location(path))) from error

@@ -40,11 +40,8 @@ def record(site: Site, checked: Checked) -> str:
     own = site.ledger.of_runs((checked.run_id,)) if checked.run_id else ()
     ends = [event.event_id for event in own if event.event_type == FINISHED]
     if not ends:
-        message = (
-            f"the ledger does not say that {checked.run_id or 'that run'} finished, so nothing was"
-            " recorded of it"
-        )
-        raise Refusal(Finding("RUN_UNKNOWN", message, "Verify it without --record."))
+        facts = {"case": "unfinished", "run": checked.run_id or "that run"}
+        raise Refusal(Finding("RUN_UNKNOWN", facts))
     event = VerifyFinished(
         status=checked.status.value,
         manifest=site.store.sha256(RunFolder.of(checked.run_id).manifest),

@@ -51,16 +51,16 @@ def judge_permissions(path: str, content: bytes) -> tuple[Finding, ...]:
 
 
 def _read(path: str, content: bytes) -> tuple[StrictDocument | None, tuple[Finding, ...]]:
-    hint = "Write it plainly: no anchors, tags or keys that stand twice, at most 64 KiB."
     try:
         document = strict_yaml.parse(content)
     except DocumentError as error:
         first = error.problems[0]
         place = Location(path, first.line, first.column)
-        return None, (Finding("WORKFLOW_UNREADABLE", f"{path}: {first.problem}", hint, place),)
+        facts = {"file": path, "problem": first.problem}
+        return None, (Finding("WORKFLOW_UNREADABLE", facts, location=place),)
     if not isinstance(document.value, Mapping):
-        message = f"{path}: expected a mapping, found something else"
-        return None, (Finding("WORKFLOW_UNREADABLE", message, hint, Location(path)),)
+        facts = {"file": path, "problem": "expected a mapping, found something else"}
+        return None, (Finding("WORKFLOW_UNREADABLE", facts, location=Location(path)),)
     return document, ()
 
 
@@ -69,10 +69,8 @@ def _unpinned(path: str, document: StrictDocument) -> Iterator[Finding]:
         if isinstance(used, str) and (used.startswith("./") or _PINNED.fullmatch(used)):
             continue
         said = quoted(used) if isinstance(used, str) else "something that is no text"
-        message = f"{path}: uses {said}; expected OWNER/NAME@ and a full commit id"
-        yield Finding("WORKFLOW_UNPINNED", message,
-                          "Name the commit, with the tag behind it as a comment.",
-                      _place(path, document, pointer))  # fmt: skip
+        place = _place(path, document, pointer)
+        yield Finding("WORKFLOW_UNPINNED", {"file": path, "found": said}, location=place)
 
 
 def _uses(value: Value, pointer: str) -> Iterator[tuple[str, Value]]:
@@ -92,17 +90,15 @@ def _uses(value: Value, pointer: str) -> Iterator[tuple[str, Value]]:
 def _of_workflow(
     path: str, document: StrictDocument, workflow: Mapping[str, Value]
 ) -> Iterator[Finding]:
-    hint = "State permissions: {} for the workflow, and for each job what it needs."
     if "permissions" not in workflow:
-        message = f"{path}: expected permissions for the whole workflow, found none"
-        yield Finding("WORKFLOW_PERMISSIONS", message, hint, Location(path, 1))
+        facts = {"case": "none", "file": path}
+        yield Finding("WORKFLOW_PERMISSIONS", facts, location=Location(path, 1))
         return
     wide = _too_wide(workflow["permissions"], of_job=False)
     if wide:
-        message = (
-            f"{path}: the workflow grants {wide} to all of its jobs; expected no more than reading"
-        )
-        yield Finding("WORKFLOW_PERMISSIONS", message, hint, _place(path, document, "/permissions"))
+        facts = {"case": "workflow", "file": path, "found": wide}
+        place = _place(path, document, "/permissions")
+        yield Finding("WORKFLOW_PERMISSIONS", facts, location=place)
 
 
 def _of_jobs(
@@ -114,11 +110,9 @@ def _of_jobs(
             continue
         wide = _too_wide(job["permissions"], of_job=True)
         if wide:
-            message = f"{path}: job {name} is granted {wide}; expected each right by its name"
+            facts = {"case": "job", "file": path, "job": name, "found": wide}
             place = _place(path, document, child(child(child("", "jobs"), name), "permissions"))
-            yield Finding(
-                "WORKFLOW_PERMISSIONS", message, "Name what the job needs, and nothing else.", place
-            )
+            yield Finding("WORKFLOW_PERMISSIONS", facts, location=place)
 
 
 def _too_wide(granted: Value, *, of_job: bool) -> str:

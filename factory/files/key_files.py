@@ -24,6 +24,7 @@ from factory.log.key import KEY_ID, OwnKey, PublicKey
 from factory.log.public_key import KeyFormError
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 
 if TYPE_CHECKING:
     from factory.log.ed25519 import PrivateSigner
@@ -72,13 +73,7 @@ class UserKeys:
         """Make a new key, in use from now on; older ones stay. Raise Refusal as `signer` does."""
         if self._file or self._text:
             variable = FILE_VARIABLE if self._file else TEXT_VARIABLE
-            message = (
-                f"{variable} names the key in use; expected no such variable where a key is to be"
-                " made"
-            )
-            raise Refusal(
-                Finding("SIGNING_KEY_UNSAFE", message, f"Unset {variable}, then run it again.")
-            )
+            raise Refusal(Finding("SIGNING_KEY_UNSAFE", {"case": "new", "variable": variable}))
         signer, path = self._write_new()
         with _keeping(self._folder):
             fs_guard.write_atomic(
@@ -113,8 +108,8 @@ class UserKeys:
         variable leads to no key.
         """
         if self._file and self._text:
-            message = f"expected one of {FILE_VARIABLE} and {TEXT_VARIABLE}, found both"
-            raise Refusal(Finding("SIGNING_KEY_UNSAFE", message, "Unset one of them."))
+            both: Facts = {"case": "two", "variables": (FILE_VARIABLE, TEXT_VARIABLE)}
+            raise Refusal(Finding("SIGNING_KEY_UNSAFE", both))
         if self._file:
             return _read(Path(self._file).absolute(), self._repository, follow=True)
         return _parse(self._text.encode("utf-8", "replace"), TEXT_VARIABLE) if self._text else None
@@ -242,13 +237,9 @@ def _contents(fd: int) -> bytes:
 
 def _refuse_access(path: Path, found: os.stat_result) -> None:
     if found.st_mode & 0o077:
-        what = (
-            f"can be read or written by others (mode {stat.S_IMODE(found.st_mode):04o}), expected"
-            " 0600"
-        )
-        raise _unsafe(
-            str(path), what, f"If nobody else had it: chmod 600 {path}. Otherwise make a new one."
-        )
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        facts = {"case": "mode", "place": str(path), "found": mode, "expected": "0600"}
+        raise Refusal(Finding("SIGNING_KEY_UNSAFE", facts))
     if found.st_uid not in (os.geteuid(), 0):
         raise _unsafe(str(path), f"belongs to another user (uid {found.st_uid})")
 
@@ -257,24 +248,22 @@ def _refuse_folder(folder: Path) -> None:
     """Raise Refusal if others can write the folder: they could put another key in place."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if os.name != "nt" and mode & 0o022:
-        what = f"lies in a folder that others can write (mode {mode:04o}), expected 0700"
-        raise _unsafe(
-            str(folder / CURRENT),
-            what,
-            f"If nobody else had it: chmod 700 {folder}. Otherwise make a new one.",
-        )
+        facts = {
+            "case": "folder",
+            "place": str(folder / CURRENT),
+            "folder": str(folder),
+            "found": f"{mode:04o}",
+            "expected": "0700",
+        }
+        raise Refusal(Finding("SIGNING_KEY_UNSAFE", facts))
 
 
 def _refuse_place(place: Path, repository: Path | None) -> None:
     real = Path(os.path.realpath(place))
     if repository is not None and real.is_relative_to(os.path.realpath(repository)):
-        raise _unsafe(
-            str(place), "lies inside the repository", "Keep it in your own configuration folder."
-        )
+        raise _unsafe(str(place), "lies inside the repository", "place")
     if any(real.is_relative_to(folder) for folder in _NEVER_BELOW):
-        raise _unsafe(
-            str(place), "lies where packs can see it", "Keep it in your own configuration folder."
-        )
+        raise _unsafe(str(place), "lies where packs can see it", "place")
 
 
 def _parse(content: bytes, where: str) -> PrivateSigner:
@@ -283,20 +272,16 @@ def _parse(content: bytes, where: str) -> PrivateSigner:
     try:
         return ed25519.parse_private_pem(content)
     except KeyFormError as error:
-        raise _unsafe(
-            where, str(error), "Make one with: openssl genpkey -algorithm ed25519"
-        ) from error
+        raise _unsafe(where, str(error), "form") from error
 
 
-def _unsafe(
-    where: str, what: str, hint: str = "Look at it; a new one is made by: factory keys new"
-) -> Refusal:
-    return Refusal(Finding("SIGNING_KEY_UNSAFE", f"the signing key {where} {what}", hint))
+def _unsafe(place: str, problem: str, case: str = "file") -> Refusal:
+    facts = {"case": case, "place": place, "problem": problem}
+    return Refusal(Finding("SIGNING_KEY_UNSAFE", facts))
 
 
 def _missing(why: str) -> Refusal:
-    hint = f"Set HOME or XDG_CONFIG_HOME to a folder that exists, or {FILE_VARIABLE} to a key file."
-    return Refusal(Finding("SIGNING_KEY_MISSING", f"there is no key, and {why}", hint))
+    return Refusal(Finding("SIGNING_KEY_MISSING", {"why": why}))
 
 
 @contextlib.contextmanager

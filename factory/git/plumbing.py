@@ -162,8 +162,8 @@ def move_ref(program: str, common: Path, ref: str, new: str, old: str) -> None:
         if others := _in_the_way(git, ref):
             which = others[0].removeprefix("refs/heads/")
             facts = {"case": "in-the-way", "found": others[0], "which": which}
-        facts |= {"ref": ref, "expected": old or "no commit"}
-        raise Refusal(Finding("REF_MOVED", facts)) from error
+        place = {"ref": ref, "expected": old or "no commit"}
+        raise Refusal(Finding("REF_MOVED", {**facts, **place})) from error
 
 
 def _in_the_way(git: Git, ref: str) -> tuple[str, ...]:

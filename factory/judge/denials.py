@@ -14,11 +14,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
-from factory.egress.connection import SENTENCES, Reason, Verdict
+from factory.egress.connection import DEFAULT_PORT, SENTENCES, Reason, Verdict
 from factory.judge.path_guard import display
 from factory.model.denial import MOST, DenialRecord, DeniedDocument
 from factory.model.egress_record import ConnectionRecord
+from factory.model.evidence_text import finding_record
 from factory.model.finding import Finding
+from factory.model.findings.entry import Fact, Facts
 from factory.model.pack import TaskPack
 from factory.redact.redaction import Redactor
 from factory.sandbox.properties import Property
@@ -54,6 +56,7 @@ def denied(
     it would be empty.
     """
     rows: dict[tuple[_Try, str, str], tuple[int, tuple[str, ...]]] = {}
+    facts: dict[tuple[_Try, str, str], Facts] = {}
     seen, more = True, 0
 
     def add(row: tuple[_Try, str, str], count: int, label: str) -> None:
@@ -75,11 +78,21 @@ def denied(
     for finding in findings:
         kind = _BY_FINDING.get(finding.id.partition("_")[0])
         if finding.blocks and kind is not None and finding.id != "ARTIFACT_MISSING":
-            add((kind, finding.message, finding.id), 1, "")
+            record = finding_record(finding)
+            row = (kind, record.message, finding.id)
+            add(row, 1, "")
+            facts[row] = record.facts
     if seen and not rows and not more:
         return None
     records = tuple(
-        DenialRecord(tried=tried, what=what, rule=rule, count=count, during=during)
+        DenialRecord(
+            tried=tried,
+            what=what,
+            rule=rule,
+            count=count,
+            during=during,
+            facts=dict(facts.get((tried, what, rule), {})),
+        )
         for (tried, what, rule), (count, during) in rows.items()
     )
     return DeniedDocument(
@@ -131,12 +144,14 @@ def rule_words(pack: TaskPack, denial: DenialRecord) -> str:
     if denial.rule == _SOCKETS:
         return "sockets of the host are never shown"
     if pack.constraints.network.declared:
-        return "the only way out is the proxy that HTTPS_PROXY names"
+        return "nothing is reached but through the proxy that HTTPS_PROXY names"
     return "constraints.allow_network is false"
 
 
-def allowed_by(pack: TaskPack, denial: DenialRecord) -> str:
-    """The smallest change of the contract that would allow what was observed, or that none can."""
+def remedy_of(pack: TaskPack, denial: DenialRecord) -> str:
+    """Return the smallest change of the contract that would allow what was observed, or that none
+    can.
+    """
     if denial.rule == _SOCKETS:
         return NEVER
     if denial.tried == "look-up":
@@ -161,20 +176,22 @@ def refused(record: ConnectionRecord) -> bool:
 
 
 def rule_of(record: ConnectionRecord) -> str:
-    """Why the proxy refused a connection, one clause."""
+    """Return why the proxy refused a connection, one clause."""
     return SENTENCES[Reason(record.reason)]
 
 
-def reachable_by(pack: TaskPack, record: ConnectionRecord) -> str:
-    """As `allowed_by`, for what the egress proxy refused."""
-    if record.reason == Reason.NOT_DECLARED.value and record.host:
-        name = record.host if record.port == 443 else f"{record.host}:{record.port}"
-        return (
-            f"allow it with: {_network(pack, name)}   (and the same host in factory.toml [network])"
-        )
+def egress_refused(pack: TaskPack, record: ConnectionRecord) -> Finding:
+    """Return the finding over a connection that the egress proxy refused."""
+    known = f"{record.host}:{record.port}" if record.host else "a target without a plain name"
+    facts: dict[str, Fact] = {"case": "other", "target": known, "why": rule_of(record)}
     if record.reason == Reason.NOT_PUBLIC.value:
-        return NEVER
-    return "no change of the contract allows it; what the program does has to be another"
+        facts["case"] = "never"
+    elif record.reason == Reason.NOT_DECLARED.value and record.host:
+        name = record.host if record.port == DEFAULT_PORT else known
+        allow = tuple(dict.fromkeys((*pack.constraints.network.shown, name)))
+        facts |= {"case": "declare", "add": name, "allow": allow}
+    place = pack.place("/constraints/allow_network")
+    return Finding("EGRESS_REFUSED", facts, pack=pack.id, location=place)
 
 
 def _network(pack: TaskPack, host: str) -> str:

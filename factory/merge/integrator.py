@@ -102,10 +102,4 @@ class IntegratorProcess:
 
 
 def _failed(what: str) -> Refusal:
-    return Refusal(
-        Finding(
-            "INTEGRATOR_FAILED",
-            f"the integrator gave no result: {what}",
-            "Run again; see factory doctor.",
-        )
-    )
+    return Refusal(Finding("INTEGRATOR_FAILED", {"case": "result", "problem": what}))

@@ -16,6 +16,7 @@ from factory.merge.overlap import Overlap, Selection, Touch, find_overlaps, sele
 from factory.model.config import Overlap as OverlapPolicy
 from factory.model.evidence import OverlapRecord
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.tree import Difference, Tree
 from factory.plan.action_key import all_needs, canonical_order
 
@@ -144,11 +145,8 @@ def _unite(
             below.tree, tree, apply_differences(below.tree, candidate.changes)
         )
         if conflicting:
-            paths = ", ".join(display(path) for path in conflicting)
-            message = f"{pack} does not merge cleanly onto the packs before it in {paths}"
-            return None, [
-                Finding("MERGE_CONFLICT", message, "Let one pack depend on the other.", pack=pack)
-            ]
+            facts: Facts = {"case": "before", "paths": tuple(map(display, conflicting))}
+            return None, [Finding("MERGE_CONFLICT", facts, pack=pack)]
     return tree, []
 
 
@@ -164,26 +162,16 @@ def _record(overlap: Overlap, hidden: bool = False, resolved: str = "") -> Overl
 
 
 def _overlap_finding(kind: str, overlap: Overlap) -> Finding:
-    place = display(overlap.path)
-    hint = (
-        "Let one depend on the other (depends_on), or narrow a scope, or set overlap = 'merge' in"
-        " factory.toml."
-    )
-    if overlap.path != overlap.other_path:
-        place += f" and {display(overlap.other_path)}"
-        hint = (  # no three-way merge makes both of one
-            "Let one depend on the other (depends_on), or narrow a scope."
-        )
+    paths = tuple(dict.fromkeys((overlap.path, overlap.other_path)))
     twins = _twins(overlap.path, overlap.other_path)
-    if twins:
-        place += (
-            f": {' and '.join(map(display, twins))} are one name where case or Unicode form is"
-            " ignored"
-        )
-        hint = _ONE_SPELLING
-    return Finding(
-        kind, f"{overlap.first} and {overlap.second} both change {place}", hint, pack=overlap.second
-    )
+    case = "names" if twins else "path" if len(paths) == 1 else "paths"
+    facts: Facts = {
+        "case": case,
+        "packs": (overlap.first, overlap.second),
+        "paths": tuple(map(display, paths)),
+        "names": tuple(map(display, twins)),
+    }
+    return Finding(kind, facts, pack=overlap.second)
 
 
 def _twins(path: str, other: str) -> tuple[str, ...]:
@@ -214,18 +202,18 @@ def _collision_finding(
             for change in changes[pack]
         )
     ]
-    names = (
-        f"{display(path)} and {display(other)} are one name where case or Unicode form is ignored"
-    )
-    message = f"{' and '.join(packs) or 'the packs'} do not merge: {names}"
-    return Finding("OVERLAP", message, _ONE_SPELLING, pack=packs[-1] if packs else "")
+    facts: Facts = {
+        "case": "merged",
+        "packs": tuple(packs),
+        "names": (display(path), display(other)),
+    }
+    return Finding("OVERLAP", facts, pack=packs[-1] if packs else "")
 
 
 def _conflict_finding(overlap: Overlap, paths: tuple[str, ...]) -> Finding:
-    return Finding(
-        "MERGE_CONFLICT",
-        f"{overlap.first} and {overlap.second} do not merge cleanly in"
-        f" {', '.join(display(path) for path in paths)}",
-        "Let one depend on the other (depends_on), so that it builds on the other's result.",
-        pack=overlap.second,
-    )
+    facts: Facts = {
+        "case": "pair",
+        "packs": (overlap.first, overlap.second),
+        "paths": tuple(map(display, paths)),
+    }
+    return Finding("MERGE_CONFLICT", facts, pack=overlap.second)

@@ -48,11 +48,8 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
         raise Refusal(*found)
     status = parse_document(StatusDocument, store.read(IN_RUN.bundle(pack).status) or b"")
     if status.status != "PASS" or status.action_key != planned.action_key:
-        message = (
-            f"{pack}: expected a PASS bundle of action {planned.action_key[:12]}…, found"
-            f" {status.status}"
-        )
-        raise Refusal(Finding("BUNDLE_STALE", message, "Run the pack again.", pack=pack))
+        facts = {"case": "status", "expected": planned.action_key, "found": status.status}
+        raise Refusal(Finding("BUNDLE_STALE", facts, pack=pack))
     objects.take_in(store.read(IN_RUN.bundle(pack).objects) or b"")
     before, after = objects.tree_of(status.base_tree), objects.tree_of(status.result_tree)
     patch = store.read(IN_RUN.bundle(pack).patch) or b""

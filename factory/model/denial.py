@@ -21,7 +21,7 @@ class DenialRecord(Document):
     """Record one denied thing: what was tried, the rule that denied it, how often, during which
     commands.
 
-    `rule` is the name of a property or the id of a finding.
+    `rule` is the name of a property or the id of a finding, whose facts are `facts`.
     """
 
     tried: Literal["connect", "send", "look-up", "exceed", "change", "carry"]
@@ -29,6 +29,7 @@ class DenialRecord(Document):
     rule: str
     count: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
     during: tuple[str, ...]
+    facts: dict[str, str | int | tuple[str, ...]]
 
 
 class DeniedDocument(Document):
@@ -37,7 +38,7 @@ class DeniedDocument(Document):
     `observed` names what the host could see; `more` is the number of denials that have no row.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     pack: str
     observed: tuple[Literal["network"], ...]
     denials: Annotated[tuple[DenialRecord, ...], Field(max_length=MOST)]

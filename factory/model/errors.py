@@ -44,7 +44,7 @@ class Refusal(FactoryError):
     def __init__(self, *findings: Finding) -> None:
         if not findings:
             raise ValueError("a Refusal needs at least one Finding")
-        super().__init__(findings[0].message, findings[0].hint)
+        super().__init__(findings[0].attributed, findings[0].hint)
         self.findings = findings
 
     @property

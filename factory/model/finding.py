@@ -7,7 +7,7 @@ word of its sentence. Does not know who raises which finding.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -34,7 +34,7 @@ class Location:
         return ":".join(parts)
 
 
-@dataclass(frozen=True, slots=True, init=False)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One observation of a guard: its id, its facts, the pack that it is about ("" for the run)
     and its place.
@@ -44,32 +44,20 @@ class Finding:
     """
 
     id: str
-    facts: Facts
-    pack: str
-    location: Location | None
+    facts: Facts = field(default_factory=dict)
+    pack: str = ""
+    location: Location | None = None
 
-    def __init__(
-        self,
-        id: str,  # noqa: A002
-        facts: Facts | str = MappingProxyType({}),
-        hint: str = "",
-        location: Location | None = None,
-        pack: str = "",
-    ) -> None:
-        if id not in CATALOGUE:
-            raise ValueError(f"finding id {id!r} is not in the catalogue")
-        if isinstance(facts, str):
-            facts = {"sentence": facts, "hint": hint}
-        object.__setattr__(self, "id", id)
-        object.__setattr__(self, "facts", MappingProxyType(dict(facts)))
-        object.__setattr__(self, "pack", pack)
-        object.__setattr__(self, "location", location)
+    def __post_init__(self) -> None:
+        if self.id not in CATALOGUE:
+            raise ValueError(f"finding id {self.id!r} is not in the catalogue")
+        object.__setattr__(self, "facts", MappingProxyType(dict(self.facts)))
 
     def __hash__(self) -> int:
         return hash((self.id, frozenset(self.facts.items()), self.pack, self.location))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Finding, (self.id, dict(self.facts), "", self.location, self.pack)
+        return Finding, (self.id, dict(self.facts), self.pack, self.location)
 
     @property
     def severity(self) -> Severity:
@@ -84,16 +72,12 @@ class Finding:
     @property
     def message(self) -> str:
         """One sentence: what was expected and what was found, without the name of `pack`."""
-        if "sentence" in self.facts:
-            return str(self.facts["sentence"])
         entry = CATALOGUE[self.id]
         return self._rendered(entry.sentence) or f"{entry.meaning} ({listed(self.facts)})"
 
     @property
     def hint(self) -> str:
         """What to do next; "" where there is nothing to say."""
-        if "sentence" in self.facts:
-            return str(self.facts["hint"])
         return self._rendered(CATALOGUE[self.id].hint)
 
     @property
@@ -136,6 +120,4 @@ def owner_of(pack: str, facts: Facts) -> str:
     """Return `PACK: ` for the sentence of a finding about one pack; "" where its sentence names
     all of its packs, or it is about the run.
     """
-    if "sentence" in facts and pack in str(facts["sentence"]):
-        return ""
     return f"{pack}: " if pack and not facts.get("packs") else ""

@@ -90,11 +90,5 @@ def not_kept(card: Card, error: Refusal | OSError) -> tuple[Finding, ...]:
     """What is said of a card whose verdict could not be written down."""
     if isinstance(error, Refusal):
         return error.findings
-    message = f"expected to keep what {card.name} came to, found: {error.strerror or error}"
-    return (
-        Finding(
-            "DISK_UNWRITABLE",
-            message,
-            "free some space or make that folder writable, then run again",
-        ),
-    )
+    found = error.strerror or str(error)
+    return (Finding("DISK_UNWRITABLE", {"case": "verdict", "place": card.name, "found": found}),)

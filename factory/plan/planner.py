@@ -18,6 +18,7 @@ from factory.model.errors import Refusal
 from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ToolRecord
 from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.pack import TaskPack
 from factory.model.tree import Tree
 from factory.plan.action_key import (
@@ -65,17 +66,24 @@ class Planner:
                 self._planned[pack_id] = self._plan(self._entries[pack_id])
             return self._planned[pack_id]
 
+    def why_unplannable(self, pack_id: str) -> tuple[Finding, ...]:
+        """Return DEPENDS_NOT_PASS for a pack that needs one which cannot run; nothing for others."""
+        entry = self._entries.get(pack_id)
+        pack = entry.pack if entry is not None else None
+        unusable = self._unusable_needs(pack) if pack is not None else ()
+        if pack is None or not unusable:
+            return ()
+        facts = {"case": "unusable", "need": unusable[0]}
+        place = pack.place("/depends_on")
+        return (Finding("DEPENDS_NOT_PASS", facts, pack=pack.id, location=place),)
+
     def _plan(self, entry: PackEntry) -> PlannedPack:
         pack = entry.pack
         if pack is None:
             raise KeyError(entry.id)
-        lame = self._lame_needs(pack)
-        if lame:
-            message = f"{pack.id} depends on {lame[0]}, which cannot run itself"
-            place = pack.place("/depends_on")
-            raise Refusal(
-                Finding("DEPENDS_NOT_PASS", message, f"Mend {lame[0]} first.", place, pack.id)
-            )
+        why = self.why_unplannable(entry.id)
+        if why:
+            raise Refusal(*why)
         needs = canonical_order({name: self._depends(name) for name in self._needs[pack.id]})
         own = self._lay_over(self.base, entry)
         patterns = visible_patterns(pack.inputs, pack.folder)
@@ -93,7 +101,7 @@ class Planner:
         lock = scope_lock(pack, self._site.config, self.protected.sources)
         return planned_pack(pack, action, lock, self.base, own, visible, needs, environment)
 
-    def _lame_needs(self, pack: TaskPack) -> tuple[str, ...]:
+    def _unusable_needs(self, pack: TaskPack) -> tuple[str, ...]:
         """What of a pack's needs has no sound contract, or is part of a circle; the pack itself
         where it is.
         """
@@ -166,17 +174,9 @@ class Planner:
         for name, value in environment_of(pack, self._site.environment):
             kinds = self._site.redactor.redact(value.encode("utf-8", "surrogateescape")).kinds
             if kinds:
-                message = (
-                    f"{pack.id} passes {name} through, and its value carries a credential"
-                    f" ({', '.join(kinds)})"
-                )
-                hint = (
-                    "Take it out of env: what is passed through is told in evidence, and grants no"
-                    " secret."
-                )
-                found.append(
-                    Finding("SECRET_IN_CONTRACT", message, hint, pack.place("/env"), pack.id)
-                )
+                facts: Facts = {"case": "variable", "name": name, "kinds": tuple(kinds)}
+                place = pack.place("/env")
+                found.append(Finding("SECRET_IN_CONTRACT", facts, pack=pack.id, location=place))
         return tuple(found)
 
     def freeze(self) -> Plan:
@@ -191,7 +191,7 @@ class Planner:
         sound = {
             entry.id: entry.pack.depends_on
             for entry in usable
-            if entry.pack is not None and not self._lame_needs(entry.pack)
+            if entry.pack is not None and not self._unusable_needs(entry.pack)
         }
         packs = [self.planned(name) for name in canonical_order(sound)]
         config, repository = self._site.config, self._site.repository

@@ -15,7 +15,6 @@ from factory.report.markup import Markup, joined, lines_of, tag, text_of
 from factory.report.run_view import RunView, good
 from factory.report.text import place_of
 
-_OF_RECHECKS = frozenset({"MERGE_BROKEN", "MERGE_BROKEN_TOGETHER", "MERGE_PRE_EXISTING"})
 _ERRORS = frozenset({"CRASH"})
 
 
@@ -118,14 +117,12 @@ def _cases(run: RunView, owner: str) -> tuple[_Case, ...]:
 def _taken(left: list[FindingRecord], label: str, merged: bool) -> tuple[FindingRecord, ...]:
     """Remove from `left` the findings about the command `label`, and return them."""
     found = [
-        row for row in left if row.message.startswith(f"{label} `") and _on_merged(row) is merged
+        row
+        for row in left
+        if row.facts.get("label") == label and (row.facts.get("tree") == "merged") is merged
     ]
     left[:] = [row for row in left if row not in found]
     return tuple(found)
-
-
-def _on_merged(row: FindingRecord) -> bool:
-    return row.id in _OF_RECHECKS or "on the merged tree" in row.message
 
 
 def _of_command(

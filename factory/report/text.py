@@ -83,7 +83,7 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         where = IN_RUN.raw.pack("<PACK>").egress
         lines.append(md("**Network: {}.** Each connection is in `{}`.", reached, Markdown(where)))
     lines += [
-        md("**Cloud: {}.**", finding.message)
+        md("**Cloud: {} {}.**", finding.pack, finding.message)
         for finding in status.findings
         if finding.id == "CLOUD_GRANTED"
     ]
@@ -297,7 +297,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *([f"Network: {for_eyes(reached)}"] if reached else []),
         *(
-            f"Cloud: {for_eyes(each.message)}"
+            f"Cloud: {for_eyes(f'{each.pack} {each.message}')}"
             for each in status.findings
             if each.id == "CLOUD_GRANTED"
         ),
@@ -358,7 +358,11 @@ def brief(status: RunStatus, changed: FilesChanged | None) -> tuple[str, ...]:
     reached = network_text(status.packs)
     lines += ["", *([f"Network   {reached}"] if reached else [])]
     lines += [
-        *(f"Cloud     {each.message}" for each in status.findings if each.id == "CLOUD_GRANTED")
+        *(
+            f"Cloud     {each.pack} {each.message}"
+            for each in status.findings
+            if each.id == "CLOUD_GRANTED"
+        )
     ]
     lines += [
         (

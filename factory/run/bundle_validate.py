@@ -98,8 +98,13 @@ def _judge_trees(
         if refusal.of_the_disk:
             raise
         return tuple(
-            Finding("BUNDLE_DISAGREES", f.message, f.hint, f.location, pack.id)
-            for f in refusal.findings
+            Finding(
+                "BUNDLE_DISAGREES",
+                {"case": "objects", "problem": finding.message},
+                pack=pack.id,
+                location=finding.location,
+            )
+            for finding in refusal.findings
         )
     by_tree = objects.raw_differences(before.oid, after.oid)
     contents = _contents(objects, by_tree)
@@ -124,8 +129,8 @@ def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Findi
     due = narrow(stacked, planned.visible_patterns)
     if before.oid == due.oid:
         return []
-    message = f"{planned.pack.id}: base tree {before.oid[:12]} is not the plan's {due.oid[:12]}"
-    return [Finding("BUNDLE_STALE", message, "Run the pack again.", pack=planned.pack.id)]
+    facts = {"case": "base", "expected": due.oid, "found": before.oid}
+    return [Finding("BUNDLE_STALE", facts, pack=planned.pack.id)]
 
 
 def _contents(objects: Objects, changes: tuple[Difference, ...]) -> Mapping[str, bytes]:

@@ -30,8 +30,7 @@ def defect(redactor: Redactor, what: str, error: Exception, pack: str = "") -> D
     """Describe a defect that `what` (as in `launch:TASK-0001`) met, without credentials."""
     import traceback
 
-    message = f"{what} met an error of the orchestrator's own: {type(error).__name__}: {error}"
-    hint = "Please report it with the traceback in the run folder."
+    facts = {"case": "met", "what": what, "found": f"{type(error).__name__}: {error}"}
     text = silent(redactor, "".join(traceback.format_exception(error)))
-    found = Finding("CRASH", message, hint, pack=pack)
+    found = Finding("CRASH", facts, pack=pack)
     return Defect(found, IN_RAW.crash(what), text.encode("utf-8", "backslashreplace"))

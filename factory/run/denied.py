@@ -7,23 +7,24 @@ there. Decides nothing, and does not know how anything was seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from factory.judge.denials import (
-    allowed_by,
+    NEVER,
+    egress_refused,
     is_observed,
-    reachable_by,
     refused,
+    remedy_of,
     rule_of,
     rule_words,
 )
 from factory.judge.path_guard import display
-from factory.judge.way_out import NEVER
-from factory.model.denial import DeniedDocument
+from factory.model.denial import DenialRecord, DeniedDocument
 from factory.model.egress_record import ConnectionRecord, EgressDocument
 from factory.model.evidence_text import EvidenceError, parse_document
+from factory.model.finding import Finding
+from factory.model.findings.catalogue import CATALOGUE
 from factory.model.layout import RunFolder
 from factory.model.pack import TaskPack
 from factory.plan.site import Site
@@ -34,7 +35,7 @@ _Form = TypeVar("_Form", DeniedDocument, EgressDocument)
 @dataclass(frozen=True, slots=True)
 class Denial:
     """One thing that was tried: what, the rule in a clause, how often, during which commands, and
-    the way out.
+    the remedy.
     """
 
     tried: str
@@ -42,7 +43,7 @@ class Denial:
     rule: str
     count: int
     during: tuple[str, ...]
-    way_out: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,8 @@ class Denials:
     more: int
 
 
-def read_denials(
-    site: Site, pack: TaskPack, run_id: str, ways: Mapping[tuple[str, str], str]
-) -> Denials | None:
-    """What was denied in a run; None where nothing of that run is left. `ways` are ways out by
-    finding and sentence.
-    """
+def read_denials(site: Site, pack: TaskPack, run_id: str) -> Denials | None:
+    """Return what was denied in a run; None where nothing of that run is left."""
     folder = RunFolder.of(run_id).raw.pack(pack.id)
     if not run_id or not site.store.names(folder):
         return None
@@ -69,19 +66,21 @@ def read_denials(
     rows: list[Denial] = []
     for each in document.denials if document is not None else ():
         if is_observed(each):
-            rule, way = rule_words(pack, each), allowed_by(pack, each)
+            rule, remedy = rule_words(pack, each), remedy_of(pack, each)
         else:
-            unknown = (
-                "nothing in the contract can allow it"
-                if each.rule in NEVER
-                else f"see: factory why {pack.id}"
-            )
-            rule, way = each.rule, ways.get((each.rule, each.what), unknown)
-        rows.append(Denial(each.tried, display(each.what), rule, each.count, each.during, way))
+            rule, remedy = each.rule, _remedy_of_finding(each)
+        rows.append(Denial(each.tried, display(each.what), rule, each.count, each.during, remedy))
     egress = _parsed(site, folder.egress, EgressDocument)
     rows += _refused(pack, egress.connections if egress is not None else ())
     observed = document.observed if document is not None else ("network",)
     return Denials(tuple(rows), observed, document.more if document is not None else 0)
+
+
+def _remedy_of_finding(record: DenialRecord) -> str:
+    """Return the remedy of what was judged; a rule that the catalogue lacks allows nothing."""
+    if record.rule not in CATALOGUE:
+        return NEVER
+    return Finding(record.rule, record.facts).remedy
 
 
 def _refused(pack: TaskPack, connections: tuple[ConnectionRecord, ...]) -> list[Denial]:
@@ -99,7 +98,7 @@ def _refused(pack: TaskPack, connections: tuple[ConnectionRecord, ...]) -> list[
             rule_of(same[0]),
             len(same),
             tuple(dict.fromkeys(each.during for each in same)),
-            reachable_by(pack, same[0]),
+            egress_refused(pack, same[0]).remedy,
         )
         for (what, _), same in found.items()
     ]

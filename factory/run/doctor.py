@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.verdict import Status
 from factory.run.preflight import judge_host
 from factory.sandbox.properties import Enforcement, Property
@@ -96,31 +97,19 @@ def check_up(
     )
     findings = [*others, *(judge_host(config, enforcement) if enforcement is not None else ())]
     if enforcement is None and not others:
-        findings.append(
-            Finding(
-                "PROPERTY_MISSING",
-                "expected to measure a sandbox, found that it could not be tried",
-            )
-        )
+        findings.append(Finding("PROPERTY_MISSING", {"case": "untried"}))
     if not facts.doit:
-        findings.append(
-            Finding(
-                "TOOL_MISSING", "doit is not installed beside factory", "Install the package again."
-            )
-        )
+        findings.append(Finding("TOOL_MISSING", {"case": "doit"}))
     if facts.free < LOW_SPACE:
-        message = (
-            f"expected at least {_size(LOW_SPACE)} free at {facts.state}, found {_size(facts.free)}"
-        )
-        findings.append(Finding("DISK_LOW", message, "Free some space; caches can go: doit clean"))
+        low = {"wanted": _size(LOW_SPACE), "place": facts.state, "found": _size(facts.free)}
+        findings.append(Finding("DISK_LOW", low))
     if facts.worktrees and not facts.held:
-        named = ", ".join(facts.worktrees[:5])
-        message = f"{len(facts.worktrees)} left behind below {facts.state}/worktrees: {named}"
-        findings.append(
-            Finding(
-                "STALE_WORKTREE", message, "Look at them if you like; the next run replaces each."
-            )
-        )
+        left: Facts = {
+            "place": f"{facts.state}/worktrees",
+            "count": len(facts.worktrees),
+            "names": tuple(facts.worktrees[:5]),
+        }
+        findings.append(Finding("STALE_WORKTREE", left))
     return Checkup(rows, tuple(findings))
 
 

@@ -12,13 +12,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Literal, TypeAlias
 
-from factory.egress.connection import SENTENCES, Connection, Reason, Request, Verdict
+from factory.egress.connection import Connection, Request, Verdict
 from factory.egress.reach import Reach
+from factory.judge.denials import egress_refused
 from factory.model.egress_record import ConnectionRecord, EgressDocument, record_of
 from factory.model.event import Entry
 from factory.model.events import EgressFinished, ShellConnected
 from factory.model.evidence_text import format_document
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.layout import IN_RAW, IN_RUN
 from factory.model.pack import TaskPack
 from factory.model.verdict import Status
@@ -147,34 +149,15 @@ def _status(record: ConnectionRecord) -> Status:
 def refused(pack: TaskPack, records: Iterable[ConnectionRecord]) -> tuple[Finding, ...]:
     """Return what the proxy refused a pack in this run, each target once for each reason: remarks,
     since its own commands decide what a refusal means to them."""
-    rows = [
-        (_named(record), Reason(record.reason))
-        for record in records
-        if record.verdict == Verdict.REFUSED.value
-    ]
-    targets = tuple(dict.fromkeys(rows))
-    found = [_refused(pack, named, reason) for named, reason in targets[:_MOST_SHOWN]]
-    if len(targets) > _MOST_SHOWN:
-        message = (
-            f"{pack.id} tried {len(targets) - _MOST_SHOWN} targets more that the egress proxy"
-            " refused"
+    found = tuple(
+        dict.fromkeys(
+            egress_refused(pack, record)
+            for record in records
+            if record.verdict == Verdict.REFUSED.value
         )
-        hint = f"All of them are in {IN_RUN.raw.pack(pack.id).egress} of the run."
-        found.append(Finding("EGRESS_REFUSED", message, hint, pack=pack.id))
-    return tuple(found)
-
-
-def _named(record: ConnectionRecord) -> str:
-    return f"{record.host}:{record.port}" if record.host else "a target without a plain name"
-
-
-def _refused(pack: TaskPack, named: str, reason: Reason) -> Finding:
-    hint = "Nothing in the contract can allow it."
-    if reason is Reason.NOT_DECLARED:
-        hint = (
-            f'If it is intended, add "{named.removesuffix(":443")}" to constraints.allow_network.'
-        )
-    message = f"{pack.id} tried {named}, and the egress proxy refused it: {SENTENCES[reason]}"
-    return Finding(
-        "EGRESS_REFUSED", message, hint, pack.place("/constraints/allow_network"), pack.id
     )
+    more = len(found) - _MOST_SHOWN
+    if more <= 0:
+        return found
+    facts: Facts = {"case": "more", "count": more, "path": str(IN_RUN.raw.pack(pack.id).egress)}
+    return (*found[:_MOST_SHOWN], Finding("EGRESS_REFUSED", facts, pack=pack.id))

@@ -107,7 +107,7 @@ def _broken_off(
 ) -> Launched:
     pack = planned.pack.id
     if isinstance(error, Refusal):
-        findings, why = error.findings, error.findings[0].message
+        findings, why = error.findings, error.sentence
     else:
         name = PurePosixPath(planned.pack.folder).name
         met = defect(machine.redactor, f"launch:{name}", error, pack)

@@ -40,14 +40,7 @@ def bundle_differences(
     """
     carried = store.read(BundleFolder(folder.at(pack_id)).objects)
     if carried is None:
-        raise Refusal(
-            Finding(
-                "BUNDLE_MISSING",
-                f"the bundle of {pack_id} has no {IN_BUNDLE.objects}",
-                "Run it again.",
-                pack=pack_id,
-            )
-        )
+        raise Refusal(Finding("BUNDLE_MISSING", {"path": IN_BUNDLE.objects}, pack=pack_id))
     objects.take_in(carried)
     return between(objects.tree_of(status.base_tree), objects.tree_of(status.result_tree))
 
@@ -66,11 +59,9 @@ def stacked_base(store: Store, objects: Objects, plan: Plan, planned: PlannedPac
             or status.status != Status.PASS.value
             or status.action_key != plan.planned(need).key
         ):
-            message = f"{planned.pack.id} depends on {need}, which did not PASS"
+            facts = {"case": "not-pass", "need": need}
             place = planned.pack.place("/depends_on")
-            raise Refusal(
-                Finding("DEPENDS_NOT_PASS", message, f"Fix {need} first.", place, planned.pack.id)
-            )
+            raise Refusal(Finding("DEPENDS_NOT_PASS", facts, pack=planned.pack.id, location=place))
         changes = bundle_differences(store, objects, need, status)
         needs = plan.planned(need).needs
         below.append(Candidate(need, needs, objects.tree_of(status.base_tree), changes, changes))

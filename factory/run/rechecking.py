@@ -11,6 +11,7 @@ from typing import Literal
 
 from factory.model.evidence import RecheckRecord
 from factory.model.finding import Finding
+from factory.model.findings.entry import Fact
 from factory.model.pack import Command
 
 Outcome = Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
@@ -42,53 +43,28 @@ def judge_recheck(
     """The finding over one outcome; none for ok and as-accepted. `above`: its culprit builds on
     this pack.
     """
-    where = f"{record.label} `{record.run}` of {record.pack}"
-    place = command.location
-    log = (  # the pack's own one tells how it passed
-        f"Its log: factory print-report --log {record.pack}.{record.label}"
-    )
-    if record.outcome == "broken" and record.culprits:
-        others = " and ".join(record.culprits)
-        message = f"{where} passes alone and fails on the merged tree together with {others}"
-        hint = (
-            f"Declare depends_on: [{record.culprits[0]}] in {record.pack} and adapt it, or change"
-            " one of the two."
-        )
-        if above:
-            hint = (
-                f"{record.culprits[0]} builds on {record.pack} and takes back what it checks;"
-                " change one of the two."
+
+    def broken(finding: str, **facts: Fact) -> tuple[Finding, ...]:
+        known = {"label": record.label, "run": record.run, "tree": "merged", **facts}
+        return (Finding(finding, known, pack=record.pack, location=command.location),)
+
+    log = f"{record.pack}.{record.label}"  # that of the merged tree; the pack's own one passed
+    match record.outcome:
+        case "broken" if record.culprits:
+            return broken(
+                "MERGE_BROKEN_TOGETHER",
+                case="above" if above else "apart",
+                packs=(record.pack, *record.culprits),
+                others=record.culprits,
+                log=log,
             )
-        return (Finding("MERGE_BROKEN_TOGETHER", message, f"{hint} {log}", place, record.pack),)
-    if record.outcome == "broken":
-        message = f"{where} passes alone and fails on the merged tree"
-        hint = (
-            "No pair within recheck_budget explains it; look at the merged tree, or raise the"
-            " budget."
-        )
-        return (Finding("MERGE_BROKEN", message, f"{hint} {log}", place, record.pack),)
-    if record.outcome == "pre-existing":
-        message = f"{where} fails on the merged tree exactly as it does on the base"
-        return (
-            Finding(
-                "MERGE_PRE_EXISTING",
-                message,
-                "Another pack undoes what it fixed.",
-                place,
-                record.pack,
-            ),
-        )
-    if record.outcome == "flaky":
-        message = f"{where} failed and then passed on the merged tree; a retry proves nothing"
-        return (Finding("FLAKY", message, "Make the check deterministic.", place, record.pack),)
-    if record.outcome == "ran-no-test":
-        return (
-            Finding(
-                "CHECK_RAN_NO_TEST",
-                f"{where} ran no test on the merged tree",
-                "Point it at tests that exist.",
-                place,
-                record.pack,
-            ),
-        )
-    return ()
+        case "broken":
+            return broken("MERGE_BROKEN", log=log)
+        case "pre-existing":
+            return broken("MERGE_PRE_EXISTING")
+        case "flaky":
+            return broken("FLAKY", case="merged")
+        case "ran-no-test":
+            return broken("CHECK_RAN_NO_TEST", case="merged")
+        case _:
+            return ()

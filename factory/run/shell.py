@@ -16,7 +16,7 @@ from typing import TypeAlias
 from factory.contract.catalogue import PackEntry
 from factory.git.narrowing import narrow
 from factory.judge import path_guard
-from factory.judge.denials import allowed_by, denied, rule_words
+from factory.judge.denials import denied, remedy_of, rule_words
 from factory.judge.secrecy import silenced
 from factory.model.card import Progress
 from factory.model.errors import Refusal
@@ -96,7 +96,7 @@ class Observed:
     what: str
     count: int
     rule: str
-    way_out: str
+    remedy: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +288,7 @@ def _denials(site: Site, planned: PlannedPack, outcome: CommandOutcome) -> tuple
     pack = planned.pack
     found = denied(pack.id, [("", outcome.tried)], (), site.redactor)
     return tuple(
-        Observed(each.tried, each.what, each.count, rule_words(pack, each), allowed_by(pack, each))
+        Observed(each.tried, each.what, each.count, rule_words(pack, each), remedy_of(pack, each))
         for each in (found.denials if found is not None else ())
     )
 

@@ -245,9 +245,8 @@ class AttestationCheck:
                     if demand.policy == "required-from"
                     else "by a trusted key"
                 )
-                hint = "Give the public key with --key FILE, if you hold it and trust it."
-                what = f"expected a signature {asked}, as policy requires, found {_named(ids)}"
-                self.sheet.wrong("VERIFY_SIGNATURE", CHECKPOINT, what, hint=hint)
+                facts = {"case": "untrusted", "expected": asked, "found": _named(ids)}
+                self.sheet.record("VERIFY_SIGNATURE", CHECKPOINT, facts)
         if not ids and self.status.signing.signer == "at-hand":
             self._wrong(CHECKPOINT, "expected signatures, since a key was at hand, found none")
         elif not ids:

@@ -64,7 +64,7 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
             else ()
         ),
         *(
-            f"**Cloud: {inert(row.message)}.**"
+            f"**Cloud: {inert(row.pack)} {inert(row.message)}.**"
             for row in status.findings
             if row.id == "CLOUD_GRANTED"
         ),
@@ -90,7 +90,11 @@ def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *((f"Network: {reached(status)}",) if reached(status) else ()),
-        *(f"Cloud: {row.message}" for row in status.findings if row.id == "CLOUD_GRANTED"),
+        *(
+            f"Cloud: {row.pack} {row.message}"
+            for row in status.findings
+            if row.id == "CLOUD_GRANTED"
+        ),
         _signing(status),
     ]
 

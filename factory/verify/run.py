@@ -62,10 +62,7 @@ def verify_run(run: Folder, around: Surroundings) -> Verified:
     """Check everything about one run's folder. Raise nothing that evidence can cause."""
     sheet, seen = Sheet(), Seen(run)
     if not around.named and RUN_MANIFEST not in (*run.sizes, *run.odd) and not seen.below(Z):
-        what = f"this is no run's folder: it has no {RUN_MANIFEST} and no {Z}/"
-        sheet.findings.append(
-            Finding("VERIFY_MISSING", what, "Name the folder that holds the run's evidence.")
-        )
+        sheet.findings.append(Finding("VERIFY_MISSING", {"case": "not-a-run"}))
         return Verified(run.name, "", len(run.sizes), tuple(sheet.findings), (), ())
     status = load(sheet, run, _STATUS, RunStatus)
     run_id = status.run_id if status is not None else run.name

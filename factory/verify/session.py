@@ -160,7 +160,15 @@ def _size(known: _State, name: str) -> int:
 def _told(name: str, gap: str = "", finding: str = "") -> Verified:
     place = f"runs/{spell(name)}"
     wrong = (
-        (Finding("VERIFY_MISSING", f"{place}: {finding}", "", Location(place)),) if finding else ()
+        (
+            Finding(
+                "VERIFY_MISSING",
+                {"case": "run", "file": place, "problem": finding},
+                location=Location(place),
+            ),
+        )
+        if finding
+        else ()
     )
     return Verified(name, "", 0, wrong, (Gap("run", gap),) if gap else (), ())
 

@@ -6,12 +6,11 @@ not know what is being verified.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from factory.model.finding import Finding, Location
-
-KEEP = "Keep the evidence as it is for an audit; factory oneshot makes a new run."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +46,24 @@ class Sheet:
     """Files whose bytes are not those on record: reported once, whatever else depends on them."""
     _said: set[Finding | Gap] = field(default_factory=set)
 
-    def wrong(self, kind: str, file: str, what: str, pack: str = "", hint: str = KEEP) -> None:
-        """Record a finding: `what` says what was expected and what was found in `file`."""
-        finding = Finding(
-            kind, f"{file}: {what}" if file else what, hint, Location(file) if file else None, pack
-        )
-        self._once(finding, self.findings)
+    def wrong(self, kind: str, file: str, problem: str, pack: str = "") -> None:
+        """Record a finding: `problem` says what was expected and what was found in `file`."""
+        self.record(kind, file, {"case": "wrong", "problem": problem}, pack)
+
+    def record(self, kind: str, file: str, facts: Mapping[str, str | int], pack: str = "") -> None:
+        """Record a finding with these facts about `file` ("" for none)."""
+        place = Location(file) if file else None
+        known = {"file": file, **facts}
+        self._once(Finding(kind, known, pack=pack, location=place), self.findings)
 
     def differs(
         self, kind: str, file: str, what: str, expected: object, found: object, pack: str = ""
     ) -> bool:
-        """Report a finding if the two differ; return True if they do."""
+        """Record a finding where the two differ; return whether they do."""
         if expected == found:
             return False
-        self.wrong(kind, file, f"{what}: expected {shown(expected)}, found {shown(found)}", pack)
+        values = {"expected": shown(expected), "found": shown(found)}
+        self.record(kind, file, {"case": "differs", "what": what, **values}, pack)
         return True
 
     def gap(self, part: str, reason: str) -> None:

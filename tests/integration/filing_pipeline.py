@@ -93,7 +93,7 @@ class FilingPipeline:
             lock.acquire()
         except Timeout:
             raise Refusal(
-                Finding("LOCKED", "another run holds this repository", "wait for its end")
+                Finding("LOCKED", {"case": "unknown", "lock": "run", "who": "another run"})
             ) from None
         self._lock, self._progress = lock, progress
         self._tell("begun", str(os.getpid()))
@@ -150,7 +150,7 @@ class FilingPipeline:
             raise KeyboardInterrupt
         if word == "REFUSE":
             raise Refusal(
-                Finding("TOOL_MISSING", "expected gcc, found nothing", "install it", pack=card.pack)
+                Finding("TOOL_MISSING", {"case": "declared", "tool": "gcc"}, pack=card.pack)
             )
         if word == "PRINT":
             for number in range(200):

@@ -52,7 +52,9 @@ class Breaks:
     [
         (RuntimeError("unforeseen \x1b"), Status.FAIL, "RuntimeError: unforeseen \\u001b"),
         (
-            Refusal(Finding("REPO_UNREADABLE", "an object is gone")),
+            Refusal(
+                Finding("REPO_UNREADABLE", {"case": "loose", "place": "x", "found": "nothing"})
+            ),
             Status.BLOCKED,
             "an object is gone",
         ),

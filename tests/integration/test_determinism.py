@@ -8,7 +8,6 @@ import hashlib
 import json
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -260,5 +259,5 @@ def test_network_is_never_shown(tmp_path: Path) -> None:
 
 
 def test_not_deterministic_blocks() -> None:
-    finding = replace(Finding("NOT_DETERMINISTIC", "x"), pack=SAME)
+    finding = Finding("NOT_DETERMINISTIC", {"found": "x"}, SAME)
     assert of_findings((finding,)).value == "BLOCKED"

@@ -204,8 +204,7 @@ def refusing(root: Path, body: str) -> Project:
 def test_without_a_pipeline_there_is_one_task_that_says_why(tmp_path: Path) -> None:
     body = (
         "from factory.model.errors import Refusal; from factory.model.finding import Finding; raise"
-        " Refusal(Finding('REPO_NOT_FOUND', 'no Git repository here or above', 'start one with: git"
-        " init'))"
+        " Refusal(Finding('REPO_NOT_FOUND', {'case': 'gone'}))"
     )
     here = refusing(tmp_path, body)
     listed = here.doit("list", "--all")
@@ -215,8 +214,8 @@ def test_without_a_pipeline_there_is_one_task_that_says_why(tmp_path: Path) -> N
         ended = here.doit(*words)
         assert ended.returncode == 2
         assert (
-            "REPO_NOT_FOUND  no Git repository here or above; start one with: git init"
-            in ended.stdout
+            "REPO_NOT_FOUND  expected to be in a folder, found that the current one is gone; change to"
+            " one that exists" in ended.stdout
         )
         assert "Traceback" not in ended.stdout + ended.stderr
     assert not (tmp_path / ".factory").exists()

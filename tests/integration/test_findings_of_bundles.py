@@ -190,7 +190,7 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
         (found,) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint) == (
             "BUNDLE_MISSING",
-            "TASK-0001: bundles/TASK-0001/manifest.json does not exist",
+            "TASK-0001: expected the bundle's bundles/TASK-0001/manifest.json, found none",
             RERUN,
         )
         manifest.write_bytes(whole)

@@ -241,7 +241,7 @@ index 0000000000000000000000000000000000000000..587be6b4c3f93f93c489c0111bba5596
         (
             empties("MERGE.json", b"{}"),
             (
-                "INTEGRATOR_FAILED the integrator's answer does not hold its form: base_commit:"
+                "INTEGRATOR_FAILED the integrator's answer does not match its schema: base_commit:"
                 " Field required > "
             ),
         ),
@@ -311,18 +311,18 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
         "TASK-0012-net": (
             'constraints: {allow_network: ["example.org"]}\n',
             "NETWORK_NOT_IN_POLICY",
-            "TASK-0012 declares network (example.org); the policy allows no host",
+            "TASK-0012: it declares network (example.org); the policy allows no host",
         ),
         "TASK-0013-any": (
             "constraints: {allow_network: true}\n",
             "NETWORK_NEEDS_CONSENT",
-            "TASK-0013 declares network (any public host), and this user has not consented to that",
+            "TASK-0013: it declares network (any public host), and this user has not consented to that",
         ),
         "TASK-0014-tool": (
             "tools: [no-such-tool-anywhere]\n",
             "TOOL_MISSING",
             (
-                "TASK-0014 declares the tool no-such-tool-anywhere; no such command exists where a"
+                "TASK-0014: it declares the tool no-such-tool-anywhere; no such command exists where a"
                 " sandbox would find it"
             ),
         ),
@@ -330,7 +330,7 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
             "plugin: some.module:Class\nexecution: {use_plugins: true}\n",
             "PLUGIN_UNAVAILABLE",
             (
-                "TASK-0015 uses the plugin some.module:Class; plugins are not available in this"
+                "TASK-0015: it uses the plugin some.module:Class; plugins are not available in this"
                 " version"
             ),
         ),
@@ -338,7 +338,7 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
             'workspace: ../other\ndocs: {required: ["README.md"]}\n',
             "WORKSPACE_UNAVAILABLE",
             (
-                "TASK-0016 targets the workspace ../other; other workspaces are not available in"
+                "TASK-0016: it targets the workspace ../other; other workspaces are not available in"
                 " this version"
             ),
         ),

@@ -159,7 +159,7 @@ def test_packs_stack_in_order_and_a_failed_one_stops_those_above(tmp_path: Path)
         (
             "MERGE_BROKEN_TOGETHER check-1 `grep ab out/a` of TASK-0002 passes alone and fails on the"
             " merged tree together with TASK-0001 @ acceptance.yml:1 > TASK-0001 builds on TASK-0002"
-            " and takes back what it checks; change one of the two. Its log: factory print-report --log"
+            " and undoes what it checks; change one of the two. Its log: factory print-report --log"
             " TASK-0002.check-1"
         )
     ]
@@ -176,9 +176,8 @@ def test_packs_stack_in_order_and_a_failed_one_stops_those_above(tmp_path: Path)
         "DEPENDS_NOT_PASS",
     ]
     assert (
-        rows[2]
-        == "DEPENDS_NOT_PASS TASK-0001 depends on TASK-0002, which did not PASS @ task.yml:5 > Fix"
-        " TASK-0002 first."
+        rows[2] == "DEPENDS_NOT_PASS it depends on TASK-0002, which did not PASS @ task.yml:5 >"
+        " Correct TASK-0002 first; see: factory why TASK-0002"
     )
 
 
@@ -233,8 +232,7 @@ def test_a_break_that_no_pair_explains_and_a_fix_that_is_undone(tmp_path: Path) 
     rows = told(world)
     assert [row.split()[0] for row in rows] == ["MERGE_BROKEN", "MERGE_BROKEN_TOGETHER"]
     assert (
-        rows[0]
-        == "MERGE_BROKEN check-1 `test $(ls on | wc -l) -lt 3` of TASK-0001 passes alone and fails"
+        rows[0] == "MERGE_BROKEN check-1 `test $(ls on | wc -l) -lt 3` passes alone and fails"
         " on the merged tree @ acceptance.yml:1 > No pair within recheck_budget explains it;"
         " look at the merged tree, or raise the budget. Its log: factory print-report --log"
         " TASK-0001.check-1"
@@ -260,7 +258,7 @@ def test_what_fails_on_the_base_alike_and_no_pair_explains_is_pre_existing(tmp_p
     )
     assert told(world) == [
         (
-            "MERGE_PRE_EXISTING check-1 `test $(ls n | wc -l) -ne 2` of TASK-0001 "
+            "MERGE_PRE_EXISTING check-1 `test $(ls n | wc -l) -ne 2` "
             "fails on the merged tree exactly as it "
             "does on the base @ acceptance.yml:1 > Another pack undoes what it fixed."
         )

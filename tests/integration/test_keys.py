@@ -91,7 +91,7 @@ def test_without_a_home_there_is_no_key_and_nothing_is_made(tmp_path: Path) -> N
     keys = UserKeys(home / ".config" / "c" / "keys", home, tmp_path / "repository", {})
     assert (
         refused(keys)
-        == "SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: neither"
+        == "SIGNING_KEY_MISSING: there is no signing key, and no folder to keep one in: neither"
         f" {home}/.config nor {home} exists"
     )
     assert not home.exists()
@@ -113,7 +113,7 @@ def test_a_configuration_folder_of_which_nothing_exists_is_not_made(tmp_path: Pa
     keys = UserKeys(named / "c" / "keys", tmp_path, tmp_path / "repository", {})
     assert (
         refused(keys)
-        == f"SIGNING_KEY_MISSING: there is no key, and no folder to keep one in: nothing of {named}"
+        == f"SIGNING_KEY_MISSING: there is no signing key, and no folder to keep one in: nothing of {named}"
         " exists"
     )
     assert not named.parent.exists()
@@ -155,7 +155,7 @@ def test_a_home_that_cannot_be_written_means_no_key(place: Place) -> None:
     done = subprocess.run(argv, capture_output=True, text=True, env=environment)
     place.home.chmod(0o700)
     expected = (
-        "SIGNING_KEY_MISSING there is no key, and .config/c/keys cannot be written: Permission"
+        "SIGNING_KEY_MISSING there is no signing key, and .config/c/keys cannot be written: Permission"
         " denied"
     )
     assert (done.stdout.strip(), done.stderr) == (expected, "")
@@ -164,7 +164,7 @@ def test_a_home_that_cannot_be_written_means_no_key(place: Place) -> None:
 def test_a_file_in_the_place_of_the_folder_means_no_key(place: Place) -> None:
     (place.home / ".config").write_bytes(b"")
     assert refused(place.keys()).startswith(
-        f"SIGNING_KEY_MISSING: there is no key, and {place.folder} cannot be"
+        f"SIGNING_KEY_MISSING: there is no signing key, and {place.folder} cannot be"
     )
 
 

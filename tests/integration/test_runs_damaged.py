@@ -128,7 +128,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: (f / "RUN_MANIFEST.json").write_bytes(
             (f / "RUN_MANIFEST.json").read_bytes() + b"\n"
         ),
-        "RUN_MANIFEST.json of run {} does not hold its form",
+        "RUN_MANIFEST.json of run {} does not match its schema",
     ),
     "no manifest": (
         lambda f: (f / "RUN_MANIFEST.json").unlink(),
@@ -245,7 +245,7 @@ def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(
         ),
         (
             lambda path: path.write_bytes(path.read_bytes().splitlines(True)[0]),
-            "the ledger (1 event) does not tell of",
+            "the ledger (1 event) does not name",
         ),
     ],
 )

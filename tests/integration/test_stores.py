@@ -334,7 +334,9 @@ CARD = Card("launch:T-1-x", "launch", "T-1", "help", (), ("/x",))
 def test_a_marker_reads_back_and_a_spoilt_one_counts_as_none(tmp_path: Path) -> None:
     store = StateStore(tmp_path)
     assert load_marker(store, CARD) is None
-    marker = Marker(Status.BLOCKED, "key", "run", (Finding("OVERLAP", "m", "h", pack="T-1"),))
+    marker = Marker(
+        Status.BLOCKED, "key", "run", (Finding("OVERLAP", {"packs": ("T-1", "T-2")}, "T-1"),)
+    )
     digest = store_marker(store, CARD, marker)
     assert marker_path(CARD) == "state/launch/T-1-x.json"
     assert store.sha256(marker_path(CARD)) == digest

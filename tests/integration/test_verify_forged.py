@@ -446,7 +446,7 @@ def test_a_failed_check_told_as_passed_needs_every_witness_to_lie(failing: Memor
 
 def test_a_pass_cannot_be_told_as_blocked_either(good: Memory) -> None:
     assert "VERIFY_STATUS" in ids(verify(good, {}, status="BLOCKED"))
-    finding = finding_record(Finding("OVERLAP", "invented"))
+    finding = finding_record(Finding("OVERLAP", {"packs": ("invented",)}))
     assert "VERIFY_STATUS" in ids(verify(good, {}, findings=(finding,)))
 
 

@@ -271,9 +271,17 @@ def test_document_is_ascii_and_takes_no_key_twice() -> None:
 
 def test_lines_of_findings_are_inert() -> None:
     lines = finding_lines(
-        [Finding("CHECK_FAILED", "a\x1b[2Jb\u202e", "c\nd", Location("e\rf"))], "  "
+        [
+            Finding(
+                "PACK_INVALID",
+                {"problem": "a\x1b[2Jb\u202e", "advice": "c\nd"},
+                "",
+                Location("e\rf"),
+            )
+        ],
+        "  ",
     )
-    assert lines == ("  CHECK_FAILED  a\\x1b[2Jb\\u202e", "      e\\x0df", "      c\\x0ad")
+    assert lines == ("  PACK_INVALID  a\\x1b[2Jb\\u202e", "      e\\x0df", "      c\\x0ad")
 
 
 def test_every_command_is_told_once() -> None:

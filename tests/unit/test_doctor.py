@@ -52,14 +52,12 @@ def test_each_missing_property_blocks_unless_accepted_by_name(missing: Property)
 
 def test_nothing_measured_is_not_nothing_wrong() -> None:
     assert check_up(FACTS, Config(), None, "", ()).status is Status.BLOCKED
-    no_git = Finding("GIT_TOO_OLD", "none")
+    no_git = Finding("GIT_TOO_OLD", {"case": "missing", "oldest": "2.38", "program": "git"})
     assert check_up(FACTS, Config(), None, "", (no_git,)).findings == (no_git,)
 
 
 def test_being_outside_a_repository_is_told_and_does_not_block() -> None:
-    checkup = check_up(
-        FACTS, Config(), FULL, "", (Finding("REPO_NOT_FOUND", "none here", "git init"),)
-    )
+    checkup = check_up(FACTS, Config(), FULL, "", (Finding("REPO_NOT_FOUND", {"case": "gone"}),))
     assert checkup.status is Status.PASS
     assert [row.mark for row in checkup.rows if row.topic == "repository"] == [Mark.NOTE]
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from factory.egress.connection import SENTENCES, Reason
-from factory.judge.way_out import Facts, way_out
+from factory.egress.connection import Connection, Reason
+from factory.judge.denials import egress_refused
 from factory.model.config import Config
-from factory.model.finding import Finding
+from factory.model.egress_record import record_of
 from factory.model.findings.entry import Severity
 from factory.model.pack import Constraints, Network, TaskPack
 from factory.run.preflight import judge_host, judge_network
@@ -68,7 +68,7 @@ def test_a_list_beyond_the_policy_is_refused_with_its_place(
     )
     assert named in found.hint
     assert found.location is not None
-    told = way_out(one, found, Facts())
+    told = found.remedy
     assert told.startswith(
         "nothing in the contract can allow it; factory.toml can: [network] hosts = ["
     )
@@ -87,7 +87,7 @@ def test_any_host_needs_policy_and_the_users_consent() -> None:
     (only,) = judge_network(one, Config(network_hosts=("*",)), GIVEN)
     assert "any public host" in only.message
     assert "allow_any = true under [network] in your own configuration file" in only.hint
-    assert "your own file can: [network] allow_any = true" in way_out(one, only, Facts())
+    assert "your own file can: [network] allow_any = true" in only.remedy
 
 
 def test_a_host_that_cannot_isolate_has_no_proxy() -> None:
@@ -96,9 +96,7 @@ def test_a_host_that_cannot_isolate_has_no_proxy() -> None:
     assert found.id == "NETWORK_UNAVAILABLE"
     assert "not on this host" in found.message
     assert judge_network(declaring(), accepted, LACKING) == ()
-    assert (
-        way_out(declaring("example.org"), found, Facts()) == "no change of the contract is needed"
-    )
+    assert found.remedy.startswith("no change of the contract is needed: ")
 
 
 def test_a_host_that_isolates_and_has_no_proxy_runs_what_declares_no_network() -> None:
@@ -113,17 +111,17 @@ def test_a_host_that_isolates_and_has_no_proxy_runs_what_declares_no_network() -
     assert judge_host(Config(required=frozenset({Property.NET_ISOLATED})), without) == ()
 
 
-def test_the_way_out_for_a_refused_connection_is_one_more_host_or_none() -> None:
+def test_the_remedy_for_a_refused_connection_is_one_more_host_or_none() -> None:
     one = declaring("example.org")
 
-    def told(target: str, reason: Reason) -> str:
-        message = f"{one.id} tried {target}, and the egress proxy refused it: {SENTENCES[reason]}"
-        return way_out(one, Finding("EGRESS_REFUSED", message, pack=one.id), Facts())
+    def remedy(host: str, port: int, reason: Reason) -> str:
+        ended = Connection(1, host, port, "", reason, 0, 0, 1)
+        return egress_refused(one, record_of(ended, 1, "steps", 1)).remedy
 
-    assert told("api.example.org:443", Reason.NOT_DECLARED) == (
+    assert remedy("api.example.org", 443, Reason.NOT_DECLARED) == (
         'allow it with: constraints: {allow_network: ["example.org", "api.example.org"]}, '
         "and the same host under [network] in factory.toml"
     )
-    assert '"api.example.org:80"' in told("api.example.org:80", Reason.NOT_DECLARED)
-    assert told("example.org:443", Reason.NOT_PUBLIC) == "nothing in the contract can allow it"
-    assert told("169.254.169.254:80", Reason.NOT_A_HOST) == "nothing in the contract can allow it"
+    assert '"api.example.org:80"' in remedy("api.example.org", 80, Reason.NOT_DECLARED)
+    for host, reason in (("example.org", Reason.NOT_PUBLIC), ("", Reason.NOT_A_HOST)):
+        assert "nothing in the contract can allow it" in remedy(host, 443, reason)

@@ -24,7 +24,9 @@ class Unplannable(Run):
 
     @property
     def plan(self) -> Plan:
-        raise Refusal(Finding("PACK_INVALID", "none of them can be planned"))
+        raise Refusal(
+            Finding("PACK_INVALID", {"problem": "none can be planned", "advice": "mend one"})
+        )
 
 
 @pytest.fixture
@@ -81,7 +83,9 @@ def test_what_the_ledger_does_not_take_did_not_start(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_entries: object) -> str:
-        raise Refusal(Finding("DISK_UNWRITABLE", "no space left"))
+        raise Refusal(
+            Finding("DISK_UNWRITABLE", {"case": "write", "place": "x", "found": "no space left"})
+        )
 
     monkeypatch.setattr(run.site.ledger, "append", full)
     with pytest.raises(Refusal):

@@ -176,7 +176,7 @@ def test_a_lock_that_another_holds_is_refused(tmp_path: Path) -> None:
     still = Still(tmp_path / "file", Real())
 
     def locked() -> contextlib.AbstractContextManager[None]:
-        raise Refusal(Finding("LOCKED", "another run holds the run lock"))
+        raise Refusal(Finding("LOCKED", {"case": "unknown", "lock": "run", "who": "another run"}))
 
     still.pipeline._lock = locked
     with pytest.raises(Refusal, match="another run"):

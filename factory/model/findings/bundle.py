@@ -9,7 +9,7 @@ from factory.model.findings.entry import Entry, Facts, error
 _RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 _ANEW = "Make a new run with: factory oneshot"
 _DEPEND = "Let one depend on the other (depends_on), or narrow a scope"
-_ONE_SPELLING = "Agree on one spelling of that name."
+_ONE_SPELLING = "Spell it one way in every pack."
 _PAIR: Facts = {"packs": ("A-1", "B-2")}
 _CHECK: Facts = {"label": "tests-1", "run": "pytest -q"}
 
@@ -49,7 +49,7 @@ BUNDLE: Mapping[str, Entry] = {
             "subject": "{path} is of {found}, or names a file twice",
             "missing": "{path} is in the manifest and does not exist",
             "extra": "{path} exists and is not in the manifest",
-            "digest": "{path} expected sha256 {expected:.12}…, found {found:.12}…",
+            "digest": "{path} expected sha256 {expected:short}, found {found:short}",
             "differs": "{path} is not what the bundle's files yield",
             "run": "run {run} does not agree with its RUN_MANIFEST.json: {problem}",
         },
@@ -105,17 +105,19 @@ BUNDLE: Mapping[str, Entry] = {
     "BUNDLE_STALE": error(
         "a bundle was made by another action than the plan's",
         sentence={
-            "action": "expected a bundle of the action {expected:.12}…, which is the plan's, found"
-            " one of {found:.12}…",
+            "action": "expected a bundle of the action {expected:short}, which is the plan's, found"
+            " one of {found:short}",
+            "pack": "expected a bundle of {expected}, found one of {found}",
             "lock": "SCOPE_LOCK.json is not what the contract resolves to",
-            "base": "expected the base tree {expected:.12} of the plan, found {found:.12}",
-            "status": "expected a PASS bundle of action {expected:.12}…, found {found}",
+            "base": "expected the base tree {expected:short} of the plan, found {found:short}",
+            "status": "expected a PASS bundle of action {expected:short}, found {found}",
         },
         hint=_RERUN,
         remedy="no change of the contract is needed: run the pack again, since the plan is another"
         " by now",
         examples=(
             {"case": "action", "expected": "aa" * 32, "found": "bb" * 32},
+            {"case": "pack", "expected": "T-1", "found": "T-2"},
             {"case": "lock"},
             {"case": "base", "expected": "aa" * 20, "found": "bb" * 20},
             {"case": "status", "expected": "aa" * 32, "found": "BLOCKED"},
@@ -229,7 +231,7 @@ BUNDLE: Mapping[str, Entry] = {
         "a three-way merge of two packs is not clean",
         sentence={
             "pair": "{packs:and} do not merge cleanly in {paths}",
-            "before": "it does not merge cleanly onto the packs before it, in {paths}",
+            "before": "it does not merge cleanly onto the packs before it in {paths}",
         },
         hint={
             "pair": "Let one depend on the other (depends_on), so that it builds on the other's"
@@ -289,9 +291,10 @@ BUNDLE: Mapping[str, Entry] = {
     "MERGE_DIFFERS": error(
         "the merged tree is not the one re-derived from base and bundles",
         sentence={
-            "tree": "the integrator says tree {found:.12}, base and bundles yield {expected:.12}",
+            "tree": "the integrator says tree {found:short}, base and bundles yield"
+            " {expected:short}",
             "patch": "the integrator's patch does not yield the merged tree",
-            "bundle": "run {run} says tree {expected:.12}, its CHANGES.bundle holds another",
+            "bundle": "run {run} says tree {expected:short}, its CHANGES.bundle holds another",
         },
         hint={
             "tree": "Look at the bundles, then run again.",
@@ -309,7 +312,7 @@ BUNDLE: Mapping[str, Entry] = {
     "INTEGRATOR_FAILED": error(
         "the integrator ended without a result",
         sentence={
-            "result": "expected a result of the integrator, found none: {problem}",
+            "result": "the integrator gave no result: {problem}",
             "form": "the integrator's answer does not match its schema: {problem}",
         },
         hint={"result": "Run again; see factory doctor.", "form": "Run again; see factory doctor."},

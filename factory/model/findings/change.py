@@ -276,14 +276,14 @@ CHANGE: Mapping[str, Entry] = {
             "declare": "If it is intended, add {add:yaml} to constraints.allow_network.",
             "never": _NEVER,
             "other": _NEVER,
-            "more": "All of them are in EGRESS.json.",
+            "more": "All of them are in {path} of the run.",
         },
         remedy={
             "declare": "allow it with: constraints: {{allow_network: {allow:yaml}}}, and the same"
             " host under [network] in factory.toml",
             "never": "never granted; nothing in the contract can allow it",
             "other": "nothing in the contract can allow it; the program has to do something else",
-            "more": "all of them are in EGRESS.json",
+            "more": "see all of them in {path} of the run",
         },
         examples=(
             {
@@ -299,7 +299,7 @@ CHANGE: Mapping[str, Entry] = {
                 "why": "its name resolves to an address that is not public",
             },
             {"case": "other", "target": "a.example:443", "why": "the first bytes are no TLS"},
-            {"case": "more", "count": 12},
+            {"case": "more", "count": 12, "path": "raw/T-1/EGRESS.json"},
         ),
     ),
     # limits

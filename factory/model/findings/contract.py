@@ -127,7 +127,7 @@ CONTRACT: Mapping[str, Entry] = {
         "a pack that this one depends on did not PASS",
         sentence={
             "unusable": "it depends on {need}, which cannot run itself",
-            "not-pass": "it depends on {need}; expected a PASS of that, found none",
+            "not-pass": "it depends on {need}, which did not PASS",
         },
         hint=_DEPENDS_HINT,
         remedy="no change of this contract is needed: {need} has to PASS first",
@@ -164,8 +164,7 @@ CONTRACT: Mapping[str, Entry] = {
     ),
     "NETWORK_UNAVAILABLE": error(
         "the pack declares network, and no egress proxy can be enforced on this host",
-        sentence="it declares network ({hosts}); expected an egress proxy on this host, found none:"
-        " {why}",
+        sentence="it declares network ({hosts}), and this host enforces no egress proxy: {why}",
         hint="Run it on a host that gives net_isolated; see: factory doctor",
         remedy="no change of the contract is needed: run it on a host that can enforce the proxy",
         examples=({"hosts": ("example.org",), "why": "no network namespace"},),
@@ -188,7 +187,7 @@ CONTRACT: Mapping[str, Entry] = {
     ),
     "NETWORK_NEEDS_CONSENT": error(
         "the pack asks for any public host, and the user has not consented",
-        sentence="it declares network (any public host); this user has not consented to that",
+        sentence="it declares network (any public host), and this user has not consented to that",
         hint="Name the hosts instead, or put allow_any = true under [network] in your own"
         " configuration file.",
         remedy="nothing in the contract can allow it but naming the hosts; your own file can:"

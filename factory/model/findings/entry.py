@@ -22,6 +22,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+_DIGEST = 40  # characters of the shortest digest: SHA-1 in hex
+
 Fact = str | int | tuple[str, ...]
 Facts = Mapping[str, Fact]
 Text = str | Mapping[str, str]
@@ -106,8 +108,8 @@ class _Shown:
     """A fact in a sentence. Its format specifications:
 
     `one|many` counts (`3 files`), `yaml` writes YAML in one line, `and` joins with "and",
-    `prefix` adds a colon and a space unless empty; any other is that of a string. What is empty
-    reads "nothing"; `{packs[0]}` is the first of several.
+    `short` shortens a digest, `prefix` adds a colon and a space unless empty; any other is that of
+    a string. What is empty reads "nothing"; `{packs[0]}` is the first of several.
     """
 
     __slots__ = ("_fact",)
@@ -124,6 +126,9 @@ class _Shown:
             return json.dumps(fact, ensure_ascii=False)
         if spec == "and":
             return " and ".join(map(str, _several(self._fact))) or "nothing"
+        if spec == "short":
+            text = str(self)
+            return f"{text[:12]}…" if len(text) >= _DIGEST and " " not in text else text
         if spec == "prefix":
             return f"{self}: " if self._fact else ""
         return format(str(self), spec)

@@ -16,11 +16,11 @@ _DAMAGE = {
     "form": "{path} of run {run} does not match its schema: {problem}",
     "subject": "{path} of run {run} is one of {found}",
     "yields": "{path} of run {run} is not the one that the run's files yield",
-    "missing": "{path} of run {run} is missing, expected sha256 {expected:.12}…",
+    "missing": "{path} of run {run} is missing, expected sha256 {expected:short}",
     "added": "{path} of run {run} was added: RUN_MANIFEST.json does not name it",
-    "not-plain": "{path} of run {run} is no plain file, expected sha256 {expected:.12}…",
-    "changed": "{path} of run {run} was changed: expected sha256 {expected:.12}…, found"
-    " {found:.12}",
+    "not-plain": "{path} of run {run} is no plain file, expected sha256 {expected:short}",
+    "changed": "{path} of run {run} was changed: expected sha256 {expected:short}, found"
+    " {found:short}",
 }
 """What is wrong with a file of a finished run, by case."""
 _DAMAGED = {**_DAMAGE, **{f"{case}-more": text + _MORE for case, text in _DAMAGE.items()}}
@@ -50,7 +50,7 @@ EVIDENCE: Mapping[str, Entry] = {
     ),
     "EVIDENCE_UNKNOWN": error(
         "the evidence index has no such artifact",
-        sentence="expected an artifact of the evidence index, found none named {name!r}",
+        sentence="the evidence index has no artifact {name!r}",
         hint="See them with: factory evidence list-artifacts",
         remedy="no change of the contract is needed: name one that factory evidence list-artifacts"
         " shows",
@@ -58,7 +58,7 @@ EVIDENCE: Mapping[str, Entry] = {
     ),
     "INDEX_MISSING": error(
         "there is no evidence index",
-        sentence="expected an evidence index, found none; none was made yet",
+        sentence="no evidence index was made yet",
         hint=_MAKE,
         remedy="no change of the contract is needed: make the index with: factory evidence index",
     ),
@@ -72,7 +72,7 @@ EVIDENCE: Mapping[str, Entry] = {
     ),
     "INDEX_STALE": error(
         "the evidence index is not what the runs on disk yield",
-        sentence="the evidence index is {found:.12}…, the runs on disk yield {expected:.12}…",
+        sentence="the evidence index is {found:short}, the runs on disk yield {expected:short}",
         hint=_MAKE,
         remedy="no change of the contract is needed: bring the index up to date with: factory"
         " evidence index",
@@ -114,14 +114,14 @@ EVIDENCE: Mapping[str, Entry] = {
     "RUN_UNKNOWN": error(
         "there is no such run",
         sentence={
-            "ledger": "expected a run that the ledger names, found {run}",
-            "folder": "expected a run of this repository, found {run}, which does not exist",
-            "none": "expected a run that finished, found none yet",
-            "none-made": "expected a run, found that none has been made yet",
+            "ledger": "the ledger knows no run {run}",
+            "folder": "there is no run {run}",
+            "none": "no run has finished yet",
+            "none-made": "no run has been made yet",
             "report": "run {run} has no report: it ended before one was made",
             "log": "run {run} has no log {label!r} of {owner}",
-            "unfinished": "expected a run that the ledger says finished, found {run}; nothing was"
-            " recorded of it",
+            "unfinished": "the ledger does not say that {run} finished, so nothing was recorded of"
+            " it",
             "not-pass": "run {run} ended {found}; expected a PASS to make a branch of",
             "word": "{problem}",
         },
@@ -161,8 +161,7 @@ EVIDENCE: Mapping[str, Entry] = {
     ),
     "RUN_EXISTS": error(
         "a run of that id exists already",
-        sentence="expected an id that no run has, found {run}, which is taken here or in the"
-        " ledger",
+        sentence="a run of the id {run} exists already, or the ledger knows one",
         hint="Choose another --run-id, or leave it away.",
         remedy="no change of the contract is needed: choose another --run-id",
         examples=({"run": _RUN},),
@@ -214,7 +213,7 @@ EVIDENCE: Mapping[str, Entry] = {
     # determinism
     "NOT_DETERMINISTIC": error(
         "a pack left other bytes in another environment",
-        sentence="expected the same bytes twice, found a difference: {found}",
+        sentence="expected the same bytes twice, found: {found}",
         hint="Look at what its commands take from time, chance, order or the machine; the rows"
         " below show where.",
         remedy="nothing in the contract can allow it; make its commands independent of time,"
@@ -226,7 +225,7 @@ EVIDENCE: Mapping[str, Entry] = {
         sentence={
             "network": "it declares the network, and what comes over it is no function of the"
             " repository",
-            "bundle": "expected a bundle {where}, found none: {why}",
+            "bundle": "it left no bundle {where}: {why}",
             "form": "its bundle {problem}",
             "action": "it would be another action in a scratch repository: {changes}",
         },

@@ -12,8 +12,8 @@ HOST: Mapping[str, Entry] = {
     "TOOL_MISSING": error(
         "a command that the pack declares does not exist on this host",
         sentence={
-            "declared": "it declares the tool {tool}; expected that command where a sandbox finds"
-            " commands, found none",
+            "declared": "it declares the tool {tool}; no such command exists where a sandbox would"
+            " find it",
             "interpreter": "expected an interpreter that packs can see, found {tool}: {why}",
             "doit": "expected doit beside factory, found that it is not installed",
         },

@@ -16,7 +16,7 @@ _KEY = "ed25519:0a1b2c3d"
 LEDGER: Mapping[str, Entry] = {
     "SIGNING_KEY_MISSING": error(
         "a signature is required, and there is no key to make it with",
-        sentence="expected a signing key, found none: {why}",
+        sentence="there is no signing key, and {why}",
         hint="Set HOME or XDG_CONFIG_HOME to a folder that exists, or FACTORY_SIGNING_KEY_FILE to a"
         " key file.",
         remedy="no change of the contract is needed: make a key with: factory keys new",
@@ -99,13 +99,19 @@ LEDGER: Mapping[str, Entry] = {
     "SIGNING_KEY_UNKNOWN": error(
         "there is no key of that id",
         sentence={
-            "id": "expected a key that is known here, found {key}",
-            "in-use": "expected a key in use, found none",
+            "id": "the key {key} is not known here",
+            "none": "the key {key} is not known here",
+            "in-use": "there is no key in use",
         },
-        hint={"id": "Known are: {known}", "in-use": "Make one with: factory keys new"},
+        hint={
+            "id": "Known are: {known}",
+            "none": "Make one with: factory keys new",
+            "in-use": "Make one with: factory keys new",
+        },
         remedy="no change of the contract is needed: name a key that factory keys lists",
         examples=(
             {"case": "id", "key": _KEY, "known": ("ed25519:ffff",)},
+            {"case": "none", "key": _KEY},
             {"case": "in-use"},
         ),
     ),
@@ -114,7 +120,7 @@ LEDGER: Mapping[str, Entry] = {
         "the ledger is shorter than a checkpoint of it says",
         sentence={
             "ledger": "{name} was made over {size:event|events}, the ledger has {found}: its end"
-            " was removed",
+            " was taken away",
             "pair": "{second} was made over {found:event|events}, {first} over {size}: expected the"
             " older one first",
         },
@@ -198,10 +204,10 @@ LEDGER: Mapping[str, Entry] = {
     "LEDGER_NO_CHECKPOINT": error(
         "there is no checkpoint to prove against",
         sentence={
-            "event": "expected the number of an event, found {seq}; the ledger has {count}",
-            "run": "expected a checkpoint of run {run} that covers event {seq}, found none",
-            "any": "expected a checkpoint of a run that covers event {seq}, found none",
-            "word": "expected a run with a checkpoint, or a checkpoint file, found {word}",
+            "event": "there is no event {seq}; the ledger has {count}",
+            "run": "run {run} has no checkpoint that covers event {seq}",
+            "any": "no run has a checkpoint that covers event {seq}",
+            "word": "{word} is neither a run with a checkpoint nor a checkpoint file",
         },
         hint={
             "event": "Number them as `factory ledger` does.",

@@ -116,7 +116,7 @@ REPOSITORY: Mapping[str, Entry] = {
     ),
     "REPO_DETACHED": warning(
         "HEAD is detached",
-        sentence="expected HEAD on a branch, found it detached; the base is {commit:.12}",
+        sentence="expected HEAD on a branch, found it detached; the base is {commit:short}",
         hint="this is fine for a run; a result branch starts from that commit",
         examples=({"commit": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"},),
     ),

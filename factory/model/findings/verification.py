@@ -47,8 +47,8 @@ VERIFICATION: Mapping[str, Entry] = {
         "the evidence lacks a file that it needs or names",
         "bring the missing file back from a copy of the run",
         sentences={
-            "not-a-run": "expected the folder of a run, found none: it has no RUN_MANIFEST.json and"
-            " no Z_integrator/",
+            "not-a-run": "this is no run's folder: it has no RUN_MANIFEST.json and no"
+            " Z_integrator/",
             "run": "{file:prefix}{problem}",
         },
         hints={"not-a-run": "Name the folder that holds the run's evidence.", "run": ""},
@@ -102,7 +102,7 @@ VERIFICATION: Mapping[str, Entry] = {
     ),
     "VERIFY_PLAN": _check(
         "a bundle or the merge does not follow from the plan of its run",
-        "do not believe that verdict: run again",
+        "compare PLAN.json with the bundles and the merge",
     ),
     "VERIFY_STATUS": _check(
         "a status is not what its evidence yields", "do not believe that verdict: run again"
@@ -169,7 +169,7 @@ VERIFICATION: Mapping[str, Entry] = {
     ),
     "VERIFY_REBUILD": error(
         "a bundle that was made again differs from the one on record",
-        sentence="expected the bundle on record to be made again, found a difference: {found}",
+        sentence="{found}",
         hint="The pack is not reproducible here: look at what its commands take from time, chance"
         " or order.",
         remedy="no change of the contract is needed: look at what its commands take from time,"

@@ -35,7 +35,7 @@ Altered = Callable[[Files], None]
 
 
 def told(findings: tuple[Finding, ...]) -> list[str]:
-    return [f"{finding.id} {finding.message}" for finding in findings]
+    return [f"{finding.id} {finding.attributed}" for finding in findings]
 
 
 def manifest_findings(files: Files) -> list[str]:
@@ -77,7 +77,7 @@ def test_a_bundle_without_manifest_is_missing() -> None:
     _, files, _, _ = bundle()
     del files["manifest.json"]
     assert manifest_findings(files) == [
-        "BUNDLE_MISSING T-1: bundles/T-1/manifest.json does not exist"
+        "BUNDLE_MISSING T-1: expected the bundle's bundles/T-1/manifest.json, found none"
     ]
 
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_no_plain_file_is_named() -> None:
     found = told(
         judge_manifest("T-1", FOLDER, files["manifest.json"], {**digests(files), "DIFF.patch": ""})
     )
-    assert found[0].endswith("found no plain file…")
+    assert found[0].endswith("found no plain file")
 
 
 def test_a_file_named_twice_is_named() -> None:
@@ -160,7 +160,9 @@ def test_a_bundle_without_its_change_is_refused(name: str) -> None:
     del files[name]
     opened, found = open_bundle("T-1", FOLDER, files)
     assert opened is None
-    assert told(found) == ["BUNDLE_SCHEMA T-1: bundles/T-1 lacks DIFF.patch or CHANGES.bundle"]
+    assert told(found) == [
+        "BUNDLE_SCHEMA T-1: expected DIFF.patch and CHANGES.bundle in bundles/T-1, found one of them missing"
+    ]
 
 
 def summary_free(files: Files, alter: Altered) -> list[str]:
@@ -198,13 +200,13 @@ def relock(files: Files) -> None:
 DISAGREEMENTS = {
     "another key": (
         rewritten(StatusDocument, "STATUS.json", action_key="0" * 64),
-        "BUNDLE_STALE T-1: made for action",
+        "BUNDLE_STALE T-1: expected a bundle of",
     ),
     "another pack": (
         rewritten(StatusDocument, "STATUS.json", pack="T-2"),
-        "BUNDLE_STALE T-1: made for action",
+        "BUNDLE_STALE T-1: expected a bundle of",
     ),
-    "another action": (reaction, "BUNDLE_STALE T-1: made for action"),
+    "another action": (reaction, "BUNDLE_STALE T-1: expected a bundle of"),
     "a wider scope": (
         relock,
         "BUNDLE_STALE T-1: SCOPE_LOCK.json is not what the contract resolves to",
@@ -290,12 +292,14 @@ def test_a_status_made_better_by_hand_is_named() -> None:
 
 
 def test_a_pass_over_an_error_finding_is_named() -> None:
-    status, _, _, _ = bundle(findings=(Finding("SCOPE_DENIED", "m"),))
+    status, _, _, _ = bundle(findings=(Finding("SCOPE_DENIED"),))
     assert status.status == "BLOCKED"
     raised = status.model_copy(update={"status": "PASS"})
     assert "its evidence yields BLOCKED" in status_findings(raised)[0]
     weighed = raised.findings[0].model_copy(update={"severity": "note"})
-    sentence = ["BUNDLE_STATUS T-1: STATUS.json weighs a finding otherwise than the catalogue"]
+    sentence = [
+        "BUNDLE_STATUS T-1: STATUS.json gives a finding another severity than the catalogue"
+    ]
     assert status_findings(raised.model_copy(update={"findings": (weighed,)})) == sentence
     unknown = raised.findings[0].model_copy(update={"id": "FINE"})
     assert (

@@ -48,9 +48,9 @@ def test_the_same_attempt_gives_the_same_bytes() -> None:
     [
         ({}, "PASS"),
         ({"rc": 1}, "BLOCKED"),
-        ({"findings": (Finding("SCOPE_DENIED", "m"),)}, "BLOCKED"),
-        ({"findings": (Finding("REPO_DIRTY", "m"),)}, "PASS"),
-        ({"findings": (Finding("CRASH", "m"),)}, "FAIL"),
+        ({"findings": (Finding("SCOPE_DENIED"),)}, "BLOCKED"),
+        ({"findings": (Finding("REPO_DIRTY"),)}, "PASS"),
+        ({"findings": (Finding("CRASH"),)}, "FAIL"),
         ({"of": pack(acceptance=())}, "BLOCKED"),
     ],
 )
@@ -131,12 +131,12 @@ def test_the_lock_is_the_contract_as_resolved() -> None:
 
 def test_the_summary_says_it_in_a_few_lines_and_nothing_in_it_acts() -> None:
     status, _, _, _ = bundle(
-        rc=3, findings=(Finding("CHECK_FAILED", "<b>@octocat</b> [x](http://e)"),)
+        rc=3, findings=(Finding("PACK_INVALID", {"problem": "<b>@octocat</b> [x](http://e)"}),)
     )
     assert (
         summary(status).decode()
         == "# T-1: BLOCKED\n\n2 files changed, +2 −1.\n\n- `step-1` ended with 0\n- `tests-1` ended"
-        " with 3\n- **CHECK_FAILED** \\<b\\>\\@&#8203;octocat\\</b\\> \\[x\\](http:&#8203;//e)\n"
+        " with 3\n- **PACK_INVALID** \\<b\\>\\@&#8203;octocat\\</b\\> \\[x\\](http:&#8203;//e)\n"
     )
 
 
@@ -145,5 +145,5 @@ def test_every_command_is_required() -> None:
 
 
 def test_exact_repeats_of_a_finding_are_dropped() -> None:
-    one, other = Finding("OVERLAP", "a"), Finding("OVERLAP", "b")
+    one, other = Finding("OVERLAP", {"packs": ("a",)}), Finding("OVERLAP", {"packs": ("b",)})
     assert unique([one, other, one]) == (one, other)

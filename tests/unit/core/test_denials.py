@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from factory.egress.connection import Connection, Reason
-from factory.judge.denials import NEVER, allowed_by, denied, reachable_by, refused, rule_words
+from factory.judge.denials import NEVER, denied, egress_refused, refused, remedy_of, rule_words
 from factory.model.denial import MOST, DenialRecord, DeniedDocument
 from factory.model.egress_record import ConnectionRecord, record_of
 from factory.model.finding import Finding
@@ -105,7 +105,7 @@ def test_the_same_is_counted_and_too_much_is_counted_together() -> None:
 
 def test_findings_that_deny_are_rows_and_others_are_not() -> None:
     findings = tuple(
-        Finding(name, f"about {name}", pack="T-1")
+        Finding(name, {"case": "file", "path": "a"}, pack="T-1")
         for name in (
             "SCOPE_OUTSIDE_ALLOWED",
             "LIMIT_TIME",
@@ -123,6 +123,7 @@ def test_findings_that_deny_are_rows_and_others_are_not() -> None:
         ("carry", "SECRET_IN_CHANGE"),
         ("exceed", "CHANGE_TOO_LARGE"),
     ]
+    assert {each.facts["path"] for each in found.denials} == {"a"}
 
 
 def test_where_nothing_could_be_seen_it_is_said() -> None:
@@ -144,17 +145,17 @@ def test_what_a_pack_wrote_is_inert_and_carries_no_credential() -> None:
     assert found.denials[0].what.isprintable()
 
 
-def test_ways_out_grant_hosts_by_name_and_never_an_address() -> None:
+def test_remedies_grant_hosts_by_name_and_never_an_address() -> None:
     public, private = (
         row(Tried("connect", "inet", a, 443, 1)) for a in ("8.8.8.8", "169.254.169.254")
     )
     name = row(Tried("connect", "inet", "127.0.0.1", 53, 1))
     bus = row(Tried("connect", "unix", "/run/dbus/system_bus_socket", 0, 1))
     assert public is not None and private is not None and name is not None and bus is not None  # noqa: PT018
-    assert allowed_by(PACK, public).startswith("no address can be allowed, only its host by name")
-    assert allowed_by(PACK, private) == NEVER
-    assert allowed_by(PACK, bus) == NEVER
-    assert 'constraints: {allow_network: ["a.example", "…"]}' in allowed_by(NETWORKED, name)
+    assert remedy_of(PACK, public).startswith("no address can be allowed, only its host by name")
+    assert remedy_of(PACK, private) == NEVER
+    assert remedy_of(PACK, bus) == NEVER
+    assert 'constraints: {allow_network: ["a.example", "…"]}' in remedy_of(NETWORKED, name)
     assert rule_words(PACK, public) == "constraints.allow_network is false"
     assert "HTTPS_PROXY" in rule_words(NETWORKED, public)
 
@@ -165,15 +166,17 @@ def connection(host: str, port: int, reason: Reason) -> ConnectionRecord:
 
 def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why() -> None:
     assert (
-        reachable_by(PACK, connection("b.example", 443, Reason.NOT_DECLARED))
-        == 'allow it with: constraints: {allow_network: ["b.example"]}   (and the same host in'
-        " factory.toml [network])"
+        egress_refused(PACK, connection("b.example", 443, Reason.NOT_DECLARED)).remedy
+        == 'allow it with: constraints: {allow_network: ["b.example"]}, and the same host'
+        " under [network] in factory.toml"
     )
-    assert '"b.example:8443"' in reachable_by(
-        NETWORKED, connection("b.example", 8443, Reason.NOT_DECLARED)
+    assert (
+        '"b.example:8443"'
+        in egress_refused(NETWORKED, connection("b.example", 8443, Reason.NOT_DECLARED)).remedy
     )
-    assert reachable_by(PACK, connection("b.example", 443, Reason.NOT_PUBLIC)) == NEVER
-    assert "another" in reachable_by(PACK, connection("b.example", 443, Reason.NOT_TLS))
+    assert egress_refused(PACK, connection("b.example", 443, Reason.NOT_PUBLIC)).remedy == NEVER
+    other = egress_refused(PACK, connection("b.example", 443, Reason.NOT_TLS)).remedy
+    assert other.startswith("nothing in the contract can allow it; ")
     assert refused(connection("b.example", 443, Reason.NOT_DECLARED))
     assert refused(connection("b.example", 443, Reason.BYTES))
     assert not refused(connection("b.example", 443, Reason.DONE))

@@ -27,6 +27,7 @@ from factory.model.evidence_text import (
 )
 from factory.model.finding import Finding, Location
 from factory.model.findings.catalogue import CATALOGUE
+from factory.model.findings.entry import Fact
 from factory.model.pack import Limits
 from tests.pack_values import bundle
 from tests.sample import examples
@@ -117,12 +118,17 @@ def test_every_document_of_a_bundle_reads_back() -> None:
 
 
 @given(
-    st.sampled_from(sorted(CATALOGUE)), TEXT, TEXT, TEXT, st.integers(0, 9), st.integers(0, 9), TEXT
+    st.sampled_from(sorted(CATALOGUE)),
+    st.dictionaries(TEXT, TEXT | st.integers(0, 9) | st.lists(TEXT).map(tuple)),
+    TEXT,
+    st.integers(0, 9),
+    st.integers(0, 9),
+    TEXT,
 )
 def test_a_finding_and_its_record_are_inverse(
-    kind: str, message: str, hint: str, file: str, line: int, column: int, pack: str
+    kind: str, facts: dict[str, Fact], file: str, line: int, column: int, pack: str
 ) -> None:
-    finding = Finding(kind, message, hint, Location(file, line, column) if file else None, pack)
+    finding = Finding(kind, facts, pack, Location(file, line, column) if file else None)
     record = finding_record(finding)
     assert finding_of(record) == finding
     assert finding_record(finding_of(record)) == record

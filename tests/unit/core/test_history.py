@@ -174,7 +174,7 @@ def test_a_run_of_another_ledger_must_not_be_told_in_this_one() -> None:
     assert finding is not None
     assert (finding.id, finding.message) == (
         "LEDGER_REWRITTEN",
-        f"r2 is told here, in {ORIGIN}, and its checkpoint is of other/2: another first event",
+        f"r2 is in this ledger, {ORIGIN}, and its checkpoint is of other/2: another first event",
     )
 
 

@@ -243,7 +243,7 @@ def test_packs_that_merge_in_pairs_and_not_together_are_named() -> None:
 
     merged = merge_candidates(tree(BASE), three, Overlap.MERGE, only_pairs)
     assert blocked(merged) == [
-        ("MERGE_CONFLICT", "T-3 does not merge cleanly onto the packs before it in a")
+        ("MERGE_CONFLICT", "it does not merge cleanly onto the packs before it in a")
     ]
 
 
@@ -298,4 +298,4 @@ def test_what_a_pack_builds_on_must_merge_without_the_packs_beside_it() -> None:
     )
     assert blocked(
         merge_candidates(tree(BASE), [*candidates, last], Overlap.MERGE, fits_with_first_only)
-    ) == [("MERGE_CONFLICT", "T-4 does not merge cleanly onto the packs before it in n4")]
+    ) == [("MERGE_CONFLICT", "it does not merge cleanly onto the packs before it in n4")]

@@ -71,7 +71,7 @@ def test_only_a_check_that_ended_with_0_is_well(merged, again, base, nothing: bo
             "broken",
             ("T-2",),
             "MERGE_BROKEN_TOGETHER",
-            "passes alone and fails on the merged tree together with T-2",
+            "of T-1 passes alone and fails on the merged tree together with T-2",
             "Declare depends_on: [T-2] in T-1 and adapt it, or change one of the two. " + LOG,
         ),
         (
@@ -115,7 +115,7 @@ def test_each_outcome_has_its_sentence(
     (finding,) = judge_recheck(record, CHECK)
     assert (finding.id, finding.message, finding.hint) == (
         kind,
-        f"tests-1 `run` of T-1 {message}",
+        f"tests-1 `run` {message}",
         hint,
     )
     assert str(finding.location) == "taskpacks/T-1-x/acceptance.yml:2"
@@ -129,8 +129,7 @@ def test_a_culprit_that_builds_on_the_pack_cannot_be_depended_on() -> None:
     (finding,) = judge_recheck(record, CHECK, above=True)
     assert finding.id == "MERGE_BROKEN_TOGETHER"
     assert (
-        finding.hint
-        == f"T-2 builds on T-1 and takes back what it checks; change one of the two. {LOG}"
+        finding.hint == f"T-2 builds on T-1 and undoes what it checks; change one of the two. {LOG}"
     )
 
 

@@ -42,13 +42,17 @@ BLOCKED = status(
         finding(
             "CHECK_FAILED",
             "tests-1 `pytest -q` ended with 1",
+            facts={"label": "tests-1"},
             pack="TASK-0104",
             file="a b/acceptance.yml",
             line=4,
         ),
         finding("SCOPE_DENIED", "README.md was changed", pack="TASK-0104", hint="Leave it."),
         finding(
-            "MERGE_BROKEN", "tests-1 `pytest` of TASK-0101 passes alone and fails", pack="TASK-0101"
+            "MERGE_BROKEN",
+            "tests-1 `pytest` passes alone and fails",
+            facts={"label": "tests-1", "tree": "merged"},
+            pack="TASK-0101",
         ),
     ),
     rechecks=(
@@ -398,24 +402,28 @@ def test_the_checker_reads_the_status_that_is_rendered() -> None:
 def test_a_github_job_gets_annotations_errors_first() -> None:
     stream = io.StringIO()
     found = [
-        Finding("REPO_DIRTY", "3 files"),
+        Finding("REPO_SHALLOW"),
         Finding(
-            "SCOPE_DENIED", "a,b: changed 100%\nx", "Leave it.", Location("a:b.yml", 3, 7), "TASK-1"
+            "PACK_INVALID",
+            {"problem": "a,b: changed 100%\nx", "advice": "Leave it."},
+            "TASK-1",
+            Location("a:b.yml", 3, 7),
         ),
     ]
     annotate(stream, {"GITHUB_ACTIONS": "true"}, found)
     assert stream.getvalue() == (
-        "::error file=a%3Ab.yml,line=3,col=7,title=SCOPE_DENIED::"
+        "::error file=a%3Ab.yml,line=3,col=7,title=PACK_INVALID::"
         "TASK-1: a,b: changed 100%25\\u000ax Leave it.\n"
-        "::warning title=REPO_DIRTY::3 files\n"
+        "::warning title=REPO_SHALLOW::expected the whole history, found a shallow clone this is"
+        " fine for a run; to have all of it: git fetch --unshallow\n"
     )
 
 
 def test_nobody_else_gets_annotations_and_nobody_too_many() -> None:
     stream = io.StringIO()
-    annotate(stream, {}, [Finding("CRASH", "x")])
-    annotate(stream, {"GITHUB_ACTIONS": "false"}, [Finding("CRASH", "x")])
+    annotate(stream, {}, [Finding("CRASH")])
+    annotate(stream, {"GITHUB_ACTIONS": "false"}, [Finding("CRASH")])
     annotate(stream, {"GITHUB_ACTIONS": "true"}, [])
     assert stream.getvalue() == ""
-    annotate(stream, {"GITHUB_ACTIONS": "true"}, [Finding("CRASH", "x")] * 200)
+    annotate(stream, {"GITHUB_ACTIONS": "true"}, [Finding("CRASH")] * 200)
     assert stream.getvalue().count("\n") == MOST

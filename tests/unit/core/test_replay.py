@@ -605,6 +605,6 @@ def test_a_connection_belongs_to_an_attempt_or_to_the_merged_tree() -> None:
         [started("r1"), tried], [*begun, again], [started("r1"), *ended, tried], [started("r1"), *ended, again],
         [*together, tried], [*begun, tried, tried],
     ):  # fmt: skip
-        assert "(egress.finished of r1) cannot stand there" in refusal_of(
+        assert "(egress.finished of r1) cannot follow" in refusal_of(
             chained([(entry, -1) for entry in entries])
         )

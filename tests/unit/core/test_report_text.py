@@ -122,7 +122,7 @@ def test_what_was_accepted_weaker_and_what_cannot_be_published_is_said_at_the_to
     assert "## Files" not in text
 
 
-def test_findings_stand_with_place_owner_and_way_out() -> None:
+def test_findings_have_owner_place_and_hint() -> None:
     text = markdown(
         status(findings=(record(), record(hint="", file="", pack="", line=0))), None
     ).decode()

@@ -9,10 +9,10 @@ from factory.model.evidence_text import format_document, parse_document
 from factory.model.finding import Finding, Location
 from factory.model.index import ReviewReport
 
-ERROR = Finding("DOCS_MISSING", "b", location=Location("b"))
-OTHER = Finding("DOCS_MISSING", "a", location=Location("a"))
-WARNING = Finding("RUN_GONE", "gone")
-CRASH = Finding("CRASH", "it broke")
+ERROR = Finding("DOCS_MISSING", {"path": "b"}, location=Location("b"))
+OTHER = Finding("DOCS_MISSING", {"path": "a"}, location=Location("a"))
+WARNING = Finding("RUN_GONE", {"run": "gone"})
+CRASH = Finding("CRASH", {"case": "error", "found": "it broke", "advice": ""})
 
 
 def judged(**found: tuple[Finding, ...]) -> list[Judged]:

@@ -56,7 +56,7 @@ def test_what_was_changed_removed_and_added_is_named() -> None:
         ),
         (
             f"{first.path} of run {RUN} was changed: expected sha256 {first.sha256[:12]}…, found"
-            " sha256 ffffffffffff…"
+            " ffffffffffff…"
         ),
         f"raw/new of run {RUN} was added: RUN_MANIFEST.json does not name it",
     ]
@@ -68,8 +68,8 @@ def test_what_was_changed_removed_and_added_is_named() -> None:
     ("content", "said"),
     [
         (None, "is missing"),
-        (b"{}\n", "does not hold its form: "),
-        (manifest() + b"\n", "does not hold its form: is not in the form this tool writes"),
+        (b"{}\n", "does not match its schema: "),
+        (manifest() + b"\n", "does not match its schema: is not in the form this tool writes"),
         (manifest(subject="another"), "is one of another"),
         (
             manifest((replace(FILES[0], bytes=5), *FILES[1:])),

@@ -14,9 +14,7 @@ from factory.model.verdict import Status
 STRENGTH = (Status.PASS, Status.BLOCKED, Status.FAIL)
 LABELS = st.sampled_from(["step-1", "tests-1", "check-1"])
 CHECKS = st.lists(st.builds(Check, LABELS, st.sampled_from([0, 0, 0, 1, 137, None])), max_size=5)
-FINDINGS = st.lists(
-    st.sampled_from(sorted(CATALOGUE)).map(lambda kind: Finding(kind, "m")), max_size=3
-)
+FINDINGS = st.lists(st.sampled_from(sorted(CATALOGUE)).map(Finding), max_size=3)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +38,7 @@ FINDINGS = st.lists(
 def test_the_table(
     required: list[str], checks: list[Check], findings: list[str], expected: Status
 ) -> None:
-    assert evaluate(required, checks, [Finding(kind, "m") for kind in findings]) is expected
+    assert evaluate(required, checks, [Finding(kind) for kind in findings]) is expected
 
 
 def test_the_table_is_strongest_first() -> None:
@@ -99,6 +97,6 @@ def test_the_strongest_of_many_decides_and_none_is_blocked(statuses: list[Status
 
 def test_a_phase_is_judged_by_its_findings() -> None:
     assert of_findings(()) is Status.PASS
-    assert of_findings((Finding("REPO_DIRTY", "m"),)) is Status.PASS
-    assert of_findings((Finding("OVERLAP", "m"),)) is Status.BLOCKED
-    assert of_findings((Finding("CRASH", "m"),)) is Status.FAIL
+    assert of_findings((Finding("REPO_DIRTY"),)) is Status.PASS
+    assert of_findings((Finding("OVERLAP"),)) is Status.BLOCKED
+    assert of_findings((Finding("CRASH"),)) is Status.FAIL

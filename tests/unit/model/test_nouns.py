@@ -40,7 +40,7 @@ def test_a_status_is_no_truth_value(status: Status) -> None:
         (InternalError("s"), 1),
         (UsageError("s"), 64),
         (Interrupted("s"), 130),
-        (Refusal(Finding("OVERLAP", "s")), 2),
+        (Refusal(Finding("OVERLAP")), 2),
     ],
 )
 def test_every_error_has_its_code(error: FactoryError, code: int) -> None:
@@ -50,8 +50,10 @@ def test_every_error_has_its_code(error: FactoryError, code: int) -> None:
 def test_an_error_says_its_sentence_and_then_what_to_do() -> None:
     assert str(UsageError("there is no x", "name a y")) == "there is no x; name a y"
     assert str(UsageError("there is no x")) == "there is no x"
-    refusal = Refusal(Finding("OVERLAP", "first", "hint"), Finding("CRASH", "second"))
-    assert (refusal.sentence, refusal.hint, len(refusal.findings)) == ("first", "hint", 2)
+    first = Finding("PACK_INVALID", {"problem": "no title", "advice": "add it"}, pack="T-1")
+    refusal = Refusal(first, Finding("CRASH"))
+    assert (refusal.sentence, refusal.hint) == ("T-1: no title", "add it")
+    assert len(refusal.findings) == 2
 
 
 def test_a_refusal_without_a_finding_cannot_be() -> None:
@@ -61,13 +63,13 @@ def test_a_refusal_without_a_finding_cannot_be() -> None:
 
 def test_a_finding_must_be_in_the_catalogue() -> None:
     with pytest.raises(ValueError, match="'NOT_THERE' is not in the catalogue"):
-        Finding("NOT_THERE", "m")
+        Finding("NOT_THERE")
 
 
 def test_only_errors_block() -> None:
-    assert Finding("OVERLAP", "m").blocks
-    assert Finding("OVERLAP", "m").severity is Severity.ERROR
-    assert not Finding("REPO_DIRTY", "m").blocks
+    assert Finding("OVERLAP").blocks
+    assert Finding("OVERLAP").severity is Severity.ERROR
+    assert not Finding("REPO_DIRTY").blocks
 
 
 @pytest.mark.parametrize("kind", CATALOGUE)

@@ -109,7 +109,7 @@ def test_status_is_evaluated_alike(
     theirs = status_eval.evaluate(
         required,
         (status_eval.Check(r.label, r.rc) for r in records),
-        (Finding(each, "m") for each in found),
+        map(Finding, found),
     )
     assert verdict.status_of_pack(required, rows, own) == theirs.value
 
