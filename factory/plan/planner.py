@@ -67,7 +67,7 @@ class Planner:
             return self._planned[pack_id]
 
     def why_unplannable(self, pack_id: str) -> tuple[Finding, ...]:
-        """Return DEPENDS_NOT_PASS for a pack that needs one which cannot run; nothing for others."""
+        """Return DEPENDS_NOT_PASS for a pack that needs one which cannot run, else nothing."""
         entry = self._entries.get(pack_id)
         pack = entry.pack if entry is not None else None
         unusable = self._unusable_needs(pack) if pack is not None else ()
