@@ -11,7 +11,7 @@
 
 A path is POSIX and relative to the state folder, unless its name says otherwise. No other module
 builds such a path from strings (`tests/unit/test_layout.py`); `verify` has names of its own in
-`verify/layout.py`. Does not know what the files contain.
+`verify/paths.py`. Does not know what the files contain.
 """
 
 from __future__ import annotations

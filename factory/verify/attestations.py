@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory.log.dsse import Envelope, pae
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Policy, RunStatus
 from factory.verify.events import Told
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, value_of
-from factory.verify.manifests import RUN_MANIFEST, Seen, check_list
+from factory.verify.manifests import Seen, check_list
 from factory.verify.notes import (
     PAYLOAD_TYPE,
     Checkpoint,
@@ -25,25 +26,16 @@ from factory.verify.notes import (
 )
 from factory.verify.sheet import Sheet
 from factory.verify.statements import Making, first_difference, provenance, summary, test_result
-from factory.verify.surroundings import CHECKPOINT, Demand, Surroundings
+from factory.verify.surroundings import Demand, Surroundings
 
-POLICY, STATEMENTS, FILES = (
-    "attestations/policy.json",
-    "attestations/attestations.intoto.jsonl",
-    "attestations/files.sha256",
-)
-_LISTS = tuple(f"attestations/{name}.sha256" for name in ("bundles", "report", "ledger"))
-_LEDGER = ("attestations/ledger.jsonl", CHECKPOINT, "attestations/finished.tlog-proof")
-_REPORTS = tuple(
-    f"Z_integrator/{name}"
-    for name in (
-        "FINAL_REPORT.md",
-        "FINAL_REPORT.txt",
-        "report.html",
-        "junit.xml",
-        "results.sarif",
-        "STATUS.json",
-    )
+_LEDGER = (paths.EVENTS, paths.CHECKPOINT, paths.PROOF)
+_REPORTS = (
+    paths.REPORT,
+    paths.REPORT_TEXT,
+    paths.REPORT_PAGE,
+    paths.JUNIT,
+    paths.SARIF,
+    f"{paths.Z}/{paths.STATUS}",
 )
 _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 
@@ -63,47 +55,54 @@ class AttestationCheck:
     def check(self, bundles: Mapping[str, Bundle], own: Told, policy: Policy | None) -> None:
         """Check lists, statements and signatures."""
         chosen = self._lists()
-        for path, paths in chosen.items():
-            check_list(self.sheet, self.run, self.seen, path, paths)
+        for path, listed in chosen.items():
+            check_list(self.sheet, self.run, self.seen, path, listed)
         envelopes = self._envelopes()
         if envelopes is None:
             return
         about = {
-            name: self.seen(name) for path in _LISTS for name in chosen[path] if self.seen(name)
+            name: self.seen(name)
+            for path in paths.LISTS
+            for name in chosen[path]
+            if self.seen(name)
         }
         self._statements(
             [envelope.payload for envelope in envelopes],
             bundles,
             own,
-            {**about, FILES: self.seen(FILES)},
+            {**about, paths.FILES_LIST: self.seen(paths.FILES_LIST)},
         )
         self._signatures(envelopes, policy)
 
     def _lists(self) -> dict[str, list[str]]:
         """Return the files that each list must contain."""
-        later = {RUN_MANIFEST, STATEMENTS, FILES, *_LISTS}
+        later = {paths.RUN_MANIFEST, paths.STATEMENTS, paths.FILES_LIST, *paths.LISTS}
         files = [path for path in self.run.sizes if path not in later]
         bundles = [
-            path for path in files if path.count("/") == 1 and path.endswith("/manifest.json")
+            path
+            for path in files
+            if path.count("/") == 1 and path.endswith(f"/{paths.BUNDLE_MANIFEST}")
         ]
         return {
-            _LISTS[0]: bundles,
-            _LISTS[1]: list(_REPORTS),
-            _LISTS[2]: list(_LEDGER),
-            FILES: files,
+            paths.LISTS[0]: bundles,
+            paths.LISTS[1]: list(_REPORTS),
+            paths.LISTS[2]: list(_LEDGER),
+            paths.FILES_LIST: files,
         }
 
     def _envelopes(self) -> tuple[Envelope, ...] | None:
-        content = self.run.read(STATEMENTS)
+        content = self.run.read(paths.STATEMENTS)
         if content is None:
             self.sheet.wrong(
-                "VERIFY_MISSING", STATEMENTS, "expected the statements on this run, found none"
+                "VERIFY_MISSING",
+                paths.STATEMENTS,
+                "expected the statements on this run, found none",
             )
             return None
         try:
             return read_envelopes(content)
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", STATEMENTS, str(error))
+            self.sheet.wrong("VERIFY_FORM", paths.STATEMENTS, str(error))
             return None
 
     def _statements(
@@ -120,7 +119,7 @@ class AttestationCheck:
                 f"expected {2 * len(listed) + 1} statements (two a bundle, one of the run), found"
                 f" {len(told)}"
             )
-            self.sheet.wrong("VERIFY_ATTESTATION", STATEMENTS, what)
+            self.sheet.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, what)
             return
         manifests = {line.pack: line.bundle_sha256 for line in listed}
         due = []
@@ -133,7 +132,7 @@ class AttestationCheck:
             made = provenance(bundle, making, manifests, self.seen, told[2 * at], line.reproducible)
             due += [made, test_result(bundle)]
         time = own.lines[-1].event.ts_utc if own.lines else ""
-        due.append(summary(self.status, about, self.seen(POLICY), due, time, told[-1]))
+        due.append(summary(self.status, about, self.seen(paths.POLICY), due, time, told[-1]))
         held = 0
         for number, (expected, found, payload) in enumerate(
             zip(due, told, payloads, strict=True), 1
@@ -162,7 +161,7 @@ class AttestationCheck:
         try:
             return value_of(payload)
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", STATEMENTS, f"statement {number}: {error}")
+            self.sheet.wrong("VERIFY_FORM", paths.STATEMENTS, f"statement {number}: {error}")
             return None
 
     def _same(self, number: int, expected: object, found: object, payload: bytes) -> bool:
@@ -173,7 +172,7 @@ class AttestationCheck:
         if difference is not None:
             where, due, there = difference
             what = f"{where}: expected {str(due)[:100]}, found {str(there)[:100]}"
-        self.sheet.wrong("VERIFY_ATTESTATION", STATEMENTS, f"statement {number}: {what}")
+        self.sheet.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, f"statement {number}: {what}")
         return False
 
     def _signatures(self, envelopes: tuple[Envelope, ...], policy: Policy | None) -> None:
@@ -189,19 +188,20 @@ class AttestationCheck:
 
     def _checkpoint(self) -> Checkpoint | None:
         try:
-            return read_checkpoint(self.run.read(CHECKPOINT) or b"")
+            return read_checkpoint(self.run.read(paths.CHECKPOINT) or b"")
         except FormError:
             return None  # named where the ledger is checked
 
     def _envelope(self, number: int, envelope: Envelope, ids: tuple[str, ...]) -> None:
         if envelope.payload_type != PAYLOAD_TYPE:
             self._wrong(
-                STATEMENTS, f"statement {number}: expected the type {PAYLOAD_TYPE}, found another"
+                paths.STATEMENTS,
+                f"statement {number}: expected the type {PAYLOAD_TYPE}, found another",
             )
         found = tuple(signature.keyid for signature in envelope.signatures)
         if found != ids or len(set(ids)) != len(ids):
             self._wrong(
-                STATEMENTS,
+                paths.STATEMENTS,
                 f"statement {number}: expected signatures by {_named(ids)}, found {_named(found)}",
             )
         for signature in envelope.signatures:
@@ -212,26 +212,29 @@ class AttestationCheck:
                     f"statement {number}: expected a signature by {signature.keyid} that fits,"
                     " found another"
                 )
-                self._wrong(STATEMENTS, what)
+                self._wrong(paths.STATEMENTS, what)
 
     def _note(self, checkpoint: Checkpoint, ids: tuple[str, ...]) -> None:
         keys = [self._key(keyid) for keyid in ids]
         if len(checkpoint.signatures) != len(ids):
             found = f"{len(checkpoint.signatures)} signatures"
             self._wrong(
-                CHECKPOINT,
+                paths.CHECKPOINT,
                 f"expected it signed as the statements are, by {_named(ids)}, found {found}",
             )
             return
         for (name, mark, value), keyid, key in zip(checkpoint.signatures, ids, keys, strict=True):
             if name != checkpoint.origin:
                 self._wrong(
-                    CHECKPOINT, "expected signatures under the ledger's name, found another name"
+                    paths.CHECKPOINT,
+                    "expected signatures under the ledger's name, found another name",
                 )
             elif key is not None and (
                 mark != key.mark_under(name) or not signed_by(key, checkpoint.text, value)
             ):
-                self._wrong(CHECKPOINT, f"expected a signature by {keyid} that fits, found another")
+                self._wrong(
+                    paths.CHECKPOINT, f"expected a signature by {keyid} that fits, found another"
+                )
 
     def _judge(self, ids: tuple[str, ...], demand: Demand, count: int, before: int) -> None:
         """Report unless the signers are those that policy requires."""
@@ -246,9 +249,11 @@ class AttestationCheck:
                     else "by a trusted key"
                 )
                 facts = {"case": "untrusted", "expected": asked, "found": _named(ids)}
-                self.sheet.record("VERIFY_SIGNATURE", CHECKPOINT, facts)
+                self.sheet.record("VERIFY_SIGNATURE", paths.CHECKPOINT, facts)
         if not ids and self.status.signing.signer == "at-hand":
-            self._wrong(CHECKPOINT, "expected signatures, since a key was at hand, found none")
+            self._wrong(
+                paths.CHECKPOINT, "expected signatures, since a key was at hand, found none"
+            )
         elif not ids:
             self.sheet.gap(
                 "signatures",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Event, FilesChanged, Merge
 from factory.verify.event_forms import FINISHED, PREPARED, RECOVERY, STARTED, problems
@@ -16,8 +17,6 @@ from factory.verify.hearing import Hearing, digest
 from factory.verify.making import MADE
 from factory.verify.pack_bindings import PackBindings
 from factory.verify.verdict import EXIT_CODES, of_findings
-
-PLAN, _Z = "PLAN.json", "Z_integrator"
 
 
 class Bindings(Hearing):
@@ -28,7 +27,7 @@ class Bindings(Hearing):
         for event in (line.event for line in self.told.lines):
             for what, expected, found in problems(event):
                 self.differs(f"event {event.seq} ({event.event_type}), {what}", expected, found)
-        if not self.whole(f"{_Z}/STATUS.json"):
+        if not self.whole(f"{paths.Z}/{paths.STATUS}"):
             return
         self._run()
         self._locks()
@@ -73,27 +72,27 @@ class Bindings(Hearing):
         prepared = self.told.of(PREPARED)
         self.differs(f"events {PREPARED}", 1, len(prepared))
         for event in prepared:
-            self.says(event, digest(event, "status", self.seen(f"{_Z}/STATUS.json")))
+            self.says(event, digest(event, "status", self.seen(f"{paths.Z}/{paths.STATUS}")))
             self.says(
                 event, digest(event, "merged_tree", status.merged_tree), ("rc", code, event.rc)
             )
             self.says(event, ("packs", len(status.packs), event.file_counts.get("packs")))
-        changed = self.document(FilesChanged, f"{_Z}/FILES_CHANGED.json")
+        changed = self.document(FilesChanged, f"{paths.Z}/{paths.FILES_CHANGED}")
         for event in self.told.of(FINISHED):
-            if self.whole(f"{_Z}/FINAL_REPORT.md"):
-                self.says(event, digest(event, "report", self.seen(f"{_Z}/FINAL_REPORT.md")))
+            if self.whole(paths.REPORT):
+                self.says(event, digest(event, "report", self.seen(paths.REPORT)))
             self.says(
                 event, digest(event, "merged_tree", status.merged_tree), ("rc", code, event.rc)
             )
             self.says(event, ("status", status.status, event.details.get("status")))
-            if self.whole(f"{_Z}/FILES_CHANGED.json"):
+            if self.whole(f"{paths.Z}/{paths.FILES_CHANGED}"):
                 files = len(changed.files) if changed is not None else 0
                 self.says(event, ("changed", files, event.file_counts.get("changed")))
 
     def _plan(self, event: Event) -> None:
         """Compare the digest of the plan; a run that could not be planned has neither."""
-        if self.whole(PLAN):
-            found = self.seen(PLAN) if PLAN in self.run.sizes else ""
+        if self.whole(paths.PLAN):
+            found = self.seen(paths.PLAN) if paths.PLAN in self.run.sizes else ""
             self.says(event, digest(event, "plan", found))
 
     def _locks(self) -> None:
@@ -168,8 +167,8 @@ class Bindings(Hearing):
     def _merge(self, bundles: Mapping[str, Bundle]) -> None:
         """Compare the merge event with Z's answer. It may be missing in a run that is not PASS."""
         told = self.told.of("merge.finished")
-        merge = self.document(Merge, f"{_Z}/MERGE.json")
-        if not self.whole(f"{_Z}/MERGE.json"):
+        merge = self.document(Merge, paths.MERGE)
+        if not self.whole(paths.MERGE):
             return
         if merge is None or not (self.status.status == "PASS" or self.status.rechecks):
             self.differs("events merge.finished, at most one", len(told[:1]), len(told))
@@ -209,7 +208,7 @@ class Bindings(Hearing):
             return  # they broke off, so that there is nothing of them but their events
         for line in self.status.packs:
             own = [row for row in rows if row.pack == line.pack]
-            logs = [f"{_Z}/LOGS/{row.pack}.{row.label}.log" for row in own]
+            logs = [f"{paths.Z}/{paths.LOGS}{row.pack}.{row.label}.log" for row in own]
             found = self.told.of("recheck.finished", line.pack)
             due = [(row.label, row.rc, row.outcome) for row in own]
             said = [

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from factory.verify import paths
 from factory.verify.change import Verified, check_change
 from factory.verify.contract import Contract, read_contract
 from factory.verify.documents import Action, BundleStatus, FilesChanged, ScopeLock
@@ -104,7 +105,12 @@ class BundleCheck:
     def check(self) -> Bundle | None:
         """Return the bundle, derived again; None, with findings, if that is impossible."""
         check_manifest(
-            self.sheet, self.run, self.seen, f"{self.place}manifest.json", self.pack, self.pack
+            self.sheet,
+            self.run,
+            self.seen,
+            f"{self.place}{paths.BUNDLE_MANIFEST}",
+            self.pack,
+            self.pack,
         )
         papers = load_papers(self.sheet, self.run, self.pack)
         if papers is None:
@@ -115,11 +121,11 @@ class BundleCheck:
         except Unknown as unknown:
             self._wrong(
                 "VERIFY_OBJECTS",
-                "CHANGES.bundle",
+                paths.OBJECTS,
                 f"expected the tree {unknown}, found that it is missing",
             )
         except (Clash, ObjectError) as error:
-            self._wrong("VERIFY_OBJECTS", "CHANGES.bundle", spell(str(error)))
+            self._wrong("VERIFY_OBJECTS", paths.OBJECTS, spell(str(error)))
         return None
 
     def _wrong(self, kind: str, file: str, what: str) -> None:
@@ -127,12 +133,12 @@ class BundleCheck:
 
     def _rederived(self, papers: Papers) -> Bundle | None:
         """Return the bundle from its documents and objects. Raise Unknown, ObjectError."""
-        carried = read_bundle(self.run.read(f"{self.place}CHANGES.bundle") or b"")
+        carried = read_bundle(self.run.read(f"{self.place}{paths.OBJECTS}") or b"")
         due = ("", f"refs/codex/{self.pack}")
         if (carried.prerequisite, carried.ref) != due:
             self._wrong(
                 "VERIFY_OBJECTS",
-                "CHANGES.bundle",
+                paths.OBJECTS,
                 f"expected the ref {due[1]} on nothing, found another",
             )
         blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
@@ -161,7 +167,7 @@ class BundleCheck:
                 tree,
             ),
             _text(trees, tree, b"spec.md", blobs),
-            self.seen(f"{self.place}manifest.json"),
+            self.seen(f"{self.place}{paths.BUNDLE_MANIFEST}"),
             papers.changed.ignored_dropped,
         )
         self._complete(bundle, carried)
@@ -170,14 +176,14 @@ class BundleCheck:
         return bundle
 
     def _log(self, label: str) -> bytes:
-        return self.run.read(f"{self.place}LOGS/{label}.log") or b""
+        return self.run.read(f"{self.place}{paths.LOGS}{label}.log") or b""
 
     def _change(
         self, changed: FilesChanged, trees: Trees, blobs: Mapping[str, bytes]
     ) -> Verified | None:
-        patch = self.run.read(f"{self.place}DIFF.patch")
+        patch = self.run.read(f"{self.place}{paths.PATCH}")
         if patch is None:
-            self._wrong("VERIFY_MISSING", "DIFF.patch", "expected this file, found none")
+            self._wrong("VERIFY_MISSING", paths.PATCH, "expected this file, found none")
             return None
         return check_change(self.sheet, self.place, self.pack, trees, blobs, changed, patch)
 
@@ -209,7 +215,7 @@ class BundleCheck:
         if tree is None or tree.mode != FOLDER:
             self._wrong(
                 "VERIFY_ACTION",
-                "ACTION.json",
+                paths.ACTION,
                 "expected the pack's own folder in the base tree, found none",
             )
             return None
@@ -229,7 +235,7 @@ class BundleCheck:
             )
             self._wrong(
                 "VERIFY_ACTION",
-                "ACTION.json",
+                paths.ACTION,
                 f"{spell(odd)}: expected it as the base has it, found otherwise",
             )
             return None
@@ -238,14 +244,14 @@ class BundleCheck:
                 folder, texts[f"{folder}/task.yml"], texts.get(f"{folder}/acceptance.yml", b"")
             )
         except FormError as error:
-            self._wrong("VERIFY_ACTION", "ACTION.json", f"{folder}/{spell(str(error))}")
+            self._wrong("VERIFY_ACTION", paths.ACTION, f"{folder}/{spell(str(error))}")
             return None
         self._lock(papers.lock, contract)
         return folder, tree, contract
 
     def _lock(self, lock: ScopeLock, contract: Contract) -> None:
         """Compare SCOPE_LOCK with the contract's own text."""
-        file = f"{self.place}SCOPE_LOCK.json"
+        file = f"{self.place}{paths.SCOPE_LOCK}"
         for name in _LOCKED:
             expected, found = getattr(contract, name), getattr(lock, name)
             self.sheet.differs(
@@ -255,7 +261,7 @@ class BundleCheck:
         if told > most:
             self._wrong(
                 "VERIFY_SCOPE",
-                "SCOPE_LOCK.json",
+                paths.SCOPE_LOCK,
                 f"changed_lines: expected at most {most}, found {told}",
             )
 
@@ -266,12 +272,12 @@ class BundleCheck:
         tip = commit_payload(Commit(status.result_tree, (first,), f"{self.pack}: {contract.title}"))
         due = object_id("commit", tip, carried.hash_name)
         self.sheet.differs(
-            "VERIFY_OBJECTS", f"{self.place}CHANGES.bundle", "its tip", due, carried.tip, self.pack
+            "VERIFY_OBJECTS", f"{self.place}{paths.OBJECTS}", "its tip", due, carried.tip, self.pack
         )
         if first not in carried.objects or due not in carried.objects:
             self._wrong(
                 "VERIFY_OBJECTS",
-                "CHANGES.bundle",
+                paths.OBJECTS,
                 "expected the commits of base and result, found others",
             )
             return
@@ -280,7 +286,7 @@ class BundleCheck:
         for oid in unreached(carried, {**links, **inside}):
             self._wrong(
                 "VERIFY_OBJECTS",
-                "CHANGES.bundle",
+                paths.OBJECTS,
                 f"expected only what its tip leads to, found {oid} too",
             )
 
@@ -304,7 +310,7 @@ class BundleCheck:
         for oid in sorted(due - carried.objects.keys()):
             self._wrong(
                 "VERIFY_OBJECTS",
-                "CHANGES.bundle",
+                paths.OBJECTS,
                 f"expected the object {oid}, found that it is missing",
             )
 
@@ -316,14 +322,14 @@ class BundleCheck:
         ):
             self._wrong(
                 "VERIFY_SCOPE",
-                "FILES_CHANGED.json",
+                paths.FILES_CHANGED,
                 f"{path}: {clause}, in a bundle that says PASS",
             )
         lines, most = status.lines_added + status.lines_removed, lock.limits.changed_lines
         if lines > most:
             self._wrong(
                 "VERIFY_SCOPE",
-                "STATUS.json",
+                paths.STATUS,
                 f"expected at most {most} changed lines in a PASS, found {lines}",
             )
         patterns = (*lock.artifacts_required, *lock.artifacts_optional)
@@ -331,14 +337,14 @@ class BundleCheck:
             if not matches(patterns, path):
                 self._wrong(
                     "VERIFY_ARTIFACTS",
-                    f"ARTIFACTS/{path}",
+                    f"{paths.ARTIFACTS}{path}",
                     "expected a declared artifact, found another file",
                 )
         for pattern in lock.artifacts_required:
             if not any(matches((pattern,), path) for path in status.artifacts):
                 self._wrong(
                     "VERIFY_ARTIFACTS",
-                    "STATUS.json",
+                    paths.STATUS,
                     f"expected an artifact {pattern} in a PASS, found none",
                 )
         for path in lock.docs_required:
@@ -356,7 +362,7 @@ class BundleCheck:
         elif found is None:
             self._wrong(
                 "VERIFY_STATUS",
-                "STATUS.json",
+                paths.STATUS,
                 f"expected the document {path} in a PASS, found none",
             )
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from factory.verify import paths
 from factory.verify.documents import FileRow, FilesChanged
 from factory.verify.names import spell, unspell
 from factory.verify.objects import ObjectError, object_id
@@ -105,7 +106,7 @@ def _edits(
         sides = (_entry(row.mode_before, row.oid_before), _entry(row.mode_after, row.oid_after))
         problem = _problem(row, path, sides, last)
         if path is None or problem:
-            check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", f"{row.path}: {problem}")
+            check.wrong("VERIFY_CHANGE", paths.FILES_CHANGED, f"{row.path}: {problem}")
             continue
         last = os.fsencode(path)
         edits[parts(path)] = sides
@@ -149,7 +150,7 @@ def _judge_trees(
     try:
         if not edits and changed.result_tree != changed.base_tree:
             check.wrong(
-                "VERIFY_CHANGE", "FILES_CHANGED.json", "expected the files that differ, found none"
+                "VERIFY_CHANGE", paths.FILES_CHANGED, "expected the files that differ, found none"
             )
             return False
         for path, (_, after) in edits.items():
@@ -163,7 +164,7 @@ def _judge_trees(
                     f"{spell(joined(path))}: expected {_shown(found)} as in the result's tree,"
                     f" found {_shown(after)}"
                 )
-                check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+                check.wrong("VERIFY_CHANGE", paths.FILES_CHANGED, what)
                 return False
         back = trees.edited(
             changed.result_tree, {path: before for path, (before, _) in edits.items()}
@@ -171,12 +172,12 @@ def _judge_trees(
     except Unknown as unknown:
         check.wrong(
             "VERIFY_OBJECTS",
-            "CHANGES.bundle",
+            paths.OBJECTS,
             f"expected the tree {unknown}, found that it is missing",
         )
     except (Clash, ObjectError) as error:
         check.wrong(
-            "VERIFY_CHANGE", "FILES_CHANGED.json", f"does not fit the result's tree: {error}"
+            "VERIFY_CHANGE", paths.FILES_CHANGED, f"does not fit the result's tree: {error}"
         )
     else:
         if back == changed.base_tree:
@@ -185,7 +186,7 @@ def _judge_trees(
             f"taking it back from the result: expected the base tree {changed.base_tree}, found"
             f" {back}"
         )
-        check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+        check.wrong("VERIFY_CHANGE", paths.FILES_CHANGED, what)
     return False
 
 
@@ -206,9 +207,9 @@ def _undone(check: _Check, sides: list[Change], patch: bytes) -> dict[str, Undon
         hidden = error.hidden and error.hidden not in {side.path for side in sides}
         if hidden:
             what = f"expected only paths that FILES_CHANGED.json names, found {spell(error.hidden)}"
-            check.wrong("VERIFY_HIDDEN_CHANGE", "DIFF.patch", what)
+            check.wrong("VERIFY_HIDDEN_CHANGE", paths.PATCH, what)
         else:
-            check.wrong("VERIFY_CHANGE", "DIFF.patch", spell(str(error)))
+            check.wrong("VERIFY_CHANGE", paths.PATCH, spell(str(error)))
         return None
 
 
@@ -234,7 +235,7 @@ def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> Non
             due = hashlib.sha256(blob).hexdigest()
         if digest != due:
             what = f"{row.path}: expected sha256_{name} {due or 'empty'}, found {digest or 'empty'}"
-            check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+            check.wrong("VERIFY_CHANGE", paths.FILES_CHANGED, what)
     _judge_counts(check, row, side, undone)
 
 
@@ -248,7 +249,7 @@ def _take(check: _Check, side: Change, before: Entry, content: bytes) -> None:
             check.blobs[before.oid] = content
     if not fits:
         what = f"{spell(side.path)}: undone, expected the content {before.oid}, found another"
-        check.wrong("VERIFY_CHANGE", "DIFF.patch", what)
+        check.wrong("VERIFY_CHANGE", paths.PATCH, what)
 
 
 def _judge_counts(check: _Check, row: FileRow, side: Change, undone: Undone) -> None:
@@ -270,7 +271,7 @@ def _judge_counts(check: _Check, row: FileRow, side: Change, undone: Undone) -> 
         wrong = found != due or (None in due) != binary
     if wrong:
         what = f"{row.path}: expected {_counts(due)}, found {_counts(found)}"
-        check.wrong("VERIFY_CHANGE", "FILES_CHANGED.json", what)
+        check.wrong("VERIFY_CHANGE", paths.FILES_CHANGED, what)
 
 
 def _counts(counts: tuple[int | None, int | None]) -> str:

@@ -11,6 +11,7 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.connections import OTHERS, ConnectionRow, Egress
 from factory.verify.documents import Policy, ScopeLock
@@ -21,7 +22,6 @@ from factory.verify.names import spell
 from factory.verify.sheet import Sheet
 from factory.verify.verdict import EXIT_CODES
 
-NAME = "EGRESS.json"
 _EVENT = "egress.finished"
 _REACHED = ("allowed", "cut")
 
@@ -33,7 +33,7 @@ def check_egress(
     there = {
         path.split("/")[1]
         for path in run.sizes
-        if path.startswith("raw/") and path.endswith(f"/{NAME}")
+        if path.startswith("raw/") and path.endswith(f"/{paths.EGRESS}")
     }
     ran = {event.details.get("pack", "") for event in told.of("pack.finished")}
     tried = {event.details.get("pack", "") for event in told.of(_EVENT)}
@@ -43,17 +43,20 @@ def check_egress(
             _inside(sheet, pack, bundle.lock, policy)
         if declared and pack in ran and pack not in there:
             sheet.wrong(
-                "VERIFY_MISSING", f"raw/{pack}/{NAME}", "expected its record, found none", pack
+                "VERIFY_MISSING",
+                f"raw/{pack}/{paths.EGRESS}",
+                "expected its record, found none",
+                pack,
             )
         if not declared and (pack in there or pack in tried):
             what = f"expected no connection of {pack}, which declares no network, found some"
-            sheet.wrong("VERIFY_EGRESS", f"raw/{pack}/{NAME}", what, pack)
+            sheet.wrong("VERIFY_EGRESS", f"raw/{pack}/{paths.EGRESS}", what, pack)
     for pack in sorted(there):
         _Record(sheet, run, pack).check(bundles.get(pack), told)
     for pack in sorted(tried - there):
         sheet.wrong(
             "VERIFY_MISSING",
-            f"raw/{pack}/{NAME}",
+            f"raw/{pack}/{paths.EGRESS}",
             "expected the record that events tell of, found none",
             pack,
         )
@@ -70,7 +73,7 @@ def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
         for each in _declared(lock)
         if not any(_wider(outer, each) for outer in policy.network_hosts)
     ]
-    place = "attestations/policy.json"
+    place = paths.POLICY
     sheet.differs(
         "VERIFY_EGRESS",
         place,
@@ -91,7 +94,7 @@ class _Record:
         self.sheet = sheet
         self.run = run
         self.pack = pack
-        self.file = f"raw/{pack}/{NAME}"
+        self.file = f"raw/{pack}/{paths.EGRESS}"
 
     def differs(self, what: str, expected: object, found: object) -> None:
         self.sheet.differs("VERIFY_EGRESS", self.file, what, expected, found, self.pack)

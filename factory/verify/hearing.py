@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from factory.verify import paths
 from factory.verify.documents import Event, RunStatus
 from factory.verify.events import Told
 from factory.verify.folder import Folder
@@ -17,7 +18,6 @@ from factory.verify.manifests import Seen
 from factory.verify.sheet import Sheet
 from factory.verify.surroundings import Surroundings
 
-COPY = "attestations/ledger.jsonl"
 Shape = TypeVar("Shape")
 
 
@@ -53,7 +53,7 @@ class Hearing:
         """Return all of the run's events."""
         return (line.event for line in self.told.lines)
 
-    def differs(self, what: str, expected: object, found: object, file: str = COPY) -> bool:
+    def differs(self, what: str, expected: object, found: object, file: str = paths.EVENTS) -> bool:
         """Report if the two differ, about what the events say; return True if they do."""
         return self.sheet.differs("VERIFY_LEDGER", file, what, expected, found)
 

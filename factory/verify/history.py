@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from factory.log.merkle import leaf_hash, verify_inclusion
+from factory.verify import paths
 from factory.verify.bindings import Bindings
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Event, RunStatus
@@ -15,13 +16,11 @@ from factory.verify.event_forms import FINISHED, PREPARED, STARTED
 from factory.verify.events import Chain, Line, Told, read_line
 from factory.verify.folder import Folder
 from factory.verify.form import FormError
-from factory.verify.hearing import COPY
 from factory.verify.manifests import Seen
 from factory.verify.notes import Checkpoint, read_checkpoint, read_proof
 from factory.verify.sheet import Sheet
-from factory.verify.surroundings import CHECKPOINT, LEDGER, Surroundings
+from factory.verify.surroundings import Surroundings
 
-PROOF = "attestations/finished.tlog-proof"
 _ORIGIN = "codex-orchestrator/ledger/"
 _SHOWN = 5  # problems of the chain; more rarely say anything new
 
@@ -52,27 +51,29 @@ class HistoryCheck:
         self._ledger()
         self._checkpoint()
 
-    def differs(self, what: str, expected: object, found: object, file: str = COPY) -> bool:
+    def differs(self, what: str, expected: object, found: object, file: str = paths.EVENTS) -> bool:
         return self.sheet.differs("VERIFY_LEDGER", file, what, expected, found)
 
     def _copy(self) -> None:
-        content = self.run.read(COPY)
+        content = self.run.read(paths.EVENTS)
         if content is None:
-            self.sheet.wrong("VERIFY_MISSING", COPY, "expected this run's events, found none")
+            self.sheet.wrong(
+                "VERIFY_MISSING", paths.EVENTS, "expected this run's events, found none"
+            )
             return
         *lines, rest = content.split(b"\n")
         if rest:
             self.sheet.wrong(
-                "VERIFY_LEDGER", COPY, "expected a line feed at the end, found a torn line"
+                "VERIFY_LEDGER", paths.EVENTS, "expected a line feed at the end, found a torn line"
             )
         for number, line in enumerate(lines, 1):
             try:
                 self.lines.append(Line(read_line(line), line))
             except FormError as error:
-                self.sheet.wrong("VERIFY_LEDGER", COPY, f"line {number}: {error}")
+                self.sheet.wrong("VERIFY_LEDGER", paths.EVENTS, f"line {number}: {error}")
         if not self.lines:
             self.sheet.wrong(
-                "VERIFY_LEDGER", COPY, "expected this run's events, found none that holds"
+                "VERIFY_LEDGER", paths.EVENTS, "expected this run's events, found none that holds"
             )
 
     def _order(self) -> None:
@@ -104,7 +105,7 @@ class HistoryCheck:
         if ledger is None and self.around.ledger_due:
             self.sheet.wrong(
                 "VERIFY_MISSING",
-                LEDGER,
+                paths.LEDGER,
                 "expected the ledger of this repository's runs, found none",
             )
         if ledger is None:
@@ -114,17 +115,17 @@ class HistoryCheck:
             )
             return
         if ledger.unread:
-            self.sheet.wrong("VERIFY_LEDGER", LEDGER, ledger.unread)
+            self.sheet.wrong("VERIFY_LEDGER", paths.LEDGER, ledger.unread)
         for number, what in ledger.chain.problems[:_SHOWN]:
-            self.sheet.wrong("VERIFY_LEDGER", LEDGER, f"line {number}: {what}")
+            self.sheet.wrong("VERIFY_LEDGER", paths.LEDGER, f"line {number}: {what}")
         if ledger.torn:
             facts: dict[str, str | int] = {"case": "torn", "bytes": ledger.torn}
-            self.sheet.record("VERIFY_LEDGER", LEDGER, facts)
+            self.sheet.record("VERIFY_LEDGER", paths.LEDGER, facts)
         own = [line.content for line in self.lines]
         there = [found.content for found in ledger.chain.by_run.get(self.status.run_id, ())]
         if there[: len(own)] != own or not own:
             self.differs(
-                "this run's events", f"{len(own)} as copied into the run", "others", LEDGER
+                "this run's events", f"{len(own)} as copied into the run", "others", paths.LEDGER
             )
         later = {
             found.event_type
@@ -143,17 +144,17 @@ class HistoryCheck:
                 "events after the run's end",
                 "none of the run itself",
                 ", ".join(sorted(later)),
-                LEDGER,
+                paths.LEDGER,
             )
 
     def _checkpoint(self) -> None:
         """Check the checkpoint and its proof, then the ledger against every known checkpoint."""
-        own = _read(self.sheet, self.run, CHECKPOINT)
+        own = _read(self.sheet, self.run, paths.CHECKPOINT)
         if own is None:
             return
         last = self.lines[-1] if self.lines else None
         if last is not None:
-            self.differs("its size", last.event.seq, own.size, CHECKPOINT)
+            self.differs("its size", last.event.seq, own.size, paths.CHECKPOINT)
         self._proof(own, last)
         ledger = self.around.ledger
         if ledger is None:
@@ -165,7 +166,7 @@ class HistoryCheck:
         if ledger.unread:
             return
         alien = self.differs(
-            "its ledger", f"{_ORIGIN}{ledger.chain.first[:32]}", own.origin, CHECKPOINT
+            "its ledger", f"{_ORIGIN}{ledger.chain.first[:32]}", own.origin, paths.CHECKPOINT
         )
         for name in self.around.unread:
             self.sheet.gap(f"checkpoint of {name}", "it cannot be read")
@@ -182,7 +183,7 @@ class HistoryCheck:
             else ""
         )
         if not any(
-            finding.location is not None and finding.location.file == LEDGER
+            finding.location is not None and finding.location.file == paths.LEDGER
             for finding in self.sheet.findings
         ):
             late = _uncovered(ledger.chain, (own, *theirs.values(), *kept.values()))
@@ -215,29 +216,31 @@ class HistoryCheck:
             )
         else:
             return 1
-        self.sheet.wrong("VERIFY_ROLLBACK", LEDGER, what)
+        self.sheet.wrong("VERIFY_ROLLBACK", paths.LEDGER, what)
         return 0
 
     def _proof(self, own: Checkpoint, last: Line | None) -> None:
-        content = self.run.read(PROOF)
+        content = self.run.read(paths.PROOF)
         if content is None:
-            self.sheet.wrong("VERIFY_MISSING", PROOF, "expected this proof, found none")
+            self.sheet.wrong("VERIFY_MISSING", paths.PROOF, "expected this proof, found none")
             return
         try:
             index, path, kept = read_proof(content)
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", PROOF, str(error))
+            self.sheet.wrong("VERIFY_FORM", paths.PROOF, str(error))
             return
-        if kept != self.run.read(CHECKPOINT):
+        if kept != self.run.read(paths.CHECKPOINT):
             self.sheet.wrong(
-                "VERIFY_LEDGER", PROOF, "expected the run's own checkpoint in it, found another"
+                "VERIFY_LEDGER",
+                paths.PROOF,
+                "expected the run's own checkpoint in it, found another",
             )
         if last is not None:
-            self.differs("its index", last.event.seq - 1, index, PROOF)
+            self.differs("its index", last.event.seq - 1, index, paths.PROOF)
             if not verify_inclusion(leaf_hash(last.content), index, own.size, path, own.root):
                 self.sheet.wrong(
                     "VERIFY_LEDGER",
-                    PROOF,
+                    paths.PROOF,
                     "expected a path from the last event to the root, found none",
                 )
 

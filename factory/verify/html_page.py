@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
+from factory.verify import paths
+
 _ELEMENTS = frozenset(
     "html head meta title style body a header h1 h2 h3 p code nav ul ol li main section div table"
     " caption thead tbody tr th td span strong br details summary pre dl dt dd".split()
@@ -21,7 +23,7 @@ _EMPTY = frozenset({"meta", "br"})
 _ATTRIBUTES = frozenset(
     "charset http-equiv content name lang class href id scope role aria-label tabindex open".split()
 )
-_LINK = re.compile(r"#[a-z]+|(?:\.\./[A-Za-z0-9._~%-]+/)?LOGS/[A-Za-z0-9._~%-]+\.log")
+_LINK = re.compile(rf"#[a-z]+|(?:\.\./[A-Za-z0-9._~%-]+/)?{paths.LOGS}[A-Za-z0-9._~%-]+\.log")
 
 
 @dataclass

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import AttemptRow, Event
 from factory.verify.events import Told
@@ -94,7 +95,7 @@ class MakingCheck:
         return self.raw and self.hearing.whole(self._times_of(number))
 
     def _times_of(self, number: int) -> str:
-        return f"raw/{self.bundle.pack}/attempt-{number}/timings.tsv"
+        return f"raw/{self.bundle.pack}/attempt-{number}/{paths.TIMINGS}"
 
     def _ends(self) -> None:
         """Compare the first and the last event."""
@@ -156,7 +157,7 @@ class MakingCheck:
                 ("ended", check.ended, event.details.get("ended")),
                 (
                     "log",
-                    self.hearing.seen(f"{pack}/LOGS/{check.label}.log"),
+                    self.hearing.seen(f"{pack}/{paths.LOGS}{check.label}.log"),
                     event.hashes.get("log", ""),
                 ),
             ):

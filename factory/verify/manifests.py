@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
+from factory.verify import paths
 from factory.verify.documents import Manifest
 from factory.verify.folder import MOST_READ, Folder
 from factory.verify.form import FormError, layout, read
 from factory.verify.names import folded, spell
 from factory.verify.sheet import Sheet
 
-RUN_MANIFEST = "RUN_MANIFEST.json"
-PLAN = "PLAN.json"
 _SHOWN = 16  # hex digits of a digest in a sentence
 Digests = Mapping[str, str]
 
@@ -50,7 +49,7 @@ def check_names(sheet: Sheet, folder: Folder) -> None:
         if (
             folder.sizes[path] > MOST_READ
             and not path.startswith("raw/")
-            and "/ARTIFACTS/" not in path
+            and f"/{paths.ARTIFACTS}" not in path
         ):
             sheet.wrong(
                 "VERIFY_FORM",
@@ -124,7 +123,7 @@ def compare(
 
     def owner(path: str) -> str:
         above = path.partition("/")[0]
-        return pack or (above if f"{above}/manifest.json" in present else "")
+        return pack or (above if f"{above}/{paths.BUNDLE_MANIFEST}" in present else "")
 
     for path in sorted(listed.keys() - present):
         sheet.wrong(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle, carried_trees, tree_links
 from factory.verify.change import Verified, check_change
 from factory.verify.documents import FilesChanged, Merge, RunStatus
@@ -38,8 +39,7 @@ from factory.verify.sheet import Sheet
 from factory.verify.status import check_findings
 from factory.verify.trees import Clash, Entry, Path, Trees, Unknown, joined
 
-Z = "Z_integrator"
-_RESULT = ("FILES_CHANGED.json", "DIFF.patch", "CHANGES.bundle")
+_RESULT = (paths.FILES_CHANGED, paths.PATCH, paths.OBJECTS)
 
 
 class NotAtHand(LookupError):
@@ -70,7 +70,7 @@ class MergeCheck:
 
     def check(self, status: RunStatus) -> Merge | None:
         """Compare MERGE.json and the other files of the result with base and bundles."""
-        merge = load(self.sheet, self.run, f"{Z}/MERGE.json", Merge)
+        merge = load(self.sheet, self.run, paths.MERGE, Merge)
         if merge is None:
             return None
         for what, expected, found in (
@@ -85,8 +85,8 @@ class MergeCheck:
                 [(r.path, r.sha256, r.bytes) for r in merge.bundles],
             ),
         ):
-            self.differs(f"{Z}/MERGE.json", what, expected, found)
-        check_findings(self.sheet, f"{Z}/MERGE.json", merge.findings)
+            self.differs(paths.MERGE, what, expected, found)
+        check_findings(self.sheet, paths.MERGE, merge.findings)
         self._overlaps(merge)
         self._plan(merge)
         if merge.merged_tree:
@@ -99,7 +99,7 @@ class MergeCheck:
         return self.sheet.differs("VERIFY_MERGE", file, what, expected, found)
 
     def _manifests(self, order: Iterable[str]) -> list[tuple[str, str, int]]:
-        names = [f"{pack}/manifest.json" for pack in order]
+        names = [f"{pack}/{paths.BUNDLE_MANIFEST}" for pack in order]
         return [(name, self.seen(name), self.run.sizes.get(name, -1)) for name in names]
 
     def _overlaps(self, merge: Merge) -> None:
@@ -107,16 +107,16 @@ class MergeCheck:
 
         Unresolved overlaps must prevent a merge.
         """
-        file = f"{Z}/MERGE.json"
+        file = paths.MERGE
         named = {(row.first, row.second): row for row in merge.overlaps}
         self.differs(file, "its overlapping pairs", sorted(self.met), sorted(named))
         for pair, row in named.items():
-            paths = {(spell(one), spell(two)) for one, two in self.met.get(pair, set())}
-            if paths and (row.path, row.other_path) not in paths:
+            touched = {(spell(one), spell(two)) for one, two in self.met.get(pair, set())}
+            if touched and (row.path, row.other_path) not in touched:
                 self.differs(
                     file,
                     f"where {row.first} and {row.second} meet",
-                    min(paths),
+                    min(touched),
                     (row.path, row.other_path),
                 )
         open_ = sorted(pair for pair, row in named.items() if not row.resolved)
@@ -161,10 +161,10 @@ class MergeCheck:
                 f"Largest set that integrates{label}: {', '.join(merge.largest_set) or 'none'}.",
             ]
             rows += [f"Smallest set that does not: {', '.join(merge.smallest_conflict) or 'none'}."]
-        if self.run.read(f"{Z}/MERGE_PLAN.md") != ("\n".join(rows) + "\n").encode("utf-8"):
+        if self.run.read(paths.MERGE_PLAN) != ("\n".join(rows) + "\n").encode("utf-8"):
             self.sheet.wrong(
                 "VERIFY_MERGE",
-                f"{Z}/MERGE_PLAN.md",
+                paths.MERGE_PLAN,
                 "expected what MERGE.json yields, found another text",
             )
 
@@ -188,22 +188,22 @@ class MergeCheck:
             " holds."
         )
         rows = (*head, "Result: nothing was merged.", "", *(left or [none]))
-        if self.run.read(f"{Z}/MERGE_PLAN.md") != ("\n".join(rows) + "\n").encode("utf-8"):
+        if self.run.read(paths.MERGE_PLAN) != ("\n".join(rows) + "\n").encode("utf-8"):
             what = (
                 "expected that nothing was merged, and which packs did not PASS; found another text"
                 " or none"
             )
-            self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE_PLAN.md", what)
+            self.sheet.wrong("VERIFY_MERGE", paths.MERGE_PLAN, what)
         self._no_result()
 
     def _no_result(self) -> None:
         for name in _RESULT:
-            if self.run.read(f"{Z}/{name}") is not None:
+            if self.run.read(f"{paths.Z}/{name}") is not None:
                 what = "expected no result where nothing was merged, found it"
-                self.sheet.wrong("VERIFY_EXTRA", f"{Z}/{name}", what)
+                self.sheet.wrong("VERIFY_EXTRA", f"{paths.Z}/{name}", what)
 
     def _held(self, merge: Merge, passed: bool) -> None:
-        file = f"{Z}/CHANGES.bundle"
+        file = f"{paths.Z}/{paths.OBJECTS}"
         try:
             self._result(merge, passed)
         except Unknown as unknown:
@@ -214,25 +214,30 @@ class MergeCheck:
             self.sheet.wrong("VERIFY_OBJECTS", file, spell(str(error)))
 
     def _result(self, merge: Merge, passed: bool) -> None:
-        """Check Z's own record of the change, then make the tree again."""
-        changed = load(self.sheet, self.run, f"{Z}/FILES_CHANGED.json", FilesChanged)
-        patch = self.run.read(f"{Z}/DIFF.patch")
+        """Check paths.Z's own record of the change, then make the tree again."""
+        changed = load(self.sheet, self.run, f"{paths.Z}/{paths.FILES_CHANGED}", FilesChanged)
+        patch = self.run.read(f"{paths.Z}/{paths.PATCH}")
         if patch is None:
-            self.sheet.wrong("VERIFY_MISSING", f"{Z}/DIFF.patch", "expected this file, found none")
-        carried = read_bundle(self.run.read(f"{Z}/CHANGES.bundle") or b"")
+            self.sheet.wrong(
+                "VERIFY_MISSING", f"{paths.Z}/{paths.PATCH}", "expected this file, found none"
+            )
+        carried = read_bundle(self.run.read(f"{paths.Z}/{paths.OBJECTS}") or b"")
         self._tip(merge, carried)
         if changed is None or patch is None:
             return
         trees = (merge.base_tree, merge.merged_tree)
         if self.differs(
-            f"{Z}/FILES_CHANGED.json", "its trees", trees, (changed.base_tree, changed.result_tree)
+            f"{paths.Z}/{paths.FILES_CHANGED}",
+            "its trees",
+            trees,
+            (changed.base_tree, changed.result_tree),
         ):
             return
         verified = self._change(carried, changed, patch)
         if verified is not None and self.trees is not None:
             due = self.trees.unshared(merge.merged_tree, merge.base_tree)
             for oid in sorted(due - carried.objects.keys()):
-                file = f"{Z}/CHANGES.bundle"
+                file = f"{paths.Z}/{paths.OBJECTS}"
                 self.sheet.wrong(
                     "VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing"
                 )
@@ -241,18 +246,18 @@ class MergeCheck:
                     f"expected names of one spelling, found {spell(joined(twin))} beside one that"
                     " folds alike"
                 )
-                self.sheet.wrong("VERIFY_MERGE", f"{Z}/MERGE.json", message)
+                self.sheet.wrong("VERIFY_MERGE", paths.MERGE, message)
             self._again(merge)
         for path, clause in tables_touched(verified) if verified is not None and passed else ():
             self.sheet.wrong(
                 "VERIFY_MERGE",
-                f"{Z}/FILES_CHANGED.json",
+                f"{paths.Z}/{paths.FILES_CHANGED}",
                 f"{path}: {clause}, in a run that says PASS",
             )
 
     def _tip(self, merge: Merge, carried: Carried) -> None:
         """Make the result's commit again; report objects that it does not lead to."""
-        file = f"{Z}/CHANGES.bundle"
+        file = f"{paths.Z}/{paths.OBJECTS}"
         self.differs(file, "what it stands on", merge.base_commit, carried.prerequisite)
         self.differs(file, "its ref", "refs/codex/result", carried.ref)
         rows = "".join(f"- {pack} ({self._key(pack)[:16]})\n" for pack in merge.order)
@@ -282,7 +287,7 @@ class MergeCheck:
                 blobs |= {row.oid_after: blob} if blob is not None else {}
         fetch = elsewhere.tree if elsewhere is not None else lambda _: None
         self.trees = Trees(carried.hash_name, carried_trees(carried), fetch)
-        return check_change(self.sheet, f"{Z}/", "", self.trees, blobs, changed, patch)
+        return check_change(self.sheet, f"{paths.Z}/", "", self.trees, blobs, changed, patch)
 
     def _again(self, merge: Merge) -> None:
         """Make the merged tree again from the base."""
@@ -295,12 +300,12 @@ class MergeCheck:
         except (Clash, ObjectError) as error:
             self.sheet.wrong(
                 "VERIFY_MERGE",
-                f"{Z}/MERGE.json",
+                paths.MERGE,
                 f"base and bundles do not unite: {spell(str(error))}",
             )
         else:
             if not self.differs(
-                f"{Z}/MERGE.json", "the tree of base and bundles", found, merge.merged_tree
+                paths.MERGE, "the tree of base and bundles", found, merge.merged_tree
             ):
                 self.sheet.fact("merged tree", f"{found[:7]} re-made from base and bundles")
 

@@ -6,11 +6,11 @@ Does not know the run's result.
 
 from __future__ import annotations
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import PackLine
-from factory.verify.hearing import COPY, Hearing, digest
+from factory.verify.hearing import Hearing, digest
 from factory.verify.making import MADE, MakingCheck
-from factory.verify.surroundings import LEDGER
 from factory.verify.verdict import EXIT_CODES
 
 
@@ -39,7 +39,7 @@ class PackBindings:
                 bool(self.told.of("bundle.copied", pack)),
             )
         if made and not line.came_from:
-            MakingCheck(self.hearing, self.bundle, self.told, COPY, raw=True).check()
+            MakingCheck(self.hearing, self.bundle, self.told, paths.EVENTS, raw=True).check()
             self._sandbox()
         elif not line.came_from and line.status == "PASS":
             self.differs(f"whether it tells that {pack} was run", True, False)
@@ -159,7 +159,7 @@ class PackBindings:
                 f"determinism.shown for {self.line.pack}",
                 "an event of this action and bundle",
                 "none",
-                LEDGER,
+                paths.LEDGER,
             )
         for event in told if shown else ():
             if event.hashes.get("shown") not in shown:
@@ -187,4 +187,4 @@ class PackBindings:
             self.hearing.sheet.gap(f"making of {self.line.pack}'s bundle", reason)
             return
         events = ledger.chain.run(self.line.came_from)
-        MakingCheck(self.hearing, self.bundle, events, LEDGER, raw=False).check()
+        MakingCheck(self.hearing, self.bundle, events, paths.LEDGER, raw=False).check()

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from factory.verify import paths
 from factory.verify.documents import Action, BundleStatus, FilesChanged, LogIndex, LogRow, ScopeLock
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, plain, read
@@ -56,11 +57,11 @@ def load(sheet: Sheet, run: Folder, path: str, shape: type[Shape], pack: str = "
 
 def load_papers(sheet: Sheet, run: Folder, pack: str) -> Papers | None:
     """Return all documents of the bundle in `pack`/; None, with findings, if one is malformed."""
-    status = load(sheet, run, f"{pack}/STATUS.json", BundleStatus, pack)
-    changed = load(sheet, run, f"{pack}/FILES_CHANGED.json", FilesChanged, pack)
-    lock = load(sheet, run, f"{pack}/SCOPE_LOCK.json", ScopeLock, pack)
-    action = load(sheet, run, f"{pack}/ACTION.json", Action, pack)
-    logs = load(sheet, run, f"{pack}/LOGS/INDEX.json", LogIndex, pack)
+    status = load(sheet, run, f"{pack}/{paths.STATUS}", BundleStatus, pack)
+    changed = load(sheet, run, f"{pack}/{paths.FILES_CHANGED}", FilesChanged, pack)
+    lock = load(sheet, run, f"{pack}/{paths.SCOPE_LOCK}", ScopeLock, pack)
+    action = load(sheet, run, f"{pack}/{paths.ACTION}", Action, pack)
+    logs = load(sheet, run, f"{pack}/{paths.LOG_INDEX}", LogIndex, pack)
     if status is None or changed is None or lock is None or action is None or logs is None:
         return None
     return Papers(status, changed, lock, action, logs)
@@ -79,34 +80,34 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
     key = hashlib.sha256(canonical(plain(action))).hexdigest()
     rows = changed.files
     for kind, name, what, expected, found in (
-        ("VERIFY_ACTION", "STATUS.json", "its pack", pack, status.pack),
-        ("VERIFY_ACTION", "ACTION.json", "its pack", pack, action.pack),
-        ("VERIFY_ACTION", "STATUS.json", "the action key of ACTION.json", key, status.action_key),
+        ("VERIFY_ACTION", paths.STATUS, "its pack", pack, status.pack),
+        ("VERIFY_ACTION", paths.ACTION, "its pack", pack, action.pack),
+        ("VERIFY_ACTION", paths.STATUS, "the action key of ACTION.json", key, status.action_key),
         (
             "VERIFY_CHANGE",
-            "FILES_CHANGED.json",
+            paths.FILES_CHANGED,
             "its base tree",
             status.base_tree,
             changed.base_tree,
         ),
         (
             "VERIFY_CHANGE",
-            "FILES_CHANGED.json",
+            paths.FILES_CHANGED,
             "its result's tree",
             status.result_tree,
             changed.result_tree,
         ),
-        ("VERIFY_CHANGE", "STATUS.json", "files changed", len(rows), status.files_changed),
+        ("VERIFY_CHANGE", paths.STATUS, "files changed", len(rows), status.files_changed),
         (
             "VERIFY_CHANGE",
-            "STATUS.json",
+            paths.STATUS,
             "lines added",
             _sum(row.lines_added for row in rows),
             status.lines_added,
         ),
         (
             "VERIFY_CHANGE",
-            "STATUS.json",
+            paths.STATUS,
             "lines removed",
             _sum(r.lines_removed for r in rows),
             status.lines_removed,
@@ -114,7 +115,7 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
     ):
         sheet.differs(kind, f"{pack}/{name}", what, expected, found, pack)
     if not action.depends_on:
-        file = f"{pack}/STATUS.json"
+        file = f"{pack}/{paths.STATUS}"
         sheet.differs(
             "VERIFY_ACTION",
             file,
@@ -127,7 +128,7 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
 
 def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
     """Compare SCOPE_LOCK with the action, and with what nobody can loosen."""
-    lock, action, file = papers.lock, papers.action, f"{pack}/SCOPE_LOCK.json"
+    lock, action, file = papers.lock, papers.action, f"{pack}/{paths.SCOPE_LOCK}"
     for what, expected, found in (
         ("its pack", pack, lock.pack),
         ("the limits of ACTION.json", action.limits, lock.limits),
@@ -149,27 +150,29 @@ def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> 
     )
     own = [path.removeprefix(place) for path in seen.below(pack) if path in run.sizes]
     artifacts = sorted(
-        path.removeprefix("ARTIFACTS/") for path in own if path.startswith("ARTIFACTS/")
+        path.removeprefix(paths.ARTIFACTS) for path in own if path.startswith(paths.ARTIFACTS)
     )
     there = tuple(sorted(map(spell, artifacts)))
     sheet.differs(
         "VERIFY_ARTIFACTS",
-        f"{place}STATUS.json",
+        f"{place}{paths.STATUS}",
         "the files of ARTIFACTS/",
         there,
         status.artifacts,
         pack,
     )
     for path in sorted(
-        path for path in own if path not in _FIXED and not path.startswith(("ARTIFACTS/", "LOGS/"))
+        path
+        for path in own
+        if path not in _FIXED and not path.startswith((paths.ARTIFACTS, paths.LOGS))
     ):
         sheet.wrong(
             "VERIFY_EXTRA", place + spell(path), "expected no such file in a bundle, found it", pack
         )
-    if run.read(f"{place}SUMMARY.md") != summary_of(status):
+    if run.read(f"{place}{paths.SUMMARY}") != summary_of(status):
         sheet.wrong(
             "VERIFY_STATUS",
-            f"{place}SUMMARY.md",
+            f"{place}{paths.SUMMARY}",
             "expected what STATUS.json yields, found another text",
             pack,
         )
@@ -187,12 +190,12 @@ def check_logs(
     """Compare LOGS/ of `place` with its index, and the index with the due commands (label,
     code).
     """
-    index = f"{place}LOGS/INDEX.json"
+    index = f"{place}{paths.LOG_INDEX}"
     told = [(log.label, log.rc) for log in logs]
     sheet.differs("VERIFY_LOGS", index, "commands and codes", due, told, pack)
     known = {index}
     for log in logs:
-        path = f"LOGS/{log.label}.log"
+        path = f"{paths.LOGS}{log.label}.log"
         known.add(place + path)
         sheet.differs("VERIFY_LOGS", index, "a log's path", path, log.path, pack)
         check_digest(sheet, place + path, log.sha256, seen(place + path), pack)
@@ -207,7 +210,7 @@ def check_logs(
             )
     there = (path for path in seen.below(place.rstrip("/")) if path in run.sizes)
     for path in sorted(
-        path for path in there if path.startswith(f"{place}LOGS/") and path not in known
+        path for path in there if path.startswith(f"{place}{paths.LOGS}") and path not in known
     ):
         sheet.wrong(
             "VERIFY_EXTRA", spell(path), "expected only logs that INDEX.json names, found it", pack

@@ -1,4 +1,4 @@
-"""Check PLAN.json: the ledger must name it, and everything that was done must follow from it.
+"""Check paths.PLAN.json: the ledger must name it, and everything that was done must follow from it.
 
 Each pack of the plan has the key of its action; each bundle is of the action, the scope and the
 commands that were planned; the merge has the planned packs in the planned order on the planned
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Merge, Plan, PlannedPack, Policy, RunStatus
 from factory.verify.event_forms import STARTED
@@ -24,8 +25,6 @@ from factory.verify.papers import load
 from factory.verify.sheet import Sheet
 from factory.verify.trees import Clash, Trees, Unknown, parts
 
-PLAN = "PLAN.json"
-_POLICY = "attestations/policy.json"
 _HASH_NAMES = {40: "sha1", 64: "sha256"}
 
 
@@ -48,16 +47,16 @@ class PlanCheck:
     ) -> None:
         """Check all of it. A run that could not be planned has no plan, no bundle and no merge."""
         named = [event.hashes.get("plan", "") for event in told.of(STARTED)]
-        there = PLAN in self.run.sizes
+        there = paths.PLAN in self.run.sizes
         if not there and not any(named):
             self.differs("packs that were run without a plan", "", ", ".join(sorted(bundles)))
             self.differs("whether something was merged without a plan", False, merge is not None)
             return
-        plan = load(self.sheet, self.run, PLAN, Plan)
+        plan = load(self.sheet, self.run, paths.PLAN, Plan)
         if plan is None:
             return
-        self.seen(PLAN)
-        if PLAN in self.sheet.spoilt:
+        self.seen(paths.PLAN)
+        if paths.PLAN in self.sheet.spoilt:
             return
         before = len(self.sheet.findings)
         self._head(plan, policy)
@@ -79,7 +78,7 @@ class PlanCheck:
             )
 
     def differs(self, what: str, expected: object, found: object, pack: str = "") -> bool:
-        return self.sheet.differs("VERIFY_PLAN", PLAN, what, expected, found, pack)
+        return self.sheet.differs("VERIFY_PLAN", paths.PLAN, what, expected, found, pack)
 
     def _head(self, plan: Plan, policy: Policy | None) -> None:
         """Compare base and policy with the verdict and the attestations."""
@@ -95,8 +94,8 @@ class PlanCheck:
         folders = {planned.folder.rpartition("/")[0] for planned in plan.packs}
         beside = sorted(folders - {plan.packs_folder})
         self.differs("packs that are not in the packs folder", "", ", ".join(beside))
-        if policy is not None and _POLICY not in self.sheet.spoilt:
-            self.differs("the digest of the policy", self.seen(_POLICY), plan.policy.sha256)
+        if policy is not None and paths.POLICY not in self.sheet.spoilt:
+            self.differs("the digest of the policy", self.seen(paths.POLICY), plan.policy.sha256)
             self.differs("the policy", policy, plan.policy.rules)
         lines = {line.pack for line in status.packs}
         beyond = sorted({planned.pack for planned in plan.packs} - lines)
@@ -150,8 +149,8 @@ class PlanCheck:
         pack = planned.pack
         commands = {row.label: (row.kind, row.name, row.run) for row in planned.commands}
         for what, expected, found in (
-            ("ACTION.json", planned.action, bundle.action),
-            ("SCOPE_LOCK.json", planned.scope, bundle.lock),
+            (paths.ACTION, planned.action, bundle.action),
+            (paths.SCOPE_LOCK, planned.scope, bundle.lock),
             ("the action key of STATUS.json", planned.action_key, bundle.status.action_key),
             ("the pack's folder", planned.folder, bundle.folder),
             ("the tree of the pack's folder", planned.folder_tree, bundle.tree.oid),
@@ -180,6 +179,6 @@ class PlanCheck:
             self.sheet.gap(f"the own tree of {pack}", f"the base's tree {unknown} is not at hand")
         except (Clash, ObjectError) as error:
             what = f"its own tree: expected base and folder, found {error}"
-            self.sheet.wrong("VERIFY_PLAN", PLAN, what, pack)
+            self.sheet.wrong("VERIFY_PLAN", paths.PLAN, what, pack)
         else:
             self.differs("the own tree", own, planned.own_tree, pack)

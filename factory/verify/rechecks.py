@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import LogIndex, RecheckRow, RunStatus
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
-from factory.verify.merge import MergeCheck, Z
+from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
 from factory.verify.papers import check_logs, load
 from factory.verify.patterns import Reach
 from factory.verify.sheet import Sheet
 from factory.verify.trees import FOLDER, Clash, Unknown
 
-_FILE = f"{Z}/STATUS.json"
+_FILE = f"{paths.Z}/{paths.STATUS}"
 
 
 def check_rechecks(
@@ -88,9 +89,9 @@ def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
 
 
 def _logs(sheet: Sheet, run: Folder, seen: Seen, rechecks: tuple[RecheckRow, ...]) -> None:
-    index = load(sheet, run, f"{Z}/LOGS/INDEX.json", LogIndex)
+    index = load(sheet, run, f"{paths.Z}/{paths.LOG_INDEX}", LogIndex)
     if index is not None:
         due = [
             (f"{row.pack}.{row.label}", row.rc) for row in rechecks if row.outcome != "as-accepted"
         ]
-        check_logs(sheet, run, seen, f"{Z}/", index.logs, due)
+        check_logs(sheet, run, seen, f"{paths.Z}/", index.logs, due)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from factory.strict import json as strict_json
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import FilesChanged, FindingRow, RunStatus
 from factory.verify.folder import Folder
@@ -23,9 +24,7 @@ from factory.verify.report import reached
 from factory.verify.sheet import Sheet
 from factory.verify.verdict import GOOD_OUTCOMES
 
-_HTML, _JUNIT, _SARIF = (
-    f"Z_integrator/{name}" for name in ("report.html", "junit.xml", "results.sarif")
-)
+_HTML, _JUNIT, _SARIF = paths.REPORT_PAGE, paths.JUNIT, paths.SARIF
 _XML_ELEMENTS = frozenset({"testsuites", "testsuite", "testcase", "failure", "error", "system-out"})
 _XML_START = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites '
 _IN_SARIF = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from factory.verify import paths
 from factory.verify.documents import FilesChanged, RunStatus
 from factory.verify.folder import Folder
 from factory.verify.names import inert
 from factory.verify.sheet import Sheet
 
 _UNSIGNED = "No key was at hand, so nothing in this run is signed."
-_MD, _TXT = "Z_integrator/FINAL_REPORT.md", "Z_integrator/FINAL_REPORT.txt"
+_MD, _TXT = paths.REPORT, paths.REPORT_TEXT
 
 _REPRODUCIBLE = ", reproducible: made twice in two environments, byte for byte"
 

@@ -10,15 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from factory.model.finding import Finding
-from factory.verify.attestations import POLICY, AttestationCheck
+from factory.verify import paths
+from factory.verify.attestations import AttestationCheck
 from factory.verify.bundle import Bundle, BundleCheck
 from factory.verify.documents import FilesChanged, Merge, PackLine, Policy, RunStatus
 from factory.verify.egress import check_egress
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, read
 from factory.verify.history import HistoryCheck
-from factory.verify.manifests import RUN_MANIFEST, Seen, check_digest, check_manifest, check_names
-from factory.verify.merge import MergeCheck, Z, pairs_of
+from factory.verify.manifests import Seen, check_digest, check_manifest, check_names
+from factory.verify.merge import MergeCheck, pairs_of
 from factory.verify.names import spell
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import selection_problem
@@ -33,7 +34,7 @@ from factory.verify.status import check_findings
 from factory.verify.surroundings import Surroundings
 from factory.verify.verdict import GOOD_OUTCOMES, of_findings, status_of
 
-_STATUS = f"{Z}/STATUS.json"
+_STATUS = f"{paths.Z}/{paths.STATUS}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,18 @@ class Verified:
 def verify_run(run: Folder, around: Surroundings) -> Verified:
     """Check everything about one run's folder. Raise nothing that evidence can cause."""
     sheet, seen = Sheet(), Seen(run)
-    if not around.named and RUN_MANIFEST not in (*run.sizes, *run.odd) and not seen.below(Z):
+    if (
+        not around.named
+        and paths.RUN_MANIFEST not in (*run.sizes, *run.odd)
+        and not seen.below(paths.Z)
+    ):
         sheet.findings.append(Finding("VERIFY_MISSING", {"case": "not-a-run"}))
         return Verified(run.name, "", len(run.sizes), tuple(sheet.findings), (), ())
     status = load(sheet, run, _STATUS, RunStatus)
     run_id = status.run_id if status is not None else run.name
     check_names(sheet, run)
     subject = run.name if around.named else run_id
-    check_manifest(sheet, run, seen, RUN_MANIFEST, subject)
+    check_manifest(sheet, run, seen, paths.RUN_MANIFEST, subject)
     files = len(run.sizes)
     if not sheet.findings:
         sheet.fact(
@@ -93,7 +98,7 @@ class _RunCheck:
             self.wrong(
                 "VERIFY_STATUS", f"its run: expected {self.run.name}, found {spell(status.run_id)}"
             )
-        policy = load(self.sheet, self.run, POLICY, Policy)
+        policy = load(self.sheet, self.run, paths.POLICY, Policy)
         bundles = self._bundles(status)
         merging = MergeCheck(self.sheet, self.run, self.seen, bundles, self.around.elsewhere)
         merge, changed = self._merged(status, bundles, merging)
@@ -127,7 +132,10 @@ class _RunCheck:
         stale = [line.pack for line in status.packs if not line.bundle_sha256]
         for pack in sorted(set(named) - set(there)):
             self.sheet.wrong(
-                "VERIFY_MISSING", f"{pack}/manifest.json", "expected this bundle, found none", pack
+                "VERIFY_MISSING",
+                f"{pack}/{paths.BUNDLE_MANIFEST}",
+                "expected this bundle, found none",
+                pack,
             )
         for pack in sorted(set(there) - set(named) - set(stale)):
             self.sheet.wrong(
@@ -150,11 +158,11 @@ class _RunCheck:
         self, status: RunStatus, bundles: dict[str, Bundle], merging: MergeCheck
     ) -> tuple[Merge | None, FilesChanged | None]:
         """Check the merge, if there was one; return its document and the merged change."""
-        if self.run.read(f"{Z}/MERGE.json") is None:
+        if self.run.read(paths.MERGE) is None:
             if status.merged_tree:
                 self.sheet.wrong(
                     "VERIFY_MISSING",
-                    f"{Z}/MERGE.json",
+                    paths.MERGE,
                     "expected it beside a merged tree, found none",
                 )
                 return None, None
@@ -174,7 +182,7 @@ class _RunCheck:
 
     def _changed(self) -> FilesChanged | None:
         try:
-            return read(FilesChanged, self.run.read(f"{Z}/FILES_CHANGED.json") or b"")
+            return read(FilesChanged, self.run.read(f"{paths.Z}/{paths.FILES_CHANGED}") or b"")
         except FormError:
             return None  # named where the result is checked
 
@@ -205,7 +213,7 @@ class _RunCheck:
         self.differs("packs, each once and in order", sorted(set(names)), names)
         for line in status.packs:
             if line.bundle_sha256:
-                manifest = f"{line.pack}/manifest.json"
+                manifest = f"{line.pack}/{paths.BUNDLE_MANIFEST}"
                 check_digest(
                     self.sheet, manifest, line.bundle_sha256, self.seen(manifest), line.pack
                 )
@@ -284,7 +292,7 @@ class _RunCheck:
         self.differs("the verdict that its evidence yields", due, status.status)
         if due == status.status:
             self.sheet.fact("verdict", f"{due} re-evaluated")
-        if merge is None and self.run.read(f"{Z}/MERGE.json") is not None:
+        if merge is None and self.run.read(paths.MERGE) is not None:
             return due  # something was merged, and what was not derived again is a gap already
         pairs = sorted({*pairs_of(merge), *_culprits(status)})
         self.differs("smallest_conflict", pairs[0] if pairs else (), status.smallest_conflict)
@@ -301,7 +309,7 @@ class _RunCheck:
 
 
 def _is_bundle(path: str) -> bool:
-    return path.count("/") == 1 and path.endswith("/manifest.json")
+    return path.count("/") == 1 and path.endswith(f"/{paths.BUNDLE_MANIFEST}")
 
 
 def _observations(

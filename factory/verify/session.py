@@ -16,18 +16,17 @@ from pathlib import Path
 from types import MappingProxyType
 
 from factory.model.finding import Finding, Location
+from factory.verify import paths
 from factory.verify.elsewhere import Elsewhere, find_objects
 from factory.verify.event_forms import FINISHED
 from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
-from factory.verify.manifests import RUN_MANIFEST
 from factory.verify.names import spell
 from factory.verify.notes import Checkpoint, Key, read_key
 from factory.verify.objects import ObjectError
 from factory.verify.run import Verified, verify_run
 from factory.verify.sheet import Gap
 from factory.verify.surroundings import (
-    LEDGER,
     OPTIONAL,
     Demand,
     Ledger,
@@ -39,7 +38,6 @@ from factory.verify.surroundings import (
 from factory.verify.trees import FOLDER, Trees, Unknown
 
 PINS = b"factory.keys"
-STATE = ".factory"
 _REMOVED = "gc.removed"
 # Reasons to know a key, the strongest first.
 _WAYS = ("pinned", "given", "own", "once", "theirs")
@@ -78,7 +76,7 @@ class _State:
 def verify_at(place: Path, asked: Asked) -> Verified:
     """Verify one run's folder, wherever it is. Raise Unreadable if it is no folder."""
     root = place.absolute()
-    beside = root.parent.parent if root.parent.name == "runs" else None
+    beside = root.parent.parent if root.parent.name == paths.RUNS else None
     return _verify(root, _state(beside, asked) if beside is not None else None, asked)
 
 
@@ -96,7 +94,7 @@ def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
 def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
     """Verify every run of a state folder: those on disk, then those that only the ledger names."""
     known = _state(state, asked)
-    names = names_below(state / "runs")
+    names = names_below(state / paths.RUNS)
     for name in [*names, *sorted(_all_finished(known) - set(names))]:
         try:
             found = _found(state, name, known, asked)
@@ -110,16 +108,18 @@ def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | No
     """Return a run of a state folder, verified or as the ledger reports it; None if nothing is
     known.
     """
-    place = state / "runs" / name
+    place = state / paths.RUNS / name
     if place.is_symlink():
         return _told(name, finding="expected the folder of a run, found a symbolic link")
-    settled = (place / RUN_MANIFEST).exists() or name in known.checkpoints or name in known.unread
+    settled = (
+        (place / paths.RUN_MANIFEST).exists() or name in known.checkpoints or name in known.unread
+    )
     if place.is_dir() and (settled or _finished(known, name)):
         return _verify(place, known, asked)
     if place.is_dir() and known.ledger is None:
         return _told(
             name,
-            finding=f"expected {RUN_MANIFEST} or a ledger that tells of this run, found neither",
+            finding=f"expected {paths.RUN_MANIFEST} or a ledger that names this run, found neither",
         )
     if place.is_dir():
         return _told(name, gap="it never finished, so nothing of it was settled")
@@ -139,7 +139,7 @@ def _last(state: Path, known: _State) -> str:
     with the largest checkpoint, else any.
     """
     if known.ledger is None:
-        return max(names_below(state / "runs"), key=lambda name: _size(known, name), default="")
+        return max(names_below(state / paths.RUNS), key=lambda name: _size(known, name), default="")
     chain = known.ledger.chain
     done = [
         event
@@ -158,7 +158,7 @@ def _size(known: _State, name: str) -> int:
 
 
 def _told(name: str, gap: str = "", finding: str = "") -> Verified:
-    place = f"runs/{spell(name)}"
+    place = f"{paths.RUNS}/{spell(name)}"
     wrong = (
         (
             Finding(
@@ -174,11 +174,11 @@ def _told(name: str, gap: str = "", finding: str = "") -> Verified:
 
 
 def _state(state: Path, asked: Asked) -> _State:
-    checkpoints, unread = load_checkpoints(state / "runs")
+    checkpoints, unread = load_checkpoints(state / paths.RUNS)
     known = (*checkpoints.values(), *asked.checkpoints.values())
-    at_home = state.name == STATE and (state.parent / ".git").exists()
+    at_home = state.name == paths.STATE_FOLDER and (state.parent / ".git").exists()
     return _State(
-        load_ledger(state / LEDGER, {one.size for one in known}), checkpoints, unread, at_home
+        load_ledger(state / paths.LEDGER, {one.size for one in known}), checkpoints, unread, at_home
     )
 
 
@@ -237,7 +237,11 @@ def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None
     False).
     """
     state = run.root.parent.parent
-    own = state.parent if run.root.parent.name == "runs" and state.name == STATE else None
+    own = (
+        state.parent
+        if run.root.parent.name == paths.RUNS and state.name == paths.STATE_FOLDER
+        else None
+    )
     places = ((place, find_objects(place)) for place in (own, asked.repository) if place)
     place, objects = next(((place, objects) for place, objects in places if objects), (None, None))
     commit = _base_commit(run)
@@ -260,7 +264,7 @@ def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None
 
 def _base_commit(run: DiskFolder) -> str:
     """Return the commit that the verdict names, found before anything is parsed."""
-    found = _COMMIT.search(run.read("Z_integrator/STATUS.json") or b"")
+    found = _COMMIT.search(run.read(f"{paths.Z}/{paths.STATUS}") or b"")
     return found[1].decode("ascii") if found else ""
 
 

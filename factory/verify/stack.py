@@ -5,6 +5,7 @@ Needs the base's trees as far as a pack's view reaches; if they are not availabl
 
 from __future__ import annotations
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.merge import MergeCheck, NotAtHand
 from factory.verify.objects import ObjectError
@@ -38,7 +39,7 @@ def check_base(
     except (Clash, ObjectError) as error:
         sheet.wrong(
             "VERIFY_BASE",
-            f"{bundle.pack}/STATUS.json",
+            f"{bundle.pack}/{paths.STATUS}",
             f"base and needs do not unite: {error}",
             bundle.pack,
         )
@@ -47,7 +48,7 @@ def check_base(
 def _compare(
     sheet: Sheet, merging: MergeCheck, trees: Trees, bundle: Bundle, base: str, committed: bool
 ) -> None:
-    file = f"{bundle.pack}/STATUS.json"
+    file = f"{bundle.pack}/{paths.STATUS}"
     whole = merging.united(
         base, in_order({need: merging.needs[need] for need in merging.needs[bundle.pack]})
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import Event, RunStatus
 from factory.verify.form import canonical, plain
@@ -80,7 +81,7 @@ def provenance(
                         "name": f"{bundle.pack}/{path}",
                         "digest": {"sha256": seen(f"{bundle.pack}/{path}")},
                     }
-                    for path in ("LOGS/INDEX.json", "STATUS.json")
+                    for path in (paths.LOG_INDEX, paths.STATUS)
                 ],
             },
         },
@@ -144,7 +145,10 @@ def _dependencies(bundle: Bundle, commit: str, manifests: Mapping[str, str]) -> 
     yield {"name": "inputs", "digest": {"gitTree": bundle.action.inputs}}
     yield {"name": "base-tree", "digest": {"gitTree": bundle.status.base_tree}}
     for need in bundle.action.depends_on:
-        row = {"name": f"{need.pack}/manifest.json", "annotations": {"actionKey": need.key}}
+        row = {
+            "name": f"{need.pack}/{paths.BUNDLE_MANIFEST}",
+            "annotations": {"actionKey": need.key},
+        }
         yield {**row, "digest": {"sha256": manifests[need.pack]}} if need.pack in manifests else row
     for tool in bundle.action.tools:
         yield {
@@ -227,7 +231,7 @@ def summary(
 
 def _subject(bundle: Bundle) -> list[Any]:
     return [
-        {"name": f"{bundle.pack}/manifest.json", "digest": {"sha256": bundle.manifest}},
+        {"name": f"{bundle.pack}/{paths.BUNDLE_MANIFEST}", "digest": {"sha256": bundle.manifest}},
         {"name": f"{bundle.pack}/result-tree", "digest": {"gitTree": bundle.status.result_tree}},
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 
+from factory.verify import paths
 from factory.verify.contract import Contract, Wanted
 from factory.verify.documents import BundleStatus, CheckRow, FindingRow, ScopeLock
 from factory.verify.sheet import Sheet
@@ -23,7 +24,7 @@ def check_status(
     log: Callable[[str], bytes],
 ) -> None:
     """Compare STATUS.json with the contract, its own records and its logs."""
-    file = f"{place}STATUS.json"
+    file = f"{place}{paths.STATUS}"
 
     def differs(what: str, expected: object, found: object) -> bool:
         return sheet.differs("VERIFY_STATUS", file, what, expected, found, status.pack)

@@ -12,14 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO
 
+from factory.verify import paths
 from factory.verify.elsewhere import Elsewhere
 from factory.verify.events import MOST_BYTES, Chain
 from factory.verify.folder import MOST_READ, open_plain, read_plain
 from factory.verify.form import FormError
 from factory.verify.notes import Checkpoint, Key, read_checkpoint
 
-LEDGER = "ledger.jsonl"
-CHECKPOINT = "attestations/checkpoint"
 _MOST_NOTE = 64 * 1024  # bytes of a checkpoint file
 
 
@@ -113,7 +112,7 @@ def load_checkpoints(runs: Path) -> tuple[dict[str, Checkpoint], tuple[str, ...]
     unread = []
     for name in names_below(runs):
         try:
-            found[name] = load_checkpoint(runs / name / CHECKPOINT)
+            found[name] = load_checkpoint(runs / name / paths.CHECKPOINT)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except (OSError, FormError):
