@@ -74,30 +74,27 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     kept = _kept(head.checkpoint, signer)
     proof = Proof(finished.seq - 1, head.path, kept)
     own = b"".join(format_event(event) for event in events if event.run_id == status.run_id)
-    for path, content in (
-        (_HERE.ledger, own),
-        (_HERE.checkpoint, format_kept(kept)),
-        (_HERE.proof, format_proof(proof)),
-    ):
-        site.store.write(run.at(path), content)
+    made = {
+        _HERE.ledger: own,
+        _HERE.checkpoint: format_kept(kept),
+        _HERE.proof: format_proof(proof),
+    }
     digests = {
         path: site.store.sha256(run.at(path))
         for path in site.store.files(run)
-        if path not in _LATER
+        if path not in _LATER and path not in made
     }
+    digests |= {path: sha256(content) for path, content in made.items()}
     lists = _lists(digests)
-    for path, listed in lists.items():
-        _write(site, run, path, format_digests(listed), digests)
+    made |= {path: format_digests(listed) for path, listed in lists.items()}
+    digests |= {path: sha256(made[path]) for path in lists}
     statements = _statements(site, status, events, finished, digests, lists)
     payloads = [encode(statement) for statement in statements]
     envelopes = (enclose(payload, _signed(signer, pae(payload))) for payload in payloads)
-    _write(site, run, _HERE.statements, format_envelopes(envelopes), digests)
+    made[_HERE.statements] = format_envelopes(envelopes)
+    digests[_HERE.statements] = sha256(made[_HERE.statements])
+    site.store.write_together({run.at(path): content for path, content in made.items()})
     return digests
-
-
-def _write(site: Site, run: RunFolder, path: str, content: bytes, digests: dict[str, str]) -> None:
-    site.store.write(run.at(path), content)
-    digests[path] = sha256(content)
 
 
 def _signed(signer: PrivateSigner | None, message: bytes) -> tuple[Signature, ...]:

@@ -1,10 +1,19 @@
-"""The ledger file: appended under a lock with one write and one sync, read back strictly.
+"""Append to the ledger file under a lock, with one write and one sync, and read it back strictly.
 
-Implements `files.ports.Ledger`. A torn last line (a crash while it was written) is moved to a file
-of its own and recorded; anything else that does not hold stops everything. Keeps no event in
-memory. What was verified is remembered beside the digest of its bytes: the next process hashes
-those, and reads line by line only what it does not know; where the digest differs it reads all of
-it.
+    >>> from factory.files.clock import SystemClock
+    >>> from factory.model.events import RunStarted
+    >>> ledger = LedgerStore(folder, SystemClock())  # `folder` is a state folder
+    >>> started = RunStarted(base_commit="", base_ref="HEAD", plan="").entry("run_1")
+    >>> ledger.append(started) == ledger.standing().head.event_id
+    True
+    >>> [(event.seq, event.event_type) for event in LedgerStore(folder, SystemClock()).events()]
+    [(1, 'run.started')]
+
+The other implementation of `files.ports.Ledger` is in `tests/fakes`. A torn last line (a crash
+while it was written) is moved to a file of its own and recorded; any other damage stops everything.
+Keeps no event in memory. What was verified is remembered with the digest of its bytes: the next
+process hashes those, and reads line by line only what it does not know; if the digest differs, it
+reads all of it.
 """
 
 from __future__ import annotations

@@ -61,14 +61,17 @@ def prepare(
     """
     store, run = site.store, RunFolder.of(status.run_id)
     content = format_document(status)
-    store.write(run.integrator.status, content)
-    store.write(run.attestations.policy, format_document(policy_of(site.config)))
+    files = {
+        run.integrator.status: content,
+        run.attestations.policy: format_document(policy_of(site.config)),
+    }
     if store.read(run.integrator.log_index) is None:
-        store.write(run.integrator.log_index, format_document(LogIndex(logs=())))
+        files[run.integrator.log_index] = format_document(LogIndex(logs=()))
     if store.read(run.integrator.merge) is None:
-        store.write(run.integrator.merge_plan, unmerged_plan(status))
+        files[run.integrator.merge_plan] = unmerged_plan(status)
+    store.write_together(files)
     prepared = IntegratePrepared(
-        status=store.sha256(run.integrator.status),
+        status=sha256(content),
         merged_tree=status.merged_tree,
         packs=len(status.packs),
         duration_ms=duration_ms,

@@ -15,7 +15,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from factory.model.errors import Refusal
@@ -112,6 +112,65 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Put several files in their places, in this order; all of them are on the disk, with one sync,
+    before the first takes its place. Their folders exist. Raise Refusal DISK_UNWRITABLE.
+    """
+    with contextlib.ExitStack() as stack:
+        made = [
+            (stack.enter_context(_draft(path, content)), path) for path, content in files.items()
+        ]
+        if not made:
+            return
+        with disk_errors(made[0][1]):
+            _sync_files([Path(temporary) for temporary, _ in made])
+        for temporary, path in made:
+            with disk_errors(path):
+                os.replace(temporary, path)
+        for parent in dict.fromkeys(path.parent for _, path in made):
+            with disk_errors(parent):
+                sync_folder(parent)
+
+
+@contextlib.contextmanager
+def _draft(path: Path, content: bytes) -> Iterator[str]:
+    """Yield the name of a file next to `path` with this content, removed unless it was moved."""
+    with disk_errors(path):
+        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
+    try:
+        with disk_errors(path):
+            try:
+                write_all(fd, content)
+                if hasattr(os, "fchmod"):
+                    os.fchmod(fd, 0o644)
+            finally:
+                os.close(fd)
+        yield temporary
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _sync_files(files: Sequence[Path]) -> None:
+    """Make these files durable: with one call for each file system, if the platform has one."""
+    systems: dict[int, list[Path]] = {}
+    for file in files:
+        systems.setdefault(os.stat(file).st_dev, []).append(file)
+    for alike in systems.values():
+        fd = os.open(alike[0], os.O_RDWR | _NOFOLLOW | _BINARY)
+        try:
+            if len(alike) > 1 and sync_file_system(fd):
+                continue
+        finally:
+            os.close(fd)
+        for file in alike:
+            fd = os.open(file, os.O_RDWR | _NOFOLLOW | _BINARY)
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
 
 def sync_trees(folders: Sequence[Path]) -> None:
@@ -268,6 +327,17 @@ class Writer:
             finally:
                 os.close(fd)
         return target
+
+    def write_together(self, files: Mapping[str, bytes]) -> None:
+        """Write several files as `write_together`, making their folders. Raise PATH_UNSAFE,
+        DISK_UNWRITABLE.
+        """
+        targets = {path: inside(self.root, path) for path in files}
+        for path, target in targets.items():
+            if target.is_symlink():
+                raise _leaves(self.root, path, f"{target.name!r} is a symbolic link")
+            make_folder(target.parent)
+        write_together({targets[path]: content for path, content in files.items()})
 
     def folder(self, path: Path | str) -> Path:
         """Make a folder; return its path. Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE."""

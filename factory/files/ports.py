@@ -30,6 +30,10 @@ class Store(Protocol):
         """Write a file; it may be lost with the power where it is not `durable`."""
         ...
 
+    def write_together(self, files: Mapping[str, bytes]) -> None:
+        """Write several files in this order: all are durable before the first takes its place."""
+        ...
+
     def names(self, folder: str) -> tuple[str, ...]:
         """Return names directly in `folder`, sorted; () if it does not exist."""
         ...

@@ -59,6 +59,14 @@ class StateStore:
         refuse_secrets(self._redactor, path, content)
         self._writer.write(path, content, durable)
 
+    def write_together(self, files: Mapping[str, bytes]) -> None:
+        """Write several files in this order, each atomically, with one sync for all. Raise as
+        `write`, before the first takes its place.
+        """
+        for path, content in files.items():
+            refuse_secrets(self._redactor, path, content)
+        self._writer.write_together(files)
+
     def names(self, folder: str) -> tuple[str, ...]:
         """Return names directly in `folder`, sorted."""
         try:

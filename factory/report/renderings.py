@@ -30,11 +30,15 @@ def write_renderings(site: Site, status: RunStatus, changed: FilesChanged | None
     """
     folder = RunFolder.of(status.run_id).integrator
     view = _view(site, status, changed)
-    site.store.write(folder.report, report_text.markdown(status, changed))
-    site.store.write(folder.report_text, report_text.plain(status, changed))
-    site.store.write(folder.report_page, report_html(view))
-    site.store.write(folder.junit, junit_xml(view))
-    site.store.write(folder.sarif, results_sarif(view))
+    site.store.write_together(
+        {
+            folder.report: report_text.markdown(status, changed),
+            folder.report_text: report_text.plain(status, changed),
+            folder.report_page: report_html(view),
+            folder.junit: junit_xml(view),
+            folder.sarif: results_sarif(view),
+        }
+    )
 
 
 def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunView:
