@@ -54,7 +54,7 @@ def test_contract_that_was_killed_is_a_fail(tmp_path: Path) -> None:
 
 
 def test_no_test_at_all_is_a_failure(tmp_path: Path) -> None:
-    done = run_nox(tmp_path, "-s", "tests")
+    done = run_nox(tmp_path, "-s", "tests", "--", "-n", "0")
     assert done.returncode == 1
     assert "exit code 5" in done.stdout + done.stderr
 

@@ -38,7 +38,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 @pytest.mark.parametrize(
     "model", [model for _, model in EVIDENCE if model.__name__ != "EventDocument"]
 )
-@examples(10, suppress_health_check=list(HealthCheck))
+@examples(5, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_format_and_parse_are_inverse(model: type[Document], data: st.DataObject) -> None:
     strategy = st.from_type(model).filter(encodable)
