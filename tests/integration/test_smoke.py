@@ -54,7 +54,7 @@ def test_the_main_job_is_done_and_not_done_again(played: Played) -> None:
     assert played.first.rc == 0, played.first.text
     assert "TASK-0001" in played.first.out
     assert "+ docs/list.md  +1 −0" in played.first.out
-    assert (played.again.rc, "still holds: 1 pack unchanged" in played.again.out) == (0, True)
+    assert (played.again.rc, "is up to date: 1 pack unchanged" in played.again.out) == (0, True)
     assert not (played.world.root / "docs/list.md").exists()  # the result is in the run's folder
     branch = played.world.factory("integrate", "--branch")
     assert branch.rc == 0, branch.text
