@@ -254,8 +254,12 @@ class Stream:
     def _given(self, upto: int, cut: bool) -> bytes:
         text, shown = self._held[:upto], self._seen
         # What follows matters too for what a credential is: the places are those of all kept bytes.
+        # One that begins in what was given back already is none: what came before it is gone, so
+        # that a word seems to begin there.
         found = tuple(
-            place for place in self._redactor.places(self._held, cut) if place.end <= upto
+            place
+            for place in self._redactor.places(self._held, cut)
+            if shown <= place.start and place.end <= upto
         )
         self._seen = min(_TELLS, upto)
         self._held = self._held[upto - self._seen :]

@@ -295,6 +295,14 @@ def test_pieces_are_cut_as_the_whole_is(data: st.DataObject) -> None:
     assert shown + stream.end() == NAMED.redact(text, cut=True).content
 
 
+@pytest.mark.parametrize("cut", range(22, 40))
+def test_a_form_within_a_word_is_none_wherever_the_pieces_part(cut: int) -> None:
+    text = VALUE + CREDENTIALS["Hugging Face token"].encode()
+    stream = Stream(NAMED)
+    shown = stream.feed(text[:cut]) + stream.feed(text[cut:]) + stream.end()
+    assert shown == NAMED.redact(text, cut=True).content
+
+
 def test_a_credential_that_runs_into_the_next_one_is_held_until_both_have_ended() -> None:
     text = (CREDENTIALS["Azure key"] + CREDENTIALS["AWS secret key"]).encode()
     stream = Stream(NAMED)
