@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -246,10 +247,14 @@ class Defective:
     def __getattr__(self, name: str):
         return getattr(self._store, name)
 
-    def write(self, path: str, content: bytes) -> None:
+    def write(self, path: str, content: bytes, durable: bool = True) -> None:
         if path.endswith(self._name):
             raise RuntimeError("a defect")
-        self._store.write(path, content)
+        self._store.write(path, content, durable)
+
+    def write_together(self, files: Mapping[str, bytes]) -> None:
+        for path, content in files.items():
+            self.write(path, content)
 
 
 def test_a_pack_that_was_not_asked_for_is_not_told_of(tmp_path: Path) -> None:

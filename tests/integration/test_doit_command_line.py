@@ -94,7 +94,7 @@ def test_a_lock_that_is_held_is_a_refusal_before_anything_runs(tmp_path: Path) -
     holder = FilingPipeline(tmp_path)
     holder.begin(PlainProgress(io.StringIO(), Palette(False), lambda: 0.0))
     try:
-        with pytest.raises(Refusal, match="another run holds this repository") as caught:
+        with pytest.raises(Refusal, match="has the run lock") as caught:
             run_here(here)
     finally:
         holder.abandon("test over")
@@ -183,7 +183,7 @@ def test_configuration_in_the_current_folder_is_never_executed(
 REFUSING = """\
 import sys, types
 
-import factory
+import factory.engine
 
 def pipeline(start, flags):
     {body}

@@ -54,55 +54,45 @@ RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 ALTERATIONS: dict[str, tuple[Altered, set[str]]] = {
     "schema": (
         text("STATUS.json", '"files_changed": 1', '"files_changed": "1"'),
-        {
-            (
-                "BUNDLE_SCHEMA ID: bundles/ID/STATUS.json: files_changed: Input should be a valid"
-                " integer"
-            )
-        },
+        {("BUNDLE_SCHEMA bundles/ID/STATUS.json: files_changed: Input should be a valid integer")},
     ),
     "lock": (
         text("SCOPE_LOCK.json", '"docs/**"', '"**"'),
-        {"BUNDLE_STALE ID: SCOPE_LOCK.json is not what the contract resolves to"},
+        {"BUNDLE_STALE SCOPE_LOCK.json is not what the contract resolves to"},
     ),
     "status": (
         both(
             text("STATUS.json", '"rc": 0', '"rc": 1'), text("LOGS/INDEX.json", '"rc": 0', '"rc": 1')
         ),
         {
-            "BUNDLE_STATUS ID: STATUS.json says PASS, its evidence yields BLOCKED",
-            "BUNDLE_DISAGREES ID: SUMMARY.md is not what STATUS.json yields",
+            "BUNDLE_STATUS STATUS.json says PASS, its evidence yields BLOCKED",
+            "BUNDLE_DISAGREES SUMMARY.md is not what STATUS.json yields",
         },
     ),
     "count": (
         text("FILES_CHANGED.json", '"lines_added": 1', '"lines_added": 2'),
         {
-            "BUNDLE_DISAGREES ID: FILES_CHANGED.json miscounts the lines of docs/ID",
-            "BUNDLE_DISAGREES ID: STATUS.json and FILES_CHANGED.json count the change differently",
+            "BUNDLE_DISAGREES FILES_CHANGED.json miscounts the lines of docs/ID",
+            "BUNDLE_DISAGREES STATUS.json and FILES_CHANGED.json count the change differently",
         },
     ),
     "digest": (
         text("FILES_CHANGED.json", '"sha256_after": "', '"sha256_after": "0'),
-        {"BUNDLE_DISAGREES ID: FILES_CHANGED.json misstates the content of docs/ID"},
+        {"BUNDLE_DISAGREES FILES_CHANGED.json misstates the content of docs/ID"},
     ),
     "hidden": (
         appended("DIFF.patch", SNEAKY),
-        {
-            (
-                "HIDDEN_CHANGE ID: DIFF.patch changes docs/sneaky, which FILES_CHANGED.json does not"
-                " name"
-            )
-        },
+        {("HIDDEN_CHANGE DIFF.patch changes docs/sneaky, which FILES_CHANGED.json does not name")},
     ),
     "patch": (
         text("DIFF.patch", "+mine", "+ours"),
-        {"BUNDLE_DISAGREES ID: DIFF.patch and the tree differ over docs/ID"},
+        {"BUNDLE_DISAGREES DIFF.patch and the tree differ over docs/ID"},
     ),
     "broken-patch": (text("DIFF.patch", "@@ -0,0 +1 @@", "@@ -3,2 +1 @@"), {"BUNDLE_DISAGREES "}),
     "objects": (appended("CHANGES.bundle", b"x"), {"BUNDLE_DISAGREES CHANGES.bundle "}),
     "log": (
         appended("LOGS/check-1.log", b"all is well\n"),
-        {"BUNDLE_DISAGREES ID: LOGS/check-1.log is not the log that LOGS/INDEX.json names"},
+        {"BUNDLE_DISAGREES LOGS/check-1.log is not the log that LOGS/INDEX.json names"},
     ),
     "artifact": (
         both(
@@ -182,7 +172,7 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
         (found,) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint, found.pack) == (
             "BUNDLE_MANIFEST",
-            "TASK-0001: bundles/TASK-0001/extra exists and is not in the manifest",
+            "bundles/TASK-0001/extra exists and is not in the manifest",
             RERUN,
             "TASK-0001",
         )
@@ -190,7 +180,7 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
         (found,) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint) == (
             "BUNDLE_MISSING",
-            "TASK-0001: expected the bundle's bundles/TASK-0001/manifest.json, found none",
+            "expected the bundle's bundles/TASK-0001/manifest.json, found none",
             RERUN,
         )
         manifest.write_bytes(whole)

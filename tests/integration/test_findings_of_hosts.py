@@ -88,7 +88,8 @@ def test_a_property_that_lacks_blocks_before_any_pack_runs(world: World) -> None
     assert world.executed() == []
     assert lines(world) == [
         (
-            "PROPERTY_MISSING disk_bounded is required and cannot be enforced here: not on this host > "
+            "PROPERTY_MISSING expected disk_bounded to be enforced, found that it cannot be here: not on this "
+            "host > "
             "See: factory doctor. To go on without it, put accept_missing = "
             '["disk_bounded"] in your own configuration file.'
         )
@@ -150,7 +151,7 @@ def test_what_escaped_blocks_whatever_was_accepted(world: World) -> None:
     assert (status, world.executed()) == (Status.BLOCKED, [])
     assert lines(world) == [
         (
-            "PROBE_ESCAPED inside the sandbox it was possible to reach the host's loopback > "
+            "PROBE_ESCAPED expected the sandbox to deny it, found that it was possible to reach the host's loopback > "
             "Nothing runs on this host until that is closed; see: factory doctor"
         )
     ]
@@ -230,8 +231,8 @@ index 0000000000000000000000000000000000000000..587be6b4c3f93f93c489c0111bba5596
         (
             claims(lambda merge: merge.base_tree),
             (
-                "MERGE_DIFFERS the integrator says tree BASE, base and bundles yield "
-                "TREE > Look at the bundles, then run again."
+                "MERGE_DIFFERS the integrator says tree BASE…, base and bundles yield "
+                "TREE… > Look at the bundles, then run again."
             ),
         ),
         (
@@ -311,34 +312,31 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
         "TASK-0012-net": (
             'constraints: {allow_network: ["example.org"]}\n',
             "NETWORK_NOT_IN_POLICY",
-            "TASK-0012: it declares network (example.org); the policy allows no host",
+            "it declares network (example.org); the policy allows no host",
         ),
         "TASK-0013-any": (
             "constraints: {allow_network: true}\n",
             "NETWORK_NEEDS_CONSENT",
-            "TASK-0013: it declares network (any public host), and this user has not consented to that",
+            "it declares network (any public host), and this user has not consented to that",
         ),
         "TASK-0014-tool": (
             "tools: [no-such-tool-anywhere]\n",
             "TOOL_MISSING",
             (
-                "TASK-0014: it declares the tool no-such-tool-anywhere; no such command exists where a"
+                "it declares the tool no-such-tool-anywhere; no such command exists where a"
                 " sandbox would find it"
             ),
         ),
         "TASK-0015-plugin": (
             "plugin: some.module:Class\nexecution: {use_plugins: true}\n",
             "PLUGIN_UNAVAILABLE",
-            (
-                "TASK-0015: it uses the plugin some.module:Class; plugins are not available in this"
-                " version"
-            ),
+            ("it uses the plugin some.module:Class; plugins are not available in this version"),
         ),
         "TASK-0016-place": (
             'workspace: ../other\ndocs: {required: ["README.md"]}\n',
             "WORKSPACE_UNAVAILABLE",
             (
-                "TASK-0016: it targets the workspace ../other; other workspaces are not available in"
+                "it targets the workspace ../other; other workspaces are not available in"
                 " this version"
             ),
         ),
@@ -398,6 +396,6 @@ def test_root_of_a_namespace_that_maps_nobody_else_is_confined_as_an_ordinary_us
         os.geteuid() == 0
     ):  # the host's root goes beyond a limit on processes whatever it is called inside
         assert (done.rc, world.findings()) == (2, ["PROPERTY_MISSING"])
-        assert "pids_bounded is required and cannot be enforced here" in done.text
+        assert "expected pids_bounded to be enforced, found that it cannot be here" in done.text
     else:
         assert done.rc == 0, done.text
