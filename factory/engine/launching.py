@@ -49,10 +49,7 @@ def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
         return _not_run(card, run, unplannable, "a pack that it needs cannot run")
     # Preflight may be up to date from an earlier day; what is enforced is asked of the host as it
     # is now.
-    site = run.site
-    if card.pack not in run.plan.packs:
-        run.planner.planned(card.pack)  # raises what keeps it out of the plan: DEPENDS_NOT_PASS
-    planned = run.plan.planned(card.pack)
+    site, planned = run.site, run.plan.planned(card.pack)
     lacking = (
         *preflight.judge_launch(planned.pack, site.config, run.measured(), site.cloud),
         *run.signing(),

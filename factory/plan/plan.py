@@ -153,11 +153,6 @@ class Plan:
             return self._base
 
     @property
-    def packs(self) -> frozenset[str]:
-        """Return the ids of all packs that can run."""
-        return frozenset(self._records)
-
-    @property
     def overlap(self) -> Overlap:
         """Return what to do with two packs that change one path."""
         return Overlap(self.document.policy.rules.overlap)
