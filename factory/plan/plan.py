@@ -10,9 +10,9 @@
 True
 >>> planned.lock.allowed, [command.label for command in planned.pack.steps]
 (('docs/**',), ['step-1'])
->>> Plan(content, objects, {"GREETING": "bye"}).planned("TASK-0001")
+>>> Plan(content, objects, {"GREETING": "bye"}).planned("TASK-0001")  # doctest: +ELLIPSIS
 Traceback (most recent call last):
-factory.model.errors.Refusal: expected the variables that PLAN.json has, found another; Run again.
+factory.model.errors.Refusal: TASK-0001: expected the variables that PLAN.json has, ...
 
 `Planner.freeze` makes it before any pack runs. From then on nobody plans: launch, validation,
 integration and re-check take a `Plan`, on this machine or another. It derives each pack again from

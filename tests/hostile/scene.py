@@ -151,7 +151,7 @@ def _refused(world: World, canaries: Canaries, backend: Backend) -> dict[str, An
         return None
     rc, out = _oneshot(world, canaries, backend.settings)
     lacks = [
-        f["message"].split()[0] for f in world.status()["findings"] if f["id"] == "PROPERTY_MISSING"
+        f["facts"]["property"] for f in world.status()["findings"] if f["id"] == "PROPERTY_MISSING"
     ]
     return {"rc": rc, "out": out, "lacks": lacks, "started": world.executed()}
 

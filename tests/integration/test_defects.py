@@ -56,7 +56,7 @@ class Breaks:
                 Finding("REPO_UNREADABLE", {"case": "loose", "place": "x", "found": "nothing"})
             ),
             Status.BLOCKED,
-            "an object is gone",
+            "expected a Git object at 'x', found nothing",
         ),
     ],
 )
@@ -105,4 +105,4 @@ def test_a_defect_of_the_judge_leaves_a_whole_bundle(
     )
     assert world.factory("verify").rc == 0
     why = json.loads(world.factory("why", "TASK-0001", "--json").out)
-    assert "no change of the contract mends it: report it" in json.dumps(why)
+    assert "no change of the contract would help: report it" in json.dumps(why)

@@ -164,7 +164,7 @@ def test_a_refusal_is_a_remark_and_why_says_what_would_allow_it(ran: Run) -> Non
         "TASK-0001",
     )
     assert (
-        "tried evil.example.org:443, and the egress proxy refused it: the pack's allow_network"
+        "tried evil.example.org:443; the egress proxy refused that: the pack's allow_network"
         in found["message"]
     )
     said = ran.world.factory("why", "TASK-0001")

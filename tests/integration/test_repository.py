@@ -82,7 +82,7 @@ def test_a_shallow_clone_and_a_detached_head_are_noted(world: World, tmp_path: P
     assert [(one.id, one.message) for one in notes(found, "taskpacks")] == [
         (
             "REPO_DETACHED",
-            f"expected HEAD on a branch, found it detached; the base is {found.commit[:12]}",
+            f"expected HEAD on a branch, found it detached; the base is {found.commit[:12]}…",
         ),
         ("REPO_SHALLOW", "expected the whole history, found a shallow clone"),
     ]

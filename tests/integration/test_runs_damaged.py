@@ -237,11 +237,11 @@ def test_nobody_vouches_again_for_a_run_that_lost_its_manifest_and_was_changed(
     [
         (
             lambda path: path.unlink(),
-            "the ledger is gone or empty, and with it the history of a run that is here: {}",
+            "the ledger is gone or empty, and with it the history of 1 run that is here: {}",
         ),
         (
             lambda path: path.write_bytes(b""),
-            "the ledger is gone or empty, and with it the history of a run that is ",
+            "the ledger is gone or empty, and with it the history of 1 run that is ",
         ),
         (
             lambda path: path.write_bytes(path.read_bytes().splitlines(True)[0]),
