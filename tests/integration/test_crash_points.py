@@ -11,7 +11,7 @@ from functools import cache
 import pytest
 
 from tests.faults import shim
-from tests.faults.bench import Bench, Broke
+from tests.faults.bench import Bench, Broke, Ran
 from tests.faults.scenarios import Scenario, prepare, prepare_many, scenarios, try_point
 from tests.sample import sample
 
@@ -27,6 +27,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Bench, dic
 NO_SPACE = Broke(how=shim.ONCE, error=errno.ENOSPC)
 
 
+TRIES = 5
 # A share of the way, so that the sample stays spread when the number of operations changes; or
 # words of one operation, which may be the next after others.
 POINTS: tuple[tuple[str, float | str, Broke], ...] = (
@@ -63,13 +64,30 @@ def test_the_next_run_converges(
     made, known = bench
     wrong = {}
     for name, place, broke in points:
-        operations = undisturbed(made, known[name])
-        assert len(operations) > 20
-        at = number_of(operations, place)
-        ran, found = try_point(made, known[name], Broke(at, broke.how, broke.error))
+        at, ran, found = tried(made, known[name], place, broke)
         if found or ran.rc == 0 or (ran.rc == -9) is not (broke.how == shim.KILL):
             wrong[name, place] = (ran.rc, ran.operations[at - 1], found)
     assert wrong == {}
+
+
+def tried(
+    made: Bench, scenario: Scenario, place: float | str, broke: Broke
+) -> tuple[int, Ran, object]:
+    """Break a scenario at the operation that is meant: its number, how the command ended, and what
+    is wrong after the next run.
+
+    What takes long on a loaded machine is recorded at once and not with the next event, so that
+    later operations have other numbers than in the run that nothing broke.
+    """
+    for _ in range(TRIES):
+        operations = undisturbed(made, scenario)
+        assert len(operations) > 20
+        at = number_of(operations, place)
+        ran, found = try_point(made, scenario, Broke(at, broke.how, broke.error))
+        if found or isinstance(place, float) or place.split(" > ")[-1] in ran.operations[at - 1]:
+            return at, ran, found
+        undisturbed.cache_clear()
+    raise AssertionError(f"in {TRIES} runs none was broken at {place!r}")
 
 
 @cache
