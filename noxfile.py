@@ -37,7 +37,7 @@ SENSITIVE = (
     "tests/integration/test_sandbox_hostile.py",
     "tests/integration/test_sandbox_ladder.py",
     "tests/integration/test_sandbox_stage.py",
-    "tests/integration/test_standstill.py",
+    "tests/integration/test_remembered_starts.py",
     "tests/unit/core/test_possessive_groups.py",
     "tests/unit/core/test_redaction.py",
     "tests/unit/core/test_replay_orders.py",

@@ -2,33 +2,27 @@
 
     from factory.dodo import DOIT_CONFIG, task_factory
 
-Loading never raises: where no pipeline can be made there is a single task that says why.
-It computes no action key, so `doit list` stays quick. Does not know any phase.
+Loading never raises: where no repository can be opened there is a single task that says why.
+Does not know any phase.
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from doit import get_var
 
 from factory.commands.overview_tasks import overview_tasks
-from factory.engine import card_cache, standstill
 from factory.engine.doit_checker import Sha256Checker
 from factory.engine.doit_reporter import DoitReporter
-from factory.engine.doit_session import Pipeline
-from factory.engine.doit_tasks import doit_tasks_of, session_of
-from factory.engine.listed import ListedPipeline, is_listing
+from factory.engine.doit_tasks import doit_tasks_of
+from factory.engine.driver import Driver, Pipeline
 from factory.engine.phases import PHASES
-from factory.engine.still import Remembered, StillPipeline
-from factory.engine.unavailable import unavailable
-from factory.files.user_places import user_config_file
-from factory.model.layout import DOIT_DATABASE, STATE_FOLDER, shown
+from factory.engine.start import driver_at, is_listing
+from factory.model.layout import DOIT_DATABASE, shown
 from factory.report.terminal import tolerate
 
 __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
@@ -54,16 +48,20 @@ DOIT_CONFIG: dict[str, Any] = {
 def task_factory() -> Iterator[dict[str, Any]]:
     """Task packs of this repository."""
     _prefer_installed(str(Path.cwd()))
-    yield from tasks_of(_pipeline())
+    yield from _tasks(_driver())
     yield from overview_tasks()
 
 
 def tasks_of(pipeline: Pipeline) -> Iterator[dict[str, Any]]:
-    """doit's tasks of any pipeline."""
+    """Yield doit's tasks of any pipeline."""
+    yield from _tasks(Driver(lambda: pipeline))
+
+
+def _tasks(driver: Driver) -> Iterator[dict[str, Any]]:
     tolerate(
         sys.stdout
     )  # `doit list` prints help lines itself, on whatever encoding the stream has
-    yield from doit_tasks_of(session_of(pipeline))
+    yield from doit_tasks_of(driver)
 
 
 def _prefer_installed(folder: str) -> None:
@@ -74,53 +72,7 @@ def _prefer_installed(folder: str) -> None:
         sys.path[:] = [*(path for path in sys.path if path != folder), folder]
 
 
-def _pipeline() -> Pipeline:
+def _driver() -> Driver:
     base_ref = get_var("base_ref")
     flags = {"base_ref": base_ref} if base_ref else {}
-    try:
-        if is_listing(sys.argv[1:]):
-            return _listed(Path.cwd(), flags)
-        return _still(Path.cwd(), flags) or _real(Path.cwd(), flags)
-    except Exception as error:  # noqa: BLE001  whatever is wrong becomes a task that says so
-        return unavailable(error)
-
-
-def _listed(root: Path, flags: Mapping[str, str]) -> Pipeline:
-    """The pipeline for `doit list`: of the cards as kept, where they are those of the packs as they
-    are now.
-    """
-    ground = card_cache.ground_of(root, user_config_file(), flags, os.environ)
-    cards = card_cache.load_cards(root, ground)
-    if cards is None:
-        from factory.engine.wiring import listed_pipeline
-
-        return listed_pipeline(root, flags, ground)
-    return ListedPipeline(cards, lambda: _real(root, flags))
-
-
-def _still(root: Path, flags: Mapping[str, str]) -> Pipeline | None:
-    """The pipeline of packs that are as they were when nothing had to be done; None where they are
-    not.
-    """
-    known = standstill.load(
-        root, card_cache.ground_of(root, user_config_file(), flags, os.environ), os.environ
-    )
-    if known is None:
-        return None
-    from factory.files.clock import SystemClock
-    from factory.files.locks import FileLocks
-
-    locks = FileLocks(root / STATE_FOLDER, SystemClock())
-    return StillPipeline(
-        Remembered(known.cards, known.records, known.digests, known.closing),
-        stands=partial(standstill.state_stands, root, known),
-        lock=partial(locks.hold, "run"),
-        make=partial(_real, root, flags),
-        forget=partial(standstill.forget, root),
-    )
-
-
-def _real(root: Path, flags: Mapping[str, str]) -> Pipeline:
-    from factory.engine.wiring import pipeline
-
-    return pipeline(root, flags)
+    return driver_at(Path.cwd(), flags, listing=is_listing(sys.argv[1:]))

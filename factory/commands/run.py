@@ -15,6 +15,7 @@ from factory.bundle.make import unique
 from factory.commands.options import Parser, here, run_id, whole_number
 from factory.contract.check import choose
 from factory.engine import wiring
+from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
 from factory.engine.pipeline import RepositoryPipeline
 from factory.model.card import Card, Closing
@@ -115,7 +116,7 @@ def run(command: str, given: Namespace) -> Answer:
     stream = sys.stderr if given.json else sys.stdout
     display = display_for(stream, os.environ, time.monotonic)
     database = pipeline.site.store.root / DOIT_DATABASE
-    closing = run_cards(pipeline, names, _workers(pipeline), display, database)
+    closing = run_cards(Driver(lambda: pipeline), names, _workers(pipeline), display, database)
     answer = _answer(pipeline, names, closing)
     if command == "integrate" and given.branch and answer.status is Status.PASS:
         return _with_branch(pipeline, answer)

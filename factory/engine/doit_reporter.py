@@ -19,8 +19,8 @@ from typing import Any, TextIO
 from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.globals import Globals
 
-from factory.engine.doit_session import Session
-from factory.engine.doit_tasks import CardHolds
+from factory.engine.doit_tasks import CardUpToDate
+from factory.engine.driver import Driver
 from factory.engine.polite_stop import stop_like_ctrl_c
 from factory.judge.status_eval import combine
 from factory.model.card import Closing
@@ -35,7 +35,7 @@ INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
 
 
 class CardReporter:
-    """Drives a `Session` along doit's run. What it raises and returns is left to the caller; see
+    """Drives a `Driver` along doit's run. What it raises and returns is left to the caller; see
     `DoitReporter`.
 
     `closing` is the last word, once there is one. A project's own tasks beside ours are told
@@ -48,7 +48,7 @@ class CardReporter:
         self.closing: Closing | None = None
         self._display = display
         self._backend = backend
-        self._session: Session | None = None
+        self._driver: Driver | None = None
         self._signals = contextlib.ExitStack()
         self._own_failures: list[str] = []
 
@@ -56,15 +56,15 @@ class CardReporter:
         """Before anything runs: take the lock. Raises Refusal LOCKED, and with it nothing is
         run.
         """
-        session = _session_of(tasks.values())
+        driver = _driver_of(tasks.values())
         asked = _reached(tasks, selected)
-        if session is None or not asked & session.cards.keys():
+        if driver is None or not asked & driver.cards.keys():
             return
-        self._session = session
+        self._driver = driver
         stop_like_ctrl_c(self._signals)
-        cards = [card for name, card in session.cards.items() if name in asked]
+        cards = [card for name, card in driver.cards.items() if name in asked]
         self._display.expect(cards)
-        session.begin((card.name for card in cards), self._display)
+        driver.begin((card.name for card in cards), self._display)
 
     def complete_run(self) -> None:
         """After everything, the state saved: the last word, or the end of a run that an exception
@@ -73,20 +73,20 @@ class CardReporter:
         on_its_way = sys.exc_info()[1]
         self._display.stop()
         try:
-            if self._session is None:
+            if self._driver is None:
                 return
             if on_its_way is not None:
-                self._session.abandon(_reason(on_its_way))
+                self._driver.abandon(_reason(on_its_way))
                 return
-            self.closing = self._with_own_failures(self._close(self._session))
+            self.closing = self._with_own_failures(self._close(self._driver))
         finally:
             self._signals.close()
 
-    def _close(self, session: Session) -> Closing:
+    def _close(self, driver: Driver) -> Closing:
         try:
-            return session.close()
+            return driver.close()
         except KeyboardInterrupt:
-            session.abandon("interrupted while closing")
+            driver.abandon("interrupted while closing")
             raise
 
     def _with_own_failures(self, closing: Closing) -> Closing:
@@ -102,7 +102,7 @@ class CardReporter:
 
     def add_success(self, _task: Any) -> None:
         """A task ended and doit holds its state: make that state durable."""
-        keep = self._session is None or self._session.remembers
+        keep = self._driver is None or self._driver.keeps_state
         save = getattr(self._backend, "flush" if keep else "discard", None)
         if save is not None:  # a project may choose another backend
             save()
@@ -121,8 +121,8 @@ class CardReporter:
 
     def skip_uptodate(self, task: Any) -> None:
         """A stored result stands."""
-        if self._session is not None and self._is_card(task):
-            self._session.note_up_to_date(task.name)
+        if self._driver is not None and self._is_card(task):
+            self._driver.note_up_to_date(task.name)
 
     def runtime_error(self, message: str) -> None:
         """doit found the graph invalid while running it."""
@@ -149,7 +149,7 @@ class CardReporter:
         self._display.note(sanitize(text))
 
     def _is_card(self, task: Any) -> bool:
-        return self._session is not None and task.name in self._session.cards
+        return self._driver is not None and task.name in self._driver.cards
 
 
 class DoitReporter(CardReporter):
@@ -194,11 +194,11 @@ class DoitReporter(CardReporter):
             write_lines(self._out, map(sanitize, self._own_failures))
 
 
-def _session_of(tasks: Iterable[Any]) -> Session | None:
+def _driver_of(tasks: Iterable[Any]) -> Driver | None:
     for task in tasks:
         for item, _args, _kwargs in task.uptodate:
-            if isinstance(item, CardHolds):
-                return item.session
+            if isinstance(item, CardUpToDate):
+                return item.driver
     return None
 
 

@@ -15,32 +15,30 @@ from doit.exceptions import TaskError
 from doit.task import clean_targets
 
 from factory.engine.doit_clean import remove_caches
-from factory.engine.doit_session import NotBegun, Pipeline, Session
-from factory.engine.phases import PHASES, phase_named
-from factory.engine.unavailable import UnavailablePipeline, unavailable
+from factory.engine.driver import ONESHOT, Driver, NotBegun
+from factory.engine.phases import PHASES
 from factory.model.card import Card
-from factory.model.errors import InternalError
 from factory.report.terminal import sanitize
-
-ONESHOT = "oneshot"
 
 ONESHOT_HELP = " → ".join(phase.name for phase in PHASES)
 
 TaskDict = dict[str, Any]
 
 
-class CardHolds:
+class CardUpToDate:
     """A task's `uptodate` object. `doit info` prints it, so its text says what was found."""
 
-    def __init__(self, session: Session, card: Card) -> None:
-        self.session = session
+    def __init__(self, driver: Driver, card: Card) -> None:
+        self.driver = driver
         self.card = card
         self._reason = ""
 
     def __call__(self, task: object, values: Mapping[str, object]) -> bool:
-        """Whether the stored result stands. doit tells parameters by their names, hence both."""
+        """Return whether the stored result is valid. doit gives parameters by their names, hence
+        both.
+        """
         del task
-        self._reason = self.session.holds(self.card, values)
+        self._reason = self.driver.why_not_up_to_date(self.card, values)
         return not self._reason
 
     def __repr__(self) -> str:
@@ -50,14 +48,14 @@ class CardHolds:
 class CardAction:
     """A task's action: a callable of its own class, so that it pickles and prints well."""
 
-    def __init__(self, session: Session, card: Card) -> None:
-        self._session = session
+    def __init__(self, driver: Driver, card: Card) -> None:
+        self._driver = driver
         self._card = card
 
     def __call__(self) -> dict[str, object] | TaskError:
         """Execute the card, and give doit values to store."""
         try:
-            return self._session.execute(self._card)
+            return self._driver.execute(self._card)
         except NotBegun:
             return TaskError(
                 f"{self._card.name} was not run: expected this project's reporter and threads,"
@@ -68,48 +66,11 @@ class CardAction:
         return f"execute {self._card.name}"
 
 
-def session_of(pipeline: Pipeline) -> Session:
-    """A session over the pipeline's cards, or over one that says why they can't be tasks. Never
-    raises.
-    """
-    if isinstance(pipeline, UnavailablePipeline):
-        return Session(pipeline, pipeline.cards(), remembers=False)
-    try:
-        cards = pipeline.cards()
-        reason = unfit(cards)
-        if reason:
-            raise InternalError(reason)
-    except Exception as error:  # noqa: BLE001  making the tasks never raises
-        stand_in = unavailable(error)
-        return Session(stand_in, stand_in.cards(), remembers=False)
-    return Session(pipeline, cards)
-
-
-def unfit(cards: tuple[Card, ...]) -> str:
-    """Return why doit would refuse these cards before it starts, as one clause; "" where it would
-    not. Raise InternalError for a card of no known phase.
-    """
-    names = [card.name for card in cards]
-    targets = [target for card in cards for target in card.targets]
-    seen: set[str] = set()
-    for card in cards:
-        phase_named(card.phase)
-        missing = [name for name in card.after if name not in seen]
-        if missing:
-            return f"{card.name} comes before {missing[0]}, which it must follow"
-        if set(card.name) & set("=*") or not card.name.isprintable() or card.name == ONESHOT:
-            return f"{card.name!r} can't be the name of a task"
-        seen.add(card.name)
-    if len(seen) != len(names):
-        return "two cards have one name"
-    return "two cards write one target" if len(set(targets)) != len(targets) else ""
-
-
-def doit_tasks_of(session: Session) -> Iterator[TaskDict]:
+def doit_tasks_of(driver: Driver) -> Iterator[TaskDict]:
     """Yield every task, in doit's own form. A phase without a card is a group over the cards of
     earlier phases, so that its name works.
     """
-    cards = tuple(session.cards.values())
+    cards = tuple(driver.cards.values())
     earlier: list[str] = []
     for phase in PHASES:
         own = [card for card in cards if card.phase == phase.name]
@@ -122,24 +83,24 @@ def doit_tasks_of(session: Session) -> Iterator[TaskDict]:
             }
         earlier += (card.name for card in own)
         for card in own:
-            yield _task(session, card)
+            yield _task(driver, card)
     yield {
         "basename": ONESHOT,
         "actions": None,
-        "task_dep": list(session.cards),
+        "task_dep": list(driver.cards),
         "doc": ONESHOT_HELP,
     }
 
 
-def _task(session: Session, card: Card) -> TaskDict:
+def _task(driver: Driver, card: Card) -> TaskDict:
     basename, _, name = card.name.partition(":")
     task: TaskDict = {
         "basename": basename,
-        "actions": [CardAction(session, card)],
+        "actions": [CardAction(driver, card)],
         "file_dep": list(card.file_dep),
         "targets": list(card.targets),
         "task_dep": list(card.after),
-        "uptodate": [CardHolds(session, card)],
+        "uptodate": [CardUpToDate(driver, card)],
         # Caches are no card's own; they go with the first one.
         "clean": [clean_targets, remove_caches] if card.name == PHASES[0].name else True,
         "doc": sanitize(card.help),

@@ -21,22 +21,22 @@ from doit.task import Stream
 from factory.doit_backend import DurableSqliteDB
 from factory.engine.doit_checker import Sha256Checker
 from factory.engine.doit_reporter import INTERRUPTED, CardReporter
-from factory.engine.doit_session import Pipeline
-from factory.engine.doit_tasks import ONESHOT, doit_tasks_of, session_of
+from factory.engine.doit_tasks import doit_tasks_of
+from factory.engine.driver import ONESHOT, Driver
 from factory.model.card import Closing
 from factory.model.errors import InternalError, Interrupted, UsageError
 from factory.report.progress import Display
 
 
 def run_cards(
-    pipeline: Pipeline, names: Sequence[str], workers: int, display: Display, database: Path
+    driver: Driver, names: Sequence[str], workers: int, display: Display, database: Path
 ) -> Closing:
     """Run the named tasks (none: `oneshot`) and all they need, `workers` at a time; the last word.
 
     `database` is doit's state file. Only one run per process at a time. Raises Refusal LOCKED
     before anything ran, UsageError for an unknown name, Interrupted after Ctrl-C or SIGTERM.
     """
-    control = TaskControl(generate_tasks("factory", doit_tasks_of(session_of(pipeline))))
+    control = TaskControl(generate_tasks("factory", doit_tasks_of(driver)))
     control.process(_known(names, control.tasks) or [ONESHOT])
     store = Dependency(DurableSqliteDB, str(database), checker_cls=Sha256Checker)
     reporter = CardReporter(display, store.backend)

@@ -42,14 +42,15 @@ class RepositoryPipeline:
         progress: Progress,
         look: Callable[[], tuple[Finding, ...]],
         after_run: Callable[[str], tuple[str, ...]] = lambda _run_id: (),
-        up_to_date: Callable[[Run, Closing], None] = lambda _run, _closing: None,
+        remember: Callable[[Run, Closing, frozenset[str]], None] = lambda *_: None,
     ) -> None:
         """`look` returns findings about the repository as it is now. `after_run` is given the id of
-        a run that was settled, and returns lines to print. `up_to_date` is called where every card
-        is, under the run lock, with how the command ends.
+        a run that was settled, and returns lines to print. `remember` is called under the run lock
+        where every card passed, with how the next start ends if nothing changes, and the names of
+        the cards that were executed.
         """
         self.run = Run(site, progress, look, _cards_of)
-        self._after_run, self._up_to_date = after_run, up_to_date
+        self._after_run, self._remember = after_run, remember
         self._stack = contextlib.ExitStack()
         self._locked_at = 0.0
         self._announced = False
@@ -63,7 +64,7 @@ class RepositoryPipeline:
         """Return every card, in an order that respects `after`."""
         return self.run.cards
 
-    def holds(self, card: Card, stored: Mapping[str, object]) -> bool:
+    def is_up_to_date(self, card: Card, stored: Mapping[str, object]) -> bool:
         """Return whether `stored` is a PASS for the same key, with its target and what that points
         to untouched. Change nothing.
         """
@@ -71,7 +72,12 @@ class RepositoryPipeline:
         marker = run.marker(card)
         if marker is None or marker.status is not Status.PASS:
             return False
-        record = record_of(card, marker, run)
+        digest = run.site.store.sha256(marker_path(card))
+        record = {
+            "verdict": "PASS",
+            "key": marker.key,
+            "targets": dict.fromkeys(card.targets, digest),
+        }
         if any(stored.get(name) != value for name, value in record.items()):
             return False
         try:
@@ -164,8 +170,9 @@ class RepositoryPipeline:
             site.ledger.remember()
             more = self._after_run(run.named) if run.named else ()
             passed = {name for name, verdict in selected.items() if verdict is Status.PASS}
-            if closing.status is Status.PASS and len(passed) == len(run.cards) and not executed:
-                self._up_to_date(run, closing)
+            if closing.status is Status.PASS and len(passed) == len(run.cards):
+                later = summary.unchanged(run) if executed else closing
+                self._remember(run, later, executed)
             notes = (
                 f"note: {finding.attributed}; that will be done again next time"
                 for finding in run.take_unkept()
@@ -197,12 +204,6 @@ class RepositoryPipeline:
         with contextlib.suppress(Refusal):
             had = recorder.milliseconds(self._locked_at)
             recorder.record(LockReleased(lock="run", duration_ms=had))
-
-
-def record_of(card: Card, marker: Marker, run: Run) -> dict[str, object]:
-    """Return what doit has stored of a card whose marker is up to date."""
-    targets = dict.fromkeys(card.targets, run.site.store.sha256(marker_path(card)))
-    return {"verdict": marker.status.value, "key": marker.key, "targets": targets}
 
 
 def _cards_of(catalogue: Catalogue, site: Site) -> tuple[Card, ...]:

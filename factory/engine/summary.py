@@ -298,6 +298,22 @@ def _report_lines(site: Site, run_id: str, executed: frozenset[str]) -> tuple[st
     )
 
 
+def unchanged(run: Run) -> Closing:
+    """Return how the next start ends where everything is asked for and nothing changes until then:
+    as its markers say.
+    """
+    markers = [(card, marker) for card in run.cards if (marker := run.marker(card)) is not None]
+    run_id = next((marker.run_id for card, marker in markers if card.phase == "integrate"), "")
+    packs = sum(card.phase == "launch" for card in run.cards)
+    found = unique(finding for _, marker in markers for finding in marker.findings)
+    return Closing(Status.PASS, (_unchanged_line(run_id, packs),), run_id, found)
+
+
+def _unchanged_line(what: str, packs: int) -> str:
+    counts = f": {counted(packs, 'pack')} unchanged" if packs else ""
+    return f"PASS  {what} is up to date{counts}, nothing was run"
+
+
 def _nothing_run(run: Run, asked: Collection[str], executed: frozenset[str]) -> Closing:
     """Return the lines where all that was asked for is up to date. Only an integration has a run to
     name, its own.
@@ -306,12 +322,11 @@ def _nothing_run(run: Run, asked: Collection[str], executed: frozenset[str]) -> 
     whole = next((run.marker(card) for card in cards if card.phase == "integrate"), None)
     run_id = whole.run_id if whole is not None else ""
     packs = sum(card.phase == "launch" for card in cards)
-    unchanged = f": {counted(packs, 'pack')} unchanged" if packs else ""
-    what = f"{run_id} is up to date" if run_id else f"{cards[-1].phase} is up to date"
+    last = _unchanged_line(run_id or cards[-1].phase, packs)
     words = _blocking_lines(run, asked) if executed or not run_id else []
     return Closing(
         Status.PASS,
-        (*words, *([""] if words else []), f"PASS  {what}{unchanged}, nothing was run"),
+        (*words, *([""] if words else []), last),
         run_id,
     )
 

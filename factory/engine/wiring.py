@@ -6,7 +6,6 @@ sandbox, no tree is read, before a card asks.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
 import time
@@ -18,10 +17,9 @@ from factory.contract import cloud_credentials, configuration
 from factory.contract.known_secrets import redactor_for
 from factory.contract.work_tree import UserWorkTree
 from factory.egress.reach import Outside
-from factory.engine import card_cache, standstill
+from factory.engine import memory
 from factory.engine.pipeline import RepositoryPipeline
-from factory.engine.rest import rest_of
-from factory.engine.standstill import Rest
+from factory.engine.remember import remember_up_to_date
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
@@ -215,7 +213,8 @@ def pipeline(
     """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where
     there can be none.
     """
-    began, ground = time.time_ns(), ground_here(start, flags)
+    began = time.time_ns()
+    settings = memory.settings_digest(start, user_config_file(), flags, os.environ)
     built = site(start, flags, run_id, apart)
 
     def notes() -> tuple[Finding, ...]:
@@ -230,46 +229,10 @@ def pipeline(
         Silent(),
         notes,
         _after_run(built),
-        lambda run, closing: _remember(built, began, ground, flags, rest_of(run, closing)),
+        lambda run, closing, executed: remember_up_to_date(
+            run, closing, executed, settings, began, os.environ
+        ),
     )
-
-
-def ground_here(root: Path, flags: Mapping[str, str]) -> str:
-    """What decides the cards of the repository at `root`, and whether they hold, apart from files
-    that it tracks.
-    """
-    given = {name: value for name, value in flags.items() if name == "base_ref"}
-    return card_cache.ground_of(root, user_config_file(), given, os.environ)
-
-
-def _remember(built: Site, began: int, ground: str, flags: Mapping[str, str], rest: Rest) -> None:
-    """Spare the next process to look at all of it again, where nothing changed since."""
-    root, config = built.repository.root, built.config
-    names = (
-        config.base_ref,
-        config.packs_folder,
-        config.python,
-        tuple(rest.tools),
-        rest.environment,
-    )
-    around = standstill.Around(built.repository, rest.ignored, rest.tools)
-    first = standstill.Beginning(began, ground, standstill.Asked(*names), around)
-    standstill.store(root, ground_here(root, flags), os.environ, rest, first, built.store.write)
-
-
-def listed_pipeline(root: Path, flags: Mapping[str, str], ground: str) -> RepositoryPipeline:
-    """As `pipeline`, its cards kept for the next listing with the same `ground`. Raises Refusal as
-    it does.
-    """
-    made = pipeline(root, flags)
-    if made.site.repository.root == root:
-        folder = made.site.config.packs_folder
-        # The digest first: packs that change in between are then other packs, never the same ones
-        # with other cards.
-        with contextlib.suppress(OSError):
-            packs = card_cache.packs_digest(root, folder)
-            card_cache.store_cards(root, ground, folder, packs, made.cards())
-    return made
 
 
 def _after_run(built: Site) -> Callable[[str], tuple[str, ...]]:

@@ -98,7 +98,7 @@ class FilingPipeline:
         self._lock, self._progress = lock, progress
         self._tell("begun", str(os.getpid()))
 
-    def holds(self, card, stored):
+    def is_up_to_date(self, card, stored):
         return stored["key"] == self._key(card)
 
     def execute(self, card):

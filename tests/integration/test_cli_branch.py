@@ -15,6 +15,7 @@ import pytest
 
 from factory.engine import wiring
 from factory.engine.branch import make_branch
+from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
 from factory.engine.pipeline import RepositoryPipeline
 from factory.git.objects import GitObjects
@@ -229,7 +230,9 @@ def crash_at(world: World, name: str) -> None:
     site = in_process.site(world, store=lambda store: Defective(store, name))
     pipeline = RepositoryPipeline(site, wiring.Silent(), lambda: ())
     display = PlainProgress(io.StringIO(), Palette(False), lambda: 0.0)
-    closing = run_cards(pipeline, ["oneshot"], 1, display, world.state / "state" / "doit.sqlite3")
+    closing = run_cards(
+        Driver(lambda: pipeline), ["oneshot"], 1, display, world.state / "state" / "doit.sqlite3"
+    )
     cast("GitObjects", site.objects).close()
     assert closing.status is Status.FAIL
     assert (

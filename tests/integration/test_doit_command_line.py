@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
 from factory.model.card import Closing
 from factory.model.errors import Interrupted, Refusal, UsageError
@@ -25,6 +26,7 @@ from tests.integration.filing_pipeline import FilingPipeline
 SCRIPT = """\
 import io, sys, time
 from pathlib import Path
+from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
 from factory.report.progress import PlainProgress
 from factory.report.terminal import Palette
@@ -35,7 +37,7 @@ root = Path.cwd()
 display = PlainProgress(sys.stdout, Palette(False), time.monotonic)
 database = root / ".factory" / "state" / "doit.sqlite3"
 try:
-    closing = run_cards(FilingPipeline(root), sys.argv[2:], int(sys.argv[1]), display, database)
+    closing = run_cards(Driver(lambda: FilingPipeline(root)), sys.argv[2:], int(sys.argv[1]), display, database)
 except FactoryError as error:
     print(error)
     sys.exit(error.exit_code)
@@ -48,7 +50,9 @@ PLUGIN = "import pathlib\npathlib.Path('pwned').write_text('x')\nfrom doit.cmd_r
 
 def run_here(here: Project, *names: str, workers: int = 1) -> Closing:
     display = PlainProgress(io.StringIO(), Palette(False), lambda: 0.0)
-    return run_cards(FilingPipeline(here.root), names, workers, display, here.database)
+    return run_cards(
+        Driver(lambda: FilingPipeline(here.root)), names, workers, display, here.database
+    )
 
 
 @pytest.mark.parametrize("workers", [1, 2])

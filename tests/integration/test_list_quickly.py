@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.engine.card_cache import CACHE_FILE
+from factory.engine.memory import FILE
 from tests.world import World, run
 
 pytestmark = pytest.mark.linux
@@ -35,22 +35,26 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def forged(world: World) -> bytes:
-    """The kept cards without the second pack, every digest right: what somebody who can write there
-    could leave.
+    """The remembered cards without the second pack, every digest right: what somebody who can write
+    there could leave.
     """
     from hashlib import sha256
 
-    head, _, body = (world.root / CACHE_FILE).read_bytes().partition(b"\n")
-    rows = [row for row in json.loads(body) if row[2] != "B-2"]
-    short = json.dumps(rows).encode().replace(b', "bundle-validate:B-2-second"', b"")
-    return (
-        json.dumps({**json.loads(head), "body": sha256(short).hexdigest()}).encode() + b"\n" + short
-    )
+    _, line, paths = (world.root / FILE).read_bytes().split(b"\n", 2)
+    head = json.loads(line)
+    gone = "bundle-validate:B-2-second"
+    rows = [
+        [[one for one in cell if one != gone] if isinstance(cell, list) else cell for cell in row]
+        for row in head["cards"]
+        if row[2] != "B-2"
+    ]
+    rest = json.dumps({**head, "cards": rows}).encode() + b"\n" + paths
+    return sha256(rest).hexdigest().encode() + b"\n" + rest
 
 
 def test_a_second_list_says_the_same_and_loads_nothing_heavy(world: World) -> None:
     first = world.doit("list", "--all", "--deps")
-    kept = (world.root / CACHE_FILE).read_bytes()
+    kept = (world.root / FILE).read_bytes()
     again = run(
         [sys.executable, "-X", "importtime", "-m", "doit", "list", "--all", "--deps"], world.root
     )
@@ -59,9 +63,9 @@ def test_a_second_list_says_the_same_and_loads_nothing_heavy(world: World) -> No
         first.out.splitlines()
     )  # doit's own order of files varies
     loaded = {line.rpartition("|")[2].strip() for line in again.err.splitlines()}
-    assert "factory.engine.card_cache" in loaded
+    assert "factory.engine.memory" in loaded
     assert not loaded.intersection(HEAVY)
-    assert (world.root / CACHE_FILE).read_bytes() == kept
+    assert (world.root / FILE).read_bytes() == kept
 
 
 def test_a_changed_pack_is_read_again(world: World) -> None:
@@ -78,7 +82,7 @@ def test_a_changed_pack_is_read_again(world: World) -> None:
 
 def test_forged_cards_are_listed_and_nothing_more(world: World) -> None:
     world.doit("list")
-    place: Path = world.root / CACHE_FILE
+    place: Path = world.root / FILE
     honest = place.read_bytes()
     place.write_bytes(forged(world))
     try:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from factory.contract.catalogue import Catalogue, PackEntry
 from factory.engine import phases
-from factory.engine.doit_tasks import session_of
+from factory.engine.driver import Driver
 from factory.engine.phases import PHASES, Graph, Phase, card_key, make_cards
 from factory.engine.run import Outcome
 from factory.engine.wiring import Silent
@@ -103,7 +103,7 @@ def test_a_phase_that_there_is_not_has_no_key() -> None:
 
 
 def test_a_card_of_no_known_phase_is_no_task() -> None:
-    ended = session_of(Cards((UNKNOWN,)))  # type: ignore[arg-type]
+    ended = Driver(lambda: Cards((UNKNOWN,)))  # type: ignore[arg-type,return-value]
     assert list(ended.cards) == ["preflight"], "the stand-in that says why"
     ended.begin(["preflight"], Silent())
     ended.execute(ended.cards["preflight"])

@@ -1,0 +1,66 @@
+"""How a process starts on a repository: from memory where nothing changed, else by opening it.
+
+Loads nothing of what opening needs before it is needed: `doit list` and a start that has nothing to
+execute go through here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factory.engine import memory
+from factory.engine.driver import Driver
+from factory.files.user_places import user_config_file
+from factory.model.layout import STATE_FOLDER
+
+if TYPE_CHECKING:
+    from factory.engine.pipeline import RepositoryPipeline
+
+
+def is_listing(words: Sequence[str]) -> bool:
+    """Return whether these words after `doit` can only mean `doit list`: its name comes first,
+    after variables.
+    """
+    return next((word for word in words if word.startswith("-") or "=" not in word), "") == "list"
+
+
+def driver_at(root: Path, flags: Mapping[str, str], listing: bool = False) -> Driver:
+    """Return what drives the tasks of the repository at `root`; `listing` where only their names
+    are asked for. Never raises: whatever is wrong becomes a card that says so.
+    """
+    settings = memory.settings_digest(root, user_config_file(), flags, os.environ)
+    known = memory.load(root, settings)
+    if listing:
+        if known is not None and known.lists():
+            return Driver(partial(_open, root, flags), replace(known, up_to_date=None))
+        return Driver(partial(_open_to_list, root, flags, settings))
+    if known is None or not known.nothing_changed(os.environ):
+        return Driver(partial(_open, root, flags))
+    from factory.files.clock import SystemClock
+    from factory.files.locks import FileLocks
+
+    locks = FileLocks(root / STATE_FOLDER, SystemClock())
+    return Driver(partial(_open, root, flags), known, partial(locks.hold, "run"))
+
+
+def _open(root: Path, flags: Mapping[str, str]) -> RepositoryPipeline:
+    from factory.engine.wiring import pipeline
+
+    return pipeline(root, flags)
+
+
+def _open_to_list(root: Path, flags: Mapping[str, str], settings: str) -> RepositoryPipeline:
+    """Open the repository and leave its cards to the next listing."""
+    import time
+
+    began, opened = time.time_ns(), _open(root, flags)
+    if opened.site.repository.root == root:
+        from factory.engine.remember import remember_cards
+
+        remember_cards(opened.run, settings, began)
+    return opened
