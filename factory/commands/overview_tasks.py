@@ -11,14 +11,16 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from doit.exceptions import TaskError, TaskFailed
 
 from factory.model.errors import FactoryError, Refusal, UsageError
 from factory.model.verdict import Status
-from factory.report.answer import Answer
 from factory.report.terminal import sanitize, write_lines
+
+if TYPE_CHECKING:
+    from factory.report.answer import Answer
 
 INDEX_HELP = "make the index of all runs and artifacts"
 VERIFY_HELP = "re-derive the evidence of the last run"

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import os
 import traceback
+from typing import TYPE_CHECKING
 
-from factory.model.finding import Finding
+if TYPE_CHECKING:
+    from factory.model.finding import Finding
+
 
 _FRAMES_TOLD = 3
 _MESSAGE_LIMIT = 300
@@ -17,6 +20,10 @@ _MESSAGE_LIMIT = 300
 
 def crash(expected: str, error: BaseException, pack: str = "") -> Finding:
     """Return a CRASH: `expected` is a clause ("expected X to …"), found is the exception."""
+    from factory.model.finding import (
+        Finding,  # late: its catalogue costs a start that never needs it
+    )
+
     facts = {"case": "expected", "expected": expected, "found": described(error)}
     return Finding("CRASH", facts, pack=pack)
 

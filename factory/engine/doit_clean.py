@@ -10,10 +10,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from factory.model.errors import Refusal
 from factory.model.layout import STATE_FOLDER
-from factory.report.answer import finding_lines
-from factory.report.terminal import sanitize, write_lines
 
 _OWNER = "preflight"
 
@@ -25,8 +22,12 @@ def remove_caches(dryrun: bool) -> None:
     root = Path.cwd()
     if not (root / STATE_FOLDER).is_dir():
         return
+    # late: doit loads this with every task, and hardly ever cleans
     from factory.engine import overviews, wiring
     from factory.evidence.gc import Removal
+    from factory.model.errors import Refusal
+    from factory.report.answer import finding_lines
+    from factory.report.terminal import sanitize, write_lines
 
     def tell(removal: Removal) -> None:
         line = f"{_OWNER} - removing folder '{root / STATE_FOLDER / removal.path}' ({removal.why})"

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from doit.exceptions import BaseFail, TaskFailed, UnmetDependency
 from doit.globals import Globals
@@ -26,10 +26,10 @@ from factory.judge.status_eval import combine
 from factory.model.card import Closing
 from factory.model.errors import FactoryError, Refusal
 from factory.model.verdict import EXIT_INTERRUPTED, Status
-from factory.report.annotations import annotate
-from factory.report.live import display_for
-from factory.report.progress import Display
 from factory.report.terminal import Shown, lost, sanitize, tolerate, unwritten, write_lines
+
+if TYPE_CHECKING:
+    from factory.report.progress import Display
 
 INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
 
@@ -158,6 +158,8 @@ class DoitReporter(CardReporter):
     """
 
     def __init__(self, outstream: TextIO, _options: Mapping[str, Any] | None = None) -> None:
+        from factory.report.live import display_for  # late: `doit list` has no reporter
+
         tolerate(outstream)
         super().__init__(display_for(outstream, os.environ, time.monotonic))
         self._out = outstream
@@ -183,6 +185,8 @@ class DoitReporter(CardReporter):
             raise SystemExit(EXIT_INTERRUPTED) from None
         if on_its_way is None and self.closing is not None:
             write_lines(self._out, map(sanitize, self.closing.lines))
+            from factory.report.annotations import annotate
+
             annotate(sys.stderr, os.environ, self.closing.findings)
             why = unwritten(self._out)
             if why:

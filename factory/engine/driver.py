@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from factory.engine.crash import crash, described, one_line
 from factory.engine.doit_checker import digest_of, vouch, withdraw
@@ -27,8 +27,10 @@ from factory.engine.phases import PHASES, phase_named
 from factory.judge.status_eval import combine, of_findings
 from factory.model.card import Card, CardResult, Closing, Progress
 from factory.model.errors import FactoryError, InternalError, Refusal
-from factory.model.finding import Finding
 from factory.model.verdict import Status
+
+if TYPE_CHECKING:
+    from factory.model.finding import Finding
 
 VERDICT, KEY, TARGETS = "verdict", "key", "targets"
 ONESHOT = "oneshot"
@@ -385,6 +387,8 @@ def _findings_of(error: Exception) -> tuple[Finding, ...]:
     if isinstance(error, Refusal):
         return error.findings
     if isinstance(error, FactoryError) and not isinstance(error, InternalError):
+        from factory.model.finding import Finding
+
         return (Finding("CONFIG_INVALID", {"problem": error.sentence, "advice": error.hint}),)
     return (crash("expected the tasks to be made", error),)
 

@@ -176,11 +176,18 @@ def load(root: Path, settings: str) -> Memory | None:
 
 
 def store(memory: Memory, write: Write) -> None:
-    """Write the file by `write`, which takes a path of the state folder and bytes. A disk that
-    takes nothing costs time later, no more.
+    """Write the file by `write`, which takes a path of the state folder and bytes; leave one alone
+    that says the same, since a start without work changes no file. A disk that takes nothing costs
+    time later, no more.
     """
     with contextlib.suppress(OSError, FactoryError, ValueError):
-        write(MEMORY, _formatted(memory))
+        content = _formatted(memory)
+        try:
+            same = (memory.root / FILE).read_bytes() == content
+        except OSError:
+            same = False
+        if not same:
+            write(MEMORY, content)
 
 
 def settings_digest(

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from factory.model.finding import Finding
 from factory.model.verdict import Status
+
+if TYPE_CHECKING:
+    from factory.model.finding import Finding
 
 # Strongest first: the first row that applies decides.
 TABLE: tuple[tuple[str, Status], ...] = (

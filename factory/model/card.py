@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from factory.model.finding import Finding
 from factory.model.verdict import Status
+
+if TYPE_CHECKING:
+    from factory.model.finding import Finding
 
 
 @dataclass(frozen=True, slots=True)

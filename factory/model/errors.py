@@ -6,8 +6,12 @@ ends as FAIL. Only a command's entry point turns an error into a process exit.
 
 from __future__ import annotations
 
-from factory.model.finding import Finding
+from typing import TYPE_CHECKING
+
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
+
+if TYPE_CHECKING:
+    from factory.model.finding import Finding
 
 
 class FactoryError(Exception):

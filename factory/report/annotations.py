@@ -6,11 +6,13 @@ Does not know what was run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from factory.model.finding import Finding, Location
 from factory.model.inert import annotation
 from factory.report.streams import write_commands
+
+if TYPE_CHECKING:
+    from factory.model.finding import Finding
 
 MOST = 50  # GitHub shows at most 50 annotations of a job
 
@@ -21,6 +23,8 @@ def annotate(stream: TextIO, environ: Mapping[str, str], findings: Sequence[Find
     """
     if environ.get("GITHUB_ACTIONS") != "true" or not findings:
         return
+    from factory.model.finding import Location  # late: its catalogue costs a start without findings
+
     ordered = sorted(findings, key=lambda finding: not finding.blocks)
     commands = []
     for finding in ordered[:MOST]:

@@ -25,7 +25,6 @@ BASE = "the base commit's own files, in a scratch repository that goes away"
 
 WRITERS = {
     "factory/__main__.py": "the version, a literal",
-    "factory/engine/card_cache.py": OURS,
     "factory/run/other_conditions.py": OURS,
     "factory/files/fs_guard.py": BELOW,
     "factory/git/git.py": ASKS,
@@ -42,7 +41,7 @@ WRITERS = {
     "factory/contract/schemas.py": USERS,
     "factory/git/scratch.py": BASE,
     "factory/files/stat_rows.py": OURS,
-    "factory/engine/standstill.py": BY_GATE,
+    "factory/engine/memory.py": BY_GATE,
     "factory/files/state_store.py": GATE,
     "factory/plan/tools.py": OURS,
     "factory/git/view_files.py": BASE,
