@@ -16,7 +16,7 @@ def _of_files(one: str, many: str) -> Mapping[str, str]:
     """Return the sentence about a path, and the one about many below one folder."""
     return {
         "file": f"{{path}} {one}",
-        "files": f"{{count}} files below {{folder}} {many}, such as {{first}}",
+        "files": f"{{count}} files below {{folder}}, such as {{first}}, {many}",
     }
 
 

@@ -4,6 +4,7 @@ is said.
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -209,6 +210,64 @@ def test_lines_are_counted_against_their_limit() -> None:
             "Split the work, or raise limits.changed_lines to 7."
         )
     ]
+
+
+def grouped(paths: list[str], rules: Rules = RULES) -> list[tuple[object, ...]]:
+    """Return folder or path, count and remedy of what is outside the scope."""
+    found = judge_change(rules, map(added, paths), Tree({}), {})
+    assert all(finding.id == "SCOPE_OUTSIDE_ALLOWED" for finding in found)
+    return [
+        (finding.facts.get("folder", finding.facts.get("path")), finding.facts.get("count", 1))
+        for finding in found
+    ]
+
+
+def test_a_few_paths_have_a_finding_each_and_many_one_for_each_folder() -> None:
+    few = [f"src/{name}" for name in "abcde"]
+    assert grouped(few) == [(path, 1) for path in few]
+    many = [f"src/a/{name}" for name in "abcdef"]
+    assert grouped([*many, "README.md"]) == [("src/a/", 6), ("README.md", 1)]
+    assert grouped([*many, "src/b/x", "lib/y"]) == [("src/", 7), ("lib/y", 1)]
+    assert grouped(list("abcdef")) == [("./", 6)]
+    assert grouped([f"{name}/x" for name in "abcdef"]) == [("./", 6)]
+    assert grouped([f"a-b/{n}" for n in range(3)] + [f"a/{n}" for n in range(3)]) == [
+        ("a-b/", 3),
+        ("a/", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("paths", "patterns"),
+    [
+        (["src/a", "lib/b"], ["src/a", "lib/b"]),
+        ([f"src/a/{name}" for name in "abcdef"], ["src/a/"]),
+        (list("abcdef"), ["*"]),
+        ([f"{name}/x" for name in "abcdef"], ["**"]),
+    ],
+)
+def test_the_remedy_covers_all_that_is_outside(paths: list[str], patterns: list[str]) -> None:
+    found = judge_change(RULES, map(added, paths), Tree({}), {})
+    listed = ", ".join(json.dumps(each) for each in ("docs/**", *patterns))
+    assert {each.remedy for each in found} == {
+        f"allow it with: scope: {{allowed_paths: [{listed}]}}"
+    }
+    wider = rules_of(pack(scope=Scope(("docs/**", *patterns))), protected_patterns("taskpacks"))
+    assert judge_change(wider, map(added, paths), Tree({}), {}) == ()
+
+
+@given(st.lists(st.sampled_from(["a/b/c", "a/b/d", "a/e", "f", "g/h", "i/j/k", "l"]), unique=True))
+def test_no_path_is_lost_in_a_group(paths: list[str]) -> None:
+    every = [f"{path}{n}" for path in paths for n in range(2)]
+    assert sum(int(str(count)) for _, count in grouped(every)) == len(every)
+
+
+def test_a_remedy_against_a_denial_keeps_the_other_denials() -> None:
+    rules = rules_of(
+        pack(scope=Scope(("docs/**",), ("docs/no/**", "docs/never/**"))),
+        protected_patterns("taskpacks"),
+    )
+    (found,) = judge_change(rules, [added("docs/no/x")], Tree({}), {})
+    assert found.remedy == 'allow it with: scope: {denied_paths: ["docs/never/**"]}'
 
 
 def test_oddities_become_findings() -> None:
