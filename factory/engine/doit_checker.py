@@ -1,7 +1,7 @@
 """Whether a file changed, told by its content alone: times and sizes never count.
 
 A file that is not there is a content too ("absent"): the pipeline, not doit, says what a
-missing file means, with a finding and a way out. Where a pipeline of this process vouches for
+missing file means, with a finding and its remedy. Where a pipeline of this process vouches for
 digests, those files are not read; it takes that back before anything is executed. Does not know
 what the files are for.
 """

@@ -59,14 +59,14 @@ class LinuxStage:
         self._ask = ask
         self._shown = shown
         self._on_close = on_close
-        self._way_out: Egress | None = None
+        self._egress: Egress | None = None
         self._found_by: tuple[tuple[str, str], ...] = ()
         self._frozen = False
         self._closed = False
 
     def connect(self, egress: Egress, found_by: tuple[tuple[str, str], ...]) -> None:
         """Give the stage's listener to `egress`; commands find it by the variables `found_by`."""
-        self._way_out, self._found_by = egress, found_by
+        self._egress, self._found_by = egress, found_by
         egress.serve(socket.socket(fileno=self._link.listener))
 
     @property
@@ -123,8 +123,8 @@ class LinuxStage:
         self._closed = True
         try:
             self._link.close()
-            if self._way_out is not None:
-                self._way_out.close()
+            if self._egress is not None:
+                self._egress.close()
         finally:
             self._on_close()
 
@@ -133,9 +133,9 @@ class LinuxStage:
         self._link.cancel()
 
     def _environment(self, command: CommandSpec) -> tuple[tuple[str, str], ...]:
-        if self._way_out is None:
+        if self._egress is None:
             return command.env
-        return (*command.env, *self._found_by, *self._way_out.environment)
+        return (*command.env, *self._found_by, *self._egress.environment)
 
     def _end(self) -> None:
         if not self._frozen:

@@ -84,7 +84,7 @@ class FakeSandbox:
     def open(
         self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
     ) -> FakeStage:
-        """Lay the view out in a temporary folder. No play connects to a way out."""
+        """Lay the view out in a temporary folder. No play connects to a proxy."""
         folder = Path(tempfile.mkdtemp(prefix=f"fake-{name}-")) / "workspace"
         view.copy(folder)
         top = partial(open_folder, folder)
@@ -122,7 +122,7 @@ class FakeStage:
         play: Callable[[CommandSpec], Play],
         egress: Egress | None,
     ) -> None:
-        self._folder, self._layer, self._play, self._way_out = folder, layer, play, egress
+        self._folder, self._layer, self._play, self._egress = folder, layer, play, egress
         self._frozen = False
 
     def run(
@@ -156,8 +156,8 @@ class FakeStage:
     def close(self) -> None:
         """Remove the folder. Idempotent."""
         self._frozen = True
-        if self._way_out is not None:
-            self._way_out.close()
+        if self._egress is not None:
+            self._egress.close()
         shutil.rmtree(self._folder.parent, ignore_errors=True)
 
     def _edit(self, play: Play) -> None:

@@ -207,7 +207,7 @@ def test_init_writes_no_pack_where_there_are_packs(tmp_path: Path) -> None:
     assert [path.name for path in (world.root / "taskpacks").iterdir()] == ["TASK-0500-theirs"]
 
 
-def test_rule_that_hides_the_pack_is_said_with_the_way_out(tmp_path: Path) -> None:
+def test_rule_that_hides_the_pack_is_named_with_its_remedy(tmp_path: Path) -> None:
     world = Theirs(tmp_path / "r", {".gitignore": "*.md\n"})
     ended = world.factory("init")
     assert ended.rc == 2

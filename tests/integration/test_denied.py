@@ -1,5 +1,5 @@
 """What a pack tries to reach is seen by the host, goes on as it would, and is explained with its
-way out.
+remedy.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ def test_no_word_at_all_is_a_usage_error_with_the_overview(
         ),
     ],
 )
-def test_usage_error_is_one_line_with_a_way_out(
+def test_usage_error_is_one_line_with_a_hint(
     words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(words) == 64
