@@ -106,12 +106,13 @@ class World:
         folder = self.state / "runs"
         return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
 
+    def ordered(self) -> list[str]:
+        """Return the runs as the ledger has them: two of one second have names in any order."""
+        return [event["run_id"] for event in self.events() if event["event_type"] == "run.started"]
+
     def last(self) -> Path:
-        """Z's folder of the newest run, by the ledger."""
-        started = [
-            event["run_id"] for event in self.events() if event["event_type"] == "run.started"
-        ]
-        return self.state / "runs" / started[-1] / "Z_integrator"
+        """Return Z's folder of the newest run, by the ledger."""
+        return self.state / "runs" / self.ordered()[-1] / "Z_integrator"
 
     def status(self) -> dict:
         return json.loads((self.last() / "STATUS.json").read_text())

@@ -55,7 +55,7 @@ def told(world: World, *words: str) -> list[int]:
 
 def test_filters_must_all_agree(asked: World) -> None:
     events = asked.events()
-    run, when = asked.runs()[1], events[len(events) // 2]["ts_utc"]
+    run, when = asked.ordered()[1], events[len(events) // 2]["ts_utc"]
     asks: list[tuple[list[str], Any]] = [
         (["--run-id", run], lambda e: e["run_id"] == run),
         (["--event-type", "check.finished"], lambda e: e["event_type"] == "check.finished"),
@@ -89,10 +89,10 @@ def test_a_run_that_no_event_names_is_unknown_to_both_commands(asked: World) -> 
         assert (ended.rc, ended.out) == (2, ""), ended.text
         assert ended.err.startswith("RUN_UNKNOWN")
         assert "the ledger knows no run nosuch" in ended.err
-    typed = asked.runs()[0][:-1]
-    assert f"did you mean {asked.runs()[0]}?" in asked.factory("ledger", "--run-id", typed).err
+    typed = asked.ordered()[0][:-1]
+    assert f"did you mean {asked.ordered()[0]}?" in asked.factory("ledger", "--run-id", typed).err
     assert (
-        told(asked, "--run-id", asked.runs()[0], "--rc", "77") == []
+        told(asked, "--run-id", asked.ordered()[0], "--rc", "77") == []
     )  # a run that is known, and nothing fits
 
 
@@ -236,7 +236,7 @@ def test_a_strangers_code_accepts_every_proof(asked: World) -> None:
 
 
 def test_a_strangers_code_accepts_the_consistency_of_two_runs(asked: World) -> None:
-    first, second = asked.runs()
+    first, second = asked.ordered()
     ended = asked.factory("ledger", "consistency", first, second, "--json")
     assert ended.rc == 0, ended.text
     found = json.loads(ended.out)
@@ -256,7 +256,7 @@ def test_the_page_tells_how_to_check_by_hand(asked: World, monkeypatch: pytest.M
     exec(chain, known)
     assert known["before"] == asked.events()[-1]["event_id"]
     exec(tree, known)
-    for run in asked.runs():
+    for run in asked.ordered():
         _, size, root = (asked.state / "runs" / run / CHECKPOINT).read_text().split("\n")[:3]
         assert known["root_at"](int(size)) == root
 
@@ -287,7 +287,7 @@ def test_each_way_to_change_history_is_named_against_a_checkpoint_kept_elsewhere
     copy: World, tmp_path: Path
 ) -> None:
     kept = [tmp_path / "one", tmp_path / "two"]
-    for run, place in zip(copy.runs(), kept, strict=True):
+    for run, place in zip(copy.ordered(), kept, strict=True):
         shutil.copy(copy.state / "runs" / run / CHECKPOINT, place)
     one, two = map(str, kept)
     assert copy.factory("ledger", "consistency", one, "now").rc == 0
@@ -337,7 +337,7 @@ def test_what_no_checkpoint_covers_has_no_proof(copy: World) -> None:
     said = refusal(copy, "prove", str(count + 1))
     assert said.startswith("LEDGER_NO_CHECKPOINT")
     assert f"there is no event {count + 1}; the ledger has {count}" in said
-    first = copy.runs()[0]
+    first = copy.ordered()[0]
     assert f"run {first} has no checkpoint that covers" in refusal(
         copy, "prove", str(count - 1), "--run-id", first
     )
@@ -364,7 +364,7 @@ def test_a_checkpoint_that_does_not_hold_is_named(copy: World, content: bytes, c
     said = refusal(copy, "consistency", "kept", "now")
     assert said.startswith("CHECKPOINT_INVALID")
     assert f"the checkpoint of kept does not hold: {clause}" in said
-    last = copy.runs()[-1]
+    last = copy.ordered()[-1]
     (copy.state / "runs" / last / CHECKPOINT).write_bytes(content)
     said = refusal(copy, "prove", "1")
     assert said.startswith("CHECKPOINT_INVALID")

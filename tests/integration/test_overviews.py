@@ -70,9 +70,6 @@ class Copied(World):
         shutil.copytree(original, root, symlinks=True)
         self.root = root
 
-    def ordered(self) -> list[str]:
-        return [event["run_id"] for event in self.events() if event["event_type"] == "run.started"]
-
     def json(self, *words: str) -> dict:
         return json.loads(self.factory(*words, "--json").out)
 
