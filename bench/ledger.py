@@ -16,8 +16,9 @@ from typing import Any
 from bench.measure import Row, Scale, row, timed
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
+from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import Head, format_event, link
+from factory.model.ledger_chain import format_event, link
 from factory.strict import canonical
 from factory.verify.events import Chain
 

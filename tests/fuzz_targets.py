@@ -28,6 +28,7 @@ from factory.files.locks import FileLocks
 from factory.git.bundle_file import BundleError, format_bundle, parse_bundle
 from factory.judge import path_guard, scope
 from factory.log import checkpoint, dsse, public_key, signed_note
+from factory.log.chain import Head
 from factory.log.public_key import KeyFormError
 from factory.log.signed_note import NoteError
 from factory.model import evidence as models
@@ -65,7 +66,7 @@ PROSE = {
 PACK_DEFAULTS = {"task.yml": TASK, "acceptance.yml": ACCEPTANCE, **PROSE}
 EVENT = ledger_chain.format_event(
     ledger_chain.link(
-        ledger_chain.Head(),
+        Head(),
         LedgerEntry(
             "pack.finished", "run_1", "", "x", 7, {"a": 1}, {"k": "0" * 40}, 0, {"pack": "P"}
         ),

@@ -21,14 +21,8 @@ from factory.evidence.statements import (
     summary,
     test_result,
 )
-from factory.log.checkpoint import (
-    Checkpoint,
-    KeptCheckpoint,
-    Proof,
-    format_kept,
-    format_proof,
-    origin_of,
-)
+from factory.log.chain import Head
+from factory.log.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_kept, format_proof
 from factory.log.dsse import format_envelopes
 from factory.log.merkle import Peaks
 from factory.model.event import Entry
@@ -45,7 +39,8 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.layout import INTEGRATOR
-from factory.model.ledger_chain import Head, format_event, link
+from factory.model.ledger_chain import format_event, link
+from factory.model.signing import origin_of
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.report import text as report_text
 from factory.report.html import report_html

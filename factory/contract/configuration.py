@@ -21,10 +21,10 @@ from typing import Any
 
 from factory.contract.settings import BY_NAME, BY_POINTER, SECTIONS, SETTINGS, Setting, Unfit
 from factory.egress.rules import uncovered
-from factory.log.key import PRIVATE_VARIABLES, SigningPolicy
 from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
 from factory.model.finding import Finding, Location
 from factory.model.pack import Limits
+from factory.model.signing import PRIVATE_VARIABLES, SigningPolicy
 from factory.model.wording import found, label_of, nearest, quoted, unknown_key
 from factory.strict import canonical
 from factory.strict import toml as strict_toml

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from factory.files.user_places import user_config_file
-from factory.log.key import PRIVATE_VARIABLES
 from factory.model.forms import holds_a_credential
+from factory.model.signing import PRIVATE_VARIABLES
 from factory.redact.credential_files import FILES, LARGEST, values_in
 from factory.redact.redaction import Redactor
 

@@ -13,11 +13,12 @@ from dataclasses import dataclass, fields
 from enum import Enum
 
 from factory.judge.scope import problem_with_pattern
-from factory.log.key import KEY_ID, SigningPolicy
+from factory.log.key import KEY_ID
 from factory.model import forms
 from factory.model.config import Overlap
 from factory.model.injection import grant_of
 from factory.model.pack import Limits
+from factory.model.signing import SigningPolicy
 from factory.model.wording import found, nearest, quoted
 from factory.sandbox import backends
 from factory.sandbox.properties import Property

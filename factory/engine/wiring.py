@@ -32,7 +32,6 @@ from factory.git import repository
 from factory.git.objects import GitObjects
 from factory.git.views import ViewStore
 from factory.judge.secrecy import judge_contract_secrets
-from factory.log.key import PRIVATE_VARIABLES
 from factory.merge.integrator import IntegratorProcess
 from factory.model import layout
 from factory.model.card import Card, CardResult
@@ -42,6 +41,7 @@ from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.layout import STATE_FOLDER, shown
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
+from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.verdict import Status
 from factory.plan.cloud import UserCloud
 from factory.plan.site import Site

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from factory.files.added_files import WorkTreeGround
-from factory.log.key import PINS_FOLDER, OwnKey, PublicKey
+from factory.log.key import PublicKey
 from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
+from factory.model.signing import PINS_FOLDER, OwnKey
 
 
 @dataclass(frozen=True, slots=True)

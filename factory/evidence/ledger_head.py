@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from factory.evidence.history import judge_origin, judge_root, judge_size
-from factory.log.checkpoint import Checkpoint, KeptCheckpoint, origin_of, parse_kept
+from factory.log.checkpoint import Checkpoint, KeptCheckpoint, parse_kept
 from factory.log.signed_note import NoteError
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
@@ -22,6 +22,7 @@ from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, RUNS, RunFolder, shown
 from factory.model.ledger_chain import format_event
 from factory.model.ledger_standing import FINISHED, Standing
+from factory.model.signing import origin_of
 from factory.plan.site import Site
 
 REMEMBERED = 32

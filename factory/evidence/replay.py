@@ -14,6 +14,7 @@ from functools import cache
 from types import MappingProxyType
 
 from factory.judge.status_eval import combine
+from factory.log.chain import GENESIS
 from factory.model import events
 from factory.model.errors import Refusal
 from factory.model.event import TRYING, Event, PackState, Rule, RunState, Stage
@@ -22,7 +23,6 @@ from factory.model.evidence import EventDocument
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, shown
-from factory.model.ledger_chain import GENESIS
 from factory.model.verdict import Status
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from factory.log.key import PINS_FOLDER, PublicKey, SigningPolicy
+from factory.log.key import PublicKey
 from factory.log.public_key import KeyFormError, parse_pem
 from factory.model.errors import Refusal
 from factory.model.evidence import SigningRecord
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
+from factory.model.signing import PINS_FOLDER, SigningPolicy
 from factory.model.tree import Tree
 from factory.plan.site import Site
 

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.files import fs_guard
-from factory.log.key import KEY_ID, OwnKey, PublicKey
+from factory.log.key import KEY_ID, PublicKey
 from factory.log.public_key import KeyFormError
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
+from factory.model.signing import OwnKey
 
 if TYPE_CHECKING:
     from factory.log.ed25519 import PrivateSigner

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from factory.log import merkle
 from factory.log.signed_note import Note, NoteError, format_note, is_key_name, parse_note
 
-ORIGIN_STEM = "codex-orchestrator/ledger/"
 LARGEST_SIZE = (1 << 63) - 1
 _PROOF_HEAD = "c2sp.org/tlog-proof@v1"
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -45,13 +44,6 @@ class Proof:
     index: int
     path: tuple[bytes, ...]
     kept: KeptCheckpoint
-
-
-def origin_of(first_event_id: str) -> str:
-    """The name of a ledger, from the id of its first event: no two ledgers share it, no copy loses
-    it.
-    """
-    return f"{ORIGIN_STEM}{first_event_id[:32]}"
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:

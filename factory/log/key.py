@@ -5,24 +5,12 @@ Does not know where a key is kept, nor whether it is trusted.
 
 from __future__ import annotations
 
-import enum
 import hashlib
 from dataclasses import dataclass
 
 PUBLIC_BYTES = 32
 SIGNATURE_BYTES = 64
 KEY_ID = r"ed25519:[0-9a-f]{16}"
-PINS_FOLDER = "factory.keys"
-PRIVATE_VARIABLES = frozenset({"FACTORY_SIGNING_KEY", "FACTORY_SIGNING_KEY_FILE"})
-"""Variables that hold or name a private key: never told, never passed on to anything that runs."""
-
-
-class SigningPolicy(enum.Enum):
-    """What a run's evidence must carry, weakest first."""
-
-    OPTIONAL = "optional"
-    REQUIRED = "required"
-    REQUIRED_FROM = "required-from"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +40,3 @@ class Signature:
 
     key: PublicKey
     value: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OwnKey:
-    """A key of this user: where its private half is, and whether it is the one in use."""
-
-    key: PublicKey
-    source: str
-    in_use: bool

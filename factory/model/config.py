@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from factory.log.key import SigningPolicy
 from factory.model.pack import Limits
+from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import AUTO, IsolationMode
 from factory.sandbox.properties import Property
 

@@ -1,7 +1,6 @@
-"""Define the ledger's hash chain: how an event gets its id, and how a sequence of lines is checked.
+"""Define the lines of the ledger: events of the one form, chained by `log.chain`.
 
-One canonical JSON event a line (RFC 8785). `event_id` is the SHA-256 of the event without it;
-`prev` is the id before, 64 zeros at the start. Order is by `seq` alone; the clock is an attribute.
+One canonical JSON event a line (RFC 8785); the clock is an attribute, order is by `seq` alone.
 `skim` reads nearly all lines by one regular expression, without building anything, and accepts
 exactly what `parse_event` accepts. Does not know files or locks.
 """
@@ -10,29 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from factory.log import chain
+from factory.log.chain import ChainError, Head
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError
 from factory.strict import canonical
 from factory.strict.json import parse
 
-GENESIS = "0" * 64
 MAX_LINE = 1024 * 1024  # bytes of one event; a reader keeps a line in memory
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Describe the end of a chain: the number of events and the last one's id."""
-
-    seq: int = 0
-    event_id: str = GENESIS
 
 
 class Skimmed(NamedTuple):
@@ -52,9 +44,7 @@ def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
     """
     body = {
         "schema_version": 1,
-        "seq": head.seq + 1,
         "parent_event_id": entry.parent,
-        "prev": head.event_id,
         "ts_utc": entry.ts_utc or ts_utc,
         "run_id": entry.run_id,
         "event_type": entry.event_type,
@@ -65,7 +55,7 @@ def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
         "rc": entry.rc,
         "details": dict(entry.details),
     }
-    return EventDocument.model_validate({**body, "event_id": _id_of(body)})
+    return EventDocument.model_validate(chain.linked(head, body))
 
 
 def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDocument, ...]:
@@ -95,21 +85,15 @@ def parse_event(line: bytes) -> EventDocument:
         raise EvidenceError(f"{place}: {first['msg']}") from error
     except ValueError as error:
         raise EvidenceError(str(error).splitlines()[0]) from error
-    body = _members(event)
-    if canonical.encode(body) != line:
-        raise EvidenceError("is not in canonical form")
-    del body["event_id"]
-    if _id_of(body) != event.event_id:
-        raise EvidenceError(f"event {event.seq} does not have the id of its content")
+    try:
+        chain.check(_members(event), line)
+    except ChainError as error:
+        raise EvidenceError(str(error)) from error
     return event
 
 
 def _members(event: EventDocument) -> dict[str, object]:
     return dict(event.__dict__)
-
-
-def _id_of(body: Mapping[str, object]) -> str:
-    return hashlib.sha256(canonical.encode(body)).hexdigest()
 
 
 # The parts of a line in which nothing is escaped; any other line is left to `parse_event`.
@@ -183,13 +167,7 @@ def followed(head: Head, lines: Iterable[bytes]) -> Iterator[Skimmed]:
 
     Raise EvidenceError for the first line that does not follow.
     """
-    seq, before = head.seq, head.event_id
-    for line in lines:
-        skimmed = skim(line)
-        if skimmed.seq != seq + 1 or skimmed.prev != before:
-            raise EvidenceError(
-                f"event {skimmed.seq} follows {skimmed.prev[:12]}…, expected seq {seq + 1} after"
-                f" {before[:12]}…"
-            )
-        yield skimmed
-        seq, before = skimmed.seq, skimmed.event_id
+    try:
+        yield from chain.followed(head, map(skim, lines))
+    except ChainError as error:
+        raise EvidenceError(str(error)) from error

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from factory.log.chain import Head
 from factory.log.merkle import Growing, Peaks
 from factory.model.events import (
     BranchAbandoned,
@@ -23,7 +24,7 @@ from factory.model.events import (
     RunStarted,
 )
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import Head, Skimmed, followed
+from factory.model.ledger_chain import Skimmed, followed
 from factory.strict import canonical
 from factory.strict.json import parse
 

@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from factory.files.remains import OPEN_FOLDERS
-from factory.model.ledger_chain import Head, follow
+from factory.log.chain import Head
+from factory.model.ledger_chain import follow
 from tests.faults.bench import PACKS, Bench, Ran, digests
 
 _TOLD_ONCE = frozenset(("RUN_ABANDONED", "LEDGER_TORN"))

@@ -19,8 +19,9 @@ import pytest
 from factory.engine.run import next_run_id
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
+from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import Head, follow
+from factory.model.ledger_chain import follow
 from factory.model.verdict import Status
 from tests import in_process
 from tests.sample import sample

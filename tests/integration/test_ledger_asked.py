@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import Head, format_event, link
+from factory.model.ledger_chain import format_event, link
 from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux

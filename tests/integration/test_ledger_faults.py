@@ -16,9 +16,10 @@ import pytest
 
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
+from factory.log.chain import Head
 from factory.model.errors import Refusal
 from factory.model.event import Entry
-from factory.model.ledger_chain import Head, follow
+from factory.model.ledger_chain import follow
 
 OPERATIONS = ("open", "write", "fdatasync", "ftruncate", "fsync")
 

@@ -14,12 +14,13 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from factory.evidence.attestations import parse_envelopes
 from factory.log import ed25519
+from factory.log.chain import Head
 from factory.log.checkpoint import parse_kept, parse_proof, proves
 from factory.log.key import PublicKey
 from factory.log.public_key import format_pem, parse_pem
 from factory.log.signed_note import NoteKey, signers
 from factory.model.event import Entry
-from factory.model.ledger_chain import Head, format_event, link
+from factory.model.ledger_chain import format_event, link
 from tests.world import Ended, World
 
 pytestmark = pytest.mark.linux

@@ -21,11 +21,12 @@ from factory.files import fs_guard
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
 from factory.files.state_store import StateStore
+from factory.log.chain import Head
 from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.event import Entry
 from factory.model.finding import Finding
-from factory.model.ledger_chain import Head, follow
+from factory.model.ledger_chain import follow
 from factory.model.verdict import Status
 from factory.plan.markers import Marker, load_marker, marker_path, store_marker
 from factory.plan.tools import HostTools

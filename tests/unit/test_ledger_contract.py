@@ -13,6 +13,7 @@ from factory.evidence import ledger_store
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.files.ports import Ledger
+from factory.log.chain import Head
 from factory.log.merkle import root_of
 from factory.model.event import Entry
 from factory.model.events import (
@@ -23,7 +24,7 @@ from factory.model.events import (
     RunAbandoned,
     RunStarted,
 )
-from factory.model.ledger_chain import Head, follow
+from factory.model.ledger_chain import follow
 from tests.fakes.ledger import MemoryLedger
 
 MAKERS: dict[str, Callable[[Path], Ledger]] = {

@@ -7,9 +7,10 @@ from __future__ import annotations
 import pytest
 
 from factory.engine.resume import Finished, resumable
+from factory.log.chain import Head
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
-from factory.model.ledger_chain import Head, link
+from factory.model.ledger_chain import link
 
 KEY, MANIFEST = "a" * 64, "b" * 64
 WHOLE = {"action_key": KEY, "manifest": MANIFEST}

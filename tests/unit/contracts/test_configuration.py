@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from factory.contract.configuration import config_digest, read
 from factory.contract.settings import SETTINGS
-from factory.log.key import SigningPolicy
 from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
 from factory.model.pack import Limits
+from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.properties import Property
 from factory.strict.values import LARGEST_INTEGER

@@ -15,7 +15,6 @@ from factory.log.checkpoint import (
     format_checkpoint,
     format_kept,
     format_proof,
-    origin_of,
     parse_checkpoint,
     parse_kept,
     parse_proof,
@@ -24,6 +23,7 @@ from factory.log.checkpoint import (
 from factory.log.key import Signature
 from factory.log.merkle import inclusion_path, leaf_hash, root_of
 from factory.log.signed_note import NoteError, NoteKey, sign_note, signers
+from factory.model.signing import origin_of
 
 # The example of the specification.
 EXAMPLE = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n"

@@ -26,9 +26,10 @@ from factory.evidence.index import (
     type_of,
     version_in,
 )
+from factory.log.chain import Head
 from factory.model.event import Entry
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import Head, link
+from factory.model.ledger_chain import link
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..")

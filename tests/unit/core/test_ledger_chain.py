@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.log.chain import GENESIS, Head
 from factory.model.event import Entry
 from factory.model.evidence_text import EvidenceError
 from factory.model.ledger_chain import (
-    GENESIS,
     MAX_LINE,
-    Head,
     Skimmed,
     chained,
     follow,

@@ -10,10 +10,11 @@ from collections.abc import Mapping
 
 import pytest
 
+from factory.log.chain import GENESIS, Head
 from factory.log.merkle import EMPTY_ROOT, root_of
 from factory.model.event import Entry
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import GENESIS, Head, chained, format_event
+from factory.model.ledger_chain import chained, format_event
 from factory.model.ledger_standing import (
     KEPT_ROOTS,
     Begun,

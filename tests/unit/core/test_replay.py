@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from factory.evidence.replay import Replayed, ReplayedPack, ReplayedRun, replay
 from factory.evidence.replay_agrees import FolderSays, disagreements
+from factory.log.chain import Head
 from factory.model.errors import Refusal
 from factory.model.event import Entry, PackState
 from factory.model.events import EVENTS as TABLE
@@ -26,7 +27,7 @@ from factory.model.evidence import (
     RunStatus,
     StatusDocument,
 )
-from factory.model.ledger_chain import Head, link
+from factory.model.ledger_chain import link
 
 ROOT = Path(__file__).resolve().parents[3]
 TREE, BASE, KEY = "a" * 40, "b" * 40, "c" * 64

@@ -21,7 +21,7 @@ from factory.evidence.statements import (
     test_result,
     timeless,
 )
-from factory.log.key import SigningPolicy
+from factory.log.chain import Head
 from factory.model.config import Config
 from factory.model.event import Entry
 from factory.model.evidence import (
@@ -37,7 +37,8 @@ from factory.model.evidence import (
     ToolRecord,
 )
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import Head, link
+from factory.model.ledger_chain import link
+from factory.model.signing import SigningPolicy
 from factory.model.statement import Statement
 from factory.sandbox.properties import Property
 from factory.strict import canonical

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.log import merkle
+from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import Head, format_event, link
+from factory.model.ledger_chain import format_event, link
 from factory.verify.events import Chain, brief, read_line
 from factory.verify.form import FormError
 
