@@ -158,7 +158,7 @@ _MARKUP = frozenset("\\`*_[]<>#@|!~&$")
 # stops them.
 _ACTS_RENDERED = re.compile(
     r"@|#|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=\bGH)(?=-[0-9])|:(?=[a-z0-9_+-]+:)|[!$&~%^](?=[0-9])",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # else `ſ` passes for `s`, and the checker reads another text
 )
 # Forges turn commit ids into links, except in code, from which they can still be copied.
 _COMMIT = re.compile(r"(?<!\w)([0-9a-f]{7,64})(?!\w)", re.IGNORECASE | re.ASCII)

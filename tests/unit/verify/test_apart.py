@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from factory.egress import rules as egress
@@ -121,6 +121,9 @@ def test_names_are_displayed_alike_and_back(text: str) -> None:
     assert names.folded(text) == fold(text)
 
 
+@example(":ſ:")
+@example(":\u212a:")
+@example("éGH-1 GH-1")
 @given(st.one_of(TEXT, ANY_TEXT))
 def test_names_and_sentences_are_made_inert_alike(text: str) -> None:
     assert names.spell(text) == display(text)
