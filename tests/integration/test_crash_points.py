@@ -84,7 +84,7 @@ def tried(
         assert len(operations) > 20
         at = number_of(operations, place)
         ran, found = try_point(made, scenario, Broke(at, broke.how, broke.error))
-        if found or isinstance(place, float) or place.split(" > ")[-1] in ran.operations[at - 1]:
+        if found or isinstance(place, float) or number_of(ran.operations, place) == at:
             return at, ran, found
         undisturbed.cache_clear()
     raise AssertionError(f"in {TRIES} runs none was broken at {place!r}")
@@ -98,10 +98,11 @@ def undisturbed(made: Bench, scenario: Scenario) -> tuple[str, ...]:
 
 
 def number_of(operations: tuple[str, ...], place: float | str) -> int:
-    """Which operation is meant."""
+    """Return which operation is meant; 0 if there is none."""
     if isinstance(place, float):
         return int(len(operations) * place)
     at = -1
     for words in place.split(" > "):
-        at = next(number for number, row in enumerate(operations) if number > at and words in row)
-    return at + 1
+        later = (number for number, row in enumerate(operations) if number > at and words in row)
+        at = next(later, len(operations))
+    return at + 1 if at < len(operations) else 0
