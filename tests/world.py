@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -103,8 +104,17 @@ class World:
         return self.root / ".factory"
 
     def runs(self) -> list[str]:
-        folder = self.state / "runs"
-        return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+        """Return the run folders, oldest first: by the ledger, since the names of two runs of one
+        second are in any order; those that it does not know come last.
+        """
+        folder, ledger = self.state / "runs", self.state / "ledger.jsonl"
+        lines = ledger.read_bytes().splitlines() if ledger.is_file() else []
+        rank: dict[str, int] = {}
+        for line in lines:
+            for found in re.findall(rb'"run_id":"([^"]+)"', line):
+                rank.setdefault(found.decode(), len(rank))
+        names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+        return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
 
     def ordered(self) -> list[str]:
         """Return the runs as the ledger has them: two of one second have names in any order."""
