@@ -47,14 +47,14 @@ from factory.report.html import report_html
 from factory.report.junit import junit_xml
 from factory.report.run_view import BundleView, RunView
 from factory.report.sarif import results_sarif
-from factory.verify import events, form, hearing, history, manifests, papers
+from factory.verify import bundle_documents, comparison, events, form, history, manifests
 from factory.verify import run as verify_run_module
+from factory.verify.context import OPTIONAL, Context, Demand, Ledger
 from factory.verify.events import Chain
 from factory.verify.folder import open_folder
 from factory.verify.notes import Checkpoint as Note
 from factory.verify.notes import Key
 from factory.verify.run import Verified, verify_run
-from factory.verify.surroundings import OPTIONAL, Demand, Ledger, Surroundings
 from tests.world import World
 
 Z = "Z_integrator"
@@ -72,7 +72,7 @@ LATER = frozenset(
 # others are not read anew each time. A refusal is never remembered.
 remembered_read = lru_cache(maxsize=4096)(form.read)
 remembered_sha256 = lru_cache(maxsize=4096)(lambda content: hashlib.sha256(content).hexdigest())
-for reading in (hearing, manifests, papers, verify_run_module):
+for reading in (bundle_documents, comparison, manifests, verify_run_module):
     reading.read = remembered_read  # type: ignore[attr-defined]
 events.read_line = history.read_line = lru_cache(maxsize=4096)(events.read_line)  # type: ignore[attr-defined]
 
@@ -141,16 +141,16 @@ def around(
     keys: tuple[Key, ...] = (),
     demand: Demand = OPTIONAL,
     sizes: set[int] | None = None,
-) -> Surroundings:
-    """Surroundings without a repository."""
+) -> Context:
+    """Context without a repository."""
     others = others or {}
     wanted = {note.size for note in others.values()} | (sizes or set())
     known = chain_of(ledger, wanted) if ledger is not None else None
-    return Surroundings(known, others, keys=keys, demand=demand, named=True)
+    return Context(known, others, keys=keys, demand=demand, named=True)
 
 
-def check(run: Memory, beside: Surroundings | None = None) -> Verified:
-    return verify_run(run, beside or Surroundings())
+def check(run: Memory, beside: Context | None = None) -> Verified:
+    return verify_run(run, beside or Context())
 
 
 def ids(verified: Verified) -> set[str]:

@@ -19,12 +19,12 @@ from factory.model.finding import Finding
 from factory.model.layout import ATTESTATIONS, IN_RUN, RUNS, STATE_FOLDER, shown
 from factory.model.wording import nearest
 from factory.verify import session
+from factory.verify.context import Demand, load_checkpoint, names_below
 from factory.verify.folder import read_plain
 from factory.verify.form import FormError
 from factory.verify.notes import Checkpoint, Key, read_key
 from factory.verify.run import Verified
 from factory.verify.session import Asked, Unreadable
-from factory.verify.surroundings import Demand, load_checkpoint, names_below
 
 _MOST_BYTES = 16 * 1024
 

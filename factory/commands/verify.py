@@ -14,8 +14,8 @@ from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.verdict import Status
 from factory.report.answer import Answer, finding_row
+from factory.verify.results import Fact, Gap
 from factory.verify.run import Verified
-from factory.verify.sheet import Fact, Gap
 
 HELP = {
     "verify": (

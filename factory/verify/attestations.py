@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from factory.log.dsse import Envelope, pae
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.context import Context, Demand
 from factory.verify.documents import Policy, RunStatus
-from factory.verify.events import Told
+from factory.verify.events import RunEvents
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, value_of
 from factory.verify.manifests import Seen, check_list
@@ -24,9 +25,8 @@ from factory.verify.notes import (
     read_envelopes,
     signed_by,
 )
-from factory.verify.sheet import Sheet
-from factory.verify.statements import Making, first_difference, provenance, summary, test_result
-from factory.verify.surroundings import Demand, Surroundings
+from factory.verify.results import Results
+from factory.verify.statements import Execution, first_difference, provenance, summary, test_result
 
 _LEDGER = (paths.EVENTS, paths.CHECKPOINT, paths.PROOF)
 _REPORTS = (
@@ -44,19 +44,19 @@ class AttestationCheck:
     """Check one run's `attestations/`."""
 
     def __init__(
-        self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus
+        self, results: Results, run: Folder, seen: Seen, context: Context, status: RunStatus
     ) -> None:
-        self.sheet = sheet
+        self.results = results
         self.run = run
         self.seen = seen
-        self.around = around
+        self.context = context
         self.status = status
 
-    def check(self, bundles: Mapping[str, Bundle], own: Told, policy: Policy | None) -> None:
+    def check(self, bundles: Mapping[str, Bundle], own: RunEvents, policy: Policy | None) -> None:
         """Check lists, statements and signatures."""
         chosen = self._lists()
         for path, listed in chosen.items():
-            check_list(self.sheet, self.run, self.seen, path, listed)
+            check_list(self.results, self.run, self.seen, path, listed)
         envelopes = self._envelopes()
         if envelopes is None:
             return
@@ -93,7 +93,7 @@ class AttestationCheck:
     def _envelopes(self) -> tuple[Envelope, ...] | None:
         content = self.run.read(paths.STATEMENTS)
         if content is None:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MISSING",
                 paths.STATEMENTS,
                 "expected the statements on this run, found none",
@@ -102,66 +102,68 @@ class AttestationCheck:
         try:
             return read_envelopes(content)
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", paths.STATEMENTS, str(error))
+            self.results.wrong("VERIFY_FORM", paths.STATEMENTS, str(error))
             return None
 
     def _statements(
         self,
         payloads: list[bytes],
         bundles: Mapping[str, Bundle],
-        own: Told,
+        own: RunEvents,
         about: Mapping[str, str],
     ) -> None:
-        told = [self._told(number, payload) for number, payload in enumerate(payloads, 1)]
+        recorded = [self._told(number, payload) for number, payload in enumerate(payloads, 1)]
         listed = [line for line in self.status.packs if line.bundle_sha256]
-        if len(told) != 2 * len(listed) + 1:
+        if len(recorded) != 2 * len(listed) + 1:
             what = (
                 f"expected {2 * len(listed) + 1} statements (two a bundle, one of the run), found"
-                f" {len(told)}"
+                f" {len(recorded)}"
             )
-            self.sheet.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, what)
+            self.results.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, what)
             return
         manifests = {line.pack: line.bundle_sha256 for line in listed}
         due = []
         for at, line in enumerate(listed):
             bundle = bundles.get(line.pack)
             if bundle is None:
-                self.sheet.gap("statements", f"the bundle of {line.pack} was not re-derived")
+                self.results.gap("statements", f"the bundle of {line.pack} was not re-derived")
                 return
-            making = self._making(line.came_from, own, line.pack)
-            made = provenance(bundle, making, manifests, self.seen, told[2 * at], line.reproducible)
+            execution = self._execution(line.came_from, own, line.pack)
+            made = provenance(
+                bundle, execution, manifests, self.seen, recorded[2 * at], line.reproducible
+            )
             due += [made, test_result(bundle)]
         time = own.lines[-1].event.ts_utc if own.lines else ""
-        due.append(summary(self.status, about, self.seen(paths.POLICY), due, time, told[-1]))
+        due.append(summary(self.status, about, self.seen(paths.POLICY), due, time, recorded[-1]))
         held = 0
         for number, (expected, found, payload) in enumerate(
-            zip(due, told, payloads, strict=True), 1
+            zip(due, recorded, payloads, strict=True), 1
         ):
             held += self._same(number, expected, found, payload)
         if held == len(due):
-            self.sheet.fact("statements", f"{held} made again from the evidence, byte for byte")
+            self.results.fact("statements", f"{held} made again from the evidence, byte for byte")
 
-    def _making(self, came_from: str, own: Told, pack: str) -> Making:
+    def _execution(self, came_from: str, own: RunEvents, pack: str) -> Execution:
         run_id = came_from or self.status.run_id
         if not came_from:
-            return Making(run_id, (*own.of("run.started"), *own.of("", pack)))
-        ledger = self.around.ledger
+            return Execution(run_id, (*own.of("run.started"), *own.of("", pack)))
+        ledger = self.context.ledger
         if ledger is None:
-            self.sheet.gap(
+            self.results.gap(
                 f"provenance of {pack}",
-                f"times and properties are told by {came_from}, whose events are not at hand",
+                f"times and properties are recorded by {came_from}, whose events are not at hand",
             )
-            return Making(run_id, None)
+            return Execution(run_id, None)
         last = own.lines[-1].event.seq if own.lines else 0
         earlier = ledger.chain.run(run_id)
         events = (*earlier.of("run.started"), *earlier.of("", pack))
-        return Making(run_id, tuple(event for event in events if event.seq <= last))
+        return Execution(run_id, tuple(event for event in events if event.seq <= last))
 
     def _told(self, number: int, payload: bytes) -> object:
         try:
             return value_of(payload)
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", paths.STATEMENTS, f"statement {number}: {error}")
+            self.results.wrong("VERIFY_FORM", paths.STATEMENTS, f"statement {number}: {error}")
             return None
 
     def _same(self, number: int, expected: object, found: object, payload: bytes) -> bool:
@@ -172,7 +174,7 @@ class AttestationCheck:
         if difference is not None:
             where, due, there = difference
             what = f"{where}: expected {str(due)[:100]}, found {str(there)[:100]}"
-        self.sheet.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, f"statement {number}: {what}")
+        self.results.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, f"statement {number}: {what}")
         return False
 
     def _signatures(self, envelopes: tuple[Envelope, ...], policy: Policy | None) -> None:
@@ -180,11 +182,11 @@ class AttestationCheck:
         if checkpoint is None:
             return
         ids = tuple(signature.keyid for signature in envelopes[0].signatures) if envelopes else ()
-        before = len(self.sheet.findings)
+        before = len(self.results.findings)
         for number, envelope in enumerate(envelopes, 1):
             self._envelope(number, envelope, ids)
         self._note(checkpoint, ids)
-        self._judge(ids, _demand(self.around.demand, policy, self.status), len(envelopes), before)
+        self._judge(ids, _demand(self.context.demand, policy, self.status), len(envelopes), before)
 
     def _checkpoint(self) -> Checkpoint | None:
         try:
@@ -249,34 +251,34 @@ class AttestationCheck:
                     else "by a trusted key"
                 )
                 facts = {"case": "untrusted", "expected": asked, "found": _named(ids)}
-                self.sheet.record("VERIFY_SIGNATURE", paths.CHECKPOINT, facts)
+                self.results.record("VERIFY_SIGNATURE", paths.CHECKPOINT, facts)
         if not ids and self.status.signing.signer == "at-hand":
             self._wrong(
                 paths.CHECKPOINT, "expected signatures, since a key was at hand, found none"
             )
         elif not ids:
-            self.sheet.gap(
+            self.results.gap(
                 "signatures",
                 "nothing is signed: no key was at hand, and nobody vouches for this evidence",
             )
         for keyid in ids:
             if self._key(keyid) is None:
-                self.sheet.gap(
+                self.results.gap(
                     "signatures",
                     f"made by {keyid}, whose public key is not at hand; give it with --key FILE",
                 )
-        if keys and len(self.sheet.findings) == before:
+        if keys and len(self.results.findings) == before:
             by = ", ".join(f"{key.id} ({_HOW[key.how]})" for key in keys)
-            self.sheet.fact(
+            self.results.fact(
                 "signatures",
                 f"{count} envelope{'' if count == 1 else 's'} and the checkpoint by {by}",
             )
 
     def _key(self, keyid: str) -> Key | None:
-        return next((key for key in self.around.keys if key.id == keyid), None)
+        return next((key for key in self.context.keys if key.id == keyid), None)
 
     def _wrong(self, file: str, what: str) -> None:
-        self.sheet.wrong("VERIFY_SIGNATURE", file, what)
+        self.results.wrong("VERIFY_SIGNATURE", file, what)
 
 
 _HOW = {
@@ -294,11 +296,11 @@ def _named(ids: tuple[str, ...]) -> str:
     return ", ".join(ids) or "nobody"
 
 
-def _demand(around: Demand, policy: Policy | None, status: RunStatus) -> Demand:
+def _demand(context: Demand, policy: Policy | None, status: RunStatus) -> Demand:
     """Return the strictest signing policy: the caller's, the policy document's, or the
     verdict's.
     """
-    asked = [around, Demand(status.signing.policy, status.signing.keys)]
+    asked = [context, Demand(status.signing.policy, status.signing.keys)]
     if policy is not None:
         asked.append(Demand(policy.signing, policy.signing_keys))
     return max(asked, key=lambda demand: _STRENGTH[demand.policy])

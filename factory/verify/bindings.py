@@ -11,20 +11,20 @@ from collections.abc import Mapping
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.comparison import Comparison, digest
 from factory.verify.documents import Event, FilesChanged, Merge
 from factory.verify.event_forms import FINISHED, PREPARED, RECOVERY, STARTED, problems
-from factory.verify.hearing import Hearing, digest
-from factory.verify.making import MADE
+from factory.verify.execution import MADE
 from factory.verify.pack_bindings import PackBindings
 from factory.verify.verdict import EXIT_CODES, of_findings
 
 
-class Bindings(Hearing):
+class Bindings(Comparison):
     """Check one run's own events against its evidence."""
 
     def check(self, bundles: Mapping[str, Bundle]) -> None:
         """Compare all events with the evidence that was not reported already."""
-        for event in (line.event for line in self.told.lines):
+        for event in (line.event for line in self.own.lines):
             for what, expected, found in problems(event):
                 self.differs(f"event {event.seq} ({event.event_type}), {what}", expected, found)
         if not self.whole(f"{paths.Z}/{paths.STATUS}"):
@@ -39,7 +39,7 @@ class Bindings(Hearing):
         self.differs("packs that only events tell of", "", ", ".join(sorted(about - names)))
         for line in self.status.packs:
             bundle = bundles.get(line.pack)
-            for event in self.told.of("pack.abandoned", line.pack):
+            for event in self.own.of("pack.abandoned", line.pack):
                 self.says(
                     event,
                     ("what it left", "no bundle", "one" if line.bundle_sha256 else "no bundle"),
@@ -65,11 +65,11 @@ class Bindings(Hearing):
         """Compare its start and its two ends."""
         status = self.status
         code = EXIT_CODES[status.status]
-        for event in self.told.of(STARTED):
+        for event in self.own.of(STARTED):
             self.says(event, digest(event, "base_commit", status.base_commit))
             self.says(event, ("base_ref", status.base_ref, event.details.get("base_ref")))
             self._plan(event)
-        prepared = self.told.of(PREPARED)
+        prepared = self.own.of(PREPARED)
         self.differs(f"events {PREPARED}", 1, len(prepared))
         for event in prepared:
             self.says(event, digest(event, "status", self.seen(f"{paths.Z}/{paths.STATUS}")))
@@ -78,7 +78,7 @@ class Bindings(Hearing):
             )
             self.says(event, ("packs", len(status.packs), event.file_counts.get("packs")))
         changed = self.document(FilesChanged, f"{paths.Z}/{paths.FILES_CHANGED}")
-        for event in self.told.of(FINISHED):
+        for event in self.own.of(FINISHED):
             if self.whole(paths.REPORT):
                 self.says(event, digest(event, "report", self.seen(paths.REPORT)))
             self.says(
@@ -119,24 +119,28 @@ class Bindings(Hearing):
         # A run that broke off in good order gave its lock back; a later start, under a lock of its
         # own, finished it.
         broke_off = tuple(by_name["run"]) == kinds and {
-            event.actor for event in self.told.of(FINISHED)
+            event.actor for event in self.own.of(FINISHED)
         } == {RECOVERY}
         if not broke_off:
             self.differs(
                 "what became of the run's lock before its end", kinds[:1], tuple(by_name["run"])
             )
         for line in self.status.packs:
-            told = tuple(event.event_type for event in self.told.of("", line.pack))
+            recorded = tuple(event.event_type for event in self.own.of("", line.pack))
             found = tuple(by_name[f"pack-{line.pack}"])
-            if "pack.finished" in told and (line.bundle_sha256 or line.status == "PASS"):
-                around = ("lock.taken", *(kind for kind in told if kind in MADE), "lock.released")
+            if "pack.finished" in recorded and (line.bundle_sha256 or line.status == "PASS"):
+                order = (
+                    "lock.taken",
+                    *(kind for kind in recorded if kind in MADE),
+                    "lock.released",
+                )
                 self.differs(f"the lock around the making of {line.pack}", kinds, found)
                 self.differs(
                     f"its place around {line.pack}",
-                    around,
-                    tuple(k for k in told if k in {*MADE, *kinds}),
+                    order,
+                    tuple(k for k in recorded if k in {*MADE, *kinds}),
                 )
-            elif found not in ((), kinds, kinds[:1]) or ("pack.started" in told and not found):
+            elif found not in ((), kinds, kinds[:1]) or ("pack.started" in recorded and not found):
                 self.differs(f"the lock of {line.pack}", kinds, found)
 
     def _preflight(self, bundles: Mapping[str, Bundle]) -> None:
@@ -144,9 +148,9 @@ class Bindings(Hearing):
         passed it.
         """
         status = self.status
-        told = self.told.of("preflight.finished")
-        self.differs("events preflight.finished, at most one", len(told[:1]), len(told))
-        for event in told:
+        recorded = self.own.of("preflight.finished")
+        self.differs("events preflight.finished, at most one", len(recorded[:1]), len(recorded))
+        for event in recorded:
             said = event.details.get("status", "")
             self.says(event, ("rc", EXIT_CODES.get(said), event.rc))
             self.says(event, ("packs", len(status.packs), event.file_counts.get("packs")))
@@ -166,16 +170,16 @@ class Bindings(Hearing):
 
     def _merge(self, bundles: Mapping[str, Bundle]) -> None:
         """Compare the merge event with Z's answer. It may be missing in a run that is not PASS."""
-        told = self.told.of("merge.finished")
+        recorded = self.own.of("merge.finished")
         merge = self.document(Merge, paths.MERGE)
         if not self.whole(paths.MERGE):
             return
         if merge is None or not (self.status.status == "PASS" or self.status.rechecks):
-            self.differs("events merge.finished, at most one", len(told[:1]), len(told))
+            self.differs("events merge.finished, at most one", len(recorded[:1]), len(recorded))
         else:
-            self.differs("events merge.finished", 1, len(told))
+            self.differs("events merge.finished", 1, len(recorded))
         tree = merge.merged_tree if merge is not None else ""
-        for event in told:
+        for event in recorded:
             self.says(event, digest(event, "merged_tree", tree))
             self.says(
                 event,
@@ -201,15 +205,15 @@ class Bindings(Hearing):
     def _rechecks(self) -> None:
         """Check that each re-check has its event, those of a pack in their order."""
         rows = [row for row in self.status.rechecks if row.outcome != "as-accepted"]
-        told = self.told.of("recheck.finished")
-        if told and not any(event.rc == 0 for event in self.told.of("merge.finished")):
-            self.differs("checks on a merged tree, where nothing was merged", 0, len(told))
+        recorded = self.own.of("recheck.finished")
+        if recorded and not any(event.rc == 0 for event in self.own.of("merge.finished")):
+            self.differs("checks on a merged tree, where nothing was merged", 0, len(recorded))
         if not self.status.rechecks and self.status.status != "PASS":
             return  # they broke off, so that there is nothing of them but their events
         for line in self.status.packs:
             own = [row for row in rows if row.pack == line.pack]
             logs = [f"{paths.Z}/{paths.LOGS}{row.pack}.{row.label}.log" for row in own]
-            found = self.told.of("recheck.finished", line.pack)
+            found = self.own.of("recheck.finished", line.pack)
             due = [(row.label, row.rc, row.outcome) for row in own]
             said = [
                 (event.details.get("label"), event.rc, event.details.get("outcome"))

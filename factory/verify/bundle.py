@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from factory.verify import paths
+from factory.verify.bundle_documents import BundleDocuments, check_documents, load_documents
 from factory.verify.change import Verified, check_change
 from factory.verify.contract import Contract, read_contract
 from factory.verify.documents import Action, BundleStatus, FilesChanged, ScopeLock
-from factory.verify.elsewhere import Elsewhere
 from factory.verify.folder import Folder
 from factory.verify.form import FormError
 from factory.verify.manifests import Seen, check_manifest
@@ -28,10 +28,10 @@ from factory.verify.objects import (
     read_bundle,
     unreached,
 )
-from factory.verify.papers import Papers, check_papers, load_papers
 from factory.verify.patterns import matches
+from factory.verify.repository import RepositoryObjects
+from factory.verify.results import Results
 from factory.verify.rules import breaches
-from factory.verify.sheet import Sheet
 from factory.verify.status import check_status
 from factory.verify.trees import (
     FOLDER,
@@ -93,31 +93,36 @@ class BundleCheck:
     """Check the bundle in `pack`/ of a run's folder."""
 
     def __init__(
-        self, sheet: Sheet, run: Folder, seen: Seen, pack: str, elsewhere: Elsewhere | None = None
+        self,
+        results: Results,
+        run: Folder,
+        seen: Seen,
+        pack: str,
+        repository: RepositoryObjects | None = None,
     ) -> None:
-        self.sheet = sheet
+        self.results = results
         self.run = run
         self.seen = seen
         self.pack = pack
         self.place = f"{pack}/"
-        self.elsewhere = elsewhere
+        self.repository = repository
 
     def check(self) -> Bundle | None:
         """Return the bundle, derived again; None, with findings, if that is impossible."""
         check_manifest(
-            self.sheet,
+            self.results,
             self.run,
             self.seen,
             f"{self.place}{paths.BUNDLE_MANIFEST}",
             self.pack,
             self.pack,
         )
-        papers = load_papers(self.sheet, self.run, self.pack)
-        if papers is None:
+        docs = load_documents(self.results, self.run, self.pack)
+        if docs is None:
             return None
-        check_papers(self.sheet, self.run, self.seen, self.pack, papers)
+        check_documents(self.results, self.run, self.seen, self.pack, docs)
         try:
-            return self._rederived(papers)
+            return self._rederived(docs)
         except Unknown as unknown:
             self._wrong(
                 "VERIFY_OBJECTS",
@@ -129,9 +134,9 @@ class BundleCheck:
         return None
 
     def _wrong(self, kind: str, file: str, what: str) -> None:
-        self.sheet.wrong(kind, self.place + file, what, self.pack)
+        self.results.wrong(kind, self.place + file, what, self.pack)
 
-    def _rederived(self, papers: Papers) -> Bundle | None:
+    def _rederived(self, docs: BundleDocuments) -> Bundle | None:
         """Return the bundle from its documents and objects. Raise Unknown, ObjectError."""
         carried = read_bundle(self.run.read(f"{self.place}{paths.OBJECTS}") or b"")
         due = ("", f"refs/codex/{self.pack}")
@@ -143,24 +148,22 @@ class BundleCheck:
             )
         blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
         trees = Trees(carried.hash_name, carried_trees(carried))
-        change = self._change(
-            papers.changed, trees, {**blobs, **self._fetched(papers.changed, blobs)}
-        )
-        found = self._contract(papers, trees, blobs)
+        change = self._change(docs.changed, trees, {**blobs, **self._fetched(docs.changed, blobs)})
+        found = self._contract(docs, trees, blobs)
         if found is None:
             return None
         folder, tree, contract = found
-        self._tip(papers.status, carried, contract)
-        check_status(self.sheet, self.place, papers.status, contract, papers.lock, self._log)
+        self._tip(docs.status, carried, contract)
+        check_status(self.results, self.place, docs.status, contract, docs.lock, self._log)
         if change is None:
             return None
         bundle = Bundle(
             *(
                 self.pack,
                 folder,
-                papers.status,
-                papers.action,
-                papers.lock,
+                docs.status,
+                docs.action,
+                docs.lock,
                 contract,
                 change,
                 trees,
@@ -168,10 +171,10 @@ class BundleCheck:
             ),
             _text(trees, tree, b"spec.md", blobs),
             self.seen(f"{self.place}{paths.BUNDLE_MANIFEST}"),
-            papers.changed.ignored_dropped,
+            docs.changed.ignored_dropped,
         )
         self._complete(bundle, carried)
-        if papers.status.status == "PASS":
+        if docs.status.status == "PASS":
             self._rules(bundle)
         return bundle
 
@@ -185,33 +188,33 @@ class BundleCheck:
         if patch is None:
             self._wrong("VERIFY_MISSING", paths.PATCH, "expected this file, found none")
             return None
-        return check_change(self.sheet, self.place, self.pack, trees, blobs, changed, patch)
+        return check_change(self.results, self.place, self.pack, trees, blobs, changed, patch)
 
     def _fetched(self, changed: FilesChanged, blobs: Mapping[str, bytes]) -> dict[str, bytes]:
         """Return contents whose mode alone changed, from the repository if it is available.
 
         A bundle does not carry them.
         """
-        elsewhere = self.elsewhere
-        if elsewhere is None:
+        repository = self.repository
+        if repository is None:
             return {}
         wanted = {row.oid_after for row in changed.files if row.kind == "mode"} - blobs.keys()
-        found = ((oid, elsewhere.blob(oid)) for oid in sorted(wanted))
+        found = ((oid, repository.blob(oid)) for oid in sorted(wanted))
         return {oid: blob for oid, blob in found if blob is not None}
 
     def _contract(
-        self, papers: Papers, trees: Trees, blobs: Mapping[str, bytes]
+        self, docs: BundleDocuments, trees: Trees, blobs: Mapping[str, bytes]
     ) -> tuple[str, Entry, Contract] | None:
         """Return the pack's folder, its entry in the base, and the contract in it; None, with
         findings.
 
         The files that ACTION.json names must be those of the base.
         """
-        named = {row.path: (row.mode, row.sha256) for row in papers.action.files}
+        named = {row.path: (row.mode, row.sha256) for row in docs.action.files}
         folder = next(
             (path.rpartition("/")[0] for path in sorted(named) if path.endswith("/task.yml")), ""
         )
-        tree = trees.at(papers.status.base_tree, parts(folder)) if folder else None
+        tree = trees.at(docs.status.base_tree, parts(folder)) if folder else None
         if tree is None or tree.mode != FOLDER:
             self._wrong(
                 "VERIFY_ACTION",
@@ -246,7 +249,7 @@ class BundleCheck:
         except FormError as error:
             self._wrong("VERIFY_ACTION", paths.ACTION, f"{folder}/{spell(str(error))}")
             return None
-        self._lock(papers.lock, contract)
+        self._lock(docs.lock, contract)
         return folder, tree, contract
 
     def _lock(self, lock: ScopeLock, contract: Contract) -> None:
@@ -254,15 +257,15 @@ class BundleCheck:
         file = f"{self.place}{paths.SCOPE_LOCK}"
         for name in _LOCKED:
             expected, found = getattr(contract, name), getattr(lock, name)
-            self.sheet.differs(
+            self.results.differs(
                 "VERIFY_SCOPE", file, f"{name} of task.yml", expected, found, self.pack
             )
-        most, told = contract.changed_lines, lock.limits.changed_lines
-        if told > most:
+        most, recorded = contract.changed_lines, lock.limits.changed_lines
+        if recorded > most:
             self._wrong(
                 "VERIFY_SCOPE",
                 paths.SCOPE_LOCK,
-                f"changed_lines: expected at most {most}, found {told}",
+                f"changed_lines: expected at most {most}, found {recorded}",
             )
 
     def _tip(self, status: BundleStatus, carried: Carried, contract: Contract) -> None:
@@ -271,7 +274,7 @@ class BundleCheck:
         first = object_id("commit", start, carried.hash_name)
         tip = commit_payload(Commit(status.result_tree, (first,), f"{self.pack}: {contract.title}"))
         due = object_id("commit", tip, carried.hash_name)
-        self.sheet.differs(
+        self.results.differs(
             "VERIFY_OBJECTS", f"{self.place}{paths.OBJECTS}", "its tip", due, carried.tip, self.pack
         )
         if first not in carried.objects or due not in carried.objects:
@@ -355,10 +358,10 @@ class BundleCheck:
         try:
             found = bundle.trees.at(bundle.status.result_tree, parts(path))
         except Unknown:
-            self.sheet.gap(part, "that part of the base is not at hand")
+            self.results.gap(part, "that part of the base is not at hand")
             return
         if found is None and bundle.lock.inputs is not None:
-            self.sheet.gap(part, "the pack saw only a part of the base")
+            self.results.gap(part, "the pack saw only a part of the base")
         elif found is None:
             self._wrong(
                 "VERIFY_STATUS",

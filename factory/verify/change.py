@@ -18,7 +18,7 @@ from factory.verify.documents import FileRow, FilesChanged
 from factory.verify.names import spell, unspell
 from factory.verify.objects import ObjectError, object_id
 from factory.verify.patch import Change, PatchError, Undone, content_of, undo
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.trees import (
     FOLDER,
     LINK,
@@ -57,20 +57,20 @@ class _Check:
     """Check one change; findings name `place` (the folder of the evidence, with a slash)."""
 
     def __init__(
-        self, sheet: Sheet, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes]
+        self, results: Results, place: str, pack: str, trees: Trees, blobs: Mapping[str, bytes]
     ) -> None:
-        self.sheet = sheet
+        self.results = results
         self.place = place
         self.pack = pack
         self.trees = trees
         self.blobs = dict(blobs)
 
     def wrong(self, kind: str, file: str, what: str) -> None:
-        self.sheet.wrong(kind, self.place + file, what, self.pack)
+        self.results.wrong(kind, self.place + file, what, self.pack)
 
 
 def check_change(
-    sheet: Sheet,
+    results: Results,
     place: str,
     pack: str,
     trees: Trees,
@@ -81,7 +81,7 @@ def check_change(
     """Derive one change again; return None if that is impossible. `trees` then contains the new
     trees.
     """
-    check = _Check(sheet, place, pack, trees, blobs)
+    check = _Check(results, place, pack, trees, blobs)
     edits = _edits(check, changed)
     if edits is None or not _judge_trees(check, changed, edits):
         return None
@@ -99,7 +99,7 @@ def _edits(
 ) -> dict[Path, tuple[Entry | None, Entry | None]] | None:
     """Return the rows as edits, in their order; None, with findings, if they cannot be a change."""
     edits: dict[Path, tuple[Entry | None, Entry | None]] = {}
-    before = len(check.sheet.findings)
+    before = len(check.results.findings)
     last = b""
     for row in changed.files:
         path = unspell(row.path)
@@ -110,7 +110,7 @@ def _edits(
             continue
         last = os.fsencode(path)
         edits[parts(path)] = sides
-    return edits if len(check.sheet.findings) == before else None
+    return edits if len(check.results.findings) == before else None
 
 
 def _entry(mode: str, oid: str) -> Entry | None:
@@ -226,7 +226,7 @@ def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> Non
         if entry is None or entry.mode == SUBMODULE:
             due = ""
         elif blob is None:
-            check.sheet.gap(
+            check.results.gap(
                 f"content of {row.path} in {check.place}",
                 "only its mode changed, so it is not carried",
             )

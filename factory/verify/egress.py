@@ -15,11 +15,11 @@ from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.connections import OTHERS, ConnectionRow, Egress
 from factory.verify.documents import Policy, ScopeLock
-from factory.verify.events import Told
+from factory.verify.events import RunEvents
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, plain, read
 from factory.verify.names import spell
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.verdict import EXIT_CODES
 
 _EVENT = "egress.finished"
@@ -27,7 +27,11 @@ _REACHED = ("allowed", "cut")
 
 
 def check_egress(
-    sheet: Sheet, run: Folder, bundles: Mapping[str, Bundle], told: Told, policy: Policy | None
+    results: Results,
+    run: Folder,
+    bundles: Mapping[str, Bundle],
+    own: RunEvents,
+    policy: Policy | None,
 ) -> None:
     """Check every record of the run, and report every missing one."""
     there = {
@@ -35,14 +39,14 @@ def check_egress(
         for path in run.sizes
         if path.startswith("raw/") and path.endswith(f"/{paths.EGRESS}")
     }
-    ran = {event.details.get("pack", "") for event in told.of("pack.finished")}
-    tried = {event.details.get("pack", "") for event in told.of(_EVENT)}
+    ran = {event.details.get("pack", "") for event in own.of("pack.finished")}
+    tried = {event.details.get("pack", "") for event in own.of(_EVENT)}
     for pack, bundle in sorted(bundles.items()):
         declared = _declared(bundle.lock)
         if policy is not None and bundle.status.status == "PASS":
-            _inside(sheet, pack, bundle.lock, policy)
+            _inside(results, pack, bundle.lock, policy)
         if declared and pack in ran and pack not in there:
-            sheet.wrong(
+            results.wrong(
                 "VERIFY_MISSING",
                 f"raw/{pack}/{paths.EGRESS}",
                 "expected its record, found none",
@@ -50,11 +54,11 @@ def check_egress(
             )
         if not declared and (pack in there or pack in tried):
             what = f"expected no connection of {pack}, which declares no network, found some"
-            sheet.wrong("VERIFY_EGRESS", f"raw/{pack}/{paths.EGRESS}", what, pack)
+            results.wrong("VERIFY_EGRESS", f"raw/{pack}/{paths.EGRESS}", what, pack)
     for pack in sorted(there):
-        _Record(sheet, run, pack).check(bundles.get(pack), told)
+        _Record(results, run, pack).check(bundles.get(pack), own)
     for pack in sorted(tried - there):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_MISSING",
             f"raw/{pack}/{paths.EGRESS}",
             "expected the record that events tell of, found none",
@@ -66,7 +70,7 @@ def _declared(lock: ScopeLock) -> tuple[str, ...]:
     return ("*",) if lock.network_any else lock.network
 
 
-def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
+def _inside(results: Results, pack: str, lock: ScopeLock, policy: Policy) -> None:
     """Report hosts that a pack that passed declares beyond what the policy allows."""
     beyond = [
         each
@@ -74,7 +78,7 @@ def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
         if not any(_wider(outer, each) for outer in policy.network_hosts)
     ]
     place = paths.POLICY
-    sheet.differs(
+    results.differs(
         "VERIFY_EGRESS",
         place,
         f"hosts of {pack} that the policy does not allow",
@@ -84,33 +88,33 @@ def _inside(sheet: Sheet, pack: str, lock: ScopeLock, policy: Policy) -> None:
     )
     if lock.network_any and not policy.network_allow_any:
         what = f"whether the user consented to any public host for {pack}"
-        sheet.differs("VERIFY_EGRESS", place, what, True, False, pack)
+        results.differs("VERIFY_EGRESS", place, what, True, False, pack)
 
 
 class _Record:
     """Check one EGRESS.json."""
 
-    def __init__(self, sheet: Sheet, run: Folder, pack: str) -> None:
-        self.sheet = sheet
+    def __init__(self, results: Results, run: Folder, pack: str) -> None:
+        self.results = results
         self.run = run
         self.pack = pack
         self.file = f"raw/{pack}/{paths.EGRESS}"
 
     def differs(self, what: str, expected: object, found: object) -> None:
-        self.sheet.differs("VERIFY_EGRESS", self.file, what, expected, found, self.pack)
+        self.results.differs("VERIFY_EGRESS", self.file, what, expected, found, self.pack)
 
-    def check(self, bundle: Bundle | None, told: Told) -> None:
+    def check(self, bundle: Bundle | None, own: RunEvents) -> None:
         try:
             record = read(Egress, self.run.read(self.file) or b"")
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", self.file, str(error), self.pack)
+            self.results.wrong("VERIFY_FORM", self.file, str(error), self.pack)
             return
         self.differs("its pack", self.pack, record.pack)
         if bundle is not None:
             self.differs("what its contract declares", _declared(bundle.lock), record.network)
         numbers = [row.number for row in record.connections]
         self.differs("its connections, counted", list(range(1, len(numbers) + 1)), numbers)
-        self._against_events(record, told)
+        self._against_events(record, own)
         for row in record.connections:
             self.differs(
                 f"what {row.reason} of connection {row.number} means",
@@ -120,11 +124,11 @@ class _Record:
             if row.verdict in _REACHED:
                 self._reached(row, record.network)
 
-    def _against_events(self, record: Egress, told: Told) -> None:
+    def _against_events(self, record: Egress, own: RunEvents) -> None:
         due = [_digest(row) for row in record.connections]
-        found = [event.hashes.get("record", "") for event in told.of(_EVENT, self.pack)]
+        found = [event.hashes.get("record", "") for event in own.of(_EVENT, self.pack)]
         self.differs("digests of its connections, by the events of the run", found, due)
-        for row, event in zip(record.connections, told.of(_EVENT, self.pack), strict=False):
+        for row, event in zip(record.connections, own.of(_EVENT, self.pack), strict=False):
             counts = {
                 "bytes_up": row.bytes_up,
                 "bytes_down": row.bytes_down,

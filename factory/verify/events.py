@@ -72,7 +72,7 @@ def _encoded(value: object) -> bytes:
     return text.encode("utf-8") if text.isascii() else canonical(value)
 
 
-class Told:
+class RunEvents:
     """Index one run's events by type and by pack."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
@@ -113,7 +113,7 @@ class Chain:
         self._asked = frozenset(sizes)
         self._last = GENESIS
         self._tree = Growing()
-        self._told: dict[str, Told] = {}
+        self._told: dict[str, RunEvents] = {}
 
     def take(self, content: bytes) -> None:
         """Add the next line, without its line feed."""
@@ -135,11 +135,11 @@ class Chain:
         self.first = self.first or found.event_id
         self.by_run.setdefault(found.run_id, []).append(found)
 
-    def run(self, run_id: str) -> Told:
+    def run(self, run_id: str) -> RunEvents:
         """Return the events of one run, read completely, once."""
         if run_id not in self._told:
             briefs = self.by_run.get(run_id, ())
-            self._told[run_id] = Told(
+            self._told[run_id] = RunEvents(
                 Line(read_line(found.content), found.content) for found in briefs
             )
         return self._told[run_id]

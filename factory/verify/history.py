@@ -11,15 +11,15 @@ from factory.log.merkle import leaf_hash, verify_inclusion
 from factory.verify import paths
 from factory.verify.bindings import Bindings
 from factory.verify.bundle import Bundle
+from factory.verify.context import Context
 from factory.verify.documents import Event, RunStatus
 from factory.verify.event_forms import FINISHED, PREPARED, STARTED
-from factory.verify.events import Chain, Line, Told, read_line
+from factory.verify.events import Chain, Line, RunEvents, read_line
 from factory.verify.folder import Folder
 from factory.verify.form import FormError
 from factory.verify.manifests import Seen
 from factory.verify.notes import Checkpoint, read_checkpoint, read_proof
-from factory.verify.sheet import Sheet
-from factory.verify.surroundings import Surroundings
+from factory.verify.results import Results
 
 _ORIGIN = "codex-orchestrator/ledger/"
 _SHOWN = 5  # problems of the chain; more rarely say anything new
@@ -29,50 +29,50 @@ class HistoryCheck:
     """Check one run's history."""
 
     def __init__(
-        self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings, status: RunStatus
+        self, results: Results, run: Folder, seen: Seen, context: Context, status: RunStatus
     ) -> None:
-        self.sheet = sheet
+        self.results = results
         self.run = run
         self.seen = seen
-        self.around = around
+        self.context = context
         self.status = status
         self.lines: list[Line] = []
-        self.told = Told(())
+        self.own = RunEvents(())
 
     def check(self, bundles: Mapping[str, Bundle]) -> None:
-        """Check all of it; `told` then contains the run's own events."""
+        """Check all of it; `recorded` then contains the run's own events."""
         self._copy()
-        self.told = Told(self.lines)
+        self.own = RunEvents(self.lines)
         if self.lines:
             self._order()
-            Bindings(self.sheet, self.run, self.seen, self.around, self.status, self.told).check(
+            Bindings(self.results, self.run, self.seen, self.context, self.status, self.own).check(
                 bundles
             )
         self._ledger()
         self._checkpoint()
 
     def differs(self, what: str, expected: object, found: object, file: str = paths.EVENTS) -> bool:
-        return self.sheet.differs("VERIFY_LEDGER", file, what, expected, found)
+        return self.results.differs("VERIFY_LEDGER", file, what, expected, found)
 
     def _copy(self) -> None:
         content = self.run.read(paths.EVENTS)
         if content is None:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MISSING", paths.EVENTS, "expected this run's events, found none"
             )
             return
         *lines, rest = content.split(b"\n")
         if rest:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_LEDGER", paths.EVENTS, "expected a line feed at the end, found a torn line"
             )
         for number, line in enumerate(lines, 1):
             try:
                 self.lines.append(Line(read_line(line), line))
             except FormError as error:
-                self.sheet.wrong("VERIFY_LEDGER", paths.EVENTS, f"line {number}: {error}")
+                self.results.wrong("VERIFY_LEDGER", paths.EVENTS, f"line {number}: {error}")
         if not self.lines:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_LEDGER", paths.EVENTS, "expected this run's events, found none that holds"
             )
 
@@ -101,26 +101,26 @@ class HistoryCheck:
 
     def _ledger(self) -> None:
         """Check the whole ledger: its chain, and this run's lines in it."""
-        ledger = self.around.ledger
-        if ledger is None and self.around.ledger_due:
-            self.sheet.wrong(
+        ledger = self.context.ledger
+        if ledger is None and self.context.ledger_due:
+            self.results.wrong(
                 "VERIFY_MISSING",
                 paths.LEDGER,
                 "expected the ledger of this repository's runs, found none",
             )
         if ledger is None:
-            self.sheet.gap(
+            self.results.gap(
                 "ledger chain",
                 "the whole ledger is not at hand; this run's own events were checked",
             )
             return
         if ledger.unread:
-            self.sheet.wrong("VERIFY_LEDGER", paths.LEDGER, ledger.unread)
+            self.results.wrong("VERIFY_LEDGER", paths.LEDGER, ledger.unread)
         for number, what in ledger.chain.problems[:_SHOWN]:
-            self.sheet.wrong("VERIFY_LEDGER", paths.LEDGER, f"line {number}: {what}")
+            self.results.wrong("VERIFY_LEDGER", paths.LEDGER, f"line {number}: {what}")
         if ledger.torn:
             facts: dict[str, str | int] = {"case": "torn", "bytes": ledger.torn}
-            self.sheet.record("VERIFY_LEDGER", paths.LEDGER, facts)
+            self.results.record("VERIFY_LEDGER", paths.LEDGER, facts)
         own = [line.content for line in self.lines]
         there = [found.content for found in ledger.chain.by_run.get(self.status.run_id, ())]
         if there[: len(own)] != own or not own:
@@ -149,16 +149,16 @@ class HistoryCheck:
 
     def _checkpoint(self) -> None:
         """Check the checkpoint and its proof, then the ledger against every known checkpoint."""
-        own = _read(self.sheet, self.run, paths.CHECKPOINT)
+        own = _read(self.results, self.run, paths.CHECKPOINT)
         if own is None:
             return
         last = self.lines[-1] if self.lines else None
         if last is not None:
             self.differs("its size", last.event.seq, own.size, paths.CHECKPOINT)
         self._proof(own, last)
-        ledger = self.around.ledger
+        ledger = self.context.ledger
         if ledger is None:
-            self.sheet.gap(
+            self.results.gap(
                 "ledger tree",
                 "the whole ledger is not at hand; the last event's place in it was checked",
             )
@@ -168,10 +168,10 @@ class HistoryCheck:
         alien = self.differs(
             "its ledger", f"{_ORIGIN}{ledger.chain.first[:32]}", own.origin, paths.CHECKPOINT
         )
-        for name in self.around.unread:
-            self.sheet.gap(f"checkpoint of {name}", "it cannot be read")
-        theirs = {f"the checkpoint of {name}": one for name, one in self.around.others.items()}
-        kept = {f"the checkpoint in {name}": one for name, one in self.around.kept.items()}
+        for name in self.context.unread:
+            self.results.gap(f"checkpoint of {name}", "it cannot be read")
+        theirs = {f"the checkpoint of {name}": one for name, one in self.context.others.items()}
+        kept = {f"the checkpoint in {name}": one for name, one in self.context.kept.items()}
         checked = sum(
             self._against(name, other, name in kept) for name, other in {**theirs, **kept}.items()
         )
@@ -184,10 +184,10 @@ class HistoryCheck:
         )
         if not any(
             finding.location is not None and finding.location.file == paths.LEDGER
-            for finding in self.sheet.findings
+            for finding in self.results.findings
         ):
             late = _uncovered(ledger.chain, (own, *theirs.values(), *kept.values()))
-            self.sheet.fact(
+            self.results.fact(
                 "ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}{late}"
             )
 
@@ -196,12 +196,12 @@ class HistoryCheck:
 
         `binding` means that the checkpoint must be of this ledger.
         """
-        ledger = self.around.ledger
+        ledger = self.context.ledger
         if ledger is None:
             return 0
         if other.origin != f"{_ORIGIN}{ledger.chain.first[:32]}":
-            if not binding and not self.around.ledger_due:
-                self.sheet.gap(name, "it is of another ledger")
+            if not binding and not self.context.ledger_due:
+                self.results.gap(name, "it is of another ledger")
                 return 0
             what = f"it was replaced: expected the ledger of {name}, {other.origin}, found another"
         elif other.size > ledger.chain.size:
@@ -216,21 +216,21 @@ class HistoryCheck:
             )
         else:
             return 1
-        self.sheet.wrong("VERIFY_ROLLBACK", paths.LEDGER, what)
+        self.results.wrong("VERIFY_ROLLBACK", paths.LEDGER, what)
         return 0
 
     def _proof(self, own: Checkpoint, last: Line | None) -> None:
         content = self.run.read(paths.PROOF)
         if content is None:
-            self.sheet.wrong("VERIFY_MISSING", paths.PROOF, "expected this proof, found none")
+            self.results.wrong("VERIFY_MISSING", paths.PROOF, "expected this proof, found none")
             return
         try:
             index, path, kept = read_proof(content)
         except FormError as error:
-            self.sheet.wrong("VERIFY_FORM", paths.PROOF, str(error))
+            self.results.wrong("VERIFY_FORM", paths.PROOF, str(error))
             return
         if kept != self.run.read(paths.CHECKPOINT):
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_LEDGER",
                 paths.PROOF,
                 "expected the run's own checkpoint in it, found another",
@@ -238,7 +238,7 @@ class HistoryCheck:
         if last is not None:
             self.differs("its index", last.event.seq - 1, index, paths.PROOF)
             if not verify_inclusion(leaf_hash(last.content), index, own.size, path, own.root):
-                self.sheet.wrong(
+                self.results.wrong(
                     "VERIFY_LEDGER",
                     paths.PROOF,
                     "expected a path from the last event to the root, found none",
@@ -258,13 +258,13 @@ def _uncovered(chain: Chain, checkpoints: Iterable[Checkpoint]) -> str:
     return f"; no checkpoint covers the last {chain.size - covered}"
 
 
-def _read(sheet: Sheet, run: Folder, path: str) -> Checkpoint | None:
+def _read(results: Results, run: Folder, path: str) -> Checkpoint | None:
     content = run.read(path)
     if content is None:
-        sheet.wrong("VERIFY_MISSING", path, "expected this checkpoint, found none")
+        results.wrong("VERIFY_MISSING", path, "expected this checkpoint, found none")
         return None
     try:
         return read_checkpoint(content)
     except FormError as error:
-        sheet.wrong("VERIFY_FORM", path, str(error))
+        results.wrong("VERIFY_FORM", path, str(error))
         return None

@@ -12,7 +12,7 @@ from factory.verify.documents import Manifest
 from factory.verify.folder import MOST_READ, Folder
 from factory.verify.form import FormError, layout, read
 from factory.verify.names import folded, spell
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 
 _SHOWN = 16  # hex digits of a digest in a sentence
 Digests = Mapping[str, str]
@@ -40,10 +40,10 @@ class Seen:
         return tuple(self._below.get(f"{top}/" if top else "", ()))
 
 
-def check_names(sheet: Sheet, folder: Folder) -> None:
+def check_names(results: Results, folder: Folder) -> None:
     """Report what is no plain file, and two names that are one on some platform."""
     for path, what in sorted(folder.odd.items()):
-        sheet.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected a plain file, found {what}")
+        results.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected a plain file, found {what}")
     seen: dict[str, str] = {}
     for path in sorted(folder.sizes):
         if (
@@ -51,14 +51,14 @@ def check_names(sheet: Sheet, folder: Folder) -> None:
             and not path.startswith("raw/")
             and f"/{paths.ARTIFACTS}" not in path
         ):
-            sheet.wrong(
+            results.wrong(
                 "VERIFY_FORM",
                 spell(path),
                 f"expected at most {MOST_READ} bytes, found {folder.sizes[path]}",
             )
         other = seen.setdefault(folded(path), path)
         if other != path:
-            sheet.wrong(
+            results.wrong(
                 "VERIFY_UNSAFE_FILE",
                 spell(path),
                 f"expected one name, found {spell(other)} beside it",
@@ -66,7 +66,7 @@ def check_names(sheet: Sheet, folder: Folder) -> None:
 
 
 def check_manifest(
-    sheet: Sheet, folder: Folder, seen: Seen, path: str, subject: str, pack: str = ""
+    results: Results, folder: Folder, seen: Seen, path: str, subject: str, pack: str = ""
 ) -> Manifest | None:
     """Compare a manifest with every other file below its own folder; return it, or None if
     malformed.
@@ -75,21 +75,21 @@ def check_manifest(
     prefix = f"{above}/" if above else ""
     content = folder.read(path)
     if content is None:
-        sheet.wrong("VERIFY_MISSING", path, "expected this manifest, found none", pack)
+        results.wrong("VERIFY_MISSING", path, "expected this manifest, found none", pack)
         return None
     try:
         manifest = read(Manifest, content)
     except FormError as error:
-        sheet.wrong("VERIFY_FORM", path, str(error), pack)
+        results.wrong("VERIFY_FORM", path, str(error), pack)
         return None
-    sheet.differs("VERIFY_MANIFEST", path, "its subject", subject, spell(manifest.subject), pack)
+    results.differs("VERIFY_MANIFEST", path, "its subject", subject, spell(manifest.subject), pack)
     listed = {prefix + row.path: row for row in manifest.files}
     there = set(seen.below(above)) - {path}
-    compare(sheet, {name: row.sha256 for name, row in listed.items()}, there, seen, path, pack)
+    compare(results, {name: row.sha256 for name, row in listed.items()}, there, seen, path, pack)
     names = {row.path: prefix + row.path for row in manifest.files}
     sizes = {
         row.path: row.bytes
-        if names[row.path] in sheet.spoilt
+        if names[row.path] in results.spoilt
         else folder.sizes.get(names[row.path], row.bytes)
         for row in manifest.files
     }
@@ -101,7 +101,7 @@ def check_manifest(
         {"schema_version": 1, "subject": subject, "files": [rows[name] for name in sorted(rows)]}
     )
     if again != content:
-        sheet.wrong(
+        results.wrong(
             "VERIFY_MANIFEST",
             path,
             "expected each file once, in order, with its size; found otherwise",
@@ -111,7 +111,7 @@ def check_manifest(
 
 
 def compare(
-    sheet: Sheet,
+    results: Results,
     listed: Digests,
     there: Iterable[str],
     seen: Callable[[str], str],
@@ -126,57 +126,57 @@ def compare(
         return pack or (above if f"{above}/{paths.BUNDLE_MANIFEST}" in present else "")
 
     for path in sorted(listed.keys() - present):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_MISSING",
             spell(path),
             f"expected this file, which {by} names, found none",
             owner(path),
         )
     for path in sorted(present - listed.keys()):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_EXTRA",
             spell(path),
             f"expected no file that {by} does not name, found it",
             owner(path),
         )
     for path in sorted(present & listed.keys()):
-        check_digest(sheet, path, listed[path], seen(path), owner(path))
+        check_digest(results, path, listed[path], seen(path), owner(path))
 
 
-def check_digest(sheet: Sheet, path: str, expected: str, found: str, pack: str = "") -> None:
+def check_digest(results: Results, path: str, expected: str, found: str, pack: str = "") -> None:
     """Compare one file's digest with one on record; a file is reported once."""
-    if expected != found and path not in sheet.spoilt:
-        sheet.spoilt.add(path)
+    if expected != found and path not in results.spoilt:
+        results.spoilt.add(path)
         now = f"{found[:_SHOWN]}…" if found else "no plain file"
-        sheet.wrong(
+        results.wrong(
             "VERIFY_DIGEST", spell(path), f"expected sha256 {expected[:_SHOWN]}…, found {now}", pack
         )
 
 
 def check_list(
-    sheet: Sheet, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]
+    results: Results, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]
 ) -> None:
     """Compare a list for `sha256sum -c` with the files that it must contain, in its one form."""
     content = folder.read(path)
     if content is None:
-        sheet.wrong("VERIFY_MISSING", path, "expected this list of digests, found none")
+        results.wrong("VERIFY_MISSING", path, "expected this list of digests, found none")
         return
     due = [_row(name, seen(name)) for name in sorted(paths) if seen(name)]
     found = content.splitlines(keepends=True)
-    if sheet.spoilt:  # whatever this list says of a file that was named already adds nothing
-        named = {_row(name, "").lstrip(b"\\") for name in sheet.spoilt}
+    if results.spoilt:  # whatever this list says of a file that was named already adds nothing
+        named = {_row(name, "").lstrip(b"\\") for name in results.spoilt}
         due, found = (
             [row for row in rows if row.lstrip(b"\\")[64:] not in named] for rows in (due, found)
         )
     if due == found:
         return
-    told, wanted = set(found), set(due)
+    recorded, wanted = set(found), set(due)
     odd = next(
         (row for row in found if row not in wanted),
-        next((row for row in due if row not in told), b""),
+        next((row for row in due if row not in recorded), b""),
     )
     shown = spell(odd.decode("utf-8", "surrogateescape").rstrip("\n")) or "another order"
-    sheet.wrong(
+    results.wrong(
         "VERIFY_ATTESTATION",
         path,
         f"expected the digests of {len(due)} files as they are, found: {shown}",

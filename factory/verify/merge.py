@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle, carried_trees, tree_links
+from factory.verify.bundle_documents import load
 from factory.verify.change import Verified, check_change
 from factory.verify.documents import FilesChanged, Merge, RunStatus
 from factory.verify.doit_table import tables_touched
-from factory.verify.elsewhere import Elsewhere
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
 from factory.verify.names import in_cell, inert, spell
@@ -34,8 +34,8 @@ from factory.verify.overlaps import (
     overlapping,
     selection_problem,
 )
-from factory.verify.papers import load
-from factory.verify.sheet import Sheet
+from factory.verify.repository import RepositoryObjects
+from factory.verify.results import Results
 from factory.verify.status import check_findings
 from factory.verify.trees import Clash, Entry, Path, Trees, Unknown, joined
 
@@ -51,17 +51,17 @@ class MergeCheck:
 
     def __init__(
         self,
-        sheet: Sheet,
+        results: Results,
         run: Folder,
         seen: Seen,
         bundles: Mapping[str, Bundle],
-        elsewhere: Elsewhere | None,
+        repository: RepositoryObjects | None,
     ) -> None:
-        self.sheet = sheet
+        self.results = results
         self.run = run
         self.seen = seen
         self.bundles = bundles
-        self.elsewhere = elsewhere
+        self.repository = repository
         self.needs = all_needs({pack: bundle.needs for pack, bundle in bundles.items()})
         self.met = overlapping(
             {pack: bundle.change.after for pack, bundle in bundles.items()}, self.needs
@@ -70,7 +70,7 @@ class MergeCheck:
 
     def check(self, status: RunStatus) -> Merge | None:
         """Compare MERGE.json and the other files of the result with base and bundles."""
-        merge = load(self.sheet, self.run, paths.MERGE, Merge)
+        merge = load(self.results, self.run, paths.MERGE, Merge)
         if merge is None:
             return None
         for what, expected, found in (
@@ -86,7 +86,7 @@ class MergeCheck:
             ),
         ):
             self.differs(paths.MERGE, what, expected, found)
-        check_findings(self.sheet, paths.MERGE, merge.findings)
+        check_findings(self.results, paths.MERGE, merge.findings)
         self._overlaps(merge)
         self._plan(merge)
         if merge.merged_tree:
@@ -96,7 +96,7 @@ class MergeCheck:
         return merge
 
     def differs(self, file: str, what: str, expected: object, found: object) -> bool:
-        return self.sheet.differs("VERIFY_MERGE", file, what, expected, found)
+        return self.results.differs("VERIFY_MERGE", file, what, expected, found)
 
     def _manifests(self, order: Iterable[str]) -> list[tuple[str, str, int]]:
         names = [f"{pack}/{paths.BUNDLE_MANIFEST}" for pack in order]
@@ -122,7 +122,7 @@ class MergeCheck:
         open_ = sorted(pair for pair, row in named.items() if not row.resolved)
         problem = selection_problem(self.bundles, open_, self.needs, merge.largest_set, merge.exact)
         if problem:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MERGE",
                 file,
                 f"largest_set: {problem}, found {', '.join(merge.largest_set)}",
@@ -162,7 +162,7 @@ class MergeCheck:
             ]
             rows += [f"Smallest set that does not: {', '.join(merge.smallest_conflict) or 'none'}."]
         if self.run.read(paths.MERGE_PLAN) != ("\n".join(rows) + "\n").encode("utf-8"):
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MERGE",
                 paths.MERGE_PLAN,
                 "expected what MERGE.json yields, found another text",
@@ -193,32 +193,32 @@ class MergeCheck:
                 "expected that nothing was merged, and which packs did not PASS; found another text"
                 " or none"
             )
-            self.sheet.wrong("VERIFY_MERGE", paths.MERGE_PLAN, what)
+            self.results.wrong("VERIFY_MERGE", paths.MERGE_PLAN, what)
         self._no_result()
 
     def _no_result(self) -> None:
         for name in _RESULT:
             if self.run.read(f"{paths.Z}/{name}") is not None:
                 what = "expected no result where nothing was merged, found it"
-                self.sheet.wrong("VERIFY_EXTRA", f"{paths.Z}/{name}", what)
+                self.results.wrong("VERIFY_EXTRA", f"{paths.Z}/{name}", what)
 
     def _held(self, merge: Merge, passed: bool) -> None:
         file = f"{paths.Z}/{paths.OBJECTS}"
         try:
             self._result(merge, passed)
         except Unknown as unknown:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_OBJECTS", file, f"expected the tree {unknown}, found that it is missing"
             )
         except (Clash, ObjectError) as error:
-            self.sheet.wrong("VERIFY_OBJECTS", file, spell(str(error)))
+            self.results.wrong("VERIFY_OBJECTS", file, spell(str(error)))
 
     def _result(self, merge: Merge, passed: bool) -> None:
         """Check paths.Z's own record of the change, then make the tree again."""
-        changed = load(self.sheet, self.run, f"{paths.Z}/{paths.FILES_CHANGED}", FilesChanged)
+        changed = load(self.results, self.run, f"{paths.Z}/{paths.FILES_CHANGED}", FilesChanged)
         patch = self.run.read(f"{paths.Z}/{paths.PATCH}")
         if patch is None:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MISSING", f"{paths.Z}/{paths.PATCH}", "expected this file, found none"
             )
         carried = read_bundle(self.run.read(f"{paths.Z}/{paths.OBJECTS}") or b"")
@@ -238,7 +238,7 @@ class MergeCheck:
             due = self.trees.unshared(merge.merged_tree, merge.base_tree)
             for oid in sorted(due - carried.objects.keys()):
                 file = f"{paths.Z}/{paths.OBJECTS}"
-                self.sheet.wrong(
+                self.results.wrong(
                     "VERIFY_OBJECTS", file, f"expected the object {oid}, found that it is missing"
                 )
             for twin in grown_alike(self.trees, merge.merged_tree, merge.base_tree):
@@ -246,10 +246,10 @@ class MergeCheck:
                     f"expected names of one spelling, found {spell(joined(twin))} beside one that"
                     " folds alike"
                 )
-                self.sheet.wrong("VERIFY_MERGE", paths.MERGE, message)
+                self.results.wrong("VERIFY_MERGE", paths.MERGE, message)
             self._again(merge)
         for path, clause in tables_touched(verified) if verified is not None and passed else ():
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MERGE",
                 f"{paths.Z}/{paths.FILES_CHANGED}",
                 f"{path}: {clause}, in a run that says PASS",
@@ -270,7 +270,7 @@ class MergeCheck:
         if self.differs(file, "its tip", due, carried.tip):
             return
         for oid in unreached(carried, {due: (merge.merged_tree,), **tree_links(carried)}):
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_OBJECTS", file, f"expected only what its tip leads to, found {oid} too"
             )
 
@@ -280,25 +280,25 @@ class MergeCheck:
 
     def _change(self, carried: Carried, changed: FilesChanged, patch: bytes) -> Verified | None:
         blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
-        elsewhere = self.elsewhere
-        if elsewhere is not None:
+        repository = self.repository
+        if repository is not None:
             for row in changed.files:
-                blob = elsewhere.blob(row.oid_after) if row.kind == "mode" else None
+                blob = repository.blob(row.oid_after) if row.kind == "mode" else None
                 blobs |= {row.oid_after: blob} if blob is not None else {}
-        fetch = elsewhere.tree if elsewhere is not None else lambda _: None
+        fetch = repository.tree if repository is not None else lambda _: None
         self.trees = Trees(carried.hash_name, carried_trees(carried), fetch)
-        return check_change(self.sheet, f"{paths.Z}/", "", self.trees, blobs, changed, patch)
+        return check_change(self.results, f"{paths.Z}/", "", self.trees, blobs, changed, patch)
 
     def _again(self, merge: Merge) -> None:
         """Make the merged tree again from the base."""
         try:
             found = self.united(merge.base_tree, merge.order)
         except NotAtHand as reason:
-            self.sheet.gap("merged tree", str(reason))
+            self.results.gap("merged tree", str(reason))
         except Unknown as unknown:
-            self.sheet.gap("merged tree", f"the base's tree {unknown} is not at hand")
+            self.results.gap("merged tree", f"the base's tree {unknown} is not at hand")
         except (Clash, ObjectError) as error:
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MERGE",
                 paths.MERGE,
                 f"base and bundles do not unite: {spell(str(error))}",
@@ -307,7 +307,7 @@ class MergeCheck:
             if not self.differs(
                 paths.MERGE, "the tree of base and bundles", found, merge.merged_tree
             ):
-                self.sheet.fact("merged tree", f"{found[:7]} re-made from base and bundles")
+                self.results.fact("merged tree", f"{found[:7]} re-made from base and bundles")
 
     def united(self, base: str, order: Iterable[str]) -> str:
         """Return the tree of the base with the changes of packs.
@@ -334,8 +334,8 @@ class MergeCheck:
         return trees.edited(here, waiting)
 
     def _three_way(self, base: str, here: str, bundle: Bundle) -> str:
-        trees, elsewhere = self.trees, self.elsewhere
-        if trees is None or elsewhere is None:
+        trees, repository = self.trees, self.repository
+        if trees is None or repository is None:
             raise NotAtHand("packs were merged three ways, and the repository is not at hand")
         order = in_order({need: self.needs[need] for need in self.needs[bundle.pack]})
         below = self.united(base, order)
@@ -345,7 +345,7 @@ class MergeCheck:
         }
         for other in self.bundles.values():
             payloads |= {oid: ("blob", blob) for oid, blob in other.change.contents.items()}
-        found = elsewhere.merged(below, here, theirs, payloads)
+        found = repository.merged(below, here, theirs, payloads)
         if not found:
             raise Clash(f"{bundle.pack} does not merge cleanly")
         return found

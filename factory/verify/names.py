@@ -107,11 +107,11 @@ def _plain(text: str) -> str:
 
 def in_cell(text: str) -> str:
     """Return `text` as code in a table of a report."""
-    told = eyes(text).replace("|", "\\|")
-    runs = [len(run) for run in re.findall("`+", told)]
+    recorded = eyes(text).replace("|", "\\|")
+    runs = [len(run) for run in re.findall("`+", recorded)]
     edge = "`" * (max(runs) + 1 if runs else 1)
-    space = " " if runs or not told or (told[0], told[-1]) == (" ", " ") else ""
-    return edge + space + told + space + edge
+    space = " " if runs or not recorded or (recorded[0], recorded[-1]) == (" ", " ") else ""
+    return edge + space + recorded + space + edge
 
 
 def reads_as_git(name: str) -> bool:

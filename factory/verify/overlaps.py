@@ -56,9 +56,9 @@ def _met_in_folders(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
     inside: dict[Path, dict[bytes, dict[str, str]]] = {}
     for pack, edited in edits.items():
         left = {joined(path): path for path, after in edited.items() if after is not None}
-        for told in sorted(left, reverse=True):  # so that the least one stays
-            for depth, name in enumerate(left[told][:-1]):
-                inside.setdefault(left[told][:depth], {}).setdefault(name, {})[pack] = told
+        for recorded in sorted(left, reverse=True):  # so that the least one stays
+            for depth, name in enumerate(left[recorded][:-1]):
+                inside.setdefault(left[recorded][:depth], {}).setdefault(name, {})[pack] = recorded
     for names in inside.values():
         for here, there in chain.from_iterable(combinations(group, 2) for group in _alike(names)):
             for (one, path), (two, other) in product(names[here].items(), names[there].items()):

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.comparison import Comparison, digest
 from factory.verify.documents import PackLine
-from factory.verify.hearing import Hearing, digest
-from factory.verify.making import MADE, MakingCheck
+from factory.verify.execution import MADE, ExecutionCheck
 from factory.verify.verdict import EXIT_CODES
 
 
 class PackBindings:
     """Check what the events of a run say of one pack."""
 
-    def __init__(self, hearing: Hearing, line: PackLine, bundle: Bundle) -> None:
-        self.hearing = hearing
-        self.told = hearing.told
+    def __init__(self, comparison: Comparison, line: PackLine, bundle: Bundle) -> None:
+        self.comparison = comparison
+        self.own = comparison.own
         self.line = line
         self.bundle = bundle
-        self.differs = hearing.differs
-        self.files = sum(path.startswith(f"{line.pack}/") for path in hearing.run.sizes)
+        self.differs = comparison.differs
+        self.files = sum(path.startswith(f"{line.pack}/") for path in comparison.run.sizes)
 
     def check(self) -> None:
         """Compare all events about the pack."""
         line, pack = self.line, self.line.pack
-        made = [event for event in self.told.of("", pack) if event.event_type in MADE]
+        made = [event for event in self.own.of("", pack) if event.event_type in MADE]
         if line.came_from:
             self._copied()
             self.differs(f"events of the making of {pack}, which an earlier run made", 0, len(made))
@@ -36,15 +36,15 @@ class PackBindings:
             self.differs(
                 f"whether {pack} was copied from another run",
                 False,
-                bool(self.told.of("bundle.copied", pack)),
+                bool(self.own.of("bundle.copied", pack)),
             )
         if made and not line.came_from:
-            MakingCheck(self.hearing, self.bundle, self.told, paths.EVENTS, raw=True).check()
+            ExecutionCheck(self.comparison, self.bundle, self.own, paths.EVENTS, raw=True).check()
             self._sandbox()
         elif not line.came_from and line.status == "PASS":
             self.differs(f"whether it tells that {pack} was run", True, False)
         elif not line.came_from:
-            self.hearing.sheet.gap(
+            self.comparison.results.gap(
                 f"making of {pack}'s bundle",
                 "this run did not run the pack, and the ledger names no other",
             )
@@ -57,11 +57,11 @@ class PackBindings:
         Without them the pack must not have started.
         """
         due = set(self.bundle.lock.required_properties) - set(
-            self.hearing.status.properties_accepted
+            self.comparison.status.properties_accepted
         )
-        for event in self.told.of("pack.started", self.line.pack):
+        for event in self.own.of("pack.started", self.line.pack):
             lacking = sorted(due - set(event.details.get("properties", "").split()))
-            self.hearing.says(
+            self.comparison.says(
                 event, ("properties that lacked in the sandbox", "", " ".join(lacking))
             )
 
@@ -71,32 +71,32 @@ class PackBindings:
         The validation may be that of an earlier run that made the same bundle.
         """
         pack = self.line.pack
-        told = self.told.of("bundle.validated", pack)
-        self.differs(f"validations of {pack}, at most one", len(told[:1]), len(told))
+        recorded = self.own.of("bundle.validated", pack)
+        self.differs(f"validations of {pack}, at most one", len(recorded[:1]), len(recorded))
         known = {row.id for row in self.bundle.status.findings}
         own = [
             row
-            for row in self.hearing.status.findings
+            for row in self.comparison.status.findings
             if row.pack == pack and row.severity == "error"
         ]
         refused = any(row.id not in known for row in own)
-        for event in told:
-            self.hearing.says(event, digest(event, "manifest", self.bundle.manifest))
-            self.hearing.says(event, ("files", self.files, event.file_counts.get("files")))
+        for event in recorded:
+            self.comparison.says(event, digest(event, "manifest", self.bundle.manifest))
+            self.comparison.says(event, ("files", self.files, event.file_counts.get("files")))
             if not refused:
-                self.hearing.says(event, ("rc", 0, event.rc))
+                self.comparison.says(event, ("rc", 0, event.rc))
             elif event.rc not in EXIT_CODES.values():
-                self.hearing.says(event, ("rc", "one of a verdict", event.rc))
-        if not told and made and self.hearing.status.status == "PASS":
+                self.comparison.says(event, ("rc", "one of a verdict", event.rc))
+        if not recorded and made and self.comparison.status.status == "PASS":
             self._validated_before()
 
     def _validated_before(self) -> None:
         """Find the validation of the same bundle in earlier runs: equal bytes are not validated
         again.
         """
-        ledger, part = self.hearing.around.ledger, f"validation of {self.bundle.pack}'s bundle"
+        ledger, part = self.comparison.context.ledger, f"validation of {self.bundle.pack}'s bundle"
         if ledger is None:
-            self.hearing.sheet.gap(
+            self.comparison.results.gap(
                 part, "this run did not validate it, and the events of earlier runs are not at hand"
             )
             return
@@ -104,7 +104,7 @@ class PackBindings:
         others = [
             run_id
             for run_id in ledger.chain.by_run
-            if run_id not in ("", self.hearing.status.run_id)
+            if run_id not in ("", self.comparison.status.run_id)
         ]
         made, validated = (
             any(
@@ -117,7 +117,7 @@ class PackBindings:
         if not made and not validated:
             self.differs(f"validations of {self.bundle.pack}", 1, 0)
         elif not validated:
-            self.hearing.sheet.gap(
+            self.comparison.results.gap(
                 part, "an earlier run made the same, and no event tells that it was validated"
             )
 
@@ -126,9 +126,10 @@ class PackBindings:
         showed it.
         """
         own = (self.bundle.status.action_key, self.bundle.manifest)
-        told = self.told.of("pack.reproducible", self.line.pack)
+        recorded = self.own.of("pack.reproducible", self.line.pack)
         said = [
-            (event.hashes.get("action_key", ""), event.hashes.get("manifest", "")) for event in told
+            (event.hashes.get("action_key", ""), event.hashes.get("manifest", ""))
+            for event in recorded
         ]
         self.differs(
             f"what showed {self.line.pack} reproducible",
@@ -143,9 +144,9 @@ class PackBindings:
                 False,
                 True,
             )
-        ledger = self.hearing.around.ledger
+        ledger = self.comparison.context.ledger
         if ledger is None:
-            self.hearing.sheet.gap(
+            self.comparison.results.gap(
                 f"what showed {self.line.pack} reproducible", "the whole ledger is not at hand"
             )
             return
@@ -161,9 +162,9 @@ class PackBindings:
                 "none",
                 paths.LEDGER,
             )
-        for event in told if shown else ():
+        for event in recorded if shown else ():
             if event.hashes.get("shown") not in shown:
-                self.hearing.says(
+                self.comparison.says(
                     event, ("shown", " or ".join(sorted(shown)), event.hashes.get("shown"))
                 )
 
@@ -171,20 +172,20 @@ class PackBindings:
         """Check a bundle of an earlier run: this run's record of the copy, and that run's
         events.
         """
-        told = [
+        recorded = [
             (
                 event.hashes.get("manifest"),
                 event.details.get("from_run"),
                 event.file_counts.get("files"),
             )
-            for event in self.told.of("bundle.copied", self.line.pack)
+            for event in self.own.of("bundle.copied", self.line.pack)
         ]
         due = [(self.bundle.manifest, self.line.came_from, self.files)]
-        self.differs(f"where {self.line.pack}'s bundle came from", due, told)
-        ledger = self.hearing.around.ledger
+        self.differs(f"where {self.line.pack}'s bundle came from", due, recorded)
+        ledger = self.comparison.context.ledger
         if ledger is None:
             reason = f"it was made by {self.line.came_from}, whose events are not at hand"
-            self.hearing.sheet.gap(f"making of {self.line.pack}'s bundle", reason)
+            self.comparison.results.gap(f"making of {self.line.pack}'s bundle", reason)
             return
         events = ledger.chain.run(self.line.came_from)
-        MakingCheck(self.hearing, self.bundle, events, paths.LEDGER, raw=False).check()
+        ExecutionCheck(self.comparison, self.bundle, events, paths.LEDGER, raw=False).check()

@@ -12,17 +12,17 @@ from collections.abc import Mapping
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.bundle_documents import load
 from factory.verify.documents import Merge, Plan, PlannedPack, Policy, RunStatus
 from factory.verify.event_forms import STARTED
-from factory.verify.events import Told
+from factory.verify.events import RunEvents
 from factory.verify.folder import Folder
 from factory.verify.form import canonical, plain
 from factory.verify.manifests import Seen
 from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import all_needs, in_order
-from factory.verify.papers import load
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.trees import Clash, Trees, Unknown, parts
 
 _HASH_NAMES = {40: "sha1", 64: "sha256"}
@@ -31,8 +31,8 @@ _HASH_NAMES = {40: "sha1", 64: "sha256"}
 class PlanCheck:
     """Check one run against its plan."""
 
-    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, status: RunStatus) -> None:
-        self.sheet = sheet
+    def __init__(self, results: Results, run: Folder, seen: Seen, status: RunStatus) -> None:
+        self.results = results
         self.run = run
         self.seen = seen
         self.status = status
@@ -42,28 +42,28 @@ class PlanCheck:
         bundles: Mapping[str, Bundle],
         merge: Merge | None,
         merging: MergeCheck,
-        told: Told,
+        own: RunEvents,
         policy: Policy | None,
     ) -> None:
         """Check all of it. A run that could not be planned has no plan, no bundle and no merge."""
-        named = [event.hashes.get("plan", "") for event in told.of(STARTED)]
+        named = [event.hashes.get("plan", "") for event in own.of(STARTED)]
         there = paths.PLAN in self.run.sizes
         if not there and not any(named):
             self.differs("packs that were run without a plan", "", ", ".join(sorted(bundles)))
             self.differs("whether something was merged without a plan", False, merge is not None)
             return
-        plan = load(self.sheet, self.run, paths.PLAN, Plan)
+        plan = load(self.results, self.run, paths.PLAN, Plan)
         if plan is None:
             return
         self.seen(paths.PLAN)
-        if paths.PLAN in self.sheet.spoilt:
+        if paths.PLAN in self.results.spoilt:
             return
-        before = len(self.sheet.findings)
+        before = len(self.results.findings)
         self._head(plan, policy)
         self._order(plan)
         for planned in plan.packs:
             self._pack(plan, planned)
-            self._started(planned, told)
+            self._started(planned, own)
             if planned.pack in bundles:
                 self._bundle(planned, bundles[planned.pack], merging)
         names = {planned.pack for planned in plan.packs}
@@ -71,14 +71,14 @@ class PlanCheck:
         if merge is not None:
             order = tuple(planned.pack for planned in plan.packs)
             self.differs("what was merged, in order", order, merge.order)
-        if len(self.sheet.findings) == before:
+        if len(self.results.findings) == before:
             count = len(plan.packs)
-            self.sheet.fact(
+            self.results.fact(
                 "plan", f"{count} pack{'' if count == 1 else 's'}, bundles and merge follow from it"
             )
 
     def differs(self, what: str, expected: object, found: object, pack: str = "") -> bool:
-        return self.sheet.differs("VERIFY_PLAN", paths.PLAN, what, expected, found, pack)
+        return self.results.differs("VERIFY_PLAN", paths.PLAN, what, expected, found, pack)
 
     def _head(self, plan: Plan, policy: Policy | None) -> None:
         """Compare base and policy with the verdict and the attestations."""
@@ -94,7 +94,7 @@ class PlanCheck:
         folders = {planned.folder.rpartition("/")[0] for planned in plan.packs}
         beside = sorted(folders - {plan.packs_folder})
         self.differs("packs that are not in the packs folder", "", ", ".join(beside))
-        if policy is not None and paths.POLICY not in self.sheet.spoilt:
+        if policy is not None and paths.POLICY not in self.results.spoilt:
             self.differs("the digest of the policy", self.seen(paths.POLICY), plan.policy.sha256)
             self.differs("the policy", policy, plan.policy.rules)
         lines = {line.pack for line in status.packs}
@@ -112,8 +112,8 @@ class PlanCheck:
             due = in_order({need: needs.get(need, frozenset()) for need in needs[planned.pack]})
             self.differs("its needs", due, planned.needs, planned.pack)
             rows = tuple((need, keys.get(need, "")) for need in sorted(planned.needs))
-            told = tuple((row.pack, row.key) for row in planned.action.depends_on)
-            self.differs("the keys of what it needs", rows, told, planned.pack)
+            recorded = tuple((row.pack, row.key) for row in planned.action.depends_on)
+            self.differs("the keys of what it needs", rows, recorded, planned.pack)
 
     def _pack(self, plan: Plan, planned: PlannedPack) -> None:
         """Check one pack in itself: key, action and scope are of the same pack and under one
@@ -139,8 +139,8 @@ class PlanCheck:
         beyond = sorted(set(action.grants) - set(plan.policy.grants))
         self.differs("grants that are not planned", "", ", ".join(beyond), planned.pack)
 
-    def _started(self, planned: PlannedPack, told: Told) -> None:
-        for event in told.of("pack.started", planned.pack):
+    def _started(self, planned: PlannedPack, own: RunEvents) -> None:
+        for event in own.of("pack.started", planned.pack):
             found = event.hashes.get("action_key", "")
             self.differs("the action that was begun", planned.action_key, found, planned.pack)
 
@@ -166,8 +166,8 @@ class PlanCheck:
             if commands.get(row.label) != (row.kind, row.name, row.run)
         ]
         self.differs("commands that were not planned", "", ", ".join(ran), pack)
-        if merging.elsewhere is not None:  # else a gap reports that the base is not available
-            trees = Trees(bundle.trees.hash_name, bundle.trees.payloads, merging.elsewhere.tree)
+        if merging.repository is not None:  # else a gap reports that the base is not available
+            trees = Trees(bundle.trees.hash_name, bundle.trees.payloads, merging.repository.tree)
             self._own_tree(planned, bundle, trees)
 
     def _own_tree(self, planned: PlannedPack, bundle: Bundle, trees: Trees) -> None:
@@ -176,9 +176,9 @@ class PlanCheck:
         try:
             own = trees.placed(self.status.base_tree, parts(planned.folder), bundle.tree)
         except Unknown as unknown:
-            self.sheet.gap(f"the own tree of {pack}", f"the base's tree {unknown} is not at hand")
+            self.results.gap(f"the own tree of {pack}", f"the base's tree {unknown} is not at hand")
         except (Clash, ObjectError) as error:
             what = f"its own tree: expected base and folder, found {error}"
-            self.sheet.wrong("VERIFY_PLAN", paths.PLAN, what, pack)
+            self.results.wrong("VERIFY_PLAN", paths.PLAN, what, pack)
         else:
             self.differs("the own tree", own, planned.own_tree, pack)

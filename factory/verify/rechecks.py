@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.bundle_documents import check_logs, load
 from factory.verify.documents import LogIndex, RecheckRow, RunStatus
 from factory.verify.folder import Folder
 from factory.verify.manifests import Seen
 from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
-from factory.verify.papers import check_logs, load
 from factory.verify.patterns import Reach
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.trees import FOLDER, Clash, Unknown
 
 _FILE = f"{paths.Z}/{paths.STATUS}"
 
 
 def check_rechecks(
-    sheet: Sheet,
+    results: Results,
     run: Folder,
     seen: Seen,
     status: RunStatus,
@@ -36,11 +36,11 @@ def check_rechecks(
             for c in bundles[pack].contract.acceptance
         ]
     rows = [(row.pack, row.label, row.run) for row in status.rechecks]
-    sheet.differs("VERIFY_MERGE", _FILE, "the checks on the merged tree", due, rows)
+    results.differs("VERIFY_MERGE", _FILE, "the checks on the merged tree", due, rows)
     for row in status.rechecks:
         fine = row.outcome in ("ok", "as-accepted")
         if fine != (row.rc == 0):
-            sheet.differs(
+            results.differs(
                 "VERIFY_STATUS",
                 _FILE,
                 f"the code of {row.pack} {row.label}, {row.outcome}",
@@ -49,24 +49,24 @@ def check_rechecks(
             )
     for pack in sorted({row.pack for row in status.rechecks if row.outcome == "as-accepted"}):
         if pack in bundles:
-            _same_view(sheet, status, bundles[pack], merging)
-    _logs(sheet, run, seen, status.rechecks)
+            _same_view(results, status, bundles[pack], merging)
+    _logs(results, run, seen, status.rechecks)
 
 
-def _same_view(sheet: Sheet, status: RunStatus, bundle: Bundle, merging: MergeCheck) -> None:
+def _same_view(results: Results, status: RunStatus, bundle: Bundle, merging: MergeCheck) -> None:
     """Check that a skipped check's pack would see the tree it was accepted on."""
     part = f"skipped checks of {bundle.pack}"
     if not status.packs_committed:
-        sheet.gap(part, "the pack's folder differed from the base commit")
+        results.gap(part, "the pack's folder differed from the base commit")
         return
     try:
         seen = _view(status.merged_tree, bundle, merging)
     except Unknown as unknown:
-        sheet.gap(part, f"the base's tree {unknown} is not at hand")
+        results.gap(part, f"the base's tree {unknown} is not at hand")
     except (Clash, ObjectError) as error:
-        sheet.wrong("VERIFY_MERGE", _FILE, f"{part}: {error}", bundle.pack)
+        results.wrong("VERIFY_MERGE", _FILE, f"{part}: {error}", bundle.pack)
     else:
-        sheet.differs(
+        results.differs(
             "VERIFY_MERGE",
             _FILE,
             f"{part}, the tree to see",
@@ -88,10 +88,10 @@ def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
     )
 
 
-def _logs(sheet: Sheet, run: Folder, seen: Seen, rechecks: tuple[RecheckRow, ...]) -> None:
-    index = load(sheet, run, f"{paths.Z}/{paths.LOG_INDEX}", LogIndex)
+def _logs(results: Results, run: Folder, seen: Seen, rechecks: tuple[RecheckRow, ...]) -> None:
+    index = load(results, run, f"{paths.Z}/{paths.LOG_INDEX}", LogIndex)
     if index is not None:
         due = [
             (f"{row.pack}.{row.label}", row.rc) for row in rechecks if row.outcome != "as-accepted"
         ]
-        check_logs(sheet, run, seen, f"{paths.Z}/", index.logs, due)
+        check_logs(results, run, seen, f"{paths.Z}/", index.logs, due)

@@ -21,7 +21,7 @@ from factory.verify.folder import Folder
 from factory.verify.html_page import Page, read_page
 from factory.verify.names import eyes
 from factory.verify.report import reached
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.verdict import GOOD_OUTCOMES
 
 _HTML, _JUNIT, _SARIF = paths.REPORT_PAGE, paths.JUNIT, paths.SARIF
@@ -33,7 +33,7 @@ Bundles = Mapping[str, Bundle]
 
 
 def check_renderings(
-    sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None, bundles: Bundles
+    results: Results, run: Folder, status: RunStatus, changed: FilesChanged | None, bundles: Bundles
 ) -> None:
     """Compare each with the verdict; commands only if every bundle was derived again."""
     known = (
@@ -42,14 +42,16 @@ def check_renderings(
         else None
     )
     for path in (_HTML, _JUNIT, _SARIF):
-        if path in sheet.spoilt:
+        if path in results.spoilt:
             continue
         content = run.read(path)
         if content is None:
-            sheet.wrong("VERIFY_MISSING", path, "expected this rendering of the report, found none")
+            results.wrong(
+                "VERIFY_MISSING", path, "expected this rendering of the report, found none"
+            )
             continue
         for problem in _problems(path, content, status, changed, known):
-            sheet.wrong("VERIFY_REPORT", path, problem)
+            results.wrong("VERIFY_REPORT", path, problem)
 
 
 def _problems(
@@ -254,7 +256,7 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
         document: Any = strict_json.parse(content, max_bytes=1 << 28)
         (only,) = document["runs"]
         rules = [rule["id"] for rule in only["tool"]["driver"]["rules"]]
-        told = [
+        recorded = [
             (row["ruleId"], rules[row["ruleIndex"]], row["level"], row["message"]["text"])
             for row in only["results"]
         ]
@@ -270,7 +272,7 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
     yield from _same(
         "its results",
         [(row.id, row.id, row.severity, _message(row)) for row in status.findings],
-        told,
+        recorded,
     )
 
 

@@ -13,7 +13,7 @@ from factory.verify import paths
 from factory.verify.documents import FilesChanged, RunStatus
 from factory.verify.folder import Folder
 from factory.verify.names import inert
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 
 _UNSIGNED = "No key was at hand, so nothing in this run is signed."
 _MD, _TXT = paths.REPORT, paths.REPORT_TEXT
@@ -22,7 +22,7 @@ _REPRODUCIBLE = ", reproducible: made twice in two environments, byte for byte"
 
 
 def check_report(
-    sheet: Sheet, run: Folder, status: RunStatus, changed: FilesChanged | None
+    results: Results, run: Folder, status: RunStatus, changed: FilesChanged | None
 ) -> None:
     """Compare both forms of the report with the verdict."""
     for path, starts, claims in (
@@ -31,12 +31,12 @@ def check_report(
     ):
         content = run.read(path)
         if content is None:
-            sheet.wrong("VERIFY_MISSING", path, "expected the report, found none")
+            results.wrong("VERIFY_MISSING", path, "expected the report, found none")
             continue
         lines = content.decode("utf-8", "replace").split("\n")
-        _compare(sheet, path, lines, starts, claims)
+        _compare(results, path, lines, starts, claims)
         if path == _MD:
-            _nothing_more(sheet, lines, status)
+            _nothing_more(results, lines, status)
 
 
 def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
@@ -118,11 +118,11 @@ def _claims(status: RunStatus) -> Iterable[str]:
     for line in status.packs:
         artifacts = f", {_counted(len(line.artifacts), 'artifact')}" if line.artifacts else ""
         change = f"{_counted(line.files_changed, 'file')} +{line.lines_added} −{line.lines_removed}"
-        told = f"{change if line.files_changed else 'no change'}{artifacts}"
+        recorded = f"{change if line.files_changed else 'no change'}{artifacts}"
         title = f"{inert(line.pack)} {inert(line.title)}"
         checks = f"{line.checks_ok} of {line.checks} ok"
         yield (
-            f"| {title} | {inert(line.domain)} | {line.status} | {told} | {checks} |"
+            f"| {title} | {inert(line.domain)} | {line.status} | {recorded} | {checks} |"
             f" {inert(line.why)} |"
         )
         origin = f", made by {line.came_from}" if line.came_from else ""
@@ -153,25 +153,25 @@ def _by_git(status: RunStatus) -> Iterable[str]:
 
 
 def _compare(
-    sheet: Sheet, path: str, lines: list[str], starts: list[str], claims: tuple[str, ...]
+    results: Results, path: str, lines: list[str], starts: list[str], claims: tuple[str, ...]
 ) -> None:
     for number, (due, found) in enumerate(zip(starts, lines, strict=False), 1):
         if due != found:
-            sheet.wrong(
+            results.wrong(
                 "VERIFY_REPORT", path, f"line {number}: expected {due!r}, found {found[:200]!r}"
             )
     left = list(lines)
     for claim in claims:
         line = next((line for line in left if line.startswith(claim)), None)
         if line is None:
-            sheet.wrong(
+            results.wrong(
                 "VERIFY_REPORT", path, f"expected a line that starts {claim[:200]!r}, found none"
             )
         else:
             left.remove(line)
 
 
-def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
+def _nothing_more(results: Results, lines: list[str], status: RunStatus) -> None:
     """Report findings and bundles beyond those of the verdict."""
     for start, due in (("- **", len(status.findings)), ("- ", None)):
         found = [
@@ -181,11 +181,11 @@ def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
         ]
         expected = due if due is not None else len(status.packs)
         if len(found) != expected:
-            sheet.wrong(
+            results.wrong(
                 "VERIFY_REPORT", _MD, f"expected {expected} lines {start!r}, found {len(found)}"
             )
     if not status.merged_tree and any(line.startswith("`git bundle verify") for line in lines):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_REPORT",
             _MD,
             "expected no merged bundle where nothing was merged, found it named",
@@ -195,7 +195,7 @@ def _nothing_more(sheet: Sheet, lines: list[str], status: RunStatus) -> None:
         sum(_REPRODUCIBLE in line for line in lines),
     )
     if due != called:
-        sheet.wrong(
+        results.wrong(
             "VERIFY_REPORT", _MD, f"expected {due} packs called reproducible, found {called}"
         )
 

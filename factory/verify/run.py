@@ -1,7 +1,7 @@
 """Derive one run again: files → bundles → merged result → verdict → report → history →
 attestations.
 
-Does not know where the folder is; what is known around it comes as `Surroundings`.
+Does not know where the folder is; what is known around it comes as `Context`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from factory.model.finding import Finding
 from factory.verify import paths
 from factory.verify.attestations import AttestationCheck
 from factory.verify.bundle import Bundle, BundleCheck
+from factory.verify.bundle_documents import load
+from factory.verify.context import Context
 from factory.verify.documents import FilesChanged, Merge, PackLine, Policy, RunStatus
 from factory.verify.egress import check_egress
 from factory.verify.folder import Folder
@@ -23,15 +25,13 @@ from factory.verify.merge import MergeCheck, pairs_of
 from factory.verify.names import spell
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import selection_problem
-from factory.verify.papers import load
 from factory.verify.plan import PlanCheck
 from factory.verify.rechecks import check_rechecks
 from factory.verify.renderings import check_renderings
 from factory.verify.report import check_report
-from factory.verify.sheet import Fact, Gap, Sheet
+from factory.verify.results import Fact, Gap, Results
 from factory.verify.stack import check_base
 from factory.verify.status import check_findings
-from factory.verify.surroundings import Surroundings
 from factory.verify.verdict import GOOD_OUTCOMES, of_findings, status_of
 
 _STATUS = f"{paths.Z}/{paths.STATUS}"
@@ -59,71 +59,71 @@ class Verified:
         return not any(finding.blocks for finding in self.findings)
 
 
-def verify_run(run: Folder, around: Surroundings) -> Verified:
+def verify_run(run: Folder, context: Context) -> Verified:
     """Check everything about one run's folder. Raise nothing that evidence can cause."""
-    sheet, seen = Sheet(), Seen(run)
+    results, seen = Results(), Seen(run)
     if (
-        not around.named
+        not context.named
         and paths.RUN_MANIFEST not in (*run.sizes, *run.odd)
         and not seen.below(paths.Z)
     ):
-        sheet.findings.append(Finding("VERIFY_MISSING", {"case": "not-a-run"}))
-        return Verified(run.name, "", len(run.sizes), tuple(sheet.findings), (), ())
-    status = load(sheet, run, _STATUS, RunStatus)
+        results.findings.append(Finding("VERIFY_MISSING", {"case": "not-a-run"}))
+        return Verified(run.name, "", len(run.sizes), tuple(results.findings), (), ())
+    status = load(results, run, _STATUS, RunStatus)
     run_id = status.run_id if status is not None else run.name
-    check_names(sheet, run)
-    subject = run.name if around.named else run_id
-    check_manifest(sheet, run, seen, paths.RUN_MANIFEST, subject)
+    check_names(results, run)
+    subject = run.name if context.named else run_id
+    check_manifest(results, run, seen, paths.RUN_MANIFEST, subject)
     files = len(run.sizes)
-    if not sheet.findings:
-        sheet.fact(
+    if not results.findings:
+        results.fact(
             "manifests", f"{files} file{'' if files == 1 else 's'}, nothing missing, nothing extra"
         )
-    evaluated = _RunCheck(sheet, run, seen, around).check(status) if status is not None else ""
+    evaluated = _RunCheck(results, run, seen, context).check(status) if status is not None else ""
     return Verified(
-        run_id, evaluated, files, tuple(sheet.findings), tuple(sheet.gaps), tuple(sheet.facts)
+        run_id, evaluated, files, tuple(results.findings), tuple(results.gaps), tuple(results.facts)
     )
 
 
 class _RunCheck:
-    def __init__(self, sheet: Sheet, run: Folder, seen: Seen, around: Surroundings) -> None:
-        self.sheet = sheet
+    def __init__(self, results: Results, run: Folder, seen: Seen, context: Context) -> None:
+        self.results = results
         self.run = run
         self.seen = seen
-        self.around = around
+        self.context = context
 
     def check(self, status: RunStatus) -> str:
         """Check all that depends on the verdict; return the status that was evaluated again."""
-        if self.around.named and status.run_id != self.run.name:
+        if self.context.named and status.run_id != self.run.name:
             self.wrong(
                 "VERIFY_STATUS", f"its run: expected {self.run.name}, found {spell(status.run_id)}"
             )
-        policy = load(self.sheet, self.run, paths.POLICY, Policy)
+        policy = load(self.results, self.run, paths.POLICY, Policy)
         bundles = self._bundles(status)
-        merging = MergeCheck(self.sheet, self.run, self.seen, bundles, self.around.elsewhere)
+        merging = MergeCheck(self.results, self.run, self.seen, bundles, self.context.repository)
         merge, changed = self._merged(status, bundles, merging)
         self._base(status, bundles, merging)
         self._lines(status, bundles)
         if policy is not None:
             self._policy(status, bundles, policy)
         evaluated = self._evaluate(status, bundles, merge)
-        check_report(self.sheet, self.run, status, changed)
-        check_renderings(self.sheet, self.run, status, changed, bundles)
-        history = HistoryCheck(self.sheet, self.run, self.seen, self.around, status)
+        check_report(self.results, self.run, status, changed)
+        check_renderings(self.results, self.run, status, changed, bundles)
+        history = HistoryCheck(self.results, self.run, self.seen, self.context, status)
         history.check(bundles)
-        PlanCheck(self.sheet, self.run, self.seen, status).check(
-            bundles, merge, merging, history.told, policy
+        PlanCheck(self.results, self.run, self.seen, status).check(
+            bundles, merge, merging, history.own, policy
         )
-        check_egress(self.sheet, self.run, bundles, history.told, policy)
-        attestations = AttestationCheck(self.sheet, self.run, self.seen, self.around, status)
-        attestations.check(bundles, history.told, policy)
+        check_egress(self.results, self.run, bundles, history.own, policy)
+        attestations = AttestationCheck(self.results, self.run, self.seen, self.context, status)
+        attestations.check(bundles, history.own, policy)
         return evaluated
 
     def wrong(self, kind: str, what: str, pack: str = "") -> None:
-        self.sheet.wrong(kind, _STATUS, what, pack)
+        self.results.wrong(kind, _STATUS, what, pack)
 
     def differs(self, what: str, expected: object, found: object, pack: str = "") -> None:
-        self.sheet.differs("VERIFY_STATUS", _STATUS, what, expected, found, pack)
+        self.results.differs("VERIFY_STATUS", _STATUS, what, expected, found, pack)
 
     def _bundles(self, status: RunStatus) -> dict[str, Bundle]:
         """Derive every bundle of the run again; the verdict must name exactly these."""
@@ -131,14 +131,14 @@ class _RunCheck:
         named = [line.pack for line in status.packs if line.bundle_sha256]
         stale = [line.pack for line in status.packs if not line.bundle_sha256]
         for pack in sorted(set(named) - set(there)):
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_MISSING",
                 f"{pack}/{paths.BUNDLE_MANIFEST}",
                 "expected this bundle, found none",
                 pack,
             )
         for pack in sorted(set(there) - set(named) - set(stale)):
-            self.sheet.wrong(
+            self.results.wrong(
                 "VERIFY_EXTRA",
                 f"{pack}/",
                 "expected no bundle that STATUS.json does not name, found it",
@@ -146,12 +146,12 @@ class _RunCheck:
         found = {}
         for pack in (pack for pack in there if pack in named):
             bundle = BundleCheck(
-                self.sheet, self.run, self.seen, pack, self.around.elsewhere
+                self.results, self.run, self.seen, pack, self.context.repository
             ).check()
             if bundle is not None:
                 found[pack] = bundle
-        if len(found) == len(named) and not any(finding.pack for finding in self.sheet.findings):
-            self.sheet.fact("bundles", f"{len(found)} re-derived, trees agree")
+        if len(found) == len(named) and not any(finding.pack for finding in self.results.findings):
+            self.results.fact("bundles", f"{len(found)} re-derived, trees agree")
         return found
 
     def _merged(
@@ -160,7 +160,7 @@ class _RunCheck:
         """Check the merge, if there was one; return its document and the merged change."""
         if self.run.read(paths.MERGE) is None:
             if status.merged_tree:
-                self.sheet.wrong(
+                self.results.wrong(
                     "VERIFY_MISSING",
                     paths.MERGE,
                     "expected it beside a merged tree, found none",
@@ -168,16 +168,16 @@ class _RunCheck:
                 return None, None
             merging.unmerged(status)
             if status.status == "PASS":
-                self.sheet.gap(
+                self.results.gap(
                     "merged tree", "this run merged nothing: not every phase was asked for"
                 )
             return None, None
         missing = [line.pack for line in status.packs if line.pack not in bundles]
         if missing:
-            self.sheet.gap("merged tree", f"the bundle of {missing[0]} was not re-derived")
+            self.results.gap("merged tree", f"the bundle of {missing[0]} was not re-derived")
             return None, self._changed()
         merge = merging.check(status)
-        check_rechecks(self.sheet, self.run, self.seen, status, bundles, merging)
+        check_rechecks(self.results, self.run, self.seen, status, bundles, merging)
         return merge, self._changed()
 
     def _changed(self) -> FilesChanged | None:
@@ -188,23 +188,23 @@ class _RunCheck:
 
     def _base(self, status: RunStatus, bundles: dict[str, Bundle], merging: MergeCheck) -> None:
         """Check the base commit's tree, and what each pack saw of it."""
-        elsewhere = self.around.elsewhere
+        repository = self.context.repository
         try:
-            tree = elsewhere.tree_of_commit(status.base_commit) if elsewhere is not None else ""
+            tree = repository.tree_of_commit(status.base_commit) if repository is not None else ""
         except ObjectError as error:
             self.wrong("VERIFY_BASE", str(error))
             return
         if tree:
-            self.sheet.differs(
+            self.results.differs(
                 "VERIFY_BASE", _STATUS, "the tree of the base commit", tree, status.base_tree
             )
         else:
-            self.sheet.gap(
+            self.results.gap(
                 "base commit",
                 f"{status.base_commit[:12]} is not at hand; its tree is taken from STATUS.json",
             )
         for bundle in bundles.values():
-            check_base(self.sheet, merging, bundle, status.base_tree, status.packs_committed)
+            check_base(self.results, merging, bundle, status.base_tree, status.packs_committed)
 
     def _lines(self, status: RunStatus, bundles: dict[str, Bundle]) -> None:
         """Compare each pack's row with its bundle."""
@@ -215,36 +215,36 @@ class _RunCheck:
             if line.bundle_sha256:
                 manifest = f"{line.pack}/{paths.BUNDLE_MANIFEST}"
                 check_digest(
-                    self.sheet, manifest, line.bundle_sha256, self.seen(manifest), line.pack
+                    self.results, manifest, line.bundle_sha256, self.seen(manifest), line.pack
                 )
             bundle = bundles.get(line.pack)
             if bundle is not None:
                 self._line(line, bundle, status)
 
     def _line(self, line: PackLine, bundle: Bundle, status: RunStatus) -> None:
-        told, own = bundle.status, f"{line.pack}:"
+        recorded, own = bundle.status, f"{line.pack}:"
         for what, expected, found in (
             ("title", bundle.contract.title, line.title),
             ("domain", bundle.contract.domain, line.domain),
             ("why, a line of its spec.md", True, bundle.tells(line.why)),
-            ("files changed", told.files_changed, line.files_changed),
-            ("lines added", told.lines_added, line.lines_added),
-            ("lines removed", told.lines_removed, line.lines_removed),
+            ("files changed", recorded.files_changed, line.files_changed),
+            ("lines added", recorded.lines_added, line.lines_added),
+            ("lines removed", recorded.lines_removed, line.lines_removed),
             (
                 "checks that ended with 0",
-                sum(check.rc == 0 for check in told.checks),
+                sum(check.rc == 0 for check in recorded.checks),
                 line.checks_ok,
             ),
-            ("checks", len(told.required), line.checks),
-            ("artifacts", told.artifacts, line.artifacts),
+            ("checks", len(recorded.required), line.checks),
+            ("artifacts", recorded.artifacts, line.artifacts),
             ("network", ("*",) if bundle.lock.network_any else bundle.lock.network, line.network),
         ):
             self.differs(f"{own} {what}", expected, found, line.pack)
         refused = any(row.severity == "error" and row.pack == line.pack for row in status.findings)
-        if line.status != told.status and not (
-            told.status == "PASS" and line.status != "PASS" and refused
+        if line.status != recorded.status and not (
+            recorded.status == "PASS" and line.status != "PASS" and refused
         ):
-            self.differs(f"{own} status", told.status, line.status, line.pack)
+            self.differs(f"{own} status", recorded.status, line.status, line.pack)
 
     def _policy(self, status: RunStatus, bundles: dict[str, Bundle], policy: Policy) -> None:
         """Compare the verdict with its policy: nothing missing that is not accepted, nothing
@@ -279,7 +279,7 @@ class _RunCheck:
 
     def _evaluate(self, status: RunStatus, bundles: dict[str, Bundle], merge: Merge | None) -> str:
         """Evaluate the run's verdict from all the evidence."""
-        check_findings(self.sheet, _STATUS, status.findings)
+        check_findings(self.results, _STATUS, status.findings)
         missing = [
             row
             for row in _needed(status, bundles, merge)
@@ -291,7 +291,7 @@ class _RunCheck:
         due = status_of(_observations(status, bundles, merge))
         self.differs("the verdict that its evidence yields", due, status.status)
         if due == status.status:
-            self.sheet.fact("verdict", f"{due} re-evaluated")
+            self.results.fact("verdict", f"{due} re-evaluated")
         if merge is None and self.run.read(paths.MERGE) is not None:
             return due  # something was merged, and what was not derived again is a gap already
         pairs = sorted({*pairs_of(merge), *_culprits(status)})

@@ -17,24 +17,24 @@ from types import MappingProxyType
 
 from factory.model.finding import Finding, Location
 from factory.verify import paths
-from factory.verify.elsewhere import Elsewhere, find_objects
+from factory.verify.context import (
+    OPTIONAL,
+    Context,
+    Demand,
+    Ledger,
+    load_checkpoints,
+    load_ledger,
+    names_below,
+)
 from factory.verify.event_forms import FINISHED
 from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
 from factory.verify.names import spell
 from factory.verify.notes import Checkpoint, Key, read_key
 from factory.verify.objects import ObjectError
+from factory.verify.repository import RepositoryObjects, find_objects
+from factory.verify.results import Gap
 from factory.verify.run import Verified, verify_run
-from factory.verify.sheet import Gap
-from factory.verify.surroundings import (
-    OPTIONAL,
-    Demand,
-    Ledger,
-    Surroundings,
-    load_checkpoints,
-    load_ledger,
-    names_below,
-)
 from factory.verify.trees import FOLDER, Trees, Unknown
 
 PINS = b"factory.keys"
@@ -202,24 +202,24 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
         raise Unreadable(
             f"expected the folder of a run at {str(root)!r}, found: {error.strerror or error}"
         ) from error
-    around = Surroundings(
+    context = Context(
         keys=asked.keys, demand=asked.demand, named=state is not None, kept=asked.checkpoints
     )
     if state is not None:
         others = {
             name: checkpoint for name, checkpoint in state.checkpoints.items() if name != run.name
         }
-        around = replace(
-            around,
+        context = replace(
+            context,
             ledger=state.ledger,
             others=others,
             unread=state.unread,
             ledger_due=state.at_home,
         )
-    with _elsewhere(run, asked) as (elsewhere, whose):
-        pins = _pins(elsewhere, run, asked, whose) if elsewhere is not None else ()
-        around = replace(around, elsewhere=elsewhere, keys=_unique((*asked.keys, *pins)))
-        return replace(verify_run(run, around), place=str(root))
+    with _elsewhere(run, asked) as (repository, whose):
+        pins = _pins(repository, run, asked, whose) if repository is not None else ()
+        context = replace(context, repository=repository, keys=_unique((*asked.keys, *pins)))
+        return replace(verify_run(run, context), place=str(root))
 
 
 def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
@@ -232,7 +232,7 @@ def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
 
 
 @contextmanager
-def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None, bool]]:
+def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[RepositoryObjects | None, bool]]:
     """Yield (repository, it is the caller's): that around the run, else the caller's, or (None,
     False).
     """
@@ -250,14 +250,14 @@ def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[Elsewhere | None
             yield None, False
             return
         try:
-            elsewhere = stack.enter_context(
-                Elsewhere(objects, "sha1" if len(commit) == 40 else "sha256")
+            repository = stack.enter_context(
+                RepositoryObjects(objects, "sha1" if len(commit) == 40 else "sha256")
             )
         except OSError:
             yield None, False
         else:
             yield (
-                elsewhere,
+                repository,
                 asked.repository is not None and place.resolve() == asked.repository.resolve(),
             )
 
@@ -268,7 +268,9 @@ def _base_commit(run: DiskFolder) -> str:
     return found[1].decode("ascii") if found else ""
 
 
-def _pins(elsewhere: Elsewhere, run: DiskFolder, asked: Asked, whose: bool) -> Iterator[Key]:
+def _pins(
+    repository: RepositoryObjects, run: DiskFolder, asked: Asked, whose: bool
+) -> Iterator[Key]:
     """Yield keys pinned in the caller's HEAD, and in the run's base commit.
 
     Only the first are trusted: the run names its base commit, and a pin that was removed since says
@@ -277,23 +279,23 @@ def _pins(elsewhere: Elsewhere, run: DiskFolder, asked: Asked, whose: bool) -> I
     commits = {asked.head: "pinned"} if whose and asked.head else {}
     base = _base_commit(run)
     if base and base not in commits:
-        ours = bool(commits) and elsewhere.is_ancestor(base, asked.head)
+        ours = bool(commits) and repository.is_ancestor(base, asked.head)
         commits[base] = "once" if ours else "theirs"
     for commit, how in commits.items():
-        yield from _pinned(elsewhere, commit, how)
+        yield from _pinned(repository, commit, how)
 
 
-def _pinned(elsewhere: Elsewhere, commit: str, how: str) -> Iterator[Key]:
+def _pinned(repository: RepositoryObjects, commit: str, how: str) -> Iterator[Key]:
     try:
-        tree = elsewhere.tree_of_commit(commit)
-        trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, elsewhere.tree)
+        tree = repository.tree_of_commit(commit)
+        trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, repository.tree)
         folder = trees.at(tree, (PINS,)) if tree else None
         entries = trees.entries(folder.oid) if folder is not None and folder.mode == FOLDER else {}
     except (Unknown, ObjectError):
         return
     for name, entry in entries.items():
         try:
-            content = elsewhere.blob(entry.oid) if name.endswith(b".pub") else None
+            content = repository.blob(entry.oid) if name.endswith(b".pub") else None
             if content is not None:
                 yield read_key(content, how)
         except (ObjectError, FormError):

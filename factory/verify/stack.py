@@ -11,12 +11,12 @@ from factory.verify.merge import MergeCheck, NotAtHand
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import in_order
 from factory.verify.patterns import Reach
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.trees import Clash, Trees, Unknown, joined, parts
 
 
 def check_base(
-    sheet: Sheet, merging: MergeCheck, bundle: Bundle, base: str, committed: bool
+    results: Results, merging: MergeCheck, bundle: Bundle, base: str, committed: bool
 ) -> None:
     """Compare a bundle's base tree with the base commit's tree `base` and the packs below it."""
     part = f"what {bundle.pack} started from"
@@ -24,20 +24,20 @@ def check_base(
         return
     missing = [need for need in bundle.needs if need not in merging.bundles]
     if missing:
-        sheet.gap(part, f"the bundle of {missing[0]}, which it depends on, was not re-derived")
+        results.gap(part, f"the bundle of {missing[0]}, which it depends on, was not re-derived")
         return
     if merging.trees is None:
-        fetch = merging.elsewhere.tree if merging.elsewhere is not None else lambda _: None
+        fetch = merging.repository.tree if merging.repository is not None else lambda _: None
         merging.trees = Trees(bundle.trees.hash_name, {}, fetch)
     merging.trees.take(bundle.trees.payloads)
     try:
-        _compare(sheet, merging, merging.trees, bundle, base, committed)
+        _compare(results, merging, merging.trees, bundle, base, committed)
     except NotAtHand as reason:
-        sheet.gap(part, str(reason))
+        results.gap(part, str(reason))
     except Unknown as unknown:
-        sheet.gap(part, f"the base's tree {unknown} is not at hand")
+        results.gap(part, f"the base's tree {unknown} is not at hand")
     except (Clash, ObjectError) as error:
-        sheet.wrong(
+        results.wrong(
             "VERIFY_BASE",
             f"{bundle.pack}/{paths.STATUS}",
             f"base and needs do not unite: {error}",
@@ -46,7 +46,7 @@ def check_base(
 
 
 def _compare(
-    sheet: Sheet, merging: MergeCheck, trees: Trees, bundle: Bundle, base: str, committed: bool
+    results: Results, merging: MergeCheck, trees: Trees, bundle: Bundle, base: str, committed: bool
 ) -> None:
     file = f"{bundle.pack}/{paths.STATUS}"
     whole = merging.united(
@@ -55,7 +55,7 @@ def _compare(
     place = parts(bundle.folder)
     if committed:
         found = trees.at(base, place)
-        sheet.differs(
+        results.differs(
             "VERIFY_BASE",
             file,
             "the pack's folder in the base commit",
@@ -79,8 +79,8 @@ def _compare(
                     f"{joined(path)}: expected a path that the pack could see, found one that the"
                     " base hides"
                 )
-                sheet.wrong("VERIFY_SCOPE", file, what, bundle.pack)
-    sheet.differs(
+                results.wrong("VERIFY_SCOPE", file, what, bundle.pack)
+    results.differs(
         "VERIFY_BASE",
         file,
         "what base, needs and inputs yield",

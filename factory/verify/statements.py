@@ -26,7 +26,7 @@ _UNTOLD = ("startedOn", "finishedOn")
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class Execution:
     """Describe how a bundle was made: the run, and its start and events about the pack (None:
     unavailable).
     """
@@ -37,16 +37,16 @@ class Making:
 
 def provenance(
     bundle: Bundle,
-    making: Making,
+    execution: Execution,
     manifests: Mapping[str, str],
     seen: Callable[[str], str],
-    told: Any,
+    recorded: Any,
     reproducible: bool,
 ) -> Any:
-    """Return the provenance of a bundle; `seen` gives digests of files, `told` is the found
+    """Return the provenance of a bundle; `seen` gives digests of files, `recorded` is the found
     statement.
     """
-    metadata, commit, properties, sandbox = _making(bundle.pack, making, told)
+    metadata, commit, properties, sandbox = _execution(bundle.pack, execution, recorded)
     internal = {
         "actionKey": bundle.status.action_key,
         "propertiesRequired": list(bundle.action.properties),
@@ -73,7 +73,7 @@ def provenance(
             "runDetails": {
                 "builder": {
                     "id": f"{_OWN}builder:1",
-                    "version": _version(told, "runDetails", "builder"),
+                    "version": _version(recorded, "runDetails", "builder"),
                 },
                 "metadata": metadata,
                 "byproducts": [
@@ -88,25 +88,25 @@ def provenance(
     }
 
 
-def _making(
-    pack: str, making: Making, told: Any
+def _execution(
+    pack: str, execution: Execution, recorded: Any
 ) -> tuple[dict[str, Any], str, list[str] | None, list[Any]]:
     """Return (metadata, base commit, properties in force, the sandbox's own rows)."""
-    metadata: dict[str, Any] = {"invocationId": f"{_OWN}run:{making.run_id}"}
+    metadata: dict[str, Any] = {"invocationId": f"{_OWN}run:{execution.run_id}"}
     commit, properties, sandbox = "", None, []
-    if making.events is None:
-        kept = _at(told, "predicate", "runDetails", "metadata")
+    if execution.events is None:
+        kept = _at(recorded, "predicate", "runDetails", "metadata")
         metadata |= {name: kept[name] for name in _UNTOLD if isinstance(kept.get(name), str)}
-        rows = _at(told, "predicate", "buildDefinition").get("resolvedDependencies")
+        rows = _at(recorded, "predicate", "buildDefinition").get("resolvedDependencies")
         rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
         first = rows[0] if rows else {}
         sandbox = [row for row in rows if str(row.get("name")).partition(":")[0] == "sandbox"]
         commit = (
             _at(first, "digest").get("gitCommit", "") if first.get("name") == "base-commit" else ""
         )
-        kept = _at(told, "predicate", "buildDefinition", "internalParameters")
+        kept = _at(recorded, "predicate", "buildDefinition", "internalParameters")
         return metadata, commit, kept.get("propertiesInForce"), sandbox
-    for event in making.events:
+    for event in execution.events:
         if event.event_type == "run.started":
             commit = event.hashes.get("base_commit", "")
         elif event.details.get("pack") != pack:
@@ -188,7 +188,7 @@ def summary(
     policy: str,
     inputs: Iterable[Any],
     time: str,
-    told: Any,
+    recorded: Any,
 ) -> Any:
     """Return the summary of a run: `about` maps files to digests, `time` is that of its last
     event.
@@ -207,7 +207,7 @@ def summary(
         ],
         "predicateType": SUMMARY,
         "predicate": {
-            "verifier": {"id": f"{_OWN}verifier:1", "version": _version(told, "verifier")},
+            "verifier": {"id": f"{_OWN}verifier:1", "version": _version(recorded, "verifier")},
             "timeVerified": time,
             "resourceUri": f"{_OWN}run:{status.run_id}",
             "policy": {"uri": f"{_OWN}policy:1", "digest": {"sha256": policy}},
@@ -236,9 +236,9 @@ def _subject(bundle: Bundle) -> list[Any]:
     ]
 
 
-def _version(told: Any, *names: str) -> Any:
+def _version(recorded: Any, *names: str) -> Any:
     """Return the tool's version from a statement; no other evidence contains it."""
-    found = _at(told, "predicate", *names, "version").get("codex-orchestrator", "")
+    found = _at(recorded, "predicate", *names, "version").get("codex-orchestrator", "")
     return {"codex-orchestrator": found if isinstance(found, str) else ""}
 
 

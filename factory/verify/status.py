@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from factory.verify import paths
 from factory.verify.contract import Contract, Wanted
 from factory.verify.documents import BundleStatus, CheckRow, FindingRow, ScopeLock
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 from factory.verify.verdict import status_of_pack, weight_of
 
 _WITHHELD = frozenset({"SECRET_IN_CHANGE", "CHANGE_TOO_LARGE"})
@@ -16,7 +16,7 @@ _WITHHELD = frozenset({"SECRET_IN_CHANGE", "CHANGE_TOO_LARGE"})
 
 
 def check_status(
-    sheet: Sheet,
+    results: Results,
     place: str,
     status: BundleStatus,
     contract: Contract,
@@ -27,7 +27,7 @@ def check_status(
     file = f"{place}{paths.STATUS}"
 
     def differs(what: str, expected: object, found: object) -> bool:
-        return sheet.differs("VERIFY_STATUS", file, what, expected, found, status.pack)
+        return results.differs("VERIFY_STATUS", file, what, expected, found, status.pack)
 
     wanted = (*contract.steps, *contract.acceptance) if contract.acceptance else ()
     differs(
@@ -41,7 +41,7 @@ def check_status(
         odd = next((row for row in ran if row not in due), None) or next(
             (row for row in due if row not in ran), ran[:1]
         )
-        sheet.wrong(
+        results.wrong(
             "VERIFY_STATUS",
             file,
             f"expected the commands of the contract, found otherwise: {odd}",
@@ -50,7 +50,7 @@ def check_status(
     for check in status.checks:
         if check.ended != "exited" and check.rc == 0:
             differs(f"the code of {check.label}, which {check.ended}", "another than 0", check.rc)
-    check_findings(sheet, file, status.findings, status.pack)
+    check_findings(results, file, status.findings, status.pack)
     differs("the status that its evidence yields", _due(status), status.status)
     _attempts(differs, status, lock, log)
 
@@ -70,12 +70,14 @@ def expected_to_run(contract: Contract, status: BundleStatus) -> tuple[Wanted, .
     return (*done, *contract.acceptance)
 
 
-def check_findings(sheet: Sheet, file: str, findings: Iterable[FindingRow], pack: str = "") -> None:
+def check_findings(
+    results: Results, file: str, findings: Iterable[FindingRow], pack: str = ""
+) -> None:
     """Report findings whose severity is not the catalogue's."""
     for row in findings:
         if weight_of(row.id) != row.severity:
             what = f"the weight of {row.id}"
-            sheet.differs("VERIFY_STATUS", file, what, weight_of(row.id), row.severity, pack)
+            results.differs("VERIFY_STATUS", file, what, weight_of(row.id), row.severity, pack)
 
 
 def _due(status: BundleStatus) -> str:

@@ -51,7 +51,7 @@ def joined(path: Path) -> str:
 
 
 class Trees:
-    """Store trees by id: those given, those made here, and those that `fetch` finds elsewhere."""
+    """Store trees by id: those given, those made here, and those that `fetch` finds repository."""
 
     def __init__(
         self, hash_name: str, payloads: Mapping[str, bytes], fetch: Fetch = lambda _: None

@@ -16,12 +16,12 @@ from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
 from factory.verify.bundle import Bundle, BundleCheck
 from factory.verify.documents import RunStatus
-from factory.verify.elsewhere import Elsewhere
 from factory.verify.event_forms import FORMS
 from factory.verify.form import read
 from factory.verify.history import HistoryCheck
 from factory.verify.manifests import Seen
-from factory.verify.sheet import Sheet
+from factory.verify.repository import RepositoryObjects
+from factory.verify.results import Results
 from tests.verify_kit import (
     Memory,
     around,
@@ -121,7 +121,7 @@ def made(world: World) -> list[Made]:
         run = load(world.state / "runs" / run_id)
         own = tuple(events_of(run))
         status = read(RunStatus, run.files["Z_integrator/STATUS.json"])
-        sheet, seen = Sheet(), Seen(run)
+        sheet, seen = Results(), Seen(run)
         names = [line.pack for line in status.packs if line.bundle_sha256]
         bundles = {pack: BundleCheck(sheet, run, seen, pack).check() for pack in names}
         assert sheet.findings == []
@@ -138,7 +138,7 @@ def history(made: Made, at: int, *events: EventDocument) -> list[Finding]:
     """
     told = chained((*events, *made.own[at + 1 :]), (*made.before, *made.own[:at]))
     run, ledger = told_only(made.run, told)
-    sheet = Sheet()
+    sheet = Results()
     HistoryCheck(sheet, run, Seen(run), around(ledger, sizes={len(told)}), made.status).check(
         made.bundles
     )
@@ -218,13 +218,13 @@ def test_one_mutation_of_each_kind_is_found_by_the_whole_checker(
 ) -> None:
     run = made[0]
     at_of = {event.event_type: at for at, event in enumerate(run.own)}
-    with Elsewhere(world.root / ".git" / "objects", "sha1") as objects:
+    with RepositoryObjects(world.root / ".git" / "objects", "sha1") as objects:
         for kind, at in [("", 0), *at_of.items()]:
             spoilt = run.own[at].model_copy(update={"rc": 7 if kind else run.own[at].rc})
             told = chained((spoilt, *run.own[at + 1 :]), (*run.before, *run.own[:at]))
             evidence, ledger = retold(run.run, told)
             verified = check(
-                evidence, replace(around(ledger, sizes={len(told)}), elsewhere=objects)
+                evidence, replace(around(ledger, sizes={len(told)}), repository=objects)
             )
             assert places(verified) == ({COPY} if kind else set()), kind
 

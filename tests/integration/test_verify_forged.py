@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from factory.model.evidence_text import finding_record, sha256
 from factory.model.finding import Finding
-from factory.verify.elsewhere import Elsewhere
+from factory.verify.repository import RepositoryObjects
 from factory.verify.run import Verified
 from tests.verify_kit import (
     Memory,
@@ -309,8 +309,8 @@ def test_a_file_that_is_gone_is_named(good: Memory) -> None:
 def test_a_base_commit_with_another_tree_is_named(world: World, good: Memory) -> None:
     """The evidence is told to stand on a commit that it does not stand on; the repository knows."""
     evidence, ledger = forged(good, {}, base_commit=world.git("rev-parse", "HEAD").strip())
-    with Elsewhere(world.root / ".git" / "objects", "sha1") as elsewhere:
-        verified = check(evidence, replace(around(ledger), elsewhere=elsewhere))
+    with RepositoryObjects(world.root / ".git" / "objects", "sha1") as elsewhere:
+        verified = check(evidence, replace(around(ledger), repository=elsewhere))
     assert "the tree of the base commit: expected" in named(verified, "VERIFY_BASE")
 
 

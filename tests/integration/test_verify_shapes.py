@@ -18,7 +18,7 @@ from factory.git.repository import discover
 from factory.merge import merging, role_z
 from factory.model.evidence import PlanDocument
 from factory.model.evidence_text import parse_document
-from factory.verify.elsewhere import Elsewhere
+from factory.verify.repository import RepositoryObjects
 from factory.verify.run import Verified
 from factory.verify.session import Asked, verify_at, verify_state
 from tests.verify_kit import Memory, Z, around, check, forged, ids, load
@@ -80,8 +80,8 @@ def run(merged: World) -> Memory:
 
 
 @pytest.fixture
-def objects(merged: World) -> Iterator[Elsewhere]:
-    with Elsewhere(merged.root / ".git" / "objects", "sha1") as elsewhere:
+def objects(merged: World) -> Iterator[RepositoryObjects]:
+    with RepositoryObjects(merged.root / ".git" / "objects", "sha1") as elsewhere:
         yield elsewhere
 
 
@@ -116,14 +116,18 @@ def test_a_copy_without_the_repository_says_that_it_was_not_merged_again(
     assert "merged tree" not in facts(verified)
 
 
-def test_the_forger_who_changes_nothing_holds_here_too(run: Memory, objects: Elsewhere) -> None:
+def test_the_forger_who_changes_nothing_holds_here_too(
+    run: Memory, objects: RepositoryObjects
+) -> None:
     evidence, ledger = forged(run, {})
     beside = around(ledger, sizes={len(ledger.splitlines())})
-    assert check(evidence, replace(beside, elsewhere=objects)).findings == ()
+    assert check(evidence, replace(beside, repository=objects)).findings == ()
 
 
 @pytest.mark.parametrize("pack", ["TASK-0002", "TASK-0004", "TASK-0007"])
-def test_a_bundle_of_another_base_is_named(run: Memory, objects: Elsewhere, pack: str) -> None:
+def test_a_bundle_of_another_base_is_named(
+    run: Memory, objects: RepositoryObjects, pack: str
+) -> None:
     """Its change is told to start from the base tree of another pack: consistent in itself, and not
     what it saw.
     """
@@ -134,11 +138,13 @@ def test_a_bundle_of_another_base_is_named(run: Memory, objects: Elsewhere, pack
     status["base_tree"] = other
     content = json.dumps(status, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
     evidence, ledger = forged(run, {f"{pack}/STATUS.json": content})
-    verified = check(evidence, replace(around(ledger), elsewhere=objects))
+    verified = check(evidence, replace(around(ledger), repository=objects))
     assert ids(verified) & {"VERIFY_BASE", "VERIFY_CHANGE", "VERIFY_ACTION", "VERIFY_OBJECTS"}
 
 
-def test_another_merge_of_the_same_bundles_is_named(run: Memory, objects: Elsewhere) -> None:
+def test_another_merge_of_the_same_bundles_is_named(
+    run: Memory, objects: RepositoryObjects
+) -> None:
     """Z's result is that of one pack less: sound in itself, and not what base and bundles unite
     to.
     """
@@ -154,7 +160,7 @@ def test_another_merge_of_the_same_bundles_is_named(run: Memory, objects: Elsewh
     content = json.dumps(merge, indent=2, sort_keys=True, ensure_ascii=False).encode() + b"\n"
     changes = {**taken, f"{Z}/MERGE.json": content, f"{Z}/MERGE_PLAN.md": plan}
     evidence, ledger = forged(run, changes, merged_tree=tree)
-    verified = check(evidence, replace(around(ledger), elsewhere=objects))
+    verified = check(evidence, replace(around(ledger), repository=objects))
     assert not verified.holds
     assert any(
         place.startswith(f"{Z}/")
@@ -163,14 +169,14 @@ def test_another_merge_of_the_same_bundles_is_named(run: Memory, objects: Elsewh
 
 
 def test_overlaps_told_as_merged_where_policy_blocks_them_are_named(
-    run: Memory, objects: Elsewhere
+    run: Memory, objects: RepositoryObjects
 ) -> None:
     policy = run.files["attestations/policy.json"].replace(
         b'"overlap": "merge"', b'"overlap": "block"'
     )
     assert policy != run.files["attestations/policy.json"]
     evidence, ledger = forged(run, {"attestations/policy.json": policy})
-    verified = check(evidence, replace(around(ledger), elsewhere=objects))
+    verified = check(evidence, replace(around(ledger), repository=objects))
     assert any(
         "overlaps merged where policy blocks them" in finding.message
         for finding in verified.findings
@@ -215,8 +221,8 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
     }
     assert {f"{Z}/MERGE.json", f"{Z}/CHANGES.bundle"} <= made.keys()
     evidence, ledger = forged(honest, made, merged_tree=merge.merged_tree, overlaps=(), findings=())
-    with Elsewhere(world.root / ".git" / "objects", "sha1") as elsewhere:
-        verified = check(evidence, replace(around(ledger), elsewhere=elsewhere))
+    with RepositoryObjects(world.root / ".git" / "objects", "sha1") as elsewhere:
+        verified = check(evidence, replace(around(ledger), repository=elsewhere))
     said = [finding.message for finding in verified.findings if finding.id == "VERIFY_MERGE"]
     assert any("its overlapping pairs" in message for message in said)
     for folder in ("x/data", "x/dATA"):

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from factory.verify.context import Context, Demand
 from factory.verify.notes import Key, read_checkpoint, read_key
 from factory.verify.session import Asked, verify_at
-from factory.verify.surroundings import Demand, Surroundings
 from tests.verify_kit import Memory, around, check, ids, load, places, relisted, small_world
 from tests.world import World
 
@@ -53,8 +53,8 @@ class Signed:
     def lines(self) -> list[bytes]:
         return self.ledger.splitlines(keepends=True)
 
-    def beside(self, ledger: bytes | None = None, demand: str = "required") -> Surroundings:
-        """Surroundings of the last run: the whole ledger, the other run's checkpoint, the key."""
+    def beside(self, ledger: bytes | None = None, demand: str = "required") -> Context:
+        """Context of the last run: the whole ledger, the other run's checkpoint, the key."""
         other = read_checkpoint(self.first.files[CHECKPOINT])
         own = read_checkpoint(self.last.files[CHECKPOINT])
         whole = self.ledger if ledger is None else ledger

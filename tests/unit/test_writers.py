@@ -53,7 +53,7 @@ WRITERS = {
     "factory/report/streams.py": GATE,
     "factory/engine/overviews.py": BY_GATE,
     "factory/engine/rebuild.py": BY_GATE,
-    "factory/verify/elsewhere.py": (
+    "factory/verify/repository.py": (
         "objects of the evidence that is verified, in a folder that goes away"
     ),
     "factory/engine/wiring.py": "a literal",

@@ -28,9 +28,9 @@ from factory.model.inert import code, for_markdown
 from factory.strict import canonical
 from factory.verify import egress as verified_egress
 from factory.verify import form, names, patterns, verdict
+from factory.verify.bundle_documents import ALWAYS_PROTECTED
 from factory.verify.connections import OTHERS, Egress, ReasonName
 from factory.verify.documents import BY_SCHEMA, CheckRow, FindingRow
-from factory.verify.papers import ALWAYS_PROTECTED
 from factory.verify.trees import Entry, Trees, Unknown, parts
 from tests.hostile_text import ANY_TEXT
 from tests.unit.test_rooms import copied_package, run_linter

@@ -55,7 +55,7 @@ def find_objects(start: Path) -> Path | None:
         return None
 
 
-class Elsewhere:
+class RepositoryObjects:
     """Read objects of another repository. A context manager; must be closed."""
 
     def __init__(self, objects: Path, hash_name: str) -> None:

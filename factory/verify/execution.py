@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.comparison import Comparison
 from factory.verify.documents import AttemptRow, Event
-from factory.verify.events import Told
-from factory.verify.hearing import Hearing
+from factory.verify.events import RunEvents
 from factory.verify.verdict import EXIT_CODES
 
 COMMANDS = ("step.finished", "check.finished")
@@ -21,35 +21,40 @@ MADE = frozenset(("pack.started", *COMMANDS, "attempt.finished", "pack.finished"
 Timing = tuple[str, str, str]
 
 
-class MakingCheck:
+class ExecutionCheck:
     """Check the events of one bundle's execution. `file` is their ledger; `raw` says that the run
     keeps its times.
     """
 
-    def __init__(self, hearing: Hearing, bundle: Bundle, told: Told, file: str, raw: bool) -> None:
-        self.hearing = hearing
+    def __init__(
+        self, comparison: Comparison, bundle: Bundle, own: RunEvents, file: str, raw: bool
+    ) -> None:
+        self.comparison = comparison
         self.bundle = bundle
         self.file = file
         self.raw = raw
-        self.events = tuple(event for event in told.of("", bundle.pack) if event.event_type in MADE)
+        self.events = tuple(event for event in own.of("", bundle.pack) if event.event_type in MADE)
         self.tries: dict[str, list[Event]] = {}
         for event in self.events:
             if event.event_type in COMMANDS:
                 self.tries.setdefault(event.details.get("attempt", ""), []).append(event)
 
     def differs(self, what: str, expected: object, found: object) -> bool:
-        return self.hearing.differs(what, expected, found, self.file)
+        return self.comparison.differs(what, expected, found, self.file)
 
     def check(self) -> None:
         """Check the order of all events; only if it is right, compare what each event says."""
-        told = [_named(event) for event in self.events]
+        recorded = [_named(event) for event in self.events]
         due = list(self._due())
-        if told != due:
+        if recorded != due:
             at = next(
-                (n for n, (one, two) in enumerate(zip(due, told, strict=False)) if one != two), -1
+                (n for n, (one, two) in enumerate(zip(due, recorded, strict=False)) if one != two),
+                -1,
             )
-            at = at if at >= 0 else min(len(due), len(told))
-            expected, found = (rows[at] if at < len(rows) else "no more" for rows in (due, told))
+            at = at if at >= 0 else min(len(due), len(recorded))
+            expected, found = (
+                rows[at] if at < len(rows) else "no more" for rows in (due, recorded)
+            )
             self.differs(
                 f"events of the making of {self.bundle.pack}, number {at + 1}", expected, found
             )
@@ -84,7 +89,7 @@ class MakingCheck:
         files.
         """
         rows = (
-            (self.hearing.run.read(self._times_of(number)) or b"")
+            (self.comparison.run.read(self._times_of(number)) or b"")
             .decode("utf-8", "replace")
             .splitlines()
         )
@@ -92,7 +97,7 @@ class MakingCheck:
         return [(row[0], row[1], row[2]) if len(row) == 3 else ("", "", "") for row in found]
 
     def _timed(self, number: int) -> bool:
-        return self.raw and self.hearing.whole(self._times_of(number))
+        return self.raw and self.comparison.whole(self._times_of(number))
 
     def _times_of(self, number: int) -> str:
         return f"raw/{self.bundle.pack}/attempt-{number}/{paths.TIMINGS}"
@@ -157,7 +162,7 @@ class MakingCheck:
                 ("ended", check.ended, event.details.get("ended")),
                 (
                     "log",
-                    self.hearing.seen(f"{pack}/{paths.LOGS}{check.label}.log"),
+                    self.comparison.seen(f"{pack}/{paths.LOGS}{check.label}.log"),
                     event.hashes.get("log", ""),
                 ),
             ):

@@ -13,11 +13,11 @@ from types import MappingProxyType
 from typing import IO
 
 from factory.verify import paths
-from factory.verify.elsewhere import Elsewhere
 from factory.verify.events import MOST_BYTES, Chain
 from factory.verify.folder import MOST_READ, open_plain, read_plain
 from factory.verify.form import FormError
 from factory.verify.notes import Checkpoint, Key, read_checkpoint
+from factory.verify.repository import RepositoryObjects
 
 _MOST_NOTE = 64 * 1024  # bytes of a checkpoint file
 
@@ -47,7 +47,7 @@ class Ledger:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Context:
     """Contain everything that is known around the run.
 
     `others` are the checkpoints of other runs by name, `kept` those that the caller kept, by file;
@@ -62,7 +62,7 @@ class Surroundings:
     unread: tuple[str, ...] = ()
     keys: tuple[Key, ...] = ()
     demand: Demand = OPTIONAL
-    elsewhere: Elsewhere | None = None
+    repository: RepositoryObjects | None = None
     named: bool = False
     ledger_due: bool = False
 

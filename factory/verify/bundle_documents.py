@@ -16,7 +16,7 @@ from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, plain, read
 from factory.verify.manifests import Seen, check_digest
 from factory.verify.names import inert, spell
-from factory.verify.sheet import Sheet
+from factory.verify.results import Results
 
 _FIXED = frozenset(
     "STATUS.json FILES_CHANGED.json DIFF.patch CHANGES.bundle SCOPE_LOCK.json ACTION.json"
@@ -32,7 +32,7 @@ Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True, slots=True)
-class Papers:
+class BundleDocuments:
     """Contain the documents of one bundle, parsed."""
 
     status: BundleStatus
@@ -42,41 +42,45 @@ class Papers:
     logs: LogIndex
 
 
-def load(sheet: Sheet, run: Folder, path: str, shape: type[Shape], pack: str = "") -> Shape | None:
+def load(
+    results: Results, run: Folder, path: str, shape: type[Shape], pack: str = ""
+) -> Shape | None:
     """Return a document of the run; None, with a finding, if it is missing or malformed."""
     content = run.read(path)
     if content is None:
-        sheet.wrong("VERIFY_MISSING", path, "expected this document, found none", pack)
+        results.wrong("VERIFY_MISSING", path, "expected this document, found none", pack)
         return None
     try:
         return read(shape, content)
     except FormError as error:
-        sheet.wrong("VERIFY_FORM", path, spell(str(error)), pack)
+        results.wrong("VERIFY_FORM", path, spell(str(error)), pack)
         return None
 
 
-def load_papers(sheet: Sheet, run: Folder, pack: str) -> Papers | None:
+def load_documents(results: Results, run: Folder, pack: str) -> BundleDocuments | None:
     """Return all documents of the bundle in `pack`/; None, with findings, if one is malformed."""
-    status = load(sheet, run, f"{pack}/{paths.STATUS}", BundleStatus, pack)
-    changed = load(sheet, run, f"{pack}/{paths.FILES_CHANGED}", FilesChanged, pack)
-    lock = load(sheet, run, f"{pack}/{paths.SCOPE_LOCK}", ScopeLock, pack)
-    action = load(sheet, run, f"{pack}/{paths.ACTION}", Action, pack)
-    logs = load(sheet, run, f"{pack}/{paths.LOG_INDEX}", LogIndex, pack)
+    status = load(results, run, f"{pack}/{paths.STATUS}", BundleStatus, pack)
+    changed = load(results, run, f"{pack}/{paths.FILES_CHANGED}", FilesChanged, pack)
+    lock = load(results, run, f"{pack}/{paths.SCOPE_LOCK}", ScopeLock, pack)
+    action = load(results, run, f"{pack}/{paths.ACTION}", Action, pack)
+    logs = load(results, run, f"{pack}/{paths.LOG_INDEX}", LogIndex, pack)
     if status is None or changed is None or lock is None or action is None or logs is None:
         return None
-    return Papers(status, changed, lock, action, logs)
+    return BundleDocuments(status, changed, lock, action, logs)
 
 
-def check_papers(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
+def check_documents(
+    results: Results, run: Folder, seen: Seen, pack: str, docs: BundleDocuments
+) -> None:
     """Compare the documents of one bundle with each other, and its files with them."""
-    _agreement(sheet, pack, papers)
-    _lock(sheet, pack, papers)
-    _files(sheet, run, seen, pack, papers)
+    _agreement(results, pack, docs)
+    _lock(results, pack, docs)
+    _files(results, run, seen, pack, docs)
 
 
-def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
+def _agreement(results: Results, pack: str, docs: BundleDocuments) -> None:
     """Compare STATUS, FILES_CHANGED and ACTION."""
-    status, changed, action = papers.status, papers.changed, papers.action
+    status, changed, action = docs.status, docs.changed, docs.action
     key = hashlib.sha256(canonical(plain(action))).hexdigest()
     rows = changed.files
     for kind, name, what, expected, found in (
@@ -113,10 +117,10 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
             status.lines_removed,
         ),
     ):
-        sheet.differs(kind, f"{pack}/{name}", what, expected, found, pack)
+        results.differs(kind, f"{pack}/{name}", what, expected, found, pack)
     if not action.depends_on:
         file = f"{pack}/{paths.STATUS}"
-        sheet.differs(
+        results.differs(
             "VERIFY_ACTION",
             file,
             "the base tree of ACTION.json",
@@ -126,34 +130,34 @@ def _agreement(sheet: Sheet, pack: str, papers: Papers) -> None:
         )
 
 
-def _lock(sheet: Sheet, pack: str, papers: Papers) -> None:
+def _lock(results: Results, pack: str, docs: BundleDocuments) -> None:
     """Compare SCOPE_LOCK with the action, and with what nobody can loosen."""
-    lock, action, file = papers.lock, papers.action, f"{pack}/{paths.SCOPE_LOCK}"
+    lock, action, file = docs.lock, docs.action, f"{pack}/{paths.SCOPE_LOCK}"
     for what, expected, found in (
         ("its pack", pack, lock.pack),
         ("the limits of ACTION.json", action.limits, lock.limits),
         ("the protected paths of ACTION.json", action.protected, lock.protected),
         ("the properties of ACTION.json", action.properties, lock.required_properties),
     ):
-        sheet.differs("VERIFY_ACTION", file, what, expected, found, pack)
+        results.differs("VERIFY_ACTION", file, what, expected, found, pack)
     for pattern in sorted(ALWAYS_PROTECTED - set(lock.protected)):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_SCOPE", file, f"expected {pattern} to be protected, found that it is not", pack
         )
 
 
-def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> None:
+def _files(results: Results, run: Folder, seen: Seen, pack: str, docs: BundleDocuments) -> None:
     """Compare logs, artifacts and summary with the documents that name them; report other files."""
-    status, place = papers.status, f"{pack}/"
+    status, place = docs.status, f"{pack}/"
     check_logs(
-        sheet, run, seen, place, papers.logs.logs, [(c.label, c.rc) for c in status.checks], pack
+        results, run, seen, place, docs.logs.logs, [(c.label, c.rc) for c in status.checks], pack
     )
     own = [path.removeprefix(place) for path in seen.below(pack) if path in run.sizes]
     artifacts = sorted(
         path.removeprefix(paths.ARTIFACTS) for path in own if path.startswith(paths.ARTIFACTS)
     )
     there = tuple(sorted(map(spell, artifacts)))
-    sheet.differs(
+    results.differs(
         "VERIFY_ARTIFACTS",
         f"{place}{paths.STATUS}",
         "the files of ARTIFACTS/",
@@ -166,11 +170,11 @@ def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> 
         for path in own
         if path not in _FIXED and not path.startswith((paths.ARTIFACTS, paths.LOGS))
     ):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_EXTRA", place + spell(path), "expected no such file in a bundle, found it", pack
         )
     if run.read(f"{place}{paths.SUMMARY}") != summary_of(status):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_STATUS",
             f"{place}{paths.SUMMARY}",
             "expected what STATUS.json yields, found another text",
@@ -179,7 +183,7 @@ def _files(sheet: Sheet, run: Folder, seen: Seen, pack: str, papers: Papers) -> 
 
 
 def check_logs(
-    sheet: Sheet,
+    results: Results,
     run: Folder,
     seen: Seen,
     place: str,
@@ -191,16 +195,16 @@ def check_logs(
     code).
     """
     index = f"{place}{paths.LOG_INDEX}"
-    told = [(log.label, log.rc) for log in logs]
-    sheet.differs("VERIFY_LOGS", index, "commands and codes", due, told, pack)
+    recorded = [(log.label, log.rc) for log in logs]
+    results.differs("VERIFY_LOGS", index, "commands and codes", due, recorded, pack)
     known = {index}
     for log in logs:
         path = f"{paths.LOGS}{log.label}.log"
         known.add(place + path)
-        sheet.differs("VERIFY_LOGS", index, "a log's path", path, log.path, pack)
-        check_digest(sheet, place + path, log.sha256, seen(place + path), pack)
-        if place + path not in sheet.spoilt:
-            sheet.differs(
+        results.differs("VERIFY_LOGS", index, "a log's path", path, log.path, pack)
+        check_digest(results, place + path, log.sha256, seen(place + path), pack)
+        if place + path not in results.spoilt:
+            results.differs(
                 "VERIFY_LOGS",
                 place + path,
                 "its size",
@@ -212,7 +216,7 @@ def check_logs(
     for path in sorted(
         path for path in there if path.startswith(f"{place}{paths.LOGS}") and path not in known
     ):
-        sheet.wrong(
+        results.wrong(
             "VERIFY_EXTRA", spell(path), "expected only logs that INDEX.json names, found it", pack
         )
 

@@ -36,7 +36,7 @@ class Fact:
 
 
 @dataclass(slots=True)
-class Sheet:
+class Results:
     """Collect findings, gaps and facts of one run, in order; repeats are dropped."""
 
     findings: list[Finding] = field(default_factory=list)

@@ -10,52 +10,52 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from factory.verify import paths
+from factory.verify.context import Context
 from factory.verify.documents import Event, RunStatus
-from factory.verify.events import Told
+from factory.verify.events import RunEvents
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, read
 from factory.verify.manifests import Seen
-from factory.verify.sheet import Sheet
-from factory.verify.surroundings import Surroundings
+from factory.verify.results import Results
 
 Shape = TypeVar("Shape")
 
 
-class Hearing:
+class Comparison:
     """Compare the events of one run with its folder, its verdict and what is known around it."""
 
     def __init__(
         self,
-        sheet: Sheet,
+        results: Results,
         run: Folder,
         seen: Seen,
-        around: Surroundings,
+        context: Context,
         status: RunStatus,
-        told: Told,
+        own: RunEvents,
     ) -> None:
-        self.sheet = sheet
+        self.results = results
         self.run = run
         self.seen = seen
-        self.around = around
+        self.context = context
         self.status = status
-        self.told = told
+        self.own = own
         odd = (
             f
-            for f in sheet.findings
+            for f in results.findings
             if f.id in ("VERIFY_EXTRA", "VERIFY_MISSING") and f.location is not None
         )
         self._named = {
-            *sheet.spoilt,
+            *results.spoilt,
             *(finding.location.file for finding in odd if finding.location is not None),
         }
 
     def events(self) -> Iterable[Event]:
         """Return all of the run's events."""
-        return (line.event for line in self.told.lines)
+        return (line.event for line in self.own.lines)
 
     def differs(self, what: str, expected: object, found: object, file: str = paths.EVENTS) -> bool:
         """Report if the two differ, about what the events say; return True if they do."""
-        return self.sheet.differs("VERIFY_LEDGER", file, what, expected, found)
+        return self.results.differs("VERIFY_LEDGER", file, what, expected, found)
 
     def says(self, event: Event, *rows: tuple[str, object, object]) -> None:
         """Compare members of one event: (what, expected, found) each."""
@@ -72,7 +72,7 @@ class Hearing:
 
     def document(self, shape: type[Shape], path: str) -> Shape | None:
         """Return a document of the run; None if it is missing or malformed, which is reported
-        elsewhere.
+        repository.
         """
         try:
             return read(shape, self.run.read(path) or b"")
