@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from factory.bundle.make import Attempted, Change, Files, LoggedCommand, make_bundle
 from factory.git.narrowing import between
+from factory.model.command_kind import CommandKind
 from factory.model.config import Config
 from factory.model.evidence import (
     ActionDocument,
@@ -16,7 +17,7 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding, Location
-from factory.model.pack import Artifacts, Command, CommandKind, Limits, PackFile, Scope, TaskPack
+from factory.model.pack import Artifacts, Command, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_FILE, Difference, Leaf, Tree, object_id, tree_from_leaves
 from factory.plan.action_key import action_key, action_of, scope_lock
 

@@ -65,7 +65,7 @@ def status(**more: object) -> RunStatus:
 
 def check(label: str, run: str, rc: int = 0) -> CheckRecord:
     kind = label.partition("-")[0]
-    return CheckRecord(label=label, kind=kind, name=label, run=run, rc=rc, ended="exited")  # type: ignore[arg-type]
+    return CheckRecord(label=label, kind=kind, name=label, run=run, rc=rc, ended="exited")
 
 
 def bundle(pack: str, *checks: CheckRecord, excerpts: dict[str, str] | None = None) -> BundleView:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from factory.contract.contract import judge_packs, read_pack
+from factory.contract.contract import read_pack
+from factory.contract.pack_set import judge_packs
 from factory.contract.work_tree import FoundFile, UserWorkTree
 from factory.judge.path_guard import display
 from factory.judge.secrecy import judge_contract_secrets

@@ -8,6 +8,8 @@ version can carry out (plugins, workspaces, network): whoever plans a run judges
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -15,30 +17,23 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from factory.contract import contract_values as values
-from factory.contract.contract_rules import (
-    Breach,
-    TaskFacts,
-    acceptance_breaches,
-    invalid,
-    task_breaches,
-)
+from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.document_errors import in_order, load
-from factory.contract.documents import AcceptanceDocument, TaskDocument
-from factory.contract.pack_set import judge_packs
-from factory.contract.prose import first_line
+from factory.contract.task import Asked, TaskDocument, constraints_of, task_breaches, task_meaning
+from factory.contract.written import Breach, Written, invalid
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.names import PACK_FILES, PACK_FOLDER
-from factory.model.pack import Command, Limits, PackFile, Scope, TaskPack
+from factory.model.pack import Command, Limits, PackFile, TaskPack
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
 from factory.strict import yaml as strict_yaml
 from factory.strict.source_text import decode_prose
 from factory.strict.values import DocumentError, StrictDocument
 
-__all__ = ["id_of_folder", "judge_packs", "read_pack"]
-
 PROSE_LIMIT = 1024 * 1024  # bytes of spec.md
+LONGEST_REASON = 300  # characters, for one line of a report
+_RULE = re.compile(r"(?:=+|-+|\*{3,}|_{3,}|(?:[-*_] ){2,}[-*_])")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 _Member = TypeVar("_Member")
 _Document = TypeVar("_Document", bound=BaseModel)
@@ -61,27 +56,23 @@ def read_pack(
     files, modes = _from_folder(folder, files), _from_folder(folder, modes)
     reading = _Reading(folder, files)
     reading.judge_files(modes)
-    task, task_source = reading.document("task.yml", TaskDocument)
-    acceptance, acceptance_source = reading.document("acceptance.yml", AcceptanceDocument)
+    task, written = reading.document("task.yml", TaskDocument)
+    acceptance, accepted = reading.document("acceptance.yml", AcceptanceDocument)
     why = reading.why()
     identity = (task.id if task is not None else "") or id_of_folder(folder)
-    if task is not None:
-        reading.add(
-            "task.yml", task_breaches(TaskFacts(folder, identity, task, task_source, ceilings))
-        )
+    asked = Asked(task, written, identity, ceilings) if task is not None else None
+    if asked is not None:
+        reading.add("task.yml", task_breaches(asked))
     commands: tuple[Command, ...] = ()
     if acceptance is not None:
-        commands = values.acceptance_commands(acceptance, acceptance_source, folder)
-        network = task is not None and values.constraints_of(task).network.declared
-        breaches = acceptance_breaches(acceptance, acceptance_source, len(commands), network)
-        reading.add("acceptance.yml", breaches)
+        network = task is not None and constraints_of(task).network.declared
+        reading.add("acceptance.yml", acceptance.breaches(accepted, network))
+        commands = acceptance.commands(accepted)
     findings = tuple(replace(finding, pack=identity) for finding in reading.findings)
-    if task is None or any(finding.blocks for finding in findings):
+    if asked is None or any(finding.blocks for finding in findings):
         return None, findings
-    pack = _pack(folder, identity, task, task_source, limits=values.limits_of(task, ceilings))
-    return replace(
-        pack, why=why, acceptance=commands, files=_pack_files(folder, files, modes)
-    ), findings
+    members = _pack_files(folder, files, modes)
+    return replace(task_meaning(asked), why=why, acceptance=commands, files=members), findings
 
 
 def id_of_folder(folder: str) -> str:
@@ -107,6 +98,9 @@ class _Reading:
     findings: list[Finding] = field(default_factory=list)
 
     def judge_files(self, modes: Mapping[str, int]) -> None:
+        """Add a finding for each of the five files that is missing, and each that is no plain
+        file.
+        """
         for name in PACK_FILES:
             if name not in self.files:
                 missing: Facts = {"case": "missing", "file": name, "files": PACK_FILES}
@@ -120,25 +114,24 @@ class _Reading:
                 }
                 self.add(name, [Breach("PACK_UNSAFE_FILE", facts)])
 
-    def document(
-        self, name: str, model: type[_Document]
-    ) -> tuple[_Document | None, StrictDocument]:
-        """Return (model, document) of a file; the model is None, with findings, if the file is
+    def document(self, name: str, model: type[_Document]) -> tuple[_Document | None, Written]:
+        """Return (model, text) of a file; the model is None, with findings, if the file is
         invalid.
         """
         source = StrictDocument(None)
         if name not in self.files:
-            return None, source
+            return None, Written(self.folder, name, source)
         try:
             source = strict_yaml.parse(self.files[name])
             if source.value is None:  # an empty file declares nothing; the rules report that
                 source = replace(source, value=MappingProxyType({}))
-            return load(model, source), source
+            return load(model, source), Written(self.folder, name, source)
         except DocumentError as error:
             self.add(name, map(invalid, in_order(error.problems)))
-            return None, source
+            return None, Written(self.folder, name, source)
 
     def why(self) -> str:
+        """Return the first line of prose of spec.md; "" if there is none."""
         try:
             return first_line(decode_prose(self.files.get("spec.md", b""), PROSE_LIMIT))
         except DocumentError as error:
@@ -146,47 +139,10 @@ class _Reading:
             return ""
 
     def add(self, name: str, breaches: Iterable[Breach]) -> None:
+        """Add the findings of breaches in the file `name`, in the order of their places."""
         for breach in sorted(breaches, key=lambda breach: (breach.line, breach.column)):
             location = Location(f"{self.folder}/{name}", breach.line, breach.column)
             self.findings.append(Finding(breach.finding, breach.facts, location=location))
-
-
-def _pack(
-    folder: str, identity: str, task: TaskDocument, source: StrictDocument, limits: Limits
-) -> TaskPack:
-    """Return what task.yml means; the caller adds acceptance, prose and files."""
-    allowed = (
-        task.scope.allowed_paths
-        if "allowed_paths" in task.scope.model_fields_set
-        else (f"{folder}/",)
-    )
-    return TaskPack(
-        id=identity,
-        folder=folder,
-        title=task.title or task.task.name,
-        domain=task.type or task.pillar or task.task.pillar,
-        why="",
-        scope=Scope(allowed, task.scope.denied_paths),
-        acceptance=(),
-        files=(),
-        steps=values.step_commands(task, source, folder),
-        constraints=values.constraints_of(task),
-        inputs=values.inputs_of(task, source),
-        artifacts=values.artifacts_of(task, folder),
-        limits=limits,
-        depends_on=tuple(dict.fromkeys(task.depends_on)),
-        env_passed=tuple(sorted(name for name, value in task.env.items() if value is None)),
-        env_fixed=tuple(
-            sorted((name, value) for name, value in task.env.items() if value is not None)
-        ),
-        tools=tuple(dict.fromkeys(task.tools)),
-        plugin=task.plugin or task.execution.use_plugins,
-        workspace=task.workspace,
-        docs_required=task.docs.required,
-        must_prose=task.acceptance.must,
-        information=values.information_of(source),
-        places=values.written_places(source),
-    )
 
 
 def _pack_files(
@@ -201,3 +157,20 @@ def _pack_files(
         )
         for name, content in sorted(files.items())
     )
+
+
+def first_line(text: str) -> str:
+    """Return the first line of Markdown that is no heading, rule or comment; "" if there is none.
+
+    It is printable and has at most 300 characters.
+    """
+    lines = [line.strip() for line in _COMMENT.sub("", text).splitlines()]
+    for line, below in itertools.zip_longest(lines, lines[1:], fillvalue=""):
+        underlined = bool(below) and re.fullmatch(r"=+|-+", below) is not None
+        if line and not line.startswith("#") and not _RULE.fullmatch(line) and not underlined:
+            return _printable(line)[:LONGEST_REASON]
+    return ""
+
+
+def _printable(line: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in line).strip()

@@ -85,7 +85,8 @@ def _folder(text: str) -> str:
     return forms.clean_folder(_judged(forms.problem_with_folder)(text))
 
 
-def _one_or_many(value: object) -> object:
+def one_or_many(value: object) -> object:
+    """Return one text as a list of one; anything else as it is."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -112,7 +113,7 @@ def _hosts(value: object) -> object:
     if value is True or value == "*":
         return ("*",)
     if isinstance(value, (str, tuple)):
-        return _one_or_many(value)
+        return one_or_many(value)
     raise unexpected("false, true or a list of hosts", 'write false, true or ["example.org"]')
 
 
@@ -190,18 +191,18 @@ Duration = Annotated[
 ]
 
 Texts = Annotated[
-    tuple[Line, ...], BeforeValidator(_one_or_many, json_schema_input_type=Line | tuple[Line, ...])
+    tuple[Line, ...], BeforeValidator(one_or_many, json_schema_input_type=Line | tuple[Line, ...])
 ]
 Patterns = Annotated[
     tuple[Pattern, ...],
-    BeforeValidator(_one_or_many, json_schema_input_type=Pattern | tuple[Pattern, ...]),
+    BeforeValidator(one_or_many, json_schema_input_type=Pattern | tuple[Pattern, ...]),
 ]
 PackIds = Annotated[
     tuple[PackId, ...],
-    BeforeValidator(_one_or_many, json_schema_input_type=PackId | tuple[PackId, ...]),
+    BeforeValidator(one_or_many, json_schema_input_type=PackId | tuple[PackId, ...]),
 ]
 Tools = Annotated[
-    tuple[Tool, ...], BeforeValidator(_one_or_many, json_schema_input_type=Tool | tuple[Tool, ...])
+    tuple[Tool, ...], BeforeValidator(one_or_many, json_schema_input_type=Tool | tuple[Tool, ...])
 ]
 
 Host = Annotated[str, AfterValidator(_host), WithJsonSchema(_text_schema(rf"\*|{forms.HOST}"))]
@@ -239,36 +240,3 @@ def text_or_list_as(key: str) -> Callable[[object], object]:
         return value
 
     return read
-
-
-class CommandItem(Part):
-    """Define one command in its long form."""
-
-    run: CommandText = Field(description="The shell command.")
-    name: Line = Field("", description="What to call it in reports.")
-    cwd: Folder = Field("", description="Folder from the root of the workspace.")
-    env: FixedEnvironment = Field(
-        default_factory=lambda: MappingProxyType({}), description="Fixed variables."
-    )
-    timeout: Duration = Field(
-        0, description="Seconds, or text such as 90s or 10m; absent: limits.timeout."
-    )
-
-
-def _command(value: object) -> object:
-    if isinstance(value, str):
-        return {"run": value}
-    if not isinstance(value, dict):
-        raise unexpected("a command", "write the command in quotes, or a mapping with run")
-    return value
-
-
-CommandEntry = Annotated[
-    CommandItem, BeforeValidator(_command, json_schema_input_type=CommandText | CommandItem)
-]
-Commands = Annotated[
-    tuple[CommandEntry, ...],
-    BeforeValidator(
-        _one_or_many, json_schema_input_type=CommandText | tuple[CommandText | CommandItem, ...]
-    ),
-]

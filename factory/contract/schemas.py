@@ -17,8 +17,9 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
+from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.config_document import ConfigDocument
-from factory.contract.documents import AcceptanceDocument, TaskDocument
+from factory.contract.task import TaskDocument
 from factory.model.denial import DENIALS
 from factory.model.determinism import DETERMINISM
 from factory.model.egress_record import EGRESS

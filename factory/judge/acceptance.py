@@ -11,11 +11,12 @@ from typing import Literal
 from factory.judge.path_guard import display, misnamed
 from factory.judge.runner_words import failed_by_its_word, is_pytest, ran_no_test
 from factory.judge.scope import compile_patterns
+from factory.model.command_kind import CommandKind
 from factory.model.evidence import AttemptRecord, CheckRecord
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.findings.entry import Fact
-from factory.model.pack import Command, CommandKind, Limits, TaskPack
+from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import Tree
 
 EndedName = Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]

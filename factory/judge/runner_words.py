@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 
-from factory.model.pack import Command, CommandKind
+from factory.model.command_kind import Trait
+from factory.model.pack import Command
 
 _PYTEST = re.compile(r"(?:^|[\s/;&|])(?:pytest|py\.test)(?:\s|$)|-m\s+pytest\b")
 _UNITTEST = re.compile(r"-m\s+unittest\b")
@@ -45,7 +46,7 @@ def ran_no_test(command: Command, rc: int, log: bytes) -> bool:
     """Return True if a test runner ended without having run a test."""
     if rc == _PYTEST_NO_TESTS and is_pytest(command):
         return True
-    if rc != 0 or command.kind is not CommandKind.TESTS:
+    if rc != 0 or not command.kind.traits & Trait.COUNTS_TESTS:
         return False
     plain = _COLOUR.sub(b"", log)
     if _UNITTEST.search(command.run) is not None and not _unittest_ran(plain):
@@ -59,7 +60,7 @@ def failed_by_its_word(command: Command, rc: int, log: bytes) -> bytes:
     """Return the closing line of a test runner that ended with 0 but reports failed tests; else
     empty.
     """
-    if rc != 0 or command.kind is not CommandKind.TESTS:
+    if rc != 0 or not command.kind.traits & Trait.COUNTS_TESTS:
         return b""
     plain = _COLOUR.sub(b"", log)
     if is_pytest(command):

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from factory.model.command_kind import KindName
 from factory.strict.values import LARGEST_INTEGER
 
 StatusName = Literal["PASS", "BLOCKED", "FAIL"]
@@ -48,7 +49,7 @@ class CheckRecord(Document):
     """
 
     label: str
-    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    kind: KindName
     name: str
     run: str
     rc: int
@@ -261,7 +262,7 @@ class PlannedCommand(Document):
     """Record one command that a pack will run: a step, or an acceptance command."""
 
     label: str
-    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    kind: KindName
     name: str
     run: str
 

@@ -1,30 +1,19 @@
 """Define a resolved task pack: what its five files declare, with every default filled in.
 
-The orchestrator acts on these values. The documents as written (older spellings, optional keys) are
-in `contract.documents`; `contract.contract` turns one into the other. Sizes are bytes, times are
-seconds, paths are POSIX and relative to the repository root.
+The orchestrator acts on these values. The keys as written (older spellings, defaults) are in
+`contract.task` and `contract.acceptance`; `contract.contract` turns one into the other. Sizes are
+bytes, times are seconds, paths are POSIX and relative to the repository root.
 """
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
+from factory.model.command_kind import CommandKind
 from factory.model.finding import Location
 from factory.sandbox.values import StageLimits
 
 MIB = 1024 * 1024
-
-
-class CommandKind(enum.Enum):
-    """Name where a command was declared; the value is also the stem of its log's name."""
-
-    STEP = "step"
-    FORMAT = "format"
-    LINT = "lint"
-    TESTS = "tests"
-    CHECK = "check"
-    MUST = "must"
 
 
 @dataclass(frozen=True, slots=True)

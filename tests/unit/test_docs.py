@@ -17,10 +17,12 @@ from pydantic import BaseModel
 
 from factory.commands.command_table import COMMANDS
 from factory.commands.options import Parser
+from factory.contract.acceptance import AcceptanceDocument
+from factory.contract.commands import CommandItem
 from factory.contract.configuration import read
 from factory.contract.contract import read_pack
-from factory.contract.documents import AcceptanceDocument, CommandItem, TaskDocument
 from factory.contract.settings import SETTINGS
+from factory.contract.task import TaskDocument
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.names import PACK_FILES
 from factory.model.pack import Limits

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import factory
-from factory.contract.prose import first_line
+from factory.contract.contract import first_line
 
 SCRIPT = Path(factory.__file__).parent / "templates" / "init" / "inventory.py"
 

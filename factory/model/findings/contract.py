@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from factory.model.command_kind import ACCEPTANCE_KINDS
 from factory.model.findings.entry import Entry, error, warning
 
+*_FIRST, _LAST = (kind.key for kind in ACCEPTANCE_KINDS)
+_ACCEPTANCE_KEYS = f"{', '.join(_FIRST)} or {_LAST}"
 _DEPENDS_HINT = "Correct {need} first; see: factory why {need}"
 
 CONTRACT: Mapping[str, Entry] = {
@@ -82,7 +85,7 @@ CONTRACT: Mapping[str, Entry] = {
     "PACK_NO_ACCEPTANCE": error(
         "a task pack has nothing to accept by",
         sentence="expected a command to accept by, found none",
-        hint="add at least one under format, lint, tests, checks or must",
+        hint=f"add at least one under {_ACCEPTANCE_KEYS}",
         remedy="the contract is incomplete: add a command to acceptance.yml, such as"
         ' checks: [{{name: docs, run: "test -s README.md"}}]',
     ),

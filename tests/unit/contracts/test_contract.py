@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.contract.contract import id_of_folder, read_pack
-from factory.contract.prose import first_line
+from factory.contract.contract import first_line, id_of_folder, read_pack
+from factory.model.command_kind import ACCEPTANCE_KINDS, CommandKind, Trait
 from factory.model.finding import Location
 from factory.model.pack import Command, Limits, PackFile
+from factory.verify.contract import read_contract
 from tests.contract_corpus import FOLDER, PackCase, pack_cases, sentences
 
 VALID = [*pack_cases("valid"), *pack_cases("older")]
@@ -248,3 +249,21 @@ def test_any_bytes_give_findings_never_exceptions(
     )
     assert pack is None
     assert findings
+
+
+@pytest.mark.parametrize("kind", ACCEPTANCE_KINDS, ids=lambda kind: kind.value)
+def test_every_kind_of_acceptance_is_read_alike_by_the_checker(kind: CommandKind) -> None:
+    """The table of kinds is followed by the parser; `verify` reads the same with its own."""
+    acceptance = f"{kind.key}:\n  - run: make it\n    name: it\n  - 'true'\n".encode()
+    pack, findings = read_pack(FOLDER, {**BASE, "acceptance.yml": acceptance})
+    assert not findings
+    assert pack is not None
+    commands = [(each.label, each.kind.value, each.name, each.run) for each in pack.acceptance]
+    assert commands == [
+        (f"{kind.value}-1", kind.value, "it", "make it"),
+        (f"{kind.value}-2", kind.value, f"{kind.value}-2", "true"),
+    ]
+    in_folder = bool(kind.traits & Trait.IN_PACK_FOLDER)
+    assert {each.cwd for each in pack.acceptance} == {FOLDER if in_folder else ""}
+    again = read_contract(FOLDER, BASE["task.yml"], acceptance).acceptance
+    assert [(each.label, each.kind, each.name, each.run) for each in again] == commands

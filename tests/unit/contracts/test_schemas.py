@@ -12,9 +12,10 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from factory.contract import schemas
+from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.config_document import ConfigDocument
-from factory.contract.documents import AcceptanceDocument, TaskDocument
 from factory.contract.settings import SECTIONS, SETTINGS
+from factory.contract.task import TaskDocument
 from factory.strict import toml as strict_toml
 from factory.strict import yaml as strict_yaml
 from factory.strict.values import DocumentError, StrictDocument, plain

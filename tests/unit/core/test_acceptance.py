@@ -23,9 +23,10 @@ from factory.judge.acceptance import (
     judge_normalized,
 )
 from factory.judge.runner_words import ran_no_test
+from factory.model.command_kind import CommandKind
 from factory.model.evidence import AttemptRecord
 from factory.model.finding import Finding
-from factory.model.pack import Artifacts, Command, CommandKind, Limits
+from factory.model.pack import Artifacts, Command, Limits
 from tests.pack_values import CHECK, STEP, pack, tree
 
 ROOT = Path(__file__).parents[3]

@@ -101,7 +101,7 @@ def test_status_is_evaluated_alike(
         CheckRecord(label=label, kind="check", name=label, run="x", rc=rc, ended="exited")
         for label, rc in checks
     ]
-    rows = [CheckRow(r.label, r.kind, r.name, r.run, r.rc, r.ended) for r in records]
+    rows = [CheckRow(r.label, "check", r.name, r.run, r.rc, r.ended) for r in records]
     own = [
         FindingRow(each, CATALOGUE[each].severity.value, "m", "", {}, "", 0, 0, "")
         for each in found

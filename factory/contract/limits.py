@@ -1,0 +1,73 @@
+"""Define the bounds of one attempt as task.yml writes them, and the ceilings over them.
+
+Pure. Does not know what enforces them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from typing import Annotated
+
+from pydantic import Field
+
+from factory.contract.document_parts import Count, CountFromZero, Duration, Part, Size
+from factory.contract.written import Breach, Written
+from factory.model.pack import Limits
+
+_DEFAULTS = Limits()
+
+
+class LimitsSection(Part):
+    """Bound one attempt."""
+
+    timeout: Duration = Field(_DEFAULTS.timeout, description="Seconds, or text such as 90s or 10m.")
+    memory: Size = Field(_DEFAULTS.memory, description="Bytes, or text such as 512MiB or 2G.")
+    processes: Count = Field(_DEFAULTS.processes, description="Processes and threads at once.")
+    disk: Size = Field(_DEFAULTS.disk, description="Bytes written.")
+    output: Size = Field(_DEFAULTS.output, description="Bytes printed by one command.")
+    changed_lines: CountFromZero = Field(
+        _DEFAULTS.changed_lines, description="Lines added and removed."
+    )
+    attempts: Annotated[Count, Field(le=100)] = Field(
+        _DEFAULTS.attempts, description="Fresh starts at most."
+    )
+
+
+def declared_limits(limits: LimitsSection, minutes: int | None) -> Mapping[str, int]:
+    """Return the limits that are written; `minutes` is the older spelling of the time limit."""
+    declared: dict[str, int] = {name: getattr(limits, name) for name in limits.model_fields_set}
+    if minutes is not None:
+        declared.setdefault("timeout", minutes * 60)
+    return declared
+
+
+def limits_of(limits: LimitsSection, minutes: int | None, ceilings: Limits | None) -> Limits:
+    """Return the declared limits; an absent one is the default, or the ceiling if that is lower."""
+    declared = declared_limits(limits, minutes)
+    chosen = {}
+    for limit in fields(Limits):
+        default: int = getattr(_DEFAULTS, limit.name)
+        bound = default if ceilings is None else min(default, getattr(ceilings, limit.name))
+        chosen[limit.name] = declared.get(limit.name, bound)
+    return Limits(**chosen)
+
+
+def limit_breaches(
+    limits: LimitsSection, minutes: int | None, ceilings: Limits | None, written: Written
+) -> Iterator[Breach]:
+    """Yield two spellings that disagree, and limits over a ceiling."""
+    declared = "timeout" in limits.model_fields_set
+    if minutes is not None and declared and limits.timeout != minutes * 60:
+        clause = f"{minutes} differs from limits.timeout, {limits.timeout} seconds"
+        yield written.breach("/execution/timeout_minutes", clause, "keep only limits.timeout")
+    if ceilings is None:
+        return
+    for name, value in declared_limits(limits, minutes).items():
+        ceiling = getattr(ceilings, name)
+        if value > ceiling:
+            pointer = f"/limits/{name}"
+            if pointer not in written.source.places:
+                pointer = "/execution"
+            clause = f"{value} is over the ceiling of {ceiling} that the configuration sets"
+            yield written.breach(pointer, clause, "lower it")
