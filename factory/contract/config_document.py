@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from factory.contract.document_parts import (
     Count,
     CountFromZero,
+    DiskSize,
     Duration,
     Host,
     Part,
@@ -116,7 +117,7 @@ class CeilingsSection(Part):
     timeout: Duration = Field(0, description="Seconds, or text such as 90s or 10m.")
     memory: Size = Field(0, description="Bytes, or text such as 512MiB or 2G.")
     processes: Count = Field(0, description="Processes and threads at once.")
-    disk: Size = Field(0, description="Bytes written.")
+    disk: DiskSize = Field(0, description="Bytes written.")
     output: Size = Field(0, description="Bytes printed by one command.")
     changed_lines: CountFromZero = Field(0, description="Lines added and removed.")
     attempts: Count = Field(0, description="Fresh starts at most.")

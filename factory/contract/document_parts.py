@@ -186,6 +186,19 @@ _DURATIONS = {
     ]
 }
 Size = Annotated[int, Field(ge=1, le=_BOUND), BeforeValidator(_size), WithJsonSchema(_SIZES)]
+DiskSize = Annotated[
+    int,
+    Field(ge=forms.LEAST_DISK, le=_BOUND),
+    BeforeValidator(_size),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "integer", "minimum": forms.LEAST_DISK, "maximum": _BOUND},
+                _text_schema(forms.SIZE),
+            ]
+        }
+    ),
+]
 Duration = Annotated[
     int, Field(ge=1, le=forms.LONGEST), BeforeValidator(_duration), WithJsonSchema(_DURATIONS)
 ]

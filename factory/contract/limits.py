@@ -11,7 +11,14 @@ from typing import Annotated
 
 from pydantic import Field
 
-from factory.contract.document_parts import Count, CountFromZero, Duration, Part, Size
+from factory.contract.document_parts import (
+    Count,
+    CountFromZero,
+    DiskSize,
+    Duration,
+    Part,
+    Size,
+)
 from factory.contract.written import Breach, Written
 from factory.model.pack import Limits
 
@@ -24,7 +31,7 @@ class LimitsSection(Part):
     timeout: Duration = Field(_DEFAULTS.timeout, description="Seconds, or text such as 90s or 10m.")
     memory: Size = Field(_DEFAULTS.memory, description="Bytes, or text such as 512MiB or 2G.")
     processes: Count = Field(_DEFAULTS.processes, description="Processes and threads at once.")
-    disk: Size = Field(_DEFAULTS.disk, description="Bytes written.")
+    disk: DiskSize = Field(_DEFAULTS.disk, description="Bytes written.")
     output: Size = Field(_DEFAULTS.output, description="Bytes printed by one command.")
     changed_lines: CountFromZero = Field(
         _DEFAULTS.changed_lines, description="Lines added and removed."

@@ -99,13 +99,13 @@ def _whole(least: int, most: int) -> Callable[[Value], object]:
 
 
 def _measure(
-    parse: Callable[[str], int | None], most: int, wanted: str, hint: str
+    parse: Callable[[str], int | None], most: int, wanted: str, hint: str, least: int = 1
 ) -> Callable[[Value], object]:
     def read(value: Value) -> object:
         number = parse(value) if isinstance(value, str) else value
         if not isinstance(number, int) or isinstance(number, bool):
             raise Unfit(f"expected {wanted}, found {found(value)}", hint)
-        return _bounded(number, 1, most)
+        return _bounded(number, least, most)
 
     return read
 
@@ -213,12 +213,19 @@ _DURATION = _measure(
 _SIZE = _measure(
     forms.size_of, LARGEST_INTEGER, "a size", "write bytes, or text such as 512MiB or 2G"
 )
+_DISK = _measure(
+    forms.size_of,
+    LARGEST_INTEGER,
+    "a size",
+    "write bytes, or text such as 512MiB or 2G",
+    forms.LEAST_DISK,
+)
 _COUNT = _whole(1, LARGEST_INTEGER)
 _CEILINGS: Mapping[str, Callable[[Value], object]] = {
     "timeout": _DURATION,
     "memory": _SIZE,
     "processes": _COUNT,
-    "disk": _SIZE,
+    "disk": _DISK,
     "output": _SIZE,
     "changed_lines": _whole(0, LARGEST_INTEGER),
     "attempts": _COUNT,

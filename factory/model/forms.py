@@ -29,6 +29,11 @@ FOLDER = r"(?!/)(?!(?:.*/)?\.\.(?:/|$))[^\\\r\n]*"
 LONGEST = 30 * 24 * 3600
 """The longest time limit in seconds: 30 days."""
 
+LEAST_DISK = 1 << 20
+"""The smallest limit of disk in bytes: below some pages the stage's own files do not fit, and no
+command starts.
+"""
+
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 _SIZE_PARTS = re.compile(r"(?P<digits>[0-9]+) ?(?P<letter>[kmgt]?)(?P<binary>i?)(?P<byte>b?)")
 _DURATION_PARTS = re.compile(
