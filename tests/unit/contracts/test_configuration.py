@@ -261,3 +261,12 @@ def test_what_is_not_text_is_refused_where_it_stands(raw: bytes, sentence: str) 
     _, findings = read(None, raw, {}, {})
     assert [(found.message, found.hint) for found in findings] == [(sentence, "put it in quotes")]
     assert [found.location.line for found in findings if found.location is not None] == [2]
+
+
+def test_a_ceiling_of_disk_leaves_room_for_a_stage() -> None:
+    for environment in ({"FACTORY_CEILINGS_DISK": "4096"}, {}):
+        _, findings = read(
+            None, None if environment else b"[ceilings]\ndisk = 4096\n", environment, {}
+        )
+        assert [finding.id for finding in findings] == ["CONFIG_INVALID"]
+        assert "expected at least 1048576, found the number 4096" in findings[0].message
