@@ -5,12 +5,8 @@ The rule: the repository may tighten safety, only the user (file, environment, f
 less. Bad values are findings with their place, never exceptions; after one, the value of the layer
 below applies, and the finding blocks. Pure: does not know where files are, nor the environment.
 
-Safety, by setting: `accept_missing`, `backend` and consent to any host (`network.allow_any`) are
-the user's alone, and what the repository lists as `required` is removed from what the user's file
-accepts. `protected` only grows. The repository's `ceilings` only lower the user's, its
-`network.hosts` are inside the user's if the user names any, and it cannot turn `overlap` to merge
-if the user's file says block. Nor can it ask for less signing than the user's file, or name keys
-that are not among the user's. `cloud.inject` is the user's alone.
+What a repository may do with a setting is its direction in `settings.SETTINGS`. What it lists as
+`required` is removed from what the user's file accepts; `protected` only grows.
 """
 
 from __future__ import annotations
@@ -19,12 +15,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from factory.contract.settings import BY_NAME, BY_POINTER, SECTIONS, SETTINGS, Setting, Unfit
-from factory.egress.rules import uncovered
-from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
+from factory.contract.settings import (
+    BY_NAME,
+    BY_POINTER,
+    SECTIONS,
+    SETTINGS,
+    Direction,
+    Setting,
+    Unfit,
+)
+from factory.model.config import REQUIRED_BY_DEFAULT, Config, Source
 from factory.model.finding import Finding, Location
 from factory.model.pack import Limits
-from factory.model.signing import PRIVATE_VARIABLES, SigningPolicy
+from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.wording import found, label_of, nearest, quoted, unknown_key
 from factory.strict import canonical
 from factory.strict import toml as strict_toml
@@ -131,8 +134,8 @@ class _Merged:
         if "required" in layer.values:
             self._values["accept_missing"] = accepted - frozenset(layer.values["required"])
         for name, value in layer.values.items():
-            weakened = self._weakened(name, value) if layer.source is Source.REPOSITORY else None
-            if weakened is not None:
+            weakened = self._weakened(name, value) if layer.source is Source.REPOSITORY else ""
+            if weakened:
                 facts = {"setting": label_of(BY_NAME[name].pointer), "problem": weakened}
                 place = layer.places.get(name)
                 self.findings.append(Finding("CONFIG_WEAKENED", facts, location=place))
@@ -168,33 +171,12 @@ class _Merged:
             return self._values.get(name, frozenset()) | frozenset(value)
         return value
 
-    def _weakened(self, name: str, value: Any) -> str | None:
-        """Return why the repository may not set this, one clause; None if it may."""
-        users = self._user.get(name)
-        if name == "cloud_inject" and value:
-            return "a repository cannot name a credential"
-        if name == "accept_missing" and value:
-            return "a repository cannot accept that a property is missing"
-        if name == "backend":
-            return "a repository cannot choose what confines packs"
-        if name == "network_allow_any" and value:
-            return "a repository cannot consent to packs that reach any host"
-        if name.startswith("ceilings_") and users is not None and value > users:
-            return f"{value} is over the user's ceiling of {users}"
-        if name == "overlap" and users is Overlap.BLOCK and value is Overlap.MERGE:
-            return "merge, where the user's file says block"
-        if (
-            name == "signing_policy"
-            and users is not None
-            and _STRICTEST.index(value) < _STRICTEST.index(users)
-        ):
-            return f"{value.value}, where the user's file says {users.value}"
-        if name == "signing_key_ids" and users is not None and not set(value) <= set(users):
-            return f"{', '.join(sorted(set(value) - set(users)))} is not among the user's keys"
-        if name == "network_hosts" and users is not None:
-            beyond = sorted(uncovered(value, users))
-            return f"{', '.join(beyond)} is not among the user's hosts" if beyond else None
-        return None
+    def _weakened(self, name: str, value: Any) -> str:
+        """Return why the repository may not set this, one clause; "" if it may."""
+        setting = BY_NAME[name]
+        if setting.direction is Direction.NEUTRAL:
+            return ""
+        return setting.weaker(value, self._user.get(name))
 
     def _all_sources(self) -> tuple[tuple[str, Source], ...]:
         found_in = {
@@ -209,9 +191,6 @@ class _Merged:
             ranked = list(Source)
             found_in[shown] = max(found_in[shown], source, key=ranked.index)
         return tuple(sorted(found_in.items()))
-
-
-_STRICTEST = tuple(SigningPolicy)
 
 
 def _document(raw: bytes | None, file: str) -> tuple[StrictDocument | None, list[Finding]]:

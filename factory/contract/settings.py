@@ -2,16 +2,20 @@
 
 One table serves files, environment and flags. Reads without pydantic, because every command reads
 configuration before it does anything; `contract.config_document` states the same shape for editors,
-and a test compares the two. Does not know precedence.
+and a test compares the two. Each setting has a direction: what a repository may do with it, since
+its factory.toml may be that of a pull request. Does not know precedence.
 """
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
+from typing import Any
 
+from factory.egress.rules import uncovered
 from factory.judge.scope import problem_with_pattern
 from factory.log.key import KEY_ID
 from factory.model import forms
@@ -38,9 +42,31 @@ class Unfit(Exception):
         self.clause, self.hint, self.item = clause, hint, item
 
 
+class Direction(Enum):
+    """Say what a value from a repository's factory.toml may do by itself.
+
+    NEUTRAL: it is in force, over the user's file. TIGHTENS: it is in force where it is stricter
+    than the user's or adds to it. REQUEST: it is in force once the user has granted exactly it.
+    USER: it is refused; only the user's file, a variable or a flag may set it.
+    """
+
+    NEUTRAL = "neutral"
+    TIGHTENS = "tightens"
+    REQUEST = "request"
+    USER = "user"
+
+
+def _never(_value: Any, _users: Any) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """Describe one setting. `read` turns a document's value into what Config contains.
+
+    `weaker` returns why a repository's value is no tightening, one clause, given the value in the
+    user's file (None: not set there); "" if it is one. There is no default for `direction`: a
+    setting without one cannot be made.
 
     In an environment variable or flag, `listed` means comma-separated text, `numeric` that it may
     be a number, `switch` that it is true or false.
@@ -49,7 +75,9 @@ class Setting:
     name: str
     section: str
     key: str
+    direction: Direction
     read: Callable[[Value], object]
+    weaker: Callable[[Any, Any], str] = _never
     listed: bool = False
     numeric: bool = False
     switch: bool = False
@@ -231,46 +259,134 @@ _CEILINGS: Mapping[str, Callable[[Value], object]] = {
     "attempts": _COUNT,
 }
 
+
+def _never_by_a_repository(clause: str) -> Callable[[Any, Any], str]:
+    return lambda value, _users: f"a repository cannot {clause}" if value else ""
+
+
+def _other_interpreter(value: str, _users: Any) -> str:
+    of_the_system = "/" not in value or posixpath.normpath(value).startswith("/usr/")
+    return "" if of_the_system else "a repository cannot name an interpreter outside /usr"
+
+
+def _over_ceiling(value: int, users: int | None) -> str:
+    over = users is not None and value > users
+    return f"{value} is over the user's ceiling of {users}" if over else ""
+
+
+def _merging(value: Overlap, users: Overlap | None) -> str:
+    weaker = users is Overlap.BLOCK and value is Overlap.MERGE
+    return "merge, where the user's file says block" if weaker else ""
+
+
+def _unsigned(value: SigningPolicy, users: SigningPolicy | None) -> str:
+    strictest = tuple(SigningPolicy)
+    weaker = users is not None and strictest.index(value) < strictest.index(users)
+    return f"{value.value}, where the user's file says {users.value}" if users and weaker else ""
+
+
+def _other_keys(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:
+    beyond = sorted(set(value) - set(users)) if users is not None else ()
+    return f"{', '.join(beyond)} is not among the user's keys" if beyond else ""
+
+
+def _other_hosts(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:
+    beyond = sorted(uncovered(value, users)) if users is not None else ()
+    return f"{', '.join(beyond)} is not among the user's hosts" if beyond else ""
+
+
+_NEUTRAL, _TIGHTENS, _REQUEST, _USER = Direction
+
 SETTINGS: tuple[Setting, ...] = (
     Setting(
         "packs_folder",
         "packs",
         "folder",
+        _NEUTRAL,
         _text(forms.PLAIN_FOLDER, "is not a folder below the root", "write one as in taskpacks"),
     ),
     Setting(
         "base_ref",
         "packs",
         "base_ref",
+        _NEUTRAL,
         _text(forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"),
     ),
-    Setting("required", "safety", "required", _many(_property), listed=True),
-    Setting("accept_missing", "safety", "accept_missing", _many(_property), listed=True),
-    Setting("protected", "safety", "protected", _many(_pattern), listed=True),
+    Setting("required", "safety", "required", _TIGHTENS, _many(_property), listed=True),
+    Setting(
+        "accept_missing",
+        "safety",
+        "accept_missing",
+        _USER,
+        _many(_property),
+        _never_by_a_repository("accept that a property is missing"),
+        listed=True,
+    ),
+    Setting("protected", "safety", "protected", _TIGHTENS, _many(_pattern), listed=True),
     *(
         Setting(
-            f"ceilings_{limit.name}", "ceilings", limit.name, _CEILINGS[limit.name], numeric=True
+            f"ceilings_{limit.name}",
+            "ceilings",
+            limit.name,
+            _TIGHTENS,
+            _CEILINGS[limit.name],
+            _over_ceiling,
+            numeric=True,
         )
         for limit in fields(Limits)
     ),
-    Setting("workers", "run", "workers", _whole(0, MOST_WORKERS), numeric=True),
-    Setting("isolation", "run", "isolation", _choice(backends.IsolationMode)),
-    Setting("backend", "run", "backend", _name((backends.AUTO, *backends.NAMES))),
+    Setting("workers", "run", "workers", _NEUTRAL, _whole(0, MOST_WORKERS), numeric=True),
+    Setting("isolation", "run", "isolation", _NEUTRAL, _choice(backends.IsolationMode)),
+    Setting(
+        "backend",
+        "run",
+        "backend",
+        _USER,
+        _name((backends.AUTO, *backends.NAMES)),
+        _never_by_a_repository("choose what confines packs"),
+    ),
     Setting(
         "python",
         "run",
         "python",
+        _REQUEST,
         _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path"),
+        _other_interpreter,
     ),
-    Setting("overlap", "integration", "overlap", _choice(Overlap)),
+    Setting("overlap", "integration", "overlap", _TIGHTENS, _choice(Overlap), _merging),
     Setting(
-        "recheck_budget", "integration", "recheck_budget", _whole(0, MOST_RECHECKS), numeric=True
+        "recheck_budget",
+        "integration",
+        "recheck_budget",
+        _NEUTRAL,
+        _whole(0, MOST_RECHECKS),
+        numeric=True,
     ),
-    Setting("network_hosts", "network", "hosts", _many(_host), listed=True),
-    Setting("network_allow_any", "network", "allow_any", _switch, switch=True),
-    Setting("cloud_inject", "cloud", "inject", _many(_grant), listed=True),
-    Setting("signing_policy", "signing", "policy", _choice(SigningPolicy)),
-    Setting("signing_key_ids", "signing", "keys", _many(_key_id), listed=True),
+    Setting(
+        "network_hosts", "network", "hosts", _TIGHTENS, _many(_host), _other_hosts, listed=True
+    ),
+    Setting(
+        "network_allow_any",
+        "network",
+        "allow_any",
+        _USER,
+        _switch,
+        _never_by_a_repository("consent to packs that reach any host"),
+        switch=True,
+    ),
+    Setting(
+        "cloud_inject",
+        "cloud",
+        "inject",
+        _USER,
+        _many(_grant),
+        _never_by_a_repository("name a credential"),
+        listed=True,
+    ),
+    Setting("signing_policy", "signing", "policy", _TIGHTENS, _choice(SigningPolicy), _unsigned),
+    Setting(
+        "signing_key_ids", "signing", "keys", _TIGHTENS, _many(_key_id), _other_keys, listed=True
+    ),
 )
 
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}

@@ -27,6 +27,7 @@ from factory.files import fs_guard
 from factory.files.state_store import StateStore
 from factory.files.user_places import user_config_file
 from factory.git import scratch
+from factory.git.git import search_path
 from factory.model.determinism import DeterminismRecord
 from factory.model.errors import Refusal
 from factory.model.evidence import ActionDocument, StatusDocument
@@ -202,7 +203,7 @@ def _environment(changes: Mapping[str, str], passed: set[str]) -> dict[str, str]
         user_config_file().parent.parent
     )  # the user's settings are part of the action, too
     changed = {name: value for name, value in changes.items() if name not in passed}
-    return {**kept, "XDG_CONFIG_HOME": config, **changed}
+    return {**kept, "PATH": search_path(Path("/")), "XDG_CONFIG_HOME": config, **changed}
 
 
 def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> None:

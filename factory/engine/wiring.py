@@ -29,13 +29,14 @@ from factory.files.remains import clear_remains
 from factory.files.state_store import StateStore
 from factory.files.user_places import user_config_file
 from factory.git import repository
+from factory.git.git import Git, find_git
 from factory.git.objects import GitObjects
 from factory.git.views import ViewStore
 from factory.judge.secrecy import judge_contract_secrets
 from factory.merge.integrator import IntegratorProcess
 from factory.model import layout
 from factory.model.card import Card, CardResult
-from factory.model.config import Config
+from factory.model.config import Config, Source
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
@@ -46,7 +47,7 @@ from factory.model.verdict import Status
 from factory.plan.cloud import UserCloud
 from factory.plan.site import Site
 from factory.plan.stages import PackSandbox
-from factory.plan.tools import HostTools
+from factory.plan.tools import HostTools, find_tool
 from factory.redact.redaction import Redactor
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
@@ -134,6 +135,7 @@ def site(
         config.python,
         unconfined=unconfined,
         backend=config.backend,
+        shown=_shown_folders(config, found.root),
     )
     sandbox = PackSandbox(HostSandbox(setting), views, objects, outside)
     return Site(
@@ -147,7 +149,9 @@ def site(
         clock=clock,
         locks=FileLocks(state, clock),
         work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
-        tools=HostTools(state / layout.TOOLS, config.python),
+        tools=HostTools(
+            state / layout.TOOLS, partial(_version_of, sandbox, found.root), config.python
+        ),
         integrator=IntegratorProcess(found, sandbox.integrator_argv).merge,
         keys=user_keys(found.root),
         environment={
@@ -158,6 +162,31 @@ def site(
         tidy=lambda: _tidy(state, views),
         run_id=run_id,
     )
+
+
+def _shown_folders(config: Config, root: Path) -> tuple[Path, ...] | None:
+    """Return the folders that an interpreter may lie in, beyond the system's; None: any.
+
+    The user's own may lie anywhere. What a work tree contains (pyvenv.cfg, links) cannot name
+    others, nor can a repository's configuration.
+    """
+    if dict(config.sources).get("python") is Source.REPOSITORY:
+        return ()
+    if not config.python:
+        return None
+    folder = Path(config.python).parent
+    lies_here = folder.is_relative_to(root) or folder.resolve().is_relative_to(root.resolve())
+    return (folder.parent,) if lies_here else None
+
+
+def _version_of(sandbox: PackSandbox, root: Path, tool: str) -> str | None:
+    """Return what a tool says of its version. Git is the one that runs here anyway; every other is
+    named by a contract, and runs in a sandbox only.
+    """
+    path = find_tool(tool)
+    if tool == "git" and path == Path(find_git(root)).resolve():
+        return Git(str(path), Path("/")).run("--version").out.decode("utf-8", "replace").strip()
+    return sandbox.version_of(tool)
 
 
 def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:

@@ -18,6 +18,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -30,7 +31,7 @@ _LONG_INPUT = 1 << 16  # bytes
 
 # SYSTEMROOT: no process starts on Windows without it. SUDO_UID: Git run by sudo compares it with
 # the owner of the repository (safe.directory).
-_KEPT = ("PATH", "TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "SUDO_UID")
+_KEPT = ("TMPDIR", "TEMP", "TMP", "SYSTEMROOT", "SUDO_UID")
 _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",  # no /etc/gitconfig
     "GIT_CONFIG_GLOBAL": os.devnull,  # Git 2.32; before, HOME=/dev/null does it
@@ -148,7 +149,8 @@ class Git:
         removes one).
         """
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        whole = {**kept, "HOME": os.devnull, **_FIXED, **variables}
+        path = search_path(self.work_tree or self.cwd)
+        whole = {**kept, "PATH": path, "HOME": os.devnull, **_FIXED, **variables}
         return {name: value for name, value in whole.items() if value is not None}
 
 
@@ -166,9 +168,35 @@ def _given(stdin: bytes) -> Iterator[dict[str, Any]]:
         yield {"stdin": file}
 
 
-def find_git() -> str:
-    """Return the Git executable on PATH. Raise Refusal GIT_TOO_OLD if there is none."""
-    found = shutil.which("git")
+def search_path(start: Path) -> str:
+    """Return PATH without what a repository could fill: relative entries, and those in the work
+    trees that contain `start` and the current folder.
+    """
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        here = start
+    return _searched(os.environ.get("PATH", os.defpath), start, here)
+
+
+@lru_cache(maxsize=64)
+def _searched(path: str, start: Path, here: Path) -> str:
+    places = dict.fromkeys((start, *start.parents, here, *here.parents))
+    trees = [place.resolve() for place in places if (place / ".git").exists()]
+    kept = []
+    for entry in path.split(os.pathsep):
+        if os.path.isabs(entry):
+            real = Path(entry).resolve()
+            if not any(real.is_relative_to(tree) for tree in trees):
+                kept.append(entry)
+    return os.pathsep.join(kept)
+
+
+def find_git(start: Path) -> str:
+    """Return the Git executable on PATH, as `search_path` of `start` leaves it. Raise Refusal
+    GIT_TOO_OLD if there is none.
+    """
+    found = shutil.which("git", path=search_path(start))
     if found is None:
         raise _missing("git")
     return found

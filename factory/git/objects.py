@@ -102,7 +102,7 @@ class GitObjects:
             "merge.directoryRenames=false",
             "merge.renames=false",
         )
-        self.git = Git(find_git(), private, private, settings=settings)
+        self.git = Git(find_git(private), private, private, settings=settings)
         self._contents = Conversation(self.git, "cat-file", "--batch-command", "--buffer")
         self._raw = Conversation(
             self.git, "diff-tree", "--stdin", "-r", "-z", "--raw", "--no-abbrev", *_DIFF

@@ -62,7 +62,7 @@ def _asked(start: Path) -> tuple[Git, Answer]:
     if not os.access(start, os.R_OK | os.X_OK):
         raise _refusal("REPO_UNREADABLE", {"case": "forbidden", "place": str(start)})
     # all: a bare repository is found, and refused by its own finding
-    git = Git(find_git(), start, settings=("safe.bareRepository=all",))
+    git = Git(find_git(start.absolute()), start, settings=("safe.bareRepository=all",))
     version(git)
     place = _place(git)
     if _DUBIOUS in place.err:
@@ -198,8 +198,7 @@ def changed_paths(repository: Repository) -> tuple[str, ...]:
     It writes nothing. Filters that the repository configures are off, so it may name an unchanged
     large file of Git LFS. Raise Refusal REPO_UNREADABLE.
     """
-    git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
-    git = replace(git, settings=(*git.settings, *_filters_off(git)))
+    git = _git_of(repository)
     words = (
         "status",
         "--porcelain=v1",
@@ -209,7 +208,7 @@ def changed_paths(repository: Repository) -> tuple[str, ...]:
         "--no-renames",
     )
     try:
-        rows = git.run(*words).out.split(b"\0")[:-1]
+        rows = git.run(*words, variables=_filters_off(git)).out.split(b"\0")[:-1]
     except GitError as error:
         raise _refusal(
             "REPO_UNREADABLE",
@@ -220,18 +219,23 @@ def changed_paths(repository: Repository) -> tuple[str, ...]:
 
 def ignored_below(repository: Repository, folder: str) -> frozenset[str]:
     """Return untracked files below `folder` that the repository's rules ignore."""
-    git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
+    git = _git_of(repository)
     words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder)
     return frozenset(os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1])
 
 
-def _trust(repository: Repository) -> tuple[str, ...]:
-    """Return settings that let Git read this repository: `discover` has checked its owner."""
-    return (f"safe.directory={repository.root}", f"safe.directory={repository.git_dir}")
+def _git_of(repository: Repository) -> Git:
+    """Return Git for this repository, trusted: `discover` has checked its owner."""
+    root, git_dir = repository.root, repository.git_dir
+    trust = (f"safe.directory={root}", f"safe.directory={git_dir}")
+    return Git(find_git(root), root, git_dir, root, trust)
 
 
-def _filters_off(git: Git) -> tuple[str, ...]:
-    """Return settings that remove the programs of every configured filter."""
+def _filters_off(git: Git) -> dict[str, str]:
+    """Return variables that remove the programs of every configured filter.
+
+    Not by -c: it would take the name of a filter "a=b" for name and value, and leave its program.
+    """
     answer = git.run(
         "config",
         "-z",
@@ -240,10 +244,12 @@ def _filters_off(git: Git) -> tuple[str, ...]:
         r"^filter\..*\.(clean|process|required)$",
         ok=(0, 1),
     )
-    names = {os.fsdecode(name) for name in answer.out.split(b"\0")[:-1]}
-    return tuple(
-        f"{name}={'false' if name.endswith('.required') else ''}" for name in sorted(names)
-    )
+    names = sorted({os.fsdecode(name) for name in answer.out.split(b"\0")[:-1]})
+    off = {"GIT_CONFIG_COUNT": str(len(names))}
+    for number, name in enumerate(names):
+        off[f"GIT_CONFIG_KEY_{number}"] = name
+        off[f"GIT_CONFIG_VALUE_{number}"] = "false" if name.endswith(".required") else ""
+    return off
 
 
 def _ours(path: str, packs_folder: str) -> bool:
@@ -302,6 +308,6 @@ def _refusal(finding: str, facts: Facts) -> Refusal:
 
 def not_ignored_below(repository: Repository, folder: str) -> tuple[str, ...]:
     """Return files below `folder` that Git tracks or would add, sorted."""
-    git = Git(find_git(), repository.root, repository.git_dir, repository.root, _trust(repository))
+    git = _git_of(repository)
     words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder)
     return tuple(sorted({os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1]}))

@@ -23,7 +23,7 @@ def borrow(found: Repository, commit: str, place: Path) -> None:
     The index contains the commit's tree, so that tracked files are known. Raise Refusal
     DISK_UNWRITABLE, GitError.
     """
-    git = Git(find_git(), place)
+    git = Git(find_git(found.root), place)
     git.run("init", "-q", f"--object-format={found.hash_name}", "--template=", ".")
     objects = os.fsencode(found.common_dir / "objects")
     quoted = objects.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
@@ -47,8 +47,7 @@ def put(place: Path, files: Iterable[tuple[str, bytes, bool]]) -> None:
 
 def weight(found: Repository, commit: str) -> int:
     """Return the size in bytes of all files of a commit together. Raise GitError."""
-    rows = (
-        Git(find_git(), found.root).run("ls-tree", "-r", "-l", "-z", commit).out.split(b"\0")[:-1]
-    )
+    git = Git(find_git(found.root), found.root)
+    rows = git.run("ls-tree", "-r", "-l", "-z", commit).out.split(b"\0")[:-1]
     sizes = (row.split(b"\t", 1)[0].split()[-1] for row in rows)
     return sum(int(size) for size in sizes if size.isdigit())

@@ -7,6 +7,8 @@ connections come out, and what they raise becomes findings. Does not know what a
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,7 @@ from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import (
     CommandOutcome,
     CommandSpec,
+    Ended,
     Kind,
     SandboxError,
     StageLimits,
@@ -41,6 +44,9 @@ _REFUSALS = {
     Kind.INTERPRETER: ("TOOL_MISSING", "interpreter"),
     Kind.DISK: ("DISK_UNWRITABLE", "write"),
 }
+_MIB = 1 << 20
+_ASKING = StageLimits(10, memory=512 * _MIB, processes=64, disk=16 * _MIB, output=64 * 1024)
+_LONGEST_VERSION = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,25 @@ class PackSandbox:
         with findings(name, reach.hosts if reach is not None else ()):
             stage = self.sandbox.open(TreeView(self.views, view), limits, name, proxy)
         return PackStage(stage, self.objects, proxy)
+
+    def version_of(self, tool: str) -> str | None:
+        """Return the first line of `TOOL --version` inside a stage that shows nothing; "" if it has
+        none, None where there is no stage to ask in.
+        """
+        nothing = Tree({}, self.objects.hash_name)
+        line = f"{shlex.quote(tool)} --version"
+        name = f"version-{os.getpid()}-{os.urandom(4).hex()}"
+        try:
+            stage = self.open(View(nothing, nothing), _ASKING, name)
+            try:
+                outcome = stage.run(CommandSpec(line, "", (), _ASKING.timeout, _ASKING.output))
+            finally:
+                stage.close()
+        except (Refusal, InternalError):
+            return None
+        lines = outcome.log.decode("utf-8", "replace").splitlines()
+        good = outcome.ended is Ended.EXITED and outcome.rc == 0
+        return lines[0].strip()[:_LONGEST_VERSION] if lines and good else ""
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
         """Return the words that run the integrator with nothing but `run_folder` writable. Raise

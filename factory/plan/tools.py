@@ -1,7 +1,7 @@
 """Identify host commands as a sandbox would find them: version and digest.
 
-Searches the sandbox's own PATH only. Asks a tool its version by running `NAME --version` with an
-empty environment, once per digest.
+Searches the sandbox's own PATH only. A tool is asked its version by `NAME --version` inside a
+sandbox, once per digest: a contract names it, so it must not run outside one.
 """
 
 from __future__ import annotations
@@ -9,28 +9,29 @@ from __future__ import annotations
 import json
 import platform
 import shutil
-import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.files import fs_guard
+from factory.sandbox.python_env import find_interpreter
 
 if TYPE_CHECKING:
     from factory.model.evidence import ToolRecord
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
-_SECONDS = 10
-_LONGEST = 200
 
 
 class HostTools:
     """Identify tools of this host. `interpreter` is another Python for packs; "" for the
-    orchestrator's own.
+    orchestrator's own. `ask` returns what a tool says of its version, None where it cannot be
+    asked now.
     """
 
-    def __init__(self, file: Path, interpreter: str = "") -> None:
+    def __init__(self, file: Path, ask: Callable[[str], str | None], interpreter: str = "") -> None:
         self._file = file
+        self._ask = ask
         self._interpreter = interpreter
 
     def identify(self, name: str) -> ToolRecord | None:
@@ -41,14 +42,17 @@ class HostTools:
         if path is None:
             return None
         digest = fs_guard.sha256_file(path)
-        return ToolRecord(name=name, version=self._version(name, path, digest), sha256=digest)
+        return ToolRecord(name=name, version=self._version(name, digest), sha256=digest)
 
-    def _version(self, name: str, path: Path, digest: str) -> str:
+    def _version(self, name: str, digest: str) -> str:
         if name in ("python", "python3") and not self._interpreter:
             return platform.python_version()
         known = self._known()
         if digest not in known:
-            known = {**known, digest: _ask(path)}
+            said = self._ask(name)
+            if said is None:
+                return ""
+            known = {**known, digest: said}
             fs_guard.make_folder(self._file.parent)
             fs_guard.write_atomic(
                 self._file,
@@ -72,25 +76,8 @@ class HostTools:
 def find_tool(name: str, interpreter: str = "") -> Path | None:
     """Return the file that a sandbox would find for a name; None if there is none."""
     if name in ("python", "python3"):
-        return Path(interpreter or sys.executable).resolve()
+        python = find_interpreter(interpreter) if interpreter else Path(sys.executable)
+        return python.resolve() if python is not None and python.is_file() else None
     beside = Path(sys.executable).parent
     found = shutil.which(name, path=f"{beside}:{SYSTEM_PATH}") if "/" not in name else None
     return Path(found).resolve() if found else None
-
-
-def _ask(path: Path) -> str:
-    """Return the first line of `--version`; "" if the tool has none."""
-    try:
-        answer = subprocess.run(
-            [str(path), "--version"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={"PATH": SYSTEM_PATH, "LC_ALL": "C"},
-            timeout=_SECONDS,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    lines = answer.stdout.decode("utf-8", "replace").splitlines()
-    return lines[0].strip()[:_LONGEST] if lines and answer.returncode == 0 else ""

@@ -19,7 +19,7 @@ def gather(
     state: Path, held: tuple[str, ...], worktrees: tuple[str, ...], user_config: Path
 ) -> HostFacts:
     """The facts of this host, with what was found in the state folder."""
-    git_program, git = _git()
+    git_program, git = _git(state)
     return HostFacts(
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",
         python=platform.python_version(),
@@ -36,9 +36,9 @@ def gather(
     )
 
 
-def _git() -> tuple[str, str]:
+def _git(state: Path) -> tuple[str, str]:
     try:
-        program = find_git()
+        program = find_git(state)
         said = Git(program, Path("/")).run("version").out.decode("ascii", "replace").strip()
     except (Refusal, GitError, OSError):
         return "", ""

@@ -28,6 +28,7 @@ class SandboxSetting:
     """Two folders that the sandbox has for itself, and what the user chose.
 
     `python` names another interpreter for commands, `bubblewrap` a binary; empty: found by looking.
+    `shown` are the folders that such an interpreter may lie in beyond the system's; None: anywhere.
     `backend` is the only one to be tried, "auto" the best that works. `unconfined`: the user
     accepted the absence of every property; only then may a command run on a host that confines
     nothing.
@@ -40,6 +41,7 @@ class SandboxSetting:
     bubblewrap: str = ""
     unconfined: bool = False
     backend: str = "auto"
+    shown: tuple[Path, ...] | None = None
 
 
 class Offer:
@@ -58,7 +60,9 @@ class Offer:
     def interpreter(self) -> python_env.Interpreter:
         """Return the interpreter for commands. Raise SandboxError INTERPRETER."""
         chosen = self.setting.python
-        return python_env.ask_interpreter(chosen) if chosen else python_env.own_interpreter()
+        if not chosen:
+            return python_env.own_interpreter()
+        return python_env.locate_interpreter(chosen, self.setting.shown)
 
     @cached_property
     def python(self) -> python_env.PythonView:

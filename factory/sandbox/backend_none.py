@@ -100,8 +100,7 @@ class Unconfined(Backend):
         view.copy(folder)
         top = partial(open_folder, folder)
         layer = DeadLayer(LayerKind.WORKTREE, top, (), limits.disk, bytes_of(folder))
-        python = self._offer.setting.python or sys.executable
-        return UnconfinedStage(folder, layer, Path(python).parent)
+        return UnconfinedStage(folder, layer, self._offer.interpreter.scripts)
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:  # noqa: ARG002 - nothing to confine with
         """Return the same words: nothing confines them. Raise as `open` does."""

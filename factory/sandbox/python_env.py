@@ -3,16 +3,17 @@
 The base installation appears at /opt/python (or stays below /usr, which is visible anyway),
 the environment at /opt/venv with a pyvenv.cfg of its own and console scripts whose first
 line names /opt/venv/bin/python. What must be rewritten is written once into a cache folder.
-Does not know how anything is mounted.
+Nothing is run to find an installation: an interpreter may be a program of the repository that is
+judged. Where it and its environment lie is read from their layout, as PEP 405 and `site` describe
+it, and each folder must be one that may be shown. Does not know how anything is mounted.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import re
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +28,9 @@ INSIDE_TOOLS = f"{INSIDE_VENV}/.tools"
 INSIDE_LIBRARIES = f"{INSIDE_VENV}/.lib"
 _FORMAT = "1"
 _LARGEST_SCRIPT = 64 * 1024  # larger ones are programs, and are shown as they are
-_QUESTION = (
-    "import sys, json; print(json.dumps([sys.executable, sys.prefix, sys.base_prefix,"
-    " list(sys.version_info[:3])]))"
-)
-_SECONDS = 30
+_SEARCHED = "/usr/local/bin:/usr/bin:/bin"
+_CONFIGURATION = "pyvenv.cfg"
+_PROGRAM = re.compile(r"(python|pypy)([0-9]+)\.([0-9]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Interpreter:
     executable: Path
     prefix: Path
     base_prefix: Path
-    version: tuple[int, int, int]
+    version: tuple[int, ...]
 
     @property
     def scripts(self) -> Path:
@@ -67,7 +66,6 @@ class PythonView:
     mounts: tuple[Mount, ...]
     path: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
-    version: str
 
 
 def own_interpreter() -> Interpreter:
@@ -76,24 +74,66 @@ def own_interpreter() -> Interpreter:
     return Interpreter(Path(sys.executable), Path(sys.prefix), Path(sys.base_prefix), version)
 
 
-def ask_interpreter(executable: str) -> Interpreter:
-    """Describe another interpreter by running it. Raise SandboxError INTERPRETER."""
-    try:
-        answer = subprocess.run(
-            [executable, "-I", "-c", _QUESTION],
-            capture_output=True,
-            check=True,
-            timeout=_SECONDS,
-            env={},
-            cwd="/",
-        )
-        found, prefix, base, version = json.loads(answer.stdout)
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise _refusal(
-            executable, f"it could not be asked for its installation ({type(error).__name__})"
-        ) from error
-    major, minor, micro = version
-    return Interpreter(Path(found), Path(prefix), Path(base), (major, minor, micro))
+def find_interpreter(word: str) -> Path | None:
+    """Return the program that a name or an absolute path means; names are looked up in the system's
+    folders only, never in PATH.
+    """
+    if os.path.isabs(word):
+        return Path(word)
+    found = shutil.which(word, path=_SEARCHED)
+    return Path(found) if found else None
+
+
+def locate_interpreter(word: str, shown: tuple[Path, ...] | None) -> Interpreter:
+    """Describe another interpreter without running it.
+
+    `shown` are the folders that packs may see beyond /usr and our own installation; None: wherever
+    it lies, because its owner is the user. Raise SandboxError INTERPRETER.
+    """
+    executable = find_interpreter(word)
+    if executable is None or not os.access(executable, os.X_OK) or not executable.is_file():
+        raise _refusal(word, "it is no program")
+    program = executable.resolve()
+    base = program.parent.parent
+    version = _version_of(program, base)
+    if version is None:
+        raise _refusal(word, f"{base} does not look like an installation of Python")
+    prefix = executable.parent.parent
+    if not (prefix / _CONFIGURATION).is_file():
+        executable, prefix = program, base
+    for folder in dict.fromkeys((prefix, base)):
+        if not _may_show(folder, shown):
+            raise _refusal(word, f"it lies in {folder}, which nobody allowed packs to see")
+    found = Interpreter(executable, prefix, base, version)
+    for name in _shared_folders(found) if found.virtual else ():
+        if shown is not None and not _is_below(prefix / name, (prefix,)):
+            raise _refusal(word, f"{prefix / name} leads out of {prefix}")
+    return found
+
+
+def _may_show(folder: Path, shown: tuple[Path, ...] | None) -> bool:
+    return shown is None or _is_below(folder, (Path("/usr"), Path(sys.base_prefix), *shown))
+
+
+def _is_below(folder: Path, allowed: tuple[Path, ...]) -> bool:
+    real = folder.resolve()
+    return any(real.is_relative_to(each.resolve()) for each in allowed)
+
+
+def _version_of(program: Path, base: Path) -> tuple[int, int] | None:
+    """Return major and minor version, by the program's name or the only library below `base`."""
+    named = _PROGRAM.fullmatch(program.name)
+    if named is not None:
+        words = {(named[1], named[2], named[3])}
+    else:
+        listed = (_PROGRAM.fullmatch(path.name) for path in (base / "lib").glob("p*"))
+        words = {(row[1], row[2], row[3]) for row in listed if row is not None}
+    there = [
+        (int(major), int(minor))
+        for kind, major, minor in words
+        if any((base / lib / f"{kind}{major}.{minor}/os.py").exists() for lib in ("lib", "lib64"))
+    ]
+    return there[0] if len(there) == 1 else None
 
 
 def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
@@ -122,8 +162,7 @@ def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
     if (rewritten / ".tools").is_dir():
         mounts.append(Mount(str(interpreter.scripts), INSIDE_TOOLS))
     libraries = (("LD_LIBRARY_PATH", INSIDE_LIBRARIES),) if (rewritten / ".lib").is_dir() else ()
-    version = ".".join(str(part) for part in interpreter.version)
-    return PythonView(tuple(mounts), (f"{INSIDE_VENV}/bin",), libraries, version)
+    return PythonView(tuple(mounts), (f"{INSIDE_VENV}/bin",), libraries)
 
 
 def _is_system(path: Path) -> bool:
@@ -175,15 +214,15 @@ def _fingerprint(interpreter: Interpreter, inside_program: Path) -> str:
 
 def _write_configuration(interpreter: Interpreter, inside_program: Path, draft: Path) -> None:
     wanted = "include-system-site-packages"
-    own = (interpreter.prefix / "pyvenv.cfg").read_text("utf-8").lower().replace(" ", "")
+    own = (interpreter.prefix / _CONFIGURATION).read_text("utf-8").lower().replace(" ", "")
     value = "true" if f"{wanted}=true" in own else "false"
     version = ".".join(str(part) for part in interpreter.version)
     text = f"home = {inside_program.parent}\n{wanted} = {value}\nversion = {version}\n"
-    (draft / "pyvenv.cfg").write_text(text, "utf-8")
+    (draft / _CONFIGURATION).write_text(text, "utf-8")
 
 
 def _write_scripts(interpreter: Interpreter, inside_program: Path, draft: Path) -> None:
-    major, minor, _ = interpreter.version
+    major, minor = interpreter.version[:2]
     names = ("python", f"python{major}", f"python{major}.{minor}")
     for name in names:
         (draft / "bin" / name).symlink_to(inside_program)
@@ -196,7 +235,8 @@ def _write_scripts(interpreter: Interpreter, inside_program: Path, draft: Path) 
 
 def _write_script(source: Path, interpreter: Interpreter, draft: Path) -> None:
     target = draft / "bin" / source.name
-    content = source.read_bytes() if source.stat().st_size <= _LARGEST_SCRIPT else b""
+    own = _is_below(source, (interpreter.scripts,))  # else it is a link, and shown as one
+    content = source.read_bytes() if own and source.stat().st_size <= _LARGEST_SCRIPT else b""
     head = content[:1024]
     for scripts in {interpreter.scripts, interpreter.scripts.resolve()}:
         head = head.replace(

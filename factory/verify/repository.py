@@ -55,11 +55,28 @@ def find_objects(start: Path) -> Path | None:
         return None
 
 
+def _path_outside(objects: Path) -> str:
+    """Return PATH without relative folders and without those of the work trees that contain
+    `objects` and the current folder: a repository could put a program named git there.
+    """
+    here = Path(os.getcwd())
+    places = (*objects.absolute().parents, here, *here.parents)
+    trees = [each.resolve() for each in places if (each / ".git").exists()]
+    entries = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    own = (entry for entry in entries if os.path.isabs(entry))
+    return os.pathsep.join(
+        entry
+        for entry in own
+        if not any(Path(entry).resolve().is_relative_to(tree) for tree in trees)
+    )
+
+
 class RepositoryObjects:
     """Read objects of another repository. A context manager; must be closed."""
 
     def __init__(self, objects: Path, hash_name: str) -> None:
-        program = shutil.which("git")
+        self._path = _path_outside(objects)
+        program = shutil.which("git", path=self._path)
         if program is None:
             raise FileNotFoundError("git")
         self._program = program
@@ -180,7 +197,7 @@ class RepositoryObjects:
         return [self._program, f"--git-dir={self._folder}", *words]
 
     def _environment(self) -> dict[str, str]:
-        return {**_FIXED, "PATH": os.environ.get("PATH", os.defpath)}
+        return {**_FIXED, "PATH": self._path}
 
     def _reading(self) -> subprocess.Popen[bytes]:
         if self._reader is None:

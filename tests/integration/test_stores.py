@@ -309,7 +309,13 @@ def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> Non
 
 
 def test_tools_are_known_by_version_and_digest_and_asked_once(tmp_path: Path) -> None:
-    tools = HostTools(tmp_path / "cache" / "tools.json")
+    asked = []
+
+    def ask(name: str) -> str:
+        asked.append(name)
+        return f"{name} version 1"
+
+    tools = HostTools(tmp_path / "cache" / "tools.json", ask)
     git = tools.identify("git")
     assert git is not None
     assert git.version.startswith("git version ")
@@ -327,6 +333,11 @@ def test_tools_are_known_by_version_and_digest_and_asked_once(tmp_path: Path) ->
     assert again.version == "remembered"
     (tmp_path / "cache/tools.json").write_text("[")
     assert tools.identify("git") == git
+    assert asked == ["git", "git"]
+    silent = HostTools(tmp_path / "other.json", lambda _name: None).identify("git")
+    assert silent is not None
+    assert silent.version == ""
+    assert not (tmp_path / "other.json").exists()
 
 
 CARD = Card("launch:T-1-x", "launch", "T-1", "help", (), ("/x",))

@@ -131,3 +131,50 @@ def test_every_writer_is_known_and_says_why_no_credential_passes() -> None:
     single = {name for name in found if not name.startswith(tuple(FOLDERS))}
     single -= {name for name in single if writes_only_through_the_store(ROOT / name)}
     assert single == set(WRITERS), "say in WRITERS which door its bytes go through"
+
+
+OWN = "ours, by the interpreter that runs us, isolated from the current folder"
+GIT = "Git, found outside the work tree, with every configured program off"
+CONFINED = "what runs inside a sandbox, or makes one"
+STARTERS = {
+    "factory/engine/determinism.py": OWN,
+    "factory/evidence/inventory.py": OWN,
+    "factory/git/git.py": GIT,
+    "factory/merge/integrator.py": OWN,
+    "factory/run/other_conditions.py": OWN,
+    "factory/sandbox/backend_none.py": "a pack, where the user accepted that nothing confines it",
+    "factory/sandbox/command.py": CONFINED,
+    "factory/sandbox/confine.py": CONFINED,
+    "factory/sandbox/forked.py": CONFINED,
+    "factory/sandbox/give_up.py": CONFINED,
+    "factory/sandbox/host.py": "bubblewrap of the system or of our own environment",
+    "factory/sandbox/link.py": OWN,
+    "factory/sandbox/terminal_inside.py": CONFINED,
+    "factory/verify/repository.py": GIT,
+}
+_STARTS = frozenset("run Popen call check_output check_call system popen posix_spawn".split())
+
+
+def starts(text: str) -> bool:
+    """Whether a module starts a program."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "subprocess" and node.attr in _STARTS:
+                return True
+            if node.value.id == "os" and (
+                node.attr in _STARTS or node.attr.startswith(("exec", "spawn"))
+            ):
+                return True
+    return False
+
+
+def test_every_module_that_starts_a_program_is_known_and_says_which() -> None:
+    """No setting of a repository executes on the host: docs/factory/TRUST.md."""
+    found = {
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "factory").rglob("*.py")
+        if starts(path.read_text(encoding="utf-8"))
+    }
+    assert found == set(STARTERS)
+    assert starts("import os\nos.execvp('a', ['a'])")
+    assert not starts("import os\nos.path.join('a')")
