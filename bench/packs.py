@@ -25,7 +25,7 @@ from factory.git.objects import GitObjects
 from factory.model.pack import Limits
 from factory.model.tree import Tree
 from factory.plan.site import Site
-from factory.plan.stages import View
+from factory.plan.stages import PackView
 from factory.sandbox.values import CommandSpec
 
 _TRUE = CommandSpec("true", "", (), 30.0, 1 << 16)
@@ -80,7 +80,7 @@ def _pack(site: Site, tree: Tree) -> float:
 
 
 def _isolate(site: Site, tree: Tree) -> None:
-    stage = site.sandbox.open(View(tree, tree), Limits(), "bench")
+    stage = site.sandbox.open(PackView(tree, tree), Limits(), "bench")
     try:
         outcome = stage.run(_TRUE)
         if outcome.rc != 0:

@@ -12,7 +12,7 @@ import enum
 import sys
 from collections.abc import Iterable
 
-from factory.model.event import Event, Stage
+from factory.model.event import Event, RunProgress
 from factory.model.events import ACTORS, EVENTS
 
 
@@ -61,7 +61,7 @@ def _place(kind: type[Event]) -> tuple[str, str, str]:
     rule = kind.rule
     if not rule.run_from:
         return "none", "", ""
-    stages = "" if rule.stages == frozenset(Stage) else _either(rule.stages)
+    stages = "" if rule.stages == frozenset(RunProgress) else _either(rule.stages)
     return (
         _either(rule.run_from) + _after(rule.run_to),
         stages + _after(rule.stage_to),

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from factory.egress.connection import Bounds, Connection
+from factory.egress.connection import Connection, ConnectionBounds
 from factory.egress.proxy import EgressProxy
 from factory.egress.reach import Interceptor, Outside, Reach
 
@@ -210,13 +210,13 @@ def head_of(link: socket.socket) -> bytes:
 def proxy(
     hosts: tuple[str, ...],
     outside: Outside,
-    bounds: Bounds | None = None,
+    bounds: ConnectionBounds | None = None,
     interceptor: Interceptor | None = None,
 ) -> Iterator[Client]:
     """A proxy with a listener of this host."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=128)
     port = listener.getsockname()[1]
-    reach = Reach(hosts, interceptor=interceptor, bounds=bounds or Bounds())
+    reach = Reach(hosts, interceptor=interceptor, bounds=bounds or ConnectionBounds())
     made = EgressProxy(reach, outside)
     made.serve(listener)
     try:

@@ -372,10 +372,10 @@ TARGETS = (
     Target(
         "connect",
         egress.target_of,
-        (egress.Refusal,),
+        (egress.EgressRefusal,),
         (b"CONNECT a.example:443 HTTP/1.1\r\nHost: a.example\r\n\r\n",),
     ),
-    Target("client-hello", server_name, (egress.Refusal,), (HELLO,)),
+    Target("client-hello", server_name, (egress.EgressRefusal,), (HELLO,)),
     Target("lock-holder", _lock_holder, (), (b'{"pid": 1, "since": "x", "what": "y"}',)),
     Target(
         "package-lock",

@@ -25,7 +25,7 @@ from factory.sandbox import probe, python_env, system_view
 from factory.sandbox.backend import Probed
 from factory.sandbox.link import Launcher
 from factory.sandbox.plan import Folders
-from factory.sandbox.properties import Proof
+from factory.sandbox.properties import PropertyProof
 from factory.sandbox.supervised import Supervised
 
 Report = Callable[[Mapping[Hashable, Any]], None]
@@ -122,5 +122,5 @@ def _is_whole(used: Supervised, found: Probed) -> bool:
     )
 
 
-def _is_isolated(used: Supervised, found: tuple[Proof, tuple[str, ...]]) -> bool:
+def _is_isolated(used: Supervised, found: tuple[PropertyProof, tuple[str, ...]]) -> bool:
     return found[0].given and not found[1]

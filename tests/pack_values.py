@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.bundle.make import Attempted, Change, Files, LoggedCommand, make_bundle
+from factory.bundle.make import Attempted, Files, LoggedCommand, PackChange, make_bundle
 from factory.git.narrowing import between
 from factory.model.command_kind import CommandKind
 from factory.model.config import Config
@@ -98,13 +98,13 @@ def ran(command: Command, log: bytes = b"done\n", rc: int = 0) -> LoggedCommand:
     return LoggedCommand(record, log, truncated=False)
 
 
-def change(before: Mapping[str, str], after: Mapping[str, str], ignored: int = 0) -> Change:
+def change(before: Mapping[str, str], after: Mapping[str, str], ignored: int = 0) -> PackChange:
     """The change between two sets of text files, its patch and objects only pretended."""
     contents = {
         leaf(text).oid: text.encode() for files in (before, after) for text in files.values()
     }
     differences = between(tree(before), tree(after))
-    return Change(
+    return PackChange(
         base_tree=tree(before).oid,
         result_tree=tree(after).oid,
         differences=differences,

@@ -15,7 +15,7 @@ from typing import Any
 from factory.egress.reach import Outside
 from factory.model.pack import Limits
 from factory.model.tree import Tree, object_id
-from factory.plan.stages import PackSandbox, PackStage, View
+from factory.plan.stages import PackSandbox, PackStage, PackView
 from factory.sandbox import host, kernel
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.backends import IsolationMode
@@ -33,7 +33,7 @@ TEXTS = {
     "sub/deep/y": "y\n",
     "tool.sh": "#!/bin/sh\necho tool\n",
 }
-NOTHING = View(Tree({}), Tree({}))
+NOTHING = PackView(Tree({}), Tree({}))
 BUBBLEWRAPS = tuple(str(found.program) for found in host.candidates())
 SMALL = Limits(timeout=30, processes=32, disk=16 * MIB)
 MODES = (IsolationMode.OVERLAY, IsolationMode.WORKTREE)

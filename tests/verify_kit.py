@@ -13,10 +13,10 @@ from pathlib import Path
 from factory.bundle.make import manifest_of
 from factory.evidence.attestations import enclose, format_digests
 from factory.evidence.statements import (
+    BundleBuild,
     BundleEvidence,
-    Made,
+    bundle_builds,
     encode,
-    makings,
     provenance,
     summary,
     test_result,
@@ -466,7 +466,9 @@ def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> Non
     lists = _lists(run)
     bundles = {line.pack: line.bundle_sha256 for line in verdict.packs if line.bundle_sha256}
     statements: list[ProvenanceStatement | TestResultStatement | SummaryStatement] = []
-    made = makings(events, {line.pack: line.came_from or verdict.run_id for line in verdict.packs})
+    made = bundle_builds(
+        events, {line.pack: line.came_from or verdict.run_id for line in verdict.packs}
+    )
     for line in verdict.packs:
         evidence = _evidence(run, line.pack, made[line.pack]) if line.bundle_sha256 else None
         if evidence is not None:
@@ -484,7 +486,7 @@ def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> Non
     run.files["attestations/attestations.intoto.jsonl"] = format_envelopes(envelopes)
 
 
-def _evidence(run: Memory, pack: str, made: Made) -> BundleEvidence | None:
+def _evidence(run: Memory, pack: str, made: BundleBuild) -> BundleEvidence | None:
     try:
         return BundleEvidence(
             sha256(run.files[f"{pack}/manifest.json"]),

@@ -46,7 +46,7 @@ class LoggedCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PackChange:
     """Describe a pack's change in three ways: leaves, patch, and lines per path (None: binary).
 
     `contents` maps object ids of leaves to bytes. A pack's trees contain what it could see; the
@@ -78,7 +78,7 @@ class Attempted:
     pack: TaskPack
     action: ActionDocument
     key: str
-    change: Change
+    change: PackChange
     commands: tuple[LoggedCommand, ...]
     findings: tuple[Finding, ...]
     attempts: tuple[AttemptRecord, ...]
@@ -115,7 +115,7 @@ def status_document(attempted: Attempted) -> StatusDocument:
     )
 
 
-def files_changed(change: Change) -> FilesChanged:
+def files_changed(change: PackChange) -> FilesChanged:
     """Return FILES_CHANGED.json of a change."""
     return FilesChanged(
         base_tree=change.base_tree,
@@ -125,7 +125,7 @@ def files_changed(change: Change) -> FilesChanged:
     )
 
 
-def _file_record(change: Change, difference: Difference) -> FileRecord:
+def _file_record(change: PackChange, difference: Difference) -> FileRecord:
     before, after = difference.before, difference.after
     lines = change.lines.get(difference.path)
     return FileRecord(
@@ -142,7 +142,7 @@ def _file_record(change: Change, difference: Difference) -> FileRecord:
     )
 
 
-def _content_digest(change: Change, oid: str) -> str:
+def _content_digest(change: PackChange, oid: str) -> str:
     content = change.contents.get(oid)
     return sha256(content) if content is not None else ""  # a submodule has no content
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from factory.commands.options import Parser
-    from factory.report.answer import Answer
+    from factory.report.answer import CommandResult
 
 
 class CommandModule(Protocol):
@@ -36,7 +36,7 @@ class CommandModule(Protocol):
     def define(self, command: str, parser: Parser) -> None:
         """Add the command's own options."""
 
-    def run(self, command: str, given: Namespace) -> Answer:
+    def run(self, command: str, given: Namespace) -> CommandResult:
         """Carry it out. Raises Refusal, UsageError, Interrupted."""
 
 
@@ -112,20 +112,22 @@ def _end_of_options(words: list[str]) -> int:
     return words.index("--") if "--" in words else len(words)
 
 
-def _answered(command: Command, module: CommandModule, given: Namespace) -> tuple[Answer, int]:
+def _answered(
+    command: Command, module: CommandModule, given: Namespace
+) -> tuple[CommandResult, int]:
     """The answer and its exit code; whatever goes wrong is told on standard error and is an answer
     too.
     """
-    from factory.report.answer import Answer, finding_lines
+    from factory.report.answer import CommandResult, finding_lines
 
     try:
         answer = module.run(command.name, given)
     except Refusal as refusal:
         write_lines(sys.stderr, finding_lines(refusal.findings))
-        return Answer(Status.BLOCKED, findings=refusal.findings), refusal.exit_code
+        return CommandResult(Status.BLOCKED, findings=refusal.findings), refusal.exit_code
     except Interrupted as error:
         _complain(error.sentence)
-        return Answer(Status.FAIL), error.exit_code
+        return CommandResult(Status.FAIL), error.exit_code
     except UsageError:
         raise
     except Exception as error:  # noqa: BLE001  any defect is told in one line and is FAIL
@@ -133,10 +135,10 @@ def _answered(command: Command, module: CommandModule, given: Namespace) -> tupl
     return answer, answer.status.exit_code
 
 
-def _crashed(command: Command, error: Exception) -> Answer:
+def _crashed(command: Command, error: Exception) -> CommandResult:
     from factory.engine.crash import crash, one_line
     from factory.model.finding import Finding
-    from factory.report.answer import Answer
+    from factory.report.answer import CommandResult
 
     if isinstance(error, FactoryError):
         finding = Finding("CRASH", {"case": "error", "found": error.sentence, "advice": error.hint})
@@ -147,10 +149,10 @@ def _crashed(command: Command, error: Exception) -> Answer:
 
         write_lines(sys.stderr, own_lines("".join(traceback.format_exception(error)).rstrip("\n")))
     _complain(one_line(finding))
-    return Answer(Status.FAIL, findings=(finding,))
+    return CommandResult(Status.FAIL, findings=(finding,))
 
 
-def _render(command: Command, given: Namespace, answer: Answer, code: int) -> int:
+def _render(command: Command, given: Namespace, answer: CommandResult, code: int) -> int:
     from factory.report.annotations import annotate
     from factory.report.answer import document_of, finding_lines
 

@@ -12,7 +12,7 @@ from factory.contract.settings import SETTINGS, Setting
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config, Source
 from factory.model.names import CONFIG_FILE
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 
 HELP = {
     "config": """\
@@ -31,7 +31,7 @@ def define(command: str, parser: Parser) -> None:
     del command, parser
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Every setting. Raises Refusal."""
     del command, given
     config, findings, user_file = errands.configuration_here(here(), {})
@@ -46,7 +46,7 @@ def run(command: str, given: Namespace) -> Answer:
         "user_file": user_file,
     }
     told = (*lines, *(("",) if findings else ()), *finding_lines(findings))
-    return Answer(of_findings(findings), told, findings, details=details)
+    return CommandResult(of_findings(findings), told, findings, details=details)
 
 
 def _row(setting: Setting, config: Config, user_file: str) -> tuple[str, str, str]:

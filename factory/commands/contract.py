@@ -10,7 +10,7 @@ from factory.contract.check import Judged
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 
 HELP = {
     "contract": (
@@ -32,17 +32,17 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("packs", nargs="*", metavar="PACK")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Judge the contracts. Raises Refusal, UsageError."""
     del command
     return answer_of(errands.judge_contracts(here(), tuple(given.packs)))
 
 
-def answer_of(judged: Judged) -> Answer:
+def answer_of(judged: Judged) -> CommandResult:
     """The answer for what was judged."""
     lines = (*map(_line, judged.findings), f"{judged.status.value}  {_verdict(judged)}")
     details = {"packs": judged.packs, "broken": list(judged.broken)}
-    return Answer(judged.status, lines, judged.findings, details=details)
+    return CommandResult(judged.status, lines, judged.findings, details=details)
 
 
 def _line(finding: Finding) -> str:

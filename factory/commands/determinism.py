@@ -14,7 +14,7 @@ from factory.model.finding import Finding
 from factory.model.layout import shown
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 from factory.report.terminal import sanitize, write_lines
 
 HELP = {
@@ -44,7 +44,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("pack", metavar="PACK")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Run it twice and compare. Raises Refusal, UsageError."""
     del command
     stream = sys.stderr if given.json else sys.stdout
@@ -55,7 +55,7 @@ def run(command: str, given: Namespace) -> Answer:
     rows = determinism.run_twice(here(), given.pack, tell)
     findings = tuple(_finding(row) for row in rows if row.divergence is not None)
     status = Status.BLOCKED if findings else Status.PASS
-    return Answer(
+    return CommandResult(
         status, tuple(_lines(rows)), findings, details={"packs": [_row(row) for row in rows]}
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 from factory.commands import errands
 from factory.commands.options import Parser, here
 from factory.model.verdict import Status
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 from factory.run.doctor import Mark, lacking, ladder
 from factory.sandbox.properties import Enforcement
 
@@ -32,7 +32,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--backends", action="store_true")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Examine the host."""
     del command
     checkup = errands.check_up(here())
@@ -64,7 +64,7 @@ def run(command: str, given: Namespace) -> Answer:
             }
             for name, enforcement in measured
         ]
-    return Answer(
+    return CommandResult(
         checkup.status,
         (*lines, f"{checkup.status.value}  {good}"),
         checkup.findings,

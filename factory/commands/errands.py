@@ -47,7 +47,7 @@ from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
-from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 from factory.sandbox.values import CommandOutcome, CommandSpec
 
 
@@ -191,7 +191,7 @@ def backends_here() -> tuple[tuple[str, Enforcement], ...]:
         with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
             enforcement, refused = _measure_in(Path(folder), config)
         why = refused[0].attributed if refused else "not measured"
-        nothing = Enforcement("none", tuple(Proof(each, False, why) for each in Property))
+        nothing = Enforcement("none", tuple(PropertyProof(each, False, why) for each in Property))
         measured.append((backend, enforcement or nothing))
     return tuple(measured)
 

@@ -29,7 +29,7 @@ from factory.model.layout import EVIDENCE_INDEX, shown
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.site import Site
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 
 HELP = {
     "evidence": (
@@ -95,7 +95,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--limit", type=_count, default=0, metavar="N")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Make the index or ask it. Raises Refusal, UsageError."""
     del command
     _refuse_strays(given)
@@ -118,7 +118,7 @@ def _refuse_strays(given: Namespace) -> None:
         raise UsageError(f"evidence {given.action}: expected {expected}, found {len(given.words)}")
 
 
-def _index(site: Site, given: Namespace) -> Answer:
+def _index(site: Site, given: Namespace) -> CommandResult:
     made = overviews.make_index(site, given.full)
     told = f"{counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')}, {made.bytes} bytes"
     lines = (
@@ -130,10 +130,10 @@ def _index(site: Site, given: Namespace) -> Answer:
         "written": made.fresh},
         "runs": made.runs, "artifacts": made.artifacts, "bytes": made.bytes, "read": made.read,
     }  # fmt: skip
-    return Answer(Status.PASS, lines, details=details)
+    return CommandResult(Status.PASS, lines, details=details)
 
 
-def _list_runs(site: Site, given: Namespace) -> Answer:
+def _list_runs(site: Site, given: Namespace) -> CommandResult:
     found = _first(choose_runs(overviews.load_index(site), _filter(given)), given.limit)
     width = max((len(run.run_id) for run in found), default=0)
     lines = [
@@ -142,12 +142,12 @@ def _list_runs(site: Site, given: Namespace) -> Answer:
         f"{counted(len(run.artifacts), 'artifact')}"
         for run in found
     ]
-    return Answer(
+    return CommandResult(
         Status.PASS, tuple(lines or ["no run"]), details={"runs": [_run_row(run) for run in found]}
     )
 
 
-def _list_artifacts(site: Site, given: Namespace) -> Answer:
+def _list_artifacts(site: Site, given: Namespace) -> CommandResult:
     found = _first(choose_artifacts(overviews.load_index(site), _filter(given)), given.limit)
     width = max((len(artifact.type) for _, artifact in found), default=0)
     lines = [
@@ -156,10 +156,10 @@ def _list_artifacts(site: Site, given: Namespace) -> Answer:
         for name, artifact in found
     ]
     rows = [_artifact_row(name, artifact) for name, artifact in found]
-    return Answer(Status.PASS, tuple(lines or ["no artifact"]), details={"artifacts": rows})
+    return CommandResult(Status.PASS, tuple(lines or ["no artifact"]), details={"artifacts": rows})
 
 
-def _show_artifact(site: Site, given: Namespace) -> Answer:
+def _show_artifact(site: Site, given: Namespace) -> CommandResult:
     name = given.words[0]
     found = find_artifacts(overviews.load_index(site), name)
     if not found:
@@ -171,10 +171,10 @@ def _show_artifact(site: Site, given: Namespace) -> Answer:
             *([""] if lines else []),
             *(f"{key:<16}{'-' if row[key] in ('', None) else row[key]}" for key in row),
         ]
-    return Answer(Status.PASS, tuple(lines), details={"artifacts": rows})
+    return CommandResult(Status.PASS, tuple(lines), details={"artifacts": rows})
 
 
-def _show_meta(site: Site, given: Namespace) -> Answer:
+def _show_meta(site: Site, given: Namespace) -> CommandResult:
     del given
     index = overviews.load_index(site)
     meta = _meta(index)
@@ -183,7 +183,7 @@ def _show_meta(site: Site, given: Namespace) -> Answer:
     lines += (
         [f"  {name:<18}{count}" for name, count in types.items()] if isinstance(types, dict) else []
     )
-    return Answer(Status.PASS, tuple(lines), details={"index": meta})
+    return CommandResult(Status.PASS, tuple(lines), details={"index": meta})
 
 
 def _meta(index: EvidenceIndex) -> dict[str, object]:
@@ -203,7 +203,7 @@ def _meta(index: EvidenceIndex) -> dict[str, object]:
     }
 
 
-_RUN: Mapping[str, Callable[[Site, Namespace], Answer]] = MappingProxyType(
+_RUN: Mapping[str, Callable[[Site, Namespace], CommandResult]] = MappingProxyType(
     {
         "index": _index,
         "list-runs": _list_runs,

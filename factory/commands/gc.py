@@ -16,7 +16,7 @@ from factory.evidence.gc import Collection, Removal
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 from factory.report.terminal import sanitize, write_lines
 
 HELP = {
@@ -48,7 +48,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--exported", type=Path, metavar="DIR")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Plan, and remove where that was asked for. Raises Refusal LOCKED, LEDGER_BROKEN,
     LEDGER_ORDER, UsageError.
     """
@@ -65,7 +65,7 @@ def run(command: str, given: Namespace) -> Answer:
     return _answer(collection, not given.yes)
 
 
-def _answer(collection: Collection, dry: bool) -> Answer:
+def _answer(collection: Collection, dry: bool) -> CommandResult:
     size = sum(removal.bytes for removal in collection.removals)
     lines = [_line(removal, "would remove") for removal in collection.removals] if dry else []
     notes = tuple(
@@ -80,7 +80,7 @@ def _answer(collection: Collection, dry: bool) -> Answer:
         else "PASS  nothing to remove"
     )
     rows = [_row(removal) for removal in collection.removals]
-    return Answer(
+    return CommandResult(
         Status.PASS, tuple(lines), notes, details={"dry_run": dry, "removals": rows, "bytes": size}
     )
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from factory.commands import errands
 from factory.commands.options import Parser, here
 from factory.judge.status_eval import of_findings
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 
 HELP = {
     "init": """\
@@ -28,7 +28,7 @@ def define(command: str, parser: Parser) -> None:
     del command, parser
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Write what is missing. Raises Refusal."""
     del command, given
     started = errands.begin(here())
@@ -43,7 +43,9 @@ def run(command: str, given: Namespace) -> Answer:
     lines += ["", *finding_lines(started.findings)] if started.findings else []
     lines += ["", *_next(started.has_commit, begun.written)]
     details = {"written": list(begun.written), "kept": list(begun.kept)}
-    return Answer(of_findings(started.findings), tuple(lines), started.findings, details=details)
+    return CommandResult(
+        of_findings(started.findings), tuple(lines), started.findings, details=details
+    )
 
 
 def _next(has_commit: bool, written: tuple[str, ...]) -> list[str]:

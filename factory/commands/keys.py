@@ -12,7 +12,7 @@ from factory.evidence.keys import KeyRow, Trusted, choose_key, read_key
 from factory.log.public_key import format_pem
 from factory.model.errors import UsageError
 from factory.model.verdict import Status
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 
 HELP = {
     "keys": (
@@ -45,7 +45,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("key", nargs="?", default="", metavar="KEY_ID|FILE")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Carry it out. Raises Refusal, UsageError."""
     del command
     if given.key and given.action in ("list", "new"):
@@ -63,7 +63,7 @@ def run(command: str, given: Namespace) -> Answer:
             return _list()
 
 
-def _list() -> Answer:
+def _list() -> CommandResult:
     rows = errands.key_room(here()).rows
     lines = [_line(row) for row in rows] or [
         "no key yet; the first run makes one, or: factory keys new"
@@ -72,7 +72,7 @@ def _list() -> Answer:
         {"key_id": row.key.key_id, "source": row.source, "in_use": row.in_use, "pinned": row.pinned}
         for row in rows
     ]
-    return Answer(Status.PASS, tuple(lines), details={"keys": details})
+    return CommandResult(Status.PASS, tuple(lines), details={"keys": details})
 
 
 def _line(row: KeyRow) -> str:
@@ -86,7 +86,7 @@ def _line(row: KeyRow) -> str:
     )
 
 
-def _new() -> Answer:
+def _new() -> CommandResult:
     made = errands.key_room(here()).keys.make()
     lines = (
         f"made   {made.key.key_id}",
@@ -94,10 +94,12 @@ def _new() -> Answer:
         "",
         "Next   pin it with: factory keys trust",
     )
-    return Answer(Status.PASS, lines, details={"key_id": made.key.key_id, "source": made.source})
+    return CommandResult(
+        Status.PASS, lines, details={"key_id": made.key.key_id, "source": made.source}
+    )
 
 
-def _trust(word: str) -> Answer:
+def _trust(word: str) -> CommandResult:
     content = errands.read_file(here(), word) if word else None
     if content is not None:
         key = read_key(content, word)
@@ -107,7 +109,9 @@ def _trust(word: str) -> Answer:
             room.keys.signer()
         key = choose_key(room.rows, word)
     trusted = errands.pin_key(here(), key)
-    return Answer(Status.PASS, _told(trusted), details={"key_id": key.key_id, "path": trusted.path})
+    return CommandResult(
+        Status.PASS, _told(trusted), details={"key_id": key.key_id, "path": trusted.path}
+    )
 
 
 def _told(trusted: Trusted) -> tuple[str, ...]:
@@ -119,9 +123,9 @@ def _told(trusted: Trusted) -> tuple[str, ...]:
     )
 
 
-def _export(word: str) -> Answer:
+def _export(word: str) -> CommandResult:
     key = choose_key(errands.key_room(here()).rows, word)
     pem = format_pem(key).decode("ascii")
-    return Answer(
+    return CommandResult(
         Status.PASS, tuple(pem.splitlines()), details={"key_id": key.key_id, "public_key": pem}
     )

@@ -16,7 +16,7 @@ from factory.commands import errands
 from factory.commands.options import Parser, here, run_id
 from factory.engine import wiring
 from factory.evidence import ledger_view
-from factory.evidence.history import Wanted, instant_of
+from factory.evidence.history import EventFilter, instant_of
 from factory.model.errors import UsageError
 from factory.model.events import ACTORS, EVENTS
 from factory.model.evidence import EventDocument
@@ -24,7 +24,7 @@ from factory.model.verdict import Status
 from factory.model.wording import nearest
 from factory.plan.site import Site
 from factory.report import streams
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 from factory.report.terminal import plain, sanitize
 
 POLL_SECONDS = 0.2
@@ -77,7 +77,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--follow", action="store_true")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Print events, a proof or a comparison. Raises Refusal, UsageError, KeyboardInterrupt while it
     follows.
     """
@@ -138,8 +138,8 @@ _FILTERS = (
 )
 
 
-def _wanted(given: Namespace) -> Wanted:
-    return Wanted(
+def _wanted(given: Namespace) -> EventFilter:
+    return EventFilter(
         run_id=given.run_id or "",
         event_type=given.event_type or "",
         actor=given.actor or "",
@@ -151,7 +151,7 @@ def _wanted(given: Namespace) -> Wanted:
     )
 
 
-def _follow(site: Site, given: Namespace) -> Answer:
+def _follow(site: Site, given: Namespace) -> CommandResult:
     """Print events as they come, until nobody reads any more."""
     for event in ledger_view.follow(
         site, _wanted(given), partial(streams.still_read, sys.stdout, POLL_SECONDS)
@@ -159,13 +159,13 @@ def _follow(site: Site, given: Namespace) -> Answer:
         (line,) = ledger_view.raw((event,)) if given.raw_events or given.json else (_line(event),)
         if not streams.write_lines(sys.stdout, (sanitize(line),)):
             break
-    return Answer(Status.PASS)
+    return CommandResult(Status.PASS)
 
 
-def _events(site: Site, given: Namespace) -> Answer:
+def _events(site: Site, given: Namespace) -> CommandResult:
     events = ledger_view.view(site, _wanted(given))
     lines = ledger_view.raw(events) if given.raw_events else tuple(map(_line, events))
-    return Answer(
+    return CommandResult(
         Status.PASS, lines, details={"events": [event.model_dump(mode="json") for event in events]}
     )
 
@@ -185,7 +185,7 @@ def _line(event: EventDocument) -> str:
     return plain("  ".join((row, *told)))
 
 
-def _proof(site: Site, seq: int, of_run: str) -> Answer:
+def _proof(site: Site, seq: int, of_run: str) -> CommandResult:
     proved = ledger_view.prove(site, seq, of_run)
     text = proved.proof.decode("utf-8")
     details = {
@@ -195,12 +195,12 @@ def _proof(site: Site, seq: int, of_run: str) -> Answer:
         "proof": text,
         "signed_by": list(proved.signed_by),
     }
-    return Answer(
+    return CommandResult(
         Status.PASS, tuple(text.split("\n")[:-1]), run_id=proved.event.run_id, details=details
     )
 
 
-def _consistency(site: Site, old: str, new: str) -> Answer:
+def _consistency(site: Site, old: str, new: str) -> CommandResult:
     folder = here()
     compared = ledger_view.compare(site, old, new, lambda word: errands.read_file(folder, word))
     found = compared.consistency
@@ -220,7 +220,7 @@ def _consistency(site: Site, old: str, new: str) -> Answer:
         "origin": found.new.origin,
         "path": path,
     }
-    return Answer(Status.PASS, tuple(lines), details=details)
+    return CommandResult(Status.PASS, tuple(lines), details=details)
 
 
 def _seq(text: str) -> int:

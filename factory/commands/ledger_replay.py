@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from factory.commands.options import Parser, here, run_id
 from factory.engine import overviews, wiring
-from factory.evidence.ledger_replay import Rebuilt
+from factory.evidence.ledger_replay import LedgerReplay
 from factory.evidence.replay import ReplayedPack, ReplayedRun
 from factory.judge.status_eval import of_findings
 from factory.model.wording import counted
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 
 HELP = {
     "ledger-replay": (
@@ -43,7 +43,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--until", type=_seq, default=0, metavar="SEQ")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Replay. Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN."""
     del command
     rebuilt = overviews.replay(wiring.site(here(), {}), given.run_id or "", given.until)
@@ -58,10 +58,10 @@ def run(command: str, given: Namespace) -> Answer:
         f" {counted(len(rebuilt.runs), 'run')}"
     )
     lines = (*_lines(rebuilt), *finding_lines(rebuilt.findings), head)
-    return Answer(status, lines, rebuilt.findings, given.run_id or "", details)
+    return CommandResult(status, lines, rebuilt.findings, given.run_id or "", details)
 
 
-def _lines(rebuilt: Rebuilt) -> Iterator[str]:
+def _lines(rebuilt: LedgerReplay) -> Iterator[str]:
     for run in rebuilt.runs:
         yield f"{run.run_id}  {run.state.value}{f' {run.status}' if run.status else ''}"
         phases = [f"{phase} {status}" for phase, status in run.phases() if status]

@@ -20,7 +20,7 @@ from factory.model.verdict import Status
 from factory.report.terminal import sanitize, write_lines
 
 if TYPE_CHECKING:
-    from factory.report.answer import Answer
+    from factory.report.answer import CommandResult
 
 INDEX_HELP = "make the index of all runs and artifacts"
 VERIFY_HELP = "re-derive the evidence of the last run"
@@ -75,7 +75,7 @@ def _answered(command: str, words: list[str]) -> bool | TaskError | TaskFailed:
     parser = Parser(command)
     module.define(command, parser)
     try:
-        answer: Answer = module.run(command, parser.parse(words))
+        answer: CommandResult = module.run(command, parser.parse(words))
     except (Refusal, UsageError) as error:
         return TaskError(sanitize(str(error)))
     except FactoryError as error:

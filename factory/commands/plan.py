@@ -10,7 +10,7 @@ from factory.engine.why import Explainer, State, Why
 from factory.judge.status_eval import of_findings
 from factory.model.evidence import PlanDocument, PlannedPackRecord
 from factory.model.wording import counted
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 
 HELP = {
     "plan": """\
@@ -31,7 +31,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--base-ref", metavar="REF", default="")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """The plan. Raises Refusal."""
     del command
     run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
@@ -48,7 +48,7 @@ def run(command: str, given: Namespace) -> Answer:
     )
     rows = [_row(planned, whys[planned.pack]) for planned in plan.packs]
     head = plan.model_dump(mode="json", exclude={"packs", "schema_version"})
-    return Answer(
+    return CommandResult(
         of_findings(findings),
         lines,
         findings,

@@ -17,7 +17,7 @@ from factory.model.errors import UsageError
 from factory.model.layout import INTEGRATOR, RunFolder
 from factory.model.verdict import Status
 from factory.plan.site import Site
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 from factory.report.terminal import plain
 
 HELP = {
@@ -60,7 +60,7 @@ def define(command: str, parser: Parser) -> None:
         parser.add_argument("--log", metavar="LABEL", default="")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Print the report, a log, or the places. Raises Refusal RUN_UNKNOWN, RUN_DAMAGED,
     UsageError.
     """
@@ -81,7 +81,7 @@ def run(command: str, given: Namespace) -> Answer:
     text = content.decode("utf-8", "replace")
     if not given.log:
         text += f"\nSignature: {signature_status(site, found)}\n"
-    return Answer(
+    return CommandResult(
         Status.PASS, tuple(map(plain, text.splitlines())), run_id=found, details={"text": text}
     )
 
@@ -93,7 +93,7 @@ def _pack(site: Site, name: str, found: str) -> str:
     return choose(read_catalogue(site.work_tree, site.config.packs_folder), (name,))[0].id
 
 
-def _places(site: Site, found: str) -> Answer:
+def _places(site: Site, found: str) -> CommandResult:
     folder = site.store.root / RunFolder.of(found)
     files = runs.important_files(site, found)
     width = max((len(path) for path, _ in files), default=0)
@@ -103,4 +103,6 @@ def _places(site: Site, found: str) -> Answer:
     lines += [f"  {name + '/':<{width}}  bundle" for name in packs if name != INTEGRATOR]
     details = {"folder": str(folder), "files": [path for path, _ in files], "bundles": packs}
     damage = first_few(run_damage(site, found))
-    return Answer(of_findings(damage), (*lines, *finding_lines(damage)), damage, found, details)
+    return CommandResult(
+        of_findings(damage), (*lines, *finding_lines(damage)), damage, found, details
+    )

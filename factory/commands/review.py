@@ -13,7 +13,7 @@ from factory.model.evidence_text import finding_of
 from factory.model.index import ReviewReport
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.report.answer import Answer, finding_lines
+from factory.report.answer import CommandResult, finding_lines
 
 HELP = {
     "review": """\
@@ -43,7 +43,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--report-path", type=new_file, metavar="FILE")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Make every check. Raises Refusal."""
     del command
     start = here()
@@ -53,7 +53,7 @@ def run(command: str, given: Namespace) -> Answer:
     if given.report_path is not None:
         overviews.write_report(given.report_path, made)
     findings = tuple(finding_of(record) for check in made.checks for record in check.findings)
-    return Answer(
+    return CommandResult(
         Status(made.status),
         _lines(made),
         findings,

@@ -22,7 +22,7 @@ from factory.model.card import Card, Closing
 from factory.model.layout import DOIT_DATABASE, RunFolder
 from factory.model.verdict import Status
 from factory.plan.markers import load_marker
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 from factory.report.live import display_for
 
 MOST_WORKERS = 8
@@ -107,7 +107,7 @@ def define(command: str, parser: Parser) -> None:
         parser.add_argument("--branch", action="store_true")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Drive the graph to the phase named `command`. Raises Refusal, UsageError, Interrupted."""
     flags = {"base_ref": given.base_ref} if given.base_ref else {}
     flags |= {"workers": str(given.workers)} if given.workers else {}
@@ -143,7 +143,7 @@ def _workers(pipeline: RepositoryPipeline) -> int:
     )
 
 
-def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing) -> Answer:
+def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing) -> CommandResult:
     reached = _reached(pipeline.cards(), names)
     results = [(card, *pipeline.run.result_of(card)[:2]) for card in reached]
     findings = unique(finding for _, _, found in results for finding in found)
@@ -156,7 +156,7 @@ def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing
         ],
         "report": str(report) if closing.run_id and report.is_file() else "",
     }
-    return Answer(closing.status, closing.lines, findings, closing.run_id, details)
+    return CommandResult(closing.status, closing.lines, findings, closing.run_id, details)
 
 
 def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
@@ -172,7 +172,7 @@ def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
     return tuple(card for card in cards if card.name in wanted)
 
 
-def _with_branch(pipeline: RepositoryPipeline, answer: Answer) -> Answer:
+def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> CommandResult:
     from factory.commands import errands
 
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
@@ -189,7 +189,7 @@ def _with_branch(pipeline: RepositoryPipeline, answer: Answer) -> Answer:
         line for line in answer.lines if not line.startswith("Next      factory integrate --branch")
     )
     branch = {"name": made.name, "commit": made.commit, "tree": made.tree, "created": made.fresh}
-    return Answer(
+    return CommandResult(
         answer.status,
         (*kept, *lines),
         answer.findings,

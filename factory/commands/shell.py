@@ -17,7 +17,7 @@ from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.stages import PackStage
 from factory.redact.redaction import Stream
-from factory.report.answer import Answer, finding_lines, finding_row
+from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import plain, sanitize, write_lines
 from factory.run.shell import Asked, Heard, Room, Visit, Where, visit
 from factory.sandbox.values import CommandOutcome, CommandSpec, Ended
@@ -83,7 +83,7 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Let somebody in, and say what came of it. Raises Refusal, UsageError, Interrupted."""
     del command
     term = "" if given.command else errands.terminal_here()
@@ -164,7 +164,7 @@ def _opened(room: Room) -> None:
     )
 
 
-def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> Answer:
+def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> CommandResult:
     outcome = came.outcome
     well = (
         outcome.ended in (Ended.EXITED, Ended.SIGNALLED, Ended.CANCELLED)
@@ -186,7 +186,7 @@ def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> Answer:
     }
     if asked.line:
         details["output"] = log.decode("utf-8", "replace")
-    return Answer(Status.PASS if well else Status.BLOCKED, _lines(came), details=details)
+    return CommandResult(Status.PASS if well else Status.BLOCKED, _lines(came), details=details)
 
 
 def _lines(came: Visit) -> tuple[str, ...]:

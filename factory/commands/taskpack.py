@@ -11,7 +11,7 @@ from factory.commands.options import Parser, here
 from factory.model.errors import UsageError
 from factory.model.names import PACK_FOLDER
 from factory.model.verdict import Status
-from factory.report.answer import Answer
+from factory.report.answer import CommandResult
 
 HELP = {
     "taskpack": """\
@@ -39,7 +39,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--domain", metavar="NAME", default="platform")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Write or check. Raises Refusal, UsageError."""
     del command
     if given.action == "lint":
@@ -70,4 +70,4 @@ def run(command: str, given: Namespace) -> Answer:
         f"       factory taskpack lint {match['id']}",
     ]
     details = {"written": list(begun.written), "kept": list(begun.kept)}
-    return Answer(Status.PASS, tuple(lines), details=details)
+    return CommandResult(Status.PASS, tuple(lines), details=details)

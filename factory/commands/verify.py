@@ -13,7 +13,7 @@ from factory.commands.options import Parser, here, run_id
 from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.verdict import Status
-from factory.report.answer import Answer, finding_row
+from factory.report.answer import CommandResult, finding_row
 from factory.verify.results import Fact, Gap
 from factory.verify.run import Verified
 
@@ -86,7 +86,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--checkpoint", action="append", type=Path, metavar="FILE", default=[])
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """Verify, and tell. Raises Refusal, UsageError."""
     del command
     if bool(given.run_id) + given.all + (given.path is not None) > 1:
@@ -111,7 +111,7 @@ def run(command: str, given: Namespace) -> Answer:
     last = verified[0].run_id if len(verified) == 1 else ""
     if given.record:
         _record(verified, int((time.monotonic() - began) * 1000))
-    return Answer(status_of(verified), tuple(lines[:-1]), findings, last, details)
+    return CommandResult(status_of(verified), tuple(lines[:-1]), findings, last, details)
 
 
 def _record(verified: Iterable[Verified], took_ms: int) -> None:

@@ -10,7 +10,7 @@ from factory.contract.check import choose
 from factory.engine import wiring
 from factory.engine.why import Explainer, State, Why
 from factory.model.verdict import Status
-from factory.report.answer import Answer, finding_lines, finding_row
+from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import sanitize
 from factory.run.denied import Denials, read_denials
 
@@ -47,7 +47,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--base-ref", metavar="REF", default="")
 
 
-def run(command: str, given: Namespace) -> Answer:
+def run(command: str, given: Namespace) -> CommandResult:
     """The answer for one pack. Raises Refusal, UsageError."""
     del command
     run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
@@ -55,7 +55,7 @@ def run(command: str, given: Namespace) -> Answer:
     why = Explainer(run.site, run.catalogue, run.planner, run.cards).why(entry)
     if given.denied:
         read = read_denials(run.site, entry.pack, why.run_id) if entry.pack is not None else None
-        return Answer(
+        return CommandResult(
             Status.PASS,
             tuple(_denied_lines(entry.id, read)),
             run_id=why.run_id,
@@ -76,7 +76,7 @@ def run(command: str, given: Namespace) -> Answer:
             {**finding_row(finding), "remedy": finding.remedy} for finding in why.findings
         ],
     }
-    return Answer(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
+    return CommandResult(Status.PASS, tuple(_lines(why)), run_id=why.run_id, details=details)
 
 
 def _lines(why: Why) -> list[str]:

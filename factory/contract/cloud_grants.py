@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from factory.egress.connection import Target
-from factory.egress.rules import Refusal, judge_target
+from factory.egress.rules import EgressRefusal, judge_target
 from factory.model.finding import Finding
 from factory.model.injection import Grant
 from factory.model.pack import Network, TaskPack
@@ -62,6 +62,6 @@ def judge_cloud(
 def _covers(network: Network, grant: Grant) -> bool:
     try:
         judge_target(network.shown, Target(grant.host, grant.port))
-    except Refusal:
+    except EgressRefusal:
         return False
     return True

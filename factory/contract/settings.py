@@ -19,7 +19,7 @@ from factory.egress.rules import uncovered
 from factory.judge.scope import problem_with_pattern
 from factory.log.key import KEY_ID
 from factory.model import forms
-from factory.model.config import Overlap
+from factory.model.config import OverlapPolicy
 from factory.model.injection import grant_of
 from factory.model.pack import Limits
 from factory.model.signing import SigningPolicy
@@ -274,8 +274,8 @@ def _over_ceiling(value: int, users: int | None) -> str:
     return f"{value} is over the user's ceiling of {users}" if over else ""
 
 
-def _merging(value: Overlap, users: Overlap | None) -> str:
-    weaker = users is Overlap.BLOCK and value is Overlap.MERGE
+def _merging(value: OverlapPolicy, users: OverlapPolicy | None) -> str:
+    weaker = users is OverlapPolicy.BLOCK and value is OverlapPolicy.MERGE
     return "merge, where the user's file says block" if weaker else ""
 
 
@@ -353,7 +353,7 @@ SETTINGS: tuple[Setting, ...] = (
         _text(forms.PROGRAM, "is not a program", "write its name, or an absolute path"),
         _other_interpreter,
     ),
-    Setting("overlap", "integration", "overlap", _TIGHTENS, _choice(Overlap), _merging),
+    Setting("overlap", "integration", "overlap", _TIGHTENS, _choice(OverlapPolicy), _merging),
     Setting(
         "recheck_budget",
         "integration",

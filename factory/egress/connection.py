@@ -147,7 +147,7 @@ class Connection:
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class ConnectionBounds:
     """Bound the network use of a stage, all its connections together; times in seconds.
 
     `request` bounds the proxy request and the TLS hello each, `dial` resolving and connecting each.

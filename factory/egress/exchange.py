@@ -17,7 +17,13 @@ from typing import Any, TypeVar
 from factory.egress.apart import Apart
 from factory.egress.connection import SENTENCES, Connection, Reason, Request, Target
 from factory.egress.reach import Interceptor, Outside, Reach
-from factory.egress.rules import Refusal, judge_addresses, judge_target, request_ends, target_of
+from factory.egress.rules import (
+    EgressRefusal,
+    judge_addresses,
+    judge_target,
+    request_ends,
+    target_of,
+)
 from factory.egress.server_name import judge_server_name, server_name
 from factory.egress.tunnel import Meter, Tunnel
 
@@ -70,7 +76,7 @@ class Exchange:
         began = time.monotonic()
         try:
             reason = self._carried()
-        except Refusal as refused:
+        except EgressRefusal as refused:
             reason = refused.reason
             self._target = refused.target if self._target == _NOBODY else self._target
             self._address = refused.address or self._address
@@ -149,7 +155,7 @@ class Exchange:
             """
             try:
                 return self._dialled(addresses)
-            except Refusal as refused:
+            except EgressRefusal as refused:
                 raise ConnectionError(SENTENCES[refused.reason]) from refused
 
         self._address = addresses[0]
@@ -174,9 +180,9 @@ class Exchange:
             except TimeoutError:
                 chunk = None
             if chunk is None or time.monotonic() > deadline:
-                raise Refusal(Reason.SLOW, self._target)
+                raise EgressRefusal(Reason.SLOW, self._target)
             if not chunk:
-                raise Refusal(too_little if buffered else Reason.LEFT, self._target)
+                raise EgressRefusal(too_little if buffered else Reason.LEFT, self._target)
             buffered += chunk
         return buffered
 
@@ -204,7 +210,7 @@ class Exchange:
             self._upstream = link
             over = self._over
         if over:
-            raise Refusal(Reason.LEFT, target)
+            raise EgressRefusal(Reason.LEFT, target)
         link.settimeout(self._reach.bounds.idle)
         return link
 
@@ -223,7 +229,7 @@ class Exchange:
         try:
             return asked.wait(self._reach.bounds.dial)
         except OSError:
-            raise Refusal(Reason.LEFT if self._over else failed, self._target) from None
+            raise EgressRefusal(Reason.LEFT if self._over else failed, self._target) from None
 
     # --- answers
 

@@ -39,7 +39,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class HeaderCredential:
     """What is added to each request to one host: a header (in small letters) and its whole value.
 
     `watcher` finds it in an answer. No text that is made of one contains its value.
@@ -79,7 +79,7 @@ class Forwarded:
 
 
 def judge_request(
-    method: bytes, target: bytes, headers: Headers, credential: Credential
+    method: bytes, target: bytes, headers: Headers, credential: HeaderCredential
 ) -> Forwarded:
     """Return what is sent on of a request to the credential's host. Raise Refused."""
     if method not in METHODS:

@@ -21,11 +21,11 @@ from types import MappingProxyType
 import h11
 
 from factory.egress.authority import Authority
-from factory.egress.connection import Bounds, Reason, Request, Target
+from factory.egress.connection import ConnectionBounds, Reason, Request, Target
 from factory.egress.http_rules import (
     MOST_HEAD,
-    Credential,
     Echo,
+    HeaderCredential,
     Refused,
     judge_answer,
     judge_request,
@@ -49,14 +49,14 @@ class CloudInterceptor:
 
     def __init__(
         self,
-        credentials: Iterable[Credential],
+        credentials: Iterable[HeaderCredential],
         authority: Authority,
         shown: Callable[[bytes], str],
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         trust: Callable[[], ssl.SSLContext] = system_trust,
     ) -> None:
         found = {Target(each.host, each.port): each for each in credentials}
-        self._credentials: Mapping[Target, Credential] = MappingProxyType(found)
+        self._credentials: Mapping[Target, HeaderCredential] = MappingProxyType(found)
         self._contexts = {
             target: _named(authority.context(target.host), target.host) for target in found
         }
@@ -112,9 +112,9 @@ class _Service:
     def __init__(
         self,
         near: Secured,
-        credential: Credential,
+        credential: HeaderCredential,
         shown: Callable[[bytes], str],
-        bounds: Bounds,
+        bounds: ConnectionBounds,
         dial: Callable[[], Secured],
     ) -> None:
         self._near, self._dial = near, dial

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
-from factory.egress.connection import Bounds, Reason, Request, Target
+from factory.egress.connection import ConnectionBounds, Reason, Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,4 +80,4 @@ class Reach:
     interceptor: Interceptor | None = None
     environment: tuple[tuple[str, str], ...] = ()
     files: tuple[tuple[str, str], ...] = ()
-    bounds: Bounds = field(default_factory=Bounds)
+    bounds: ConnectionBounds = field(default_factory=ConnectionBounds)

@@ -30,7 +30,7 @@ _BODY = frozenset({b"content-length", b"transfer-encoding"})
 _UNNAMED = Target("", 0)
 
 
-class Refusal(Exception):
+class EgressRefusal(Exception):
     """Why a connection is refused. `target` is what was asked for, as far as it may be shown."""
 
     def __init__(self, reason: Reason, target: Target = _UNNAMED, address: str = "") -> None:
@@ -47,7 +47,7 @@ def request_ends(buffered: bytes) -> bool:
     if end < 0 and len(buffered) < MOST_REQUEST:
         return False
     if end < 0 or end + 4 > MOST_REQUEST:
-        raise Refusal(Reason.TOO_LARGE)
+        raise EgressRefusal(Reason.TOO_LARGE)
     return True
 
 
@@ -59,17 +59,17 @@ def target_of(request: bytes) -> Target:
     first, *headers = head.split(b"\r\n")
     asked = _REQUEST_LINE.fullmatch(first)
     if asked is None or not end:
-        raise Refusal(Reason.MALFORMED)
+        raise EgressRefusal(Reason.MALFORMED)
     if asked[1] != b"CONNECT":
-        raise Refusal(Reason.NOT_CONNECT)
+        raise EgressRefusal(Reason.NOT_CONNECT)
     shown = _shown(asked[2])
     named = _TARGET.fullmatch(asked[2])
     if named is None or int(named[2]) > 65535 or _ENDS_IN_NUMBER.fullmatch(named[1]):
-        raise Refusal(Reason.NOT_A_HOST, shown)
+        raise EgressRefusal(Reason.NOT_A_HOST, shown)
     target = Target(named[1].decode("ascii").lower(), int(named[2]))
     _judge_headers(headers, target)
     if rest:
-        raise Refusal(Reason.PIPELINED, target)
+        raise EgressRefusal(Reason.PIPELINED, target)
     return target
 
 
@@ -85,16 +85,16 @@ def _shown(raw: bytes) -> Target:
 
 def _judge_headers(headers: list[bytes], target: Target) -> None:
     if len(headers) > MOST_HEADERS:
-        raise Refusal(Reason.TOO_LARGE, target)
+        raise EgressRefusal(Reason.TOO_LARGE, target)
     hosts = []
     for line in headers:
         header = _HEADER.fullmatch(line)
         if header is None or header[1].lower() in _BODY:
-            raise Refusal(Reason.MALFORMED, target)
+            raise EgressRefusal(Reason.MALFORMED, target)
         if header[1].lower() == b"host":
             hosts.append(header[2].rstrip(b" \t").decode("ascii").lower())
     if len(hosts) > 1 or not set(hosts) <= {target.host, str(target)}:
-        raise Refusal(Reason.HOST_HEADER, target)
+        raise EgressRefusal(Reason.HOST_HEADER, target)
 
 
 # --- hosts that a pack declares
@@ -148,7 +148,7 @@ def uncovered(hosts: Iterable[str], within: Iterable[str]) -> tuple[str, ...]:
 def judge_target(hosts: Iterable[str], target: Target) -> None:
     """Raise Refusal unless an entry of `hosts` allows the target; `*` means any host."""
     if not any(text == "*" or rule_of(text).allows(target) for text in hosts):
-        raise Refusal(Reason.NOT_DECLARED, target)
+        raise EgressRefusal(Reason.NOT_DECLARED, target)
 
 
 # --- addresses
@@ -212,8 +212,8 @@ def judge_addresses(target: Target, addresses: tuple[str, ...]) -> tuple[str, ..
     Refusal.
     """
     if not addresses:
-        raise Refusal(Reason.NO_ADDRESS, target)
+        raise EgressRefusal(Reason.NO_ADDRESS, target)
     for address in addresses:
         if not is_public(address):
-            raise Refusal(Reason.NOT_PUBLIC, target, address)
+            raise EgressRefusal(Reason.NOT_PUBLIC, target, address)
     return tuple(dict.fromkeys(addresses))

@@ -9,7 +9,7 @@ not know what is allowed.
 from __future__ import annotations
 
 from factory.egress.connection import Reason, Target
-from factory.egress.rules import Refusal
+from factory.egress.rules import EgressRefusal
 
 MOST_HELLO = 32 * 1024  # bytes of the records that carry the ClientHello
 _HANDSHAKE = 22
@@ -25,7 +25,7 @@ def server_name(buffered: bytes) -> str | None:
     message = _message(buffered)
     if message is None:
         if len(buffered) >= MOST_HELLO:
-            raise Refusal(Reason.HELLO)
+            raise EgressRefusal(Reason.HELLO)
         return None
     return _named(_extensions(message))
 
@@ -33,7 +33,7 @@ def server_name(buffered: bytes) -> str | None:
 def judge_server_name(target: Target, name: str) -> None:
     """Raise Refusal unless the handshake names the host that the connection was asked for."""
     if name != target.host:
-        raise Refusal(Reason.SERVER_NAME, target)
+        raise EgressRefusal(Reason.SERVER_NAME, target)
 
 
 def _message(buffered: bytes) -> bytes | None:
@@ -50,15 +50,17 @@ def _message(buffered: bytes) -> bytes | None:
         length = int.from_bytes(header[3:], "big")
         message += buffered[at + 5 : at + 5 + length]
         if message and message[0] != _CLIENT_HELLO:
-            raise Refusal(Reason.HELLO)
+            raise EgressRefusal(Reason.HELLO)
         due = 4 + int.from_bytes(message[1:4], "big") if len(message) >= 4 else MOST_HELLO
         if len(message) >= 4 and due > MOST_HELLO:
-            raise Refusal(Reason.HELLO)
+            raise EgressRefusal(Reason.HELLO)
         at += 5 + length
         if len(buffered) < at:
             return None
         if len(message) > due:
-            raise Refusal(Reason.HELLO)  # nothing may follow it before the server has answered
+            raise EgressRefusal(
+                Reason.HELLO
+            )  # nothing may follow it before the server has answered
         if len(message) == due:
             return message[4:]
 
@@ -68,14 +70,14 @@ def _judge_record(header: bytes) -> None:
     neither 0 nor too large. Raise Refusal.
     """
     if header[:1] not in (b"", bytes([_HANDSHAKE])) or header[1:2] not in (b"", b"\x03"):
-        raise Refusal(Reason.NOT_TLS)
+        raise EgressRefusal(Reason.NOT_TLS)
     if header[2:3] and header[2] > 4:
-        raise Refusal(Reason.NOT_TLS)
+        raise EgressRefusal(Reason.NOT_TLS)
     if len(header) == 5 and not 0 < int.from_bytes(header[3:], "big") <= _LARGEST_RECORD:
-        raise Refusal(Reason.HELLO)
+        raise EgressRefusal(Reason.HELLO)
 
 
-class _Reader:
+class _HelloReader:
     """Bytes from front to back; whoever wants more than there is raises Refusal."""
 
     def __init__(self, content: bytes) -> None:
@@ -89,7 +91,7 @@ class _Reader:
         """Return the next `count` bytes. Raise Refusal where there are fewer."""
         taken, self._content = self._content[:count], self._content[count:]
         if len(taken) < count:
-            raise Refusal(Reason.HELLO)
+            raise EgressRefusal(Reason.HELLO)
         return taken
 
     def number(self, size: int) -> int:
@@ -102,7 +104,7 @@ class _Reader:
         """
         content = self.take(self.number(size))
         if len(content) < least:
-            raise Refusal(Reason.HELLO)
+            raise EgressRefusal(Reason.HELLO)
         return content
 
 
@@ -110,40 +112,40 @@ def _extensions(message: bytes) -> dict[int, bytes]:
     """Return every extension by its type. Raise Refusal where one comes twice, or something
     follows.
     """
-    reader = _Reader(message)
+    reader = _HelloReader(message)
     reader.take(2 + 32)
     if len(reader.vector(1)) > 32 or len(reader.vector(2, 2)) % 2:
-        raise Refusal(Reason.HELLO)
+        raise EgressRefusal(Reason.HELLO)
     reader.vector(1, 1)
     if reader.over():
         return {}
-    inner = _Reader(reader.vector(2))
+    inner = _HelloReader(reader.vector(2))
     found: dict[int, bytes] = {}
     while not inner.over():
         kind = inner.number(2)
         if kind in found:
-            raise Refusal(Reason.HELLO)
+            raise EgressRefusal(Reason.HELLO)
         found[kind] = inner.vector(2)
     if not reader.over():
-        raise Refusal(Reason.HELLO)
+        raise EgressRefusal(Reason.HELLO)
     return found
 
 
 def _named(extensions: dict[int, bytes]) -> str:
     if not _HIDING.isdisjoint(extensions):
-        raise Refusal(Reason.ENCRYPTED_NAME)
+        raise EgressRefusal(Reason.ENCRYPTED_NAME)
     if _SERVER_NAME not in extensions:
-        raise Refusal(Reason.NO_SERVER_NAME)
-    outer = _Reader(extensions[_SERVER_NAME])
-    names = _Reader(outer.vector(2))
+        raise EgressRefusal(Reason.NO_SERVER_NAME)
+    outer = _HelloReader(extensions[_SERVER_NAME])
+    names = _HelloReader(outer.vector(2))
     if names.over():
-        raise Refusal(Reason.NO_SERVER_NAME)
+        raise EgressRefusal(Reason.NO_SERVER_NAME)
     if names.number(1) != _HOST_NAME:
-        raise Refusal(Reason.HELLO)
+        raise EgressRefusal(Reason.HELLO)
     name = names.vector(2, 1)
     if not names.over() or not outer.over():
-        raise Refusal(Reason.HELLO)
+        raise EgressRefusal(Reason.HELLO)
     try:
         return name.decode("ascii").lower()
     except UnicodeDecodeError:
-        raise Refusal(Reason.SERVER_NAME) from None
+        raise EgressRefusal(Reason.SERVER_NAME) from None

@@ -12,8 +12,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from factory.egress.connection import Bounds, Reason
-from factory.egress.rules import Refusal
+from factory.egress.connection import ConnectionBounds, Reason
+from factory.egress.rules import EgressRefusal
 
 _CHUNK = 1 << 16
 _MOST_WAITING = 1 << 18  # bytes that wait for a slow reader, each way
@@ -22,7 +22,7 @@ _MOST_WAITING = 1 << 18  # bytes that wait for a slow reader, each way
 class Meter:
     """What a stage may still carry, all its connections together. Thread-safe."""
 
-    def __init__(self, bounds: Bounds) -> None:
+    def __init__(self, bounds: ConnectionBounds) -> None:
         self._lock = threading.Lock()
         self._up, self._down = bounds.bytes_up, bounds.bytes_down
 
@@ -33,14 +33,14 @@ class Meter:
         with self._lock:
             self._up -= count
             if self._up < 0:
-                raise Refusal(Reason.BYTES)
+                raise EgressRefusal(Reason.BYTES)
 
     def down(self, count: int) -> None:
         """Take bytes that come. Raise as `up` does."""
         with self._lock:
             self._down -= count
             if self._down < 0:
-                raise Refusal(Reason.BYTES)
+                raise EgressRefusal(Reason.BYTES)
 
 
 class Tunnel:
@@ -75,7 +75,7 @@ class Tunnel:
             while not (self._out.done and self._in.done):
                 left = moved + self._idle - time.monotonic()
                 if left <= 0:
-                    raise Refusal(Reason.IDLE)
+                    raise EgressRefusal(Reason.IDLE)
                 if self._move(left):
                     moved = time.monotonic()
         except ConnectionError:

@@ -92,7 +92,7 @@ def recover_branches(site: Site, refs: GitObjects) -> tuple[Finding, ...]:
     DISK_UNWRITABLE.
     """
     notes = []
-    for run_id in sorted(site.ledger.standing().branching):
+    for run_id in sorted(site.ledger.state().branching):
         try:
             make_branch(site, refs, run_id)
         except Refusal as refusal:

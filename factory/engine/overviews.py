@@ -12,10 +12,10 @@ from pathlib import Path
 
 from factory.contract.catalogue import read_catalogue
 from factory.evidence import evidence_index, gc, review
-from factory.evidence.evidence_index import Made
+from factory.evidence.evidence_index import IndexBuild
 from factory.evidence.exports import ExportedRuns
 from factory.evidence.inventory import RunInventory
-from factory.evidence.ledger_replay import Rebuilt, replay_ledger
+from factory.evidence.ledger_replay import LedgerReplay, replay_ledger
 from factory.evidence.review_rules import Mode
 from factory.evidence.trash import settle_trash
 from factory.evidence.workflows import FOLDER, is_workflow
@@ -36,7 +36,7 @@ SCHEMAS_FOLDER = "schemas"
 _OUR_SCHEMA = b'"$id": "urn:codex-orchestrator:schema:'
 
 
-def make_index(site: Site, full: bool = False) -> Made:
+def make_index(site: Site, full: bool = False) -> IndexBuild:
     """Make the evidence index. Raises Refusal LEDGER_BROKEN, EVIDENCE_UNREADABLE,
     DISK_UNWRITABLE.
     """
@@ -48,7 +48,7 @@ def load_index(site: Site) -> EvidenceIndex:
     return evidence_index.load_index(site.store)
 
 
-def replay(site: Site, run_id: str, until: int) -> Rebuilt:
+def replay(site: Site, run_id: str, until: int) -> LedgerReplay:
     """Replay the ledger. Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN."""
     return replay_ledger(site.store, site.ledger, run_id, until)
 
@@ -64,7 +64,7 @@ def make_review(site: Site, mode: Mode, config_findings: tuple[Finding, ...]) ->
     return review.review(mode, where, _surroundings(site, config_findings))
 
 
-def _surroundings(site: Site, config_findings: tuple[Finding, ...]) -> review.Surroundings:
+def _surroundings(site: Site, config_findings: tuple[Finding, ...]) -> review.ReviewInputs:
     root = site.repository.root
     names = WorkTreeGround(root).names(FOLDER)
     contents = (
@@ -72,7 +72,7 @@ def _surroundings(site: Site, config_findings: tuple[Finding, ...]) -> review.Su
         for name in names
         if is_workflow(name)
     )
-    return review.Surroundings(
+    return review.ReviewInputs(
         commit=site.repository.commit,
         config_findings=config_findings,
         schema_findings=stale_schemas(root),

@@ -135,7 +135,7 @@ def _looked_again(
     ran = {card.pack for card in run.cards if card.pack and card.name in executed}
     if not all(run.bundle_is_intact(pack) for pack in sorted(ran)):
         return False
-    run.site.ledger.standing()
+    run.site.ledger.state()
     return Intact(run.site).whole(run_id) and _records(run) == records
 
 

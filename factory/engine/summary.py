@@ -277,7 +277,7 @@ def _closing(run: Run, status: Status, asked: Collection[str], executed: frozens
         f"Report    {shown}",
         (
             f"Evidence  {signed_as(run.site, run_id)}, ledger"
-            f" {counted(run.site.ledger.standing().head.seq, 'event')}"
+            f" {counted(run.site.ledger.state().head.seq, 'event')}"
         ),
     ]
     if status is Status.PASS and "integrate" in executed:

@@ -1,5 +1,4 @@
-"""What is attested at the end of a run: its events, a checkpoint of the ledger, digest lists,
-statements.
+"""Attest the end of a run: its events, a checkpoint of the ledger, digest lists, statements.
 
 Everything is written below `attestations/`, in this order: events → checkpoint and proof → digest
 lists → statements. All of it covers the ledger up to the event that finished the run, so repeating
@@ -15,10 +14,10 @@ from factory.evidence.attestations import enclose, format_digests, pae
 from factory.evidence.ledger_head import head_at
 from factory.evidence.signing import signer_for
 from factory.evidence.statements import (
+    BundleBuild,
     BundleEvidence,
-    Made,
+    bundle_builds,
     encode,
-    makings,
     provenance,
     summary,
     test_result,
@@ -60,11 +59,12 @@ _REPORTS = (*INTEGRATOR.renderings, INTEGRATOR.status)
 
 
 def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, str]:
-    """Write all of `attestations/`; the digest of every file of the run but its manifest, by path.
+    """Write all of `attestations/`. Return the digest of every file of the run but its manifest, by
+    path.
 
-    `finished` is the event that finished the run. Raises Refusal where policy requires a key that
-    was at hand and is gone, or the ledger does not fit an earlier checkpoint; EvidenceError where
-    it does not hold that event.
+    `finished` is the event that finished the run. Raise Refusal where policy requires a key that
+    was present and is gone, or where the ledger contradicts an earlier checkpoint; EvidenceError
+    where the ledger does not contain that event.
     """
     run = RunFolder.of(status.run_id)
     made_in = {status.run_id, *(line.came_from for line in status.packs if line.came_from)}
@@ -110,7 +110,10 @@ def _kept(checkpoint: Checkpoint, signer: PrivateSigner | None) -> KeptCheckpoin
 
 
 def _lists(digests: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Which files stand in which list; every plain file of the run is in the last."""
+    """Return the digest lists by file name, each from path to digest.
+
+    The last one lists every plain file of the run.
+    """
     bundles = [
         path for path in digests if path.count("/") == 1 and path.endswith(f"/{IN_BUNDLE.manifest}")
     ]
@@ -141,7 +144,9 @@ def _statements(
         )
     with_bundle = [line for line in status.packs if line.bundle_sha256]
     bundles = {line.pack: line.bundle_sha256 for line in with_bundle}
-    made = makings(events, {line.pack: line.came_from or status.run_id for line in with_bundle})
+    made = bundle_builds(
+        events, {line.pack: line.came_from or status.run_id for line in with_bundle}
+    )
     on_packs: list[Statement] = []
     for line in with_bundle:
         bundle = _bundle(site, status.run_id, line, made[line.pack])
@@ -152,9 +157,9 @@ def _statements(
     return (*on_packs, summary(status, about, digests[_HERE.policy], on_packs, finished.ts_utc))
 
 
-def _bundle(site: Site, run_id: str, line: PackLine, made: Made) -> BundleEvidence | None:
-    """The evidence of one bundle; None where it does not hold, and then nothing is attested of
-    it.
+def _bundle(site: Site, run_id: str, line: PackLine, made: BundleBuild) -> BundleEvidence | None:
+    """Return the evidence of one bundle; None where its files do not match its manifest, and then
+    nothing is attested of it.
     """
     folder = RunFolder.of(run_id).bundle(line.pack)
     texts = {name: site.store.read(folder.at(name)) or b"" for name in _READ}

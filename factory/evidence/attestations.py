@@ -43,9 +43,7 @@ def parse_envelopes(content: bytes) -> tuple[Envelope, ...]:
 
 
 def format_digests(digests: Mapping[str, str]) -> bytes:
-    """A list that `sha256sum -c` checks, sorted by path; names that it escapes are escaped its
-    way.
-    """
+    """Return a list that `sha256sum -c` checks, sorted by path; names are escaped as it does."""
     rows = []
     for path in sorted(digests):
         name = path.encode("utf-8", "surrogateescape")
@@ -58,7 +56,10 @@ def format_digests(digests: Mapping[str, str]) -> bytes:
 
 
 def parse_digests(content: bytes) -> dict[str, str]:
-    """Path to SHA-256 of such a list. Raises EvidenceError."""
+    """Return SHA-256 by path of what `format_digests` printed.
+
+    Raise EvidenceError for anything else.
+    """
     found: dict[str, str] = {}
     *lines, rest = content.split(b"\n")
     for line in lines:

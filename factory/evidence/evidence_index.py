@@ -1,9 +1,8 @@
-"""The evidence index: an inventory of every run and every file in it, made from disk and ledger,
-asked alone.
+"""The evidence index: an inventory of every run and every file in it, made from disk and ledger.
 
-Rule: making it changes no evidence, and twice makes the same bytes; a question is answered from the
-index and from nothing else. What has not changed since the last time is not read again. Does not
-know how "not changed" is told: that is the inventory's.
+Rule: it is made without changing evidence, and making it twice gives the same bytes; a question is
+answered from the index and from nothing else. What has not changed since the last time is not read
+again. Does not know how a change is detected: `evidence.inventory` does.
 """
 
 from __future__ import annotations
@@ -30,8 +29,8 @@ MAKE = "Make it with: factory evidence index"
 
 
 class RememberedIndex(Document):
-    """What the last making came to: digests of index and ledger, the runs there were, and the
-    sums.
+    """Store the result of the last run of `make_index`: digests of index and ledger, names of runs,
+    counts.
     """
 
     index: str
@@ -42,9 +41,11 @@ class RememberedIndex(Document):
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What making the index came to: its digest, how much is in it, how many files were read for
-    it.
+class IndexBuild:
+    """Describe a new index: its digest, counts of runs, artifacts and bytes, and of files `read`
+    for it.
+
+    `fresh` says whether the file on disk changed.
     """
 
     sha256: str
@@ -55,11 +56,13 @@ class Made:
     fresh: bool
 
 
-def make_index(store: Store, ledger: Ledger, inventory: RunInventory, full: bool = False) -> Made:
-    """Write `.factory/evidence-index.json`. A run that is still going is in it as far as it got, as
-    open.
+def make_index(
+    store: Store, ledger: Ledger, inventory: RunInventory, full: bool = False
+) -> IndexBuild:
+    """Write `.factory/evidence-index.json`. An unfinished run is in it with the files that it has
+    so far, as open.
 
-    Raises Refusal LEDGER_BROKEN, EVIDENCE_UNREADABLE, DISK_UNWRITABLE.
+    Raise Refusal LEDGER_BROKEN, EVIDENCE_UNREADABLE, DISK_UNWRITABLE.
     """
     names = inventory.names()
     known = None if full else _remembered(store, inventory, names)
@@ -79,11 +82,16 @@ def make_index(store: Store, ledger: Ledger, inventory: RunInventory, full: bool
     )
     store.write(SURVEYS_HEAD, format_document(remembered))
     inventory.forget(names)
-    return Made(made.sha256, made.runs, made.artifacts, made.bytes, made.read, fresh)
+    return IndexBuild(made.sha256, made.runs, made.artifacts, made.bytes, made.read, fresh)
 
 
-def derive_index(ledger: Ledger, inventory: RunInventory, full: bool = False) -> tuple[bytes, Made]:
-    """The bytes that the index ought to have now. Raises as `make_index` does."""
+def derive_index(
+    ledger: Ledger, inventory: RunInventory, full: bool = False
+) -> tuple[bytes, IndexBuild]:
+    """Return the bytes that the index must have now, and what was read for them.
+
+    Raise as `make_index` does.
+    """
     facts = run_facts(ledger.events())
     rows: list[bytes] = []
     artifacts = size = read = 0
@@ -94,23 +102,25 @@ def derive_index(ledger: Ledger, inventory: RunInventory, full: bool = False) ->
         size += sum(found.bytes for found in surveyed.files)
         read += surveyed.read
     content = join_rows(rows)
-    return content, Made(sha256(content), len(rows), artifacts, size, read, True)
+    return content, IndexBuild(sha256(content), len(rows), artifacts, size, read, True)
 
 
-def _remembered(store: Store, inventory: RunInventory, names: tuple[str, ...]) -> Made | None:
-    """What was made last time, where runs, ledger and the index itself are as they were."""
+def _remembered(store: Store, inventory: RunInventory, names: tuple[str, ...]) -> IndexBuild | None:
+    """Return the last result if runs, ledger and the index itself have not changed since; else
+    None.
+    """
     try:
         head = parse_document(RememberedIndex, store.read(SURVEYS_HEAD) or b"")
     except EvidenceError:
         return None
-    held = (store.sha256(EVIDENCE_INDEX), store.sha256(LEDGER), names)
-    if held != (head.index, head.ledger, head.names) or not inventory.unchanged(names):
+    found = (store.sha256(EVIDENCE_INDEX), store.sha256(LEDGER), names)
+    if found != (head.index, head.ledger, head.names) or not inventory.unchanged(names):
         return None
-    return Made(head.index, len(names), head.artifacts, head.bytes, 0, False)
+    return IndexBuild(head.index, len(names), head.artifacts, head.bytes, 0, False)
 
 
 def load_index(store: Store) -> EvidenceIndex:
-    """The index as it stands. Raises Refusal INDEX_MISSING, INDEX_BROKEN."""
+    """Return the index on disk. Raise Refusal INDEX_MISSING, INDEX_BROKEN."""
     place = Location(shown(EVIDENCE_INDEX))
     content = store.read(EVIDENCE_INDEX)
     if content is None:

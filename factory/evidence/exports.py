@@ -1,7 +1,6 @@
-"""Copies of run folders elsewhere, compared byte for byte (by digest, all of it read now).
+"""Compare exported copies of run folders byte for byte (by digest; all of it is read now).
 
-A folder is no copy of itself, by whatever way one gets
-there. Decides nothing.
+A folder is no copy of itself, also where links lead to it. Decides nothing.
 """
 
 from __future__ import annotations
@@ -15,8 +14,9 @@ from factory.model.layout import RUNS
 
 
 class ExportedRuns:
-    """Runs of the state folder `state` and their copies directly below `folder`. Raises
-    UsageError.
+    """Compare runs of the state folder `state` with copies directly below `folder`.
+
+    Raise UsageError.
     """
 
     def __init__(self, state: Path, folder: Path) -> None:
@@ -31,7 +31,7 @@ class ExportedRuns:
         self._copies = StateStore(real)
 
     def problem(self, run_id: str) -> str:
-        """Why the copy of a run is no copy of every byte; "" where it is one."""
+        """Return why the copy of a run is not a copy of every byte; "" where it is."""
         own, copy = self._runs.root / run_id, self._copies.root / run_id
         if not copy.is_dir() or copy.is_symlink():
             return "it has no copy there"

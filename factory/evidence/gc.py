@@ -2,9 +2,9 @@
 goes.
 
 Order of effects, each thing alone: the folder is moved aside in one step → ledger event → it is
-removed. After a crash the next start puts back what was not recorded, and removes the rest. Does
+removed. After a crash the next start puts back what was not recorded, and removes all else. Does
 not know what may go: `evidence.retention` decides, over proofs made here by reading every byte. The
-run lock is held.
+caller has the run lock.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from factory.evidence.exports import ExportedRuns
 from factory.evidence.replay import ReplayedRun, replay
-from factory.evidence.retention import Chosen, Kind, RunOnDisk, Stays, Work, beyond, decide
+from factory.evidence.retention import Chosen, RemovalKind, RunOnDisk, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
 from factory.git.objects import GitObjects
 from factory.model.card import Card
@@ -35,11 +35,11 @@ _FRAME = frozenset({"info", "pack"})  # what an object folder without an object 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One thing that goes: where it is in the state folder, why, where its work is, how many files
-    and bytes.
+    """Describe one removal: its path in the state folder, why, where a copy of its work is, and how
+    many files and bytes.
     """
 
-    kind: Kind
+    kind: RemovalKind
     run_id: str
     path: str
     why: str
@@ -50,7 +50,7 @@ class Removal:
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What goes and what stays."""
+    """List what is removed and which old runs stay."""
 
     removals: tuple[Removal, ...]
     stays: tuple[Stays, ...]
@@ -59,9 +59,9 @@ class Collection:
 def plan(
     site: Site, refs: GitObjects, keep: int = 0, exports: ExportedRuns | None = None
 ) -> Collection:
-    """What may go. `keep` newest runs stay whatever is proved; 0 asks for no run to go.
+    """Return what may be removed. The `keep` newest runs always stay; with 0 no run is removed.
 
-    Raises Refusal LEDGER_BROKEN, LEDGER_ORDER.
+    Raise Refusal LEDGER_BROKEN, LEDGER_ORDER.
     """
     replayed = replay(site.ledger.events())
     present = [run for run in replayed.runs if site.store.names(RunFolder.of(run.run_id))]
@@ -77,26 +77,30 @@ def plan(
 
 
 def caches(site: Site) -> Collection:
-    """What is made again whenever it is missing, whatever the ledger says."""
+    """Return the caches, which are made again whenever they are missing, whatever
+    the ledger says.
+    """
     chosen = (
-        Chosen(Kind.CACHE, path, why, "")
-        for path, why, holds in _CACHES
-        if _holds_more(site, holds)
+        Chosen(RemovalKind.CACHE, path, why, "")
+        for path, why, folder in _CACHES
+        if _has_more(site, folder)
     )
     return Collection(tuple(_measured(site, one) for one in chosen), ())
 
 
-def _holds_more(site: Site, folder: str) -> bool:
+def _has_more(site: Site, folder: str) -> bool:
     return not _FRAME.issuperset(site.store.names(folder))
 
 
-def collect(site: Site, collection: Collection, tell: Callable[[Removal], None]) -> None:
-    """Remove what was planned; `tell` hears of each thing before anything is done to it. Raises
-    Refusal.
+def collect(site: Site, collection: Collection, announce: Callable[[Removal], None]) -> None:
+    """Remove what was planned. `announce` is called with each removal before anything is done to
+    it.
+
+    Raise Refusal LEDGER_BROKEN, DISK_UNWRITABLE, PATH_UNSAFE.
     """
     settle_trash(site)
     for removal in collection.removals:
-        tell(removal)
+        announce(removal)
         entry = _entry(site, removal)
         move_aside(site, removal.kind, removal.path)
         try:
@@ -110,21 +114,21 @@ def _entry(site: Site, removal: Removal) -> Entry:
     files, size = removal.files, removal.bytes
     event: Event
     match removal.kind:
-        case Kind.RUN:
+        case RemovalKind.RUN:
             manifest = site.store.sha256(RunFolder(what).manifest) or None
             event = RunRemoved(
                 path=what, why=why, where=where, files=files, bytes=size, manifest=manifest
             )
-        case Kind.RAW:
+        case RemovalKind.RAW:
             event = RawRemoved(path=what, why=why, where=where, files=files, bytes=size)
-        case Kind.CACHE:
+        case RemovalKind.CACHE:
             event = CacheRemoved(path=what, why=why, where=where, files=files, bytes=size)
     return event.entry(removal.run_id)
 
 
 def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
-    """Runs that never go: the last one, the last one that finished, and those that still hold by a
-    marker.
+    """Return the runs that are never removed: the last one, the last one that finished, and those
+    that a marker names.
     """
     last = [run.run_id for run in present][-1:]
     finished = [run.run_id for run in present if run.state is RunState.FINISHED][-1:]
@@ -138,8 +142,9 @@ def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
 def _folder(
     site: Site, refs: GitObjects, run: ReplayedRun, keepers: list[str], exports: ExportedRuns | None
 ) -> RunOnDisk:
-    """The facts about one run. Proofs are only made for a run that somebody wants to go (`exports`
-    or old).
+    """Return the facts about one run.
+
+    Proofs are only made for a run that may be removed (not in `keepers`).
     """
     folder = RunFolder.of(run.run_id)
     has_raw = IN_RUN.raw in site.store.names(folder)
@@ -153,7 +158,7 @@ def _folder(
 def _works(
     site: Site, refs: GitObjects, run: ReplayedRun, keepers: Iterable[str]
 ) -> Iterable[Work]:
-    """Every bundle and result in a run's folder, with where else it is."""
+    """Yield every bundle and result in a run's folder, with where a copy of it is."""
     folder = RunFolder.of(run.run_id)
     for name in site.store.names(folder):
         if name in NOT_PACKS or name in (IN_RUN.manifest, IN_RUN.plan):
@@ -163,22 +168,22 @@ def _works(
         copies = (
             f"run {keeper}"
             for keeper in reversed([*keepers])
-            if sound and _holds_bundle(site, keeper, name, digest)
+            if sound and _has_bundle(site, keeper, name, digest)
         )
         yield Work(f"the bundle of {name}" if digest else name, next(copies, ""))
     result = site.store.sha256(folder.integrator.objects)
     if result:
-        yield Work("its merged result", _result_elsewhere(site, refs, run, keepers, result))
+        yield Work("its merged result", _copy_of_result(site, refs, run, keepers, result))
 
 
-def _holds_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
-    """Whether a run that stays has the same bundle, whole."""
+def _has_bundle(site: Site, keeper: str, pack: str, digest: str) -> bool:
+    """Return whether a run that stays has the same bundle, complete."""
     folder = RunFolder.of(keeper)
     same = site.store.sha256(folder.bundle(pack).manifest) == digest
     return same and not bundle_intact(site.store, pack, folder)
 
 
-def _result_elsewhere(
+def _copy_of_result(
     site: Site, refs: GitObjects, run: ReplayedRun, keepers: Iterable[str], digest: str
 ) -> str:
     for keeper in reversed([*keepers]):
@@ -186,23 +191,23 @@ def _result_elsewhere(
             return f"run {keeper}"
     commit = refs.commit_at(run.branch) if run.branch else ""
     try:
-        held = (
+        on_branch = (
             bool(commit)
             and bool(run.merged_tree)
             and site.objects.tree_id_of(commit) == run.merged_tree
         )
     except Refusal:
-        held = False
-    return f"branch {run.branch.removeprefix('refs/heads/')}" if held else ""
+        on_branch = False
+    return f"branch {run.branch.removeprefix('refs/heads/')}" if on_branch else ""
 
 
 def _measured(site: Site, chosen: Chosen) -> Removal:
     path = {
-        Kind.RUN: RunFolder.of(chosen.run_id),
-        Kind.RAW: RunFolder.of(chosen.run_id).raw,
-        Kind.CACHE: chosen.run_id,
+        RemovalKind.RUN: RunFolder.of(chosen.run_id),
+        RemovalKind.RAW: RunFolder.of(chosen.run_id).raw,
+        RemovalKind.CACHE: chosen.run_id,
     }[chosen.kind]
-    run_id = "" if chosen.kind is Kind.CACHE else chosen.run_id
+    run_id = "" if chosen.kind is RemovalKind.CACHE else chosen.run_id
     files = site.store.files(path)
     size = sum(site.store.size(f"{path}/{name}") for name in files)
     return Removal(chosen.kind, run_id, path, chosen.why, chosen.where, len(files), size)

@@ -1,4 +1,4 @@
-"""The ledger as a history to ask: which events, and whether a checkpoint of it can still be true.
+"""The ledger as a history to query: which events, and whether a checkpoint of it can still be true.
 
 Pure functions over events and line hashes. Order is by `seq`; times are only compared as text,
 since the ledger writes them in one form (RFC 3339, UTC, milliseconds). Does not know files, nor
@@ -29,11 +29,11 @@ _INSTANT = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which events: every member that is set must agree. `since` and `until` are instants, both
+class EventFilter:
+    """Select events: every member that is set must match. `since` and `until` are instants, both
     included.
 
-    `status` is what an event says of itself; `limit` keeps the last so many, 0 all.
+    `status` is the event's own; `limit` keeps the last so many, 0 all.
     """
 
     run_id: str = ""
@@ -46,7 +46,7 @@ class Wanted:
     limit: int = 0
 
     def fits(self, event: EventDocument) -> bool:
-        """Whether an event is wanted, the limit aside."""
+        """Return whether an event matches, whatever `limit` is."""
         return (
             self.run_id in ("", event.run_id)
             and self.event_type in ("", event.event_type)
@@ -60,24 +60,24 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Consistency:
-    """That one checkpoint begins another: both, and the path that shows it (RFC 6962 §2.1.2)."""
+    """Prove that the tree of `old` is a prefix of that of `new`, by `path` (RFC 6962 §2.1.2)."""
 
     old: Checkpoint
     new: Checkpoint
     path: tuple[bytes, ...]
 
 
-def select(events: Iterable[EventDocument], wanted: Wanted) -> tuple[EventDocument, ...]:
-    """The wanted events, in their order."""
+def select(events: Iterable[EventDocument], wanted: EventFilter) -> tuple[EventDocument, ...]:
+    """Return the matching events, in their order."""
     return tuple(deque(filter(wanted.fits, events), maxlen=wanted.limit or None))
 
 
 def instant_of(text: str, *, end: bool = False) -> str:
-    """An instant as the ledger writes it, from a day or a time in UTC.
+    """Return an instant as the ledger writes it, from a day or a time in UTC.
 
-    A day is a whole day, a time to the minute a whole minute, one to the second a whole second:
-    `end` means the last millisecond of it, else its first. Raises ValueError for anything else,
-    also for a day that no calendar has.
+    A day means a whole day, a time to the minute a whole minute, one to the second a whole second:
+    `end` means its last millisecond, else its first. Raise ValueError for anything else, also for a
+    day that no calendar has.
     """
     match = _INSTANT.fullmatch(text)
     if match is None:
@@ -91,7 +91,9 @@ def instant_of(text: str, *, end: bool = False) -> str:
 
 
 def unknown_run(run_id: str, known: Iterable[str]) -> Refusal:
-    """That no event names a run; `known` are those that some do."""
+    """Return the Refusal RUN_UNKNOWN for a run that no event names; `known` are the ids that events
+    name.
+    """
     meant = nearest(run_id, known)
     advice = f"did you mean {meant}?" if meant else "see them all with: factory ledger-replay"
     facts = {"case": "ledger", "run": run_id, "advice": advice}
@@ -101,8 +103,9 @@ def unknown_run(run_id: str, known: Iterable[str]) -> Refusal:
 def judge_checkpoint(
     checkpoint: Checkpoint, name: str, origin: str, lines: Iterator[bytes], count: int
 ) -> Finding | None:
-    """What speaks against `checkpoint` (which people call `name`) in a ledger of `count` lines;
-    None for nothing.
+    """Compare `checkpoint` (shown as `name`) with the ledger of `count` lines.
+
+    Return LEDGER_OTHER, LEDGER_ROLLED_BACK or LEDGER_REWRITTEN where they differ, else None.
     """
     if checkpoint.origin != origin:
         found = checkpoint.origin
@@ -115,7 +118,11 @@ def judge_checkpoint(
 
 
 def judge_size(checkpoint: Checkpoint, name: str, count: int) -> Finding | None:
-    """As above, from the number of lines alone."""
+    """Return LEDGER_ROLLED_BACK if the ledger has fewer events than the checkpoint covers, else
+    None.
+
+    Needs no hashing.
+    """
     if checkpoint.size <= count:
         return None
     facts: Facts = {"case": "ledger", "name": name, "size": checkpoint.size, "found": count}
@@ -123,7 +130,9 @@ def judge_size(checkpoint: Checkpoint, name: str, count: int) -> Finding | None:
 
 
 def judge_root(checkpoint: Checkpoint, name: str, root: bytes) -> Finding | None:
-    """As above, where the ledger's root at the size of the checkpoint is known."""
+    """Return LEDGER_REWRITTEN if `root`, the ledger's at the checkpoint's size, is not the
+    checkpoint's; else None.
+    """
     if root == checkpoint.root:
         return None
     facts: Facts = {"case": "root", "size": checkpoint.size, "name": name}
@@ -133,11 +142,11 @@ def judge_root(checkpoint: Checkpoint, name: str, root: bytes) -> Finding | None
 def judge_origin(
     others: Iterable[tuple[str, Checkpoint]], origin: str, finished: frozenset[str]
 ) -> Finding | None:
-    """What speaks against this ledger in checkpoints of another one: that it tells of a run which
-    was in that one.
+    """Return LEDGER_REWRITTEN if this ledger contains a run that finished in a ledger of another
+    origin.
 
-    A ledger that was moved aside tells of none of its runs; one that was written anew from its
-    first event on does.
+    A new ledger after the old one was moved contains none of the old runs; one that was written
+    anew from its first event on does.
     """
     for run, checkpoint in others:
         if run in finished:
@@ -148,7 +157,9 @@ def judge_origin(
 
 
 def judge_pair(old: Checkpoint, new: Checkpoint, names: tuple[str, str]) -> Finding | None:
-    """What two checkpoints say against each other, without any ledger."""
+    """Return how two checkpoints contradict each other, without any ledger; None
+    where they do not.
+    """
     pair = dict(zip(("first", "second"), names, strict=True))
     if old.origin != new.origin:
         origins = {"expected": old.origin, "found": new.origin}
@@ -162,8 +173,10 @@ def judge_pair(old: Checkpoint, new: Checkpoint, names: tuple[str, str]) -> Find
 
 
 def judge_fork(against: Finding | None, old: str) -> Finding | None:
-    """What it means that checkpoint `old` fits a ledger and this speaks against a later one: two
-    histories.
+    """Return LEDGER_FORKED if `old` fits a ledger that a later checkpoint contradicts: there are
+    two histories.
+
+    Any other finding, and None, is returned as it is.
     """
     if against is None or against.id != "LEDGER_REWRITTEN":
         return against
@@ -174,9 +187,9 @@ def judge_fork(against: Finding | None, old: str) -> Finding | None:
 def prove_consistency(
     hashes: Sequence[bytes], old: Checkpoint, new: Checkpoint
 ) -> Consistency | None:
-    """The proof that `old` begins `new`, from the line hashes up to `new`; None where it does
-    not.
+    """Return the proof that `old` is a prefix of `new`, from the line hashes up to `new`; None
+    where it is not.
     """
     path = consistency_path(hashes[: new.size], old.size)
-    holds = verify_consistency(old.size, new.size, path, old.root, new.root)
-    return Consistency(old, new, path) if holds else None
+    proved = verify_consistency(old.size, new.size, path, old.root, new.root)
+    return Consistency(old, new, path) if proved else None

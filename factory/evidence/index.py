@@ -1,7 +1,7 @@
-"""The evidence index: what a file of a run is, what the ledger says of a run, and the one textual
+"""The evidence index: the type of each file of a run, the ledger's facts of a run, and one textual
 form.
 
-A row a line, so that two indexes can be compared by eye, and canonical in itself (sorted keys, no
+One row a line, so that two indexes can be compared by eye, and canonical in itself (sorted keys, no
 spaces). `format_index` and `parse_index` are each other's inverse. Does not know files or clocks.
 """
 
@@ -61,7 +61,7 @@ _VERSIONED = frozenset(
         *("run-status", "merge", "ledger-events", "policy"),
     }
 )
-# The documents of a run have one form: a key of the top level stands behind two spaces, or in a
+# The documents of a run have one form: a key of the top level comes after two spaces, or in a
 # line of the ledger.
 _VERSION = re.compile(
     rb'^(?:  "(?:schema_version|format)": |\{.*?"schema_version":)([0-9]{1,9})\b', re.MULTILINE
@@ -70,8 +70,9 @@ _VERSION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class FoundArtifact:
-    """One file as an adapter found it. `path` is relative to the run's folder; `sha256` is "" for
-    no plain file.
+    """Describe one file on disk.
+
+    `path` is relative to the run's folder; `sha256` is "" for no plain file.
     """
 
     path: str
@@ -81,7 +82,7 @@ class FoundArtifact:
 
 
 def type_of(path: str) -> ArtifactType:
-    """What a file of a run is, by its place."""
+    """Return the type of a file of a run, by its path."""
     if path in _OF_RUN:
         return _OF_RUN[path]
     folder, _, below = path.partition("/")
@@ -105,7 +106,9 @@ def _attested(path: str) -> ArtifactType:
 
 
 def pack_of(path: str) -> str:
-    """The pack whose bundle or raw log a file of a run belongs to; "" where it is the run's own."""
+    """Return the pack whose bundle or raw log a file belongs to; "" where it belongs to the whole
+    run.
+    """
     parts = path.split("/")
     if parts[0] == _RAW:
         return parts[1] if len(parts) > 2 else ""
@@ -113,13 +116,13 @@ def pack_of(path: str) -> str:
 
 
 def states_version(path: str) -> bool:
-    """Whether a file of this place is a document that states its schema version."""
+    """Return whether a file at this path is a document that states its schema version."""
     return type_of(path) in _VERSIONED
 
 
 def version_in(content: bytes) -> int | None:
-    """The schema version that a document in the form of this tool states; None for anything
-    else.
+    """Return the schema version that a document in this tool's form states; None for
+    anything else.
     """
     found = _VERSION.search(content)
     return int(found[1]) if found is not None else None
@@ -127,7 +130,7 @@ def version_in(content: bytes) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What the ledger says of one run."""
+    """List what the ledger says of one run; times are RFC 3339, "" until known."""
 
     state: RunState
     status: str
@@ -147,7 +150,7 @@ _STATUS_OF = {status.exit_code: status.value for status in Status}
 
 
 def run_facts(events: Iterable[EventDocument]) -> Mapping[str, RunFacts]:
-    """What the ledger says, by run id, in the order in which runs started."""
+    """Return the ledger's facts by run id, in the order in which runs started."""
     found: dict[str, RunFacts] = {}
     for event in events:
         state = _STATES.get(event.event_type)
@@ -166,7 +169,10 @@ def run_facts(events: Iterable[EventDocument]) -> Mapping[str, RunFacts]:
 
 
 def run_row(run_id: str, facts: RunFacts, files: Iterable[FoundArtifact]) -> bytes:
-    """One run in the index's own form, without a line feed at its end. Quick: indexes are long."""
+    """Return one run in the index's own form, without a line feed at its end.
+
+    Quick: indexes are long.
+    """
     rows = ",\n".join(map(_artifact_row, sorted(files, key=lambda found: found.path)))
     head = ",".join(
         f'"{name}":{_text(value)}'
@@ -183,7 +189,7 @@ def run_row(run_id: str, facts: RunFacts, files: Iterable[FoundArtifact]) -> byt
 
 
 def join_rows(rows: Iterable[bytes]) -> bytes:
-    """The whole index of the rows of its runs, which are in the order of their ids."""
+    """Return the whole index from the rows of its runs, which are in the order of their ids."""
     return b'{"runs":[\n' + b",\n".join(rows) + b'\n],"schema_version":1}\n'
 
 
@@ -200,14 +206,16 @@ _PLAIN = re.compile(r"[ !#-\[\]-~]*")
 
 
 def _text(value: str) -> str:
-    """A JSON string of the displayed form; of most paths that is the path itself, in quotes."""
+    """Return a JSON string of the displayed form; for most paths that is the path itself, in
+    quotes.
+    """
     return (
         f'"{value}"' if _PLAIN.fullmatch(value) else json.dumps(display(value), ensure_ascii=False)
     )
 
 
 def format_index(index: EvidenceIndex) -> bytes:
-    """The one textual form of an index: UTF-8 JSON, sorted keys, a row a line."""
+    """Return the one textual form of an index: UTF-8 JSON, sorted keys, one row a line."""
     return join_rows(map(_parsed_row, index.runs))
 
 
@@ -227,7 +235,7 @@ def _parsed_row(run: IndexedRun) -> bytes:
 
 
 def parse_index(content: bytes) -> EvidenceIndex:
-    """Parse what `format_index` printed. Raises EvidenceError for anything else."""
+    """Parse what `format_index` printed. Raise EvidenceError for anything else."""
     try:
         strict_json.parse(content, max_bytes=MAX_DOCUMENT)
         index = EvidenceIndex.model_validate_json(content)
@@ -244,8 +252,9 @@ def parse_index(content: bytes) -> EvidenceIndex:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which rows are wanted; an empty field wants all. `path` is a scope pattern, `since` an RFC
-    3339 beginning.
+    """Select rows of the index; an empty field matches all.
+
+    `path` is a scope pattern, `since` the beginning of an RFC 3339 time.
     """
 
     run_id: str = ""
@@ -258,7 +267,7 @@ class Filter:
 
 
 def choose_runs(index: EvidenceIndex, wanted: Filter) -> tuple[IndexedRun, ...]:
-    """Runs that a filter wants, in the order of the index."""
+    """Return the matching runs, in the order of the index."""
     return tuple(
         run
         for run in index.runs
@@ -272,8 +281,9 @@ def choose_runs(index: EvidenceIndex, wanted: Filter) -> tuple[IndexedRun, ...]:
 def choose_artifacts(
     index: EvidenceIndex, wanted: Filter
 ) -> tuple[tuple[str, IndexedArtifact], ...]:
-    """(run id, artifact) that a filter wants, in its order. Raises ValueError for an unsound
-    pattern.
+    """Return (run id, artifact) for each match, in the index's order.
+
+    Raise ValueError for an invalid pattern.
     """
     matches = _matcher(wanted.path)
     return tuple(
@@ -291,7 +301,7 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def find_artifacts(index: EvidenceIndex, name: str) -> tuple[tuple[str, IndexedArtifact], ...]:
-    """Artifacts by a digest (its first 8 digits at least) or by `RUN_ID/path`."""
+    """Return artifacts by a digest (at least its first 8 digits) or by `RUN_ID/path`."""
     if re.fullmatch(r"[0-9a-f]{8,64}", name):
         return tuple(
             (run.run_id, a)

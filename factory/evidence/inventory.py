@@ -1,11 +1,11 @@
-"""Run folders by content, and the memory of what was read.
+"""Run folders by content, with a memory of what was read.
 
-Trusted: that a file with the inode, size and change time (ctime) it had when it was read holds the
+Trusted: that a file with the inode, size and change time (ctime) it had when it was read has the
 same bytes. The kernel sets that time at every write, truncation, rename and change of attributes,
 and no call lets a program choose it. So this is deceived only by setting the system's clock back or
 by writing below the file system. Never trusted: a change time so near to the reading that a later
-write could bear it too; and anything where ctime means something else (Windows): there every file
-is read.
+write could have the same one; and anything where ctime means something else (Windows): there every
+file is read.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from struct import Struct
 
 from factory.evidence import inventory_memory
 from factory.evidence.index import FoundArtifact, states_version, version_in
-from factory.evidence.inventory_memory import DIGEST, DISTRUSTED, NO_VERSION, Memory
+from factory.evidence.inventory_memory import DIGEST, DISTRUSTED, NO_VERSION, RememberedRun
 from factory.files import fs_guard, stat_rows
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
@@ -51,7 +51,7 @@ _NOTHING = bytes(DIGEST)
 
 @dataclass(frozen=True, slots=True)
 class Surveyed:
-    """Every file of one run folder, by path, and how many of them had to be read for it."""
+    """List every file of one run folder, by path, and count those that had to be read for it."""
 
     files: tuple[FoundArtifact, ...]
     read: int
@@ -59,7 +59,7 @@ class Surveyed:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """One file as it was found: its size, digest, stated version and stat numbers."""
+    """Describe one file as it was found: its size, digest, stated version and stat numbers."""
 
     size: int
     digest: bytes
@@ -68,14 +68,14 @@ class _Read:
 
 
 class RunInventory:
-    """The runs of one state folder."""
+    """Survey the runs of one state folder."""
 
     def __init__(self, root: Path) -> None:
         self._runs = root / RUNS
         self._memory = root / SURVEYS
 
     def names(self) -> tuple[str, ...]:
-        """Folders that bear the name of a run."""
+        """Return the folders whose name is a run id, sorted."""
         try:
             with os.scandir(self._runs) as entries:
                 found = [
@@ -88,8 +88,9 @@ class RunInventory:
         return tuple(sorted(found))
 
     def unchanged(self, names: tuple[str, ...]) -> bool:
-        """Whether every path of these runs has the stat numbers that are remembered. A new path
-        changes its folder.
+        """Return whether every path of these runs has the remembered stat numbers.
+
+        A new path changes the stat numbers of its folder.
         """
         paths: list[bytes] = []
         known: list[bytes] = []
@@ -106,9 +107,9 @@ class RunInventory:
         return _TRUSTED and not _distrusted(rows) and _rows_of(paths) == rows
 
     def survey(self, name: str, full: bool = False, remember: bool = True) -> Surveyed:
-        """Every file of a run; only what is not remembered is read.
+        """Return every file of a run; only what is not remembered is read.
 
-        Raises Refusal EVIDENCE_UNREADABLE, and DISK_UNWRITABLE where nothing can be remembered.
+        Raise Refusal EVIDENCE_UNREADABLE, and DISK_UNWRITABLE where nothing can be remembered.
         """
         if remember:
             fs_guard.make_folder(self._memory)
@@ -120,7 +121,7 @@ class RunInventory:
         )
         if not remember:
             return surveyed
-        memory = Memory(
+        memory = RememberedRun(
             folders=tuple(folders),
             files=tuple(path for path, _ in files),
             rows=b"".join((*rows, *(read.row for read in reads))),
@@ -138,7 +139,9 @@ class RunInventory:
                 fs_guard.remove_tree(path)
 
     def _now(self) -> int:
-        """The change time from which nothing is believed, by the file system's own clock."""
+        """Return the change time (ns) from which nothing is trusted, by the file system's own
+        clock.
+        """
         with fs_guard.disk_errors(self._memory):
             fd, path = tempfile.mkstemp(dir=self._memory, prefix=".now.")
             try:
@@ -156,12 +159,11 @@ _Entry = os.DirEntry[bytes]
 _Survey = tuple[list[bytes], list[bytes], list[tuple[bytes, "_Entry"]], list[_Read], int]
 
 
-def _surveyed(top: bytes, known: Memory | None, limit: int) -> _Survey:
-    """Folders with their rows, files with what they hold, and how many were read. Raises Refusal
-    EVIDENCE_UNREADABLE.
+def _surveyed(top: bytes, known: RememberedRun | None, limit: int) -> _Survey:
+    """Return folders with their rows, files with their contents' digests, and how many were read.
 
     In a run that is still going a name may vanish between two looks; then everything is looked at
-    again.
+    again. Raise Refusal EVIDENCE_UNREADABLE.
     """
     for left in reversed(range(_LOOKS)):
         try:
@@ -176,8 +178,9 @@ def _surveyed(top: bytes, known: Memory | None, limit: int) -> _Survey:
 
 
 def _walk(top: bytes, limit: int) -> tuple[list[bytes], list[bytes], list[tuple[bytes, _Entry]]]:
-    """Folders below `top` (itself as b"") with their rows, and every other entry by path. Follows
-    no link.
+    """Return folders below `top` (itself as b"") with their rows, and every other entry by path.
+
+    Follows no link.
     """
     folders: list[bytes] = []
     rows: list[bytes] = []
@@ -199,9 +202,9 @@ def _walk(top: bytes, limit: int) -> tuple[list[bytes], list[bytes], list[tuple[
 
 
 def _take(
-    files: Sequence[tuple[bytes, _Entry]], known: Memory | None, limit: int
+    files: Sequence[tuple[bytes, _Entry]], known: RememberedRun | None, limit: int
 ) -> tuple[list[_Read], int]:
-    """Every file as it is, and how many had to be read for that."""
+    """Return every file as it is now, and how many had to be read for that."""
     remembered = known.by_path() if known is not None else {}
     taken: list[_Read | None] = [
         _recalled(entry, remembered.get(path), limit) for path, entry in files
@@ -224,7 +227,7 @@ def _take(
 
 
 def _recalled(entry: _Entry, known: tuple[bytes, bytes, int] | None, limit: int) -> _Read | None:
-    """What is remembered of a file, where its stat numbers still are those."""
+    """Return what is remembered of a file, if its stat numbers are still the same; else None."""
     if known is None:
         return None
     status = entry.stat(follow_symlinks=False)
@@ -234,8 +237,9 @@ def _recalled(entry: _Entry, known: tuple[bytes, bytes, int] | None, limit: int)
 
 
 def _read(path: bytes, entry: _Entry, limit: int) -> _Read:
-    """Read one file. Its stat numbers are taken before its bytes are, so a write in between shows
-    next time.
+    """Read one file.
+
+    Its stat numbers are taken before its bytes, so that a write in between is seen next time.
     """
     if not entry.is_file(follow_symlinks=False):
         return _Read(0, _NOTHING, NO_VERSION, _row(entry.stat(follow_symlinks=False), limit))
@@ -278,15 +282,19 @@ def _unreadable(error: OSError) -> Refusal:
 
 
 def _distrusted(rows: bytes) -> bool:
-    """Whether some row may not be believed. No inode is 0, so only its place is looked at."""
+    """Return whether some row must not be trusted.
+
+    No inode is 0, so only its position is looked at.
+    """
     numbers = array("Q")
     numbers.frombytes(rows)
     return 0 in numbers[:: len(stat_rows.GONE)]
 
 
 def _rows_of(paths: list[bytes]) -> bytes:
-    """Stat numbers of all paths; of many, the second half by a second process. What it fails to say
-    differs.
+    """Return the stat numbers of all paths.
+
+    A second process takes half of many; where it fails, the result differs.
     """
     if len(paths) < _MANY:
         return stat_rows.rows(paths).tobytes()

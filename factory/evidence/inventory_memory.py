@@ -1,8 +1,7 @@
-"""What is remembered of one surveyed run, as one file: a digest of the rest, sizes, then flat
-columns.
+"""The memory of one surveyed run, as one file: a digest of what follows, sizes, then flat columns.
 
 A cache: what is damaged, of another form or of another machine's byte order counts as absent, and
-costs time only. Does not know which of it may be believed.
+costs time only. Does not know which of it may be trusted.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ _FORM = f"1 {sys.byteorder}"
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """Folders, then files, as paths below the run's folder; one row of stat numbers each; a digest
-    and version a file.
+class RememberedRun:
+    """List folders, then files, as paths below the run's folder; one row of stat numbers for each,
+    a digest and a version for each file.
 
-    `rows` are `ROW` bytes each, all zeros where the numbers may not be believed; `digests` are
+    `rows` are `ROW` bytes each, all zeros where the numbers must not be trusted; `digests` are
     `DIGEST` bytes each, all zeros for no plain file; a version is `NO_VERSION` where a file states
     none.
     """
@@ -42,7 +41,7 @@ class Memory:
     versions: tuple[int, ...]
 
     def by_path(self) -> Mapping[bytes, tuple[bytes, bytes, int]]:
-        """Row, digest and version of each file whose row may be believed."""
+        """Return row, digest and version of each file whose row may be trusted."""
         start = len(self.folders) * ROW
         rows = [self.rows[at : at + ROW] for at in range(start, len(self.rows), ROW)]
         digests = [self.digests[at : at + DIGEST] for at in range(0, len(self.digests), DIGEST)]
@@ -56,8 +55,8 @@ class Memory:
         )
 
 
-def load(place: Path) -> Memory | None:
-    """What was stored; None for anything else."""
+def load(place: Path) -> RememberedRun | None:
+    """Return what was stored; None for anything else."""
     try:
         content = place.read_bytes()
     except OSError:
@@ -70,7 +69,7 @@ def load(place: Path) -> Memory | None:
     return _parsed(described, columns) if described.get("form") == _FORM else None
 
 
-def _parsed(sizes: Mapping[str, int], columns: bytes) -> Memory:
+def _parsed(sizes: Mapping[str, int], columns: bytes) -> RememberedRun:
     folders, files = sizes["folders"], sizes["files"]
     after_paths = sizes["paths"]
     after_rows = after_paths + (folders + files) * ROW
@@ -78,7 +77,7 @@ def _parsed(sizes: Mapping[str, int], columns: bytes) -> Memory:
     paths = tuple(columns[:after_paths].split(b"\0"))
     versions = array("q")
     versions.frombytes(columns[after_digests:])
-    return Memory(
+    return RememberedRun(
         paths[:folders],
         paths[folders:],
         columns[after_paths:after_rows],
@@ -87,8 +86,8 @@ def _parsed(sizes: Mapping[str, int], columns: bytes) -> Memory:
     )
 
 
-def store(place: Path, memory: Memory) -> None:
-    """Remember. Not durable. Raises Refusal DISK_UNWRITABLE."""
+def store(place: Path, memory: RememberedRun) -> None:
+    """Write the memory of a run. Not durable. Raise Refusal DISK_UNWRITABLE."""
     paths = b"\0".join((*memory.folders, *memory.files))
     sizes = {
         "form": _FORM,

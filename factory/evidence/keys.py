@@ -1,7 +1,7 @@
-"""Keys for people: the user's own, those pinned in a repository, one of them for others to keep.
+"""Keys as people see them: the user's own, those pinned in a repository, and how to pin one.
 
-A key is pinned by a file of its own in `factory.keys/`; an older one stays, so that older runs
-stay verifiable. Writes that one file and nothing else; committing it is the user's decision.
+A key is pinned by a file of its own in `factory.keys/`; an older one stays, so that older runs stay
+verifiable. Writes that one file and nothing else; committing it is the user's decision.
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from factory.model.signing import PINS_FOLDER, OwnKey
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """One key that is known here: whose private half this user has and where ("" for none), in use,
-    pinned.
-    """
+    """Describe one known key; `source` is where this user has its private half, "" for none."""
 
     key: PublicKey
     source: str
@@ -32,7 +30,7 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """A key that is pinned now; `fresh`: by a file written just now."""
+    """Describe a key that is pinned now; `fresh` says whether its file was written just now."""
 
     key: PublicKey
     path: str
@@ -40,7 +38,7 @@ class Trusted:
 
 
 def list_keys(own: Iterable[OwnKey], pinned: Iterable[PublicKey]) -> tuple[KeyRow, ...]:
-    """The user's keys, the one in use first, then the pinned ones of others."""
+    """Return the user's keys, the one in use first, then the other pinned ones."""
     known = frozenset(pinned)
     mine = [KeyRow(key.key, key.source, key.in_use, key.key in known) for key in own]
     others = sorted(known - {row.key for row in mine}, key=lambda key: key.key_id)
@@ -48,7 +46,7 @@ def list_keys(own: Iterable[OwnKey], pinned: Iterable[PublicKey]) -> tuple[KeyRo
 
 
 def choose_key(rows: Iterable[KeyRow], key_id: str) -> PublicKey:
-    """The key of that id, or ("") the one in use. Raises Refusal SIGNING_KEY_UNKNOWN."""
+    """Return the key of that id, or ("") the one in use. Raise Refusal SIGNING_KEY_UNKNOWN."""
     known = tuple(rows)
     for row in known:
         if row.key.key_id == key_id or (not key_id and row.in_use):
@@ -61,7 +59,7 @@ def choose_key(rows: Iterable[KeyRow], key_id: str) -> PublicKey:
 
 
 def read_key(content: bytes, name: str) -> PublicKey:
-    """The public key of a PEM file. Raises Refusal SIGNING_PIN_INVALID."""
+    """Return the public key of a PEM file. Raise Refusal SIGNING_PIN_INVALID."""
     try:
         return parse_pem(content)
     except KeyFormError as error:

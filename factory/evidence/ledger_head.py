@@ -1,9 +1,9 @@
-"""The head of the ledger at a run's end: its checkpoint, held against the checkpoints that earlier
-runs keep.
+"""The head of the ledger at a run's end: its checkpoint, compared with the checkpoints of earlier
+runs.
 
-A log never vouches for two histories (C2SP tlog-checkpoint): where an earlier checkpoint of this
-ledger does not fit any more, nothing is made, and the run does not finish. Roots come with the
-ledger's standing; only those it does not have cost a pass over the lines. Does not know who signs.
+A log never vouches for two histories (C2SP tlog-checkpoint): where the ledger contradicts an
+earlier checkpoint of its own, no checkpoint is made and the run does not finish. Roots come with
+the ledger's state; only those it does not have cost a pass over the lines. Does not know who signs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, RUNS, RunFolder, shown
 from factory.model.ledger_chain import format_event
-from factory.model.ledger_standing import FINISHED, Standing
+from factory.model.ledger_state import FINISHED, LedgerState
 from factory.model.signing import origin_of
 from factory.plan.site import Site
 
@@ -30,65 +30,68 @@ _NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
-    """The checkpoint up to an event, and the inclusion path of that event, which is its last
-    line.
+class LedgerHead:
+    """Contain the checkpoint up to an event, and that event's inclusion path; it is the last line
+    covered.
     """
 
     checkpoint: Checkpoint
     path: tuple[bytes, ...]
 
 
-def head_at(site: Site, finished: EventDocument) -> Head:
-    """The head of the ledger where `finished` is its last event.
+def head_at(site: Site, finished: EventDocument) -> LedgerHead:
+    """Return the head of the ledger whose last event is `finished`.
 
-    Raises Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where an earlier checkpoint says otherwise,
-    EvidenceError where the ledger does not hold the event.
+    Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where an earlier checkpoint contradicts the
+    ledger, EvidenceError where the ledger does not contain the event.
     """
-    _hold_earlier(site, finished.run_id)
+    _compare_earlier(site, finished.run_id)
     before = site.ledger.tree(finished.seq - 1)
     whole = before.extended((format_event(finished)[:-1],))
-    if whole.root != _root(site, site.ledger.standing(), finished.seq):
+    if whole.root != _root(site, site.ledger.state(), finished.seq):
         raise EvidenceError(
             f"line {finished.seq} of the ledger is not the event that finished the run"
         )
-    return Head(Checkpoint(origin(site), finished.seq, whole.root), before.path_of_next)
+    return LedgerHead(Checkpoint(origin(site), finished.seq, whole.root), before.path_of_next)
 
 
-def hold_head(site: Site) -> None:
-    """Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where a checkpoint that a run keeps fits
-    no more.
+def refuse_rewritten_ledger(site: Site) -> None:
+    """Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where the ledger contradicts the
+    checkpoint of a run.
     """
-    _hold_earlier(site, "")
+    _compare_earlier(site, "")
 
 
-def _hold_earlier(site: Site, but: str) -> None:
-    """Hold the checkpoints that the last runs keep against the ledger, that of run `but` aside."""
-    standing = site.ledger.standing()
+def _compare_earlier(site: Site, but: str) -> None:
+    """Compare the ledger with the checkpoints of the last runs, except that of run `but`.
+
+    Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN.
+    """
+    state = site.ledger.state()
     earlier = _earlier(site, but)
     own = [(run, checkpoint) for run, checkpoint in earlier if checkpoint.origin == origin(site)]
     others = [(run, checkpoint) for run, checkpoint in earlier if checkpoint.origin != origin(site)]
     for run, checkpoint in own:
-        _refuse(judge_size(checkpoint, run, standing.head.seq))
+        _refuse(judge_size(checkpoint, run, state.head.seq))
     for run, checkpoint in own:
-        _refuse(judge_root(checkpoint, run, _root(site, standing, checkpoint.size)))
+        _refuse(judge_root(checkpoint, run, _root(site, state, checkpoint.size)))
     _refuse(judge_origin(others, origin(site), _finished_here(site, (run for run, _ in others))))
 
 
-def hold_runs(site: Site) -> None:
-    """Raise Refusal LEDGER_LACKS_RUN where a run is here that the ledger does not tell of, or not
-    to its end.
+def refuse_missing_runs(site: Site) -> None:
+    """Raise Refusal LEDGER_LACKS_RUN where the ledger lacks the start or end of a run that is on
+    disk.
 
     A run writes its first file after the event that starts it, and its manifest after the one that
     finishes it. So what is missing was taken out of the ledger: a lost ledger must not be better
     than a cut one.
     """
-    count = site.ledger.standing().head.seq
-    held = {run for run, checkpoint in _earlier(site, "") if checkpoint.origin == origin(site)}
+    count = site.ledger.state().head.seq
+    vouched = {run for run, checkpoint in _earlier(site, "") if checkpoint.origin == origin(site)}
     last = site.store.names(RUNS)[-REMEMBERED:] if count else site.store.names(RUNS)
     names = [
-        run for run in last if run not in held
-    ]  # `hold_head` shows that the ledger has the others' ends
+        run for run in last if run not in vouched
+    ]  # `refuse_rewritten_ledger` shows that the ledger has the others' ends
     events = site.ledger.of_runs(names) if names and count else ()
     known = {event.run_id for event in events}
     finished = {event.run_id for event in events if event.event_type == FINISHED}
@@ -113,33 +116,34 @@ def _unnamed(runs: list[str], count: int) -> Finding:
     return Finding("LEDGER_LACKS_RUN", facts, location=Location(shown(LEDGER)))
 
 
-def _root(site: Site, standing: Standing, size: int) -> bytes:
-    root = standing.roots.get(size)
+def _root(site: Site, state: LedgerState, size: int) -> bytes:
+    root = state.roots.get(size)
     return root if root is not None else site.ledger.tree(size).root
 
 
 def _finished_here(site: Site, runs: Iterable[str]) -> frozenset[str]:
-    """Which of these runs this ledger says finished."""
+    """Return those of these runs that this ledger says finished."""
     named = tuple(runs)
     events = site.ledger.of_runs(named) if named else ()
     return frozenset(event.run_id for event in events if event.event_type == FINISHED)
 
 
 def origin(site: Site) -> str:
-    """The name of this ledger."""
-    return origin_of(site.ledger.standing().first)
+    """Return the name of this ledger."""
+    return origin_of(site.ledger.state().first)
 
 
 def kept_checkpoint(site: Site, run_id: str) -> KeptCheckpoint | None:
-    """The checkpoint that a run keeps; None where it has none. Raises NoteError where it does not
-    hold its form.
+    """Return the checkpoint that a run keeps; None where it has none.
+
+    Raise NoteError for a malformed one.
     """
     content = site.store.read(RunFolder.of(run_id).attestations.checkpoint)
     return parse_kept(content) if content is not None else None
 
 
 def _earlier(site: Site, but: str) -> list[tuple[str, Checkpoint]]:
-    """The checkpoints that the last runs keep, by run."""
+    """Return the checkpoints that the last runs keep, with the run's id, the newest first."""
     found: list[tuple[str, Checkpoint]] = []
     for run in reversed(site.store.names(RUNS)):
         try:

@@ -1,6 +1,6 @@
-"""Lines of the ledger file, as bytes: all of them, those that hold a text, and from the end.
+"""Lines of the ledger file, as bytes: all of them, those that contain a text, and from the end.
 
-Every function reads the first `size` bytes, which end with a line feed, and gives lines without
+Every function reads the first `size` bytes, which end with a line feed, and yields lines without
 theirs. Does not know what a line says.
 """
 
@@ -14,13 +14,13 @@ _CHUNK = 1 << 22
 
 
 def lines_of(path: Path, size: int) -> Iterator[bytes]:
-    """Every line, in order."""
+    """Yield every line, in order."""
     for block in _blocks(path, size):
         yield from block.split(b"\n")
 
 
 def lines_with(path: Path, size: int, needles: Collection[bytes]) -> Iterator[bytes]:
-    """Lines that hold one of the texts, in order; blocks without any are passed over whole."""
+    """Yield lines that contain one of the texts, in order; blocks without any are skipped whole."""
     for block in _blocks(path, size):
         if any(needle in block for needle in needles):
             yield from (
@@ -29,8 +29,8 @@ def lines_with(path: Path, size: int, needles: Collection[bytes]) -> Iterator[by
 
 
 def lines_backwards(path: Path, size: int, needles: Collection[bytes]) -> Iterator[bytes]:
-    """Lines that hold one of the texts, the last one first; reads no further back than it is asked
-    to.
+    """Yield lines that contain one of the texts, the last one first; reads no further back than
+    needed.
     """
     if not size:
         return
@@ -53,7 +53,7 @@ def _read_at(stream: BinaryIO, start: int, length: int) -> bytes:
 
 
 def _blocks(path: Path, size: int) -> Iterator[bytes]:
-    """The bytes in pieces of whole lines, without the last line feed of each."""
+    """Yield the bytes in pieces of whole lines, without the last line feed of each."""
     if not size:
         return
     with open(path, "rb") as stream:

@@ -1,4 +1,4 @@
-"""Replay of this repository's ledger, held against the run folders. Reads only.
+"""Replay of this repository's ledger, compared with the run folders. Reads only.
 
 Does not know how a run is rebuilt: that is `evidence.replay`.
 """
@@ -21,8 +21,8 @@ from factory.model.names import RUN_ID
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilt:
-    """What was replayed, the runs that were asked for, and where they disagree with their
+class LedgerReplay:
+    """Contain the whole replay, the runs that were asked for, and where they disagree with their
     folders.
     """
 
@@ -31,27 +31,29 @@ class Rebuilt:
     findings: tuple[Finding, ...]
 
 
-def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0) -> Rebuilt:
-    """Replay the ledger, up to event `until` (0: all of it). A part of it is not held against
-    folders of today.
+def replay_ledger(store: Store, ledger: Ledger, run_id: str = "", until: int = 0) -> LedgerReplay:
+    """Replay the ledger, up to event `until` (0: all of it). A part of it is not compared with
+    today's folders.
 
-    Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN.
+    Raise Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN.
     """
-    count = ledger.standing().head.seq
+    count = ledger.state().head.seq
     replayed = replay(islice(ledger.events(), until or count))
     runs = tuple(run for run in replayed.runs if run_id in ("", run.run_id))
     if run_id and not runs:
         raise unknown_run(run_id, [run.run_id for run in replayed.runs])
     if until and until < count:
-        return Rebuilt(replayed, runs, ())
+        return LedgerReplay(replayed, runs, ())
     found = [
         finding for run in runs for finding in disagreements(run, folder_says(store, run.run_id))
     ]
-    return Rebuilt(replayed, runs, (*found, *(_strangers(store, replayed) if not run_id else ())))
+    return LedgerReplay(
+        replayed, runs, (*found, *(_strangers(store, replayed) if not run_id else ()))
+    )
 
 
 def folder_says(store: Store, run_id: str) -> FolderSays:
-    """What a run's folder holds."""
+    """Read from a run's folder what `replay_agrees` compares with the ledger."""
     run = RunFolder.of(run_id)
     names = store.names(run)
     manifests = {
@@ -79,7 +81,7 @@ def _document(model: type[AnyDocument], content: bytes | None) -> AnyDocument | 
 
 
 def _strangers(store: Store, replayed: Replayed) -> Iterable[Finding]:
-    """Run folders that the ledger does not know."""
+    """Yield LEDGER_DISAGREES for each run folder that the ledger does not know."""
     known = {run.run_id for run in replayed.runs}
     for name in store.names(RUNS):
         if RUN_ID.fullmatch(name) and name not in known:

@@ -1,8 +1,8 @@
-"""The ledger for reading: events by what they say, a proof of one, and whether two checkpoints
+"""Queries of the ledger: events by what they say, a proof of one, and whether two checkpoints
 agree.
 
-A checkpoint is named by the run that holds it, by a file, or by `now`, the ledger as it stands.
-Reads only. Whether a signature counts is said by who is pinned in the repository.
+A checkpoint is named by the run that has it, by a file, or by `now`, the current ledger. Reads
+only. A signature counts only if its key is pinned in the repository.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from itertools import islice
 
 from factory.evidence.history import (
     Consistency,
-    Wanted,
+    EventFilter,
     judge_checkpoint,
     judge_fork,
     judge_pair,
@@ -31,7 +31,7 @@ from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.ledger_chain import format_event, parse_event
-from factory.model.ledger_standing import FINISHED, STARTED
+from factory.model.ledger_state import FINISHED, STARTED
 from factory.model.names import RUN_ID
 from factory.plan.site import Site
 
@@ -41,8 +41,8 @@ ReadFile = Callable[[str], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Proved:
-    """A proof file, the line it is about, and who signed the checkpoint in it (ids of pinned
-    keys).
+    """Contain a proof file, the line it is about, and who signed the checkpoint in it (ids of
+    pinned keys).
     """
 
     event: EventDocument
@@ -53,51 +53,54 @@ class Proved:
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """That the older of two checkpoints begins the newer, and which pinned keys signed each."""
+class ComparedCheckpoints:
+    """Prove that the older of two checkpoints is a prefix of the newer; name the pinned keys that
+    signed each.
+    """
 
     consistency: Consistency
     old_signed_by: tuple[str, ...]
     new_signed_by: tuple[str, ...]
 
 
-def view(site: Site, wanted: Wanted) -> tuple[EventDocument, ...]:
-    """The wanted events. Raises Refusal LEDGER_BROKEN, and RUN_UNKNOWN for a run that no event
-    names.
+def view(site: Site, wanted: EventFilter) -> tuple[EventDocument, ...]:
+    """Return the matching events.
+
+    Raise Refusal LEDGER_BROKEN, and RUN_UNKNOWN for a run that no event names.
     """
     if wanted.run_id and not site.ledger.of_runs((wanted.run_id,)):
         raise unknown_run(wanted.run_id, [event.run_id for event in site.ledger.newest(STARTED)])
     return select(site.ledger.events(), wanted)
 
 
-def follow(site: Site, wanted: Wanted, pause: Callable[[], bool]) -> Iterator[EventDocument]:
-    """The wanted events, then those that come, until `pause` says that nobody listens; of a run
-    that may yet come, too.
+def follow(site: Site, wanted: EventFilter, pause: Callable[[], bool]) -> Iterator[EventDocument]:
+    """Yield the matching events, then new ones until `pause` returns False; the run may also start
+    later.
 
-    Raises Refusal LEDGER_BROKEN.
+    Raise Refusal LEDGER_BROKEN.
     """
-    seen = site.ledger.standing().head.seq
+    seen = site.ledger.state().head.seq
     yield from select(islice(site.ledger.events(), seen), wanted)
     while pause():
-        now = site.ledger.standing().head.seq
+        now = site.ledger.state().head.seq
         if now > seen:
             yield from reversed([*filter(wanted.fits, islice(site.ledger.newest(), now - seen))])
             seen = now
 
 
 def raw(events: Iterable[EventDocument]) -> tuple[str, ...]:
-    """Each event as its line of the ledger, without the line feed."""
+    """Return each event as its line of the ledger, without the line feed."""
     return tuple(format_event(event)[:-1].decode("utf-8") for event in events)
 
 
 def prove(site: Site, seq: int, run_id: str = "") -> Proved:
-    """That event `seq` is in the ledger, against the newest checkpoint that covers it, or that of
-    one run.
+    """Prove that event `seq` is in the ledger, against the newest checkpoint that covers it, or
+    that of one run.
 
-    Raises Refusal LEDGER_NO_CHECKPOINT, LEDGER_REWRITTEN, LEDGER_ROLLED_BACK, LEDGER_OTHER,
+    Raise Refusal LEDGER_NO_CHECKPOINT, LEDGER_REWRITTEN, LEDGER_ROLLED_BACK, LEDGER_OTHER,
     CHECKPOINT_INVALID.
     """
-    count = site.ledger.standing().head.seq
+    count = site.ledger.state().head.seq
     if not 1 <= seq <= count:
         facts: Facts = {"case": "event", "seq": seq, "count": count}
         raise Refusal(Finding("LEDGER_NO_CHECKPOINT", facts))
@@ -110,10 +113,11 @@ def prove(site: Site, seq: int, run_id: str = "") -> Proved:
     return Proved(parse_event(lines[seq - 1]), lines[seq - 1], proof, kept.checkpoint.size, signed)
 
 
-def compare(site: Site, old: str, new: str, read_file: ReadFile) -> Compared:
-    """Whether checkpoint `old` begins checkpoint `new`, and both are of this ledger.
+def compare(site: Site, old: str, new: str, read_file: ReadFile) -> ComparedCheckpoints:
+    """Prove that checkpoint `old` is a prefix of checkpoint `new`, and that both are of this
+    ledger.
 
-    Raises Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN, LEDGER_FORKED, LEDGER_OTHER,
+    Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN, LEDGER_FORKED, LEDGER_OTHER,
     CHECKPOINT_INVALID.
     """
     kept = [_named(site, word, read_file) for word in (old, new)]
@@ -130,12 +134,12 @@ def compare(site: Site, old: str, new: str, read_file: ReadFile) -> Compared:
         raise InternalError(
             f"both {old} and {new} fit the ledger, and no path leads from one to the other"
         )
-    return Compared(consistency, signed[0], signed[1])
+    return ComparedCheckpoints(consistency, signed[0], signed[1])
 
 
 def _against(site: Site, checkpoint: Checkpoint, name: str) -> Finding | None:
     return judge_checkpoint(
-        checkpoint, name, origin(site), site.ledger.lines(), site.ledger.standing().head.seq
+        checkpoint, name, origin(site), site.ledger.lines(), site.ledger.state().head.seq
     )
 
 
@@ -145,7 +149,9 @@ def _refuse(finding: Finding | None) -> None:
 
 
 def _covering(site: Site, seq: int, run_id: str) -> tuple[str, KeptCheckpoint]:
-    """The checkpoint to prove against: of that run, or of the last run that covers the event."""
+    """Return the checkpoint to prove against, with its run: of that run, or of the last run that
+    covers the event.
+    """
     runs = iter((run_id,)) if run_id else (event.run_id for event in site.ledger.newest(FINISHED))
     for run in runs:
         kept = _kept(site, run)
@@ -157,8 +163,8 @@ def _covering(site: Site, seq: int, run_id: str) -> tuple[str, KeptCheckpoint]:
 
 def _named(site: Site, word: str, read_file: ReadFile) -> KeptCheckpoint:
     if word == NOW:
-        standing = site.ledger.standing()
-        return KeptCheckpoint(Checkpoint(origin(site), standing.head.seq, standing.tree.root), None)
+        state = site.ledger.state()
+        return KeptCheckpoint(Checkpoint(origin(site), state.head.seq, state.tree.root), None)
     kept = _kept(site, word) if RUN_ID.fullmatch(word) else None
     content = read_file(word) if kept is None else None
     if kept is not None:
@@ -184,8 +190,9 @@ def _invalid(name: str, what: str) -> Refusal:
 
 
 def _signed_by(site: Site, kept: KeptCheckpoint, name: str) -> tuple[str, ...]:
-    """Ids of the pinned keys whose signature fits. Raises Refusal CHECKPOINT_INVALID where one does
-    not fit.
+    """Return the ids of the pinned keys that signed.
+
+    Raise Refusal CHECKPOINT_INVALID where a signature does not fit.
     """
     if kept.note is None:
         return ()

@@ -1,9 +1,9 @@
 """Replay: the ledger read as a history of runs, rebuilt event by event through one transition
 table.
 
-An event that the table does not allow where it stands is refused by name: the orchestrator cannot
-have written it there. State is never stored, only replayed. Does not know files; what a run folder
-says is held against the replay by `evidence.replay_agrees`.
+An event that the table does not allow at its position is refused by name: the orchestrator cannot
+have written it there. State is never stored, only replayed. Does not know files;
+`evidence.replay_agrees` compares the replay with a run folder.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from factory.judge.status_eval import combine
 from factory.log.chain import GENESIS
 from factory.model import events
 from factory.model.errors import Refusal
-from factory.model.event import TRYING, Event, PackState, Rule, RunState, Stage
+from factory.model.event import TRYING, Event, PackState, Rule, RunProgress, RunState
 from factory.model.events import EVENTS
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding, Location
@@ -28,14 +28,14 @@ from factory.model.verdict import Status
 
 @dataclass(frozen=True, slots=True)
 class ReplayedPack:
-    """One pack within one run. `status` is "" until it finished here, `last` that of its last
-    attempt.
+    """Describe one pack within one run. `status` is "" until it finished here, `last` is its last
+    attempt's.
 
-    `attempts` counts; `ran` are the commands of the last one that ended and `running` those since,
-    each with its exit code; `valid` is None where no validation was recorded; `from_run` is where
-    its bundle came from. `checks` are the labels of its acceptance, as far as they are known,
-    `rechecks` of those that ran over the merged tree, which `outcomes` has with code and outcome;
-    `connections` the numbers of those that its proxy told of.
+    `attempts` counts; `ran` are the commands of the last attempt that ended and `running` those
+    since, each with its exit code; `valid` is None where no validation was recorded; `from_run` is
+    the run whose bundle was copied. `checks` are the labels of its acceptance, as far as they are
+    known, `rechecks` of those that ran over the merged tree, which `outcomes` lists with code and
+    outcome; `connections` are the numbers of those that its proxy reported.
     """
 
     pack: str
@@ -58,8 +58,9 @@ class ReplayedPack:
 
     @property
     def unready(self) -> bool:
-        """Whether an integrator cannot have been asked yet: it must be a PASS of this run, or of
-        the one it is from.
+        """Return whether the integrator cannot have been called yet for this pack.
+
+        It can once the pack is a validated PASS of this run, or was copied from another one.
         """
         own = self.state is PackState.VALIDATED and self.status == Status.PASS.value
         return not (own or self.state is PackState.COPIED) or self.valid is False
@@ -67,17 +68,17 @@ class ReplayedPack:
 
 @dataclass(frozen=True, slots=True)
 class ReplayedRun:
-    """One run as the ledger tells it. `status` is "" until it finished; `packs` are in the order of
-    their ids.
+    """Describe one run by its events. `status` is "" until it finished; `packs` are in the order of
+    ids.
 
-    `merged` is the tree that the integrator answered with, None where it was not asked; `locks` are
-    held now, `freed` were given back; `branching` is true while a branch was prepared and is
-    neither made nor given up.
+    `merged` is the tree that the integrator returned, None where it was not called; `locks` are
+    held now, `freed` were released; `branching` is true while a branch was prepared and is neither
+    created nor abandoned.
     """
 
     run_id: str
     state: RunState = RunState.UNKNOWN
-    stage: Stage = Stage.BEGUN
+    stage: RunProgress = RunProgress.BEGUN
     status: str = ""
     base_commit: str = ""
     base_ref: str = ""
@@ -97,11 +98,13 @@ class ReplayedRun:
 
     @property
     def open(self) -> bool:
-        """Whether a process may still be at it, or a recovery is due."""
+        """Return whether a process may still work on the run, or a recovery is due."""
         return self.state in (RunState.OPEN, RunState.PREPARED)
 
     def phases(self) -> tuple[tuple[str, str], ...]:
-        """Each phase with its verdict; "" where it was not reached, or held and left no event."""
+        """Return each phase with its verdict; "" where it was not reached, or was skipped and left
+        no event.
+        """
         ran = [Status(pack.status) for pack in self.packs if pack.status]
         asked = [
             Status.PASS if pack.valid else Status.BLOCKED
@@ -119,8 +122,8 @@ class ReplayedRun:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Every run in the order in which they started, how many events were read, and the id of the
-    last.
+    """Contain every run in the order in which they started, the number of events read, and the last
+    id.
     """
 
     runs: tuple[ReplayedRun, ...]
@@ -129,8 +132,9 @@ class Replayed:
 
 
 def replay(events: Iterable[EventDocument]) -> Replayed:
-    """Rebuild every run. Raises Refusal LEDGER_ORDER, naming the first event that cannot stand
-    where it stands.
+    """Rebuild every run.
+
+    Raise Refusal LEDGER_ORDER, naming the first event that cannot be at its position.
     """
     history = _History()
     for event in events:
@@ -139,7 +143,7 @@ def replay(events: Iterable[EventDocument]) -> Replayed:
 
 
 class _History:
-    """What was rebuilt so far."""
+    """Collect what was rebuilt so far."""
 
     def __init__(self) -> None:
         self._runs: dict[str, ReplayedRun] = {}
@@ -150,7 +154,7 @@ class _History:
         self._open = ""
 
     def rebuilt(self) -> tuple[ReplayedRun, ...]:
-        """Every run with its packs."""
+        """Return every run with its packs."""
         packs = {
             run_id: tuple(found[name] for name in sorted(found))
             for run_id, found in self._packs.items()
@@ -158,7 +162,7 @@ class _History:
         return tuple(replace(run, packs=packs[run.run_id]) for run in self._runs.values())
 
     def take(self, event: EventDocument) -> None:
-        """The state after one more event. Raises Refusal LEDGER_ORDER."""
+        """Apply one more event. Raise Refusal LEDGER_ORDER."""
         if event.seq != self.seq + 1 or event.prev != self.head:
             raise refused(
                 event, f"it follows event {event.prev[:12]}…, expected it after {self.head[:12]}…"
@@ -209,13 +213,15 @@ class _History:
             self._open = run.run_id if run.open else ""
 
     def _with_checks(self, pack: ReplayedPack) -> ReplayedPack:
-        """What the acceptance of a pack from another run is, where the ledger has that run."""
+        """Return the pack with the checks that it has in the run it was copied from, if the ledger
+        has that run.
+        """
         origin = self._packs.get(pack.from_run, {}).get(pack.pack)
         return replace(pack, checks=origin.checks) if origin is not None else pack
 
 
 def refused(event: EventDocument, why: str) -> Refusal:
-    """Why an event cannot stand where it stands."""
+    """Return the Refusal LEDGER_ORDER that says why an event cannot be at its position."""
     name = f"{event.event_type}{f' of {event.run_id}' if event.run_id else ''}"
     facts: Facts = {"seq": event.seq, "event": name, "problem": why}
     place = Location(shown(LEDGER), max(event.seq, 0))
@@ -245,7 +251,7 @@ def _names_of(event_type: str) -> tuple[tuple[frozenset[str], frozenset[str]], .
     )
 
 
-def _either(states: frozenset[RunState] | frozenset[PackState] | frozenset[Stage]) -> str:
+def _either(states: frozenset[RunState] | frozenset[PackState] | frozenset[RunProgress]) -> str:
     return " or ".join(sorted(state.value for state in states))
 
 
@@ -264,9 +270,13 @@ def _pack_after(
 
 
 def _connected(event: EventDocument, run: ReplayedRun, pack: ReplayedPack) -> ReplayedPack:
-    """A command over the merged tree comes after the merge, any other within an attempt."""
+    """Add a connection to a pack.
+
+    A connection of a re-check comes after the merge, any other within an attempt. Raise Refusal
+    LEDGER_ORDER where this one does not.
+    """
     again = event.details.get("during", "") == "recheck"
-    if (run.stage is Stage.MERGED, pack.state in TRYING) != (again, not again):
+    if (run.stage is RunProgress.MERGED, pack.state in TRYING) != (again, not again):
         where = f"its run is {run.stage.value}, pack {pack.pack} is {pack.state.value}"
         raise refused(event, f"{where}, expected {'the merged tree' if again else 'an attempt'}")
     number = event.details.get("connection", "")
@@ -331,8 +341,8 @@ def _rechecked(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
         raise refused(
             event, f"check {label or '(none)'} ran again before, or is none of {pack.pack}"
         )
-    told = (label, event.rc, event.details.get("outcome", ""))
-    return replace(pack, rechecks=pack.rechecks | {label}, outcomes=(*pack.outcomes, told))
+    ran = (label, event.rc, event.details.get("outcome", ""))
+    return replace(pack, rechecks=pack.rechecks | {label}, outcomes=(*pack.outcomes, ran))
 
 
 def _attempted(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
@@ -364,8 +374,9 @@ def _pack_finished(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
 def _run_after(
     event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]
 ) -> ReplayedRun:
-    """A run after one of its own events. Raises Refusal LEDGER_ORDER where what it says contradicts
-    what was said.
+    """Return a run after one of its own events.
+
+    Raise Refusal LEDGER_ORDER where two events contradict each other.
     """
     match event.event_type:
         case events.RunStarted.event_type:
@@ -383,7 +394,7 @@ def _run_after(
         case events.IntegrateFinished.event_type:
             _agree(event, "merged tree", event.hashes.get("merged_tree", ""), run.merged_tree)
             _agree(event, "verdict", _status(event), run.status)
-            _hold_pass(event, run, packs)
+            _require_sound_pass(event, run, packs)
             return replace(
                 run, ended=event.ts_utc, hashes=MappingProxyType({**event.hashes, **run.hashes})
             )
@@ -415,7 +426,10 @@ def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
 
 
 def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
-    """A branch that stood there already is on record as made without having been prepared."""
+    """Return the run after an event of its branch.
+
+    A branch that existed already is recorded as created without having been prepared.
+    """
     if event.event_type == events.BranchCreated.event_type:
         return replace(run, branch=event.details.get("ref", ""), branching=False)
     preparing = event.event_type == events.BranchPrepared.event_type
@@ -425,8 +439,9 @@ def _branched(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
 
 
 def _merged(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> ReplayedRun:
-    """The integrator is asked once every pack of the run is a PASS that was validated, or was
-    copied.
+    """Return the run after the merge.
+
+    Raise Refusal LEDGER_ORDER unless every pack is a validated PASS or was copied.
     """
     unready = [pack for pack in packs if pack.unready]
     if unready:
@@ -453,8 +468,10 @@ def _prepared(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     )
 
 
-def _hold_pass(event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]) -> None:
-    """A run that PASSed had nothing in it that did not."""
+def _require_sound_pass(
+    event: EventDocument, run: ReplayedRun, packs: tuple[ReplayedPack, ...]
+) -> None:
+    """Raise Refusal LEDGER_ORDER where a run says PASS and something in it did not pass."""
     if run.status != Status.PASS.value:
         return
     bad = [
@@ -492,7 +509,10 @@ _BY_CODE: Mapping[int, str] = MappingProxyType(
 
 
 def _status(event: EventDocument) -> str:
-    """The verdict that an event states, which must be the one of its exit code."""
+    """Return the verdict of an event.
+
+    Raise Refusal LEDGER_ORDER unless it is the one of its exit code.
+    """
     said = event.details.get("status", "")
     _agree(event, "verdict", said, _BY_CODE.get(event.rc, "none"))
     return said

@@ -1,4 +1,4 @@
-"""Whether what the ledger tells of a run is what the run's folder says. Pure: both are given.
+"""Compare what the ledger says of a run with what the run's folder says. Pure: both are given.
 
 Does not know how either was read.
 """
@@ -18,12 +18,12 @@ from factory.model.layout import IN_BUNDLE, INTEGRATOR, RunFolder, shown
 
 @dataclass(frozen=True, slots=True)
 class FolderSays:
-    """What a run's folder holds: whether it is there, and its manifest; its verdict (None: none
-    that holds its form).
+    """Describe a run's folder: whether it and its manifest exist, and its verdict (None: missing or
+    malformed).
 
     `status_digest` and `report_digest` are SHA-256 of STATUS.json and FINAL_REPORT.md, "" where
-    there is none. `bundles` are the verdicts of the bundles that hold their form, `manifests` the
-    digests of all, by pack.
+    there is none. `bundles` are the verdicts of the well-formed bundles, `manifests` the digests of
+    all, by pack.
     """
 
     present: bool
@@ -36,7 +36,7 @@ class FolderSays:
 
 
 def disagreements(run: ReplayedRun, says: FolderSays) -> tuple[Finding, ...]:
-    """Every difference between replay and folder; none means that they agree."""
+    """Return every difference between replay and folder; none means that they agree."""
     match run.state:
         case RunState.REMOVED:
             return (
@@ -64,8 +64,8 @@ def _of_finished(run: ReplayedRun, says: FolderSays) -> Iterable[Finding]:
     if says.status is None:
         yield _finding(
             run,
-            f"it finished {run.status}, and its folder has no {INTEGRATOR.status} that holds"
-            " its form",
+            f"it finished {run.status}, and its folder has no {INTEGRATOR.status} that is"
+            " well formed",
         )
         return
     status = says.status
@@ -78,10 +78,11 @@ def _of_finished(run: ReplayedRun, says: FolderSays) -> Iterable[Finding]:
         (f"digest of {IN_BUNDLE.status}", run.hashes.get("status", ""), says.status_digest),
         (f"digest of {INTEGRATOR.report}", run.hashes.get("report", ""), says.report_digest),
     )
-    for what, told, found in pairs:
-        if told != found:
+    for what, recorded, found in pairs:
+        if recorded != found:
             yield _finding(
-                run, f"its {what} is {_short(told)} in the ledger and {_short(found)} in its folder"
+                run,
+                f"its {what} is {_short(recorded)} in the ledger and {_short(found)} in its folder",
             )
     lines = {line.pack: line for line in status.packs}
     yield from _of_packs(run, lines)
@@ -105,29 +106,31 @@ def _of_packs(run: ReplayedRun, lines: dict[str, PackLine]) -> Iterable[Finding]
                 f"{pack.pack} ended {pack.status} in the ledger and {line.status} in its folder",
             )
         if pack.from_run != line.came_from:
-            told, found = pack.from_run or "this run", line.came_from or "this run"
+            recorded, found = pack.from_run or "this run", line.came_from or "this run"
             yield _finding(
-                run, f"{pack.pack} came from {told} in the ledger and from {found} in its folder"
+                run,
+                f"{pack.pack} came from {recorded} in the ledger and from {found} in its folder",
             )
 
 
 def _of_rechecks(run: ReplayedRun, status: RunStatus) -> Iterable[Finding]:
-    """The checks on the merged tree, but for those that broke off, of which a run that is not PASS
-    has no record.
+    """Compare the checks on the merged tree.
+
+    Those that broke off are left out: a run that is not PASS does not record them.
     """
     if not status.rechecks and status.status != "PASS":
         return
     again = [row for row in status.rechecks if row.outcome != "as-accepted"]
     for pack in run.packs:
-        told = _outcomes(pack.outcomes)
+        recorded = _outcomes(pack.outcomes)
         found = _outcomes(
             (row.label, row.rc, row.outcome) for row in again if row.pack == pack.pack
         )
-        if told != found:
+        if recorded != found:
             yield _finding(
                 run,
-                f"{pack.pack}: its checks on the merged tree are {told} in the ledger and {found}"
-                " in its folder",
+                f"{pack.pack}: its checks on the merged tree are {recorded} in the ledger and"
+                f" {found} in its folder",
             )
 
 
@@ -136,13 +139,13 @@ def _outcomes(ran: Iterable[tuple[str, int, str]]) -> str:
 
 
 def _of_bundle(run: ReplayedRun, pack: ReplayedPack, says: FolderSays) -> Iterable[Finding]:
-    """One pack against its bundle: by digest where the ledger names it, by what was run where it
+    """Compare one pack with its bundle: by digest where the ledger names it, by what ran where it
     ran here.
     """
     if pack.manifest and pack.manifest != says.manifests.get(pack.pack, ""):
-        told, found = _short(pack.manifest), _short(says.manifests.get(pack.pack, ""))
+        recorded, found = _short(pack.manifest), _short(says.manifests.get(pack.pack, ""))
         yield _finding(
-            run, f"{pack.pack}: its bundle is {told} in the ledger and {found} in its folder"
+            run, f"{pack.pack}: its bundle is {recorded} in the ledger and {found} in its folder"
         )
     if not pack.status:
         return
@@ -150,8 +153,8 @@ def _of_bundle(run: ReplayedRun, pack: ReplayedPack, says: FolderSays) -> Iterab
     if bundle is None:
         yield _finding(
             run,
-            f"{pack.pack} ended {pack.status}, and its bundle has no {IN_BUNDLE.status} that holds"
-            " its form",
+            f"{pack.pack} ended {pack.status}, and its bundle has no {IN_BUNDLE.status} that is"
+            " well formed",
         )
         return
     pairs = (
@@ -165,10 +168,11 @@ def _of_bundle(run: ReplayedRun, pack: ReplayedPack, says: FolderSays) -> Iterab
             _commands((check.label, check.rc) for check in bundle.checks),
         ),
     )
-    for what, told, found in pairs:
-        if told != found:
+    for what, recorded, found in pairs:
+        if recorded != found:
             yield _finding(
-                run, f"{pack.pack}: its {what} is {told} in the ledger and {found} in its bundle"
+                run,
+                f"{pack.pack}: its {what} is {recorded} in the ledger and {found} in its bundle",
             )
 
 

@@ -1,8 +1,7 @@
-"""What may go: a pure decision over facts about run folders. Whatever is not proved to be elsewhere
-stays.
+"""What may be removed: a pure decision over facts about run folders. What has no proved copy stays.
 
-Never: the ledger, the last run, a run that markers still point at, a run that the ledger does not
-know, a bundle or result that is in no other place. Does not know how a proof was made.
+Never removed: the ledger, the last run, a run that markers still name, a run that the ledger does
+not know, a bundle or result of which there is no copy. Does not know how a proof was made.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from factory.model.event import RunState
 from factory.model.events import CacheRemoved, RawRemoved, RunRemoved
 
 
-class Kind(enum.Enum):
-    """What sort of thing is removed; its value is the event that records it."""
+class RemovalKind(enum.Enum):
+    """Name what kind of thing is removed; its value is the event that records it."""
 
     RUN = RunRemoved.event_type
     RAW = RawRemoved.event_type
@@ -25,20 +24,18 @@ class Kind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Work in a run's folder: a bundle, the merged result, or something that nothing accounts for.
+    """Name work in a run's folder: a bundle, the merged result, or something unknown.
 
-    `elsewhere` says where else it is, "" where that could not be shown.
+    `copy_at` says where a copy is, "" where none was found.
     """
 
     name: str
-    elsewhere: str
+    copy_at: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunOnDisk:
-    """One run folder, oldest first in any sequence of them. `exported` says where a whole copy is,
-    "" where none is.
-    """
+    """Describe one run folder. `exported` says where a complete copy is, "" where none is."""
 
     run_id: str
     state: RunState
@@ -49,9 +46,9 @@ class RunOnDisk:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """One thing to remove: why, and where what it held can be found."""
+    """Choose one thing to remove: why, and where a copy of its content can be found."""
 
-    kind: Kind
+    kind: RemovalKind
     run_id: str
     why: str
     where: str
@@ -59,7 +56,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Stays:
-    """One old run that stays, and what for."""
+    """Keep one old run, and say why."""
 
     run_id: str
     why: str
@@ -67,15 +64,15 @@ class Stays:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What goes, what stays although it is old."""
+    """List what is removed, and what stays although it is old."""
 
     chosen: tuple[Chosen, ...]
     stays: tuple[Stays, ...]
 
 
 def beyond(run_ids: Iterable[str], keep: int, protected: Collection[str]) -> tuple[str, ...]:
-    """The runs (oldest first) that are not among the `keep` newest and not protected. `keep` 0:
-    none is asked for.
+    """Return the runs (oldest first) that are not among the `keep` newest and not protected; none
+    with `keep` 0.
     """
     ordered = tuple(run_ids)
     old = ordered[:-keep] if keep else ()
@@ -85,7 +82,9 @@ def beyond(run_ids: Iterable[str], keep: int, protected: Collection[str]) -> tup
 def decide(
     folders: Iterable[RunOnDisk], old: Collection[str], protected: Collection[str]
 ) -> Decision:
-    """What may go of these run folders; `old` are the runs that nobody asked to keep."""
+    """Decide what may be removed of these run folders; `old` are the runs that nobody asked to
+    keep.
+    """
     chosen: list[Chosen] = []
     stays: list[Stays] = []
     for folder in folders:
@@ -97,7 +96,7 @@ def decide(
             stays.append(judged)
         if folder.state is RunState.ABANDONED and folder.has_raw and folder.run_id not in protected:
             chosen.append(
-                Chosen(Kind.RAW, folder.run_id, "raw logs of a run that was abandoned", "")
+                Chosen(RemovalKind.RAW, folder.run_id, "raw logs of a run that was abandoned", "")
             )
     return Decision(tuple(chosen), tuple(stays))
 
@@ -106,10 +105,10 @@ def _judge_run(folder: RunOnDisk) -> Chosen | Stays:
     if folder.state not in (RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED):
         return Stays(folder.run_id, f"the ledger says that it is {folder.state.value}")
     if folder.exported:
-        return Chosen(Kind.RUN, folder.run_id, "exported, every byte of it", folder.exported)
-    alone = [work.name for work in folder.works if not work.elsewhere]
+        return Chosen(RemovalKind.RUN, folder.run_id, "exported, every byte of it", folder.exported)
+    alone = [work.name for work in folder.works if not work.copy_at]
     if alone:
         return Stays(folder.run_id, f"{', '.join(alone)} is in no other place")
-    where = sorted({work.elsewhere for work in folder.works})
-    why = "everything it made is elsewhere" if where else "it made nothing"
-    return Chosen(Kind.RUN, folder.run_id, why, ", ".join(where))
+    where = sorted({work.copy_at for work in folder.works})
+    why = "everything it made has a copy" if where else "it made nothing"
+    return Chosen(RemovalKind.RUN, folder.run_id, why, ", ".join(where))

@@ -1,8 +1,8 @@
 """The review of a whole repository: objective checks over work tree, ledger, runs and index. Reads
 only.
 
-Each check stands alone: what keeps one from being made is its finding, and the others go on. Does
-not know what a check's outcome means for the verdict: that is `evidence.review_rules`.
+Each check is independent: what prevents one is its finding, and the others go on. Does not know
+what a check's outcome means for the verdict: that is `evidence.review_rules`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from factory.contract.work_tree import UserWorkTree
 from factory.evidence.evidence_index import derive_index
 from factory.evidence.inventory import RunInventory
 from factory.evidence.ledger_replay import replay_ledger
-from factory.evidence.review_rules import Judged, Mode, report
+from factory.evidence.review_rules import CheckResult, Mode, report
 from factory.evidence.run_files import judge_run_files
 from factory.evidence.workflows import judge_permissions, judge_pins
 from factory.files.ports import Ledger, Store
@@ -30,11 +30,12 @@ from factory.model.pack import TaskPack
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What others gathered: findings over configuration and schemas, workflows by path, what Git
-    would commit.
+class ReviewInputs:
+    """List what was gathered before: findings over configuration and schemas, workflows by path,
+    exposed paths.
 
-    `schemas` counts the schema files that are ours.
+    `schemas` counts the schema files that are ours; `exposed` are files of the state folder that
+    Git would commit.
     """
 
     commit: str
@@ -47,7 +48,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Reviewed:
-    """Where a review looks."""
+    """Name what a review reads."""
 
     catalogue: Catalogue
     work_tree: UserWorkTree
@@ -56,9 +57,10 @@ class Reviewed:
     inventory: RunInventory
 
 
-def review(mode: Mode, where: Reviewed, around: Surroundings) -> ReviewReport:
-    """Make every check. Raises Refusal DISK_UNWRITABLE where nothing can be remembered of what was
-    read.
+def review(mode: Mode, where: Reviewed, around: ReviewInputs) -> ReviewReport:
+    """Make every check.
+
+    Raise Refusal DISK_UNWRITABLE where nothing can be remembered of what was read.
     """
     return report(
         mode,
@@ -67,10 +69,10 @@ def review(mode: Mode, where: Reviewed, around: Surroundings) -> ReviewReport:
             _contracts(where.catalogue, around),
             _pack_files(where.catalogue),
             _docs(where),
-            Judged("RV-SCHEMAS", around.schemas, around.schema_findings),
+            CheckResult("RV-SCHEMAS", around.schemas, around.schema_findings),
             _workflows("RV-WORKFLOW-PINS", judge_pins, around.workflows),
             _workflows("RV-WORKFLOW-PERMISSIONS", judge_permissions, around.workflows),
-            Judged("RV-STATE-IGNORED", 1, tuple(_exposed(around.exposed))),
+            CheckResult("RV-STATE-IGNORED", 1, tuple(_exposed(around.exposed))),
             _guarded("RV-LEDGER", lambda: _ledger(where)),
             _guarded("RV-RUNS", lambda: _runs(where)),
             _guarded("RV-INDEX", lambda: _index(where)),
@@ -78,28 +80,28 @@ def review(mode: Mode, where: Reviewed, around: Surroundings) -> ReviewReport:
     )
 
 
-def _guarded(name: str, judge: Callable[[], tuple[int, tuple[Finding, ...]]]) -> Judged:
+def _guarded(name: str, judge: Callable[[], tuple[int, tuple[Finding, ...]]]) -> CheckResult:
     try:
         count, findings = judge()
     except Refusal as refusal:
-        return Judged(name, 1, refusal.findings)
-    return Judged(name, count, findings)
+        return CheckResult(name, 1, refusal.findings)
+    return CheckResult(name, count, findings)
 
 
-def _contracts(catalogue: Catalogue, around: Surroundings) -> Judged:
+def _contracts(catalogue: Catalogue, around: ReviewInputs) -> CheckResult:
     found = (*around.config_findings, *catalogue.all_findings())
     others = tuple(finding for finding in found if finding.id != "PACK_FILE_MISSING")
-    return Judged("RV-CONTRACTS", len(catalogue.entries) + 1, others)
+    return CheckResult("RV-CONTRACTS", len(catalogue.entries) + 1, others)
 
 
-def _pack_files(catalogue: Catalogue) -> Judged:
+def _pack_files(catalogue: Catalogue) -> CheckResult:
     found = tuple(
         finding for finding in catalogue.all_findings() if finding.id == "PACK_FILE_MISSING"
     )
-    return Judged("RV-PACK-FILES", len(catalogue.entries), found)
+    return CheckResult("RV-PACK-FILES", len(catalogue.entries), found)
 
 
-def _docs(where: Reviewed) -> Judged:
+def _docs(where: Reviewed) -> CheckResult:
     packs = [entry.pack for entry in where.catalogue.entries if entry.pack is not None]
     wanted = [(pack, path) for pack in packs for path in pack.docs_required]
     found = [
@@ -107,11 +109,13 @@ def _docs(where: Reviewed) -> Judged:
         for pack, path in wanted
         if _is_missing(where.work_tree, pack, path)
     ]
-    return Judged("RV-DOCS", len(wanted), tuple(found))
+    return CheckResult("RV-DOCS", len(wanted), tuple(found))
 
 
 def _is_missing(work_tree: UserWorkTree, pack: TaskPack, path: str) -> bool:
-    """Whether a required file is neither there nor something that the pack itself may write."""
+    """Return whether a required file does not exist and is not one that the pack
+    itself may write.
+    """
     try:
         there = work_tree.read(path) is not None
     except Refusal:
@@ -127,9 +131,9 @@ def _doc_missing(pack: TaskPack, path: str) -> Finding:
 
 def _workflows(
     name: str, judge: Callable[[str, bytes], tuple[Finding, ...]], workflows: Mapping[str, bytes]
-) -> Judged:
+) -> CheckResult:
     found = tuple(finding for path in sorted(workflows) for finding in judge(path, workflows[path]))
-    return Judged(name, len(workflows), found)
+    return CheckResult(name, len(workflows), found)
 
 
 def _exposed(paths: Iterable[str]) -> Iterable[Finding]:
@@ -159,12 +163,12 @@ def _runs(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
 
 
 def _index(where: Reviewed) -> tuple[int, tuple[Finding, ...]]:
-    stands = where.store.sha256(EVIDENCE_INDEX)
-    if not stands:
+    on_disk = where.store.sha256(EVIDENCE_INDEX)
+    if not on_disk:
         return 0, ()
     _, made = derive_index(where.ledger, where.inventory)
-    if made.sha256 == stands:
+    if made.sha256 == on_disk:
         return made.artifacts, ()
-    facts = {"expected": made.sha256, "found": stands}
+    facts = {"expected": made.sha256, "found": on_disk}
     place = Location(shown(EVIDENCE_INDEX))
     return made.artifacts, (Finding("INDEX_STALE", facts, location=place),)

@@ -1,8 +1,8 @@
-"""The review: which objective checks there are, and what they come to together. Pure.
+"""The review: which objective checks there are, and what their outcomes mean together. Pure.
 
-Ids are stable: one never changes its meaning and is never reused. Advisory tells and does not
-block; strict blocks on every error. What was not judged is told as such, never as good. Does not
-know how a check is made.
+Ids are stable: one never changes its meaning and is never reused. Advisory mode reports and does
+not block; strict mode blocks on every error. What was not judged is reported as such, never as
+good. Does not know how a check is made.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from factory.model.verdict import Status
 
 
 class Mode(enum.Enum):
-    """Whether an error blocks."""
+    """Choose whether an error blocks."""
 
     ADVISORY = "advisory"
     STRICT = "strict"
@@ -29,7 +29,7 @@ class Mode(enum.Enum):
 
 CHECKS: Mapping[str, str] = MappingProxyType(
     {
-        "RV-CONTRACTS": "configuration and every task pack hold their contracts",
+        "RV-CONTRACTS": "configuration and every task pack satisfy their schemas and rules",
         "RV-PACK-FILES": "every task pack has its five files",
         "RV-DOCS": "every file under docs.required exists, or its pack may write it",
         "RV-SCHEMAS": "the schemas are those of the models",
@@ -38,7 +38,7 @@ CHECKS: Mapping[str, str] = MappingProxyType(
             "every workflow states its permissions, and none for all jobs beyond reading"
         ),
         "RV-STATE-IGNORED": "Git ignores the state folder",
-        "RV-LEDGER": "the ledger's chain holds, and replay agrees with the run folders",
+        "RV-LEDGER": "the ledger's chain is intact, and replay agrees with the run folders",
         "RV-RUNS": "the files of every finished run are those of its manifest",
         "RV-INDEX": "the evidence index is what the runs on disk yield",
     }
@@ -46,9 +46,9 @@ CHECKS: Mapping[str, str] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """What one check came to: how many things it looked at (0: there was nothing), and what it
-    found.
+class CheckResult:
+    """Contain one check's outcome: how many things it looked at (0: there was nothing), and its
+    findings.
     """
 
     id: str
@@ -56,9 +56,10 @@ class Judged:
     findings: tuple[Finding, ...] = ()
 
 
-def report(mode: Mode, commit: str, judged: Iterable[Judged]) -> ReviewReport:
-    """The report over all checks, in the order of `CHECKS`. Raises ValueError where one is missing
-    or unknown.
+def report(mode: Mode, commit: str, judged: Iterable[CheckResult]) -> ReviewReport:
+    """Return the report over all checks, in the order of `CHECKS`.
+
+    Raise ValueError where one is missing or unknown.
     """
     found = {one.id: one for one in judged}
     if found.keys() != CHECKS.keys():
@@ -75,7 +76,7 @@ def report(mode: Mode, commit: str, judged: Iterable[Judged]) -> ReviewReport:
     )
 
 
-def _record(one: Judged) -> ReviewCheck:
+def _record(one: CheckResult) -> ReviewCheck:
     found = tuple(finding_record(finding) for finding in sorted(set(one.findings), key=_order))
     return ReviewCheck(
         id=one.id,

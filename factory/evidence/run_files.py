@@ -1,8 +1,8 @@
-"""A finished run's files against its IN_RUN.manifest.json, both ways: what was changed, removed or
-added since.
+"""Compare a finished run's files with its RUN_MANIFEST.json: what was changed, removed or added
+since.
 
-`manifest_of_run` prints the one manifest that a set of files yields; where the bytes on the disk
-are those, nothing else has to be read. Pure: digests in, findings out. Does not know how the files
+`manifest_of_run` prints the one manifest that a set of files yields; where the bytes on disk are
+the same, nothing else has to be read. Pure: digests in, findings out. Does not know how the files
 were read.
 """
 
@@ -23,8 +23,8 @@ _SHOWN = 12
 
 
 def manifest_of_run(run_id: str, files: Iterable[FoundArtifact]) -> bytes:
-    """The bytes of the manifest over `files`, as `format_document` prints it, at a tenth of the
-    time.
+    """Return the bytes of the manifest over `files`, as `format_document` prints it, in a tenth of
+    the time.
     """
     listed = ",\n".join(map(_row, sorted(files, key=lambda found: found.path)))
     listed = f"[\n{listed}\n  ]" if listed else "[]"
@@ -48,8 +48,9 @@ def _text(value: str) -> str:
 def judge_run_files(
     run_id: str, manifest: bytes | None, files: Iterable[FoundArtifact]
 ) -> tuple[Finding, ...]:
-    """Every file of a finished run that is not as its manifest says. `manifest` is None where there
-    is none.
+    """Return RUN_DAMAGED for every file of a finished run that is not as its manifest says.
+
+    `manifest` is None where there is none.
     """
     there = {found.path: found for found in files if found.path != IN_RUN.manifest}
     if manifest is None:
@@ -85,8 +86,8 @@ def _differing(
 
 
 def altered(run_id: str, path: str, expected: str, found: str) -> Finding:
-    """Return the finding over a file of a run with another digest than the one on record; `found`
-    is "" where it is no plain file.
+    """Return RUN_DAMAGED for a file whose digest is not the recorded one; `found` is "" for no
+    plain file.
     """
     return _damaged(run_id, path, "changed", expected=expected, found=found or "no plain file")
 

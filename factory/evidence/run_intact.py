@@ -1,9 +1,9 @@
-"""Whether a finished run is still what it was when it ended: its files, its manifest, and what the
-ledger keeps of it.
+"""Whether a finished run is unchanged since it ended: its files, its manifest, and its digests in
+the ledger.
 
-Reads only. Where nothing needs to be certain beyond an ordinary edit, a file is believed unchanged
-by its inode, size and change time (`evidence.inventory`); with `full` every byte is read. Does
-not know who asks.
+Reads only. Unless `full`, a file is trusted to be unchanged by its inode, size and change time
+(`evidence.inventory`); that detects ordinary edits. With `full` every byte is read. Does not know
+who asks.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.layout import INTEGRATOR, RunFolder
-from factory.model.ledger_standing import FINISHED, PREPARED
+from factory.model.ledger_state import FINISHED, PREPARED
 from factory.plan.site import Site
 
 _STATUS, _REPORT = INTEGRATOR.status, INTEGRATOR.report
@@ -25,10 +25,10 @@ _MOST = 5
 
 
 def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...]:
-    """What was changed, removed or added in a finished run, a finding a file; none for one that
-    never finished.
+    """Return a finding for each file of a finished run that was changed, removed or added; none for
+    an unfinished run.
 
-    Raises Refusal EVIDENCE_UNREADABLE, LEDGER_BROKEN.
+    Raise Refusal EVIDENCE_UNREADABLE, LEDGER_BROKEN.
     """
     run = RunFolder.of(run_id)
     events = site.ledger.of_runs((run_id,))
@@ -49,8 +49,8 @@ def run_damage(site: Site, run_id: str, full: bool = True) -> tuple[Finding, ...
 def _against_ledger(
     run_id: str, events: Iterable[EventDocument], digests: dict[str, str]
 ) -> Iterable[Finding]:
-    """Status and report against the events that recorded them; a run whose events are elsewhere has
-    none.
+    """Compare status and report with the events that recorded them; without such an event there is
+    nothing to compare.
     """
     last = {event.event_type: event for event in events}
     for kind, name, path in ((PREPARED, "status", _STATUS), (FINISHED, "report", _REPORT)):
@@ -60,8 +60,8 @@ def _against_ledger(
 
 
 class Intact:
-    """What speaks against finished runs, asked at most once a process and run; quick, by stat
-    numbers.
+    """Answer whether finished runs are damaged, reading each run at most once a process; quick, by
+    stat numbers.
     """
 
     def __init__(self, site: Site) -> None:
@@ -70,11 +70,13 @@ class Intact:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The runs that were looked at."""
+        """Return the ids of the runs that were looked at."""
         return tuple(self._known)
 
     def damage(self, run_id: str) -> tuple[Finding, ...]:
-        """As `run_damage`; a run that cannot be read, or is gone, is damaged too."""
+        """Return the findings of `run_damage`; a run that cannot be read, or is gone, is damaged
+        too.
+        """
         if run_id not in self._known:
             try:
                 self._known[run_id] = run_damage(self._site, run_id, full=False)
@@ -83,12 +85,12 @@ class Intact:
         return self._known[run_id]
 
     def whole(self, run_id: str) -> bool:
-        """Whether a run ended, and every file of it is as it was then."""
+        """Return whether a run ended, and every file of it is as it was then."""
         return self._site.store.size(RunFolder.of(run_id).manifest) > 0 and not self.damage(run_id)
 
     def replaced(self, run_id: str) -> tuple[Finding, ...]:
-        """The same as what the run that takes its place says of it: nothing stands in that one's
-        way.
+        """Return the same damage as RUN_REPLACED, which does not block: the run that takes its
+        place reports it.
         """
         return tuple(
             Finding("RUN_REPLACED", finding.facts, location=finding.location)
@@ -97,8 +99,9 @@ class Intact:
 
 
 def refuse_damaged(site: Site, run_id: str) -> None:
-    """Raise Refusal RUN_DAMAGED where a finished run is not as it was written. Every byte is
-    read.
+    """Raise Refusal RUN_DAMAGED where a finished run is not as it was written.
+
+    Every byte is read.
     """
     found = run_damage(site, run_id)
     if found:
@@ -106,7 +109,7 @@ def refuse_damaged(site: Site, run_id: str) -> None:
 
 
 def first_few(found: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    """The first few of many, the last of which says how many more there are."""
+    """Return the first few of many findings, the last of which says how many more there are."""
     if len(found) <= _MOST:
         return found
     last = found[_MOST - 1]

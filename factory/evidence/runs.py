@@ -1,15 +1,16 @@
-"""Runs of the past, found by name or by the ledger, and the files of one that a person looks for.
+"""Past runs, found by name or by the ledger, and the files of one that a person looks for.
+
 Reads only.
 """
 
 from __future__ import annotations
 
-from factory.evidence.ledger_head import hold_runs
+from factory.evidence.ledger_head import refuse_missing_runs
 from factory.model.errors import Refusal
 from factory.model.events import PackFinished
 from factory.model.finding import Finding
 from factory.model.layout import IN_RUN, INTEGRATOR, RUNS, BundleFolder, Folder, RunFolder, shown
-from factory.model.ledger_standing import FINISHED
+from factory.model.ledger_state import FINISHED
 from factory.model.names import RUN_ID
 from factory.model.wording import nearest
 from factory.plan.site import Site
@@ -29,8 +30,9 @@ IMPORTANT = (
 
 
 def find_run(site: Site, run_id: str = "") -> str:
-    """The run of that id, or the last one that finished. Raises Refusal RUN_UNKNOWN,
-    LEDGER_LACKS_RUN.
+    """Return that run id, or the id of the last run that finished.
+
+    Raise Refusal RUN_UNKNOWN, LEDGER_LACKS_RUN.
     """
     present = tuple(name for name in site.store.names(RUNS) if RUN_ID.fullmatch(name))
     if run_id:
@@ -43,12 +45,12 @@ def find_run(site: Site, run_id: str = "") -> str:
     for event in site.ledger.newest(FINISHED):
         if event.run_id in present:
             return event.run_id
-    hold_runs(site)
+    refuse_missing_runs(site)
     raise Refusal(Finding("RUN_UNKNOWN", {"case": "none"}))
 
 
 def report_of(site: Site, run_id: str) -> bytes:
-    """FINAL_REPORT.txt of a run. Raises Refusal RUN_UNKNOWN where it ended without one."""
+    """Return FINAL_REPORT.txt of a run. Raise Refusal RUN_UNKNOWN where it ended without one."""
     content = site.store.read(RunFolder.of(run_id).integrator.report_text)
     if content is None:
         raise Refusal(Finding("RUN_UNKNOWN", {"case": "report", "run": run_id}))
@@ -56,8 +58,9 @@ def report_of(site: Site, run_id: str) -> bytes:
 
 
 def log_of(site: Site, run_id: str, pack: str, label: str) -> bytes:
-    """One normalised log: of a pack, or ("" as pack) of a check on the merged tree. Raises Refusal
-    RUN_UNKNOWN.
+    """Return one normalised log: of a pack, or ("" as pack) of a check on the merged tree.
+
+    Raise Refusal RUN_UNKNOWN.
     """
     labels = labels_of(site, run_id, pack)
     if label not in labels:
@@ -76,14 +79,14 @@ def log_of(site: Site, run_id: str, pack: str, label: str) -> bytes:
 
 
 def labels_of(site: Site, run_id: str, pack: str) -> tuple[str, ...]:
-    """Labels of the logs that a pack (or the merged tree) has in a run."""
+    """Return the labels of the logs that a pack (or the merged tree) has in a run."""
     names = site.store.names(_logs(site, run_id, pack))
     return tuple(name.removesuffix(".log") for name in names if name.endswith(".log"))
 
 
 def _logs(site: Site, run_id: str, pack: str) -> Folder:
-    """Where logs are: in the run; for a pack that was launched alone, in its bundle, which no later
-    run replaced.
+    """Return the folder of logs: in the run, or in the bundle of a pack that was launched alone and
+    not replaced since.
     """
     run = RunFolder.of(run_id)
     if not pack:
@@ -96,7 +99,7 @@ def _logs(site: Site, run_id: str, pack: str) -> Folder:
 
 
 def important_files(site: Site, run_id: str) -> tuple[tuple[str, str], ...]:
-    """(path below the run's folder, what it is) of the files that exist."""
+    """Return (path below the run's folder, what it is) of the files that exist."""
     return tuple(
         (path, what) for path, what in IMPORTANT if site.store.sha256(RunFolder.of(run_id).at(path))
     )

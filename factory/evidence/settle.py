@@ -1,16 +1,15 @@
-"""The end of a run: report, ledger, manifest. One function finishes or abandons it, now or after a
-crash.
+"""Settle the end of a run: report, ledger, manifest; finish or abandon it, now or after a crash.
 
 Order of effects: STATUS.json (everything the report is made of) → ledger `integrate.prepared` →
 report → ledger `integrate.finished` → this run's events and a checkpoint copied into it →
-attestations over all of it → RUN_MANIFEST.json last. Every step may be repeated; nothing hashes
-forward.
+attestations over all of it → RUN_MANIFEST.json last. Every step may be repeated; no digest is
+computed before its file is final.
 """
 
 from __future__ import annotations
 
 from factory.contract.policy import policy_of
-from factory.evidence.ledger_head import hold_head, hold_runs
+from factory.evidence.ledger_head import refuse_missing_runs, refuse_rewritten_ledger
 from factory.judge.path_guard import display
 from factory.model.event import Entry
 from factory.model.events import (
@@ -38,7 +37,7 @@ from factory.model.layout import (
     RunFolder,
     shown,
 )
-from factory.model.ledger_standing import FINISHED, PREPARED, STARTED, Begun
+from factory.model.ledger_state import FINISHED, PREPARED, STARTED, UnfinishedRun
 from factory.model.verdict import Status
 from factory.plan.site import Site
 from factory.report.text import unmerged_plan
@@ -54,8 +53,8 @@ def prepare(
     duration_ms: int = 0,
     waiting: tuple[Entry, ...] = (),
 ) -> str:
-    """Make the run's end durable before anything says that it ended; the id of the event that says
-    so.
+    """Make the run's end durable before anything says that it ended. Return the id of the event
+    that says so.
 
     `duration_ms` is what the run took so far; `waiting` is recorded just before.
     """
@@ -81,24 +80,24 @@ def prepare(
 
 
 def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -> RunStatus:
-    """Finish a prepared run; `parent` is the event that prepared it.
+    """Finish a prepared run and return its status; `parent` is the event that prepared it.
 
-    Raises EvidenceError where what it was prepared with is not what stands there now, Refusal as
+    Raise EvidenceError where a file is not the one that the run was prepared with, Refusal as
     `attest`.
     """
     began = site.clock.monotonic()
     store, run = site.store, RunFolder.of(run_id)
     content = store.read(run.integrator.status) or b""
     status = parse_document(RunStatus, content)
-    _hold(site, run_id, PREPARED, "status", sha256(content))
+    _require_recorded(site, run_id, PREPARED, "status", sha256(content))
     changed = _changed(store.read(run.integrator.files_changed))
     from factory.report.renderings import write_renderings
 
     write_renderings(site, status, changed)
     report = store.sha256(run.integrator.report)
     if _event_of(site, run_id, FINISHED) is not None:
-        _hold(site, run_id, FINISHED, "report", report)
-        _hold_listed(site, run_id)
+        _require_recorded(site, run_id, FINISHED, "report", report)
+        _require_listed(site, run_id)
     else:
         event = IntegrateFinished(
             status=status.status,
@@ -113,7 +112,7 @@ def settle(site: Site, run_id: str, parent: str = "", actor: str = "pipeline") -
     finished = _event_of(site, run_id, FINISHED)
     if finished is None:
         raise EvidenceError(f"the ledger does not say that {run_id} finished")
-    from factory.evidence.attest import attest  # as above
+    from factory.evidence.attest import attest  # loaded only to settle
 
     digests = attest(site, status, finished)
     entries = tuple(
@@ -137,7 +136,7 @@ def _event_of(site: Site, run_id: str, event_type: str) -> EventDocument | None:
     return last if last is not None and last.event_type == event_type else None
 
 
-def _hold(site: Site, run_id: str, event_type: str, name: str, digest: str) -> None:
+def _require_recorded(site: Site, run_id: str, event_type: str, name: str, digest: str) -> None:
     """Raise EvidenceError where the ledger recorded another digest: finishing never vouches for a
     changed file.
     """
@@ -149,11 +148,12 @@ def _hold(site: Site, run_id: str, event_type: str, name: str, digest: str) -> N
         )
 
 
-def _hold_listed(site: Site, run_id: str) -> None:
-    """As `_hold`, for every file that the run's own digest list names and that is not made again of
-    the ledger.
+def _require_listed(site: Site, run_id: str) -> None:
+    """Raise EvidenceError where a file differs from the run's own digest list.
+
+    Files that are made again from the ledger are not compared.
     """
-    from factory.evidence.attestations import parse_digests  # as above
+    from factory.evidence.attestations import parse_digests  # loaded only to settle
 
     run = RunFolder.of(run_id)
     listed = parse_digests(site.store.read(run.attestations.files_list) or b"")
@@ -167,14 +167,15 @@ def _hold_listed(site: Site, run_id: str) -> None:
 
 
 def recover(site: Site) -> tuple[Finding, ...]:
-    """Finish every run that was prepared and abandon every other that never ended. Run lock held.
+    """Finish every prepared run and abandon every other unfinished one. Return notes. Requires the
+    run lock.
 
-    Raises Refusal where the ledger does not hold, or is not the one that earlier runs vouched for.
+    Raise Refusal where the ledger is broken, or contradicts the checkpoints of earlier runs.
     """
     began = site.clock.monotonic()
     notes: list[Finding] = list(site.ledger.recover())
-    hold_head(site)
-    hold_runs(site)
+    refuse_rewritten_ledger(site)
+    refuse_missing_runs(site)
     for folder, below in ((BUNDLES, False), (MARKERS, True), (LOCKS, False)):
         site.store.clear_unfinished(folder, below)
     open_runs = _without_end(site)
@@ -209,8 +210,9 @@ def recover(site: Site) -> tuple[Finding, ...]:
 
 
 def _clear(site: Site, run: RunFolder) -> None:
-    """Remove what was half made in the folder of a run that nobody is at; bundles in it are whole
-    or not there.
+    """Delete temporary files of a dead run.
+
+    Bundles are replaced atomically and need no cleaning.
     """
     site.store.clear_unfinished(run)
     for folder in (run.raw, run.locks, run.attestations, run.integrator):
@@ -218,25 +220,25 @@ def _clear(site: Site, run: RunFolder) -> None:
     site.store.remove(run.integrator.scratch)
 
 
-def _without_end(site: Site) -> dict[str, Begun]:
-    """Runs that the ledger has no end of, and those that it has, of which the folder still lacks
-    its manifest.
+def _without_end(site: Site) -> dict[str, UnfinishedRun]:
+    """Return the runs that have no end in the ledger, and those that have one but no manifest on
+    disk.
     """
-    standing = site.ledger.standing()
-    found = dict(standing.begun)
-    known = found.keys() | standing.abandoned
+    state = site.ledger.state()
+    found = dict(state.begun)
+    known = found.keys() | state.abandoned
     bare = [run for run in site.store.names(RUNS) if run not in known and not _complete(site, run)]
     for event in site.ledger.of_runs(bare):
         if event.event_type == STARTED:
-            found[event.run_id] = Begun(event.event_id)
+            found[event.run_id] = UnfinishedRun(event.event_id)
         elif event.event_type == PREPARED:
-            found[event.run_id] = Begun(found[event.run_id].started, event.event_id)
+            found[event.run_id] = UnfinishedRun(found[event.run_id].started, event.event_id)
     return found
 
 
 def _complete(site: Site, run_id: str) -> bool:
-    """Whether nothing of a finished run is left to write: its manifest stands, or there is nothing
-    of it at all.
+    """Return whether nothing of a finished run is left to write: it has its manifest, or its folder
+    is empty.
     """
     return site.store.size(RunFolder.of(run_id).manifest) > 0 or not site.store.names(
         RunFolder.of(run_id)
@@ -244,7 +246,7 @@ def _complete(site: Site, run_id: str) -> bool:
 
 
 def _finish(site: Site, run_id: str, prepared: str) -> str:
-    """Finish a run; why it cannot be, as a clause, else ""."""
+    """Finish a run. Return why it cannot be finished, as a clause, or ""."""
     try:
         settle(site, run_id, prepared, RECOVERY)
     except EvidenceError as error:
@@ -253,8 +255,8 @@ def _finish(site: Site, run_id: str, prepared: str) -> str:
 
 
 def _spoilt(run_id: str, why_not: str) -> Finding:
-    """A run that the ledger calls finished, without a manifest, whose files are not those that it
-    was finished with.
+    """Return RUN_REPLACED for a run that finished in the ledger, has no manifest, and whose files
+    changed.
     """
     facts = {"case": "lost", "run": run_id, "problem": why_not}
     return Finding("RUN_REPLACED", facts, location=Location(shown(RunFolder.of(run_id))))

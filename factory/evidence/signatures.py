@@ -1,8 +1,8 @@
-"""What a person is told of a run's signatures: who is named, whether they are pinned, whether each
+"""Describe a run's signatures to a person: who is named, whether they are pinned, whether each
 signature fits.
 
-A sentence, never a verdict: whether the evidence under a signature holds is for `verify` to say.
-Where something cannot be told, the sentence says so. Signs nothing.
+A sentence, never a verdict: whether the signed evidence is sound is for `verify` to say. Where
+something cannot be read, the sentence says so. Signs nothing.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from factory.plan.site import Site
 
 
 def signed_as(site: Site, run_id: str) -> str:
-    """Who signed a run, as far as its statements name keys, and whether these are pinned; no
-    signature is checked.
+    """Return who signed a run, as its statements name keys, and whether these are pinned; checks no
+    signature.
     """
     try:
         envelopes = _envelopes(site, run_id)
         pinned = {key.key_id for key in pinned_keys(site)}
     except (EvidenceError, Refusal):
-        return "signatures cannot be told: factory verify"
+        return "its signatures cannot be read: factory verify"
     named = sorted({signature.keyid for envelope in envelopes for signature in envelope.signatures})
     if not named:
         return "unsigned (no key was at hand: factory keys new)"
@@ -36,9 +36,7 @@ def signed_as(site: Site, run_id: str) -> str:
 
 
 def signature_status(site: Site, run_id: str) -> str:
-    """Whether every statement of a run and its checkpoint bear a signature by one key that fits;
-    one sentence.
-    """
+    """Return one sentence on whether one key signed every statement of a run and its checkpoint."""
     try:
         envelopes = _envelopes(site, run_id)
         kept = parse_kept(site.store.read(RunFolder.of(run_id).attestations.checkpoint) or b"")
@@ -62,8 +60,7 @@ def signature_status(site: Site, run_id: str) -> str:
     if key not in pinned:
         return f"signed by {key.key_id}, which is yours and NOT PINNED: factory keys trust"
     return (
-        f"signed by {key.key_id}, which is pinned; whether the evidence holds says: factory verify"
-        f" {run_id}"
+        f"signed by {key.key_id}, which is pinned; to check the evidence: factory verify {run_id}"
     )
 
 
@@ -87,7 +84,7 @@ def _envelopes(site: Site, run_id: str) -> tuple[Envelope, ...]:
 
 
 def _own(site: Site) -> tuple[PublicKey, ...]:
-    """The public halves of this user's keys; none where one must not be used."""
+    """Return the public halves of this user's keys; none where one must not be used."""
     try:
         return tuple(own.key for own in site.keys.own())
     except Refusal:

@@ -1,8 +1,8 @@
-"""Whether a run can carry the signatures that policy asks for: the key in use, against the keys
-that are pinned.
+"""Whether a run can have the signatures that policy asks for: compare the key in use with the
+pinned keys.
 
 Pinned keys are the `*.pub` files of `factory.keys/` in the base commit: what is committed was
-reviewed, what lies in the work tree was not. Where policy requires nothing, having no key is no
+reviewed, what is only in the work tree was not. Where policy requires nothing, having no key is no
 finding; having one that must not be used always is. Does not know what is signed.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # costs the library for cryptography
 
 
 def judge_signing(site: Site) -> tuple[Finding, ...]:
-    """Findings where this run could not be signed as policy asks."""
+    """Return findings where this run could not be signed as policy asks."""
     policy = site.config.signing_policy
     try:
         key = site.keys.signer().key
@@ -53,7 +53,7 @@ def judge_signing(site: Site) -> tuple[Finding, ...]:
 
 
 def signing_record(site: Site) -> SigningRecord:
-    """What the status of a run says of signing."""
+    """Return what the status of a run records about signing."""
     try:
         site.keys.signer()
     except Refusal:
@@ -68,9 +68,9 @@ def signing_record(site: Site) -> SigningRecord:
 
 
 def signer_for(site: Site, record: SigningRecord) -> PrivateSigner | None:
-    """Who signs a run that was decided under `record`; None where nobody does.
+    """Return the signer of a run that was decided under `record`; None where nobody signs it.
 
-    A run that was decided without a key stays unsigned. Raises Refusal where one was at hand then,
+    A run that was decided without a key stays unsigned. Raise Refusal where a key was present then,
     policy required it, and it is gone now.
     """
     if record.signer == "none":
@@ -87,8 +87,9 @@ def signer_for(site: Site, record: SigningRecord) -> PrivateSigner | None:
 
 
 def pinned_keys(site: Site) -> tuple[PublicKey, ...]:
-    """The keys pinned in the base commit. Raises Refusal SIGNING_PIN_INVALID for a file that is
-    none.
+    """Return the keys pinned in the base commit.
+
+    Raise Refusal SIGNING_PIN_INVALID for a file that is no key.
     """
     folder = site.objects.tree_of(site.repository.commit).get(PINS_FOLDER)
     if not isinstance(folder, Tree):

@@ -1,5 +1,4 @@
-"""What is attested of a run: provenance and test result of each pack, and the summary of the
-verdict.
+"""The statements of a run: provenance and test result of each pack, and the summary of the verdict.
 
 Pure functions of evidence. Every time in a statement is the time of a ledger event, and every
 member that depends on time, or on who signed, is listed in `TIME_BEARING`: without these, the same
@@ -30,15 +29,15 @@ from factory.model.statement import (
     VERIFIER_ID,
     BuildDefinition,
     BuildMetadata,
-    Contract,
     Enforced,
+    ExternalParameters,
     Party,
     Provenance,
     ProvenanceStatement,
     ResourceDescriptor,
     RunDetails,
-    Said,
     Statement,
+    StatementPart,
     SummaryStatement,
     TestResult,
     TestResultStatement,
@@ -66,11 +65,11 @@ TIME_BEARING = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """The making of a bundle, as the ledger tells it: run, times (RFC 3339), base commit, what was
-    in force.
+class BundleBuild:
+    """Describe how a bundle was built, by the ledger: run, times (RFC 3339), base commit,
+    properties in force.
 
-    Empty (None for properties) where the ledger has no such event any more.
+    Members are empty (None for properties) where the ledger has no such event any more.
     """
 
     run_id: str
@@ -83,8 +82,8 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class BundleEvidence:
-    """One bundle of a run: digest of its manifest, digests of its files by path, and what they
-    say.
+    """Contain one bundle of a run: digest of its manifest, digests of its files by path, and its
+    documents.
     """
 
     manifest: str
@@ -92,15 +91,15 @@ class BundleEvidence:
     status: StatusDocument
     action: ActionDocument
     lock: ScopeLock
-    made: Made
+    made: BundleBuild
     reproducible: bool = False
 
 
-def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict[str, Made]:
-    """What the ledger knows of the making of each pack's bundle; `made_by` maps packs to the runs
-    that made them.
-    """
-    found = {pack: Made(run_id) for pack, run_id in made_by.items()}
+def bundle_builds(
+    events: Iterable[EventDocument], made_by: Mapping[str, str]
+) -> dict[str, BundleBuild]:
+    """Return by pack how its bundle was built; `made_by` maps packs to the runs that built them."""
+    found = {pack: BundleBuild(run_id) for pack, run_id in made_by.items()}
     runs = frozenset(made_by.values())
     commits: dict[str, str] = {}
     for event in events:
@@ -112,8 +111,8 @@ def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict
         elif made_by.get(pack) != event.run_id:
             continue
         elif event.event_type == PackStarted.event_type:
-            told = event.details.get("properties")
-            given = tuple(told.split()) if told is not None else None
+            listed = event.details.get("properties")
+            given = tuple(listed.split()) if listed is not None else None
             found[pack] = replace(
                 found[pack], started=event.ts_utc, properties=given, sandbox=_sandbox(event)
             )
@@ -126,16 +125,16 @@ def makings(events: Iterable[EventDocument], made_by: Mapping[str, str]) -> dict
 
 
 def _sandbox(event: EventDocument) -> tuple[ResourceDescriptor, ...]:
-    """The program that made the sandbox and the filter in force, of a `pack.started` event that
-    tells their digests.
+    """Return the program that made the sandbox, and the filter in force, if the `pack.started`
+    event has their digests.
     """
-    told = event.details
+    said = event.details
     names = (("backend", "sandbox"), ("kernel", "kernel"), ("version", "sandbox_version"))
     rows = (
         (
             "sandbox",
             event.hashes.get("sandbox", ""),
-            {note: told.get(name, "") for note, name in names},
+            {note: said.get(name, "") for note, name in names},
         ),
         ("sandbox:syscall-filter", event.hashes.get("syscall_filter", ""), None),
     )
@@ -147,15 +146,15 @@ def _sandbox(event: EventDocument) -> tuple[ResourceDescriptor, ...]:
 
 
 def encode(statement: Statement) -> bytes:
-    """The canonical bytes of a statement (RFC 8785): what an envelope carries."""
+    """Return the canonical bytes of a statement (RFC 8785), the payload of its envelope."""
     return canonical.encode(_plain(statement))
 
 
 def _plain(value: object) -> object:
-    """As it is written: a statement's own members are left out where absent; documents of ours
-    stand whole.
+    """Return JSON values: a statement's own members without absent ones, our documents with all
+    members.
     """
-    if isinstance(value, Said):
+    if isinstance(value, StatementPart):
         members = (
             (field.alias or name, getattr(value, name))
             for name, field in type(value).model_fields.items()
@@ -167,15 +166,16 @@ def _plain(value: object) -> object:
 
 
 def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> ProvenanceStatement:
-    """SLSA provenance of a bundle. `bundles` maps packs to the digests of the manifests in this
-    run.
+    """Return the SLSA provenance of a bundle.
+
+    `bundles` maps packs to the digests of the manifests in this run.
     """
     pack, action = bundle.status.pack, bundle.action
     return ProvenanceStatement(
         subject=_subject(bundle),
         predicate=Provenance(
             build_definition=BuildDefinition(
-                external_parameters=Contract(
+                external_parameters=ExternalParameters(
                     scope_lock=bundle.lock,
                     pack_files=action.files,
                     environment_digests=dict(action.environment),
@@ -206,7 +206,7 @@ def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Provenance
 
 
 def test_result(bundle: BundleEvidence) -> TestResultStatement:
-    """The test result of a bundle, over its required commands and all that ran.
+    """Return the test result of a bundle, over its required commands and all that ran.
 
     PASSED only where the whole pack is PASS; a required command that never ran has failed.
     """
@@ -238,7 +238,7 @@ def summary(
     inputs: Iterable[Statement],
     verified: str,
 ) -> SummaryStatement:
-    """The verdict of a run.
+    """Return the verdict of a run as a statement.
 
     `digests` are the SHA-256 of the files that it is about, `policy` that of policy.json, `inputs`
     the statements on its packs, `verified` the time (RFC 3339) of the event that finished it.
@@ -273,8 +273,9 @@ def summary(
 
 
 def timeless(payload: bytes) -> bytes:
-    """A statement's bytes with every time-bearing member emptied, for comparing two runs. Raises
-    EvidenceError.
+    """Return a statement's bytes with every time-bearing member emptied, to compare two runs.
+
+    Raise EvidenceError.
     """
     try:
         document = parse(payload, max_bytes=len(payload))

@@ -1,7 +1,7 @@
 """The record that a run was verified: one event after the run's end, made only where a person asks
 for it.
 
-`verify` itself only reads. Decides nothing; what was found is given.
+`verify` itself only reads. Decides nothing; the result is given.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from factory.model.errors import Refusal
 from factory.model.events import VerifyFinished
 from factory.model.finding import Finding
 from factory.model.layout import RunFolder
-from factory.model.ledger_standing import FINISHED
+from factory.model.ledger_state import FINISHED
 from factory.model.verdict import Status
 from factory.plan.site import Site
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """What a verification came to: counts of files read, findings, and parts that could not be
-    checked.
+    """Contain the result of a verification: counts of files read, findings, and parts that could
+    not be checked.
     """
 
     run_id: str
@@ -32,9 +32,9 @@ class Checked:
 
 
 def record(site: Site, checked: Checked) -> str:
-    """Record it; the id of the event.
+    """Record the result. Return the id of the event.
 
-    Raises Refusal RUN_UNKNOWN where the ledger does not say that the run finished, LEDGER_BROKEN,
+    Raise Refusal RUN_UNKNOWN where the ledger does not say that the run finished, LEDGER_BROKEN,
     DISK_UNWRITABLE.
     """
     own = site.ledger.of_runs((checked.run_id,)) if checked.run_id else ()

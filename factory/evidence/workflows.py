@@ -1,5 +1,4 @@
-"""What is said of a workflow of GitHub Actions: whether its actions are pinned, and what its jobs
-may do.
+"""Judge a workflow of GitHub Actions: whether its actions are pinned, and what its jobs may do.
 
 The rule of the review: every action of others by the full digest of its content, permissions stated
 for the whole workflow and none of them to write; a job that must write says so itself, by name.
@@ -25,12 +24,12 @@ _GIVEN = frozenset({"with", "env"})  # what is handed to an action, and may bear
 
 
 def is_workflow(name: str) -> bool:
-    """Whether GitHub would run a file of this name in the folder of workflows."""
+    """Return whether GitHub would run a file of this name in the folder of workflows."""
     return name.endswith((".yml", ".yaml"))
 
 
 def judge_pins(path: str, content: bytes) -> tuple[Finding, ...]:
-    """WORKFLOW_UNREADABLE, or one WORKFLOW_UNPINNED for each action that is not named by its
+    """Return WORKFLOW_UNREADABLE, or WORKFLOW_UNPINNED for each action that is not named by its
     digest.
     """
     document, found = _read(path, content)
@@ -38,8 +37,9 @@ def judge_pins(path: str, content: bytes) -> tuple[Finding, ...]:
 
 
 def judge_permissions(path: str, content: bytes) -> tuple[Finding, ...]:
-    """WORKFLOW_PERMISSIONS for what is not stated or is too much. An unreadable workflow is told by
-    `judge_pins`.
+    """Return WORKFLOW_PERMISSIONS for what is not stated or is too much.
+
+    For an unreadable workflow nothing is returned; `judge_pins` reports it.
     """
     document, _ = _read(path, content)
     if document is None or not isinstance(document.value, Mapping):
@@ -74,7 +74,7 @@ def _unpinned(path: str, document: StrictDocument) -> Iterator[Finding]:
 
 
 def _uses(value: Value, pointer: str) -> Iterator[tuple[str, Value]]:
-    """Every value under a key `uses`, anywhere: of steps and of jobs."""
+    """Yield every value under a key `uses`, anywhere: of steps and of jobs."""
     if isinstance(value, Mapping):
         for key, member in value.items():
             here = child(pointer, key)
@@ -116,7 +116,7 @@ def _of_jobs(
 
 
 def _too_wide(granted: Value, *, of_job: bool) -> str:
-    """What is granted beyond the rule, in words; "" for nothing."""
+    """Return what is granted beyond the rule, in words; "" for nothing."""
     if isinstance(granted, Mapping):
         more = [f"{name}: {right}" for name, right in granted.items() if right not in _READING]
         return "" if of_job else ", ".join(more)

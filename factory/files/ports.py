@@ -14,7 +14,7 @@ from factory.log.merkle import Peaks
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
-from factory.model.ledger_standing import Standing
+from factory.model.ledger_state import LedgerState
 
 
 class Store(Protocol):
@@ -92,7 +92,7 @@ class Ledger(Protocol):
         """Record events durably, all or none, in one write; return the id of the last."""
         ...
 
-    def standing(self) -> Standing:
+    def state(self) -> LedgerState:
         """Return its last event, its tree and its runs without an end.
 
         Costs only what was appended since the last call.

@@ -35,7 +35,7 @@ from factory.git.plumbing import (
 )
 from factory.git.ports import Repository
 from factory.git.private_git import all_alternates, make_private
-from factory.judge.secrecy import Carried, carried
+from factory.judge.secrecy import FoundCredentials, carried
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE
@@ -94,7 +94,7 @@ class GitObjects:
         self.folder = private / "objects"
         self.durable = durable
         self._redactor = redactor or Redactor()
-        self._held: dict[str, Carried] = {}
+        self._held: dict[str, FoundCredentials] = {}
         sources = all_alternates((repository.common_dir / "objects", *alternates))
         make_private(private, self.hash_name, sources)
         settings = (
@@ -216,7 +216,7 @@ class GitObjects:
             return oid
         return self._write("blob", content, oid)
 
-    def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
+    def held_back(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
         """Return those of `oids` that were kept back, and the credentials that they carry."""
         with self._lock:
             return MappingProxyType({oid: self._held[oid] for oid in oids if oid in self._held})

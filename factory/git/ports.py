@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from factory.judge.secrecy import Carried
+from factory.judge.secrecy import FoundCredentials
 from factory.model.tree import Difference, Tree
 
 
@@ -63,7 +63,7 @@ class Objects(Protocol):
         """Make everything written so far durable."""
         ...
 
-    def held_back(self, oids: Iterable[str]) -> Mapping[str, Carried]:
+    def held_back(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
         """Return those of `oids` that `write_blob` kept back, and the credentials that they
         carry.
         """

@@ -24,7 +24,7 @@ from factory.model.findings.entry import Fact, Facts
 from factory.model.pack import TaskPack
 from factory.redact.redaction import Redactor
 from factory.sandbox.properties import Property
-from factory.sandbox.values import Tried
+from factory.sandbox.values import ConnectAttempt
 
 NEVER = "never granted; nothing in the contract can allow it"
 _NETWORK, _SOCKETS = Property.NET_ISOLATED.value, Property.AUTHORITY_SOCKETS_HIDDEN.value
@@ -48,7 +48,7 @@ _BY_FINDING: Mapping[str, _Try] = MappingProxyType(
 
 def denied(
     pack: str,
-    commands: Iterable[tuple[str, tuple[Tried, ...] | None]],
+    commands: Iterable[tuple[str, tuple[ConnectAttempt, ...] | None]],
     findings: Iterable[Finding],
     redactor: Redactor,
 ) -> DeniedDocument | None:
@@ -100,7 +100,7 @@ def denied(
     )
 
 
-def _denied(tried: Tried) -> tuple[_Try, str, str] | None:
+def _denied(tried: ConnectAttempt) -> tuple[_Try, str, str] | None:
     """What of an address was denied, and by which rule; None where it is no denial, or none that
     can be told.
     """

@@ -22,7 +22,7 @@ from factory.redact.unpacking import MOST_BYTES, MOST_LAYERS, MOST_MEMBERS, Boun
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class FoundCredentials:
     """Describe the credentials in bytes: their kinds, and the first line with one (0: in compressed
     data).
 
@@ -34,14 +34,14 @@ class Carried:
     prints: frozenset[str]
 
 
-NOTHING = Carried((), 0, frozenset())
+NOTHING = FoundCredentials((), 0, frozenset())
 
 # What was not searched may carry a credential.
 _MOST = f"{MOST_LAYERS} layers, {MOST_MEMBERS} members or {MOST_BYTES >> 20} MiB"
 _UNSEARCHED = f"or may: what it packs beyond {_MOST} is not searched"
 
 
-def carried(redactor: Redactor, content: bytes) -> Carried:
+def carried(redactor: Redactor, content: bytes) -> FoundCredentials:
     """Return the credentials in `content`, both in its own bytes and in data compressed in it.
 
     Compressed data beyond the search limits counts as a credential: it may contain one.
@@ -59,7 +59,7 @@ def carried(redactor: Redactor, content: bytes) -> Carried:
     if bounds.reached:
         kinds[_UNSEARCHED] = None
         prints.add(hashlib.sha256(content).hexdigest())
-    return Carried(tuple(sorted(kinds)), line, frozenset(prints)) if kinds else NOTHING
+    return FoundCredentials(tuple(sorted(kinds)), line, frozenset(prints)) if kinds else NOTHING
 
 
 def judge_secrets(
@@ -67,7 +67,7 @@ def judge_secrets(
     redactor: Redactor,
     differences: Iterable[Difference],
     contents: Mapping[str, bytes],
-    held_back: Mapping[str, Carried],
+    held_back: Mapping[str, FoundCredentials],
 ) -> tuple[Finding, ...]:
     """Return SECRET_IN_CHANGE for each changed path with a credential in its name or bytes, old or
     new.
@@ -102,8 +102,8 @@ def _carried(
     leaf: Leaf | None,
     redactor: Redactor,
     contents: Mapping[str, bytes],
-    held_back: Mapping[str, Carried],
-) -> Carried:
+    held_back: Mapping[str, FoundCredentials],
+) -> FoundCredentials:
     if leaf is None or leaf.mode == MODE_SUBMODULE:
         return NOTHING
     return held_back.get(leaf.oid) or carried(redactor, contents[leaf.oid])

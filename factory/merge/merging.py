@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from factory.git.narrowing import apply_differences
 from factory.judge.path_guard import display, fold, new_collisions
 from factory.merge.overlap import Overlap, Selection, Touch, find_overlaps, select
-from factory.model.config import Overlap as OverlapPolicy
+from factory.model.config import OverlapPolicy
 from factory.model.evidence import OverlapRecord
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts

@@ -7,13 +7,13 @@ sandbox and no clock; its answer is a function of the plan and the bundles.
 from __future__ import annotations
 
 from factory.bundle import check as bundle_check
-from factory.bundle.make import Change, files_changed
+from factory.bundle.make import PackChange, files_changed
 from factory.files.ports import Store
 from factory.git.narrowing import between
 from factory.git.ports import Objects
 from factory.merge.merging import Candidate, Merged, merge_candidates
 from factory.merge.three_way import three_way_of
-from factory.model.config import Overlap
+from factory.model.config import OverlapPolicy
 from factory.model.errors import Refusal
 from factory.model.evidence import (
     ManifestEntry,
@@ -64,7 +64,7 @@ def merge_all(plan: PlanDocument, candidates: tuple[Candidate, ...], objects: Ob
     return merge_candidates(
         objects.tree_of(plan.base_commit),
         candidates,
-        Overlap(plan.policy.rules.overlap),
+        OverlapPolicy(plan.policy.rules.overlap),
         three_way_of(objects),
     )
 
@@ -111,7 +111,7 @@ def _write_result(plan: PlanDocument, tree: Tree, store: Store, objects: Objects
         if leaf is not None and leaf.mode != MODE_SUBMODULE
     }
     tip = objects.write_commit(tree.oid, (plan.base_commit,), result_message(plan))
-    change = Change(
+    change = PackChange(
         base_tree=base.oid,
         result_tree=tree.oid,
         differences=differences,

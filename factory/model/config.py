@@ -25,7 +25,7 @@ class Source(enum.Enum):
     FLAG = "flag"
 
 
-class Overlap(enum.Enum):
+class OverlapPolicy(enum.Enum):
     """Choose what the integrator does if two packs change one path."""
 
     BLOCK = "block"
@@ -54,7 +54,7 @@ class Config:
     accepted_missing: frozenset[Property] = frozenset()
     protected: tuple[str, ...] = ()
     ceilings: Limits | None = None
-    overlap: Overlap = Overlap.BLOCK
+    overlap: OverlapPolicy = OverlapPolicy.BLOCK
     isolation: IsolationMode = IsolationMode.AUTO
     backend: str = AUTO
     python: str = ""

@@ -25,7 +25,7 @@ class RunState(enum.Enum):
     REMOVED = "removed"
 
 
-class Stage(enum.Enum):
+class RunProgress(enum.Enum):
     """Name the progress of a run. Stages may be skipped, but never come again."""
 
     BEGUN = "begun"
@@ -64,8 +64,8 @@ class Rule:
     run_to: RunState | None = None
     pack_from: frozenset[PackState] = frozenset()
     pack_to: PackState | None = None
-    stages: frozenset[Stage] = frozenset(Stage)
-    stage_to: Stage | None = None
+    stages: frozenset[RunProgress] = frozenset(RunProgress)
+    stage_to: RunProgress | None = None
 
 
 def runs(*states: RunState) -> frozenset[RunState]:
@@ -78,15 +78,15 @@ def packs(*states: PackState) -> frozenset[PackState]:
     return frozenset(states)
 
 
-def upto(last: Stage) -> frozenset[Stage]:
+def upto(last: RunProgress) -> frozenset[RunProgress]:
     """Return the stages up to this one."""
-    stages = tuple(Stage)
+    stages = tuple(RunProgress)
     return frozenset(stages[: stages.index(last) + 1])
 
 
 def work(pack_from: frozenset[PackState], pack_to: PackState) -> Rule:
     """Return the rule of an event of a pack that runs: no bundle was collected yet."""
-    return Rule(AT_WORK, None, pack_from, pack_to, upto(Stage.AT_PACKS), Stage.AT_PACKS)
+    return Rule(AT_WORK, None, pack_from, pack_to, upto(RunProgress.AT_PACKS), RunProgress.AT_PACKS)
 
 
 NO_RUN = Rule()
@@ -100,7 +100,7 @@ WITH_BUNDLE = packs(PackState.FINISHED, PackState.VALIDATED, PackState.COPIED)
 READY = packs(PackState.VALIDATED, PackState.COPIED)
 
 
-class Part(enum.Enum):
+class LineMapping(enum.Enum):
     """Name the three small mappings of a line."""
 
     HASHES = "hashes"
@@ -115,10 +115,10 @@ class Named:
     name: str
 
 
-Hash = Annotated[str, Part.HASHES]  # SHA-256 or Git id; "" where there is nothing to name
-Count = Annotated[int, Part.COUNTS]
-Text = Annotated[str, Part.DETAILS]
-Number = Annotated[int, Part.DETAILS]  # written as a text
+Hash = Annotated[str, LineMapping.HASHES]  # SHA-256 or Git id; "" where there is nothing to name
+Count = Annotated[int, LineMapping.COUNTS]
+Text = Annotated[str, LineMapping.DETAILS]
+Number = Annotated[int, LineMapping.DETAILS]  # written as a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,14 +211,14 @@ class Event(_Typed):
         """Return the members of this type of event."""
         rows = _members(cls.event_type)
 
-        def of(part: Part) -> tuple[tuple[str, bool], ...]:
+        def of(part: LineMapping) -> tuple[tuple[str, bool], ...]:
             return tuple(sorted((name, always) for _, name, where, always in rows if where is part))
 
-        return Members(of(Part.HASHES), of(Part.COUNTS), of(Part.DETAILS))
+        return Members(of(LineMapping.HASHES), of(LineMapping.COUNTS), of(LineMapping.DETAILS))
 
     def entry(self, run_id: str = "", parent: str = "", ts_utc: str = "") -> Entry:
         """Return what is recorded of it; a member that is None is left out."""
-        parts: dict[Part, dict[str, str]] = {part: {} for part in Part}
+        parts: dict[LineMapping, dict[str, str]] = {part: {} for part in LineMapping}
         for attribute, name, part, _ in _members(self.event_type):
             value = getattr(self, attribute)
             if value is not None:
@@ -229,10 +229,12 @@ class Event(_Typed):
             parent,
             self.actor,
             self.duration_ms,
-            MappingProxyType({name: int(count) for name, count in parts[Part.COUNTS].items()}),
-            MappingProxyType(parts[Part.HASHES]),
+            MappingProxyType(
+                {name: int(count) for name, count in parts[LineMapping.COUNTS].items()}
+            ),
+            MappingProxyType(parts[LineMapping.HASHES]),
             self.rc,
-            MappingProxyType(parts[Part.DETAILS]),
+            MappingProxyType(parts[LineMapping.DETAILS]),
             ts_utc,
         )
 
@@ -243,13 +245,13 @@ def registered() -> dict[str, type[Event]]:
 
 
 @cache
-def _members(event_type: str) -> tuple[tuple[str, str, Part, bool], ...]:
+def _members(event_type: str) -> tuple[tuple[str, str, LineMapping, bool], ...]:
     """Return (attribute, name in the line, part, whether it is always there) of each own member."""
     rows = []
     for attribute, hint in get_type_hints(_EVENTS[event_type], include_extras=True).items():
         always = NoneType not in get_args(hint)
         notes = get_args(hint if always else get_args(hint)[0])[1:]
-        part = next((note for note in notes if isinstance(note, Part)), None)
+        part = next((note for note in notes if isinstance(note, LineMapping)), None)
         if part is not None:
             name = next((note.name for note in notes if isinstance(note, Named)), attribute)
             rows.append((attribute, name, part, always))

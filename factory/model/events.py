@@ -32,13 +32,13 @@ from factory.model.event import (
     Count,
     Event,
     Hash,
+    LineMapping,
     Named,
     Number,
     PackState,
-    Part,
     Rule,
+    RunProgress,
     RunState,
-    Stage,
     Text,
     packs,
     registered,
@@ -85,7 +85,7 @@ class LockReleased(_Lock, event_type="lock.released", rule=Rule(ANY_KNOWN)):
 class PreflightFinished(
     Event,
     event_type="preflight.finished",
-    rule=Rule(runs(RunState.OPEN), stages=upto(Stage.BEGUN), stage_to=Stage.CHECKED),
+    rule=Rule(runs(RunState.OPEN), stages=upto(RunProgress.BEGUN), stage_to=RunProgress.CHECKED),
 ):
     """The phase ended; recorded once its run is minted."""
 
@@ -105,7 +105,7 @@ class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState
     sandbox_version: Text
     kernel: Text
     landlock_abi: Text
-    sandbox_binary: Annotated[str, Part.HASHES, Named("sandbox")] | None = None
+    sandbox_binary: Annotated[str, LineMapping.HASHES, Named("sandbox")] | None = None
     syscall_filter: Hash | None = None
 
 
@@ -215,8 +215,8 @@ class BundleCopied(
         None,
         packs(PackState.ABSENT, PackState.VALIDATED),
         PackState.COPIED,
-        upto(Stage.COLLECTED),
-        Stage.COLLECTED,
+        upto(RunProgress.COLLECTED),
+        RunProgress.COLLECTED,
     ),
 ):
     """A bundle of an earlier run joined this one."""
@@ -230,7 +230,7 @@ class BundleCopied(
 class PackReproducible(
     Event,
     event_type="pack.reproducible",
-    rule=Rule(runs(RunState.OPEN), None, WITH_BUNDLE, stage_to=Stage.CLOSED),
+    rule=Rule(runs(RunState.OPEN), None, WITH_BUNDLE, stage_to=RunProgress.CLOSED),
 ):
     """The verdict calls a pack reproducible, and names the event that showed it."""
 
@@ -243,7 +243,11 @@ class PackReproducible(
 class MergeFinished(
     Event,
     event_type="merge.finished",
-    rule=Rule(AT_WORK, stages=frozenset((Stage.AT_PACKS, Stage.COLLECTED)), stage_to=Stage.MERGED),
+    rule=Rule(
+        AT_WORK,
+        stages=frozenset((RunProgress.AT_PACKS, RunProgress.COLLECTED)),
+        stage_to=RunProgress.MERGED,
+    ),
 ):
     """The integrator answered, and its answer was derived again."""
 
@@ -256,7 +260,7 @@ class MergeFinished(
 class RecheckFinished(
     Event,
     event_type="recheck.finished",
-    rule=Rule(AT_WORK, None, READY, stages=frozenset((Stage.MERGED,))),
+    rule=Rule(AT_WORK, None, READY, stages=frozenset((RunProgress.MERGED,))),
 ):
     """One acceptance command ended again, over the merged tree."""
 
@@ -269,11 +273,11 @@ class RecheckFinished(
 class IntegratePrepared(
     Event,
     event_type="integrate.prepared",
-    rule=Rule(runs(RunState.OPEN), RunState.PREPARED, stage_to=Stage.CLOSED),
+    rule=Rule(runs(RunState.OPEN), RunState.PREPARED, stage_to=RunProgress.CLOSED),
 ):
     """Verdict and merged tree are durable; the duration is that of the run so far."""
 
-    status: Annotated[str, Part.HASHES]  # of the document that has the verdict
+    status: Annotated[str, LineMapping.HASHES]  # of the document that has the verdict
     merged_tree: Hash
     packs: Count
 

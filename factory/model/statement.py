@@ -33,7 +33,7 @@ VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestra
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
 
 
-class Said(BaseModel):
+class StatementPart(BaseModel):
     """Define a frozen, strict part of a statement, its members in camel case."""
 
     model_config = ConfigDict(
@@ -46,7 +46,7 @@ class Said(BaseModel):
     )
 
 
-class ResourceDescriptor(Said):
+class ResourceDescriptor(StatementPart):
     """Name a thing by its digests: `sha256` of bytes, `gitCommit` and `gitTree` of Git objects."""
 
     name: str | None = None
@@ -56,7 +56,7 @@ class ResourceDescriptor(Said):
     annotations: dict[str, str] | None = None
 
 
-class Contract(Said):
+class ExternalParameters(StatementPart):
     """List external parameters: what the pack asked for, as resolved, and the files that say so."""
 
     scope_lock: ScopeLock
@@ -64,7 +64,7 @@ class Contract(Said):
     environment_digests: dict[str, str]
 
 
-class Enforced(Said):
+class Enforced(StatementPart):
     """List internal parameters: the action key, and the sandbox properties required and in force.
 
     `properties_in_force` is None if the ledger of the run that made the bundle is gone.
@@ -78,23 +78,23 @@ class Enforced(Said):
     reproducible: Literal[True] | None = None
 
 
-class BuildDefinition(Said):
+class BuildDefinition(StatementPart):
     """Describe what was built, and from what."""
 
     build_type: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = BUILD_TYPE
-    external_parameters: Contract
+    external_parameters: ExternalParameters
     internal_parameters: Enforced
     resolved_dependencies: tuple[ResourceDescriptor, ...]
 
 
-class Party(Said):
+class Party(StatementPart):
     """Name who ran or who judged, and in which version."""
 
     id: str
     version: dict[str, str]
 
 
-class BuildMetadata(Said):
+class BuildMetadata(StatementPart):
     """Name the run that made the bundle, and when; times are those of its ledger events."""
 
     invocation_id: str
@@ -102,7 +102,7 @@ class BuildMetadata(Said):
     finished_on: str | None = None
 
 
-class RunDetails(Said):
+class RunDetails(StatementPart):
     """Describe one build: its builder, its metadata, its byproducts."""
 
     builder: Party
@@ -110,14 +110,14 @@ class RunDetails(Said):
     byproducts: tuple[ResourceDescriptor, ...]
 
 
-class Provenance(Said):
+class Provenance(StatementPart):
     """Define SLSA Provenance v1 of one bundle."""
 
     build_definition: BuildDefinition
     run_details: RunDetails
 
 
-class TestResult(Said):
+class TestResult(StatementPart):
     """Define Test Result v0.1: the commands of one pack, by their labels."""
 
     __test__ = False
@@ -128,7 +128,7 @@ class TestResult(Said):
     failed_tests: tuple[str, ...]
 
 
-class VerificationSummary(Said):
+class VerificationSummary(StatementPart):
     """Define Verification Summary v1 of a run: the verdict, and the policy that it was reached
     under.
     """
@@ -143,7 +143,7 @@ class VerificationSummary(Said):
     slsa_version: Literal["1.0"] = "1.0"
 
 
-class ProvenanceStatement(Said):
+class ProvenanceStatement(StatementPart):
     """Define a statement whose predicate is provenance."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
@@ -152,7 +152,7 @@ class ProvenanceStatement(Said):
     predicate: Provenance
 
 
-class TestResultStatement(Said):
+class TestResultStatement(StatementPart):
     """Define a statement whose predicate is a test result."""
 
     __test__ = False
@@ -163,7 +163,7 @@ class TestResultStatement(Said):
     predicate: TestResult
 
 
-class SummaryStatement(Said):
+class SummaryStatement(StatementPart):
     """Define a statement whose predicate is a verification summary."""
 
     type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from factory.contract.cloud_credentials import Held
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
-from factory.egress.http_rules import Credential as Injected
+from factory.egress.http_rules import HeaderCredential
 from factory.egress.reach import Reach
 from factory.judge.path_guard import display
 from factory.model.finding import Finding
@@ -105,11 +105,11 @@ class _Watching:
         return self._redactor.settled(text)
 
 
-def injected_of(credential: Credential) -> Injected:
+def injected_of(credential: Credential) -> HeaderCredential:
     """Return a credential as the interceptor needs it."""
     grant = credential.grant
     watcher = _Watching((credential.value, *credential.known))
-    return Injected(grant.host, grant.port, grant.header, credential.value, watcher)
+    return HeaderCredential(grant.host, grant.port, grant.header, credential.value, watcher)
 
 
 def shown_path(target: bytes, redactor: Redactor) -> str:

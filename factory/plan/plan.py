@@ -31,7 +31,7 @@ from factory.git.narrowing import lay_over, narrow, visible_patterns
 from factory.git.ports import Objects
 from factory.judge.judge import Rules, rules_of
 from factory.judge.scope import Patterns, compile_patterns
-from factory.model.config import Overlap
+from factory.model.config import OverlapPolicy
 from factory.model.errors import Refusal
 from factory.model.evidence import (
     ActionDocument,
@@ -153,9 +153,9 @@ class Plan:
             return self._base
 
     @property
-    def overlap(self) -> Overlap:
+    def overlap(self) -> OverlapPolicy:
         """Return what to do with two packs that change one path."""
-        return Overlap(self.document.policy.rules.overlap)
+        return OverlapPolicy(self.document.policy.rules.overlap)
 
     def planned(self, pack_id: str) -> PlannedPack:
         """Return one pack of the plan.

@@ -32,17 +32,17 @@ from factory.sandbox.values import (
     CommandOutcome,
     CommandSpec,
     Ended,
-    Kind,
+    ErrorKind,
     SandboxError,
     StageLimits,
 )
 
 # The finding and its case for what a sandbox refuses.
 _REFUSALS = {
-    Kind.UNAVAILABLE: ("PROPERTY_MISSING", "sandbox"),
-    Kind.NO_TERMINAL: ("PROPERTY_MISSING", "terminal"),
-    Kind.INTERPRETER: ("TOOL_MISSING", "interpreter"),
-    Kind.DISK: ("DISK_UNWRITABLE", "write"),
+    ErrorKind.UNAVAILABLE: ("PROPERTY_MISSING", "sandbox"),
+    ErrorKind.NO_TERMINAL: ("PROPERTY_MISSING", "terminal"),
+    ErrorKind.INTERPRETER: ("TOOL_MISSING", "interpreter"),
+    ErrorKind.DISK: ("DISK_UNWRITABLE", "write"),
 }
 _MIB = 1 << 20
 _ASKING = StageLimits(10, memory=512 * _MIB, processes=64, disk=16 * _MIB, output=64 * 1024)
@@ -50,7 +50,7 @@ _LONGEST_VERSION = 200
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class PackView:
     """Describe what a stage shows at /workspace: `tree`, as a shared base plus the difference to
     it.
 
@@ -63,9 +63,9 @@ class View:
 
 
 class TreeView:
-    """Implement the sandbox's `View` for one tree, from a store of checkouts."""
+    """Implement the sandbox's `StageView` for one tree, from a store of checkouts."""
 
-    def __init__(self, views: ViewStore, shown: View) -> None:
+    def __init__(self, views: ViewStore, shown: PackView) -> None:
         self._views, self._shown = views, shown
 
     def folders(self) -> tuple[Path, ...]:
@@ -102,7 +102,7 @@ class PackSandbox:
             return self.sandbox.measure(network)
 
     def open(
-        self, view: View, limits: StageLimits, name: str, reach: Reach | None = None
+        self, view: PackView, limits: StageLimits, name: str, reach: Reach | None = None
     ) -> PackStage:
         """Open a fresh stage; with `reach` it has a proxy of its own, and no other network.
 
@@ -122,7 +122,7 @@ class PackSandbox:
         line = f"{shlex.quote(tool)} --version"
         name = f"version-{os.getpid()}-{os.urandom(4).hex()}"
         try:
-            stage = self.open(View(nothing, nothing), _ASKING, name)
+            stage = self.open(PackView(nothing, nothing), _ASKING, name)
             try:
                 outcome = stage.run(CommandSpec(line, "", (), _ASKING.timeout, _ASKING.output))
             finally:
@@ -208,9 +208,9 @@ def findings(pack: str = "", hosts: tuple[str, ...] = ()) -> Iterator[None]:
 
 
 def _raised(error: SandboxError, pack: str, hosts: tuple[str, ...]) -> Exception:
-    if error.kind is Kind.INTERRUPTED:
+    if error.kind is ErrorKind.INTERRUPTED:
         return Interrupted(error.sentence)
-    if error.kind is Kind.NO_PROXY:
+    if error.kind is ErrorKind.NO_PROXY:
         why = error.facts["why"]
         return Refusal(Finding("NETWORK_UNAVAILABLE", {"hosts": hosts, "why": why}, pack=pack))
     if error.kind in _REFUSALS:

@@ -23,7 +23,7 @@ _OWN_KEYS = ("schema_version", "command", "status", "exit_code", "run_id", "find
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CommandResult:
     """Describe the end of a command: `lines` for people, `details` as more keys of the JSON
     document.
     """
@@ -35,7 +35,7 @@ class Answer:
     details: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def document_of(command: str, answer: Answer, exit_code: int) -> str:
+def document_of(command: str, answer: CommandResult, exit_code: int) -> str:
     """Return the JSON document of an answer, without a line feed at its end.
 
     Raise ValueError if `details` has a key that every document has, such as `status`.

@@ -39,13 +39,13 @@ from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
 from factory.plan.cloud import UserCloud
 from factory.plan.plan import PlannedPack
 from factory.plan.site import Site
-from factory.plan.stages import PackSandbox, PackStage, View
+from factory.plan.stages import PackSandbox, PackStage, PackView
 from factory.redact.redaction import Redactor, Stream
 from factory.run.comparing import Compared, LineCounts, compared, seconds_for
 from factory.run.defects import Defect, defect
 from factory.run.doit_table import judge_configuration
 from factory.run.egress import bare_reach_of
-from factory.sandbox.values import CommandSpec, Tried
+from factory.sandbox.values import CommandSpec, ConnectAttempt
 from factory.steady.normalize_artifacts import Normalized, normalize, normalize_log
 
 
@@ -80,7 +80,7 @@ class Ran:
     raw: bytes
     duration_ms: int
     findings: tuple[Finding, ...]
-    tried: tuple[Tried, ...] | None = None
+    tried: tuple[ConnectAttempt, ...] | None = None
     connections: tuple[Connection, ...] = ()
     ended_at: str = ""
     defect: Defect | None = None
@@ -188,7 +188,7 @@ def do_steps(
     if not planned.pack.steps:
         return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
     reach = reach_of(machine, planned)
-    stage = machine.sandbox.open(View(shared, visible), planned.limits, planned.pack.id, reach)
+    stage = machine.sandbox.open(PackView(shared, visible), planned.limits, planned.pack.id, reach)
     try:
         ran: list[Ran] = []
         for command in planned.pack.steps:
@@ -296,7 +296,7 @@ def accept(
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
     reach = reach_of(machine, planned)
-    stage = machine.sandbox.open(View(shared, visible), planned.limits, pack.id, reach)
+    stage = machine.sandbox.open(PackView(shared, visible), planned.limits, pack.id, reach)
     try:
         done: list[Ran] = []
         for command in pack.acceptance:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
 
-from factory.bundle.make import Attempted, Change, make_bundle, required_labels, unique
+from factory.bundle.make import Attempted, PackChange, make_bundle, required_labels, unique
 from factory.git.merged_view import Collected
 from factory.git.narrowing import narrow
 from factory.git.ports import Objects
@@ -335,7 +335,7 @@ def _bundle(
     return status, files
 
 
-def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> Change:
+def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> PackChange:
     """The change as three tellings: leaves, patch, and objects that carry it to another machine."""
     objects = machine.objects
     before, after = frozen.before, frozen.after
@@ -351,7 +351,7 @@ def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> Change:
     carried = objects.bundle(
         (start, tip), _carried(objects, planned, before, after), f"refs/codex/{planned.pack.id}"
     )
-    return Change(
+    return PackChange(
         base_tree=before.oid,
         result_tree=after.oid,
         differences=frozen.differences,

@@ -28,7 +28,7 @@ from factory.model.tree import Difference, Tree
 from factory.plan.plan import PlannedPack
 from factory.plan.planner import Planner
 from factory.plan.site import Site
-from factory.plan.stages import PackStage, View
+from factory.plan.stages import PackStage, PackView
 from factory.run import attempt, preflight
 from factory.run.attempt import Machine, machine_of
 from factory.run.egress import bare_reach_of, keep_session
@@ -193,7 +193,7 @@ def visit(
 
 def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: Asked) -> PackStage:
     return machine.sandbox.open(
-        View(planned.shared, visible), planned.limits, asked.name, bare_reach_of(planned.pack)
+        PackView(planned.shared, visible), planned.limits, asked.name, bare_reach_of(planned.pack)
     )
 
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from factory.sandbox import host, python_env
 from factory.sandbox.backends import IsolationMode
-from factory.sandbox.properties import Enforcement, Proof, Property
-from factory.sandbox.values import Kind, SandboxError, StageLimits
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
+from factory.sandbox.values import ErrorKind, SandboxError, StageLimits
 
 if TYPE_CHECKING:
-    from factory.sandbox.ports import Egress, Stage, View
+    from factory.sandbox.ports import EgressListener, Stage, StageView
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +126,16 @@ class Backend(abc.ABC):
         raised.
         """
 
-    def probe_network(self) -> tuple[Proof, tuple[str, ...]]:
+    def probe_network(self) -> tuple[PropertyProof, tuple[str, ...]]:
         """Return how a stage with egress is isolated all the same, and what it reached that it
         must not; asked only where there can be one.
         """
-        return Proof(Property.NET_ISOLATED, False, self.no_proxy()), ()
+        return PropertyProof(Property.NET_ISOLATED, False, self.no_proxy()), ()
 
     @abc.abstractmethod
-    def open(self, view: View, limits: StageLimits, name: str, egress: Egress | None) -> Stage:
+    def open(
+        self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None
+    ) -> Stage:
         """Open a stage. Raise SandboxError UNAVAILABLE, NO_PROXY or DISK."""
 
     @abc.abstractmethod
@@ -150,21 +152,23 @@ class Backend(abc.ABC):
 def unavailable(why: str) -> SandboxError:
     """Return what is raised where a sandbox is needed and there is none."""
     sentence = f"expected a sandbox on this host, found none: {why}"
-    return SandboxError(Kind.UNAVAILABLE, sentence, why=why)
+    return SandboxError(ErrorKind.UNAVAILABLE, sentence, why=why)
 
 
 def without_proxy(why: str) -> SandboxError:
     """Return what is raised where a stage needs egress and there can be none."""
     sentence = f"expected a way to a proxy on this host, found none: {why}"
-    return SandboxError(Kind.NO_PROXY, sentence, why=why)
+    return SandboxError(ErrorKind.NO_PROXY, sentence, why=why)
 
 
 def without_terminal() -> SandboxError:
     """Return what is raised where a session needs a terminal and the backend makes none."""
     sentence = "expected a sandbox with a terminal of its own, found one without"
-    return SandboxError(Kind.NO_TERMINAL, sentence)
+    return SandboxError(ErrorKind.NO_TERMINAL, sentence)
 
 
 def nothing_given(name: str, why: str, facts: Mapping[str, str]) -> Enforcement:
     """Return the enforcement of a backend that gives nothing."""
-    return Enforcement(name, tuple(Proof(each, False, why) for each in Property), facts=facts)
+    return Enforcement(
+        name, tuple(PropertyProof(each, False, why) for each in Property), facts=facts
+    )

@@ -15,7 +15,7 @@ from factory.sandbox.backend import Backend, Offer
 from factory.sandbox.backend_full import NO_BUBBLEWRAP, NO_QUOTA
 from factory.sandbox.bubblewrap import HostView
 from factory.sandbox.plan import Folders
-from factory.sandbox.ports import View
+from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
 from factory.sandbox.supervised import Supervised, worktree
 
@@ -37,7 +37,7 @@ _PROMISED = frozenset(
 )
 
 
-class BareBubblewrap(Supervised):
+class BubblewrapBackend(Supervised):
     """See the module."""
 
     name = "bubblewrap"
@@ -91,7 +91,7 @@ class BareBubblewrap(Supervised):
             "needed": list(self.needed),
         }
 
-    def lay_out(self, view: View, place: Path) -> Folders:
+    def lay_out(self, view: StageView, place: Path) -> Folders:
         """Write the view to a folder of the stage's own."""
         return Folders(writable=worktree(view, place))
 
@@ -111,4 +111,4 @@ class BareBubblewrap(Supervised):
         return confine.confined_argv(run_folder, argv, self.bubblewrap.program)
 
 
-BACKENDS = (BareBubblewrap,)
+BACKENDS = (BubblewrapBackend,)

@@ -15,17 +15,17 @@ from typing import ClassVar
 from factory.sandbox import confine, layout, seccomp, system_view, wire
 from factory.sandbox.backend import Backend, Offer
 from factory.sandbox.backends import IsolationMode
-from factory.sandbox.bubblewrap import MOUNT_POINTS, HostView, Places, arguments
+from factory.sandbox.bubblewrap import MOUNT_POINTS, BoundPaths, HostView, arguments
 from factory.sandbox.host import Bubblewrap
 from factory.sandbox.plan import Folders, inodes_of
-from factory.sandbox.ports import View
+from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
 from factory.sandbox.supervised import Supervised, worktree
 from factory.sandbox.values import StageLimits
 
 NO_BUBBLEWRAP = "no bubblewrap was found; install the package bubblewrap"
 
-_PLACES = Places(
+_PLACES = BoundPaths(
     system=layout.SYSTEM,
     workspace=layout.MERGED,
     temporary=f"{layout.SCRATCH}/tmp",
@@ -138,7 +138,7 @@ class FullOverlay(_Full):
         """Return every property that there is today, by name: a new one is promised by nobody."""
         return _IN_A_WORKTREE | {Property.DISK_BOUNDED}
 
-    def lay_out(self, view: View, place: Path) -> Folders:  # noqa: ARG002 - nothing is copied
+    def lay_out(self, view: StageView, place: Path) -> Folders:  # noqa: ARG002 - nothing is copied
         """Return the view's own folders."""
         return Folders(lowers=view.folders())
 
@@ -166,7 +166,7 @@ class FullWorktree(_Full):
         """Return why the disk is not bounded."""
         return NO_QUOTA if wanted is Property.DISK_BOUNDED else super().lack(wanted)
 
-    def lay_out(self, view: View, place: Path) -> Folders:
+    def lay_out(self, view: StageView, place: Path) -> Folders:
         """Write the view to a folder of the stage's own."""
         return Folders(writable=worktree(view, place))
 

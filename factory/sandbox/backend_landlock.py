@@ -24,7 +24,7 @@ from factory.sandbox.backend import Backend, Offer
 from factory.sandbox.backend_full import NO_QUOTA
 from factory.sandbox.bubblewrap import HOME, WORKSPACE, HostView, Mount
 from factory.sandbox.plan import Folders
-from factory.sandbox.ports import View
+from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
 from factory.sandbox.supervised import Supervised, with_scratch, worktree
 
@@ -61,7 +61,7 @@ _LACKS = {
 }
 
 
-class Landlocked(Supervised):
+class LandlockBackend(Supervised):
     """See the module. `version` is the kernel's Landlock ABI."""
 
     name = "landlock"
@@ -124,7 +124,7 @@ class Landlocked(Supervised):
             "devices": list(plain_words.DEVICES),
         }
 
-    def lay_out(self, view: View, place: Path) -> Folders:
+    def lay_out(self, view: StageView, place: Path) -> Folders:
         """Write the view to a folder of the stage's own. Raise StageUnavailable."""
         return self.probe_folders(worktree(view, place))
 
@@ -165,4 +165,4 @@ class Landlocked(Supervised):
         return confine.landlocked_argv(run_folder, argv)
 
 
-BACKENDS = (Landlocked,)
+BACKENDS = (LandlockBackend,)

@@ -31,13 +31,13 @@ from factory.sandbox.backends import NONE
 from factory.sandbox.bubblewrap import EPOCH
 from factory.sandbox.folders import remove
 from factory.sandbox.layer import DeadLayer, bytes_of, open_folder
-from factory.sandbox.ports import Egress, Person, View
+from factory.sandbox.ports import EgressListener, Person, StageView
 from factory.sandbox.properties import Property
 from factory.sandbox.values import (
     CommandOutcome,
     CommandSpec,
     Ended,
-    Kind,
+    ErrorKind,
     LayerKind,
     SandboxError,
     StageLimits,
@@ -86,7 +86,7 @@ class Unconfined(Backend):
         return Probed(True, "", nothing_given(self.name, self._why, facts))
 
     def open(
-        self, view: View, limits: StageLimits, name: str, egress: Egress | None
+        self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None
     ) -> UnconfinedStage:
         """Open a full worktree. Raise SandboxError UNAVAILABLE unless the user accepted all that is
         missing, and NO_PROXY where there is to be egress.
@@ -127,11 +127,11 @@ class UnconfinedStage:
         """Run one command as the user; its process group is ended with it."""
         if self._frozen:
             raise SandboxError(
-                Kind.BROKEN, "a command was to run in a stage that is frozen already"
+                ErrorKind.BROKEN, "a command was to run in a stage that is frozen already"
             )
         started = time.monotonic()
         process = self._start(command)
-        log = _Log(command.output, on_output)
+        log = _OutputThread(command.output, on_output)
         reader = threading.Thread(target=log.follow, args=(process,), daemon=True)
         reader.start()
         ended = _wait(process, started + command.timeout, log)
@@ -186,7 +186,7 @@ class UnconfinedStage:
         return {**kept, **constant, "PYTHONDONTWRITEBYTECODE": "1", **dict(extra)}
 
 
-class _Log:
+class _OutputThread:
     """Output read by a thread of its own, since Windows cannot wait for a pipe and a clock at
     once.
     """
@@ -209,7 +209,7 @@ class _Log:
                     self.on_output(chunk[:room])
 
 
-def _wait(process: subprocess.Popen[bytes], deadline: float, log: _Log) -> Ended:
+def _wait(process: subprocess.Popen[bytes], deadline: float, log: _OutputThread) -> Ended:
     while True:
         try:
             process.wait(max(0.0, min(_SAMPLE, deadline - time.monotonic())))

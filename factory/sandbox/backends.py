@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from factory.sandbox.values import Kind, SandboxError
+from factory.sandbox.values import ErrorKind, SandboxError
 
 AUTO = "auto"
 NONE = "none"
@@ -24,7 +24,7 @@ class IsolationMode(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class BackendEntry:
     """A backend's name, the module whose BACKENDS are its classes (best first), and the platform
     that it works on, as `platform.system` names it; empty: any.
     """
@@ -35,15 +35,15 @@ class Row:
 
 
 TABLE = (
-    Row("full", "factory.sandbox.backend_full", "Linux"),
-    Row("bubblewrap", "factory.sandbox.backend_bubblewrap", "Linux"),
-    Row("landlock", "factory.sandbox.backend_landlock", "Linux"),
-    Row(NONE, "factory.sandbox.backend_none", ""),
+    BackendEntry("full", "factory.sandbox.backend_full", "Linux"),
+    BackendEntry("bubblewrap", "factory.sandbox.backend_bubblewrap", "Linux"),
+    BackendEntry("landlock", "factory.sandbox.backend_landlock", "Linux"),
+    BackendEntry(NONE, "factory.sandbox.backend_none", ""),
 )
 NAMES = tuple(row.name for row in TABLE)
 
 
-def rows_of(choice: str) -> tuple[Row, ...]:
+def rows_of(choice: str) -> tuple[BackendEntry, ...]:
     """Return the rows that a choice leaves: all for AUTO, else the one of that name.
 
     Raise SandboxError UNKNOWN_BACKEND with the known names.
@@ -53,5 +53,7 @@ def rows_of(choice: str) -> tuple[Row, ...]:
     found = tuple(row for row in TABLE if row.name == choice)
     if not found:
         known = ", ".join((AUTO, *NAMES))
-        raise SandboxError(Kind.UNKNOWN_BACKEND, f"expected a backend of {known}, found {choice!r}")
+        raise SandboxError(
+            ErrorKind.UNKNOWN_BACKEND, f"expected a backend of {known}, found {choice!r}"
+        )
     return found

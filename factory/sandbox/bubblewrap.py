@@ -71,7 +71,7 @@ class HostView:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class BoundPaths:
     """Host paths: `system` is laid out as a `HostView` says; the others are writable, each bounded
     in size.
     """
@@ -88,7 +88,7 @@ MOUNT_POINTS = ("/dev", "/home/pack", "/proc", "/run", "/tmp", "/var", "/workspa
 
 
 def arguments(
-    view: HostView, places: Places, environment: tuple[tuple[str, str], ...]
+    view: HostView, places: BoundPaths, environment: tuple[tuple[str, str], ...]
 ) -> tuple[str, ...]:
     """Return everything before the command: namespaces, mounts and environment."""
     return (
@@ -114,7 +114,7 @@ def isolation_words() -> Iterator[str]:
     yield from ("--cap-drop", "ALL", "--die-with-parent", "--new-session", "--hostname", HOST_NAME)
 
 
-def _mounts(view: HostView, places: Places) -> Iterator[str]:
+def _mounts(view: HostView, places: BoundPaths) -> Iterator[str]:
     """Yield few mounts, since each costs bubblewrap a look at all: one read-only bind shows the
     whole system.
     """

@@ -47,7 +47,7 @@ def bury() -> None:
         os.sched_yield()
 
 
-class Command:
+class BubblewrapProcess:
     """One bubblewrap from start to burial."""
 
     def __init__(

@@ -13,7 +13,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from factory.sandbox.values import Kind, SandboxError
+from factory.sandbox.values import ErrorKind, SandboxError
 
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -27,7 +27,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         place, found = str(path), error.strerror or str(error)
         sentence = f"expected to write {place!r}, found: {found}"
-        raise SandboxError(Kind.DISK, sentence, place=place, found=found) from error
+        raise SandboxError(ErrorKind.DISK, sentence, place=place, found=found) from error
 
 
 def make_empty(folder: Path) -> None:

@@ -10,14 +10,14 @@ import os
 import signal
 
 from factory.sandbox import bounds, kernel, watch
-from factory.sandbox.command import SIGNALS, Command
+from factory.sandbox.command import SIGNALS, BubblewrapProcess
 
 # Processes that the same user may start meanwhile, before they take away from a pack's bound.
 _ROOM_FOR_OTHERS = 256
 _FAILED = 125  # what `env` and `timeout` of coreutils exit with when they fail themselves
 
 
-class Forked(Command):
+class Forked(BubblewrapProcess):
     """One fork from start to burial. A subclass says what the child gives up."""
 
     code: int | None = None

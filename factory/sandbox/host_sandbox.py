@@ -37,9 +37,9 @@ from pathlib import Path
 
 from factory.sandbox.backend import Backend, Offer, SandboxSetting
 from factory.sandbox.backend_none import Unconfined
-from factory.sandbox.backends import NONE, IsolationMode, Row, rows_of
+from factory.sandbox.backends import NONE, BackendEntry, IsolationMode, rows_of
 from factory.sandbox.folders import disk_errors
-from factory.sandbox.ports import Egress, Stage, View
+from factory.sandbox.ports import EgressListener, Stage, StageView
 from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import StageLimits
 
@@ -94,7 +94,7 @@ class HostSandbox:
             return self._networked
 
     def open(
-        self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
+        self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None = None
     ) -> Stage:
         """Open a fresh stage; see the port."""
         return self._measure().backend.open(view, limits, name, egress)
@@ -149,7 +149,7 @@ class HostSandbox:
                 yield kind
 
 
-def load(rows: tuple[Row, ...]) -> Iterator[type[Backend]]:
+def load(rows: tuple[BackendEntry, ...]) -> Iterator[type[Backend]]:
     """Yield the classes of the rows that are for this platform, in their order."""
     for row in rows:
         if row.platform in ("", platform.system()):

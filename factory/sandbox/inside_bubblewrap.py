@@ -10,7 +10,7 @@ import json
 import os
 
 from factory.sandbox import bounds, kernel
-from factory.sandbox.command import Command
+from factory.sandbox.command import BubblewrapProcess
 from factory.sandbox.inside_plain import open_stage, prepare
 
 __all__ = ["COMMAND", "open_stage", "prepare"]
@@ -18,7 +18,7 @@ __all__ = ["COMMAND", "open_stage", "prepare"]
 OWN_IN_BUBBLEWRAP = 1  # its init, the only process of ours that counts in the namespace it makes
 
 
-class BareBubblewrap(Command):
+class BubblewrapCommand(BubblewrapProcess):
     """The binary mounts by itself, over bounded tmpfs where it can; the bound on processes is set
     from outside.
     """
@@ -72,4 +72,4 @@ class BareBubblewrap(Command):
         return False
 
 
-COMMAND = BareBubblewrap
+COMMAND = BubblewrapCommand

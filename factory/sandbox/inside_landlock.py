@@ -13,7 +13,7 @@ from factory.sandbox.inside_plain import open_stage, prepare
 __all__ = ["COMMAND", "open_stage", "prepare"]
 
 
-class Landlocked(Forked):
+class LandlockCommand(Forked):
     """A child of ours gives up everything by itself, then becomes the command."""
 
     def give_up(self) -> None:
@@ -32,4 +32,4 @@ class Landlocked(Forked):
         ]
 
 
-COMMAND = Landlocked
+COMMAND = LandlockCommand

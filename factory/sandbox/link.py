@@ -21,7 +21,7 @@ from pathlib import Path
 from factory.sandbox import wire
 from factory.sandbox.ports import Person
 from factory.sandbox.relay import Relay, brief_opener, take_terminal
-from factory.sandbox.values import Kind, SandboxError, Tried
+from factory.sandbox.values import ConnectAttempt, ErrorKind, SandboxError
 
 _PROGRAM = Path(__file__).with_name("launcher.py")
 _CHUNK = 1 << 16
@@ -41,7 +41,7 @@ class RawOutcome:
     full: bool
     log: bytes
     output_bytes: int
-    tried: tuple[Tried, ...] | None = None
+    tried: tuple[ConnectAttempt, ...] | None = None
 
 
 class StageUnavailable(Exception):
@@ -264,7 +264,7 @@ class StageLink:
 
 
 def _broken(sentence: str) -> SandboxError:
-    return SandboxError(Kind.BROKEN, sentence)
+    return SandboxError(ErrorKind.BROKEN, sentence)
 
 
 def _sound(reply: wire.Message) -> wire.Message:
@@ -280,7 +280,7 @@ def _sound(reply: wire.Message) -> wire.Message:
 
 def _outcome(reply: wire.Message, ended: str, log: bytes, count: int) -> RawOutcome:
     rows = reply["tried"]
-    tried = tuple(Tried(*row) for row in rows) if rows is not None else None
+    tried = tuple(ConnectAttempt(*row) for row in rows) if rows is not None else None
     return RawOutcome(ended, reply["rc"], reply["peak"], reply["full"], log, count, tried)
 
 

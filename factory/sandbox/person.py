@@ -19,7 +19,7 @@ from types import FrameType
 from typing import Any
 
 from factory.sandbox.terminal_filter import TerminalFilter
-from factory.sandbox.values import Kind, SandboxError
+from factory.sandbox.values import ErrorKind, SandboxError
 
 _CHUNK = 1 << 12
 _SMALLEST = (24, 80)  # where the terminal does not say
@@ -164,7 +164,7 @@ class _Seat:
     def _ended(self, number: int, _frame: FrameType | None) -> None:
         if self._taken:
             raise SandboxError(
-                Kind.INTERRUPTED, f"the session was ended by {signal.Signals(number).name}"
+                ErrorKind.INTERRUPTED, f"the session was ended by {signal.Signals(number).name}"
             )
 
 

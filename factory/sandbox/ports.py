@@ -18,7 +18,7 @@ from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import CommandOutcome, CommandSpec, StageLimits
 
 
-class View(Protocol):
+class StageView(Protocol):
     """What a stage shows at /workspace."""
 
     def folders(self) -> tuple[Path, ...]:
@@ -30,7 +30,7 @@ class View(Protocol):
         ...
 
 
-class Egress(Protocol):
+class EgressListener(Protocol):
     """The far end of the only network that a stage has: a listener on its loopback.
 
     `environment` is added for its commands, after everything else. `files` are texts by their paths
@@ -124,7 +124,7 @@ class Sandbox(Protocol):
         ...
 
     def open(
-        self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
+        self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None = None
     ) -> Stage:
         """Open a fresh stage; no two that are open have one name. With `egress` it has a listener
         of its own, and no other network.

@@ -28,8 +28,8 @@ from factory.sandbox.bubblewrap import CONSTANT_ENVIRONMENT
 from factory.sandbox.folders import remove_tree
 from factory.sandbox.link import Launcher, RawOutcome, StageLink, StageUnavailable
 from factory.sandbox.plan import Folders, Request, plan
-from factory.sandbox.properties import Enforcement, Proof, Property
-from factory.sandbox.values import Kind, SandboxError, StageLimits
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
+from factory.sandbox.values import ErrorKind, SandboxError, StageLimits
 
 if TYPE_CHECKING:
     from factory.sandbox.supervised import Supervised
@@ -81,7 +81,7 @@ def probe(launcher: Launcher, used: Supervised, parent: Path) -> Probed:
         try:
             seen = _observe(launcher, used, place)
         except (StageUnavailable, SandboxError) as error:
-            if isinstance(error, SandboxError) and error.kind is not Kind.BROKEN:
+            if isinstance(error, SandboxError) and error.kind is not ErrorKind.BROKEN:
                 raise
             return Probed(False, str(error), nothing_given(used.name, str(error), facts))
         finally:
@@ -96,7 +96,7 @@ def probe(launcher: Launcher, used: Supervised, parent: Path) -> Probed:
 
 def probe_network(
     launcher: Launcher, used: Supervised, cache: Path
-) -> tuple[Proof, tuple[str, ...]]:
+) -> tuple[PropertyProof, tuple[str, ...]]:
     """Return how a stage with a listener for the proxy is isolated all the same, and what it
     reached that it must not.
     """
@@ -112,7 +112,9 @@ def probe_network(
             link.end()
         except (StageUnavailable, SandboxError) as error:
             return (
-                Proof(Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"),
+                PropertyProof(
+                    Property.NET_ISOLATED, False, f"with a listener for the proxy: {error}"
+                ),
                 (),
             )
     proof = _proof_of(Property.NET_ISOLATED, attempts, _NETWORK)
@@ -227,11 +229,11 @@ def _ask(run: Callable[[str], RawOutcome], ask: dict[str, Any]) -> dict[str, Any
     except (IndexError, ValueError) as error:
         said = outcome.log.decode("utf-8", "replace").strip().rpartition("\n")[2][:_TOLD]
         raise SandboxError(
-            Kind.BROKEN, f"no command can run in the sandbox: {said or outcome.ended}"
+            ErrorKind.BROKEN, f"no command can run in the sandbox: {said or outcome.ended}"
         ) from error
     if not isinstance(answer, dict):
         raise SandboxError(
-            Kind.BROKEN, "no command can run in the sandbox: the probe's answer cannot be read"
+            ErrorKind.BROKEN, "no command can run in the sandbox: the probe's answer cannot be read"
         )
     return answer
 
@@ -288,17 +290,17 @@ def _escaped(seen: _Seen, used: Supervised, promised: Mapping[Property, str]) ->
     return tuple(name for name in dict.fromkeys(guarded) if seen.attempts.get(name, True))
 
 
-def _as_promised(proof: Proof, promised: Mapping[Property, str]) -> Proof:
+def _as_promised(proof: PropertyProof, promised: Mapping[Property, str]) -> PropertyProof:
     """Return the proof, not given where the backend does not promise the property, whatever was
     tried in vain.
     """
     lack = promised[proof.property]
     if not lack:
         return proof
-    return Proof(proof.property, False, lack if proof.given else f"{lack}; {proof.how}")
+    return PropertyProof(proof.property, False, lack if proof.given else f"{lack}; {proof.how}")
 
 
-def _proofs(seen: _Seen, used: Supervised) -> tuple[Proof, ...]:
+def _proofs(seen: _Seen, used: Supervised) -> tuple[PropertyProof, ...]:
     return (
         _by_attempts(Property.NET_ISOLATED, seen, _NETWORK),
         _by_attempts(Property.FS_READ_SCOPED, seen, _READ),
@@ -324,32 +326,34 @@ def _proofs(seen: _Seen, used: Supervised) -> tuple[Proof, ...]:
     )
 
 
-def _by_attempts(wanted: Property, seen: _Seen, names: tuple[str, ...]) -> Proof:
+def _by_attempts(wanted: Property, seen: _Seen, names: tuple[str, ...]) -> PropertyProof:
     return _proof_of(wanted, seen.attempts, names)
 
 
-def _proof_of(wanted: Property, attempts: Mapping[str, bool], names: tuple[str, ...]) -> Proof:
+def _proof_of(
+    wanted: Property, attempts: Mapping[str, bool], names: tuple[str, ...]
+) -> PropertyProof:
     reached = [name for name in names if attempts.get(name, True)]
     if reached:
-        return Proof(wanted, False, f"possible inside: {', '.join(reached)}")
-    return Proof(wanted, True, f"tried and refused: {', '.join(names)}")
+        return PropertyProof(wanted, False, f"possible inside: {', '.join(reached)}")
+    return PropertyProof(wanted, True, f"tried and refused: {', '.join(names)}")
 
 
-def _environment_proof(seen: _Seen) -> Proof:
+def _environment_proof(seen: _Seen) -> PropertyProof:
     odd = sorted(set(seen.answer["environment"]) - _ALWAYS_SET - {"LD_LIBRARY_PATH", "LC_CTYPE"})
     open_files = [number for number in seen.answer["descriptors"] if number > 2]
     if odd or open_files:
-        return Proof(
+        return PropertyProof(
             Property.ENV_SCOPED, False, f"inherited: {', '.join([*odd, *map(str, open_files)])}"
         )
-    return Proof(
+    return PropertyProof(
         Property.ENV_SCOPED, True, "only the constant variables and no inherited descriptor"
     )
 
 
-def _calls_proof(seen: _Seen, used: Supervised) -> Proof:
+def _calls_proof(seen: _Seen, used: Supervised) -> PropertyProof:
     if not used.filter:
-        return Proof(
+        return PropertyProof(
             Property.SYSCALLS_FILTERED, False, f"there is no filter for {platform.machine()}"
         )
     status = seen.answer["status"]
@@ -362,52 +366,52 @@ def _calls_proof(seen: _Seen, used: Supervised) -> Proof:
     kept = ("CapEff", "CapPrm", "CapBnd") if used.empty_bounding_set else ("CapEff", "CapPrm")
     wrong += [f"{name} is {status.get(name)}" for name in kept if int(status[name], 16)]
     if wrong:
-        return Proof(Property.SYSCALLS_FILTERED, False, ", ".join(wrong))
+        return PropertyProof(Property.SYSCALLS_FILTERED, False, ", ".join(wrong))
     return _by_attempts(Property.SYSCALLS_FILTERED, seen, _CALLS)
 
 
-def _process_proof(seen: _Seen) -> Proof:
+def _process_proof(seen: _Seen) -> PropertyProof:
     forks, bound = seen.answer["forks"], _LIMITS.processes
     given = 0 < forks <= bound
-    return Proof(
+    return PropertyProof(
         Property.PIDS_BOUNDED,
         given,
         f"{forks} children could be started where {bound} processes are allowed",
     )
 
 
-def _disk_proof(seen: _Seen) -> Proof:
+def _disk_proof(seen: _Seen) -> PropertyProof:
     full = {errno.ENOSPC, errno.EDQUOT}
     given = all(number in full | {errno.EFBIG} for number in seen.answer["disk"])
     given = given and all(number in full for number in seen.answer["inodes"])
     ended = f"{seen.answer['disk']}, creating twice as many files with {seen.answer['inodes']}"
     how = "writing twice the limit, in bytes and in files, failed"
     how = how if given else f"writing twice the limit ended with {ended}"
-    return Proof(Property.DISK_BOUNDED, given, how)
+    return PropertyProof(Property.DISK_BOUNDED, given, how)
 
 
-def _ended_proof(wanted: Property, outcome: RawOutcome, ended: str, how: str) -> Proof:
+def _ended_proof(wanted: Property, outcome: RawOutcome, ended: str, how: str) -> PropertyProof:
     given = outcome.ended == ended
-    return Proof(
+    return PropertyProof(
         wanted, given, how if given else f"expected the end {ended}, found {outcome.ended}"
     )
 
 
-def _survivor_proof(seen: _Seen) -> Proof:
+def _survivor_proof(seen: _Seen) -> PropertyProof:
     if seen.survivors:
-        return Proof(
+        return PropertyProof(
             Property.NO_SURVIVORS, False, f"{seen.survivors} processes outlived their command"
         )
-    return Proof(
+    return PropertyProof(
         Property.NO_SURVIVORS,
         True,
         "a daemon in its own session was dead when its command had ended",
     )
 
 
-def _integrator_proof(failed: str) -> Proof:
+def _integrator_proof(failed: str) -> PropertyProof:
     how = (
         failed
         or "tried and refused outside the run folder: create, write, chmod, times, unlink, TCP"
     )
-    return Proof(Property.INTEGRATOR_CONFINED, not failed, how)
+    return PropertyProof(Property.INTEGRATOR_CONFINED, not failed, how)

@@ -33,7 +33,7 @@ class Property(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class PropertyProof:
     """Record how one property was shown: `given` or not, and one short sentence for the
     evidence.
     """
@@ -54,7 +54,7 @@ class Enforcement:
     """
 
     backend: str
-    proofs: tuple[Proof, ...]
+    proofs: tuple[PropertyProof, ...]
     escaped: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     no_proxy: str = ""
@@ -64,13 +64,15 @@ class Enforcement:
         """Return the properties that are given."""
         return frozenset(proof.property for proof in self.proofs if proof.given)
 
-    def also(self, proof: Proof, escaped: tuple[str, ...]) -> Enforcement:
+    def also(self, proof: PropertyProof, escaped: tuple[str, ...]) -> Enforcement:
         """Return a copy with one more proof: its property is given only if both proofs say so.
 
         `escaped` adds to the probe's escapes.
         """
         known = next((each for each in self.proofs if each.property is proof.property), proof)
-        both = Proof(proof.property, known.given and proof.given, f"{known.how}; {proof.how}")
+        both = PropertyProof(
+            proof.property, known.given and proof.given, f"{known.how}; {proof.how}"
+        )
         if known.given and not proof.given:
             both = proof
         others = tuple(each for each in self.proofs if each.property is not proof.property)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.sandbox.bubblewrap import Mount
-from factory.sandbox.values import Kind, SandboxError
+from factory.sandbox.values import ErrorKind, SandboxError
 
 INSIDE_BASE = "/opt/python"
 INSIDE_VENV = "/opt/venv"
@@ -271,4 +271,4 @@ def _make_readable(folder: Path) -> None:
 
 def _refusal(executable: str, why: str) -> SandboxError:
     sentence = f"expected an interpreter that packs can see, found {executable}: {why}"
-    return SandboxError(Kind.INTERPRETER, sentence, tool=executable, why=why)
+    return SandboxError(ErrorKind.INTERPRETER, sentence, tool=executable, why=why)

@@ -19,13 +19,13 @@ from factory.sandbox.backend import without_terminal
 from factory.sandbox.layer import DeadLayer
 from factory.sandbox.link import RawOutcome, StageLink
 from factory.sandbox.plan import Request
-from factory.sandbox.ports import Egress, Person
+from factory.sandbox.ports import EgressListener, Person
 from factory.sandbox.python_env import INSIDE_PYTHON
 from factory.sandbox.values import (
     CommandOutcome,
     CommandSpec,
     Ended,
-    Kind,
+    ErrorKind,
     SandboxError,
     StageLimits,
 )
@@ -59,12 +59,12 @@ class LinuxStage:
         self._ask = ask
         self._shown = shown
         self._on_close = on_close
-        self._egress: Egress | None = None
+        self._egress: EgressListener | None = None
         self._found_by: tuple[tuple[str, str], ...] = ()
         self._frozen = False
         self._closed = False
 
-    def connect(self, egress: Egress, found_by: tuple[tuple[str, str], ...]) -> None:
+    def connect(self, egress: EgressListener, found_by: tuple[tuple[str, str], ...]) -> None:
         """Give the stage's listener to `egress`; commands find it by the variables `found_by`."""
         self._egress, self._found_by = egress, found_by
         egress.serve(socket.socket(fileno=self._link.listener))
@@ -144,7 +144,7 @@ class LinuxStage:
 
 
 def _frozen(what: str) -> SandboxError:
-    return SandboxError(Kind.BROKEN, f"{what} in a stage that is frozen already")
+    return SandboxError(ErrorKind.BROKEN, f"{what} in a stage that is frozen already")
 
 
 class _Renamed:
@@ -192,7 +192,7 @@ def outcome(raw: RawOutcome, duration_ms: int) -> CommandOutcome:
         if raw.code is None:
             said = raw.log[:_MOST_SAID].decode("utf-8", "replace").strip()
             raise SandboxError(
-                Kind.BROKEN,
+                ErrorKind.BROKEN,
                 f"the sandbox did not start: {said or 'bubblewrap ended without a word'}",
             )
         if raw.code - 128 in _SIGNALS:

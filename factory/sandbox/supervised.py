@@ -25,8 +25,8 @@ from factory.sandbox.command import GRACE, SAMPLE
 from factory.sandbox.layer import DeadLayer, bytes_of, open_again, open_folder
 from factory.sandbox.link import Launcher, StageUnavailable
 from factory.sandbox.plan import Folders, Request, plan
-from factory.sandbox.ports import Egress, View
-from factory.sandbox.properties import Proof
+from factory.sandbox.ports import EgressListener, StageView
+from factory.sandbox.properties import PropertyProof
 from factory.sandbox.stage import LinuxStage
 from factory.sandbox.supervisor import PROXY
 from factory.sandbox.values import StageLimits
@@ -76,7 +76,7 @@ class Supervised(Backend):
         }
 
     @abc.abstractmethod
-    def lay_out(self, view: View, place: Path) -> Folders:
+    def lay_out(self, view: StageView, place: Path) -> Folders:
         """Make the folders of one stage; `place` is for it alone. Raise SandboxError DISK."""
 
     @abc.abstractmethod
@@ -112,7 +112,7 @@ class Supervised(Backend):
         """Return what is proved of it by trying; see `probe.probe`."""
         return probe.probe(self.launcher, self, self.probed_below)
 
-    def probe_network(self) -> tuple[Proof, tuple[str, ...]]:
+    def probe_network(self) -> tuple[PropertyProof, tuple[str, ...]]:
         """Return how a stage with a listener is isolated; see `probe.probe_network`."""
         return probe.probe_network(self.launcher, self, self.probed_below)
 
@@ -165,7 +165,9 @@ class Supervised(Backend):
 
     # --- stages
 
-    def open(self, view: View, limits: StageLimits, name: str, egress: Egress | None) -> LinuxStage:
+    def open(
+        self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None
+    ) -> LinuxStage:
         """Open a stage. Raise SandboxError UNAVAILABLE, NO_PROXY or DISK."""
         lacking = self.no_proxy()
         if egress is not None and lacking:
@@ -219,7 +221,7 @@ class Supervised(Backend):
         self.launcher.close()
 
 
-def worktree(view: View, place: Path) -> Path:
+def worktree(view: StageView, place: Path) -> Path:
     """Write a view to a folder of its own; return it. Raise SandboxError DISK."""
     own_folders.remove(place)
     view.copy(place)

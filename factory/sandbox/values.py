@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 
-class Kind(enum.Enum):
+class ErrorKind(enum.Enum):
     """What a `SandboxError` is about."""
 
     UNAVAILABLE = "unavailable"  # nothing here confines as asked, or the kernel refused a stage
@@ -29,7 +29,7 @@ class SandboxError(Exception):
     `why` (UNAVAILABLE, NO_PROXY), `tool` and `why` (INTERPRETER), `place` and `found` (DISK).
     """
 
-    def __init__(self, kind: Kind, sentence: str, **facts: str) -> None:
+    def __init__(self, kind: ErrorKind, sentence: str, **facts: str) -> None:
         super().__init__(sentence)
         self.kind, self.sentence = kind, sentence
         self.facts: Mapping[str, str] = MappingProxyType(facts)
@@ -74,7 +74,7 @@ class CommandSpec:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class ConnectAttempt:
     """An address that processes of a command gave to the kernel, so many times; whether they got
     there is not known.
 
@@ -106,7 +106,7 @@ class CommandOutcome:
     duration_ms: int
     peak_memory: int = 0
     disk_full: bool = False
-    tried: tuple[Tried, ...] | None = None
+    tried: tuple[ConnectAttempt, ...] | None = None
 
 
 class LayerKind(enum.Enum):

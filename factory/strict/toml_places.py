@@ -26,7 +26,7 @@ _MULTILINE = re.compile(
 _BARE_VALUE = re.compile(r"[^\s,\]}#\"'\[{][^,\]}#\n]*")
 
 
-class Unreadable(Exception):
+class ScanStopped(Exception):
     """Report that the scan cannot follow the source any further."""
 
 
@@ -44,7 +44,7 @@ class Scanned:
 def scan(text: str) -> Scanned:
     """Scan `text` as far as it can be followed. Raise nothing."""
     scanner = _Scanner(text)
-    with contextlib.suppress(Unreadable):  # what cannot be followed is for tomllib to name
+    with contextlib.suppress(ScanStopped):  # what cannot be followed is for tomllib to name
         scanner.document()
     return scanner.seen
 
@@ -146,7 +146,7 @@ class _Scanner:
             self._at += 1
             self._take(_BLANKS)
         elif not self._text.startswith(closing, self._at):
-            raise Unreadable
+            raise ScanStopped
 
     def _dotted_key(self) -> list[_Key]:
         keys = [self._one_key()]
@@ -192,17 +192,17 @@ class _Scanner:
         if depth > DEPTH_LIMIT:
             sentence = f"this is nested deeper than {DEPTH_LIMIT} levels"
             self.seen.problems.append(Problem(sentence, *self._place(), "flatten it"))
-            raise Unreadable
+            raise ScanStopped
 
     def _expect(self, token: str) -> None:
         if not self._text.startswith(token, self._at):
-            raise Unreadable
+            raise ScanStopped
         self._at += len(token)
 
     def _take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._text, self._at)
         if not found:
-            raise Unreadable
+            raise ScanStopped
         self._at = found.end()
         return found[0]
 
@@ -216,5 +216,5 @@ def _unquoted(key: str) -> str:
     try:
         (name,) = tomllib.loads(f"{key} = 0")
     except (tomllib.TOMLDecodeError, ValueError):
-        raise Unreadable from None
+        raise ScanStopped from None
     return name

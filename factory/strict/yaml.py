@@ -51,7 +51,7 @@ def parse(raw: bytes, parser: Any = PARSER) -> StrictDocument:
     `parser` is a PyYAML loader class, by default the one on libyaml if that is present.
     """
     text = decode_text(raw)
-    reader = _Reader()
+    reader = _TreeBuilder()
     try:
         for event in yaml.parse(text, Loader=parser):
             reader.take(event)
@@ -90,7 +90,7 @@ class _Open:
         return tuple(self.items) if self.members is None else MappingProxyType(self.members)
 
 
-class _Reader:
+class _TreeBuilder:
     """Build a tree from events. Collects problems after which reading can continue."""
 
     def __init__(self) -> None:

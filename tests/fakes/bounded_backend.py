@@ -17,7 +17,7 @@ from factory.sandbox.bubblewrap import HostView
 from factory.sandbox.forked import Forked
 from factory.sandbox.inside_plain import open_stage, prepare
 from factory.sandbox.plan import Folders
-from factory.sandbox.ports import View
+from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
 from factory.sandbox.supervised import Supervised, with_scratch, worktree
 
@@ -48,7 +48,7 @@ class Bounded(Supervised):
         """Return what `prepare` makes reachable where we are root."""
         return super().template() | {"needed": [str(self.work), sys.prefix, sys.base_prefix]}
 
-    def lay_out(self, view: View, place: Path) -> Folders:
+    def lay_out(self, view: StageView, place: Path) -> Folders:
         """Write the view to a folder of the stage's own."""
         return self.probe_folders(worktree(view, place))
 

@@ -13,7 +13,7 @@ from factory.model.event import Entry
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
 from factory.model.ledger_chain import chained, format_event, parse_event
-from factory.model.ledger_standing import Standing, extended
+from factory.model.ledger_state import LedgerState, extended
 
 
 class MemoryLedger:
@@ -21,19 +21,19 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self._lines: list[bytes] = []
-        self._standing = Standing()
+        self._state = LedgerState()
 
     def append(self, *entries: Entry) -> str:
         number = len(self._lines)
         time = f"2026-01-01T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}.000Z"
-        events = chained(self._standing.head, entries, time)
+        events = chained(self._state.head, entries, time)
         lines = [format_event(event)[:-1] for event in events]
-        self._standing = extended(self._standing, lines)
+        self._state = extended(self._state, lines)
         self._lines += lines
-        return self._standing.head.event_id
+        return self._state.head.event_id
 
-    def standing(self) -> Standing:
-        return self._standing
+    def state(self) -> LedgerState:
+        return self._state
 
     def events(self) -> Iterator[EventDocument]:
         return map(parse_event, self.lines())

@@ -24,17 +24,17 @@ from typing import Any, TypeAlias
 from factory.merge.integrator import IntegratorProcess
 from factory.plan.stages import PackSandbox
 from factory.sandbox.layer import DeadLayer, bytes_of, open_folder
-from factory.sandbox.ports import Egress, Person, View
-from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.ports import EgressListener, Person, StageView
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 from factory.sandbox.values import (
     CommandOutcome,
     CommandSpec,
+    ConnectAttempt,
     Ended,
-    Kind,
+    ErrorKind,
     LayerKind,
     SandboxError,
     StageLimits,
-    Tried,
 )
 
 _KILLED = 128 + signal.SIGKILL
@@ -53,7 +53,7 @@ class Play:
     writes: Mapping[str, str | bytes | None] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     executable: tuple[str, ...] = ()
-    tried: tuple[Tried, ...] | None = ()
+    tried: tuple[ConnectAttempt, ...] | None = ()
     disk_full: bool = False
 
 
@@ -72,7 +72,9 @@ class FakeSandbox:
         without = frozenset(lacks)
         self._enforcement = Enforcement(
             "fake",
-            tuple(Proof(each, each not in without, "a script is played") for each in Property),
+            tuple(
+                PropertyProof(each, each not in without, "a script is played") for each in Property
+            ),
             facts={"isolation": "worktree"},
         )
         self._stages: list[FakeStage] = []
@@ -82,7 +84,7 @@ class FakeSandbox:
         return self._enforcement
 
     def open(
-        self, view: View, limits: StageLimits, name: str, egress: Egress | None = None
+        self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None = None
     ) -> FakeStage:
         """Lay the view out in a temporary folder. No play connects to a proxy."""
         folder = Path(tempfile.mkdtemp(prefix=f"fake-{name}-")) / "workspace"
@@ -120,7 +122,7 @@ class FakeStage:
         folder: Path,
         layer: DeadLayer,
         play: Callable[[CommandSpec], Play],
-        egress: Egress | None,
+        egress: EgressListener | None,
     ) -> None:
         self._folder, self._layer, self._play, self._egress = folder, layer, play, egress
         self._frozen = False
@@ -131,7 +133,7 @@ class FakeStage:
         """Apply the play's edit and end as it says; output over the bound ends it as OUTPUT."""
         if self._frozen:
             raise SandboxError(
-                Kind.BROKEN, "a command was to run in a stage that is frozen already"
+                ErrorKind.BROKEN, "a command was to run in a stage that is frozen already"
             )
         play = self._play(command)
         self._edit(play)

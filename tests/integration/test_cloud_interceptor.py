@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from factory.egress import authority as authorities
-from factory.egress.connection import Bounds, Connection, Reason
+from factory.egress.connection import Connection, ConnectionBounds, Reason
 from factory.egress.intercept import CloudInterceptor
 from factory.model.injection import Credential, Grant
 from factory.plan.cloud import injected_of, shown_path
@@ -175,12 +175,12 @@ def made(
     outer: Authority,
     found: Map,
     trust: Callable[[], ssl.SSLContext] | None = None,
-    bounds: Bounds | None = None,
+    bounds: ConnectionBounds | None = None,
 ) -> Iterator[World]:
     inside = authorities.Authority([HOST], datetime.datetime.now(datetime.UTC), 600)
     trusted = trust or (lambda: ssl.create_default_context(cadata=outer.pem.decode()))
     redactor = Redactor([("CLOUD_TOKEN", SECRET.encode())])
-    used = bounds or Bounds()
+    used = bounds or ConnectionBounds()
     interceptor = CloudInterceptor(
         [injected_of(CREDENTIAL)], inside, partial(shown_path, redactor=redactor), used, trusted
     )
@@ -398,7 +398,7 @@ def test_bytes_are_bounded(outer: Authority, tmp_path: Path) -> None:
     with https(outer.context(tmp_path, HOST), seen) as port:
         found = Map()
         found.add(HOST, port)
-        with made(outer, found, bounds=Bounds(bytes_up=200_000)) as world:
+        with made(outer, found, bounds=ConnectionBounds(bytes_up=200_000)) as world:
             with pytest.raises((OSError, http.client.HTTPException)):
                 world.ask("POST", "/", b"x" * 2_000_000)
             assert world.connections()[0].reason is Reason.BYTES

@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from factory.plan.stages import PackSandbox
 from factory.sandbox.observe import MOST
 from factory.sandbox.properties import Property
-from factory.sandbox.values import Ended, Tried
+from factory.sandbox.values import ConnectAttempt, Ended
 from tests.sandbox_kit import MIB, SMALL, run, sandbox, stage
 from tests.world import World
 
@@ -85,7 +85,7 @@ def test_a_flood_of_addresses_is_bounded_and_hides_nothing_from_clock_and_memory
         outcome = run(opened, script(flood))
         tried = outcome.tried or ()
         assert len(tried) == MOST + 1
-        assert tried[-1] == Tried("", "", "", 0, 399 - MOST)
+        assert tried[-1] == ConnectAttempt("", "", "", 0, 399 - MOST)
         assert run(opened, script(endless), timeout=0.5).ended is Ended.TIMEOUT
     with stage(made, replace(SMALL, memory=48 * MIB)) as opened:
         assert run(opened, script(hog), timeout=60).ended is Ended.MEMORY

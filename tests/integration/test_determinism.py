@@ -205,7 +205,7 @@ def site(tmp_path: Path) -> Site:
 def test_record_counts_for_one_action_and_one_bundle(site: Site) -> None:
     assert not shown_by(site, SAME, "a" * 64, "b" * 64)
     keep(site, RECORD)
-    assert shown_by(site, SAME, "a" * 64, "b" * 64) == site.ledger.standing().head.event_id
+    assert shown_by(site, SAME, "a" * 64, "b" * 64) == site.ledger.state().head.event_id
     assert not shown_by(site, SAME, "c" * 64, "b" * 64)
     assert not shown_by(site, SAME, "a" * 64, "c" * 64)
     assert not shown_by(site, SAME, "a" * 64, "")

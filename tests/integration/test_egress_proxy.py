@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from factory.egress import outside
-from factory.egress.connection import Bounds, Reason, Request, Target, Verdict
+from factory.egress.connection import ConnectionBounds, Reason, Request, Target, Verdict
 from factory.egress.proxy import Defective
 from factory.egress.reach import Outside, Served
 from tests.egress_kit import Authority, Client, Map, head_of, proxy, serving
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.linux
 
 HOST = "www.example.org"
 DECLARED = (HOST, "*.below.org", "other.org:8443")
-QUICK = Bounds(request=0.3, dial=0.3, idle=0.3)
+QUICK = ConnectionBounds(request=0.3, dial=0.3, idle=0.3)
 
 
 @pytest.fixture(scope="module")
@@ -372,7 +372,7 @@ def test_a_client_that_dawdles_over_its_hello_is_turned_away(echo: Map) -> None:
 
 
 def test_a_tunnel_in_which_nothing_moves_is_cut(echo: Map, authority: Authority) -> None:
-    with proxy(DECLARED, echo.outside, Bounds(idle=0.3)) as client:
+    with proxy(DECLARED, echo.outside, ConnectionBounds(idle=0.3)) as client:
         link, _ = client.connect(f"{HOST}:443")
         with (
             contextlib.suppress(OSError),
@@ -386,9 +386,11 @@ def test_a_tunnel_in_which_nothing_moves_is_cut(echo: Map, authority: Authority)
     assert (one.verdict, one.reason) == (Verdict.CUT, Reason.IDLE)
 
 
-@pytest.mark.parametrize("bounds", [Bounds(bytes_up=200_000), Bounds(bytes_down=200_000)])
+@pytest.mark.parametrize(
+    "bounds", [ConnectionBounds(bytes_up=200_000), ConnectionBounds(bytes_down=200_000)]
+)
 def test_the_stage_carries_no_more_bytes_than_it_may(
-    echo: Map, authority: Authority, bounds: Bounds
+    echo: Map, authority: Authority, bounds: ConnectionBounds
 ) -> None:
     with proxy(DECLARED, echo.outside, bounds) as client:
         link, _ = client.connect(f"{HOST}:443")
@@ -411,7 +413,7 @@ def test_the_stage_carries_no_more_bytes_than_it_may(
 
 
 def test_too_many_at_once_are_turned_away(echo: Map) -> None:
-    with proxy(DECLARED, echo.outside, Bounds(at_once=2)) as client:
+    with proxy(DECLARED, echo.outside, ConnectionBounds(at_once=2)) as client:
         held = [client.connect(f"{HOST}:443")[0] for _ in range(2)]
         link, head = client.ask(b"CONNECT")
         assert head.startswith(b"HTTP/1.1 503 too-many-at-once") or head == b""
@@ -436,7 +438,7 @@ def wait_until_nobody_listens(client: Client) -> None:
 
 
 def test_the_connections_of_a_stage_come_to_an_end(echo: Map) -> None:
-    with proxy(DECLARED, echo.outside, Bounds(connections=3)) as client:
+    with proxy(DECLARED, echo.outside, ConnectionBounds(connections=3)) as client:
         for _ in range(4):
             client.ask(b"GET / HTTP/1.1\r\n\r\n")[0].close()
         found = client.proxy.connections()
@@ -486,7 +488,7 @@ def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than
         (Outside(_never(released), echo.dial), Reason.NO_ADDRESS),
         (Outside(echo.resolve, dial), Reason.UNREACHABLE),
     ):
-        with proxy(DECLARED, way, Bounds(dial=0.3)) as client:
+        with proxy(DECLARED, way, ConnectionBounds(dial=0.3)) as client:
             link, head = client.connect(f"{HOST}:443")
             link.close()
             assert head.startswith(b"HTTP/1.1 502 ")
@@ -501,7 +503,9 @@ def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than
 
 def test_what_is_under_way_when_every_client_is_dead_ends_at_once(echo: Map) -> None:
     released = threading.Event()
-    with proxy(DECLARED, Outside(_never(released), echo.dial), Bounds(dial=3600.0)) as client:
+    with proxy(
+        DECLARED, Outside(_never(released), echo.dial), ConnectionBounds(dial=3600.0)
+    ) as client:
         link = client.dial()
         link.sendall(b"CONNECT www.example.org:443 HTTP/1.1\r\n\r\n")
         link.close()

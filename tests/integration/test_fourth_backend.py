@@ -12,10 +12,10 @@ import pytest
 from factory.plan.stages import PackSandbox
 from factory.sandbox import backends
 from factory.sandbox.backend import SandboxSetting
-from factory.sandbox.backends import Row
+from factory.sandbox.backends import BackendEntry
 from factory.sandbox.host_sandbox import HostSandbox, load
 from factory.sandbox.properties import Property
-from factory.sandbox.values import Ended, Kind, SandboxError
+from factory.sandbox.values import Ended, ErrorKind, SandboxError
 from tests.fakes.bounded_backend import Bounded
 from tests.sandbox_kit import MIB, Folder, folders, packed, run, stage
 
@@ -52,7 +52,7 @@ def test_commands_run_in_it_and_leave_what_they_wrote(made: PackSandbox) -> None
 
 def test_a_row_of_the_table_is_all_that_makes_it_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        backends, "TABLE", (*backends.TABLE, Row("bounded", Bounded.__module__, ""))
+        backends, "TABLE", (*backends.TABLE, BackendEntry("bounded", Bounded.__module__, ""))
     )
     assert list(load(backends.rows_of("bounded"))) == [Bounded]
 
@@ -60,7 +60,7 @@ def test_a_row_of_the_table_is_all_that_makes_it_known(monkeypatch: pytest.Monke
 def test_an_unknown_backend_is_an_error_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(SandboxError) as caught:
         HostSandbox(SandboxSetting(*folders(tmp_path), backend="gvisor"))
-    assert caught.value.kind is Kind.UNKNOWN_BACKEND
+    assert caught.value.kind is ErrorKind.UNKNOWN_BACKEND
     assert caught.value.sentence == (
         "expected a backend of auto, full, bubblewrap, landlock, none, found 'gvisor'"
     )

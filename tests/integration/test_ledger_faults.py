@@ -152,7 +152,7 @@ def remembered(tmp_path: Path) -> Path:
 
 def test_what_is_remembered_is_gone_on_from_and_nothing_else_hangs_on_it(tmp_path: Path) -> None:
     memory = remembered(tmp_path)
-    known = LedgerStore(tmp_path, SystemClock()).standing()
+    known = LedgerStore(tmp_path, SystemClock()).state()
     content = memory.read_bytes()
     for spoilt in (
         b"",
@@ -162,10 +162,10 @@ def test_what_is_remembered_is_gone_on_from_and_nothing_else_hangs_on_it(tmp_pat
         content.replace(b'"seq":600', b'"seq":599'),
     ):
         memory.write_bytes(spoilt)
-        found = LedgerStore(tmp_path, SystemClock()).standing()
+        found = LedgerStore(tmp_path, SystemClock()).state()
         assert (found.head, found.tree, found.size) == (known.head, known.tree, known.size)
     memory.unlink()
-    assert LedgerStore(tmp_path, SystemClock()).standing().tree == known.tree
+    assert LedgerStore(tmp_path, SystemClock()).state().tree == known.tree
 
 
 def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(
@@ -176,7 +176,7 @@ def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(
     content = path.read_bytes()
     path.write_bytes(content.replace(b'"duration_ms":0', b'"duration_ms":1', 1))
     with pytest.raises(Refusal) as raised:
-        LedgerStore(tmp_path, SystemClock()).standing()
+        LedgerStore(tmp_path, SystemClock()).state()
     assert "the ledger does not hold at line 1" in raised.value.findings[0].message
 
 
@@ -189,5 +189,5 @@ def test_a_remembered_beginning_is_not_read_line_by_line(
     read: list[bytes] = []
     real = ledger_chain.skim
     monkeypatch.setattr(ledger_chain, "skim", lambda line: (read.append(line), real(line))[1])
-    assert LedgerStore(tmp_path, SystemClock()).standing().head.seq == 601
+    assert LedgerStore(tmp_path, SystemClock()).state().head.seq == 601
     assert len(read) == 1

@@ -23,7 +23,7 @@ from factory.model.pack import Limits
 from factory.plan.stages import PackSandbox, PackStage
 from factory.sandbox import give_up, host, landlock, own_user, watch
 from factory.sandbox.backend import Offer, SandboxSetting
-from factory.sandbox.backend_landlock import Landlocked
+from factory.sandbox.backend_landlock import LandlockBackend
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.link import StageUnavailable
 from factory.sandbox.properties import Property
@@ -384,7 +384,7 @@ def test_a_script_that_packs_could_write_is_not_used_alone(tmp_path: Path) -> No
     ],
 )
 def test_an_older_kernel_promises_less(tmp_path: Path, version: int, lost: set[Property]) -> None:
-    lacks = Landlocked(Offer(SandboxSetting(*folders(tmp_path))), version).lacks()
+    lacks = LandlockBackend(Offer(SandboxSetting(*folders(tmp_path))), version).lacks()
     assert lost <= {each for each, why in lacks.items() if why}
 
 

@@ -22,7 +22,7 @@ from factory.model.errors import InternalError
 from factory.model.pack import Limits
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, Leaf, Tree, object_id
 from factory.model.verdict import Status
-from factory.plan.stages import PackSandbox, PackStage, View
+from factory.plan.stages import PackSandbox, PackStage, PackView
 from factory.sandbox import host_sandbox
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.properties import Property
@@ -113,7 +113,7 @@ BASE = Tree({}).changed(
 
 @contextmanager
 def opened(made: tuple[PackSandbox, Folder], limits: Limits = SMALL) -> Iterator[PackStage]:
-    stage = made[0].open(View(BASE, BASE), limits, "stage")
+    stage = made[0].open(PackView(BASE, BASE), limits, "stage")
     try:
         yield stage
     finally:
@@ -310,7 +310,7 @@ def test_a_line_that_the_script_lacks_is_a_defect_of_the_test(world: World) -> N
 
 
 class OneFolder:
-    """A `View` over a folder."""
+    """A `PackView` over a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

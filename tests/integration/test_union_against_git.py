@@ -11,7 +11,7 @@ from factory.git.narrowing import between
 from factory.git.objects import GitObjects
 from factory.merge.merging import Candidate, merge_candidates
 from factory.merge.three_way import three_way_of
-from factory.model.config import Overlap
+from factory.model.config import OverlapPolicy
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, Leaf, Tree
 from tests.git_world import World, git
 
@@ -85,7 +85,7 @@ def test_the_union_of_disjoint_packs_is_what_git_makes_of_them(
                 for number, tree in enumerate(trees)
             ]
             random.shuffle(candidates)
-            merged = merge_candidates(base, candidates, Overlap.BLOCK, three_way_of(objects))
+            merged = merge_candidates(base, candidates, OverlapPolicy.BLOCK, three_way_of(objects))
             assert merged.findings == ()
             assert merged.tree is not None
             assert merged.tree.oid == merged_by_git(
@@ -108,13 +108,13 @@ def test_a_three_way_merge_is_gits_and_its_conflicts_are_told(tmp_path: Path) ->
             candidate("T-1", text.replace("2\n", "two\n", 1)),
             candidate("T-2", text.replace("9\n", "nine\n", 1)),
         )
-        merged = merge_candidates(base, [other, one], Overlap.MERGE, three_way_of(objects))
+        merged = merge_candidates(base, [other, one], OverlapPolicy.MERGE, three_way_of(objects))
         assert merged.tree is not None
         (leaf,) = [leaf for path, leaf in merged.tree.leaves() if path == "text"]
         expected = text.replace("2\n", "two\n", 1).replace("9\n", "nine\n", 1)
         assert objects.read([leaf.oid])[leaf.oid] == expected.encode()
         clash = candidate("T-3", text.replace("2\n", "zwei\n", 1))
-        merged = merge_candidates(base, [clash, one], Overlap.MERGE, three_way_of(objects))
+        merged = merge_candidates(base, [clash, one], OverlapPolicy.MERGE, three_way_of(objects))
         assert (merged.tree, [finding.id for finding in merged.findings]) == (
             None,
             ["MERGE_CONFLICT"],

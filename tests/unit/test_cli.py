@@ -21,7 +21,7 @@ from factory.commands.options import COMMON_HELP, Parser
 from factory.model.errors import InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.verdict import Status
-from factory.report.answer import Answer, document_of, finding_lines
+from factory.report.answer import CommandResult, document_of, finding_lines
 from tests.snapshot import agrees, expected
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,12 +153,12 @@ class Staged:
 
     HELP: ClassVar = {"doctor": "usage: staged\n\noptions\n"}
 
-    def __init__(self, outcome: Answer | BaseException) -> None:
+    def __init__(self, outcome: CommandResult | BaseException) -> None:
         self._outcome = outcome
 
     def define(self, command: str, parser: Parser) -> None: ...
 
-    def run(self, command: str, given: Namespace) -> Answer:
+    def run(self, command: str, given: Namespace) -> CommandResult:
         if isinstance(self._outcome, BaseException):
             raise self._outcome
         return self._outcome
@@ -166,7 +166,7 @@ class Staged:
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch):
-    def put(outcome: Answer | BaseException) -> None:
+    def put(outcome: CommandResult | BaseException) -> None:
         monkeypatch.setattr(importlib, "import_module", lambda _name: Staged(outcome))
 
     return put
@@ -179,9 +179,9 @@ FINDING = Finding(
     location=Location("t/task.yml", 3, 1),
 )
 ENDINGS = [
-    (Answer(Status.PASS), 0, "PASS"),
-    (Answer(Status.BLOCKED), 2, "BLOCKED"),
-    (Answer(Status.FAIL), 1, "FAIL"),
+    (CommandResult(Status.PASS), 0, "PASS"),
+    (CommandResult(Status.BLOCKED), 2, "BLOCKED"),
+    (CommandResult(Status.FAIL), 1, "FAIL"),
     (Refusal(FINDING), 2, "BLOCKED"),
     (Interrupted("interrupted"), 130, "FAIL"),
     (InternalError("it broke"), 1, "FAIL"),
@@ -235,7 +235,7 @@ def test_usage_error_of_a_command_ends_with_64(stage, capsys) -> None:
 
 
 def test_document_goes_to_a_file_as_well(stage, capsys, tmp_path: Path) -> None:
-    stage(Answer(Status.BLOCKED, ("a line",), (FINDING,), "run_1", {"more": [1]}))
+    stage(CommandResult(Status.BLOCKED, ("a line",), (FINDING,), "run_1", {"more": [1]}))
     assert cli.main(["doctor", "--json-out", str(tmp_path / "out.json")]) == 2
     document = json.loads((tmp_path / "out.json").read_text())
     assert document["findings"][0] == {
@@ -249,7 +249,7 @@ def test_document_goes_to_a_file_as_well(stage, capsys, tmp_path: Path) -> None:
 
 @pytest.mark.linux
 def test_document_into_a_pipe_replaces_nothing(stage, tmp_path: Path) -> None:
-    stage(Answer(Status.PASS))
+    stage(CommandResult(Status.PASS))
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -262,11 +262,11 @@ def test_document_into_a_pipe_replaces_nothing(stage, tmp_path: Path) -> None:
 
 
 def test_document_is_ascii_and_takes_no_key_twice() -> None:
-    text = document_of("why", Answer(Status.PASS, details={"path": "ü\udcff\x1b"}), 0)
+    text = document_of("why", CommandResult(Status.PASS, details={"path": "ü\udcff\x1b"}), 0)
     assert text.isascii()
     assert json.loads(text)["path"] == "ü\udcff\x1b"
     with pytest.raises(ValueError, match="gives 'status' twice"):
-        document_of("why", Answer(Status.PASS, details={"status": 1}), 0)
+        document_of("why", CommandResult(Status.PASS, details={"status": 1}), 0)
 
 
 def test_lines_of_findings_are_inert() -> None:

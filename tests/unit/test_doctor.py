@@ -10,18 +10,20 @@ from factory.model.config import Config
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.run.doctor import HostFacts, Mark, check_up, lacking, ladder
-from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 
 FACTS = HostFacts(
     platform="Linux", python="3.11.7", python_program="/usr/bin/python3", git="2.39.5", git_program="/usr/bin/git",
     doit="0.37.0", state="/r/.factory", free=50 * 1024**3, held=(), worktrees=(), user_config="/c",
     user_config_exists=False,
 )  # fmt: skip
-FULL = Enforcement("x", tuple(Proof(each, True, "tried") for each in Property))
+FULL = Enforcement("x", tuple(PropertyProof(each, True, "tried") for each in Property))
 
 
 def without(*missing: Property) -> Enforcement:
-    return Enforcement("x", tuple(Proof(each, each not in missing, "tried") for each in Property))
+    return Enforcement(
+        "x", tuple(PropertyProof(each, each not in missing, "tried") for each in Property)
+    )
 
 
 BY_NAME: list[Property] = sorted([*Property], key=lambda each: each.value)

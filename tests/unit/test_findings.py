@@ -17,7 +17,7 @@ import pytest
 
 from factory.model.finding import Finding
 from factory.model.findings.catalogue import CATALOGUE, TABLES
-from factory.model.findings.entry import Entry, Fact, Facts, rendered
+from factory.model.findings.entry import CatalogueEntry, Fact, Facts, rendered
 
 ROOT = Path(__file__).parents[2]
 # These name ids without provoking them.
@@ -127,7 +127,7 @@ def _literals(facts: ast.Dict) -> tuple[dict[str, object], bool]:
     return named, None not in facts.keys
 
 
-def texts_of(entry: Entry, case: object) -> list[str]:
+def texts_of(entry: CatalogueEntry, case: object) -> list[str]:
     """Return sentence, hint and remedy of an entry for one case."""
     return [
         text if isinstance(text, str) else text[str(case)]
@@ -142,7 +142,7 @@ def names_in(text: str) -> set[str]:
     }
 
 
-def names_of(entry: Entry, case: object) -> set[str]:
+def names_of(entry: CatalogueEntry, case: object) -> set[str]:
     """Return the facts that the texts of one case take up."""
     return set().union(*map(names_in, texts_of(entry, case)))
 

@@ -15,11 +15,11 @@ from factory.model.egress_record import record_of
 from factory.model.findings.entry import Severity
 from factory.model.pack import Constraints, Network, TaskPack
 from factory.run.preflight import judge_host, judge_network
-from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 from tests.pack_values import pack
 
-GIVEN = Enforcement("x", (Proof(Property.NET_ISOLATED, True, "shown"),))
-LACKING = Enforcement("x", (Proof(Property.NET_ISOLATED, False, "not on this host"),))
+GIVEN = Enforcement("x", (PropertyProof(Property.NET_ISOLATED, True, "shown"),))
+LACKING = Enforcement("x", (PropertyProof(Property.NET_ISOLATED, False, "not on this host"),))
 
 
 def declaring(*hosts: str) -> TaskPack:

@@ -54,7 +54,7 @@ def finished(run: str) -> Entry:
 def test_an_empty_ledger_has_nothing(ledger: Ledger) -> None:
     assert list(ledger.lines()) == []
     assert [*ledger.events(), *ledger.newest()] == []
-    assert ledger.standing().head == Head()
+    assert ledger.state().head == Head()
     assert ledger.recover() == ()
     assert ledger.tree(0).size == 0
 
@@ -63,7 +63,7 @@ def test_events_are_chained_in_order_and_the_last_id_is_returned(ledger: Ledger)
     first = ledger.append(started("r1"))
     last = ledger.append(prepared("r1"), finished("r1"))
     lines = list(ledger.lines())
-    assert follow(Head(), lines) == ledger.standing().head == Head(3, last)
+    assert follow(Head(), lines) == ledger.state().head == Head(3, last)
     events = list(ledger.events())
     assert [event.event_type for event in events] == [
         "run.started",
@@ -86,18 +86,18 @@ def test_events_are_found_by_run_and_from_the_end(ledger: Ledger) -> None:
     assert next(ledger.newest("run.started", "integrate.finished")).seq == 4
 
 
-def test_the_standing_knows_runs_without_an_end(ledger: Ledger) -> None:
+def test_the_state_knows_runs_without_an_end(ledger: Ledger) -> None:
     ledger.append(started("open"), started("prepared"), prepared("prepared"))
     ledger.append(started("gone"), RunAbandoned(rc=1).entry("gone"))
     ledger.append(started("done"), prepared("done"), finished("done"))
     ledger.append(BranchPrepared(ref="r", commit="", tree="").entry("done"))
-    standing = ledger.standing()
-    assert set(standing.begun) == {"open", "prepared"}
-    assert standing.begun["prepared"].prepared
-    assert not standing.begun["open"].prepared
-    assert standing.abandoned == frozenset({"gone"})
-    assert standing.branching == frozenset({"done"})
-    assert standing.size == sum(len(line) + 1 for line in ledger.lines())
+    state = ledger.state()
+    assert set(state.begun) == {"open", "prepared"}
+    assert state.begun["prepared"].prepared
+    assert not state.begun["open"].prepared
+    assert state.abandoned == frozenset({"gone"})
+    assert state.branching == frozenset({"done"})
+    assert state.size == sum(len(line) + 1 for line in ledger.lines())
 
 
 def test_the_tree_over_any_beginning_is_that_of_its_lines(ledger: Ledger) -> None:
@@ -106,7 +106,7 @@ def test_the_tree_over_any_beginning_is_that_of_its_lines(ledger: Ledger) -> Non
     lines = list(ledger.lines())
     for size in (1, 2, 7, 18):
         assert ledger.tree(size).root == root_of(lines[:size])
-    assert ledger.standing().tree == ledger.tree(18)
+    assert ledger.state().tree == ledger.tree(18)
 
 
 def test_what_is_no_event_is_refused_and_nothing_is_recorded(ledger: Ledger) -> None:
@@ -114,7 +114,7 @@ def test_what_is_no_event_is_refused_and_nothing_is_recorded(ledger: Ledger) -> 
     for wrong in (Entry("No Word"), Entry("x", run_id="a b"), Entry("x", duration_ms=-1)):
         with pytest.raises(ValueError, match=r"."):
             ledger.append(started("r2"), wrong)
-    assert ledger.standing().head.seq == 1
+    assert ledger.state().head.seq == 1
 
 
 def test_a_reading_sees_what_was_there_when_it_began(ledger: Ledger) -> None:

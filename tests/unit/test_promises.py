@@ -11,9 +11,9 @@ import pytest
 
 from factory.sandbox import backends, host, landlock
 from factory.sandbox.backend import Backend, Offer, SandboxSetting
-from factory.sandbox.backend_bubblewrap import BareBubblewrap
+from factory.sandbox.backend_bubblewrap import BubblewrapBackend
 from factory.sandbox.backend_full import FullOverlay, FullWorktree
-from factory.sandbox.backend_landlock import Landlocked
+from factory.sandbox.backend_landlock import LandlockBackend
 from factory.sandbox.backend_none import Unconfined
 from factory.sandbox.host_sandbox import load
 from factory.sandbox.properties import Property
@@ -26,9 +26,9 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "factory" / "SECURITY.md"
 COLUMNS: dict[str, tuple[type[Backend], bool | None]] = {
     "`full` overlay": (FullOverlay, None),
     "`full` worktree": (FullWorktree, None),
-    "`bubblewrap`": (BareBubblewrap, None),
-    "`landlock` as root": (Landlocked, True),
-    "`landlock` as a user": (Landlocked, False),
+    "`bubblewrap`": (BubblewrapBackend, None),
+    "`landlock` as root": (LandlockBackend, True),
+    "`landlock` as a user": (LandlockBackend, False),
     "`none`": (Unconfined, None),
 }
 CASES = [

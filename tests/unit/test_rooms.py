@@ -54,7 +54,9 @@ IMPURE_METHODS = frozenset(
     "environ getenv getpid system popen urandom".split()
 )
 # Rooms and modules whose docstrings begin with a verb. Whoever finishes another one adds it here.
-VERB_FIRST = tuple("bundle contract files git merge redact report steady strict verify".split())
+VERB_FIRST = tuple(
+    "bundle contract evidence files git merge redact report steady strict verify".split()
+)
 NO_VERB = re.compile(r"(?:What|Whether|Which|How|Where|As|Who|When|Why)\b")
 # Words that say nothing about what a thing is or does. ("process" is one of them as a
 # deed, but also a thing of the operating system, so a test cannot tell.)

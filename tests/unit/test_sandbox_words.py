@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from factory.sandbox import bubblewrap, python_env, system_view
-from factory.sandbox.bubblewrap import HostView, Places
+from factory.sandbox.bubblewrap import BoundPaths, HostView
 from factory.sandbox.link import RawOutcome
 from factory.sandbox.stage import outcome
 from factory.sandbox.values import Ended, SandboxError
 
 pytestmark = pytest.mark.linux
 
-PLACES = Places("/system", "/merged", "/scratch/tmp", "/scratch/shm", "/scratch/home")
+PLACES = BoundPaths("/system", "/merged", "/scratch/tmp", "/scratch/shm", "/scratch/home")
 
 
 def test_the_hosts_root_is_never_shown_and_every_namespace_is_left() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from factory.sandbox import probe
 from factory.sandbox.backend import Probed
-from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 from factory.sandbox.supervised import Supervised
 from tests import measured_once
 from tests.sandbox_kit import sandbox
@@ -117,7 +117,7 @@ class Counted:
 
     def probe(self, launcher: object, used: Supervised, parent: Path) -> Probed:
         self.count += 1
-        proofs = tuple(Proof(each, True, "made up") for each in Property)
+        proofs = tuple(PropertyProof(each, True, "made up") for each in Property)
         return Probed(True, "", Enforcement("full", proofs, self._escaped))
 
 

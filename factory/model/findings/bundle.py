@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, Facts, error
+from factory.model.findings.entry import CatalogueEntry, Facts, error
 
 _RERUN = "Run the pack again: doit forget launch, then doit oneshot."
 _ANEW = "Make a new run with: factory oneshot"
@@ -34,7 +34,7 @@ _OVERLAP_EXAMPLES: tuple[Facts, ...] = (
     {"case": "merged", "names": ("Doc", "doc"), **_PAIR},
 )
 
-BUNDLE: Mapping[str, Entry] = {
+BUNDLE: Mapping[str, CatalogueEntry] = {
     "BUNDLE_MISSING": error(
         "a bundle that the plan needs does not exist",
         sentence="expected the bundle's {path}, found none",

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from factory.model.findings.bundle import BUNDLE
 from factory.model.findings.change import CHANGE
 from factory.model.findings.contract import CONTRACT
-from factory.model.findings.entry import Entry
+from factory.model.findings.entry import CatalogueEntry
 from factory.model.findings.evidence import EVIDENCE
 from factory.model.findings.host import HOST
 from factory.model.findings.ledger import LEDGER
@@ -21,6 +21,6 @@ from factory.model.findings.verification import VERIFICATION
 
 TABLES = (REPOSITORY, CONTRACT, HOST, CHANGE, BUNDLE, LEDGER, EVIDENCE, VERIFICATION)
 
-CATALOGUE: Mapping[str, Entry] = MappingProxyType(
+CATALOGUE: Mapping[str, CatalogueEntry] = MappingProxyType(
     {name: entry for table in TABLES for name, entry in table.items()}
 )

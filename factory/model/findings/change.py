@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, Facts, error, note, warning
+from factory.model.findings.entry import CatalogueEntry, Facts, error, note, warning
 
 _NEVER = "Nothing in a contract can allow it."
 _ALL = " The complete list is in FILES_CHANGED.json."
@@ -53,7 +53,7 @@ _OUTPUT = _limit("output", "printed more than allowed", "byte|bytes")
 _DISK = _limit("disk", "ran out of space", "byte|bytes")
 _COMMAND: Facts = {"label": "tests-1", "run": "pytest -q"}
 
-CHANGE: Mapping[str, Entry] = {
+CHANGE: Mapping[str, CatalogueEntry] = {
     "SCOPE_OUTSIDE_ALLOWED": error(
         "a path outside the declared scope was changed",
         sentence=_of_files(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from factory.model.command_kind import ACCEPTANCE_KINDS
-from factory.model.findings.entry import Entry, error, warning
+from factory.model.findings.entry import CatalogueEntry, error, warning
 
 *_FIRST, _LAST = (kind.key for kind in ACCEPTANCE_KINDS)
 _ACCEPTANCE_KEYS = f"{', '.join(_FIRST)} or {_LAST}"
 _DEPENDS_HINT = "Correct {need} first; see: factory why {need}"
 
-CONTRACT: Mapping[str, Entry] = {
+CONTRACT: Mapping[str, CatalogueEntry] = {
     "CONFIG_INVALID": error(
         "factory.toml, a variable or a flag does not match the schema of the configuration",
         sentence="{problem}",

@@ -39,7 +39,7 @@ class Severity(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CatalogueEntry:
     """Everything the catalogue says of one id.
 
     `sentence` says what was expected and what was found, `hint` what to do next, and `remedy` the
@@ -62,16 +62,16 @@ def error(
     hint: Text = "",
     remedy: Text,
     examples: Iterable[Facts] = ({},),
-) -> Entry:
+) -> CatalogueEntry:
     """Return the entry of a finding that blocks."""
-    return Entry(Severity.ERROR, meaning, sentence, hint, remedy, _frozen(examples))
+    return CatalogueEntry(Severity.ERROR, meaning, sentence, hint, remedy, _frozen(examples))
 
 
 def warning(
     meaning: str, *, sentence: Text, hint: Text = "", examples: Iterable[Facts] = ({},)
-) -> Entry:
+) -> CatalogueEntry:
     """Return the entry of a finding that changes no verdict."""
-    return Entry(Severity.WARNING, meaning, sentence, hint, "", _frozen(examples))
+    return CatalogueEntry(Severity.WARNING, meaning, sentence, hint, "", _frozen(examples))
 
 
 def note(
@@ -81,9 +81,9 @@ def note(
     hint: Text = "",
     remedy: Text = "",
     examples: Iterable[Facts] = ({},),
-) -> Entry:
+) -> CatalogueEntry:
     """Return the entry of a remark."""
-    return Entry(Severity.NOTE, meaning, sentence, hint, remedy, _frozen(examples))
+    return CatalogueEntry(Severity.NOTE, meaning, sentence, hint, remedy, _frozen(examples))
 
 
 def _frozen(examples: Iterable[Facts]) -> tuple[Facts, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, Facts, error, warning
+from factory.model.findings.entry import CatalogueEntry, Facts, error, warning
 
 _MAKE = "Make it with: factory evidence index"
 _INDEX = ".factory/evidence-index.json"
@@ -28,7 +28,7 @@ _FILE: Facts = {"run": _RUN, "path": "T-1/STATUS.json", "expected": "aa" * 32, "
          "problem": "is no JSON", "more": 2}  # fmt: skip
 _DAMAGE_EXAMPLES: tuple[Facts, ...] = tuple({"case": case, **_FILE} for case in _DAMAGED)
 
-EVIDENCE: Mapping[str, Entry] = {
+EVIDENCE: Mapping[str, CatalogueEntry] = {
     "RUN_ABANDONED": warning(
         "an earlier run ended without finishing",
         sentence="run {run} {problem}; what its packs finished is kept",

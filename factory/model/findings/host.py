@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, error, warning
+from factory.model.findings.entry import CatalogueEntry, error, warning
 
 _WRITABLE = "free some space or make that folder writable, then run again"
 
-HOST: Mapping[str, Entry] = {
+HOST: Mapping[str, CatalogueEntry] = {
     "TOOL_MISSING": error(
         "a command that the pack declares does not exist on this host",
         sentence={

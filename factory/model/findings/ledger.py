@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, error, note, warning
+from factory.model.findings.entry import CatalogueEntry, error, note, warning
 
 _KEEP = (
     "Keep ledger and runs as they are for an audit and compare them with copies kept somewhere"
@@ -13,7 +13,7 @@ _KEEP = (
 _RUN = "20260102T030405Z-0a1b2c"
 _KEY = "ed25519:0a1b2c3d"
 
-LEDGER: Mapping[str, Entry] = {
+LEDGER: Mapping[str, CatalogueEntry] = {
     "SIGNING_KEY_MISSING": error(
         "a signature is required, and there is no key to make it with",
         sentence="there is no signing key, and {why}",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, error, warning
+from factory.model.findings.entry import CatalogueEntry, error, warning
 
 _FSCK = "look at it with: git fsck"
 _PLACE = "/srv/project"
 
-REPOSITORY: Mapping[str, Entry] = {
+REPOSITORY: Mapping[str, CatalogueEntry] = {
     "REPO_NOT_FOUND": error(
         "there is no Git repository here",
         sentence={

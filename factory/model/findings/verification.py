@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.model.findings.entry import Entry, Facts, Text, error
+from factory.model.findings.entry import CatalogueEntry, Facts, Text, error
 
 _KEEP = "Keep the evidence as it is for an audit; factory oneshot makes a new run."
 _WRONG: Facts = {"case": "wrong", "file": "T-1/STATUS.json", "problem": "expected a, found b"}
@@ -23,7 +23,7 @@ def _check(
     sentences: Mapping[str, str] | None = None,
     hints: Mapping[str, str] | None = None,
     examples: tuple[Facts, ...] = (),
-) -> Entry:
+) -> CatalogueEntry:
     """Return the entry of a check over a file of the evidence, with cases of its own beside the two
     that every check has.
     """
@@ -42,7 +42,7 @@ def _check(
     )
 
 
-VERIFICATION: Mapping[str, Entry] = {
+VERIFICATION: Mapping[str, CatalogueEntry] = {
     "VERIFY_MISSING": _check(
         "the evidence lacks a file that it needs or names",
         "bring the missing file back from a copy of the run",

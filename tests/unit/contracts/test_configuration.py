@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from factory.contract.configuration import config_digest, read
 from factory.contract.settings import SETTINGS
-from factory.model.config import REQUIRED_BY_DEFAULT, Config, Overlap, Source
+from factory.model.config import REQUIRED_BY_DEFAULT, Config, OverlapPolicy, Source
 from factory.model.pack import Limits
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import IsolationMode
@@ -53,7 +53,7 @@ def test_every_value_is_read() -> None:
         required=REQUIRED_BY_DEFAULT,
         protected=("infra/**", "LICENSE"),
         ceilings=Limits(1800, 2 << 30, 128, 1 << 30, 16 << 20, 500, 2),
-        overlap=Overlap.MERGE,
+        overlap=OverlapPolicy.MERGE,
         isolation=IsolationMode.OVERLAY,
         python="/usr/bin/python3",
         network_hosts=("example.org", "mirror.example.org:8443"),
@@ -224,7 +224,7 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, accepted_missing=frozenset({Property.NET_ISOLATED})),
         replace(known, protected=("a/**",)),
         replace(known, ceilings=Limits()),
-        replace(known, overlap=Overlap.MERGE),
+        replace(known, overlap=OverlapPolicy.MERGE),
         replace(known, isolation=IsolationMode.OVERLAY),
         replace(known, backend="landlock"),
         replace(known, python="/usr/bin/python3"),

@@ -11,7 +11,7 @@ from factory.model.egress_record import ConnectionRecord, record_of
 from factory.model.finding import Finding
 from factory.model.pack import Constraints, Network
 from factory.redact.redaction import Redactor
-from factory.sandbox.values import Tried
+from factory.sandbox.values import ConnectAttempt
 from tests.pack_values import pack
 
 PLAIN = Redactor()
@@ -19,11 +19,11 @@ PACK = pack()
 NETWORKED = pack(constraints=Constraints(network=Network(hosts=("a.example",))))
 
 
-def gathered(*tried: Tried, findings: tuple[Finding, ...] = ()) -> DeniedDocument | None:
+def gathered(*tried: ConnectAttempt, findings: tuple[Finding, ...] = ()) -> DeniedDocument | None:
     return denied("T-1", [("step-1", tried)], findings, PLAIN)
 
 
-def row(tried: Tried) -> DenialRecord | None:
+def row(tried: ConnectAttempt) -> DenialRecord | None:
     found = gathered(tried)
     return found.denials[0] if found is not None else None
 
@@ -31,55 +31,63 @@ def row(tried: Tried) -> DenialRecord | None:
 @pytest.mark.parametrize(
     "tried",
     [
-        Tried("connect", "inet", "127.0.0.1", 8080, 3),
-        Tried("connect", "inet", "0.0.0.0", 8080, 1),
-        Tried("connect", "inet6", "::1", 443, 1),
-        Tried("connect", "inet6", "::ffff:127.0.0.1", 443, 1),
-        Tried("connect", "unix", "/tmp/own.sock", 0, 1),
-        Tried("connect", "unix", "/workspace/own.sock", 0, 1),
-        Tried("connect", "unix", "own.sock", 0, 1),
-        Tried("connect", "unix", "", 0, 1),
-        Tried("connect", "unix", "/var/run/nscd/socket", 0, 1),
-        Tried("connect", "abstract", "own", 0, 1),
-        Tried("connect", "family 16", "", 0, 1),
-        Tried("connect", "family 0", "", 0, 1),
+        ConnectAttempt("connect", "inet", "127.0.0.1", 8080, 3),
+        ConnectAttempt("connect", "inet", "0.0.0.0", 8080, 1),
+        ConnectAttempt("connect", "inet6", "::1", 443, 1),
+        ConnectAttempt("connect", "inet6", "::ffff:127.0.0.1", 443, 1),
+        ConnectAttempt("connect", "unix", "/tmp/own.sock", 0, 1),
+        ConnectAttempt("connect", "unix", "/workspace/own.sock", 0, 1),
+        ConnectAttempt("connect", "unix", "own.sock", 0, 1),
+        ConnectAttempt("connect", "unix", "", 0, 1),
+        ConnectAttempt("connect", "unix", "/var/run/nscd/socket", 0, 1),
+        ConnectAttempt("connect", "abstract", "own", 0, 1),
+        ConnectAttempt("connect", "family 16", "", 0, 1),
+        ConnectAttempt("connect", "family 0", "", 0, 1),
     ],
     ids=lambda tried: f"{tried.family} {tried.address}",
 )
-def test_what_only_a_packs_own_processes_can_answer_is_no_denial(tried: Tried) -> None:
+def test_what_only_a_packs_own_processes_can_answer_is_no_denial(tried: ConnectAttempt) -> None:
     assert gathered(tried) is None
 
 
 @pytest.mark.parametrize(
     ("tried", "what", "rule"),
     [
-        (Tried("connect", "inet", "203.0.113.9", 443, 2), "203.0.113.9:443", "net_isolated"),
-        (Tried("send", "inet", "8.8.8.8", 53, 1), "8.8.8.8:53", "net_isolated"),
-        (Tried("connect", "inet6", "2001:db8::1", 80, 1), "[2001:db8::1]:80", "net_isolated"),
-        (Tried("connect", "inet6", "::ffff:8.8.8.8", 80, 1), "8.8.8.8:80", "net_isolated"),
         (
-            Tried("connect", "inet", "127.0.0.1", 53, 1),
+            ConnectAttempt("connect", "inet", "203.0.113.9", 443, 2),
+            "203.0.113.9:443",
+            "net_isolated",
+        ),
+        (ConnectAttempt("send", "inet", "8.8.8.8", 53, 1), "8.8.8.8:53", "net_isolated"),
+        (
+            ConnectAttempt("connect", "inet6", "2001:db8::1", 80, 1),
+            "[2001:db8::1]:80",
+            "net_isolated",
+        ),
+        (ConnectAttempt("connect", "inet6", "::ffff:8.8.8.8", 80, 1), "8.8.8.8:80", "net_isolated"),
+        (
+            ConnectAttempt("connect", "inet", "127.0.0.1", 53, 1),
             "a name, asked of a resolver",
             "net_isolated",
         ),
         (
-            Tried("connect", "unix", "/var/run/docker.sock", 0, 1),
+            ConnectAttempt("connect", "unix", "/var/run/docker.sock", 0, 1),
             "/var/run/docker.sock",
             "authority_sockets_hidden",
         ),
         (
-            Tried("connect", "unix", "/tmp/.X11-unix/X0", 0, 1),
+            ConnectAttempt("connect", "unix", "/tmp/.X11-unix/X0", 0, 1),
             "/tmp/.X11-unix/X0",
             "authority_sockets_hidden",
         ),
         (
-            Tried("connect", "abstract", "/tmp/dbus-x", 0, 1),
+            ConnectAttempt("connect", "abstract", "/tmp/dbus-x", 0, 1),
             "@/tmp/dbus-x",
             "authority_sockets_hidden",
         ),
     ],
 )
-def test_everything_else_is_one(tried: Tried, what: str, rule: str) -> None:
+def test_everything_else_is_one(tried: ConnectAttempt, what: str, rule: str) -> None:
     found = row(tried)
     assert found is not None
     assert (found.what, found.rule, found.count, found.during) == (
@@ -91,10 +99,15 @@ def test_everything_else_is_one(tried: Tried, what: str, rule: str) -> None:
 
 
 def test_the_same_is_counted_and_too_much_is_counted_together() -> None:
-    one = Tried("connect", "inet", "203.0.113.9", 443, 2)
-    many = tuple(Tried("connect", "inet", "203.0.113.9", port, 1) for port in range(1, 300))
+    one = ConnectAttempt("connect", "inet", "203.0.113.9", 443, 2)
+    many = tuple(
+        ConnectAttempt("connect", "inet", "203.0.113.9", port, 1) for port in range(1, 300)
+    )
     found = denied(
-        "T-1", [("step-1", (one, Tried("", "", "", 0, 7))), ("tests-1", (one, *many))], (), PLAIN
+        "T-1",
+        [("step-1", (one, ConnectAttempt("", "", "", 0, 7))), ("tests-1", (one, *many))],
+        (),
+        PLAIN,
     )
     assert found is not None
     first = found.denials[0]
@@ -136,7 +149,7 @@ def test_where_nothing_could_be_seen_it_is_said() -> None:
 def test_what_a_pack_wrote_is_inert_and_carries_no_credential() -> None:
     found = denied(
         "T-1",
-        [("step-1", (Tried("connect", "unix", "/run/hunter2-secret\x1b[31m", 0, 1),))],
+        [("step-1", (ConnectAttempt("connect", "unix", "/run/hunter2-secret\x1b[31m", 0, 1),))],
         (),
         Redactor([("DEPLOY_TOKEN", b"hunter2-secret")]),
     )
@@ -147,10 +160,10 @@ def test_what_a_pack_wrote_is_inert_and_carries_no_credential() -> None:
 
 def test_remedies_grant_hosts_by_name_and_never_an_address() -> None:
     public, private = (
-        row(Tried("connect", "inet", a, 443, 1)) for a in ("8.8.8.8", "169.254.169.254")
+        row(ConnectAttempt("connect", "inet", a, 443, 1)) for a in ("8.8.8.8", "169.254.169.254")
     )
-    name = row(Tried("connect", "inet", "127.0.0.1", 53, 1))
-    bus = row(Tried("connect", "unix", "/run/dbus/system_bus_socket", 0, 1))
+    name = row(ConnectAttempt("connect", "inet", "127.0.0.1", 53, 1))
+    bus = row(ConnectAttempt("connect", "unix", "/run/dbus/system_bus_socket", 0, 1))
     assert public is not None and private is not None and name is not None and bus is not None  # noqa: PT018
     assert remedy_of(PACK, public).startswith("no address can be allowed, only its host by name")
     assert remedy_of(PACK, private) == NEVER

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from factory.egress import connection as nouns
 from factory.egress import rules as egress
 from factory.egress.connection import Reason, Target, Verdict
-from factory.egress.rules import Refusal
+from factory.egress.rules import EgressRefusal
 from factory.model import forms
 
 
@@ -21,7 +21,7 @@ def asked(line: bytes, *headers: bytes, rest: bytes = b"") -> bytes:
 
 
 def why(request: bytes) -> Reason:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EgressRefusal) as refused:
         egress.target_of(request)
     return refused.value.reason
 
@@ -142,7 +142,7 @@ def test_too_many_headers_and_too_many_bytes_are_refused() -> None:
     headers = [b"A: b"] * (egress.MOST_HEADERS + 1)
     assert why(asked(b"CONNECT example.org:443 HTTP/1.1", *headers)) is Reason.TOO_LARGE
     for buffered in (b"x" * egress.MOST_REQUEST, b"x" * (egress.MOST_REQUEST - 3) + b"\r\n\r\n"):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(EgressRefusal) as refused:
             egress.request_ends(buffered)
         assert refused.value.reason is Reason.TOO_LARGE
     assert egress.request_ends(b"x" * (egress.MOST_REQUEST - 4) + b"\r\n\r\n")
@@ -156,7 +156,7 @@ def test_a_refusal_shows_what_was_asked_for_only_in_plain_signs() -> None:
         (b"a<b>:1", Target("", 0)),
         (b"exa\xffmple.org:1", Target("", 0)),
     ):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(EgressRefusal) as refused:
             egress.target_of(asked(b"CONNECT " + target + b" HTTP/1.1"))
         assert refused.value.target == shown
 
@@ -169,7 +169,7 @@ def test_any_bytes_are_refused_or_name_a_target_that_a_contract_could_declare(
 ) -> None:
     try:
         target = egress.target_of(content)
-    except Refusal:
+    except EgressRefusal:
         return
     assert forms.problem_with_host(str(target)) == ""
     assert content.startswith(b"CONNECT ")
@@ -211,13 +211,13 @@ def test_a_host_is_reached_where_an_entry_names_it_exactly(
     if allowed:
         egress.judge_target(network, target)
         return
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EgressRefusal) as refused:
         egress.judge_target(network, target)
     assert refused.value.reason is Reason.NOT_DECLARED
 
 
 def test_nothing_declared_reaches_nothing_and_any_host_reaches_all() -> None:
-    with pytest.raises(Refusal):
+    with pytest.raises(EgressRefusal):
         egress.judge_target((), Target("example.org", 443))
     egress.judge_target(("*",), Target("example.org", 8443))
 
@@ -301,7 +301,7 @@ def test_every_entry_covers_itself_and_any_host_covers_all(rule: str) -> None:
 )
 def test_an_address_that_is_not_public_is_none_to_dial(address: str) -> None:
     assert not egress.is_public(address)
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EgressRefusal) as refused:
         egress.judge_addresses(Target("example.org", 443), ("9.9.9.9", address))
     assert refused.value.reason is Reason.NOT_PUBLIC
     assert refused.value.address == address
@@ -318,7 +318,7 @@ def test_a_public_address_is_dialled(address: str) -> None:
 
 
 def test_a_name_without_address_reaches_nobody() -> None:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EgressRefusal) as refused:
         egress.judge_addresses(Target("example.org", 443), ())
     assert refused.value.reason is Reason.NO_ADDRESS
 

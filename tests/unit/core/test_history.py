@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.evidence.history import (
-    Wanted,
+    EventFilter,
     instant_of,
     judge_checkpoint,
     judge_fork,
@@ -47,22 +47,22 @@ EVENTS = chained(
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [
-        (Wanted(), [1, 2, 3, 4]),
-        (Wanted(run_id="r1"), [1, 2]),
-        (Wanted(event_type="pack.finished"), [2, 4]),
-        (Wanted(actor="worker"), [3]),
-        (Wanted(status="PASS"), [4]),
-        (Wanted(rc=0), [1, 3, 4]),
-        (Wanted(rc=2), [2]),
-        (Wanted(since="2026-02-01T00:00:00.000Z"), [3, 4]),
-        (Wanted(until="2026-01-31T23:59:59.999Z"), [1, 2]),
-        (Wanted(since="2026-01-31T10:00:05.250Z", until="2026-02-01T00:00:00.000Z"), [2, 3]),
-        (Wanted(limit=1), [4]),
-        (Wanted(event_type="run.started", limit=9), [1, 3]),
-        (Wanted(run_id="r1", status="PASS"), []),
+        (EventFilter(), [1, 2, 3, 4]),
+        (EventFilter(run_id="r1"), [1, 2]),
+        (EventFilter(event_type="pack.finished"), [2, 4]),
+        (EventFilter(actor="worker"), [3]),
+        (EventFilter(status="PASS"), [4]),
+        (EventFilter(rc=0), [1, 3, 4]),
+        (EventFilter(rc=2), [2]),
+        (EventFilter(since="2026-02-01T00:00:00.000Z"), [3, 4]),
+        (EventFilter(until="2026-01-31T23:59:59.999Z"), [1, 2]),
+        (EventFilter(since="2026-01-31T10:00:05.250Z", until="2026-02-01T00:00:00.000Z"), [2, 3]),
+        (EventFilter(limit=1), [4]),
+        (EventFilter(event_type="run.started", limit=9), [1, 3]),
+        (EventFilter(run_id="r1", status="PASS"), []),
     ],
 )
-def test_every_member_that_is_set_must_agree(wanted: Wanted, expected: list[int]) -> None:
+def test_every_member_that_is_set_must_agree(wanted: EventFilter, expected: list[int]) -> None:
     assert [event.seq for event in select(EVENTS, wanted)] == expected
 
 

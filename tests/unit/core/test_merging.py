@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from factory.git.narrowing import between
 from factory.merge.merging import Candidate, Merged, merge_candidates
-from factory.model.config import Overlap
+from factory.model.config import OverlapPolicy
 from factory.model.tree import Tree
 from tests.pack_values import leaf, tree
 
@@ -56,9 +56,9 @@ def possible(files: dict[str, str]) -> bool:
     return not any(other.startswith(path + "/") for path in files for other in files)
 
 
-@given(st.lists(FILES.filter(possible), max_size=4), st.sampled_from(Overlap), st.data())
+@given(st.lists(FILES.filter(possible), max_size=4), st.sampled_from(OverlapPolicy), st.data())
 def test_any_order_of_arrival_gives_one_answer(
-    worlds: list[dict[str, str]], policy: Overlap, data: st.DataObject
+    worlds: list[dict[str, str]], policy: OverlapPolicy, data: st.DataObject
 ) -> None:
     candidates = [candidate(f"T-{number}", files) for number, files in enumerate(worlds)]
     expected = merge_candidates(tree(BASE), candidates, policy, by_lines)
@@ -70,7 +70,7 @@ def test_any_order_of_arrival_gives_one_answer(
 def test_every_order_of_five_disjoint_packs_gives_one_tree() -> None:
     candidates = [candidate(f"T-{name}", BASE | {f"new/{name}": name}) for name in "12345"]
     answers = {
-        merge_candidates(tree(BASE), order, Overlap.BLOCK, never).tree
+        merge_candidates(tree(BASE), order, OverlapPolicy.BLOCK, never).tree
         for order in itertools.permutations(candidates)
     }
     assert answers == {tree(BASE | {f"new/{name}": name for name in "12345"})}
@@ -83,7 +83,7 @@ def blocked(merged: Merged) -> list[tuple[str, str]]:
 
 def test_an_overlap_is_said_with_both_packs_and_the_place() -> None:
     both = [candidate("T-2", BASE | {"a": "y"}), candidate("T-1", BASE | {"a": "x"})]
-    merged = merge_candidates(tree(BASE), both, Overlap.BLOCK, never)
+    merged = merge_candidates(tree(BASE), both, OverlapPolicy.BLOCK, never)
     assert blocked(merged) == [("OVERLAP", "T-1 and T-2 both change a")]
     assert merged.findings[0].pack == "T-2"
     assert merged.findings[0].hint.endswith("or set overlap = 'merge' in factory.toml.")
@@ -95,7 +95,7 @@ def test_an_overlap_is_said_with_both_packs_and_the_place() -> None:
 
 def test_an_overlap_of_two_names_shows_both_of_them() -> None:
     both = [candidate("T-1", BASE | {"N": "x"}), candidate("T-2", BASE | {"n\n": "y", "n": "y"})]
-    merged = merge_candidates(tree(BASE), both, Overlap.BLOCK, never)
+    merged = merge_candidates(tree(BASE), both, OverlapPolicy.BLOCK, never)
     why = "N and n are one name where case or Unicode form is ignored"
     assert blocked(merged) == [("OVERLAP", f"T-1 and T-2 both change N and n: {why}")]
     assert merged.findings[0].hint == "Spell it one way in every pack."
@@ -103,7 +103,7 @@ def test_an_overlap_of_two_names_shows_both_of_them() -> None:
 
 def test_a_path_and_a_folder_of_it_are_not_told_to_merge() -> None:
     both = [candidate("T-1", BASE | {"n": "x"}), candidate("T-2", BASE | {"n/x": "y"})]
-    merged = merge_candidates(tree(BASE), both, Overlap.BLOCK, never)
+    merged = merge_candidates(tree(BASE), both, OverlapPolicy.BLOCK, never)
     assert blocked(merged) == [("OVERLAP", "T-1 and T-2 both change n and n/x")]
     assert merged.findings[0].hint == "Let one depend on the other (depends_on), or narrow a scope."
 
@@ -111,9 +111,9 @@ def test_a_path_and_a_folder_of_it_are_not_told_to_merge() -> None:
 TWIN_FOLDERS = "T-1 and T-2 both change x/data/a and x/dATA/b: x/data and x/dATA are one name"
 
 
-@pytest.mark.parametrize("policy", Overlap)
+@pytest.mark.parametrize("policy", OverlapPolicy)
 def test_folders_that_are_one_when_folded_keep_both_packs_apart_whatever_the_policy(
-    policy: Overlap,
+    policy: OverlapPolicy,
 ) -> None:
     """Git would merge them: no path is shared."""
     packs = [
@@ -135,7 +135,7 @@ def test_a_clean_merge_that_would_hold_twins_settles_nothing() -> None:
         candidate("T-1", BASE | {"a": "x", "q/N": ""}),
         candidate("T-2", BASE | {"a": "y", "q/n": ""}),
     ]
-    merged = merge_candidates(tree(BASE), packs, Overlap.MERGE, line_merge)
+    merged = merge_candidates(tree(BASE), packs, OverlapPolicy.MERGE, line_merge)
     why = "q/N and q/n are one name where case or Unicode form is ignored"
     assert blocked(merged) == [("OVERLAP", f"T-1 and T-2 both change q/N and q/n: {why}")]
     assert [(o.path, o.resolved) for o in merged.overlaps] == [("a", "")]
@@ -146,7 +146,7 @@ def test_a_folder_may_be_spelled_anew_where_nothing_is_left_of_the_old_one() -> 
     before = {"x/data/a": "1", "y": "2"}
     one = candidate("T-1", {"x/dATA/b": "1", "y": "2"}, before=before)
     other = candidate("T-2", {"y": "2"}, before=before)
-    merged = merge_candidates(tree(before), [one, other], Overlap.BLOCK, never)
+    merged = merge_candidates(tree(before), [one, other], OverlapPolicy.BLOCK, never)
     assert merged.tree == tree({"x/dATA/b": "1", "y": "2"})
 
 
@@ -164,8 +164,8 @@ def test_a_merged_tree_with_a_new_collision_is_refused_whoever_brought_it() -> N
         merged, _ = line_merge(base, ours, theirs)
         return (merged.changed({"q/N": leaf("")}) if base == ours else merged), ()
 
-    assert merge_candidates(tree(held), both, Overlap.MERGE, line_merge).tree is not None
-    merged = merge_candidates(tree(held), both, Overlap.MERGE, adds)
+    assert merge_candidates(tree(held), both, OverlapPolicy.MERGE, line_merge).tree is not None
+    merged = merge_candidates(tree(held), both, OverlapPolicy.MERGE, adds)
     why = "T-1 do not merge: q/N and q/n are one name where case or Unicode form is ignored"
     assert blocked(merged) == [("OVERLAP", why)]
     assert merged.findings[0].pack == "T-1"
@@ -176,7 +176,7 @@ def test_an_overlap_that_only_the_patch_shows_is_hidden() -> None:
     liar = candidate("T-2", BASE | {"e": "y"})
     patched = between(tree(BASE), tree(BASE | {"e": "y", "a": "z"}))
     liar = Candidate("T-2", (), liar.base, liar.changes, patched)
-    merged = merge_candidates(tree(BASE), [honest, liar], Overlap.BLOCK, never)
+    merged = merge_candidates(tree(BASE), [honest, liar], OverlapPolicy.BLOCK, never)
     assert blocked(merged) == [("HIDDEN_OVERLAP", "T-1 and T-2 both change a")]
     assert merged.overlaps[0].hidden
 
@@ -186,16 +186,18 @@ def test_a_hidden_overlap_is_never_merged() -> None:
     patched = between(tree(BASE), tree(BASE | {"a": "z"}))
     liar = Candidate("T-2", (), tree(BASE), (), patched)
     assert (
-        blocked(merge_candidates(tree(BASE), [honest, liar], Overlap.MERGE, by_lines))[0][0]
+        blocked(merge_candidates(tree(BASE), [honest, liar], OverlapPolicy.MERGE, by_lines))[0][0]
         == "HIDDEN_OVERLAP"
     )
 
 
 def test_identical_changes_and_stacked_ones_are_united() -> None:
     same = [candidate("T-1", BASE | {"a": "x"}), candidate("T-2", BASE | {"a": "x"})]
-    assert merge_candidates(tree(BASE), same, Overlap.BLOCK, never).tree == tree(BASE | {"a": "x"})
+    assert merge_candidates(tree(BASE), same, OverlapPolicy.BLOCK, never).tree == tree(
+        BASE | {"a": "x"}
+    )
     above = candidate("T-0", BASE | {"a": "y"}, ("T-1",), BASE | {"a": "x"})
-    merged = merge_candidates(tree(BASE), [above, same[0]], Overlap.BLOCK, never)
+    merged = merge_candidates(tree(BASE), [above, same[0]], OverlapPolicy.BLOCK, never)
     assert (merged.order, merged.tree) == (("T-1", "T-0"), tree(BASE | {"a": "y"}))
 
 
@@ -211,7 +213,7 @@ def line_merge(base: Tree, ours: Tree, theirs: Tree) -> tuple[Tree, tuple[str, .
 
 def test_a_clean_merge_is_recorded_as_settled() -> None:
     both = [candidate("T-1", BASE | {"a": "x"}), candidate("T-2", BASE | {"a": "y", "e": "e"})]
-    merged = merge_candidates(tree(BASE), both, Overlap.MERGE, line_merge)
+    merged = merge_candidates(tree(BASE), both, OverlapPolicy.MERGE, line_merge)
     assert merged.findings == ()
     assert [(o.first, o.second, o.resolved) for o in merged.overlaps] == [
         ("T-1", "T-2", "three-way merge")
@@ -224,7 +226,7 @@ def test_a_clean_merge_is_recorded_as_settled() -> None:
 
 def test_a_merge_that_is_not_clean_is_a_conflict_of_that_pair() -> None:
     both = [candidate("T-1", BASE | {"a": "x"}), candidate("T-2", BASE | {"a": "y"})]
-    merged = merge_candidates(tree(BASE), both, Overlap.MERGE, by_lines)
+    merged = merge_candidates(tree(BASE), both, OverlapPolicy.MERGE, by_lines)
     assert blocked(merged) == [("MERGE_CONFLICT", "T-1 and T-2 do not merge cleanly in a")]
 
 
@@ -241,7 +243,7 @@ def test_packs_that_merge_in_pairs_and_not_together_are_named() -> None:
             return ours, ("a",)
         return line_merge(base, ours, theirs)
 
-    merged = merge_candidates(tree(BASE), three, Overlap.MERGE, only_pairs)
+    merged = merge_candidates(tree(BASE), three, OverlapPolicy.MERGE, only_pairs)
     assert blocked(merged) == [
         ("MERGE_CONFLICT", "it does not merge cleanly onto the packs before it in a")
     ]
@@ -252,7 +254,7 @@ def test_what_stands_on_two_merged_packs_keeps_both() -> None:
     there.
     """
     one, two = candidate("T-1", BASE | {"a": "x"}), candidate("T-2", BASE | {"a": "y"})
-    below = merge_candidates(tree(BASE), [one, two], Overlap.MERGE, line_merge).tree
+    below = merge_candidates(tree(BASE), [one, two], OverlapPolicy.MERGE, line_merge).tree
     assert below is not None
     after = below.changed({"b/c": leaf("mine")})
     changes = between(below, after)
@@ -264,14 +266,16 @@ def test_what_stands_on_two_merged_packs_keeps_both() -> None:
         seen.append(base)
         return line_merge(base, ours, theirs)
 
-    merged = merge_candidates(tree(BASE), [four, three, two, one], Overlap.MERGE, watching).tree
+    merged = merge_candidates(
+        tree(BASE), [four, three, two, one], OverlapPolicy.MERGE, watching
+    ).tree
     assert merged is not None
     assert merged.get("a") == below.get("a")
     assert below in seen
 
 
-@pytest.mark.parametrize("policy", Overlap)
-def test_no_candidate_merges_to_the_base(policy: Overlap) -> None:
+@pytest.mark.parametrize("policy", OverlapPolicy)
+def test_no_candidate_merges_to_the_base(policy: OverlapPolicy) -> None:
     assert merge_candidates(tree(BASE), [], policy, never).tree == tree(BASE)
 
 
@@ -293,9 +297,9 @@ def test_what_a_pack_builds_on_must_merge_without_the_packs_beside_it() -> None:
     built = BASE | {"a": "2", "n2": "", "n3": "", "n4": ""}
     last = candidate("T-5", built | {"a": "5"}, needs, before=built)
     assert (
-        merge_candidates(tree(BASE), candidates, Overlap.MERGE, fits_with_first_only).tree
+        merge_candidates(tree(BASE), candidates, OverlapPolicy.MERGE, fits_with_first_only).tree
         is not None
     )
     assert blocked(
-        merge_candidates(tree(BASE), [*candidates, last], Overlap.MERGE, fits_with_first_only)
+        merge_candidates(tree(BASE), [*candidates, last], OverlapPolicy.MERGE, fits_with_first_only)
     ) == [("MERGE_CONFLICT", "it does not merge cleanly onto the packs before it in n4")]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from factory.model.config import Config, Overlap
+from factory.model.config import Config, OverlapPolicy
 from factory.model.evidence import ActionDocument, ToolRecord
 from factory.model.evidence_text import format_document
 from factory.model.pack import Limits, PackFile
@@ -143,7 +143,10 @@ def test_every_part_changes_the_key_and_no_two_changes_give_one_key() -> None:
 def test_what_is_no_part_does_not_change_the_key() -> None:
     other = pack(title="Another title", why="else", information='{"owner":"x"}', places=())
     config = Config(
-        accepted_missing=frozenset(Property), overlap=Overlap.MERGE, workers=7, base_ref="main"
+        accepted_missing=frozenset(Property),
+        overlap=OverlapPolicy.MERGE,
+        workers=7,
+        base_ref="main",
     )
     assert action_key(action(other, config)) == action_key(action())
 

@@ -534,7 +534,7 @@ def test_bundle_that_is_another_or_none_is_named() -> None:
     )
     (finding,) = disagreements(run, replace(says(run), bundles={}))
     assert (
-        "T-2 ended BLOCKED, and its bundle has no STATUS.json that holds its form"
+        "T-2 ended BLOCKED, and its bundle has no STATUS.json that is well formed"
         in finding.message
     )
     nothing = says(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from factory.evidence.review_rules import CHECKS, Judged, Mode, report
+from factory.evidence.review_rules import CHECKS, CheckResult, Mode, report
 from factory.model.evidence_text import format_document, parse_document
 from factory.model.finding import Finding, Location
 from factory.model.index import ReviewReport
@@ -15,8 +15,8 @@ WARNING = Finding("RUN_GONE", {"run": "gone"})
 CRASH = Finding("CRASH", {"case": "error", "found": "it broke", "advice": ""})
 
 
-def judged(**found: tuple[Finding, ...]) -> list[Judged]:
-    return [Judged(name, 1, found.get(name.replace("-", "_"), ())) for name in CHECKS]
+def judged(**found: tuple[Finding, ...]) -> list[CheckResult]:
+    return [CheckResult(name, 1, found.get(name.replace("-", "_"), ())) for name in CHECKS]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_order_is_that_of_the_checks_and_of_places() -> None:
 
 
 def test_nothing_to_look_at_is_told_as_such() -> None:
-    found = [Judged(name, 0) for name in CHECKS]
+    found = [CheckResult(name, 0) for name in CHECKS]
     assert {check.outcome for check in report(Mode.STRICT, "", found).checks} == {"not-applicable"}
 
 

@@ -16,7 +16,7 @@ from typing import Literal
 import pytest
 
 from factory.judge.secrecy import (
-    Carried,
+    FoundCredentials,
     carried,
     judge_artifact_secrets,
     judge_contract_secrets,
@@ -38,7 +38,10 @@ BEFORE, AFTER = "1" * 40, "2" * 40
 
 
 def judged(
-    path: str, before: bytes | None, after: bytes | None, held: Mapping[str, Carried] | None = None
+    path: str,
+    before: bytes | None,
+    after: bytes | None,
+    held: Mapping[str, FoundCredentials] | None = None,
 ) -> list[str]:
     contents = {BEFORE: before or b"", AFTER: after or b""}
     known = {oid: content for oid, content in contents.items() if oid not in (held or {})}

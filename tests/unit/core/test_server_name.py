@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.egress.connection import Reason, Target
-from factory.egress.rules import Refusal
+from factory.egress.rules import EgressRefusal
 from factory.egress.server_name import MOST_HELLO, judge_server_name, server_name
 
 
@@ -54,7 +54,7 @@ def records(content: bytes, size: int = 1 << 14) -> bytes:
 
 
 def why(buffered: bytes) -> Reason:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EgressRefusal) as refused:
         server_name(buffered)
     return refused.value.reason
 
@@ -153,7 +153,7 @@ def test_a_name_that_is_not_ascii_is_another_name() -> None:
 def test_another_name_than_the_host_is_refused(name: str) -> None:
     target = Target("example.org", 443)
     judge_server_name(target, "example.org")
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(EgressRefusal) as refused:
         judge_server_name(target, name)
     assert refused.value.reason is Reason.SERVER_NAME
     assert refused.value.target == target
@@ -164,7 +164,7 @@ def test_any_bytes_have_an_answer_and_more_bytes_never_change_it(content: bytes)
     def answer(buffered: bytes) -> str | Reason | None:
         try:
             return server_name(buffered)
-        except Refusal as refused:
+        except EgressRefusal as refused:
             return refused.reason
 
     whole = answer(content)

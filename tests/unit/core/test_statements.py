@@ -12,10 +12,10 @@ import pytest
 
 from factory.contract.policy import policy_of
 from factory.evidence.statements import (
+    BundleBuild,
     BundleEvidence,
-    Made,
+    bundle_builds,
     encode,
-    makings,
     provenance,
     summary,
     test_result,
@@ -80,7 +80,7 @@ ACTION = ActionDocument(
     environment=(("MODE", "e" * 64),),
     tools=(ToolRecord(name="git", version="2", sha256="f" * 64),),
 )
-MADE = Made(
+MADE = BundleBuild(
     "run_001", "2026-01-31T10:00:00.000Z", "2026-01-31T10:00:01.000Z", "2" * 40, ("net_isolated",)
 )
 
@@ -146,7 +146,7 @@ def test_the_bytes_of_a_statement_are_canonical() -> None:
 
 
 def test_what_is_absent_is_left_out_but_a_contract_stands_whole() -> None:
-    statement = said(provenance(replace(GOOD, made=Made("run_001")), {}))
+    statement = said(provenance(replace(GOOD, made=BundleBuild("run_001")), {}))
     predicate = statement["predicate"]
     assert predicate["runDetails"]["metadata"] == {
         "invocationId": "urn:codex-orchestrator:run:run_001"
@@ -287,17 +287,19 @@ EVENTS = chained(
 
 
 def test_a_bundle_was_made_in_its_own_run() -> None:
-    found = makings(EVENTS, {"A": "r1", "B": "r2", "C": "r2", "D": "gone"})
+    found = bundle_builds(EVENTS, {"A": "r1", "B": "r2", "C": "r2", "D": "gone"})
     assert found == {
-        "A": Made("r1", at("t2"), at("t3"), "1" * 40, ("x", "y")),
-        "B": Made("r2", at("t5"), "", "2" * 40, ()),
-        "C": Made("r2", base_commit="2" * 40),
-        "D": Made("gone"),
+        "A": BundleBuild("r1", at("t2"), at("t3"), "1" * 40, ("x", "y")),
+        "B": BundleBuild("r2", at("t5"), "", "2" * 40, ()),
+        "C": BundleBuild("r2", base_commit="2" * 40),
+        "D": BundleBuild("gone"),
     }
 
 
 def test_properties_that_were_not_recorded_are_not_claimed() -> None:
-    assert makings(EVENTS, {"A": "r2"})["A"] == Made("r2", at("t6"), "", "2" * 40, None)
+    assert bundle_builds(EVENTS, {"A": "r2"})["A"] == BundleBuild(
+        "r2", at("t6"), "", "2" * 40, None
+    )
 
 
 def test_the_policy_is_what_decides_and_nothing_of_a_host() -> None:
@@ -331,6 +333,8 @@ def test_only_the_beginning_and_the_end_of_a_pack_tell_of_its_making() -> None:
         event("pack.finished", "run_001", 4, "T-2"),
         event("pack.finished", "run_009", 5, "T-1"),
     ]
-    assert makings(events, {"T-1": "run_001"}) == {
-        "T-1": Made("run_001", "2026-01-31T10:00:01.000Z", "2026-01-31T10:00:03.000Z", "2" * 40)
+    assert bundle_builds(events, {"T-1": "run_001"}) == {
+        "T-1": BundleBuild(
+            "run_001", "2026-01-31T10:00:01.000Z", "2026-01-31T10:00:03.000Z", "2" * 40
+        )
     }

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from factory.model import event, events
-from factory.model.event import Part
+from factory.model.event import LineMapping
 from factory.model.events import EVENTS
 
 PACKAGE = Path(__file__).resolve().parents[3] / "factory"
@@ -112,5 +112,5 @@ def test_each_actor_of_an_event_is_known() -> None:
 def test_each_type_says_what_it_records() -> None:
     for kind in EVENTS.values():
         assert (kind.__doc__ or "").endswith("."), kind
-    assert {part.value for part in Part} == {"hashes", "file_counts", "details"}
+    assert {part.value for part in LineMapping} == {"hashes", "file_counts", "details"}
     assert event.registered().keys() == EVENTS.keys()

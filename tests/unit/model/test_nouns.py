@@ -18,7 +18,7 @@ from factory.model.findings.catalogue import CATALOGUE
 from factory.model.findings.entry import Severity
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
 from factory.sandbox import properties
-from factory.sandbox.properties import Enforcement, Proof, Property
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 from tests.pack_values import pack as make_pack
 
 
@@ -97,7 +97,10 @@ def test_a_location_shows_what_it_knows(location: Location, shown: str) -> None:
 def test_what_is_not_stated_is_not_given() -> None:
     known = Enforcement(
         "x",
-        (Proof(Property.NET_ISOLATED, True, "tried"), Proof(Property.DISK_BOUNDED, False, "no")),
+        (
+            PropertyProof(Property.NET_ISOLATED, True, "tried"),
+            PropertyProof(Property.DISK_BOUNDED, False, "no"),
+        ),
     )
     assert known.given == {Property.NET_ISOLATED}
     assert known.why_not(Property.DISK_BOUNDED) == "no"
@@ -145,9 +148,12 @@ def test_documents_are_frozen_strict_and_closed(model: type[evidence.Document]) 
 def test_a_property_shown_twice_is_given_only_where_both_say_so(
     first: bool, second: bool, given: bool, how: str
 ) -> None:
-    proofs = (Proof(Property.NET_ISOLATED, first, "a"), Proof(Property.ENV_SCOPED, True, "c"))
+    proofs = (
+        PropertyProof(Property.NET_ISOLATED, first, "a"),
+        PropertyProof(Property.ENV_SCOPED, True, "c"),
+    )
     both = Enforcement("x", proofs, ("tcp",)).also(
-        Proof(Property.NET_ISOLATED, second, "b"), ("tcp", "udp")
+        PropertyProof(Property.NET_ISOLATED, second, "b"), ("tcp", "udp")
     )
     assert (Property.NET_ISOLATED in both.given) is given
     assert Property.ENV_SCOPED in both.given

@@ -1,4 +1,4 @@
-"""The standing of a ledger: what it tells of the runs, that it grows line by line, and what it is
+"""The state of a ledger: what it tells of the runs, that it grows line by line, and what it is
 kept as.
 """
 
@@ -15,14 +15,14 @@ from factory.log.merkle import EMPTY_ROOT, root_of
 from factory.model.event import Entry
 from factory.model.evidence_text import EvidenceError
 from factory.model.ledger_chain import chained, format_event
-from factory.model.ledger_standing import (
+from factory.model.ledger_state import (
     KEPT_ROOTS,
-    Begun,
+    LedgerState,
     LineError,
-    Standing,
+    UnfinishedRun,
     extended,
-    format_standing,
-    parse_standing,
+    format_state,
+    parse_state,
 )
 from factory.strict import canonical
 
@@ -53,12 +53,12 @@ def ids_of(lines: tuple[bytes, ...]) -> list[str]:
 
 LINES = lines_of(*HISTORY)
 IDS = ids_of(LINES)
-WHOLE = extended(Standing(), LINES)
+WHOLE = extended(LedgerState(), LINES)
 
 
 def test_an_empty_ledger_stands_at_genesis() -> None:
-    nothing = extended(Standing(), ())
-    assert nothing == Standing()
+    nothing = extended(LedgerState(), ())
+    assert nothing == LedgerState()
     assert (nothing.size, nothing.head, nothing.first, nothing.tree.root) == (
         0,
         Head(0, GENESIS),
@@ -74,21 +74,21 @@ def test_size_first_head_and_root_are_those_of_the_lines() -> None:
 
 
 def test_runs_without_an_end_are_told_with_what_began_them() -> None:
-    assert WHOLE.begun == {"three": Begun(IDS[6])}
+    assert WHOLE.begun == {"three": UnfinishedRun(IDS[6])}
     assert WHOLE.abandoned == {"two"}
-    assert extended(Standing(), LINES[:5]).begun == {
-        "one": Begun(IDS[0], IDS[3]),
-        "two": Begun(IDS[4]),
+    assert extended(LedgerState(), LINES[:5]).begun == {
+        "one": UnfinishedRun(IDS[0], IDS[3]),
+        "two": UnfinishedRun(IDS[4]),
     }
 
 
 def test_a_branch_is_open_from_its_preparation_to_its_end() -> None:
-    assert extended(Standing(), LINES[:3]).branching == {"one"}
-    assert extended(Standing(), LINES[:9]).branching == {"one", "four"}
+    assert extended(LedgerState(), LINES[:3]).branching == {"one"}
+    assert extended(LedgerState(), LINES[:9]).branching == {"one", "four"}
     assert WHOLE.branching == {"four"}
     assert (
         extended(
-            Standing(), lines_of(("branch.prepared", "r"), ("branch.abandoned", "r"))
+            LedgerState(), lines_of(("branch.prepared", "r"), ("branch.abandoned", "r"))
         ).branching
         == frozenset()
     )
@@ -98,9 +98,9 @@ def test_a_branch_is_open_from_its_preparation_to_its_end() -> None:
     "event_type", ["integrate.prepared", "integrate.finished", "run.abandoned"]
 )
 def test_a_run_that_never_started_is_not_begun(event_type: str) -> None:
-    standing = extended(Standing(), lines_of((event_type, "r")))
-    assert standing.begun == {}
-    assert standing.abandoned == ({"r"} if event_type == "run.abandoned" else frozenset())
+    state = extended(LedgerState(), lines_of((event_type, "r")))
+    assert state.begun == {}
+    assert state.abandoned == ({"r"} if event_type == "run.abandoned" else frozenset())
 
 
 def test_the_trees_before_and_after_an_end_are_kept() -> None:
@@ -111,33 +111,33 @@ def test_the_trees_before_and_after_an_end_are_kept() -> None:
 
 
 @pytest.mark.parametrize("cut", range(len(LINES) + 1))
-def test_a_standing_goes_on_wherever_it_was_left(cut: int) -> None:
-    assert extended(extended(Standing(), LINES[:cut]), LINES[cut:]) == WHOLE
+def test_a_state_goes_on_wherever_it_was_left(cut: int) -> None:
+    assert extended(extended(LedgerState(), LINES[:cut]), LINES[cut:]) == WHOLE
 
 
 def test_the_first_line_that_does_not_follow_is_named_by_its_number() -> None:
     with pytest.raises(LineError, match=r"event 4 follows .*, expected seq 3 after ") as caught:
-        extended(Standing(), LINES[:2] + LINES[3:])
+        extended(LedgerState(), LINES[:2] + LINES[3:])
     assert caught.value.line == 3
     with pytest.raises(LineError) as later:
-        extended(extended(Standing(), LINES[:4]), (LINES[4], b"{}"))
+        extended(extended(LedgerState(), LINES[:4]), (LINES[4], b"{}"))
     assert later.value.line == 6
 
 
 @pytest.mark.parametrize("cut", range(1, len(LINES) + 1))
 def test_what_is_kept_is_read_back(cut: int) -> None:
-    standing = extended(Standing(), LINES[:cut])
-    kept, digest = parse_standing(format_standing(standing, DIGEST))
+    state = extended(LedgerState(), LINES[:cut])
+    kept, digest = parse_state(format_state(state, DIGEST))
     assert digest == DIGEST
     assert (kept.size, kept.head, kept.first, kept.tree) == (
-        standing.size, standing.head, standing.first, standing.tree,
+        state.size, state.head, state.first, state.tree,
     )  # fmt: skip
     assert (kept.begun, kept.abandoned, kept.branching) == (
-        standing.begun,
-        standing.abandoned,
-        standing.branching,
+        state.begun,
+        state.abandoned,
+        state.branching,
     )
-    assert (kept.roots, kept.before) == (standing.roots, {})
+    assert (kept.roots, kept.before) == (state.roots, {})
     rest = extended(kept, LINES[cut:])
     assert (rest.head, rest.tree, rest.begun, rest.roots) == (
         WHOLE.head,
@@ -148,16 +148,16 @@ def test_what_is_kept_is_read_back(cut: int) -> None:
 
 
 def test_of_the_roots_only_the_last_are_kept() -> None:
-    standing = extended(
-        Standing(), lines_of(*(("integrate.finished", f"r{n}") for n in range(KEPT_ROOTS + 3)))
+    state = extended(
+        LedgerState(), lines_of(*(("integrate.finished", f"r{n}") for n in range(KEPT_ROOTS + 3)))
     )
-    kept, _ = parse_standing(format_standing(standing, DIGEST))
-    assert sorted(standing.roots) == list(range(1, KEPT_ROOTS + 4))
+    kept, _ = parse_state(format_state(state, DIGEST))
+    assert sorted(state.roots) == list(range(1, KEPT_ROOTS + 4))
     assert sorted(kept.roots) == list(range(4, KEPT_ROOTS + 4))
-    assert all(kept.roots[number] == standing.roots[number] for number in kept.roots)
+    assert all(kept.roots[number] == state.roots[number] for number in kept.roots)
 
 
-GOOD: Mapping[str, object] = json.loads(format_standing(WHOLE, DIGEST))
+GOOD: Mapping[str, object] = json.loads(format_state(WHOLE, DIGEST))
 ODD: tuple[Mapping[str, object], ...] = (
     {"schema_version": 2},
     {"sha256": "0" * 63},
@@ -185,23 +185,19 @@ ODD: tuple[Mapping[str, object], ...] = (
     "odd", ODD, ids=[" ".join(f"{name}={value}"[:30] for name, value in o.items()) for o in ODD]
 )
 def test_what_would_not_be_printed_so_is_no_standing(odd: Mapping[str, object]) -> None:
-    with pytest.raises(
-        EvidenceError, match=r"^(is no standing of a ledger|expected 64 hex digits)$"
-    ):
-        parse_standing(canonical.encode({**GOOD, **odd}))
+    with pytest.raises(EvidenceError, match=r"^(is no state of a ledger|expected 64 hex digits)$"):
+        parse_state(canonical.encode({**GOOD, **odd}))
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
-def test_a_standing_that_lacks_a_member_is_none(name: str) -> None:
-    with pytest.raises(EvidenceError, match="is no standing of a ledger"):
-        parse_standing(
+def test_a_state_that_lacks_a_member_is_none(name: str) -> None:
+    with pytest.raises(EvidenceError, match="is no state of a ledger"):
+        parse_state(
             canonical.encode({known: value for known, value in GOOD.items() if known != name})
         )
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"[]", b"7", b"{", format_standing(WHOLE, DIGEST) + b"\n"]
-)
+@pytest.mark.parametrize("content", [b"", b"[]", b"7", b"{", format_state(WHOLE, DIGEST) + b"\n"])
 def test_other_bytes_are_no_standing(content: bytes) -> None:
-    with pytest.raises(EvidenceError, match="is no standing of a ledger"):
-        parse_standing(content)
+    with pytest.raises(EvidenceError, match="is no state of a ledger"):
+        parse_state(content)

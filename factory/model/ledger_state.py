@@ -1,8 +1,8 @@
 """Compute the state of a ledger after a line: chain, tree, and runs without an end, in one pass.
 
-A `Standing` is a fold: `extended` over the lines that follow gives the next one, so whoever keeps
-one need not read the earlier lines. `format_standing` stores it with the digest of the bytes that
-it covers; a reader compares that digest first. Does not know files.
+A `LedgerState` is a fold: `extended` over the lines that follow gives the next one, so whoever
+keeps one need not read the earlier lines. `format_state` stores it with the digest of the bytes
+that it covers; a reader compares that digest first. Does not know files.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from factory.strict.json import parse
 STARTED, PREPARED = RunStarted.event_type, IntegratePrepared.event_type
 FINISHED, ABANDONED = IntegrateFinished.event_type, RunAbandoned.event_type
 KEPT_ROOTS = 64  # bounds the stored size, whatever the number of runs
-MAX_STANDING = 16 * 1024 * 1024  # bytes; it is parsed in memory
+MAX_STATE = 16 * 1024 * 1024  # bytes; it is parsed in memory
 _HEX = re.compile("[0-9a-f]{64}")
 
 
@@ -44,7 +44,7 @@ class LineError(EvidenceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Begun:
+class UnfinishedRun:
     """Name the events that started and prepared ("" if not yet) a run without an end."""
 
     started: str
@@ -52,41 +52,41 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class LedgerState:
     """Describe a ledger up to some line.
 
     `size` is in bytes; `first` is the id of the first event; `branching` are runs whose branch was
-    prepared and is neither made nor abandoned. `before` maps the number of each event that finished
-    a run to the tree before it, as far as `extended` has read it here, and `roots` to the root
-    after it.
+    prepared and is neither created nor abandoned. `before` maps the number of each event that
+    finished a run to the tree before it, as far as `extended` has read it here, and `roots` to the
+    root after it.
     """
 
     size: int = 0
     head: Head = field(default_factory=Head)
     first: str = ""
     tree: Peaks = field(default_factory=Peaks)
-    begun: Mapping[str, Begun] = field(default_factory=lambda: MappingProxyType({}))
+    begun: Mapping[str, UnfinishedRun] = field(default_factory=lambda: MappingProxyType({}))
     abandoned: frozenset[str] = frozenset()
     branching: frozenset[str] = frozenset()
     roots: Mapping[int, bytes] = field(default_factory=lambda: MappingProxyType({}))
     before: Mapping[int, Peaks] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
-    """Return the standing after more lines (without their line feeds). Raise LineError."""
-    size, first, skimmed = standing.size, standing.first, None
-    tree = Growing(standing.tree)
-    runs = _Runs(dict(standing.begun), set(standing.abandoned), set(standing.branching))
-    roots, before = dict(standing.roots), dict(standing.before)
+def extended(state: LedgerState, lines: Iterable[bytes]) -> LedgerState:
+    """Return the state after more lines (without their line feeds). Raise LineError."""
+    size, first, skimmed = state.size, state.first, None
+    tree = Growing(state.tree)
+    runs = _Runs(dict(state.begun), set(state.abandoned), set(state.branching))
+    roots, before = dict(state.roots), dict(state.before)
     taken: list[bytes] = []
 
-    def told() -> Iterable[bytes]:
+    def noted() -> Iterable[bytes]:
         for line in lines:
             taken.append(line)
             yield line
 
     try:
-        for skimmed in followed(standing.head, told()):
+        for skimmed in followed(state.head, noted()):
             line = taken.pop()
             size += len(line) + 1
             first = first or skimmed.event_id
@@ -99,9 +99,9 @@ def extended(standing: Standing, lines: Iterable[bytes]) -> Standing:
                 roots[skimmed.seq] = tree.peaks().root
     except EvidenceError as error:
         raise LineError(tree.size + 1, str(error)) from error
-    head = Head(skimmed.seq, skimmed.event_id) if skimmed is not None else standing.head
+    head = Head(skimmed.seq, skimmed.event_id) if skimmed is not None else state.head
     known = (MappingProxyType(runs.begun), frozenset(runs.abandoned), frozenset(runs.branching))
-    return Standing(
+    return LedgerState(
         size, head, first, tree.peaks(), *known, MappingProxyType(roots), MappingProxyType(before)
     )
 
@@ -118,9 +118,9 @@ _ENDS = frozenset((STARTED, PREPARED, FINISHED, ABANDONED, *_BRANCH))
 
 @dataclass(frozen=True, slots=True)
 class _Runs:
-    """Collect the runs of a standing while it grows."""
+    """Collect the runs of a state while it grows."""
 
-    begun: dict[str, Begun]
+    begun: dict[str, UnfinishedRun]
     abandoned: set[str]
     branching: set[str]
 
@@ -129,51 +129,50 @@ class _Runs:
         if event.event_type in _BRANCH:
             (self.branching.add if _BRANCH[event.event_type] else self.branching.discard)(run)
         elif event.event_type == STARTED:
-            self.begun[run] = Begun(event.event_id)
+            self.begun[run] = UnfinishedRun(event.event_id)
         elif event.event_type == PREPARED and run in self.begun:
-            self.begun[run] = Begun(self.begun[run].started, event.event_id)
+            self.begun[run] = UnfinishedRun(self.begun[run].started, event.event_id)
         elif event.event_type != PREPARED:
             self.begun.pop(run, None)
             if event.event_type == ABANDONED:
                 self.abandoned.add(run)
 
 
-def format_standing(standing: Standing, digest: str) -> bytes:
-    """Return a standing with the SHA-256 of the bytes it covers; only the last `KEPT_ROOTS`
-    roots.
-    """
-    kept = sorted(standing.roots)[-KEPT_ROOTS:]
+def format_state(state: LedgerState, digest: str) -> bytes:
+    """Return a state with the SHA-256 of the bytes it covers; only the last `KEPT_ROOTS` roots."""
+    kept = sorted(state.roots)[-KEPT_ROOTS:]
     return canonical.encode(
         {
             "schema_version": 1,
             "sha256": digest,
-            "size": standing.size,
-            "seq": standing.head.seq,
-            "event_id": standing.head.event_id,
-            "first": standing.first,
-            "peaks": [peak.hex() for peak in standing.tree.peaks],
-            "begun": {run: [one.started, one.prepared] for run, one in standing.begun.items()},
-            "abandoned": sorted(standing.abandoned),
-            "branching": sorted(standing.branching),
-            "roots": {str(size): standing.roots[size].hex() for size in kept},
+            "size": state.size,
+            "seq": state.head.seq,
+            "event_id": state.head.event_id,
+            "first": state.first,
+            "peaks": [peak.hex() for peak in state.tree.peaks],
+            "begun": {run: [one.started, one.prepared] for run, one in state.begun.items()},
+            "abandoned": sorted(state.abandoned),
+            "branching": sorted(state.branching),
+            "roots": {str(size): state.roots[size].hex() for size in kept},
         }
     )
 
 
-def parse_standing(content: bytes) -> tuple[Standing, str]:
-    """Return a standing and its digest. Raise EvidenceError for anything not in its printed
-    form.
-    """
+def parse_state(content: bytes) -> tuple[LedgerState, str]:
+    """Return a state and its digest. Raise EvidenceError for anything not in its printed form."""
     try:
-        value = parse(content, max_bytes=MAX_STANDING)
+        value = parse(content, max_bytes=MAX_STATE)
         head = Head(int(value["seq"]), _hex(value["event_id"]))
-        standing = Standing(
+        state = LedgerState(
             int(value["size"]),
             head,
             _hex(value["first"]),
             Peaks(head.seq, tuple(bytes.fromhex(_hex(peak)) for peak in value["peaks"])),
             MappingProxyType(
-                {str(run): Begun(*map(str, events)) for run, events in value["begun"].items()}
+                {
+                    str(run): UnfinishedRun(*map(str, events))
+                    for run, events in value["begun"].items()
+                }
             ),
             frozenset(map(str, value["abandoned"])),
             frozenset(map(str, value["branching"])),
@@ -182,12 +181,12 @@ def parse_standing(content: bytes) -> tuple[Standing, str]:
             ),
         )
         digest = _hex(value["sha256"])
-        whole = len(standing.tree.peaks) == head.seq.bit_count() and standing.size > 0 < head.seq
+        whole = len(state.tree.peaks) == head.seq.bit_count() and state.size > 0 < head.seq
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise EvidenceError("is no standing of a ledger") from error
-    if not whole or format_standing(standing, digest) != content:
-        raise EvidenceError("is no standing of a ledger")
-    return standing, digest
+        raise EvidenceError("is no state of a ledger") from error
+    if not whole or format_state(state, digest) != content:
+        raise EvidenceError("is no state of a ledger")
+    return state, digest
 
 
 def _hex(text: object) -> str:
