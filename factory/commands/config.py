@@ -6,9 +6,11 @@ from argparse import Namespace
 from collections.abc import Iterable
 from enum import Enum
 
-from factory.commands import errands
 from factory.commands.options import Parser, here
 from factory.contract.settings import SETTINGS, Setting
+from factory.engine.wiring import load_config
+from factory.files.user_places import user_config_file
+from factory.git import repository
 from factory.judge.status_eval import of_findings
 from factory.model.config import Config, Source
 from factory.model.names import CONFIG_FILE
@@ -34,7 +36,8 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> CommandResult:
     """Every setting. Raises Refusal."""
     del command, given
-    config, findings, user_file = errands.configuration_here(here(), {})
+    config, findings = load_config(repository.root_of(here()), {})
+    user_file = str(user_config_file())
     rows = [_row(setting, config, user_file) for setting in SETTINGS]
     width = max(len(name) for name, _, _ in rows)
     wide = min(40, max(len(value) for _, value, _ in rows))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 
-from factory.commands import errands
 from factory.commands.options import Parser, here
-from factory.contract.check import Judged
+from factory.contract.check import Judged, judge_contracts, stale_schemas
+from factory.contract.known_secrets import redactor_for
+from factory.contract.work_tree import UserWorkTree
+from factory.engine.wiring import load_config
+from factory.git import repository
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import counted
@@ -35,11 +39,19 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> CommandResult:
     """Judge the contracts. Raises Refusal, UsageError."""
     del command
-    return answer_of(errands.judge_contracts(here(), tuple(given.packs)))
+    return judge_packs(tuple(given.packs))
 
 
-def answer_of(judged: Judged) -> CommandResult:
-    """The answer for what was judged."""
+def judge_packs(only: tuple[str, ...]) -> CommandResult:
+    """Return the answer about every contract of the repository, or about the packs in `only`.
+
+    Raise Refusal, and UsageError for a name that no pack has.
+    """
+    root = repository.root_of(here())
+    config, findings = load_config(root, {})
+    schemas = () if only else stale_schemas(root)
+    redactor = redactor_for(os.environ)
+    judged = judge_contracts(UserWorkTree(root), config, (*findings, *schemas), only, redactor)
     lines = (*map(_line, judged.findings), f"{judged.status.value}  {_verdict(judged)}")
     details = {"packs": judged.packs, "broken": list(judged.broken)}
     return CommandResult(judged.status, lines, judged.findings, details=details)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from factory.commands import errands
 from factory.commands.options import Parser, here
+from factory.contract import configuration
+from factory.engine import wiring
+from factory.files.user_places import user_config_file
+from factory.git.objects import GitObjects
+from factory.git.ports import Repository
+from factory.git.views import ViewStore
+from factory.model.config import Config
+from factory.model.errors import Refusal
+from factory.model.finding import Finding
+from factory.model.layout import CACHE, GIT, VIEWS, WORKTREES
 from factory.model.verdict import Status
+from factory.plan.stages import PackSandbox
 from factory.report.answer import CommandResult, finding_lines
-from factory.run.doctor import Mark, lacking, ladder
-from factory.sandbox.properties import Enforcement
+from factory.run import host_facts
+from factory.run.doctor import Checkup, Mark, check_up, lacking, ladder
+from factory.sandbox import backends
+from factory.sandbox.backend import SandboxSetting
+from factory.sandbox.backends import IsolationMode
+from factory.sandbox.host import sandbox_owner
+from factory.sandbox.host_sandbox import HostSandbox
+from factory.sandbox.properties import Enforcement, Property, PropertyProof
 
 HELP = {
     "doctor": """\
@@ -35,7 +55,7 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> CommandResult:
     """Examine the host."""
     del command
-    checkup = errands.check_up(here())
+    checkup = _check_up(here())
     width = max(len(row.topic) for row in checkup.rows)
     mark = max(len(each.value) for each in Mark)
     lines = [f"{row.mark.value:<{mark}}  {row.topic:<{width}}  {row.text}" for row in checkup.rows]
@@ -51,7 +71,7 @@ def run(command: str, given: Namespace) -> CommandResult:
         ]
     }
     if given.backends:
-        measured = errands.backends_here()
+        measured = _measure_backends()
         lines += _ladder(measured)
         details["backends"] = [
             {
@@ -80,3 +100,73 @@ def _ladder(measured: tuple[tuple[str, Enforcement], ...]) -> list[str]:
         for row in rows
     ]
     return ["", *table, "", *lacking(measured), ""]
+
+
+def _check_up(start: Path) -> Checkup:
+    """Return what is known of this host, in a repository or outside one."""
+    try:
+        opened = wiring.site(start, {})
+    except Refusal as refusal:
+        return _check_up_outside(refusal.findings)
+    try:
+        enforcement = opened.sandbox.measure(network=True)
+    finally:
+        opened.sandbox.close()
+    holders = tuple(opened.locks.holders())
+    facts = host_facts.gather(
+        opened.store.root, holders, opened.store.names(WORKTREES), user_config_file()
+    )
+    return check_up(facts, opened.config, enforcement, str(opened.repository.root), ())
+
+
+def _check_up_outside(refused: tuple[Finding, ...]) -> Checkup:
+    """Return what is known of this host without a repository, measured in a temporary folder."""
+    config = _user_config()
+    with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
+        state = Path(folder)
+        enforcement, more = _measure_in(state, config)
+        facts = host_facts.gather(Path(folder).parent, (), (), user_config_file())
+    return check_up(
+        facts, config, enforcement, "", (*refused, *(f for f in more if f not in refused))
+    )
+
+
+def _measure_backends() -> tuple[tuple[str, Enforcement], ...]:
+    """Return what each backend enforces on this host, best first, with the user's settings."""
+    measured = []
+    for backend in backends.NAMES:
+        config = replace(_user_config(), backend=backend, isolation=IsolationMode.AUTO)
+        with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
+            enforcement, refused = _measure_in(Path(folder), config)
+        why = refused[0].attributed if refused else "not measured"
+        nothing = Enforcement("none", tuple(PropertyProof(each, False, why) for each in Property))
+        measured.append((backend, enforcement or nothing))
+    return tuple(measured)
+
+
+def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[Finding, ...]]:
+    nowhere = Repository(state, state / "none", state / "none", "sha1", "", "", "")
+    try:
+        objects = GitObjects(nowhere, state / GIT)
+        views = ViewStore(objects, state / VIEWS, sandbox_owner())
+        setting = SandboxSetting(
+            state / CACHE,
+            state / WORKTREES,
+            config.isolation,
+            config.python,
+            backend=config.backend,
+        )
+        sandbox = PackSandbox(HostSandbox(setting), views, objects)
+        try:
+            return sandbox.measure(network=True), ()
+        finally:
+            sandbox.close()
+            objects.close()
+    except Refusal as refusal:
+        return None, refusal.findings
+
+
+def _user_config() -> Config:
+    file = user_config_file()
+    content = file.read_bytes() if file.is_file() else None
+    return configuration.read(content, None, os.environ, {}, user_file=str(file))[0]

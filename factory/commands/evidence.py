@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import TypeVar, get_args
 
 from factory.commands.options import Parser, here, run_id
-from factory.engine import overviews, wiring
+from factory.engine import wiring
+from factory.evidence.evidence_index import load_index, make_index
 from factory.evidence.index import (
     Filter,
     choose_artifacts,
@@ -20,6 +21,7 @@ from factory.evidence.index import (
     find_artifacts,
     format_index,
 )
+from factory.evidence.inventory import RunInventory
 from factory.judge.scope import problem_with_pattern
 from factory.model.errors import Refusal, UsageError
 from factory.model.evidence_text import sha256
@@ -119,7 +121,7 @@ def _refuse_strays(given: Namespace) -> None:
 
 
 def _index(site: Site, given: Namespace) -> CommandResult:
-    made = overviews.make_index(site, given.full)
+    made = make_index(site.store, site.ledger, RunInventory(site.store.root), given.full)
     told = f"{counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')}, {made.bytes} bytes"
     lines = (
         f"{told} · {made.read} read, {made.artifacts - made.read} unchanged",
@@ -134,7 +136,7 @@ def _index(site: Site, given: Namespace) -> CommandResult:
 
 
 def _list_runs(site: Site, given: Namespace) -> CommandResult:
-    found = _first(choose_runs(overviews.load_index(site), _filter(given)), given.limit)
+    found = _first(choose_runs(load_index(site.store), _filter(given)), given.limit)
     width = max((len(run.run_id) for run in found), default=0)
     lines = [
         f"{run.run_id:<{width}} "
@@ -148,7 +150,7 @@ def _list_runs(site: Site, given: Namespace) -> CommandResult:
 
 
 def _list_artifacts(site: Site, given: Namespace) -> CommandResult:
-    found = _first(choose_artifacts(overviews.load_index(site), _filter(given)), given.limit)
+    found = _first(choose_artifacts(load_index(site.store), _filter(given)), given.limit)
     width = max((len(artifact.type) for _, artifact in found), default=0)
     lines = [
         f"{artifact.sha256[:12] or '-':<14}{artifact.bytes:>10}  {artifact.type:<{width}} "
@@ -161,7 +163,7 @@ def _list_artifacts(site: Site, given: Namespace) -> CommandResult:
 
 def _show_artifact(site: Site, given: Namespace) -> CommandResult:
     name = given.words[0]
-    found = find_artifacts(overviews.load_index(site), name)
+    found = find_artifacts(load_index(site.store), name)
     if not found:
         raise Refusal(Finding("EVIDENCE_UNKNOWN", {"name": name}))
     rows = [_artifact_row(run_name, artifact) for run_name, artifact in found]
@@ -176,7 +178,7 @@ def _show_artifact(site: Site, given: Namespace) -> CommandResult:
 
 def _show_meta(site: Site, given: Namespace) -> CommandResult:
     del given
-    index = overviews.load_index(site)
+    index = load_index(site.store)
     meta = _meta(index)
     types = meta["types"]
     lines = [f"{key:<16}{value}" for key, value in meta.items() if key != "types"]

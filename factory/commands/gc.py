@@ -11,8 +11,8 @@ from argparse import Namespace
 from pathlib import Path
 
 from factory.commands.options import Parser, here
-from factory.engine import overviews, wiring
-from factory.evidence.gc import Collection, Removal
+from factory.engine import wiring
+from factory.evidence.gc import Collection, Removal, collect_garbage
 from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import counted
@@ -56,12 +56,10 @@ def run(command: str, given: Namespace) -> CommandResult:
     site = wiring.site(here(), {})
     stream = sys.stderr if given.json else sys.stdout
 
-    def tell(removal: Removal) -> None:
+    def report(removal: Removal) -> None:
         write_lines(stream, (sanitize(_line(removal, "remove")),))
 
-    collection = overviews.collect_garbage(
-        site, given.keep, given.exported, tell if given.yes else None
-    )
+    collection = collect_garbage(site, given.keep, given.exported, report if given.yes else None)
     return _answer(collection, not given.yes)
 
 

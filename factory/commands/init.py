@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
 
-from factory.commands import errands
 from factory.commands.options import Parser, here
+from factory.contract.scaffold import begin, judge_hidden
+from factory.contract.work_tree import UserWorkTree
+from factory.engine.wiring import sound_config
+from factory.files.added_files import WorkTreeGround
+from factory.files.templates import read_templates
+from factory.git import repository
+from factory.git.objects import GitObjects
+from factory.git.ports import Repository
 from factory.judge.status_eval import of_findings
+from factory.model.errors import Refusal
 from factory.report.answer import CommandResult, finding_lines
 
 HELP = {
@@ -31,21 +42,49 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> CommandResult:
     """Write what is missing. Raises Refusal."""
     del command, given
-    started = errands.begin(here())
-    begun = started.begun
+    start = here()
+    root = repository.root_of(start)
+    packs_folder = sound_config(root, {}).packs_folder
+    found = _repository_or_none(start)
+
+    def ignored(paths: Iterable[str]) -> frozenset[str]:
+        return _ignored_in_base(found, tuple(paths)) if found is not None else frozenset()
+
+    begun = begin(WorkTreeGround(root), read_templates("init"), packs_folder, ignored)
+    hidden = repository.ignored_below(found, packs_folder) if found is not None else frozenset()
+    findings = judge_hidden(begun, hidden, packs_folder)
     lines = [
         *(f"wrote  {path}" for path in begun.written),
         *(f"kept   {path}" for path in begun.kept),
     ]
-    if not started.has_tasks:
+    if b"factory.dodo" not in (UserWorkTree(root).read("dodo.py") or b""):
         lines += ["", "dodo.py was kept and does not make our tasks yet; add to it:"]
         lines += [f"  {line}".rstrip() for line in begun.imports.splitlines()]
-    lines += ["", *finding_lines(started.findings)] if started.findings else []
-    lines += ["", *_next(started.has_commit, begun.written)]
+    lines += ["", *finding_lines(findings)] if findings else []
+    lines += ["", *_next(found is not None, begun.written)]
     details = {"written": list(begun.written), "kept": list(begun.kept)}
-    return CommandResult(
-        of_findings(started.findings), tuple(lines), started.findings, details=details
-    )
+    return CommandResult(of_findings(findings), tuple(lines), findings, details=details)
+
+
+def _repository_or_none(start: Path) -> Repository | None:
+    """Return the repository with its commit; None if it has none yet. Raise Refusal for anything
+    else.
+    """
+    try:
+        return repository.discover(start, "HEAD")
+    except Refusal as refusal:
+        if refusal.findings[0].id != "REPO_NO_COMMITS":
+            raise
+        return None
+
+
+def _ignored_in_base(found: Repository, paths: tuple[str, ...]) -> frozenset[str]:
+    """Return the paths that the base commit's rules ignore: they decide what a pack may change."""
+    with (
+        tempfile.TemporaryDirectory(prefix="factory-init-") as folder,
+        GitObjects(found, Path(folder)) as objects,
+    ):
+        return objects.ignored(objects.tree_of(found.commit), paths)
 
 
 def _next(has_commit: bool, written: tuple[str, ...]) -> list[str]:

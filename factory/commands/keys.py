@@ -5,12 +5,18 @@ private key.
 from __future__ import annotations
 
 from argparse import Namespace
+from pathlib import Path
 
-from factory.commands import errands
-from factory.commands.options import Parser, here
-from factory.evidence.keys import KeyRow, Trusted, choose_key, read_key
+from factory.commands.options import Parser, here, read_named
+from factory.engine.wiring import site, user_keys
+from factory.evidence.keys import KeyRow, Trusted, choose_key, list_keys, pin_key, read_key
+from factory.evidence.signing import pinned_keys
+from factory.files.added_files import WorkTreeGround
+from factory.files.key_files import UserKeys
+from factory.git import repository
+from factory.log.key import PublicKey
 from factory.log.public_key import format_pem
-from factory.model.errors import UsageError
+from factory.model.errors import Refusal, UsageError
 from factory.model.verdict import Status
 from factory.report.answer import CommandResult
 
@@ -63,8 +69,33 @@ def run(command: str, given: Namespace) -> CommandResult:
             return _list()
 
 
+def _known_keys() -> tuple[UserKeys, tuple[PublicKey, ...]]:
+    """Return (own keys, pinned keys); none is pinned outside a repository that has a commit.
+
+    Raise Refusal for a broken configuration or pin.
+    """
+    try:
+        found = site(here(), {})
+    except Refusal as refusal:
+        if not refusal.findings[0].id.startswith("REPO_"):
+            raise
+        return user_keys(_root_or_none()), ()
+    return found.keys, pinned_keys(found)
+
+
+def _root_or_none() -> Path | None:
+    try:
+        return repository.root_of(here())
+    except Refusal:
+        return None
+
+
+def _rows(own: UserKeys, pinned: tuple[PublicKey, ...]) -> tuple[KeyRow, ...]:
+    return list_keys(own.own(), pinned)
+
+
 def _list() -> CommandResult:
-    rows = errands.key_room(here()).rows
+    rows = _rows(*_known_keys())
     lines = [_line(row) for row in rows] or [
         "no key yet; the first run makes one, or: factory keys new"
     ]
@@ -87,7 +118,7 @@ def _line(row: KeyRow) -> str:
 
 
 def _new() -> CommandResult:
-    made = errands.key_room(here()).keys.make()
+    made = _known_keys()[0].make()
     lines = (
         f"made   {made.key.key_id}",
         f"kept   {made.source}",
@@ -100,15 +131,15 @@ def _new() -> CommandResult:
 
 
 def _trust(word: str) -> CommandResult:
-    content = errands.read_file(here(), word) if word else None
+    content = read_named(here(), word) if word else None
     if content is not None:
         key = read_key(content, word)
     else:
-        room = errands.key_room(here())
+        own, pinned = _known_keys()
         if not word:
-            room.keys.signer()
-        key = choose_key(room.rows, word)
-    trusted = errands.pin_key(here(), key)
+            own.signer()
+        key = choose_key(_rows(own, pinned), word)
+    trusted = pin_key(WorkTreeGround(repository.root_of(here())), key)
     return CommandResult(
         Status.PASS, _told(trusted), details={"key_id": key.key_id, "path": trusted.path}
     )
@@ -124,7 +155,7 @@ def _told(trusted: Trusted) -> tuple[str, ...]:
 
 
 def _export(word: str) -> CommandResult:
-    key = choose_key(errands.key_room(here()).rows, word)
+    key = choose_key(_rows(*_known_keys()), word)
     pem = format_pem(key).decode("ascii")
     return CommandResult(
         Status.PASS, tuple(pem.splitlines()), details={"key_id": key.key_id, "public_key": pem}

@@ -12,8 +12,7 @@ from argparse import Namespace
 from collections.abc import Collection
 from functools import partial
 
-from factory.commands import errands
-from factory.commands.options import Parser, here, run_id
+from factory.commands.options import Parser, here, read_named, run_id
 from factory.engine import wiring
 from factory.evidence import ledger_view
 from factory.evidence.history import EventFilter, instant_of
@@ -202,7 +201,7 @@ def _proof(site: Site, seq: int, of_run: str) -> CommandResult:
 
 def _consistency(site: Site, old: str, new: str) -> CommandResult:
     folder = here()
-    compared = ledger_view.compare(site, old, new, lambda word: errands.read_file(folder, word))
+    compared = ledger_view.compare(site, old, new, lambda word: read_named(folder, word))
     found = compared.consistency
     path = [base64.b64encode(step).decode("ascii") for step in found.path]
     lines = [f"{old} is the beginning of {new}: {found.old.size} of {found.new.size} events", ""]

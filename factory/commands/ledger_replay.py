@@ -8,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from factory.commands.options import Parser, here, run_id
-from factory.engine import overviews, wiring
-from factory.evidence.ledger_replay import LedgerReplay
+from factory.engine import wiring
+from factory.evidence.ledger_replay import LedgerReplay, replay_ledger
 from factory.evidence.replay import ReplayedPack, ReplayedRun
 from factory.judge.status_eval import of_findings
 from factory.model.wording import counted
@@ -46,7 +46,8 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> CommandResult:
     """Replay. Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN."""
     del command
-    rebuilt = overviews.replay(wiring.site(here(), {}), given.run_id or "", given.until)
+    site = wiring.site(here(), {})
+    rebuilt = replay_ledger(site.store, site.ledger, given.run_id or "", given.until)
     status = of_findings(rebuilt.findings)
     details = {
         "events": rebuilt.replayed.events,

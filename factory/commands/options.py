@@ -90,3 +90,15 @@ def new_file(text: str) -> Path:
     if not text or place.is_dir() or not place.absolute().parent.is_dir():
         raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {text!r}")
     return place
+
+
+def read_named(folder: Path, word: str, most: int = 1 << 20) -> bytes | None:
+    """Return the first `most` bytes of the file `word`, seen from `folder`; None if there is no
+    plain file.
+    """
+    place = folder / word
+    try:
+        with open(place, "rb") as stream:
+            return stream.read(most) if place.is_file() else None
+    except OSError:
+        return None

@@ -4,12 +4,16 @@ error.
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
+from pathlib import Path
 
 from factory.commands.options import Parser, here, new_file
-from factory.engine import overviews, wiring
+from factory.engine import wiring
+from factory.evidence.review import review
 from factory.evidence.review_rules import Mode
-from factory.model.evidence_text import finding_of
+from factory.files.fs_guard import write_atomic
+from factory.model.evidence_text import finding_of, format_document
 from factory.model.index import ReviewReport
 from factory.model.verdict import Status
 from factory.model.wording import counted
@@ -49,9 +53,9 @@ def run(command: str, given: Namespace) -> CommandResult:
     start = here()
     site = wiring.site(start, {})
     _, config_findings = wiring.load_config(site.repository.root, {})
-    made = overviews.make_review(site, Mode(given.mode), config_findings)
+    made = review(site, Mode(given.mode), config_findings)
     if given.report_path is not None:
-        overviews.write_report(given.report_path, made)
+        write_atomic(Path(os.path.realpath(given.report_path)), format_document(made))
     findings = tuple(finding_of(record) for check in made.checks for record in check.findings)
     return CommandResult(
         Status(made.status),

@@ -15,6 +15,7 @@ from factory.bundle.make import unique
 from factory.commands.options import Parser, here, run_id, whole_number
 from factory.contract.check import choose
 from factory.engine import wiring
+from factory.engine.branch import make_branch
 from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
 from factory.engine.pipeline import RepositoryPipeline
@@ -173,13 +174,13 @@ def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
 
 
 def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> CommandResult:
-    from factory.commands import errands
-
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
     marker = load_marker(pipeline.site.store, card)
-    made = errands.make_branch(
-        pipeline.site, marker.run_id if marker is not None else answer.run_id
-    )
+    site = pipeline.site
+    with site.locks.hold("run"):
+        run_id = marker.run_id if marker is not None else answer.run_id
+        site.locks.announce("run", f"making the branch of {run_id}")
+        made = make_branch(site, site.refs, run_id)
     lines = [f"Branch    {made.name} at {made.commit[:12]}{'' if made.fresh else ', as it was'}"]
     if not made.committed:
         lines.append(

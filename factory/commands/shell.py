@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import secrets
 import sys
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 
-from factory.commands import errands
 from factory.commands.options import Parser, here
 from factory.contract.check import choose
+from factory.engine import wiring
+from factory.engine.pipeline import RepositoryPipeline
+from factory.files.fs_guard import remove_tree
+from factory.git.objects import GitObjects
 from factory.judge.path_guard import display
 from factory.model.errors import UsageError
 from factory.model.evidence import CheckRecord
 from factory.model.verdict import Status
 from factory.model.wording import counted
-from factory.plan.stages import PackStage
+from factory.plan.stages import PackStage, findings
 from factory.redact.redaction import Stream
 from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import plain, sanitize, write_lines
@@ -86,20 +93,20 @@ def _seconds(text: str) -> int:
 def run(command: str, given: Namespace) -> CommandResult:
     """Let somebody in, and say what came of it. Raises Refusal, UsageError, Interrupted."""
     del command
-    term = "" if given.command else errands.terminal_here()
+    term = "" if given.command else _terminal()
     if term is None:
         raise UsageError(
             "shell: expected a terminal to work at, found none",
             "give one command with --command LINE",
         )
-    with errands.visiting(here(), {"base_ref": given.base_ref} if given.base_ref else {}) as (
+    with _opened_apart({"base_ref": given.base_ref} if given.base_ref else {}) as (
         pipeline,
         name,
     ):
         entry = choose(pipeline.run.catalogue, (given.pack,))[0]
         asked = Asked(name, given.where, given.command or "", given.timeout, term)
         output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
-        talk = output.run if asked.line else errands.converse
+        talk = output.run if asked.line else _converse
         came = visit(
             pipeline.site,
             pipeline.run.planner,
@@ -112,6 +119,41 @@ def run(command: str, given: Namespace) -> CommandResult:
         return _answer(
             entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content
         )
+
+
+@contextlib.contextmanager
+def _opened_apart(flags: Mapping[str, str]) -> Iterator[tuple[RepositoryPipeline, str]]:
+    """Yield a pipeline whose objects are removed again, and a name for a stage of its own. Raise
+    Refusal.
+    """
+    name = f"shell-{os.getpid()}-{secrets.token_hex(4)}"
+    made = wiring.pipeline(here(), flags, apart=name)
+    try:
+        yield made, name
+    finally:
+        made.site.sandbox.close()
+        if isinstance(made.site.objects, GitObjects):
+            made.site.objects.close()
+        remove_tree(made.site.store.root / name)
+
+
+def _terminal() -> str | None:
+    """Return the TERM of a session at our terminal; None if there is no terminal to work at."""
+    try:
+        from factory.sandbox import person
+    except ImportError:  # a platform that has other terminals
+        return None
+    return person.inside_term(os.environ) if person.at_terminal() else None
+
+
+def _converse(stage: PackStage, command: CommandSpec) -> CommandOutcome:
+    """Let the person at our terminal work in a stage. Raise Refusal if the stage has no terminal,
+    Interrupted at a signal that would end us.
+    """
+    from factory.sandbox.person import seated  # POSIX only
+
+    with findings(), seated() as person:
+        return stage.converse(command, person)
 
 
 class _Output:

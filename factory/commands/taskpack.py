@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from argparse import Namespace
 
-from factory.commands import errands
-from factory.commands.contract import answer_of
+from factory.commands.contract import judge_packs
 from factory.commands.options import Parser, here
+from factory.contract.scaffold import new_pack
+from factory.engine.wiring import sound_config
+from factory.files.added_files import WorkTreeGround
+from factory.files.templates import read_templates
+from factory.git import repository
 from factory.model.errors import UsageError
 from factory.model.names import PACK_FOLDER
 from factory.model.verdict import Status
@@ -43,7 +47,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     """Write or check. Raises Refusal, UsageError."""
     del command
     if given.action == "lint":
-        return answer_of(errands.judge_contracts(here(), tuple(given.packs)))
+        return judge_packs(tuple(given.packs))
     if len(given.packs) != 1:
         raise UsageError(
             f"expected one name of a pack, found {len(given.packs)}",
@@ -59,7 +63,10 @@ def run(command: str, given: Namespace) -> CommandResult:
         raise UsageError(
             f"expected a domain in lower case, found {given.domain!r}", "as in: security"
         )
-    begun = errands.new_pack(here(), name, given.domain)
+    root = repository.root_of(here())
+    packs_folder = sound_config(root, {}).packs_folder
+    texts = read_templates("pack")
+    begun = new_pack(WorkTreeGround(root), texts, packs_folder, name, given.domain)
     lines = [
         *(f"wrote  {path}" for path in begun.written),
         *(f"kept   {path}" for path in begun.kept),

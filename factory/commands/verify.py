@@ -5,17 +5,28 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from factory.commands import audits
 from factory.commands.options import Parser, here, run_id
+from factory.engine.wiring import sound_config, user_keys
+from factory.files.key_files import UserKeys
+from factory.git import repository
+from factory.git.ports import Repository
 from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding, Location
+from factory.model.layout import ATTESTATIONS, IN_RUN, RUNS, STATE_FOLDER, shown
 from factory.model.verdict import Status
+from factory.model.wording import nearest
 from factory.report.answer import CommandResult, finding_row
+from factory.verify import session
+from factory.verify.context import Demand, load_checkpoint, names_below
+from factory.verify.folder import read_plain
+from factory.verify.form import FormError
+from factory.verify.notes import Checkpoint, Key, read_key
 from factory.verify.results import Fact, Gap
 from factory.verify.run import Verified
+from factory.verify.session import Asked, Unreadable
 
 HELP = {
     "verify": (
@@ -96,11 +107,11 @@ def run(command: str, given: Namespace) -> CommandResult:
             "--record is for runs of this repository, not for --path", "see: factory verify --help"
         )
     began = time.monotonic()
-    witness = audits.Witness(tuple(given.key), tuple(given.checkpoint))
+    witness = _Witness(tuple(given.key), tuple(given.checkpoint))
     if given.path is not None:
-        verified = audits.verify_folder(here(), given.path, witness)
+        verified = _verify_folder(here(), given.path, witness)
     else:
-        verified = audits.verify_runs(here(), given.run_id or "", given.all, witness)
+        verified = _verify_runs(here(), given.run_id or "", given.all, witness)
     if given.rebuild:
         verified = tuple(_rebuilt(each) for each in verified)
     if given.strict:
@@ -243,3 +254,99 @@ def run_row(verified: Verified) -> dict[str, object]:
         "not_checkable": [{"part": gap.part, "reason": gap.reason} for gap in verified.gaps],
         "findings": [finding_row(finding) for finding in verified.findings],
     }
+
+
+_MOST_BYTES = 16 * 1024  # of a public key or a checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class _Witness:
+    """List files that an auditor brings: public keys that they trust, checkpoints that they
+    kept.
+    """
+
+    keys: tuple[Path, ...] = ()
+    checkpoints: tuple[Path, ...] = ()
+
+
+def _verify_folder(start: Path, place: Path, witness: _Witness) -> tuple[Verified, ...]:
+    """Verify the run in the folder `place`, wherever that is. Raise UsageError, Refusal."""
+    try:
+        found = _repository(start)
+    except Refusal:
+        found = (
+            None  # a copy is verified anywhere; what needs a repository is told as not checkable
+        )
+    try:
+        return (session.verify_at(place, _asked(found, witness)),)
+    except Unreadable as error:
+        raise UsageError(str(error), f"name the folder that holds {IN_RUN.manifest}") from error
+
+
+def _verify_runs(start: Path, run_id: str, every: bool, witness: _Witness) -> tuple[Verified, ...]:
+    """Verify the run of that id, the last one that finished (""), or all. Raise Refusal
+    RUN_UNKNOWN, UsageError.
+    """
+    found = _repository(start)
+    state = found.root / STATE_FOLDER
+    asked = _asked(found, witness)
+    if every:
+        verified = tuple(session.verify_state(state, asked))
+        if not verified:
+            raise Refusal(Finding("RUN_UNKNOWN", {"case": "none-made"}))
+        return verified
+    try:
+        one = session.verify_run_of(state, run_id, asked)
+    except Unreadable as error:
+        facts = {"case": "word", "problem": str(error), "advice": f"runs are in {shown(RUNS)}/"}
+        raise Refusal(Finding("RUN_UNKNOWN", facts)) from error
+    if one is not None:
+        return (one,)
+    if not run_id:
+        raise Refusal(Finding("RUN_UNKNOWN", {"case": "none"}))
+    meant = nearest(run_id, names_below(state / RUNS))
+    advice = f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/"
+    facts = {"case": "folder", "run": run_id, "advice": advice}
+    raise Refusal(Finding("RUN_UNKNOWN", facts))
+
+
+def _repository(start: Path) -> Repository:
+    return repository.discover(start, "HEAD")
+
+
+def _given_key(path: Path) -> Key:
+    try:
+        return read_key(read_plain(path, _MOST_BYTES), "given")
+    except (OSError, FormError) as error:
+        raise UsageError(
+            f"expected a public key in {str(path)!r}: {error}",
+            "write one with: factory keys export",
+        ) from error
+
+
+def _kept(path: Path) -> Checkpoint:
+    try:
+        return load_checkpoint(path)
+    except (OSError, FormError) as error:
+        raise UsageError(
+            f"expected a checkpoint in {str(path)!r}: {error}",
+            f"keep a copy of a run's {ATTESTATIONS.checkpoint}",
+        ) from error
+
+
+def _asked(found: Repository | None, witness: _Witness) -> Asked:
+    given = tuple(map(_given_key, witness.keys))
+    kept = {str(path): _kept(path) for path in witness.checkpoints}
+    if found is None:
+        return Asked((*given, *_own(user_keys(None))), checkpoints=kept)
+    config = sound_config(found.root, {})
+    demand = Demand(config.signing_policy.value, tuple(config.signing_key_ids))
+    return Asked((*given, *_own(user_keys(found.root))), demand, found.root, found.commit, kept)
+
+
+def _own(keys: UserKeys) -> tuple[Key, ...]:
+    """Return the public halves of this user's keys; none if a key must not be used."""
+    try:
+        return tuple(Key(own.key, "own") for own in keys.own())
+    except Refusal:
+        return ()

@@ -7,6 +7,7 @@ preflight judges that.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from factory.contract.catalogue import Catalogue, PackEntry, read_catalogue
 from factory.contract.work_tree import UserWorkTree
@@ -17,6 +18,9 @@ from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import nearest
 from factory.redact.redaction import Redactor
+
+SCHEMAS_FOLDER = "schemas"
+_OUR_SCHEMA = b'"$id": "urn:codex-orchestrator:schema:'
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class Judged:
 
     @property
     def status(self) -> Status:
+        """Return BLOCKED if a finding blocks, else PASS."""
         return of_findings(self.findings)
 
 
@@ -72,6 +77,23 @@ def choose(catalogue: Catalogue, names: tuple[str, ...]) -> tuple[PackEntry, ...
             raise UsageError(f"there is no task pack {name!r}", hint)
         chosen.update((entry.folder, entry) for entry in found)
     return tuple(chosen.values())
+
+
+def our_schemas(root: Path) -> tuple[Path, ...]:
+    """Return the files of the schemas folder; none if no file of it is a schema of ours."""
+    folder = root / SCHEMAS_FOLDER
+    written = sorted(folder.glob("*.schema.json")) if folder.is_dir() else []
+    ours = any(_OUR_SCHEMA in path.read_bytes() for path in written if path.is_file())
+    return tuple(written) if ours else ()
+
+
+def stale_schemas(root: Path) -> tuple[Finding, ...]:
+    """Return SCHEMA_STALE for each schema of ours that differs from its model."""
+    if not our_schemas(root):
+        return ()
+    from factory.contract import schemas  # late: it loads every model
+
+    return schemas.stale(root / SCHEMAS_FOLDER, SCHEMAS_FOLDER)
 
 
 def _place(finding: Finding) -> tuple[str, int, int]:

@@ -23,8 +23,8 @@ def remove_caches(dryrun: bool) -> None:
     if not (root / STATE_FOLDER).is_dir():
         return
     # late: doit loads this with every task, and hardly ever cleans
-    from factory.engine import overviews, wiring
-    from factory.evidence.gc import Removal
+    from factory.engine import wiring
+    from factory.evidence.gc import Removal, clean_caches
     from factory.model.errors import Refusal
     from factory.report.answer import finding_lines
     from factory.report.terminal import sanitize, write_lines
@@ -34,6 +34,6 @@ def remove_caches(dryrun: bool) -> None:
         write_lines(sys.stdout, (sanitize(line),))
 
     try:
-        overviews.clean_caches(wiring.site(root, {}), tell, dry=dryrun)
+        clean_caches(wiring.site(root, {}), tell, dry=dryrun)
     except Refusal as refusal:
         write_lines(sys.stderr, map(sanitize, ("caches stay:", *finding_lines(refusal.findings))))

@@ -101,6 +101,17 @@ def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Fin
     )
 
 
+def sound_config(root: Path, flags: Mapping[str, str]) -> Config:
+    """Return the configuration in force for the repository at `root`. Raise Refusal if any of it is
+    wrong.
+    """
+    config, findings = load_config(root, flags)
+    blocking = tuple(finding for finding in findings if finding.blocks)
+    if blocking:
+        raise Refusal(*blocking)
+    return config
+
+
 def site(
     start: Path,
     flags: Mapping[str, str],
@@ -115,9 +126,7 @@ def site(
     another.
     """
     found = repository.discover(start, "HEAD")
-    config, findings = load_config(found.root, flags)
-    if any(finding.blocks for finding in findings):
-        raise Refusal(*(finding for finding in findings if finding.blocks))
+    config = sound_config(found.root, flags)
     redactor = redactor_for(os.environ)
     _refuse_secrets_in_names(redactor, config)
     if config.base_ref != "HEAD":
@@ -268,7 +277,7 @@ def _after_run(built: Site) -> Callable[[str], tuple[str, ...]]:
     """What the user's flags add to the end of a run; the modules for it are loaded only then."""
     if "1" not in (os.environ.get(AFTER_RUN_REVIEW), os.environ.get(AFTER_RUN_INDEX)):
         return lambda _run_id: ()
-    from factory.engine import overviews
+    from factory.engine.after_run import after_run
 
     root = built.repository.root
-    return overviews.after_run(built, os.environ, lambda: load_config(root, {})[1])
+    return after_run(built, os.environ, lambda: load_config(root, {})[1])

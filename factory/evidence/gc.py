@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from factory.evidence.exports import ExportedRuns
 from factory.evidence.replay import ReplayedRun, replay
@@ -54,6 +55,36 @@ class Collection:
 
     removals: tuple[Removal, ...]
     stays: tuple[Stays, ...]
+
+
+def collect_garbage(
+    site: Site, keep: int, exported: Path | None, report: Callable[[Removal], None] | None
+) -> Collection:
+    """Return what may go and what stays; with `report` also remove it, under the run lock.
+
+    Raise Refusal LOCKED, LEDGER_BROKEN, LEDGER_ORDER, and UsageError for a folder `exported` that
+    cannot contain copies.
+    """
+    with site.locks.hold("run"):
+        site.locks.announce("run", "collecting garbage")
+        settle_trash(site)
+        exports = ExportedRuns(site.store.root, exported) if exported is not None else None
+        planned = plan(site, site.refs, keep, exports)
+        if report is not None:
+            collect(site, planned, report)
+        return planned
+
+
+def clean_caches(site: Site, report: Callable[[Removal], None], dry: bool) -> None:
+    """Remove the caches under the run lock, or only report them if `dry`. Raise Refusal LOCKED."""
+    with site.locks.hold("run"):
+        site.locks.announce("run", "removing caches")
+        planned = caches(site)
+        if not dry:
+            collect(site, planned, report)
+            return
+        for removal in planned.removals:
+            report(removal)
 
 
 def plan(

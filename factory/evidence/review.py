@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from factory.contract.catalogue import Catalogue
+from factory.contract.catalogue import Catalogue, read_catalogue
+from factory.contract.check import our_schemas, stale_schemas
 from factory.contract.work_tree import UserWorkTree
 from factory.evidence.evidence_index import derive_index
 from factory.evidence.inventory import RunInventory
 from factory.evidence.ledger_replay import replay_ledger
 from factory.evidence.review_rules import CheckResult, Mode, report
 from factory.evidence.run_files import judge_run_files
-from factory.evidence.workflows import judge_permissions, judge_pins
+from factory.evidence.workflows import FOLDER, is_workflow, judge_permissions, judge_pins
+from factory.files.added_files import WorkTreeGround
 from factory.files.ports import Ledger, Store
+from factory.git import repository
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Refusal
@@ -27,18 +30,23 @@ from factory.model.findings.entry import Facts
 from factory.model.index import ReviewReport
 from factory.model.layout import EVIDENCE_INDEX, STATE_FOLDER, RunFolder, shown
 from factory.model.pack import TaskPack
+from factory.plan.site import Site
 
 
 @dataclass(frozen=True, slots=True)
-class ReviewInputs:
-    """List what was gathered before: findings over configuration and schemas, workflows by path,
-    exposed paths.
+class Reviewed:
+    """Contain what the checks look at.
 
-    `schemas` counts the schema files that are ours; `exposed` are files of the state folder that
-    Git would commit.
+    `config_findings` are about the configuration, `schemas` counts the schema files that are ours,
+    `workflows` maps paths to bytes, and `exposed` are paths of the state folder that Git would
+    commit.
     """
 
-    commit: str
+    catalogue: Catalogue
+    work_tree: UserWorkTree
+    store: Store
+    ledger: Ledger
+    inventory: RunInventory
     config_findings: tuple[Finding, ...]
     schema_findings: tuple[Finding, ...]
     schemas: int
@@ -46,37 +54,47 @@ class ReviewInputs:
     exposed: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reviewed:
-    """Name what a review reads."""
-
-    catalogue: Catalogue
-    work_tree: UserWorkTree
-    store: Store
-    ledger: Ledger
-    inventory: RunInventory
-
-
-def review(mode: Mode, where: Reviewed, around: ReviewInputs) -> ReviewReport:
-    """Make every check.
-
-    Raise Refusal DISK_UNWRITABLE where nothing can be remembered of what was read.
+def review(site: Site, mode: Mode, config_findings: tuple[Finding, ...]) -> ReviewReport:
+    """Return the report of every check. Raise Refusal DISK_UNWRITABLE if what was read cannot be
+    remembered.
     """
+    where = _gather(site, config_findings)
     return report(
         mode,
-        around.commit,
+        site.repository.commit,
         (
-            _contracts(where.catalogue, around),
+            _contracts(where),
             _pack_files(where.catalogue),
             _docs(where),
-            CheckResult("RV-SCHEMAS", around.schemas, around.schema_findings),
-            _workflows("RV-WORKFLOW-PINS", judge_pins, around.workflows),
-            _workflows("RV-WORKFLOW-PERMISSIONS", judge_permissions, around.workflows),
-            CheckResult("RV-STATE-IGNORED", 1, tuple(_exposed(around.exposed))),
+            CheckResult("RV-SCHEMAS", where.schemas, where.schema_findings),
+            _workflows("RV-WORKFLOW-PINS", judge_pins, where.workflows),
+            _workflows("RV-WORKFLOW-PERMISSIONS", judge_permissions, where.workflows),
+            CheckResult("RV-STATE-IGNORED", 1, tuple(_exposed(where.exposed))),
             _guarded("RV-LEDGER", lambda: _ledger(where)),
             _guarded("RV-RUNS", lambda: _runs(where)),
             _guarded("RV-INDEX", lambda: _index(where)),
         ),
+    )
+
+
+def _gather(site: Site, config_findings: tuple[Finding, ...]) -> Reviewed:
+    """Return what the checks look at, read now."""
+    root, config = site.repository.root, site.config
+    paths = [f"{FOLDER}/{name}" for name in WorkTreeGround(root).names(FOLDER) if is_workflow(name)]
+    workflows = {path: site.work_tree.read(path) for path in paths}
+    return Reviewed(
+        catalogue=read_catalogue(
+            site.work_tree, config.packs_folder, config.ceilings, site.redactor
+        ),
+        work_tree=site.work_tree,
+        store=site.store,
+        ledger=site.ledger,
+        inventory=RunInventory(site.store.root),
+        config_findings=config_findings,
+        schema_findings=stale_schemas(root),
+        schemas=len(our_schemas(root)),
+        workflows={path: content for path, content in workflows.items() if content is not None},
+        exposed=repository.not_ignored_below(site.repository, STATE_FOLDER),
     )
 
 
@@ -88,10 +106,10 @@ def _guarded(name: str, judge: Callable[[], tuple[int, tuple[Finding, ...]]]) ->
     return CheckResult(name, count, findings)
 
 
-def _contracts(catalogue: Catalogue, around: ReviewInputs) -> CheckResult:
-    found = (*around.config_findings, *catalogue.all_findings())
+def _contracts(where: Reviewed) -> CheckResult:
+    found = (*where.config_findings, *where.catalogue.all_findings())
     others = tuple(finding for finding in found if finding.id != "PACK_FILE_MISSING")
-    return CheckResult("RV-CONTRACTS", len(catalogue.entries) + 1, others)
+    return CheckResult("RV-CONTRACTS", len(where.catalogue.entries) + 1, others)
 
 
 def _pack_files(catalogue: Catalogue) -> CheckResult:

@@ -18,8 +18,9 @@ import pytest
 from filelock import FileLock
 from jsonschema import Draft202012Validator
 
-from factory.engine import overviews, wiring
+from factory.engine import wiring
 from factory.evidence.replay import replay
+from factory.evidence.review import review
 from factory.evidence.review_rules import Mode
 from factory.git.objects import GitObjects
 from factory.model.index import ReviewReport
@@ -319,7 +320,7 @@ def require_docs(world: World) -> None:
 def reviewed(world: World, mode: Mode) -> ReviewReport:
     site = wiring.site(world.root, {})
     try:
-        return overviews.make_review(site, mode, ())
+        return review(site, mode, ())
     finally:
         site.sandbox.close()
         cast("GitObjects", site.objects).close()

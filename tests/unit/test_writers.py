@@ -51,7 +51,7 @@ WRITERS = {
     "factory/report/json_file.py": GATE,
     "factory/report/live.py": GATE,
     "factory/report/streams.py": GATE,
-    "factory/engine/overviews.py": BY_GATE,
+    "factory/commands/review.py": BY_GATE,
     "factory/engine/rebuild.py": BY_GATE,
     "factory/verify/repository.py": (
         "objects of the evidence that is verified, in a folder that goes away"
