@@ -19,6 +19,80 @@ from factory.model.inert import BLANK, visible
 from factory.model.layout import STATE_FOLDER
 from factory.model.tree import Tree
 
+# What runs, or lets something run, once a change is merged, checked out or opened: by subject.
+RUN_BY_THEMSELVES: Mapping[str, tuple[str, ...]] = {
+    "services that build on a push": (
+        ".github/workflows/",
+        ".github/actions/",
+        ".gitlab-ci.yml",
+        ".circleci/",
+        "Jenkinsfile",
+        "azure-pipelines.yml",
+        ".azure-pipelines/",
+        "bitbucket-pipelines.yml",
+        ".buildkite/",
+        ".travis.yml",
+        ".drone.yml",
+        ".woodpecker.yml",
+        ".woodpecker/",
+        ".cirrus.yml",
+        "appveyor.yml",
+        ".appveyor.yml",
+        ".forgejo/workflows/",
+        ".gitea/workflows/",
+        ".tekton/",
+        ".build.yml",
+        ".builds/",
+        "buildspec.yml",
+        "cloudbuild.yaml",
+    ),
+    "who must agree to a change": (
+        "CODEOWNERS",
+        ".github/CODEOWNERS",
+        ".gitlab/CODEOWNERS",
+        "docs/CODEOWNERS",
+    ),
+    "Git and its hooks": (
+        ".gitmodules",
+        "**/.husky/",
+        ".githooks/",
+        ".pre-commit-config.yaml",
+        ".pre-commit-hooks.yaml",
+        "lefthook.yml",
+        ".lefthook.yml",
+        ".lefthook/",
+        ".overcommit.yml",
+    ),
+    "editors and development containers": (
+        "**/.vscode/",
+        "**/*.code-workspace",
+        "**/.idea/",
+        "**/.zed/",
+        "**/.fleet/",
+        "**/.dir-locals.el",
+        "**/.exrc",
+        "**/.nvimrc",
+        "**/.nvim.lua",
+        "**/.devcontainer/",
+        "**/.devcontainer.json",
+        ".gitpod.yml",
+        "**/mise.toml",
+        "**/.mise.toml",
+    ),
+    "agents and the programs that they start": (
+        "**/.claude/",
+        "**/.mcp.json",
+        "**/.cursor/",
+        "**/.codex/",
+        "**/.gemini/",
+        "**/.windsurf/",
+        "**/.continue/",
+        "**/.kiro/",
+        "**/.opencode/",
+        "**/opencode.json",
+    ),
+}
+
 PROTECTED = (
     ".git",
     ".git/",
@@ -41,7 +115,14 @@ PROTECTED = (
     "factory.toml",
     "factory.keys/",
     f"{STATE_FOLDER}/",
-    ".github/workflows/",
+    # A link by the name of a folder would bring in another one.
+    *("factory.keys", ".github", ".gitlab", ".forgejo", ".gitea"),
+    *(
+        form
+        for patterns in RUN_BY_THEMSELVES.values()
+        for pattern in patterns
+        for form in dict.fromkeys((pattern, pattern.rstrip("/")))
+    ),
 )
 
 _DRIVE = re.compile(r"[A-Za-z]:")

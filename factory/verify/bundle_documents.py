@@ -25,7 +25,19 @@ _FIXED = frozenset(
 # No configuration takes these away.
 ALWAYS_PROTECTED = frozenset(
     ".git .git/ **/.git/ .env* **/.env* dodo.py dodo.* dodo dodo/ noxfile.py __pycache__/dodo.* "
-    "doit.cfg factory.toml .factory/".split()
+    "doit.cfg factory.toml .factory/ factory.keys/ "
+    # what services, hooks, editors and agents run by themselves
+    ".github/workflows/ .github/actions/ .gitlab-ci.yml .circleci/ Jenkinsfile azure-pipelines.yml "
+    ".azure-pipelines/ bitbucket-pipelines.yml .buildkite/ .travis.yml .drone.yml .woodpecker.yml "
+    ".woodpecker/ .cirrus.yml appveyor.yml .appveyor.yml .forgejo/workflows/ .gitea/workflows/ "
+    ".tekton/ .build.yml .builds/ buildspec.yml cloudbuild.yaml "
+    "CODEOWNERS .github/CODEOWNERS .gitlab/CODEOWNERS docs/CODEOWNERS "
+    ".gitmodules **/.husky/ .githooks/ .pre-commit-config.yaml .pre-commit-hooks.yaml lefthook.yml "
+    ".lefthook.yml .lefthook/ .overcommit.yml "
+    "**/.vscode/ **/*.code-workspace **/.idea/ **/.zed/ **/.fleet/ **/.dir-locals.el **/.exrc "
+    "**/.nvimrc **/.nvim.lua **/.devcontainer/ **/.devcontainer.json .gitpod.yml **/mise.toml "
+    "**/.mise.toml **/.claude/ **/.mcp.json **/.cursor/ **/.codex/ **/.gemini/ **/.windsurf/ "
+    "**/.continue/ **/.kiro/ **/.opencode/ **/opencode.json".split()
 )
 
 Shape = TypeVar("Shape")

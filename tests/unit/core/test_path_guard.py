@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from factory.judge import path_guard
 from factory.judge.path_guard import (
+    RUN_BY_THEMSELVES,
     collisions,
     display,
     fold,
@@ -208,6 +210,23 @@ PROTECTED = [
 @pytest.mark.parametrize("path", PROTECTED)
 def test_the_protected_list_holds_in_every_case(path: str) -> None:
     assert is_protected(path, protected_patterns("Packs", ("LICENCE",)))
+
+
+@pytest.mark.parametrize(
+    "pattern", [each for patterns in RUN_BY_THEMSELVES.values() for each in patterns]
+)
+def test_what_others_run_by_themselves_is_protected(pattern: str) -> None:
+    protected = protected_patterns("taskpacks")
+    path = pattern.replace("**/", "app/").replace("*", "x")
+    for each in (path, path.removeprefix("app/"), path.upper()):
+        assert is_protected(f"{each}a/b.yml" if each.endswith("/") else each, protected)
+        assert is_protected(each.rstrip("/"), protected)  # a link by that name
+
+
+def test_the_trust_page_lists_them_all() -> None:
+    page = (Path(__file__).parents[3] / "docs/factory/TRUST.md").read_text("utf-8")
+    for subject, patterns in RUN_BY_THEMSELVES.items():
+        assert f"| {subject} | {', '.join(f'`{each}`' for each in patterns)} |" in page
 
 
 @pytest.mark.parametrize(
