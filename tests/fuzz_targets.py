@@ -287,7 +287,7 @@ def _key(raw: bytes) -> None:
     with contextlib.suppress(KeyFormError):
         theirs = public_key.parse_pem(raw).raw
     with contextlib.suppress(FormError):
-        own = notes.read_key(raw, "given").raw
+        own = notes.read_key(raw, notes.Way.GIVEN).raw
     assert theirs is None or own is None or theirs == own
 
 

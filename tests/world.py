@@ -99,6 +99,16 @@ class World:
     def factory(self, *words: str, cwd: Path | str | None = None, **env: str) -> Ended:
         return run([sys.executable, "-m", "factory", *words], Path(cwd or self.root), **env)
 
+    def differs(self, *words: str, cwd: Path | str | None = None, **env: str) -> str:
+        """Return what `factory verify` finds wrong in runs that nobody signed; "" if nothing
+        differs.
+        """
+        ended = self.factory("verify", "--json", *words, cwd=cwd, **env)
+        assert ended.rc in (0, 2), ended.text
+        runs = json.loads(ended.out)["runs"]
+        bad = [run for run in runs if run["findings"] and run["outcome"] == "not-verified"]
+        return ended.text if bad or not any(run["verdict"] for run in runs) else ""
+
     @property
     def state(self) -> Path:
         return self.root / ".factory"

@@ -1,5 +1,6 @@
-"""`keys`: the signing keys of this user, and the public keys that a repository pins. Never prints a
-private key.
+"""Answer `factory keys`: this user's signing keys, those they trust, and a repository's pins.
+
+Never prints a private key.
 """
 
 from __future__ import annotations
@@ -25,18 +26,20 @@ HELP = {
         """\
 usage: factory keys list
        factory keys new
-       factory keys trust [KEY_ID|FILE]
+       factory keys trust [--user] [KEY_ID|FILE]
        factory keys export [KEY_ID]
 
-list tells your keys and the pinned ones, new makes another and uses it from now on, trust pins a
-public key (yours, without a name) by a file in factory.keys/ for you to commit, export prints one
-for others to pin. Private keys stay in your own configuration folder, or where
+list shows your keys, those that you trust and the pinned ones; new makes another and uses it from
+now on; trust pins a public key (yours, without a name) by a file in factory.keys/ for you to
+commit, or with --user keeps it in your folder of keys, so that factory verify trusts it; export
+prints one for others. Private keys stay in your own configuration folder, or where
 FACTORY_SIGNING_KEY_FILE says.
 
   factory keys export > alice.pub
-  factory keys trust alice.pub && git add factory.keys
+  factory keys trust --user alice.pub
 
 options
+  --user                keep it in your own folder of keys instead of the repository
 """
     ),
 }
@@ -45,24 +48,27 @@ _ACTIONS = ("list", "new", "trust", "export")
 
 
 def define(command: str, parser: Parser) -> None:
-    """What to do, and with which key."""
+    """Define what to do, and with which key."""
     del command
     parser.add_argument("action", choices=_ACTIONS, metavar="list|new|trust|export")
+    parser.add_argument("--user", action="store_true")
     parser.add_argument("key", nargs="?", default="", metavar="KEY_ID|FILE")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Carry it out. Raises Refusal, UsageError."""
+    """Carry out the action. Raise Refusal, UsageError."""
     del command
     if given.key and given.action in ("list", "new"):
         raise UsageError(
             f"keys {given.action} does not take {given.key!r}", "see: factory keys --help"
         )
+    if given.user and given.action != "trust":
+        raise UsageError(f"keys {given.action} does not take --user", "see: factory keys --help")
     match given.action:
         case "new":
             return _new()
         case "trust":
-            return _trust(given.key)
+            return _trust(given.key, given.user)
         case "export":
             return _export(given.key)
         case _:
@@ -91,7 +97,7 @@ def _root_or_none() -> Path | None:
 
 
 def _rows(own: UserKeys, pinned: tuple[PublicKey, ...]) -> tuple[KeyRow, ...]:
-    return list_keys(own.own(), pinned)
+    return list_keys(own.own(), pinned, own.trusted())
 
 
 def _list() -> CommandResult:
@@ -100,7 +106,13 @@ def _list() -> CommandResult:
         "no key yet; the first run makes one, or: factory keys new"
     ]
     details = [
-        {"key_id": row.key.key_id, "source": row.source, "in_use": row.in_use, "pinned": row.pinned}
+        {
+            "key_id": row.key.key_id,
+            "source": row.source,
+            "in_use": row.in_use,
+            "pinned": row.pinned,
+            "trusted": row.trusted,
+        }
         for row in rows
     ]
     return CommandResult(Status.PASS, tuple(lines), details={"keys": details})
@@ -109,6 +121,7 @@ def _list() -> CommandResult:
 def _line(row: KeyRow) -> str:
     words = [
         "in use" if row.in_use else "",
+        "trusted" if row.trusted else "",
         "pinned" if row.pinned else "not pinned" if row.in_use else "",
     ]
     return (
@@ -130,7 +143,7 @@ def _new() -> CommandResult:
     )
 
 
-def _trust(word: str) -> CommandResult:
+def _trust(word: str, users: bool) -> CommandResult:
     content = read_named(here(), word) if word else None
     if content is not None:
         key = read_key(content, word)
@@ -139,6 +152,10 @@ def _trust(word: str) -> CommandResult:
         if not word:
             own.signer()
         key = choose_key(_rows(own, pinned), word)
+    if users:
+        path, fresh = _known_keys()[0].trust(key)
+        lines = (f"{'wrote' if fresh else 'kept '}  {path}  {key.key_id}",)
+        return CommandResult(Status.PASS, lines, details={"key_id": key.key_id, "path": path})
     trusted = pin_key(WorkTreeGround(repository.root_of(here())), key)
     return CommandResult(
         Status.PASS, _told(trusted), details={"key_id": key.key_id, "path": trusted.path}

@@ -39,8 +39,10 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{self._command}: {message}", f"see: {self.prog} --help")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """The parsed words. Raises UsageError."""
-        given, extra = self.parse_known_args(words)
+        """Return the parsed words. Raise UsageError."""
+        # Not parse_known_args: there an option between two positional words takes the second one's
+        # place (bpo-14191).
+        given, extra = self.parse_known_intermixed_args(words)
         if extra:
             known = [option for action in self._actions for option in action.option_strings]
             word = extra[0]

@@ -1,10 +1,13 @@
-"""`verify`: the evidence of runs re-derived from its bytes, and what could not be."""
+"""Answer `factory verify`: re-derive the evidence of runs, and say whether somebody vouches for
+it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,10 +26,10 @@ from factory.verify import session
 from factory.verify.context import Demand, load_checkpoint, names_below
 from factory.verify.folder import read_plain
 from factory.verify.form import FormError
-from factory.verify.notes import Checkpoint, Key, read_key
+from factory.verify.notes import Checkpoint, Key, Way, read_key
 from factory.verify.results import Fact, Gap
-from factory.verify.run import Verified
-from factory.verify.session import Asked, Unreadable
+from factory.verify.run import Outcome, Verified
+from factory.verify.session import Asked, PolicyCommit, Unreadable
 
 HELP = {
     "verify": (
@@ -36,7 +39,9 @@ usage: factory verify [RUN_ID|--all|--path DIR] [OPTION…]
 Re-derive the evidence of a run from its bytes, by code that shares nothing with what wrote it:
 manifests, bundles, merged tree, verdict, ledger, checkpoints, statements and signatures. Without
 a RUN_ID, of the last run that finished. What could not be checked is told, never counted as
-checked. Only reads, but for --record. Ends with 0 VERIFIED, 2 NOT VERIFIED, 1 FAIL.
+checked. Only reads, but for --record. Ends with 0 VERIFIED, 2 NOT VERIFIED, 1 FAIL, and with 2
+where nothing differs and nobody whom you trust signed: INTACT, NOT TRUSTED. You trust your own
+keys, those in your folder of keys (factory keys trust --user) and those of --key.
 
 With --rebuild its packs are then run again from its base commit, in a scratch folder, and every
 bundle is compared byte for byte; the outcome is stated and signed where there is a key. Only what
@@ -48,7 +53,7 @@ was made again, each bundle of it, ends with 0.
 options
   --all                 every run of this repository
   --path DIR            the run in this folder, copied from anywhere
-  --key FILE            trust the public key in FILE; may be given again
+  --key FILE            the run must be signed by the public key in FILE, or by one of several
   --checkpoint FILE     the ledger must continue this checkpoint, kept elsewhere; may be given again
   --strict              what could not be checked is refused too
   --rebuild             make the bundles again and compare them
@@ -67,6 +72,7 @@ _SECTIONS = {
     "VERIFY_ROLLBACK": "ledger",
     "VERIFY_ATTESTATION": "statements",
     "VERIFY_SIGNATURE": "signatures",
+    "VERIFY_UNTRUSTED": "signatures",
     "VERIFY_REBUILD": "rebuild",
 }
 _ORDER = (
@@ -85,7 +91,7 @@ _ORDER = (
 
 
 def define(command: str, parser: Parser) -> None:
-    """Which runs, and whom to trust."""
+    """Define which runs are verified, and whom to trust."""
     del command
     parser.add_argument("run_id", nargs="?", type=run_id, metavar="RUN_ID")
     parser.add_argument("--all", action="store_true")
@@ -98,7 +104,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Verify, and tell. Raises Refusal, UsageError."""
+    """Verify and answer. Raise Refusal, UsageError."""
     del command
     if bool(given.run_id) + given.all + (given.path is not None) > 1:
         raise UsageError("expected one of RUN_ID, --all and --path", "see: factory verify --help")
@@ -118,7 +124,7 @@ def run(command: str, given: Namespace) -> CommandResult:
         verified = tuple(_strict(each) for each in verified)
     lines = [line for each in verified for line in (*run_lines(each), "")]
     details: dict[str, object] = {"runs": [run_row(each) for each in verified]}
-    findings = tuple(finding for each in verified for finding in each.findings)
+    findings = tuple(finding for each in verified for finding in _findings(each))
     last = verified[0].run_id if len(verified) == 1 else ""
     if given.record:
         _record(verified, int((time.monotonic() - began) * 1000))
@@ -139,7 +145,7 @@ def _record(verified: Iterable[Verified], took_ms: int) -> None:
 
 
 def _rebuilt(verified: Verified) -> Verified:
-    """A run that holds, made again, with what came of it beside the rest."""
+    """Return a run that holds with the result of making its bundles again."""
     from factory.engine import rebuild
 
     if not verified.status or not verified.holds:
@@ -185,29 +191,39 @@ def _difference(pack: str, file: str, what: str) -> Finding:
 
 
 def _strict(verified: Verified) -> Verified:
-    """Every part asked for."""
+    """Return the run with every part asked for."""
     return replace(verified, gaps=tuple(replace(gap, asked=True) for gap in verified.gaps))
 
 
+def _findings(verified: Verified) -> tuple[Finding, ...]:
+    """Return what differs; where nothing does, why nobody who is trusted vouches for the run."""
+    untrusted = verified.untrusted
+    if untrusted is not None and verified.outcome is Outcome.INTACT:
+        return (*verified.findings, untrusted)
+    return verified.findings
+
+
 def _lacking(verified: Verified) -> int:
-    """How many parts were asked for and could not be checked."""
+    """Return how many parts were asked for and could not be checked."""
     return sum(gap.asked for gap in verified.gaps)
 
 
 def status_of(verified: Iterable[Verified]) -> Status:
-    """PASS where every run that could be verified was; BLOCKED where one was not, or none could
-    be.
+    """Return PASS where every run that could be verified is VERIFIED; BLOCKED where one is not, or
+    none could be.
     """
     known = [each for each in verified if each.status or each.findings or _lacking(each)]
-    good = known and all(each.holds and not _lacking(each) for each in known)
+    good = known and all(each.outcome is Outcome.VERIFIED for each in known)
     return Status.PASS if good else Status.BLOCKED
 
 
 def run_lines(verified: Verified) -> list[str]:
-    """One run for a person: what holds, what does not, what was not checkable, the last word."""
+    """Return the lines about one run: what holds, what does not, what was not checkable, the
+    outcome.
+    """
     rows = [(fact.section, fact.text) for fact in verified.facts]
     rows += [
-        (_section(finding), f"{finding.message}  [{finding.id}]") for finding in verified.findings
+        (_section(finding), f"{finding.message}  [{finding.id}]") for finding in _findings(verified)
     ]
     rows.sort(key=lambda row: _ORDER.index(row[0]))
     lines = [verified.run_id, *(f"  {section:<{_WIDTH}} {text}" for section, text in rows)]
@@ -232,27 +248,27 @@ def _last_word(verified: Verified) -> str:
         return f"NOT VERIFIED  {noun}" + (f" in {files} of {verified.files} files" if files else "")
     if not verified.status:
         return "NOT VERIFIABLE"
-    count = len(verified.gaps)
     if _lacking(verified):
         return (
             f"NOT VERIFIED  nothing differs, but {_lacking(verified)} of what was asked for could"
             " not be checked"
         )
-    return (
-        f"VERIFIED  {count} part{'' if count == 1 else 's'} not checkable" if count else "VERIFIED"
-    )
+    word = "VERIFIED" if verified.outcome is Outcome.VERIFIED else "INTACT, NOT TRUSTED"
+    count = len(verified.gaps)
+    return f"{word}  {count} part{'' if count == 1 else 's'} not checkable" if count else word
 
 
 def run_row(verified: Verified) -> dict[str, object]:
-    """One run for a program."""
+    """Return one run for a program."""
     return {
         "run_id": verified.run_id,
-        "verified": bool(verified.status) and verified.holds and not _lacking(verified),
+        "outcome": verified.outcome.value,
+        "signers": list(verified.signers),
         "verdict": verified.status,
         "files": verified.files,
         "facts": [{"section": fact.section, "text": fact.text} for fact in verified.facts],
         "not_checkable": [{"part": gap.part, "reason": gap.reason} for gap in verified.gaps],
-        "findings": [finding_row(finding) for finding in verified.findings],
+        "findings": [finding_row(finding) for finding in _findings(verified)],
     }
 
 
@@ -316,7 +332,7 @@ def _repository(start: Path) -> Repository:
 
 def _given_key(path: Path) -> Key:
     try:
-        return read_key(read_plain(path, _MOST_BYTES), "given")
+        return read_key(read_plain(path, _MOST_BYTES), Way.GIVEN, str(path))
     except (OSError, FormError) as error:
         raise UsageError(
             f"expected a public key in {str(path)!r}: {error}",
@@ -338,15 +354,34 @@ def _asked(found: Repository | None, witness: _Witness) -> Asked:
     given = tuple(map(_given_key, witness.keys))
     kept = {str(path): _kept(path) for path in witness.checkpoints}
     if found is None:
-        return Asked((*given, *_own(user_keys(None))), checkpoints=kept)
+        return Asked((*given, *_users(user_keys(None))), checkpoints=kept)
     config = sound_config(found.root, {})
-    demand = Demand(config.signing_policy.value, tuple(config.signing_key_ids))
-    return Asked((*given, *_own(user_keys(found.root))), demand, found.root, found.commit, kept)
+    return Asked(
+        (*given, *_users(user_keys(found.root))),
+        Demand(config.signing_policy.value, tuple(config.signing_key_ids)),
+        found.root,
+        found.commit,
+        policy_commit(found),
+        kept,
+    )
 
 
-def _own(keys: UserKeys) -> tuple[Key, ...]:
-    """Return the public halves of this user's keys; none if a key must not be used."""
-    try:
-        return tuple(Key(own.key, "own") for own in keys.own())
-    except Refusal:
-        return ()
+def policy_commit(found: Repository) -> PolicyCommit | None:
+    """Return the commit whose pins the user trusts, and the words for where it is named; None
+    without one.
+
+    The place for `policy_ref`: only the user's file, variable or flag may name it.
+    """
+    del found
+    return None
+
+
+def _users(keys: UserKeys) -> Iterator[Key]:
+    """Yield the public halves of this user's keys, and the keys in their folder of keys.
+
+    Own keys vouch for nothing where one of them must not be used. Raise Refusal where a file of
+    the folder of keys must not be used.
+    """
+    with contextlib.suppress(Refusal):
+        yield from [Key(own.key, Way.OWN) for own in keys.own()]
+    yield from (Key(key, Way.USER) for key in keys.trusted())

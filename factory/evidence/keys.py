@@ -1,4 +1,4 @@
-"""Keys as people see them: the user's own, those pinned in a repository, and how to pin one.
+"""List, choose and pin keys for people: the user's own, trusted ones, those that a repository pins.
 
 A key is pinned by a file of its own in `factory.keys/`; an older one stays, so that older runs stay
 verifiable. Writes that one file and nothing else; committing it is the user's decision.
@@ -20,29 +20,36 @@ from factory.model.signing import PINS_FOLDER, OwnKey
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """Describe one known key; `source` is where this user has its private half, "" for none."""
+    """Describe a key that is known here: where this user keeps its private half ("" for none),
+    whether it is in use, pinned in the repository, and in the user's folder of keys.
+    """
 
     key: PublicKey
     source: str
     in_use: bool
     pinned: bool
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """Describe a key that is pinned now; `fresh` says whether its file was written just now."""
+    """Describe a key that is pinned now; `fresh` says that its file was written just now."""
 
     key: PublicKey
     path: str
     fresh: bool
 
 
-def list_keys(own: Iterable[OwnKey], pinned: Iterable[PublicKey]) -> tuple[KeyRow, ...]:
-    """Return the user's keys, the one in use first, then the other pinned ones."""
-    known = frozenset(pinned)
-    mine = [KeyRow(key.key, key.source, key.in_use, key.key in known) for key in own]
-    others = sorted(known - {row.key for row in mine}, key=lambda key: key.key_id)
-    return (*mine, *(KeyRow(key, "", False, True) for key in others))
+def list_keys(
+    own: Iterable[OwnKey], pinned: Iterable[PublicKey], trusted: Iterable[PublicKey] = ()
+) -> tuple[KeyRow, ...]:
+    """Return the user's keys, the one in use first, then those of others by id."""
+    known, users = frozenset(pinned), frozenset(trusted)
+    mine = [
+        KeyRow(key.key, key.source, key.in_use, key.key in known, key.key in users) for key in own
+    ]
+    others = sorted((known | users) - {row.key for row in mine}, key=lambda key: key.key_id)
+    return (*mine, *(KeyRow(key, "", False, key in known, key in users) for key in others))
 
 
 def choose_key(rows: Iterable[KeyRow], key_id: str) -> PublicKey:
@@ -68,6 +75,6 @@ def read_key(content: bytes, name: str) -> PublicKey:
 
 
 def pin_key(ground: WorkTreeGround, key: PublicKey) -> Trusted:
-    """Write the key's file into the work tree. Raises Refusal PATH_UNSAFE, DISK_UNWRITABLE."""
+    """Write the key's file into the work tree. Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE."""
     path = f"{PINS_FOLDER}/{key.file_name}"
     return Trusted(key, path, ground.create(path, format_pem(key)))

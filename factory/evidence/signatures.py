@@ -1,8 +1,6 @@
-"""Describe a run's signatures to a person: who is named, whether they are pinned, whether each
-signature fits.
+"""Describe a run's signatures in one sentence: who signed, whether it fits, whether you trust them.
 
-A sentence, never a verdict: whether the signed evidence is sound is for `verify` to say. Where
-something cannot be read, the sentence says so. Signs nothing.
+Never a verdict: whether the evidence under a signature agrees is for `verify` to say.
 """
 
 from __future__ import annotations
@@ -20,8 +18,8 @@ from factory.plan.site import Site
 
 
 def signed_as(site: Site, run_id: str) -> str:
-    """Return who signed a run, as its statements name keys, and whether these are pinned; checks no
-    signature.
+    """Return who signed a run, as far as its statements name keys, and whether these are pinned.
+    Check no signature.
     """
     try:
         envelopes = _envelopes(site, run_id)
@@ -36,32 +34,36 @@ def signed_as(site: Site, run_id: str) -> str:
 
 
 def signature_status(site: Site, run_id: str) -> str:
-    """Return one sentence on whether one key signed every statement of a run and its checkpoint."""
+    """Return one sentence: whether one key signed every statement of a run and its checkpoint, and
+    whether this user trusts it.
+    """
     try:
         envelopes = _envelopes(site, run_id)
         kept = parse_kept(site.store.read(RunFolder.of(run_id).attestations.checkpoint) or b"")
-        pinned = pinned_keys(site)
+        own, trusted, pinned = _own(site), site.keys.trusted(), pinned_keys(site)
     except (EvidenceError, NoteError, Refusal) as error:
         return f"NOT VERIFIED: {error}"
     named = {signature.keyid for envelope in envelopes for signature in envelope.signatures}
     if not named and kept.note is None:
-        return "NOT SIGNED: nobody vouches for this run"
-    key = next((key for key in (*pinned, *_own(site)) if {key.key_id} == named), None)
+        return "NOT TRUSTED: nobody signed this run"
+    key = next((key for key in (*own, *trusted, *pinned) if {key.key_id} == named), None)
     if key is None:
         return (
-            f"NOT VERIFIED: signed by {', '.join(sorted(named)) or 'nobody'}, whose public key is"
-            " not at hand"
+            f"NOT TRUSTED: signed by {', '.join(sorted(named)) or 'nobody'}, whose public key is"
+            " not known here"
         )
     if not _all_fit(site, key, envelopes, kept):
         return (
             f"NOT VERIFIED: a signature by {key.key_id} is missing or does not fit; see: factory"
             f" verify {run_id}"
         )
-    if key not in pinned:
-        return f"signed by {key.key_id}, which is yours and NOT PINNED: factory keys trust"
-    return (
-        f"signed by {key.key_id}, which is pinned; to check the evidence: factory verify {run_id}"
-    )
+    if key not in (*own, *trusted):
+        return (
+            f"NOT TRUSTED: signed by {key.key_id}, which only the repository pins: compare it with"
+            f" its holder, then: factory keys trust --user {key.key_id}"
+        )
+    whose = "which is your own" if key in own else "which you trust"
+    return f"signed by {key.key_id}, {whose}; whether the evidence agrees: factory verify {run_id}"
 
 
 def _all_fit(

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from factory.files import fs_guard
 from factory.log.key import KEY_ID, PublicKey
-from factory.log.public_key import KeyFormError
+from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 FILE_VARIABLE, TEXT_VARIABLE = "FACTORY_SIGNING_KEY_FILE", "FACTORY_SIGNING_KEY"
 CURRENT = "current"
+TRUSTED = "trusted-keys"
 _MOST_BYTES = 16 * 1024
 _FLAGS = (
     os.O_RDONLY
@@ -54,6 +55,7 @@ class UserKeys:
         self, folder: Path, home: Path, repository: Path | None, environment: Mapping[str, str]
     ) -> None:
         self._folder = folder
+        self._trusted = folder.parent / TRUSTED
         self._home = home
         self._repository = repository
         self._file = environment.get(FILE_VARIABLE, "")
@@ -98,6 +100,30 @@ class UserKeys:
         listed = [OwnKey(key, str(path), key.key_id == current) for key, path in keys]
         return tuple(sorted(listed, key=lambda own: (not own.in_use, own.key.key_id)))
 
+    def trusted(self) -> tuple[PublicKey, ...]:
+        """Return the public keys that this user trusts, by id; none where there is no folder.
+
+        Raise Refusal SIGNING_KEY_UNSAFE if others can write one, or a file holds another thing.
+        """
+        try:
+            names = sorted(os.listdir(self._trusted))
+        except OSError:
+            return ()
+        _refuse_place(self._trusted, self._repository)
+        _refuse_folder(self._trusted, self._trusted)
+        return tuple(_read_public(self._trusted / name) for name in names if name.endswith(".pub"))
+
+    def trust(self, key: PublicKey) -> tuple[str, bool]:
+        """Keep a public key among those that this user trusts; return its path, and whether it is
+        new. Raise Refusal as `signer` does.
+        """
+        path = self._trusted / key.file_name
+        fresh = not path.exists()
+        self._make_folder(self._trusted)
+        with _keeping(path):
+            fs_guard.write_atomic(path, format_pem(key), mode=0o600)
+        return str(path), fresh
+
     def check(self, key: PublicKey, message: bytes, signature: bytes) -> bool:
         """Return True if `key` made that signature over that message."""
         from factory.log import ed25519
@@ -120,7 +146,7 @@ class UserKeys:
         if not current:
             return None
         path = self._path_of(current)
-        _refuse_folder(self._folder)
+        _refuse_folder(self._folder, self._folder / CURRENT)
         signer = _read(path, self._repository)
         if signer.key.key_id != current:
             raise _unsafe(
@@ -164,7 +190,7 @@ class UserKeys:
     def _write_new(self) -> tuple[PrivateSigner, Path]:
         from factory.log import ed25519
 
-        self._make_folder()
+        self._make_folder(self._folder)
         content = ed25519.make_pem()
         signer = ed25519.parse_private_pem(content)
         path = self._path_of(signer.key.key_id)
@@ -172,16 +198,16 @@ class UserKeys:
             fs_guard.write_atomic(path, content, mode=0o600)
         return _read(path, self._repository), path
 
-    def _make_folder(self) -> None:
-        base = self._folder.parent.parent
+    def _make_folder(self, wanted: Path) -> None:
+        base = wanted.parent.parent
         if base.is_relative_to(self._home):
             if not base.is_dir() and not self._home.is_dir():
                 raise _missing(f"no folder to keep one in: neither {base} nor {self._home} exists")
         elif not _has_a_place(base):
             raise _missing(f"no folder to keep one in: nothing of {base} exists")
-        _refuse_place(self._folder, self._repository)
-        with _keeping(self._folder):
-            for folder in (*reversed(self._folder.parents), self._folder):
+        _refuse_place(wanted, self._repository)
+        with _keeping(wanted):
+            for folder in (*reversed(wanted.parents), wanted):
                 folder.mkdir(mode=0o700, exist_ok=True)
 
     def _path_of(self, key_id: str) -> Path:
@@ -228,6 +254,29 @@ def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateS
     return _parse(content, str(path))
 
 
+def _read_public(path: Path) -> PublicKey:
+    """Return the public key of a file that only its user can write. Raise Refusal
+    SIGNING_KEY_UNSAFE.
+    """
+    try:
+        fd = os.open(path, _FLAGS)
+    except OSError as error:
+        raise _unsafe(str(path), f"cannot be read: {error.strerror}") from error
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            raise _unsafe(str(path), "is not a plain file")
+        if os.name != "nt" and (found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0)):
+            raise _unsafe(str(path), "can be written by another user")
+        content = _contents(fd)
+    finally:
+        os.close(fd)
+    try:
+        return parse_pem(content)
+    except KeyFormError as error:
+        raise _unsafe(str(path), str(error), "form") from error
+
+
 def _contents(fd: int) -> bytes:
     """Return what is in an open file, up to one byte more than a key file may have."""
     content = b""
@@ -245,13 +294,13 @@ def _refuse_access(path: Path, found: os.stat_result) -> None:
         raise _unsafe(str(path), f"belongs to another user (uid {found.st_uid})")
 
 
-def _refuse_folder(folder: Path) -> None:
-    """Raise Refusal if others can write the folder: they could put another key in place."""
+def _refuse_folder(folder: Path, place: Path) -> None:
+    """Raise Refusal if others can write the folder of `place`: they could put another key there."""
     mode = stat.S_IMODE(folder.stat().st_mode)
     if os.name != "nt" and mode & 0o022:
         facts = {
             "case": "folder",
-            "place": str(folder / CURRENT),
+            "place": str(place),
             "folder": str(folder),
             "found": f"{mode:04o}",
             "expected": "0700",

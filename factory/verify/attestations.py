@@ -1,31 +1,24 @@
-"""Check lists, envelopes and signatures of one run against its evidence and the signing policy.
+"""Check the digest lists and statements of one run against its evidence.
 
-Rule: a missing signature is reported, and refused if a key was available or if policy requires one.
-A signature by an unavailable key proves nothing and is reported as not checkable.
+Does not know whom the verifier trusts: `signatures` decides that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.log.dsse import Envelope, pae
+from factory.log.dsse import Envelope
 from factory.verify import paths
 from factory.verify.bundle import Bundle
-from factory.verify.context import Context, Demand
+from factory.verify.context import Context
 from factory.verify.documents import Policy, RunStatus
 from factory.verify.events import RunEvents
 from factory.verify.folder import Folder
 from factory.verify.form import FormError, canonical, value_of
 from factory.verify.manifests import Seen, check_list
-from factory.verify.notes import (
-    PAYLOAD_TYPE,
-    Checkpoint,
-    Key,
-    read_checkpoint,
-    read_envelopes,
-    signed_by,
-)
+from factory.verify.notes import Checkpoint, read_checkpoint, read_envelopes
 from factory.verify.results import Results
+from factory.verify.signatures import SignatureCheck
 from factory.verify.statements import Execution, first_difference, provenance, summary, test_result
 
 _LEDGER = (paths.EVENTS, paths.CHECKPOINT, paths.PROOF)
@@ -37,7 +30,6 @@ _REPORTS = (
     paths.SARIF,
     f"{paths.Z}/{paths.STATUS}",
 )
-_STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
 
 
 class AttestationCheck:
@@ -179,128 +171,13 @@ class AttestationCheck:
 
     def _signatures(self, envelopes: tuple[Envelope, ...], policy: Policy | None) -> None:
         checkpoint = self._checkpoint()
-        if checkpoint is None:
-            return
-        ids = tuple(signature.keyid for signature in envelopes[0].signatures) if envelopes else ()
-        before = len(self.results.findings)
-        for number, envelope in enumerate(envelopes, 1):
-            self._envelope(number, envelope, ids)
-        self._note(checkpoint, ids)
-        self._judge(ids, _demand(self.context.demand, policy, self.status), len(envelopes), before)
+        if checkpoint is not None:
+            SignatureCheck(self.results, self.context, self.status).check(
+                envelopes, checkpoint, policy
+            )
 
     def _checkpoint(self) -> Checkpoint | None:
         try:
             return read_checkpoint(self.run.read(paths.CHECKPOINT) or b"")
         except FormError:
             return None  # named where the ledger is checked
-
-    def _envelope(self, number: int, envelope: Envelope, ids: tuple[str, ...]) -> None:
-        if envelope.payload_type != PAYLOAD_TYPE:
-            self._wrong(
-                paths.STATEMENTS,
-                f"statement {number}: expected the type {PAYLOAD_TYPE}, found another",
-            )
-        found = tuple(signature.keyid for signature in envelope.signatures)
-        if found != ids or len(set(ids)) != len(ids):
-            self._wrong(
-                paths.STATEMENTS,
-                f"statement {number}: expected signatures by {_named(ids)}, found {_named(found)}",
-            )
-        for signature in envelope.signatures:
-            key = self._key(signature.keyid)
-            message = pae(envelope.payload, PAYLOAD_TYPE)
-            if key is not None and not signed_by(key, message, signature.sig):
-                what = (
-                    f"statement {number}: expected a signature by {signature.keyid} that fits,"
-                    " found another"
-                )
-                self._wrong(paths.STATEMENTS, what)
-
-    def _note(self, checkpoint: Checkpoint, ids: tuple[str, ...]) -> None:
-        keys = [self._key(keyid) for keyid in ids]
-        if len(checkpoint.signatures) != len(ids):
-            found = f"{len(checkpoint.signatures)} signatures"
-            self._wrong(
-                paths.CHECKPOINT,
-                f"expected it signed as the statements are, by {_named(ids)}, found {found}",
-            )
-            return
-        for (name, mark, value), keyid, key in zip(checkpoint.signatures, ids, keys, strict=True):
-            if name != checkpoint.origin:
-                self._wrong(
-                    paths.CHECKPOINT,
-                    "expected signatures under the ledger's name, found another name",
-                )
-            elif key is not None and (
-                mark != key.mark_under(name) or not signed_by(key, checkpoint.text, value)
-            ):
-                self._wrong(
-                    paths.CHECKPOINT, f"expected a signature by {keyid} that fits, found another"
-                )
-
-    def _judge(self, ids: tuple[str, ...], demand: Demand, count: int, before: int) -> None:
-        """Report unless the signers are those that policy requires."""
-        keys = [key for key in map(self._key, ids) if key is not None]
-        trusted = [key for key in keys if key.how in ("pinned", "given")]
-        if demand.policy != "optional":
-            named = [key for key in trusted if demand.policy == "required" or key.id in demand.keys]
-            if not named:
-                asked = (
-                    f"by one of {_named(demand.keys)}"
-                    if demand.policy == "required-from"
-                    else "by a trusted key"
-                )
-                facts = {"case": "untrusted", "expected": asked, "found": _named(ids)}
-                self.results.record("VERIFY_SIGNATURE", paths.CHECKPOINT, facts)
-        if not ids and self.status.signing.signer == "at-hand":
-            self._wrong(
-                paths.CHECKPOINT, "expected signatures, since a key was at hand, found none"
-            )
-        elif not ids:
-            self.results.gap(
-                "signatures",
-                "nothing is signed: no key was at hand, and nobody vouches for this evidence",
-            )
-        for keyid in ids:
-            if self._key(keyid) is None:
-                self.results.gap(
-                    "signatures",
-                    f"made by {keyid}, whose public key is not at hand; give it with --key FILE",
-                )
-        if keys and len(self.results.findings) == before:
-            by = ", ".join(f"{key.id} ({_HOW[key.how]})" for key in keys)
-            self.results.fact(
-                "signatures",
-                f"{count} envelope{'' if count == 1 else 's'} and the checkpoint by {by}",
-            )
-
-    def _key(self, keyid: str) -> Key | None:
-        return next((key for key in self.context.keys if key.id == keyid), None)
-
-    def _wrong(self, file: str, what: str) -> None:
-        self.results.wrong("VERIFY_SIGNATURE", file, what)
-
-
-_HOW = {
-    "pinned": "trusted: pinned in the repository",
-    "given": "trusted: given",
-    "own": "your own, not pinned",
-    "theirs": "pinned where the run was made, which you do not vouch for",
-    "once": (
-        "NOT TRUSTED: pinned when the run was made, and no more in the commit that is checked out"
-    ),
-}
-
-
-def _named(ids: tuple[str, ...]) -> str:
-    return ", ".join(ids) or "nobody"
-
-
-def _demand(context: Demand, policy: Policy | None, status: RunStatus) -> Demand:
-    """Return the strictest signing policy: the caller's, the policy document's, or the
-    verdict's.
-    """
-    asked = [context, Demand(status.signing.policy, status.signing.keys)]
-    if policy is not None:
-        asked.append(Demand(policy.signing, policy.signing_keys))
-    return max(asked, key=lambda demand: _STRENGTH[demand.policy])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 
 from factory.log import dsse
 from factory.log.checkpoint import format_kept, parse_kept, parse_proof
@@ -23,16 +24,32 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _ORIGIN = re.compile(r"codex-orchestrator/ledger/[0-9a-f]{32}")
 
 
+class Way(Enum):
+    """Name how a public key is known: the first four ways are trusted, the others are claims."""
+
+    GIVEN = "given"
+    POLICY = "policy"
+    USER = "user"
+    OWN = "own"
+    CHECKED_OUT = "checked-out"
+    BASE = "base"
+
+
+CLAIMS = frozenset((Way.CHECKED_OUT, Way.BASE))
+
+
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Describe a known public key and how it is known.
-
-    "pinned", "given", "own", "once": pinned in an earlier commit of ours, "theirs": pinned in the
-    repository of the run.
-    """
+    """Describe a known public key, and how and where (for people) it is known."""
 
     public: PublicKey
-    how: str
+    way: Way
+    where: str = ""
+
+    @property
+    def trusted(self) -> bool:
+        """Return True unless only evidence or the tree under judgement vouches for the key."""
+        return self.way not in CLAIMS
 
     @property
     def id(self) -> str:
@@ -58,10 +75,10 @@ class Checkpoint:
     signatures: tuple[tuple[str, bytes, bytes], ...]
 
 
-def read_key(pem: bytes, how: str) -> Key:
+def read_key(pem: bytes, way: Way, where: str = "") -> Key:
     """Return the key of a PEM file of an Ed25519 public key. Raise FormError."""
     try:
-        return Key(parse_pem(pem), how)
+        return Key(parse_pem(pem), way, where)
     except KeyFormError as error:
         raise FormError("expected the PEM file of an Ed25519 public key, found another") from error
 

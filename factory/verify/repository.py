@@ -145,12 +145,6 @@ class RepositoryObjects:
             return ""
         return found[1][5:].split(b"\n", 1)[0].decode("ascii", "replace")
 
-    def is_ancestor(self, commit: str, of: str) -> bool:
-        """Return True if a commit is in the history of another; False also if that is not known."""
-        if len(commit) != len(of):
-            return False
-        return commit == of or self._git("merge-base", "--is-ancestor", commit, of).returncode == 0
-
     def merged(
         self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]
     ) -> str:

@@ -44,6 +44,10 @@ class Results:
     facts: list[Fact] = field(default_factory=list)
     spoilt: set[str] = field(default_factory=set)
     """Files whose bytes are not those on record: reported once, whatever else depends on them."""
+    signers: tuple[str, ...] = ()
+    """Ids of the trusted keys that signed everything. Nobody vouches where it is empty."""
+    untrusted: Finding | None = None
+    """Why there are no such keys; it does not say that anything differs."""
     _said: set[Finding | Gap] = field(default_factory=set)
 
     def wrong(self, kind: str, file: str, problem: str, pack: str = "") -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from factory.model.finding import Finding
 from factory.verify import paths
@@ -37,12 +38,21 @@ from factory.verify.verdict import GOOD_OUTCOMES, of_findings, status_of
 _STATUS = f"{paths.Z}/{paths.STATUS}"
 
 
+class Outcome(Enum):
+    """Name the result of a verification. INTACT: nothing differs, and no trusted key signed."""
+
+    VERIFIED = "verified"
+    INTACT = "intact-untrusted"
+    NOT_VERIFIED = "not-verified"
+
+
 @dataclass(frozen=True, slots=True)
 class Verified:
     """Describe the result for one run.
 
     `place` is its folder ("" if it has none); `status` is the verdict that was evaluated again (""
-    if that was not possible).
+    if that was not possible); `signers` are the trusted keys that signed everything; `untrusted`
+    says why there are none.
     """
 
     run_id: str
@@ -52,6 +62,17 @@ class Verified:
     gaps: tuple[Gap, ...]
     facts: tuple[Fact, ...]
     place: str = ""
+    signers: tuple[str, ...] = ()
+    untrusted: Finding | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return VERIFIED only if nothing differs, nothing that was asked for is a gap, and a
+        trusted key signed.
+        """
+        if not self.status or not self.holds or any(gap.asked for gap in self.gaps):
+            return Outcome.NOT_VERIFIED
+        return Outcome.VERIFIED if self.signers else Outcome.INTACT
 
     @property
     def holds(self) -> bool:
@@ -81,7 +102,14 @@ def verify_run(run: Folder, context: Context) -> Verified:
         )
     evaluated = _RunCheck(results, run, seen, context).check(status) if status is not None else ""
     return Verified(
-        run_id, evaluated, files, tuple(results.findings), tuple(results.gaps), tuple(results.facts)
+        run_id,
+        evaluated,
+        files,
+        tuple(results.findings),
+        tuple(results.gaps),
+        tuple(results.facts),
+        signers=results.signers,
+        untrusted=results.untrusted,
     )
 
 

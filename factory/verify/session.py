@@ -30,7 +30,7 @@ from factory.verify.event_forms import FINISHED
 from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
 from factory.verify.names import spell
-from factory.verify.notes import Checkpoint, Key, read_key
+from factory.verify.notes import Checkpoint, Key, Way, read_key
 from factory.verify.objects import ObjectError
 from factory.verify.repository import RepositoryObjects, find_objects
 from factory.verify.results import Gap
@@ -39,8 +39,7 @@ from factory.verify.trees import FOLDER, Trees, Unknown
 
 PINS = b"factory.keys"
 _REMOVED = "gc.removed"
-# Reasons to know a key, the strongest first.
-_WAYS = ("pinned", "given", "own", "once", "theirs")
+_WAYS = tuple(Way)  # the strongest first
 _COMMIT = re.compile(rb'"base_commit": "([0-9a-f]{40}(?:[0-9a-f]{24})?)"')
 
 
@@ -49,16 +48,26 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyCommit:
+    """Name the commit whose pins the verifier trusts, and where that comes from, for people."""
+
+    commit: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
     """Describe the caller: keys, demanded signatures, repository's work tree (None: none) and HEAD.
 
-    `checkpoints` are those that the caller kept, by the names of their files.
+    `policy` is the commit that the caller's policy_ref names, None without one; `checkpoints` are
+    those that the caller kept, by the names of their files.
     """
 
     keys: tuple[Key, ...] = ()
     demand: Demand = OPTIONAL
     repository: Path | None = None
     head: str = ""
+    policy: PolicyCommit | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -216,15 +225,16 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
             unread=state.unread,
             ledger_due=state.at_home,
         )
-    with _elsewhere(run, asked) as (repository, whose):
-        pins = _pins(repository, run, asked, whose) if repository is not None else ()
-        context = replace(context, repository=repository, keys=_unique((*asked.keys, *pins)))
+    with _repository(run, asked) as (repository, ours):
+        pins = _pins(repository, run, asked, ours) if repository is not None else ()
+        keys = _unique((*asked.keys, *_policy_pins(asked), *pins))
+        context = replace(context, repository=repository, keys=keys)
         return replace(verify_run(run, context), place=str(root))
 
 
 def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
     """Return each key once, with the strongest reason to trust it."""
-    ranked = sorted(keys, key=lambda key: _WAYS.index(key.how))
+    ranked = sorted(keys, key=lambda key: _WAYS.index(key.way))
     found: dict[str, Key] = {}
     for key in ranked:
         found.setdefault(key.id, key)
@@ -232,7 +242,7 @@ def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
 
 
 @contextmanager
-def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[RepositoryObjects | None, bool]]:
+def _repository(run: DiskFolder, asked: Asked) -> Iterator[tuple[RepositoryObjects | None, bool]]:
     """Yield (repository, it is the caller's): that around the run, else the caller's, or (None,
     False).
     """
@@ -250,9 +260,7 @@ def _elsewhere(run: DiskFolder, asked: Asked) -> Iterator[tuple[RepositoryObject
             yield None, False
             return
         try:
-            repository = stack.enter_context(
-                RepositoryObjects(objects, "sha1" if len(commit) == 40 else "sha256")
-            )
+            repository = stack.enter_context(_opened(objects, commit))
         except OSError:
             yield None, False
         else:
@@ -269,23 +277,36 @@ def _base_commit(run: DiskFolder) -> str:
 
 
 def _pins(
-    repository: RepositoryObjects, run: DiskFolder, asked: Asked, whose: bool
+    repository: RepositoryObjects, run: DiskFolder, asked: Asked, ours: bool
 ) -> Iterator[Key]:
-    """Yield keys pinned in the caller's HEAD, and in the run's base commit.
+    """Yield keys pinned in the caller's HEAD and in the run's base commit.
 
-    Only the first are trusted: the run names its base commit, and a pin that was removed since says
-    that its key is no longer trusted. The others are known, so that this can be reported.
+    Either may be the tree under judgement: these keys are known only so that they can be shown as
+    claims. `ours` says that the repository is the caller's.
     """
-    commits = {asked.head: "pinned"} if whose and asked.head else {}
+    if ours and asked.head:
+        yield from _pinned(repository, asked.head, Way.CHECKED_OUT)
     base = _base_commit(run)
-    if base and base not in commits:
-        ours = bool(commits) and repository.is_ancestor(base, asked.head)
-        commits[base] = "once" if ours else "theirs"
-    for commit, how in commits.items():
-        yield from _pinned(repository, commit, how)
+    if base and not (ours and base == asked.head):
+        yield from _pinned(repository, base, Way.BASE)
 
 
-def _pinned(repository: RepositoryObjects, commit: str, how: str) -> Iterator[Key]:
+def _policy_pins(asked: Asked) -> Iterator[Key]:
+    """Yield keys pinned in the commit of policy_ref, read from the caller's own repository."""
+    policy = asked.policy
+    objects = find_objects(asked.repository) if policy and asked.repository else None
+    if policy is None or objects is None:
+        return
+    with _opened(objects, policy.commit) as repository:
+        yield from _pinned(repository, policy.commit, Way.POLICY, policy.where)
+
+
+def _opened(objects: Path, commit: str) -> RepositoryObjects:
+    return RepositoryObjects(objects, "sha1" if len(commit) == 40 else "sha256")
+
+
+def _pinned(repository: RepositoryObjects, commit: str, way: Way, where: str = "") -> Iterator[Key]:
+    """Yield the keys of `factory.keys/*.pub` in a commit; none where it is not at hand."""
     try:
         tree = repository.tree_of_commit(commit)
         trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, repository.tree)
@@ -297,6 +318,6 @@ def _pinned(repository: RepositoryObjects, commit: str, how: str) -> Iterator[Ke
         try:
             content = repository.blob(entry.oid) if name.endswith(b".pub") else None
             if content is not None:
-                yield read_key(content, how)
+                yield read_key(content, way, where)
         except (ObjectError, FormError):
             continue  # a key that cannot be read is not trusted

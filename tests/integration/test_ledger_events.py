@@ -73,12 +73,13 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> World:
     assert world.factory("shell", "TASK-0101", "--command", "true").rc == 0
     for words in (
         ["integrate", "--branch"],
-        ["verify", "--record"],
         ["gc", "--yes"],
         ["gc", "--yes", "--keep", "1"],
     ):
         ended = world.factory(*words)
         assert ended.rc == 0, ended.text
+    ended = world.factory("verify", "--record")
+    assert ended.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED"), ended.text
     return world
 
 
@@ -197,11 +198,8 @@ def test_values_mean_something(lived: World) -> None:
                 assert event["hashes"]["plan"] == digest["PLAN.json"]
     (verified,) = of(lived, "verify.finished")
     assert verified["hashes"]["manifest"] == digest["RUN_MANIFEST.json"]
-    assert (verified["rc"], verified["details"]["status"], verified["file_counts"]["findings"]) == (
-        0,
-        "PASS",
-        0,
-    )
+    found = (verified["rc"], verified["details"]["status"], verified["file_counts"]["findings"])
+    assert found == (2, "BLOCKED", 0)  # nothing differs, and nobody signed
     held = [
         event["duration_ms"]
         for event in of(lived, "lock.released")

@@ -94,7 +94,7 @@ def test_without_a_key_a_run_is_unsigned_and_says_so(tmp_path: Path) -> None:
         "Signing policy: a signature is optional. No key was at hand, so nothing in this run is"
         " signed." in shown
     )
-    assert shown.endswith("\nSignature: NOT SIGNED: nobody vouches for this run\n")
+    assert shown.endswith("\nSignature: NOT TRUSTED: nobody signed this run\n")
     assert not place.home.exists()
 
 
@@ -301,36 +301,35 @@ def test_after_rotation_old_runs_are_still_signed_by_a_pinned_key(place: Place) 
         ended = place.factory("verify", run.name)
         assert (
             ended.rc,
-            f"checkpoint by {key.key_id} (trusted: pinned in the repository)" in ended.out,
+            f"checkpoint by {key.key_id} (trusted: your own)" in ended.out,
         ) == (0, True)
     shown = place.factory("print-report", runs[0].name)
-    assert f"Signature: signed by {keys[0].key_id}, which is pinned" in shown.out
+    assert f"Signature: signed by {keys[0].key_id}, which is your own" in shown.out
     _without_the_old_key(place, runs[0].name, keys[0])
 
 
-def test_a_key_that_only_the_runs_own_base_commit_pins_is_not_trusted(place: Place) -> None:
-    """Whoever sends a run chooses its base commit; a branch that pins their key must not vouch for
-    them.
+def test_a_key_that_the_judged_tree_pins_is_not_trusted(place: Place) -> None:
+    """Whoever sends a change chooses its pins: neither the commit that is checked out nor the
+    run's base commit vouches for them.
     """
-    place.world.git("checkout", "-q", "-b", "theirs")
+    place.policy('policy = "required"')
     place.trust()
     assert place.oneshot().rc == 0
     run = place.world.last().parent.name
-    assert "(trusted: pinned in the repository)" in place.factory("verify", run).out
-    place.world.git("checkout", "-q", "main")
-    place.policy('policy = "required"')
+    assert "(trusted: your own)" in place.factory("verify", run).out
     next(place.home.rglob("*.pem")).unlink()
     ended = place.factory("verify", run)
-    assert ended.rc == 2, ended.text
-    assert "expected a signature by a trusted key, as policy requires" in ended.out
+    assert (ended.rc, ended.out.splitlines()[-1]) == (2, "INTACT, NOT TRUSTED")
+    assert "(claimed: pinned in the commit that is checked out)" in ended.out
+    place.world.git("rm", "-q", "-r", "factory.keys")
+    place.world.commit("unpin")
+    ended = place.factory("verify", run)
+    assert (ended.rc, ended.out.splitlines()[-1]) == (2, "INTACT, NOT TRUSTED")
+    assert "(claimed: pinned in the run's base commit)" in ended.out
 
 
 def _without_the_old_key(place: Place, run: str, old: PublicKey) -> None:
-    """Where the old key is pinned no more, its runs say so, and fail where policy requires a
-    trusted key.
-    """
-    place.world.git("rm", "-q", f"factory.keys/{old.file_name}")
-    place.world.commit("unpin")
+    """Where the old key is not this user's any more, its runs are trusted only by saying so."""
     private = (
         place.home
         / ".config"
@@ -338,31 +337,25 @@ def _without_the_old_key(place: Place, run: str, old: PublicKey) -> None:
         / "keys"
         / old.file_name.replace(".pub", ".pem")
     )
-    assert f"by {old.key_id} (your own, not pinned)" in place.factory("verify", run).out
-    assert (
-        f"signed by {old.key_id}, which is yours and NOT PINNED"
-        in place.factory("print-report", run).out
-    )
     private.unlink()
-    ended = place.factory("verify", run)
-    assert ended.rc == 0
-    assert (
-        f"{old.key_id} (NOT TRUSTED: pinned when the run was made, and no more in the commit that"
-        in ended.out
-    )
     shown = place.factory("print-report", run).out
-    assert (
-        f"Signature: NOT VERIFIED: signed by {old.key_id}, whose public key is not at hand" in shown
-    )
-    place.policy('policy = "required"')
+    assert f"NOT TRUSTED: signed by {old.key_id}, which only the repository pins" in shown
+    place.world.git("rm", "-q", f"factory.keys/{old.file_name}")
+    place.world.commit("unpin")
     ended = place.factory("verify", run)
     assert ended.rc == 2
+    assert f"{old.key_id} (claimed: pinned in the run's base commit)" in ended.out
+    shown = place.factory("print-report", run).out
     assert (
-        f"expected a signature by a trusted key, as policy requires, found {old.key_id}"
-        in ended.out
+        f"Signature: NOT TRUSTED: signed by {old.key_id}, whose public key is not known here"
+        in shown
     )
     (place.home / "old.pub").write_bytes(format_pem(old))
     assert place.factory("verify", run, "--key", str(place.home / "old.pub")).rc == 0
+    assert place.factory("keys", "trust", "--user", str(place.home / "old.pub")).rc == 0
+    assert place.factory("verify", run).rc == 0
+    shown = place.factory("print-report", run).out
+    assert f"Signature: signed by {old.key_id}, which you trust" in shown
 
 
 def test_a_prepared_run_waits_for_the_key_that_policy_requires(place: Place) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from factory.log import ed25519
+from factory.log.public_key import format_pem
 from factory.verify.run import Verified
 from factory.verify.session import Asked, verify_at, verify_run_of
 from tests.docs_kit import ROOT, appears, typed
@@ -77,7 +79,7 @@ def test_a_good_run_is_verified(good: Place) -> None:
     assert "re-made from base and bundles" in section(done.out, "merged tree")
     assert "PASS re-evaluated" in section(done.out, "verdict")
     assert "chain and tree hold" in section(done.out, "ledger")
-    assert "your own, not pinned" in section(done.out, "signatures")
+    assert "(trusted: your own)" in section(done.out, "signatures")
     assert done.err == ""
 
 
@@ -101,7 +103,8 @@ def test_the_same_as_json(good: Place) -> None:
     document = json.loads(done.out)
     assert document["status"] == "PASS"
     (run,) = document["runs"]
-    assert run["verified"] is True
+    assert run["outcome"] == "verified"
+    assert len(run["signers"]) == 1
     assert run["verdict"] == "PASS"
     assert run["not_checkable"] == []
     assert run["files"] == sum(path.is_file() for path in good.run.rglob("*"))
@@ -113,11 +116,16 @@ def test_a_copy_elsewhere_is_verified_and_says_what_it_could_not_check(
     copy = tmp_path / "on another machine" / "evidence"
     shutil.copytree(good.run, copy)
     done = good.verify("--path", str(copy), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent")
-    assert done.rc == 0, done.text
+    assert done.rc == 2, done.text
     for part in ("ledger chain", "ledger tree", "base commit", "signatures"):
         assert f"not-checkable {part}:" in done.out
     assert "re-made from base and bundles" in section(done.out, "merged tree")
-    assert done.out.splitlines()[-1].startswith("VERIFIED  ")
+    assert "whose public key is not known here  [VERIFY_UNTRUSTED]" in done.out
+    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED  4 parts not checkable")
+    words = ("--path", str(copy), "--json")
+    told = json.loads(good.verify(*words, cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent").out)
+    assert (told["status"], told["runs"][0]["outcome"]) == ("BLOCKED", "intact-untrusted")
+    assert told["runs"][0]["signers"] == []
 
 
 def test_a_copy_with_its_public_key_is_verified_by_it(good: Place, tmp_path: Path) -> None:
@@ -129,11 +137,40 @@ def test_a_copy_with_its_public_key_is_verified_by_it(good: Place, tmp_path: Pat
         "--path", str(copy), "--key", str(key), cwd=tmp_path, XDG_CONFIG_HOME="/nonexistent"
     )
     assert done.rc == 0, done.text
-    assert "trusted: given" in section(done.out, "signatures")
+    assert "(trusted: given with --key)" in section(done.out, "signatures")
+    other = tmp_path / "other.pub"
+    other.write_bytes(format_pem(ed25519.parse_private_pem(ed25519.make_pem()).key))
+    done = good.verify("--path", str(copy), "--key", str(other), cwd=tmp_path)
+    assert done.rc == 2
+    assert "given with --key, found one by" in done.out
+    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED")
+    done = good.verify("--path", str(copy), "--key", str(other), "--key", str(key), cwd=tmp_path)
+    assert done.rc == 0, done.text
     key.write_text("no key")
     done = good.verify("--path", str(copy), "--key", str(key), cwd=tmp_path)
     assert done.rc == 64
     assert "expected a public key" in done.err
+
+
+def test_a_key_in_the_folder_of_keys_is_trusted(good: Place, tmp_path: Path) -> None:
+    copy, key = tmp_path / "copy", tmp_path / "alice.pub"
+    shutil.copytree(good.run, copy)
+    key.write_text(good.world.factory("keys", "export", **good.env).out)
+    bob = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = good.verify("--path", str(copy), cwd=tmp_path, **bob)
+    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED")
+    (tmp_path / "config").mkdir()
+    done = good.world.factory("keys", "trust", "--user", str(key), cwd=tmp_path, **bob)
+    assert done.rc == 0, done.text
+    done = good.verify("--path", str(copy), cwd=tmp_path, **bob)
+    assert done.rc == 0, done.text
+    assert "(trusted: in your folder of keys)" in section(done.out, "signatures")
+    assert "trusted" in good.world.factory("keys", "list", cwd=tmp_path, **bob).out
+    (kept,) = (tmp_path / "config" / "codex-orchestrator" / "trusted-keys").iterdir()
+    kept.chmod(0o666)
+    done = good.verify("--path", str(copy), cwd=tmp_path, **bob)
+    assert (done.rc, "can be written by another user" in done.text) == (2, True)
+    assert good.world.factory("keys", "export", "--user", **bob).rc == 64
 
 
 def test_a_copied_state_folder_keeps_its_ledger(good: Place, tmp_path: Path) -> None:
@@ -363,11 +400,12 @@ def test_a_signature_that_policy_requires_and_is_not_there_is_refused(
 ) -> None:
     root = tmp_path / "repository"
     world = copied(good.world, root)
-    world.write("factory.toml", 'version = 1\n[signing]\npolicy = "required"\n')
+    text = 'version = 1\n[signing]\npolicy = "required-from"\nkeys = ["ed25519:{}"]\n'
+    world.write("factory.toml", text.format("0" * 16))
     done = world.factory("verify", **good.env)
     assert done.rc == 2
-    assert "VERIFY_SIGNATURE" in done.out
-    assert "by a trusted key, as policy requires" in done.out
+    assert f"by ed25519:{'0' * 16}, as policy requires, found one by" in done.out
+    assert done.out.splitlines()[-1].startswith("INTACT, NOT TRUSTED")
 
 
 def test_bundles_made_again_are_the_same_and_a_statement_says_so(good: Place) -> None:

@@ -10,15 +10,18 @@ import base64
 import itertools
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from factory.log import ed25519
+from factory.log.dsse import format_envelopes, parse_envelopes
 from factory.verify.context import Context, Demand
-from factory.verify.notes import Key, read_checkpoint, read_key
-from factory.verify.session import Asked, verify_at
+from factory.verify.notes import Key, Way, read_checkpoint, read_key
+from factory.verify.run import Outcome, Verified
+from factory.verify.session import Asked, PolicyCommit, verify_at
 from tests.verify_kit import Memory, around, check, ids, load, places, relisted, small_world
 from tests.world import World
 
@@ -84,7 +87,11 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> Signed:
     runs.sort(key=lambda run: read_checkpoint(run.files[CHECKPOINT]).size)
     pem = next((world.root / "factory.keys").iterdir()).read_bytes()
     return Signed(
-        world, runs[0], runs[1], (world.state / LEDGER).read_bytes(), read_key(pem, "pinned")
+        world,
+        runs[0],
+        runs[1],
+        (world.state / LEDGER).read_bytes(),
+        read_key(pem, Way.POLICY, "refs/heads/main"),
     )
 
 
@@ -392,44 +399,99 @@ def test_stripped_signatures_are_named_whatever_the_policy(
     assert "VERIFY_SIGNATURE" in ids(verified)
 
 
-def test_a_signature_by_a_key_that_is_not_trusted_is_refused_where_policy_asks(
-    signed: Signed,
-) -> None:
-    unknown = replace(signed.beside(), keys=())
-    assert "VERIFY_SIGNATURE" in ids(check(signed.last, unknown))
-    own = replace(signed.beside(), keys=(Key(signed.key.public, "own"),))
-    assert "VERIFY_SIGNATURE" in ids(check(signed.last, own))
-    named = replace(signed.beside(), demand=Demand("required-from", ("ed25519:0000000000000000",)))
-    assert "VERIFY_SIGNATURE" in ids(check(signed.last, named))
+def why_untrusted(verified: Verified) -> str:
+    """Return why nobody who is trusted signed a run of which nothing differs."""
+    assert (verified.findings, verified.outcome, verified.signers) == ((), Outcome.INTACT, ())
+    assert verified.untrusted is not None
+    return verified.untrusted.message
+
+
+def test_only_a_signature_by_a_trusted_key_verifies(signed: Signed) -> None:
+    public, other = signed.key.public, ed25519.parse_private_pem(ed25519.make_pem()).key
+    for way in Way:
+        verified = check(signed.last, replace(signed.beside(), keys=(Key(public, way),)))
+        if way in (Way.CHECKED_OUT, Way.BASE):
+            assert "what is judged does not decide whom you trust" in why_untrusted(verified)
+        else:
+            assert (verified.outcome, verified.signers) == (Outcome.VERIFIED, (signed.key.id,))
+    unknown = check(signed.last, replace(signed.beside(), keys=()))
+    assert "whose public key is not known here" in why_untrusted(unknown)
+    named = replace(signed.beside(), demand=Demand("required-from", (other.key_id,)))
+    assert f"expected a signature by {other.key_id}, as policy" in why_untrusted(
+        check(signed.last, named)
+    )
     named = replace(signed.beside(), demand=Demand("required-from", (signed.key.id,)))
-    assert check(signed.last, named).holds
+    assert check(signed.last, named).outcome is Outcome.VERIFIED
+    keys = (Key(public, Way.OWN), Key(other, Way.GIVEN))
+    demanded = check(signed.last, replace(signed.beside(), keys=keys))
+    assert f"{other.key_id}, given with --key, found one by" in why_untrusted(demanded)
 
 
-def test_pins_count_where_they_are_part_of_the_askers_own_history(signed: Signed) -> None:
-    """A repository that comes with the evidence vouches for nothing, and so does a commit that is
-    not merged.
+def resigned(run: Memory, change: Callable[[bytes], bytes], keyid: str = "") -> Memory:
+    """Return the run with every signature changed, and the lists and manifests made anew."""
+    made = run.copy()
+    envelopes = parse_envelopes(made.files[STATEMENTS])
+    made.files[STATEMENTS] = format_envelopes(
+        replace(
+            one,
+            signatures=tuple(
+                replace(s, sig=change(s.sig), keyid=keyid or s.keyid) for s in one.signatures
+            ),
+        )
+        for one in envelopes
+    )
+    return made
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_bytes_that_no_key_makes_are_no_signature(signed: Signed, known: bool) -> None:
+    for zeros in (lambda sig: bytes(64), lambda sig: sig[:32] + b"\xff" * 32):
+        run = resigned(signed.last, zeros, "" if known else "ed25519:0000000000000000")
+        verified = check(run, replace(signed.beside(), keys=(signed.key,)))
+        assert "found bytes that no key makes" in str(
+            [one.message for one in verified.findings if one.id == "VERIFY_SIGNATURE"]
+        )
+
+
+def test_a_changed_key_id_hides_no_signature(signed: Signed) -> None:
+    run = resigned(signed.last, lambda sig: sig, "ed25519:0000000000000000")
+    verified = check(run, signed.beside())
+    assert f"expected the id of its key, {signed.key.id}, found ed25519:0000000000000000" in str(
+        [one.message for one in verified.findings if one.id == "VERIFY_SIGNATURE"]
+    )
+
+
+def test_pins_count_from_the_commit_of_policy_and_nowhere_else(signed: Signed) -> None:
+    """The tree that is checked out and the run's base commit may be what is judged: their pins are
+    shown as claims.
     """
     world, place = signed.world, signed.world.state / "runs" / signed.last.name
     head = world.git("rev-parse", "HEAD").strip()
     stranger = world.git("commit-tree", "-m", "x", world.git("mktree").strip()).strip()
 
-    def signatures(asked: Asked) -> str:
-        verified = verify_at(place, asked)
-        assert verified.holds == (
-            asked.demand.policy == "optional" or "trusted" in str(verified.facts)
-        )
-        return next((fact.text for fact in verified.facts if fact.section == "signatures"), "")
+    def verified(asked: Asked) -> tuple[Outcome, str]:
+        found = verify_at(place, asked)
+        facts = [fact.text for fact in found.facts if fact.section == "signatures"]
+        return found.outcome, "".join(facts)
 
-    required = Demand("required")
-    for demand in (Demand(), required):
-        assert "trusted: pinned" in signatures(
-            Asked(demand=demand, repository=world.root, head=head)
-        )
-        assert "trusted: given" in signatures(Asked((Key(signed.key.public, "given"),), demand))
-    assert "which you do not vouch for" in signatures(Asked())
-    assert "which you do not vouch for" in signatures(Asked(repository=world.root, head=stranger))
-    assert signatures(Asked(demand=required)) == ""
-    assert signatures(Asked(demand=required, repository=world.root, head=stranger)) == ""
+    policy = PolicyCommit(head, "refs/remotes/origin/main")
+    outcome, said = verified(Asked(repository=world.root, head=head, policy=policy))
+    assert outcome is Outcome.VERIFIED
+    assert "trusted: pinned in refs/remotes/origin/main" in said
+    given = Key(signed.key.public, Way.GIVEN)
+    assert verified(Asked((given,), Demand("required")))[0] is Outcome.VERIFIED
+    for asked in (
+        Asked(repository=world.root, head=head),
+        Asked(repository=world.root, head=head, policy=PolicyCommit(stranger, "origin")),
+        Asked(repository=world.root, head=head, policy=PolicyCommit("0" * 40, "gone")),
+    ):
+        outcome, said = verified(asked)
+        assert outcome is Outcome.INTACT
+        assert "claimed: pinned in the commit that is checked out" in said
+    for asked in (Asked(), Asked(repository=world.root, head=stranger)):
+        outcome, said = verified(asked)
+        assert outcome is Outcome.INTACT
+        assert "claimed: pinned in the run's base commit" in said
 
 
 def test_a_signature_by_an_unknown_key_is_not_checkable_and_never_counts(signed: Signed) -> None:
@@ -487,5 +549,5 @@ def test_nothing_is_written_into_what_is_verified(signed: Signed) -> None:
         return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
 
     before = listing(signed.world.state)
-    assert signed.world.factory("verify", "--all").rc == 0
+    assert signed.world.differs("--all") == ""
     assert listing(signed.world.state) == before

@@ -149,18 +149,32 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
     "VERIFY_SIGNATURE": _check(
         "a signature does not fit, or is missing where the evidence or the policy needs one",
         "ask for evidence that is signed by a key that you trust",
-        sentences={
-            "untrusted": "{file:prefix}expected a signature {expected}, as policy requires, found"
-            " {found}"
+    ),
+    "VERIFY_UNTRUSTED": error(
+        "nothing differs, and nobody whom the verifier trusts signed the run",
+        sentence={
+            "unsigned": "nobody signed this run: no key was at hand when it was made",
+            "unknown": "signed by {found}, whose public key is not known here",
+            "claimed": "signed by {found}: what is judged does not decide whom you trust",
+            "demand": "expected a signature by {expected}, given with --key, found one by {found}",
+            "policy": "expected a signature by {expected}, as policy requires, found one by"
+            " {found}",
         },
-        hints={"untrusted": "Give the public key with --key FILE, if you have it and trust it."},
+        hint={
+            "unsigned": "A run is signed where a key is at hand: factory keys new",
+            "unknown": "Give the public key with --key FILE, if you have it from its holder.",
+            "claimed": "Compare the key with its holder, then: factory keys trust --user KEY_ID",
+            "demand": "Ask for a run that the holder of that key signed.",
+            "policy": "Ask for a run that one of those keys signed.",
+        },
+        remedy="no change of the contract is needed: find out who signed the run, and ask its"
+        " holder for the public key",
         examples=(
-            {
-                "case": "untrusted",
-                "file": "checkpoint.txt",
-                "expected": "by a trusted key",
-                "found": "nothing",
-            },
+            {"case": "unsigned"},
+            {"case": "unknown", "found": "ed25519:0a1b2c3d"},
+            {"case": "claimed", "found": "ed25519:0a1b2c3d (claimed: pinned in the run's commit)"},
+            {"case": "demand", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
+            {"case": "policy", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
         ),
     ),
     "VERIFY_EGRESS": _check(

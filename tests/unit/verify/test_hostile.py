@@ -142,7 +142,7 @@ def test_no_parser_raises_anything_but_its_own(content: bytes) -> None:
         (notes.read_checkpoint, FormError),
         (notes.read_proof, FormError),
         (notes.read_envelopes, FormError),
-        (lambda raw: notes.read_key(raw, "given"), FormError),
+        (lambda raw: notes.read_key(raw, notes.Way.GIVEN), FormError),
         (lambda raw: contract.read_contract("p", raw, raw), FormError),
         (
             lambda raw: undo(raw, (Change("a", None, Entry(0o100644, "0" * 40)),), {"a": b"x"}),

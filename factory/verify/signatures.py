@@ -1,0 +1,188 @@
+"""Decide who vouches for one run: whose signatures fit, and whether the verifier trusts them.
+
+Rule: a signature that does not fit is a finding. Signatures that fit by nobody whom the verifier
+trusts leave the run intact and not trusted. A key id is a hint: where it names no known key, every
+known key is tried. Pins of the tree under judgement are claims. Sources: DSSE v1, C2SP signed-note,
+RFC 8032 section 5.1.7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from factory.log.dsse import Envelope, pae
+from factory.model.finding import Finding, Location
+from factory.verify import paths
+from factory.verify.context import Context, Demand
+from factory.verify.documents import Policy, RunStatus
+from factory.verify.notes import PAYLOAD_TYPE, Checkpoint, Key, Way, signed_by
+from factory.verify.results import Results
+
+_STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
+_ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
+WORDS = {
+    Way.GIVEN: "trusted: given with --key",
+    Way.POLICY: "trusted: pinned in {where}",
+    Way.USER: "trusted: in your folder of keys",
+    Way.OWN: "trusted: your own",
+    Way.CHECKED_OUT: "claimed: pinned in the commit that is checked out",
+    Way.BASE: "claimed: pinned in the run's base commit",
+}
+
+
+class SignatureCheck:
+    """Check the signatures of one run: those of its statements, and that of its checkpoint."""
+
+    def __init__(self, results: Results, context: Context, status: RunStatus) -> None:
+        self.results = results
+        self.context = context
+        self.status = status
+
+    def check(
+        self, envelopes: tuple[Envelope, ...], checkpoint: Checkpoint, policy: Policy | None
+    ) -> None:
+        """Check every signature, then decide whether somebody who is trusted made them all."""
+        ids = tuple(one.keyid for one in envelopes[0].signatures) if envelopes else ()
+        before = len(self.results.findings)
+        signers = [self._signers(number, each, ids) for number, each in enumerate(envelopes, 1)]
+        signers.append(self._note(checkpoint, ids))
+        everywhere = [key for key in signers[0] if all(key in found for found in signers)]
+        demand = strictest(self.context.demand, policy, self.status)
+        if not ids and self.status.signing.signer == "at-hand":
+            self._wrong(
+                paths.CHECKPOINT, "expected signatures, since a key was at hand, found none"
+            )
+        elif not ids and demand.policy != "optional" and self.status.status == "PASS":
+            self._wrong(
+                paths.CHECKPOINT, "expected signatures, as the policy of a PASS, found none"
+            )
+        for keyid in ids:
+            if not any(key.id == keyid for key in self.context.keys):
+                self.results.gap(
+                    "signatures",
+                    f"made by {keyid}, whose public key is not at hand; give it with --key FILE",
+                )
+        if len(self.results.findings) > before:
+            return
+        if everywhere:
+            self._fact(len(envelopes), everywhere)
+        self.results.untrusted = _untrusted(ids, everywhere, self.context.keys, demand)
+        if self.results.untrusted is None:
+            self.results.signers = tuple(key.id for key in everywhere if key.trusted)
+
+    def _signers(self, number: int, envelope: Envelope, ids: tuple[str, ...]) -> list[Key]:
+        """Return the known keys whose signatures of one statement fit."""
+        place = f"statement {number}"
+        if envelope.payload_type != PAYLOAD_TYPE:
+            what = f"{place}: expected the type {PAYLOAD_TYPE}, found another"
+            self._wrong(paths.STATEMENTS, what)
+        found = tuple(signature.keyid for signature in envelope.signatures)
+        if found != ids or len(set(ids)) != len(ids):
+            what = f"{place}: expected signatures by {_named(ids)}, found {_named(found)}"
+            self._wrong(paths.STATEMENTS, what)
+        message = pae(envelope.payload, PAYLOAD_TYPE)
+        return [
+            key
+            for one in envelope.signatures
+            if (key := self._signer(paths.STATEMENTS, place, one.keyid, message, one.sig))
+        ]
+
+    def _note(self, checkpoint: Checkpoint, ids: tuple[str, ...]) -> list[Key]:
+        """Return the known keys whose signatures of the checkpoint fit."""
+        if len(checkpoint.signatures) != len(ids):
+            found = f"{len(checkpoint.signatures)} signatures"
+            what = f"expected it signed as the statements are, by {_named(ids)}, found {found}"
+            self._wrong(paths.CHECKPOINT, what)
+            return []
+        signers = []
+        for (name, mark, value), keyid in zip(checkpoint.signatures, ids, strict=True):
+            if name != checkpoint.origin:
+                what = "expected signatures under the ledger's name, found another name"
+                self._wrong(paths.CHECKPOINT, what)
+                continue
+            key = self._signer(paths.CHECKPOINT, "the checkpoint", keyid, checkpoint.text, value)
+            if key is not None and mark != key.mark_under(name):
+                what = f"expected the mark of {key.id} before its signature, found another"
+                self._wrong(paths.CHECKPOINT, what)
+            elif key is not None:
+                signers.append(key)
+        return signers
+
+    def _signer(
+        self, file: str, place: str, keyid: str, message: bytes, signature: bytes
+    ) -> Key | None:
+        """Return the known key that made a signature; None, with a finding unless the key is
+        unknown.
+        """
+        if not _possible(signature):
+            what = f"{place}: expected a signature by {keyid}, found bytes that no key makes"
+            self._wrong(file, what)
+            return None
+        known = [key for key in self.context.keys if key.id == keyid]
+        for key in known or self.context.keys:
+            if not signed_by(key, message, signature):
+                continue
+            if not known:
+                what = f"{place}: expected the id of its key, {key.id}, found {keyid}"
+                self._wrong(file, what)
+            return key
+        if known:
+            what = f"{place}: expected a signature by {keyid} that fits, found another"
+            self._wrong(file, what)
+        return None
+
+    def _fact(self, count: int, keys: Iterable[Key]) -> None:
+        by = ", ".join(f"{key.id} ({WORDS[key.way].format(where=key.where)})" for key in keys)
+        text = f"{count} envelope{'' if count == 1 else 's'} and the checkpoint by {by}"
+        self.results.fact("signatures", text)
+
+    def _wrong(self, file: str, what: str) -> None:
+        self.results.wrong("VERIFY_SIGNATURE", file, what)
+
+
+def strictest(asked: Demand, policy: Policy | None, status: RunStatus) -> Demand:
+    """Return the strictest signing policy: the verifier's, the policy document's, or the
+    verdict's.
+    """
+    demands = [asked, Demand(status.signing.policy, status.signing.keys)]
+    if policy is not None:
+        demands.append(Demand(policy.signing, policy.signing_keys))
+    return max(demands, key=lambda demand: _STRENGTH[demand.policy])
+
+
+def _untrusted(
+    ids: tuple[str, ...], signers: list[Key], known: tuple[Key, ...], demand: Demand
+) -> Finding | None:
+    """Return why the verifier trusts no signer; None if it trusts one."""
+    given = [key for key in known if key.way is Way.GIVEN]
+    trusted = [key for key in signers if key.trusted]
+    found = _named(ids)
+    facts: dict[str, str] = {}
+    if not ids:
+        facts = {"case": "unsigned"}
+    elif given and not any(key in given for key in signers):
+        # `--key` demands: a signature by another trusted key does not meet it.
+        expected = " or ".join(key.id for key in given)
+        facts = {"case": "demand", "expected": expected, "found": found}
+    elif not signers:
+        facts = {"case": "unknown", "found": found}
+    elif not trusted:
+        claims = ", ".join(f"{key.id} ({WORDS[key.way]})" for key in signers)
+        facts = {"case": "claimed", "found": claims}
+    elif demand.policy == "required-from" and not any(key.id in demand.keys for key in trusted):
+        facts = {"case": "policy", "expected": _named(demand.keys), "found": found}
+    if not facts:
+        return None
+    return Finding("VERIFY_UNTRUSTED", facts, location=Location(paths.CHECKPOINT))
+
+
+def _possible(signature: bytes) -> bool:
+    """Return True if some key could have made this: its scalar is in range and its point is not
+    zero.
+    """
+    scalar = int.from_bytes(signature[32:], "little")
+    return len(signature) == 64 and 0 < scalar < _ORDER and any(signature[:32])
+
+
+def _named(ids: tuple[str, ...]) -> str:
+    return ", ".join(ids) or "nobody"
