@@ -12,6 +12,7 @@ from typing import Any
 from factory.commands.options import Parser, here
 from factory.contract import configuration
 from factory.engine import wiring
+from factory.files.config_files import read_user_config
 from factory.files.user_places import user_config_file
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
@@ -167,6 +168,12 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
 
 
 def _user_config() -> Config:
+    """Return the configuration without a repository; the default one where it cannot be read, which
+    whoever opens a repository is refused for.
+    """
     file = user_config_file()
-    content = file.read_bytes() if file.is_file() else None
+    try:
+        content = read_user_config()
+    except Refusal:
+        return Config()
     return configuration.read(content, None, os.environ, {}, user_file=str(file))[0]

@@ -12,7 +12,8 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from factory.files.user_places import user_config_file
+from factory.files.config_files import read_user_config
+from factory.model.errors import Refusal
 from factory.model.forms import holds_a_credential
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.redact.credential_files import FILES, LARGEST, values_in
@@ -34,10 +35,9 @@ def redactor_for(environment: Mapping[str, str]) -> Redactor:
 
 def of_configuration(environment: Mapping[str, str]) -> Values:
     """Return the credentials that the user's own configuration names for clouds."""
-    file = user_config_file()
     try:
-        raw = file.read_bytes()
-    except OSError:
+        raw = read_user_config() or b""
+    except Refusal:  # no command that would use it begins
         raw = b""
     if b"inject" not in raw and not environment.get(_VARIABLE):
         return ()

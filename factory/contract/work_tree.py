@@ -51,6 +51,17 @@ class FoundFile:
     hint: str = ""
 
 
+def _unsafe(file: str, problem: str, advice: str) -> Refusal:
+    facts = {"file": file, "problem": problem, "advice": advice}
+    return Refusal(Finding("PACK_UNSAFE_FILE", facts, location=Location(file)))
+
+
+def _may_be_pack(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith(".") or entry.name in _LEFTOVERS:
+        return False
+    return entry.is_dir() or (entry.is_symlink() and not entry.is_file())
+
+
 class UserWorkTree:
     """Read the work tree at `root`."""
 
@@ -65,27 +76,30 @@ class UserWorkTree:
         self.ignored: frozenset[str] = frozenset()
 
     def pack_folders(self, packs_folder: str) -> tuple[str, ...]:
-        """Return folders directly below the packs folder, except hidden ones.
+        """Return folders directly below the packs folder, except hidden ones; also links there that
+        lead to no file, so that none is passed over.
 
-        Raise Refusal PACK_UNSAFE_FILE if the packs folder is a link.
+        Raise Refusal PACK_UNSAFE_FILE if the packs folder or one above it is a link, it is no
+        folder, or it cannot be read.
         """
         top = self._root / packs_folder
-        if top.is_symlink():
-            facts = {
-                "file": packs_folder,
-                "problem": "is a symbolic link, expected a folder",
-                "advice": "Make it a folder.",
-            }
-            raise Refusal(Finding("PACK_UNSAFE_FILE", facts, location=Location(packs_folder)))
-        if not top.is_dir():
+        here = self._root
+        for part in Path(packs_folder).parts:
+            here = here / part
+            name = here.relative_to(self._root).as_posix()
+            if here.is_symlink():
+                raise _unsafe(name, "is a symbolic link, expected a folder", "Make it a folder.")
+            if here.exists() and not here.is_dir():
+                raise _unsafe(name, "is no folder", "Make it a folder, or name another.")
+        if not os.path.lexists(top):
             return ()
         self.ignored = self._ask_ignored(packs_folder)
-        with os.scandir(top) as entries:
-            names = [
-                e.name
-                for e in entries
-                if not e.name.startswith(".") and e.name not in _LEFTOVERS and e.is_dir()
-            ]
+        try:
+            with os.scandir(top) as entries:
+                names = [e.name for e in entries if _may_be_pack(e)]
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+            raise _unsafe(packs_folder, problem, "Make it readable.") from error
         return tuple(f"{packs_folder}/{name}" for name in sorted(names))
 
     def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
@@ -105,23 +119,29 @@ class UserWorkTree:
                 "Replace the link by the folder.",
             )
             return
-        with os.scandir(place) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                path = f"{folder}/{entry.name}"
-                if entry.name in _LEFTOVERS or path in self.ignored:
-                    continue
-                if entry.is_dir(follow_symlinks=False) and entry.name in PACK_FILES:
-                    yield FoundFile(
-                        path,
-                        0,
-                        b"",
-                        "is a folder, expected a plain file",
-                        "Put the file itself there.",
-                    )
-                elif entry.is_dir(follow_symlinks=False):
-                    yield from self._walk(path)
-                else:
-                    yield self._file(path)
+        try:
+            with os.scandir(place) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            problem = f"cannot be read: {error.strerror}"
+            yield FoundFile(folder, 0, b"", problem, "Make it readable.")
+            return
+        for entry in entries:
+            path = f"{folder}/{entry.name}"
+            if entry.name in _LEFTOVERS or path in self.ignored:
+                continue
+            if entry.is_dir(follow_symlinks=False) and entry.name in PACK_FILES:
+                yield FoundFile(
+                    path,
+                    0,
+                    b"",
+                    "is a folder, expected a plain file",
+                    "Put the file itself there.",
+                )
+            elif entry.is_dir(follow_symlinks=False):
+                yield from self._walk(path)
+            else:
+                yield self._file(path)
 
     def _file(self, path: str) -> FoundFile:
         place = f"{self._root}/{path}"

@@ -202,8 +202,8 @@ def settings_digest(
     given = sorted(item for item in environment.items() if item[0].startswith("FACTORY_"))
     whole = (_FORM, str(root), os.path.lexists(root / ".git"), flags.get("base_ref", ""), given)
     _add(digest, repr(whole))
-    for place in (user_file, *(root / name for name in _SETTINGS)):
-        _add(digest, _content(str(place)))
+    for place in (os.path.realpath(user_file), *(f"{root}/{name}" for name in _SETTINGS)):
+        _add(digest, _content(place))
     return digest.hexdigest()
 
 
@@ -361,9 +361,10 @@ def _content(path: str) -> bytes:
         descriptor = os.open(path, _OPEN)
     except OSError as error:
         return f"- {error.errno}".encode()
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        return b"- no file"
     with open(descriptor, "rb", buffering=0) as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return b"- no file"
         return b"+" + stream.read()
 
 

@@ -21,7 +21,7 @@ from factory.engine import memory
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.remember import remember_up_to_date
 from factory.evidence.ledger_store import LedgerStore
-from factory.files import fs_guard
+from factory.files import config_files, fs_guard
 from factory.files.clock import SystemClock
 from factory.files.key_files import UserKeys
 from factory.files.locks import FileLocks
@@ -85,8 +85,11 @@ def user_keys(root: Path | None) -> UserKeys:
 def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...]]:
     """The configuration in force for the repository at `root`."""
     user_file = user_config_file()
-    own = user_file.read_bytes() if user_file.is_file() else None
-    repositorys = UserWorkTree(root).read(CONFIG_FILE)
+    try:
+        own = config_files.read_user_config(root)
+        repositorys = config_files.read_plain(root / CONFIG_FILE, CONFIG_FILE)
+    except Refusal as refusal:
+        return Config(), refusal.findings
     files = ((str(user_file), own or b""), (CONFIG_FILE, repositorys or b""))
     secret = judge_contract_secrets(redactor_for(os.environ), files)
     if secret:

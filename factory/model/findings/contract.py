@@ -22,6 +22,13 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
             {"problem": "recheck_budget: expected at least 0, found -1", "advice": ""},
         ),
     ),
+    "CONFIG_UNREADABLE": error(
+        "a configuration file is a link, a folder or cannot be read",
+        sentence="expected {file} to be a plain file or absent, found {found}",
+        hint="put a plain file there that can be read, or remove it",
+        remedy="no change of the contract is needed: make {file} a plain file, or remove it",
+        examples=({"file": "factory.toml", "found": "a symbolic link"},),
+    ),
     "CONFIG_WEAKENED": error(
         "the repository's configuration asks for less safety than the user's",
         sentence="{setting}: {problem}",
