@@ -6,20 +6,15 @@ from collections.abc import Mapping
 
 from factory.bundle.make import Attempted, Files, LoggedCommand, PackChange, make_bundle
 from factory.git.narrowing import between
+from factory.model.action import ActionDocument, action_key, action_of
 from factory.model.command_kind import CommandKind
 from factory.model.config import Config
-from factory.model.evidence import (
-    ActionDocument,
-    AttemptRecord,
-    CheckRecord,
-    ScopeLock,
-    StatusDocument,
-)
+from factory.model.evidence import AttemptRecord, CheckRecord, ScopeLock, StatusDocument
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding, Location
 from factory.model.pack import Artifacts, Command, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_FILE, Difference, Leaf, Tree, object_id, tree_from_leaves
-from factory.plan.action_key import action_key, action_of, scope_lock
+from factory.plan.planner import scope_lock
 
 PROTECTED = ("dodo.py",)
 STEP = Command(

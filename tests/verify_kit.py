@@ -25,9 +25,9 @@ from factory.log.chain import Head
 from factory.log.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_kept, format_proof
 from factory.log.dsse import format_envelopes
 from factory.log.merkle import Peaks
+from factory.model.action import ActionDocument
 from factory.model.event import Entry
 from factory.model.evidence import (
-    ActionDocument,
     EventDocument,
     FilesChanged,
     Manifest,

@@ -11,8 +11,8 @@ from typing import Literal
 
 from factory.judge import path_guard
 from factory.judge.status_eval import Check, evaluate
+from factory.model.action import ActionDocument
 from factory.model.evidence import (
-    ActionDocument,
     AttemptRecord,
     CheckRecord,
     FileRecord,

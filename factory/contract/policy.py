@@ -7,9 +7,9 @@ host (interpreter, workers, isolation).
 
 from __future__ import annotations
 
+from factory.model.action import limits_record
 from factory.model.config import Config
 from factory.model.evidence import PolicyDocument
-from factory.model.evidence_text import limits_record
 
 
 def policy_of(config: Config) -> PolicyDocument:

@@ -28,15 +28,15 @@ from factory.files.state_store import StateStore
 from factory.files.user_places import user_config_file
 from factory.git import scratch
 from factory.git.git import search_path
+from factory.model.action import ActionDocument, why_changed
 from factory.model.determinism import DeterminismRecord
 from factory.model.errors import Refusal
-from factory.model.evidence import ActionDocument, StatusDocument
+from factory.model.evidence import StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, STATE_FOLDER, BundleFolder, shown
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.tree import MODE_EXECUTABLE
-from factory.plan.action_key import why_changed
 from factory.run import other_conditions
 from factory.run import shown as determinism
 

@@ -31,7 +31,7 @@ from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE, INTEGRATOR, BundleFolder, RunFolder
 from factory.model.tree import Tree
 from factory.model.verdict import Status
-from factory.plan.action_key import all_needs
+from factory.plan.order import all_needs
 from factory.plan.site import Site
 from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration

@@ -273,7 +273,7 @@ def _ordered(
     entries: tuple[PackEntry, ...], waits: Mapping[str, tuple[str, ...]]
 ) -> tuple[PackEntry, ...]:
     """Return entries so that each comes after those it waits for; otherwise by id and folder."""
-    from factory.plan.action_key import canonical_order
+    from factory.plan.order import canonical_order
 
     rank = {name: place for place, name in enumerate(canonical_order(waits))}
     return tuple(sorted(entries, key=lambda entry: (rank[entry.id], entry.folder)))
@@ -283,7 +283,7 @@ def _waits_of(known: Mapping[str, PackEntry]) -> Mapping[str, tuple[str, ...]]:
     """Return the known packs that each one depends on; none for a pack in a circle, which can never
     run.
     """
-    from factory.plan.action_key import all_needs
+    from factory.plan.order import all_needs
 
     needs = {
         name: entry.pack.depends_on if entry.pack is not None else ()

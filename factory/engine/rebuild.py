@@ -31,14 +31,14 @@ from factory.git.ports import Repository
 from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
 from factory.model import layout
+from factory.model.action import ActionDocument, why_changed
 from factory.model.errors import Refusal
-from factory.model.evidence import ActionDocument, RunStatus, ScopeLock
+from factory.model.evidence import RunStatus, ScopeLock
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.layout import IN_RUN, INTEGRATOR, STATE_FOLDER, BundleFolder, shown
 from factory.model.names import CONFIG_FILE
 from factory.model.statement import STATEMENT_TYPE, VERIFIER_ID
 from factory.model.tree import MODE_EXECUTABLE, Leaf, Tree
-from factory.plan.action_key import why_changed
 from factory.strict import canonical
 from factory.version import __version__
 

@@ -14,15 +14,15 @@ from factory.bundle.make import unique
 from factory.contract.catalogue import Catalogue, PackEntry
 from factory.git.narrowing import between
 from factory.judge.path_guard import display
+from factory.model.action import ActionDocument, KeyChange, action_key, parts, why_changed
 from factory.model.card import Card
 from factory.model.errors import Refusal
-from factory.model.evidence import ActionDocument, StatusDocument
+from factory.model.evidence import StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document
 from factory.model.finding import Finding
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
-from factory.plan.action_key import KeyChange, action_key, parts, why_changed
 from factory.plan.markers import load_marker
 from factory.plan.plan import PlannedPack
 from factory.plan.planner import Planner

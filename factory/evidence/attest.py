@@ -33,8 +33,8 @@ from factory.log.checkpoint import (
 from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
 from factory.log.signed_note import sign_note
+from factory.model.action import ActionDocument
 from factory.model.evidence import (
-    ActionDocument,
     EventDocument,
     Manifest,
     PackLine,

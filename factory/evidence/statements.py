@@ -11,15 +11,10 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from factory.model.action import ActionDocument
+from factory.model.document import Document
 from factory.model.events import PackFinished, PackStarted, RunStarted
-from factory.model.evidence import (
-    ActionDocument,
-    Document,
-    EventDocument,
-    RunStatus,
-    ScopeLock,
-    StatusDocument,
-)
+from factory.model.evidence import EventDocument, RunStatus, ScopeLock, StatusDocument
 from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN
 from factory.model.statement import (

@@ -1,5 +1,16 @@
 """Judge a change: tree entries in, findings out; the same rules for every layer that calls.
 
+    >>> from factory.model.pack import Scope
+    >>> from factory.model.tree import MODE_FILE, Leaf, differences, tree_from_leaves
+    >>> pack = TaskPack("TASK-1", "taskpacks/TASK-1", "Docs", "web", "", Scope(("docs/",)), (), ())
+    >>> old, new = Leaf(MODE_FILE, "1" * 40), Leaf(MODE_FILE, "2" * 40)
+    >>> before = tree_from_leaves([("docs/a.md", old)], "sha1")
+    >>> after = tree_from_leaves([("docs/a.md", new), ("dodo.py", new), ("x.md", new)], "sha1")
+    >>> rules = rules_of(pack, compile_patterns(("dodo.py",)))
+    >>> found = judge_change(rules, differences(before, after), after, links={})
+    >>> [(finding.id, finding.facts["path"]) for finding in found]
+    [('PATH_PROTECTED', 'dodo.py'), ('SCOPE_OUTSIDE_ALLOWED', 'x.md')]
+
 Called by preflight (on what a contract could allow), by launch (on what a pack did), by validation
 and by the integrator. Never sees patch text, a file system, or a pack's claims.
 """

@@ -18,7 +18,7 @@ from factory.model.evidence import OverlapRecord
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.tree import Difference, Tree
-from factory.plan.action_key import all_needs, canonical_order
+from factory.plan.order import all_needs, canonical_order
 
 _ONE_SPELLING = "Spell it one way in every pack."
 

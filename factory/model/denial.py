@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from factory.model.evidence import Document
+from factory.model.document import Document
 from factory.strict.values import LARGEST_INTEGER
 
 MOST = 200  # rows of one pack in one run

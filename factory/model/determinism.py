@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from factory.model.evidence import Digest, Document
+from factory.model.document import Digest, Document
 
 
 class DeterminismRecord(Document):

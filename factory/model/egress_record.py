@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from factory.egress.connection import Connection, Reason, Verdict
-from factory.model.evidence import Document
+from factory.model.document import Document
 from factory.strict.values import LARGEST_INTEGER
 
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]

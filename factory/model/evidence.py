@@ -10,20 +10,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from factory.model.action import ActionDocument, LimitsRecord
 from factory.model.command_kind import KindName
+from factory.model.document import Digest, Document
 from factory.strict.values import LARGEST_INTEGER
 
 StatusName = Literal["PASS", "BLOCKED", "FAIL"]
-Digest = str
 TIME_PATTERN = "^[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z$"
-
-
-class Document(BaseModel):
-    """Define a frozen, strict document: unknown keys and wrong types are errors."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class FindingRecord(Document):
@@ -36,7 +31,7 @@ class FindingRecord(Document):
     severity: Literal["error", "warning", "note"]
     message: str
     hint: str = ""
-    facts: dict[str, str | int | tuple[str, ...]] = {}
+    facts: dict[str, str | int | tuple[str, ...]] = {}  # noqa: RUF012  pydantic copies it
     file: str = ""
     line: int = 0
     column: int = 0
@@ -123,18 +118,6 @@ class FilesChanged(Document):
     ignored_dropped: int = 0
 
 
-class LimitsRecord(Document):
-    """Record the limits in force: seconds, bytes, counts."""
-
-    timeout: int
-    memory: int
-    processes: int
-    disk: int
-    output: int
-    changed_lines: int
-    attempts: int
-
-
 class ScopeLock(Document):
     """Define SCOPE_LOCK.json: the contract as resolved before anything ran."""
 
@@ -154,53 +137,6 @@ class ScopeLock(Document):
     artifacts_optional: tuple[str, ...]
     artifacts_normalized: tuple[str, ...] = ()
     docs_required: tuple[str, ...]
-
-
-class PackFileRecord(Document):
-    """Record one file of the pack's folder as it was read."""
-
-    path: str
-    mode: str
-    sha256: str
-
-
-class DependencyRecord(Document):
-    """Record a pack that is depended on, by its action key."""
-
-    pack: str
-    key: Digest
-
-
-class ToolRecord(Document):
-    """Record a command whose identity is part of the action key."""
-
-    name: str
-    version: str
-    sha256: str
-
-
-class ActionDocument(Document):
-    """Define ACTION.json: everything that the action key covers. The key is the SHA-256 of its
-    canonical form.
-
-    `environments` maps names to digests; `judge` are patterns of files that belong to the judge,
-    `require` is what a PASS must have shown, `grants` are digests of the grants in use.
-    """
-
-    format: Literal[2] = 2
-    pack: str
-    files: tuple[PackFileRecord, ...]
-    inputs: str = Field(description="id of the visible tree of the base commit")
-    depends_on: tuple[DependencyRecord, ...]
-    properties: tuple[str, ...]
-    limits: LimitsRecord
-    protected: tuple[str, ...]
-    environment: tuple[tuple[str, str], ...]
-    tools: tuple[ToolRecord, ...]
-    environments: tuple[tuple[str, Digest], ...] = ()
-    judge: tuple[str, ...] = ()
-    require: tuple[str, ...] = ()
-    grants: tuple[Digest, ...] = ()
 
 
 class LogRecord(Document):

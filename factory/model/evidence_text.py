@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from factory.model.evidence import Document, FindingRecord, LimitsRecord
+from factory.model.document import Document
+from factory.model.evidence import FindingRecord
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Fact
-from factory.model.pack import Limits
 from factory.strict import json as strict_json
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
@@ -108,16 +108,3 @@ def finding_of(record: FindingRecord) -> Finding:
     """Return the finding of a record. Raise ValueError for an id that the catalogue lacks."""
     location = Location(record.file, record.line, record.column) if record.file else None
     return Finding(record.id, record.facts, pack=record.pack, location=location)
-
-
-def limits_record(limits: Limits) -> LimitsRecord:
-    """Return limits as evidence records them."""
-    return LimitsRecord(
-        timeout=limits.timeout,
-        memory=limits.memory,
-        processes=limits.processes,
-        disk=limits.disk,
-        output=limits.output,
-        changed_lines=limits.changed_lines,
-        attempts=limits.attempts,
-    )

@@ -11,7 +11,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from factory.model.evidence import Document, FindingRecord, StatusName
+from factory.model.document import Document
+from factory.model.evidence import FindingRecord, StatusName
 
 RunState = Literal["open", "prepared", "finished", "abandoned", "unrecorded"]
 ArtifactType = Literal[

@@ -14,8 +14,9 @@ from types import MappingProxyType
 from factory.files.ports import Store
 from factory.model import layout
 from factory.model.card import Card
+from factory.model.document import Document
 from factory.model.errors import Refusal
-from factory.model.evidence import Document, FindingRecord, StatusName
+from factory.model.evidence import FindingRecord, StatusName
 from factory.model.evidence_text import (
     EvidenceError,
     finding_of,

@@ -31,21 +31,20 @@ from factory.git.narrowing import lay_over, narrow, visible_patterns
 from factory.git.ports import Objects
 from factory.judge.judge import Rules, rules_of
 from factory.judge.scope import Patterns, compile_patterns
+from factory.model.action import (
+    ActionDocument,
+    action_key,
+    digests_of,
+    environment_of,
+    limits_of,
+)
 from factory.model.config import OverlapPolicy
 from factory.model.errors import Refusal
-from factory.model.evidence import (
-    ActionDocument,
-    LimitsRecord,
-    PlanDocument,
-    PlannedCommand,
-    PlannedPackRecord,
-    ScopeLock,
-)
+from factory.model.evidence import PlanDocument, PlannedCommand, PlannedPackRecord, ScopeLock
 from factory.model.evidence_text import parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.pack import Limits, TaskPack
 from factory.model.tree import Tree
-from factory.plan.action_key import action_key, digests_of, environment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +97,6 @@ def planned_pack(
         limits=limits_of(lock.limits),
         lock=lock,
     )
-
-
-def limits_of(record: LimitsRecord) -> Limits:
-    """Return the limits of a record."""
-    return Limits(**record.model_dump())
 
 
 def commands_of(pack: TaskPack) -> tuple[PlannedCommand, ...]:

@@ -14,20 +14,22 @@ from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
 from factory.git.narrowing import lay_over, narrow, visible_patterns
 from factory.judge.path_guard import protected_patterns
+from factory.model.action import (
+    ToolRecord,
+    action_of,
+    bounded_limits,
+    environment_of,
+    limits_record,
+)
+from factory.model.config import Config
 from factory.model.errors import Refusal
-from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ToolRecord
+from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ScopeLock
 from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.pack import TaskPack
 from factory.model.tree import Tree
-from factory.plan.action_key import (
-    action_of,
-    all_needs,
-    canonical_order,
-    environment_of,
-    scope_lock,
-)
+from factory.plan.order import all_needs, canonical_order
 from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
 
@@ -224,3 +226,24 @@ class Planner:
             folder_tree=self._folders[planned.pack.id].oid,
             own_tree=planned.own.oid,
         )
+
+
+def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> ScopeLock:
+    """Return SCOPE_LOCK.json of a pack: its contract as resolved under `config`."""
+    return ScopeLock(
+        pack=pack.id,
+        allowed=pack.scope.allowed,
+        denied=pack.scope.denied,
+        protected=protected,
+        inputs=pack.inputs,
+        network=pack.constraints.network.hosts,
+        network_any=pack.constraints.network.any_host,
+        cloud=pack.constraints.cloud.hosts,
+        cloud_any=pack.constraints.cloud.any_host,
+        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
+        required_properties=tuple(sorted(wanted.value for wanted in config.required)),
+        artifacts_required=pack.artifacts.required,
+        artifacts_optional=pack.artifacts.optional,
+        artifacts_normalized=pack.artifacts.normalized,
+        docs_required=pack.docs_required,
+    )

@@ -18,7 +18,7 @@ from factory.files import fs_guard
 from factory.sandbox.python_env import find_interpreter
 
 if TYPE_CHECKING:
-    from factory.model.evidence import ToolRecord
+    from factory.model.action import ToolRecord
 
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -36,7 +36,7 @@ class HostTools:
 
     def identify(self, name: str) -> ToolRecord | None:
         """Return the tool's record, or None if a sandbox would not find it."""
-        from factory.model.evidence import ToolRecord
+        from factory.model.action import ToolRecord
 
         path = find_tool(name, self._interpreter)
         if path is None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from factory.evidence import ledger_store
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.files.ports import Ledger
@@ -124,10 +121,3 @@ def test_a_reading_sees_what_was_there_when_it_began(ledger: Ledger) -> None:
     assert len(list(lines)) == 1
     ledger.remember()
     assert len(list(ledger.lines())) == 2
-
-
-def test_the_example_of_the_ledger_is_true() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        found = doctest.testmod(ledger_store, extraglobs={"folder": Path(folder)})
-    assert found.attempted >= 4
-    assert found.failed == 0

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
+from factory.model.action import limits_record
+from factory.model.document import Document
 from factory.model.evidence import (
     EVIDENCE,
-    Document,
     FilesChanged,
     FindingRecord,
     LogIndex,
@@ -22,7 +23,6 @@ from factory.model.evidence_text import (
     finding_of,
     finding_record,
     format_document,
-    limits_record,
     parse_document,
 )
 from factory.model.finding import Finding, Location

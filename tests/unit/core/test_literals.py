@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import sys
 from collections.abc import Callable, Iterable
 
@@ -87,8 +86,3 @@ def test_whoever_asks_for_the_library_learns_that_it_is_missing(
     monkeypatch.setitem(sys.modules, "ahocorasick_rs", None)
     with pytest.raises(ImportError):
         Compiled([b"a"])
-
-
-def test_the_example_is_true() -> None:
-    result = doctest.testmod(literals)
-    assert (result.failed, result.attempted) == (0, 2)

@@ -22,20 +22,16 @@ from factory.evidence.statements import (
     timeless,
 )
 from factory.log.chain import Head
-from factory.model.config import Config
-from factory.model.event import Entry
-from factory.model.evidence import (
+from factory.model.action import (
     ActionDocument,
-    CheckRecord,
     DependencyRecord,
-    EventDocument,
     LimitsRecord,
     PackFileRecord,
-    RunStatus,
-    ScopeLock,
-    StatusDocument,
     ToolRecord,
 )
+from factory.model.config import Config
+from factory.model.event import Entry
+from factory.model.evidence import CheckRecord, EventDocument, RunStatus, ScopeLock, StatusDocument
 from factory.model.evidence_text import EvidenceError
 from factory.model.ledger_chain import link
 from factory.model.signing import SigningPolicy

@@ -12,6 +12,7 @@ import pytest
 
 from factory.model import config, evidence, finding, pack, tree
 from factory.model import scanned as layer
+from factory.model.document import Document
 from factory.model.errors import FactoryError, InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.findings.catalogue import CATALOGUE
@@ -135,7 +136,7 @@ def test_nouns_are_frozen_and_hold_nothing_that_changes(noun: type) -> None:
 @pytest.mark.parametrize(
     "model", [model for _, model in evidence.EVIDENCE], ids=lambda model: model.__name__
 )
-def test_documents_are_frozen_strict_and_closed(model: type[evidence.Document]) -> None:
+def test_documents_are_frozen_strict_and_closed(model: type[Document]) -> None:
     assert model.model_config["frozen"]
     assert model.model_config["strict"]
     assert model.model_config["extra"] == "forbid"

@@ -1,13 +1,12 @@
-"""Compute the canonical order, action keys, and why a key changed. Pure: identities are arguments.
+"""Define the action of a pack: what decides its result, its key, and why two keys differ.
 
->>> canonical_order({"TASK-0002": ("TASK-0003",), "TASK-0001": (), "TASK-0003": ()})
-('TASK-0001', 'TASK-0003', 'TASK-0002')
 >>> bounded_limits(Limits(timeout=900), Limits(timeout=60)).timeout
 60
 
-The action key is the SHA-256 of canonical JSON over what decides a pack's result: its files, the
-tree it sees, the keys of the packs it builds on, required properties, limits, the protected list,
-environment and tools. No path, time or observed enforcement is in it.
+The action key is the SHA-256 of canonical JSON over the action: the pack's files, the tree it sees,
+the keys of the packs it builds on, required properties, limits, the protected list, environment
+and tools. No path, time or observed enforcement is in it. A field of the key is one field of
+`ActionDocument`, its value in `action_of` and its row in `PARTS`. Pure: identities are arguments.
 """
 
 from __future__ import annotations
@@ -15,56 +14,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Literal
+
+from pydantic import Field
 
 from factory.model.config import Config
-from factory.model.evidence import (
-    ActionDocument,
-    DependencyRecord,
-    PackFileRecord,
-    ScopeLock,
-    ToolRecord,
-)
-from factory.model.evidence_text import limits_record
+from factory.model.document import Digest, Document
 from factory.model.pack import Limits, TaskPack
 from factory.strict import canonical
 
 
-def canonical_order(depends: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
-    """Order packs so that each comes after its dependencies, otherwise by id.
+class LimitsRecord(Document):
+    """Record the limits in force: seconds, bytes, counts."""
 
-    Unknown dependencies are ignored here (another module reports them); members of a circle, and
-    what depends on them, come last in id order.
-    """
-    waiting = {pack: {need for need in needs if need in depends} for pack, needs in depends.items()}
-    order: list[str] = []
-    while waiting:
-        ready = sorted(pack for pack, needs in waiting.items() if not needs)
-        if not ready:
-            order.extend(sorted(waiting))
-            break
-        for pack in ready:
-            del waiting[pack]
-        order.extend(ready)
-        for needs in waiting.values():
-            needs.difference_update(ready)
-    return tuple(order)
-
-
-def all_needs(depends: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:
-    """Return everything each pack depends on, transitively, restricted to known packs; circles
-    end.
-    """
-    found: dict[str, frozenset[str]] = {}
-    for pack in depends:
-        seen: set[str] = set()
-        rest = list(depends[pack])
-        while rest:
-            need = rest.pop()
-            if need in depends and need not in seen:
-                seen.add(need)
-                rest.extend(depends[need])
-        found[pack] = frozenset(seen)
-    return found
+    timeout: int
+    memory: int
+    processes: int
+    disk: int
+    output: int
+    changed_lines: int
+    attempts: int
 
 
 def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
@@ -75,6 +44,71 @@ def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
     return replace(
         limits, **{name: min(getattr(limits, name), getattr(ceilings, name)) for name in names}
     )
+
+
+def limits_record(limits: Limits) -> LimitsRecord:
+    """Return limits as evidence records them."""
+    return LimitsRecord(
+        timeout=limits.timeout,
+        memory=limits.memory,
+        processes=limits.processes,
+        disk=limits.disk,
+        output=limits.output,
+        changed_lines=limits.changed_lines,
+        attempts=limits.attempts,
+    )
+
+
+def limits_of(record: LimitsRecord) -> Limits:
+    """Return the limits of a record."""
+    return Limits(**record.model_dump())
+
+
+class PackFileRecord(Document):
+    """Record one file of the pack's folder as it was read."""
+
+    path: str
+    mode: str
+    sha256: str
+
+
+class DependencyRecord(Document):
+    """Record a pack that is depended on, by its action key."""
+
+    pack: str
+    key: Digest
+
+
+class ToolRecord(Document):
+    """Record a command whose identity is part of the action key."""
+
+    name: str
+    version: str
+    sha256: str
+
+
+class ActionDocument(Document):
+    """Define ACTION.json: everything that the action key covers. The key is the SHA-256 of its
+    canonical form.
+
+    `environments` maps names to digests; `judge` are patterns of files that belong to the judge,
+    `require` is what a PASS must have shown, `grants` are digests of the grants in use.
+    """
+
+    format: Literal[2] = 2
+    pack: str
+    files: tuple[PackFileRecord, ...]
+    inputs: str = Field(description="id of the visible tree of the base commit")
+    depends_on: tuple[DependencyRecord, ...]
+    properties: tuple[str, ...]
+    limits: LimitsRecord
+    protected: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+    tools: tuple[ToolRecord, ...]
+    environments: tuple[tuple[str, Digest], ...] = ()
+    judge: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    grants: tuple[Digest, ...] = ()
 
 
 def environment_of(pack: TaskPack, host: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -121,27 +155,6 @@ def action_of(
     )
 
 
-def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> ScopeLock:
-    """Return SCOPE_LOCK.json of a pack: its contract as resolved under `config`."""
-    return ScopeLock(
-        pack=pack.id,
-        allowed=pack.scope.allowed,
-        denied=pack.scope.denied,
-        protected=protected,
-        inputs=pack.inputs,
-        network=pack.constraints.network.hosts,
-        network_any=pack.constraints.network.any_host,
-        cloud=pack.constraints.cloud.hosts,
-        cloud_any=pack.constraints.cloud.any_host,
-        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
-        required_properties=tuple(sorted(wanted.value for wanted in config.required)),
-        artifacts_required=pack.artifacts.required,
-        artifacts_optional=pack.artifacts.optional,
-        artifacts_normalized=pack.artifacts.normalized,
-        docs_required=pack.docs_required,
-    )
-
-
 def action_key(action: ActionDocument) -> str:
     """Return the key: SHA-256 (hex) of the action's canonical JSON (RFC 8785)."""
     return canonical.digest(action.model_dump(mode="json"))
@@ -163,9 +176,7 @@ def _named(names: Iterable[str]) -> dict[str, str]:
     return dict.fromkeys(names, "yes")
 
 
-# One row for each field that is part of the key: the word that `factory why` uses for it, and what
-# in it can differ, by name. A field without a row cannot be compared (tests/unit/core).
-_PARTS: Mapping[str, tuple[str, Callable[[ActionDocument], Mapping[str, str]]]] = {
+PARTS: Mapping[str, tuple[str, Callable[[ActionDocument], Mapping[str, str]]]] = {
     "pack": ("id", lambda it: {"id": it.pack}),
     "files": ("pack", lambda it: {f.path: f.sha256 + f.mode for f in it.files}),
     "inputs": ("inputs", lambda it: {"tree": it.inputs}),
@@ -181,6 +192,8 @@ _PARTS: Mapping[str, tuple[str, Callable[[ActionDocument], Mapping[str, str]]]] 
     "grants": ("grants", lambda it: _named(it.grants)),
     "format": ("format", lambda it: {"version": str(it.format)}),
 }
+"""One row for each field: the word that `factory why` uses for it, and what in it can differ, by
+name. A field without a row cannot be compared (tests/unit/core/test_planning.py)."""
 
 
 def parts(action: ActionDocument) -> tuple[str, ...]:
@@ -189,7 +202,7 @@ def parts(action: ActionDocument) -> tuple[str, ...]:
     """
     return tuple(
         word
-        for field, (word, rows) in _PARTS.items()
+        for field, (word, rows) in PARTS.items()
         if field not in ("pack", "format") and rows(action)
     )
 
@@ -199,7 +212,7 @@ def why_changed(before: ActionDocument, after: ActionDocument) -> tuple[KeyChang
     equal.
     """
     changes: list[KeyChange] = []
-    for word, rows in _PARTS.values():
+    for word, rows in PARTS.values():
         changes += _rows(word, rows(before), rows(after))
     return tuple(changes)
 
@@ -210,17 +223,3 @@ def _rows(part: str, before: Mapping[str, str], after: Mapping[str, str]) -> lis
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     ]
-
-
-__all__ = [
-    "KeyChange",
-    "action_key",
-    "action_of",
-    "all_needs",
-    "bounded_limits",
-    "canonical_order",
-    "environment_of",
-    "parts",
-    "scope_lock",
-    "why_changed",
-]
