@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, create_model
-
 from factory.contract.commands import CommandItem, Commands, commands_of
 from factory.contract.document_parts import CommandText, Part, Texts, Version, text_or_list_as
 from factory.contract.written import Breach, Written
 from factory.model.command_kind import ACCEPTANCE_KINDS, CommandKind, Trait
 from factory.model.pack import Command
+from factory.strict.document import BeforeValidator, Field
 
 
 class CommandGroup(Part):
@@ -64,11 +63,15 @@ def _key(kind: CommandKind) -> tuple[Any, Any]:
     return Commands, Field((), description=kind.description)
 
 
-_KEYS: dict[str, Any] = {kind.key: _key(kind) for kind in ACCEPTANCE_KINDS}
+_KEYS: dict[str, tuple[Any, Any]] = {kind.key: _key(kind) for kind in ACCEPTANCE_KINDS}
 
-AcceptanceDocument: type[Acceptance] = create_model(
+AcceptanceDocument: type[Acceptance] = type(
     "AcceptanceDocument",
-    __base__=Acceptance,
-    __doc__="Define acceptance.yml: all commands run, all are required.",
-    **_KEYS,
+    (Acceptance,),
+    {
+        "__module__": __name__,
+        "__doc__": "Define acceptance.yml: all commands run, all are required.",
+        "__annotations__": {key: hint for key, (hint, _) in _KEYS.items()},
+        **{key: field for key, (_, field) in _KEYS.items()},
+    },
 )

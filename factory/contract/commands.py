@@ -8,8 +8,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
-
 from factory.contract.document_parts import (
     CommandText,
     Duration,
@@ -23,6 +21,7 @@ from factory.contract.document_parts import (
 from factory.contract.written import Written
 from factory.model.command_kind import CommandKind
 from factory.model.pack import Command
+from factory.strict.document import BeforeValidator, Field
 
 
 class CommandItem(Part):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
-
 from factory.contract.document_parts import (
     Count,
     CountFromZero,
@@ -27,6 +25,7 @@ from factory.model import forms
 from factory.model.injection import GRANT, grant_of
 from factory.sandbox import backends
 from factory.sandbox.properties import Property
+from factory.strict.document import AfterValidator, Field, WithJsonSchema
 
 _judge_ref = matching(
     forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"

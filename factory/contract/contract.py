@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TypeVar
 
-from pydantic import BaseModel
-
 from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.document_errors import in_order, load
 from factory.contract.task import Asked, TaskDocument, constraints_of, task_breaches, task_meaning
@@ -27,6 +25,7 @@ from factory.model.names import PACK_FILES, PACK_FOLDER
 from factory.model.pack import Command, Limits, PackFile, TaskPack
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
 from factory.strict import yaml as strict_yaml
+from factory.strict.document import Document
 from factory.strict.source_text import decode_prose
 from factory.strict.values import DocumentError, StrictDocument
 
@@ -36,7 +35,7 @@ _RULE = re.compile(r"(?:=+|-+|\*{3,}|_{3,}|(?:[-*_] ){2,}[-*_])")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 
 _Member = TypeVar("_Member")
-_Document = TypeVar("_Document", bound=BaseModel)
+_Document = TypeVar("_Document", bound=Document)
 _NO_MODES: Mapping[str, int] = MappingProxyType({})
 
 

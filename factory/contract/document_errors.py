@@ -1,6 +1,6 @@
 """Word a model's errors about a document as sentences with places.
 
-pydantic knows what is wrong; the StrictDocument knows the place. Both are joined here, so that
+The model knows what is wrong; the StrictDocument knows the place. Both are joined here, so that
 every refusal reads `label: expected X, found Y; what to do`. Does not know which file is meant.
 """
 
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
-
 from factory.model.wording import found, label_of, unknown_key
+from factory.strict.document import Document, Mismatch, Objection
 from factory.strict.values import DocumentError, Problem, StrictDocument, Value, child, plain
 
-Model = TypeVar("Model", bound=BaseModel)
+Model = TypeVar("Model", bound=Document)
 
 _WANTED: Mapping[str, tuple[str, str]] = {
     "string_type": ("text", "put it in quotes"),
@@ -24,7 +23,6 @@ _WANTED: Mapping[str, tuple[str, str]] = {
     "dict_type": ("a mapping", "write key and value pairs"),
     "mapping_type": ("a mapping", "write key and value pairs"),
     "model_type": ("a mapping", "write key and value pairs"),
-    "model_attributes_type": ("a mapping", "write key and value pairs"),
 }
 
 
@@ -34,8 +32,8 @@ def load(model: type[Model], document: StrictDocument) -> Model:
     """
     try:
         return model.model_validate(plain(document.value))
-    except ValidationError as error:
-        found = [_problem(model, document, detail) for detail in error.errors(include_url=False)]
+    except Mismatch as error:
+        found = [_problem(model, document, objection) for objection in error.objections]
     raise DocumentError(*in_order(found))
 
 
@@ -44,8 +42,8 @@ def in_order(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     return tuple(sorted(dict.fromkeys(problems), key=lambda found: (found.line, found.column)))
 
 
-def _problem(model: type[BaseModel], document: StrictDocument, detail: Any) -> Problem:
-    kind, location = detail["type"], detail["loc"]
+def _problem(model: type[Document], document: StrictDocument, objection: Objection) -> Problem:
+    kind, location = objection.kind, objection.place
     pointer, value = _follow(document.value, location)
     if kind == "extra_forbidden":
         sentence, hint = unknown_key(str(location[-1]), _known_keys(model, location[:-1]))
@@ -55,7 +53,7 @@ def _problem(model: type[BaseModel], document: StrictDocument, detail: Any) -> P
         return Problem(
             f'{inside}the key "{location[-1]}" is missing', *document.place(pointer), "add it"
         )
-    sentence, hint = _sentence(kind, detail, value)
+    sentence, hint = _sentence(objection, value)
     label = label_of(pointer)
     on_key = location and location[-1] == "[key]"
     place = document.key_place(pointer) if on_key or value is None else document.place(pointer)
@@ -69,8 +67,8 @@ def _problem(model: type[BaseModel], document: StrictDocument, detail: Any) -> P
     return Problem(f"{label}: {sentence}" if label else sentence, *place, hint)
 
 
-def _sentence(kind: str, detail: Any, value: Value) -> tuple[str, str]:
-    context = detail.get("ctx", {})
+def _sentence(objection: Objection, value: Value) -> tuple[str, str]:
+    kind, _, context = objection
     if kind == "unfit":
         return context["problem"], context["hint"]
     if kind == "unexpected":
@@ -85,12 +83,12 @@ def _sentence(kind: str, detail: Any, value: Value) -> tuple[str, str]:
             f"expected {word} {context[bound]}, found {found(value)}",
             f"write {word} {context[bound]}",
         )
-    if kind in {"literal_error", "enum"}:
+    if kind == "literal_error":
         return (
             f"expected {context['expected']}, found {found(value)}",
             f"write {context['expected']}",
         )
-    return str(detail["msg"]), "write it as the schema says"
+    return objection.message, "write it as the schema says"
 
 
 def _hint_for(value: Value, hint: str) -> str:
@@ -100,7 +98,7 @@ def _hint_for(value: Value, hint: str) -> str:
 
 
 def _follow(value: Value, location: tuple[str | int, ...]) -> tuple[str, Value]:
-    """Return the pointer and value at a pydantic location; parts that name a type are skipped."""
+    """Return the pointer and value at the place of an objection, as far as the document goes."""
     pointer = ""
     for part in location:
         inner = _inner(value, part)
@@ -121,9 +119,9 @@ def _inner(value: Value, part: str | int) -> tuple[Value] | None:
     return None
 
 
-def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, ...]:
+def _known_keys(model: type[Document], location: tuple[str | int, ...]) -> tuple[str, ...]:
     """Return the keys of the model at `location`."""
-    here: type[BaseModel] = model
+    here: type[Document] = model
     for part in location:
         inner = here.model_fields.get(str(part))
         if inner is not None:
@@ -131,8 +129,8 @@ def _known_keys(model: type[BaseModel], location: tuple[str | int, ...]) -> tupl
     return tuple(here.model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _model_in(annotation: Any) -> type[Document] | None:
+    if isinstance(annotation, type) and issubclass(annotation, Document):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
         inner = _model_in(argument)

@@ -11,33 +11,34 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
-
 from factory.model import forms, names
+from factory.strict.document import (
+    AfterValidator,
+    BeforeValidator,
+    Document,
+    Field,
+    Mismatch,
+    WithJsonSchema,
+)
 from factory.strict.values import LARGEST_INTEGER, freeze
 
 
-class Part(BaseModel):
+class Part(Document):
     """Define a mapping with known keys only."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
-
-class OpenPart(BaseModel):
+class OpenPart(Document, keeps_unknown=True):
     """Define a mapping whose unknown keys are kept as information."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
-
-def unfit(problem: str, hint: str = "") -> PydanticCustomError:
+def unfit(problem: str, hint: str = "") -> Mismatch:
     """Return the error that a validator raises: a clause about the value, and what to do."""
-    return PydanticCustomError("unfit", "{problem}", {"problem": problem, "hint": hint})
+    return Mismatch.of("unfit", problem=problem, hint=hint)
 
 
-def unexpected(wanted: str, hint: str) -> PydanticCustomError:
+def unexpected(wanted: str, hint: str) -> Mismatch:
     """Return the error for a value of the wrong type; whoever renders it adds what was found."""
-    return PydanticCustomError("unexpected", "{wanted}", {"wanted": wanted, "hint": hint})
+    return Mismatch.of("unexpected", wanted=wanted, hint=hint)
 
 
 def _text_schema(form: str, **more: Any) -> dict[str, Any]:

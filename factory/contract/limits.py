@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Annotated
 
-from pydantic import Field
-
 from factory.contract.document_parts import (
     Count,
     CountFromZero,
@@ -21,6 +19,7 @@ from factory.contract.document_parts import (
 )
 from factory.contract.written import Breach, Written
 from factory.model.pack import Limits
+from factory.strict.document import Field
 
 _DEFAULTS = Limits()
 

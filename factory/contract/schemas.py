@@ -7,14 +7,18 @@ contradictions, patterns). New documents join by a row in `MODELS`.
 
 from __future__ import annotations
 
+import functools
 import json
+import operator
+import types
+import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pydantic
 import referencing
 from jsonschema import Draft202012Validator, ValidationError, validators
-from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 
 from factory.contract.acceptance import AcceptanceDocument
@@ -26,8 +30,10 @@ from factory.model.egress_record import EGRESS
 from factory.model.evidence import EVIDENCE
 from factory.model.finding import Finding, Location
 from factory.model.index import OVERVIEWS
+from factory.strict import document
+from factory.strict.document import Document, FieldRule
 
-MODELS: tuple[tuple[str, type[BaseModel]], ...] = (
+MODELS: tuple[tuple[str, type[Document]], ...] = (
     ("task", TaskDocument),
     ("acceptance", AcceptanceDocument),
     ("config", ConfigDocument),
@@ -50,10 +56,84 @@ class _Generator(GenerateJsonSchema):
         return False
 
 
-def schema_of(name: str, model: type[BaseModel]) -> dict[str, Any]:
+def schema_of(name: str, model: type[Document]) -> dict[str, Any]:
     """Return the schema of one model, with `$schema` and `$id`."""
-    generated = model.model_json_schema(schema_generator=_Generator)
+    generated = model_of(model).model_json_schema(schema_generator=_Generator)
     return {"$schema": DIALECT, "$id": _ID.format(name=name), **_tidied(generated)}
+
+
+def model_of(kind: type[Document]) -> type[pydantic.BaseModel]:
+    """Return the pydantic model of the same declarations: it prints the schema, and is a second
+    opinion on what the document accepts.
+    """
+    if kind in _MODELS:
+        return _MODELS[kind]
+    config = pydantic.ConfigDict(
+        extra="allow" if kind.model_keeps_unknown else "forbid",
+        strict=True,
+        frozen=True,
+        allow_inf_nan=False,
+        json_schema_extra=kind.model_schema,
+    )
+    base = type("Base", (pydantic.BaseModel,), {"model_config": config})
+    fields: dict[str, Any] = {
+        name: (_translated(field.annotation), _field_of(field))
+        for name, field in kind.model_fields.items()
+    }
+    return pydantic.create_model(kind.__name__, __base__=base, __doc__=kind.__doc__, **fields)
+
+
+_MODELS: dict[type[Document], type[pydantic.BaseModel]] = {}
+_BOUNDS = ("description", "ge", "json_schema_extra", "le", "max_length", "pattern")
+
+
+def _field_of(field: FieldRule) -> Any:
+    members = {name: getattr(field, name) for name in _BOUNDS}
+    given = {name: member for name, member in members.items() if member not in (None, "")}
+    if field.alias:
+        given["alias"] = field.alias
+    if field.default_factory is not None:
+        given["default_factory"] = lambda: _plain(field.value())
+    elif not field.required:
+        given["default"] = _plain(field.default)
+    return pydantic.Field(**given)
+
+
+def _plain(value: Any) -> Any:
+    """Return a default as the model has it: a document becomes its model."""
+    if isinstance(value, Document):
+        return model_of(type(value)).model_construct(**value.__dict__)
+    return value
+
+
+def _translated(hint: Any) -> Any:
+    """Return a type with models in place of documents, and pydantic's marks in place of ours."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        marks = tuple(map(_mark_of, arguments[1:]))
+        return typing.Annotated[(_translated(arguments[0]), *marks)]
+    if origin is None:
+        is_document = isinstance(hint, type) and issubclass(hint, Document)
+        return model_of(hint) if is_document else hint
+    if origin is typing.Literal:
+        return hint
+    inner = tuple(map(_translated, arguments))
+    if origin in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, inner)
+    return origin[inner]
+
+
+def _mark_of(mark: Any) -> Any:
+    if isinstance(mark, document.BeforeValidator):
+        if mark.json_schema_input_type is document.ABSENT:
+            return pydantic.BeforeValidator(mark.func)
+        accepted = _translated(mark.json_schema_input_type)
+        return pydantic.BeforeValidator(mark.func, json_schema_input_type=accepted)
+    if isinstance(mark, document.AfterValidator):
+        return pydantic.AfterValidator(mark.func)
+    if isinstance(mark, document.WithJsonSchema):
+        return pydantic.WithJsonSchema(dict(mark.json_schema))
+    return _field_of(mark)
 
 
 def format_schema(schema: Mapping[str, Any]) -> bytes:

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
-
 from factory.contract.commands import Commands, commands_of
 from factory.contract.document_parts import (
     Count,
@@ -44,6 +42,7 @@ from factory.model.names import PACK_FOLDER
 from factory.model.pack import Artifacts, Constraints, Limits, Network, Scope, TaskPack
 from factory.model.wording import found, nearest, quoted
 from factory.strict import canonical
+from factory.strict.document import BeforeValidator, Field, WithJsonSchema
 from factory.strict.values import Problem, Value, child
 
 _TYPO_CUTOFF = 0.8  # difflib's ratio; unknown keys are allowed there, near misses are not
@@ -460,7 +459,7 @@ def task_meaning(asked: Asked) -> TaskPack:
 
 
 _KEPT = (
-    *(name for name, field in TaskDocument.model_fields.items() if field.annotation is object),
+    *(name for name, field in TaskDocument.model_fields.items() if field.annotation == Information),
     *("task", "outputs", "execution"),
 )
 

@@ -12,8 +12,6 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.events import IntegrateFinished, IntegratePrepared, RunAbandoned, RunStarted
@@ -23,6 +21,7 @@ from factory.model.index import ArtifactType, EvidenceIndex, IndexedArtifact, In
 from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN, INTEGRATOR, NOT_PACKS
 from factory.model.verdict import Status
 from factory.strict import json as strict_json
+from factory.strict.document import with_tuples
 
 _OF_RUN: Mapping[str, ArtifactType] = {
     IN_RUN.manifest: "run-manifest",
@@ -237,12 +236,8 @@ def _parsed_row(run: IndexedRun) -> bytes:
 def parse_index(content: bytes) -> EvidenceIndex:
     """Parse what `format_index` printed. Raise EvidenceError for anything else."""
     try:
-        strict_json.parse(content, max_bytes=MAX_DOCUMENT)
-        index = EvidenceIndex.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(str(part) for part in first["loc"]) or "the document"
-        raise EvidenceError(f"{place}: {first['msg']}") from error
+        value = strict_json.parse(content, max_bytes=MAX_DOCUMENT)
+        index = EvidenceIndex.model_validate(with_tuples(value))
     except ValueError as error:
         raise EvidenceError(str(error)) from error
     if format_index(index) != content:

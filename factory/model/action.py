@@ -16,12 +16,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pydantic import Field
-
 from factory.model.config import Config
 from factory.model.document import Digest, Document
 from factory.model.pack import Limits, TaskPack
 from factory.strict import canonical
+from factory.strict.document import Field
 
 
 class LimitsRecord(Document):

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
 from factory.model.document import Document
+from factory.strict.document import Field
 from factory.strict.values import LARGEST_INTEGER
 
 MOST = 200  # rows of one pack in one run

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from factory.model.document import Digest, Document
+from factory.strict.document import Field
 
 
 class DeterminismRecord(Document):
@@ -28,7 +27,9 @@ class DeterminismRecord(Document):
     manifest: str
     varied: tuple[str, ...]
     constant: tuple[str, ...]
-    file: str = Field("", description="where the first divergence is, relative to the bundle")
+    file: str = Field(
+        default="", description="where the first divergence is, relative to the bundle"
+    )
     offset: int = 0
     first: str = ""
 

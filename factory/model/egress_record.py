@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
-
 from factory.egress.connection import Connection, Reason, Verdict
 from factory.model.document import Document
+from factory.strict.document import Field
 from factory.strict.values import LARGEST_INTEGER
 
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
@@ -96,4 +95,4 @@ def record_of(
     )
 
 
-EGRESS: tuple[tuple[str, type[BaseModel]], ...] = (("egress", EgressDocument),)
+EGRESS: tuple[tuple[str, type[Document]], ...] = (("egress", EgressDocument),)

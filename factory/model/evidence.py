@@ -10,11 +10,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
-
 from factory.model.action import ActionDocument, LimitsRecord
 from factory.model.command_kind import KindName
 from factory.model.document import Digest, Document
+from factory.strict.document import Field
 from factory.strict.values import LARGEST_INTEGER
 
 StatusName = Literal["PASS", "BLOCKED", "FAIL"]
@@ -31,7 +30,7 @@ class FindingRecord(Document):
     severity: Literal["error", "warning", "note"]
     message: str
     hint: str = ""
-    facts: dict[str, str | int | tuple[str, ...]] = {}  # noqa: RUF012  pydantic copies it
+    facts: dict[str, str | int | tuple[str, ...]] = Field(default={})
     file: str = ""
     line: int = 0
     column: int = 0
@@ -336,7 +335,8 @@ class PackLine(Document):
     came_from: str = ""
     network: tuple[str, ...] = ()
     reproducible: bool = Field(
-        False, description="this very bundle was made twice, byte for byte, by the same action"
+        default=False,
+        description="this very bundle was made twice, byte for byte, by the same action",
     )
 
 
@@ -405,15 +405,13 @@ def _by_type(schema: dict[str, Any]) -> None:
     ]
 
 
-class EventDocument(Document):
+class EventDocument(Document, schema=_by_type):
     """Define one line of the ledger; `event_id` is the SHA-256 of the canonical event without it.
 
     `parent_event_id` is the event that led to this one, in the same run, or empty. A hash is
     SHA-256, a Git id of either kind, or empty if there is nothing to name. Which types there are
     and what each says is the table of `model.events`; the schema has it too.
     """
-
-    model_config = ConfigDict(json_schema_extra=_by_type)
 
     schema_version: Literal[1] = 1
     seq: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]

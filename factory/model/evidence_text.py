@@ -11,13 +11,12 @@ import hashlib
 import json
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from factory.model.document import Document
 from factory.model.evidence import FindingRecord
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Fact
 from factory.strict import json as strict_json
+from factory.strict.document import with_tuples
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
@@ -34,7 +33,7 @@ def format_document(document: Document) -> bytes:
     """Return the one textual form of a document: UTF-8 JSON, sorted keys, two spaces, a final
     newline.
     """
-    return _indented(document.model_dump(mode="json"), "").encode("utf-8") + b"\n"
+    return _indented(document.model_dump(), "").encode("utf-8") + b"\n"
 
 
 def _indented(value: object, margin: str) -> str:
@@ -59,12 +58,8 @@ def _indented(value: object, margin: str) -> str:
 def parse_document(model: type[AnyDocument], content: bytes) -> AnyDocument:
     """Parse what `format_document` printed. Raise EvidenceError for anything else."""
     try:
-        strict_json.parse(content, max_bytes=MAX_DOCUMENT)
-        document = model.model_validate_json(content)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(str(part) for part in first["loc"]) or "the document"
-        raise EvidenceError(f"{place}: {first['msg']}") from error
+        value = strict_json.parse(content, max_bytes=MAX_DOCUMENT)
+        document = model.model_validate(with_tuples(value))
     except ValueError as error:
         raise EvidenceError(str(error)) from error
     if format_document(document) != content:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
 from factory.model.document import Document
 from factory.model.evidence import FindingRecord, StatusName
+from factory.strict.document import Field
 
 RunState = Literal["open", "prepared", "finished", "abandoned", "unrecorded"]
 ArtifactType = Literal[

@@ -14,8 +14,6 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
-from pydantic import ValidationError
-
 from factory.log import chain
 from factory.log.chain import ChainError, Head
 from factory.model.event import Entry
@@ -79,10 +77,6 @@ def parse_event(line: bytes) -> EventDocument:
     """
     try:
         event = EventDocument.model_validate(parse(line, max_bytes=MAX_LINE))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = "/".join(str(part) for part in first["loc"]) or "the event"
-        raise EvidenceError(f"{place}: {first['msg']}") from error
     except ValueError as error:
         raise EvidenceError(str(error).splitlines()[0]) from error
     try:

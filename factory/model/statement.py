@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
-
 from factory.model.action import PackFileRecord
 from factory.model.evidence import ScopeLock
+from factory.strict.document import Document, Field
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
 PAYLOAD_TYPE: Literal["application/vnd.in-toto+json"] = "application/vnd.in-toto+json"
@@ -34,17 +32,13 @@ VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestra
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
 
 
-class StatementPart(BaseModel):
-    """Define a frozen, strict part of a statement, its members in camel case."""
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(map(str.capitalize, rest))
 
-    model_config = ConfigDict(
-        extra="forbid",
-        strict=True,
-        frozen=True,
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-    )
+
+class StatementPart(Document, alias=_camel):
+    """Define a part of a statement, its members in camel case."""
 
 
 class ResourceDescriptor(StatementPart):
@@ -147,7 +141,7 @@ class VerificationSummary(StatementPart):
 class ProvenanceStatement(StatementPart):
     """Define a statement whose predicate is provenance."""
 
-    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(default=STATEMENT_TYPE, alias="_type")
     subject: tuple[ResourceDescriptor, ...]
     predicate_type: Literal["https://slsa.dev/provenance/v1"] = PROVENANCE
     predicate: Provenance
@@ -158,7 +152,7 @@ class TestResultStatement(StatementPart):
 
     __test__ = False
 
-    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(default=STATEMENT_TYPE, alias="_type")
     subject: tuple[ResourceDescriptor, ...]
     predicate_type: Literal["https://in-toto.io/attestation/test-result/v0.1"] = TEST_RESULT
     predicate: TestResult
@@ -167,7 +161,7 @@ class TestResultStatement(StatementPart):
 class SummaryStatement(StatementPart):
     """Define a statement whose predicate is a verification summary."""
 
-    type: Literal["https://in-toto.io/Statement/v1"] = Field(STATEMENT_TYPE, alias="_type")
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(default=STATEMENT_TYPE, alias="_type")
     subject: tuple[ResourceDescriptor, ...]
     predicate_type: Literal["https://slsa.dev/verification_summary/v1"] = VERIFICATION_SUMMARY
     predicate: VerificationSummary

@@ -78,9 +78,7 @@ def store_marker(store: Store, card: Card, marker: Marker) -> str:
         findings=tuple(finding_record(finding) for finding in marker.findings),
     )
     content = (
-        json.dumps(
-            document.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False
-        ).encode()
+        json.dumps(document.model_dump(), indent=2, sort_keys=True, ensure_ascii=False).encode()
         + b"\n"
     )
     store.write(marker_path(card), content, durable=False)  # a cache: lost, it costs time only

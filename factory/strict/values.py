@@ -87,7 +87,7 @@ def freeze(value: object) -> Value:
 
 
 def plain(value: Value) -> object:
-    """Return a fresh tree of dicts and tuples, as strict pydantic models require it."""
+    """Return a fresh tree of dicts and tuples, as strict documents require it."""
     if isinstance(value, Mapping):
         return {key: plain(member) for key, member in value.items()}
     if isinstance(value, tuple):

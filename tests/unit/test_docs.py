@@ -13,7 +13,6 @@ from runpy import run_path
 
 import pytest
 from markdown_it import MarkdownIt
-from pydantic import BaseModel
 
 from factory.commands.command_table import COMMANDS
 from factory.commands.options import Parser
@@ -28,6 +27,7 @@ from factory.model.names import PACK_FILES
 from factory.model.pack import Limits
 from factory.model.verdict import Status
 from factory.sandbox.properties import Property
+from factory.strict.document import Document
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs" / "factory"
@@ -58,13 +58,13 @@ def mentioned(path: Path) -> set[str]:
     return set(re.findall(r"`([^`\n]+)`", path.read_text("utf-8")))
 
 
-def keys_of(model: type[BaseModel]) -> set[str]:
+def keys_of(model: type[Document]) -> set[str]:
     """The keys of a document and of the sections inside it."""
     found: set[str] = set()
     for name, field in model.model_fields.items():
         found.add(name)
         inner = field.annotation
-        if isinstance(inner, type) and issubclass(inner, BaseModel):
+        if isinstance(inner, type) and issubclass(inner, Document):
             found |= keys_of(inner)
     return found
 
@@ -86,7 +86,7 @@ def test_findings_page_is_what_the_catalogue_prints() -> None:
 @pytest.mark.parametrize(
     "model", [TaskDocument, AcceptanceDocument, CommandItem], ids=lambda model: model.__name__
 )
-def test_every_key_of_a_pack_is_in_the_reference(model: type[BaseModel]) -> None:
+def test_every_key_of_a_pack_is_in_the_reference(model: type[Document]) -> None:
     known = mentioned(REFERENCE / "TASKPACK.md")
     words = {part for word in known for part in re.split(r"[.:\s]", word)}
     assert keys_of(model) - words == set()

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import enum
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
 
 from factory.contract.document_errors import in_order, load
 from factory.strict import toml as strict_toml
+from factory.strict.document import Document, Field
 from factory.strict.values import DocumentError, Problem
 
 
-class Colour(enum.Enum):
-    RED = "red"
-    BLUE = "blue"
-
-
-class Part(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class Part(Document):
     size: Annotated[int, Field(ge=1, le=9)] = 1
 
 
-class Whole(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
+class Whole(Document):
     name: Annotated[str, Field(max_length=4)]
     kind: Literal["plain", "odd"] = "plain"
-    colour: Annotated[Colour, Field(strict=False)] = Colour.RED
-    parts: dict[str, Part] = {}
+    parts: dict[str, Part] = Field(default_factory=dict)
     rows: tuple[Part, ...] = ()
-    tags: dict[str, tuple[int, ...]] = {}
+    tags: dict[str, tuple[int, ...]] = Field(default_factory=dict)
 
 
 def problems(text: str) -> list[tuple[str, int, int, str]]:
@@ -42,11 +33,9 @@ def problems(text: str) -> list[tuple[str, int, int, str]]:
 
 
 def test_a_sound_document_is_its_model() -> None:
-    text = 'name = "n"\nkind = "odd"\ncolour = "blue"\nrows = [{size = 2}]\n[parts.a]\nsize = 3\n'
+    text = 'name = "n"\nkind = "odd"\nrows = [{size = 2}]\n[parts.a]\nsize = 3\n'
     found = load(Whole, strict_toml.parse(text.encode()))
-    assert found == Whole(
-        name="n", kind="odd", colour=Colour.BLUE, rows=(Part(size=2),), parts={"a": Part(size=3)}
-    )
+    assert found == Whole(name="n", kind="odd", rows=(Part(size=2),), parts={"a": Part(size=3)})
 
 
 @pytest.mark.parametrize(
@@ -57,15 +46,16 @@ def test_a_sound_document_is_its_model() -> None:
         ("name = [1]\n", ("name: expected text, found a list", 1, 8, "write a single value")),
         (
             'name = "long one"\n',
-            ("name: String should have at most 4 characters", 1, 8, "write it as the schema says"),
+            (
+                "name: Input should have at most 4 items or characters",
+                1,
+                8,
+                "write it as the schema says",
+            ),
         ),
         (
             'name = "n"\nkind = "new"\n',
             ("kind: expected 'plain' or 'odd', found \"new\"", 2, 8, "write 'plain' or 'odd'"),
-        ),
-        (
-            'name = "n"\ncolour = "green"\n',
-            ("colour: expected 'red' or 'blue', found \"green\"", 2, 10, "write 'red' or 'blue'"),
         ),
         (
             'name = "n"\n[[rows]]\n[[rows]]\nsize = 10\n',

@@ -20,6 +20,7 @@ from factory.model.findings.entry import Severity
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
 from factory.sandbox import properties
 from factory.sandbox.properties import Enforcement, Property, PropertyProof
+from factory.strict.document import Mismatch
 from tests.pack_values import pack as make_pack
 
 
@@ -137,9 +138,12 @@ def test_nouns_are_frozen_and_hold_nothing_that_changes(noun: type) -> None:
     "model", [model for _, model in evidence.EVIDENCE], ids=lambda model: model.__name__
 )
 def test_documents_are_frozen_strict_and_closed(model: type[Document]) -> None:
-    assert model.model_config["frozen"]
-    assert model.model_config["strict"]
-    assert model.model_config["extra"] == "forbid"
+    assert not model.model_keeps_unknown
+    with pytest.raises(Mismatch) as caught:
+        model.model_validate({"more": ""})
+    assert ("extra_forbidden", ("more",), {}) in caught.value.objections
+    with pytest.raises(AttributeError, match="is frozen"):
+        setattr(model.model_construct(), next(iter(model.model_fields)), None)
 
 
 @pytest.mark.parametrize(
