@@ -95,8 +95,10 @@ def ran(command: Command, log: bytes = b"done\n", rc: int = 0) -> LoggedCommand:
 
 def change(before: Mapping[str, str], after: Mapping[str, str], ignored: int = 0) -> PackChange:
     """The change between two sets of text files, its patch and objects only pretended."""
-    contents = {
-        leaf(text).oid: text.encode() for files in (before, after) for text in files.values()
+    digests = {
+        leaf(text).oid: sha256(text.encode())
+        for files in (before, after)
+        for text in files.values()
     }
     differences = between(tree(before), tree(after))
     return PackChange(
@@ -108,7 +110,7 @@ def change(before: Mapping[str, str], after: Mapping[str, str], ignored: int = 0
             d.path: (after.get(d.path, "").count("\n"), before.get(d.path, "").count("\n"))
             for d in differences
         },
-        contents=contents,
+        digests=digests,
         objects=b"objects",
         ignored=ignored,
     )

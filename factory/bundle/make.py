@@ -49,8 +49,8 @@ class LoggedCommand:
 class PackChange:
     """Describe a pack's change in three ways: leaves, patch, and lines per path (None: binary).
 
-    `contents` maps object ids of leaves to bytes. A pack's trees contain what it could see; the
-    integrator's are whole.
+    `digests` maps object ids of leaves to the SHA-256 of their bytes. A pack's trees contain what
+    it could see; the integrator's are whole.
     """
 
     base_tree: str
@@ -58,7 +58,7 @@ class PackChange:
     differences: tuple[Difference, ...]
     patch: bytes
     lines: Mapping[str, tuple[int, int] | None]
-    contents: Mapping[str, bytes]
+    digests: Mapping[str, str]
     objects: bytes
     ignored: int = 0
 
@@ -135,16 +135,12 @@ def _file_record(change: PackChange, difference: Difference) -> FileRecord:
         mode_after=f"{after.mode:06o}" if after else "",
         oid_before=before.oid if before else "",
         oid_after=after.oid if after else "",
-        sha256_before=_content_digest(change, before.oid) if before else "",
-        sha256_after=_content_digest(change, after.oid) if after else "",
+        # a submodule has no content
+        sha256_before=change.digests.get(before.oid, "") if before else "",
+        sha256_after=change.digests.get(after.oid, "") if after else "",
         lines_added=lines[0] if lines else None,
         lines_removed=lines[1] if lines else None,
     )
-
-
-def _content_digest(change: PackChange, oid: str) -> str:
-    content = change.contents.get(oid)
-    return sha256(content) if content is not None else ""  # a submodule has no content
 
 
 def kind_of(difference: Difference) -> KindName:

@@ -26,7 +26,8 @@ class Derived:
 
 def new_paths(base: Tree, layer: ScannedLayer) -> tuple[str, ...]:
     """Return the layer's files that `base` does not track: ignore rules can drop only those."""
-    return tuple(file.path for file in layer.files if not _is_file(base.get(file.path)))
+    paths = (*(file.path for file in layer.files), *layer.unread)
+    return tuple(path for path in paths if not _is_file(base.get(path)))
 
 
 def apply_layer(base: Tree, layer: ScannedLayer, ignored: frozenset[str]) -> Derived:
@@ -52,6 +53,9 @@ def apply_layer(base: Tree, layer: ScannedLayer, ignored: frozenset[str]) -> Der
             changes[file.path] = None  # the base entry that it replaces is gone all the same
         else:
             changes[file.path] = file.leaf
+    for path in ignored.intersection(layer.unread):
+        dropped.append(path)
+        changes[path] = None
     return Derived(start.changed(changes), tuple(sorted(dropped, key=os.fsencode)))
 
 

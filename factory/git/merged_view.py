@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+from factory.judge.effort import MOST_BYTES
 from factory.judge.scope import Patterns
 from factory.sandbox.layer import DeadLayer
 from factory.sandbox.values import LayerKind
@@ -45,7 +46,7 @@ class Collected:
 
 def collect(layer: DeadLayer, wanted: Patterns) -> tuple[Collected, ...]:
     """Return every matching file of the merged view in order of paths, together at most
-    `layer.most` bytes.
+    `layer.most` bytes, and at most what a bundle may carry.
 
     What is no plain file, or does not fit any more, comes with its problem instead of content:
     files that are all hole must not fill the memory. The top-level `.git` is never seen.
@@ -56,7 +57,8 @@ def collect(layer: DeadLayer, wanted: Patterns) -> tuple[Collected, ...]:
         for folder in layer.lowers:
             layers.append(os.open(folder, _FOLDER))
             opened.callback(os.close, layers[-1])
-        found = tuple(_walk(tuple(layers), layer.kind, wanted, "", _Room(layer.most)))
+        room = _Room(min(layer.most, MOST_BYTES))
+        found = tuple(_walk(tuple(layers), layer.kind, wanted, "", room))
     return tuple(sorted(found, key=lambda each: os.fsencode(each.path)))
 
 

@@ -21,6 +21,7 @@ from typing import Self
 from factory.files.fs_guard import make_folder, remove_tree
 from factory.git import bundle_file, loose
 from factory.git.git import Conversation, Git, GitError, find_git
+from factory.git.known_blobs import LARGE, KnownBlobs
 from factory.git.plumbing import (
     MOST_ENTRIES,
     apply_to_entries,
@@ -35,7 +36,8 @@ from factory.git.plumbing import (
 )
 from factory.git.ports import Repository
 from factory.git.private_git import all_alternates, make_private
-from factory.judge.secrecy import FoundCredentials, carried
+from factory.judge.effort import Measured
+from factory.judge.secrecy import FoundCredentials
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE
@@ -68,8 +70,6 @@ _PATCH = (
     "--dst-prefix=b/",
 )
 _BATCH = 512  # objects a question: its lines fit in a pipe of 64 KiB, so writing them cannot block
-# Below this size, compressing a file costs less than asking whether it is worth it.
-_LARGE_BLOB = 1 << 20
 
 
 class GitObjects:
@@ -93,8 +93,7 @@ class GitObjects:
         self.private = private
         self.folder = private / "objects"
         self.durable = durable
-        self._redactor = redactor or Redactor()
-        self._held: dict[str, FoundCredentials] = {}
+        self._known = KnownBlobs(redactor or Redactor(), self.read, self.sizes)
         sources = all_alternates((repository.common_dir / "objects", *alternates))
         make_private(private, self.hash_name, sources)
         settings = (
@@ -162,6 +161,26 @@ class GitObjects:
             found[oid] = content
         return MappingProxyType(found)
 
+    def sizes(self, oids: Iterable[str]) -> Mapping[str, int]:
+        """Return the size in bytes of each object that is there."""
+        wanted = sorted({self._checked(oid) for oid in oids})
+        found: dict[str, int] = {}
+        for start in range(0, len(wanted), _BATCH):
+            found |= self._contents.ask_sizes(wanted[start : start + _BATCH])
+        return MappingProxyType(found)
+
+    def held_back(self, oids: Iterable[str]) -> frozenset[str]:
+        """Return those of `oids` that were kept back."""
+        return self._known.held_back(oids)
+
+    def credentials(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
+        """Return the credentials in each blob. Raise Refusal REPO_UNREADABLE."""
+        return self._known.credentials(oids)
+
+    def measured(self, oids: Iterable[str]) -> Mapping[str, Measured]:
+        """Return what there is to know of the bytes of blobs. Raise Refusal REPO_UNREADABLE."""
+        return self._known.measured(oids)
+
     def _load(self, top: str) -> Tree:
         """Read a tree level by level, with one batch of questions for each level."""
         parsed: dict[str, dict[str, Leaf | str]] = {}
@@ -209,17 +228,9 @@ class GitObjects:
         oid = object_id("blob", content, self.hash_name)
         if loose.stands(self.folder, oid):
             return oid
-        found = carried(self._redactor, content)
-        if found.kinds:
-            with self._lock:
-                self._held[oid] = found
-            return oid
-        return self._write("blob", content, oid)
-
-    def held_back(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
-        """Return those of `oids` that were kept back, and the credentials that they carry."""
-        with self._lock:
-            return MappingProxyType({oid: self._held[oid] for oid in oids if oid in self._held})
+        if self._known.may_keep(oid, content):
+            self._write("blob", content, oid)
+        return oid
 
     def write_tree(self, tree: Tree) -> str:
         """Store a tree and every tree below it that is not stored yet; return its id."""
@@ -263,17 +274,16 @@ class GitObjects:
         return self._diff(self._stored_patch if dense else self._patch, before, after, within)
 
     def _is_dense(self, differences: Iterable[Difference]) -> bool:
-        """Return True if most bytes of large new files do not shrink.
+        """Return True if most bytes of large new files do not shrink; small ones are compressed
+        in less time than it takes to ask.
 
         Decided from the bytes alone, so that two hosts write the same patch.
         """
         fresh = (change.after for change in differences if change.after is not None)
-        oids = sorted({leaf.oid for leaf in fresh if leaf.mode != MODE_SUBMODULE})
+        oids = {leaf.oid for leaf in fresh if leaf.mode != MODE_SUBMODULE}
         dense = rest = 0
-        sizes: dict[str, int] = {}
-        for start in range(0, len(oids), _BATCH):
-            sizes |= self._contents.ask_sizes(oids[start : start + _BATCH])
-        for oid in (oid for oid, size in sizes.items() if size >= _LARGE_BLOB):
+        sizes = self.sizes(oids)
+        for oid in (oid for oid, size in sizes.items() if size >= LARGE):
             if loose.is_dense(self._objects([oid])[0][1]):
                 dense += sizes[oid]
             else:
@@ -364,8 +374,10 @@ class GitObjects:
         digest = hashlib.sha256(bundle).digest()
         if digest not in self._taken:
             carried = self._carried(bundle)
-            for kind, content in carried.objects.values():
-                self._write(kind, content)
+            for oid, (kind, content) in carried.objects.items():
+                if kind == "blob":
+                    self._known.measure(oid, content)
+                self._write(kind, content, oid)
             self._taken[digest] = (carried.prerequisite, carried.tip)
         return self._taken[digest]
 

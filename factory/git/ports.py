@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from factory.judge.effort import Measured
 from factory.judge.secrecy import FoundCredentials
 from factory.model.tree import Difference, Tree
 
@@ -63,9 +64,24 @@ class Objects(Protocol):
         """Make everything written so far durable."""
         ...
 
-    def held_back(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
-        """Return those of `oids` that `write_blob` kept back, and the credentials that they
-        carry.
+    def held_back(self, oids: Iterable[str]) -> frozenset[str]:
+        """Return those of `oids` that `write_blob` kept back, because they carry a credential."""
+        ...
+
+    def credentials(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
+        """Return the credentials in each blob, searched once; also of those kept back. Raise
+        Refusal REPO_UNREADABLE if one is absent.
+        """
+        ...
+
+    def sizes(self, oids: Iterable[str]) -> Mapping[str, int]:
+        """Return the size in bytes of each object; those that are absent are left out."""
+        ...
+
+    def measured(self, oids: Iterable[str]) -> Mapping[str, Measured]:
+        """Return what there is to know of the bytes of blobs, by id; one is in memory at a time.
+
+        Raise Refusal REPO_UNREADABLE if one is absent.
         """
         ...
 

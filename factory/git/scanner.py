@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from factory.judge.effort import MOST_BYTES
 from factory.judge.path_guard import reads_as_git
 from factory.model.errors import InternalError
 from factory.model.scanned import Oddity, ScannedFile, ScannedLayer
@@ -23,7 +24,8 @@ from factory.sandbox.values import LayerKind
 
 MAX_DEPTH = 64  # levels; each is an open descriptor and a frame of recursion
 MAX_ENTRIES = 200_000  # bounds the time and memory of a scan
-MAX_BYTES = 4 << 30  # a sparse file must not exhaust memory
+MAX_BYTES = 4 << 30  # of all files: each is stored, and holes cost a pack nothing
+MAX_FILE = MOST_BYTES  # of one file: it is read as a whole
 WHITEOUT_DEVICE = 0  # overlayfs marks a removed path by character device 0:0
 
 _NAMESPACE = {LayerKind.TRUSTED: "trusted.overlay.", LayerKind.USER: "user.overlay."}
@@ -52,17 +54,19 @@ def scan(
     max_depth: int = MAX_DEPTH,
     max_entries: int = MAX_ENTRIES,
     max_bytes: int = MAX_BYTES,
+    max_file: int = MAX_FILE,
 ) -> ScannedLayer:
     """Return the content of the layer whose top folder is `root_fd` (borrowed, not closed).
 
     Every process that could write there must be dead. Each file's bytes go once to `store_blob`,
     which must return the Git blob id under `hash_name`. `max_bytes` bounds the sum of the sizes of
-    regular files, so that a sparse file cannot exhaust memory. What cannot be part of a change
-    becomes an oddity: FILE_SPECIAL, FILE_SETID, PATH_GIT_NAME, TREE_TOO_DEEP, TREE_TOO_LARGE. A
+    regular files, `max_file` the size of each: a larger one is not read, so that a file of holes
+    costs no memory. What cannot be part of a change becomes an oddity: FILE_SPECIAL, FILE_SETID,
+    FILE_TOO_LARGE, PATH_GIT_NAME, TREE_TOO_DEEP, TREE_TOO_LARGE. A
     layer that is too large has no opaque folders: base files that the scan did not reach may still
     exist. Raise InternalError if the layer changes while it is read.
     """
-    walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes)
+    walk = _Walk(kind, store_blob, hash_name, max_depth, max_entries, max_bytes, max_file)
     with _descriptor(os.open(".", _DIRECTORY, dir_fd=root_fd)) as top:
         walk.folder(top, "", 0)
     return walk.layer()
@@ -78,6 +82,7 @@ class _Walk:
     max_depth: int
     max_entries: int
     max_bytes: int
+    max_file: int
     files: list[ScannedFile] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
     removed: list[str] = field(default_factory=list)
@@ -167,6 +172,10 @@ class _Walk:
         self.size += status.st_size
         if self.size > self.max_bytes:
             self.stop(path, f"more than {self.max_bytes} bytes of files")
+            return
+        if status.st_size > self.max_file:
+            found = f"{status.st_size} bytes; expected at most {self.max_file}"
+            self.odd(path, "FILE_TOO_LARGE", found)
             return
         with _opened(parent, name, status, os.O_RDONLY | _NOFOLLOW, 0o400) as fd:
             if status.st_size == 0 and _attribute(fd, self.kind, "whiteout") is not None:

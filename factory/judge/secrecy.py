@@ -41,8 +41,9 @@ _MOST = f"{MOST_LAYERS} layers, {MOST_MEMBERS} members or {MOST_BYTES >> 20} MiB
 _UNSEARCHED = f"or may: what it packs beyond {_MOST} is not searched"
 
 
-def carried(redactor: Redactor, content: bytes) -> FoundCredentials:
+def carried(redactor: Redactor, content: bytes, digest: bytes = b"") -> FoundCredentials:
     """Return the credentials in `content`, both in its own bytes and in data compressed in it.
+    `digest` is the SHA-256 of it where that is known.
 
     Compressed data beyond the search limits counts as a credential: it may contain one.
     """
@@ -51,7 +52,7 @@ def carried(redactor: Redactor, content: bytes) -> FoundCredentials:
     line = 0
     bounds = Bounds()
     for depth, text in enumerate(layers(content, bounds)):
-        for place in redactor.places(text):
+        for place in redactor.places(text, digest=b"" if depth else digest):
             kinds[place.kind] = None
             prints.add(hashlib.sha256(text[place.start : place.end]).hexdigest())
             if depth == 0 and not line:
@@ -66,19 +67,17 @@ def judge_secrets(
     pack: TaskPack,
     redactor: Redactor,
     differences: Iterable[Difference],
-    contents: Mapping[str, bytes],
-    held_back: Mapping[str, FoundCredentials],
+    blobs: Mapping[str, FoundCredentials],
 ) -> tuple[Finding, ...]:
     """Return SECRET_IN_CHANGE for each changed path with a credential in its name or bytes, old or
     new.
 
-    `contents` maps the ids of every blob before and after to its bytes, except those in
-    `held_back`, which were not stored because they carry one.
+    `blobs` maps the ids of every blob before and after to the credentials in its bytes.
     """
     found = []
     for difference in differences:
-        before = _carried(difference.before, redactor, contents, held_back)
-        after = _carried(difference.after, redactor, contents, held_back)
+        before = _carried(difference.before, blobs)
+        after = _carried(difference.after, blobs)
         if difference.before and difference.after and difference.before.oid == difference.after.oid:
             before = after = NOTHING  # neither patch nor objects contain its bytes
         name = redactor.redact(difference.path.encode("utf-8", "surrogateescape"))
@@ -98,15 +97,8 @@ def judge_secrets(
     return tuple(found)
 
 
-def _carried(
-    leaf: Leaf | None,
-    redactor: Redactor,
-    contents: Mapping[str, bytes],
-    held_back: Mapping[str, FoundCredentials],
-) -> FoundCredentials:
-    if leaf is None or leaf.mode == MODE_SUBMODULE:
-        return NOTHING
-    return held_back.get(leaf.oid) or carried(redactor, contents[leaf.oid])
+def _carried(leaf: Leaf | None, blobs: Mapping[str, FoundCredentials]) -> FoundCredentials:
+    return NOTHING if leaf is None or leaf.mode == MODE_SUBMODULE else blobs[leaf.oid]
 
 
 def judge_artifact_secrets(

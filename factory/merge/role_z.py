@@ -117,7 +117,7 @@ def _write_result(plan: PlanDocument, tree: Tree, store: Store, objects: Objects
         differences=differences,
         patch=objects.patch(base.oid, tree.oid) if differences else b"",
         lines=objects.numstat(base.oid, tree.oid) if differences else {},
-        contents=objects.read(sorted(oids)) if oids else {},
+        digests={oid: one.sha256 for oid, one in objects.measured(oids).items()},
         objects=objects.bundle(
             (tip,), objects.new_objects(tree, base), "refs/codex/result", plan.base_commit
         ),

@@ -46,3 +46,13 @@ class ScannedLayer:
     removed: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Return the paths of files that were too large to be read."""
+        return tuple(odd.path for odd in self.oddities if odd.finding == "FILE_TOO_LARGE")
+
+    def without(self, ignored: frozenset[str]) -> tuple[Oddity, ...]:
+        """Return the oddities but those of unread files that are ignored: no change has them."""
+        dropped = ignored.intersection(self.unread)
+        return tuple(odd for odd in self.oddities if odd.path not in dropped)

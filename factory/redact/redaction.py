@@ -90,14 +90,14 @@ class Redactor:
             literals_of(form for form, _ in encoded) for _, _, encoded in self._parted
         )
 
-    def places(self, text: bytes, cut: bool = False) -> tuple[Place, ...]:
+    def places(self, text: bytes, cut: bool = False, digest: bytes = b"") -> tuple[Place, ...]:
         """Return every credential in `text`, sorted, none overlapping.
 
-        `cut` says that the text may end within one.
+        `cut` says that the text may end within one; `digest` is its SHA-256 where that is known.
         """
         if len(text) < _WORTH_KNOWING or cut:
             return self._places(text, cut)
-        digest = hashlib.sha256(text).digest()
+        digest = digest or hashlib.sha256(text).digest()
         if digest in self._clean:
             return ()
         places = self._places(text, cut)

@@ -27,7 +27,7 @@ from factory.judge.acceptance import (
     judge_docs,
     judge_normalized,
 )
-from factory.judge.effort import Effort, effort_of, judge_effort, judge_overdue
+from factory.judge.effort import Effort, effort_of, judge_bytes, judge_effort, judge_overdue
 from factory.judge.judge import judge_change, judge_lines, judge_oddities, split_artifacts
 from factory.judge.scope import compile_patterns
 from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
@@ -232,7 +232,7 @@ def freeze(
         late = judge_overdue(planned.rules, seconds)
         return Frozen(visible, visible, (), late, len(derived.dropped), (), withheld=True)
     findings = (
-        *judge_oddities(pack.id, layer.oddities),
+        *judge_oddities(pack.id, layer.without(ignored)),
         *judge_change(planned.rules, differences, after, links, hidden_paths(differences, visible)),
         *judge_configuration(objects, pack.id, base, after),
         *judge_docs(pack, after),
@@ -251,11 +251,13 @@ def _unkeepable(
         leaf for change in differences for leaf in (change.before, change.after) if leaf is not None
     )
     oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
-    held = objects.held_back(oids)
-    stored = sorted(oids - held.keys())
-    contents = objects.read(stored) if stored else {}
-    effort = effort_of(differences, contents)
-    secret = judge_secrets(planned.pack, machine.redactor, differences, contents, held)
+    stored = oids - objects.held_back(oids)
+    large = judge_bytes(planned.rules, objects.sizes(stored).values())
+    if large:
+        return large, Effort()
+    effort = effort_of(differences, objects.measured(stored))
+    carried = objects.credentials(oids)
+    secret = judge_secrets(planned.pack, machine.redactor, differences, carried)
     return secret or judge_effort(planned.rules, effort), effort
 
 

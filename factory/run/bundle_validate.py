@@ -19,12 +19,11 @@ from factory.judge.acceptance import (
     judge_attempts,
     judge_docs,
 )
-from factory.judge.effort import effort_of, judge_effort, judge_overdue
+from factory.judge.effort import Measured, effort_of, judge_bytes, judge_effort, judge_overdue
 from factory.judge.judge import judge_change, judge_lines
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Overdue, Refusal
-from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.pack import TaskPack
@@ -107,8 +106,12 @@ def _judge_trees(
             for finding in refusal.findings
         )
     by_tree = objects.raw_differences(before.oid, after.oid)
-    contents = _contents(objects, by_tree)
-    lines, refused = _lines(objects, planned, before, after, by_tree, contents)
+    oids = _blobs(by_tree)
+    large = judge_bytes(planned.rules, objects.sizes(oids).values())
+    if large:
+        return large
+    blobs = objects.measured(oids)
+    lines, refused = _lines(objects, planned, before, after, by_tree, blobs)
     if refused:
         return refused
     by_patch = between(before, objects.tree_of(patched))
@@ -116,7 +119,7 @@ def _judge_trees(
     stacked = base()
     found += _judge_base(planned, stacked, before)
     shown = {display(path): counts for path, counts in lines.items()}
-    digests = {oid: sha256(content) for oid, content in contents.items()}
+    digests = {oid: one.sha256 for oid, one in blobs.items()}
     found += bundle_check.judge_numbers(pack.id, bundle, shown, digests)
     if bundle.status.status == "PASS":
         found += _judge_again(objects, planned, stacked, before, by_tree, lines, tuple(files))
@@ -133,12 +136,12 @@ def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Findi
     return [Finding("BUNDLE_STALE", facts, pack=planned.pack.id)]
 
 
-def _contents(objects: Objects, changes: tuple[Difference, ...]) -> Mapping[str, bytes]:
+def _blobs(changes: tuple[Difference, ...]) -> frozenset[str]:
+    """Return the ids of the blobs of a change, before and after."""
     leaves = (
         leaf for change in changes for leaf in (change.before, change.after) if leaf is not None
     )
-    oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
-    return objects.read(sorted(oids)) if oids else {}
+    return frozenset(leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE)
 
 
 def _lines(
@@ -147,12 +150,12 @@ def _lines(
     before: Tree,
     after: Tree,
     changes: tuple[Difference, ...],
-    contents: Mapping[str, bytes],
+    blobs: Mapping[str, Measured],
 ) -> tuple[LineCounts, tuple[Finding, ...]]:
     """Git's count of the lines of a change, or why it is not made; launch keeps no change that it
     is not made of.
     """
-    effort = effort_of(changes, contents)
+    effort = effort_of(changes, blobs)
     refused = judge_effort(planned.rules, effort)
     if refused or not changes:
         return {}, refused

@@ -357,7 +357,7 @@ def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> PackCha
         differences=frozen.differences,
         patch=both.patch,
         lines=both.lines,
-        contents=objects.read(sorted(oids)) if oids else {},
+        digests={oid: one.sha256 for oid, one in objects.measured(oids).items()},
         objects=carried,
         ignored=frozen.ignored,
     )

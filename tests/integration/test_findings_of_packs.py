@@ -338,6 +338,11 @@ CASES: dict[str, Case] = {
         None,
         ["TREE_TOO_LARGE expected fewer files, found more than 4294967296 "],
     ),
+    "holes": (
+        steps(f"{MADE}truncate -s 3G docs/sparse", more="limits: {disk: 6GiB}\n"),
+        None,
+        ["FILE_TOO_LARGE docs/sparse has 3221225472 bytes; expected at most 268435456 "],
+    ),
     # and what must come through
     "all-kinds": (
         steps(

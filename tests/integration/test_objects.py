@@ -18,10 +18,12 @@ from factory.git import loose
 from factory.git import objects as store
 from factory.git.git import Conversation, GitError
 from factory.git.index import IndexEntry, format_index, format_split_index, parse_index
-from factory.git.objects import _LARGE_BLOB, GitObjects
+from factory.git.known_blobs import LARGE
+from factory.git.objects import GitObjects
 from factory.git.private_git import all_alternates
 from factory.git.repository import discover
-from factory.judge.effort import Effort, effort_of
+from factory.judge.effort import Effort, effort_of, measured
+from factory.judge.secrecy import NOTHING, carried
 from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.tree import (
     MODE_EXECUTABLE,
@@ -32,6 +34,7 @@ from factory.model.tree import (
     differences,
     tree_from_leaves,
 )
+from factory.redact.redaction import Redactor
 from tests.git_world import World, git, leaf, link
 from tests.sample import examples
 
@@ -90,6 +93,30 @@ def test_writing_twice_is_writing_once(world: World) -> None:
         assert path.stat() == before
         assert [entry.name for entry in path.parent.iterdir()] == [path.name]
         objects.settle()
+
+
+def test_what_is_known_of_a_blob_is_asked_once_and_is_that_of_its_bytes(world: World) -> None:
+    token = b"glpat-" + b"aB3dE6gH9" * 4
+    contents = (b"small\n", b"line\n" * (1 << 18), random.Random(3).randbytes(3 << 20), b"")
+    with world.objects() as objects:
+        held = objects.write_blob(token)
+        oids = {objects.write_blob(content): content for content in contents}
+        for _ in range(2):  # the second time from memory
+            assert objects.measured(oids) == {oid: measured(c) for oid, c in oids.items()}
+            assert objects.credentials([*oids, held]) == {
+                **dict.fromkeys(oids, NOTHING),
+                held: carried(Redactor(), token),
+            }
+        assert objects.sizes(oids) == {oid: len(content) for oid, content in oids.items()}
+        assert objects.held_back([*oids, held]) == {held}
+    with world.objects() as again:  # read from the store
+        assert again.measured(oids) == {oid: measured(c) for oid, c in oids.items()}
+        assert again.credentials(oids) == dict.fromkeys(oids, NOTHING)
+        absent = "1" * len(world.head())
+        assert again.sizes([absent]) == {}
+        for ask in (again.measured, again.credentials):
+            with pytest.raises(Refusal, match="expected the object 1111"):
+                ask([absent, *oids])
 
 
 def test_commits_are_constant_and_gits(world: World) -> None:
@@ -239,7 +266,7 @@ def test_git_counts_no_fewer_lines_than_a_change_has_at_least(world: World) -> N
         counts = objects.numstat(before, after)
         for change in differences(old, new):
             oids = [one.oid for one in (change.before, change.after) if one is not None]
-            effort = effort_of([change], objects.read(oids))
+            effort = effort_of([change], objects.measured(oids))
             counted = counts[change.path]
             assert effort.least <= sum(counted or (0, 0)) <= effort.lines
             assert counted is not None or effort == Effort()
@@ -331,9 +358,9 @@ def test_nothing_configured_shows_in_a_difference_or_is_run(
 @pytest.mark.parametrize(
     ("content", "stored"),
     [
-        (random.Random(1).randbytes(_LARGE_BLOB), True),
-        (random.Random(1).randbytes(_LARGE_BLOB - 1), False),  # too small to be asked of
-        (bytes(_LARGE_BLOB), False),
+        (random.Random(1).randbytes(LARGE), True),
+        (random.Random(1).randbytes(LARGE - 1), False),  # too small to be asked of
+        (bytes(LARGE), False),
     ],
     ids=["large and dense", "less large", "large and empty"],
 )

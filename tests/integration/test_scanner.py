@@ -328,3 +328,27 @@ def test_a_file_that_is_exchanged_while_it_is_looked_at_is_a_defect(
     monkeypatch.setattr(os, "open", meddle)
     with pytest.raises(InternalError, match="was exchanged"):
         scanned(layer)
+
+
+def test_a_file_of_holes_is_not_read(layer: Path) -> None:
+    (layer / "small").write_bytes(b"x")
+    os.truncate(layer / "small", 1000)
+    (layer / "holes").touch()
+    os.truncate(layer / "holes", 3 << 30)
+    read: list[int] = []
+
+    def keep(content: bytes) -> str:
+        read.append(len(content))
+        return object_id("blob", content, "sha1")
+
+    fd = os.open(layer, os.O_RDONLY)
+    try:
+        result = scan(fd, LayerKind.USER, keep, "sha1")
+    finally:
+        os.close(fd)
+    assert read == [1000]
+    assert result.unread == ("holes",)
+    assert [(odd.path, odd.finding, odd.what) for odd in result.oddities] == [
+        ("holes", "FILE_TOO_LARGE", "3221225472 bytes; expected at most 268435456")
+    ]
+    assert result.without(frozenset({"holes", "small"})) == ()

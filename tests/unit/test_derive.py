@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.git.derive import apply_layer, new_paths
-from factory.model.scanned import ScannedFile, ScannedLayer
+from factory.model.scanned import Oddity, ScannedFile, ScannedLayer
 from factory.model.tree import MODE_FILE, MODE_SUBMODULE, Leaf, Tree, tree_from_leaves
 from tests.sample import examples
 
@@ -226,3 +226,13 @@ def test_overlay_and_worktree_give_the_same_tree(
     thin = overlay.scanned()
     assert apply_layer(base, thin, NONE).tree == apply_layer(base, full, NONE).tree
     assert apply_layer(base, thin, ignored) == apply_layer(base, full, ignored)
+
+
+def test_a_file_too_large_to_be_read_is_dropped_where_it_is_ignored() -> None:
+    odd = tuple(Oddity(path, "FILE_TOO_LARGE", "x") for path in ("b", "new"))
+    found = ScannedLayer((), oddities=(Oddity("c", "FILE_SPECIAL", "x"), *odd))
+    assert new_paths(BASE, found) == ("new",)  # no rule ignores what is tracked
+    ignored = frozenset({"new"})
+    assert apply_layer(BASE, found, ignored).dropped == ("new",)
+    assert leaves_of(BASE, found, ignored) == dict(BASE.leaves())
+    assert [odd.path for odd in found.without(ignored)] == ["c", "b"]

@@ -220,6 +220,13 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         remedy="nothing in the contract can allow it; nest fewer folders",
         examples=({"path": "a/b/c", "found": "a folder deeper than 100 levels"},),
     ),
+    "FILE_TOO_LARGE": error(
+        "a file is larger than a change may carry; it is not read",
+        sentence="{path} has {found}",
+        hint="Remove it before the last step ends, or name it in a .gitignore.",
+        remedy="nothing in the contract can allow it; write smaller files",
+        examples=({"path": "out/disk.img", "found": "3221225472 bytes; expected at most 9"},),
+    ),
     "TREE_TOO_LARGE": error(
         "more files were written than the limit allows",
         sentence="expected fewer files, found {found}, counted up to {path}",
@@ -358,23 +365,28 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             " is not kept",
             "changed": "at least {lines:line was|lines were} changed; limits.changed_lines allows"
             " {limit}, and so large a change is neither compared nor kept",
+            "bytes": "the changed files have {bytes} bytes, old and new together; expected at most"
+            " {most}, so the change is not kept",
             "overdue": "expected to compare the change line by line within"
             " {seconds:second|seconds}, found that it takes longer, so it is not kept",
         },
         hint={
             "compared": "Split the work.",
             "changed": "Split the work.",
+            "bytes": "Split the work, or keep what is large out of the change.",
             "overdue": "Change fewer lines of large files in one pack, or raise limits.timeout.",
         },
         remedy={
             "compared": "nothing in the contract can allow it; split the work into several packs",
             "changed": "allow it with: limits: {{changed_lines: …}} of at least {lines}",
+            "bytes": "nothing in the contract can allow it; split the work into several packs",
             "overdue": "allow it with: limits: {{timeout: …}}, so that comparing may take more than"
             " {seconds:second|seconds}",
         },
         examples=(
             {"case": "compared", "lines": 20_000_000, "most": 10_000_000},
             {"case": "changed", "lines": 300_000, "limit": 800},
+            {"case": "bytes", "bytes": 300_000_000, "most": 268_435_456},
             {"case": "overdue", "seconds": 60},
         ),
     ),

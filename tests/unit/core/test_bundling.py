@@ -100,7 +100,7 @@ def test_a_binary_has_no_lines_and_a_submodule_no_content() -> None:
         differences=(*made.differences, module),
         patch=b"",
         lines={"a": None},
-        contents=made.contents,
+        digests=made.digests,
         objects=b"",
     )
     binary, submodule = files_changed(odd).files

@@ -4,9 +4,22 @@ test_objects.
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
-from factory.judge.effort import LARGE, MOST, Effort, effort_of, judge_effort, judge_overdue
+from factory.judge.effort import (
+    LARGE,
+    MOST,
+    MOST_BYTES,
+    Effort,
+    Measured,
+    effort_of,
+    judge_bytes,
+    judge_effort,
+    judge_overdue,
+    measured,
+)
 from factory.judge.judge import rules_of
 from factory.judge.scope import compile_patterns
 from factory.model.pack import Limits
@@ -17,6 +30,7 @@ CONTENTS = {
     "none": b"", "one": b"a\n", "open": b"a", "three": b"a\nb\nc", "binary": b"a\n\0\n",
     "late": b"x" * 8000 + b"\0\n\n",
 }  # fmt: skip
+BLOBS = {name: measured(content) for name, content in CONTENTS.items()}
 RULES = rules_of(pack(limits=Limits(changed_lines=5)), compile_patterns(()))
 
 
@@ -42,16 +56,16 @@ def change(before: str, after: str, mode: int = MODE_FILE) -> Difference:
     ],
 )
 def test_lines_of_a_change(before: str, after: str, least: int, lines: int) -> None:
-    assert effort_of([change(before, after)], CONTENTS) == Effort(least, lines)
+    assert effort_of([change(before, after)], BLOBS) == Effort(least, lines)
 
 
 def test_a_mode_and_a_submodule_have_no_lines() -> None:
     changes = [change("three", "three", MODE_EXECUTABLE), change("", "three", MODE_SUBMODULE)]
-    assert effort_of(changes, CONTENTS) == Effort()
+    assert effort_of(changes, BLOBS) == Effort()
 
 
 def test_all_files_count() -> None:
-    assert effort_of([change("", "three"), change("three", "one")], CONTENTS) == Effort(5, 7)
+    assert effort_of([change("", "three"), change("three", "one")], BLOBS) == Effort(5, 7)
 
 
 @pytest.mark.parametrize(
@@ -97,4 +111,24 @@ def test_what_took_too_long() -> None:
             " so it is not kept"
         ),
         "Change fewer lines of large files in one pack, or raise limits.timeout.",
+    )
+
+
+def test_what_is_measured() -> None:
+    digest = hashlib.sha256(b"a\n\0\n").hexdigest()
+    assert measured(b"a\n\0\n") == Measured(4, None, digest)
+    assert measured(b"a\nb").lines == 2
+
+
+def test_more_bytes_than_git_compares_in_memory_are_not_kept() -> None:
+    assert judge_bytes(RULES, [MOST_BYTES - 1, 1]) == ()
+    (finding,) = judge_bytes(RULES, [MOST_BYTES, 1])
+    assert (finding.id, finding.hint, finding.blocks) == (
+        "CHANGE_TOO_LARGE",
+        "Split the work, or keep what is large out of the change.",
+        True,
+    )
+    assert finding.message == (
+        "the changed files have 268435457 bytes, old and new together; expected at most 268435456,"
+        " so the change is not kept"
     )

@@ -44,12 +44,12 @@ def judged(
     held: Mapping[str, FoundCredentials] | None = None,
 ) -> list[str]:
     contents = {BEFORE: before or b"", AFTER: after or b""}
-    known = {oid: content for oid, content in contents.items() if oid not in (held or {})}
+    known = {oid: carried(REDACTOR, content) for oid, content in contents.items()}
     leaves = [Leaf(MODE_FILE, oid) for oid in contents]
     difference = Difference(
         path, leaves[0] if before is not None else None, leaves[1] if after is not None else None
     )
-    found = judge_secrets(pack(), REDACTOR, [difference], known, held or {})
+    found = judge_secrets(pack(), REDACTOR, [difference], {**known, **(held or {})})
     assert all(finding.id == "SECRET_IN_CHANGE" for finding in found)
     return [finding.message for finding in found]
 
@@ -75,7 +75,7 @@ def test_another_one_is_new() -> None:
 
 def test_a_change_of_mode_alone_tells_no_bytes() -> None:
     change = Difference("a", Leaf(MODE_FILE, BEFORE), Leaf(MODE_EXECUTABLE, BEFORE))
-    assert judge_secrets(pack(), REDACTOR, [change], {BEFORE: TOKEN}, {}) == ()
+    assert judge_secrets(pack(), REDACTOR, [change], {BEFORE: carried(REDACTOR, TOKEN)}) == ()
 
 
 def test_what_the_store_held_back_is_judged_by_what_it_carries() -> None:
@@ -101,7 +101,7 @@ def test_a_value_of_this_user_counts_too() -> None:
 
 def test_a_submodule_has_no_content() -> None:
     difference = Difference("sub", None, Leaf(MODE_SUBMODULE, "3" * 40))
-    assert judge_secrets(pack(), REDACTOR, [difference], {}, {}) == ()
+    assert judge_secrets(pack(), REDACTOR, [difference], {}) == ()
 
 
 def zipped(method: int) -> bytes:
