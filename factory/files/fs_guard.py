@@ -86,7 +86,6 @@ def append_durable(path: Path, content: bytes) -> int:
     DISK_UNWRITABLE is raised. The caller must have the lock that keeps other writers out.
     """
     with disk_errors(path):
-        existed = path.exists()
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | _NOFOLLOW | _BINARY, 0o644)
         try:
             end = os.fstat(fd).st_size
@@ -98,7 +97,7 @@ def append_durable(path: Path, content: bytes) -> int:
                 raise
         finally:
             os.close(fd)
-        if not existed:
+        if not end:  # it may be new
             sync_folder(path.parent)
         return end
 

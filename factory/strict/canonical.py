@@ -56,7 +56,12 @@ def _checked(value: object) -> Any:
         return value
     if kind is dict:  # nearly every value is of these two types, which are told apart at once
         members = cast("dict[object, object]", value)
-        return {_key(key): _checked(member) for key, member in members.items()}
+        return {
+            key if type(key) is str else _key(key): (
+                member if type(member) is str else _checked(member)
+            )
+            for key, member in members.items()
+        }
     if isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
