@@ -84,8 +84,19 @@ def _short(run: str, most: int = 100) -> str:
 
 
 def _last_line(log: bytes) -> str:
-    lines = [line.strip() for line in log.decode("utf-8", "replace").splitlines() if line.strip()]
-    return _short(lines[-1]) if lines else ""
+    """Return the last line of a log that is not blank, shortened; "" if there is none."""
+    size = _TAIL
+    while True:
+        start = max(0, len(log) - size)
+        start = start and log.find(b"\n", start) + 1  # a whole line
+        tail = log[start:] if start or size >= len(log) else b""
+        lines = [one.strip() for one in tail.decode("utf-8", "replace").splitlines() if one.strip()]
+        if lines or size >= len(log):
+            return _short(lines[-1]) if lines else ""
+        size *= 8
+
+
+_TAIL = 1 << 14  # bytes at the end of a log that nearly always have a line
 
 
 def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:

@@ -41,25 +41,38 @@ VOLATILE = frozenset(
 _VOLATILE_XML = VOLATILE | {"time"}
 _WORDS = frozenset(("timestamp", "hostname", "started_at", "finished_at"))  # the others are numbers
 
-_RULES: tuple[tuple[str, re.Pattern[str], str], ...] = (
+# Kind, what any match contains (one of these; none: nothing is known), pattern, constant.
+# `\d(?<!\w\d)` is `\b\d`, and so on: a pattern that begins with a set or a text is searched at two
+# to ten times the speed of one that begins with an assertion (CPython's `_compile_info`).
+_RULES: tuple[tuple[str, tuple[str, ...], re.Pattern[str], str], ...] = (
     (
         "time",
-        re.compile(r"\b\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?"),
+        (":",),
+        re.compile(
+            r"\d(?<!\w\d)\d{3}-\d{2}-\d{2}[T ]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?(?:Z|[+-]\d{2}:?\d{2})?"
+        ),
         "<TIME>",
     ),
-    ("time", re.compile(r"\b\d{2}:\d{2}:\d{2}(?:[.,]\d+)?\b"), "<TIME>"),
+    ("time", (":",), re.compile(r"\d(?<!\w\d)\d:\d{2}:\d{2}(?:[.,]\d+)?\b"), "<TIME>"),
     (
         "duration",
-        re.compile(r"\b\d+(?:\.\d+)? ?(?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?)\b"),
+        (),
+        re.compile(r"\d(?<!\w\d)\d*(?:\.\d+)? ?(?:ns|us|µs|ms|s|sec|secs|seconds?|minutes?)\b"),
         "<DURATION>",
     ),
-    ("address", re.compile(r"\b0x[0-9a-fA-F]{6,16}\b"), "<ADDRESS>"),
+    ("address", ("0x",), re.compile(r"0x(?<!\w0x)[0-9a-fA-F]{6,16}\b"), "<ADDRESS>"),
     (
         "temporary path",
+        ("/tmp/",),
         re.compile(r"/tmp/[A-Za-z0-9._-]*(?:tmp|pytest-of-)[A-Za-z0-9._/-]*"),
         "<TMP>",
     ),
-    ("process id", re.compile(r"\b(pid|PID)([ =:]+)\d+\b"), r"\1\2<PID>"),
+    (
+        "process id",
+        ("pid", "PID"),
+        re.compile(r"(pid|PID)(?<!\w...)([ =:]+)\d+\b"),
+        r"\1\2<PID>",
+    ),
 )
 
 
@@ -85,9 +98,10 @@ class Counts:
 
 def constant_tokens(text: str, counts: Counts) -> str:
     """Return `text` with times, durations, addresses, temporary paths and process ids replaced."""
-    for kind, pattern, constant in _RULES:
-        text, found = pattern.subn(constant, text)
-        counts.add(kind, found)
+    for kind, parts, pattern, constant in _RULES:
+        if not parts or any(part in text for part in parts):
+            text, found = pattern.subn(constant, text)
+            counts.add(kind, found)
     return text
 
 

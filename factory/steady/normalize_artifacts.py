@@ -3,20 +3,30 @@
 Logs always: the normalised text goes into the bundle, the raw one stays in the run folder.
 Artifacts only if the contract asks for it, by their names: logs, JSON, XML, ZIP, tar, gzip. What
 cannot be normalised safely is unchanged, with the reason. Never applied to what a pack changes;
-nothing is decided by it.
+nothing is decided by it. A log is read in pieces of whole lines: its normal form costs linear time
+and no more memory than its bytes.
+
+    >>> normalize_log(b"10:15:02 \x1b[1mdone\x1b[0m in 0.12s\r\n")
+    b'<TIME> done in <DURATION>\n'
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 
 from factory.steady.normal_archives import normal_tar, normal_zip, rewrapped, stored, unzipped
 from factory.steady.normal_text import Counts, Unnormal, constant_tokens, normal_json, normal_xml
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_TITLE = b"\x1b]"  # begins the one sequence that may go over line ends, up to BEL or ESC \
+_TITLE_ENDS = re.compile(rb"\x07|\x1b")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+_PIECE = 1 << 18  # bytes of a log that are text at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +51,42 @@ def normalize_log(raw: bytes) -> bytes:
 
 
 def _log(raw: bytes, counts: Counts) -> bytes:
+    made = BytesIO()
+    for piece in pieces(raw):
+        made.write(_lines(piece, counts))
+    return made.getvalue()
+
+
+def pieces(raw: bytes, size: int = _PIECE) -> Iterator[bytes]:
+    """Yield a log in parts of whole lines, of at least `size` bytes but for the last: no escape
+    sequence, character or token goes from one into the next.
+    """
+    at = 0
+    while at < len(raw):
+        end = _after_title(raw, at, _line_end(raw, at + size - 1))
+        yield raw[at:end]
+        at = end
+
+
+def _line_end(raw: bytes, at: int) -> int:
+    return raw.find(b"\n", at) + 1 or len(raw)
+
+
+def _after_title(raw: bytes, start: int, end: int) -> int:
+    """Return the first end of a line, from `end` on, that no sequence from `start` on goes over."""
+    while end < len(raw):
+        begun = raw.rfind(b"\x1b", start, end)
+        if begun < 0 or not raw.startswith(_TITLE, begun):
+            break
+        ends = _TITLE_ENDS.search(raw, begun + len(_TITLE))
+        whole = ends is not None and (ends[0] == b"\x07" or raw.startswith(b"\x1b\\", ends.start()))
+        if ends is None or not whole or ends.end() <= end:
+            break
+        end = _line_end(raw, ends.end())
+    return end
+
+
+def _lines(raw: bytes, counts: Counts) -> bytes:
     text = raw.decode("utf-8", "replace")
     text, escapes = _ESCAPES.subn("", text)
     counts.add("escape sequence", escapes)

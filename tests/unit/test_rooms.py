@@ -40,6 +40,7 @@ PURE_IMPORTS = frozenset(
 )
 # Modules of which a few functions are pure: only these names may be used.
 PURE_NAMES = {
+    "io": frozenset({"BytesIO"}),  # bytes in memory
     "os": frozenset({"fsencode", "fsdecode"}),
     "pathlib": frozenset({"PurePosixPath", "PureWindowsPath", "PurePath"}),
 }

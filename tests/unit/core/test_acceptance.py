@@ -399,3 +399,13 @@ def test_a_last_line_of_any_length_is_told_short() -> None:
     )
     (finding,) = judge(CHECK, rc=1, log=b"y" * 100)
     assert finding.message.endswith(": " + "y" * 100)
+
+
+@pytest.mark.parametrize("blank", [0, 1, 1 << 14, 1 << 17])
+@pytest.mark.parametrize("before", [b"", b"x\n", b"long " * 9000 + b"\n", b"a\x0bb\n"])
+def test_the_last_line_of_a_long_log_is_found_from_its_end(before: bytes, blank: int) -> None:
+    log = b"first\n" * 5000 + before + b" \n" * blank
+    lines = [line.strip() for line in log.decode().splitlines() if line.strip()]
+    (found,) = judge(STEP, rc=3, log=log)
+    shown = lines[-1] if len(lines[-1]) <= 100 else lines[-1][:99] + "…"
+    assert found.message.endswith(f"its last line: {shown}")
