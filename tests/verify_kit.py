@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from factory.bundle.make import manifest_of
-from factory.evidence.attestations import enclose, format_digests
+from factory.evidence.attestations import enclose, format_digests, pae
+from factory.evidence.ledger_head import sign_checkpoint
 from factory.evidence.statements import (
     BundleBuild,
     BundleEvidence,
@@ -22,8 +23,10 @@ from factory.evidence.statements import (
     test_result,
 )
 from factory.log.chain import Head
-from factory.log.checkpoint import Checkpoint, KeptCheckpoint, Proof, format_kept, format_proof
+from factory.log.checkpoint import Checkpoint, Proof, format_kept, format_proof
 from factory.log.dsse import format_envelopes
+from factory.log.ed25519 import PrivateSigner as Signer
+from factory.log.key import Signature
 from factory.log.merkle import Peaks
 from factory.model.action import ActionDocument
 from factory.model.event import Entry
@@ -146,7 +149,8 @@ def around(
     others = others or {}
     wanted = {note.size for note in others.values()} | (sizes or set())
     known = chain_of(ledger, wanted) if ledger is not None else None
-    return Context(known, others, keys=keys, demand=demand, named=True)
+    covered = known.chain.size if known is not None else 0
+    return Context(known, others, keys=keys, demand=demand, named=True, covered=covered)
 
 
 def check(run: Memory, beside: Context | None = None) -> Verified:
@@ -245,12 +249,15 @@ def _run_manifest(run: Memory) -> None:
     run.files["RUN_MANIFEST.json"] = format_document(Manifest(subject=run.name, files=entries))
 
 
-def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple[Memory, bytes]:
-    """Evidence with files changed, and everything that hangs on them recomputed, unsigned; and its
+def forged(
+    run: Memory, changes: Mapping[str, bytes], *, signer: Signer | None = None, **status: object
+) -> tuple[Memory, bytes]:
+    """Return evidence with files changed, and everything that depends on them recomputed; and its
     whole ledger.
 
-    What an attacker with our own code and no key can do. The run must be the only one of its
-    ledger. `status` replaces members of the run's verdict.
+    What an attacker with our own code and no key can do, or, with `signer`, the holder of that key
+    who lies. The run must be the only one of its ledger. `status` replaces members of the run's
+    verdict.
     """
     made = run.copy()
     made.files |= changes
@@ -261,7 +268,7 @@ def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple
         line.model_copy(update={"bundle_sha256": sha256(made.files[f"{line.pack}/manifest.json"])})
         for line in verdict.packs
     )
-    signing = verdict.signing.model_copy(update={"signer": "none"})
+    signing = verdict.signing.model_copy(update={"signer": "at-hand" if signer else "none"})
     verdict = verdict.model_copy(update={"packs": lines, "signing": signing})
     _merge(made)
     made.files[f"{Z}/STATUS.json"] = format_document(verdict)
@@ -275,7 +282,7 @@ def forged(run: Memory, changes: Mapping[str, bytes], **status: object) -> tuple
         made.files[f"{Z}/MERGE_PLAN.md"] = report_text.unmerged_plan(verdict)
     _render(made, verdict, changed)
     events = chained(_told_anew(made, verdict, event) for event in events_of(made))
-    _attest(made, verdict, events)
+    _attest(made, verdict, events, signer)
     _run_manifest(made)
     return made, b"".join(map(format_event, events))
 
@@ -348,12 +355,14 @@ def chained(
     return made
 
 
-def retold(run: Memory, told: list[EventDocument]) -> tuple[Memory, bytes]:
-    """The same evidence with a ledger of these events, which end with the run's own; attested anew,
-    unsigned.
+def retold(
+    run: Memory, told: list[EventDocument], signer: Signer | None = None
+) -> tuple[Memory, bytes]:
+    """Return the same evidence with a ledger of these events, which end with the run's own;
+    attested anew, unsigned or by `signer`.
     """
     made = run.copy()
-    _attest(made, parse_document(RunStatus, made.files[f"{Z}/STATUS.json"]), told)
+    _attest(made, parse_document(RunStatus, made.files[f"{Z}/STATUS.json"]), told, signer)
     _run_manifest(made)
     return made, b"".join(map(format_event, told))
 
@@ -443,7 +452,9 @@ def _said(run: Memory, pack: str) -> StatusDocument | None:
         return None
 
 
-def _history(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
+def _history(
+    run: Memory, verdict: RunStatus, events: list[EventDocument], signer: Signer | None = None
+) -> None:
     """A run's copy of its events, checkpoint and proof; `events` are those of the whole ledger up
     to the run's last.
     """
@@ -454,15 +465,18 @@ def _history(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> No
     run.files["attestations/ledger.jsonl"] = b"".join(own)
     before = Peaks().extended(line[:-1] for line in lines[:-1])
     whole = before.extended((lines[-1][:-1],))
-    kept = KeptCheckpoint(Checkpoint(origin_of(events[0].event_id), whole.size, whole.root), None)
+    head = Checkpoint(origin_of(events[0].event_id), whole.size, whole.root)
+    kept = sign_checkpoint(head, signer)
     run.files["attestations/checkpoint"] = format_kept(kept)
     run.files["attestations/finished.tlog-proof"] = format_proof(
         Proof(before.size, before.path_of_next, kept)
     )
 
 
-def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> None:
-    _history(run, verdict, events)
+def _attest(
+    run: Memory, verdict: RunStatus, events: list[EventDocument], signer: Signer | None = None
+) -> None:
+    _history(run, verdict, events, signer)
     lists = _lists(run)
     bundles = {line.pack: line.bundle_sha256 for line in verdict.packs if line.bundle_sha256}
     statements: list[ProvenanceStatement | TestResultStatement | SummaryStatement] = []
@@ -482,8 +496,17 @@ def _attest(run: Memory, verdict: RunStatus, events: list[EventDocument]) -> Non
     }
     policy = sha256(run.files["attestations/policy.json"])
     statements.append(summary(verdict, about, policy, list(statements), events[-1].ts_utc))
-    envelopes = (enclose(encode(statement), ()) for statement in statements)
-    run.files["attestations/attestations.intoto.jsonl"] = format_envelopes(envelopes)
+    payloads = [encode(statement) for statement in statements]
+    run.files["attestations/attestations.intoto.jsonl"] = enveloped(payloads, signer)
+
+
+def enveloped(payloads: Iterable[bytes], signer: Signer | None = None) -> bytes:
+    """Return the file of statements with these payloads, unsigned or by `signer`."""
+
+    def signed(payload: bytes) -> tuple[Signature, ...]:
+        return (Signature(signer.key, signer.sign(pae(payload))),) if signer else ()
+
+    return format_envelopes(enclose(payload, signed(payload)) for payload in payloads)
 
 
 def _evidence(run: Memory, pack: str, made: BundleBuild) -> BundleEvidence | None:

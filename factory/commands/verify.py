@@ -18,7 +18,7 @@ from factory.git import repository
 from factory.git.ports import Repository
 from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding, Location
-from factory.model.layout import ATTESTATIONS, IN_RUN, RUNS, STATE_FOLDER, shown
+from factory.model.layout import ATTESTATIONS, IN_RUN, LEDGER, RUNS, STATE_FOLDER, shown
 from factory.model.verdict import Status
 from factory.model.wording import nearest
 from factory.report.answer import CommandResult, finding_row
@@ -226,7 +226,10 @@ def run_lines(verified: Verified) -> list[str]:
         (_section(finding), f"{finding.message}  [{finding.id}]") for finding in _findings(verified)
     ]
     rows.sort(key=lambda row: _ORDER.index(row[0]))
-    lines = [verified.run_id, *(f"  {section:<{_WIDTH}} {text}" for section, text in rows)]
+    lines = [
+        verified.run_id or shown(LEDGER),
+        *(f"  {section:<{_WIDTH}} {text}" for section, text in rows),
+    ]
     lines += [f"  {'not-checkable':<{_WIDTH}} {gap.part}: {gap.reason}" for gap in verified.gaps]
     return [*lines, _last_word(verified)]
 

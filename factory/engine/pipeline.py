@@ -166,7 +166,6 @@ class RepositoryPipeline:
                 run.look_again()  # no run was asked for, so preflight has to speak for itself
             status = combine((*selected.values(), *summary.verdict_of(run.against)))
             closing = summary.closing(run, status, selected, executed)
-            self._release()
             site.ledger.remember()
             more = self._after_run(run.named) if run.named else ()
             passed = {name for name, verdict in selected.items() if verdict is Status.PASS}
@@ -189,13 +188,15 @@ class RepositoryPipeline:
         try:
             if self.run.state is State.STARTED:
                 self.run.abandon(reason)
-                self._release()
+                self._record_release()
         finally:
             self._stack.close()
             self.site.sandbox.close()
 
-    def _release(self) -> None:
-        """Record that the run lock is about to be freed, where a run was started under it."""
+    def _record_release(self) -> None:
+        """Record that the run lock is about to be freed, where a run was started under it that did
+        not finish. The end of a run that did is its last event.
+        """
         if not self.run.id:
             return
         recorder = self.run.recorder

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from factory.evidence.attestations import enclose, format_digests, pae
-from factory.evidence.ledger_head import head_at
+from factory.evidence.ledger_head import head_at, sign_checkpoint
 from factory.evidence.signing import signer_for
 from factory.evidence.statements import (
     BundleBuild,
@@ -23,16 +23,12 @@ from factory.evidence.statements import (
     test_result,
 )
 from factory.log.checkpoint import (
-    Checkpoint,
-    KeptCheckpoint,
     Proof,
-    format_checkpoint,
     format_kept,
     format_proof,
 )
 from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
-from factory.log.signed_note import sign_note
 from factory.model.action import ActionDocument
 from factory.model.evidence import (
     EventDocument,
@@ -71,7 +67,7 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
     events = [event for event in site.ledger.of_runs(made_in) if event.seq <= finished.seq]
     signer = signer_for(site, status.signing)
     head = head_at(site, finished)
-    kept = _kept(head.checkpoint, signer)
+    kept = sign_checkpoint(head.checkpoint, signer)
     proof = Proof(finished.seq - 1, head.path, kept)
     own = b"".join(format_event(event) for event in events if event.run_id == status.run_id)
     made = {
@@ -99,14 +95,6 @@ def attest(site: Site, status: RunStatus, finished: EventDocument) -> dict[str, 
 
 def _signed(signer: PrivateSigner | None, message: bytes) -> tuple[Signature, ...]:
     return (Signature(signer.key, signer.sign(message)),) if signer is not None else ()
-
-
-def _kept(checkpoint: Checkpoint, signer: PrivateSigner | None) -> KeptCheckpoint:
-    text = format_checkpoint(checkpoint)
-    signed = _signed(signer, text.encode("utf-8"))
-    return KeptCheckpoint(
-        checkpoint, sign_note(text, checkpoint.origin, signed) if signed else None
-    )
 
 
 def _lists(digests: Mapping[str, str]) -> dict[str, dict[str, str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.evidence.exports import ExportedRuns
+from factory.evidence.ledger_head import cover_ledger
 from factory.evidence.replay import ReplayedRun, replay
 from factory.evidence.retention import Chosen, RemovalKind, RunOnDisk, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
@@ -138,6 +139,8 @@ def collect(site: Site, collection: Collection, announce: Callable[[Removal], No
             site.ledger.append(entry)
         finally:
             settle_trash(site)
+    if collection.removals:
+        cover_ledger(site)
 
 
 def _entry(site: Site, removal: Removal) -> Entry:

@@ -8,22 +8,34 @@ the ledger's state; only those it does not have cost a pass over the lines. Does
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from factory.evidence.history import judge_origin, judge_root, judge_size
-from factory.log.checkpoint import Checkpoint, KeptCheckpoint, parse_kept
-from factory.log.signed_note import NoteError
+from factory.log.checkpoint import (
+    Checkpoint,
+    KeptCheckpoint,
+    format_checkpoint,
+    format_kept,
+    parse_kept,
+)
+from factory.log.key import Signature
+from factory.log.signed_note import NoteError, sign_note
 from factory.model.errors import Refusal
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
-from factory.model.layout import LEDGER, RUNS, RunFolder, shown
+from factory.model.layout import LEDGER, LEDGER_CHECKPOINT, RUNS, RunFolder, shown
 from factory.model.ledger_chain import format_event
 from factory.model.ledger_state import FINISHED, LedgerState
 from factory.model.signing import origin_of
 from factory.plan.site import Site
+
+if TYPE_CHECKING:  # costs the library for cryptography
+    from factory.log.ed25519 import PrivateSigner
 
 REMEMBERED = 32
 _NAMED = 3
@@ -53,6 +65,46 @@ def head_at(site: Site, finished: EventDocument) -> LedgerHead:
             f"line {finished.seq} of the ledger is not the event that finished the run"
         )
     return LedgerHead(Checkpoint(origin(site), finished.seq, whole.root), before.path_of_next)
+
+
+def sign_checkpoint(checkpoint: Checkpoint, signer: PrivateSigner | None) -> KeptCheckpoint:
+    """Return a checkpoint as it is kept: a note under its origin, or its text alone without a
+    signer.
+    """
+    if signer is None:
+        return KeptCheckpoint(checkpoint, None)
+    text = format_checkpoint(checkpoint)
+    signed = (Signature(signer.key, signer.sign(text.encode("utf-8"))),)
+    return KeptCheckpoint(checkpoint, sign_note(text, checkpoint.origin, signed))
+
+
+def latest_checkpoint(site: Site) -> KeptCheckpoint | None:
+    """Return a checkpoint over the whole ledger as it is now, signed where a key is at hand; None
+    where the ledger is empty.
+
+    Raise Refusal LEDGER_ROLLED_BACK, LEDGER_REWRITTEN where an earlier checkpoint contradicts the
+    ledger, SIGNING_KEY_UNSAFE for a key that must not be used.
+    """
+    size = site.ledger.state().head.seq
+    if not size:
+        return None
+    refuse_rewritten_ledger(site)
+    try:
+        signer = site.keys.signer()
+    except Refusal as refusal:
+        if refusal.findings[0].id != "SIGNING_KEY_MISSING":
+            raise
+        signer = None
+    return sign_checkpoint(Checkpoint(origin(site), size, site.ledger.tree(size).root), signer)
+
+
+def cover_ledger(site: Site) -> None:
+    """Write a checkpoint over the whole ledger beside it: events that belong to no run's end lie
+    under it. Raise Refusal as `latest_checkpoint` does, DISK_UNWRITABLE.
+    """
+    kept = latest_checkpoint(site)
+    if kept is not None:
+        site.store.write(LEDGER_CHECKPOINT, format_kept(kept))
 
 
 def refuse_rewritten_ledger(site: Site) -> None:
@@ -143,8 +195,14 @@ def kept_checkpoint(site: Site, run_id: str) -> KeptCheckpoint | None:
 
 
 def _earlier(site: Site, but: str) -> list[tuple[str, Checkpoint]]:
-    """Return the checkpoints that the last runs keep, with the run's id, the newest first."""
+    """Return the checkpoint beside the ledger and those that the last runs keep, each with its
+    name, the newest run's first.
+    """
     found: list[tuple[str, Checkpoint]] = []
+    beside = site.store.read(LEDGER_CHECKPOINT)
+    if beside is not None:
+        with contextlib.suppress(NoteError):  # as below
+            found.append((LEDGER_CHECKPOINT, parse_kept(beside).checkpoint))
     for run in reversed(site.store.names(RUNS)):
         try:
             kept = kept_checkpoint(site, run) if run != but else None

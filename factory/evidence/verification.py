@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from factory.evidence.ledger_head import cover_ledger
 from factory.model.errors import Refusal
 from factory.model.events import VerifyFinished
 from factory.model.finding import Finding
@@ -51,4 +52,6 @@ def record(site: Site, checked: Checked) -> str:
         duration_ms=checked.duration_ms,
         rc=checked.status.exit_code,
     )
-    return site.ledger.append(event.entry(checked.run_id, ends[-1]))
+    recorded = site.ledger.append(event.entry(checked.run_id, ends[-1]))
+    cover_ledger(site)
+    return recorded

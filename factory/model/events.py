@@ -79,7 +79,7 @@ class LockTaken(_Lock, event_type="lock.taken", rule=Rule(ANY_KNOWN)):
 
 
 class LockReleased(_Lock, event_type="lock.released", rule=Rule(ANY_KNOWN)):
-    """The last thing done under a lock; the duration is how long the lock was taken."""
+    """A lock is freed; not that of a run that finished: its end is its last event."""
 
 
 class PreflightFinished(

@@ -316,6 +316,7 @@ DETERMINISM = Folder("determinism")
 FOLDERS = (BUNDLES, CACHE, GIT, LOCKS, RUNS, MARKERS, WORKTREES)
 
 LEDGER = "ledger.jsonl"
+LEDGER_CHECKPOINT = "ledger.checkpoint"
 LEDGER_LOCK = LOCKS.at("ledger.lock")
 LEDGER_HEAD = MARKERS.at("ledger.json")
 DOIT_DATABASE = MARKERS.at("doit.sqlite3")

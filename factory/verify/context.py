@@ -6,7 +6,7 @@ Each may be absent, and then what needs it is not checkable. Reads files; decide
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -53,7 +53,8 @@ class Context:
     `others` are the checkpoints of other runs by name, `kept` those that the caller kept, by file;
     `unread` are the runs whose checkpoint cannot be read. `named` means that the folder's name must
     be the run's id, because it is among other runs. `ledger_due` means that the ledger must exist,
-    because the run is in the repository that made it.
+    because the run is in the repository that made it. `covered` is how many events of the ledger
+    lie under a checkpoint that somebody vouches for.
     """
 
     ledger: Ledger | None = None
@@ -65,18 +66,31 @@ class Context:
     repository: RepositoryObjects | None = None
     named: bool = False
     ledger_due: bool = False
+    covered: int = 0
 
 
-def load_ledger(path: Path, sizes: Iterable[int]) -> Ledger | None:
-    """Return the ledger of a state folder, with its roots at `sizes`; None if there is none."""
+def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> Ledger | None:
+    """Return the ledger that consists of these files in their order, with its roots at `sizes`;
+    None if the first is not there.
+
+    Only the last may end in a torn line.
+    """
     chain = Chain(sizes)
-    try:
-        with open_plain(path) as stream:
-            return Ledger(chain, _take_lines(stream, chain))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        return Ledger(chain, 0, f"expected to read it, found: {error.strerror or error}")
+    torn = 0
+    for at, path in enumerate(segments):
+        if torn:
+            what = f"expected a line feed at the end of {segments[at - 1].name}, found a torn line"
+            return Ledger(chain, 0, what)
+        try:
+            with open_plain(path) as stream:
+                torn = _take_lines(stream, chain)
+        except FileNotFoundError:
+            if not at:
+                return None
+            return Ledger(chain, 0, f"expected the segment {path.name}, found none")
+        except OSError as error:
+            return Ledger(chain, 0, f"expected to read it, found: {error.strerror or error}")
+    return Ledger(chain, torn)
 
 
 def _take_lines(stream: IO[bytes], chain: Chain) -> int:

@@ -5,7 +5,7 @@ What the events say is compared with the evidence by `bindings`. Does not know w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from factory.log.merkle import leaf_hash, verify_inclusion
 from factory.verify import paths
@@ -165,8 +165,9 @@ class HistoryCheck:
             return
         if ledger.unread:
             return
-        alien = self.differs(
-            "its ledger", f"{_ORIGIN}{ledger.chain.first[:32]}", own.origin, paths.CHECKPOINT
+        # An empty ledger has no name to compare: it lost its end, which is reported below.
+        alien = ledger.chain.size > 0 and self.differs(
+            "its ledger", origin_of(ledger.chain), own.origin, paths.CHECKPOINT
         )
         for name in self.context.unread:
             self.results.gap(f"checkpoint of {name}", "it cannot be read")
@@ -186,7 +187,9 @@ class HistoryCheck:
             finding.location is not None and finding.location.file == paths.LEDGER
             for finding in self.results.findings
         ):
-            late = _uncovered(ledger.chain, (own, *theirs.values(), *kept.values()))
+            late = ""
+            if ledger.chain.size > self.context.covered:
+                late = f"; no checkpoint covers the last {ledger.chain.size - self.context.covered}"
             self.results.fact(
                 "ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}{late}"
             )
@@ -199,25 +202,14 @@ class HistoryCheck:
         ledger = self.context.ledger
         if ledger is None:
             return 0
-        if other.origin != f"{_ORIGIN}{ledger.chain.first[:32]}":
-            if not binding and not self.context.ledger_due:
-                self.results.gap(name, "it is of another ledger")
-                return 0
-            what = f"it was replaced: expected the ledger of {name}, {other.origin}, found another"
-        elif other.size > ledger.chain.size:
-            what = (
-                f"its end was taken away: expected the {other.size} events of {name}, found"
-                f" {ledger.chain.size}"
-            )
-        elif ledger.chain.roots.get(other.size) != other.root:
-            what = (
-                f"it was rewritten or forked: expected the first {other.size} events as {name} has"
-                " them, found others"
-            )
-        else:
-            return 1
-        self.results.wrong("VERIFY_ROLLBACK", paths.LEDGER, what)
-        return 0
+        alien = other.origin != origin_of(ledger.chain)
+        if alien and not binding and not self.context.ledger_due:
+            self.results.gap(name, "it is of another ledger")
+            return 0
+        what = contradiction(ledger.chain, name, other)
+        if what:
+            self.results.wrong("VERIFY_ROLLBACK", paths.LEDGER, what)
+        return 0 if what else 1
 
     def _proof(self, own: Checkpoint, last: Line | None) -> None:
         content = self.run.read(paths.PROOF)
@@ -245,17 +237,28 @@ class HistoryCheck:
                 )
 
 
-def _uncovered(chain: Chain, checkpoints: Iterable[Checkpoint]) -> str:
-    """Return a clause if events are after every checkpoint; the last run's lock release always
-    is.
+def origin_of(chain: Chain) -> str:
+    """Return the name of a ledger."""
+    return f"{_ORIGIN}{chain.first[:32]}"
+
+
+def contradiction(chain: Chain, name: str, checkpoint: Checkpoint) -> str:
+    """Return how a ledger contradicts a checkpoint, with the words for where that is; "" if it
+    continues what the checkpoint covers.
     """
-    covered = max(
-        (one.size for one in checkpoints if chain.roots.get(one.size) == one.root), default=0
-    )
-    briefs = (found for events in chain.by_run.values() for found in events)
-    if not any(found.seq > covered and found.event_type != "lock.released" for found in briefs):
-        return ""
-    return f"; no checkpoint covers the last {chain.size - covered}"
+    if chain.size and checkpoint.origin != origin_of(chain):
+        return f"it was replaced: expected the ledger of {name}, {checkpoint.origin}, found another"
+    if checkpoint.size > chain.size:
+        return (
+            f"its end was taken away: expected the {checkpoint.size} events of {name}, found"
+            f" {chain.size}"
+        )
+    if chain.roots.get(checkpoint.size) != checkpoint.root:
+        return (
+            f"it was rewritten or forked: expected the first {checkpoint.size} events as {name} has"
+            " them, found others"
+        )
+    return ""
 
 
 def _read(results: Results, run: Folder, path: str) -> Checkpoint | None:

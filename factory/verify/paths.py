@@ -45,4 +45,5 @@ LISTS = tuple(f"{ATTESTATIONS}{name}.sha256" for name in ("bundles", "report", "
 # of the state folder
 STATE_FOLDER = ".factory"
 LEDGER = "ledger.jsonl"
+LEDGER_CHECKPOINT = "ledger.checkpoint"
 RUNS = "runs"

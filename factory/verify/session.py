@@ -22,19 +22,23 @@ from factory.verify.context import (
     Context,
     Demand,
     Ledger,
+    load_checkpoint,
     load_checkpoints,
     load_ledger,
     names_below,
 )
 from factory.verify.event_forms import FINISHED
+from factory.verify.events import Brief, Chain
 from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
+from factory.verify.history import contradiction
 from factory.verify.names import spell
 from factory.verify.notes import Checkpoint, Key, Way, read_key
 from factory.verify.objects import ObjectError
 from factory.verify.repository import RepositoryObjects, find_objects
 from factory.verify.results import Gap
 from factory.verify.run import Verified, verify_run
+from factory.verify.signatures import covered_events
 from factory.verify.trees import FOLDER, Trees, Unknown
 
 PINS = b"factory.keys"
@@ -73,13 +77,33 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """Contain a state folder's ledger and checkpoints, read once for all its runs."""
+    """Contain a state folder's ledger and checkpoints, read once for all its runs.
+
+    `at_home` is True for the state folder of a repository, False for a copy of one. `covered` is
+    how many events lie under a checkpoint that somebody vouches for.
+    """
 
     ledger: Ledger | None
     checkpoints: dict[str, Checkpoint]
     unread: tuple[str, ...]
+    beside: Checkpoint | None
     at_home: bool
-    """True for the state folder of a repository, False for a copy of one."""
+    covered: int = 0
+
+    def events(self, run_id: str, kind: str) -> list[Brief]:
+        """Return the events of one type of a run."""
+        known = self.ledger.chain.by_run.get(run_id, ()) if self.ledger is not None else ()
+        return [event for event in known if event.event_type == kind]
+
+    def removal(self, run_id: str) -> int:
+        """Return the number of the event that records a run's removal; 0 if there is none."""
+        return max((event.seq for event in self.events(run_id, _REMOVED)), default=0)
+
+    def removed(self, run_id: str) -> bool:
+        """Return True if a run was removed by an event that a checkpoint covers: anybody can append
+        a line.
+        """
+        return 0 < self.removal(run_id) <= self.covered
 
 
 def verify_at(place: Path, asked: Asked) -> Verified:
@@ -96,19 +120,26 @@ def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
     Raise Unreadable.
     """
     known = _state(state, asked)
-    name = run_id or _last(state, known)
-    return _found(state, name, known, asked) if name else None
+    name = run_id or _last(known)
+    found = _found(state, name, known, asked) if name else None
+    return found or _rolled_back(known, asked)
 
 
 def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
-    """Verify every run of a state folder: those on disk, then those that only the ledger names."""
+    """Verify every run of a state folder: those on disk, then those that only the ledger names.
+
+    Where there is none, yield what the checkpoints contradict.
+    """
     known = _state(state, asked)
     names = names_below(state / paths.RUNS)
+    rolled_back = None if names or _all_finished(known) else _rolled_back(known, asked)
+    if rolled_back is not None:
+        yield rolled_back
     for name in [*names, *sorted(_all_finished(known) - set(names))]:
         try:
             found = _found(state, name, known, asked)
         except Unreadable as error:
-            found = _told(name, finding=str(error))
+            found = _absent(name, finding=str(error))
         if found is not None:
             yield found
 
@@ -119,54 +150,62 @@ def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | No
     """
     place = state / paths.RUNS / name
     if place.is_symlink():
-        return _told(name, finding="expected the folder of a run, found a symbolic link")
+        return _absent(name, finding="expected the folder of a run, found a symbolic link")
     settled = (
         (place / paths.RUN_MANIFEST).exists() or name in known.checkpoints or name in known.unread
     )
     if place.is_dir() and (settled or _finished(known, name)):
         return _verify(place, known, asked)
     if place.is_dir() and known.ledger is None:
-        return _told(
+        return _absent(
             name,
             finding=f"expected {paths.RUN_MANIFEST} or a ledger that names this run, found neither",
         )
     if place.is_dir():
-        return _told(name, gap="it never finished, so nothing of it was settled")
-    if _REMOVED in _kinds(known, name):
-        return _told(name, gap="its evidence was removed, which the ledger tells")
-    if _finished(known, name):
-        return _told(
-            name, finding="expected the evidence of a run that the ledger says finished, found none"
-        )
-    return None
+        return _absent(name, gap="it never finished, so nothing of it was settled")
+    if known.removed(name):
+        return _absent(name, gap="its evidence was removed, as the ledger records")
+    if not _finished(known, name):
+        return None
+    what = "expected the evidence of a run that the ledger says finished, found none"
+    if number := known.removal(name):
+        what += f": event {number} records its removal, and no checkpoint covers that event"
+    return _absent(name, finding=what)
 
 
-def _last(state: Path, known: _State) -> str:
+def _last(known: _State) -> str:
     """Return the id of the run that finished last, even if its folder is missing; "" if none did.
 
-    A run that was removed according to the ledger does not count. Without a ledger, it is the run
-    with the largest checkpoint, else any.
+    The checkpoint that a run keeps says so even where the ledger lost the run. A run that was
+    removed does not count.
     """
-    if known.ledger is None:
-        return max(names_below(state / paths.RUNS), key=lambda name: _size(known, name), default="")
-    chain = known.ledger.chain
-    done = [
-        event
-        for events in chain.by_run.values()
-        for event in events
-        if event.event_type == FINISHED
+    ends = {name: checkpoint.size for name, checkpoint in known.checkpoints.items()}
+    for run_id in _all_finished(known):
+        last = known.events(run_id, FINISHED)[-1].seq
+        ends[run_id] = max(last, ends.get(run_id, 0))
+    here = {name: size for name, size in ends.items() if not known.removed(name)}
+    return max(here, key=lambda name: (here[name], name), default="")
+
+
+def _rolled_back(known: _State, asked: Asked) -> Verified | None:
+    """Return what a checkpoint outside of any run says against the ledger; None if nothing."""
+    kept = {f"the checkpoint in {name}": one for name, one in asked.checkpoints.items()}
+    if known.beside is not None:
+        kept[f"the checkpoint in {paths.LEDGER_CHECKPOINT}"] = known.beside
+    chain = known.ledger.chain if known.ledger is not None else Chain()
+    wrong = [
+        Finding(
+            "VERIFY_ROLLBACK",
+            {"case": "wrong", "file": paths.LEDGER, "problem": problem},
+            location=Location(paths.LEDGER),
+        )
+        for name, one in kept.items()
+        if (problem := contradiction(chain, name, one))
     ]
-    latest = sorted(done, key=lambda event: event.seq, reverse=True)
-    return next(
-        (event.run_id for event in latest if _REMOVED not in _kinds(known, event.run_id)), ""
-    )
+    return Verified("", "", 0, tuple(wrong), (), ()) if wrong else None
 
 
-def _size(known: _State, name: str) -> int:
-    return known.checkpoints[name].size if name in known.checkpoints else 0
-
-
-def _told(name: str, gap: str = "", finding: str = "") -> Verified:
+def _absent(name: str, gap: str = "", finding: str = "") -> Verified:
     place = f"{paths.RUNS}/{spell(name)}"
     wrong = (
         (
@@ -184,11 +223,22 @@ def _told(name: str, gap: str = "", finding: str = "") -> Verified:
 
 def _state(state: Path, asked: Asked) -> _State:
     checkpoints, unread = load_checkpoints(state / paths.RUNS)
-    known = (*checkpoints.values(), *asked.checkpoints.values())
+    beside = None
+    try:
+        beside = load_checkpoint(state / paths.LEDGER_CHECKPOINT)
+    except FileNotFoundError:
+        pass  # it is written by what appends outside of runs
+    except (OSError, FormError):
+        unread = (*unread, paths.LEDGER_CHECKPOINT)
+    ours = (*checkpoints.values(), *((beside,) if beside is not None else ()))
+    sizes = {one.size for one in (*ours, *asked.checkpoints.values())}
+    ledger = load_ledger((state / paths.LEDGER,), sizes)
+    covered = 0
+    if ledger is not None:
+        keys = (*asked.keys, *_policy_pins(asked))
+        covered = covered_events(ledger.chain, ours, tuple(asked.checkpoints.values()), keys)
     at_home = state.name == paths.STATE_FOLDER and (state.parent / ".git").exists()
-    return _State(
-        load_ledger(state / paths.LEDGER, {one.size for one in known}), checkpoints, unread, at_home
-    )
+    return _State(ledger, checkpoints, unread, beside, at_home, covered)
 
 
 def _kinds(state: _State, run_id: str) -> frozenset[str]:
@@ -218,11 +268,14 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
         others = {
             name: checkpoint for name, checkpoint in state.checkpoints.items() if name != run.name
         }
+        if state.beside is not None:
+            others[paths.LEDGER_CHECKPOINT] = state.beside
         context = replace(
             context,
             ledger=state.ledger,
             others=others,
             unread=state.unread,
+            covered=state.covered,
             ledger_due=state.at_home,
         )
     with _repository(run, asked) as (repository, ours):

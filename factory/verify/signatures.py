@@ -15,6 +15,7 @@ from factory.model.finding import Finding, Location
 from factory.verify import paths
 from factory.verify.context import Context, Demand
 from factory.verify.documents import Policy, RunStatus
+from factory.verify.events import Chain
 from factory.verify.notes import PAYLOAD_TYPE, Checkpoint, Key, Way, signed_by
 from factory.verify.results import Results
 
@@ -138,6 +139,31 @@ class SignatureCheck:
 
     def _wrong(self, file: str, what: str) -> None:
         self.results.wrong("VERIFY_SIGNATURE", file, what)
+
+
+def covered_events(
+    chain: Chain, ours: Iterable[Checkpoint], kept: Iterable[Checkpoint], keys: Iterable[Key]
+) -> int:
+    """Return how many events of a ledger lie under a checkpoint that somebody vouches for: one that
+    the caller kept, or one that a trusted key signed; under any, where there is no such one.
+    """
+    trusted = [key for key in keys if key.trusted]
+
+    def fits(one: Checkpoint) -> bool:
+        return chain.roots.get(one.size) == one.root
+
+    here = [one for one in ours if fits(one)]
+    vouched = [one.size for one in here if any(_signed(one, key) for key in trusted)]
+    vouched += [one.size for one in kept if fits(one)]
+    return max(vouched or [one.size for one in here], default=0)
+
+
+def _signed(checkpoint: Checkpoint, key: Key) -> bool:
+    return any(
+        mark == key.mark_under(checkpoint.origin) and signed_by(key, checkpoint.text, value)
+        for name, mark, value in checkpoint.signatures
+        if name == checkpoint.origin
+    )
 
 
 def strictest(asked: Demand, policy: Policy | None, status: RunStatus) -> Demand:

@@ -166,7 +166,7 @@ def test_follow_shows_what_comes_and_ends_with_an_interrupt(copy: World) -> None
 def test_follow_ends_when_nobody_reads(copy: World) -> None:
     with following(copy, "--limit", "1") as process:
         assert process.stdout is not None
-        assert "lock.released" in process.stdout.readline()
+        assert "integrate.finished" in process.stdout.readline()
         process.stdout.close()
         assert process.wait(timeout=PATIENCE) == 0
         assert process.stderr is not None
@@ -331,6 +331,7 @@ def test_history_written_anew_from_its_first_event_is_named_by_the_next_run(copy
 
 
 def test_what_no_checkpoint_covers_has_no_proof(copy: World) -> None:
+    grow(copy, "gc.cache-removed")
     count = len(copy.events())
     assert f"no run has a checkpoint that covers event {count}" in refusal(
         copy, "prove", str(count)

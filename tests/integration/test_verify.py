@@ -14,8 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from factory.evidence.ledger_head import sign_checkpoint
 from factory.log import ed25519
+from factory.log.chain import Head
+from factory.log.checkpoint import Checkpoint, format_kept
+from factory.log.merkle import Peaks
 from factory.log.public_key import format_pem
+from factory.model.event import Entry
+from factory.model.ledger_chain import format_event, link
+from factory.model.signing import origin_of
 from factory.verify.run import Verified
 from factory.verify.session import Asked, verify_at, verify_run_of
 from tests.docs_kit import ROOT, appears, typed
@@ -83,18 +90,102 @@ def test_a_good_run_is_verified(good: Place) -> None:
     assert done.err == ""
 
 
-def test_events_that_no_checkpoint_covers_are_counted(good: Place, tmp_path: Path) -> None:
+def test_events_after_the_last_checkpoint_are_counted(good: Place, tmp_path: Path) -> None:
     world = copied(good.world, tmp_path / "repository")
     assert "no checkpoint" not in section(world.factory("verify", **good.env).out, "ledger")
-    count = len(world.events())
-    world.factory("verify", "--record", **good.env)
-    late = (
-        len(world.events()) - count + 1
-    )  # the one that freed the lock of the run is the first of them
-    assert late > 1
+    assert world.factory("verify", "--record", **good.env).rc == 0
+    done = world.factory("verify", **good.env)
+    assert "no checkpoint" not in section(done.out, "ledger")  # recording signs one
+    (world.state / "ledger.checkpoint").unlink()
     done = world.factory("verify", **good.env)
     assert done.rc == 0
-    assert section(done.out, "ledger").endswith(f"; no checkpoint covers the last {late}")
+    assert section(done.out, "ledger").endswith("; no checkpoint covers the last 1")
+
+
+def appended(world: World, run_id: str, kind: str, details: dict[str, str]) -> None:
+    """Append an event that fits the chain, as anybody who can write the file could."""
+    place = world.state / "ledger.jsonl"
+    last = world.events()[-1]
+    entry = Entry(kind, run_id, actor="gc", details=details, file_counts={"bytes": 1, "files": 1})
+    event = link(Head(last["seq"], last["event_id"]), entry, last["ts_utc"])
+    place.write_bytes(place.read_bytes() + format_event(event))
+
+
+def test_a_run_that_is_deleted_under_an_unsigned_line_is_missed(tmp_path: Path) -> None:
+    place = placed(tmp_path, small_world(tmp_path / "repository"))
+    world = place.world
+    world.write("README.md", "# Later\n")
+    world.commit("later")
+    assert world.factory("oneshot", **place.env).rc == 0
+    last = world.last().parent.name
+    details = {"path": f"runs/{last}", "why": "old", "where": "nowhere"}
+    shutil.rmtree(world.state / "runs" / last)
+    appended(world, last, "gc.removed", details)
+    for words in ((), ("--all",), (last,)):
+        done = place.verify(*words)
+        assert done.rc == 2
+        assert "records its removal, and no checkpoint covers that event" in done.out
+    (world.state / "ledger.checkpoint").write_bytes(
+        format_kept(sign_checkpoint(checkpoint_of(world), None))
+    )
+    done = place.verify()
+    assert "records its removal, and no checkpoint covers that event" in done.out
+    stranger = ed25519.parse_private_pem(ed25519.make_pem())
+    (world.state / "ledger.checkpoint").write_bytes(
+        format_kept(sign_checkpoint(checkpoint_of(world), stranger))
+    )
+    done = place.verify()
+    assert "records its removal, and no checkpoint covers that event" in done.out
+
+
+def checkpoint_of(world: World) -> Checkpoint:
+    """Return the checkpoint of a ledger as it is now."""
+    lines = (world.state / "ledger.jsonl").read_bytes().splitlines()
+    root = Peaks().extended(lines).root
+    return Checkpoint(origin_of(json.loads(lines[0])["event_id"]), len(lines), root)
+
+
+def test_what_gc_removes_lies_under_a_checkpoint_that_it_signs(tmp_path: Path) -> None:
+    place = placed(tmp_path, small_world(tmp_path / "repository"))
+    world = place.world
+    world.write("README.md", "# Later\n")
+    world.commit("later")
+    assert world.factory("oneshot", **place.env).rc == 0
+    shutil.copytree(world.state / "runs" / place.run_id, tmp_path / "exported" / place.run_id)
+    words = ("--keep", "1", "--exported", str(tmp_path / "exported"))
+    done = world.factory("gc", "--yes", *words, **place.env)
+    assert (done.rc, "removed" in done.out) == (0, True), done.text
+    assert len(world.runs()) == 1, done.text
+    done = place.verify("--all")
+    assert done.rc == 0, done.text
+    assert "its evidence was removed, as the ledger records" in done.out
+
+
+def test_the_last_event_of_a_run_lies_under_its_checkpoint(good: Place, tmp_path: Path) -> None:
+    world = copied(good.world, tmp_path / "repository")
+    ledger = world.state / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[:-1]))
+    done = world.factory("verify", **good.env)
+    assert done.rc == 2
+    assert "its end was taken away: expected the" in done.out
+
+
+def test_after_a_rollback_it_says_so_whatever_is_left(good: Place, tmp_path: Path) -> None:
+    world = copied(good.world, tmp_path / "repository")
+    kept = tmp_path / "kept"
+    kept.write_bytes((good.run / "attestations" / "checkpoint").read_bytes())
+    (world.state / "ledger.jsonl").write_bytes(b"")
+    done = world.factory("verify", **good.env)
+    assert (done.rc, "its end was taken away" in done.out) == (2, True), done.text
+    shutil.rmtree(world.state / "runs")
+    for words in ((), ("--all",)):
+        done = world.factory("verify", "--checkpoint", str(kept), *words, **good.env)
+        assert done.rc == 2
+        assert "its end was taken away: expected the" in done.out
+        assert "no run has finished" not in done.text
+    done = world.factory("verify", **good.env)
+    assert "no run has finished yet" in done.text  # nothing here says that there was one
 
 
 def test_the_same_as_json(good: Place) -> None:
