@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench import artifacts, ledger, overlaps, packs, starting, whole
+from bench import artifacts, content, ledger, overlaps, packs, starting, whole
 from bench.measure import Row, Scale
 
 BENCHES: dict[str, Callable[[Scale, Path], Iterator[Row]]] = {
@@ -26,6 +26,10 @@ BENCHES: dict[str, Callable[[Scale, Path], Iterator[Row]]] = {
     "append": ledger.append,
     "index": artifacts.index,
     "overlap": overlaps.overlap,
+    "content": content.content,
+    "holes": content.holes,
+    "log": content.log,
+    "outside": content.outside,
 }
 _HEAD = (
     f"{'what : floor or peer':<64} {'ours':>10} {'floor':>10} {'ratio':>9} {'noise':>6}   budget"

@@ -49,7 +49,7 @@ def append(scale: Scale, root: Path) -> Iterator[Row]:
             taken.append((ours, timed(lambda size=size: _written(plain, b"x" * size))))  # type: ignore[misc]
     finally:
         os.close(plain)
-    yield row("durable ledger append : write + fdatasync", 1.5, taken)
+    yield row("durable ledger append : write + fdatasync", 1.2, taken)
 
 
 def _entry(number: int) -> Entry:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -119,6 +120,35 @@ def process(words: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | Non
             f"expected {list(map(str, words))} to end with 0, found {done.returncode}: {said}"
         )
     return taken
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Describe what a process used, with all that it waited for: seconds of processor time, and GB
+    of memory of the largest of them at its peak.
+    """
+
+    seconds: float
+    peak: float
+
+
+def used(
+    words: Sequence[str | Path], cwd: Path, env: Mapping[str, str] | None = None, code: int = 0
+) -> Used:
+    """Return what a whole process used. Raise SystemExit unless it ends with `code`."""
+    with tempfile.TemporaryFile() as said:
+        started = subprocess.Popen(
+            list(map(str, words)), cwd=cwd, env=env, stdout=said, stderr=subprocess.STDOUT
+        )
+        _, status, usage = os.wait4(started.pid, 0)
+        started.returncode = os.waitstatus_to_exitcode(status)
+        if started.returncode != code:
+            said.seek(0)
+            raise SystemExit(
+                f"expected {list(map(str, words))} to end with {code}, found {started.returncode}:"
+                f" {said.read().decode('utf-8', 'replace')[-2000:]}"
+            )
+    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024 / 1e9)
 
 
 def environment(home: Path) -> dict[str, str]:

@@ -63,12 +63,32 @@ def names_of(packs: int) -> list[str]:
 
 def packs_repository(root: Path, packs: int, env: Mapping[str, str]) -> None:
     """Commit a repository of that many packs, each writing one file and checking that it exists."""
+    _begin(root, env)
+    for name in names_of(packs):
+        number = name[2:7]
+        step, check = STEP.format(n=number), CHECK.format(n=number)
+        _write_pack(root / "taskpacks" / name, number, f"out/{number}/", step, check)
+    _commit(root, env)
+
+
+def one_pack_repository(root: Path, step: str, limits: str, env: Mapping[str, str]) -> None:
+    """Commit a repository of one pack that runs `step` and may change `out/`; `limits` is a line of
+    its task.yml, or "".
+    """
+    _begin(root, env)
+    folder = root / "taskpacks/B-00000-bench"
+    _write_pack(folder, "00000", "out/", step, "test -e out/made", limits)
+    _commit(root, env)
+
+
+def _begin(root: Path, env: Mapping[str, str]) -> None:
     root.mkdir(parents=True)
     _git(root, env, "init", "-q", "-b", "main")
     (root / "dodo.py").write_text(DODO, encoding="utf-8")
     (root / "README.md").write_text("# To measure\n", encoding="utf-8")
-    for name in names_of(packs):
-        _write_pack(root / "taskpacks" / name, name[2:7])
+
+
+def _commit(root: Path, env: Mapping[str, str]) -> None:
     _git(root, env, "add", "-A")
     _git(
         root,
@@ -83,12 +103,13 @@ def packs_repository(root: Path, packs: int, env: Mapping[str, str]) -> None:
     )
 
 
-def _write_pack(folder: Path, number: str) -> None:
+def _write_pack(
+    folder: Path, number: str, scope: str, step: str, check: str, limits: str = ""
+) -> None:
     folder.mkdir(parents=True)
-    step, check = STEP.format(n=number), CHECK.format(n=number)
     task = (
         f"version: 1\nid: B-{number}\ntitle: Pack {number}\ntype: platform\nscope: {{allowed_paths:"
-        f" [out/{number}/]}}\ninputs: [README.md]\nsteps:\n  - {{name: make, run: '{step}'}}\n"
+        f" [{scope}]}}\ninputs: [README.md]\n{limits}steps:\n  - {{name: make, run: '{step}'}}\n"
     )
     (folder / "task.yml").write_text(task, encoding="utf-8")
     (folder / "acceptance.yml").write_text(

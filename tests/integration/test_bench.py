@@ -28,9 +28,13 @@ ROWS = {
     "append": 1,
     "index": 2,
     "overlap": 2,
+    "content": 2,
+    "holes": 2,
+    "log": 2,
+    "outside": 1,
 }
 # Whole runs of packs, or many starts: `nox -s fresh`.
-LONG = ("start", "list", "noop", "growth", "first", "index")
+LONG = ("start", "list", "noop", "growth", "first", "index", "content", "holes", "log", "outside")
 
 
 @pytest.mark.parametrize(
