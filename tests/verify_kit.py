@@ -46,10 +46,8 @@ from factory.model.ledger_chain import format_event, link
 from factory.model.signing import origin_of
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.report import text as report_text
-from factory.report.html import report_html
-from factory.report.junit import junit_xml
+from factory.report.renderings import rendered
 from factory.report.run_view import BundleView, RunView
-from factory.report.sarif import results_sarif
 from factory.verify import bundle_documents, comparison, events, form, history, manifests
 from factory.verify import run as verify_run_module
 from factory.verify.context import OPTIONAL, Context, Demand, Ledger
@@ -276,8 +274,6 @@ def forged(
         changed = parse_document(FilesChanged, made.files[f"{Z}/FILES_CHANGED.json"])
     except (KeyError, ValueError):
         changed = None
-    made.files[f"{Z}/FINAL_REPORT.md"] = report_text.markdown(verdict, changed)
-    made.files[f"{Z}/FINAL_REPORT.txt"] = report_text.plain(verdict, changed)
     if f"{Z}/MERGE.json" not in made.files:
         made.files[f"{Z}/MERGE_PLAN.md"] = report_text.unmerged_plan(verdict)
     _render(made, verdict, changed)
@@ -294,10 +290,7 @@ def _render(run: Memory, verdict: RunStatus, changed: FilesChanged | None) -> No
         said = _said(run, line.pack) if line.bundle_sha256 else None
         if said is not None:
             bundles[line.pack] = BundleView(said)
-    view = RunView(verdict, changed, bundles)
-    run.files[f"{Z}/report.html"] = report_html(view)
-    run.files[f"{Z}/junit.xml"] = junit_xml(view)
-    run.files[f"{Z}/results.sarif"] = results_sarif(view)
+    run.files |= rendered(INTEGRATOR, RunView(verdict, changed, bundles))
 
 
 def _merge(run: Memory) -> None:

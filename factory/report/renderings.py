@@ -1,7 +1,8 @@
 """Write the renderings of a finished run: Markdown, text and HTML reports, JUnit, SARIF.
 
 All of them are functions of the run's status and of bundles with the digests that it names. Written
-again after a crash, they have the same bytes. Decides nothing.
+again after a crash, they have the same bytes. Decides nothing. Another one is a function, its row
+here and its name in `IntegratorFolder.renderings`; `verify` reads it back with a check of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from factory.model.evidence import (
     StatusDocument,
 )
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
-from factory.model.layout import IN_BUNDLE, BundleFolder, RunFolder
+from factory.model.layout import IN_BUNDLE, BundleFolder, IntegratorFolder, RunFolder
 from factory.plan.site import Site
 from factory.report import text as report_text
 from factory.report.html import report_html
@@ -29,16 +30,18 @@ def write_renderings(site: Site, status: RunStatus, changed: FilesChanged | None
     first.
     """
     folder = RunFolder.of(status.run_id).integrator
-    view = _view(site, status, changed)
-    site.store.write_together(
-        {
-            folder.report: report_text.markdown(status, changed),
-            folder.report_text: report_text.plain(status, changed),
-            folder.report_page: report_html(view),
-            folder.junit: junit_xml(view),
-            folder.sarif: results_sarif(view),
-        }
-    )
+    site.store.write_together(rendered(folder, _view(site, status, changed)))
+
+
+def rendered(folder: IntegratorFolder, view: RunView) -> dict[str, bytes]:
+    """Return every rendering of a run by its path in `folder`."""
+    return {
+        folder.report: report_text.markdown(view.status, view.changed),
+        folder.report_text: report_text.plain(view.status, view.changed),
+        folder.report_page: report_html(view),
+        folder.junit: junit_xml(view),
+        folder.sarif: results_sarif(view),
+    }
 
 
 def _view(site: Site, status: RunStatus, changed: FilesChanged | None) -> RunView:

@@ -22,14 +22,7 @@ from factory.verify.signatures import SignatureCheck
 from factory.verify.statements import Execution, first_difference, provenance, summary, test_result
 
 _LEDGER = (paths.EVENTS, paths.CHECKPOINT, paths.PROOF)
-_REPORTS = (
-    paths.REPORT,
-    paths.REPORT_TEXT,
-    paths.REPORT_PAGE,
-    paths.JUNIT,
-    paths.SARIF,
-    f"{paths.Z}/{paths.STATUS}",
-)
+_REPORTS = (*paths.RENDERINGS, f"{paths.Z}/{paths.STATUS}")
 
 
 class AttestationCheck:

@@ -18,7 +18,16 @@ from factory.verify.form import FormError
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _MOST_BYTES = 64 * 1024  # no larger contract is accepted before a run
-_GROUPS = ("format", "lint", "tests")
+# Kinds of commands of acceptance.yml, in the order in which they run: stem of labels, key, and if
+# the key may be a mapping with `commands`.
+ACCEPTANCE = (
+    ("format", "format", True),
+    ("lint", "lint", True),
+    ("tests", "tests", True),
+    ("check", "checks", False),
+    ("must", "must", False),
+)
+KINDS = ("step", *(kind for kind, _, _ in ACCEPTANCE))
 _CHANGED_LINES = 800  # the default of limits.changed_lines
 _ABSENT = ("", "~", "null", "Null", "NULL")
 
@@ -154,10 +163,12 @@ def _rooted(folder: str, patterns: list[str] | tuple[str, ...]) -> tuple[str, ..
 
 def _acceptance(asked: Mapping[str, Any]) -> tuple[Wanted, ...]:
     found: list[Wanted] = []
-    for kind in _GROUPS:
-        group = asked.get(kind)
-        found += _commands(kind, group.get("commands") if isinstance(group, dict) else group)
-    return (*found, *_commands("check", asked.get("checks")), *_commands("must", asked.get("must")))
+    for kind, key, grouped in ACCEPTANCE:
+        listed = asked.get(key)
+        if grouped and isinstance(listed, dict):
+            listed = listed.get("commands")
+        found += _commands(kind, listed)
+    return tuple(found)
 
 
 def _commands(kind: str, value: object) -> tuple[Wanted, ...]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+from factory.verify.contract import KINDS
 from factory.verify.form import AtLeast, Like
 
 PolicyName = Literal["optional", "required", "required-from"]
@@ -19,8 +20,15 @@ MaybeSha256 = Annotated[str, Like(r"(?:[0-9a-f]{64})?")]
 Oid = Annotated[str, Like(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")]
 MaybeOid = Annotated[str, Like(r"(?:[0-9a-f]{40}(?:[0-9a-f]{24})?)?")]
 Mode = Annotated[str, Like(r"(?:[01][0-7]{5})?")]
+Label = Annotated[str, Like(rf"(?:{'|'.join(KINDS)})-[1-9][0-9]*")]
 Count = Annotated[int, AtLeast(0)]
 Texts = tuple[str, ...]
+
+
+if TYPE_CHECKING:
+    KindName = str
+else:
+    KindName = Literal[KINDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +50,8 @@ class FindingRow:
 class CheckRow:
     """Record one executed command."""
 
-    label: Annotated[str, Like(r"(?:step|format|lint|tests|check|must)-[1-9][0-9]*")]
-    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    label: Label
+    kind: KindName
     name: str
     run: str
     rc: int
@@ -317,8 +325,8 @@ class Policy:
 class PlannedCommand:
     """Record one command that a plan has of a pack."""
 
-    label: Annotated[str, Like(r"(?:step|format|lint|tests|check|must)-[1-9][0-9]*")]
-    kind: Literal["step", "format", "lint", "tests", "check", "must"]
+    label: Label
+    kind: KindName
     name: str
     run: str
 

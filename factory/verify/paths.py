@@ -29,6 +29,7 @@ REPORT_TEXT = f"{Z}/FINAL_REPORT.txt"
 REPORT_PAGE = f"{Z}/report.html"
 JUNIT = f"{Z}/junit.xml"
 SARIF = f"{Z}/results.sarif"
+RENDERINGS = (REPORT, REPORT_TEXT, REPORT_PAGE, JUNIT, SARIF)
 EGRESS = "EGRESS.json"
 TIMINGS = "timings.tsv"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from factory.strict import json as strict_json
@@ -24,7 +24,6 @@ from factory.verify.report import reached
 from factory.verify.results import Results
 from factory.verify.verdict import GOOD_OUTCOMES
 
-_HTML, _JUNIT, _SARIF = paths.REPORT_PAGE, paths.JUNIT, paths.SARIF
 _XML_ELEMENTS = frozenset({"testsuites", "testsuite", "testcase", "failure", "error", "system-out"})
 _XML_START = b'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites '
 _IN_SARIF = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]", "{": "{{", "}": "}}"})
@@ -41,7 +40,12 @@ def check_renderings(
         if all(line.pack in bundles for line in status.packs if line.bundle_sha256)
         else None
     )
-    for path in (_HTML, _JUNIT, _SARIF):
+    checks: Mapping[str, Callable[[bytes], Iterable[str]]] = {
+        paths.REPORT_PAGE: lambda content: _page(read_page(content), status, changed, known),
+        paths.JUNIT: lambda content: _junit(content, status, known),
+        paths.SARIF: lambda content: _sarif(content, status),
+    }
+    for path, problems in checks.items():
         if path in results.spoilt:
             continue
         content = run.read(path)
@@ -50,20 +54,8 @@ def check_renderings(
                 "VERIFY_MISSING", path, "expected this rendering of the report, found none"
             )
             continue
-        for problem in _problems(path, content, status, changed, known):
+        for problem in problems(content):
             results.wrong("VERIFY_REPORT", path, problem)
-
-
-def _problems(
-    path: str,
-    content: bytes,
-    status: RunStatus,
-    changed: FilesChanged | None,
-    bundles: Bundles | None,
-) -> Iterable[str]:
-    if path == _HTML:
-        return _page(read_page(content), status, changed, bundles)
-    return _junit(content, status, bundles) if path == _JUNIT else _sarif(content, status)
 
 
 def _same(what: str, due: object, found: object) -> Iterable[str]:
