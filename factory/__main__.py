@@ -1,4 +1,4 @@
-"""The door of the command line: `factory …` and `python -m factory …`.
+"""Start the command line: `factory …` and `python -m factory …`.
 
 Rule: `--version` and `--help` are answered before anything else is imported. Does not know any
 command: the face does.
@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> int:
-    """Run the command line of this process; returns its exit code."""
+    """Run the command line of this process; return its exit code."""
     if sys.argv[1:] == ["--version"]:
         from factory.version import __version__
 
@@ -28,7 +28,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     if not sys.flags.safe_path:
-        # `-m` puts the current folder first; a repository's own `yaml.py` must not stand in for the
+        # `-m` puts the current folder first; a repository's own `yaml.py` must not replace the
         # one installed.
         sys.path.append(sys.path.pop(0))
     raise SystemExit(main())

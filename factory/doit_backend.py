@@ -28,19 +28,19 @@ class Codec(Protocol):
     """doit's codec: how a task's record becomes text."""
 
     def encode(self, data: Any) -> str:
-        """A record as text."""
+        """Return a record as text."""
 
     def decode(self, data: str) -> Any:
-        """The record of a text. Raises ValueError."""
+        """Return the record of a text. Raise ValueError."""
 
 
 class DurableSqliteDB:
-    """A `doit.BACKEND` whose finished tasks outlive SIGKILL and a second run at once.
+    """Implement a `doit.BACKEND` whose finished tasks outlive SIGKILL and a second run at once.
 
     Records are kept in memory and read in one go at the first question; `flush` commits what
-    changed since. A file that does not read as ours is renamed with `.set-aside` and the
-    cache starts empty. Where the file can't be written, `problem` says so in one clause and
-    the records live in memory only.
+    changed since. A file that does not read as ours is renamed with `.set-aside` and the cache
+    starts empty. Where the file can't be written, `problem` says so in one clause and the records
+    live in memory only.
     """
 
     desc = "SQLite; each finished task is committed at once"
@@ -56,7 +56,7 @@ class DurableSqliteDB:
         self._dirty: set[str] = set()
 
     def get(self, task_id: str, dependency: str) -> Any:
-        """The stored value, or None."""
+        """Return the stored value, or None."""
         return self._record(task_id).get(dependency)
 
     def set(self, task_id: str, dependency: str, value: Any) -> None:
@@ -65,7 +65,7 @@ class DurableSqliteDB:
         self._dirty.add(task_id)
 
     def in_(self, task_id: str) -> bool:
-        """Whether there is a record of this task."""
+        """Return whether there is a record of this task."""
         return bool(self._record(task_id))
 
     def remove(self, task_id: str) -> None:
@@ -200,8 +200,8 @@ class DurableSqliteDB:
 
 
 def _is_record(record: object) -> bool:
-    """Whether doit can read this: it iterates the list of dependencies and asks the values for
-    names, unchecked.
+    """Return whether doit can read this: it iterates the list of dependencies and asks the values
+    for names, unchecked.
     """
     if not isinstance(record, dict):
         return False
@@ -218,7 +218,7 @@ def _text(cell: object) -> str:
 
 
 def _is_out_of_reach(error: Exception) -> bool:
-    """Whether the file may be fine and only can't be read or written now."""
+    """Return whether the file may be fine and only can't be read or written now."""
     import sqlite3
 
     reasons = {

@@ -21,7 +21,11 @@ def types() -> str:
     return _table(
         ("type", "records that", "members"),
         (
-            (f"`{name}`", (kind.__doc__ or "").removesuffix("."), _members(kind))
+            (
+                f"`{name}`",
+                (kind.__doc__ or "").removeprefix("Record that ").removesuffix("."),
+                _members(kind),
+            )
             for name, kind in EVENTS.items()
         ),
     )

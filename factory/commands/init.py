@@ -11,7 +11,7 @@ from factory.commands.options import Parser, here
 from factory.contract.scaffold import begin, judge_hidden
 from factory.contract.work_tree import UserWorkTree
 from factory.engine.wiring import sound_config
-from factory.files.added_files import WorkTreeGround
+from factory.files.added_files import AddedFiles
 from factory.files.templates import read_templates
 from factory.git import repository
 from factory.git.objects import GitObjects
@@ -50,7 +50,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     def ignored(paths: Iterable[str]) -> frozenset[str]:
         return _ignored_in_base(found, tuple(paths)) if found is not None else frozenset()
 
-    begun = begin(WorkTreeGround(root), read_templates("init"), packs_folder, ignored)
+    begun = begin(AddedFiles(root), read_templates("init"), packs_folder, ignored)
     hidden = repository.ignored_below(found, packs_folder) if found is not None else frozenset()
     findings = judge_hidden(begun, hidden, packs_folder)
     lines = [

@@ -12,7 +12,7 @@ from factory.commands.options import Parser, here, read_named
 from factory.engine.wiring import site, user_keys
 from factory.evidence.keys import KeyRow, Trusted, choose_key, list_keys, pin_key, read_key
 from factory.evidence.signing import pinned_keys
-from factory.files.added_files import WorkTreeGround
+from factory.files.added_files import AddedFiles
 from factory.files.key_files import UserKeys
 from factory.git import repository
 from factory.log.key import PublicKey
@@ -156,7 +156,7 @@ def _trust(word: str, users: bool) -> CommandResult:
         path, fresh = _known_keys()[0].trust(key)
         lines = (f"{'wrote' if fresh else 'kept '}  {path}  {key.key_id}",)
         return CommandResult(Status.PASS, lines, details={"key_id": key.key_id, "path": path})
-    trusted = pin_key(WorkTreeGround(repository.root_of(here())), key)
+    trusted = pin_key(AddedFiles(repository.root_of(here())), key)
     return CommandResult(
         Status.PASS, _told(trusted), details={"key_id": key.key_id, "path": trusted.path}
     )

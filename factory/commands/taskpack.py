@@ -9,7 +9,7 @@ from factory.commands.contract import judge_packs
 from factory.commands.options import Parser, here
 from factory.contract.scaffold import new_pack
 from factory.engine.wiring import sound_config
-from factory.files.added_files import WorkTreeGround
+from factory.files.added_files import AddedFiles
 from factory.files.templates import read_templates
 from factory.git import repository
 from factory.model.errors import UsageError
@@ -66,7 +66,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     root = repository.root_of(here())
     packs_folder = sound_config(root, {}).packs_folder
     texts = read_templates("pack")
-    begun = new_pack(WorkTreeGround(root), texts, packs_folder, name, given.domain)
+    begun = new_pack(AddedFiles(root), texts, packs_folder, name, given.domain)
     lines = [
         *(f"wrote  {path}" for path in begun.written),
         *(f"kept   {path}" for path in begun.kept),

@@ -21,7 +21,7 @@ _LARGEST = 1 << 14  # bytes read of a credential's file
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CloudAccess:
     """Contain the grants, the credentials that could be read, and by place why one could not."""
 
     grants: tuple[Grant, ...] = ()
@@ -42,7 +42,7 @@ class _Unfit(Exception):
     """Report why a credential cannot be used, one clause."""
 
 
-def read(lines: Iterable[str], environment: Mapping[str, str]) -> Held:
+def read(lines: Iterable[str], environment: Mapping[str, str]) -> CloudAccess:
     """Return what a configuration's lines grant. Raise nothing: what cannot be read is in
     `problems`.
     """
@@ -53,7 +53,7 @@ def read(lines: Iterable[str], environment: Mapping[str, str]) -> Held:
             credentials.append(_credential(grant, _value(grant.source, environment)))
         except _Unfit as error:
             problems[grant.place] = str(error)
-    return Held(grants, tuple(credentials), MappingProxyType(problems))
+    return CloudAccess(grants, tuple(credentials), MappingProxyType(problems))
 
 
 def _credential(grant: Grant, value: bytes) -> Credential:

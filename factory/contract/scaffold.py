@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from factory.files.added_files import WorkTreeGround
+from factory.files.added_files import AddedFiles
 from factory.judge.path_guard import fold
 from factory.model.finding import Finding, Location
 from factory.model.names import PACK_FOLDER
@@ -50,32 +50,32 @@ class Begun:
 
 
 def begin(
-    ground: WorkTreeGround, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
+    added: AddedFiles, templates: Mapping[str, str], packs_folder: str, ignored: Ignored
 ) -> Begun:
     """Write what a repository needs and, if it has no task pack yet, a first one. Raise Refusal."""
     written: list[str] = []
     kept: list[str] = []
-    imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(ground) else IMPORT
+    imports = IMPORT_BESIDE_ANOTHER if _has_own_factory(added) else IMPORT
     marks = {"@PACKS@": packs_folder, "@IMPORTS@": IMPORT_BESIDE_ANOTHER}
     for name, path in _TOP.items():
-        new = ground.create(path, filled(templates[name], marks).encode())
+        new = added.create(path, filled(templates[name], marks).encode())
         (written if new else kept).append(path)
-    if any(PACK_FOLDER.fullmatch(name) for name in ground.names(packs_folder)):
+    if any(PACK_FOLDER.fullmatch(name) for name in added.names(packs_folder)):
         return Begun(tuple(written), (*kept, f"{packs_folder}/"), imports)
     folder = f"{packs_folder}/{FIRST_FOLDER}"
-    marks |= {"@FOLDER@": folder, "@OUTPUT@": free_output(ground, folder, ignored)}
+    marks |= {"@FOLDER@": folder, "@OUTPUT@": free_output(added, folder, ignored)}
     for name, text in templates.items():
         if name not in _TOP:
             path = f"{folder}/{name}"
-            (written if ground.create(path, filled(text, marks).encode()) else kept).append(path)
+            (written if added.create(path, filled(text, marks).encode()) else kept).append(path)
     return Begun(tuple(written), tuple(kept), imports)
 
 
-def _has_own_factory(ground: WorkTreeGround) -> bool:
+def _has_own_factory(added: AddedFiles) -> bool:
     """Return True if `import factory` finds a module of this repository when its root comes
     first.
     """
-    return "factory.py" in ground.names("") or "__init__.py" in ground.names("factory")
+    return "factory.py" in added.names("") or "__init__.py" in added.names("factory")
 
 
 def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tuple[Finding, ...]:
@@ -88,7 +88,7 @@ def judge_hidden(begun: Begun, ignored: frozenset[str], packs_folder: str) -> tu
 
 
 def new_pack(
-    ground: WorkTreeGround, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
+    added: AddedFiles, templates: Mapping[str, str], packs_folder: str, name: str, domain: str
 ) -> Begun:
     """Write the skeleton of the pack `name` (ID-slug). Its acceptance fails until it is written.
 
@@ -109,7 +109,7 @@ def new_pack(
     contents = {
         f"{folder}/{each}": filled(text, marks).encode() for each, text in templates.items()
     }
-    written = tuple(path for path, content in contents.items() if ground.create(path, content))
+    written = tuple(path for path, content in contents.items() if added.create(path, content))
     return Begun(written, tuple(path for path in contents if path not in written))
 
 
@@ -120,22 +120,22 @@ def filled(text: str, marks: Mapping[str, str]) -> str:
     return text
 
 
-def free_output(ground: WorkTreeGround, folder: str, ignored: Ignored) -> str:
+def free_output(added: AddedFiles, folder: str, ignored: Ignored) -> str:
     """Return the first candidate path that is free; a file in the pack's own folder if none is."""
-    candidates = [path for path in _OUTPUTS if _is_free(ground, path)]
+    candidates = [path for path in _OUTPUTS if _is_free(added, path)]
     refused = ignored(candidates)
     return next((path for path in candidates if path not in refused), f"{folder}/INVENTORY.md")
 
 
-def _is_free(ground: WorkTreeGround, path: str) -> bool:
+def _is_free(added: AddedFiles, path: str) -> bool:
     """Return True if nothing is at `path` and no name on the way folds like one of its parts."""
     folder = ""
     *folders, last = path.split("/")
     for part in folders:
-        names = ground.names(folder)
+        names = added.names(folder)
         if any(fold(name) == fold(part) and name != part for name in names):
             return False
         folder = f"{folder}/{part}" if folder else part
-        if part in names and not ground.is_folder(folder):
+        if part in names and not added.is_folder(folder):
             return False
-    return not any(fold(name) == fold(last) for name in ground.names(folder))
+    return not any(fold(name) == fold(last) for name in added.names(folder))

@@ -15,7 +15,10 @@ Found = TypeVar("Found")
 
 
 class Apart(Generic[Found]):
-    """One call under way. It may raise OSError."""
+    """Run one call in a thread of its own, so that the caller can stop waiting for it.
+
+    The call may raise OSError.
+    """
 
     def __init__(self, call: Callable[[], Found], unwanted: Callable[[Found], None]) -> None:
         self._call, self._unwanted = call, unwanted

@@ -24,7 +24,7 @@ _NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Codex Orchestrator, 
 
 
 class Authority:
-    """Speaks for `hosts` from a little before `now` until a little after `seconds` later."""
+    """Sign for `hosts` from a little before `now` until a little after `seconds` later."""
 
     def __init__(self, hosts: Iterable[str], now: datetime.datetime, seconds: float) -> None:
         self._hosts = tuple(sorted(set(hosts)))

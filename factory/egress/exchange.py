@@ -50,7 +50,7 @@ _Found = TypeVar("_Found")
 
 
 class Exchange:
-    """One client. `carry` runs in a thread of its own; `end` may be called from any."""
+    """Serve one client. `carry` runs in a thread of its own; `end` may be called from any."""
 
     def __init__(
         self, client: socket.socket, number: int, reach: Reach, outside: Outside, meter: Meter

@@ -27,7 +27,7 @@ _TARGET = re.compile(rb"[\x21-\x7e]+")
 
 
 class Watcher(Protocol):
-    """Looks for one credential in what goes back, in every form that it knows."""
+    """Search answers for one credential, in every form that it knows."""
 
     def finds(self, text: bytes) -> bool:
         """Return whether the text has it."""
@@ -40,7 +40,8 @@ class Watcher(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HeaderCredential:
-    """What is added to each request to one host: a header (in small letters) and its whole value.
+    """Name what is added to each request to one host: a header (in small letters) and its whole
+    value.
 
     `watcher` finds it in an answer. No text that is made of one contains its value.
     """
@@ -58,7 +59,7 @@ class HeaderCredential:
 
 
 class Refused(Exception):
-    """Why a request or an answer goes no further: the status that the client gets, and one
+    """Say why a request or an answer is not forwarded: the status that the client gets, and one
     clause.
     """
 
@@ -69,9 +70,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Forwarded:
-    """A request as it is sent on: target in origin form, headers with the credential in its
-    place.
-    """
+    """Contain a request as it is sent on: target in origin form, headers with the credential."""
 
     method: bytes
     target: bytes
@@ -171,8 +170,9 @@ def judge_answer(status: int, headers: Headers, echo: Echo) -> Headers:
 
 
 class Echo:
-    """Watches what goes back for the credential. What may yet become one is kept until it
-    cannot.
+    """Search an answer for the credential.
+
+    Bytes that could become one are kept back until they cannot.
     """
 
     def __init__(self, watcher: Watcher) -> None:

@@ -43,8 +43,10 @@ def system_trust() -> ssl.SSLContext:
 
 
 class CloudInterceptor:
-    """Serves the hosts of some credentials. `shown` makes of a request's target what a record may
-    contain; `trust` makes a context that verifies servers, and tests give another.
+    """Serve the hosts of some credentials.
+
+    `shown` returns what a record may contain of a request's target; `trust` returns a context that
+    verifies servers, and tests give another.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class CloudInterceptor:
         self._shown, self._bounds, self._trust = shown, bounds, trust
 
     def serves(self, target: Target) -> bool:
-        """Whether a credential is for this host and port."""
+        """Return whether a credential is for this host and port."""
         return target in self._credentials
 
     def serve(
@@ -103,11 +105,11 @@ def _named(context: ssl.SSLContext, host: str) -> ssl.SSLContext:
 
 
 class _Cut(Exception):
-    """A bound was reached."""
+    """Report that a bound was reached."""
 
 
 class _Service:
-    """One connection. `near` is the pack, `far` the host."""
+    """Carry one connection. `near` is the pack, `far` the host."""
 
     def __init__(
         self,

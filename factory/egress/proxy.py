@@ -24,11 +24,13 @@ _RETRY = 0.05  # seconds until a client is taken after the process ran out of de
 
 
 class Defective(Exception):
-    """An interceptor raised what it must not: no record of its connections can be relied on."""
+    """Report that an interceptor raised what it must not: no record of its connections can be
+    relied on.
+    """
 
 
 class EgressProxy:
-    """See the module. Runs from `serve` until `close`."""
+    """Accept the clients of one stage, from `serve` until `close`; see the module."""
 
     def __init__(self, reach: Reach, outside: Outside) -> None:
         self._reach = reach

@@ -17,8 +17,8 @@ from factory.egress.connection import ConnectionBounds, Reason, Request, Target
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """What an interceptor carried, counted as the proxy counts: bytes of the client's side, each
-    way.
+    """Record what an interceptor carried, counted as the proxy counts: bytes of the client's side,
+    each way.
 
     `reason` says how it ended; a request that the interceptor does not allow is INTERCEPTED.
     """
@@ -30,8 +30,9 @@ class Served:
 
 
 class Interceptor(Protocol):
-    """Serves some hosts itself. Called from a thread per connection. What it raises other than
-    OSError is a defect.
+    """Serve some hosts itself. Called from a thread per connection.
+
+    Any exception other than OSError is a defect.
     """
 
     def serves(self, target: Target) -> bool:
@@ -54,11 +55,10 @@ class Interceptor(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """How names become addresses and addresses sockets. Tests give another; nothing that is read or
-    set does.
+    """Resolve names and dial addresses. Tests give another one; no setting does.
 
-    `resolve` gives every address of a host, in the order to try them; `dial` takes an address that
-    was judged, a port and seconds. Both raise OSError.
+    `resolve` returns every address of a host, in the order to try them; `dial` takes an address
+    that was judged, a port and seconds. Both raise OSError.
     """
 
     resolve: Callable[[str, int], tuple[str, ...]]
@@ -67,12 +67,11 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What one stage may reach: `hosts`, as `rules.rule_of` reads them, or `*` for any public one.
+    """List what one stage may reach: `hosts`, as `rules.rule_of` reads them, or `*` for any public
+    one.
 
-    `environment` is added for its commands, after everything else.
-
-    `files` are texts by their paths inside, directly in /run, for this stage alone and read-only
-    there.
+    `environment` is added for its commands, after everything else. `files` are texts by their paths
+    inside, directly in /run, for this stage alone and read-only there.
     """
 
     hosts: tuple[str, ...]

@@ -31,7 +31,10 @@ _UNNAMED = Target("", 0)
 
 
 class EgressRefusal(Exception):
-    """Why a connection is refused. `target` is what was asked for, as far as it may be shown."""
+    """Say why a connection is refused.
+
+    `target` is what was asked for, as far as it may be shown.
+    """
 
     def __init__(self, reason: Reason, target: Target = _UNNAMED, address: str = "") -> None:
         super().__init__(reason.value)
@@ -102,7 +105,7 @@ def _judge_headers(headers: list[bytes], target: Target) -> None:
 
 @dataclass(frozen=True, slots=True, order=True)
 class HostRule:
-    """One entry of a list of hosts: this host, or (`below`) any host below it, at one port."""
+    """Allow this host, or (`below`) any host below it, at one port."""
 
     host: str
     port: int = DEFAULT_PORT

@@ -14,8 +14,9 @@ _CHUNK = 1 << 16
 
 
 class Secured:
-    """TLS over `link`, which blocks with its own time limit. Raise OSError (ssl.SSLError is
-    one).
+    """Speak TLS over `link`, which blocks with its own time limit.
+
+    Raise OSError (ssl.SSLError is one).
     """
 
     def __init__(self, link: socket.socket, context: ssl.SSLContext, host: str | None) -> None:

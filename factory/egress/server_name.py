@@ -78,7 +78,10 @@ def _judge_record(header: bytes) -> None:
 
 
 class _HelloReader:
-    """Bytes from front to back; whoever wants more than there is raises Refusal."""
+    """Read bytes from front to back.
+
+    Raise EgressRefusal HELLO where there are fewer than asked for.
+    """
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -88,7 +91,7 @@ class _HelloReader:
         return not self._content
 
     def take(self, count: int) -> bytes:
-        """Return the next `count` bytes. Raise Refusal where there are fewer."""
+        """Return the next `count` bytes. Raise EgressRefusal HELLO where there are fewer."""
         taken, self._content = self._content[:count], self._content[count:]
         if len(taken) < count:
             raise EgressRefusal(Reason.HELLO)

@@ -20,7 +20,7 @@ _MOST_WAITING = 1 << 18  # bytes that wait for a slow reader, each way
 
 
 class Meter:
-    """What a stage may still carry, all its connections together. Thread-safe."""
+    """Count what a stage may still carry, over all its connections. Thread-safe."""
 
     def __init__(self, bounds: ConnectionBounds) -> None:
         self._lock = threading.Lock()
@@ -44,7 +44,7 @@ class Meter:
 
 
 class Tunnel:
-    """One tunnel. `up` and `down` count what was passed on, also when `carry` raises."""
+    """Carry one tunnel. `up` and `down` count what was passed on, also when `carry` raises."""
 
     def __init__(
         self, client: socket.socket, upstream: socket.socket, meter: Meter, idle: float
@@ -101,7 +101,7 @@ class Tunnel:
 
 
 class _Way:
-    """One direction. What is read is taken off the meter before it waits here."""
+    """Carry one direction. What is read is taken off the meter before it waits here."""
 
     def __init__(
         self, source: socket.socket, sink: socket.socket, take: Callable[[int], None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from factory.files.added_files import WorkTreeGround
+from factory.files.added_files import AddedFiles
 from factory.log.key import PublicKey
 from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
@@ -74,7 +74,7 @@ def read_key(content: bytes, name: str) -> PublicKey:
         raise Refusal(Finding("SIGNING_PIN_INVALID", facts)) from error
 
 
-def pin_key(ground: WorkTreeGround, key: PublicKey) -> Trusted:
+def pin_key(added: AddedFiles, key: PublicKey) -> Trusted:
     """Write the key's file into the work tree. Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE."""
     path = f"{PINS_FOLDER}/{key.file_name}"
-    return Trusted(key, path, ground.create(path, format_pem(key)))
+    return Trusted(key, path, added.create(path, format_pem(key)))

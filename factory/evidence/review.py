@@ -19,7 +19,7 @@ from factory.evidence.ledger_replay import replay_ledger
 from factory.evidence.review_rules import CheckResult, Mode, report
 from factory.evidence.run_files import judge_run_files
 from factory.evidence.workflows import FOLDER, is_workflow, judge_permissions, judge_pins
-from factory.files.added_files import WorkTreeGround
+from factory.files.added_files import AddedFiles
 from factory.files.ports import Ledger, Store
 from factory.git import repository
 from factory.judge.path_guard import display
@@ -80,7 +80,7 @@ def review(site: Site, mode: Mode, config_findings: tuple[Finding, ...]) -> Revi
 def _gather(site: Site, config_findings: tuple[Finding, ...]) -> Reviewed:
     """Return what the checks look at, read now."""
     root, config = site.repository.root, site.config
-    paths = [f"{FOLDER}/{name}" for name in WorkTreeGround(root).names(FOLDER) if is_workflow(name)]
+    paths = [f"{FOLDER}/{name}" for name in AddedFiles(root).names(FOLDER) if is_workflow(name)]
     workflows = {path: site.work_tree.read(path) for path in paths}
     return Reviewed(
         catalogue=read_catalogue(

@@ -12,7 +12,7 @@ from pathlib import Path
 from factory.files.fs_guard import disk_errors, inside, make_folder, write_all
 
 
-class WorkTreeGround:
+class AddedFiles:
     """Add files to the work tree at `root`."""
 
     def __init__(self, root: Path) -> None:

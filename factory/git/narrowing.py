@@ -53,7 +53,7 @@ def _narrow(tree: Tree, visible: Patterns, folder: str) -> Tree:
     return Tree(entries, tree.hash_name)
 
 
-def lay_over(base: Tree, folder: str, content: Tree) -> Tree:
+def overlay_folder(base: Tree, folder: str, content: Tree) -> Tree:
     """Return `base` with `folder` replaced by `content`, or removed if `content` is empty."""
     return base.changed({folder: content if content.entries else None})
 

@@ -52,8 +52,9 @@ def denied(
     findings: Iterable[Finding],
     redactor: Redactor,
 ) -> DeniedDocument | None:
-    """The record of a pack: what each command tried, by its label, and what was found. None where
-    it would be empty.
+    """Return the record of a pack: what each command tried, by its label, and what was found.
+
+    None where it would be empty.
     """
     rows: dict[tuple[_Try, str, str], tuple[int, tuple[str, ...]]] = {}
     facts: dict[tuple[_Try, str, str], Facts] = {}
@@ -101,8 +102,8 @@ def denied(
 
 
 def _denied(tried: ConnectAttempt) -> tuple[_Try, str, str] | None:
-    """What of an address was denied, and by which rule; None where it is no denial, or none that
-    can be told.
+    """Return how an address was tried, what of it was denied, and by which rule; None where nothing
+    was, or it is unknown.
     """
     call: _Try = "send" if tried.call == "send" else "connect"
     if tried.family in ("inet", "inet6"):
@@ -135,12 +136,12 @@ def _place(address: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) ->
 
 
 def is_observed(denial: DenialRecord) -> bool:
-    """Whether the host saw it happen, rather than judged what was left."""
+    """Return whether the host saw the attempt; a denial can also be judged from what was left."""
     return denial.rule in (_NETWORK, _SOCKETS)
 
 
 def rule_words(pack: TaskPack, denial: DenialRecord) -> str:
-    """The rule under which something observed was denied, one clause."""
+    """Return the rule under which something observed was denied, as one clause."""
     if denial.rule == _SOCKETS:
         return "sockets of the host are never shown"
     if pack.constraints.network.declared:
@@ -169,8 +170,8 @@ def remedy_of(pack: TaskPack, denial: DenialRecord) -> str:
 
 
 def refused(record: ConnectionRecord) -> bool:
-    """Whether a connection through the proxy was denied: not one that was carried, or that nobody
-    took.
+    """Return whether the proxy denied a connection or cut it; one that reached nobody was not
+    denied.
     """
     return record.verdict in (Verdict.REFUSED.value, Verdict.CUT.value)
 

@@ -1,8 +1,9 @@
 """Judge `[tool.doit]`, which stock doit loads from a `pyproject.toml` before any `dodo.py`.
 
 That table names commands, loaders, backends and the dodo file, so whoever writes it decides what
-runs on the host. Packs may change the rest of the file. A change of the table is refused, and so is
-a change after which the table cannot be read. Does not know trees, scopes or the source of bytes.
+runs on the host. Packs may change other parts of the file. A change of the table is refused, and so
+is a change after which the table cannot be read. Does not know trees, scopes or the source of
+bytes.
 """
 
 from __future__ import annotations

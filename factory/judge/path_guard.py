@@ -216,13 +216,13 @@ def _unportable_name(name: str) -> str:
     if any(unicodedata.category(char) == "Cs" for char in name):
         return "is not valid UTF-8"
     if any(unicodedata.category(char) == "Cc" for char in name):
-        return "holds a control character"
+        return "contains a control character"
     if any(char in BLANK or unicodedata.category(char) in ("Cf", "Zl", "Zp") for char in name):
-        return "holds an invisible or direction-changing character"
+        return "contains an invisible or direction-changing character"
     if "\\" in name:
-        return "holds a backslash"
+        return "contains a backslash"
     if any(char in _RESERVED for char in name):
-        return "holds a character that Windows reserves"
+        return "contains a character that Windows reserves"
     if name.endswith((".", " ")) or name.startswith(" "):
         return "starts with a space or ends with a dot or space"
     if fold(name).split(".", 1)[0].rstrip(" ") in _DEVICES:
@@ -243,7 +243,7 @@ def misnamed(path: str) -> str:
     """Return why a file cannot be stored under `path`, whatever a contract says; "" if it can."""
     return (
         unsafe(path)
-        or ("holds a name that reads as .git" if git_name(path) else "")
+        or ("contains a name that reads as .git" if git_name(path) else "")
         or unportable(path)
     )
 

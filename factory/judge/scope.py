@@ -21,9 +21,9 @@ def problem_with_pattern(pattern: str) -> str:
     if not pattern:
         return "is empty; name a path below the repository's root"
     if any(ord(char) < 32 or ord(char) == 127 for char in pattern):
-        return "holds a control character; use printable names"
+        return "contains a control character; use printable names"
     if "\\" in pattern:
-        return "holds a backslash; separate folders with /"
+        return "contains a backslash; separate folders with /"
     if pattern.startswith("/") or _DRIVE.match(pattern):
         return "is absolute; use a path below the repository's root"
     if pattern.startswith("!"):
@@ -32,9 +32,9 @@ def problem_with_pattern(pattern: str) -> str:
     if ".." in segments:
         return "leaves the repository; use a path below its root"
     if "" in segments or "." in segments:
-        return "holds an empty or . segment; write the path in its shortest form"
+        return "contains an empty or . segment; write the path in its shortest form"
     if any("**" in segment and segment != "**" for segment in segments):
-        return "uses ** inside a segment; ** stands for whole segments only"
+        return "uses ** inside a segment; ** means whole segments only"
     return ""
 
 

@@ -23,7 +23,7 @@ TABLE: tuple[tuple[str, Status], ...] = (
     ("check-not-zero", Status.BLOCKED),
     ("check-missing", Status.BLOCKED),
     ("nothing-to-accept-by", Status.BLOCKED),
-    ("all-held", Status.PASS),
+    ("all-passed", Status.PASS),
 )
 
 
@@ -48,7 +48,7 @@ def evaluate(
 def _observations(
     wanted: tuple[str, ...], checks: tuple[Check, ...], findings: tuple[Finding, ...]
 ) -> frozenset[str]:
-    seen = {"all-held"}
+    seen = {"all-passed"}
     if any(finding.id == "CRASH" for finding in findings):
         seen.add("crashed")
     if any(finding.blocks for finding in findings):

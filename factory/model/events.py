@@ -62,7 +62,7 @@ ACTORS: Mapping[str, str] = MappingProxyType(
 
 
 class RunStarted(Event, event_type="run.started", rule=Rule(runs(RunState.UNKNOWN), RunState.OPEN)):
-    """A run was minted."""
+    """Record that a run started."""
 
     base_commit: Hash
     base_ref: Text
@@ -75,11 +75,11 @@ class _Lock(Event):
 
 
 class LockTaken(_Lock, event_type="lock.taken", rule=Rule(ANY_KNOWN)):
-    """A lock was got; the duration is the time waited for it."""
+    """Record that a lock was taken; the duration is the time waited for it."""
 
 
 class LockReleased(_Lock, event_type="lock.released", rule=Rule(ANY_KNOWN)):
-    """A lock is freed; not that of a run that finished: its end is its last event."""
+    """Record that a lock is freed, except a finished run's: its end is its last event."""
 
 
 class PreflightFinished(
@@ -87,7 +87,7 @@ class PreflightFinished(
     event_type="preflight.finished",
     rule=Rule(runs(RunState.OPEN), stages=upto(RunProgress.BEGUN), stage_to=RunProgress.CHECKED),
 ):
-    """The phase ended; recorded once its run is minted."""
+    """Record that preflight ended; written once its run has started."""
 
     status: Text
     plan: Hash
@@ -96,7 +96,7 @@ class PreflightFinished(
 
 
 class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState.STARTED)):
-    """A pack begins, under this action key and these sandbox properties."""
+    """Record that a pack begins, under this action key and these sandbox properties."""
 
     pack: Text
     action_key: Hash
@@ -122,18 +122,18 @@ class StepFinished(
     event_type="step.finished",
     rule=work(BETWEEN | packs(PackState.STEPPED), PackState.STEPPED),
 ):
-    """One command of a pack's work ended."""
+    """Record that one command of a pack's work ended."""
 
 
 class CheckFinished(_Command, event_type="check.finished", rule=work(TRYING, PackState.CHECKED)):
-    """One acceptance command ended, over the frozen tree."""
+    """Record that one acceptance command ended, over the frozen tree."""
 
 
 # By a command of an attempt, or by one over the merged tree: `evidence.replay` tells them apart.
 class EgressFinished(
     Event, event_type="egress.finished", rule=Rule(AT_WORK, None, TRYING | WITH_BUNDLE)
 ):
-    """One connection through a pack's egress proxy ended, or was refused."""
+    """Record that one connection through a pack's egress proxy ended, or was refused."""
 
     pack: Text
     attempt: Number
@@ -151,7 +151,7 @@ class EgressFinished(
 
 
 class AttemptFinished(Event, event_type="attempt.finished", rule=work(TRYING, PackState.TRIED)):
-    """One attempt at a pack was judged."""
+    """Record that one attempt at a pack was judged."""
 
     pack: Text
     attempt: Number
@@ -165,7 +165,7 @@ class AttemptFinished(Event, event_type="attempt.finished", rule=work(TRYING, Pa
 class PackFinished(
     Event, event_type="pack.finished", rule=work(packs(PackState.TRIED), PackState.FINISHED)
 ):
-    """A pack's bundle is in place."""
+    """Record that a pack's bundle is in place."""
 
     pack: Text
     status: Text
@@ -177,7 +177,7 @@ class PackFinished(
 
 
 class PackAbandoned(Event, event_type="pack.abandoned", rule=work(TRYING, PackState.ABANDONED)):
-    """A pack ran and left no bundle, for the reason given; the logs so far are in the run."""
+    """Record that a pack ran and left no bundle, and why; its logs so far are in the run."""
 
     pack: Text
     reason: Text
@@ -187,7 +187,7 @@ class PackAbandoned(Event, event_type="pack.abandoned", rule=work(TRYING, PackSt
 class BundleRefused(
     Event, event_type="bundle.refused", rule=work(packs(PackState.ABSENT), PackState.REFUSED)
 ):
-    """A bundle was no longer as it was written, so its pack runs again."""
+    """Record that a bundle was no longer as it was written, so its pack runs again."""
 
     pack: Text
     why: Text
@@ -200,7 +200,7 @@ class BundleValidated(
     event_type="bundle.validated",
     rule=work(UNTRIED | TRYING | packs(PackState.FINISHED), PackState.VALIDATED),
 ):
-    """A bundle was derived again and compared with its contract."""
+    """Record that a bundle was derived again and compared with its contract."""
 
     pack: Text
     manifest: Hash
@@ -219,7 +219,7 @@ class BundleCopied(
         RunProgress.COLLECTED,
     ),
 ):
-    """A bundle of an earlier run joined this one."""
+    """Record that a bundle of an earlier run joined this one."""
 
     pack: Text
     from_run: Text
@@ -232,7 +232,7 @@ class PackReproducible(
     event_type="pack.reproducible",
     rule=Rule(runs(RunState.OPEN), None, WITH_BUNDLE, stage_to=RunProgress.CLOSED),
 ):
-    """The verdict calls a pack reproducible, and names the event that showed it."""
+    """Record that the verdict calls a pack reproducible; `shown` is the event that proved it."""
 
     pack: Text
     action_key: Hash
@@ -249,7 +249,7 @@ class MergeFinished(
         stage_to=RunProgress.MERGED,
     ),
 ):
-    """The integrator answered, and its answer was derived again."""
+    """Record that the integrator returned a tree, and that it was derived again."""
 
     merged_tree: Hash
     packs: Count
@@ -262,7 +262,7 @@ class RecheckFinished(
     event_type="recheck.finished",
     rule=Rule(AT_WORK, None, READY, stages=frozenset((RunProgress.MERGED,))),
 ):
-    """One acceptance command ended again, over the merged tree."""
+    """Record that one acceptance command ended again, over the merged tree."""
 
     pack: Text
     label: Text
@@ -275,7 +275,7 @@ class IntegratePrepared(
     event_type="integrate.prepared",
     rule=Rule(runs(RunState.OPEN), RunState.PREPARED, stage_to=RunProgress.CLOSED),
 ):
-    """Verdict and merged tree are durable; the duration is that of the run so far."""
+    """Record that verdict and merged tree are durable; the duration is the run's so far."""
 
     status: Annotated[str, LineMapping.HASHES]  # of the document that has the verdict
     merged_tree: Hash
@@ -285,7 +285,7 @@ class IntegratePrepared(
 class IntegrateFinished(
     Event, event_type="integrate.finished", rule=Rule(runs(RunState.PREPARED), RunState.FINISHED)
 ):
-    """Report made; the run has ended; the duration is that of making it."""
+    """Record that the report is written and the run has ended; the duration is the report's."""
 
     status: Text
     merged_tree: Hash
@@ -298,13 +298,13 @@ class RunAbandoned(
     event_type="run.abandoned",
     rule=Rule(runs(RunState.OPEN, RunState.PREPARED), RunState.ABANDONED),
 ):
-    """A run ended without a verdict."""
+    """Record that a run ended without a verdict."""
 
     reason: Text | None = None
 
 
 class RecoveryFinished(Event, event_type="recovery.finished", rule=NO_RUN):
-    """Unfinished work of earlier runs was finished or abandoned."""
+    """Record that unfinished work of earlier runs was finished or abandoned."""
 
     finished: Count
     abandoned: Count
@@ -312,7 +312,7 @@ class RecoveryFinished(Event, event_type="recovery.finished", rule=NO_RUN):
 
 
 class VerifyFinished(Event, event_type="verify.finished", rule=Rule(runs(RunState.FINISHED))):
-    """Evidence of a run was derived again by the independent checker."""
+    """Record that a run's evidence was derived again by the independent checker."""
 
     status: Text
     manifest: Hash
@@ -323,7 +323,7 @@ class VerifyFinished(Event, event_type="verify.finished", rule=Rule(runs(RunStat
 
 
 class DeterminismShown(Event, event_type="determinism.shown", rule=NO_RUN):
-    """A pack was run twice in two environments, to the same bytes."""
+    """Record that a pack was run twice in two environments, to the same bytes."""
 
     pack: Text
     action_key: Hash
@@ -333,7 +333,7 @@ class DeterminismShown(Event, event_type="determinism.shown", rule=NO_RUN):
 
 
 class DeterminismRefuted(Event, event_type="determinism.refuted", rule=NO_RUN):
-    """A pack was run twice in two environments, to other bytes."""
+    """Record that a pack was run twice in two environments, to different bytes."""
 
     pack: Text
     action_key: Hash
@@ -342,7 +342,7 @@ class DeterminismRefuted(Event, event_type="determinism.refuted", rule=NO_RUN):
 
 
 class ShellOpened(Event, event_type="shell.opened", rule=NO_RUN):
-    """A person was let into a pack's sandbox, under this action key and these properties."""
+    """Record that a person entered a pack's sandbox, with this key and these properties."""
 
     pack: Text
     action_key: Hash
@@ -353,7 +353,7 @@ class ShellOpened(Event, event_type="shell.opened", rule=NO_RUN):
 
 
 class ShellConnected(Event, event_type="shell.connected", rule=NO_RUN):
-    """One connection through the egress proxy of such a sandbox ended, or was refused."""
+    """Record that one connection of such a session through the proxy ended, or was refused."""
 
     pack: Text
     action_key: Hash
@@ -369,7 +369,7 @@ class ShellConnected(Event, event_type="shell.connected", rule=NO_RUN):
 
 
 class ShellClosed(Event, event_type="shell.closed", rule=NO_RUN):
-    """The sandbox was left again; the duration is the time spent in it."""
+    """Record that the session ended; the duration is the time spent in it."""
 
     pack: Text
     action_key: Hash
@@ -385,17 +385,17 @@ class _Branch(Event):
 
 
 class BranchPrepared(_Branch, event_type="branch.prepared", rule=Rule(runs(RunState.FINISHED))):
-    """A result is about to become a branch."""
+    """Record that a result is about to become a branch."""
 
 
 class BranchCreated(_Branch, event_type="branch.created", rule=Rule(runs(RunState.FINISHED))):
-    """A result is a branch."""
+    """Record that a result is a branch."""
 
 
 class BranchAbandoned(
     Event, event_type="branch.abandoned", rule=Rule(runs(RunState.FINISHED, RunState.REMOVED))
 ):
-    """A branch that was cut off cannot be made."""
+    """Record that a branch whose creation was interrupted cannot be created."""
 
     actor: str = "branch"
 
@@ -410,7 +410,7 @@ class _Removal(Event):
 
 
 class RawRemoved(_Removal, event_type="gc.raw-removed", rule=Rule(runs(RunState.ABANDONED))):
-    """Raw logs of an abandoned run are about to go."""
+    """Record that raw logs of an abandoned run are about to be removed."""
 
 
 # Recorded before the removal, so a crash in between lets it be recorded again.
@@ -419,17 +419,17 @@ class RunRemoved(
     event_type="gc.removed",
     rule=Rule(runs(RunState.FINISHED, RunState.ABANDONED, RunState.REMOVED), RunState.REMOVED),
 ):
-    """A run's folder is about to go."""
+    """Record that a run's folder is about to be removed."""
 
     manifest: Hash | None = None
 
 
 class CacheRemoved(_Removal, event_type="gc.cache-removed", rule=NO_RUN):
-    """A cache is about to go."""
+    """Record that a cache is about to be removed."""
 
 
 class LedgerRecovered(Event, event_type="ledger.recovered", rule=NO_RUN):
-    """A torn last line was set aside."""
+    """Record that a torn last line was set aside."""
 
     file: Text
     torn: Hash

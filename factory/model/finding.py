@@ -17,8 +17,8 @@ from factory.model.findings.entry import Facts, Severity, Text, listed, rendered
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A place in a repository file: POSIX path from the root, 1-based line and column (0 = whole
-    file).
+    """Name a place in a repository file: POSIX path from the root, 1-based line and column (0:
+    whole file).
     """
 
     file: str
@@ -36,11 +36,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One observation of a guard: its id, its facts, the pack that it is about ("" for the run)
-    and its place.
+    """Describe one observation of a guard: its id, its facts, the pack that it is about ("" for the
+    run) and its place.
 
-    A finding about several packs names all of them in the fact `packs`. Raise ValueError for an
-    id that is not in the catalogue.
+    A finding about several packs names all of them in the fact `packs`. Raise ValueError for an id
+    that is not in the catalogue.
     """
 
     id: str
@@ -61,48 +61,52 @@ class Finding:
 
     @property
     def severity(self) -> Severity:
-        """How it weighs."""
+        """Return how it weighs."""
         return CATALOGUE[self.id].severity
 
     @property
     def blocks(self) -> bool:
-        """Whether it turns a verdict away from PASS."""
+        """Return whether it keeps a verdict from being PASS."""
         return self.severity is Severity.ERROR
 
     @property
     def message(self) -> str:
-        """One sentence: what was expected and what was found, without the name of `pack`."""
+        """Return one sentence: what was expected and what was found, without the name of `pack`."""
         entry = CATALOGUE[self.id]
         return self._rendered(entry.sentence) or f"{entry.meaning} ({listed(self.facts)})"
 
     @property
     def hint(self) -> str:
-        """What to do next; "" where there is nothing to say."""
+        """Return what to do next; "" where there is nothing to say."""
         return self._rendered(CATALOGUE[self.id].hint)
 
     @property
     def remedy(self) -> str:
-        """What would allow it: the smallest change of the contract, or what to do instead."""
+        """Return what would allow it: the smallest change of the contract, or what
+        to do instead.
+        """
         known = self._rendered(CATALOGUE[self.id].remedy)
         return known or ("nothing is known to allow it" if self.blocks else "it does not block")
 
     @property
     def packs(self) -> tuple[str, ...]:
-        """Every pack that it is about."""
+        """Return every pack that it is about."""
         return packs_of(self.pack, self.facts)
 
     @property
     def owner(self) -> str:
-        """`PACK: ` before the sentence of a finding about one pack, else ""."""
+        """Return `PACK: ` for a finding about one pack, else ""."""
         return owner_of(self.pack, self.facts)
 
     @property
     def attributed(self) -> str:
-        """The sentence, after the pack that it is about."""
+        """Return the sentence, after the pack that it is about."""
         return f"{self.owner}{self.message}"
 
     def _rendered(self, text: Text) -> str:
-        """`text` with the facts; "" where they do not fit, as those of another version may."""
+        """Return `text` with the facts; "" where they do not fit, as those of
+        another version may.
+        """
         try:
             return rendered(text, self.facts)
         except (LookupError, TypeError, ValueError):

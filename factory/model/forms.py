@@ -99,7 +99,7 @@ def problem_with_folder(text: str) -> str:
     if ".." in text.split("/"):
         return "leaves the workspace; write a folder below its root"
     if any(not character.isprintable() for character in text):
-        return "holds a character that cannot be seen; remove it"
+        return "contains a character that cannot be seen; remove it"
     return ""
 
 

@@ -2,7 +2,7 @@
 2).
 
 Both are functions of what is on disk: they contain no time of their own, no absolute path and no
-host, so making one twice gives the same bytes. Does not know who makes them.
+host, so the same runs give the same bytes. Does not know who makes them.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from factory.contract.cloud_credentials import Held
+from factory.contract.cloud_credentials import CloudAccess
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
 from factory.egress.http_rules import HeaderCredential
 from factory.egress.reach import Reach
@@ -37,7 +37,7 @@ _VARIABLES = (
     ),
     *("AWS_CA_BUNDLE", "CARGO_HTTP_CAINFO", "NIX_SSL_CERT_FILE"),
 )
-# Where distributions keep what they trust, beside where this interpreter looks.
+# Where distributions keep what they trust, in addition to where this interpreter looks.
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
@@ -51,23 +51,26 @@ class UserCloud:
     """
 
     def __init__(
-        self, held: Held, redactor: Redactor, trust: Callable[[], ssl.SSLContext] | None = None
+        self,
+        access: CloudAccess,
+        redactor: Redactor,
+        trust: Callable[[], ssl.SSLContext] | None = None,
     ) -> None:
-        self._held, self._redactor, self._trust = held, redactor, trust
+        self._access, self._redactor, self._trust = access, redactor, trust
 
     def judge(self, pack: TaskPack) -> tuple[Finding, ...]:
         """Return findings about what a pack declares."""
-        problems = dict(self._held.problems)
+        problems = dict(self._access.problems)
         if importlib.util.find_spec("h11") is None:
-            problems = {grant.place: NO_PARSER for grant in self._held.grants}
-        return judge_cloud(pack, self._held.grants, problems)
+            problems = {grant.place: NO_PARSER for grant in self._access.grants}
+        return judge_cloud(pack, self._access.grants, problems)
 
     def reach(self, pack: TaskPack, reach: Reach, seconds: float) -> Reach:
         """Return `reach` with the user's credentials added, for a stage of at most so many
         seconds.
         """
-        usable = set(granted(pack, self._held.grants))
-        credentials = [each for each in self._held.credentials if each.grant in usable]
+        usable = set(granted(pack, self._access.grants))
+        credentials = [each for each in self._access.credentials if each.grant in usable]
         if not credentials:
             return reach
         from factory.egress.authority import Authority

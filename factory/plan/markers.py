@@ -29,7 +29,7 @@ from factory.model.verdict import Status
 
 
 class MarkerDocument(Document):
-    """What a marker file holds."""
+    """Define a marker file."""
 
     card: str
     status: StatusName
@@ -40,7 +40,7 @@ class MarkerDocument(Document):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """The memory of one card's last end."""
+    """Remember one card's last end."""
 
     status: Status
     key: str
@@ -50,13 +50,13 @@ class Marker:
 
 
 def marker_path(card: Card) -> str:
-    """Where a card's marker lies in the state folder."""
+    """Return the path of a card's marker in the state folder."""
     _, _, pack = card.name.partition(":")
     return layout.marker(card.phase, pack)
 
 
 def load_marker(store: Store, card: Card) -> Marker | None:
-    """The marker of `card`, or None."""
+    """Return the marker of `card`; None where there is none that can be read."""
     content = store.read(marker_path(card))
     if content is None:
         return None
@@ -86,7 +86,7 @@ def store_marker(store: Store, card: Card, marker: Marker) -> str:
 
 
 def not_kept(card: Card, error: Refusal | OSError) -> tuple[Finding, ...]:
-    """What is said of a card whose verdict could not be written down."""
+    """Return the findings of a card whose verdict could not be written."""
     if isinstance(error, Refusal):
         return error.findings
     found = error.strerror or str(error)

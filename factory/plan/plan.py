@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from factory.contract.contract import read_pack
-from factory.git.narrowing import lay_over, narrow, visible_patterns
+from factory.git.narrowing import narrow, overlay_folder, visible_patterns
 from factory.git.ports import Objects
 from factory.judge.judge import Rules, rules_of
 from factory.judge.scope import Patterns, compile_patterns
@@ -161,14 +161,14 @@ class Plan:
                 self._planned[pack_id] = self._made(self._records[pack_id])
             return self._planned[pack_id]
 
-    def lay_over(self, tree: Tree, pack_id: str) -> Tree:
+    def overlay_folder(self, tree: Tree, pack_id: str) -> Tree:
         """Return `tree` with a pack's folder replaced by the planned one."""
         content = self._folder(self._records[pack_id])
         folder = self._records[pack_id].folder
         present = tree.get(folder)
         if isinstance(present, Tree) and present.oid == content.oid:
             return tree
-        return lay_over(tree, folder, content)
+        return overlay_folder(tree, folder, content)
 
     def _folder(self, record: PlannedPackRecord) -> Tree:
         with self._guard:
@@ -183,7 +183,7 @@ class Plan:
 
     def _made(self, record: PlannedPackRecord) -> PlannedPack:
         pack = self._resolved.get(record.pack) or self._read(record)
-        own = self.lay_over(self.base, record.pack)
+        own = self.overlay_folder(self.base, record.pack)
         visible = narrow(own, visible_patterns(pack.inputs, pack.folder))
         environment = environment_of(pack, self._environment)
         made = planned_pack(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
-from factory.git.narrowing import lay_over, narrow, visible_patterns
+from factory.git.narrowing import narrow, overlay_folder, visible_patterns
 from factory.judge.path_guard import protected_patterns
 from factory.model.action import (
     ToolRecord,
@@ -35,7 +35,7 @@ from factory.plan.site import Site
 
 
 class Planner:
-    """Plans of one process; each pack is planned once."""
+    """Plan packs for one process; each pack is planned once."""
 
     def __init__(self, site: Site, catalogue: Catalogue) -> None:
         self._site = site
@@ -53,15 +53,16 @@ class Planner:
 
     @property
     def base(self) -> Tree:
-        """The base commit's whole tree."""
+        """Return the base commit's whole tree."""
         with self._guard:
             if self._base is None:
                 self._base = self._site.objects.tree_of(self._site.repository.commit)
             return self._base
 
     def planned(self, pack_id: str) -> PlannedPack:
-        """The plan of one pack whose contract holds. Raises KeyError for any other, Refusal
-        DEPENDS_NOT_PASS.
+        """Return the plan of one pack with a valid contract.
+
+        Raise KeyError for any other, Refusal DEPENDS_NOT_PASS.
         """
         with self._guard:
             if pack_id not in self._planned:
@@ -87,7 +88,7 @@ class Planner:
         if why:
             raise Refusal(*why)
         needs = canonical_order({name: self._depends(name) for name in self._needs[pack.id]})
-        own = self._lay_over(self.base, entry)
+        own = self._overlay_folder(self.base, entry)
         patterns = visible_patterns(pack.inputs, pack.folder)
         visible = narrow(own, patterns)
         environment = environment_of(pack, self._site.environment)
@@ -104,8 +105,8 @@ class Planner:
         return planned_pack(pack, action, lock, self.base, own, visible, needs, environment)
 
     def _unusable_needs(self, pack: TaskPack) -> tuple[str, ...]:
-        """What of a pack's needs has no sound contract, or is part of a circle; the pack itself
-        where it is.
+        """Return those of a pack's needs that have no valid contract, or are part of a circle; the
+        pack itself where it is.
         """
         below = self._needs[pack.id]
         wanted = {need for name in (pack.id, *below) for need in self._depends(name)}
@@ -121,11 +122,7 @@ class Planner:
         pack = self._entries[name].pack
         return pack.depends_on if pack is not None else ()
 
-    def lay_over(self, tree: Tree, pack_id: str) -> Tree:
-        """`tree` with a pack's folder, as it is in the work tree, laid over."""
-        return self._lay_over(tree, self._entries[pack_id])
-
-    def _lay_over(self, tree: Tree, entry: PackEntry) -> Tree:
+    def _overlay_folder(self, tree: Tree, entry: PackEntry) -> Tree:
         if entry.id not in self._folders:
             content, blobs = folder_tree(entry, tree.hash_name)
             committed = tree.get(entry.folder)
@@ -138,12 +135,12 @@ class Planner:
         present = tree.get(entry.folder)
         if isinstance(present, Tree) and present.oid == content.oid:
             return tree
-        return lay_over(tree, entry.folder, content)
+        return overlay_folder(tree, entry.folder, content)
 
     def committed(self) -> bool:
-        """Whether every pack folder is in the base commit exactly as it was read."""
+        """Return whether every pack folder is in the base commit exactly as it was read."""
         return all(
-            self._lay_over(self.base, entry) is self.base for entry in self._entries.values()
+            self._overlay_folder(self.base, entry) is self.base for entry in self._entries.values()
         )
 
     def _identities(self, pack: TaskPack) -> list[ToolRecord]:
@@ -156,8 +153,8 @@ class Planner:
         return self._tools[name]
 
     def tools(self) -> Mapping[str, str]:
-        """The digest of every tool that was asked for so far; "" for one that this host does not
-        have.
+        """Return the digest of every tool that was looked up so far; "" for one that this host does
+        not have.
         """
         return {
             name: record.sha256 if record is not None else ""
@@ -165,12 +162,12 @@ class Planner:
         }
 
     def missing_tools(self, pack: TaskPack) -> tuple[str, ...]:
-        """Declared tools that this host does not have."""
+        """Return the declared tools that this host does not have."""
         return tuple(name for name in pack.tools if self._identify(name) is None)
 
     def passed_secrets(self, pack: TaskPack) -> tuple[Finding, ...]:
-        """Variables that a pack passes through, and whose value carries a credential: evidence
-        tells both.
+        """Return findings for variables that a pack passes through and whose value contains a
+        credential: evidence would show it.
         """
         found = []
         for name, value in environment_of(pack, self._site.environment):
@@ -182,8 +179,8 @@ class Planner:
         return tuple(found)
 
     def freeze(self) -> Plan:
-        """Return the plan of all packs whose contracts hold, and store what of their folders is in
-        no commit.
+        """Return the plan of all packs with valid contracts; store those of their folders that are
+        in no commit.
         """
         usable = [
             entry

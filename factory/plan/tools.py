@@ -78,6 +78,6 @@ def find_tool(name: str, interpreter: str = "") -> Path | None:
     if name in ("python", "python3"):
         python = find_interpreter(interpreter) if interpreter else Path(sys.executable)
         return python.resolve() if python is not None and python.is_file() else None
-    beside = Path(sys.executable).parent
-    found = shutil.which(name, path=f"{beside}:{SYSTEM_PATH}") if "/" not in name else None
+    own_folder = Path(sys.executable).parent
+    found = shutil.which(name, path=f"{own_folder}:{SYSTEM_PATH}") if "/" not in name else None
     return Path(found).resolve() if found else None

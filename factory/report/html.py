@@ -122,7 +122,7 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[Markup], class_: s
 
 def _packs(run: RunView) -> Markup:
     heads = ("pack", "domain", "status", "change", "checks", "why it matters")
-    return _table("What each task pack came to", heads, map(_pack, run.status.packs), "packs")
+    return _table("The result of each task pack", heads, map(_pack, run.status.packs), "packs")
 
 
 def _pack(line: PackLine) -> Markup:
@@ -266,14 +266,14 @@ _COMMAND_HEADS = ("check", "command", "ended", "log")
 def _check(run: RunView, pack: str, check: CheckRecord) -> Markup:
     fine = check.rc == 0 and check.ended == "exited"
     word = f"ended with {check.rc}" if check.ended == "exited" else check.ended
-    told = run.bundles[pack].excerpts.get(check.label, "")
+    excerpt = run.bundles[pack].excerpts.get(check.label, "")
     cells = [
         tag("td", tag("code", check.run)),
         tag("td", _badge("ok" if fine else word, "ok" if fine else "not")),
     ]
-    if told and not fine:
+    if excerpt and not fine:
         ending = tag(
-            "details", tag("summary", "how its log ends"), tag("pre", lines_of(told)), open=True
+            "details", tag("summary", "how its log ends"), tag("pre", lines_of(excerpt)), open=True
         )
         cells[0] = tag("td", tag("code", check.run), ending)
     return tag(

@@ -60,13 +60,15 @@ def _counts(cases: Sequence[_Case]) -> dict[str, str]:
 
 
 def _suite(name: str, cases: Sequence[_Case], findings: Iterable[FindingRecord]) -> Markup:
-    told = _lines(
+    output = _lines(
         f"{row.severity} {row.id}: {row.message}" for row in findings if row.severity != "error"
     )
-    beside = joined(Markup("\n"), tag("system-out", told)) if told.text else ""
+    with_output = joined(Markup("\n"), tag("system-out", output)) if output.text else ""
     return joined(
         Markup("\n"),
-        tag("testsuite", *map(_case, cases), beside, Markup("\n"), name=name, **_counts(cases)),
+        tag(
+            "testsuite", *map(_case, cases), with_output, Markup("\n"), name=name, **_counts(cases)
+        ),
     )
 
 
@@ -74,7 +76,7 @@ def _case(case: _Case) -> Markup:
     inside: list[Markup] = []
     if case.fault:
         first = case.against[0]
-        body = _lines(line for row in case.against for line in _told(row))
+        body = _lines(line for row in case.against for line in _row_lines(row))
         if case.log:
             body = joined(body, Markup("\n\n"), lines_of(case.log))
         inside = [tag(case.fault, body, type=first.id, message=first.message)]
@@ -85,7 +87,7 @@ def _lines(lines: Iterable[str]) -> Markup:
     return Markup("\n".join(map(text_of, lines)))
 
 
-def _told(row: FindingRecord) -> Iterable[str]:
+def _row_lines(row: FindingRecord) -> Iterable[str]:
     yield f"{row.id}  {row.message}"
     if row.file:
         yield place_of(row)
@@ -131,7 +133,7 @@ def _of_command(
     fine = check.rc == 0 and check.ended == "exited"
     if not fine and not against:
         against = (
-            _stand_in(
+            _made_up(
                 "STEP_FAILED" if check.kind == "step" else "CHECK_FAILED",
                 f"{check.ended} {check.rc}",
             ),
@@ -143,9 +145,9 @@ def _of_command(
 
 def _of_recheck(record: RecheckRecord, against: tuple[FindingRecord, ...]) -> _Case:
     if not good(record.outcome) and not against:
-        against = (_stand_in("MERGE_BROKEN", record.outcome),)
+        against = (_made_up("MERGE_BROKEN", record.outcome),)
     return _Case(f"{record.pack}.merged-tree", f"{record.label} {record.run}", against)
 
 
-def _stand_in(kind: str, message: str) -> FindingRecord:
+def _made_up(kind: str, message: str) -> FindingRecord:
     return FindingRecord(id=kind, severity="error", message=message)

@@ -209,8 +209,8 @@ class LiveProgress(PlainProgress):
             return
         elapsed = now - running.command_started
         of_limit = f" of {seconds(running.limit)}" if running.limit > 0 else ""
-        told = f"{seconds(elapsed)}{of_limit}  {sanitize(running.label)}: {sanitize(running.run)}"
-        yield fit(Shown(f"{name}  {self._bar(elapsed, running.limit)}{told}"), columns)
+        said = f"{seconds(elapsed)}{of_limit}  {sanitize(running.label)}: {sanitize(running.run)}"
+        yield fit(Shown(f"{name}  {self._bar(elapsed, running.limit)}{said}"), columns)
         last = last_line(running.tail)
         if last:
             yield self._palette.paint(

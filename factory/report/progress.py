@@ -22,7 +22,7 @@ COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
 
 # The phase that prints a line for each card; the cards of other phases with packs are counted
 # into one line.
-_TOLD_EACH = "launch"
+_SHOWN_EACH = "launch"
 
 
 class Display(Progress, Protocol):
@@ -57,7 +57,7 @@ class PlainProgress:
         self._expected: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
-        self._held: Counter[str] = Counter()
+        self._unchanged: Counter[str] = Counter()
         self._started: dict[str, float] = {}
 
     def expect(self, cards: Iterable[Card]) -> None:
@@ -89,14 +89,14 @@ class PlainProgress:
             self._passed[card.phase] += result.status is Status.PASS
             if not card.pack:
                 self._say(card.phase, self._phase_text(card, result, elapsed))
-            elif card.phase == _TOLD_EACH or result.status is not Status.PASS:
+            elif card.phase == _SHOWN_EACH or result.status is not Status.PASS:
                 self._say(card.phase, self._pack_text(card, result, elapsed))
             self._phase_end(card.phase)
 
     def card_up_to_date(self, card: Card, status: Status) -> None:
         """Count the card; its phase prints the count only if another of its cards was executed."""
         with self._lock:
-            self._held[card.phase] += 1
+            self._unchanged[card.phase] += 1
             self._passed[card.phase] += status is Status.PASS
             self._phase_end(card.phase)
 
@@ -110,12 +110,16 @@ class PlainProgress:
         """Do nothing: lines are permanent."""
 
     def _phase_end(self, phase: str) -> None:
-        ended, held, expected = self._ended[phase], self._held[phase], self._expected[phase]
-        if ended + held != expected or not ended:
+        ended, unchanged, expected = (
+            self._ended[phase],
+            self._unchanged[phase],
+            self._expected[phase],
+        )
+        if ended + unchanged != expected or not ended:
             return
-        if phase == _TOLD_EACH and held:
-            self._say(phase, Shown(f"{held} unchanged"))
-        elif phase not in (_TOLD_EACH, "preflight", "integrate", "summary"):
+        if phase == _SHOWN_EACH and unchanged:
+            self._say(phase, Shown(f"{unchanged} unchanged"))
+        elif phase not in (_SHOWN_EACH, "preflight", "integrate", "summary"):
             self._say(phase, self._agreement(self._passed[phase], expected))
 
     def _agreement(self, agreed: int, expected: int) -> Shown:
@@ -123,15 +127,15 @@ class PlainProgress:
 
         A bundle of a pack that did not PASS can be valid too: it records truly what the pack broke.
         """
-        alone, passed = expected == 1, self._passed[_TOLD_EACH]
-        if passed == self._expected[_TOLD_EACH]:
+        alone, passed = expected == 1, self._passed[_SHOWN_EACH]
+        if passed == self._expected[_SHOWN_EACH]:
             return Shown(
                 f"{agreed} of {expected}"
                 f" {'agrees with its contract' if alone else 'agree with their contracts'}"
             )
-        told = "bundle tells what its pack did" if alone else "bundles tell what their packs did"
+        said = "bundle is valid" if alone else "bundles are valid"
         return Shown(
-            f"{agreed} of {expected} {told}, {passed} of {expected} {'pack' if alone else 'packs'}"
+            f"{agreed} of {expected} {said}, {passed} of {expected} {'pack' if alone else 'packs'}"
             " passed"
         )
 

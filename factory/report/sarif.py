@@ -33,8 +33,8 @@ def results_sarif(run: RunView) -> bytes:
         "semanticVersion": __version__,
         "rules": list(map(_rule, ids)),
     }
-    told: dict[str, int] = {}
-    results = [_result(row, ids.index(row.id), told) for row in status.findings]
+    seen: dict[str, int] = {}
+    results = [_result(row, ids.index(row.id), seen) for row in status.findings]
     document = {
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -71,12 +71,12 @@ def _rule(kind: str) -> dict[str, object]:
     }
 
 
-def _result(row: FindingRecord, rule: int, told: dict[str, int]) -> dict[str, object]:
+def _result(row: FindingRecord, rule: int, seen: dict[str, int]) -> dict[str, object]:
     text = " ".join(
         part for part in (f"{row.pack}: " if row.pack else "", row.message, row.hint) if part
     )
     identity = f"{row.id}\0{row.pack}\0{row.file}\0{row.message}".encode("utf-8", "surrogatepass")
-    again = told[sha256(identity)] = told.get(sha256(identity), 0) + 1
+    again = seen[sha256(identity)] = seen.get(sha256(identity), 0) + 1
     return {
         "ruleId": row.id,
         "ruleIndex": rule,

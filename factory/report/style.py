@@ -5,11 +5,11 @@ from __future__ import annotations
 STYLE = """\
 :root{color-scheme:light dark;--ink:#1b1f24;--soft:#57606a;--line:#d4d9df;--back:#fff;\
 --panel:#f5f7f9;\
---good:#116329;--good-back:#dafbe1;--held:#7d4e00;--held-back:#fff3cd;--bad:#a40e26;\
+--good:#116329;--good-back:#dafbe1;--blocked:#7d4e00;--blocked-back:#fff3cd;--bad:#a40e26;\
 --bad-back:#ffe3e6;--link:#0550ae}
 @media (prefers-color-scheme:dark){:root{--ink:#e6edf3;--soft:#9aa4af;--line:#343b44;\
 --back:#0d1117;--panel:#161b22;\
---good:#6fdd8b;--good-back:#0f2f1a;--held:#f0c55a;--held-back:#33270a;--bad:#ff9aa2;\
+--good:#6fdd8b;--good-back:#0f2f1a;--blocked:#f0c55a;--blocked-back:#33270a;--bad:#ff9aa2;\
 --bad-back:#3c1318;--link:#79b8ff}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
@@ -33,7 +33,7 @@ h3{margin:1.25rem 0 .4rem;font-size:1rem}
 p{margin:.5rem 0}
 .soft{color:var(--soft)}
 .PASS,.ok{--tone:var(--good);--tone-back:var(--good-back)}
-.BLOCKED,.warning{--tone:var(--held);--tone-back:var(--held-back)}
+.BLOCKED,.warning{--tone:var(--blocked);--tone-back:var(--blocked-back)}
 .FAIL,.error,.not{--tone:var(--bad);--tone-back:var(--bad-back)}
 .note{--tone:var(--soft);--tone-back:var(--panel)}
 .badge{display:inline-block;padding:0 .5em;border-radius:.35em;background:var(--tone-back);\

@@ -25,12 +25,12 @@ def network_text(packs: tuple[PackLine, ...]) -> str:
     """Return the hosts that packs could reach, as in `A-1 to example.org`; "" if none could reach
     any.
     """
-    told = []
+    parts = []
     for pack in packs:
         if pack.network:
             hosts = "any public host" if "*" in pack.network else ", ".join(pack.network)
-            told.append(f"{pack.pack} to {hosts}")
-    return "; ".join(told)
+            parts.append(f"{pack.pack} to {hosts}")
+    return "; ".join(parts)
 
 
 def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
@@ -255,7 +255,7 @@ def unmerged_plan(status: RunStatus) -> bytes:
         md("- {} is {}.", pack.pack, pack.status) for pack in status.packs if pack.status != "PASS"
     ]
     lines += left or [
-        "No pack stands in the way: an integration was not asked for, or gave no answer that holds."
+        "No pack prevents a merge: integration was not requested, or returned no valid result."
     ]
     return ("\n".join(lines) + "\n").encode("utf-8")
 
@@ -377,8 +377,8 @@ def finding_lines(finding: FindingRecord, indent: str = "") -> list[str]:
     """Return the lines of one finding for a terminal: id and sentence, then its place, then its
     hint.
     """
-    told = f"{owner_of(finding.pack, finding.facts)}{finding.message}"
-    lines = [f"{indent}{finding.id}  {for_eyes(told)}"]
+    sentence = f"{owner_of(finding.pack, finding.facts)}{finding.message}"
+    lines = [f"{indent}{finding.id}  {for_eyes(sentence)}"]
     if finding.file:
         place = for_eyes(place_of(finding))
         lines.append(f"{indent}    {place}")

@@ -68,6 +68,6 @@ def stacked_base(store: Store, objects: Objects, plan: Plan, planned: PlannedPac
     merged = merge_candidates(plan.base, below, plan.overlap, three_way_of(objects))
     if merged.tree is None:
         raise Refusal(*(replace(finding, pack=planned.pack.id) for finding in merged.findings))
-    base = plan.lay_over(merged.tree, planned.pack.id)
+    base = plan.overlay_folder(merged.tree, planned.pack.id)
     objects.write_tree(base)
     return base

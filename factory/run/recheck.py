@@ -136,7 +136,7 @@ class Recheck:
         if rc == 0:
             return _record(name, command, "ok", 0)
         again = self._one(planned, command, view)
-        start = self._plan.lay_over(self._plan.base, name)
+        start = self._plan.overlay_folder(self._plan.base, name)
         base = self._one(planned, command, view_with(start, planned.visible_patterns, ()))
         nothing = any(finding.id == "CHECK_RAN_NO_TEST" for finding in one.findings)
         outcome = classify(_signature(one), _signature(again), _signature(base), nothing)
@@ -178,13 +178,13 @@ class Recheck:
         """
         own = self._changes[planned.pack.id]
         whole = tree
-        if self._plan.lay_over(self._plan.base, planned.pack.id) is not self._plan.base:
+        if self._plan.overlay_folder(self._plan.base, planned.pack.id) is not self._plan.base:
             below = planned.pack.folder + "/"
             order = (name for name in self._order() if name in among)
             inside = tuple(
                 c for name in order for c in self._changes[name] if c.path.startswith(below)
             )
-            whole = apply_differences(self._plan.lay_over(tree, planned.pack.id), inside)
+            whole = apply_differences(self._plan.overlay_folder(tree, planned.pack.id), inside)
         view = view_with(whole, planned.visible_patterns, (change.path for change in own))
         self._machine.objects.write_tree(view)
         return view

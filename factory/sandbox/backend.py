@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSetting:
-    """Two folders that the sandbox has for itself, and what the user chose.
+    """Name two folders of the sandbox's own, and what the user chose.
 
     `python` names another interpreter for commands, `bubblewrap` a binary; empty: found by looking.
-    `shown` are the folders that such an interpreter may lie in beyond the system's; None: anywhere.
+    `shown` are the folders that such an interpreter may be in beyond the system's; None: anywhere.
     `backend` is the only one to be tried, "auto" the best that works. `unconfined`: the user
     accepted the absence of every property; only then may a command run on a host that confines
     nothing.
@@ -45,7 +45,7 @@ class SandboxSetting:
 
 
 class Offer:
-    """What this host has for backends to build on, looked up when one asks."""
+    """Look up what this host has for backends to build on, when one asks."""
 
     def __init__(self, setting: SandboxSetting) -> None:
         self.setting = setting
@@ -74,7 +74,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """Whether anything ran at all, why not, and what was proved."""
+    """Record whether anything ran at all, why not, and what was proved."""
 
     started: bool
     why: str
@@ -82,7 +82,7 @@ class Probed:
 
 
 class Backend(abc.ABC):
-    """One way of confining commands, made by `ways` for a host that has what it needs."""
+    """Confine commands in one way, made by `ways` for a host that has what it needs."""
 
     name: ClassVar[str]
     isolation: ClassVar[IsolationMode] = IsolationMode.WORKTREE

@@ -38,7 +38,7 @@ _PROMISED = frozenset(
 
 
 class BubblewrapBackend(Supervised):
-    """See the module."""
+    """Confine by a bubblewrap binary alone; see the module."""
 
     name = "bubblewrap"
     inside = "factory.sandbox.inside_bubblewrap"

@@ -54,7 +54,9 @@ NO_QUOTA = "a plain folder has no quota; only the size of each file is bounded"
 
 
 class _Full(Supervised):
-    """What both ways have in common."""
+    """Confine by namespaces of the supervisor's own and bubblewrap; both variants
+    below share this.
+    """
 
     name = "full"
     inside = "factory.sandbox.inside_full"
@@ -130,7 +132,7 @@ class _Full(Supervised):
 
 
 class FullOverlay(_Full):
-    """See the module."""
+    """Show the view as an overlay, with a bound on the disk."""
 
     isolation: ClassVar[IsolationMode] = IsolationMode.OVERLAY
 
@@ -156,7 +158,7 @@ class FullOverlay(_Full):
 
 
 class FullWorktree(_Full):
-    """See the module."""
+    """Show the view as a full checkout; the disk is not bounded."""
 
     def promised(self) -> frozenset[Property]:
         """Return all but a bound on the disk."""

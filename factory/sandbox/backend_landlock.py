@@ -62,7 +62,10 @@ _LACKS = {
 
 
 class LandlockBackend(Supervised):
-    """See the module. `version` is the kernel's Landlock ABI."""
+    """Confine by Landlock without a namespace; see the module.
+
+    `version` is the kernel's Landlock ABI.
+    """
 
     name = "landlock"
     inside = "factory.sandbox.inside_landlock"

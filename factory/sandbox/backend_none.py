@@ -51,7 +51,10 @@ _NEW_GROUP = 0x00000200  # CREATE_NEW_PROCESS_GROUP, a name that exists on Windo
 
 
 class Unconfined(Backend):
-    """See the module. `why` is why nothing better is in use, one clause."""
+    """Run commands without any confinement; see the module.
+
+    `why` says why nothing better is used, in one clause.
+    """
 
     name = NONE
 
@@ -113,7 +116,7 @@ class Unconfined(Backend):
 
 
 class UnconfinedStage:
-    """A `Stage` over a worktree; see the port. `tools` is the folder of the interpreter."""
+    """Implement `Stage` over a worktree; see the port. `tools` is the folder of the interpreter."""
 
     def __init__(self, folder: Path, layer: DeadLayer, tools: Path) -> None:
         self._folder = folder
@@ -187,8 +190,8 @@ class UnconfinedStage:
 
 
 class _OutputThread:
-    """Output read by a thread of its own, since Windows cannot wait for a pipe and a clock at
-    once.
+    """Read output in a thread of its own, since Windows cannot wait for a pipe and a
+    clock at once.
     """
 
     def __init__(self, bound: int, on_output: Callable[[bytes], None] | None) -> None:

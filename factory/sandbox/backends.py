@@ -16,7 +16,9 @@ NONE = "none"
 
 
 class IsolationMode(enum.Enum):
-    """How a stage's view is made; AUTO is the overlay where it works, else a full worktree."""
+    """Choose how a stage's view is made; AUTO is the overlay where it works, else a
+    full worktree.
+    """
 
     AUTO = "auto"
     OVERLAY = "overlay"
@@ -25,8 +27,10 @@ class IsolationMode(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class BackendEntry:
-    """A backend's name, the module whose BACKENDS are its classes (best first), and the platform
-    that it works on, as `platform.system` names it; empty: any.
+    """Name a backend, its module, and the platform that it works on.
+
+    The module's BACKENDS are its classes, best first. `platform` is as `platform.system` names it;
+    empty: any.
     """
 
     name: str

@@ -51,7 +51,7 @@ def proxy_environment(host: str, port: int) -> tuple[tuple[str, str], ...]:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A host path shown read-only at a path inside."""
+    """Show a host path read-only at a path inside."""
 
     source: str
     inside: str
@@ -59,8 +59,8 @@ class Mount:
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """What of the host may be seen: read-only mounts, links (path inside, target), and where tools
-    are found.
+    """List what of the host may be seen: read-only mounts, links (path inside, target), and where
+    tools are found.
     """
 
     mounts: tuple[Mount, ...]
@@ -72,8 +72,8 @@ class HostView:
 
 @dataclass(frozen=True, slots=True)
 class BoundPaths:
-    """Host paths: `system` is laid out as a `HostView` says; the others are writable, each bounded
-    in size.
+    """Name host paths: `system` is laid out as a `HostView` says; the others are writable, each of
+    bounded size.
     """
 
     system: str

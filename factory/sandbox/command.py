@@ -47,8 +47,8 @@ def bury() -> None:
         os.sched_yield()
 
 
-class BubblewrapProcess:
-    """One bubblewrap from start to burial."""
+class SandboxedCommand:
+    """Run one command in a process of its own, from its start until it is reaped."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class BubblewrapProcess:
         """Run to the end and until no process is left; return what happened. Raise HungUp when
         nobody listens any more.
         """
-        self.make_room()
+        self.make_folders()
         pid = self.start()
         os.close(self.output)
         self._wait(pid)
@@ -94,9 +94,10 @@ class BubblewrapProcess:
 
     # --- the steps that a backend may take in its own way
 
-    def make_room(self) -> None:
-        """Make an empty /tmp, home and /dev/shm; those of the command before are let go only now,
-        off its critical path.
+    def make_folders(self) -> None:
+        """Make an empty /tmp, home and /dev/shm.
+
+        Those of the previous command are released only now, off its critical path.
         """
         with contextlib.suppress(OSError):  # the first command finds none
             kernel.unmount(layout.SCRATCH)
@@ -204,7 +205,7 @@ class BubblewrapProcess:
                     return
                 if self.observer.listener in ready and self._answered():
                     continue
-                if self.control.fileno() in ready and self._told_to_stop():
+                if self.control.fileno() in ready and self._stop_requested():
                     return
                 self.tend(pid)
                 if self._too_much_memory():
@@ -230,7 +231,7 @@ class BubblewrapProcess:
         self.look = now + SAMPLE
         return False
 
-    def _told_to_stop(self) -> bool:
+    def _stop_requested(self) -> bool:
         try:
             request, _ = wire.receive(self.control)
             self.ended = request["why"]

@@ -94,8 +94,10 @@ _SECONDS = 20
 
 
 class IntegratorProbe:
-    """Tries the integrator's confinement while other work goes on: started on creation, judged by
-    `finish`. `confine` makes a backend's words of a run folder and a command.
+    """Try the integrator's confinement while other work goes on: started on creation, judged by
+    `finish`.
+
+    `confine` makes a backend's words of a run folder and a command.
     """
 
     def __init__(self, place: Path, confine: Callable[[Path, list[str]], list[str]]) -> None:

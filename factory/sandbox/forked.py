@@ -10,19 +10,22 @@ import os
 import signal
 
 from factory.sandbox import bounds, kernel, watch
-from factory.sandbox.command import SIGNALS, BubblewrapProcess
+from factory.sandbox.command import SIGNALS, SandboxedCommand
 
 # Processes that the same user may start meanwhile, before they take away from a pack's bound.
 _ROOM_FOR_OTHERS = 256
 _FAILED = 125  # what `env` and `timeout` of coreutils exit with when they fail themselves
 
 
-class Forked(BubblewrapProcess):
-    """One fork from start to burial. A subclass says what the child gives up."""
+class Forked(SandboxedCommand):
+    """Run one command in a fork, from its start until it is reaped.
+
+    A subclass defines what the child gives up.
+    """
 
     code: int | None = None
 
-    def make_room(self) -> None:
+    def make_folders(self) -> None:
         """Make a /tmp and a home that no other command can reach; they are removed with the
         stage.
         """

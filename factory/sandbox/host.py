@@ -25,8 +25,9 @@ _SECONDS = 10  # for --help and --version, which take milliseconds: a disk may b
 
 @dataclass(frozen=True, slots=True)
 class Bubblewrap:
-    """A bubblewrap binary. `library` is a folder it loads a library from by a relative path, if
-    any.
+    """Name a bubblewrap binary.
+
+    `library` is a folder it loads a library from by a relative path, if any.
     """
 
     program: Path

@@ -48,14 +48,14 @@ _NOT_HERE = "what the user's configuration chose is not offered by this host"
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The backend in use, and what was proved of it."""
+    """Contain the backend in use, and what was proved of it."""
 
     backend: Backend
     enforcement: Enforcement
 
 
 class HostSandbox:
-    """A `Sandbox`; see the port. Thread-safe. Starts nothing before it is asked.
+    """Implement `Sandbox`; see the port. Thread-safe. Starts nothing before it is asked.
 
     What was measured is in this object and nowhere else, so no file, variable or pack can claim it.
     A child that is forked has the object and with it the measurement; it starts a helper of its

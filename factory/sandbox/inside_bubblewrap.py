@@ -10,7 +10,7 @@ import json
 import os
 
 from factory.sandbox import bounds, kernel
-from factory.sandbox.command import BubblewrapProcess
+from factory.sandbox.command import SandboxedCommand
 from factory.sandbox.inside_plain import open_stage, prepare
 
 __all__ = ["COMMAND", "open_stage", "prepare"]
@@ -18,12 +18,13 @@ __all__ = ["COMMAND", "open_stage", "prepare"]
 OWN_IN_BUBBLEWRAP = 1  # its init, the only process of ours that counts in the namespace it makes
 
 
-class BubblewrapCommand(BubblewrapProcess):
-    """The binary mounts by itself, over bounded tmpfs where it can; the bound on processes is set
-    from outside.
+class BubblewrapCommand(SandboxedCommand):
+    """Start a bubblewrap that mounts by itself, over bounded tmpfs where it can.
+
+    The bound on processes is set from outside.
     """
 
-    def make_room(self) -> None:
+    def make_folders(self) -> None:
         """Make nothing: the binary makes it, and it goes with the namespace."""
 
     def start(self) -> int:

@@ -10,10 +10,10 @@ import os
 import signal
 
 from factory.sandbox import bounds, kernel, layout, wire
-from factory.sandbox.command import BubblewrapProcess
+from factory.sandbox.command import SandboxedCommand
 from factory.sandbox.layout import BUILD, MERGED, UPPER, WORK
 
-COMMAND = BubblewrapProcess
+COMMAND = SandboxedCommand
 OWN_PROCESSES = 3
 """This process, bubblewrap outside and its init inside count against RLIMIT_NPROC too."""
 _WRITTEN_TO = ("/dev", "/proc")  # bubblewrap writes to devices, and the maps of its namespace

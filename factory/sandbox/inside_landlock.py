@@ -14,7 +14,7 @@ __all__ = ["COMMAND", "open_stage", "prepare"]
 
 
 class LandlockCommand(Forked):
-    """A child of ours gives up everything by itself, then becomes the command."""
+    """Run a child that gives up everything by itself, then becomes the command."""
 
     def give_up(self) -> None:
         """Keep what the plan names, and the stage's own folders."""

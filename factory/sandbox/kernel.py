@@ -132,7 +132,7 @@ def prctl(option: int, value: int) -> None:
 
 
 def die_with_parent(signal_number: int) -> None:
-    """Have the kernel send a signal when the parent dies; a change of user id undoes this."""
+    """Make the kernel send a signal when the parent dies; a change of user id undoes this."""
     prctl(_SET_PARENT_DEATH_SIGNAL, signal_number)
 
 

@@ -23,8 +23,10 @@ _FOLDER = (
 
 @dataclass(frozen=True, slots=True)
 class DeadLayer:
-    """The private layer over read-only folders, `lowers`, topmost first. Nothing writes there any
-    more, and who wrote it was hostile: read it by descriptor, and follow no link.
+    """Describe a private layer over read-only folders, `lowers`, topmost first.
+
+    Nothing writes there any more, and who wrote it was hostile: read it by descriptor, and follow
+    no link.
 
     `open` returns a new descriptor of it, which the caller closes. `most` is what could be written
     there: a file that says that it is larger is all hole. `given` is what lay there before: a full

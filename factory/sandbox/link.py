@@ -30,7 +30,8 @@ _PIPE_SIZE = 1 << 20  # the most that an ordinary user may have (fs.pipe-max-siz
 
 @dataclass(frozen=True, slots=True)
 class RawOutcome:
-    """What the supervisor said at the end of a command, and the output that was read meanwhile.
+    """Contain the supervisor's report at the end of a command, and the output that was read
+    meanwhile.
 
     `code` is None where bubblewrap never reported that the command ended by itself.
     """
@@ -45,11 +46,12 @@ class RawOutcome:
 
 
 class StageUnavailable(Exception):
-    """The kernel refused a stage; the text is one clause."""
+    """Report that the kernel refused a stage; the text is one clause."""
 
 
 class Launcher:
-    """The warm helper process. Thread-safe; started on first use or by `start`.
+    """Start stages by a warm helper process. Thread-safe; the helper starts on first use or by
+    `start`.
 
     `template` is what all its stages have in common.
     """
@@ -67,8 +69,8 @@ class Launcher:
             self._started()
 
     def open_stage(self, plan: wire.Message, kept: tuple[int, ...] = ()) -> StageLink:
-        """Have a stage made, which keeps the descriptors `kept` open for as long as any process of
-        it may live.
+        """Make a stage, which keeps the descriptors `kept` open for as long as any process of it
+        may live.
 
         Raise StageUnavailable where the kernel refuses it.
         """
@@ -127,7 +129,7 @@ class Launcher:
 
 
 class StageLink:
-    """One stage: run commands in it, then end it. `layer` is a descriptor of what packs wrote.
+    """Run commands in one stage, then end it. `layer` is a descriptor of what packs wrote.
 
     `owner` is the uid and gid that it runs as. `listener` is a socket that listens inside, -1 where
     none does; whoever takes it closes it.
@@ -285,7 +287,7 @@ def _outcome(reply: wire.Message, ended: str, log: bytes, count: int) -> RawOutc
 
 
 class _Log:
-    """The output of one command: kept up to a bound, counted in full."""
+    """Collect the output of one command: kept up to a bound, counted in full."""
 
     def __init__(
         self, descriptor: int, bound: int, on_output: Callable[[bytes], None] | None

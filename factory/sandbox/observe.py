@@ -64,7 +64,7 @@ def install(program: bytes) -> int:
 
 
 class Observer:
-    """What was tried since the last report. `listener` is -1 where nothing can be seen."""
+    """Count what was tried since the last report. `listener` is -1 where nothing can be seen."""
 
     def __init__(self, listener: int) -> None:
         self.listener = listener

@@ -24,7 +24,10 @@ FIRST, COUNT = 64101, 256
 
 @dataclass(frozen=True, slots=True)
 class OwnUser:
-    """`uid` is its group too. Whoever closes `lock` last gives it back."""
+    """Own a user id for one stage; `uid` is its group too.
+
+    It is free again when `lock` is closed everywhere.
+    """
 
     uid: int
     lock: socket.socket
@@ -37,7 +40,7 @@ class OwnUser:
                 os.chown(os.path.join(place, name), self.uid, self.uid, follow_symlinks=False)
 
     def close(self) -> None:
-        """Give it back. Idempotent."""
+        """Release it. Idempotent."""
         self.lock.close()
 
 

@@ -39,7 +39,7 @@ def inside_term(environment: Mapping[str, str]) -> str:
 
 
 class PersonAtTerminal:
-    """A `Person`; see the port. Use `seated`."""
+    """Implement `Person`; see the port. Use `seated`."""
 
     def __init__(self, typing: int, showing: int, resized: int, *, ascii_only: bool) -> None:
         self._typing, self._showing, self._resized = typing, showing, resized
@@ -103,7 +103,7 @@ def seated() -> Iterator[PersonAtTerminal]:
 
 
 class _Seat:
-    """The terminal's modes, and the signals that concern them."""
+    """Set and restore the terminal's modes, and the signals that concern them."""
 
     def __init__(self, typing: int, showing: int) -> None:
         self._typing = typing

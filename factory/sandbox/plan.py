@@ -23,8 +23,8 @@ Request = Callable[[str, str, tuple[tuple[str, str], ...]], wire.Message]
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """What a stage shows at /workspace: read-only folders (topmost first) under a private layer, or
-    one writable.
+    """Name what a stage shows at /workspace: read-only folders (topmost first) under a private
+    layer, or one writable.
 
     `scratch` is where a backend without mounts of its own has /tmp and home; `user` is the stage's
     own, where it has one.

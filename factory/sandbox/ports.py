@@ -19,7 +19,7 @@ from factory.sandbox.values import CommandOutcome, CommandSpec, StageLimits
 
 
 class StageView(Protocol):
-    """What a stage shows at /workspace."""
+    """Provide what a stage shows at /workspace."""
 
     def folders(self) -> tuple[Path, ...]:
         """Return read-only folders that show it when each lies over the next."""
@@ -31,7 +31,7 @@ class StageView(Protocol):
 
 
 class EgressListener(Protocol):
-    """The far end of the only network that a stage has: a listener on its loopback.
+    """Serve the only network that a stage has: a listener on its loopback.
 
     `environment` is added for its commands, after everything else. `files` are texts by their paths
     inside, directly in /run, for this stage alone and read-only there.
@@ -57,8 +57,9 @@ class EgressListener(Protocol):
 
 
 class Person(Protocol):
-    """Who sits at a terminal, as a session needs them. Their terminal itself never enters a
-    sandbox.
+    """Represent the person at a terminal, as a session needs them.
+
+    Their terminal itself never enters a sandbox.
     """
 
     @property
@@ -85,7 +86,7 @@ class Person(Protocol):
 
 
 class Stage(Protocol):
-    """One private view, alive until closed."""
+    """Run commands in one private view, alive until closed."""
 
     def run(
         self, command: CommandSpec, on_output: Callable[[bytes], None] | None = None
@@ -113,7 +114,7 @@ class Stage(Protocol):
 
 
 class Sandbox(Protocol):
-    """A host that confines commands."""
+    """Confine commands on one host."""
 
     def measure(self, network: bool = False) -> Enforcement:
         """Return what is enforced, proved by trying inside the same confinement; measured once.

@@ -63,7 +63,7 @@ _CALLS = ("mount", "user namespace", "ptrace", "keyring", "io_uring", "vsock")
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What was observed, inside and out."""
+    """Contain what was observed, inside and out."""
 
     answer: Mapping[str, Any]
     attempts: Mapping[str, bool]

@@ -91,7 +91,7 @@ def _write_running(path: str) -> None:
 
 
 def _is_sealed(path: str) -> bool:
-    """Whether nobody can ever write the file again; a file of a disk knows no seals."""
+    """Return whether nobody can ever write the file again; a file on a disk has no seals."""
     with open(path, "rb") as file:
         try:
             return bool(fcntl.fcntl(file, fcntl.F_GET_SEALS) & fcntl.F_SEAL_WRITE)

@@ -35,7 +35,7 @@ _PROGRAM = re.compile(r"(python|pypy)([0-9]+)\.([0-9]+)")
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python installation on the host; `prefix` equals `base_prefix` outside virtual
+    """Describe a Python installation on the host; `prefix` equals `base_prefix` outside virtual
     environments.
     """
 
@@ -61,7 +61,7 @@ class Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class PythonView:
-    """What to mount, in order, and what to add to PATH and the environment."""
+    """List what to mount, in order, and what to add to PATH and the environment."""
 
     mounts: tuple[Mount, ...]
     path: tuple[str, ...]

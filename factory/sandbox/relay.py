@@ -29,7 +29,7 @@ _MOST_WAITING = 1 << 16  # bytes typed ahead; then the person's terminal waits
 
 
 class Leaving:
-    """Whether the person asked to leave from outside: LEAVE, so many times in a row."""
+    """Detect that the person asked to leave from outside: LEAVE, so many times in a row."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -68,8 +68,9 @@ def brief_opener(link: socket.socket, environment: dict[str, str], window: tuple
 
 
 class Relay:
-    """One session. `terminal` (-1: none was made) is closed with it; more than `bound` bytes of
-    output end it.
+    """Relay one session.
+
+    `terminal` (-1: none was made) is closed with it; more than `bound` bytes of output end it.
     """
 
     def __init__(self, control: socket.socket, terminal: int, person: Person, bound: int) -> None:

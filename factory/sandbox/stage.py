@@ -37,7 +37,7 @@ _MOST_SAID = 4096  # bytes of bubblewrap's own words that an error repeats
 
 
 class LinuxStage:
-    """A `Stage`; see the port.
+    """Implement `Stage`; see the port.
 
     `ask` words a command for the supervisor; `on_close` removes what was made for the stage.
     `shown` are paths of the host that a command sees, each with the constant one that is written

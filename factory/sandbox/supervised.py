@@ -33,7 +33,7 @@ from factory.sandbox.values import StageLimits
 
 
 class Supervised(Backend):
-    """See the module. Thread-safe."""
+    """Confine commands by a supervisor process; see the module. Thread-safe."""
 
     inside: ClassVar[str]
     """The module of the supervisor's half: `prepare`, `open_stage`, and the class `COMMAND`."""

@@ -84,7 +84,7 @@ def etc_mount(cache: Path, host: Path = Path("/etc")) -> Mount:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A file or link to copy: path below /etc, and what distinguishes one state of it from
+    """Describe a file or link to copy: path below /etc, and what distinguishes one state of it from
     another.
     """
 

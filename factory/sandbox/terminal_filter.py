@@ -71,8 +71,9 @@ _State = Callable[[str], str]
 
 
 class TerminalFilter:
-    """One stream of output on its way to a terminal. `ascii_only` for terminals that do not read
-    UTF-8.
+    """Filter one stream of output for a terminal.
+
+    `ascii_only` for terminals that do not read UTF-8.
     """
 
     def __init__(self, *, ascii_only: bool = False) -> None:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 
 class ErrorKind(enum.Enum):
-    """What a `SandboxError` is about."""
+    """Name what a `SandboxError` is about."""
 
     UNAVAILABLE = "unavailable"  # nothing here confines as asked, or the kernel refused a stage
     NO_PROXY = "no proxy"  # egress was asked for and cannot be given
@@ -25,8 +25,10 @@ class ErrorKind(enum.Enum):
 
 
 class SandboxError(Exception):
-    """One sentence (expected, found), and what of it differs from one error of its kind to another:
-    `why` (UNAVAILABLE, NO_PROXY), `tool` and `why` (INTERPRETER), `place` and `found` (DISK).
+    """Report one sentence (expected, found) and its facts.
+
+    The facts are what differs between errors of one kind: `why` (UNAVAILABLE, NO_PROXY), `tool` and
+    `why` (INTERPRETER), `place` and `found` (DISK).
     """
 
     def __init__(self, kind: ErrorKind, sentence: str, **facts: str) -> None:
@@ -37,8 +39,8 @@ class SandboxError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StageLimits:
-    """Bounds of one stage: seconds for all its commands together, bytes of memory, processes, bytes
-    of files, and bytes of output of one command.
+    """Bound one stage: seconds for all its commands together, bytes of memory, processes, bytes of
+    files, and bytes of output of one command.
     """
 
     timeout: int
@@ -49,7 +51,7 @@ class StageLimits:
 
 
 class Ended(enum.Enum):
-    """How a command ended."""
+    """Name how a command ended."""
 
     EXITED = "exited"
     SIGNALLED = "signalled"
@@ -61,7 +63,8 @@ class Ended(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CommandSpec:
-    """What to run: a line for `/bin/sh -c`, in `cwd` below the workspace, with variables added.
+    """Describe what to run: a line for `/bin/sh -c`, in `cwd` below the workspace, with variables
+    added.
 
     `timeout` seconds and `output` bytes are hard bounds.
     """
@@ -75,11 +78,11 @@ class CommandSpec:
 
 @dataclass(frozen=True, slots=True)
 class ConnectAttempt:
-    """An address that processes of a command gave to the kernel, so many times; whether they got
-    there is not known.
+    """Count how often processes of a command gave one address to the kernel; whether they reached
+    it is not known.
 
     `call` is connect or send. `family` is inet, inet6, unix, abstract or another's name. All are
-    empty, and `port` is 0, where `count` is of those that found no place.
+    empty, and `port` is 0, where `count` is of those beyond the most that are kept.
     """
 
     call: str
@@ -91,7 +94,7 @@ class ConnectAttempt:
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """What happened. `rc` is the exit code (128 + signal where one ended it).
+    """Describe what happened. `rc` is the exit code (128 + signal where one ended it).
 
     `log` is the merged output as it came, cut at the bound; `output_bytes` counts all of it.
     `duration_ms` is monotonic time. `peak_memory` in bytes as sampled, 0 if unknown. `disk_full`
@@ -110,11 +113,12 @@ class CommandOutcome:
 
 
 class LayerKind(enum.Enum):
-    """What made a layer, and with it the one namespace in which its deletion marks are believed.
+    """Name what made a layer, and with it the one namespace in which its deletion marks are
+    believed.
 
-    TRUSTED is the upper layer of an overlay mounted by root (`trusted.overlay.*`), USER that of
-    one mounted with `userxattr` (`user.overlay.*`), WORKTREE a full checkout without any marks.
-    A pack can set attributes of the other namespace, so reading both would let it forge deletions.
+    TRUSTED is the upper layer of an overlay mounted by root (`trusted.overlay.*`), USER that of one
+    mounted with `userxattr` (`user.overlay.*`), WORKTREE a full checkout without any marks. A pack
+    can set attributes of the other namespace, so reading both would let it forge deletions.
     """
 
     TRUSTED = "trusted"

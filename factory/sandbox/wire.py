@@ -19,7 +19,7 @@ _PREFIX = 4
 
 
 class HungUp(Exception):
-    """The other end is gone."""
+    """Report that the other end is gone."""
 
 
 def send(link: socket.socket, message: Message, descriptors: Sequence[int] = ()) -> None:

@@ -131,7 +131,7 @@ def normal_json(content: bytes, counts: Counts) -> bytes:
         raise Unnormal("it is no JSON") from error
     rows = _bounded(_json_rows(value, "", counts)) + "\n"
     if any("\ud800" <= char <= "\udfff" for char in rows):
-        raise Unnormal("a string holds half of a surrogate pair")
+        raise Unnormal("a string contains half of a surrogate pair")
     return rows.encode("utf-8")
 
 

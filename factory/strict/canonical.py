@@ -54,7 +54,7 @@ def _checked(value: object) -> Any:
     kind = type(value)
     if kind is str or value is None:
         return value
-    if kind is dict:  # nearly every value is of these two types, which are told apart at once
+    if kind is dict:  # nearly every value is of these two types, which are quickly distinguished
         members = cast("dict[object, object]", value)
         return {
             key if type(key) is str else _key(key): (

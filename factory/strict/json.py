@@ -65,7 +65,7 @@ def _refuse_surrogates(value: Any) -> None:
     for text in _strings(value):
         if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise DocumentError(
-                Problem("a string holds half of a surrogate pair", hint="write whole characters")
+                Problem("a string contains half of a surrogate pair", hint="write whole characters")
             )
 
 

@@ -302,7 +302,7 @@ def _syntax_problem(text: str, error: yaml.MarkedYAMLError, bracket: Place | Non
     character = line[mark.column : mark.column + 1]
     place = mark.line + 1, mark.column + 1
     if character == "\t":
-        return Problem("a tab cannot stand here", *place, "indent with spaces")
+        return Problem("a tab is not allowed here", *place, "indent with spaces")
     if character in {"@", "`", "%"}:
         return Problem(f"unquoted text cannot start with {character}", *place, "put it in quotes")
     return Problem(

@@ -184,8 +184,7 @@ class MergeCheck:
             if line.status != "PASS"
         ]
         none = (
-            "No pack stands in the way: an integration was not asked for, or gave no answer that"
-            " holds."
+            "No pack prevents a merge: integration was not requested, or returned no valid result."
         )
         rows = (*head, "Result: nothing was merged.", "", *(left or [none]))
         if self.run.read(paths.MERGE_PLAN) != ("\n".join(rows) + "\n").encode("utf-8"):

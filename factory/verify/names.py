@@ -143,7 +143,7 @@ def _why_unportable(name: str) -> str:
     if any(unicodedata.category(char) == "Cc" or _is_hidden(char) for char in name):
         return "holds a control, hidden or undecodable character"
     if any(char in '<>:"|?*\\' for char in name):
-        return "holds a character that Windows reserves"
+        return "contains a character that Windows reserves"
     if name[-1:] in (".", " ") or name[:1] == " ":
         return "starts with a space or ends with a dot or space"
     small = folded(name)

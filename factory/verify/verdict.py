@@ -17,7 +17,7 @@ ROWS = (
     ("check-not-zero", "BLOCKED"),
     ("check-missing", "BLOCKED"),
     ("nothing-to-accept-by", "BLOCKED"),
-    ("all-held", "PASS"),
+    ("all-passed", "PASS"),
 )
 EXIT_CODES = {"PASS": 0, "BLOCKED": 2, "FAIL": 1}
 GOOD_OUTCOMES = frozenset({"ok", "as-accepted"})
@@ -28,7 +28,7 @@ def status_of_pack(
 ) -> str:
     """Return the status that a pack's evidence yields."""
     wanted, ran = tuple(required), tuple(checks)
-    seen = {*of_findings(findings), "all-held"}
+    seen = {*of_findings(findings), "all-passed"}
     labels = [check.label for check in ran]
     if any(labels.count(label) != 1 for label in wanted):
         seen.add("check-missing")
@@ -47,7 +47,7 @@ def of_findings(findings: Iterable[FindingRow]) -> set[str]:
 
 def status_of(seen: Iterable[str]) -> str:
     """Return the status that observations yield, by their names."""
-    return _first({*seen, "all-held"})
+    return _first({*seen, "all-passed"})
 
 
 def weight_of(finding: str) -> str:

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import pytest
 
-from factory.contract.cloud_credentials import Held, read
+from factory.contract.cloud_credentials import CloudAccess, read
 from factory.model.verdict import Status
 from factory.plan.cloud import UserCloud
 from factory.redact.redaction import Redactor, base64_forms, straight_forms
@@ -203,7 +203,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(world, status, seen)
 
 
-def with_grants(world: World, found: Map, held: Held, authority: Authority) -> Status:
+def with_grants(world: World, found: Map, held: CloudAccess, authority: Authority) -> Status:
     redactor = Redactor(held.known)
     cloud = UserCloud(
         held, redactor, lambda: ssl.create_default_context(cadata=authority.pem.decode())
@@ -244,7 +244,7 @@ def test_each_mutation_is_evidence(ran: Run) -> None:
 
 
 def test_the_grant_is_in_the_first_lines_of_the_report(ran: Run) -> None:
-    said = f"TASK-0001 may change what {HOST} holds, with a credential of yours that it never sees"
+    said = f"TASK-0001 may change the contents of {HOST}, with your credential, which it never sees"
     head = (ran.world.last() / "FINAL_REPORT.md").read_text().split("| pack |")[0]
     assert said in head
     assert f"Cloud: {said}" in (ran.world.last() / "FINAL_REPORT.txt").read_text().splitlines()[:8]

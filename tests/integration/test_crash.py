@@ -325,7 +325,7 @@ def test_a_ledger_that_does_not_hold_stops_everything_and_stays_as_it_is(
     ended = world.doit("oneshot")
     assert ended.rc == 2, ended.text
     assert "LEDGER_BROKEN" in ended.text
-    assert "the ledger does not hold at line 4" in ended.text
+    assert "the ledger is broken at line 4" in ended.text
     assert "Keep ledger.jsonl and runs/ as they are for an audit" in ended.text
     assert path.read_bytes() == spoilt
 

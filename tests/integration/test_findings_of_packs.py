@@ -289,7 +289,7 @@ CASES: dict[str, Case] = {
         None,
         [
             (
-                "PATH_NOT_PORTABLE docs/C:x cannot exist on every platform: it holds a character that Windows reserves @"
+                "PATH_NOT_PORTABLE docs/C:x cannot exist on every platform: it contains a character that Windows reserves @"
                 " - > Give it another name."
             ),
             "PATH_NOT_PORTABLE docs/a\\xff cannot exist on every platform: it is not valid UTF-8 @ - > Give it another name.",
@@ -299,7 +299,7 @@ CASES: dict[str, Case] = {
                 " space @ - > Give it another name."
             ),
             (
-                "PATH_NOT_PORTABLE docs/new\\u000aline cannot exist on every platform: it holds a control character @ - >"
+                "PATH_NOT_PORTABLE docs/new\\u000aline cannot exist on every platform: it contains a control character @ - >"
                 " Give it another name."
             ),
             (

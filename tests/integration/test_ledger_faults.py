@@ -177,7 +177,7 @@ def test_a_beginning_that_was_changed_is_found_although_it_was_verified_before(
     path.write_bytes(content.replace(b'"duration_ms":0', b'"duration_ms":1', 1))
     with pytest.raises(Refusal) as raised:
         LedgerStore(tmp_path, SystemClock()).state()
-    assert "the ledger does not hold at line 1" in raised.value.findings[0].message
+    assert "the ledger is broken at line 1" in raised.value.findings[0].message
 
 
 def test_a_remembered_beginning_is_not_read_line_by_line(

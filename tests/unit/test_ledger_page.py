@@ -1,4 +1,4 @@
-"""LEDGER.md tells the members of an event, its types and actors as the code has them."""
+"""Compare the tables of LEDGER.md with the members, types and actors of events in the code."""
 
 from __future__ import annotations
 

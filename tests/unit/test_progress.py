@@ -123,7 +123,7 @@ WHOLE_RUN = [
     "launch           TASK-0101  PASS  2 files +41 −3  1.9 s",
     "                 TASK-0102  BLOCKED  no change  4.2 s",
     "bundle-validate  TASK-0102  BLOCKED  no bundle  0.1 s",
-    "                 1 of 2 bundles tell what their packs did, 1 of 2 packs passed",
+    "                 1 of 2 bundles are valid, 1 of 2 packs passed",
     "integrate        BLOCKED  nothing merged · 65 s",
     "summary          BLOCKED  factory_1",
 ]

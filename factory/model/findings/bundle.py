@@ -129,7 +129,7 @@ BUNDLE: Mapping[str, CatalogueEntry] = {
             "trees": "FILES_CHANGED.json and STATUS.json name different trees",
             "log": "{path} is not the log that LOGS/INDEX.json names",
             "codes": "LOGS/INDEX.json and STATUS.json name different commands or codes",
-            "artifacts": "ARTIFACTS/ does not hold the artifacts that STATUS.json names",
+            "artifacts": "ARTIFACTS/ does not contain the artifacts that STATUS.json names",
             "summary": "SUMMARY.md is not what STATUS.json yields",
             "extra": "{path} is no part of a bundle",
             "not-in-tree": "FILES_CHANGED.json names {path}, the tree has no change there",
@@ -294,7 +294,7 @@ BUNDLE: Mapping[str, CatalogueEntry] = {
             "tree": "the integrator says tree {found:short}, base and bundles yield"
             " {expected:short}",
             "patch": "the integrator's patch does not yield the merged tree",
-            "bundle": "run {run} says tree {expected:short}, its CHANGES.bundle holds another",
+            "bundle": "run {run} says tree {expected:short}, its CHANGES.bundle contains another",
         },
         hint={
             "tree": "Look at the bundles, then run again.",

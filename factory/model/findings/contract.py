@@ -97,7 +97,7 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         ' checks: [{{name: docs, run: "test -s README.md"}}]',
     ),
     "PACK_UNSAFE_FILE": error(
-        "a task pack holds what cannot be part of it: no plain file, too large, or badly named",
+        "a task pack contains what cannot be part of it: no plain file, too large, or badly named",
         sentence="{file} {problem}",
         hint="{advice}",
         remedy="nothing in the contract can allow it: {file} has to be a plain file, small and"
@@ -212,8 +212,8 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         examples=({"hosts": ("api.example",), "network": ("pypi.example", "api.example")},),
     ),
     "CLOUD_GRANTED": warning(
-        "the user lets a pack change what a cloud holds; it never sees the credential",
-        sentence="may change what {places} holds, with a credential of yours that it never sees",
+        "the user lets a pack change what is in a cloud; it never sees the credential",
+        sentence="may change the contents of {places}, with your credential, which it never sees",
         examples=({"places": ("api.example",)},),
     ),
     "CLOUD_NOT_GRANTED": error(

@@ -31,7 +31,7 @@ Text = str | Mapping[str, str]
 
 
 class Severity(enum.Enum):
-    """How a finding weighs: only ERROR turns a verdict away from PASS."""
+    """Name how a finding weighs: only ERROR keeps a verdict from being PASS."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -40,10 +40,10 @@ class Severity(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """Everything the catalogue says of one id.
+    """Contain all that the catalogue says of one id.
 
     `sentence` says what was expected and what was found, `hint` what to do next, and `remedy` the
-    smallest change of the contract that would allow it, that none can, or what to do elsewhere.
+    smallest change of the contract that would allow it, that none can, or what to do instead.
     `examples` are facts, for the documentation and for the tests; at least one for each case.
     """
 
@@ -105,11 +105,11 @@ def listed(facts: Facts) -> str:
 
 
 class _Shown:
-    """A fact in a sentence. Its format specifications:
+    """Format a fact in a sentence, by these format specifications:
 
-    `one|many` counts (`3 files`), `yaml` writes YAML in one line, `and` joins with "and",
-    `short` shortens a digest, `prefix` adds a colon and a space unless empty; any other is that of
-    a string. What is empty reads "nothing"; `{packs[0]}` is the first of several.
+    `one|many` counts (`3 files`), `yaml` writes YAML in one line, `and` joins with "and", `short`
+    shortens a digest, `prefix` adds a colon and a space unless empty; any other is that of a
+    string. What is empty reads "nothing"; `{packs[0]}` is the first of several.
     """
 
     __slots__ = ("_fact",)

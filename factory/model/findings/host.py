@@ -15,7 +15,7 @@ HOST: Mapping[str, CatalogueEntry] = {
             "declared": "it declares the tool {tool}; no such command exists where a sandbox would"
             " find it",
             "interpreter": "expected an interpreter that packs can see, found {tool}: {why}",
-            "doit": "expected doit beside factory, found that it is not installed",
+            "doit": "expected doit in the environment of factory, found that it is not installed",
         },
         hint={
             "declared": "Install {tool}, or remove it from tools.",

@@ -225,7 +225,7 @@ LEDGER: Mapping[str, CatalogueEntry] = {
     ),
     "CHECKPOINT_INVALID": error(
         "a checkpoint does not have the form of one",
-        sentence="the checkpoint of {name} does not hold: {problem}",
+        sentence="the checkpoint of {name} is invalid: {problem}",
         hint="Take it from a copy of the run that is kept somewhere else.",
         remedy="no change of the contract is needed: take the checkpoint from a copy of the run",
         examples=({"name": _RUN, "problem": "it has no signature line"},),
@@ -238,8 +238,8 @@ LEDGER: Mapping[str, CatalogueEntry] = {
         examples=({"bytes": 40, "name": "ledger.torn-1"},),
     ),
     "LEDGER_BROKEN": error(
-        "the ledger's chain does not hold",
-        sentence="the ledger does not hold at line {line}: {problem}",
+        "the ledger's chain is broken",
+        sentence="the ledger is broken at line {line}: {problem}",
         hint="Keep ledger.jsonl and runs/ as they are for an audit: move both aside, and run again;"
         " a new ledger begins.",
         remedy="no change of the contract is needed: move ledger.jsonl and runs/ aside, and run"

@@ -24,8 +24,8 @@ def _check(
     hints: Mapping[str, str] | None = None,
     examples: tuple[Facts, ...] = (),
 ) -> CatalogueEntry:
-    """Return the entry of a check over a file of the evidence, with cases of its own beside the two
-    that every check has.
+    """Return the entry of a check over a file of the evidence; each has two cases, and these add
+    its own.
     """
     sentence: Text = {
         "wrong": "{file:prefix}{problem}",
@@ -51,7 +51,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             " Z_integrator/",
             "run": "{file:prefix}{problem}",
         },
-        hints={"not-a-run": "Name the folder that holds the run's evidence.", "run": ""},
+        hints={"not-a-run": "Name the folder that contains the run's evidence.", "run": ""},
         examples=(
             {"case": "not-a-run"},
             {
@@ -62,15 +62,15 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
         ),
     ),
     "VERIFY_EXTRA": _check(
-        "the evidence holds a file that nothing names", "find out who added that file"
+        "the evidence contains a file that nothing names", "find out who added that file"
     ),
     "VERIFY_DIGEST": _check(
         "a file is not the one whose digest is on record",
         "compare that file with a copy of the run",
     ),
     "VERIFY_UNSAFE_FILE": _check(
-        "the evidence holds a link, a special file, or names that are one on some platform",
-        "verify a copy that holds plain files only",
+        "the evidence contains a link, a special file, or names that are one on some platform",
+        "verify a copy that contains plain files only",
     ),
     "VERIFY_FORM": _check(
         "a document of the evidence does not match its strict schema",
@@ -88,7 +88,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
         "look at FILES_CHANGED.json, DIFF.patch and the trees side by side",
     ),
     "VERIFY_HIDDEN_CHANGE": _check(
-        "the patch holds a change that FILES_CHANGED does not name",
+        "the patch contains a change that FILES_CHANGED does not name",
         "look at what DIFF.patch changes beyond FILES_CHANGED.json",
     ),
     "VERIFY_ACTION": _check(
@@ -98,7 +98,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
     "VERIFY_SCOPE": _check(
         "a change is outside what the contract allows, or the evidence states the contract"
         " otherwise",
-        "do not take the change: look at it beside the contract",
+        "do not take the change: compare it with the contract",
     ),
     "VERIFY_PLAN": _check(
         "a bundle or the merge does not follow from the plan of its run",
@@ -126,7 +126,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
         "the report says otherwise than the evidence", "believe the evidence, not the report"
     ),
     "VERIFY_LEDGER": _check(
-        "the ledger or a run's copy of it does not hold",
+        "the ledger or a run's copy of it is broken",
         "compare the ledger with a copy of it",
         sentences={
             "torn": "{file:prefix}expected a line feed at the end, found {bytes:byte|bytes} of a"
@@ -179,7 +179,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
     ),
     "VERIFY_EGRESS": _check(
         "what a pack did over the network is not what was recorded, declared or allowed",
-        "look at EGRESS.json beside the contract and the policy",
+        "compare EGRESS.json with the contract and the policy",
     ),
     "VERIFY_REBUILD": error(
         "a bundle that was made again differs from the one on record",

@@ -1,4 +1,4 @@
-"""Writes an inventory of this repository's files, or checks that a written one is right.
+"""Write an inventory of this repository's files, or check that a written one is right.
 
     python inventory.py write FILE
     python inventory.py check FILE
@@ -37,8 +37,8 @@ ROW = r"\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$"
 
 @dataclass(frozen=True)
 class Entry:
-    """One file: its path from the root, its kind, bytes, lines (None where it is not text) and
-    digest.
+    """Describe one file: its path from the root, its kind, bytes, lines (None where it is not text)
+    and digest.
     """
 
     path: str
@@ -49,7 +49,7 @@ class Entry:
 
 
 def entries(root: Path, output: str) -> Iterator[Entry]:
-    """Every file below `root` except the inventory itself, in order of paths."""
+    """Yield every file below `root` except the inventory itself, in order of paths."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
         here = Path(folder).relative_to(root)
@@ -76,7 +76,7 @@ def entry(root: Path, path: str) -> Entry:
 
 
 def inventory(found: list[Entry]) -> str:
-    """The inventory as Markdown."""
+    """Return the inventory as Markdown."""
     total = sum(each.size for each in found)
     lines = ["# File inventory", "", f"{counted(len(found), 'file')}, {total:,} bytes.", ""]
     lines += [*HEAD, *kinds(found)]
@@ -94,26 +94,26 @@ def inventory(found: list[Entry]) -> str:
 
 
 def kinds(found: list[Entry]) -> Iterator[str]:
-    """A row for each kind of file, the most frequent first; the rare ones together."""
+    """Yield a row for each kind of file, the most frequent first; the rare ones together."""
     by_kind: dict[str, list[Entry]] = defaultdict(list)
     for each in found:
         by_kind[each.kind].append(each)
     ordered = sorted(by_kind.items(), key=lambda item: (-len(item[1]), item[0]))
     for kind, members in ordered[:KINDS]:
         yield row(f"`{kind}`", members)
-    rest = [each for _, members in ordered[KINDS:] for each in members]
-    if rest:
-        yield row(f"{len(ordered) - KINDS} other kinds", rest)
+    rare = [each for _, members in ordered[KINDS:] for each in members]
+    if rare:
+        yield row(f"{len(ordered) - KINDS} other kinds", rare)
 
 
 def row(name: str, members: list[Entry]) -> str:
-    """One row of the table."""
+    """Return one row of the table."""
     files, lines, size = sums(members)
     return f"| {name} | {files:,} | {lines:,} | {size:,} |"
 
 
 def remarks(found: list[Entry]) -> Iterator[str]:
-    """What deserves a look: equal contents, names that only case keeps apart, empty files."""
+    """Yield what deserves a look: equal contents, names that differ only in case, empty files."""
     equal: dict[str, list[str]] = defaultdict(list)
     folded: dict[str, list[str]] = defaultdict(list)
     for each in found:
@@ -137,23 +137,23 @@ def remarks(found: list[Entry]) -> Iterator[str]:
 
 
 def joined(paths: list[str]) -> str:
-    """A few paths in one line."""
+    """Return a few paths in one line."""
     more = f" and {len(paths) - 4} more" if len(paths) > 4 else ""
     return ", ".join(map(shown, paths[:4])) + more
 
 
 def shown(path: str) -> str:
-    """A path as inline code; what is not plain ASCII is escaped, so that no name can act."""
+    """Return a path as inline code; what is not plain ASCII is escaped, so that no name can act."""
     return "`" + ascii(path)[1:-1].replace("`", "\\x60").replace("|", "\\x7c") + "`"
 
 
 def counted(number: int, noun: str) -> str:
-    """`1 file`, `2 files`."""
+    """Return `1 file` or `2 files`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def difference(written: str, expected: str, found: list[Entry]) -> str:
-    """The first thing in a written inventory that is not so; empty where it is right, or was and
+    """Return the first untrue statement of a written inventory; "" where it is right, or was and
     files came or grew.
     """
     if written == expected:
@@ -164,7 +164,9 @@ def difference(written: str, expected: str, found: list[Entry]) -> str:
     stated = tuple(map(number, total.groups()))
     if stated == (len(found), sum(each.size for each in found)):
         lines = zip(written.splitlines(), expected.splitlines(), strict=False)
-        return next((ascii(mine) for mine, right in lines if mine != right), "it ends elsewhere")
+        return next(
+            (ascii(mine) for mine, right in lines if mine != right), "it ends too early or too late"
+        )
     if expected.splitlines()[3:6] != written.splitlines()[3:6] or (
         stated[1] and "\n- `" not in written
     ):
@@ -179,8 +181,8 @@ def difference(written: str, expected: str, found: list[Entry]) -> str:
 
 
 def still_so(line: str, found: list[Entry], named: set[str]) -> bool:
-    """Whether a line of an inventory is true of these files, or was before some were added or
-    grew.
+    """Return whether a line of an inventory is true of these files, or was before some were added
+    or grew.
     """
     if match := re.fullmatch(TOTAL, line):
         return fits(match.groups(), (len(found), sum(each.size for each in found)))
@@ -216,7 +218,7 @@ def still_so(line: str, found: list[Entry], named: set[str]) -> bool:
 
 
 def sums(members: list[Entry]) -> tuple[int, int, int]:
-    """Files, lines of text and bytes."""
+    """Return the number of files, lines of text and bytes."""
     return (
         len(members),
         sum(each.lines or 0 for each in members),
@@ -225,17 +227,20 @@ def sums(members: list[Entry]) -> tuple[int, int, int]:
 
 
 def fits(stated: Iterable[str], there: Iterable[int]) -> bool:
-    """Whether no number that is stated is more than there is."""
+    """Return whether no stated number is more than there is."""
     return all(number(mine) <= most for mine, most in zip(stated, there, strict=True))
 
 
 def number(text: str) -> int:
-    """`1,234`."""
+    """Return the number that `1,234` means."""
     return int(text.replace(",", ""))
 
 
 def main(words: list[str]) -> int:
-    """Write or check; 0 when it is done or right."""
+    """Write or check.
+
+    Return 0 when it is done or right, 1 where it is not, 64 for a wrong usage.
+    """
     if len(words) != 2 or words[0] not in ("write", "check"):
         sys.stderr.write("usage: inventory.py write|check FILE\n")
         return 64

@@ -50,7 +50,7 @@ def refusals(raw: bytes, parser: type = strict_yaml.PARSER) -> list[tuple[str, i
         (b"%YAML 1.2\n---\na: 1\n", "a directive (%YAML or %TAG) is not allowed", 1, 1),
         (b"a: .inf\n", ".inf is not a finite number", 1, 4),
         (b"a: 1e999\n", "1e999 is not a finite number", 1, 4),
-        (b"a:\n\tb: 1\n", "a tab cannot stand here", 2, 1),
+        (b"a:\n\tb: 1\n", "a tab is not allowed here", 2, 1),
         (b"a: [1,\n", "what starts here is never closed", 1, 4),
         (b"a: `b`\n", "unquoted text cannot start with `", 1, 4),
         (b"a: b: c\n", "this is not YAML", 1, 5),

@@ -219,8 +219,8 @@ def test_artifacts_that_are_missing_or_unsafe() -> None:
     [
         ("out/a", ""),
         ("../a", "leaves the workspace"),
-        ("out/.GIT/x", "holds a name that reads as .git"),
-        ("out/a\n", "holds a control character"),
+        ("out/.GIT/x", "contains a name that reads as .git"),
+        ("out/a\n", "contains a control character"),
     ],
 )
 def test_an_artifact_is_carried_only_under_a_plain_name(path: str, problem: str) -> None:

@@ -235,7 +235,7 @@ DISAGREEMENTS = {
     ),
     "an artifact more": (
         lambda f: f.update({"ARTIFACTS/more": b"x"}),
-        "BUNDLE_DISAGREES T-1: ARTIFACTS/ does not hold the artifacts that STATUS.json names",
+        "BUNDLE_DISAGREES T-1: ARTIFACTS/ does not contain the artifacts that STATUS.json names",
     ),
     "a file more": (
         lambda f: f.update({"notes": b"x"}),

@@ -40,7 +40,7 @@ def test_both_have_to_say_so() -> None:
     assert (told.id, told.blocks) == ("CLOUD_GRANTED", False)
     assert (
         told.message
-        == "may change what api.example.org holds, with a credential of yours that it never sees"
+        == "may change the contents of api.example.org, with your credential, which it never sees"
     )
 
 

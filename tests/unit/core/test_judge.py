@@ -92,7 +92,7 @@ def test_a_change_inside_the_scope_is_well() -> None:
         (
             added("docs/\x1b[2J"),
             (
-                "PATH_NOT_PORTABLE docs/\\u001b[2J cannot exist on every platform: it holds a"
+                "PATH_NOT_PORTABLE docs/\\u001b[2J cannot exist on every platform: it contains a"
                 " control character @ None > Give it another name."
             ),
         ),

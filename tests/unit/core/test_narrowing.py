@@ -9,8 +9,8 @@ from factory.git.narrowing import (
     apply_differences,
     between,
     hidden_paths,
-    lay_over,
     narrow,
+    overlay_folder,
     view_with,
     visible_patterns,
 )
@@ -88,8 +88,8 @@ def test_the_differences_of_two_trees_lead_from_one_to_the_other(
 
 def test_a_folder_is_laid_over_or_taken_away() -> None:
     base = tree({"p/old": "1", "q": "2"})
-    assert lay_over(base, "p", tree({"new": "3"})) == tree({"p/new": "3", "q": "2"})
-    assert lay_over(base, "p", Tree({})) == tree({"q": "2"})
+    assert overlay_folder(base, "p", tree({"new": "3"})) == tree({"p/new": "3", "q": "2"})
+    assert overlay_folder(base, "p", Tree({})) == tree({"q": "2"})
 
 
 def test_hidden_is_what_existed_and_was_not_shown() -> None:

@@ -323,4 +323,4 @@ def test_the_plan_of_a_run_that_merged_nothing_names_who_did_not_pass() -> None:
     assert text.endswith(
         "\nResult: nothing was merged.\n\n- T-2 is BLOCKED.\n- T\\_3\\_ is FAIL.\n"
     ), text
-    assert "No pack stands in the way" in unmerged_plan(status(merged_tree="")).decode()
+    assert "No pack prevents a merge" in unmerged_plan(status(merged_tree="")).decode()

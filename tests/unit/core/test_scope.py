@@ -151,18 +151,18 @@ def test_no_pattern_makes_matching_slow() -> None:
 
 REFUSED = {
     "": "is empty; name a path below the repository's root",
-    "a\tb": "holds a control character; use printable names",
-    "a\x7f": "holds a control character; use printable names",
-    "a\\b": "holds a backslash; separate folders with /",
+    "a\tb": "contains a control character; use printable names",
+    "a\x7f": "contains a control character; use printable names",
+    "a\\b": "contains a backslash; separate folders with /",
     "/a": "is absolute; use a path below the repository's root",
     "c:/a": "is absolute; use a path below the repository's root",
     "!a": "starts with !, and there is no negation; put it under denied_paths",
     "../a": "leaves the repository; use a path below its root",
     "a/../b": "leaves the repository; use a path below its root",
-    "a//b": "holds an empty or . segment; write the path in its shortest form",
-    "./a": "holds an empty or . segment; write the path in its shortest form",
-    "a**/b": "uses ** inside a segment; ** stands for whole segments only",
-    "***": "uses ** inside a segment; ** stands for whole segments only",
+    "a//b": "contains an empty or . segment; write the path in its shortest form",
+    "./a": "contains an empty or . segment; write the path in its shortest form",
+    "a**/b": "uses ** inside a segment; ** means whole segments only",
+    "***": "uses ** inside a segment; ** means whole segments only",
 }
 
 

@@ -78,7 +78,7 @@ def test_a_change_of_mode_alone_tells_no_bytes() -> None:
     assert judge_secrets(pack(), REDACTOR, [change], {BEFORE: carried(REDACTOR, TOKEN)}) == ()
 
 
-def test_what_the_store_held_back_is_judged_by_what_it_carries() -> None:
+def test_what_the_store_withheld_is_judged_by_what_it_carries() -> None:
     held = {AFTER: carried(REDACTOR, b"\n" + TOKEN)}
     assert judged("a", b"", b"never read", held) == [
         "a:2 carries a credential (GitLab token); expected none"
