@@ -14,7 +14,7 @@ from pathlib import Path
 
 from factory.files.config_files import read_user_config
 from factory.model.errors import Refusal
-from factory.model.forms import holds_a_credential
+from factory.model.forms import value_is_credential
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.redact.credential_files import FILES, LARGEST, values_in
 from factory.redact.redaction import Redactor
@@ -50,7 +50,7 @@ def of_configuration(environment: Mapping[str, str]) -> Values:
 def of_environment(environment: Mapping[str, str]) -> Values:
     """Return (name, value) of every variable whose name says that it is a credential."""
     named = {
-        *filter(holds_a_credential, environment),
+        *filter(value_is_credential, environment),
         *(name for name in PRIVATE_VARIABLES if name in environment),
     }
     return tuple(

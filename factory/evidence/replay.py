@@ -491,8 +491,8 @@ def _require_sound_pass(
         raise refused(
             event, f"it says PASS, and not every check of {partly[0]} ran over the merged tree"
         )
-    # Where the run that prepared it broke off in good order, its lock is free: whoever finishes it
-    # holds a new one.
+    # Where the run that prepared it broke off in good order, its lock is free: the process that
+    # finishes it takes a new one.
     taken_up = event.actor == _RECOVERY and not run.locks and "run" in run.freed
     if run.locks != {"run"} and not taken_up:
         raise refused(

@@ -71,7 +71,7 @@ def is_dense(content: bytes) -> bool:
     return len(zlib.compress(sample, _LEVEL)) > _SHRINKS * len(sample)
 
 
-def stands(folder: Path, oid: str) -> bool:
+def exists(folder: Path, oid: str) -> bool:
     """Return True if an object of that id exists already."""
     return (folder / oid[:2] / oid[2:]).exists()
 

@@ -226,7 +226,7 @@ class GitObjects:
     def write_blob(self, content: bytes) -> str:
         """Store a blob, or keep it back if it carries a credential; return its id."""
         oid = object_id("blob", content, self.hash_name)
-        if loose.stands(self.folder, oid):
+        if loose.exists(self.folder, oid):
             return oid
         if self._known.may_keep(oid, content):
             self._write("blob", content, oid)

@@ -92,7 +92,7 @@ def _pair_folders(
     Each pair is named by the first path of each pack there. Only folders with the very same parent
     are compared: if the parent is spelled differently too, the packs already meet there.
     """
-    for group in _beside(listed, folders):
+    for group in _sibling_groups(listed, folders):
         for one, other in combinations(sorted(group.items()), 2):
             for (pack, path), (beside, other_path) in product(one[1].items(), other[1].items()):
                 if (
@@ -104,7 +104,7 @@ def _pair_folders(
                     pairs.setdefault((lower, upper), Overlap(lower, upper, at, near))
 
 
-def _beside(
+def _sibling_groups(
     listed: Mapping[str, tuple[Touch, ...]], folders: Mapping[str, str]
 ) -> Iterator[Mapping[str, Mapping[str, str]]]:
     """Yield groups of sibling folders that fold alike: folder to {pack: first path it writes

@@ -115,7 +115,7 @@ def names_a_credential(variable: str) -> bool:
     return not _CREDENTIAL_WORDS.isdisjoint(variable.upper().split("_"))
 
 
-def holds_a_credential(variable: str) -> bool:
+def value_is_credential(variable: str) -> bool:
     """Return True if a variable's name says that its value is a credential, which must not be
     shown.
     """

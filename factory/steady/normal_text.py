@@ -91,7 +91,7 @@ class Counts:
         if count:
             self._counts[kind] = self._counts.get(kind, 0) + count
 
-    def told(self) -> tuple[str, ...]:
+    def lines(self) -> tuple[str, ...]:
         """Return lines such as `3 x time`, sorted by kind."""
         return tuple(f"{self._counts[kind]} x {kind}" for kind in sorted(self._counts))
 

@@ -132,7 +132,7 @@ def normalize(path: str, content: bytes) -> Normalized:
         made = _normal(form, content, counts)
     except Unnormal as error:
         return Normalized(content, form, problem=str(error))
-    return Normalized(made, form, counts.told() if made != content else ())
+    return Normalized(made, form, counts.lines() if made != content else ())
 
 
 def _normal(form: str, content: bytes, counts: Counts) -> bytes:

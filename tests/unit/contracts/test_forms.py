@@ -164,11 +164,11 @@ def test_an_anchored_form_is_the_whole_text(form: str, text: str) -> None:
     "name", ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "db_password", "NPM_CONFIG_PAT", "APIKEY"]
 )
 def test_value_of_a_variable_that_is_the_credential_itself(name: str) -> None:
-    assert forms.holds_a_credential(name)
+    assert forms.value_is_credential(name)
 
 
 @pytest.mark.parametrize(
     "name", ["NOX_CURRENT_SESSION", "AWS_REGION", "GOOGLE_CLOUD_PROJECT", "DOCKER_HOST", "PWD"]
 )
 def test_value_of_a_variable_that_only_leads_to_one(name: str) -> None:
-    assert not forms.holds_a_credential(name)
+    assert not forms.value_is_credential(name)

@@ -1,0 +1,144 @@
+"""Keep private words out of the code: each has a term of the field, or a plain word, instead.
+
+Read are docstrings, comments, names of classes and functions, and the sentences of findings. A
+room that is not listed is not finished; whoever finishes one adds it.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from factory.model.findings.catalogue import CATALOGUE
+from factory.model.findings.entry import CatalogueEntry, Text
+
+PACKAGE = Path(__file__).resolve().parents[2] / "factory"
+PLAIN = tuple(
+    "bundle contract egress evidence git judge merge model plan report sandbox steady strict"
+    " templates".split()
+)
+# A word, and what to write instead.
+PRIVATE = {
+    "tell|tells|told|telling": "report, record, return, print or warn",
+    "hold|holds|held|holding": "stay valid, compare or contain; a lock may be held",
+    "ways? out": "remedy",
+    "stands?|stood|standing|standstill": "is, or the state of a thing",
+    "grounds?": "reason, or what it is",
+    "rest": "remainder, or all else",
+    "sheets?|papers|hearing|surroundings": "document, argument or context",
+    "makings|(?:the|its|of) making": "to make, or build",
+    "elsewhere|whither": "in another place",
+    "visit|visits|visited": "session",
+    "come to|comes to|came to|coming to": "result",
+    "beside": "next to, besides or in addition to",
+    "as above": "the thing itself",
+}
+PATTERN = re.compile(
+    "|".join(rf"\b(?P<w{at}>{words})\b" for at, words in enumerate(PRIVATE)), re.IGNORECASE
+)
+# What only looks like one: terms of the field, taken out before a text is read.
+TERMS = re.compile(
+    r"\bstyle sheets?\b"
+    r"|\b(?:hold|holds|held|holding)\b[^.;]*?\block\w*|\block\w*\b[^.;]*?\b(?:hold|holds|held|holding)\b",
+    re.IGNORECASE,
+)
+
+
+def private_words(text: str) -> list[str]:
+    """Return each private word of a text."""
+    return [match.group().lower() for match in PATTERN.finditer(TERMS.sub("", text))]
+
+
+def said_in(source: str) -> Iterator[tuple[int, str]]:
+    """Yield line and text of every comment, docstring, and name of a class or function."""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            line = getattr(node, "lineno", 1)
+            yield line, ast.get_docstring(node) or ""
+            name = getattr(node, "name", "")
+            yield line, re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+
+
+def sentences(entry: CatalogueEntry) -> Iterator[str]:
+    """Yield what the catalogue says of one id."""
+    yield entry.meaning
+    for text in (entry.sentence, entry.hint, entry.remedy):
+        yield from _parts(text)
+
+
+def _parts(text: Text) -> tuple[str, ...]:
+    return (text,) if isinstance(text, str) else tuple(text.values())
+
+
+def test_no_finished_room_uses_a_private_word() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{line}: {word}"
+        for room in PLAIN
+        for path in sorted((PACKAGE / room).rglob("*.py"))
+        for line, text in said_in(path.read_text("utf-8"))
+        for word in private_words(text)
+    ]
+    assert found == [], f"write instead: {PRIVATE}"
+
+
+def test_no_finding_uses_a_private_word() -> None:
+    found = [
+        f"{name}: {word}"
+        for name, entry in CATALOGUE.items()
+        for text in sentences(entry)
+        for word in private_words(text)
+    ]
+    assert found == [], f"write instead: {PRIVATE}"
+
+
+def test_every_room_that_is_named_is_there() -> None:
+    assert [room for room in PLAIN if not (PACKAGE / room).is_dir()] == []
+
+
+@pytest.mark.parametrize(
+    ("planted", "word"),
+    [
+        ('"""The ledger holds."""', "holds"),
+        ('def one():\n    """Return what was told."""', "told"),
+        ("one = 1  # the way out of it", "way out"),
+        ("def lay_beside(): ...", "beside"),
+        ("class TheMakings: ...", "makings"),
+        ("def read_papers(): ...", "papers"),
+        ('class One:\n    """Return what a pack came to."""', "came to"),
+    ],
+)
+def test_planted_private_word_is_found(planted: str, word: str) -> None:
+    found = [each for _, text in said_in(planted) for each in private_words(text)]
+    assert found == [word]
+
+
+def test_private_word_of_a_finding_is_found() -> None:
+    name, entry = next(iter(CATALOGUE.items()))
+    planted = replace(entry, hint={"case": "See what stands there."})
+    found = [word for text in sentences(planted) for word in private_words(text)]
+    assert found == ["stands"], name
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The run lock is held until the end.",
+        "One process at a time holds the lock.",
+        "Requires that the caller holds a lock.",
+        "Write the style sheet of a page.",
+        "Write files, making their folders.",
+        "Return the household, the standard and the restored.",
+    ],
+)
+def test_term_of_the_field_is_no_private_word(text: str) -> None:
+    assert private_words(text) == []
