@@ -56,7 +56,7 @@ class KnownBlobs:
             known = self._measured[oid] = measured(content)
         return bytes.fromhex(known.sha256)
 
-    def held_back(self, oids: Iterable[str]) -> frozenset[str]:
+    def withheld(self, oids: Iterable[str]) -> frozenset[str]:
         """Return those of `oids` that may not be kept."""
         with self._lock:
             return frozenset(self._held).intersection(oids)

@@ -169,9 +169,9 @@ class GitObjects:
             found |= self._contents.ask_sizes(wanted[start : start + _BATCH])
         return MappingProxyType(found)
 
-    def held_back(self, oids: Iterable[str]) -> frozenset[str]:
+    def withheld(self, oids: Iterable[str]) -> frozenset[str]:
         """Return those of `oids` that were kept back."""
-        return self._known.held_back(oids)
+        return self._known.withheld(oids)
 
     def credentials(self, oids: Iterable[str]) -> Mapping[str, FoundCredentials]:
         """Return the credentials in each blob. Raise Refusal REPO_UNREADABLE."""

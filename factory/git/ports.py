@@ -64,7 +64,7 @@ class Objects(Protocol):
         """Make everything written so far durable."""
         ...
 
-    def held_back(self, oids: Iterable[str]) -> frozenset[str]:
+    def withheld(self, oids: Iterable[str]) -> frozenset[str]:
         """Return those of `oids` that `write_blob` kept back, because they carry a credential."""
         ...
 

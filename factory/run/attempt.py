@@ -251,7 +251,7 @@ def _unkeepable(
         leaf for change in differences for leaf in (change.before, change.after) if leaf is not None
     )
     oids = {leaf.oid for leaf in leaves if leaf.mode != MODE_SUBMODULE}
-    stored = oids - objects.held_back(oids)
+    stored = oids - objects.withheld(oids)
     large = judge_bytes(planned.rules, objects.sizes(stored).values())
     if large:
         return large, Effort()

@@ -108,7 +108,7 @@ def test_what_is_known_of_a_blob_is_asked_once_and_is_that_of_its_bytes(world: W
                 held: carried(Redactor(), token),
             }
         assert objects.sizes(oids) == {oid: len(content) for oid, content in oids.items()}
-        assert objects.held_back([*oids, held]) == {held}
+        assert objects.withheld([*oids, held]) == {held}
     with world.objects() as again:  # read from the store
         assert again.measured(oids) == {oid: measured(c) for oid, c in oids.items()}
         assert again.credentials(oids) == dict.fromkeys(oids, NOTHING)
