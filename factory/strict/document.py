@@ -461,7 +461,7 @@ def _one_of(options: tuple[Any, ...]) -> Check:
 
 
 def _any_of(hints: tuple[Any, ...]) -> Check:
-    """Return the check of a union. Beside None, what is wrong is what the one other type says."""
+    """Return the check of a union. Of one type or None, report what that type reports."""
     checks = tuple(map(check_of, hints))
     rest = [check for check, hint in zip(checks, hints, strict=True) if hint is not type(None)]
     expected = ", ".join(getattr(hint, "__name__", str(hint)) for hint in hints)
