@@ -1,4 +1,4 @@
-"""Normalise logs and artifacts: bytes without traces of time, user and host.
+r"""Normalise logs and artifacts: bytes without traces of time, user and host.
 
 Logs always: the normalised text goes into the bundle, the raw one stays in the run folder.
 Artifacts only if the contract asks for it, by their names: logs, JSON, XML, ZIP, tar, gzip. What
