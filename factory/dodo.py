@@ -38,8 +38,8 @@ DOIT_CONFIG: dict[str, Any] = {
     "default_tasks": [phase.name for phase in PHASES],
     "continue": True,
     "num_process": 0,
-    # A killed worker process would make doit wait for ever; the work is in processes of its own
-    # anyway.
+    # A killed worker process would make doit 0.37 wait for ever; these threads wait for worker
+    # processes of our own (`engine.workers`).
     "par_type": "thread",
     "verbosity": 0,
 }

@@ -16,7 +16,6 @@ from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.run import preflight
-from factory.run.bundle_validate import validate
 
 
 def check_repository(run: Run) -> Outcome:
@@ -61,13 +60,14 @@ def _record_preflight(run: Run, status: Status, began: float) -> None:
 
 def check_bundle(card: Card, run: Run) -> Outcome:
     """Derive the bundle of a pack again and compare it with its contract."""
+    run.workers.ready()
     site, pack = run.site, card.pack
     refused = pack in run.refused or refused_by_preflight(card, run) is not None
     if refused or not run.manifest_of(pack):
         launched = run.status_of(card.after[0])
         return Outcome(combine((launched, Status.BLOCKED)), (), "no bundle")
     began = site.clock.monotonic()
-    found = validate(site.store, site.objects, run.plan, pack)
+    found = run.workers.validate(pack, run.progress)
     if run.id:  # else there is no run that the validation belongs to
         event = BundleValidated(
             pack=pack,

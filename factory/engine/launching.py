@@ -24,8 +24,8 @@ from factory.plan.plan import PlannedPack
 from factory.run import egress, preflight
 from factory.run.attempt import machine_of
 from factory.run.bundle_validate import bundle_intact
-from factory.run.launch import Launched, broken_off, launch
-from factory.run.reading import load_status, stacked_base
+from factory.run.launch import Launched, broken_off
+from factory.run.reading import load_status
 from factory.sandbox.properties import Enforcement
 
 
@@ -33,6 +33,7 @@ def launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
     """Run the pack of a launch card where contract and host allow it; `key` computes its key. Raise
     Refusal; then no bundle of the pack is part of this run: what is there is of an earlier action.
     """
+    run.workers.ready()
     try:
         return _launch_card(card, run, key)
     except Exception:
@@ -160,17 +161,16 @@ def _launch_recorded(run: Run, planned: PlannedPack) -> Launched:
     """Run one pack of this run and put its bundle in place. Raise Refusal where not even its
     beginning can be recorded.
     """
-    pack, machine = planned.pack.id, machine_of(run.site, run.progress)
+    pack = planned.pack.id
     run.start()
     network = planned.pack.constraints.network.declared
     begun = run.recorder.record(_started(planned, run.site.sandbox.measure(network)))
     run.recorder.causes[pack] = begun
+    machine = machine_of(run.site, run.progress)
     try:
-        base = stacked_base(run.site.store, run.site.objects, run.plan, planned)
+        launched = run.workers.launch(pack, run.progress)
     except Exception as error:  # noqa: BLE001  a pack that was begun has an end in the ledger
         launched = broken_off(planned, machine, error)
-    else:
-        launched = launch(planned, base, machine)
     if launched.status is not None:
         try:
             _keep(run, pack, begun, launched)

@@ -68,6 +68,10 @@ class RepositoryPipeline:
         """Return whether `stored` is a PASS for the same key, with its target and what that points
         to untouched. Change nothing.
         """
+        with self.run.workers.still:
+            return self._is_up_to_date(card, stored)
+
+    def _is_up_to_date(self, card: Card, stored: Mapping[str, object]) -> bool:
         run = self.run
         marker = run.marker(card)
         if marker is None or marker.status is not Status.PASS:
@@ -179,6 +183,7 @@ class RepositoryPipeline:
             return dataclasses.replace(closing, lines=(*closing.lines, *more, *notes))
         finally:
             self._stack.close()
+            run.workers.close()
             site.sandbox.close()
 
     def abandon(self, reason: str) -> None:
@@ -191,6 +196,7 @@ class RepositoryPipeline:
                 self._record_release()
         finally:
             self._stack.close()
+            self.run.workers.close()
             self.site.sandbox.close()
 
     def _record_release(self) -> None:

@@ -21,6 +21,7 @@ from functools import cached_property
 from factory.contract.catalogue import Catalogue, read_catalogue
 from factory.engine.recorder import Recorder
 from factory.engine.resume import Finished
+from factory.engine.workers import Workers
 from factory.evidence.run_intact import Intact
 from factory.evidence.signing import judge_signing
 from factory.judge.secrecy import silenced
@@ -112,6 +113,7 @@ class Run:
         self.progress = progress
         self.state = State.NOT_STARTED
         self.recorder = Recorder(site.ledger, site.clock)
+        self.workers = Workers(site, lambda: self.plan, self.measured)
         self.guard = threading.Lock()
         self.results: dict[str, CardResult] = {}
         self.refused: set[str] = set()

@@ -38,6 +38,17 @@ class KnownBlobs:
         self._searched: dict[str, FoundCredentials] = {}
         self._measured: dict[str, Measured] = {}
 
+    def for_child(
+        self,
+        read: Callable[[Iterable[str]], Mapping[str, bytes]],
+        sizes: Callable[[Iterable[str]], Mapping[str, int]],
+    ) -> KnownBlobs:
+        """Return the same for a forked child, which reads by itself and has a lock of its own."""
+        child = KnownBlobs(self._redactor, read, sizes)
+        child._held, child._searched = dict(self._held), dict(self._searched)
+        child._measured = dict(self._measured)
+        return child
+
     def may_keep(self, oid: str, content: bytes) -> bool:
         """Search a blob that is to be written; return False if it carries a credential."""
         found = carried(self._redactor, content, self.measure(oid, content))

@@ -12,7 +12,8 @@ import hashlib
 import re
 import tempfile
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -92,6 +93,7 @@ class GitObjects:
         self.hash_name = repository.hash_name
         self.private = private
         self.folder = private / "objects"
+        self.alternates = alternates
         self.durable = durable
         self._known = KnownBlobs(redactor or Redactor(), self.read, self.sizes)
         sources = all_alternates((repository.common_dir / "objects", *alternates))
@@ -126,6 +128,15 @@ class GitObjects:
         # What a bundle or a patch yields follows from its bytes: several phases ask it of the same.
         self._taken: dict[bytes, tuple[str, str]] = {}
         self._applied: dict[tuple[str, bytes], str] = {}
+
+    def for_child(self) -> GitObjects:
+        """Return the same store for a forked child: with Git processes and locks of its own, and
+        what was read so far. No other thread of this process may run.
+        """
+        child = GitObjects(self.repository, self.private, self.alternates, self.durable)
+        child._known = self._known.for_child(child.read, child.sizes)
+        child._trees, child._stored = dict(self._trees), set(self._stored)
+        return child
 
     # reading
 
@@ -255,9 +266,20 @@ class GitObjects:
 
     def settle(self) -> None:
         """Make every object written so far durable. Raise Refusal DISK_UNWRITABLE."""
+        loose.sync(self.folder, self.take_unsettled())
+
+    def take_unsettled(self) -> set[Path]:
+        """Return and drop the paths of objects that are not durable yet: another store of the same
+        folder makes them so, once it is given them by `add_unsettled`.
+        """
         with self._lock:
             waiting, self._unsettled = self._unsettled, set()
-        loose.sync(self.folder, waiting)
+        return waiting
+
+    def add_unsettled(self, paths: Iterable[Path]) -> None:
+        """Take over objects of the same folder, for the next `settle`."""
+        with self._lock:
+            self._unsettled.update(paths)
 
     # comparing
 
@@ -491,8 +513,14 @@ class GitObjects:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _scratch(self) -> _Scratch:
-        return _Scratch(make_folder(self.private / "scratch"))
+    @contextmanager
+    def _scratch(self) -> Iterator[Path]:
+        """Yield a temporary folder, which is removed at the end."""
+        folder = Path(tempfile.mkdtemp(dir=make_folder(self.private / "scratch")))
+        try:
+            yield folder
+        finally:
+            remove_tree(folder)
 
     def _checked(self, oid: str) -> str:
         if _OID.fullmatch(oid) is None or len(oid) != len(_EMPTY[self.hash_name]):
@@ -507,20 +535,6 @@ class GitObjects:
             "place": str(self.repository.root),
         }
         return Refusal(Finding("REPO_UNREADABLE", facts))
-
-
-class _Scratch:
-    """Make a temporary folder and remove it at the end."""
-
-    def __init__(self, parent: Path) -> None:
-        self.parent = parent
-
-    def __enter__(self) -> Path:
-        self.folder = Path(tempfile.mkdtemp(dir=self.parent))
-        return self.folder
-
-    def __exit__(self, *_: object) -> None:
-        remove_tree(self.folder)
 
 
 def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:

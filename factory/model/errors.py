@@ -51,6 +51,9 @@ class Refusal(FactoryError):
         super().__init__(findings[0].attributed, findings[0].hint)
         self.findings = findings
 
+    def __reduce__(self) -> tuple[type[Refusal], tuple[Finding, ...], dict[str, object]]:
+        return Refusal, self.findings, self.__dict__
+
     @property
     def of_the_disk(self) -> bool:
         """Return True if the host's disk refused; that says nothing about the content to be

@@ -21,6 +21,7 @@ the document and objects alone, and refuses one that differs from what was plann
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -137,6 +138,14 @@ class Plan:
         self._planned: dict[str, PlannedPack] = {}
         self._folders: dict[str, Tree] = {}
         self._base: Tree | None = None
+
+    def for_child(self, objects: Objects) -> Plan:
+        """Return the same plan for a forked child, over its own `objects`: with a lock of its own,
+        and all that was derived so far. No other thread of this process may run.
+        """
+        child = copy.copy(self)
+        child._objects, child._guard = objects, threading.RLock()  # noqa: SLF001
+        return child
 
     @property
     def base(self) -> Tree:

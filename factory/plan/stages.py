@@ -94,6 +94,13 @@ class PackSandbox:
         self.sandbox, self.views, self.objects = sandbox, views, objects
         self._outside = outside
 
+    def for_child(self, objects: Objects) -> PackSandbox:
+        """Return the same for a forked child, with its own `objects`; what was measured stays
+        valid.
+        """
+        views = ViewStore(objects, self.views.cache, self.views.owner)
+        return PackSandbox(self.sandbox, views, objects, self._outside)
+
     def measure(self, network: bool = False) -> Enforcement:
         """Return what the host enforces, with `network` also for a pack that has some. Raise
         Refusal TOOL_MISSING or DISK_UNWRITABLE.

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import PurePosixPath
 
 from factory.bundle.make import Attempted, PackChange, make_bundle, required_labels, unique
+from factory.files.ports import Store
 from factory.git.merged_view import Collected
 from factory.git.narrowing import narrow
 from factory.git.ports import Objects
@@ -38,12 +39,13 @@ from factory.model.finding import Finding
 from factory.model.layout import IN_BUNDLE, IN_RAW, AttemptFolder
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.verdict import Status
-from factory.plan.plan import PlannedPack
+from factory.plan.plan import Plan, PlannedPack
 from factory.run import attempt
 from factory.run.attempt import Frozen, Machine, Ran
 from factory.run.comparing import Compared
 from factory.run.defects import defect
 from factory.run.egress import During, Traffic
+from factory.run.reading import stacked_base
 
 _LONGEST_REASON = 500
 _COMMANDS = (StepFinished.event_type, CheckFinished.event_type)
@@ -72,6 +74,18 @@ class Launched:
         if self.status is not None:
             return Status(self.status.status)
         return of_findings(self.findings)
+
+
+def launch_of(plan: Plan, store: Store, machine: Machine, pack: str) -> Launched:
+    """Run one pack of a plan on what it starts from: the base, with the bundles in `store` that it
+    depends on. Raise KeyError, Refusal PLAN_DISAGREES.
+    """
+    planned = plan.planned(pack)
+    try:
+        base = stacked_base(store, machine.objects, plan, planned)
+    except Exception as error:  # noqa: BLE001  a pack that was begun has an end in the ledger
+        return broken_off(planned, machine, error)
+    return launch(planned, base, machine)
 
 
 def launch(planned: PlannedPack, base: Tree, machine: Machine) -> Launched:

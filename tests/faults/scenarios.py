@@ -84,6 +84,7 @@ def scenarios(wanted: Measure, changed: Measure) -> dict[str, Scenario]:
         scenario.name: scenario
         for scenario in (
             Scenario("run", "warm", ONESHOT, _run_again(wanted)),
+            Scenario("workers", "warm", ("oneshot", "-n", "2"), _run_again(wanted)),
             Scenario("cold", "cold", ONESHOT, _run_again(wanted)),
             Scenario("change", "changed", ONESHOT, _run_again(changed)),
             Scenario("branch", "done", ("integrate", "--branch"), _branch_again),

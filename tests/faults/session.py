@@ -74,7 +74,7 @@ def _given(today: datetime.date) -> argparse.Namespace:
     parser.add_argument(
         "--only",
         type=lambda text: text.split(","),
-        default=["run", "change", "cold", "branch", "keys", "gc"],
+        default=["run", "workers", "change", "cold", "branch", "keys", "gc"],
     )
     parser.add_argument(
         "--how", type=lambda text: text.split(","), default=["kill", "disk", "clock"]
@@ -125,7 +125,7 @@ def _chosen(
 ) -> Iterator[Broke]:
     if how != "clock":
         yield from points(count, how, stride, offset)
-    elif scenario.name in ("run", "branch", "gc"):
+    elif scenario.name in ("run", "workers", "branch", "gc"):
         moments = max(2, _CLOCK // stride)
         for number in range(1, moments + 1):
             yield Broke(how=shim.NONE, kill_after=seconds * number / moments)

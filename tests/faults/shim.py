@@ -3,7 +3,8 @@ the disk.
 
 Rule: loaded into the real orchestrator by `tests.faults.zygote`, never imported by it. Counted are
 writes to plain files, syncs, renames, links, unlinks, folders made and removed, files created and
-cut, and starts of processes; the integrator's process counts on in the same row. Not seen: what
+cut, and starts of processes; the integrator's process counts on in the same row, and so do worker
+processes. Not seen: what
 SQLite and Git write by themselves.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import errno
 import io
 import mmap
+import multiprocessing
 import os
 import signal
 import stat
@@ -20,6 +22,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager
 
 NONE, KILL, ONCE, LASTING = range(4)
 _HEAD = struct.Struct("qqii")  # operations so far; which one breaks; how; the error
@@ -59,7 +62,7 @@ class Faults:
         self.board, self.kill, self.below = board, kill, below
         self.memory = mmap.mmap(board, SIZE)
         self.pid = os.getpid()
-        self.lock = threading.Lock()
+        self.lock: AbstractContextManager[object] = threading.Lock()
         self.source = os.path.abspath(__file__)
 
     def meets(self, verb: str, path: object) -> bool:
@@ -116,6 +119,14 @@ class Faults:
         self._wrap_open()
         self._wrap_files()
         self._wrap_processes()
+
+    def follow(self) -> None:
+        """Count in forked workers too; where semaphores can be made, as not in a sandbox."""
+        self.lock = multiprocessing.get_context("fork").Lock()
+        os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        self.pid = os.getpid()
 
     def _replace(self, name: str, real, counted) -> None:
         counted.__name__ = name

@@ -82,7 +82,9 @@ def _become(request: dict, board: int, out: int, err: int) -> None:
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
         sys.argv = ["factory", *request["words"]]
-        shim.Faults(board, -1, request["folder"]).install()
+        faults = shim.Faults(board, -1, request["folder"])
+        faults.install()
+        faults.follow()
         from factory.__main__ import main
 
         code = main()

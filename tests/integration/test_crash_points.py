@@ -32,6 +32,8 @@ TRIES = 5
 # words of one operation, which may be the next after others.
 POINTS: tuple[tuple[str, float | str, Broke], ...] = (
     ("run", 0.6, Broke(how=shim.KILL)),
+    # Whichever of the processes it is that meets it.
+    ("workers", 0.4, Broke(how=shim.KILL)),
     # An end that breaks off is finished by the next start.
     ("run", "Z_integrator/.FINAL_REPORT.md", Broke(how=shim.ONCE, error=errno.EIO)),
     # A disk that is full when a bundle is validated says nothing about the bundle.
@@ -44,6 +46,9 @@ POINTS: tuple[tuple[str, float | str, Broke], ...] = (
 )
 AT_NIGHT: tuple[tuple[str, float | str, Broke], ...] = (
     ("run", 0.35, Broke(how=shim.KILL)),
+    ("workers", 0.3, Broke(how=shim.KILL)),
+    ("workers", 0.5, Broke(how=shim.LASTING, error=errno.ENOSPC)),
+    ("workers", 0.8, Broke(how=shim.KILL)),
     ("run", 0.95, Broke(how=shim.KILL)),
     ("run", 0.55, Broke(how=shim.LASTING, error=errno.ENOSPC)),
     # A verdict that is not kept is known to the run.
