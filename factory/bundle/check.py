@@ -148,12 +148,13 @@ def judge_documents(
     commands: tuple[Command, ...],
     key: str,
     lock: ScopeLock,
+    digests: Mapping[str, str],
 ) -> tuple[Finding, ...]:
     """Return findings unless the documents agree with each other, the plan's key and today's
     contract.
 
     `commands` are all that the contract requires to end with 0; none if there is nothing to accept
-    by.
+    by. `digests` are the SHA-256 of `files`.
     """
     status = bundle.status
     found: list[Finding] = []
@@ -180,18 +181,20 @@ def judge_documents(
         status.result_tree,
     ):
         found.append(_finding("BUNDLE_DISAGREES", pack, "trees"))
-    found += _judge_files(pack, bundle, files)
+    found += _judge_files(pack, bundle, files, digests)
     return tuple(found)
 
 
-def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) -> list[Finding]:
+def _judge_files(
+    pack: str, bundle: OpenedBundle, files: Mapping[str, bytes], digests: Mapping[str, str]
+) -> list[Finding]:
     """Compare logs, artifacts, summary and manifest with the documents; report every other file."""
     found: list[Finding] = []
     for log in bundle.logs.logs:
         content = files.get(log.path, b"")
         if (log.path, log.sha256, log.bytes) != (
             IN_BUNDLE.log(log.label),
-            sha256(content),
+            digests.get(log.path) or sha256(content),
             len(content),
         ):
             place = path_guard.display(log.path)
@@ -214,9 +217,8 @@ def _judge_files(pack: str, bundle: OpenedBundle, files: Mapping[str, bytes]) ->
     known = {*_FIXED, *(log.path for log in bundle.logs.logs)}
     for path in sorted(path for path in files.keys() - known if not path.startswith(_ARTIFACTS)):
         found.append(_finding("BUNDLE_DISAGREES", pack, "extra", path=path_guard.display(path)))
-    due = manifest_of(
-        pack, {path: content for path, content in files.items() if path != IN_BUNDLE.manifest}
-    )
+    others = {path: content for path, content in files.items() if path != IN_BUNDLE.manifest}
+    due = manifest_of(pack, others, digests)
     if files.get(IN_BUNDLE.manifest) != format_document(due):
         found.append(_finding("BUNDLE_MANIFEST", pack, "differs", path=IN_BUNDLE.manifest))
     return found

@@ -187,12 +187,17 @@ def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, 
     return status, files
 
 
-def manifest_of(subject: str, files: Mapping[str, bytes]) -> Manifest:
-    """Return the manifest of `files`, which must not include the manifest itself."""
+def manifest_of(
+    subject: str, files: Mapping[str, bytes], digests: Mapping[str, str] | None = None
+) -> Manifest:
+    """Return the manifest of `files`, which must not include the manifest itself; `digests` are
+    their SHA-256 where they are known.
+    """
+    known = digests if digests is not None else {path: sha256(files[path]) for path in files}
     return Manifest(
         subject=subject,
         files=tuple(
-            ManifestEntry(path=path, sha256=sha256(files[path]), bytes=len(files[path]))
+            ManifestEntry(path=path, sha256=known[path], bytes=len(files[path]))
             for path in sorted(files)
         ),
     )

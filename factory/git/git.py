@@ -13,14 +13,15 @@ import re
 import secrets
 import shutil
 import subprocess
+import sys
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.finding import Finding
@@ -28,6 +29,7 @@ from factory.model.finding import Finding
 OLDEST = (2, 38)  # merge-tree --write-tree, cat-file --batch-command
 TIMEOUT = 300.0  # seconds; a hanging Git must not hang a run
 _LONG_INPUT = 1 << 16  # bytes
+_PIPE = 1 << 18  # bytes that a pipe of a conversation may contain, and that are read at once
 
 # SYSTEMROOT: no process starts on Windows without it. SUDO_UID: Git run by sudo compares it with
 # the owner of the repository (safe.directory).
@@ -154,6 +156,18 @@ class Git:
         return {name: value for name, value in whole.items() if value is not None}
 
 
+def _widen(pipe: IO[bytes] | None) -> None:
+    """Let a pipe contain more, where the platform can and the user may: each exchange of 64 KiB
+    costs two switches between processes.
+    """
+    if sys.platform != "linux" or pipe is None:
+        return
+    import fcntl
+
+    with suppress(OSError):  # beyond a user's pipe-user-pages-soft it stays as it is
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, _PIPE)
+
+
 @contextmanager
 def _given(stdin: bytes) -> Iterator[dict[str, Any]]:
     """Yield the arguments that give a process its input: through a file where it is long, since
@@ -162,10 +176,19 @@ def _given(stdin: bytes) -> Iterator[dict[str, Any]]:
     if len(stdin) < _LONG_INPUT:
         yield {"input": stdin}
         return
-    with tempfile.TemporaryFile() as file:
+    with _unnamed_file() as file:
         file.write(stdin)
         file.seek(0)
         yield {"stdin": file}
+
+
+def _unnamed_file() -> BinaryIO:
+    """Return a file of no name: in memory where the platform can, since finding
+    it blocks on a disk takes several times as long (15 MB: 35 ms of processor time, 6 in memory).
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("input"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def search_path(start: Path) -> str:
@@ -248,11 +271,12 @@ class Conversation:
             stdout = self._send(question + marker)
             collected = bytearray()
             while not collected.endswith(marker):
-                part = os.read(stdout.fileno(), 1 << 16)
+                part = os.read(stdout.fileno(), _PIPE)
                 if not part:
                     raise self._died()
                 collected += part
-            return bytes(collected[: -len(marker)])
+            with memoryview(collected) as view:
+                return bytes(view[: -len(marker)])
 
     def ask_aside(self, question: bytes, seconds: float) -> bytes:
         """Ask as `ask_until_marker` in a process of its own, without blocking other threads.
@@ -348,6 +372,7 @@ class Conversation:
                 env=self.git.environment({}),
                 bufsize=1 << 16 if "--buffer" in self.words else 0,
             )
+            _widen(self.process.stdout)
         if self.overdue:  # the time ended before there was a process to kill
             raise self._died()
         stdin, stdout = self.process.stdin, self.process.stdout

@@ -126,8 +126,8 @@ class GitObjects:
         self._stored: set[str] = set()
         self._unsettled: set[Path] = set()
         # What a bundle or a patch yields follows from its bytes: several phases ask it of the same.
-        self._taken: dict[bytes, tuple[str, str]] = {}
-        self._applied: dict[tuple[str, bytes], str] = {}
+        self._taken: dict[str, tuple[str, str]] = {}
+        self._applied: dict[tuple[str, str], str] = {}
 
     def for_child(self) -> GitObjects:
         """Return the same store for a forked child: with Git processes and locks of its own, and
@@ -344,13 +344,13 @@ class GitObjects:
                 self.git, scratch, {path: contents[oid] for path, oid in files.items()}, asked
             )
 
-    def apply_patch(self, before: str, patch: bytes) -> str:
+    def apply_patch(self, before: str, patch: bytes, digest: str = "") -> str:
         """Return the tree id that `git apply --cached` makes of `before`.
 
         Raise Refusal BUNDLE_DISAGREES if the patch does not apply. Costs an index of `before`: pass
         a tree that is narrowed to the paths in question.
         """
-        asked = (self._checked(before), hashlib.sha256(patch).digest())
+        asked = (self._checked(before), digest or hashlib.sha256(patch).hexdigest())
         if asked not in self._applied:
             start = self.tree_of(before)
             few = sum(1 for _ in islice(start.leaves(), MOST_ENTRIES + 1)) <= MOST_ENTRIES
@@ -388,12 +388,12 @@ class GitObjects:
         everything = {**objects, **dict(zip(commits, self._objects(list(commits)), strict=True))}
         return bundle_file.format_bundle(commits[-1], ref, prerequisite, everything, self.hash_name)
 
-    def take_in(self, bundle: bytes) -> tuple[str, str]:
+    def take_in(self, bundle: bytes, digest: str = "") -> tuple[str, str]:
         """Store the objects of a bundle of ours; return (prerequisite, tip).
 
         Raise Refusal BUNDLE_DISAGREES.
         """
-        digest = hashlib.sha256(bundle).digest()
+        digest = digest or hashlib.sha256(bundle).hexdigest()
         if digest not in self._taken:
             carried = self._carried(bundle)
             for oid, (kind, content) in carried.objects.items():

@@ -111,9 +111,9 @@ class Objects(Protocol):
         """
         ...
 
-    def apply_patch(self, before: str, patch: bytes) -> str:
-        """Return the tree id that `git apply --cached` makes of `before`. Raise Refusal if it does
-        not apply.
+    def apply_patch(self, before: str, patch: bytes, digest: str = "") -> str:
+        """Return the tree id that `git apply --cached` makes of `before`. `digest` is the SHA-256
+        of the patch in hex, where that is known. Raise Refusal if it does not apply.
         """
         ...
 
@@ -135,8 +135,9 @@ class Objects(Protocol):
         """
         ...
 
-    def take_in(self, bundle: bytes) -> tuple[str, str]:
+    def take_in(self, bundle: bytes, digest: str = "") -> tuple[str, str]:
         """Store every object of a bundle that `bundle` wrote, each under the id computed here.
+        `digest` is the SHA-256 of the bundle in hex, where that is known.
 
         Return (prerequisite commit, tip commit). Raise Refusal BUNDLE_DISAGREES if its form is
         wrong.

@@ -92,8 +92,8 @@ def lay_difference(
     trees, blobs = unshared(tree, base)
     for new in trees.values():
         _loose("tree", new.payload, tree.hash_name, files)
-    for content in objects.read(sorted(blobs)).values():
-        _loose("blob", content, tree.hash_name, files)
+    for oid, content in objects.read(sorted(blobs)).items():
+        _loose("blob", content, tree.hash_name, files, oid)
     files.folder(".git/refs/heads")
     _commit(tree, files)
     split = _split_index(base, found, sizes, git_index.digest_of(index, tree.hash_name))
@@ -139,9 +139,11 @@ def _count(entry: Leaf | Tree) -> int:
     return entry.count if isinstance(entry, Tree) else 1
 
 
-def _loose(kind: str, payload: bytes, hash_name: str, files: ViewFiles) -> str:
-    """Write a loose object into the view's `.git`; return its id."""
-    oid = object_id(kind, payload, hash_name)
+def _loose(kind: str, payload: bytes, hash_name: str, files: ViewFiles, oid: str = "") -> str:
+    """Write a loose object into the view's `.git`; return its id, which is `oid` where that is
+    known.
+    """
+    oid = oid or object_id(kind, payload, hash_name)
     path = f".git/objects/{oid[:2]}/{oid[2:]}"
     files.folder(f".git/objects/{oid[:2]}")
     files.file(path, b"".join(loose.packed(kind, payload)))

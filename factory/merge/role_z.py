@@ -36,8 +36,13 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
     Raise Refusal if it does not agree with its manifest, its status or the plan.
     """
     pack = planned.pack
+    # The large ones are read once: what is compared with the manifest is what is merged.
+    carried = store.read(IN_RUN.bundle(pack).objects)
+    patch = store.read(IN_RUN.bundle(pack).patch)
+    read = {IN_BUNDLE.objects: carried, IN_BUNDLE.patch: patch}
+    known = {path: sha256(content) for path, content in read.items() if content is not None}
     digests = {
-        path: store.sha256(f"{pack}/{path}")
+        path: known[path] if path in known else store.sha256(f"{pack}/{path}")
         for path in store.files(pack)
         if path != IN_BUNDLE.manifest
     }
@@ -50,10 +55,13 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
     if status.status != "PASS" or status.action_key != planned.action_key:
         facts = {"case": "status", "expected": planned.action_key, "found": status.status}
         raise Refusal(Finding("BUNDLE_STALE", facts, pack=pack))
-    objects.take_in(store.read(IN_RUN.bundle(pack).objects) or b"")
+    objects.take_in(carried or b"", known.get(IN_BUNDLE.objects, ""))
     before, after = objects.tree_of(status.base_tree), objects.tree_of(status.result_tree)
-    patch = store.read(IN_RUN.bundle(pack).patch) or b""
-    patched = objects.tree_of(objects.apply_patch(before.oid, patch)) if patch else before
+    patched = (
+        objects.tree_of(objects.apply_patch(before.oid, patch, known[IN_BUNDLE.patch]))
+        if patch
+        else before
+    )
     return Candidate(
         pack, planned.depends_on, before, between(before, after), between(before, patched)
     )

@@ -24,6 +24,7 @@ from factory.judge.judge import judge_change, judge_lines
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Overdue, Refusal
+from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.pack import TaskPack
@@ -52,26 +53,37 @@ def bundle_intact(store: Store, pack_id: str, folder: Folder = BUNDLES) -> tuple
 def validate(
     store: Store, objects: Objects, plan: Plan, pack_id: str, folder: Folder = BUNDLES
 ) -> tuple[Finding, ...]:
-    """Findings over one bundle; none means that it agrees with its manifest, itself and its
-    contract.
+    """Return findings over one bundle; none means that it agrees with its manifest, itself and its
+    contract. Each file is read and hashed once.
 
-    Raises Refusal DISK_UNWRITABLE.
+    Raise Refusal DISK_UNWRITABLE.
     """
-    found = bundle_intact(store, pack_id, folder)
+    place = BundleFolder(folder.at(pack_id))
+    there = {path: store.read(place.at(path)) for path in store.files(place)}
+    files = {path: content for path, content in there.items() if content is not None}
+    digests = dict.fromkeys(there, "") | {path: sha256(files[path]) for path in files}
+    manifest = files.get(IN_BUNDLE.manifest)
+    digests.pop(IN_BUNDLE.manifest, None)
+    found = bundle_check.judge_manifest(pack_id, place, manifest, digests)
     if found:
         return found
-    place = BundleFolder(folder.at(pack_id))
-    files = {path: store.read(place.at(path)) or b"" for path in store.files(place)}
     bundle, found = bundle_check.open_bundle(pack_id, place, files)
     if bundle is None:
         return found
     planned = plan.planned(pack_id)
     commands = (*planned.pack.steps, *planned.pack.acceptance) if planned.pack.acceptance else ()
     return (
-        *bundle_check.judge_documents(pack_id, bundle, files, commands, planned.key, planned.lock),
+        *bundle_check.judge_documents(
+            pack_id, bundle, files, commands, planned.key, planned.lock, digests
+        ),
         *bundle_check.judge_status(pack_id, bundle),
         *_judge_trees(
-            objects, lambda: stacked_base(store, objects, plan, planned), planned, bundle, files
+            objects,
+            lambda: stacked_base(store, objects, plan, planned),
+            planned,
+            bundle,
+            files,
+            digests,
         ),
     )
 
@@ -82,14 +94,15 @@ def _judge_trees(
     planned: PlannedPack,
     bundle: OpenedBundle,
     files: dict[str, bytes],
+    digests: Mapping[str, str],
 ) -> tuple[Finding, ...]:
     pack = planned.pack
     try:
-        objects.take_in(files[IN_BUNDLE.objects])
+        objects.take_in(files[IN_BUNDLE.objects], digests[IN_BUNDLE.objects])
         before = objects.tree_of(bundle.status.base_tree)
         after = objects.tree_of(bundle.status.result_tree)
         patched = (
-            objects.apply_patch(before.oid, files[IN_BUNDLE.patch])
+            objects.apply_patch(before.oid, files[IN_BUNDLE.patch], digests[IN_BUNDLE.patch])
             if files[IN_BUNDLE.patch]
             else before.oid
         )
@@ -119,8 +132,8 @@ def _judge_trees(
     stacked = base()
     found += _judge_base(planned, stacked, before)
     shown = {display(path): counts for path, counts in lines.items()}
-    digests = {oid: one.sha256 for oid, one in blobs.items()}
-    found += bundle_check.judge_numbers(pack.id, bundle, shown, digests)
+    contents = {oid: one.sha256 for oid, one in blobs.items()}
+    found += bundle_check.judge_numbers(pack.id, bundle, shown, contents)
     if bundle.status.status == "PASS":
         found += _judge_again(objects, planned, stacked, before, by_tree, lines, tuple(files))
         found += judge_attempts(pack, bundle.status.attempts)

@@ -43,7 +43,7 @@ def document_findings(files: Files) -> list[str]:
     if opened is None:
         return told(found)
     return told(
-        judge_documents("T-1", opened, files, (STEP, CHECK), key, lock)
+        judge_documents("T-1", opened, files, (STEP, CHECK), key, lock, digests(files))
         + judge_status("T-1", opened)
     )
 
@@ -438,5 +438,5 @@ def test_a_pack_without_acceptance_is_never_accepted() -> None:
     assert status.status == "BLOCKED"
     opened, _ = open_bundle("T-1", FOLDER, files)
     assert opened is not None
-    assert judge_documents("T-1", opened, files, (), key, lock) == ()
+    assert judge_documents("T-1", opened, files, (), key, lock, digests(files)) == ()
     assert tree(BEFORE) != tree(AFTER)
