@@ -99,8 +99,10 @@ def latest_checkpoint(site: Site) -> KeptCheckpoint | None:
 
 
 def cover_ledger(site: Site) -> None:
-    """Write a checkpoint over the whole ledger beside it: events that belong to no run's end lie
-    under it. Raise Refusal as `latest_checkpoint` does, DISK_UNWRITABLE.
+    """Write a checkpoint over the whole ledger next to it, so that also events that belong to no
+    run's end are covered.
+
+    Raise Refusal as `latest_checkpoint` does, DISK_UNWRITABLE.
     """
     kept = latest_checkpoint(site)
     if kept is not None:
@@ -195,14 +197,14 @@ def kept_checkpoint(site: Site, run_id: str) -> KeptCheckpoint | None:
 
 
 def _earlier(site: Site, but: str) -> list[tuple[str, Checkpoint]]:
-    """Return the checkpoint beside the ledger and those that the last runs keep, each with its
+    """Return the checkpoint next to the ledger and those that the last runs keep, each with its
     name, the newest run's first.
     """
     found: list[tuple[str, Checkpoint]] = []
-    beside = site.store.read(LEDGER_CHECKPOINT)
-    if beside is not None:
+    of_ledger = site.store.read(LEDGER_CHECKPOINT)
+    if of_ledger is not None:
         with contextlib.suppress(NoteError):  # as below
-            found.append((LEDGER_CHECKPOINT, parse_kept(beside).checkpoint))
+            found.append((LEDGER_CHECKPOINT, parse_kept(of_ledger).checkpoint))
     for run in reversed(site.store.names(RUNS)):
         try:
             kept = kept_checkpoint(site, run) if run != but else None

@@ -129,7 +129,7 @@ class CheckFinished(_Command, event_type="check.finished", rule=work(TRYING, Pac
     """Record that one acceptance command ended, over the frozen tree."""
 
 
-# By a command of an attempt, or by one over the merged tree: `evidence.replay` tells them apart.
+# By a command of an attempt, or by one over the merged tree: `evidence.replay` distinguishes them.
 class EgressFinished(
     Event, event_type="egress.finished", rule=Rule(AT_WORK, None, TRYING | WITH_BUNDLE)
 ):
@@ -194,7 +194,7 @@ class BundleRefused(
     manifest: Hash
 
 
-# Also of a pack that still held, and of one whose end the disk did not take.
+# Also of a pack that was unchanged, and of one whose end the disk did not take.
 class BundleValidated(
     Event,
     event_type="bundle.validated",
