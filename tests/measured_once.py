@@ -54,10 +54,15 @@ def install(shared: Path, report: Report = lambda new: None) -> None:
         setattr(probe, name, _once(getattr(probe, name), is_good, add))
     # Hundreds of links and files, the same for every state folder.
     etc_mount, view_of = system_view.etc_mount, python_env.view_of
-    system_view.etc_mount = lambda cache, host=HOST: etc_mount(
-        shared if host == HOST else cache, host
+    system_view.etc_mount = lambda cache, seal, host=HOST: (
+        etc_mount(shared, _same, host) if host == HOST else etc_mount(cache, seal, host)
     )
-    python_env.view_of = lambda interpreter, cache: view_of(interpreter, shared)
+    python_env.view_of = lambda interpreter, cache, seal: view_of(interpreter, shared, _same)
+
+
+def _same(name: str, content: str) -> str:
+    """Return the same seal in every process: they share the folder."""
+    return f"{name} {content}"
 
 
 @contextmanager

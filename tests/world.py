@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
@@ -156,6 +160,16 @@ class World:
         ]
 
 
+@cache
+def user_state() -> str:
+    """Return a folder for what the product keeps of its user, one for all that this process does:
+    the memory of earlier starts is believed only where there is one.
+    """
+    folder, owner = tempfile.mkdtemp(prefix="factory-user-"), os.getpid()
+    atexit.register(lambda: os.getpid() == owner and shutil.rmtree(folder, ignore_errors=True))
+    return folder
+
+
 def environment(**extra: str) -> dict[str, str]:
     """A small, constant environment that no configuration of the host reaches."""
     kept = {
@@ -168,6 +182,7 @@ def environment(**extra: str) -> dict[str, str]:
         "PATH": f"{BIN}:/usr/local/bin:/usr/bin:/bin",
         "HOME": "/nonexistent",
         "XDG_CONFIG_HOME": "/nonexistent",
+        "XDG_STATE_HOME": user_state(),
         "GIT_CONFIG_GLOBAL": os.devnull,
         "GIT_CONFIG_NOSYSTEM": "1",
         "LANG": "C.UTF-8",

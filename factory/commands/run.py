@@ -22,7 +22,6 @@ from factory.engine.pipeline import RepositoryPipeline
 from factory.model.card import Card, Closing
 from factory.model.layout import DOIT_DATABASE, RunFolder
 from factory.model.verdict import Status
-from factory.plan.markers import load_marker
 from factory.report.answer import CommandResult
 from factory.report.live import display_for
 
@@ -175,7 +174,7 @@ def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
 
 def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> CommandResult:
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
-    marker = load_marker(pipeline.site.store, card)
+    marker = pipeline.site.markers.load(card)
     site = pipeline.site
     with site.locks.hold("run"):
         run_id = marker.run_id if marker is not None else answer.run_id

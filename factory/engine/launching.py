@@ -119,11 +119,11 @@ def _altered(card: Card, run: Run, key: Callable[[], str]) -> str:
     marker = run.marker(card)
     if marker is None or marker.status is not Status.PASS or marker.key != key():
         return ""
-    found = bundle_intact(run.site.store, card.pack)
-    if not found:
+    found, manifest = bundle_intact(run.site.store, card.pack), run.manifest_of(card.pack)
+    if not found and manifest == marker.bundle:
         return ""
-    why = found[0].attributed
-    code, manifest = Status.BLOCKED.exit_code, run.manifest_of(card.pack)
+    why = found[0].attributed if found else "its bundle is not the one that passed"
+    code = Status.BLOCKED.exit_code
     run.recorder.record(BundleRefused(pack=card.pack, why=why, manifest=manifest, rc=code))
     return f", run again since {why}"
 

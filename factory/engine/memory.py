@@ -3,7 +3,8 @@
 The file (`.factory/cache/memory`) answers two questions while nothing changed: which cards there
 are, so that `doit list` reads no contract, and whether any of them has to be executed. It never
 makes a PASS: once one card has to be executed, nobody asks it any more and every byte is read.
-Deleting it costs time only. What is damaged, of another form or of other settings counts as absent.
+Deleting it costs time only. What is damaged, of another form or of other settings counts as absent,
+and so does what this user did not seal.
 
 What is compared, and when it is believed (decision 25): settings by content; packs and state folder
 by the numbers that the file system keeps of each file and folder (device, inode, kind and mode,
@@ -46,6 +47,7 @@ from factory.model.verdict import Status
 from factory.version import __version__
 
 if TYPE_CHECKING:
+    from factory.files.seals import UserSeal
     from factory.git.ports import Repository
 
 FILE = f"{STATE_FOLDER}/{MEMORY}"
@@ -164,24 +166,24 @@ class Memory:
             (self.root / FILE).unlink(missing_ok=True)
 
 
-def load(root: Path, settings: str) -> Memory | None:
+def load(root: Path, settings: str, seal: UserSeal) -> Memory | None:
     """Return what is remembered of the repository at `root` under these settings; None for nothing
-    that can be used.
+    that can be used, or that `seal` does not fit.
     """
     try:
-        memory = _parsed(root, (root / FILE).read_bytes())
+        memory = _parsed(root, (root / FILE).read_bytes(), seal)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return memory if memory.settings == settings and _is_below(memory.packs_folder) else None
 
 
-def store(memory: Memory, write: Write) -> None:
-    """Write the file by `write`, which takes a path of the state folder and bytes; leave one alone
-    that says the same, since a start without work changes no file. A disk that takes nothing costs
-    time later, no more.
+def store(memory: Memory, write: Write, seal: UserSeal) -> None:
+    """Write the file, sealed, by `write`, which takes a path of the state folder and bytes; leave
+    one alone that says the same, since a start without work changes no file. A disk that takes
+    nothing costs time later, no more.
     """
     with contextlib.suppress(OSError, FactoryError, ValueError):
-        content = _formatted(memory)
+        content = _formatted(memory, seal)
         try:
             same = (memory.root / FILE).read_bytes() == content
         except OSError:
@@ -431,7 +433,7 @@ def _code() -> list[tuple[str, int, int]]:
 # ── the file ─────────────────────────────────────────────────────────────────
 
 
-def _formatted(memory: Memory) -> bytes:
+def _formatted(memory: Memory, seal: UserSeal) -> bytes:
     known = memory.up_to_date
     head = {
         "form": _FORM,
@@ -454,16 +456,16 @@ def _formatted(memory: Memory) -> bytes:
     }
     paths = b"\0".join((*memory.packs.paths, *(known.state.paths if known else ())))
     rest = json.dumps(head, separators=(",", ":")).encode("ascii") + b"\n" + paths
-    return hashlib.sha256(rest).hexdigest().encode("ascii") + b"\n" + rest
+    return seal(MEMORY, hashlib.sha256(rest).hexdigest()).encode("ascii") + b"\n" + rest
 
 
-def _parsed(root: Path, content: bytes) -> Memory:
+def _parsed(root: Path, content: bytes, seal: UserSeal) -> Memory:
     """Return what a file says. Raise ValueError, KeyError or TypeError for what was not written
-    here.
+    here by this user.
     """
     named, _, rest = content.partition(b"\n")
-    if named != hashlib.sha256(rest).hexdigest().encode("ascii"):
-        raise ValueError("damaged")
+    if not seal.fits(named.decode("ascii"), MEMORY, hashlib.sha256(rest).hexdigest()):
+        raise ValueError("damaged, or not sealed by this user")
     line, _, blob = rest.partition(b"\n")
     head = json.loads(line)
     if head["form"] != _FORM:

@@ -152,8 +152,9 @@ class Launch(Phase):
         planned = run.planner.planned(card.pack)
         return [planned.key, [[need, run.manifest_of(need)] for need in planned.needs]]
 
-    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
-        return run.bundle_is_intact(card.pack)
+    def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:
+        same = marker.bundle == run.manifest_of(card.pack)
+        return same and run.bundle_is_intact(card.pack)
 
     def execute(self, card: Card, run: Run) -> Outcome:
         from factory.engine.launching import launch_card

@@ -25,7 +25,7 @@ from factory.model.errors import Refusal
 from factory.model.events import LockReleased, LockTaken
 from factory.model.finding import Finding
 from factory.model.verdict import Status
-from factory.plan.markers import Marker, marker_path, not_kept, store_marker
+from factory.plan.markers import Marker, marker_path, not_kept
 from factory.plan.site import Site
 from factory.run.defects import defect
 
@@ -141,10 +141,11 @@ class RepositoryPipeline:
             key = ""  # a pack that cannot be planned has no key, and is never up to date
         findings = outcome.findings
         of_run = outcome.run_id or run.id or run.named
-        marker = Marker(outcome.status, key, of_run, run.lasting(findings))
+        bundle = run.manifest_of(card.pack) if card.pack else ""
+        marker = Marker(outcome.status, key, of_run, run.lasting(findings), bundle)
         try:
             site.objects.settle()
-            targets = dict.fromkeys(card.targets, store_marker(site.store, card, marker))
+            targets = dict.fromkeys(card.targets, site.markers.store(card, marker))
         except (Refusal, OSError) as error:
             # The verdict of the card is as it is; that the disk does not keep it is for the verdict
             # of the run.

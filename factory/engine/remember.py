@@ -42,7 +42,7 @@ def remember_cards(run: Run, settings: str, began: int) -> None:
         content = memory.packs_digest(root, folder)
         packs = memory.packs_places(root, folder, began)
         made = Memory(root, settings, folder, run.cards, packs, content)
-        memory.store(made, run.site.store.write)
+        memory.store(made, run.site.store.write, run.site.seal)
 
 
 def remember_up_to_date(
@@ -87,7 +87,7 @@ def remember_up_to_date(
             state=state,
         )
         made = Memory(root, settings, folder, run.cards, packs, up_to_date=known)
-        memory.store(made, site.store.write)
+        memory.store(made, site.store.write, site.seal)
 
 
 def _records(run: Run) -> dict[str, Mapping[str, object]]:

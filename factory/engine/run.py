@@ -34,7 +34,7 @@ from factory.model.evidence import MergeDocument, RecheckRecord, StatusDocument
 from factory.model.finding import Finding
 from factory.model.names import RUN_ID
 from factory.model.verdict import Status
-from factory.plan.markers import Marker, load_marker
+from factory.plan.markers import Marker
 from factory.plan.plan import Plan
 from factory.plan.planner import Planner
 from factory.plan.site import Site
@@ -244,7 +244,7 @@ class Run:
 
     def marker(self, card: Card) -> Marker | None:
         """Return what the card's marker says."""
-        return load_marker(self.site.store, card)
+        return self.site.markers.load(card)
 
     def result_of(self, card: Card) -> tuple[Status, tuple[Finding, ...], bool]:
         """Return (status, findings, known): of this process, or as its marker says. A card without
@@ -297,8 +297,21 @@ class Run:
         """Return findings about this moment: what an earlier run left, and the repository as it is.
         Raise Refusal.
         """
-        self._now = silenced(self.site.redactor, (*self.leftovers, *self._look()))
+        found = (*self.leftovers, *self._sealed(), *self._look())
+        self._now = silenced(self.site.redactor, found)
         return self._now
+
+    def _sealed(self) -> tuple[Finding, ...]:
+        """Return warnings about memory that was not believed, or that the next start will not
+        believe.
+        """
+        seal = self.site.seal
+        if not seal.lasting:
+            return (Finding("SEAL_NOT_KEPT", {"why": seal.why}),)
+        foreign = self.site.markers.foreign
+        for card in self.cards:
+            self.marker(card)
+        return (Finding("STATE_NOT_SEALED", {"count": len(foreign)}),) if foreign else ()
 
     def look_again(self) -> None:
         """Do the same where no preflight was executed in this process. Raise Refusal."""

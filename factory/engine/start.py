@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from factory.engine import memory
 from factory.engine.driver import Driver
-from factory.files.user_places import user_config_file
+from factory.files.seals import user_seal
+from factory.files.user_places import user_config_file, user_state_folder
 from factory.model.layout import STATE_FOLDER
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def driver_at(root: Path, flags: Mapping[str, str], listing: bool = False) -> Dr
     are asked for. Never raises: whatever is wrong becomes a card that says so.
     """
     settings = memory.settings_digest(root, user_config_file(), flags, os.environ)
-    known = memory.load(root, settings)
+    known = memory.load(root, settings, user_seal(user_state_folder(), root / STATE_FOLDER))
     if listing:
         if known is not None and known.lists():
             return Driver(partial(_open, root, flags), replace(known, up_to_date=None))

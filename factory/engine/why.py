@@ -23,7 +23,6 @@ from factory.model.finding import Finding
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.layout import BundleFolder
 from factory.model.verdict import Status
-from factory.plan.markers import load_marker
 from factory.plan.plan import PlannedPack
 from factory.plan.planner import Planner
 from factory.plan.site import Site
@@ -173,11 +172,11 @@ class Explainer:
         return next(card for card in self._cards if card.name == f"launch:{entry.name}")
 
     def _last(self, entry: PackEntry) -> Status | None:
-        marker = load_marker(self._site.store, self._launch_card(entry))
+        marker = self._site.markers.load(self._launch_card(entry))
         return marker.status if marker is not None else None
 
     def _run_of(self, entry: PackEntry) -> str:
-        marker = load_marker(self._site.store, self._launch_card(entry))
+        marker = self._site.markers.load(self._launch_card(entry))
         return marker.run_id if marker is not None else ""
 
     def _findings(self, entry: PackEntry) -> tuple[Finding, ...]:
@@ -187,8 +186,7 @@ class Explainer:
         found = unique(
             finding
             for card in self._cards
-            if card.pack in ("", entry.id)
-            and (marker := load_marker(self._site.store, card)) is not None
+            if card.pack in ("", entry.id) and (marker := self._site.markers.load(card)) is not None
             for finding in marker.findings
             if entry.id in finding.packs
             or (card.phase == "preflight" and finding.blocks and not finding.packs)

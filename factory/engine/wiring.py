@@ -26,8 +26,9 @@ from factory.files.clock import SystemClock
 from factory.files.key_files import UserKeys
 from factory.files.locks import FileLocks
 from factory.files.remains import clear_remains
+from factory.files.seals import user_seal
 from factory.files.state_store import StateStore
-from factory.files.user_places import user_config_file
+from factory.files.user_places import user_config_file, user_state_folder
 from factory.git import repository
 from factory.git.git import Git, find_git
 from factory.git.objects import GitObjects
@@ -45,6 +46,7 @@ from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.verdict import Status
 from factory.plan.cloud import UserCloud
+from factory.plan.markers import Markers
 from factory.plan.site import Site
 from factory.plan.stages import PackSandbox
 from factory.plan.tools import HostTools, find_tool
@@ -138,7 +140,8 @@ def site(
     prepare_state(state)
     clock = SystemClock()
     objects = GitObjects(found, state / (apart or layout.GIT), redactor=redactor)
-    views = ViewStore(objects, state / layout.VIEWS, sandbox_owner())
+    seal = user_seal(user_state_folder(), state)
+    views = ViewStore(objects, state / layout.VIEWS, sandbox_owner(), seal)
     unconfined = config.required <= config.accepted_missing
     setting = SandboxSetting(
         state / layout.CACHE,
@@ -148,7 +151,9 @@ def site(
         unconfined=unconfined,
         backend=config.backend,
         shown=_shown_folders(config, found.root),
+        seal=seal,
     )
+    store = StateStore(state, redactor)
     sandbox = PackSandbox(HostSandbox(setting), views, objects, outside)
     return Site(
         repository=found,
@@ -156,8 +161,10 @@ def site(
         objects=objects,
         refs=objects,
         sandbox=sandbox,
-        store=StateStore(state, redactor),
+        store=store,
         ledger=LedgerStore(state, clock, redactor),
+        markers=Markers(store, seal),
+        seal=seal,
         clock=clock,
         locks=FileLocks(state, clock),
         work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
@@ -259,10 +266,11 @@ def pipeline(
     built = site(start, flags, run_id, apart)
 
     def notes() -> tuple[Finding, ...]:
-        tree = built.objects.tree_of(built.repository.commit)
+        commit = built.repository.commit
+        tree = built.objects.tree_of(commit)
         return (
             *repository.notes(built.repository, built.config.packs_folder),
-            *repository.tree_notes(tree, built.objects.read),
+            *repository.tree_notes(commit, tree, built.objects.read),
         )
 
     return RepositoryPipeline(

@@ -24,7 +24,6 @@ from factory.model.errors import Refusal
 from factory.model.event import Entry, Event, RunState
 from factory.model.events import CacheRemoved, RawRemoved, RunRemoved
 from factory.model.layout import CACHE, GIT, GIT_OBJECTS, IN_RUN, NOT_PACKS, RunFolder
-from factory.plan.markers import load_marker
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
 
@@ -167,9 +166,7 @@ def _protected(site: Site, present: list[ReplayedRun]) -> frozenset[str]:
     last = [run.run_id for run in present][-1:]
     finished = [run.run_id for run in present if run.state is RunState.FINISHED][-1:]
     cards = (Card(name, name, "", "", (), ()) for name in ("integrate", "summary"))
-    marked = [
-        marker.run_id for card in cards if (marker := load_marker(site.store, card)) is not None
-    ]
+    marked = [marker.run_id for card in cards if (marker := site.markers.load(card)) is not None]
     return frozenset((*last, *finished, *marked))
 
 

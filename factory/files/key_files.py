@@ -13,13 +13,13 @@ import contextlib
 import os
 import re
 import stat
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.files import fs_guard
+from factory.files.user_places import has_a_place, why_not_private
 from factory.log.key import KEY_ID, PublicKey
 from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
@@ -40,10 +40,6 @@ _FLAGS = (
     | getattr(os, "O_NONBLOCK", 0)
     | getattr(os, "O_BINARY", 0)
 )
-# Packs see these.
-_NEVER_BELOW = frozenset(
-    ("/usr", "/bin", "/sbin", "/lib", "/lib64", "/nix/store", sys.prefix, sys.base_prefix)
-) - {"/"}
 
 
 class UserKeys:
@@ -203,7 +199,7 @@ class UserKeys:
         if base.is_relative_to(self._home):
             if not base.is_dir() and not self._home.is_dir():
                 raise _missing(f"no folder to keep one in: neither {base} nor {self._home} exists")
-        elif not _has_a_place(base):
+        elif not has_a_place(base):
             raise _missing(f"no folder to keep one in: nothing of {base} exists")
         _refuse_place(wanted, self._repository)
         with _keeping(wanted):
@@ -212,13 +208,6 @@ class UserKeys:
 
     def _path_of(self, key_id: str) -> Path:
         return self._folder / f"{key_id.replace(':', '-')}.pem"
-
-
-def _has_a_place(folder: Path) -> bool:
-    """Return True if a folder on the way to it exists below the top: a user without a home has
-    `/nonexistent`.
-    """
-    return any(place.is_dir() for place in (folder, *folder.parents) if place != place.parent)
 
 
 def _name_once(temporary: str, target: Path) -> None:
@@ -309,11 +298,9 @@ def _refuse_folder(folder: Path, place: Path) -> None:
 
 
 def _refuse_place(place: Path, repository: Path | None) -> None:
-    real = Path(os.path.realpath(place))
-    if repository is not None and real.is_relative_to(os.path.realpath(repository)):
-        raise _unsafe(str(place), "lies inside the repository", "place")
-    if any(real.is_relative_to(folder) for folder in _NEVER_BELOW):
-        raise _unsafe(str(place), "lies where packs can see it", "place")
+    why = why_not_private(place, repository)
+    if why:
+        raise _unsafe(str(place), why, "place")
 
 
 def _parse(content: bytes, where: str) -> PrivateSigner:

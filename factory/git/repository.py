@@ -261,12 +261,14 @@ def _ours(path: str, packs_folder: str) -> bool:
 
 
 def tree_notes(
-    tree: Tree, read: Callable[[Iterable[str]], Mapping[str, bytes]]
+    commit: str, tree: Tree, read: Callable[[Iterable[str]], Mapping[str, bytes]]
 ) -> tuple[Finding, ...]:
-    """Return warnings REPO_SUBMODULE and REPO_LFS_POINTER about a base tree; `read` yields blobs by
-    id.
+    """Return STATE_TRACKED, and warnings REPO_SUBMODULE and REPO_LFS_POINTER, about the tree of a
+    base commit; `read` yields blobs by id.
     """
     found: list[Finding] = []
+    if any(name.casefold() == STATE_FOLDER for name in tree.entries):
+        found.append(Finding("STATE_TRACKED", {"commit": commit}, location=Location(STATE_FOLDER)))
     submodules, rules = _notable(tree, "")
     if submodules:
         facts: Facts = {"count": len(submodules), "paths": tuple(submodules[:_SHOWN])}

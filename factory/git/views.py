@@ -9,20 +9,20 @@ what runs there.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from filelock import FileLock
 
-from factory.files.fs_guard import disk_errors, make_folder, remove_tree, write_atomic
+from factory.files.fs_guard import disk_errors, make_folder, remove_tree
 from factory.git.ports import Objects
 from factory.git.view_files import ViewFiles
 from factory.git.view_git import lay_difference, lay_repository
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.tree import MODE_SUBMODULE, Leaf, Tree, differences
+from factory.sandbox.sealed import Seal, is_sealed, process_seal, write_seal
 
 _FORMAT = "v1"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -31,13 +31,17 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class ViewStore:
     """Make checkouts under `cache` on demand, shared between runs and processes.
 
-    `owner` is the uid and gid of every file if this process is root.
+    `owner` is the uid and gid of every file if this process is root. A checkout of another process
+    is used where `seal` fits it.
     """
 
-    def __init__(self, objects: Objects, cache: Path, owner: tuple[int, int]) -> None:
+    def __init__(
+        self, objects: Objects, cache: Path, owner: tuple[int, int], seal: Seal = process_seal
+    ) -> None:
         self.objects = objects
         self.cache = cache
         self.owner = owner
+        self._seal = seal
         self._trusted: set[Path] = set()
 
     def base(self, tree: Tree) -> Path:
@@ -151,7 +155,7 @@ class ViewStore:
                 remove_tree(fresh)
                 raise
             os.rename(fresh, place)
-            write_atomic(_seal_of(place), seal(place).encode(), durable=False)
+            write_seal(place, self._seal)
         self._trusted.add(place)
         return place
 
@@ -161,40 +165,10 @@ class ViewStore:
         """
         if place in self._trusted:
             return True
-        try:
-            held = place.is_dir() and _seal_of(place).read_text() == seal(place)
-        except OSError:
-            return False  # no seal, or an unreadable entry: built anew
-        if held:
-            self._trusted.add(place)
-        return held
-
-
-def seal(place: Path) -> str:
-    """Return the SHA-256 over kind, size, times and inode of everything below `place`.
-
-    A write changes the ctime.
-    """
-    hashed = hashlib.sha256()
-    rest = [(str(place), "")]
-    while rest:
-        folder, prefix = rest.pop()
-        with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                seen = entry.stat(follow_symlinks=False)
-                row = (
-                    prefix,
-                    entry.name,
-                    seen.st_mode,
-                    seen.st_size,
-                    seen.st_mtime_ns,
-                    seen.st_ctime_ns,
-                    seen.st_ino,
-                )
-                hashed.update(repr(row).encode("utf-8", "surrogateescape"))
-                if entry.is_dir(follow_symlinks=False):
-                    rest.append((entry.path, f"{prefix}{entry.name}/"))
-    return hashed.hexdigest()
+        if not is_sealed(place, self._seal):
+            return False
+        self._trusted.add(place)
+        return True
 
 
 def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
@@ -216,10 +190,6 @@ def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
 
 def _lock_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.lock")
-
-
-def _seal_of(place: Path) -> Path:
-    return place.with_name(f"{place.name}.seal")
 
 
 def _boot() -> str:

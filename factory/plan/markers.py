@@ -1,17 +1,17 @@
 """Marker files: the target of each card, and the memory of its verdict between processes.
 
-A marker is a cache of what bundles and runs already say; deleting it costs time only. One
-that cannot be read counts as absent.
+A marker is a cache of what bundles and runs already say; deleting it costs time only. It is
+believed only under a seal of this user: one that cannot be read, or that somebody else wrote,
+counts as absent.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass
 
 from factory.files.ports import Store
+from factory.files.seals import UserSeal
 from factory.model import layout
 from factory.model.card import Card
 from factory.model.document import Document
@@ -29,24 +29,74 @@ from factory.model.verdict import Status
 
 
 class MarkerDocument(Document):
-    """Define a marker file."""
+    """Describe the content of a marker file. `bundle` is the SHA-256 of the manifest of the bundle
+    that the card left, "" for none; `seal` is over all the rest.
+    """
 
     card: str
     status: StatusName
     key: str
     run_id: str
     findings: tuple[FindingRecord, ...]
+    bundle: str
+    seal: str
 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Remember one card's last end."""
+    """Record how one card ended last; `bundle` as in the file."""
 
     status: Status
     key: str
     run_id: str
     findings: tuple[Finding, ...] = ()
-    extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    bundle: str = ""
+
+
+class Markers:
+    """The markers of one state folder, under the seal of one user. `foreign` has the paths of those
+    that were found without a seal that fits.
+    """
+
+    def __init__(self, store: Store, seal: UserSeal) -> None:
+        self._store = store
+        self._seal = seal
+        self.foreign: set[str] = set()
+
+    def load(self, card: Card) -> Marker | None:
+        """Return the marker of `card`; None where there is none that can be believed."""
+        path = marker_path(card)
+        content = self._store.read(path)
+        if content is None:
+            return None
+        try:
+            document = parse_document(MarkerDocument, content)
+            findings = tuple(finding_of(record) for record in document.findings)
+        except (EvidenceError, ValueError):
+            return None
+        if not self._seal.fits(document.seal, path, _unsealed(document)):
+            self.foreign.add(path)
+            return None
+        status = Status(document.status)
+        return Marker(status, document.key, document.run_id, findings, document.bundle)
+
+    def store(self, card: Card, marker: Marker) -> str:
+        """Write the marker; return the SHA-256 of its bytes. Raise Refusal DISK_UNWRITABLE."""
+        path = marker_path(card)
+        document = MarkerDocument(
+            card=card.name,
+            status=marker.status.value,
+            key=marker.key,
+            run_id=marker.run_id,
+            findings=tuple(finding_record(finding) for finding in marker.findings),
+            bundle=marker.bundle,
+            seal="",
+        )
+        sealed = document.model_copy(update={"seal": self._seal(path, _unsealed(document))})
+        content = _text(sealed).encode() + b"\n"
+        self._store.write(path, content, durable=False)  # a cache: lost, it costs time only
+        self.foreign.discard(path)
+        return sha256(content)
 
 
 def marker_path(card: Card) -> str:
@@ -55,39 +105,18 @@ def marker_path(card: Card) -> str:
     return layout.marker(card.phase, pack)
 
 
-def load_marker(store: Store, card: Card) -> Marker | None:
-    """Return the marker of `card`; None where there is none that can be read."""
-    content = store.read(marker_path(card))
-    if content is None:
-        return None
-    try:
-        document = parse_document(MarkerDocument, content)
-        findings = tuple(finding_of(record) for record in document.findings)
-    except (EvidenceError, ValueError):
-        return None
-    return Marker(Status(document.status), document.key, document.run_id, findings)
-
-
-def store_marker(store: Store, card: Card, marker: Marker) -> str:
-    """Write the marker; the SHA-256 of its bytes."""
-    document = MarkerDocument(
-        card=card.name,
-        status=marker.status.value,
-        key=marker.key,
-        run_id=marker.run_id,
-        findings=tuple(finding_record(finding) for finding in marker.findings),
-    )
-    content = (
-        json.dumps(document.model_dump(), indent=2, sort_keys=True, ensure_ascii=False).encode()
-        + b"\n"
-    )
-    store.write(marker_path(card), content, durable=False)  # a cache: lost, it costs time only
-    return sha256(content)
-
-
 def not_kept(card: Card, error: Refusal | OSError) -> tuple[Finding, ...]:
-    """Return the findings of a card whose verdict could not be written."""
+    """Return the findings about a card whose verdict could not be written down."""
     if isinstance(error, Refusal):
         return error.findings
     found = error.strerror or str(error)
     return (Finding("DISK_UNWRITABLE", {"case": "verdict", "place": card.name, "found": found}),)
+
+
+def _unsealed(document: MarkerDocument) -> str:
+    """Return the text that a marker's seal is made over."""
+    return _text(document.model_copy(update={"seal": ""}))
+
+
+def _text(document: MarkerDocument) -> str:
+    return json.dumps(document.model_dump(), indent=2, sort_keys=True, ensure_ascii=False)

@@ -11,10 +11,12 @@ from factory.files.clock import SystemClock
 from factory.files.key_files import UserKeys
 from factory.files.locks import FileLocks
 from factory.files.ports import Ledger, Store
+from factory.files.seals import UserSeal
 from factory.git.objects import GitObjects
 from factory.git.ports import Objects, Repository
 from factory.model.config import Config
 from factory.plan.cloud import UserCloud
+from factory.plan.markers import Markers
 from factory.plan.stages import PackSandbox
 from factory.plan.tools import HostTools
 from factory.redact.redaction import Redactor
@@ -37,6 +39,8 @@ class Site:
     sandbox: PackSandbox
     store: Store
     ledger: Ledger
+    markers: Markers
+    seal: UserSeal
     clock: SystemClock
     locks: FileLocks
     work_tree: UserWorkTree

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from factory.sandbox import host, python_env
 from factory.sandbox.backends import IsolationMode
 from factory.sandbox.properties import Enforcement, Property, PropertyProof
+from factory.sandbox.sealed import Seal, process_seal
 from factory.sandbox.values import ErrorKind, SandboxError, StageLimits
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class SandboxSetting:
     `shown` are the folders that such an interpreter may be in beyond the system's; None: anywhere.
     `backend` is the only one to be tried, "auto" the best that works. `unconfined`: the user
     accepted the absence of every property; only then may a command run on a host that confines
-    nothing.
+    nothing. `seal` makes the seals of cached folders.
     """
 
     cache: Path
@@ -42,6 +43,7 @@ class SandboxSetting:
     unconfined: bool = False
     backend: str = "auto"
     shown: tuple[Path, ...] | None = None
+    seal: Seal = process_seal
 
 
 class Offer:
@@ -69,7 +71,7 @@ class Offer:
         """Return how that interpreter is shown at constant paths. Raise SandboxError
         INTERPRETER.
         """
-        return python_env.view_of(self.interpreter, self.cache)
+        return python_env.view_of(self.interpreter, self.cache, self.setting.seal)
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,11 @@ class _Full(Supervised):
     def __init__(self, offer: Offer, bubblewrap: Bubblewrap) -> None:
         """Raise OSError where the cache cannot be written."""
         shown, links = system_view.system_mounts()
-        mounts = (*shown, system_view.etc_mount(offer.cache), *offer.python.mounts)
+        mounts = (
+            *shown,
+            system_view.etc_mount(offer.cache, offer.setting.seal),
+            *offer.python.mounts,
+        )
         view = HostView(
             mounts,
             (*system_view.inside_links(), *links),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.sandbox.bubblewrap import Mount
+from factory.sandbox.sealed import Seal, sealed_folder
 from factory.sandbox.values import ErrorKind, SandboxError
 
 INSIDE_BASE = "/opt/python"
@@ -136,9 +137,9 @@ def _version_of(program: Path, base: Path) -> tuple[int, int] | None:
     return there[0] if len(there) == 1 else None
 
 
-def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
-    """Return mounts that make the interpreter usable inside; write below `cache` once for each
-    state of the environment.
+def view_of(interpreter: Interpreter, cache: Path, seal: Seal) -> PythonView:
+    """Return mounts that make the interpreter usable inside. What must be rewritten is written
+    below `cache` for each state of the environment, and again unless `seal` fits it.
 
     Raise SandboxError INTERPRETER where the installation cannot be shown without showing the whole
     host.
@@ -151,7 +152,7 @@ def view_of(interpreter: Interpreter, cache: Path) -> PythonView:
         )
     inside_base = base if _is_system(base) else Path(INSIDE_BASE)
     inside_program = inside_base / program.relative_to(base)
-    rewritten = _rewrite(interpreter, inside_program, cache)
+    rewritten = _rewrite(interpreter, inside_program, cache, seal)
     mounts = [] if _is_system(base) else [Mount(str(base), INSIDE_BASE)]
     mounts.append(Mount(str(rewritten), INSIDE_VENV))
     if interpreter.virtual:
@@ -176,29 +177,23 @@ def _shared_folders(interpreter: Interpreter) -> list[str]:
     return [name for name in ("lib", "share", "etc") if (interpreter.prefix / name).is_dir()]
 
 
-def _rewrite(interpreter: Interpreter, inside_program: Path, cache: Path) -> Path:
-    """Return the cached folder that appears as /opt/venv; made under another name first, so that it
-    is whole or absent.
-    """
-    folder = cache / f"python-{_fingerprint(interpreter, inside_program)}"
-    if folder.is_dir():
-        return folder
-    draft = cache / f".python-{os.getpid()}-{os.urandom(4).hex()}"
-    (draft / "bin").mkdir(parents=True)
-    if interpreter.virtual:
-        _write_configuration(interpreter, inside_program, draft)
-        for name in _shared_folders(interpreter):
-            (draft / name).mkdir()
-        (draft / "lib64").symlink_to("lib")
-    _write_scripts(interpreter, inside_program, draft)
-    if not _is_system(interpreter.base_prefix.resolve()):
-        _write_library_links(interpreter.base_prefix.resolve(), draft)
-    _make_readable(draft)
-    try:
-        draft.rename(folder)
-    except OSError:
-        shutil.rmtree(draft)  # somebody else was first, with the same content
-    return folder
+def _rewrite(interpreter: Interpreter, inside_program: Path, cache: Path, seal: Seal) -> Path:
+    """Return the cached folder that appears as /opt/venv."""
+
+    def build(draft: Path) -> None:
+        (draft / "bin").mkdir()
+        if interpreter.virtual:
+            _write_configuration(interpreter, inside_program, draft)
+            for name in _shared_folders(interpreter):
+                (draft / name).mkdir()
+            (draft / "lib64").symlink_to("lib")
+        _write_scripts(interpreter, inside_program, draft)
+        if not _is_system(interpreter.base_prefix.resolve()):
+            _write_library_links(interpreter.base_prefix.resolve(), draft)
+        _make_readable(draft)
+
+    place = cache / f"python-{_fingerprint(interpreter, inside_program)}"
+    return sealed_folder(place, seal, build)
 
 
 def _fingerprint(interpreter: Interpreter, inside_program: Path) -> str:

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from factory.sandbox.bubblewrap import HOME, HOST_NAME, USER_ID, Mount
+from factory.sandbox.sealed import Seal, sealed_folder
 
 _TEXTS = {
     "passwd": (
@@ -63,23 +63,17 @@ def masked_files() -> tuple[str, ...]:
     return tuple(path for path in _MASKED if os.path.exists(path))
 
 
-def etc_mount(cache: Path, host: Path = Path("/etc")) -> Mount:
-    """Return the constant /etc, written once below `cache` for each state of the host's files."""
+def etc_mount(cache: Path, seal: Seal, host: Path = Path("/etc")) -> Mount:
+    """Return the constant /etc, written below `cache` for each state of the host's files, and
+    written again unless `seal` fits it.
+    """
     found = sorted(_look(host), key=lambda entry: entry.path)
     digest = hashlib.sha256(
         repr((sorted(_TEXTS.items()), found)).encode("utf-8", "surrogateescape")
     )
-    final = cache / f"etc-{digest.hexdigest()[:20]}"
-    if final.is_dir():
-        return Mount(str(final), "/etc")
-    draft = cache / f".etc-{os.getpid()}-{os.urandom(4).hex()}"
-    draft.mkdir(parents=True)
-    _write(draft, host, found)
-    try:
-        draft.rename(final)
-    except OSError:
-        shutil.rmtree(draft)  # somebody else was first, with the same content
-    return Mount(str(final), "/etc")
+    place = cache / f"etc-{digest.hexdigest()[:20]}"
+    sealed_folder(place, seal, lambda folder: _write(folder, host, found))
+    return Mount(str(place), "/etc")
 
 
 @dataclass(frozen=True, slots=True)

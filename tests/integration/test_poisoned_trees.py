@@ -584,7 +584,7 @@ def test_what_was_merged_cannot_make_the_orchestrators_own_git_run_anything(merg
         assert {"b", "a/x"} <= set(changed_paths(repository_))
         assert any(note.id == "REPO_DIRTY" for note in notes(repository_, "taskpacks"))
         head = objects.tree_of(world.head())
-        assert {note.id for note in tree_notes(head, objects.read)} == {"REPO_SUBMODULE"}
+        assert {note.id for note in tree_notes("", head, objects.read)} == {"REPO_SUBMODULE"}
         assert ignored_below(repository_, "a") == frozenset()
         assert "a/x" in not_ignored_below(repository_, "a")
         first = objects.tree_of(world.head("HEAD~1"))

@@ -79,7 +79,7 @@ def test_a_folder_that_cannot_take_its_place_leaves_the_old_one(
 def test_what_several_may_be_at_goes_by_age_alone(tmp_path: Path) -> None:
     half = (
         "cache/probe-x/f",
-        "cache/.etc-12-0123abcd/f",
+        "cache/.etc-0123456789abcdef0123-12-0123abcd/f",
         "cache/evidence/.factory_20260101_000000_00000000_001.run.abcdefgh",
         "cache/evidence/.now.abcdefgh",
         "determinism/.TASK-0001.json.abcdefgh",

@@ -21,11 +21,12 @@ from factory.engine.remember import remember_up_to_date
 from factory.engine.run import Run
 from factory.engine.wiring import Silent
 from factory.files.remains import OPEN_FOLDERS
+from factory.files.seals import user_seal
 from factory.model.card import Closing
 from factory.model.verdict import Status
 from tests import in_process
 from tests.disks import on_a_disk
-from tests.world import World, run
+from tests.world import World, run, user_state
 
 pytestmark = pytest.mark.linux
 
@@ -134,7 +135,8 @@ def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:
         if line.startswith(("OPENED", "LISTED"))
     ]
     content = (world.root / FILE).read_bytes()
-    known = memory._parsed(world.root, content)
+    seal = user_seal(Path(user_state(), "codex-orchestrator"), world.state)
+    known = memory._parsed(world.root, content, seal)
     assert known.up_to_date is not None
     kept = {os.fsdecode(path) for path in (*known.packs.paths, *known.up_to_date.state.paths)}
     # settings and ignore rules are compared by content; doit's database and locks are asked anew; caches

@@ -296,7 +296,7 @@ def test_a_submodule_with_its_own_configuration_is_not_entered(
     assert notes(found, "taskpacks") == ()
     assert not canary.exists()
     with world.objects() as objects:
-        (note,) = tree_notes(objects.tree_of(found.commit), objects.read)
+        (note,) = tree_notes(found.commit, objects.tree_of(found.commit), objects.read)
     assert (note.id, str(note.location)) == ("REPO_SUBMODULE", "sub")
     assert note.message == "expected plain files only, found 1 submodule: sub"
 
@@ -309,7 +309,7 @@ def test_large_file_storage_is_noted(world: World) -> None:
         }
     )
     with world.objects() as objects:
-        (note,) = tree_notes(objects.tree_of(world.head()), objects.read)
+        (note,) = tree_notes(world.head(), objects.tree_of(world.head()), objects.read)
     assert note.id == "REPO_LFS_POINTER"
     assert (
         note.message

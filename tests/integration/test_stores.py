@@ -20,6 +20,7 @@ from factory.evidence.ledger_store import LedgerStore
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
+from factory.files.seals import UserSeal
 from factory.files.state_store import StateStore
 from factory.log.chain import Head
 from factory.model.card import Card
@@ -28,7 +29,7 @@ from factory.model.event import Entry
 from factory.model.finding import Finding
 from factory.model.ledger_chain import follow
 from factory.model.verdict import Status
-from factory.plan.markers import Marker, load_marker, marker_path, store_marker
+from factory.plan.markers import Marker, Markers, marker_path
 from factory.plan.tools import HostTools
 
 HOLDER = """
@@ -345,14 +346,16 @@ CARD = Card("launch:T-1-x", "launch", "T-1", "help", (), ("/x",))
 
 def test_a_marker_reads_back_and_a_spoilt_one_counts_as_none(tmp_path: Path) -> None:
     store = StateStore(tmp_path)
-    assert load_marker(store, CARD) is None
+    markers = Markers(store, UserSeal(bytes(32), "/a"))
+    assert markers.load(CARD) is None
     marker = Marker(
         Status.BLOCKED, "key", "run", (Finding("OVERLAP", {"packs": ("T-1", "T-2")}, "T-1"),)
     )
-    digest = store_marker(store, CARD, marker)
+    digest = markers.store(CARD, marker)
     assert marker_path(CARD) == "state/launch/T-1-x.json"
     assert store.sha256(marker_path(CARD)) == digest
-    assert load_marker(store, CARD) == marker
+    assert markers.load(CARD) == marker
+    assert not markers.foreign
     whole = store.read(marker_path(CARD)) or b""
     for spoilt in (
         b"",
@@ -362,4 +365,26 @@ def test_a_marker_reads_back_and_a_spoilt_one_counts_as_none(tmp_path: Path) -> 
         whole.replace(b"BLOCKED", b"GOOD"),
     ):
         store.write(marker_path(CARD), spoilt)
-        assert load_marker(store, CARD) is None
+        assert markers.load(CARD) is None
+
+
+@pytest.mark.parametrize("seal", [UserSeal(bytes(32), "/b"), UserSeal(b"1" * 32, "/a")])
+def test_a_marker_that_another_user_or_place_sealed_counts_as_none(
+    tmp_path: Path, seal: UserSeal
+) -> None:
+    store = StateStore(tmp_path)
+    Markers(store, seal).store(CARD, Marker(Status.PASS, "key", "run"))
+    markers = Markers(store, UserSeal(bytes(32), "/a"))
+    assert markers.load(CARD) is None
+    assert markers.foreign == {marker_path(CARD)}
+    markers.store(CARD, Marker(Status.PASS, "key", "run"))
+    assert not markers.foreign
+
+
+def test_a_marker_moved_to_another_card_counts_as_none(tmp_path: Path) -> None:
+    store = StateStore(tmp_path)
+    markers = Markers(store, UserSeal(bytes(32), "/a"))
+    other = Card("launch:T-2-x", "launch", "T-2", "help", (), ("/y",))
+    markers.store(other, Marker(Status.PASS, "key", "run"))
+    store.write(marker_path(CARD), store.read(marker_path(other)) or b"")
+    assert markers.load(CARD) is None

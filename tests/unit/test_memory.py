@@ -18,6 +18,7 @@ import pytest
 
 from factory.engine import memory
 from factory.engine.memory import FILE, Around, Asked, Memory, Places, UpToDate
+from factory.files.seals import UserSeal
 from factory.files.state_store import StateStore
 from factory.git import repository
 from factory.model.card import Card, Closing
@@ -26,6 +27,7 @@ from tests.git_world import git
 
 pytestmark = pytest.mark.linux
 
+SEAL = UserSeal(bytes(32), "/a")
 ASKED = Asked("HEAD", "", ("git",), ("GIVEN",))
 ENVIRONMENT = {"GIVEN": "value", "OTHER": "value"}
 LATER = 3_600 * 1_000_000_000  # long after everything here was written
@@ -94,7 +96,7 @@ def made_at(root: Path, began: int = 0, around: Around | None = None) -> Memory:
 
 
 def remember(root: Path, made: Memory) -> None:
-    memory.store(made, StateStore(root / ".factory").write)
+    memory.store(made, StateStore(root / ".factory").write, SEAL)
 
 
 @pytest.fixture
@@ -108,7 +110,7 @@ def root(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 
 
 def unchanged(root: Path, settings: str = "settings", **environment: str) -> bool:
-    known = memory.load(root, settings)
+    known = memory.load(root, settings, SEAL)
     return (
         known is not None
         and known.nothing_changed({**ENVIRONMENT, **environment})
@@ -116,8 +118,14 @@ def unchanged(root: Path, settings: str = "settings", **environment: str) -> boo
     )
 
 
+@pytest.mark.parametrize("seal", [UserSeal(bytes(32), "/b"), UserSeal(b"1" * 32, "/a")])
+def test_what_another_user_or_place_sealed_counts_as_none(root: Path, seal: UserSeal) -> None:
+    assert memory.load(root, "settings", SEAL) is not None
+    assert memory.load(root, "settings", seal) is None
+
+
 def test_what_was_remembered_is_given_back_while_nothing_changed(root: Path) -> None:
-    known = memory.load(root, "settings")
+    known = memory.load(root, "settings", SEAL)
     assert known == made_at(root)
     assert unchanged(root, OTHER="changed")
 
@@ -266,7 +274,7 @@ def test_a_disk_whose_times_say_nothing_is_not_believed(
 def test_a_folder_that_takes_nothing_costs_no_answer(root: Path) -> None:
     shutil.rmtree(root / ".factory/cache")
     (root / ".factory/cache").write_text("a file in the way")
-    memory.store(made_at(root), StateStore(root / ".factory").write)
+    memory.store(made_at(root), StateStore(root / ".factory").write, SEAL)
     assert not unchanged(root)
 
 
@@ -276,7 +284,7 @@ def test_a_copy_cut_anywhere_or_with_one_bit_turned_counts_as_none(root: Path) -
     for at in {*range(0, len(whole), 61), len(whole) - 1}:
         for content in (whole[:at], whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :]):
             place.write_bytes(content)
-            assert memory.load(root, "settings") is None, at
+            assert memory.load(root, "settings", SEAL) is None, at
 
 
 FORGED = {
@@ -301,7 +309,7 @@ FORGED = {
         ("up_to_date", {**FORGED, "records": 5}),
     ],
 )
-def test_a_sound_digest_over_what_is_no_memory_counts_as_none(
+def test_a_seal_that_fits_what_is_no_memory_counts_as_none(
     root: Path, name: str, value: object
 ) -> None:
     from hashlib import sha256
@@ -309,8 +317,8 @@ def test_a_sound_digest_over_what_is_no_memory_counts_as_none(
     place = root / FILE
     _, line, paths = place.read_bytes().split(b"\n", 2)
     rest = json.dumps({**json.loads(line), name: value}).encode() + b"\n" + paths
-    place.write_bytes(sha256(rest).hexdigest().encode() + b"\n" + rest)
-    assert memory.load(root, "settings") is None
+    place.write_bytes(SEAL("cache/memory", sha256(rest).hexdigest()).encode() + b"\n" + rest)
+    assert memory.load(root, "settings", SEAL) is None
 
 
 # ── the cards alone, for listing: by content where the numbers say nothing ──
@@ -338,7 +346,7 @@ def listed(tmp_path: Path) -> Path:
 
 def remember_cards(root: Path, packs: Places, content: str = "") -> None:
     made = Memory(root, settings(root), "taskpacks", CARDS, packs, content)
-    memory.store(made, StateStore(root / ".factory").write)
+    memory.store(made, StateStore(root / ".factory").write, SEAL)
 
 
 def settings(root: Path, flags: dict[str, str] = FLAGS, **environment: str) -> str:
@@ -347,12 +355,12 @@ def settings(root: Path, flags: dict[str, str] = FLAGS, **environment: str) -> s
 
 
 def lists(root: Path) -> tuple[Card, ...] | None:
-    known = memory.load(root, settings(root))
+    known = memory.load(root, settings(root), SEAL)
     return known.cards if known is not None and known.lists() else None
 
 
 def test_cards_are_given_back_while_nothing_changed(listed: Path) -> None:
-    known = memory.load(listed, settings(listed, HOME="/elsewhere"))
+    known = memory.load(listed, settings(listed, HOME="/elsewhere"), SEAL)
     assert known is not None
     assert lists(listed) == CARDS
     assert not known.nothing_changed({}), "cards say nothing about what has to be executed"
@@ -398,8 +406,8 @@ def test_the_same_content_is_listed_whatever_its_numbers(listed: Path) -> None:
 def test_other_flags_settings_or_another_place_have_other_cards(
     listed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    assert memory.load(listed, settings(listed, {})) is None
-    assert memory.load(listed, settings(listed, FACTORY_OVERLAP="merge")) is None
+    assert memory.load(listed, settings(listed, {}), SEAL) is None
+    assert memory.load(listed, settings(listed, FACTORY_OVERLAP="merge"), SEAL) is None
     moved = listed.rename(tmp_path_factory.mktemp("other") / "place")
     assert lists(moved) is None
 

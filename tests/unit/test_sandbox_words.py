@@ -13,6 +13,7 @@ import pytest
 from factory.sandbox import bubblewrap, python_env, system_view
 from factory.sandbox.bubblewrap import BoundPaths, HostView
 from factory.sandbox.link import RawOutcome
+from factory.sandbox.sealed import process_seal
 from factory.sandbox.stage import outcome
 from factory.sandbox.values import Ended, SandboxError
 
@@ -81,7 +82,7 @@ def test_a_virtual_environment_appears_at_constant_paths(tmp_path: Path) -> None
     script(found, "tool", f"#!{found.scripts}/python\nprint(1)\n")
     script(found, "long", f"#!/bin/sh\n'''exec' \"{found.scripts}/python\" \"$0\" \"$@\"\n' '''\n")
     script(found, "native", "\x7fELF")
-    view = python_env.view_of(found, tmp_path / "cache")
+    view = python_env.view_of(found, tmp_path / "cache", process_seal)
     shown = {mount.inside: Path(mount.source) for mount in view.mounts}
     made = shown["/opt/venv"]
     assert shown["/opt/python"] == tmp_path / "base"
@@ -98,17 +99,17 @@ def test_a_virtual_environment_appears_at_constant_paths(tmp_path: Path) -> None
 
 def test_a_new_script_makes_a_new_folder_and_nothing_new_does_not(tmp_path: Path) -> None:
     found = interpreter(tmp_path, virtual=True)
-    first = python_env.view_of(found, tmp_path / "cache")
-    assert python_env.view_of(found, tmp_path / "cache") == first
+    first = python_env.view_of(found, tmp_path / "cache", process_seal)
+    assert python_env.view_of(found, tmp_path / "cache", process_seal) == first
     script(found, "tool", f"#!{found.scripts}/python\n")
-    assert python_env.view_of(found, tmp_path / "cache") != first
+    assert python_env.view_of(found, tmp_path / "cache", process_seal) != first
     assert list((tmp_path / "cache").glob(".*")) == []
 
 
 def test_a_shared_library_is_found_where_it_is_inside(tmp_path: Path) -> None:
     found = interpreter(tmp_path, virtual=False)
     (found.prefix / "lib" / "libpython3.12.so.1.0").touch()
-    view = python_env.view_of(found, tmp_path / "cache")
+    view = python_env.view_of(found, tmp_path / "cache", process_seal)
     made = Path(next(mount.source for mount in view.mounts if mount.inside == "/opt/venv"))
     assert dict(view.environment) == {"LD_LIBRARY_PATH": "/opt/venv/.lib"}
     assert (
@@ -123,7 +124,7 @@ def test_an_interpreter_outside_its_own_prefix_is_refused(tmp_path: Path) -> Non
         found.executable, tmp_path / "other", tmp_path / "other", (3, 12, 1)
     )
     with pytest.raises(SandboxError, match="not below its own prefix"):
-        python_env.view_of(odd, tmp_path / "cache")
+        python_env.view_of(odd, tmp_path / "cache", process_seal)
 
 
 def test_the_etc_inside_names_nothing_of_the_host(tmp_path: Path) -> None:
@@ -134,8 +135,8 @@ def test_the_etc_inside_names_nothing_of_the_host(tmp_path: Path) -> None:
     (host / "ssl" / "certs" / "b.pem").symlink_to("a.pem")
     for name in ("shadow", "hostname", "resolv.conf", "ssl/private/key"):
         (host / name).write_text("canary")
-    made = Path(system_view.etc_mount(tmp_path / "cache", host).source)
-    assert system_view.etc_mount(tmp_path / "cache", host).source == str(made)
+    made = Path(system_view.etc_mount(tmp_path / "cache", process_seal, host).source)
+    assert system_view.etc_mount(tmp_path / "cache", process_seal, host).source == str(made)
     texts = {
         path.relative_to(made).as_posix(): path.read_text()
         for path in made.rglob("*")

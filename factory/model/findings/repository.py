@@ -109,6 +109,29 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
         hint="packs see the base commit only; commit what they should see",
         examples=({"count": 2, "paths": ("README.md", "src/a.py")},),
     ),
+    "STATE_TRACKED": error(
+        "the state folder is part of a commit",
+        sentence="expected .factory not to be tracked by Git, found it in commit {commit:short}:"
+        " what a commit brings is no memory of this user",
+        hint="git rm -r -q --cached .factory && git commit -m 'stop tracking .factory'",
+        remedy="no change of the contract is needed: git rm -r -q --cached .factory, and commit",
+        examples=({"commit": "4b825dc642cb6eb9a060e54bf8d69288fbee4904"},),
+    ),
+    "STATE_NOT_SEALED": warning(
+        "what the state folder remembers was not written by this user at this place",
+        sentence="expected what .factory remembers to be sealed by this user at this place, found"
+        " {count:marker|markers} without such a seal: restored, copied or committed",
+        hint="nothing of it was believed, so it was done again",
+        examples=({"count": 3},),
+    ),
+    "SEAL_NOT_KEPT": warning(
+        "there is no private folder for the secret that seals what is remembered",
+        sentence="expected a private folder for the secret that seals what .factory remembers,"
+        " found none: {why}",
+        hint="every start does everything again; to end that, set XDG_STATE_HOME to a folder of"
+        " your own",
+        examples=({"why": "/nonexistent: no folder on the way to it exists"},),
+    ),
     "REPO_PACKS_UNCOMMITTED": warning(
         "a task pack differs from the base commit",
         sentence="task packs differ from the base commit; this run cannot be published",
