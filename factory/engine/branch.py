@@ -62,6 +62,7 @@ def make_branch(site: Site, refs: GitObjects, run_id: str) -> Branched:
 
 
 def _make(site: Site, refs: GitObjects, run_id: str) -> Branched:
+    _refuse_foreign(site, run_id)
     status, bundle = _evidence(site, run_id)
     base, tip = site.objects.take_in(bundle)
     if base != status.base_commit or site.objects.tree_id_of(tip) != status.merged_tree:
@@ -124,6 +125,19 @@ def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
         if expected.get(path) != found:
             raise _spoilt(run_id, f"{path} is not the file that it names")
     return status, bundle
+
+
+def _refuse_foreign(site: Site, run_id: str) -> None:
+    """Raise Refusal RUN_UNKNOWN for a run whose end this user did not record here: a commit or a
+    restored cache may bring any evidence.
+    """
+    ends = [
+        event.seq
+        for event in _own(site, run_id)
+        if event.event_type == IntegrateFinished.event_type
+    ]
+    if ends and ends[-1] < site.ledger.own_since():
+        raise Refusal(Finding("RUN_UNKNOWN", {"case": "foreign", "run": run_id}))
 
 
 def _spoilt(run_id: str, why: str) -> Refusal:

@@ -101,7 +101,7 @@ class RepositoryPipeline:
         run.recorder.record_soon(LockTaken(lock="run", duration_ms=waited))
         settle_trash(site)
         run.leftovers += (*settle.recover(site), *recover_branches(site, site.refs))
-        run.resumable = resumable(site.ledger.newest())
+        run.resumable = resumable(site.ledger.newest(), site.ledger.own_since())
         site.tidy()
 
     def execute(self, card: Card) -> CardResult:

@@ -1,10 +1,10 @@
 """Bundles that a killed run had finished: the next run takes them over, so that no command runs
 twice.
 
-Rule: the ledger decides. A pack is resumed where its last `pack.finished` says PASS, names the
-very bundle that is there, belongs to a run that never finished, and no run finished since. After
-the next finished run nothing is resumed any more, so that `doit forget` means what it says. Does
-not know how a pack is run.
+Rule: the ledger decides, as far as this user wrote it here. A pack is resumed where its last
+`pack.finished` says PASS, names the very bundle that is there, belongs to a run that never
+finished, and no run finished since. After the next finished run nothing is resumed any more, so
+that `doit forget` means what it says. Does not know how a pack is run.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ class Finished:
     manifest: str
 
 
-def resumable(newest: Iterable[EventDocument]) -> Mapping[str, Finished]:
-    """Return by pack what passed since the last run that finished. Events come newest first; no
-    more are read.
+def resumable(newest: Iterable[EventDocument], own_since: int) -> Mapping[str, Finished]:
+    """Return by pack what passed since the last run that finished, of the events from number
+    `own_since` on. Events come newest first; no more are read.
     """
     found: dict[str, Finished] = {}
     for event in newest:
         pack = event.details.get("pack", "")
-        if event.event_type == IntegrateFinished.event_type:
+        if event.event_type == IntegrateFinished.event_type or event.seq < own_since:
             break
         if event.event_type == PackFinished.event_type and pack not in found:
             passed = event.details.get("status") == Status.PASS.value

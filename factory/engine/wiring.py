@@ -20,6 +20,7 @@ from factory.egress.reach import Outside
 from factory.engine import memory
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.remember import remember_up_to_date
+from factory.evidence.ledger_own import OwnLines
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import config_files, fs_guard
 from factory.files.clock import SystemClock
@@ -162,7 +163,9 @@ def site(
         refs=objects,
         sandbox=sandbox,
         store=store,
-        ledger=LedgerStore(state, clock, redactor),
+        ledger=LedgerStore(
+            state, clock, redactor, OwnLines(user_state_folder() / "ledgers", state), seal
+        ),
         markers=Markers(store, seal),
         seal=seal,
         clock=clock,

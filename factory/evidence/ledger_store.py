@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import hmac
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -28,6 +29,7 @@ from itertools import islice
 from pathlib import Path
 
 from factory.evidence.ledger_lines import lines_backwards, lines_of, lines_with
+from factory.evidence.ledger_own import OwnLines
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
 from factory.files.fs_guard import disk_errors
@@ -36,10 +38,11 @@ from factory.judge.secrecy import silent
 from factory.log.merkle import Peaks
 from factory.model.errors import Refusal
 from factory.model.event import Entry
-from factory.model.events import LedgerRecovered
+from factory.model.events import LedgerRecovered, LedgerRestarted
 from factory.model.evidence import EventDocument
 from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, LEDGER_HEAD, LEDGER_LOCK, shown
 from factory.model.ledger_chain import MAX_LINE, chained, format_event, parse_event
 from factory.model.ledger_state import (
@@ -50,6 +53,7 @@ from factory.model.ledger_state import (
     parse_state,
 )
 from factory.redact.redaction import Redactor
+from factory.sandbox.sealed import Seal, process_seal
 
 WORTH_REMEMBERING = (
     500  # events since it was last remembered: reading those again takes some milliseconds
@@ -61,8 +65,20 @@ _MOST_CLEAN, _SHORT = 4096, 128  # texts that are remembered, and characters of 
 class LedgerStore:
     """Append to one ledger file under its lock, and read it. Safe between threads and processes."""
 
-    def __init__(self, root: Path, clock: SystemClock, redactor: Redactor | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: SystemClock,
+        redactor: Redactor | None = None,
+        own: OwnLines | None = None,
+        seal: Seal = process_seal,
+    ) -> None:
+        """Take the state folder; `own` records which lines are this user's. Without it they are
+        for this process alone. What `seal` does not fit is not remembered.
+        """
+        self._seal = seal
         self._redactor = redactor or Redactor()
+        self._own = own or OwnLines(None, root)
         self._root = root
         self._path = root / LEDGER
         self._clock = clock
@@ -95,6 +111,7 @@ class LedgerStore:
             self._state, lines
         )  # read back before it is written: what is no event never gets there
         content = b"".join(line + b"\n" for line in lines)
+        self._own.note(self._state.head, [event.event_id for event in events])
         fs_guard.append_durable(self._path, content)
         self._state = after
         self._digest.update(content)
@@ -119,6 +136,37 @@ class LedgerStore:
         if safe == text and len(self._clean) < _MOST_CLEAN and len(text) <= _SHORT:
             self._clean.add(text)
         return safe
+
+    def own_since(self) -> int:
+        """Return the number of the first line that this user wrote here, without a stranger's after
+        it; one more than the last where there is none. Raise Refusal LEDGER_BROKEN.
+        """
+        return self._own.since(self.state().head)
+
+    def compare_with_own(self) -> tuple[Finding, ...]:
+        """Compare the ledger with what this user wrote last. Where it is gone, record that another
+        one begins; return a warning then.
+
+        Raise Refusal LEDGER_ROLLED_BACK where it is shorter, LEDGER_REWRITTEN where it has another
+        line there, LEDGER_BROKEN, DISK_UNWRITABLE.
+        """
+        head, known = self.state().head, self._own.known()
+        if known is None or known.ends_at(head):
+            return ()
+        if not head.seq:
+            last = known.last
+            self.append(LedgerRestarted(events=last.seq, last=last.event_id).entry())
+            return (Finding("LEDGER_RESTARTED", {"events": last.seq, "last": last.event_id}),)
+        # Before its last lines were written, the one before them was durable.
+        durable, place = known.before, Location(shown(LEDGER))
+        if head.seq < durable.seq:
+            facts: Facts = {"case": "own", "size": durable.seq, "found": head.seq}
+            raise Refusal(Finding("LEDGER_ROLLED_BACK", facts, location=place))
+        found = next((one for one in self.newest() if one.seq <= durable.seq), None)
+        if durable.seq and (found is None or found.event_id != durable.event_id):
+            facts = {"case": "own", "size": durable.seq}
+            raise Refusal(Finding("LEDGER_REWRITTEN", facts, location=place))
+        return ()
 
     def state(self) -> LedgerState:
         """Return the state of the ledger now. Raise Refusal LEDGER_BROKEN."""
@@ -184,6 +232,7 @@ class LedgerStore:
             if state.head.seq - self._remembered < WORTH_REMEMBERING:
                 return
             content = format_state(state, self._digest.hexdigest())
+            content += b"\n" + self._seal(LEDGER_HEAD, sha256(content)).encode()
             with contextlib.suppress(Refusal):
                 fs_guard.write_atomic(self._root / LEDGER_HEAD, content, durable=False)
                 self._remembered = state.head.seq
@@ -239,7 +288,10 @@ class LedgerStore:
     def _recall(self, read: Callable[[int], bytes]) -> None:
         """Continue from the stored state, if the ledger begins with the bytes that it covers."""
         try:
-            state, digest = parse_state((self._root / LEDGER_HEAD).read_bytes())
+            content, _, seal = (self._root / LEDGER_HEAD).read_bytes().rpartition(b"\n")
+            if not hmac.compare_digest(seal, self._seal(LEDGER_HEAD, sha256(content)).encode()):
+                return
+            state, digest = parse_state(content)
         except (OSError, EvidenceError):
             return  # nothing to go by: everything is read
         hashed = _hashed(read, state.size)

@@ -176,6 +176,8 @@ def recover(site: Site) -> tuple[Finding, ...]:
     notes: list[Finding] = list(site.ledger.recover())
     refuse_rewritten_ledger(site)
     refuse_missing_runs(site)
+    notes += site.ledger.compare_with_own()
+    own_since = site.ledger.own_since()
     for folder, below in ((BUNDLES, False), (MARKERS, True), (LOCKS, False)):
         site.store.clear_unfinished(folder, below)
     open_runs = _without_end(site)
@@ -184,7 +186,7 @@ def recover(site: Site) -> tuple[Finding, ...]:
     finished, abandoned = [], []
     for run_id, begun in open_runs.items():
         why_not = (
-            _finish(site, run_id, begun.prepared)
+            _finish(site, run_id, begun.prepared, own_since)
             if begun.prepared
             else "ended before its report was made"
         )
@@ -245,8 +247,14 @@ def _complete(site: Site, run_id: str) -> bool:
     )
 
 
-def _finish(site: Site, run_id: str, prepared: str) -> str:
-    """Finish a run. Return why it cannot be finished, as a clause, or ""."""
+def _finish(site: Site, run_id: str, prepared: str, own_since: int) -> str:
+    """Finish a run. Return why it cannot be finished, as a clause, or "".
+
+    What this user did not record here is not signed: the evidence may be anybody's.
+    """
+    event = _event_of(site, run_id, PREPARED)
+    if event is None or event.seq < own_since:
+        return "cannot be finished: its end was not recorded by this user at this place"
     try:
         settle(site, run_id, prepared, RECOVERY)
     except EvidenceError as error:

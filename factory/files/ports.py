@@ -120,6 +120,19 @@ class Ledger(Protocol):
         """
         ...
 
+    def own_since(self) -> int:
+        """Return the number of the first line that this user wrote here, without a stranger's after
+        it; one more than the last where there is none. Only those lines stand for work that is not
+        done again.
+        """
+        ...
+
+    def compare_with_own(self) -> tuple[Finding, ...]:
+        """Compare the ledger with what this user wrote last; return a warning where another one
+        begins. Raise Refusal LEDGER_ROLLED_BACK or LEDGER_REWRITTEN.
+        """
+        ...
+
     def tree(self, size: int) -> Peaks:
         """Return the tree over the first `size` events."""
         ...

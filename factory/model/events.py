@@ -437,4 +437,12 @@ class LedgerRecovered(Event, event_type="ledger.recovered", rule=NO_RUN):
     actor: str = "ledger"
 
 
+class LedgerRestarted(Event, event_type="ledger.restarted", rule=NO_RUN):
+    """The ledger that this user had here is gone, and another one begins."""
+
+    events: Count  # of the one that is gone
+    last: Hash
+    actor: str = "ledger"
+
+
 EVENTS: Mapping[str, type[Event]] = MappingProxyType(registered())

@@ -52,6 +52,12 @@ class MemoryLedger:
     def tree(self, size: int) -> Peaks:
         return Peaks().extended(self._lines[:size])
 
+    def own_since(self) -> int:
+        return 1
+
+    def compare_with_own(self) -> tuple[Finding, ...]:
+        return ()
+
     def remember(self) -> None:
         """Do nothing: there is no next process."""
 

@@ -145,3 +145,110 @@ def test_a_cached_interpreter_that_was_changed_answers_nothing(world: World) -> 
     assert world.factory("oneshot", **real).rc == 2
     assert (etc / "passwd").read_text() != "poisoned\n"
     assert program.is_symlink()
+
+
+def cut_off(world: World) -> None:
+    """Leave what a run leaves that is killed after its pack was finished."""
+    path = world.state / "ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    last = max(at for at, line in enumerate(lines) if '"event_type":"pack.finished"' in line)
+    path.write_text("".join(lines[: last + 1]))
+    (run,) = world.runs()
+    for name in (f"runs/{run}/{PACK}", f"runs/{run}/Z_integrator", f"runs/{run}/attestations"):
+        shutil.rmtree(world.state / name)
+    (world.state / f"runs/{run}/RUN_MANIFEST.json").unlink()
+    shutil.rmtree(world.state / "state")
+
+
+def test_a_run_that_somebody_else_cut_off_is_not_carried_on(world: World, tmp_path: Path) -> None:
+    ended(world, **user(tmp_path, "attacker"))
+    cut_off(world)
+    ended(world)
+    assert starts(world) == 2
+
+
+def test_a_run_that_a_clone_brings_is_not_carried_on(world: World, tmp_path: Path) -> None:
+    ended(world, **user(tmp_path, "attacker"))
+    cut_off(world)
+    world.git("add", "-f", ".factory")
+    world.git("commit", "-q", "-m", "pull request")
+    world.root.rename(tmp_path / "source")
+    World(tmp_path / "other").git("clone", "-q", str(tmp_path / "source"), str(world.root))
+    world.git("rm", "-r", "-q", "--cached", ".factory")
+    world.git("commit", "-q", "-m", "as the finding says")
+    ended(world)
+    assert starts(world) == 2
+
+
+def test_a_run_that_somebody_else_prepared_is_not_finished(world: World, tmp_path: Path) -> None:
+    """Its end would be signed by this user's key."""
+    ended(world, **user(tmp_path, "attacker"))
+    path = world.state / "ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    last = max(at for at, line in enumerate(lines) if '"event_type":"integrate.prepared"' in line)
+    path.write_text("".join(lines[: last + 1]))
+    (run,) = world.runs()
+    shutil.rmtree(world.state / f"runs/{run}/attestations")
+    (world.state / f"runs/{run}/RUN_MANIFEST.json").unlink()
+    shutil.rmtree(world.state / "state")
+    done = ended(world)
+    assert "RUN_ABANDONED" in world.findings()
+    assert "not recorded by this user" in done.text
+    assert not (world.state / f"runs/{run}/RUN_MANIFEST.json").exists()
+    assert starts(world) == 2
+
+
+def test_no_branch_is_made_of_a_run_that_somebody_else_recorded(
+    world: World, tmp_path: Path
+) -> None:
+    attacker = user(tmp_path, "attacker")
+    ended(world, **attacker)
+    made = world.factory("integrate", "--branch", **attacker)
+    assert made.rc == 0, made.text
+    world.git("branch", "-D", f"codex/{world.runs()[0]}")
+    again = world.factory("integrate", "--branch")
+    assert again.rc == 0, again.text
+    assert len(world.runs()) == 2
+    branches = world.git("branch", "--list", "codex/*").split()
+    assert branches == [f"codex/{world.runs()[-1]}"]
+
+
+def test_an_older_ledger_that_is_put_back_blocks(world: World, tmp_path: Path) -> None:
+    ended(world)
+    shutil.copytree(world.state, tmp_path / "old", symlinks=True)
+    world.write("src/a.txt", "changed\n")
+    world.commit("change")
+    ended(world)
+    shutil.rmtree(world.state)
+    shutil.copytree(tmp_path / "old", world.state, symlinks=True)
+    done = world.factory("oneshot")
+    assert done.rc == 2
+    assert "LEDGER_ROLLED_BACK" in done.text
+    assert "an older one was put back" in done.text
+
+
+def test_another_ledger_of_the_same_length_blocks(world: World, tmp_path: Path) -> None:
+    ended(world, **user(tmp_path, "one"))
+    shutil.copytree(world.state, tmp_path / "old", symlinks=True)
+    shutil.rmtree(world.state)
+    ended(world)
+    shutil.rmtree(world.state)
+    shutil.copytree(tmp_path / "old", world.state, symlinks=True)
+    done = world.factory("oneshot")
+    assert done.rc == 2, done.text
+    assert "LEDGER_REWRITTEN" in done.text or "LEDGER_ROLLED_BACK" in done.text
+
+
+def test_a_state_folder_that_was_removed_begins_anew_and_says_so(world: World) -> None:
+    ended(world)
+    last = world.events()[-1]
+    world.git("clean", "-fdxq")
+    done = ended(world)
+    assert "LEDGER_RESTARTED" in world.findings()
+    assert "another one begins" in done.text
+    first = world.events()[0]
+    assert first["event_type"] == "ledger.restarted"
+    assert first["hashes"]["last"] == last["event_id"]
+    assert first["file_counts"]["events"] == last["seq"]
+    assert starts(world) == 1
+    assert world.factory("verify").rc == 0

@@ -38,7 +38,7 @@ def test_a_pack_that_passed_in_a_run_that_never_finished_is_resumable() -> None:
         ("pack.finished", "r1", WHOLE, "PASS"),
         ("run.abandoned", "r1", {}, ""),
     )
-    assert resumable([*events][::-1]) == {"TASK-0001": Finished("r1", KEY, MANIFEST)}
+    assert resumable([*events][::-1], 1) == {"TASK-0001": Finished("r1", KEY, MANIFEST)}
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,10 @@ def test_a_pack_that_passed_in_a_run_that_never_finished_is_resumable() -> None:
     ],
 )
 def test_nothing_else_is(after: tuple[str, str, dict[str, str], str]) -> None:
-    assert resumable([*told(("pack.finished", "r1", WHOLE, "PASS"), after)][::-1]) == {}
+    assert resumable([*told(("pack.finished", "r1", WHOLE, "PASS"), after)][::-1], 1) == {}
 
 
 def test_the_last_word_on_a_pack_counts() -> None:
     other = {"action_key": "c" * 64, "manifest": MANIFEST}
     events = told(("pack.finished", "r1", WHOLE, "PASS"), ("pack.finished", "r2", other, "PASS"))
-    assert resumable([*events][::-1]) == {"TASK-0001": Finished("r2", "c" * 64, MANIFEST)}
+    assert resumable([*events][::-1], 1) == {"TASK-0001": Finished("r2", "c" * 64, MANIFEST)}

@@ -33,6 +33,7 @@ WRITERS = {
     "factory/evidence/inventory.py": ASKS,
     "factory/evidence/inventory_memory.py": OURS,
     "factory/files/key_files.py": KEYS,
+    "factory/evidence/ledger_own.py": OURS,
     "factory/files/seals.py": "the user's own secret, in their own folder, for nobody else",
     "factory/evidence/ledger_store.py": GATE,
     "factory/files/locks.py": OURS,

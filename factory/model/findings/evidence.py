@@ -123,6 +123,8 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
             "unfinished": "the ledger does not say that {run} finished, so nothing was recorded of"
             " it",
             "not-pass": "run {run} ended {found}; expected a PASS to make a branch of",
+            "foreign": "run {run} was not recorded by this user at this place; expected one that"
+            " was, to make a branch of",
             "word": "{problem}",
         },
         hint={
@@ -134,6 +136,7 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
             "log": "{advice}",
             "unfinished": "Verify it without --record.",
             "not-pass": "Make a run that ends PASS with: factory oneshot",
+            "foreign": "Run it again here: factory oneshot",
             "word": "{advice}",
         },
         remedy="no change of the contract is needed: name a run that factory ledger-replay lists",
@@ -152,6 +155,7 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
             },
             {"case": "unfinished", "run": _RUN},
             {"case": "not-pass", "run": _RUN, "found": "BLOCKED"},
+            {"case": "foreign", "run": _RUN},
             {
                 "case": "word",
                 "problem": "'..' is no id of a run",

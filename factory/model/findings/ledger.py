@@ -123,21 +123,26 @@ LEDGER: Mapping[str, CatalogueEntry] = {
             " was taken away",
             "pair": "{second} was made over {found:event|events}, {first} over {size}: expected the"
             " older one first",
+            "own": "this user wrote {size:event|events} into the ledger here, it has {found}: an"
+            " older one was put back",
         },
         hint={
             "ledger": _KEEP,
             "pair": "If the second is the later one, the ledger was cut between them.",
+            "own": _KEEP,
         },
         remedy="no change of the contract is needed: bring the whole ledger back from a copy",
         examples=(
             {"case": "ledger", "name": _RUN, "size": 12, "found": 9},
             {"case": "pair", "first": "a", "second": "b", "size": 12, "found": 9},
+            {"case": "own", "size": 12, "found": 9},
         ),
     ),
     "LEDGER_REWRITTEN": error(
         "lines of the ledger are not those that a checkpoint was made over",
         sentence={
             "root": "the ledger up to event {size} is not what {name} was made over",
+            "own": "event {size} of the ledger is not the one that this user wrote here",
             "origin": "{run} is in this ledger, {origin}, and its checkpoint is of {found}: another"
             " first event",
         },
@@ -146,6 +151,7 @@ LEDGER: Mapping[str, CatalogueEntry] = {
         " true one back",
         examples=(
             {"case": "root", "size": 12, "name": _RUN},
+            {"case": "own", "size": 12},
             {"case": "origin", "run": _RUN, "origin": "factory/0a1b", "found": "factory/ffff"},
         ),
     ),
@@ -229,6 +235,14 @@ LEDGER: Mapping[str, CatalogueEntry] = {
         hint="Take it from a copy of the run that is kept somewhere else.",
         remedy="no change of the contract is needed: take the checkpoint from a copy of the run",
         examples=({"name": _RUN, "problem": "it has no signature line"},),
+    ),
+    "LEDGER_RESTARTED": warning(
+        "the ledger that this user had here is gone, and another one begins",
+        sentence="expected the ledger of {events:event|events} that this user had here, found none;"
+        " another one begins",
+        hint="Nothing to do if you removed .factory/ or cloned anew; event {last:short} was the"
+        " last of the old one.",
+        examples=({"events": 12, "last": "0a1b2c3d" * 8},),
     ),
     "LEDGER_TORN": warning(
         "a torn last line of the ledger was set aside",
