@@ -25,6 +25,7 @@ def shift_clock(seconds: float) -> None:
 
 def become_another(repository: Path) -> None:
     home = Path(os.environ["HOME"])
+    os.environ["XDG_STATE_HOME"] = str(home)
     for folder in (repository, home):
         subprocess.run(["chown", "-R", f"{ORDINARY_ID}:{ORDINARY_ID}", str(folder)], check=True)
     mask = os.umask(0o022)  # for the folders that lead to what is needed

@@ -16,7 +16,7 @@ from factory.bundle.make import Files, manifest_of
 from factory.egress.reach import Outside
 from factory.engine import wiring
 from factory.engine.pipeline import RepositoryPipeline
-from factory.model.card import CardResult
+from factory.model.card import Card, CardResult
 from factory.model.evidence_text import format_document
 from factory.model.verdict import Status
 from factory.plan.planner import Planner
@@ -73,14 +73,22 @@ def planner(world: World):
 
 
 def oneshot(
-    world: World, outside: Outside | None = None, **doors: Callable[[Any], object]
+    world: World,
+    outside: Outside | None = None,
+    after: Callable[[Card], None] = lambda _card: None,
+    **doors: Callable[[Any], object],
 ) -> tuple[Status, Mapping[str, CardResult]]:
-    """Run every card; the run's verdict, and how each card ended."""
+    """Run every card, and call `after` with each that ended; return the run's verdict, and how each
+    card ended.
+    """
     built = site(world, outside, **doors)
     pipeline = RepositoryPipeline(built, wiring.Silent(), lambda: ())
     with _known():
         pipeline.begin(wiring.Silent())
-        results = {card.name: pipeline.execute(card) for card in pipeline.cards()}
+        results = {}
+        for card in pipeline.cards():
+            results[card.name] = pipeline.execute(card)
+            after(card)
         closing = pipeline.close(
             {name: result.status for name, result in results.items()}, frozenset(results)
         )

@@ -15,6 +15,8 @@ from functools import cache
 from pathlib import Path
 from textwrap import dedent
 
+from factory.evidence.ledger_own import OwnLines
+from factory.log.chain import Head
 from tests.warm import BIN, FORKER
 
 PATIENCE = 300.0
@@ -116,6 +118,15 @@ class World:
     @property
     def state(self) -> Path:
         return self.root / ".factory"
+
+    def claim(self) -> None:
+        """Record that this user wrote every line of the ledger that is here now, as where a test
+        cuts a ledger or copies a repository that it made itself.
+        """
+        own = OwnLines(Path(user_state(), "codex-orchestrator", "ledgers"), self.state)
+        assert own.file is not None
+        own.file.unlink(missing_ok=True)
+        own.note(Head(), [event["event_id"] for event in self.events()])
 
     def runs(self) -> list[str]:
         """Return the run folders, oldest first: by the ledger, since the names of two runs of one

@@ -52,8 +52,8 @@ class Written:
 
 
 class OwnLines:
-    """The record about one ledger. Where the folder takes no file, it lasts as long as the
-    process.
+    """The record about one ledger, in `file`. Where there is none, or the folder takes none, it
+    lasts as long as the process.
     """
 
     def __init__(self, folder: Path | None, state: Path) -> None:
@@ -61,7 +61,7 @@ class OwnLines:
         self._place = os.path.realpath(state)
         name = hashlib.sha256(os.fsencode(self._place)).hexdigest()[:32]
         private = folder is not None and not why_not_private(folder, Path(self._place).parent)
-        self._file = folder / f"{name}.json" if folder is not None and private else None
+        self.file = folder / f"{name}.json" if folder is not None and private else None
         self._known: Written | None = None
         self._loaded = False
 
@@ -91,12 +91,12 @@ class OwnLines:
         try:
             self._write(content)
         except OSError:
-            self._file = None  # then no later process believes this one's lines
+            self.file = None  # then no later process believes this one's lines
 
     def _read(self) -> Written:
-        if self._file is None:
+        if self.file is None:
             raise ValueError("no folder")
-        with open(self._file, "rb") as stream:
+        with open(self.file, "rb") as stream:
             line, end, _ = stream.read(_LARGEST).partition(b"\n")
         value = json.loads(line) if end else {}
         if value["form"] != _FORM:
@@ -112,13 +112,13 @@ class OwnLines:
         reader without it may find a part, which is no JSON, and then believes nothing. What is left
         of a longer line is after it.
         """
-        if self._file is None:
+        if self.file is None:
             return
-        if not self._file.parent.is_dir():
-            if not has_a_place(self._file.parent):
-                raise FileNotFoundError(self._file)
-            self._file.parent.mkdir(mode=0o700, parents=True)
-        descriptor = os.open(self._file, _FLAGS, 0o600)
+        if not self.file.parent.is_dir():
+            if not has_a_place(self.file.parent):
+                raise FileNotFoundError(self.file)
+            self.file.parent.mkdir(mode=0o700, parents=True)
+        descriptor = os.open(self.file, _FLAGS, 0o600)
         try:
             os.pwrite(descriptor, content, 0)
         finally:

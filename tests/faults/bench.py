@@ -111,6 +111,7 @@ class Bench:
         env = environment(
             HOME=str(self.live / "home"),
             XDG_CONFIG_HOME=str(self.live / "home" / ".config"),
+            XDG_STATE_HOME=str(self.live / "home" / ".local" / "state"),
             TMPDIR=str(self.live / "tmp"),
         )
         request = {

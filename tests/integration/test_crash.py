@@ -218,6 +218,7 @@ def cut_after(world: World, kind: str) -> None:
     found = lines(world)
     last = max(number for number, name in enumerate(kinds_of(found)) if name == kind)
     (world.state / "ledger.jsonl").write_bytes(b"".join(line + b"\n" for line in found[: last + 1]))
+    world.claim()
 
 
 def run_files(folder: Path) -> dict[str, bytes]:

@@ -32,6 +32,7 @@ ELSEWHERE = {
     "determinism.shown",
     "determinism.refuted",
     "pack.reproducible",
+    "ledger.restarted",
     *OF_MISHAPS,
     *OF_THE_NETWORK,
 }

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from factory.engine.memory import FILE
-from tests.world import World, run
+from factory.files.seals import UserSeal, user_seal
+from tests.world import World, run, user_state
 
 pytestmark = pytest.mark.linux
 
@@ -34,10 +36,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
-def forged(world: World) -> bytes:
-    """The remembered cards without the second pack, every digest right: what somebody who can write
-    there could leave.
-    """
+def forged(world: World, seal: Callable[[str, str], str]) -> bytes:
+    """The remembered cards without the second pack, under this seal."""
     from hashlib import sha256
 
     _, line, paths = (world.root / FILE).read_bytes().split(b"\n", 2)
@@ -49,7 +49,7 @@ def forged(world: World) -> bytes:
         if row[2] != "B-2"
     ]
     rest = json.dumps({**head, "cards": rows}).encode() + b"\n" + paths
-    return sha256(rest).hexdigest().encode() + b"\n" + rest
+    return seal("cache/memory", sha256(rest).hexdigest()).encode() + b"\n" + rest
 
 
 def test_a_second_list_says_the_same_and_loads_nothing_heavy(world: World) -> None:
@@ -80,11 +80,19 @@ def test_a_changed_pack_is_read_again(world: World) -> None:
     assert "its contract is not valid" not in world.doit("list", "--all").out
 
 
-def test_forged_cards_are_listed_and_nothing_more(world: World) -> None:
+def test_cards_that_another_user_forged_are_not_listed(world: World) -> None:
+    world.doit("list")
+    place: Path = world.root / FILE
+    place.write_bytes(forged(world, UserSeal(bytes(32), str(world.state))))
+    assert "B-2-second" in world.doit("list", "--all").out
+
+
+def test_cards_that_this_user_forged_are_listed_and_nothing_more(world: World) -> None:
     world.doit("list")
     place: Path = world.root / FILE
     honest = place.read_bytes()
-    place.write_bytes(forged(world))
+    own = user_seal(Path(user_state(), "codex-orchestrator"), world.state)
+    place.write_bytes(forged(world, own))
     try:
         assert "B-2-second" not in world.doit("list", "--all").out
         assert "launch:B-2-second" in world.doit("info", "launch:B-2-second").out

@@ -97,7 +97,9 @@ def settled(places: tuple[Path, Path]) -> Copied:
     """A repository after its fourth run, at the very place of it: markers hold no copied one."""
     live, kept = places
     shutil.rmtree(live)
-    return Copied(kept, live)
+    copied = Copied(kept, live)
+    copied.claim()
+    return copied
 
 
 def tree(root: Path) -> dict[str, str]:

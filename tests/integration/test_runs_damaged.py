@@ -54,6 +54,7 @@ def world(finished: World) -> World:
     """
     shutil.rmtree(finished.root)
     shutil.copytree(finished.root.with_name("kept"), finished.root, symlinks=True)
+    finished.claim()
     return finished
 
 

@@ -390,6 +390,7 @@ def test_a_run_that_was_cut_short_is_finished_to_the_same_bytes(
     for path in gone:
         if path.name != "policy.json":  # written before anything says that the run ended
             path.unlink(missing_ok=True)
+    copy.claim()
     ended = copy.factory("preflight", **signed.env())
     assert ended.rc == 0, ended.text
     assert contents(run) == before
