@@ -52,8 +52,8 @@ class Written:
 
 
 class OwnLines:
-    """The record about one ledger, in `file`. Where there is none, or the folder takes none, it
-    lasts as long as the process.
+    """Keep the record about one ledger, in `file`. Where there is none, or the folder takes none,
+    it lasts as long as the process.
     """
 
     def __init__(self, folder: Path | None, state: Path) -> None:

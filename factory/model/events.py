@@ -438,7 +438,7 @@ class LedgerRecovered(Event, event_type="ledger.recovered", rule=NO_RUN):
 
 
 class LedgerRestarted(Event, event_type="ledger.restarted", rule=NO_RUN):
-    """The ledger that this user had here is gone, and another one begins."""
+    """Record that this user's ledger here is gone, and another one begins."""
 
     events: Count  # of the one that is gone
     last: Hash

@@ -30,7 +30,7 @@ from factory.model.verdict import Status
 
 class MarkerDocument(Document):
     """Describe the content of a marker file. `bundle` is the SHA-256 of the manifest of the bundle
-    that the card left, "" for none; `seal` is over all the rest.
+    that the card left, "" for none; `seal` is over all other members.
     """
 
     card: str
@@ -54,8 +54,8 @@ class Marker:
 
 
 class Markers:
-    """The markers of one state folder, under the seal of one user. `foreign` has the paths of those
-    that were found without a seal that fits.
+    """Load and store the markers of one state folder, under the seal of one user. `foreign` has the
+    paths of those that were found without a seal that fits.
     """
 
     def __init__(self, store: Store, seal: UserSeal) -> None:

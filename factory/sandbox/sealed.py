@@ -1,9 +1,9 @@
-"""Cached folders that are believed only under a seal.
+"""Keep cached folders, which are believed only under a seal.
 
-A cached folder stands for work that is not done again, and a restored or committed cache can bring
-one that somebody else made. So a seal lies beside each: a MAC, by a secret that no repository has,
-over the numbers that the file system keeps of everything in the folder. A folder without the right
-seal is removed and built again. Does not know the secret, nor what is in a folder.
+A cached folder replaces work that is not done again, and a restored or committed cache can bring
+one that somebody else made. So each has a seal next to it: a MAC, by a secret that no repository
+has, over the numbers that the file system keeps of everything in the folder. A folder without the
+right seal is removed and built again. Does not know the secret, nor what is in a folder.
 """
 
 from __future__ import annotations
