@@ -23,6 +23,8 @@ from factory.model.finding import Finding
 from factory.sandbox import folders
 
 _CHUNK = 1 << 20  # bytes read at once: bounds memory
+_PAGE = bytes(4096)
+_WORTH_HOLES = 1 << 20  # bytes of a file from which holes are looked for
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -56,7 +58,7 @@ def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0
         fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
         try:
             try:
-                write_all(fd, content)
+                write_new(fd, content)
                 if hasattr(os, "fchmod"):
                     os.fchmod(fd, mode)
                 if durable:
@@ -72,11 +74,38 @@ def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0
             sync_folder(path.parent)
 
 
-def write_all(fd: int, content: bytes) -> None:
+def write_all(fd: int, content: bytes | memoryview) -> None:
     """Write every byte; a short write is continued. Raise OSError."""
     view = memoryview(content)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def write_new(fd: int, content: bytes) -> None:
+    """Write every byte to an empty file; pages of zeros become holes, so that what was a hole costs
+    neither a disk nor the time to write it. Raise OSError.
+    """
+    view = memoryview(content)
+    if len(view) < _WORTH_HOLES or os.name == "nt":
+        write_all(fd, content)
+        return
+    for at in range(0, len(view), _CHUNK):
+        end = min(at + _CHUNK, len(view))
+        if content.find(_PAGE, at, end) < 0:
+            _write_at(fd, view[at:end], at)
+            continue
+        begun = at  # of what is to be written
+        for page in range(at, end, len(_PAGE)):
+            if content.startswith(_PAGE, page):
+                _write_at(fd, view[begun:page], begun)
+                begun = page + len(_PAGE)
+        _write_at(fd, view[begun:end], begun)
+    os.ftruncate(fd, len(view))
+
+
+def _write_at(fd: int, part: memoryview, offset: int) -> None:
+    os.lseek(fd, offset, os.SEEK_SET)
+    write_all(fd, part)
 
 
 def append_durable(path: Path, content: bytes) -> int:
@@ -141,7 +170,7 @@ def _draft(path: Path, content: bytes) -> Iterator[str]:
     try:
         with disk_errors(path):
             try:
-                write_all(fd, content)
+                write_new(fd, content)
                 if hasattr(os, "fchmod"):
                     os.fchmod(fd, 0o644)
             finally:
@@ -320,7 +349,7 @@ class Writer:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
             fd = os.open(target, flags, 0o644)
             try:
-                write_all(fd, content)
+                write_new(fd, content)
                 if hasattr(os, "fchmod"):
                     os.fchmod(fd, 0o644)  # whatever the umask of this process
             finally:

@@ -12,7 +12,7 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-from factory.files.fs_guard import disk_errors, write_all
+from factory.files.fs_guard import disk_errors, write_new
 from factory.git.index import EPOCH
 from factory.git.ports import Objects
 from factory.judge.path_guard import reads_as_git
@@ -43,7 +43,7 @@ class ViewFiles:
         with disk_errors(where):
             fd = os.open(where, _NEW, 0o600)
             try:
-                write_all(fd, content)
+                write_new(fd, content)
             finally:
                 os.close(fd)
             os.chmod(where, 0o755 if executable else 0o644)

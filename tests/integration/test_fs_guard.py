@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import random
 import threading
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from factory.files.fs_guard import (
     remove_tree,
     sha256_file,
     write_atomic,
+    write_new,
 )
 from factory.model.errors import Refusal
 
@@ -100,6 +102,30 @@ def test_a_really_full_disk(tmp_path: Path) -> None:
     with pytest.raises(Refusal) as caught:
         append_durable(Path("/dev/full"), b"x")
     assert refused(caught)[0] == "DISK_UNWRITABLE"
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (1 << 20) + 4097, 3 << 20])
+@pytest.mark.parametrize("kind", ["holes", "data", "mixed", "dotted"])
+def test_a_new_file_has_its_bytes_and_holes_where_they_are_zeros(
+    tmp_path: Path, size: int, kind: str
+) -> None:
+    made = random.Random(f"{size} {kind}")
+    content = {
+        "holes": lambda: bytes(size),
+        "data": lambda: made.randbytes(size),
+        "mixed": lambda: b"".join(
+            bytes(n) if made.random() < 0.5 else made.randbytes(n)
+            for n in (made.randrange(1, 9000) for _ in range(size // 4096 + 1))
+        ),
+        # one byte in each 64 KiB, as the blocks of a bundle have
+        "dotted": lambda: (b"x" + bytes(65539)) * (size // 65540) + bytes(size % 65540),
+    }[kind]()
+    path = tmp_path / "f"
+    with open(path, "w+b", buffering=0) as stream:
+        write_new(stream.fileno(), content)
+    assert path.read_bytes() == content
+    if kind in ("holes", "dotted") and len(content) >= 1 << 20:
+        assert path.stat().st_blocks * 512 <= len(content) // 8
 
 
 def test_appending_tells_where_it_began(tmp_path: Path) -> None:
