@@ -202,7 +202,7 @@ def _sync_files(files: Sequence[Path]) -> None:
 
 
 def sync_trees(folders: Sequence[Path]) -> None:
-    """Make everything in these folders durable, whoever wrote it. Raises OSError.
+    """Make everything in these folders durable, whoever wrote it. Raise OSError.
 
     One syncfs(2) costs one commit of the journal where an fsync(2) for each file costs one each
     (ext4: 22 small files in 12 ms instead of 26). Before Linux 5.8 it does not report that a write
@@ -223,7 +223,7 @@ def sync_trees(folders: Sequence[Path]) -> None:
 
 def sync_file_system(fd: int) -> bool:
     """Make all that was written to the file system of an open folder durable; False where this
-    platform cannot, or would not say that it failed. Raises OSError.
+    platform cannot, or would not say that it failed. Raise OSError.
     """
     if sys.platform != "linux" or _kernel() < _REPORTS_ERRORS:
         return False

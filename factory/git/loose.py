@@ -96,7 +96,7 @@ def _place(path: Path, parts: list[bytes], durable: bool) -> None:
 
 
 def sync(folder: Path, paths: Collection[Path]) -> None:
-    """Make objects in `folder` that exist, and their names, durable. Raises Refusal
+    """Make objects in `folder` that exist, and their names, durable. Raise Refusal
     DISK_UNWRITABLE.
     """
     if not paths:

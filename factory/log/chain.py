@@ -26,7 +26,7 @@ GENESIS = "0" * 64
 
 
 class ChainError(ValueError):
-    """A line does not have its form, or does not follow: one clause."""
+    """Report a line that does not have its form, or does not follow: one clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Head:
 
 
 class Link(Protocol):
-    """The members of a line that the chain needs; a reader may give more."""
+    """Name the members of a line that the chain needs; a reader may give more."""
 
     @property
     def seq(self) -> int: ...

@@ -22,7 +22,7 @@ _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of a tree: which ledger, how many lines, and their root hash (32 bytes)."""
+    """Describe the head of a tree: which ledger, how many lines, and their root hash (32 bytes)."""
 
     origin: str
     size: int
@@ -31,7 +31,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class KeptCheckpoint:
-    """A checkpoint as a file holds it; `note` is None where nobody signed it."""
+    """Contain a checkpoint as a file has it; `note` is None if nobody signed it."""
 
     checkpoint: Checkpoint
     note: Note | None
@@ -39,7 +39,7 @@ class KeptCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """That a line stands at `index` (from 0) of the tree that `kept` names, by its path."""
+    """Prove that a line is at `index` (from 0) of the tree that `kept` names, by its path."""
 
     index: int
     path: tuple[bytes, ...]
@@ -47,7 +47,7 @@ class Proof:
 
 
 def format_checkpoint(checkpoint: Checkpoint) -> str:
-    """The three lines. Raises NoteError for what cannot be a checkpoint."""
+    """Return the three lines. Raise NoteError for what cannot be a checkpoint."""
     if not is_key_name(checkpoint.origin):
         raise NoteError(f"{checkpoint.origin!r} cannot name a ledger")
     if not 0 <= checkpoint.size <= LARGEST_SIZE:
@@ -56,8 +56,8 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
 
 
 def parse_checkpoint(text: str) -> Checkpoint:
-    """What the three lines say. Raises NoteError; also for extension lines, which nothing here
-    writes.
+    """Return what the three lines say. Raise NoteError; also for extension lines, which nothing
+    here writes.
     """
     lines = text.split("\n")
     if len(lines) != 4 or lines[3]:
@@ -69,7 +69,7 @@ def parse_checkpoint(text: str) -> Checkpoint:
 
 
 def format_kept(kept: KeptCheckpoint) -> bytes:
-    """A checkpoint file: a signed note, or the three lines alone."""
+    """Return a checkpoint file: a signed note, or the three lines alone."""
     text = format_checkpoint(kept.checkpoint)
     if kept.note is None:
         return text.encode("utf-8")
@@ -79,7 +79,7 @@ def format_kept(kept: KeptCheckpoint) -> bytes:
 
 
 def parse_kept(content: bytes) -> KeptCheckpoint:
-    """The checkpoint of a file, signed or not; the signatures are not checked yet. Raises
+    """Return the checkpoint of a file, signed or not; its signatures are not checked yet. Raise
     NoteError.
     """
     if b"\n\n" in content:
@@ -93,13 +93,13 @@ def parse_kept(content: bytes) -> KeptCheckpoint:
 
 
 def format_proof(proof: Proof) -> bytes:
-    """A proof file, `.tlog-proof`."""
+    """Return a proof file, `.tlog-proof`."""
     lines = [_PROOF_HEAD, f"index {proof.index}", *map(_format_hash, proof.path)]
     return ("\n".join(lines) + "\n\n").encode("utf-8") + format_kept(proof.kept)
 
 
 def parse_proof(content: bytes) -> Proof:
-    """The proof of a file; nothing is checked but its form. Raises NoteError."""
+    """Return the proof of a file; nothing is checked but its form. Raise NoteError."""
     head, blank, kept = content.partition(b"\n\n")
     try:
         lines = head.decode("utf-8").split("\n")
@@ -115,7 +115,7 @@ def parse_proof(content: bytes) -> Proof:
 
 
 def proves(proof: Proof, line: bytes) -> bool:
-    """Whether `line` (without its line feed) stands where the proof says; signatures are another
+    """Return whether `line` (without its line feed) is where the proof says; signatures are another
     question.
     """
     found = proof.kept.checkpoint

@@ -26,12 +26,12 @@ MAX_LINE = 64 * 1024 * 1024
 
 
 class EnvelopeError(ValueError):
-    """An envelope does not have its form: one clause."""
+    """Report an envelope that does not have its form: one clause."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvelopeSignature:
-    """One signature of an envelope, and the id of the key that made it."""
+    """Contain one signature of an envelope, and the id of the key that made it."""
 
     keyid: str
     sig: bytes
@@ -39,7 +39,7 @@ class EnvelopeSignature:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A payload, what it is, and the signatures over its `pae`."""
+    """Contain a payload, what it is, and the signatures over its `pae`."""
 
     payload: bytes
     payload_type: str

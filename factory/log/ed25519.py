@@ -21,7 +21,7 @@ from factory.log.public_key import KeyFormError
 
 
 class PrivateSigner:
-    """One private key in memory that never shows itself."""
+    """Keep one private key in memory; it never shows itself."""
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
@@ -35,23 +35,23 @@ class PrivateSigner:
 
     @property
     def key(self) -> PublicKey:
-        """The public half."""
+        """Return the public half."""
         return self._key
 
     def sign(self, message: bytes) -> bytes:
-        """The signature, 64 bytes."""
+        """Return the signature, 64 bytes."""
         return self._private.sign(message)
 
 
 def make_pem() -> bytes:
-    """A new private key, as the PEM of its file."""
+    """Return a new private key, as the PEM of its file."""
     return Ed25519PrivateKey.generate().private_bytes(
         Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
     )
 
 
 def parse_private_pem(content: bytes) -> PrivateSigner:
-    """The key of a PEM file. Raises KeyFormError, which never quotes it."""
+    """Return the key of a PEM file. Raise KeyFormError, which never quotes it."""
     try:
         key = load_pem_private_key(content, password=None)
     except TypeError as error:  # asks for a password
@@ -64,7 +64,7 @@ def parse_private_pem(content: bytes) -> PrivateSigner:
 
 
 def check(key: PublicKey, message: bytes, signature: bytes) -> bool:
-    """Whether `key` made that signature over that message."""
+    """Return whether `key` made that signature over that message."""
     try:
         Ed25519PublicKey.from_public_bytes(key.raw).verify(signature, message)
     except (InvalidSignature, ValueError):

@@ -15,7 +15,7 @@ KEY_ID = r"ed25519:[0-9a-f]{16}"
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """An Ed25519 public key by its 32 raw bytes (RFC 8032 §5.1.5)."""
+    """Describe an Ed25519 public key by its 32 raw bytes (RFC 8032 §5.1.5)."""
 
     raw: bytes
 
@@ -25,18 +25,18 @@ class PublicKey:
 
     @property
     def key_id(self) -> str:
-        """`ed25519:` and the first 16 hex digits of the SHA-256 of the raw key."""
+        """Return `ed25519:` and the first 16 hex digits of the SHA-256 of the raw key."""
         return f"ed25519:{hashlib.sha256(self.raw).hexdigest()[:16]}"
 
     @property
     def file_name(self) -> str:
-        """The name of the file it is pinned by; portable, unlike the id."""
+        """Return the name of the file it is pinned by; portable, unlike the id."""
         return f"{self.key_id.replace(':', '-')}.pub"
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature, 64 bytes, and the key that made it."""
+    """Contain a signature, 64 bytes, and the key that made it."""
 
     key: PublicKey
     value: bytes

@@ -18,18 +18,20 @@ HASH_BYTES = 32
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """The hash of one leaf, 32 bytes."""
+    """Return the hash of one leaf, 32 bytes."""
     return sha256(b"\0" + leaf).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of a node over its two children, 32 bytes."""
+    """Return the hash of a node over its two children, 32 bytes."""
     return sha256(b"\1" + left + right).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Peaks:
-    """A tree by the roots of its perfect subtrees, largest first: one for each 1 bit of `size`."""
+    """Describe a tree by the roots of its perfect subtrees, largest first: one for each 1 bit of
+    `size`.
+    """
 
     size: int = 0
     peaks: tuple[bytes, ...] = ()
@@ -43,7 +45,7 @@ class Peaks:
 
     @property
     def root(self) -> bytes:
-        """The root hash, 32 bytes."""
+        """Return the root hash, 32 bytes."""
         if not self.peaks:
             return EMPTY_ROOT
         here = self.peaks[-1]
@@ -53,14 +55,14 @@ class Peaks:
 
     @property
     def path_of_next(self) -> tuple[bytes, ...]:
-        """The inclusion path of the leaf that will be appended next, in the tree that ends with
-        it.
+        """Return the inclusion path of the leaf that will be appended next, in the tree that ends
+        with it.
         """
         return tuple(reversed(self.peaks))
 
 
 class Growing:
-    """A tree that leaves are appended to, one by one, at amortised constant cost."""
+    """Append leaves to a tree, one by one, at amortised constant cost."""
 
     __slots__ = ("_peaks", "size")
 
@@ -83,12 +85,12 @@ class Growing:
 
 
 def root_of(leaves: Iterable[bytes]) -> bytes:
-    """The root hash over the contents of leaves, in one pass."""
+    """Return the root hash over the contents of leaves, in one pass."""
     return Peaks().extended(leaves).root
 
 
 def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
-    """PATH(index, D[n]) over leaf hashes, from the leaf's sibling upwards. Raises ValueError
+    """Return PATH(index, D[n]) over leaf hashes, from the leaf's sibling upwards. Raise ValueError
     outside the tree.
     """
     if not 0 <= index < len(hashes):
@@ -107,8 +109,8 @@ def inclusion_path(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
 
 
 def consistency_path(hashes: Sequence[bytes], first: int) -> tuple[bytes, ...]:
-    """PROOF(first, D[n]) over leaf hashes; empty for 0 and for n. Raises ValueError where `first`
-    is over n.
+    """Return PROOF(first, D[n]) over leaf hashes; empty for 0 and for n. Raise ValueError where
+    `first` is over n.
     """
     if not 0 <= first <= len(hashes):
         raise ValueError(f"expected a size up to {len(hashes)}, found {first}")
@@ -136,8 +138,8 @@ def consistency_path(hashes: Sequence[bytes], first: int) -> tuple[bytes, ...]:
 def verify_inclusion(
     leaf: bytes, index: int, size: int, path: Sequence[bytes], root: bytes
 ) -> bool:
-    """Whether `path` shows that the leaf of hash `leaf` stands at `index` (from 0) of the tree (RFC
-    9162 §2.1.3.2).
+    """Return whether `path` shows that the leaf of hash `leaf` is at `index` (from 0) of the tree
+    (RFC 9162 §2.1.3.2).
     """
     if not 0 <= index < size:
         return False
@@ -158,8 +160,8 @@ def verify_inclusion(
 def verify_consistency(
     first: int, second: int, path: Sequence[bytes], old_root: bytes, new_root: bytes
 ) -> bool:
-    """Whether `path` shows that the tree of size `first` is the beginning of the other (RFC 9162
-    §2.1.4.2).
+    """Return whether `path` shows that the tree of size `first` is the beginning of the other (RFC
+    9162 §2.1.4.2).
     """
     if not 0 <= first <= second:
         return False
@@ -186,12 +188,12 @@ def verify_consistency(
 
 
 def _left_of(count: int) -> int:
-    """The largest power of two below `count`, which is over 1."""
+    """Return the largest power of two below `count`, which is over 1."""
     return 1 << ((count - 1).bit_length() - 1)
 
 
 def _subtree(hashes: Sequence[bytes], low: int, high: int) -> bytes:
-    """The root over leaf hashes low..high-1, of which there is at least one."""
+    """Return the root over leaf hashes low..high-1, of which there is at least one."""
     level = list(hashes[low:high])
     while len(level) > 1:
         odd = level[-1:] if len(level) & 1 else []

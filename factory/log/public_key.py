@@ -17,19 +17,19 @@ _BEGIN, _END = "-----BEGIN PUBLIC KEY-----", "-----END PUBLIC KEY-----"
 
 
 class KeyFormError(ValueError):
-    """A key is not in the form expected: one clause. Never quotes the text, which may be a
-    secret.
+    """Report a key that is not in the form expected: one clause. Never quotes the text, which may
+    be a secret.
     """
 
 
 def format_pem(key: PublicKey) -> bytes:
-    """The key as a PEM file."""
+    """Return the key as a PEM file."""
     body = base64.b64encode(_PREFIX + key.raw).decode("ascii")
     return f"{_BEGIN}\n{body}\n{_END}\n".encode("ascii")
 
 
 def parse_pem(content: bytes) -> PublicKey:
-    """The key of a PEM file. Raises KeyFormError."""
+    """Return the key of a PEM file. Raise KeyFormError."""
     if b"PRIVATE KEY" in content:
         raise KeyFormError("holds a private key, expected a public one")
     lines = content.replace(b"\r\n", b"\n").split(b"\n")

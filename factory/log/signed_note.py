@@ -34,14 +34,14 @@ _VERIFIER_KEY = re.compile(
 
 
 class NoteError(ValueError):
-    """A note or one of its parts does not hold its form, or a signature does not fit: one
+    """Report a note or a part of it without its form, or a signature that does not fit: one
     clause.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """A key under the name that signs: `<name>+<hash>+<base64>` as text."""
+    """Describe a key under the name that signs: `<name>+<hash>+<base64>` as text."""
 
     name: str
     key: PublicKey
@@ -52,7 +52,7 @@ class NoteKey:
 
     @property
     def hash(self) -> bytes:
-        """The 4 bytes that stand before its signatures."""
+        """Return the 4 bytes before its signatures."""
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.key.raw).digest()[:_HASH_BYTES]
 
     def __str__(self) -> str:
@@ -61,8 +61,8 @@ class NoteKey:
 
 @dataclass(frozen=True, slots=True)
 class NoteSignature:
-    """One signature line: the key's name, its 4-byte hash, and the signature (64 bytes where it is
-    Ed25519).
+    """Contain one signature line: the key's name, its 4-byte hash, and the signature (64 bytes
+    where it is Ed25519).
     """
 
     name: str
@@ -72,27 +72,27 @@ class NoteSignature:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """A text that ends with a line feed, and its signatures in their order."""
+    """Contain a text that ends with a line feed, and its signatures in their order."""
 
     text: str
     signatures: tuple[NoteSignature, ...]
 
 
 def is_key_name(name: str) -> bool:
-    """Whether a key may bear this name: visible, without spaces and plus signs."""
+    """Return whether a key may have this name: visible, without spaces and plus signs."""
     return bool(name) and not any(
         c == "+" or c.isspace() or unicodedata.category(c)[0] in "CZ" for c in name
     )
 
 
 def sign_note(text: str, name: str, signatures: Iterable[Signature]) -> Note:
-    """The note of `text` under signatures that were made over its UTF-8 bytes."""
+    """Return the note of `text` under signatures that were made over its UTF-8 bytes."""
     keys = [(NoteKey(name, signature.key), signature.value) for signature in signatures]
     return Note(text, tuple(NoteSignature(key.name, key.hash, value) for key, value in keys))
 
 
 def format_note(note: Note) -> bytes:
-    """The note as it stands in a file. Raises NoteError for a text that no note can have."""
+    """Return the note as it is in a file. Raise NoteError for a text that no note can have."""
     problem = _problem_with_text(note.text)
     if problem:
         raise NoteError(problem)
@@ -101,7 +101,7 @@ def format_note(note: Note) -> bytes:
 
 
 def parse_note(content: bytes) -> Note:
-    """The note of a file; it has a signature, but nothing is said of it yet. Raises NoteError."""
+    """Return the note of a file; it has a signature, which is not checked yet. Raise NoteError."""
     if len(content) > MOST_BYTES:
         raise NoteError(f"expected at most {MOST_BYTES} bytes, found {len(content)}")
     try:
@@ -121,12 +121,12 @@ def parse_note(content: bytes) -> Note:
 
 
 def format_verifier_key(key: NoteKey) -> str:
-    """The key as other tools of this format take it: `<name>+<hash>+<base64>`."""
+    """Return the key as other tools of this format take it: `<name>+<hash>+<base64>`."""
     return str(key)
 
 
 def parse_verifier_key(text: str) -> NoteKey:
-    """The key of that text. Raises NoteError."""
+    """Return the key of that text. Raise NoteError."""
     match = _VERIFIER_KEY.fullmatch(text)
     raw = _decode(match["key"]) if match else b""
     if match is None or len(raw) != 33 or raw[:1] != _ED25519:
@@ -138,9 +138,10 @@ def parse_verifier_key(text: str) -> NoteKey:
 
 
 def signers(note: Note, keys: Iterable[NoteKey], check: Check) -> tuple[NoteKey, ...]:
-    """Which of `keys` signed, in the order of the signatures; none of them is a note to be ignored.
+    """Return which of `keys` signed, in the order of the signatures; none of them is a note to be
+    ignored.
 
-    Signatures by other keys are passed over. Raises NoteError where one by a known key does not
+    Signatures by other keys are passed over. Raise NoteError where one by a known key does not
     fit.
     """
     known = {(key.name, key.hash): key for key in keys}

@@ -29,7 +29,7 @@ _MOST_KNOWN = 4096
 # Bytes that a stream keeps without searching them again for each piece that comes.
 _WORTH_A_LOOK = 1 << 12
 # Bytes before a word that show if it begins there, also in UTF-16.
-_TELLS = 2
+_CONTEXT = 2
 # What a cut text may end with before it counts as the beginning of a known value.
 SHORTEST_START = 6
 
@@ -261,7 +261,7 @@ class Stream:
             for place in self._redactor.places(self._held, cut)
             if shown <= place.start and place.end <= upto
         )
-        self._seen = min(_TELLS, upto)
+        self._seen = min(_CONTEXT, upto)
         self._held = self._held[upto - self._seen :]
         return _without(text, found).content[shown:]
 
@@ -343,13 +343,13 @@ def _overlap(text: bytes, form: bytes) -> int:
     most.
     """
     tail = text[-(len(form) - 1) :] if len(form) > 1 else b""
-    head = form[:_TELLING]
+    head = form[:_TELLTALE]
     at = tail.find(head)
     while at >= 0 and not form.startswith(tail[at:]):
         at = tail.find(head, at + 1)
     if at >= 0:
         return len(tail) - at
-    last = tail[-_TELLING + 1 :]
+    last = tail[-_TELLTALE + 1 :]
     return next((len(last) - at for at in range(len(last)) if head.startswith(last[at:])), 0)
 
 
@@ -366,7 +366,7 @@ def _wide_overlap(text: bytes, forms: tuple[Form, ...]) -> int:
     return max((_overlap(text, anchor) for anchor in wide), default=0)
 
 
-_TELLING = 8  # bytes that hardly any other text begins with
+_TELLTALE = 8  # bytes that hardly any other text begins with
 
 
 def _apart(places: Sequence[int], length: int) -> Iterator[int]:

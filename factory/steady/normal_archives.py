@@ -32,12 +32,12 @@ def _judge_names(names: list[bytes]) -> None:
     if len(names) > MOST_MEMBERS:
         raise Unnormal(f"it has more than {MOST_MEMBERS} members")
     if len({name.rstrip(b"/") for name in names}) != len(names):
-        raise Unnormal("it holds a name twice")
+        raise Unnormal("it contains a name twice")
     for name in names:
         parts = name.rstrip(b"/").split(b"/")
         odd = b"\\" in name or b"\0" in name or re.match(rb"[A-Za-z]:", name) is not None
         if odd or b".." in parts or b"" in parts or (b"." in parts and name != b"./"):
-            raise Unnormal("it holds a name that is not a plain relative path")
+            raise Unnormal("it contains a name that is not a plain relative path")
 
 
 # ── ZIP ──────────────────────────────────────────────────────────────────────
@@ -98,7 +98,7 @@ def _zip_members(content: bytes) -> list[_Packed]:
     if disk or other or here != count or count == 0xFFFF or start == 0xFFFFFFFF:
         raise Unnormal("it is a ZIP of several parts, or a ZIP64")
     if at + _END.size + comment != len(content) or start + size != at:
-        raise Unnormal("it holds bytes that no member owns")
+        raise Unnormal("it contains bytes that no member owns")
     if count > MOST_MEMBERS:
         raise Unnormal(f"it has more than {MOST_MEMBERS} members")
     members, spans = [], []
@@ -109,10 +109,10 @@ def _zip_members(content: bytes) -> list[_Packed]:
     owned = 0
     for begin, end in sorted(spans):
         if begin != owned:
-            raise Unnormal("it holds members that overlap, or bytes that no member owns")
+            raise Unnormal("it contains members that overlap, or bytes that no member owns")
         owned = end
     if start != at or owned != at - size:
-        raise Unnormal("it holds bytes that no member owns")
+        raise Unnormal("it contains bytes that no member owns")
     return members
 
 
@@ -145,7 +145,7 @@ def _zip_member(content: bytes, at: int) -> tuple[int, _Packed, tuple[int, int]]
     name = content[at + _CENTRAL.size : at + _CENTRAL.size + named]
     mode = attributes >> 16 if made_by >> 8 == _UNIX else 0
     if mode & _TYPE not in (0, _REGULAR, _FOLDER):
-        raise Unnormal("it holds a link or a special file")
+        raise Unnormal("it contains a link or a special file")
     begin, end = _zip_span(content, start, (name, flags, method, crc, packed, length))
     member = _Packed(
         # No copy: before the spans are compared, every entry may claim all of the archive.
@@ -278,7 +278,7 @@ def _tar_members(content: bytes) -> Iterator[_Member]:
     if long_name or len(content) < at + 2 * _BLOCK:
         raise Unnormal("it is cut off")
     if content.count(0, at) != len(content) - at:
-        raise Unnormal("it holds bytes that no member owns")
+        raise Unnormal("it contains bytes that no member owns")
 
 
 def _judge_header(header: bytes) -> None:
@@ -305,7 +305,7 @@ def _tar_member(header: bytes, kind: bytes, body: bytes, long_name: bytes) -> _M
     if kind == b"5":
         return _Member(name.rstrip(b"/"), None, True)
     if kind not in (b"0", b"\0"):
-        raise Unnormal("it holds a link or a special file")
+        raise Unnormal("it contains a link or a special file")
     return _Member(name, body, bool(_octal(header[100:108]) & _EXECUTABLE))
 
 
@@ -330,7 +330,7 @@ def _pax_path(body: bytes) -> bytes:
         ):
             raise Unnormal("it is no tar archive")
         if key not in _DROPPED:
-            raise Unnormal("it holds an attribute that would get lost")
+            raise Unnormal("it contains an attribute that would get lost")
         found = value if key == b"path" else found
         at += size
     return found
@@ -439,7 +439,7 @@ def _gzip_header(content: bytes, begin: int) -> int:
     """Return the offset of the compressed bytes. Raise Unnormal if there is no gzip header."""
     head = content[begin : begin + 18]
     if len(head) < 18 or head[:3] != b"\x1f\x8b\x08" or head[3] & 0xE0:
-        raise Unnormal("it is no gzip file, or holds bytes that no member owns")
+        raise Unnormal("it is no gzip file, or contains bytes that no member owns")
     flags, at = head[3], begin + 10
     if flags & _EXTRA:
         at += 2 + int.from_bytes(content[at : at + 2], "little")

@@ -174,7 +174,7 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise Unnormal(f"it holds {name}, which is no JSON")
+    raise Unnormal(f"it contains {name}, which is no JSON")
 
 
 def _json_rows(value: Any, indent: str, counts: Counts) -> Iterable[str]:
@@ -311,8 +311,8 @@ def _constant_writer(write: Callable[[str], object], counts: Counts) -> SimpleNa
         settle_text()
         canonical.pi(name, text)
 
-    heard = {"data": pieces.append, "pi": instruction, "start_ns": start_ns}
-    return SimpleNamespace(start=start, end=end, comment=comment, **heard)
+    targets = {"data": pieces.append, "pi": instruction, "start_ns": start_ns}
+    return SimpleNamespace(start=start, end=end, comment=comment, **targets)
 
 
 def _unescaped(piece: str) -> str:

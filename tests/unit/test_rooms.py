@@ -56,7 +56,7 @@ IMPURE_METHODS = frozenset(
 )
 # Rooms and modules whose docstrings begin with a verb. Whoever finishes another one adds it here.
 VERB_FIRST = tuple(
-    "bundle contract doit_backend.py egress evidence files git judge merge model plan redact report"
+    "bundle contract doit_backend.py egress evidence files git judge log merge model plan redact report"
     " sandbox steady strict templates verify".split()
 )
 NO_VERB = re.compile(

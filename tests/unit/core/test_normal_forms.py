@@ -625,7 +625,7 @@ def test_entries_that_all_claim_the_whole_archive_cost_no_copy_of_it() -> None:
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
-    assert problem == "it holds members that overlap, or bytes that no member owns"
+    assert problem == "it contains members that overlap, or bytes that no member owns"
 
 
 def test_json_whose_indents_would_fill_the_memory_is_left_as_it_is(
