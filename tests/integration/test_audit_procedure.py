@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -39,18 +40,14 @@ STATEMENTS, CHECKPOINT = "attestations/attestations.intoto.jsonl", "attestations
 EVENTS, PROOF = "attestations/ledger.jsonl", "attestations/finished.tlog-proof"
 
 
-def steps() -> dict[int, str]:
-    """The commands of the page by the number of their heading."""
+def commands() -> str:
+    """Return the commands of the page: one block, typed as it stands."""
     tokens = MarkdownIt("commonmark").parse(PAGE.read_text("utf-8"))
-    found: dict[int, str] = {}
-    for token, before in zip(tokens[1:], tokens, strict=False):
-        if before.type == "heading_open" and token.content[0].isdigit():
-            number = int(token.content.partition(".")[0])
-        if token.type == "fence":
-            assert token.info == "sh", "every block of the page is typed"
-            assert number not in found, f"step {number} has two blocks"
-            found[number] = token.content
-    return found
+    (block,) = (token.content for token in tokens if token.type == "fence")
+    return block
+
+
+STEPS = range(1, 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +56,18 @@ class Audit:
 
     place: Path
 
-    def step(self, number: int) -> subprocess.CompletedProcess[str]:
-        """One step, typed by a stranger: a bare PATH, no variable of ours."""
+    run_id: str
+
+    def typed(self, command: str) -> subprocess.CompletedProcess[str]:
+        """Type a command as a stranger would: with a bare PATH and no variable of ours."""
         environment = {
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.place),
             "LANG": "C.UTF-8",
+            "RUN_ID": self.run_id,
         }
         return subprocess.run(
-            ["sh", "-c", steps()[number]],
+            ["sh", "-c", command],
             cwd=self.place,
             env=environment,
             capture_output=True,
@@ -75,13 +75,15 @@ class Audit:
             check=False,
         )
 
+    def step(self, number: int) -> subprocess.CompletedProcess[str]:
+        """Do one step alone."""
+        return self.typed(f'python3 -I audit.py "$RUN_ID" --step {number}')
+
     def first_refusal(self) -> tuple[int, str]:
-        """The first step that does not hold, and what it says; 0 where all hold."""
-        for number in steps():
-            done = self.step(number)
-            if done.returncode:
-                return number, done.stdout + done.stderr
-        return 0, ""
+        """Return the first step that refuses, and its sentence; 0 where all agree."""
+        done = self.typed(commands())
+        agreed = {int(line[0]) for line in done.stdout.splitlines() if line[:1].isdigit()}
+        return (max(agreed, default=0) + 1, done.stderr) if done.returncode else (0, "")
 
 
 class Made:
@@ -150,10 +152,11 @@ class Made:
             for path, content in run.files.items():
                 (place / "run" / path).parent.mkdir(parents=True, exist_ok=True)
                 (place / "run" / path).write_bytes(content)
+        shutil.copyfile(PAGE.with_name("audit.py"), place / "audit.py")
         (place / "signer.pub").write_text(self.public)
         (place / "repository").symlink_to(self.world.root)
         shutil.copyfile(self.world.state / "ledger.jsonl", place / "ledger.jsonl")
-        return Audit(place)
+        return Audit(place, run.name if run is not None else self.world.last().parent.name)
 
 
 @pytest.fixture(scope="module")
@@ -170,16 +173,24 @@ def test_every_step_holds_on_a_real_run_without_our_package(made: Made, tmp_path
         capture_output=True,
     )
     assert alone.returncode == 1, "expected that a stranger's Python cannot import our package"
-    assert list(steps()) == [1, 2, 3, 4, 5, 6, 7]
-    for number in steps():
-        done = audit.step(number)
-        assert (done.returncode, done.stderr) == (
-            0,
-            "",
-        ), f"step {number}: {done.stdout}{done.stderr}"
-        assert done.stdout.startswith(f"{number}. ")
+    done = audit.typed(commands())
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    for number in STEPS:
+        assert f"\n{number}. " in f"\n{done.stdout}"
+    assert "To be believed still: " in done.stdout
     (audit.place / "ledger.jsonl").unlink()
     assert audit.step(5).stdout.count("\n") == 1
+
+
+def test_the_script_of_the_page_is_the_one_beside_it_and_no_other(
+    made: Made, tmp_path: Path
+) -> None:
+    script = PAGE.with_name("audit.py").read_text("utf-8")
+    assert f"'{sha256(script.encode()).hexdigest()}  audit.py'" in commands()
+    assert f"VERSION = {re.search('version ([0-9]+)', PAGE.read_text('utf-8'))[1]}\n" in script  # type: ignore[index]
+    audit = made.audit(tmp_path / "given")
+    (audit.place / "audit.py").write_text(script + "\n")
+    assert audit.typed(commands()).returncode != 0
 
 
 def test_a_run_that_is_blocked_is_audited_too(made: Made, tmp_path: Path) -> None:
@@ -307,14 +318,14 @@ OTHER_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 WHOLE: dict[str, tuple[int, str, Tamper]] = {
     "a bit": (
         1,
-        "TASK-0001/DIFF.patch: FAILED",
+        "TASK-0001/DIFF.patch",
         replace("TASK-0001/DIFF.patch", b"three", b"thref"),
     ),
     "a file more": (1, "'raw/more.txt'", lambda run: run.files.update({"raw/more.txt": b""})),
     "a file less": (1, "locks/started.txt", lambda run: run.files.__delitem__("locks/started.txt")),
     "another verdict": (
         1,
-        "STATUS.json: FAILED",
+        "STATUS.json",
         set_in(f"{Z}/STATUS.json", "status", to="BLOCKED"),
     ),
     "every list computed anew": (3, "is not what a statement is about", lists_recomputed),
@@ -322,7 +333,7 @@ WHOLE: dict[str, tuple[int, str, Tamper]] = {
 ALONE: dict[str, tuple[int, str, Tamper]] = {
     "what a statement says": (
         2,
-        "signed-0001.message is not signed",
+        "statement 1 is not signed by signer.pub",
         payload(0, b"propertiesInForce", b"propertiesInForca"),
     ),
     "what the summary says": (
@@ -334,7 +345,7 @@ ALONE: dict[str, tuple[int, str, Tamper]] = {
     "no signature": (2, "statement 1 has 0 signatures", unsigned),
     "the head": (
         2,
-        "signed-0000.message is not signed",
+        "the checkpoint is not signed by signer.pub",
         lines_of(CHECKPOINT, lambda r: [r[0], b"7\n", *r[2:]]),
     ),
     "statements in another order": (
@@ -536,7 +547,7 @@ def test_an_empty_folder_is_refused(made: Made, tmp_path: Path) -> None:
     audit = made.audit(tmp_path / "given")
     (audit.place / "run" / "TASK-9999").mkdir()
     done = audit.step(1)
-    assert (done.returncode, "./TASK-9999 is an empty folder" in done.stderr) == (
+    assert (done.returncode, "run/TASK-9999 is an empty folder" in done.stderr) == (
         1,
         True,
     ), done.stderr

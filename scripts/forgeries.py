@@ -1,0 +1,36 @@
+"""Print the table of docs/factory/FORGERIES.md by showing every wrong run to those who must refuse
+it.
+
+    ./dev python scripts/forgeries.py
+
+Rule: a cell is what was found; digests, ids and long values are cut. A test compares names, steps
+and who believes the signer.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.forgeries.judges import BELIEVED, make_place, plain, row
+from tests.forgeries.wrong_runs import WRONG_RUNS
+
+
+def main() -> None:
+    """Print one row for each wrong run."""
+    print("| wrong | forged by | `factory verify` | step and sentence of AUDIT | a consumer |")
+    print("|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory(prefix="forgeries-") as folder:
+        place = make_place(Path(folder))
+        for number, wrong in enumerate(WRONG_RUNS):
+            cells = row(place, wrong, Path(folder) / f"given-{number}")
+            named, refused, other = map(plain, cells)
+            told = (named or "NOT REFUSED", refused or "NOT REFUSED", other or BELIEVED)
+            print(f"| {' | '.join((wrong.name, wrong.forger.value, *told))} |")
+
+
+if __name__ == "__main__":
+    main()

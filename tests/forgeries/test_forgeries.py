@@ -1,0 +1,68 @@
+"""Every wrong run is refused: by `verify` with a sentence that names it, by the script of AUDIT.md,
+and by a consumer of in-toto statements unless the signer lied. The page shows the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs_kit import ROOT
+from tests.forgeries.judges import BELIEVED, Place, audited, consumed, make_place, row, verified
+from tests.forgeries.wrong_runs import WRONG_RUNS, Forger
+
+pytestmark = pytest.mark.linux
+
+PAGE = ROOT / "docs" / "factory" / "FORGERIES.md"
+SHARDS = 6
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return make_place(tmp_path_factory.mktemp("forgeries"))
+
+
+def test_the_good_run_is_accepted_by_all_three(place: Place, tmp_path: Path) -> None:
+    golden = place.golden
+    assert verified(place, golden.run, golden.ledger).signers == (golden.signer.key.key_id,)
+    assert audited(place, tmp_path / "good", golden.run, golden.ledger) == ""
+    assert consumed(place, golden.run) == ""
+
+
+def test_the_set_is_large_and_each_is_another(place: Place) -> None:
+    names = [wrong.name for wrong in WRONG_RUNS]
+    assert len(set(names)) == len(names) >= 80
+    assert {wrong.forger for wrong in WRONG_RUNS} == set(Forger)
+
+
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_every_wrong_run_is_refused_and_named(place: Place, tmp_path: Path, shard: int) -> None:
+    shown = dict(shown_rows())
+    odd = []
+    for number, wrong in enumerate(WRONG_RUNS[shard::SHARDS]):
+        named, refused, other = row(place, wrong, tmp_path / str(number))
+        if not named:
+            odd.append(f"{wrong.name}: verify does not say {wrong.word!r}")
+        if not refused:
+            odd.append(f"{wrong.name}: the script of AUDIT.md accepts it")
+        if not other and wrong.forger is not Forger.SIGNER:
+            odd.append(f"{wrong.name}: the consumer accepts what the signer did not sign")
+        step, believed = shown.get(wrong.name, ("", False))
+        if (step, believed) != (refused[:1], not other):
+            odd.append(f"{wrong.name}: FORGERIES.md shows step {step or 'none'}, found {refused}")
+    assert odd == []
+
+
+def shown_rows() -> Iterator[tuple[str, tuple[str, bool]]]:
+    """Yield each row of the page: its name, the step of AUDIT.md, whether the consumer believes."""
+    for line in PAGE.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 5 and cells[3][:1].isdigit():
+            yield cells[0], (cells[3][0], cells[4] == BELIEVED)
+
+
+def test_the_page_has_every_wrong_run_and_no_other() -> None:
+    assert [name for name, _ in shown_rows()] == [wrong.name for wrong in WRONG_RUNS]
