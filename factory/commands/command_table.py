@@ -19,18 +19,23 @@ class Command(NamedTuple):
     line: str
 
 
+PHASES = (
+    Command("preflight", "run", "check repository, configuration, packs and host"),
+    Command("launch", "run", "run task packs in their sandboxes"),
+    Command("bundle-validate", "run", "re-derive bundles and compare them with their contracts"),
+    Command("integrate", "run", "merge validated bundles and check the merged tree"),
+    Command("summary", "run", "settle the verdict and say where the evidence is"),
+)
+"""The phases of `engine.phases` as commands, in their order; a test compares the two."""
+
+ORDER = " → ".join(phase.name for phase in PHASES)
+
 GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
     (
         "Run",
         (
-            Command("oneshot", "run", "preflight → launch → bundle-validate → integrate → summary"),
-            Command("preflight", "run", "check repository, configuration, packs and host"),
-            Command("launch", "run", "run task packs in their sandboxes"),
-            Command(
-                "bundle-validate", "run", "re-derive bundles and compare them with their contracts"
-            ),
-            Command("integrate", "run", "merge validated bundles and check the merged tree"),
-            Command("summary", "run", "settle the verdict and say where the evidence is"),
+            Command("oneshot", "run", ORDER),
+            *PHASES,
         ),
     ),
     (

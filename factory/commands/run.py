@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from factory.bundle.make import unique
+from factory.commands.command_table import ORDER, PHASES
 from factory.commands.options import Parser, here, run_id, whole_number
 from factory.contract.check import choose
 from factory.engine import wiring
@@ -37,11 +38,16 @@ options
 _VERDICT = "Ends with the verdict: 0 PASS, 2 BLOCKED, 1 FAIL."
 
 HELP = {
+    # A phase without a text of its own has its line of the table.
+    **{
+        phase.name: f"usage: factory {phase.name} [OPTION…]\n\n{phase.line}\n{_VERDICT}\n{_OPTIONS}"
+        for phase in PHASES
+    },
     "oneshot": (
         f"""\
 usage: factory oneshot [OPTION…]
 
-The main job: preflight → launch → bundle-validate → integrate → summary. What is up
+The main job: {ORDER}. What is up
 to date is not run again; where nothing changed, nothing is run.
 {_VERDICT}
 {_OPTIONS}"""

@@ -23,6 +23,7 @@ COLOURS = {Status.PASS: "green", Status.BLOCKED: "yellow", Status.FAIL: "red"}
 # The phase that prints a line for each card; the cards of other phases with packs are counted
 # into one line.
 _SHOWN_EACH = "launch"
+_VALIDATION = "bundle-validate"  # its cards say if bundles are true, not if packs passed
 
 
 class Display(Progress, Protocol):
@@ -54,6 +55,7 @@ class PlainProgress:
         self._readable = True
         self._last_phase = ""
         self._pack_columns = 0
+        self._of_packs: set[str] = set()
         self._expected: Counter[str] = Counter()
         self._ended: Counter[str] = Counter()
         self._passed: Counter[str] = Counter()
@@ -65,6 +67,7 @@ class PlainProgress:
         with self._lock:
             for card in cards:
                 self._expected[card.phase] += 1
+                self._of_packs |= {card.phase} if card.pack else set()
                 self._pack_columns = max(self._pack_columns, len(card.pack))
 
     def card_started(self, card: Card) -> None:
@@ -119,8 +122,10 @@ class PlainProgress:
             return
         if phase == _SHOWN_EACH and unchanged:
             self._say(phase, Shown(f"{unchanged} unchanged"))
-        elif phase not in (_SHOWN_EACH, "preflight", "integrate", "summary"):
+        elif phase == _VALIDATION:
             self._say(phase, self._agreement(self._passed[phase], expected))
+        elif phase != _SHOWN_EACH and phase in self._of_packs:
+            self._say(phase, Shown(f"{self._passed[phase]} of {expected} PASS"))
 
     def _agreement(self, agreed: int, expected: int) -> Shown:
         """Return the result of validation as a sentence.

@@ -23,6 +23,7 @@ from factory.contract.contract import read_pack
 from factory.contract.settings import SETTINGS
 from factory.contract.task import TaskDocument
 from factory.model.findings.catalogue import CATALOGUE
+from factory.model.layout import INTEGRATOR
 from factory.model.names import PACK_FILES
 from factory.model.pack import Limits
 from factory.model.verdict import Status
@@ -191,6 +192,11 @@ def test_files_named_in_the_security_page_exist() -> None:
     assert [word for word in sorted(linked) if not (page.parent / word).is_file()] == []
     assert len(named) > 30
     assert len(linked) > 6
+
+
+def test_every_rendering_is_in_the_reference() -> None:
+    names = {path.rpartition("/")[2] for path in INTEGRATOR.renderings}
+    assert names <= mentioned(REFERENCE / "OUTPUTS.md")
 
 
 def test_files_named_in_the_architecture_exist() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.commands import command_table
 from factory.contract.catalogue import Catalogue, PackEntry
 from factory.engine import phases
 from factory.engine.driver import Driver
@@ -75,6 +76,12 @@ def test_no_pack_still_has_a_graph() -> None:
         ("integrate", ("preflight",)),
         ("summary", ("integrate",)),
     ]
+
+
+def test_each_phase_is_a_command_in_its_order() -> None:
+    assert tuple(phase.name for phase in PHASES) == tuple(
+        each.name for each in command_table.PHASES
+    )
 
 
 class Cards:

@@ -167,6 +167,25 @@ def test_what_held_beside_what_ran_is_counted() -> None:
     ]
 
 
+def test_a_phase_that_nobody_foresaw_is_counted_where_it_has_packs() -> None:
+    """Its words claim no more than that its cards passed."""
+    stream, clock = io.StringIO(), Clock()
+    display = PlainProgress(stream, Palette(False), clock)
+    cards = [Card(f"scan:{pack}", "scan", pack, "", (), ()) for pack in ("A-1", "B-2")]
+    cards.append(Card("sign", "sign", "", "", (), ()))
+    display.expect(cards)
+    for card, ended in zip(
+        cards, (result(), result("x", Status.BLOCKED), result("ok")), strict=True
+    ):
+        display.card_started(card)
+        display.card_ended(card, ended)
+    assert stream.getvalue().splitlines() == [
+        "scan             B-2  BLOCKED  x  0.0 s",
+        "                 1 of 2 PASS",
+        "sign             ok · 0.0 s",
+    ]
+
+
 def test_text_of_packs_is_inert() -> None:
     stream, clock = io.StringIO(), Clock()
     display = PlainProgress(stream, Palette(False), clock)
