@@ -44,6 +44,7 @@ WRITERS = {
     "factory/git/scratch.py": BASE,
     "factory/files/stat_rows.py": OURS,
     "factory/engine/memory.py": BY_GATE,
+    "factory/engine/workers.py": "a literal: the name of a process; values go through a socket",
     "factory/files/state_store.py": GATE,
     "factory/plan/tools.py": OURS,
     "factory/git/view_files.py": BASE,
