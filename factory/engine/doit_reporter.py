@@ -9,6 +9,7 @@ with `SystemExit`, unless an exception is already on its way. doit calls `execut
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -65,6 +66,7 @@ class CardReporter:
         cards = [card for name, card in driver.cards.items() if name in asked]
         self._display.expect(cards)
         driver.begin((card.name for card in cards), self._display)
+        gc.freeze()  # modules and tasks stay to the end: no collection has to look at them again
 
     def complete_run(self) -> None:
         """After everything, the state saved: the last word, or the end of a run that an exception

@@ -12,8 +12,10 @@ import hashlib
 import re
 import struct
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from factory.model.tree import object_id
 
@@ -21,6 +23,7 @@ _KINDS = {"commit": 1, "tree": 2, "blob": 3}
 _KIND_NAMES = {number: kind for kind, number in _KINDS.items()}
 _STORED_MAX = 0xFFFF  # the length of a stored block has 16 bits (RFC 1951, 3.2.4)
 _ZLIB = b"\x78\x01"  # deflate with a window of 32 KiB, fastest (RFC 1950, 2.2)
+_PACK_HEAD = struct.Struct(">4sII")
 _LONGEST_SIZE = 64  # bits of an object's size; more is no size of anything
 _HEAD = re.compile(
     rb"\A(?:# v2 git bundle\n|# v3 git"
@@ -76,6 +79,22 @@ def format_pack(objects: Objects, hash_name: str) -> bytes:
     return b"".join(_pack(objects, hash_name))
 
 
+def format_index(objects: Objects, pack: bytes, hash_name: str) -> bytes:
+    """Return the index (version 2) of what `format_pack` made of these objects, below 2 GiB."""
+    at, sums, places = _PACK_HEAD.size, b"", b""
+    for oid in sorted(objects):
+        kind, content = objects[oid]
+        end = at + len(_entry_head(kind, len(content))) + _stored_size(len(content))
+        sums += struct.pack(">I", zlib.crc32(memoryview(pack)[at:end]))
+        places += struct.pack(">I", at)
+        at = end
+    oids = sorted(map(bytes.fromhex, objects))
+    counts = Counter(oid[0] for oid in oids)
+    fan = struct.pack(">256I", *accumulate(counts[first] for first in range(256)))
+    index = b"\xfftOc\0\0\0\2" + fan + b"".join(oids) + sums + places + pack[at:]
+    return index + hashlib.new(hash_name, index, usedforsecurity=False).digest()
+
+
 def _pack(objects: Objects, hash_name: str) -> Iterator[bytes | memoryview]:
     """Yield a pack in parts, of which the large ones are views of the objects."""
     hashed = hashlib.new(hash_name, usedforsecurity=False)
@@ -86,7 +105,7 @@ def _pack(objects: Objects, hash_name: str) -> Iterator[bytes | memoryview]:
 
 
 def _pack_body(objects: Objects) -> Iterator[bytes | memoryview]:
-    yield struct.pack(">4sII", b"PACK", 2, len(objects))
+    yield _PACK_HEAD.pack(b"PACK", 2, len(objects))
     for oid in sorted(objects):
         kind, content = objects[oid]
         yield _entry_head(kind, len(content))
@@ -114,6 +133,11 @@ def stored_blocks(content: bytes) -> Iterator[bytes | memoryview]:
         yield _block_head(size, last)
         yield view[at : at + size]
     yield struct.pack(">I", zlib.adler32(content))
+
+
+def _stored_size(length: int) -> int:
+    """Return the size of `stored_blocks` of so many bytes."""
+    return len(_ZLIB) + sum(5 + size for _, size, _ in _blocks(length)) + 4
 
 
 def _blocks(length: int) -> Iterator[tuple[int, int, bool]]:

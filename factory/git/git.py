@@ -8,6 +8,7 @@ answers mean. Source: THREATS §4; `git help git`.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import secrets
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -244,6 +246,47 @@ def _missing(program: str) -> Refusal:
 _OLDEST = f"{OLDEST[0]}.{OLDEST[1]}"
 
 
+class _Alarm:
+    """Call `ring` where a turn takes longer than its seconds. One thread for all turns: one for
+    each question costs more than most answers.
+    """
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._changed = threading.Condition()
+        self._due = self._wakes = math.inf
+        self._over = False
+        threading.Thread(target=self._watch, name="git alarm", daemon=True).start()
+
+    def start(self, seconds: float) -> None:
+        """Begin a turn."""
+        with self._changed:
+            self._due = time.monotonic() + seconds
+            if self._due < self._wakes:  # else it looks early enough by itself
+                self._changed.notify()
+
+    def stop(self) -> None:
+        """End a turn."""
+        with self._changed:
+            self._due = math.inf
+
+    def end(self) -> None:
+        """End the thread."""
+        with self._changed:
+            self._over = True
+            self._changed.notify()
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._over:
+                now = time.monotonic()
+                if self._due <= now:
+                    self._due = math.inf
+                    self._ring()
+                self._wakes = min(self._due, now + TIMEOUT)
+                self._changed.wait(self._wakes - now)
+
+
 class Conversation:
     """Run one Git process for many questions, one at a time, from any thread.
 
@@ -259,6 +302,7 @@ class Conversation:
         self.overdue = False
         self.process: subprocess.Popen[bytes] | None = None
         self.errors: BinaryIO | None = None
+        self._alarm: _Alarm | None = None
 
     def ask_until_marker(self, question: bytes) -> bytes:
         """Write `question` and a marker line; return all bytes up to the marker's echo.
@@ -330,16 +374,15 @@ class Conversation:
         """
         with self.lock:
             self.overdue = False
-            alarm = threading.Timer(self.seconds, self._kill)
-            alarm.daemon = True
-            alarm.start()
+            alarm = self._alarm = self._alarm or _Alarm(self._kill)
+            alarm.start(self.seconds)
             try:
                 yield
             except BaseException:
                 self._end(kill=True)
                 raise
             finally:
-                alarm.cancel()
+                alarm.stop()
 
     def _kill(self) -> None:
         self.overdue = True
@@ -397,6 +440,9 @@ class Conversation:
     def _end(self, kill: bool) -> int:
         process, errors = self.process, self.errors
         self.process = self.errors = None
+        if self._alarm is not None:
+            self._alarm.end()
+            self._alarm = None
         if errors is not None:
             errors.close()
         if process is None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TypeVar
+from functools import lru_cache
+from typing import Any, TypeVar, cast
 
 from factory.model.document import Document
 from factory.model.evidence import FindingRecord
@@ -20,6 +21,7 @@ from factory.strict.document import with_tuples
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 
+_SMALL, _MOST_REMEMBERED = 1 << 14, 1024  # bytes, documents: together at most 16 MiB of text
 MAX_DOCUMENT = 256 * 1024 * 1024  # bytes; a document is parsed in memory
 
 
@@ -56,7 +58,21 @@ def _indented(value: object, margin: str) -> str:
 
 
 def parse_document(model: type[AnyDocument], content: bytes) -> AnyDocument:
-    """Parse what `format_document` printed. Raise EvidenceError for anything else."""
+    """Parse what `format_document` printed. Raise EvidenceError for anything else.
+
+    A small document is parsed once: phases read the same STATUS.json a dozen times.
+    """
+    if len(content) > _SMALL:
+        return _parsed(model, content)
+    return cast("AnyDocument", _remembered(cast("Any", model), content))
+
+
+@lru_cache(maxsize=_MOST_REMEMBERED)
+def _remembered(model: type[Document], content: bytes) -> Document:
+    return _parsed(model, content)
+
+
+def _parsed(model: type[AnyDocument], content: bytes) -> AnyDocument:
     try:
         value = strict_json.parse(content, max_bytes=MAX_DOCUMENT)
         document = model.model_validate(with_tuples(value))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from factory.git.bundle_file import (
     BundleError,
     format_bundle,
+    format_index,
+    format_pack,
     parse_bundle,
     stored_blocks,
 )
@@ -33,6 +36,23 @@ def test_stored_blocks_at_their_borders(size: int) -> None:
     told = b"".join(stored_blocks(content[:size]))
     assert zlib.decompress(told) == content[:size]
     assert len(told) == size + 6 + 5 * max(1, -(-size // 65_535))
+
+
+@pytest.mark.parametrize("hash_name", ["sha1", "sha256"])
+@pytest.mark.parametrize(
+    "sizes", [(), (0,), (1, 15, 16, 2047, 65_535, 65_536, 200_000), range(300)]
+)
+def test_the_index_of_a_pack_is_the_one_that_git_makes(
+    tmp_path: Path, hash_name: str, sizes: Iterable[int]
+) -> None:
+    World(tmp_path, hash_name)
+    contents = [b"%d" % size * (size // 3) + b"x" * (size % 3) for size in sizes]
+    objects = {object_id("blob", one, hash_name): ("blob", one) for one in contents}
+    pack = format_pack(objects, hash_name)
+    (tmp_path / "ours.pack").write_bytes(pack)
+    form = f"--object-format={hash_name}"
+    git(tmp_path, "index-pack", form, "-o", "theirs.idx", "ours.pack")
+    assert format_index(objects, pack, hash_name) == (tmp_path / "theirs.idx").read_bytes()
 
 
 @pytest.mark.parametrize("hash_name", ["sha1", "sha256"])

@@ -167,7 +167,7 @@ def files_below(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_two_workers_leave_the_bytes_that_one_leaves(world: World) -> None:
+def test_two_workers_leave_the_bytes_that_one_leaves(world: World, tmp_path: Path) -> None:
     world.pack("TASK-0001-one", QUICK.format(1) + "artifacts: {optional: [made.txt]}\n",
                'checks: [{name: c, run: "cat docs/1; echo y >taskpacks/TASK-0001-one/made.txt"}]\n')  # fmt: skip
     world.pack("TASK-0002-two", QUICK.format(2) + "depends_on: [TASK-0001]\n",
@@ -181,17 +181,14 @@ def test_two_workers_leave_the_bytes_that_one_leaves(world: World) -> None:
     world.commit()
     found = []
     for count in "12":
-        ended = world.factory(
-            "oneshot", "--run-id", "factory_20261130_120000_00000000_001", "-n", count
-        )
+        there = tmp_path / count
+        shutil.copytree(world.root, there, symlinks=True)
+        words = ("oneshot", "--run-id", "factory_20261130_120000_00000000_001", "-n", count)
+        ended = world.factory(*words, cwd=there)
         assert ended.rc == 2, ended.text
-        (run,) = (world.state / "runs").iterdir()
-        kept = {
-            "bundles": files_below(world.state / "bundles"),
-            "z": files_below(run / "Z_integrator"),
-        }
-        found.append(kept)
-        shutil.rmtree(world.state)
+        (run,) = (there / ".factory" / "runs").iterdir()
+        bundles = files_below(there / ".factory" / "bundles")
+        found.append({"bundles": bundles, "z": files_below(run / "Z_integrator")})
     assert len(found[0]["bundles"]) > 50
     assert found[0] == found[1]
 
