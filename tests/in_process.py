@@ -36,7 +36,9 @@ def site(world: World, outside: Outside | None = None, **doors: Any) -> Site:
         for (
             name,
             value,
-        ) in environment().items():  # nothing of whoever runs the tests: no keys, no configuration
+        ) in environment(
+            **world.granted
+        ).items():  # nothing of whoever runs the tests: no keys, no configuration
             patched.setenv(name, value)
         built = wiring.site(world.root, {}, outside=outside)
     return replace(built, **{name: make(getattr(built, name)) for name, make in doors.items()})

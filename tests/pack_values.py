@@ -78,6 +78,7 @@ def action(of: TaskPack, visible: Tree | None = None) -> ActionDocument:
         protected=PROTECTED,
         environment=(),
         tools=(),
+        limits=of.limits,
     )
 
 

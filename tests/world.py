@@ -10,10 +10,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from textwrap import dedent
+from types import MappingProxyType
 
 from factory.evidence.ledger_own import OwnLines
 from factory.log.chain import Head
@@ -75,6 +77,19 @@ class World:
         for name, content in {**PROSE, **files}.items():
             self.write(f"{here}/{name}", content)
 
+    _grants: tuple[str, ...] = ()
+
+    def grant(self, *lines: str) -> None:
+        """Grant what packs ask for, each as "KIND THING PACK" ("*": any pack), to all that is
+        started from now on.
+        """
+        self._grants = (*self._grants, *lines)
+        file = self.root.parent / f"{self.root.name}.grants"
+        file.write_text("".join(f"{line}\n" for line in self._grants))
+        self.granted = {"FACTORY_GRANTS": str(file)}
+
+    granted: Mapping[str, str] = MappingProxyType({})
+
     def git(self, *words: str, check: bool = True) -> str:
         identity = (
             "-c",
@@ -100,10 +115,11 @@ class World:
         return self.git("rev-parse", "HEAD").strip()
 
     def doit(self, *words: str, cwd: Path | str | None = None, **env: str) -> Ended:
-        return run([str(BIN / "doit"), *words], Path(cwd or self.root), **env)
+        return run([str(BIN / "doit"), *words], Path(cwd or self.root), **{**self.granted, **env})
 
     def factory(self, *words: str, cwd: Path | str | None = None, **env: str) -> Ended:
-        return run([sys.executable, "-m", "factory", *words], Path(cwd or self.root), **env)
+        argv = [sys.executable, "-m", "factory", *words]
+        return run(argv, Path(cwd or self.root), **{**self.granted, **env})
 
     def differs(self, *words: str, cwd: Path | str | None = None, **env: str) -> str:
         """Return what `factory verify` finds wrong in runs that nobody signed; "" if nothing

@@ -75,6 +75,7 @@ GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
             Command("taskpack", "taskpack", "start a new task pack, or check one"),
             Command("contract", "contract", "check every pack, schema and configuration"),
             Command("config", "config", "each setting and where it came from"),
+            Command("grant", "grant", "what packs ask of you, and your answers"),
             Command("keys", "keys", "make, pin and export the keys that sign evidence"),
             Command("doctor", "doctor", "measure what this host can enforce"),
             Command("gc", "gc", "remove what is proved to be superseded or exported"),

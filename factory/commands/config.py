@@ -12,9 +12,10 @@ from factory.engine.wiring import load_config
 from factory.files.user_places import user_config_file
 from factory.git import repository
 from factory.judge.status_eval import of_findings
-from factory.model.config import Config, Source
+from factory.model.config import CEILINGS, Config, Source
 from factory.model.names import CONFIG_FILE
 from factory.report.answer import CommandResult, finding_lines
+from factory.strict.values import LARGEST_INTEGER
 
 HELP = {
     "config": """\
@@ -56,9 +57,10 @@ def _row(setting: Setting, config: Config, user_file: str) -> tuple[str, str, st
     found = dict(config.sources)
     field = {"accept_missing": "accepted_missing"}.get(setting.name, setting.name)
     if setting.section == "ceilings":
-        bounded = config.ceilings is not None and getattr(config.ceilings, setting.key) < 2**53 - 1
-        value = str(getattr(config.ceilings, setting.key)) if bounded else "none"
-        source = found.get("ceilings", Source.DEFAULT) if bounded else Source.DEFAULT
+        bound = getattr(config.ceilings, setting.key)
+        value = str(bound) if bound < LARGEST_INTEGER else "none"
+        default = bound == getattr(CEILINGS, setting.key)
+        source = Source.DEFAULT if default else found.get("ceilings", Source.DEFAULT)
     else:
         value = _shown(getattr(config, field))
         source = found.get(field, Source.DEFAULT)

@@ -12,7 +12,7 @@ What a repository may do with a setting is its direction in `settings.SETTINGS`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from factory.contract.settings import (
@@ -24,14 +24,15 @@ from factory.contract.settings import (
     Setting,
     Unfit,
 )
-from factory.model.config import REQUIRED_BY_DEFAULT, Config, Source
+from factory.model.config import CEILINGS, REQUIRED_BY_DEFAULT, Config, Source
 from factory.model.finding import Finding, Location
+from factory.model.names import GRANTS_VARIABLE
 from factory.model.pack import Limits
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.wording import found, label_of, nearest, quoted, unknown_key
 from factory.strict import canonical
 from factory.strict import toml as strict_toml
-from factory.strict.values import LARGEST_INTEGER, DocumentError, StrictDocument, Value, child
+from factory.strict.values import DocumentError, StrictDocument, Value, child
 
 REPOSITORY_FILE = "factory.toml"
 USER_FILE = "the user's factory.toml"
@@ -140,23 +141,41 @@ class _Merged:
                 place = layer.places.get(name)
                 self.findings.append(Finding("CONFIG_WEAKENED", facts, location=place))
                 continue
-            self._values[name] = self._joined(name, value)
-            self._sources[name] = layer.source
+            self._set(layer.source, name, value)
+
+    def _set(self, source: Source, name: str, value: Any) -> None:
+        """Put a value in force. A repository only lowers ceilings and narrows hosts; a variable or
+        a flag is the user's, and so is in force as it is.
+        """
+        if name == "network_hosts" and source is Source.REPOSITORY:
+            self._values["network_within"] = value
+            self._sources["network_within"] = source
+            return
+        if name == "network_hosts" and source is not Source.USER:
+            self._values.pop("network_within", None)
+        if name.startswith("ceilings_") and source is Source.REPOSITORY:
+            limit = name.removeprefix("ceilings_")
+            below = self._values.get(name, getattr(CEILINGS, limit))
+            if value >= below:
+                return
+        self._values[name] = self._joined(name, value)
+        self._sources[name] = source
 
     def config(self) -> Config:
-        ceilings = {
-            limit.name: self._values.get(f"ceilings_{limit.name}") for limit in fields(Limits)
+        given = {
+            limit.name: self._values[f"ceilings_{limit.name}"]
+            for limit in fields(Limits)
+            if f"ceilings_{limit.name}" in self._values
         }
-        given = {name: bound for name, bound in ceilings.items() if bound is not None}
-        unbounded = dict.fromkeys(ceilings, LARGEST_INTEGER)
         defaults = Config()
         simple = {name: self._values.get(name, getattr(defaults, name)) for name in _SIMPLE}
         return Config(
             required=REQUIRED_BY_DEFAULT | self._values.get("required", frozenset()),
             accepted_missing=self._values.get("accept_missing", frozenset()),
             protected=self._values.get("protected", ()),
-            ceilings=Limits(**{**unbounded, **given}) if given else None,
+            ceilings=replace(CEILINGS, **given),
             network_hosts=self._values.get("network_hosts", ()),
+            network_within=self._values.get("network_within"),
             sources=self._all_sources(),
             **simple,
         )
@@ -291,7 +310,8 @@ def _environment_layer(environment: Mapping[str, str]) -> Layer:
         if setting is not None and text:
             given[setting] = text
         elif setting is None and variable.startswith(_PREFIX) and variable not in PRIVATE_VARIABLES:
-            meant = nearest(variable, (*variables, *sorted(PRIVATE_VARIABLES)), _TYPO_CUTOFF)
+            known = (*variables, *sorted(PRIVATE_VARIABLES), GRANTS_VARIABLE)
+            meant = nearest(variable, known, _TYPO_CUTOFF) if variable not in known else None
             if meant:
                 sentence = f"the variable {variable} is not known"
                 findings.append(_invalid(sentence, f"did you mean {meant}?"))

@@ -60,20 +60,12 @@ def limits_of(limits: LimitsSection, minutes: int | None, ceilings: Limits | Non
 
 
 def limit_breaches(
-    limits: LimitsSection, minutes: int | None, ceilings: Limits | None, written: Written
+    limits: LimitsSection, minutes: int | None, written: Written
 ) -> Iterator[Breach]:
-    """Yield two spellings that disagree, and limits over a ceiling."""
+    """Yield two spellings that disagree. What is over a ceiling is a request of the user, and no
+    breach: `trust.requests`.
+    """
     declared = "timeout" in limits.model_fields_set
     if minutes is not None and declared and limits.timeout != minutes * 60:
         clause = f"{minutes} differs from limits.timeout, {limits.timeout} seconds"
         yield written.breach("/execution/timeout_minutes", clause, "keep only limits.timeout")
-    if ceilings is None:
-        return
-    for name, value in declared_limits(limits, minutes).items():
-        ceiling = getattr(ceilings, name)
-        if value > ceiling:
-            pointer = f"/limits/{name}"
-            if pointer not in written.source.places:
-                pointer = "/execution"
-            clause = f"{value} is over the ceiling of {ceiling} that the configuration sets"
-            yield written.breach(pointer, clause, "lower it")

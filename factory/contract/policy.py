@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from factory.model.action import limits_record
 from factory.model.config import Config
-from factory.model.evidence import PolicyDocument
+from factory.model.evidence import GrantRecord, PolicyDocument
 
 
 def policy_of(config: Config) -> PolicyDocument:
@@ -18,10 +18,17 @@ def policy_of(config: Config) -> PolicyDocument:
         properties_required=tuple(sorted(name.value for name in config.required)),
         properties_accepted=tuple(sorted(name.value for name in config.accepted_missing)),
         protected=tuple(sorted(config.protected)),
-        ceilings=limits_record(config.ceilings) if config.ceilings is not None else None,
+        ceilings=limits_record(config.ceilings),
         network_hosts=tuple(sorted(config.network_hosts)),
+        network_within=(
+            None if config.network_within is None else tuple(sorted(config.network_within))
+        ),
         network_allow_any=config.network_allow_any,
         overlap=config.overlap.value,
         signing=config.signing_policy.value,
         signing_keys=tuple(sorted(config.signing_key_ids)),
+        grants=tuple(
+            GrantRecord(kind=grant.kind.value, thing=grant.thing, pack=grant.pack)
+            for grant in sorted(config.grants, key=lambda it: (it.kind.value, it.thing, it.pack))
+        ),
     )

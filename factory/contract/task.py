@@ -314,7 +314,7 @@ def _typos(asked: Asked) -> Iterator[Breach]:
 
 def _limits(asked: Asked) -> Iterator[Breach]:
     minutes = _minutes(asked.task.execution)
-    yield from limit_breaches(asked.task.limits, minutes, asked.ceilings, asked.written)
+    yield from limit_breaches(asked.task.limits, minutes, asked.written)
 
 
 def _minutes(execution: ExecutionSection) -> int | None:

@@ -204,6 +204,9 @@ def settings_digest(
     given = sorted(item for item in environment.items() if item[0].startswith("FACTORY_"))
     whole = (_FORM, str(root), os.path.lexists(root / ".git"), flags.get("base_ref", ""), given)
     _add(digest, repr(whole))
+    from factory.trust.grant_store import digest_of_all
+
+    _add(digest, digest_of_all(environment))
     for place in (os.path.realpath(user_file), *(f"{root}/{name}" for name in _SETTINGS)):
         _add(digest, _content(place))
     return digest.hexdigest()

@@ -10,6 +10,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from factory.files.user_places import user_config_file, user_state_folder
 from factory.git import repository
 from factory.git.git import Git, find_git
 from factory.git.objects import GitObjects
+from factory.git.ports import Repository
 from factory.git.views import ViewStore
 from factory.judge.secrecy import judge_contract_secrets
 from factory.merge.integrator import IntegratorProcess
@@ -55,6 +57,7 @@ from factory.redact.redaction import Redactor
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
+from factory.trust.grant_store import GrantStore
 
 KEEP_VIEWS = 3 * 86_400.0  # seconds since a cached view was last used
 KEEP_REMAINS = 86_400.0  # seconds since something half made was last touched
@@ -137,6 +140,7 @@ def site(
     _refuse_secrets_in_names(redactor, config)
     if config.base_ref != "HEAD":
         found = repository.discover(start, config.base_ref)
+    config = with_grants(config, grants_here(found))
     state = found.root / STATE_FOLDER
     prepare_state(state)
     clock = SystemClock()
@@ -209,6 +213,21 @@ def _version_of(sandbox: PackSandbox, root: Path, tool: str) -> str | None:
     if tool == "git" and path == Path(find_git(root)).resolve():
         return Git(str(path), Path("/")).run("--version").out.decode("utf-8", "replace").strip()
     return sandbox.version_of(tool)
+
+
+def repository_at(start: Path) -> Repository:
+    """Return the repository at or above `start`, at its HEAD. Raise Refusal."""
+    return repository.discover(start, "HEAD")
+
+
+def with_grants(config: Config, store: GrantStore) -> Config:
+    """Return a configuration with the user's grants in force. Raise Refusal GRANTS_UNUSABLE."""
+    return replace(config, grants=store.in_force())
+
+
+def grants_here(found: Repository) -> GrantStore:
+    """Return where this user's grants for a repository are."""
+    return GrantStore(found.root, repository.origin_of(found), os.environ)
 
 
 def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:

@@ -173,6 +173,12 @@ def _unknown(base_ref: str, found: str) -> Refusal:
     return _refusal("REPO_BASE_UNKNOWN", {"base_ref": base_ref, "found": found})
 
 
+def origin_of(repository: Repository) -> str:
+    """Return the address that the repository was cloned from; "" if none is known."""
+    answer = _git_of(repository).run("config", "--get", "remote.origin.url", ok=(0, 1))
+    return os.fsdecode(answer.out).strip()
+
+
 def notes(repository: Repository, packs_folder: str) -> tuple[Finding, ...]:
     """Return warnings: REPO_DETACHED, REPO_SHALLOW, and REPO_DIRTY outside `packs_folder`."""
     found: list[Finding] = []

@@ -1,6 +1,6 @@
 """Define the action of a pack: what decides its result, its key, and why two keys differ.
 
->>> bounded_limits(Limits(timeout=900), Limits(timeout=60)).timeout
+>>> limits_record(Limits(timeout=60)).timeout
 60
 
 The action key is the SHA-256 of canonical JSON over the action: the pack's files, the tree it sees,
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from factory.model.config import Config
@@ -33,16 +33,6 @@ class LimitsRecord(Document):
     output: int
     changed_lines: int
     attempts: int
-
-
-def bounded_limits(limits: Limits, ceilings: Limits | None) -> Limits:
-    """Return each limit, lowered to its ceiling."""
-    if ceilings is None:
-        return limits
-    names = ("timeout", "memory", "processes", "disk", "output", "changed_lines", "attempts")
-    return replace(
-        limits, **{name: min(getattr(limits, name), getattr(ceilings, name)) for name in names}
-    )
 
 
 def limits_record(limits: Limits) -> LimitsRecord:
@@ -110,12 +100,11 @@ class ActionDocument(Document):
     grants: tuple[Digest, ...] = ()
 
 
-def environment_of(pack: TaskPack, host: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Return the variables a pack gets besides the constant ones: fixed, or passed if the host has
-    them.
+def environment_of(pack: TaskPack, granted: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return the variables a pack gets besides the constant ones: fixed, or passed if the user
+    granted them and the host has them (`trust.requests.granted_variables`).
     """
-    passed = {name: host[name] for name in pack.env_passed if name in host}
-    return tuple(sorted({**passed, **dict(pack.env_fixed)}.items()))
+    return tuple(sorted({**granted, **dict(pack.env_fixed)}.items()))
 
 
 def digests_of(environment: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
@@ -132,6 +121,8 @@ def action_of(
     protected: tuple[str, ...],
     environment: tuple[tuple[str, str], ...],
     tools: Iterable[ToolRecord],
+    limits: Limits,
+    grants: tuple[str, ...] = (),
 ) -> ActionDocument:
     """Return everything that `pack`'s key covers. Values of the environment enter as digests
     only.
@@ -147,10 +138,11 @@ def action_of(
             DependencyRecord(pack=need, key=key) for need, key in sorted(dependencies)
         ),
         properties=tuple(sorted(wanted.value for wanted in config.required)),
-        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
+        limits=limits_record(limits),
         protected=protected,
         environment=digests_of(environment),
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
+        grants=grants,
     )
 
 

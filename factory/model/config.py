@@ -13,6 +13,7 @@ from factory.model.pack import Limits
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import AUTO, IsolationMode
 from factory.sandbox.properties import Property
+from factory.strict.values import LARGEST_INTEGER
 
 
 class Source(enum.Enum):
@@ -32,6 +33,34 @@ class OverlapPolicy(enum.Enum):
     MERGE = "merge"
 
 
+class GrantKind(enum.Enum):
+    """Name what a contract may ask of the user."""
+
+    HOST = "host"
+    ANY_HOST = "any-host"
+    VARIABLE = "variable"
+    BOUND = "bound"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Record what the user lets one pack have; `pack` "" is any pack of the repository."""
+
+    kind: GrantKind
+    thing: str
+    pack: str
+
+
+MIB = 1 << 20
+CEILINGS = Limits(
+    timeout=3600,
+    memory=4096 * MIB,
+    processes=1024,
+    disk=8192 * MIB,
+    output=64 * MIB,
+    changed_lines=LARGEST_INTEGER,
+    attempts=3,
+)
 REQUIRED_BY_DEFAULT = frozenset(Property)
 
 
@@ -40,12 +69,14 @@ class Config:
     """Contain every configurable value.
 
     `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a pack
-    may declare; `accepted_missing` names properties whose absence the user accepts; `backend` is
-    the user's choice of what confines packs; `python` is another interpreter for packs (empty: the
-    orchestrator's own); `network_hosts` bounds what packs may declare, `network_allow_any` is the
-    user's consent to any public host; `recheck_budget` is how many extra acceptance runs may be
-    spent on finding a culprit; `signing_key_ids` are the keys that `required-from` accepts;
-    `cloud_inject` names hosts, headers and where a credential is, never its value.
+    may declare without a grant; `grants` are what the user granted; `accepted_missing` names
+    properties whose absence the user accepts; `backend` is the user's choice of what confines
+    packs; `python` is another interpreter for packs (empty: the orchestrator's own);
+    `network_hosts` are those that the user lets every pack reach, `network_within` those that the
+    repository narrows packs to (None: it does not), `network_allow_any` is the user's consent to
+    any public host; `recheck_budget` is how many extra acceptance runs may be spent on finding a
+    culprit; `signing_key_ids` are the keys that `required-from` accepts; `cloud_inject` names
+    hosts, headers and where a credential is, never its value.
     """
 
     packs_folder: str = "taskpacks"
@@ -53,16 +84,18 @@ class Config:
     required: frozenset[Property] = REQUIRED_BY_DEFAULT
     accepted_missing: frozenset[Property] = frozenset()
     protected: tuple[str, ...] = ()
-    ceilings: Limits | None = None
+    ceilings: Limits = CEILINGS
     overlap: OverlapPolicy = OverlapPolicy.BLOCK
     isolation: IsolationMode = IsolationMode.AUTO
     backend: str = AUTO
     python: str = ""
     network_hosts: tuple[str, ...] = ()
+    network_within: tuple[str, ...] | None = None
     network_allow_any: bool = False
     cloud_inject: tuple[str, ...] = ()
     workers: int = 0
     recheck_budget: int = 24
     signing_policy: SigningPolicy = SigningPolicy.OPTIONAL
     signing_key_ids: tuple[str, ...] = ()
+    grants: tuple[Grant, ...] = ()
     sources: tuple[tuple[str, Source], ...] = ()

@@ -176,21 +176,31 @@ class Manifest(Document):
     files: tuple[ManifestEntry, ...]
 
 
+class GrantRecord(Document):
+    """Record what the user granted; `pack` empty: to any pack of the repository."""
+
+    kind: Literal["host", "any-host", "variable", "bound"]
+    thing: str
+    pack: str
+
+
 class PolicyDocument(Document):
     """Define attestations/policy.json: the configuration under which a verdict was reached; it
     contains nothing of any host.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     properties_required: tuple[str, ...]
     properties_accepted: tuple[str, ...]
     protected: tuple[str, ...]
-    ceilings: LimitsRecord | None
+    ceilings: LimitsRecord
     network_hosts: tuple[str, ...]
+    network_within: tuple[str, ...] | None = None
     network_allow_any: bool = False
     overlap: Literal["block", "merge"]
     signing: Literal["optional", "required", "required-from"]
     signing_keys: tuple[str, ...]
+    grants: tuple[GrantRecord, ...] = ()
 
 
 class PlannedCommand(Document):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 PACK_FILES = ("task.yml", "spec.md", "acceptance.yml", "risk.md", "runbook.md")
+GRANTS_VARIABLE = "FACTORY_GRANTS"
 CONFIG_FILE = "factory.toml"
 
 PACK_ID = re.compile(r"[A-Z][A-Z0-9]*(?:-[A-Z0-9]+)+")

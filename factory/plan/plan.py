@@ -39,13 +39,14 @@ from factory.model.action import (
     environment_of,
     limits_of,
 )
-from factory.model.config import OverlapPolicy
+from factory.model.config import Grant, GrantKind, OverlapPolicy
 from factory.model.errors import Refusal
 from factory.model.evidence import PlanDocument, PlannedCommand, PlannedPackRecord, ScopeLock
 from factory.model.evidence_text import parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.pack import Limits, TaskPack
 from factory.model.tree import Tree
+from factory.trust.requests import granted_variables
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +125,8 @@ class Plan:
     ) -> None:
         """Parse `content`. Raise EvidenceError for what is no plan.
 
-        `environment` has the values of variables that packs are given. `resolved` are contracts
-        that were read already.
+        `environment` has the values of variables that packs are given where the plan has a grant.
+        `resolved` are contracts that were read already.
         """
         self.content = content
         self.digest = sha256(content)
@@ -194,7 +195,9 @@ class Plan:
         pack = self._resolved.get(record.pack) or self._read(record)
         own = self.overlay_folder(self.base, record.pack)
         visible = narrow(own, visible_patterns(pack.inputs, pack.folder))
-        environment = environment_of(pack, self._environment)
+        rules = self.document.policy.rules
+        grants = tuple(Grant(GrantKind(row.kind), row.thing, row.pack) for row in rules.grants)
+        environment = environment_of(pack, granted_variables(pack, grants, self._environment))
         made = planned_pack(
             *(pack, record.action, record.scope, self.base, own, visible),
             *(record.needs, environment),
@@ -221,7 +224,7 @@ class Plan:
             record.folder,
             {path: contents[leaf.oid] for path, leaf in leaves.items()},
             {path: leaf.mode for path, leaf in leaves.items()},
-            limits_of(ceilings) if ceilings is not None else None,
+            limits_of(ceilings),
         )
         if pack is None:
             raise _disagrees(record.pack, case="contract", found=findings[0].message)

@@ -17,7 +17,6 @@ from factory.judge.path_guard import protected_patterns
 from factory.model.action import (
     ToolRecord,
     action_of,
-    bounded_limits,
     environment_of,
     limits_record,
 )
@@ -32,6 +31,7 @@ from factory.model.tree import Tree
 from factory.plan.order import all_needs, canonical_order
 from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
+from factory.trust.requests import granted_variables, grants_used, limits_in_force
 
 
 class Planner:
@@ -91,7 +91,7 @@ class Planner:
         own = self._overlay_folder(self.base, entry)
         patterns = visible_patterns(pack.inputs, pack.folder)
         visible = narrow(own, patterns)
-        environment = environment_of(pack, self._site.environment)
+        environment = self._environment(pack)
         action = action_of(
             pack,
             self._site.config,
@@ -100,9 +100,15 @@ class Planner:
             protected=self.protected.sources,
             environment=environment,
             tools=self._identities(pack),
+            limits=limits_in_force(pack, self._site.config),
+            grants=grants_used(pack, self._site.config),
         )
         lock = scope_lock(pack, self._site.config, self.protected.sources)
         return planned_pack(pack, action, lock, self.base, own, visible, needs, environment)
+
+    def _environment(self, pack: TaskPack) -> tuple[tuple[str, str], ...]:
+        site = self._site
+        return environment_of(pack, granted_variables(pack, site.config.grants, site.environment))
 
     def _unusable_needs(self, pack: TaskPack) -> tuple[str, ...]:
         """Return those of a pack's needs that have no valid contract, or are part of a circle; the
@@ -170,7 +176,7 @@ class Planner:
         credential: evidence would show it.
         """
         found = []
-        for name, value in environment_of(pack, self._site.environment):
+        for name, value in self._environment(pack):
             kinds = self._site.redactor.redact(value.encode("utf-8", "surrogateescape")).kinds
             if kinds:
                 facts: Facts = {"case": "variable", "name": name, "kinds": tuple(kinds)}
@@ -203,7 +209,11 @@ class Planner:
             packs_folder=config.packs_folder,
             packs_committed=self.committed(),
             recheck_budget=config.recheck_budget,
-            policy=PlannedPolicy(sha256=sha256(format_document(rules)), rules=rules),
+            policy=PlannedPolicy(
+                sha256=sha256(format_document(rules)),
+                rules=rules,
+                grants=tuple(sorted({used for each in packs for used in each.action.grants})),
+            ),
             packs=tuple(self._record(planned) for planned in packs),
         )
         resolved = {planned.pack.id: planned.pack for planned in packs}
@@ -237,7 +247,7 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
         network_any=pack.constraints.network.any_host,
         cloud=pack.constraints.cloud.hosts,
         cloud_any=pack.constraints.cloud.any_host,
-        limits=limits_record(bounded_limits(pack.limits, config.ceilings)),
+        limits=limits_record(limits_in_force(pack, config)),
         required_properties=tuple(sorted(wanted.value for wanted in config.required)),
         artifacts_required=pack.artifacts.required,
         artifacts_optional=pack.artifacts.optional,

@@ -17,6 +17,7 @@ from factory.model.pack import TaskPack
 from factory.plan.cloud import UserCloud
 from factory.plan.planner import Planner
 from factory.sandbox.properties import Enforcement, Property
+from factory.trust.requests import judge_grants
 
 
 def judge_host(config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
@@ -50,25 +51,24 @@ def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, .
 
 
 def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
-    """Whether what a pack declares about the network is inside the policy, consented to, and
-    enforceable here.
+    """Return whether what a pack declares about the network is what the repository narrows packs
+    to, and enforceable here. Whether the user granted it: `judge_grants`.
     """
     network = pack.constraints.network
     if not network.declared:
         return ()
     hosts = ("any public host",) if network.any_host else network.hosts
     found: list[tuple[str, Facts]] = []
-    beyond = uncovered(network.shown, config.network_hosts)
+    within = config.network_within
+    beyond = uncovered(network.shown, within) if within is not None else ()
     if beyond:
         facts: Facts = {
             "hosts": hosts,
-            "allowed": config.network_hosts or ("no host",),
+            "allowed": within or ("no host",),
             "beyond": tuple(beyond),
             "policy": network.shown,
         }
         found.append(("NETWORK_NOT_IN_POLICY", facts))
-    if network.any_host and not config.network_allow_any:
-        found.append(("NETWORK_NEEDS_CONSENT", {}))
     if enforcement.no_proxy or Property.NET_ISOLATED not in enforcement.given:
         why = enforcement.no_proxy or enforcement.why_not(Property.NET_ISOLATED)
         found.append(("NETWORK_UNAVAILABLE", {"hosts": hosts, "why": why}))
@@ -82,6 +82,7 @@ def judge_launch(
     """What of policy, host and grants keeps one pack from running now."""
     return (
         *judge_host(config, enforcement),
+        *judge_grants(pack, config),
         *judge_network(pack, config, enforcement),
         *cloud.judge(pack),
     )
@@ -100,6 +101,7 @@ def judge_packs(
         if entry.usable and entry.pack is not None:
             found += judge_pack(entry.pack, planner.missing_tools(entry.pack))
             found += planner.passed_secrets(entry.pack)
+            found += judge_grants(entry.pack, config)
             found += judge_network(entry.pack, config, enforcement)
             found += cloud.judge(entry.pack)
     return tuple(found)

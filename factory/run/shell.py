@@ -35,6 +35,7 @@ from factory.run.egress import bare_reach_of, keep_session
 from factory.run.reading import stacked_base
 from factory.sandbox.properties import Enforcement
 from factory.sandbox.values import CommandOutcome, CommandSpec
+from factory.trust.requests import judge_grants
 
 SHORTEST_SESSION = 3600  # seconds that a person gets where the pack's own limit is less
 # Bash where there is one: history and editing. Neither reads a file at its start.
@@ -130,7 +131,10 @@ def admit(
     found = (
         *preflight.judge_host(site.config, site.sandbox.measure()),
         *(
-            preflight.judge_network(entry.pack, site.config, site.sandbox.measure())
+            (
+                *judge_grants(entry.pack, site.config),
+                *preflight.judge_network(entry.pack, site.config, site.sandbox.measure()),
+            )
             if entry.pack is not None
             else ()
         ),

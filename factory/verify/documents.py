@@ -306,19 +306,30 @@ class SigningRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantRow:
+    """Record what the user granted; `pack` empty: to any pack of the repository."""
+
+    kind: Literal["host", "any-host", "variable", "bound"]
+    thing: str
+    pack: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Define attestations/policy.json: the configuration that the verdict was reached under."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     properties_required: Texts
     properties_accepted: Texts
     protected: Texts
-    ceilings: LimitsRow | None
+    ceilings: LimitsRow
     network_hosts: Texts
+    network_within: Texts | None
     network_allow_any: bool
     overlap: Literal["block", "merge"]
     signing: PolicyName
     signing_keys: Texts
+    grants: tuple[GrantRow, ...]
 
 
 @dataclass(frozen=True, slots=True)

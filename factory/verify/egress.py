@@ -72,10 +72,14 @@ def _declared(lock: ScopeLock) -> tuple[str, ...]:
 
 def _inside(results: Results, pack: str, lock: ScopeLock, policy: Policy) -> None:
     """Report hosts that a pack that passed declares beyond what the policy allows."""
+    granted = [row for row in policy.grants if row.pack in ("", pack)]
+    named = {row.thing for row in granted if row.kind in ("host", "any-host")}
+    within = policy.network_within
     beyond = [
         each
         for each in _declared(lock)
-        if not any(_wider(outer, each) for outer in policy.network_hosts)
+        if not (each in named or any(_wider(outer, each) for outer in policy.network_hosts))
+        or not (within is None or any(_wider(outer, each) for outer in within))
     ]
     place = paths.POLICY
     results.differs(
@@ -86,7 +90,7 @@ def _inside(results: Results, pack: str, lock: ScopeLock, policy: Policy) -> Non
         ", ".join(beyond),
         pack,
     )
-    if lock.network_any and not policy.network_allow_any:
+    if lock.network_any and not policy.network_allow_any and "*" not in named:
         what = f"whether the user consented to any public host for {pack}"
         results.differs("VERIFY_EGRESS", place, what, True, False, pack)
 

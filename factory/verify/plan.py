@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.bundle_documents import load
-from factory.verify.documents import Merge, Plan, PlannedPack, Policy, RunStatus
+from factory.verify.documents import GrantRow, Merge, Plan, PlannedPack, Policy, RunStatus
 from factory.verify.event_forms import STARTED
 from factory.verify.events import RunEvents
 from factory.verify.folder import Folder
@@ -138,6 +138,12 @@ class PlanCheck:
         self.differs("environments that are not planned", "", ", ".join(unknown), planned.pack)
         beyond = sorted(set(action.grants) - set(plan.policy.grants))
         self.differs("grants that are not planned", "", ", ".join(beyond), planned.pack)
+        over = [
+            f"{name} {value}"
+            for name, value in plain(scope.limits).items()
+            if value > max(getattr(rules.ceilings, name), _raised(rules, name, planned.pack))
+        ]
+        self.differs("limits over a ceiling, without a grant", "", ", ".join(over), planned.pack)
 
     def _started(self, planned: PlannedPack, own: RunEvents) -> None:
         for event in own.of("pack.started", planned.pack):
@@ -182,3 +188,15 @@ class PlanCheck:
             self.results.wrong("VERIFY_PLAN", paths.PLAN, what, pack)
         else:
             self.differs("the own tree", own, planned.own_tree, pack)
+
+
+def _raised(rules: Policy, name: str, pack: str) -> int:
+    """Return the highest bound that a grant lets a pack have; 0 for none."""
+    rows = (row.thing.partition("=") for row in rules.grants if _is_bound_of(row, pack))
+    return max(
+        (int(most) for limit, _, most in rows if limit == name and most.isdecimal()), default=0
+    )
+
+
+def _is_bound_of(row: GrantRow, pack: str) -> bool:
+    return row.kind == "bound" and row.pack in ("", pack)

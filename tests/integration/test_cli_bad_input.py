@@ -331,7 +331,7 @@ def test_stray_files_and_folders_beside_packs(world: World) -> None:
     [
         ("plugin: a.b:C", "PLUGIN_UNAVAILABLE"),
         ("workspace: other\ndocs: {required: [README.md]}", "WORKSPACE_UNAVAILABLE"),
-        ("constraints: {allow_network: [example.org]}", "NETWORK_NOT_IN_POLICY"),
+        ("constraints: {allow_network: [example.org]}", "GRANT_MISSING"),
         ("tools: [no-such-tool-anywhere]", "TOOL_MISSING"),
     ],
 )

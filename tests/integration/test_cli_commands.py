@@ -289,7 +289,7 @@ def test_config_tells_where_a_value_came_from(world: World, tmp_path: Path) -> N
     assert rows["packs.base_ref"] == ("main", "environment: FACTORY_BASE_REF")
     assert rows["ceilings.memory"][0] == str(1024**3)
     assert rows["ceilings.memory"][1].startswith("yours: ")
-    assert rows["ceilings.disk"] == ("none", "default")
+    assert rows["ceilings.disk"] == (str(8 * 1024**3), "default")
     assert rows["run.isolation"] == ("auto", "default")
 
 

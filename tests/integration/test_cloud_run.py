@@ -165,6 +165,7 @@ def declared(root: Path) -> World:
     world.write("work.py", WORK)
     world.write("look.py", LOOK)
     world.write("factory.toml", f'[network]\nhosts = ["{HOST}"]\n')
+    world.grant(f"host {HOST} TASK-0001")
     world.pack("TASK-0001-cloud", PACK, "checks: [{name: told, run: 'test -s docs/told.json'}]\n")
     world.commit()
     return world

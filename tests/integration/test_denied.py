@@ -163,7 +163,7 @@ def test_a_lower_backend_blocks_what_needs_network_alone_and_says_that_it_saw_no
     tmp_path: Path, backend: str
 ) -> None:
     world = World(tmp_path / "w")
-    world.write("factory.toml", '[network]\nhosts = ["example.org"]\n')
+    world.grant("host example.org TASK-0105")
     world.pack(
         "TASK-0104-tries",
         "steps: [{name: try, run: python3 -I -S taskpacks/TASK-0104-tries/try.py || true}]",

@@ -77,6 +77,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     world.write("ca.pem", authority.pem)
     world.write("fetch.py", FETCH)
     world.write("factory.toml", f'[network]\nhosts = ["{HOST}"]\n')
+    world.grant(f"host {HOST} TASK-0001")
     world.pack("TASK-0001-net", NET, CHECK)
     world.pack("TASK-0002-plain", PLAIN)
     world.commit()
@@ -262,7 +263,7 @@ def test_a_record_of_a_pack_that_declares_nothing_is_named(ran: Run) -> None:
 def test_a_policy_that_would_not_have_allowed_it_is_named(ran: Run) -> None:
     evidence = load(ran.folder)
     policy = json.loads(evidence.files["attestations/policy.json"])
-    policy["network_hosts"] = []
+    policy["grants"] = []
     text = json.dumps(policy, indent=2, sort_keys=True, ensure_ascii=False)
     evidence.files["attestations/policy.json"] = text.encode() + b"\n"
     found = check(relisted(evidence)).findings

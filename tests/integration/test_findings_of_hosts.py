@@ -311,13 +311,13 @@ def test_what_a_contract_asks_for_and_cannot_have(world: World) -> None:
         ),
         "TASK-0012-net": (
             'constraints: {allow_network: ["example.org"]}\n',
-            "NETWORK_NOT_IN_POLICY",
-            "it declares network (example.org); the policy allows no host",
+            "GRANT_MISSING",
+            "it asks to reach example.org, which you have not granted",
         ),
         "TASK-0013-any": (
             "constraints: {allow_network: true}\n",
-            "NETWORK_NEEDS_CONSENT",
-            "it declares network (any public host), and this user has not consented to that",
+            "GRANT_MISSING",
+            "it asks to reach any public host (*), which you have not granted",
         ),
         "TASK-0014-tool": (
             "tools: [no-such-tool-anywhere]\n",

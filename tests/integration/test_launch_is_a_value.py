@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from factory.engine import wiring
+from factory.model.config import Grant, GrantKind
 from factory.model.errors import Refusal
 from factory.model.evidence_text import format_document
 from factory.model.tree import Tree
@@ -75,7 +76,9 @@ def world(tmp_path: Path) -> World:
 def planned(world: World) -> Iterator[tuple[Site, Plan, Tree]]:
     """The site, the frozen plan, and the tree that the pack starts from."""
     with planner(world) as (built, planning):
-        site = replace(built, environment={"GREETING": "hello"})
+        grants = (Grant(GrantKind.VARIABLE, "GREETING", ""),)
+        config = replace(built.config, grants=grants)
+        site = replace(built, environment={"GREETING": "hello"}, config=config)
         plan = Planner(site, planning.catalogue).freeze()
         yield site, plan, stacked_base(site.store, site.objects, plan, plan.planned("TASK-0001"))
 

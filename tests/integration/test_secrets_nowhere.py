@@ -138,6 +138,7 @@ def planted(root: Path) -> World:
         "TASK-0034-file", plain, **{f"{OF_FORM}.txt": "fine\n", "runbook.md": f"# Book\n\n{KEY}\n"}
     )
     world.pack("TASK-0035-passes", f"{plain}env: [PLACE]\n")
+    world.grant("variable PLACE TASK-0035")
     world.pack("TASK-0036-broken", f"{plain}colour: {OF_FORM}\n")
     return world
 

@@ -314,8 +314,14 @@ def test_declared_hosts_are_reached_through_a_proxy_of_the_visits_own(tmp_path: 
     command = ("shell", "TASK-0303", "--command", "python -I -S ask.py")
     kept_out = world.factory(*command)
     assert kept_out.rc == 2
+    assert "GRANT_MISSING" in kept_out.text
+    world.write("factory.toml", "[network]\nhosts = ['other.example.org']\n")
+    world.grant("host pypi.example.org TASK-0303")
+    kept_out = world.factory(*command)
+    assert kept_out.rc == 2
     assert "NETWORK_NOT_IN_POLICY" in kept_out.text
-    ended = world.factory(*command, FACTORY_NETWORK_HOSTS="pypi.example.org")
+    (world.root / "factory.toml").unlink()
+    ended = world.factory(*command)
     assert ended.rc == 0, ended.text
     assert "network    pypi.example.org, through the egress proxy\n" in ended.err
     assert "HTTP/1.1 403" in ended.out, "a host that the pack does not declare"

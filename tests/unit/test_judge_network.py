@@ -10,12 +10,13 @@ import pytest
 
 from factory.egress.connection import Connection, Reason
 from factory.judge.denials import egress_refused
-from factory.model.config import Config
+from factory.model.config import Config, Grant, GrantKind
 from factory.model.egress_record import record_of
 from factory.model.findings.entry import Severity
 from factory.model.pack import Constraints, Network, TaskPack
 from factory.run.preflight import judge_host, judge_network
 from factory.sandbox.properties import Enforcement, Property, PropertyProof
+from factory.trust.requests import judge_grants
 from tests.pack_values import pack
 
 GIVEN = Enforcement("x", (PropertyProof(Property.NET_ISOLATED, True, "shown"),))
@@ -40,7 +41,8 @@ def declaring(*hosts: str) -> TaskPack:
     ],
 )
 def test_a_list_inside_the_policy_is_fine(hosts: tuple[str, ...], policy: tuple[str, ...]) -> None:
-    assert judge_network(declaring(*hosts), Config(network_hosts=policy), GIVEN) == ()
+    assert judge_network(declaring(*hosts), Config(network_within=policy), GIVEN) == ()
+    assert judge_grants(declaring(*hosts), Config(network_hosts=policy)) == ()
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_a_list_beyond_the_policy_is_refused_with_its_place(
     hosts: tuple[str, ...], policy: tuple[str, ...], named: str
 ) -> None:
     one = declaring(*hosts)
-    (found,) = judge_network(one, Config(network_hosts=policy, network_allow_any=True), GIVEN)
+    (found,) = judge_network(one, Config(network_within=policy, network_hosts=hosts), GIVEN)
     assert (found.id, found.severity, found.pack) == (
         "NETWORK_NOT_IN_POLICY",
         Severity.ERROR,
@@ -74,20 +76,25 @@ def test_a_list_beyond_the_policy_is_refused_with_its_place(
     )
 
 
-def test_any_host_needs_policy_and_the_users_consent() -> None:
+def test_any_host_needs_a_grant_or_both_settings_of_the_user() -> None:
     one = declaring("*")
-    for policy, consent, ids in (
-        ((), False, ["NETWORK_NOT_IN_POLICY", "NETWORK_NEEDS_CONSENT"]),
-        (("*",), False, ["NETWORK_NEEDS_CONSENT"]),
-        (("example.org",), True, ["NETWORK_NOT_IN_POLICY"]),
-        (("*",), True, []),
+    assert judge_network(one, Config(), GIVEN) == ()  # a repository that narrows nothing
+    for policy, consent, asks in (
+        ((), False, True),
+        (("*",), False, True),
+        (("example.org",), True, True),
+        (("*",), True, False),
     ):
-        found = judge_network(one, Config(network_hosts=policy, network_allow_any=consent), GIVEN)
-        assert [each.id for each in found] == ids
-    (only,) = judge_network(one, Config(network_hosts=("*",)), GIVEN)
+        config = Config(network_hosts=policy, network_allow_any=consent)
+        found = judge_grants(one, config)
+        assert [each.id for each in found] == ["GRANT_MISSING"] * asks
+        granted = replace(config, grants=(Grant(GrantKind.ANY_HOST, "*", one.id),))
+        assert judge_grants(one, granted) == ()
+    (only,) = judge_grants(one, Config())
     assert "any public host" in only.message
-    assert "allow_any = true under [network] in your own configuration file" in only.hint
-    assert "your own file can: [network] allow_any = true" in only.remedy
+    assert "factory grant" in only.hint
+    (narrowed,) = judge_network(one, Config(network_within=("example.org",)), GIVEN)
+    assert narrowed.id == "NETWORK_NOT_IN_POLICY"
 
 
 def test_a_host_that_cannot_isolate_has_no_proxy() -> None:

@@ -35,6 +35,8 @@ WRITERS = {
     "factory/files/key_files.py": KEYS,
     "factory/evidence/ledger_own.py": OURS,
     "factory/files/seals.py": "the user's own secret, in their own folder, for nobody else",
+    "factory/trust/grant_store.py": "names of hosts and variables, into the user's own folder",
+    "factory/commands/grant.py": "questions at the user's own terminal: names of contracts",
     "factory/evidence/ledger_store.py": GATE,
     "factory/files/locks.py": OURS,
     "factory/git/loose.py": BELOW,

@@ -179,6 +179,46 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         remedy="no change of the contract is needed: run it on a host that can enforce the proxy",
         examples=({"hosts": ("example.org",), "why": "no network namespace"},),
     ),
+    "GRANT_MISSING": error(
+        "a pack asks for something that the user did not grant",
+        sentence={
+            "host": "it asks to reach {thing}, which you have not granted",
+            "any-host": "it asks to reach any public host ({thing}), which you have not granted",
+            "variable": "it asks for your variable {thing}, which you have not granted",
+            "bound": "it asks for {thing}, over the ceiling, which you have not granted",
+        },
+        hint="It could {allows}. See and answer it with: factory grant",
+        remedy="no change of the contract is needed: grant it with: factory grant {digest}; or"
+        " remove it there",
+        examples=(
+            {
+                "case": "host",
+                "thing": "pypi.org",
+                "allows": "send and receive anything to and from pypi.org",
+                "digest": "0" * 64,
+            },
+            {"case": "any-host", "thing": "*", "allows": "reach all", "digest": "0" * 64},
+            {
+                "case": "variable",
+                "thing": "LANGUAGE",
+                "allows": "see its value",
+                "digest": "0" * 64,
+            },
+            {
+                "case": "bound",
+                "thing": "timeout=7200",
+                "allows": "use up to 7200 seconds for one attempt",
+                "digest": "0" * 64,
+            },
+        ),
+    ),
+    "GRANTS_UNUSABLE": error(
+        "a file of grants cannot be used",
+        sentence="expected {file} to be a file of grants, found that it cannot be used: {why}",
+        hint="correct or remove it; factory grant --list prints the form",
+        remedy="no change of the contract is needed: correct or remove {file}",
+        examples=({"file": "ci.grants", "why": "there is no such file"},),
+    ),
     "NETWORK_NOT_IN_POLICY": error(
         "the pack declares network that the policy does not allow",
         sentence="it declares network ({hosts}); the policy allows {allowed}",
@@ -194,14 +234,6 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
                 "policy": ("a.example", "b.example"),
             },
         ),
-    ),
-    "NETWORK_NEEDS_CONSENT": error(
-        "the pack asks for any public host, and the user has not consented",
-        sentence="it declares network (any public host), and this user has not consented to that",
-        hint="Name the hosts instead, or put allow_any = true under [network] in your own"
-        " configuration file.",
-        remedy="nothing in the contract can allow it but naming the hosts; your own file can:"
-        " [network] allow_any = true",
     ),
     "CLOUD_WITHOUT_NETWORK": error(
         "cloud mutations are declared without the network they need",

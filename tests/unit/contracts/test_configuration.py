@@ -13,8 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.contract.configuration import config_digest, read
-from factory.contract.settings import SETTINGS
-from factory.model.config import REQUIRED_BY_DEFAULT, Config, OverlapPolicy, Source
+from factory.contract.settings import SETTINGS, Direction, Setting
+from factory.model.config import (
+    CEILINGS,
+    REQUIRED_BY_DEFAULT,
+    Config,
+    Grant,
+    GrantKind,
+    OverlapPolicy,
+    Source,
+)
 from factory.model.pack import Limits
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import IsolationMode
@@ -56,7 +64,7 @@ def test_every_value_is_read() -> None:
         overlap=OverlapPolicy.MERGE,
         isolation=IsolationMode.OVERLAY,
         python="/usr/bin/python3",
-        network_hosts=("example.org", "mirror.example.org:8443"),
+        network_within=("example.org", "mirror.example.org:8443"),
         cloud_inject=(
             "api.example.org authorization-bearer env:CLOUD_TOKEN",
             "git.example.org basic file:/home/me/t",
@@ -122,12 +130,58 @@ def test_ceilings_join_by_key_and_only_fall() -> None:
         user, b"[ceilings]\ntimeout = 60\nattempts = 2\n", {"FACTORY_CEILINGS_OUTPUT": "1M"}, {}
     )
     assert findings == ()
-    bound = LARGEST_INTEGER
-    assert config.ceilings == Limits(60, bound, bound, bound, 1 << 20, bound, 2)
-    config, findings = read(user, b"[ceilings]\ntimeout = 601\n", {}, {})
+    assert config.ceilings == replace(CEILINGS, timeout=60, output=1 << 20, attempts=2)
+    for repositorys in (b"601", b"'2h'"):
+        config, findings = read(user, b"[ceilings]\ntimeout = " + repositorys, {}, {})
+        assert findings == ()
+        assert config.ceilings.timeout == 600
+    assert read(None, b"[ceilings]\ntimeout = '2h'\n", {}, {})[0].ceilings == CEILINGS
+    assert read(b"[ceilings]\ntimeout = '2h'\n", None, {}, {})[0].ceilings.timeout == 7200
+    config, _ = read(user, b"[ceilings]\ntimeout = 60\n", {"FACTORY_CEILINGS_TIMEOUT": "99"}, {})
+    assert config.ceilings.timeout == 99
+
+
+def test_ceilings_are_finite_by_default() -> None:
+    gib = 1 << 30
+    expected = Limits(3600, 4 * gib, 1024, 8 * gib, gib // 16, LARGEST_INTEGER, 3)
+    assert Config().ceilings == expected
+
+
+def test_hosts_of_a_repository_grant_nothing_and_narrow() -> None:
+    hosts = b"[network]\nhosts = ['a.example', 'b.example']\n"
+    config, findings = read(b"[network]\nhosts = ['a.example']\n", hosts, {}, {})
+    assert findings == ()
+    assert config.network_hosts == ("a.example",)
+    assert config.network_within == ("a.example", "b.example")
+    config, findings = read(None, hosts, {}, {})
+    assert (config.network_hosts, findings) == ((), ())
+    config, _ = read(None, hosts, {"FACTORY_NETWORK_HOSTS": "c.example"}, {})
+    assert (config.network_hosts, config.network_within) == (("c.example",), None)
+
+
+def test_every_setting_has_a_direction_and_one_without_does_not_load() -> None:
+    assert {setting.direction for setting in SETTINGS} == set(Direction)
+    with pytest.raises(TypeError, match="direction"):
+        Setting("x", "run", "x", read=str)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [each for each in SETTINGS if each.direction is Direction.USER],
+    ids=lambda it: it.name,
+)
+def test_what_is_the_users_alone_is_refused_from_a_repository(setting: Setting) -> None:
+    value = {
+        "accept_missing": "['net_isolated']",
+        "backend": "'none'",
+        "network_allow_any": "true",
+        "cloud_inject": "['api.example.org basic env:X']",
+    }[setting.name]
+    text = f"[{setting.section}]\n{setting.key} = {value}\n".encode()
+    config, findings = read(None, text, {}, {})
     assert [finding.id for finding in findings] == ["CONFIG_WEAKENED"]
-    assert config.ceilings is not None
-    assert config.ceilings.timeout == 600
+    assert config == Config(sources=config.sources)
+    assert read(text, None, {}, {})[1] == ()
 
 
 def test_protected_only_grows() -> None:
@@ -230,6 +284,8 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, python="/usr/bin/python3"),
         replace(known, network_hosts=("example.org",)),
         replace(known, network_allow_any=True),
+        replace(known, network_within=("example.org",)),
+        replace(known, grants=(Grant(GrantKind.HOST, "example.org", ""),)),
         replace(known, cloud_inject=("api.example.org x-api-key env:K",)),
         replace(known, recheck_budget=1),
         replace(known, signing_policy=SigningPolicy.REQUIRED),

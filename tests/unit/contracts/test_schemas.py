@@ -53,9 +53,7 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
     "weakened-accept-missing",
     "weakened-allow-any",
     "weakened-backend",
-    "weakened-ceiling",
     "weakened-cloud",
-    "weakened-hosts",
     "weakened-overlap",
     "weakened-signing",
     # words: scope patterns, names of credentials, near misses in open sections, one line of text

@@ -16,15 +16,15 @@ from factory.model.action import (
     ToolRecord,
     action_key,
     action_of,
-    bounded_limits,
     environment_of,
     why_changed,
 )
-from factory.model.config import Config, OverlapPolicy
+from factory.model.config import CEILINGS, Config, Grant, GrantKind, OverlapPolicy
 from factory.model.evidence_text import format_document
-from factory.model.pack import Limits, PackFile
+from factory.model.pack import Limits, PackFile, TaskPack
 from factory.plan.order import all_needs, canonical_order
 from factory.sandbox.properties import Property
+from factory.trust.requests import granted_variables, grants_used, limits_in_force
 from tests.pack_values import pack
 
 NAMES = tuple("abcdefg")
@@ -70,16 +70,36 @@ def test_unknown_dependencies_are_left_to_others() -> None:
 
 
 def test_a_limit_is_lowered_to_its_ceiling_and_never_raised() -> None:
-    assert bounded_limits(Limits(timeout=9), None) == Limits(timeout=9)
-    low = replace(Limits(), timeout=5, memory=7)
-    assert bounded_limits(Limits(timeout=9, memory=6), low) == replace(
-        Limits(), timeout=5, memory=6
-    )
+    low = Config(ceilings=replace(CEILINGS, timeout=5, memory=7))
+    asked = pack(limits=Limits(timeout=9, memory=6))
+    assert limits_in_force(asked, Config()) == asked.limits
+    assert limits_in_force(asked, low) == replace(asked.limits, timeout=5)
+    for kind, thing, whose, expected in (
+        (GrantKind.BOUND, "timeout=9", asked.id, 9),
+        (GrantKind.BOUND, "timeout=10", "", 9),
+        (GrantKind.BOUND, "timeout=8", "", 5),
+        (GrantKind.BOUND, "memory=9", "", 5),
+        (GrantKind.BOUND, "timeout=9", "TASK-OTHER", 5),
+        (GrantKind.HOST, "timeout=9", "", 5),
+    ):
+        granted = replace(low, grants=(Grant(kind, thing, whose),))
+        assert limits_in_force(asked, granted).timeout == expected
 
 
 def test_only_declared_variables_are_passed_and_fixed_ones_win() -> None:
     asked = pack(env_passed=("A", "B", "C"), env_fixed=(("B", "fixed"), ("Z", "z")))
-    assert environment_of(asked, {"A": "a", "B": "host", "SECRET": "s"}) == (
+    host = {"A": "a", "B": "host", "SECRET": "s"}
+    granted = Config(
+        grants=(
+            Grant(GrantKind.VARIABLE, "A", ""),
+            Grant(GrantKind.VARIABLE, "B", asked.id),
+            Grant(GrantKind.VARIABLE, "C", ""),
+            Grant(GrantKind.VARIABLE, "SECRET", ""),
+        )
+    )
+    assert granted_variables(asked, (), host) == {}
+    assert granted_variables(asked, granted.grants, host) == {"A": "a", "B": "host"}
+    assert environment_of(asked, granted_variables(asked, granted.grants, host)) == (
         ("A", "a"),
         ("B", "fixed"),
         ("Z", "z"),
@@ -123,14 +143,18 @@ def action(
     environment: tuple[tuple[str, str], ...] = (),
     tools: tuple[ToolRecord, ...] = (),
 ) -> ActionDocument:
+    asked: TaskPack = of or pack()  # type: ignore[assignment]
+    config = config or Config()
     return action_of(
-        of or pack(),  # type: ignore[arg-type]
-        config or Config(),
+        asked,
+        config,
         visible_tree=visible_tree,
         dependencies=dependencies,
         protected=protected,
         environment=environment,
         tools=tools,
+        limits=limits_in_force(asked, config),
+        grants=grants_used(asked, config),
     )
 
 

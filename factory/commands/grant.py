@@ -1,0 +1,238 @@
+"""Answer `factory grant`: show what packs ask of the user, take the answers, list and revoke."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from factory.commands.options import Parser, here
+from factory.contract.catalogue import Catalogue, read_catalogue
+from factory.contract.work_tree import UserWorkTree
+from factory.engine import wiring
+from factory.judge.path_guard import display
+from factory.model.config import Config, Grant
+from factory.model.errors import Refusal, UsageError
+from factory.model.verdict import Status
+from factory.model.wording import counted
+from factory.report.answer import CommandResult
+from factory.trust.grant_store import GrantStore, Kept, format_grants
+from factory.trust.requests import (
+    Request,
+    allows,
+    covers,
+    digest_of,
+    is_granted,
+    requests_of,
+)
+
+HELP = {
+    "grant": """\
+usage: factory grant
+       factory grant DIGEST…
+       factory grant --list
+       factory grant --revoke DIGEST…
+
+Packs ask for hosts, for variables of yours, and for more than the ceilings allow. Without words,
+each thing that nobody answered is shown with who asks for it, where, and what it would allow, and
+is asked about once; without a terminal they are only shown. DIGEST… grants those requests to the
+packs that ask (the first 12 characters do). --list prints your grants, in the form that the file of
+FACTORY_GRANTS has; --revoke takes some back. Grants are kept in your own folder, for this path and
+the address that the repository came from.
+
+options
+  --list                print the grants of this repository
+  --revoke              take back the grants named
+""",
+}
+_FEWEST = 12  # characters of a digest that name a request
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is asked here, and what was answered."""
+
+    config: Config
+    store: GrantStore
+    requests: tuple[Request, ...]
+
+    @property
+    def open(self) -> tuple[Request, ...]:
+        """Return what nobody answered."""
+        return tuple(each for each in self.requests if not is_granted(each, self.config.grants))
+
+
+def define(command: str, parser: Parser) -> None:
+    """Define which requests, and what to do with them."""
+    del command
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--revoke", action="store_true")
+    parser.add_argument("digests", nargs="*", metavar="DIGEST")
+
+
+def run(command: str, given: Namespace) -> CommandResult:
+    """Carry it out. Raise Refusal, UsageError."""
+    del command
+    if given.list and (given.revoke or given.digests):
+        raise UsageError("grant --list takes nothing else", "see: factory grant --help")
+    if given.revoke and not given.digests:
+        raise UsageError("grant --revoke needs a DIGEST", "see: factory grant --list")
+    asked = _asked()
+    if given.list:
+        return _list(asked)
+    if given.revoke:
+        return _revoke(asked, tuple(given.digests))
+    if given.digests:
+        return _grant(asked, tuple(given.digests))
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) or given.json:
+        return _show(asked)
+    return _ask_all(asked)
+
+
+def _asked() -> _Asked:
+    """Read contracts, configuration and grants; run nothing. Raise Refusal."""
+    found = wiring.repository_at(here())
+    config, findings = wiring.load_config(found.root, {})
+    if any(finding.blocks for finding in findings):
+        raise Refusal(*(finding for finding in findings if finding.blocks))
+    store = wiring.grants_here(found)
+    config = wiring.with_grants(config, store)
+    catalogue = read_catalogue(UserWorkTree(found.root), config.packs_folder, config.ceilings)
+    return _Asked(config, store, _requests(catalogue, config))
+
+
+def _requests(catalogue: Catalogue, config: Config) -> tuple[Request, ...]:
+    packs = (entry.pack for entry in catalogue.entries)
+    found = [each for pack in packs if pack is not None for each in requests_of(pack, config)]
+    return tuple(sorted(found, key=lambda each: (each.kind.value, each.thing, each.pack)))
+
+
+def _by_thing(requests: Iterable[Request]) -> list[tuple[Request, ...]]:
+    return [tuple(rows) for _, rows in groupby(requests, key=lambda it: (it.kind, it.thing))]
+
+
+def _question(rows: Sequence[Request]) -> list[str]:
+    first = rows[0]
+    thing = "any public host" if first.thing == "*" else display(first.thing)
+    lines = [f"{first.kind.value}  {thing}", f"  would let a pack {allows(first.kind, thing)}"]
+    for row in rows:
+        lines.append(f"  {row.digest[:_FEWEST]}  asked by {row.pack}  {row.place or ''}".rstrip())
+    return lines
+
+
+def _show(asked: _Asked) -> CommandResult:
+    lines: list[str] = []
+    for rows in _by_thing(asked.open):
+        lines += [*_question(rows), ""]
+    if asked.open:
+        lines.append("Grant them with: factory grant DIGEST…")
+    else:
+        lines.append("Nothing is asked of you that you have not granted.")
+    details = [
+        {
+            "kind": row.kind.value,
+            "thing": row.thing,
+            "pack": row.pack,
+            "place": str(row.place or ""),
+            "allows": allows(row.kind, row.thing),
+            "digest": row.digest,
+            "granted": is_granted(row, asked.config.grants),
+        }
+        for row in asked.requests
+    ]
+    return CommandResult(Status.PASS, tuple(lines), details={"requests": details})
+
+
+def _grant(asked: _Asked, words: tuple[str, ...]) -> CommandResult:
+    chosen = [_named(word, {row.digest: row for row in asked.requests}) for word in words]
+    new = [Grant(row.kind, row.thing, row.pack) for row in chosen]
+    return _kept(asked.store, (*asked.store.kept(), *new), new)
+
+
+def _named(word: str, rows: dict[str, Request]) -> Request:
+    found = [row for digest, row in rows.items() if digest.startswith(word)]
+    if len(word) < _FEWEST or len(found) != 1:
+        raise UsageError(
+            f"grant: expected the digest of one request, found {word!r}", "see: factory grant"
+        )
+    return found[0]
+
+
+def _kept(store: GrantStore, grants: Iterable[Grant], new: Sequence[Grant]) -> CommandResult:
+    store.keep(tuple(dict.fromkeys(grants)))
+    lines = (
+        *format_grants(new).splitlines(),
+        f"{counted(len(new), 'grant')} kept in {store.place}",
+    )
+    return CommandResult(Status.PASS, lines, details={"granted": [_row(each) for each in new]})
+
+
+def _list(asked: _Asked) -> CommandResult:
+    grants = asked.store.in_force()
+    lines = [
+        f"{line}  # {digest_of(grant.kind, grant.thing, grant.pack)[:_FEWEST]}"
+        for grant in grants
+        for line in format_grants((grant,)).splitlines()
+    ]
+    details = {"grants": [_row(each) for each in grants], "file": str(asked.store.place)}
+    return CommandResult(Status.PASS, tuple(lines) or ("# no grant",), details=details)
+
+
+def _row(grant: Grant) -> dict[str, str]:
+    digest = digest_of(grant.kind, grant.thing, grant.pack)
+    return {"kind": grant.kind.value, "thing": grant.thing, "pack": grant.pack, "digest": digest}
+
+
+def _revoke(asked: _Asked, words: tuple[str, ...]) -> CommandResult:
+    kept = asked.store.kept()
+    gone = []
+    for word in words:
+        found = [g for g in kept if digest_of(g.kind, g.thing, g.pack).startswith(word)]
+        if len(word) < _FEWEST or len(found) != 1:
+            raise UsageError(
+                f"grant: expected the digest of one kept grant, found {word!r}",
+                "see: factory grant --list",
+            )
+        gone += found
+    asked.store.keep(each for each in kept if each not in gone)
+    lines = (*format_grants(gone).splitlines(), f"{counted(len(gone), 'grant')} taken back")
+    return CommandResult(Status.PASS, lines, details={"revoked": [_row(each) for each in gone]})
+
+
+def _ask_all(asked: _Asked) -> CommandResult:
+    new: list[Grant] = []
+    for kept in asked.store.elsewhere():
+        new += _offered(kept, asked.open)
+    left = (row for row in asked.open if not any(covers(grant, row) for grant in new))
+    for rows in _by_thing(left):
+        print("\n".join(_question(rows)))
+        whom = ", ".join(dict.fromkeys(row.pack for row in rows))
+        print(f"These are: {whom}. Later versions of the same packs get it too.")
+        answer = _answer("Grant it to [t]hese, to [a]ny pack here, or to [n]obody? [t/a/N] ")
+        if answer == "t":
+            new += [Grant(row.kind, row.thing, row.pack) for row in rows]
+        elif answer == "a":
+            new.append(Grant(rows[0].kind, rows[0].thing, ""))
+    if not new:
+        return CommandResult(Status.PASS, ("Nothing was granted.",), details={"granted": []})
+    return _kept(asked.store, (*asked.store.kept(), *new), new)
+
+
+def _offered(kept: Kept, open_requests: Iterable[Request]) -> list[Grant]:
+    """Return former answers for another clone of the same origin, where they are taken over."""
+    useful = [g for g in kept.grants if any(covers(g, row) for row in open_requests)]
+    if not useful:
+        return []
+    print(f"For {display(kept.root)}, which came from the same address, you granted:")
+    print("".join(f"  {line}\n" for line in format_grants(useful).splitlines()), end="")
+    return useful if _answer("Grant the same here? [y/N] ") == "y" else []
+
+
+def _answer(question: str) -> str:
+    """Return the first letter that a person types, small; "" at the end of input."""
+    try:
+        return input(question).strip().lower()[:1]
+    except EOFError:
+        return ""

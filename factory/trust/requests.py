@@ -1,0 +1,154 @@
+"""Requests: what contracts and a repository's configuration ask of the user, and what was granted.
+
+Rule: a request takes effect once the user has granted exactly it. It is (kind, thing, who asks),
+never the content of what it names, so that a later version of the same contract does not ask
+again. Pure. Does not know where grants are kept.
+
+>>> grant = Grant(GrantKind.HOST, "pypi.org", "")
+>>> covers(grant, Request(GrantKind.HOST, "pypi.org", "TASK-0001"))
+True
+>>> covers(Grant(GrantKind.BOUND, "timeout=7200", "TASK-0001"),
+...        Request(GrantKind.BOUND, "timeout=5400", "TASK-0001"))
+True
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+from factory.egress.rules import uncovered
+from factory.model.config import Config, Grant, GrantKind
+from factory.model.finding import Finding, Location
+from factory.model.findings.entry import Facts
+from factory.model.pack import Limits, TaskPack
+from factory.strict import canonical
+
+ANY_HOST = "*"
+_FORM = "grant/1"
+_UNITS: Mapping[str, str] = {
+    "timeout": "seconds for one attempt",
+    "memory": "bytes of memory",
+    "processes": "processes at once",
+    "disk": "bytes written",
+    "output": "bytes of output from one command",
+    "changed_lines": "changed lines",
+    "attempts": "attempts",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Describe one thing that a pack asks for; `place` is where it does."""
+
+    kind: GrantKind
+    thing: str
+    pack: str
+    place: Location | None = None
+
+    @property
+    def digest(self) -> str:
+        """Return its name: SHA-256 in hex."""
+        return digest_of(self.kind, self.thing, self.pack)
+
+
+def digest_of(kind: GrantKind, thing: str, pack: str) -> str:
+    """Return the digest of a request, or of a grant ("" for any pack)."""
+    return canonical.digest([_FORM, kind.value, thing, pack])
+
+
+def requests_of(pack: TaskPack, config: Config) -> tuple[Request, ...]:
+    """Return what a pack asks for beyond the user's own configuration, granted or not."""
+    network = pack.constraints.network
+    found = [
+        Request(GrantKind.VARIABLE, name, pack.id, pack.place("/env")) for name in pack.env_passed
+    ]
+    place = pack.place("/constraints/allow_network")
+    if network.any_host:
+        if uncovered((ANY_HOST,), config.network_hosts) or not config.network_allow_any:
+            found.append(Request(GrantKind.ANY_HOST, ANY_HOST, pack.id, place))
+    else:
+        beyond = uncovered(network.hosts, config.network_hosts)
+        found += [Request(GrantKind.HOST, host, pack.id, place) for host in beyond]
+    for limit in fields(Limits):
+        asked = getattr(pack.limits, limit.name)
+        if asked > getattr(config.ceilings, limit.name):
+            where = pack.place(f"/limits/{limit.name}")
+            thing = f"{limit.name}={asked}"
+            found.append(Request(GrantKind.BOUND, thing, pack.id, where))
+    return tuple(found)
+
+
+def covers(grant: Grant, request: Request) -> bool:
+    """Return whether a grant answers a request; of a bound also one that asks for less."""
+    if grant.kind is not request.kind or grant.pack not in ("", request.pack):
+        return False
+    if grant.kind is not GrantKind.BOUND:
+        return grant.thing == request.thing
+    name, _, most = grant.thing.partition("=")
+    asked, _, value = request.thing.partition("=")
+    return name == asked and most.isdigit() and int(value) <= int(most)
+
+
+def is_granted(request: Request, grants: Iterable[Grant]) -> bool:
+    """Return whether one of the grants answers a request."""
+    return any(covers(grant, request) for grant in grants)
+
+
+def missing(pack: TaskPack, config: Config) -> tuple[Request, ...]:
+    """Return what a pack asks for and nobody granted."""
+    return tuple(each for each in requests_of(pack, config) if not is_granted(each, config.grants))
+
+
+def judge_grants(pack: TaskPack, config: Config) -> tuple[Finding, ...]:
+    """Return GRANT_MISSING for each request of a pack that nobody granted."""
+    found = []
+    for request in missing(pack, config):
+        facts: Facts = {
+            "case": request.kind.value,
+            "thing": request.thing,
+            "allows": allows(request.kind, request.thing),
+            "digest": request.digest,
+        }
+        found.append(Finding("GRANT_MISSING", facts, pack=pack.id, location=request.place))
+    return tuple(found)
+
+
+def grants_used(pack: TaskPack, config: Config) -> tuple[str, ...]:
+    """Return the digests of what a pack asks for and was granted, sorted: part of its action."""
+    granted = (each for each in requests_of(pack, config) if is_granted(each, config.grants))
+    return tuple(sorted(each.digest for each in granted))
+
+
+def granted_variables(
+    pack: TaskPack, grants: Iterable[Grant], host: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return those variables of the host that a pack asks for and was granted."""
+    given = tuple(grants)
+    asked = (Request(GrantKind.VARIABLE, name, pack.id) for name in pack.env_passed)
+    names = {each.thing for each in asked if is_granted(each, given)}
+    return {name: host[name] for name in sorted(names) if name in host}
+
+
+def limits_in_force(pack: TaskPack, config: Config) -> Limits:
+    """Return each limit that a pack asks for, lowered to its ceiling where no grant raises it."""
+    bounds = {}
+    for limit in fields(Limits):
+        asked, ceiling = getattr(pack.limits, limit.name), getattr(config.ceilings, limit.name)
+        request = Request(GrantKind.BOUND, f"{limit.name}={asked}", pack.id)
+        bounds[limit.name] = asked if is_granted(request, config.grants) else min(asked, ceiling)
+    return Limits(**bounds)
+
+
+def allows(kind: GrantKind, thing: str) -> str:
+    """Return what a grant would allow, for people: one clause."""
+    match kind:
+        case GrantKind.HOST:
+            return f"send and receive anything to and from {thing}, through the recording proxy"
+        case GrantKind.ANY_HOST:
+            return "send and receive anything to and from any public host, through the proxy"
+        case GrantKind.VARIABLE:
+            return f"see the value of your variable {thing}, print it, and send it where it may"
+        case GrantKind.BOUND:
+            name, _, value = thing.partition("=")
+            return f"use up to {value} {_UNITS.get(name, name)}"
