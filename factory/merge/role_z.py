@@ -6,11 +6,11 @@ sandbox and no clock; its answer is a function of the plan and the bundles.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from factory.bundle import check as bundle_check
 from factory.bundle.make import PackChange, files_changed
-from factory.files.ports import Store
 from factory.git.narrowing import between
-from factory.git.ports import Objects
 from factory.merge.merging import Candidate, Merged, merge_candidates
 from factory.merge.three_way import three_way_of
 from factory.model.config import OverlapPolicy
@@ -28,6 +28,10 @@ from factory.model.inert import code, markdown
 from factory.model.layout import IN_BUNDLE, IN_RUN, INTEGRATOR
 from factory.model.tree import MODE_SUBMODULE, Tree
 from factory.model.wording import counted
+
+if TYPE_CHECKING:  # the ledger's types come with them, and the integrator's start would wait
+    from factory.files.ports import Store
+    from factory.git.ports import Objects
 
 
 def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -> Candidate:

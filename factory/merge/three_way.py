@@ -5,9 +5,13 @@ Stores the trees first, since Git merges only what it can read. Decides nothing.
 
 from __future__ import annotations
 
-from factory.git.ports import Objects
+from typing import TYPE_CHECKING
+
 from factory.merge.merging import Merge
 from factory.model.tree import Tree
+
+if TYPE_CHECKING:
+    from factory.git.ports import Objects
 
 
 def three_way_of(objects: Objects) -> Merge:

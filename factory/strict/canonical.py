@@ -13,8 +13,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-import rfc8785
-
 
 class NotCanonical(ValueError):
     """Report a value without canonical form: a float, a key that is not text, an integer over 2**53
@@ -30,7 +28,11 @@ def encode(value: object) -> bytes:
     try:
         plain = _checked(value)
         text = _PRINTER.encode(plain)
-        return text.encode("ascii") if text.isascii() else rfc8785.dumps(plain)
+        if text.isascii():
+            return text.encode("ascii")
+        import rfc8785  # seldom needed, and every start would wait for it
+
+        return rfc8785.dumps(plain)
     except (
         ValueError,
         RecursionError,
