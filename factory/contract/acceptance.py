@@ -4,8 +4,6 @@ The kinds are rows of `model.command_kind`; another row is another key here and 
 Pure. Does not know what ran.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Annotated, Any
 

@@ -3,8 +3,6 @@
 Pure. Does not know which keys list commands (`model.command_kind`), nor what runs them.
 """
 
-from __future__ import annotations
-
 from types import MappingProxyType
 from typing import Annotated
 

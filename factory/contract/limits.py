@@ -3,8 +3,6 @@
 Pure. Does not know what enforces them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Annotated

@@ -5,8 +5,6 @@ see both in `schemas/`. A rule below it yields what is refused although its shap
 bytes were read already. Does not know other packs, nor what this version can carry out.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -52,7 +50,7 @@ _TYPO_CUTOFF = 0.8  # difflib's ratio; unknown keys are allowed there, near miss
 class Asked:
     """Contain what the rules about task.yml read; `identity` is the pack's id, "" if unknown."""
 
-    task: TaskDocument
+    task: "TaskDocument"
     written: Written
     identity: str
     ceilings: Limits | None
@@ -109,7 +107,7 @@ def _scope(asked: Asked) -> Iterator[Breach]:
     yield from asked.written.patterns("/scope/allowed_paths", "/scope/denied_paths", "/inputs")
 
 
-def _scope_of(task: TaskDocument, folder: str) -> Scope:
+def _scope_of(task: "TaskDocument", folder: str) -> Scope:
     scope = task.scope
     own = (f"{folder}/",)
     allowed = scope.allowed_paths if "allowed_paths" in scope.model_fields_set else own
@@ -136,7 +134,7 @@ def _inputs(value: object) -> object:
 Inputs = Annotated[Patterns, BeforeValidator(_inputs, json_schema_input_type=Patterns | InputsNote)]
 
 
-def _inputs_of(task: TaskDocument, written: Written) -> tuple[str, ...] | None:
+def _inputs_of(task: "TaskDocument", written: Written) -> tuple[str, ...] | None:
     """Return the visible inputs; None (everything) if they are absent or only described."""
     inputs = written.value("/inputs")
     return None if inputs is None or isinstance(inputs, Mapping) else task.inputs
@@ -159,7 +157,7 @@ class ConstraintsSection(Part):
     allow_long_running: Information = Field(None, description="Information.")
 
 
-def constraints_of(task: TaskDocument) -> Constraints:
+def constraints_of(task: "TaskDocument") -> Constraints:
     """Return the rights that the pack asks for."""
     rights = task.constraints
     return Constraints(_network(rights.allow_network), _network(rights.allow_cloud_mutations))
@@ -235,7 +233,7 @@ def _artifacts(asked: Asked) -> Iterator[Breach]:
             yield asked.written.breach("/outputs/artifacts_dir", f"{quoted(folder)} {clause}", hint)
 
 
-def _artifacts_of(task: TaskDocument, folder: str) -> Artifacts:
+def _artifacts_of(task: "TaskDocument", folder: str) -> Artifacts:
     """Return artifact patterns from the workspace root, including those in older spellings."""
 
     def from_root(patterns: tuple[str, ...]) -> tuple[str, ...]:

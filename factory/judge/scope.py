@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 
@@ -38,15 +38,29 @@ def problem_with_pattern(pattern: str) -> str:
     return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Patterns:
-    """Match paths by a compiled set of scope patterns. An empty set matches nothing."""
+    """Match paths by a compiled set of scope patterns. An empty set matches nothing.
+
+    What only questions about folders need is compiled at the first of them: the protected list has
+    a hundred patterns, and is asked about files only.
+    """
 
     sources: tuple[str, ...]
     _expression: re.Pattern[str]
-    _below: tuple[tuple[re.Pattern[str], ...], ...]
-    _whole: tuple[re.Pattern[str], ...]
     _segments: tuple[tuple[str, ...], ...]
+
+    @cached_property
+    def _below(self) -> tuple[tuple[re.Pattern[str], ...], ...]:
+        return tuple(tuple(map(_segment_matcher, names)) for names in self._segments)
+
+    @cached_property
+    def _whole(self) -> tuple[re.Pattern[str], ...]:
+        return tuple(
+            re.compile(_folders("/".join(names)), re.DOTALL)
+            for names in self._segments
+            if names[-1] == "**"
+        )
 
     def matches(self, path: str) -> bool:
         """Return True if the file at `path` (POSIX, relative, normalised) is in the set."""
@@ -106,13 +120,7 @@ def compile_patterns(patterns: tuple[str, ...]) -> Patterns:
     expanded = tuple(_spelled_out(pattern) for pattern in patterns)
     union = "|".join(_expression(pattern) for pattern in expanded)
     segments = tuple(tuple(pattern.split("/")) for pattern in expanded)
-    below = tuple(tuple(map(_segment_matcher, names)) for names in segments)
-    whole = tuple(
-        re.compile(_folders(pattern), re.DOTALL)
-        for pattern in expanded
-        if pattern.split("/")[-1] == "**"
-    )
-    return Patterns(patterns, re.compile(union or r"(?!)", re.DOTALL), below, whole, segments)
+    return Patterns(patterns, re.compile(union or r"(?!)", re.DOTALL), segments)
 
 
 def union(*sets: Iterable[str]) -> Patterns:

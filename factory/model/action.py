@@ -9,8 +9,6 @@ and tools. No path, time or observed enforcement is in it. A field of the key is
 `ActionDocument`, its value in `action_of` and its row in `PARTS`. Pure: identities are arguments.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass

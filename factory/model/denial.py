@@ -4,8 +4,6 @@ contract.
 It is observed on the host, so it is in the run's `raw/` and in no bundle, and decides nothing.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from factory.model.document import Document

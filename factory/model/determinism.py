@@ -4,8 +4,6 @@ It is bound to one action and one bundle and says nothing about any other. Conta
 path.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from factory.model.document import Digest, Document

@@ -4,8 +4,6 @@ It is observed on the host, so it is in the run's `raw/` and in no bundle. For e
 event of the ledger records the same.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from factory.egress.connection import Connection, Reason, Verdict

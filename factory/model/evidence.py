@@ -5,8 +5,6 @@ enforcement: same action, same behaviour, same bytes. Paths of changed files are
 form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
 """
 
-from __future__ import annotations
-
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 

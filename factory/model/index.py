@@ -5,8 +5,6 @@ Both are functions of what is on disk: they contain no time of their own, no abs
 host, so the same runs give the same bytes. Does not know who makes them.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from factory.model.document import Document

@@ -5,8 +5,6 @@ v0.1, SLSA Verification Summary v1, DSSE v1. Members are named as those specific
 What is absent is None and is not written. Does not know how a statement is signed.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from factory.model.action import PackFileRecord

@@ -5,8 +5,6 @@ believed only under a seal of this user: one that cannot be read, or that somebo
 counts as absent.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 

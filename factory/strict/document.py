@@ -20,6 +20,7 @@ and all of them are reported at once. Does not know where a document was read fr
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import types
@@ -327,7 +328,7 @@ def _form_of(cls: type[Document]) -> _Form:
     """
     found = _FORMS.get(cls)
     if found is None:
-        hints = typing.get_type_hints(cls, include_extras=True)
+        hints = _hints_of(cls)
         fields = {
             name: _field(cls, name, hint)
             for name, hint in hints.items()
@@ -338,6 +339,20 @@ def _form_of(cls: type[Document]) -> _Form:
         )
         keys = frozenset(key for row in rows for key in row[:2])
         found = _FORMS[cls] = _Form(rows, keys, types.MappingProxyType(fields))
+    return found
+
+
+def _hints_of(cls: type[Document]) -> dict[str, Any]:
+    """Return the annotations of a class and its bases. Those written as text are evaluated, which
+    takes a millisecond a class: modules of many documents go without `annotations` of
+    `__future__`.
+    """
+    found: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is not Document:
+            found |= inspect.get_annotations(base)
+    if any(isinstance(hint, str) for hint in found.values()):
+        return typing.get_type_hints(cls, include_extras=True)
     return found
 
 
