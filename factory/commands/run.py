@@ -8,23 +8,24 @@ import os
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from factory.bundle.make import unique
 from factory.commands.command_table import ORDER, PHASES
 from factory.commands.options import Parser, here, run_id, whole_number
-from factory.contract.check import choose
-from factory.engine import wiring
-from factory.engine.branch import make_branch
 from factory.engine.driver import Driver
 from factory.engine.oneshot import run_cards
-from factory.engine.pipeline import RepositoryPipeline
+from factory.engine.start import unchanged
 from factory.model.card import Card, Closing
-from factory.model.layout import DOIT_DATABASE, RunFolder
+from factory.model.layout import DOIT_DATABASE, STATE_FOLDER, RunFolder
 from factory.model.verdict import Status
 from factory.report.answer import CommandResult
 from factory.report.live import display_for
+
+if TYPE_CHECKING:  # loaded only where something is to be done
+    from factory.engine.pipeline import RepositoryPipeline
+    from factory.report.progress import Display
 
 MOST_WORKERS = 8
 _TAKES_PACKS = ("launch", "bundle-validate")
@@ -114,15 +115,38 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Drive the graph to the phase named `command`. Raises Refusal, UsageError, Interrupted."""
+    """Drive the graph to the phase named `command`. Raise Refusal, UsageError, Interrupted."""
     flags = {"base_ref": given.base_ref} if given.base_ref else {}
     flags |= {"workers": str(given.workers)} if given.workers else {}
+    if command == "oneshot" and not given.run_id and not _wants_details(given):
+        root = here()
+        driver = unchanged(root, flags)
+        if driver is not None:
+            database = root / STATE_FOLDER / DOIT_DATABASE
+            closing = run_cards(driver, [command], given.workers or 1, _display(given), database)
+            return CommandResult(closing.status, closing.lines, closing.findings, closing.run_id)
+    return _run_opened(command, given, flags)
+
+
+def _wants_details(given: Namespace) -> bool:
+    """Return whether more is asked for than lines: what only an opened repository can say."""
+    asked = given.json or given.json_out is not None
+    return asked or os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def _display(given: Namespace) -> Display:
+    return display_for(sys.stderr if given.json else sys.stdout, os.environ, time.monotonic)
+
+
+def _run_opened(command: str, given: Namespace, flags: Mapping[str, str]) -> CommandResult:
+    """Drive the graph of the repository, which is opened now."""
+    from factory.engine import wiring
+
     pipeline = wiring.pipeline(here(), flags, given.run_id or "")
     names = _names(command, pipeline, tuple(getattr(given, "packs", ())))
-    stream = sys.stderr if given.json else sys.stdout
-    display = display_for(stream, os.environ, time.monotonic)
     database = pipeline.site.store.root / DOIT_DATABASE
-    closing = run_cards(Driver(lambda: pipeline), names, _workers(pipeline), display, database)
+    workers = _workers(pipeline)
+    closing = run_cards(Driver(lambda: pipeline), names, workers, _display(given), database)
     answer = _answer(pipeline, names, closing)
     if command == "integrate" and given.branch and answer.status is Status.PASS:
         return _with_branch(pipeline, answer)
@@ -138,6 +162,8 @@ def run(command: str, given: Namespace) -> CommandResult:
 def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> list[str]:
     if not packs:
         return [command]
+    from factory.contract.check import choose
+
     return [f"{command}:{entry.name}" for entry in choose(pipeline.run.catalogue, packs)]
 
 
@@ -150,6 +176,8 @@ def _workers(pipeline: RepositoryPipeline) -> int:
 
 
 def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing) -> CommandResult:
+    from factory.bundle.make import unique
+
     reached = _reached(pipeline.cards(), names)
     results = [(card, *pipeline.run.result_of(card)[:2]) for card in reached]
     findings = unique(finding for _, _, found in results for finding in found)
@@ -179,6 +207,8 @@ def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
 
 
 def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> CommandResult:
+    from factory.engine.branch import make_branch
+
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
     marker = pipeline.site.markers.load(card)
     site = pipeline.site

@@ -30,7 +30,7 @@ from factory.model.egress_record import EGRESS
 from factory.model.evidence import EVIDENCE
 from factory.model.finding import Finding, Location
 from factory.model.index import OVERVIEWS
-from factory.strict import document
+from factory.strict import document, field_types
 from factory.strict.document import Document, FieldRule
 
 MODELS: tuple[tuple[str, type[Document]], ...] = (
@@ -125,7 +125,7 @@ def _translated(hint: Any) -> Any:
 
 def _mark_of(mark: Any) -> Any:
     if isinstance(mark, document.BeforeValidator):
-        if mark.json_schema_input_type is document.ABSENT:
+        if mark.json_schema_input_type is field_types.ABSENT:
             return pydantic.BeforeValidator(mark.func)
         accepted = _translated(mark.json_schema_input_type)
         return pydantic.BeforeValidator(mark.func, json_schema_input_type=accepted)

@@ -20,6 +20,7 @@ from factory.files.user_places import user_config_file, user_state_folder
 from factory.model.layout import STATE_FOLDER
 
 if TYPE_CHECKING:
+    from factory.engine.memory import Memory
     from factory.engine.pipeline import RepositoryPipeline
 
 
@@ -40,8 +41,20 @@ def driver_at(root: Path, flags: Mapping[str, str], listing: bool = False) -> Dr
         if known is not None and known.lists():
             return Driver(partial(_open, root, flags), replace(known, up_to_date=None))
         return Driver(partial(_open_to_list, root, flags, settings))
+    return _unchanged(root, flags, known) or Driver(partial(_open, root, flags))
+
+
+def unchanged(root: Path, flags: Mapping[str, str]) -> Driver | None:
+    """Return what answers for the repository at `root` without opening it; None where something
+    changed since a start that had nothing to execute. Never raises.
+    """
+    settings = memory.settings_digest(root, user_config_file(), flags, os.environ)
+    return _unchanged(root, flags, memory.load(root, settings))
+
+
+def _unchanged(root: Path, flags: Mapping[str, str], known: Memory | None) -> Driver | None:
     if known is None or not known.nothing_changed(os.environ):
-        return Driver(partial(_open, root, flags))
+        return None
     from factory.files.clock import SystemClock
     from factory.files.locks import FileLocks
 

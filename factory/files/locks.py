@@ -10,12 +10,11 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from filelock import FileLock, Timeout
 
 from factory.files import fs_guard
 from factory.model.errors import Refusal
@@ -46,10 +45,9 @@ class FileLocks:
         Raise Refusal DISK_UNWRITABLE if the lock file cannot be opened.
         """
         fs_guard.make_folder(self._folder)
-        lock = self._lock(name)
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
+            release = _try_lock(self._path(name))
+        except BlockingIOError:
             raise Refusal(self._finding(name)) from None
         except OSError as error:
             place = f"{self._folder.name}/{name}.lock"
@@ -58,7 +56,7 @@ class FileLocks:
         try:
             yield
         finally:
-            lock.release()
+            release()
 
     def announce(self, name: str, what: str) -> None:
         """Write the owner of lock `name` to a file, so that others can name it."""
@@ -73,17 +71,16 @@ class FileLocks:
             return ()
         held = []
         for path in sorted(self._folder.glob("*.lock")):
-            lock = self._lock(path.stem)
             try:
-                lock.acquire(timeout=0)
-            except (Timeout, OSError):
+                release = _try_lock(path)
+            except OSError:
                 held.append(self._finding(path.stem).message)
                 continue
-            lock.release()
+            release()
         return tuple(held)
 
-    def _lock(self, name: str) -> FileLock:
-        return FileLock(self._folder / f"{name}.lock", fallback_to_soft=False)
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.lock"
 
     def _finding(self, name: str) -> Finding:
         """Return LOCKED with the owner of lock `name`, from its file or the kernel."""
@@ -99,8 +96,40 @@ class FileLocks:
             }
             return Finding("LOCKED", {"case": "known", "lock": name, **known})
         except (OSError, OverflowError, ValueError, KeyError, TypeError):
-            who = _as_the_kernel_says(self._folder / f"{name}.lock") or "another process"
+            who = _as_the_kernel_says(self._path(name)) or "another process"
             return Finding("LOCKED", {"case": "unknown", "lock": name, "who": who})
+
+
+def _try_lock(path: Path) -> Callable[[], None]:
+    """Take the kernel lock on a file and return what frees it. Raise BlockingIOError at once if
+    another has it, OSError if the file cannot be opened.
+    """
+    if sys.platform == "win32":
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(path, fallback_to_soft=False)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise BlockingIOError from None
+        return lock.release
+    import fcntl
+
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
+    return partial(_unlock, fd)
+
+
+def _unlock(fd: int) -> None:
+    """Free a lock; closing is not enough: a child forked meanwhile has this descriptor too."""
+    import fcntl
+
+    fcntl.flock(fd, fcntl.LOCK_UN)
+    os.close(fd)
 
 
 @contextlib.contextmanager
@@ -112,19 +141,16 @@ def exclusive(path: Path) -> Iterator[None]:
     """
     if sys.platform == "win32":
         fs_guard.make_folder(path.parent)
+        from filelock import FileLock
+
         with FileLock(path, fallback_to_soft=False):
             yield
         return
-    import fcntl
-
     fd = _locked_file(path)
     try:
         yield
     finally:
-        fcntl.flock(
-            fd, fcntl.LOCK_UN
-        )  # closing is not enough: a child forked meanwhile has this descriptor too
-        os.close(fd)
+        _unlock(fd)
 
 
 def _locked_file(path: Path) -> int:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from filelock import FileLock
 
 from factory.files.fs_guard import disk_errors, make_folder, remove_tree
 from factory.git.ports import Objects
@@ -104,7 +103,7 @@ class ViewStore:
                 and lock.stat().st_mtime >= before
             ):
                 continue
-            with disk_errors(place), FileLock(lock, fallback_to_soft=False):
+            with disk_errors(place), _locked(lock):
                 remove_tree(place)
             count += 1
         return count
@@ -142,7 +141,7 @@ class ViewStore:
             os.utime(_lock_of(place))  # the time of its last use, for `prune`
             return place
         make_folder(shelf)
-        with disk_errors(shelf), FileLock(_lock_of(place), fallback_to_soft=False):
+        with disk_errors(shelf), _locked(_lock_of(place)):
             if self._untouched(place):
                 return place
             remove_tree(place)
@@ -186,6 +185,13 @@ def _hidden(base: Tree, tree: Tree, prefix: str) -> Iterator[str]:
             yield from (
                 f"{prefix}{name}/{below}" for below in old.ordered
             )  # the folder stays and is empty
+
+
+def _locked(path: Path) -> AbstractContextManager[object]:
+    """Return the kernel lock on a file, to be waited for; loaded where a view is made."""
+    from filelock import FileLock
+
+    return FileLock(path, fallback_to_soft=False)
 
 
 def _lock_of(place: Path) -> Path:

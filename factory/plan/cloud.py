@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import datetime
 import importlib.util
-import ssl
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from factory.contract.cloud_credentials import CloudAccess
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
@@ -23,6 +23,9 @@ from factory.model.finding import Finding
 from factory.model.injection import Credential
 from factory.model.pack import TaskPack
 from factory.redact.redaction import Redactor
+
+if TYPE_CHECKING:
+    import ssl
 
 _SHOWN_PATH = 512
 BUNDLE = "/run/factory-authorities.pem"
@@ -133,6 +136,8 @@ def system_bundle() -> str:
     """Return the authorities that the sandbox's programs trust anyway: those of this host, as one
     text.
     """
+    import ssl  # only a pack that is granted a credential needs it
+
     paths = (ssl.get_default_verify_paths().cafile or "", *_BUNDLES)
     for path in filter(None, paths):
         try:

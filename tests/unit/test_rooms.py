@@ -42,6 +42,7 @@ PURE_IMPORTS = frozenset(
 PURE_NAMES = {
     "io": frozenset({"BytesIO"}),  # bytes in memory
     "os": frozenset({"fsencode", "fsdecode"}),
+    "inspect": frozenset({"get_annotations"}),
     "pathlib": frozenset({"PurePosixPath", "PureWindowsPath", "PurePath"}),
 }
 IMPURE_CALLS = frozenset("open print input breakpoint exec eval compile __import__ globals".split())

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from factory.contract import schemas
 from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.task import TaskDocument
-from factory.strict import document
+from factory.strict import document, field_types
 from factory.strict.document import AfterValidator, BeforeValidator, Document, Field, Mismatch
 from tests.document_values import documents_of, nearly, trees_of
 from tests.sample import examples
@@ -171,7 +171,7 @@ def test_an_open_document_keeps_unknown_keys_and_an_alias_is_read_and_named() ->
 def test_a_type_that_no_document_has_is_refused() -> None:
     for hint in (float, list[str], set[int]):
         with pytest.raises(TypeError, match="expected a type that documents have"):
-            document.check_of(hint)
+            field_types.check_of(hint)
 
 
 @pytest.mark.parametrize(("name", "kind"), EVIDENCE)
