@@ -36,6 +36,7 @@ from factory.model.layout import (
     FOLDERS,
     IN_RUN,
     LEDGER,
+    LEDGER_CHECKPOINT,
     MARKERS,
     MEMORY,
     RUNS,
@@ -263,6 +264,7 @@ def latest_change(root: Path, paths: tuple[bytes, ...]) -> int:
 def _of_state(root: Path, cards: Iterable[Card], whole: frozenset[str]) -> Iterator[bytes]:
     top, here = os.fsencode(root), os.fsencode(STATE_FOLDER) + b"/"
     yield here + os.fsencode(LEDGER)
+    yield here + os.fsencode(LEDGER_CHECKPOINT)
     yield here + os.fsencode(TRASH)
     yield from _below(top, here + os.fsencode(BUNDLES))
     markers = here + os.fsencode(MARKERS)
