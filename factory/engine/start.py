@@ -36,7 +36,7 @@ def driver_at(root: Path, flags: Mapping[str, str], listing: bool = False) -> Dr
     are asked for. Never raises: whatever is wrong becomes a card that says so.
     """
     settings = memory.settings_digest(root, user_config_file(), flags, os.environ)
-    known = memory.load(root, settings, user_seal(user_state_folder(), root / STATE_FOLDER))
+    known = _remembered(root, settings)
     if listing:
         if known is not None and known.lists():
             return Driver(partial(_open, root, flags), replace(known, up_to_date=None))
@@ -49,7 +49,12 @@ def unchanged(root: Path, flags: Mapping[str, str]) -> Driver | None:
     changed since a start that had nothing to execute. Never raises.
     """
     settings = memory.settings_digest(root, user_config_file(), flags, os.environ)
-    return _unchanged(root, flags, memory.load(root, settings))
+    return _unchanged(root, flags, _remembered(root, settings))
+
+
+def _remembered(root: Path, settings: str) -> Memory | None:
+    """Return what an earlier start left here, under this user's seal."""
+    return memory.load(root, settings, user_seal(user_state_folder(), root / STATE_FOLDER))
 
 
 def _unchanged(root: Path, flags: Mapping[str, str], known: Memory | None) -> Driver | None:
