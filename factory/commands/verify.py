@@ -13,7 +13,9 @@ from pathlib import Path
 
 from factory.commands.options import Parser, here, run_id
 from factory.engine.wiring import sound_config, user_keys
+from factory.evidence.ledger_own import OwnLines
 from factory.files.key_files import UserKeys
+from factory.files.user_places import user_state_folder
 from factory.git import repository
 from factory.git.ports import Repository
 from factory.model.errors import Refusal, UsageError
@@ -366,7 +368,19 @@ def _asked(found: Repository | None, witness: _Witness) -> Asked:
         found.commit,
         policy_commit(found),
         kept,
+        _written(found.root / STATE_FOLDER),
     )
+
+
+def _written(state: Path) -> tuple[tuple[int, str], ...]:
+    """Return number and id of the last lines that this user wrote into a ledger, after the line
+    before them; () where nothing is remembered.
+    """
+    known = OwnLines(user_state_folder() / "ledgers", state).known()
+    if known is None:
+        return ()
+    own = enumerate(known.ids, known.before.seq + 1)
+    return ((known.before.seq, known.before.event_id), *own)
 
 
 def policy_commit(found: Repository) -> PolicyCommit | None:

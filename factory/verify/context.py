@@ -54,7 +54,8 @@ class Context:
     `unread` are the runs whose checkpoint cannot be read. `named` means that the folder's name must
     be the run's id, because it is among other runs. `ledger_due` means that the ledger must exist,
     because the run is in the repository that made it. `covered` is how many events of the ledger
-    lie under a checkpoint that somebody vouches for.
+    lie under a checkpoint that somebody vouches for; `written` has number and id of the last lines
+    that this user wrote into it.
     """
 
     ledger: Ledger | None = None
@@ -67,6 +68,7 @@ class Context:
     named: bool = False
     ledger_due: bool = False
     covered: int = 0
+    written: tuple[tuple[int, str], ...] = ()
 
 
 def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> Ledger | None:

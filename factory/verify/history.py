@@ -116,6 +116,8 @@ class HistoryCheck:
             return
         if ledger.unread:
             self.results.wrong("VERIFY_LEDGER", paths.LEDGER, ledger.unread)
+        if lost := lost_lines(ledger.chain, self.context.written):
+            self.results.wrong("VERIFY_ROLLBACK", paths.LEDGER, lost)
         for number, what in ledger.chain.problems[:_SHOWN]:
             self.results.wrong("VERIFY_LEDGER", paths.LEDGER, f"line {number}: {what}")
         if ledger.torn:
@@ -258,6 +260,25 @@ def contradiction(chain: Chain, name: str, checkpoint: Checkpoint) -> str:
             f"it was rewritten or forked: expected the first {checkpoint.size} events as {name} has"
             " them, found others"
         )
+    return ""
+
+
+def lost_lines(chain: Chain, written: tuple[tuple[int, str], ...]) -> str:
+    """Return how a ledger lacks lines that this user wrote, by number and id; "" if it has them.
+
+    Only the first must be there: the process may have died before it wrote the others.
+    """
+    here = {found.seq: found.event_id for events in chain.by_run.values() for found in events}
+    for at, (number, event_id) in enumerate(written):
+        if number > chain.size:
+            if at or not number:
+                return ""
+            return (
+                f"its end was taken away: expected the {number} events that you wrote here, found"
+                f" {chain.size}"
+            )
+        if number and here.get(number) != event_id:
+            return f"it was rewritten: expected event {number} as you wrote it here, found another"
     return ""
 
 

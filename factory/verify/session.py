@@ -8,6 +8,7 @@ removed.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -31,7 +32,7 @@ from factory.verify.event_forms import FINISHED
 from factory.verify.events import Brief, Chain
 from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
-from factory.verify.history import contradiction
+from factory.verify.history import contradiction, lost_lines
 from factory.verify.names import spell
 from factory.verify.notes import Checkpoint, Key, Way, read_key
 from factory.verify.objects import ObjectError
@@ -64,7 +65,8 @@ class Asked:
     """Describe the caller: keys, demanded signatures, repository's work tree (None: none) and HEAD.
 
     `policy` is the commit that the caller's policy_ref names, None without one; `checkpoints` are
-    those that the caller kept, by the names of their files.
+    those that the caller kept, by the names of their files. `written` has number and id of the
+    last lines that this user wrote into the ledger of that repository, the earliest first.
     """
 
     keys: tuple[Key, ...] = ()
@@ -73,6 +75,7 @@ class Asked:
     head: str = ""
     policy: PolicyCommit | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
+    written: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,7 @@ class _State:
     beside: Checkpoint | None
     at_home: bool
     covered: int = 0
+    written: tuple[tuple[int, str], ...] = ()
 
     def events(self, run_id: str, kind: str) -> list[Brief]:
         """Return the events of one type of a run."""
@@ -193,14 +197,15 @@ def _rolled_back(known: _State, asked: Asked) -> Verified | None:
     if known.beside is not None:
         kept[f"the checkpoint in {paths.LEDGER_CHECKPOINT}"] = known.beside
     chain = known.ledger.chain if known.ledger is not None else Chain()
+    problems = [contradiction(chain, name, one) for name, one in kept.items()]
     wrong = [
         Finding(
             "VERIFY_ROLLBACK",
             {"case": "wrong", "file": paths.LEDGER, "problem": problem},
             location=Location(paths.LEDGER),
         )
-        for name, one in kept.items()
-        if (problem := contradiction(chain, name, one))
+        for problem in (*problems, lost_lines(chain, known.written))
+        if problem
     ]
     return Verified("", "", 0, tuple(wrong), (), ()) if wrong else None
 
@@ -238,7 +243,11 @@ def _state(state: Path, asked: Asked) -> _State:
         keys = (*asked.keys, *_policy_pins(asked))
         covered = covered_events(ledger.chain, ours, tuple(asked.checkpoints.values()), keys)
     at_home = state.name == paths.STATE_FOLDER and (state.parent / ".git").exists()
-    return _State(ledger, checkpoints, unread, beside, at_home, covered)
+    ours_here = asked.repository is not None and os.path.realpath(state) == os.path.realpath(
+        asked.repository / paths.STATE_FOLDER
+    )
+    written = asked.written if ours_here else ()
+    return _State(ledger, checkpoints, unread, beside, at_home, covered, written)
 
 
 def _kinds(state: _State, run_id: str) -> frozenset[str]:
@@ -276,6 +285,7 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
             others=others,
             unread=state.unread,
             covered=state.covered,
+            written=state.written,
             ledger_due=state.at_home,
         )
     with _repository(run, asked) as (repository, ours):

@@ -188,6 +188,33 @@ def test_after_a_rollback_it_says_so_whatever_is_left(good: Place, tmp_path: Pat
     assert "no run has finished yet" in done.text  # nothing here says that there was one
 
 
+def test_a_folder_and_a_ledger_that_are_put_back_are_missed_by_whoever_wrote_them(
+    tmp_path: Path,
+) -> None:
+    place = placed(tmp_path, small_world(tmp_path / "repository"))
+    world, runs = place.world, place.world.state / "runs"
+    ledger = world.state / "ledger.jsonl"
+    before = ledger.read_bytes()
+    world.write("README.md", "# Later\n")
+    world.commit("later")
+    assert world.factory("oneshot", **place.env).rc == 0
+
+    last = world.last().parent.name
+    shutil.rmtree(runs / last)
+    ledger.write_bytes(before)
+    for words in ((), ("--all",), (place.run_id,)):
+        done = place.verify(*words)
+        assert done.rc == 2, done.text
+        assert "its end was taken away: expected the " in done.out
+        assert " events that you wrote here, found " in done.out
+    done = place.verify(XDG_STATE_HOME=str(tmp_path / "another"))
+    assert done.rc == 0  # who never wrote here needs a checkpoint that was kept
+    shutil.rmtree(runs)
+    ledger.write_bytes(b"")
+    done = place.verify()
+    assert (done.rc, "events that you wrote here, found 0" in done.out) == (2, True), done.text
+
+
 def test_the_same_as_json(good: Place) -> None:
     done = good.verify(good.run_id, "--json")
     assert done.rc == 0
