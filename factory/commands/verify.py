@@ -359,7 +359,7 @@ def _asked(found: Repository | None, witness: _Witness) -> Asked:
     given = tuple(map(_given_key, witness.keys))
     kept = {str(path): _kept(path) for path in witness.checkpoints}
     if found is None:
-        return Asked((*given, *_users(user_keys(None))), checkpoints=kept)
+        return Asked((*given, *_users(user_keys(None))), checkpoints=kept, now=time.time())
     config = sound_config(found.root, {})
     return Asked(
         (*given, *_users(user_keys(found.root))),
@@ -368,6 +368,7 @@ def _asked(found: Repository | None, witness: _Witness) -> Asked:
         found.commit,
         policy_commit(found),
         kept,
+        time.time(),
         _written(found.root / STATE_FOLDER),
     )
 

@@ -28,14 +28,22 @@ from factory.git import repository, scratch
 from factory.git.git import GitError
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
+from factory.judge.path_guard import display
 from factory.log.dsse import format_envelopes
 from factory.log.key import Signature
 from factory.model import layout
 from factory.model.action import ActionDocument, why_changed
 from factory.model.errors import Refusal
-from factory.model.evidence import RunStatus, ScopeLock
+from factory.model.evidence import FilesChanged, RunStatus, ScopeLock, StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
-from factory.model.layout import IN_RUN, INTEGRATOR, STATE_FOLDER, BundleFolder, shown
+from factory.model.layout import (
+    IN_BUNDLE,
+    IN_RUN,
+    INTEGRATOR,
+    STATE_FOLDER,
+    BundleFolder,
+    shown,
+)
 from factory.model.names import CONFIG_FILE
 from factory.model.statement import STATEMENT_TYPE, VERIFIER_ID
 from factory.model.tree import MODE_EXECUTABLE, Leaf, Tree
@@ -43,6 +51,8 @@ from factory.strict import canonical
 from factory.version import __version__
 
 REPRODUCTION = "urn:codex-orchestrator:reproduction:1"
+_CHANGED = IN_BUNDLE.files_changed
+_NAMED = 5  # paths of other results; the diff shows more
 _SIDES = Sides("the recorded bundle", "the bundle made again")
 
 
@@ -95,6 +105,7 @@ def rebuild(start: Path, run: Path) -> Rebuilding:
     try:
         with _scratch(found, status.base_commit) as place:
             pipeline = wiring.pipeline(place, {"base_ref": status.base_commit})
+            pipeline.run.leave_unsigned()
             told = tuple(_again(pipeline, evidence, packs, place))
     except Absent as absent:
         told = tuple(_unchecked(pack, str(absent)) for pack in packs)
@@ -212,13 +223,46 @@ def _files(store: StateStore, folder: str) -> dict[str, bytes]:
 
 
 def _compared(pack: str, before: dict[str, bytes], now: dict[str, bytes]) -> Rebuilt:
-    """The first difference between two bundles."""
+    """Return the first difference between two bundles, with another verdict and the paths of other
+    results before it.
+    """
     found = first_divergence(before, now, _SIDES)
     if found is None:
         return Rebuilt(pack, Outcome.SAME)
-    return Rebuilt(
-        pack, Outcome.DIFFERS, f"{pack}/{found.what}", found.file, found.offset, found.diff
-    )
+    whats = [*_other_verdict(before, now), *_other_files(before, now), f"{pack}/{found.what}"]
+    return Rebuilt(pack, Outcome.DIFFERS, "; ".join(whats), found.file, found.offset, found.diff)
+
+
+def _other_verdict(before: dict[str, bytes], now: dict[str, bytes]) -> Iterator[str]:
+    """Yield one clause where a pack ended otherwise than on record, with the command or finding
+    that says so.
+    """
+    try:
+        one, two = (
+            parse_document(StatusDocument, side[IN_BUNDLE.status]) for side in (before, now)
+        )
+    except (EvidenceError, KeyError):
+        return  # the bytes of STATUS.json are named
+    if one.status == two.status:
+        return
+    failed = [f"{check.label} ended with {check.rc}" for check in two.checks if check.rc]
+    why = next((finding.message for finding in two.findings), "".join(failed[:1]))
+    yield f"it was {one.status}, made again it is {two.status}" + (f": {why}" if why else "")
+
+
+def _other_files(before: dict[str, bytes], now: dict[str, bytes]) -> Iterator[str]:
+    """Yield one clause that names the paths of which the results differ."""
+    try:
+        one, two = (
+            {row.path: row for row in parse_document(FilesChanged, side[_CHANGED]).files}
+            for side in (before, now)
+        )
+    except (EvidenceError, KeyError):
+        return  # the bytes of FILES_CHANGED.json are named
+    paths = sorted(path for path in one.keys() | two.keys() if one.get(path) != two.get(path))
+    if paths:
+        more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+        yield f"another result in {', '.join(map(display, paths[:_NAMED]))}{more}"
 
 
 def _stated(

@@ -171,6 +171,10 @@ class Run:
             any(pack.constraints.network.declared for pack in packs if pack is not None)
         )
 
+    def leave_unsigned(self) -> None:
+        """Make this a run that nobody signs: no key is asked for, and none is made."""
+        self._signing = ()
+
     def signing(self) -> tuple[Finding, ...]:
         """Return why this run cannot be signed as the policy demands; looked at once, and then
         among what speaks `against` the run.

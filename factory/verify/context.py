@@ -55,7 +55,7 @@ class Context:
     be the run's id, because it is among other runs. `ledger_due` means that the ledger must exist,
     because the run is in the repository that made it. `covered` is how many events of the ledger
     lie under a checkpoint that somebody vouches for; `written` has number and id of the last lines
-    that this user wrote into it.
+    that this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none.
     """
 
     ledger: Ledger | None = None
@@ -69,6 +69,7 @@ class Context:
     ledger_due: bool = False
     covered: int = 0
     written: tuple[tuple[int, str], ...] = ()
+    now: float = 0.0
 
 
 def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> Ledger | None:

@@ -137,7 +137,11 @@ class ExecutionCheck:
         )
         if last:
             self._last(end, commands)
-        if self._timed(number):
+        times = self._times_of(number)
+        if commands and self._timed(number) and times not in self.comparison.run.sizes:
+            what = "expected the times of its commands, found none"
+            self.comparison.results.wrong("VERIFY_MISSING", times, what)
+        elif self._timed(number):
             kept = [
                 (e.details.get("label"), str(e.duration_ms), e.details.get("ended"))
                 for e in commands

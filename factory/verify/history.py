@@ -5,7 +5,9 @@ What the events say is compared with the evidence by `bindings`. Does not know w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from datetime import datetime
 
 from factory.log.merkle import leaf_hash, verify_inclusion
 from factory.verify import paths
@@ -22,6 +24,7 @@ from factory.verify.notes import Checkpoint, read_checkpoint, read_proof
 from factory.verify.results import Results
 
 _ORIGIN = "codex-orchestrator/ledger/"
+_DAY = 86_400.0  # seconds
 _SHOWN = 5  # problems of the chain; more rarely say anything new
 
 
@@ -50,6 +53,31 @@ class HistoryCheck:
             )
         self._ledger()
         self._checkpoint()
+        self._times()
+
+    def _times(self) -> None:
+        """Report times that cannot be: a clock that was set back, or is far from the verifier's."""
+        times = []
+        for event in (line.event for line in self.lines):
+            try:
+                times.append(datetime.fromisoformat(event.ts_utc).timestamp())
+            except ValueError:
+                self.differs(f"event {event.seq}, its time", "a day and a time", event.ts_utc)
+                return
+        days = [(two - one) / _DAY for one, two in itertools.pairwise(times)]
+        if days and min(days) < -1:
+            at, back = self.lines[days.index(min(days)) + 1].event, round(-min(days))
+            what = f"event {at.seq}, {at.ts_utc}, is {back} days before the one before it"
+            self.results.gap("times", what)
+        if times and self.context.now and (ahead := (times[-1] - self.context.now) / _DAY) > 1:
+            end = self.lines[-1].event.ts_utc
+            self.results.gap("times", f"it ended on {end}, {round(ahead)} days from now")
+        repository = self.context.repository
+        made = repository.time_of_commit(self.status.base_commit) if repository and times else 0
+        if made and (early := (made - times[0]) / _DAY) > 1:
+            began = self.lines[0].event.ts_utc
+            what = f"it began on {began}, {round(early)} days before its base commit was made"
+            self.results.gap("times", what)
 
     def differs(self, what: str, expected: object, found: object, file: str = paths.EVENTS) -> bool:
         return self.results.differs("VERIFY_LEDGER", file, what, expected, found)

@@ -163,8 +163,13 @@ def check_list(
         return
     due = [_row(name, seen(name)) for name in sorted(paths) if seen(name)]
     found = content.splitlines(keepends=True)
-    if results.spoilt:  # whatever this list says of a file that was named already adds nothing
-        named = {_row(name, "").lstrip(b"\\") for name in results.spoilt}
+    missing = {
+        finding.location.file
+        for finding in results.findings
+        if finding.id == "VERIFY_MISSING" and finding.location is not None
+    }
+    if results.spoilt or missing:  # what this list says of a file that was named adds nothing
+        named = {_row(name, "").lstrip(b"\\") for name in results.spoilt | missing}
         due, found = (
             [row for row in rows if row.lstrip(b"\\")[64:] not in named] for rows in (due, found)
         )

@@ -9,6 +9,7 @@ gitrepository-layout.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,7 @@ from typing import Self
 
 from factory.verify.objects import Commit, ObjectError, commit_payload, object_id
 
+_COMMITTER = re.compile(rb"^committer .*> ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 _SECONDS = 300  # a hanging Git must not hang the check
 _FIXED = {
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -144,6 +146,15 @@ class RepositoryObjects:
         if found is None or found[0] != "commit" or not found[1].startswith(b"tree "):
             return ""
         return found[1][5:].split(b"\n", 1)[0].decode("ascii", "replace")
+
+    def time_of_commit(self, oid: str) -> int:
+        """Return when a commit was made, in seconds; 0 if it is not available or does not say."""
+        try:
+            found = self.object(oid)
+        except ObjectError:
+            return 0  # another check names it
+        row = _COMMITTER.search(found[1]) if found is not None and found[0] == "commit" else None
+        return int(row[1]) if row is not None else 0
 
     def merged(
         self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]

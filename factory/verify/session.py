@@ -36,6 +36,7 @@ from factory.verify.history import contradiction, lost_lines
 from factory.verify.names import spell
 from factory.verify.notes import Checkpoint, Key, Way, read_key
 from factory.verify.objects import ObjectError
+from factory.verify.rebuilds import read_rebuild
 from factory.verify.repository import RepositoryObjects, find_objects
 from factory.verify.results import Gap
 from factory.verify.run import Verified, verify_run
@@ -66,7 +67,8 @@ class Asked:
 
     `policy` is the commit that the caller's policy_ref names, None without one; `checkpoints` are
     those that the caller kept, by the names of their files. `written` has number and id of the
-    last lines that this user wrote into the ledger of that repository, the earliest first.
+    last lines that this user wrote into the ledger of that repository, the earliest first. `now`
+    is the caller's clock in seconds, 0 where there is none.
     """
 
     keys: tuple[Key, ...] = ()
@@ -75,6 +77,7 @@ class Asked:
     head: str = ""
     policy: PolicyCommit | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
+    now: float = 0.0
     written: tuple[tuple[int, str], ...] = ()
 
 
@@ -271,7 +274,11 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
             f"expected the folder of a run at {str(root)!r}, found: {error.strerror or error}"
         ) from error
     context = Context(
-        keys=asked.keys, demand=asked.demand, named=state is not None, kept=asked.checkpoints
+        now=asked.now,
+        keys=asked.keys,
+        demand=asked.demand,
+        named=state is not None,
+        kept=asked.checkpoints,
     )
     if state is not None:
         others = {
@@ -292,7 +299,17 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
         pins = _pins(repository, run, asked, ours) if repository is not None else ()
         keys = _unique((*asked.keys, *_policy_pins(asked), *pins))
         context = replace(context, repository=repository, keys=keys)
-        return replace(verify_run(run, context), place=str(root))
+        verified = replace(verify_run(run, context), place=str(root))
+        return _with_rebuild(verified, run, keys) if state is not None else verified
+
+
+def _with_rebuild(verified: Verified, run: DiskFolder, keys: tuple[Key, ...]) -> Verified:
+    """Return the run with what a statement beside the runs says of making it again."""
+    place = run.root.parent.parent / paths.REBUILDS / f"{run.root.name}.intoto.jsonl"
+    facts, findings = read_rebuild(place, run, verified.run_id, keys)
+    return replace(
+        verified, facts=(*verified.facts, *facts), findings=(*verified.findings, *findings)
+    )
 
 
 def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:

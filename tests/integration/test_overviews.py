@@ -363,6 +363,16 @@ def test_review_names_it_and_only_strict_blocks(
     assert reviewed(world, Mode.STRICT).status == "BLOCKED"
 
 
+def test_an_index_that_is_older_than_the_runs_is_a_warning(world: Copied) -> None:
+    assert world.factory("evidence", "index").rc == 0
+    index = world.state / INDEX
+    index.write_bytes(index.read_bytes() + b"\n")
+    report = reviewed(world, Mode.STRICT)
+    (judged,) = [each for each in report.checks if each.id == "RV-INDEX"]
+    assert [record.id for record in judged.findings] == ["INDEX_STALE"]
+    assert report.status == "PASS"
+
+
 # ── at the end of a run, and as tasks ────────────────────────────────────────
 
 

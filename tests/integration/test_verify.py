@@ -9,11 +9,13 @@ import json
 import os
 import shutil
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from factory.engine import rebuild
 from factory.evidence.ledger_head import sign_checkpoint
 from factory.log import ed25519
 from factory.log.chain import Head
@@ -23,6 +25,7 @@ from factory.log.public_key import format_pem
 from factory.model.event import Entry
 from factory.model.ledger_chain import format_event, link
 from factory.model.signing import origin_of
+from factory.verify.form import canonical
 from factory.verify.run import Verified
 from factory.verify.session import Asked, verify_at, verify_run_of
 from tests.docs_kit import ROOT, appears, typed
@@ -566,6 +569,72 @@ def test_a_bundle_that_differs_is_named_with_file_offset_and_a_diff(tmp_path: Pa
     row = next(row for row in statement["predicate"]["packs"] if row["outcome"] == "differs")
     assert row["file"] == "DIFF.patch"
     assert row["offset"] > 0
+
+
+def test_a_result_that_differs_is_named_by_its_path_and_told_again(tmp_path: Path) -> None:
+    world = World(tmp_path / "repository")
+    task = "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir -p docs; date +%s%N > docs/now']\n"
+    world.pack("TASK-0001-time", task)
+    world.commit()
+    place = placed(tmp_path, world)
+    done = place.verify("--rebuild")
+    assert done.rc == 2
+    assert "another result in docs/now; TASK-0001/DIFF.patch: byte " in done.out
+    again = place.verify()
+    assert again.rc == 0, again.text
+    assert "DIFFERENT: 1 bundles on " in section(again.out, "rebuild")
+    assert "(trusted: your own)" in section(again.out, "rebuild")
+    statement = world.state / "rebuilds" / f"{place.run_id}.intoto.jsonl"
+    value = json.loads(statement.read_bytes())
+    value["signatures"][0]["sig"] = base64.b64encode(b"\1" * 64).decode()
+    statement.write_bytes(canonical(value) + b"\n")
+    again = place.verify()
+    assert again.rc == 2, again.text
+    assert "that fits, found another  [VERIFY_REBUILD]" in again.out
+
+
+def test_another_verdict_of_a_bundle_that_was_made_again_is_said_first(good: Place) -> None:
+    before = {
+        str(path.relative_to(good.run / "TASK-0001")): path.read_bytes()
+        for path in (good.run / "TASK-0001").rglob("*")
+        if path.is_file()
+    }
+    status = json.loads(before["STATUS.json"])
+    status["status"] = "BLOCKED"
+    status["checks"][-1]["rc"] = 3
+    text = json.dumps(status, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    made = rebuild._compared("TASK-0001", before, {**before, "STATUS.json": text.encode()})
+    assert made.what.startswith(
+        "it was PASS, made again it is BLOCKED: check-1 ended with 3; TASK-0001/STATUS.json: byte "
+    )
+
+
+def test_making_bundles_again_makes_no_key(good: Place, tmp_path: Path) -> None:
+    bob = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    done = good.world.factory("verify", "--rebuild", **bob)
+    assert "2 of 2 bundles made again" in done.out, done.text
+    assert "stated nowhere: no key is at hand" in done.out
+    assert not list(tmp_path.rglob("*.pem"))
+
+
+def test_a_clock_that_is_far_off_is_named(good: Place) -> None:
+    for days, sentence in ((0, ""), (-400, " 400 days from now"), (400, "")):
+        asked = Asked(repository=good.world.root, now=time.time() + days * 86_400)
+        verified = verify_run_of(good.world.state, good.run_id, asked)
+        assert verified is not None
+        told = [gap.reason for gap in verified.gaps if gap.part == "times"]
+        assert [sentence in one for one in told] == ([True] if sentence else []), told
+
+
+def test_what_lacks_below_raw_is_named_and_nothing_else_is_blamed(
+    good: Place, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(good.run, copy)
+    shutil.rmtree(copy / "raw")
+    found = verify_at(copy, Asked()).findings
+    assert {finding.id for finding in found} == {"VERIFY_MISSING"}
+    assert all(finding.location and finding.location.file.startswith("raw/") for finding in found)
 
 
 def test_what_cannot_be_made_again_is_not_checkable(good: Place, tmp_path: Path) -> None:

@@ -70,12 +70,10 @@ EVIDENCE: Mapping[str, CatalogueEntry] = {
         " index",
         examples=({"problem": "is no JSON"},),
     ),
-    "INDEX_STALE": error(
+    "INDEX_STALE": warning(
         "the evidence index is not what the runs on disk yield",
         sentence="the evidence index is {found:short}, the runs on disk yield {expected:short}",
         hint=_MAKE,
-        remedy="no change of the contract is needed: bring the index up to date with: factory"
-        " evidence index",
         examples=({"expected": "aa" * 32, "found": "bb" * 32},),
     ),
     "RUN_DAMAGED": error(
