@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+from factory.git import loose
 from factory.judge.effort import Measured, measured
 from factory.judge.secrecy import FoundCredentials, carried
 from factory.redact.redaction import Redactor
@@ -37,6 +38,7 @@ class KnownBlobs:
         self._held: dict[str, FoundCredentials] = {}
         self._searched: dict[str, FoundCredentials] = {}
         self._measured: dict[str, Measured] = {}
+        self._dense: dict[str, bool] = {}
 
     def for_child(
         self,
@@ -65,6 +67,7 @@ class KnownBlobs:
         known = self._measured.get(oid)
         if known is None:
             known = self._measured[oid] = measured(content)
+            self._dense[oid] = loose.is_dense(content)
         return bytes.fromhex(known.sha256)
 
     def withheld(self, oids: Iterable[str]) -> frozenset[str]:
@@ -95,6 +98,12 @@ class KnownBlobs:
         with self._lock:
             self._measured |= fresh
         return MappingProxyType(known | fresh)
+
+    def is_dense(self, oid: str) -> bool:
+        """Return whether compressing a blob would be in vain. Raise Refusal REPO_UNREADABLE."""
+        if oid not in self._dense:
+            self._dense[oid] = loose.is_dense(self._read((oid,))[oid])
+        return self._dense[oid]
 
     def _contents(self, oids: frozenset[str]) -> Iterator[tuple[str, bytes]]:
         sizes = self._sizes(oids)

@@ -306,7 +306,7 @@ class GitObjects:
         dense = rest = 0
         sizes = self.sizes(oids)
         for oid in (oid for oid, size in sizes.items() if size >= LARGE):
-            if loose.is_dense(self._objects([oid])[0][1]):
+            if self._known.is_dense(oid):
                 dense += sizes[oid]
             else:
                 rest += sizes[oid]
