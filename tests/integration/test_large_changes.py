@@ -4,15 +4,18 @@ compared aside.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from factory.judge import effort
 from factory.model.verdict import Status
 from factory.run import attempt
 from tests.in_process import oneshot
-from tests.world import World
+from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
 
@@ -61,7 +64,16 @@ def played(
 
 
 def withheld(world: World, message: str) -> None:
-    """The bundle is whole, says why, and carries no change; whoever checks it agrees."""
+    """The bundle is whole, says why, and carries no change; whoever checks it agrees, and who runs
+    the pack again comes to the same.
+    """
+    says(world, message)
+    assert world.factory("bundle-validate", "TASK-0001").rc == 2
+    assert world.differs() == ""
+
+
+def says(world: World, message: str) -> None:
+    """The bundle says why it carries no change."""
     bundle = world.bundle("TASK-0001")
     (finding,) = bundle["findings"]
     assert (finding["id"], finding["message"]) == ("CHANGE_TOO_LARGE", message)
@@ -71,8 +83,6 @@ def withheld(world: World, message: str) -> None:
         bundle["base_tree"],
     )
     assert [check["label"] for check in bundle["checks"]] == ["step-1"]
-    assert world.factory("bundle-validate", "TASK-0001").rc == 2
-    assert world.differs() == ""
 
 
 def test_what_is_certainly_too_much_is_never_compared(tmp_path: Path) -> None:
@@ -106,3 +116,47 @@ def test_what_is_large_and_allowed_is_compared_aside_and_kept(tmp_path: Path) ->
     patch = world.state / "bundles" / "TASK-0001" / "DIFF.patch"
     assert patch.stat().st_size > 100_000
     assert world.differs() == ""
+
+
+def test_more_bytes_than_a_bundle_may_carry_are_never_read_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(effort, "MOST_BYTES", 1000)
+    world, status, asked = played(tmp_path, "{changed_lines: 300000}", 1000)
+    assert (status, asked) == (Status.BLOCKED, [])
+    big = len((world.root / "taskpacks/TASK-0001-a/big").read_bytes()) + 2000
+    says(
+        world,
+        f"the changed files have {big} bytes, old and new together; expected at most 1000, so the"
+        " change is not kept",
+    )
+    assert world.differs() == ""
+
+
+def test_a_file_of_holes_needs_no_memory(tmp_path: Path) -> None:
+    """Larger than all the address space that the run may have."""
+    world = World(tmp_path / "repository")
+    world.pack(
+        "TASK-0001-a",
+        "limits: {disk: 8GiB}\nsteps: ['truncate -s 3G taskpacks/TASK-0001-a/holes']\n",
+        None,
+    )
+    world.commit()
+    code = "resource.setrlimit(resource.RLIMIT_AS, (2_500_000_000, 2_500_000_000))"
+    begin = f"import os, resource, sys; {code}; os.execv(sys.executable, sys.argv[1:])"
+    words = [sys.executable, "-P", "-m", "factory", "oneshot"]
+    done = subprocess.run(
+        [sys.executable, "-c", begin, *words],
+        cwd=world.root,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stdout + done.stderr
+    (finding,) = world.bundle("TASK-0001")["findings"]
+    assert (finding["id"], finding["message"]) == (
+        "FILE_TOO_LARGE",
+        "taskpacks/TASK-0001-a/holes has 3221225472 bytes; expected at most 268435456",
+    )
+    assert world.bundle("TASK-0001")["files_changed"] == 0
