@@ -12,13 +12,19 @@ from argparse import Namespace
 from collections.abc import Collection
 from functools import partial
 
-from factory.commands.options import Parser, here, read_named, run_id
+from factory.commands.options import Parser, here, new_file, read_named, run_id
 from factory.engine import wiring
 from factory.evidence import ledger_view
 from factory.evidence.history import EventFilter, instant_of
-from factory.model.errors import UsageError
+from factory.evidence.ledger_head import latest_checkpoint
+from factory.files.fs_guard import write_atomic
+from factory.git.git import find_git
+from factory.git.kept_files import NOTES, put_note, put_ref
+from factory.log.checkpoint import format_kept
+from factory.model.errors import Refusal, UsageError
 from factory.model.events import ACTORS, EVENTS
 from factory.model.evidence import EventDocument
+from factory.model.finding import Finding
 from factory.model.verdict import Status
 from factory.model.wording import nearest
 from factory.plan.site import Site
@@ -34,15 +40,19 @@ HELP = {
 usage: factory ledger [OPTION…]
        factory ledger prove SEQ [--run-id RUN_ID]
        factory ledger consistency OLD NEW
+       factory ledger export-checkpoint [--file FILE|--ref REF|--note COMMIT]
 
 Print events, oldest first; the options that are given must all agree. prove prints the proof
 that event SEQ is in the ledger (C2SP tlog-proof), against the newest checkpoint that covers it,
 or a run's. consistency tells whether the ledger of checkpoint OLD is the beginning of that of
-NEW, each a run, a checkpoint file, or now.
+NEW, each a run, a checkpoint file, or now. export-checkpoint makes a checkpoint of the whole
+ledger, signed where a key is at hand, and prints it, or keeps it in a file, a Git ref or the note
+of a commit, for you to push elsewhere: factory verify --since shows later what was taken away.
 
   factory ledger --since 2026-01-31 --status BLOCKED
   factory ledger --limit 1 --raw-events
   factory ledger consistency kept/elsewhere/checkpoint now
+  factory ledger export-checkpoint --ref refs/factory/checkpoint
 
 options
   --run-id RUN_ID       events of this run; with --follow also of one that is yet to come
@@ -54,6 +64,9 @@ options
   --until WHEN          not after it: a day, a minute or a second is meant whole
   --limit N             the last N of them
   --raw-events          the lines of the ledger, byte for byte
+  --file FILE           keep the checkpoint in this file
+  --ref REF             keep it in this ref of the repository, as in refs/factory/checkpoint
+  --note COMMIT         keep it in the note of this commit, under refs/notes/factory/checkpoint
   --follow              go on with events as they come, until Ctrl-C; with --json, a line each
 """
     ),
@@ -74,6 +87,10 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("--limit", type=_count, metavar="N")
     parser.add_argument("--raw-events", action="store_true")
     parser.add_argument("--follow", action="store_true")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--file", type=new_file, metavar="FILE")
+    where.add_argument("--ref", metavar="REF")
+    where.add_argument("--note", metavar="COMMIT")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
@@ -91,9 +108,11 @@ def run(command: str, given: Namespace) -> CommandResult:
             return _proof(wiring.site(here(), {}), _seq(seq), given.run_id or "")
         case ["consistency", old, new]:
             return _consistency(wiring.site(here(), {}), old, new)
+        case ["export-checkpoint"]:
+            return _export(wiring.site(here(), {}), given)
         case _:
             raise UsageError(
-                "expected prove SEQ, consistency OLD NEW, or only options",
+                "expected prove SEQ, consistency OLD NEW, export-checkpoint, or only options",
                 "see: factory ledger --help",
             )
 
@@ -109,8 +128,12 @@ def _judge_words(given: Namespace) -> None:
             "--follow has no end to write a document at",
             "use --follow --json, a line for each event",
         )
+    if not given.words and (given.file or given.ref or given.note):
+        raise UsageError(
+            "--file, --ref and --note are for export-checkpoint", "see: factory ledger --help"
+        )
     if given.words:
-        allowed = ("run_id",) if given.words[0] == "prove" else ()
+        allowed = _ALLOWED.get(given.words[0], ())
         names = [
             name
             for name in _FILTERS
@@ -123,6 +146,7 @@ def _judge_words(given: Namespace) -> None:
             )
 
 
+_ALLOWED = {"prove": ("run_id",), "export-checkpoint": ("file", "ref", "note")}
 _FILTERS = (
     "run_id",
     "event_type",
@@ -134,6 +158,9 @@ _FILTERS = (
     "limit",
     "raw_events",
     "follow",
+    "file",
+    "ref",
+    "note",
 )
 
 
@@ -197,6 +224,31 @@ def _proof(site: Site, seq: int, of_run: str) -> CommandResult:
     return CommandResult(
         Status.PASS, tuple(text.split("\n")[:-1]), run_id=proved.event.run_id, details=details
     )
+
+
+def _export(site: Site, given: Namespace) -> CommandResult:
+    """Print a checkpoint of the whole ledger, or keep it where it was asked for."""
+    kept = latest_checkpoint(site)
+    if kept is None:
+        raise Refusal(Finding("LEDGER_NO_CHECKPOINT", {"case": "event", "seq": 1, "count": 0}))
+    content = format_kept(kept)
+    size = kept.checkpoint.size
+    program = find_git(site.repository.root)
+    if given.file is not None:
+        write_atomic(given.file, content, mode=0o644)
+        where = str(given.file)
+    elif given.ref is not None:
+        put_ref(program, site.repository, given.ref, content)
+        where = given.ref
+    elif given.note is not None:
+        put_note(program, site.repository, given.note, content)
+        where = f"the note of {given.note} under {NOTES}"
+    else:
+        text = content.decode("utf-8")
+        details = {"size": size, "checkpoint": text}
+        return CommandResult(Status.PASS, tuple(text.splitlines()), details=details)
+    lines = (f"kept   {size} events in {where}", "", "Next   push it to where nobody rewrites it")
+    return CommandResult(Status.PASS, lines, details={"size": size, "place": where})
 
 
 def _consistency(site: Site, old: str, new: str) -> CommandResult:

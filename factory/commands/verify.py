@@ -17,6 +17,8 @@ from factory.evidence.ledger_own import OwnLines
 from factory.files.key_files import UserKeys
 from factory.files.user_places import user_state_folder
 from factory.git import repository
+from factory.git.git import find_git
+from factory.git.kept_files import read_note, read_ref
 from factory.git.ports import Repository
 from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding, Location
@@ -28,7 +30,7 @@ from factory.verify import session
 from factory.verify.context import Demand, load_checkpoint, names_below
 from factory.verify.folder import read_plain
 from factory.verify.form import FormError
-from factory.verify.notes import Checkpoint, Key, Way, read_key
+from factory.verify.notes import Checkpoint, Key, Way, read_checkpoint, read_key
 from factory.verify.results import Fact, Gap
 from factory.verify.run import Outcome, Verified
 from factory.verify.session import Asked, PolicyCommit, Unreadable
@@ -36,7 +38,7 @@ from factory.verify.session import Asked, PolicyCommit, Unreadable
 HELP = {
     "verify": (
         """\
-usage: factory verify [RUN_ID|--all|--path DIR] [OPTION…]
+usage: factory verify [RUN_ID|--all|--path DIR|--since CHECKPOINT] [OPTION…]
 
 Re-derive the evidence of a run from its bytes, by code that shares nothing with what wrote it:
 manifests, bundles, merged tree, verdict, ledger, checkpoints, statements and signatures. Without
@@ -57,6 +59,8 @@ options
   --path DIR            the run in this folder, copied from anywhere
   --key FILE            the run must be signed by the public key in FILE, or by one of several
   --checkpoint FILE     the ledger must continue this checkpoint, kept elsewhere; may be given again
+  --since CHECKPOINT    every run that finished after this checkpoint, which the ledger must
+                        continue: a file, ref:REF or note:COMMIT (factory ledger export-checkpoint)
   --strict              what could not be checked is refused too
   --rebuild             make the bundles again and compare them
   --record              append the outcome to the ledger, as an event after the run's end
@@ -98,6 +102,7 @@ def define(command: str, parser: Parser) -> None:
     parser.add_argument("run_id", nargs="?", type=run_id, metavar="RUN_ID")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--path", type=Path, metavar="DIR")
+    parser.add_argument("--since", metavar="CHECKPOINT")
     parser.add_argument("--rebuild", action="store_true")
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--record", action="store_true")
@@ -108,8 +113,10 @@ def define(command: str, parser: Parser) -> None:
 def run(command: str, given: Namespace) -> CommandResult:
     """Verify and answer. Raise Refusal, UsageError."""
     del command
-    if bool(given.run_id) + given.all + (given.path is not None) > 1:
-        raise UsageError("expected one of RUN_ID, --all and --path", "see: factory verify --help")
+    if bool(given.run_id) + given.all + (given.path is not None) + bool(given.since) > 1:
+        raise UsageError(
+            "expected one of RUN_ID, --all, --path and --since", "see: factory verify --help"
+        )
     if given.record and given.path is not None:
         raise UsageError(
             "--record is for runs of this repository, not for --path", "see: factory verify --help"
@@ -118,6 +125,11 @@ def run(command: str, given: Namespace) -> CommandResult:
     witness = _Witness(tuple(given.key), tuple(given.checkpoint))
     if given.path is not None:
         verified = _verify_folder(here(), given.path, witness)
+    elif given.since:
+        verified = _verify_since(here(), given.since, witness)
+        if not verified:
+            line = f"no run has finished since {given.since}, which the ledger continues"
+            return CommandResult(Status.PASS, (line,), details={"runs": []})
     else:
         verified = _verify_runs(here(), given.run_id or "", given.all, witness)
     if given.rebuild:
@@ -329,6 +341,34 @@ def _verify_runs(start: Path, run_id: str, every: bool, witness: _Witness) -> tu
     advice = f"did you mean {meant}?" if meant else f"runs are in {shown(RUNS)}/"
     facts = {"case": "folder", "run": run_id, "advice": advice}
     raise Refusal(Finding("RUN_UNKNOWN", facts))
+
+
+def _verify_since(start: Path, word: str, witness: _Witness) -> tuple[Verified, ...]:
+    """Verify every run that finished after a checkpoint; () where there is none, and the ledger
+    continues the checkpoint. Raise Refusal, UsageError.
+    """
+    found = _repository(start)
+    name, since = _since(found, word)
+    asked = _asked(found, witness)
+    asked = replace(asked, checkpoints={**asked.checkpoints, name: since})
+    return tuple(session.verify_since(found.root / STATE_FOLDER, since.size, asked))
+
+
+def _since(found: Repository, word: str) -> tuple[str, Checkpoint]:
+    """Return a checkpoint that was kept in a file, a ref or a note, and its name for people. Raise
+    UsageError.
+    """
+    kind, _, rest = word.partition(":")
+    if kind not in ("ref", "note"):
+        return word, _kept(here() / word)
+    read = read_ref if kind == "ref" else read_note
+    try:
+        return rest, read_checkpoint(read(find_git(found.root), found, rest))
+    except FormError as error:
+        raise UsageError(f"expected a checkpoint in {word!r}: {error}", _EXPORT) from error
+
+
+_EXPORT = "keep one with: factory ledger export-checkpoint"
 
 
 def _repository(start: Path) -> Repository:

@@ -151,6 +151,24 @@ def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
             yield found
 
 
+def verify_since(state: Path, size: int, asked: Asked) -> Iterator[Verified]:
+    """Verify every run that finished after the first `size` events of the ledger, the earliest
+    first. Where there is none, yield what the checkpoints contradict.
+    """
+    known = _state(state, asked)
+    ends = {run_id: end for run_id, end in _ends(known).items() if end > size}
+    rolled_back = None if ends else _rolled_back(known, asked)
+    if rolled_back is not None:
+        yield rolled_back
+    for name in sorted(ends, key=lambda name: (ends[name], name)):
+        try:
+            found = _found(state, name, known, asked)
+        except Unreadable as error:
+            found = _absent(name, finding=str(error))
+        if found is not None:
+            yield found
+
+
 def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | None:
     """Return a run of a state folder, verified or as the ledger reports it; None if nothing is
     known.
@@ -186,21 +204,32 @@ def _last(known: _State) -> str:
     The checkpoint that a run keeps says so even where the ledger lost the run. A run that was
     removed does not count.
     """
+    here = {name: size for name, size in _ends(known).items() if not known.removed(name)}
+    return max(here, key=lambda name: (here[name], name), default="")
+
+
+def _ends(known: _State) -> dict[str, int]:
+    """Return the number of the event that finished each run, by ledger or by the run's own
+    checkpoint.
+    """
     ends = {name: checkpoint.size for name, checkpoint in known.checkpoints.items()}
     for run_id in _all_finished(known):
         last = known.events(run_id, FINISHED)[-1].seq
         ends[run_id] = max(last, ends.get(run_id, 0))
-    here = {name: size for name, size in ends.items() if not known.removed(name)}
-    return max(here, key=lambda name: (here[name], name), default="")
+    return ends
 
 
 def _rolled_back(known: _State, asked: Asked) -> Verified | None:
-    """Return what a checkpoint outside of any run says against the ledger; None if nothing."""
+    """Return what speaks against the ledger outside of any run: checkpoints, lines that this user
+    wrote, its chain; None if nothing.
+    """
     kept = {f"the checkpoint in {name}": one for name, one in asked.checkpoints.items()}
     if known.beside is not None:
         kept[f"the checkpoint in {paths.LEDGER_CHECKPOINT}"] = known.beside
     chain = known.ledger.chain if known.ledger is not None else Chain()
     problems = [contradiction(chain, name, one) for name, one in kept.items()]
+    problems += [f"line {number}: {what}" for number, what in chain.problems[:1]]
+    problems += [known.ledger.unread] if known.ledger is not None else []
     wrong = [
         Finding(
             "VERIFY_ROLLBACK",

@@ -191,6 +191,62 @@ def test_after_a_rollback_it_says_so_whatever_is_left(good: Place, tmp_path: Pat
     assert "no run has finished yet" in done.text  # nothing here says that there was one
 
 
+def test_what_finished_since_a_checkpoint_that_was_kept_is_verified(tmp_path: Path) -> None:
+    place = placed(tmp_path, small_world(tmp_path / "repository"))
+    world, kept = place.world, tmp_path / "kept"
+    size = len(world.events())
+    ways = {
+        ("--file", str(kept)): str(kept),
+        ("--ref", "refs/factory/checkpoint"): "ref:refs/factory/checkpoint",
+        ("--note", "HEAD"): "note:HEAD~1",
+    }
+    for words in ways:
+        done = world.factory("ledger", "export-checkpoint", *words, **place.env)
+        assert (done.rc, f"kept   {size} events in " in done.out) == (0, True), done.text
+    printed = world.factory("ledger", "export-checkpoint", **place.env)
+    assert printed.out == kept.read_text()
+    done = place.verify("--since", str(kept))
+    assert (done.rc, "no run has finished since" in done.out) == (0, True), done.text
+    world.write("README.md", "# Later\n")
+    world.commit("later")
+    assert world.factory("oneshot", **place.env).rc == 0
+    last = world.last().parent.name
+    for since in ways.values():
+        done = place.verify("--since", since)
+        assert done.rc == 0, done.text
+        assert done.out.splitlines()[0] == last
+        assert place.run_id not in done.out
+        assert "consistent with 2 other checkpoints" in section(done.out, "ledger")
+    ledger = world.state / "ledger.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    ledger.write_bytes(b"".join(lines[:20]))
+    shutil.rmtree(world.state / "runs")
+    for since in ways.values():
+        done = place.verify("--since", since, XDG_STATE_HOME=str(tmp_path / "another"))
+        assert (done.rc, f"taken away: expected the {size} events" in done.out) == (2, True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ledger", "export-checkpoint", "--ref", "main"),
+        ("ledger", "export-checkpoint", "--ref", "refs/heads/main"),
+        ("ledger", "export-checkpoint", "--ref", "refs/tags/../heads/main"),
+        ("ledger", "export-checkpoint", "--note", "--all"),
+        ("ledger", "--file", "x"),
+        ("verify", "--since", "nowhere"),
+        ("verify", "--since", "ref:refs/factory/nothing"),
+        ("verify", "--since", "note:HEAD~99"),
+        ("verify", "--since", "kept", "--all"),
+    ],
+)
+def test_a_checkpoint_is_kept_nowhere_else(good: Place, words: tuple[str, ...]) -> None:
+    before = good.world.git("for-each-ref")
+    done = good.world.factory(*words, **good.env)
+    assert (done.rc, "Traceback" in done.text) == (64, False), done.text
+    assert good.world.git("for-each-ref") == before
+
+
 def test_a_folder_and_a_ledger_that_are_put_back_are_missed_by_whoever_wrote_them(
     tmp_path: Path,
 ) -> None:
