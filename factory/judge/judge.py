@@ -7,7 +7,8 @@
     >>> before = tree_from_leaves([("docs/a.md", old)], "sha1")
     >>> after = tree_from_leaves([("docs/a.md", new), ("dodo.py", new), ("x.md", new)], "sha1")
     >>> rules = rules_of(pack, compile_patterns(("dodo.py",)))
-    >>> found = judge_change(rules, differences(before, after), after, links={})
+    >>> changes = tuple(differences(before, after))
+    >>> found = judge_change(rules, changes, after, Contents({}, frozenset()))
     >>> [(finding.id, finding.facts["path"]) for finding in found]
     [('PATH_PROTECTED', 'dodo.py'), ('SCOPE_OUTSIDE_ALLOWED', 'x.md')]
 
@@ -17,18 +18,26 @@ and by the integrator. Never sees patch text, a file system, or a pack's claims.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
 
 from factory.judge import path_guard
+from factory.judge.pack_files import is_output, is_pack_file
 from factory.judge.path_guard import display
 from factory.judge.scope import Patterns, compile_patterns
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Fact, Facts
 from factory.model.pack import TaskPack
 from factory.model.scanned import Oddity
-from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.model.tree import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_LINK,
+    MODE_SUBMODULE,
+    Difference,
+    Tree,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class Rules:
     protected: Patterns
     inputs: tuple[str, ...]
     changed_lines: int
+    packs_folder: str
+    outputs: Patterns
     allowed_at: Location
     denied_at: Location
     limit_at: Location
@@ -55,6 +66,8 @@ def rules_of(pack: TaskPack, protected: Patterns) -> Rules:
         protected,
         pack.inputs or (),
         pack.limits.changed_lines,
+        pack.folder.rpartition("/")[0],
+        compile_patterns((*pack.artifacts.required, *pack.artifacts.optional)),
         pack.place("/scope/allowed_paths"),
         pack.place("/scope/denied_paths"),
         pack.place("/limits/changed_lines"),
@@ -65,25 +78,58 @@ def judge_change(
     rules: Rules,
     changes: Iterable[Difference],
     result: Tree,
-    links: Mapping[str, str],
+    contents: Contents,
     hidden: frozenset[str] = frozenset(),
 ) -> tuple[Finding, ...]:
     """Return the findings about changed paths. If many paths break one rule, each folder has one.
 
-    `result` is the whole tree after the change; `links` maps each changed symbolic link to its
-    target; `hidden` are changed paths that exist in the base but were not visible.
+    `result` is the whole tree after the change; `contents` is what `read_contents` returns for it;
+    `hidden` are changed paths that exist in the base but were not visible.
     """
     listed = tuple(changes)
     found: list[_Broken] = []
     for change in listed:
         broken = (
-            _judge_name(rules, change) or _judge_kind(change, links) or _judge_scope(rules, change)
+            _judge_name(rules, change)
+            or _judge_kind(change, contents.links)
+            or _judge_scope(rules, change)
+            or _judge_pack_file(rules, change, contents.scripts)
         )
         found += [broken] if broken is not None else []
         if change.path in hidden:
             found.append(_Broken("INPUT_HIDDEN_CHANGED", change.path))
     kept = (change.path for change in listed if change.after is not None)
     return (*_findings(rules, found), *_collisions(rules, result, kept))
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Contain what judging needs of contents: `links` maps each changed symbolic link to its
+    target, `scripts` are changed files of packs' folders that begin with `#!` before or after.
+    """
+
+    links: Mapping[str, str]
+    scripts: frozenset[str]
+
+
+def read_contents(
+    rules: Rules,
+    changes: Iterable[Difference],
+    read: Callable[[Iterable[str]], Mapping[str, bytes]],
+) -> Contents:
+    """Return what `judge_change` needs of the contents of `changes`; `read` returns blobs by id."""
+    links: dict[str, str] = {}
+    files: list[tuple[str, str]] = []
+    for change in changes:
+        if change.after is not None and change.after.mode == MODE_LINK:
+            links[change.path] = change.after.oid
+        if change.before is not None and is_pack_file(change.path, rules.packs_folder):
+            sides = (change.before, change.after)
+            files += [(change.path, leaf.oid) for leaf in sides if leaf and leaf.mode in _FILES]
+    wanted = {*links.values(), *(oid for _, oid in files)}
+    content = read(sorted(wanted)) if wanted else {}
+    targets = {path: content[oid].decode("utf-8", "surrogateescape") for path, oid in links.items()}
+    return Contents(targets, frozenset(path for path, oid in files if content[oid][:2] == b"#!"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +141,7 @@ class _Broken:
     facts: tuple[tuple[str, Fact], ...] = ()
 
 
+_FILES = (MODE_FILE, MODE_EXECUTABLE)
 MOST_SINGLE = 5
 """Paths that break one rule and get a finding each; more are grouped by folder."""
 _FIRST = 3
@@ -222,6 +269,14 @@ def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
     if not rules.allowed.matches(path):
         return _Broken("SCOPE_OUTSIDE_ALLOWED", path)
     return None
+
+
+def _judge_pack_file(rules: Rules, change: Difference, scripts: frozenset[str]) -> _Broken | None:
+    if change.before is None or not is_pack_file(change.path, rules.packs_folder):
+        return None
+    if is_output(change, rules.outputs, scripts):
+        return None
+    return _Broken("PACK_FILE_CHANGED", change.path)
 
 
 def judge_lines(rules: Rules, added: int, removed: int) -> tuple[Finding, ...]:

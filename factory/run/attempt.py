@@ -28,14 +28,20 @@ from factory.judge.acceptance import (
     judge_normalized,
 )
 from factory.judge.effort import Effort, effort_of, judge_bytes, judge_effort, judge_overdue
-from factory.judge.judge import judge_change, judge_lines, judge_oddities, split_artifacts
+from factory.judge.judge import (
+    judge_change,
+    judge_lines,
+    judge_oddities,
+    read_contents,
+    split_artifacts,
+)
 from factory.judge.scope import compile_patterns
 from factory.judge.secrecy import judge_artifact_secrets, judge_secrets
 from factory.model.card import Progress
 from factory.model.errors import Overdue
 from factory.model.finding import Finding
 from factory.model.pack import Command, Limits
-from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.model.tree import MODE_SUBMODULE, Difference, Tree
 from factory.plan.cloud import UserCloud
 from factory.plan.plan import PlannedPack
 from factory.plan.site import Site
@@ -222,7 +228,7 @@ def freeze(
     refused, effort = _unkeepable(machine, planned, differences)
     if refused:
         return Frozen(visible, visible, (), refused, len(derived.dropped), (), withheld=True)
-    links = _links(machine, differences)
+    contents = read_contents(planned.rules, differences, objects.read)
     objects.write_tree(visible_after)
     objects.write_tree(after)
     seconds = seconds_for(planned.limits.timeout)
@@ -233,7 +239,9 @@ def freeze(
         return Frozen(visible, visible, (), late, len(derived.dropped), (), withheld=True)
     findings = (
         *judge_oddities(pack.id, layer.without(ignored)),
-        *judge_change(planned.rules, differences, after, links, hidden_paths(differences, visible)),
+        *judge_change(
+            planned.rules, differences, after, contents, hidden_paths(differences, visible)
+        ),
         *judge_configuration(objects, pack.id, base, after),
         *judge_docs(pack, after),
     )
@@ -259,16 +267,6 @@ def _unkeepable(
     carried = objects.credentials(oids)
     secret = judge_secrets(planned.pack, machine.redactor, differences, carried)
     return secret or judge_effort(planned.rules, effort), effort
-
-
-def _links(machine: Machine, differences: Iterable[Difference]) -> Mapping[str, str]:
-    wanted = {
-        d.path: d.after.oid
-        for d in differences
-        if d.after is not None and d.after.mode == MODE_LINK
-    }
-    contents = machine.objects.read(wanted.values()) if wanted else {}
-    return {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in wanted.items()}
 
 
 def judge_size(machine: Machine, planned: PlannedPack, frozen: Frozen) -> tuple[Finding, ...]:

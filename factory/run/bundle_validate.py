@@ -20,7 +20,7 @@ from factory.judge.acceptance import (
     judge_docs,
 )
 from factory.judge.effort import Measured, effort_of, judge_bytes, judge_effort, judge_overdue
-from factory.judge.judge import judge_change, judge_lines
+from factory.judge.judge import judge_change, judge_lines, read_contents
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Overdue, Refusal
@@ -28,7 +28,7 @@ from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.pack import TaskPack
-from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Tree
+from factory.model.tree import MODE_SUBMODULE, Difference, Tree
 from factory.plan.plan import Plan, PlannedPack
 from factory.run.comparing import MOST_SECONDS, LineCounts, line_counts
 from factory.run.doit_table import judge_configuration
@@ -190,16 +190,12 @@ def _judge_again(
     """The same judge that launch asked, over the whole tree that base and change yield here."""
     whole = apply_differences(stacked, by_tree)
     changes = between(stacked, whole)
-    oids = {
-        d.path: d.after.oid for d in changes if d.after is not None and d.after.mode == MODE_LINK
-    }
-    contents = objects.read(sorted(oids.values())) if oids else {}
-    links = {path: contents[oid].decode("utf-8", "surrogateescape") for path, oid in oids.items()}
+    contents = read_contents(planned.rules, changes, objects.read)
     counted = [counts for counts in lines.values() if counts is not None]
     below = f"{IN_BUNDLE.artifacts}/"
     artifacts = [path.removeprefix(below) for path in files if path.startswith(below)]
     return [
-        *judge_change(planned.rules, changes, whole, links, hidden_paths(changes, before)),
+        *judge_change(planned.rules, changes, whole, contents, hidden_paths(changes, before)),
         *judge_configuration(objects, planned.pack.id, stacked, whole),
         *judge_lines(planned.rules, sum(c[0] for c in counted), sum(c[1] for c in counted)),
         *judge_docs(planned.pack, whole),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from factory.verify import pack_files
 from factory.verify.change import Verified
 from factory.verify.documents import ScopeLock
 from factory.verify.doit_table import tables_touched
@@ -33,6 +34,7 @@ def breaches(
             or _kind(name, before, after, change)
             or _scope(lock, name)
             or _hidden(lock, folder, name, before)
+            or pack_files.breach(lock, folder, name, (before, after), change)
             or (_collision(trees, result, path) if after is not None else "")
         )
         if clause:

@@ -19,7 +19,7 @@ from factory.contract.work_tree import UserWorkTree
 from factory.git.narrowing import apply_differences, between
 from factory.judge import path_guard
 from factory.judge.acceptance import artifact_name_problem
-from factory.judge.judge import Rules, judge_change
+from factory.judge.judge import Contents, Rules, judge_change
 from factory.judge.scope import compile_patterns
 from factory.merge.overlap import Touch, find_overlaps
 from factory.model.finding import Location
@@ -48,8 +48,9 @@ EMPTY = Tree({})
 PROTECTED = path_guard.protected_patterns("taskpacks", ("requirements.lock",))
 SCOPE = ("src/", "docs/**/index*", "*/b.txt", "**/x?", "taskpacks/TASK-1/", "a", "**")
 HERE = Location("task.yml")
+NONE = compile_patterns(())
 RULES = Rules(
-    "T-1", compile_patterns(SCOPE), compile_patterns(()), PROTECTED, (), 800, HERE, HERE, HERE
+    "T-1", compile_patterns(SCOPE), NONE, PROTECTED, (), 800, "taskpacks", NONE, HERE, HERE, HERE
 )
 
 
@@ -60,7 +61,7 @@ def paths() -> tuple[str, ...]:
 
 def judged(path: str) -> str:
     """The judge's answer: a finding's id, or nothing."""
-    found = judge_change(RULES, (Difference(path, None, LEAF),), EMPTY, {})
+    found = judge_change(RULES, (Difference(path, None, LEAF),), EMPTY, Contents({}, frozenset()))
     return found[0].id if found else ""
 
 

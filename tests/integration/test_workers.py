@@ -25,6 +25,8 @@ from factory.run.attempt import Machine
 from tests.in_process import planner
 from tests.world import PATIENCE, World, environment
 
+pytestmark = pytest.mark.linux
+
 SLOW = 'steps: [{name: s, run: "sleep 600"}]\n'
 QUICK = 'scope: {{allowed_paths: ["docs/**"]}}\nsteps: [{{name: s, run: "mkdir -p docs; echo {0} >docs/{0}"}}]\n'
 

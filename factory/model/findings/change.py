@@ -75,6 +75,22 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         remedy="allow it with: scope: {{denied_paths: {keep:yaml}}}",
         examples=_two(denied=("docs/**",), keep=("secret/**",)),
     ),
+    "PACK_FILE_CHANGED": error(
+        "an existing file of a task pack's folder was changed",
+        sentence=_of_files(
+            "was changed; what a pack is accepted by may depend on it, so it is protected from"
+            " every pack",
+            "were changed; what packs are accepted by may depend on them, so they are protected"
+            " from every pack",
+        ),
+        hint=_both(
+            "Write a new file, or one outside the packs' folders. An output that is no program and"
+            " no configuration may be rewritten: name it under artifacts."
+        ),
+        remedy="allow it with: artifacts: {{optional: [its path in the pack's folder]}}, where it"
+        " is an output, no program and no configuration",
+        examples=_two(),
+    ),
     "PATH_PROTECTED": error(
         "a protected path was changed",
         sentence={

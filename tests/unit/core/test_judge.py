@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory.judge.judge import (
+    Contents,
     Rules,
     judge_change,
     judge_lines,
@@ -27,6 +28,7 @@ from factory.model.scanned import Oddity
 from factory.model.tree import MODE_LINK, MODE_SUBMODULE, Difference, Leaf, Tree
 from tests.pack_values import added, leaf, pack, tree
 
+NOTHING = Contents({}, frozenset())
 RULES = rules_of(pack(), protected_patterns("taskpacks"))
 EVERYTHING = rules_of(pack(scope=Scope(("**",))), protected_patterns("taskpacks"))
 TASK = "taskpacks/T-1-x/task.yml"
@@ -38,10 +40,12 @@ def judge(
     rules: Rules = RULES,
     links: dict[str, str] | None = None,
     hidden: frozenset[str] = frozenset(),
+    scripts: frozenset[str] = frozenset(),
 ) -> list[str]:
     result = Tree({}).changed({change.path: change.after for change in changes})
     return [
-        sentence(finding) for finding in judge_change(rules, changes, result, links or {}, hidden)
+        sentence(finding)
+        for finding in judge_change(rules, changes, result, Contents(links or {}, scripts), hidden)
     ]
 
 
@@ -214,7 +218,7 @@ def test_lines_are_counted_against_their_limit() -> None:
 
 def grouped(paths: list[str], rules: Rules = RULES) -> list[tuple[object, ...]]:
     """Return folder or path, count and remedy of what is outside the scope."""
-    found = judge_change(rules, map(added, paths), Tree({}), {})
+    found = judge_change(rules, map(added, paths), Tree({}), NOTHING)
     assert all(finding.id == "SCOPE_OUTSIDE_ALLOWED" for finding in found)
     return [
         (finding.facts.get("folder", finding.facts.get("path")), finding.facts.get("count", 1))
@@ -246,13 +250,13 @@ def test_a_few_paths_have_a_finding_each_and_many_one_for_each_folder() -> None:
     ],
 )
 def test_the_remedy_covers_all_that_is_outside(paths: list[str], patterns: list[str]) -> None:
-    found = judge_change(RULES, map(added, paths), Tree({}), {})
+    found = judge_change(RULES, map(added, paths), Tree({}), NOTHING)
     listed = ", ".join(json.dumps(each) for each in ("docs/**", *patterns))
     assert {each.remedy for each in found} == {
         f"allow it with: scope: {{allowed_paths: [{listed}]}}"
     }
     wider = rules_of(pack(scope=Scope(("docs/**", *patterns))), protected_patterns("taskpacks"))
-    assert judge_change(wider, map(added, paths), Tree({}), {}) == ()
+    assert judge_change(wider, map(added, paths), Tree({}), NOTHING) == ()
 
 
 @given(st.lists(st.sampled_from(["a/b/c", "a/b/d", "a/e", "f", "g/h", "i/j/k", "l"]), unique=True))
@@ -266,7 +270,7 @@ def test_a_remedy_against_a_denial_keeps_the_other_denials() -> None:
         pack(scope=Scope(("docs/**",), ("docs/no/**", "docs/never/**"))),
         protected_patterns("taskpacks"),
     )
-    (found,) = judge_change(rules, [added("docs/no/x")], Tree({}), {})
+    (found,) = judge_change(rules, [added("docs/no/x")], Tree({}), NOTHING)
     assert found.remedy == 'allow it with: scope: {denied_paths: ["docs/never/**"]}'
 
 
@@ -305,4 +309,4 @@ def test_rules_know_where_they_were_declared() -> None:
 def test_the_base_may_hold_what_a_pack_may_not_add() -> None:
     """Only changed paths are judged: an old collision elsewhere is none of this pack's doing."""
     result = tree({"old/A": "1", "old/a": "2", "docs/x": "3"})
-    assert judge_change(RULES, [added("docs/x", "3")], result, {}) == ()
+    assert judge_change(RULES, [added("docs/x", "3")], result, NOTHING) == ()
