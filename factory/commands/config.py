@@ -75,6 +75,8 @@ def _where(source: Source, setting: Setting, user_file: str) -> str:
             return f"yours: {user_file}"
         case Source.REPOSITORY:
             return f"repository: {CONFIG_FILE}"
+        case Source.JUDGED:
+            return f"work tree: {CONFIG_FILE}"
         case Source.ENVIRONMENT:
             return f"environment: {setting.variable}"
         case Source.FLAG:

@@ -20,6 +20,7 @@ from factory.git import repository
 from factory.git.git import find_git
 from factory.git.kept_files import read_note, read_ref
 from factory.git.ports import Repository
+from factory.model.config import Config
 from factory.model.errors import Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.layout import ATTESTATIONS, IN_RUN, LEDGER, RUNS, STATE_FOLDER, shown
@@ -406,7 +407,7 @@ def _asked(found: Repository | None, witness: _Witness) -> Asked:
         Demand(config.signing_policy.value, tuple(config.signing_key_ids)),
         found.root,
         found.commit,
-        policy_commit(found),
+        policy_commit(config),
         kept,
         time.time(),
         _written(found.root / STATE_FOLDER),
@@ -424,14 +425,13 @@ def _written(state: Path) -> tuple[tuple[int, str], ...]:
     return ((known.before.seq, known.before.event_id), *own)
 
 
-def policy_commit(found: Repository) -> PolicyCommit | None:
+def policy_commit(config: Config) -> PolicyCommit | None:
     """Return the commit whose pins the user trusts, and the words for where it is named; None
-    without one.
-
-    The place for `policy_ref`: only the user's file, variable or flag may name it.
+    without one: only the user's file, variable or flag may name it.
     """
-    del found
-    return None
+    if not config.policy_commit:
+        return None
+    return PolicyCommit(config.policy_commit, config.policy_ref)
 
 
 def _users(keys: UserKeys) -> Iterator[Key]:

@@ -31,6 +31,12 @@ _judge_ref = matching(
     forms.REF, "is not the name of a commit", "write a branch, a tag or a commit id"
 )
 
+_judge_full_ref = matching(
+    forms.FULL_REF,
+    "is no full name of a ref",
+    "write one as in refs/remotes/origin/main, or a whole commit id",
+)
+
 _PROPERTIES = tuple(known.value for known in Property)
 _judge_property = matching(
     "|".join(_PROPERTIES), "is not a property", f"known are {', '.join(_PROPERTIES)}"
@@ -71,6 +77,11 @@ Ref = Annotated[
     AfterValidator(_judge_ref),
     WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.REF)}),
 ]
+FullRef = Annotated[
+    str,
+    AfterValidator(_judge_full_ref),
+    WithJsonSchema({"type": "string", "pattern": forms.anchored(forms.FULL_REF)}),
+]
 FolderBelow = Annotated[
     str,
     AfterValidator(_judge_folder),
@@ -107,6 +118,10 @@ class SafetySection(Part):
     )
     protected: tuple[Pattern, ...] = Field(
         (), description="Patterns that no pack may change, beside the built-in ones."
+    )
+    policy_ref: FullRef = Field(
+        "refs/remotes/origin/HEAD",
+        description="User's own file only: the commit whose configuration and pins are in force.",
     )
 
 

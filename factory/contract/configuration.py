@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from enum import Enum
 from typing import Any
 
 from factory.contract.settings import (
@@ -24,11 +25,12 @@ from factory.contract.settings import (
     Setting,
     Unfit,
 )
-from factory.model.config import CEILINGS, REQUIRED_BY_DEFAULT, Config, Source
+from factory.egress.rules import uncovered
+from factory.model.config import CEILINGS, REQUIRED_BY_DEFAULT, Config, OverlapPolicy, Source
 from factory.model.finding import Finding, Location
 from factory.model.names import GRANTS_VARIABLE
 from factory.model.pack import Limits
-from factory.model.signing import PRIVATE_VARIABLES
+from factory.model.signing import PRIVATE_VARIABLES, SigningPolicy
 from factory.model.wording import found, label_of, nearest, quoted, unknown_key
 from factory.strict import canonical
 from factory.strict import toml as strict_toml
@@ -43,6 +45,7 @@ _SIMPLE = (
     *(
         "packs_folder",
         "base_ref",
+        "policy_ref",
         "overlap",
         "isolation",
         "backend",
@@ -73,11 +76,13 @@ def read(
     *,
     user_file: str = USER_FILE,
     repository_file: str = REPOSITORY_FILE,
+    policy: bytes | None = None,
+    policy_file: str = "",
 ) -> tuple[Config, tuple[Finding, ...]]:
-    """Resolve as `resolve`, from the bytes of the two files (None if a file is absent)."""
+    """Resolve as `resolve`, from the bytes of the files (None if a file is absent)."""
     findings: list[Finding] = []
     documents = []
-    for raw, file in ((user, user_file), (repository, repository_file)):
+    for raw, file in ((user, user_file), (repository, repository_file), (policy, policy_file)):
         document, problems = _document(raw, file)
         documents.append(document)
         findings += problems
@@ -88,6 +93,8 @@ def read(
         flags,
         user_file=user_file,
         repository_file=repository_file,
+        policy=documents[2],
+        policy_file=policy_file,
     )
     return config, (*findings, *more)
 
@@ -100,15 +107,21 @@ def resolve(
     *,
     user_file: str = USER_FILE,
     repository_file: str = REPOSITORY_FILE,
+    policy: StrictDocument | None = None,
+    policy_file: str = "",
 ) -> tuple[Config, tuple[Finding, ...]]:
     """Return the merged configuration and findings.
 
     `environment` may be the whole environment; `flags` maps setting names to text. Setting names
-    are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the environment.
+    are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the environment. With a
+    `policy_file` the repository's configuration is that of `policy` (None: it has none), and
+    `repository` is judged: it only tightens.
     """
+    judged = Source.JUDGED if policy_file else Source.REPOSITORY
     layers = (
         _file_layer(Source.USER, user, user_file),
-        _file_layer(Source.REPOSITORY, repository, repository_file),
+        *((_file_layer(Source.REPOSITORY, policy, policy_file),) if policy_file else ()),
+        _file_layer(judged, repository, repository_file),
         _environment_layer(environment),
         _flag_layer(flags),
     )
@@ -135,27 +148,61 @@ class _Merged:
         if "required" in layer.values:
             self._values["accept_missing"] = accepted - frozenset(layer.values["required"])
         for name, value in layer.values.items():
-            weakened = self._weakened(name, value) if layer.source is Source.REPOSITORY else ""
+            foreign = layer.source in (Source.REPOSITORY, Source.JUDGED)
+            weakened = self._weakened(name, value) if foreign else ""
             if weakened:
                 facts = {"setting": label_of(BY_NAME[name].pointer), "problem": weakened}
                 place = layer.places.get(name)
                 self.findings.append(Finding("CONFIG_WEAKENED", facts, location=place))
                 continue
-            self._set(layer.source, name, value)
+            place = layer.places.get(name)
+            if layer.source is not Source.JUDGED or self._tightens(name, value, place):
+                self._set(layer.source, name, value, place)
 
-    def _set(self, source: Source, name: str, value: Any) -> None:
+    def _tightens(self, name: str, value: Any, place: Location | None) -> bool:
+        """Return whether a value of the judged work tree may tighten what is in force; where it
+        would not and differs, that is a finding.
+        """
+        if name in _ADDITIVE or name.startswith("ceilings_") or name == "network_hosts":
+            return True  # `_set` takes only what is stricter
+        current = self._values.get(name, getattr(Config(), name))
+        order = _STRICTEST.get(name)
+        if order is not None and order.index(value) > order.index(current):
+            return True
+        if name == "signing_key_ids" and current and set(value) < set(current):
+            return True
+        if current != value:
+            self._note(name, value, current, "by policy_ref", place)
+        return False
+
+    def _note(
+        self, name: str, value: Any, current: Any, whose: str, place: Location | None
+    ) -> None:
+        facts = {
+            "setting": label_of(BY_NAME[name].pointer),
+            "value": _shown(value),
+            "instead": _shown(current),
+            "whose": whose,
+        }
+        self.findings.append(Finding("CONFIG_NOT_IN_FORCE", facts, location=place))
+
+    def _set(self, source: Source, name: str, value: Any, place: Location | None = None) -> None:
         """Put a value in force. A repository only lowers ceilings and narrows hosts; a variable or
         a flag is the user's, and so is in force as it is.
         """
-        if name == "network_hosts" and source is Source.REPOSITORY:
-            self._values["network_within"] = value
+        foreign = source in (Source.REPOSITORY, Source.JUDGED)
+        if name == "network_hosts" and foreign:
+            within = self._values.get("network_within")
+            self._values["network_within"] = value if within is None else _both(value, within)
             self._sources["network_within"] = source
             return
         if name == "network_hosts" and source is not Source.USER:
             self._values.pop("network_within", None)
-        if name.startswith("ceilings_") and source is Source.REPOSITORY:
-            limit = name.removeprefix("ceilings_")
-            below = self._values.get(name, getattr(CEILINGS, limit))
+        if name.startswith("ceilings_") and foreign:
+            below = self._values.get(name, getattr(CEILINGS, name.removeprefix("ceilings_")))
+            if value > below:
+                whose = "by your ceilings" if source is Source.REPOSITORY else "by policy_ref"
+                self._note(name, value, below, whose, place)
             if value >= below:
                 return
         self._values[name] = self._joined(name, value)
@@ -210,6 +257,24 @@ class _Merged:
             ranked = list(Source)
             found_in[shown] = max(found_in[shown], source, key=ranked.index)
         return tuple(sorted(found_in.items()))
+
+
+_STRICTEST: Mapping[str, tuple[Any, ...]] = {
+    "signing_policy": tuple(SigningPolicy),
+    "overlap": (OverlapPolicy.MERGE, OverlapPolicy.BLOCK),
+}
+
+
+def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the hosts that two lists have in common."""
+    first = [host for host in one if not uncovered((host,), other)]
+    return tuple(dict.fromkeys((*first, *(h for h in other if not uncovered((h,), one)))))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return str(value.value if isinstance(value, Enum) else value) or "none"
 
 
 def _document(raw: bytes | None, file: str) -> tuple[StrictDocument | None, list[Finding]]:

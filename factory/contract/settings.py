@@ -312,6 +312,18 @@ SETTINGS: tuple[Setting, ...] = (
         listed=True,
     ),
     Setting("protected", "safety", "protected", _TIGHTENS, _many(_pattern), listed=True),
+    Setting(
+        "policy_ref",
+        "safety",
+        "policy_ref",
+        _USER,
+        _text(
+            forms.FULL_REF,
+            "is no full name of a ref",
+            "write one as in refs/remotes/origin/main, or a whole commit id",
+        ),
+        _never_by_a_repository("name the commit whose policy is in force"),
+    ),
     *(
         Setting(
             f"ceilings_{limit.name}",

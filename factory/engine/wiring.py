@@ -100,14 +100,26 @@ def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Fin
     secret = judge_contract_secrets(redactor_for(os.environ), files)
     if secret:
         return Config(), secret
-    return configuration.read(
+    users, _ = configuration.read(own, None, os.environ, flags, user_file=str(user_file))
+    policy: bytes | None = None
+    commit = policy_file = ""
+    if users.policy_ref:
+        try:
+            commit, policy = repository.policy_at(root, users.policy_ref, CONFIG_FILE)
+        except Refusal as refusal:
+            return Config(), refusal.findings
+        policy_file = f"{CONFIG_FILE} of {users.policy_ref}"
+    config, findings = configuration.read(
         own,
         repositorys,
         os.environ,
         flags,
         user_file=str(user_file),
         repository_file=CONFIG_FILE,
+        policy=policy,
+        policy_file=policy_file,
     )
+    return replace(config, policy_commit=commit), findings
 
 
 def sound_config(root: Path, flags: Mapping[str, str]) -> Config:
@@ -135,7 +147,9 @@ def site(
     another.
     """
     found = repository.discover(start, "HEAD")
-    config = sound_config(found.root, flags)
+    config, remarks = load_config(found.root, flags)
+    if any(finding.blocks for finding in remarks):
+        raise Refusal(*(finding for finding in remarks if finding.blocks))
     redactor = redactor_for(os.environ)
     _refuse_secrets_in_names(redactor, config)
     if config.base_ref != "HEAD":
@@ -186,6 +200,7 @@ def site(
         redactor=redactor,
         cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
         tidy=lambda: _tidy(state, views),
+        remarks=remarks,
         run_id=run_id,
     )
 
@@ -291,6 +306,7 @@ def pipeline(
         commit = built.repository.commit
         tree = built.objects.tree_of(commit)
         return (
+            *built.remarks,
             *repository.notes(built.repository, built.config.packs_folder),
             *repository.tree_notes(commit, tree, built.objects.read),
         )

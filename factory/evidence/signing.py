@@ -87,11 +87,13 @@ def signer_for(site: Site, record: SigningRecord) -> PrivateSigner | None:
 
 
 def pinned_keys(site: Site) -> tuple[PublicKey, ...]:
-    """Return the keys pinned in the base commit.
+    """Return the keys pinned in the commit of policy_ref, without one in the base commit.
 
     Raise Refusal SIGNING_PIN_INVALID for a file that is no key.
     """
-    folder = site.objects.tree_of(site.repository.commit).get(PINS_FOLDER)
+    folder = site.objects.tree_of(site.config.policy_commit or site.repository.commit).get(
+        PINS_FOLDER
+    )
     if not isinstance(folder, Tree):
         return ()
     leaves = {name: leaf for name, leaf in folder.leaves() if name.endswith(".pub")}

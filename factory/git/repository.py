@@ -173,6 +173,43 @@ def _unknown(base_ref: str, found: str) -> Refusal:
     return _refusal("REPO_BASE_UNKNOWN", {"base_ref": base_ref, "found": found})
 
 
+def policy_at(root: Path, ref: str, name: str) -> tuple[str, bytes | None]:
+    """Return the commit that a full ref or a commit id names, and the content of its file `name` at
+    the top (None: it has none).
+
+    No short name is looked up: a tag could take its place. Raise Refusal POLICY_REF_MISSING where
+    it is not here, CONFIG_UNREADABLE where the file is a link or a folder.
+    """
+    git, _ = _asked(root)
+
+    def missing(found: str) -> Refusal:
+        return _refusal("POLICY_REF_MISSING", {"ref": ref, "found": found})
+
+    named = ref
+    if ref.startswith("refs/"):
+        shown = git.run("show-ref", "--verify", "--hash", ref, ok=(0, 1, 128))
+        named = shown.out.decode("ascii", "replace").strip()
+        if shown.rc != 0 or not named:
+            raise missing("no such ref")
+    peeled = git.run("rev-parse", "--verify", "--quiet", f"{named}^{{commit}}", ok=(0, 1, 128))
+    commit = peeled.out.decode("ascii", "replace").strip()
+    if peeled.rc != 0 or (commit != named and not ref.startswith("refs/")):
+        raise missing("no such commit")
+    listed = git.run("ls-tree", "-z", "--full-tree", commit, "--", name, ok=(0, 128))
+    if listed.rc != 0:
+        raise missing("its files are not here")
+    if not listed.out:
+        return commit, None
+    mode, kind, oid = listed.out.split(b"\t")[0].decode("ascii").split()
+    if kind != "blob" or mode == "120000":
+        found = "a symbolic link" if mode == "120000" else "a folder"
+        raise _refusal("CONFIG_UNREADABLE", {"file": f"{name} of {ref}", "found": found})
+    content = git.run("cat-file", "blob", oid, ok=(0, 128))
+    if content.rc != 0:
+        raise missing("its files are not here")
+    return commit, content.out
+
+
 def origin_of(repository: Repository) -> str:
     """Return the address that the repository was cloned from; "" if none is known."""
     answer = _git_of(repository).run("config", "--get", "remote.origin.url", ok=(0, 1))

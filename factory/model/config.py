@@ -22,6 +22,7 @@ class Source(enum.Enum):
     DEFAULT = "default"
     USER = "user"
     REPOSITORY = "repository"
+    JUDGED = "judged"  # the work tree's, where the repository's is that of policy_ref
     ENVIRONMENT = "environment"
     FLAG = "flag"
 
@@ -68,6 +69,8 @@ REQUIRED_BY_DEFAULT = frozenset(Property)
 class Config:
     """Contain every configurable value.
 
+    `policy_ref` is the ref that the user named for the policy in force, `policy_commit` the commit
+    that it is; empty: the configuration of the work tree is.
     `protected` adds scope patterns to the built-in protected list; `ceilings` bounds what a pack
     may declare without a grant; `grants` are what the user granted; `accepted_missing` names
     properties whose absence the user accepts; `backend` is the user's choice of what confines
@@ -84,6 +87,8 @@ class Config:
     required: frozenset[Property] = REQUIRED_BY_DEFAULT
     accepted_missing: frozenset[Property] = frozenset()
     protected: tuple[str, ...] = ()
+    policy_ref: str = ""
+    policy_commit: str = ""
     ceilings: Limits = CEILINGS
     overlap: OverlapPolicy = OverlapPolicy.BLOCK
     isolation: IsolationMode = IsolationMode.AUTO

@@ -21,6 +21,9 @@ ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]{0,127}"
 TOOL = r"[A-Za-z0-9_][A-Za-z0-9._+-]{0,127}"
 PLUGIN = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
 REF = r"(?!.*\.\.)[A-Za-z0-9_@.][A-Za-z0-9_@.^~{}/+-]{0,254}"
+FULL_REF = (
+    r"refs/(?!.*\.\.)(?!.*//)[A-Za-z0-9_@.+/-]{0,249}[A-Za-z0-9_@+-]|[0-9a-f]{40}|[0-9a-f]{64}"
+)
 _SEGMENT = r"(?!\.{1,2}(?:/|$))[^/\\*?:\x00-\x1f\x7f]+"
 PLAIN_FOLDER = rf"(?!\.(?:git|factory)(?:/|$)){_SEGMENT}(?:/{_SEGMENT})*"
 PROGRAM = rf"(?:{TOOL})?|/[^\x00-\x1f\x7f]+|[A-Za-z]:[\\/][^\x00-\x1f\x7f]+"

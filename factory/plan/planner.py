@@ -212,6 +212,7 @@ class Planner:
             policy=PlannedPolicy(
                 sha256=sha256(format_document(rules)),
                 rules=rules,
+                commit=config.policy_commit,
                 grants=tuple(sorted({used for each in packs for used in each.action.grants})),
             ),
             packs=tuple(self._record(planned) for planned in packs),

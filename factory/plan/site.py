@@ -15,6 +15,7 @@ from factory.files.seals import UserSeal
 from factory.git.objects import GitObjects
 from factory.git.ports import Objects, Repository
 from factory.model.config import Config
+from factory.model.finding import Finding
 from factory.plan.cloud import UserCloud
 from factory.plan.markers import Markers
 from factory.plan.stages import PackSandbox
@@ -29,7 +30,7 @@ class Site:
     `environment` is the host's, for declared names only; `redactor` cuts credentials from whatever
     a pack printed, before anything else reads it; `cloud` is what the user grants of clouds; `tidy`
     drops caches that nobody used for days; `integrator` runs Z on the plan in a run folder and
-    returns its MERGE.json.
+    returns its MERGE.json. `remarks` are findings about the configuration that block nothing.
     """
 
     repository: Repository
@@ -51,4 +52,5 @@ class Site:
     redactor: Redactor
     cloud: UserCloud
     tidy: Callable[[], None]
+    remarks: tuple[Finding, ...] = ()
     run_id: str = ""

@@ -131,7 +131,7 @@ def test_example_of_configuration_is_sound_and_whole() -> None:
     _, findings = read(None, example.encode(), {}, {})
     assert not findings
     for setting in SETTINGS:
-        if setting.name not in {"accept_missing", "backend", "cloud_inject"}:  # the user's alone
+        if setting.name not in {"accept_missing", "backend", "cloud_inject", "policy_ref"}:
             assert re.search(rf"^{setting.key} = ", example, re.MULTILINE), setting.name
 
 

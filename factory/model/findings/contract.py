@@ -36,6 +36,26 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
         remedy="no change of the contract is needed: remove {setting} from factory.toml",
         examples=({"setting": "backend", "problem": "a repository cannot choose the sandbox"},),
     ),
+    "CONFIG_NOT_IN_FORCE": warning(
+        "a setting of the work tree is looser than what is in force, and has no effect",
+        sentence="{setting}: {value} is not in force; {instead} is, {whose}",
+        examples=(
+            {
+                "setting": "timeout",
+                "value": "7200",
+                "instead": "3600",
+                "whose": "by your ceilings",
+            },
+        ),
+    ),
+    "POLICY_REF_MISSING": error(
+        "the commit that policy_ref names is not in this repository",
+        sentence="expected the policy of {ref}, found that it is not here: {found}",
+        hint="fetch it, for instance with: git fetch origin; the work tree's policy is never taken"
+        " in its place",
+        remedy="no change of the contract is needed: fetch {ref}, or name another policy_ref",
+        examples=({"ref": "refs/remotes/origin/main", "found": "no such ref"},),
+    ),
     "PACK_NONE": error(
         "the repository declares no task pack",
         sentence="expected a task pack in {folder}/, found none",

@@ -133,7 +133,7 @@ def test_ceilings_join_by_key_and_only_fall() -> None:
     assert config.ceilings == replace(CEILINGS, timeout=60, output=1 << 20, attempts=2)
     for repositorys in (b"601", b"'2h'"):
         config, findings = read(user, b"[ceilings]\ntimeout = " + repositorys, {}, {})
-        assert findings == ()
+        assert [finding.id for finding in findings] == ["CONFIG_NOT_IN_FORCE"]
         assert config.ceilings.timeout == 600
     assert read(None, b"[ceilings]\ntimeout = '2h'\n", {}, {})[0].ceilings == CEILINGS
     assert read(b"[ceilings]\ntimeout = '2h'\n", None, {}, {})[0].ceilings.timeout == 7200
@@ -176,6 +176,7 @@ def test_what_is_the_users_alone_is_refused_from_a_repository(setting: Setting) 
         "backend": "'none'",
         "network_allow_any": "true",
         "cloud_inject": "['api.example.org basic env:X']",
+        "policy_ref": "'refs/remotes/origin/main'",
     }[setting.name]
     text = f"[{setting.section}]\n{setting.key} = {value}\n".encode()
     config, findings = read(None, text, {}, {})
@@ -285,6 +286,8 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, network_hosts=("example.org",)),
         replace(known, network_allow_any=True),
         replace(known, network_within=("example.org",)),
+        replace(known, policy_ref="refs/heads/main"),
+        replace(known, policy_commit="1" * 40),
         replace(known, grants=(Grant(GrantKind.HOST, "example.org", ""),)),
         replace(known, cloud_inject=("api.example.org x-api-key env:K",)),
         replace(known, recheck_budget=1),
