@@ -23,7 +23,7 @@ ROWS = {
     "noop": 1,
     "pack": 2,
     "growth": 1,
-    "first": 1,
+    "first": 2,
     "verify": 1,
     "append": 1,
     "index": 2,
