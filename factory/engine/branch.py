@@ -31,8 +31,8 @@ _BUNDLE = INTEGRATOR.objects
 
 @dataclass(frozen=True, slots=True)
 class Branched:
-    """A branch that holds a run's result. `fresh`: it was created now; `committed`: the run's packs
-    were.
+    """Describe a branch that contains a run's result. `fresh`: it was created now; `committed`: the
+    run's packs were.
     """
 
     run_id: str
@@ -105,7 +105,7 @@ def recover_branches(site: Site, refs: GitObjects) -> tuple[Finding, ...]:
 
 
 def _evidence(site: Site, run_id: str) -> tuple[RunStatus, bytes]:
-    """The run's verdict and its result, as its manifest names them."""
+    """Return the run's verdict and its result, as its manifest names them."""
     refuse_damaged(site, run_id)
     store, run = site.store, RunFolder.of(run_id)
     try:
@@ -145,5 +145,7 @@ def _spoilt(run_id: str, why: str) -> Refusal:
 
 
 def _own(site: Site, run_id: str) -> tuple[EventDocument, ...]:
-    """The events of a run that its branch hangs on: its end, and what was done for the branch."""
+    """Return the events of a run that its branch depends on: its end, and what was done for the
+    branch.
+    """
     return tuple(event for event in site.ledger.of_runs((run_id,)) if event.event_type in _EVENTS)

@@ -29,7 +29,7 @@ def crash(expected: str, error: BaseException, pack: str = "") -> Finding:
 
 
 def described(error: BaseException) -> str:
-    """An exception in one line, with its innermost frames."""
+    """Return an exception in one line, with its innermost frames."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]
     places = ", ".join(
         f"{os.path.basename(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames

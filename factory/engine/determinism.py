@@ -64,8 +64,8 @@ _ALWAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """One pack that was run twice: its verdict, what the bundle weighs, where it diverges (None:
-    nowhere).
+    """Describe one pack that was run twice: its verdict, what the bundle weighs, where it diverges
+    (None: nowhere).
     """
 
     pack: str
@@ -79,8 +79,8 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two environments: a folder for everything, the repository in it, and how a process
-    starts.
+    """Describe one of the two environments: a folder for everything, the repository in it, and how
+    a process starts.
     """
 
     name: str
@@ -160,7 +160,7 @@ def _sides(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Iterator[tup
 
 
 def _work_tree_files(pipeline: RepositoryPipeline) -> Iterator[FoundFile]:
-    """What a plan reads from the work tree: packs, configuration and what Git ignores."""
+    """Return what a plan reads from the work tree: packs, configuration and what Git ignores."""
     for path in (CONFIG_FILE, ".gitignore"):
         content = pipeline.site.work_tree.read(path)
         if content is not None:
@@ -287,7 +287,7 @@ def _bundle(side: Side, pack: str) -> dict[str, bytes]:
 def _held_to_action(
     pipeline: RepositoryPipeline, pack: str, files: Mapping[str, bytes]
 ) -> StatusDocument:
-    """The verdict of a bundle, which must be one of this repository's own action. Raises
+    """Return the verdict of a bundle, which must be one of this repository's own action. Raise
     Refusal.
     """
     planned = pipeline.run.planner.planned(pack)

@@ -26,8 +26,8 @@ _RANKS = {
 
 @dataclass(frozen=True, slots=True)
 class Divergence:
-    """The first difference: path below the folder, byte offset (0 where a file is missing), a
-    sentence, a diff.
+    """Describe the first difference: path below the folder, byte offset (0 where a file is
+    missing), a sentence, a diff.
     """
 
     file: str
@@ -38,7 +38,7 @@ class Divergence:
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """What the two sides are called, in a sentence."""
+    """Name the two sides, in a sentence."""
 
     first: str
     second: str
@@ -47,7 +47,7 @@ class Sides:
 def first_divergence(
     before: Mapping[str, bytes], now: Mapping[str, bytes], sides: Sides
 ) -> Divergence | None:
-    """The first file that is not alike on both sides; None where all are."""
+    """Return the first file that is not alike on both sides; None where all are."""
     for path in sorted(before.keys() | now.keys(), key=_readable_first):
         if path not in now:
             return Divergence(path, 0, f"{display(path)}: {sides.second} lacks it")
@@ -84,8 +84,8 @@ def _shown(content: bytes, at: int) -> str:
 
 
 def readable_diff(one: bytes, two: bytes, sides: Sides) -> tuple[str, ...]:
-    """A unified diff of two texts, its first lines; of anything else the bytes around the first
-    difference.
+    """Return a unified diff of two texts, its first lines; of anything else the bytes around the
+    first difference.
     """
     if not (_is_text(one) and _is_text(two)):
         return _bytes_around(one, two, sides)
@@ -98,7 +98,7 @@ _MOST_TEXT = 1024 * 1024
 
 
 def _is_text(content: bytes) -> bool:
-    """Whether a line diff is worth making: UTF-8, no NUL, not so long that making it takes
+    """Return whether a line diff is worth making: UTF-8, no NUL, not so long that making it takes
     seconds.
     """
     if b"\0" in content or len(content) > _MOST_TEXT:

@@ -81,19 +81,19 @@ class Sha256Checker:
     CheckerError = OSError
 
     def exists(self, path: str) -> bool:
-        """Whether a target is there."""
+        """Return whether a target is there."""
         return os.path.exists(path)
 
     def info(self, path: str) -> str:
-        """What `check_modified` is given: the digest as it is now."""
+        """Return what `check_modified` is given: the digest as it is now."""
         return digest_of(path)
 
     def check_modified(self, _path: str, now: str, stored: object) -> bool:
-        """Whether the content differs from the stored one; what can't be read always counts as
-        changed.
+        """Return whether the content differs from the stored one; what can't be read always counts
+        as changed.
         """
         return now == UNKNOWN or now != stored
 
     def get_state(self, path: str, _stored: object) -> str:
-        """What is stored after a task: the digest."""
+        """Return what is stored after a task: the digest."""
         return digest_of(path)

@@ -103,7 +103,7 @@ class CardReporter:
         return replace(closing, status=status, lines=lines)
 
     def add_success(self, _task: Any) -> None:
-        """A task ended and doit holds its state: make that state durable."""
+        """Make the state of a task that ended, which doit has, durable."""
         keep = self._driver is None or self._driver.keeps_state
         save = getattr(self._backend, "flush" if keep else "discard", None)
         if save is not None:  # a project may choose another backend
@@ -122,7 +122,7 @@ class CardReporter:
         self.write(" ".join(f"{task.name}: {fail.message}".split()))
 
     def skip_uptodate(self, task: Any) -> None:
-        """A stored result stands."""
+        """Note that a stored result is valid."""
         if self._driver is not None and self._is_card(task):
             self._driver.note_up_to_date(task.name)
 
@@ -131,23 +131,23 @@ class CardReporter:
         self._own_failures.append(message)
 
     def cleanup_error(self, error: BaseFail) -> None:
-        """A teardown failed; our tasks have none."""
+        """Note a teardown that failed; our tasks have none."""
         self._own_failures.append(error.message)
 
     def get_status(self, _task: Any) -> None:
-        """Nothing to tell before a task is looked at."""
+        """Do nothing: before a task is looked at there is nothing to report."""
 
     def execute_task(self, _task: Any) -> None:
-        """Nothing here: the action tells when it starts."""
+        """Do nothing: the action reports its start."""
 
     def skip_ignore(self, _task: Any) -> None:
-        """Nothing here: a card that was not reached is BLOCKED at the end."""
+        """Do nothing: a card that was not reached is BLOCKED at the end."""
 
     def teardown_task(self, _task: Any) -> None:
         """Our tasks have none."""
 
     def write(self, text: str) -> None:
-        """A line to a person, beside the progress."""
+        """Print a line to a person, beside the progress."""
         self._display.note(sanitize(text))
 
     def _is_card(self, task: Any) -> bool:
@@ -155,9 +155,7 @@ class CardReporter:
 
 
 class DoitReporter(CardReporter):
-    """The reporter of stock `doit`: prints the last word and ends the process with 0, 2, 1 or
-    130.
-    """
+    """Report to stock `doit`: print the last word and end the process with 0, 2, 1 or 130."""
 
     def __init__(self, outstream: TextIO, _options: Mapping[str, Any] | None = None) -> None:
         from factory.report.live import display_for  # late: `doit list` has no reporter
@@ -167,7 +165,7 @@ class DoitReporter(CardReporter):
         self._out = outstream
 
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
-        """As the base; a refusal ends the process with its code and its sentence."""
+        """Do as the base; a refusal ends the process with its code and its sentence."""
         self._backend = getattr(Globals.dep_manager, "backend", None)
         try:
             super().initialize(tasks, selected)
@@ -176,7 +174,7 @@ class DoitReporter(CardReporter):
             raise SystemExit(error.exit_code) from None
 
     def complete_run(self) -> None:
-        """As the base, then leave with the verdict."""
+        """Do as the base, then leave with the verdict."""
         on_its_way = sys.exc_info()[1]
         try:
             super().complete_run()
@@ -209,7 +207,7 @@ def _driver_of(tasks: Iterable[Any]) -> Driver | None:
 
 
 def _reached(tasks: Mapping[str, Any], selected: Iterable[str]) -> set[str]:
-    """The selected tasks and everything they need, by name."""
+    """Return the selected tasks and everything they need, by name."""
     reached: set[str] = set()
     waiting = list(selected)
     while waiting:

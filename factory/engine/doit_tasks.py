@@ -26,7 +26,7 @@ TaskDict = dict[str, Any]
 
 
 class CardUpToDate:
-    """A task's `uptodate` object. `doit info` prints it, so its text says what was found."""
+    """Answer as a task's `uptodate` object. `doit info` prints it: its text says what was found."""
 
     def __init__(self, driver: Driver, card: Card) -> None:
         self.driver = driver
@@ -46,7 +46,9 @@ class CardUpToDate:
 
 
 class CardAction:
-    """A task's action: a callable of its own class, so that it pickles and prints well."""
+    """Execute a card as a task's action: a callable of its own class, so that it pickles and prints
+    well.
+    """
 
     def __init__(self, driver: Driver, card: Card) -> None:
         self._driver = driver

@@ -39,7 +39,7 @@ _NAMES_SHOWN = 5
 
 
 class Pipeline(Protocol):
-    """What does the work. Only `begin`, `execute`, `close` and `abandon` have effects."""
+    """Do the work. Only `begin`, `execute`, `close` and `abandon` have effects."""
 
     def cards(self) -> tuple[Card, ...]:
         """Return all cards in an order that respects `after`. A broken pack is a card that ends
@@ -77,7 +77,7 @@ class Pipeline(Protocol):
 
 
 class NotBegun(Exception):
-    """A card was about to be executed outside a begun run of this process."""
+    """Report that a card was about to be executed outside a begun run of this process."""
 
 
 class Driver:
@@ -134,12 +134,12 @@ class Driver:
 
     @property
     def keeps_state(self) -> bool:
-        """Whether results are to be stored."""
+        """Return whether results are to be stored."""
         return not self._refused
 
     @property
     def begun(self) -> bool:
-        """Whether this very process is between `begin` and its end. A forked worker is not."""
+        """Return whether this process is between `begin` and its end. A forked worker is not."""
         return self._begun_by == os.getpid()
 
     def begin(self, asked: Iterable[str], progress: Progress) -> None:

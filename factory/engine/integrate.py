@@ -129,7 +129,7 @@ def _integrate(run: Run) -> None:
 
 
 def _record(run: Run, candidates: tuple[Candidate, ...], result: Integrated, began: float) -> None:
-    """One event for what the integrator came to."""
+    """Record one event with the integrator's result."""
     merge = result.merge
     result.event = run.recorder.record(
         MergeFinished(

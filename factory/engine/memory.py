@@ -69,8 +69,8 @@ _OPEN = (
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What has to be asked again: how the repository was opened, whose tools and which variables
-    packs are given.
+    """List what has to be asked again: how the repository was opened, whose tools and which
+    variables packs are given.
     """
 
     base_ref: str
@@ -81,8 +81,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What there is besides files: the repository as it was opened, paths that Git ignores, the
-    digest of each tool ("" for none).
+    """List what there is besides files: the repository as it was opened, paths that Git ignores,
+    the digest of each tool ("" for none).
     """
 
     repository: Repository
@@ -109,8 +109,8 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class UpToDate:
-    """What a start had before it when no card had to be executed: what doit had stored of each, how
-    the command ends, and the digests of the files that tasks depend on, by absolute path.
+    """Describe a start in which no card had to be executed: what doit had stored of each, how the
+    command ends, and the digests of the files that tasks depend on, by absolute path.
     """
 
     asked: Asked
@@ -123,7 +123,7 @@ class UpToDate:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is remembered of the repository at `root`. `settings` is the digest that
+    """Contain what is remembered of the repository at `root`. `settings` is the digest that
     `settings_digest` gave; `content` that of the packs, "" where it was not taken.
     """
 

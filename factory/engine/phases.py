@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Graph:
-    """The cards made so far, and what a phase needs to make its own."""
+    """Contain the cards made so far, and what a phase needs to make its own."""
 
     def __init__(self, catalogue: Catalogue, root: Path, state: Path) -> None:
         """Take the work tree `root` and the state folder `state`, both absolute."""
@@ -76,7 +76,9 @@ class Graph:
 
 
 class Phase(ABC):
-    """One step of a run. Nothing has a default: what a phase does not say, it must not be asked."""
+    """Define one step of a run. Nothing has a default: what a phase does not say, it must not be
+    asked.
+    """
 
     name: ClassVar[str]
     help: ClassVar[str]  # the line of `doit list`, for the group and for cards without one
@@ -212,7 +214,7 @@ class Integrate(Phase):
 
 
 class Summary(Phase):
-    """The run gets its verdict, report and attestations."""
+    """Give the run its verdict, report and attestations."""
 
     name = "summary"
     help = "print the verdict and where the evidence is"

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 
 class RepositoryPipeline:
-    """The pipeline of one repository. `progress` is used until `begin` is given another."""
+    """Implement `driver.Pipeline` for one repository. `progress` is used until `begin` is given
+    another.
+    """
 
     def __init__(
         self,
@@ -44,10 +46,10 @@ class RepositoryPipeline:
         after_run: Callable[[str], tuple[str, ...]] = lambda _run_id: (),
         remember: Callable[[Run, Closing, frozenset[str]], None] = lambda *_: None,
     ) -> None:
-        """`look` returns findings about the repository as it is now. `after_run` is given the id of
-        a run that was settled, and returns lines to print. `remember` is called under the run lock
-        where every card passed, with how the next start ends if nothing changes, and the names of
-        the cards that were executed.
+        """Take what acts on the repository. `look` returns findings about the repository as it is
+        now. `after_run` is given the id of a run that was settled, and returns lines to print.
+        `remember` is called under the run lock where every card passed, with how the next start
+        ends if nothing changes, and the names of the cards that were executed.
         """
         self.run = Run(site, progress, look, _cards_of)
         self._after_run, self._remember = after_run, remember
@@ -57,7 +59,7 @@ class RepositoryPipeline:
 
     @property
     def site(self) -> Site:
-        """What acts on the repository."""
+        """Return what acts on the repository."""
         return self.run.site
 
     def cards(self) -> tuple[Card, ...]:

@@ -47,8 +47,8 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 class _Listener:
-    """A thread that reads what the interpreter notes, and sends `number` to the main thread until
-    it has answered.
+    """Read, in a thread, what the interpreter notes, and send `number` to the main thread until it
+    has answered.
     """
 
     def __init__(self, number: int) -> None:

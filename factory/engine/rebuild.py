@@ -57,7 +57,7 @@ _SIDES = Sides("the recorded bundle", "the bundle made again")
 
 
 class Outcome(enum.Enum):
-    """What came of making one bundle again."""
+    """Name the outcome of making one bundle again."""
 
     SAME = "same"
     DIFFERS = "differs"
@@ -66,8 +66,8 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """One pack made again: `what` says where it differs or why it was not checkable; `diff` is for
-    reading.
+    """Describe one pack made again: `what` says where it differs or why it was not checkable;
+    `diff` is for reading.
     """
 
     pack: str
@@ -80,8 +80,8 @@ class Rebuilt:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilding:
-    """A whole run made again; `statement` is the signed file ("" where nobody could sign), `signer`
-    who did.
+    """Describe a whole run made again; `statement` is the signed file ("" where nobody could sign),
+    `signer` who did.
     """
 
     packs: tuple[Rebuilt, ...]
@@ -113,13 +113,13 @@ def rebuild(start: Path, run: Path) -> Rebuilding:
 
 
 class Absent(Exception):
-    """The base commit, or a part of it, is not in this repository: one clause."""
+    """Report that the base commit, or a part of it, is not in this repository: one clause."""
 
 
 @contextlib.contextmanager
 def _scratch(found: Repository, commit: str) -> Iterator[Path]:
-    """A repository of its own that borrows the objects; its work tree holds packs and configuration
-    as committed.
+    """Yield a repository of its own that borrows the objects; its work tree holds packs and
+    configuration as committed.
 
     Raises Absent, Refusal.
     """
@@ -195,7 +195,7 @@ def _in_order(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> tuple[str
 
 
 def _why_not(pipeline: RepositoryPipeline, evidence: StateStore, pack: str) -> str:
-    """Why a bundle cannot be made again here, one clause; empty where it can."""
+    """Return why a bundle cannot be made again here, one clause; empty where it can."""
     try:
         lock = parse_document(ScopeLock, evidence.read(IN_RUN.bundle(pack).scope_lock) or b"")
         before = parse_document(ActionDocument, evidence.read(IN_RUN.bundle(pack).action) or b"")
@@ -268,7 +268,7 @@ def _other_files(before: dict[str, bytes], now: dict[str, bytes]) -> Iterator[st
 def _stated(
     found: Repository, status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ...]
 ) -> Rebuilding:
-    """The outcome as a signed statement beside the runs; unsigned, it is only told."""
+    """Return the outcome as a signed statement beside the runs; unsigned, it is only told."""
     keys = user_keys(found.root)
     try:
         signer = keys.signer() if any(own.in_use for own in keys.own()) else None
@@ -319,7 +319,7 @@ def _statement(
 
 
 def _result(packs: tuple[Rebuilt, ...]) -> str:
-    """The outcome of all: one difference decides, and only what was made again wholly is
+    """Return the outcome of all: one difference decides, and only what was made again wholly is
     REPRODUCED.
     """
     outcomes = {one.outcome for one in packs}

@@ -140,8 +140,8 @@ def _looked_again(
 
 
 class _Own:
-    """What this process may have written: bundles and markers of the cards that it executed, its
-    run, the ledger, and the folders that contain them.
+    """List what this process may have written: bundles and markers of the cards that it executed,
+    its run, the ledger, and the folders that contain them.
     """
 
     def __init__(self, run: Run, run_id: str, executed: frozenset[str]) -> None:

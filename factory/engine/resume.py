@@ -19,7 +19,9 @@ from factory.model.verdict import Status
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end of one pack: its run, its action key, and the SHA-256 of its bundle's manifest."""
+    """Describe the end of one pack: its run, its action key, and the SHA-256 of its bundle's
+    manifest.
+    """
 
     run_id: str
     key: str

@@ -43,7 +43,7 @@ from factory.sandbox.properties import Enforcement
 
 
 class State(enum.Enum):
-    """How far a run got."""
+    """Name how far a run got."""
 
     NOT_STARTED = "not started"
     STARTED = "started"
@@ -63,7 +63,7 @@ _NEXT: Mapping[State, frozenset[State]] = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What executing a card gave: its verdict, findings, a line to show, and the run that it is of
+    """Describe the end of a card: its verdict, findings, a line to show, and the run that it is of
     where that is an earlier one.
     """
 
@@ -75,8 +75,8 @@ class Outcome:
 
 @dataclass(slots=True)
 class Integrated:
-    """What integration gave; `merge` is None where Z was not asked, `event` the id of the event
-    that records it.
+    """Collect the result of integration; `merge` is None where Z was not asked, `event` the id of
+    the event that records it.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Integrated:
 
 
 class Run:
-    """One run of a repository.
+    """Describe one run of a repository.
 
     `results` has the cards that ended in this process; `refused` the packs that may not run or
     broke off, so that no bundle of theirs is part of this run; `leftovers` the findings about
@@ -138,7 +138,7 @@ class Run:
 
     @cached_property
     def catalogue(self) -> Catalogue:
-        """The packs as they are in the work tree."""
+        """Return the packs as they are in the work tree."""
         config = self.site.config
         return read_catalogue(
             self.site.work_tree, config.packs_folder, config.ceilings, self.site.redactor
@@ -146,17 +146,17 @@ class Run:
 
     @cached_property
     def cards(self) -> tuple[Card, ...]:
-        """Every card, in an order that respects `after`."""
+        """Return every card, in an order that respects `after`."""
         return self._make_cards(self.catalogue, self.site)
 
     @cached_property
     def planner(self) -> Planner:
-        """What computes trees and action keys."""
+        """Return what computes trees and action keys."""
         return Planner(self.site, self.catalogue)
 
     @property
     def plan(self) -> Plan:
-        """The plan of this process, made once. Raise Refusal where there can be none."""
+        """Return the plan of this process, made once. Raise Refusal where there can be none."""
         with self._freezing:
             if self._plan is None:
                 self._plan = self.planner.freeze()
@@ -188,7 +188,7 @@ class Run:
 
     @property
     def id(self) -> str:
-        """The run's id; "" until something executes."""
+        """Return the run's id; "" until something executes."""
         return self.recorder.run_id
 
     def start(self) -> str:

@@ -35,19 +35,19 @@ _TOLD_WHOLE = 8
 
 
 def findings_of(status: StatusDocument) -> tuple[Finding, ...]:
-    """A bundle's findings."""
+    """Return a bundle's findings."""
     return tuple(finding_of(record) for record in status.findings)
 
 
 def pack_headline(status: StatusDocument) -> str:
-    """`2 files +41 −3, 14 artifacts`."""
+    """Return as `2 files +41 −3, 14 artifacts`."""
     return change_text(
         status.files_changed, status.lines_added, status.lines_removed, len(status.artifacts)
     )
 
 
 def merge_headline(result: Integrated) -> str:
-    """`tree 8b52c1d, no overlap · 9 checks again on the merged tree, 9 ok`."""
+    """Return as `tree 8b52c1d, no overlap · 9 checks again on the merged tree, 9 ok`."""
     if result.merge is None or not result.merge.merged_tree:
         count = len(result.merge.overlaps) if result.merge is not None else 0
         return f"nothing merged, {counted(count, 'overlap')}" if count else "nothing merged"
@@ -184,8 +184,8 @@ def keep_enforcement(site: Site, run_id: str, enforcement: Enforcement) -> Enfor
 
 
 def verdict_of(findings: tuple[Finding, ...]) -> tuple[Status, ...]:
-    """The status that findings alone amount to; none where there are none, since nothing was shown
-    then.
+    """Yield the status that findings alone amount to; none where there are none, since nothing was
+    shown then.
     """
     return (of_findings(findings),) if findings else ()
 
@@ -225,7 +225,7 @@ def _line(
 def _reproducible(
     site: Site, entry: PackEntry, bundle: StatusDocument | None, manifest: str
 ) -> bool:
-    """Whether this very bundle was made twice by `factory determinism`; never where the pack
+    """Return whether this very bundle was made twice by `factory determinism`; never where the pack
     declares the network.
     """
     if bundle is None or entry.pack is None or entry.pack.constraints.network.declared:
@@ -286,7 +286,7 @@ def _closing(run: Run, status: Status, asked: Collection[str], executed: frozens
 
 
 def _report_lines(site: Site, run_id: str, executed: frozenset[str]) -> tuple[str, ...]:
-    """The report itself, where the whole of a run was asked for."""
+    """Return the report itself, where the whole of a run was asked for."""
     folder = RunFolder.of(run_id).integrator
     if "summary" not in executed:
         return ()

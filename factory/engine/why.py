@@ -31,7 +31,7 @@ from factory.run.reading import load_status
 
 
 class State(enum.Enum):
-    """What the next run will do with a pack, and why."""
+    """Name what the next run will do with a pack, and why."""
 
     BROKEN = "its contract, or one that it depends on, does not hold"
     NEVER_RAN = "it never ran"
@@ -45,8 +45,8 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """The answer for one pack. Keys are "" where there is none; `last` is None where it never
-    ran.
+    """Describe the answer for one pack. Keys are "" where there is none; `last` is None where it
+    never ran.
     """
 
     pack: str
@@ -67,7 +67,7 @@ class Why:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is remembered of a pack: its bundle's action and status."""
+    """Contain what is remembered of a pack: its bundle's action and status."""
 
     action: ActionDocument | None
     status: StatusDocument | None
@@ -85,7 +85,7 @@ class Explainer:
         self._cards = cards
 
     def why(self, entry: PackEntry) -> Why:
-        """The answer for one pack of the catalogue."""
+        """Return the answer for one pack of the catalogue."""
         if not entry.usable or entry.pack is None:
             own = tuple(finding for finding in entry.findings if finding.blocks)
             return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", own)
@@ -140,7 +140,9 @@ class Explainer:
         return self.why(self._catalogue.by_id()[pack]).state is not State.HOLDS
 
     def _changes(self, planned: PlannedPack, known: _Known) -> tuple[KeyChange, ...]:
-        """Every part that differs; instead of a changed input tree, the files that differ in it."""
+        """Return every part that differs; instead of a changed input tree, the files that differ in
+        it.
+        """
         if known.action is None:
             return ()
         found: list[KeyChange] = []
@@ -149,8 +151,8 @@ class Explainer:
         return tuple(found)
 
     def _files(self, planned: PlannedPack, change: KeyChange) -> list[KeyChange]:
-        """The files in which two visible trees differ, without the pack's own, which are told as
-        its own.
+        """Return the files in which two visible trees differ, without the pack's own, which are
+        named apart.
         """
         try:
             old = self._site.objects.tree_of(change.before)

@@ -64,7 +64,7 @@ KEEP_REMAINS = 86_400.0  # seconds since something half made was last touched
 
 
 class Silent:
-    """A `Progress` that tells nobody."""
+    """Implement `Progress`, and report to nobody."""
 
     def card_started(self, card: Card) -> None: ...
 
@@ -89,7 +89,7 @@ def user_keys(root: Path | None) -> UserKeys:
 
 
 def load_config(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...]]:
-    """The configuration in force for the repository at `root`."""
+    """Return the configuration in force for the repository at `root`."""
     user_file = user_config_file()
     try:
         own = config_files.read_user_config(root)
@@ -295,8 +295,8 @@ def prepare_state(state: Path) -> None:
 def pipeline(
     start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = ""
 ) -> RepositoryPipeline:
-    """The pipeline of the repository at or above `start`; `apart` as `site`. Raises Refusal where
-    there can be none.
+    """Return the pipeline of the repository at or above `start`; `apart` as `site`. Raise Refusal
+    where there can be none.
     """
     began = time.time_ns()
     settings = memory.settings_digest(start, user_config_file(), flags, os.environ)
@@ -323,7 +323,9 @@ def pipeline(
 
 
 def _after_run(built: Site) -> Callable[[str], tuple[str, ...]]:
-    """What the user's flags add to the end of a run; the modules for it are loaded only then."""
+    """Return what the user's flags add to the end of a run; the modules for it are loaded only
+    then.
+    """
     if "1" not in (os.environ.get(AFTER_RUN_REVIEW), os.environ.get(AFTER_RUN_INDEX)):
         return lambda _run_id: ()
     from factory.engine.after_run import after_run

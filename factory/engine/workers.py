@@ -205,7 +205,7 @@ class Workers:
 
 
 class _Nursery:
-    """The process that forks workers."""
+    """Keep the process that forks workers."""
 
     def __init__(self, site: Site, plan: Plan) -> None:
         """Raise OSError where no process can be forked."""
@@ -245,7 +245,7 @@ class _Nursery:
 
 
 class _Worker:
-    """One worker process, asked by one thread at a time. `pid` is 0 until it said so."""
+    """Ask one worker process, asked by one thread at a time. `pid` is 0 until it said so."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link
@@ -417,7 +417,7 @@ def _read_jobs(link: socket.socket, jobs: queue.SimpleQueue[Any], site: Site) ->
 
 
 class _Forwarded:
-    """A `Progress` that reports in the parent."""
+    """Implement `Progress`, and report in the parent."""
 
     def __init__(self, link: socket.socket) -> None:
         self._link = link

@@ -57,8 +57,8 @@ from factory.steady.normalize_artifacts import Normalized, normalize, normalize_
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What executes packs on one host. No ledger and no store is among it: nothing that runs a pack
-    can record or replace anything.
+    """Contain what executes packs on one host. No ledger and no store is among it: nothing that
+    runs a pack can record or replace anything.
 
     `cloud` is what the user grants of clouds; `progress` is called while commands run.
     """
@@ -78,8 +78,9 @@ def machine_of(site: Site, progress: Progress) -> Machine:
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """One executed command: the record for the bundle, raw output, findings, and what it did over
-    the network. `ended_at` is the time of its end (RFC 3339); `defect` is ours, met while judging.
+    """Describe one executed command: the record for the bundle, raw output, findings, and what it
+    did over the network. `ended_at` is the time of its end (RFC 3339); `defect` is ours, met while
+    judging.
     """
 
     logged: LoggedCommand
@@ -94,8 +95,8 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Frozen:
-    """What the steps left: what the pack could see before and after, how that differs, and what was
-    judged.
+    """Describe what the steps left: what the pack could see before and after, how that differs, and
+    what was judged.
 
     A change that carries a credential, or is beyond comparing, is `withheld`: it is told by its
     findings, and `after` is `before`. `compared` is None where there is little to compare.
@@ -119,7 +120,7 @@ class Budget:
         self._end = self._clock.monotonic() + limits.timeout
 
     def of(self, command: Command) -> float:
-        """The bound of one command: its own, or what is left of the pack's."""
+        """Return the bound of one command: its own, or what is left of the pack's."""
         left = max(0.05, self._end - self._clock.monotonic())
         return min(left, float(command.timeout)) if command.timeout else left
 
@@ -176,7 +177,7 @@ Heard: TypeAlias = Callable[[Ran], None]
 
 
 def unheard(_ran: Ran) -> None:
-    """A `Heard` that does nothing."""
+    """Do nothing, as a `Heard`."""
 
 
 def do_steps(
@@ -253,7 +254,7 @@ def freeze(
 def _unkeepable(
     machine: Machine, planned: PlannedPack, differences: tuple[Difference, ...]
 ) -> tuple[tuple[Finding, ...], Effort]:
-    """Why a change cannot be kept, if so; and what it takes to compare it."""
+    """Return why a change cannot be kept, if so; and what it takes to compare it."""
     objects = machine.objects
     leaves = (
         leaf for change in differences for leaf in (change.before, change.after) if leaf is not None
@@ -270,7 +271,7 @@ def _unkeepable(
 
 
 def judge_size(machine: Machine, planned: PlannedPack, frozen: Frozen) -> tuple[Finding, ...]:
-    """Whether the change is within its limit of lines."""
+    """Return findings where the change is not within its limit of lines."""
     lines = _lines_of(machine, frozen)
     added = sum(counts[0] for counts in lines.values() if counts is not None)
     removed = sum(counts[1] for counts in lines.values() if counts is not None)
@@ -313,8 +314,8 @@ def accept(
 
 @dataclass(frozen=True, slots=True)
 class NormalizedArtifact:
-    """One artifact that the contract wants normalised: its path, its bytes as they were made, and
-    what came of them.
+    """Describe one artifact that the contract wants normalised: its path, its bytes as they were
+    made, and what came of them.
     """
 
     path: str

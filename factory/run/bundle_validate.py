@@ -43,7 +43,7 @@ def bundle_digests(store: Store, folder: str) -> dict[str, str]:
 
 
 def bundle_intact(store: Store, pack_id: str, folder: Folder = BUNDLES) -> tuple[Finding, ...]:
-    """Whether a bundle's files are those that its manifest names."""
+    """Return findings where a bundle's files are not those that its manifest names."""
     place = BundleFolder(folder.at(pack_id))
     return bundle_check.judge_manifest(
         pack_id, place, store.read(place.manifest), bundle_digests(store, place)
@@ -141,7 +141,9 @@ def _judge_trees(
 
 
 def _judge_base(planned: PlannedPack, stacked: Tree, before: Tree) -> list[Finding]:
-    """The base that the bundle names must be what the pack sees of plan and bundles below it."""
+    """Return BUNDLE_STALE where the base that the bundle names is not what the pack sees of plan
+    and bundles below it.
+    """
     due = narrow(stacked, planned.visible_patterns)
     if before.oid == due.oid:
         return []
@@ -187,7 +189,7 @@ def _judge_again(
     lines: LineCounts,
     files: tuple[str, ...],
 ) -> list[Finding]:
-    """The same judge that launch asked, over the whole tree that base and change yield here."""
+    """Ask the judge that launch asked, over the whole tree that base and change yield here."""
     whole = apply_differences(stacked, by_tree)
     changes = between(stacked, whole)
     contents = read_contents(planned.rules, changes, objects.read)

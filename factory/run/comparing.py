@@ -21,14 +21,16 @@ LEAST_SECONDS, MOST_SECONDS = 30.0, 300.0
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The two tellings of a change that compare lines."""
+    """Contain the two forms of a change that compare lines."""
 
     lines: LineCounts
     patch: bytes
 
 
 def seconds_for(timeout: int) -> float:
-    """How long a comparison may take: as long as its pack may, within bounds that hold for all."""
+    """Return how long a comparison may take: as long as its pack may, within bounds that hold for
+    all.
+    """
     return min(MOST_SECONDS, max(LEAST_SECONDS, float(timeout)))
 
 

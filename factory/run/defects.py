@@ -17,8 +17,8 @@ from factory.redact.redaction import Redactor
 
 @dataclass(frozen=True, slots=True)
 class Defect:
-    """One defect: its finding, and its traceback (UTF-8) under the name that it has in a run's
-    `raw/`.
+    """Describe one defect: its finding, and its traceback (UTF-8) under the name that it has in a
+    run's `raw/`.
     """
 
     finding: Finding

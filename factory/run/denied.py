@@ -34,8 +34,8 @@ _Form = TypeVar("_Form", DeniedDocument, EgressDocument)
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """One thing that was tried: what, the rule in a clause, how often, during which commands, and
-    the remedy.
+    """Describe one thing that was tried: what, the rule in a clause, how often, during which
+    commands, and the remedy.
     """
 
     tried: str
@@ -84,7 +84,7 @@ def _remedy_of_finding(record: DenialRecord) -> str:
 
 
 def _refused(pack: TaskPack, connections: tuple[ConnectionRecord, ...]) -> list[Denial]:
-    """What the proxy refused, the same refusals together."""
+    """Return what the proxy refused, the same refusals together."""
     found: dict[tuple[str, str], list[ConnectionRecord]] = {}
     for each in filter(refused, connections):
         where = each.host or each.address or "an unnamed host"

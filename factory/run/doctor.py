@@ -24,8 +24,8 @@ _REPOSITORY = ("REPO_NOT_FOUND", "REPO_NO_COMMITS", "REPO_BARE", "REPO_BASE_UNKN
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What is installed and what is left. Versions are "" where a thing is missing; `free` is in
-    bytes.
+    """List what is installed and what is left. Versions are "" where a thing is missing; `free` is
+    in bytes.
 
     `held` has a sentence per lock that is held now; `worktrees` are names left behind by earlier
     runs; `user_config` is the path of the user's own file, `user_config_exists` tells whether it is
@@ -47,7 +47,7 @@ class HostFacts:
 
 
 class Mark(enum.Enum):
-    """How a row weighs."""
+    """Name how a row weighs."""
 
     GOOD = "ok"
     MISSING = "missing"
@@ -56,7 +56,7 @@ class Mark(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: what was looked at, how it is, and one sentence."""
+    """Describe one line: what was looked at, how it is, and one sentence."""
 
     topic: str
     mark: Mark
@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Checkup:
-    """All rows, and what blocks or warns."""
+    """Contain all rows, and what blocks or warns."""
 
     rows: tuple[Row, ...]
     findings: tuple[Finding, ...]
@@ -82,8 +82,8 @@ def check_up(
     root: str,
     refused: Iterable[Finding],
 ) -> Checkup:
-    """The whole examination. `root` is the repository ("" for none), `refused` what kept it from
-    being opened.
+    """Return the whole examination. `root` is the repository ("" for none), `refused` what kept it
+    from being opened.
 
     Being outside a repository is no fault of the host, so that alone does not block.
     """
@@ -174,8 +174,8 @@ def ladder(measured: Iterable[tuple[str, Enforcement]]) -> tuple[tuple[str, ...]
 
 
 def lacking(measured: Iterable[tuple[str, Enforcement]]) -> tuple[str, ...]:
-    """Why each backend lacks what it lacks: a sentence a property, or one alone where all lack for
-    one reason.
+    """Return why each backend lacks what it lacks: a sentence a property, or one alone where all
+    lack for one reason.
     """
     told: list[str] = []
     for name, enforcement in measured:

@@ -36,8 +36,8 @@ def judge_configuration(
 
 
 def _opened(objects: Objects, tree: Tree, name: str) -> bytes | None:
-    """The bytes that opening `name` at the root of `tree` yields; None where that is no file of the
-    tree.
+    """Return the bytes that opening `name` at the root of `tree` yields; None where that is no file
+    of the tree.
     """
     todo, folders = [name], [tree]
     for _ in range(_MOST_LINKS):

@@ -41,7 +41,7 @@ def bare_reach_of(pack: TaskPack) -> Reach | None:
 
 
 class Traffic:
-    """The connections of one pack in one run, numbered in the order in which they ended.
+    """Collect the connections of one pack in one run, numbered in the order in which they ended.
 
     `before` are those that the run knows already. Texts that the pack chose are redacted.
     """

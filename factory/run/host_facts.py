@@ -18,7 +18,7 @@ from factory.run.doctor import HostFacts
 def gather(
     state: Path, held: tuple[str, ...], worktrees: tuple[str, ...], user_config: Path
 ) -> HostFacts:
-    """The facts of this host, with what was found in the state folder."""
+    """Return the facts of this host, with what was found in the state folder."""
     git_program, git = _git(state)
     return HostFacts(
         platform=f"{platform.system()} {platform.release()} {platform.machine()}",

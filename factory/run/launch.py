@@ -53,7 +53,7 @@ _COMMANDS = (StepFinished.event_type, CheckFinished.event_type)
 
 @dataclass(frozen=True, slots=True)
 class Launched:
-    """What came of one pack.
+    """Describe what came of one pack.
 
     `status` is that of its bundle, and None where it ended in a refusal or a defect: then
     `findings` say which. `files` are the bundle by path, `raw` what a run keeps beside it, by path
@@ -70,7 +70,7 @@ class Launched:
 
     @property
     def verdict(self) -> Status:
-        """The pack's verdict: its bundle's, or what its findings amount to."""
+        """Return the pack's verdict: its bundle's, or what its findings amount to."""
         if self.status is not None:
             return Status(self.status.status)
         return of_findings(self.findings)
@@ -149,7 +149,7 @@ def _closed(work: tuple[Entry, ...], end: Entry) -> tuple[Entry, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """One attempt's whole result."""
+    """Describe one attempt's whole result."""
 
     record: AttemptRecord
     steps: tuple[Ran, ...]
@@ -161,7 +161,7 @@ class Tried:
 
 
 class _Work:
-    """What a pack has left so far: commands, events and connections."""
+    """Collect what a pack has left so far: commands, events and connections."""
 
     def __init__(self, planned: PlannedPack, machine: Machine) -> None:
         self.planned = planned
@@ -350,7 +350,9 @@ def _bundle(
 
 
 def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> PackChange:
-    """The change as three tellings: leaves, patch, and objects that carry it to another machine."""
+    """Return the change in three forms: leaves, patch, and objects that carry it to another
+    machine.
+    """
     objects = machine.objects
     before, after = frozen.before, frozen.after
     oids = {

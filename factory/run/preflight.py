@@ -35,7 +35,9 @@ def judge_host(config: Config, enforcement: Enforcement) -> tuple[Finding, ...]:
 
 
 def judge_pack(pack: TaskPack, missing_tools: Iterable[str]) -> tuple[Finding, ...]:
-    """What a sound contract asks for that this version or this host does not have."""
+    """Return findings over what a sound contract asks for that this version or this host does not
+    have.
+    """
     found: list[Finding] = []
 
     def lacks(finding: str, key: str, facts: Facts) -> None:
@@ -79,7 +81,7 @@ def judge_network(pack: TaskPack, config: Config, enforcement: Enforcement) -> t
 def judge_launch(
     pack: TaskPack, config: Config, enforcement: Enforcement, cloud: UserCloud
 ) -> tuple[Finding, ...]:
-    """What of policy, host and grants keeps one pack from running now."""
+    """Return findings over what of policy, host and grants keeps one pack from running now."""
     return (
         *judge_host(config, enforcement),
         *judge_grants(pack, config),

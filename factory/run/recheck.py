@@ -30,7 +30,7 @@ from factory.run.rechecking import Outcome, classify, judge_recheck
 
 @dataclass(frozen=True, slots=True)
 class Rechecked:
-    """All outcomes, the findings over them, and the logs of what ran again.
+    """Describe all outcomes, the findings over them, and the logs of what ran again.
 
     `raw` are the files that a run keeps beside it, by path below its `raw/`; `events` have neither
     run nor parent yet. `error` is what ended it early; all else is what there was up to then.
@@ -45,7 +45,7 @@ class Rechecked:
 
 
 class Recheck:
-    """One re-check of one merged tree."""
+    """Check one merged tree again."""
 
     def __init__(
         self,
@@ -58,8 +58,8 @@ class Recheck:
         *,
         connections: Mapping[str, tuple[ConnectionRecord, ...]],
     ) -> None:
-        """`together` merges some of the packs alone, None where that cannot be done;
-        `connections` are those of the run so far.
+        """Take the plan and the merged tree. `together` merges some of the packs alone, None where
+        that cannot be done; `connections` are those of the run so far.
         """
         self._machine = machine
         self._plan = plan
@@ -146,8 +146,8 @@ class Recheck:
         return replace_culprits(_record(name, command, outcome, rc), culprits)
 
     def _culprits(self, planned: PlannedPack, command: Command) -> tuple[str, ...]:
-        """The first other pack, in id order, together with which alone the check fails; empty where
-        none is found.
+        """Return the first other pack, in id order, together with which alone the check fails;
+        empty where none is found.
         """
         mine = {planned.pack.id, *planned.needs}
         for other in sorted(self._changes.keys() - mine):
@@ -172,7 +172,7 @@ class Recheck:
         return done
 
     def _view(self, planned: PlannedPack, tree: Tree, among: Collection[str]) -> Tree:
-        """What the pack would see of `tree`, in which the packs `among` are merged.
+        """Return what the pack would see of `tree`, in which the packs `among` are merged.
 
         A folder that differs from the commit is laid under the changes as it is in the work tree.
         """
@@ -223,5 +223,5 @@ def _record(pack: str, command: Command, outcome: Outcome, rc: int) -> RecheckRe
 
 
 def replace_culprits(record: RecheckRecord, culprits: tuple[str, ...]) -> RecheckRecord:
-    """The same record, naming who broke it."""
+    """Return the same record, naming who broke it."""
     return record.model_copy(update={"culprits": culprits})

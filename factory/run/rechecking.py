@@ -40,8 +40,8 @@ def classify(
 def judge_recheck(
     record: RecheckRecord, command: Command, above: bool = False
 ) -> tuple[Finding, ...]:
-    """The finding over one outcome; none for ok and as-accepted. `above`: its culprit builds on
-    this pack.
+    """Return the finding over one outcome; none for ok and as-accepted. `above`: its culprit builds
+    on this pack.
     """
 
     def broken(finding: str, **facts: Fact) -> tuple[Finding, ...]:

@@ -43,7 +43,7 @@ _SHELL = "if [ -x /bin/bash ]; then exec /bin/bash --norc --noprofile -i; fi; ex
 
 
 class Where(enum.Enum):
-    """What a visitor finds."""
+    """Describe what a person finds inside."""
 
     WORK = "what its steps see"
     AFTER_STEPS = "what its steps leave"
@@ -52,8 +52,8 @@ class Where(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`line` is one command, or empty for a shell; `timeout` in seconds, 0 for the default; `name`
-    names the stage.
+    """Describe what was asked for. `line` is one command, or empty for a shell; `timeout` in
+    seconds, 0 for the default; `name` names the stage.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is in force for a visit."""
+    """Describe what is in force for a session."""
 
     pack: str
     where: Where
@@ -78,8 +78,8 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A file that the visit changed; `verdict` is what the contract has against that, empty where
-    it has nothing.
+    """Describe a file that the session changed; `verdict` is what the contract has against that,
+    empty where it has nothing.
     """
 
     path: str
@@ -102,7 +102,9 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What came of it. `findings` are those that an attempt with this change would have had."""
+    """Describe the end of a session. `findings` are those that an attempt with this change would
+    have had.
+    """
 
     outcome: CommandOutcome
     changed: tuple[Seen, ...]
@@ -116,7 +118,7 @@ Talk: TypeAlias = Callable[[PackStage, CommandSpec], CommandOutcome]
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Who is told what while a visit goes on."""
+    """List who receives what while a session lasts."""
 
     stepped: Callable[[CheckRecord], None]
     opened: Callable[[Room], None]
@@ -125,8 +127,8 @@ class Heard:
 def admit(
     site: Site, planner: Planner, entry: PackEntry
 ) -> tuple[PlannedPack, tuple[Finding, ...]]:
-    """The pack as it would run, and what the user accepted. Raises Refusal with all that would keep
-    it from running.
+    """Return the pack as it would run, and what the user accepted. Raise Refusal with all that
+    would keep it from running.
     """
     found = (
         *preflight.judge_host(site.config, site.sandbox.measure()),
@@ -204,7 +206,7 @@ def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: Asked) -
 def _steps(
     site: Site, machine: Machine, planned: PlannedPack, stage: PackStage, heard: Heard
 ) -> None:
-    """The pack's steps, up to the first that fails: what they left is what one wants to look at
+    """Run the pack's steps, up to the first that fails: what they left is what one wants to look at
     then.
     """
     budget = attempt.Budget(machine.clock, planned.limits)
@@ -226,7 +228,7 @@ def _frozen(
     asked: Asked,
     heard: Heard,
 ) -> Tree:
-    """The tree that acceptance would run over."""
+    """Return the tree that acceptance would run over."""
     if not planned.pack.steps:
         return visible
     stage = _open(machine, planned, visible, asked)
@@ -261,8 +263,8 @@ def _recorded(
     stage: PackStage,
     talk: Callable[[], CommandOutcome],
 ) -> CommandOutcome:
-    """`talk` between two events: before it begins and once it is over, whatever ended it; its
-    connections between.
+    """Record `talk` between two events: before it begins and once it is over, whatever ended it;
+    its connections between.
     """
     properties = " ".join(sorted(given.value for given in room.enforcement.given))
     opened = ShellOpened(
@@ -317,7 +319,7 @@ def _seen(planned: PlannedPack, change: Difference) -> Seen:
 
 
 def _written(stage: PackStage) -> tuple[Seen, ...]:
-    """What was left on the layer over a frozen tree, which acceptance throws away as well."""
+    """Return what was left on the layer over a frozen tree, which acceptance throws away too."""
     layer = stage.freeze()
     written = [Seen(file.path, "written", "thrown away") for file in layer.files]
     return (*written, *(Seen(path, "removed", "thrown away") for path in layer.removed))

@@ -38,8 +38,8 @@ def keep(site: Site, record: DeterminismRecord) -> str:
 
 
 def shown_by(site: Site, pack: str, key: str, manifest: str) -> str:
-    """The id of the event that shows this bundle of this action to be deterministic; "" where
-    nothing does.
+    """Return the id of the event that shows this bundle of this action to be deterministic; ""
+    where nothing does.
     """
     content = site.store.read(f"{FOLDER}/{pack}.json")
     if content is None or not manifest:
