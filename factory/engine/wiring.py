@@ -21,7 +21,7 @@ from factory.egress.reach import Outside
 from factory.engine import memory
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.remember import remember_up_to_date
-from factory.evidence.ledger_own import OwnLines
+from factory.evidence.ledger_own import OwnLines, prune
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import config_files, fs_guard
 from factory.files.clock import SystemClock
@@ -59,6 +59,7 @@ from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.trust.grant_store import GrantStore
 
+KEEP_RECORDS = 90 * 86_400.0  # seconds that a ledger's record outlives its folder
 KEEP_VIEWS = 3 * 86_400.0  # seconds since a cached view was last used
 KEEP_REMAINS = 86_400.0  # seconds since something half made was last touched
 
@@ -257,6 +258,7 @@ def _refuse_secrets_in_names(redactor: Redactor, config: Config) -> None:
 
 def _tidy(state: Path, views: ViewStore) -> None:
     now = time.time()
+    prune(user_state_folder() / "ledgers", now - KEEP_RECORDS)
     views.prune(now - KEEP_VIEWS)
     clear_remains(state, now - KEEP_REMAINS)
 

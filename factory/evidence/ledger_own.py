@@ -12,12 +12,14 @@ says, nor whether lines follow one another.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from factory.files.user_places import has_a_place, why_not_private
 from factory.log.chain import Head
@@ -96,9 +98,7 @@ class OwnLines:
     def _read(self) -> Written:
         if self.file is None:
             raise ValueError("no folder")
-        with open(self.file, "rb") as stream:
-            line, end, _ = stream.read(_LARGEST).partition(b"\n")
-        value = json.loads(line) if end else {}
+        value = _line_of(self.file)
         if value["form"] != _FORM:
             raise ValueError("another form")
         seq, event_id = value["before"]
@@ -123,3 +123,25 @@ class OwnLines:
             os.pwrite(descriptor, content, 0)
         finally:
             os.close(descriptor)
+
+
+def prune(folder: Path, before: float) -> int:
+    """Remove the records of state folders that are gone, if they were last written before `before`
+    (seconds since 1970); return how many. What cannot be read or removed stays.
+    """
+    count = 0
+    for file in sorted(folder.glob("*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+            if file.stat().st_mtime < before and not os.path.lexists(_line_of(file)["place"]):
+                file.unlink()
+                count += 1
+    return count
+
+
+def _line_of(file: Path) -> Any:
+    """Return the first line of a record. Raise OSError, ValueError for a part of one."""
+    with open(file, "rb") as stream:
+        line, end, _ = stream.read(_LARGEST).partition(b"\n")
+    if not end:
+        raise ValueError("no whole line")
+    return json.loads(line)

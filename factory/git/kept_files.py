@@ -1,5 +1,5 @@
-"""Keep small files in a repository's refs and notes, and read them back: checkpoints to be pushed
-elsewhere.
+"""Keep small files in a repository's refs and notes, and read them back: checkpoints to be
+pushed to another place.
 
 A ref points at the file's blob; a note is that blob, under `refs/notes/factory/checkpoint`. No
 hook, filter or configuration of the repository takes part. Does not know what a checkpoint says.

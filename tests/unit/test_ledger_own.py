@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from factory.evidence.ledger_own import OwnLines
+from factory.evidence.ledger_own import OwnLines, prune
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.log.chain import Head
@@ -127,3 +129,21 @@ def test_without_a_folder_lines_are_own_in_their_process(state: Path) -> None:
         one.append(Entry("a"))
         assert one.own_since() <= one.state().head.seq
         assert ledger(state).own_since() == one.state().head.seq + 1
+
+
+def test_records_of_folders_that_are_gone_are_removed_by_age(state: Path) -> None:
+    ledger(state).append(Entry("a"))
+    other = state.parents[1] / "s" / "state"
+    (other / "locks").mkdir(parents=True)
+    ledger(other).append(Entry("a"))
+    folder = state.parents[1] / "user" / "ledgers"
+    (folder / "damaged.json").write_bytes(b"{}")
+    for file in folder.iterdir():
+        os.utime(file, (1, 1))
+    assert prune(folder, before=2.0) == 0
+    shutil.rmtree(other.parent)
+    assert prune(folder, before=1.0) == 0
+    assert prune(folder, before=2.0) == 1
+    assert len(list(folder.iterdir())) == 2
+    assert ledger(state).own_since() == 1
+    assert prune(folder / "none", before=2.0) == 0
