@@ -32,6 +32,7 @@ from factory.verify.context import Demand, load_checkpoint, names_below
 from factory.verify.folder import read_plain
 from factory.verify.form import FormError
 from factory.verify.notes import Checkpoint, Key, Way, read_checkpoint, read_key
+from factory.verify.pins import NO_PINS, Pins, read_pins
 from factory.verify.results import Fact, Gap
 from factory.verify.run import Outcome, Verified
 from factory.verify.session import Asked, PolicyCommit, Unreadable
@@ -324,12 +325,12 @@ def _verify_runs(start: Path, run_id: str, every: bool, witness: _Witness) -> tu
     found = _repository(start)
     state = found.root / STATE_FOLDER
     asked = _asked(found, witness)
-    if every:
-        verified = tuple(session.verify_state(state, asked))
-        if not verified:
-            raise Refusal(Finding("RUN_UNKNOWN", {"case": "none-made"}))
-        return verified
     try:
+        if every:
+            verified = tuple(session.verify_state(state, asked))
+            if not verified:
+                raise Refusal(Finding("RUN_UNKNOWN", {"case": "none-made"}))
+            return verified
         one = session.verify_run_of(state, run_id, asked)
     except Unreadable as error:
         facts = {"case": "word", "problem": str(error), "advice": f"runs are in {shown(RUNS)}/"}
@@ -352,7 +353,10 @@ def _verify_since(start: Path, word: str, witness: _Witness) -> tuple[Verified, 
     name, since = _since(found, word)
     asked = _asked(found, witness)
     asked = replace(asked, checkpoints={**asked.checkpoints, name: since})
-    return tuple(session.verify_since(found.root / STATE_FOLDER, since.size, asked))
+    try:
+        return tuple(session.verify_since(found.root / STATE_FOLDER, since.size, asked))
+    except Unreadable as error:
+        raise UsageError(str(error), "see: factory verify --help") from error
 
 
 def _since(found: Repository, word: str) -> tuple[str, Checkpoint]:
@@ -399,17 +403,21 @@ def _kept(path: Path) -> Checkpoint:
 def _asked(found: Repository | None, witness: _Witness) -> Asked:
     given = tuple(map(_given_key, witness.keys))
     kept = {str(path): _kept(path) for path in witness.checkpoints}
+    own = user_keys(found.root if found is not None else None)
+    pins = _users_pins(own)
+    keys = (*given, *_users(own, pins))
     if found is None:
-        return Asked((*given, *_users(user_keys(None))), checkpoints=kept, now=time.time())
+        return Asked(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
     config = sound_config(found.root, {})
     return Asked(
-        (*given, *_users(user_keys(found.root))),
+        keys,
         Demand(config.signing_policy.value, tuple(config.signing_key_ids)),
         found.root,
         found.commit,
         policy_commit(config),
         kept,
         time.time(),
+        pins.for_runs(),
         _written(found.root / STATE_FOLDER),
     )
 
@@ -434,12 +442,27 @@ def policy_commit(config: Config) -> PolicyCommit | None:
     return PolicyCommit(config.policy_commit, config.policy_ref)
 
 
-def _users(keys: UserKeys) -> Iterator[Key]:
-    """Yield the public halves of this user's keys, and the keys in their folder of keys.
+def _users(keys: UserKeys, pins: Pins) -> Iterator[Key]:
+    """Yield the public halves of this user's keys, and the keys in their folder of keys, with their
+    terms.
 
     Own keys vouch for nothing where one of them must not be used. Raise Refusal where a file of
     the folder of keys must not be used.
     """
     with contextlib.suppress(Refusal):
-        yield from [Key(own.key, Way.OWN) for own in keys.own()]
-    yield from (Key(key, Way.USER) for key in keys.trusted())
+        yield from [
+            Key(own.key, Way.OWN, terms=pins.terms_of(own.key.key_id)) for own in keys.own()
+        ]
+    for key in keys.trusted():
+        yield Key(key, Way.USER, terms=pins.terms_of(key.key_id))
+
+
+def _users_pins(keys: UserKeys) -> Pins:
+    """Return what this user's trusted keys are for. Raise UsageError where that cannot be read."""
+    content = keys.terms()
+    try:
+        return read_pins(content) if content is not None else NO_PINS
+    except FormError as error:
+        raise UsageError(
+            f"expected terms of keys in your folder of keys: {error}", "see: docs/factory/VERIFY.md"
+        ) from error

@@ -30,6 +30,7 @@ from factory.model.egress_record import EGRESS
 from factory.model.evidence import EVIDENCE
 from factory.model.finding import Finding, Location
 from factory.model.index import OVERVIEWS
+from factory.model.pins import PINS
 from factory.strict import document, field_types
 from factory.strict.document import Document, FieldRule
 
@@ -42,6 +43,7 @@ MODELS: tuple[tuple[str, type[Document]], ...] = (
     *DETERMINISM,
     *EGRESS,
     *DENIALS,
+    *PINS,
 )
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

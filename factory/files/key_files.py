@@ -25,6 +25,7 @@ from factory.log.public_key import KeyFormError, format_pem, parse_pem
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
+from factory.model.pins import PINS_FILE
 from factory.model.signing import OwnKey
 
 if TYPE_CHECKING:
@@ -107,7 +108,15 @@ class UserKeys:
             return ()
         _refuse_place(self._trusted, self._repository)
         _refuse_folder(self._trusted, self._trusted)
-        return tuple(_read_public(self._trusted / name) for name in names if name.endswith(".pub"))
+        places = (self._trusted / name for name in names if name.endswith(".pub"))
+        return tuple(_parse_public(place, _read_guarded(place)) for place in places)
+
+    def terms(self) -> bytes | None:
+        """Return the document beside the trusted keys that says what they are for; None if there is
+        none. Raise Refusal SIGNING_KEY_UNSAFE as `trusted` does.
+        """
+        place = self._trusted / PINS_FILE
+        return _read_guarded(place) if place.exists() else None
 
     def trust(self, key: PublicKey) -> tuple[str, bool]:
         """Keep a public key among those that this user trusts; return its path, and whether it is
@@ -243,8 +252,8 @@ def _read(path: Path, repository: Path | None, follow: bool = False) -> PrivateS
     return _parse(content, str(path))
 
 
-def _read_public(path: Path) -> PublicKey:
-    """Return the public key of a file that only its user can write. Raise Refusal
+def _read_guarded(path: Path) -> bytes:
+    """Return the content of a file that only its user can write. Raise Refusal
     SIGNING_KEY_UNSAFE.
     """
     try:
@@ -257,9 +266,12 @@ def _read_public(path: Path) -> PublicKey:
             raise _unsafe(str(path), "is not a plain file")
         if os.name != "nt" and (found.st_mode & 0o022 or found.st_uid not in (os.geteuid(), 0)):
             raise _unsafe(str(path), "can be written by another user")
-        content = _contents(fd)
+        return _contents(fd)
     finally:
         os.close(fd)
+
+
+def _parse_public(path: Path, content: bytes) -> PublicKey:
     try:
         return parse_pem(content)
     except KeyFormError as error:

@@ -57,7 +57,7 @@ class AttestationCheck:
             own,
             {**about, paths.FILES_LIST: self.seen(paths.FILES_LIST)},
         )
-        self._signatures(envelopes, policy)
+        self._signatures(envelopes, policy, own.lines[-1].event.ts_utc if own.lines else "")
 
     def _lists(self) -> dict[str, list[str]]:
         """Return the files that each list must contain."""
@@ -162,11 +162,13 @@ class AttestationCheck:
         self.results.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, f"statement {number}: {what}")
         return False
 
-    def _signatures(self, envelopes: tuple[Envelope, ...], policy: Policy | None) -> None:
+    def _signatures(
+        self, envelopes: tuple[Envelope, ...], policy: Policy | None, ended: str
+    ) -> None:
         checkpoint = self._checkpoint()
         if checkpoint is not None:
             SignatureCheck(self.results, self.context, self.status).check(
-                envelopes, checkpoint, policy
+                envelopes, checkpoint, policy, ended
             )
 
     def _checkpoint(self) -> Checkpoint | None:

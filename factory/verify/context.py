@@ -17,6 +17,7 @@ from factory.verify.events import MOST_BYTES, Chain
 from factory.verify.folder import MOST_READ, open_plain, read_plain
 from factory.verify.form import FormError
 from factory.verify.notes import Checkpoint, Key, read_checkpoint
+from factory.verify.pins import Threshold
 from factory.verify.repository import RepositoryObjects
 
 _MOST_NOTE = 64 * 1024  # bytes of a checkpoint file
@@ -55,7 +56,8 @@ class Context:
     be the run's id, because it is among other runs. `ledger_due` means that the ledger must exist,
     because the run is in the repository that made it. `covered` is how many events of the ledger
     lie under a checkpoint that somebody vouches for; `written` has number and id of the last lines
-    that this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none.
+    that this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none;
+    `thresholds` say how many keys must have signed a run.
     """
 
     ledger: Ledger | None = None
@@ -70,6 +72,7 @@ class Context:
     covered: int = 0
     written: tuple[tuple[int, str], ...] = ()
     now: float = 0.0
+    thresholds: tuple[Threshold, ...] = ()
 
 
 def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> Ledger | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from factory.verify.contract import KINDS
 from factory.verify.form import AtLeast, Like
+from factory.verify.pins import Pins
 
 PolicyName = Literal["optional", "required", "required-from"]
 StatusName = Literal["PASS", "BLOCKED", "FAIL"]
@@ -463,4 +464,5 @@ BY_SCHEMA: tuple[tuple[str, type], ...] = (
     ("policy", Policy),
     ("plan", Plan),
     ("run_ledger_event", Event),
+    ("pins", Pins),
 )

@@ -19,6 +19,7 @@ from factory.log.key import SIGNATURE_BYTES, PublicKey
 from factory.log.public_key import KeyFormError, parse_pem
 from factory.log.signed_note import NoteError, NoteKey
 from factory.verify.form import FormError
+from factory.verify.pins import NO_PINS, Pins, Terms
 
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 _ORIGIN = re.compile(r"codex-orchestrator/ledger/[0-9a-f]{32}")
@@ -45,11 +46,23 @@ class Key:
     public: PublicKey
     way: Way
     where: str = ""
+    terms: Terms | None = None
 
     @property
     def trusted(self) -> bool:
-        """Return True unless only evidence or the tree under judgement vouches for the key."""
-        return self.way not in CLAIMS
+        """Return True unless only evidence or the tree under judgement vouches for the key, it is
+        not for runs, or it is revoked.
+        """
+        terms = self.terms
+        ended = terms is not None and ("run" not in terms.purposes or bool(terms.revoked))
+        return self.way not in CLAIMS and not ended
+
+    def refusal(self, ended: str) -> str:
+        """Return why the key does not count for a run that ended then, one clause; "" if it does.
+
+        A key that is given with `--key` has no terms: whoever gives it says that it counts.
+        """
+        return self.terms.refusal(ended) if self.terms is not None else ""
 
     @property
     def id(self) -> str:
@@ -75,10 +88,11 @@ class Checkpoint:
     signatures: tuple[tuple[str, bytes, bytes], ...]
 
 
-def read_key(pem: bytes, way: Way, where: str = "") -> Key:
-    """Return the key of a PEM file of an Ed25519 public key. Raise FormError."""
+def read_key(pem: bytes, way: Way, where: str = "", pins: Pins = NO_PINS) -> Key:
+    """Return the key of a PEM file of an Ed25519 public key, with its terms. Raise FormError."""
     try:
-        return Key(parse_pem(pem), way, where)
+        public = parse_pem(pem)
+        return Key(public, way, where, pins.terms_of(public.key_id))
     except KeyFormError as error:
         raise FormError("expected the PEM file of an Ed25519 public key, found another") from error
 

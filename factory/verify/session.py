@@ -34,14 +34,16 @@ from factory.verify.folder import DiskFolder, open_folder
 from factory.verify.form import FormError
 from factory.verify.history import contradiction, lost_lines
 from factory.verify.names import spell
-from factory.verify.notes import Checkpoint, Key, Way, read_key
+from factory.verify.notes import CLAIMS, Checkpoint, Key, Way, read_key
 from factory.verify.objects import ObjectError
+from factory.verify.pins import FILE as TERMS
+from factory.verify.pins import NO_PINS, Pins, Threshold, read_pins
 from factory.verify.rebuilds import read_rebuild
 from factory.verify.repository import RepositoryObjects, find_objects
 from factory.verify.results import Gap
 from factory.verify.run import Verified, verify_run
 from factory.verify.signatures import covered_events
-from factory.verify.trees import FOLDER, Trees, Unknown
+from factory.verify.trees import FOLDER, Entry, Trees, Unknown
 
 PINS = b"factory.keys"
 _REMOVED = "gc.removed"
@@ -68,7 +70,8 @@ class Asked:
     `policy` is the commit that the caller's policy_ref names, None without one; `checkpoints` are
     those that the caller kept, by the names of their files. `written` has number and id of the
     last lines that this user wrote into the ledger of that repository, the earliest first. `now`
-    is the caller's clock in seconds, 0 where there is none.
+    is the caller's clock in seconds, 0 where there is none; `thresholds` are those of the caller's
+    own folder of keys.
     """
 
     keys: tuple[Key, ...] = ()
@@ -78,6 +81,7 @@ class Asked:
     policy: PolicyCommit | None = None
     checkpoints: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
     now: float = 0.0
+    thresholds: tuple[Threshold, ...] = ()
     written: tuple[tuple[int, str], ...] = ()
 
 
@@ -272,7 +276,7 @@ def _state(state: Path, asked: Asked) -> _State:
     ledger = load_ledger((state / paths.LEDGER,), sizes)
     covered = 0
     if ledger is not None:
-        keys = (*asked.keys, *_policy_pins(asked))
+        keys = (*asked.keys, *_policy_pins(asked)[0])
         covered = covered_events(ledger.chain, ours, tuple(asked.checkpoints.values()), keys)
     at_home = state.name == paths.STATE_FOLDER and (state.parent / ".git").exists()
     ours_here = asked.repository is not None and os.path.realpath(state) == os.path.realpath(
@@ -326,7 +330,9 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
         )
     with _repository(run, asked) as (repository, ours):
         pins = _pins(repository, run, asked, ours) if repository is not None else ()
-        keys = _unique((*asked.keys, *_policy_pins(asked), *pins))
+        pinned, thresholds = _policy_pins(asked)
+        keys = _unique((*asked.keys, *pinned, *pins))
+        context = replace(context, thresholds=(*asked.thresholds, *thresholds))
         context = replace(context, repository=repository, keys=keys)
         verified = replace(verify_run(run, context), place=str(root))
         return _with_rebuild(verified, run, keys) if state is not None else verified
@@ -334,7 +340,7 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
 
 def _with_rebuild(verified: Verified, run: DiskFolder, keys: tuple[Key, ...]) -> Verified:
     """Return the run with what a statement beside the runs says of making it again."""
-    place = run.root.parent.parent / paths.REBUILDS / f"{run.root.name}.intoto.jsonl"
+    place = run.root.parent.parent / paths.REBUILDS / f"{run.root.name}{paths.REBUILD_ENDING}"
     facts, findings = read_rebuild(place, run, verified.run_id, keys)
     return replace(
         verified, facts=(*verified.facts, *facts), findings=(*verified.findings, *findings)
@@ -342,11 +348,15 @@ def _with_rebuild(verified: Verified, run: DiskFolder, keys: tuple[Key, ...]) ->
 
 
 def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
-    """Return each key once, with the strongest reason to trust it."""
+    """Return each key once, with the strongest reason to trust it, and with the terms that any
+    trusted place has for it: what is revoked there is revoked.
+    """
     ranked = sorted(keys, key=lambda key: _WAYS.index(key.way))
     found: dict[str, Key] = {}
     for key in ranked:
-        found.setdefault(key.id, key)
+        known = found.setdefault(key.id, key)
+        if known.terms is None and key.terms is not None and key.way not in CLAIMS:
+            found[key.id] = replace(known, terms=key.terms)
     return tuple(found.values())
 
 
@@ -400,33 +410,52 @@ def _pins(
         yield from _pinned(repository, base, Way.BASE)
 
 
-def _policy_pins(asked: Asked) -> Iterator[Key]:
-    """Yield keys pinned in the commit of policy_ref, read from the caller's own repository."""
+def _policy_pins(asked: Asked) -> tuple[tuple[Key, ...], tuple[Threshold, ...]]:
+    """Return keys pinned in the commit of policy_ref, read from the caller's own repository, and
+    how many of them must have signed. Raise Unreadable where their terms cannot be read.
+    """
     policy = asked.policy
     objects = find_objects(asked.repository) if policy and asked.repository else None
     if policy is None or objects is None:
-        return
+        return (), ()
     with _opened(objects, policy.commit) as repository:
-        yield from _pinned(repository, policy.commit, Way.POLICY, policy.where)
+        try:
+            entries = _pin_entries(repository, policy.commit)
+            terms = entries.get(TERMS.encode("ascii"))
+            content = repository.blob(terms.oid) if terms is not None else None
+            pins = read_pins(content) if content is not None else NO_PINS
+        except (Unknown, ObjectError, FormError) as error:
+            place = f"{PINS.decode('ascii')}/{TERMS}"
+            what = f"expected terms of keys in {place} of {policy.where}: {error}"
+            raise Unreadable(what) from error
+        keys = tuple(_pinned(repository, policy.commit, Way.POLICY, policy.where, pins))
+    return keys, pins.for_runs()
 
 
 def _opened(objects: Path, commit: str) -> RepositoryObjects:
     return RepositoryObjects(objects, "sha1" if len(commit) == 40 else "sha256")
 
 
-def _pinned(repository: RepositoryObjects, commit: str, way: Way, where: str = "") -> Iterator[Key]:
+def _pin_entries(repository: RepositoryObjects, commit: str) -> Mapping[bytes, Entry]:
+    """Return the entries of `factory.keys/` in a commit. Raise Unknown, ObjectError."""
+    tree = repository.tree_of_commit(commit)
+    trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, repository.tree)
+    folder = trees.at(tree, (PINS,)) if tree else None
+    return trees.entries(folder.oid) if folder is not None and folder.mode == FOLDER else {}
+
+
+def _pinned(
+    repository: RepositoryObjects, commit: str, way: Way, where: str = "", pins: Pins = NO_PINS
+) -> Iterator[Key]:
     """Yield the keys of `factory.keys/*.pub` in a commit; none where it is not at hand."""
     try:
-        tree = repository.tree_of_commit(commit)
-        trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, repository.tree)
-        folder = trees.at(tree, (PINS,)) if tree else None
-        entries = trees.entries(folder.oid) if folder is not None and folder.mode == FOLDER else {}
+        entries = _pin_entries(repository, commit)
     except (Unknown, ObjectError):
         return
     for name, entry in entries.items():
         try:
             content = repository.blob(entry.oid) if name.endswith(b".pub") else None
             if content is not None:
-                yield read_key(content, way, where)
+                yield read_key(content, way, where, pins)
         except (ObjectError, FormError):
             continue  # a key that cannot be read is not trusted

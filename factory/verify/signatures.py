@@ -16,7 +16,8 @@ from factory.verify import paths
 from factory.verify.context import Context, Demand
 from factory.verify.documents import Policy, RunStatus
 from factory.verify.events import Chain
-from factory.verify.notes import PAYLOAD_TYPE, Checkpoint, Key, Way, signed_by
+from factory.verify.notes import CLAIMS, PAYLOAD_TYPE, Checkpoint, Key, Way, signed_by
+from factory.verify.pins import Threshold
 from factory.verify.results import Results
 
 _STRENGTH = {"optional": 0, "required": 1, "required-from": 2}
@@ -40,9 +41,15 @@ class SignatureCheck:
         self.status = status
 
     def check(
-        self, envelopes: tuple[Envelope, ...], checkpoint: Checkpoint, policy: Policy | None
+        self,
+        envelopes: tuple[Envelope, ...],
+        checkpoint: Checkpoint,
+        policy: Policy | None,
+        ended: str,
     ) -> None:
-        """Check every signature, then decide whether somebody who is trusted made them all."""
+        """Check every signature, then decide whether somebody who is trusted made them all; the run
+        ended then.
+        """
         ids = tuple(one.keyid for one in envelopes[0].signatures) if envelopes else ()
         before = len(self.results.findings)
         signers = [self._signers(number, each, ids) for number, each in enumerate(envelopes, 1)]
@@ -67,9 +74,11 @@ class SignatureCheck:
             return
         if everywhere:
             self._fact(len(envelopes), everywhere)
-        self.results.untrusted = _untrusted(ids, everywhere, self.context.keys, demand)
+        thresholds = self.context.thresholds
+        asked = (demand, thresholds)
+        self.results.untrusted = _untrusted(ids, everywhere, self.context.keys, asked, ended)
         if self.results.untrusted is None:
-            self.results.signers = tuple(key.id for key in everywhere if key.trusted)
+            self.results.signers = tuple(key.id for key in everywhere if _counts(key, ended))
 
     def _signers(self, number: int, envelope: Envelope, ids: tuple[str, ...]) -> list[Key]:
         """Return the known keys whose signatures of one statement fit."""
@@ -176,12 +185,25 @@ def strictest(asked: Demand, policy: Policy | None, status: RunStatus) -> Demand
     return max(demands, key=lambda demand: _STRENGTH[demand.policy])
 
 
+def _counts(key: Key, ended: str) -> bool:
+    """Return True if a signature by this key vouches for a run that ended then."""
+    return key.way not in CLAIMS and not key.refusal(ended)
+
+
 def _untrusted(
-    ids: tuple[str, ...], signers: list[Key], known: tuple[Key, ...], demand: Demand
+    ids: tuple[str, ...],
+    signers: list[Key],
+    known: tuple[Key, ...],
+    asked: tuple[Demand, tuple[Threshold, ...]],
+    ended: str,
 ) -> Finding | None:
-    """Return why the verifier trusts no signer; None if it trusts one."""
+    """Return why the verifier trusts no signer; None if it trusts one, and as many as it asks
+    for.
+    """
+    demand, thresholds = asked
     given = [key for key in known if key.way is Way.GIVEN]
-    trusted = [key for key in signers if key.trusted]
+    trusted = [key for key in signers if _counts(key, ended)]
+    unmet = next((one for one in thresholds if one.missing(key.id for key in trusted)), None)
     found = _named(ids)
     facts: dict[str, str] = {}
     if not ids:
@@ -192,11 +214,16 @@ def _untrusted(
         facts = {"case": "demand", "expected": expected, "found": found}
     elif not signers:
         facts = {"case": "unknown", "found": found}
+    elif not trusted and (late := [key for key in signers if key.way not in CLAIMS]):
+        facts = {"case": "terms", "found": late[0].id, "why": late[0].refusal(ended)}
     elif not trusted:
         claims = ", ".join(f"{key.id} ({WORDS[key.way]})" for key in signers)
         facts = {"case": "claimed", "found": claims}
     elif demand.policy == "required-from" and not any(key.id in demand.keys for key in trusted):
         facts = {"case": "policy", "expected": _named(demand.keys), "found": found}
+    elif unmet is not None:
+        expected = f"{unmet.need} of {_named(unmet.of)}"
+        facts = {"case": "policy", "expected": expected, "found": found}
     if not facts:
         return None
     return Finding("VERIFY_UNTRUSTED", facts, location=Location(paths.CHECKPOINT))

@@ -21,13 +21,14 @@ from factory.log import ed25519
 from factory.log.chain import Head
 from factory.log.checkpoint import Checkpoint, format_kept
 from factory.log.merkle import Peaks
-from factory.log.public_key import format_pem
+from factory.log.public_key import format_pem, parse_pem
 from factory.model.event import Entry
 from factory.model.ledger_chain import format_event, link
 from factory.model.signing import origin_of
 from factory.verify.form import canonical
+from factory.verify.notes import Key, Way
 from factory.verify.run import Verified
-from factory.verify.session import Asked, verify_at, verify_run_of
+from factory.verify.session import Asked, PolicyCommit, Unreadable, verify_at, verify_run_of
 from tests.docs_kit import ROOT, appears, typed
 from tests.verify_kit import small_world
 from tests.world import Ended, World, run
@@ -348,6 +349,79 @@ def test_a_key_in_the_folder_of_keys_is_trusted(good: Place, tmp_path: Path) -> 
     done = good.verify("--path", str(copy), cwd=tmp_path, **bob)
     assert (done.rc, "can be written by another user" in done.text) == (2, True)
     assert good.world.factory("keys", "export", "--user", **bob).rc == 64
+
+
+def terms(key_id: str, **more: object) -> dict[str, object]:
+    return {"key": key_id, "purposes": ["run"], "since": "", "until": "", "revoked": "", **more}
+
+
+def test_a_key_counts_by_its_terms_and_with_others(good: Place, tmp_path: Path) -> None:
+    """Purposes, dates, revocation and thresholds of the user's folder of keys hold for own keys
+    too.
+    """
+    folder = tmp_path / "config" / "codex-orchestrator"
+    shutil.copytree(Path(good.env["XDG_CONFIG_HOME"]), tmp_path / "config")
+    (folder / "trusted-keys").mkdir(mode=0o700)
+    bob = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    told = json.loads(good.world.factory("verify", "--json", **bob).out)["runs"][0]
+    (key,) = told["signers"]
+    other = "ed25519:0000000000000000"
+
+    def verified(rows: list[dict[str, object]], *thresholds: dict[str, object]) -> Ended:
+        document = {"schema_version": 1, "keys": rows, "thresholds": list(thresholds)}
+        place = folder / "trusted-keys" / "keys.json"
+        place.write_text(json.dumps(document))
+        place.chmod(0o600)
+        return good.world.factory("verify", **bob)
+
+    two = {"purpose": "run", "need": 2, "of": [key, other]}
+    for rows, thresholds, sentence in (
+        ([], [], ""),
+        ([terms(key, since="2020-01-01T00:00:00Z", until="9999-12-31T00:00:00Z")], [], ""),
+        ([terms(key)], [{**two, "need": 1}, {**two, "purpose": "release"}], ""),
+        ([terms(key, purposes=["release"])], [], "it is for release, not for runs"),
+        ([terms(key, since="9999-12-31T00:00:00Z")], [], "it counts since 9999-12-31T00:00:00Z"),
+        ([terms(key, until="2020-01-01T00:00:00Z")], [], "it counted until 2020-01-01T00:00:00Z"),
+        ([terms(key, revoked="2020-01-01T00:00:00Z")], [], "it is revoked from 2020-01-01"),
+        ([terms(key)], [two], f"expected a signature by 2 of {key}, {other}, as policy requires"),
+    ):
+        done = verified(rows, *thresholds)
+        last = done.out.splitlines()[-1]
+        assert (done.rc, last) == ((2, "INTACT, NOT TRUSTED") if sentence else (0, "VERIFIED"))
+        assert sentence in done.out
+    for rows, thresholds in (
+        ([terms(key), terms(key)], []),
+        ([terms("somebody")], []),
+        ([{"key": key}], []),
+        ([terms(key)], [{**two, "need": 3}]),
+    ):
+        done = verified(rows, *thresholds)
+        assert (done.rc, "Traceback" in done.text) == (64, False), done.text
+        assert "expected terms of keys in your folder of keys: " in done.err
+
+
+def test_terms_of_the_commit_of_policy_hold_for_its_pins_and_own_keys(
+    good: Place, tmp_path: Path
+) -> None:
+    world = World(tmp_path / "policy")
+    key = parse_pem(good.world.factory("keys", "export", **good.env).out.encode())
+    world.write(f"factory.keys/{key.file_name}", format_pem(key))
+    world.commit("pin")
+    outcomes = []
+    for rows in ([], [terms(key.key_id)], [terms(key.key_id, revoked="2020-01-01T00:00:00Z")]):
+        document = {"schema_version": 1, "keys": rows, "thresholds": []}
+        world.write("factory.keys/keys.json", json.dumps(document))
+        world.commit("terms")
+        policy = PolicyCommit(world.git("rev-parse", "HEAD").strip(), "refs/heads/main")
+        for keys in ((), (Key(key, Way.OWN),)):
+            asked = Asked(keys, repository=world.root, policy=policy)
+            outcomes.append(verify_at(good.run, asked).outcome.value)
+    assert outcomes == ["verified"] * 4 + ["intact-untrusted"] * 2
+    world.write("factory.keys/keys.json", "{}")
+    world.commit("broken")
+    policy = PolicyCommit(world.git("rev-parse", "HEAD").strip(), "refs/heads/main")
+    with pytest.raises(Unreadable, match="expected terms of keys in "):
+        verify_at(good.run, Asked(repository=world.root, policy=policy))
 
 
 def test_a_copied_state_folder_keeps_its_ledger(good: Place, tmp_path: Path) -> None:
@@ -759,6 +833,7 @@ def test_what_stands_on_a_commit_that_is_not_here_is_not_made_again(
 def test_the_page_about_it_says_what_is_typed_and_shown(good: Place, tmp_path: Path) -> None:
     """VERIFY.md, command by command, over the good run."""
     world = copied(good.world, tmp_path / "work" / "repository")
+    shutil.rmtree(world.state / "rebuilds", ignore_errors=True)  # which other tests leave
     code = 0
     for one in typed((ROOT / "docs" / "factory" / "VERIFY.md").read_text("utf-8")):
         if one.command == "echo $?":

@@ -156,6 +156,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             "unsigned": "nobody signed this run: no key was at hand when it was made",
             "unknown": "signed by {found}, whose public key is not known here",
             "claimed": "signed by {found}: what is judged does not decide whom you trust",
+            "terms": "signed by {found}, which does not count: {why}",
             "demand": "expected a signature by {expected}, given with --key, found one by {found}",
             "policy": "expected a signature by {expected}, as policy requires, found one by"
             " {found}",
@@ -164,6 +165,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             "unsigned": "A run is signed where a key is at hand: factory keys new",
             "unknown": "Give the public key with --key FILE, if you have it from its holder.",
             "claimed": "Compare the key with its holder, then: factory keys trust --user KEY_ID",
+            "terms": "Ask for a run that a key signed which counts for it.",
             "demand": "Ask for a run that the holder of that key signed.",
             "policy": "Ask for a run that one of those keys signed.",
         },
@@ -173,6 +175,7 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
             {"case": "unsigned"},
             {"case": "unknown", "found": "ed25519:0a1b2c3d"},
             {"case": "claimed", "found": "ed25519:0a1b2c3d (claimed: pinned in the run's commit)"},
+            {"case": "terms", "found": "ed25519:0a1b2c3d", "why": "it is not for runs"},
             {"case": "demand", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
             {"case": "policy", "expected": "ed25519:0a1b2c3d", "found": "ed25519:4e5f6a7b"},
         ),
