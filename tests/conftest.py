@@ -14,9 +14,13 @@ from pathlib import Path
 from hypothesis import settings
 
 from tests.sample import examples
+from tests.world import user_state
 
 # What runs in this process writes annotations of its own only where a test asks for them.
 os.environ.pop("GITHUB_ACTIONS", None)
+
+# Nothing of what is kept for a user goes into the folder of whoever runs the tests.
+os.environ["XDG_STATE_HOME"] = user_state()
 
 # A quarter of what Hypothesis tries by itself: a run is one of many, and each tries others.
 settings.register_profile("tests", examples(25))

@@ -191,7 +191,7 @@ def site(
         locks=FileLocks(state, clock),
         work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
         tools=HostTools(
-            state / layout.TOOLS, partial(_version_of, sandbox, found.root), config.python
+            state / layout.TOOLS, partial(_version_of, sandbox, found.root), config.python, seal
         ),
         integrator=IntegratorProcess(found, sandbox.integrator_argv).merge,
         keys=user_keys(found.root),

@@ -30,7 +30,7 @@ MAKE = "Make it with: factory evidence index"
 
 class RememberedIndex(Document):
     """Store the result of the last run of `make_index`: digests of index and ledger, names of runs,
-    counts.
+    counts, and the seal of all these.
     """
 
     index: str
@@ -38,6 +38,7 @@ class RememberedIndex(Document):
     names: tuple[str, ...]
     artifacts: int
     bytes: int
+    seal: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,10 @@ def make_index(
         names=names,
         artifacts=made.artifacts,
         bytes=made.bytes,
+        seal="",
     )
+    seal = inventory.seal(SURVEYS_HEAD, _unsealed(remembered))
+    remembered = remembered.model_copy(update={"seal": seal})
     store.write(SURVEYS_HEAD, format_document(remembered))
     inventory.forget(names)
     return IndexBuild(made.sha256, made.runs, made.artifacts, made.bytes, made.read, fresh)
@@ -106,17 +110,24 @@ def derive_index(
 
 
 def _remembered(store: Store, inventory: RunInventory, names: tuple[str, ...]) -> IndexBuild | None:
-    """Return the last result if runs, ledger and the index itself have not changed since; else
-    None.
+    """Return the last result if this user sealed it, and runs, ledger and the index itself have not
+    changed since; else None.
     """
     try:
         head = parse_document(RememberedIndex, store.read(SURVEYS_HEAD) or b"")
     except EvidenceError:
         return None
+    if not inventory.seal.fits(head.seal, SURVEYS_HEAD, _unsealed(head)):
+        return None
     found = (store.sha256(EVIDENCE_INDEX), store.sha256(LEDGER), names)
     if found != (head.index, head.ledger, head.names) or not inventory.unchanged(names):
         return None
     return IndexBuild(head.index, len(names), head.artifacts, head.bytes, 0, False)
+
+
+def _unsealed(head: RememberedIndex) -> str:
+    """Return the text that its seal covers."""
+    return format_document(head.model_copy(update={"seal": ""})).decode()
 
 
 def load_index(store: Store) -> EvidenceIndex:

@@ -27,6 +27,8 @@ from factory.evidence import inventory_memory
 from factory.evidence.index import FoundArtifact, states_version, version_in
 from factory.evidence.inventory_memory import DIGEST, DISTRUSTED, NO_VERSION, RememberedRun
 from factory.files import fs_guard, stat_rows
+from factory.files.seals import user_seal
+from factory.files.user_places import user_state_folder
 from factory.model.errors import InternalError, Refusal
 from factory.model.finding import Finding
 from factory.model.layout import RUNS, SURVEYS
@@ -73,6 +75,7 @@ class RunInventory:
     def __init__(self, root: Path) -> None:
         self._runs = root / RUNS
         self._memory = root / SURVEYS
+        self.seal = user_seal(user_state_folder(), root)
 
     def names(self) -> tuple[str, ...]:
         """Return the folders whose name is a run id, sorted."""
@@ -95,7 +98,7 @@ class RunInventory:
         paths: list[bytes] = []
         known: list[bytes] = []
         for name in names:
-            memory = inventory_memory.load(self._place(name))
+            memory = inventory_memory.load(self._place(name), self.seal)
             if memory is None:
                 return False
             top = os.fsencode(self._runs / name)
@@ -114,7 +117,9 @@ class RunInventory:
         if remember:
             fs_guard.make_folder(self._memory)
         limit = self._now() if remember else _NEVER
-        known = inventory_memory.load(self._place(name)) if _TRUSTED and not full else None
+        known = (
+            inventory_memory.load(self._place(name), self.seal) if _TRUSTED and not full else None
+        )
         folders, rows, files, reads, count = _surveyed(os.fsencode(self._runs / name), known, limit)
         surveyed = Surveyed(
             tuple(_found(path, read) for (path, _), read in zip(files, reads, strict=True)), count
@@ -128,7 +133,7 @@ class RunInventory:
             digests=b"".join(read.digest for read in reads),
             versions=tuple(read.version for read in reads),
         )
-        inventory_memory.store(self._place(name), memory)
+        inventory_memory.store(self._place(name), memory, self.seal)
         return surveyed
 
     def forget(self, keep: tuple[str, ...]) -> None:

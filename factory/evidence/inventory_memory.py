@@ -1,7 +1,7 @@
-"""The memory of one surveyed run, as one file: a digest of what follows, sizes, then flat columns.
+"""The memory of one surveyed run, as one file: a seal of what follows, sizes, then flat columns.
 
-A cache: what is damaged, of another form or of another machine's byte order counts as absent, and
-costs time only. Does not know which of it may be trusted.
+A cache: what is damaged, of another form or of another machine's byte order, or not sealed by this
+user, counts as absent, and costs time only. Does not know which of it may be trusted.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from factory.files import fs_guard
+from factory.files.seals import UserSeal
+from factory.model.layout import SURVEYS
 
 DIGEST = 32
 ROW = 24  # three unsigned numbers of 64 bits
@@ -55,14 +57,15 @@ class RememberedRun:
         )
 
 
-def load(place: Path) -> RememberedRun | None:
-    """Return what was stored; None for anything else."""
+def load(place: Path, seal: UserSeal) -> RememberedRun | None:
+    """Return what was stored under this seal; None for anything else."""
     try:
         content = place.read_bytes()
     except OSError:
         return None
     head, _, rest = content.partition(b"\n")
-    if head != hashlib.sha256(rest).hexdigest().encode("ascii"):
+    digest = hashlib.sha256(rest).hexdigest()
+    if not seal.fits(head.decode("ascii", "replace"), f"{SURVEYS}/{place.name}", digest):
         return None
     sizes, _, columns = rest.partition(b"\n")
     described = json.loads(sizes)
@@ -86,8 +89,8 @@ def _parsed(sizes: Mapping[str, int], columns: bytes) -> RememberedRun:
     )
 
 
-def store(place: Path, memory: RememberedRun) -> None:
-    """Write the memory of a run. Not durable. Raise Refusal DISK_UNWRITABLE."""
+def store(place: Path, memory: RememberedRun, seal: UserSeal) -> None:
+    """Write the memory of a run, sealed. Not durable. Raise Refusal DISK_UNWRITABLE."""
     paths = b"\0".join((*memory.folders, *memory.files))
     sizes = {
         "form": _FORM,
@@ -97,5 +100,5 @@ def store(place: Path, memory: RememberedRun) -> None:
     }
     columns = paths + memory.rows + memory.digests + array("q", memory.versions).tobytes()
     rest = json.dumps(sizes).encode("ascii") + b"\n" + columns
-    head = hashlib.sha256(rest).hexdigest().encode("ascii")
+    head = seal(f"{SURVEYS}/{place.name}", hashlib.sha256(rest).hexdigest()).encode("ascii")
     fs_guard.write_atomic(place, head + b"\n" + rest, durable=False)

@@ -6,33 +6,43 @@ sandbox, once per digest: a contract names it, so it must not run outside one.
 
 from __future__ import annotations
 
+import hmac
 import json
 import platform
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.files import fs_guard
 from factory.sandbox.python_env import find_interpreter
+from factory.sandbox.sealed import Seal, process_seal
 
 if TYPE_CHECKING:
     from factory.model.action import ToolRecord
 
+_SEAL = "seal"
 SYSTEM_PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class HostTools:
     """Identify tools of this host. `interpreter` is another Python for packs; "" for the
     orchestrator's own. `ask` returns what a tool says of its version, None where it cannot be
-    asked now.
+    asked now. What it said is kept in `file`, under `seal`.
     """
 
-    def __init__(self, file: Path, ask: Callable[[str], str | None], interpreter: str = "") -> None:
+    def __init__(
+        self,
+        file: Path,
+        ask: Callable[[str], str | None],
+        interpreter: str = "",
+        seal: Seal = process_seal,
+    ) -> None:
         self._file = file
         self._ask = ask
         self._interpreter = interpreter
+        self._seal = seal
 
     def identify(self, name: str) -> ToolRecord | None:
         """Return the tool's record, or None if a sandbox would not find it."""
@@ -56,21 +66,22 @@ class HostTools:
             fs_guard.make_folder(self._file.parent)
             fs_guard.write_atomic(
                 self._file,
-                json.dumps(known, sort_keys=True).encode(),
+                json.dumps({**known, _SEAL: self._seal_of(known)}, sort_keys=True).encode(),
                 durable=False,
             )
         return known[digest]
 
     def _known(self) -> dict[str, str]:
         try:
-            known = json.loads((self._file).read_bytes())
-        except (OSError, ValueError):
+            known = json.loads(self._file.read_bytes())
+            seal = known.pop(_SEAL)
+            sound = hmac.compare_digest(seal, self._seal_of(known))
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
             return {}
-        return (
-            {key: value for key, value in known.items() if isinstance(value, str)}
-            if isinstance(known, dict)
-            else {}
-        )
+        return known if sound else {}
+
+    def _seal_of(self, known: Mapping[str, str]) -> str:
+        return self._seal(self._file.name, json.dumps(known, sort_keys=True))
 
 
 def find_tool(name: str, interpreter: str = "") -> Path | None:

@@ -14,6 +14,7 @@ import pytest
 
 from factory.evidence import inventory, inventory_memory
 from factory.evidence.inventory import RunInventory
+from factory.files.seals import UserSeal
 from factory.model.errors import Refusal
 from factory.model.layout import SURVEYS
 
@@ -149,9 +150,18 @@ def test_damaged_memory_is_no_memory(root: Path, spoil: Callable[[bytes], bytes]
     first, _ = surveyed(root)
     place = root / SURVEYS / "r1.run"
     place.write_bytes(spoil(place.read_bytes()))
-    assert inventory_memory.load(place) is None
+    assert inventory_memory.load(place, RunInventory(root).seal) is None
     assert RunInventory(root).unchanged(("r1",)) is False
     assert surveyed(root) == (first, 4)
+
+
+def test_memory_of_another_user_is_no_memory(root: Path) -> None:
+    surveyed(root)
+    place, own = root / SURVEYS / "r1.run", RunInventory(root).seal
+    known = inventory_memory.load(place, own)
+    assert known is not None
+    inventory_memory.store(place, known, UserSeal(bytes(32), own.place))
+    assert inventory_memory.load(place, own) is None
 
 
 def test_where_change_times_mean_something_else_all_is_read(
