@@ -81,7 +81,7 @@ class _Pack:
 
     def __init__(self, place: Path, step: str, limits: str = "") -> None:
         self._place = place
-        self._env = environment(place.parent)
+        self._env = {**environment(place.parent), "FACTORY_CEILINGS_OUTPUT": "300MiB"}
         one_pack_repository(place, step, limits, self._env)
 
     def run(self, blocked: bool = False) -> Used:

@@ -14,6 +14,8 @@ from factory.git import repository
 from factory.judge.status_eval import of_findings
 from factory.model.config import CEILINGS, Config, Source
 from factory.model.names import CONFIG_FILE
+from factory.model.verdict import Status
+from factory.model.wording import counted
 from factory.report.answer import CommandResult, finding_lines
 from factory.strict.values import LARGEST_INTEGER
 
@@ -21,8 +23,10 @@ HELP = {
     "config": """\
 usage: factory config
 
-Show each setting, its value, and where it came from: default < your own file < the repository's
-factory.toml < FACTORY_* in the environment < a flag. Ends with 2 where a file does not hold.
+Show each setting, its value, what a repository may do with it, and where the value came from:
+default < your own file < the repository's factory.toml < FACTORY_* in the environment < a flag;
+whose policy is in force, and what packs ask that you have not granted. Ends with 2 where a file
+does not hold.
 
 options
 """,
@@ -35,25 +39,41 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Every setting. Raises Refusal."""
+    """Return every setting, whose policy it is, and what is asked. Raise Refusal."""
+    from factory.commands.grant import open_requests  # its help does not load another command
+
     del command, given
     config, findings = load_config(repository.root_of(here()), {})
     user_file = str(user_config_file())
     rows = [_row(setting, config, user_file) for setting in SETTINGS]
-    width = max(len(name) for name, _, _ in rows)
-    wide = min(40, max(len(value) for _, value, _ in rows))
-    lines = [f"{name:<{width}}  {value:<{wide}}  {source}".rstrip() for name, value, source in rows]
+    width = max(len(row["name"]) for row in rows)
+    wide = min(40, max(len(row["value"]) for row in rows))
+    lines = [
+        f"{row['name']:<{width}}  {row['value']:<{wide}}  {row['direction']:<8}  {row['source']}"
+        for row in rows
+    ]
+    status = of_findings(findings)
+    asked = open_requests() if status is Status.PASS else ()
+    policy = (
+        f"{config.policy_ref} at {config.policy_commit[:12]}, tightened by the work tree"
+        if config.policy_commit
+        else "the work tree's, since policy_ref is not set"
+    )
+    lines.append(f"{'policy':<{width}}  {policy}")
+    if asked:
+        told = f"{counted(len(asked), 'request')} that you have not granted; see: factory grant"
+        lines.append(f"{'asked':<{width}}  {told}")
     details = {
-        "settings": [
-            {"name": name, "value": value, "source": source} for name, value, source in rows
-        ],
+        "settings": rows,
         "user_file": user_file,
+        "policy": {"ref": config.policy_ref, "commit": config.policy_commit},
+        "asked": [{"kind": row.kind.value, "thing": row.thing, "pack": row.pack} for row in asked],
     }
-    told = (*lines, *(("",) if findings else ()), *finding_lines(findings))
-    return CommandResult(of_findings(findings), told, findings, details=details)
+    told_lines = (*lines, *(("",) if findings else ()), *finding_lines(findings))
+    return CommandResult(status, told_lines, findings, details=details)
 
 
-def _row(setting: Setting, config: Config, user_file: str) -> tuple[str, str, str]:
+def _row(setting: Setting, config: Config, user_file: str) -> dict[str, str]:
     found = dict(config.sources)
     field = {"accept_missing": "accepted_missing"}.get(setting.name, setting.name)
     if setting.section == "ceilings":
@@ -64,7 +84,14 @@ def _row(setting: Setting, config: Config, user_file: str) -> tuple[str, str, st
     else:
         value = _shown(getattr(config, field))
         source = found.get(field, Source.DEFAULT)
-    return f"{setting.section}.{setting.key}", value, _where(source, setting, user_file)
+    if setting.name == "network_hosts" and config.network_within is not None:
+        value += f" (within {_shown(config.network_within)})"
+    return {
+        "name": f"{setting.section}.{setting.key}",
+        "value": value,
+        "source": _where(source, setting, user_file),
+        "direction": setting.direction.value,
+    }
 
 
 def _where(source: Source, setting: Setting, user_file: str) -> str:

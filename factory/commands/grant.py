@@ -91,6 +91,11 @@ def run(command: str, given: Namespace) -> CommandResult:
     return _ask_all(asked)
 
 
+def open_requests() -> tuple[Request, ...]:
+    """Return what packs ask here and nobody granted. Raise Refusal."""
+    return _asked().open
+
+
 def _asked() -> _Asked:
     """Read contracts, configuration and grants; run nothing. Raise Refusal."""
     found = wiring.repository_at(here())

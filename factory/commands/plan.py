@@ -63,7 +63,8 @@ def _row(planned: PlannedPackRecord, why: Why) -> dict[str, object]:
 def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
     committed = "" if plan.packs_committed else " · task packs differ from it"
     base = f"{plan.base_commit[:12]} ({plan.base_ref}){committed}"
-    lines = [f"plan {digest[:12]} · {counted(len(plan.packs), 'pack')} on {base}"]
+    policy = f" · policy of {plan.policy.commit[:12]}" if plan.policy.commit else ""
+    lines = [f"plan {digest[:12]} · {counted(len(plan.packs), 'pack')} on {base}{policy}"]
     width = max((len(planned.pack) for planned in plan.packs), default=0)
     for number, planned in enumerate(plan.packs, 1):
         why = whys[planned.pack]

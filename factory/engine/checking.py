@@ -37,7 +37,10 @@ def check_repository(run: Run) -> Outcome:
     _record_preflight(run, status, began)
     base, packs = site.repository, len(run.catalogue.entries)
     headline = f"{counted(packs, 'pack')} at {base.commit[:8]} ({base.branch or base.base_ref})"
-    return Outcome(status, found, f"{headline} · sandbox {enforcement.backend}")
+    config = site.config
+    policy = f" · policy {config.policy_ref} at {config.policy_commit[:8]}"
+    whose = policy if config.policy_commit else ""
+    return Outcome(status, found, f"{headline} · sandbox {enforcement.backend}{whose}")
 
 
 def _record_preflight(run: Run, status: Status, began: float) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from factory.contract import cloud_credentials, configuration
+from factory.contract.contract import read_pack
 from factory.contract.known_secrets import redactor_for
 from factory.contract.work_tree import UserWorkTree
 from factory.egress.reach import Outside
@@ -46,7 +47,9 @@ from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.layout import STATE_FOLDER, shown
 from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
+from factory.model.pack import TaskPack
 from factory.model.signing import PRIVATE_VARIABLES
+from factory.model.tree import Tree
 from factory.model.verdict import Status
 from factory.plan.cloud import UserCloud
 from factory.plan.markers import Markers
@@ -58,6 +61,7 @@ from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.trust.grant_store import GrantStore
+from factory.trust.requests import granted_by_policy
 
 KEEP_RECORDS = 90 * 86_400.0  # seconds that a ledger's record outlives its folder
 KEEP_VIEWS = 3 * 86_400.0  # seconds since a cached view was last used
@@ -127,11 +131,16 @@ def sound_config(root: Path, flags: Mapping[str, str]) -> Config:
     """Return the configuration in force for the repository at `root`. Raise Refusal if any of it is
     wrong.
     """
+    return _sound(root, flags)[0]
+
+
+def _sound(root: Path, flags: Mapping[str, str]) -> tuple[Config, tuple[Finding, ...]]:
+    """Return the configuration in force, and what of it is worth a remark. Raise Refusal."""
     config, findings = load_config(root, flags)
     blocking = tuple(finding for finding in findings if finding.blocks)
     if blocking:
         raise Refusal(*blocking)
-    return config
+    return config, findings
 
 
 def site(
@@ -148,19 +157,20 @@ def site(
     another.
     """
     found = repository.discover(start, "HEAD")
-    config, remarks = load_config(found.root, flags)
-    if any(finding.blocks for finding in remarks):
-        raise Refusal(*(finding for finding in remarks if finding.blocks))
+    config, remarks = _sound(found.root, flags)
     redactor = redactor_for(os.environ)
     _refuse_secrets_in_names(redactor, config)
     if config.base_ref != "HEAD":
         found = repository.discover(start, config.base_ref)
-    config = with_grants(config, grants_here(found))
+    grants = grants_here(found)
+    config = with_grants(config, grants)
     state = found.root / STATE_FOLDER
     prepare_state(state)
     clock = SystemClock()
     objects = GitObjects(found, state / (apart or layout.GIT), redactor=redactor)
     seal = user_seal(user_state_folder(), state)
+    if grants.follows_policy and config.policy_commit:
+        config = _with_grants_of_policy(config, objects)
     views = ViewStore(objects, state / layout.VIEWS, sandbox_owner(), seal)
     unconfined = config.required <= config.accepted_missing
     setting = SandboxSetting(
@@ -229,6 +239,30 @@ def _version_of(sandbox: PackSandbox, root: Path, tool: str) -> str | None:
     if tool == "git" and path == Path(find_git(root)).resolve():
         return Git(str(path), Path("/")).run("--version").out.decode("utf-8", "replace").strip()
     return sandbox.version_of(tool)
+
+
+def _with_grants_of_policy(config: Config, objects: GitObjects) -> Config:
+    more = granted_by_policy(policy_packs(objects, config), config)
+    return replace(config, grants=tuple(dict.fromkeys((*config.grants, *more))))
+
+
+def policy_packs(objects: GitObjects, config: Config) -> Iterator[TaskPack]:
+    """Yield the sound packs of the commit that policy_ref names."""
+    folder = objects.tree_of(config.policy_commit).get(config.packs_folder)
+    for name, pack in folder.entries.items() if isinstance(folder, Tree) else ():
+        if not isinstance(pack, Tree):
+            continue
+        top = f"{config.packs_folder}/{name}"
+        leaves = {f"{top}/{path}": leaf for path, leaf in pack.leaves()}
+        contents = objects.read(leaf.oid for leaf in leaves.values())
+        found, _ = read_pack(
+            top,
+            {path: contents[leaf.oid] for path, leaf in leaves.items()},
+            {path: leaf.mode for path, leaf in leaves.items()},
+            config.ceilings,
+        )
+        if found is not None:
+            yield found
 
 
 def repository_at(start: Path) -> Repository:

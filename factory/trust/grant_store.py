@@ -23,6 +23,7 @@ from factory.model.finding import Finding, Location
 from factory.model.names import GRANTS_VARIABLE
 
 ANY_PACK = "*"
+POLICY_REF = "policy-ref"
 _HEAD = re.compile(r"# (root|origin): (.*)")
 _USER_INFO = re.compile(r"(?<=://)[^/@]*@")
 
@@ -86,8 +87,13 @@ class GrantStore:
     def _is_ours(self, kept: Kept) -> bool:
         return (kept.root, kept.origin) == (self.root, self.origin)
 
+    @property
+    def follows_policy(self) -> bool:
+        """Return whether FACTORY_GRANTS says that what policy_ref asks for is granted."""
+        return self._given == POLICY_REF
+
     def _of_variable(self) -> tuple[Grant, ...]:
-        if not self._given:
+        if not self._given or self.follows_policy:
             return ()
         real = Path(os.path.realpath(self._given))
         if real.is_relative_to(os.path.realpath(self.root)):

@@ -79,6 +79,15 @@ def requests_of(pack: TaskPack, config: Config) -> tuple[Request, ...]:
     return tuple(found)
 
 
+def granted_by_policy(packs: Iterable[TaskPack], config: Config) -> tuple[Grant, ...]:
+    """Return grants for what the packs of policy_ref ask for: hosts and bounds, never variables or
+    any host.
+    """
+    asked = (request for pack in packs for request in requests_of(pack, config))
+    kinds = (GrantKind.HOST, GrantKind.BOUND)
+    return tuple(Grant(one.kind, one.thing, one.pack) for one in asked if one.kind in kinds)
+
+
 def covers(grant: Grant, request: Request) -> bool:
     """Return whether a grant answers a request; of a bound also one that asks for less."""
     if grant.kind is not request.kind or grant.pack not in ("", request.pack):

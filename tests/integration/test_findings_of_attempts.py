@@ -40,6 +40,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     scope = 'steps: [{name: s, run: "echo x > README.md"}]\n'
     here.pack("TASK-0005-scope", f"{SCOPE}limits: {{attempts: 9}}\n{scope}")
     here.commit()
+    here.grant("bound attempts=80 *")
     for _ in range(12):
         assert here.doit("oneshot").rc == 2
         if len(here.bundle("TASK-0001")["attempts"]) > 1:

@@ -83,6 +83,11 @@ def test_what_looks_needs_no_grant(world: World, home: dict[str, str]) -> None:
         assert ended.rc == 0 or words.startswith("why"), (words, ended.text)
         assert "CRASH" not in ended.text
     assert "oneshot" in world.doit("list", **home).out
+    said = world.factory("config", **home).out
+    assert "7 requests that you have not granted; see: factory grant" in said
+    assert "safety.protected" in said
+    assert "tightens" in said
+    assert "the work tree's, since policy_ref is not set" in said
 
 
 def test_a_later_version_of_the_pack_does_not_ask_again_and_another_pack_does(

@@ -100,6 +100,7 @@ def test_a_run_is_judged_by_it_and_says_so(world: World, tmp_path: Path) -> None
     assert ended.rc == 2
     assert "PATH_PROTECTED" in world.findings()
     assert "CONFIG_NOT_IN_FORCE" in ended.text
+    assert f"policy {REF} at {world.git('rev-parse', REF)[:8]}" in ended.out
     run = world.last().parent
     plan = json.loads((run / "PLAN.json").read_text())
     assert plan["policy"]["commit"] == world.git("rev-parse", REF).strip()
@@ -203,3 +204,23 @@ def test_pins_are_those_of_its_commit(world: World, tmp_path: Path) -> None:
         "keys"
     ]
     assert [row["pinned"] for row in rows] == [True]
+
+
+def test_for_ci_hosts_and_bounds_that_it_asks_for_are_granted_and_variables_never(
+    tmp_path: Path,
+) -> None:
+    made = World(tmp_path / "repository")
+    asks = "limits: {timeout: 2h}\n"
+    made.pack("TASK-0001-a", f"{PACK}{asks}")
+    made.pack("TASK-0002-b", f"{PACK.replace('guarded', 'other')}env: [PGPASSWORD]\n")
+    made.commit()
+    made.git("update-ref", REF, "HEAD")
+    made.pack("TASK-0003-c", f"{PACK.replace('guarded', 'third')}{asks}")  # the pull request's
+    made.commit()
+    env = {"FACTORY_POLICY_REF": REF, "FACTORY_GRANTS": "policy-ref"}
+    assert made.factory("oneshot", **env).rc == 2
+    found = {line["pack"]: line["status"] for line in made.status()["packs"]}
+    assert found == {"TASK-0001": "PASS", "TASK-0002": "BLOCKED", "TASK-0003": "BLOCKED"}
+    assert made.factory("oneshot", FACTORY_GRANTS="policy-ref").rc == 2
+    found = {line["pack"]: line["status"] for line in made.status()["packs"]}
+    assert found["TASK-0001"] == "BLOCKED"  # without a policy_ref nothing is granted

@@ -127,7 +127,7 @@ def test_the_remedy_for_a_refused_connection_is_one_more_host_or_none() -> None:
 
     assert remedy("api.example.org", 443, Reason.NOT_DECLARED) == (
         'allow it with: constraints: {allow_network: ["example.org", "api.example.org"]}, '
-        "and the same host under [network] in factory.toml"
+        "and grant the host with: factory grant"
     )
     assert '"api.example.org:80"' in remedy("api.example.org", 80, Reason.NOT_DECLARED)
     for host, reason in (("example.org", Reason.NOT_PUBLIC), ("", Reason.NOT_A_HOST)):

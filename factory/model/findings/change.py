@@ -302,8 +302,8 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             "more": "All of them are in {path} of the run.",
         },
         remedy={
-            "declare": "allow it with: constraints: {{allow_network: {allow:yaml}}}, and the same"
-            " host under [network] in factory.toml",
+            "declare": "allow it with: constraints: {{allow_network: {allow:yaml}}}, and grant the"
+            " host with: factory grant",
             "never": "never granted; nothing in the contract can allow it",
             "other": "nothing in the contract can allow it; the program has to do something else",
             "more": "see all of them in {path} of the run",

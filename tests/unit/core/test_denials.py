@@ -180,8 +180,8 @@ def connection(host: str, port: int, reason: Reason) -> ConnectionRecord:
 def test_what_the_proxy_refused_is_allowed_by_naming_the_host_where_that_was_why() -> None:
     assert (
         egress_refused(PACK, connection("b.example", 443, Reason.NOT_DECLARED)).remedy
-        == 'allow it with: constraints: {allow_network: ["b.example"]}, and the same host'
-        " under [network] in factory.toml"
+        == 'allow it with: constraints: {allow_network: ["b.example"]}, and grant the host'
+        " with: factory grant"
     )
     assert (
         '"b.example:8443"'
