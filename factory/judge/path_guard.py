@@ -145,6 +145,8 @@ def display(path: str) -> str:
     """Return `path` with an escape for each character that could harm a terminal, report or JSON.
     Injective.
     """
+    if path.isascii() and path.isprintable() and "\\" not in path:  # nearly always
+        return path
     return "".join("\\\\" if char == "\\" else visible(char) for char in path)
 
 

@@ -75,11 +75,15 @@ def judge_secrets(
     `blobs` maps the ids of every blob before and after to the credentials in its bytes.
     """
     found = []
+    differences = tuple(differences)
+    named = _in_names(redactor, [difference.path for difference in differences])
     for difference in differences:
         before = _carried(difference.before, blobs)
         after = _carried(difference.after, blobs)
         if difference.before and difference.after and difference.before.oid == difference.after.oid:
             before = after = NOTHING  # neither patch nor objects contain its bytes
+        if not (before.kinds or after.kinds or named):
+            continue
         name = redactor.redact(difference.path.encode("utf-8", "surrogateescape"))
         where = display(name.content.decode("utf-8", "surrogateescape"))
         fresh = bool(after.prints - before.prints) or bool(name.kinds)
@@ -95,6 +99,14 @@ def judge_secrets(
         }
         found.append(Finding("SECRET_IN_CHANGE", facts, pack=pack.id))
     return tuple(found)
+
+
+def _in_names(redactor: Redactor, names: Iterable[str]) -> bool:
+    """Return False if no name carries a credential: one search for all of them, between which
+    stands what no credential goes over (`reading_through`).
+    """
+    joined = b"\n\xff\n".join(name.encode("utf-8", "surrogateescape") for name in names)
+    return bool(redactor.places(joined))
 
 
 def _carried(leaf: Leaf | None, blobs: Mapping[str, FoundCredentials]) -> FoundCredentials:

@@ -208,3 +208,21 @@ def test_findings_lose_what_a_log_or_a_path_brought_into_them() -> None:
     assert safe.facts["last"] == "[redacted: GitLab token]"
     assert safe.message.endswith("; its last line: [redacted: GitLab token]")
     assert safe.location == Location("logs/[redacted: GitLab token]")
+
+
+def test_one_name_of_many_that_carries_one_is_found() -> None:
+    paths = [*(f"docs/{number}-token" for number in range(50)), f"x/{TOKEN.decode()}/y", "z"]
+    changes = [Difference(path, None, Leaf(MODE_FILE, AFTER)) for path in paths]
+    found = judge_secrets(pack(), REDACTOR, changes, {AFTER: carried(REDACTOR, b"")})
+    assert [finding.message for finding in found] == [
+        "x/[redacted: GitLab token]/y carries a credential (GitLab token); expected none"
+    ]
+
+
+def test_no_name_is_taken_for_a_part_of_the_next() -> None:
+    """A name that only introduces a value, and one that would be its value."""
+    value = "aB3" * 12
+    for paths in (["my/token", value], [f"token={value}"]):
+        changes = [Difference(path, None, Leaf(MODE_FILE, AFTER)) for path in paths]
+        found = judge_secrets(pack(), REDACTOR, changes, {AFTER: carried(REDACTOR, b"")})
+        assert len(found) == (len(paths) == 1)
