@@ -18,7 +18,7 @@ from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
 from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import format_event, link
+from factory.model.ledger_chain import chained
 from factory.strict import canonical
 from factory.verify.events import Chain
 
@@ -65,9 +65,8 @@ def _entry(number: int) -> Entry:
 
 def _lines(events: int) -> list[bytes]:
     """Return a chain of events: the first as the writer makes it, the others like it."""
-    first = link(Head(), _entry(0), "2026-01-01T00:00:00.000Z")
-    event = first.model_dump(mode="json")
-    lines = [format_event(first)[:-1]]
+    lines = [chained(Head(), (_entry(0),), "2026-01-01T00:00:00.000Z")[0][0]]
+    event = json.loads(lines[0])
     for number in range(1, events):
         event |= {"seq": event["seq"] + 1, "prev": event.pop("event_id"), "duration_ms": number}
         event["event_id"] = canonical.digest(event)

@@ -64,15 +64,15 @@ PROSE = {
     "runbook.md": b"# Runbook\n",
 }
 PACK_DEFAULTS = {"task.yml": TASK, "acceptance.yml": ACCEPTANCE, **PROSE}
-EVENT = ledger_chain.format_event(
-    ledger_chain.link(
-        Head(),
+((EVENT, _),) = ledger_chain.chained(
+    Head(),
+    [
         LedgerEntry(
             "pack.finished", "run_1", "", "x", 7, {"a": 1}, {"k": "0" * 40}, 0, {"pack": "P"}
-        ),
-        "2026-11-22T06:16:09.797Z",
-    )
-)[:-1]
+        )
+    ],
+    "2026-11-22T06:16:09.797Z",
+)
 KEPT = b"codex-orchestrator/ledger/" + b"0" * 32 + b"\n7\n" + b"A" * 43 + b"=\n"
 NOTE = KEPT + b"\n\xe2\x80\x94 codex-orchestrator/ledger/" + b"0" * 32 + b" " + b"A" * 90 + b"A=\n"
 PROOF = b"c2sp.org/tlog-proof@v1\nindex 3\n" + b"A" * 43 + b"=\n\n" + KEPT

@@ -42,7 +42,7 @@ from factory.model.evidence import (
 )
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.layout import INTEGRATOR
-from factory.model.ledger_chain import format_event, link
+from factory.model.ledger_chain import format_event
 from factory.model.signing import origin_of
 from factory.model.statement import ProvenanceStatement, SummaryStatement, TestResultStatement
 from factory.report import text as report_text
@@ -56,6 +56,7 @@ from factory.verify.folder import open_folder
 from factory.verify.notes import Checkpoint as Note
 from factory.verify.notes import Key
 from factory.verify.run import Verified, verify_run
+from tests.ledger_lines import link
 from tests.world import World
 
 Z = "Z_integrator"

@@ -44,7 +44,7 @@ from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.layout import LEDGER, LEDGER_HEAD, LEDGER_LOCK, shown
-from factory.model.ledger_chain import MAX_LINE, chained, format_event, parse_event
+from factory.model.ledger_chain import MAX_LINE, chained, parse_event
 from factory.model.ledger_state import (
     LedgerState,
     LineError,
@@ -104,14 +104,14 @@ class LedgerStore:
     def _record(self, *entries: Entry) -> str:
         redacted = (replace(entry, details=self._silent(entry.details)) for entry in entries)
         events = chained(self._state.head, redacted, self._clock.utc())
-        lines = [format_event(event)[:-1] for event in events]
+        lines = [line for line, _ in events]
         if any(len(line) > MAX_LINE for line in lines):
             raise ValueError(f"expected an event of at most {MAX_LINE} bytes")
         after = extended(
             self._state, lines
         )  # read back before it is written: what is no event never gets there
         content = b"".join(line + b"\n" for line in lines)
-        self._own.note(self._state.head, [event.event_id for event in events])
+        self._own.note(self._state.head, [event_id for _, event_id in events])
         fs_guard.append_durable(self._path, content)
         self._state = after
         self._digest.update(content)

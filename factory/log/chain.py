@@ -1,11 +1,12 @@
 """Chain canonical JSON lines by hashes: each has a number, the id of the line before, and its own.
 
-    >>> one = linked(Head(), {"what": "begun"})
-    >>> two = linked(Head(one["seq"], one["event_id"]), {"what": "ended"})
-    >>> (two["seq"], two["prev"] == one["event_id"])
+    >>> one, head = written(Head(), {"what": "begun"})
+    >>> two, head = written(head, {"what": "ended"})
+    >>> import json
+    >>> (head.seq, json.loads(two)["prev"] == json.loads(one)["event_id"])
     (2, True)
-    >>> check(two, canonical.encode(two))
-    >>> check({**two, "what": "never begun"}, canonical.encode({**two, "what": "never begun"}))
+    >>> check(json.loads(two), two)
+    >>> check({**json.loads(two), "what": "never begun"}, two.replace(b"ended", b"never begun"))
     Traceback (most recent call last):
         ...
     factory.log.chain.ChainError: event 2 does not have the id of its content
@@ -16,6 +17,7 @@ before, 64 zeros at the start. Order is by `seq` alone. Does not know what a lin
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -23,6 +25,7 @@ from typing import Any, Protocol, TypeVar
 from factory.strict import canonical
 
 GENESIS = "0" * 64
+_ID = "event_id"  # "prev" and "seq" come after it
 
 
 class ChainError(ValueError):
@@ -53,13 +56,20 @@ class Link(Protocol):
 AnyLink = TypeVar("AnyLink", bound=Link)
 
 
-def linked(head: Head, members: Mapping[str, object]) -> dict[str, Any]:
-    """Return the members of the line that follows `head`, with number, id before and own id.
+def written(head: Head, members: Mapping[str, object]) -> tuple[bytes, Head]:
+    """Return the line of these members that follows `head`, without a line feed, and the head after
+    it.
 
-    Raise NotCanonical for what has no canonical JSON.
+    The id is set between what is hashed before and after it, so that all is encoded once. Raise
+    NotCanonical for what has no canonical JSON.
     """
     body = {**members, "seq": head.seq + 1, "prev": head.event_id}
-    return {**body, "event_id": canonical.digest(body)}
+    before = canonical.encode({name: body[name] for name in body if name < _ID})[:-1]
+    after = canonical.encode({name: body[name] for name in body if name > _ID})[1:]
+    before += b"," if len(before) > 1 else b""
+    event_id = hashlib.sha256(before + after).hexdigest()
+    line = b'%b"%b":"%b",%b' % (before, _ID.encode("ascii"), event_id.encode("ascii"), after)
+    return line, Head(head.seq + 1, event_id)
 
 
 def check(members: Mapping[str, Any], line: bytes) -> None:

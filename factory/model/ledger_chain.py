@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -35,34 +34,32 @@ class Skimmed(NamedTuple):
     event_type: str
 
 
-def link(head: Head, entry: Entry, ts_utc: str) -> EventDocument:
-    """Return the event that follows `head`. `ts_utc` is RFC 3339 with a Z.
+def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[tuple[bytes, str], ...]:
+    """Return (line without its line feed, id) of the events that follow `head`, in order. `ts_utc`
+    is RFC 3339 with a Z.
 
-    Raise ValueError for a value that the schema of events does not allow.
+    Raise ValueError for what has no canonical JSON. Whether an event may say what is given here is
+    shown by reading its line (`skim`), which whoever writes it has to do.
     """
-    body = {
-        "schema_version": 1,
-        "parent_event_id": entry.parent,
-        "ts_utc": entry.ts_utc or ts_utc,
-        "run_id": entry.run_id,
-        "event_type": entry.event_type,
-        "actor": entry.actor,
-        "duration_ms": entry.duration_ms,
-        "file_counts": dict(entry.file_counts),
-        "hashes": dict(entry.hashes),
-        "rc": entry.rc,
-        "details": dict(entry.details),
-    }
-    return EventDocument.model_validate(chain.linked(head, body))
-
-
-def chained(head: Head, entries: Iterable[Entry], ts_utc: str) -> tuple[EventDocument, ...]:
-    """Return the events that follow `head`, in order. Raise ValueError as `link`."""
-    events: list[EventDocument] = []
-    for given in entries:
-        entry = replace(given, parent=events[-given.after].event_id) if given.after else given
-        events.append(link(head, entry, ts_utc))
-        head = Head(events[-1].seq, events[-1].event_id)
+    events: list[tuple[bytes, str]] = []
+    for entry in entries:
+        line, head = chain.written(
+            head,
+            {
+                "schema_version": 1,
+                "parent_event_id": events[-entry.after][1] if entry.after else entry.parent,
+                "ts_utc": entry.ts_utc or ts_utc,
+                "run_id": entry.run_id,
+                "event_type": entry.event_type,
+                "actor": entry.actor,
+                "duration_ms": entry.duration_ms,
+                "file_counts": dict(entry.file_counts),
+                "hashes": dict(entry.hashes),
+                "rc": entry.rc,
+                "details": dict(entry.details),
+            },
+        )
+        events.append((line, head.event_id))
     return tuple(events)
 
 

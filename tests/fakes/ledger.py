@@ -12,7 +12,7 @@ from factory.log.merkle import Peaks
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
 from factory.model.finding import Finding
-from factory.model.ledger_chain import chained, format_event, parse_event
+from factory.model.ledger_chain import chained, parse_event
 from factory.model.ledger_state import LedgerState, extended
 
 
@@ -26,8 +26,7 @@ class MemoryLedger:
     def append(self, *entries: Entry) -> str:
         number = len(self._lines)
         time = f"2026-01-01T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}.000Z"
-        events = chained(self._state.head, entries, time)
-        lines = [format_event(event)[:-1] for event in events]
+        lines = [line for line, _ in chained(self._state.head, entries, time)]
         self._state = extended(self._state, lines)
         self._lines += lines
         return self._state.head.event_id

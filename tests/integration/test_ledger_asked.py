@@ -19,7 +19,8 @@ import pytest
 
 from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import format_event, link
+from factory.model.ledger_chain import format_event
+from tests.ledger_lines import link
 from tests.world import PATIENCE, World, environment
 
 pytestmark = pytest.mark.linux

@@ -20,7 +20,8 @@ from factory.log.key import PublicKey
 from factory.log.public_key import format_pem, parse_pem
 from factory.log.signed_note import NoteKey, signers
 from factory.model.event import Entry
-from factory.model.ledger_chain import format_event, link
+from factory.model.ledger_chain import format_event
+from tests.ledger_lines import link
 from tests.world import Ended, World
 
 pytestmark = pytest.mark.linux

@@ -23,13 +23,14 @@ from factory.log.checkpoint import Checkpoint, format_kept
 from factory.log.merkle import Peaks
 from factory.log.public_key import format_pem, parse_pem
 from factory.model.event import Entry
-from factory.model.ledger_chain import format_event, link
+from factory.model.ledger_chain import format_event
 from factory.model.signing import origin_of
 from factory.verify.form import canonical
 from factory.verify.notes import Key, Way
 from factory.verify.run import Verified
 from factory.verify.session import Asked, PolicyCommit, Unreadable, verify_at, verify_run_of
 from tests.docs_kit import ROOT, appears, typed
+from tests.ledger_lines import link
 from tests.verify_kit import small_world
 from tests.world import Ended, World, run
 

@@ -10,7 +10,7 @@ from factory.engine.resume import Finished, resumable
 from factory.log.chain import Head
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
-from factory.model.ledger_chain import link
+from tests.ledger_lines import link
 
 KEY, MANIFEST = "a" * 64, "b" * 64
 WHOLE = {"action_key": KEY, "manifest": MANIFEST}

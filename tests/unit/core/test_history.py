@@ -21,7 +21,7 @@ from factory.log.checkpoint import Checkpoint
 from factory.log.merkle import leaf_hash, root_of, verify_consistency
 from factory.model.event import Entry
 from factory.model.evidence import EventDocument
-from factory.model.ledger_chain import link
+from tests.ledger_lines import link
 
 ORIGIN = "codex-orchestrator/ledger/0"
 LINES = [b"line %d" % number for number in range(9)]

@@ -29,7 +29,7 @@ from factory.evidence.index import (
 from factory.log.chain import Head
 from factory.model.event import Entry
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import link
+from tests.ledger_lines import link
 
 NAMES = st.text(st.characters(exclude_characters="/\0"), min_size=1, max_size=8).filter(
     lambda name: name not in (".", "..")

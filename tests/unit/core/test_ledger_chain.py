@@ -19,11 +19,11 @@ from factory.model.ledger_chain import (
     chained,
     follow,
     format_event,
-    link,
     parse_event,
     skim,
 )
 from factory.strict import canonical
+from tests.ledger_lines import link
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 ASCII = st.characters(codec="ascii")
@@ -251,8 +251,10 @@ def test_what_no_event_can_say_is_not_written(entry: Entry) -> None:
 
 
 def test_several_events_are_one_chain_and_may_tell_when_they_were() -> None:
-    first, _, third = chained(Head(), (Entry("x"), Entry("y"), Entry("z", after=2)), WHEN)
+    lines = chained(Head(), (Entry("x"), Entry("y"), Entry("z", after=2)), WHEN)
+    first, _, third = (parse_event(line) for line, _ in lines)
     assert third.parent_event_id == first.event_id
-    one, two = chained(Head(), (Entry("x", ts_utc="2026-01-01T00:00:00.001Z"), Entry("y")), WHEN)
+    entries = (Entry("x", ts_utc="2026-01-01T00:00:00.001Z"), Entry("y"))
+    one, two = (parse_event(line) for line, _ in chained(Head(), entries, WHEN))
     assert (two.seq, two.prev) == (2, one.event_id)
     assert (one.ts_utc, two.ts_utc) == ("2026-01-01T00:00:00.001Z", WHEN)

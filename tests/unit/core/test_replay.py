@@ -27,7 +27,7 @@ from factory.model.evidence import (
     RunStatus,
     StatusDocument,
 )
-from factory.model.ledger_chain import link
+from tests.ledger_lines import link
 
 ROOT = Path(__file__).resolve().parents[3]
 TREE, BASE, KEY = "a" * 40, "b" * 40, "c" * 64

@@ -33,11 +33,11 @@ from factory.model.config import Config
 from factory.model.event import Entry
 from factory.model.evidence import CheckRecord, EventDocument, RunStatus, ScopeLock, StatusDocument
 from factory.model.evidence_text import EvidenceError
-from factory.model.ledger_chain import link
 from factory.model.signing import SigningPolicy
 from factory.model.statement import Statement
 from factory.sandbox.properties import Property
 from factory.strict import canonical
+from tests.ledger_lines import link
 
 judge_tests = test_result
 del test_result  # a function of ours; pytest would take it for a test

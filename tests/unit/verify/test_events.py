@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from factory.log import merkle
 from factory.log.chain import Head
 from factory.model.event import Entry
-from factory.model.ledger_chain import format_event, link
+from factory.model.ledger_chain import format_event
 from factory.verify.events import Chain, brief, read_line
 from factory.verify.form import FormError
+from tests.ledger_lines import link
 
 TEXTS = st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)
 ENTRIES = st.builds(
