@@ -366,9 +366,9 @@ def test_a_checkpoint_that_does_not_hold_is_named(copy: World, content: bytes, c
     (copy.root / "kept").write_bytes(content)
     said = refusal(copy, "consistency", "kept", "now")
     assert said.startswith("CHECKPOINT_INVALID")
-    assert f"the checkpoint of kept does not hold: {clause}" in said
+    assert f"the checkpoint of kept is invalid: {clause}" in said
     last = copy.ordered()[-1]
     (copy.state / "runs" / last / CHECKPOINT).write_bytes(content)
     said = refusal(copy, "prove", "1")
     assert said.startswith("CHECKPOINT_INVALID")
-    assert f"the checkpoint of {last} does not hold" in said
+    assert f"the checkpoint of {last} is invalid" in said
