@@ -12,14 +12,17 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from factory.plan.stages import PackSandbox
 from tests.in_process import close, site
-from tests.world import World
+from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
+
+ROOT = Path(__file__).parents[2]
 
 ATTACK = r"""
 import ctypes, json, os, shutil, socket, subprocess, sys
@@ -246,3 +249,67 @@ def test_without_confinement_the_same_program_does_harm(
         "write the ledger",
         "connect TCP",
     } <= worked
+
+
+# The parent of Z: a pipeline with a secret in its environment and the signing key in its memory.
+PARENT = """
+import json, os, sys
+from pathlib import Path
+from typing import Any
+from factory.engine import wiring
+from factory.files.user_places import user_config_file
+from factory.merge import integrator
+from factory.model.errors import Refusal
+
+run = Path(sys.argv[1])
+built = wiring.site(Path.cwd(), {})
+signer = built.keys.signer()
+key = next((user_config_file().parent / "keys").glob("*.pem")).read_bytes()
+if signer is None or not key:
+    sys.exit("expected a signing key")
+body = b"".join(key.splitlines()[1:-1]).decode("ascii")[-24:]
+secret = os.environ["CANARY_OF_THE_PARENT"]
+held_back = lambda text: f"[{text[0]}]{text[1:]}".replace("+", "[+]")
+(run / "wanted.json").write_text(json.dumps({"secret": held_back(secret), "key": held_back(body)}))
+integrator.MODULE = "tests.hostile.spy_of_z"
+if sys.argv[2] == "bare":
+    integrator._ENVIRONMENT = dict(os.environ)
+    built.integrator.__self__._confine = lambda _run, words: words
+try:
+    built.integrator(run)
+except Refusal as refusal:
+    print(refusal.findings[0].message)
+built.sandbox.close()
+"""
+
+
+def spied(world: World, own: Path, how: str) -> dict[str, Any]:
+    run = world.last().parent
+    (run / "spied.json").unlink(missing_ok=True)
+    secret = f"canary-{os.getpid()}-of-a-user"
+    done = subprocess.run(
+        [sys.executable, "-c", PARENT, str(run), how],
+        cwd=world.root,
+        env=environment(
+            XDG_CONFIG_HOME=str(own), PYTHONPATH=str(ROOT), CANARY_OF_THE_PARENT=secret
+        ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "the spy was here" in done.stdout, done.stdout + done.stderr
+    found: dict[str, Any] = json.loads((run / "spied.json").read_bytes())
+    return found
+
+
+def test_z_knows_nothing_of_the_users_environment_and_key(world: World, tmp_path: Path) -> None:
+    seen = spied(world, tmp_path, "confined")
+    assert seen["found"] == {}
+    assert seen["attached"] == []
+    assert seen["processes"] <= 3, "its own namespace: itself and what confines it"
+
+
+def test_unconfined_the_spy_finds_what_it_is_given(world: World, tmp_path: Path) -> None:
+    seen = spied(world, tmp_path, "bare")
+    places = {"os.environ", "own environ", "own memory", "another's environ"}
+    assert places <= set(seen["found"]["secret"])
