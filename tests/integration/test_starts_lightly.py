@@ -1,0 +1,79 @@
+"""What a start does not load: a run never waits for pydantic, and one with nothing to do for little."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.world import World, run
+
+pytestmark = pytest.mark.linux
+
+NEVER = {"pydantic", "pydantic_core", "jsonschema"}
+NOT_IF_UNCHANGED = NEVER | {
+    "yaml",
+    "cryptography",
+    "filelock",
+    "ssl",
+    "factory.engine.wiring",
+    "factory.engine.pipeline",
+    "factory.model.evidence",
+    "factory.contract.contract",
+    "factory.sandbox.host_sandbox",
+}
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    world = World(tmp_path_factory.mktemp("light") / "repository")
+    world.pack(
+        "TASK-0001-a",
+        'scope: {allowed_paths: ["docs/**"]}\nsteps: [{name: s, run: "mkdir docs; touch docs/x"}]\n',
+    )
+    world.commit()
+    return world
+
+
+def loaded(world: World, *words: str) -> tuple[set[str], str]:
+    """The modules that a command imports, and what it prints; Python itself lists them."""
+    ended = run([sys.executable, "-X", "importtime", "-m", *words], world.root)
+    assert ended.rc == 0, ended.text
+    return set(re.findall(r"\|\s+([\w.]+)$", ended.err, re.MULTILINE)), ended.out
+
+
+def test_a_whole_run_loads_no_builder_of_models(world: World) -> None:
+    modules, said = loaded(world, "factory", "oneshot")
+    assert "summary          PASS" in said
+    assert "factory.engine.wiring" in modules, "the list of modules is one"
+    assert modules & NEVER == set()
+
+
+@pytest.mark.parametrize("program", ["factory", "doit"])
+def test_nothing_changed_opens_nothing(world: World, program: str) -> None:
+    world.doit("oneshot")
+    modules, said = loaded(world, program, "oneshot")
+    assert re.fullmatch(r"PASS  \S+ is up to date: 1 pack unchanged, nothing was run\n", said)
+    assert modules & NOT_IF_UNCHANGED == set()
+    assert "factory.engine.memory" in modules
+
+
+def test_nothing_changed_says_the_same_to_machines(world: World, tmp_path: Path) -> None:
+    world.doit("oneshot")
+    told = run([sys.executable, "-m", "factory", "oneshot", "--json"], world.root)
+    assert '"base_commit"' in told.out
+    assert '"cards"' in told.out
+    kept = tmp_path / "out.json"
+    words = [sys.executable, "-m", "factory", "oneshot", "--json-out", str(kept)]
+    assert run(words, world.root).rc == 0
+    assert '"base_commit"' in kept.read_text("utf-8")
+
+
+def test_a_changed_pack_is_run_although_the_last_run_is_remembered(world: World) -> None:
+    world.doit("oneshot")
+    world.write("taskpacks/TASK-0001-a/spec.md", "# Another\n\nOf the same length, or not.\n")
+    modules, said = loaded(world, "factory", "oneshot")
+    assert "factory.run.launch" in modules
+    assert "launch           TASK-0001  PASS" in said
