@@ -19,6 +19,7 @@ BENCHES: dict[str, Callable[[Scale, Path], Iterator[Row]]] = {
     "start": starting.start,
     "list": starting.listing,
     "noop": starting.noop,
+    "small": starting.small,
     "pack": packs.one_more,
     "growth": packs.growth,
     "first": whole.first,
