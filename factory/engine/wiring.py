@@ -60,6 +60,7 @@ from factory.redact.redaction import Redactor
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
+from factory.sandbox.sealed import Seal
 from factory.trust.grant_store import GrantStore
 from factory.trust.requests import granted_by_policy
 
@@ -172,17 +173,7 @@ def site(
     if grants.follows_policy and config.policy_commit:
         config = _with_grants_of_policy(config, objects)
     views = ViewStore(objects, state / layout.VIEWS, sandbox_owner(), seal)
-    unconfined = config.required <= config.accepted_missing
-    setting = SandboxSetting(
-        state / layout.CACHE,
-        state / layout.WORKTREES,
-        config.isolation,
-        config.python,
-        unconfined=unconfined,
-        backend=config.backend,
-        shown=_shown_folders(config, found.root),
-        seal=seal,
-    )
+    setting = _sandbox_setting(config, found.root, seal)
     store = StateStore(state, redactor)
     sandbox = PackSandbox(HostSandbox(setting), views, objects, outside)
     return Site(
@@ -213,6 +204,20 @@ def site(
         tidy=lambda: _tidy(state, views),
         remarks=remarks,
         run_id=run_id,
+    )
+
+
+def _sandbox_setting(config: Config, root: Path, seal: Seal) -> SandboxSetting:
+    state = root / STATE_FOLDER
+    return SandboxSetting(
+        state / layout.CACHE,
+        state / layout.WORKTREES,
+        config.isolation,
+        config.python,
+        unconfined=config.required <= config.accepted_missing,
+        backend=config.backend,
+        shown=_shown_folders(config, root),
+        seal=seal,
     )
 
 
