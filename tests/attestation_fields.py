@@ -131,7 +131,7 @@ PREDICATES: dict[str, Fields] = {
         "timeVerified": (False, timestamp),
         "resourceUri": (True, uri),
         "policy": (True, DESCRIPTOR),
-        "inputAttestations": (False, [DESCRIPTOR]),
+        "inputAttestations": (False, [{"uri": (True, uri), "digest": (True, digest)}]),
         "verificationResult": (True, one_of("PASSED", "FAILED")),
         "verifiedLevels": (True, levels),
         "dependencyLevels": (False, mapping),

@@ -198,6 +198,7 @@ def step_3(run_id):
     said = summary["predicate"]
     hold(summary["predicateType"] == SUMMARY, "the last statement is no summary")
     inputs = [row["digest"]["sha256"] for row in said["inputAttestations"]]
+    hold(all(row.keys() == {"uri", "digest"} for row in said["inputAttestations"]), "an input of another form")
     hold(inputs == [hashlib.sha256(payload).hexdigest() for payload in found_payloads[:-1]], "the summary is about other statements")
     hold(said["policy"]["digest"]["sha256"] == sha256("attestations/policy.json"), "the summary was made under another policy")
     about = {subject["name"]: subject["digest"] for subject in summary["subject"]}

@@ -19,8 +19,8 @@ from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN
 from factory.model.statement import (
     BUILDER_ID,
-    PAYLOAD_TYPE,
     POLICY_URI,
+    STATEMENT_URI,
     VERIFIER_ID,
     BuildDefinition,
     BuildMetadata,
@@ -252,9 +252,7 @@ def summary(
             policy=ResourceDescriptor(uri=POLICY_URI, digest={"sha256": policy}),
             input_attestations=tuple(
                 ResourceDescriptor(
-                    name=f"{statement.predicate_type} {statement.subject[0].name}",
-                    digest={"sha256": sha256(encode(statement))},
-                    media_type=PAYLOAD_TYPE,
+                    uri=_uri_of(statement), digest={"sha256": sha256(encode(statement))}
                 )
                 for statement in inputs
             ),
@@ -265,6 +263,13 @@ def summary(
             ),
         ),
     )
+
+
+def _uri_of(statement: Statement) -> str:
+    """Return the name of a statement on a pack: its kind, and the pack's id."""
+    kind = "provenance" if isinstance(statement, ProvenanceStatement) else "test-result"
+    pack = (statement.subject[0].name or "").partition("/")[0]
+    return f"{STATEMENT_URI}{kind}:{pack}"
 
 
 def timeless(payload: bytes) -> bytes:

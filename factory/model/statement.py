@@ -27,6 +27,7 @@ BUILD_TYPE: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = (
 )
 BUILDER_ID: Literal["urn:codex-orchestrator:builder:1"] = "urn:codex-orchestrator:builder:1"
 VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestrator:verifier:1"
+STATEMENT_URI = "urn:codex-orchestrator:statement:"
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
 
 
@@ -45,7 +46,6 @@ class ResourceDescriptor(StatementPart):
     name: str | None = None
     uri: str | None = None
     digest: dict[str, str] | None = None
-    media_type: str | None = None
     annotations: dict[str, str] | None = None
 
 
@@ -123,7 +123,8 @@ class TestResult(StatementPart):
 
 class VerificationSummary(StatementPart):
     """Define Verification Summary v1 of a run: the verdict, and the policy that it was reached
-    under.
+    under. Its input attestations have `uri` and `digest` and no other member, as the specification
+    says.
     """
 
     verifier: Party

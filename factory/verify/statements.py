@@ -22,6 +22,7 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
 _OWN = "urn:codex-orchestrator:"
+_KINDS = {PROVENANCE: "provenance", TEST_RESULT: "test-result"}
 _UNTOLD = ("startedOn", "finishedOn")
 
 
@@ -213,9 +214,9 @@ def summary(
             "policy": {"uri": f"{_OWN}policy:1", "digest": {"sha256": policy}},
             "inputAttestations": [
                 {
-                    "name": f"{statement['predicateType']} {statement['subject'][0]['name']}",
+                    "uri": f"{_OWN}statement:{_KINDS[statement['predicateType']]}"
+                    f":{statement['subject'][0]['name'].partition('/')[0]}",
                     "digest": {"sha256": hashlib.sha256(canonical(statement)).hexdigest()},
-                    "mediaType": "application/vnd.in-toto+json",
                 }
                 for statement in inputs
             ],
