@@ -2,7 +2,7 @@
 
 Rule: the one place that turns an outcome into an exit code (0 PASS, 2 BLOCKED, 1 FAIL, 64 usage,
 130 interrupted). A command's module is imported when it was chosen, and only then. What goes
-wrong is told in one line on standard error; a traceback only with FACTORY_DEBUG=1. Does not
+wrong is one line on standard error; a traceback only with FACTORY_DEBUG=1. Does not
 know what any command does.
 """
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class CommandModule(Protocol):
-    """What a command's module has; one module may have several commands, hence the names."""
+    """List what a command's module has; one module may have several commands, hence the names."""
 
     HELP: Mapping[str, str]
 
@@ -37,7 +37,7 @@ class CommandModule(Protocol):
         """Add the command's own options."""
 
     def run(self, command: str, given: Namespace) -> CommandResult:
-        """Carry it out. Raises Refusal, UsageError, Interrupted."""
+        """Carry it out and return the answer. Raise Refusal, UsageError, Interrupted."""
 
 
 def main(words: Sequence[str]) -> int:
@@ -115,7 +115,7 @@ def _end_of_options(words: list[str]) -> int:
 def _answered(
     command: Command, module: CommandModule, given: Namespace
 ) -> tuple[CommandResult, int]:
-    """The answer and its exit code; whatever goes wrong is told on standard error and is an answer
+    """Return (answer, exit code). Whatever goes wrong is printed on standard error and is an answer
     too.
     """
     from factory.report.answer import CommandResult, finding_lines
@@ -130,7 +130,7 @@ def _answered(
         return CommandResult(Status.FAIL), error.exit_code
     except UsageError:
         raise
-    except Exception as error:  # noqa: BLE001  any defect is told in one line and is FAIL
+    except Exception as error:  # noqa: BLE001  any defect is one line and FAIL
         return _crashed(command, error), Status.FAIL.exit_code
     return answer, answer.status.exit_code
 

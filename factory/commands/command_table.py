@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """One command: its name, the module below `factory.commands` that has it, and its line of
-    help.
+    """Describe a command: its name, the module below `factory.commands` that has it, and its line
+    of help.
     """
 
     name: str
@@ -91,15 +91,15 @@ Examples
   factory init                          in any Git repository, to begin
   factory oneshot                       the main job; the same as `doit oneshot`
   factory oneshot -n 4 --base-ref main  four packs at a time, from another commit
-  factory why TASK-0101                 what changed, or what stands in the way
+  factory why TASK-0101                 what changed, or what blocks it
   factory oneshot --json | jq .status   for programs
 
 Exit codes: 0 PASS, 2 BLOCKED, 1 FAIL, 64 wrong usage, 130 interrupted.
-`factory COMMAND --help` tells the options of a command."""
+`factory COMMAND --help` lists the options of a command."""
 
 
 def overview() -> str:
-    """The text of `factory --help`."""
+    """Return the text of `factory --help`."""
     lines = ["usage: factory COMMAND [OPTION…]", "", _PURPOSE]
     for title, commands in GROUPS:
         lines += ["", title, *(f"  {command.name:<17}{command.line}" for command in commands)]

@@ -25,8 +25,8 @@ usage: factory config
 
 Show each setting, its value, what a repository may do with it, and where the value came from:
 default < your own file < the repository's factory.toml < FACTORY_* in the environment < a flag;
-whose policy is in force, and what packs ask that you have not granted. Ends with 2 where a file
-does not hold.
+whose policy is in force, and what packs ask that you have not granted. Ends with 2 if a file
+is not valid.
 
 options
 """,
@@ -61,8 +61,8 @@ def run(command: str, given: Namespace) -> CommandResult:
     )
     lines.append(f"{'policy':<{width}}  {policy}")
     if asked:
-        told = f"{counted(len(asked), 'request')} that you have not granted; see: factory grant"
-        lines.append(f"{'asked':<{width}}  {told}")
+        count = f"{counted(len(asked), 'request')} that you have not granted; see: factory grant"
+        lines.append(f"{'asked':<{width}}  {count}")
     details = {
         "settings": rows,
         "user_file": user_file,

@@ -31,13 +31,13 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Which packs."""
+    """Add the packs."""
     del command
     parser.add_argument("packs", nargs="*", metavar="PACK")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Judge the contracts. Raises Refusal, UsageError."""
+    """Judge the contracts. Raise Refusal, UsageError."""
     del command
     return judge_packs(tuple(given.packs))
 
@@ -65,14 +65,8 @@ def _line(finding: Finding) -> str:
 def _verdict(judged: Judged) -> str:
     count = counted(judged.packs, "pack")
     if judged.broken:
-        verb = "does" if len(judged.broken) == 1 else "do"
-        return (
-            f"{len(judged.broken)} of {count} {verb} not hold"
-            f" {'its' if verb == 'does' else 'their'} contract"
-        )
+        verb = "is" if len(judged.broken) == 1 else "are"
+        return f"{len(judged.broken)} of {count} {verb} not valid"
     if judged.status is not Status.PASS:
-        return f"{count} read; what is said above does not hold"
-    return (
-        f"{count} hold{'s' if judged.packs == 1 else ''} {'its' if judged.packs == 1 else 'their'}"
-        " contract"
-    )
+        return f"{count} read; see the findings above"
+    return f"{count} {'is' if judged.packs == 1 else 'are'} valid"

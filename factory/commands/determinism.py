@@ -27,7 +27,7 @@ umask, time zone, language, home, number of workers and environment, and, where 
 on another file system, with another host name, uptime and number of processors. Compare the two
 bundles byte for byte and name the first divergence. The repository's own bundles stay as they are.
 
-What was shown is kept with the action key: from then on a run that holds this very bundle of
+What was shown is kept with the action key: from then on a run that contains this very bundle of
 this very action calls the pack reproducible. Ends with 0 identical, 2 not.
 
   factory determinism TASK-0101
@@ -39,20 +39,20 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Which pack."""
+    """Add the pack."""
     del command
     parser.add_argument("pack", metavar="PACK")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Run it twice and compare. Raises Refusal, UsageError."""
+    """Run it twice and compare. Raise Refusal, UsageError."""
     del command
     stream = sys.stderr if given.json else sys.stdout
 
-    def tell(line: str) -> None:
+    def print_line(line: str) -> None:
         write_lines(stream, (sanitize(line),))
 
-    rows = determinism.run_twice(here(), given.pack, tell)
+    rows = determinism.run_twice(here(), given.pack, print_line)
     findings = tuple(_finding(row) for row in rows if row.divergence is not None)
     status = Status.BLOCKED if findings else Status.PASS
     return CommandResult(

@@ -38,7 +38,7 @@ HELP = {
 usage: factory doctor [--backends]
 
 Examine this host: git, Python, doit, the sandbox and how each of its properties was proved by
-trying, free disk, locks held, worktrees left behind, your configuration. Ends with 0 where packs
+trying, free disk, locks in use, worktrees left behind, your configuration. Ends with 0 where packs
 can run, else 2. Works outside a repository too.
 
 options
@@ -48,7 +48,7 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Whether to measure every backend."""
+    """Add the option to measure every backend."""
     del command
     parser.add_argument("--backends", action="store_true")
 

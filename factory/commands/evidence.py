@@ -80,7 +80,7 @@ _TAKES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 
 def define(command: str, parser: Parser) -> None:
-    """What to do, and which rows."""
+    """Add the action and the filters of rows."""
     del command
     parser.add_argument("action", choices=_ACTIONS, metavar="|".join(_ACTIONS))
     parser.add_argument("words", nargs="*", metavar="SHA256|RUN_ID/PATH")
@@ -98,7 +98,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Make the index or ask it. Raises Refusal, UsageError."""
+    """Make the index or ask it. Raise Refusal, UsageError."""
     del command
     _refuse_strays(given)
     site = wiring.site(here(), {})
@@ -106,7 +106,7 @@ def run(command: str, given: Namespace) -> CommandResult:
 
 
 def _refuse_strays(given: Namespace) -> None:
-    """Options and words that mean nothing for the action are refused, never silently dropped."""
+    """Raise UsageError for options and words that mean nothing for the action."""
     every = {name for names in _TAKES.values() for name in names}
     for name in sorted(every - set(_TAKES[given.action])):
         if getattr(given, name):
@@ -122,9 +122,11 @@ def _refuse_strays(given: Namespace) -> None:
 
 def _index(site: Site, given: Namespace) -> CommandResult:
     made = make_index(site.store, site.ledger, RunInventory(site.store.root), given.full)
-    told = f"{counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')}, {made.bytes} bytes"
+    count = (
+        f"{counted(made.runs, 'run')}, {counted(made.artifacts, 'artifact')}, {made.bytes} bytes"
+    )
     lines = (
-        f"{told} · {made.read} read, {made.artifacts - made.read} unchanged",
+        f"{count} · {made.read} read, {made.artifacts - made.read} unchanged",
         f"{shown(EVIDENCE_INDEX)}  {made.sha256}{'' if made.fresh else '  as it was'}",
     )
     details = {

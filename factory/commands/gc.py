@@ -1,5 +1,5 @@
-"""`gc`: what is proved to be superseded or exported is told; where that is asked for, recorded and
-removed.
+"""`gc`: show what is proved to be superseded or exported; with --yes, record and
+remove it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ usage: factory gc [--yes] [--keep N] [--exported DIR] [OPTION…]
 
 Show what is proved to be superseded or exported, and why; with --yes, remove it: caches, raw logs
 of abandoned runs and, with --keep, older runs whose bundles and results are in a run that stays
-(or on their branch), or of which DIR holds a copy of every byte. Each thing is recorded in the
+(or on their branch), or of which DIR has a copy of every byte. Each thing is recorded in the
 ledger before it goes. What is in no other place stays, and so do the ledger and the last run.
 After a crash, the same command carries on.
 
@@ -35,13 +35,13 @@ After a crash, the same command carries on.
 options
   --yes                 remove what is shown; without it nothing is removed
   --keep N              the newest N runs stay; without it no run goes
-  --exported DIR        a folder that holds copies of run folders, compared by digest
+  --exported DIR        a folder with copies of run folders, compared by digest
 """,
 }
 
 
 def define(command: str, parser: Parser) -> None:
-    """How much stays, and where copies are."""
+    """Add how much stays, and where copies are."""
     del command
     parser.add_argument("--yes", action="store_true")
     parser.add_argument("--keep", type=_count, default=0, metavar="N")
@@ -49,7 +49,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Plan, and remove where that was asked for. Raises Refusal LOCKED, LEDGER_BROKEN,
+    """Return what may be removed; with --yes remove it. Raise Refusal LOCKED, LEDGER_BROKEN,
     LEDGER_ORDER, UsageError.
     """
     del command

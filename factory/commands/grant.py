@@ -52,7 +52,7 @@ _FEWEST = 12  # characters of a digest that name a request
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What is asked here, and what was answered."""
+    """Contain what is asked here and what was answered."""
 
     config: Config
     store: GrantStore

@@ -25,7 +25,7 @@ HELP = {
 usage: factory init
 
 Start with task packs in this Git repository: writes dodo.py, noxfile.py, factory.toml, .gitignore
-and a first task pack that takes an inventory of the files. What stands there already is kept.
+and a first task pack that takes an inventory of the files. What exists already is kept.
 
   factory init && doit oneshot
 
@@ -35,12 +35,12 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Nothing to choose."""
+    """Add nothing: there is nothing to choose."""
     del command, parser
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Write what is missing. Raises Refusal."""
+    """Write what is missing. Raise Refusal."""
     del command, given
     start = here()
     root = repository.root_of(start)

@@ -74,7 +74,7 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Which events, or what to prove."""
+    """Add the filters of events, and what to prove."""
     del command
     parser.add_argument("words", nargs="*", metavar="WORD")
     parser.add_argument("--run-id", type=run_id, metavar="RUN_ID")
@@ -94,7 +94,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Print events, a proof or a comparison. Raises Refusal, UsageError, KeyboardInterrupt while it
+    """Print events, a proof or a comparison. Raise Refusal, UsageError, KeyboardInterrupt while it
     follows.
     """
     del command
@@ -118,7 +118,7 @@ def run(command: str, given: Namespace) -> CommandResult:
 
 
 def _judge_words(given: Namespace) -> None:
-    """Refuse options that cannot mean anything together. Raises UsageError."""
+    """Refuse options that cannot mean anything together. Raise UsageError."""
     if given.since and given.until and given.since > given.until:
         raise UsageError(
             f"nothing is both since {given.since} and until {given.until}", "exchange the two"
@@ -197,18 +197,18 @@ def _events(site: Site, given: Namespace) -> CommandResult:
 
 
 def _line(event: EventDocument) -> str:
-    told = [
+    words = [
         f"{name} {event.details[name]}"
         for name in ("status", "pack", "reason")
         if name in event.details
     ]
     if event.duration_ms:
-        told.append(f"{event.duration_ms / 1000:.1f} s")
+        words.append(f"{event.duration_ms / 1000:.1f} s")
     row = (
         f"{event.seq:>6}  {event.ts_utc}  {event.event_type:<20}  rc {event.rc} "
         f" {event.run_id or '-'}"
     )
-    return plain("  ".join((row, *told)))
+    return plain("  ".join((row, *words)))
 
 
 def _proof(site: Site, seq: int, of_run: str) -> CommandResult:

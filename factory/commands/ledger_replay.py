@@ -21,7 +21,7 @@ HELP = {
 usage: factory ledger-replay [--run-id RUN_ID] [--until SEQ] [OPTION…]
 
 Rebuild the state of every run from the ledger, phase by phase and pack by pack, and compare it
-with the run folders. An event that cannot stand where it stands is named. With --until the
+with the run folders. An event that may not follow the ones before it is named. With --until the
 ledger is read up to that event, and folders of today are not compared. Ends with 0 where all
 agrees, else 2.
 
@@ -37,14 +37,14 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Which run, and how far."""
+    """Add which run, and how far."""
     del command
     parser.add_argument("--run-id", type=run_id, metavar="RUN_ID")
     parser.add_argument("--until", type=_seq, default=0, metavar="SEQ")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Replay. Raises Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN."""
+    """Replay the ledger. Raise Refusal LEDGER_BROKEN, LEDGER_ORDER, RUN_UNKNOWN."""
     del command
     site = wiring.site(here(), {})
     rebuilt = replay_ledger(site.store, site.ledger, given.run_id or "", given.until)

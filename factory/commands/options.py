@@ -1,7 +1,7 @@
 """The words of one command, parsed: argparse without its exits, its help and its guessing.
 
 Rule: whatever does not fit is a UsageError of one sentence with what was probably meant.
-Help is a text that each command keeps; a test holds text and parser together. Does not know
+Help is a text that each command keeps; a test compares text and parser. Does not know
 any command.
 """
 
@@ -26,7 +26,7 @@ COMMON_HELP = """\
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that raises UsageError instead of ending the process."""
+    """Parse words; raise UsageError instead of ending the process."""
 
     def __init__(self, command: str) -> None:
         super().__init__(prog=f"factory {command}", add_help=False, allow_abbrev=False)
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         self.add_argument("--json-out", type=new_file, metavar="FILE")
 
     def error(self, message: str) -> NoReturn:
-        """One sentence and where the options are told."""
+        """Raise UsageError with one sentence and where the options are listed."""
         raise UsageError(f"{self._command}: {message}", f"see: {self.prog} --help")
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
@@ -52,8 +52,8 @@ class Parser(argparse.ArgumentParser):
         return given
 
     def options(self) -> tuple[str, ...]:
-        """Every option string and the metavar of every argument, for the test that compares them
-        with the help.
+        """Return every option string and the metavar of every argument, for the test that compares
+        them with the help.
         """
         named = [option for action in self._actions for option in action.option_strings]
         return (
@@ -63,7 +63,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def here() -> Path:
-    """The current folder. Raises Refusal REPO_NOT_FOUND where it is gone."""
+    """Return the current folder. Raise Refusal REPO_NOT_FOUND where it is gone."""
     try:
         return Path.cwd()
     except FileNotFoundError:
@@ -71,14 +71,14 @@ def here() -> Path:
 
 
 def whole_number(text: str) -> int:
-    """A number of workers: 1 to 1024."""
+    """Return a number of workers, 1 to 1024. Raise ArgumentTypeError."""
     if re.fullmatch(r"[0-9]{1,4}", text) is None or not 1 <= int(text) <= 1024:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 1024, found {text!r}")
     return int(text)
 
 
 def run_id(text: str) -> str:
-    """A name that can be a run's."""
+    """Return a name that can be a run's. Raise ArgumentTypeError."""
     if RUN_ID.fullmatch(text) is None:
         raise argparse.ArgumentTypeError(
             f"expected letters, digits, dots, dashes and underscores, found {text!r}"
@@ -87,7 +87,9 @@ def run_id(text: str) -> str:
 
 
 def new_file(text: str) -> Path:
-    """A file that can be written: its folder exists, and it is no folder itself."""
+    """Return a file that can be written: its folder exists, and it is no folder itself. Raise
+    ArgumentTypeError.
+    """
     place = Path(text)
     if not text or place.is_dir() or not place.absolute().parent.is_dir():
         raise argparse.ArgumentTypeError(f"expected a file in a folder that exists, found {text!r}")

@@ -2,8 +2,8 @@
 part of a run.
 
 None is ever up to date: they look at what is there now, and are quick where nothing changed. doit
-ends with 2 for what it calls an error and 1 for a failure, so BLOCKED is told as the one and FAIL
-as the other. Does not know how any is made.
+ends with 2 for what it calls an error and 1 for a failure, so BLOCKED is the one and FAIL the
+other. Does not know how any is made.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DOCTOR_HELP = "measure what this host can enforce"
 
 
 def overview_tasks() -> Iterator[dict[str, Any]]:
-    """All of them, in doit's own form."""
+    """Yield all of them, in doit's own form."""
     for name, text, action in (
         ("evidence-index", INDEX_HELP, make_index),
         ("review", REVIEW_HELP, make_review),
@@ -46,28 +46,28 @@ def overview_tasks() -> Iterator[dict[str, Any]]:
 
 
 def make_index() -> bool | TaskError | TaskFailed:
-    """As `factory evidence index`."""
+    """Do what `factory evidence index` does."""
     return _answered("evidence", ["index"])
 
 
 def make_review() -> bool | TaskError | TaskFailed:
-    """As `factory review`."""
+    """Do what `factory review` does."""
     return _answered("review", [])
 
 
 def verify_last() -> bool | TaskError | TaskFailed:
-    """As `factory verify`."""
+    """Do what `factory verify` does."""
     return _answered("verify", [])
 
 
 def examine_host() -> bool | TaskError | TaskFailed:
-    """As `factory doctor`."""
+    """Do what `factory doctor` does."""
     return _answered("doctor", [])
 
 
 def _answered(command: str, words: list[str]) -> bool | TaskError | TaskFailed:
-    """The command's answer, printed; every other end in doit's words. Its module is loaded only
-    now.
+    """Print the command's answer and return how it ended in doit's terms. Its module is loaded
+    only now.
     """
     from factory.commands.options import Parser
 

@@ -26,13 +26,13 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """The base."""
+    """Add the base."""
     del command
     parser.add_argument("--base-ref", metavar="REF", default="")
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """The plan. Raises Refusal."""
+    """Return the plan. Raise Refusal."""
     del command
     run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
     explainer = Explainer(run.site, run.catalogue, run.planner, run.cards)

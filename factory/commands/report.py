@@ -53,7 +53,7 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """A run; for the report, a log of it."""
+    """Add the run; for the report, a log of it."""
     parser.add_argument("run_id", nargs="?", type=run_id, metavar="RUN_ID")
     if command == "print-report":
         parser.add_argument("--pack", metavar="PACK", default="")
@@ -61,7 +61,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Print the report, a log, or the places. Raises Refusal RUN_UNKNOWN, RUN_DAMAGED,
+    """Print the report, a log, or the places. Raise Refusal RUN_UNKNOWN, RUN_DAMAGED,
     UsageError.
     """
     site = wiring.site(here(), {})
@@ -87,7 +87,7 @@ def run(command: str, given: Namespace) -> CommandResult:
 
 
 def _pack(site: Site, name: str, found: str) -> str:
-    """The id of a pack, also of one that is gone since that run."""
+    """Return the id of a pack, also of one that is gone since that run."""
     if "/" not in name and site.store.sha256(RunFolder.of(found).bundle(name).manifest):
         return name
     return choose(read_catalogue(site.work_tree, site.config.packs_folder), (name,))[0].id

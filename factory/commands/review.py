@@ -39,7 +39,7 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """How findings weigh, and where the report goes."""
+    """Add how findings weigh, and where the report goes."""
     del command
     parser.add_argument(
         "--mode", choices=[mode.value for mode in Mode], default=Mode.ADVISORY.value, metavar="MODE"
@@ -48,7 +48,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Make every check. Raises Refusal."""
+    """Make every check. Raise Refusal."""
     del command
     start = here()
     site = wiring.site(start, {})
@@ -77,5 +77,5 @@ def _lines(made: ReviewReport) -> tuple[str, ...]:
         )
         lines.append(f"{outcome:>4}  {check.id:<24}  {check.title}")
         lines += finding_lines(map(finding_of, check.findings), "        ")
-    told = f"{counted(made.errors, 'error')}, {counted(made.warnings, 'warning')}"
-    return (*lines, f"{made.status}  {told} ({made.mode})")
+    count = f"{counted(made.errors, 'error')}, {counted(made.warnings, 'warning')}"
+    return (*lines, f"{made.status}  {count} ({made.mode})")

@@ -104,7 +104,7 @@ Settle the verdict of everything before, and say where the evidence is.
 
 
 def define(command: str, parser: Parser) -> None:
-    """Options of every phase; packs and --branch where they mean something."""
+    """Add the options of every phase; packs and --branch where they mean something."""
     parser.add_argument("-n", "--workers", type=whole_number, metavar="N", default=0)
     parser.add_argument("--base-ref", metavar="REF", default="")
     parser.add_argument("--run-id", type=run_id, metavar="ID")
@@ -168,7 +168,9 @@ def _names(command: str, pipeline: RepositoryPipeline, packs: tuple[str, ...]) -
 
 
 def _workers(pipeline: RepositoryPipeline) -> int:
-    """As configured; else one for each processor, and no more than there are packs."""
+    """Return the number of workers: as configured, else one for each processor, and no more than
+    there are packs.
+    """
     configured = pipeline.site.config.workers
     return configured or max(
         1, min(os.cpu_count() or 1, len(pipeline.run.catalogue.entries), MOST_WORKERS)
@@ -194,7 +196,7 @@ def _answer(pipeline: RepositoryPipeline, names: Iterable[str], closing: Closing
 
 
 def _reached(cards: tuple[Card, ...], names: Iterable[str]) -> tuple[Card, ...]:
-    """The cards that `names` ask for (a card, a phase, or oneshot) and all that come before
+    """Return the cards that `names` ask for (a card, a phase, or oneshot) and all that come before
     them.
     """
     wanted = set(names)

@@ -61,7 +61,7 @@ _WIDTH = 11
 
 
 def define(command: str, parser: Parser) -> None:
-    """Which pack, which view of it, and what to do there."""
+    """Add the pack, which view of it, and what to do there."""
     del command
     parser.add_argument("pack", metavar="PACK")
     where = parser.add_mutually_exclusive_group()
@@ -91,7 +91,7 @@ def _seconds(text: str) -> int:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Let somebody in, and say what came of it. Raises Refusal, UsageError, Interrupted."""
+    """Let somebody in, and say what came of it. Raise Refusal, UsageError, Interrupted."""
     del command
     term = "" if given.command else _terminal()
     if term is None:
@@ -157,7 +157,7 @@ def _converse(stage: PackStage, command: CommandSpec) -> CommandOutcome:
 
 
 class _Output:
-    """What one command prints, line by line as it comes, inert and without credentials."""
+    """Print what one command prints, line by line as it comes, inert and without credentials."""
 
     def __init__(self, stream: Stream, *, quiet: bool) -> None:
         self._stream = stream
@@ -190,7 +190,7 @@ def _stepped(record: CheckRecord) -> None:
 
 def _opened(room: Room) -> None:
     limits = room.limits
-    told = (
+    sizes = (
         f"{limits.memory >> 20} MiB memory, {limits.processes} processes, {limits.disk >> 20} MiB"
         " disk"
     )
@@ -200,7 +200,7 @@ def _opened(room: Room) -> None:
         f"{room.pack}: {room.where.value}, in sandbox {room.enforcement.backend}",
         f"{'enforced':<{_WIDTH}}{given}",
         *weaker,
-        f"{'limits':<{_WIDTH}}{told}, {limits.output >> 20} MiB output, {room.timeout} s",
+        f"{'limits':<{_WIDTH}}{sizes}, {limits.output >> 20} MiB output, {room.timeout} s",
         f"{'network':<{_WIDTH}}{room.network}",
         f"{'leave':<{_WIDTH}}exit or Ctrl-D; from outside, Ctrl-] three times. Nothing stays.",
     )

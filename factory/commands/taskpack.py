@@ -36,7 +36,7 @@ _ACTIONS = ("new", "lint")
 
 
 def define(command: str, parser: Parser) -> None:
-    """What to do, and with which packs."""
+    """Add what to do, and with which packs."""
     del command
     parser.add_argument("action", choices=_ACTIONS, metavar="new|lint")
     parser.add_argument("packs", nargs="*", metavar="ID-slug|PACK")
@@ -44,7 +44,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Write or check. Raises Refusal, UsageError."""
+    """Write or check. Raise Refusal, UsageError."""
     del command
     if given.action == "lint":
         return judge_packs(tuple(given.packs))

@@ -44,7 +44,7 @@ usage: factory verify [RUN_ID|--all|--path DIR|--since CHECKPOINT] [OPTION…]
 
 Re-derive the evidence of a run from its bytes, by code that shares nothing with what wrote it:
 manifests, bundles, merged tree, verdict, ledger, checkpoints, statements and signatures. Without
-a RUN_ID, of the last run that finished. What could not be checked is told, never counted as
+a RUN_ID, of the last run that finished. What could not be checked is listed, never counted as
 checked. Only reads, but for --record. Ends with 0 VERIFIED, 2 NOT VERIFIED, 1 FAIL, and with 2
 where nothing differs and nobody whom you trust signed: INTACT, NOT TRUSTED. You trust your own
 keys, those in your folder of keys (factory keys trust --user) and those of --key.
@@ -309,13 +309,11 @@ def _verify_folder(start: Path, place: Path, witness: _Witness) -> tuple[Verifie
     try:
         found = _repository(start)
     except Refusal:
-        found = (
-            None  # a copy is verified anywhere; what needs a repository is told as not checkable
-        )
+        found = None  # a copy is verified anywhere; what needs a repository is not checkable
     try:
         return (session.verify_at(place, _asked(found, witness)),)
     except Unreadable as error:
-        raise UsageError(str(error), f"name the folder that holds {IN_RUN.manifest}") from error
+        raise UsageError(str(error), f"name the folder that contains {IN_RUN.manifest}") from error
 
 
 def _verify_runs(start: Path, run_id: str, every: bool, witness: _Witness) -> tuple[Verified, ...]:

@@ -40,7 +40,7 @@ _WIDTH = 11
 
 
 def define(command: str, parser: Parser) -> None:
-    """One pack."""
+    """Add the pack, and what to say of it."""
     del command
     parser.add_argument("pack", metavar="PACK")
     parser.add_argument("--denied", action="store_true")
@@ -48,7 +48,7 @@ def define(command: str, parser: Parser) -> None:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """The answer for one pack. Raises Refusal, UsageError."""
+    """Return the answer for one pack. Raise Refusal, UsageError."""
     del command
     run = wiring.pipeline(here(), {"base_ref": given.base_ref} if given.base_ref else {}).run
     entry = choose(run.catalogue, (given.pack,))[0]
@@ -109,7 +109,7 @@ def _denied_lines(pack: str, denials: Denials | None) -> list[str]:
         lines.append(f"denied   {each.tried} {each.what}   {each.rule}{during}")
         lines.append(f"         {each.remedy}")
     if denials.more:
-        lines.append(f"         and {denials.more} more, which are not told apart")
+        lines.append(f"         and {denials.more} more, which are not listed one by one")
     if "network" not in denials.observed:
         lines.append("note: on this host it could not be seen what a pack tries to reach")
     return lines or [f"{pack}: nothing that the host could see was denied"]
@@ -117,10 +117,10 @@ def _denied_lines(pack: str, denials: Denials | None) -> list[str]:
 
 def _denied_row(denials: Denials | None) -> dict[str, object]:
     rows = denials.rows if denials is not None else ()
-    told = [{**asdict(each), "during": list(each.during)} for each in rows]
+    rows_shown = [{**asdict(each), "during": list(each.during)} for each in rows]
     observed = list(denials.observed) if denials is not None else []
     return {
-        "denied": told,
+        "denied": rows_shown,
         "observed": observed,
         "more": denials.more if denials is not None else 0,
     }

@@ -121,12 +121,12 @@ def _read_entry(
     there = {
         file.path for file in files if file.problem
     }  # report a file as odd or as missing, not as both
-    told = (
+    kept = (
         f
         for f in findings
         if f.id != "PACK_FILE_MISSING" or f.location is None or f.location.file not in there
     )
-    named = tuple(replace(finding, pack=name) for finding in (*told, *odd))
+    named = tuple(replace(finding, pack=name) for finding in (*kept, *odd))
     return PackEntry(folder, name, pack, named, files)
 
 

@@ -62,7 +62,9 @@ def _line(text: str) -> str:
     if not line:
         raise unfit("is empty", "write one line of text")
     if any(not character.isprintable() for character in line):
-        raise unfit("holds a line break or a character that cannot be seen", "write one plain line")
+        raise unfit(
+            "contains a line break or a character that cannot be seen", "write one plain line"
+        )
     return line
 
 

@@ -124,7 +124,7 @@ def _inputs(value: object) -> object:
     if isinstance(value, dict):
         if value.keys() != {"description"}:
             raise unfit(
-                "as a mapping holds only description",
+                "as a mapping has only description",
                 "write a list of patterns, or {description: ...}",
             )
         return ()
@@ -327,7 +327,7 @@ class AcceptanceSection(Part):
     """Name the file of commands, and state in prose what must be true."""
 
     file: Line = Field("acceptance.yml", description="Only acceptance.yml.")
-    must: Texts = Field((), description="What must hold, in prose.")
+    must: Texts = Field((), description="What must be true, in prose.")
 
 
 def _acceptance_file(asked: Asked) -> Iterator[Breach]:

@@ -159,7 +159,7 @@ class UserWorkTree:
                 else "Remove it from the pack."
             )
             return FoundFile(
-                path, 0, b"", f"is {kind}; a pack holds plain files and folders only", hint
+                path, 0, b"", f"is {kind}; a pack has plain files and folders only", hint
             )
         if status.st_size > MAX_FILE:
             return FoundFile(

@@ -273,7 +273,7 @@ def test_contract_that_does_not_hold(world: World, name: str) -> None:
     assert f"taskpacks/TASK-0101-one/{file}" in said
     assert world.executed() == []
     lines = oneshot(world.root, "contract").out.splitlines()
-    assert lines[-1] == "BLOCKED  1 of 1 pack does not hold its contract"
+    assert lines[-1] == "BLOCKED  1 of 1 pack is not valid"
     assert lines[0].startswith(f"taskpacks/TASK-0101-one/{file}:")
     for words in (["why", "TASK-0101"], ["plan"], ["config"], ["doctor"]):
         assert oneshot(world.root, *words).rc in (0, 2)

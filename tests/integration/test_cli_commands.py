@@ -246,7 +246,7 @@ def test_contract_tells_places_and_ends_with_the_verdict(world: World) -> None:
     ended = world.factory("contract")
     assert (ended.rc, ended.err) == (2, "")
     lines = ended.out.splitlines()
-    assert lines[-1] == "BLOCKED  1 of 2 packs does not hold its contract"
+    assert lines[-1] == "BLOCKED  1 of 2 packs is not valid"
     assert any(
         line.startswith("taskpacks/TASK-0105-bad/task.yml:")
         and 'unknown key "titel"; did you mean "title"?' in line

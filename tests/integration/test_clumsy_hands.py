@@ -25,10 +25,10 @@ pytestmark = pytest.mark.linux
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (os.mkfifo, "is a FIFO; a pack holds plain files and folders only"),
+        (os.mkfifo, "is a FIFO; a pack has plain files and folders only"),
         (
             lambda path: path.symlink_to("risk.md"),
-            "is a symbolic link; a pack holds plain files and folders only",
+            "is a symbolic link; a pack has plain files and folders only",
         ),
         (lambda path: path.mkdir(), "is a folder, expected a plain file"),
         (

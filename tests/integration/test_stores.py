@@ -290,8 +290,8 @@ def test_the_work_tree_is_read_without_following_anything(tmp_path: Path) -> Non
     assert {name: file.problem for name, file in found.items()} == {
         "bad.": "starts with a space or ends with a dot or space",
         "big": f"has {MAX_FILE + 1} bytes, the limit is {MAX_FILE}",
-        "link": "is a symbolic link; a pack holds plain files and folders only",
-        "pipe": "is a FIFO; a pack holds plain files and folders only",
+        "link": "is a symbolic link; a pack has plain files and folders only",
+        "pipe": "is a FIFO; a pack has plain files and folders only",
         "run.sh": "",
         "task.yml": "",
     }

@@ -57,8 +57,8 @@ IMPURE_METHODS = frozenset(
 )
 # Rooms and modules whose docstrings begin with a verb. Whoever finishes another one adds it here.
 VERB_FIRST = tuple(
-    "bundle contract doit_backend.py egress engine evidence files git judge log merge model plan redact"
-    " report run sandbox steady strict templates verify".split()
+    "bundle commands contract doit_backend.py egress engine evidence files git judge log merge model"
+    " plan redact report run sandbox steady strict templates trust verify".split()
 )
 NO_VERB = re.compile(
     r"(?:What|Whether|Which|How|Where|As|Who|When|Why|A|An|The|That|One|All|Every|Nothing)\b|See the\b|`"
