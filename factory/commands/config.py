@@ -34,7 +34,7 @@ options
 
 
 def define(command: str, parser: Parser) -> None:
-    """Nothing to choose."""
+    """Add nothing: there is nothing to choose."""
     del command, parser
 
 
