@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from factory.engine.run import Outcome, Run
 from factory.engine.summary import findings_of, pack_headline
+from factory.files import fs_guard
 from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.events import BundleRefused, LockReleased, LockTaken, PackStarted
@@ -200,8 +201,24 @@ def _keep(run: Run, pack: str, begun: str, launched: Launched) -> None:
             store.write(raw.at(path), content)
     if launched.files:
         folders[BundleFolder.of(pack)] = dict(launched.files)
-    store.replace_folders((where, files.items()) for where, files in folders.items())
+    with _objects_too(run, bool(folders)):
+        store.replace_folders((where, files.items()) for where, files in folders.items())
     run.recorder.causes[pack] = run.recorder.record_all(launched.events, begun)
+
+
+@contextlib.contextmanager
+def _objects_too(run: Run, synced: bool) -> Iterator[None]:
+    """Make objects durable with the one sync of the block, where it reaches their folder; what a
+    worker writes meanwhile waits for the next.
+    """
+    objects = run.site.refs
+    shared = synced and fs_guard.synced_together(run.site.store.root, objects.folder)
+    waiting = objects.take_unsettled() if shared else set()
+    try:
+        yield
+    except BaseException:
+        objects.add_unsettled(waiting)
+        raise
 
 
 def _started(planned: PlannedPack, enforcement: Enforcement) -> PackStarted:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from factory.engine import summary
 from factory.engine.branch import recover_branches
-from factory.engine.phases import Integrate, card_key, make_cards, phase_named
+from factory.engine.phases import Integrate, Validate, card_key, make_cards, phase_named
 from factory.engine.resume import resumable
 from factory.engine.run import Outcome, Run, State
 from factory.evidence import settle
@@ -146,7 +146,8 @@ class RepositoryPipeline:
         bundle = run.manifest_of(card.pack) if card.pack else ""
         marker = Marker(outcome.status, key, of_run, run.lasting(findings), bundle)
         try:
-            site.objects.settle()
+            if card.phase != Validate.name:  # its objects are those of a bundle that is durable
+                site.objects.settle()
             targets = dict.fromkeys(card.targets, site.markers.store(card, marker))
         except (Refusal, OSError) as error:
             # The verdict of the card is as it is; that the disk does not keep it is for the verdict
@@ -173,6 +174,7 @@ class RepositoryPipeline:
                 run.look_again()  # no run was asked for, so preflight has to speak for itself
             status = combine((*selected.values(), *summary.verdict_of(run.against)))
             closing = summary.closing(run, status, selected, executed)
+            self._settle_objects()
             site.ledger.remember()
             more = self._after_run(run.named) if run.named else ()
             passed = {name for name, verdict in selected.items() if verdict is Status.PASS}
@@ -188,6 +190,13 @@ class RepositoryPipeline:
             self._stack.close()
             run.workers.close()
             site.sandbox.close()
+
+    def _settle_objects(self) -> None:
+        """Make durable what validation wrote, where no later card did."""
+        try:
+            self.site.objects.settle()
+        except Refusal as refusal:
+            self.run.not_kept(refusal.findings)
 
     def abandon(self, reason: str) -> None:
         """Record an interrupted run and free the lock. One whose end began is for the next start to

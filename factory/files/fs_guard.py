@@ -15,7 +15,8 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from factory.model.errors import Refusal
@@ -221,21 +222,34 @@ def sync_trees(folders: Sequence[Path]) -> None:
                 os.close(fd)
 
 
+def synced_together(folder: Path, other: Path) -> bool:
+    """Return whether `sync_trees` of `folder` makes what was written in `other` durable too."""
+    return _syncfs() is not None and os.stat(folder).st_dev == os.stat(other).st_dev
+
+
 def sync_file_system(fd: int) -> bool:
     """Make all that was written to the file system of an open folder durable; False where this
     platform cannot, or would not say that it failed. Raise OSError.
     """
-    if sys.platform != "linux" or _kernel() < _REPORTS_ERRORS:
+    syncfs = _syncfs()
+    if syncfs is None:
         return False
     import ctypes
 
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "syncfs"):
-        return False
-    if libc.syncfs(fd) != 0:
+    if syncfs(fd) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
     return True
+
+
+@cache
+def _syncfs() -> Callable[[int], int] | None:
+    """Return syncfs(2); None where there is none that reports errors."""
+    if sys.platform != "linux" or _kernel() < _REPORTS_ERRORS:
+        return None
+    import ctypes
+
+    return getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
 
 
 _REPORTS_ERRORS = (5, 8)
@@ -325,6 +339,7 @@ class Writer:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._made: set[Path] = set()  # by `create`
 
     def write(self, path: Path | str, content: bytes, durable: bool = True) -> Path:
         """Write a file atomically, making its folders; return its path.
@@ -344,7 +359,8 @@ class Writer:
         Raise Refusal PATH_UNSAFE, DISK_UNWRITABLE.
         """
         target = inside(self.root, path)
-        make_folder(target.parent)
+        if target.parent not in self._made:
+            self._made.add(make_folder(target.parent))
         with disk_errors(target):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY
             fd = os.open(target, flags, 0o644)

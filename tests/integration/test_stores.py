@@ -12,10 +12,14 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePath
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from factory.contract.work_tree import MAX_FILE, UserWorkTree
+from factory.engine.launching import _objects_too
+from factory.engine.run import Run
 from factory.evidence.ledger_store import LedgerStore
 from factory.files import fs_guard
 from factory.files.clock import SystemClock
@@ -31,6 +35,8 @@ from factory.model.ledger_chain import follow
 from factory.model.verdict import Status
 from factory.plan.markers import Marker, Markers, marker_path
 from factory.plan.tools import HostTools
+from tests.in_process import planner
+from tests.world import World
 
 HOLDER = """
 import sys, time
@@ -387,3 +393,34 @@ def test_a_marker_moved_to_another_card_counts_as_none(tmp_path: Path) -> None:
     markers.store(other, Marker(Status.PASS, "key", "run"))
     store.write(marker_path(CARD), store.read(marker_path(other)) or b"")
     assert markers.load(CARD) is None
+
+
+def test_the_sync_of_a_bundle_makes_its_objects_durable_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sync for both, after both were written: what it did not reach waits for the next."""
+    here = World(tmp_path / "r")
+    here.commit()
+    with planner(here) as (site, _):
+        run = cast(Run, SimpleNamespace(site=site))
+
+        def waiting() -> int:
+            return len(site.refs.take_unsettled())
+
+        site.objects.write_blob(b"one")
+        with _objects_too(run, synced=True):
+            site.objects.write_blob(b"written meanwhile")
+        assert waiting() == 1
+        site.objects.write_blob(b"two")
+        with _objects_too(run, synced=False):
+            pass
+        assert waiting() == 1
+        site.objects.write_blob(b"three")
+        with pytest.raises(OSError, match="full"), _objects_too(run, synced=True):
+            raise OSError("full")
+        assert waiting() == 1
+        site.objects.write_blob(b"four")
+        monkeypatch.setattr(fs_guard, "synced_together", lambda *_: False)
+        with _objects_too(run, synced=True):
+            pass
+        assert waiting() == 1
