@@ -8,6 +8,7 @@ from one namespace only. Does not know the layer's base, and never runs Git.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -176,6 +177,13 @@ class _Walk:
         if status.st_size > self.max_file:
             found = f"{status.st_size} bytes; expected at most {self.max_file}"
             self.odd(path, "FILE_TOO_LARGE", found)
+            if (
+                self.kind is LayerKind.WORKTREE
+            ):  # the base's own files are in it: are they the same?
+                with _opened(parent, name, status, os.O_RDONLY | _NOFOLLOW, 0o400) as fd:
+                    oid = _id_of(fd, status.st_size, path, self.hash_name)
+                mode = MODE_EXECUTABLE if status.st_mode & stat.S_IXUSR else MODE_FILE
+                self.files.append(ScannedFile(path, Leaf(mode, oid), status.st_size))
             return
         with _opened(parent, name, status, os.O_RDONLY | _NOFOLLOW, 0o400) as fd:
             if status.st_size == 0 and _attribute(fd, self.kind, "whiteout") is not None:
@@ -271,19 +279,31 @@ def _same(found: os.stat_result, seen: os.stat_result, name: str) -> None:
 
 def _content(fd: int, size: int, path: str) -> bytes:
     """Return exactly `size` bytes of the file. Raise InternalError if there are more or fewer."""
-    parts: list[bytes] = []
+    return b"".join(_pieces(fd, size, path))
+
+
+def _id_of(fd: int, size: int, path: str, hash_name: str) -> str:
+    """Return the blob id of exactly `size` bytes of the file, of which one piece is in memory at a
+    time. Raise InternalError if there are more or fewer.
+    """
+    hashed = hashlib.new(hash_name, b"blob %d\0" % size, usedforsecurity=False)
+    for piece in _pieces(fd, size, path):
+        hashed.update(piece)
+    return hashed.hexdigest()
+
+
+def _pieces(fd: int, size: int, path: str) -> Iterator[bytes]:
     left = size + 1
     while left > 0:
         part = os.read(fd, min(left, 1 << 20))
         if not part:
             break
-        parts.append(part)
+        yield part
         left -= len(part)
     if left != 1:
         raise InternalError(
             f"{path!r} had {size} bytes and yielded {size + 1 - left}; something still writes to it"
         )
-    return b"".join(parts)
 
 
 def _attribute(fd: int, kind: LayerKind, name: str) -> bytes | None:

@@ -4,9 +4,9 @@ judgement.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from factory.model.tree import Leaf
+from factory.model.tree import Leaf, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,22 @@ class ScannedLayer:
     opaque: tuple[str, ...] = ()
     oddities: tuple[Oddity, ...] = ()
 
+    def against(self, base: Tree) -> ScannedLayer:
+        """Return the layer of a pack that saw `base`: files that were too large to be read are in
+        it only where a whole worktree shows that they are the base's.
+        """
+        unread = frozenset(self.unread)
+        same = {file.path for file in self.files if file.path in unread and _has(base, file)}
+        return replace(
+            self,
+            files=tuple(one for one in self.files if one.path not in unread - same),
+            oddities=tuple(
+                odd
+                for odd in self.oddities
+                if odd.path not in same or odd.finding != "FILE_TOO_LARGE"
+            ),
+        )
+
     @property
     def unread(self) -> tuple[str, ...]:
         """Return the paths of files that were too large to be read."""
@@ -56,3 +72,8 @@ class ScannedLayer:
         """Return the oddities but those of unread files that are ignored: no change has them."""
         dropped = ignored.intersection(self.unread)
         return tuple(odd for odd in self.oddities if odd.path not in dropped)
+
+
+def _has(base: Tree, file: ScannedFile) -> bool:
+    found = base.get(file.path)
+    return isinstance(found, Leaf) and found.oid == file.leaf.oid

@@ -215,7 +215,7 @@ def freeze(
     judged.
     """
     pack, objects = planned.pack, machine.objects
-    layer = stage.freeze()
+    layer = stage.freeze().against(visible)
     fresh = new_paths(visible, layer)
     ignored = objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
     derived = apply_layer(visible, layer, ignored)

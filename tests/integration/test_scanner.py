@@ -11,10 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from factory.git.derive import apply_layer
 from factory.git.scanner import scan
 from factory.model.errors import InternalError
 from factory.model.scanned import Oddity, ScannedLayer
-from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, MODE_LINK, object_id
+from factory.model.tree import (
+    MODE_EXECUTABLE,
+    MODE_FILE,
+    MODE_LINK,
+    Leaf,
+    object_id,
+    tree_from_leaves,
+)
 from factory.sandbox.values import LayerKind
 
 ROOT = os.geteuid() == 0
@@ -352,3 +360,20 @@ def test_a_file_of_holes_is_not_read(layer: Path) -> None:
         ("holes", "FILE_TOO_LARGE", "3221225472 bytes; expected at most 268435456")
     ]
     assert result.without(frozenset({"holes", "small"})) == ()
+
+
+def test_of_a_whole_worktree_a_large_file_is_the_bases_or_odd(layer: Path) -> None:
+    (layer / "same").write_bytes(b"x" * 3_000_000)
+    (layer / "other").write_bytes(b"y" * 3_000_000)
+    (layer / "small").write_bytes(b"z")
+    result = scanned(layer, LayerKind.WORKTREE, max_file=2_999_999)
+    assert result.unread == ("other", "same")
+    same = Leaf(MODE_FILE, object_id("blob", b"x" * 3_000_000, "sha1"))
+    base = tree_from_leaves([("same", same), ("other", same)], "sha1")
+    seen = result.against(base)
+    assert [file.path for file in seen.files] == ["same", "small"]
+    assert found(seen) == [("other", "FILE_TOO_LARGE")]
+    assert apply_layer(base, seen, frozenset()).tree.get("same") == same
+    over = scanned(layer, LayerKind.USER, max_file=2_999_999).against(base)
+    assert [file.path for file in over.files] == ["small"]
+    assert found(over) == [("other", "FILE_TOO_LARGE"), ("same", "FILE_TOO_LARGE")]
