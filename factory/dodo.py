@@ -23,7 +23,7 @@ from factory.engine.driver import Driver, Pipeline
 from factory.engine.phases import PHASES
 from factory.engine.start import driver_at, is_listing
 from factory.model.layout import DOIT_DATABASE, shown
-from factory.report.terminal import tolerate
+from factory.report.streams import tolerate
 
 __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
 

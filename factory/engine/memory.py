@@ -45,6 +45,7 @@ from factory.model.layout import (
     RunFolder,
 )
 from factory.model.verdict import Status
+from factory.trust.grants_digest import digest_of_all
 from factory.version import __version__
 
 if TYPE_CHECKING:
@@ -205,8 +206,6 @@ def settings_digest(
     given = sorted(item for item in environment.items() if item[0].startswith("FACTORY_"))
     whole = (_FORM, str(root), os.path.lexists(root / ".git"), flags.get("base_ref", ""), given)
     _add(digest, repr(whole))
-    from factory.trust.grant_store import digest_of_all
-
     _add(digest, digest_of_all(environment))
     own = _content(os.path.realpath(user_file))
     if b"policy_ref" in own or environment.get("FACTORY_POLICY_REF"):

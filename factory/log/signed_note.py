@@ -176,9 +176,12 @@ def _decode(text: str) -> bytes:
         raise NoteError("is not base64") from error
 
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
 def _problem_with_text(text: str) -> str:
     if not text.endswith("\n") or text == "\n":
         return "expected a text that ends with a line feed"
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         return "expected no control character but line feeds"
     return ""

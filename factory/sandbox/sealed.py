@@ -16,8 +16,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from factory.sandbox.folders import remove_tree
-
 if sys.platform != "win32":
     import fcntl
 
@@ -50,6 +48,8 @@ def sealed_folder(place: Path, seal: Seal, build: Callable[[Path], None]) -> Pat
     It is built under a lock, in a folder with another name, and renamed when complete. Raise
     OSError.
     """
+    from factory.sandbox.folders import remove_tree  # every start makes a seal, and builds nothing
+
     if is_sealed(place, seal):
         return place
     with _locked(place):

@@ -104,20 +104,6 @@ class GrantStore:
         return kept.grants
 
 
-def digest_of_all(environment: Mapping[str, str]) -> str:
-    """Return a digest of every grant that this user keeps or names, for who remembers a start."""
-    digest = hashlib.sha256(environment.get(GRANTS_VARIABLE, "").encode("utf-8", "surrogateescape"))
-    folder = user_config_file().parent / "grants"
-    named = environment.get(GRANTS_VARIABLE, "")
-    for place in (*sorted(folder.glob("*.grants")), *((Path(named),) if named else ())):
-        try:
-            digest.update(place.name.encode("utf-8", "surrogateescape") + b"\0")
-            digest.update(hashlib.sha256(place.read_bytes()).digest())
-        except OSError as error:
-            digest.update(f"- {error.errno}".encode())
-    return digest.hexdigest()
-
-
 def _read(place: Path) -> Kept | None:
     try:
         content = read_plain(place, str(place))

@@ -15,7 +15,8 @@ from factory.model.config import CEILINGS, Config, Grant, GrantKind
 from factory.model.errors import Refusal
 from factory.model.pack import Constraints, Limits, Network
 from factory.trust import requests
-from factory.trust.grant_store import GrantStore, digest_of_all, format_grants, parse_grants
+from factory.trust.grant_store import GrantStore, format_grants, parse_grants
+from factory.trust.grants_digest import digest_of_all
 from factory.trust.requests import (
     Request,
     covers,
