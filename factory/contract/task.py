@@ -37,7 +37,7 @@ from factory.model.command_kind import CommandKind
 from factory.model.findings.entry import Facts
 from factory.model.forms import clean_folder, names_a_credential, problem_with_folder
 from factory.model.names import PACK_FOLDER
-from factory.model.pack import Artifacts, Constraints, Limits, Network, Scope, TaskPack
+from factory.model.pack import Artifacts, Constraints, Expectation, Limits, Network, Scope, TaskPack
 from factory.model.wording import found, nearest, quoted
 from factory.strict import canonical
 from factory.strict.document import BeforeValidator, Field, WithJsonSchema
@@ -409,6 +409,9 @@ class TaskDocument(Part):
     docs: DocsSection = Field(
         default_factory=DocsSection, description="Documents that belong to the work."
     )
+    expect: Expectation = Field(
+        "any", description="Whether the steps must change something, or must not."
+    )
 
 
 RULES: tuple[Callable[[Asked], Iterator[Breach]], ...] = (
@@ -450,6 +453,7 @@ def task_meaning(asked: Asked) -> TaskPack:
         plugin=task.plugin or task.execution.use_plugins,
         workspace=task.workspace,
         docs_required=task.docs.required,
+        expect=task.expect,
         must_prose=task.acceptance.must,
         information=_information_of(written),
         places=written.places(),

@@ -113,6 +113,14 @@ def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
     )
 
 
+def judge_expectation(pack: TaskPack, changed: bool) -> tuple[Finding, ...]:
+    """Return NO_CHANGE or CHANGE_UNEXPECTED where the steps broke what `expect` promises."""
+    if pack.expect != ("no_change" if changed else "change"):
+        return ()
+    kind = "CHANGE_UNEXPECTED" if changed else "NO_CHANGE"
+    return (Finding(kind, {}, pack=pack.id, location=pack.place("/expect")),)
+
+
 def judge_artifacts(
     pack: TaskPack, collected: Iterable[str], problems: Iterable[tuple[str, str]]
 ) -> tuple[Finding, ...]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from factory.model.action import ActionDocument, LimitsRecord
 from factory.model.command_kind import KindName
 from factory.model.document import Digest, Document
+from factory.model.pack import Expectation
 from factory.strict.document import Field
 from factory.strict.values import LARGEST_INTEGER
 
@@ -118,7 +119,7 @@ class FilesChanged(Document):
 class ScopeLock(Document):
     """Define SCOPE_LOCK.json: the contract as resolved before anything ran."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     pack: str
     allowed: tuple[str, ...]
     denied: tuple[str, ...]
@@ -134,6 +135,7 @@ class ScopeLock(Document):
     artifacts_optional: tuple[str, ...]
     artifacts_normalized: tuple[str, ...] = ()
     docs_required: tuple[str, ...]
+    expect: Expectation
 
 
 class LogRecord(Document):

@@ -8,12 +8,16 @@ bytes, times are seconds, paths are POSIX and relative to the repository root.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from factory.model.command_kind import CommandKind
 from factory.model.finding import Location
 from factory.sandbox.values import StageLimits
 
 MIB = 1024 * 1024
+
+Expectation = Literal["change", "no_change", "any"]
+"""What the steps promise of the repository."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ class TaskPack:
     plugin: str = ""
     workspace: str = ""
     docs_required: tuple[str, ...] = ()
+    expect: Expectation = "any"
     must_prose: tuple[str, ...] = ()
     information: str = "{}"
     places: tuple[tuple[str, int, int], ...] = ()

@@ -254,4 +254,5 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
         artifacts_optional=pack.artifacts.optional,
         artifacts_normalized=pack.artifacts.normalized,
         docs_required=pack.docs_required,
+        expect=pack.expect,
     )

@@ -18,6 +18,7 @@ from factory.judge.acceptance import (
     judge_artifacts,
     judge_attempts,
     judge_docs,
+    judge_expectation,
 )
 from factory.judge.effort import Measured, effort_of, judge_bytes, judge_effort, judge_overdue
 from factory.judge.judge import judge_change, judge_lines, read_contents
@@ -201,6 +202,7 @@ def _judge_again(
         *judge_configuration(objects, planned.pack.id, stacked, whole),
         *judge_lines(planned.rules, sum(c[0] for c in counted), sum(c[1] for c in counted)),
         *judge_docs(planned.pack, whole),
+        *judge_expectation(planned.pack, bool(changes)),
         *judge_artifacts(planned.pack, artifacts, _undeclared(planned.pack, artifacts)),
     ]
 

@@ -18,7 +18,7 @@ from factory.files.ports import Store
 from factory.git.merged_view import Collected
 from factory.git.narrowing import narrow
 from factory.git.ports import Objects
-from factory.judge.acceptance import failure_signature, judge_attempts
+from factory.judge.acceptance import failure_signature, judge_attempts, judge_expectation
 from factory.judge.denials import denied
 from factory.judge.path_guard import display
 from factory.judge.secrecy import silenced, silent
@@ -292,6 +292,8 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
     steps, frozen = attempt.do_steps(machine, planned, base, planned.shared, visible, budget, heard)
     findings = [*(finding for ran in steps for finding in ran.findings), *frozen.findings]
     findings += attempt.judge_size(machine, planned, frozen)
+    if not frozen.withheld:
+        findings += judge_expectation(planned.pack, bool(frozen.differences))
     checks: tuple[Ran, ...] = ()
     collected: tuple[Collected, ...] = ()
     if all(ran.logged.record.rc == 0 for ran in steps) and not frozen.withheld:

@@ -48,7 +48,7 @@ from factory.verify.trees import (
 # What SCOPE_LOCK.json repeats of the contract, under the same names.
 _LOCKED = (
     *("allowed", "denied", "inputs", "docs_required", "artifacts_required", "artifacts_optional"),
-    "artifacts_normalized",
+    *("artifacts_normalized", "expect"),
     *("network", "network_any", "cloud", "cloud_any"),
 )
 
@@ -334,6 +334,13 @@ class BundleCheck:
                 "VERIFY_SCOPE",
                 paths.STATUS,
                 f"expected at most {most} changed lines in a PASS, found {lines}",
+            )
+        changed = bool(bundle.change.edits)
+        if lock.expect == ("no_change" if changed else "change"):
+            self._wrong(
+                "VERIFY_SCOPE",
+                paths.FILES_CHANGED,
+                f"expected {lock.expect} in a PASS, found {'a' if changed else 'no'} change",
             )
         patterns = (*lock.artifacts_required, *lock.artifacts_optional)
         for path in status.artifacts:

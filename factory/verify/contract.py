@@ -57,6 +57,7 @@ class Contract:
     artifacts_optional: tuple[str, ...]
     artifacts_normalized: tuple[str, ...]
     docs_required: tuple[str, ...]
+    expect: str
     network: tuple[str, ...]
     network_any: bool
     cloud: tuple[str, ...]
@@ -97,6 +98,7 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         artifacts_optional=_rooted(folder, optional),
         artifacts_normalized=_rooted(folder, _texts(wanted.get("normalize"))),
         docs_required=_texts(_part(written, "docs").get("required")),
+        expect=str(written.get("expect") or "any"),
         network=() if "*" in network else network,
         network_any="*" in network,
         cloud=() if "*" in cloud else cloud,

@@ -133,7 +133,7 @@ class LimitsRow:
 class ScopeLock:
     """Define SCOPE_LOCK.json: the contract as resolved."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     pack: str
     allowed: Texts
     denied: Texts
@@ -149,6 +149,7 @@ class ScopeLock:
     artifacts_optional: Texts
     artifacts_normalized: Texts
     docs_required: Texts
+    expect: Literal["change", "no_change", "any"]
 
 
 @dataclass(frozen=True, slots=True)

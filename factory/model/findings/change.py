@@ -484,6 +484,19 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         hint="Write it in a plain form, or remove it from artifacts.normalize.",
         examples=({"path": "out/a.zip", "problem": "it is encrypted"},),
     ),
+    "NO_CHANGE": error(
+        "a pack that promised a change made none",
+        sentence="expect: change; expected the steps to change something in the scope, found no"
+        " change",
+        hint="See why its steps did nothing, or say expect: any if that may be.",
+        remedy="allow it with: expect: any",
+    ),
+    "CHANGE_UNEXPECTED": error(
+        "a pack that promised no change made one",
+        sentence="expect: no_change; expected the steps to change nothing, found a change",
+        hint="FILES_CHANGED.json lists it; say expect: any if that may be.",
+        remedy="allow it with: expect: any, or change",
+    ),
     "DOCS_MISSING": error(
         "a file under docs.required does not exist",
         sentence="docs.required names {path}; expected that file, found none",

@@ -59,6 +59,7 @@ LOCK = ScopeLock(
     required_properties=("net_isolated",),
     artifacts_required=(),
     artifacts_optional=(),
+    expect="any",
     docs_required=(),
 )
 ACTION = ActionDocument(
