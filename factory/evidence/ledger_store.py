@@ -23,7 +23,7 @@ import hashlib
 import hmac
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -102,7 +102,7 @@ class LedgerStore:
             return self._record(*entries)
 
     def _record(self, *entries: Entry) -> str:
-        redacted = (replace(entry, details=self._silent(entry.details)) for entry in entries)
+        redacted = map(self._silent, entries)
         events = chained(self._state.head, redacted, self._clock.utc())
         lines = [line for line, _ in events]
         if any(len(line) > MAX_LINE for line in lines):
@@ -118,15 +118,15 @@ class LedgerStore:
         self._inode = self._inode or os.stat(self._path).st_ino
         return after.head.event_id
 
-    def _silent(self, details: Mapping[str, str]) -> dict[str, str]:
-        """Return an event's details without any credential.
+    def _silent(self, entry: Entry) -> Entry:
+        """Return an event without any credential in its details.
 
         All else of it are our own words, numbers and digests.
         """
-        return {
-            name: text if text in self._clean else self._searched(text)
-            for name, text in details.items()
-        }
+        if self._clean.issuperset(entry.details.values()):
+            return entry
+        details = {name: self._searched(text) for name, text in entry.details.items()}
+        return replace(entry, details=details)
 
     def _searched(self, text: str) -> str:
         """Return a text without any credential; remember one that has none, since ids, labels and

@@ -64,6 +64,8 @@ def _checked(value: object) -> Any:
             )
             for key, member in members.items()
         }
+    if kind is int and -_LARGEST <= cast("int", value) <= _LARGEST:
+        return value
     if isinstance(value, (str, bool)):
         return value
     if isinstance(value, int):
