@@ -161,13 +161,13 @@ def _record(verified: Iterable[Verified], took_ms: int) -> None:
 
 
 def _rebuilt(verified: Verified) -> Verified:
-    """Return a run that holds with the result of making its bundles again."""
+    """Return an intact run with the result of making its bundles again."""
     from factory.engine import rebuild
 
     if not verified.status or not verified.holds:
         return replace(
             verified,
-            gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not hold", asked=True)),
+            gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not agree", asked=True)),
         )
     try:
         made = rebuild.rebuild(here(), Path(verified.place))
@@ -234,7 +234,7 @@ def status_of(verified: Iterable[Verified]) -> Status:
 
 
 def run_lines(verified: Verified) -> list[str]:
-    """Return the lines about one run: what holds, what does not, what was not checkable, the
+    """Return the lines about one run: what agrees, what does not, what was not checkable, the
     outcome.
     """
     rows = [(fact.section, fact.text) for fact in verified.facts]
@@ -309,7 +309,7 @@ def _verify_folder(start: Path, place: Path, witness: _Witness) -> tuple[Verifie
     try:
         found = _repository(start)
     except Refusal:
-        found = None  # a copy is verified anywhere; what needs a repository is not checkable
+        found = None  # a copy is verified anywhere; the repository's part is not checkable
     try:
         return (session.verify_at(place, _asked(found, witness)),)
     except Unreadable as error:

@@ -120,13 +120,13 @@ class AttestationCheck:
             due += [made, test_result(bundle)]
         time = own.lines[-1].event.ts_utc if own.lines else ""
         due.append(summary(self.status, about, self.seen(paths.POLICY), due, time, recorded[-1]))
-        held = 0
+        same = 0
         for number, (expected, found, payload) in enumerate(
             zip(due, recorded, payloads, strict=True), 1
         ):
-            held += self._same(number, expected, found, payload)
-        if held == len(due):
-            self.results.fact("statements", f"{held} made again from the evidence, byte for byte")
+            same += self._same(number, expected, found, payload)
+        if same == len(due):
+            self.results.fact("statements", f"{same} made again from the evidence, byte for byte")
 
     def _execution(self, came_from: str, own: RunEvents, pack: str) -> Execution:
         run_id = came_from or self.status.run_id

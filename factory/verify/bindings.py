@@ -36,7 +36,7 @@ class Bindings(Comparison):
         self._rechecks()
         names = {line.pack for line in self.status.packs}
         about = {event.details["pack"] for event in self.events() if "pack" in event.details}
-        self.differs("packs that only events tell of", "", ", ".join(sorted(about - names)))
+        self.differs("packs that only events name", "", ", ".join(sorted(about - names)))
         for line in self.status.packs:
             bundle = bundles.get(line.pack)
             for event in self.own.of("pack.abandoned", line.pack):

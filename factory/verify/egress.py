@@ -61,7 +61,7 @@ def check_egress(
         results.wrong(
             "VERIFY_MISSING",
             f"raw/{pack}/{paths.EGRESS}",
-            "expected the record that events tell of, found none",
+            "expected the record that events name, found none",
             pack,
         )
 

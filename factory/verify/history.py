@@ -101,7 +101,9 @@ class HistoryCheck:
                 self.results.wrong("VERIFY_LEDGER", paths.EVENTS, f"line {number}: {error}")
         if not self.lines:
             self.results.wrong(
-                "VERIFY_LEDGER", paths.EVENTS, "expected this run's events, found none that holds"
+                "VERIFY_LEDGER",
+                paths.EVENTS,
+                "expected this run's events, found none that is well formed",
             )
 
     def _order(self) -> None:
@@ -221,7 +223,7 @@ class HistoryCheck:
             if ledger.chain.size > self.context.covered:
                 late = f"; no checkpoint covers the last {ledger.chain.size - self.context.covered}"
             self.results.fact(
-                "ledger", f"{ledger.chain.size} events, chain and tree hold{earlier}{late}"
+                "ledger", f"{ledger.chain.size} events, chain and tree agree{earlier}{late}"
             )
 
     def _against(self, name: str, other: Checkpoint, binding: bool) -> int:

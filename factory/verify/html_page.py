@@ -83,15 +83,15 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag not in _ELEMENTS:
-            self._refuse(f"holds an element {tag}")
+            self._refuse(f"contains an element {tag}")
         for name, value in attrs:
             if name not in _ATTRIBUTES or (name == "href" and _LINK.fullmatch(value or "") is None):
-                self._refuse(f"holds {name}={value!r}")
+                self._refuse(f"contains {name}={value!r}")
         given = dict(attrs)
         if "http-equiv" in given:
             self.policies.append(given.get("content") or "")
             if given["http-equiv"] != "Content-Security-Policy":
-                self._refuse(f"holds http-equiv={given['http-equiv']!r}")
+                self._refuse(f"contains http-equiv={given['http-equiv']!r}")
         if tag in _EMPTY:
             self.handle_data(" ")
             return
@@ -129,12 +129,12 @@ class _Reader(HTMLParser):
 
     def handle_comment(self, data: str) -> None:
         del data
-        self._refuse("holds a comment")
+        self._refuse("contains a comment")
 
     def handle_pi(self, data: str) -> None:
         del data
-        self._refuse("holds a processing instruction")
+        self._refuse("contains a processing instruction")
 
     def unknown_decl(self, data: str) -> None:
         del data
-        self._refuse("holds a declaration")
+        self._refuse("contains a declaration")

@@ -131,7 +131,7 @@ class MergeCheck:
         blocked = any(row.severity == "error" for row in merge.findings)
         self.differs(
             file,
-            "whether overlaps stand open without a finding",
+            "whether overlaps are open without a finding",
             False,
             bool(open_) and not blocked,
         )
@@ -257,7 +257,7 @@ class MergeCheck:
     def _tip(self, merge: Merge, carried: Carried) -> None:
         """Make the result's commit again; report objects that it does not lead to."""
         file = f"{paths.Z}/{paths.OBJECTS}"
-        self.differs(file, "what it stands on", merge.base_commit, carried.prerequisite)
+        self.differs(file, "its base commit", merge.base_commit, carried.prerequisite)
         self.differs(file, "its ref", "refs/codex/result", carried.ref)
         rows = "".join(f"- {pack} ({self._key(pack)[:16]})\n" for pack in merge.order)
         message = (

@@ -141,7 +141,7 @@ def why_unportable(path: str) -> str:
 
 def _why_unportable(name: str) -> str:
     if any(unicodedata.category(char) == "Cc" or _is_hidden(char) for char in name):
-        return "holds a control, hidden or undecodable character"
+        return "contains a control, hidden or undecodable character"
     if any(char in '<>:"|?*\\' for char in name):
         return "contains a character that Windows reserves"
     if name[-1:] in (".", " ") or name[:1] == " ":

@@ -42,7 +42,7 @@ class PackBindings:
             ExecutionCheck(self.comparison, self.bundle, self.own, paths.EVENTS, raw=True).check()
             self._sandbox()
         elif not line.came_from and line.status == "PASS":
-            self.differs(f"whether it tells that {pack} was run", True, False)
+            self.differs(f"whether it says that {pack} was run", True, False)
         elif not line.came_from:
             self.comparison.results.gap(
                 f"making of {pack}'s bundle",
@@ -118,7 +118,7 @@ class PackBindings:
             self.differs(f"validations of {self.bundle.pack}", 1, 0)
         elif not validated:
             self.comparison.results.gap(
-                part, "an earlier run made the same, and no event tells that it was validated"
+                part, "an earlier run made the same, and no event says that it was validated"
             )
 
     def _reproducible(self) -> None:

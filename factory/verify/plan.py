@@ -92,8 +92,8 @@ class PlanCheck:
         ):
             self.differs(what, expected, found)
         folders = {planned.folder.rpartition("/")[0] for planned in plan.packs}
-        beside = sorted(folders - {plan.packs_folder})
-        self.differs("packs that are not in the packs folder", "", ", ".join(beside))
+        others = sorted(folders - {plan.packs_folder})
+        self.differs("packs that are not in the packs folder", "", ", ".join(others))
         if policy is not None and paths.POLICY not in self.results.spoilt:
             self.differs("the digest of the policy", self.seen(paths.POLICY), plan.policy.sha256)
             self.differs("the policy", policy, plan.policy.rules)

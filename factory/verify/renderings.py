@@ -180,7 +180,7 @@ def _counted(number: int, noun: str) -> str:
 
 def _junit(content: bytes, status: RunStatus, bundles: Bundles | None) -> Iterable[str]:
     if not content.startswith(_XML_START) or b"<!" in content:
-        yield "does not begin as ours, or holds a declaration"
+        yield "does not begin as ours, or contains a declaration"
         return
     try:
         top = ET.fromstring(content)  # noqa: S314  no document type, so nothing to expand

@@ -125,7 +125,7 @@ class RepositoryObjects:
         kind = head[1].decode("ascii")
         if object_id(kind, payload, self._hash_name) != oid:
             raise ObjectError(
-                f"the repository's object {oid}: expected it to hold what its id says, found"
+                f"the repository's object {oid}: expected its content to have that id, found"
                 " another"
             )
         return kind, payload

@@ -96,7 +96,7 @@ class _State:
     ledger: Ledger | None
     checkpoints: dict[str, Checkpoint]
     unread: tuple[str, ...]
-    beside: Checkpoint | None
+    last_checkpoint: Checkpoint | None
     at_home: bool
     covered: int = 0
     written: tuple[tuple[int, str], ...] = ()
@@ -120,8 +120,8 @@ class _State:
 def verify_at(place: Path, asked: Asked) -> Verified:
     """Verify one run's folder, wherever it is. Raise Unreadable if it is no folder."""
     root = place.absolute()
-    beside = root.parent.parent if root.parent.name == paths.RUNS else None
-    return _verify(root, _state(beside, asked) if beside is not None else None, asked)
+    state = root.parent.parent if root.parent.name == paths.RUNS else None
+    return _verify(root, _state(state, asked) if state is not None else None, asked)
 
 
 def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
@@ -228,8 +228,8 @@ def _rolled_back(known: _State, asked: Asked) -> Verified | None:
     wrote, its chain; None if nothing.
     """
     kept = {f"the checkpoint in {name}": one for name, one in asked.checkpoints.items()}
-    if known.beside is not None:
-        kept[f"the checkpoint in {paths.LEDGER_CHECKPOINT}"] = known.beside
+    if known.last_checkpoint is not None:
+        kept[f"the checkpoint in {paths.LEDGER_CHECKPOINT}"] = known.last_checkpoint
     chain = known.ledger.chain if known.ledger is not None else Chain()
     problems = [contradiction(chain, name, one) for name, one in kept.items()]
     problems += [f"line {number}: {what}" for number, what in chain.problems[:1]]
@@ -264,14 +264,14 @@ def _absent(name: str, gap: str = "", finding: str = "") -> Verified:
 
 def _state(state: Path, asked: Asked) -> _State:
     checkpoints, unread = load_checkpoints(state / paths.RUNS)
-    beside = None
+    last = None
     try:
-        beside = load_checkpoint(state / paths.LEDGER_CHECKPOINT)
+        last = load_checkpoint(state / paths.LEDGER_CHECKPOINT)
     except FileNotFoundError:
         pass  # it is written by what appends outside of runs
     except (OSError, FormError):
         unread = (*unread, paths.LEDGER_CHECKPOINT)
-    ours = (*checkpoints.values(), *((beside,) if beside is not None else ()))
+    ours = (*checkpoints.values(), *((last,) if last is not None else ()))
     sizes = {one.size for one in (*ours, *asked.checkpoints.values())}
     ledger = load_ledger((state / paths.LEDGER,), sizes)
     covered = 0
@@ -283,7 +283,7 @@ def _state(state: Path, asked: Asked) -> _State:
         asked.repository / paths.STATE_FOLDER
     )
     written = asked.written if ours_here else ()
-    return _State(ledger, checkpoints, unread, beside, at_home, covered, written)
+    return _State(ledger, checkpoints, unread, last, at_home, covered, written)
 
 
 def _kinds(state: _State, run_id: str) -> frozenset[str]:
@@ -317,8 +317,8 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
         others = {
             name: checkpoint for name, checkpoint in state.checkpoints.items() if name != run.name
         }
-        if state.beside is not None:
-            others[paths.LEDGER_CHECKPOINT] = state.beside
+        if state.last_checkpoint is not None:
+            others[paths.LEDGER_CHECKPOINT] = state.last_checkpoint
         context = replace(
             context,
             ledger=state.ledger,

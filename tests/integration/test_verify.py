@@ -90,7 +90,7 @@ def test_a_good_run_is_verified(good: Place) -> None:
     assert "2 re-derived, trees agree" in section(done.out, "bundles")
     assert "re-made from base and bundles" in section(done.out, "merged tree")
     assert "PASS re-evaluated" in section(done.out, "verdict")
-    assert "chain and tree hold" in section(done.out, "ledger")
+    assert "chain and tree agree" in section(done.out, "ledger")
     assert "(trusted: your own)" in section(done.out, "signatures")
     assert done.err == ""
 
@@ -430,7 +430,7 @@ def test_a_copied_state_folder_keeps_its_ledger(good: Place, tmp_path: Path) -> 
     shutil.copy(good.world.state / "ledger.jsonl", tmp_path / "ledger.jsonl")
     done = good.verify("--path", str(tmp_path / "runs" / good.run_id), cwd=tmp_path)
     assert done.rc == 0, done.text
-    assert "chain and tree hold" in section(done.out, "ledger")
+    assert "chain and tree agree" in section(done.out, "ledger")
     (tmp_path / "runs" / good.run_id).rename(tmp_path / "runs" / "another_run")
     done = good.verify("--path", str(tmp_path / "runs" / "another_run"), cwd=tmp_path)
     assert done.rc == 2
