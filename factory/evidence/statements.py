@@ -19,6 +19,7 @@ from factory.model.evidence_text import EvidenceError, sha256
 from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN
 from factory.model.statement import (
     BUILDER_ID,
+    OBSERVED,
     POLICY_URI,
     STATEMENT_URI,
     VERIFIER_ID,
@@ -180,6 +181,7 @@ def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Provenance
                     properties_required=action.properties,
                     properties_in_force=bundle.made.properties,
                     reproducible=bundle.reproducible or None,
+                    observed=dict(OBSERVED),
                 ),
                 resolved_dependencies=tuple(_dependencies(bundle, bundles)),
             ),

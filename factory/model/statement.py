@@ -31,6 +31,22 @@ STATEMENT_URI = "urn:codex-orchestrator:statement:"
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
 
 
+# How each part of a provenance is known: the host saw it, the kernel enforced it, or the worker
+# claimed it. Nothing of a worker decides a verdict.
+OBSERVED = {
+    "buildDefinition/externalParameters": "host-observed",
+    "buildDefinition/internalParameters/actionKey": "host-observed",
+    "buildDefinition/internalParameters/propertiesInForce": "kernel-enforced",
+    "buildDefinition/internalParameters/propertiesRequired": "host-observed",
+    "buildDefinition/resolvedDependencies": "host-observed",
+    "runDetails/byproducts/LOGS": "worker-claimed",
+    "runDetails/byproducts/STATUS.json": "host-observed",
+    "runDetails/metadata": "host-observed",
+    "subject/ARTIFACTS": "worker-claimed",
+    "subject/result-tree": "host-observed",
+}
+
+
 def _camel(name: str) -> str:
     first, *rest = name.split("_")
     return first + "".join(map(str.capitalize, rest))
@@ -62,13 +78,14 @@ class Enforced(StatementPart):
 
     `properties_in_force` is None if the ledger of the run that made the bundle is gone.
     `reproducible` is present only if this very bundle was made twice, in two environments, byte for
-    byte.
+    byte. `observed` says of each part of the provenance how it is known (`OBSERVED`).
     """
 
     action_key: str
     properties_required: tuple[str, ...]
     properties_in_force: tuple[str, ...] | None = None
     reproducible: Literal[True] | None = None
+    observed: dict[str, str]
 
 
 class BuildDefinition(StatementPart):

@@ -22,6 +22,20 @@ PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 SUMMARY = "https://slsa.dev/verification_summary/v1"
 _OWN = "urn:codex-orchestrator:"
+_HOST, _KERNEL, _WORKER = "host-observed", "kernel-enforced", "worker-claimed"
+_BUILD = "buildDefinition"
+_OBSERVED = {
+    f"{_BUILD}/externalParameters": _HOST,
+    f"{_BUILD}/internalParameters/actionKey": _HOST,
+    f"{_BUILD}/internalParameters/propertiesInForce": _KERNEL,
+    f"{_BUILD}/internalParameters/propertiesRequired": _HOST,
+    f"{_BUILD}/resolvedDependencies": _HOST,
+    "runDetails/byproducts/LOGS": _WORKER,
+    "runDetails/byproducts/STATUS.json": _HOST,
+    "runDetails/metadata": _HOST,
+    "subject/ARTIFACTS": _WORKER,
+    "subject/result-tree": _HOST,
+}
 _KINDS = {PROVENANCE: "provenance", TEST_RESULT: "test-result"}
 _UNTOLD = ("startedOn", "finishedOn")
 
@@ -53,6 +67,7 @@ def provenance(
         "propertiesRequired": list(bundle.action.properties),
         "propertiesInForce": properties,
         "reproducible": True if reproducible else None,
+        "observed": _OBSERVED,
     }
     return {
         "_type": TYPE,
