@@ -29,16 +29,18 @@ from factory.files.user_places import user_config_file
 from factory.git import scratch
 from factory.git.git import search_path
 from factory.model.action import ActionDocument, why_changed
+from factory.model.config import Config
 from factory.model.determinism import DeterminismRecord
 from factory.model.errors import Refusal
 from factory.model.evidence import StatusDocument
 from factory.model.evidence_text import EvidenceError, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.layout import BUNDLES, IN_BUNDLE, STATE_FOLDER, BundleFolder, shown
-from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE
+from factory.model.names import AFTER_RUN_INDEX, AFTER_RUN_REVIEW, CONFIG_FILE, GRANTS_VARIABLE
 from factory.model.tree import MODE_EXECUTABLE
 from factory.run import other_conditions
 from factory.run import shown as determinism
+from factory.trust.grant_store import format_grants
 
 _SIDES = Sides("here", "elsewhere")
 _PREFIX = "twice-"
@@ -86,7 +88,7 @@ class Side:
     name: str
     top: Path
     repository: Path
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     request: Mapping[str, object]
     workers: int
     backwards: bool = False
@@ -145,6 +147,7 @@ def _sides(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Iterator[tup
         }
         sides = (_here(tops[0], passed), _elsewhere(tops[1], passed, needed))
         for side in sides:
+            _lend(pipeline.site.config, side)
             fs_guard.make_folder(side.repository)
             scratch.borrow(
                 pipeline.site.repository, pipeline.site.repository.commit, side.repository
@@ -204,6 +207,17 @@ def _environment(changes: Mapping[str, str], passed: set[str]) -> dict[str, str]
     )  # the user's settings are part of the action, too
     changed = {name: value for name, value in changes.items() if name not in passed}
     return {**kept, "PATH": search_path(Path("/")), "XDG_CONFIG_HOME": config, **changed}
+
+
+def _lend(config: Config, side: Side) -> None:
+    """Let a scratch repository have what the user granted to this one, and the policy commit, since
+    both are known by its path and its refs.
+    """
+    grants = side.top / "user.grants"
+    fs_guard.write_atomic(grants, format_grants(config.grants).encode(), durable=False)
+    side.environment[GRANTS_VARIABLE] = str(grants)
+    if config.policy_commit:
+        side.environment["FACTORY_POLICY_REF"] = config.policy_commit
 
 
 def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> None:

@@ -104,7 +104,8 @@ def rebuild(start: Path, run: Path) -> Rebuilding:
         return _stated(found, status, evidence, told)
     try:
         with _scratch(found, status.base_commit) as place:
-            pipeline = wiring.pipeline(place, {"base_ref": status.base_commit})
+            flags = {"base_ref": status.base_commit, **_policy_of(found)}
+            pipeline = wiring.pipeline(place, flags, granted=found)
             pipeline.run.leave_unsigned()
             told = tuple(_again(pipeline, evidence, packs, place))
     except Absent as absent:
@@ -137,6 +138,12 @@ def _scratch(found: Repository, commit: str) -> Iterator[Path]:
         fs_guard.remove_tree(place)
 
 
+def _policy_of(found: Repository) -> dict[str, str]:
+    """Return the flag that names the policy commit in force: a scratch repository has no refs."""
+    commit = wiring.sound_config(found.root, {}).policy_commit
+    return {"policy_ref": commit} if commit else {}
+
+
 def _lay_out(found: Repository, commit: str, place: Path) -> None:
     """Write what a plan reads from the work tree: raw bytes, whatever filters the repository
     declares.
@@ -145,7 +152,7 @@ def _lay_out(found: Repository, commit: str, place: Path) -> None:
     with GitObjects(found, private) as objects:
         tree = objects.tree_of(commit)
         _write(objects, place, ((path, tree.get(path)) for path in (CONFIG_FILE, ".gitignore")))
-        config, _ = wiring.load_config(place, {})
+        config, _ = wiring.load_config(place, _policy_of(found))
         packs = tree.get(config.packs_folder)
         if isinstance(packs, Tree):
             _write(objects, place, packs.leaves(f"{config.packs_folder}/"))

@@ -150,6 +150,7 @@ def site(
     run_id: str = "",
     apart: str = "",
     outside: Outside | None = None,
+    granted: Repository | None = None,
 ) -> Site:
     """Everything that acts on the repository at or above `start`. Raises Refusal.
 
@@ -163,7 +164,7 @@ def site(
     _refuse_secrets_in_names(redactor, config)
     if config.base_ref != "HEAD":
         found = repository.discover(start, config.base_ref)
-    grants = grants_here(found)
+    grants = grants_here(granted or found)
     config = with_grants(config, grants)
     state = found.root / STATE_FOLDER
     prepare_state(state)
@@ -334,14 +335,18 @@ def prepare_state(state: Path) -> None:
 
 
 def pipeline(
-    start: Path, flags: Mapping[str, str], run_id: str = "", apart: str = ""
+    start: Path,
+    flags: Mapping[str, str],
+    run_id: str = "",
+    apart: str = "",
+    granted: Repository | None = None,
 ) -> RepositoryPipeline:
     """Return the pipeline of the repository at or above `start`; `apart` as `site`. Raise Refusal
     where there can be none.
     """
     began = time.time_ns()
     settings = memory.settings_digest(start, user_config_file(), flags, os.environ)
-    built = site(start, flags, run_id, apart)
+    built = site(start, flags, run_id, apart, granted=granted)
 
     def notes() -> tuple[Finding, ...]:
         commit = built.repository.commit

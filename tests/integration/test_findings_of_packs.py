@@ -428,6 +428,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     for number, (slug, (task, acceptance, _)) in enumerate(CASES.items(), 1):
         here.pack(f"TASK-{number:04}-{slug}", task, acceptance)
     here.commit()
+    here.grant("variable GREETING TASK-0037")
     here.git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},vendor/sub")
     here.git("commit", "-qm", "a submodule")
     ended = here.doit("-n", "2", "oneshot", GREETING="hello", SECRET_TOKEN="hunter2")

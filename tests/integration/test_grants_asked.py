@@ -137,6 +137,19 @@ def test_for_ci_the_list_is_a_file_outside_the_work_tree(
     assert "it lies in the work tree" in ended.text
 
 
+def test_a_copy_made_to_compare_has_the_same_grants(world: World, home: dict[str, str]) -> None:
+    policy = {**home, "FACTORY_POLICY_REF": "refs/remotes/origin/main"}
+    world.git("update-ref", "refs/remotes/origin/main", "HEAD")
+    world.factory("grant", *(row["digest"] for row in requests(world, **policy)), **policy)
+    assert world.factory("oneshot", **policy, **VALUES).rc == 0
+    ended = world.factory("verify", "--rebuild", **policy, **VALUES)
+    assert "GRANT_MISSING" not in ended.text
+    assert "POLICY_REF_MISSING" not in ended.text
+    assert ended.rc == 0, ended.text
+    ended = world.factory("determinism", "TASK-0003", **policy, **VALUES)
+    assert ended.rc == 0, ended.text
+
+
 @pytest.mark.parametrize(
     "words", ["grant 0123", "grant --revoke", "grant --list x", "grant --revoke 0123456789ab"]
 )
