@@ -1,4 +1,4 @@
-"""What a repository's `dodo.py` imports: doit's configuration, and the creator of all tasks.
+"""Give a `dodo.py` what it imports: doit's configuration, and the creator of all tasks.
 
     from factory.dodo import DOIT_CONFIG, task_factory
 
@@ -46,7 +46,7 @@ DOIT_CONFIG: dict[str, Any] = {
 
 
 def task_factory() -> Iterator[dict[str, Any]]:
-    """Task packs of this repository."""
+    """Yield the tasks of this repository's packs."""
     _prefer_installed(str(Path.cwd()))
     yield from _tasks(_driver())
     yield from overview_tasks()
@@ -65,8 +65,8 @@ def _tasks(driver: Driver) -> Iterator[dict[str, Any]]:
 
 
 def _prefer_installed(folder: str) -> None:
-    """doit puts the repository's folder first; its own `yaml.py` must not stand in for the one
-    installed.
+    """Put a folder last on the path: doit puts the repository's first, and its own `yaml.py` must
+    not be imported for the one installed.
     """
     if folder in sys.path:
         sys.path[:] = [*(path for path in sys.path if path != folder), folder]

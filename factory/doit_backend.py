@@ -1,4 +1,4 @@
-"""doit's state database, made durable: SQLite, each finished task committed on its own.
+"""Keep doit's state database durable: SQLite, each finished task committed on its own.
 
 It is a cache: whatever happens to the file (deleted, damaged, locked, unwritable) costs
 time and never an answer, so nothing here raises for the file's sake. doit loads this
@@ -25,7 +25,7 @@ _DELETE = "delete from doit where task_id = ?"
 
 
 class Codec(Protocol):
-    """doit's codec: how a task's record becomes text."""
+    """Define doit's codec: how a task's record becomes text."""
 
     def encode(self, data: Any) -> str:
         """Return a record as text."""
@@ -69,14 +69,14 @@ class DurableSqliteDB:
         return bool(self._record(task_id))
 
     def remove(self, task_id: str) -> None:
-        """Forget a task, on disk too before this returns."""
+        """Remove a task, on disk too before this returns."""
         self._records[task_id] = {}
         self._dirty.discard(task_id)
         if self._stored().pop(task_id, None) is not None:
             self._write([(_DELETE, (task_id,))])
 
     def remove_all(self) -> None:
-        """Forget every task, on disk too before this returns."""
+        """Remove every task, on disk too before this returns."""
         had_rows = bool(self._stored())
         self._rows, self._records, self._dirty = {}, {}, set()
         if had_rows:
@@ -97,13 +97,13 @@ class DurableSqliteDB:
         self._dirty.clear()
 
     def discard(self) -> None:
-        """Take back every change since the last flush."""
+        """Drop every change since the last flush."""
         for task_id in self._dirty:
             self._records.pop(task_id, None)
         self._dirty.clear()
 
     def dump(self) -> None:
-        """Flush and close: doit's last call."""
+        """Write and close: doit's last call."""
         self.flush()
         self._disconnect()
 
@@ -182,9 +182,7 @@ class DurableSqliteDB:
             self._connection = None
 
     def _give_up(self, error: Exception) -> None:
-        """After an error: put a damaged file out of the way; leave a file that is merely out of
-        reach alone.
-        """
+        """Rename a damaged file after an error; leave one that is merely out of reach alone."""
         if _is_out_of_reach(error) or not self._set_aside():
             self.problem = f"{self.name} could not be used ({error})"
 

@@ -1,5 +1,5 @@
-"""`oneshot` and its phases: the same graph as doit's, driven by the same engine; the exit code is
-the verdict.
+"""Run `oneshot` and its phases: the same graph as doit's, driven by the same engine; the exit code
+is the verdict.
 """
 
 from __future__ import annotations
