@@ -21,6 +21,7 @@ ROWS = {
     "start": 2,
     "list": 1,
     "noop": 1,
+    "small": 2,
     "pack": 2,
     "growth": 1,
     "first": 2,
@@ -34,7 +35,10 @@ ROWS = {
     "outside": 1,
 }
 # Whole runs of packs, or many starts: `nox -s fresh`.
-LONG = ("start", "list", "noop", "growth", "first", "index", "content", "holes", "log", "outside")
+LONG = (
+    *("start", "list", "noop", "small", "growth", "first", "index"),
+    *("content", "holes", "log", "outside"),
+)
 
 
 @pytest.mark.parametrize(
