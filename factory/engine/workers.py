@@ -104,7 +104,7 @@ class Workers:
     def ready(self) -> None:
         """Fork the nursery, once and where workers are of use. Every card that asks for a pack
         calls this before anything else. Where plan or sandbox are refused there is none: what asks
-        for them next gets the refusal.
+        for them next gets the refusal. Where no process can be forked, packs run in this one.
         """
         if self._tried.is_set() or not self._of_use():
             return
@@ -112,7 +112,7 @@ class Workers:
             if self._tried.is_set():
                 return
             self._tried.set()
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(Refusal, OSError):
                 self._measure()
                 self._nursery = _Nursery(self._site, self._plan())
 
@@ -211,7 +211,11 @@ class _Nursery:
         """Raise OSError where no process can be forked."""
         self._socket, theirs = socket.socketpair()
         with theirs:
-            self._pid = _fork()
+            try:
+                self._pid = _fork()
+            except OSError:
+                self._socket.close()
+                raise
             if self._pid == 0:
                 _be(lambda: _fork_workers(_alone(theirs.fileno()), site, plan))
 
