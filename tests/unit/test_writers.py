@@ -58,6 +58,7 @@ WRITERS = {
     "factory/report/streams.py": GATE,
     "factory/commands/review.py": BY_GATE,
     "factory/engine/rebuild.py": BY_GATE,
+    "factory/engine/determinism.py": "names of hosts and variables that the user granted, in a scratch folder",
     "factory/verify/repository.py": (
         "objects of the evidence that is verified, in a folder that goes away"
     ),
