@@ -102,8 +102,8 @@ def judge_secrets(
 
 
 def _in_names(redactor: Redactor, names: Iterable[str]) -> bool:
-    """Return False if no name carries a credential: one search for all of them, between which
-    stands what no credential goes over (`reading_through`).
+    """Return False if no name carries a credential: one search for all of them, parted by what
+    no credential goes over (`reading_through`).
     """
     joined = b"\n\xff\n".join(name.encode("utf-8", "surrogateescape") for name in names)
     return bool(redactor.places(joined))

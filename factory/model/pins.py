@@ -1,6 +1,6 @@
 """Define what pinned public keys are for: purposes, dates, revocation, thresholds. Version 1.
 
-The document lies beside the keys that it is about, in `factory.keys/` of a repository and in a
+The document lies in the folder of the keys that it is about: `factory.keys/` of a repository, or a
 user's folder of keys. A key that it does not name is for runs, without an end.
 """
 
@@ -18,7 +18,7 @@ Moment = Annotated[
 
 
 class PinnedKey(Document):
-    """Define one key's terms; "" stands for no such moment. `revoked` ends what `until` would not:
+    """Define one key's terms; "" means no such moment. `revoked` ends what `until` would not:
     what was signed from then on is not trusted.
     """
 
@@ -38,7 +38,7 @@ class Threshold(Document):
 
 
 class PinsDocument(Document):
-    """Define `keys.json` beside public keys."""
+    """Define `keys.json` in a folder of public keys."""
 
     schema_version: Literal[1] = 1
     keys: tuple[PinnedKey, ...]
