@@ -2,7 +2,7 @@
 section = "git and tree"
 holds = "judge"
 weaken = "git-runs"
-ends = ["PATH_GIT_NAME", "SCOPE_OUTSIDE_ALLOWED"]
+ends = ["PATH_GIT_NAME", "PATH_PROTECTED"]
 says = [".gitmodules"]
 """
 
