@@ -27,18 +27,10 @@ from factory.judge.status_eval import combine
 from factory.model.card import Closing
 from factory.model.errors import FactoryError, Refusal
 from factory.model.verdict import EXIT_INTERRUPTED, Status
-from factory.report.streams import lost, tolerate, unwritten, write_lines
+from factory.report.terminal import Shown, lost, sanitize, tolerate, unwritten, write_lines
 
 if TYPE_CHECKING:
     from factory.report.progress import Display
-    from factory.report.terminal import Shown
-
-
-def sanitize(text: str) -> Shown:
-    """Return a text as a terminal may get it; a listing of tasks prints none and loads nothing."""
-    from factory.report import terminal
-
-    return terminal.sanitize(text)
 
 
 INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"

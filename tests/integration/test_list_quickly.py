@@ -24,6 +24,12 @@ HEAVY = (
     "cryptography",
     "factory.engine.wiring",
     "subprocess.run",
+    "filelock",
+    "ssl",
+    "factory.model.config",
+    "factory.model.pack",
+    "factory.sandbox.values",
+    "factory.trust.grant_store",
 )
 
 
