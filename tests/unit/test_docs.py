@@ -199,14 +199,21 @@ def test_every_rendering_is_in_the_reference() -> None:
     assert names <= mentioned(REFERENCE / "OUTPUTS.md")
 
 
-def test_files_named_in_the_architecture_exist() -> None:
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_named_for_those_who_change_the_code_exist(name: str) -> None:
     named = {
         word
-        for word in mentioned(ROOT / "ARCHITECTURE.md")
-        if re.fullmatch(r"(factory|tests)/[\w/.]+", word)
+        for word in mentioned(ROOT / name)
+        if re.fullmatch(r"(factory|tests|docs|scripts)/[\w/.-]+", word)
     }
     assert [word for word in sorted(named) if not (ROOT / word).exists()] == []
-    assert len(named) > 40
+    assert len(named) > 15
+
+
+def test_each_of_the_seven_changes_has_its_files() -> None:
+    lines = list(run_path(str(ROOT / "scripts" / "measure.py"), run_name="measure")["seven"]())
+    assert len(lines) == 7
+    assert all(re.search(r" [1-3] now", line) for line in lines), "a change has spread"
 
 
 def test_architecture_names_every_folder_and_top_module() -> None:
