@@ -55,8 +55,8 @@ class Context:
     `unread` are the runs whose checkpoint cannot be read. `named` means that the folder's name must
     be the run's id, because it is among other runs. `ledger_due` means that the ledger must exist,
     because the run is in the repository that made it. `covered` is how many events of the ledger
-    lie under a checkpoint that somebody vouches for; `written` has number and id of the last lines
-    that this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none;
+    lie under a checkpoint that somebody vouches for; `lost` says how the ledger lacks lines that
+    this user wrote into it. `now` is the verifier's clock in seconds, 0 where there is none;
     `thresholds` say how many keys must have signed a run.
     """
 
@@ -70,7 +70,7 @@ class Context:
     named: bool = False
     ledger_due: bool = False
     covered: int = 0
-    written: tuple[tuple[int, str], ...] = ()
+    lost: str = ""
     now: float = 0.0
     thresholds: tuple[Threshold, ...] = ()
 

@@ -146,8 +146,8 @@ class HistoryCheck:
             return
         if ledger.unread:
             self.results.wrong("VERIFY_LEDGER", paths.LEDGER, ledger.unread)
-        if lost := lost_lines(ledger.chain, self.context.written):
-            self.results.wrong("VERIFY_ROLLBACK", paths.LEDGER, lost)
+        if self.context.lost:
+            self.results.wrong("VERIFY_ROLLBACK", paths.LEDGER, self.context.lost)
         for number, what in ledger.chain.problems[:_SHOWN]:
             self.results.wrong("VERIFY_LEDGER", paths.LEDGER, f"line {number}: {what}")
         if ledger.torn:

@@ -90,7 +90,8 @@ class _State:
     """Contain a state folder's ledger and checkpoints, read once for all its runs.
 
     `at_home` is True for the state folder of a repository, False for a copy of one. `covered` is
-    how many events lie under a checkpoint that somebody vouches for.
+    how many events lie under a checkpoint that somebody vouches for, `lost` how the ledger lacks
+    lines that this user wrote into it.
     """
 
     ledger: Ledger | None
@@ -99,7 +100,7 @@ class _State:
     last_checkpoint: Checkpoint | None
     at_home: bool
     covered: int = 0
-    written: tuple[tuple[int, str], ...] = ()
+    lost: str = ""
 
     def events(self, run_id: str, kind: str) -> list[Brief]:
         """Return the events of one type of a run."""
@@ -240,7 +241,7 @@ def _rolled_back(known: _State, asked: Asked) -> Verified | None:
             {"case": "wrong", "file": paths.LEDGER, "problem": problem},
             location=Location(paths.LEDGER),
         )
-        for problem in (*problems, lost_lines(chain, known.written))
+        for problem in (*problems, known.lost)
         if problem
     ]
     return Verified("", "", 0, tuple(wrong), (), ()) if wrong else None
@@ -282,8 +283,9 @@ def _state(state: Path, asked: Asked) -> _State:
     ours_here = asked.repository is not None and os.path.realpath(state) == os.path.realpath(
         asked.repository / paths.STATE_FOLDER
     )
-    written = asked.written if ours_here else ()
-    return _State(ledger, checkpoints, unread, last, at_home, covered, written)
+    chain = ledger.chain if ledger is not None else Chain()
+    lost = lost_lines(chain, asked.written) if ours_here else ""
+    return _State(ledger, checkpoints, unread, last, at_home, covered, lost)
 
 
 def _kinds(state: _State, run_id: str) -> frozenset[str]:
@@ -325,7 +327,7 @@ def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
             others=others,
             unread=state.unread,
             covered=state.covered,
-            written=state.written,
+            lost=state.lost,
             ledger_due=state.at_home,
         )
     with _repository(run, asked) as (repository, ours):
