@@ -207,10 +207,12 @@ def settings_digest(
     whole = (_FORM, str(root), os.path.lexists(root / ".git"), flags.get("base_ref", ""), given)
     _add(digest, repr(whole))
     _add(digest, digest_of_all(environment))
-    own = _content(os.path.realpath(user_file))
+    real = os.path.realpath(user_file)
+    _add(digest, repr((real, os.path.lexists(user_file))))  # a link to nothing is not "none"
+    own = _content(real)
     if b"policy_ref" in own or environment.get("FACTORY_POLICY_REF"):
         _add(digest, os.urandom(16))  # its commit may be another one: only opening tells
-    for place in (os.path.realpath(user_file), *(f"{root}/{name}" for name in _SETTINGS)):
+    for place in (real, *(f"{root}/{name}" for name in _SETTINGS)):
         _add(digest, _content(place))
     return digest.hexdigest()
 
