@@ -48,7 +48,7 @@ from factory.verify.events import Chain, brief, read_line
 from factory.verify.form import FormError
 from factory.verify.objects import ObjectError, object_id, read_bundle
 from factory.verify.patch import Change, PatchError, undo
-from factory.verify.trees import Entry, format_tree, parse_tree
+from factory.verify.trees import TreeEntry, format_tree, parse_tree
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = "taskpacks/TASK-0105-links"
@@ -84,7 +84,10 @@ HELLO = (
 )  # fmt: skip
 BLOB = object_id("blob", b"x\n", "sha1")
 TREE = format_tree(
-    {b"a": Entry(0o100644, BLOB), b"b": Entry(0o040000, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")}
+    {
+        b"a": TreeEntry(0o100644, BLOB),
+        b"b": TreeEntry(0o040000, "4b825dc642cb6eb9a060e54bf8d69288fbee4904"),
+    }
 )
 COMMIT = b"tree " + object_id("tree", TREE, "sha1").encode() + b"\n\nx\n"
 TIP = object_id("commit", COMMIT, "sha1")
@@ -94,8 +97,8 @@ OBJECTS = {
     TIP: ("commit", COMMIT),
 }
 BUNDLE = format_bundle(TIP, "refs/codex/x", "", OBJECTS, "sha1")
-AFTER = Entry(0o100644, object_id("blob", b"a\nc\n", "sha1"))
-BEFORE = Entry(0o100644, object_id("blob", b"a\nb\n", "sha1"))
+AFTER = TreeEntry(0o100644, object_id("blob", b"a\nc\n", "sha1"))
+BEFORE = TreeEntry(0o100644, object_id("blob", b"a\nb\n", "sha1"))
 PATCH = (
     b"diff --git a/f b/f\nindex %b..%b 100644\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n"
     % (

@@ -50,7 +50,7 @@ from factory.report.renderings import rendered
 from factory.report.run_view import BundleView, RunView
 from factory.verify import bundle_documents, comparison, events, form, history, manifests
 from factory.verify import run as verify_run_module
-from factory.verify.context import OPTIONAL, Context, Demand, Ledger
+from factory.verify.context import OPTIONAL, Context, Demand, WholeLedger
 from factory.verify.events import Chain
 from factory.verify.folder import open_folder
 from factory.verify.notes import Checkpoint as Note
@@ -128,13 +128,13 @@ def load(root: Path) -> Memory:
     )
 
 
-def chain_of(content: bytes, sizes: set[int] = frozenset()) -> Ledger:  # type: ignore[assignment]
+def chain_of(content: bytes, sizes: set[int] = frozenset()) -> WholeLedger:  # type: ignore[assignment]
     """A whole ledger from its bytes."""
     *lines, rest = content.split(b"\n")
     chain = Chain(sizes)
     for line in lines:
         chain.take(line)
-    return Ledger(chain, len(rest))
+    return WholeLedger(chain, len(rest))
 
 
 def around(

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
-from factory.commands.command_table import COMMANDS, Command, overview
+from factory.commands.command_table import COMMANDS, Subcommand, overview
 from factory.model.errors import FactoryError, Interrupted, Refusal, UsageError
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
 from factory.report.terminal import lost, own_lines, sanitize, tolerate, unwritten, write_lines
@@ -81,7 +81,7 @@ def _main(words: list[str]) -> int:
     return _carry_out(command, module, words[1:])
 
 
-def _chosen(word: str) -> Command:
+def _chosen(word: str) -> Subcommand:
     found = next((command for command in COMMANDS if command.name == word), None)
     if found is not None:
         return found
@@ -94,7 +94,7 @@ def _chosen(word: str) -> Command:
     raise UsageError(f"there is no command {word!r}", hint)
 
 
-def _carry_out(command: Command, module: CommandModule, words: list[str]) -> int:
+def _carry_out(command: Subcommand, module: CommandModule, words: list[str]) -> int:
     from factory.commands.options import COMMON_HELP, Parser
 
     if any(word in ("-h", "--help") for word in words[: _end_of_options(words)]):
@@ -113,7 +113,7 @@ def _end_of_options(words: list[str]) -> int:
 
 
 def _answered(
-    command: Command, module: CommandModule, given: Namespace
+    command: Subcommand, module: CommandModule, given: Namespace
 ) -> tuple[CommandResult, int]:
     """Return (answer, exit code). Whatever goes wrong is printed on standard error and is an answer
     too.
@@ -135,7 +135,7 @@ def _answered(
     return answer, answer.status.exit_code
 
 
-def _crashed(command: Command, error: Exception) -> CommandResult:
+def _crashed(command: Subcommand, error: Exception) -> CommandResult:
     from factory.engine.crash import crash, one_line
     from factory.model.finding import Finding
     from factory.report.answer import CommandResult
@@ -152,7 +152,7 @@ def _crashed(command: Command, error: Exception) -> CommandResult:
     return CommandResult(Status.FAIL, findings=(finding,))
 
 
-def _render(command: Command, given: Namespace, answer: CommandResult, code: int) -> int:
+def _render(command: Subcommand, given: Namespace, answer: CommandResult, code: int) -> int:
     from factory.report.annotations import annotate
     from factory.report.answer import document_of, finding_lines
 

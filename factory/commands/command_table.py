@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Command(NamedTuple):
+class Subcommand(NamedTuple):
     """Describe a command: its name, the module below `factory.commands` that has it, and its line
     of help.
     """
@@ -20,70 +20,72 @@ class Command(NamedTuple):
 
 
 PHASES = (
-    Command("preflight", "run", "check repository, configuration, packs and host"),
-    Command("launch", "run", "run task packs in their sandboxes"),
-    Command("bundle-validate", "run", "re-derive bundles and compare them with their contracts"),
-    Command("integrate", "run", "merge validated bundles and check the merged tree"),
-    Command("summary", "run", "settle the verdict and say where the evidence is"),
+    Subcommand("preflight", "run", "check repository, configuration, packs and host"),
+    Subcommand("launch", "run", "run task packs in their sandboxes"),
+    Subcommand("bundle-validate", "run", "re-derive bundles and compare them with their contracts"),
+    Subcommand("integrate", "run", "merge validated bundles and check the merged tree"),
+    Subcommand("summary", "run", "settle the verdict and say where the evidence is"),
 )
 """The phases of `engine.phases` as commands, in their order; a test compares the two."""
 
 ORDER = " → ".join(phase.name for phase in PHASES)
 
-GROUPS: tuple[tuple[str, tuple[Command, ...]], ...] = (
+GROUPS: tuple[tuple[str, tuple[Subcommand, ...]], ...] = (
     (
         "Run",
         (
-            Command("oneshot", "run", ORDER),
+            Subcommand("oneshot", "run", ORDER),
             *PHASES,
         ),
     ),
     (
         "Look",
         (
-            Command("plan", "plan", "what would run, in which order, with which action keys"),
-            Command("why", "why", "why a pack runs again, or why its verdict is what it is"),
-            Command("shell", "shell", "work in a pack's sandbox at a terminal; nothing stays"),
-            Command("print-report", "report", "print a run's report, or one log of it"),
-            Command("open-run", "report", "print where a run's files are"),
-            Command("verify", "verify", "re-derive the evidence of a run from its bytes"),
-            Command(
+            Subcommand("plan", "plan", "what would run, in which order, with which action keys"),
+            Subcommand("why", "why", "why a pack runs again, or why its verdict is what it is"),
+            Subcommand("shell", "shell", "work in a pack's sandbox at a terminal; nothing stays"),
+            Subcommand("print-report", "report", "print a run's report, or one log of it"),
+            Subcommand("open-run", "report", "print where a run's files are"),
+            Subcommand("verify", "verify", "re-derive the evidence of a run from its bytes"),
+            Subcommand(
                 "determinism",
                 "determinism",
                 "run a pack twice in two environments and compare every byte",
             ),
-            Command(
+            Subcommand(
                 "ledger",
                 "ledger",
                 "what happened, the proof of it, and whether history still agrees",
             ),
-            Command(
+            Subcommand(
                 "ledger-replay",
                 "ledger_replay",
                 "rebuild every run from the ledger and compare the folders",
             ),
-            Command("evidence", "evidence", "make the index of all runs and artifacts, and ask it"),
-            Command("review", "review", "objective checks of the whole repository"),
+            Subcommand(
+                "evidence", "evidence", "make the index of all runs and artifacts, and ask it"
+            ),
+            Subcommand("review", "review", "objective checks of the whole repository"),
         ),
     ),
     (
         "Prepare",
         (
-            Command(
+            Subcommand(
                 "init", "init", "start here: write dodo.py, configuration and a first task pack"
             ),
-            Command("taskpack", "taskpack", "start a new task pack, or check one"),
-            Command("contract", "contract", "check every pack, schema and configuration"),
-            Command("config", "config", "each setting and where it came from"),
-            Command("grant", "grant", "what packs ask of you, and your answers"),
-            Command("keys", "keys", "make, pin and export the keys that sign evidence"),
-            Command("doctor", "doctor", "measure what this host can enforce"),
-            Command("gc", "gc", "remove what is proved to be superseded or exported"),
+            Subcommand("taskpack", "taskpack", "start a new task pack, or check one"),
+            Subcommand("contract", "contract", "check every pack, schema and configuration"),
+            Subcommand("config", "config", "each setting and where it came from"),
+            Subcommand("grant", "grant", "what packs ask of you, and your answers"),
+            Subcommand("keys", "keys", "make, pin and export the keys that sign evidence"),
+            Subcommand("doctor", "doctor", "measure what this host can enforce"),
+            Subcommand("gc", "gc", "remove what is proved to be superseded or exported"),
         ),
     ),
 )
 
-COMMANDS: tuple[Command, ...] = tuple(command for _, commands in GROUPS for command in commands)
+COMMANDS: tuple[Subcommand, ...] = tuple(command for _, commands in GROUPS for command in commands)
 
 _PURPOSE = "Runs the task packs of a Git repository: isolated, merged, proved."
 _EXAMPLES = """\

@@ -20,7 +20,7 @@ from factory.model.wording import counted
 from factory.report.answer import CommandResult
 from factory.trust.grant_store import GrantStore, Kept, format_grants
 from factory.trust.requests import (
-    Request,
+    GrantRequest,
     allows,
     covers,
     digest_of,
@@ -56,10 +56,10 @@ class _Asked:
 
     config: Config
     store: GrantStore
-    requests: tuple[Request, ...]
+    requests: tuple[GrantRequest, ...]
 
     @property
-    def open(self) -> tuple[Request, ...]:
+    def open(self) -> tuple[GrantRequest, ...]:
         """Return what nobody answered."""
         return tuple(each for each in self.requests if not is_granted(each, self.config.grants))
 
@@ -91,7 +91,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     return _ask_all(asked)
 
 
-def open_requests() -> tuple[Request, ...]:
+def open_requests() -> tuple[GrantRequest, ...]:
     """Return what packs ask here and nobody granted. Raise Refusal."""
     return _asked().open
 
@@ -108,17 +108,17 @@ def _asked() -> _Asked:
     return _Asked(config, store, _requests(catalogue, config))
 
 
-def _requests(catalogue: Catalogue, config: Config) -> tuple[Request, ...]:
+def _requests(catalogue: Catalogue, config: Config) -> tuple[GrantRequest, ...]:
     packs = (entry.pack for entry in catalogue.entries)
     found = [each for pack in packs if pack is not None for each in requests_of(pack, config)]
     return tuple(sorted(found, key=lambda each: (each.kind.value, each.thing, each.pack)))
 
 
-def _by_thing(requests: Iterable[Request]) -> list[tuple[Request, ...]]:
+def _by_thing(requests: Iterable[GrantRequest]) -> list[tuple[GrantRequest, ...]]:
     return [tuple(rows) for _, rows in groupby(requests, key=lambda it: (it.kind, it.thing))]
 
 
-def _question(rows: Sequence[Request]) -> list[str]:
+def _question(rows: Sequence[GrantRequest]) -> list[str]:
     first = rows[0]
     thing = "any public host" if first.thing == "*" else display(first.thing)
     lines = [f"{first.kind.value}  {thing}", f"  would let a pack {allows(first.kind, thing)}"]
@@ -156,7 +156,7 @@ def _grant(asked: _Asked, words: tuple[str, ...]) -> CommandResult:
     return _kept(asked.store, (*asked.store.kept(), *new), new)
 
 
-def _named(word: str, rows: dict[str, Request]) -> Request:
+def _named(word: str, rows: dict[str, GrantRequest]) -> GrantRequest:
     found = [row for digest, row in rows.items() if digest.startswith(word)]
     if len(word) < _FEWEST or len(found) != 1:
         raise UsageError(
@@ -225,7 +225,7 @@ def _ask_all(asked: _Asked) -> CommandResult:
     return _kept(asked.store, (*asked.store.kept(), *new), new)
 
 
-def _offered(kept: Kept, open_requests: Iterable[Request]) -> list[Grant]:
+def _offered(kept: Kept, open_requests: Iterable[GrantRequest]) -> list[Grant]:
     """Return former answers for another clone of the same origin, where they are taken over."""
     useful = [g for g in kept.grants if any(covers(g, row) for row in open_requests)]
     if not useful:

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from factory.commands.options import Parser, here
 from factory.engine import wiring
-from factory.engine.why import Explainer, State, Why
+from factory.engine.why import Explainer, NextStep, Why
 from factory.judge.status_eval import of_findings
 from factory.model.evidence import PlanDocument, PlannedPackRecord
 from factory.model.wording import counted
@@ -68,7 +68,7 @@ def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
     width = max((len(planned.pack) for planned in plan.packs), default=0)
     for number, planned in enumerate(plan.packs, 1):
         why = whys[planned.pack]
-        what = "holds" if why.state is State.HOLDS else f"would run: {why.state.value}"
+        what = "holds" if why.state is NextStep.HOLDS else f"would run: {why.state.value}"
         after = f"  after {', '.join(planned.depends_on)}" if planned.depends_on else ""
         lines.append(
             f"{number:>3}  {planned.pack:<{width}}  {planned.action_key[:12]}  {what}{after}"

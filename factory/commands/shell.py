@@ -26,7 +26,7 @@ from factory.plan.stages import PackStage, findings
 from factory.redact.redaction import Stream
 from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import plain, sanitize, write_lines
-from factory.run.shell import Asked, Heard, Room, Visit, Where, visit
+from factory.run.shell import Heard, Room, ShellRequest, Visit, Where, visit
 from factory.sandbox.values import CommandOutcome, CommandSpec, Ended
 
 HELP = {
@@ -104,7 +104,7 @@ def run(command: str, given: Namespace) -> CommandResult:
         name,
     ):
         entry = choose(pipeline.run.catalogue, (given.pack,))[0]
-        asked = Asked(name, given.where, given.command or "", given.timeout, term)
+        asked = ShellRequest(name, given.where, given.command or "", given.timeout, term)
         output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
         talk = output.run if asked.line else _converse
         came = visit(
@@ -206,7 +206,7 @@ def _opened(room: Room) -> None:
     )
 
 
-def _answer(pack: str, asked: Asked, came: Visit, log: bytes) -> CommandResult:
+def _answer(pack: str, asked: ShellRequest, came: Visit, log: bytes) -> CommandResult:
     outcome = came.outcome
     well = (
         outcome.ended in (Ended.EXITED, Ended.SIGNALLED, Ended.CANCELLED)

@@ -35,7 +35,7 @@ from factory.verify.notes import Checkpoint, Key, Way, read_checkpoint, read_key
 from factory.verify.pins import NO_PINS, Pins, read_pins
 from factory.verify.results import Fact, Gap
 from factory.verify.run import Outcome, Verified
-from factory.verify.session import Asked, PolicyCommit, Unreadable
+from factory.verify.session import Caller, PolicyCommit, Unreadable
 
 HELP = {
     "verify": (
@@ -175,10 +175,10 @@ def _rebuilt(verified: Verified) -> Verified:
         return replace(
             verified, gaps=(*verified.gaps, Gap("rebuild", refusal.sentence, asked=True))
         )
-    differs = [one for one in made.packs if one.outcome is rebuild.Outcome.DIFFERS]
-    unchecked = [one for one in made.packs if one.outcome is rebuild.Outcome.NOT_CHECKABLE]
+    differs = [one for one in made.packs if one.outcome is rebuild.RebuildOutcome.DIFFERS]
+    unchecked = [one for one in made.packs if one.outcome is rebuild.RebuildOutcome.NOT_CHECKABLE]
     gaps = [Gap(f"rebuild of {one.pack}", one.what, asked=True) for one in unchecked]
-    same = sum(one.outcome is rebuild.Outcome.SAME for one in made.packs)
+    same = sum(one.outcome is rebuild.RebuildOutcome.SAME for one in made.packs)
     facts = (
         [Fact("rebuild", f"{same} of {len(made.packs)} bundles made again, byte for byte")]
         if same
@@ -398,16 +398,16 @@ def _kept(path: Path) -> Checkpoint:
         ) from error
 
 
-def _asked(found: Repository | None, witness: _Witness) -> Asked:
+def _asked(found: Repository | None, witness: _Witness) -> Caller:
     given = tuple(map(_given_key, witness.keys))
     kept = {str(path): _kept(path) for path in witness.checkpoints}
     own = user_keys(found.root if found is not None else None)
     pins = _users_pins(own)
     keys = (*given, *_users(own, pins))
     if found is None:
-        return Asked(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
+        return Caller(keys, checkpoints=kept, now=time.time(), thresholds=pins.for_runs())
     config = sound_config(found.root, {})
-    return Asked(
+    return Caller(
         keys,
         Demand(config.signing_policy.value, tuple(config.signing_key_ids)),
         found.root,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from factory.commands.options import Parser, here
 from factory.contract.check import choose
 from factory.engine import wiring
-from factory.engine.why import Explainer, State, Why
+from factory.engine.why import Explainer, NextStep, Why
 from factory.model.verdict import Status
 from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import sanitize
@@ -128,20 +128,20 @@ def _denied_row(denials: Denials | None) -> dict[str, object]:
 
 def _headline(why: Why) -> str:
     match why.state:
-        case State.BROKEN:
+        case NextStep.BROKEN:
             return f"{why.pack} cannot run: {why.state.value}"
-        case State.NEVER_RAN:
+        case NextStep.NEVER_RAN:
             return f"{why.pack} would run: {why.state.value}; its action key is {_short(why.after)}"
-        case State.CHANGED:
+        case NextStep.CHANGED:
             return (
                 f"{why.pack} would run again: {why.state.value}, {_short(why.before)} →"
                 f" {_short(why.after)}"
             )
-        case State.BELOW:
+        case NextStep.BELOW:
             return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
-        case State.NO_BUNDLE | State.NOT_PASS | State.ALTERED:
+        case NextStep.NO_BUNDLE | NextStep.NOT_PASS | NextStep.ALTERED:
             return f"{why.pack} would run again: {why.state.value}"
-        case State.HOLDS:
+        case NextStep.HOLDS:
             return f"{why.pack} would not run: nothing changed since action key {_short(why.after)}"
 
 

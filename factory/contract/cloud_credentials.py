@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from factory.model.injection import BASIC, BEARER, FROM_FILE, Credential, Grant, grant_of
+from factory.model.injection import BASIC, BEARER, FROM_FILE, CloudGrant, Credential, grant_of
 from factory.redact.redaction import Redactor
 
 _LARGEST = 1 << 14  # bytes read of a credential's file
@@ -24,7 +24,7 @@ _LARGEST = 1 << 14  # bytes read of a credential's file
 class CloudAccess:
     """Contain the grants, the credentials that could be read, and by place why one could not."""
 
-    grants: tuple[Grant, ...] = ()
+    grants: tuple[CloudGrant, ...] = ()
     credentials: tuple[Credential, ...] = ()
     problems: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -56,7 +56,7 @@ def read(lines: Iterable[str], environment: Mapping[str, str]) -> CloudAccess:
     return CloudAccess(grants, tuple(credentials), MappingProxyType(problems))
 
 
-def _credential(grant: Grant, value: bytes) -> Credential:
+def _credential(grant: CloudGrant, value: bytes) -> Credential:
     if not value or any(byte < 0x20 or byte > 0x7E for byte in value) or value != value.strip():
         raise _Unfit("expected one line of printable ASCII, found something else")
     if not watchable(value):

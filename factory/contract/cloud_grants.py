@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from factory.egress.connection import Target
 from factory.egress.rules import EgressRefusal, judge_target
 from factory.model.finding import Finding
-from factory.model.injection import Grant
+from factory.model.injection import CloudGrant
 from factory.model.pack import Network, TaskPack
 
 NO_PARSER = "the extra that parses HTTP is not installed"
 
 
-def granted(pack: TaskPack, grants: Iterable[Grant]) -> tuple[Grant, ...]:
+def granted(pack: TaskPack, grants: Iterable[CloudGrant]) -> tuple[CloudGrant, ...]:
     """Return the grants that a pack's contract covers, in order of their hosts."""
     constraints = pack.constraints
     both = (
@@ -30,7 +30,7 @@ def granted(pack: TaskPack, grants: Iterable[Grant]) -> tuple[Grant, ...]:
 
 
 def judge_cloud(
-    pack: TaskPack, grants: tuple[Grant, ...], problems: Mapping[str, str]
+    pack: TaskPack, grants: tuple[CloudGrant, ...], problems: Mapping[str, str]
 ) -> tuple[Finding, ...]:
     """Return findings about a pack's cloud mutations; `problems` maps a place to why it has no
     credential.
@@ -59,7 +59,7 @@ def judge_cloud(
     return (*found, Finding("CLOUD_GRANTED", granted_places, pack=pack.id, location=place))
 
 
-def _covers(network: Network, grant: Grant) -> bool:
+def _covers(network: Network, grant: CloudGrant) -> bool:
     try:
         judge_target(network.shown, Target(grant.host, grant.port))
     except EgressRefusal:

@@ -17,7 +17,13 @@ from typing import TypeVar
 
 from factory.contract.acceptance import AcceptanceDocument
 from factory.contract.document_errors import in_order, load
-from factory.contract.task import Asked, TaskDocument, constraints_of, task_breaches, task_meaning
+from factory.contract.task import (
+    RuleInput,
+    TaskDocument,
+    constraints_of,
+    task_breaches,
+    task_meaning,
+)
 from factory.contract.written import Breach, Written, invalid
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
@@ -53,13 +59,13 @@ def read_pack(
     blocks. Raise nothing.
     """
     files, modes = _from_folder(folder, files), _from_folder(folder, modes)
-    reading = _Reading(folder, files)
+    reading = _FolderReading(folder, files)
     reading.judge_files(modes)
     task, written = reading.document("task.yml", TaskDocument)
     acceptance, accepted = reading.document("acceptance.yml", AcceptanceDocument)
     why = reading.why()
     identity = (task.id if task is not None else "") or id_of_folder(folder)
-    asked = Asked(task, written, identity, ceilings) if task is not None else None
+    asked = RuleInput(task, written, identity, ceilings) if task is not None else None
     if asked is not None:
         reading.add("task.yml", task_breaches(asked))
     commands: tuple[Command, ...] = ()
@@ -89,7 +95,7 @@ def _from_folder(folder: str, named: Mapping[str, _Member]) -> Mapping[str, _Mem
 
 
 @dataclass(slots=True)
-class _Reading:
+class _FolderReading:
     """Collect findings while the files of one folder are read."""
 
     folder: str

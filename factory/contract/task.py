@@ -47,7 +47,7 @@ _TYPO_CUTOFF = 0.8  # difflib's ratio; unknown keys are allowed there, near miss
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RuleInput:
     """Contain what the rules about task.yml read; `identity` is the pack's id, "" if unknown."""
 
     task: "TaskDocument"
@@ -67,7 +67,7 @@ class TaskSection(Part):
     description: str = Field("", description="Information.")
 
 
-def _identity(asked: Asked) -> Iterator[Breach]:
+def _identity(asked: RuleInput) -> Iterator[Breach]:
     name = asked.written.folder.rpartition("/")[2]
     if not asked.identity:
         clause, hint = 'the key "id" is missing, and the folder names none', "id: TASK-0101"
@@ -79,7 +79,7 @@ def _identity(asked: Asked) -> Iterator[Breach]:
         yield asked.written.against("/id", "PACK_FOLDER_MISMATCH", mismatch)
 
 
-def _title_and_type(asked: Asked) -> Iterator[Breach]:
+def _title_and_type(asked: RuleInput) -> Iterator[Breach]:
     task = asked.task
     if not (task.title or task.task.name):
         yield asked.written.missing('the key "title" is missing', "add it, in one line")
@@ -103,7 +103,7 @@ class ScopeSection(Part):
     denied_paths: Patterns = Field((), description="Patterns that stay untouched even so.")
 
 
-def _scope(asked: Asked) -> Iterator[Breach]:
+def _scope(asked: RuleInput) -> Iterator[Breach]:
     yield from asked.written.patterns("/scope/allowed_paths", "/scope/denied_paths", "/inputs")
 
 
@@ -167,7 +167,7 @@ def _network(hosts: tuple[str, ...]) -> Network:
     return Network(any_host=True) if "*" in hosts else Network(hosts=tuple(sorted(set(hosts))))
 
 
-def _secrets(asked: Asked) -> Iterator[Breach]:
+def _secrets(asked: RuleInput) -> Iterator[Breach]:
     pointer = "/constraints/allow_secrets"
     if asked.task.constraints.allow_secrets is not False:
         secrets = {"case": "secrets", "found": found(asked.written.value(pointer))}
@@ -178,7 +178,7 @@ def _secrets(asked: Asked) -> Iterator[Breach]:
             yield asked.written.against("/env", "SECRETS_NEVER", variable)
 
 
-def _cloud(asked: Asked) -> Iterator[Breach]:
+def _cloud(asked: RuleInput) -> Iterator[Breach]:
     rights = asked.task.constraints
     network = rights.allow_network
     without = [host for host in rights.allow_cloud_mutations if host not in network]
@@ -219,7 +219,7 @@ class OutputsSection(OpenPart):
     evidence: Patterns = Field((), description="Required artifacts.")
 
 
-def _artifacts(asked: Asked) -> Iterator[Breach]:
+def _artifacts(asked: RuleInput) -> Iterator[Breach]:
     keys = [f"/artifacts{part}" for part in ("", "/required", "/optional", "/normalize")]
     yield from asked.written.patterns(*keys, "/outputs/evidence", rooted=True)
     folder = asked.task.outputs.artifacts_dir
@@ -278,7 +278,7 @@ class ExecutionSection(OpenPart):
     ] = Field("", description="Older spelling of plugin, or a plain switch (true is kept as *).")
 
 
-def _plugin(asked: Asked) -> Iterator[Breach]:
+def _plugin(asked: RuleInput) -> Iterator[Breach]:
     named, execution = asked.task.plugin, asked.task.execution
     used = execution.use_plugins
     problem = ("", "")
@@ -293,7 +293,7 @@ def _plugin(asked: Asked) -> Iterator[Breach]:
         yield asked.written.breach("/execution/use_plugins", *problem)
 
 
-def _typos(asked: Asked) -> Iterator[Breach]:
+def _typos(asked: RuleInput) -> Iterator[Breach]:
     """Yield keys of the open sections that are nearly a known one."""
     for pointer, section in (
         ("/outputs", asked.task.outputs),
@@ -310,7 +310,7 @@ def _typos(asked: Asked) -> Iterator[Breach]:
 # limits are in `contract.limits`
 
 
-def _limits(asked: Asked) -> Iterator[Breach]:
+def _limits(asked: RuleInput) -> Iterator[Breach]:
     minutes = _minutes(asked.task.execution)
     yield from limit_breaches(asked.task.limits, minutes, asked.written)
 
@@ -330,7 +330,7 @@ class AcceptanceSection(Part):
     must: Texts = Field((), description="What must be true, in prose.")
 
 
-def _acceptance_file(asked: Asked) -> Iterator[Breach]:
+def _acceptance_file(asked: RuleInput) -> Iterator[Breach]:
     file, name = asked.task.acceptance.file, "acceptance.yml"
     if file not in (name, f"./{name}", f"{asked.written.folder}/{name}"):
         hint = f"keep the commands in {name}, which packs cannot change"
@@ -344,11 +344,11 @@ class DocsSection(Part):
     required: Patterns = Field((), description="Files that must exist, from the root.")
 
 
-def _docs(asked: Asked) -> Iterator[Breach]:
+def _docs(asked: RuleInput) -> Iterator[Breach]:
     yield from asked.written.patterns("/docs/required")
 
 
-def _workspace(asked: Asked) -> Iterator[Breach]:
+def _workspace(asked: RuleInput) -> Iterator[Breach]:
     task, at = asked.task, asked.written
     if task.workspace and not task.docs.required:
         hint = "name the documents that must exist there"
@@ -414,19 +414,19 @@ class TaskDocument(Part):
     )
 
 
-RULES: tuple[Callable[[Asked], Iterator[Breach]], ...] = (
+RULES: tuple[Callable[[RuleInput], Iterator[Breach]], ...] = (
     *(_identity, _title_and_type, _scope, _secrets, _cloud, _artifacts, _plugin, _typos),
     *(_limits, _acceptance_file, _docs, _workspace),
 )
 
 
-def task_breaches(asked: Asked) -> Iterator[Breach]:
+def task_breaches(asked: RuleInput) -> Iterator[Breach]:
     """Yield every breach of every rule about task.yml."""
     for rule in RULES:
         yield from rule(asked)
 
 
-def task_meaning(asked: Asked) -> TaskPack:
+def task_meaning(asked: RuleInput) -> TaskPack:
     """Return what task.yml means, every default filled in; acceptance, prose and files are left
     empty.
     """

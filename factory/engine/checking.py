@@ -7,7 +7,7 @@ Records what it checked; runs no command of a pack.
 from __future__ import annotations
 
 from factory.engine.launching import refused_by_preflight
-from factory.engine.run import Outcome, Run
+from factory.engine.run import CardOutcome, Run
 from factory.judge.status_eval import combine, of_findings
 from factory.model import layout
 from factory.model.card import Card
@@ -18,7 +18,7 @@ from factory.model.wording import counted
 from factory.run import preflight
 
 
-def check_repository(run: Run) -> Outcome:
+def check_repository(run: Run) -> CardOutcome:
     """Check repository, configuration, contracts and host; freeze the plan where nothing blocks the
     whole run.
     """
@@ -40,7 +40,7 @@ def check_repository(run: Run) -> Outcome:
     config = site.config
     policy = f" · policy {config.policy_ref} at {config.policy_commit[:8]}"
     whose = policy if config.policy_commit else ""
-    return Outcome(status, found, f"{headline} · sandbox {enforcement.backend}{whose}")
+    return CardOutcome(status, found, f"{headline} · sandbox {enforcement.backend}{whose}")
 
 
 def _record_preflight(run: Run, status: Status, began: float) -> None:
@@ -61,14 +61,14 @@ def _record_preflight(run: Run, status: Status, began: float) -> None:
     )
 
 
-def check_bundle(card: Card, run: Run) -> Outcome:
+def check_bundle(card: Card, run: Run) -> CardOutcome:
     """Derive the bundle of a pack again and compare it with its contract."""
     run.workers.ready()
     site, pack = run.site, card.pack
     refused = pack in run.refused or refused_by_preflight(card, run) is not None
     if refused or not run.manifest_of(pack):
         launched = run.status_of(card.after[0])
-        return Outcome(combine((launched, Status.BLOCKED)), (), "no bundle")
+        return CardOutcome(combine((launched, Status.BLOCKED)), (), "no bundle")
     began = site.clock.monotonic()
     found = run.workers.validate(pack, run.progress)
     if run.id:  # else there is no run that the validation belongs to
@@ -81,4 +81,4 @@ def check_bundle(card: Card, run: Run) -> Outcome:
         )
         record = run.recorder.record if found else run.recorder.record_next
         record(event, run.recorder.causes.get(pack, run.recorder.run_event))
-    return Outcome(of_findings(found), found, "" if found else "valid, derived again")
+    return CardOutcome(of_findings(found), found, "" if found else "valid, derived again")

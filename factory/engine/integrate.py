@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from factory.bundle.make import LoggedCommand
-from factory.engine.run import Integrated, Outcome, Run
+from factory.engine.run import CardOutcome, Integrated, Run
 from factory.engine.summary import merge_headline
 from factory.judge.status_eval import combine, of_findings
 from factory.merge import role_z
@@ -38,7 +38,7 @@ from factory.run.doit_table import judge_configuration
 from factory.run.recheck import Recheck
 
 
-def integrate_card(card: Card, run: Run) -> Outcome:
+def integrate_card(card: Card, run: Run) -> CardOutcome:
     """Copy every bundle into the run, and merge them where all that comes before passed."""
     before = run.marker(card)
     replaced = run.intact.replaced(before.run_id) if before is not None and before.run_id else ()
@@ -48,10 +48,10 @@ def integrate_card(card: Card, run: Run) -> Outcome:
     came = {other.pack: run.bundle_run(other) for other in earlier if other.phase == "launch"}
     _copy_bundles(run, came)
     if status is not Status.PASS:
-        return Outcome(status, replaced, "nothing merged")
+        return CardOutcome(status, replaced, "nothing merged")
     _integrate(run)
     found = (*replaced, *run.integrated.findings)
-    return Outcome(of_findings(found), found, merge_headline(run.integrated))
+    return CardOutcome(of_findings(found), found, merge_headline(run.integrated))
 
 
 def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from factory.engine.run import Outcome, Run
+from factory.engine.run import CardOutcome, Run
 from factory.engine.summary import findings_of, pack_headline
 from factory.files import fs_guard
 from factory.model.card import Card
@@ -30,7 +30,7 @@ from factory.run.reading import load_status
 from factory.sandbox.properties import Enforcement
 
 
-def launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
+def launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
     """Run the pack of a launch card where contract and host allow it; `key` computes its key. Raise
     Refusal; then no bundle of the pack is part of this run: what is there is of an earlier action.
     """
@@ -42,7 +42,7 @@ def launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
         raise
 
 
-def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
+def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
     refused = refused_by_preflight(card, run)
     if refused is not None:
         return _not_run(card, run, refused, "its contract is not valid" if refused else "preflight")
@@ -65,17 +65,17 @@ def _launch_card(card: Card, run: Run, key: Callable[[], str]) -> Outcome:
         status = _resume(card, run, planned)
         if status is not None:
             headline = f"{pack_headline(status)}, from a run that was cut off"
-            return Outcome(Status.PASS, (), headline, run.resumed[card.pack])
+            return CardOutcome(Status.PASS, (), headline, run.resumed[card.pack])
         altered = _altered(card, run, key)
         launched = _launch_recorded(run, planned)
     if launched.status is None:
         run.refuse(card.pack)
-        return Outcome(launched.verdict, launched.findings)
+        return CardOutcome(launched.verdict, launched.findings)
     findings = (
         *findings_of(launched.status),
         *egress.refused(planned.pack, launched.connections),
     )
-    return Outcome(launched.verdict, findings, pack_headline(launched.status) + altered)
+    return CardOutcome(launched.verdict, findings, pack_headline(launched.status) + altered)
 
 
 def refused_by_preflight(card: Card, run: Run) -> tuple[Finding, ...] | None:
@@ -89,10 +89,10 @@ def refused_by_preflight(card: Card, run: Run) -> tuple[Finding, ...] | None:
     return tuple(one for one in own if one.blocks and one.pack == card.pack) or None
 
 
-def _not_run(card: Card, run: Run, found: tuple[Finding, ...], why: str) -> Outcome:
+def _not_run(card: Card, run: Run, found: tuple[Finding, ...], why: str) -> CardOutcome:
     run.start()
     run.refuse(card.pack)
-    return Outcome(Status.BLOCKED, found, f"not run: {why}")
+    return CardOutcome(Status.BLOCKED, found, f"not run: {why}")
 
 
 def _resume(card: Card, run: Run, planned: PlannedPack) -> StatusDocument | None:

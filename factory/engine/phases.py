@@ -24,7 +24,7 @@ from factory.model.errors import InternalError
 
 if TYPE_CHECKING:
     from factory.contract.catalogue import Catalogue, PackEntry
-    from factory.engine.run import Outcome, Run
+    from factory.engine.run import CardOutcome, Run
     from factory.plan.markers import Marker
 
 
@@ -94,7 +94,7 @@ class Phase(ABC):
         """
 
     @abstractmethod
-    def execute(self, card: Card, run: Run) -> Outcome:
+    def execute(self, card: Card, run: Run) -> CardOutcome:
         """Do the work of `card`. Raise Refusal where it cannot be done."""
 
     @abstractmethod
@@ -126,7 +126,7 @@ class Preflight(Phase):
     def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return not run.leftovers  # what an earlier run left behind is reported once
 
-    def execute(self, card: Card, run: Run) -> Outcome:  # noqa: ARG002
+    def execute(self, card: Card, run: Run) -> CardOutcome:  # noqa: ARG002
         from factory.engine.checking import check_repository
 
         return check_repository(run)
@@ -158,7 +158,7 @@ class Launch(Phase):
         same = marker.bundle == run.manifest_of(card.pack)
         return same and run.bundle_is_intact(card.pack)
 
-    def execute(self, card: Card, run: Run) -> Outcome:
+    def execute(self, card: Card, run: Run) -> CardOutcome:
         from factory.engine.launching import launch_card
 
         return launch_card(card, run, lambda: card_key(card, run))
@@ -185,7 +185,7 @@ class Validate(Phase):
         # A pack that ran in this run is validated again even if its bundle did not change.
         return card.after[0] not in run.results
 
-    def execute(self, card: Card, run: Run) -> Outcome:
+    def execute(self, card: Card, run: Run) -> CardOutcome:
         from factory.engine.checking import check_bundle
 
         return check_bundle(card, run)
@@ -207,7 +207,7 @@ class Integrate(Phase):
     def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return run.is_whole(marker.run_id)
 
-    def execute(self, card: Card, run: Run) -> Outcome:
+    def execute(self, card: Card, run: Run) -> CardOutcome:
         from factory.engine.integrate import integrate_card
 
         return integrate_card(card, run)
@@ -229,7 +229,7 @@ class Summary(Phase):
     def stays_valid(self, card: Card, marker: Marker, run: Run) -> bool:  # noqa: ARG002
         return run.is_whole(marker.run_id)
 
-    def execute(self, card: Card, run: Run) -> Outcome:
+    def execute(self, card: Card, run: Run) -> CardOutcome:
         from factory.engine.summary import settle_card
 
         return settle_card(card, run)

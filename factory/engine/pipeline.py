@@ -15,7 +15,7 @@ from factory.engine import summary
 from factory.engine.branch import recover_branches
 from factory.engine.phases import Integrate, Validate, card_key, make_cards, phase_named
 from factory.engine.resume import resumable
-from factory.engine.run import Outcome, Run, State
+from factory.engine.run import CardOutcome, Run, State
 from factory.evidence import settle
 from factory.evidence.trash import settle_trash
 from factory.judge.secrecy import silenced, silent
@@ -115,11 +115,11 @@ class RepositoryPipeline:
         try:
             outcome = phase_named(card.phase).execute(card, run)
         except Refusal as refusal:
-            outcome = Outcome(of_findings(refusal.findings), refusal.findings)
+            outcome = CardOutcome(of_findings(refusal.findings), refusal.findings)
         except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
             met = defect(redactor, card.name, error, card.pack)
             run.keep_traceback(met.name, met.traceback)
-            outcome = Outcome(Status.FAIL, (met.finding,))
+            outcome = CardOutcome(Status.FAIL, (met.finding,))
         headline = silent(redactor, outcome.headline)
         found = silenced(redactor, outcome.findings)
         return self._ended(card, dataclasses.replace(outcome, findings=found, headline=headline))
@@ -135,7 +135,7 @@ class RepositoryPipeline:
                 named = f" {site.run_id}" if site.run_id else ""
                 site.locks.announce("run", f"another run{named}")
 
-    def _ended(self, card: Card, outcome: Outcome) -> CardResult:
+    def _ended(self, card: Card, outcome: CardOutcome) -> CardResult:
         run, site = self.run, self.run.site
         try:
             key = card_key(card, run)

@@ -56,7 +56,7 @@ _NAMED = 5  # paths of other results; the diff shows more
 _SIDES = Sides("the recorded bundle", "the bundle made again")
 
 
-class Outcome(enum.Enum):
+class RebuildOutcome(enum.Enum):
     """Name the outcome of making one bundle again."""
 
     SAME = "same"
@@ -71,7 +71,7 @@ class Rebuilt:
     """
 
     pack: str
-    outcome: Outcome
+    outcome: RebuildOutcome
     what: str = ""
     file: str = ""
     offset: int = 0
@@ -222,7 +222,7 @@ def _why_not(pipeline: RepositoryPipeline, evidence: StateStore, pack: str) -> s
 
 
 def _unchecked(pack: str, why: str) -> Rebuilt:
-    return Rebuilt(pack, Outcome.NOT_CHECKABLE, why)
+    return Rebuilt(pack, RebuildOutcome.NOT_CHECKABLE, why)
 
 
 def _files(store: StateStore, folder: str) -> dict[str, bytes]:
@@ -235,9 +235,11 @@ def _compared(pack: str, before: dict[str, bytes], now: dict[str, bytes]) -> Reb
     """
     found = first_divergence(before, now, _SIDES)
     if found is None:
-        return Rebuilt(pack, Outcome.SAME)
+        return Rebuilt(pack, RebuildOutcome.SAME)
     whats = [*_other_verdict(before, now), *_other_files(before, now), f"{pack}/{found.what}"]
-    return Rebuilt(pack, Outcome.DIFFERS, "; ".join(whats), found.file, found.offset, found.diff)
+    return Rebuilt(
+        pack, RebuildOutcome.DIFFERS, "; ".join(whats), found.file, found.offset, found.diff
+    )
 
 
 def _other_verdict(before: dict[str, bytes], now: dict[str, bytes]) -> Iterator[str]:
@@ -330,8 +332,8 @@ def _result(packs: tuple[Rebuilt, ...]) -> str:
     REPRODUCED.
     """
     outcomes = {one.outcome for one in packs}
-    if Outcome.DIFFERS in outcomes:
+    if RebuildOutcome.DIFFERS in outcomes:
         return "DIFFERENT"
-    if Outcome.SAME not in outcomes:
+    if RebuildOutcome.SAME not in outcomes:
         return "UNCHECKED"
-    return "REPRODUCED" if outcomes == {Outcome.SAME} else "PARTIAL"
+    return "REPRODUCED" if outcomes == {RebuildOutcome.SAME} else "PARTIAL"

@@ -62,7 +62,7 @@ _NEXT: Mapping[State, frozenset[State]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CardOutcome:
     """Describe the end of a card: its verdict, findings, a line to show, and the run that it is of
     where that is an earlier one.
     """

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from factory.bundle.make import unique
 from factory.contract.catalogue import PackEntry
-from factory.engine.run import Integrated, Outcome, Run
+from factory.engine.run import CardOutcome, Integrated, Run
 from factory.evidence import settle
 from factory.evidence.signing import signing_record
 from factory.judge.status_eval import combine, of_findings
@@ -64,7 +64,7 @@ def merge_headline(result: Integrated) -> str:
     return " · ".join(words)
 
 
-def settle_card(card: Card, run: Run) -> Outcome:
+def settle_card(card: Card, run: Run) -> CardOutcome:
     """Give the run its verdict; where nothing ran since a finished run that is whole, name that."""
     (before,) = (other for other in run.cards if other.name in card.after)
     marker = run.marker(before)
@@ -75,9 +75,9 @@ def settle_card(card: Card, run: Run) -> Outcome:
         and run.is_whole(marker.run_id)
     ):
         run.named = marker.run_id
-        return Outcome(Status.PASS, (), f"PASS  {run.named}")
+        return CardOutcome(Status.PASS, (), f"PASS  {run.named}")
     status = settle_run(run, {other.name for other in run.cards})
-    return Outcome(status, (), f"{status.value}  {run.id}")
+    return CardOutcome(status, (), f"{status.value}  {run.id}")
 
 
 def settle_run(run: Run, asked: Collection[str]) -> Status:

@@ -30,7 +30,7 @@ from factory.run.bundle_validate import bundle_intact
 from factory.run.reading import load_status
 
 
-class State(enum.Enum):
+class NextStep(enum.Enum):
     """Name what the next run will do with a pack, and why."""
 
     BROKEN = "its contract, or one that it depends on, does not hold"
@@ -50,7 +50,7 @@ class Why:
     """
 
     pack: str
-    state: State
+    state: NextStep
     before: str
     after: str
     changes: tuple[KeyChange, ...]
@@ -62,7 +62,7 @@ class Why:
 
     @property
     def runs_again(self) -> bool:
-        return self.state not in (State.BROKEN, State.HOLDS)
+        return self.state not in (NextStep.BROKEN, NextStep.HOLDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ class Explainer:
         """Return the answer for one pack of the catalogue."""
         if not entry.usable or entry.pack is None:
             own = tuple(finding for finding in entry.findings if finding.blocks)
-            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", own)
+            return Why(entry.id, NextStep.BROKEN, "", "", (), (), self._last(entry), "", own)
         try:
             planned, known = self._planner.planned(entry.id), self._known(entry.id)
         except Refusal as refusal:
             found = refusal.findings
-            return Why(entry.id, State.BROKEN, "", "", (), (), self._last(entry), "", found)
+            return Why(entry.id, NextStep.BROKEN, "", "", (), (), self._last(entry), "", found)
         changes = self._changes(planned, known)
         state, below = self._state(entry, planned, known, changes)
         changed_parts = {change.part for change in changes}
@@ -124,20 +124,20 @@ class Explainer:
 
     def _state(
         self, entry: PackEntry, planned: PlannedPack, known: _Known, changes: tuple[KeyChange, ...]
-    ) -> tuple[State, str]:
+    ) -> tuple[NextStep, str]:
         if known.action is None or known.status is None:
-            return (State.NEVER_RAN if self._last(entry) is None else State.NO_BUNDLE), ""
+            return (NextStep.NEVER_RAN if self._last(entry) is None else NextStep.NO_BUNDLE), ""
         if changes or action_key(known.action) != planned.key:
-            return State.CHANGED, ""
+            return NextStep.CHANGED, ""
         if known.status.status != Status.PASS.value or self._last(entry) is not Status.PASS:
-            return State.NOT_PASS, ""
+            return NextStep.NOT_PASS, ""
         if bundle_intact(self._site.store, entry.id):
-            return State.ALTERED, ""
+            return NextStep.ALTERED, ""
         below = next((need for need in planned.needs if self._again(need)), "")
-        return (State.BELOW, below) if below else (State.HOLDS, "")
+        return (NextStep.BELOW, below) if below else (NextStep.HOLDS, "")
 
     def _again(self, pack: str) -> bool:
-        return self.why(self._catalogue.by_id()[pack]).state is not State.HOLDS
+        return self.why(self._catalogue.by_id()[pack]).state is not NextStep.HOLDS
 
     def _changes(self, planned: PlannedPack, known: _Known) -> tuple[KeyChange, ...]:
         """Return every part that differs; instead of a changed input tree, the files that differ in

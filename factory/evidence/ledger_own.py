@@ -30,7 +30,7 @@ _FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenLines:
     """Describe the last lines that this user wrote: those from number `since` on are this user's;
     `ids` are the last ones, which follow `before`.
     """
@@ -64,10 +64,10 @@ class OwnLines:
         name = hashlib.sha256(os.fsencode(self._place)).hexdigest()[:32]
         private = folder is not None and not why_not_private(folder, Path(self._place).parent)
         self.file = folder / f"{name}.json" if folder is not None and private else None
-        self._known: Written | None = None
+        self._known: WrittenLines | None = None
         self._loaded = False
 
-    def known(self) -> Written | None:
+    def known(self) -> WrittenLines | None:
         """Return what was written last; None for nothing that can be read."""
         if not self._loaded:
             self._loaded = True
@@ -86,7 +86,7 @@ class OwnLines:
 
     def note(self, before: Head, ids: Sequence[str]) -> None:
         """Record that lines with these ids are about to be written after `before`."""
-        self._known = Written(self.since(before), before, tuple(ids))
+        self._known = WrittenLines(self.since(before), before, tuple(ids))
         what = {"form": _FORM, "place": self._place, "since": self._known.since}
         last = {"before": [before.seq, before.event_id], "ids": list(ids)}
         content = json.dumps({**what, **last}).encode("ascii") + b"\n"
@@ -95,7 +95,7 @@ class OwnLines:
         except OSError:
             self.file = None  # then no later process believes this one's lines
 
-    def _read(self) -> Written:
+    def _read(self) -> WrittenLines:
         if self.file is None:
             raise ValueError("no folder")
         value = _line_of(self.file)
@@ -105,7 +105,7 @@ class OwnLines:
         ids = tuple(map(str, value["ids"]))
         if not ids:
             raise ValueError("no line")
-        return Written(int(value["since"]), Head(int(seq), str(event_id)), ids)
+        return WrittenLines(int(value["since"]), Head(int(seq), str(event_id)), ids)
 
     def _write(self, content: bytes) -> None:
         """Write the first line of the file in place, with one call: the ledger's lock is taken. A

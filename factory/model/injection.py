@@ -26,7 +26,7 @@ RESERVED = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class CloudGrant:
     """Describe the grant for one host; `form` is a known scheme or the name of a header."""
 
     host: str
@@ -51,12 +51,12 @@ class Credential:
     it.
     """
 
-    grant: Grant
+    grant: CloudGrant
     value: bytes = field(repr=False)
     known: tuple[bytes, ...] = field(repr=False, default=())
 
 
-def grant_of(text: str) -> Grant | None:
+def grant_of(text: str) -> CloudGrant | None:
     """Return the grant that a line of configuration writes; None if its form is wrong."""
     if re.fullmatch(GRANT, text) is None:
         return None
@@ -64,4 +64,4 @@ def grant_of(text: str) -> Grant | None:
     if form in RESERVED or problem_with_host(place):
         return None
     host, _, port = place.partition(":")
-    return Grant(host.lower(), int(port or 443), form, source)
+    return CloudGrant(host.lower(), int(port or 443), form, source)

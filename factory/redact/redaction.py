@@ -153,16 +153,16 @@ class Redactor:
                     end = through.origin(at + len(form) - 1) + 1
                     yield Place(through.origin(at), end, kind)
 
-    def _begins(self, text: bytes, found: Found) -> Iterator[tuple[_Reading, Form, Sequence[int]]]:
+    def _begins(self, text: bytes, found: Found) -> Iterator[tuple[_Searched, Form, Sequence[int]]]:
         """Yield each form whose anchor occurs, and where: in `text` as it is, then as UTF-16."""
-        plain = _Reading(text, None)
+        plain = _Searched(text, None)
         for form in self._forms:
             if form.anchor in found:
                 yield plain, form, found[form.anchor]
         wide = tuple(form for form, core in self._wide if core in found)
         if wide:
             narrow = Narrow(text)
-            reading = _Reading(narrow.content, narrow)
+            reading = _Searched(narrow.content, narrow)
             within = Plain(form.anchor for form in wide).find(narrow.content)
             for form in wide:
                 if form.anchor in within:
@@ -386,7 +386,7 @@ def _wide_core(form: Form) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _Searched:
     """Contain the bytes that are searched for forms: a text itself, or its ASCII parts in
     UTF-16.
     """

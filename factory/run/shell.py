@@ -51,7 +51,7 @@ class Where(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ShellRequest:
     """Describe what was asked for. `line` is one command, or empty for a shell; `timeout` in
     seconds, 0 for the default; `name` names the stage.
     """
@@ -77,7 +77,7 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ChangedFile:
     """Describe a file that the session changed; `verdict` is what the contract has against that,
     empty where it has nothing.
     """
@@ -107,7 +107,7 @@ class Visit:
     """
 
     outcome: CommandOutcome
-    changed: tuple[Seen, ...]
+    changed: tuple[ChangedFile, ...]
     findings: tuple[Finding, ...]
     denials: tuple[Observed, ...] = ()
 
@@ -158,7 +158,7 @@ def visit(
     site: Site,
     planner: Planner,
     entry: PackEntry,
-    asked: Asked,
+    asked: ShellRequest,
     talk: Talk,
     heard: Heard,
     progress: Progress,
@@ -197,7 +197,7 @@ def visit(
         stage.close()
 
 
-def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: Asked) -> PackStage:
+def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: ShellRequest) -> PackStage:
     return machine.sandbox.open(
         PackView(planned.shared, visible), planned.limits, asked.name, bare_reach_of(planned.pack)
     )
@@ -225,7 +225,7 @@ def _frozen(
     planned: PlannedPack,
     base: Tree,
     visible: Tree,
-    asked: Asked,
+    asked: ShellRequest,
     heard: Heard,
 ) -> Tree:
     """Return the tree that acceptance would run over."""
@@ -240,7 +240,12 @@ def _frozen(
 
 
 def _talked(
-    planned: PlannedPack, room: Room, asked: Asked, stage: PackStage, talk: Talk, heard: Heard
+    planned: PlannedPack,
+    room: Room,
+    asked: ShellRequest,
+    stage: PackStage,
+    talk: Talk,
+    heard: Heard,
 ) -> CommandOutcome:
     heard.opened(room)
     environment = dict(planned.environment)
@@ -304,7 +309,7 @@ def _network(pack: TaskPack) -> str:
     return f"{', '.join(network.shown)}, through the egress proxy" if network.declared else "none"
 
 
-def _seen(planned: PlannedPack, change: Difference) -> Seen:
+def _seen(planned: PlannedPack, change: Difference) -> ChangedFile:
     rules = planned.rules
     if path_guard.is_protected(change.path, rules.protected):
         verdict = "protected"
@@ -315,11 +320,11 @@ def _seen(planned: PlannedPack, change: Difference) -> Seen:
     else:
         verdict = ""
     kind = "added" if change.before is None else "removed" if change.after is None else "changed"
-    return Seen(change.path, kind, verdict)
+    return ChangedFile(change.path, kind, verdict)
 
 
-def _written(stage: PackStage) -> tuple[Seen, ...]:
+def _written(stage: PackStage) -> tuple[ChangedFile, ...]:
     """Return what was left on the layer over a frozen tree, which acceptance throws away too."""
     layer = stage.freeze()
-    written = [Seen(file.path, "written", "thrown away") for file in layer.files]
-    return (*written, *(Seen(path, "removed", "thrown away") for path in layer.removed))
+    written = [ChangedFile(file.path, "written", "thrown away") for file in layer.files]
+    return (*written, *(ChangedFile(path, "removed", "thrown away") for path in layer.removed))

@@ -47,7 +47,7 @@ _NOT_HERE = "what the user's configuration chose is not offered by this host"
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredBackend:
     """Contain the backend in use, and what was proved of it."""
 
     backend: Backend
@@ -72,7 +72,7 @@ class HostSandbox:
         self._rows = rows_of(setting.backend)
         self._backends = backends
         self._lock = threading.Lock()
-        self._measured: Measured | None = None
+        self._measured: MeasuredBackend | None = None
         self._networked: Enforcement | None = None
 
     def measure(self, network: bool = False) -> Enforcement:
@@ -110,13 +110,13 @@ class HostSandbox:
         if measured is not None:
             measured.backend.close()
 
-    def _measure(self) -> Measured:
+    def _measure(self) -> MeasuredBackend:
         with self._lock:
             if self._measured is None:
                 self._measured = self._probe_all()
             return self._measured
 
-    def _probe_all(self) -> Measured:
+    def _probe_all(self) -> MeasuredBackend:
         """Return the first way of confining in which a command ran at all, best first."""
         why = ""
         with disk_errors(self._offer.cache):
@@ -128,13 +128,13 @@ class HostSandbox:
                     tried = True
                     probed = way.probe()
                     if probed.started:
-                        return Measured(way, _said_why(probed.enforcement, why))
+                        return MeasuredBackend(way, _said_why(probed.enforcement, why))
                     way.close()
                     why = why or probed.why
                 if not tried:
                     why = why or kind.why_none()
         nothing = Unconfined(self._offer, why or _NOT_HERE)
-        return Measured(nothing, nothing.probe().enforcement)
+        return MeasuredBackend(nothing, nothing.probe().enforcement)
 
     def _chosen(self) -> Iterator[type[Backend]]:
         """Yield every class that the user's choice leaves, best first; `none` only where it is

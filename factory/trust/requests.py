@@ -38,7 +38,7 @@ _UNITS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class GrantRequest:
     """Describe one thing that a pack asks for; `place` is where it does."""
 
     kind: GrantKind
@@ -57,25 +57,26 @@ def digest_of(kind: GrantKind, thing: str, pack: str) -> str:
     return canonical.digest([_FORM, kind.value, thing, pack])
 
 
-def requests_of(pack: TaskPack, config: Config) -> tuple[Request, ...]:
+def requests_of(pack: TaskPack, config: Config) -> tuple[GrantRequest, ...]:
     """Return what a pack asks for beyond the user's own configuration, granted or not."""
     network = pack.constraints.network
     found = [
-        Request(GrantKind.VARIABLE, name, pack.id, pack.place("/env")) for name in pack.env_passed
+        GrantRequest(GrantKind.VARIABLE, name, pack.id, pack.place("/env"))
+        for name in pack.env_passed
     ]
     place = pack.place("/constraints/allow_network")
     if network.any_host:
         if uncovered((ANY_HOST,), config.network_hosts) or not config.network_allow_any:
-            found.append(Request(GrantKind.ANY_HOST, ANY_HOST, pack.id, place))
+            found.append(GrantRequest(GrantKind.ANY_HOST, ANY_HOST, pack.id, place))
     else:
         beyond = uncovered(network.hosts, config.network_hosts)
-        found += [Request(GrantKind.HOST, host, pack.id, place) for host in beyond]
+        found += [GrantRequest(GrantKind.HOST, host, pack.id, place) for host in beyond]
     for limit in fields(Limits):
         asked = getattr(pack.limits, limit.name)
         if asked > getattr(config.ceilings, limit.name):
             where = pack.place(f"/limits/{limit.name}")
             thing = f"{limit.name}={asked}"
-            found.append(Request(GrantKind.BOUND, thing, pack.id, where))
+            found.append(GrantRequest(GrantKind.BOUND, thing, pack.id, where))
     return tuple(found)
 
 
@@ -88,7 +89,7 @@ def granted_by_policy(packs: Iterable[TaskPack], config: Config) -> tuple[Grant,
     return tuple(Grant(one.kind, one.thing, one.pack) for one in asked if one.kind in kinds)
 
 
-def covers(grant: Grant, request: Request) -> bool:
+def covers(grant: Grant, request: GrantRequest) -> bool:
     """Return whether a grant answers a request; of a bound also one that asks for less."""
     if grant.kind is not request.kind or grant.pack not in ("", request.pack):
         return False
@@ -99,12 +100,12 @@ def covers(grant: Grant, request: Request) -> bool:
     return name == asked and most.isdigit() and int(value) <= int(most)
 
 
-def is_granted(request: Request, grants: Iterable[Grant]) -> bool:
+def is_granted(request: GrantRequest, grants: Iterable[Grant]) -> bool:
     """Return whether one of the grants answers a request."""
     return any(covers(grant, request) for grant in grants)
 
 
-def missing(pack: TaskPack, config: Config) -> tuple[Request, ...]:
+def missing(pack: TaskPack, config: Config) -> tuple[GrantRequest, ...]:
     """Return what a pack asks for and nobody granted."""
     return tuple(each for each in requests_of(pack, config) if not is_granted(each, config.grants))
 
@@ -134,7 +135,7 @@ def granted_variables(
 ) -> Mapping[str, str]:
     """Return those variables of the host that a pack asks for and was granted."""
     given = tuple(grants)
-    asked = (Request(GrantKind.VARIABLE, name, pack.id) for name in pack.env_passed)
+    asked = (GrantRequest(GrantKind.VARIABLE, name, pack.id) for name in pack.env_passed)
     names = {each.thing for each in asked if is_granted(each, given)}
     return {name: host[name] for name in sorted(names) if name in host}
 
@@ -144,7 +145,7 @@ def limits_in_force(pack: TaskPack, config: Config) -> Limits:
     bounds = {}
     for limit in fields(Limits):
         asked, ceiling = getattr(pack.limits, limit.name), getattr(config.ceilings, limit.name)
-        request = Request(GrantKind.BOUND, f"{limit.name}={asked}", pack.id)
+        request = GrantRequest(GrantKind.BOUND, f"{limit.name}={asked}", pack.id)
         bounds[limit.name] = asked if is_granted(request, config.grants) else min(asked, ceiling)
     return Limits(**bounds)
 

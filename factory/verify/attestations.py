@@ -13,9 +13,9 @@ from factory.verify.bundle import Bundle
 from factory.verify.context import Context
 from factory.verify.documents import Policy, RunStatus
 from factory.verify.events import RunEvents
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, canonical, value_of
-from factory.verify.manifests import Seen, check_list
+from factory.verify.manifests import FileDigests, check_list
 from factory.verify.notes import Checkpoint, read_checkpoint, read_envelopes
 from factory.verify.results import Results
 from factory.verify.signatures import SignatureCheck
@@ -29,7 +29,12 @@ class AttestationCheck:
     """Check one run's `attestations/`."""
 
     def __init__(
-        self, results: Results, run: Folder, seen: Seen, context: Context, status: RunStatus
+        self,
+        results: Results,
+        run: EvidenceFolder,
+        seen: FileDigests,
+        context: Context,
+        status: RunStatus,
     ) -> None:
         self.results = results
         self.run = run

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from factory.verify import paths
 from factory.verify.bundle_documents import BundleDocuments, check_documents, load_documents
-from factory.verify.change import Verified, check_change
+from factory.verify.change import DerivedChange, check_change
 from factory.verify.contract import Contract, read_contract
 from factory.verify.documents import Action, BundleStatus, FilesChanged, ScopeLock
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError
-from factory.verify.manifests import Seen, check_manifest
+from factory.verify.manifests import FileDigests, check_manifest
 from factory.verify.names import spell
 from factory.verify.objects import (
     Carried,
@@ -37,7 +37,7 @@ from factory.verify.trees import (
     FOLDER,
     SUBMODULE,
     Clash,
-    Entry,
+    TreeEntry,
     Trees,
     Unknown,
     joined,
@@ -67,9 +67,9 @@ class Bundle:
     action: Action
     lock: ScopeLock
     contract: Contract
-    change: Verified
+    change: DerivedChange
     trees: Trees
-    tree: Entry
+    tree: TreeEntry
     spec: bytes
     manifest: str
     dropped: int
@@ -95,8 +95,8 @@ class BundleCheck:
     def __init__(
         self,
         results: Results,
-        run: Folder,
-        seen: Seen,
+        run: EvidenceFolder,
+        seen: FileDigests,
         pack: str,
         repository: RepositoryObjects | None = None,
     ) -> None:
@@ -183,7 +183,7 @@ class BundleCheck:
 
     def _change(
         self, changed: FilesChanged, trees: Trees, blobs: Mapping[str, bytes]
-    ) -> Verified | None:
+    ) -> DerivedChange | None:
         patch = self.run.read(f"{self.place}{paths.PATCH}")
         if patch is None:
             self._wrong("VERIFY_MISSING", paths.PATCH, "expected this file, found none")
@@ -204,7 +204,7 @@ class BundleCheck:
 
     def _contract(
         self, docs: BundleDocuments, trees: Trees, blobs: Mapping[str, bytes]
-    ) -> tuple[str, Entry, Contract] | None:
+    ) -> tuple[str, TreeEntry, Contract] | None:
         """Return the pack's folder, its entry in the base, and the contract in it; None, with
         findings.
 
@@ -377,7 +377,7 @@ class BundleCheck:
             )
 
 
-def _text(trees: Trees, folder: Entry, name: bytes, blobs: Mapping[str, bytes]) -> bytes:
+def _text(trees: Trees, folder: TreeEntry, name: bytes, blobs: Mapping[str, bytes]) -> bytes:
     entry = trees.entries(folder.oid).get(name)
     return blobs.get(entry.oid, b"") if entry is not None else b""
 

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from factory.verify import paths
 from factory.verify.documents import Action, BundleStatus, FilesChanged, LogIndex, LogRow, ScopeLock
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, canonical, plain, read
-from factory.verify.manifests import Seen, check_digest
+from factory.verify.manifests import FileDigests, check_digest
 from factory.verify.names import inert, spell
 from factory.verify.results import Results
 
@@ -55,7 +55,7 @@ class BundleDocuments:
 
 
 def load(
-    results: Results, run: Folder, path: str, shape: type[Shape], pack: str = ""
+    results: Results, run: EvidenceFolder, path: str, shape: type[Shape], pack: str = ""
 ) -> Shape | None:
     """Return a document of the run; None, with a finding, if it is missing or malformed."""
     content = run.read(path)
@@ -69,7 +69,7 @@ def load(
         return None
 
 
-def load_documents(results: Results, run: Folder, pack: str) -> BundleDocuments | None:
+def load_documents(results: Results, run: EvidenceFolder, pack: str) -> BundleDocuments | None:
     """Return all documents of the bundle in `pack`/; None, with findings, if one is malformed."""
     status = load(results, run, f"{pack}/{paths.STATUS}", BundleStatus, pack)
     changed = load(results, run, f"{pack}/{paths.FILES_CHANGED}", FilesChanged, pack)
@@ -82,7 +82,7 @@ def load_documents(results: Results, run: Folder, pack: str) -> BundleDocuments 
 
 
 def check_documents(
-    results: Results, run: Folder, seen: Seen, pack: str, docs: BundleDocuments
+    results: Results, run: EvidenceFolder, seen: FileDigests, pack: str, docs: BundleDocuments
 ) -> None:
     """Compare the documents of one bundle with each other, and its files with them."""
     _agreement(results, pack, docs)
@@ -158,7 +158,9 @@ def _lock(results: Results, pack: str, docs: BundleDocuments) -> None:
         )
 
 
-def _files(results: Results, run: Folder, seen: Seen, pack: str, docs: BundleDocuments) -> None:
+def _files(
+    results: Results, run: EvidenceFolder, seen: FileDigests, pack: str, docs: BundleDocuments
+) -> None:
     """Compare logs, artifacts and summary with the documents that name them; report other files."""
     status, place = docs.status, f"{pack}/"
     check_logs(
@@ -196,8 +198,8 @@ def _files(results: Results, run: Folder, seen: Seen, pack: str, docs: BundleDoc
 
 def check_logs(
     results: Results,
-    run: Folder,
-    seen: Seen,
+    run: EvidenceFolder,
+    seen: FileDigests,
     place: str,
     logs: tuple[LogRow, ...],
     due: list[tuple[str, int]],

@@ -24,8 +24,8 @@ from factory.verify.trees import (
     LINK,
     SUBMODULE,
     Clash,
-    Entry,
     Path,
+    TreeEntry,
     Trees,
     Unknown,
     joined,
@@ -36,20 +36,20 @@ _BINARY_WITHIN = 8000  # Git's own bound (buffer_is_binary in xdiff-interface.c)
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class DerivedChange:
     """Describe a derived change: entries before and after by path, and known contents by object
     id.
     """
 
-    edits: Mapping[Path, tuple[Entry | None, Entry | None]]
+    edits: Mapping[Path, tuple[TreeEntry | None, TreeEntry | None]]
     contents: Mapping[str, bytes]
 
     @property
-    def after(self) -> dict[Path, Entry | None]:
+    def after(self) -> dict[Path, TreeEntry | None]:
         return {path: sides[1] for path, sides in self.edits.items()}
 
     @property
-    def before(self) -> dict[Path, Entry | None]:
+    def before(self) -> dict[Path, TreeEntry | None]:
         return {path: sides[0] for path, sides in self.edits.items()}
 
 
@@ -77,7 +77,7 @@ def check_change(
     blobs: Mapping[str, bytes],
     changed: FilesChanged,
     patch: bytes,
-) -> Verified | None:
+) -> DerivedChange | None:
     """Derive one change again; return None if that is impossible. `trees` then contains the new
     trees.
     """
@@ -91,14 +91,14 @@ def check_change(
         return None
     for row, side in zip(changed.files, sides, strict=True):
         _judge_row(check, row, side, undone[side.path])
-    return Verified(MappingProxyType(edits), MappingProxyType(check.blobs))
+    return DerivedChange(MappingProxyType(edits), MappingProxyType(check.blobs))
 
 
 def _edits(
     check: _Check, changed: FilesChanged
-) -> dict[Path, tuple[Entry | None, Entry | None]] | None:
+) -> dict[Path, tuple[TreeEntry | None, TreeEntry | None]] | None:
     """Return the rows as edits, in their order; None, with findings, if they cannot be a change."""
-    edits: dict[Path, tuple[Entry | None, Entry | None]] = {}
+    edits: dict[Path, tuple[TreeEntry | None, TreeEntry | None]] = {}
     before = len(check.results.findings)
     last = b""
     for row in changed.files:
@@ -113,12 +113,12 @@ def _edits(
     return edits if len(check.results.findings) == before else None
 
 
-def _entry(mode: str, oid: str) -> Entry | None:
-    return Entry(int(mode, 8), oid) if mode and oid else None
+def _entry(mode: str, oid: str) -> TreeEntry | None:
+    return TreeEntry(int(mode, 8), oid) if mode and oid else None
 
 
 def _problem(
-    row: FileRow, path: str | None, sides: tuple[Entry | None, Entry | None], last: bytes
+    row: FileRow, path: str | None, sides: tuple[TreeEntry | None, TreeEntry | None], last: bytes
 ) -> str:
     if path is None or not path or {"", ".", ".."} & set(path.split("/")):
         return "expected a path below the root, found none"
@@ -132,7 +132,7 @@ def _problem(
     return "" if row.kind == expected else f"expected the kind {expected}, found {row.kind}"
 
 
-def _kind(before: Entry | None, after: Entry | None) -> str:
+def _kind(before: TreeEntry | None, after: TreeEntry | None) -> str:
     if before is None:
         return "added"
     if after is None:
@@ -143,7 +143,9 @@ def _kind(before: Entry | None, after: Entry | None) -> str:
 
 
 def _judge_trees(
-    check: _Check, changed: FilesChanged, edits: Mapping[Path, tuple[Entry | None, Entry | None]]
+    check: _Check,
+    changed: FilesChanged,
+    edits: Mapping[Path, tuple[TreeEntry | None, TreeEntry | None]],
 ) -> bool:
     """Return True if the result, edited back, is the base."""
     trees = check.trees
@@ -190,7 +192,7 @@ def _judge_trees(
     return False
 
 
-def _shown(entry: Entry | None) -> str:
+def _shown(entry: TreeEntry | None) -> str:
     return f"{entry.mode:06o} {entry.oid[:12]}" if entry is not None else "no file"
 
 
@@ -239,7 +241,7 @@ def _judge_row(check: _Check, row: FileRow, side: Change, undone: Undone) -> Non
     _judge_counts(check, row, side, undone)
 
 
-def _take(check: _Check, side: Change, before: Entry, content: bytes) -> None:
+def _take(check: _Check, side: Change, before: TreeEntry, content: bytes) -> None:
     """Store the content that the undone patch yields, if it has the id before."""
     if before.mode == SUBMODULE:
         fits = content == content_of(before, None)

@@ -13,9 +13,9 @@ from factory.verify import paths
 from factory.verify.context import Context
 from factory.verify.documents import Event, RunStatus
 from factory.verify.events import RunEvents
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, read
-from factory.verify.manifests import Seen
+from factory.verify.manifests import FileDigests
 from factory.verify.results import Results
 
 Shape = TypeVar("Shape")
@@ -27,8 +27,8 @@ class Comparison:
     def __init__(
         self,
         results: Results,
-        run: Folder,
-        seen: Seen,
+        run: EvidenceFolder,
+        seen: FileDigests,
         context: Context,
         status: RunStatus,
         own: RunEvents,

@@ -37,7 +37,7 @@ OPTIONAL = Demand()
 
 
 @dataclass(frozen=True, slots=True)
-class Ledger:
+class WholeLedger:
     """Contain the whole ledger: its chain, the size of a torn last line, and why it could not be
     read.
     """
@@ -60,7 +60,7 @@ class Context:
     `thresholds` say how many keys must have signed a run.
     """
 
-    ledger: Ledger | None = None
+    ledger: WholeLedger | None = None
     others: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
     kept: Mapping[str, Checkpoint] = field(default_factory=lambda: MappingProxyType({}))
     unread: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Context:
     thresholds: tuple[Threshold, ...] = ()
 
 
-def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> Ledger | None:
+def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> WholeLedger | None:
     """Return the ledger that consists of these files in their order, with its roots at `sizes`;
     None if the first is not there.
 
@@ -86,17 +86,17 @@ def load_ledger(segments: Sequence[Path], sizes: Iterable[int]) -> Ledger | None
     for at, path in enumerate(segments):
         if torn:
             what = f"expected a line feed at the end of {segments[at - 1].name}, found a torn line"
-            return Ledger(chain, 0, what)
+            return WholeLedger(chain, 0, what)
         try:
             with open_plain(path) as stream:
                 torn = _take_lines(stream, chain)
         except FileNotFoundError:
             if not at:
                 return None
-            return Ledger(chain, 0, f"expected the segment {path.name}, found none")
+            return WholeLedger(chain, 0, f"expected the segment {path.name}, found none")
         except OSError as error:
-            return Ledger(chain, 0, f"expected to read it, found: {error.strerror or error}")
-    return Ledger(chain, torn)
+            return WholeLedger(chain, 0, f"expected to read it, found: {error.strerror or error}")
+    return WholeLedger(chain, torn)
 
 
 def _take_lines(stream: IO[bytes], chain: Chain) -> int:

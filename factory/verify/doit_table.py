@@ -10,9 +10,9 @@ import re
 import tomllib
 from collections.abc import Iterator
 
-from factory.verify.change import Verified
+from factory.verify.change import DerivedChange
 from factory.verify.names import folded, spell
-from factory.verify.trees import LINK, Entry, joined
+from factory.verify.trees import LINK, TreeEntry, joined
 
 _LONGEST = 1024 * 1024  # bytes; a run refuses a larger file too
 # A key of more parts costs tomllib the square of their number.
@@ -21,7 +21,7 @@ _DEEP_KEY = re.compile(
 )
 
 
-def tables_touched(change: Verified) -> Iterator[tuple[str, str]]:
+def tables_touched(change: DerivedChange) -> Iterator[tuple[str, str]]:
     """Yield (displayed path, clause) of every file that doit would read and whose table differs."""
     for path, (before, after) in change.edits.items():
         name = joined(path)
@@ -38,7 +38,7 @@ def tables_touched(change: Verified) -> Iterator[tuple[str, str]]:
                 yield spell(name), "expected the table tool.doit as it was, found another"
 
 
-def _table(change: Verified, entry: Entry | None) -> str | None:
+def _table(change: DerivedChange, entry: TreeEntry | None) -> str | None:
     """Return the table as text, types and order kept; "" if absent, None if it cannot be read."""
     if entry is None or entry.mode == LINK:
         return ""

@@ -16,7 +16,7 @@ from factory.verify.bundle import Bundle
 from factory.verify.connections import OTHERS, ConnectionRow, Egress
 from factory.verify.documents import Policy, ScopeLock
 from factory.verify.events import RunEvents
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, canonical, plain, read
 from factory.verify.names import spell
 from factory.verify.results import Results
@@ -28,7 +28,7 @@ _REACHED = ("allowed", "cut")
 
 def check_egress(
     results: Results,
-    run: Folder,
+    run: EvidenceFolder,
     bundles: Mapping[str, Bundle],
     own: RunEvents,
     policy: Policy | None,
@@ -98,7 +98,7 @@ def _inside(results: Results, pack: str, lock: ScopeLock, policy: Policy) -> Non
 class _Record:
     """Check one EGRESS.json."""
 
-    def __init__(self, results: Results, run: Folder, pack: str) -> None:
+    def __init__(self, results: Results, run: EvidenceFolder, pack: str) -> None:
         self.results = results
         self.run = run
         self.pack = pack

@@ -28,7 +28,7 @@ _CHUNK = 1 << 20  # bytes read at once: bounds memory
 _FOLDER = "a folder"
 
 
-class Folder(Protocol):
+class EvidenceFolder(Protocol):
     """Read evidence by path: sizes of plain files, odd entries, contents and digests."""
 
     @property

@@ -17,9 +17,9 @@ from factory.verify.context import Context
 from factory.verify.documents import Event, RunStatus
 from factory.verify.event_forms import FINISHED, PREPARED, STARTED
 from factory.verify.events import Chain, Line, RunEvents, read_line
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError
-from factory.verify.manifests import Seen
+from factory.verify.manifests import FileDigests
 from factory.verify.notes import Checkpoint, read_checkpoint, read_proof
 from factory.verify.results import Results
 
@@ -32,7 +32,12 @@ class HistoryCheck:
     """Check one run's history."""
 
     def __init__(
-        self, results: Results, run: Folder, seen: Seen, context: Context, status: RunStatus
+        self,
+        results: Results,
+        run: EvidenceFolder,
+        seen: FileDigests,
+        context: Context,
+        status: RunStatus,
     ) -> None:
         self.results = results
         self.run = run
@@ -312,7 +317,7 @@ def lost_lines(chain: Chain, written: tuple[tuple[int, str], ...]) -> str:
     return ""
 
 
-def _read(results: Results, run: Folder, path: str) -> Checkpoint | None:
+def _read(results: Results, run: EvidenceFolder, path: str) -> Checkpoint | None:
     content = run.read(path)
     if content is None:
         results.wrong("VERIFY_MISSING", path, "expected this checkpoint, found none")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from factory.verify import paths
 from factory.verify.documents import Manifest
-from factory.verify.folder import MOST_READ, Folder
+from factory.verify.folder import MOST_READ, EvidenceFolder
 from factory.verify.form import FormError, layout, read
 from factory.verify.names import folded, spell
 from factory.verify.results import Results
@@ -18,10 +18,10 @@ _SHOWN = 16  # hex digits of a digest in a sentence
 Digests = Mapping[str, str]
 
 
-class Seen:
+class FileDigests:
     """Compute digests of a folder's files, each once; and list its names by their top folder."""
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: EvidenceFolder) -> None:
         self._folder = folder
         self._known: dict[str, str] = {}
         self._below: dict[str, list[str]] = {}
@@ -40,7 +40,7 @@ class Seen:
         return tuple(self._below.get(f"{top}/" if top else "", ()))
 
 
-def check_names(results: Results, folder: Folder) -> None:
+def check_names(results: Results, folder: EvidenceFolder) -> None:
     """Report what is no plain file, and two names that are one on some platform."""
     for path, what in sorted(folder.odd.items()):
         results.wrong("VERIFY_UNSAFE_FILE", spell(path), f"expected a plain file, found {what}")
@@ -66,7 +66,12 @@ def check_names(results: Results, folder: Folder) -> None:
 
 
 def check_manifest(
-    results: Results, folder: Folder, seen: Seen, path: str, subject: str, pack: str = ""
+    results: Results,
+    folder: EvidenceFolder,
+    seen: FileDigests,
+    path: str,
+    subject: str,
+    pack: str = "",
 ) -> Manifest | None:
     """Compare a manifest with every other file below its own folder; return it, or None if
     malformed.
@@ -154,7 +159,11 @@ def check_digest(results: Results, path: str, expected: str, found: str, pack: s
 
 
 def check_list(
-    results: Results, folder: Folder, seen: Callable[[str], str], path: str, paths: Iterable[str]
+    results: Results,
+    folder: EvidenceFolder,
+    seen: Callable[[str], str],
+    path: str,
+    paths: Iterable[str],
 ) -> None:
     """Compare a list for `sha256sum -c` with the files that it must contain, in its one form."""
     content = folder.read(path)

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from factory.verify import paths
 from factory.verify.bundle import Bundle, carried_trees, tree_links
 from factory.verify.bundle_documents import load
-from factory.verify.change import Verified, check_change
+from factory.verify.change import DerivedChange, check_change
 from factory.verify.documents import FilesChanged, Merge, RunStatus
 from factory.verify.doit_table import tables_touched
-from factory.verify.folder import Folder
-from factory.verify.manifests import Seen
+from factory.verify.folder import EvidenceFolder
+from factory.verify.manifests import FileDigests
 from factory.verify.names import in_cell, inert, spell
 from factory.verify.objects import (
     Carried,
@@ -37,7 +37,7 @@ from factory.verify.overlaps import (
 from factory.verify.repository import RepositoryObjects
 from factory.verify.results import Results
 from factory.verify.status import check_findings
-from factory.verify.trees import Clash, Entry, Path, Trees, Unknown, joined
+from factory.verify.trees import Clash, Path, TreeEntry, Trees, Unknown, joined
 
 _RESULT = (paths.FILES_CHANGED, paths.PATCH, paths.OBJECTS)
 
@@ -52,8 +52,8 @@ class MergeCheck:
     def __init__(
         self,
         results: Results,
-        run: Folder,
-        seen: Seen,
+        run: EvidenceFolder,
+        seen: FileDigests,
         bundles: Mapping[str, Bundle],
         repository: RepositoryObjects | None,
     ) -> None:
@@ -277,7 +277,9 @@ class MergeCheck:
         bundle = self.bundles.get(pack)
         return bundle.status.action_key if bundle is not None else ""
 
-    def _change(self, carried: Carried, changed: FilesChanged, patch: bytes) -> Verified | None:
+    def _change(
+        self, carried: Carried, changed: FilesChanged, patch: bytes
+    ) -> DerivedChange | None:
         blobs = {oid: payload for oid, (kind, payload) in carried.objects.items() if kind == "blob"}
         repository = self.repository
         if repository is not None:
@@ -320,7 +322,7 @@ class MergeCheck:
         asked = set(packs)
         contested = {pack for pair in self.met if asked.issuperset(pair) for pack in pair}
         here = base
-        waiting: dict[Path, Entry | None] = {}
+        waiting: dict[Path, TreeEntry | None] = {}
         for pack in packs:
             bundle = self.bundles.get(pack)
             if bundle is None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, combinations, product
 
 from factory.verify.names import folded
-from factory.verify.trees import FOLDER, Entry, Path, Trees, joined
+from factory.verify.trees import FOLDER, Path, TreeEntry, Trees, joined
 
 Pair = tuple[str, str]
 Meeting = tuple[str, str, str, str]  # a pack and its path, another and its
-Edits = Mapping[Path, Entry | None]
+Edits = Mapping[Path, TreeEntry | None]
 EXACT_UP_TO = 20  # as the integrator's: the exact search is exponential
 
 
@@ -33,7 +33,7 @@ def overlapping(
 
 def _met_at_paths(edits: Mapping[str, Edits]) -> Iterator[Meeting]:
     """Yield where two leave one path differently, or one's path is a folder of the other's."""
-    places: dict[tuple[str, ...], list[tuple[str, Path, Entry | None]]] = {}
+    places: dict[tuple[str, ...], list[tuple[str, Path, TreeEntry | None]]] = {}
     for pack in sorted(edits):
         for path, after in edits[pack].items():
             places.setdefault(tuple(folded(joined((name,))) for name in path), []).append(

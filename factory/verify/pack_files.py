@@ -6,11 +6,11 @@ is no program and no configuration, before and after. Has a table of suffixes of
 
 from __future__ import annotations
 
-from factory.verify.change import Verified
+from factory.verify.change import DerivedChange
 from factory.verify.documents import ScopeLock
 from factory.verify.names import folded
 from factory.verify.patterns import matches
-from factory.verify.trees import FILE, Entry
+from factory.verify.trees import FILE, TreeEntry
 
 # What interpreters, compilers, linkers and tools read, by its last suffix in folded form.
 _READ_BY_TOOLS = frozenset(
@@ -29,8 +29,8 @@ def breach(
     lock: ScopeLock,
     folder: str,
     path: str,
-    sides: tuple[Entry | None, Entry | None],
-    seen: Verified,
+    sides: tuple[TreeEntry | None, TreeEntry | None],
+    seen: DerivedChange,
 ) -> str:
     """Return what is wrong with the change of one path, as a clause; "" for nothing. `folder` is
     that of the pack, beside those of all others.
@@ -50,7 +50,7 @@ def _read_by_tools(path: str) -> bool:
     return len(parts) < 2 or not any(parts[:-1]) or parts[-1] in _READ_BY_TOOLS
 
 
-def _is_text(entry: Entry | None, seen: Verified) -> bool:
+def _is_text(entry: TreeEntry | None, seen: DerivedChange) -> bool:
     """Return whether an entry is a plain file without executable bit that begins with no `#!`."""
     if entry is None or entry.mode != FILE:
         return False

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from factory.verify.binary_patch import BinaryPatchError, content_before
-from factory.verify.trees import LINK, SUBMODULE, Entry
+from factory.verify.trees import LINK, SUBMODULE, TreeEntry
 
 _HUNK = re.compile(rb"@@ -(\d{1,9})(?:,(\d{1,9}))? \+(\d{1,9})(?:,(\d{1,9}))? @@(?: (.*))?")
 _ENDLESS = b"\\ No newline at end of file"
@@ -49,8 +49,8 @@ class Change:
     """Describe a change of the trees: the path, and its entry before and after (None: absent)."""
 
     path: str
-    before: Entry | None
-    after: Entry | None
+    before: TreeEntry | None
+    after: TreeEntry | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _section(text: _Text, change: Change, after: bytes | None) -> Undone:
         text.expect(line, change.path)
     if before is not None and now is not None and before.oid == now.oid:
         return Undone(None, 0, 0)
-    zeros = "0" * len((before or now or Entry(0, "")).oid)
+    zeros = "0" * len((before or now or TreeEntry(0, "")).oid)
     index = f"index {before.oid if before else zeros}..{now.oid if now else zeros}"
     same = before is not None and now is not None and before.mode == now.mode
     text.expect((index + (f" {now.mode:06o}" if same and now else "")).encode("ascii"), change.path)
@@ -162,7 +162,7 @@ def _section(text: _Text, change: Change, after: bytes | None) -> Undone:
     return _hunks(text, change, after)
 
 
-def _or_none(content: bytes, before: Entry | None) -> bytes | None:
+def _or_none(content: bytes, before: TreeEntry | None) -> bytes | None:
     return content if before is not None else None
 
 
@@ -283,7 +283,7 @@ def _split(content: bytes) -> list[bytes]:
     return [line + b"\n" for line in lines[:-1]] + ([lines[-1]] if lines[-1] else [])
 
 
-def content_of(entry: Entry, blob: bytes | None) -> bytes | None:
+def content_of(entry: TreeEntry, blob: bytes | None) -> bytes | None:
     """Return what Git compares for an entry: a blob's bytes, or the one line it writes for a
     submodule.
     """

@@ -41,18 +41,18 @@ def _matches(pattern: tuple[str, ...], path: tuple[str, ...]) -> bool:
     return reach[-1]
 
 
-class Reach:
+class PatternReach:
     """Record how far patterns match on the way down a tree, to know which can still match below."""
 
     def __init__(self, states: frozenset[tuple[tuple[str, ...], int]]) -> None:
         self._states = states
 
     @classmethod
-    def of(cls, patterns: Iterable[str]) -> Reach:
+    def of(cls, patterns: Iterable[str]) -> PatternReach:
         """Return the state at the root."""
         return cls(frozenset((_segments(pattern), 0) for pattern in patterns))
 
-    def below(self, name: str) -> Reach:
+    def below(self, name: str) -> PatternReach:
         """Return the state one folder down."""
         found: set[tuple[tuple[str, ...], int]] = set()
         for pattern, at in self._states:
@@ -61,7 +61,7 @@ class Reach:
                     found.add((pattern, here))
                 elif _fits(pattern[here], name):
                     found.add((pattern, here + 1))
-        return Reach(frozenset(state for state in found if state[1] < len(state[0])))
+        return PatternReach(frozenset(state for state in found if state[1] < len(state[0])))
 
     def names(self, name: str) -> bool:
         """Return True if a file of that name in this folder matches."""

@@ -16,9 +16,9 @@ from factory.verify.bundle_documents import load
 from factory.verify.documents import GrantRow, Merge, Plan, PlannedPack, Policy, RunStatus
 from factory.verify.event_forms import STARTED
 from factory.verify.events import RunEvents
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import canonical, plain
-from factory.verify.manifests import Seen
+from factory.verify.manifests import FileDigests
 from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import all_needs, in_order
@@ -31,7 +31,9 @@ _HASH_NAMES = {40: "sha1", 64: "sha256"}
 class PlanCheck:
     """Check one run against its plan."""
 
-    def __init__(self, results: Results, run: Folder, seen: Seen, status: RunStatus) -> None:
+    def __init__(
+        self, results: Results, run: EvidenceFolder, seen: FileDigests, status: RunStatus
+    ) -> None:
         self.results = results
         self.run = run
         self.seen = seen

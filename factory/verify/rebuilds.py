@@ -12,7 +12,7 @@ from typing import Any
 
 from factory.log.dsse import pae
 from factory.model.finding import Finding, Location
-from factory.verify.folder import Folder, read_plain
+from factory.verify.folder import EvidenceFolder, read_plain
 from factory.verify.form import FormError, value_of
 from factory.verify.notes import PAYLOAD_TYPE, Key, read_envelopes, signed_by
 from factory.verify.results import Fact
@@ -23,7 +23,7 @@ _MOST_BYTES = 4 * 1024 * 1024
 
 
 def read_rebuild(
-    place: Path, run: Folder, run_id: str, keys: tuple[Key, ...]
+    place: Path, run: EvidenceFolder, run_id: str, keys: tuple[Key, ...]
 ) -> tuple[tuple[Fact, ...], tuple[Finding, ...]]:
     """Return what the statement says as a fact, or why it is none about this run as a finding;
     nothing where there is none.
@@ -45,7 +45,7 @@ def _wrong(place: Path, problem: str) -> Finding:
     return Finding("VERIFY_REBUILD", {"found": f"{name}: {problem}"}, location=Location(name))
 
 
-def _fact(content: bytes, run: Folder, run_id: str, keys: tuple[Key, ...]) -> Fact:
+def _fact(content: bytes, run: EvidenceFolder, run_id: str, keys: tuple[Key, ...]) -> Fact:
     """Return the statement as a fact. Raise FormError where it is not about this run."""
     envelopes = read_envelopes(content)
     if len(envelopes) != 1 or len(envelopes[0].signatures) != 1:

@@ -8,11 +8,11 @@ from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.bundle_documents import check_logs, load
 from factory.verify.documents import LogIndex, RecheckRow, RunStatus
-from factory.verify.folder import Folder
-from factory.verify.manifests import Seen
+from factory.verify.folder import EvidenceFolder
+from factory.verify.manifests import FileDigests
 from factory.verify.merge import MergeCheck
 from factory.verify.objects import ObjectError
-from factory.verify.patterns import Reach
+from factory.verify.patterns import PatternReach
 from factory.verify.results import Results
 from factory.verify.trees import FOLDER, Clash, Unknown
 
@@ -21,8 +21,8 @@ _FILE = f"{paths.Z}/{paths.STATUS}"
 
 def check_rechecks(
     results: Results,
-    run: Folder,
-    seen: Seen,
+    run: EvidenceFolder,
+    seen: FileDigests,
     status: RunStatus,
     bundles: Mapping[str, Bundle],
     merging: MergeCheck,
@@ -80,7 +80,7 @@ def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
     inputs, trees = bundle.lock.inputs, merging.trees
     if inputs is None or trees is None:
         return merged
-    shown = trees.narrowed(merged, Reach.of((*inputs, f"{bundle.folder}/")))
+    shown = trees.narrowed(merged, PatternReach.of((*inputs, f"{bundle.folder}/")))
     own = (path for path, after in bundle.change.after.items() if after is not None)
     there = {path: entry for path in own if (entry := trees.at(merged, path)) is not None}
     return trees.edited(
@@ -88,7 +88,9 @@ def _view(merged: str, bundle: Bundle, merging: MergeCheck) -> str:
     )
 
 
-def _logs(results: Results, run: Folder, seen: Seen, rechecks: tuple[RecheckRow, ...]) -> None:
+def _logs(
+    results: Results, run: EvidenceFolder, seen: FileDigests, rechecks: tuple[RecheckRow, ...]
+) -> None:
     index = load(results, run, f"{paths.Z}/{paths.LOG_INDEX}", LogIndex)
     if index is not None:
         due = [

@@ -17,7 +17,7 @@ from factory.strict import json as strict_json
 from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.documents import FilesChanged, FindingRow, RunStatus
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.html_page import Page, read_page
 from factory.verify.names import eyes
 from factory.verify.report import reached
@@ -32,7 +32,11 @@ Bundles = Mapping[str, Bundle]
 
 
 def check_renderings(
-    results: Results, run: Folder, status: RunStatus, changed: FilesChanged | None, bundles: Bundles
+    results: Results,
+    run: EvidenceFolder,
+    status: RunStatus,
+    changed: FilesChanged | None,
+    bundles: Bundles,
 ) -> None:
     """Compare each with the verdict; commands only if every bundle was derived again."""
     known = (

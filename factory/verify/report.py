@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from factory.verify import paths
 from factory.verify.documents import FilesChanged, RunStatus
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.names import inert
 from factory.verify.results import Results
 
@@ -22,7 +22,7 @@ _REPRODUCIBLE = ", reproducible: made twice in two environments, byte for byte"
 
 
 def check_report(
-    results: Results, run: Folder, status: RunStatus, changed: FilesChanged | None
+    results: Results, run: EvidenceFolder, status: RunStatus, changed: FilesChanged | None
 ) -> None:
     """Compare both forms of the report with the verdict."""
     for path, starts, claims in (

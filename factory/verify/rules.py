@@ -10,18 +10,18 @@ import os
 from collections.abc import Iterator
 
 from factory.verify import pack_files
-from factory.verify.change import Verified
+from factory.verify.change import DerivedChange
 from factory.verify.documents import ScopeLock
 from factory.verify.doit_table import tables_touched
 from factory.verify.names import folded, link_leaves, spell, why_unportable, why_unsafe
 from factory.verify.patterns import matches
-from factory.verify.trees import FOLDER, LINK, SUBMODULE, Entry, Path, Trees, joined
+from factory.verify.trees import FOLDER, LINK, SUBMODULE, Path, TreeEntry, Trees, joined
 
 Breach = tuple[str, str]
 
 
 def breaches(
-    lock: ScopeLock, folder: str, trees: Trees, result: str, change: Verified
+    lock: ScopeLock, folder: str, trees: Trees, result: str, change: DerivedChange
 ) -> Iterator[Breach]:
     """Yield (displayed path, clause) of everything that a PASS may not have.
 
@@ -52,7 +52,9 @@ def _name(lock: ScopeLock, path: str, kept: bool) -> str:
     return f"expected a portable name, found one that {unportable}" if unportable else ""
 
 
-def _kind(path: str, before: Entry | None, after: Entry | None, change: Verified) -> str:
+def _kind(
+    path: str, before: TreeEntry | None, after: TreeEntry | None, change: DerivedChange
+) -> str:
     if any(entry is not None and entry.mode == SUBMODULE for entry in (before, after)):
         return "expected no change of a submodule, found one"
     if after is not None and after.mode == LINK:
@@ -70,7 +72,7 @@ def _scope(lock: ScopeLock, path: str) -> str:
     return ""
 
 
-def _hidden(lock: ScopeLock, folder: str, path: str, before: Entry | None) -> str:
+def _hidden(lock: ScopeLock, folder: str, path: str, before: TreeEntry | None) -> str:
     if before is None or lock.inputs is None or matches((*lock.inputs, f"{folder}/"), path):
         return ""
     return "expected a path among the inputs, found one that the pack could not see"

@@ -18,10 +18,10 @@ from factory.verify.bundle_documents import load
 from factory.verify.context import Context
 from factory.verify.documents import FilesChanged, Merge, PackLine, Policy, RunStatus
 from factory.verify.egress import check_egress
-from factory.verify.folder import Folder
+from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, read
 from factory.verify.history import HistoryCheck
-from factory.verify.manifests import Seen, check_digest, check_manifest, check_names
+from factory.verify.manifests import FileDigests, check_digest, check_manifest, check_names
 from factory.verify.merge import MergeCheck, pairs_of
 from factory.verify.names import spell
 from factory.verify.objects import ObjectError
@@ -80,9 +80,9 @@ class Verified:
         return not any(finding.blocks for finding in self.findings)
 
 
-def verify_run(run: Folder, context: Context) -> Verified:
+def verify_run(run: EvidenceFolder, context: Context) -> Verified:
     """Check everything about one run's folder. Raise nothing that evidence can cause."""
-    results, seen = Results(), Seen(run)
+    results, seen = Results(), FileDigests(run)
     if (
         not context.named
         and paths.RUN_MANIFEST not in (*run.sizes, *run.odd)
@@ -114,7 +114,9 @@ def verify_run(run: Folder, context: Context) -> Verified:
 
 
 class _RunCheck:
-    def __init__(self, results: Results, run: Folder, seen: Seen, context: Context) -> None:
+    def __init__(
+        self, results: Results, run: EvidenceFolder, seen: FileDigests, context: Context
+    ) -> None:
         self.results = results
         self.run = run
         self.seen = seen

@@ -22,7 +22,7 @@ from factory.verify.context import (
     OPTIONAL,
     Context,
     Demand,
-    Ledger,
+    WholeLedger,
     load_checkpoint,
     load_checkpoints,
     load_ledger,
@@ -43,7 +43,7 @@ from factory.verify.repository import RepositoryObjects, find_objects
 from factory.verify.results import Gap
 from factory.verify.run import Verified, verify_run
 from factory.verify.signatures import covered_events
-from factory.verify.trees import FOLDER, Entry, Trees, Unknown
+from factory.verify.trees import FOLDER, TreeEntry, Trees, Unknown
 
 PINS = b"factory.keys"
 _REMOVED = "gc.removed"
@@ -64,7 +64,7 @@ class PolicyCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Caller:
     """Describe the caller: keys, demanded signatures, repository's work tree (None: none) and HEAD.
 
     `policy` is the commit that the caller's policy_ref names, None without one; `checkpoints` are
@@ -94,7 +94,7 @@ class _State:
     lines that this user wrote into it.
     """
 
-    ledger: Ledger | None
+    ledger: WholeLedger | None
     checkpoints: dict[str, Checkpoint]
     unread: tuple[str, ...]
     last_checkpoint: Checkpoint | None
@@ -118,14 +118,14 @@ class _State:
         return 0 < self.removal(run_id) <= self.covered
 
 
-def verify_at(place: Path, asked: Asked) -> Verified:
+def verify_at(place: Path, asked: Caller) -> Verified:
     """Verify one run's folder, wherever it is. Raise Unreadable if it is no folder."""
     root = place.absolute()
     state = root.parent.parent if root.parent.name == paths.RUNS else None
     return _verify(root, _state(state, asked) if state is not None else None, asked)
 
 
-def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
+def verify_run_of(state: Path, run_id: str, asked: Caller) -> Verified | None:
     """Verify the run of that id, or the last finished one (""); return None if there is no such
     run.
 
@@ -137,7 +137,7 @@ def verify_run_of(state: Path, run_id: str, asked: Asked) -> Verified | None:
     return found or _rolled_back(known, asked)
 
 
-def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
+def verify_state(state: Path, asked: Caller) -> Iterator[Verified]:
     """Verify every run of a state folder: those on disk, then those that only the ledger names.
 
     Where there is none, yield what the checkpoints contradict.
@@ -156,7 +156,7 @@ def verify_state(state: Path, asked: Asked) -> Iterator[Verified]:
             yield found
 
 
-def verify_since(state: Path, size: int, asked: Asked) -> Iterator[Verified]:
+def verify_since(state: Path, size: int, asked: Caller) -> Iterator[Verified]:
     """Verify every run that finished after the first `size` events of the ledger, the earliest
     first. Where there is none, yield what the checkpoints contradict.
     """
@@ -174,7 +174,7 @@ def verify_since(state: Path, size: int, asked: Asked) -> Iterator[Verified]:
             yield found
 
 
-def _found(state: Path, name: str, known: _State, asked: Asked) -> Verified | None:
+def _found(state: Path, name: str, known: _State, asked: Caller) -> Verified | None:
     """Return a run of a state folder, verified or as the ledger reports it; None if nothing is
     known.
     """
@@ -224,7 +224,7 @@ def _ends(known: _State) -> dict[str, int]:
     return ends
 
 
-def _rolled_back(known: _State, asked: Asked) -> Verified | None:
+def _rolled_back(known: _State, asked: Caller) -> Verified | None:
     """Return what speaks against the ledger outside of any run: checkpoints, lines that this user
     wrote, its chain; None if nothing.
     """
@@ -263,7 +263,7 @@ def _absent(name: str, gap: str = "", finding: str = "") -> Verified:
     return Verified(name, "", 0, wrong, (Gap("run", gap),) if gap else (), ())
 
 
-def _state(state: Path, asked: Asked) -> _State:
+def _state(state: Path, asked: Caller) -> _State:
     checkpoints, unread = load_checkpoints(state / paths.RUNS)
     last = None
     try:
@@ -301,7 +301,7 @@ def _all_finished(state: _State) -> set[str]:
     return {run_id for run_id in known if _finished(state, run_id)}
 
 
-def _verify(root: Path, state: _State | None, asked: Asked) -> Verified:
+def _verify(root: Path, state: _State | None, asked: Caller) -> Verified:
     try:
         run = open_folder(root)
     except OSError as error:
@@ -363,7 +363,7 @@ def _unique(keys: Iterable[Key]) -> tuple[Key, ...]:
 
 
 @contextmanager
-def _repository(run: DiskFolder, asked: Asked) -> Iterator[tuple[RepositoryObjects | None, bool]]:
+def _repository(run: DiskFolder, asked: Caller) -> Iterator[tuple[RepositoryObjects | None, bool]]:
     """Yield (repository, it is the caller's): that around the run, else the caller's, or (None,
     False).
     """
@@ -398,7 +398,7 @@ def _base_commit(run: DiskFolder) -> str:
 
 
 def _pins(
-    repository: RepositoryObjects, run: DiskFolder, asked: Asked, ours: bool
+    repository: RepositoryObjects, run: DiskFolder, asked: Caller, ours: bool
 ) -> Iterator[Key]:
     """Yield keys pinned in the caller's HEAD and in the run's base commit.
 
@@ -412,7 +412,7 @@ def _pins(
         yield from _pinned(repository, base, Way.BASE)
 
 
-def _policy_pins(asked: Asked) -> tuple[tuple[Key, ...], tuple[Threshold, ...]]:
+def _policy_pins(asked: Caller) -> tuple[tuple[Key, ...], tuple[Threshold, ...]]:
     """Return keys pinned in the commit of policy_ref, read from the caller's own repository, and
     how many of them must have signed. Raise Unreadable where their terms cannot be read.
     """
@@ -438,7 +438,7 @@ def _opened(objects: Path, commit: str) -> RepositoryObjects:
     return RepositoryObjects(objects, "sha1" if len(commit) == 40 else "sha256")
 
 
-def _pin_entries(repository: RepositoryObjects, commit: str) -> Mapping[bytes, Entry]:
+def _pin_entries(repository: RepositoryObjects, commit: str) -> Mapping[bytes, TreeEntry]:
     """Return the entries of `factory.keys/` in a commit. Raise Unknown, ObjectError."""
     tree = repository.tree_of_commit(commit)
     trees = Trees("sha1" if len(commit) == 40 else "sha256", {}, repository.tree)

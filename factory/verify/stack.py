@@ -10,7 +10,7 @@ from factory.verify.bundle import Bundle
 from factory.verify.merge import MergeCheck, NotAtHand
 from factory.verify.objects import ObjectError
 from factory.verify.overlaps import in_order
-from factory.verify.patterns import Reach
+from factory.verify.patterns import PatternReach
 from factory.verify.results import Results
 from factory.verify.trees import Clash, Trees, Unknown, joined, parts
 
@@ -68,7 +68,7 @@ def _compare(
     due = whole
     if inputs is not None:
         kept = (*inputs, f"{bundle.folder}/")
-        due = trees.narrowed(whole, Reach.of(kept))
+        due = trees.narrowed(whole, PatternReach.of(kept))
         for path, (before, _) in bundle.change.edits.items():
             if (
                 before is None

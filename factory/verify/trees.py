@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from factory.verify.objects import ObjectError, object_id
-from factory.verify.patterns import Reach
+from factory.verify.patterns import PatternReach
 
 FILE, EXECUTABLE, LINK, SUBMODULE, FOLDER = 0o100644, 0o100755, 0o120000, 0o160000, 0o040000
 MOST_DEPTH = 256  # folders in one another: bounds recursion
 _OCTAL = re.compile(rb"[0-7]{5,6}")
 
 
-class Entry(NamedTuple):
+class TreeEntry(NamedTuple):
     """Describe a tree entry: Git mode and object id."""
 
     mode: int
@@ -36,7 +36,7 @@ class Clash(ValueError):
 
 
 Path = tuple[bytes, ...]
-Edits = Mapping[Path, Entry | None]
+Edits = Mapping[Path, TreeEntry | None]
 Fetch = Callable[[str], bytes | None]
 
 
@@ -60,9 +60,9 @@ class Trees:
         self.empty = object_id("tree", b"", hash_name)
         self._payloads = {self.empty: b"", **payloads}
         self._fetch = fetch
-        self._read: dict[str, dict[bytes, Entry]] = {}
+        self._read: dict[str, dict[bytes, TreeEntry]] = {}
 
-    def entries(self, oid: str) -> Mapping[bytes, Entry]:
+    def entries(self, oid: str) -> Mapping[bytes, TreeEntry]:
         """Return name to entry. Raise Unknown, ObjectError."""
         known = self._read.get(oid)
         if known is None:
@@ -74,9 +74,9 @@ class Trees:
             known = self._read[oid] = parse_tree(payload, len(oid) // 2)
         return known
 
-    def at(self, root: str, path: Path) -> Entry | None:
+    def at(self, root: str, path: Path) -> TreeEntry | None:
         """Return the entry at `path`, None if there is none. Raise Unknown, ObjectError."""
-        here = Entry(FOLDER, root)
+        here = TreeEntry(FOLDER, root)
         for name in path:
             found = self.entries(here.oid).get(name) if here.mode == FOLDER else None
             if found is None:
@@ -84,7 +84,7 @@ class Trees:
             here = found
         return here
 
-    def leaves(self, root: str, above: Path = ()) -> Iterator[tuple[Path, Entry]]:
+    def leaves(self, root: str, above: Path = ()) -> Iterator[tuple[Path, TreeEntry]]:
         """Yield every entry below that is no folder. Raise Unknown, ObjectError."""
         _bounded(len(above))
         for name, entry in self.entries(root).items():
@@ -93,7 +93,7 @@ class Trees:
             else:
                 yield (*above, name), entry
 
-    def made(self, entries: Mapping[bytes, Entry]) -> str:
+    def made(self, entries: Mapping[bytes, TreeEntry]) -> str:
         """Store a folder of these entries; return its id."""
         payload = format_tree(entries)
         oid = object_id("tree", payload, self.hash_name)
@@ -130,10 +130,10 @@ class Trees:
                 if rest == self.empty:
                     del entries[name]
                 else:
-                    entries[name] = Entry(FOLDER, rest)
+                    entries[name] = TreeEntry(FOLDER, rest)
         return self.made(entries)
 
-    def _with(self, root: str, edits: Mapping[Path, Entry]) -> str:
+    def _with(self, root: str, edits: Mapping[Path, TreeEntry]) -> str:
         if not edits:
             return root
         entries = dict(self.entries(root))
@@ -146,10 +146,12 @@ class Trees:
             else:
                 if entry is not None and entry.mode != FOLDER:
                     raise Clash(f"expected a folder at {os.fsdecode(name)!r}, found a file")
-                entries[name] = Entry(FOLDER, self._with(entry.oid if entry else self.empty, below))
+                entries[name] = TreeEntry(
+                    FOLDER, self._with(entry.oid if entry else self.empty, below)
+                )
         return self.made(entries)
 
-    def placed(self, root: str, path: Path, entry: Entry | None) -> str:
+    def placed(self, root: str, path: Path, entry: TreeEntry | None) -> str:
         """Return the id of `root` with whatever is at `path` replaced. Raise Unknown, Clash,
         ObjectError.
         """
@@ -161,7 +163,7 @@ class Trees:
             if old is not None and old.mode != FOLDER:
                 raise Clash(f"expected a folder at {os.fsdecode(name)!r}, found a file")
             inner = self.placed(old.oid if old is not None else self.empty, below, entry)
-            entry = Entry(FOLDER, inner) if inner != self.empty else None
+            entry = TreeEntry(FOLDER, inner) if inner != self.empty else None
         if entry is not None:
             entries[name] = entry
         return self.made(entries)
@@ -212,7 +214,7 @@ class Trees:
                 ]
         return found
 
-    def narrowed(self, root: str, reach: Reach, depth: int = 0) -> str:
+    def narrowed(self, root: str, reach: PatternReach, depth: int = 0) -> str:
         """Return the id of `root` with only the files that match `reach`. Raise Unknown,
         ObjectError.
 
@@ -223,7 +225,7 @@ class Trees:
         if reach.nothing:
             return self.empty
         _bounded(depth)
-        kept: dict[bytes, Entry] = {}
+        kept: dict[bytes, TreeEntry] = {}
         for name, entry in self.entries(root).items():
             shown = os.fsdecode(name)
             if entry.mode != FOLDER:
@@ -232,7 +234,7 @@ class Trees:
                 continue
             inner = self.narrowed(entry.oid, reach.below(shown), depth + 1)
             if inner != self.empty:
-                kept[name] = Entry(FOLDER, inner)
+                kept[name] = TreeEntry(FOLDER, inner)
         return self.made(kept)
 
 
@@ -242,20 +244,20 @@ def _bounded(depth: int) -> None:
 
 
 def _by_head(
-    edits: Mapping[Path, Entry | None] | Mapping[Path, Entry],
-) -> dict[bytes, dict[Path, Entry]]:
-    heads: dict[bytes, dict[Path, Entry]] = {}
+    edits: Mapping[Path, TreeEntry | None] | Mapping[Path, TreeEntry],
+) -> dict[bytes, dict[Path, TreeEntry]]:
+    heads: dict[bytes, dict[Path, TreeEntry]] = {}
     for path, entry in edits.items():
         heads.setdefault(path[0], {})[path[1:]] = entry  # type: ignore[assignment]
     return heads
 
 
-def parse_tree(payload: bytes, width: int) -> dict[bytes, Entry]:
+def parse_tree(payload: bytes, width: int) -> dict[bytes, TreeEntry]:
     """Return name to entry of a tree whose ids have `width` bytes.
 
     Raise ObjectError, also for a wrong order.
     """
-    found: dict[bytes, Entry] = {}
+    found: dict[bytes, TreeEntry] = {}
     at, before = 0, b""
     while at < len(payload):
         space = payload.find(b" ", at, at + 7)
@@ -271,14 +273,14 @@ def parse_tree(payload: bytes, width: int) -> dict[bytes, Entry]:
         sorting = name + (b"/" if mode == FOLDER else b"")
         if sorting <= before or name in found or name in (b"", b".", b"..") or b"/" in name:
             raise ObjectError(f"expected tree entries in order, found {os.fsdecode(name)[:80]!r}")
-        found[name] = Entry(mode, payload[end + 1 : end + 1 + width].hex())
+        found[name] = TreeEntry(mode, payload[end + 1 : end + 1 + width].hex())
         at, before = end + 1 + width, sorting
     if format_tree(found) != payload:
         raise ObjectError("expected a tree in its one form, found another")
     return found
 
 
-def format_tree(entries: Mapping[bytes, Entry]) -> bytes:
+def format_tree(entries: Mapping[bytes, TreeEntry]) -> bytes:
     """Return the payload of a tree."""
     rows = sorted(
         (name + (b"/" if entry.mode == FOLDER else b""), name, entry)

@@ -31,8 +31,8 @@ from factory.verify import names as checker
 from factory.verify import patterns as checker_patterns
 from factory.verify.overlaps import overlapping
 from factory.verify.patch import Change, undo
-from factory.verify.trees import Entry, parts
 from factory.verify.trees import Path as Segments
+from factory.verify.trees import TreeEntry, parts
 from tests.git_world import World
 from tests.hostile.extent import PATHS
 from tests.hostile.paths import corpus, twins
@@ -117,9 +117,9 @@ def test_overlaps_are_found_by_all_alike() -> None:
             continue
         tried += 1
         touches = {"A-1": (Touch(one, LEAF),), "B-1": (Touch(other, Leaf(0o100644, "2" * 40)),)}
-        edits: dict[str, dict[Segments, Entry | None]] = {
-            "A-1": {parts(one): Entry(0o100644, "1" * 40)},
-            "B-1": {parts(other): Entry(0o100644, "2" * 40)},
+        edits: dict[str, dict[Segments, TreeEntry | None]] = {
+            "A-1": {parts(one): TreeEntry(0o100644, "1" * 40)},
+            "B-1": {parts(other): TreeEntry(0o100644, "2" * 40)},
         }
         found = bool(find_overlaps(touches))
         assert found == bool(overlapping(edits, {"A-1": frozenset(), "B-1": frozenset()})), (
@@ -239,6 +239,6 @@ def test_bundle_validation_and_integration_tell_the_same_paths_through_real_git(
         patch = objects.patch(before.oid, after.oid)
         assert objects.apply_patch(before.oid, patch) == after.oid
         assert dict(objects.numstat(before.oid, after.oid)) == dict.fromkeys(wanted, (1, 0))
-    sides = [Change(change.path, None, Entry(0o100644, leaf.oid)) for change in by_tree]
+    sides = [Change(change.path, None, TreeEntry(0o100644, leaf.oid)) for change in by_tree]
     undone = undo(patch, sides, dict.fromkeys(wanted, b"content\n"))
     assert undone.keys() == set(wanted)

@@ -24,7 +24,7 @@ import pytest
 from factory.egress import authority as authorities
 from factory.egress.connection import Connection, ConnectionBounds, Reason
 from factory.egress.intercept import CloudInterceptor
-from factory.model.injection import Credential, Grant
+from factory.model.injection import CloudGrant, Credential
 from factory.plan.cloud import injected_of, shown_path
 from factory.redact.redaction import Redactor
 from tests.egress_kit import Authority, Client, Map, proxy, serving
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.linux
 
 HOST, OTHER = "api.example.org", "www.example.org"
 SECRET = "kQ7-canary/of+the_user-" + "x9" * 12
-GRANT = Grant(HOST, 443, "authorization-bearer", "env:CLOUD_TOKEN")
+GRANT = CloudGrant(HOST, 443, "authorization-bearer", "env:CLOUD_TOKEN")
 CREDENTIAL = Credential(GRANT, f"Bearer {SECRET}".encode(), (SECRET.encode(),))
 
 

@@ -28,7 +28,7 @@ from factory.model.signing import origin_of
 from factory.verify.form import canonical
 from factory.verify.notes import Key, Way
 from factory.verify.run import Verified
-from factory.verify.session import Asked, PolicyCommit, Unreadable, verify_at, verify_run_of
+from factory.verify.session import Caller, PolicyCommit, Unreadable, verify_at, verify_run_of
 from tests.docs_kit import ROOT, appears, typed
 from tests.ledger_lines import link
 from tests.verify_kit import small_world
@@ -415,14 +415,14 @@ def test_terms_of_the_commit_of_policy_hold_for_its_pins_and_own_keys(
         world.commit("terms")
         policy = PolicyCommit(world.git("rev-parse", "HEAD").strip(), "refs/heads/main")
         for keys in ((), (Key(key, Way.OWN),)):
-            asked = Asked(keys, repository=world.root, policy=policy)
+            asked = Caller(keys, repository=world.root, policy=policy)
             outcomes.append(verify_at(good.run, asked).outcome.value)
     assert outcomes == ["verified"] * 4 + ["intact-untrusted"] * 2
     world.write("factory.keys/keys.json", "{}")
     world.commit("broken")
     policy = PolicyCommit(world.git("rev-parse", "HEAD").strip(), "refs/heads/main")
     with pytest.raises(Unreadable, match="expected terms of keys in "):
-        verify_at(good.run, Asked(repository=world.root, policy=policy))
+        verify_at(good.run, Caller(repository=world.root, policy=policy))
 
 
 def test_a_copied_state_folder_keeps_its_ledger(good: Place, tmp_path: Path) -> None:
@@ -474,7 +474,7 @@ def test_what_could_not_be_checked_is_refused_where_all_is_asked_for(
 
 
 def found(world: World, run_id: str = "") -> Verified:
-    verified = verify_run_of(world.state, run_id, Asked())
+    verified = verify_run_of(world.state, run_id, Caller())
     assert verified is not None
     return verified
 
@@ -527,14 +527,14 @@ def test_the_last_run_is_missed_and_no_earlier_one_takes_its_place(
     (run / "RUN_MANIFEST.json").unlink()
     (world.state / "ledger.jsonl").write_bytes(b"")
     assert "VERIFY_MISSING" in {finding.id for finding in found(world, good.run_id).findings}
-    assert verify_run_of(world.state, "no_such_run", Asked()) is None
+    assert verify_run_of(world.state, "no_such_run", Caller()) is None
 
 
 def test_a_large_file_of_holes_is_named_and_not_read(good: Place, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(good.run, copy)
     os.truncate(copy / "TASK-0001" / "LOGS" / "check-1.log", 1 << 38)
-    verified = verify_at(copy, Asked())
+    verified = verify_at(copy, Caller())
     assert "found a file made of holes" in " ".join(
         finding.message for finding in verified.findings
     )
@@ -568,7 +568,7 @@ def test_an_empty_folder_is_extra(good: Place, tmp_path: Path, path: str) -> Non
     shutil.copytree(good.run, copy)
     (copy / path).mkdir(parents=True)
     (finding,) = (
-        each for each in verify_at(copy, Asked()).findings if each.id == "VERIFY_UNSAFE_FILE"
+        each for each in verify_at(copy, Caller()).findings if each.id == "VERIFY_UNSAFE_FILE"
     )
     assert finding.location is not None
     assert finding.location.file == path
@@ -593,13 +593,13 @@ def test_a_run_whose_manifest_was_taken_away_is_not_verified(good: Place, tmp_pa
     copy = tmp_path / "copy"
     shutil.copytree(good.run, copy)
     (copy / "RUN_MANIFEST.json").unlink()
-    verified = verify_at(copy, Asked())
+    verified = verify_at(copy, Caller())
     assert not verified.holds
     assert "RUN_MANIFEST.json: expected this manifest, found none" in [
         one.message for one in verified.findings
     ]
     shutil.rmtree(copy / "Z_integrator")
-    verified = verify_at(copy, Asked())
+    verified = verify_at(copy, Caller())
     assert (verified.holds, verified.status, len(verified.findings)) == (False, "", 1)
 
 
@@ -750,7 +750,7 @@ def test_making_bundles_again_makes_no_key(good: Place, tmp_path: Path) -> None:
 
 def test_a_clock_that_is_far_off_is_named(good: Place) -> None:
     for days, sentence in ((0, ""), (-400, " 400 days from now"), (400, "")):
-        asked = Asked(repository=good.world.root, now=time.time() + days * 86_400)
+        asked = Caller(repository=good.world.root, now=time.time() + days * 86_400)
         verified = verify_run_of(good.world.state, good.run_id, asked)
         assert verified is not None
         told = [gap.reason for gap in verified.gaps if gap.part == "times"]
@@ -763,7 +763,7 @@ def test_what_lacks_below_raw_is_named_and_nothing_else_is_blamed(
     copy = tmp_path / "copy"
     shutil.copytree(good.run, copy)
     shutil.rmtree(copy / "raw")
-    found = verify_at(copy, Asked()).findings
+    found = verify_at(copy, Caller()).findings
     assert {finding.id for finding in found} == {"VERIFY_MISSING"}
     assert all(finding.location and finding.location.file.startswith("raw/") for finding in found)
 

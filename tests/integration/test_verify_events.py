@@ -19,7 +19,7 @@ from factory.verify.documents import RunStatus
 from factory.verify.event_forms import FORMS
 from factory.verify.form import read
 from factory.verify.history import HistoryCheck
-from factory.verify.manifests import Seen
+from factory.verify.manifests import FileDigests
 from factory.verify.repository import RepositoryObjects
 from factory.verify.results import Results
 from tests.verify_kit import (
@@ -121,7 +121,7 @@ def made(world: World) -> list[Made]:
         run = load(world.state / "runs" / run_id)
         own = tuple(events_of(run))
         status = read(RunStatus, run.files["Z_integrator/STATUS.json"])
-        sheet, seen = Results(), Seen(run)
+        sheet, seen = Results(), FileDigests(run)
         names = [line.pack for line in status.packs if line.bundle_sha256]
         bundles = {pack: BundleCheck(sheet, run, seen, pack).check() for pack in names}
         assert sheet.findings == []
@@ -139,9 +139,9 @@ def history(made: Made, at: int, *events: EventDocument) -> list[Finding]:
     told = chained((*events, *made.own[at + 1 :]), (*made.before, *made.own[:at]))
     run, ledger = told_only(made.run, told)
     sheet = Results()
-    HistoryCheck(sheet, run, Seen(run), around(ledger, sizes={len(told)}), made.status).check(
-        made.bundles
-    )
+    HistoryCheck(
+        sheet, run, FileDigests(run), around(ledger, sizes={len(told)}), made.status
+    ).check(made.bundles)
     return sheet.findings
 
 

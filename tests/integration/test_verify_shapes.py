@@ -20,7 +20,7 @@ from factory.model.evidence import PlanDocument
 from factory.model.evidence_text import parse_document
 from factory.verify.repository import RepositoryObjects
 from factory.verify.run import Outcome, Verified
-from factory.verify.session import Asked, verify_at, verify_state
+from factory.verify.session import Caller, verify_at, verify_state
 from tests.verify_kit import Memory, Z, around, check, forged, ids, load
 from tests.world import World
 
@@ -94,7 +94,7 @@ def facts(verified: Verified) -> dict[str, str]:
 
 
 def test_every_shape_is_verified_without_a_gap(merged: World) -> None:
-    (verified,) = verify_state(merged.state, Asked(repository=merged.root))
+    (verified,) = verify_state(merged.state, Caller(repository=merged.root))
     assert verified.findings == ()
     assert parts(verified) == set()
     assert verified.outcome is Outcome.INTACT
@@ -111,7 +111,7 @@ def test_a_copy_without_the_repository_says_that_it_was_not_merged_again(
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(merged.state / "runs" / merged.runs()[0], copy)
-    verified = verify_at(copy, Asked())
+    verified = verify_at(copy, Caller())
     assert verified.findings == ()
     assert {"merged tree", "base commit", "ledger chain"} <= parts(verified)
     assert "merged tree" not in facts(verified)
@@ -206,7 +206,7 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
         ["TASK-0001", "TASK-0003"],
         ["TASK-0001", "TASK-0002"],
     )
-    (verified,) = verify_state(world.state, Asked(repository=world.root))
+    (verified,) = verify_state(world.state, Caller(repository=world.root))
     assert verified.findings == ()
     run = world.state / "runs" / world.runs()[0]
     honest = load(run)
@@ -249,7 +249,7 @@ def test_runs_that_are_blocked_copied_or_of_another_hash_are_verified(tmp_path: 
         "taskpacks/TASK-0002-bad/task.yml", "id: TASK-0002\ntitle: b\ntype: web\nsteps: []\n"
     )
     assert world.factory("oneshot").rc == 0
-    told = list(verify_state(world.state, Asked(repository=world.root)))
+    told = list(verify_state(world.state, Caller(repository=world.root)))
     assert [verified.findings for verified in told] == [(), (), ()]
     assert sorted(verified.status for verified in told) == ["BLOCKED", "BLOCKED", "PASS"]
 

@@ -21,7 +21,7 @@ from factory.log.dsse import format_envelopes, parse_envelopes
 from factory.verify.context import Context, Demand
 from factory.verify.notes import Key, Way, read_checkpoint, read_key
 from factory.verify.run import Outcome, Verified
-from factory.verify.session import Asked, PolicyCommit, verify_at
+from factory.verify.session import Caller, PolicyCommit, verify_at
 from tests.verify_kit import Memory, around, check, ids, load, places, relisted, small_world
 from tests.world import World
 
@@ -469,26 +469,26 @@ def test_pins_count_from_the_commit_of_policy_and_nowhere_else(signed: Signed) -
     head = world.git("rev-parse", "HEAD").strip()
     stranger = world.git("commit-tree", "-m", "x", world.git("mktree").strip()).strip()
 
-    def verified(asked: Asked) -> tuple[Outcome, str]:
+    def verified(asked: Caller) -> tuple[Outcome, str]:
         found = verify_at(place, asked)
         facts = [fact.text for fact in found.facts if fact.section == "signatures"]
         return found.outcome, "".join(facts)
 
     policy = PolicyCommit(head, "refs/remotes/origin/main")
-    outcome, said = verified(Asked(repository=world.root, head=head, policy=policy))
+    outcome, said = verified(Caller(repository=world.root, head=head, policy=policy))
     assert outcome is Outcome.VERIFIED
     assert "trusted: pinned in refs/remotes/origin/main" in said
     given = Key(signed.key.public, Way.GIVEN)
-    assert verified(Asked((given,), Demand("required")))[0] is Outcome.VERIFIED
+    assert verified(Caller((given,), Demand("required")))[0] is Outcome.VERIFIED
     for asked in (
-        Asked(repository=world.root, head=head),
-        Asked(repository=world.root, head=head, policy=PolicyCommit(stranger, "origin")),
-        Asked(repository=world.root, head=head, policy=PolicyCommit("0" * 40, "gone")),
+        Caller(repository=world.root, head=head),
+        Caller(repository=world.root, head=head, policy=PolicyCommit(stranger, "origin")),
+        Caller(repository=world.root, head=head, policy=PolicyCommit("0" * 40, "gone")),
     ):
         outcome, said = verified(asked)
         assert outcome is Outcome.INTACT
         assert "claimed: pinned in the commit that is checked out" in said
-    for asked in (Asked(), Asked(repository=world.root, head=stranger)):
+    for asked in (Caller(), Caller(repository=world.root, head=stranger)):
         outcome, said = verified(asked)
         assert outcome is Outcome.INTACT
         assert "claimed: pinned in the run's base commit" in said

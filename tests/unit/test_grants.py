@@ -18,7 +18,7 @@ from factory.trust import requests
 from factory.trust.grant_store import GrantStore, format_grants, parse_grants
 from factory.trust.grants_digest import digest_of_all
 from factory.trust.requests import (
-    Request,
+    GrantRequest,
     covers,
     grants_used,
     judge_grants,
@@ -99,7 +99,7 @@ def test_exactly_what_was_granted_takes_effect(grant: Grant, answers: bool) -> N
     ],
 )
 def test_a_bound_answers_what_asks_for_no_more(thing: str, answers: bool) -> None:
-    request = Request(GrantKind.BOUND, "timeout=7200", "TASK-0001")
+    request = GrantRequest(GrantKind.BOUND, "timeout=7200", "TASK-0001")
     assert covers(Grant(GrantKind.BOUND, thing, ""), request) is answers
 
 

@@ -17,7 +17,7 @@ from factory.contract.catalogue import Catalogue, PackEntry
 from factory.engine import phases
 from factory.engine.driver import Driver
 from factory.engine.phases import PHASES, Graph, Phase, card_key, make_cards
-from factory.engine.run import Outcome
+from factory.engine.run import CardOutcome
 from factory.engine.wiring import Silent
 from factory.model.card import Card
 from factory.model.errors import InternalError
@@ -125,8 +125,8 @@ class Late(Phase):
     def inputs(self, card: Card, run: object) -> object:
         return []
 
-    def execute(self, card: Card, run: object) -> Outcome:
-        return Outcome(Status.PASS)
+    def execute(self, card: Card, run: object) -> CardOutcome:
+        return CardOutcome(Status.PASS)
 
     def stays_valid(self, card: Card, marker: object, run: object) -> bool:
         return True

@@ -1,4 +1,4 @@
-"""Keep private words out of the code: each has a term of the field, or a plain word, instead.
+"""Keep private words out of the code, and give each class name one meaning.
 
 Read are docstrings, comments, names of classes and functions, and the sentences of findings. A
 room that is not listed is not finished; whoever finishes one adds it.
@@ -10,6 +10,7 @@ import ast
 import io
 import re
 import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +41,12 @@ PRIVATE = {
     "beside": "next to, besides or in addition to",
     "as above": "the thing itself",
 }
+# Class names that two modules define: `verify` has code of its own for the same document or value,
+# and calls it by the same name.
+SAME_THING = frozenset(
+    "Carried Checkpoint Event FilesChanged LogIndex Manifest PackLine Plan PlannedCommand"
+    " PlannedEnvironment PlannedJudge PlannedPack PlannedPolicy RunStatus ScopeLock Threshold".split()
+)
 PATTERN = re.compile(
     "|".join(rf"\b(?P<w{at}>{words})\b" for at, words in enumerate(PRIVATE)), re.IGNORECASE
 )
@@ -99,6 +106,44 @@ def test_no_finding_uses_a_private_word() -> None:
         for word in private_words(text)
     ]
     assert found == [], f"write instead: {PRIVATE}"
+
+
+def defined_in(package: Path) -> dict[str, list[str]]:
+    """Return for each class name the modules that define it, as paths below the package."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(package.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(path.relative_to(package).as_posix())
+    return found
+
+
+def ambiguous(classes: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the class names with more than one meaning, and where each is defined."""
+    return {
+        name: places
+        for name, places in classes.items()
+        if len(places) > 1
+        and not (name in SAME_THING and sum(not at.startswith("verify/") for at in places) == 1)
+    }
+
+
+def test_a_class_name_has_one_meaning() -> None:
+    found = ambiguous(defined_in(PACKAGE))
+    assert found == {}, "rename one of them after what it is, not after what happens to it"
+
+
+def test_each_name_that_is_shared_is_defined_twice() -> None:
+    classes = defined_in(PACKAGE)
+    assert [name for name in sorted(SAME_THING) if len(classes[name]) < 2] == []
+
+
+def test_class_name_with_two_meanings_is_found(tmp_path: Path) -> None:
+    for at, name in {"a/one": "Made", "b/two": "Made", "c": "Plan", "verify/d": "Plan"}.items():
+        path = tmp_path / f"{at}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"class {name}: ...\n", "utf-8")
+    assert ambiguous(defined_in(tmp_path)) == {"Made": ["a/one.py", "b/two.py"]}
 
 
 def test_every_room_that_is_named_is_there() -> None:

@@ -36,7 +36,7 @@ ROW = r"\| ([\d,]+) \| ([\d,]+) \| ([\d,]+) \|$"
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """Describe one file: its path from the root, its kind, bytes, lines (None where it is not text)
     and digest.
     """
@@ -48,7 +48,7 @@ class Entry:
     digest: str
 
 
-def entries(root: Path, output: str) -> Iterator[Entry]:
+def entries(root: Path, output: str) -> Iterator[FileEntry]:
     """Yield every file below `root` except the inventory itself, in order of paths."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT)
@@ -61,21 +61,21 @@ def entries(root: Path, output: str) -> Iterator[Entry]:
                 yield entry(root, path)
 
 
-def entry(root: Path, path: str) -> Entry:
+def entry(root: Path, path: str) -> FileEntry:
     """Read one file."""
     place = root / path
     status = place.lstat()
     if not stat.S_ISREG(status.st_mode):
-        return Entry(path, "(links)", 0, None, "")
+        return FileEntry(path, "(links)", 0, None, "")
     content = place.read_bytes()
     suffix = Path(path).suffix.lower()
     kind = suffix if suffix.isascii() and suffix[1:].isalnum() else "(none)"
     unended = bool(content) and not content.endswith(b"\n")
     lines = None if b"\0" in content else content.count(b"\n") + unended
-    return Entry(path, kind, len(content), lines, hashlib.sha256(content).hexdigest())
+    return FileEntry(path, kind, len(content), lines, hashlib.sha256(content).hexdigest())
 
 
-def inventory(found: list[Entry]) -> str:
+def inventory(found: list[FileEntry]) -> str:
     """Return the inventory as Markdown."""
     total = sum(each.size for each in found)
     lines = ["# File inventory", "", f"{counted(len(found), 'file')}, {total:,} bytes.", ""]
@@ -93,9 +93,9 @@ def inventory(found: list[Entry]) -> str:
     return "\n".join([*lines, *remarks(found)]) + "\n"
 
 
-def kinds(found: list[Entry]) -> Iterator[str]:
+def kinds(found: list[FileEntry]) -> Iterator[str]:
     """Yield a row for each kind of file, the most frequent first; the rare ones together."""
-    by_kind: dict[str, list[Entry]] = defaultdict(list)
+    by_kind: dict[str, list[FileEntry]] = defaultdict(list)
     for each in found:
         by_kind[each.kind].append(each)
     ordered = sorted(by_kind.items(), key=lambda item: (-len(item[1]), item[0]))
@@ -106,13 +106,13 @@ def kinds(found: list[Entry]) -> Iterator[str]:
         yield row(f"{len(ordered) - KINDS} other kinds", rare)
 
 
-def row(name: str, members: list[Entry]) -> str:
+def row(name: str, members: list[FileEntry]) -> str:
     """Return one row of the table."""
     files, lines, size = sums(members)
     return f"| {name} | {files:,} | {lines:,} | {size:,} |"
 
 
-def remarks(found: list[Entry]) -> Iterator[str]:
+def remarks(found: list[FileEntry]) -> Iterator[str]:
     """Yield what deserves a look: equal contents, names that differ only in case, empty files."""
     equal: dict[str, list[str]] = defaultdict(list)
     folded: dict[str, list[str]] = defaultdict(list)
@@ -152,7 +152,7 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def difference(written: str, expected: str, found: list[Entry]) -> str:
+def difference(written: str, expected: str, found: list[FileEntry]) -> str:
     """Return the first untrue statement of a written inventory; "" where it is right, or was and
     files came or grew.
     """
@@ -180,7 +180,7 @@ def difference(written: str, expected: str, found: list[Entry]) -> str:
     )
 
 
-def still_so(line: str, found: list[Entry], named: set[str]) -> bool:
+def still_so(line: str, found: list[FileEntry], named: set[str]) -> bool:
     """Return whether a line of an inventory is true of these files, or was before some were added
     or grew.
     """
@@ -217,7 +217,7 @@ def still_so(line: str, found: list[Entry], named: set[str]) -> bool:
     )
 
 
-def sums(members: list[Entry]) -> tuple[int, int, int]:
+def sums(members: list[FileEntry]) -> tuple[int, int, int]:
     """Return the number of files, lines of text and bytes."""
     return (
         len(members),

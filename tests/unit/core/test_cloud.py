@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from factory.contract.cloud_grants import NO_PARSER, granted, judge_cloud
-from factory.model.injection import Grant
+from factory.model.injection import CloudGrant
 from factory.model.pack import Constraints, Network, TaskPack
 from tests.pack_values import pack
 
-API = Grant("api.example.org", 443, "authorization-bearer", "env:A")
-GIT = Grant("git.example.org", 8443, "basic", "file:/b")
+API = CloudGrant("api.example.org", 443, "authorization-bearer", "env:A")
+GIT = CloudGrant("git.example.org", 8443, "basic", "file:/b")
 
 
 def declaring(cloud: Network, network: Network | None = None) -> TaskPack:
@@ -22,7 +22,7 @@ def declaring(cloud: Network, network: Network | None = None) -> TaskPack:
     )
 
 
-def ids(of: TaskPack, *grants: Grant, **problems: str) -> list[str]:
+def ids(of: TaskPack, *grants: CloudGrant, **problems: str) -> list[str]:
     return [finding.id for finding in judge_cloud(of, grants, problems)]
 
 

@@ -16,7 +16,7 @@ from factory.judge.doit_table import judge_doit_table, names_read
 from factory.model.tree import MODE_FILE, MODE_LINK, MODE_SUBMODULE, Leaf, Tree, object_id
 from factory.run.doit_table import judge_configuration
 from factory.verify import trees
-from factory.verify.change import Verified
+from factory.verify.change import DerivedChange
 from factory.verify.doit_table import tables_touched
 
 OTHER = "[project]\nname = 'x'\n"
@@ -71,12 +71,12 @@ def checked(
         object_id("blob", text, "sha1"): text for text in (before, after) if text is not None
     }
     sides = [
-        trees.Entry(MODE_FILE, object_id("blob", text, "sha1")) if text is not None else None
+        trees.TreeEntry(MODE_FILE, object_id("blob", text, "sha1")) if text is not None else None
         for text in (before, after)
     ]
     if sides[1] is not None:
-        sides[1] = trees.Entry(mode, sides[1].oid)
-    return list(tables_touched(Verified({trees.parts(name): (sides[0], sides[1])}, contents)))
+        sides[1] = trees.TreeEntry(mode, sides[1].oid)
+    return list(tables_touched(DerivedChange({trees.parts(name): (sides[0], sides[1])}, contents)))
 
 
 @pytest.mark.parametrize("case", KEPT)
@@ -217,5 +217,5 @@ def test_the_checker_refuses_a_link() -> None:
 
 def test_a_mode_alone_needs_no_content() -> None:
     oid = object_id("blob", b"x", "sha1")
-    sides = (trees.Entry(MODE_FILE, oid), trees.Entry(0o100755, oid))
-    assert list(tables_touched(Verified({trees.parts(PYPROJECT): sides}, {}))) == []
+    sides = (trees.TreeEntry(MODE_FILE, oid), trees.TreeEntry(0o100755, oid))
+    assert list(tables_touched(DerivedChange({trees.parts(PYPROJECT): sides}, {}))) == []

@@ -17,13 +17,13 @@ from factory.egress.http_rules import (
     judge_answer,
     judge_request,
 )
-from factory.model.injection import Credential, Grant, grant_of
+from factory.model.injection import CloudGrant, Credential, grant_of
 from factory.plan.cloud import injected_of, shown_path
 from factory.redact.redaction import Redactor
 from tests.sample import examples
 
 VALUE = b"Bearer kQ7-canary/of+the_user-x9x9x9"
-GRANT = Grant("api.example.org", 443, "authorization-bearer", "env:CLOUD_TOKEN")
+GRANT = CloudGrant("api.example.org", 443, "authorization-bearer", "env:CLOUD_TOKEN")
 HELD = Credential(GRANT, VALUE, (VALUE[7:],))
 CREDENTIAL = injected_of(HELD)
 HOST = (b"host", b"api.example.org")
@@ -63,7 +63,7 @@ def test_the_credential_takes_the_place_of_what_the_pack_sent() -> None:
 
 
 def test_a_header_of_its_own_name_is_replaced_in_both_spellings() -> None:
-    grant = Grant("api.example.org", 8443, "x-api-key", "env:K")
+    grant = CloudGrant("api.example.org", 8443, "x-api-key", "env:K")
     credential = injected_of(Credential(grant, b"value-of-the-key"))
     sent = (
         (b"Host", b"API.example.org:8443"),

@@ -31,7 +31,7 @@ from factory.verify import form, names, patterns, verdict
 from factory.verify.bundle_documents import ALWAYS_PROTECTED
 from factory.verify.connections import OTHERS, Egress, ReasonName
 from factory.verify.documents import BY_SCHEMA, CheckRow, FindingRow
-from factory.verify.trees import Entry, Trees, Unknown, parts
+from factory.verify.trees import TreeEntry, Trees, Unknown, parts
 from tests.hostile_text import ANY_TEXT
 from tests.unit.test_rooms import copied_package, run_linter
 
@@ -185,20 +185,24 @@ def test_a_tree_is_narrowed_to_exactly_what_patterns_name(
     some = [pattern for pattern in some if not scope.problem_with_pattern(pattern)]
     paths = [path for path in files if not any(other.startswith(f"{path}/") for other in files)]
     trees = Trees("sha1", {})
-    whole = trees.edited(trees.empty, {parts(path): Entry(0o100644, files[path]) for path in paths})
+    whole = trees.edited(
+        trees.empty, {parts(path): TreeEntry(0o100644, files[path]) for path in paths}
+    )
     due = {
-        parts(path): Entry(0o100644, files[path]) for path in paths if patterns.matches(some, path)
+        parts(path): TreeEntry(0o100644, files[path])
+        for path in paths
+        if patterns.matches(some, path)
     }
-    assert trees.narrowed(whole, patterns.Reach.of(some)) == trees.edited(trees.empty, due)
+    assert trees.narrowed(whole, patterns.PatternReach.of(some)) == trees.edited(trees.empty, due)
 
 
 def test_what_patterns_cannot_reach_is_not_read() -> None:
-    unknown = Entry(0o040000, "1" * 40)
+    unknown = TreeEntry(0o040000, "1" * 40)
     trees = Trees("sha1", {})
-    whole = trees.made({b"in": unknown, b"out": Entry(0o040000, "2" * 40)})
-    assert trees.narrowed(whole, patterns.Reach.of(["in/"])) == trees.made({b"in": unknown})
+    whole = trees.made({b"in": unknown, b"out": TreeEntry(0o040000, "2" * 40)})
+    assert trees.narrowed(whole, patterns.PatternReach.of(["in/"])) == trees.made({b"in": unknown})
     with pytest.raises(Unknown):
-        trees.narrowed(whole, patterns.Reach.of(["**/x"]))
+        trees.narrowed(whole, patterns.PatternReach.of(["**/x"]))
 
 
 def test_pattern_that_could_take_long_does_not() -> None:

@@ -19,7 +19,7 @@ from factory.verify.form import FormError, layout, read
 from factory.verify.names import spell, unspell
 from factory.verify.objects import ObjectError, read_bundle
 from factory.verify.patch import Change, PatchError, undo
-from factory.verify.trees import Entry, parse_tree
+from factory.verify.trees import TreeEntry, parse_tree
 from tests.sample import examples
 from tests.verify_kit import Memory, check
 
@@ -145,7 +145,7 @@ def test_no_parser_raises_anything_but_its_own(content: bytes) -> None:
         (lambda raw: notes.read_key(raw, notes.Way.GIVEN), FormError),
         (lambda raw: contract.read_contract("p", raw, raw), FormError),
         (
-            lambda raw: undo(raw, (Change("a", None, Entry(0o100644, "0" * 40)),), {"a": b"x"}),
+            lambda raw: undo(raw, (Change("a", None, TreeEntry(0o100644, "0" * 40)),), {"a": b"x"}),
             PatchError,
         ),
     ):

@@ -13,7 +13,7 @@ from factory.judge.path_guard import fold, new_collisions
 from factory.merge.overlap import Touch, find_overlaps
 from factory.model.tree import MODE_FILE, Leaf, Tree, tree_from_leaves
 from factory.verify.overlaps import grown_alike, overlapping
-from factory.verify.trees import Entry, Trees, joined, parts
+from factory.verify.trees import TreeEntry, Trees, joined, parts
 
 PACKS = ("A-1", "B-2", "C-3", "D-4")
 NAMES = st.sampled_from(["a", "A", "b", "é", "e\u0301", "É"])
@@ -34,7 +34,9 @@ def test_integrator_and_checker_find_the_same_pairs_and_the_integrators_place_is
         for pack, changed in changes.items()
     }
     edits = {
-        pack: {parts(path): Entry(MODE_FILE, oid) if oid else None for path, oid in changed.items()}
+        pack: {
+            parts(path): TreeEntry(MODE_FILE, oid) if oid else None for path, oid in changed.items()
+        }
         for pack, changed in changes.items()
     }
     needs = {pack: frozenset(need for one, need in stacked if one == pack) for pack in PACKS}

@@ -15,7 +15,7 @@ import pytest
 
 from factory.verify.binary_patch import BinaryPatchError, with_delta
 from factory.verify.patch import Change, PatchError, Undone, undo
-from factory.verify.trees import EXECUTABLE, FILE, LINK, Entry
+from factory.verify.trees import EXECUTABLE, FILE, LINK, TreeEntry
 
 Files = dict[str, tuple[int, bytes]]
 NAMES = ("a", "b c", "d/e", "d/f g", "é", 'q"x', "t\tab", "z\\w", "u/v/w", "nl\nx", "é x", 'q" y')
@@ -57,11 +57,11 @@ def tree(folder: Path, files: Files) -> str:
     return git(folder, "write-tree").decode().strip()
 
 
-def entry(files: Files, path: str) -> Entry | None:
+def entry(files: Files, path: str) -> TreeEntry | None:
     if path not in files:
         return None
     mode, content = files[path]
-    return Entry(mode, hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest())
+    return TreeEntry(mode, hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest())
 
 
 def changes(before: Files, after: Files) -> list[Change]:
