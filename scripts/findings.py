@@ -18,8 +18,8 @@ Every refusal and every remark has a stable id. An id never changes its meaning 
 An **error** turns the verdict into BLOCKED (`CRASH`: into FAIL). A **warning** is printed and changes no verdict.
 
 A finding carries facts. The catalogue makes of them one sentence (expected and found), what to do, and the remedy:
-the smallest change of the contract that would allow it, that none can, or what to do elsewhere.
-`factory why PACK` prints those of a pack with their remedies. Evidence keeps the facts beside the texts.
+the smallest change of the contract that would allow it, that none can, or what to do instead.
+`factory why PACK` prints those of a pack with their remedies. Evidence keeps the facts with the texts.
 Each id is shown below with an example of each of its sentences.
 
 This page is printed by `scripts/findings.py` from `factory/model/findings/`.
