@@ -19,7 +19,9 @@ from tests.world import World, environment
 
 pytestmark = pytest.mark.linux
 
-WRITES = 'steps: ["python taskpacks/{0}/write.py > taskpacks/{0}/big"]\n'
+WRITES = """scope: {{allowed_paths: [src/]}}
+steps: ["python taskpacks/{0}/write.py > src/big"]
+"""
 LATE = 77
 
 
@@ -55,7 +57,8 @@ def played(
 ) -> tuple[World, Status, list[tuple[str, str, float]]]:
     world = World(place / "repository")
     big = "\n".join("ab"[number * number % 7 % 2] for number in range(110_000))
-    files = {"big": big, "write.py": rows(count, 1)}
+    world.write("src/big", big)
+    files = {"write.py": rows(count, 1)}
     world.pack("TASK-0001-a", f"limits: {limits}\n" + WRITES.format("TASK-0001-a"), None, **files)
     world.commit()
     asked: list[tuple[str, str, float]] = []
@@ -124,7 +127,7 @@ def test_more_bytes_than_a_bundle_may_carry_are_never_read_back(
     monkeypatch.setattr(effort, "MOST_BYTES", 1000)
     world, status, asked = played(tmp_path, "{changed_lines: 300000}", 1000)
     assert (status, asked) == (Status.BLOCKED, [])
-    big = len((world.root / "taskpacks/TASK-0001-a/big").read_bytes()) + 2000
+    big = len((world.root / "src/big").read_bytes()) + 2000
     says(
         world,
         f"the changed files have {big} bytes, old and new together; expected at most 1000, so the"
