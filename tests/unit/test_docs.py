@@ -234,7 +234,7 @@ def test_architecture_names_every_folder_and_top_module() -> None:
 def test_records_are_numbered_and_whole() -> None:
     index = (ROOT / "docs" / "adr" / "README.md").read_text("utf-8")
     numbers = [int(path.name[:4]) for path in RECORDS]
-    assert len(set(numbers)) == len(numbers)  # there may be gaps: several are written at once
+    assert numbers == list(range(1, len(RECORDS) + 1))
     for number, path in zip(numbers, RECORDS, strict=True):
         text = path.read_text("utf-8")
         title = re.match(rf"# {number}\. (.+)\n\nStatus: \w+", text)
