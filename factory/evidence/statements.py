@@ -1,13 +1,12 @@
 """The statements of a run: provenance and test result of each pack, and the summary of the verdict.
 
-Pure functions of evidence. Every time in a statement is the time of a ledger event, and every
-member that depends on time, or on who signed, is listed in `TIME_BEARING`: without these, the same
-inputs under the same run id give the same bytes anywhere. Does not know envelopes or keys.
+Pure functions of evidence. Every time in a statement is the time of a ledger event. Without the few
+members that depend on time, or on who signed (a test lists them), the same inputs under the same
+run id give the same bytes anywhere. Does not know envelopes or keys.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -15,8 +14,8 @@ from factory.model.action import ActionDocument
 from factory.model.document import Document
 from factory.model.events import PackFinished, PackStarted, RunStarted
 from factory.model.evidence import EventDocument, RunStatus, ScopeLock, StatusDocument
-from factory.model.evidence_text import EvidenceError, sha256
-from factory.model.layout import ATTESTATIONS, IN_BUNDLE, IN_RUN
+from factory.model.evidence_text import sha256
+from factory.model.layout import IN_BUNDLE, IN_RUN
 from factory.model.statement import (
     BUILDER_ID,
     OBSERVED,
@@ -41,23 +40,10 @@ from factory.model.statement import (
 )
 from factory.model.verdict import Status
 from factory.strict import canonical
-from factory.strict.json import parse
-from factory.strict.values import child
 from factory.version import __version__
 
 RUN_URI = "urn:codex-orchestrator:run:"
 CONTRACT_FILES = ("task.yml", "acceptance.yml")
-
-TIMED_SUBJECTS = (
-    ATTESTATIONS.ledger,
-    ATTESTATIONS.checkpoint,
-    ATTESTATIONS.proof,
-)
-TIMED_LISTS = (ATTESTATIONS.files_list,)
-TIME_BEARING = re.compile(
-    r"/predicate/runDetails/metadata/(?:startedOn|finishedOn)|/predicate/timeVerified"
-    r"|/predicate/inputAttestations/[0-9]+/digest/sha256"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,30 +258,6 @@ def _uri_of(statement: Statement) -> str:
     kind = "provenance" if isinstance(statement, ProvenanceStatement) else "test-result"
     pack = (statement.subject[0].name or "").partition("/")[0]
     return f"{STATEMENT_URI}{kind}:{pack}"
-
-
-def timeless(payload: bytes) -> bytes:
-    """Return a statement's bytes with every time-bearing member emptied, to compare two runs.
-
-    Raise EvidenceError.
-    """
-    try:
-        document = parse(payload, max_bytes=len(payload))
-    except ValueError as error:
-        raise EvidenceError(str(error)) from error
-    return canonical.encode(_emptied(document, ""))
-
-
-def _emptied(value: object, pointer: str) -> object:
-    if TIME_BEARING.fullmatch(pointer):
-        return ""
-    if isinstance(value, Mapping):
-        if value.get("name") in (*TIMED_SUBJECTS, *TIMED_LISTS):
-            return {"name": value["name"]}
-        return {name: _emptied(member, child(pointer, name)) for name, member in value.items()}
-    if isinstance(value, list):
-        return [_emptied(item, child(pointer, index)) for index, item in enumerate(value)]
-    return value
 
 
 def _subject(bundle: BundleEvidence) -> tuple[ResourceDescriptor, ...]:

@@ -342,11 +342,6 @@ def lock(name: str) -> str:
     return LOCKS.at(f"{name}.lock")
 
 
-def lock_holder(name: str) -> str:
-    """Return the path of the file that names, for people, who has the lock."""
-    return LOCKS.at(f"{name}.json")
-
-
 def review(run_id: str) -> str:
     """Return the path of the review report that was made after a run."""
     return REVIEWS.at(f"{run_id}.json")

@@ -19,9 +19,9 @@ import pytest
 
 from factory.engine.divergence import Sides, first_divergence
 from factory.evidence.attestations import parse_envelopes
-from factory.evidence.statements import timeless
 from factory.log.dsse import Envelope
 from factory.run import other_conditions
+from tests.timeless import timeless
 from tests.world import Ended, World, environment
 
 pytestmark = pytest.mark.linux

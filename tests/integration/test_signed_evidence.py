@@ -18,7 +18,6 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import SSlibKey  # type: ignore[attr-defined]  # exported, and not said to be
 
 from factory.evidence.attestations import parse_digests, parse_envelopes
-from factory.evidence.statements import timeless
 from factory.log import ed25519
 from factory.log.checkpoint import parse_kept, parse_proof, proves
 from factory.log.key import PublicKey
@@ -27,6 +26,7 @@ from factory.log.public_key import parse_pem
 from factory.log.signed_note import NoteKey, signers
 from factory.model.statement import BUILD_TYPE
 from tests.attestation_fields import problems
+from tests.timeless import timeless
 from tests.world import Ended, World
 
 pytestmark = pytest.mark.linux
