@@ -9,6 +9,7 @@ from typing import Literal
 
 from factory.model.action import PackFileRecord
 from factory.model.evidence import ScopeLock
+from factory.model.layout import IN_BUNDLE
 from factory.strict.document import Document, Field
 
 STATEMENT_TYPE: Literal["https://in-toto.io/Statement/v1"] = "https://in-toto.io/Statement/v1"
@@ -39,10 +40,10 @@ OBSERVED = {
     "buildDefinition/internalParameters/propertiesInForce": "kernel-enforced",
     "buildDefinition/internalParameters/propertiesRequired": "host-observed",
     "buildDefinition/resolvedDependencies": "host-observed",
-    "runDetails/byproducts/LOGS": "worker-claimed",
-    "runDetails/byproducts/STATUS.json": "host-observed",
+    f"runDetails/byproducts/{IN_BUNDLE.logs}": "worker-claimed",
+    f"runDetails/byproducts/{IN_BUNDLE.status}": "host-observed",
     "runDetails/metadata": "host-observed",
-    "subject/ARTIFACTS": "worker-claimed",
+    f"subject/{IN_BUNDLE.artifacts}": "worker-claimed",
     "subject/result-tree": "host-observed",
 }
 

@@ -30,10 +30,10 @@ _OBSERVED = {
     f"{_BUILD}/internalParameters/propertiesInForce": _KERNEL,
     f"{_BUILD}/internalParameters/propertiesRequired": _HOST,
     f"{_BUILD}/resolvedDependencies": _HOST,
-    "runDetails/byproducts/LOGS": _WORKER,
-    "runDetails/byproducts/STATUS.json": _HOST,
+    f"runDetails/byproducts/{paths.LOGS[:-1]}": _WORKER,
+    f"runDetails/byproducts/{paths.STATUS}": _HOST,
     "runDetails/metadata": _HOST,
-    "subject/ARTIFACTS": _WORKER,
+    f"subject/{paths.ARTIFACTS[:-1]}": _WORKER,
     "subject/result-tree": _HOST,
 }
 _KINDS = {PROVENANCE: "provenance", TEST_RESULT: "test-result"}
