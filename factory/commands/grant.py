@@ -208,7 +208,7 @@ def _revoke(asked: _Asked, words: tuple[str, ...]) -> CommandResult:
 
 def _ask_all(asked: _Asked) -> CommandResult:
     new: list[Grant] = []
-    for kept in asked.store.elsewhere():
+    for kept in asked.store.of_clones():
         new += _offered(kept, asked.open)
     left = (row for row in asked.open if not any(covers(grant, row) for grant in new))
     for rows in _by_thing(left):

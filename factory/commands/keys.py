@@ -158,11 +158,11 @@ def _trust(word: str, users: bool) -> CommandResult:
         return CommandResult(Status.PASS, lines, details={"key_id": key.key_id, "path": path})
     trusted = pin_key(AddedFiles(repository.root_of(here())), key)
     return CommandResult(
-        Status.PASS, _told(trusted), details={"key_id": key.key_id, "path": trusted.path}
+        Status.PASS, _lines(trusted), details={"key_id": key.key_id, "path": trusted.path}
     )
 
 
-def _told(trusted: Trusted) -> tuple[str, ...]:
+def _lines(trusted: Trusted) -> tuple[str, ...]:
     done = "wrote" if trusted.fresh else "kept "
     return (
         f"{done}  {trusted.path}  {trusted.key.key_id}",

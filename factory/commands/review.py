@@ -1,4 +1,4 @@
-"""`review`: the objective checks of a whole repository. Advisory tells; strict blocks on every
+"""`review`: the objective checks of a whole repository. Advisory reports; strict blocks on every
 error.
 """
 

@@ -180,12 +180,12 @@ class _Output:
             )
 
 
-def _tell(*lines: str) -> None:
+def _print(*lines: str) -> None:
     write_lines(sys.stderr, map(sanitize, lines))
 
 
 def _stepped(record: CheckRecord) -> None:
-    _tell(f"{record.label:<{_WIDTH}}ended with {record.rc}")
+    _print(f"{record.label:<{_WIDTH}}ended with {record.rc}")
 
 
 def _opened(room: Room) -> None:
@@ -196,7 +196,7 @@ def _opened(room: Room) -> None:
     )
     given = ", ".join(sorted(each.value for each in room.enforcement.given)) or "nothing"
     weaker = (f"{'accepted':<{_WIDTH}}{finding.message}" for finding in room.accepted)
-    _tell(
+    _print(
         f"{room.pack}: {room.where.value}, in sandbox {room.enforcement.backend}",
         f"{'enforced':<{_WIDTH}}{given}",
         *weaker,

@@ -161,7 +161,7 @@ def _record(verified: Iterable[Verified], took_ms: int) -> None:
 
 
 def _rebuilt(verified: Verified) -> Verified:
-    """Return an intact run with the result of making its bundles again."""
+    """Return an intact run with what making its bundles again gave."""
     from factory.engine import rebuild
 
     if not verified.status or not verified.holds:

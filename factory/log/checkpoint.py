@@ -1,7 +1,7 @@
 """Checkpoints of the ledger (C2SP tlog-checkpoint) and proofs against them (C2SP tlog-proof).
 
 A checkpoint says: at this size, the ledger of this origin had this root. It is the text of a
-signed note; without a key it stands alone, and then vouches for nothing by itself. All forms here
+signed note; without a key it is unsigned, and then vouches for nothing by itself. All forms here
 are strict: what would not be printed so is refused. Does not know files, nor whom to trust.
 """
 

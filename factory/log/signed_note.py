@@ -2,7 +2,7 @@
 itself.
 
 `format_note` and `parse_note` are each other's inverse; what would not be printed so is refused.
-A signature counts only by a key that the caller already holds. Whether it fits is asked of
+A signature counts only by a key that the caller already has. Whether it fits is asked of
 `check`, so that this floor has no cryptography. Ed25519 (signature type 0x01) only; signatures of
 other kinds are kept and counted as unknown.
 """

@@ -65,7 +65,7 @@ class GrantStore:
         kept = _read(self.place)
         return kept.grants if kept is not None and self._is_ours(kept) else ()
 
-    def elsewhere(self) -> tuple[Kept, ...]:
+    def of_clones(self) -> tuple[Kept, ...]:
         """Return the grants for other clones of the same origin, by path; none without an origin.
         Raise Refusal GRANTS_UNUSABLE.
         """

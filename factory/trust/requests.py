@@ -5,10 +5,10 @@ never the content of what it names, so that a later version of the same contract
 again. Pure. Does not know where grants are kept.
 
 >>> grant = Grant(GrantKind.HOST, "pypi.org", "")
->>> covers(grant, Request(GrantKind.HOST, "pypi.org", "TASK-0001"))
+>>> covers(grant, GrantRequest(GrantKind.HOST, "pypi.org", "TASK-0001"))
 True
 >>> covers(Grant(GrantKind.BOUND, "timeout=7200", "TASK-0001"),
-...        Request(GrantKind.BOUND, "timeout=5400", "TASK-0001"))
+...        GrantRequest(GrantKind.BOUND, "timeout=5400", "TASK-0001"))
 True
 """
 

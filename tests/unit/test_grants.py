@@ -165,9 +165,9 @@ def test_they_are_the_users_alone_and_bound_to_path_and_origin(home: Path, tmp_p
         GrantStore(tmp_path / "here", "", {}),
     ):
         assert other.in_force() == ()
-    (offered,) = GrantStore(tmp_path / "there", URL, {}).elsewhere()
+    (offered,) = GrantStore(tmp_path / "there", URL, {}).of_clones()
     assert (offered.root, offered.grants) == (str(tmp_path / "here"), (HOST,))
-    assert GrantStore(tmp_path / "there", "", {}).elsewhere() == ()
+    assert GrantStore(tmp_path / "there", "", {}).of_clones() == ()
     store.keep(())
     assert store.in_force() == ()
 

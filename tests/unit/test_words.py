@@ -22,8 +22,8 @@ from factory.model.findings.entry import CatalogueEntry, Text
 
 PACKAGE = Path(__file__).resolve().parents[2] / "factory"
 PLAIN = tuple(
-    "bundle contract egress evidence git judge merge model plan report sandbox steady strict"
-    " templates".split()
+    "bundle commands contract egress evidence git judge log merge model plan report sandbox steady strict"
+    " templates trust".split()
 )
 # A word, and what to write instead.
 PRIVATE = {
