@@ -111,10 +111,14 @@ class Workers:
         with self.still:
             if self._tried.is_set():
                 return
-            self._tried.set()
-            with contextlib.suppress(Refusal, OSError):
-                self._measure()
-                self._nursery = _Nursery(self._site, self._plan())
+            try:
+                with contextlib.suppress(Refusal, OSError):
+                    self._measure()
+                    self._nursery = _Nursery(self._site, self._plan())
+            finally:
+                # Only now may another thread go on: a module that it imports while this one forks
+                # would stay locked in the child.
+                self._tried.set()
 
     def _of_use(self) -> bool:
         """Return whether a pack of this thread belongs into another process."""

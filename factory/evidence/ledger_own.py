@@ -129,8 +129,12 @@ def prune(folder: Path, before: float) -> int:
     """Remove the records of state folders that are gone, if they were last written before `before`
     (seconds since 1970); return how many. What cannot be read or removed stays.
     """
+    try:
+        files = sorted(folder.glob("*.json"))
+    except OSError:
+        return 0
     count = 0
-    for file in sorted(folder.glob("*.json")):
+    for file in files:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
             if file.stat().st_mtime < before and not os.path.lexists(_line_of(file)["place"]):
                 file.unlink()

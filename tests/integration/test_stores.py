@@ -35,7 +35,6 @@ from factory.model.ledger_chain import follow
 from factory.model.verdict import Status
 from factory.plan.markers import Marker, Markers, marker_path
 from factory.plan.tools import HostTools
-from tests.in_process import planner
 from tests.world import World
 
 HOLDER = """
@@ -399,6 +398,8 @@ def test_the_sync_of_a_bundle_makes_its_objects_durable_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One sync for both, after both were written: what it did not reach waits for the next."""
+    from tests.in_process import planner  # not where there is no POSIX
+
     here = World(tmp_path / "r")
     here.commit()
     with planner(here) as (site, _):

@@ -252,6 +252,39 @@ def test_a_worker_is_another_process_and_is_used_again(
     assert facts_of(asked.workers.validate("TASK-0001", wiring.Silent()))["pid"] == os.getpid()
 
 
+def test_no_thread_goes_on_while_another_forks(world: World) -> None:
+    """A module that it imports meanwhile would stay locked in every worker."""
+    world.pack("TASK-0001-a", "steps: []\n")
+    world.commit()
+    began, may_end, order = threading.Event(), threading.Event(), list[str]()
+
+    def measure() -> None:
+        began.set()
+        may_end.wait(PATIENCE)
+        order.append("forked")
+
+    with planner(world) as (site, planning):
+        made = Workers(site, planning.freeze, measure)
+
+        def get_ready() -> None:
+            made.ready()
+            order.append("ready")
+
+        threads = [threading.Thread(target=get_ready) for _ in range(3)]
+        threads[0].start()
+        assert began.wait(PATIENCE)
+        for thread in threads[1:]:
+            thread.start()
+        until(made.still.locked)
+        threads[1].join(0.2)
+        assert order == []
+        may_end.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+        made.close()
+    assert order == ["forked", "ready", "ready", "ready"]
+
+
 def test_where_no_process_can_be_forked_packs_run_in_this_one(
     asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,8 +301,9 @@ def test_an_idle_worker_that_was_killed_is_replaced(
 ) -> None:
     monkeypatch.setattr(workers, "validate", lambda *_: told(pid=os.getpid()))
     first = facts_of(asked.ask())["pid"]
+    (idle,) = asked.workers._idle
     os.kill(first, signal.SIGKILL)
-    until(lambda: not is_there(first))
+    until(lambda: not idle.lives)  # its socket closes with its last thread
     assert facts_of(asked.ask())["pid"] not in (first, os.getpid())
 
 

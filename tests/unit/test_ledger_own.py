@@ -147,3 +147,15 @@ def test_records_of_folders_that_are_gone_are_removed_by_age(state: Path) -> Non
     assert len(list(folder.iterdir())) == 2
     assert ledger(state).own_since() == 1
     assert prune(folder / "none", before=2.0) == 0
+
+
+def test_a_folder_that_may_not_be_read_keeps_its_records(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As another user finds it."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "glob", refused)
+    assert prune(state, before=2.0) == 0
