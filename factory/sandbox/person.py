@@ -113,6 +113,7 @@ class _Seat:
         self._before = termios.tcgetattr(typing)
         self._handlers: dict[int, Any] = {}
         self._taken = False
+        self._woken = -1
 
     def take(self) -> None:
         """Make the terminal raw."""
@@ -122,6 +123,9 @@ class _Seat:
             signal.SIGCONT: self._continued,
         }
         self._taken = True
+        # The kernel may give a signal to any thread; Python runs its handler in this one, which
+        # waits for input: the byte that each signal writes wakes it.
+        self._woken = signal.set_wakeup_fd(self._change, warn_on_full_buffer=False)
         for number, handler in {**wanted, **dict.fromkeys(_ENDING, self._ended)}.items():
             self._handlers[number] = signal.signal(number, handler)
         tty.setraw(self._typing)
@@ -134,6 +138,8 @@ class _Seat:
 
     def close(self) -> None:
         """Let go of the signals."""
+        if self._handlers:
+            signal.set_wakeup_fd(self._woken)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
         os.close(self._changed)

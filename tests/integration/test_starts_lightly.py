@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.disks import on_a_disk
 from tests.world import World, run
 
 pytestmark = pytest.mark.linux
@@ -27,14 +29,16 @@ NOT_IF_UNCHANGED = NEVER | {
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
-    world = World(tmp_path_factory.mktemp("light") / "repository")
-    world.pack(
-        "TASK-0001-a",
-        'scope: {allowed_paths: ["docs/**"]}\nsteps: [{name: s, run: "mkdir docs; touch docs/x"}]\n',
-    )
-    world.commit()
-    return world
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with on_a_disk(tmp_path_factory.mktemp("light")) as place:
+        world = World(place / "repository")
+        world.pack(
+            "TASK-0001-a",
+            'scope: {allowed_paths: ["docs/**"]}\n'
+            'steps: [{name: s, run: "mkdir docs; touch docs/x"}]\n',
+        )
+        world.commit()
+        yield world
 
 
 def loaded(world: World, *words: str) -> tuple[set[str], str]:
