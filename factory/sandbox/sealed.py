@@ -73,7 +73,7 @@ def _locked(place: Path) -> Iterator[None]:
     """Lock the building of `place` between processes and threads."""
     place.parent.mkdir(parents=True, exist_ok=True)
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-    descriptor = os.open(place.with_name(f"{place.name}.lock"), flags, 0o644)
+    descriptor = os.open(place.with_name(f".{place.name}.lock"), flags, 0o644)
     try:
         if sys.platform != "win32":  # nothing is confined there, and nothing is cached for it
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -128,4 +128,4 @@ def stat_digest(place: Path) -> str:
 
 
 def _seal_of(place: Path) -> Path:
-    return place.with_name(f"{place.name}.seal")
+    return place.with_name(f".{place.name}.seal")

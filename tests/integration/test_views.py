@@ -180,7 +180,7 @@ def test_threads_that_ask_at_once_share_one_base(plain: World, tmp_path: Path) -
             thread.join()
     assert len(found) == 4
     assert len(set(found)) == 1
-    names = [tree.oid, f"{tree.oid}.lock", f"{tree.oid}.seal"]
+    names = [f".{tree.oid}.seal", tree.oid, f"{tree.oid}.lock"]
     assert sorted(path.name for path in found[0].parent.iterdir()) == names
 
 

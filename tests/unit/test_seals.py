@@ -114,7 +114,7 @@ def test_a_folder_that_was_changed_is_built_again(tmp_path: Path, change: str) -
             program.unlink()
             program.symlink_to("/bin/true")
         case "seal":
-            place.with_name("python-1.seal").write_text("0" * 64)
+            place.with_name(".python-1.seal").write_text("0" * 64)
     assert not is_sealed(place, process_seal)
     sealed_folder(place, process_seal, build)
     assert program.read_text() == "true"
