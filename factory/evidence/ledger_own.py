@@ -45,12 +45,12 @@ class WrittenLines:
         return Head(self.before.seq + len(self.ids), self.ids[-1])
 
     def ends_at(self, head: Head) -> bool:
-        """Return whether a ledger that ends at `head` ends with a line of this user: the last one,
-        or an earlier one where the process died while it wrote.
+        """Return whether a ledger that ends at `head` ends with the last line of this user, or with
+        an earlier one, down to the one before, where the process died while it wrote.
         """
         place = head.seq - self.before.seq
         ours = (self.before.event_id, *self.ids)
-        return head.seq >= self.since and 0 <= place < len(ours) and ours[place] == head.event_id
+        return 0 <= place < len(ours) and ours[place] == head.event_id
 
 
 class OwnLines:

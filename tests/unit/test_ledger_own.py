@@ -10,10 +10,12 @@ import pytest
 
 from factory.evidence.ledger_own import OwnLines, prune
 from factory.evidence.ledger_store import LedgerStore
+from factory.files import fs_guard
 from factory.files.clock import SystemClock
 from factory.log.chain import Head
 from factory.model.errors import Refusal
 from factory.model.event import Entry
+from factory.model.finding import Finding
 
 
 @pytest.fixture
@@ -69,6 +71,23 @@ def test_a_process_that_dies_while_it_writes_loses_nothing_of_its_own(
     assert ledger(state).compare_with_own() == ()
 
 
+def test_a_first_line_that_the_disk_did_not_take_is_no_lost_ledger(
+    state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _content: bytes) -> int:
+        facts = {"case": "write", "place": str(path), "found": "No space left on device"}
+        raise Refusal(Finding("DISK_UNWRITABLE", facts))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fs_guard, "append_durable", full)
+        with pytest.raises(Refusal):
+            ledger(state).append(Entry("a"))
+    assert ledger(state).own_since() == 1, "one after the last"
+    assert ledger(state).compare_with_own() == ()
+    ledger(state).append(Entry("a"))
+    assert ledger(state).own_since() == 1
+
+
 def test_lines_of_a_power_failure_are_a_strangers(state: Path) -> None:
     """The record is not synced: an older one may be found."""
     first = ledger(state)
@@ -112,7 +131,8 @@ def test_a_ledger_that_went_another_way_is_refused(state: Path) -> None:
 
 
 def test_a_ledger_that_is_gone_begins_anew_and_names_the_old_one(state: Path) -> None:
-    ledger(state).append(Entry("a"), Entry("b"))
+    for name in "ab":
+        ledger(state).append(Entry(name))
     last = heads(state)[-1]
     (state / "ledger.jsonl").unlink()
     (found,) = ledger(state).compare_with_own()
