@@ -69,7 +69,7 @@ def test_first_run_and_nothing_changed(world: World) -> None:
     assert again.rc == 0
     text = settled(again.out)
     assert agrees("nothing-changed.txt", text), (text, expected("nothing-changed.txt"))
-    caches = {"cache/standstill", *(name for name in before if name.startswith("locks/"))}
+    caches = {"cache/memory", *(name for name in before if name.startswith("locks/"))}
     assert {k: v for k, v in listing(world.state).items() if k not in caches} == {
         k: v for k, v in before.items() if k not in caches
     }
