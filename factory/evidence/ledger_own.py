@@ -82,6 +82,9 @@ class OwnLines:
         those without a stranger's after them; one more than its last where there is none.
         """
         known = self.known()
+        if self.file is not None and (known is None or not known.ends_at(head)):
+            self._loaded = False  # another process of this user may have written since
+            known = self.known()
         return known.since if known is not None and known.ends_at(head) else head.seq + 1
 
     def note(self, before: Head, ids: Sequence[str]) -> None:

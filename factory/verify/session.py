@@ -265,13 +265,12 @@ def _absent(name: str, gap: str = "", finding: str = "") -> Verified:
 
 def _state(state: Path, asked: Caller) -> _State:
     checkpoints, unread = load_checkpoints(state / paths.RUNS)
-    last = None
     try:
         last = load_checkpoint(state / paths.LEDGER_CHECKPOINT)
     except FileNotFoundError:
-        pass  # it is written by what appends outside of runs
+        last = None  # only commands that append outside of runs write it
     except (OSError, FormError):
-        unread = (*unread, paths.LEDGER_CHECKPOINT)
+        last, unread = None, (*unread, paths.LEDGER_CHECKPOINT)
     ours = (*checkpoints.values(), *((last,) if last is not None else ()))
     sizes = {one.size for one in (*ours, *asked.checkpoints.values())}
     ledger = load_ledger((state / paths.LEDGER,), sizes)

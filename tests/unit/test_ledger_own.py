@@ -40,6 +40,14 @@ def test_every_line_of_one_user_is_own_in_any_process(state: Path) -> None:
     assert ledger(state).own_since() == 1
 
 
+def test_two_processes_of_one_user_are_no_strangers(state: Path) -> None:
+    one, other = ledger(state), ledger(state)
+    for each in (one, other, one, one, other):
+        each.append(Entry("x"))
+        assert (one.own_since(), other.own_since()) == (1, 1)
+    assert one.compare_with_own() == ()
+
+
 def test_what_a_stranger_wrote_ends_what_is_own(state: Path) -> None:
     ledger(state).append(Entry("x"))
     ledger(state, "stranger").append(Entry("forged"))
