@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from factory.bundle.make import Attempted, Files, LoggedCommand, PackChange, make_bundle
+from factory.bundle.make import Attempted, Files, LeftOut, LoggedCommand, PackChange, make_bundle
 from factory.git.narrowing import between
 from factory.model.action import ActionDocument, action_key, action_of
 from factory.model.command_kind import CommandKind
@@ -113,7 +113,7 @@ def change(before: Mapping[str, str], after: Mapping[str, str], ignored: int = 0
         },
         digests=digests,
         objects=b"objects",
-        ignored=ignored,
+        left_out=LeftOut(ignored),
     )
 
 

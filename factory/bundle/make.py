@@ -46,6 +46,17 @@ class LoggedCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Count new files that are no part of a change: those that ignore rules name, those that
+    `discard` names, and others outside the scope of a pack with `outside: drop`.
+    """
+
+    ignored: int = 0
+    discarded: int = 0
+    outside: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class PackChange:
     """Describe a pack's change in three ways: leaves, patch, and lines per path (None: binary).
 
@@ -60,7 +71,7 @@ class PackChange:
     lines: Mapping[str, tuple[int, int] | None]
     digests: Mapping[str, str]
     objects: bytes
-    ignored: int = 0
+    left_out: LeftOut = LeftOut()
 
     @property
     def added(self) -> int:
@@ -121,7 +132,9 @@ def files_changed(change: PackChange) -> FilesChanged:
         base_tree=change.base_tree,
         result_tree=change.result_tree,
         files=tuple(_file_record(change, difference) for difference in change.differences),
-        ignored_dropped=change.ignored,
+        ignored_dropped=change.left_out.ignored,
+        discarded=change.left_out.discarded,
+        outside_dropped=change.left_out.outside,
     )
 
 

@@ -37,7 +37,16 @@ from factory.model.command_kind import CommandKind
 from factory.model.findings.entry import Facts
 from factory.model.forms import clean_folder, names_a_credential, problem_with_folder
 from factory.model.names import PACK_FOLDER
-from factory.model.pack import Artifacts, Constraints, Expectation, Limits, Network, Scope, TaskPack
+from factory.model.pack import (
+    Artifacts,
+    Constraints,
+    Expectation,
+    Limits,
+    Network,
+    Outside,
+    Scope,
+    TaskPack,
+)
 from factory.model.wording import found, nearest, quoted
 from factory.strict import canonical
 from factory.strict.document import BeforeValidator, Field, WithJsonSchema
@@ -101,17 +110,22 @@ class ScopeSection(Part):
         (), description="Patterns from the root; default: the pack's own folder."
     )
     denied_paths: Patterns = Field((), description="Patterns that stay untouched even so.")
+    outside: Outside = Field(
+        "block", description="drop: new files outside the scope are thrown away and counted."
+    )
 
 
 def _scope(asked: RuleInput) -> Iterator[Breach]:
-    yield from asked.written.patterns("/scope/allowed_paths", "/scope/denied_paths", "/inputs")
+    yield from asked.written.patterns(
+        "/scope/allowed_paths", "/scope/denied_paths", "/inputs", "/discard"
+    )
 
 
 def _scope_of(task: "TaskDocument", folder: str) -> Scope:
     scope = task.scope
     own = (f"{folder}/",)
     allowed = scope.allowed_paths if "allowed_paths" in scope.model_fields_set else own
-    return Scope(allowed, scope.denied_paths)
+    return Scope(allowed, scope.denied_paths, scope.outside)
 
 
 class InputsNote(Part):
@@ -412,6 +426,9 @@ class TaskDocument(Part):
     expect: Expectation = Field(
         "any", description="Whether the steps must change something, or must not."
     )
+    discard: Patterns = Field(
+        (), description="Patterns of new files that are thrown away and counted: caches."
+    )
 
 
 RULES: tuple[Callable[[RuleInput], Iterator[Breach]], ...] = (
@@ -454,6 +471,7 @@ def task_meaning(asked: RuleInput) -> TaskPack:
         workspace=task.workspace,
         docs_required=task.docs.required,
         expect=task.expect,
+        discard=task.discard,
         must_prose=task.acceptance.must,
         information=_information_of(written),
         places=written.places(),

@@ -47,6 +47,8 @@ class Rules:
     pack: str
     allowed: Patterns
     denied: Patterns
+    drop_outside: bool
+    discard: Patterns
     protected: Patterns
     inputs: tuple[str, ...]
     changed_lines: int
@@ -63,6 +65,8 @@ def rules_of(pack: TaskPack, protected: Patterns) -> Rules:
         pack.id,
         compile_patterns(pack.scope.allowed),
         compile_patterns(pack.scope.denied),
+        pack.scope.outside == "drop",
+        compile_patterns(pack.discard),
         protected,
         pack.inputs or (),
         pack.limits.changed_lines,
@@ -299,6 +303,32 @@ def judge_oddities(pack: str, oddities: Iterable[Oddity]) -> tuple[Finding, ...]
     )
 
 
+def new_files_dropped(
+    rules: Rules, artifacts: Patterns, paths: Iterable[str]
+) -> tuple[frozenset[str], frozenset[str]]:
+    """Return (those that `discard` names, those that `outside: drop` leaves out) of new files.
+
+    A protected path is never among them: writing one stays a refusal. Nor is an artifact outside
+    the scope, which is collected.
+    """
+    discarded: set[str] = set()
+    outside: set[str] = set()
+    for path in paths:
+        if rules.discard.matches(path):
+            names = discarded
+        elif rules.drop_outside and _is_outside(rules, path) and not artifacts.matches(path):
+            names = outside
+        else:
+            continue
+        if not path_guard.is_protected(path, rules.protected):
+            names.add(path)
+    return frozenset(discarded), frozenset(outside)
+
+
+def _is_outside(rules: Rules, path: str) -> bool:
+    return not rules.allowed.matches(path) or rules.denied.matches(path)
+
+
 def split_artifacts(
     rules: Rules, artifacts: Patterns, changes: Iterable[Difference]
 ) -> tuple[tuple[Difference, ...], tuple[str, ...]]:
@@ -310,7 +340,7 @@ def split_artifacts(
     proper: list[Difference] = []
     only: list[str] = []
     for change in changes:
-        outside = not rules.allowed.matches(change.path) or rules.denied.matches(change.path)
+        outside = _is_outside(rules, change.path)
         fresh = change.before is None and not path_guard.is_protected(change.path, rules.protected)
         if fresh and outside and artifacts.matches(change.path):
             only.append(change.path)

@@ -160,6 +160,8 @@ class AttemptFinished(Event, event_type="attempt.finished", rule=work(TRYING, Pa
     changed: Count
     artifacts: Count
     ignored: Count
+    discarded: Count
+    outside: Count
 
 
 class PackFinished(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from factory.model.action import ActionDocument, LimitsRecord
 from factory.model.command_kind import KindName
 from factory.model.document import Digest, Document
-from factory.model.pack import Expectation
+from factory.model.pack import Expectation, Outside
 from factory.strict.document import Field
 from factory.strict.values import LARGEST_INTEGER
 
@@ -106,23 +106,28 @@ class FileRecord(Document):
 class FilesChanged(Document):
     """Define FILES_CHANGED.json: every differing leaf between two trees, in Git's order.
 
-    `ignored_dropped` counts files that ignore rules left out.
+    New files that were left out are counted: by `ignored_dropped` those that ignore rules name, by
+    `discarded` those that `discard` names, by `outside_dropped` others outside the scope.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     base_tree: str
     result_tree: str
     files: tuple[FileRecord, ...]
     ignored_dropped: int = 0
+    discarded: int = 0
+    outside_dropped: int = 0
 
 
 class ScopeLock(Document):
     """Define SCOPE_LOCK.json: the contract as resolved before anything ran."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     pack: str
     allowed: tuple[str, ...]
     denied: tuple[str, ...]
+    outside: Outside
+    discard: tuple[str, ...]
     protected: tuple[str, ...]
     inputs: tuple[str, ...] | None
     network: tuple[str, ...]

@@ -19,6 +19,9 @@ MIB = 1024 * 1024
 Expectation = Literal["change", "no_change", "any"]
 """What the steps promise of the repository."""
 
+Outside = Literal["block", "drop"]
+"""What becomes of new files outside the scope."""
+
 
 @dataclass(frozen=True, slots=True)
 class Command:
@@ -81,10 +84,14 @@ class Constraints:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Declare what a pack may change by patterns; `denied` wins over `allowed`."""
+    """Declare what a pack may change by patterns; `denied` wins over `allowed`.
+
+    New files outside are refused, or left out of the change where `outside` is drop.
+    """
 
     allowed: tuple[str, ...]
     denied: tuple[str, ...] = ()
+    outside: Outside = "block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,7 @@ class TaskPack:
     workspace: str = ""
     docs_required: tuple[str, ...] = ()
     expect: Expectation = "any"
+    discard: tuple[str, ...] = ()
     must_prose: tuple[str, ...] = ()
     information: str = "{}"
     places: tuple[tuple[str, int, int], ...] = ()

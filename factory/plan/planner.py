@@ -242,6 +242,8 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
         pack=pack.id,
         allowed=pack.scope.allowed,
         denied=pack.scope.denied,
+        outside=pack.scope.outside,
+        discard=pack.discard,
         protected=protected,
         inputs=pack.inputs,
         network=pack.constraints.network.hosts,

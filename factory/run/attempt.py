@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from factory.bundle.make import LoggedCommand
+from factory.bundle.make import LeftOut, LoggedCommand
 from factory.egress.connection import Connection
 from factory.egress.reach import Reach
 from factory.files.clock import SystemClock
@@ -32,6 +32,7 @@ from factory.judge.judge import (
     judge_change,
     judge_lines,
     judge_oddities,
+    new_files_dropped,
     read_contents,
     split_artifacts,
 )
@@ -106,7 +107,7 @@ class Frozen:
     after: Tree
     differences: tuple[Difference, ...]
     findings: tuple[Finding, ...]
-    ignored: int
+    left_out: LeftOut
     artifacts: tuple[Collected, ...]
     compared: Compared | None = None
     withheld: bool = False
@@ -193,7 +194,7 @@ def do_steps(
     that fails.
     """
     if not planned.pack.steps:
-        return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), 0, ())
+        return (), Frozen(visible, visible, (), judge_docs(planned.pack, base), LeftOut(), ())
     reach = reach_of(machine, planned)
     stage = machine.sandbox.open(PackView(shared, visible), planned.limits, planned.pack.id, reach)
     try:
@@ -218,8 +219,12 @@ def freeze(
     layer = stage.freeze().against(visible)
     fresh = new_paths(visible, layer)
     ignored = objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
-    derived = apply_layer(visible, layer, ignored)
     artifact_patterns = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
+    more = (path for path in fresh if path not in ignored and base.get(path) is None)
+    discarded, outside = new_files_dropped(planned.rules, artifact_patterns, more)
+    left_out = LeftOut(len(ignored), len(discarded), len(outside))
+    absent = ignored | discarded | outside
+    derived = apply_layer(visible, layer, absent)
     seen, _ = split_artifacts(planned.rules, artifact_patterns, between(visible, derived.tree))
     after = apply_differences(base, seen)
     differences = between(base, after)
@@ -228,7 +233,7 @@ def freeze(
     )
     refused, effort = _unkeepable(machine, planned, differences)
     if refused:
-        return Frozen(visible, visible, (), refused, len(derived.dropped), (), withheld=True)
+        return Frozen(visible, visible, (), refused, left_out, (), withheld=True)
     contents = read_contents(planned.rules, differences, objects.read)
     objects.write_tree(visible_after)
     objects.write_tree(after)
@@ -237,9 +242,9 @@ def freeze(
         both = compared(objects, effort, visible.oid, visible_after.oid, seconds)
     except Overdue:
         late = judge_overdue(planned.rules, seconds)
-        return Frozen(visible, visible, (), late, len(derived.dropped), (), withheld=True)
+        return Frozen(visible, visible, (), late, left_out, (), withheld=True)
     findings = (
-        *judge_oddities(pack.id, layer.without(ignored)),
+        *judge_oddities(pack.id, layer.without(absent)),
         *judge_change(
             planned.rules, differences, after, contents, hidden_paths(differences, visible)
         ),
@@ -248,7 +253,7 @@ def freeze(
     )
     collected = stage.collect(artifact_patterns.sources) if artifact_patterns.sources else ()
     seen = between(visible, visible_after)
-    return Frozen(visible, visible_after, seen, findings, len(derived.dropped), collected, both)
+    return Frozen(visible, visible_after, seen, findings, left_out, collected, both)
 
 
 def _unkeepable(

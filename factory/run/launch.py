@@ -203,7 +203,9 @@ class _Work:
             result_tree=one.record.result_tree,
             changed=len(one.frozen.differences),
             artifacts=len(one.artifacts),
-            ignored=one.frozen.ignored,
+            ignored=one.frozen.left_out.ignored,
+            discarded=one.frozen.left_out.discarded,
+            outside=one.frozen.left_out.outside,
             duration_ms=self.since(began),
             rc=Status(one.record.status).exit_code,
         )
@@ -377,7 +379,7 @@ def change_of(machine: Machine, planned: PlannedPack, frozen: Frozen) -> PackCha
         lines=both.lines,
         digests={oid: one.sha256 for oid, one in objects.measured(oids).items()},
         objects=carried,
-        ignored=frozen.ignored,
+        left_out=frozen.left_out,
     )
 
 

@@ -78,6 +78,9 @@ class Bindings(Comparison):
             )
             self.says(event, ("packs", len(status.packs), event.file_counts.get("packs")))
         changed = self.document(FilesChanged, f"{paths.Z}/{paths.FILES_CHANGED}")
+        if changed is not None:
+            left_out = (changed.ignored_dropped, changed.discarded, changed.outside_dropped)
+            self.differs("files that the merge left out", (0, 0, 0), left_out)
         for event in self.own.of(FINISHED):
             if self.whole(paths.REPORT):
                 self.says(event, digest(event, "report", self.seen(paths.REPORT)))

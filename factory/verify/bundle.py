@@ -48,7 +48,7 @@ from factory.verify.trees import (
 # What SCOPE_LOCK.json repeats of the contract, under the same names.
 _LOCKED = (
     *("allowed", "denied", "inputs", "docs_required", "artifacts_required", "artifacts_optional"),
-    *("artifacts_normalized", "expect"),
+    *("artifacts_normalized", "expect", "outside", "discard"),
     *("network", "network_any", "cloud", "cloud_any"),
 )
 
@@ -58,7 +58,7 @@ class Bundle:
     """Describe a bundle whose change was derived again. `folder` is the pack's own; `tree` its
     entry in the base.
 
-    `dropped` is the number of files that the pack left and the base ignores.
+    `left_out` counts new files that are no part of the change, by why.
     """
 
     pack: str
@@ -72,7 +72,7 @@ class Bundle:
     tree: TreeEntry
     spec: bytes
     manifest: str
-    dropped: int
+    left_out: Mapping[str, int]
 
     def tells(self, why: str) -> bool:
         """Return True if `why` is empty or a displayed line of the pack's spec.md."""
@@ -171,8 +171,13 @@ class BundleCheck:
             ),
             _text(trees, tree, b"spec.md", blobs),
             self.seen(f"{self.place}{paths.BUNDLE_MANIFEST}"),
-            docs.changed.ignored_dropped,
+            {
+                "ignored": docs.changed.ignored_dropped,
+                "discarded": docs.changed.discarded,
+                "outside": docs.changed.outside_dropped,
+            },
         )
+        self._left_out(bundle)
         self._complete(bundle, carried)
         if docs.status.status == "PASS":
             self._rules(bundle)
@@ -316,6 +321,18 @@ class BundleCheck:
                 paths.OBJECTS,
                 f"expected the object {oid}, found that it is missing",
             )
+
+    def _left_out(self, bundle: Bundle) -> None:
+        """Report new files that were left out although the contract names none of their kind."""
+        lock = bundle.lock
+        for kind, named in (("discarded", bool(lock.discard)), ("outside", lock.outside == "drop")):
+            found = bundle.left_out[kind]
+            if found and not named:
+                self._wrong(
+                    "VERIFY_SCOPE",
+                    paths.FILES_CHANGED,
+                    f"expected no file left out as {kind} under this contract, found {found}",
+                )
 
     def _rules(self, bundle: Bundle) -> None:
         """Judge again what a PASS may not have."""

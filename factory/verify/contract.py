@@ -50,6 +50,8 @@ class Contract:
     domain: str
     allowed: tuple[str, ...]
     denied: tuple[str, ...]
+    outside: str
+    discard: tuple[str, ...]
     inputs: tuple[str, ...] | None
     steps: tuple[Wanted, ...]
     acceptance: tuple[Wanted, ...]
@@ -91,6 +93,8 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         ).strip(),
         allowed=_texts(scope["allowed_paths"]) if "allowed_paths" in scope else (f"{folder}/",),
         denied=_texts(scope.get("denied_paths")),
+        outside=str(scope.get("outside") or "block"),
+        discard=_texts(written.get("discard")),
         inputs=None if isinstance(inputs, dict) or inputs in _ABSENT else _texts(inputs),
         steps=_commands("step", written.get("steps")),
         acceptance=_acceptance(asked),

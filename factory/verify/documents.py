@@ -109,11 +109,13 @@ class FileRow:
 class FilesChanged:
     """Define FILES_CHANGED.json."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[2]
     base_tree: Oid
     result_tree: Oid
     files: tuple[FileRow, ...]
     ignored_dropped: Count
+    discarded: Count
+    outside_dropped: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,12 @@ class LimitsRow:
 class ScopeLock:
     """Define SCOPE_LOCK.json: the contract as resolved."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     pack: str
     allowed: Texts
     denied: Texts
+    outside: Literal["block", "drop"]
+    discard: Texts
     protected: Texts
     inputs: Texts | None
     network: Texts

@@ -56,7 +56,9 @@ FORMS: Mapping[str, EventForm] = {
         _names("address attempt connection during host pack port reason verdict"),
     ),
     "attempt.finished": EventForm(
-        _names("result_tree"), _names("artifacts changed ignored"), _names("attempt pack status")
+        _names("result_tree"),
+        _names("artifacts changed discarded ignored outside"),
+        _names("attempt pack status"),
     ),
     "pack.finished": EventForm(
         _names("action_key manifest result_tree"),

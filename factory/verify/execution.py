@@ -157,7 +157,7 @@ class ExecutionCheck:
         counts = {
             "changed": status.files_changed,
             "artifacts": len(status.artifacts),
-            "ignored": self.bundle.dropped,
+            **self.bundle.left_out,
         }
         self.differs(f"event {end.seq}, counts", counts, dict(end.file_counts))
         for check, event in zip(status.checks, commands, strict=True):

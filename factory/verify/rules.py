@@ -33,6 +33,7 @@ def breaches(
             _name(lock, name, after is not None)
             or _kind(name, before, after, change)
             or _scope(lock, name)
+            or _discarded(lock, name, before)
             or _hidden(lock, folder, name, before)
             or pack_files.breach(lock, folder, name, (before, after), change)
             or (_collision(trees, result, path) if after is not None else "")
@@ -69,6 +70,12 @@ def _scope(lock: ScopeLock, path: str) -> str:
         return "expected no change of a denied path, found one"
     if not matches(lock.allowed, path):
         return f"expected a path within {', '.join(lock.allowed) or 'nothing'}, found another"
+    return ""
+
+
+def _discarded(lock: ScopeLock, path: str, before: TreeEntry | None) -> str:
+    if before is None and matches(lock.discard, path):
+        return "expected no new file that discard names, found one"
     return ""
 
 

@@ -19,12 +19,11 @@ from factory.contract.work_tree import UserWorkTree
 from factory.git.narrowing import apply_differences, between
 from factory.judge import path_guard
 from factory.judge.acceptance import artifact_name_problem
-from factory.judge.judge import Contents, Rules, judge_change
+from factory.judge.judge import Contents, judge_change, rules_of
 from factory.judge.scope import compile_patterns
 from factory.merge.overlap import Touch, find_overlaps
-from factory.model.finding import Location
 from factory.model.names import PACK_FILES
-from factory.model.pack import Limits
+from factory.model.pack import Limits, Scope
 from factory.model.tree import Difference, Leaf, Tree, tree_from_leaves
 from factory.sandbox.backends import IsolationMode
 from factory.verify import names as checker
@@ -36,6 +35,7 @@ from factory.verify.trees import TreeEntry, parts
 from tests.git_world import World
 from tests.hostile.extent import PATHS
 from tests.hostile.paths import corpus, twins
+from tests.pack_values import pack
 from tests.sandbox_kit import MIB, NOTHING, run, sandbox
 
 pytestmark = pytest.mark.linux
@@ -47,11 +47,7 @@ LEAF = Leaf(0o100644, "1" * 40)
 EMPTY = Tree({})
 PROTECTED = path_guard.protected_patterns("taskpacks", ("requirements.lock",))
 SCOPE = ("src/", "docs/**/index*", "*/b.txt", "**/x?", "taskpacks/TASK-1/", "a", "**")
-HERE = Location("task.yml")
-NONE = compile_patterns(())
-RULES = Rules(
-    "T-1", compile_patterns(SCOPE), NONE, PROTECTED, (), 800, "taskpacks", NONE, HERE, HERE, HERE
-)
+RULES = rules_of(pack(folder="taskpacks/TASK-1", scope=Scope(SCOPE)), PROTECTED)
 
 
 @cache

@@ -67,7 +67,7 @@ ALONE_WHERE_BLOCKED = {
     **{("step.finished", name): EARLIER for name in ("hash log", "rc")},
     **{
         ("attempt.finished", f"count {name}"): EARLIER
-        for name in ("artifacts", "changed", "ignored")
+        for name in ("artifacts", "changed", "ignored", "discarded", "outside")
     },
 }
 MEASURED = {

@@ -111,6 +111,20 @@ def verify(run: Memory, changes: Mapping[str, bytes], **status: object):
     return check(evidence, around(ledger, sizes={len(ledger.splitlines())}))
 
 
+def _counts(key: str) -> Callable[[Any], object]:
+    return lambda value: value.update({key: 2})
+
+
+@pytest.mark.parametrize("key", ["discarded", "outside_dropped"])
+def test_files_that_the_contract_throws_away_none_of_are_not_left_out(
+    good: Memory, key: str
+) -> None:
+    found = verify(good, changed(good, CHANGED, _counts(key)))
+    assert any("left out as" in finding.message for finding in found.findings)
+    merged = verify(good, changed(good, f"{Z}/FILES_CHANGED.json", _counts(key)))
+    assert any("that the merge left out" in finding.message for finding in merged.findings)
+
+
 def test_a_forger_who_changes_nothing_is_not_found(
     good: Memory, outside: Memory, failing: Memory
 ) -> None:
@@ -583,7 +597,7 @@ HOSTILE_VALUES: tuple[Any, ...] = (
 )
 # What the writer alone tells, or the forger writes anew.
 UNBOUND = re.compile(
-    r"TASK-\d+/FILES_CHANGED.json#/ignored_dropped|Z_integrator/FILES_CHANGED.json#/ignored_dropped"
+    r"TASK-\d+/FILES_CHANGED.json#/ignored_dropped"
     r"|Z_integrator/STATUS.json#.*|Z_integrator/MERGE.json#/bundles/.*|.*(RUN_MANIFEST|manifest).json#.*"
     r"|TASK-\d+/STATUS.json#/findings/\d+/(hint|line|column)"
     r"|PLAN.json#/(recheck_budget|policy/(commit|grants)|packs/\d+/own_tree)"

@@ -17,6 +17,7 @@ from factory.judge.judge import (
     judge_change,
     judge_lines,
     judge_oddities,
+    new_files_dropped,
     rules_of,
     split_artifacts,
 )
@@ -298,6 +299,20 @@ def test_a_new_file_outside_the_scope_that_is_an_artifact_leaves_the_change() ->
     proper, only = split_artifacts(RULES, artifacts, changes)
     assert proper == (old, inside, guarded, other)
     assert only == ("out/a", "docs/no/a")
+
+
+def test_new_files_are_left_out_by_discard_and_outside_the_scope() -> None:
+    asked = replace(
+        pack(), scope=Scope(("docs/",), ("docs/no/",), "drop"), discard=("**/c/", "*.o")
+    )
+    paths = ("docs/a", "docs/c/x", "docs/no/x", "x.o", "src/a", "dodo.py", "out/a", ".env/c/x")
+    artifacts = compile_patterns(("out/**", "docs/c/**"))
+    guard = protected_patterns("taskpacks")
+    discarded, outside = new_files_dropped(rules_of(asked, guard), artifacts, paths)
+    assert discarded == {"docs/c/x", "x.o"}
+    assert outside == {"docs/no/x", "src/a"}
+    strict = rules_of(replace(asked, scope=Scope(("docs/",))), guard)
+    assert new_files_dropped(strict, artifacts, paths) == (discarded, frozenset())
 
 
 def test_rules_know_where_they_were_declared() -> None:

@@ -60,6 +60,8 @@ LOCK = ScopeLock(
     artifacts_required=(),
     artifacts_optional=(),
     expect="any",
+    outside="block",
+    discard=(),
     docs_required=(),
 )
 ACTION = ActionDocument(
