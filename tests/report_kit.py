@@ -11,6 +11,7 @@ from factory.model.evidence import (
     LogRecord,
     OverlapRecord,
     PackLine,
+    PolicyRecord,
     RecheckRecord,
     RunStatus,
     StatusDocument,
@@ -59,6 +60,7 @@ def status(**more: object) -> RunStatus:
         "exact": True,
         "properties_given": ("fs_read_scoped", "net_isolated"),
         "properties_accepted": (),
+        "policy": PolicyRecord(sha256="9" * 64),
     }
     return RunStatus(**{**known, **more})  # type: ignore[arg-type]
 

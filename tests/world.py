@@ -42,6 +42,14 @@ class Ended:
     def text(self) -> str:
         return self.out + self.err
 
+    @property
+    def said(self) -> str:
+        """Return standard output without the line that names the policy; there must be one."""
+        lines = self.out.splitlines(keepends=True)
+        others = [line for line in lines if not line.startswith("Policy    ")]
+        assert len(others) == len(lines) - 1, self.text
+        return "".join(others)
+
 
 class World:
     """One Git repository with packs."""

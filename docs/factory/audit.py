@@ -200,7 +200,12 @@ def step_3(run_id):
     inputs = [row["digest"]["sha256"] for row in said["inputAttestations"]]
     hold(all(row.keys() == {"uri", "digest"} for row in said["inputAttestations"]), "an input of another form")
     hold(inputs == [hashlib.sha256(payload).hexdigest() for payload in found_payloads[:-1]], "the summary is about other statements")
-    hold(said["policy"]["digest"]["sha256"] == sha256("attestations/policy.json"), "the summary was made under another policy")
+    policy, digest = status["policy"], sha256("attestations/policy.json")
+    hold(said["policy"]["digest"]["sha256"] == digest, "the summary was made under another policy")
+    hold(policy["sha256"] == digest, "STATUS.json names another policy than policy.json is")
+    hold(policy["grants"] == load("attestations/policy.json")["grants"], "STATUS.json names other grants than policy.json")
+    planned = load("PLAN.json")["policy"]["commit"] if os.path.exists("run/PLAN.json") else policy["commit"]
+    hold(policy["commit"] == planned, "STATUS.json names a policy of another commit than PLAN.json")
     about = {subject["name"]: subject["digest"] for subject in summary["subject"]}
     for name in ("Z_integrator/STATUS.json", "Z_integrator/FINAL_REPORT.md", "attestations/files.sha256"):
         hold(name in about, f"the summary is not about {name}")

@@ -8,8 +8,17 @@ host (interpreter, workers, isolation).
 from __future__ import annotations
 
 from factory.model.action import limits_record
-from factory.model.config import Config
-from factory.model.evidence import GrantRecord, PolicyDocument
+from factory.model.config import Config, Source
+from factory.model.evidence import GrantRecord, PolicyDocument, PolicyRecord
+from factory.model.evidence_text import format_document, sha256
+
+_SETTINGS = frozenset(
+    {
+        *("required", "accepted_missing", "protected", "ceilings", "overlap"),
+        *("network_hosts", "network_within", "network_allow_any"),
+        *("signing_policy", "signing_key_ids"),
+    }
+)
 
 
 def policy_of(config: Config) -> PolicyDocument:
@@ -31,4 +40,17 @@ def policy_of(config: Config) -> PolicyDocument:
             GrantRecord(kind=grant.kind.value, thing=grant.thing, pack=grant.pack)
             for grant in sorted(config.grants, key=lambda it: (it.kind.value, it.thing, it.pack))
         ),
+    )
+
+
+def policy_record(config: Config) -> PolicyRecord:
+    """Return what the status of a run records about its policy: digest, origin, grants."""
+    policy = policy_of(config)
+    sources = {source for name, source in config.sources if name in _SETTINGS}
+    return PolicyRecord(
+        sha256=sha256(format_document(policy)),
+        ref=config.policy_ref if config.policy_commit else "",
+        commit=config.policy_commit,
+        sources=tuple(sorted(source.value for source in sources - {Source.DEFAULT})),
+        grants=policy.grants,
     )

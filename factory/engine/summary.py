@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from factory.bundle.make import unique
 from factory.contract.catalogue import PackEntry
+from factory.contract.policy import policy_record
 from factory.engine.run import CardOutcome, Integrated, Run
 from factory.evidence import settle
 from factory.evidence.signing import signing_record
@@ -22,11 +23,12 @@ from factory.model.events import PackReproducible
 from factory.model.evidence import FilesChanged, PackLine, RunStatus, StatusDocument
 from factory.model.evidence_text import finding_of, finding_record, parse_document
 from factory.model.finding import Finding
+from factory.model.inert import for_eyes
 from factory.model.layout import RunFolder
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.plan.site import Site
-from factory.report.text import brief, change_text, finding_lines
+from factory.report.text import brief, change_text, finding_lines, policy_text
 from factory.run.reading import load_status
 from factory.run.shown import shown_by
 from factory.sandbox.properties import Enforcement
@@ -162,6 +164,7 @@ def run_status(run: Run, enforcement: Enforcement, asked: Collection[str]) -> Ru
         properties_given=tuple(sorted(given.value for given in enforcement.given)),
         properties_accepted=_accepted(site, enforcement),
         signing=signing_record(site),
+        policy=policy_record(site.config),
     )
 
 
@@ -250,7 +253,15 @@ def closing(run: Run, status: Status, asked: Collection[str], executed: frozense
     found = unique(
         finding for card in run.cards if card.name in asked for finding in run.result_of(card)[1]
     )
-    return replace(_closing(run, status, asked, executed), findings=found)
+    ended = _closing(run, status, asked, executed)
+    lines = [*ended.lines]
+    at = -1 if lines[-1].startswith("Next ") else len(lines)
+    lines.insert(at, _policy_line(run.site))
+    return replace(ended, lines=tuple(lines), findings=found)
+
+
+def _policy_line(site: Site) -> str:
+    return for_eyes(f"Policy    {policy_text(policy_record(site.config))}")
 
 
 def _closing(run: Run, status: Status, asked: Collection[str], executed: frozenset[str]) -> Closing:
@@ -306,7 +317,8 @@ def unchanged(run: Run) -> Closing:
     run_id = next((marker.run_id for card, marker in markers if card.phase == "integrate"), "")
     packs = sum(card.phase == "launch" for card in run.cards)
     found = unique(finding for _, marker in markers for finding in marker.findings)
-    return Closing(Status.PASS, (_unchanged_line(run_id, packs),), run_id, found)
+    lines = (_unchanged_line(run_id, packs), _policy_line(run.site))
+    return Closing(Status.PASS, lines, run_id, found)
 
 
 def _unchanged_line(what: str, packs: int) -> str:

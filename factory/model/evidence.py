@@ -208,6 +208,21 @@ class PolicyDocument(Document):
     grants: tuple[GrantRecord, ...] = ()
 
 
+class PolicyRecord(Document):
+    """Record which policy a verdict was reached under, and from where it is.
+
+    `sha256` is that of attestations/policy.json. `ref` and `commit` name the commit that the user's
+    policy_ref chose; empty: the checked-out tree. `sources` are those that set something beyond
+    the defaults, `grants` what the user granted.
+    """
+
+    sha256: Digest
+    ref: str = ""
+    commit: str = ""
+    sources: tuple[str, ...] = ()
+    grants: tuple[GrantRecord, ...] = ()
+
+
 class PlannedCommand(Document):
     """Record one command that a pack will run: a step, or an acceptance command."""
 
@@ -372,7 +387,7 @@ class RunStatus(Document):
     made.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     run_id: str
     status: StatusName
     base_ref: str
@@ -391,6 +406,7 @@ class RunStatus(Document):
     properties_accepted: tuple[str, ...]
     branch: str = ""
     signing: SigningRecord = SigningRecord()
+    policy: PolicyRecord
 
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]

@@ -18,7 +18,14 @@ from factory.model.wording import counted
 from factory.report.markup import Child, Markup, joined, lines_of, relative_uri, tag
 from factory.report.run_view import RunView, good
 from factory.report.style import STYLE
-from factory.report.text import UNSIGNED, change_text, network_text, place_of, signing_text
+from factory.report.text import (
+    UNSIGNED,
+    change_text,
+    network_text,
+    place_of,
+    policy_text,
+    signing_text,
+)
 
 _STYLE_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode("utf-8")).digest()).decode("ascii")
 _POLICY = (
@@ -102,6 +109,7 @@ def _verdict(run: RunView) -> Markup:
             f"{counted(len(status.properties_given), 'property', 'properties')} enforced; ",
             weaker,
         ),
+        tag("p", f"Policy: {policy_text(status.policy)}."),
         tag("p", "Run ", tag("code", status.run_id), class_="soft"),
         *notices,
         class_=status.status,

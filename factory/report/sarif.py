@@ -15,6 +15,7 @@ from factory.model.findings.catalogue import CATALOGUE
 from factory.model.inert import for_sarif
 from factory.report.markup import relative_uri
 from factory.report.run_view import RunView
+from factory.report.text import policy_text
 from factory.version import __version__
 
 SCHEMA = (
@@ -48,6 +49,7 @@ def results_sarif(run: RunView) -> bytes:
                     "status": status.status,
                     "baseCommit": status.base_commit,
                     "mergedTree": status.merged_tree,
+                    "policy": for_sarif(policy_text(status.policy)),
                 },
                 "results": results,
             }

@@ -7,7 +7,14 @@ same bytes.
 
 from __future__ import annotations
 
-from factory.model.evidence import FilesChanged, FindingRecord, PackLine, RunStatus, SigningRecord
+from factory.model.evidence import (
+    FilesChanged,
+    FindingRecord,
+    PackLine,
+    PolicyRecord,
+    RunStatus,
+    SigningRecord,
+)
 from factory.model.finding import owner_of
 from factory.model.inert import Markdown, code, for_eyes, for_markdown
 from factory.model.inert import markdown as md
@@ -31,6 +38,28 @@ def network_text(packs: tuple[PackLine, ...]) -> str:
             hosts = "any public host" if "*" in pack.network else ", ".join(pack.network)
             parts.append(f"{pack.pack} to {hosts}")
     return "; ".join(parts)
+
+
+_MOST_GRANTS = 8  # the first lines stay short; policy.json has all
+_SET_BY = {
+    "repository": "factory.toml of the work tree",
+    "judged": "what factory.toml of the work tree tightens",
+    "user": "the user's own file",
+    "environment": "FACTORY_ variables",
+    "flag": "flags",
+}
+
+
+def policy_text(policy: PolicyRecord) -> str:
+    """Return which policy was in force, what set it, and what the user granted, in one line."""
+    chosen = f"factory.toml of {policy.ref} at {policy.commit[:12]}" if policy.commit else ""
+    words = {**_SET_BY, **({"repository": chosen} if chosen else {})}
+    origins = {"repository"} | set(policy.sources) if chosen else set(policy.sources)
+    origin = ", ".join(text for name, text in words.items() if name in origins) or "defaults"
+    grants = [f"{row.kind} {row.thing} to {row.pack or 'any pack'}" for row in policy.grants]
+    if len(grants) > _MOST_GRANTS:
+        grants[_MOST_GRANTS:] = [f"{len(grants) - _MOST_GRANTS} more"]
+    return f"{policy.sha256[:12]}, set by {origin}; granted: {', '.join(grants) or 'nothing'}"
 
 
 def markdown(status: RunStatus, changed: FilesChanged | None) -> bytes:
@@ -71,6 +100,7 @@ def _head(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         md("**{}** · {} · {} {} ({})", status.status, what, tree, base, status.base_ref),
         "",
     ]
+    lines.append(md("Policy: {}.", policy_text(status.policy)))
     lines.append(f"Enforced: {', '.join(status.properties_given) or 'nothing'}.")
     accepted = ", ".join(status.properties_accepted)
     lines.append(
@@ -293,6 +323,7 @@ def plain(status: RunStatus, changed: FilesChanged | None) -> bytes:
     lines = [
         f"{status.status}  {status.run_id}",
         f"{what}, {tree} on base {status.base_commit[:12]}",
+        f"Policy: {for_eyes(policy_text(status.policy))}",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *([f"Network: {for_eyes(reached)}"] if reached else []),

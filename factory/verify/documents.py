@@ -339,6 +339,17 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """Record which policy the verdict was reached under, and from where it is."""
+
+    sha256: Sha256
+    ref: str
+    commit: MaybeOid
+    sources: tuple[Literal["environment", "flag", "judged", "repository", "user"], ...]
+    grants: tuple[GrantRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PlannedCommand:
     """Record one command that a plan has of a pack."""
 
@@ -414,7 +425,7 @@ class Plan:
 class RunStatus:
     """Define STATUS.json of a run."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     run_id: str
     status: StatusName
     base_ref: str
@@ -433,6 +444,7 @@ class RunStatus:
     properties_accepted: Texts
     branch: str
     signing: SigningRow
+    policy: PolicyRow
 
 
 @dataclass(frozen=True, slots=True)

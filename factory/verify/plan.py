@@ -99,6 +99,7 @@ class PlanCheck:
         if policy is not None and paths.POLICY not in self.results.spoilt:
             self.differs("the digest of the policy", self.seen(paths.POLICY), plan.policy.sha256)
             self.differs("the policy", policy, plan.policy.rules)
+        self.differs("the commit of the policy", plan.policy.commit, status.policy.commit)
         lines = {line.pack for line in status.packs}
         beyond = sorted({planned.pack for planned in plan.packs} - lines)
         self.differs("packs that the verdict does not name", "", ", ".join(beyond))

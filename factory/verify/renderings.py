@@ -20,7 +20,7 @@ from factory.verify.documents import FilesChanged, FindingRow, RunStatus
 from factory.verify.folder import EvidenceFolder
 from factory.verify.html_page import Page, read_page
 from factory.verify.names import eyes
-from factory.verify.report import reached
+from factory.verify.report import policy_words, reached
 from factory.verify.results import Results
 from factory.verify.verdict import GOOD_OUTCOMES
 
@@ -120,6 +120,7 @@ def _head(status: RunStatus, files: tuple[Any, ...]) -> list[str]:
     lines = [
         _words(f"{counts} · {tree} {status.base_commit[:12]} ({status.base_ref})"),
         f"{number} {'property' if number == 1 else 'properties'} enforced; {weaker}",
+        _words(f"Policy: {policy_words(status)}."),
         f"Run {status.run_id}",
     ]
     if accepted:
@@ -257,12 +258,15 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
             for row in only["results"]
         ]
         state = only["properties"]["status"]
+        policy = only["properties"]["policy"]
         ran = only["invocations"][0]["executionSuccessful"]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         yield f"is no log of findings: {type(error).__name__} {error}"
         return
     yield from _same("its version", "2.1.0", document.get("version"))
     yield from _same("its verdict", status.status, state)
+    due = eyes(policy_words(status)).translate(_IN_SARIF)
+    yield from _same("its policy", due, policy)
     yield from _same("whether the run came to a verdict", status.status != "FAIL", ran)
     yield from _same("its rules", sorted({row.id for row in status.findings}), rules)
     yield from _same(

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from factory.verify import paths
 from factory.verify.documents import FilesChanged, RunStatus
 from factory.verify.folder import EvidenceFolder
-from factory.verify.names import inert
+from factory.verify.names import eyes, inert
 from factory.verify.results import Results
 
 _UNSIGNED = "No key was at hand, so nothing in this run is signed."
@@ -53,6 +53,7 @@ def _first_lines(status: RunStatus, changed: FilesChanged | None) -> list[str]:
         "",
         f"**{status.status}** · {what} `{status.base_commit[:12]}` ({inert(status.base_ref)})",
         "",
+        f"Policy: {inert(policy_words(status))}.",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}.",
         (
             f"**Accepted weaker by the user: {accepted}.**"
@@ -82,12 +83,30 @@ def reached(status: RunStatus) -> str:
     return "; ".join(f"{pack} to {hosts}" for pack, hosts in rows if hosts)
 
 
+def policy_words(status: RunStatus) -> str:
+    """Return what the report says of the policy: its digest, what set it, what was granted."""
+    policy = status.policy
+    where = f"{policy.ref} at {policy.commit[:12]}" if policy.commit else "the work tree"
+    rows = (
+        ("repository" in policy.sources or policy.commit, f"factory.toml of {where}"),
+        ("judged" in policy.sources, "what factory.toml of the work tree tightens"),
+        ("user" in policy.sources, "the user's own file"),
+        ("environment" in policy.sources, "FACTORY_ variables"),
+        ("flag" in policy.sources, "flags"),
+    )
+    origin = ", ".join(text for due, text in rows if due) or "defaults"
+    granted = [f"{row.kind} {row.thing} to {row.pack or 'any pack'}" for row in policy.grants]
+    most = [*granted[:8], *([f"{len(granted) - 8} more"] if len(granted) > 8 else [])]
+    return f"{policy.sha256[:12]}, set by {origin}; granted: {', '.join(most) or 'nothing'}"
+
+
 def _first_plain(status: RunStatus, changed: FilesChanged | None) -> list[str]:
     tree = f"tree {status.merged_tree[:12]}" if status.merged_tree else "nothing merged"
     what = f"{_counted(len(status.packs), 'pack')}, {_files(changed)} {_lines(changed)}"
     return [
         f"{status.status}  {status.run_id}",
         f"{what}, {tree} on base {status.base_commit[:12]}",
+        f"Policy: {eyes(policy_words(status))}",
         f"Enforced: {', '.join(status.properties_given) or 'nothing'}",
         f"Accepted weaker: {', '.join(status.properties_accepted) or 'nothing'}",
         *((f"Network: {reached(status)}",) if reached(status) else ()),

@@ -304,6 +304,11 @@ class _RunCheck:
             0,
             len(merged) if policy.overlap == "block" else 0,
         )
+        granted = tuple((row.kind, row.thing, row.pack) for row in policy.grants)
+        reported = tuple((row.kind, row.thing, row.pack) for row in status.policy.grants)
+        self.differs("what the user granted", granted, reported)
+        digest = self.run.sha256(paths.POLICY)
+        self.differs("the digest of the policy", digest, status.policy.sha256)
         signing = (policy.signing, policy.signing_keys)
         self.differs("the signing policy", signing, (status.signing.policy, status.signing.keys))
 

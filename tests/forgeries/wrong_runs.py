@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -397,6 +397,10 @@ def _strangers() -> Iterator[WrongRun]:
     )
 
 
+def _policy(update: Mapping[str, object]) -> Change:
+    return lambda status: status["policy"].update(update)
+
+
 def _liars() -> Iterator[WrongRun]:
     signer = Forger.SIGNER
     lock, action, changed = (
@@ -449,6 +453,12 @@ def _liars() -> Iterator[WrongRun]:
     yield _verdict(signer, "another base tree", "base", base_tree=OTHER_TREE)
     yield _verdict(signer, "no check on the merged tree", "merged tree", rechecks=())
     yield _verdict(signer, "another run's id", "run", run_id="factory_20200101_000000_00000000_001")
+    for name, word, update in (
+        ("a policy of another commit", "commit of the policy", {"commit": "c" * 40}),
+        ("another policy by its digest", "digest of the policy", {"sha256": "c" * 64}),
+        ("a grant that policy.json does not have", "granted", {"grants": [{"kind": "host", "thing": "example.org", "pack": ""}]}),
+    ):  # fmt: skip
+        yield _document(signer, name, word, STATUS, _policy(update))
     yield _event(
         "a start under another action",
         "action_key",

@@ -71,9 +71,9 @@ def test_preflight_by_itself_says_it_and_a_dirty_file_alone_makes_no_run(tmp_pat
     for face in (world.factory, world.doit):
         alone = face("preflight")
         assert (alone.rc, alone.out.count(dirt("README.md"))) == (0, 1), alone.text
-        assert alone.out.endswith("PASS  preflight is up to date, nothing was run\n")
+        assert alone.said.endswith("PASS  preflight is up to date, nothing was run\n")
     whole = world.factory("oneshot")
-    assert (whole.rc, whole.out) == (
+    assert (whole.rc, whole.said) == (
         0,
         f"PASS  {run} is up to date: 1 pack unchanged, nothing was run\n",
     ), whole.text
@@ -81,7 +81,7 @@ def test_preflight_by_itself_says_it_and_a_dirty_file_alone_makes_no_run(tmp_pat
     assert [each["id"] for each in document["findings"]] == ["REPO_DIRTY"]
     assert (document["status"], document["run_id"], document["report"]) == ("PASS", "", "")
     world.git("checkout", "-q", "README.md")
-    assert world.factory("preflight").out == "PASS  preflight is up to date, nothing was run\n"
+    assert world.factory("preflight").said == "PASS  preflight is up to date, nothing was run\n"
     assert (world.runs(), world.executed()) == ([run], ["TASK-0101"])
 
 
@@ -91,7 +91,7 @@ def test_preflight_that_holds_names_no_run_that_is_blocked(tmp_path: Path) -> No
     world.commit()
     assert world.factory("oneshot").rc == 2
     alone = world.factory("preflight")
-    assert (alone.rc, alone.out) == (0, "PASS  preflight is up to date, nothing was run\n"), (
+    assert (alone.rc, alone.said) == (0, "PASS  preflight is up to date, nothing was run\n"), (
         alone.text
     )
     document = json.loads(world.factory("preflight", "--json").out)

@@ -117,12 +117,12 @@ def test_a_part_that_is_up_to_date_names_no_run(world: World) -> None:
         ("bundle-validate", ": 2 packs unchanged"),
     ):
         ended = world.doit(phase)
-        assert (ended.rc, ended.out) == (
+        assert (ended.rc, ended.said) == (
             0,
             f"PASS  {phase} is up to date{packs}, nothing was run\n",
         ), ended.text
     whole = world.doit("integrate")
-    assert (whole.rc, whole.out) == (0, f"PASS  {world.runs()[-1]} {UNCHANGED}\n"), whole.text
+    assert (whole.rc, whole.said) == (0, f"PASS  {world.runs()[-1]} {UNCHANGED}\n"), whole.text
 
 
 def test_every_file_that_a_whole_look_reads_is_remembered(world: World) -> None:
@@ -186,7 +186,7 @@ def test_the_first_start_after_a_run_looks_at_no_content(world: World) -> None:
     assert world.executed()[started:] == ["TASK-0001"]
     first = watched(world, "oneshot")
     assert (first.rc, "QUICK" in first.err) == (0, True), first.text
-    assert first.out == f"PASS  {world.runs()[-1]} {UNCHANGED}\n"
+    assert first.said == f"PASS  {world.runs()[-1]} {UNCHANGED}\n"
 
 
 def test_a_change_behind_the_back_of_what_a_run_left_is_seen(world: World) -> None:

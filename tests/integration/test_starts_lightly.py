@@ -59,7 +59,9 @@ def test_a_whole_run_loads_no_builder_of_models(world: World) -> None:
 def test_nothing_changed_opens_nothing(world: World, program: str) -> None:
     world.doit("oneshot")
     modules, said = loaded(world, program, "oneshot")
-    assert re.fullmatch(r"PASS  \S+ is up to date: 1 pack unchanged, nothing was run\n", said)
+    assert re.fullmatch(
+        r"PASS  \S+ is up to date: 1 pack unchanged, nothing was run\nPolicy    .*\n", said
+    )
     assert modules & NOT_IF_UNCHANGED == set()
     assert "factory.engine.memory" in modules
 

@@ -11,14 +11,24 @@ from factory.model.evidence import (
     FileRecord,
     FilesChanged,
     FindingRecord,
+    GrantRecord,
     OverlapRecord,
     PackLine,
+    PolicyRecord,
     RecheckRecord,
     RunStatus,
     SigningRecord,
 )
 from factory.model.wording import counted
-from factory.report.text import brief, change_text, finding_lines, markdown, plain, unmerged_plan
+from factory.report.text import (
+    brief,
+    change_text,
+    finding_lines,
+    markdown,
+    plain,
+    policy_text,
+    unmerged_plan,
+)
 from tests.hostile_text import HOSTILE
 
 
@@ -71,6 +81,7 @@ def status(**other: object) -> RunStatus:
         "exact": True,
         "properties_given": ("net_isolated",),
         "properties_accepted": (),
+        "policy": PolicyRecord(sha256="9" * 64),
     }
     return RunStatus(**{**known, **other})  # type: ignore[arg-type]
 
@@ -106,6 +117,41 @@ def test_the_first_lines_say_what_matters() -> None:
         " signed.**\n" in text
     )
     assert text.endswith("is optional. No key was at hand, so nothing in this run is signed.\n")
+
+
+def test_the_policy_in_force_its_origin_and_grants_are_in_the_first_lines() -> None:
+    grants = tuple(
+        GrantRecord(kind="host", thing=f"h{number}.example", pack="T-1" if number else "")
+        for number in range(10)
+    )
+    for policy, words in (
+        (PolicyRecord(sha256="9" * 64), "set by defaults; granted: nothing"),
+        (
+            PolicyRecord(sha256="9" * 64, sources=("flag", "repository", "user")),
+            "set by factory.toml of the work tree, the user's own file, flags; granted: nothing",
+        ),
+        (
+            PolicyRecord(
+                sha256="9" * 64,
+                ref="refs/heads/m",
+                commit="e" * 40,
+                sources=("judged",),
+                grants=grants[:2],
+            ),
+            (
+                "set by factory.toml of refs/heads/m at eeeeeeeeeeee, what factory.toml of the work"
+                " tree tightens; granted: host h0.example to any pack, host h1.example to T-1"
+            ),
+        ),
+    ):
+        text = policy_text(policy)
+        assert text == f"999999999999, {words}"
+        shown = status(policy=policy)
+        assert f"Policy: {text}" in plain(shown, None).decode().splitlines()[:4]
+        first = markdown(shown, None).decode().splitlines()[:6]
+        assert sum(line.startswith("Policy: ") for line in first) == 1
+    many = policy_text(PolicyRecord(sha256="9" * 64, grants=grants))
+    assert many.endswith("host h7.example to T-1, 2 more")
 
 
 def test_what_was_accepted_weaker_and_what_cannot_be_published_is_said_at_the_top() -> None:
@@ -171,8 +217,8 @@ def test_the_plain_report_says_the_same() -> None:
     full = status(findings=(record(),), largest_set=("T-1",), smallest_conflict=("T-1", "T-2"))
     assert (
         plain(full, CHANGED).decode()
-        == "PASS  run_001\n1 pack, 2 files +2 −1, tree dddddddddddd on base bbbbbbbbbbbb\nEnforced:"
-        " net_isolated\nAccepted weaker: nothing\nSigning policy: a signature is optional. No"
+        == "PASS  run_001\n1 pack, 2 files +2 −1, tree dddddddddddd on base bbbbbbbbbbbb\nPolicy:"
+        " 999999999999, set by defaults; granted: nothing\nEnforced: net_isolated\nAccepted weaker: nothing\nSigning policy: a signature is optional. No"
         " key was at hand, so nothing in this run is signed.\n\nT-1  PASS     1 file +2 −1  1 of"
         " 2 checks ok\n\nOVERLAP  T-1: m\n    f:3\n    h\n\nLargest set that integrates: T-1 (1"
         " of 1)\n"

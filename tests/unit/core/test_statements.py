@@ -30,7 +30,14 @@ from factory.model.action import (
 )
 from factory.model.config import Config
 from factory.model.event import Entry
-from factory.model.evidence import CheckRecord, EventDocument, RunStatus, ScopeLock, StatusDocument
+from factory.model.evidence import (
+    CheckRecord,
+    EventDocument,
+    PolicyRecord,
+    RunStatus,
+    ScopeLock,
+    StatusDocument,
+)
 from factory.model.evidence_text import EvidenceError
 from factory.model.signing import SigningPolicy
 from factory.model.statement import Statement
@@ -131,6 +138,7 @@ def run_status(status: Any = "PASS", merged_tree: str = "d" * 40) -> RunStatus:
         exact=True,
         properties_given=(),
         properties_accepted=(),
+        policy=PolicyRecord(sha256="9" * 64),
     )
 
 
