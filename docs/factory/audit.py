@@ -400,10 +400,7 @@ IDENTITY = {f"GIT_{role}_{what}": "audit" for role in ("AUTHOR", "COMMITTER") fo
 
 def git(*words, stdin=b""):
     environment = {**os.environ, **IDENTITY, "GIT_INDEX_FILE": os.path.abspath("audit/index")}
-    settings = ("-c", "merge.renames=false", "-c", "merge.directoryRenames=false")
-    done = subprocess.run(
-        ["git", "--git-dir=audit/git", *settings, *words], input=stdin, stdout=subprocess.PIPE, env=environment
-    )
+    done = subprocess.run(["git", "--git-dir=audit/git", *words], input=stdin, stdout=subprocess.PIPE, env=environment)
     if done.returncode:
         sys.exit(f"git {' '.join(words)} ended with {done.returncode}")
     return done.stdout
@@ -439,9 +436,21 @@ def changes(before, after):
     return {path: (head.split(b" ")[1], head.split(b" ")[3]) for head, path in zip(fields[::2], fields[1::2])}
 
 def merged(base, ours, theirs):
-    root = git("commit-tree", base, "-m", "base").decode().strip()
-    sides = [git("commit-tree", side, "-p", root, "-m", "side").decode().strip() for side in (ours, theirs)]
-    return git("merge-tree", "--write-tree", *sides).decode().strip()
+    """The tree of a merge by path, without renames; Git merges only the lines of what both sides changed."""
+    mine, others, before = changes(base, ours), changes(base, theirs), rows(base)
+    both = sorted(path for path in others if path in mine and others[path] != mine[path])
+    fresh = {path: entry for path, entry in others.items() if path not in both}
+    if both:
+        plain = [{path: entry[0] for path, entry in side.items()} for side in (before, mine, others)]
+        modes = {side.get(path) for side in plain for path in both}
+        hold(modes <= {b"100644", b"100755"}, "packs changed one path, and it has no lines to merge")
+        sides = {path: (before[path][0], before[path][2]) for path in both}, mine, others
+        root, *ends = (written("", {path: side[path] for path in both}) for side in sides)
+        root = git("commit-tree", root, "-m", "base").decode().strip()
+        ends = [git("commit-tree", side, "-p", root, "-m", "side").decode().strip() for side in ends]
+        lines = rows(git("merge-tree", "--write-tree", *ends).decode().strip())
+        fresh |= {path: (mode, oid) for path, (mode, _, oid) in lines.items()}
+    return written(ours, fresh)
 
 def visible(patterns):
     """Whether a path is in a set of patterns: `*` and `?` within a segment, `**` across, a trailing / for all below."""

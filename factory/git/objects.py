@@ -98,11 +98,7 @@ class GitObjects:
         self._known = KnownBlobs(redactor or Redactor(), self.read, self.sizes)
         sources = all_alternates((repository.common_dir / "objects", *alternates))
         make_private(private, self.hash_name, sources)
-        settings = (
-            f"attr.tree={_EMPTY[self.hash_name]}",
-            "merge.directoryRenames=false",
-            "merge.renames=false",
-        )
+        settings = (f"attr.tree={_EMPTY[self.hash_name]}",)
         self.git = Git(find_git(private), private, private, settings=settings)
         self._contents = Conversation(self.git, "cat-file", "--batch-command", "--buffer")
         self._raw = Conversation(
@@ -363,17 +359,21 @@ class GitObjects:
                 )
         return self._applied[asked]
 
-    def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-        """Merge trees three-way: return (tree id, conflicting paths). Renames are not followed.
+    def merge_files(self, files: Iterable[tuple[Leaf, Leaf, Leaf]]) -> tuple[Leaf | None, ...]:
+        """Merge plain files three-way, each given as base, ours and theirs; return the merged
+        leaves, None for a conflict.
 
-        Commits are synthesised, since Git before 2.40 cannot be given the merge base.
+        Trees with the same names are merged: in them is no rename for Git to guess, as 2.39 does
+        whatever is configured. Commits are made, since that cannot be given the merge base.
         """
+        rows = {str(number): sides for number, sides in enumerate(files)}
+        trees = [{name: row[side] for name, row in rows.items()} for side in range(3)]
+        base, ours, theirs = (self.write_tree(Tree(tree, self.hash_name)) for tree in trees)
         root = self.write_commit(base, (), "base")
-        return merge_commits(
-            self.git,
-            self.write_commit(ours, (root,), "ours"),
-            self.write_commit(theirs, (root,), "theirs"),
-        )
+        sides = [self.write_commit(side, (root,), "side") for side in (ours, theirs)]
+        merged, conflicts = merge_commits(self.git, *sides)
+        found = {**self.tree_of(merged).entries, **dict.fromkeys(conflicts)}
+        return tuple(leaf if isinstance(leaf := found[name], Leaf) else None for name in rows)
 
     # leaving
 

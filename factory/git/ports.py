@@ -12,7 +12,7 @@ from typing import Protocol
 
 from factory.judge.effort import Measured
 from factory.judge.secrecy import FoundCredentials
-from factory.model.tree import Difference, Tree
+from factory.model.tree import Difference, Leaf, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +148,8 @@ class Objects(Protocol):
         """Write a pack of exactly these objects, and its index, into an existing folder."""
         ...
 
-    def merge(self, base: str, ours: str, theirs: str) -> tuple[str, tuple[str, ...]]:
-        """Merge trees three-way: return (tree id, conflicting paths). Renames are not followed."""
+    def merge_files(self, files: Iterable[tuple[Leaf, Leaf, Leaf]]) -> tuple[Leaf | None, ...]:
+        """Merge plain files three-way, each given as base, ours and theirs; return the merged
+        leaves, None for a conflict.
+        """
         ...

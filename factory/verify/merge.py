@@ -1,7 +1,8 @@
 """Make the merged result again: from the base and the bundles' changes, by entry, in one order.
 
 A bundle's change was derived before; here only trees are edited. If packs overlap and the
-configuration has them merged, Git's own three-way merge is used, which needs the repository.
+configuration has them merged, Git merges the lines of what several changed, which needs the
+repository.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from factory.verify.overlaps import (
 from factory.verify.repository import RepositoryObjects
 from factory.verify.results import Results
 from factory.verify.status import check_findings
+from factory.verify.three_way import merged
 from factory.verify.trees import Clash, Path, TreeEntry, Trees, Unknown, joined
 
 _RESULT = (paths.FILES_CHANGED, paths.PATCH, paths.OBJECTS)
@@ -341,15 +343,13 @@ class MergeCheck:
         order = in_order({need: self.needs[need] for need in self.needs[bundle.pack]})
         below = self.united(base, order)
         theirs = trees.edited(below, bundle.change.after)
-        payloads: dict[str, tuple[str, bytes]] = {
-            oid: ("tree", tree) for oid, tree in trees.payloads.items()
-        }
+        contents: dict[str, bytes] = {}
         for other in self.bundles.values():
-            payloads |= {oid: ("blob", blob) for oid, blob in other.change.contents.items()}
-        found = repository.merged(below, here, theirs, payloads)
-        if not found:
-            raise Clash(f"{bundle.pack} does not merge cleanly")
-        return found
+            contents |= other.change.contents
+        try:
+            return merged(trees, below, here, theirs, repository, contents)
+        except Clash as clash:
+            raise Clash(f"{bundle.pack} does not merge cleanly: {clash}") from clash
 
 
 def pairs_of(merge: Merge | None) -> tuple[Pair, ...]:

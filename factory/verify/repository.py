@@ -14,12 +14,13 @@ import shutil
 import subprocess
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from factory.verify.objects import Commit, ObjectError, commit_payload, object_id
+from factory.verify.trees import Clash, TreeEntry, format_tree, parse_tree
 
 _COMMITTER = re.compile(rb"^committer .*> ([0-9]{1,11}) [+-][0-9]{4}$", re.MULTILINE)
 _SECONDS = 300  # a hanging Git must not hang the check
@@ -157,23 +158,37 @@ class RepositoryObjects:
         return int(row[1]) if row is not None else 0
 
     def merged(
-        self, base: str, ours: str, theirs: str, payloads: Mapping[str, tuple[str, bytes]]
-    ) -> str:
-        """Return the tree of a clean three-way merge, "" if it conflicts.
+        self, files: Sequence[tuple[TreeEntry, ...]], contents: Mapping[str, bytes]
+    ) -> tuple[TreeEntry, ...]:
+        """Merge the lines of plain files, each given as base, ours and theirs; `contents` are blobs
+        that the repository may lack.
 
-        `payloads` are objects that it may need. Raise ObjectError if Git fails.
+        Git is given three trees with the same names, so that it finds nothing to take for a rename.
+        Raise Clash for a conflict, ObjectError if Git fails.
         """
-        for oid, (kind, payload) in payloads.items():
-            self._write(oid, kind, payload)
+        for oid, content in contents.items():
+            self._write(oid, "blob", content)
+        made = [{b"%d" % at: row[side] for at, row in enumerate(files)} for side in range(3)]
+        base, *sides = (self._write_tree(entries) for entries in made)
         root = self._commit(base, ())
-        sides = (self._commit(ours, (root,)), self._commit(theirs, (root,)))
-        settings = ("-c", "merge.directoryRenames=false", "-c", "merge.renames=false")
-        done = self._git(
-            *settings, "merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", *sides
-        )
-        if done.returncode > 1:
+        commits = [self._commit(side, (root,)) for side in sides]
+        done = self._git("merge-tree", "--write-tree", "-z", "--no-messages", *commits)
+        if done.returncode == 1:
+            raise Clash("lines that both sides changed do not merge cleanly")
+        if done.returncode != 0:
             raise ObjectError(f"git merge-tree: expected 0 or 1, found {done.returncode}")
-        return done.stdout.split(b"\0")[0].decode("ascii").strip() if done.returncode == 0 else ""
+        oid = done.stdout.split(b"\0")[0].decode("ascii").strip()
+        listed = self._git("cat-file", "tree", oid).stdout
+        if object_id("tree", listed, self._hash_name) != oid:
+            raise ObjectError(f"git merge-tree: expected the tree {oid}, found another or none")
+        entries = parse_tree(listed, len(oid) // 2)
+        return tuple(entries[b"%d" % at] for at in range(len(files)))
+
+    def _write_tree(self, entries: Mapping[bytes, TreeEntry]) -> str:
+        payload = format_tree(entries)
+        oid = object_id("tree", payload, self._hash_name)
+        self._write(oid, "tree", payload)
+        return oid
 
     def _commit(self, tree: str, parents: tuple[str, ...]) -> str:
         payload = commit_payload(Commit(tree, parents, "side"))

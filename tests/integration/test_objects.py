@@ -24,6 +24,7 @@ from factory.git.private_git import all_alternates
 from factory.git.repository import discover
 from factory.judge.effort import Effort, effort_of, measured
 from factory.judge.secrecy import NOTHING, carried
+from factory.merge.three_way import three_way_of
 from factory.model.errors import InternalError, Overdue, Refusal
 from factory.model.tree import (
     MODE_EXECUTABLE,
@@ -350,7 +351,8 @@ def test_nothing_configured_shows_in_a_difference_or_is_run(
         assert objects.patch(base.oid, objects.write_tree(changed)) == expected
         assert objects.numstat(base.oid, changed.oid) == {"f.txt": (1, 1)}
         assert objects.apply_patch(base.oid, expected) == changed.oid
-        assert objects.merge(base.oid, changed.oid, objects.write_tree(other))[1] == ("f.txt",)
+        objects.write_tree(other)
+        assert three_way_of(objects)(base, changed, other)[1] == ("f.txt",)
         assert objects.ignored(base, ["a.o", "a"]) == {"a.o"}
     assert not canary.exists()
 
@@ -414,7 +416,11 @@ def test_the_users_repository_is_not_written_to(world: World) -> None:
     before = state()
     with world.objects() as objects:
         old, new = all_kinds(objects, world.head())
-        objects.merge(old, new, old)
+        other = objects.tree_of(old).changed({"a/x": leaf(objects, "x\nother\n")})
+        objects.write_tree(other)
+        assert three_way_of(objects)(objects.tree_of(old), objects.tree_of(new), other)[1] == (
+            "a/x",
+        )
         objects.ignored(objects.tree_of(old), ["x"])
         objects.apply_patch(old, objects.patch(old, new))
     assert state() == before
@@ -462,9 +468,9 @@ def test_merges_are_clean_or_name_their_conflicts(world: World) -> None:
         for tree in (ours, theirs, clash):
             objects.write_tree(tree)
         united = ours.changed({"b": theirs.get("b")})
-        assert objects.merge(base.oid, ours.oid, theirs.oid) == (united.oid, ())
-        assert objects.merge(base.oid, ours.oid, clash.oid)[1] == ("a/x",)
-        assert objects.merge(base.oid, theirs.oid, clash.oid)[1] == ("b",)
+        assert three_way_of(objects)(base, ours, theirs) == (united, ())
+        assert three_way_of(objects)(base, ours, clash)[1] == ("a/x",)
+        assert three_way_of(objects)(base, theirs, clash)[1] == ("b",)
 
 
 def test_a_moved_folder_does_not_move_anothers_new_file(world: World) -> None:
@@ -475,7 +481,7 @@ def test_a_moved_folder_does_not_move_anothers_new_file(world: World) -> None:
         objects.write_tree(moved)
         objects.write_tree(added)
         united = moved.changed({"a/new": leaf(objects, "new\n")})
-        assert objects.merge(base.oid, moved.oid, added.oid) == (united.oid, ())
+        assert three_way_of(objects)(base, moved, added) == (united, ())
 
 
 def test_export_and_adopt_carry_a_tree_into_the_repository(world: World, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from factory.git.repository import (
 )
 from factory.git.scanner import scan
 from factory.judge.path_guard import unportable
+from factory.merge.three_way import three_way_of
 from factory.model.errors import InternalError, Refusal
 from factory.model.scanned import ScannedLayer
 from factory.model.tree import MODE_LINK, differences
@@ -594,7 +595,7 @@ def test_what_was_merged_cannot_make_the_orchestrators_own_git_run_anything(merg
         for tree in (one, two):
             objects.write_tree(tree)
         assert b"-b\n+one\n" in objects.patch(head.oid, one.oid)
-        assert objects.merge(head.oid, one.oid, two.oid)[1] == ("b",)
+        assert three_way_of(objects)(head, one, two)[1] == ("b",)
     assert not merged.canary.exists()
 
 
