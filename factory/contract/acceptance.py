@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from typing import Annotated, Any
 
 from factory.contract.commands import CommandItem, Commands, commands_of
-from factory.contract.document_parts import CommandText, Part, Texts, Version, text_or_list_as
+from factory.contract.document_parts import (
+    CommandText,
+    Part,
+    Patterns,
+    Texts,
+    Version,
+    one_or_many,
+    text_or_list_as,
+)
 from factory.contract.written import Breach, Written
 from factory.model.command_kind import ACCEPTANCE_KINDS, CommandKind, Trait
-from factory.model.pack import Command
+from factory.model.pack import Command, Expectation, JudgeContract, Requirement
+from factory.model.wording import quoted
 from factory.strict.document import BeforeValidator, Field
 
 
@@ -30,11 +39,37 @@ GroupEntry = Annotated[
 ]
 
 
+Requirements = Annotated[
+    tuple[Requirement, ...],
+    BeforeValidator(one_or_many, json_schema_input_type=Requirement | tuple[Requirement, ...]),
+]
+
+
 class Acceptance(Part):
     """Define the keys of acceptance.yml that are no kind of command."""
 
     version: Version = Field(1, description="Version of this format.")
     deps: Texts = Field((), description="Packages to fetch; empty unless the network is declared.")
+    judge: Patterns = Field((), description="Patterns of more files that belong to the judge.")
+    may_change: Patterns = Field(
+        (), description="Patterns of files of the judge that the pack is meant to change."
+    )
+    retires: Texts = Field((), description="Ids of tests that may go; * for any.")
+    require: Requirements = Field((), description="What a PASS must have shown.")
+    fixed: Texts = Field(
+        (),
+        description="Labels or names of checks that may show a repair, in addition to the tests.",
+    )
+
+    def judging(self) -> JudgeContract:
+        """Return what judges the pack in addition to its commands."""
+        return JudgeContract(
+            patterns=tuple(dict.fromkeys(self.judge)),
+            may_change=tuple(dict.fromkeys(self.may_change)),
+            retires=tuple(dict.fromkeys(self.retires)),
+            require=tuple(dict.fromkeys(self.require)),
+            fixed=tuple(dict.fromkeys(self.fixed)),
+        )
 
     def commands(self, written: Written) -> tuple[Command, ...]:
         """Return all commands in the order of their kinds."""
@@ -46,10 +81,24 @@ class Acceptance(Part):
             found += commands_of(kind, items, written, cwd)
         return tuple(found)
 
-    def breaches(self, written: Written, network: bool) -> Iterator[Breach]:
-        """Yield what contradicts; `network` is True if the pack declares any network."""
-        if not self.commands(written):
+    def breaches(self, written: Written, network: bool, expect: Expectation) -> Iterator[Breach]:
+        """Yield what contradicts; `network` is True if the pack declares any network, `expect` what
+        it promises of its change.
+        """
+        commands = self.commands(written)
+        if not commands:
             yield Breach("PACK_NO_ACCEPTANCE", {}, 1, 1)
+        yield from written.patterns("/judge", "/may_change")
+        if "change" in self.require and expect == "no_change":
+            clause = "change is required, and task.yml says expect: no_change"
+            yield written.breach("/require", clause, "remove one of them")
+        if self.fixed and "fixed" not in self.require:
+            clause = "checks are named, and require does not name fixed"
+            yield written.breach("/fixed", clause, "write require: [fixed]")
+        known = {name for command in commands for name in (command.label, command.name)}
+        for name in (name for name in self.fixed if name not in known):
+            hint = "write the label or the name of one, as in tests-1"
+            yield written.breach("/fixed", f"{quoted(name)} is no check of this file", hint)
         if self.deps and not network:
             clause = "packages are listed, and constraints.allow_network is false"
             yield written.breach("/deps", clause, "remove them, or declare the hosts")

@@ -23,6 +23,7 @@ from factory.contract.document_parts import (
 from factory.log.key import KEY_ID
 from factory.model import forms
 from factory.model.injection import GRANT, grant_of
+from factory.model.pack import Requirement
 from factory.sandbox import backends
 from factory.sandbox.properties import Property
 from factory.strict.document import AfterValidator, Field, WithJsonSchema
@@ -190,6 +191,24 @@ class SigningSection(Part):
     keys: tuple[KeyId, ...] = Field((), description="Ids of the keys that required-from means.")
 
 
+class JudgeSection(Part):
+    """Set what judges a result in addition to its commands. A repository may add, never remove."""
+
+    patterns: tuple[Pattern, ...] = Field(
+        (), description="Patterns of files of the judge, in addition to the built-in ones."
+    )
+    require: tuple[Requirement, ...] = Field((), description="What every PASS must have shown.")
+    may_change: tuple[Pattern, ...] = Field(
+        ("**",), description="Which files of the judge contracts may let their packs change."
+    )
+    retry: Literal["allow", "block"] = Field(
+        "allow", description="What a pass after a failed attempt is: PASS, or BLOCKED."
+    )
+    contracts: Literal["open", "pinned"] = Field(
+        "open", description="pinned: acceptance, scope and require must be those of policy_ref."
+    )
+
+
 class ConfigDocument(Part):
     """Define factory.toml: configuration of a repository, or a user's own."""
 
@@ -213,4 +232,7 @@ class ConfigDocument(Part):
     )
     signing: SigningSection = Field(
         default_factory=SigningSection, description="What evidence must carry."
+    )
+    judge: JudgeSection = Field(
+        default_factory=JudgeSection, description="What a PASS must have shown."
     )

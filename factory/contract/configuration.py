@@ -26,7 +26,15 @@ from factory.contract.settings import (
     Unfit,
 )
 from factory.egress.rules import uncovered
-from factory.model.config import CEILINGS, REQUIRED_BY_DEFAULT, Config, OverlapPolicy, Source
+from factory.model.config import (
+    CEILINGS,
+    REQUIRED_BY_DEFAULT,
+    Config,
+    ContractPolicy,
+    OverlapPolicy,
+    RetryPolicy,
+    Source,
+)
 from factory.model.finding import Finding, Location
 from factory.model.names import GRANTS_VARIABLE
 from factory.model.pack import Limits
@@ -54,8 +62,10 @@ _SIMPLE = (
         "recheck_budget",
     ),
     *("signing_policy", "signing_key_ids", "network_allow_any", "cloud_inject"),
+    *("judge_patterns", "judge_require", "judge_may_change", "judge_retry", "judge_contracts"),
 )
-_ADDITIVE = frozenset({"required", "accept_missing", "protected"})
+_LISTS_ADD_UP = frozenset({"protected", "judge_patterns", "judge_require"})
+_ADDITIVE = frozenset({"required", "accept_missing", "judge_may_change", *_LISTS_ADD_UP})
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +215,10 @@ class _Merged:
                 self._note(name, value, below, whose, place)
             if value >= below:
                 return
+        if name == "judge_may_change" and not foreign:
+            value = (value,)  # the user's; a repository adds one more bound
+        elif name == "judge_may_change":
+            value = tuple(dict.fromkeys((*self._values.get(name, ()), value)))
         self._values[name] = self._joined(name, value)
         self._sources[name] = source
 
@@ -231,9 +245,9 @@ class _Merged:
         """Return the union with the layers below for a setting that only grows, otherwise
         `value`.
         """
-        if name == "protected":
+        if name in _LISTS_ADD_UP:
             return tuple(dict.fromkeys((*self._values.get(name, ()), *value)))
-        if name in _ADDITIVE:
+        if name in ("required", "accept_missing"):
             return self._values.get(name, frozenset()) | frozenset(value)
         return value
 
@@ -262,6 +276,8 @@ class _Merged:
 _STRICTEST: Mapping[str, tuple[Any, ...]] = {
     "signing_policy": tuple(SigningPolicy),
     "overlap": (OverlapPolicy.MERGE, OverlapPolicy.BLOCK),
+    "judge_retry": tuple(RetryPolicy),
+    "judge_contracts": tuple(ContractPolicy),
 }
 
 

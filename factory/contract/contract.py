@@ -28,7 +28,7 @@ from factory.contract.written import Breach, Written, invalid
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
 from factory.model.names import PACK_FILES, PACK_FOLDER
-from factory.model.pack import Command, Limits, PackFile, TaskPack
+from factory.model.pack import Command, JudgeContract, Limits, PackFile, TaskPack
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE
 from factory.strict import yaml as strict_yaml
 from factory.strict.document import Document
@@ -69,15 +69,18 @@ def read_pack(
     if asked is not None:
         reading.add("task.yml", task_breaches(asked))
     commands: tuple[Command, ...] = ()
+    judging = JudgeContract()
     if acceptance is not None:
         network = task is not None and constraints_of(task).network.declared
-        reading.add("acceptance.yml", acceptance.breaches(accepted, network))
-        commands = acceptance.commands(accepted)
+        expect = task.expect if task is not None else "any"
+        reading.add("acceptance.yml", acceptance.breaches(accepted, network, expect))
+        commands, judging = acceptance.commands(accepted), acceptance.judging()
     findings = tuple(replace(finding, pack=identity) for finding in reading.findings)
     if asked is None or any(finding.blocks for finding in findings):
         return None, findings
     members = _pack_files(folder, files, modes)
-    return replace(task_meaning(asked), why=why, acceptance=commands, files=members), findings
+    pack = replace(task_meaning(asked), why=why, acceptance=commands, judge=judging, files=members)
+    return pack, findings
 
 
 def id_of_folder(folder: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from factory.model.action import limits_record
 from factory.model.config import Config, Source
-from factory.model.evidence import GrantRecord, PolicyDocument, PolicyRecord
+from factory.model.evidence import GrantRecord, JudgePolicy, PolicyDocument, PolicyRecord
 from factory.model.evidence_text import format_document, sha256
 
 _SETTINGS = frozenset(
@@ -17,6 +17,7 @@ _SETTINGS = frozenset(
         *("required", "accepted_missing", "protected", "ceilings", "overlap"),
         *("network_hosts", "network_within", "network_allow_any"),
         *("signing_policy", "signing_key_ids"),
+        *("judge_patterns", "judge_require", "judge_may_change", "judge_retry", "judge_contracts"),
     }
 )
 
@@ -36,6 +37,13 @@ def policy_of(config: Config) -> PolicyDocument:
         overlap=config.overlap.value,
         signing=config.signing_policy.value,
         signing_keys=tuple(sorted(config.signing_key_ids)),
+        judge=JudgePolicy(
+            patterns=tuple(sorted(config.judge_patterns)),
+            require=tuple(sorted(config.judge_require)),
+            may_change=config.judge_may_change,
+            retry=config.judge_retry.value,
+            contracts=config.judge_contracts.value,
+        ),
         grants=tuple(
             GrantRecord(kind=grant.kind.value, thing=grant.thing, pack=grant.pack)
             for grant in sorted(config.grants, key=lambda it: (it.kind.value, it.thing, it.pack))

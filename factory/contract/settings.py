@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import Any
+from typing import Any, get_args
 
 from factory.judge.scope import problem_with_pattern
 from factory.log.key import KEY_ID
 from factory.model import forms
-from factory.model.config import OverlapPolicy
+from factory.model.config import ContractPolicy, OverlapPolicy, RetryPolicy
 from factory.model.injection import grant_of
-from factory.model.pack import Limits
+from factory.model.pack import Limits, Requirement
 from factory.model.signing import SigningPolicy
 from factory.model.wording import found, nearest, quoted
 from factory.sandbox import backends
@@ -279,6 +279,19 @@ def _unsigned(value: SigningPolicy, users: SigningPolicy | None) -> str:
     return f"{value.value}, where the user's file says {users.value}" if users and weaker else ""
 
 
+def _looser(choices: type[Enum]) -> Callable[[Any, Any], str]:
+    """Return the rule of a setting whose choices are listed strictest last."""
+    ranked = tuple(choices)
+
+    def weaker(value: Enum, users: Enum | None) -> str:
+        looser = users is not None and ranked.index(value) < ranked.index(users)
+        return (
+            f"{value.value}, where the user's file says {users.value}" if looser and users else ""
+        )
+
+    return weaker
+
+
 def _other_keys(value: tuple[str, ...], users: tuple[str, ...] | None) -> str:
     beyond = sorted(set(value) - set(users)) if users is not None else ()
     return f"{', '.join(beyond)} is not among the user's keys" if beyond else ""
@@ -384,6 +397,25 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("signing_policy", "signing", "policy", _TIGHTENS, _choice(SigningPolicy), _unsigned),
     Setting(
         "signing_key_ids", "signing", "keys", _TIGHTENS, _many(_key_id), _other_keys, listed=True
+    ),
+    Setting("judge_patterns", "judge", "patterns", _TIGHTENS, _many(_pattern), listed=True),
+    Setting(
+        "judge_require",
+        "judge",
+        "require",
+        _TIGHTENS,
+        _many(_name(get_args(Requirement))),
+        listed=True,
+    ),
+    Setting("judge_may_change", "judge", "may_change", _TIGHTENS, _many(_pattern), listed=True),
+    Setting("judge_retry", "judge", "retry", _TIGHTENS, _choice(RetryPolicy), _looser(RetryPolicy)),
+    Setting(
+        "judge_contracts",
+        "judge",
+        "contracts",
+        _TIGHTENS,
+        _choice(ContractPolicy),
+        _looser(ContractPolicy),
     ),
 )
 

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from factory.judge import path_guard
+from factory.judge.judge_set import BUILT_IN, JudgePatterns
 from factory.judge.pack_files import is_output, is_pack_file
 from factory.judge.path_guard import display
 from factory.judge.scope import Patterns, compile_patterns
@@ -54,12 +55,13 @@ class Rules:
     changed_lines: int
     packs_folder: str
     outputs: Patterns
+    judge: JudgePatterns
     allowed_at: Location
     denied_at: Location
     limit_at: Location
 
 
-def rules_of(pack: TaskPack, protected: Patterns) -> Rules:
+def rules_of(pack: TaskPack, protected: Patterns, judge: JudgePatterns = BUILT_IN) -> Rules:
     """Return the rules that `pack` declares, with the places where it declares them."""
     return Rules(
         pack.id,
@@ -72,6 +74,7 @@ def rules_of(pack: TaskPack, protected: Patterns) -> Rules:
         pack.limits.changed_lines,
         pack.folder.rpartition("/")[0],
         compile_patterns((*pack.artifacts.required, *pack.artifacts.optional)),
+        judge,
         pack.place("/scope/allowed_paths"),
         pack.place("/scope/denied_paths"),
         pack.place("/limits/changed_lines"),
@@ -278,7 +281,8 @@ def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
 def _judge_pack_file(rules: Rules, change: Difference, scripts: frozenset[str]) -> _Broken | None:
     if change.before is None or not is_pack_file(change.path, rules.packs_folder):
         return None
-    if is_output(change, rules.outputs, scripts):
+    judged = rules.judge.compiled.role(change.path, new=False) is not None
+    if not judged and is_output(change, rules.outputs, scripts):
         return None
     return _Broken("PACK_FILE_CHANGED", change.path)
 

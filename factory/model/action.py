@@ -78,8 +78,9 @@ class ActionDocument(Document):
     """Define ACTION.json: everything that the action key covers. The key is the SHA-256 of its
     canonical form.
 
-    `environments` maps names to digests; `judge` are patterns of files that belong to the judge,
-    `require` is what a PASS must have shown, `grants` are digests of the grants in use.
+    `environments` maps names to digests; `judge` is the digest of the judge in force for every pack
+    (`PlannedJudge`) and then this pack's own patterns; `require` is what a PASS must have shown,
+    `grants` are digests of the grants in use.
     """
 
     format: Literal[2] = 2
@@ -120,6 +121,8 @@ def action_of(
     environment: tuple[tuple[str, str], ...],
     tools: Iterable[ToolRecord],
     limits: Limits,
+    judge: tuple[str, ...] = (),
+    require: tuple[str, ...] = (),
     grants: tuple[str, ...] = (),
 ) -> ActionDocument:
     """Return everything that `pack`'s key covers. Values of the environment enter as digests
@@ -140,6 +143,8 @@ def action_of(
         protected=protected,
         environment=digests_of(environment),
         tools=tuple(sorted(tools, key=lambda tool: tool.name)),
+        judge=judge,
+        require=require,
         grants=grants,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from factory.model.pack import Limits
+from factory.model.pack import Limits, Requirement
 from factory.model.signing import SigningPolicy
 from factory.sandbox.backends import AUTO, IsolationMode
 from factory.sandbox.properties import Property
@@ -32,6 +32,20 @@ class OverlapPolicy(enum.Enum):
 
     BLOCK = "block"
     MERGE = "merge"
+
+
+class RetryPolicy(enum.Enum):
+    """Choose what a pass after a failed attempt is, strictest last."""
+
+    ALLOW = "allow"
+    BLOCK = "block"
+
+
+class ContractPolicy(enum.Enum):
+    """Choose if a contract may differ from that of `policy_ref`, strictest last."""
+
+    OPEN = "open"
+    PINNED = "pinned"
 
 
 class GrantKind(enum.Enum):
@@ -80,6 +94,8 @@ class Config:
     any public host; `recheck_budget` is how many extra acceptance runs may be spent on finding a
     culprit; `signing_key_ids` are the keys that `required-from` accepts; `cloud_inject` names
     hosts, headers and where a credential is, never its value.
+    `judge_patterns` add files to the judge, `judge_require` is what every PASS must have shown;
+    each of `judge_may_change` is a list of patterns that bounds what contracts may let change.
     """
 
     packs_folder: str = "taskpacks"
@@ -102,5 +118,10 @@ class Config:
     recheck_budget: int = 24
     signing_policy: SigningPolicy = SigningPolicy.OPTIONAL
     signing_key_ids: tuple[str, ...] = ()
+    judge_patterns: tuple[str, ...] = ()
+    judge_require: tuple[Requirement, ...] = ()
+    judge_may_change: tuple[tuple[str, ...], ...] = ()
+    judge_retry: RetryPolicy = RetryPolicy.ALLOW
+    judge_contracts: ContractPolicy = ContractPolicy.OPEN
     grants: tuple[Grant, ...] = ()
     sources: tuple[tuple[str, Source], ...] = ()

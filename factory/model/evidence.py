@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from factory.model.action import ActionDocument, LimitsRecord
 from factory.model.command_kind import KindName
 from factory.model.document import Digest, Document
-from factory.model.pack import Expectation, Outside
+from factory.model.pack import Expectation, Outside, Requirement
 from factory.strict.document import Field
 from factory.strict.values import LARGEST_INTEGER
 
@@ -119,6 +119,18 @@ class FilesChanged(Document):
     outside_dropped: int = 0
 
 
+class JudgeLock(Document):
+    """Record what judges a pack in addition to its commands: its own `patterns`, what it may
+    change and retire, what policy and contract require together, and checks that may show a repair.
+    """
+
+    patterns: tuple[str, ...] = ()
+    may_change: tuple[str, ...] = ()
+    retires: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+
 class ScopeLock(Document):
     """Define SCOPE_LOCK.json: the contract as resolved before anything ran."""
 
@@ -141,6 +153,7 @@ class ScopeLock(Document):
     artifacts_normalized: tuple[str, ...] = ()
     docs_required: tuple[str, ...]
     expect: Expectation
+    judge: JudgeLock = JudgeLock()
 
 
 class LogRecord(Document):
@@ -189,12 +202,24 @@ class GrantRecord(Document):
     pack: str
 
 
+class JudgePolicy(Document):
+    """Record `[judge]` of the configuration; each of `may_change` is a list that bounds what
+    contracts may let change.
+    """
+
+    patterns: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    may_change: tuple[tuple[str, ...], ...] = ()
+    retry: Literal["allow", "block"] = "allow"
+    contracts: Literal["open", "pinned"] = "open"
+
+
 class PolicyDocument(Document):
     """Define attestations/policy.json: the configuration under which a verdict was reached; it
     contains nothing of any host.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     properties_required: tuple[str, ...]
     properties_accepted: tuple[str, ...]
     protected: tuple[str, ...]
@@ -205,6 +230,7 @@ class PolicyDocument(Document):
     overlap: Literal["block", "merge"]
     signing: Literal["optional", "required", "required-from"]
     signing_keys: tuple[str, ...]
+    judge: JudgePolicy = JudgePolicy()
     grants: tuple[GrantRecord, ...] = ()
 
 
@@ -264,12 +290,19 @@ class PlannedEnvironment(Document):
 
 
 class PlannedJudge(Document):
-    """Record the judge in force for every pack: patterns of its files, and what a PASS must have
-    shown.
+    """Record the judge in force for every pack: patterns of its files, those of tests among them,
+    modules of the standard library that no new file may come before, and what policy says of it.
+
+    What one pack adds is in its `scope.judge`. The first of `action.judge` is this record's digest.
     """
 
     patterns: tuple[str, ...] = ()
-    require: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    may_change: tuple[tuple[str, ...], ...] = ()
+    retry: Literal["allow", "block"] = "allow"
+    contracts: Literal["open", "pinned"] = "open"
 
 
 class PlannedPolicy(Document):
@@ -293,7 +326,7 @@ class PlanDocument(Document):
     `recheck_budget` is how many more commands may run to name packs that break one another.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     base_ref: str
     base_commit: str
     base_tree: str

@@ -107,6 +107,27 @@ class Artifacts:
     normalized: tuple[str, ...] = ()
 
 
+Requirement = Literal["judge", "change", "fixed", "every-hunk"]
+"""What a PASS must have shown: the frozen judge accepts it, it changed something, it repaired
+something, and each hunk of it is needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeContract:
+    """Declare what judges a pack in addition to its commands.
+
+    `patterns` are more files of the judge, `may_change` those of the judge that the pack is meant
+    to change, `retires` ids of tests that may go, `fixed` labels of checks that may show that
+    something was repaired.
+    """
+
+    patterns: tuple[str, ...] = ()
+    may_change: tuple[str, ...] = ()
+    retires: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class PackFile:
     """Describe one file of a pack's folder as read from the work tree: path, Git mode, SHA-256 of
@@ -150,6 +171,7 @@ class TaskPack:
     docs_required: tuple[str, ...] = ()
     expect: Expectation = "any"
     discard: tuple[str, ...] = ()
+    judge: JudgeContract = JudgeContract()
     must_prose: tuple[str, ...] = ()
     information: str = "{}"
     places: tuple[tuple[str, int, int], ...] = ()

@@ -31,6 +31,7 @@ from factory.contract.contract import read_pack
 from factory.git.narrowing import narrow, overlay_folder, visible_patterns
 from factory.git.ports import Objects
 from factory.judge.judge import Rules, rules_of
+from factory.judge.judge_set import JudgePatterns
 from factory.judge.scope import Patterns, compile_patterns
 from factory.model.action import (
     ActionDocument,
@@ -41,7 +42,13 @@ from factory.model.action import (
 )
 from factory.model.config import Grant, GrantKind, OverlapPolicy
 from factory.model.errors import Refusal
-from factory.model.evidence import PlanDocument, PlannedCommand, PlannedPackRecord, ScopeLock
+from factory.model.evidence import (
+    PlanDocument,
+    PlannedCommand,
+    PlannedJudge,
+    PlannedPackRecord,
+    ScopeLock,
+)
 from factory.model.evidence_text import parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.pack import Limits, TaskPack
@@ -56,7 +63,8 @@ class PlannedPack:
     `own` is the base commit's tree with the pack's folder replaced; `visible` is the part that the
     pack sees, `shared` the part of that which the base commit has; `needs` are all packs it builds
     on, in canonical order. `limits` are in force: what the contract asks for, below the ceilings.
-    `lock` is the contract as resolved. `environment` has values, not digests.
+    `lock` is the contract as resolved, `judge` what every pack is judged by. `environment` has
+    values, not digests.
     """
 
     pack: TaskPack
@@ -71,12 +79,14 @@ class PlannedPack:
     environment: tuple[tuple[str, str], ...]
     limits: Limits
     lock: ScopeLock
+    judge: PlannedJudge
 
 
 def planned_pack(
     pack: TaskPack,
     action: ActionDocument,
     lock: ScopeLock,
+    judge: PlannedJudge,
     base: Tree,
     own: Tree,
     visible: Tree,
@@ -94,10 +104,15 @@ def planned_pack(
         visible=visible,
         shared=narrow(base, patterns),
         needs=needs,
-        rules=rules_of(pack, compile_patterns(lock.protected)),
+        rules=rules_of(
+            pack,
+            compile_patterns(lock.protected),
+            JudgePatterns(judge.patterns, judge.tests, judge.shadowed, lock.judge.patterns),
+        ),
         environment=environment,
         limits=limits_of(lock.limits),
         lock=lock,
+        judge=judge,
     )
 
 
@@ -199,7 +214,7 @@ class Plan:
         grants = tuple(Grant(GrantKind(row.kind), row.thing, row.pack) for row in rules.grants)
         environment = environment_of(pack, granted_variables(pack, grants, self._environment))
         made = planned_pack(
-            *(pack, record.action, record.scope, self.base, own, visible),
+            *(pack, record.action, record.scope, self.document.judge, self.base, own, visible),
             *(record.needs, environment),
         )
         for what, due, found in (

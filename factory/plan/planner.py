@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from typing import get_args
 
 from factory.contract.catalogue import Catalogue, PackEntry, folder_tree
 from factory.contract.policy import policy_of
 from factory.git.narrowing import narrow, overlay_folder, visible_patterns
+from factory.judge.judge_set import PATTERNS, SHADOWED, TESTS
 from factory.judge.path_guard import protected_patterns
 from factory.model.action import (
     ToolRecord,
@@ -22,15 +24,23 @@ from factory.model.action import (
 )
 from factory.model.config import Config
 from factory.model.errors import Refusal
-from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ScopeLock
+from factory.model.evidence import (
+    JudgeLock,
+    PlanDocument,
+    PlannedJudge,
+    PlannedPackRecord,
+    PlannedPolicy,
+    ScopeLock,
+)
 from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
-from factory.model.pack import TaskPack
+from factory.model.pack import Requirement, TaskPack
 from factory.model.tree import Tree
 from factory.plan.order import all_needs, canonical_order
 from factory.plan.plan import Plan, PlannedPack, commands_of, planned_pack
 from factory.plan.site import Site
+from factory.strict import canonical
 from factory.trust.requests import granted_variables, grants_used, limits_in_force
 
 
@@ -45,7 +55,9 @@ class Planner:
         self._folders: dict[str, Tree] = {}
         self._tools: dict[str, ToolRecord | None] = {}
         self._base: Tree | None = None
+        self.judge = planned_judge(site.config)
         self.protected = protected_patterns(site.config.packs_folder, site.config.protected)
+        self._judge_digest = canonical.digest(self.judge.model_dump(mode="json"))
         self._entries = {entry.id: entry for entry in catalogue.entries if entry.pack is not None}
         self._needs = all_needs(
             {name: entry.pack.depends_on for name, entry in self._entries.items() if entry.pack}
@@ -101,10 +113,14 @@ class Planner:
             environment=environment,
             tools=self._identities(pack),
             limits=limits_in_force(pack, self._site.config),
+            judge=(self._judge_digest, *pack.judge.patterns),
+            require=required_of(pack, self._site.config),
             grants=grants_used(pack, self._site.config),
         )
         lock = scope_lock(pack, self._site.config, self.protected.sources)
-        return planned_pack(pack, action, lock, self.base, own, visible, needs, environment)
+        return planned_pack(
+            pack, action, lock, self.judge, self.base, own, visible, needs, environment
+        )
 
     def _environment(self, pack: TaskPack) -> tuple[tuple[str, str], ...]:
         site = self._site
@@ -209,6 +225,7 @@ class Planner:
             packs_folder=config.packs_folder,
             packs_committed=self.committed(),
             recheck_budget=config.recheck_budget,
+            judge=self.judge,
             policy=PlannedPolicy(
                 sha256=sha256(format_document(rules)),
                 rules=rules,
@@ -257,4 +274,32 @@ def scope_lock(pack: TaskPack, config: Config, protected: tuple[str, ...]) -> Sc
         artifacts_normalized=pack.artifacts.normalized,
         docs_required=pack.docs_required,
         expect=pack.expect,
+        judge=JudgeLock(
+            patterns=pack.judge.patterns,
+            may_change=pack.judge.may_change,
+            retires=pack.judge.retires,
+            require=required_of(pack, config),
+            fixed=pack.judge.fixed,
+        ),
+    )
+
+
+def required_of(pack: TaskPack, config: Config) -> tuple[Requirement, ...]:
+    """Return what a PASS of the pack must have shown, in order: what policy requires, and what its
+    contract adds.
+    """
+    asked = {"judge", *config.judge_require, *pack.judge.require}
+    return tuple(name for name in get_args(Requirement) if name in asked)
+
+
+def planned_judge(config: Config) -> PlannedJudge:
+    """Return the judge in force for every pack."""
+    return PlannedJudge(
+        patterns=tuple(dict.fromkeys((*PATTERNS, *config.judge_patterns))),
+        tests=TESTS,
+        shadowed=SHADOWED,
+        require=tuple(sorted(config.judge_require)),
+        may_change=config.judge_may_change,
+        retry=config.judge_retry.value,
+        contracts=config.judge_contracts.value,
     )

@@ -52,6 +52,14 @@ _LOCKED = (
     *("network", "network_any", "cloud", "cloud_any"),
 )
 
+# What its part `judge` repeats of acceptance.yml, and the key there.
+_JUDGE_KEYS = {
+    "patterns": "judge",
+    "may_change": "may_change",
+    "retires": "retires",
+    "fixed": "fixed",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
@@ -265,6 +273,12 @@ class BundleCheck:
             self.results.differs(
                 "VERIFY_SCOPE", file, f"{name} of task.yml", expected, found, self.pack
             )
+        for name, key in _JUDGE_KEYS.items():
+            due, found = getattr(contract, key), getattr(lock.judge, name)
+            what = f"{key} of acceptance.yml"
+            self.results.differs("VERIFY_SCOPE", file, what, due, found, self.pack)
+        without = [name for name in ("judge", *contract.require) if name not in lock.judge.require]
+        self.results.differs("VERIFY_SCOPE", file, "what it requires", [], without, self.pack)
         most, recorded = contract.changed_lines, lock.limits.changed_lines
         if recorded > most:
             self._wrong(

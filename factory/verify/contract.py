@@ -28,6 +28,7 @@ ACCEPTANCE = (
     ("must", "must", False),
 )
 KINDS = ("step", *(kind for kind, _, _ in ACCEPTANCE))
+_JUDGING = ("judge", "may_change", "retires", "require", "fixed")
 _CHANGED_LINES = 800  # the default of limits.changed_lines
 _ABSENT = ("", "~", "null", "Null", "NULL")
 
@@ -66,6 +67,11 @@ class Contract:
     cloud_any: bool
     changed_lines: int
     depends_on: tuple[str, ...]
+    judge: tuple[str, ...]
+    may_change: tuple[str, ...]
+    retires: tuple[str, ...]
+    require: tuple[str, ...]
+    fixed: tuple[str, ...]
 
 
 @lru_cache(maxsize=256)
@@ -109,6 +115,7 @@ def read_contract(folder: str, task: bytes, acceptance: bytes) -> Contract:
         cloud_any="*" in cloud,
         changed_lines=_number(limits.get("changed_lines", str(_CHANGED_LINES))),
         depends_on=_texts(written.get("depends_on")),
+        **{key: tuple(dict.fromkeys(_texts(asked.get(key)))) for key in _JUDGING},
     )
 
 

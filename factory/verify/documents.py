@@ -24,6 +24,7 @@ Mode = Annotated[str, Like(r"(?:[01][0-7]{5})?")]
 Label = Annotated[str, Like(rf"(?:{'|'.join(KINDS)})-[1-9][0-9]*")]
 Count = Annotated[int, AtLeast(0)]
 Texts = tuple[str, ...]
+Requirement = Literal["judge", "change", "fixed", "every-hunk"]
 
 
 if TYPE_CHECKING:
@@ -132,6 +133,17 @@ class LimitsRow:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeRow:
+    """Record what judges a pack in addition to its commands, and what it may change of that."""
+
+    patterns: Texts
+    may_change: Texts
+    retires: Texts
+    require: tuple[Requirement, ...]
+    fixed: Texts
+
+
+@dataclass(frozen=True, slots=True)
 class ScopeLock:
     """Define SCOPE_LOCK.json: the contract as resolved."""
 
@@ -154,6 +166,7 @@ class ScopeLock:
     artifacts_normalized: Texts
     docs_required: Texts
     expect: Literal["change", "no_change", "any"]
+    judge: JudgeRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,10 +334,21 @@ class GrantRow:
 
 
 @dataclass(frozen=True, slots=True)
+class JudgeRules:
+    """Record what the configuration says of the judge."""
+
+    patterns: Texts
+    require: tuple[Requirement, ...]
+    may_change: tuple[Texts, ...]
+    retry: Literal["allow", "block"]
+    contracts: Literal["open", "pinned"]
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Define attestations/policy.json: the configuration that the verdict was reached under."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     properties_required: Texts
     properties_accepted: Texts
     protected: Texts
@@ -335,6 +359,7 @@ class Policy:
     overlap: Literal["block", "merge"]
     signing: PolicyName
     signing_keys: Texts
+    judge: JudgeRules
     grants: tuple[GrantRow, ...]
 
 
@@ -390,7 +415,12 @@ class PlannedJudge:
     """Record the judge in force."""
 
     patterns: Texts
-    require: Texts
+    tests: Texts
+    shadowed: Texts
+    require: tuple[Requirement, ...]
+    may_change: tuple[Texts, ...]
+    retry: Literal["allow", "block"]
+    contracts: Literal["open", "pinned"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -407,7 +437,7 @@ class PlannedPolicy:
 class Plan:
     """Define PLAN.json."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     base_ref: str
     base_commit: Oid
     base_tree: Oid

@@ -100,9 +100,20 @@ class PlanCheck:
             self.differs("the digest of the policy", self.seen(paths.POLICY), plan.policy.sha256)
             self.differs("the policy", policy, plan.policy.rules)
         self.differs("the commit of the policy", plan.policy.commit, status.policy.commit)
+        self._judge(plan)
         lines = {line.pack for line in status.packs}
         beyond = sorted({planned.pack for planned in plan.packs} - lines)
         self.differs("packs that the verdict does not name", "", ", ".join(beyond))
+
+    def _judge(self, plan: Plan) -> None:
+        """Compare the judge of every pack with the policy."""
+        judge, rules = plan.judge, plan.policy.rules.judge
+        self.differs("what the judge requires", rules.require, judge.require)
+        self.differs("what of the judge may change", rules.may_change, judge.may_change)
+        self.differs("what a pass after a failed attempt is", rules.retry, judge.retry)
+        self.differs("whether contracts are pinned", rules.contracts, judge.contracts)
+        beyond = sorted(set(rules.patterns) - set(judge.patterns))
+        self.differs("patterns that are not of the judge", "", ", ".join(beyond))
 
     def _order(self, plan: Plan) -> None:
         """Check that each pack is there once, after all that it needs, and otherwise by id."""
@@ -123,7 +134,7 @@ class PlanCheck:
         policy.
         """
         action, scope, rules = planned.action, planned.scope, plan.policy.rules
-        key = hashlib.sha256(canonical(plain(action))).hexdigest()
+        key = _digest(action)
         for what, expected, found in (
             ("the key of its action", key, planned.action_key),
             ("the pack of its action", planned.pack, action.pack),
@@ -132,10 +143,12 @@ class PlanCheck:
             ("the protected paths of its action", action.protected, scope.protected),
             ("the properties of its action", action.properties, scope.required_properties),
             ("the properties of the policy", rules.properties_required, action.properties),
-            ("what it sees of judge", plan.judge.patterns, action.judge),
-            ("what it requires", plan.judge.require, action.require),
+            ("the judge of its action", (_digest(plan.judge), *scope.judge.patterns), action.judge),
+            ("what its action requires", scope.judge.require, action.require),
         ):
             self.differs(what, expected, found, planned.pack)
+        lacking = sorted(set(plan.judge.require) - set(scope.judge.require))
+        self.differs("what policy requires of it", "", ", ".join(lacking), planned.pack)
         known = {(each.name, each.sha256) for each in plan.environments}
         unknown = sorted(name for name, sha in action.environments if (name, sha) not in known)
         self.differs("environments that are not planned", "", ", ".join(unknown), planned.pack)
@@ -191,6 +204,10 @@ class PlanCheck:
             self.results.wrong("VERIFY_PLAN", paths.PLAN, what, pack)
         else:
             self.differs("the own tree", own, planned.own_tree, pack)
+
+
+def _digest(document: object) -> str:
+    return hashlib.sha256(canonical(plain(document))).hexdigest()
 
 
 def _raised(rules: Policy, name: str, pack: str) -> int:

@@ -18,9 +18,11 @@ from factory.model.config import (
     CEILINGS,
     REQUIRED_BY_DEFAULT,
     Config,
+    ContractPolicy,
     Grant,
     GrantKind,
     OverlapPolicy,
+    RetryPolicy,
     Source,
 )
 from factory.model.pack import Limits
@@ -73,6 +75,11 @@ def test_every_value_is_read() -> None:
         recheck_budget=0,
         signing_policy=SigningPolicy.REQUIRED_FROM,
         signing_key_ids=("ed25519:0123456789abcdef",),
+        judge_patterns=("ci/expected/",),
+        judge_require=("change", "fixed"),
+        judge_may_change=(("tests/",),),
+        judge_retry=RetryPolicy.BLOCK,
+        judge_contracts=ContractPolicy.PINNED,
         sources=config.sources,
     )
     assert config == expected
@@ -293,6 +300,11 @@ def test_the_digest_of_a_configuration_is_that_of_the_values_in_force() -> None:
         replace(known, recheck_budget=1),
         replace(known, signing_policy=SigningPolicy.REQUIRED),
         replace(known, signing_key_ids=("k",)),
+        replace(known, judge_patterns=("ci/**",)),
+        replace(known, judge_require=("change",)),
+        replace(known, judge_may_change=(("tests/**",),)),
+        replace(known, judge_retry=RetryPolicy.BLOCK),
+        replace(known, judge_contracts=ContractPolicy.PINNED),
     )
     assert len(other) == len(fields(Config)) - 2  # every member but the two that change no result
     assert len({config_digest(each) for each in (known, *other)}) == len(other) + 1

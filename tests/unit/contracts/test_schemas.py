@@ -36,6 +36,9 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
     # between keys, between files, and with the folder
     "acceptance-deps-without-network",
     "acceptance-empty-groups",
+    "acceptance-fixed-not-required",
+    "acceptance-fixed-unknown",
+    "acceptance-require-change-and-no-change",
     "acceptance-none",
     "acceptance-other-file",
     "cloud-other-host",
@@ -54,9 +57,11 @@ ONLY_THE_LOADER_SEES = BY_THE_READER | {
     "weakened-allow-any",
     "weakened-backend",
     "weakened-cloud",
+    "weakened-judge",
     "weakened-overlap",
     "weakened-signing",
     # words: scope patterns, names of credentials, near misses in open sections, one line of text
+    "acceptance-judge-pattern",
     "artifacts-leave",
     "env-twice",
     "protected-leaves",
