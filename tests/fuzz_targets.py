@@ -251,7 +251,7 @@ def _lock_holder(raw: bytes) -> None:
     """Who holds a lock, as it was written down by whoever."""
     with tempfile.TemporaryDirectory() as folder:
         locks = FileLocks(Path(folder), SystemClock())
-        with locks.hold("run"):
+        with locks.take("run"):
             locks.announce("run", "x")
         (place,) = Path(folder).rglob("run.json")
         place.write_bytes(raw)

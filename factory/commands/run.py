@@ -214,7 +214,7 @@ def _with_branch(pipeline: RepositoryPipeline, answer: CommandResult) -> Command
     card = next(card for card in pipeline.cards() if card.phase == "integrate")
     marker = pipeline.site.markers.load(card)
     site = pipeline.site
-    with site.locks.hold("run"):
+    with site.locks.take("run"):
         run_id = marker.run_id if marker is not None else answer.run_id
         site.locks.announce("run", f"making the branch of {run_id}")
         made = make_branch(site, site.refs, run_id)

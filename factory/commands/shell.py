@@ -1,4 +1,4 @@
-"""`shell`: a person, or one command, inside a pack's sandbox."""
+"""Let a person, or one command, work inside a pack's sandbox: `shell`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,14 @@ from factory.plan.stages import PackStage, findings
 from factory.redact.redaction import Stream
 from factory.report.answer import CommandResult, finding_lines, finding_row
 from factory.report.terminal import plain, sanitize, write_lines
-from factory.run.shell import Heard, Room, ShellRequest, Visit, Where, visit
+from factory.run.shell import (
+    SessionEnd,
+    SessionEvents,
+    SessionTerms,
+    ShellRequest,
+    Where,
+    open_session,
+)
 from factory.sandbox.values import CommandOutcome, CommandSpec, Ended
 
 HELP = {
@@ -91,7 +98,7 @@ def _seconds(text: str) -> int:
 
 
 def run(command: str, given: Namespace) -> CommandResult:
-    """Let somebody in, and say what came of it. Raise Refusal, UsageError, Interrupted."""
+    """Open a session and return how it ended. Raise Refusal, UsageError, Interrupted."""
     del command
     term = "" if given.command else _terminal()
     if term is None:
@@ -107,18 +114,16 @@ def run(command: str, given: Namespace) -> CommandResult:
         asked = ShellRequest(name, given.where, given.command or "", given.timeout, term)
         output = _Output(Stream(pipeline.site.redactor), quiet=given.json)
         talk = output.run if asked.line else _converse
-        came = visit(
+        end = open_session(
             pipeline.site,
             pipeline.run.planner,
             entry,
             asked,
             talk,
-            Heard(_stepped, _opened),
+            SessionEvents(_stepped, _opened),
             pipeline.run.progress,
         )
-        return _answer(
-            entry.id, asked, came, pipeline.site.redactor.redact(came.outcome.log).content
-        )
+        return _answer(entry.id, asked, end, pipeline.site.redactor.redact(end.outcome.log).content)
 
 
 @contextlib.contextmanager
@@ -188,26 +193,26 @@ def _stepped(record: CheckRecord) -> None:
     _print(f"{record.label:<{_WIDTH}}ended with {record.rc}")
 
 
-def _opened(room: Room) -> None:
-    limits = room.limits
+def _opened(terms: SessionTerms) -> None:
+    limits = terms.limits
     sizes = (
         f"{limits.memory >> 20} MiB memory, {limits.processes} processes, {limits.disk >> 20} MiB"
         " disk"
     )
-    given = ", ".join(sorted(each.value for each in room.enforcement.given)) or "nothing"
-    weaker = (f"{'accepted':<{_WIDTH}}{finding.message}" for finding in room.accepted)
+    given = ", ".join(sorted(each.value for each in terms.enforcement.given)) or "nothing"
+    weaker = (f"{'accepted':<{_WIDTH}}{finding.message}" for finding in terms.accepted)
     _print(
-        f"{room.pack}: {room.where.value}, in sandbox {room.enforcement.backend}",
+        f"{terms.pack}: {terms.where.value}, in sandbox {terms.enforcement.backend}",
         f"{'enforced':<{_WIDTH}}{given}",
         *weaker,
-        f"{'limits':<{_WIDTH}}{sizes}, {limits.output >> 20} MiB output, {room.timeout} s",
-        f"{'network':<{_WIDTH}}{room.network}",
+        f"{'limits':<{_WIDTH}}{sizes}, {limits.output >> 20} MiB output, {terms.timeout} s",
+        f"{'network':<{_WIDTH}}{terms.network}",
         f"{'leave':<{_WIDTH}}exit or Ctrl-D; from outside, Ctrl-] three times. Nothing stays.",
     )
 
 
-def _answer(pack: str, asked: ShellRequest, came: Visit, log: bytes) -> CommandResult:
-    outcome = came.outcome
+def _answer(pack: str, asked: ShellRequest, end: SessionEnd, log: bytes) -> CommandResult:
+    outcome = end.outcome
     well = (
         outcome.ended in (Ended.EXITED, Ended.SIGNALLED, Ended.CANCELLED)
         if not asked.line
@@ -221,41 +226,41 @@ def _answer(pack: str, asked: ShellRequest, came: Visit, log: bytes) -> CommandR
         "output_bytes": outcome.output_bytes,
         "changed": [
             {"path": display(each.path), "kind": each.kind, "verdict": each.verdict}
-            for each in came.changed
+            for each in end.changed
         ],
-        "denied": [asdict(each) for each in came.denials],
-        "would_find": [finding_row(finding) for finding in came.findings],
+        "denied": [asdict(each) for each in end.denials],
+        "would_find": [finding_row(finding) for finding in end.findings],
     }
     if asked.line:
         details["output"] = log.decode("utf-8", "replace")
-    return CommandResult(Status.PASS if well else Status.BLOCKED, _lines(came), details=details)
+    return CommandResult(Status.PASS if well else Status.BLOCKED, _lines(end), details=details)
 
 
-def _lines(came: Visit) -> tuple[str, ...]:
-    outcome = came.outcome
+def _lines(end: SessionEnd) -> tuple[str, ...]:
+    outcome = end.outcome
     how = (
         f"with {outcome.rc}"
         if outcome.ended is Ended.EXITED
         else f"by {outcome.ended.value}, with {outcome.rc}"
     )
     lines = [f"{'ended':<{_WIDTH}}{how}"]
-    for each in came.changed[:_MOST_SHOWN]:
+    for each in end.changed[:_MOST_SHOWN]:
         lines.append(
             f"{each.kind:<{_WIDTH}}{display(each.path)}"
             + (f"  ({each.verdict})" if each.verdict else "")
         )
-    if len(came.changed) > _MOST_SHOWN:
-        lines.append(f"{'':<{_WIDTH}}and {len(came.changed) - _MOST_SHOWN} more")
-    lines.append(f"{'gone':<{_WIDTH}}{counted(len(came.changed), 'change')}: nothing of it stays")
-    for one in came.denials[:_MOST_SHOWN]:
+    if len(end.changed) > _MOST_SHOWN:
+        lines.append(f"{'':<{_WIDTH}}and {len(end.changed) - _MOST_SHOWN} more")
+    lines.append(f"{'gone':<{_WIDTH}}{counted(len(end.changed), 'change')}: nothing of it stays")
+    for one in end.denials[:_MOST_SHOWN]:
         often = f", {one.count} times" if one.count > 1 else ""
         lines += [
             f"{'denied':<{_WIDTH}}{one.tried} {one.what}  ({one.rule}{often})",
             f"{'':<{_WIDTH}}{one.remedy}",
         ]
-    if came.findings:
+    if end.findings:
         lines += [
             "an attempt with this change would be BLOCKED:",
-            *finding_lines(came.findings, "  "),
+            *finding_lines(end.findings, "  "),
         ]
     return tuple(lines)

@@ -164,7 +164,7 @@ def _rebuilt(verified: Verified) -> Verified:
     """Return an intact run with what making its bundles again gave."""
     from factory.engine import rebuild
 
-    if not verified.status or not verified.holds:
+    if not verified.status or not verified.consistent:
         return replace(
             verified,
             gaps=(*verified.gaps, Gap("rebuild", "the evidence itself does not agree", asked=True)),

@@ -47,9 +47,9 @@ def make_branch(site: Site, refs: GitObjects, run_id: str) -> Branched:
     """Make the branch of a PASS run, or find that it is there; one that was prepared and cannot be
     is abandoned.
 
-    The run lock is held. Raises Refusal RUN_UNKNOWN where the run did not PASS, BUNDLE_MANIFEST or
-    MERGE_DIFFERS where its result is not what its evidence says, REF_MOVED where the branch holds
-    something else, DISK_UNWRITABLE: then it stays prepared.
+    The run lock is held. Raise Refusal RUN_UNKNOWN if the run did not PASS, BUNDLE_MANIFEST or
+    MERGE_DIFFERS if its result is not what its evidence says, REF_MOVED if the branch points to
+    another commit, DISK_UNWRITABLE: then it stays prepared.
     """
     try:
         return _make(site, refs, run_id)

@@ -1,9 +1,8 @@
-"""`factory determinism`: one pack run twice, in two environments, and the first divergence of what
-it left.
+"""Run one pack twice, in two environments, and find the first divergence of what it left.
 
 Rule: neither time is in the repository itself: both are in scratch repositories that borrow its
-objects, by processes of their own. What was different between them is told by name, and so is what
-was not. Wiring like `factory.engine.wiring`; the outcome is kept by `run.shown`.
+objects, by processes of their own. What was different between them is named, and so is what was
+not. Wiring like `factory.engine.wiring`; the outcome is kept by `run.shown`.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ from factory.run import other_conditions
 from factory.run import shown as determinism
 from factory.trust.grant_store import format_grants
 
-_SIDES = Sides("here", "elsewhere")
+_SIDES = Sides("here", "there")
 _PREFIX = "twice-"
 _MARGIN = 512 * 1024 * 1024
 _SECONDS = 40 * 86_400
@@ -94,14 +93,15 @@ class Side:
     backwards: bool = False
 
     @property
-    def told(self) -> Path:
-        return self.top / "told"
+    def done(self) -> Path:
+        """Return the file in which the kernel's answers are noted, one name a line."""
+        return self.top / "done"
 
 
-def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Again, ...]:
+def run_twice(start: Path, name: str, announce: Callable[[str], None]) -> tuple[Again, ...]:
     """Run a pack, and what it depends on, twice; one row a pack up to the first that diverges.
 
-    `tell` is given a line before each time. Raises UsageError for an unknown name, Refusal
+    `announce` is given a line before each time. Raise UsageError for an unknown name, Refusal
     DETERMINISM_UNSHOWN, LOCKED, DISK_UNWRITABLE and with what is wrong with a contract.
     """
     pipeline = wiring.pipeline(start, {})
@@ -111,10 +111,10 @@ def run_twice(start: Path, name: str, tell: Callable[[str], None]) -> tuple[Agai
             raise Refusal(*(finding for finding in entry.findings if finding.blocks))
         packs = (*pipeline.run.planner.planned(entry.id).needs, entry.id)
         _refuse_network(pipeline, packs)
-        with pipeline.site.locks.hold("run"), _sides(pipeline, packs) as sides:
+        with pipeline.site.locks.take("run"), _sides(pipeline, packs) as sides:
             pipeline.site.locks.announce("run", "showing whether a pack is deterministic")
             for side in sides:
-                tell(f"{side.name:<10} {side.repository}")
+                announce(f"{side.name:<10} {side.repository}")
                 _launch(pipeline, side, entry.name, entry.id)
             varied = _varied(sides)
             return tuple(_compared(pipeline, packs, sides, varied))
@@ -145,7 +145,7 @@ def _sides(pipeline: RepositoryPipeline, packs: tuple[str, ...]) -> Iterator[tup
         passed = {
             name for pack in packs for name in pipeline.run.planner.planned(pack).pack.env_passed
         }
-        sides = (_here(tops[0], passed), _elsewhere(tops[1], passed, needed))
+        sides = (_here(tops[0], passed), _there(tops[1], passed, needed))
         for side in sides:
             _lend(pipeline.site.config, side)
             fs_guard.make_folder(side.repository)
@@ -177,7 +177,7 @@ def _here(top: Path, passed: set[str]) -> Side:
     return Side("here", top, top / "a", _environment(plain, passed), {"umask": 0o022}, 2)
 
 
-def _elsewhere(top: Path, passed: set[str], needed: int) -> Side:
+def _there(top: Path, passed: set[str], needed: int) -> Side:
     folder = top / "a longer way" / "to ä" / "b"
     home = top / "home"
     home.mkdir()
@@ -186,14 +186,14 @@ def _elsewhere(top: Path, passed: set[str], needed: int) -> Side:
         "HOME": str(home),
         "USER": "somebody", "LOGNAME": "somebody", "COLUMNS": "57", "TERM": "dumb",
         "GIT_AUTHOR_NAME": "Somebody",
-        "CI": "true", "NOISE_OF_ELSEWHERE": "x" * 4000, "SOURCE_DATE_EPOCH": "1",
+        "CI": "true", "NOISE_OF_THERE": "x" * 4000, "SOURCE_DATE_EPOCH": "1",
     }  # fmt: skip
     memory = {"folder": str(folder), "bytes": needed, "back": shown(BUNDLES)}
     request = {
         "umask": 0o077, "processors": 1, "host_name": "elsewhere.example", "uptime": _SECONDS,
         "memory": memory,
     }  # fmt: skip
-    return Side("elsewhere", top, folder, _environment(other, passed), request, 1, backwards=True)
+    return Side("there", top, folder, _environment(other, passed), request, 1, backwards=True)
 
 
 def _environment(changes: Mapping[str, str], passed: set[str]) -> dict[str, str]:
@@ -232,7 +232,7 @@ def _launch(pipeline: RepositoryPipeline, side: Side, name: str, pack: str) -> N
             "-P",
             str(Path(other_conditions.__file__)),
             json.dumps(side.request),
-            str(side.told),
+            str(side.done),
         ),
         *(sys.executable, "-P", "-m", "factory", *own),
     ]
@@ -259,9 +259,9 @@ def _unshown(pack: str, case: str, **facts: str) -> Refusal:
 
 
 def _varied(sides: tuple[Side, Side]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names of what was different, and of what was not."""
-    told = [set(side.told.read_text("ascii").split()) for side in sides]
-    wanted = [*_ALWAYS, *(_KERNEL[name] for name in _KERNEL if name in told[1])]
+    """Return names of what was different, and of what was not."""
+    done = [set(side.done.read_text("ascii").split()) for side in sides]
+    wanted = [*_ALWAYS, *(_KERNEL[name] for name in _KERNEL if name in done[1])]
     every = (*_ALWAYS, *_KERNEL.values(), "user", "wall clock by more than the time between")
     return tuple(wanted), tuple(name for name in every if name not in wanted)
 
@@ -274,7 +274,7 @@ def _compared(
 ) -> Iterator[Again]:
     for pack in packs:
         one, two = (_bundle(side, pack) for side in sides)
-        status = _held_to_action(pipeline, pack, one)
+        status = _verdict_of(pipeline, pack, one)
         found = first_divergence(one, two, _SIDES)
         record = DeterminismRecord(
             pack=pack,
@@ -298,7 +298,7 @@ def _bundle(side: Side, pack: str) -> dict[str, bytes]:
     return {path: store.read(f"{folder}/{path}") or b"" for path in store.files(folder)}
 
 
-def _held_to_action(
+def _verdict_of(
     pipeline: RepositoryPipeline, pack: str, files: Mapping[str, bytes]
 ) -> StatusDocument:
     """Return the verdict of a bundle, which must be one of this repository's own action. Raise

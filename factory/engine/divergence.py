@@ -1,7 +1,7 @@
 """Where two sets of files first differ, for a person: which file, at which byte, and how it reads
 there.
 
-Pure. What a person can read comes first: the patch and the logs tell why; what hangs on them
+Pure. What a person can read comes first: the patch and the logs say why; what hangs on them
 (objects, manifest) differs with any other file. Does not know what the files are of.
 """
 

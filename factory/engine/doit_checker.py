@@ -1,4 +1,4 @@
-"""Whether a file changed, told by its content alone: times and sizes never count.
+"""Decide whether a file changed, by its content alone: times and sizes never count.
 
 A file that is not there is a content too ("absent"): the pipeline, not doit, says what a
 missing file means, with a finding and its remedy. Where a pipeline of this process vouches for

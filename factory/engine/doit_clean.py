@@ -1,7 +1,7 @@
-"""What `doit clean` removes beside marker files: caches, as `factory gc` would, and nothing else.
+"""Remove what `doit clean` removes besides marker files: caches, as `factory gc` would.
 
 Rule: under the run lock, each recorded in the ledger, and never bundles, runs or the ledger. What
-cannot be removed is told in one sentence, and stays whole. Does not know what a cache is, nor how
+cannot be removed is named in one sentence, and stays whole. Does not know what a cache is, nor how
 it is made again.
 """
 
@@ -29,11 +29,11 @@ def remove_caches(dryrun: bool) -> None:
     from factory.report.answer import finding_lines
     from factory.report.terminal import sanitize, write_lines
 
-    def tell(removal: Removal) -> None:
+    def report(removal: Removal) -> None:
         line = f"{_OWNER} - removing folder '{root / STATE_FOLDER / removal.path}' ({removal.why})"
         write_lines(sys.stdout, (sanitize(line),))
 
     try:
-        clean_caches(wiring.site(root, {}), tell, dry=dryrun)
+        clean_caches(wiring.site(root, {}), report, dry=dryrun)
     except Refusal as refusal:
         write_lines(sys.stderr, map(sanitize, ("caches stay:", *finding_lines(refusal.findings))))

@@ -1,9 +1,9 @@
-"""doit's reporter: begins the run, tells what happens, saves each task, and ends the process with
-the verdict.
+"""Report to doit: begin the run, print what happens, save each task, and end the process with the
+verdict.
 
 doit's own exit codes mean other things than ours, so the last call, `complete_run`, leaves
 with `SystemExit`, unless an exception is already on its way. doit calls `execute_task` and
-`teardown_task` from worker threads, the rest from the main one. Does not know any phase.
+`teardown_task` from worker threads, all else from the main one. Does not know any phase.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ INTERRUPTED = "interrupted: what is finished is kept; run it again to go on"
 
 
 class CardReporter:
-    """Drives a `Driver` along doit's run. What it raises and returns is left to the caller; see
+    """Drive a `Driver` along doit's run. What it raises and returns is left to the caller; see
     `DoitReporter`.
 
-    `closing` is the last word, once there is one. A project's own tasks beside ours are told
-    by a line where they fail, which is FAIL.
+    `closing` is the last word, once there is one. A project's own tasks get a line where they
+    fail, which is FAIL.
     """
 
     desc = "verdicts of the task packs"
@@ -55,9 +55,7 @@ class CardReporter:
         self._own_failures: list[str] = []
 
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
-        """Before anything runs: take the lock. Raises Refusal LOCKED, and with it nothing is
-        run.
-        """
+        """Take the lock before anything runs. Raise Refusal LOCKED, and then nothing is run."""
         driver = _driver_of(tasks.values())
         asked = _reached(tasks, selected)
         if driver is None or not asked & driver.cards.keys():
@@ -111,11 +109,11 @@ class CardReporter:
             save()
 
     def add_failure(self, task: Any, fail: BaseFail) -> None:
-        """doit's own kind of failure. Our actions have none, so it is a project's own task or a
-        misuse of doit.
+        """Report doit's own kind of failure. Our actions have none, so it is a project's own task
+        or a misuse of doit.
         """
         if isinstance(fail, UnmetDependency):
-            return  # what it waited for has been told
+            return  # what it waited for was reported
         if not self._is_card(task):
             self._own_failures.append(
                 f"{task.name}  {'failed' if isinstance(fail, TaskFailed) else 'met an error'}"
@@ -128,7 +126,7 @@ class CardReporter:
             self._driver.note_up_to_date(task.name)
 
     def runtime_error(self, message: str) -> None:
-        """doit found the graph invalid while running it."""
+        """Note that doit found the graph invalid while running it."""
         self._own_failures.append(message)
 
     def cleanup_error(self, error: BaseFail) -> None:
@@ -145,10 +143,10 @@ class CardReporter:
         """Do nothing: a card that was not reached is BLOCKED at the end."""
 
     def teardown_task(self, _task: Any) -> None:
-        """Our tasks have none."""
+        """Do nothing: our tasks have none."""
 
     def write(self, text: str) -> None:
-        """Print a line to a person, beside the progress."""
+        """Print a line for a person, above the progress."""
         self._display.note(sanitize(text))
 
     def _is_card(self, task: Any) -> bool:

@@ -144,9 +144,7 @@ def _record(run: Run, candidates: tuple[Candidate, ...], result: Integrated, beg
 
 
 def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate, ...]:
-    """Ask Z and hold its answer; what each pack brought, none where there is no answer to build
-    on.
-    """
+    """Ask Z and check its answer. Return what each pack brought; nothing if there is no answer."""
     site, run_id = run.site, run.id
     store = site.store
     for planned in plan.packs:
@@ -170,7 +168,7 @@ def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate
     result.merge = merge
     result.findings += [finding_of(record) for record in merge.findings]
     return (
-        _hold_answer(site, plan, RunFolder.of(run_id), merge, result) if merge.merged_tree else ()
+        _check_answer(site, plan, RunFolder.of(run_id), merge, result) if merge.merged_tree else ()
     )
 
 
@@ -179,7 +177,7 @@ def _forget(run: Run, result: Integrated) -> None:
     run.site.store.remove(RunFolder.of(run.id).integrator)
 
 
-def _hold_answer(
+def _check_answer(
     site: Site, plan: PlanDocument, folder: str, merge: MergeDocument, result: Integrated
 ) -> tuple[Candidate, ...]:
     """Derive the merged tree here as well; a difference is a finding."""

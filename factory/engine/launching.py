@@ -147,7 +147,7 @@ def _pack_lock(run: Run, pack: str) -> Iterator[None]:
     """Lock one pack; record both ends within the run."""
     name, site, recorder = f"pack-{pack}", run.site, run.recorder
     asked = site.clock.monotonic()
-    with site.locks.hold(name):
+    with site.locks.take(name):
         site.locks.announce(name, "another worker")
         run.start()
         locked = site.clock.monotonic()

@@ -211,7 +211,7 @@ def settings_digest(
     _add(digest, repr((real, os.path.lexists(user_file))))  # a link to nothing is not "none"
     own = _content(real)
     if b"policy_ref" in own or environment.get("FACTORY_POLICY_REF"):
-        _add(digest, os.urandom(16))  # its commit may be another one: only opening tells
+        _add(digest, os.urandom(16))  # its commit may be another one: only opening it shows
     for place in (real, *(f"{root}/{name}" for name in _SETTINGS)):
         _add(digest, _content(place))
     return digest.hexdigest()
@@ -365,9 +365,7 @@ def _walk(top: str, prefix: str) -> Iterator[tuple[str, str, bytes]]:
 
 
 def _content(path: str) -> bytes:
-    """Return the bytes of a plain file, after a mark that tells them from those of an absent or
-    unreadable one.
-    """
+    """Return the bytes of a plain file, after a mark that an absent or unreadable one has not."""
     try:
         descriptor = os.open(path, _OPEN)
     except OSError as error:

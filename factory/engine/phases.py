@@ -7,7 +7,7 @@ and when a stored PASS stays valid.
     'run each task pack in its sandbox'
 
 To add a phase, write a class and put it into `PHASES`: cards, keys, doit's tasks and the verdict
-follow. A phase that is not there is an error, never a default. What a phase executes stands in a
+follow. A phase that is not there is an error, never a default. What a phase executes is in a
 module of its own, imported only then: `doit list` reads this one for names.
 """
 

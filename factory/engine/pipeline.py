@@ -97,7 +97,7 @@ class RepositoryPipeline:
         run, site = self.run, self.run.site
         run.progress = progress
         asked = site.clock.monotonic()
-        self._stack.enter_context(site.locks.hold("run"))
+        self._stack.enter_context(site.locks.take("run"))
         self._locked_at = site.clock.monotonic()
         waited = run.recorder.milliseconds(asked)
         run.recorder.record_soon(LockTaken(lock="run", duration_ms=waited))

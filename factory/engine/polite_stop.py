@@ -28,7 +28,7 @@ _BETWEEN = 0.02  # seconds
 
 def stop_like_ctrl_c(until: contextlib.ExitStack) -> None:
     """Until the stack is closed, a request to stop raises KeyboardInterrupt in the main thread.
-    Nothing elsewhere.
+    Do nothing in another thread.
     """
     if threading.current_thread() is not threading.main_thread():
         return

@@ -1,10 +1,9 @@
-"""`verify --rebuild`: a run's packs made again from its base commit, in a scratch folder, and
-compared byte for byte.
+"""Make a run's packs again from its base commit, in a scratch folder, and compare byte for byte.
 
 Rule: the packs are taken from the base commit, never from the work tree, and the run itself is not
 touched. Another action than the run's (another tool, another environment) is no reproduction and no
-difference: it is told as not checkable. Wiring like `factory.engine.wiring`; writes one signed
-statement of the outcome beside the runs, where there is a key.
+difference: it is reported as not checkable. Wiring like `factory.engine.wiring`; writes one signed
+statement of the outcome into the state folder, where there is a key.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _SIDES = Sides("the recorded bundle", "the bundle made again")
 
 
 class RebuildOutcome(enum.Enum):
-    """Name the outcome of making one bundle again."""
+    """Name the outcome of one bundle that was made again."""
 
     SAME = "same"
     DIFFERS = "differs"
@@ -119,10 +118,10 @@ class Absent(Exception):
 
 @contextlib.contextmanager
 def _scratch(found: Repository, commit: str) -> Iterator[Path]:
-    """Yield a repository of its own that borrows the objects; its work tree holds packs and
+    """Yield a repository of its own that borrows the objects; its work tree has packs and
     configuration as committed.
 
-    Raises Absent, Refusal.
+    Raise Absent, Refusal.
     """
     place = Path(tempfile.mkdtemp(prefix="rebuild-", dir=found.root / STATE_FOLDER))
     try:
@@ -277,7 +276,7 @@ def _other_files(before: dict[str, bytes], now: dict[str, bytes]) -> Iterator[st
 def _stated(
     found: Repository, status: RunStatus, evidence: StateStore, packs: tuple[Rebuilt, ...]
 ) -> Rebuilding:
-    """Return the outcome as a signed statement beside the runs; unsigned, it is only told."""
+    """Write the outcome as a signed statement next to the runs; unsigned, it is only printed."""
     keys = user_keys(found.root)
     try:
         signer = keys.signer() if any(own.in_use for own in keys.own()) else None

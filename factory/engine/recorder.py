@@ -17,7 +17,9 @@ from factory.model.errors import Refusal
 from factory.model.event import Entry, Event
 from factory.model.events import RunStarted
 
-LONG_MS = 100  # an event that took this long is written at once: its sync costs little beside it
+LONG_MS = (
+    100  # an event that took this long is written at once: its sync costs little in comparison
+)
 
 
 class Recorder:

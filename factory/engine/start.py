@@ -64,7 +64,7 @@ def _unchanged(root: Path, flags: Mapping[str, str], known: Memory | None) -> Dr
     from factory.files.locks import FileLocks
 
     locks = FileLocks(root / STATE_FOLDER, SystemClock())
-    return Driver(partial(_open, root, flags), known, partial(locks.hold, "run"))
+    return Driver(partial(_open, root, flags), known, partial(locks.take, "run"))
 
 
 def _open(root: Path, flags: Mapping[str, str]) -> RepositoryPipeline:

@@ -86,8 +86,8 @@ class Silent:
 
 
 def user_keys(root: Path | None) -> UserKeys:
-    """This user's signing keys, beside their configuration; none may lie in the repository at
-    `root`, if any.
+    """Open this user's signing keys, in the folder of their configuration; none may be in the
+    repository at `root`, if any.
     """
     return UserKeys(
         user_config_file().parent / "keys", Path(os.path.expanduser("~")), root, os.environ
@@ -304,7 +304,7 @@ def _tidy(state: Path, views: ViewStore) -> None:
 
 
 def _expect(place: Path, is_wanted: Callable[[int], bool], wanted: str) -> None:
-    """Raise Refusal PATH_UNSAFE where something of another kind, or a link, stands at `place`."""
+    """Raise Refusal PATH_UNSAFE where something of another kind, or a link, is at `place`."""
     try:
         mode = place.lstat().st_mode
     except OSError:

@@ -65,7 +65,7 @@ def collect_garbage(
     Raise Refusal LOCKED, LEDGER_BROKEN, LEDGER_ORDER, and UsageError for a folder `exported` that
     cannot contain copies.
     """
-    with site.locks.hold("run"):
+    with site.locks.take("run"):
         site.locks.announce("run", "collecting garbage")
         settle_trash(site)
         exports = ExportedRuns(site.store.root, exported) if exported is not None else None
@@ -77,7 +77,7 @@ def collect_garbage(
 
 def clean_caches(site: Site, report: Callable[[Removal], None], dry: bool) -> None:
     """Remove the caches under the run lock, or only report them if `dry`. Raise Refusal LOCKED."""
-    with site.locks.hold("run"):
+    with site.locks.take("run"):
         site.locks.announce("run", "removing caches")
         planned = caches(site)
         if not dry:

@@ -3,7 +3,7 @@ them.
 
 A key file is a plain file of its user alone (0600), outside the
 repository; one that is not so is refused, not mended. `FACTORY_SIGNING_KEY_FILE` names a file,
-`FACTORY_SIGNING_KEY` holds the PEM text; either is used instead of the folder and none is made
+`FACTORY_SIGNING_KEY` is the PEM text; either is used instead of the folder and none is made
 then. No sentence here quotes a key. Does not know what is signed, nor who trusts it.
 """
 
@@ -100,7 +100,7 @@ class UserKeys:
     def trusted(self) -> tuple[PublicKey, ...]:
         """Return the public keys that this user trusts, by id; none where there is no folder.
 
-        Raise Refusal SIGNING_KEY_UNSAFE if others can write one, or a file holds another thing.
+        Raise Refusal SIGNING_KEY_UNSAFE if others can write one, or a file is not a key.
         """
         try:
             names = sorted(os.listdir(self._trusted))
@@ -112,8 +112,8 @@ class UserKeys:
         return tuple(_parse_public(place, _read_guarded(place)) for place in places)
 
     def terms(self) -> bytes | None:
-        """Return the document beside the trusted keys that says what they are for; None if there is
-        none. Raise Refusal SIGNING_KEY_UNSAFE as `trusted` does.
+        """Return the document that says what the trusted keys are for; None if there is none. Raise
+        Refusal SIGNING_KEY_UNSAFE as `trusted` does.
         """
         place = self._trusted / PINS_FILE
         return _read_guarded(place) if place.exists() else None

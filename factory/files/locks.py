@@ -39,7 +39,7 @@ class FileLocks:
         self._clock = clock
 
     @contextlib.contextmanager
-    def hold(self, name: str) -> Iterator[None]:
+    def take(self, name: str) -> Iterator[None]:
         """Take lock `name` for the block. Raise Refusal LOCKED at once if another process has it.
 
         Raise Refusal DISK_UNWRITABLE if the lock file cannot be opened.

@@ -122,8 +122,8 @@ class Ledger(Protocol):
 
     def own_since(self) -> int:
         """Return the number of the first line that this user wrote here, without a stranger's after
-        it; one more than the last where there is none. Only those lines stand for work that is not
-        done again.
+        it; one more than the last where there is none. Only for those lines is work not done
+        again.
         """
         ...
 

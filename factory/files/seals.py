@@ -1,6 +1,6 @@
 """Keep this user's secret for seals, and make seals with it.
 
-What may stand for work that is not done again (markers, memory of starts, cached folders) is
+What may replace work that was done before (markers, memory of starts, cached folders) is
 believed only under a seal: a MAC with a secret of this user that no repository and no sandbox can
 read, bound to the place of the state folder. What another user, another clone, a restored cache or
 a commit brings has no seal that fits, so it is made again. Does not know what is sealed.

@@ -1,4 +1,4 @@
-"""Define the forms of common credentials as data: literal beginning, rest, and harmless examples.
+"""Define the forms of common credentials as data: literal beginning, expression, harmless examples.
 
 Rule: a form has a beginning that hardly any text contains by chance, so that it can be searched at
 memory speed. No expression here reads a byte more often than a few times, whatever the text: what
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-# What people write where a credential would stand: a plain word, a name in capitals, dots and
+# What people write in place of a credential: a plain word, a name in capitals, dots and
 # crosses.
 _PLACEHOLDER = re.compile(
     rb"[a-z]{1,15}|[A-Z_]{1,40}|[xX.*]+|(?i:your|my|the|some|example|dummy)[-_A-Za-z]{0,30}"
@@ -106,11 +106,11 @@ _MIXED = rb"(?=[A-Za-z._\-]*+[0-9])(?=[a-z0-9._\-]*+[A-Z])(?=[A-Z0-9._\-]*+[a-z]
 
 _PEM = rb"-----BEGIN (?:[A-Z0-9]++ ){0,3}PRIVATE KEY(?: BLOCK)?-----"
 _PEM_END = rb"-----END [A-Z0-9 ]{0,40}+-----"
-# A key body may be broken by line ends, or by the two characters that stand for one in JSON and
+# A key body may be broken by line ends, or by the two characters that mean one in JSON and
 # shells.
 _PEM_BREAK = rb"(?:\\r|\\n|\s|(?!)){0,64}+"
 _PEM_HEADERS = rb"(?:[A-Z][A-Za-z\-]{2,30}+: [A-Za-z0-9,\-]{1,80}+" + _PEM_BREAK + rb"|(?!)){0,4}+"
-# All that may stand in a body, up to its end or to what may not.
+# All that may be in a body, up to its end or to what may not.
 _PEM_REST = rb"(?:[A-Za-z0-9+/=:, \s]++|\\[rn]|(?!" + _PEM_END + rb")-|(?!))*+"
 _PEM_BODY = _PEM_BREAK + _PEM_HEADERS + rb"[A-Za-z0-9+/=]{24}" + _PEM_REST
 
@@ -245,7 +245,7 @@ _NAMED: tuple[Form, ...] = (
         _GAP + rb"(?:[A-Za-z]{0,6}+(?:\s{1,4}+[A-Za-z0-9._~+/=\-]*+|(?!))?+|(?!))?+",
         within=True,
     ),
-    # The password of a URL. What may not stand in one unencoded, or names a variable, ends the
+    # The password of a URL. What may not be in one unencoded, or names a variable, ends the
     # search.
     Form(
         "password of a URL",

@@ -223,11 +223,11 @@ class Stream:
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
-        self._held = b""
+        self._kept = b""
         self._fresh: list[bytes] = []  # what came since, and was not searched
         self._waits = 0  # how many bytes that is
         self._due = 0  # how many it must be before it is looked at
-        # how many bytes of what is held were given back already: they tell whether a word begins
+        # how many bytes of what is kept were given back already: they show whether a word begins
         self._seen = 0
 
     def feed(self, piece: bytes) -> bytes:
@@ -237,32 +237,32 @@ class Stream:
         if self._waits < self._due:
             return b""
         self._take()
-        settled = self._redactor.settled(self._held)
+        settled = self._redactor.settled(self._kept)
         shown = self._given(settled, cut=False) if settled > self._seen else b""
-        self._due = len(self._held) // 4 if len(self._held) > _WORTH_A_LOOK else 0
+        self._due = len(self._kept) // 4 if len(self._kept) > _WORTH_A_LOOK else 0
         return shown
 
     def end(self) -> bytes:
         """Return the remaining text."""
         self._take()
-        return self._given(len(self._held), cut=True)
+        return self._given(len(self._kept), cut=True)
 
     def _take(self) -> None:
-        self._held = b"".join((self._held, *self._fresh))
+        self._kept = b"".join((self._kept, *self._fresh))
         self._fresh, self._waits = [], 0
 
     def _given(self, upto: int, cut: bool) -> bytes:
-        text, shown = self._held[:upto], self._seen
+        text, shown = self._kept[:upto], self._seen
         # What follows matters too for what a credential is: the places are those of all kept bytes.
         # One that begins in what was given back already is none: what came before it is gone, so
         # that a word seems to begin there.
         found = tuple(
             place
-            for place in self._redactor.places(self._held, cut)
+            for place in self._redactor.places(self._kept, cut)
             if shown <= place.start and place.end <= upto
         )
         self._seen = min(_CONTEXT, upto)
-        self._held = self._held[upto - self._seen :]
+        self._kept = self._kept[upto - self._seen :]
         return _without(text, found).content[shown:]
 
 

@@ -58,9 +58,9 @@ class Bounds:
     def member(self) -> bool:
         """Count one more member; return True if it may be unpacked."""
         self.members -= 1
-        return self.holds(self.members >= 0)
+        return self.allows(self.members >= 0)
 
-    def holds(self, enough: bool = True) -> bool:
+    def allows(self, enough: bool = True) -> bool:
         """Return True if more may be read and unpacked."""
         if not enough or self.unpacked <= 0 or self.packed <= 0:
             self.reached = True
@@ -116,7 +116,7 @@ def _member(
                     return parts, len(content)
                 at += len(given)
                 bounds.packed -= len(given)
-            if not bounds.holds():
+            if not bounds.allows():
                 return parts, len(content)
             asked = min(_PIECE, bounds.unpacked)
             part = reader.decompress(given, asked)

@@ -99,8 +99,8 @@ class Frozen:
     """Describe what the steps left: what the pack could see before and after, how that differs, and
     what was judged.
 
-    A change that carries a credential, or is beyond comparing, is `withheld`: it is told by its
-    findings, and `after` is `before`. `compared` is None where there is little to compare.
+    A change that carries a credential, or is beyond comparing, is `withheld`: its findings say
+    so, and `after` is `before`. `compared` is None where there is little to compare.
     """
 
     before: Tree
@@ -173,12 +173,12 @@ def reach_of(machine: Machine, planned: PlannedPack) -> Reach | None:
     return machine.cloud.reach(planned.pack, reach, seconds) if reach is not None else None
 
 
-Heard: TypeAlias = Callable[[Ran], None]
-"""Told of each command as it ends."""
+OnRan: TypeAlias = Callable[[Ran], None]
+"""Called with each command as it ends."""
 
 
-def unheard(_ran: Ran) -> None:
-    """Do nothing, as a `Heard`."""
+def ignore(_ran: Ran) -> None:
+    """Do nothing, as an `OnRan`."""
 
 
 def do_steps(
@@ -188,7 +188,7 @@ def do_steps(
     shared: Tree,
     visible: Tree,
     budget: Budget,
-    heard: Heard = unheard,
+    on_ran: OnRan = ignore,
 ) -> tuple[tuple[Ran, ...], Frozen]:
     """Run the steps over `visible` (a part of `base`) and freeze what they left. Stops at the first
     that fails.
@@ -201,7 +201,7 @@ def do_steps(
         ran: list[Ran] = []
         for command in planned.pack.steps:
             ran.append(run_command(machine, planned, stage, command, budget))
-            heard(ran[-1])
+            on_ran(ran[-1])
             if ran[-1].logged.record.rc != 0:
                 break
         return tuple(ran), freeze(machine, planned, stage, base, visible)
@@ -297,7 +297,7 @@ def accept(
     shared: Tree,
     visible: Tree,
     budget: Budget,
-    heard: Heard = unheard,
+    on_ran: OnRan = ignore,
 ) -> tuple[tuple[Ran, ...], tuple[Collected, ...]]:
     """Run every acceptance command over exactly `visible`, on a layer that is thrown away."""
     pack = planned.pack
@@ -307,7 +307,7 @@ def accept(
         done: list[Ran] = []
         for command in pack.acceptance:
             done.append(run_command(machine, planned, stage, command, budget))
-            heard(done[-1])
+            on_ran(done[-1])
         ran = tuple(done)
         patterns = (*pack.artifacts.required, *pack.artifacts.optional)
         if not patterns:

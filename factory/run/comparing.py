@@ -28,7 +28,7 @@ class Compared:
 
 
 def seconds_for(timeout: int) -> float:
-    """Return how long a comparison may take: as long as its pack may, within bounds that hold for
+    """Return how long a comparison may take: as long as its pack may, within bounds that apply to
     all.
     """
     return min(MOST_SECONDS, max(LEAST_SECONDS, float(timeout)))

@@ -1,7 +1,7 @@
 """What the host saw a pack try and not get, read from a run: each with its rule and what would
 allow it.
 
-Rule: only records of the host are read, never a log; whatever does not hold its form counts as not
+Rule: only records of the host are read, never a log; whatever has another form counts as not
 there. Decides nothing, and does not know how anything was seen.
 """
 

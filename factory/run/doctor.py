@@ -27,9 +27,9 @@ class HostFacts:
     """List what is installed and what is left. Versions are "" where a thing is missing; `free` is
     in bytes.
 
-    `held` has a sentence per lock that is held now; `worktrees` are names left behind by earlier
-    runs; `user_config` is the path of the user's own file, `user_config_exists` tells whether it is
-    there.
+    `locked` has a sentence for each lock that is held now; `worktrees` are names left behind by
+    earlier runs; `user_config` is the path of the user's own file, `user_config_exists` is True if
+    it is there.
     """
 
     platform: str
@@ -40,7 +40,7 @@ class HostFacts:
     doit: str
     state: str
     free: int
-    held: tuple[str, ...]
+    locked: tuple[str, ...]
     worktrees: tuple[str, ...]
     user_config: str
     user_config_exists: bool
@@ -103,7 +103,7 @@ def check_up(
     if facts.free < LOW_SPACE:
         low = {"wanted": _size(LOW_SPACE), "place": facts.state, "found": _size(facts.free)}
         findings.append(Finding("DISK_LOW", low))
-    if facts.worktrees and not facts.held:
+    if facts.worktrees and not facts.locked:
         left: Facts = {
             "place": f"{facts.state}/worktrees",
             "count": len(facts.worktrees),
@@ -197,8 +197,8 @@ def _state(facts: HostFacts) -> Iterable[Row]:
         Mark.GOOD if facts.free >= LOW_SPACE else Mark.NOTE,
         f"{_size(facts.free)} at {facts.state}",
     )
-    for sentence in facts.held or ("none held",):
-        yield Row("locks", Mark.NOTE if facts.held else Mark.GOOD, sentence)
+    for sentence in facts.locked or ("none held",):
+        yield Row("locks", Mark.NOTE if facts.locked else Mark.GOOD, sentence)
     if facts.worktrees:
         yield Row("worktrees", Mark.NOTE, f"{', '.join(facts.worktrees[:5])} kept or left behind")
     exists = facts.user_config if facts.user_config_exists else f"none ({facts.user_config})"

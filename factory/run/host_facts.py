@@ -29,7 +29,7 @@ def gather(
         doit=_version("doit"),
         state=str(state),
         free=free_space(state),
-        held=held,
+        locked=held,
         worktrees=worktrees,
         user_config=str(user_config),
         user_config_exists=user_config.is_file(),

@@ -56,7 +56,7 @@ class Launched:
     """Describe what came of one pack.
 
     `status` is that of its bundle, and None where it ended in a refusal or a defect: then
-    `findings` say which. `files` are the bundle by path, `raw` what a run keeps beside it, by path
+    `findings` say which. `files` are the bundle by path, `raw` what a run keeps besides, by path
     below `raw/`. `events` have no run yet, and no parent but one another: first those of the work,
     last one that closes the pack. `connections` are what it did over the network.
     """
@@ -253,9 +253,7 @@ class _Work:
         self._events.append(replace(entry, ts_utc=when))
 
     def _raw(self) -> dict[str, bytes]:
-        """Return raw logs and timings: what is beside the deterministic part, never hashed into
-        it.
-        """
+        """Return raw logs and timings: what is not deterministic, never hashed into a bundle."""
         raw = self._traffic.raw()
         for number, commands in self._commands.items():
             folder = _raw_folder(self.planned, number)
@@ -393,7 +391,7 @@ def _compared(objects: Objects, frozen: Frozen) -> Compared:
 def _carried(
     objects: Objects, planned: PlannedPack, before: Tree, after: Tree
 ) -> dict[str, tuple[str, bytes]]:
-    """Objects that whoever holds the base does not hold, chosen by the action alone.
+    """Return the objects that are not in the base, chosen by the action alone.
 
     That is everything beyond the visible part without the pack's own folder; and, where
     inputs narrow the view, every tree, since a narrowed folder is in no commit.

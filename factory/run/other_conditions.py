@@ -6,7 +6,7 @@ small program.
 REQUEST is JSON; each member may be absent: `umask`, `processors`, `host_name`, `uptime` (seconds),
 and `memory` (`folder`: the current folder, to be seen on a file system in memory that lists it in
 another order; `bytes` that it may need; `back`: a path in it that is copied back at the end). What
-the kernel allowed is written to the file DONE, one name a line; the rest stays as it was. Ends as
+the kernel allowed is written to the file DONE, one name a line; all else stays as it was. Ends as
 the command ends. Stdlib only, and nothing of ours. Does not know what the command is.
 """
 

@@ -1,4 +1,4 @@
-"""Preflight: repository, configuration, packs and host are held against what the contracts ask for.
+"""Compare repository, configuration, packs and host with what the contracts ask for.
 
 Everything that can be refused without running a pack is refused here. Executes nothing of
 a pack; the host is measured by the sandbox's own probe.

@@ -32,7 +32,7 @@ from factory.run.rechecking import Outcome, classify, judge_recheck
 class Rechecked:
     """Describe all outcomes, the findings over them, and the logs of what ran again.
 
-    `raw` are the files that a run keeps beside it, by path below its `raw/`; `events` have neither
+    `raw` are the files that a run keeps besides, by path below its `raw/`; `events` have neither
     run nor parent yet. `error` is what ended it early; all else is what there was up to then.
     """
 
@@ -191,11 +191,11 @@ class Recheck:
 
     def _accept(self, planned: PlannedPack, view: Tree) -> tuple[Ran, ...]:
         budget = attempt.Budget(self._machine.clock, planned.limits)
-        heard = partial(self._heard, planned.pack.id)
-        ran, _ = attempt.accept(self._machine, planned, planned.shared, view, budget, heard)
+        on_ran = partial(self._ran, planned.pack.id)
+        ran, _ = attempt.accept(self._machine, planned, planned.shared, view, budget, on_ran)
         return ran
 
-    def _heard(self, pack: str, ran: Ran) -> None:
+    def _ran(self, pack: str, ran: Ran) -> None:
         """Take what a command did over the network; its outcome is recorded once it is judged."""
         for event in self._traffic[pack].add("recheck", 0, ran.connections):
             self._events.append(replace(event, ts_utc=ran.ended_at))

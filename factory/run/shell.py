@@ -1,9 +1,8 @@
-"""A visit to a pack's sandbox: the view, the limits and the environment of an attempt, and nothing
-of it stays.
+"""Open a pack's sandbox for a session: view, limits and environment of an attempt; nothing stays.
 
 Rule: what would keep a pack from running keeps a person out. No run is minted, no bundle made, no
-verdict reached; the ledger tells that a sandbox was opened and how it was left. Does not know how a
-person types.
+verdict reached; the ledger records that a sandbox was opened and how it was left. Does not know
+how a person types.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ class ShellRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class SessionTerms:
     """Describe what is in force for a session."""
 
     pack: str
@@ -89,7 +88,7 @@ class ChangedFile:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Something that the host saw tried and denied: what, how often, the rule, and what would allow
+    """Describe what the host saw tried and denied: what, how often, the rule, and what would allow
     it.
     """
 
@@ -101,7 +100,7 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class SessionEnd:
     """Describe the end of a session. `findings` are those that an attempt with this change would
     have had.
     """
@@ -113,15 +112,15 @@ class Visit:
 
 
 Talk: TypeAlias = Callable[[PackStage, CommandSpec], CommandOutcome]
-"""Has a command carried out in a stage."""
+"""Carry out a command in a stage."""
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """List who receives what while a session lasts."""
+class SessionEvents:
+    """Functions that are called while a session lasts."""
 
     stepped: Callable[[CheckRecord], None]
-    opened: Callable[[Room], None]
+    opened: Callable[[SessionTerms], None]
 
 
 def admit(
@@ -154,17 +153,17 @@ def admit(
     return planner.planned(entry.id), accepted
 
 
-def visit(
+def open_session(
     site: Site,
     planner: Planner,
     entry: PackEntry,
     asked: ShellRequest,
     talk: Talk,
-    heard: Heard,
+    on: SessionEvents,
     progress: Progress,
-) -> Visit:
+) -> SessionEnd:
     """Open the pack's sandbox, have `talk` carry out what was asked, and look at what that changed.
-    Raises Refusal.
+    Raise Refusal.
     """
     planned, accepted = admit(site, planner, entry)
     machine, limits = machine_of(site, progress), planned.limits
@@ -172,27 +171,29 @@ def visit(
         limits.timeout if asked.line else max(limits.timeout, SHORTEST_SESSION)
     )
     network = _network(planned.pack)
-    room = Room(entry.id, asked.where, site.sandbox.measure(), accepted, limits, timeout, network)
+    terms = SessionTerms(
+        entry.id, asked.where, site.sandbox.measure(), accepted, limits, timeout, network
+    )
     base = stacked_base(site.store, site.objects, planner.freeze(), planned)
     visible = narrow(base, planned.visible_patterns)
     for tree in (visible, planned.shared):
         site.objects.write_tree(tree)
     if asked.where is Where.FROZEN:
-        visible = _frozen(site, machine, planned, base, visible, asked, heard)
+        visible = _frozen(site, machine, planned, base, visible, asked, on)
     stage = _open(machine, planned, visible, asked)
     try:
         if asked.where is Where.AFTER_STEPS:
-            _steps(site, machine, planned, stage, heard)
+            _steps(site, machine, planned, stage, on)
         outcome = _recorded(
-            site, planned, room, stage, lambda: _talked(planned, room, asked, stage, talk, heard)
+            site, planned, terms, stage, lambda: _talked(planned, terms, asked, stage, talk, on)
         )
         if asked.where is Where.FROZEN:
-            return Visit(outcome, _written(stage), (), _denials(site, planned, outcome))
+            return SessionEnd(outcome, _written(stage), (), _denials(site, planned, outcome))
         frozen = attempt.freeze(machine, planned, stage, base, visible)
         found = (*frozen.findings, *attempt.judge_size(machine, planned, frozen))
-        told = tuple(silenced(site.redactor, (finding for finding in found if finding.blocks)))
+        found = tuple(silenced(site.redactor, (finding for finding in found if finding.blocks)))
         changed = tuple(_seen(planned, each) for each in frozen.differences)
-        return Visit(outcome, changed, told, _denials(site, planned, outcome))
+        return SessionEnd(outcome, changed, found, _denials(site, planned, outcome))
     finally:
         stage.close()
 
@@ -204,7 +205,7 @@ def _open(machine: Machine, planned: PlannedPack, visible: Tree, asked: ShellReq
 
 
 def _steps(
-    site: Site, machine: Machine, planned: PlannedPack, stage: PackStage, heard: Heard
+    site: Site, machine: Machine, planned: PlannedPack, stage: PackStage, on: SessionEvents
 ) -> None:
     """Run the pack's steps, up to the first that fails: what they left is what one wants to look at
     then.
@@ -214,7 +215,7 @@ def _steps(
         ran = attempt.run_command(machine, planned, stage, command, budget)
         keep_session(site, planned.pack.id, planned.key, ran.connections)
         record = ran.logged.record
-        heard.stepped(record)
+        on.stepped(record)
         if record.rc != 0:
             return
 
@@ -226,14 +227,14 @@ def _frozen(
     base: Tree,
     visible: Tree,
     asked: ShellRequest,
-    heard: Heard,
+    on: SessionEvents,
 ) -> Tree:
     """Return the tree that acceptance would run over."""
     if not planned.pack.steps:
         return visible
     stage = _open(machine, planned, visible, asked)
     try:
-        _steps(site, machine, planned, stage, heard)
+        _steps(site, machine, planned, stage, on)
         return attempt.freeze(machine, planned, stage, base, visible).after
     finally:
         stage.close()
@@ -241,13 +242,13 @@ def _frozen(
 
 def _talked(
     planned: PlannedPack,
-    room: Room,
+    terms: SessionTerms,
     asked: ShellRequest,
     stage: PackStage,
     talk: Talk,
-    heard: Heard,
+    on: SessionEvents,
 ) -> CommandOutcome:
-    heard.opened(room)
+    on.opened(terms)
     environment = dict(planned.environment)
     if not asked.line:
         environment |= {"TERM": asked.term, "PS1": f"{planned.pack.id}$ "}
@@ -255,8 +256,8 @@ def _talked(
         asked.line or _SHELL,
         "",
         tuple(sorted(environment.items())),
-        float(room.timeout),
-        room.limits.output,
+        float(terms.timeout),
+        terms.limits.output,
     )
     return talk(stage, spec)
 
@@ -264,19 +265,19 @@ def _talked(
 def _recorded(
     site: Site,
     planned: PlannedPack,
-    room: Room,
+    terms: SessionTerms,
     stage: PackStage,
     talk: Callable[[], CommandOutcome],
 ) -> CommandOutcome:
     """Record `talk` between two events: before it begins and once it is over, whatever ended it;
     its connections between.
     """
-    properties = " ".join(sorted(given.value for given in room.enforcement.given))
+    properties = " ".join(sorted(given.value for given in terms.enforcement.given))
     opened = ShellOpened(
-        pack=room.pack,
+        pack=terms.pack,
         action_key=planned.key,
-        view=room.where.name.lower(),
-        network=room.network,
+        view=terms.where.name.lower(),
+        network=terms.network,
         properties=properties,
     )
     site.ledger.append(opened.entry())
@@ -287,10 +288,10 @@ def _recorded(
         ended, rc = outcome.ended.value, outcome.rc
         return outcome
     finally:
-        keep_session(site, room.pack, planned.key, stage.connections())
+        keep_session(site, terms.pack, planned.key, stage.connections())
         duration = int((site.clock.monotonic() - began) * 1000)
         closed = ShellClosed(
-            pack=room.pack, action_key=planned.key, ended=ended, duration_ms=duration, rc=rc
+            pack=terms.pack, action_key=planned.key, ended=ended, duration_ms=duration, rc=rc
         )
         site.ledger.append(closed.entry())
 

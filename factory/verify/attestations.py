@@ -102,7 +102,7 @@ class AttestationCheck:
         own: RunEvents,
         about: Mapping[str, str],
     ) -> None:
-        recorded = [self._told(number, payload) for number, payload in enumerate(payloads, 1)]
+        recorded = [self._statement(number, payload) for number, payload in enumerate(payloads, 1)]
         listed = [line for line in self.status.packs if line.bundle_sha256]
         if len(recorded) != 2 * len(listed) + 1:
             what = (
@@ -149,7 +149,7 @@ class AttestationCheck:
         events = (*earlier.of("run.started"), *earlier.of("", pack))
         return Execution(run_id, tuple(event for event in events if event.seq <= last))
 
-    def _told(self, number: int, payload: bytes) -> object:
+    def _statement(self, number: int, payload: bytes) -> object:
         try:
             return value_of(payload)
         except FormError as error:

@@ -169,7 +169,7 @@ class Bindings(Comparison):
                 files = sum(len(bundle.action.files) for bundle in bundles.values())
                 self.says(event, ("files", files, event.file_counts.get("files")))
 
-    # ── what Z and the checks on its result came to ──────────────────────────
+    # ── results of Z and of the checks on its tree ──────────────────────────
 
     def _merge(self, bundles: Mapping[str, Bundle]) -> None:
         """Compare the merge event with Z's answer. It may be missing in a run that is not PASS."""

@@ -82,7 +82,7 @@ class Bundle:
     manifest: str
     left_out: Mapping[str, int]
 
-    def tells(self, why: str) -> bool:
+    def quotes(self, why: str) -> bool:
         """Return True if `why` is empty or a displayed line of the pack's spec.md."""
         lines = self.spec.decode("utf-8", "replace").splitlines()
         shown = (

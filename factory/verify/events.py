@@ -113,7 +113,7 @@ class Chain:
         self._asked = frozenset(sizes)
         self._last = GENESIS
         self._tree = Growing()
-        self._told: dict[str, RunEvents] = {}
+        self._by_run: dict[str, RunEvents] = {}
 
     def take(self, content: bytes) -> None:
         """Add the next line, without its line feed."""
@@ -137,12 +137,12 @@ class Chain:
 
     def run(self, run_id: str) -> RunEvents:
         """Return the events of one run, read completely, once."""
-        if run_id not in self._told:
+        if run_id not in self._by_run:
             briefs = self.by_run.get(run_id, ())
-            self._told[run_id] = RunEvents(
+            self._by_run[run_id] = RunEvents(
                 Line(read_line(found.content), found.content) for found in briefs
             )
-        return self._told[run_id]
+        return self._by_run[run_id]
 
     def kinds(self, run_id: str) -> frozenset[str]:
         """Return the types of events that one run has."""

@@ -92,7 +92,7 @@ class MergeCheck:
         self._overlaps(merge)
         self._plan(merge)
         if merge.merged_tree:
-            self._held(merge, status.status == "PASS")
+            self._checked_result(merge, status.status == "PASS")
         else:
             self._no_result()
         return merge
@@ -203,7 +203,7 @@ class MergeCheck:
                 what = "expected no result where nothing was merged, found it"
                 self.results.wrong("VERIFY_EXTRA", f"{paths.Z}/{name}", what)
 
-    def _held(self, merge: Merge, passed: bool) -> None:
+    def _checked_result(self, merge: Merge, passed: bool) -> None:
         file = f"{paths.Z}/{paths.OBJECTS}"
         try:
             self._result(merge, passed)

@@ -33,7 +33,7 @@ def breach(
     seen: DerivedChange,
 ) -> str:
     """Return what is wrong with the change of one path, as a clause; "" for nothing. `folder` is
-    that of the pack, beside those of all others.
+    that of the pack, next to those of all others.
     """
     packs, before = folder.rpartition("/")[0], sides[0]
     below = path[len(packs) + 1 :]

@@ -1,8 +1,8 @@
-"""Read what keys are for, from `keys.json` beside them, and say whether one counts for a run.
+"""Read what keys are for, from `keys.json` in their folder, and say whether one counts for a run.
 
-Rule: a document that cannot be read makes every key beside it untrusted. The time of a run is told
-by its signer, so a date keeps honest signers to their terms; against a stolen key, revoke it from
-before the theft, and keep checkpoints elsewhere.
+Rule: a document that cannot be read makes every key of its folder untrusted. The time of a run
+is said by its signer, so a date keeps honest signers to their terms; against a stolen key, revoke
+it from before the theft, and keep checkpoints on another machine.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Moment = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """Define one key's terms; "" stands for no such moment."""
+    """Define one key's terms; "" means no such moment."""
 
     key: KeyId
     purposes: tuple[Purpose, ...]
@@ -62,7 +62,7 @@ class Threshold:
 
 @dataclass(frozen=True, slots=True)
 class Pins:
-    """Define `keys.json` beside public keys."""
+    """Define `keys.json` in a folder of public keys."""
 
     schema_version: Literal[1]
     keys: tuple[Terms, ...]

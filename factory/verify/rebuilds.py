@@ -1,7 +1,7 @@
 """Read the statement that a run's bundles were made again, which `verify --rebuild` leaves.
 
-It lies beside the runs and is no part of one. Whoever signed it vouches for it; what it is about is
-compared with the run.
+It is in the state folder and no part of a run. Whoever signed it vouches for it; what it is about
+is compared with the run.
 """
 
 from __future__ import annotations

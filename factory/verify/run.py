@@ -70,12 +70,12 @@ class Verified:
         """Return VERIFIED only if nothing differs, nothing that was asked for is a gap, and a
         trusted key signed.
         """
-        if not self.status or not self.holds or any(gap.asked for gap in self.gaps):
+        if not self.status or not self.consistent or any(gap.asked for gap in self.gaps):
             return Outcome.NOT_VERIFIED
         return Outcome.VERIFIED if self.signers else Outcome.INTACT
 
     @property
-    def holds(self) -> bool:
+    def consistent(self) -> bool:
         """Return True if no finding blocks. What was not checkable is in `gaps`."""
         return not any(finding.blocks for finding in self.findings)
 
@@ -256,7 +256,7 @@ class _RunCheck:
         for what, expected, found in (
             ("title", bundle.contract.title, line.title),
             ("domain", bundle.contract.domain, line.domain),
-            ("why, a line of its spec.md", True, bundle.tells(line.why)),
+            ("why, a line of its spec.md", True, bundle.quotes(line.why)),
             ("files changed", recorded.files_changed, line.files_changed),
             ("lines added", recorded.lines_added, line.lines_added),
             ("lines removed", recorded.lines_removed, line.lines_removed),

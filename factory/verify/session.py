@@ -340,7 +340,7 @@ def _verify(root: Path, state: _State | None, asked: Caller) -> Verified:
 
 
 def _with_rebuild(verified: Verified, run: DiskFolder, keys: tuple[Key, ...]) -> Verified:
-    """Return the run with what a statement beside the runs says of making it again."""
+    """Return the run with what a statement in the state folder says of a rebuild."""
     place = run.root.parent.parent / paths.REBUILDS / f"{run.root.name}{paths.REBUILD_ENDING}"
     facts, findings = read_rebuild(place, run, verified.run_id, keys)
     return replace(

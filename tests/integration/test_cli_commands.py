@@ -352,7 +352,7 @@ from pathlib import Path
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
 locks = FileLocks(Path(sys.argv[1]), SystemClock())
-with locks.hold("run"):
+with locks.take("run"):
     locks.announce("run", "another run")
     print("held", flush=True)
     time.sleep(3600)

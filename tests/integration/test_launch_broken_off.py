@@ -61,7 +61,7 @@ def run(world: World) -> str:
 
 def test_a_pack_that_another_worker_holds_is_blocked_with_who_and_since_when(world: World) -> None:
     locks = FileLocks(world.state, SystemClock())
-    with locks.hold("pack-TASK-0001"):
+    with locks.take("pack-TASK-0001"):
         locks.announce("pack-TASK-0001", "another worker")
         holder = json.loads((world.state / "locks/pack-TASK-0001.json").read_text())
         ended = world.factory("oneshot")

@@ -43,7 +43,7 @@ from pathlib import Path
 from factory.files.clock import SystemClock
 from factory.files.locks import FileLocks
 locks = FileLocks(Path(sys.argv[1]), SystemClock())
-with locks.hold("run"):
+with locks.take("run"):
     if sys.argv[2] == "announce":
         locks.announce("run", "another run r1")
     print("held", flush=True)
@@ -60,7 +60,7 @@ def holder(root: Path, how: str) -> subprocess.Popen[str]:
 
 
 def refusal(locks: FileLocks) -> str:
-    with pytest.raises(Refusal) as raised, locks.hold("run"):
+    with pytest.raises(Refusal) as raised, locks.take("run"):
         pass
     (finding,) = raised.value.findings
     assert finding.id == "LOCKED"
@@ -77,7 +77,7 @@ def test_a_held_lock_is_refused_at_once_with_who_and_since_when(tmp_path: Path) 
         assert refusal(locks) == sentence
         assert locks.holders() == (sentence,)
         process.kill()
-    with locks.hold("run"):
+    with locks.take("run"):
         pass
     assert locks.holders() == ()
 
@@ -97,7 +97,7 @@ def test_a_dead_holder_is_not_named_for_a_living_one(tmp_path: Path) -> None:
 
 def test_locks_of_two_names_do_not_meet(tmp_path: Path) -> None:
     locks = FileLocks(tmp_path, SystemClock())
-    with locks.hold("one"), locks.hold("two"):
+    with locks.take("one"), locks.take("two"):
         assert (
             len(locks.holders()) == 0 or len(locks.holders()) == 2
         )  # the kernel tells processes apart, not us

@@ -594,13 +594,13 @@ def test_a_run_whose_manifest_was_taken_away_is_not_verified(good: Place, tmp_pa
     shutil.copytree(good.run, copy)
     (copy / "RUN_MANIFEST.json").unlink()
     verified = verify_at(copy, Caller())
-    assert not verified.holds
+    assert not verified.consistent
     assert "RUN_MANIFEST.json: expected this manifest, found none" in [
         one.message for one in verified.findings
     ]
     shutil.rmtree(copy / "Z_integrator")
     verified = verify_at(copy, Caller())
-    assert (verified.holds, verified.status, len(verified.findings)) == (False, "", 1)
+    assert (verified.consistent, verified.status, len(verified.findings)) == (False, "", 1)
 
 
 def test_the_same_as_a_task_of_doit(good: Place, tmp_path: Path) -> None:

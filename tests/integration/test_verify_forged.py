@@ -516,7 +516,7 @@ def test_every_member_of_every_changed_file_is_derived_again(
     for at, row in enumerate(json.loads(good.files[path])["files"]):
         for other in others(name, row[name]):
             verified = verify(good, changed(good, path, with_other(at, name, other)))
-            assert not verified.holds, f"{row['path']}: {name} {other!r} survived"
+            assert not verified.consistent, f"{row['path']}: {name} {other!r} survived"
 
 
 def others(name: str, value: object) -> list[object]:
@@ -547,7 +547,7 @@ def test_objects_that_do_not_belong_are_named(good: Memory) -> None:
         for left in carried.objects:
             fewer = {oid: one for oid, one in carried.objects.items() if oid != left}
             bundle = format_bundle(carried.tip, carried.ref, carried.prerequisite, fewer, "sha1")
-            assert not verify(good, {path: bundle}).holds, f"{left} is not missed"
+            assert not verify(good, {path: bundle}).consistent, f"{left} is not missed"
 
 
 # ── every bit of what is derived ─────────────────────────────────────────────
@@ -581,7 +581,7 @@ def test_no_flipped_bit_of_a_derived_document_survives_a_forger(good: Memory) ->
                 continue
             spoilt = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
             try:
-                survived = verify(good, {path: spoilt}).holds
+                survived = verify(good, {path: spoilt}).consistent
             except (
                 Mismatch
             ):  # no event can carry what was a digest: the forger cannot so much as write it
@@ -645,7 +645,9 @@ def test_any_value_at_any_place_of_any_document_is_answered_and_never_holds(
         other = choose.choice(HOSTILE_VALUES)
         content = dump(put(value, where, other))
         if content != good.files[path] and not UNBOUND.fullmatch(f"{path}#{where}"):
-            assert not answered(good, path, content).holds, f"{path}{where} = {other!r} survived"
+            assert not answered(good, path, content).consistent, (
+                f"{path}{where} = {other!r} survived"
+            )
 
 
 def answered(good: Memory, path: str, content: bytes) -> Verified:
@@ -679,7 +681,7 @@ def test_every_member_of_the_verdict_is_derived_again(good: Memory) -> None:
         ),
         *(("smallest_conflict", ("TASK-0001", "TASK-0002")), ("packs", ())),
     ):
-        assert not verify(good, {}, **{name: other}).holds, f"{name} {other!r} survived"
+        assert not verify(good, {}, **{name: other}).consistent, f"{name} {other!r} survived"
     from factory.model.evidence import PackLine
 
     told: tuple[tuple[str, Any], ...] = (
@@ -704,7 +706,9 @@ def test_every_member_of_the_verdict_is_derived_again(good: Memory) -> None:
             PackLine.model_validate(with_tuples(line))
             for line in (pack | {name: other}, verdict["packs"][1])
         ]
-        assert not verify(good, {}, packs=tuple(lines)).holds, f"packs/0/{name} {other!r} survived"
+        assert not verify(good, {}, packs=tuple(lines)).consistent, (
+            f"packs/0/{name} {other!r} survived"
+        )
 
 
 def test_every_log_index_artifact_and_summary_belongs(good: Memory) -> None:
@@ -731,7 +735,7 @@ def test_every_log_index_artifact_and_summary_belongs(good: Memory) -> None:
         changed(good, "attestations/policy.json", lambda v: v.update(signing="required")),
     ):
         (path,) = changes
-        assert not verify(good, changes).holds, f"{path} survived"
+        assert not verify(good, changes).consistent, f"{path} survived"
 
 
 def test_a_run_that_merged_nothing_says_so_and_sends_nobody_to_a_result(failing: Memory) -> None:

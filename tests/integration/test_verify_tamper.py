@@ -144,7 +144,7 @@ def test_a_flipped_bit_in_any_file_is_named_with_its_file(signed: Signed, shard:
         run = signed.last.copy()
         run.files[path] = flipped(run.files[path], at, bit)
         verified = check(run)
-        assert not verified.holds, f"{path}: bit {bit} of byte {at} survived"
+        assert not verified.consistent, f"{path}: bit {bit} of byte {at} survived"
         # A path in the run's manifest that changed by a bit is another file that is missing there.
         named = path in places(verified) or path == "RUN_MANIFEST.json"
         assert named, f"{path}: bit {bit} of byte {at} was blamed on {places(verified)}"
@@ -168,7 +168,9 @@ def test_a_flipped_bit_survives_no_recomputed_manifest(signed: Signed, shard: in
     for path, at, bit in flips:
         run = signed.last.copy()
         run.files[path] = flipped(run.files[path], at, bit)
-        assert not check(relisted(run), beside).holds, f"{path}: bit {bit} of byte {at} survived"
+        assert not check(relisted(run), beside).consistent, (
+            f"{path}: bit {bit} of byte {at} survived"
+        )
     print(f"{len(flips)} flipped bits under recomputed manifests, none survived")  # noqa: T201
 
 
@@ -193,7 +195,7 @@ def test_each_file_removed_is_missed(signed: Signed) -> None:
                 relisted(run) if recompute and not path.endswith(".sha256") else run,
                 signed.beside(),
             )
-            assert not verified.holds, f"{path} is not missed (recomputed: {recompute})"
+            assert not verified.consistent, f"{path} is not missed (recomputed: {recompute})"
 
 
 @pytest.mark.parametrize(
@@ -213,7 +215,7 @@ def test_an_added_file_is_named(signed: Signed, path: str, recompute: bool) -> N
     run = signed.last.copy()
     run.files[path] = b"x"
     verified = check(relisted(run) if recompute else run, signed.beside())
-    assert not verified.holds
+    assert not verified.consistent
     assert recompute or path in places(verified)
 
 
@@ -251,9 +253,9 @@ def test_another_runs_evidence_is_named(signed: Signed) -> None:
         if signed.last.files[path] != signed.first.files[path]:
             run = signed.last.copy()
             run.files[path] = signed.first.files[path]
-            assert not check(run, signed.beside()).holds, f"{path} of the other run survived"
+            assert not check(run, signed.beside()).consistent, f"{path} of the other run survived"
             if not recomputed(path):
-                assert not check(relisted(run), signed.beside()).holds, (
+                assert not check(relisted(run), signed.beside()).consistent, (
                     f"{path} of the other run survived, relisted"
                 )
 
@@ -337,7 +339,7 @@ def test_a_checkpoint_that_was_kept_elsewhere_tells_of_what_nothing_here_remembe
     last = read_checkpoint(signed.last.files[CHECKPOINT])
     cut = b"".join(signed.lines[: own.size])
     beside = replace(signed.beside(cut), others={})
-    assert check(signed.first, beside).holds
+    assert check(signed.first, beside).consistent
     for kept, what in (
         (last, "its end was taken away: expected the"),
         (

@@ -407,7 +407,7 @@ def test_a_worker_has_no_descriptor_of_its_parents(
         return told(places=places)
 
     monkeypatch.setattr(workers, "validate", lists)
-    with (tmp_path / "open").open("w"), asked.workers._site.locks.hold("run"):
+    with (tmp_path / "open").open("w"), asked.workers._site.locks.take("run"):
         places = facts_of(asked.ask())["places"]
     assert [place for place in places if str(tmp_path) in place] == []
     assert "/dev/null" in places

@@ -14,7 +14,7 @@ from factory.sandbox.properties import Enforcement, Property, PropertyProof
 
 FACTS = HostFacts(
     platform="Linux", python="3.11.7", python_program="/usr/bin/python3", git="2.39.5", git_program="/usr/bin/git",
-    doit="0.37.0", state="/r/.factory", free=50 * 1024**3, held=(), worktrees=(), user_config="/c",
+    doit="0.37.0", state="/r/.factory", free=50 * 1024**3, locked=(), worktrees=(), user_config="/c",
     user_config_exists=False,
 )  # fmt: skip
 FULL = Enforcement("x", tuple(PropertyProof(each, True, "tried") for each in Property))
@@ -85,7 +85,7 @@ def test_facts_that_matter(facts: HostFacts, finding: str, status: Status) -> No
 
 
 def test_worktrees_of_a_run_that_goes_on_are_not_stale() -> None:
-    facts = replace(FACTS, worktrees=("T-1",), held=("another run holds the run lock",))
+    facts = replace(FACTS, worktrees=("T-1",), locked=("another run holds the run lock",))
     assert check_up(facts, Config(), FULL, "/r", ()).findings == ()
 
 

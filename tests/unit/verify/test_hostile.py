@@ -80,7 +80,7 @@ JUNK = st.one_of(st.sampled_from(HOSTILE), st.binary(max_size=60))
 @example({})
 def test_junk_is_never_verified(files: dict[str, bytes]) -> None:
     verified = check(Memory("run", files))
-    assert not verified.holds
+    assert not verified.consistent
     for finding in verified.findings:
         assert finding.id.startswith("VERIFY_")
 
@@ -130,7 +130,7 @@ def test_a_verdict_in_any_shape_over_junk_is_never_verified(
 ) -> None:
     content = layout({**VERDICT, name: value})
     verified = check(Memory("run", {**files, "Z_integrator/STATUS.json": content}))
-    assert not verified.holds
+    assert not verified.consistent
 
 
 @given(st.binary(max_size=200))
