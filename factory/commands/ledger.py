@@ -44,14 +44,15 @@ usage: factory ledger [OPTION…]
 
 Print events, oldest first; the options that are given must all agree. prove prints the proof
 that event SEQ is in the ledger (C2SP tlog-proof), against the newest checkpoint that covers it,
-or a run's. consistency tells whether the ledger of checkpoint OLD is the beginning of that of
+or a run's. consistency says whether the ledger of checkpoint OLD is the beginning of that of
 NEW, each a run, a checkpoint file, or now. export-checkpoint makes a checkpoint of the whole
 ledger, signed where a key is at hand, and prints it, or keeps it in a file, a Git ref or the note
-of a commit, for you to push elsewhere: factory verify --since shows later what was taken away.
+of a commit, for you to push to another place: factory verify --since shows later what was taken
+away.
 
   factory ledger --since 2026-01-31 --status BLOCKED
   factory ledger --limit 1 --raw-events
-  factory ledger consistency kept/elsewhere/checkpoint now
+  factory ledger consistency kept/apart/checkpoint now
   factory ledger export-checkpoint --ref refs/factory/checkpoint
 
 options

@@ -68,7 +68,7 @@ def _lines(plan: PlanDocument, whys: dict[str, Why], digest: str) -> list[str]:
     width = max((len(planned.pack) for planned in plan.packs), default=0)
     for number, planned in enumerate(plan.packs, 1):
         why = whys[planned.pack]
-        what = "holds" if why.state is NextStep.HOLDS else f"would run: {why.state.value}"
+        what = "up to date" if why.state is NextStep.UP_TO_DATE else f"would run: {why.state.value}"
         after = f"  after {', '.join(planned.depends_on)}" if planned.depends_on else ""
         lines.append(
             f"{number:>3}  {planned.pack:<{width}}  {planned.action_key[:12]}  {what}{after}"

@@ -71,7 +71,7 @@ def run(command: str, given: Namespace) -> CommandResult:
     refuse_damaged(site, found)
     if given.pack and not given.log:
         known = ", ".join(runs.labels_of(site, found, _pack(site, given.pack, found))) or "none"
-        raise UsageError("expected --log LABEL beside --pack", f"logs of {given.pack}: {known}")
+        raise UsageError("expected --log LABEL with --pack", f"logs of {given.pack}: {known}")
     if given.log:
         content = runs.log_of(
             site, found, _pack(site, given.pack, found) if given.pack else "", given.log

@@ -152,7 +152,7 @@ def _run_opened(command: str, given: Namespace, flags: Mapping[str, str]) -> Com
         return _with_branch(pipeline, answer)
     if command == "integrate" and given.branch:
         why = (
-            f"Branch    none was made: the run ended {answer.status.value}, and a branch holds the"
+            f"Branch    none was made: the run ended {answer.status.value}, and a branch has the"
             " result of a PASS"
         )
         return replace(answer, lines=(*answer.lines, why))

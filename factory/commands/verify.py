@@ -60,7 +60,7 @@ options
   --all                 every run of this repository
   --path DIR            the run in this folder, copied from anywhere
   --key FILE            the run must be signed by the public key in FILE, or by one of several
-  --checkpoint FILE     the ledger must continue this checkpoint, kept elsewhere; may be given again
+  --checkpoint FILE     the ledger must continue this checkpoint, kept apart; may be given again
   --since CHECKPOINT    every run that finished after this checkpoint, which the ledger must
                         continue: a file, ref:REF or note:COMMIT (factory ledger export-checkpoint)
   --strict              what could not be checked is refused too

@@ -141,7 +141,7 @@ def _headline(why: Why) -> str:
             return f"{why.pack} would run again: {why.below}, which it depends on, runs again"
         case NextStep.NO_BUNDLE | NextStep.NOT_PASS | NextStep.ALTERED:
             return f"{why.pack} would run again: {why.state.value}"
-        case NextStep.HOLDS:
+        case NextStep.UP_TO_DATE:
             return f"{why.pack} would not run: nothing changed since action key {_short(why.after)}"
 
 

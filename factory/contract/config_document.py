@@ -118,7 +118,7 @@ class SafetySection(Part):
         (), description="User's own file only: properties that may lack."
     )
     protected: tuple[Pattern, ...] = Field(
-        (), description="Patterns that no pack may change, beside the built-in ones."
+        (), description="Patterns that no pack may change, besides the built-in ones."
     )
     policy_ref: FullRef = Field(
         "refs/remotes/origin/HEAD",

@@ -28,8 +28,8 @@ IMPORT_BESIDE_ANOTHER = f"""\
 import os
 import sys
 
-# doit looks in this folder first; nothing that is merged into it may stand in for the installed
-# tool: look here last.
+# doit looks in this folder first; nothing that is merged into it may replace the installed tool:
+# look here last.
 sys.path.sort(key=lambda path: path == os.path.dirname(__file__))
 
 {IMPORT}  # noqa: E402"""

@@ -190,7 +190,7 @@ def _there(top: Path, passed: set[str], needed: int) -> Side:
     }  # fmt: skip
     memory = {"folder": str(folder), "bytes": needed, "back": shown(BUNDLES)}
     request = {
-        "umask": 0o077, "processors": 1, "host_name": "elsewhere.example", "uptime": _SECONDS,
+        "umask": 0o077, "processors": 1, "host_name": "there.example", "uptime": _SECONDS,
         "memory": memory,
     }  # fmt: skip
     return Side("there", top, folder, _environment(other, passed), request, 1, backwards=True)

@@ -33,14 +33,14 @@ from factory.run.reading import load_status
 class NextStep(enum.Enum):
     """Name what the next run will do with a pack, and why."""
 
-    BROKEN = "its contract, or one that it depends on, does not hold"
+    BROKEN = "its contract, or one that it depends on, is not valid"
     NEVER_RAN = "it never ran"
     NO_BUNDLE = "its last run left no bundle"
     CHANGED = "its action key changed"
     NOT_PASS = "its last verdict was not PASS"
     ALTERED = "its bundle is not as it was written"
     BELOW = "a pack that it depends on runs again"
-    HOLDS = "nothing changed"
+    UP_TO_DATE = "nothing changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Why:
 
     @property
     def runs_again(self) -> bool:
-        return self.state not in (NextStep.BROKEN, NextStep.HOLDS)
+        return self.state not in (NextStep.BROKEN, NextStep.UP_TO_DATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +134,10 @@ class Explainer:
         if bundle_intact(self._site.store, entry.id):
             return NextStep.ALTERED, ""
         below = next((need for need in planned.needs if self._again(need)), "")
-        return (NextStep.BELOW, below) if below else (NextStep.HOLDS, "")
+        return (NextStep.BELOW, below) if below else (NextStep.UP_TO_DATE, "")
 
     def _again(self, pack: str) -> bool:
-        return self.why(self._catalogue.by_id()[pack]).state is not NextStep.HOLDS
+        return self.why(self._catalogue.by_id()[pack]).state is not NextStep.UP_TO_DATE
 
     def _changes(self, planned: PlannedPack, known: _Known) -> tuple[KeyChange, ...]:
         """Return every part that differs; instead of a changed input tree, the files that differ in

@@ -418,7 +418,7 @@ def _locked(event: EventDocument, run: ReplayedRun) -> ReplayedRun:
     name, taking = event.details.get("lock", ""), event.event_type == events.LockTaken.event_type
     if not name or (name in run.locks) is taking:
         raise refused(
-            event, f"lock {name or '(none)'} is {'held' if name in run.locks else 'free'}"
+            event, f"lock {name or '(none)'} is {'taken' if name in run.locks else 'free'}"
         )
     if taking:
         return replace(run, locks=run.locks | {name})
@@ -497,8 +497,7 @@ def _require_sound_pass(
     if run.locks != {"run"} and not taken_up:
         raise refused(
             event,
-            f"it says PASS, and holds {', '.join(sorted(run.locks)) or 'no lock'}, expected"
-            " lock run",
+            f"it says PASS, with {', '.join(sorted(run.locks)) or 'no lock'}, expected lock run",
         )
 
 

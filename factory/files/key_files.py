@@ -155,7 +155,7 @@ class UserKeys:
         signer = _read(path, self._repository)
         if signer.key.key_id != current:
             raise _unsafe(
-                str(path), f"holds the key {signer.key.key_id}, not the one it is named after"
+                str(path), f"contains the key {signer.key.key_id}, not the one it is named after"
             )
         return signer
 

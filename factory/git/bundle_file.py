@@ -166,7 +166,7 @@ def parse_bundle(content: bytes, hash_name: str) -> Carried:
         _parse_pack(memoryview(content)[head.end() :], hash_name),
     )
     if carried.tip not in carried.objects:
-        raise BundleError("does not hold the commit that it names")
+        raise BundleError("does not contain the commit that it names")
     if head[0] != _head(carried.tip, carried.ref, carried.prerequisite, hash_name):
         raise BundleError("is not in the form this tool writes")
     return carried
@@ -178,7 +178,7 @@ def _parse_pack(pack: memoryview, hash_name: str) -> dict[str, tuple[str, bytes]
         raise BundleError("ends inside its pack")
     magic, version, count = struct.unpack_from(">4sII", pack)
     if magic != b"PACK" or version != 2:
-        raise BundleError("holds no pack of version 2")
+        raise BundleError("contains no pack of version 2")
     body, at = pack[: -hashed.digest_size], 12
     objects: dict[str, tuple[str, bytes]] = {}
     for _ in range(count):
@@ -186,7 +186,7 @@ def _parse_pack(pack: memoryview, hash_name: str) -> dict[str, tuple[str, bytes]
         content, at = _parse_stored(body, at, length)
         objects[object_id(kind, content, hash_name)] = (kind, content)
     if at != len(body) or len(objects) != count:
-        raise BundleError("holds more or fewer objects than it says")
+        raise BundleError("contains more or fewer objects than it says")
     hashed.update(body)
     if list(objects) != sorted(objects) or hashed.digest() != pack[-hashed.digest_size :]:
         raise BundleError("is not in the form this tool writes")
@@ -201,11 +201,11 @@ def _parse_entry_head(body: memoryview, at: int) -> tuple[str, int, int]:
     kind, length, shift, at = byte >> 4 & 7, byte & 0x0F, 4, at + 1
     while byte & 0x80:
         if at >= len(body) or shift + 4 > _LONGEST_SIZE:
-            raise BundleError("holds an object of no sound length")
+            raise BundleError("contains an object of no sound length")
         byte = body[at]
         length, shift, at = length | (byte & 0x7F) << shift, shift + 7, at + 1
     if kind not in _KIND_NAMES:
-        raise BundleError("holds a delta or an unknown kind of object")
+        raise BundleError("contains a delta or an unknown kind of object")
     if body[start:at] != _entry_head(_KIND_NAMES[kind], length):
         raise BundleError("is not in the form this tool writes")
     return _KIND_NAMES[kind], length, at
@@ -219,15 +219,15 @@ def _parse_stored(body: memoryview, at: int, length: int) -> tuple[bytes, int]:
     if at + len(_ZLIB) + 5 * blocks + length + 4 > len(body):
         raise BundleError("ends inside an object")
     if body[at : at + 2] != _ZLIB:
-        raise BundleError("holds an object that is not stored plainly")
+        raise BundleError("contains an object that is not stored plainly")
     at += 2
     parts: list[memoryview] = []
     for _, size, last in _blocks(length):
         if body[at : at + 5] != _block_head(size, last):
-            raise BundleError("holds an object that is not stored plainly")
+            raise BundleError("contains an object that is not stored plainly")
         parts.append(body[at + 5 : at + 5 + size])
         at += 5 + size
     content = b"".join(parts)
     if body[at : at + 4] != struct.pack(">I", zlib.adler32(content)):
-        raise BundleError("holds an object that is not stored plainly")
+        raise BundleError("contains an object that is not stored plainly")
     return content, at + 4

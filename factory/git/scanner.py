@@ -114,9 +114,7 @@ class _Walk:
         if mark == b"y" and self.kind is not LayerKind.WORKTREE:
             self.opaque.append(prefix.rstrip("/"))
         if _attribute(fd, self.kind, "redirect") is not None:
-            self.odd(
-                prefix.rstrip("/"), "FILE_SPECIAL", "a folder that an overlay redirects elsewhere"
-            )
+            self.odd(prefix.rstrip("/"), "FILE_SPECIAL", "a folder that an overlay redirects")
         for name in self.names(fd, prefix):
             if self.stopped:
                 return
@@ -190,7 +188,7 @@ class _Walk:
                 self.marked(path, white)
                 return
             if _attribute(fd, self.kind, "metacopy") is not None:
-                self.odd(path, "FILE_SPECIAL", "a file whose content an overlay keeps elsewhere")
+                self.odd(path, "FILE_SPECIAL", "a file with its content in another layer")
                 return
             content = _content(fd, status.st_size, path)
         if status.st_mode & (stat.S_ISUID | stat.S_ISGID | stat.S_ISVTX):

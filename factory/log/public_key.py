@@ -31,7 +31,7 @@ def format_pem(key: PublicKey) -> bytes:
 def parse_pem(content: bytes) -> PublicKey:
     """Return the key of a PEM file. Raise KeyFormError."""
     if b"PRIVATE KEY" in content:
-        raise KeyFormError("holds a private key, expected a public one")
+        raise KeyFormError("contains a private key, expected a public one")
     lines = content.replace(b"\r\n", b"\n").split(b"\n")
     if len(lines) != 4 or lines[0] != _BEGIN.encode() or lines[2] != _END.encode() or lines[3]:
         raise KeyFormError("is not a PEM file of one public key")

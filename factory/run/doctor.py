@@ -88,10 +88,10 @@ def check_up(
     Being outside a repository is no fault of the host, so that alone does not block.
     """
     others = tuple(finding for finding in refused if finding.id not in _REPOSITORY)
-    elsewhere = next((finding for finding in refused if finding.id in _REPOSITORY), None)
+    outside = next((finding for finding in refused if finding.id in _REPOSITORY), None)
     rows = (
         *_installed(facts),
-        _repository(root, elsewhere),
+        _repository(root, outside),
         *_properties(config, enforcement),
         *_state(facts),
     )
@@ -126,9 +126,9 @@ def _installed(facts: HostFacts) -> Iterable[Row]:
             yield Row(topic, Mark.MISSING, "not found")
 
 
-def _repository(root: str, elsewhere: Finding | None) -> Row:
-    if elsewhere is not None:
-        return Row("repository", Mark.NOTE, f"{elsewhere.message}; {elsewhere.hint}")
+def _repository(root: str, outside: Finding | None) -> Row:
+    if outside is not None:
+        return Row("repository", Mark.NOTE, f"{outside.message}; {outside.hint}")
     return (
         Row("repository", Mark.GOOD, root) if root else Row("repository", Mark.NOTE, "not opened")
     )
@@ -197,7 +197,7 @@ def _state(facts: HostFacts) -> Iterable[Row]:
         Mark.GOOD if facts.free >= LOW_SPACE else Mark.NOTE,
         f"{_size(facts.free)} at {facts.state}",
     )
-    for sentence in facts.locked or ("none held",):
+    for sentence in facts.locked or ("none",):
         yield Row("locks", Mark.NOTE if facts.locked else Mark.GOOD, sentence)
     if facts.worktrees:
         yield Row("worktrees", Mark.NOTE, f"{', '.join(facts.worktrees[:5])} kept or left behind")

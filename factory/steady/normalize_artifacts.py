@@ -126,7 +126,7 @@ def normalize(path: str, content: bytes) -> Normalized:
     """
     form = form_of(path)
     if not form:
-        return Normalized(content, "", problem="its name tells no form that can be normalised")
+        return Normalized(content, "", problem="its name has no ending that can be normalised")
     counts = Counts()
     try:
         made = _normal(form, content, counts)

@@ -137,7 +137,7 @@ class Bindings(Comparison):
                     *(kind for kind in recorded if kind in MADE),
                     "lock.released",
                 )
-                self.differs(f"the lock around the making of {line.pack}", kinds, found)
+                self.differs(f"the lock around the events of {line.pack}", kinds, found)
                 self.differs(
                     f"its place around {line.pack}",
                     order,

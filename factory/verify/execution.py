@@ -55,9 +55,7 @@ class ExecutionCheck:
             expected, found = (
                 rows[at] if at < len(rows) else "no more" for rows in (due, recorded)
             )
-            self.differs(
-                f"events of the making of {self.bundle.pack}, number {at + 1}", expected, found
-            )
+            self.differs(f"events of {self.bundle.pack}, number {at + 1}", expected, found)
             return
         self._ends()
         for attempt in self.bundle.status.attempts:

@@ -61,7 +61,7 @@ def check_names(results: Results, folder: EvidenceFolder) -> None:
             results.wrong(
                 "VERIFY_UNSAFE_FILE",
                 spell(path),
-                f"expected one name, found {spell(other)} beside it",
+                f"expected one name, found {spell(other)} as well",
             )
 
 

@@ -244,7 +244,7 @@ class MergeCheck:
                 )
             for twin in grown_alike(self.trees, merge.merged_tree, merge.base_tree):
                 message = (
-                    f"expected names of one spelling, found {spell(joined(twin))} beside one that"
+                    f"expected names of one spelling, found {spell(joined(twin))} and one that"
                     " folds alike"
                 )
                 self.results.wrong("VERIFY_MERGE", paths.MERGE, message)

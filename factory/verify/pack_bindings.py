@@ -31,7 +31,7 @@ class PackBindings:
         made = [event for event in self.own.of("", pack) if event.event_type in MADE]
         if line.came_from:
             self._copied()
-            self.differs(f"events of the making of {pack}, which an earlier run made", 0, len(made))
+            self.differs(f"events of {pack}, which an earlier run made", 0, len(made))
         else:
             self.differs(
                 f"whether {pack} was copied from another run",

@@ -152,7 +152,7 @@ def _section(text: _Text, change: Change, after: bytes | None) -> Undone:
     if now is None:
         after = b""
     elif after is None:
-        raise PatchError(f"expected the content of {change.path!r} beside it, found none")
+        raise PatchError(f"expected the content of {change.path!r}, found none")
     if text.peek() == b"GIT binary patch":
         text.next()
         try:

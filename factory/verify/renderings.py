@@ -267,7 +267,7 @@ def _sarif(content: bytes, status: RunStatus) -> Iterable[str]:
     yield from _same("its verdict", status.status, state)
     due = eyes(policy_words(status)).translate(_IN_SARIF)
     yield from _same("its policy", due, policy)
-    yield from _same("whether the run came to a verdict", status.status != "FAIL", ran)
+    yield from _same("whether the run ended with a verdict", status.status != "FAIL", ran)
     yield from _same("its rules", sorted({row.id for row in status.findings}), rules)
     yield from _same(
         "its results",

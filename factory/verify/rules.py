@@ -94,7 +94,7 @@ def _collision(trees: Trees, result: str, path: Path) -> str:
             (n for n in siblings if n != name and folded(os.fsdecode(n)) == folded(own)), None
         )
         if other is not None:
-            return f"expected one name, found {spell(os.fsdecode(other))} beside it"
+            return f"expected one name, found {spell(os.fsdecode(other))} as well"
         entry = siblings.get(name)
         if entry is None or entry.mode != FOLDER:
             return ""

@@ -193,7 +193,7 @@ class _RunCheck:
                 self.results.wrong(
                     "VERIFY_MISSING",
                     paths.MERGE,
-                    "expected it beside a merged tree, found none",
+                    "expected it with a merged tree, found none",
                 )
                 return None, None
             merging.unmerged(status)

@@ -236,7 +236,7 @@ def test_why_of_a_broken_contract(world: World) -> None:
     ended = world.factory("why", "TASK-0101")
     assert ended.rc == 0
     assert ended.out.startswith(
-        "TASK-0101 cannot run: its contract, or one that it depends on, does not hold"
+        "TASK-0101 cannot run: its contract, or one that it depends on, is not valid"
     )
     assert "taskpacks/TASK-0101-one/task.yml:2:1" in ended.out
 

@@ -88,7 +88,7 @@ def test_first_divergence_is_named(shown: Shown) -> None:
     assert (same["pack"], same["outcome"], same["first"]) == (SAME, "identical", "")
     assert (other["pack"], other["outcome"], other["file"]) == (OTHER, "different", "DIFF.patch")
     assert other["offset"] > 0
-    assert "+++ elsewhere" in other["diff"]
+    assert "+++ there" in other["diff"]
     assert [finding["id"] for finding in document["findings"]] == ["NOT_DETERMINISTIC"]
     assert "DIFF.patch: byte" in document["findings"][0]["message"]
     assert {"checkout path", "umask", "time zone", "workers"} <= set(same["varied"])
@@ -122,7 +122,7 @@ def test_artifact_is_normalised_and_what_was_done_is_told(shown: Shown) -> None:
     assert before != after == hashlib.sha256(Path(archive.filename or "").read_bytes()).hexdigest()
     form, before, after, what = told["b.bin"]
     assert (form, before == after) == ("-", True)
-    assert what == "left as it was: its name tells no form that can be normalised"
+    assert what == "left as it was: its name has no ending that can be normalised"
     (finding,) = [
         finding for finding in shown.world.status()["findings"] if finding["pack"] == SAME
     ]

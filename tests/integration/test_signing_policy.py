@@ -175,7 +175,7 @@ def test_a_broken_pin_blocks_where_pins_count(place: Place) -> None:
     place.trust()
     ended = place.oneshot()
     assert (ended.rc, place.world.findings()) == (2, ["SIGNING_PIN_INVALID"])
-    assert "factory.keys/other.pub holds a private key, expected a public one" in ended.text
+    assert "factory.keys/other.pub contains a private key, expected a public one" in ended.text
 
 
 def test_a_key_that_others_can_read_blocks_under_any_policy(place: Place) -> None:

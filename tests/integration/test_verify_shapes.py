@@ -227,7 +227,7 @@ def test_twin_folders_keep_two_packs_apart_and_a_merge_of_them_is_named(
     said = [finding.message for finding in verified.findings if finding.id == "VERIFY_MERGE"]
     assert any("its overlapping pairs" in message for message in said)
     for folder in ("x/data", "x/dATA"):
-        assert any(f"found {folder} beside one that folds alike" in message for message in said)
+        assert any(f"found {folder} and one that folds alike" in message for message in said)
 
 
 def test_runs_that_are_blocked_copied_or_of_another_hash_are_verified(tmp_path: Path) -> None:

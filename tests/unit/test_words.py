@@ -1,6 +1,7 @@
-"""Keep private words out of the code, and give each class name one meaning.
+"""Keep private words out of code and documents, and give each class name one meaning.
 
-Read are docstrings, comments, names of classes and functions, and the sentences of findings.
+Read are docstrings, comments, names of classes and functions, sentences in the code (text with a
+blank in it), the catalogue of findings, and the prose of the documents.
 """
 
 from __future__ import annotations
@@ -19,7 +20,13 @@ import pytest
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.findings.entry import CatalogueEntry, Text
 
-PACKAGE = Path(__file__).resolve().parents[2] / "factory"
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "factory"
+# Decisions are history: they keep the words of their day.
+DOCUMENTS = sorted(
+    {*ROOT.glob("*.md"), *ROOT.glob("[!.]*/*.md"), *ROOT.glob("docs/factory/*.md")}
+    | {path for path in (PACKAGE / "templates").rglob("*") if path.is_file()}
+)
 # A word, and what to write instead.
 PRIVATE = {
     "tell|tells|told|telling": "report, record, return, print or warn",
@@ -59,16 +66,26 @@ def private_words(text: str) -> list[str]:
 
 
 def said_in(source: str) -> Iterator[tuple[int, str]]:
-    """Yield line and text of every comment, docstring, and name of a class or function."""
+    """Yield line and text of every comment, sentence, and name of a class or function."""
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:
             yield token.start[0], token.string
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            line = getattr(node, "lineno", 1)
-            yield line, ast.get_docstring(node) or ""
             name = getattr(node, "name", "")
-            yield line, re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+            yield getattr(node, "lineno", 1), re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield node.lineno, node.value
+
+
+def prose_of(document: str) -> Iterator[tuple[int, str]]:
+    """Yield line number and text of every line of a document, without code."""
+    fenced = False
+    for number, line in enumerate(document.splitlines(), 1):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif not fenced:
+            yield number, re.sub(r"`[^`]*`", "", line)
 
 
 def sentences(entry: CatalogueEntry) -> Iterator[str]:
@@ -87,6 +104,16 @@ def test_no_module_uses_a_private_word() -> None:
         f"{path.relative_to(PACKAGE)}:{line}: {word}"
         for path in sorted(PACKAGE.rglob("*.py"))
         for line, text in said_in(path.read_text("utf-8"))
+        for word in private_words(text)
+    ]
+    assert found == [], f"write instead: {PRIVATE}"
+
+
+def test_no_document_uses_a_private_word() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}: {word}"
+        for path in DOCUMENTS
+        for line, text in prose_of(path.read_text("utf-8"))
         for word in private_words(text)
     ]
     assert found == [], f"write instead: {PRIVATE}"
@@ -148,6 +175,7 @@ def test_class_name_with_two_meanings_is_found(tmp_path: Path) -> None:
         ("one = 1  # the way out of it", "way out"),
         ("def lay_beside(): ...", "beside"),
         ("class TheMakings: ...", "makings"),
+        ('fail("the run is told of it")', "told"),
         ("def read_papers(): ...", "papers"),
         ('class One:\n    """Return what a pack came to."""', "came to"),
     ],
@@ -155,6 +183,12 @@ def test_class_name_with_two_meanings_is_found(tmp_path: Path) -> None:
 def test_planted_private_word_is_found(planted: str, word: str) -> None:
     found = [each for _, text in said_in(planted) for each in private_words(text)]
     assert found == [word]
+
+
+def test_private_word_of_a_document_is_found() -> None:
+    document = "What it holds.\n```text\nIt is told.\n```\nAs `it stands`, elsewhere.\n"
+    found = [(line, word) for line, text in prose_of(document) for word in private_words(text)]
+    assert found == [(1, "holds"), (5, "elsewhere")]
 
 
 def test_private_word_of_a_finding_is_found() -> None:

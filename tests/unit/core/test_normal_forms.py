@@ -406,7 +406,7 @@ HOSTILE: tuple[tuple[str, Callable[[], bytes], str], ...] = (
     ("a.xml", lambda: b"<a>" * 1000, "deeper"),
     ("a.xml", lambda: b"<a>", "no XML"),
     ("a.xml", lambda: b"<?xml version='1.0' encoding='none-such'?><a/>", "no XML"),
-    ("a.png", lambda: b"\x89PNG", "no form"),
+    ("a.png", lambda: b"\x89PNG", "no ending that"),
 )  # fmt: skip
 
 

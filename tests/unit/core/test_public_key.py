@@ -69,7 +69,7 @@ def test_the_id_is_short_and_of_the_raw_key() -> None:
         (RFC_PEM.replace(b"MCow", b"MC!w"), "is not base64 between its PEM lines"),
         (RFC_PEM.replace(b"VwAyEA", b"VuAyEA"), "is not an Ed25519 key"),
         (RFC_PEM.replace(b"ZuE=\n", b"\n"), "is not an Ed25519 key"),
-        (ed25519.make_pem(), "holds a private key, expected a public one"),
+        (ed25519.make_pem(), "contains a private key, expected a public one"),
     ],
 )
 def test_each_broken_key_has_its_clause(content: bytes, clause: str) -> None:
