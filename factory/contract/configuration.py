@@ -30,15 +30,12 @@ from factory.model.config import (
     CEILINGS,
     REQUIRED_BY_DEFAULT,
     Config,
-    ContractPolicy,
-    OverlapPolicy,
-    RetryPolicy,
     Source,
 )
 from factory.model.finding import Finding, Location
 from factory.model.names import GRANTS_VARIABLE
 from factory.model.pack import Limits
-from factory.model.signing import PRIVATE_VARIABLES, SigningPolicy
+from factory.model.signing import PRIVATE_VARIABLES
 from factory.model.wording import found, label_of, nearest, quoted, unknown_key
 from factory.strict import canonical
 from factory.strict import toml as strict_toml
@@ -49,23 +46,7 @@ USER_FILE = "the user's factory.toml"
 
 _PREFIX = "FACTORY_"
 _TYPO_CUTOFF = 0.85  # difflib's ratio; a lower one takes other tools' variables for typos
-_SIMPLE = (
-    *(
-        "packs_folder",
-        "base_ref",
-        "policy_ref",
-        "overlap",
-        "isolation",
-        "backend",
-        "python",
-        "workers",
-        "recheck_budget",
-    ),
-    *("signing_policy", "signing_key_ids", "network_allow_any", "cloud_inject"),
-    *("judge_patterns", "judge_require", "judge_may_change", "judge_retry", "judge_contracts"),
-)
-_LISTS_ADD_UP = frozenset({"protected", "judge_patterns", "judge_require"})
-_ADDITIVE = frozenset({"required", "accept_missing", "judge_may_change", *_LISTS_ADD_UP})
+_NARROWED = frozenset({"network_hosts", "judge_may_change"})  # a repository's list is a bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +154,11 @@ class _Merged:
         """Return whether a value of the judged work tree may tighten what is in force; where it
         would not and differs, that is a finding.
         """
-        if name in _ADDITIVE or name.startswith("ceilings_") or name == "network_hosts":
+        setting = BY_NAME[name]
+        if setting.adds_up or name.startswith("ceilings_") or name in _NARROWED:
             return True  # `_set` takes only what is stricter
         current = self._values.get(name, getattr(Config(), name))
-        order = _STRICTEST.get(name)
-        if order is not None and order.index(value) > order.index(current):
+        if setting.stricter(value, current):
             return True
         if name == "signing_key_ids" and current and set(value) < set(current):
             return True
@@ -228,27 +209,23 @@ class _Merged:
             for limit in fields(Limits)
             if f"ceilings_{limit.name}" in self._values
         }
-        defaults = Config()
-        simple = {name: self._values.get(name, getattr(defaults, name)) for name in _SIMPLE}
+        apart = {"required", "accept_missing", *(f"ceilings_{name}" for name in given)}
         return Config(
             required=REQUIRED_BY_DEFAULT | self._values.get("required", frozenset()),
             accepted_missing=self._values.get("accept_missing", frozenset()),
-            protected=self._values.get("protected", ()),
             ceilings=replace(CEILINGS, **given),
-            network_hosts=self._values.get("network_hosts", ()),
-            network_within=self._values.get("network_within"),
             sources=self._all_sources(),
-            **simple,
+            **{name: value for name, value in self._values.items() if name not in apart},
         )
 
     def _joined(self, name: str, value: Any) -> Any:
         """Return the union with the layers below for a setting that only grows, otherwise
         `value`.
         """
-        if name in _LISTS_ADD_UP:
-            return tuple(dict.fromkeys((*self._values.get(name, ()), *value)))
         if name in ("required", "accept_missing"):
             return self._values.get(name, frozenset()) | frozenset(value)
+        if BY_NAME[name].adds_up:
+            return tuple(dict.fromkeys((*self._values.get(name, ()), *value)))
         return value
 
     def _weakened(self, name: str, value: Any) -> str:
@@ -271,14 +248,6 @@ class _Merged:
             ranked = list(Source)
             found_in[shown] = max(found_in[shown], source, key=ranked.index)
         return tuple(sorted(found_in.items()))
-
-
-_STRICTEST: Mapping[str, tuple[Any, ...]] = {
-    "signing_policy": tuple(SigningPolicy),
-    "overlap": (OverlapPolicy.MERGE, OverlapPolicy.BLOCK),
-    "judge_retry": tuple(RetryPolicy),
-    "judge_contracts": tuple(ContractPolicy),
-}
 
 
 def _both(one: tuple[str, ...], other: tuple[str, ...]) -> tuple[str, ...]:
@@ -314,7 +283,7 @@ def _file_layer(source: Source, document: StrictDocument | None, file: str) -> L
     for setting, value in _written(document):
         places[setting.name] = Location(file, *document.place(setting.pointer))
         try:
-            values[setting.name] = setting.read(value)
+            values[setting.name] = setting.form.read(value)
         except Unfit as error:
             pointer = setting.pointer if error.item is None else child(setting.pointer, error.item)
             location = Location(file, *document.place(pointer))
@@ -420,7 +389,7 @@ def _texts(given: Mapping[Setting, str], name_of: Any) -> tuple[dict[str, Any], 
     findings: list[Finding] = []
     for setting, text in given.items():
         try:
-            values[setting.name] = setting.parse_text(text)
+            values[setting.name] = setting.form.parse_text(text)
         except Unfit as error:
             findings.append(_invalid(f"{name_of(setting)}: {error.clause}", error.hint))
     return values, findings

@@ -1,12 +1,14 @@
-"""Write JSON Schemas (draft 2020-12) from the models, compare them with the folder, and apply them.
+"""Write JSON Schemas (draft 2020-12) of documents, compare them with the folder, and apply them.
 
 `jsonschema` is the second validator: it judges a document by the written schema alone, offline (a
 reference to anywhere else is an error). It does not know what only the loader can see (places,
-contradictions, patterns). New documents join by a row in `MODELS`.
+contradictions, patterns). New documents join by a row in `MODELS`; that of factory.toml follows
+from the table of settings.
 """
 
 from __future__ import annotations
 
+import enum
 import functools
 import json
 import operator
@@ -22,8 +24,9 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 from pydantic.json_schema import GenerateJsonSchema
 
 from factory.contract.acceptance import AcceptanceDocument
-from factory.contract.config_document import ConfigDocument
+from factory.contract.settings import SECTIONS, SETTINGS, Setting
 from factory.contract.task import TaskDocument
+from factory.model.config import Config
 from factory.model.denial import DENIALS
 from factory.model.determinism import DETERMINISM
 from factory.model.egress_record import EGRESS
@@ -37,7 +40,6 @@ from factory.strict.document import Document, FieldRule
 MODELS: tuple[tuple[str, type[Document]], ...] = (
     ("task", TaskDocument),
     ("acceptance", AcceptanceDocument),
-    ("config", ConfigDocument),
     *EVIDENCE,
     *OVERVIEWS,
     *DETERMINISM,
@@ -62,6 +64,39 @@ def schema_of(name: str, model: type[Document]) -> dict[str, Any]:
     """Return the schema of one model, with `$schema` and `$id`."""
     generated = model_of(model).model_json_schema(schema_generator=_Generator)
     return {"$schema": DIALECT, "$id": _ID.format(name=name), **_tidied(generated)}
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the schema of factory.toml, with `$schema` and `$id`: a table for each section."""
+    sections = {
+        section: {
+            "type": "object",
+            "additionalProperties": False,
+            "description": meaning,
+            "properties": {
+                setting.key: _setting_schema(setting)
+                for setting in SETTINGS
+                if setting.section == section
+            },
+        }
+        for section, meaning in SECTIONS.items()
+    }
+    version = {"description": "Version of this format.", "type": "integer", "enum": [1]}
+    return {
+        "$schema": DIALECT,
+        "$id": _ID.format(name="config"),
+        "type": "object",
+        "additionalProperties": False,
+        "description": "Configuration of a repository, or a user's own.",
+        "properties": {"version": version, **sections},
+    }
+
+
+def _setting_schema(setting: Setting) -> dict[str, Any]:
+    default = getattr(Config(), setting.name, None)
+    default = default.value if isinstance(default, enum.Enum) else default
+    given = {"default": default} if isinstance(default, (str, int)) and default else {}
+    return {**setting.form.schema, **given, "description": setting.meaning}
 
 
 def model_of(kind: type[Document]) -> type[pydantic.BaseModel]:
@@ -144,10 +179,9 @@ def format_schema(schema: Mapping[str, Any]) -> bytes:
 
 
 def written_schemas() -> tuple[tuple[str, bytes], ...]:
-    """Return (file name, bytes) of every schema, in the order of `MODELS`."""
-    return tuple(
-        (f"{name}.schema.json", format_schema(schema_of(name, model))) for name, model in MODELS
-    )
+    """Return (file name, bytes) of every schema, that of factory.toml last."""
+    every = {name: schema_of(name, model) for name, model in MODELS} | {"config": config_schema()}
+    return tuple((f"{name}.schema.json", format_schema(schema)) for name, schema in every.items())
 
 
 def write_all(folder: Path) -> tuple[str, ...]:

@@ -169,7 +169,7 @@ def test_hosts_of_a_repository_grant_nothing_and_narrow() -> None:
 def test_every_setting_has_a_direction_and_one_without_does_not_load() -> None:
     assert {setting.direction for setting in SETTINGS} == set(Direction)
     with pytest.raises(TypeError, match="direction"):
-        Setting("x", "run", "x", read=str)  # type: ignore[call-arg]
+        Setting("x", "run", "x", form=SETTINGS[0].form, meaning="")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(
