@@ -1,9 +1,9 @@
 """Find where byte strings occur in a text, in one pass over it.
 
-Rule: an answer is exact, whichever implementation gives it; both pass one contract suite. Large
-texts are searched by `ahocorasick_rs`, whose one automaton reads each byte once whatever the number
-of strings; if it is not installed, and in small texts, `bytes.find` searches one string after
-another at memory speed. Does not know what the strings mean.
+Rule: an answer is exact, whichever implementation gives it; both pass one contract suite. Much text
+is searched by `ahocorasick_rs`, whose one automaton reads each byte once whatever the number of
+strings; if it is not installed, and at first, `bytes.find` searches one string after another at
+memory speed. Does not know what the strings mean.
 
     >>> found = literals_of([b"ghp_", b"AKIA", b"pat"]).find(b"a path, and ghp_0123")
     >>> {literal: list(places) for literal, places in found.items()}
@@ -22,8 +22,9 @@ Found: TypeAlias = Mapping[bytes, Sequence[int]]
 """Every position of each literal that occurs, in order, also where it overlaps itself."""
 
 _INSTALLED_ON = ("linux-x86_64", "linux-aarch64")
-# Below, building an automaton costs more than some hundred searches.
-_WORTH_COMPILING = 1 << 15
+# Bytes in all: to search so many one string after another takes as long as to make an automaton
+# (150 strings: 2 ms and its import).
+_WORTH_COMPILING = 1 << 16
 # A match costs a tuple: so many bytes are searched at once, whatever a text repeats.
 _WINDOW = 1 << 20
 # The automaton knows beginnings of so many bytes: hardly anything else begins so, and its table of
@@ -93,20 +94,20 @@ class Compiled:
         return found
 
 
-class _BySize:
-    """Implement `Literals` by plain search, and compile an automaton for the first large text."""
+class _InTurn:
+    """Implement `Literals` by plain search, and by an automaton once much was searched."""
 
     def __init__(self, literals: Iterable[bytes]) -> None:
         self._literals = tuple(literals)
-        self._plain = Plain(self._literals)
-        self._large: Literals | None = None
+        self._search: Literals = Plain(self._literals)
+        self._searched, self._settled = 0, False
 
     def find(self, text: bytes) -> Found:
-        if len(text) < _WORTH_COMPILING:
-            return self._plain.find(text)
-        if self._large is None:
-            self._large = self._compiled()
-        return self._large.find(text)
+        if not self._settled:
+            self._searched += len(text)
+            if self._searched >= _WORTH_COMPILING:
+                self._search, self._settled = self._compiled(), True
+        return self._search.find(text)
 
     def _compiled(self) -> Literals:
         # Where pyproject.toml does not ask for it, a module of that name is somebody else's, maybe
@@ -114,9 +115,9 @@ class _BySize:
         if sysconfig.get_platform() in _INSTALLED_ON:
             with contextlib.suppress(ImportError):
                 return Compiled(self._literals)
-        return self._plain
+        return self._search
 
 
 def literals_of(literals: Iterable[bytes]) -> Literals:
     """Return the fastest search for these byte strings that is installed."""
-    return _BySize(literals)
+    return _InTurn(literals)
