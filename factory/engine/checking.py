@@ -70,7 +70,9 @@ def check_bundle(card: Card, run: Run) -> CardOutcome:
         launched = run.status_of(card.after[0])
         return CardOutcome(combine((launched, Status.BLOCKED)), (), "no bundle")
     began = site.clock.monotonic()
-    found = run.workers.validate(pack, run.progress)
+    found, derived = run.workers.validate(pack, run.progress)
+    if derived is not None:
+        run.derived[pack] = derived
     if run.id:  # else there is no run that the validation belongs to
         event = BundleValidated(
             pack=pack,

@@ -28,11 +28,10 @@ from factory.model.evidence_text import (
     sha256,
 )
 from factory.model.finding import Finding
-from factory.model.layout import IN_BUNDLE, INTEGRATOR, BundleFolder, RunFolder
+from factory.model.layout import IN_BUNDLE, IN_RUN, INTEGRATOR, BundleFolder, RunFolder
 from factory.model.tree import Tree
 from factory.model.verdict import Status
 from factory.plan.order import all_needs
-from factory.plan.site import Site
 from factory.run.attempt import machine_of
 from factory.run.doit_table import judge_configuration
 from factory.run.recheck import Recheck
@@ -55,13 +54,14 @@ def integrate_card(card: Card, run: Run) -> CardOutcome:
 
 
 def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
-    """Copy every bundle that belongs to it into the run, with one sync; where `came` says that one
-    is of an earlier run, record that.
+    """Copy every bundle that belongs to it into the run, with one sync, unless its launch put it
+    there; where `came` says that one is of an earlier run, record that.
     """
     store, folder = run.site.store, RunFolder.of(run.id)
     there = {entry.id: run.manifest_of(entry.id) for entry in run.catalogue.entries}
     packs = [pack for pack, digest in there.items() if digest and pack not in run.refused]
-    store.copy_folders({BundleFolder.of(pack): folder.bundle(pack) for pack in packs})
+    missing = [p for p in packs if store.sha256(folder.bundle(p).manifest) != there[p]]
+    store.copy_folders({BundleFolder.of(pack): folder.bundle(pack) for pack in missing})
     origins = {pack: came.get(pack, run.id) for pack in packs}
     run.integrated.came_from |= {pack: of for pack, of in origins.items() if of != run.id}
     copied = (
@@ -74,6 +74,8 @@ def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
         for pack, origin in run.integrated.came_from.items()
     )
     run.recorder.record_all(copied, run.recorder.run_event)
+    for pack in sorted(there.keys() - set(packs)):  # one that was put there, and then its pack broke off
+        store.remove(folder.bundle(pack))
 
 
 def _integrate(run: Run) -> None:
@@ -167,9 +169,7 @@ def _merged(run: Run, plan: PlanDocument, result: Integrated) -> tuple[Candidate
         return ()
     result.merge = merge
     result.findings += [finding_of(record) for record in merge.findings]
-    return (
-        _check_answer(site, plan, RunFolder.of(run_id), merge, result) if merge.merged_tree else ()
-    )
+    return _check_answer(run, plan, merge, result) if merge.merged_tree else ()
 
 
 def _forget(run: Run, result: Integrated) -> None:
@@ -178,12 +178,12 @@ def _forget(run: Run, result: Integrated) -> None:
 
 
 def _check_answer(
-    site: Site, plan: PlanDocument, folder: str, merge: MergeDocument, result: Integrated
+    run: Run, plan: PlanDocument, merge: MergeDocument, result: Integrated
 ) -> tuple[Candidate, ...]:
     """Derive the merged tree here as well; a difference is a finding."""
-    objects, store = site.objects, site.store.below(folder)
+    objects, store = run.site.objects, run.site.store.below(RunFolder.of(run.id))
     objects.take_in(store.read(INTEGRATOR.objects) or b"")
-    candidates = tuple(role_z.read_candidate(store, objects, planned) for planned in plan.packs)
+    candidates = _candidates(run, plan, merge)
     again = role_z.merge_all(plan, candidates, objects)
     if again.tree is None or again.tree.oid != merge.merged_tree:
         due = again.tree.oid if again.tree is not None else "no tree"
@@ -200,6 +200,24 @@ def _check_answer(
         if patched != again.tree.oid:
             result.findings.append(Finding("MERGE_DIFFERS", {"case": "patch"}))
     return candidates
+
+
+def _candidates(run: Run, plan: PlanDocument, merge: MergeDocument) -> tuple[Candidate, ...]:
+    """Return what each bundle brings: from the trees that its validation in this run derived, else
+    derived now.
+    """
+    objects, store = run.site.objects, run.site.store.below(RunFolder.of(run.id))
+    merged = {entry.path: entry.sha256 for entry in merge.bundles}
+    found: dict[str, Candidate] = {}
+    for planned in plan.packs:
+        derived = run.derived.get(planned.pack)
+        manifest = IN_RUN.bundle(planned.pack).manifest
+        if derived is not None and derived.manifest == merged.get(manifest):
+            trees = map(objects.tree_of, (derived.before, derived.after, derived.patched))
+            found[planned.pack] = role_z.candidate_of(planned, *trees)
+    others = (planned for planned in plan.packs if planned.pack not in found)
+    found |= {one.pack: one for one in role_z.read_candidates(store, objects, others)}
+    return tuple(found[planned.pack] for planned in plan.packs)
 
 
 def _write_logs(run: Run, logs: tuple[tuple[str, LoggedCommand], ...]) -> None:

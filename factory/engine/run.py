@@ -38,7 +38,7 @@ from factory.plan.markers import Marker
 from factory.plan.plan import Plan
 from factory.plan.planner import Planner
 from factory.plan.site import Site
-from factory.run.bundle_validate import bundle_intact
+from factory.run.bundle_validate import Derived, bundle_intact
 from factory.sandbox.properties import Enforcement
 
 
@@ -95,7 +95,8 @@ class Run:
     `results` has the cards that ended in this process; `refused` the packs that may not run or
     broke off, so that no bundle of theirs is part of this run; `leftovers` the findings about
     earlier runs that were cut off; `resumable` the bundles such a run had finished, `resumed` the
-    run of each that was taken over; `connections` what packs with network did over it, by pack;
+    run of each that was taken over; `derived` the trees of bundles that were validated in it, by
+    pack; `connections` what packs with network did over it, by pack;
     `given_plan` the plan that the run started with; `against` what speaks against the run besides
     its cards; `named` the finished run that the
     command names in its last line.
@@ -120,6 +121,7 @@ class Run:
         self.leftovers: list[Finding] = []
         self.resumable: Mapping[str, Finished] = {}
         self.resumed: dict[str, str] = {}
+        self.derived: dict[str, Derived] = {}
         self.connections: dict[str, tuple[ConnectionRecord, ...]] = {}
         self.integrated = Integrated()
         self.given_plan: Plan | None = None

@@ -46,7 +46,7 @@ from factory.model.finding import Finding
 from factory.plan.plan import Plan
 from factory.plan.site import Site
 from factory.run.attempt import Machine, machine_of
-from factory.run.bundle_validate import validate
+from factory.run.bundle_validate import Derived, validate
 from factory.run.launch import Launched, launch_of
 
 GRACE = 10.0  # seconds for a worker to end its sandbox; a supervisor takes a few milliseconds
@@ -78,8 +78,10 @@ class Workplace:
         """Run one pack. Raise as `launch_of`."""
         return launch_of(self.plan, self.store, self.machine, pack)
 
-    def validate(self, pack: str) -> tuple[Finding, ...]:
-        """Return findings over the bundle of one pack. Raise as `bundle_validate.validate`."""
+    def validate(self, pack: str) -> tuple[tuple[Finding, ...], Derived | None]:
+        """Return findings over the bundle of one pack, and its trees. Raise as
+        `bundle_validate.validate`.
+        """
         return validate(self.store, self.machine.objects, self.plan, pack)
 
 
@@ -132,9 +134,9 @@ class Workers:
         """Run one pack of the plan. Raise as `Workplace.launch`, WorkerDied, Interrupted."""
         return self._done(Workplace.launch, pack, progress)
 
-    def validate(self, pack: str, progress: Progress) -> tuple[Finding, ...]:
-        """Return findings over the bundle of one pack. Raise as `Workplace.validate`, WorkerDied,
-        Interrupted.
+    def validate(self, pack: str, progress: Progress) -> tuple[tuple[Finding, ...], Derived | None]:
+        """Return findings over the bundle of one pack, and its trees. Raise as
+        `Workplace.validate`, WorkerDied, Interrupted.
         """
         return self._done(Workplace.validate, pack, progress)
 

@@ -1,27 +1,22 @@
-"""Write and read loose Git objects: written whole or not at all, compared with their id when read.
+"""Write loose Git objects, each whole or not at all.
 
-Rule: an object's name is the hash of its bytes, so writing one twice is the same as once, and
-reading one proves it. Does not know which objects belong together. Source: gitrepository-layout.
+Rule: an object's name is the hash of its bytes, so writing one twice is the same as once. Does not
+know which objects belong together. Source: gitrepository-layout.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 from factory.files import fs_guard
 from factory.files.fs_guard import disk_errors, sync_folder, write_all
-from factory.model.errors import Refusal
-from factory.model.finding import Finding
 from factory.model.tree import object_id
 
-_FAN = re.compile(r"[0-9a-f]{2}")
-_REST = re.compile(r"[0-9a-f]{38}(?:[0-9a-f]{24})?")
 # Throw-away objects: speed before size. What does not shrink is stored as it is, in a tenth of the
 # time (12 MB: 15 ms instead of 200); samples of its beginning, middle and end show whether it does.
 _LEVEL = 1
@@ -120,35 +115,3 @@ def sync(folder: Path, paths: Collection[Path]) -> None:
     for parent in parents:
         with disk_errors(parent):
             sync_folder(parent)
-
-
-def read_all(folder: Path, hash_name: str) -> Iterator[tuple[str, bytes]]:
-    """Yield (kind, content) of every loose object, in the order of ids.
-
-    Raise Refusal REPO_UNREADABLE if one is damaged or is not what its name says.
-    """
-    for fan in sorted(entry for entry in os.listdir(folder) if _FAN.fullmatch(entry)):
-        for rest in sorted(entry for entry in os.listdir(folder / fan) if _REST.fullmatch(entry)):
-            kind, content = _parsed(folder / fan / rest)
-            if object_id(kind, content, hash_name) != fan + rest:
-                raise _damaged(folder / fan / rest, "other content than its name says")
-            yield kind, content
-
-
-def _parsed(path: Path) -> tuple[str, bytes]:
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    with open(fd, "rb") as stream:
-        packed = stream.read()
-    try:
-        header, _, content = zlib.decompress(packed).partition(b"\0")
-    except zlib.error as error:
-        raise _damaged(path, str(error)) from error
-    kind, _, size = header.decode("ascii", "replace").partition(" ")
-    if kind not in ("blob", "tree", "commit") or size != str(len(content)):
-        raise _damaged(path, f"the header {header[:40]!r}")
-    return kind, content
-
-
-def _damaged(path: Path, found: str) -> Refusal:
-    facts = {"case": "loose", "place": str(path), "found": found}
-    return Refusal(Finding("REPO_UNREADABLE", facts))

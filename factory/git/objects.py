@@ -19,7 +19,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
-from factory.files.fs_guard import make_folder, remove_tree
+from factory.files.fs_guard import make_folder, remove_tree, write_atomic
 from factory.git import bundle_file, loose
 from factory.git.git import Conversation, Git, GitError, find_git
 from factory.git.known_blobs import LARGE, KnownBlobs
@@ -403,6 +403,28 @@ class GitObjects:
             self._taken[digest] = (carried.prerequisite, carried.tip)
         return self._taken[digest]
 
+    def take_in_all(self, bundles: Mapping[str, bytes]) -> None:
+        """Store the objects of many bundles, by their SHA-256 in hex, as one pack: a file for each
+        object takes longer than all else. `take_in` then returns what it does of each. Not
+        durable. Raise Refusal BUNDLE_DISAGREES, DISK_UNWRITABLE.
+        """
+        everything: dict[str, tuple[str, bytes]] = {}
+        for digest, bundle in bundles.items():
+            carried = self._carried(bundle)
+            everything |= carried.objects
+            self._taken[digest] = (carried.prerequisite, carried.tip)
+        for oid, (kind, content) in everything.items():
+            if kind == "blob":
+                self._known.measure(oid, content)
+        if everything:
+            pack = bundle_file.format_pack(everything, self.hash_name)
+            index = bundle_file.format_index(everything, pack, self.hash_name)
+            name = f"pack-{pack[-len(_EMPTY[self.hash_name]) // 2 :].hex()}"
+            # Git looks for indexes: the pack must be there before.
+            for suffix, content in (("pack", pack), ("idx", index)):
+                path = self.folder / "pack" / f"{name}.{suffix}"
+                write_atomic(path, content, durable=False, mode=0o444)
+
     def _carried(self, bundle: bytes) -> bundle_file.Carried:
         try:
             return bundle_file.parse_bundle(bundle, self.hash_name)
@@ -439,26 +461,6 @@ class GitObjects:
                 "place": str(self.repository.root),
             }
             raise Refusal(Finding("REPO_UNREADABLE", facts)) from error
-
-    def export(self, destination: Path, tree: Tree, against: Tree | None = None) -> None:
-        """Write every object of `tree` that is not in `against` as a loose object into an objects
-        folder.
-        """
-        for kind, content in self.new_objects(tree, against).values():
-            loose.write(destination, kind, content, self.hash_name, durable=True)
-
-    def adopt(self, objects: Path) -> int:
-        """Copy the loose objects of a folder durably into the user's repository; return their
-        number.
-
-        Raise Refusal REPO_UNREADABLE at the first one whose content does not have its id.
-        """
-        target = self.repository.common_dir / "objects"
-        count = 0
-        for kind, content in loose.read_all(objects, self.hash_name):
-            loose.write(target, kind, content, self.hash_name, durable=True)
-            count += 1
-        return count
 
     def hand_over(self, bundle: bytes) -> tuple[str, str]:
         """Store the objects of a bundle of ours in the user's repository; return (prerequisite,

@@ -135,6 +135,12 @@ class Objects(Protocol):
         """
         ...
 
+    def take_in_all(self, bundles: Mapping[str, bytes]) -> None:
+        """Store the objects of many bundles, by their SHA-256 in hex; `take_in` then returns what
+        it does of each. Not durable. Raise Refusal BUNDLE_DISAGREES if the form of one is wrong.
+        """
+        ...
+
     def take_in(self, bundle: bytes, digest: str = "") -> tuple[str, str]:
         """Store every object of a bundle that `bundle` wrote, each under the id computed here.
         `digest` is the SHA-256 of the bundle in hex, where that is known.

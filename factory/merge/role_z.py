@@ -6,6 +6,8 @@ sandbox and no clock; its answer is a function of the plan and the bundles.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from factory.bundle import check as bundle_check
@@ -34,11 +36,42 @@ if TYPE_CHECKING:  # the ledger's types come with them, and the integrator's sta
     from factory.git.ports import Objects
 
 
-def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -> Candidate:
-    """Return one bundle as a candidate.
+# Bytes of bundles that are read together: enough that many small ones become one pack.
+_AT_ONCE = 1 << 24
 
-    Raise Refusal if it does not agree with its manifest, its status or the plan.
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """Contain a bundle that agrees with its manifest and is a PASS of its action."""
+
+    planned: PlannedPackRecord
+    status: StatusDocument
+    carried: bytes
+    carried_digest: str
+    patch: bytes
+    patch_digest: str
+
+
+def read_candidates(
+    store: Store, objects: Objects, packs: Iterable[PlannedPackRecord]
+) -> tuple[Candidate, ...]:
+    """Return the bundle of each pack as a candidate; `store` is rooted at the run folder.
+
+    Raise Refusal if one does not agree with its manifest, its status or the plan.
     """
+    found: list[Candidate] = []
+    opened: list[_Opened] = []
+    size = 0
+    for planned in packs:
+        opened.append(_open(store, planned))
+        size += len(opened[-1].carried) + len(opened[-1].patch)
+        if size >= _AT_ONCE:
+            found += _derived(objects, opened)
+            opened, size = [], 0
+    return (*found, *_derived(objects, opened))
+
+
+def _open(store: Store, planned: PlannedPackRecord) -> _Opened:
     pack = planned.pack
     # The large ones are read once: what is compared with the manifest is what is merged.
     carried = store.read(IN_RUN.bundle(pack).objects)
@@ -59,15 +92,39 @@ def read_candidate(store: Store, objects: Objects, planned: PlannedPackRecord) -
     if status.status != "PASS" or status.action_key != planned.action_key:
         facts = {"case": "status", "expected": planned.action_key, "found": status.status}
         raise Refusal(Finding("BUNDLE_STALE", facts, pack=pack))
-    objects.take_in(carried or b"", known.get(IN_BUNDLE.objects, ""))
-    before, after = objects.tree_of(status.base_tree), objects.tree_of(status.result_tree)
-    patched = (
-        objects.tree_of(objects.apply_patch(before.oid, patch, known[IN_BUNDLE.patch]))
-        if patch
-        else before
+    return _Opened(
+        planned,
+        status,
+        carried or b"",
+        known.get(IN_BUNDLE.objects) or sha256(b""),
+        patch or b"",
+        known.get(IN_BUNDLE.patch, ""),
     )
+
+
+def _derived(objects: Objects, opened: Iterable[_Opened]) -> Iterator[Candidate]:
+    """Yield a candidate for each bundle, from its objects and its patch."""
+    opened = tuple(opened)
+    objects.take_in_all({one.carried_digest: one.carried for one in opened})
+    for one in opened:
+        before = objects.tree_of(one.status.base_tree)
+        after = objects.tree_of(one.status.result_tree)
+        patched = (
+            objects.tree_of(objects.apply_patch(before.oid, one.patch, one.patch_digest))
+            if one.patch
+            else before
+        )
+        yield candidate_of(one.planned, before, after, patched)
+
+
+def candidate_of(planned: PlannedPackRecord, before: Tree, after: Tree, patched: Tree) -> Candidate:
+    """Return a candidate from the trees of its bundle, the last as its patch yields it."""
     return Candidate(
-        pack, planned.depends_on, before, between(before, after), between(before, patched)
+        planned.pack,
+        planned.depends_on,
+        before,
+        between(before, after),
+        between(before, patched),
     )
 
 
@@ -85,7 +142,7 @@ def integrate(plan: PlanDocument, store: Store, objects: Objects) -> MergeDocume
     """Merge every bundle of `plan`; `store` is rooted at the run folder. Write below Z_integrator/
     only.
     """
-    candidates = tuple(read_candidate(store, objects, planned) for planned in plan.packs)
+    candidates = read_candidates(store, objects, plan.packs)
     merged = merge_all(plan, candidates, objects)
     document = MergeDocument(
         base_commit=plan.base_commit,

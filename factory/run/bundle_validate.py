@@ -7,6 +7,8 @@ to the base, the judge is asked again, the status is evaluated again.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
 
 from factory.bundle import check as bundle_check
 from factory.bundle.check import OpenedBundle
@@ -27,6 +29,7 @@ from factory.judge.scope import compile_patterns
 from factory.model.errors import Overdue, Refusal
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
 from factory.model.layout import BUNDLES, IN_BUNDLE, BundleFolder, Folder
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_SUBMODULE, Difference, Tree
@@ -51,11 +54,24 @@ def bundle_intact(store: Store, pack_id: str, folder: Folder = BUNDLES) -> tuple
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """Name the trees that objects and patch of a bundle yield: what it was made on, its result, and
+    what its patch makes of the first. `manifest` is the SHA-256 of its manifest.
+    """
+
+    manifest: str
+    before: str
+    after: str
+    patched: str
+
+
 def validate(
     store: Store, objects: Objects, plan: Plan, pack_id: str, folder: Folder = BUNDLES
-) -> tuple[Finding, ...]:
+) -> tuple[tuple[Finding, ...], Derived | None]:
     """Return findings over one bundle; none means that it agrees with its manifest, itself and its
-    contract. Each file is read and hashed once.
+    contract. With it its trees, None where they cannot be derived. Each file is read and hashed
+    once.
 
     Raise Refusal DISK_UNWRITABLE.
     """
@@ -64,29 +80,52 @@ def validate(
     files = {path: content for path, content in there.items() if content is not None}
     digests = dict.fromkeys(there, "") | {path: sha256(files[path]) for path in files}
     manifest = files.get(IN_BUNDLE.manifest)
-    digests.pop(IN_BUNDLE.manifest, None)
+    named = digests.pop(IN_BUNDLE.manifest, "")
     found = bundle_check.judge_manifest(pack_id, place, manifest, digests)
     if found:
-        return found
+        return found, None
     bundle, found = bundle_check.open_bundle(pack_id, place, files)
     if bundle is None:
-        return found
+        return found, None
     planned = plan.planned(pack_id)
     commands = (*planned.pack.steps, *planned.pack.acceptance) if planned.pack.acceptance else ()
-    return (
+    found = (
         *bundle_check.judge_documents(
             pack_id, bundle, files, commands, planned.key, planned.lock, digests
         ),
         *bundle_check.judge_status(pack_id, bundle),
-        *_judge_trees(
-            objects,
-            lambda: stacked_base(store, objects, plan, planned),
-            planned,
-            bundle,
-            files,
-            digests,
-        ),
     )
+    try:
+        derived = _derived(objects, bundle, files, digests, named)
+    except Refusal as refusal:
+        if refusal.of_the_disk:
+            raise
+        return (*found, *(_disagreeing(pack_id, finding) for finding in refusal.findings)), None
+    stacked = partial(stacked_base, store, objects, plan, planned)
+    return (*found, *_judge_trees(objects, stacked, planned, bundle, files, derived)), derived
+
+
+def _derived(
+    objects: Objects,
+    bundle: OpenedBundle,
+    files: Mapping[str, bytes],
+    digests: Mapping[str, str],
+    manifest: str,
+) -> Derived:
+    """Raise Refusal where objects are missing, or the patch does not apply."""
+    objects.take_in(files[IN_BUNDLE.objects], digests[IN_BUNDLE.objects])
+    before = objects.tree_of(bundle.status.base_tree)
+    after = objects.tree_of(bundle.status.result_tree)
+    patch = files[IN_BUNDLE.patch]
+    patched = (
+        objects.apply_patch(before.oid, patch, digests[IN_BUNDLE.patch]) if patch else before.oid
+    )
+    return Derived(manifest, before.oid, after.oid, patched)
+
+
+def _disagreeing(pack: str, finding: Finding) -> Finding:
+    facts: Facts = {"case": "objects", "problem": finding.message}
+    return Finding("BUNDLE_DISAGREES", facts, pack=pack, location=finding.location)
 
 
 def _judge_trees(
@@ -94,31 +133,11 @@ def _judge_trees(
     base: Callable[[], Tree],
     planned: PlannedPack,
     bundle: OpenedBundle,
-    files: dict[str, bytes],
-    digests: Mapping[str, str],
+    files: Mapping[str, bytes],
+    derived: Derived,
 ) -> tuple[Finding, ...]:
     pack = planned.pack
-    try:
-        objects.take_in(files[IN_BUNDLE.objects], digests[IN_BUNDLE.objects])
-        before = objects.tree_of(bundle.status.base_tree)
-        after = objects.tree_of(bundle.status.result_tree)
-        patched = (
-            objects.apply_patch(before.oid, files[IN_BUNDLE.patch], digests[IN_BUNDLE.patch])
-            if files[IN_BUNDLE.patch]
-            else before.oid
-        )
-    except Refusal as refusal:
-        if refusal.of_the_disk:
-            raise
-        return tuple(
-            Finding(
-                "BUNDLE_DISAGREES",
-                {"case": "objects", "problem": finding.message},
-                pack=pack.id,
-                location=finding.location,
-            )
-            for finding in refusal.findings
-        )
+    before, after = objects.tree_of(derived.before), objects.tree_of(derived.after)
     by_tree = objects.raw_differences(before.oid, after.oid)
     oids = _blobs(by_tree)
     large = judge_bytes(planned.rules, objects.sizes(oids).values())
@@ -128,7 +147,7 @@ def _judge_trees(
     lines, refused = _lines(objects, planned, before, after, by_tree, blobs)
     if refused:
         return refused
-    by_patch = between(before, objects.tree_of(patched))
+    by_patch = between(before, objects.tree_of(derived.patched))
     found = [*bundle_check.judge_agreement(pack.id, bundle.changed, by_tree, by_patch)]
     stacked = base()
     found += _judge_base(planned, stacked, before)

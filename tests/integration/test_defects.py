@@ -53,10 +53,10 @@ class Breaks:
         (RuntimeError("unforeseen \x1b"), Status.FAIL, "RuntimeError: unforeseen \\u001b"),
         (
             Refusal(
-                Finding("REPO_UNREADABLE", {"case": "loose", "place": "x", "found": "nothing"})
+                Finding("REPO_UNREADABLE", {"case": "status", "place": "x", "found": "nothing"})
             ),
             Status.BLOCKED,
-            "expected a Git object at 'x', found nothing",
+            "expected git status of 'x', found: nothing",
         ),
     ],
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from factory.bundle.make import Files
-from factory.merge.role_z import read_candidate
+from factory.merge.role_z import read_candidates
 from factory.model.card import Card
 from factory.model.errors import Refusal
 from factory.model.verdict import Status
@@ -171,9 +171,9 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
     whole = manifest.read_bytes()
     with planner(world) as (site, planning):
         plan = planning.freeze()
-        assert validate(site.store, site.objects, plan, "TASK-0001") == ()
+        assert validate(site.store, site.objects, plan, "TASK-0001")[0] == ()
         (tmp_path / ".factory/bundles/TASK-0001/extra").write_bytes(b"x")
-        (found,) = validate(site.store, site.objects, plan, "TASK-0001")
+        ((found,), _) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint, found.pack) == (
             "BUNDLE_MANIFEST",
             "bundles/TASK-0001/extra exists and is not in the manifest",
@@ -181,7 +181,7 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
             "TASK-0001",
         )
         manifest.unlink()
-        (found,) = validate(site.store, site.objects, plan, "TASK-0001")
+        ((found,), _) = validate(site.store, site.objects, plan, "TASK-0001")
         assert (found.id, found.message, found.hint) == (
             "BUNDLE_MISSING",
             "expected the bundle's bundles/TASK-0001/manifest.json, found none",
@@ -190,12 +190,15 @@ def test_what_does_not_fit_its_manifest_or_is_gone_is_named_by_every_reader(tmp_
         manifest.write_bytes(whole)
         record = plan.document.packs[0]
         with pytest.raises(Refusal, match="exists and is not in the manifest"):
-            read_candidate(site.store.below("bundles"), site.objects, record)
+            read_candidates(site.store.below("bundles"), site.objects, [record])
         (tmp_path / ".factory/bundles/TASK-0001/extra").unlink()
-        assert len(read_candidate(site.store.below("bundles"), site.objects, record).changes) == 1
+        assert (
+            len(read_candidates(site.store.below("bundles"), site.objects, [record])[0].changes)
+            == 1
+        )
         stale = record.model_copy(update={"action_key": "0" * 64})
         with pytest.raises(Refusal) as raised:
-            read_candidate(site.store.below("bundles"), site.objects, stale)
+            read_candidates(site.store.below("bundles"), site.objects, [stale])
         assert raised.value.findings[0].id == "BUNDLE_STALE"
         assert "expected a PASS bundle of action 000000000000…, found PASS" in str(raised.value)
 

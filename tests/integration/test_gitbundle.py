@@ -78,6 +78,13 @@ def test_git_verifies_and_fetches_a_bundle(tmp_path: Path, hash_name: str) -> No
     with GitObjects(discover(world.root, "HEAD"), tmp_path / "fresh") as fresh:
         assert fresh.take_in(told) == (base, commit)
         assert fresh.tree_of(commit) == new
+    with GitObjects(discover(world.root, "HEAD"), tmp_path / "packed") as packed:
+        assert packed.tree_of(base) == old  # Git has looked which packs there are
+        packed.take_in_all({hashlib.sha256(told).hexdigest(): told})
+        assert packed.take_in(told) == (base, commit)
+        assert packed.tree_of(commit) == new
+        stored = sorted(path.suffix for path in packed.folder.rglob("*") if path.is_file())
+        assert stored in ([".idx", ".pack"], ["", ".idx", ".pack"])  # "": info/alternates
     (tmp_path / "b.bundle").write_bytes(told)
     git(tmp_path, "clone", "-q", "--no-hardlinks", "repo", "other")
     other = tmp_path / "other"

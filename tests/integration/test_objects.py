@@ -14,7 +14,6 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from factory.git import loose
 from factory.git import objects as store
 from factory.git.git import Conversation, GitError
 from factory.git.index import IndexEntry, format_index, format_split_index, parse_index
@@ -482,42 +481,6 @@ def test_a_moved_folder_does_not_move_anothers_new_file(world: World) -> None:
         objects.write_tree(added)
         united = moved.changed({"a/new": leaf(objects, "new\n")})
         assert three_way_of(objects)(base, moved, added) == (united, ())
-
-
-def test_export_and_adopt_carry_a_tree_into_the_repository(world: World, tmp_path: Path) -> None:
-    with world.objects() as objects:
-        base = objects.tree_of(world.head())
-        new = base.changed(
-            {"n/f": leaf(objects, "new\n"), "sub": Leaf(MODE_SUBMODULE, world.head())}
-        )
-        objects.write_tree(new)
-        objects.export(tmp_path / "run/objects", new, base)
-        held = [kind for kind, _ in loose.read_all(tmp_path / "run/objects", world.hash_name)]
-        assert sorted(held) == ["blob", "tree", "tree"]
-        commit = objects.write_commit(new.oid, (world.head(),), "result")
-        _, content = objects._objects([commit])[0]
-        loose.write(tmp_path / "run/objects", "commit", content, world.hash_name, durable=True)
-        assert objects.adopt(tmp_path / "run/objects") == 4
-        objects.update_ref("refs/heads/codex/1", commit)
-    assert world.git("show", "codex/1:n/f") == b"new\n"
-    world.git("fsck", "--strict", "--full")
-    assert world.git("reflog", "show", "codex/1") == b""
-
-
-def test_a_damaged_object_is_not_adopted(world: World, tmp_path: Path) -> None:
-    folder = tmp_path / "objects"
-    oid, path = loose.write(folder, "blob", b"one", world.hash_name, durable=False)
-    assert path is not None
-    other, _ = loose.write(folder, "blob", b"two", world.hash_name, durable=False)
-    path.chmod(0o644)
-    path.write_bytes((folder / other[:2] / other[2:]).read_bytes())
-    with world.objects() as objects:
-        with pytest.raises(Refusal, match="other content than its name says"):
-            objects.adopt(folder)
-        path.write_bytes(b"\0")
-        with pytest.raises(Refusal, match="expected a Git object at"):
-            objects.adopt(folder)
-    assert world.git("cat-file", "-t", oid, ok=False) == b""
 
 
 def test_a_ref_moves_only_from_where_it_was_expected(world: World) -> None:

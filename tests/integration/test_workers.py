@@ -233,12 +233,15 @@ def asked(world: World) -> Iterator[Asked]:
         made.workers.close()
 
 
-def told(**facts: Any) -> tuple[Finding, ...]:
-    return (Finding("CRASH", {"case": "expected", "expected": json.dumps(facts), "found": ""}),)
+def told(**facts: Any) -> tuple[tuple[Finding, ...], None]:
+    """What a validation gives, with these facts in its finding."""
+    said = {"case": "expected", "expected": json.dumps(facts), "found": ""}
+    return (Finding("CRASH", said),), None
 
 
-def facts_of(found: tuple[Finding, ...]) -> dict[str, Any]:
-    return json.loads(str(found[0].facts["expected"]))
+def facts_of(answer: tuple[tuple[Finding, ...], object]) -> dict[str, Any]:
+    ((found,), _) = answer
+    return json.loads(str(found.facts["expected"]))
 
 
 def test_a_worker_is_another_process_and_is_used_again(
@@ -334,7 +337,7 @@ def test_errors_arrive_as_what_they_are(asked: Asked, monkeypatch: pytest.Monkey
             super().__init__(f"{one} and {two}")
 
     raised: list[BaseException] = [
-        Refusal(*told(pid=1), *told(pid=2)), Odd("of a kind"), OSError(28, "full"), SystemExit(3),
+        Refusal(*told(pid=1)[0], *told(pid=2)[0]), Odd("of a kind"), OSError(28, "full"), SystemExit(3),
         Particular("this", "that"),
     ]  # fmt: skip
 
@@ -349,7 +352,7 @@ def test_errors_arrive_as_what_they_are(asked: Asked, monkeypatch: pytest.Monkey
         got.append(asked.ask())
     refusal, odd, full, left, particular = got
     assert isinstance(refusal, Refusal)
-    assert refusal.findings == (*told(pid=1), *told(pid=2))
+    assert refusal.findings == (*told(pid=1)[0], *told(pid=2)[0])
     assert isinstance(odd, InternalError)
     assert str(odd) == "Odd: of a kind"
     assert isinstance(full, OSError)
@@ -399,7 +402,7 @@ def test_progress_is_reported_in_the_order_of_the_worker(
 def test_a_worker_has_no_descriptor_of_its_parents(
     asked: Asked, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def lists(*_: object) -> tuple[Finding, ...]:
+    def lists(*_: object) -> tuple[tuple[Finding, ...], None]:
         places = []
         for name in os.listdir("/proc/self/fd"):
             with contextlib.suppress(OSError):  # the one that listed them
@@ -414,6 +417,6 @@ def test_a_worker_has_no_descriptor_of_its_parents(
 
 
 def test_after_the_end_nobody_gets_a_worker(asked: Asked) -> None:
-    assert asked.ask()  # a bundle that is missing
+    assert asked.ask()[0]  # a bundle that is missing
     asked.workers.close()
     assert "interrupted" in str(asked.ask())

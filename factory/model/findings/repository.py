@@ -68,7 +68,6 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
             " missing",
             "object": "expected {expected}, found {found} (repository {place!r})",
             "command": "{problem} (repository {place!r})",
-            "loose": "expected a Git object at {place!r}, found {found}",
         },
         hint={
             "forbidden": "chmod u+rx {place}, or run as its owner",
@@ -80,7 +79,6 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
             " git fetch --refetch",
             "command": f"{_FSCK}; a partial clone needs its missing objects first:"
             " git fetch --refetch",
-            "loose": "nothing of it was used; run the integration again to make it anew",
         },
         remedy="no change of the contract is needed: make the repository readable",
         examples=(
@@ -100,7 +98,6 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
                 "place": _PLACE,
                 "problem": "expected git bundle create to end with 0, found 128: no space",
             },
-            {"case": "loose", "place": "4b/825dc642cb", "found": "other content than its name"},
         ),
     ),
     "REPO_DIRTY": warning(
