@@ -74,7 +74,7 @@ def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
         for pack, origin in run.integrated.came_from.items()
     )
     run.recorder.record_all(copied, run.recorder.run_event)
-    for pack in sorted(there.keys() - set(packs)):  # one that was put there, and then its pack broke off
+    for pack in sorted(there.keys() - set(packs)):  # it was put there, and then its pack broke off
         store.remove(folder.bundle(pack))
 
 

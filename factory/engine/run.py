@@ -38,7 +38,7 @@ from factory.plan.markers import Marker
 from factory.plan.plan import Plan
 from factory.plan.planner import Planner
 from factory.plan.site import Site
-from factory.run.bundle_validate import Derived, bundle_intact
+from factory.run.bundle_validate import DerivedTrees, bundle_intact
 from factory.sandbox.properties import Enforcement
 
 
@@ -121,7 +121,7 @@ class Run:
         self.leftovers: list[Finding] = []
         self.resumable: Mapping[str, Finished] = {}
         self.resumed: dict[str, str] = {}
-        self.derived: dict[str, Derived] = {}
+        self.derived: dict[str, DerivedTrees] = {}
         self.connections: dict[str, tuple[ConnectionRecord, ...]] = {}
         self.integrated = Integrated()
         self.given_plan: Plan | None = None

@@ -46,7 +46,7 @@ from factory.model.finding import Finding
 from factory.plan.plan import Plan
 from factory.plan.site import Site
 from factory.run.attempt import Machine, machine_of
-from factory.run.bundle_validate import Derived, validate
+from factory.run.bundle_validate import DerivedTrees, validate
 from factory.run.launch import Launched, launch_of
 
 GRACE = 10.0  # seconds for a worker to end its sandbox; a supervisor takes a few milliseconds
@@ -78,7 +78,7 @@ class Workplace:
         """Run one pack. Raise as `launch_of`."""
         return launch_of(self.plan, self.store, self.machine, pack)
 
-    def validate(self, pack: str) -> tuple[tuple[Finding, ...], Derived | None]:
+    def validate(self, pack: str) -> tuple[tuple[Finding, ...], DerivedTrees | None]:
         """Return findings over the bundle of one pack, and its trees. Raise as
         `bundle_validate.validate`.
         """
@@ -134,7 +134,9 @@ class Workers:
         """Run one pack of the plan. Raise as `Workplace.launch`, WorkerDied, Interrupted."""
         return self._done(Workplace.launch, pack, progress)
 
-    def validate(self, pack: str, progress: Progress) -> tuple[tuple[Finding, ...], Derived | None]:
+    def validate(
+        self, pack: str, progress: Progress
+    ) -> tuple[tuple[Finding, ...], DerivedTrees | None]:
         """Return findings over the bundle of one pack, and its trees. Raise as
         `Workplace.validate`, WorkerDied, Interrupted.
         """

@@ -41,7 +41,7 @@ _AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
-class _Opened:
+class _ReadBundle:
     """Contain a bundle that agrees with its manifest and is a PASS of its action."""
 
     planned: PlannedPackRecord
@@ -60,7 +60,7 @@ def read_candidates(
     Raise Refusal if one does not agree with its manifest, its status or the plan.
     """
     found: list[Candidate] = []
-    opened: list[_Opened] = []
+    opened: list[_ReadBundle] = []
     size = 0
     for planned in packs:
         opened.append(_open(store, planned))
@@ -71,7 +71,7 @@ def read_candidates(
     return (*found, *_derived(objects, opened))
 
 
-def _open(store: Store, planned: PlannedPackRecord) -> _Opened:
+def _open(store: Store, planned: PlannedPackRecord) -> _ReadBundle:
     pack = planned.pack
     # The large ones are read once: what is compared with the manifest is what is merged.
     carried = store.read(IN_RUN.bundle(pack).objects)
@@ -92,7 +92,7 @@ def _open(store: Store, planned: PlannedPackRecord) -> _Opened:
     if status.status != "PASS" or status.action_key != planned.action_key:
         facts = {"case": "status", "expected": planned.action_key, "found": status.status}
         raise Refusal(Finding("BUNDLE_STALE", facts, pack=pack))
-    return _Opened(
+    return _ReadBundle(
         planned,
         status,
         carried or b"",
@@ -102,7 +102,7 @@ def _open(store: Store, planned: PlannedPackRecord) -> _Opened:
     )
 
 
-def _derived(objects: Objects, opened: Iterable[_Opened]) -> Iterator[Candidate]:
+def _derived(objects: Objects, opened: Iterable[_ReadBundle]) -> Iterator[Candidate]:
     """Yield a candidate for each bundle, from its objects and its patch."""
     opened = tuple(opened)
     objects.take_in_all({one.carried_digest: one.carried for one in opened})

@@ -55,7 +55,7 @@ def bundle_intact(store: Store, pack_id: str, folder: Folder = BUNDLES) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Derived:
+class DerivedTrees:
     """Name the trees that objects and patch of a bundle yield: what it was made on, its result, and
     what its patch makes of the first. `manifest` is the SHA-256 of its manifest.
     """
@@ -68,7 +68,7 @@ class Derived:
 
 def validate(
     store: Store, objects: Objects, plan: Plan, pack_id: str, folder: Folder = BUNDLES
-) -> tuple[tuple[Finding, ...], Derived | None]:
+) -> tuple[tuple[Finding, ...], DerivedTrees | None]:
     """Return findings over one bundle; none means that it agrees with its manifest, itself and its
     contract. With it its trees, None where they cannot be derived. Each file is read and hashed
     once.
@@ -111,7 +111,7 @@ def _derived(
     files: Mapping[str, bytes],
     digests: Mapping[str, str],
     manifest: str,
-) -> Derived:
+) -> DerivedTrees:
     """Raise Refusal where objects are missing, or the patch does not apply."""
     objects.take_in(files[IN_BUNDLE.objects], digests[IN_BUNDLE.objects])
     before = objects.tree_of(bundle.status.base_tree)
@@ -120,7 +120,7 @@ def _derived(
     patched = (
         objects.apply_patch(before.oid, patch, digests[IN_BUNDLE.patch]) if patch else before.oid
     )
-    return Derived(manifest, before.oid, after.oid, patched)
+    return DerivedTrees(manifest, before.oid, after.oid, patched)
 
 
 def _disagreeing(pack: str, finding: Finding) -> Finding:
@@ -134,7 +134,7 @@ def _judge_trees(
     planned: PlannedPack,
     bundle: OpenedBundle,
     files: Mapping[str, bytes],
-    derived: Derived,
+    derived: DerivedTrees,
 ) -> tuple[Finding, ...]:
     pack = planned.pack
     before, after = objects.tree_of(derived.before), objects.tree_of(derived.after)
