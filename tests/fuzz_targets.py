@@ -360,12 +360,6 @@ TARGETS = (
     ),
     Target("digest-list", attestations.parse_digests, (EvidenceError,), (b"0" * 64 + b"  a\n",)),
     Target("public-key", _key, (), (PEM,)),
-    Target(
-        "verifier-key",
-        lambda raw: signed_note.parse_verifier_key(raw.decode("utf-8", "replace")),
-        (NoteError,),
-        (b"name+00000000+" + b"A" * 44,),
-    ),
     Target("git-bundle", _bundle, (), (BUNDLE,)),
     Target("git-tree", lambda raw: parse_tree(raw, 20), (ObjectError,), (TREE,)),
     Target("patch", _patch, (PatchError,), (PATCH,)),

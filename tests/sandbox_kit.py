@@ -100,9 +100,10 @@ def sandbox(
     texts: Mapping[str, str] = TEXTS,
     outside: Outside | None = None,
     backend: str = "full",
+    shown: tuple[Path, ...] = (),
 ) -> Iterator[tuple[PackSandbox, Folder]]:
     views = Folder(root, texts)
-    setting = SandboxSetting(*folders(root), mode, python, bubblewrap, backend=backend)
+    setting = SandboxSetting(*folders(root), mode, python, bubblewrap, backend=backend, shown=shown)
     made = packed(HostSandbox(setting), views, outside)
     try:
         yield made, views

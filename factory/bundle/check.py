@@ -14,7 +14,6 @@ from factory.bundle.make import kind_of, manifest_of, summary
 from factory.judge import path_guard
 from factory.judge.status_eval import Check, evaluate
 from factory.model.action import ActionDocument, action_key
-from factory.model.document import Document
 from factory.model.evidence import (
     FileRecord,
     FilesChanged,
@@ -35,6 +34,7 @@ from factory.model.findings.entry import Fact
 from factory.model.layout import IN_BUNDLE
 from factory.model.pack import Command
 from factory.model.tree import Difference
+from factory.strict.document import Document
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 _FIXED = frozenset(

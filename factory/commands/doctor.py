@@ -32,6 +32,7 @@ from factory.sandbox.backends import IsolationMode
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.sandbox.properties import Enforcement, Property, PropertyProof
+from factory.sandbox.python_env import ANYWHERE
 
 HELP = {
     "doctor": """\
@@ -156,6 +157,7 @@ def _measure_in(state: Path, config: Config) -> tuple[Enforcement | None, tuple[
             config.isolation,
             config.python,
             backend=config.backend,
+            shown=ANYWHERE,  # the configuration is the user's own
         )
         sandbox = PackSandbox(HostSandbox(setting), views, objects)
         try:

@@ -7,9 +7,17 @@ host (interpreter, workers, isolation).
 
 from __future__ import annotations
 
+from typing import cast
+
 from factory.model.action import limits_record
 from factory.model.config import Config, Source
-from factory.model.evidence import GrantRecord, JudgePolicy, PolicyDocument, PolicyRecord
+from factory.model.evidence import (
+    GrantRecord,
+    JudgePolicy,
+    PolicyDocument,
+    PolicyRecord,
+    SourceName,
+)
 from factory.model.evidence_text import format_document, sha256
 
 _SETTINGS = frozenset(
@@ -59,6 +67,9 @@ def policy_record(config: Config) -> PolicyRecord:
         sha256=sha256(format_document(policy)),
         ref=config.policy_ref if config.policy_commit else "",
         commit=config.policy_commit,
-        sources=tuple(sorted(source.value for source in sources - {Source.DEFAULT})),
+        sources=cast(
+            "tuple[SourceName, ...]",
+            tuple(sorted(source.value for source in sources - {Source.DEFAULT})),
+        ),
         grants=policy.grants,
     )

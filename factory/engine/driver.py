@@ -184,7 +184,7 @@ class Driver:
             return f"no, {edited} is not the file it wrote"
         try:
             valid = self._opened().is_up_to_date(card, stored)
-        except Exception as error:  # noqa: BLE001  a question without an answer is answered by executing
+        except Exception as error:  # noqa: BLE001  without an answer it is executed
             return f"no, asking its action key met {described(error)}"
         return "" if valid else "no, its action key changed"
 
@@ -208,7 +208,7 @@ class Driver:
             raise
         except Refusal as refusal:
             result = self._ended_here(refusal.findings)
-        except BaseException as error:  # noqa: BLE001  also SystemExit: a card has no say in how the process ends
+        except BaseException as error:  # noqa: BLE001  SystemExit too: a card never ends us
             expected = f"expected {card.name} to reach a verdict"
             result = self._ended_here((crash(expected, error, card.pack),))
         with self._guard:
@@ -234,7 +234,7 @@ class Driver:
         except Refusal as refusal:
             lines = tuple(map(one_line, refusal.findings))
             closing = Closing(Status.BLOCKED, lines, findings=refusal.findings)
-        except Exception as error:  # noqa: BLE001  the process must still end with a verdict and free the lock
+        except Exception as error:  # noqa: BLE001  a verdict and a free lock come all the same
             self.abandon(f"closing met {described(error)}")
             closing = Closing(Status.FAIL, (f"CRASH  closing the run met {described(error)}",))
         self._begun_by = 0
@@ -265,7 +265,7 @@ class Driver:
         try:
             if self._pipeline is not None:
                 self._pipeline.abandon(reason)
-        except Exception as error:  # noqa: BLE001  an end that can't be recorded must not replace what led to it
+        except Exception as error:  # noqa: BLE001  what led to the end must not be replaced
             self._own_findings.append(crash("expected the run to be recorded as abandoned", error))
 
     # ── from memory, or from the pipeline ────────────────────────────────────

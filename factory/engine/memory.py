@@ -42,7 +42,6 @@ from factory.model.layout import (
     RUNS,
     STATE_FOLDER,
     TRASH,
-    RunFolder,
 )
 from factory.model.verdict import Status
 from factory.trust.grants_digest import digest_of_all
@@ -287,11 +286,6 @@ def _of_state(root: Path, cards: Iterable[Card], whole: frozenset[str]) -> Itera
             yield run + b"/" + os.fsencode(file)
         if os.fsdecode(name) in whole:
             yield from _below(top, run)
-
-
-def run_path(run_id: str) -> bytes:
-    """Return the path of a run's folder, as `state_paths` gives it."""
-    return os.fsencode(f"{STATE_FOLDER}/{RunFolder.of(run_id)}")
 
 
 def _below(top: bytes, path: bytes) -> Iterator[bytes]:

@@ -116,7 +116,7 @@ class RepositoryPipeline:
             outcome = phase_named(card.phase).execute(card, run)
         except Refusal as refusal:
             outcome = CardOutcome(of_findings(refusal.findings), refusal.findings)
-        except Exception as error:  # noqa: BLE001  the engine must get a verdict, whatever went wrong
+        except Exception as error:  # noqa: BLE001  there must be a verdict, whatever went wrong
             met = defect(redactor, card.name, error, card.pack)
             run.keep_traceback(met.name, met.traceback)
             outcome = CardOutcome(Status.FAIL, (met.finding,))

@@ -60,6 +60,7 @@ from factory.redact.redaction import Redactor
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
+from factory.sandbox.python_env import ANYWHERE
 from factory.sandbox.sealed import Seal
 from factory.trust.grant_store import GrantStore
 from factory.trust.requests import granted_by_policy
@@ -222,19 +223,17 @@ def _sandbox_setting(config: Config, root: Path, seal: Seal) -> SandboxSetting:
     )
 
 
-def _shown_folders(config: Config, root: Path) -> tuple[Path, ...] | None:
-    """Return the folders that an interpreter may lie in, beyond the system's; None: any.
+def _shown_folders(config: Config, root: Path) -> tuple[Path, ...]:
+    """Return the folders that an interpreter may lie in, beyond the system's.
 
     The user's own may lie anywhere. What a work tree contains (pyvenv.cfg, links) cannot name
     others, nor can a repository's configuration.
     """
-    if dict(config.sources).get("python") is Source.REPOSITORY:
+    if not config.python or dict(config.sources).get("python") is Source.REPOSITORY:
         return ()
-    if not config.python:
-        return None
     folder = Path(config.python).parent
     lies_here = folder.is_relative_to(root) or folder.resolve().is_relative_to(root.resolve())
-    return (folder.parent,) if lies_here else None
+    return (folder.parent,) if lies_here else ANYWHERE
 
 
 def _version_of(sandbox: PackSandbox, root: Path, tool: str) -> str | None:

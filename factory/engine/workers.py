@@ -399,7 +399,7 @@ def _work(link: socket.socket, site: Site, plan: Plan) -> None:
             answer, kind = job(place, pack), _VALUE
             unsettled = objects.take_unsettled()
             reply = _dumped((kind, answer, unsettled))
-        except BaseException as error:  # noqa: BLE001  also SystemExit: the thread that asked decides
+        except BaseException as error:  # noqa: BLE001  also SystemExit: who asked decides
             reply = _dumped((_ERROR, _portable(error), unsettled))
         with contextlib.suppress(
             OSError

@@ -18,12 +18,12 @@ from factory.evidence.index import (
 )
 from factory.evidence.inventory import RunInventory
 from factory.files.ports import Ledger, Store
-from factory.model.document import Document
 from factory.model.errors import Refusal
 from factory.model.evidence_text import EvidenceError, format_document, parse_document, sha256
 from factory.model.finding import Finding, Location
 from factory.model.index import EvidenceIndex
 from factory.model.layout import EVIDENCE_INDEX, LEDGER, SURVEYS_HEAD, shown
+from factory.strict.document import Document
 
 MAKE = "Make it with: factory evidence index"
 

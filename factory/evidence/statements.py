@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from factory.model.action import ActionDocument
-from factory.model.document import Document
 from factory.model.events import PackFinished, PackStarted, RunStarted
 from factory.model.evidence import EventDocument, RunStatus, ScopeLock, StatusDocument
 from factory.model.evidence_text import sha256
@@ -40,6 +39,7 @@ from factory.model.statement import (
 )
 from factory.model.verdict import Status
 from factory.strict import canonical
+from factory.strict.document import Document
 from factory.version import __version__
 
 RUN_URI = "urn:codex-orchestrator:run:"

@@ -134,7 +134,8 @@ _RESERVED = frozenset('<>:"|?*')
 # Code points that HFS+ ignores when it compares names; ".g\u200cit" is ".git" there (Git's own
 # utf8.c list).
 _IGNORABLE = frozenset(
-    "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
+    "\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e"
+    "\u206a\u206b\u206c\u206d\u206e\u206f\ufeff"
 )
 _SHORT_GIT = re.compile(r"git~[0-9]+")
 # NTFS gives a file a second, short name: NOXFIL~1.PY opens noxfile.py there.

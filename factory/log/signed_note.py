@@ -28,9 +28,6 @@ MOST_SIGNATURES = 64
 _ED25519 = b"\x01"
 _HASH_BYTES = 4
 _LINE = re.compile("— (?P<name>[^ ]+) (?P<value>[A-Za-z0-9+/]+={0,2})")
-_VERIFIER_KEY = re.compile(
-    r"(?P<name>[^+ ]+)\+(?P<hash>[0-9a-f]{8})\+(?P<key>[A-Za-z0-9+/]+={0,2})"
-)
 
 
 class NoteError(ValueError):
@@ -41,7 +38,7 @@ class NoteError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class NoteKey:
-    """Describe a key under the name that signs: `<name>+<hash>+<base64>` as text."""
+    """Describe a key under the name that signs."""
 
     name: str
     key: PublicKey
@@ -54,9 +51,6 @@ class NoteKey:
     def hash(self) -> bytes:
         """Return the 4 bytes before its signatures."""
         return sha256(self.name.encode() + b"\n" + _ED25519 + self.key.raw).digest()[:_HASH_BYTES]
-
-    def __str__(self) -> str:
-        return f"{self.name}+{self.hash.hex()}+{base64.b64encode(_ED25519 + self.key.raw).decode()}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,23 +112,6 @@ def parse_note(content: bytes) -> Note:
     if format_note(note) != content:
         raise NoteError("is not in the one form that a note has")
     return note
-
-
-def format_verifier_key(key: NoteKey) -> str:
-    """Return the key as other tools of this format take it: `<name>+<hash>+<base64>`."""
-    return str(key)
-
-
-def parse_verifier_key(text: str) -> NoteKey:
-    """Return the key of that text. Raise NoteError."""
-    match = _VERIFIER_KEY.fullmatch(text)
-    raw = _decode(match["key"]) if match else b""
-    if match is None or len(raw) != 33 or raw[:1] != _ED25519:
-        raise NoteError("is not the text of an Ed25519 verifier key")
-    key = NoteKey(match["name"], PublicKey(raw[1:]))
-    if str(key) != text:
-        raise NoteError("names another hash than its key has")
-    return key
 
 
 def signers(note: Note, keys: Iterable[NoteKey], check: Check) -> tuple[NoteKey, ...]:

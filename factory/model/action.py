@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 from factory.model.config import Config
-from factory.model.document import Digest, Document
 from factory.model.pack import Limits, TaskPack
 from factory.strict import canonical
-from factory.strict.document import Field
+from factory.strict.document import Document, Field
+
+Digest = str
+"""SHA-256 in lower-case hex."""
 
 
 class LimitsRecord(Document):

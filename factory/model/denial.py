@@ -6,8 +6,7 @@ It is observed on the host, so it is in the run's `raw/` and in no bundle, and d
 
 from typing import Annotated, Literal
 
-from factory.model.document import Document
-from factory.strict.document import Field
+from factory.strict.document import Document, Field
 from factory.strict.values import LARGEST_INTEGER
 
 MOST = 200  # rows of one pack in one run

@@ -6,8 +6,8 @@ path.
 
 from typing import Literal
 
-from factory.model.document import Digest, Document
-from factory.strict.document import Field
+from factory.model.action import Digest
+from factory.strict.document import Document, Field
 
 
 class DeterminismRecord(Document):

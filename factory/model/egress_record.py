@@ -7,8 +7,7 @@ event of the ledger records the same.
 from typing import Annotated, Literal
 
 from factory.egress.connection import Connection, Reason, Verdict
-from factory.model.document import Document
-from factory.strict.document import Field
+from factory.strict.document import Document, Field
 from factory.strict.values import LARGEST_INTEGER
 
 _Whole = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]

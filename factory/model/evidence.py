@@ -8,11 +8,10 @@ form of `judge.path_guard.display`. JSON, sorted keys, two spaces, one newline.
 from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
-from factory.model.action import ActionDocument, LimitsRecord
+from factory.model.action import ActionDocument, Digest, LimitsRecord
 from factory.model.command_kind import KindName
-from factory.model.document import Digest, Document
 from factory.model.pack import Expectation, Outside, Requirement
-from factory.strict.document import Field
+from factory.strict.document import Document, Field
 from factory.strict.values import LARGEST_INTEGER
 
 StatusName = Literal["PASS", "BLOCKED", "FAIL"]
@@ -234,6 +233,10 @@ class PolicyDocument(Document):
     grants: tuple[GrantRecord, ...] = ()
 
 
+SourceName = Literal["environment", "flag", "judged", "repository", "user"]
+"""A source of settings other than the defaults, by its value in `model.config.Source`."""
+
+
 class PolicyRecord(Document):
     """Record which policy a verdict was reached under, and from where it is.
 
@@ -245,7 +248,7 @@ class PolicyRecord(Document):
     sha256: Digest
     ref: str = ""
     commit: str = ""
-    sources: tuple[str, ...] = ()
+    sources: tuple[SourceName, ...] = ()
     grants: tuple[GrantRecord, ...] = ()
 
 

@@ -12,12 +12,11 @@ import json
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
-from factory.model.document import Document
 from factory.model.evidence import FindingRecord
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Fact
 from factory.strict import json as strict_json
-from factory.strict.document import with_tuples
+from factory.strict.document import Document, with_tuples
 
 AnyDocument = TypeVar("AnyDocument", bound=Document)
 

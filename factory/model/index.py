@@ -7,9 +7,8 @@ host, so the same runs give the same bytes. Does not know who makes them.
 
 from typing import Literal
 
-from factory.model.document import Document
 from factory.model.evidence import FindingRecord, StatusName
-from factory.strict.document import Field
+from factory.strict.document import Document, Field
 
 RunState = Literal["open", "prepared", "finished", "abandoned", "unrecorded"]
 ArtifactType = Literal[

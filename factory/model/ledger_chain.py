@@ -109,7 +109,8 @@ _FAST = re.compile(
     + rb')?","prev":"(?P<prev>'
     + _HEX + rb')","rc":-?' + _WHOLE + rb',"run_id":"'
     + rb'(?P<run>(?:[A-Za-z0-9][A-Za-z0-9._-]{0,127})?)"'
-    rb',"schema_version":1,"seq":(?P<seq>[1-9][0-9]{0,14}),"ts_utc":"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]'
+    rb',"schema_version":1,"seq":(?P<seq>[1-9][0-9]{0,14}),'
+    rb'"ts_utc":"[0-9]{4}-[01][0-9]-[0-3][0-9]T[0-2][0-9]'
     rb':[0-5][0-9]:[0-6][0-9]\.[0-9]{3}Z"\})'
 )  # fmt: skip
 _KEY = re.compile(rb'("[a-z][a-z0-9_]*"):')

@@ -6,8 +6,7 @@ user's folder of keys. A key that it does not name is for runs, without an end.
 
 from typing import Annotated, Literal
 
-from factory.model.document import Document
-from factory.strict.document import Field
+from factory.strict.document import Document, Field
 
 PINS_FILE = "keys.json"
 Purpose = Literal["run", "release", "approval", "cache"]

@@ -12,7 +12,6 @@ from factory.files.ports import Store
 from factory.files.seals import UserSeal
 from factory.model import layout
 from factory.model.card import Card
-from factory.model.document import Document
 from factory.model.errors import Refusal
 from factory.model.evidence import FindingRecord, StatusName
 from factory.model.evidence_text import (
@@ -24,6 +23,7 @@ from factory.model.evidence_text import (
 )
 from factory.model.finding import Finding
 from factory.model.verdict import Status
+from factory.strict.document import Document
 
 
 class MarkerDocument(Document):

@@ -251,7 +251,8 @@ _NAMED: tuple[Form, ...] = (
         "password of a URL",
         b"://",
         Pattern(
-            rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+:(?P<secret>[A-Za-z0-9._~%!&'()+,;=\-]{6,512}+)@[A-Za-z0-9\[]"
+            rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+:"
+            rb"(?P<secret>[A-Za-z0-9._~%!&'()+,;=\-]{6,512}+)@[A-Za-z0-9\[]"
         ),
         Pattern(
             rb"://[A-Za-z0-9._~%!&'()*+,;=\-]{0,128}+"
@@ -284,11 +285,13 @@ FORMS: tuple[Form, ...] = (
         "JSON web token",
         b"eyJ",
         Pattern(
-            rb"(?:(?=(?P<secret>eyJ[A-Za-z0-9_\-]{8,}+\.eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{16,}+))|)"
+            rb"(?:(?=(?P<secret>eyJ[A-Za-z0-9_\-]{8,}+"
+            rb"\.eyJ[A-Za-z0-9_\-]{8,}+\.[A-Za-z0-9_\-]{16,}+))|)"
             rb"eyJ[A-Za-z0-9_\-]*+"
         ),
         Pattern(
-            rb"(?:(?=eyJ[A-Za-z0-9_\-]*+(?:\.[A-Za-z0-9_\-]*+|(?!)){0,2}+(?P<begun>\Z))|)eyJ[A-Za-z0-9_\-]*+"
+            rb"(?:(?=eyJ[A-Za-z0-9_\-]*+(?:\.[A-Za-z0-9_\-]*+|(?!)){0,2}+(?P<begun>\Z))|)"
+            rb"eyJ[A-Za-z0-9_\-]*+"
         ),
     ),
     Form(

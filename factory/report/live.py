@@ -143,7 +143,7 @@ class LiveProgress(PlainProgress):
             if running is not None:
                 running.tail = (running.tail + chunk)[-_TAIL_BYTES:]
 
-    def command_ended(self, pack: str, label: str, rc: int) -> None:  # noqa: ARG002  the port's names
+    def command_ended(self, pack: str, label: str, rc: int) -> None:  # noqa: ARG002  the port's
         """Remove the command; until the next one, only the card's elapsed time is shown."""
         with self._lock:
             running = self._running.get(pack)

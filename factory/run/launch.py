@@ -95,7 +95,7 @@ def launch(planned: PlannedPack, base: Tree, machine: Machine) -> Launched:
         tried = _attempts(work, base)
         status, files = _bundle(machine, planned, tried)
         return work.finished(status, files, tried)
-    except Exception as error:  # noqa: BLE001  what ran before keeps its evidence, whatever came then
+    except Exception as error:  # noqa: BLE001  what ran before keeps its evidence
         return work.broken_off(error)
 
 

@@ -83,7 +83,7 @@ class Recheck:
         met: Exception | None = None
         try:
             self._run(records, findings)
-        except Exception as error:  # noqa: BLE001  what ran keeps its evidence; the caller raises it
+        except Exception as error:  # noqa: BLE001  what ran keeps its evidence; raised later
             met = error
         for traffic in self._traffic.values():
             self._raw |= traffic.raw()

@@ -29,7 +29,7 @@ class SandboxSetting:
     """Name two folders of the sandbox's own, and what the user chose.
 
     `python` names another interpreter for commands, `bubblewrap` a binary; empty: found by looking.
-    `shown` are the folders that such an interpreter may be in beyond the system's; None: anywhere.
+    `shown` are the folders that such an interpreter may be in beyond the system's.
     `backend` is the only one to be tried, "auto" the best that works. `unconfined`: the user
     accepted the absence of every property; only then may a command run on a host that confines
     nothing. `seal` makes the seals of cached folders.
@@ -42,7 +42,7 @@ class SandboxSetting:
     bubblewrap: str = ""
     unconfined: bool = False
     backend: str = "auto"
-    shown: tuple[Path, ...] | None = None
+    shown: tuple[Path, ...] = ()
     seal: Seal = process_seal
 
 

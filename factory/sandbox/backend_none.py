@@ -105,7 +105,7 @@ class Unconfined(Backend):
         layer = DeadLayer(LayerKind.WORKTREE, top, (), limits.disk, bytes_of(folder))
         return UnconfinedStage(folder, layer, self._offer.interpreter.scripts)
 
-    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:  # noqa: ARG002 - nothing to confine with
+    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:  # noqa: ARG002
         """Return the same words: nothing confines them. Raise as `open` does."""
         if not self._offer.setting.unconfined:
             raise unavailable(self._why)

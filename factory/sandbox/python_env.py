@@ -1,4 +1,4 @@
-"""Shows an interpreter and its environment at constant paths, wherever the host has installed them.
+"""Show an interpreter and its environment at constant paths, wherever the host has installed them.
 
 The base installation appears at /opt/python (or stays below /usr, which is visible anyway),
 the environment at /opt/venv with a pyvenv.cfg of its own and console scripts whose first
@@ -31,6 +31,7 @@ _FORMAT = "1"
 _LARGEST_SCRIPT = 64 * 1024  # larger ones are programs, and are shown as they are
 _SEARCHED = "/usr/local/bin:/usr/bin:/bin"
 _CONFIGURATION = "pyvenv.cfg"
+ANYWHERE = (Path("/"),)  # what a user chooses for themselves may be in any folder
 _PROGRAM = re.compile(r"(python|pypy)([0-9]+)\.([0-9]+)")
 
 
@@ -85,11 +86,11 @@ def find_interpreter(word: str) -> Path | None:
     return Path(found) if found else None
 
 
-def locate_interpreter(word: str, shown: tuple[Path, ...] | None) -> Interpreter:
+def locate_interpreter(word: str, shown: tuple[Path, ...]) -> Interpreter:
     """Describe another interpreter without running it.
 
-    `shown` are the folders that packs may see beyond /usr and our own installation; None: wherever
-    it lies, because its owner is the user. Raise SandboxError INTERPRETER.
+    `shown` are the folders that packs may see beyond /usr and our own installation; ANYWHERE is for
+    a user's own choice. Raise SandboxError INTERPRETER.
     """
     executable = find_interpreter(word)
     if executable is None or not os.access(executable, os.X_OK) or not executable.is_file():
@@ -107,13 +108,13 @@ def locate_interpreter(word: str, shown: tuple[Path, ...] | None) -> Interpreter
             raise _refusal(word, f"it lies in {folder}, which nobody allowed packs to see")
     found = Interpreter(executable, prefix, base, version)
     for name in _shared_folders(found) if found.virtual else ():
-        if shown is not None and not _is_below(prefix / name, (prefix,)):
+        if not _is_below(prefix / name, (prefix, *shown)):
             raise _refusal(word, f"{prefix / name} leads out of {prefix}")
     return found
 
 
-def _may_show(folder: Path, shown: tuple[Path, ...] | None) -> bool:
-    return shown is None or _is_below(folder, (Path("/usr"), Path(sys.base_prefix), *shown))
+def _may_show(folder: Path, shown: tuple[Path, ...]) -> bool:
+    return _is_below(folder, (Path("/usr"), Path(sys.base_prefix), *shown))
 
 
 def _is_below(folder: Path, allowed: tuple[Path, ...]) -> bool:

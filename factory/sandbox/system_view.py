@@ -19,7 +19,8 @@ from factory.sandbox.sealed import Seal, sealed_folder
 
 _TEXTS = {
     "passwd": (
-        f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\npack:x:{USER_ID}:{USER_ID}:pack:{HOME}:/bin/sh\n"
+        f"root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
+        f"pack:x:{USER_ID}:{USER_ID}:pack:{HOME}:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     ),
     "group": f"root:x:0:\npack:x:{USER_ID}:\nnogroup:x:65534:\n",

@@ -16,7 +16,8 @@ DEPTH_LIMIT = 32  # levels; parsers recurse
 # Controls, the line separators on which YAML 1.1 and 1.2 disagree, byte order marks inside the
 # text, and the bidirectional overrides that make a line read otherwise than it runs.
 _UNSEEN = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff"
+    "\u202a-\u202e\u2066-\u2069]|\r(?!\n)"
 )
 _UNSEEN_IN_VALUE = re.compile("[\x00\ud800-\udfff\u202a-\u202e\u2066-\u2069]")
 

@@ -126,7 +126,7 @@ def _loaded(name: str, content: bytes) -> dict[str, Any]:
         text = content.decode("utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=_LOADER)):
             raise FormError(f"{name}: expected no alias, found one")
-        value = yaml.load(text, Loader=_LOADER)  # noqa: S506  it makes nothing but text, lists and mappings
+        value = yaml.load(text, Loader=_LOADER)  # noqa: S506  makes text, lists and mappings only
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, TypeError, ValueError) as error:
         raise FormError(f"{name}: expected YAML, found: {str(error).splitlines()[0]}") from error
     if value is None or value in _ABSENT:

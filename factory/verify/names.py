@@ -13,7 +13,8 @@ import unicodedata
 
 _HIDDEN_CATEGORIES = frozenset({"Cf", "Cs", "Zl", "Zp"})
 _SHOWS_NOTHING = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\uffa0\ufe00-\ufe0f\ufdd0-\ufdef\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164"
+    "\uffa0\ufe00-\ufe0f\ufdd0-\ufdef\U000e0100-\U000e01ef]"
 )
 # What HFS+ leaves out when it compares names.
 _LEFT_OUT = dict.fromkeys(
@@ -27,7 +28,8 @@ _SHORT = re.compile(r"[^.~]{1,6}~[0-9]{1,6}(?:\.[^.]{0,3})?")
 _MARKUP = re.compile(r"[\\`*_\[\]<>#@|!~&$]")
 # What forges look for once Markdown is rendered; a space of no width goes behind each.
 _REFERENCE = re.compile(
-    r"[@#]|(?:(?<=:)(?=//))|(?:(?<=www)(?=\.))|(?:(?<=\bgh)(?=-[0-9]))|:(?=[\w+-]+:)|[!$%&^~](?=[0-9])",
+    r"[@#]|(?:(?<=:)(?=//))|(?:(?<=www)(?=\.))|(?:(?<=\bgh)(?=-[0-9]))|"
+    r":(?=[\w+-]+:)|[!$%&^~](?=[0-9])",
     re.IGNORECASE | re.ASCII,
 )
 _COMMIT_LIKE = re.compile(r"\b[0-9a-fA-F]{7,64}\b", re.ASCII)

@@ -25,6 +25,7 @@ from factory.sandbox.backends import IsolationMode
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.sandbox.link import Launcher, StageUnavailable
 from factory.sandbox.properties import Property
+from factory.sandbox.python_env import ANYWHERE
 from factory.sandbox.supervised import Supervised
 from factory.sandbox.values import CommandSpec, Ended
 from tests import measured_once
@@ -350,7 +351,15 @@ def test_another_interpreter_may_be_named(tmp_path: Path) -> None:
     )
     script.chmod(0o755)
     python = str(tmp_path / "own env" / "bin" / "python")
-    with sandbox(tmp_path / "s", python=python) as (made, _), stage(made) as opened:
+    with (
+        sandbox(tmp_path / "none", python=python) as (strict, _),
+        pytest.raises(Refusal, match="which nobody allowed packs to see"),
+    ):
+        strict.measure()
+    with (
+        sandbox(tmp_path / "s", python=python, shown=ANYWHERE) as (made, _),
+        stage(made) as opened,
+    ):
         assert run(opened, "greet").log == b"hi from /opt/venv\n"
         assert run(opened, "python -c 'import pytest'").rc != 0
 

@@ -17,11 +17,11 @@ from factory.bundle.check import (
     open_bundle,
 )
 from factory.bundle.make import Files, manifest_of
-from factory.model.document import Document
 from factory.model.evidence import FilesChanged, LogIndex, Manifest, ManifestEntry, StatusDocument
 from factory.model.evidence_text import format_document, parse_document, sha256
 from factory.model.finding import Finding
 from factory.model.tree import Difference
+from factory.strict.document import Document
 from tests.pack_values import CHECK, STEP, bundle, change, digests, leaf, pack, tree
 
 FOLDER = "bundles/T-1"

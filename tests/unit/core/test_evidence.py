@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from factory.model.action import limits_record
-from factory.model.document import Document
 from factory.model.evidence import (
     EVIDENCE,
     FilesChanged,
@@ -29,6 +28,7 @@ from factory.model.finding import Finding, Location
 from factory.model.findings.catalogue import CATALOGUE
 from factory.model.findings.entry import Fact
 from factory.model.pack import Limits
+from factory.strict.document import Document
 from tests.document_values import documents_of
 from tests.pack_values import bundle
 from tests.sample import examples

@@ -12,7 +12,6 @@ import pytest
 
 from factory.model import config, evidence, finding, pack, tree
 from factory.model import scanned as layer
-from factory.model.document import Document
 from factory.model.errors import FactoryError, InternalError, Interrupted, Refusal, UsageError
 from factory.model.finding import Finding, Location
 from factory.model.findings.catalogue import CATALOGUE
@@ -20,7 +19,7 @@ from factory.model.findings.entry import Severity
 from factory.model.verdict import EXIT_INTERRUPTED, EXIT_USAGE, Status
 from factory.sandbox import properties
 from factory.sandbox.properties import Enforcement, Property, PropertyProof
-from factory.strict.document import Mismatch
+from factory.strict.document import Document, Mismatch
 from tests.pack_values import pack as make_pack
 
 
