@@ -145,6 +145,15 @@ def hostile(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def cheats(session: nox.Session) -> None:
+    """Play every worker that lies, every honest one, and each lie without what it meets; minutes
+    long. A host without node and npm fails.
+    """
+    words = (*WORKERS, "tests/cheats", *session.posargs)
+    session.run("pytest", *words, env={"CHEATS_WHOLE": "1"})
+
+
+@nox.session(default=False)
 def concurrency(session: nox.Session) -> None:
     """Let 8 processes append 1,000 events each to one ledger while one of them is killed; minutes
     long.
