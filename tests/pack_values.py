@@ -12,6 +12,7 @@ from factory.model.config import Config
 from factory.model.evidence import AttemptRecord, CheckRecord, ScopeLock, StatusDocument
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding, Location
+from factory.model.judged import JudgedRecord
 from factory.model.pack import Artifacts, Command, Limits, PackFile, Scope, TaskPack
 from factory.model.tree import MODE_FILE, Difference, Leaf, Tree, object_id, tree_from_leaves
 from factory.plan.planner import scope_lock
@@ -137,6 +138,7 @@ def bundle(
             ),
         ),
         artifacts={f"out/{name}": content for name, content in artifacts.items()},
+        judged=JudgedRecord(),
     )
     lock = scope_lock(of, Config(), PROTECTED)
     return (*make_bundle(attempted, lock), lock, key)

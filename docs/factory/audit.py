@@ -355,9 +355,9 @@ def step_5(run_id):
         tried = [(str(a["number"]), a["status"], a["result_tree"], CODES[a["status"]]) for a in made["attempts"]]
         found = said(told("attempt.finished", name), "attempt", "status", "result_tree", "rc")
         hold(tried == found, f"{name}: other attempts")
-        ran = [e for e in events if e["event_type"] in ("step.finished", "check.finished") and e["details"]["pack"] == name]
+        ran = [e for e in events if e["event_type"] in ("step.finished", "check.finished", "judge.finished") and e["details"]["pack"] == name]
         ran = [event for event in ran if event["details"]["attempt"] == tried[-1][0]]
-        due = [(c["label"], c["rc"], c["ended"], sha256(f"{name}/LOGS/{c['label']}.log")) for c in made["checks"]]
+        due = [(c["label"], c["rc"], c["ended"], sha256(f"{name}/LOGS/{c['label']}.log")) for c in made["checks"] + made["judged"]["runs"]]
         hold(said(ran, "label", "rc", "ended", "log") == due, f"{name}: the ledger knows other commands")
 
     checkpoint = content_of("attestations/checkpoint").decode()

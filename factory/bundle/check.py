@@ -199,9 +199,9 @@ def _judge_files(
         ):
             place = path_guard.display(log.path)
             found.append(_finding("BUNDLE_DISAGREES", pack, "log", path=place))
-    if [(log.label, log.rc) for log in bundle.logs.logs] != [
-        (c.label, c.rc) for c in bundle.status.checks
-    ]:
+    ended = [(check.label, check.rc) for check in bundle.status.checks]
+    ended += [(again.label, again.rc) for again in bundle.status.judged.runs]
+    if [(log.label, log.rc) for log in bundle.logs.logs] != ended:
         found.append(_finding("BUNDLE_DISAGREES", pack, "codes"))
     carried = tuple(
         sorted(

@@ -27,6 +27,7 @@ from factory.model.evidence import (
 from factory.model.evidence_text import finding_record, format_document, sha256
 from factory.model.finding import Finding
 from factory.model.inert import Markdown, code, markdown
+from factory.model.judged import JudgedRecord
 from factory.model.layout import IN_BUNDLE
 from factory.model.pack import TaskPack
 from factory.model.tree import MODE_LINK, Difference
@@ -94,6 +95,8 @@ class Attempted:
     findings: tuple[Finding, ...]
     attempts: tuple[AttemptRecord, ...]
     artifacts: Mapping[str, bytes]
+    judged: JudgedRecord
+    judge_runs: tuple[LoggedCommand, ...] = ()
 
 
 def required_labels(pack: TaskPack) -> tuple[str, ...]:
@@ -123,6 +126,7 @@ def status_document(attempted: Attempted) -> StatusDocument:
         files_changed=len(change.differences),
         lines_added=change.added,
         lines_removed=change.removed,
+        judged=attempted.judged,
     )
 
 
@@ -180,7 +184,7 @@ def make_bundle(attempted: Attempted, lock: ScopeLock) -> tuple[StatusDocument, 
         IN_BUNDLE.summary: summary(status),
     }
     records = []
-    for command in attempted.commands:
+    for command in (*attempted.commands, *attempted.judge_runs):
         path = IN_BUNDLE.log(command.record.label)
         files[path] = command.log
         records.append(

@@ -13,12 +13,12 @@ from factory.model.action import limits_record
 from factory.model.config import Config, Source
 from factory.model.evidence import (
     GrantRecord,
-    JudgePolicy,
     PolicyDocument,
     PolicyRecord,
     SourceName,
 )
 from factory.model.evidence_text import format_document, sha256
+from factory.model.judged import JudgePolicy
 
 _SETTINGS = frozenset(
     {

@@ -293,6 +293,9 @@ def _pack_said(event: EventDocument, pack: ReplayedPack) -> ReplayedPack:
             return _attempted(event, pack)
         case events.StepFinished.event_type | events.CheckFinished.event_type:
             return _commanded(event, pack)
+        case events.JudgeFinished.event_type:
+            _agree(event, "attempt", event.details.get("attempt", ""), str(pack.attempts + 1))
+            return pack
         case events.PackFinished.event_type:
             return _pack_finished(event, pack)
         case events.BundleValidated.event_type:

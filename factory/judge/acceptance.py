@@ -14,7 +14,7 @@ from factory.judge.scope import compile_patterns
 from factory.model.command_kind import CommandKind
 from factory.model.evidence import AttemptRecord, CheckRecord
 from factory.model.evidence_text import sha256
-from factory.model.finding import Finding
+from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Fact
 from factory.model.pack import Command, Limits, TaskPack
 from factory.model.tree import Tree
@@ -113,12 +113,18 @@ def judge_docs(pack: TaskPack, result: Tree) -> tuple[Finding, ...]:
     )
 
 
-def judge_expectation(pack: TaskPack, changed: bool) -> tuple[Finding, ...]:
-    """Return NO_CHANGE or CHANGE_UNEXPECTED where the steps broke what `expect` promises."""
-    if pack.expect != ("no_change" if changed else "change"):
-        return ()
-    kind = "CHANGE_UNEXPECTED" if changed else "NO_CHANGE"
-    return (Finding(kind, {}, pack=pack.id, location=pack.place("/expect")),)
+def judge_expectation(pack: TaskPack, changed: bool, required: bool = False) -> tuple[Finding, ...]:
+    """Return NO_CHANGE or CHANGE_UNEXPECTED where the steps broke what `expect` promises, or
+    changed nothing though a change is `required`.
+    """
+    if pack.expect == ("no_change" if changed else "change"):
+        kind = "CHANGE_UNEXPECTED" if changed else "NO_CHANGE"
+        facts = {} if changed else {"case": "expect"}
+        return (Finding(kind, facts, pack=pack.id, location=pack.place("/expect")),)
+    if required and not changed:
+        place = Location(f"{pack.folder}/acceptance.yml")
+        return (Finding("NO_CHANGE", {"case": "require"}, pack=pack.id, location=place),)
+    return ()
 
 
 def judge_artifacts(

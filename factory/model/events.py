@@ -129,6 +129,14 @@ class CheckFinished(_Command, event_type="check.finished", rule=work(TRYING, Pac
     """Record that one acceptance command ended, over the frozen tree."""
 
 
+class JudgeFinished(
+    _Command,
+    event_type="judge.finished",
+    rule=Rule(AT_WORK, None, packs(PackState.CHECKED), None, upto(RunProgress.AT_PACKS)),
+):
+    """Record that one command ended that asked the judge as it was, or the base."""
+
+
 # By a command of an attempt, or by one over the merged tree: `evidence.replay` distinguishes them.
 class EgressFinished(
     Event, event_type="egress.finished", rule=Rule(AT_WORK, None, TRYING | WITH_BUNDLE)

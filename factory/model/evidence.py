@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 from factory.model.action import ActionDocument, Digest, LimitsRecord
 from factory.model.command_kind import KindName
-from factory.model.pack import Expectation, Outside, Requirement
+from factory.model.judged import JudgedRecord, JudgeLock, JudgePolicy, PlannedJudge
+from factory.model.pack import Expectation, Outside
 from factory.strict.document import Document, Field
 from factory.strict.values import LARGEST_INTEGER
 
@@ -67,7 +68,7 @@ class StatusDocument(Document):
     `result_tree`.
     """
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     pack: str
     status: StatusName
     action_key: Digest
@@ -81,6 +82,7 @@ class StatusDocument(Document):
     files_changed: int
     lines_added: int
     lines_removed: int
+    judged: JudgedRecord = JudgedRecord()
 
 
 class FileRecord(Document):
@@ -116,18 +118,6 @@ class FilesChanged(Document):
     ignored_dropped: int = 0
     discarded: int = 0
     outside_dropped: int = 0
-
-
-class JudgeLock(Document):
-    """Record what judges a pack in addition to its commands: its own `patterns`, what it may
-    change and retire, what policy and contract require together, and checks that may show a repair.
-    """
-
-    patterns: tuple[str, ...] = ()
-    may_change: tuple[str, ...] = ()
-    retires: tuple[str, ...] = ()
-    require: tuple[Requirement, ...] = ()
-    fixed: tuple[str, ...] = ()
 
 
 class ScopeLock(Document):
@@ -199,18 +189,6 @@ class GrantRecord(Document):
     kind: Literal["host", "any-host", "variable", "bound"]
     thing: str
     pack: str
-
-
-class JudgePolicy(Document):
-    """Record `[judge]` of the configuration; each of `may_change` is a list that bounds what
-    contracts may let change.
-    """
-
-    patterns: tuple[str, ...] = ()
-    require: tuple[Requirement, ...] = ()
-    may_change: tuple[tuple[str, ...], ...] = ()
-    retry: Literal["allow", "block"] = "allow"
-    contracts: Literal["open", "pinned"] = "open"
 
 
 class PolicyDocument(Document):
@@ -290,22 +268,6 @@ class PlannedEnvironment(Document):
     name: str
     sha256: Digest
     outputs: tuple[str, ...]
-
-
-class PlannedJudge(Document):
-    """Record the judge in force for every pack: patterns of its files, those of tests among them,
-    modules of the standard library that no new file may come before, and what policy says of it.
-
-    What one pack adds is in its `scope.judge`. The first of `action.judge` is this record's digest.
-    """
-
-    patterns: tuple[str, ...] = ()
-    tests: tuple[str, ...] = ()
-    shadowed: tuple[str, ...] = ()
-    require: tuple[Requirement, ...] = ()
-    may_change: tuple[tuple[str, ...], ...] = ()
-    retry: Literal["allow", "block"] = "allow"
-    contracts: Literal["open", "pinned"] = "open"
 
 
 class PlannedPolicy(Document):

@@ -42,15 +42,10 @@ from factory.model.action import (
 )
 from factory.model.config import Grant, GrantKind, OverlapPolicy
 from factory.model.errors import Refusal
-from factory.model.evidence import (
-    PlanDocument,
-    PlannedCommand,
-    PlannedJudge,
-    PlannedPackRecord,
-    ScopeLock,
-)
+from factory.model.evidence import PlanDocument, PlannedCommand, PlannedPackRecord, ScopeLock
 from factory.model.evidence_text import parse_document, sha256
 from factory.model.finding import Finding
+from factory.model.judged import PlannedJudge
 from factory.model.pack import Limits, TaskPack
 from factory.model.tree import Tree
 from factory.trust.requests import granted_variables

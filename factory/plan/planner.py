@@ -24,17 +24,11 @@ from factory.model.action import (
 )
 from factory.model.config import Config
 from factory.model.errors import Refusal
-from factory.model.evidence import (
-    JudgeLock,
-    PlanDocument,
-    PlannedJudge,
-    PlannedPackRecord,
-    PlannedPolicy,
-    ScopeLock,
-)
+from factory.model.evidence import PlanDocument, PlannedPackRecord, PlannedPolicy, ScopeLock
 from factory.model.evidence_text import format_document, sha256
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
+from factory.model.judged import JudgeLock, PlannedJudge
 from factory.model.pack import Requirement, TaskPack
 from factory.model.tree import Tree
 from factory.plan.order import all_needs, canonical_order

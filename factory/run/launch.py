@@ -29,6 +29,7 @@ from factory.model.event import Entry
 from factory.model.events import (
     AttemptFinished,
     CheckFinished,
+    JudgeFinished,
     PackAbandoned,
     PackFinished,
     StepFinished,
@@ -45,10 +46,11 @@ from factory.run.attempt import Frozen, Machine, Ran
 from factory.run.comparing import Compared
 from factory.run.defects import defect
 from factory.run.egress import During, Traffic
+from factory.run.old_judge import JudgeAnswer, ask_judge
 from factory.run.reading import stacked_base
 
 _LONGEST_REASON = 500
-_COMMANDS = (StepFinished.event_type, CheckFinished.event_type)
+_COMMANDS = (StepFinished.event_type, CheckFinished.event_type, JudgeFinished.event_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,7 @@ class Tried:
     steps: tuple[Ran, ...]
     checks: tuple[Ran, ...]
     frozen: Frozen
+    judged: JudgeAnswer
     findings: tuple[Finding, ...]
     artifacts: tuple[tuple[str, bytes], ...]
     normalized: tuple[attempt.NormalizedArtifact, ...] = ()
@@ -182,7 +185,8 @@ class _Work:
         during: During = "steps" if record.kind == "step" else "acceptance"
         for event in self._traffic.add(during, number, ran.connections):
             self._add(event, ran.ended_at)
-        ended = StepFinished if record.kind == "step" else CheckFinished
+        asked = JudgeFinished if "." in record.label else CheckFinished
+        ended = StepFinished if record.kind == "step" else asked
         command = ended(
             pack=self.planned.pack.id,
             attempt=number,
@@ -232,7 +236,7 @@ class _Work:
             (
                 (ran.logged.record.label, ran.tried)
                 for one in tried
-                for ran in (*one.steps, *one.checks)
+                for ran in (*one.steps, *one.checks, *one.judged.runs)
             ),
             (finding for one in tried for finding in one.findings),
             self.machine.redactor,
@@ -293,7 +297,8 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
     findings = [*(finding for ran in steps for finding in ran.findings), *frozen.findings]
     findings += attempt.judge_size(machine, planned, frozen)
     if not frozen.withheld:
-        findings += judge_expectation(planned.pack, bool(frozen.differences))
+        required = "change" in planned.lock.judge.require
+        findings += judge_expectation(planned.pack, bool(frozen.differences), required)
     checks: tuple[Ran, ...] = ()
     collected: tuple[Collected, ...] = ()
     if all(ran.logged.record.rc == 0 for ran in steps) and not frozen.withheld:
@@ -305,6 +310,10 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
         findings += problems
     else:
         artifacts, _ = attempt.judge_collected(machine, planned, frozen.artifacts)
+    failed = any(ran.logged.record.rc for ran in (*steps, *checks))
+    accepted = bool(checks) and not failed and not any(found.blocks for found in findings)
+    judged = ask_judge(machine, planned, frozen, checks, heard, accepted=accepted)
+    findings += judged.findings
     artifacts, normalized, unnormal = attempt.normalize_collected(machine, planned, artifacts)
     findings = list(silenced(machine.redactor, (*findings, *unnormal)))
     ran = (*steps, *checks)
@@ -324,6 +333,7 @@ def _try(work: _Work, base: Tree, number: int) -> Tried:
         steps,
         checks,
         frozen,
+        judged,
         unique(findings),
         tuple(sorted(artifacts.items())),
         normalized,
@@ -345,6 +355,8 @@ def _bundle(
         findings=findings,
         attempts=records,
         artifacts=dict(last.artifacts),
+        judged=last.judged.record,
+        judge_runs=tuple(one.logged for one in last.judged.runs),
     )
     status, files = make_bundle(attempted, planned.lock)
     parse_document(StatusDocument, files[IN_BUNDLE.status])  # what is written must read back

@@ -163,9 +163,9 @@ def _files(
 ) -> None:
     """Compare logs, artifacts and summary with the documents that name them; report other files."""
     status, place = docs.status, f"{pack}/"
-    check_logs(
-        results, run, seen, place, docs.logs.logs, [(c.label, c.rc) for c in status.checks], pack
-    )
+    due = [(row.label, row.rc) for row in status.checks]
+    due += [(row.label, row.rc) for row in status.judged.runs]
+    check_logs(results, run, seen, place, docs.logs.logs, due, pack)
     own = [path.removeprefix(place) for path in seen.below(pack) if path in run.sizes]
     artifacts = sorted(
         path.removeprefix(paths.ARTIFACTS) for path in own if path.startswith(paths.ARTIFACTS)

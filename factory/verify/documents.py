@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from factory.verify.contract import KINDS
 from factory.verify.form import AtLeast, Like
+from factory.verify.judge_rows import JudgedRow, JudgeRow, JudgeRules, PlannedJudge
 from factory.verify.pins import Pins
 
 PolicyName = Literal["optional", "required", "required-from"]
@@ -24,7 +25,6 @@ Mode = Annotated[str, Like(r"(?:[01][0-7]{5})?")]
 Label = Annotated[str, Like(rf"(?:{'|'.join(KINDS)})-[1-9][0-9]*")]
 Count = Annotated[int, AtLeast(0)]
 Texts = tuple[str, ...]
-Requirement = Literal["judge", "change", "fixed", "every-hunk"]
 
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class AttemptRow:
 class BundleStatus:
     """Define STATUS.json of a bundle."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     pack: str
     status: StatusName
     action_key: Sha256
@@ -88,6 +88,7 @@ class BundleStatus:
     files_changed: Count
     lines_added: Count
     lines_removed: Count
+    judged: JudgedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,17 +131,6 @@ class LimitsRow:
     output: Count
     changed_lines: Count
     attempts: Count
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeRow:
-    """Record what judges a pack in addition to its commands, and what it may change of that."""
-
-    patterns: Texts
-    may_change: Texts
-    retires: Texts
-    require: tuple[Requirement, ...]
-    fixed: Texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,17 +324,6 @@ class GrantRow:
 
 
 @dataclass(frozen=True, slots=True)
-class JudgeRules:
-    """Record what the configuration says of the judge."""
-
-    patterns: Texts
-    require: tuple[Requirement, ...]
-    may_change: tuple[Texts, ...]
-    retry: Literal["allow", "block"]
-    contracts: Literal["open", "pinned"]
-
-
-@dataclass(frozen=True, slots=True)
 class Policy:
     """Define attestations/policy.json: the configuration that the verdict was reached under."""
 
@@ -408,19 +387,6 @@ class PlannedEnvironment:
     name: str
     sha256: Sha256
     outputs: Texts
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedJudge:
-    """Record the judge in force."""
-
-    patterns: Texts
-    tests: Texts
-    shadowed: Texts
-    require: tuple[Requirement, ...]
-    may_change: tuple[Texts, ...]
-    retry: Literal["allow", "block"]
-    contracts: Literal["open", "pinned"]
 
 
 @dataclass(frozen=True, slots=True)

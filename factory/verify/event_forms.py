@@ -50,6 +50,7 @@ FORMS: Mapping[str, EventForm] = {
     ),
     "step.finished": _COMMAND,
     "check.finished": _COMMAND,
+    "judge.finished": _COMMAND,
     "egress.finished": EventForm(
         _names("record"),
         _names("bytes_down bytes_up requests"),

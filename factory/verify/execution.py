@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from factory.verify import paths
 from factory.verify.bundle import Bundle
 from factory.verify.comparison import Comparison
-from factory.verify.documents import AttemptRow, Event
+from factory.verify.documents import AttemptRow, CheckRow, Event
 from factory.verify.events import RunEvents
+from factory.verify.judge_rows import JudgeRunRow
 from factory.verify.verdict import EXIT_CODES
 
-COMMANDS = ("step.finished", "check.finished")
+COMMANDS = ("step.finished", "check.finished", "judge.finished")
 MADE = frozenset(("pack.started", *COMMANDS, "attempt.finished", "pack.finished"))
 Timing = tuple[str, str, str]
 
@@ -67,7 +68,8 @@ class ExecutionCheck:
         yield "pack.started"
         for attempt in status.attempts:
             if attempt is status.attempts[-1]:
-                labels = [check.label for check in status.checks]
+                labels = [row.label for row in status.checks]
+                labels += [row.label for row in status.judged.runs]
             elif self._timed(attempt.number):
                 labels = [label for label, _, _ in self._timings(attempt.number)]
             else:
@@ -76,9 +78,7 @@ class ExecutionCheck:
                     for event in self.tries.get(str(attempt.number), ())
                 ]
             for label in labels:
-                yield (
-                    f"{COMMANDS[not label.startswith('step-')]} {label} of attempt {attempt.number}"
-                )
+                yield f"{_event_of(label)} {label} of attempt {attempt.number}"
             yield f"attempt.finished {attempt.number}"
         yield "pack.finished"
 
@@ -131,7 +131,7 @@ class ExecutionCheck:
         self.differs(
             f"whether a command of attempt {number} failed",
             bool(row.failure),
-            any(event.rc for event in commands),
+            any(event.rc for event in commands if event.event_type != COMMANDS[2]),
         )
         if last:
             self._last(end, commands)
@@ -158,7 +158,8 @@ class ExecutionCheck:
             **self.bundle.left_out,
         }
         self.differs(f"event {end.seq}, counts", counts, dict(end.file_counts))
-        for check, event in zip(status.checks, commands, strict=True):
+        rows: tuple[CheckRow | JudgeRunRow, ...] = (*status.checks, *status.judged.runs)
+        for check, event in zip(rows, commands, strict=True):
             for what, expected, found in (
                 ("rc", check.rc, event.rc),
                 ("ended", check.ended, event.details.get("ended")),
@@ -169,6 +170,13 @@ class ExecutionCheck:
                 ),
             ):
                 self.differs(f"event {event.seq}, {what}", expected, found)
+
+
+def _event_of(label: str) -> str:
+    """Return the type of event of a command: what asks the judge has a label of two parts."""
+    if "." in label:
+        return COMMANDS[2]
+    return COMMANDS[not label.startswith("step-")]
 
 
 def _named(event: Event) -> str:

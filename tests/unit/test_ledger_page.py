@@ -23,6 +23,6 @@ def test_each_table_is_what_the_script_prints() -> None:
 
 
 def test_members() -> None:
-    rows = PAGE.split("| member | holds |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
+    rows = PAGE.split("| member | meaning |\n", 1)[1].split("\n\n", 1)[0].splitlines()[1:]
     told = [name for row in rows for name in re.findall("`([a-z_]+)`", row.split("|")[1])]
     assert sorted(told) == sorted(EventDocument.model_fields)

@@ -15,11 +15,12 @@ from factory.model.findings.contract import CONTRACT
 from factory.model.findings.entry import CatalogueEntry
 from factory.model.findings.evidence import EVIDENCE
 from factory.model.findings.host import HOST
+from factory.model.findings.judge import JUDGE
 from factory.model.findings.ledger import LEDGER
 from factory.model.findings.repository import REPOSITORY
 from factory.model.findings.verification import VERIFICATION
 
-TABLES = (REPOSITORY, CONTRACT, HOST, CHANGE, BUNDLE, LEDGER, EVIDENCE, VERIFICATION)
+TABLES = (REPOSITORY, CONTRACT, HOST, CHANGE, JUDGE, BUNDLE, LEDGER, EVIDENCE, VERIFICATION)
 
 CATALOGUE: Mapping[str, CatalogueEntry] = MappingProxyType(
     {name: entry for table in TABLES for name, entry in table.items()}

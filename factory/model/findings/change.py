@@ -486,10 +486,22 @@ CHANGE: Mapping[str, CatalogueEntry] = {
     ),
     "NO_CHANGE": error(
         "a pack that promised a change made none",
-        sentence="expect: change; expected the steps to change something in the scope, found no"
-        " change",
-        hint="See why its steps did nothing, or say expect: any if that may be.",
-        remedy="allow it with: expect: any",
+        sentence={
+            "expect": "expect: change; expected the steps to change something in the scope, found"
+            " no change",
+            "require": "a change is required; expected the steps to change something in the scope,"
+            " found no change",
+        },
+        hint={
+            "expect": "See why its steps did nothing, or say expect: any if that may be.",
+            "require": "See why its steps did nothing; policy or acceptance.yml requires a change.",
+        },
+        remedy={
+            "expect": "allow it with: expect: any",
+            "require": "allow it with: require without change in acceptance.yml, if policy does not"
+            " require it",
+        },
+        examples=({"case": "expect"}, {"case": "require"}),
     ),
     "CHANGE_UNEXPECTED": error(
         "a pack that promised no change made one",

@@ -104,6 +104,10 @@ VERIFICATION: Mapping[str, CatalogueEntry] = {
         "a bundle or the merge does not follow from the plan of its run",
         "compare PLAN.json with the bundles and the merge",
     ),
+    "VERIFY_JUDGE": _check(
+        "what a bundle says of its judge does not follow from its change and the plan",
+        "see which files of the judge that pack changed, and run again",
+    ),
     "VERIFY_STATUS": _check(
         "a status is not what its evidence yields", "do not believe that verdict: run again"
     ),

@@ -1,0 +1,92 @@
+"""Findings about the judge of a result: what was changed of it, and what a PASS has not shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from factory.model.findings.entry import CatalogueEntry, Facts, error, note
+
+_CHECK: Facts = {"label": "tests-1", "run": "pytest -q"}
+_FILES: Facts = {"count": 2, "first": ("tests/test_a.py", "conftest.py")}
+_ALLOW: Facts = {"allow": ("tests/test_a.py", "conftest.py")}
+
+_UNDER_OLD = (
+    "{label} `{run}` passes only with changes of the judge: with {count:file|files} of it ({first})"
+    " as before the work it fails"
+)
+_UNDER_OLD_MERGED = (
+    "on the merged tree {label} `{run}` passes only with changes of the judge: with"
+    " {count:file|files} of it ({first}) as before the work it fails"
+)
+_SEE_LOG = "Its log under the old judge is LOGS/old.{label}.log of the bundle."
+_BY_POLICY = "nothing in the contract can allow it: [judge] may_change of policy bounds it"
+
+JUDGE: Mapping[str, CatalogueEntry] = {
+    "JUDGE_CHANGED": error(
+        "a check passes only with the pack's own changes of the judge",
+        sentence={
+            "own": _UNDER_OLD,
+            "bound-own": _UNDER_OLD,
+            "merged": _UNDER_OLD_MERGED,
+            "bound-merged": _UNDER_OLD_MERGED,
+        },
+        hint={
+            "own": f"Leave them as they were, or permit the change in acceptance.yml. {_SEE_LOG}",
+            "bound-own": f"Leave them as they were: policy bounds what may change. {_SEE_LOG}",
+            "merged": "Leave them as they were, or permit the change in acceptance.yml.",
+            "bound-merged": "Leave them as they were: policy bounds what may change.",
+        },
+        remedy={
+            "own": "allow it with: may_change: {allow:yaml} in acceptance.yml",
+            "merged": "allow it with: may_change: {allow:yaml} in acceptance.yml",
+            "bound-own": _BY_POLICY,
+            "bound-merged": _BY_POLICY,
+        },
+        examples=tuple(
+            {"case": case, **_CHECK, **_FILES, **more}
+            for case, more in (
+                ("own", _ALLOW),
+                ("bound-own", {}),
+                ("merged", _ALLOW),
+                ("bound-merged", {}),
+            )
+        ),
+    ),
+    "JUDGE_WEAKENED": error(
+        "tests that ran before the work no longer run",
+        sentence={
+            "tests": "{count:test|tests} that {label} `{run}` ran before the work no longer run, or"
+            " are skipped: {first}",
+            "fewer": "{label} `{run}` ran {before:test|tests} before the work, and {after} now",
+            "uncounted": "{label} `{run}` ran {before:test|tests} before the work, and none can be"
+            " counted now",
+        },
+        hint="Put them back, or list what goes under retires in acceptance.yml.",
+        remedy={
+            "tests": "allow it with: retires: {allow:yaml} in acceptance.yml",
+            "fewer": 'allow it with: retires: ["*"] in acceptance.yml',
+            "uncounted": 'allow it with: retires: ["*"] in acceptance.yml',
+        },
+        examples=(
+            {
+                "case": "tests",
+                **_CHECK,
+                "count": 2,
+                "first": ("tests/test_a.py::test_x", "tests/test_a.py::test_y"),
+                "allow": ("tests/test_a.py::test_x", "tests/test_a.py::test_y"),
+            },
+            {"case": "fewer", **_CHECK, "before": 3, "after": 2},
+            {"case": "uncounted", **_CHECK, "before": 3},
+        ),
+    ),
+    "JUDGE_PERMITTED": note(
+        "files of the judge were changed by permission of the contract",
+        sentence="{count:file|files} of the judge changed by permission of may_change: {first}",
+        examples=({"count": 1, "first": ("tests/test_a.py",)},),
+    ),
+    "TESTS_RETIRED": note(
+        "tests no longer run, as the contract says",
+        sentence="{count:test|tests} retired by the contract: {first}",
+        examples=({"count": 1, "first": ("tests/test_a.py::test_x",)},),
+    ),
+}

@@ -1,0 +1,94 @@
+"""Define what documents of the evidence say of the judge: the contract's lock, policy and plan, and
+a bundle's STATUS.json.
+"""
+
+from typing import Literal
+
+from factory.model.pack import Requirement
+from factory.strict.document import Document
+
+OutcomeName = Literal["ok", "fixed", "broken", "pre-existing", "flaky", "ran-no-test", "not-asked"]
+"""The words for what a check says of another tree or under another judge."""
+
+
+class JudgeLock(Document):
+    """Record what judges a pack in addition to its commands: its own `patterns`, what it may
+    change and retire, what policy and contract require together, and checks that may show a repair.
+    """
+
+    patterns: tuple[str, ...] = ()
+    may_change: tuple[str, ...] = ()
+    retires: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    fixed: tuple[str, ...] = ()
+
+
+class JudgePolicy(Document):
+    """Record `[judge]` of the configuration; each of `may_change` is a list that bounds what
+    contracts may let change.
+    """
+
+    patterns: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    may_change: tuple[tuple[str, ...], ...] = ()
+    retry: Literal["allow", "block"] = "allow"
+    contracts: Literal["open", "pinned"] = "open"
+
+
+class PlannedJudge(Document):
+    """Record the judge in force for every pack: patterns of its files, those of tests among them,
+    modules of the standard library that no new file may come before, and what policy says of it.
+
+    What one pack adds is in its `scope.judge`. The first of `action.judge` is this record's digest.
+    """
+
+    patterns: tuple[str, ...] = ()
+    tests: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
+    require: tuple[Requirement, ...] = ()
+    may_change: tuple[tuple[str, ...], ...] = ()
+    retry: Literal["allow", "block"] = "allow"
+    contracts: Literal["open", "pinned"] = "open"
+
+
+class JudgeFileRecord(Document):
+    """Record one changed file of the judge; `permitted` by the contract's `may_change`, within the
+    bounds of policy.
+    """
+
+    path: str
+    role: Literal["test", "configuration"]
+    change: Literal["added", "modified", "removed"]
+    permitted: bool
+
+
+class JudgedCheckRecord(Document):
+    """Record what an acceptance check says on the base's code (`before`) and of the result under
+    the judge as it was (`old_judge`).
+    """
+
+    label: str
+    before: OutcomeName = "not-asked"
+    old_judge: OutcomeName = "not-asked"
+
+
+class JudgeRunRecord(Document):
+    """Record one command that ran to ask the judge. Its label is that of its log: the check's own
+    after `old.` (the result under the old judge), `base.` (the base), `result.` (the result, its
+    tests named) or `before.` (the base's code under the result's judge).
+    """
+
+    label: str
+    rc: int
+    ended: Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
+
+
+class JudgedRecord(Document):
+    """Record what was asked of the judge: its changed files, each check, all that ran for it, and
+    the tests that went by leave of `retires`.
+    """
+
+    files: tuple[JudgeFileRecord, ...] = ()
+    checks: tuple[JudgedCheckRecord, ...] = ()
+    runs: tuple[JudgeRunRecord, ...] = ()
+    retired: tuple[str, ...] = ()

@@ -1,0 +1,322 @@
+"""Ask the old judge: run acceptance again over a result whose judge is as it was before the work,
+and count over the base which tests ran.
+
+Nothing runs where a change touches no file of the judge, or where acceptance failed already: such a
+pack pays for nothing. Decides nothing itself (`judge.old_judge`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from factory.git.ports import Objects
+from factory.judge.half_code import is_half_code, same_judge, with_judge_of
+from factory.judge.judge_set import JudgeSet
+from factory.judge.old_judge import (
+    SUBJECT_TO,
+    Permits,
+    Touched,
+    has_inline_tests,
+    judge_changed,
+    judge_fewer,
+    judge_weakened,
+    may_have_inline_tests,
+    permits_of,
+    touched,
+    under_old_judge,
+)
+from factory.judge.path_guard import display
+from factory.judge.seen_tests import SeenTests, seen_in, with_counting
+from factory.model.command_kind import CommandKind
+from factory.model.finding import Finding
+from factory.model.findings.entry import Facts
+from factory.model.judged import (
+    JudgedCheckRecord,
+    JudgedRecord,
+    JudgeFileRecord,
+    JudgeRunRecord,
+    OutcomeName,
+)
+from factory.model.pack import Artifacts, Command
+from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, Difference, Leaf, Tree
+from factory.plan.plan import PlannedPack
+from factory.run import attempt
+from factory.run.attempt import Frozen, Machine, OnRan, Ran
+
+_FILES = (MODE_FILE, MODE_EXECUTABLE)
+_FIRST = 3  # paths or tests that a remark names
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeAnswer:
+    """Describe what was asked of the judge: the record for the bundle, findings, and all commands
+    that ran for it, by labels such as `old.tests-1`.
+    """
+
+    record: JudgedRecord
+    findings: tuple[Finding, ...] = ()
+    runs: tuple[Ran, ...] = ()
+
+
+def judge_files(
+    objects: Objects, judge_set: JudgeSet, permits: Permits, changes: Iterable[Difference]
+) -> tuple[Touched, ...]:
+    """Return the changed files of the judge. A half-code file is none if its judge's part is the
+    same; where the old part can be set into the new file, that is stored.
+    """
+    found = touched(judge_set, permits, changes)
+    halves = {each.path: each for each in found if is_half_code(each.path) and _are_files(each)}
+    if not halves:
+        return found
+    leaves = (leaf for each in halves.values() for leaf in _sides(each.difference) if leaf)
+    contents = objects.read({leaf.oid for leaf in leaves})
+    kept = []
+    for each in found:
+        if each.path not in halves:
+            kept.append(each)
+            continue
+        old, new = (contents[leaf.oid] if leaf else b"" for leaf in _sides(each.difference))
+        if not same_judge(each.path, old, new):
+            kept.append(replace(each, old=_with_old_part(objects, each, old, new)))
+    return tuple(kept)
+
+
+def _sides(change: Difference) -> tuple[Leaf | None, Leaf | None]:
+    return change.before, change.after
+
+
+def _are_files(each: Touched) -> bool:
+    return all(leaf is None or leaf.mode in _FILES for leaf in _sides(each.difference))
+
+
+def _with_old_part(objects: Objects, each: Touched, old: bytes, new: bytes) -> Leaf | None:
+    after = each.difference.after
+    made = with_judge_of(each.path, old, new) if after is not None else None
+    if made is None or after is None:
+        return each.difference.before  # the whole file
+    return Leaf(after.mode, objects.write_blob(made))
+
+
+def run_again(
+    machine: Machine,
+    planned: PlannedPack,
+    tree: Tree,
+    view: str,
+    commands: tuple[Command, ...],
+    on_ran: OnRan,
+    *,
+    counting: bool = False,
+) -> tuple[Ran, ...]:
+    """Run acceptance commands over `tree`, a part of what the pack sees, under labels that begin
+    with `view`. `counting`: runners are asked to name the tests that ran.
+    """
+    machine.objects.write_tree(tree)
+    named = tuple(replace(each, label=f"{view}.{each.label}") for each in commands)
+    pack = replace(planned.pack, acceptance=named, artifacts=Artifacts())
+    environment = with_counting(planned.environment) if counting else planned.environment
+    again = replace(planned, pack=pack, environment=environment)
+    budget = attempt.Budget(machine.clock, planned.limits)
+    ran, _ = attempt.accept(machine, again, planned.shared, tree, budget, on_ran)
+    return ran
+
+
+def run_under_old_judge(
+    machine: Machine,
+    planned: PlannedPack,
+    result: Tree,
+    files: tuple[Touched, ...],
+    on_ran: OnRan,
+) -> dict[str, Ran]:
+    """Run acceptance over `result` under the old judge; return what ran by the check's own label.
+
+    Checks under `format` and `lint` see other files than the remaining ones, so each of the two
+    groups has a view of its own, if their views differ. A group whose view is the result is not
+    asked.
+    """
+    commands = planned.pack.acceptance
+    whole = under_old_judge(result, files, CommandKind.TESTS)
+    config = under_old_judge(result, files, CommandKind.FORMAT)
+    found: dict[str, Ran] = {}
+    subject = {each.label for each in commands if each.kind in SUBJECT_TO}
+    if whole.oid == config.oid:
+        ran = run_again(machine, planned, whole, "old", commands, on_ran)
+        return {each.label: one for each, one in zip(commands, ran, strict=True)}
+    others = tuple(each for each in commands if each.label not in subject)
+    if others:
+        ran = run_again(machine, planned, whole, "old", others, on_ran)
+        found |= {each.label: one for each, one in zip(others, ran, strict=True)}
+    first = tuple(each for each in commands if each.label in subject)
+    if first and config.oid != result.oid:
+        ran = run_again(machine, planned, config, "old", first, on_ran)
+        found |= {each.label: one for each, one in zip(first, ran, strict=True)}
+    return found
+
+
+def ask_judge(
+    machine: Machine,
+    planned: PlannedPack,
+    frozen: Frozen,
+    checks: tuple[Ran, ...],
+    on_ran: OnRan,
+    *,
+    accepted: bool,
+) -> JudgeAnswer:
+    """Return what the judge says of a frozen change. `checks` are the acceptance commands as they
+    ended; unless the change is `accepted` by them and by all else, nothing more is run.
+    """
+    if not frozen.differences:
+        return JudgeAnswer(_record((), checks, {}, ()))
+    permits = permits_of((planned.lock.judge,), planned.judge.may_change)
+    judge_set = planned.rules.judge.compiled
+    files = judge_files(machine.objects, judge_set, permits, frozen.differences)
+    if not accepted:
+        return JudgeAnswer(_record(files, checks, {}, ()))
+    changed = [each.path for each in files if each.permitted and each.difference.before is not None]
+    findings = _remark("JUDGE_PERMITTED", planned, changed)
+    runs: list[Ran] = []
+    old: dict[str, Ran] = {}
+    if not all(each.permitted for each in files):
+        old = run_under_old_judge(machine, planned, frozen.after, files, on_ran)
+        runs += old.values()
+        findings += [
+            judge_changed(planned.pack, permits, files, command)
+            for command in planned.pack.acceptance
+            if command.label in old and old[command.label].logged.record.rc != 0
+        ]
+    retired: tuple[str, ...] = ()
+    if any(each.permitted for each in files) or _inline_tests(machine.objects, frozen.differences):
+        weakened = _Weakened(machine, planned, frozen, checks, permits, on_ran)
+        weakened.compare()
+        runs += weakened.runs
+        findings += weakened.findings
+        retired = tuple(sorted(weakened.retired))
+        findings += _remark("TESTS_RETIRED", planned, retired)
+    return JudgeAnswer(_record(files, checks, old, runs, retired), tuple(findings), tuple(runs))
+
+
+def _inline_tests(objects: Objects, changes: Iterable[Difference]) -> bool:
+    """Return whether a file that was there and changed has tests inside code."""
+    before = {
+        change.path: change.before.oid
+        for change in changes
+        if change.before is not None
+        and change.before.mode in _FILES
+        and may_have_inline_tests(change.path)
+    }
+    contents = objects.read(set(before.values())) if before else {}
+    return any(has_inline_tests(path, contents[oid]) for path, oid in before.items())
+
+
+class _Weakened:
+    """Compare the tests that ran on the base with those of the result, check by check."""
+
+    def __init__(
+        self,
+        machine: Machine,
+        planned: PlannedPack,
+        frozen: Frozen,
+        checks: tuple[Ran, ...],
+        permits: Permits,
+        on_ran: OnRan,
+    ) -> None:
+        self._machine, self._planned, self._frozen = machine, planned, frozen
+        self._checks, self._permits, self._heard = checks, permits, on_ran
+        self._commands = planned.pack.acceptance
+        self.runs: list[Ran] = []
+        self.findings: list[Finding] = []
+        self.retired: set[str] = set()
+
+    def compare(self) -> None:
+        """Run acceptance over the base, and over the result again where its log names too few."""
+        before = self._seen(self._frozen.before, "base")
+        after = {
+            command.label: seen_in(ran.raw)
+            for command, ran in zip(self._commands, self._checks, strict=True)
+        }
+        if any(before[label].ran - seen.ran for label, seen in after.items()):
+            after = self._seen(self._frozen.after, "result")
+        for command in self._commands:
+            self._judge(command, before[command.label], after[command.label])
+
+    def _seen(self, tree: Tree, view: str) -> dict[str, SeenTests]:
+        ran = run_again(
+            *(self._machine, self._planned, tree, view, self._commands, self._heard), counting=True
+        )
+        self.runs += ran
+        return {
+            command.label: seen_in(one.raw)
+            for command, one in zip(self._commands, ran, strict=True)
+        }
+
+    def _judge(self, command: Command, before: SeenTests, after: SeenTests) -> None:
+        pack, permits = self._planned.pack, self._permits
+        lost = sorted(before.ran - after.ran)
+        gone = tuple(test for test in lost if not permits.retire(test))
+        self.retired |= set(lost) - set(gone)
+        if gone:
+            self.findings.append(judge_weakened(pack, command, gone, permits))
+        elif not before.ran and before.counted > max(after.counted, 0):
+            if permits.retire("*"):
+                self.retired.add("*")
+            else:
+                found = judge_fewer(pack, command, before.counted, after.counted)
+                self.findings.append(found)
+
+
+def _remark(name: str, planned: PlannedPack, things: Sequence[str]) -> list[Finding]:
+    """Return the remark about what the contract permits, if there is any."""
+    if not things:
+        return []
+    first = tuple(display(thing) for thing in things[:_FIRST])
+    facts: Facts = {"count": len(things), "first": first}
+    return [Finding(name, facts, pack=planned.pack.id)]
+
+
+def _record(
+    files: Iterable[Touched],
+    checks: Iterable[Ran],
+    old: dict[str, Ran],
+    runs: Iterable[Ran],
+    retired: tuple[str, ...] = (),
+) -> JudgedRecord:
+    return JudgedRecord(
+        files=tuple(
+            JudgeFileRecord(
+                path=display(each.path),
+                role=each.role.value,
+                change=_kind(each.difference),
+                permitted=each.permitted,
+            )
+            for each in files
+        ),
+        checks=tuple(
+            JudgedCheckRecord(label=label, old_judge=_outcome(old.get(label)))
+            for label in (ran.logged.record.label for ran in checks)
+        ),
+        runs=tuple(
+            JudgeRunRecord(
+                label=ran.logged.record.label,
+                rc=ran.logged.record.rc,
+                ended=ran.logged.record.ended,
+            )
+            for ran in runs
+        ),
+        retired=tuple(display(test) for test in retired),
+    )
+
+
+def _kind(change: Difference) -> Literal["added", "modified", "removed"]:
+    if change.before is None:
+        return "added"
+    return "removed" if change.after is None else "modified"
+
+
+def _outcome(ran: Ran | None) -> OutcomeName:
+    if ran is None:
+        return "not-asked"
+    if ran.logged.record.rc == 0:
+        return "ok"
+    nothing = any(finding.id == "CHECK_RAN_NO_TEST" for finding in ran.findings)
+    return "ran-no-test" if nothing else "broken"

@@ -1,0 +1,247 @@
+"""Check what a bundle says of its judge: which of its files changed, what ran for it, and what
+follows.
+
+Rule: the changed files of the judge follow from the change, the plan's patterns and the contract. A
+PASS has, for each change that nobody permitted, every check at 0 under the judge as it was; and for
+each permitted one, every check over the base. Reads no log: which tests ran is what the logs say,
+and whoever asks compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from factory.verify import paths
+from factory.verify.bundle import Bundle
+from factory.verify.judge_rows import JudgeFileRow, PlannedJudge
+from factory.verify.names import spell
+from factory.verify.patterns import matches
+from factory.verify.results import Results
+from factory.verify.trees import FILE, TreeEntry, joined
+
+_EXECUTABLE = 0o100755
+_NO_SUBJECT = ("format", "lint")
+_MODULES = (".py", ".pyc", ".so", ".pyd")
+_Change = tuple[str, TreeEntry | None, TreeEntry | None]
+
+
+class JudgedPart:
+    """Check the part `judged` of one bundle's STATUS.json against the judge of the plan."""
+
+    def __init__(self, results: Results, judge: PlannedJudge, bundle: Bundle) -> None:
+        self.results = results
+        self.judge = judge
+        self.bundle = bundle
+        self.judged = bundle.status.judged
+        self.file = f"{bundle.pack}/{paths.STATUS}"
+        self.kinds = {each.label: each.kind for each in bundle.contract.acceptance}
+        self.codes = {run.label: run.rc for run in self.judged.runs}
+
+    def differs(self, what: str, expected: object, found: object) -> bool:
+        return self.results.differs(
+            "VERIFY_JUDGE", self.file, what, expected, found, self.bundle.pack
+        )
+
+    def check(self) -> None:
+        """Check all of it."""
+        due = tuple(self._changed())
+        self.differs("the changed files of its judge", due, self.judged.files)
+        ran = tuple(row.label for row in self.bundle.status.checks if row.label in self.kinds)
+        self.differs("checks of its judge", ran, tuple(row.label for row in self.judged.checks))
+        self._runs()
+        for row in self.judged.checks:
+            words = _words(self.codes.get(f"old.{row.label}"))
+            if row.old_judge not in words:
+                self.differs(f"{row.label} under the old judge", words[0], row.old_judge)
+        broken = {label for label in self.kinds if self.codes.get(f"old.{label}")}
+        named = {
+            str(row.facts.get("label"))
+            for row in self.bundle.status.findings
+            if row.id == "JUDGE_CHANGED"
+        }
+        self.differs("checks that pass only with changes of it", sorted(broken), sorted(named))
+        if self.bundle.status.status == "PASS":
+            self._passed(due)
+
+    def _runs(self) -> None:
+        """Check that each command that ran for the judge is one of a check, and each ran once."""
+        labels = [run.label for run in self.judged.runs]
+        odd = sorted(
+            label
+            for label in labels
+            if label.partition(".")[0] not in ("old", "base", "result", "before")
+            or label.partition(".")[2] not in self.kinds
+        )
+        self.differs("commands that ask the judge nothing", [], odd)
+        twice = sorted(label for label in set(labels) if labels.count(label) > 1)
+        self.differs("commands that asked the judge twice", [], twice)
+        ended = [run.label for run in self.judged.runs if run.ended != "exited" and run.rc == 0]
+        self.differs("commands that were ended and have the code 0", [], ended)
+
+    def _passed(self, files: tuple[JudgeFileRow, ...]) -> None:
+        """Check that a PASS was asked all that its change of the judge demands."""
+        asked = [row for row in files if not row.permitted]
+        config = any(row.role == "configuration" for row in asked)
+        for label, kind in self.kinds.items():
+            if asked and (config or kind not in _NO_SUBJECT):
+                found = self.codes.get(f"old.{label}")
+                self.differs(f"{label} under the old judge, in a PASS", 0, found)
+            if any(row.permitted for row in files):
+                there = f"base.{label}" in self.codes
+                self.differs(f"whether {label} ran over the base, in a PASS", True, there)
+
+    def _changed(self) -> Iterator[JudgeFileRow]:
+        """Yield the changed files of the judge, as they follow from the change."""
+        lock, rules = self.bundle.lock.judge, self.judge
+        configuration = (*rules.patterns, *lock.patterns)
+        for path, (before, after) in self.bundle.change.edits.items():
+            name = joined(path)
+            ours = matches(configuration, name)
+            ours = ours or (before is None and _comes_before(name, rules.shadowed))
+            if not ours and not matches(rules.tests, name):
+                continue
+            if self._same_part((name, before, after)):
+                continue
+            permitted = matches(lock.may_change, name)
+            yield JudgeFileRow(
+                path=spell(name),
+                role="configuration" if ours else "test",
+                change="added" if before is None else "removed" if after is None else "modified",
+                permitted=permitted and all(matches(bound, name) for bound in rules.may_change),
+            )
+
+    def _same_part(self, change: _Change) -> bool:
+        """Return whether a file is half code and has the same judge's part before and after."""
+        name, *sides = change
+        part = _PARTS.get(name.rpartition("/")[2])
+        if part is None or any(s is not None and s.mode not in (FILE, _EXECUTABLE) for s in sides):
+            return False
+        contents = [
+            self.bundle.change.contents.get(side.oid) if side is not None else b"" for side in sides
+        ]
+        if contents[0] is None or contents[1] is None:
+            return False
+        try:
+            return bool(part(contents[0]) == part(contents[1]))
+        except (ValueError, RecursionError):
+            return contents[0] == contents[1]
+
+
+def _words(code: int | None) -> tuple[str, ...]:
+    if code is None:
+        return ("not-asked",)
+    return ("ok",) if code == 0 else ("broken", "ran-no-test")
+
+
+def _comes_before(path: str, modules: tuple[str, ...]) -> bool:
+    """Return whether a new file would come before a module of the standard library."""
+    below = path.removeprefix("src/").split("/")
+    name = below[0].split(".")[0]
+    if name not in modules:
+        return False
+    if len(below) > 1:
+        return below[1].split(".")[0] == "__init__"
+    return below[0] != name and below[0].endswith(_MODULES)
+
+
+# What of a half-code file belongs to the judge, by its name.
+
+_OF_PACKAGE_JSON = set(
+    """
+    ava babel c8 eslintConfig eslintIgnore husky imports jest karma lint-staged mocha nyc
+    packageManager playwright prettier scripts simple-git-hooks standard stylelint tap tsd vitest
+    workspaces xo
+    """.split()
+)
+_DESCRIBES_PACKAGE = set(
+    """
+    bumpver bumpversion cibuildwheel commitizen dependabot flit git-cliff hatch jupyter maturin pdm
+    poetry rye scikit-build semantic_release setuptools setuptools-scm setuptools_scm towncrier uv
+    versioneer
+    """.split()
+)
+_WITHIN = {"poetry": ("scripts", "plugins"), "hatch": ("envs",), "pdm": ("scripts",)}
+
+
+def _package_json(content: bytes) -> Any:
+    value = json.loads(content) if content else {}
+    if not isinstance(value, dict):
+        raise ValueError("no object")
+    return _leaves({key: inner for key, inner in value.items() if key in _OF_PACKAGE_JSON})
+
+
+def _pyproject(content: bytes) -> Any:
+    value = tomllib.loads(content.decode("utf-8"))
+    project, tool = value.get("project", {}), value.get("tool", {})
+    if not isinstance(project, dict) or not isinstance(tool, dict):
+        raise ValueError("no tables")
+    names = ("scripts", "gui-scripts", "entry-points")
+    kept: dict[str, Any] = {"project": {key: project[key] for key in names if key in project}}
+    kept["tool"] = {}
+    for key, table in tool.items():
+        if key not in _DESCRIBES_PACKAGE:
+            kept["tool"][key] = table
+        elif isinstance(table, dict):
+            kept["tool"][key] = {k: table[k] for k in _WITHIN.get(key, ()) if k in table}
+    kept["tool"] = {key: table for key, table in kept["tool"].items() if table != {}} | {
+        key: table for key, table in tool.items() if table == {} and key not in _DESCRIBES_PACKAGE
+    }
+    if "build-system" in value:
+        kept["build-system"] = value["build-system"]
+    return _leaves({key: inner for key, inner in kept.items() if inner != {}})
+
+
+def _cargo(content: bytes) -> Any:
+    value = tomllib.loads(content.decode("utf-8"))
+    names = ("bench", "bin", "example", "lib", "lints", "profile", "test")
+    kept = {key: value[key] for key in names if key in value}
+    workspace = value.get("workspace")
+    if isinstance(workspace, dict) and "lints" in workspace:
+        kept["workspace"] = {"lints": workspace["lints"]}
+    return _leaves(kept)
+
+
+def _ini(content: bytes) -> Any:
+    sections: dict[str, list[str]] = {}
+    name = None
+    for line in content.decode("utf-8").splitlines():
+        if line.startswith("["):
+            name, end, _ = line[1:].partition("]")
+            if not end or name in sections:
+                raise ValueError("a section twice")
+            sections[name] = []
+        elif line.strip() and line.strip()[0] not in "#;":
+            if name is None:
+                raise ValueError("no section")
+            sections[name].append(line.rstrip())
+    return {name: lines for name, lines in sections.items() if not _of_packaging(name)}
+
+
+def _of_packaging(section: str) -> bool:
+    if section in ("metadata", "options", "sdist", "egg_info", "DEFAULT"):
+        return True
+    if section.startswith("options."):
+        return not section.startswith("options.entry_points")
+    return section.startswith(("bdist_", "bumpversion"))
+
+
+def _leaves(value: Any, above: tuple[str, ...] = ()) -> Any:
+    """Return leaves by path: a table of only empty tables is not nothing."""
+    if not isinstance(value, dict) or (above and not value):
+        return {above: value}
+    found: dict[tuple[str, ...], Any] = {}
+    for key, inner in value.items():
+        found |= _leaves(inner, (*above, key))
+    return found
+
+
+_PARTS: Mapping[str, Callable[[bytes], Any]] = {
+    "package.json": _package_json,
+    "pyproject.toml": _pyproject,
+    "Cargo.toml": _cargo,
+    "setup.cfg": _ini,
+    "tox.ini": _ini,
+}

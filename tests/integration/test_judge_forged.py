@@ -1,0 +1,133 @@
+"""What a bundle says of its judge follows from its change, the plan and what ran: a forger who
+recomputes all else is found.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.verify_kit import Memory, around, check, forged, load
+from tests.world import World
+
+pytestmark = pytest.mark.linux
+
+BUNDLE = "TASK-0001/STATUS.json"
+RUNS = "for file in tests/*.sh; do sh $file || exit 1; done"
+STEP = "echo two > a.txt; rm tests/one.sh; echo true > tests/new.sh"
+
+
+def made(root: Any, acceptance: str) -> Memory:
+    world = World(root)
+    world.write("a.txt", "one\n")
+    world.write("tests/one.sh", "grep -q one a.txt\n")
+    world.write("tests/two.sh", "true\n")
+    task = f"scope: {{allowed_paths: [a.txt, tests/]}}\nsteps: [{json.dumps(STEP)}]\n"
+    world.pack("TASK-0001-alpha", task, f"tests: [{json.dumps(RUNS)}]\n{acceptance}")
+    world.commit()
+    world.factory("oneshot")
+    return load(world.state / "runs" / world.runs()[-1])
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """A run that is BLOCKED because its pack removed the test that its change breaks."""
+    return made(tmp_path_factory.mktemp("judge") / "refused", "")
+
+
+@pytest.fixture(scope="module")
+def permitted(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """The same, where the contract lets it do that."""
+    return made(tmp_path_factory.mktemp("judge") / "permitted", "may_change: [tests/one.sh]\n")
+
+
+def changed(run: Memory, change: Callable[[Any], object]) -> dict[str, bytes]:
+    value = json.loads(run.files[BUNDLE])
+    change(value)
+    text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
+    return {BUNDLE: text.encode() + b"\n"}
+
+
+def verified(run: Memory, changes: dict[str, bytes]) -> list[tuple[str, str]]:
+    evidence, ledger = forged(run, changes)
+    result = check(evidence, around(ledger, sizes={len(ledger.splitlines())}))
+    return [(finding.id, finding.message) for finding in result.findings]
+
+
+def passes(status: Any) -> None:
+    status["status"] = "PASS"
+    status["findings"] = [row for row in status["findings"] if row["id"] != "JUDGE_CHANGED"]
+    status["attempts"][-1]["status"] = "PASS"
+
+
+def says_that_it_may(status: Any) -> None:
+    passes(status)
+    for row in status["judged"]["files"]:
+        row["permitted"] = True
+
+
+def says_ok(status: Any) -> None:
+    passes(status)
+    status["judged"]["checks"][0]["old_judge"] = "ok"
+
+
+def says_that_no_file_changed(status: Any) -> None:
+    passes(status)
+    status["judged"]["files"] = []
+
+
+def was_not_asked(status: Any) -> None:
+    passes(status)
+    status["judged"]["runs"] = []
+    status["judged"]["checks"][0]["old_judge"] = "not-asked"
+
+
+def ended_otherwise(status: Any) -> None:
+    says_ok(status)
+    status["judged"]["runs"][0]["rc"] = 0
+
+
+FORGED = {
+    "it passes": (passes, "checks that pass only with changes of it: expected ['tests-1']"),
+    "it may": (says_that_it_may, "the changed files of its judge: expected"),
+    "it was ok": (says_ok, "tests-1 under the old judge: expected broken, found ok"),
+    "no file of the judge changed": (says_that_no_file_changed, "the changed files of its judge"),
+    "the old judge was not asked": (
+        was_not_asked,
+        "tests-1 under the old judge, in a PASS: expected 0, found None",
+    ),
+}
+
+
+def test_the_honest_runs_are_whole(refused: Memory, permitted: Memory) -> None:
+    assert json.loads(refused.files[BUNDLE])["status"] == "BLOCKED"
+    assert json.loads(permitted.files[BUNDLE])["status"] == "PASS"
+    assert verified(refused, {}) == []
+    assert verified(permitted, {}) == []
+
+
+@pytest.mark.parametrize("what", FORGED)
+def test_an_outcome_that_was_edited_is_refused(refused: Memory, what: str) -> None:
+    change, sentence = FORGED[what]
+    found = verified(refused, changed(refused, change))
+    told = [message for name, message in found if name == "VERIFY_JUDGE"]
+    assert any(sentence in message for message in told), found
+
+
+def test_another_code_is_not_that_of_its_log(refused: Memory) -> None:
+    found = verified(refused, changed(refused, ended_otherwise))
+    assert "VERIFY_LOGS" in {name for name, _ in found}
+
+
+def test_a_permitted_change_was_compared_with_the_base(permitted: Memory) -> None:
+    def forget(status: Any) -> None:
+        status["judged"]["runs"] = [
+            row for row in status["judged"]["runs"] if not row["label"].startswith("base.")
+        ]
+
+    found = verified(permitted, changed(permitted, forget))
+    sentence = "whether tests-1 ran over the base, in a PASS: expected True, found False"
+    assert any(sentence in message for _, message in found), found

@@ -1,0 +1,158 @@
+"""A result is judged by the judge as it was before the work: what a pack may change of it, and what
+it may not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.world import World
+
+pytestmark = pytest.mark.linux
+
+RUN = "python -m pytest -q -p no:cacheprovider"
+TESTS = f"tests: [{RUN}]\n"
+SKIP = "s/^def/@pytest.mark.skip\\ndef/"
+IGNORE = '"--ignore=tests/test_two.py"'
+GOOD = "from links import one\n\n\ndef test_good():\n    assert one() == 1\n"
+BAD = "from links import two\n\n\ndef test_two():\n    assert two() == 2\n"
+# What each pack does (a line of shell for each), what it adds to acceptance.yml, and its findings.
+PACKS: dict[str, tuple[str, str, set[str]]] = {
+    "rewrites the failing test": (
+        "echo 'def test_two(): pass' > tests/test_two.py",
+        "",
+        {"JUDGE_CHANGED"},
+    ),
+    "deletes the failing test": ("rm tests/test_two.py", "", {"JUDGE_CHANGED"}),
+    "plants a conftest": (
+        "echo 'collect_ignore = [\"tests/test_two.py\"]' > conftest.py",
+        "",
+        {"JUDGE_CHANGED"},
+    ),
+    "plants an ini file": (
+        "printf '[pytest]\\naddopts = --ignore=tests/test_two.py\\n' > pytest.ini",
+        "",
+        {"JUDGE_CHANGED"},
+    ),
+    "plants a runner": (
+        "printf 'print(\"9 passed in 0.1s\")\\n' > pytest.py",
+        "",
+        {"JUDGE_CHANGED"},
+    ),
+    "changes a table of half code": (
+        f"printf '[tool.pytest.ini_options]\\naddopts = {IGNORE}\\n' >> pyproject.toml",
+        "",
+        {"JUDGE_CHANGED"},
+    ),
+    "repairs": ("sed -i s/3/2/ links.py", "", set()),
+    "repairs and adds a test": (
+        "sed -i s/3/2/ links.py; echo 'def test_new(): pass' > tests/test_new.py",
+        "",
+        set(),
+    ),
+    "repairs and changes the other half": (
+        "sed -i s/3/2/ links.py; sed -i s/name/description/ pyproject.toml",
+        "",
+        set(),
+    ),
+    "may rewrite its test": (
+        "sed -i s/3/4/ links.py; sed -i 's/== 2/== 4/' tests/test_two.py",
+        "may_change: [tests/test_two.py]\n",
+        set(),
+    ),
+    "may rewrite, and deletes one test": (
+        "sed -i s/3/2/ links.py; rm tests/test_good.py",
+        "may_change: [tests/]\n",
+        {"JUDGE_WEAKENED"},
+    ),
+    "may rewrite, and skips one test": (
+        f"sed -i s/3/2/ links.py; sed -i '{SKIP}; 1i import pytest' tests/test_good.py",
+        "may_change: [tests/]\n",
+        {"JUDGE_WEAKENED"},
+    ),
+    "retires the test it deletes": (
+        "sed -i s/3/2/ links.py; rm tests/test_good.py",
+        'may_change: [tests/]\nretires: ["tests/test_good.py::test_good"]\n',
+        set(),
+    ),
+    "promises a change": ("true", "require: [change]\n", {"CHECK_FAILED", "NO_CHANGE"}),
+}
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    """Return STATUS.json of each pack's bundle, all of one run."""
+    world = World(tmp_path_factory.mktemp("judge") / "repository")
+    world.write("links.py", "def one():\n    return 1\n\n\ndef two():\n    return 3\n")
+    world.write("tests/test_good.py", GOOD)
+    world.write("tests/test_two.py", BAD)
+    world.write("pyproject.toml", '[project]\nname = "x"\n')
+    for number, (work, asked, _) in enumerate(PACKS.values(), 1):
+        steps = json.dumps([work])
+        task = f"scope: {{allowed_paths: ['**']}}\nsteps: {steps}\n"
+        world.pack(f"TASK-{number:04}-x", task, TESTS + asked)
+    world.commit()
+    world.factory("oneshot")
+    folders = (world.state / "bundles" / f"TASK-{number:04}" for number, _ in enumerate(PACKS, 1))
+    read = (json.loads((folder / "STATUS.json").read_text()) for folder in folders)
+    return dict(zip(PACKS, read, strict=True))
+
+
+@pytest.mark.parametrize("name", PACKS)
+def test_what_a_pack_did_is_found(name: str, bundles: dict[str, dict[str, Any]]) -> None:
+    status = bundles[name]
+    found = {one["id"] for one in status["findings"] if one["severity"] == "error"}
+    assert found == PACKS[name][2], [one["message"] for one in status["findings"]]
+    assert status["status"] == ("BLOCKED" if found else "PASS")
+
+
+def test_a_pack_that_touches_no_judge_runs_nothing_more(bundles: dict[str, dict[str, Any]]) -> None:
+    judged = bundles["repairs"]["judged"]
+    assert judged["files"] == judged["runs"] == []
+    assert judged["checks"] == [
+        {"label": "tests-1", "before": "not-asked", "old_judge": "not-asked"}
+    ]
+    assert bundles["repairs and changes the other half"]["judged"]["files"] == []
+
+
+def test_the_bundle_says_what_was_asked(bundles: dict[str, dict[str, Any]]) -> None:
+    judged = bundles["rewrites the failing test"]["judged"]
+    assert judged["files"] == [
+        {"path": "tests/test_two.py", "role": "test", "change": "modified", "permitted": False}
+    ]
+    assert [row["old_judge"] for row in judged["checks"]] == ["broken"]
+    assert [(row["label"], row["rc"]) for row in judged["runs"]] == [("old.tests-1", 1)]
+    judged = bundles["retires the test it deletes"]["judged"]
+    assert judged["retired"] == ["tests/test_good.py::test_good"]
+    assert {row["label"].split(".")[0] for row in judged["runs"]} == {"base", "result"}
+
+
+ONE = "with 1 file of it (tests/test_two.py)"
+TEST = "tests/test_good.py::test_good"
+REMARKS = {
+    "may rewrite its test": [
+        "1 file of the judge changed by permission of may_change: tests/test_two.py"
+    ],
+    "retires the test it deletes": [
+        "1 file of the judge changed by permission of may_change: tests/test_good.py",
+        "1 test retired by the contract: tests/test_good.py::test_good",
+    ],
+    "rewrites the failing test": [
+        f"tests-1 `{RUN}` passes only with changes of the judge: {ONE} as before the work it fails"
+    ],
+    "may rewrite, and deletes one test": [
+        "1 file of the judge changed by permission of may_change: tests/test_good.py",
+        f"1 test that tests-1 `{RUN}` ran before the work no longer run, or are skipped: {TEST}",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", REMARKS)
+def test_the_sentences(name: str, bundles: dict[str, dict[str, Any]]) -> None:
+    found = bundles[name]["findings"]
+    assert [one["message"] for one in found] == REMARKS[name]
+    known = {"JUDGE_PERMITTED", "TESTS_RETIRED", "JUDGE_CHANGED", "JUDGE_WEAKENED"}
+    assert {one["id"] for one in found} <= known
