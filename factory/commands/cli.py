@@ -23,6 +23,7 @@ from factory.report.terminal import lost, own_lines, sanitize, tolerate, unwritt
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Mapping
+    from pathlib import Path
 
     from factory.commands.options import Parser
     from factory.report.answer import CommandResult
@@ -162,14 +163,30 @@ def _render(command: Subcommand, given: Namespace, answer: CommandResult, code: 
         write_lines(sys.stdout, map(sanitize, answer.lines))
     annotate(sys.stderr, os.environ, answer.findings)
     if given.json_out is not None:
-        from factory.report.json_file import write_document
-
         try:
-            write_document(given.json_out, document_of(command.name, answer, code))
+            _write_document(given.json_out, document_of(command.name, answer, code))
         except Refusal as refusal:
             write_lines(sys.stderr, finding_lines(refusal.findings))
             return code or refusal.exit_code
     return code
+
+
+def _write_document(file: Path, document: str) -> None:
+    """Write `document` to `file` atomically, or straight into what is no plain file (terminal,
+    pipe).
+
+    Raise Refusal DISK_UNWRITABLE.
+    """
+    from factory.files.fs_guard import disk_errors, write_atomic
+    from factory.report.veil import veiled
+
+    target = type(file)(os.path.realpath(file))  # `resolve` raises at a circle of links
+    content = f"{veiled(document)}\n".encode("ascii")
+    if target.exists() and not target.is_file():
+        with disk_errors(target):
+            target.write_bytes(content)
+        return
+    write_atomic(target, content)
 
 
 def _complain(line: str) -> None:

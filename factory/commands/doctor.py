@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import platform
+import sys
 import tempfile
 from argparse import Namespace
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from factory.commands.options import Parser, here
 from factory.contract import configuration
 from factory.engine import wiring
 from factory.files.config_files import read_user_config
+from factory.files.fs_guard import free_space
 from factory.files.user_places import user_config_file
+from factory.git.git import Git, GitError, find_git
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
 from factory.git.views import ViewStore
@@ -24,8 +29,7 @@ from factory.model.layout import CACHE, GIT, VIEWS, WORKTREES
 from factory.model.verdict import Status
 from factory.plan.stages import PackSandbox
 from factory.report.answer import CommandResult, finding_lines
-from factory.run import host_facts
-from factory.run.doctor import Checkup, Mark, check_up, lacking, ladder
+from factory.run.doctor import Checkup, HostFacts, Mark, check_up, lacking, ladder
 from factory.sandbox import backends
 from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.backends import IsolationMode
@@ -115,9 +119,7 @@ def _check_up(start: Path) -> Checkup:
     finally:
         opened.sandbox.close()
     holders = tuple(opened.locks.holders())
-    facts = host_facts.gather(
-        opened.store.root, holders, opened.store.names(WORKTREES), user_config_file()
-    )
+    facts = _gather(opened.store.root, holders, opened.store.names(WORKTREES), user_config_file())
     return check_up(facts, opened.config, enforcement, str(opened.repository.root), ())
 
 
@@ -127,10 +129,47 @@ def _check_up_outside(refused: tuple[Finding, ...]) -> Checkup:
     with tempfile.TemporaryDirectory(prefix="factory-doctor-") as folder:
         state = Path(folder)
         enforcement, more = _measure_in(state, config)
-        facts = host_facts.gather(Path(folder).parent, (), (), user_config_file())
+        facts = _gather(Path(folder).parent, (), (), user_config_file())
     return check_up(
         facts, config, enforcement, "", (*refused, *(f for f in more if f not in refused))
     )
+
+
+def _gather(
+    state: Path, held: tuple[str, ...], worktrees: tuple[str, ...], user_config: Path
+) -> HostFacts:
+    """Return the facts of this host, with what was found in the state folder."""
+    git_program, git = _git(state)
+    return HostFacts(
+        platform=f"{platform.system()} {platform.release()} {platform.machine()}",
+        python=platform.python_version(),
+        python_program=sys.executable,
+        git=git,
+        git_program=git_program,
+        doit=_version("doit"),
+        state=str(state),
+        free=free_space(state),
+        locked=held,
+        worktrees=worktrees,
+        user_config=str(user_config),
+        user_config_exists=user_config.is_file(),
+    )
+
+
+def _git(state: Path) -> tuple[str, str]:
+    try:
+        program = find_git(state)
+        said = Git(program, Path("/")).run("version").out.decode("ascii", "replace").strip()
+    except (Refusal, GitError, OSError):
+        return "", ""
+    return program, said.removeprefix("git version ")
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _measure_backends() -> tuple[tuple[str, Enforcement], ...]:

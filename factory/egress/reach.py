@@ -65,6 +65,29 @@ class Outside:
     dial: Callable[[str, int, float], socket.socket]
 
 
+def _resolve(host: str, port: int) -> tuple[str, ...]:
+    """Return every address of a host, in the system's order. Raise OSError."""
+    absolute = f"{host}.".encode("ascii")
+    rows = socket.getaddrinfo(absolute, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return tuple(dict.fromkeys(str(row[4][0]) for row in rows))
+
+
+def _dial(address: str, port: int, seconds: float) -> socket.socket:
+    """Return a connection to exactly this address. Raise OSError."""
+    link = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        link.settimeout(seconds)
+        link.connect((address, port))
+    except OSError:
+        link.close()
+        raise
+    return link
+
+
+SYSTEM = Outside(_resolve, _dial)
+"""This host. A name is absolute: no search list of the host completes it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reach:
     """List what one stage may reach: `hosts`, as `rules.rule_of` reads them, or `*` for any public

@@ -8,17 +8,19 @@ not know what a phase does, nor who runs the tasks.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from doit.exceptions import TaskError
 from doit.task import clean_targets
 
-from factory.engine.doit_clean import remove_caches
 from factory.engine.driver import ONESHOT, Driver, NotBegun
 from factory.engine.phases import PHASES
 from factory.model.card import Card
-from factory.report.terminal import sanitize
+from factory.model.layout import STATE_FOLDER
+from factory.report.terminal import sanitize, write_lines
 
 ONESHOT_HELP = " → ".join(phase.name for phase in PHASES)
 
@@ -111,3 +113,26 @@ def _task(driver: Driver, card: Card) -> TaskDict:
         "verbosity": 0,
     }
     return {**task, "name": name} if name else task
+
+
+def remove_caches(dryrun: bool) -> None:
+    """Remove the caches of the repository in the current folder, as `factory gc` would: under the
+    run lock, each recorded in the ledger. doit gives `dryrun`: then only say what would go.
+    """
+    root = Path.cwd()
+    if not (root / STATE_FOLDER).is_dir():
+        return
+    # late: doit loads this with every task, and hardly ever cleans
+    from factory.engine import wiring
+    from factory.evidence.gc import Removal, clean_caches
+    from factory.model.errors import Refusal
+    from factory.report.answer import finding_lines
+
+    def report(removal: Removal) -> None:
+        line = f"preflight - removing folder '{root / STATE_FOLDER / removal.path}' ({removal.why})"
+        write_lines(sys.stdout, (sanitize(line),))
+
+    try:
+        clean_caches(wiring.site(root, {}), report, dry=dryrun)
+    except Refusal as refusal:
+        write_lines(sys.stderr, map(sanitize, ("caches stay:", *finding_lines(refusal.findings))))

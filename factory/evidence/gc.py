@@ -9,21 +9,22 @@ caller has the run lock.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from factory.evidence.exports import ExportedRuns
 from factory.evidence.ledger_head import cover_ledger
 from factory.evidence.replay import ReplayedRun, replay
 from factory.evidence.retention import Chosen, RemovalKind, RunOnDisk, Stays, Work, beyond, decide
 from factory.evidence.trash import move_aside, settle_trash
+from factory.files.state_store import StateStore
 from factory.git.objects import GitObjects
 from factory.model.card import Card
-from factory.model.errors import Refusal
+from factory.model.errors import Refusal, UsageError
 from factory.model.event import Entry, Event, RunState
 from factory.model.events import CacheRemoved, RawRemoved, RunRemoved
-from factory.model.layout import CACHE, GIT, GIT_OBJECTS, IN_RUN, NOT_PACKS, RunFolder
+from factory.model.layout import CACHE, GIT, GIT_OBJECTS, IN_RUN, NOT_PACKS, RUNS, RunFolder
 from factory.plan.site import Site
 from factory.run.bundle_validate import bundle_intact
 
@@ -55,6 +56,39 @@ class Collection:
 
     removals: tuple[Removal, ...]
     stays: tuple[Stays, ...]
+
+
+class ExportedRuns:
+    """Compare runs of the state folder `state` byte for byte, by digest, with copies directly below
+    `folder`. A folder is no copy of itself, also where links lead to it. Raise UsageError.
+    """
+
+    def __init__(self, state: Path, folder: Path) -> None:
+        if not folder.is_dir():
+            raise UsageError(f"expected a folder of exported runs, found none at {str(folder)!r}")
+        real, home = folder.resolve(), state.resolve()
+        if real == home or home in real.parents:
+            hint = "copy the runs to another place first, and name that"
+            raise UsageError(f"{str(folder)!r} is in the state folder itself", hint)
+        self.where = str(folder)
+        self._runs = StateStore(home / RUNS)
+        self._copies = StateStore(real)
+
+    def problem(self, run_id: str) -> str:
+        """Return why the copy of a run is not a copy of every byte; "" where it is."""
+        own, copy = self._runs.root / run_id, self._copies.root / run_id
+        if not copy.is_dir() or copy.is_symlink():
+            return "it has no copy there"
+        if os.path.samefile(own, copy):
+            return "the copy is the run's folder itself"
+        files = self._runs.files(run_id)
+        if files != self._copies.files(run_id):
+            return "the copy has other files"
+        for path in files:
+            digest = self._runs.sha256(f"{run_id}/{path}")
+            if not digest or self._copies.sha256(f"{run_id}/{path}") != digest:
+                return f"{path} is not the same there"
+        return ""
 
 
 def collect_garbage(

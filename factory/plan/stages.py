@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.egress.connection import Connection
-from factory.egress.outside import SYSTEM
 from factory.egress.proxy import Defective, EgressProxy
-from factory.egress.reach import Outside, Reach
+from factory.egress.reach import SYSTEM, Outside, Reach
 from factory.git import scanner
 from factory.git.merged_view import Collected, collect
 from factory.git.ports import Objects

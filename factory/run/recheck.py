@@ -13,6 +13,7 @@ from functools import partial
 
 from factory.bundle.make import LoggedCommand
 from factory.git.narrowing import apply_differences, view_with
+from factory.judge.recheck_outcome import Outcome, classify, judge_recheck
 from factory.model.egress_record import ConnectionRecord
 from factory.model.event import Entry
 from factory.model.events import RecheckFinished
@@ -25,7 +26,6 @@ from factory.plan.plan import Plan, PlannedPack
 from factory.run import attempt
 from factory.run.attempt import Machine, Ran
 from factory.run.egress import Traffic
-from factory.run.rechecking import Outcome, classify, judge_recheck
 
 
 @dataclass(frozen=True, slots=True)

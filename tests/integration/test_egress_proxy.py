@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from factory.egress import outside
 from factory.egress.connection import ConnectionBounds, Reason, Request, Target, Verdict
 from factory.egress.proxy import Defective
-from factory.egress.reach import Outside, Served
+from factory.egress.reach import SYSTEM, Outside, Served
 from tests.egress_kit import Authority, Client, Map, head_of, proxy, serving
 
 pytestmark = pytest.mark.linux
@@ -219,7 +218,7 @@ def test_one_address_that_is_not_public_spoils_the_whole_answer(
 def test_loopback_is_refused_with_this_hosts_own_dialler(echo: Map) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bait:
         port = bait.getsockname()[1]
-        with proxy(("*",), Outside(lambda _host, _port: ("127.0.0.1",), outside.dial)) as client:
+        with proxy(("*",), Outside(lambda _host, _port: ("127.0.0.1",), SYSTEM.dial)) as client:
             link, head = client.connect(f"{HOST}:{port}")
             link.close()
             assert client.only().reason is Reason.NOT_PUBLIC
@@ -239,7 +238,7 @@ def test_names_are_looked_up_as_absolute_ones_once_for_each_address(
         return [(0, 0, 0, "", (address, port)) for address in ("9.9.9.9", "2620:fe::9", "9.9.9.9")]
 
     monkeypatch.setattr(socket, "getaddrinfo", rows)
-    assert outside.resolve(HOST, 443) == ("9.9.9.9", "2620:fe::9")
+    assert SYSTEM.resolve(HOST, 443) == ("9.9.9.9", "2620:fe::9")
     assert asked == [b"www.example.org."], (
         "no search list of this host completes a name that ends in a dot"
     )
@@ -248,11 +247,11 @@ def test_names_are_looked_up_as_absolute_ones_once_for_each_address(
 def test_this_hosts_own_dialler_reaches_what_it_is_told_or_says_why(tmp_path: Path) -> None:
     with (
         serving(lambda client: client.sendall(b"here")) as port,
-        outside.dial("127.0.0.1", port, 5) as link,
+        SYSTEM.dial("127.0.0.1", port, 5) as link,
     ):
         assert link.recv(10) == b"here"
     with pytest.raises(OSError, match="refused"):
-        outside.dial("127.0.0.1", port, 5)
+        SYSTEM.dial("127.0.0.1", port, 5)
 
 
 # ── what is refused in the handshake ─────────────────────────────────────────

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from factory.judge.recheck_outcome import Outcome, classify, judge_recheck
 from factory.model.evidence import RecheckRecord
-from factory.run.rechecking import Outcome, classify, judge_recheck
 from factory.verify.documents import RecheckRow
 from tests.pack_values import CHECK
 

@@ -1,4 +1,4 @@
-"""What the outcome of a check on the merged tree is called, and what follows from it.
+"""Name the outcome of a check on the merged tree, and return the finding that follows from it.
 
 A check that is asked again passed alone. On the merged tree it is `ok`, `broken` by the
 others, `pre-existing` where it fails exactly as it does on the base, or `flaky` where it
