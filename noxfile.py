@@ -45,6 +45,7 @@ SENSITIVE = (
 )
 UV = "uv>=0.13.9,<0.14"
 ATHERIS = "atheris>=3,<4"
+READERS = ("in-toto-attestation==0.9.3", "sigstore>=4.5,<5", "securesystemslib>=1.6,<2")
 
 
 @nox.session
@@ -125,6 +126,20 @@ def fuzz(session: nox.Session) -> None:
             )
         paths = {"PYTHONPATH": f"{folder}:{Path.cwd()}"}
         session.run("python", "-m", "tests.fuzz_guided", *(session.posargs or ["20"]), env=paths)
+
+
+@nox.session(default=False)
+def readers(session: nox.Session) -> None:
+    """Give the statements of a run to in-toto's parser, sigstore and securesystemslib, which it
+    fetches into an environment of their own: their dependencies are not ours.
+    """
+    with tempfile.TemporaryDirectory(prefix="readers-") as folder:
+        session.run("python", "-m", "tests.readers.write_run", f"{folder}/run")
+        session.run("python", "-m", "venv", f"{folder}/venv")
+        python = f"{folder}/venv/bin/python"
+        session.run(python, "-m", "pip", "install", "--quiet", *READERS, external=True)
+        script = "tests/readers/read_statements.py"
+        session.run(python, "-I", script, f"{folder}/run", external=True)
 
 
 @nox.session(default=False)

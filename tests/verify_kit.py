@@ -18,10 +18,13 @@ from factory.evidence.statements import (
     BundleEvidence,
     bundle_builds,
     encode,
+    file_subjects,
+    git_subjects,
     provenance,
     summary,
     test_result,
 )
+from factory.git.bundle_file import tip_of
 from factory.log.chain import Head
 from factory.log.checkpoint import Checkpoint, Proof, format_kept, format_proof
 from factory.log.dsse import format_envelopes
@@ -474,12 +477,14 @@ def _attest(
     lists = _lists(run)
     bundles = {line.pack: line.bundle_sha256 for line in verdict.packs if line.bundle_sha256}
     statements: list[ProvenanceStatement | TestResultStatement | SummaryStatement] = []
+    found: list[BundleEvidence] = []
     made = bundle_builds(
         events, {line.pack: line.came_from or verdict.run_id for line in verdict.packs}
     )
     for line in verdict.packs:
         evidence = _evidence(run, line.pack, made[line.pack]) if line.bundle_sha256 else None
         if evidence is not None:
+            found.append(evidence)
             statements += [provenance(evidence, bundles), test_result(evidence)]
     listed = "attestations/files.sha256"
     about = {
@@ -489,7 +494,11 @@ def _attest(
         listed: sha256(run.files[listed]),
     }
     policy = sha256(run.files["attestations/policy.json"])
-    statements.append(summary(verdict, about, policy, list(statements), events[-1].ts_utc))
+    objects = run.files.get(f"{Z}/CHANGES.bundle", b"") if verdict.merged_tree else b""
+    in_git = git_subjects(found, verdict.merged_tree, tip_of(objects))
+    for subject in ([in_git] if in_git else []) + [file_subjects(about)]:
+        inputs = list(statements)
+        statements.append(summary(verdict, subject, policy, inputs, events[-1].ts_utc))
     payloads = [encode(statement) for statement in statements]
     run.files["attestations/attestations.intoto.jsonl"] = enveloped(payloads, signer)
 

@@ -134,13 +134,15 @@ def step_1(run_id):
 
 
 def public_key():
-    """The 32 raw bytes of signer.pub, and the key's id."""
+    """The 32 raw bytes of signer.pub, the key's id, and its id in envelopes."""
     done = subprocess.run(
         ["openssl", "pkey", "-pubin", "-in", "signer.pub", "-outform", "DER"], capture_output=True
     )
     hold(done.returncode == 0 and len(done.stdout) == 44, "signer.pub is no Ed25519 public key")
     raw = done.stdout[-32:]
-    return raw, f"ed25519:{hashlib.sha256(raw).hexdigest()[:16]}"
+    named = {"keytype": "ed25519", "keyval": {"public": raw.hex()}, "scheme": "ed25519"}
+    text = json.dumps(named, sort_keys=True, separators=(",", ":"))
+    return raw, f"ed25519:{hashlib.sha256(raw).hexdigest()[:16]}", hashlib.sha256(text.encode()).hexdigest()
 
 
 def check_signature(what, message, signature):
@@ -156,7 +158,7 @@ def check_signature(what, message, signature):
 
 
 def step_2(run_id):
-    raw, key_id = public_key()
+    raw, key_id, dsse_id = public_key()
     os.makedirs("audit", exist_ok=True)
     text, _, signatures = content_of("attestations/checkpoint").decode("utf-8").partition("\n\n")
     rows = signatures.splitlines()
@@ -174,7 +176,7 @@ def step_2(run_id):
         hold(kind == PAYLOAD_TYPE, f"statement {number} is of another type")
         message = b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
         check_signature(f"statement {number}", message, decoded(made[0]["sig"], f"statement {number}"))
-        hold(made[0]["keyid"] == key_id, f"statement {number} names another key than signed it")
+        hold(made[0]["keyid"] == dsse_id, f"statement {number} names another key than signed it")
     print(f"2. the checkpoint and {len(envelopes())} statements by {key_id}, which is signer.pub")
 
 
@@ -194,9 +196,11 @@ def step_3(run_id):
                 found = sha256(subject["name"])
                 hold(found == subject["digest"]["sha256"], f"{subject['name']} is not what a statement is about")
 
-    *on_packs, summary = statements
+    packs = [row for row in status["packs"] if row["bundle_sha256"]]
+    on_packs, on_run = statements[: 2 * len(packs)], statements[2 * len(packs) :]
+    hold(0 < len(on_run) < 3, "expected two statements for every bundle, and one or two of the run")
+    summary = on_run[-1]
     said = summary["predicate"]
-    hold(summary["predicateType"] == SUMMARY, "the last statement is no summary")
     inputs = [row["digest"]["sha256"] for row in said["inputAttestations"]]
     hold(all(row.keys() == {"uri", "digest"} for row in said["inputAttestations"]), "an input of another form")
     hold(inputs == [hashlib.sha256(payload).hexdigest() for payload in found_payloads[:-1]], "the summary is about other statements")
@@ -208,15 +212,23 @@ def step_3(run_id):
     hold(policy["commit"] == planned, "STATUS.json names a policy of another commit than PLAN.json")
     about = {subject["name"]: subject["digest"] for subject in summary["subject"]}
     for name in ("Z_integrator/STATUS.json", "Z_integrator/FINAL_REPORT.md", "attestations/files.sha256"):
-        hold(name in about, f"the summary is not about {name}")
-    hold(about.get("merged-tree", {}).get("gitTree", "") == status["merged_tree"], "the summary names another merged tree")
+        hold(name in about, f"no summary is about {name}")
+    in_git = {subject["name"]: subject["digest"] for subject in on_run[0]["subject"]} if len(on_run) == 2 else {}
+    hold(in_git.get("merged-tree", {}).get("gitTree", "") == status["merged_tree"], "the statement on Git objects names another merged tree")
+    head = content_of("Z_integrator/CHANGES.bundle").partition(b"\n\n")[0].decode("ascii") if status["merged_tree"] else ""
+    commit = head.splitlines()[-1].partition(" ")[0] if head else ""
+    hold(in_git.get("result-commit", {}).get("gitCommit", "") == commit, "the statement on Git objects names another commit")
+    for row in packs:
+        tree = in_git.get(f"{row['pack']}/result-tree", {}).get("gitTree", "")
+        hold(tree == load(f"{row['pack']}/STATUS.json")["result_tree"], f"{row['pack']}: another tree in Git than it left")
+    same = [{**one["predicate"], "inputAttestations": []} for one in on_run]
+    hold(same[0] == same[-1], "the two statements on the run disagree")
+    hold(all(one["predicateType"] == SUMMARY for one in on_run), "a statement on the run is no summary")
     hold(said["resourceUri"] == f"urn:codex-orchestrator:run:{status['run_id']}", "the summary is about another run")
     passed = status["status"] == "PASS"
     hold(said["verificationResult"] == ("PASSED" if passed else "FAILED"), "summary and STATUS.json disagree")
     hold(f"CODEX_ORCHESTRATOR_{status['status']}" in said["verifiedLevels"], "summary and STATUS.json disagree")
 
-    packs = [row for row in status["packs"] if row["bundle_sha256"]]
-    hold(len(on_packs) == 2 * len(packs), "expected two statements for every bundle")
     for row, made, tested in zip(packs, on_packs[::2], on_packs[1::2]):
         hold(made["predicateType"] == PROVENANCE, "expected a provenance first")
         hold(tested["predicateType"] == TEST_RESULT, "expected a test result second")

@@ -8,9 +8,10 @@ the raw files, puts the bundle in its place, and only then says that it is there
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
+from factory.engine.builder_facts import host_class, own_code
 from factory.engine.run import CardOutcome, Run
 from factory.engine.summary import findings_of, pack_headline
 from factory.files import fs_guard
@@ -28,6 +29,7 @@ from factory.run.bundle_validate import bundle_intact
 from factory.run.launch import Launched, broken_off
 from factory.run.reading import load_status
 from factory.sandbox.properties import Enforcement
+from factory.version import __version__
 
 
 def launch_card(card: Card, run: Run, key: Callable[[], str]) -> CardOutcome:
@@ -165,7 +167,9 @@ def _launch_recorded(run: Run, planned: PlannedPack) -> Launched:
     pack = planned.pack.id
     run.start()
     network = planned.pack.constraints.network.declared
-    begun = run.recorder.record(_started(planned, run.site.sandbox.measure(network)))
+    begun = run.recorder.record(
+        _started(planned, run.site.sandbox.measure(network), run.site.environment)
+    )
     run.recorder.causes[pack] = begun
     machine = machine_of(run.site, run.progress)
     try:
@@ -223,8 +227,10 @@ def _objects_too(run: Run, synced: bool) -> Iterator[None]:
         raise
 
 
-def _started(planned: PlannedPack, enforcement: Enforcement) -> PackStarted:
-    """Return the event that begins a pack: its action, and the sandbox that it runs in."""
+def _started(
+    planned: PlannedPack, enforcement: Enforcement, environment: Mapping[str, str]
+) -> PackStarted:
+    """Return the event that begins a pack: its action, the sandbox that it runs in, its builder."""
     facts = enforcement.facts
     return PackStarted(
         pack=planned.pack.id,
@@ -234,6 +240,9 @@ def _started(planned: PlannedPack, enforcement: Enforcement) -> PackStarted:
         sandbox_version=facts.get("bwrap_version", ""),
         kernel=facts.get("kernel", ""),
         landlock_abi=facts.get("landlock_abi", ""),
+        host=host_class(environment),
+        orchestrator=own_code(),
+        orchestrator_version=__version__,
         sandbox_binary=facts.get("bwrap_sha256") or None,
         syscall_filter=facts.get("seccomp_sha256") or None,
     )

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from factory.files.clock import SystemClock
 from factory.files.ports import Ledger
+from factory.git.ports import Repository
 from factory.model.errors import Refusal
 from factory.model.event import Entry, Event
 from factory.model.events import RunStarted
@@ -37,12 +38,14 @@ class Recorder:
         self.run_id = self.run_event = ""
         self.causes: dict[str, str] = {}
 
-    def start(self, run_id: str, commit: str, base_ref: str, plan: str) -> None:
-        """Record that the run started, and by which plan (its digest, "" for none); events that
-        waited become events of it. Raise Refusal where the ledger takes nothing: then no run
-        started.
+    def start(self, run_id: str, base: Repository, origin: str, plan: str) -> None:
+        """Record that the run started on the commit of `base`, where its repository came from, and
+        by which plan (its digest, "" for none). Events that waited become events of it. Raise
+        Refusal where the ledger takes nothing: then no run started.
         """
-        started = RunStarted(base_commit=commit, base_ref=base_ref, plan=plan)
+        started = RunStarted(
+            base_commit=base.commit, base_ref=base.base_ref, plan=plan, origin=origin
+        )
         self.run_event = self._ledger.append(started.entry(run_id))
         with self._guard:
             self.run_id = run_id

@@ -205,8 +205,7 @@ class Run:
                 self.began = site.clock.monotonic()
                 self.given_plan = self._frozen()
                 digest = self.given_plan.digest if self.given_plan is not None else ""
-                base = site.repository
-                self.recorder.start(minted, base.commit, base.base_ref, digest)
+                self.recorder.start(minted, site.repository, site.origin, digest)
                 self._enter(State.STARTED)
                 folder = layout.RunFolder.of(minted)
                 site.store.write(folder.started, f"{minted}\n".encode())

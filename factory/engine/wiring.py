@@ -20,6 +20,7 @@ from factory.contract.known_secrets import redactor_for
 from factory.contract.work_tree import UserWorkTree
 from factory.egress.reach import Outside
 from factory.engine import memory
+from factory.engine.builder_facts import address_of
 from factory.engine.pipeline import RepositoryPipeline
 from factory.engine.remember import remember_up_to_date
 from factory.evidence.ledger_own import OwnLines, prune
@@ -204,6 +205,7 @@ def site(
         redactor=redactor,
         cloud=UserCloud(cloud_credentials.read(config.cloud_inject, os.environ), redactor),
         tidy=lambda: _tidy(state, views),
+        origin=address_of(grants.origin),
         remarks=remarks,
         run_id=run_id,
     )

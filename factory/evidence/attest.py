@@ -18,10 +18,13 @@ from factory.evidence.statements import (
     BundleEvidence,
     bundle_builds,
     encode,
+    file_subjects,
+    git_subjects,
     provenance,
     summary,
     test_result,
 )
+from factory.git.bundle_file import tip_of
 from factory.log.checkpoint import (
     Proof,
     format_kept,
@@ -135,14 +138,21 @@ def _statements(
     made = bundle_builds(
         events, {line.pack: line.came_from or status.run_id for line in with_bundle}
     )
-    on_packs: list[Statement] = []
-    for line in with_bundle:
-        bundle = _bundle(site, status.run_id, line, made[line.pack])
-        if bundle is not None:
-            on_packs += (provenance(bundle, bundles), test_result(bundle))
+    found = [
+        bundle
+        for line in with_bundle
+        if (bundle := _bundle(site, status.run_id, line, made[line.pack])) is not None
+    ]
+    inputs: list[Statement] = []
+    for bundle in found:
+        inputs += (provenance(bundle, bundles), test_result(bundle))
     about = {path: digest for name in _LISTS[:3] for path, digest in lists[name].items()}
     about[_HERE.files_list] = digests[_HERE.files_list]
-    return (*on_packs, summary(status, about, digests[_HERE.policy], on_packs, finished.ts_utc))
+    objects = site.store.read(RunFolder.of(status.run_id).integrator.objects) or b""
+    policy, time = digests[_HERE.policy], finished.ts_utc
+    in_git = git_subjects(found, status.merged_tree, tip_of(objects) if status.merged_tree else "")
+    inputs += [summary(status, in_git, policy, inputs, time)] if in_git else []
+    return (*inputs, summary(status, file_subjects(about), policy, inputs, time))
 
 
 def _bundle(site: Site, run_id: str, line: PackLine, made: BundleBuild) -> BundleEvidence | None:

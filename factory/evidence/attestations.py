@@ -26,7 +26,7 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 
 def enclose(payload: bytes, signatures: Iterable[Signature]) -> Envelope:
     """Return the envelope of a statement's bytes under signatures made over their `pae`."""
-    signed = (EnvelopeSignature(one.key.key_id, one.value) for one in signatures)
+    signed = (EnvelopeSignature(one.key.dsse_id, one.value) for one in signatures)
     return Envelope(payload, PAYLOAD_TYPE, tuple(signed))
 
 

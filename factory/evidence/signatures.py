@@ -23,14 +23,19 @@ def signed_as(site: Site, run_id: str) -> str:
     """
     try:
         envelopes = _envelopes(site, run_id)
-        pinned = {key.key_id for key in pinned_keys(site)}
+        pinned = pinned_keys(site)
     except (EvidenceError, Refusal):
         return "its signatures cannot be read: factory verify"
-    named = sorted({signature.keyid for envelope in envelopes for signature in envelope.signatures})
+    named = _named(envelopes)
     if not named:
         return "unsigned (no key was at hand: factory keys new)"
-    strange = "" if pinned.issuperset(named) else ", not pinned (factory keys trust)"
-    return f"signed by {', '.join(named)}{strange}"
+    known = {key.dsse_id: key.key_id for key in (*_own(site), *pinned)}
+    strange = (
+        ""
+        if {key.dsse_id for key in pinned}.issuperset(named)
+        else ", not pinned (factory keys trust)"
+    )
+    return f"signed by {', '.join(sorted(known.get(name, name) for name in named))}{strange}"
 
 
 def signature_status(site: Site, run_id: str) -> str:
@@ -43,10 +48,10 @@ def signature_status(site: Site, run_id: str) -> str:
         own, trusted, pinned = _own(site), site.keys.trusted(), pinned_keys(site)
     except (EvidenceError, NoteError, Refusal) as error:
         return f"NOT VERIFIED: {error}"
-    named = {signature.keyid for envelope in envelopes for signature in envelope.signatures}
+    named = _named(envelopes)
     if not named and kept.note is None:
         return "NOT TRUSTED: nobody signed this run"
-    key = next((key for key in (*own, *trusted, *pinned) if {key.key_id} == named), None)
+    key = next((key for key in (*own, *trusted, *pinned) if {key.dsse_id} == named), None)
     if key is None:
         return (
             f"NOT TRUSTED: signed by {', '.join(sorted(named)) or 'nobody'}, whose public key is"
@@ -83,6 +88,11 @@ def _all_fit(
 
 def _envelopes(site: Site, run_id: str) -> tuple[Envelope, ...]:
     return parse_envelopes(site.store.read(RunFolder.of(run_id).attestations.statements) or b"")
+
+
+def _named(envelopes: tuple[Envelope, ...]) -> set[str]:
+    """Return the ids that envelopes name keys by."""
+    return {signature.keyid for envelope in envelopes for signature in envelope.signatures}
 
 
 def _own(site: Site) -> tuple[PublicKey, ...]:

@@ -60,6 +60,8 @@ class BundleBuild:
     base_commit: str = ""
     properties: tuple[str, ...] | None = None
     sandbox: tuple[ResourceDescriptor, ...] = ()
+    builder: str = f"{BUILDER_ID}:unknown"
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,36 +85,56 @@ def bundle_builds(
     """Return by pack how its bundle was built; `made_by` maps packs to the runs that built them."""
     found = {pack: BundleBuild(run_id) for pack, run_id in made_by.items()}
     runs = frozenset(made_by.values())
-    commits: dict[str, str] = {}
+    starts: dict[str, EventDocument] = {}
     for event in events:
         if event.run_id not in runs:
             continue
         pack = event.details.get("pack", "")
         if event.event_type == RunStarted.event_type:
-            commits[event.run_id] = event.hashes.get("base_commit", "")
+            starts[event.run_id] = event
         elif made_by.get(pack) != event.run_id:
             continue
         elif event.event_type == PackStarted.event_type:
             listed = event.details.get("properties")
             given = tuple(listed.split()) if listed is not None else None
             found[pack] = replace(
-                found[pack], started=event.ts_utc, properties=given, sandbox=_sandbox(event)
+                found[pack],
+                started=event.ts_utc,
+                properties=given,
+                sandbox=_sandbox(event),
+                builder=_builder(event),
             )
         elif event.event_type == PackFinished.event_type:
             found[pack] = replace(found[pack], finished=event.ts_utc)
     return {
-        pack: replace(made, base_commit=commits.get(made.run_id, ""))
+        pack: replace(
+            made,
+            base_commit=starts[made.run_id].hashes.get("base_commit", ""),
+            origin=starts[made.run_id].details.get("origin", ""),
+        )
+        if made.run_id in starts
+        else made
         for pack, made in found.items()
     }
 
 
+def _builder(event: EventDocument) -> str:
+    backend, host = (event.details.get(name, "") for name in ("sandbox", "host"))
+    return f"{BUILDER_ID}:{backend}:{host}" if backend and host else f"{BUILDER_ID}:unknown"
+
+
 def _sandbox(event: EventDocument) -> tuple[ResourceDescriptor, ...]:
-    """Return the program that made the sandbox, and the filter in force, if the `pack.started`
-    event has their digests.
+    """Return our own code, and, if the `pack.started` event has their digests, the program that
+    made the sandbox and the filter in force.
     """
     said = event.details
     names = (("backend", "sandbox"), ("kernel", "kernel"), ("version", "sandbox_version"))
-    rows = (
+    rows: tuple[tuple[str, str, dict[str, str] | None], ...] = (
+        (
+            "orchestrator",
+            event.hashes.get("orchestrator", ""),
+            {"version": said.get("orchestrator_version", "")},
+        ),
         (
             "sandbox",
             event.hashes.get("sandbox", ""),
@@ -154,7 +176,7 @@ def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Provenance
     """
     pack, action = bundle.status.pack, bundle.action
     return ProvenanceStatement(
-        subject=_subject(bundle),
+        subject=(*_subject(bundle), *_artifacts(bundle)),
         predicate=Provenance(
             build_definition=BuildDefinition(
                 external_parameters=ExternalParameters(
@@ -172,7 +194,7 @@ def provenance(bundle: BundleEvidence, bundles: Mapping[str, str]) -> Provenance
                 resolved_dependencies=tuple(_dependencies(bundle, bundles)),
             ),
             run_details=RunDetails(
-                builder=Party(id=BUILDER_ID, version={"codex-orchestrator": __version__}),
+                builder=Party(id=bundle.made.builder, version={"codex-orchestrator": __version__}),
                 metadata=BuildMetadata(
                     invocation_id=f"{RUN_URI}{bundle.made.run_id}",
                     started_on=bundle.made.started or None,
@@ -214,25 +236,43 @@ def test_result(bundle: BundleEvidence) -> TestResultStatement:
     )
 
 
+def file_subjects(digests: Mapping[str, str]) -> tuple[ResourceDescriptor, ...]:
+    """Return the files of a run as subjects; `digests` are their SHA-256 by path."""
+    return tuple(
+        ResourceDescriptor(name=path, digest={"sha256": digests[path]}) for path in sorted(digests)
+    )
+
+
+def git_subjects(
+    bundles: Iterable[BundleEvidence], merged_tree: str, commit: str
+) -> tuple[ResourceDescriptor, ...]:
+    """Return Git objects as subjects: the result of each pack, the merged tree, and the commit that
+    a branch of the result is put on ("" where nothing was merged).
+    """
+    rows = [
+        (f"{one.status.pack}/result-tree", "gitTree", one.status.result_tree) for one in bundles
+    ]
+    rows += [("merged-tree", "gitTree", merged_tree), ("result-commit", "gitCommit", commit)]
+    return tuple(
+        ResourceDescriptor(name=name, digest={kind: oid}) for name, kind, oid in rows if oid
+    )
+
+
 def summary(
     status: RunStatus,
-    digests: Mapping[str, str],
+    subject: tuple[ResourceDescriptor, ...],
     policy: str,
     inputs: Iterable[Statement],
     verified: str,
 ) -> SummaryStatement:
-    """Return the verdict of a run as a statement.
+    """Return the verdict of a run as a statement about `subject`.
 
-    `digests` are the SHA-256 of the files that it is about, `policy` that of policy.json, `inputs`
-    the statements on its packs, `verified` the time (RFC 3339) of the event that finished it.
+    `policy` is the SHA-256 of policy.json, `inputs` are the statements before it, `verified` is the
+    time (RFC 3339) of the event that finished the run.
     """
-    tree = [ResourceDescriptor(name="merged-tree", digest={"gitTree": status.merged_tree})]
-    files = [
-        ResourceDescriptor(name=path, digest={"sha256": digests[path]}) for path in sorted(digests)
-    ]
     passed = status.status == Status.PASS.value
     return SummaryStatement(
-        subject=(*(tree if status.merged_tree else ()), *files),
+        subject=subject,
         predicate=VerificationSummary(
             verifier=Party(id=VERIFIER_ID, version={"codex-orchestrator": __version__}),
             time_verified=verified,
@@ -254,7 +294,9 @@ def summary(
 
 
 def _uri_of(statement: Statement) -> str:
-    """Return the name of a statement on a pack: its kind, and the pack's id."""
+    """Return the name of a statement: its kind, and the id of the pack that it is about, if any."""
+    if isinstance(statement, SummaryStatement):
+        return f"{STATEMENT_URI}git-summary"
     kind = "provenance" if isinstance(statement, ProvenanceStatement) else "test-result"
     pack = (statement.subject[0].name or "").partition("/")[0]
     return f"{STATEMENT_URI}{kind}:{pack}"
@@ -265,9 +307,15 @@ def _subject(bundle: BundleEvidence) -> tuple[ResourceDescriptor, ...]:
         ResourceDescriptor(
             name=IN_RUN.bundle(bundle.status.pack).manifest, digest={"sha256": bundle.manifest}
         ),
-        ResourceDescriptor(
-            name=f"{bundle.status.pack}/result-tree", digest={"gitTree": bundle.status.result_tree}
-        ),
+    )
+
+
+def _artifacts(bundle: BundleEvidence) -> tuple[ResourceDescriptor, ...]:
+    prefix = f"{IN_BUNDLE.artifacts}/"
+    return tuple(
+        ResourceDescriptor(name=f"{bundle.status.pack}/{path}", digest={"sha256": digest})
+        for path, digest in sorted(bundle.files.items())
+        if path.startswith(prefix)
     )
 
 
@@ -275,7 +323,9 @@ def _dependencies(
     bundle: BundleEvidence, bundles: Mapping[str, str]
 ) -> Iterable[ResourceDescriptor]:
     if bundle.made.base_commit:
-        yield ResourceDescriptor(name="base-commit", digest={"gitCommit": bundle.made.base_commit})
+        address = f"git+{bundle.made.origin}" if bundle.made.origin else None
+        commit = {"gitCommit": bundle.made.base_commit}
+        yield ResourceDescriptor(name="base-commit", uri=address, digest=commit)
     yield ResourceDescriptor(name="inputs", digest={"gitTree": bundle.action.inputs})
     yield ResourceDescriptor(name="base-tree", digest={"gitTree": bundle.status.base_tree})
     for need in bundle.action.depends_on:
@@ -289,4 +339,6 @@ def _dependencies(
         yield ResourceDescriptor(
             name=f"tool:{tool.name}", digest={"sha256": tool.sha256}, annotations=notes
         )
+    for name, prepared in bundle.action.environments:
+        yield ResourceDescriptor(name=f"environment:{name}", digest={"sha256": prepared})
     yield from bundle.made.sandbox

@@ -153,6 +153,12 @@ def _block_head(size: int, last: bool) -> bytes:
     return struct.pack("<BHH", last, size, size ^ 0xFFFF)
 
 
+def tip_of(content: bytes) -> str:
+    """Return the commit that a bundle of this tool offers, by its head; "" for other bytes."""
+    head = _HEAD.match(content)
+    return head["tip"].decode() if head is not None else ""
+
+
 def parse_bundle(content: bytes, hash_name: str) -> Carried:
     """Parse a bundle. Raise BundleError unless writing it again gives the same bytes."""
     head = _HEAD.match(content)

@@ -29,6 +29,16 @@ class PublicKey:
         return f"ed25519:{hashlib.sha256(self.raw).hexdigest()[:16]}"
 
     @property
+    def dsse_id(self) -> str:
+        """Return the id in envelopes: that which securesystemslib computes of a key, so that other
+        readers of DSSE find the key without being given an id.
+        """
+        public = (
+            f'{{"keytype":"ed25519","keyval":{{"public":"{self.raw.hex()}"}},"scheme":"ed25519"}}'
+        )
+        return hashlib.sha256(public.encode("ascii")).hexdigest()
+
+    @property
     def file_name(self) -> str:
         """Return the name of the file it is pinned by; portable, unlike the id."""
         return f"{self.key_id.replace(':', '-')}.pub"

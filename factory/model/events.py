@@ -62,11 +62,12 @@ ACTORS: Mapping[str, str] = MappingProxyType(
 
 
 class RunStarted(Event, event_type="run.started", rule=Rule(runs(RunState.UNKNOWN), RunState.OPEN)):
-    """Record that a run started."""
+    """Record that a run started, and the network address that its repository was cloned from."""
 
     base_commit: Hash
     base_ref: Text
     plan: Hash  # of PLAN.json
+    origin: Text = ""
 
 
 class _Lock(Event):
@@ -96,7 +97,7 @@ class PreflightFinished(
 
 
 class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState.STARTED)):
-    """Record that a pack begins, under this action key and these sandbox properties."""
+    """Record that a pack begins: its action key, its sandbox, the class of host, our own code."""
 
     pack: Text
     action_key: Hash
@@ -105,6 +106,9 @@ class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState
     sandbox_version: Text
     kernel: Text
     landlock_abi: Text
+    host: Text
+    orchestrator: Hash
+    orchestrator_version: Text
     sandbox_binary: Annotated[str, LineMapping.HASHES, Named("sandbox")] | None = None
     syscall_filter: Hash | None = None
 

@@ -22,11 +22,11 @@ VERIFICATION_SUMMARY: Literal["https://slsa.dev/verification_summary/v1"] = (
     "https://slsa.dev/verification_summary/v1"
 )
 
-# Documented in docs/factory/ATTESTATIONS.md, the build type in docs/factory/BUILD-TYPE.md.
+# Documented in docs/factory/ATTESTATIONS.md, the build type in BUILD-TYPE.md there.
 BUILD_TYPE: Literal["urn:codex-orchestrator:build-type:task-pack:1"] = (
     "urn:codex-orchestrator:build-type:task-pack:1"
 )
-BUILDER_ID: Literal["urn:codex-orchestrator:builder:1"] = "urn:codex-orchestrator:builder:1"
+BUILDER_ID = "urn:codex-orchestrator:builder:1"  # :<backend>:<class of host>, see BUILDERS.md
 VERIFIER_ID: Literal["urn:codex-orchestrator:verifier:1"] = "urn:codex-orchestrator:verifier:1"
 STATEMENT_URI = "urn:codex-orchestrator:statement:"
 POLICY_URI: Literal["urn:codex-orchestrator:policy:1"] = "urn:codex-orchestrator:policy:1"
@@ -40,11 +40,13 @@ OBSERVED = {
     "buildDefinition/internalParameters/propertiesInForce": "kernel-enforced",
     "buildDefinition/internalParameters/propertiesRequired": "host-observed",
     "buildDefinition/resolvedDependencies": "host-observed",
+    "buildDefinition/resolvedDependencies/tool/annotations/version": "worker-claimed",
+    "runDetails/builder": "host-observed",
     f"runDetails/byproducts/{IN_BUNDLE.logs}": "worker-claimed",
     f"runDetails/byproducts/{IN_BUNDLE.status}": "host-observed",
     "runDetails/metadata": "host-observed",
     f"subject/{IN_BUNDLE.artifacts}": "worker-claimed",
-    "subject/result-tree": "host-observed",
+    f"subject/{IN_BUNDLE.manifest}": "host-observed",
 }
 
 
@@ -152,7 +154,7 @@ class VerificationSummary(StatementPart):
     input_attestations: tuple[ResourceDescriptor, ...]
     verification_result: Literal["PASSED", "FAILED"]
     verified_levels: tuple[str, ...]
-    slsa_version: Literal["1.0"] = "1.0"
+    slsa_version: Literal["1.2"] = "1.2"
 
 
 class ProvenanceStatement(StatementPart):

@@ -30,7 +30,8 @@ class Site:
     `environment` is the host's, for declared names only; `redactor` cuts credentials from whatever
     a pack printed, before anything else reads it; `cloud` is what the user grants of clouds; `tidy`
     drops caches that nobody used for days; `integrator` runs Z on the plan in a run folder and
-    returns its MERGE.json. `remarks` are findings about the configuration that block nothing.
+    returns its MERGE.json. `origin` is the network address that the repository came from ("": none
+    is known). `remarks` are findings about the configuration that block nothing.
     """
 
     repository: Repository
@@ -52,5 +53,6 @@ class Site:
     redactor: Redactor
     cloud: UserCloud
     tidy: Callable[[], None]
+    origin: str = ""
     remarks: tuple[Finding, ...] = ()
     run_id: str = ""

@@ -5,7 +5,8 @@ Does not know whom the verifier trusts: `signatures` decides that.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
+from typing import Any
 
 from factory.log.dsse import Envelope
 from factory.verify import paths
@@ -17,9 +18,18 @@ from factory.verify.folder import EvidenceFolder
 from factory.verify.form import FormError, canonical, value_of
 from factory.verify.manifests import FileDigests, check_list
 from factory.verify.notes import Checkpoint, read_checkpoint, read_envelopes
+from factory.verify.objects import tip_of
 from factory.verify.results import Results
 from factory.verify.signatures import SignatureCheck
-from factory.verify.statements import Execution, first_difference, provenance, summary, test_result
+from factory.verify.statements import (
+    Execution,
+    files,
+    first_difference,
+    git_objects,
+    provenance,
+    summary,
+    test_result,
+)
 
 _LEDGER = (paths.EVENTS, paths.CHECKPOINT, paths.PROOF)
 _REPORTS = (*paths.RENDERINGS, f"{paths.Z}/{paths.STATUS}")
@@ -104,15 +114,12 @@ class AttestationCheck:
     ) -> None:
         recorded = [self._statement(number, payload) for number, payload in enumerate(payloads, 1)]
         listed = [line for line in self.status.packs if line.bundle_sha256]
-        if len(recorded) != 2 * len(listed) + 1:
-            what = (
-                f"expected {2 * len(listed) + 1} statements (two a bundle, one of the run), found"
-                f" {len(recorded)}"
-            )
-            self.results.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, what)
+        if not 0 < len(recorded) - 2 * len(listed) < 3:
+            self._miscounted(listed, recorded)
             return
         manifests = {line.pack: line.bundle_sha256 for line in listed}
-        due = []
+        due: list[Any] = []
+        made_of = []
         for at, line in enumerate(listed):
             bundle = bundles.get(line.pack)
             if bundle is None:
@@ -120,11 +127,26 @@ class AttestationCheck:
                 return
             execution = self._execution(line.came_from, own, line.pack)
             made = provenance(
-                bundle, execution, manifests, self.seen, recorded[2 * at], line.reproducible
+                bundle,
+                execution,
+                manifests,
+                self.seen,
+                recorded[2 * at],
+                line.reproducible,
+                self.run.sizes,
             )
             due += [made, test_result(bundle)]
+            made_of.append(bundle)
         time = own.lines[-1].event.ts_utc if own.lines else ""
-        due.append(summary(self.status, about, self.seen(paths.POLICY), due, time, recorded[-1]))
+        policy, tree = self.seen(paths.POLICY), self.status.merged_tree
+        objects = self.run.read(f"{paths.Z}/{paths.OBJECTS}") if tree else None
+        in_git = git_objects(made_of, tree, tip_of(objects or b""))
+        for subject in ([in_git] if in_git else []) + [files(about)]:
+            kept = recorded[min(len(due), len(recorded) - 1)]
+            due.append(summary(self.status, subject, policy, [*due], time, kept))
+        if len(due) != len(recorded):
+            self._miscounted(listed, recorded)
+            return
         same = 0
         for number, (expected, found, payload) in enumerate(
             zip(due, recorded, payloads, strict=True), 1
@@ -132,6 +154,13 @@ class AttestationCheck:
             same += self._same(number, expected, found, payload)
         if same == len(due):
             self.results.fact("statements", f"{same} made again from the evidence, byte for byte")
+
+    def _miscounted(self, listed: Sized, recorded: Sized) -> None:
+        what = (
+            f"expected {2 * len(listed)} statements on bundles, one on Git objects if there are"
+            f" any, and one on the run, found {len(recorded)}"
+        )
+        self.results.wrong("VERIFY_ATTESTATION", paths.STATEMENTS, what)
 
     def _execution(self, came_from: str, own: RunEvents, pack: str) -> Execution:
         run_id = came_from or self.status.run_id

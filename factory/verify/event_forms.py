@@ -38,13 +38,15 @@ class EventForm:
 _COMMAND = EventForm(_names("log"), details=_names("attempt ended label pack"))
 _LOCK = EventForm(details=_names("lock"), more=_names("pack"), rc=0)
 FORMS: Mapping[str, EventForm] = {
-    STARTED: EventForm(_names("base_commit plan"), details=_names("base_ref"), rc=0),
+    STARTED: EventForm(_names("base_commit plan"), details=_names("base_ref origin"), rc=0),
     "lock.taken": _LOCK,
     "lock.released": _LOCK,
     "preflight.finished": EventForm(_names("plan"), _names("files packs"), _names("status")),
     "pack.started": EventForm(
-        _names("action_key"),
-        details=_names("kernel landlock_abi pack properties sandbox sandbox_version"),
+        _names("action_key orchestrator"),
+        details=_names(
+            "host kernel landlock_abi orchestrator_version pack properties sandbox sandbox_version"
+        ),
         more=_names("sandbox syscall_filter"),
         rc=0,
     ),

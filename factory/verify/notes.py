@@ -69,6 +69,11 @@ class Key:
         return self.public.key_id
 
     @property
+    def dsse_id(self) -> str:
+        """Return the id that envelopes name it by."""
+        return self.public.dsse_id
+
+    @property
     def raw(self) -> bytes:
         return self.public.raw
 

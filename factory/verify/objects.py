@@ -54,6 +54,13 @@ def object_id(kind: str, payload: bytes, hash_name: str) -> str:
     return hashlib.new(hash_name, name + b"\0" + payload, usedforsecurity=False).hexdigest()
 
 
+def tip_of(content: bytes) -> str:
+    """Return the commit that a bundle file offers, by its head alone; "" for another file."""
+    heads = ((len(head), content.startswith(head)) for head, _ in _HEADS)
+    found = next((_REFS.match(content, at) for at, begins in heads if begins), None)
+    return found[2].decode("ascii") if found is not None else ""
+
+
 def read_bundle(content: bytes) -> Carried:
     """Return the content of a bundle file. Raise ObjectError."""
     for head, hash_name in _HEADS:

@@ -59,12 +59,13 @@ def _fact(content: bytes, run: EvidenceFolder, run_id: str, keys: tuple[Key, ...
         name, digest = subject.get("name"), subject.get("digest")
         if digest != {"sha256": run.sha256(str(name))}:
             raise FormError(f"expected it to be about {name} as it is, found another digest")
-    known = [key for key in keys if key.id == signature.keyid]
+    known = [key for key in keys if key.dsse_id == signature.keyid]
+    keyid = known[0].id if known else signature.keyid
     if known and not signed_by(known[0], pae(payload, PAYLOAD_TYPE), signature.sig):
-        raise FormError(f"expected a signature by {signature.keyid} that fits, found another")
+        raise FormError(f"expected a signature by {keyid} that fits, found another")
     how = WORDS[known[0].way].format(where=known[0].where) if known else "not known here"
     counts = f"{len(statement['subject'])} bundles on {said.get('timeVerified')}"
-    return Fact("rebuild", f"{said.get('result')}: {counts}, stated by {signature.keyid} ({how})")
+    return Fact("rebuild", f"{said.get('result')}: {counts}, stated by {keyid} ({how})")
 
 
 def _members(statement: Any) -> Mapping[str, Any]:

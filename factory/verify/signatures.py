@@ -50,7 +50,7 @@ class SignatureCheck:
         """Check every signature, then decide whether somebody who is trusted made them all; the run
         ended then.
         """
-        ids = tuple(one.keyid for one in envelopes[0].signatures) if envelopes else ()
+        ids = self._ids(envelopes[0]) if envelopes else ()
         before = len(self.results.findings)
         signers = [self._signers(number, each, ids) for number, each in enumerate(envelopes, 1)]
         signers.append(self._note(checkpoint, ids))
@@ -86,16 +86,23 @@ class SignatureCheck:
         if envelope.payload_type != PAYLOAD_TYPE:
             what = f"{place}: expected the type {PAYLOAD_TYPE}, found another"
             self._wrong(paths.STATEMENTS, what)
-        found = tuple(signature.keyid for signature in envelope.signatures)
+        found = self._ids(envelope)
         if found != ids or len(set(ids)) != len(ids):
             what = f"{place}: expected signatures by {_named(ids)}, found {_named(found)}"
             self._wrong(paths.STATEMENTS, what)
         message = pae(envelope.payload, PAYLOAD_TYPE)
         return [
             key
-            for one in envelope.signatures
-            if (key := self._signer(paths.STATEMENTS, place, one.keyid, message, one.sig))
+            for one, keyid in zip(envelope.signatures, found, strict=True)
+            if (key := self._signer(paths.STATEMENTS, place, keyid, message, one.sig))
         ]
+
+    def _ids(self, envelope: Envelope) -> tuple[str, ...]:
+        """Return the ids of the keys that an envelope names; of a key that is not known here the
+        name itself.
+        """
+        known = {key.dsse_id: key.id for key in self.context.keys}
+        return tuple(known.get(one.keyid, one.keyid) for one in envelope.signatures)
 
     def _note(self, checkpoint: Checkpoint, ids: tuple[str, ...]) -> list[Key]:
         """Return the known keys whose signatures of the checkpoint fit."""

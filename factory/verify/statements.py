@@ -8,6 +8,7 @@ Sources: in-toto Statement v1, SLSA Provenance v1, Test Result v0.1, SLSA Verifi
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,13 +31,16 @@ _OBSERVED = {
     f"{_BUILD}/internalParameters/propertiesInForce": _KERNEL,
     f"{_BUILD}/internalParameters/propertiesRequired": _HOST,
     f"{_BUILD}/resolvedDependencies": _HOST,
+    f"{_BUILD}/resolvedDependencies/tool/annotations/version": _WORKER,
+    "runDetails/builder": _HOST,
     f"runDetails/byproducts/{paths.LOGS[:-1]}": _WORKER,
     f"runDetails/byproducts/{paths.STATUS}": _HOST,
     "runDetails/metadata": _HOST,
     f"subject/{paths.ARTIFACTS[:-1]}": _WORKER,
-    "subject/result-tree": _HOST,
+    f"subject/{paths.BUNDLE_MANIFEST}": _HOST,
 }
 _KINDS = {PROVENANCE: "provenance", TEST_RESULT: "test-result"}
+_BUILDER = re.compile(re.escape(f"{_OWN}builder:1:") + "([a-z:-]+)")
 _UNTOLD = ("startedOn", "finishedOn")
 
 
@@ -57,21 +61,24 @@ def provenance(
     seen: Callable[[str], str],
     recorded: Any,
     reproducible: bool,
+    artifacts: Iterable[str],
 ) -> Any:
     """Return the provenance of a bundle; `seen` gives digests of files, `recorded` is the found
-    statement.
+    statement, `artifacts` may name files of other packs too.
     """
-    metadata, commit, properties, sandbox = _execution(bundle.pack, execution, recorded)
+    made = _execution(bundle.pack, execution, recorded)
+    prefix = f"{bundle.pack}/{paths.ARTIFACTS}"
+    artifacts = sorted(name for name in artifacts if name.startswith(prefix))
     internal = {
         "actionKey": bundle.status.action_key,
         "propertiesRequired": list(bundle.action.properties),
-        "propertiesInForce": properties,
+        "propertiesInForce": made.properties,
         "reproducible": True if reproducible else None,
         "observed": _OBSERVED,
     }
     return {
         "_type": TYPE,
-        "subject": _subject(bundle),
+        "subject": [*_subject(bundle), *files({name: seen(name) for name in artifacts})],
         "predicateType": PROVENANCE,
         "predicate": {
             "buildDefinition": {
@@ -84,14 +91,18 @@ def provenance(
                 "internalParameters": {
                     name: value for name, value in internal.items() if value is not None
                 },
-                "resolvedDependencies": [*_dependencies(bundle, commit, manifests), *sandbox],
+                "resolvedDependencies": [
+                    *_base(made),
+                    *_dependencies(bundle, manifests),
+                    *made.sandbox,
+                ],
             },
             "runDetails": {
                 "builder": {
-                    "id": f"{_OWN}builder:1",
+                    "id": f"{_OWN}builder:1:{made.builder}",
                     "version": _version(recorded, "runDetails", "builder"),
                 },
-                "metadata": metadata,
+                "metadata": made.metadata,
                 "byproducts": [
                     {
                         "name": f"{bundle.pack}/{path}",
@@ -104,60 +115,91 @@ def provenance(
     }
 
 
-def _execution(
-    pack: str, execution: Execution, recorded: Any
-) -> tuple[dict[str, Any], str, list[str] | None, list[Any]]:
-    """Return (metadata, base commit, properties in force, the sandbox's own rows)."""
-    metadata: dict[str, Any] = {"invocationId": f"{_OWN}run:{execution.run_id}"}
-    commit, properties, sandbox = "", None, []
+@dataclass(slots=True)
+class _Made:
+    """Contain what events record of how a bundle was made."""
+
+    metadata: dict[str, Any]
+    builder: str = "unknown"
+    commit: str = ""
+    origin: str = ""
+    properties: list[str] | None = None
+    sandbox: tuple[Any, ...] = ()
+
+
+def _execution(pack: str, execution: Execution, recorded: Any) -> _Made:
+    """Return how a bundle was made, by its events; where they are not at hand, as the statement
+    says.
+    """
+    made = _Made({"invocationId": f"{_OWN}run:{execution.run_id}"})
     if execution.events is None:
-        kept = _at(recorded, "predicate", "runDetails", "metadata")
-        metadata |= {name: kept[name] for name in _UNTOLD if isinstance(kept.get(name), str)}
-        rows = _at(recorded, "predicate", "buildDefinition").get("resolvedDependencies")
-        rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-        first = rows[0] if rows else {}
-        sandbox = [row for row in rows if str(row.get("name")).partition(":")[0] == "sandbox"]
-        commit = (
-            _at(first, "digest").get("gitCommit", "") if first.get("name") == "base-commit" else ""
-        )
-        kept = _at(recorded, "predicate", "buildDefinition", "internalParameters")
-        return metadata, commit, kept.get("propertiesInForce"), sandbox
+        _as_recorded(made, recorded)
+        return made
     for event in execution.events:
         if event.event_type == "run.started":
-            commit = event.hashes.get("base_commit", "")
+            made.commit = event.hashes.get("base_commit", "")
+            made.origin = event.details.get("origin", "")
         elif event.details.get("pack") != pack:
             continue
         elif event.event_type == "pack.started":
-            metadata["startedOn"] = event.ts_utc
-            properties = (
-                event.details["properties"].split() if "properties" in event.details else None
-            )
-            sandbox = list(_sandbox(event))
+            said = event.details
+            made.metadata["startedOn"] = event.ts_utc
+            made.properties = said["properties"].split() if "properties" in said else None
+            made.sandbox = tuple(_sandbox(event))
+            if said.get("sandbox") and said.get("host"):
+                made.builder = f"{said['sandbox']}:{said['host']}"
         elif event.event_type == "pack.finished":
-            metadata["finishedOn"] = event.ts_utc
-    return metadata, commit, properties, sandbox
+            made.metadata["finishedOn"] = event.ts_utc
+    return made
+
+
+def _as_recorded(made: _Made, recorded: Any) -> None:
+    """Take from a statement what only events of another run could show."""
+    kept = _at(recorded, "predicate", "runDetails", "metadata")
+    made.metadata |= {name: kept[name] for name in _UNTOLD if isinstance(kept.get(name), str)}
+    builder = str(_at(recorded, "predicate", "runDetails", "builder").get("id", ""))
+    found = _BUILDER.fullmatch(builder)
+    made.builder = found[1] if found is not None else "unknown"
+    rows = _at(recorded, "predicate", "buildDefinition").get("resolvedDependencies")
+    rows = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    made.sandbox = tuple(row for row in rows if _kind(row) in ("orchestrator", "sandbox"))
+    first = rows[0] if rows else {}
+    if first.get("name") == "base-commit":
+        made.commit = _at(first, "digest").get("gitCommit", "")
+        made.origin = str(first.get("uri", "")).removeprefix("git+")
+    kept = _at(recorded, "predicate", "buildDefinition", "internalParameters")
+    made.properties = kept.get("propertiesInForce")
+
+
+def _kind(row: Any) -> str:
+    return str(row.get("name")).partition(":")[0]
 
 
 def _sandbox(event: Event) -> Iterable[Any]:
-    """Yield the sandbox as an event records it: its program, and the filter of system calls."""
+    """Yield what an event records of the builder: its own code, the sandbox's program, the filter
+    of system calls.
+    """
     names = {"backend": "sandbox", "version": "sandbox_version", "kernel": "kernel"}
     notes = {note: event.details.get(name, "") for note, name in names.items()}
-    if event.hashes.get("sandbox"):
-        yield {
-            "name": "sandbox",
-            "digest": {"sha256": event.hashes["sandbox"]},
-            "annotations": notes,
-        }
-    if event.hashes.get("syscall_filter"):
-        yield {
-            "name": "sandbox:syscall-filter",
-            "digest": {"sha256": event.hashes["syscall_filter"]},
-        }
+    version = {"version": event.details.get("orchestrator_version", "")}
+    for name, member, more in (
+        ("orchestrator", "orchestrator", version),
+        ("sandbox", "sandbox", notes),
+        ("sandbox:syscall-filter", "syscall_filter", None),
+    ):
+        digest = event.hashes.get(member)
+        if digest:
+            row = {"name": name, "digest": {"sha256": digest}}
+            yield {**row, "annotations": more} if more is not None else row
 
 
-def _dependencies(bundle: Bundle, commit: str, manifests: Mapping[str, str]) -> Iterable[Any]:
-    if commit:
-        yield {"name": "base-commit", "digest": {"gitCommit": commit}}
+def _base(made: _Made) -> Iterable[Any]:
+    if made.commit:
+        row = {"name": "base-commit", "digest": {"gitCommit": made.commit}}
+        yield {**row, "uri": f"git+{made.origin}"} if made.origin else row
+
+
+def _dependencies(bundle: Bundle, manifests: Mapping[str, str]) -> Iterable[Any]:
     yield {"name": "inputs", "digest": {"gitTree": bundle.action.inputs}}
     yield {"name": "base-tree", "digest": {"gitTree": bundle.status.base_tree}}
     for need in bundle.action.depends_on:
@@ -172,6 +214,8 @@ def _dependencies(bundle: Bundle, commit: str, manifests: Mapping[str, str]) -> 
             "digest": {"sha256": tool.sha256},
             "annotations": {"version": tool.version},
         }
+    for name, digest in bundle.action.environments:
+        yield {"name": f"environment:{name}", "digest": {"sha256": digest}}
 
 
 def test_result(bundle: Bundle) -> Any:
@@ -198,29 +242,31 @@ def test_result(bundle: Bundle) -> Any:
     }
 
 
+def files(about: Mapping[str, str]) -> list[Any]:
+    """Return files as subjects, by path; `about` maps them to digests."""
+    return [{"name": path, "digest": {"sha256": about[path]}} for path in sorted(about)]
+
+
+def git_objects(bundles: Iterable[Bundle], merged_tree: str, commit: str) -> list[Any]:
+    """Return Git objects as subjects: results of packs, the merged tree, the result's commit."""
+    rows = [(f"{one.pack}/result-tree", "gitTree", one.status.result_tree) for one in bundles]
+    rows += [("merged-tree", "gitTree", merged_tree), ("result-commit", "gitCommit", commit)]
+    return [{"name": name, "digest": {kind: oid}} for name, kind, oid in rows if oid]
+
+
 def summary(
     status: RunStatus,
-    about: Mapping[str, str],
+    subject: list[Any],
     policy: str,
     inputs: Iterable[Any],
     time: str,
     recorded: Any,
 ) -> Any:
-    """Return the summary of a run: `about` maps files to digests, `time` is that of its last
-    event.
-    """
-    tree = (
-        [{"name": "merged-tree", "digest": {"gitTree": status.merged_tree}}]
-        if status.merged_tree
-        else []
-    )
+    """Return the summary of a run about `subject`; `time` is that of its last event."""
     passed = status.status == "PASS"
     return {
         "_type": TYPE,
-        "subject": [
-            *tree,
-            *({"name": path, "digest": {"sha256": about[path]}} for path in sorted(about)),
-        ],
+        "subject": subject,
         "predicateType": SUMMARY,
         "predicate": {
             "verifier": {"id": f"{_OWN}verifier:1", "version": _version(recorded, "verifier")},
@@ -229,8 +275,7 @@ def summary(
             "policy": {"uri": f"{_OWN}policy:1", "digest": {"sha256": policy}},
             "inputAttestations": [
                 {
-                    "uri": f"{_OWN}statement:{_KINDS[statement['predicateType']]}"
-                    f":{statement['subject'][0]['name'].partition('/')[0]}",
+                    "uri": f"{_OWN}statement:{_name(statement)}",
                     "digest": {"sha256": hashlib.sha256(canonical(statement)).hexdigest()},
                 }
                 for statement in inputs
@@ -240,7 +285,7 @@ def summary(
                 "SLSA_BUILD_LEVEL_UNEVALUATED" if passed else "FAILED",
                 f"CODEX_ORCHESTRATOR_{status.status}",
             ],
-            "slsaVersion": "1.0",
+            "slsaVersion": "1.2",
         },
     }
 
@@ -248,8 +293,15 @@ def summary(
 def _subject(bundle: Bundle) -> list[Any]:
     return [
         {"name": f"{bundle.pack}/{paths.BUNDLE_MANIFEST}", "digest": {"sha256": bundle.manifest}},
-        {"name": f"{bundle.pack}/result-tree", "digest": {"gitTree": bundle.status.result_tree}},
     ]
+
+
+def _name(statement: Any) -> str:
+    """Return the name of a statement: its kind, and the pack that it is about, if any."""
+    if statement["predicateType"] == SUMMARY:
+        return "git-summary"
+    pack = statement["subject"][0]["name"].partition("/")[0]
+    return f"{_KINDS[statement['predicateType']]}:{pack}"
 
 
 def _version(recorded: Any, *names: str) -> Any:

@@ -463,12 +463,12 @@ def _liars() -> Iterator[WrongRun]:
         "a start under another action",
         "action_key",
         "pack.started",
-        hashes={"action_key": "a" * 64, "sandbox": "b" * 64},
+        hashes={"action_key": "a" * 64, "orchestrator": "c" * 64, "sandbox": "b" * 64},
     )
     yield _event("a check that failed by its event", "rc: expected 0", "check.finished", rc=1)
-    yield _event("a check without an event", "making of", "check.finished")
+    yield _event("a check without an event", "events of TASK-0001", "check.finished")
     yield _event("a step with another log", "log", "step.finished", hashes={"log": "a" * 64})
-    yield _event("an attempt without an event", "making of", "attempt.finished")
+    yield _event("an attempt without an event", "events of TASK-0001", "attempt.finished")
     yield _event("a pack that ended otherwise", "rc", "pack.finished", rc=2)
     yield _event("a refused validation", "rc: expected 0", "bundle.validated", rc=2)
     yield _event(

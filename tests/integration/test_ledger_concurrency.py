@@ -20,6 +20,7 @@ import pytest
 
 from factory.evidence.ledger_store import LedgerStore
 from factory.files.clock import SystemClock
+from factory.log.ed25519 import parse_private_pem
 from tests.world import World, environment
 
 WRITERS = int(os.environ.get("LEDGER_WRITERS", "4"))
@@ -164,8 +165,10 @@ def test_two_repositories_that_share_all_that_can_be_shared(tmp_path: Path) -> N
         for line in (folder / "attestations.intoto.jsonl").read_text().splitlines()
     ]
     assert len(folders) == 2
+    key = parse_private_pem(made[0].read_bytes()).key
+    assert key.key_id == made[0].stem.replace("-", ":")
     assert {one["keyid"] for envelope in envelopes for one in envelope["signatures"]} == {
-        made[0].stem.replace("-", ":")
+        key.dsse_id
     }
     assert list((home / "tmp").iterdir()) == []
 

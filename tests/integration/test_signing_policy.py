@@ -69,7 +69,13 @@ class Place:
     @property
     def signatures(self) -> set[str]:
         envelopes = parse_envelopes(self.attested("attestations.intoto.jsonl"))
-        return {signature.keyid for envelope in envelopes for signature in envelope.signatures}
+        return {one.keyid for envelope in envelopes for one in envelope.signatures}
+
+
+def in_envelopes(folder: Path) -> dict[str, str]:
+    """Return the key id by the id in envelopes, of the keys in a user's folder."""
+    keys = (ed25519.parse_private_pem(pem.read_bytes()).key for pem in folder.rglob("*.pem"))
+    return {key.dsse_id: key.key_id for key in keys}
 
 
 @pytest.fixture
@@ -145,7 +151,8 @@ def test_a_required_signature_is_by_a_pinned_key(place: Place) -> None:
         parse_pem(path.read_bytes()).key_id
         for path in (place.world.root / "factory.keys").iterdir()
     ]
-    assert place.signatures == set(pins)
+    known = in_envelopes(place.home)
+    assert {known[name] for name in place.signatures} == set(pins)
 
 
 def test_required_from_takes_no_other_pinned_key(place: Place) -> None:
@@ -158,7 +165,7 @@ def test_required_from_takes_no_other_pinned_key(place: Place) -> None:
     place.policy(f'policy = "required-from"\nkeys = ["{key}"]')
     ended = place.oneshot()
     assert ended.rc == 0, ended.text
-    assert place.signatures == {key}
+    assert {in_envelopes(place.home)[name] for name in place.signatures} == {key}
 
 
 def test_required_from_nobody_is_never_met(place: Place) -> None:
@@ -257,7 +264,7 @@ def test_a_private_key_is_in_its_file_and_nowhere_else(place: Place, tmp_path: P
     ended = place.world.doit("-n", "2", "oneshot", **environment)
     assert ended.rc == 0, ended.text
     said += ended.text
-    assert place.signatures == {ed25519.parse_private_pem(given).key.key_id}
+    assert place.signatures == {ed25519.parse_private_pem(given).key.dsse_id}
     forms = (*forms_of(kept.read_bytes()), *forms_of(given))
     assert not any(form in said.encode() for form in forms)
     started = starts.read_text("utf-8")
@@ -271,7 +278,7 @@ def test_a_job_signs_with_the_key_it_was_given(place: Place) -> None:
     private = ed25519.make_pem()
     ended = place.oneshot(FACTORY_SIGNING_KEY=private.decode())
     assert ended.rc == 0, ended.text
-    assert place.signatures == {ed25519.parse_private_pem(private).key.key_id}
+    assert place.signatures == {ed25519.parse_private_pem(private).key.dsse_id}
     assert list(place.home.iterdir()) == []
 
 
@@ -348,7 +355,7 @@ def _without_the_old_key(place: Place, run: str, old: PublicKey) -> None:
     assert f"{old.key_id} (claimed: pinned in the run's base commit)" in ended.out
     shown = place.factory("print-report", run).out
     assert (
-        f"Signature: NOT TRUSTED: signed by {old.key_id}, whose public key is not known here"
+        f"Signature: NOT TRUSTED: signed by {old.dsse_id}, whose public key is not known here"
         in shown
     )
     (place.home / "old.pub").write_bytes(format_pem(old))

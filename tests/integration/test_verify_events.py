@@ -48,10 +48,17 @@ EARLIER = (
 HELD = "a phase that is up to date is not done again, and then leaves no event"
 ALONE = {
     ("preflight.finished", "removed"): HELD,
-    **{("pack.started", f"hash {name}"): HOST for name in ("sandbox", "syscall_filter")},
+    **{
+        ("pack.started", f"hash {name}"): HOST
+        for name in ("orchestrator", "sandbox", "syscall_filter")
+    },
+    ("run.started", "detail origin"): HOST,
     **{
         ("pack.started", f"detail {name}"): HOST
-        for name in ("kernel", "landlock_abi", "sandbox", "sandbox_version")
+        for name in (
+            *("host", "kernel", "landlock_abi", "orchestrator_version", "sandbox"),
+            "sandbox_version",
+        )
     },
     **{("pack.started", f"without {name}"): HOST for name in ("sandbox", "syscall_filter")},
 }

@@ -39,6 +39,7 @@ def run(tmp_path: Path) -> Run:
         store=StateStore(tmp_path),
         clock=clock,
         run_id="",
+        origin="",
     )
     return Unplannable(site, Silent(), lambda: (), lambda _catalogue, _site: ())
 

@@ -60,7 +60,7 @@ def test_a_signature_carries_the_id_of_its_key() -> None:
     line = format_envelopes([enclose(b"{}", [Signature(SIGNER.key, SIGNER.sign(pae(b"{}")))])])
     document = json.loads(line)
     assert list(document) == ["payload", "payloadType", "signatures"]
-    assert document["signatures"][0]["keyid"] == SIGNER.key.key_id
+    assert document["signatures"][0]["keyid"] == SIGNER.key.dsse_id
 
 
 GOOD = format_envelopes([enclose(b"{}", ())])

@@ -16,6 +16,8 @@ from factory.evidence.statements import (
     BundleEvidence,
     bundle_builds,
     encode,
+    file_subjects,
+    git_subjects,
     provenance,
     summary,
     test_result,
@@ -231,7 +233,9 @@ def summed(
     status: RunStatus, verified: str = "2026-01-31T10:00:02.000Z", files: str = "0" * 64
 ) -> bytes:
     digests = {"Z_integrator/STATUS.json": "6" * 64, "attestations/files.sha256": files}
-    return encode(summary(status, digests, "a" * 64, (provenance(GOOD, {}),), verified))
+    return encode(
+        summary(status, file_subjects(digests), "a" * 64, (provenance(GOOD, {}),), verified)
+    )
 
 
 @pytest.mark.parametrize(
@@ -244,9 +248,50 @@ def test_the_summary_says_the_verdict(verdict: str, result: str) -> None:
     assert (predicate["verifiedLevels"][0] == "FAILED") == (result == "FAILED")
 
 
-def test_without_a_merged_tree_the_summary_names_none() -> None:
-    names = [one["name"] for one in json.loads(summed(run_status(merged_tree="")))["subject"]]
-    assert names == ["Z_integrator/STATUS.json", "attestations/files.sha256"]
+def test_git_objects_have_a_statement_of_their_own() -> None:
+    """sigstore refuses each statement that has a subject without SHA-256."""
+    files = json.loads(summed(run_status()))["subject"]
+    assert [one["name"] for one in files] == [
+        "Z_integrator/STATUS.json",
+        "attestations/files.sha256",
+    ]
+    assert all(
+        one["digest"].keys() == {"sha256"}
+        for one in (*files, *said(provenance(GOOD, {}))["subject"])
+    )
+    found = git_subjects((GOOD,), "d" * 40, "e" * 40)
+    assert [(one.name, one.digest) for one in found] == [
+        ("T-1/result-tree", {"gitTree": GOOD.status.result_tree}),
+        ("merged-tree", {"gitTree": "d" * 40}),
+        ("result-commit", {"gitCommit": "e" * 40}),
+    ]
+    assert [one.name for one in git_subjects((GOOD,), "", "")] == ["T-1/result-tree"]
+
+
+def test_the_builder_is_named_by_backend_and_class_of_host() -> None:
+    def builder(**details: str) -> str:
+        entry = Entry("pack.started", "r1", details={"pack": "T-1", **details})
+        event = link(Head(), entry, "2026-01-31T10:00:01.000Z")
+        return bundle_builds([event], {"T-1": "r1"})["T-1"].builder
+
+    assert builder(sandbox="full", host="ci") == "urn:codex-orchestrator:builder:1:full:ci"
+    assert builder(sandbox="full") == builder() == "urn:codex-orchestrator:builder:1:unknown"
+
+
+def test_the_base_names_the_address_of_its_repository() -> None:
+    made = replace(GOOD, made=replace(MADE, origin="https://git.example/a/b.git"))
+    first = said(provenance(made, {}))["predicate"]["buildDefinition"]["resolvedDependencies"][0]
+    assert first["uri"] == "git+https://git.example/a/b.git"
+
+
+def test_artifacts_are_subjects() -> None:
+    files = {"ARTIFACTS/b.txt": "b" * 64, "ARTIFACTS/a.txt": "a" * 64, "LOGS/x.log": "c" * 64}
+    subjects = said(provenance(replace(GOOD, files=files), {}))["subject"]
+    assert [one["name"] for one in subjects] == [
+        "T-1/manifest.json",
+        "T-1/ARTIFACTS/a.txt",
+        "T-1/ARTIFACTS/b.txt",
+    ]
 
 
 def test_only_times_may_differ() -> None:

@@ -1,0 +1,1 @@
+"""Readers of statements by other people, which `nox -s readers` installs."""
