@@ -1,4 +1,6 @@
-"""Compare statements of two runs: each member that depends on time, or on who signed, is emptied."""
+"""Compare statements of two runs: each member that depends on time, on the class of host, or on who
+signed, is emptied.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +21,7 @@ TIMED_SUBJECTS = (
 TIMED_LISTS = (ATTESTATIONS.files_list,)
 TIME_BEARING = re.compile(
     r"/predicate/runDetails/metadata/(?:startedOn|finishedOn)|/predicate/timeVerified"
+    r"|/predicate/runDetails/builder/id"  # it names the class of host
     r"|/predicate/inputAttestations/[0-9]+/digest/sha256"
 )
 
