@@ -23,15 +23,17 @@ from typing import Any
 
 from factory.sandbox import probe, python_env, system_view
 from factory.sandbox.backend import Probed
+from factory.sandbox.bubblewrap import Mount
 from factory.sandbox.link import Launcher
 from factory.sandbox.plan import Folders
 from factory.sandbox.properties import PropertyProof
+from factory.sandbox.sealed import Seal
 from factory.sandbox.supervised import Supervised
 
 Report = Callable[[Mapping[Hashable, Any]], None]
 
 KNOWN: dict[Hashable, Any] = {}
-HOST = Path("/etc")
+HOST, USR = Path("/etc"), Path("/usr")
 # Copies made for one state folder or another are alike: their names are digests of what they hold.
 _OF_STATE = re.compile(r'"[^"]*/(?:\.factory/|(?=(?:etc|python)-[0-9a-f]{20}"))')
 
@@ -54,9 +56,13 @@ def install(shared: Path, report: Report = lambda new: None) -> None:
         setattr(probe, name, _once(getattr(probe, name), is_good, add))
     # Hundreds of links and files, the same for every state folder.
     etc_mount, view_of = system_view.etc_mount, python_env.view_of
-    system_view.etc_mount = lambda cache, seal, host=HOST: (
-        etc_mount(shared, _same, host) if host == HOST else etc_mount(cache, seal, host)
-    )
+
+    def same_etc(cache: Path, seal: Seal, host: Path = HOST, usr: Path = USR) -> Mount:
+        if host == HOST:
+            return etc_mount(shared, _same, host, usr)
+        return etc_mount(cache, seal, host, usr)
+
+    system_view.etc_mount = same_etc
     python_env.view_of = lambda interpreter, cache, seal: view_of(interpreter, shared, _same)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from factory.sandbox import (
     confine,
+    etc_links,
     host,
     landlock,
     own_user,
@@ -73,7 +74,9 @@ class LandlockBackend(Supervised):
 
     def __init__(self, offer: Offer, version: int) -> None:
         shown, _ = system_view.system_mounts()
-        etc = (Mount(f"/etc/{name}", f"/etc/{name}") for name in plain_words.ETC)
+        linked = etc_links.linked(offer.cache, offer.setting.seal)
+        named = (*plain_words.ETC, *etc_links.readable_by_all(Path("/etc"), linked))
+        etc = (Mount(f"/etc/{name}", f"/etc/{name}") for name in dict.fromkeys(named))
         python = tuple(map(str, offer.interpreter.folders()))
         view = HostView(
             (*shown, *etc, *(Mount(path, path) for path in python)),

@@ -1,8 +1,8 @@
 """What of the host's system a pack may see, found by looking: /usr, its links, and an /etc of our
 own.
 
-The /etc inside has a constant user list and nothing that names this host; certificates and the
-loader's cache come from the host. Does not know about packs or interpreters.
+The /etc inside has a constant user list and nothing that names this host; certificates, the
+loader's cache and what links of /usr lead to come from the host. Does not know about packs or interpreters.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from factory.sandbox import etc_links
 from factory.sandbox.bubblewrap import HOME, HOST_NAME, USER_ID, Mount
 from factory.sandbox.sealed import Seal, sealed_folder
 
@@ -64,11 +65,14 @@ def masked_files() -> tuple[str, ...]:
     return tuple(path for path in _MASKED if os.path.exists(path))
 
 
-def etc_mount(cache: Path, seal: Seal, host: Path = Path("/etc")) -> Mount:
+def etc_mount(
+    cache: Path, seal: Seal, host: Path = Path("/etc"), usr: Path = Path("/usr")
+) -> Mount:
     """Return the constant /etc, written below `cache` for each state of the host's files, and
-    written again unless `seal` fits it.
+    written again unless `seal` fits it. It has what links of `usr` lead to.
     """
-    found = sorted(_look(host), key=lambda entry: entry.path)
+    named = etc_links.readable_by_all(host, etc_links.linked(cache, seal, usr))
+    found = sorted(_look(host, named), key=lambda entry: entry.path)
     digest = hashlib.sha256(
         repr((sorted(_TEXTS.items()), found)).encode("utf-8", "surrogateescape")
     )
@@ -89,27 +93,31 @@ class _Entry:
     changed: int
 
 
-def _look(host: Path) -> Iterator[_Entry]:
-    """Yield the entries to copy. There are hundreds: one call of the system for each, and no path
-    objects.
+def _look(host: Path, named: tuple[str, ...]) -> Iterator[_Entry]:
+    """Yield the entries to copy: what is always copied, what is `named`, and what links among them
+    lead to. There are hundreds: one call of the system for each, and no path objects.
     """
-    waiting = list(_COPIED)
+    waiting = [*_COPIED, *named]
+    seen = set(_TEXTS)
     while waiting:
         path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
         place = f"{host}/{path}"
         try:
             status = os.lstat(place)
-            if stat.S_ISDIR(status.st_mode):
+            if stat.S_ISLNK(status.st_mode):
+                target = os.readlink(place)
+                yield _Entry(path, target, 0, 0)
+                beyond = etc_links.below_etc(f"/etc/{path}", target)
+                waiting += etc_links.readable_by_all(host, (beyond,)) if beyond else ()
+            elif not etc_links.open_to_all(status.st_mode):
+                continue
+            elif stat.S_ISDIR(status.st_mode):
                 with os.scandir(place) as entries:
-                    inside = [(f"{path}/{entry.name}", entry.is_symlink()) for entry in entries]
-                waiting += [name for name, is_link in inside if not is_link]
-                yield from (
-                    _Entry(name, os.readlink(f"{host}/{name}"), 0, 0)
-                    for name, is_link in inside
-                    if is_link
-                )
-            elif stat.S_ISLNK(status.st_mode):
-                yield _Entry(path, os.readlink(place), 0, 0)
+                    inside = [f"{path}/{entry.name}" for entry in entries]
+                waiting += filter(etc_links.may_show, inside)
             elif stat.S_ISREG(status.st_mode) and os.access(place, os.R_OK):
                 yield _Entry(path, "", status.st_size, status.st_mtime_ns)
         except OSError:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from factory.sandbox import bubblewrap, python_env, system_view
+from factory.sandbox import bubblewrap, etc_links, python_env, system_view
 from factory.sandbox.bubblewrap import BoundPaths, HostView
 from factory.sandbox.link import RawOutcome
 from factory.sandbox.sealed import process_seal
@@ -146,6 +146,77 @@ def test_the_etc_inside_names_nothing_of_the_host(tmp_path: Path) -> None:
     assert texts["ssl/certs/a.pem"] == texts["ssl/certs/b.pem"] == "certificate"
     assert texts["hostname"] == "factory\n"
     assert "pack:x:1000:1000" in texts["passwd"]
+
+
+def test_what_links_of_usr_lead_to_below_etc_is_inside_and_nothing_that_is_kept_back(
+    tmp_path: Path,
+) -> None:
+    etc, usr = tmp_path / "etc", tmp_path / "usr"
+    texts = {
+        "java-9/security/java.security": "provider",
+        "real/tool.conf": "tool",
+        "whole/a/b.conf": "b",
+        "whole/secret.conf": "canary",
+        "whole/settings.xml": "canary",
+        "machine-id": "canary",
+        "environment": "canary",
+        "ssl/private/key": "canary",
+        "shut/in.conf": "canary",
+        "unlinked.conf": "canary",
+    }
+    for name, text in texts.items():
+        (etc / name).parent.mkdir(parents=True, exist_ok=True)
+        (etc / name).write_text(text)
+    (etc / "whole/secret.conf").chmod(0o640)
+    (etc / "shut").chmod(0o750)
+    (etc / "tool").symlink_to("real")
+    (etc / "next.conf").symlink_to("/etc/real/tool.conf")
+    links = {
+        "lib/jvm/9/conf/java.security": "/etc/java-9/security/java.security",
+        "share/tool/conf": "../../../etc/tool/tool.conf",
+        "share/whole": "/etc/whole",
+        "lib/next": "/etc/next.conf",
+        "lib/gone": "/etc/gone.conf",
+        "share/man/man1/x.1": "/etc/unlinked.conf",
+        **{f"lib/bad{number}": f"/etc/{name}" for number, name in enumerate(texts)
+           if texts[name] == "canary" and name not in ("unlinked.conf", "whole/settings.xml")},
+    }  # fmt: skip
+    for name, target in links.items():
+        (usr / name).parent.mkdir(parents=True, exist_ok=True)
+        (usr / name).symlink_to(target.replace("../../../etc", "/etc"))
+    cache = tmp_path / "cache"
+    made = Path(system_view.etc_mount(cache, process_seal, etc, usr).source)
+    seen = {
+        path.relative_to(made).as_posix(): path.read_text()
+        for path in made.rglob("*")
+        if path.is_file() and path.name not in system_view._TEXTS
+    }
+    assert seen == {
+        "java-9/security/java.security": "provider",
+        "real/tool.conf": "tool",
+        "whole/a/b.conf": "b",
+    }
+    assert (made / "tool/tool.conf").read_text() == "tool"
+    assert os.readlink(made / "next.conf") == "/etc/real/tool.conf"
+    (usr / "lib" / "new").symlink_to("/etc/unlinked.conf")
+    again = Path(system_view.etc_mount(cache, process_seal, etc, usr).source)
+    assert (again / "unlinked.conf").read_text() == "canary"
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "found"),
+    [
+        ("/usr/lib/x", "/etc/a/b", "a/b"),
+        ("/usr/lib/x", "../../etc/a", "a"),
+        ("/usr/lib/x", "/etc/../var/a", ""),
+        ("/usr/lib/x", "/etcetera/a", ""),
+        ("/usr/lib/x", "etc/a", ""),
+        ("/usr/lib/x", "/etc/ssh/ssh_config", ""),
+        ("/usr/share/zoneinfo/localtime", "/etc/localtime", ""),
+    ],
+)
+def test_a_link_leads_below_etc_or_not(link: str, target: str, found: str) -> None:
+    assert etc_links.below_etc(link, target) == found
 
 
 @pytest.mark.parametrize(
