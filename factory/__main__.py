@@ -4,11 +4,31 @@ Rule: `--version` and `--help` are answered before anything else is imported. Do
 command: the face does.
 """
 
+import os
 import sys
+
+
+def open_standard_streams() -> None:
+    """Open each of standard input, output and error that is closed, on the null device.
+
+    Python sets such a stream to None; and the next file that is opened would get its descriptor, so
+    that a child's output, or ours, went into a file of evidence.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+            os.set_inheritable(descriptor, True)
+        if getattr(sys, name) is None:
+            mode = "r" if name == "stdin" else "w"
+            stream = open(descriptor, mode, encoding="utf-8", closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
 
 
 def main() -> int:
     """Run the command line of this process; return its exit code."""
+    open_standard_streams()
     if sys.argv[1:] == ["--version"]:
         from factory.version import __version__
 

@@ -11,10 +11,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from doit import get_var
+from doit.cmd_base import Command
 
+from factory.__main__ import open_standard_streams
 from factory.commands.overview_tasks import overview_tasks
 from factory.engine.doit_checker import Sha256Checker
 from factory.engine.doit_reporter import DoitReporter
@@ -26,6 +29,9 @@ from factory.model.layout import DOIT_DATABASE, shown
 from factory.report.streams import tolerate
 
 __all__ = ["DOIT_CONFIG", "task_factory", "tasks_of"]
+
+_HAD_OUTPUT = sys.stdout is not None
+open_standard_streams()  # doit prints as soon as it has loaded what imports this
 
 DOIT_CONFIG: dict[str, Any] = {
     # doit takes a backend by the name of its entry point only.
@@ -45,9 +51,15 @@ DOIT_CONFIG: dict[str, Any] = {
 }
 
 
+if not _HAD_OUTPUT:
+    DOIT_CONFIG["outfile"] = sys.stdout  # `doit run` took what it was when doit was imported
+
+
 def task_factory() -> Iterator[dict[str, Any]]:
     """Yield the tasks of this repository's packs."""
     _prefer_installed(str(Path.cwd()))
+    if not _HAD_OUTPUT:
+        _give_output(sys._getframe())  # noqa: SLF001 - doit hands its command to nobody
     yield from _tasks(_driver())
     yield from overview_tasks()
 
@@ -62,6 +74,17 @@ def _tasks(driver: Driver) -> Iterator[dict[str, Any]]:
         sys.stdout
     )  # `doit list` prints help lines itself, on whatever encoding the stream has
     yield from doit_tasks_of(driver)
+
+
+def _give_output(frame: FrameType | None) -> None:
+    """Give the command of doit that is loading its tasks the standard output that it did not have
+    when doit made it.
+    """
+    while frame is not None:
+        command = frame.f_locals.get("self")
+        if isinstance(command, Command) and command.outstream is None:
+            command.outstream = sys.stdout
+        frame = frame.f_back
 
 
 def _prefer_installed(folder: str) -> None:
