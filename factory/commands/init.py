@@ -13,7 +13,7 @@ from factory.contract.work_tree import UserWorkTree
 from factory.engine.wiring import sound_config
 from factory.files.added_files import AddedFiles
 from factory.files.templates import read_templates
-from factory.git import repository
+from factory.git import checkout, repository
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
 from factory.judge.status_eval import of_findings
@@ -51,7 +51,7 @@ def run(command: str, given: Namespace) -> CommandResult:
         return _ignored_in_base(found, tuple(paths)) if found is not None else frozenset()
 
     begun = begin(AddedFiles(root), read_templates("init"), packs_folder, ignored)
-    hidden = repository.ignored_below(found, packs_folder) if found is not None else frozenset()
+    hidden = checkout.ignored_below(found, packs_folder) if found is not None else frozenset()
     findings = judge_hidden(begun, hidden, packs_folder)
     lines = [
         *(f"wrote  {path}" for path in begun.written),

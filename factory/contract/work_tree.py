@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from factory.files.fs_guard import inside
@@ -35,6 +35,14 @@ _LEFTOVERS = (
     ".DS_Store",
     "Thumbs.db",
 )
+
+
+Stored = Callable[[Mapping[str, tuple[int, bytes]]], Mapping[str, tuple[int, bytes]]]
+"""Return (mode, content) of those files that are unchanged and that Git has stored otherwise."""
+
+
+def _as_on_disk(_files: Mapping[str, tuple[int, bytes]]) -> Mapping[str, tuple[int, bytes]]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,18 @@ class UserWorkTree:
     """Read the work tree at `root`."""
 
     def __init__(
-        self, root: Path, ignored: Callable[[str], frozenset[str]] = lambda _: frozenset()
+        self,
+        root: Path,
+        ignored: Callable[[str], frozenset[str]] = lambda _: frozenset(),
+        stored: Callable[[str], Stored] = lambda _: _as_on_disk,
     ) -> None:
-        """Accept `ignored`, which returns the paths below a folder that Git ignores; called once
-        per packs folder.
+        """Accept `ignored`, which returns the paths below a folder that Git ignores, and `stored`,
+        which returns what Git has for unchanged files there; called once per packs folder.
         """
         self._root = root
-        self._ask_ignored = ignored
+        self._ask_ignored, self._ask_stored = ignored, stored
         self.ignored: frozenset[str] = frozenset()
+        self._stored: Stored = _as_on_disk
 
     def pack_folders(self, packs_folder: str) -> tuple[str, ...]:
         """Return folders directly below the packs folder, except hidden ones; also links there that
@@ -94,6 +106,7 @@ class UserWorkTree:
         if not os.path.lexists(top):
             return ()
         self.ignored = self._ask_ignored(packs_folder)
+        self._stored = self._ask_stored(packs_folder)
         try:
             with os.scandir(top) as entries:
                 names = [e.name for e in entries if _may_be_pack(e)]
@@ -104,9 +117,17 @@ class UserWorkTree:
 
     def pack_files(self, folder: str) -> tuple[FoundFile, ...]:
         """Return every file below `folder`, sorted by path; `problem` says why one is no part of a
-        pack.
+        pack. A file that Git calls unchanged is as Git has stored it, whatever line ends or filters
+        made of it on disk.
         """
-        return tuple(sorted(self._walk(folder), key=lambda found: found.path))
+        found = sorted(self._walk(folder), key=lambda found: found.path)
+        stored = self._stored({f.path: (f.mode, f.content) for f in found if not f.problem})
+        return tuple(
+            replace(file, mode=stored[file.path][0], content=stored[file.path][1])
+            if file.path in stored
+            else file
+            for file in found
+        )
 
     def _walk(self, folder: str) -> Iterator[FoundFile]:
         place = self._root / folder

@@ -384,11 +384,11 @@ def look_around(root: Path, packs_folder: str, asked: Asked) -> Around:
     """Return what is around now. Raise Refusal and InternalError as `repository.discover` does,
     OSError.
     """
-    from factory.git import repository
+    from factory.git import checkout, repository
 
     found = repository.discover(root, asked.base_ref)
     tools = {name: tool_digest(name, asked.python) for name in asked.tools}
-    return Around(found, repository.ignored_below(found, packs_folder), tools)
+    return Around(found, checkout.ignored_below(found, packs_folder), tools)
 
 
 def tool_digest(name: str, python: str) -> str:

@@ -33,7 +33,7 @@ from factory.files.remains import clear_remains
 from factory.files.seals import user_seal
 from factory.files.state_store import StateStore
 from factory.files.user_places import user_config_file, user_state_folder
-from factory.git import repository
+from factory.git import checkout, repository
 from factory.git.git import Git, find_git
 from factory.git.objects import GitObjects
 from factory.git.ports import Repository
@@ -193,7 +193,11 @@ def site(
         seal=seal,
         clock=clock,
         locks=FileLocks(state, clock),
-        work_tree=UserWorkTree(found.root, partial(repository.ignored_below, found)),
+        work_tree=UserWorkTree(
+            found.root,
+            partial(checkout.ignored_below, found),
+            partial(checkout.StoredFiles, found),
+        ),
         tools=HostTools(
             state / layout.TOOLS, partial(_version_of, sandbox, found.root), config.python, seal
         ),

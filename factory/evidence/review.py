@@ -21,7 +21,7 @@ from factory.evidence.run_files import judge_run_files
 from factory.evidence.workflows import FOLDER, is_workflow, judge_permissions, judge_pins
 from factory.files.added_files import AddedFiles
 from factory.files.ports import Ledger, Store
-from factory.git import repository
+from factory.git import checkout
 from factory.judge.path_guard import display
 from factory.judge.scope import compile_patterns
 from factory.model.errors import Refusal
@@ -94,7 +94,7 @@ def _gather(site: Site, config_findings: tuple[Finding, ...]) -> Reviewed:
         schema_findings=stale_schemas(root),
         schemas=len(our_schemas(root)),
         workflows={path: content for path, content in workflows.items() if content is not None},
-        exposed=repository.not_ignored_below(site.repository, STATE_FOLDER),
+        exposed=checkout.not_ignored_below(site.repository, STATE_FOLDER),
     )
 
 

@@ -27,6 +27,8 @@ from factory.git.plumbing import (
     MOST_ENTRIES,
     apply_to_entries,
     apply_to_index,
+    commit_payload,
+    match_attributes,
     match_ignored,
     merge_commits,
     move_ref,
@@ -45,7 +47,6 @@ from factory.model.layout import IN_BUNDLE
 from factory.model.tree import MODE_SUBMODULE, Difference, Leaf, Tree, object_id, unshared
 from factory.redact.redaction import Redactor
 
-AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
 _OID = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _EMPTY = {"sha1": object_id("tree", b"", "sha1"), "sha256": object_id("tree", b"", "sha256")}
 _DIFF = (
@@ -331,14 +332,27 @@ class GitObjects:
         depend on the size of `rules`. A .gitignore that is a link is no rule, as in Git.
         """
         asked = sorted(set(paths))
-        files = rule_files(rules, asked)
-        if not files:
-            return frozenset()
-        contents = self.read(files.values())
+        with self._rules(rules, asked, ".gitignore") as (scratch, files):
+            return match_ignored(self.git, scratch, files, asked) if files else frozenset()
+
+    def attributes(
+        self, tree: Tree, paths: Iterable[str], names: Iterable[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return by path the values of the attributes `names` that the .gitattributes files of
+        `tree` specify, by Git's own matching.
+        """
+        asked = sorted(set(paths))
+        with self._rules(tree, asked, ".gitattributes") as (scratch, files):
+            return match_attributes(self.git, scratch, files, asked, names) if files else {}
+
+    @contextmanager
+    def _rules(
+        self, tree: Tree, paths: list[str], name: str
+    ) -> Iterator[tuple[Path, Mapping[str, bytes]]]:
+        found = rule_files(tree, paths, name)
+        contents = self.read(found.values()) if found else {}
         with self._scratch() as scratch:
-            return match_ignored(
-                self.git, scratch, {path: contents[oid] for path, oid in files.items()}, asked
-            )
+            yield scratch, {path: contents[oid] for path, oid in found.items()}
 
     def apply_patch(self, before: str, patch: bytes, digest: str = "") -> str:
         """Return the tree id that `git apply --cached` makes of `before`.
@@ -490,13 +504,8 @@ class GitObjects:
 
         Raise Refusal REF_MOVED if it is at another commit. No reflog, no hook, no other ref.
         """
-        move_ref(
-            self.git.program,
-            self.repository.common_dir,
-            ref,
-            self._checked(new),
-            old and self._checked(old),
-        )
+        at = self.repository.common_dir
+        move_ref(self.git.program, at, ref, self._checked(new), old and self._checked(old))
 
     def close(self) -> None:
         """End the Git processes. The store can still be used: they start again."""
@@ -537,14 +546,3 @@ class GitObjects:
             "place": str(self.repository.root),
         }
         return Refusal(Finding("REPO_UNREADABLE", facts))
-
-
-def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:
-    """Return a commit object by the constant author at the constant time (1980-01-01 UTC)."""
-    lines = [
-        f"tree {tree}",
-        *(f"parent {parent}" for parent in parents),
-        f"author {AUTHOR}",
-        f"committer {AUTHOR}",
-    ]
-    return ("\n".join(lines) + f"\n\n{message.rstrip()}\n").encode("utf-8", "surrogateescape")

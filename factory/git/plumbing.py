@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from factory.files.fs_guard import make_folder, write_atomic
@@ -65,22 +66,32 @@ def parse_numstat(answer: bytes) -> dict[str, tuple[int, int] | None]:
     return counts
 
 
-def rule_files(rules: Tree, paths: Iterable[str]) -> dict[str, str]:
-    """Return the .gitignore files above any of `paths`: path to blob id."""
+AUTHOR = "Codex Orchestrator <orchestrator@localhost> 315532800 +0000"
+
+
+def commit_payload(tree: str, parents: tuple[str, ...], message: str) -> bytes:
+    """Return a commit object by the constant author at the constant time (1980-01-01 UTC)."""
+    above = "".join(f"parent {parent}\n" for parent in parents)
+    text = f"tree {tree}\n{above}author {AUTHOR}\ncommitter {AUTHOR}\n\n{message.rstrip()}\n"
+    return text.encode("utf-8", "surrogateescape")
+
+
+def rule_files(rules: Tree, paths: Iterable[str], name: str) -> dict[str, str]:
+    """Return the files called `name` above any of `paths`: path to blob id. A link is none."""
     files: dict[str, str] = {}
     seen: set[str] = set()
     for path in paths:
         here: Leaf | Tree | None = rules
         prefix = ""
-        for name in path.split("/"):
+        for part in path.split("/"):
             if not isinstance(here, Tree):
                 break
-            rule = here.entries.get(".gitignore")
+            rule = here.entries.get(name)
             if prefix not in seen and isinstance(rule, Leaf) and rule.mode & 0o170000 == 0o100000:
-                files[f"{prefix}.gitignore"] = rule.oid
+                files[f"{prefix}{name}"] = rule.oid
             seen.add(prefix)
-            here = here.entries.get(name)
-            prefix += name + "/"
+            here = here.entries.get(part)
+            prefix += part + "/"
     return files
 
 
@@ -91,10 +102,7 @@ def match_ignored(
 
     The rule files are written below `scratch`.
     """
-    for path, content in rules.items():
-        make_folder((scratch / path).parent)
-        write_atomic(scratch / path, content, durable=False)
-    at_scratch = Git(git.program, scratch, git.git_dir, scratch)
+    at_scratch = _lay_rules(git, scratch, rules)
     # "./" keeps a leading ":" from being read as pathspec magic, for which this command has no off
     # switch
     listed = b"".join(b"./" + os.fsencode(path) + b"\0" for path in paths)
@@ -103,6 +111,35 @@ def match_ignored(
         *words, stdin=listed, ok=(0, 1), variables={"GIT_LITERAL_PATHSPECS": None}
     )
     return frozenset(os.fsdecode(path.removeprefix(b"./")) for path in answer.out.split(b"\0")[:-1])
+
+
+def match_attributes(
+    git: Git, scratch: Path, rules: Mapping[str, bytes], paths: Iterable[str], names: Iterable[str]
+) -> dict[str, dict[str, str]]:
+    """Return by path the values of the attributes `names` where `rules`, .gitattributes paths to
+    bytes, specify one. The rule files are written below `scratch`.
+    """
+    # a Git folder of its own: info/attributes of our private one unsets every attribute
+    for name in ("objects", "refs"):
+        make_folder(scratch / ".git" / name)
+    write_atomic(scratch / ".git/HEAD", b"ref: refs/heads/none\n", durable=False)
+    at_scratch = replace(_lay_rules(git, scratch, rules), git_dir=scratch / ".git")
+    listed = b"".join(os.fsencode(path) + b"\0" for path in paths)
+    answer = at_scratch.run("check-attr", "--stdin", "-z", *names, stdin=listed)
+    fields = [os.fsdecode(field) for field in answer.out.split(b"\0")[:-1]]
+    found: dict[str, dict[str, str]] = {}
+    for path, name, value in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
+        if value != "unspecified":
+            found.setdefault(path, {})[name] = value
+    return found
+
+
+def _lay_rules(git: Git, scratch: Path, rules: Mapping[str, bytes]) -> Git:
+    """Write rule files below `scratch`; return Git with that as its work tree."""
+    for path, content in rules.items():
+        make_folder((scratch / path).parent)
+        write_atomic(scratch / path, content, durable=False)
+    return Git(git.program, scratch, git.git_dir, scratch)
 
 
 def apply_to_index(git: Git, index: Path, before: str, patch: bytes) -> str:

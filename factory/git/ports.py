@@ -111,6 +111,14 @@ class Objects(Protocol):
         """
         ...
 
+    def attributes(
+        self, tree: Tree, paths: Iterable[str], names: Iterable[str]
+    ) -> Mapping[str, Mapping[str, str]]:
+        """Return by path the values of the attributes `names` that the .gitattributes files of
+        `tree` specify, by Git's own matching.
+        """
+        ...
+
     def apply_patch(self, before: str, patch: bytes, digest: str = "") -> str:
         """Return the tree id that `git apply --cached` makes of `before`. `digest` is the SHA-256
         of the patch in hex, where that is known. Raise Refusal if it does not apply.

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from factory.git.git import Answer, Git, GitError, find_git, version
+from factory.git.checkout import changed_paths, git_of, own_configuration
+from factory.git.git import Answer, Git, find_git, version
 from factory.git.ports import Repository
 from factory.model.errors import Refusal
 from factory.model.finding import Finding, Location
@@ -85,16 +87,17 @@ def _trusted_folders(git: Git) -> tuple[str, ...]:
 
     Git honours this setting from there and from the command line only, never from a repository.
     """
-    own: dict[str, str | None] = {
-        name: os.environ.get(name)
-        for name in ("HOME", "XDG_CONFIG_HOME", "GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
-    }
-    own["GIT_CONFIG_NOSYSTEM"] = os.environ.get("GIT_CONFIG_NOSYSTEM")
     found: list[str] = []
     for scope in ("--system", "--global"):
         # 1: not set; 128: that configuration cannot be read, so it grants nothing
         answer = git.run(
-            "config", scope, "-z", "--get-all", "safe.directory", ok=(0, 1, 128), variables=own
+            "config",
+            scope,
+            "-z",
+            "--get-all",
+            "safe.directory",
+            ok=(0, 1, 128),
+            variables=own_configuration(),
         )
         found += [f"safe.directory={os.fsdecode(value)}" for value in answer.out.split(b"\0")[:-1]]
     return tuple(found)
@@ -121,8 +124,10 @@ def _no_repository(start: Path, place: Answer, bare: bool) -> Refusal:
     said = _first(place.err)
     if bare:
         return _bare(start)
-    if _DUBIOUS in place.err:
-        return _refusal("REPO_UNREADABLE", {"case": "owner", "place": str(start)})
+    if _DUBIOUS in place.err:  # the setting must name what Git names, not a folder below it
+        named = re.search(r"repository at '(.+)'$", said)
+        owned = named[1] if named else str(start)
+        return _refusal("REPO_UNREADABLE", {"case": "owner", "place": owned})
     if "must be run in a work tree" in place.err:
         return _refusal("REPO_BARE", {"case": "inside", "place": str(start)})
     if "not a git repository" in place.err.lower():
@@ -182,8 +187,9 @@ def policy_at(root: Path, ref: str, name: str) -> tuple[str, bytes | None]:
     """
     git, _ = _asked(root)
 
-    def missing(found: str) -> Refusal:
-        return _refusal("POLICY_REF_MISSING", {"ref": ref, "found": found})
+    def missing(found: str, fetch: str = "") -> Refusal:
+        facts = {"ref": ref, "found": found, "fetch": fetch or _fetching(ref)}
+        return _refusal("POLICY_REF_MISSING", facts)
 
     named = ref
     if ref.startswith("refs/"):
@@ -197,7 +203,7 @@ def policy_at(root: Path, ref: str, name: str) -> tuple[str, bytes | None]:
         raise missing("no such commit")
     listed = git.run("ls-tree", "-z", "--full-tree", commit, "--", name, ok=(0, 128))
     if listed.rc != 0:
-        raise missing("its files are not here")
+        raise missing("its files are not here", _ALL)
     if not listed.out:
         return commit, None
     mode, kind, oid = listed.out.split(b"\t")[0].decode("ascii").split()
@@ -206,13 +212,29 @@ def policy_at(root: Path, ref: str, name: str) -> tuple[str, bytes | None]:
         raise _refusal("CONFIG_UNREADABLE", {"file": f"{name} of {ref}", "found": found})
     content = git.run("cat-file", "blob", oid, ok=(0, 128))
     if content.rc != 0:
-        raise missing("its files are not here")
+        raise missing("its files are not here", _ALL)
     return commit, content.out
+
+
+_ALL = "git fetch --refetch --no-filter"
+
+
+def _fetching(ref: str) -> str:
+    """Return the command that brings a full ref, or a commit id, to where it is looked up: a plain
+    fetch brings what the clone was made for, in CI often one branch.
+    """
+    _, kind, name = [*ref.split("/", 2), "", ""][:3]
+    remote, _, branch = name.partition("/")
+    if kind == "remotes" and branch:
+        words = (remote, f"+refs/heads/{branch}:{ref}")
+    else:
+        words = ("origin", f"+{ref}:{ref}" if ref.startswith("refs/") else ref)
+    return " ".join(("git fetch", *map(shlex.quote, words)))
 
 
 def origin_of(repository: Repository) -> str:
     """Return the address that the repository was cloned from; "" if none is known."""
-    answer = _git_of(repository).run("config", "--get", "remote.origin.url", ok=(0, 1))
+    answer = git_of(repository).run("config", "--get", "remote.origin.url", ok=(0, 1))
     return os.fsdecode(answer.out).strip()
 
 
@@ -233,66 +255,6 @@ def _dirty(paths: tuple[str, ...]) -> Finding:
     more = ("…",) if len(paths) > _SHOWN else ()
     facts: Facts = {"count": len(paths), "paths": (*paths[:_SHOWN], *more)}
     return Finding("REPO_DIRTY", facts, location=Location(paths[0].rstrip("/")))
-
-
-def changed_paths(repository: Repository) -> tuple[str, ...]:
-    """Return paths that differ from HEAD or are untracked (a folder ends in "/"), by `git status`.
-
-    It writes nothing. Filters that the repository configures are off, so it may name an unchanged
-    large file of Git LFS. Raise Refusal REPO_UNREADABLE.
-    """
-    git = _git_of(repository)
-    words = (
-        "status",
-        "--porcelain=v1",
-        "-z",
-        "--untracked-files=normal",
-        "--ignore-submodules=all",
-        "--no-renames",
-    )
-    try:
-        rows = git.run(*words, variables=_filters_off(git)).out.split(b"\0")[:-1]
-    except GitError as error:
-        raise _refusal(
-            "REPO_UNREADABLE",
-            {"case": "status", "place": str(repository.root), "found": error.said},
-        ) from error
-    return tuple(os.fsdecode(row[3:]) for row in rows)
-
-
-def ignored_below(repository: Repository, folder: str) -> frozenset[str]:
-    """Return untracked files below `folder` that the repository's rules ignore."""
-    git = _git_of(repository)
-    words = ("ls-files", "-z", "--others", "--ignored", "--exclude-standard", "--", folder)
-    return frozenset(os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1])
-
-
-def _git_of(repository: Repository) -> Git:
-    """Return Git for this repository, trusted: `discover` has checked its owner."""
-    root, git_dir = repository.root, repository.git_dir
-    trust = (f"safe.directory={root}", f"safe.directory={git_dir}")
-    return Git(find_git(root), root, git_dir, root, trust)
-
-
-def _filters_off(git: Git) -> dict[str, str]:
-    """Return variables that remove the programs of every configured filter.
-
-    Not by -c: it would take the name of a filter "a=b" for name and value, and leave its program.
-    """
-    answer = git.run(
-        "config",
-        "-z",
-        "--name-only",
-        "--get-regexp",
-        r"^filter\..*\.(clean|process|required)$",
-        ok=(0, 1),
-    )
-    names = sorted({os.fsdecode(name) for name in answer.out.split(b"\0")[:-1]})
-    off = {"GIT_CONFIG_COUNT": str(len(names))}
-    for number, name in enumerate(names):
-        off[f"GIT_CONFIG_KEY_{number}"] = name
-        off[f"GIT_CONFIG_VALUE_{number}"] = "false" if name.endswith(".required") else ""
-    return off
 
 
 def _ours(path: str, packs_folder: str) -> bool:
@@ -349,10 +311,3 @@ def _first(text: str) -> str:
 
 def _refusal(finding: str, facts: Facts) -> Refusal:
     return Refusal(Finding(finding, facts))
-
-
-def not_ignored_below(repository: Repository, folder: str) -> tuple[str, ...]:
-    """Return files below `folder` that Git tracks or would add, sorted."""
-    git = _git_of(repository)
-    words = ("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", folder)
-    return tuple(sorted({os.fsdecode(row) for row in git.run(*words).out.split(b"\0")[:-1]}))

@@ -18,6 +18,7 @@ and by the integrator. Never sees patch text, a file system, or a pack's claims.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -105,8 +106,7 @@ def judge_change(
         found += [broken] if broken is not None else []
         if change.path in hidden:
             found.append(_Broken("INPUT_HIDDEN_CHANGED", change.path))
-    kept = (change.path for change in listed if change.after is not None)
-    return (*_findings(rules, found), *_collisions(rules, result, kept))
+    return (*_findings(rules, found), *_collisions(rules, result, listed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,10 +228,12 @@ def _finding(
     return Finding(name, facts, pack=rules.pack, location=place)
 
 
-def _collisions(rules: Rules, result: Tree, kept: Iterable[str]) -> list[Finding]:
+def _collisions(rules: Rules, result: Tree, changes: tuple[Difference, ...]) -> list[Finding]:
     found = []
     seen: set[str] = set()
-    for path, other in path_guard.collisions(result, kept).items():
+    before = result.changed({change.path: change.before for change in changes})
+    kept = (change.path for change in changes if change.after is not None)
+    for path, other in path_guard.collisions(result, kept, before).items():
         seen.add(path)
         if other in seen:
             continue  # both names are new: one sentence names both
@@ -249,8 +251,8 @@ def _judge_name(rules: Rules, change: Difference) -> _Broken | None:
         return _Broken("PATH_GIT_NAME", path)
     if path_guard.is_protected(path, rules.protected):
         return _Broken("PATH_PROTECTED", path)
-    if change.after is None:
-        return None  # removing a badly named file makes the repository more portable, not less
+    if change.after is None or change.before is not None:
+        return None  # a change of a badly named file makes the repository no less portable
     problem = path_guard.unportable(path)
     return _Broken("PATH_NOT_PORTABLE", path, (("problem", problem),)) if problem else None
 
@@ -305,6 +307,51 @@ def judge_oddities(pack: str, oddities: Iterable[Oddity]) -> tuple[Finding, ...]
         )
         for oddity in oddities
     )
+
+
+def named_though_ignored(
+    rules: Rules,
+    ignored: frozenset[str],
+    ask: Callable[[Iterable[str]], frozenset[str]],
+) -> frozenset[str]:
+    """Return those of `ignored` that the scope names all the same: by their very path, or by a
+    pattern for a folder that is itself ignored. `ask` returns which of given paths are.
+    """
+    if not ignored:
+        return ignored
+    folders = {folder for folder in map(_folder_of, rules.allowed.sources) if folder}
+    probes = {f"{folder}{_PROBE}": folder for folder in folders}
+    hidden = tuple(probes[path] for path in (ask(probes) if probes else ()))
+    named = {path for path in ignored if path.startswith(hidden)} if hidden else set()
+    named |= ignored.intersection(rules.allowed.sources)
+    return frozenset(path for path in named if not _is_outside(rules, path))
+
+
+_PROBE = "any-file"
+
+
+def _folder_of(pattern: str) -> str:
+    """Return the folder that a scope pattern names before its first wildcard, with a slash at its
+    end; "" for the root.
+    """
+    plain = re.split(r"[*?]", pattern, maxsplit=1)[0]
+    return plain[: plain.rfind("/") + 1]
+
+
+def judge_ignored(rules: Rules, artifacts: Patterns, ignored: Iterable[str]) -> tuple[Finding, ...]:
+    """Return IGNORED_IN_SCOPE where ignored new files are in the scope and neither thrown away by
+    `discard` nor collected.
+    """
+    lost = sorted(
+        path
+        for path in ignored
+        if not (_is_outside(rules, path) or rules.discard.matches(path) or artifacts.matches(path))
+    )
+    if not lost:
+        return ()
+    more = ("…",) if len(lost) > _FIRST else ()
+    facts: Facts = {"count": len(lost), "paths": (*map(display, lost[:_FIRST]), *more)}
+    return (Finding("IGNORED_IN_SCOPE", facts, pack=rules.pack, location=rules.allowed_at),)
 
 
 def new_files_dropped(

@@ -289,9 +289,9 @@ def link_escapes(path: str, target: str) -> bool:
     return named > path.count("/") or ".." in segments[named:]
 
 
-def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
+def collisions(tree: Tree, paths: Iterable[str], before: Tree) -> Mapping[str, str]:
     """Return those of `paths` in `tree` that fold like a sibling, or whose parent does: path to
-    sibling.
+    sibling. Two names that were both in the tree `before` are none.
     """
     found: dict[str, str] = {}
     folded: dict[str, dict[str, list[str]]] = {}
@@ -301,11 +301,12 @@ def collisions(tree: Tree, paths: Iterable[str]) -> Mapping[str, str]:
             parent = "/".join(segments[:depth])
             if parent not in folded:
                 folded[parent] = _folded_names(tree.get(parent) if parent else tree)
-            others = [
-                name
-                for name in folded[parent].get(fold(segments[depth]), [])
-                if name != segments[depth]
-            ]
+            alike = folded[parent].get(fold(segments[depth]), ())
+            others = [name for name in alike if name != segments[depth]]
+            if others:
+                old = before.get(parent) if parent else before
+                was = old.entries.keys() if isinstance(old, Tree) else ()
+                others = [name for name in others if name not in was or segments[depth] not in was]
             if others:
                 found[path] = f"{parent}/{others[0]}" if parent else others[0]
                 break

@@ -91,7 +91,7 @@ def _overlaps(
 
 
 def _touches(changes: Iterable[Difference]) -> tuple[Touch, ...]:
-    return tuple(Touch(change.path, change.after) for change in changes)
+    return tuple(Touch(change.path, change.after, change.before is not None) for change in changes)
 
 
 def _resolve(

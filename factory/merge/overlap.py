@@ -1,17 +1,18 @@
 """Find overlaps between packs, the largest set that integrates, and the smallest that does not.
 
 Paths overlap if they are equal, if one is a folder of the other, if they fold alike, or if packs
-write into folders that fold alike but are spelled differently. Linear in the number of paths. Does
+write into folders that fold alike but are spelled differently; not if both spellings were there
+before. Linear in the number of paths. Does
 not read bundles and does not merge.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations, product
 
-from factory.judge.path_guard import fold_all
+from factory.judge.path_guard import fold, fold_all
 from factory.model.tree import Leaf
 
 EXACT_UP_TO = 20  # the exact search is exponential: at most 2^20 sets
@@ -19,10 +20,13 @@ EXACT_UP_TO = 20  # the exact search is exponential: at most 2^20 sets
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Describe one pack's change to one path: the entry afterwards (None: removed)."""
+    """Describe one pack's change to one path: the entry afterwards (None: removed), and whether
+    there was one before.
+    """
 
     path: str
     after: Leaf | None
+    existed: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,10 +51,36 @@ def find_overlaps(
     folded = {pack: fold_all([touch.path for touch in listed[pack]]) for pack in listed}
     pairs: dict[tuple[str, str], Overlap] = {}
     folders = _folders(listed.values())
-    _pair_paths(listed, folded, _suspects(folded.values(), set(folders.values())), stacked, pairs)
-    if len(set(folders.values())) < len(folders):
-        _pair_folders(listed, folders, stacked, pairs)
+    suspects = _suspects(folded.values(), set(folders.values()))
+    twins = len(set(folders.values())) < len(folders)
+    known = _Before(listed.values()) if suspects or twins else None
+    if known is not None:
+        _pair_paths(listed, folded, suspects, stacked, known, pairs)
+    if known is not None and twins:
+        _pair_folders(listed, folders, stacked, known, pairs)
     return tuple(sorted(pairs.values()))
+
+
+class _Before:
+    """Answer whether two names were two before: files and folders that the changes show to have
+    been there.
+    """
+
+    def __init__(self, listed: Iterable[tuple[Touch, ...]]) -> None:
+        self._there: set[str] = set()
+        for path in {touch.path for touches in listed for touch in touches if touch.existed}:
+            self._there.update((path, *_parents(path)))
+
+    def apart(self, path: str, other: str) -> bool:
+        """Return True if the first names in which two paths differ are only folded alike, and both
+        were there before.
+        """
+        names, others = path.split("/"), other.split("/")
+        for depth, (one, two) in enumerate(zip(names, others, strict=False), 1):
+            if one != two:
+                both = {"/".join(names[:depth]), "/".join(others[:depth])}
+                return fold(one) == fold(two) and both <= self._there
+        return False
 
 
 def _folders(listed: Iterable[tuple[Touch, ...]]) -> dict[str, str]:
@@ -65,6 +95,7 @@ def _pair_paths(
     folded: Mapping[str, list[str]],
     suspects: set[str],
     stacked: frozenset[tuple[str, str]],
+    known: _Before,
     pairs: dict[tuple[str, str], Overlap],
 ) -> None:
     """Add pairs that change one path, or in which one's path is a folder of the other's."""
@@ -78,13 +109,14 @@ def _pair_paths(
     for key in sorted(owners):
         for above in (key, *_parents(key)):
             if above in owners:
-                _pair_up(owners[above], owners[key], above == key, stacked, pairs)
+                _pair_up(owners[above], owners[key], above == key, stacked, known, pairs)
 
 
 def _pair_folders(
     listed: Mapping[str, tuple[Touch, ...]],
     folders: Mapping[str, str],
     stacked: frozenset[tuple[str, str]],
+    known: _Before,
     pairs: dict[tuple[str, str], Overlap],
 ) -> None:
     """Add pairs that write into sibling folders whose names differ only in case or Unicode form.
@@ -94,6 +126,8 @@ def _pair_folders(
     """
     for group in _sibling_groups(listed, folders):
         for one, other in combinations(sorted(group.items()), 2):
+            if known.apart(one[0], other[0]):
+                continue
             for (pack, path), (beside, other_path) in product(one[1].items(), other[1].items()):
                 if (
                     pack != beside
@@ -163,6 +197,7 @@ def _pair_up(
     below: list[tuple[str, Touch]],
     same: bool,
     stacked: frozenset[tuple[str, str]],
+    known: _Before,
     pairs: dict[tuple[str, str], Overlap],
 ) -> None:
     for pack, touch in above:
@@ -171,7 +206,7 @@ def _pair_up(
                 continue
             if same and pack > other:
                 continue
-            if touch == other_touch:
+            if touch == other_touch or known.apart(touch.path, other_touch.path):
                 continue
             if not same and touch.after is None:
                 # one removed a file and the other writes below its place: they share no entry

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 from factory.bundle.make import LeftOut, LoggedCommand
@@ -27,11 +28,15 @@ from factory.judge.acceptance import (
     judge_docs,
     judge_normalized,
 )
+from factory.judge.attributes import NAMES as ATTRIBUTES
+from factory.judge.attributes import judge_attributes
 from factory.judge.effort import Effort, effort_of, judge_bytes, judge_effort, judge_overdue
 from factory.judge.judge import (
     judge_change,
+    judge_ignored,
     judge_lines,
     judge_oddities,
+    named_though_ignored,
     new_files_dropped,
     read_contents,
     split_artifacts,
@@ -218,8 +223,10 @@ def freeze(
     pack, objects = planned.pack, machine.objects
     layer = stage.freeze().against(visible)
     fresh = new_paths(visible, layer)
-    ignored = objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
     artifact_patterns = compile_patterns((*pack.artifacts.required, *pack.artifacts.optional))
+    ignored = objects.ignored(planned.own, fresh) if fresh else frozenset[str]()
+    ask_ignored = partial(objects.ignored, planned.own)
+    ignored -= named_though_ignored(planned.rules, ignored, ask_ignored)
     more = (path for path in fresh if path not in ignored and base.get(path) is None)
     discarded, outside = new_files_dropped(planned.rules, artifact_patterns, more)
     left_out = LeftOut(len(ignored), len(discarded), len(outside))
@@ -249,6 +256,13 @@ def freeze(
             planned.rules, differences, after, contents, hidden_paths(differences, visible)
         ),
         *judge_configuration(objects, pack.id, base, after),
+        *judge_ignored(planned.rules, artifact_patterns, ignored),
+        *judge_attributes(
+            pack.id,
+            differences,
+            partial(objects.attributes, after, names=ATTRIBUTES),
+            objects.read,
+        ),
         *judge_docs(pack, after),
     )
     collected = stage.collect(artifact_patterns.sources) if artifact_patterns.sources else ()

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 HOME = "/home/pack"
+GIT_CONFIG = "[user]\n\tname = Pack\n\temail = pack@localhost\n"
+"""An identity for each repository that a command makes: Git commits nothing without one."""
 WORKSPACE = "/workspace"
 USER_ID = 1000
 HOST_NAME = "factory"
@@ -19,10 +21,7 @@ SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/s
 EPOCH = 315532800  # 1980-01-01 UTC, the earliest time that a ZIP archive can name
 
 CONSTANT_ENVIRONMENT = (
-    (
-        "GIT_CONFIG_NOSYSTEM",
-        "1",
-    ),  # Git ends where the host's settings are there and it may not read them
+    ("GIT_CONFIG_SYSTEM", "/etc/gitconfig"),  # ours, for a Git that was built to read another
     ("HOME", HOME),
     ("LANG", "C.UTF-8"),
     ("LOGNAME", "pack"),

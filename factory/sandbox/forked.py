@@ -35,6 +35,9 @@ class Forked(SandboxedCommand):
         os.mkdir(self.place, 0o755)
         for name in ("tmp", "home"):
             os.mkdir(f"{self.place}/{name}", 0o755)
+        settings = os.open(f"{self.place}/home/.gitconfig", os.O_WRONLY | os.O_CREAT, 0o644)
+        os.write(settings, self.plan["git_config"].encode("ascii"))
+        os.close(settings)
 
     def give_up(self) -> None:
         """Give up, in the child, what the command must not have; never undone. Raise OSError."""

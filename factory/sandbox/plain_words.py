@@ -42,7 +42,10 @@ ETC = (
     ),
 )
 DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
-_PLACES_OF_HOST = frozenset({"HOME", "TMPDIR"})  # the supervisor sets them, for each command others
+# The supervisor sets the first two, for each command others, and puts Git's settings in that home:
+# Git ends where the host's settings are there and it may not read them.
+_PLACES_OF_HOST = frozenset({"HOME", "TMPDIR", "GIT_CONFIG_SYSTEM"})
+_NO_SYSTEM = ("GIT_CONFIG_NOSYSTEM", "1")
 
 
 def bubblewrap_words(
@@ -104,5 +107,5 @@ def landlock_words(view: HostView, environment: tuple[tuple[str, str], ...]) -> 
     """Return NAME=value for each variable."""
     path = ":".join((*view.path, *SYSTEM_PATH))
     constant = (each for each in CONSTANT_ENVIRONMENT if each[0] not in _PLACES_OF_HOST)
-    merged = dict((*constant, ("PATH", path), *view.environment, *environment))
+    merged = dict((*constant, _NO_SYSTEM, ("PATH", path), *view.environment, *environment))
     return tuple(f"{name}={value}" for name, value in sorted(merged.items()))

@@ -42,7 +42,7 @@ _HOG = f"python -I -S -c 'import time; kept = bytearray({4 * _SMALL_MEMORY}); ti
 _SHORT = 0.02  # seconds: a limit that a command surely passes
 _PATIENT = 20.0  # seconds: one that none passes, on a machine that does other things too
 _TOLD = 300  # characters of what a failed probe said
-_ALWAYS_SET = {"PATH", "PWD", *(name for name, _ in CONSTANT_ENVIRONMENT)}
+_ALWAYS_SET = {"PATH", "PWD", "GIT_CONFIG_NOSYSTEM", *(name for name, _ in CONSTANT_ENVIRONMENT)}
 
 _NETWORK = ("tcp", "udp", "abstract socket", "network interface")
 _READ = ("read canary", "see home")

@@ -2,7 +2,8 @@
 own.
 
 The /etc inside has a constant user list and nothing that names this host; certificates, the
-loader's cache and what links of /usr lead to come from the host. Does not know about packs or interpreters.
+loader's cache and what links of /usr lead to come from the host. Does not know about packs or
+interpreters.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from factory.sandbox import etc_links
-from factory.sandbox.bubblewrap import HOME, HOST_NAME, USER_ID, Mount
+from factory.sandbox.bubblewrap import GIT_CONFIG, HOME, HOST_NAME, USER_ID, Mount
 from factory.sandbox.sealed import Seal, sealed_folder
 
 _TEXTS = {
@@ -27,6 +28,7 @@ _TEXTS = {
     "group": f"root:x:0:\npack:x:{USER_ID}:\nnogroup:x:65534:\n",
     "hosts": f"127.0.0.1 localhost {HOST_NAME}\n::1 localhost {HOST_NAME}\n",
     "hostname": f"{HOST_NAME}\n",
+    "gitconfig": GIT_CONFIG,
     "nsswitch.conf": (
         "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n"
     ),

@@ -66,7 +66,14 @@ class MergeCheck:
         self.repository = repository
         self.needs = all_needs({pack: bundle.needs for pack, bundle in bundles.items()})
         self.met = overlapping(
-            {pack: bundle.change.after for pack, bundle in bundles.items()}, self.needs
+            {pack: bundle.change.after for pack, bundle in bundles.items()},
+            self.needs,
+            {
+                path
+                for bundle in bundles.values()
+                for path, entry in bundle.change.before.items()
+                if entry is not None
+            },
         )
         self.trees: Trees | None = None
 

@@ -2,7 +2,7 @@
 
 Two packs overlap if they leave one path differently, if one leaves something at a path that is a
 folder of the other's, or if two paths fold alike, or two folders in which they leave something; not
-if one builds on the other.
+if one builds on the other, nor if both spellings were there before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, combinations, product
 
 from factory.verify.names import folded
-from factory.verify.trees import FOLDER, Path, TreeEntry, Trees, joined
+from factory.verify.trees import FOLDER, Path, TreeEntry, Trees, joined, parts
 
 Pair = tuple[str, str]
 Meeting = tuple[str, str, str, str]  # a pack and its path, another and its
@@ -20,15 +20,30 @@ EXACT_UP_TO = 20  # as the integrator's: the exact search is exponential
 
 
 def overlapping(
-    edits: Mapping[str, Edits], needs: Mapping[str, frozenset[str]]
+    edits: Mapping[str, Edits], needs: Mapping[str, frozenset[str]], before: Iterable[Path] = ()
 ) -> dict[Pair, set[tuple[str, str]]]:
-    """Return each overlapping pair of packs (in order) and their paths, the first pack's first."""
+    """Return each overlapping pair of packs (in order) and their paths, the first pack's first.
+
+    `before` are paths that changes show to have been there: two names that both were are two.
+    """
     found: dict[Pair, set[tuple[str, str]]] = {}
+    there = {path[:depth] for path in before for depth in range(1, len(path) + 1)}
     for one, path, two, other in chain(_met_at_paths(edits), _met_in_folders(edits)):
+        if _were_two(parts(path), parts(other), there):
+            continue
         if one != two and one not in needs[two] and two not in needs[one]:
             (first, a), (second, b) = sorted(((one, path), (two, other)))
             found.setdefault((first, second), set()).add((a, b))
     return found
+
+
+def _were_two(path: Path, other: Path, there: set[Path]) -> bool:
+    """Return True if the first names in which two paths differ fold alike and were both there."""
+    for depth, (name, twin) in enumerate(zip(path, other, strict=False), 1):
+        if name != twin:
+            alike = folded(joined((name,))) == folded(joined((twin,)))
+            return alike and path[:depth] in there and other[:depth] in there
+    return False
 
 
 def _met_at_paths(edits: Mapping[str, Edits]) -> Iterator[Meeting]:

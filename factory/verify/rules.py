@@ -27,29 +27,30 @@ def breaches(
 
     Raise Unknown, ObjectError.
     """
+    old = trees.edited(result, change.before)
     for path, (before, after) in change.edits.items():
         name = joined(path)
         clause = (
-            _name(lock, name, after is not None)
+            _name(lock, name, before is None)
             or _kind(name, before, after, change)
             or _scope(lock, name)
             or _discarded(lock, name, before)
             or _hidden(lock, folder, name, before)
             or pack_files.breach(lock, folder, name, (before, after), change)
-            or (_collision(trees, result, path) if after is not None else "")
+            or (_collision(trees, result, old, path) if after is not None else "")
         )
         if clause:
             yield spell(name), clause
     yield from tables_touched(change)
 
 
-def _name(lock: ScopeLock, path: str, kept: bool) -> str:
+def _name(lock: ScopeLock, path: str, fresh: bool) -> str:
     unsafe = why_unsafe(path)
     if unsafe:
         return f"expected a safe name, found one that {unsafe}"
     if matches(lock.protected, path) or matches(lock.protected, folded(path)):
         return "expected no change of a protected path, found one"
-    unportable = why_unportable(path) if kept else ""
+    unportable = why_unportable(path) if fresh else ""
     return f"expected a portable name, found one that {unportable}" if unportable else ""
 
 
@@ -85,18 +86,19 @@ def _hidden(lock: ScopeLock, folder: str, path: str, before: TreeEntry | None) -
     return "expected a path among the inputs, found one that the pack could not see"
 
 
-def _collision(trees: Trees, result: str, path: Path) -> str:
-    here = result
+def _collision(trees: Trees, result: str, old: str, path: Path) -> str:
+    here, there = result, old
     for name in path:
-        siblings = trees.entries(here)
-        own = os.fsdecode(name)
-        other = next(
-            (n for n in siblings if n != name and folded(os.fsdecode(n)) == folded(own)), None
-        )
+        siblings, known = trees.entries(here), trees.entries(there)
+        own = folded(os.fsdecode(name))
+        others = (n for n in siblings if n != name and folded(os.fsdecode(n)) == own)
+        other = next((n for n in others if n not in known or name not in known), None)
         if other is not None:
             return f"expected one name, found {spell(os.fsdecode(other))} as well"
         entry = siblings.get(name)
         if entry is None or entry.mode != FOLDER:
             return ""
+        was = known.get(name)
         here = entry.oid
+        there = was.oid if was is not None and was.mode == FOLDER else trees.empty
     return ""

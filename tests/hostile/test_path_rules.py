@@ -125,7 +125,7 @@ def test_overlaps_are_found_by_all_alike() -> None:
         met += found
         if not (one.startswith(f"{other}/") or other.startswith(f"{one}/")):
             both = tree_from_leaves([(one, LEAF), (other, LEAF)], "sha1")
-            collides = bool(path_guard.collisions(both, (one, other)))
+            collides = bool(path_guard.collisions(both, (one, other), EMPTY))
             assert collides == found, (one, other)
     assert tried > COUNT // 20
     assert COUNT // 200 < met < tried

@@ -20,16 +20,10 @@ from pathlib import Path
 
 import pytest
 
+from factory.git.checkout import changed_paths, ignored_below, not_ignored_below
 from factory.git.derive import Derived, apply_layer, new_paths
 from factory.git.objects import GitObjects
-from factory.git.repository import (
-    changed_paths,
-    discover,
-    ignored_below,
-    not_ignored_below,
-    notes,
-    tree_notes,
-)
+from factory.git.repository import discover, notes, tree_notes
 from factory.git.scanner import scan
 from factory.judge.path_guard import unportable
 from factory.merge.three_way import three_way_of

@@ -5,6 +5,7 @@ user names in full, never those of the work tree that is judged.
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,34 @@ def test_a_shallow_clone_lacks_it_and_is_blocked(world: World, tmp_path: Path) -
     assert ended.rc == 2
     assert "POLICY_REF_MISSING" in ended.text
     assert "no such commit" in ended.text
+    world.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    assert followed(clone, ended.text) == ["git", "fetch", "origin", policy]
+    assert "POLICY_REF_MISSING" not in clone.factory("plan", FACTORY_POLICY_REF=policy).text
+
+
+def test_a_clone_of_one_branch_gets_the_other_by_the_command_that_is_shown(
+    world: World, tmp_path: Path
+) -> None:
+    world.git("branch", "-q", "side/x y".replace(" ", "-"))
+    clone = World.__new__(World)
+    clone.root = tmp_path / "one branch"
+    world.git("clone", "-q", "--single-branch", f"file://{world.root}", str(clone.root))
+    ref = "refs/remotes/origin/side/x-y"
+    ended = clone.factory("plan", FACTORY_POLICY_REF=ref)
+    assert "POLICY_REF_MISSING" in ended.text
+    clone.git("fetch", "-q", "origin")
+    assert "POLICY_REF_MISSING" in clone.factory("plan", FACTORY_POLICY_REF=ref).text
+    followed(clone, ended.text)
+    assert "POLICY_REF_MISSING" not in clone.factory("plan", FACTORY_POLICY_REF=ref).text
+
+
+def followed(clone: World, text: str) -> list[str]:
+    """Type the command of Git that a hint shows."""
+    words = shlex.split(
+        " ".join(text.split("fetch it with: ")[1].split(";", maxsplit=1)[0].split())
+    )
+    clone.git(*words[1:])
+    return words
 
 
 def test_a_commit_without_a_configuration_has_no_policy_and_is_not_missing(world: World) -> None:

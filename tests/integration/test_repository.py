@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from factory.git.repository import changed_paths, discover, notes, tree_notes
+from factory.git.checkout import changed_paths
+from factory.git.repository import discover, notes, tree_notes
 from factory.model.errors import Refusal
 from factory.model.finding import Finding
 from tests.git_world import World, git
@@ -116,7 +117,7 @@ def test_a_bare_repository(tmp_path: Path) -> None:
         found.message
         == f"expected a repository with a work tree at '{tmp_path}/bare', found a bare one"
     )
-    assert found.hint == "clone it, or add a work tree with: git worktree add"
+    assert found.hint == "clone it, or add a work tree with: git worktree add ../worktree"
 
 
 def test_the_inside_of_a_git_folder(world: World) -> None:
@@ -198,6 +199,7 @@ def test_another_users_repository_is_refused_until_the_user_trusts_it(
         == f"expected a repository of this user at '{world.root}', found that another user owns it"
     )
     assert finding.hint == f"if you trust it: git config --global --add safe.directory {world.root}"
+    assert refused(world.root / "a").hint == finding.hint  # what Git asks for, from a subfolder too
     (tmp_path / ".gitconfig").write_text(f"[safe]\n\tdirectory = {world.root}\n")
     assert discover(world.root, "HEAD").root == world.root
     assert notes(discover(world.root, "HEAD"), "taskpacks") == ()
@@ -315,3 +317,24 @@ def test_large_file_storage_is_noted(world: World) -> None:
         note.message
         == "expected content in every file, found Git LFS declared in 'art/.gitattributes'"
     )
+
+
+def test_a_partial_clone_gets_its_objects_by_the_command_that_is_shown(tmp_path: Path) -> None:
+    origin = World(tmp_path, name="origin")
+    origin.git("config", "uploadpack.allowFilter", "true")
+    origin.commit({"big/f": "content\n", "x": "x\n"})
+    part = tmp_path / "part"
+    words = ("clone", "-q", "--filter=blob:none", "--no-checkout", f"file://{origin.root}")
+    git(tmp_path, *words, str(part))
+    clone = World.__new__(World)
+    clone.root, clone.state, clone.hash_name = part, tmp_path / "state-of-it", "sha1"
+    with clone.objects() as objects:
+        blob = next(leaf.oid for _, leaf in objects.tree_of(clone.head()).leaves())
+        with pytest.raises(Refusal) as caught:
+            objects.read([blob])
+    hint = caught.value.findings[0].hint
+    shown = hint.split("first: ")[1]
+    assert shown.startswith("git fetch --refetch")
+    git(part, *shown.split()[1:])
+    with clone.objects() as objects:
+        assert objects.read([blob])

@@ -18,9 +18,10 @@ from factory.model.findings.host import HOST
 from factory.model.findings.judge import JUDGE
 from factory.model.findings.ledger import LEDGER
 from factory.model.findings.repository import REPOSITORY
+from factory.model.findings.stored import STORED
 from factory.model.findings.verification import VERIFICATION
 
-TABLES = (REPOSITORY, CONTRACT, HOST, CHANGE, JUDGE, BUNDLE, LEDGER, EVIDENCE, VERIFICATION)
+TABLES = (REPOSITORY, CONTRACT, HOST, CHANGE, STORED, JUDGE, BUNDLE, LEDGER, EVIDENCE, VERIFICATION)
 
 CATALOGUE: Mapping[str, CatalogueEntry] = MappingProxyType(
     {name: entry for table in TABLES for name, entry in table.items()}

@@ -51,10 +51,15 @@ CONTRACT: Mapping[str, CatalogueEntry] = {
     "POLICY_REF_MISSING": error(
         "the commit that policy_ref names is not in this repository",
         sentence="expected the policy of {ref}, found that it is not here: {found}",
-        hint="fetch it, for instance with: git fetch origin; the work tree's policy is never taken"
-        " in its place",
+        hint="fetch it with: {fetch}; the work tree's policy is never taken in its place",
         remedy="no change of the contract is needed: fetch {ref}, or name another policy_ref",
-        examples=({"ref": "refs/remotes/origin/main", "found": "no such ref"},),
+        examples=(
+            {
+                "ref": "refs/remotes/origin/main",
+                "found": "no such ref",
+                "fetch": "git fetch origin +refs/heads/main:refs/remotes/origin/main",
+            },
+        ),
     ),
     "PACK_NONE": error(
         "the repository declares no task pack",

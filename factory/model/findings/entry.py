@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -108,8 +109,9 @@ class _Shown:
     """Format a fact in a sentence, by these format specifications:
 
     `one|many` counts (`3 files`), `yaml` writes YAML in one line, `and` joins with "and", `short`
-    shortens a digest, `prefix` adds a colon and a space unless empty; any other is that of a
-    string. What is empty reads "nothing"; `{packs[0]}` is the first of several.
+    shortens a digest, `sh` quotes a word for a shell, `prefix` adds a colon and a space unless
+    empty; any other is that of a string. What is empty reads "nothing"; `{packs[0]}` is the first
+    of several.
     """
 
     __slots__ = ("_fact",)
@@ -129,6 +131,8 @@ class _Shown:
         if spec == "short":
             text = str(self)
             return f"{text[:12]}…" if len(text) >= _DIGEST and " " not in text else text
+        if spec == "sh":
+            return _quoted(str(self))
         if spec == "prefix":
             return f"{self}: " if self._fact else ""
         return format(str(self), spec)
@@ -143,6 +147,12 @@ class _Shown:
 
     def __repr__(self) -> str:
         return ", ".join(map(repr, _several(self._fact)))
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a POSIX shell reads it."""
+    plain = re.fullmatch(r"[\w@%+=:,./-]+", word, re.ASCII)
+    return word if plain else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def _several(fact: Fact) -> tuple[str | int, ...]:

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from factory.model.findings.entry import CatalogueEntry, error, warning
 
 _FSCK = "look at it with: git fsck"
+# Without --no-filter a partial clone's own filter applies to a refetch too.
+_OBJECTS = (
+    f"{_FSCK}; a partial clone needs its missing objects first: git fetch --refetch --no-filter"
+)
 _PLACE = "/srv/project"
 
 REPOSITORY: Mapping[str, CatalogueEntry] = {
@@ -36,7 +40,7 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
             "inside": "expected a work tree at {place!r}, found the inside of a Git folder",
         },
         hint={
-            "bare": "clone it, or add a work tree with: git worktree add",
+            "bare": "clone it, or add a work tree with: git worktree add ../worktree",
             "inside": "change to the repository's work tree",
         },
         remedy="no change of the contract is needed: run it in a work tree of the repository",
@@ -70,15 +74,13 @@ REPOSITORY: Mapping[str, CatalogueEntry] = {
             "command": "{problem} (repository {place!r})",
         },
         hint={
-            "forbidden": "chmod u+rx {place}, or run as its owner",
-            "owner": "if you trust it: git config --global --add safe.directory {place}",
+            "forbidden": "chmod u+rx {place:sh}, or run as its owner",
+            "owner": "if you trust it: git config --global --add safe.directory {place:sh}",
             "git": _FSCK,
             "status": _FSCK,
-            "missing": _FSCK,
-            "object": f"{_FSCK}; a partial clone needs its missing objects first:"
-            " git fetch --refetch",
-            "command": f"{_FSCK}; a partial clone needs its missing objects first:"
-            " git fetch --refetch",
+            "missing": _OBJECTS,
+            "object": _OBJECTS,
+            "command": _OBJECTS,
         },
         remedy="no change of the contract is needed: make the repository readable",
         examples=(

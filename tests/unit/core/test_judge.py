@@ -155,6 +155,26 @@ def test_removing_a_badly_named_file_is_no_fault() -> None:
     assert judge(Difference("docs/a\n", leaf("x"), None)) == []
 
 
+@pytest.mark.parametrize("name", ["a\n", "aux.c", "notes.", "con", "x:y", "noxfil~1.py", " x"])
+def test_a_badly_named_file_that_was_there_may_be_edited(name: str) -> None:
+    assert judge(Difference(f"docs/{name}", leaf("x"), leaf("y"))) == []
+    assert [line.split()[0] for line in judge(added(f"docs/{name}"))] == ["PATH_NOT_PORTABLE"]
+
+
+def test_two_names_that_were_there_are_no_collision() -> None:
+    old, new = leaf("x"), leaf("y")
+    assert judge(Difference("docs/A", old, new), Difference("docs/a", old, new)) == []
+    twin = Tree({}).changed({"docs/Net/x": old, "docs/net/x": old})
+    fresh = added("docs/net/y")
+    result = twin.changed({"docs/net/y": fresh.after})
+    assert judge_change(RULES, (fresh,), result, Contents({}, frozenset())) == ()
+    # a third spelling, and one whose twin is new, are collisions
+    for more in (added("docs/NET/x"), added("docs/net/X")):
+        result = twin.changed({more.path: more.after})
+        found = judge_change(RULES, (more,), result, Contents({}, frozenset()))
+        assert [finding.id for finding in found] == ["PATH_COLLISION"]
+
+
 def test_names_that_collide_in_the_result_are_named_once() -> None:
     found = judge(added("docs/A"), added("docs/a"))
     assert [line.split(" @")[0] for line in found] == [

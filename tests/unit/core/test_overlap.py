@@ -33,7 +33,7 @@ PATHS = st.sampled_from(
     ]
 )
 TOUCHES = st.lists(
-    st.builds(Touch, PATHS, st.sampled_from([ONE, OTHER, None])),
+    st.builds(Touch, PATHS, st.sampled_from([ONE, OTHER, None]), st.booleans()),
     max_size=4,
     unique_by=lambda t: t.path,
 )
@@ -66,15 +66,36 @@ def meet(one: Touch, other: Touch) -> bool:
     return above.after is not None
 
 
+def were_two(one: str, other: str, there: set[str]) -> bool:
+    """Whether the names in which two paths part are one when folded, and were both there."""
+    rows = list(zip(one.split("/"), other.split("/"), strict=False))
+    depth = next((number for number, (a, b) in enumerate(rows) if a != b), None)
+    if depth is None:
+        return False
+    tops = {"/".join(path.split("/")[: depth + 1]) for path in (one, other)}
+    return len({fold(top) for top in tops}) == 1 and tops <= there
+
+
 def brute(
     touches: Mapping[str, list[Touch]], stacked: frozenset[tuple[str, str]]
 ) -> set[tuple[str, str]]:
+    there = {
+        place
+        for each in touches.values()
+        for touch in each
+        if touch.existed
+        for place in (touch.path, *spelled(touch.path))
+    }
     return {
         (one, other)
         for one, other in itertools.combinations(sorted(touches), 2)
         if (one, other) not in stacked
         and (other, one) not in stacked
-        and any(meet(mine, theirs) for mine in touches[one] for theirs in touches[other])
+        and any(
+            meet(mine, theirs) and not were_two(mine.path, theirs.path, there)
+            for mine in touches[one]
+            for theirs in touches[other]
+        )
     }
 
 
@@ -105,6 +126,8 @@ def test_the_order_of_paths_and_packs_decides_nothing(
 def test_the_same_change_is_no_overlap_and_a_folded_name_is() -> None:
     same = {"A-1": [Touch("x", ONE)], "B-2": [Touch("x", ONE)]}
     assert find_overlaps(same) == ()
+    both = {"A-1": [Touch("Readme", ONE, True)], "B-2": [Touch("readme", OTHER, True)]}
+    assert find_overlaps(both) == ()
     folded = {"A-1": [Touch("Readme", ONE)], "B-2": [Touch("readme", ONE)]}
     assert find_overlaps(folded) == (Overlap("A-1", "B-2", "Readme", "readme"),)
 

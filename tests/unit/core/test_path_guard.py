@@ -24,7 +24,7 @@ from factory.judge.path_guard import (
     unportable,
     unsafe,
 )
-from factory.model.tree import Leaf, tree_from_leaves
+from factory.model.tree import Leaf, Tree, tree_from_leaves
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
 LEAF = Leaf(0o100644, "a" * 40)
@@ -267,15 +267,17 @@ def test_names_that_fold_to_one_are_collisions_at_every_depth() -> None:
     tree = tree_from_leaves(
         [(p, LEAF) for p in ("a/x", "A/y", "d/ß", "d/SS", "one", "é", "e\u0301")], "sha1"
     )
-    assert collisions(tree, ["A/y", "d/ß", "one", "é"]) == {
-        "A/y": "a",
-        "d/ß": "d/SS",
-        "é": "e\u0301",
-    }
+    found = {"A/y": "a", "d/ß": "d/SS", "é": "e\u0301"}
+    asked = ["A/y", "d/ß", "one", "é"]
+    assert collisions(tree, asked, Tree({})) == found
+    assert collisions(tree, asked, tree) == {}
+    for gone in ("a/x", "A/y"):  # one of the two names is new
+        assert collisions(tree, asked, tree.changed({gone: None})) == {"A/y": "a"}
+    assert collisions(tree, ["A/new"], tree.changed({"d/SS": None})) == {}
 
 
 def test_a_path_below_what_is_no_folder_collides_with_nothing() -> None:
-    assert collisions(tree_from_leaves([("a", LEAF)], "sha1"), ["a/b/c"]) == {}
+    assert collisions(tree_from_leaves([("a", LEAF)], "sha1"), ["a/b/c"], Tree({})) == {}
 
 
 @given(st.lists(st.text(st.characters(max_codepoint=127)) | st.text(), max_size=4))

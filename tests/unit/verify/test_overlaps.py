@@ -19,7 +19,7 @@ PACKS = ("A-1", "B-2", "C-3", "D-4")
 NAMES = st.sampled_from(["a", "A", "b", "é", "e\u0301", "É"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 OIDS = st.sampled_from(["1" * 40, "2" * 40])
-CHANGES = st.dictionaries(PATHS, st.none() | OIDS, max_size=5)
+CHANGES = st.dictionaries(PATHS, st.tuples(st.none() | OIDS, st.booleans()), max_size=5)
 
 
 @given(
@@ -27,21 +27,31 @@ CHANGES = st.dictionaries(PATHS, st.none() | OIDS, max_size=5)
     st.sets(st.tuples(st.sampled_from(PACKS), st.sampled_from(PACKS)), max_size=3),
 )
 def test_integrator_and_checker_find_the_same_pairs_and_the_integrators_place_is_one_of_the_checkers(
-    changes: Mapping[str, Mapping[str, str | None]], stacked: set[tuple[str, str]]
+    changes: Mapping[str, Mapping[str, tuple[str | None, bool]]], stacked: set[tuple[str, str]]
 ) -> None:
     touches = {
-        pack: [Touch(path, oid and Leaf(MODE_FILE, oid)) for path, oid in changed.items()]  # type: ignore[arg-type]
+        pack: [
+            Touch(path, Leaf(MODE_FILE, oid) if oid else None, existed)
+            for path, (oid, existed) in changed.items()
+        ]
         for pack, changed in changes.items()
     }
     edits = {
         pack: {
-            parts(path): TreeEntry(MODE_FILE, oid) if oid else None for path, oid in changed.items()
+            parts(path): TreeEntry(MODE_FILE, oid) if oid else None
+            for path, (oid, _) in changed.items()
         }
         for pack, changed in changes.items()
     }
     needs = {pack: frozenset(need for one, need in stacked if one == pack) for pack in PACKS}
     found = find_overlaps(touches, frozenset(stacked))
-    checked = overlapping(edits, needs)
+    before = {
+        parts(path)
+        for changed in changes.values()
+        for path, (_, existed) in changed.items()
+        if existed
+    }
+    checked = overlapping(edits, needs, before)
     assert [(overlap.first, overlap.second) for overlap in found] == sorted(checked)
     for overlap in found:
         assert (overlap.path, overlap.other_path) in checked[overlap.first, overlap.second]
