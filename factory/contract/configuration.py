@@ -70,38 +70,7 @@ def read(
     policy: bytes | None = None,
     policy_file: str = "",
 ) -> tuple[Config, tuple[Finding, ...]]:
-    """Resolve as `resolve`, from the bytes of the files (None if a file is absent)."""
-    findings: list[Finding] = []
-    documents = []
-    for raw, file in ((user, user_file), (repository, repository_file), (policy, policy_file)):
-        document, problems = _document(raw, file)
-        documents.append(document)
-        findings += problems
-    config, more = resolve(
-        documents[0],
-        documents[1],
-        environment,
-        flags,
-        user_file=user_file,
-        repository_file=repository_file,
-        policy=documents[2],
-        policy_file=policy_file,
-    )
-    return config, (*findings, *more)
-
-
-def resolve(
-    user: StrictDocument | None,
-    repository: StrictDocument | None,
-    environment: Mapping[str, str],
-    flags: Mapping[str, str],
-    *,
-    user_file: str = USER_FILE,
-    repository_file: str = REPOSITORY_FILE,
-    policy: StrictDocument | None = None,
-    policy_file: str = "",
-) -> tuple[Config, tuple[Finding, ...]]:
-    """Return the merged configuration and findings.
+    """Return the merged configuration and findings, from the bytes of the files (None: absent).
 
     `environment` may be the whole environment; `flags` maps setting names to text. Setting names
     are those of `settings.SETTINGS`: `base_ref` is FACTORY_BASE_REF in the environment. With a
@@ -262,21 +231,17 @@ def _shown(value: Any) -> str:
     return str(value.value if isinstance(value, Enum) else value) or "none"
 
 
-def _document(raw: bytes | None, file: str) -> tuple[StrictDocument | None, list[Finding]]:
-    if raw is None:
-        return None, []
+def _file_layer(source: Source, content: bytes | None, file: str) -> Layer:
+    if content is None:
+        return Layer(source, {}, {})
     try:
-        return strict_toml.parse(raw), []
+        document = strict_toml.parse(content)
     except DocumentError as error:
-        return None, [
+        problems = (
             _invalid(problem.problem, problem.hint, Location(file, problem.line, problem.column))
             for problem in error.problems
-        ]
-
-
-def _file_layer(source: Source, document: StrictDocument | None, file: str) -> Layer:
-    if document is None:
-        return Layer(source, {}, {})
+        )
+        return Layer(source, {}, {}, tuple(problems))
     values: dict[str, Any] = {}
     places: dict[str, Location] = {}
     findings = list(_strangers(document, file))

@@ -56,23 +56,32 @@ def write_atomic(path: Path, content: bytes, durable: bool = True, mode: int = 0
     With `durable` the bytes and the name are on the disk at return. Raise Refusal DISK_UNWRITABLE.
     """
     with disk_errors(path):
-        fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:40]}.")
-        try:
-            try:
-                write_new(fd, content)
-                if hasattr(os, "fchmod"):
-                    os.fchmod(fd, mode)
-                if durable:
-                    os.fsync(fd)
-            finally:
-                os.close(fd)
-            os.replace(temporary, path)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-            raise
+        with replacing(path, f".{path.name[:40]}.", mode, durable) as fd:
+            write_new(fd, content)
         if durable:
             sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def replacing(path: Path, prefix: str, mode: int, durable: bool) -> Iterator[int]:
+    """Yield the descriptor of a temporary file next to `path`, which it replaces at the end of the
+    block; after an error it is removed. `durable` syncs its bytes, not its name. Raise OSError.
+    """
+    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix=prefix)
+    try:
+        try:
+            yield fd
+            if hasattr(os, "fchmod"):
+                os.fchmod(fd, mode)
+            if durable:
+                os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
 
 
 def write_all(fd: int, content: bytes | memoryview) -> None:

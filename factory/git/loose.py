@@ -6,15 +6,13 @@ know which objects belong together. Source: gitrepository-layout.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 import zlib
 from collections.abc import Collection
 from pathlib import Path
 
 from factory.files import fs_guard
-from factory.files.fs_guard import disk_errors, sync_folder, write_all
+from factory.files.fs_guard import disk_errors, replacing, sync_folder, write_all
 from factory.model.tree import object_id
 
 # Throw-away objects: speed before size. What does not shrink is stored as it is, in a tenth of the
@@ -72,22 +70,9 @@ def exists(folder: Path, oid: str) -> bool:
 
 
 def _place(path: Path, parts: list[bytes], durable: bool) -> None:
-    fd, temporary = tempfile.mkstemp(dir=path.parent, prefix="tmp_obj_")
-    try:
-        try:
-            for part in parts:
-                write_all(fd, part)
-            if hasattr(os, "fchmod"):
-                os.fchmod(fd, 0o444)
-            if durable:
-                os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    with replacing(path, "tmp_obj_", 0o444, durable) as fd:  # git gc removes old ones of this name
+        for part in parts:
+            write_all(fd, part)
 
 
 def sync(folder: Path, paths: Collection[Path]) -> None:

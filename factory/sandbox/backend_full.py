@@ -8,22 +8,19 @@ where overlays cannot be mounted.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable
 from pathlib import Path
 from typing import ClassVar
 
-from factory.sandbox import confine, layout, seccomp, system_view, wire
-from factory.sandbox.backend import Backend, Offer
+from factory.sandbox import layout, seccomp, wire
+from factory.sandbox.backend import Offer
 from factory.sandbox.backends import IsolationMode
-from factory.sandbox.bubblewrap import MOUNT_POINTS, BoundPaths, HostView, arguments
+from factory.sandbox.bubblewrap import MOUNT_POINTS, BoundPaths, arguments
+from factory.sandbox.by_bubblewrap import OVER_A_FOLDER, ByBubblewrap
 from factory.sandbox.host import Bubblewrap
 from factory.sandbox.plan import Folders, inodes_of
 from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
-from factory.sandbox.supervised import Supervised, worktree
 from factory.sandbox.values import StageLimits
-
-NO_BUBBLEWRAP = "no bubblewrap was found; install the package bubblewrap"
 
 _PLACES = BoundPaths(
     system=layout.SYSTEM,
@@ -34,26 +31,9 @@ _PLACES = BoundPaths(
 )
 # Bubblewrap takes devices and /proc from the root that it is started in.
 _FOR_BUBBLEWRAP = {"/dev": "/dev", "/proc": "/proc"}
-_IN_A_WORKTREE = frozenset(
-    {
-        Property.NET_ISOLATED,
-        Property.FS_READ_SCOPED,
-        Property.FS_WRITE_SCOPED,
-        Property.ENV_SCOPED,
-        Property.AUTHORITY_SOCKETS_HIDDEN,
-        Property.SYSCALLS_FILTERED,
-        Property.PIDS_BOUNDED,
-        Property.MEMORY_BOUNDED,
-        Property.OUTPUT_BOUNDED,
-        Property.TIME_BOUNDED,
-        Property.NO_SURVIVORS,
-        Property.INTEGRATOR_CONFINED,
-    }
-)
-NO_QUOTA = "a plain folder has no quota; only the size of each file is bounded"
 
 
-class _Full(Supervised):
+class _Full(ByBubblewrap):
     """Confine by namespaces of the supervisor's own and bubblewrap; both variants
     below share this.
     """
@@ -63,41 +43,16 @@ class _Full(Supervised):
 
     def __init__(self, offer: Offer, bubblewrap: Bubblewrap) -> None:
         """Raise OSError where the cache cannot be written."""
-        shown, links = system_view.system_mounts()
-        mounts = (
-            *shown,
-            system_view.etc_mount(offer.cache, offer.setting.seal),
-            *offer.python.mounts,
-        )
-        view = HostView(
-            mounts,
-            (*system_view.inside_links(), *links),
-            system_view.masked_files(),
-            offer.python.path,
-            offer.python.environment,
-        )
-        super().__init__(offer, view, seccomp.program(platform.machine()))
-        self.bubblewrap: Bubblewrap = bubblewrap
+        super().__init__(offer, bubblewrap)
         own, self.program = bubblewrap.binds()
         # Path in the stage's own root → host path. Only the supervisor, before it gives up root,
         # can reach every source.
         self.binds = (
             own
-            | {layout.SYSTEM + mount.inside: mount.source for mount in mounts}
-            | {mount.inside: mount.source for mount in shown}
+            | {layout.SYSTEM + mount.inside: mount.source for mount in self.mounts}
+            | {mount.inside: mount.source for mount in self.shown}
             | _FOR_BUBBLEWRAP
         )
-        self.links = links
-
-    @classmethod
-    def ways(cls, offer: Offer) -> Iterable[Backend]:
-        """Return one for each bubblewrap."""
-        return (cls(offer, each) for each in offer.bubblewraps)
-
-    @classmethod
-    def why_none(cls) -> str:
-        """Return what to install."""
-        return NO_BUBBLEWRAP
 
     def no_proxy(self) -> str:
         """Return nothing: its network namespace has a listener for one."""
@@ -130,10 +85,6 @@ class _Full(Supervised):
         """
         return self.cache
 
-    def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
-        """Return the words that confine the integrator by bubblewrap and Landlock."""
-        return confine.confined_argv(run_folder, argv, self.bubblewrap.program)
-
 
 class FullOverlay(_Full):
     """Show the view as an overlay, with a bound on the disk."""
@@ -142,7 +93,7 @@ class FullOverlay(_Full):
 
     def promised(self) -> frozenset[Property]:
         """Return every property that there is today, by name: a new one is promised by nobody."""
-        return _IN_A_WORKTREE | {Property.DISK_BOUNDED}
+        return OVER_A_FOLDER | {Property.DISK_BOUNDED}
 
     def lay_out(self, view: StageView, place: Path) -> Folders:  # noqa: ARG002 - nothing is copied
         """Return the view's own folders."""
@@ -163,22 +114,6 @@ class FullOverlay(_Full):
 
 class FullWorktree(_Full):
     """Show the view as a full checkout; the disk is not bounded."""
-
-    def promised(self) -> frozenset[Property]:
-        """Return all but a bound on the disk."""
-        return _IN_A_WORKTREE
-
-    def lack(self, wanted: Property) -> str:
-        """Return why the disk is not bounded."""
-        return NO_QUOTA if wanted is Property.DISK_BOUNDED else super().lack(wanted)
-
-    def lay_out(self, view: StageView, place: Path) -> Folders:
-        """Write the view to a folder of the stage's own."""
-        return Folders(writable=worktree(view, place))
-
-    def probe_folders(self, workspace: Path) -> Folders:
-        """Return the folder as the writable one."""
-        return Folders(writable=workspace)
 
 
 BACKENDS = (FullOverlay, FullWorktree)

@@ -22,12 +22,11 @@ from factory.sandbox import (
     wire,
 )
 from factory.sandbox.backend import Backend, Offer
-from factory.sandbox.backend_full import NO_QUOTA
 from factory.sandbox.bubblewrap import GIT_CONFIG, HOME, WORKSPACE, HostView, Mount
 from factory.sandbox.plan import Folders
 from factory.sandbox.ports import StageView
 from factory.sandbox.properties import Property
-from factory.sandbox.supervised import Supervised, with_scratch, worktree
+from factory.sandbox.supervised import NO_QUOTA, Supervised, with_scratch, worktree
 
 _BY_SUPERVISOR = frozenset(
     {

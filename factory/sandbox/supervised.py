@@ -31,6 +31,8 @@ from factory.sandbox.stage import LinuxStage
 from factory.sandbox.supervisor import PROXY
 from factory.sandbox.values import StageLimits
 
+NO_QUOTA = "a plain folder has no quota; only the size of each file is bounded"
+
 
 class Supervised(Backend):
     """Confine commands by a supervisor process; see the module. Thread-safe."""
