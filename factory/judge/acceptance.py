@@ -5,7 +5,7 @@ A log can only lower a verdict, never raise one. Does not run anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from factory.judge.path_guard import display, misnamed
@@ -186,12 +186,20 @@ def failure_signature(records: Iterable[tuple[CheckRecord, bytes]]) -> str:
     return ""
 
 
-def judge_attempts(pack: TaskPack, attempts: Iterable[AttemptRecord]) -> tuple[Finding, ...]:
-    """Return FLAKY if acceptance both failed and passed on the same tree."""
+def judge_attempts(
+    pack: TaskPack, attempts: Sequence[AttemptRecord], most: int, retry: Literal["allow", "block"]
+) -> tuple[Finding, ...]:
+    """Return FLAKY if acceptance both failed and passed on the same tree, else what a pass after a
+    failed attempt is by policy: RETRY_BLOCKED, or a remark.
+    """
     by_tree: dict[str, set[str]] = {}
     for attempt in attempts:
         by_tree.setdefault(attempt.result_tree, set()).add(attempt.status)
-    if not any(len(statuses) > 1 for statuses in by_tree.values()):
-        return ()
     place = pack.place("/limits/attempts")
-    return (Finding("FLAKY", {"case": "attempts"}, pack=pack.id, location=place),)
+    if any(len(statuses) > 1 for statuses in by_tree.values()):
+        return (Finding("FLAKY", {"case": "attempts"}, pack=pack.id, location=place),)
+    if len(attempts) < 2 or attempts[-1].status != "PASS":
+        return ()
+    kind = "RETRY_BLOCKED" if retry == "block" else "RETRIED"
+    facts = {"number": len(attempts), "most": most}
+    return (Finding(kind, facts, pack=pack.id, location=place),)

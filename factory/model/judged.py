@@ -75,12 +75,24 @@ class JudgedCheckRecord(Document):
 class JudgeRunRecord(Document):
     """Record one command that ran to ask the judge. Its label is that of its log: the check's own
     after `old.` (the result under the old judge), `base.` (the base), `result.` (the result, its
-    tests named) or `before.` (the base's code under the result's judge).
+    tests named), `before.` and `again.` (the base's code under the result's judge), or `hunk-1.`
+    (the result without its first hunk).
     """
 
     label: str
     rc: int
     ended: Literal["exited", "signalled", "timeout", "memory", "output", "cancelled"]
+
+
+class HunkRecord(Document):
+    """Record one hunk that was left out: its first line in the new file, how many lines it has (0:
+    the whole file), and the first check that fails without it ("": none does).
+    """
+
+    path: str
+    line: int
+    lines: int
+    failed: str
 
 
 class JudgedRecord(Document):
@@ -92,3 +104,4 @@ class JudgedRecord(Document):
     checks: tuple[JudgedCheckRecord, ...] = ()
     runs: tuple[JudgeRunRecord, ...] = ()
     retired: tuple[str, ...] = ()
+    hunks: tuple[HunkRecord, ...] = ()

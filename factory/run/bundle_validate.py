@@ -156,7 +156,9 @@ def _judge_trees(
     found += bundle_check.judge_numbers(pack.id, bundle, shown, contents)
     if bundle.status.status == "PASS":
         found += _judge_again(objects, planned, stacked, before, by_tree, lines, tuple(files))
-        found += judge_attempts(pack, bundle.status.attempts)
+        most, retry = planned.limits.attempts, planned.judge.retry
+        tried = judge_attempts(pack, bundle.status.attempts, most, retry)
+        found += [finding for finding in tried if finding.blocks]
     return tuple(found)
 
 

@@ -345,7 +345,8 @@ def _bundle(
 ) -> tuple[StatusDocument, dict[str, bytes]]:
     last = tried[-1]
     records = tuple(one.record for one in tried)
-    findings = unique((*last.findings, *judge_attempts(planned.pack, records)))
+    most, retry = planned.limits.attempts, planned.judge.retry
+    findings = unique((*last.findings, *judge_attempts(planned.pack, records, most, retry)))
     attempted = Attempted(
         pack=planned.pack,
         action=planned.action,

@@ -7,8 +7,9 @@ pack pays for nothing. Decides nothing itself (`judge.old_judge`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from factory.git.ports import Objects
@@ -28,22 +29,24 @@ from factory.judge.old_judge import (
     under_old_judge,
 )
 from factory.judge.path_guard import display
-from factory.judge.seen_tests import SeenTests, seen_in, with_counting
+from factory.judge.seen_tests import SeenTests, seen_in
 from factory.model.command_kind import CommandKind
 from factory.model.finding import Finding
 from factory.model.findings.entry import Facts
 from factory.model.judged import (
+    HunkRecord,
     JudgedCheckRecord,
     JudgedRecord,
     JudgeFileRecord,
     JudgeRunRecord,
     OutcomeName,
 )
-from factory.model.pack import Artifacts, Command
+from factory.model.pack import Command
 from factory.model.tree import MODE_EXECUTABLE, MODE_FILE, Difference, Leaf, Tree
 from factory.plan.plan import PlannedPack
-from factory.run import attempt
 from factory.run.attempt import Frozen, Machine, OnRan, Ran
+from factory.run.proving import ask_before, ask_without_hunks, judge_fixed
+from factory.run.running_again import outcome_of, run_again
 
 _FILES = (MODE_FILE, MODE_EXECUTABLE)
 _FIRST = 3  # paths or tests that a remark names
@@ -99,29 +102,6 @@ def _with_old_part(objects: Objects, each: Touched, old: bytes, new: bytes) -> L
     return Leaf(after.mode, objects.write_blob(made))
 
 
-def run_again(
-    machine: Machine,
-    planned: PlannedPack,
-    tree: Tree,
-    view: str,
-    commands: tuple[Command, ...],
-    on_ran: OnRan,
-    *,
-    counting: bool = False,
-) -> tuple[Ran, ...]:
-    """Run acceptance commands over `tree`, a part of what the pack sees, under labels that begin
-    with `view`. `counting`: runners are asked to name the tests that ran.
-    """
-    machine.objects.write_tree(tree)
-    named = tuple(replace(each, label=f"{view}.{each.label}") for each in commands)
-    pack = replace(planned.pack, acceptance=named, artifacts=Artifacts())
-    environment = with_counting(planned.environment) if counting else planned.environment
-    again = replace(planned, pack=pack, environment=environment)
-    budget = attempt.Budget(machine.clock, planned.limits)
-    ran, _ = attempt.accept(machine, again, planned.shared, tree, budget, on_ran)
-    return ran
-
-
 def run_under_old_judge(
     machine: Machine,
     planned: PlannedPack,
@@ -166,7 +146,7 @@ def ask_judge(
     """Return what the judge says of a frozen change. `checks` are the acceptance commands as they
     ended; unless the change is `accepted` by them and by all else, nothing more is run.
     """
-    if not frozen.differences:
+    if not frozen.differences and "fixed" not in planned.lock.judge.require:
         return JudgeAnswer(_record((), checks, {}, ()))
     permits = permits_of((planned.lock.judge,), planned.judge.may_change)
     judge_set = planned.rules.judge.compiled
@@ -193,7 +173,25 @@ def ask_judge(
         findings += weakened.findings
         retired = tuple(sorted(weakened.retired))
         findings += _remark("TESTS_RETIRED", planned, retired)
-    return JudgeAnswer(_record(files, checks, old, runs, retired), tuple(findings), tuple(runs))
+    words: dict[str, OutcomeName] = {}
+    hunks: tuple[HunkRecord, ...] = ()
+    require = planned.lock.judge.require
+    if "fixed" in require and not _blocked(findings):
+        before = ask_before(machine, planned, frozen, files, on_ran)
+        words = before.words
+        runs += before.runs
+        findings += judge_fixed(planned, words)
+    if "every-hunk" in require and not _blocked(findings):
+        left_out = ask_without_hunks(machine, planned, frozen, files, on_ran)
+        hunks = left_out.records
+        runs += left_out.runs
+        findings += left_out.findings
+    record = _record(files, checks, old, runs, retired, words, hunks)
+    return JudgeAnswer(record, tuple(findings), tuple(runs))
+
+
+def _blocked(findings: Iterable[Finding]) -> bool:
+    return any(finding.blocks for finding in findings)
 
 
 def _inline_tests(objects: Objects, changes: Iterable[Difference]) -> bool:
@@ -280,6 +278,8 @@ def _record(
     old: dict[str, Ran],
     runs: Iterable[Ran],
     retired: tuple[str, ...] = (),
+    words: Mapping[str, OutcomeName] = MappingProxyType({}),
+    hunks: tuple[HunkRecord, ...] = (),
 ) -> JudgedRecord:
     return JudgedRecord(
         files=tuple(
@@ -292,7 +292,11 @@ def _record(
             for each in files
         ),
         checks=tuple(
-            JudgedCheckRecord(label=label, old_judge=_outcome(old.get(label)))
+            JudgedCheckRecord(
+                label=label,
+                before=words.get(label, "not-asked"),
+                old_judge=outcome_of(old[label]) if label in old else "not-asked",
+            )
             for label in (ran.logged.record.label for ran in checks)
         ),
         runs=tuple(
@@ -304,6 +308,7 @@ def _record(
             for ran in runs
         ),
         retired=tuple(display(test) for test in retired),
+        hunks=hunks,
     )
 
 
@@ -311,12 +316,3 @@ def _kind(change: Difference) -> Literal["added", "modified", "removed"]:
     if change.before is None:
         return "added"
     return "removed" if change.after is None else "modified"
-
-
-def _outcome(ran: Ran | None) -> OutcomeName:
-    if ran is None:
-        return "not-asked"
-    if ran.logged.record.rc == 0:
-        return "ok"
-    nothing = any(finding.id == "CHECK_RAN_NO_TEST" for finding in ran.findings)
-    return "ran-no-test" if nothing else "broken"

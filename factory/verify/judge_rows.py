@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from factory.verify.contract import KINDS
-from factory.verify.form import Like
+from factory.verify.form import AtLeast, Like
 
 Label = Annotated[str, Like(rf"(?:{'|'.join(KINDS)})-[1-9][0-9]*")]
 Texts = tuple[str, ...]
@@ -43,6 +43,16 @@ class JudgeRunRow:
 
 
 @dataclass(frozen=True, slots=True)
+class HunkRow:
+    """Record one hunk that was left out, and the first check that fails without it."""
+
+    path: str
+    line: Annotated[int, AtLeast(0)]
+    lines: Annotated[int, AtLeast(0)]
+    failed: str
+
+
+@dataclass(frozen=True, slots=True)
 class JudgedRow:
     """Record what was asked of the judge."""
 
@@ -50,6 +60,7 @@ class JudgedRow:
     checks: tuple[JudgedCheckRow, ...]
     runs: tuple[JudgeRunRow, ...]
     retired: Texts
+    hunks: tuple[HunkRow, ...]
 
 
 @dataclass(frozen=True, slots=True)

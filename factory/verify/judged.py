@@ -10,6 +10,7 @@ and whoever asks compares them.
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ from factory.verify.trees import FILE, TreeEntry, joined
 _EXECUTABLE = 0o100755
 _NO_SUBJECT = ("format", "lint")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
+_VIEW = re.compile(r"old|base|result|before|again|hunk-[1-9][0-9]*")
 _Change = tuple[str, TreeEntry | None, TreeEntry | None]
 
 
@@ -56,6 +58,9 @@ class JudgedPart:
             words = _words(self.codes.get(f"old.{row.label}"))
             if row.old_judge not in words:
                 self.differs(f"{row.label} under the old judge", words[0], row.old_judge)
+            words = self._before(row.label)
+            if row.before not in words:
+                self.differs(f"{row.label} before the work", words[0], row.before)
         broken = {label for label in self.kinds if self.codes.get(f"old.{label}")}
         named = {
             str(row.facts.get("label"))
@@ -65,6 +70,7 @@ class JudgedPart:
         self.differs("checks that pass only with changes of it", sorted(broken), sorted(named))
         if self.bundle.status.status == "PASS":
             self._passed(due)
+            self._required()
 
     def _runs(self) -> None:
         """Check that each command that ran for the judge is one of a check, and each ran once."""
@@ -72,7 +78,7 @@ class JudgedPart:
         odd = sorted(
             label
             for label in labels
-            if label.partition(".")[0] not in ("old", "base", "result", "before")
+            if not _VIEW.fullmatch(label.partition(".")[0])
             or label.partition(".")[2] not in self.kinds
         )
         self.differs("commands that ask the judge nothing", [], odd)
@@ -80,6 +86,41 @@ class JudgedPart:
         self.differs("commands that asked the judge twice", [], twice)
         ended = [run.label for run in self.judged.runs if run.ended != "exited" and run.rc == 0]
         self.differs("commands that were ended and have the code 0", [], ended)
+
+    def _before(self, label: str) -> tuple[str, ...]:
+        """Return the words that fit what a check said on the base's code; it passes now."""
+        first, again = self.codes.get(f"before.{label}"), self.codes.get(f"again.{label}")
+        if first is None:
+            return ("not-asked",)
+        if first == 0:
+            return ("ok",)
+        return ("ran-no-test", "flaky" if again == 0 else "fixed")
+
+    def _required(self) -> None:
+        """Check that a PASS has shown what is required of it."""
+        require, judged = self.bundle.lock.judge.require, self.judged
+        if self.judge.retry == "block":
+            self.differs("attempts of a PASS", 1, len(self.bundle.status.attempts))
+        if "change" in require:
+            self.differs("whether it changed something", True, bool(self.bundle.change.edits))
+        if "fixed" in require:
+            names = {each.label: each.name for each in self.bundle.contract.acceptance}
+            may = {
+                label
+                for label, kind in self.kinds.items()
+                if kind == "tests" or {label, names[label]} & {*self.bundle.lock.judge.fixed}
+            }
+            fixed = [row.label for row in judged.checks if row.before == "fixed"]
+            self.differs("whether it repaired something", True, bool(may & {*fixed}))
+        if "every-hunk" in require:
+            ours = {row.path for row in judged.files}
+            paths = {spell(joined(path)) for path in self.bundle.change.edits} - ours
+            self.differs(
+                "files whose hunks were left out", paths, {row.path for row in judged.hunks}
+            )
+        for number, row in enumerate(judged.hunks, 1):
+            if not self.codes.get(f"hunk-{number}.{row.failed}"):
+                self.differs(f"what fails without hunk {number}", "a check", row.failed)
 
     def _passed(self, files: tuple[JudgeFileRow, ...]) -> None:
         """Check that a PASS was asked all that its change of the judge demands."""

@@ -17,6 +17,7 @@ RUN = "python -m pytest -q -p no:cacheprovider"
 TESTS = f"tests: [{RUN}]\n"
 SKIP = "s/^def/@pytest.mark.skip\\ndef/"
 IGNORE = '"--ignore=tests/test_two.py"'
+NEW_TEST = "echo 'def test_new(): pass' > tests/test_new.py"
 GOOD = "from links import one\n\n\ndef test_good():\n    assert one() == 1\n"
 BAD = "from links import two\n\n\ndef test_two():\n    assert two() == 2\n"
 # What each pack does (a line of shell for each), what it adds to acceptance.yml, and its findings.
@@ -78,27 +79,65 @@ PACKS: dict[str, tuple[str, str, set[str]]] = {
         'may_change: [tests/]\nretires: ["tests/test_good.py::test_good"]\n',
         set(),
     ),
-    "promises a change": ("true", "require: [change]\n", {"CHECK_FAILED", "NO_CHANGE"}),
+    "repairs what had to be repaired": ("sed -i s/3/2/ links.py", "require: [fixed]\n", set()),
+    "brings a test of what it repairs": (
+        f"echo 'def three(): return 3' >> links.py; sed -i s/3/2/ links.py; {NEW_TEST}",
+        "require: [change, fixed]\n",
+        set(),
+    ),
+    "needs each hunk": ("sed -i s/3/2/ links.py", "require: [every-hunk]\n", set()),
+    "brings more than is tested": (
+        "sed -i s/3/2/ links.py; echo '# a remark' >> pyproject.toml; echo x > new.txt",
+        "require: [every-hunk]\n",
+        {"HUNK_UNPROVED"},
+    ),
+}
+# What a pack does where nothing is to be repaired, what it adds to acceptance.yml, and its findings.
+DONE: dict[str, tuple[str, str, set[str]]] = {
+    "changes nothing": ("true", "", set()),
+    "changes nothing, and must": ("true", "require: [change]\n", {"NO_CHANGE"}),
+    "repairs nothing, and must": (
+        "echo '# a remark' >> links.py",
+        "require: [fixed]\n",
+        {"NOT_FIXED"},
+    ),
+    "changes nothing, and must repair": ("true", "require: [fixed]\n", {"NOT_FIXED"}),
+    "adds what only its own test shows": (
+        (
+            "echo 'def four(): return 4' >> links.py; "
+            "printf 'from links import four\\ndef test_four(): assert four() == 4\\n' > tests/test_4.py"
+        ),
+        "require: [change, fixed, every-hunk]\n",
+        set(),
+    ),
 }
 
 
-@pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """Return STATUS.json of each pack's bundle, all of one run."""
-    world = World(tmp_path_factory.mktemp("judge") / "repository")
-    world.write("links.py", "def one():\n    return 1\n\n\ndef two():\n    return 3\n")
+def played(world: World, packs: dict[str, tuple[str, str, set[str]]], two: int) -> dict[str, Any]:
+    """Return STATUS.json of each pack's bundle, all of one run, where `two()` returns `two`."""
+    world.write("links.py", f"def one():\n    return 1\n\n\ndef two():\n    return {two}\n")
     world.write("tests/test_good.py", GOOD)
     world.write("tests/test_two.py", BAD)
     world.write("pyproject.toml", '[project]\nname = "x"\n')
-    for number, (work, asked, _) in enumerate(PACKS.values(), 1):
+    for number, (work, asked, _) in enumerate(packs.values(), 1):
         steps = json.dumps([work])
         task = f"scope: {{allowed_paths: ['**']}}\nsteps: {steps}\n"
         world.pack(f"TASK-{number:04}-x", task, TESTS + asked)
     world.commit()
     world.factory("oneshot")
-    folders = (world.state / "bundles" / f"TASK-{number:04}" for number, _ in enumerate(PACKS, 1))
+    folders = (world.state / "bundles" / f"TASK-{number:04}" for number, _ in enumerate(packs, 1))
     read = (json.loads((folder / "STATUS.json").read_text()) for folder in folders)
-    return dict(zip(PACKS, read, strict=True))
+    return dict(zip(packs, read, strict=True))
+
+
+@pytest.fixture(scope="module")
+def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    return played(World(tmp_path_factory.mktemp("judge") / "repository"), PACKS, 3)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    return played(World(tmp_path_factory.mktemp("judge") / "done"), DONE, 2)
 
 
 @pytest.mark.parametrize("name", PACKS)
@@ -107,6 +146,39 @@ def test_what_a_pack_did_is_found(name: str, bundles: dict[str, dict[str, Any]])
     found = {one["id"] for one in status["findings"] if one["severity"] == "error"}
     assert found == PACKS[name][2], [one["message"] for one in status["findings"]]
     assert status["status"] == ("BLOCKED" if found else "PASS")
+
+
+@pytest.mark.parametrize("name", DONE)
+def test_what_a_pack_has_not_shown_is_found(name: str, done: dict[str, dict[str, Any]]) -> None:
+    status = done[name]
+    found = {one["id"] for one in status["findings"] if one["severity"] == "error"}
+    assert found == DONE[name][2], [one["message"] for one in status["findings"]]
+    assert status["status"] == ("BLOCKED" if found else "PASS")
+
+
+def test_the_bundle_says_what_a_check_said_before(
+    bundles: dict[str, dict[str, Any]], done: dict[str, dict[str, Any]]
+) -> None:
+    (row,) = bundles["repairs what had to be repaired"]["judged"]["checks"]
+    assert row["before"] == "fixed"
+    (row,) = done["repairs nothing, and must"]["judged"]["checks"]
+    assert row["before"] == "ok"
+    (row,) = bundles["needs each hunk"]["judged"]["hunks"]
+    assert row == {"path": "links.py", "line": 6, "lines": 1, "failed": "tests-1"}
+    messages = [one["message"] for one in bundles["brings more than is tested"]["findings"]]
+    assert messages == [
+        (
+            "every-hunk is required; without 2 hunks (new.txt:1, pyproject.toml:3) every check still"
+            " passes"
+        )
+    ]
+    messages = [one["message"] for one in done["changes nothing, and must repair"]["findings"]]
+    assert messages == [
+        (
+            "a repair is required; expected a check that fails on the base's code under the result's"
+            " judge and passes now, found tests-1 ok"
+        )
+    ]
 
 
 def test_a_pack_that_touches_no_judge_runs_nothing_more(bundles: dict[str, dict[str, Any]]) -> None:

@@ -79,6 +79,62 @@ JUDGE: Mapping[str, CatalogueEntry] = {
             {"case": "uncounted", **_CHECK, "before": 3},
         ),
     ),
+    "NOT_FIXED": error(
+        "a pack that has to repair something repaired nothing that a check shows",
+        sentence={
+            "none": "a repair is required; expected a check that fails on the base's code under the"
+            " result's judge and passes now, found {checks}",
+            "unnamed": "a repair is required, and no check may show it: expected tests, or a check"
+            " that fixed names",
+        },
+        hint={
+            "none": "Add a test that fails without the change, or repair what a test shows.",
+            "unnamed": "Name a check under fixed in acceptance.yml, or add tests.",
+        },
+        remedy={
+            "none": "allow it with: fixed: [the label of a check that the change repairs] in"
+            " acceptance.yml",
+            "unnamed": "allow it with: fixed: [the label of a check] in acceptance.yml",
+        },
+        examples=(
+            {"case": "none", "checks": ("tests-1 ok", "tests-2 flaky")},
+            {"case": "unnamed"},
+        ),
+    ),
+    "HUNK_UNPROVED": error(
+        "no check fails without a part of the change",
+        sentence={
+            "hunks": "every-hunk is required; without {count:hunk|hunks} ({first}) every check"
+            " still passes",
+            "budget": "every-hunk is required; the change has more than {budget:hunk|hunks}, so not"
+            " all were left out",
+        },
+        hint={
+            "hunks": "Add a test that needs it, or take it out of the change.",
+            "budget": "Split the pack into several.",
+        },
+        remedy={
+            "hunks": "nothing in the contract can allow it, where policy requires every-hunk; else"
+            " take it out of require",
+            "budget": "nothing in the contract can allow it: split the pack into several",
+        },
+        examples=(
+            {"case": "hunks", "count": 2, "first": ("src/a.py:3", "src/b.py:1")},
+            {"case": "budget", "budget": 64},
+        ),
+    ),
+    "RETRY_BLOCKED": error(
+        "a pack passed only after a failed attempt, and policy does not let it",
+        sentence='attempts: {number} of {most}; policy says retry = "block"',
+        hint="Make what fails at times certain, and run again.",
+        remedy="nothing in the contract can allow it: [judge] retry of policy says block",
+        examples=({"number": 2, "most": 3},),
+    ),
+    "RETRIED": note(
+        "a pack passed after a failed attempt",
+        sentence="attempts: {number} of {most}: it passed after a failed attempt",
+        examples=({"number": 2, "most": 3},),
+    ),
     "JUDGE_PERMITTED": note(
         "files of the judge were changed by permission of the contract",
         sentence="{count:file|files} of the judge changed by permission of may_change: {first}",

@@ -246,10 +246,10 @@ def test_a_failure_is_named_by_label_code_and_log() -> None:
 
 def test_flaky_is_a_failure_and_a_pass_on_one_tree() -> None:
     asked = pack()
-    assert judge_attempts(asked, [record(1, "PASS", "t")]) == ()
-    assert judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "BLOCKED", "t")]) == ()
-    assert judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "u")]) == ()
-    found = judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "t")])
+    twice = [record(1, "BLOCKED", "t"), record(2, "BLOCKED", "t")]
+    assert judge_attempts(asked, [record(1, "PASS", "t")], 3, "block") == ()
+    assert judge_attempts(asked, twice, 3, "block") == ()
+    found = judge_attempts(asked, [record(1, "BLOCKED", "t"), record(2, "PASS", "t")], 3, "allow")
     assert (
         sentence(found)
         == "FLAKY acceptance failed and then passed on an identical tree; a retry proves nothing @ "
@@ -409,3 +409,13 @@ def test_the_last_line_of_a_long_log_is_found_from_its_end(before: bytes, blank:
     (found,) = judge(STEP, rc=3, log=log)
     shown = lines[-1] if len(lines[-1]) <= 100 else lines[-1][:99] + "…"
     assert found.message.endswith(f"its last line: {shown}")
+
+
+def test_a_pass_after_a_failed_attempt_is_remarked_or_blocked() -> None:
+    tried = [record(1, "BLOCKED", "t"), record(2, "PASS", "u")]
+    (remark,) = judge_attempts(pack(), tried, 3, "allow")
+    assert (remark.id, remark.blocks) == ("RETRIED", False)
+    assert remark.message == "attempts: 2 of 3: it passed after a failed attempt"
+    (refusal,) = judge_attempts(pack(), tried, 3, "block")
+    assert (refusal.id, refusal.blocks) == ("RETRY_BLOCKED", True)
+    assert refusal.message == 'attempts: 2 of 3; policy says retry = "block"'
