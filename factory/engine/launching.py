@@ -243,6 +243,7 @@ def _started(
         host=host_class(environment),
         orchestrator=own_code(),
         orchestrator_version=__version__,
+        measured=facts.get("measured", ""),
         sandbox_binary=facts.get("bwrap_sha256") or None,
         syscall_filter=facts.get("seccomp_sha256") or None,
     )

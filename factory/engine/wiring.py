@@ -30,7 +30,7 @@ from factory.files.clock import SystemClock
 from factory.files.key_files import UserKeys
 from factory.files.locks import FileLocks
 from factory.files.remains import clear_remains
-from factory.files.seals import user_seal
+from factory.files.seals import UserSeal, user_seal
 from factory.files.state_store import StateStore
 from factory.files.user_places import user_config_file, user_state_folder
 from factory.git import checkout, repository
@@ -62,7 +62,6 @@ from factory.sandbox.backend import SandboxSetting
 from factory.sandbox.host import sandbox_owner
 from factory.sandbox.host_sandbox import HostSandbox
 from factory.sandbox.python_env import ANYWHERE
-from factory.sandbox.sealed import Seal
 from factory.trust.grant_store import GrantStore
 from factory.trust.requests import granted_by_policy
 
@@ -215,7 +214,7 @@ def site(
     )
 
 
-def _sandbox_setting(config: Config, root: Path, seal: Seal) -> SandboxSetting:
+def _sandbox_setting(config: Config, root: Path, seal: UserSeal) -> SandboxSetting:
     state = root / STATE_FOLDER
     return SandboxSetting(
         state / layout.CACHE,
@@ -226,6 +225,7 @@ def _sandbox_setting(config: Config, root: Path, seal: Seal) -> SandboxSetting:
         backend=config.backend,
         shown=_shown_folders(config, root),
         seal=seal,
+        keeps=seal.lasting,
     )
 
 

@@ -97,7 +97,7 @@ class PreflightFinished(
 
 
 class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState.STARTED)):
-    """Record that a pack begins: its action key, its sandbox, the class of host, our own code."""
+    """Record that a pack begins: action key, sandbox and when measured, class of host, our code."""
 
     pack: Text
     action_key: Hash
@@ -109,6 +109,7 @@ class PackStarted(Event, event_type="pack.started", rule=work(UNTRIED, PackState
     host: Text
     orchestrator: Hash
     orchestrator_version: Text
+    measured: Text
     sandbox_binary: Annotated[str, LineMapping.HASHES, Named("sandbox")] | None = None
     syscall_filter: Hash | None = None
 

@@ -32,7 +32,8 @@ class SandboxSetting:
     `shown` are the folders that such an interpreter may be in beyond the system's.
     `backend` is the only one to be tried, "auto" the best that works. `unconfined`: the user
     accepted the absence of every property; only then may a command run on a host that confines
-    nothing. `seal` makes the seals of cached folders.
+    nothing. `seal` makes the seals of what is cached; with `keeps` that is also what was measured,
+    so that later starts of this boot need not measure again.
     """
 
     cache: Path
@@ -44,6 +45,7 @@ class SandboxSetting:
     backend: str = "auto"
     shown: tuple[Path, ...] = ()
     seal: Seal = process_seal
+    keeps: bool = False
 
 
 class Offer:

@@ -33,15 +33,17 @@ import platform
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from factory.sandbox.backend import Backend, Offer, SandboxSetting
 from factory.sandbox.backend_none import Unconfined
 from factory.sandbox.backends import NONE, BackendEntry, IsolationMode, rows_of
 from factory.sandbox.folders import disk_errors
+from factory.sandbox.kept_measurement import NOW, dated, forget, keep, name_of, read_kept
 from factory.sandbox.ports import EgressListener, Stage, StageView
 from factory.sandbox.properties import Enforcement
-from factory.sandbox.values import StageLimits
+from factory.sandbox.values import SandboxError, StageLimits
 
 _NOT_HERE = "what the user's configuration chose is not offered by this host"
 
@@ -57,7 +59,8 @@ class MeasuredBackend:
 class HostSandbox:
     """Implement `Sandbox`; see the port. Thread-safe. Starts nothing before it is asked.
 
-    What was measured is in this object and nowhere else, so no file, variable or pack can claim it.
+    What was measured is in this object, and where the setting says so under a seal for the next
+    starts, so no file, variable or pack can claim it.
     A child that is forked has the object and with it the measurement; it starts a helper of its
     own, and its parent's stages are none of its own. Fork where no other thread uses the object.
 
@@ -97,7 +100,11 @@ class HostSandbox:
         self, view: StageView, limits: StageLimits, name: str, egress: EgressListener | None = None
     ) -> Stage:
         """Open a fresh stage; see the port."""
-        return self._measure().backend.open(view, limits, name, egress)
+        try:
+            return self._measure().backend.open(view, limits, name, egress)
+        except SandboxError:
+            forget(self._offer)
+            raise
 
     def integrator_argv(self, run_folder: Path, argv: list[str]) -> list[str]:
         """Return the words that run the integrator, confined in the way that was probed."""
@@ -122,19 +129,35 @@ class HostSandbox:
         with disk_errors(self._offer.cache):
             self._offer.cache.mkdir(parents=True, exist_ok=True)
             self._offer.work.mkdir(parents=True, exist_ok=True)
+            known = self._measured_before()
+            if known is not None:
+                return known
             for kind in self._chosen():
                 tried = False
-                for way in kind.ways(self._offer):
+                for number, way in enumerate(kind.ways(self._offer)):
                     tried = True
                     probed = way.probe()
                     if probed.started:
-                        return MeasuredBackend(way, _said_why(probed.enforcement, why))
+                        found = dated(_said_why(probed.enforcement, why), NOW)
+                        if not why:  # a better backend that fails is tried at each start
+                            keep(self._offer, number, way, found)
+                        return MeasuredBackend(way, found)
                     way.close()
                     why = why or probed.why
                 if not tried:
                     why = why or kind.why_none()
         nothing = Unconfined(self._offer, why or _NOT_HERE)
         return MeasuredBackend(nothing, nothing.probe().enforcement)
+
+    def _measured_before(self) -> MeasuredBackend | None:
+        kept = read_kept(self._offer)
+        if kept is None:
+            return None
+        for kind in self._chosen():
+            if name_of(kind) == kept.kind:
+                for way in islice(kind.ways(self._offer), kept.way, None):
+                    return MeasuredBackend(way, kept.enforcement)
+        return None
 
     def _chosen(self) -> Iterator[type[Backend]]:
         """Yield every class that the user's choice leaves, best first; `none` only where it is

@@ -45,7 +45,8 @@ FORMS: Mapping[str, EventForm] = {
     "pack.started": EventForm(
         _names("action_key orchestrator"),
         details=_names(
-            "host kernel landlock_abi orchestrator_version pack properties sandbox sandbox_version"
+            "host kernel landlock_abi measured orchestrator_version pack properties sandbox"
+            " sandbox_version"
         ),
         more=_names("sandbox syscall_filter"),
         rc=0,
