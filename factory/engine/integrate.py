@@ -54,14 +54,13 @@ def integrate_card(card: Card, run: Run) -> CardOutcome:
 
 
 def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
-    """Copy every bundle that belongs to it into the run, with one sync, unless its launch put it
-    there; where `came` says that one is of an earlier run, record that.
+    """Copy every bundle that belongs to it into the run, with one sync; where `came` says that one
+    is of an earlier run, record that.
     """
     store, folder = run.site.store, RunFolder.of(run.id)
     there = {entry.id: run.manifest_of(entry.id) for entry in run.catalogue.entries}
     packs = [pack for pack, digest in there.items() if digest and pack not in run.refused]
-    missing = [p for p in packs if store.sha256(folder.bundle(p).manifest) != there[p]]
-    store.copy_folders({BundleFolder.of(pack): folder.bundle(pack) for pack in missing})
+    store.copy_folders({BundleFolder.of(pack): folder.bundle(pack) for pack in packs})
     origins = {pack: came.get(pack, run.id) for pack in packs}
     run.integrated.came_from |= {pack: of for pack, of in origins.items() if of != run.id}
     copied = (
@@ -74,8 +73,6 @@ def _copy_bundles(run: Run, came: Mapping[str, str]) -> None:
         for pack, origin in run.integrated.came_from.items()
     )
     run.recorder.record_all(copied, run.recorder.run_event)
-    for pack in sorted(there.keys() - set(packs)):  # it was put there, and then its pack broke off
-        store.remove(folder.bundle(pack))
 
 
 def _integrate(run: Run) -> None:

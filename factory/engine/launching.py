@@ -185,7 +185,6 @@ def _launch_recorded(run: Run, planned: PlannedPack) -> Launched:
         # What lies there is of an earlier action, and no part of a run that tried this one; its
         # own run has it.
         run.site.store.remove(BundleFolder.of(pack))
-        run.site.store.remove(RunFolder.of(run.id).bundle(pack))
         # A disk that takes no more is the very reason, and is a finding as such.
         with contextlib.suppress(Refusal):
             _keep(run, pack, begun, launched)
@@ -194,8 +193,8 @@ def _launch_recorded(run: Run, planned: PlannedPack) -> Launched:
 
 
 def _keep(run: Run, pack: str, begun: str, launched: Launched) -> None:
-    """Put the raw files and the bundle in their places, the bundle into the run too; then record
-    the events, of which the last one closes the pack.
+    """Put the raw files and the bundle in their places, then record the events, of which the last
+    one closes the pack.
     """
     store, raw = run.site.store, RunFolder.of(run.id).raw
     own, folders = f"{pack}/", dict[str, dict[str, bytes]]()
@@ -205,8 +204,7 @@ def _keep(run: Run, pack: str, begun: str, launched: Launched) -> None:
         else:
             store.write(raw.at(path), content)
     if launched.files:
-        for place in (BundleFolder.of(pack), RunFolder.of(run.id).bundle(pack)):
-            folders[place] = dict(launched.files)
+        folders[BundleFolder.of(pack)] = dict(launched.files)
     with _objects_too(run, bool(folders)):
         store.replace_folders((where, files.items()) for where, files in folders.items())
     run.recorder.causes[pack] = run.recorder.record_all(launched.events, begun)

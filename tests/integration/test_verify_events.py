@@ -56,7 +56,7 @@ ALONE = {
     **{
         ("pack.started", f"detail {name}"): HOST
         for name in (
-            *("host", "kernel", "landlock_abi", "orchestrator_version", "sandbox"),
+            *("host", "kernel", "landlock_abi", "measured", "orchestrator_version", "sandbox"),
             "sandbox_version",
         )
     },
