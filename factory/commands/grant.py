@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Sequence
@@ -10,11 +12,13 @@ from itertools import groupby
 
 from factory.commands.options import Parser, here
 from factory.contract.catalogue import Catalogue, read_catalogue
+from factory.contract.known_secrets import deny, of_environment
 from factory.contract.work_tree import UserWorkTree
 from factory.engine import wiring
 from factory.judge.path_guard import display
 from factory.model.config import Config, Grant
 from factory.model.errors import Refusal, UsageError
+from factory.model.evidence_text import sha256
 from factory.model.verdict import Status
 from factory.model.wording import counted
 from factory.report.answer import CommandResult
@@ -34,19 +38,23 @@ usage: factory grant
        factory grant DIGEST…
        factory grant --list
        factory grant --revoke DIGEST…
+       factory grant --not-credential NAME|DIGEST…
 
 Packs ask for hosts, for variables of yours, and for more than the ceilings allow. Without words,
 each thing that nobody answered is shown with who asks for it, where, and what it would allow, and
 is asked about once; without a terminal they are only shown. DIGEST… grants those requests to the
 packs that ask (the first 12 characters do). --list prints your grants, in the form that the file of
 FACTORY_GRANTS has; --revoke takes some back. Grants are kept in your own folder, for this path and
-the address that the repository came from.
+the address that the repository came from. --not-credential says of the value of a variable of
+yours, or of any value by its SHA-256, that it is no credential: it may then be shown, everywhere.
 
 options
   --list                print the grants of this repository
   --revoke              take back the grants named
+  --not-credential      the values named are no credentials
 """,
 }
+_HELP = "see: factory grant --help"
 _FEWEST = 12  # characters of a digest that name a request
 
 
@@ -69,6 +77,7 @@ def define(command: str, parser: Parser) -> None:
     del command
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--revoke", action="store_true")
+    parser.add_argument("--not-credential", action="store_true")
     parser.add_argument("digests", nargs="*", metavar="DIGEST")
 
 
@@ -79,6 +88,8 @@ def run(command: str, given: Namespace) -> CommandResult:
         raise UsageError("grant --list takes nothing else", "see: factory grant --help")
     if given.revoke and not given.digests:
         raise UsageError("grant --revoke needs a DIGEST", "see: factory grant --list")
+    if given.not_credential:
+        return _deny(given, tuple(given.digests))
     asked = _asked()
     if given.list:
         return _list(asked)
@@ -89,6 +100,24 @@ def run(command: str, given: Namespace) -> CommandResult:
     if not (sys.stdin.isatty() and sys.stdout.isatty()) or given.json:
         return _show(asked)
     return _ask_all(asked)
+
+
+def _deny(given: Namespace, names: tuple[str, ...]) -> CommandResult:
+    """Say of values that they are no credentials. Raise UsageError, Refusal DISK_UNWRITABLE."""
+    if given.list or given.revoke or not names:
+        raise UsageError("grant --not-credential needs a NAME or DIGEST", _HELP)
+    digests = []
+    for name in names:
+        value = os.environ.get(name)
+        if value is None and re.fullmatch("[0-9a-f]{64}", name) is None:
+            what = f"expected the name of a variable that is set, or a SHA-256, found {name!r}"
+            raise UsageError(what, _HELP)
+        named = name if value is None else ""
+        secrets = of_environment({name: value}) if value is not None else ()
+        digests += [named] if named else [sha256(secret) for _, secret in secrets]
+    deny(digests)
+    lines = tuple(f"no credential  {digest}" for digest in digests)
+    return CommandResult(Status.PASS, lines or ("none of them was taken for a credential",))
 
 
 def open_requests() -> tuple[GrantRequest, ...]:

@@ -1,7 +1,8 @@
 """Collect the values that must not be shown: from the environment, and from usual files in HOME.
 
 Rule: they are read here, go into a redactor, and nowhere else. What this process cannot read, it
-does not know. Does not know who writes.
+does not know. What the user says is no credential, by the digest of its value, is none; a
+repository cannot say so. Does not know who writes.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from factory.files.config_files import read_user_config
+from factory.files import fs_guard
+from factory.files.config_files import read_plain, read_user_config
+from factory.files.user_places import NOT_CREDENTIALS, not_credentials_file
 from factory.model.errors import Refusal
+from factory.model.evidence_text import sha256
 from factory.model.forms import value_is_credential
 from factory.model.signing import PRIVATE_VARIABLES
 from factory.redact.credential_files import FILES, LARGEST, values_in
+from factory.redact.credential_values import secrets_in
 from factory.redact.redaction import Redactor
 
 _VARIABLE = "FACTORY_CLOUD_INJECT"
@@ -28,9 +33,30 @@ def redactor_for(environment: Mapping[str, str]) -> Redactor:
     """Return a redactor that knows this user's credentials, and those that their configuration
     names.
     """
-    return Redactor(
-        (*of_environment(environment), *of_home(environment), *of_configuration(environment))
-    )
+    spared = denied_by_user()
+    known = (*of_environment(environment), *of_home(environment))
+    mine = tuple((name, value) for name, value in known if sha256(value) not in spared)
+    return Redactor((*mine, *of_configuration(environment)), spared=spared)
+
+
+def denied_by_user() -> frozenset[str]:
+    """Return the digests of values that this user says are no credentials: one SHA-256 a line, `#`
+    begins a comment. None if the file cannot be read.
+    """
+    try:
+        content = read_plain(not_credentials_file(), NOT_CREDENTIALS) or b""
+    except Refusal:  # what cannot be read spares nothing
+        return frozenset()
+    words = (line.partition(b"#")[0].strip() for line in content.splitlines())
+    return frozenset(word.decode("ascii", "replace") for word in words if word)
+
+
+def deny(digests: Iterable[str]) -> None:
+    """Add digests to those of `denied_by_user`. Raise Refusal DISK_UNWRITABLE."""
+    lines = "".join(f"{digest}\n" for digest in sorted({*denied_by_user(), *digests}))
+    place = not_credentials_file()
+    fs_guard.make_folder(place.parent)
+    fs_guard.write_atomic(place, lines.encode("ascii"), mode=0o600)
 
 
 def of_configuration(environment: Mapping[str, str]) -> Values:
@@ -48,16 +74,22 @@ def of_configuration(environment: Mapping[str, str]) -> Values:
 
 
 def of_environment(environment: Mapping[str, str]) -> Values:
-    """Return (name, value) of every variable whose name says that it is a credential."""
-    named = {
-        *filter(value_is_credential, environment),
-        *(name for name in PRIVATE_VARIABLES if name in environment),
-    }
+    """Return (name, value) of every credential in the environment, as far as name and value show
+    it. A private variable of ours counts whole.
+    """
     return tuple(
-        (name, os.fsencode(environment[name]))
-        for name in sorted(named)
-        if not _is_place(environment[name])
+        (name, os.fsencode(secret))
+        for name, value in sorted(environment.items())
+        for secret in _secrets_of(name, value)
     )
+
+
+def _secrets_of(name: str, value: str) -> tuple[str, ...]:
+    if name in PRIVATE_VARIABLES:
+        return () if _is_place(value) else (value,)
+    if _is_place(value):
+        return ()
+    return secrets_in(name, value, value_is_credential(name))
 
 
 def of_home(environment: Mapping[str, str]) -> Values:

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factory.files.local_disk import keeps_change_times, long_before
+from factory.files.user_places import NOT_CREDENTIALS
 from factory.model.card import Card, Closing
 from factory.model.errors import FactoryError
 from factory.model.layout import (
@@ -211,7 +212,8 @@ def settings_digest(
     own = _content(real)
     if b"policy_ref" in own or environment.get("FACTORY_POLICY_REF"):
         _add(digest, os.urandom(16))  # its commit may be another one: only opening it shows
-    for place in (real, *(f"{root}/{name}" for name in _SETTINGS)):
+    spared = user_file.parent / NOT_CREDENTIALS
+    for place in (real, str(spared), *(f"{root}/{name}" for name in _SETTINGS)):
         _add(digest, _content(place))
     return digest.hexdigest()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from factory.model.names import CONFIG_FILE
 
+NOT_CREDENTIALS = "not-credentials"
 _NAME = "codex-orchestrator"
 # Packs see these.
 _SHOWN = frozenset(
@@ -24,6 +25,11 @@ def user_config_file() -> Path:
     else:
         base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return base / _NAME / CONFIG_FILE
+
+
+def not_credentials_file() -> Path:
+    """Return the path of the user's list of values that are no credentials; it may not exist."""
+    return user_config_file().parent / NOT_CREDENTIALS
 
 
 def user_state_folder() -> Path:

@@ -56,11 +56,18 @@ class Redacted:
 
 
 class Redactor:
-    """Search for values (name → value) and forms: those of common credentials, or those given."""
+    """Search for values (name → value) and forms: those of common credentials, or those given.
+
+    `spared` are digests (SHA-256, hex) of what is no credential, whatever form it has.
+    """
 
     def __init__(
-        self, values: Iterable[tuple[str, bytes]] = (), forms: tuple[Form, ...] = FORMS
+        self,
+        values: Iterable[tuple[str, bytes]] = (),
+        forms: tuple[Form, ...] = FORMS,
+        spared: frozenset[str] = frozenset(),
     ) -> None:
+        self._spared = spared
         self._forms = forms
         known = {
             value: f"value of {name}" for name, value in sorted(values) if not _is_a_word(value)
@@ -110,7 +117,12 @@ class Redactor:
         places = [*self._known(text, found), *self._in_form(text, found)]
         if cut:
             places += [*self._started(text), *self._form_started(text, found)]
+        if self._spared:
+            places = [each for each in places if not self._is_spared(text, each)]
         return _united(places)
+
+    def _is_spared(self, text: bytes, place: Place) -> bool:
+        return hashlib.sha256(text[place.start : place.end]).hexdigest() in self._spared
 
     def redact(self, text: bytes, cut: bool = False) -> Redacted:
         """Return `text` with a mark in the place of every credential, in a few passes."""

@@ -36,6 +36,7 @@ WRITERS = {
     "factory/files/key_files.py": KEYS,
     "factory/evidence/ledger_own.py": OURS,
     "factory/files/seals.py": "the user's own secret, in their own folder, for nobody else",
+    "factory/contract/known_secrets.py": "digests, into the user's own folder",
     "factory/trust/grant_store.py": "names of hosts and variables, into the user's own folder",
     "factory/commands/cli.py": GATE,
     "factory/commands/grant.py": "questions at the user's own terminal: names of contracts",

@@ -263,7 +263,7 @@ CHANGE: Mapping[str, CatalogueEntry] = {
             " let the pack leave it alone.",
         },
         remedy="nothing in the contract can allow it; remove the credential at {place}, and renew"
-        " it",
+        " it; if it is none: factory grant --not-credential NAME|DIGEST",
         examples=(
             {"case": "new", "place": "a.env:3", "kinds": ("GitHub token",)},
             {"case": "old", "place": "a.env:3", "kinds": ("GitHub token",)},
@@ -284,7 +284,7 @@ CHANGE: Mapping[str, CatalogueEntry] = {
         sentence="artifact {path} carries a credential ({kinds}); expected none, it is not kept",
         hint="Remove it, and renew it where it was real: whoever ran the pack has seen it.",
         remedy="nothing in the contract can allow it; leave the credential out of {path}, and renew"
-        " it",
+        " it; if it is none: factory grant --not-credential NAME|DIGEST",
         examples=({"path": "out/env.txt", "kinds": ("GitHub token",)},),
     ),
     "EGRESS_REFUSED": note(
