@@ -157,9 +157,9 @@ def _record(verified: Iterable[Verified], took_ms: int) -> None:
     for each in verified:
         counts = (each.files, len(each.findings), len(each.gaps))
         if each.status or each.findings:
-            verification.record(
-                site, verification.Checked(each.run_id, status_of((each,)), took_ms, *counts)
-            )
+            word, status = each.outcome.value, status_of((each,))
+            checked = verification.Checked(each.run_id, word, status, took_ms, *counts)
+            verification.record(site, checked)
 
 
 def _rebuilt(verified: Verified) -> Verified:

@@ -16,8 +16,9 @@ from factory.model.errors import Refusal
 from factory.model.evidence import SigningRecord
 from factory.model.finding import Finding, Location
 from factory.model.findings.entry import Facts
+from factory.model.pins import PINS_FILE, PinnedKey, PinsDocument
 from factory.model.signing import PINS_FOLDER, SigningPolicy
-from factory.model.tree import Tree
+from factory.model.tree import Leaf, Tree
 from factory.plan.site import Site
 
 if TYPE_CHECKING:  # costs the library for cryptography
@@ -49,7 +50,48 @@ def judge_signing(site: Site) -> tuple[Finding, ...]:
     if policy is SigningPolicy.REQUIRED_FROM and key.key_id not in named:
         facts = {"case": "named", "key": key.key_id, "known": tuple(named) or ("none",)}
         return (Finding("SIGNING_KEY_UNTRUSTED", facts),)
-    return ()
+    try:
+        why = _refusal(site, key)
+    except Refusal as refusal:
+        return refusal.findings
+    facts = {"case": "terms", "key": key.key_id, "why": why}
+    return (Finding("SIGNING_KEY_UNTRUSTED", facts),) if why else ()
+
+
+def _refusal(site: Site, key: PublicKey) -> str:
+    """Return why the terms of a pinned key exclude that it signs a run now, one clause; "" if they
+    do not. Raise Refusal SIGNING_PIN_INVALID for terms that cannot be read.
+    """
+    folder = _pins_folder(site)
+    leaf = folder.get(PINS_FILE) if isinstance(folder, Tree) else None
+    if not isinstance(leaf, Leaf):
+        return ""
+    path = f"{PINS_FOLDER}/{PINS_FILE}"
+    try:
+        document = PinsDocument.model_validate_json(site.objects.read([leaf.oid])[leaf.oid])
+    except ValueError as error:
+        facts = {
+            "case": "pin",
+            "file": path,
+            "problem": f"cannot be read: {str(error).splitlines()[0]}",
+        }
+        raise Refusal(Finding("SIGNING_PIN_INVALID", facts, location=Location(path))) from error
+    now = site.clock.utc()[:19] + "Z"
+    for terms in document.keys:
+        if terms.key == key.key_id:
+            return _excluded(terms, now)
+    return ""
+
+
+def _excluded(terms: PinnedKey, now: str) -> str:
+    if "run" not in terms.purposes:
+        return f"is for {', '.join(terms.purposes) or 'nothing'}, not for runs"
+    if terms.since and now < terms.since:
+        return f"counts since {terms.since}"
+    for end, word in ((terms.until, "counted until"), (terms.revoked, "is revoked from")):
+        if end and now >= end:
+            return f"{word} {end}"
+    return ""
 
 
 def signing_record(site: Site) -> SigningRecord:
@@ -91,9 +133,7 @@ def pinned_keys(site: Site) -> tuple[PublicKey, ...]:
 
     Raise Refusal SIGNING_PIN_INVALID for a file that is no key.
     """
-    folder = site.objects.tree_of(site.config.policy_commit or site.repository.commit).get(
-        PINS_FOLDER
-    )
+    folder = _pins_folder(site)
     if not isinstance(folder, Tree):
         return ()
     leaves = {name: leaf for name, leaf in folder.leaves() if name.endswith(".pub")}
@@ -101,6 +141,11 @@ def pinned_keys(site: Site) -> tuple[PublicKey, ...]:
     return tuple(
         _pin(f"{PINS_FOLDER}/{name}", contents[leaf.oid]) for name, leaf in sorted(leaves.items())
     )
+
+
+def _pins_folder(site: Site) -> Leaf | Tree | None:
+    commit = site.config.policy_commit or site.repository.commit
+    return site.objects.tree_of(commit).get(PINS_FOLDER)
 
 
 def _pin(path: str, content: bytes) -> PublicKey:

@@ -20,11 +20,12 @@ from factory.plan.site import Site
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Contain the result of a verification: counts of files read, findings, and parts that could
-    not be checked.
+    """Contain the result of a verification: its word (`verified`, `intact-untrusted` or
+    `not-verified`), and counts of files read, findings, and parts that could not be checked.
     """
 
     run_id: str
+    outcome: str
     status: Status
     duration_ms: int
     files: int
@@ -44,6 +45,7 @@ def record(site: Site, checked: Checked) -> str:
         facts = {"case": "unfinished", "run": checked.run_id or "that run"}
         raise Refusal(Finding("RUN_UNKNOWN", facts))
     event = VerifyFinished(
+        outcome=checked.outcome,
         status=checked.status.value,
         manifest=site.store.sha256(RunFolder.of(checked.run_id).manifest),
         files=checked.files,

@@ -329,6 +329,7 @@ class RecoveryFinished(Event, event_type="recovery.finished", rule=NO_RUN):
 class VerifyFinished(Event, event_type="verify.finished", rule=Rule(runs(RunState.FINISHED))):
     """Record that a run's evidence was derived again by the independent checker."""
 
+    outcome: Text
     status: Text
     manifest: Hash
     files: Count

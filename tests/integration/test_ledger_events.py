@@ -202,6 +202,7 @@ def test_values_mean_something(lived: World) -> None:
     assert verified["hashes"]["manifest"] == digest["RUN_MANIFEST.json"]
     found = (verified["rc"], verified["details"]["status"], verified["file_counts"]["findings"])
     assert found == (2, "BLOCKED", 0)  # nothing differs, and nobody signed
+    assert verified["details"]["outcome"] == "intact-untrusted"
     ended = {event["run_id"] for event in of(lived, "integrate.finished")}
     for event in of(lived, "lock.released"):
         assert event["details"]["lock"] != "run" or event["run_id"] not in ended

@@ -168,6 +168,46 @@ def test_required_from_takes_no_other_pinned_key(place: Place) -> None:
     assert {in_envelopes(place.home)[name] for name in place.signatures} == {key}
 
 
+ALWAYS = {"since": "", "until": "", "revoked": ""}
+
+
+@pytest.mark.parametrize(
+    ("terms", "why"),
+    [
+        ({"purposes": ["release"]}, "is for release, not for runs"),
+        ({"purposes": ["run"], "since": "2999-01-01T00:00:00Z"}, "counts since 2999"),
+        ({"purposes": ["run"], "until": "2020-01-01T00:00:00Z"}, "counted until 2020"),
+        ({"purposes": ["run"], "revoked": "2020-01-01T00:00:00Z"}, "is revoked from 2020"),
+        ({"purposes": ["run"], "until": "2999-01-01T00:00:00Z"}, ""),
+    ],
+)
+def test_terms_of_a_pinned_key_count_for_what_a_run_must_be_signed_with(
+    place: Place, terms: dict[str, object], why: str
+) -> None:
+    place.policy('policy = "required"')
+    place.trust()
+    key = parse_pem(place.factory("keys", "export").out.encode()).key_id
+    document = {"schema_version": 1, "keys": [{**ALWAYS, "key": key, **terms}], "thresholds": []}
+    place.world.write("factory.keys/keys.json", json.dumps(document))
+    place.world.commit("terms")
+    ended = place.oneshot()
+    if not why:
+        assert ended.rc == 0, ended.text
+        return
+    assert (ended.rc, place.world.findings()) == (2, ["SIGNING_KEY_UNTRUSTED"])
+    assert f"{key} is in use, and {why}" in ended.out
+
+
+def test_terms_that_cannot_be_read_are_not_none(place: Place) -> None:
+    place.policy('policy = "required"')
+    place.trust()
+    place.world.write("factory.keys/keys.json", "{}")
+    place.world.commit("terms")
+    ended = place.oneshot()
+    assert (ended.rc, place.world.findings()) == (2, ["SIGNING_PIN_INVALID"])
+    assert "factory.keys/keys.json cannot be read: " in ended.out
+
+
 def test_required_from_nobody_is_never_met(place: Place) -> None:
     place.policy('policy = "required-from"')
     place.trust()

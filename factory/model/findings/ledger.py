@@ -69,18 +69,23 @@ LEDGER: Mapping[str, CatalogueEntry] = {
             "pinned": "{key} is in use; expected a key pinned in {folder}/ of the base commit,"
             " which are: {known}",
             "named": "{key} is in use; expected one of signing.keys, which are: {known}",
+            "terms": "{key} is in use, and {why}, by keys.json",
         },
         hint={
             "pinned": "Pin it with: factory keys trust, and commit the file.",
             "named": "Name it there, or use one that is named.",
+            "terms": "Use another key: factory keys new, and pin it.",
         },
         remedy={
             "pinned": "no change of the contract is needed: pin {key} with: factory keys trust",
             "named": "no change of the contract is needed: add {key} to [signing] keys",
+            "terms": "no change of the contract is needed: pin another key, or change its terms in"
+            " factory.keys/keys.json",
         },
         examples=(
             {"case": "pinned", "key": _KEY, "folder": "factory.keys", "known": ()},
             {"case": "named", "key": _KEY, "known": ("ed25519:ffff",)},
+            {"case": "terms", "key": _KEY, "why": "counted until 2026-01-01T00:00:00Z"},
         ),
     ),
     "SIGNING_PIN_INVALID": error(
