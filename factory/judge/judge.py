@@ -54,7 +54,7 @@ class Rules:
     protected: Patterns
     inputs: tuple[str, ...]
     changed_lines: int
-    packs_folder: str
+    folder: str
     outputs: Patterns
     judge: JudgePatterns
     allowed_at: Location
@@ -73,7 +73,7 @@ def rules_of(pack: TaskPack, protected: Patterns, judge: JudgePatterns = BUILT_I
         protected,
         pack.inputs or (),
         pack.limits.changed_lines,
-        pack.folder.rpartition("/")[0],
+        pack.folder,
         compile_patterns((*pack.artifacts.required, *pack.artifacts.optional)),
         judge,
         pack.place("/scope/allowed_paths"),
@@ -130,7 +130,7 @@ def read_contents(
     for change in changes:
         if change.after is not None and change.after.mode == MODE_LINK:
             links[change.path] = change.after.oid
-        if change.before is not None and is_pack_file(change.path, rules.packs_folder):
+        if change.before is not None and is_pack_file(change.path, _packs_folder(rules)):
             sides = (change.before, change.after)
             files += [(change.path, leaf.oid) for leaf in sides if leaf and leaf.mode in _FILES]
     wanted = {*links.values(), *(oid for _, oid in files)}
@@ -281,12 +281,17 @@ def _judge_scope(rules: Rules, change: Difference) -> _Broken | None:
 
 
 def _judge_pack_file(rules: Rules, change: Difference, scripts: frozenset[str]) -> _Broken | None:
-    if change.before is None or not is_pack_file(change.path, rules.packs_folder):
+    if change.before is None or not is_pack_file(change.path, _packs_folder(rules)):
         return None
+    own = change.path.startswith(f"{rules.folder}/")
+    if not own or not is_output(change, rules.outputs, scripts):
+        return _Broken("PACK_FILE_CHANGED", change.path)
     judged = rules.judge.compiled.role(change.path, new=False) is not None
-    if not judged and is_output(change, rules.outputs, scripts):
-        return None
-    return _Broken("PACK_FILE_CHANGED", change.path)
+    return _Broken("PACK_FILE_CHANGED", change.path) if judged else None
+
+
+def _packs_folder(rules: Rules) -> str:
+    return rules.folder.rpartition("/")[0]
 
 
 def judge_lines(rules: Rules, added: int, removed: int) -> tuple[Finding, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from factory.model.action import ActionDocument, Digest, LimitsRecord
 from factory.model.command_kind import KindName
-from factory.model.judged import JudgedRecord, JudgeLock, JudgePolicy, PlannedJudge
+from factory.model.judged import JudgedRecord, JudgeLock, JudgePolicy, OutcomeName, PlannedJudge
 from factory.model.pack import Expectation, Outside
 from factory.strict.document import Document, Field
 from factory.strict.values import LARGEST_INTEGER
@@ -306,7 +306,9 @@ class PlanDocument(Document):
 
 
 class RecheckRecord(Document):
-    """Record one acceptance command on the merged tree, and the name of its outcome."""
+    """Record one acceptance command on the merged tree, and the name of its outcome; `old_judge` is
+    what it says there under the judge as it was before all packs.
+    """
 
     pack: str
     label: str
@@ -314,6 +316,7 @@ class RecheckRecord(Document):
     outcome: Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
     rc: int
     culprits: tuple[str, ...] = ()
+    old_judge: OutcomeName = "not-asked"
 
 
 class OverlapRecord(Document):

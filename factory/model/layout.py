@@ -224,6 +224,10 @@ class RawPackFolder(Folder):
     def denied(self) -> str:
         return self.at("DENIED.json")
 
+    def merged(self, label: str) -> str:
+        """Return the path of the log of what asked the judge on the merged tree."""
+        return self.at(f"merged/{label}.log")
+
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of one attempt, counted from 1."""
         return AttemptFolder(self.at(f"attempt-{number}"))

@@ -134,6 +134,55 @@ def run_under_old_judge(
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class OldJudge:
+    """Describe what the old judge says of a result: each check that was asked, findings, all that
+    ran, and the tests that went by leave of a contract.
+    """
+
+    old: Mapping[str, Ran]
+    findings: tuple[Finding, ...] = ()
+    runs: tuple[Ran, ...] = ()
+    retired: tuple[str, ...] = ()
+
+
+def ask_old_judge(
+    machine: Machine,
+    planned: PlannedPack,
+    trees: tuple[Tree, Tree],
+    files: tuple[Touched, ...],
+    checks: tuple[Ran, ...],
+    permits: Permits,
+    on_ran: OnRan,
+    *,
+    inline_tests: bool = False,
+    tree: Literal["own", "merged"] = "own",
+) -> OldJudge:
+    """Run what the changed `files` of the judge demand. `trees` are the base and the result, both
+    as the pack sees them; `checks` are acceptance over the result, all at 0.
+    """
+    pack, (base, result) = planned.pack, trees
+    findings: list[Finding] = []
+    runs: list[Ran] = []
+    old: dict[str, Ran] = {}
+    if not all(each.permitted for each in files):
+        old = run_under_old_judge(machine, planned, result, files, on_ran)
+        runs += old.values()
+        findings += [
+            judge_changed(pack, permits, files, command, tree)
+            for command in pack.acceptance
+            if command.label in old and old[command.label].logged.record.rc != 0
+        ]
+    retired: tuple[str, ...] = ()
+    if inline_tests or any(each.permitted for each in files):
+        weakened = _Weakened(machine, planned, checks, permits, on_ran)
+        weakened.compare(base, result)
+        runs += weakened.runs
+        findings += weakened.findings
+        retired = tuple(sorted(weakened.retired))
+    return OldJudge(old, tuple(findings), tuple(runs), retired)
+
+
 def ask_judge(
     machine: Machine,
     planned: PlannedPack,
@@ -146,36 +195,24 @@ def ask_judge(
     """Return what the judge says of a frozen change. `checks` are the acceptance commands as they
     ended; unless the change is `accepted` by them and by all else, nothing more is run.
     """
-    if not frozen.differences and "fixed" not in planned.lock.judge.require:
-        return JudgeAnswer(_record((), checks, {}, ()))
+    require = planned.lock.judge.require
+    if not frozen.differences and "fixed" not in require:
+        return JudgeAnswer(_record((), checks, OldJudge({})))
     permits = permits_of((planned.lock.judge,), planned.judge.may_change)
     judge_set = planned.rules.judge.compiled
     files = judge_files(machine.objects, judge_set, permits, frozen.differences)
     if not accepted:
-        return JudgeAnswer(_record(files, checks, {}, ()))
+        return JudgeAnswer(_record(files, checks, OldJudge({})))
     changed = [each.path for each in files if each.permitted and each.difference.before is not None]
-    findings = _remark("JUDGE_PERMITTED", planned, changed)
-    runs: list[Ran] = []
-    old: dict[str, Ran] = {}
-    if not all(each.permitted for each in files):
-        old = run_under_old_judge(machine, planned, frozen.after, files, on_ran)
-        runs += old.values()
-        findings += [
-            judge_changed(planned.pack, permits, files, command)
-            for command in planned.pack.acceptance
-            if command.label in old and old[command.label].logged.record.rc != 0
-        ]
-    retired: tuple[str, ...] = ()
-    if any(each.permitted for each in files) or _inline_tests(machine.objects, frozen.differences):
-        weakened = _Weakened(machine, planned, frozen, checks, permits, on_ran)
-        weakened.compare()
-        runs += weakened.runs
-        findings += weakened.findings
-        retired = tuple(sorted(weakened.retired))
-        findings += _remark("TESTS_RETIRED", planned, retired)
+    old = ask_old_judge(
+        *(machine, planned, (frozen.before, frozen.after), files, checks, permits, on_ran),
+        inline_tests=_inline_tests(machine.objects, frozen.differences),
+    )
+    findings = [*_remark("JUDGE_PERMITTED", planned, changed), *old.findings]
+    findings += _remark("TESTS_RETIRED", planned, old.retired)
+    runs = [*old.runs]
     words: dict[str, OutcomeName] = {}
     hunks: tuple[HunkRecord, ...] = ()
-    require = planned.lock.judge.require
     if "fixed" in require and not _blocked(findings):
         before = ask_before(machine, planned, frozen, files, on_ran)
         words = before.words
@@ -186,7 +223,7 @@ def ask_judge(
         hunks = left_out.records
         runs += left_out.runs
         findings += left_out.findings
-    record = _record(files, checks, old, runs, retired, words, hunks)
+    record = _record(files, checks, replace(old, runs=tuple(runs)), words, hunks)
     return JudgeAnswer(record, tuple(findings), tuple(runs))
 
 
@@ -214,33 +251,32 @@ class _Weakened:
         self,
         machine: Machine,
         planned: PlannedPack,
-        frozen: Frozen,
         checks: tuple[Ran, ...],
         permits: Permits,
         on_ran: OnRan,
     ) -> None:
-        self._machine, self._planned, self._frozen = machine, planned, frozen
-        self._checks, self._permits, self._heard = checks, permits, on_ran
+        self._machine, self._planned = machine, planned
+        self._checks, self._permits, self._on_ran = checks, permits, on_ran
         self._commands = planned.pack.acceptance
         self.runs: list[Ran] = []
         self.findings: list[Finding] = []
         self.retired: set[str] = set()
 
-    def compare(self) -> None:
+    def compare(self, base: Tree, result: Tree) -> None:
         """Run acceptance over the base, and over the result again where its log names too few."""
-        before = self._seen(self._frozen.before, "base")
+        before = self._seen(base, "base")
         after = {
             command.label: seen_in(ran.raw)
             for command, ran in zip(self._commands, self._checks, strict=True)
         }
         if any(before[label].ran - seen.ran for label, seen in after.items()):
-            after = self._seen(self._frozen.after, "result")
+            after = self._seen(result, "result")
         for command in self._commands:
             self._judge(command, before[command.label], after[command.label])
 
     def _seen(self, tree: Tree, view: str) -> dict[str, SeenTests]:
         ran = run_again(
-            *(self._machine, self._planned, tree, view, self._commands, self._heard), counting=True
+            *(self._machine, self._planned, tree, view, self._commands, self._on_ran), counting=True
         )
         self.runs += ran
         return {
@@ -275,12 +311,11 @@ def _remark(name: str, planned: PlannedPack, things: Sequence[str]) -> list[Find
 def _record(
     files: Iterable[Touched],
     checks: Iterable[Ran],
-    old: dict[str, Ran],
-    runs: Iterable[Ran],
-    retired: tuple[str, ...] = (),
+    asked: OldJudge,
     words: Mapping[str, OutcomeName] = MappingProxyType({}),
     hunks: tuple[HunkRecord, ...] = (),
 ) -> JudgedRecord:
+    old = asked.old
     return JudgedRecord(
         files=tuple(
             JudgeFileRecord(
@@ -305,9 +340,9 @@ def _record(
                 rc=ran.logged.record.rc,
                 ended=ran.logged.record.ended,
             )
-            for ran in runs
+            for ran in asked.runs
         ),
-        retired=tuple(display(test) for test in retired),
+        retired=tuple(display(test) for test in asked.retired),
         hunks=hunks,
     )
 

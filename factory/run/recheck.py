@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from factory.bundle.make import LoggedCommand
-from factory.git.narrowing import apply_differences, view_with
+from factory.git.narrowing import apply_differences, between, view_with
+from factory.judge.old_judge import permits_of
 from factory.judge.recheck_outcome import Outcome, classify, judge_recheck
 from factory.model.egress_record import ConnectionRecord
 from factory.model.event import Entry
@@ -20,12 +21,16 @@ from factory.model.events import RecheckFinished
 from factory.model.evidence import RecheckRecord, StatusDocument
 from factory.model.evidence_text import sha256
 from factory.model.finding import Finding
+from factory.model.judged import OutcomeName
+from factory.model.layout import IN_RAW
 from factory.model.pack import Command
 from factory.model.tree import Difference, Tree
 from factory.plan.plan import Plan, PlannedPack
 from factory.run import attempt
 from factory.run.attempt import Machine, Ran
 from factory.run.egress import Traffic
+from factory.run.old_judge import ask_old_judge, judge_files
+from factory.run.running_again import outcome_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,7 @@ class Recheck:
         self._logs: list[tuple[str, LoggedCommand]] = []
         self._events: list[Entry] = []
         self._raw: dict[str, bytes] = {}
+        self._findings: list[Finding] = []
 
     def run(self) -> Rechecked:
         """Re-check every pack, in id order."""
@@ -100,6 +106,8 @@ class Recheck:
                     pack in self._plan.planned(culprit).needs for culprit in record.culprits
                 )
                 findings += judge_recheck(record, command, above)
+            findings += self._findings
+            self._findings = []
 
     def _pack(self, planned: PlannedPack) -> list[tuple[Command, RecheckRecord]]:
         pack = planned.pack
@@ -117,7 +125,39 @@ class Recheck:
         ]
         for (_, record), one in zip(judged, ran, strict=True):
             self._record(record, one)
+        if all(record.outcome == "ok" for _, record in judged):
+            words = self._old_judge(planned, view, ran)
+            judged = [
+                (command, record.model_copy(update={"old_judge": words[command.label]}))
+                for command, record in judged
+            ]
         return judged
+
+    def _old_judge(
+        self, planned: PlannedPack, view: Tree, ran: tuple[Ran, ...]
+    ) -> dict[str, OutcomeName]:
+        """Ask the judge as it was in the pack's base, with the permissions of all packs; return the
+        word for each check.
+        """
+        objects = self._machine.objects
+        base = objects.tree_of(self._accepted[planned.pack.id].base_tree)
+        locks = (self._plan.planned(name).lock.judge for name in sorted(self._changes))
+        permits = permits_of(locks, planned.judge.may_change)
+        judge_set = planned.rules.judge.compiled
+        files = judge_files(objects, judge_set, permits, between(base, view))
+        on_ran = partial(self._ran, planned.pack.id)
+        asked = ask_old_judge(
+            *(self._machine, planned, (base, view), files, ran, permits, on_ran), tree="merged"
+        )
+        self._findings += asked.findings
+        folder = IN_RAW.pack(planned.pack.id)
+        self._raw |= {folder.merged(one.logged.record.label): one.raw for one in asked.runs}
+        return {
+            command.label: outcome_of(asked.old[command.label])
+            if command.label in asked.old
+            else "not-asked"
+            for command in planned.pack.acceptance
+        }
 
     def _record(self, record: RecheckRecord, ran: Ran) -> None:
         event = RecheckFinished(

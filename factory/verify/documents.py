@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from factory.verify.contract import KINDS
 from factory.verify.form import AtLeast, Like
-from factory.verify.judge_rows import JudgedRow, JudgeRow, JudgeRules, PlannedJudge
+from factory.verify.judge_rows import JudgedRow, JudgeRow, JudgeRules, OutcomeName, PlannedJudge
 from factory.verify.pins import Pins
 
 PolicyName = Literal["optional", "required", "required-from"]
@@ -253,6 +253,7 @@ class RecheckRow:
     outcome: Literal["ok", "broken", "pre-existing", "flaky", "ran-no-test", "as-accepted"]
     rc: int
     culprits: Texts
+    old_judge: OutcomeName
 
 
 @dataclass(frozen=True, slots=True)

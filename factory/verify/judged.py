@@ -12,11 +12,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from factory.verify import paths
 from factory.verify.bundle import Bundle
+from factory.verify.documents import RunStatus
 from factory.verify.judge_rows import JudgeFileRow, PlannedJudge
 from factory.verify.names import spell
 from factory.verify.patterns import matches
@@ -28,6 +30,7 @@ _NO_SUBJECT = ("format", "lint")
 _MODULES = (".py", ".pyc", ".so", ".pyd")
 _VIEW = re.compile(r"old|base|result|before|again|hunk-[1-9][0-9]*")
 _Change = tuple[str, TreeEntry | None, TreeEntry | None]
+Role = Literal["test", "configuration"]
 
 
 class JudgedPart:
@@ -136,39 +139,96 @@ class JudgedPart:
 
     def _changed(self) -> Iterator[JudgeFileRow]:
         """Yield the changed files of the judge, as they follow from the change."""
-        lock, rules = self.bundle.lock.judge, self.judge
-        configuration = (*rules.patterns, *lock.patterns)
-        for path, (before, after) in self.bundle.change.edits.items():
-            name = joined(path)
-            ours = matches(configuration, name)
-            ours = ours or (before is None and _comes_before(name, rules.shadowed))
-            if not ours and not matches(rules.tests, name):
-                continue
-            if self._same_part((name, before, after)):
-                continue
-            permitted = matches(lock.may_change, name)
-            yield JudgeFileRow(
-                path=spell(name),
-                role="configuration" if ours else "test",
-                change="added" if before is None else "removed" if after is None else "modified",
-                permitted=permitted and all(matches(bound, name) for bound in rules.may_change),
-            )
+        lock = self.bundle.lock.judge
+        for change in _edits(self.bundle):
+            role = _role(self.judge, lock.patterns, change)
+            if role is not None and not _same_part(self.bundle, change):
+                name, before, after = change
+                yield JudgeFileRow(
+                    path=spell(name),
+                    role=role,
+                    change="added"
+                    if before is None
+                    else "removed"
+                    if after is None
+                    else "modified",
+                    permitted=_permitted(self.judge, lock.may_change, name),
+                )
 
-    def _same_part(self, change: _Change) -> bool:
-        """Return whether a file is half code and has the same judge's part before and after."""
-        name, *sides = change
-        part = _PARTS.get(name.rpartition("/")[2])
-        if part is None or any(s is not None and s.mode not in (FILE, _EXECUTABLE) for s in sides):
-            return False
-        contents = [
-            self.bundle.change.contents.get(side.oid) if side is not None else b"" for side in sides
-        ]
-        if contents[0] is None or contents[1] is None:
-            return False
-        try:
-            return bool(part(contents[0]) == part(contents[1]))
-        except (ValueError, RecursionError):
-            return contents[0] == contents[1]
+
+def check_merged(
+    results: Results, judge: PlannedJudge, bundles: Mapping[str, Bundle], status: RunStatus
+) -> None:
+    """Check that each pack's checks on the merged tree of a PASS were asked under the judge as it
+    was, where packs changed files of it that no contract permits.
+    """
+    if status.status != "PASS":
+        return
+    permits = tuple(pattern for each in bundles.values() for pattern in each.lock.judge.may_change)
+    for row in status.rechecks:
+        if row.outcome == "as-accepted" or row.pack not in bundles:
+            continue
+        roles = set(_roles_on_merged(judge, bundles, row.pack, permits))
+        kind = row.label.rpartition("-")[0]
+        demanded = "configuration" in roles or (bool(roles) and kind not in _NO_SUBJECT)
+        if demanded and row.old_judge != "ok":
+            what = f"{row.pack} {row.label} on the merged tree under the old judge, in a PASS"
+            place = f"{paths.Z}/{paths.STATUS}"
+            results.differs("VERIFY_JUDGE", place, what, "ok", row.old_judge, row.pack)
+
+
+def _roles_on_merged(
+    judge: PlannedJudge, bundles: Mapping[str, Bundle], pack: str, permits: tuple[str, ...]
+) -> Iterator[Role]:
+    """Yield the role of each file of a pack's judge that a pack changed which is none of those it
+    builds on, and that no contract permits. A path that several changed may be as it was.
+    """
+    own = bundles[pack]
+    others = [each for name, each in bundles.items() if name not in own.needs]
+    counts = Counter(path for each in others for path, _, _ in _edits(each))
+    shown = (*own.lock.inputs, f"{own.folder}/") if own.lock.inputs is not None else ("**",)
+    for each in others:
+        for change in _edits(each):
+            name = change[0]
+            role = _role(judge, own.lock.judge.patterns, change)
+            seen = each is own or matches(shown, name)
+            if role is None or not seen or counts[name] > 1 or _same_part(each, change):
+                continue
+            if not _permitted(judge, permits, name):
+                yield role
+
+
+def _edits(bundle: Bundle) -> Iterator[_Change]:
+    for path, (before, after) in bundle.change.edits.items():
+        yield joined(path), before, after
+
+
+def _role(judge: PlannedJudge, own: tuple[str, ...], change: _Change) -> Role | None:
+    name, before, _ = change
+    if matches((*judge.patterns, *own), name):
+        return "configuration"
+    if before is None and _comes_before(name, judge.shadowed):
+        return "configuration"
+    return "test" if matches(judge.tests, name) else None
+
+
+def _permitted(judge: PlannedJudge, patterns: tuple[str, ...], name: str) -> bool:
+    return matches(patterns, name) and all(matches(bound, name) for bound in judge.may_change)
+
+
+def _same_part(bundle: Bundle, change: _Change) -> bool:
+    """Return whether a file is half code and has the same judge's part before and after."""
+    name, *sides = change
+    part = _PARTS.get(name.rpartition("/")[2])
+    if part is None or any(s is not None and s.mode not in (FILE, _EXECUTABLE) for s in sides):
+        return False
+    contents = [bundle.change.contents.get(side.oid) if side is not None else b"" for side in sides]
+    if contents[0] is None or contents[1] is None:
+        return False
+    try:
+        return bool(part(contents[0]) == part(contents[1]))
+    except (ValueError, RecursionError):
+        return contents[0] == contents[1]
 
 
 def _words(code: int | None) -> tuple[str, ...]:

@@ -39,7 +39,8 @@ def breach(
     below = path[len(packs) + 1 :]
     if before is None or not path.startswith(f"{packs}/") or "/" not in below:
         return ""
-    named = matches((*lock.artifacts_required, *lock.artifacts_optional), path)
+    outputs = (*lock.artifacts_required, *lock.artifacts_optional)
+    named = path.startswith(f"{folder}/") and matches(outputs, path)
     if named and not _read_by_tools(path) and all(_is_text(entry, seen) for entry in sides):
         return ""
     return "expected no change of an existing file of a task pack, found one"

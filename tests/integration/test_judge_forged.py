@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from factory.model.evidence import RecheckRecord
+from factory.strict.document import with_tuples
 from tests.verify_kit import Memory, around, check, forged, load
 from tests.world import World
 
@@ -131,3 +133,33 @@ def test_a_permitted_change_was_compared_with_the_base(permitted: Memory) -> Non
     found = verified(permitted, changed(permitted, forget))
     sentence = "whether tests-1 ran over the base, in a PASS: expected True, found False"
     assert any(sentence in message for _, message in found), found
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Memory:
+    """A run that is PASS, whose second pack was checked again under the old judge: the first one
+    added a test.
+    """
+    world = World(tmp_path_factory.mktemp("judge") / "two")
+    world.write("tests/one.sh", "true\n")
+    for name, path in (("TASK-0001", "tests/new.sh"), ("TASK-0002", "b.txt")):
+        task = f"scope: {{allowed_paths: [{path}]}}\nsteps: ['echo true > {path}']\n"
+        world.pack(f"{name}-alpha", task, f"tests: [{json.dumps(RUNS)}]\n")
+    world.commit()
+    world.factory("oneshot")
+    return load(world.state / "runs" / world.runs()[-1])
+
+
+def test_the_merged_tree_was_asked_too(two: Memory) -> None:
+    status = json.loads(two.files["Z_integrator/STATUS.json"])
+    assert status["status"] == "PASS"
+    assert [row["old_judge"] for row in status["rechecks"]] == ["ok", "ok"]
+    assert verified(two, {}) == []
+    rows = tuple(
+        RecheckRecord.model_validate(with_tuples({**row, "old_judge": "not-asked"}))
+        for row in status["rechecks"]
+    )
+    evidence, ledger = forged(two, {}, rechecks=rows)
+    found = check(evidence, around(ledger, sizes={len(ledger.splitlines())})).findings
+    sentence = "TASK-0002 tests-1 on the merged tree under the old judge, in a PASS"
+    assert any(sentence in finding.message for finding in found), found

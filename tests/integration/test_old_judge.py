@@ -5,6 +5,7 @@ it may not.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,3 +229,49 @@ def test_the_sentences(name: str, bundles: dict[str, dict[str, Any]]) -> None:
     assert [one["message"] for one in found] == REMARKS[name]
     known = {"JUDGE_PERMITTED", "TESTS_RETIRED", "JUDGE_CHANGED", "JUDGE_WEAKENED"}
     assert {one["id"] for one in found} <= known
+
+
+def merged(root: Path, work: str, asked: str) -> tuple[dict[str, Any], World]:
+    """Return the verdict of a run in which one pack, accepted by one test alone, breaks `two()` and
+    does `work`; another one writes a document, and is accepted by all tests.
+    """
+    world = World(root)
+    world.write("links.py", "def one():\n    return 1\n\n\ndef two():\n    return 2\n")
+    world.write("tests/test_good.py", GOOD)
+    world.write("tests/test_two.py", BAD)
+    steps = json.dumps([f"sed -i s/2/3/ links.py; {work}"])
+    task = f"scope: {{allowed_paths: ['**']}}\nsteps: {steps}\n"
+    world.pack("TASK-0001-breaks", task, f"tests: [{RUN} tests/test_good.py]\n{asked}")
+    task = "scope: {allowed_paths: [docs/]}\nsteps: ['mkdir docs; echo a > docs/a.md']\n"
+    world.pack("TASK-0002-writes", task, TESTS)
+    world.commit()
+    done = world.factory("oneshot")
+    assert done.rc == 2, done.text
+    return world.status(), world
+
+
+def test_another_packs_judge_does_not_judge_on_the_merged_tree(tmp_path: Path) -> None:
+    hides = "echo 'collect_ignore = [\"tests/test_two.py\"]' > conftest.py"
+    status, world = merged(tmp_path / "repository", hides, "")
+    assert {line["pack"]: line["status"] for line in status["packs"]} == {
+        "TASK-0001": "PASS",
+        "TASK-0002": "PASS",
+    }
+    (found,) = [one for one in status["findings"] if one["severity"] == "error"]
+    assert (found["id"], found["pack"]) == ("JUDGE_CHANGED", "TASK-0002")
+    assert found["message"] == (
+        f"on the merged tree tests-1 `{RUN}` passes only with changes of the judge: with 1 file of"
+        " it (conftest.py) as before the work it fails"
+    )
+    words = {(row["pack"], row["outcome"]): row["old_judge"] for row in status["rechecks"]}
+    assert words[("TASK-0002", "ok")] == "broken"
+    assert world.differs() == ""
+
+
+def test_tests_that_another_pack_may_remove_are_missed_on_the_merged_tree(tmp_path: Path) -> None:
+    status, _ = merged(
+        tmp_path / "repository", "rm tests/test_two.py", "may_change: [tests/test_two.py]\n"
+    )
+    (found,) = [one for one in status["findings"] if one["severity"] == "error"]
+    assert (found["id"], found["pack"]) == ("JUDGE_WEAKENED", "TASK-0002")
+    assert found["facts"]["first"] == ["tests/test_two.py::test_two"]
