@@ -42,17 +42,13 @@ TAKEN_AWAY: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-# What this version enforces; docs/PLAN.md says which kinds meet the others.
-ENFORCED = ("PACK_FILE_CHANGED",)
-
-
 @dataclass(frozen=True)
 class Worker:
     """One worker: its project, its command, what its contract says, and what meets a lie.
 
     `finding` is the id of what refuses it, and `names` are words of that sentence. `task` is more
     of its task.yml, `here` are files of its pack's folder, `done` says that the project's own work
-    was done before.
+    was done before, `open` that this version refuses no such lie.
     """
 
     kind: str
@@ -66,6 +62,7 @@ class Worker:
     here: tuple[tuple[str, str], ...] = ()
     attempts: int = 1
     done: bool = False
+    open: bool = False
 
     @property
     def pack(self) -> str:
@@ -83,7 +80,19 @@ class Worker:
 
 
 CONTRACT = ("may_change", "require", "retires", "judge", "fixed")
-KEYS = {"in", "does", "met", "attempts", "done", "each", "expect", "task", "here", *CONTRACT}
+KEYS = {
+    "in",
+    "does",
+    "met",
+    "attempts",
+    "done",
+    "each",
+    "expect",
+    "task",
+    "here",
+    "open",
+    *CONTRACT,
+}
 
 
 @cache
@@ -122,6 +131,7 @@ def _worker(kind: str, row: Mapping[str, Any], does: str, number: int) -> Worker
         tuple(row.get("here", {}).items()),
         row.get("attempts", 1),
         row.get("done", False),
+        row.get("open", False),
     )
 
 
