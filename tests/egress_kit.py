@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from factory.egress.connection import Connection, ConnectionBounds
 from factory.egress.proxy import EgressProxy
 from factory.egress.reach import Interceptor, Outside, Reach
+from factory.egress.rules import Network
 
 _DAY = datetime.timedelta(days=1)
 # Public in the eyes of the rules, and nobody here ever sends a byte there: the dialler of these
@@ -88,6 +89,7 @@ class Map:
     ports: dict[str, int] = field(default_factory=dict)
     resolved: list[str] = field(default_factory=list)
     dialled: list[tuple[str, int]] = field(default_factory=list)
+    near: tuple[Network, ...] = ()
 
     def add(self, host: str, port: int) -> None:
         address = ADDRESSES[len(self.names)]
@@ -106,7 +108,7 @@ class Map:
 
     @property
     def outside(self) -> Outside:
-        return Outside(self.resolve, self.dial)
+        return Outside(self.resolve, self.dial, lambda: self.near)
 
 
 @contextlib.contextmanager

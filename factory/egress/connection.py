@@ -36,6 +36,7 @@ class Reason(enum.Enum):
     PIPELINED = "bytes-before-the-answer"
     NOT_DECLARED = "not-declared"
     NOT_PUBLIC = "address-not-public"
+    NEAR = "address-of-this-host"
     NOT_TLS = "not-tls"
     HELLO = "malformed-hello"
     NO_SERVER_NAME = "no-server-name"
@@ -78,6 +79,7 @@ SENTENCES: Mapping[Reason, str] = MappingProxyType(
         Reason.PIPELINED: "bytes came before the proxy had answered",
         Reason.NOT_DECLARED: "the pack's allow_network does not name it",
         Reason.NOT_PUBLIC: "its name resolves to an address that is not public",
+        Reason.NEAR: "its name resolves to this host, or into a network that it is on",
         Reason.NOT_TLS: "the first bytes are no TLS handshake",
         Reason.HELLO: "the TLS handshake does not have its form",
         Reason.NO_SERVER_NAME: "the TLS handshake names no server",

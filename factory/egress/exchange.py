@@ -37,6 +37,7 @@ _CODES = {
     Reason.NOT_CONNECT: 405,
     Reason.NOT_DECLARED: 403,
     Reason.NOT_PUBLIC: 403,
+    Reason.NEAR: 403,
     Reason.SLOW: 408,
     Reason.TOO_LARGE: 431,
     Reason.AT_ONCE: 503,
@@ -124,7 +125,7 @@ class Exchange:
         bounds = self._reach.bounds
         self._target = target_of(self._read(request_ends, Reason.LEFT))
         judge_target(self._reach.hosts, self._target)
-        addresses = judge_addresses(self._target, self._resolved())
+        addresses = judge_addresses(self._target, self._resolved(), self._outside.near())
         interceptor = self._reach.interceptor
         if interceptor is not None and interceptor.serves(self._target):
             return self._intercepted(interceptor, addresses)

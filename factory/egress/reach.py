@@ -13,6 +13,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Protocol
 
 from factory.egress.connection import ConnectionBounds, Reason, Request, Target
+from factory.egress.near import networks
+from factory.egress.rules import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,13 @@ class Outside:
     """Resolve names and dial addresses. Tests give another one; no setting does.
 
     `resolve` returns every address of a host, in the order to try them; `dial` takes an address
-    that was judged, a port and seconds. Both raise OSError.
+    that was judged, a port and seconds. Both raise OSError. `near` returns networks that no name
+    may resolve into, whatever the contract says.
     """
 
     resolve: Callable[[str, int], tuple[str, ...]]
     dial: Callable[[str, int, float], socket.socket]
+    near: Callable[[], tuple[Network, ...]]
 
 
 def _resolve(host: str, port: int) -> tuple[str, ...]:
@@ -84,7 +88,7 @@ def _dial(address: str, port: int, seconds: float) -> socket.socket:
     return link
 
 
-SYSTEM = Outside(_resolve, _dial)
+SYSTEM = Outside(_resolve, _dial, networks)
 """This host. A name is absolute: no search list of the host completes it."""
 
 

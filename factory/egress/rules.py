@@ -156,6 +156,8 @@ def judge_target(hosts: Iterable[str], target: Target) -> None:
 
 # --- addresses
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
 # What IANA's registries of special purposes take out of the public space, and what means a
 # host's own services.
 _NOT_PUBLIC_4 = tuple(
@@ -210,13 +212,26 @@ def is_public(address: str) -> bool:
     return not any(parsed in block for block in _NOT_PUBLIC_6)
 
 
-def judge_addresses(target: Target, addresses: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the addresses to dial, in order. One that is not public spoils the whole answer. Raise
-    Refusal.
+def is_near(address: str, near: Iterable[Network]) -> bool:
+    """Return True for an address of one of these networks, and for what is no address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return True
+    return any(parsed.version == each.version and parsed in each for each in near)
+
+
+def judge_addresses(
+    target: Target, addresses: tuple[str, ...], near: tuple[Network, ...]
+) -> tuple[str, ...]:
+    """Return the addresses to dial, in order. One that is not public, or in one of the networks
+    `near`, spoils the whole answer. Raise Refusal.
     """
     if not addresses:
         raise EgressRefusal(Reason.NO_ADDRESS, target)
     for address in addresses:
         if not is_public(address):
             raise EgressRefusal(Reason.NOT_PUBLIC, target, address)
+        if is_near(address, near):
+            raise EgressRefusal(Reason.NEAR, target, address)
     return tuple(dict.fromkeys(addresses))

@@ -185,7 +185,7 @@ def egress_refused(pack: TaskPack, record: ConnectionRecord) -> Finding:
     """Return the finding over a connection that the egress proxy refused."""
     known = f"{record.host}:{record.port}" if record.host else "a target without a plain name"
     facts: dict[str, Fact] = {"case": "other", "target": known, "why": rule_of(record)}
-    if record.reason == Reason.NOT_PUBLIC.value:
+    if record.reason in (Reason.NOT_PUBLIC.value, Reason.NEAR.value):
         facts["case"] = "never"
     elif record.reason == Reason.NOT_DECLARED.value and record.host:
         name = record.host if record.port == DEFAULT_PORT else known

@@ -12,7 +12,8 @@ VerdictName = Literal["allowed", "refused", "cut", "failed"]
 ReasonName = Literal[
     "done", "not-connect", "malformed-request", "request-too-large", "not-a-host-name",
     "host-header-differs",
-    "bytes-before-the-answer", "not-declared", "address-not-public", "not-tls", "malformed-hello",
+    "bytes-before-the-answer", "not-declared", "address-not-public",
+    "address-of-this-host", "not-tls", "malformed-hello",
     "no-server-name",
     "server-name-differs", "server-name-encrypted", "refused-by-interceptor", "too-slow",
     "too-many-at-once",

@@ -5,6 +5,7 @@ host's loopback.
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import socket
 import ssl
 import struct
@@ -18,6 +19,7 @@ import pytest
 from factory.egress.connection import ConnectionBounds, Reason, Request, Target, Verdict
 from factory.egress.proxy import Defective
 from factory.egress.reach import SYSTEM, Outside, Served
+from factory.egress.rules import Network
 from tests.egress_kit import Authority, Client, Map, head_of, proxy, serving
 
 pytestmark = pytest.mark.linux
@@ -215,10 +217,42 @@ def test_one_address_that_is_not_public_spoils_the_whole_answer(
     assert echo.dialled == []
 
 
+def nothing() -> tuple[Network, ...]:
+    return ()
+
+
+@pytest.mark.parametrize(
+    ("near", "addresses", "refused"),
+    [
+        (("9.9.9.0/24",), ("9.9.9.9",), "9.9.9.9"),
+        (("9.9.9.9/32",), ("8.8.8.8", "9.9.9.9"), "9.9.9.9"),
+        (("2620:fe::/48",), ("9.9.9.9", "2620:fe::9"), "2620:fe::9"),
+        (("0.0.0.0/0", "::/0"), ("9.9.9.9",), "9.9.9.9"),
+        (("9.9.8.0/24", "2620:fe::/48"), (), ""),
+    ],
+)
+def test_this_hosts_own_addresses_and_networks_are_refused(
+    echo: Map, near: tuple[str, ...], addresses: tuple[str, ...], refused: str
+) -> None:
+    echo.names[HOST] = addresses or echo.names[HOST]
+    echo.near = tuple(map(ipaddress.ip_network, near))
+    with proxy(("*",), echo.outside) as client:
+        link, head = client.connect(f"{HOST}:443")
+        link.close()
+        one = client.only()
+    if refused:
+        assert head.startswith(b"HTTP/1.1 403 address-of-this-host\r\n")
+        assert (one.reason, one.address, echo.dialled) == (Reason.NEAR, refused, [])
+    else:
+        assert head.startswith(b"HTTP/1.1 200 ")
+
+
 def test_loopback_is_refused_with_this_hosts_own_dialler(echo: Map) -> None:
     with socket.create_server(("127.0.0.1", 0)) as bait:
         port = bait.getsockname()[1]
-        with proxy(("*",), Outside(lambda _host, _port: ("127.0.0.1",), SYSTEM.dial)) as client:
+        with proxy(
+            ("*",), Outside(lambda _host, _port: ("127.0.0.1",), SYSTEM.dial, SYSTEM.near)
+        ) as client:
             link, head = client.connect(f"{HOST}:{port}")
             link.close()
             assert client.only().reason is Reason.NOT_PUBLIC
@@ -484,8 +518,8 @@ def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than
         return ours
 
     for way, reason in (
-        (Outside(_never(released), echo.dial), Reason.NO_ADDRESS),
-        (Outside(echo.resolve, dial), Reason.UNREACHABLE),
+        (Outside(_never(released), echo.dial, nothing), Reason.NO_ADDRESS),
+        (Outside(echo.resolve, dial, nothing), Reason.UNREACHABLE),
     ):
         with proxy(DECLARED, way, ConnectionBounds(dial=0.3)) as client:
             link, head = client.connect(f"{HOST}:443")
@@ -503,7 +537,7 @@ def test_a_resolver_and_a_server_that_never_answer_are_waited_for_no_longer_than
 def test_what_is_under_way_when_every_client_is_dead_ends_at_once(echo: Map) -> None:
     released = threading.Event()
     with proxy(
-        DECLARED, Outside(_never(released), echo.dial), ConnectionBounds(dial=3600.0)
+        DECLARED, Outside(_never(released), echo.dial, nothing), ConnectionBounds(dial=3600.0)
     ) as client:
         link = client.dial()
         link.sendall(b"CONNECT www.example.org:443 HTTP/1.1\r\n\r\n")

@@ -302,7 +302,7 @@ def test_every_entry_covers_itself_and_any_host_covers_all(rule: str) -> None:
 def test_an_address_that_is_not_public_is_none_to_dial(address: str) -> None:
     assert not egress.is_public(address)
     with pytest.raises(EgressRefusal) as refused:
-        egress.judge_addresses(Target("example.org", 443), ("9.9.9.9", address))
+        egress.judge_addresses(Target("example.org", 443), ("9.9.9.9", address), ())
     assert refused.value.reason is Reason.NOT_PUBLIC
     assert refused.value.address == address
 
@@ -311,7 +311,9 @@ def test_an_address_that_is_not_public_is_none_to_dial(address: str) -> None:
     "address", ["9.9.9.9", "172.15.0.1", "172.32.0.1", "100.63.0.1", "2606:4700:4700::1111"]
 )
 def test_a_public_address_is_dialled(address: str) -> None:
-    assert egress.judge_addresses(Target("example.org", 443), (address, "8.8.8.8", address)) == (
+    assert egress.judge_addresses(
+        Target("example.org", 443), (address, "8.8.8.8", address), ()
+    ) == (
         address,
         "8.8.8.8",
     )
@@ -319,7 +321,7 @@ def test_a_public_address_is_dialled(address: str) -> None:
 
 def test_a_name_without_address_reaches_nobody() -> None:
     with pytest.raises(EgressRefusal) as refused:
-        egress.judge_addresses(Target("example.org", 443), ())
+        egress.judge_addresses(Target("example.org", 443), (), ())
     assert refused.value.reason is Reason.NO_ADDRESS
 
 
